@@ -1,0 +1,156 @@
+"""The values everything else speaks in: statuses, results, states, transitions, snapshots.
+
+All are frozen and derived; only a store writes. Times are seconds since the Unix epoch by one
+clock, the store's (Redis ``TIME``); durations say their unit in their name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """What is known of a check. ``STALE`` and ``UNKNOWN`` arise when a state is read, never when it is written."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+    STALE = "stale"
+    UNKNOWN = "unknown"
+
+    @property
+    def severity(self) -> int:
+        """0 for ok, 1 for warning, 2 for everything that fails a critical check."""
+        return {"ok": 0, "warning": 1}.get(self.value, 2)
+
+
+class Overall(StrEnum):
+    """The verdict over all checks."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    UNHEALTHY = "unhealthy"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one run of a kind came to, before anybody knows when it was or how long it took.
+
+    ``data`` is public: numbers (and names of what was counted) only. ``message`` and ``detail`` may
+    hold hosts, versions and texts; they are shown to authorised readers alone.
+    ``reason`` is a short code in snake_case (``timeout``, ``refused``, ``above_threshold``).
+    """
+
+    status: Status
+    data: Mapping[str, Any] = field(default_factory=dict)
+    reason: str | None = None
+    message: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one run of a check found, and until when it may be believed."""
+
+    run_id: str
+    status: Status
+    observed_at: float
+    valid_until: float
+    response_time_ms: float
+    data: Mapping[str, Any] = field(default_factory=dict)
+    reason: str | None = None
+    message: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """Consecutive results that disagree with the state in one direction, while hysteresis waits.
+
+    ``status`` is what the state would become: the status nearest to the present one that every result
+    of the streak bears out (the mildest when it gets worse, the worst when it gets better).
+    """
+
+    status: Status
+    count: int
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A check's judged status after hysteresis."""
+
+    check: str
+    status: Status
+    since: float
+    sequence: int
+    result: Result
+    streak: Streak | None = None
+    retry_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A change of a state's status. Stored once; events and alerts are made of it."""
+
+    check: str
+    sequence: int
+    old: Status
+    new: Status
+    at: float
+    run_id: str
+    reason: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Check name and sequence: the idempotency key of whatever is done about it."""
+        return f"{self.check}:{self.sequence}"
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """The right to run a check once, held under a lease. ``token`` grows with every flight taken."""
+
+    check: str
+    run_id: str
+    token: int
+    taken_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time that one dispatch answers for: checks due in ``(since, until]``, and retries now due.
+
+    ``since`` is None on the first dispatch of all. ``unseen`` tells that the roster's fingerprint is
+    new, so that ``observed`` names the checks that have a state already.
+    """
+
+    since: float | None
+    until: float
+    retries: tuple[str, ...] = ()
+    observed: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All states at one moment of the store's clock."""
+
+    states: Mapping[str, State]
+    read_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a reader has to learn to be up to date: the states written since its ``cursor`` was made.
+
+    ``full`` tells that ``states`` is everything there is, replacing what the reader knew (first read,
+    or the store was flushed or failed over). ``read_at`` is the store's clock.
+    """
+
+    states: Mapping[str, State]
+    cursor: str
+    full: bool
+    read_at: float

@@ -1,0 +1,122 @@
+"""Judgement over results and states: hysteresis when one is written, staleness and verdicts when they are read.
+
+Pure: no IO, no clock; ``now`` is an argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from typing import NamedTuple
+
+from monitor.config import CheckSpec
+from monitor.model import Overall, Result, State, Status, Streak, Transition
+
+FUTURE_TOLERANCE_SECONDS = 5.0
+
+
+class Reading(NamedTuple):
+    """What a state is worth at one moment. ``held`` tells that it is out of date, but that its group keeps the last verdict."""
+
+    status: Status
+    reason: str | None = None
+    held: bool = False
+
+
+def advance(state: State | None, result: Result, check: CheckSpec) -> tuple[State, tuple[Transition, ...]]:
+    """The state after one more result, and the transition this makes, if any.
+
+    The first result of all is believed at once. After it, a worse status needs ``failure_threshold``
+    consecutive worse results that span ``for_seconds``, a better one ``success_threshold`` better ones.
+    """
+    if state is None:
+        return _turn(State(check.name, Status.UNKNOWN, result.observed_at, _first_sequence(result), result), result)
+    streak = _continue_streak(state, result)
+    if streak is None:
+        return _evolve(state, result), ()
+    if _is_confirmed(state, streak, result, check):
+        return _turn(state, result, streak.status)
+    return _evolve(state, result, streak, _retry_at(state, streak, result, check)), ()
+
+
+def read_status(state: State | None, now: float, *, hold: bool = False) -> Reading:
+    """What a stored state says at ``now`` on the store's clock: an old answer is ``stale``, none is ``unknown``.
+
+    With ``hold`` an out-of-date state keeps its last status, and says so. A result from further in
+    the future than clocks may differ is not believed.
+    """
+    if state is None:
+        return Reading(Status.UNKNOWN, "not_observed", hold)
+    if state.result.observed_at > now + FUTURE_TOLERANCE_SECONDS:
+        return Reading(Status.UNKNOWN, "from_the_future", hold)
+    if now > state.result.valid_until:
+        return Reading(state.status, "stale", True) if hold else Reading(Status.STALE, "stale")
+    return Reading(state.status, state.result.reason)
+
+
+def fails(reading: Reading) -> bool:
+    """Whether a critical check with this reading fails its group. A warning never does; nor, where staleness holds, does ignorance."""
+    ignorant = reading.status in (Status.STALE, Status.UNKNOWN)
+    return reading.status.severity == 2 and not (ignorant and reading.held)
+
+
+def group_passes(readings: Mapping[str, Reading], critical: Container[str]) -> bool:
+    """Whether a group is ready: no critical check of it fails."""
+    return not any(fails(reading) for name, reading in readings.items() if name in critical)
+
+
+def overall(readings: Mapping[str, Reading], critical: Container[str]) -> Overall:
+    """``unhealthy`` when a critical check fails, else ``degraded`` when anything is not ok, else ``healthy``."""
+    if not group_passes(readings, critical):
+        return Overall.UNHEALTHY
+    if any(reading.status is not Status.OK for reading in readings.values()):
+        return Overall.DEGRADED
+    return Overall.HEALTHY
+
+
+def _first_sequence(result: Result) -> int:
+    # Milliseconds, not 0: after the store was flushed, numbering goes on above what was ever used.
+    return int(result.observed_at * 1000)
+
+
+def _continue_streak(state: State, result: Result) -> Streak | None:
+    before, after = state.status.severity, result.status.severity
+    if after == before:
+        return None
+    running = state.streak
+    if running is None or (running.status.severity > before) != (after > before):
+        return Streak(result.status, 1, result.observed_at)
+    nearest = min if after > before else max
+    status = nearest(running.status, result.status, key=lambda s: s.severity)
+    return Streak(status, running.count + 1, running.since)
+
+
+def _is_worse(state: State, streak: Streak) -> bool:
+    return streak.status.severity > state.status.severity
+
+
+def _is_confirmed(state: State, streak: Streak, result: Result, check: CheckSpec) -> bool:
+    if _is_worse(state, streak):
+        lasted = result.observed_at - streak.since
+        return streak.count >= check.failure_threshold and lasted >= check.for_seconds
+    return streak.count >= check.success_threshold
+
+
+def _retry_at(state: State, streak: Streak, result: Result, check: CheckSpec) -> float | None:
+    if check.retry_interval_seconds is None or not _is_worse(state, streak):
+        return None
+    return result.observed_at + check.retry_interval_seconds
+
+
+def _evolve(state: State, result: Result, streak: Streak | None = None, retry_at: float | None = None) -> State:
+    return State(state.check, state.status, state.since, state.sequence, result, streak, retry_at)
+
+
+def _turn(state: State, result: Result, status: Status | None = None) -> tuple[State, tuple[Transition, ...]]:
+    new = status or result.status
+    sequence = state.sequence + 1
+    # A streak may be confirmed at a milder status than its last result, which then begins the next streak.
+    rest = None if new is result.status else Streak(result.status, 1, result.observed_at)
+    turned = State(state.check, new, result.observed_at, sequence, result, rest)
+    return turned, (
+        Transition(state.check, sequence, state.status, new, result.observed_at, result.run_id, result.reason),
+    )

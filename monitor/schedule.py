@@ -1,0 +1,70 @@
+"""When each check is due: at its own phase of its interval, forever.
+
+A check with interval ``i`` is due at every moment ``t`` with ``t % i == phase(name) * i``. The phase
+is a stable hash of the name, so that checks spread over the interval and keep their place when the
+roster changes or a process restarts. Pure: a plan answers for any stretch of time it is asked about.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from monitor.config import CheckSpec
+from monitor.model import Window
+
+
+class Due(NamedTuple):
+    """A check to run, and the moment at which it was due (store's clock)."""
+
+    check: str
+    due_at: float
+
+
+def phase(name: str) -> float:
+    """A number in [0, 1) that depends on nothing but the name."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=7).digest()) / 2**56
+
+
+class Plan:
+    """The roster, sorted by when in its interval each check is due: a question costs what its answer holds."""
+
+    def __init__(self, checks: Iterable[CheckSpec]) -> None:
+        slots: dict[float, list[tuple[float, str]]] = defaultdict(list)
+        for check in checks:
+            slots[check.interval_seconds].append((phase(check.name) * check.interval_seconds, check.name))
+        self._slots = {interval: sorted(entries) for interval, entries in slots.items()}
+        self._names = frozenset(name for entries in self._slots.values() for _, name in entries)
+
+    def due(self, window: Window) -> list[Due]:
+        """What to run in ``window``, each check at most once however long the window is, the earliest first.
+
+        Everything when there has been no window before; checks never observed at once; retries
+        once their time has come.
+        """
+        if window.since is None:
+            return [Due(name, window.until) for name in sorted(self._names)]
+        found: dict[str, float] = {}
+        for interval, entries in self._slots.items():
+            found.update(_latest(entries, interval, window.since, window.until))
+        at_once = set(window.retries) & self._names
+        if window.observed is not None:
+            at_once |= self._names - window.observed
+        found.update((name, window.until) for name in at_once - found.keys())
+        return sorted((Due(name, at) for name, at in found.items()), key=lambda due: due.due_at)
+
+
+def _latest(entries: list[tuple[float, str]], interval: float, since: float, until: float) -> dict[str, float]:
+    """For each entry with a due time in (since, until], the last such time."""
+    turn = math.floor(until / interval) * interval
+    found: dict[str, float] = {}
+    for start in (turn, turn - interval):  # the interval that `until` lies in, and the one before
+        low = bisect_right(entries, (since - start, "\U0010ffff"))
+        high = bisect_right(entries, (until - start, "\U0010ffff"))
+        for offset, name in entries[low:high]:
+            found.setdefault(name, start + offset)
+    return found

@@ -1,0 +1,37 @@
+"""Processes a test starts: on free ports, in their own directories, ended by their ids."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
+
+import pytest
+
+T = TypeVar("T")
+
+
+def free_port() -> int:
+    """A TCP port on 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(condition: Callable[[], T], *, seconds: float = 10.0, every: float = 0.02, what: str = "") -> T:
+    """The first truthy value of ``condition``; fails the test, naming ``what``, when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {seconds} s: {what or condition}")
+        time.sleep(every)
+    return value
+
+
+def missing(server: str) -> NoReturn:
+    """A server that cannot be had: a skip with its reason on a laptop, a failure in CI."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{server} is not installed; CI must have it (see `make servers`)")
+    pytest.skip(f"{server} is not installed (see `make servers`)")
