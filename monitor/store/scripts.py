@@ -1,0 +1,33 @@
+"""The Lua scripts by which everything in Redis is read and written, one file each in ``lua/``.
+
+Each opens with its keys, its arguments and the invariant that it keeps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+from typing import NamedTuple
+
+
+class Script(NamedTuple):
+    """A script's text, and the digest by which a server that has seen it knows it."""
+
+    name: str
+    text: str
+    sha: str
+
+
+def _load(name: str) -> Script:
+    folder = files(__package__) / "lua"
+    text = "\n".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in ("prelude", name))
+    return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+TAKE = _load("take")
+COMMIT = _load("commit")
+RELEASE = _load("release")
+CLAIM = _load("claim")
+READ = _load("read")
+FORGET = _load("forget")
+PAGE = _load("page")

@@ -1,0 +1,309 @@
+"""What every store promises, over the one in memory, Redis and Valkey."""
+
+from __future__ import annotations
+
+import time
+from threading import Thread
+
+import pytest
+
+from monitor.model import State, Status, Transition, Window
+from monitor.ports import FlightLost, FlightRefused, Store
+from tests.store.values import becoming, result, run, state_of
+from tests.support.processes import wait_for
+
+
+def test_stores_what_the_reducer_made(store: Store) -> None:
+    """A state comes back exactly as it was written, with everything that can be in it."""
+    flight = store.take("db", "run-1", lease_seconds=5)
+    found = result(
+        flight, "error", reason="refused", message="host é\udc80", data={"n": 1, "x": [1.5, None]}, detail={"a": {}}
+    )
+    state = State("db", Status.WARNING, 12.25, 7, found, retry_at=flight.taken_at + 2)
+    store.update(flight, lambda before: (state, ()))
+    assert state_of(store, "db") == state
+
+
+def test_reducer_sees_the_state_before(store: Store) -> None:
+    """First nothing, then what was stored."""
+    run(store, "db")
+    before = state_of(store, "db")
+    flight, seen = store.take("db", "run-2", lease_seconds=5), []
+    store.update(flight, lambda state: (seen.append(state), becoming(flight)(state))[1])
+    assert before is not None
+    assert seen == [before]
+
+
+def test_odd_data_does_not_stop_the_store(store: Store) -> None:
+    """What JSON cannot say is said as near to it as it can."""
+    flight = store.take("db", "run-1", lease_seconds=5)
+    odd = {"nan": float("nan"), "big": float("inf"), "set": {1}, ("a", 1): 2, "type": Status}
+    store.update(flight, becoming(flight, data=odd))
+    state = state_of(store, "db")
+    assert state is not None
+    assert state.result.data["nan"] is None
+    assert state.result.data["set"] == [1]
+
+
+def test_too_much_data_is_left_out(store: Store) -> None:
+    """A check that reports megabytes keeps its status and loses its data, not the other way round."""
+    flight = store.take("db", "run-1", lease_seconds=5)
+    store.update(flight, becoming(flight, "error", data={"x": "y" * 10**6}, message="m" * 10**6, reason="r" * 10**6))
+    state = state_of(store, "db")
+    assert state is not None
+    assert (state.status, state.result.data, state.result.reason) == (Status.ERROR, {}, "r" * 100)
+
+
+def test_one_flight_at_a_time(store: Store) -> None:
+    """A second taker is refused as busy; the first may ask again; another check is another matter."""
+    flight = store.take("db", "run-1", lease_seconds=5)
+    with pytest.raises(FlightRefused) as refused:
+        store.take("db", "run-2", lease_seconds=5)
+    assert refused.value.reason == "busy"
+    assert store.take("db", "run-1", lease_seconds=5) == flight
+    assert store.take("web", "run-3", lease_seconds=5).token > flight.token
+
+
+def test_overdue_flights_are_refused_by_the_stores_clock(store: Store) -> None:
+    """`overdue_at` is judged by the store; a moment in its future is no hindrance."""
+    with pytest.raises(FlightRefused) as refused:
+        store.take("db", "run-1", lease_seconds=5, overdue_at=store.now() - 0.001)
+    assert refused.value.reason == "overdue"
+    assert store.take("db", "run-1", lease_seconds=5, overdue_at=store.now() + 5)
+
+
+def test_taken_at_is_the_stores_clock(store: Store) -> None:
+    """A flight carries the moment it was taken."""
+    before = store.now()
+    assert before <= store.take("db", "run-1", lease_seconds=5).taken_at <= store.now()
+
+
+def test_a_released_flight_is_free(store: Store) -> None:
+    """Only the holder frees it, and only once."""
+    first = store.take("db", "run-1", lease_seconds=5)
+    store.release(first)
+    second = store.take("db", "run-2", lease_seconds=5)
+    store.release(first)
+    with pytest.raises(FlightRefused):
+        store.take("db", "run-3", lease_seconds=5)
+    store.release(second)
+
+
+def test_a_lease_runs_out(store: Store) -> None:
+    """After its lease the flight is somebody else's, and the late run writes nothing."""
+    late = store.take("db", "run-1", lease_seconds=0.05)
+    flight = wait_for(lambda: _try_take(store, "run-2"), what="the lease has run out")
+    with pytest.raises(FlightLost):
+        store.update(late, becoming(late, "error"))
+    assert state_of(store, "db") is None
+    assert store.transitions() == []
+    store.update(flight, becoming(flight, "ok"))
+    assert state_of(store, "db").status is Status.OK  # type: ignore[union-attr]
+
+
+def test_a_lease_that_ran_out_untaken_is_lost_too(store: Store) -> None:
+    """Nobody has taken it since, and still it is not ours."""
+    late = store.take("db", "run-1", lease_seconds=0.02)
+    time.sleep(0.05)  # the lease is the condition
+    with pytest.raises(FlightLost):
+        store.update(late, becoming(late))
+    assert store.read().states == {}
+
+
+def test_update_frees_the_flight(store: Store) -> None:
+    """The next run can start at once."""
+    run(store, "db")
+    assert store.take("db", "run-2", lease_seconds=5)
+
+
+def test_applied_once(store: Store) -> None:
+    """A run that asks again, having lost the answer, gets the same answer and changes nothing."""
+    flight = store.take("db", "run-1", lease_seconds=5)
+    first = store.update(flight, becoming(flight, "error"))
+    state = state_of(store, "db")
+    assert len(first) == 1
+    assert store.update(flight, becoming(flight, "error")) == first
+    again = store.take("db", "run-1", lease_seconds=5)  # a task that was delivered twice
+    assert store.update(again, becoming(again, "ok")) == first
+    assert state_of(store, "db") == state
+    assert [t for _, t in store.transitions()] == list(first)
+    assert store.take("db", "run-2", lease_seconds=5)
+
+
+def test_a_reducer_that_raises_writes_nothing(store: Store) -> None:
+    """The flight stays ours, so that the run can be stored by a better reducer."""
+    flight = store.take("db", "run-1", lease_seconds=5)
+    with pytest.raises(ZeroDivisionError):
+        store.update(flight, lambda state: 1 / 0)  # type: ignore[arg-type, return-value]
+    assert store.read().states == {}
+    assert store.update(flight, becoming(flight))
+
+
+def test_transitions_in_order(store: Store) -> None:
+    """Each change once, oldest first, with ids that count; read on from any cursor."""
+    made: list[Transition] = []
+    for status in ("ok", "ok", "error", "warning", "warning", "ok"):
+        made += run(store, "db", status)
+    assert [(t.old.value, t.new.value) for t in made] == [
+        ("unknown", "ok"),
+        ("ok", "error"),
+        ("error", "warning"),
+        ("warning", "ok"),
+    ]
+    assert [t.sequence - made[0].sequence for t in made] == [0, 1, 2, 3]
+    pages = store.transitions()
+    assert [t for _, t in pages] == made
+    assert store.transitions(limit=2) == pages[:2]
+    assert store.transitions(after=pages[1][0], limit=2) == pages[2:]
+    assert store.transitions(after=pages[-1][0]) == []
+    assert store.transitions(after="no cursor") == pages
+
+
+def test_read_some(store: Store) -> None:
+    """The checks asked for, without those that have no state."""
+    run(store, "db")
+    run(store, "web")
+    assert set(store.read(["web", "nobody"]).states) == {"web"}
+    assert set(store.read().states) == {"db", "web"}
+    assert store.read([]).states == {}
+    assert abs(store.read().read_at - store.now()) < 1
+
+
+def test_changes_tell_what_is_new(store: Store) -> None:
+    """First everything; then what was written since, each check once with its latest state."""
+    run(store, "db")
+    run(store, "web")
+    first = store.changes(None)
+    assert first.full
+    assert set(first.states) == {"db", "web"}
+    nothing = store.changes(first.cursor)
+    assert (nothing.full, nothing.states) == (False, {})
+    run(store, "web", "warning")
+    run(store, "web", "error")
+    then = store.changes(nothing.cursor)
+    assert not then.full
+    assert {name: state.status for name, state in then.states.items()} == {"web": Status.ERROR}
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "0:0", "1:2:3", "-1:-1", "99999999999999999999:1", "²:¹"])
+def test_a_cursor_that_means_nothing(store: Store, cursor: str) -> None:
+    """Everything is told, as on the first read."""
+    run(store, "db")
+    changes = store.changes(cursor)
+    assert changes.full
+    assert set(changes.states) == {"db"}
+
+
+def test_changes_of_an_empty_store(store: Store) -> None:
+    """Nothing is known, which replaces whatever the reader knew; what is written next is told."""
+    empty = store.changes(None)
+    assert (empty.full, empty.states) == (True, {})
+    run(store, "db")
+    assert set(store.changes(empty.cursor).states) == {"db"}
+
+
+def test_forget(store: Store) -> None:
+    """A forgotten check is gone for every reader, and unseen by the next roster."""
+    run(store, "db")
+    run(store, "web", "error", failure_threshold=2, retry_interval=0.001)
+    cursor = store.changes(None).cursor
+    store.forget(["web", "nobody"])  # type: ignore[attr-defined]
+    assert set(store.read().states) == {"db"}
+    told = store.changes(cursor)
+    assert told.full
+    assert set(told.states) == {"db"}
+    window = store.claim_window("a")
+    assert window is not None
+    assert window.observed == {"db"}
+
+
+def test_windows_join(store: Store) -> None:
+    """Each window begins where the last one ended; the first has no beginning."""
+    first, second = store.claim_window("a"), store.claim_window("a")
+    assert first is not None
+    assert second is not None
+    assert first.since is None
+    assert first.until == pytest.approx(store.now(), abs=1)
+    assert second.since == pytest.approx(first.until, abs=1e-6)
+    assert second.until > first.until
+
+
+def test_a_young_claim_stands(store: Store) -> None:
+    """Two dispatchers: the second gets nothing until the first's claim is old enough."""
+    assert store.claim_window("a", at_least_seconds=60)
+    assert store.claim_window("a", at_least_seconds=60) is None
+    assert wait_for(lambda: store.claim_window("a", at_least_seconds=0.05), what="the claim is old enough")
+
+
+def test_a_new_roster_asks_who_was_seen(store: Store) -> None:
+    """The names with a state come with the first window, and with the first of another fingerprint."""
+    run(store, "db")
+    observed = [_claim(store, fingerprint).observed for fingerprint in ("a", "a", "b", "b")]
+    assert observed == [{"db"}, None, {"db"}, None]
+
+
+def test_retries_come_when_due(store: Store) -> None:
+    """A failure that is being confirmed is looked at again at its time, once; a better result calls it off."""
+    run(store, "db", "ok")
+    run(store, "web", "ok")
+    _claim(store)
+    run(store, "db", "error", failure_threshold=3, retry_interval=60)
+    run(store, "web", "error", failure_threshold=3, retry_interval=0.001)
+    state = state_of(store, "web")
+    assert state is not None
+    assert state.retry_at is not None
+    window = wait_for(lambda: (found := _claim(store)).retries and found, what="the retry of web")
+    assert window.retries == ("web",)
+    assert window.until >= state.retry_at
+    run(store, "db", "error", failure_threshold=3, retry_interval=0.001)
+    run(store, "db", "ok", failure_threshold=3)
+    due = store.now() + 0.01
+    wait_for(lambda: store.now() > due)
+    assert _claim(store).retries == ()
+
+
+def test_threads_share_a_store(store: Store) -> None:
+    """Eight threads on four checks, and no update is lost: the sequence counts every one of them."""
+    names, turns = ["a", "b", "c", "d"], 25
+
+    def work() -> None:
+        for turn in range(turns):
+            for name in names:
+                wait_for(lambda name=name, turn=turn: _count_one(store, name, f"{id(object())}-{turn}"))  # type: ignore[misc]
+
+    threads = [Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {name: state.sequence for name, state in store.read().states.items()} == dict.fromkeys(names, 8 * turns)
+
+
+def test_hysteresis_survives_storage(store: Store) -> None:
+    """A streak is stored: the third failure of three makes the transition."""
+    run(store, "db", "ok")
+    made = [run(store, "db", "error", failure_threshold=3) for _ in range(3)]
+    assert [len(m) for m in made] == [0, 0, 1]
+
+
+def _count_one(store: Store, name: str, run_id: str) -> bool:
+    try:
+        flight = store.take(name, f"{time.monotonic_ns()}-{run_id}", lease_seconds=30)
+    except FlightRefused:
+        return False
+    found = result(flight)
+    store.update(flight, lambda s: (State(name, Status.OK, 0.0, (s.sequence if s else 0) + 1, found), ()))
+    return True
+
+
+def _try_take(store: Store, run_id: str) -> object:
+    try:
+        return store.take("db", run_id, lease_seconds=5)
+    except FlightRefused:
+        return None
+
+
+def _claim(store: Store, fingerprint: str = "a") -> Window:
+    window = store.claim_window(fingerprint)
+    assert window is not None
+    return window
