@@ -15,7 +15,10 @@ FUTURE_TOLERANCE_SECONDS = 5.0
 
 
 class Reading(NamedTuple):
-    """What a state is worth at one moment. ``held`` tells that it is out of date, but that its group keeps the last verdict."""
+    """What a state is worth at one moment.
+
+    ``held`` tells that it is out of date, but that its group keeps the last verdict.
+    """
 
     status: Status
     reason: str | None = None
@@ -54,7 +57,10 @@ def read_status(state: State | None, now: float, *, hold: bool = False) -> Readi
 
 
 def fails(reading: Reading) -> bool:
-    """Whether a critical check with this reading fails its group. A warning never does; nor, where staleness holds, does ignorance."""
+    """Whether a critical check with this reading fails its group.
+
+    A warning never does; nor, where staleness holds, does ignorance.
+    """
     ignorant = reading.status in (Status.STALE, Status.UNKNOWN)
     return reading.status.severity == 2 and not (ignorant and reading.held)
 

@@ -43,7 +43,7 @@ class Store(Protocol):
         ...
 
     def update(self, flight: Flight, reducer: Reducer) -> tuple[Transition, ...]:
-        """Replace the state of ``flight.check`` by ``reducer(state)`` and free the flight, in one optimistic transaction.
+        """Replace the state of ``flight.check`` by ``reducer(state)`` and free the flight: one optimistic transaction.
 
         State, history and transitions are written together or not at all. Applied once per ``flight.run_id``
         even when a reply is lost. Raises :class:`FlightLost` when the flight is no longer the current one.

@@ -60,9 +60,9 @@ class Plan:
 
 def _latest(entries: list[tuple[float, str]], interval: float, since: float, until: float) -> dict[str, float]:
     """For each entry with a due time in (since, until], the last such time."""
-    turn = math.floor(until / interval) * interval
+    turn = math.floor(until / interval)
     found: dict[str, float] = {}
-    for start in (turn, turn - interval):  # the interval that `until` lies in, and the one before
+    for start in (turn * interval, (turn - 1) * interval):  # the interval that `until` lies in, and the one before
         low = bisect_right(entries, (since - start, "\U0010ffff"))
         high = bisect_right(entries, (until - start, "\U0010ffff"))
         for offset, name in entries[low:high]:

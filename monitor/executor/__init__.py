@@ -1,0 +1,9 @@
+"""Where checks run: in processes that can be ended whatever they are doing.
+
+`zygote` imports everything once and forks a check process for each connection; `child` is that process;
+`pool` is the worker's side, which holds the clock.
+"""
+
+from monitor.executor.pool import ExecutorUnavailable, ProcessExecutor
+
+__all__ = ["ExecutorUnavailable", "ProcessExecutor"]

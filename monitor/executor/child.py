@@ -1,0 +1,68 @@
+"""A check process: runs one check at a time for one client, until the client hangs up."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from typing import Any
+
+from monitor.model import Outcome, Status
+
+logger = logging.getLogger(__name__)
+
+Run = Callable[[str, Mapping[str, Any], float], Outcome]
+
+# The client ends us on time. Should it have died itself, the kernel does it this much later:
+# an itimer with the default action needs no GIL and no interpreter.
+BACKSTOP_SECONDS = 0.5
+
+MAX_REPLY_BYTES = 32 * 1024  # a state is kept for each check and read by every probe process
+
+
+def serve(connection: Connection, run: Run) -> None:
+    """Answer requests ``{"kind", "options", "timeout_seconds"}`` with an outcome and its ``response_time_ms``.
+
+    Says hello with the process id first. Returns when the client is gone.
+    """
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    connection.send_bytes(json.dumps({"pid": os.getpid()}).encode())
+    while True:
+        try:
+            request = json.loads(connection.recv_bytes())
+        except (EOFError, OSError):
+            return
+        signal.setitimer(signal.ITIMER_REAL, request["timeout_seconds"] + BACKSTOP_SECONDS)
+        reply = _answer(request, run)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        try:
+            connection.send_bytes(reply)
+        except OSError:
+            return
+
+
+def _answer(request: Mapping[str, Any], run: Run) -> bytes:
+    started = time.perf_counter()
+    try:
+        outcome = run(request["kind"], request["options"], request["timeout_seconds"])
+    except Exception as error:
+        logger.exception("check of kind %s raised", request["kind"])
+        outcome = Outcome(Status.ERROR, reason="exception", message=f"{type(error).__name__} (see the log)")
+    elapsed_ms = (time.perf_counter() - started) * 1000
+    try:
+        reply = _encode(outcome, elapsed_ms)
+        if len(reply) > MAX_REPLY_BYTES:
+            raise ValueError(f"{len(reply)} bytes are more than {MAX_REPLY_BYTES}")
+        return reply
+    except (TypeError, ValueError) as error:
+        logger.error("check of kind %s returned what cannot be stored: %s", request["kind"], error)
+        return _encode(Outcome(Status.ERROR, reason="bad_data", message=f"cannot be stored: {error}"), elapsed_ms)
+
+
+def _encode(outcome: Outcome, elapsed_ms: float) -> bytes:
+    return json.dumps({**asdict(outcome), "response_time_ms": elapsed_ms}, allow_nan=False).encode()

@@ -1,0 +1,46 @@
+"""The line a project adds to its ``celery.py``: ``monitor.install(app)``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from monitor import project
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+
+def install(app: Celery, *, run_checks: bool = False) -> Celery:
+    """Tell the monitor which Celery application it belongs to; returns the application.
+
+    The monitor's roles then watch this application's broker and queues. Nothing of the application is
+    changed, unless ``run_checks`` is set: then its own beat and workers run the checks, and need no
+    extra process (at a price: workers that are stuck can no longer report themselves).
+    """
+    project.remember(app)
+    if run_checks:
+        _run_checks_in(app)
+    return app
+
+
+def _run_checks_in(app: Celery) -> None:
+    from celery import signals  # noqa: PLC0415
+
+    from monitor import tasks, wiring  # noqa: PLC0415
+
+    tasks.register(app, wiring.runtime)
+
+    # After the project has set its own beat_schedule, which would replace ours.
+    @app.on_after_finalize.connect(weak=False)
+    def add_beat_entry(sender: Any, **_: Any) -> None:
+        entries = tasks.beat_schedule(wiring.load().config)
+        sender.conf.beat_schedule = {**(sender.conf.beat_schedule or {}), **entries}
+
+    # After -Q was applied, so that it works whatever queues the project's workers are told to consume.
+    @signals.celeryd_after_setup.connect(weak=False)
+    def consume_our_queues(instance: Any, **_: Any) -> None:
+        if instance.app is not app:
+            return
+        config = wiring.load().config
+        for queue in (config.queue, tasks.dispatch_queue(config)):
+            instance.app.amqp.queues.select_add(queue)

@@ -1,0 +1,108 @@
+"""``dispatch``, sent by beat several times a second, sends ``run_check`` for each check that is due."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from monitor import runner
+from monitor.ports import StoreUnavailable
+from monitor.tasks.publish import Publisher
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from monitor.config import Config
+    from monitor.wiring import Runtime
+
+RUN_CHECK = "monitor.tasks.run_check"
+DISPATCH = "monitor.tasks.dispatch"
+
+# Judged by the worker's clock, which may be minutes ahead: the flight drops what is overdue by the store's.
+EXPIRES_SECONDS = 300
+
+log = structlog.get_logger("monitor.tasks")
+
+
+def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
+    """Add our tasks to ``app``. ``runtime`` is asked on the first run, in the process that runs it."""
+    # Explicit, because in a project's own app its defaults would apply to our tasks.
+    options = {"ignore_result": True, "acks_late": False, "shared": False, "rate_limit": None, "serializer": "json"}
+
+    @app.task(name=RUN_CHECK, bind=True, **options)
+    def run_check(self: Any, name: str, due_at: float | None = None) -> None:
+        with bound_contextvars(check=name, task_id=self.request.id):
+            _run_check(runtime(), name, due_at)
+
+    @app.task(name=DISPATCH, bind=True, **options)
+    def dispatch(self: Any) -> None:
+        with bound_contextvars(task_id=self.request.id):
+            _dispatch(app, runtime())
+
+
+def beat_schedule(config: Config) -> dict[str, Any]:
+    """The one beat entry, for any scheduler (Celery's own, redbeat, ...)."""
+    return {
+        "celery-health-monitor": {
+            "task": DISPATCH,
+            "schedule": config.dispatch_interval_seconds,
+            "options": {"queue": dispatch_queue(config), "expires": EXPIRES_SECONDS, "ignore_result": True},
+        }
+    }
+
+
+def dispatch_queue(config: Config) -> str:
+    """A queue of its own: checks waiting to be run do not hold up the schedule, and it can be purged."""
+    return f"{config.queue}.dispatch"
+
+
+def _dispatch(app: Celery, runtime: Runtime) -> None:
+    config = runtime.config
+    try:
+        due = runner.due_now(
+            runtime.plan,
+            config.fingerprint,
+            store=runtime.store,
+            at_least_seconds=config.dispatch_interval_seconds / 4,
+        )
+    except StoreUnavailable as error:
+        log.warning("dispatch.store_unavailable", message=str(error))
+        return
+    publisher = Publisher(app)
+    if due is None:
+        # Somebody dispatched a moment ago: messages have piled up while no worker was there.
+        publisher.purge(dispatch_queue(config))
+        return
+    publisher.send_all(RUN_CHECK, due, queue=config.queue, expires_seconds=EXPIRES_SECONDS)
+    log.debug("dispatch.sent", checks=len(due))
+
+
+def _run_check(runtime: Runtime, name: str, due_at: float | None) -> None:
+    check = runtime.checks.get(name)
+    if check is None:
+        log.warning("check.unknown", hint="beat and worker have different configurations")
+        return
+    try:
+        run = runner.run_check(check, due_at, store=runtime.store, executor=runtime.executor)
+    except StoreUnavailable as error:
+        log.warning("check.store_unavailable", message=str(error))
+        return
+    except Exception:
+        log.exception("check.not_run")
+        return
+    _report(run)
+
+
+def _report(run: runner.Run) -> None:
+    fields: dict[str, Any] = {"reason": run.reason} if run.reason else {}
+    if run.result is not None:
+        fields |= {"status": run.result.status.value, "duration_ms": run.result.response_time_ms}
+        if run.result.message:
+            fields["message"] = run.result.message
+    for transition in run.transitions:
+        fields |= {"transition": transition.id, "was": transition.old.value, "now": transition.new.value}
+    quiet = run.event == "completed" and not run.transitions and "message" not in fields
+    getattr(log, "debug" if quiet else "info")(f"check.{run.event}", **fields)

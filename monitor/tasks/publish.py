@@ -1,0 +1,46 @@
+"""Sending many small task messages at once, cheaply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from kombu.utils.uuid import uuid
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+
+class Publisher:
+    """Sends tasks by name. Skips what ``Celery.send_task`` does for each message and ours never need.
+
+    Routing, signals and result set-up make up a quarter of its 0.46 ms: at 1,000 checks a second that matters.
+    """
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def send_all(self, task: str, arguments: Sequence[Sequence[Any]], *, queue: str, expires_seconds: float) -> None:
+        """One message for each tuple of arguments, to the default exchange with the queue as routing key."""
+        if not arguments:
+            return
+        make = self._app.amqp.as_task_v2
+        with self._app.producer_or_acquire() as producer:
+            for args in arguments:
+                message = make(
+                    uuid(), task, tuple(args), {}, expires=expires_seconds, ignore_result=True, create_sent_event=False
+                )
+                producer.publish(
+                    message.body,
+                    exchange="",
+                    routing_key=queue,
+                    serializer="json",
+                    headers=message.headers,
+                    retry=False,
+                    **message.properties,
+                )
+
+    def purge(self, queue: str) -> None:
+        """Drop what waits in a queue."""
+        with self._app.connection_or_acquire() as connection:
+            connection.default_channel.queue_purge(queue)

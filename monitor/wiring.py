@@ -1,0 +1,138 @@
+"""The worker side's one composition root: from a configuration to things that run."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+
+from monitor import config as configuration
+from monitor import project
+from monitor.checks import registry
+from monitor.config import CheckSpec, Config, ConfigError, Loaded, Problem
+from monitor.config.keys import COMMON_CHECK_KEYS
+from monitor.executor import ProcessExecutor
+from monitor.ports import Executor, Store
+from monitor.schedule import Plan
+from monitor.store import RedisStore
+
+CHECK_PROCESS = "monitor.checks.process"
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What the tasks of one process work with."""
+
+    config: Config
+    checks: Mapping[str, CheckSpec]
+    plan: Plan
+    store: Store
+    executor: Executor
+
+
+def load(file: Path | None = None) -> Loaded:
+    """The configuration, with the options of every check validated too. Raises ConfigError with all that is wrong."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "monitor.settings")
+    loaded = _load(file)
+    if loaded.config.celery_app and _import_celery_app(loaded):
+        loaded = _load(file)
+    problems = [problem for check in loaded.config.checks.values() for problem in _option_problems(check, loaded)]
+    if problems:
+        raise ConfigError(dict.fromkeys(problems))
+    return loaded
+
+
+@functools.cache
+def runtime() -> Runtime:
+    """This process' runtime, built on first use. Connects to nothing yet. Raises ConfigError."""
+    config = load().config
+    checks = {name: resolve(config, check) for name, check in config.checks.items()}
+    return Runtime(config, checks, Plan(checks.values()), store(config), executor(config))
+
+
+def store(config: Config) -> RedisStore:
+    """The store, as the worker side uses it. Raises ConfigError when none is configured."""
+    return RedisStore(
+        required_url(config, "redis_url"),
+        prefix=config.key_prefix,
+        history_bytes=config.history_memory_bytes,
+        roster_size=len(config.checks),
+    )
+
+
+def executor(config: Config) -> ProcessExecutor:
+    """Check processes that have the roster's kinds imported."""
+    return ProcessExecutor(CHECK_PROCESS, [check.kind for check in config.checks.values()])
+
+
+def required_url(config: Config, key: str) -> str:
+    """A URL that the role cannot do without. Raises ConfigError."""
+    value: SecretStr | None = getattr(config, key)
+    if value is None:
+        raise ConfigError([Problem(key, None, _where_to_set(key))])
+    return value.get_secret_value()
+
+
+def resolve(config: Config, check: CheckSpec) -> CheckSpec:
+    """The check with the options it leaves to the configuration (`checks.base.from_config`) filled in."""
+    given = dict(check.options)
+    for option, key in registry.configured_options(check.kind).items():
+        value = getattr(config, key)
+        if option not in given and value is not None:
+            given[option] = value.get_secret_value() if isinstance(value, SecretStr) else value
+    return check.model_copy(update={"options": given})
+
+
+def _load(file: Path | None) -> Loaded:
+    return configuration.load(
+        file=file, django_settings=project.explicit_settings(), project=project.derived_settings()
+    )
+
+
+def _import_celery_app(loaded: Loaded) -> bool:
+    """Import the project's Celery application, which may then tell its broker. False when it was known already."""
+    dotted = loaded.config.celery_app or ""
+    module, _, attribute = dotted.partition(":")
+    try:
+        app: Any = getattr(importlib.import_module(module), attribute or "app")
+    except Exception as error:
+        hint = f"should be an importable Celery application, module:attribute ({type(error).__name__}: {error})"
+        raise ConfigError([Problem("celery_app", dotted, hint, loaded.origin("celery_app"))]) from error
+    return project.remember(app)
+
+
+def _option_problems(check: CheckSpec, loaded: Loaded) -> list[Problem]:
+    prefix = f"checks.{check.name}"
+    try:
+        resolved = resolve(loaded.config, check)
+        missing = {
+            key
+            for option, key in registry.configured_options(check.kind).items()
+            if key in _URLS and option not in resolved.options
+        }
+        if missing:
+            return [Problem(key, None, _where_to_set(key)) for key in sorted(missing)]
+        registry.build(check.kind, resolved.options)
+    except registry.UnknownKind as error:
+        hint = configuration.unknown_hint(error.name, error.known, "kind")
+        return [Problem(f"{prefix}.kind", error.name, hint, loaded.origin(f"{prefix}.kind"))]
+    except ValidationError as error:
+        known = {*registry.option_names(check.kind), *COMMON_CHECK_KEYS}
+        return configuration.problems_from_validation(prefix, error, known, loaded.origins)
+    return []
+
+
+_URLS = {
+    "redis_url": "the store: set MONITOR_REDIS_URL, or run `monitor up`, which brings its own",
+    "broker_url": "the broker to watch: set MONITOR_BROKER_URL, MONITOR_CELERY_APP or MONITOR_REDIS_URL",
+}
+
+
+def _where_to_set(key: str) -> str:
+    return f"is required; {_URLS[key]}"

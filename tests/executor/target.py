@@ -1,0 +1,73 @@
+"""What the check processes of these tests run: things that are done, and things that never end."""
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from monitor.model import Outcome, Status
+
+
+def prepare(kinds: Iterable[str]) -> None:
+    """Nothing to import."""
+
+
+def run(kind: str, options: Mapping[str, Any], timeout_seconds: float) -> Outcome:
+    """Do what the kind says."""
+    return globals()[f"_{kind}"](**options)
+
+
+def _fine(**options: Any) -> Outcome:
+    return Outcome(Status.OK, {"pid": os.getpid(), **options})
+
+
+def _blocked_socket() -> Outcome:
+    left, _right = socket.socketpair()
+    left.recv(1)
+    raise AssertionError
+
+
+def _holding_the_gil() -> Outcome:
+    ctypes.PyDLL("libc.so.6").sleep(3600)
+    raise AssertionError
+
+
+def _busy_loop() -> Outcome:
+    while True:
+        try:
+            while True:
+                pass
+        except BaseException:  # noqa: BLE001
+            continue
+
+
+def _deaf() -> Outcome:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    while True:
+        time.sleep(3600)
+
+
+def _dies() -> Outcome:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def _exits() -> Outcome:
+    sys.exit(3)
+
+
+def _raises() -> Outcome:
+    raise RuntimeError("secret text")
+
+
+def _not_json() -> Outcome:
+    return Outcome(Status.OK, {"value": object()})
+
+
+def _endless_data() -> Outcome:
+    return Outcome(Status.OK, {"value": "x" * 2**20})

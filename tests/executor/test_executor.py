@@ -1,0 +1,130 @@
+"""The executor ends whatever a check is stuck in, says so, and goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import psutil
+import pytest
+
+from monitor.config import CheckSpec
+from monitor.executor import ExecutorUnavailable, ProcessExecutor
+from monitor.model import Status
+from tests.support.processes import wait_for
+
+TARGET = "tests.executor.target"
+
+
+def check(kind: str, timeout: float = 0.3, **options: Any) -> CheckSpec:
+    return CheckSpec(name=kind, kind=kind, interval=10, timeout=timeout, valid_for=30, options=options)
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[ProcessExecutor]:
+    executor = ProcessExecutor(TARGET)
+    executor.start()
+    yield executor
+    executor.close()
+
+
+def test_a_check_runs_in_another_process_which_is_used_again(executor: ProcessExecutor) -> None:
+    """Options go there and data comes back; the second run finds the process of the first."""
+    outcome, milliseconds = executor.run(check("fine", answer=42))
+    again, _ = executor.run(check("fine"))
+    assert outcome.status is Status.OK
+    assert outcome.data["answer"] == 42
+    assert outcome.data["pid"] != os.getpid()
+    assert again.data["pid"] == outcome.data["pid"]
+    assert milliseconds > 0
+
+
+@pytest.mark.parametrize("kind", ["blocked_socket", "holding_the_gil", "busy_loop", "deaf"])
+def test_whatever_does_not_end_is_ended(executor: ProcessExecutor, kind: str) -> None:
+    """A blocked socket, a C call that keeps the GIL, a loop that catches everything, a process that ignores signals."""
+    victim = executor.run(check("fine"))[0].data["pid"]
+    outcome, milliseconds = executor.run(check(kind))
+    assert (outcome.status, outcome.reason) == (Status.ERROR, "timeout")
+    assert milliseconds == 300
+    wait_for(lambda: not psutil.pid_exists(victim), what=f"process {victim} to be gone")
+    assert executor.run(check("fine"))[0].status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("dies", "crashed"),
+        ("exits", "crashed"),
+        ("raises", "exception"),
+        ("not_json", "bad_data"),
+        ("endless_data", "bad_data"),
+    ],
+)
+def test_whatever_goes_wrong_is_an_error_with_a_reason(executor: ProcessExecutor, kind: str, reason: str) -> None:
+    """Killed, exited, raised, or returned what cannot be stored: error; the next check is not affected."""
+    outcome, _ = executor.run(check(kind, timeout=5))
+    assert (outcome.status, outcome.reason) == (Status.ERROR, reason)
+    assert "secret" not in str(outcome)
+    assert executor.run(check("fine"))[0].status is Status.OK
+
+
+def test_a_hung_check_does_not_delay_others(executor: ProcessExecutor) -> None:
+    """While one check hangs, others come and go."""
+    answers: list[Status] = []
+    hung = threading.Thread(target=lambda: executor.run(check("holding_the_gil", timeout=2)))
+    hung.start()
+    while hung.is_alive() and len(answers) < 50:
+        answers.append(executor.run(check("fine"))[0].status)
+    assert hung.is_alive()
+    assert answers == [Status.OK] * 50
+    hung.join()
+
+
+def test_a_dead_zygote_is_replaced() -> None:
+    """Killed or frozen: the next check that needs a new process gets one from a new zygote."""
+    executor = ProcessExecutor(TARGET)
+    executor.start()
+    try:
+        for blow in (signal.SIGKILL, signal.SIGSTOP):
+            [zygote] = [p for p in psutil.Process().children() if executor._address in p.cmdline()]
+            zygote.send_signal(blow)
+            executor.run(check("dies", timeout=5))
+            assert executor.run(check("fine"))[0].status is Status.OK
+    finally:
+        executor.close()
+
+
+def test_a_target_that_cannot_be_imported_is_said() -> None:
+    """Nothing was run, so there is no outcome to make up."""
+    executor = ProcessExecutor("tests.executor.nowhere")
+    with pytest.raises(ExecutorUnavailable, match="status 1"):
+        executor.run(check("fine"))
+
+
+def test_nothing_is_left_behind_by_a_killed_worker() -> None:
+    """A worker killed while its check holds the GIL: zygote and check processes end by themselves."""
+    worker = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "from monitor.executor import ProcessExecutor\n"
+            "from tests.executor.test_executor import check, TARGET\n"
+            "e = ProcessExecutor(TARGET)\n"
+            "e.start(); print('ready', flush=True)\n"
+            "e.run(check('holding_the_gil', timeout=1.5))",
+        ],
+        stdout=subprocess.PIPE,
+    )
+    assert worker.stdout is not None
+    worker.stdout.readline()
+    family = wait_for(
+        lambda: len(found := psutil.Process(worker.pid).children(recursive=True)) == 2 and found, what="two processes"
+    )
+    worker.kill()
+    worker.wait()
+    wait_for(lambda: not any(p.is_running() for p in family), seconds=15, what=f"{family} to be gone")

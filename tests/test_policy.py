@@ -1,0 +1,131 @@
+"""Judgement: hysteresis, staleness and verdicts, as tables."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor import policy
+from monitor.config import CheckSpec
+from monitor.model import Overall, Result, State, Status, Transition
+from monitor.policy import Reading
+
+LETTERS = {"o": Status.OK, "w": Status.WARNING, "e": Status.ERROR}
+START = 1_700_000_000.0
+
+
+def check(**rules: Any) -> CheckSpec:
+    return CheckSpec(name="c", kind="python", interval=10, timeout=5, valid_for=30, **rules)
+
+
+def result(status: Status, at: float, run_id: str = "r") -> Result:
+    return Result(run_id, status, at, at + 30, 1.0)
+
+
+def play(letters: str, rules: CheckSpec, every: float = 10.0) -> tuple[str, list[Transition], State]:
+    """The state's letter after each result, and all transitions."""
+    state: State | None = None
+    seen, transitions = "", []
+    for index, letter in enumerate(letters):
+        state, new = policy.advance(state, result(LETTERS[letter], START + index * every, f"r{index}"), rules)
+        seen += state.status.value[0]
+        transitions += new
+    assert state is not None
+    return seen, transitions, state
+
+
+@pytest.mark.parametrize(
+    ("caption", "rules", "results", "states"),
+    [
+        ("by default every result is believed", {}, "ooeow", "ooeow"),
+        ("the first result is believed at once", {"failure_threshold": 3}, "e", "e"),
+        ("the third consecutive failure counts", {"failure_threshold": 3}, "oeeeo", "oooeo"),
+        ("an ok in between starts the count again", {"failure_threshold": 2}, "oeoeoee", "oooooo" + "e"),
+        ("recovery takes two oks", {"success_threshold": 2}, "eooe", "eeoe"),
+        ("a failure in between starts recovery again", {"success_threshold": 2}, "eoeoo", "eeeeo"),
+        ("a streak turns to the mildest of it", {"failure_threshold": 2}, "owee", "oowe"),
+        ("and from there needs its own confirmation", {"failure_threshold": 2}, "oweo", "oowo"),
+        ("recovery turns to the worst of it", {"success_threshold": 2}, "ewoo", "eewo"),
+        ("warning to error is a worsening too", {"failure_threshold": 2}, "wee", "wwe"),
+        ("a worsening must last as well", {"for": 25}, "oeeee", "oooo" + "e"),
+        ("for counts from the first of the streak", {"for": 25}, "oeeoeee", "ooooooo"),
+    ],
+)
+def test_hysteresis(caption: str, rules: dict[str, Any], results: str, states: str) -> None:
+    """Each row: rules, results in order, and the state after each (o ok, w warning, e error)."""
+    assert play(results, check(**rules))[0] == states, caption
+
+
+def test_a_failure_being_confirmed_asks_for_another_look() -> None:
+    """retry_at stands while a worse status waits for confirmation, and at no other time."""
+    rules = check(failure_threshold=3, success_threshold=2, retry_interval=2)
+    looks = [play(results, rules)[2].retry_at for results in ("o", "oe", "oee", "oeee", "oeeeo")]
+    assert looks == [None, START + 12, START + 22, None, None]
+
+
+@given(st.text("owe", min_size=1, max_size=40), st.integers(1, 4), st.integers(1, 4), st.sampled_from([0, 15]))
+def test_transitions_tell_the_whole_story(letters: str, failure: int, success: int, lasting: int) -> None:
+    """Transitions chain from unknown to the final status, with contiguous numbers; without one the status stays."""
+    states, transitions, final = play(
+        letters, check(failure_threshold=failure, success_threshold=success, **{"for": lasting})
+    )
+    assert transitions[0].old is Status.UNKNOWN
+    assert all(a.new is b.old for a, b in itertools.pairwise(transitions))
+    assert all(t.old is not t.new for t in transitions)
+    numbers = [t.sequence for t in transitions]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert transitions[-1].new is final.status
+    assert final.since == transitions[-1].at
+    changes = 1 + sum(a != b for a, b in itertools.pairwise(states))
+    assert len(transitions) == changes
+
+
+@pytest.mark.parametrize(
+    ("caption", "age", "hold", "expected"),
+    [
+        ("fresh", 5, False, Reading(Status.ERROR, "refused")),
+        ("at the last moment", 30, False, Reading(Status.ERROR, "refused")),
+        ("too old", 30.1, False, Reading(Status.STALE, "stale")),
+        ("too old, but held", 30.1, True, Reading(Status.ERROR, "stale", True)),
+        ("a little ahead of our clock", -5, False, Reading(Status.ERROR, "refused")),
+        ("from the future", -5.1, False, Reading(Status.UNKNOWN, "from_the_future")),
+    ],
+)
+def test_reading_a_state(caption: str, age: float, hold: bool, expected: Reading) -> None:
+    """An old answer is never green, nor one from the future."""
+    stored = Result("r", Status.ERROR, START, START + 30, 1.0, reason="refused")
+    state = State("c", Status.ERROR, START, 1, stored)
+    assert policy.read_status(state, START + age, hold=hold) == expected, caption
+
+
+def test_never_observed_is_unknown() -> None:
+    """No state is no green; with hold it does not fail either."""
+    assert policy.read_status(None, START) == Reading(Status.UNKNOWN, "not_observed")
+    assert policy.fails(policy.read_status(None, START))
+    assert not policy.fails(policy.read_status(None, START, hold=True))
+
+
+@pytest.mark.parametrize(
+    ("statuses", "passes", "verdict"),
+    [
+        ("ok ok", True, Overall.HEALTHY),
+        ("", True, Overall.HEALTHY),
+        ("ok warning", True, Overall.DEGRADED),
+        ("ok error", False, Overall.UNHEALTHY),
+        ("ok stale", False, Overall.UNHEALTHY),
+        ("ok unknown", False, Overall.UNHEALTHY),
+        ("ok error*", True, Overall.DEGRADED),
+        ("stale* warning", True, Overall.DEGRADED),
+        ("error* unknown", False, Overall.UNHEALTHY),
+    ],
+)
+def test_verdicts(statuses: str, passes: bool, verdict: Overall) -> None:
+    """Only error, stale and unknown of a critical check fail (* marks one that is not critical)."""
+    readings = {str(i): Reading(Status(word.rstrip("*"))) for i, word in enumerate(statuses.split())}
+    critical = {str(i) for i, word in enumerate(statuses.split()) if not word.endswith("*")}
+    assert policy.group_passes(readings, critical) is passes
+    assert policy.overall(readings, critical) is verdict
