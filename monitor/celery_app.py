@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
+import structlog
 from celery import Celery, signals
 
 from monitor import logs, tasks, wiring
+from monitor.ports import ExecutorUnavailable
+
+log = structlog.get_logger("monitor.worker")
 
 
 def build() -> Celery:
@@ -45,10 +50,24 @@ def settings() -> dict[str, Any]:
     }
 
 
-@signals.setup_logging.connect(weak=False)
 def _setup_logging(**_: Any) -> None:
     config = wiring.load().config
     logs.configure(config.log_format, config.log_level)
 
 
+def _warm_up(sender: Any, **_: Any) -> None:
+    """Import everything while the worker connects, so that the first checks need not wait for it."""
+    if sender.app is app:
+        threading.Thread(target=_start_executor, name="monitor-warm-up", daemon=True).start()
+
+
+def _start_executor() -> None:
+    try:
+        wiring.runtime().executor.start()
+    except ExecutorUnavailable as error:
+        log.error("executor.unavailable", message=str(error))
+
+
 app = build()
+signals.setup_logging.connect(_setup_logging, weak=False)
+signals.worker_init.connect(_warm_up, weak=False)

@@ -30,17 +30,21 @@ def _run_checks_in(app: Celery) -> None:
 
     tasks.register(app, wiring.runtime)
 
-    # After the project has set its own beat_schedule, which would replace ours.
-    @app.on_after_finalize.connect(weak=False)
     def add_beat_entry(sender: Any, **_: Any) -> None:
+        if sender.app is not app:
+            return
         entries = tasks.beat_schedule(wiring.load().config)
-        sender.conf.beat_schedule = {**(sender.conf.beat_schedule or {}), **entries}
+        app.conf.beat_schedule = {**(app.conf.beat_schedule or {}), **entries}
 
-    # After -Q was applied, so that it works whatever queues the project's workers are told to consume.
-    @signals.celeryd_after_setup.connect(weak=False)
     def consume_our_queues(instance: Any, **_: Any) -> None:
         if instance.app is not app:
             return
-        config = wiring.load().config
+        config = wiring.runtime().config  # built before the pool forks, so that its processes share one zygote
         for queue in (config.queue, tasks.dispatch_queue(config)):
             instance.app.amqp.queues.select_add(queue)
+
+    # In beat only, after the project has set its own schedule and before the scheduler reads it. Celery logs what a
+    # receiver raises, and goes on: a wrong configuration of ours does not stop the project's beat.
+    signals.beat_init.connect(add_beat_entry, weak=False)
+    # After -Q was applied, so that it works whatever queues the project's workers are told to consume.
+    signals.celeryd_after_setup.connect(consume_our_queues, weak=False)

@@ -28,6 +28,10 @@ class FlightLost(Exception):
     """The flight's lease ran out, or somebody else has taken the check since: nothing was written."""
 
 
+class ExecutorUnavailable(Exception):
+    """Nothing can be run just now: no process could be had to run it in."""
+
+
 class Store(Protocol):
     """Where states live. Every method may raise :class:`StoreUnavailable`; none blocks longer than its timeouts."""
 
@@ -77,9 +81,17 @@ class Store(Protocol):
 class Executor(Protocol):
     """Runs a check where it can be ended, whatever it is doing."""
 
+    def start(self) -> None:
+        """Get ready, so that the first check does not have to wait. Raises :class:`ExecutorUnavailable`."""
+        ...
+
     def run(self, check: CheckSpec) -> tuple[Outcome, float]:
-        """The outcome and the response time in milliseconds. Never raises for what the check does.
+        """The outcome and the response time in milliseconds. Raises :class:`ExecutorUnavailable` and nothing else.
 
         A check that is not done after ``check.timeout_seconds`` is ended: status ``error``, reason ``timeout``.
         """
+        ...
+
+    def close(self) -> None:
+        """End what is idle."""
         ...

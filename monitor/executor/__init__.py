@@ -4,6 +4,6 @@
 `pool` is the worker's side, which holds the clock.
 """
 
-from monitor.executor.pool import ExecutorUnavailable, ProcessExecutor
+from monitor.executor.pool import ProcessExecutor
 
-__all__ = ["ExecutorUnavailable", "ProcessExecutor"]
+__all__ = ["ProcessExecutor"]

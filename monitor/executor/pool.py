@@ -19,15 +19,12 @@ from typing import Any
 from monitor.config import CheckSpec
 from monitor.executor.address import new_address, socket_address
 from monitor.model import Outcome, Status
+from monitor.ports import ExecutorUnavailable
 
 START_SECONDS = 30.0  # a zygote imports Django and every kind; on a busy machine that takes a while
 HELLO_SECONDS = 5.0
 MAX_RUNS = 1000  # what a user's function leaks goes with its process
 MAX_IDLE_SECONDS = 60.0
-
-
-class ExecutorUnavailable(Exception):
-    """No check process could be had: nothing was run."""
 
 
 class ProcessExecutor:

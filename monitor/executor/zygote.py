@@ -82,7 +82,7 @@ def _fork(listener: socket.socket, client: socket.socket, module: Any) -> int:
 
 
 def _reap() -> set[int]:
-    gone = set()
+    gone: set[int] = set()
     while True:
         try:
             pid, _ = os.waitpid(-1, os.WNOHANG)

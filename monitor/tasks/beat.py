@@ -15,7 +15,7 @@ MAX_WAITING = 5
 log = structlog.get_logger("monitor.beat")
 
 
-class DispatchScheduler(Scheduler):
+class DispatchScheduler(Scheduler):  # type: ignore[misc]  # celery has no types
     """Celery's in-memory scheduler, which does not send a dispatch while others wait to be taken.
 
     Redis drops no message by itself: while no worker is there, two a second would pile up.

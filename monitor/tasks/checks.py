@@ -9,7 +9,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from monitor import runner
-from monitor.ports import StoreUnavailable
+from monitor.ports import ExecutorUnavailable, StoreUnavailable
 from monitor.tasks.publish import Publisher
 
 if TYPE_CHECKING:
@@ -32,15 +32,16 @@ def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
     # Explicit, because in a project's own app its defaults would apply to our tasks.
     options = {"ignore_result": True, "acks_late": False, "shared": False, "rate_limit": None, "serializer": "json"}
 
-    @app.task(name=RUN_CHECK, bind=True, **options)
-    def run_check(self: Any, name: str, due_at: float | None = None) -> None:
-        with bound_contextvars(check=name, task_id=self.request.id):
+    def run_check(task: Any, name: str, due_at: float | None = None) -> None:
+        with bound_contextvars(check=name, task_id=task.request.id):
             _run_check(runtime(), name, due_at)
 
-    @app.task(name=DISPATCH, bind=True, **options)
-    def dispatch(self: Any) -> None:
-        with bound_contextvars(task_id=self.request.id):
+    def dispatch(task: Any) -> None:
+        with bound_contextvars(task_id=task.request.id):
             _dispatch(app, runtime())
+
+    app.task(run_check, name=RUN_CHECK, bind=True, **options)
+    app.task(dispatch, name=DISPATCH, bind=True, **options)
 
 
 def beat_schedule(config: Config) -> dict[str, Any]:
@@ -90,8 +91,8 @@ def _run_check(runtime: Runtime, name: str, due_at: float | None) -> None:
     except StoreUnavailable as error:
         log.warning("check.store_unavailable", message=str(error))
         return
-    except Exception:
-        log.exception("check.not_run")
+    except ExecutorUnavailable as error:
+        log.error("check.not_run", message=str(error))
         return
     _report(run)
 

@@ -14,8 +14,9 @@ import psutil
 import pytest
 
 from monitor.config import CheckSpec
-from monitor.executor import ExecutorUnavailable, ProcessExecutor
+from monitor.executor import ProcessExecutor
 from monitor.model import Status
+from monitor.ports import ExecutorUnavailable
 from tests.support.processes import wait_for
 
 TARGET = "tests.executor.target"

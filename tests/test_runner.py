@@ -1,0 +1,122 @@
+"""One run of a check, over the store in memory and an executor that does as it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from monitor import runner
+from monitor.config import CheckSpec
+from monitor.model import Outcome, Status
+from monitor.ports import ExecutorUnavailable
+from monitor.schedule import Plan
+from monitor.testing import MemoryStore
+
+START = 1_700_000_000.0
+
+
+class Clock:
+    now = START
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class ScriptedExecutor:
+    """Runs a function instead of a check."""
+
+    def __init__(self, run: Callable[[CheckSpec], Outcome]) -> None:
+        self._run = run
+
+    def start(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def run(self, check: CheckSpec) -> tuple[Outcome, float]:
+        return self._run(check), 12.3456
+
+
+CHECK = CheckSpec(name="db", kind="database", interval=10, timeout=5, valid_for=30)
+FINE = ScriptedExecutor(lambda check: Outcome(Status.OK, {"n": 1}))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(clock: Clock) -> MemoryStore:
+    return MemoryStore(clock)
+
+
+def test_a_result_is_dated_by_its_flight_and_says_until_when_it_holds(store: MemoryStore, clock: Clock) -> None:
+    """A run that slept for minutes writes the moment it began, not the moment of writing."""
+
+    def sleep(check: CheckSpec) -> Outcome:
+        clock.now += 4
+        return Outcome(Status.WARNING, {"n": 1}, "above_threshold", "text", {"host": "h"})
+
+    run = runner.run_check(CHECK, START, store=store, executor=ScriptedExecutor(sleep))
+    stored = store.read().states["db"].result
+    assert run.event == "completed"
+    assert stored == run.result
+    assert (stored.observed_at, stored.valid_until, stored.response_time_ms) == (START, START + 30, 12.346)
+    assert (stored.status, stored.reason, stored.message) == (Status.WARNING, "above_threshold", "text")
+    assert [t.id for t in run.transitions] == [t.id for _, t in store.transitions()]
+
+
+def test_a_run_whose_turn_has_passed_drops_itself(store: MemoryStore, clock: Clock) -> None:
+    """By the store's clock: the next turn has its own message."""
+    clock.now = START + 10.1
+    run = runner.run_check(CHECK, START, store=store, executor=FINE)
+    assert (run.event, run.reason) == ("dropped", "overdue")
+    assert store.read().states == {}
+
+
+def test_one_flight_at_a_time(store: MemoryStore) -> None:
+    """A second run while the first is in the air is dropped; after it has landed the next may start."""
+    runs: list[runner.Run] = []
+
+    def again(check: CheckSpec) -> Outcome:
+        runs.append(runner.run_check(CHECK, START, store=store, executor=FINE))
+        return Outcome(Status.OK)
+
+    runs.append(runner.run_check(CHECK, START, store=store, executor=ScriptedExecutor(again)))
+    runs.append(runner.run_check(CHECK, START, store=store, executor=FINE))
+    assert [(run.event, run.reason) for run in runs] == [("dropped", "busy"), ("completed", None), ("completed", None)]
+
+
+def test_a_run_that_outlives_its_lease_writes_nothing(store: MemoryStore, clock: Clock) -> None:
+    """Somebody else may be at it by then."""
+
+    def oversleep(check: CheckSpec) -> Outcome:
+        clock.now += check.lease_seconds + 0.1
+        return Outcome(Status.ERROR)
+
+    run = runner.run_check(CHECK, START, store=store, executor=ScriptedExecutor(oversleep))
+    assert run.event == "lost"
+    assert store.read().states == {}
+
+
+def test_a_run_that_never_happened_frees_the_flight(store: MemoryStore) -> None:
+    """No process to run it in is no result; the next attempt need not wait for the lease."""
+
+    def fail(check: CheckSpec) -> Outcome:
+        raise ExecutorUnavailable("no process")
+
+    with pytest.raises(ExecutorUnavailable):
+        runner.run_check(CHECK, START, store=store, executor=ScriptedExecutor(fail))
+    assert runner.run_check(CHECK, START, store=store, executor=FINE).event == "completed"
+
+
+def test_each_moment_is_dispatched_once(store: MemoryStore, clock: Clock) -> None:
+    """Everything at first; then nothing until time has passed; None when asked again too soon."""
+    plan = Plan([CHECK])
+    assert runner.due_now(plan, "f", store=store) == [("db", START)]
+    clock.now += 0.01
+    assert runner.due_now(plan, "f", store=store, at_least_seconds=0.1) is None
+    clock.now += 20
+    assert [due.check for due in runner.due_now(plan, "f", store=store) or ()] == ["db"]
+    assert runner.due_now(plan, "f", store=store) == []
