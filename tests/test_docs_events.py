@@ -1,0 +1,33 @@
+"""docs/events.md names every event that the code logs, and no other."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import monitor
+
+PACKAGE = Path(monitor.__file__).parent
+DOCUMENT = PACKAGE.parent / "docs" / "events.md"
+LEVELS = {"debug", "info", "warning", "error", "exception"}
+
+
+def logged_events() -> Iterator[str]:
+    """First arguments of calls on a module's ``log``, and the events of a run."""
+    for file in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(value=ast.Name(id="log"), attr=level), args=[ast.Constant(value=str(event)), *_]
+                ) if level in LEVELS:
+                    yield event
+                case ast.Call(func=ast.Name(id="Run"), args=[_, ast.Constant(value=str(event)), *_]):
+                    yield f"check.{event}"
+
+
+def test_every_event_is_documented() -> None:
+    """A new event has its row; a removed one has none."""
+    documented = re.findall(r"^\| `([a-z_.]+)` \|", DOCUMENT.read_text(), re.MULTILINE)
+    assert sorted(documented) == sorted(set(logged_events()))
