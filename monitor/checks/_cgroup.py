@@ -1,0 +1,145 @@
+"""What a container may use: CPU and memory limits of our control group, cgroup v1 and v2.
+
+Limits are looked for from our own group up to the top of what we can see, because the tightest one wins wherever
+it is set (a pod's, a slice's), and what it is measured against is the use of the group that has it.
+Files: https://docs.kernel.org/admin-guide/cgroup-v2.html and cgroup-v1/memory.html, cpuacct.html; sched-bwc.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLimit:
+    """A memory limit in bytes, and what the group that has it uses, without page cache that can be dropped."""
+
+    limit_bytes: int
+    used_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CpuLimit:
+    """A CPU limit in cores, and the CPU time in seconds that the group that has it has used so far."""
+
+    cores: float
+    used_seconds: float
+
+
+def memory_limit(root: Path = ROOT, membership: Path = MEMBERSHIP) -> MemoryLimit | None:
+    """The smallest memory limit that applies to us; None without one.
+
+    Used is what ``docker stats`` and kubelet's working set call so: usage minus inactive file cache.
+    """
+    found = [
+        *(_memory_v2(group) for group in _groups(root, membership, "")),
+        *(_memory_v1(group) for group in _groups(root, membership, "memory")),
+    ]
+    return min((limit for limit in found if limit), key=lambda limit: limit.limit_bytes, default=None)
+
+
+def cpu_limit(root: Path = ROOT, membership: Path = MEMBERSHIP) -> CpuLimit | None:
+    """The smallest CPU quota that applies to us; None without one."""
+    found = [_cpu_v2(group) for group in _groups(root, membership, "")]
+    for group in _groups(root, membership, "cpu"):
+        # The controllers may be mounted together (cpu,cpuacct) or apart.
+        place = group.relative_to(_mount(root, "cpu"))
+        found.append(_cpu_v1(group, _mount(root, "cpuacct") / place))
+    return min((limit for limit in found if limit), key=lambda limit: limit.cores, default=None)
+
+
+def _groups(root: Path, membership: Path, controller: str) -> Iterator[Path]:
+    """Our group's directory and those above it, for a v1 controller, or for v2 when it is empty."""
+    path = _membership(membership, controller)
+    top = _mount(root, controller)
+    if path is None or not top.is_dir():
+        return
+    # Without a cgroup namespace (Docker on v1) the path is the host's, while the mount shows our group as its top.
+    parts = [part for part in path.split("/") if part not in ("", "..")]
+    group = top.joinpath(*parts)
+    if not group.is_dir():
+        group = top
+    while True:
+        yield group
+        if group == top:
+            return
+        group = group.parent
+
+
+def _membership(membership: Path, controller: str) -> str | None:
+    """The path of our group, from lines such as ``4:memory:/docker/abc`` (v1) and ``0::/`` (v2)."""
+    for line in (_read(membership) or "").splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if controller in controllers.split(","):
+            return path
+    return None
+
+
+def _mount(root: Path, controller: str) -> Path:
+    if controller:
+        names = [controller, "cpu,cpuacct"] if controller.startswith("cpu") else [controller]
+        return next((root / name for name in names if (root / name).is_dir()), root / controller)
+    return root / "unified" if (root / "unified").is_dir() else root
+
+
+def _memory_v2(group: Path) -> MemoryLimit | None:
+    limit, usage = _number(group / "memory.max"), _number(group / "memory.current")
+    return _memory(limit, usage, _field(group / "memory.stat", "inactive_file"))
+
+
+def _memory_v1(group: Path) -> MemoryLimit | None:
+    limit, usage = _number(group / "memory.limit_in_bytes"), _number(group / "memory.usage_in_bytes")
+    return _memory(limit, usage, _field(group / "memory.stat", "total_inactive_file"))
+
+
+def _memory(limit: int | None, usage: int | None, inactive_file: int | None) -> MemoryLimit | None:
+    # v1 says "no limit" by a number near 2**63.
+    if limit is None or usage is None or limit >= 1 << 60:
+        return None
+    return MemoryLimit(limit, max(0, usage - (inactive_file or 0)))
+
+
+def _cpu_v2(group: Path) -> CpuLimit | None:
+    quota, _, period = (_read(group / "cpu.max") or "").strip().partition(" ")
+    used_us = _field(group / "cpu.stat", "usage_usec")
+    if not (quota.isdigit() and period.isdigit()) or int(period) == 0 or used_us is None:
+        return None
+    return CpuLimit(int(quota) / int(period), used_us / 1e6)
+
+
+def _cpu_v1(cpu: Path, cpuacct: Path) -> CpuLimit | None:
+    quota_us, period_us = _number(cpu / "cpu.cfs_quota_us"), _number(cpu / "cpu.cfs_period_us")
+    used_ns = _number(cpuacct / "cpuacct.usage")
+    if quota_us is None or quota_us <= 0 or not period_us or used_ns is None:
+        return None
+    return CpuLimit(quota_us / period_us, used_ns / 1e9)
+
+
+def _number(path: Path) -> int | None:
+    """The number in a file; None when there is no file, or another word in it (``max``)."""
+    try:
+        return int(_read(path) or "")
+    except ValueError:
+        return None
+
+
+def _field(path: Path, name: str) -> int | None:
+    """The number behind ``name`` in a file of lines such as ``inactive_file 4096``."""
+    for line in (_read(path) or "").splitlines():
+        key, _, value = line.partition(" ")
+        if key == name:
+            return int(value)
+    return None
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except OSError:
+        return None

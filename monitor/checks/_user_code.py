@@ -1,0 +1,27 @@
+"""Finding somebody else's function or class by its dotted path."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from monitor.checks.base import CheckFailed
+
+DottedPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*[:.][A-Za-z_][\w.]*$")]
+IMPORT_REASONS = {"import": "the dotted path cannot be imported"}
+
+
+def load(path: str) -> Any:
+    """What is at ``package.module:name`` (or ``package.module.name``). Raises CheckFailed ``import``."""
+    module, colon, name = path.partition(":")
+    if not colon:
+        module, _, name = path.rpartition(".")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise CheckFailed("import", f"{path}: {error}") from error
+    return found

@@ -1,0 +1,72 @@
+"""What a kind of check is: a small frozen dataclass whose fields are its options."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict
+
+from monitor.model import Outcome, Status
+
+
+class CheckFailed(Exception):
+    """An expected way to fail: becomes status ``error`` with this reason, message and data.
+
+    Raise it from ``observe`` with a reason in snake_case (``refused``, ``timeout``, ``authentication``, ...).
+    """
+
+    def __init__(self, reason: str, message: str, data: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.data = data or {}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Observation:
+    """What was measured. ``data`` is public (numbers, names of what was counted); ``detail`` is not (hosts, ...)."""
+
+    data: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    detail: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Kind:
+    """Base of all kinds. A subclass adds its options as annotated fields and overrides ``observe`` and often ``judge``.
+
+    The class variables document it: ``reports`` says what each field of its data is (empty: whatever the
+    user's code returns), ``reasons`` what each of its reason codes means, ``example`` is a set of options that
+    is valid. ``docs/checks.md`` and the contract test of all kinds are made of them.
+    """
+
+    name: ClassVar[str] = ""
+    reports: ClassVar[Mapping[str, str]] = {}
+    reasons: ClassVar[Mapping[str, str]] = {}
+    example: ClassVar[Mapping[str, Any]] = {}
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    def observe(self, timeout_seconds: float) -> Observation:
+        """Measure. Does IO, has no opinion. Raises :class:`CheckFailed` for the failures it expects.
+
+        ``timeout_seconds`` is for the timeouts of its own connections; the process is ended then anyway.
+        """
+        raise NotImplementedError
+
+    def judge(self, observation: Observation) -> Outcome:
+        """Give an opinion on what was measured. Pure. By default what could be measured is ok."""
+        return Outcome(Status.OK, observation.data, detail=observation.detail)
+
+    def run(self, timeout_seconds: float) -> Outcome:
+        """Observe and judge. Raises only what nobody expected. Overridden where the opinion is somebody else's."""
+        try:
+            return self.judge(self.observe(timeout_seconds))
+        except CheckFailed as failure:
+            return Outcome(Status.ERROR, failure.data, failure.reason, failure.message)
+
+
+def from_config(key: str, **field_arguments: Any) -> Any:
+    """A dataclass field that takes its value, unless the check gives it, from that key of the configuration."""
+    return dataclasses.field(metadata={"config": key}, **field_arguments)

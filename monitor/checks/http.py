@@ -1,0 +1,130 @@
+"""An HTTP endpoint that answers as it should."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
+
+import urllib3
+from pydantic import Field, SecretStr
+from urllib3.exceptions import (
+    HTTPError,
+    InsecureRequestWarning,
+    LocationParseError,
+    NewConnectionError,
+    ProtocolError,
+    SSLError,
+)
+from urllib3.exceptions import TimeoutError as HTTPTimeoutError
+
+from monitor.checks._failures import NETWORK_REASONS, network_failure, patience
+from monitor.checks.base import CheckFailed, Kind, Observation
+from monitor.checks.registry import register
+from monitor.config.redaction import scrub
+from monitor.model import Outcome, Status
+
+MAX_BODY_BYTES = 1024 * 1024  # more is not read, and not looked into
+CHUNK_BYTES = 64 * 1024
+StatusCode = Annotated[int, Field(ge=100, le=599)]
+
+
+@register("http")
+@dataclass(frozen=True, kw_only=True)
+class Http(Kind):
+    """An answer with an expected status, and with some text in its body. Redirects and proxies are not followed."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/@]+(/\S*)?$", description="address, without credentials")]
+    method: Annotated[Literal["GET", "HEAD"], Field(description="request method")] = "GET"
+    expected_status: Annotated[frozenset[StatusCode], Field(min_length=1, description="statuses that are fine")] = (
+        frozenset({200})
+    )
+    contains: Annotated[
+        str | None, Field(min_length=1, description="text that the first MiB of the body must contain; GET only")
+    ] = None
+    headers: Annotated[
+        Mapping[str, SecretStr], Field(description="request headers; their values are taken for secrets")
+    ] = field(default_factory=dict, repr=False)
+    verify_tls: Annotated[bool, Field(description="whether the server's certificate must be valid")] = True
+    ca_file: Annotated[str | None, Field(description="CA certificates to trust instead of the system's")] = None
+
+    reports: ClassVar[Mapping[str, str]] = {"status_code": "the answer's status"}
+    reasons: ClassVar[Mapping[str, str]] = {
+        **NETWORK_REASONS,
+        "unexpected_status": "the status is none of those expected",
+        "unexpected_body": "the body does not contain the text",
+        "invalid_answer": "the answer is not HTTP",
+    }
+    example: ClassVar[Mapping[str, Any]] = {
+        "url": "http://127.0.0.1:8001/api/ping",
+        "expected_status": [200, 204],
+        "headers": {"Authorization": "Bearer ..."},
+    }
+
+    def __post_init__(self) -> None:
+        if self.contains is not None and self.method == "HEAD":
+            raise ValueError("an answer to HEAD has no body that could contain a text: use GET")
+
+    def observe(self, timeout_seconds: float) -> Observation:
+        """Request and read the answer to its end (or its first MiB), however slowly it comes, within the timeout."""
+        deadline = time.monotonic() + patience(timeout_seconds)
+        headers = {"User-Agent": "celery-health-monitor", "Accept-Encoding": "identity"}
+        headers |= {name: value.get_secret_value() for name, value in self.headers.items()}
+        try:
+            with self._pool() as pool, warnings.catch_warnings():
+                warnings.simplefilter("ignore", InsecureRequestWarning)
+                answer = pool.request(
+                    self.method,
+                    self.url,
+                    headers=headers,
+                    redirect=False,
+                    retries=False,
+                    preload_content=False,
+                    timeout=patience(timeout_seconds),
+                )
+                body = _read(answer, deadline)
+                answer.close()
+        except (HTTPError, OSError, LocationParseError) as error:
+            raise self._failure(error) from error
+        found = self.contains is None or self.contains.encode() in body
+        return Observation({"status_code": answer.status}, {"contains": found})
+
+    def judge(self, observation: Observation) -> Outcome:
+        """The status must be expected, and the text must be there."""
+        data, status_code = observation.data, observation.data["status_code"]
+        if status_code not in self.expected_status:
+            return Outcome(Status.ERROR, data, "unexpected_status", f"{self.url} answered {status_code}")
+        if not observation.detail.get("contains", True):
+            return Outcome(Status.ERROR, data, "unexpected_body", f"{self.url}: the text is not in the body")
+        return Outcome(Status.OK, data)
+
+    def _pool(self) -> urllib3.PoolManager:
+        if not self.verify_tls:
+            return urllib3.PoolManager(cert_reqs="CERT_NONE", assert_hostname=False)
+        return urllib3.PoolManager(cert_reqs="CERT_REQUIRED", ca_certs=self.ca_file)
+
+    def _failure(self, error: Exception) -> CheckFailed:
+        if isinstance(error, SSLError):
+            return CheckFailed("tls", f"{self.url}: {scrub(str(error))}")
+        # A connection that was refused is a ConnectTimeoutError too, for urllib3.
+        if isinstance(error, HTTPTimeoutError) and not isinstance(error, NewConnectionError):
+            return CheckFailed("timeout", f"{self.url}: {scrub(str(error))}")
+        failure = network_failure(error, self.url)
+        if isinstance(error, ProtocolError) and failure.reason == "unreachable":
+            failure.reason = "invalid_answer"
+        return failure
+
+
+def _read(answer: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
+    """The body, up to a limit. Raises TimeoutError, on a slow drip too, where a socket's own never ends."""
+    body = b""
+    while len(body) < MAX_BODY_BYTES:
+        if time.monotonic() > deadline:
+            raise TimeoutError("the body did not end in time")
+        chunk = answer.read1(CHUNK_BYTES)
+        if not chunk:
+            return body
+        body += chunk
+    return body
