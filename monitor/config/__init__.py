@@ -1,0 +1,33 @@
+"""The configuration: where it comes from (`layers`, `loading`), what it holds (`settings`, `model`), what is wrong with
+it (`errors`), and what of it may be shown (`redaction`, `describe`)."""
+
+from typing import TYPE_CHECKING, Any
+
+from monitor.config.errors import ConfigError, Problem, problems_from_validation, unknown_hint
+from monitor.config.model import CheckSpec, Config, GroupSpec
+from monitor.config.redaction import scrub
+
+if TYPE_CHECKING:
+    from monitor.config.loading import Loaded, load
+
+__all__ = [
+    "CheckSpec",
+    "Config",
+    "ConfigError",
+    "GroupSpec",
+    "Loaded",
+    "Problem",
+    "load",
+    "problems_from_validation",
+    "scrub",
+    "unknown_hint",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """``load`` and ``Loaded`` on first use: who is handed a Config has no need for pydantic-settings."""
+    if name in {"Loaded", "load"}:
+        from monitor.config import loading  # noqa: PLC0415
+
+        return getattr(loading, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,110 @@
+"""What the environment says: ``MONITOR_WEB__PORT=8000`` is ``port`` in the table ``web``."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from monitor.config.errors import Problem, problem, unknown_key
+from monitor.config.keys import PREFIX, SHORT_NAMES, Path, environment_name, known_children, meant, setting_keys
+from monitor.config.layers import Layer
+
+CONFIG_VARIABLE = "MONITOR_CONFIG"
+Spellings = Mapping[str, Mapping[str, list[str]]]
+
+# Kubernetes puts variables into every pod for every Service of the namespace. One that is called `monitor`, or
+# `monitor-web`, brings MONITOR_PORT=tcp://10.0.0.1:80, MONITOR_WEB_SERVICE_HOST and so on: not ours.
+_SERVICE_LINK = re.compile(
+    r"MONITOR_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_\w+)?)"
+)
+_SERVICE_ADDRESS = re.compile(r"(?:tcp|udp|sctp)://")
+
+
+def read_environment(environ: Mapping[str, str], names: Mapping[str, Iterable[str]]) -> Layer:
+    """The layer of the environment. ``names`` are the checks and groups known so far, by table.
+
+    Variables cannot spell every name, so ``MONITOR_CHECKS__ORDERS_KAFKA__INTERVAL`` means ``orders-kafka`` when
+    there is such a check. An empty variable is one that is not set.
+    """
+    layer = Layer()
+    spellings = {table: _spellings(known) for table, known in names.items()}
+    for variable, path in _variables(environ):
+        label = f"environment {variable}"
+        value = _decoded(environ[variable], path)
+        meanings = _meanings(path, spellings)
+        if len(meanings) > 1:
+            hint = f"can mean {' or '.join(sorted(meaning[1] for meaning in meanings))}; configure it in the file"
+            layer.problems.append(problem([variable], value, hint, label))
+        elif _is_unknown(path):
+            layer.problems.append(_unknown(variable, path, value))
+        else:
+            layer.put(meanings[0], value, label)
+    return layer
+
+
+def _variables(environ: Mapping[str, str]) -> list[tuple[str, Path]]:
+    """The variables that are ours, with the key each means; one that wins over another comes after it."""
+    short = [(variable, path) for variable, path in SHORT_NAMES.items() if variable in environ]
+    long = [
+        (variable, tuple(variable.removeprefix(PREFIX).lower().split("__")))
+        for variable in environ
+        if variable.startswith(PREFIX) and variable not in {*SHORT_NAMES, CONFIG_VARIABLE, PREFIX}
+    ]
+    long.sort(key=lambda item: len(item[1]))
+    return [
+        (variable, path)
+        for variable, path in short + long
+        if environ[variable] and not _is_service_link(variable, environ[variable])
+    ]
+
+
+def _is_service_link(variable: str, value: str) -> bool:
+    if "__" in variable or not variable.startswith(PREFIX):
+        return False
+    is_address = variable.endswith("_PORT") and _SERVICE_ADDRESS.match(value)
+    return bool(_SERVICE_LINK.fullmatch(variable) or is_address)
+
+
+def _decoded(value: str, path: Path) -> Any:
+    """Lists and tables are written as JSON. In a setting that is a text, a bracket is only a bracket."""
+    scalars = {key.path for key in setting_keys()} - {("broker_transport_options",)}
+    if value[0] in "[{" and path not in scalars:
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _meanings(path: Path, spellings: Spellings) -> list[Path]:
+    """The keys that ``path`` can stand for; more than one when two names are spelt alike."""
+    if len(path) < 2 or path[0] not in spellings:
+        return [path]
+    names = spellings[path[0]].get(_spelling(path[1]), [path[1]])
+    names = [path[1]] if path[1] in names else names
+    return [(path[0], name, *path[2:]) for name in names]
+
+
+def _is_unknown(path: Path) -> bool:
+    levels = ((known_children(path[:depth]), path[depth]) for depth in range(len(path)))
+    return any(known is not None and part not in known for known, part in levels)
+
+
+def _unknown(variable: str, path: Path, value: Any) -> Problem:
+    suggestion = meant(path)
+    names = {environment_name(key.path) for key in setting_keys()}
+    close = environment_name(suggestion) if suggestion else None
+    return unknown_key([variable], value, names, "environment", close)
+
+
+def _spelling(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "_", name.lower())
+
+
+def _spellings(names: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        found.setdefault(_spelling(name), []).append(name)
+    return found

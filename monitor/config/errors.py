@@ -1,0 +1,154 @@
+"""What is wrong with a configuration: all of it at once, each with the key, the value and a hint."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from monitor.config.redaction import MASK, is_secret, mask
+
+if TYPE_CHECKING:
+    from monitor.config.loading import Loaded
+
+NO_VALUE = object()
+"""Stands for the value of a key that is missing."""
+
+_VALUE_LENGTH = 100
+_UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument", "unexpected_positional_argument"}
+_HINTS = {
+    "missing": "is required",
+    "missing_argument": "is required",
+    "dict_type": "should be a table",
+    "model_type": "should be a table",
+    "mapping_type": "should be a table",
+    "dataclass_type": "should be a table",
+    "int_parsing": "should be a whole number",
+    "int_type": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "float_parsing": "should be a number",
+    "float_type": "should be a number",
+    "finite_number": "should be a finite number",
+    "bool_parsing": "should be true or false",
+    "bool_type": "should be true or false",
+    "string_type": "should be a text",
+    "tuple_type": "should be a list",
+    "list_type": "should be a list",
+    "path_type": "should be a path",
+}
+_SILENT = {"default_factory_not_called"}  # follows from another field's error, which is reported itself
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong. ``value`` is None where there is none; secrets in it are masked already."""
+
+    key: str
+    value: str | None
+    hint: str
+    origin: str | None = None
+
+    def __str__(self) -> str:
+        value = "" if self.value is None else f" = {self.value}"
+        origin = "" if self.origin is None else f" ({self.origin})"
+        line = f"{self.key}{value}{origin}: {self.hint}"
+        return line if line.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used. ``problems`` is all that is wrong with it; its text has a line for each.
+
+    ``rest`` is what is right in it, for who looks for further problems there; None when too little could be read.
+    """
+
+    def __init__(self, problems: Iterable[Problem], rest: Loaded | None = None) -> None:
+        self.problems = tuple(problems)
+        self.rest = rest
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def problem(path: Sequence[str], value: Any, hint: str, origin: str | None = None) -> Problem:
+    """A problem with the key at ``path``; masks the value, which is not shown when it is ``NO_VALUE``."""
+    name = next((part for part in reversed(path) if not part.isdecimal()), "")  # not the place in a list
+    return Problem(".".join(path), None if value is NO_VALUE else shown(value, name), hint, origin)
+
+
+def shown(value: Any, name: str = "") -> str:
+    """The value of the key ``name`` for a person to read: masked, quoted, and cut when it is long."""
+    text = repr(mask(value, name))
+    return text if len(text) <= _VALUE_LENGTH else f"{text[:_VALUE_LENGTH]}..."
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that ``name`` is most likely a slip of, or None."""
+    folded = {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.lower(), folded, n=1)
+    return folded[close[0]] if close else None
+
+
+def unknown_hint(name: str, known: Iterable[str], what: str = "key") -> str:
+    """What to say about an unknown name: the nearest known one, or all of them when none is near."""
+    known = sorted(known)
+    close = nearest(name, known)
+    if close is not None:
+        return f"unknown {what}; did you mean {close!r}?"
+    listed = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
+    return f"unknown {what}; known: {listed or 'none'}"
+
+
+def unknown_key(
+    path: Sequence[str], value: Any, known: Iterable[str], origin: str | None = None, suggestion: str | None = None
+) -> Problem:
+    """The problem of a key nobody knows. The value of a misspelt secret (``toekn``) is a secret as well."""
+    known = tuple(known)
+    close = suggestion or nearest(path[-1], known)
+    words = path[-1].lower().split("_")
+    if any(nearest(word, _SECRET_EXAMPLES) for word in words) or (close is not None and is_secret(close)):
+        value = MASK
+    hint = f"unknown key; did you mean {suggestion!r}?" if suggestion else unknown_hint(path[-1], known)
+    return problem(path, value, hint, origin)
+
+
+def problems_from_validation(
+    prefix: str, error: ValidationError, known_names: Iterable[str], origins: Mapping[str, str] | None = None
+) -> list[Problem]:
+    """The problems behind pydantic's error for the table at the dotted key ``prefix`` (``checks.NAME``).
+
+    ``known_names`` are the keys the table may have, for the hint about one it may not; ``origins`` says
+    where each dotted key came from.
+    """
+    known = tuple(known_names)
+    found = []
+    for detail in error.errors(include_url=False, include_context=False):
+        if detail["type"] in _SILENT:
+            continue
+        path = [*filter(None, [prefix]), *(str(part) for part in detail["loc"])]
+        origin = _origin(path, origins or {})
+        if detail["type"] in _UNKNOWN:
+            found.append(unknown_key(path, detail["input"], known, origin))
+        else:
+            found.append(problem(path, _value(detail), _hint(detail), origin))
+    return found
+
+
+def _value(detail: ErrorDetails) -> Any:
+    return NO_VALUE if detail["type"] in {"missing", "missing_argument"} else detail["input"]
+
+
+def _hint(detail: ErrorDetails) -> str:
+    text = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    if detail["type"] in {"too_short", "string_too_short"} and " at least 1 " in text:
+        return "should not be empty"
+    return _HINTS.get(detail["type"], text)
+
+
+def _origin(path: Sequence[str], origins: Mapping[str, str]) -> str | None:
+    keys = (".".join(path[:end]) for end in range(len(path), 0, -1))
+    return next((origins[key] for key in keys if key in origins), None)
+
+
+_SECRET_EXAMPLES = ("token", "password", "secret", "apikey", "passphrase", "credentials")

@@ -1,0 +1,104 @@
+"""Which keys a configuration may have, and what each is called in the environment."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from monitor.config.model import CheckSpec, GroupSpec
+from monitor.config.settings import Settings
+
+PREFIX = "MONITOR_"
+SHORT_NAMES = {
+    "MONITOR_HOST": ("web", "host"),
+    "MONITOR_PORT": ("web", "port"),
+    "MONITOR_ALLOWED_HOSTS": ("web", "allowed_hosts"),
+    "DATABASE_URL": ("database_url",),
+}
+"""Environment names besides the systematic ones, which win over these."""
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SettingKey:
+    """A setting: where it stands in a file, where in a Config, and what is known about it."""
+
+    path: Path
+    attributes: Path
+    field: FieldInfo
+
+    @property
+    def dotted(self) -> str:
+        """The key as files and messages write it."""
+        return ".".join(self.path)
+
+
+@cache
+def setting_keys() -> tuple[SettingKey, ...]:
+    """All settings outside the roster, in the order of their declaration."""
+    return tuple(_keys_of(Settings, (), ()))
+
+
+@cache
+def table_keys(table: str) -> dict[str, FieldInfo]:
+    """The keys of a ``[checks.NAME]`` (the common ones) or ``[groups.NAME]`` table. ``enabled`` is apart."""
+    tables: dict[str, type[BaseModel]] = {"checks": CheckSpec, "groups": GroupSpec}
+    fields = {field.alias or name: field for name, field in tables[table].model_fields.items()}
+    return {key: field for key, field in fields.items() if key not in {"name", "options"}}
+
+
+COMMON_CHECK_KEYS = frozenset({*table_keys("checks"), "enabled"})
+"""What a ``[checks.NAME]`` table may hold whatever its kind; anything else there is an option of the kind."""
+
+
+def environment_name(path: Sequence[str]) -> str:
+    """The environment variable of the key at ``path``."""
+    return PREFIX + "__".join(part.upper() for part in path)
+
+
+def known_children(path: Path) -> frozenset[str] | None:
+    """The keys that may stand below ``path``; None where any may, or where none is looked for."""
+    if path and path[0] == "groups":
+        return frozenset(table_keys("groups")) if len(path) == 2 else None
+    if path and path[0] == "checks":
+        return None
+    below = {
+        key.path[len(path)] for key in setting_keys() if len(key.path) > len(path) and key.path[: len(path)] == path
+    }
+    if not path:
+        below |= {"checks", "groups"}
+    return frozenset(below) or None
+
+
+def meant(path: Path) -> Path | None:
+    """The setting that somebody meant who wrote the unknown key ``path``, or None."""
+    keys = [key.path for key in setting_keys()]
+    for key in keys:  # in the wrong table, or with one underscore for two
+        if key[-1] == path[-1] or "_".join(key) == "_".join(path):
+            return key
+    siblings = difflib.get_close_matches(path[-1], sorted(known_children(path[:-1]) or ()), n=1)
+    if siblings:
+        return (*path[:-1], siblings[0])
+    dotted = {".".join(key): key for key in keys}
+    last = {key[-1]: key for key in keys}
+    close = difflib.get_close_matches(".".join(path), dotted, n=1)
+    if close:
+        return dotted[close[0]]
+    close = difflib.get_close_matches(path[-1], last, n=1)
+    return last[close[0]] if close else None
+
+
+def _keys_of(model: type[BaseModel], path: Path, attributes: Path) -> Iterator[SettingKey]:
+    for name, field in model.model_fields.items():
+        here, attribute = (*path, field.alias or name), (*attributes, name)
+        if inspect.isclass(field.annotation) and issubclass(field.annotation, BaseModel):
+            yield from _keys_of(field.annotation, here, attribute)
+        else:
+            yield SettingKey(here, attribute, field)

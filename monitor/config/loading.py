@@ -1,0 +1,167 @@
+"""Load a configuration: the built-in defaults, the file, ``settings.MONITOR``, the environment; later wins."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from monitor.config.environment import CONFIG_VARIABLE, read_environment
+from monitor.config.errors import ConfigError, Problem, problem, problems_from_validation
+from monitor.config.keys import setting_keys
+from monitor.config.layers import PROJECT_LABEL, Layer, read_file, read_mapping
+from monitor.config.model import Config
+from monitor.config.roster import DEFAULT_ROSTER, Roster
+from monitor.config.settings import Settings
+
+DEFAULT_FILE = "monitor.toml"
+DEFAULT_ORIGIN = "default"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A configuration, and for each dotted key that was set where that was; what is not in ``origins`` is a default."""
+
+    config: Config
+    origins: Mapping[str, str]
+
+    def origin(self, key: str) -> str:
+        """Where the value of the dotted key came from: ``default``, ``file monitor.toml``, ``settings.MONITOR`` or
+        ``environment MONITOR_X``."""
+        return self.origins.get(key, DEFAULT_ORIGIN)
+
+
+def load(
+    *,
+    file: Path | None = None,
+    django_settings: Mapping[str, Any] | None = None,
+    project: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Loaded:
+    """The effective configuration.
+
+    The file is ``file``, or what ``MONITOR_CONFIG`` names, or ``monitor.toml`` in the working directory if there is
+    one. ``project`` is what may be concluded from the project around us, and gives way to everything else.
+    ``environ`` is the process' environment when not given. Options of kinds are not looked at. Raises
+    :class:`ConfigError` with everything that is wrong.
+    """
+    environ = os.environ if environ is None else environ
+    layers = [_file_layer(file, environ)]
+    if project:
+        layers.insert(0, read_mapping(project, PROJECT_LABEL))
+    if django_settings is not None:
+        layers.append(read_mapping(django_settings))
+    layers.append(read_environment(environ, {table: _names(layers, table) for table in ("checks", "groups")}))
+    origins = {key: origin for layer in layers for key, origin in layer.origins.items()}
+    problems = [found for layer in layers for found in layer.problems]
+
+    document, wrong = _document(layers, origins)
+    problems += wrong
+    if all(layer.readable for layer in layers):  # else half the checks would seem to be missing
+        roster = _roster(document, origins)
+        problems += roster.problems
+    else:
+        raise ConfigError(problems)
+    values = {name: getattr(document, name) for name in Settings.model_fields if name in document.model_fields_set}
+    config = Config(**values, checks=roster.checks, groups=roster.groups)
+    loaded = Loaded(config, {key.dotted: DEFAULT_ORIGIN for key in setting_keys()} | origins)
+    if problems:
+        raise ConfigError(problems, loaded)
+    return loaded
+
+
+class _Document(BaseSettings, Settings):  # type: ignore[misc]  # SettingsConfigDict extends ConfigDict
+    """The layers laid over one another: settings validated, tables of checks and groups only known to be tables."""
+
+    checks: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    groups: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
+class _Source(PydanticBaseSettingsSource):
+    """A layer as pydantic-settings wants it."""
+
+    def __init__(self, settings_class: type[BaseSettings], values: dict[str, Any]) -> None:
+        super().__init__(settings_class)
+        self._values = values
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """One value; asked for by nobody, since a layer is taken as a whole."""
+        key = field.alias or field_name
+        return self._values.get(key), key, False
+
+    def __call__(self) -> dict[str, Any]:
+        """The layer's values."""
+        return self._values
+
+
+def _file_layer(file: Path | None, environ: Mapping[str, str]) -> Layer:
+    if file is not None:
+        return read_file(file, f"file {file}", "the file to read")
+    if environ.get(CONFIG_VARIABLE):
+        named = environ[CONFIG_VARIABLE]
+        return read_file(Path(named).expanduser(), f"file {named}", f"environment {CONFIG_VARIABLE}")
+    return read_file(Path(DEFAULT_FILE), f"file {DEFAULT_FILE}", None)
+
+
+def _names(layers: Iterable[Layer], table: str) -> list[str]:
+    names = list(DEFAULT_ROSTER) if table == "checks" else []
+    for layer in layers:
+        if isinstance(layer.values.get(table), dict):
+            names += layer.values[table]
+    return names
+
+
+def _document(layers: list[Layer], origins: Mapping[str, str]) -> tuple[_Document, list[Problem]]:
+    """The layers as one document. What is wrong is reported and put aside, so that the rest can be looked at."""
+    try:
+        return _overlay([layer.values for layer in layers]), []
+    except ValidationError as error:
+        problems = problems_from_validation("", error, (), origins)
+        wrong = [[str(part) for part in detail["loc"]] for detail in error.errors(include_url=False)]
+        return _overlay([_without(layer.values, wrong) for layer in layers]), problems
+
+
+def _overlay(values: list[dict[str, Any]]) -> _Document:
+    class Document(_Document):
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *_: Any, **__: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return tuple(_Source(settings_cls, layer) for layer in reversed(values))
+
+    return Document()
+
+
+def _without(values: dict[str, Any], paths: list[list[str]]) -> dict[str, Any]:
+    """The values without what is at these paths, or without the innermost thing that leads there."""
+    kept = dict(values)
+    for head in {path[0] for path in paths} & kept.keys():
+        below = [path[1:] for path in paths if path[0] == head]
+        if isinstance(kept[head], dict) and all(below):
+            kept[head] = _without(kept[head], below)
+        else:
+            del kept[head]
+    return kept
+
+
+def _roster(document: _Document, origins: Mapping[str, str]) -> Roster:
+    tables = {name: dict(table) for name, table in DEFAULT_ROSTER.items()} if document.default_checks else {}
+    for name, table in document.checks.items():
+        tables[name] = {**tables.get(name, {}), **table}
+    roster = Roster(document.defaults, origins)
+    roster.add_checks(tables)
+    roster.add_groups(document.groups)
+    shortest = min(roster.checks.values(), key=lambda check: check.interval_seconds, default=None)
+    if shortest is not None and shortest.interval_seconds < document.dispatch_interval_seconds:
+        hint = f"should not be longer than the shortest interval, {shortest.interval_seconds:g} s of {shortest.name!r}"
+        value = document.dispatch_interval_seconds
+        roster.problems.append(
+            problem(["dispatch_interval"], value, hint, origins.get("dispatch_interval", DEFAULT_ORIGIN))
+        )
+    return roster

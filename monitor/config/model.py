@@ -1,0 +1,137 @@
+"""What a configuration holds, once it is known to be right."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+
+from monitor.config.settings import Defaults, Frozen, Settings
+from monitor.config.units import CommaSeparated, Seconds
+
+CheckName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@:-]+$", max_length=200)]
+CheckNames = Annotated[tuple[CheckName, ...], CommaSeparated]
+
+READY = "ready"
+"""The group that always exists."""
+
+_DEFAULTS = Defaults()
+
+
+class CheckSpec(Frozen):
+    """One check of the roster: the fields every check has, and the options of its kind.
+
+    In a file it is one table, ``[checks.NAME]``; what is not a common field is an option.
+    """
+
+    name: CheckName
+    kind: str = Field(pattern=r"^[A-Za-z0-9_.@:-]+$", description="the code that observes")
+    interval_seconds: Seconds = Field(default=10.0, alias="interval", gt=0, description="time between two runs")
+    timeout_seconds: Seconds = Field(
+        default_factory=lambda data: default_timeout_seconds(data["interval_seconds"], _DEFAULTS),
+        alias="timeout",
+        gt=0,
+        description="a run that takes longer is ended; below the interval",
+    )
+    valid_seconds: Seconds = Field(
+        default_factory=lambda data: data["interval_seconds"] * _DEFAULTS.stale_after,
+        alias="valid_for",
+        gt=0,
+        description="how long a result may be believed; at least the interval",
+    )
+    failure_threshold: int = Field(default=1, ge=1, description="consecutive worse results before the state gets worse")
+    success_threshold: int = Field(
+        default=1, ge=1, description="consecutive better results before the state gets better"
+    )
+    for_seconds: Seconds = Field(
+        default=0.0, alias="for", ge=0, description="a worse status must have lasted this long as well"
+    )
+    retry_interval_seconds: Seconds | None = Field(
+        default=None,
+        alias="retry_interval",
+        gt=0,
+        description="look again this soon while a failure is being confirmed",
+    )
+    critical: bool = Field(default=True, description="whether error, stale and unknown fail its groups")
+    groups: CheckNames = Field(
+        default=(), description="the groups it belongs to, `ready` for one; none shows it in detailed only"
+    )
+    labels: Mapping[str, str] = Field(default_factory=dict, description="free labels")
+    options: Mapping[str, Any] = Field(default_factory=dict, repr=False, description="options of its kind")
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long a flight may be held: the time limit and one second to store the result."""
+        return self.timeout_seconds + 1.0
+
+    @field_validator("timeout_seconds")
+    @classmethod
+    def _timeout_below_interval(cls, value: float, info: ValidationInfo) -> float:
+        interval = info.data.get("interval_seconds")
+        if interval is not None and value >= interval:
+            raise ValueError(f"should be below the interval, which is {interval:g} s")
+        return value
+
+    @field_validator("valid_seconds")
+    @classmethod
+    def _valid_until_the_next_run(cls, value: float, info: ValidationInfo) -> float:
+        interval = info.data.get("interval_seconds")
+        if interval is not None and value < interval:
+            raise ValueError(
+                f"should be at least the interval, which is {interval:g} s: it would be stale before every run"
+            )
+        return value
+
+
+class GroupSpec(Frozen):
+    """A named set of checks behind one probe. Its members are the checks that name it in ``groups``, and ``checks``."""
+
+    name: CheckName
+    checks: CheckNames = Field(
+        default=(), description="checks that belong to it, besides those that name it in their `groups`"
+    )
+    stale: Literal["fail", "hold"] = Field(
+        default="fail", description="what staleness means: fail, or keep the last verdict"
+    )
+
+
+class Config(Settings):
+    """Everything that is configured. Every group that a check names exists, and so does ``ready``."""
+
+    checks: Mapping[str, CheckSpec] = Field(default_factory=dict)
+    groups: Mapping[str, GroupSpec] = Field(default_factory=dict, validate_default=True)
+
+    @field_validator("groups")
+    @classmethod
+    def _groups_that_are_named(cls, value: Mapping[str, GroupSpec], info: ValidationInfo) -> Mapping[str, GroupSpec]:
+        named = dict.fromkeys(group for check in info.data.get("checks", {}).values() for group in check.groups)
+        return {name: value.get(name) or GroupSpec(name=name) for name in dict.fromkeys((READY, *value, *named))}
+
+    def members(self, group: str) -> tuple[CheckSpec, ...]:
+        """The checks of a group, in roster order. Raises KeyError for an unknown group."""
+        return self._members[group]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes when a check is added, removed, or scheduled differently."""
+        text = "\n".join(f"{c.name} {c.interval_seconds}" for c in sorted(self.checks.values(), key=lambda c: c.name))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @cached_property
+    def _members(self) -> Mapping[str, tuple[CheckSpec, ...]]:
+        found: dict[str, dict[str, CheckSpec]] = {name: {} for name in self.groups}
+        order = {name: place for place, name in enumerate(self.checks)}
+        for check in self.checks.values():
+            for group in check.groups:
+                found[group][check.name] = check
+        for spec in self.groups.values():
+            found[spec.name].update((name, self.checks[name]) for name in spec.checks if name in self.checks)
+        return {group: tuple(sorted(checks.values(), key=lambda c: order[c.name])) for group, checks in found.items()}
+
+
+def default_timeout_seconds(interval_seconds: float, defaults: Defaults) -> float:
+    """The time limit of a check that names none: the default one, but never more than half of its interval."""
+    return min(defaults.timeout_seconds, interval_seconds / 2)

@@ -1,0 +1,83 @@
+"""What must never be shown: credentials in URLs and texts, and values whose name says that they are secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import SecretStr
+
+MASK = "***"
+
+_WORD = re.compile(r'[^\s"]+')
+_NEXT_URL = re.compile(r"(?<=[;,])(?=[A-Za-z][A-Za-z0-9+.-]*://)")
+_SECRETS = r"pass(?:word|wd|phrase)?|pwd|secret|token|credentials?|api[_-]?key|access[_-]?key|private[_-]?key"
+_ASSIGNMENT = re.compile(
+    rf"""(?ix) (?<![\w-]) ([\w-]{{0,80}}(?:{_SECRETS}|signature))
+    (["']?\s*=\s*|["']\s*:\s*) ('[^']*'|"[^"]*"|[^\s&;,"']+)"""
+)
+_AUTHORIZATION = re.compile(
+    r"""(?i)\b(authorization["']?\s*[:=]\s*["']?)(?:(?:basic|bearer|token|digest)\s+)?[^\s"',]+"""
+)
+_SECRET_NAME = re.compile(rf"(?i)(?:{_SECRETS}|signature|authorization|cookie)|(?:^|_)(?:auth|sig)(?:$|_)")
+
+
+def scrub(text: str) -> str:
+    """The text without credentials: user and password of URLs, ``password=...``, ``Authorization: ...`` become ``***``.
+
+    Safe to call twice. Texts without credentials come back as they are.
+    """
+    if "://" in text and "@" in text:
+        text = _WORD.sub(lambda word: _without_user_info(word[0]), text)
+    if "=" in text or ":" in text:
+        text = _AUTHORIZATION.sub(rf"\1{MASK}", text)
+        text = _ASSIGNMENT.sub(rf"\1\2{MASK}", text)
+    return text
+
+
+def scrub_value(value: str) -> str:
+    """Like :func:`scrub` for a text that is one value, in which blanks and quotes may be part of a password."""
+    return scrub(_without_user_info(value))
+
+
+def is_secret(name: str) -> bool:
+    """Whether a key of that name holds a secret: ``password``, ``api_key``, ``SLACK_TOKEN``, ``Authorization``, ..."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def mask(value: Any, name: str = "", scrub_text: Callable[[str], str] = scrub_value) -> Any:
+    """The value of the key ``name`` as it may be shown: same shape, secrets replaced by ``***``.
+
+    Give :func:`scrub` for ``scrub_text`` where texts are sentences rather than values.
+    """
+    shown = value
+    match value:
+        case None | bool():
+            pass
+        case _ if is_secret(name):
+            shown = MASK
+        case SecretStr():
+            secret = value.get_secret_value()
+            shown = scrub_value(secret) if "://" in secret else MASK
+        case str() if "://" not in value and name.lower().endswith(("url", "dsn")):
+            shown = re.sub(r"(?s)^.*@", f"{MASK}@", scrub_text(value))  # a URL that lost its scheme
+        case str():
+            shown = scrub_text(value)
+        case bytes():
+            shown = scrub_text(value.decode(errors="replace"))
+        case Mapping():
+            shown = {key: mask(item, str(key), scrub_text) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            shown = [mask(item, "", scrub_text) for item in value]
+    return shown
+
+
+def _without_user_info(urls: str) -> str:
+    # A password may hold an unescaped "/" or "@", so everything up to the last "@" of a URL goes: a host too many
+    # is hidden rather than half a password shown.
+    shown = []
+    for url in _NEXT_URL.split(urls):
+        scheme, separator, rest = url.partition("://")
+        shown.append(f"{scheme}://{MASK}@{rest.rpartition('@')[2]}" if separator and "@" in rest else url)
+    return "".join(shown)

@@ -1,0 +1,143 @@
+"""The settings outside the roster. A field's alias is its key in a file, its description is its documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from monitor.config.units import Bytes, CommaSeparated, Seconds
+from monitor.config.urls import celery_url, redis_url, url
+
+
+class Frozen(BaseModel):
+    """A value of the configuration: cannot be changed, knows its keys, keeps wrong input out of its errors' texts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _expanded(path: Path) -> Path:
+    return path.expanduser()
+
+
+Url = Annotated[SecretStr, AfterValidator(url)]
+RedisUrl = Annotated[SecretStr, AfterValidator(redis_url)]
+LogFormat = Annotated[Literal["auto", "json", "console"], BeforeValidator(_lower)]
+LogLevel = Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)]
+
+
+class Defaults(Frozen):
+    """What a check gets that does not say otherwise."""
+
+    interval_seconds: Seconds = Field(default=10.0, alias="interval", gt=0, description="time between two runs")
+    timeout_seconds: Seconds = Field(
+        default=5.0,
+        alias="timeout",
+        gt=0,
+        description="a run that takes longer is ended; never more than half of the interval",
+    )
+    stale_after: float = Field(
+        default=3.0, ge=1, allow_inf_nan=False, description="how long a result may be believed, in intervals"
+    )
+    failure_threshold: int = Field(default=1, ge=1, description="consecutive worse results before the state gets worse")
+    success_threshold: int = Field(
+        default=1, ge=1, description="consecutive better results before the state gets better"
+    )
+    for_seconds: Seconds = Field(
+        default=0.0, alias="for", ge=0, description="a worse status must have lasted this long as well"
+    )
+    retry_interval_seconds: Seconds | None = Field(
+        default=None,
+        alias="retry_interval",
+        gt=0,
+        description="look again this soon while a failure is being confirmed",
+    )
+
+
+class Web(Frozen):
+    """Our own server."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="address to listen on; 0.0.0.0 for all")
+    port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 for any free one")
+    allowed_hosts: Annotated[tuple[str, ...], CommaSeparated] = Field(
+        default=("localhost", "127.0.0.1", "[::1]"),
+        description="the hosts for which it serves pages; probes are answered whatever the Host header says",
+    )
+
+
+class Settings(Frozen):
+    """Everything that is configured, except the checks and groups."""
+
+    redis_url: RedisUrl | None = Field(
+        default=None,
+        description="the store: redis://, rediss:// or unix://. `REDIS_URL` is not read: "
+        "where the monitor writes is said on purpose",
+    )
+    celery_app: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][\w.]*(:[A-Za-z_][\w.]*)?$",
+        description="the Celery app to watch, as `project.celery:app`, when its broker is not named here",
+    )
+    broker_url: Url | None = Field(
+        default_factory=lambda data: _broker_of(data.get("redis_url"), data.get("celery_app")),
+        description="the broker that is watched and that carries the monitor's own tasks; "
+        "the store's Redis when neither it nor `celery_app` is given",
+    )
+    broker_transport_options: Mapping[str, Any] = Field(
+        default_factory=dict, repr=False, description="Celery's setting of that name, for the broker that is watched"
+    )
+    broker_queues: Annotated[tuple[str, ...], CommaSeparated] = Field(
+        default=("celery",), description="the queues to watch; those of the project's Celery app when it is known"
+    )
+    database_url: Url | None = Field(
+        default=None,
+        description="the database to watch when there is no Django project; `DATABASE_URL` is read as well",
+    )
+    key_prefix: str = Field(
+        default="monitor:", pattern=r"^[^\s*?\[\]\\]{1,100}$", description="what all keys in the store begin with"
+    )
+    queue: str = Field(default="monitor", pattern=r"^\S+$", description="the queue of the monitor's own tasks")
+    history_memory_bytes: Bytes = Field(
+        default=64 * 10**6,
+        alias="history_memory",
+        ge=10**6,
+        description="memory for history, events and heartbeats in the store",
+    )
+    default_checks: bool = Field(
+        default=True, description="whether the default roster runs besides the checks configured here"
+    )
+    defaults: Defaults = Field(default_factory=Defaults)
+    worker_slots: int = Field(default=16, ge=1, le=1000, description="checks that one worker runs at the same time")
+    dispatch_interval_seconds: Seconds = Field(
+        default=0.5,
+        alias="dispatch_interval",
+        ge=0.1,
+        le=60,
+        description="how often beat looks for checks that are due",
+    )
+    refresh_interval_seconds: Seconds = Field(
+        default=0.25, alias="refresh_interval", ge=0.05, le=60, description="how often a web process reads the store"
+    )
+    web: Web = Field(default_factory=Web)
+    token: SecretStr | None = Field(
+        default=None,
+        min_length=1,
+        description="bearer token for everything that shows more than status, names, times and numbers",
+    )
+    log_format: LogFormat = Field(
+        default="auto", description="json, console, or auto: console on a terminal, else json"
+    )
+    log_level: LogLevel = Field(default="info", description="least level that is logged")
+    data_dir: Annotated[Path, AfterValidator(_expanded)] | None = Field(
+        default=None, description="where `monitor up` keeps its data; it chooses when not given"
+    )
+
+
+def _broker_of(store: SecretStr | None, celery_app: str | None) -> SecretStr | None:
+    return celery_url(store) if store is not None and celery_app is None else None
