@@ -1,0 +1,101 @@
+"""Logs: one event per outcome, as JSON or, on a terminal, for people. Whatever logs goes through here, without secrets.
+
+Bind what a run of a task is about with ``structlog.contextvars.bound_contextvars(check=..., task_id=...)``.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import structlog
+from structlog.stdlib import ProcessorFormatter
+from structlog.typing import EventDict, Processor
+
+from monitor.config.redaction import mask, scrub
+
+Format = Literal["auto", "json", "console"]
+
+# They bring handlers of their own, which would write every line a second time and in their own shape.
+_FOREIGN = ("celery", "celery.task", "django", "django.server", "_granian", "granian.access")
+# Two lines for each task and one for each tick of beat, at level info: the outcomes say it already.
+_CHATTY = ("celery.app.trace", "celery.worker.strategy", "celery.beat")
+
+
+def configure(format: Format = "auto", level: str = "info") -> None:
+    """Send structlog's and the standard library's logs to standard error. Call it again to change its mind."""
+    logging.config.dictConfig(dict_config(format, level))
+    logging.captureWarnings(True)
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *_ENRICH, ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,  # a cached logger would miss the next call, and `capture_logs`
+    )
+
+
+def dict_config(format: Format = "auto", level: str = "info") -> dict[str, Any]:
+    """What :func:`configure` gives to ``logging.config``; for granian's ``log_dictconfig`` and Django's ``LOGGING``."""
+    foreign: dict[str, Any] = {name: {"handlers": [], "propagate": True} for name in _FOREIGN}
+    chatty = {name: {"level": "WARNING" if level == "info" else level.upper()} for name in _CHATTY}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"monitor": {"()": "monitor.logs.formatter", "format": format}},
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "formatter": "monitor", "stream": "ext://sys.stderr"}
+        },
+        "loggers": foreign | chatty,
+        "root": {"handlers": ["stderr"], "level": level.upper()},
+    }
+
+
+def formatter(format: Format = "auto") -> logging.Formatter:
+    """Renders any log record. ``auto`` is for people when standard error is a terminal, else JSON."""
+    colors = sys.stderr.isatty()
+    renderer: Processor
+    if format == "console" or (format == "auto" and colors):
+        # The default formatter of exceptions shows local variables, passwords among them.
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=colors, exception_formatter=structlog.dev.plain_traceback, pad_event_to=24
+        )
+    else:
+        renderer = structlog.processors.JSONRenderer()
+    return ProcessorFormatter(
+        processors=[ProcessorFormatter.remove_processors_meta, without_secrets, renderer],
+        foreign_pre_chain=_ENRICH,
+    )
+
+
+def without_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """A processor: credentials in texts, and values whose name says that they are secret, become ``***``."""
+    return {key: _shown(value, key) for key, value in event.items()}
+
+
+def _shown(value: Any, name: str = "") -> Any:
+    match mask(value, name, scrub):
+        case None | bool() | int() | str() as plain:
+            return plain
+        case float() as number:
+            return number if math.isfinite(number) else repr(number)  # JSON has no word for it
+        case Mapping() as table:
+            return {str(key): _shown(item, str(key)) for key, item in table.items()}
+        case Sequence() as items:
+            return [_shown(item) for item in items]
+        case other:
+            return scrub(repr(other))
+
+
+_ENRICH: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.PositionalArgumentsFormatter(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+    structlog.processors.format_exc_info,
+]
