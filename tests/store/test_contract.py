@@ -205,6 +205,7 @@ def test_changes_of_an_empty_store(store: Store) -> None:
 def test_forget(store: Store) -> None:
     """A forgotten check is gone for every reader, and unseen by the next roster."""
     run(store, "db")
+    run(store, "web")
     run(store, "web", "error", failure_threshold=2, retry_interval=0.001)
     cursor = store.changes(None).cursor
     store.forget(["web", "nobody"])  # type: ignore[attr-defined]
@@ -212,9 +213,11 @@ def test_forget(store: Store) -> None:
     told = store.changes(cursor)
     assert told.full
     assert set(told.states) == {"db"}
-    window = store.claim_window("a")
-    assert window is not None
+    due = store.now() + 0.01
+    wait_for(lambda: store.now() > due)
+    window = _claim(store)
     assert window.observed == {"db"}
+    assert window.retries == ()
 
 
 def test_windows_join(store: Store) -> None:
