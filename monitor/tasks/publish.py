@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class Publisher:
     """Sends tasks by name. Skips what ``Celery.send_task`` does for each message and ours never need.
 
-    Routing, signals and result set-up make up a quarter of its 0.46 ms: at 1,000 checks a second that matters.
+    Routing, signals, result set-up and its careful repr of arguments are a third of its 0.46 ms: at 1,000 checks a
+    second that matters.
     """
 
     def __init__(self, app: Celery) -> None:
@@ -28,7 +29,15 @@ class Publisher:
         with self._app.producer_or_acquire() as producer:
             for args in arguments:
                 message = make(
-                    uuid(), task, tuple(args), {}, expires=expires_seconds, ignore_result=True, create_sent_event=False
+                    uuid(),
+                    task,
+                    tuple(args),
+                    {},
+                    expires=expires_seconds,
+                    ignore_result=True,
+                    create_sent_event=False,
+                    argsrepr=repr(args),
+                    kwargsrepr="{}",
                 )
                 producer.publish(
                     message.body,
