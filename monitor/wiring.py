@@ -38,13 +38,24 @@ class Runtime:
 
 def load(file: Path | None = None) -> Loaded:
     """The configuration, with the options of every check validated too. Raises ConfigError with all that is wrong."""
+    try:
+        loaded, problems = read(file), []
+    except ConfigError as error:
+        if error.rest is None:
+            raise
+        loaded, problems = error.rest, list(error.problems)
+    problems += [problem for check in loaded.config.checks.values() for problem in _option_problems(check, loaded)]
+    if problems:
+        raise ConfigError(dict.fromkeys(problems))
+    return loaded
+
+
+def read(file: Path | None = None) -> Loaded:
+    """The configuration, without a look at options: for who has yet to bring the store. Raises ConfigError."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "monitor.settings")
     loaded = _load(file)
     if loaded.config.celery_app and _import_celery_app(loaded):
         loaded = _load(file)
-    problems = [problem for check in loaded.config.checks.values() for problem in _option_problems(check, loaded)]
-    if problems:
-        raise ConfigError(dict.fromkeys(problems))
     return loaded
 
 
