@@ -1,0 +1,58 @@
+"""``monitor check``: the checks, run here and now; needs neither Redis nor a worker."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import click
+
+from monitor import wiring
+from monitor.cli.data_dir import running_url
+from monitor.cli.problems import load_or_exit
+from monitor.cli.roles import config_option
+from monitor.cli.tables import ExitCode, Row, exit_code, show
+from monitor.config import CheckSpec, Config
+from monitor.ports import Executor
+
+_AT_ONCE = 8
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@config_option
+def check(names: tuple[str, ...], config: Path | None) -> None:
+    """Run checks here and now, without Redis.
+
+    All checks of the roster, or those named. Exit code: 0 ok, 1 warning, 2 critical, 3 unknown (the Nagios convention).
+    """
+    loaded = load_or_exit(config, exit_code=ExitCode.UNKNOWN, fallback_url=_nearest_redis).config
+    unknown = [name for name in names if name not in loaded.checks]
+    if unknown:
+        click.echo(f"no such check: {', '.join(unknown)}; there are: {', '.join(loaded.checks)}", err=True)
+        sys.exit(ExitCode.UNKNOWN)
+    chosen = [wiring.resolve(loaded, loaded.checks[name]) for name in names or loaded.checks]
+    with contextlib.closing(wiring.executor(loaded)) as executor, ThreadPoolExecutor(_AT_ONCE) as threads:
+        rows = list(threads.map(lambda spec: _run(executor, spec), chosen))
+    show(rows, with_age=False)
+    sys.exit(exit_code(rows))
+
+
+def _nearest_redis(config: Config) -> str:
+    """Where no Redis is configured: that of a `monitor up` here, else the one that may run on this machine."""
+    return running_url(config, None) or "redis://127.0.0.1:6379/0"
+
+
+def _run(executor: Executor, spec: CheckSpec) -> Row:
+    outcome, response_time_ms = executor.run(spec)
+    return Row(
+        spec.name,
+        outcome.status,
+        outcome.reason,
+        outcome.message,
+        response_time_ms,
+        data=outcome.data,
+        critical=spec.critical,
+    )

@@ -1,0 +1,29 @@
+"""Where `monitor up` keeps its data, and whether one is running there: also for the commands beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from monitor.cli.up import embedded
+from monitor.config import Config
+
+DEFAULT = Path(".monitor")
+
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help=f"Where `monitor up` keeps its data (default: data_dir, {DEFAULT}).",
+)
+
+
+def data_dir_of(config: Config, given: Path | None) -> Path:
+    """The directory: as given, else as configured, else `.monitor` in the working directory."""
+    return (given or config.data_dir or DEFAULT).resolve()
+
+
+def running_url(config: Config, given: Path | None) -> str | None:
+    """The URL of the embedded server of a `monitor up` that runs over that directory, or None."""
+    home = data_dir_of(config, given)
+    return embedded.url(home) if embedded.answers(embedded.socket_path(home)) else None

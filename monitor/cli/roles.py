@@ -1,0 +1,101 @@
+"""The roles, one process tree each: ``monitor web``, ``monitor worker``, ``monitor beat``."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from monitor import logs
+from monitor.cli.problems import load_for_role_or_exit
+from monitor.cli.up.preflight import CannotStart, check_port
+from monitor.config import Config
+
+_PR_SET_PDEATHSIG = 1
+
+
+def remember_file(file: Path | None) -> Path | None:
+    """Make a file given on the command line the one that every process below this one reads."""
+    if file is not None:
+        os.environ["MONITOR_CONFIG"] = str(file.resolve())
+    return file
+
+
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="The configuration file (default: $MONITOR_CONFIG).",
+    callback=lambda _context, _option, value: remember_file(value),
+)
+host_option = click.option("--host", help="The address to listen on (default: web.host, 127.0.0.1).")
+port_option = click.option("--port", type=click.IntRange(0, 65535), help="The port (default: web.port, 8000).")
+
+
+@click.command()
+@host_option
+@port_option
+@config_option
+def web(host: str | None, port: int | None, config: Path | None) -> None:
+    """Serve the probe endpoints."""
+    loaded = load_for_role_or_exit(config).config
+    try:
+        address, port = check_port(host or loaded.web.host, loaded.web.port if port is None else port)
+    except CannotStart as error:
+        raise click.ClickException(str(error)) from error
+    granian = importlib.import_module("granian")
+    server = granian.Granian(
+        "monitor.wsgi:application",
+        address=address,
+        port=port,
+        interface="wsgi",
+        blocking_threads=4,
+        websockets=False,
+        log_level="warning",
+        log_dictconfig=logs.dict_config(loaded.log_format, loaded.log_level),
+        respawn_failed_workers=True,
+        workers_kill_timeout=5,
+    )
+    server.serve(target_loader=load_application, wrap_loader=False)
+
+
+@click.command()
+@click.option("--concurrency", "-c", type=click.IntRange(1), help="Checks at the same time (default: worker_slots).")
+@config_option
+def worker(concurrency: int | None, config: Path | None) -> None:
+    """Run the checks that beat asks for."""
+    loaded = load_for_role_or_exit(config).config
+    app = _celery_app(loaded)
+    queues = dict.fromkeys([loaded.queue, *(entry["options"]["queue"] for entry in app.conf.beat_schedule.values())])
+    options = ["--pool=threads", f"--concurrency={concurrency or loaded.worker_slots}", f"--queues={','.join(queues)}"]
+    # Nobody here reads what these three send, and each is a broadcast on a broker that may be somebody's.
+    options += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    app.start(argv=["--quiet", "worker", f"--hostname={loaded.queue}@%h", *options])
+
+
+@click.command()
+@config_option
+def beat(config: Path | None) -> None:
+    """Say when each check is due."""
+    app = _celery_app(load_for_role_or_exit(config).config)
+    # When what is due is kept in the store: this scheduler needs no file.
+    app.start(argv=["--quiet", "beat", "--scheduler=monitor.tasks.beat:DispatchScheduler"])
+
+
+def load_application() -> Callable[..., Any]:
+    """The WSGI application, in a server process that ends when the one that supervises it is killed (on Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    application: Callable[..., Any] = importlib.import_module("monitor.wsgi").application
+    return application
+
+
+def _celery_app(loaded: Config) -> Any:
+    logs.configure(loaded.log_format, loaded.log_level)  # before Celery does, which warns before it asks
+    return importlib.import_module("monitor.celery_app").app

@@ -1,0 +1,82 @@
+"""``monitor status``: the latest snapshot from the store."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from monitor import policy, wiring
+from monitor.cli.data_dir import data_dir_option, running_url
+from monitor.cli.problems import load_or_exit
+from monitor.cli.roles import config_option
+from monitor.cli.tables import ExitCode, Row, exit_code, show
+from monitor.config import CheckSpec, Config
+from monitor.model import Snapshot
+from monitor.ports import StoreUnavailable
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
+@config_option
+@data_dir_option
+def status(as_json: bool, config: Path | None, data_dir: Path | None) -> None:
+    """Show the latest snapshot.
+
+    Where no Redis URL is configured, that of a `monitor up` over the same data directory.
+    Exit code: 0 ok, 1 warning, 2 critical, 3 unknown (the Nagios convention).
+    """
+    loaded = load_or_exit(
+        config, exit_code=ExitCode.UNKNOWN, fallback_url=lambda settings: running_url(settings, data_dir)
+    ).config
+    try:
+        snapshot = wiring.store(loaded).read(loaded.checks)
+    except StoreUnavailable as error:
+        click.echo(f"the store does not answer: {error}", err=True)
+        sys.exit(ExitCode.UNKNOWN)
+    rows = [_row(spec, snapshot) for spec in loaded.checks.values()]
+    if as_json:
+        click.echo(json.dumps(_document(loaded, rows, snapshot), indent=2))
+    else:
+        show(rows, with_age=True)
+    sys.exit(exit_code(rows))
+
+
+def _row(spec: CheckSpec, snapshot: Snapshot) -> Row:
+    state = snapshot.states.get(spec.name)
+    reading = policy.read_status(state, snapshot.read_at)
+    if state is None:
+        return Row(spec.name, reading.status, reading.reason, critical=spec.critical)
+    result = state.result
+    return Row(
+        spec.name,
+        reading.status,
+        reading.reason,
+        result.message,
+        result.response_time_ms,
+        max(0.0, snapshot.read_at - result.observed_at),
+        result.data,
+        spec.critical,
+    )
+
+
+def _document(config: Config, rows: list[Row], snapshot: Snapshot) -> dict[str, object]:
+    readings = {row.check: policy.Reading(row.status, row.reason) for row in rows}
+    critical = {name for name, spec in config.checks.items() if spec.critical}
+    return {
+        "status": policy.overall(readings, critical),
+        "read_at": snapshot.read_at,
+        "checks": {
+            row.check: {
+                "status": row.status,
+                "reason": row.reason,
+                "message": row.message,
+                "response_time_ms": row.response_time_ms,
+                "age_seconds": None if row.age_seconds is None else round(row.age_seconds, 3),
+                **row.data,
+            }
+            for row in rows
+        },
+    }

@@ -1,0 +1,77 @@
+"""Tables of checks for a person, and Nagios' exit codes for a machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from monitor.model import Status
+
+_COLOURS = {
+    Status.OK: "green",
+    Status.WARNING: "yellow",
+    Status.ERROR: "red",
+    Status.STALE: "magenta",
+    Status.UNKNOWN: "cyan",
+}
+
+
+class ExitCode(IntEnum):
+    """The Nagios plugin convention."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+    UNKNOWN = 3
+
+
+class Row(NamedTuple):
+    """One check in a table. ``age_seconds`` is None when it was observed just now, or never."""
+
+    check: str
+    status: Status
+    reason: str | None = None
+    message: str | None = None
+    response_time_ms: float | None = None
+    age_seconds: float | None = None
+    data: Mapping[str, Any] = {}
+    critical: bool = True
+
+
+def exit_code(rows: Iterable[Row]) -> ExitCode:
+    """2: a critical check is in error or stale; 3: one was never observed; 1: anything else is not ok; 0: all well."""
+    seen = [(row.status, row.critical) for row in rows]
+    if any(critical and status in (Status.ERROR, Status.STALE) for status, critical in seen):
+        return ExitCode.CRITICAL
+    if any(critical and status is Status.UNKNOWN for status, critical in seen):
+        return ExitCode.UNKNOWN
+    return ExitCode.WARNING if any(status is not Status.OK for status, _ in seen) else ExitCode.OK
+
+
+def show(rows: Iterable[Row], *, with_age: bool) -> None:
+    """Print the table to standard output."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("check", "status", "reason", "time"):
+        table.add_column(heading, justify="right" if heading == "time" else "left")
+    if with_age:
+        table.add_column("age", justify="right")
+    table.add_column("what was found", overflow="fold")
+    for row in rows:
+        status = Text(row.status, style=_COLOURS[row.status])
+        cells = [Text(row.check), status, Text(row.reason or ""), Text(_quantity(row.response_time_ms, "ms"))]
+        cells += [Text(_quantity(row.age_seconds, "s"))] if with_age else []
+        table.add_row(*cells, Text(row.message or _numbers(row.data)))
+    Console().print(table)
+
+
+def _quantity(value: float | None, unit: str) -> str:
+    return "" if value is None else f"{value:.1f} {unit}"
+
+
+def _numbers(data: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in data.items() if not isinstance(value, Mapping | list | tuple))
