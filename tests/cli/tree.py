@@ -1,0 +1,99 @@
+"""A real `monitor up` under test, and the whole tree of processes it started."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from monitor.cli.up import marks
+from tests.support.processes import free_port, wait_for
+
+ROLES = ("worker", "beat", "web")
+
+
+def alive(pids: Iterable[int]) -> set[int]:
+    """Those of the processes that still run (what only waits to be reaped by init does not)."""
+    found = set()
+    for pid in pids:
+        try:
+            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                found.add(pid)
+        except psutil.NoSuchProcess:
+            pass
+    return found
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """This process' environment without what would configure a monitor."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("MONITOR_", "DJANGO_", "DATABASE_"))}
+    return {**kept, **changes}
+
+
+class Up:
+    """`monitor up` in a directory of its own, on a free port."""
+
+    def __init__(self, home: Path, *arguments: str, **variables: str) -> None:
+        self.home = home
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = home / "up.log"
+        command = [sys.executable, "-m", "monitor", "up", "--port", str(self.port), "--data-dir", str(home / "data")]
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [*command, *arguments], cwd=home, env=environment(**variables), stdout=output, stderr=output
+            )
+
+    def get(self, path: str) -> tuple[int, Any]:
+        """Status code and JSON body; (0, None) when nobody answers."""
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=2) as response:
+                return response.status, json.load(response)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+        except OSError:
+            return 0, None
+
+    def wait_until_ready(self, seconds: float = 30) -> None:
+        """Wait for the first green ready."""
+        wait_for(lambda: self.get("/api/health/ready/")[0] == 200, seconds=seconds, what=f"ready, see {self.log}")
+
+    def text(self) -> str:
+        """All that it and its children have written."""
+        return self.log.read_text(errors="replace")
+
+    def events(self) -> list[dict[str, Any]]:
+        """Its own lines."""
+        lines = [json.loads(line) for line in self.text().splitlines() if line.startswith("{")]
+        return [line for line in lines if "event" in line]
+
+    def pid_of(self, role: str) -> int | None:
+        """The process that plays a role, found the way a person would: by its command line."""
+        for process in psutil.Process(self.process.pid).children():
+            try:
+                if f"-m monitor {role}" in " ".join(process.cmdline()):
+                    return process.pid
+            except psutil.NoSuchProcess:
+                pass
+        return None
+
+    def tree(self) -> set[int]:
+        """Every process of the tree: descendants, and whatever carries its mark."""
+        mark = (self.home / "data" / "up.lock").read_text().split()[1]
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return {self.process.pid, *(child.pid for child in children), *(found.pid for found in marks.marked(mark))}
+
+    def end(self) -> int:
+        """SIGTERM, and the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30)
