@@ -68,8 +68,10 @@ class Celery(Kind):
     def observe(self, timeout_seconds: float) -> Observation:
         """Connect as Celery would, but with timeouts and without retries, and count."""
         with self._connection(patience(timeout_seconds)) as connection:
+            # Only this way of connecting heeds the number of retries; any other tries again after 2 s.
+            channel = connection.default_channel
             if isinstance(connection.transport, RedisTransport):
-                return Observation(_count_on_redis(connection.default_channel, self.queues))
+                return Observation(_count_on_redis(channel, self.queues))
             return Observation(_totals({name: _declared_count(connection, name) for name in self.queues}))
 
     def judge(self, observation: Observation) -> Outcome:
