@@ -96,17 +96,20 @@ class FaultProxy:
         up_reader, up_writer = await asyncio.open_connection(*self._upstream)
         self._open.add(up_writer)
         try:
-            await asyncio.gather(self._pump(reader, up_writer), self._pump(up_reader, writer))
+            await asyncio.gather(self._pump(reader, up_writer, writer), self._pump(up_reader, writer, up_writer))
         finally:
             self._open.discard(up_writer)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, back: asyncio.StreamWriter
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
                 while self._mode == "blackhole":
                     await self._changed.wait()
                 if self._mode == "reset":
                     _reset(writer)
+                    _reset(back)
                     return
                 await self._pass(data, writer)
         writer.close()
