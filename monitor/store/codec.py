@@ -52,7 +52,7 @@ def decode(check: str, raw: bytes | None) -> Record | None:
     if not raw or len(raw) > LIMIT_BYTES:
         return None
     try:
-        return _record_from_json(check, json.loads(raw, parse_constant=_refuse, parse_float=_finite))
+        return _record_from_json(check, _load(raw.decode()))
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
 
@@ -74,7 +74,7 @@ def decode_transition(raw: bytes | None) -> Transition | None:
     if not raw or len(raw) > LIMIT_BYTES:
         return None
     try:
-        check, *rest = json.loads(raw, parse_constant=_refuse, parse_float=_finite)
+        check, *rest = _load(raw.decode())
         return _transition_from_json(_text(check), rest)
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
@@ -90,9 +90,9 @@ def encode_sample(result: Result) -> bytes:
 
 def _dump(value: Any) -> bytes:
     try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False, default=str).encode()
+        return _encode(value).encode()
     except (ValueError, TypeError, RecursionError):  # NaN, a circle, a key that is no text
-        return json.dumps(_plain(value), separators=(",", ":"), allow_nan=False).encode()
+        return _encode(_plain(value)).encode()
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
@@ -210,3 +210,8 @@ def _finite(digits: str) -> float:
 
 def _refuse(constant: str) -> float:
     raise ValueError(constant)
+
+
+# Kept, because json.dumps and json.loads with options of their own build these anew for each call.
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=str).encode
+_load = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode

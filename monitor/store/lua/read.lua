@@ -21,10 +21,15 @@ if not names or names.err then
 end
 
 local answer = {text(clock()), epoch, text(change), mode == 'all' and 1 or 0}
+local sized = {}
 for _, name in ipairs(names) do
-  local raw = readable(KEYS[2], name, tonumber(ARGV[1]))
-  if raw ~= '' then
-    answer[#answer + 1] = name
+  local length = redis.pcall('HSTRLEN', KEYS[2], name)
+  if type(length) == 'number' and length > 0 and length <= tonumber(ARGV[1]) then sized[#sized + 1] = name end
+end
+for first = 1, #sized, 1000 do
+  local last = math.min(first + 999, #sized)
+  for i, raw in ipairs(redis.call('HMGET', KEYS[2], unpack(sized, first, last))) do
+    answer[#answer + 1] = sized[first + i - 1]
     answer[#answer + 1] = raw
   end
 end
