@@ -1,0 +1,94 @@
+"""What the tasks log: one event for each outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
+
+from monitor.config import CheckSpec, Config
+from monitor.model import Outcome, Status
+from monitor.ports import ExecutorUnavailable, FlightRefused, StoreUnavailable
+from monitor.schedule import Plan
+from monitor.tasks import checks
+from monitor.testing import MemoryStore
+from monitor.wiring import Runtime
+from tests.test_runner import ScriptedExecutor
+
+CHECK = CheckSpec(name="db", kind="database", interval=10, timeout=5, valid_for=30)
+
+
+def events(store: Any, run: Callable[[CheckSpec], Outcome], *, name: str = "db", times: int = 1) -> list[EventDict]:
+    """What is logged by running the check so many times."""
+    runtime = Runtime(Config(), {"db": CHECK}, Plan([CHECK]), store, ScriptedExecutor(run))
+    with capture_logs() as logged:
+        for _ in range(times):
+            checks._run_check(runtime, name, None)
+    return logged
+
+
+def fine(check: CheckSpec) -> Outcome:
+    return Outcome(Status.OK)
+
+
+def test_a_transition_is_news_and_the_same_again_is_not() -> None:
+    """The first result makes a transition (info); the second changes nothing (debug)."""
+    first, second = events(MemoryStore(), fine, times=2)
+    assert (first["event"], first["log_level"], first["was"], first["now"]) == (
+        "check.completed",
+        "info",
+        "unknown",
+        "ok",
+    )
+    assert first["transition"].startswith("db:")
+    assert (second["event"], second["log_level"]) == ("check.completed", "debug")
+    assert "transition" not in second
+
+
+def test_a_failure_says_why() -> None:
+    """Reason and message of the outcome are in its event."""
+    [event] = events(MemoryStore(), lambda check: Outcome(Status.ERROR, reason="refused", message="no route"))
+    assert (event["status"], event["reason"], event["message"]) == ("error", "refused", "no route")
+
+
+class BrokenStore(MemoryStore):
+    """Refuses to take a flight, one way or another."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
+    def take(self, *args: Any, **kwargs: Any) -> Any:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "event", "level"),
+    [
+        (FlightRefused("db", "busy"), "check.dropped", "info"),
+        (StoreUnavailable("gone"), "check.store_unavailable", "warning"),
+    ],
+)
+def test_what_was_not_run_is_logged(error: Exception, event: str, level: str) -> None:
+    """A refused flight and a store that is away: one event each, and no exception into Celery."""
+    [logged] = events(BrokenStore(error), fine)
+    assert (logged["event"], logged["log_level"]) == (event, level)
+
+
+def test_no_process_to_run_in_is_an_error() -> None:
+    """Somebody has to look at it."""
+
+    def fail(check: CheckSpec) -> Outcome:
+        raise ExecutorUnavailable("no process")
+
+    [logged] = events(MemoryStore(), fail)
+    assert (logged["event"], logged["log_level"]) == ("check.not_run", "error")
+
+
+def test_a_check_that_is_not_on_the_roster_is_said() -> None:
+    """Beat and worker were deployed with different configurations."""
+    [logged] = events(MemoryStore(), fine, name="nowhere")
+    assert (logged["event"], logged["log_level"]) == ("check.unknown", "warning")
