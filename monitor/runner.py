@@ -29,6 +29,7 @@ def run_check(check: CheckSpec, due_at: float | None, *, store: Store, executor:
     A run that is still waiting when the next one is due is of no use: it is dropped, by the store's clock.
     Raises StoreUnavailable, and whatever keeps the executor from running anything.
     """
+    executor.start()  # may take longer than a lease, when the first checks are due before a process is there
     overdue_at = None if due_at is None else due_at + check.interval_seconds
     run_id = uuid.uuid4().hex
     try:

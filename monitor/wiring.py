@@ -15,6 +15,7 @@ from pydantic import SecretStr, ValidationError
 from monitor import config as configuration
 from monitor import project
 from monitor.checks import registry
+from monitor.checks.process import MODULE
 from monitor.config import CheckSpec, Config, ConfigError, Loaded, Problem
 from monitor.config.keys import COMMON_CHECK_KEYS
 from monitor.executor import ProcessExecutor
@@ -78,8 +79,11 @@ def store(config: Config) -> RedisStore:
 
 
 def executor(config: Config) -> ProcessExecutor:
-    """Check processes that have the roster's kinds imported."""
-    return ProcessExecutor(CHECK_PROCESS, [check.kind for check in config.checks.values()])
+    """Check processes that have the roster's kinds imported, and the users' modules that their checks name."""
+    kinds = {check.kind for check in config.checks.values()}
+    built = [registry.build(check.kind, resolve(config, check).options) for check in config.checks.values()]
+    modules = {f"{MODULE}{module}" for kind in built for module in kind.modules()}
+    return ProcessExecutor(CHECK_PROCESS, kinds | modules)
 
 
 def required_url(config: Config, key: str) -> str:

@@ -15,9 +15,7 @@ IMPORT_REASONS = {"import": "the dotted path cannot be imported"}
 
 def load(path: str) -> Any:
     """What is at ``package.module:name`` (or ``package.module.name``). Raises CheckFailed ``import``."""
-    module, colon, name = path.partition(":")
-    if not colon:
-        module, _, name = path.rpartition(".")
+    module, name = _split(path)
     try:
         found: Any = importlib.import_module(module)
         for part in name.split("."):
@@ -25,3 +23,15 @@ def load(path: str) -> Any:
     except (ImportError, AttributeError) as error:
         raise CheckFailed("import", f"{path}: {error}") from error
     return found
+
+
+def module_of(path: str) -> str:
+    """The module that a dotted path is in."""
+    return _split(path)[0]
+
+
+def _split(path: str) -> tuple[str, str]:
+    module, colon, name = path.partition(":")
+    if not colon:
+        module, _, name = path.rpartition(".")
+    return module, name

@@ -48,6 +48,10 @@ class Kind:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
+    def modules(self) -> tuple[str, ...]:
+        """Modules that a run imports, to be imported once beforehand: outside of every time limit."""
+        return ()
+
     def observe(self, timeout_seconds: float) -> Observation:
         """Measure. Does IO, has no opinion. Raises :class:`CheckFailed` for the failures it expects.
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from monitor.checks._user_code import IMPORT_REASONS, DottedPath, load
+from monitor.checks._user_code import IMPORT_REASONS, DottedPath, load, module_of
 from monitor.checks.base import CheckFailed, Kind
 from monitor.checks.registry import register
 from monitor.config.redaction import scrub
@@ -42,6 +42,10 @@ class DjangoHealthCheck(Kind):
         "failed": "it raised another HealthCheckException",
     }
     example: ClassVar[Mapping[str, Any]] = {"path": "health_check.checks.Cache", "arguments": {"alias": "default"}}
+
+    def modules(self) -> tuple[str, ...]:
+        """The user's module."""
+        return (module_of(self.path),)
 
     def run(self, timeout_seconds: float) -> Outcome:  # noqa: ARG002
         """What the check says. Raises what it raises, apart from the exceptions that the package has for it."""

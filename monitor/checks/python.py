@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationError
 
-from monitor.checks._user_code import IMPORT_REASONS, DottedPath, load
+from monitor.checks._user_code import IMPORT_REASONS, DottedPath, load, module_of
 from monitor.checks.base import CheckFailed, Kind
 from monitor.checks.registry import register, validated
 from monitor.config.redaction import scrub
@@ -42,6 +42,10 @@ class Python(Kind):
         "unexpected_result": "the function returned something that is none of the above",
     }
     example: ClassVar[Mapping[str, Any]] = {"path": "shop.health:open_orders", "arguments": {"limit": 100}}
+
+    def modules(self) -> tuple[str, ...]:
+        """The user's module."""
+        return (module_of(self.path),)
 
     def run(self, timeout_seconds: float) -> Outcome:
         """What the user's code says. Raises what it raises, apart from CheckFailed."""

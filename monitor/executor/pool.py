@@ -45,7 +45,8 @@ class ProcessExecutor:
 
     def start(self) -> None:
         """Have one process ready, so that the first check does not wait for it. Raises ExecutorUnavailable."""
-        self._give_back(self._borrow())
+        if not self._idle:
+            self._give_back(self._borrow())
 
     def run(self, check: CheckSpec) -> tuple[Outcome, float]:
         """The outcome and the response time in milliseconds. Raises ExecutorUnavailable only.
