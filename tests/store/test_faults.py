@@ -33,7 +33,7 @@ def test_a_frozen_server_costs_a_reader_its_timeout(own_server: RedisServer) -> 
         started = time.monotonic()
         with pytest.raises(StoreUnavailable):
             store.changes(cursor)
-        assert time.monotonic() - started < 0.3
+        assert time.monotonic() - started < 0.5
     own_server.thaw()
     assert store.changes(cursor).states == {}
 
@@ -46,7 +46,7 @@ def test_a_frozen_server_costs_a_writer_a_bounded_time(own_server: RedisServer) 
     started = time.monotonic()
     with pytest.raises(StoreUnavailable):
         store.take("db", "run-1", lease_seconds=5)
-    assert time.monotonic() - started < 0.2 * 3 + 0.2
+    assert time.monotonic() - started < 0.2 * 3 + 0.5
 
 
 def test_nobody_listens() -> None:
@@ -55,7 +55,7 @@ def test_nobody_listens() -> None:
     started = time.monotonic()
     with pytest.raises(StoreUnavailable):
         store.changes(None)
-    assert time.monotonic() - started < 0.1
+    assert time.monotonic() - started < 0.5
 
 
 def test_a_lost_answer_is_asked_for_again(own_server: RedisServer) -> None:
