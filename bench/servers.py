@@ -71,13 +71,15 @@ def web(environment: Mapping[str, str], path: str = READY) -> contextlib.Abstrac
 
 
 @contextlib.contextmanager
-def invented_states(environment: Mapping[str, str], server: RedisServer, count: int, rate: float) -> Iterator[None]:
-    """All ``count`` checks have a state, and ``rate`` of them are renewed each second."""
+def invented_states(
+    environment: Mapping[str, str], server: RedisServer, count: int, rate: float, *, states: str = "monitor:states"
+) -> Iterator[None]:
+    """All ``count`` checks have a state (in the hash ``states``), and ``rate`` of them are renewed each second."""
     with running("bench.states", "--rate", f"{rate:g}", environment=environment) as process, server.client() as client:
         wait_for(
-            lambda: client.hlen("monitor:states") >= count,
+            lambda: client.hlen(states) >= count,
             what=f"{count} states",
             seconds=120,
-            process=process if rate else None,
+            process=process,
         )
         yield

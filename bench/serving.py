@@ -44,8 +44,11 @@ def in_turns(targets: dict[str, Served], *, rounds: int, seconds: int) -> dict[s
     runs: dict[str, list[Throughput]] = {name: [] for name in targets}
     for target in targets.values():
         wrk.measure(target.url, target.pid, seconds=1)  # caches, connections, the CPU's clock
-    for _ in range(rounds):
-        for name, target in targets.items():
+    names = list(targets)
+    for number in range(rounds):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:  # nobody always comes after the same one
+            target = targets[name]
             runs[name].append(wrk.measure(target.url, target.pid, seconds=seconds))
     return {name: wrk.middle(measured) for name, measured in runs.items()}
 

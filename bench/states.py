@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import sys
 import time
 
 from monitor import runner, wiring
 from monitor.config import CheckSpec
 from monitor.model import Outcome, Status
-
-SEEDED = "seeded"
 
 # The fields of the documented bodies, so that what is rendered has its usual size.
 DATA = {
@@ -33,6 +30,9 @@ class InventedOutcomes:
     def __init__(self) -> None:
         self._count = itertools.count()
 
+    def start(self) -> None:
+        """Nothing has to be started."""
+
     def run(self, check: CheckSpec) -> tuple[Outcome, float]:
         """An outcome, at once."""
         number = next(self._count)
@@ -41,18 +41,15 @@ class InventedOutcomes:
 
 
 def main() -> None:
-    """Seed, say so on standard output, renew until ended."""
+    """Seed, then renew until ended."""
     parser = argparse.ArgumentParser(prog="python -m bench.states", description=__doc__)
-    parser.add_argument("--rate", type=float, default=100, help="states renewed each second (100); 0 for none")
+    parser.add_argument("--rate", type=float, default=100, help="states renewed each second (100)")
     rate = parser.parse_args().rate
     config = wiring.load().config
     store, executor = wiring.store(config), InventedOutcomes()
     checks = list(config.checks.values())
     for check in checks:
         runner.run_check(check, None, store=store, executor=executor)
-    print(SEEDED, flush=True)
-    if not rate:
-        sys.exit()
     begin = time.monotonic()
     for number, check in enumerate(itertools.cycle(checks)):
         if (wait := begin + number / rate - time.monotonic()) > 0:

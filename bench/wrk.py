@@ -34,8 +34,8 @@ def measure(url: str, pid: int, *, seconds: int, connections: int = CONNECTIONS)
     requests = int(_find(r"(\d+) requests in", output))
     return Throughput(
         per_second=float(_find(r"Requests/sec:\s+([\d.]+)", output)),
-        p50_ms=_milliseconds(_find(r"50%\s+(\S+)", output)),
-        p99_ms=_milliseconds(_find(r"99%\s+(\S+)", output)),
+        p50_ms=_milliseconds(_find(r"(?m)^\s+50%\s+(\S+)", output)),
+        p99_ms=_milliseconds(_find(r"(?m)^\s+99%\s+(\S+)", output)),
         cpu_us=used / requests * 1e6 if requests else float("nan"),
         refused=int(_find(r"Non-2xx or 3xx responses: (\d+)", output) or 0),
     )
