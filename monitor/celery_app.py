@@ -9,7 +9,7 @@ import structlog
 from celery import Celery, signals
 
 from monitor import logs, tasks, wiring
-from monitor.ports import ExecutorUnavailable
+from monitor.ports import Executor, ExecutorUnavailable
 
 log = structlog.get_logger("monitor.worker")
 
@@ -58,12 +58,13 @@ def _setup_logging(**_: Any) -> None:
 def _warm_up(sender: Any, **_: Any) -> None:
     """Import everything while the worker connects, so that the first checks need not wait for it."""
     if sender.app is app:
-        threading.Thread(target=_start_executor, name="monitor-warm-up", daemon=True).start()
+        runtime = wiring.runtime()  # before there are threads, of which each would build one of its own
+        threading.Thread(target=_start, args=(runtime.executor,), name="monitor-warm-up", daemon=True).start()
 
 
-def _start_executor() -> None:
+def _start(executor: Executor) -> None:
     try:
-        wiring.runtime().executor.start()
+        executor.start()
     except ExecutorUnavailable as error:
         log.error("executor.unavailable", message=str(error))
 
