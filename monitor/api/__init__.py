@@ -1,0 +1,1 @@
+"""Probes that only read: they know the roster and the states, never a check's code."""

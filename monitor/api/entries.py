@@ -1,0 +1,74 @@
+"""What is said of one check: status, times, numbers and reason codes for everybody; the rest for the authorised."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from monitor import policy
+from monitor.model import State, Status
+
+_OURS = frozenset(
+    {"status", "response_time_ms", "reason", "held", "last_status", "last_result", "since", "observed_at"}
+    | {"valid_until", "age_ms", "message", "detail"}
+)
+
+
+def fields(reading: policy.Reading, state: State | None, *, full: bool = False) -> dict[str, Any]:
+    """All fields of a check but its age. ``full`` adds message and detail, which may hold hosts and versions."""
+    said: dict[str, Any] = {"status": reading.status.value}
+    if state is None:
+        # Nothing was measured: 0 for what is known to fail, null for what is not known.
+        said["response_time_ms"] = None if reading.status is Status.UNKNOWN else 0
+        return said | _present(reason=reading.reason)
+    result = state.result
+    said["response_time_ms"] = number(result.response_time_ms)
+    said |= {key: value for key, value in result.data.items() if key not in _OURS}
+    said |= _present(
+        reason=reading.reason,
+        held=reading.held or None,
+        last_status=_unless(state.status, reading.status),
+        last_result=_unless(result.status, state.status),
+        since=exact(state.since),
+        observed_at=exact(result.observed_at),
+        valid_until=exact(result.valid_until),
+    )
+    return said | _present(message=result.message, detail=dict(result.detail) or None) if full else said
+
+
+def age_ms(state: State, now: float) -> int:
+    """How long ago it was observed, in milliseconds; what is a little ahead of the clock is new."""
+    return max(0, int((now - state.result.observed_at) * 1000))
+
+
+def encode(value: Any) -> str:
+    """Compact JSON."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def timestamp(at: float) -> str:
+    """An ISO 8601 time in UTC, to the second."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def exact(at: float) -> str | None:
+    """An ISO 8601 time in UTC, to the millisecond; None for a number that is no time."""
+    try:
+        return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def number(value: float) -> float | int:
+    """Rounded to hundredths; whole numbers without a fraction."""
+    rounded = round(value, 2)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+def _present(**values: Any) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _unless(status: Status, shown: Status) -> str | None:
+    return None if status is shown else status.value

@@ -1,0 +1,69 @@
+"""The dialect of draft-inadarei-api-health-check: ``Accept: application/health+json``, pass, warn and fail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monitor import policy
+from monitor.api.entries import encode, exact, number
+from monitor.api.refresher import Moment
+from monitor.api.roster import Group, Roster
+from monitor.config import CheckSpec
+from monitor.model import Overall, State, Status
+
+MEDIA_TYPE = "application/health+json"
+_WORDS = {Overall.HEALTHY: "pass", Overall.DEGRADED: "warn", Overall.UNHEALTHY: "fail"}
+_DATASTORES = frozenset({"database", "redis"})
+_SYSTEM = frozenset({"cpu", "memory", "disk", "connections"})
+_MEASURES = {
+    "percent": ("utilization", "percent"),
+    "active_connections": ("connections", "count"),
+    "pending_tasks": ("pendingTasks", "count"),
+}
+"""Numbers of our kinds that are worth a measurement of their own: its name (the draft's where it has one) and unit."""
+
+
+def group(roster: Roster, members: Group, moment: Moment) -> tuple[bool, str]:
+    """Whether a group passes, and the document that says so."""
+    checks: dict[str, list[dict[str, Any]]] = {}
+    readings = {}
+    for check in members.checks:
+        reading, state = roster.read(check, moment, hold=members.hold)
+        readings[check.name] = reading
+        checks |= _component(check, reading, state)
+    verdict = roster.overall(members, readings)
+    return verdict is not Overall.UNHEALTHY, encode({"status": _WORDS[verdict], "checks": checks})
+
+
+def plain(passes: bool) -> str:
+    """A document without checks."""
+    return encode({"status": "pass" if passes else "fail"})
+
+
+def _component(check: CheckSpec, reading: policy.Reading, state: State | None) -> dict[str, list[dict[str, Any]]]:
+    common: dict[str, Any] = {"componentId": check.name, "componentType": _type(check.kind), "status": _word(reading)}
+    if common["status"] != "pass" and reading.reason:
+        common["output"] = reading.reason
+    # In a key the colon parts the component from what was measured.
+    component = check.name.replace(":", "%3A")
+    if state is None:
+        return {component: [common]}
+    common["time"] = exact(state.result.observed_at)
+    measured = {"responseTime": ("ms", number(state.result.response_time_ms))}
+    for field, (name, unit) in _MEASURES.items():
+        if field in state.result.data:
+            measured[name] = (unit, state.result.data[field])
+    return {
+        f"{component}:{name}": [common | {"observedValue": value, "observedUnit": unit}]
+        for name, (unit, value) in measured.items()
+    }
+
+
+def _type(kind: str) -> str:
+    return "datastore" if kind in _DATASTORES else "system" if kind in _SYSTEM else "component"
+
+
+def _word(reading: policy.Reading) -> str:
+    if policy.fails(reading):
+        return "fail"
+    return "pass" if reading.status is Status.OK else "warn"

@@ -1,0 +1,69 @@
+"""The dialect of the Kubernetes API server: /livez, /readyz, /readyz/CHECK, ?verbose, ?exclude=.
+
+Texts and status codes are those of k8s.io/apiserver/pkg/server/healthz: 200 with ``ok``, 500 (not 503) with one line
+for each check, the reason withheld since the endpoint is public.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Sequence
+from typing import NamedTuple
+
+from monitor import policy
+from monitor.api.refresher import Moment
+from monitor.api.roster import Group, Roster
+
+PING = "ping"
+
+
+class Line(NamedTuple):
+    """One check, as this dialect sees it: passed or not, and why not."""
+
+    name: str
+    passed: bool
+    reason: str | None = None
+
+
+def lines(roster: Roster, group: Group, moment: Moment) -> list[Line]:
+    """The checks of a group, after ``ping``, which always passes. A failing check that is not critical passes."""
+    found = [] if PING in group.names else [Line(PING, True)]
+    for check in group.checks:
+        reading, _ = roster.read(check, moment, hold=group.hold)
+        found.append(Line(check.name, not (check.critical and policy.fails(reading)), reading.reason))
+    return found + problem(roster)
+
+
+def problem(roster: Roster) -> list[Line]:
+    """The line of a configuration that is wrong; none when it is right."""
+    return [Line("configuration", False, roster.problem)] if roster.problem else []
+
+
+def whole(endpoint: str, found: Sequence[Line], *, verbose: bool, exclude: Iterable[str]) -> tuple[int, str]:
+    """Status code and text for a whole endpoint, say ``readyz``."""
+    left_out = frozenset(exclude)
+    text = "".join(_line(line, left_out) for line in found)
+    unmatched = left_out - {line.name for line in found}
+    if unmatched:
+        names = ",".join(f'"{_printable(name)}"' for name in sorted(unmatched))
+        text += f"warn: some health checks cannot be excluded: no matches for {names}\n"
+    if any(not line.passed and line.name not in left_out for line in found):
+        return 500, f"{text}{endpoint} check failed\n"
+    return 200, f"{text}{endpoint} check passed\n" if verbose else "ok"
+
+
+def single(found: Iterable[Line], name: str) -> tuple[int, str]:
+    """Status code and text for one check of an endpoint, say ``readyz/database``. Raises KeyError."""
+    for line in found:
+        if line.name == name:
+            return (200, "ok") if line.passed else (500, f"internal server error: {line.reason or 'failed'}\n")
+    raise KeyError(name)
+
+
+def _line(line: Line, left_out: Container[str]) -> str:
+    if line.name in left_out:
+        return f"[+]{line.name} excluded: ok\n"
+    return f"[+]{line.name} ok\n" if line.passed else f"[-]{line.name} failed: reason withheld\n"
+
+
+def _printable(name: str) -> str:
+    return "".join(character if character.isprintable() and character != '"' else "?" for character in name)

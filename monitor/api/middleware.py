@@ -1,0 +1,46 @@
+"""The fallback for projects whose handler is not Django's own: put it first in MIDDLEWARE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from monitor.api import mounts
+from monitor.api.views import respond
+
+
+class ProbeMiddleware:
+    """Answers probes ahead of all other middleware, under WSGI and ASGI.
+
+    Not ahead of ``request_started``, so it cannot promise an answer while a database hangs; the wrapper can.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self._get_response = get_response
+        self._mounts: tuple[mounts.Mount, ...] | None = None
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        """The probe's answer, or what the project says; awaitable when the project's handler is."""
+        response = self._answer(request)
+        if iscoroutinefunction(self):
+            return self._awaited(request, response)
+        return response or self._get_response(request)
+
+    async def _awaited(self, request: HttpRequest, response: HttpResponse | None) -> Any:
+        return response or await self._get_response(request)
+
+    def _answer(self, request: HttpRequest) -> HttpResponse | None:
+        if self._mounts is None:
+            # Not in the constructor: a URLconf may well import what is still being set up.
+            self._mounts = mounts.discover(settings.ROOT_URLCONF)
+        target = mounts.find(self._mounts, request.path_info)
+        return respond(request, target) if target else None

@@ -1,0 +1,66 @@
+"""Where a Django project has mounted the probes: the prefixes under which its URLconf includes ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from django.urls import URLResolver, get_resolver
+from django.urls.resolvers import RegexPattern, RoutePattern
+
+from monitor.api import targets
+from monitor.api.targets import Target
+
+_FINDERS: dict[str, Callable[[str], Target | None]] = {
+    "monitor.api.urls": targets.find,
+    "monitor.api.root_urls": targets.find_at_root,
+}
+
+
+class Mount(NamedTuple):
+    """A prefix, and what finds the probes below it."""
+
+    prefix: str
+    find: Callable[[str], Target | None]
+
+
+def discover(urlconf: str) -> tuple[Mount, ...]:
+    """The mounts of a URLconf. Imports it, and raises whatever that raises.
+
+    Only prefixes that are the same for every request count: below a converter or a language prefix,
+    Django's own routing finds the views.
+    """
+    return tuple(_walk(get_resolver(urlconf).url_patterns, "/"))
+
+
+def find(mounts: tuple[Mount, ...], path: str) -> Target | None:
+    """The probe at a path, if it is one."""
+    for prefix, find_below in mounts:
+        if path.startswith(prefix) and (target := find_below(path[len(prefix) :])):
+            return target
+    return None
+
+
+def _walk(patterns: Any, above: str) -> Iterator[Mount]:
+    for entry in patterns:
+        if not isinstance(entry, URLResolver):
+            continue
+        route = _static(entry.pattern)
+        if route is None:
+            continue
+        name = getattr(entry.urlconf_name, "__name__", entry.urlconf_name)
+        if isinstance(name, str) and name in _FINDERS:
+            yield Mount(above + route, _FINDERS[name])
+        else:
+            yield from _walk(entry.url_patterns, above + route)
+
+
+def _static(pattern: Any) -> str | None:
+    """The text that a pattern matches, if it matches only one."""
+    text = str(pattern)
+    if isinstance(pattern, RoutePattern):
+        return None if pattern.converters else text
+    if isinstance(pattern, RegexPattern) and re.fullmatch(r"\^?[\w/-]*", text):
+        return text.removeprefix("^")
+    return None

@@ -1,0 +1,124 @@
+"""What each probe answers: which status code, which body, in which dialect."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from urllib.parse import parse_qs
+
+from monitor.api import health_json, kubernetes, render
+from monitor.api.kubernetes import Line
+from monitor.api.pages import Answer, Page
+from monitor.api.refresher import Moment, Refresher
+from monitor.api.roster import Group, Roster
+from monitor.api.targets import Target
+
+METHODS = ("GET", "HEAD")
+JSON = "application/json"
+TEXT = "text/plain; charset=utf-8"
+NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
+FULL, HEALTH_JSON = "full", "health+json"
+
+
+class Probes:
+    """Answers from a roster and what a refresher knows, and touches nothing else."""
+
+    def __init__(
+        self, roster: Roster, refresher: Refresher, renderer: render.Renderer, *, token: str | None = None
+    ) -> None:
+        self._roster = roster
+        self._refresher = refresher
+        self._token = token.encode() if token else None
+        self._renderer = renderer
+        self._pages: dict[tuple[Target, str], Page] = {}
+
+    def answer(
+        self, target: Target, *, method: str = "GET", query: str = "", accept: str = "", authorization: str = ""
+    ) -> Answer:
+        """The answer of a probe to a request with these properties. For HEAD, the caller leaves out the body."""
+        if method not in METHODS:
+            return Answer(405, b'{"error":"method_not_allowed"}', JSON, ("Allow", ", ".join(METHODS)))
+        if not self._exists(target):
+            return Answer(404, b'{"error":"not_found"}', JSON)
+        if health_json.MEDIA_TYPE in accept and not (target.is_kubernetes and target.name):
+            return self.page(target, HEALTH_JSON).current()
+        if query and target.is_kubernetes:
+            return self._kubernetes(target, query)
+        return self.page(target, FULL if self._is_authorised(authorization) else "").current()
+
+    def page(self, target: Target, variant: str = "") -> Page:
+        """The kept page of a target that exists: for everybody, ``FULL`` for the authorised, or as ``HEALTH_JSON``."""
+        page = self._pages.get((target, variant))
+        if page is None:
+            page = self._pages.setdefault((target, variant), Page(lambda: self._render(target, variant)))
+        return page
+
+    def _is_authorised(self, authorization: str) -> bool:
+        scheme, _, token = authorization.partition(" ")
+        if self._token is None or scheme.lower() != "bearer":
+            return False
+        return hmac.compare_digest(token.strip().encode(), self._token)
+
+    def _exists(self, target: Target) -> bool:
+        if not target.name:
+            return True
+        if target.is_kubernetes:
+            return any(line.name == target.name for line in self._lines(target))
+        return target.name in (self._roster.groups if target.what == "groups" else self._roster.checks)
+
+    def _render(self, target: Target, variant: str) -> Answer:
+        if variant == HEALTH_JSON:
+            return self._health_json(target.plain)
+        if target.is_kubernetes:
+            return self._kubernetes(target, "")
+        return self._json(target, full=variant == FULL)
+
+    def _json(self, target: Target, *, full: bool) -> Answer:
+        if target.what == "live":
+            return Answer(200, render.live(time.time()).encode(), JSON)
+        moment = self._moment()
+        if target.what == "detailed":
+            passes, body = True, self._renderer.detailed(moment, full=full)
+        elif target.what == "startup":
+            passes, body = self._renderer.startup(moment)
+        elif target.what == "checks":
+            passes, body = self._renderer.check(self._roster.checks[target.name], moment, full=full)
+        else:
+            passes, body = self._renderer.group(self._group(target), moment)
+        return Answer(200 if passes else 503, body.encode(), JSON)
+
+    def _health_json(self, target: Target) -> Answer:
+        if target.what in ("live", "startup"):
+            passes = all(line.passed for line in self._lines(target))
+            body = health_json.plain(passes)
+        else:
+            passes, body = health_json.group(self._roster, self._group(target), self._moment())
+        return Answer(200 if passes else 503, body.encode(), health_json.MEDIA_TYPE)
+
+    def _kubernetes(self, target: Target, query: str) -> Answer:
+        lines, asked = self._lines(target), parse_qs(query, keep_blank_values=True)
+        if target.name:
+            status, text = kubernetes.single(lines, target.name)
+        else:
+            exclude = asked.get("exclude", ())
+            status, text = kubernetes.whole(target.what, lines, verbose="verbose" in asked, exclude=exclude)
+        return Answer(status, text.encode(), TEXT, NO_SNIFFING)
+
+    def _lines(self, target: Target) -> list[Line]:
+        if target.plain.what == "live":
+            return [Line(kubernetes.PING, True)]
+        if target.plain.what == "startup":
+            tried = Line("first-read", self._moment().tried, "not_tried")
+            return [Line(kubernetes.PING, True), tried, *kubernetes.problem(self._roster)]
+        return kubernetes.lines(self._roster, self._roster.ready, self._moment())
+
+    def _group(self, target: Target) -> Group:
+        if target.what == "groups":
+            return self._roster.groups[target.name]
+        if target.what == "checks":
+            return self._roster.single(target.name)
+        return self._roster.all if target.what == "detailed" else self._roster.ready
+
+    def _moment(self) -> Moment:
+        self._refresher.start()
+        return self._refresher.moment()

@@ -1,0 +1,164 @@
+"""The thread that reads the store for a process, so that no request ever has to."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from monitor.api.reader import Connection, Patrol, Reader
+from monitor.model import State
+from monitor.ports import StoreUnavailable
+
+SILENCE_SECONDS = 1.0
+"""A store not heard for this long after its turn does not answer, whatever the thread waits for (a name server?)."""
+
+log = structlog.get_logger("monitor.api")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a process knows at one moment.
+
+    ``now`` is the store's clock. ``answering`` tells whether the store answers, as seen by this process;
+    None before the first attempt has come to an end. ``tried`` tells that there was one, good or bad.
+    """
+
+    states: Mapping[str, State]
+    now: float
+    answering: bool | None
+    tried: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the thread found out; replaced as a whole, so that readers need no lock. Times are monotonic."""
+
+    started_at: float
+    states: Mapping[str, State] = field(default_factory=dict)
+    cursor: str | None = None
+    ahead_seconds: float | None = None  # the store's clock minus the monotonic clock
+    succeeded_at: float | None = None
+    failures: int = 0
+
+
+class Refresher:
+    """Asks the store what changed, every ``interval_seconds``, in one daemon thread per process.
+
+    ``connect`` makes a reader. It is called in the thread, again after every error and after a fork, so that
+    names are resolved anew and a connection whose other end is gone is replaced.
+    """
+
+    def __init__(self, connect: Callable[[], Reader], *, interval_seconds: float = 0.25) -> None:
+        self._connect = connect
+        self._interval_seconds = interval_seconds
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._known = _Known(time.monotonic())
+        _forget_at_fork(self)
+
+    def start(self) -> None:
+        """Start the thread, or start it again when a fork lost it. Never blocks, cheap to call often."""
+        if self.is_running or not self._starting.acquire(blocking=False):
+            return
+        try:
+            if not self.is_running and not self._stop.is_set():
+                self._known = _Known(time.monotonic(), self._known.states, ahead_seconds=self._known.ahead_seconds)
+                self._thread = threading.Thread(target=self._run, name="monitor-refresher", daemon=True)
+                self._thread.start()
+        finally:
+            self._starting.release()
+
+    @property
+    def is_running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def stop(self) -> None:
+        """End the thread for good, after the attempt it is at (which may outlast this call)."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(SILENCE_SECONDS)
+
+    def moment(self) -> Moment:
+        """What is known now. Reads memory only."""
+        known, clock = self._known, time.monotonic()
+        heard_at = known.started_at if known.succeeded_at is None else known.succeeded_at
+        silent = clock - heard_at > self._interval_seconds + SILENCE_SECONDS
+        answering: bool | None = None
+        if silent or known.failures:
+            answering = False
+        elif known.succeeded_at is not None:
+            answering = True
+        now = time.time() if known.ahead_seconds is None else clock + known.ahead_seconds
+        return Moment(known.states, now, answering, answering is not None)
+
+    def read_once(self) -> Moment:
+        """One attempt in the calling thread, for a process that has no need of a thread."""
+        connection = Connection(self._connect)
+        try:
+            self._attempt(connection, Patrol())
+        finally:
+            connection.close()
+        return self.moment()
+
+    def _run(self) -> None:
+        connection, patrol = Connection(self._connect), Patrol()
+        while not self._stop.is_set():
+            was_open = connection.is_open
+            if not self._attempt(connection, patrol) and was_open:
+                # A server may close an idle connection at any time: only a new one tells whether it is there.
+                self._attempt(connection, patrol)
+            self._stop.wait(self._interval_seconds)
+        connection.close()
+
+    def _attempt(self, connection: Connection, patrol: Patrol) -> bool:
+        known, asked_at, was_open = self._known, time.monotonic(), connection.is_open
+        try:
+            reader = connection.get()
+            changes = reader.changes(known.cursor)
+            states = changes.states
+            if not changes.full:
+                states = {**known.states, **states} if states else known.states
+            self._known = _Known(
+                known.started_at,
+                patrol.visit(reader, states),
+                changes.cursor,
+                # Counted from before the question, so that no answer looks younger than it is.
+                ahead_seconds=changes.read_at - asked_at,
+                succeeded_at=time.monotonic(),
+            )
+        except Exception as error:  # noqa: BLE001 - if this thread ended, every answer would grow stale
+            connection.close()
+            if not was_open:
+                self._note_failure(known, error)
+            return False
+        if known.failures:
+            log.info("store_answers", after_failures=known.failures)
+        return True
+
+    def _note_failure(self, known: _Known, error: Exception) -> None:
+        if not known.failures:
+            log.warning("store_unreachable", error=f"{type(error).__name__}: {error}")
+        # After silence the cursor is as good as before; after nonsense, nothing is.
+        cursor = known.cursor if isinstance(error, StoreUnavailable) else None
+        self._known = dataclasses.replace(known, cursor=cursor, failures=known.failures + 1)
+
+
+def _forget_at_fork(refresher: Refresher) -> None:
+    """In a forked child (gunicorn --preload) the thread is gone: start one of its own, with a connection of its own."""
+    known = weakref.ref(refresher)
+
+    def restart() -> None:
+        survivor = known()
+        if survivor is not None and survivor._thread is not None:
+            survivor._starting = threading.Lock()
+            survivor.start()
+
+    os.register_at_fork(after_in_child=restart)

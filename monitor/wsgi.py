@@ -1,0 +1,39 @@
+"""The WSGI application of our own server: our URLs and no others, with the settings of the project it is run in."""
+
+from __future__ import annotations
+
+import os
+
+import django
+from django.core.handlers.wsgi import WSGIHandler
+from django.http import HttpRequest
+from django.urls import ResolverMatch
+
+from monitor import logs
+from monitor.api.service import service
+
+
+class Handler(WSGIHandler):  # type: ignore[misc]
+    """Django's handler for one URLconf."""
+
+    urlconf = "monitor.urls"
+
+    def resolve_request(self, request: HttpRequest) -> ResolverMatch:
+        """The view of a request. Called by Django, which lets a request name its URLconf."""
+        request.urlconf = self.urlconf
+        return super().resolve_request(request)
+
+
+def get_application() -> Handler:
+    """A handler that answers probes, even in a project that does not have this app in its INSTALLED_APPS."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "monitor.settings")
+    django.setup(set_prefix=False)
+    from monitor.api import wrapper  # noqa: PLC0415 - Django's handlers need the apps
+
+    config = service().config
+    logs.configure(config.log_format, config.log_level)
+    wrapper.install()
+    return Handler()
+
+
+application = get_application()

@@ -1,0 +1,38 @@
+"""Django, set up once for this process, and a service over a store in memory for its handlers to answer from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import django
+import pytest
+
+from monitor.api import service as composition
+from monitor.api.service import Service, build
+from monitor.store import MemoryStore
+from tests.api.values import check, config, record
+from tests.support.processes import wait_for
+
+
+@pytest.fixture(scope="session")
+def django_is_set_up() -> None:
+    """Our own project's settings, unless another test has set up others already: tests override what they need."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "monitor.settings")
+    django.setup()
+    from monitor.api import wrapper
+
+    wrapper.install()
+
+
+@pytest.fixture
+def ready_service(django_is_set_up: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """The service of this process: one check, which is ok."""
+    store = MemoryStore()
+    record(store, "database")
+    service = build(config(check("database")), connect=lambda: store)
+    monkeypatch.setattr(composition, "_services", [service])
+    service.refresher.start()
+    wait_for(lambda: service.refresher.moment().answering, what="the first read")
+    yield service
+    service.refresher.stop()

@@ -1,0 +1,7 @@
+"""The URLs of a project that opts into the root paths."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+urlpatterns = [path("", include("monitor.api.root_urls"))]

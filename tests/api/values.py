@@ -1,0 +1,58 @@
+"""Rosters, states and moments to render."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from monitor.api.refresher import Moment
+from monitor.api.render import Renderer
+from monitor.api.roster import Roster
+from monitor.config import CheckSpec, Config, GroupSpec
+from monitor.model import Result, State, Status
+from monitor.policy import advance
+from monitor.ports import Store
+
+NOON = 1766836800.0  # 2025-12-27T12:00:00Z
+
+
+def check(name: str, **fields: Any) -> CheckSpec:
+    """A check of the kind that its name says, in the group `ready`."""
+    return CheckSpec(**{"name": name, "kind": name, "interval": 10, "timeout": 5, "groups": ("ready",), **fields})
+
+
+def config(*checks: CheckSpec, **fields: Any) -> Config:
+    """A configuration with these checks; `hold` names groups that keep their last verdict."""
+    hold = fields.pop("hold", ())
+    groups = {name: GroupSpec(name=name, stale="hold") for name in hold}
+    return Config(checks={each.name: each for each in checks}, groups=groups, **fields)
+
+
+def roster(*checks: CheckSpec, **fields: Any) -> Roster:
+    """The roster of such a configuration."""
+    return Roster(config(*checks, **fields))
+
+
+def renderer(*checks: CheckSpec, **fields: Any) -> Renderer:
+    """A renderer for such a roster."""
+    return Renderer(roster(*checks, **fields))
+
+
+def state(name: str, status: str = "ok", *, age: float = 1.0, **fields: Any) -> State:
+    """A state whose last result was observed `age` seconds before noon, and is good for 30 s."""
+    at = NOON - age
+    result = Result(f"run-{name}", Status(fields.pop("result", status)), at, at + 30, fields.pop("ms", 2.0), **fields)
+    return State(name, Status(status), at, 1, result)
+
+
+def moment(*states: State, answering: bool | None = True, tried: bool = True) -> Moment:
+    """Noon, when these states are known."""
+    return Moment({each.check: each for each in states}, NOON, answering, tried)
+
+
+def record(store: Store, name: str, status: str = "ok", *, valid_seconds: float = 30.0, **fields: Any) -> None:
+    """Write a state to a store, as a run of the check would."""
+    flight = store.take(name, uuid.uuid4().hex, lease_seconds=5)
+    at = flight.taken_at
+    result = Result(flight.run_id, Status(status), at, at + valid_seconds, 2.0, **fields)
+    store.update(flight, lambda before: advance(before, result, check(name)))
