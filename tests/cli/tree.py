@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from monitor.cli.up import marks
 from tests.support.processes import free_port, wait_for
@@ -65,7 +66,10 @@ class Up:
 
     def wait_until_ready(self, seconds: float = 30) -> None:
         """Wait for the first green ready."""
-        wait_for(lambda: self.get("/api/health/ready/")[0] == 200, seconds=seconds, what=f"ready, see {self.log}")
+        try:
+            wait_for(lambda: self.get("/api/health/ready/")[0] == 200, seconds=seconds)
+        except pytest.fail.Exception:
+            pytest.fail(f"not ready within {seconds} s: {self.get('/api/health/ready/')}\n{self.text()}")
 
     def text(self) -> str:
         """All that it and its children have written."""

@@ -56,5 +56,5 @@ def _get(connection: http.client.HTTPConnection, path: str) -> tuple[int, bytes]
 
 
 def _summary(check: Mapping[str, object]) -> str:
-    reason = check.get("reason")
-    return f"{check['status']} ({reason})" if reason and check["status"] != "ok" else str(check["status"])
+    status, reason = check["status"], check.get("reason")
+    return f"{status} ({reason})" if reason and status not in ("ok", reason) else str(status)

@@ -67,6 +67,10 @@ class Supervisor:
                     guard.stdin.close()
                 guard.wait()
 
+    def stop(self) -> None:
+        """Ask it to stop, as a signal would."""
+        self._asked_to_stop += 1
+
     def _start_server(self, answers: Callable[[], bool]) -> None:
         if self._server is None:
             return
@@ -126,10 +130,8 @@ class Supervisor:
     def _signals(self) -> Iterator[None]:
         """Signals and ended children wake the loop up, through a socket: none can come between look and sleep."""
 
-        def ask(*_: object) -> None:
-            self._asked_to_stop += 1
-
-        ours = {signal.SIGINT: ask, signal.SIGTERM: ask, signal.SIGHUP: ask, signal.SIGCHLD: lambda *_: None}
+        asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        ours = dict.fromkeys(asked, lambda *_: self.stop()) | {signal.SIGCHLD: lambda *_: None}
         receiver, sender = socket.socketpair()
         with receiver, sender:
             receiver.setblocking(False)
