@@ -77,6 +77,10 @@ class Store(Protocol):
         """Stored transitions, oldest first, as (cursor, transition), after the given cursor."""
         ...
 
+    def forget(self, checks: Iterable[str]) -> None:
+        """Remove everything about ``checks`` but their past transitions."""
+        ...
+
 
 class Executor(Protocol):
     """Runs a check where it can be ended, whatever it is doing."""

@@ -57,7 +57,7 @@ class Connection:
             try:
                 reader.close()
             except Exception:
-                log.debug("reader_not_closed", exc_info=True)
+                log.debug("store.reader_not_closed", exc_info=True)
 
 
 class Patrol:

@@ -140,12 +140,12 @@ class Refresher:
                 self._note_failure(known, error)
             return False
         if known.failures:
-            log.info("store_answers", after_failures=known.failures)
+            log.info("store.answers", after_failures=known.failures)
         return True
 
     def _note_failure(self, known: _Known, error: Exception) -> None:
         if not known.failures:
-            log.warning("store_unreachable", error=f"{type(error).__name__}: {error}")
+            log.warning("store.unreachable", error=f"{type(error).__name__}: {error}")
         # After silence the cursor is as good as before; after nonsense, nothing is.
         cursor = known.cursor if isinstance(error, StoreUnavailable) else None
         self._known = dataclasses.replace(known, cursor=cursor, failures=known.failures + 1)

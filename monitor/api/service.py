@@ -64,7 +64,7 @@ def _load() -> Service:
         loaded = configuration.load(django_settings=project.explicit_settings(), project=project.derived_settings())
     except ConfigError as error:
         # The site around us goes on; its probes say that the monitor is not configured.
-        log.error("configuration_wrong", problems=str(error))
+        log.error("configuration.wrong", problems=str(error))
         return build(Config(), problem="configuration")
     return build(loaded.config)
 

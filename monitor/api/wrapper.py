@@ -86,7 +86,7 @@ def _attach(handler: Any) -> Front | _NotYet:
     try:
         front = Front(mounts.discover(getattr(handler, "urlconf", settings.ROOT_URLCONF)))
     except Exception as error:  # noqa: BLE001 - a URLconf may raise anything; Django reports it to who asks for a page
-        log.warning("probes_not_mounted", error=f"{type(error).__name__}: {error}")
+        log.warning("probes.not_mounted", error=f"{type(error).__name__}: {error}")
         front = _NotYet()
     handler._monitor_front = front
     return front
