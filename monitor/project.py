@@ -9,6 +9,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from monitor.config import ConfigError, Problem
+
+VARIABLE = "DJANGO_SETTINGS_MODULE"
+
 _installed: list[Any] = []
 
 
@@ -21,7 +25,10 @@ def remember(app: Any) -> bool:
 
 
 def explicit_settings() -> Mapping[str, Any]:
-    """``settings.MONITOR`` of the Django project that this process belongs to; empty when there is none."""
+    """``settings.MONITOR`` of the Django project that this process belongs to; empty when there is none.
+
+    Raises ConfigError when the project's settings cannot be imported.
+    """
     settings = _django_settings()
     return getattr(settings, "MONITOR", None) or {} if settings is not None else {}
 
@@ -60,8 +67,13 @@ def from_celery(app: Any) -> dict[str, Any]:
 
 def _django_settings() -> Any:
     # Our own settings are made of the configuration: there is nothing to be learned from them.
-    if os.environ.get("DJANGO_SETTINGS_MODULE") in (None, "", "monitor.settings"):
+    if os.environ.get(VARIABLE) in (None, "", "monitor.settings"):
         return None
     from django.conf import settings  # noqa: PLC0415
 
+    try:
+        settings.INSTALLED_APPS  # noqa: B018 - settings are imported when the first of them is asked for
+    except Exception as error:
+        hint = f"the project's settings cannot be imported ({type(error).__name__}: {error})"
+        raise ConfigError([Problem(VARIABLE, os.environ[VARIABLE], hint)]) from error
     return settings

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 
 from monitor import project, wiring
 from monitor.config import ConfigError
@@ -115,3 +116,12 @@ def test_a_celery_app_is_named_by_its_dotted_path(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ConfigError, match="celery_app") as caught:
         wiring.load()
     assert "aap" in str(caught.value)
+
+
+def test_settings_that_cannot_be_imported_are_a_problem_and_not_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slip in DJANGO_SETTINGS_MODULE is named, with what was wrong."""
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "shop.settigns")
+    monkeypatch.setattr("django.conf.settings", LazySettings())
+    with pytest.raises(ConfigError) as caught:
+        wiring.load()
+    assert "DJANGO_SETTINGS_MODULE = shop.settigns" in str(caught.value)

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from monitor import logs
+from monitor import logs, wiring
 from monitor.cli.problems import load_for_role_or_exit
 from monitor.cli.up.preflight import CannotStart, check_port
 from monitor.config import Config
@@ -45,6 +45,8 @@ port_option = click.option("--port", type=click.IntRange(0, 65535), help="The po
 def web(host: str | None, port: int | None, config: Path | None) -> None:
     """Serve the probe endpoints."""
     loaded = load_for_role_or_exit(config).config
+    # What the project's Celery application said is known here; server processes import no Celery to ask it.
+    os.environ["MONITOR_REDIS_URL"] = wiring.required_url(loaded, "redis_url")
     try:
         address, port = check_port(host or loaded.web.host, loaded.web.port if port is None else port)
     except CannotStart as error:

@@ -124,7 +124,7 @@ def test_config_shows_origins_and_masks_secrets(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     values = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()}
     assert values["queue"] == ["from-env", "environment", "MONITOR_QUEUE"]
-    assert values["checks.cpu.interval"] == ["15", "file", "monitor.toml"]
+    assert values["checks.cpu.interval"] == ["15s", "file", "monitor.toml"]
     assert values["worker_slots"][-1] == "default"
     assert "hunter" not in done.stdout
 
