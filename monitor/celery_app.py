@@ -69,6 +69,13 @@ def _start(executor: Executor) -> None:
         log.error("executor.unavailable", message=str(error))
 
 
+def _close(sender: Any, **_: Any) -> None:
+    """Leave no processes behind for the seconds in which they would notice by themselves."""
+    if sender.app is app:
+        wiring.runtime().executor.close()
+
+
 app = build()
 signals.setup_logging.connect(_setup_logging, weak=False)
 signals.worker_init.connect(_warm_up, weak=False)
+signals.worker_shutdown.connect(_close, weak=False)
