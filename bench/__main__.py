@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 import time
 
 from rich.console import Console
@@ -25,7 +26,7 @@ def main() -> None:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are: {', '.join(NAMES)}")
     if options.quick and options.record:
         parser.error("the numbers of quick runs are not worth recording")
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(machine.describe(), highlight=False)
     for name in options.names or NAMES:
         started_at = time.monotonic()

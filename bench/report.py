@@ -95,3 +95,8 @@ def number(value: float) -> str:
         return f"{value:,.0f}"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
     return f"{value:.{min(digits, 4)}f}"
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float:
+    """The nearest rank in an ordered sequence; NaN when it is empty."""
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)] if ordered else math.nan

@@ -1,6 +1,6 @@
-"""``python -m bench.worker [--pool P] [--concurrency N]``: ``monitor worker``, knowing one more task, a no-op.
+"""``python -m bench.worker [--pool P] [--concurrency N] [--queues Q]``: ``monitor worker`` with one task more, a no-op.
 
-It is the command itself, so the worker is the one that users run; only the pool can be another.
+It is the command itself, so the worker is the one that users run; only the pool and the queues can be others.
 """
 
 from __future__ import annotations
@@ -22,17 +22,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.worker", description=__doc__)
     parser.add_argument("--pool", default="threads")
     parser.add_argument("--concurrency", default="16")
+    parser.add_argument("--queues")
     options = parser.parse_args()
+    instead = [f"--pool={options.pool}", *([f"--queues={options.queues}"] if options.queues else [])]
     from monitor.celery_app import app
 
     app.task(noop, name=NOOP, ignore_result=True, acks_late=False)
     start = app.start
 
-    def start_with_pool(argv: list[str]) -> Any:
-        others = [argument for argument in argv if not argument.startswith("--pool")]
-        return start(argv=[*others, f"--pool={options.pool}"])
+    def start_otherwise(argv: list[str]) -> Any:
+        replaced = {argument.partition("=")[0] for argument in instead}
+        return start(argv=[*(argument for argument in argv if argument.partition("=")[0] not in replaced), *instead])
 
-    app.start = start_with_pool
+    app.start = start_otherwise
     roles.worker.main(["--concurrency", options.concurrency], prog_name="bench.worker")
 
 
