@@ -14,7 +14,7 @@ from monitor import wiring
 from monitor.cli.problems import load_or_exit
 from monitor.cli.roles import config_option
 from monitor.config.describe import Row, describe
-from monitor.config.loading import DEFAULT_ORIGIN
+from monitor.config.loaded import DEFAULT_ORIGIN
 
 _TABLES = ("checks.", "groups.")
 _ALWAYS_SHOWN = ("kind", "interval", "timeout", "groups", "stale")

@@ -4,11 +4,12 @@ it (`errors`), and what of it may be shown (`redaction`, `describe`)."""
 from typing import TYPE_CHECKING, Any
 
 from monitor.config.errors import ConfigError, Problem, problems_from_validation, unknown_hint
+from monitor.config.loaded import Loaded
 from monitor.config.model import CheckSpec, Config, GroupSpec
 from monitor.config.redaction import scrub
 
 if TYPE_CHECKING:
-    from monitor.config.loading import Loaded, load
+    from monitor.config.loading import load
 
 __all__ = [
     "CheckSpec",
@@ -25,9 +26,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """``load`` and ``Loaded`` on first use: who is handed a Config has no need for pydantic-settings."""
-    if name in {"Loaded", "load"}:
+    """``load`` on first use: who is handed a Config has no need for pydantic-settings."""
+    if name == "load":
         from monitor.config import loading  # noqa: PLC0415
 
-        return getattr(loading, name)
+        return loading.load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

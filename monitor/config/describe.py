@@ -7,7 +7,7 @@ from functools import reduce
 from typing import Any, NamedTuple
 
 from monitor.config.keys import setting_keys, table_keys
-from monitor.config.loading import DEFAULT_ORIGIN, Loaded
+from monitor.config.loaded import DEFAULT_ORIGIN, Loaded
 from monitor.config.model import CheckSpec
 from monitor.config.redaction import mask
 

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from monitor.config.redaction import MASK, is_secret, mask
 
 if TYPE_CHECKING:
-    from monitor.config.loading import Loaded
+    from monitor.config.loaded import Loaded
 
 NO_VALUE = object()
 """Stands for the value of a key that is missing."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +15,12 @@ from monitor.config.environment import CONFIG_VARIABLE, read_environment
 from monitor.config.errors import ConfigError, Problem, problem, problems_from_validation
 from monitor.config.keys import setting_keys
 from monitor.config.layers import PROJECT_LABEL, Layer, read_file, read_mapping
+from monitor.config.loaded import DEFAULT_ORIGIN, Loaded
 from monitor.config.model import Config
 from monitor.config.roster import DEFAULT_ROSTER, Roster
 from monitor.config.settings import Settings
 
 DEFAULT_FILE = "monitor.toml"
-DEFAULT_ORIGIN = "default"
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A configuration, and for each dotted key that was set where that was; what is not in ``origins`` is a default."""
-
-    config: Config
-    origins: Mapping[str, str]
-
-    def origin(self, key: str) -> str:
-        """Where the value of the dotted key came from: ``default``, ``file monitor.toml``, ``settings.MONITOR`` or
-        ``environment MONITOR_X``."""
-        return self.origins.get(key, DEFAULT_ORIGIN)
 
 
 def load(
