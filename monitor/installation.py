@@ -33,8 +33,8 @@ def _run_checks_in(app: Celery) -> None:
     def add_beat_entry(sender: Any, **_: Any) -> None:
         if sender.app is not app:
             return
-        entries = tasks.beat_schedule(wiring.load().config)
-        app.conf.beat_schedule = {**(app.conf.beat_schedule or {}), **entries}
+        # Not to the settings: Celery has made its scheduler of them already (celery.beat.Service.start).
+        sender.scheduler.update_from_dict(tasks.beat_schedule(wiring.load().config))
 
     def consume_our_queues(instance: Any, **_: Any) -> None:
         if instance.app is not app:
@@ -43,8 +43,8 @@ def _run_checks_in(app: Celery) -> None:
         for queue in (config.queue, tasks.dispatch_queue(config)):
             instance.app.amqp.queues.select_add(queue)
 
-    # In beat only, after the project has set its own schedule and before the scheduler reads it. Celery logs what a
-    # receiver raises, and goes on: a wrong configuration of ours does not stop the project's beat.
+    # In beat only, and in the schedule that it has, wherever it keeps it. Celery logs what a receiver raises,
+    # and goes on: a wrong configuration of ours does not stop the project's beat.
     signals.beat_init.connect(add_beat_entry, weak=False)
     # After -Q was applied, so that it works whatever queues the project's workers are told to consume.
     signals.celeryd_after_setup.connect(consume_our_queues, weak=False)
