@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 urlpatterns = [
     path("api/health/", include("monitor.api.urls")),
     path("", include("monitor.api.root_urls")),
+    path("", RedirectView.as_view(url="api/health/detailed/")),
 ]

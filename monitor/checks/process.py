@@ -32,7 +32,7 @@ def prepare(names: Iterable[str]) -> None:
         if name.startswith(MODULE):
             _import(name.removeprefix(MODULE))
         else:
-            registry.find(name)
+            registry.warm_up(name)
 
 
 def run(kind: str, options: Mapping[str, Any], timeout_seconds: float) -> Outcome:

@@ -87,17 +87,26 @@ def configured_options(name: str) -> dict[str, str]:
 
 def validated(cls: type[Kind], options: Mapping[str, Any]) -> Kind:
     """A kind of that class, which need not be registered. Raises a ValidationError without the values in its text."""
-    if cls not in _VALIDATORS:
-        # A TypeAdapter cannot be told to hide the input of a dataclass, which may be a password.
-        _VALIDATORS[cls] = SchemaValidator(TypeAdapter(cls).core_schema, CoreConfig(hide_input_in_errors=True))
-    kind: Kind = _VALIDATORS[cls].validate_python(dict(options))
+    kind: Kind = _validator(cls).validate_python(dict(options))
     return kind
+
+
+def warm_up(name: str) -> None:
+    """Import a kind and build its validator, which else is part of its first run's response time."""
+    _validator(find(name))
 
 
 def schema(cls: type[Kind]) -> dict[str, Any]:
     """The JSON schema of each option."""
     properties: dict[str, Any] = TypeAdapter(cls).json_schema()["properties"]
     return properties
+
+
+def _validator(cls: type[Kind]) -> SchemaValidator:
+    if cls not in _VALIDATORS:
+        # A TypeAdapter cannot be told to hide the input of a dataclass, which may be a password.
+        _VALIDATORS[cls] = SchemaValidator(TypeAdapter(cls).core_schema, CoreConfig(hide_input_in_errors=True))
+    return _VALIDATORS[cls]
 
 
 def _modules() -> frozenset[str]:

@@ -9,6 +9,7 @@ when nobody has been connected for a while, so that a killed worker leaves nothi
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import os
 import selectors
@@ -38,6 +39,8 @@ def main(address: str, target: str, kinds: list[str]) -> int:
     listener.listen(128)
     module = importlib.import_module(target)
     module.prepare(kinds)
+    gc.collect()
+    gc.freeze()  # what is here already is not looked at again, and so stays shared with every child
     _accept(listener, module)
     return 0
 
