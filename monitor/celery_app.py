@@ -7,6 +7,8 @@ from typing import Any
 
 import structlog
 from celery import Celery, signals
+from celery.app.amqp import AMQP
+from kombu.connection import Connection
 
 from monitor import logs, tasks, wiring
 from monitor.ports import Executor, ExecutorUnavailable
@@ -14,10 +16,24 @@ from monitor.ports import Executor, ExecutorUnavailable
 log = structlog.get_logger("monitor.worker")
 
 
+RECONNECT = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
+
+
+class _Connection(Connection):  # type: ignore[misc]
+    """Is back within 2 s of the broker. Celery's waits longer after each attempt, up to 30 s, and has no setting."""
+
+    def ensure_connection(self, *args: Any, **kwargs: Any) -> Connection:
+        return super().ensure_connection(*args, **{**RECONNECT, **kwargs})
+
+
+class _AMQP(AMQP):  # type: ignore[misc]
+    Connection = _Connection
+
+
 def build() -> Celery:
     """The application, configured. Raises ConfigError. Connects to nothing."""
     # No fixups: the Django one sets Django up and closes connections around every task, and none of ours uses any.
-    app = Celery("monitor", fixups=[])
+    app = Celery("monitor", amqp=_AMQP, fixups=[])
     app.conf.update(settings())
     tasks.register(app, wiring.runtime)
     return app
@@ -35,6 +51,7 @@ def settings() -> dict[str, Any]:
             "socket_timeout": 5,
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
+            **RECONNECT,
             **config.broker_transport_options,
         },
         "beat_schedule": tasks.beat_schedule(config),
