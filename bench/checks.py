@@ -48,7 +48,7 @@ class Rate:
 
 
 def run(scale: Scale) -> Report:
-    """Measure, in about 2 minutes (quick: 30 s)."""
+    """Measure, in about 4 minutes (quick: 45 s)."""
     count, rounds = scale.pick(2000, 200), scale.pick(5, 2)
     pools = {"threads": 16, "prefork": 8}
     with servers.directory() as directory, servers.redis_server() as redis:

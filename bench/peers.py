@@ -42,7 +42,7 @@ _ROSTER = "".join(
 
 
 def run(scale: Scale) -> Report:
-    """Measure, in about 4 minutes (quick: 45 s)."""
+    """Measure, in about 10 minutes (quick: 3 minutes)."""
     seconds, timeout_seconds = scale.pick(20.0, 4.0), scale.pick(10.0, 3.0)
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(servers.directory())

@@ -93,7 +93,7 @@ FAULTS = (
 
 
 def run(scale: Scale) -> Report:
-    """Measure, in about 7 minutes (quick: 2 minutes)."""
+    """Measure, in about 6 minutes (quick: 2.5 minutes)."""
     seconds, fault_seconds = scale.pick(20.0, 3.0), scale.pick(15.0, 3.0)
     with servers.directory() as directory:
         healthy = _healthy(directory, seconds)
