@@ -19,11 +19,12 @@ log = structlog.get_logger("monitor.worker")
 RECONNECT = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
 
 
-class _Connection(Connection):  # type: ignore[misc]
+class _Connection(Connection):
     """Is back within 2 s of the broker. Celery's waits longer after each attempt, up to 30 s, and has no setting."""
 
     def ensure_connection(self, *args: Any, **kwargs: Any) -> Connection:
-        return super().ensure_connection(*args, **{**RECONNECT, **kwargs})
+        super().ensure_connection(*args, **{**RECONNECT, **kwargs})  # type: ignore[no-untyped-call]
+        return self
 
 
 class _AMQP(AMQP):  # type: ignore[misc]

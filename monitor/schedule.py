@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import math
+import random
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from monitor.config import CheckSpec
 from monitor.model import Window
+
+Choose = Callable[[Sequence["Due"], int], list["Due"]]
 
 
 class Due(NamedTuple):
@@ -56,6 +59,21 @@ class Plan:
             at_once |= self._names - window.observed
         found.update((name, window.until) for name in at_once - found.keys())
         return sorted((Due(name, at) for name, at in found.items()), key=lambda due: due.due_at)
+
+
+def admit(due: Sequence[Due], waiting: int, *, at_least: int, choose: Choose = random.sample) -> list[Due]:
+    """What of ``due`` to send, while ``waiting`` runs of earlier windows have not been taken by any worker.
+
+    A queue that is longer than workers empty within an interval holds runs that are overdue when they are taken: then
+    all work is wasted. So no more wait than half a window's worth, or ``at_least``. When not everything fits,
+    chance decides: a check left out now is as likely as any other to be in the next time.
+    """
+    if waiting == 0:
+        return list(due)
+    room = max(len(due) // 2, at_least) - waiting
+    if room >= len(due):
+        return list(due)
+    return sorted(choose(due, max(0, room)), key=lambda due: due.due_at)
 
 
 def _latest(entries: list[tuple[float, str]], interval: float, since: float, until: float) -> dict[str, float]:

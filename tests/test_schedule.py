@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import statistics
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.config import CheckSpec
 from monitor.model import Window
-from monitor.schedule import Plan, phase
+from monitor.schedule import Due, Plan, admit, phase
 
 NOW = 1_700_000_000.0
 
@@ -62,3 +63,30 @@ def test_checks_spread_over_their_interval_and_keep_their_place() -> None:
     assert all(0 <= p < 1 for p in phases)
     tenths = statistics.multimode(int(p * 10) for p in phases)
     assert sum(int(p * 10) == tenths[0] for p in phases) < 150
+
+
+@pytest.mark.parametrize(
+    ("caption", "due", "waiting", "admitted"),
+    [
+        ("nothing waits: all are sent, however many", 1000, 0, 1000),
+        ("a few wait, as they do between two looks", 7, 3, 7),
+        ("a small roster may fill the least queue", 7, 60, 4),
+        ("and not more than that", 7, 64, 0),
+        ("half a window waits: nothing more", 1000, 500, 0),
+        ("workers fall behind: the queue is filled up to half a window", 1000, 300, 200),
+        ("the backlog of a cold start is worked off first", 250, 8000, 0),
+    ],
+)
+def test_no_more_is_sent_than_workers_take(caption: str, due: int, waiting: int, admitted: int) -> None:
+    """A queue longer than an interval would hold overdue runs only."""
+    window = [Due(f"c{i}", NOW + i / 1000) for i in range(due)]
+    sent = admit(window, waiting, at_least=64)
+    assert len(sent) == admitted, caption
+    assert sent == sorted(set(sent) & set(window), key=lambda d: d.due_at)
+
+
+def test_who_is_left_out_changes() -> None:
+    """By chance, so that overload makes every check rarer, and none of them stale for ever."""
+    window = [Due(f"c{i}", NOW) for i in range(100)]
+    ever = {due.check for _ in range(200) for due in admit(window, 40, at_least=0)}
+    assert len(ever) == 100

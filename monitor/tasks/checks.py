@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from monitor import runner
+from monitor import runner, schedule
 from monitor.ports import ExecutorUnavailable, StoreUnavailable
 from monitor.tasks.publish import Publisher
 
@@ -23,6 +23,8 @@ DISPATCH = "monitor.tasks.dispatch"
 
 # Judged by the worker's clock, which may be minutes ahead: the flight drops what is overdue by the store's.
 EXPIRES_SECONDS = 300
+
+WAITING_PER_SLOT = 4
 
 log = structlog.get_logger("monitor.tasks")
 
@@ -77,8 +79,12 @@ def _dispatch(app: Celery, runtime: Runtime) -> None:
         # Somebody dispatched a moment ago: messages have piled up while no worker was there.
         publisher.purge(dispatch_queue(config))
         return
-    publisher.send_all(RUN_CHECK, due, queue=config.queue, expires_seconds=EXPIRES_SECONDS)
-    log.debug("dispatch.sent", checks=len(due))
+    waiting = publisher.waiting(config.queue) if due else 0
+    admitted = schedule.admit(due, waiting, at_least=WAITING_PER_SLOT * config.worker_slots)
+    if len(admitted) < len(due):
+        log.warning("dispatch.overloaded", left_out=len(due) - len(admitted), waiting=waiting)
+    publisher.send_all(RUN_CHECK, admitted, queue=config.queue, expires_seconds=EXPIRES_SECONDS)
+    log.debug("dispatch.sent", checks=len(admitted))
 
 
 def _run_check(runtime: Runtime, name: str, due_at: float | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from kombu.exceptions import ChannelError
 from kombu.utils.uuid import uuid
 
 if TYPE_CHECKING:
@@ -48,6 +49,14 @@ class Publisher:
                     retry=False,
                     **message.properties,
                 )
+
+    def waiting(self, queue: str) -> int:
+        """How many messages wait in a queue, not counting those that a worker has taken in advance."""
+        with self._app.connection_or_acquire() as connection:
+            try:
+                return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
+            except ChannelError:  # no such queue: nobody has sent anything yet
+                return 0
 
     def purge(self, queue: str) -> None:
         """Drop what waits in a queue."""
