@@ -20,7 +20,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(condition: Callable[[], T], *, seconds: float = 10.0, every: float = 0.02, what: str = "") -> T:
+def wait_for(condition: Callable[[], T], *, seconds: float = 10.0, every: float = 0.02, what: object = "") -> T:
     """The first truthy value of ``condition``; fails the test, naming ``what``, when there is none in time."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

@@ -1,0 +1,20 @@
+"""Print, as JSON, what the shop's Celery application is like: with and without the monitor it should be the same."""
+
+import json
+
+from shop.celery import app
+
+app.finalize()
+app.loader.import_default_modules()
+print(
+    json.dumps(
+        {
+            "tasks": sorted(app.tasks),
+            "beat": {name: str(entry) for name, entry in app.conf.beat_schedule.items()},
+            "settings": {
+                name: repr(value) for name, value in app.conf.table(with_defaults=True, censored=False).items()
+            },
+            "queues": sorted(app.amqp.queues),
+        }
+    )
+)

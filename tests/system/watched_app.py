@@ -1,0 +1,9 @@
+"""A Celery application that knows nothing of the monitor, with the tasks that pytest-celery brings."""
+
+import importlib
+import os
+
+from celery import Celery
+
+app = Celery("watched", broker=os.environ.get("CELERY_BROKER_URL"), backend=os.environ.get("CELERY_RESULT_BACKEND"))
+importlib.import_module("pytest_celery.vendors.worker.tasks")
