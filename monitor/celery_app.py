@@ -52,6 +52,8 @@ def settings() -> dict[str, Any]:
             "socket_timeout": 5,
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
+            # BRPOP waits outside of socket_timeout. Kombu drops a half-open connection after two of these and a second.
+            "health_check_interval": 5,
             **RECONNECT,
             **config.broker_transport_options,
         },
