@@ -49,8 +49,8 @@ def settings() -> dict[str, Any]:
         "broker_connection_max_retries": None,
         # The transport has no timeout of its own: a half-open connection would silence us for ever.
         "broker_transport_options": {
-            "socket_timeout": 5,
-            "socket_connect_timeout": 5,
+            "socket_timeout": 2,
+            "socket_connect_timeout": 2,
             "socket_keepalive": True,
             # BRPOP waits outside of socket_timeout. Kombu drops a half-open connection after two of these and a second.
             "health_check_interval": 5,

@@ -63,23 +63,29 @@ def dispatch_queue(config: Config) -> str:
 
 
 def _dispatch(app: Celery, runtime: Runtime) -> None:
-    config = runtime.config
+    publisher = Publisher(app)
     try:
-        due = runner.due_now(
-            runtime.plan,
-            config.fingerprint,
-            store=runtime.store,
-            at_least_seconds=config.dispatch_interval_seconds / 4,
-        )
+        _send_due(publisher, runtime)
     except StoreUnavailable as error:
         log.warning("dispatch.store_unavailable", message=str(error))
-        return
-    publisher = Publisher(app)
+    except publisher.errors as error:
+        log.warning("dispatch.broker_unavailable", message=str(error))
+
+
+def _send_due(publisher: Publisher, runtime: Runtime) -> None:
+    config = runtime.config
+    # Asked first: a broker that does not answer is noticed before a window is claimed, whose checks would be left out.
+    waiting = publisher.waiting(config.queue)
+    due = runner.due_now(
+        runtime.plan,
+        config.fingerprint,
+        store=runtime.store,
+        at_least_seconds=config.dispatch_interval_seconds / 4,
+    )
     if due is None:
         # Somebody dispatched a moment ago: messages have piled up while no worker was there.
         publisher.purge(dispatch_queue(config))
         return
-    waiting = publisher.waiting(config.queue) if due else 0
     admitted = schedule.admit(due, waiting, at_least=WAITING_PER_SLOT * config.worker_slots)
     if len(admitted) < len(due):
         log.warning("dispatch.overloaded", left_out=len(due) - len(admitted), waiting=waiting)

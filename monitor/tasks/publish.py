@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kombu.exceptions import ChannelError
+from kombu.exceptions import ChannelError, OperationalError
 from kombu.utils.uuid import uuid
 
 if TYPE_CHECKING:
@@ -21,6 +21,12 @@ class Publisher:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What its methods raise when the broker does not answer, or refuses."""
+        connection = self._app.connection_for_write()
+        return (OperationalError, *connection.recoverable_connection_errors)
 
     def send_all(self, task: str, arguments: Sequence[Sequence[Any]], *, queue: str, expires_seconds: float) -> None:
         """One message for each tuple of arguments, to the default exchange with the queue as routing key."""
@@ -52,9 +58,9 @@ class Publisher:
 
     def waiting(self, queue: str) -> int:
         """How many messages wait in a queue, not counting those that a worker has taken in advance."""
-        with self._app.connection_or_acquire() as connection:
+        with self._app.producer_or_acquire() as producer:  # the very connection that the next message is sent on
             try:
-                return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
+                return int(producer.channel.queue_declare(queue, passive=True).message_count)
             except ChannelError:  # no such queue: nobody has sent anything yet
                 return 0
 
