@@ -34,6 +34,7 @@ class FaultProxy:
         self._bytes_per_second = 0.0
         self._changed = asyncio.Event()
         self._open: set[asyncio.StreamWriter] = set()
+        self._abandoned: set[asyncio.StreamWriter] = set()
         self._listener: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
@@ -43,6 +44,10 @@ class FaultProxy:
     def set(self, mode: Mode, *, seconds: float = 0.0, bytes_per_second: float = 100.0, cut: bool = False) -> None:
         """Switch to a mode, for open connections too. `cut` resets those that are open now."""
         self._call(self._set(mode, seconds, bytes_per_second, cut))
+
+    def abandon(self) -> None:
+        """Swallow everything on connections that are open now, for good: half-open, as after a firewall restarts."""
+        self._call(self._abandon())
 
     def close(self) -> None:
         """Close the port and every connection."""
@@ -67,6 +72,9 @@ class FaultProxy:
         if cut:
             for writer in list(self._open):
                 _reset(writer)
+
+    async def _abandon(self) -> None:
+        self._abandoned |= self._open
 
     async def _end_tasks(self) -> None:
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
@@ -107,6 +115,8 @@ class FaultProxy:
             while data := await reader.read(65536):
                 while self._mode == "blackhole":
                     await self._changed.wait()
+                if writer in self._abandoned:
+                    continue
                 if self._mode == "reset":
                     _reset(writer)
                     _reset(back)

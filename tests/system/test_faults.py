@@ -57,6 +57,8 @@ class Whole:
             self.proxies = {"redis": FaultProxy("127.0.0.1", self.redis.port)}
             self.proxies["postgres"] = FaultProxy("127.0.0.1", self.postgres.port)
             env["MONITOR_REDIS_URL"] = f"redis://127.0.0.1:{self.proxies['redis'].port}/0"
+            # A half-open BRPOP is given up after two of these and a second.
+            env["MONITOR_BROKER_TRANSPORT_OPTIONS"] = '{"health_check_interval": 1}'
             env["DATABASE_URL"] = self.postgres.url.replace(str(self.postgres.port), str(self.proxies["postgres"].port))
         self.monitor = Monitor(directory.mktemp("faults"), self.redis, ROSTER, env)
         self.monitor.all_roles()
@@ -79,7 +81,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
     whole.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
     """One whole whose connections run through proxies."""
     whole = Whole(tmp_path_factory, proxied=True)
@@ -151,9 +153,15 @@ def test_probes_answer_while_redis_is_black_holed_and_the_whole_recovers(proxied
         body = proxied.monitor.wait_for_ready(503)
         assert body["checks"]["redis"]["status"] == "error"
         _let_it_last()
-        # What the hole has swallowed stays lost: the connections are as dead as after a firewall's restart.
         proxied.proxies["redis"].set("ok", cut=True)
         _recovers(proxied.monitor, "Redis black-holed")
+
+
+def test_probes_answer_while_every_connection_to_redis_is_half_open_and_the_whole_recovers(proxied: Whole) -> None:
+    """What is open carries nothing any more and never says so; new connections work: each role finds out by itself."""
+    with _probed(proxied.monitor, "Redis half-open"):
+        proxied.proxies["redis"].abandon()
+        _recovers(proxied.monitor, "Redis half-open")
 
 
 def test_only_database_fails_while_postgres_is_frozen(whole: Whole, freezer: Freezer) -> None:
