@@ -206,6 +206,15 @@ class HostWorker(HostProcess, CeleryWorkerContainer):
         self._id = name.partition("@")[2]
 
 
+class HostBackend(RedisTestBackend):
+    """A result backend in a process."""
+
+    def teardown(self) -> None:
+        # Not RedisTestBackend's: it asks everything in memory whether it is an AsyncResult, and Django's lazy
+        # objects (a static files storage that another test has imported) answer by demanding their settings.
+        CeleryTestBackend.teardown(self)
+
+
 @functools.cache
 def docker_answers() -> bool:
     """Whether a Docker engine answers, and is wanted."""
@@ -228,7 +237,7 @@ def celery_broker(request: pytest.FixtureRequest) -> Iterator[CeleryTestBroker]:
 @pytest.fixture
 def celery_backend(request: pytest.FixtureRequest) -> Iterator[CeleryTestBackend]:
     """The result backend node of pytest-celery's set-up."""
-    node = request.getfixturevalue("celery_redis_backend") if docker_answers() else RedisTestBackend(HostRedis())
+    node = request.getfixturevalue("celery_redis_backend") if docker_answers() else HostBackend(HostRedis())
     yield node
     node.teardown()
 
