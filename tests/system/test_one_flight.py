@@ -58,12 +58,13 @@ def test_worker_whose_clock_is_ahead_runs_checks_and_dates_them_by_redis(start_m
     monitor = start_monitor(
         '[checks.plain]\nkind = "python"\npath = "tests.system.user_checks:nothing"\ninterval = "1s"\n'
     )
-    monitor.worker(LD_PRELOAD=_faketime(), FAKETIME="+120s", FAKETIME_DONT_FAKE_MONOTONIC="1")
+    worker = monitor.worker(LD_PRELOAD=_faketime(), FAKETIME="+120s", FAKETIME_DONT_FAKE_MONOTONIC="1")
     monitor.wait_for_consumers()
     monitor.beat()
     with Recorder(monitor) as recorder:
         runs = recorder.wait_for("plain", 4)
         now = monitor.store.now()
+    worker.kill("SIGTERM")  # libfaketime leaves shared memory behind, by process id, when it is killed
     assert all(now - 30 < run.observed_at <= now for run in runs)
     assert {run.status for run in runs} == {"ok"}, runs
     assert abs(now - time.time()) < 60  # Redis' own clock is not the one that is ahead
