@@ -1,7 +1,7 @@
 """Finding every process of a tree, however it forked, re-parented itself or changed its session.
 
 Each child gets a mark in its environment, which all its descendants inherit and nobody else has. Process groups
-and parent ids are not enough: a check process has a session of its own, and orphans belong to init.
+and parent ids are not enough: what a user's check starts may have a session of its own, and orphans belong to init.
 """
 
 from __future__ import annotations
