@@ -83,7 +83,7 @@ def executor(config: Config) -> ProcessExecutor:
     kinds = {check.kind for check in config.checks.values()}
     built = [registry.build(check.kind, resolve(config, check).options) for check in config.checks.values()]
     modules = {f"{MODULE}{module}" for kind in built for module in kind.modules()}
-    return ProcessExecutor(CHECK_PROCESS, kinds | modules)
+    return ProcessExecutor(CHECK_PROCESS, needed=kinds, wanted=modules)
 
 
 def required_url(config: Config, key: str) -> str:

@@ -30,13 +30,15 @@ MAX_IDLE_SECONDS = 60.0
 class ProcessExecutor:
     """Runs checks in processes of their own, as many as run at the same time. Thread-safe, and safe to fork with.
 
-    ``target`` is the module that the processes run (see `zygote`), ``kinds`` what it should import beforehand.
-    Nothing is started before the first use.
+    ``target`` is the module that the processes run (see `zygote`), ``needed`` and ``wanted`` name what it should
+    import beforehand; what is only wanted is left out once a zygote has not come up with it. Nothing is started
+    before the first use.
     """
 
-    def __init__(self, target: str, kinds: Iterable[str] = ()) -> None:
+    def __init__(self, target: str, needed: Iterable[str] = (), wanted: Iterable[str] = ()) -> None:
         self._target = target
-        self._kinds = sorted(set(kinds))
+        self._needed = sorted(set(needed))
+        self._wanted = sorted(set(wanted))
         self._address = new_address()
         self._zygote: subprocess.Popen[bytes] | None = None
         self._starting = threading.Lock()
@@ -117,19 +119,29 @@ class ProcessExecutor:
         """Start a zygote, unless another thread has just done so, and be its client. Only one thread is in here."""
         with contextlib.suppress(OSError, EOFError, TimeoutError):
             return _CheckProcess(self._address, HELLO_SECONDS)
+        try:
+            return self._launch([*self._needed, *self._wanted])
+        except ExecutorUnavailable:
+            if not self._wanted:
+                raise
+            # A user's module that hangs or crashes while it is imported must not stop the checks of others.
+            self._wanted = []
+            return self._launch(self._needed)
+
+    def _launch(self, names: list[str]) -> _CheckProcess:
         if self._zygote is not None:
             self._zygote.kill()  # it does not answer: frozen, or dead already
             self._zygote.wait()
             self._address = new_address()
-        command = [sys.executable, "-m", "monitor.executor.zygote", self._address, self._target, *self._kinds]
-        self._zygote = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603
+        command = [sys.executable, "-m", "monitor.executor.zygote", self._address, self._target, *names]
+        self._zygote = zygote = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             try:
                 return _CheckProcess(self._address, deadline - time.monotonic())
             except (OSError, EOFError, TimeoutError):
-                if self._zygote.poll():
-                    raise ExecutorUnavailable(f"the zygote exited with status {self._zygote.returncode}") from None
+                if zygote.poll():
+                    raise ExecutorUnavailable(f"the zygote exited with status {zygote.returncode}") from None
                 time.sleep(0.01)
         raise ExecutorUnavailable(f"no check process within {START_SECONDS:g} s")
 

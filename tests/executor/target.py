@@ -13,7 +13,9 @@ from monitor.model import Outcome, Status
 
 
 def prepare(kinds: Iterable[str]) -> None:
-    """Nothing to import."""
+    """Import what is named: ``bad`` never ends, and cannot be interrupted."""
+    if "bad" in kinds:
+        _holding_the_gil()
 
 
 def run(kind: str, options: Mapping[str, Any], timeout_seconds: float) -> Outcome:

@@ -100,6 +100,14 @@ def test_a_dead_zygote_is_replaced() -> None:
         executor.close()
 
 
+def test_what_is_only_wanted_is_left_out_when_it_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module of one user's check that never ends its import is not in the way of all other checks."""
+    monkeypatch.setattr("monitor.executor.pool.START_SECONDS", 5.0)
+    executor = ProcessExecutor(TARGET, needed=["good"], wanted=["bad"])
+    assert executor.run(check("fine"))[0].status is Status.OK
+    executor.close()
+
+
 def test_a_target_that_cannot_be_imported_is_said() -> None:
     """Nothing was run, so there is no outcome to make up."""
     executor = ProcessExecutor("tests.executor.nowhere")
