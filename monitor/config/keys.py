@@ -50,8 +50,14 @@ def setting_keys() -> tuple[SettingKey, ...]:
 def table_keys(table: str) -> dict[str, FieldInfo]:
     """The keys of a ``[checks.NAME]`` (the common ones) or ``[groups.NAME]`` table. ``enabled`` is apart."""
     tables: dict[str, type[BaseModel]] = {"checks": CheckSpec, "groups": GroupSpec}
-    fields = {field.alias or name: field for name, field in tables[table].model_fields.items()}
+    fields = {field.alias or name: field for name, field in _fields(tables[table])}
     return {key: field for key, field in fields.items() if key not in {"name", "options"}}
+
+
+def _fields(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
+    """A model's own fields, and then those it inherits: what a table is about comes first."""
+    own = inspect.get_annotations(model)
+    return sorted(model.model_fields.items(), key=lambda field: field[0] not in own)
 
 
 COMMON_CHECK_KEYS = frozenset({*table_keys("checks"), "enabled"})
@@ -96,7 +102,7 @@ def meant(path: Path) -> Path | None:
 
 
 def _keys_of(model: type[BaseModel], path: Path, attributes: Path) -> Iterator[SettingKey]:
-    for name, field in model.model_fields.items():
+    for name, field in _fields(model):
         here, attribute = (*path, field.alias or name), (*attributes, name)
         if inspect.isclass(field.annotation) and issubclass(field.annotation, BaseModel):
             yield from _keys_of(field.annotation, here, attribute)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
-from monitor.config.settings import Defaults, Frozen, Settings
+from monitor.config.settings import Defaults, Frozen, Hysteresis, Settings
 from monitor.config.units import CommaSeparated, Seconds
 
 CheckName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@:-]+$", max_length=200)]
@@ -21,7 +21,7 @@ READY = "ready"
 _DEFAULTS = Defaults()
 
 
-class CheckSpec(Frozen):
+class CheckSpec(Hysteresis):
     """One check of the roster: the fields every check has, and the options of its kind.
 
     In a file it is one table, ``[checks.NAME]``; what is not a common field is an option.
@@ -41,19 +41,6 @@ class CheckSpec(Frozen):
         alias="valid_for",
         gt=0,
         description="how long a result may be believed; at least the interval",
-    )
-    failure_threshold: int = Field(default=1, ge=1, description="consecutive worse results before the state gets worse")
-    success_threshold: int = Field(
-        default=1, ge=1, description="consecutive better results before the state gets better"
-    )
-    for_seconds: Seconds = Field(
-        default=0.0, alias="for", ge=0, description="a worse status must have lasted this long as well"
-    )
-    retry_interval_seconds: Seconds | None = Field(
-        default=None,
-        alias="retry_interval",
-        gt=0,
-        description="look again this soon while a failure is being confirmed",
     )
     critical: bool = Field(default=True, description="whether error, stale and unknown fail its groups")
     groups: CheckNames = Field(

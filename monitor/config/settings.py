@@ -32,19 +32,9 @@ LogFormat = Annotated[Literal["auto", "json", "console"], BeforeValidator(_lower
 LogLevel = Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)]
 
 
-class Defaults(Frozen):
-    """What a check gets that does not say otherwise."""
+class Hysteresis(Frozen):
+    """How many results it takes to change a check's status."""
 
-    interval_seconds: Seconds = Field(default=10.0, alias="interval", gt=0, description="time between two runs")
-    timeout_seconds: Seconds = Field(
-        default=5.0,
-        alias="timeout",
-        gt=0,
-        description="a run that takes longer is ended; never more than half of the interval",
-    )
-    stale_after: float = Field(
-        default=3.0, ge=1, allow_inf_nan=False, description="how long a result may be believed, in intervals"
-    )
     failure_threshold: int = Field(default=1, ge=1, description="consecutive worse results before the state gets worse")
     success_threshold: int = Field(
         default=1, ge=1, description="consecutive better results before the state gets better"
@@ -57,6 +47,21 @@ class Defaults(Frozen):
         alias="retry_interval",
         gt=0,
         description="look again this soon while a failure is being confirmed",
+    )
+
+
+class Defaults(Hysteresis):
+    """What a check gets that does not say otherwise."""
+
+    interval_seconds: Seconds = Field(default=10.0, alias="interval", gt=0, description="time between two runs")
+    timeout_seconds: Seconds = Field(
+        default=5.0,
+        alias="timeout",
+        gt=0,
+        description="a run that takes longer is ended; never more than half of the interval",
+    )
+    stale_after: float = Field(
+        default=3.0, ge=1, allow_inf_nan=False, description="how long a result may be believed, in intervals"
     )
 
 
