@@ -6,9 +6,9 @@ from typing import Any
 
 import structlog
 from celery.beat import Scheduler, SchedulingError
-from kombu.exceptions import ChannelError
 
 from monitor.tasks.checks import DISPATCH
+from monitor.tasks.publish import messages_waiting
 
 MAX_WAITING = 5
 
@@ -28,13 +28,7 @@ class DispatchScheduler(Scheduler):  # type: ignore[misc]  # celery has no types
             super().apply_entry(entry, producer)
             return
         try:
-            if self._waiting(entry.options["queue"]) < MAX_WAITING:
+            if messages_waiting(self.connection.default_channel, entry.options["queue"]) < MAX_WAITING:
                 self.apply_async(entry, producer=producer, advance=False)
         except (SchedulingError, *self.connection.connection_errors) as error:
             log.warning("beat.broker_unavailable", message=str(error))
-
-    def _waiting(self, queue: str) -> int:
-        try:
-            return int(self.connection.default_channel.queue_declare(queue, passive=True).message_count)
-        except ChannelError:  # no such queue: nobody has sent anything yet
-            return 0

@@ -59,12 +59,17 @@ class Publisher:
     def waiting(self, queue: str) -> int:
         """How many messages wait in a queue, not counting those that a worker has taken in advance."""
         with self._app.producer_or_acquire() as producer:  # the very connection that the next message is sent on
-            try:
-                return int(producer.channel.queue_declare(queue, passive=True).message_count)
-            except ChannelError:  # no such queue: nobody has sent anything yet
-                return 0
+            return messages_waiting(producer.channel, queue)
 
     def purge(self, queue: str) -> None:
         """Drop what waits in a queue."""
         with self._app.connection_or_acquire() as connection:
             connection.default_channel.queue_purge(queue)
+
+
+def messages_waiting(channel: Any, queue: str) -> int:
+    """How many messages wait in a queue, on any transport; 0 when nobody has sent anything to it yet."""
+    try:
+        return int(channel.queue_declare(queue, passive=True).message_count)
+    except ChannelError:  # no such queue
+        return 0
