@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -29,8 +30,7 @@ def load_or_exit(
             _fall_back(file, fallback_url)
         return wiring.load(file)
     except ConfigError as error:
-        click.echo(in_words(error), err=True)
-        sys.exit(exit_code)
+        _exit(error, exit_code)
 
 
 def load_for_role_or_exit(file: Path | None = None) -> Loaded:
@@ -39,8 +39,7 @@ def load_for_role_or_exit(file: Path | None = None) -> Loaded:
     try:
         wiring.required_url(loaded.config, "redis_url")
     except ConfigError as error:
-        click.echo(in_words(error), err=True)
-        sys.exit(WRONG_CONFIGURATION)
+        _exit(error, WRONG_CONFIGURATION)
     return loaded
 
 
@@ -49,6 +48,11 @@ def in_words(error: ConfigError) -> str:
     count = len(error.problems)
     heading = f"the configuration has {count} error{'' if count == 1 else 's'}; nothing was started"
     return "\n".join([heading, *(f"  {problem}" for problem in error.problems)])
+
+
+def _exit(error: ConfigError, exit_code: int) -> NoReturn:
+    click.echo(in_words(error), err=True)
+    sys.exit(exit_code)
 
 
 def _fall_back(file: Path | None, fallback_url: Fallback) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import os
-import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,11 +11,10 @@ from typing import Any
 import click
 
 from monitor import logs, wiring
+from monitor.cli.parent import end_with_parent
 from monitor.cli.problems import load_for_role_or_exit
 from monitor.cli.up.preflight import CannotStart, check_port
 from monitor.config import Config
-
-_PR_SET_PDEATHSIG = 1
 
 
 def remember_file(file: Path | None) -> Path | None:
@@ -92,8 +88,9 @@ def beat(config: Path | None) -> None:
 
 def load_application() -> Callable[..., Any]:
     """The WSGI application, in a server process that ends when the one that supervises it is killed (on Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    end = end_with_parent()
+    if end is not None:
+        end()
     application: Callable[..., Any] = importlib.import_module("monitor.wsgi").application
     return application
 

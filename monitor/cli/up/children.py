@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
+from monitor.cli.parent import end_with_parent
 from monitor.cli.up import marks
 from monitor.cli.up.restarts import Restarts
-
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,8 @@ class Child:
                 stdout=output,
                 stderr=None if output is None else subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_end_with_parent(),  # noqa: PLW1509  (safe: the supervisor has no threads)
+                # A second string to the watcher's bow, should both be killed at once.
+                preexec_fn=end_with_parent(),  # noqa: PLW1509  (safe: the supervisor has no threads)
             )
         finally:
             if output is not None:
@@ -91,11 +89,3 @@ class Child:
         for process in marks.marked(self._mark):
             with contextlib.suppress(psutil.Error):
                 process.kill()
-
-
-def _end_with_parent() -> Callable[[], None] | None:
-    # A second string to the watcher's bow, should both be killed at once. Linux only.
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -55,7 +55,6 @@ def up(host: str | None, port: int | None, data_dir: Path | None, redis_url: str
         host = host or settings.web.host
         address, port = preflight.check_port(host, settings.web.port if port is None else port)
         with preflight.lock(home, mark):
-            os.environ["MONITOR_DATA_DIR"] = str(home)
             (home / OWN_DATABASE).touch(0o600)
             server = embedded.role(home) if embeds else None
             supervisor = Supervisor(server, _roles(host, port, terminal=output.terminal), mark, output)
