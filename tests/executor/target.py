@@ -1,6 +1,5 @@
 """What the check processes of these tests run: things that are done, and things that never end."""
 
-import ctypes
 import os
 import signal
 import socket
@@ -10,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from monitor.model import Outcome, Status
+from tests.support.stuck import blocked_in_c_with_the_gil, busy_and_deaf
 
 
 def prepare(kinds: Iterable[str]) -> None:
@@ -34,17 +34,12 @@ def _blocked_socket() -> Outcome:
 
 
 def _holding_the_gil() -> Outcome:
-    ctypes.PyDLL("libc.so.6").sleep(3600)
+    blocked_in_c_with_the_gil()
     raise AssertionError
 
 
 def _busy_loop() -> Outcome:
-    while True:
-        try:
-            while True:
-                pass
-        except BaseException:  # noqa: BLE001
-            continue
+    busy_and_deaf()
 
 
 def _deaf() -> Outcome:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import socket
 import time
 
 import redis
+
+from tests.support.stuck import blocked_in_c_with_the_gil, busy_and_deaf
+
+__all__ = ["blocked_in_c_with_the_gil", "busy_and_deaf"]
 
 
 def nothing() -> None:
@@ -40,21 +43,6 @@ def blocked_on_a_socket() -> None:
     """Wait for bytes that never come, without a time limit."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
         client.recv(1)
-
-
-def blocked_in_c_with_the_gil() -> None:
-    """A C call that does not let any other thread run."""
-    ctypes.PyDLL("libc.so.6").sleep(60)
-
-
-def busy_and_deaf() -> None:
-    """A loop that catches whatever is thrown into it."""
-    while True:
-        try:
-            while True:
-                pass
-        except BaseException:  # noqa: BLE001
-            continue
 
 
 def _redis() -> redis.Redis:
