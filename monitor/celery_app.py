@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from typing import Any
 
@@ -11,6 +12,7 @@ from celery.app.amqp import AMQP
 from kombu.connection import Connection
 
 from monitor import logs, tasks, wiring
+from monitor.config import Config
 from monitor.ports import Executor, ExecutorUnavailable
 
 log = structlog.get_logger("monitor.worker")
@@ -42,7 +44,7 @@ def build() -> Celery:
 
 def settings() -> dict[str, Any]:
     """What `celeryconfig.py` shows, too: every Celery setting that is not left at its default."""
-    config = wiring.load().config
+    config = _config()
     return {
         "broker_url": wiring.required_url(config, "broker_url"),
         "broker_connection_retry_on_startup": True,
@@ -70,8 +72,13 @@ def settings() -> dict[str, Any]:
     }
 
 
+@functools.cache
+def _config() -> Config:
+    return wiring.load().config
+
+
 def _setup_logging(**_: Any) -> None:
-    config = wiring.load().config
+    config = _config()
     logs.configure(config.log_format, config.log_level)
 
 

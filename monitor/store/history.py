@@ -1,9 +1,10 @@
-"""How many samples of a check history keeps."""
+"""How much of the past is kept: samples of each check, and transitions."""
 
 from __future__ import annotations
 
 from monitor.model import Result
 
+TRANSITIONS_KEPT = 10_000
 DAY_SECONDS = 86_400
 ENTRY_OVERHEAD_BYTES = 12  # of a list's packed nodes, measured on Redis 7.0
 

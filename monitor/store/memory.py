@@ -1,4 +1,4 @@
-"""The store in memory: for users' tests, for ``monitor check``, and for the sidecar, which has no Redis."""
+"""The store in memory: for users' tests, and for whatever runs without Redis."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from monitor.model import Changes, Flight, Snapshot, State, Transition, Window
 from monitor.policy import FUTURE_TOLERANCE_SECONDS
 from monitor.ports import FlightLost, FlightRefused, Reducer
 from monitor.store import codec
-
-TRANSITIONS_KEPT = 10_000
+from monitor.store.history import TRANSITIONS_KEPT
 
 
 @dataclass(slots=True)

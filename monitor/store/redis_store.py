@@ -11,10 +11,9 @@ from typing import Any
 from monitor.model import Changes, Flight, Snapshot, State, Transition, Window
 from monitor.ports import FlightLost, FlightRefused, Reducer, StoreUnavailable
 from monitor.store import codec, scripts
-from monitor.store.history import samples_kept
+from monitor.store.history import TRANSITIONS_KEPT, samples_kept
 from monitor.store.link import Argument, Link
 
-TRANSITIONS_KEPT = 10_000
 CONFLICTS_BORNE = 16
 
 
