@@ -8,8 +8,6 @@ from typing import Annotated, Any, ClassVar
 
 import redis
 from pydantic import Field, SecretStr
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from monitor.checks._failures import NETWORK_REASONS, patience
 from monitor.checks._levels import REASONS, level
@@ -17,6 +15,7 @@ from monitor.checks._redis_failures import SERVER_REASONS, failure
 from monitor.checks.base import Kind, Observation, from_config
 from monitor.checks.registry import register
 from monitor.model import Outcome
+from monitor.redis_pool import connection_pool
 
 KEY_EXPIRES_MS = 60_000
 MB = 1024 * 1024
@@ -77,13 +76,8 @@ def client(url: str, timeout_seconds: float) -> redis.Redis:
 
     Raises ValueError for an address that redis-py does not know.
     """
-    pool = redis.ConnectionPool.from_url(url)
-    pool.connection_kwargs.pop("retry_on_timeout", None)
-    pool.connection_kwargs.pop("retry_on_error", None)
-    pool.connection_kwargs.update(
-        socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds, retry=Retry(NoBackoff(), 0)
-    )
-    return redis.Redis.from_pool(pool)
+    # A server that is about to hang up says why in its answer to the introduction, before anything else is sent.
+    return redis.Redis.from_pool(connection_pool(url, timeout_seconds=timeout_seconds, introduce=True))
 
 
 def _memory(info: Mapping[str, Any]) -> dict[str, float]:

@@ -1,25 +1,18 @@
-"""The connection to a Redis server: bounded in time, shared by threads, not shared by processes.
-
-redis-py's own retries are switched off: its default (10 of them) turns one unanswered command into
-seconds, and a bound that holds has to count the attempts and the waiting in one place.
-"""
+"""The connection to a Redis server: bounded in time, shared by threads, not shared by processes."""
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import redis
-from redis.backoff import NoBackoff
-from redis.connection import Connection, ConnectionPool, UnixDomainSocketConnection, parse_url
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import NoScriptError, RedisError
 from redis.exceptions import TimeoutError as TimedOut
-from redis.retry import Retry
 
 from monitor.ports import StoreUnavailable
+from monitor.redis_pool import connection_pool
 from monitor.store.scripts import Script
 
 T = TypeVar("T")
@@ -36,19 +29,10 @@ class Link:
     """
 
     def __init__(self, url: str, *, timeout_seconds: float, retries: bool) -> None:
-        options = _options(url)
-        self._password = str(options.get("password", ""))
+        pool = connection_pool(url, timeout_seconds=timeout_seconds)
+        self._password = str(pool.connection_kwargs.get("password", ""))
         self._timeout_seconds = timeout_seconds
         self._delays = (0.02, 0.1, 0.3) if retries else ()
-        pool = ConnectionPool(
-            **options
-            | {
-                "socket_timeout": timeout_seconds,
-                "socket_connect_timeout": timeout_seconds,
-                "retry": Retry(NoBackoff(), 0),
-                "protocol": 2,  # 3 would say HELLO, and ask for maintenance notifications
-            }
-        )
         self._pool = pool
         self._execute: Callable[..., Any] = redis.Redis(connection_pool=pool).execute_command
 
@@ -90,27 +74,3 @@ class Link:
     def _unavailable(self, error: Exception) -> StoreUnavailable:
         text = f"{type(error).__name__}: {error}"
         return StoreUnavailable(text.replace(self._password, "***") if self._password else text)
-
-
-def _options(url: str) -> dict[str, Any]:
-    """What a URL says, for a connection pool. Raises ValueError, without the URL's text, when it says nonsense."""
-    try:
-        options: dict[str, Any] = dict(parse_url(url))  # type: ignore[no-untyped-call]
-    except ValueError:
-        # Not chained: a password with a slash in it ends up in the error as the "port".
-        raise ValueError("not a Redis URL; redis://, rediss:// or unix:// and no unquoted password is needed") from None
-    if str(options.get("ssl_cert_reqs", "")).startswith("CERT_"):
-        options["ssl_cert_reqs"] = options["ssl_cert_reqs"].removeprefix("CERT_").lower()  # as Celery spells it
-    kind = options.get("connection_class", Connection)
-    if kind is not UnixDomainSocketConnection:
-        options["socket_keepalive"] = True
-    # Without these, each new connection spends two round trips on introducing the library.
-    if "driver_info" in inspect.signature(kind).parameters | inspect.signature(redis.Redis).parameters:
-        options["driver_info"] = None
-    else:
-        options |= {"lib_name": None, "lib_version": None}
-    try:
-        kind(**{name: value for name, value in options.items() if name not in ("connection_class", "max_connections")})
-    except TypeError as error:
-        raise ValueError(f"unknown option in the Redis URL: {str(error).rpartition(' ')[2]}") from None
-    return options
