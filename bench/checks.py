@@ -23,7 +23,7 @@ from monitor.executor import ProcessExecutor
 from monitor.model import Outcome
 from monitor.runner import run_check
 from monitor.store import RedisStore
-from monitor.tasks import RUN_CHECK
+from monitor.tasks.checks import RUN_CHECK
 from monitor.wiring import CHECK_PROCESS
 from tests.support.redis_server import RedisServer
 

@@ -10,7 +10,7 @@ import sys
 
 from monitor import wiring
 from monitor.celery_app import app
-from monitor.tasks import RUN_CHECK
+from monitor.tasks.checks import RUN_CHECK
 from monitor.tasks.publish import Publisher
 
 

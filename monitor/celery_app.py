@@ -11,9 +11,10 @@ from celery import Celery, signals
 from celery.app.amqp import AMQP
 from kombu.connection import Connection
 
-from monitor import logs, tasks, wiring
+from monitor import logs, wiring
 from monitor.config import Config
 from monitor.ports import Executor, ExecutorUnavailable
+from monitor.tasks import checks as tasks
 
 log = structlog.get_logger("monitor.worker")
 

@@ -26,7 +26,8 @@ def install(app: Celery, *, run_checks: bool = False) -> Celery:
 def _run_checks_in(app: Celery) -> None:
     from celery import signals  # noqa: PLC0415
 
-    from monitor import tasks, wiring  # noqa: PLC0415
+    from monitor import wiring  # noqa: PLC0415
+    from monitor.tasks import checks as tasks  # noqa: PLC0415
 
     tasks.register(app, wiring.runtime)
 

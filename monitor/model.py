@@ -154,3 +154,55 @@ class Changes:
     cursor: str
     full: bool
     read_at: float
+
+
+class WorkerVerdict(StrEnum):
+    """What is known of a worker (DESIGN section 6). Exactly one of them at any time."""
+
+    RETIRED = "retired"
+    LOST = "lost"
+    FROZEN = "frozen"
+    SILENT = "silent"
+    STARTING = "starting"
+    CONSUMING = "consuming"
+    BUSY = "busy"
+    STUCK = "stuck"
+    WEDGED = "wedged"
+
+
+class QueueVerdict(StrEnum):
+    """What is known of an expected queue."""
+
+    CONSUMED = "consumed"
+    SLOW = "slow"
+    UNCONSUMED = "unconsumed"
+
+
+class NoticeKind(StrEnum):
+    """Why somebody is told something."""
+
+    FIRING = "firing"
+    REMINDER = "reminder"
+    RESOLVED = "resolved"
+    FLAPPING = "flapping"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One thing to tell through one alert channel.
+
+    ``id`` is the idempotency key: the id of the transition that caused it, and for what no transition caused
+    (a reminder, a deferred alert) that id and a suffix. ``message`` is scrubbed of credentials and may hold hosts.
+    """
+
+    id: str
+    kind: NoticeKind
+    check: str
+    old: Status
+    status: Status
+    since: float
+    at: float
+    reason: str | None = None
+    message: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)

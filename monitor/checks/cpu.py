@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar
 import psutil
 from pydantic import Field
 
-from monitor.checks import _cgroup
+from monitor import cgroup
 from monitor.checks._levels import REASONS, ErrorPercent, WarningPercent, level
 from monitor.checks.base import Kind, Observation
 from monitor.checks.registry import register
@@ -28,7 +28,7 @@ class Cpu(Kind):
     warning_percent: WarningPercent = 90.0
     error_percent: ErrorPercent = None
     sample_seconds: Annotated[Seconds, Field(gt=0, le=5, description="how long to measure")] = 0.3
-    cgroup_root: Annotated[Path, Field(description="where control groups are mounted")] = _cgroup.ROOT
+    cgroup_root: Annotated[Path, Field(description="where control groups are mounted")] = cgroup.ROOT
 
     reports: ClassVar[Mapping[str, str]] = {
         "percent": "CPU in use, in percent of what may be used",
@@ -41,7 +41,7 @@ class Cpu(Kind):
         """Measure for ``sample_seconds``, or half the timeout when that is shorter."""
         seconds = min(self.sample_seconds, timeout_seconds / 2)
         processors = usable_processors()
-        before = _cgroup.cpu_limit(self.cgroup_root)
+        before = cgroup.cpu_limit(self.cgroup_root)
         if before is None or before.cores >= len(processors):
             percent, count = _host_percent(processors, seconds), float(len(processors))
         else:
@@ -54,10 +54,10 @@ class Cpu(Kind):
         status, reason = level(observation.data["percent"], self.warning_percent, self.error_percent)
         return Outcome(status, observation.data, reason)
 
-    def _quota_percent(self, before: _cgroup.CpuLimit, seconds: float) -> float:
+    def _quota_percent(self, before: cgroup.CpuLimit, seconds: float) -> float:
         started = time.monotonic()
         time.sleep(seconds)
-        after = _cgroup.cpu_limit(self.cgroup_root) or before
+        after = cgroup.cpu_limit(self.cgroup_root) or before
         used = (after.used_seconds - before.used_seconds) / (time.monotonic() - started)
         # The kernel lets a group overrun its quota for a moment.
         return min(100.0, max(0.0, used / before.cores * 100))

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 import psutil
 from pydantic import Field
 
-from monitor.checks import _cgroup
+from monitor import cgroup
 from monitor.checks._levels import REASONS, ErrorPercent, WarningPercent, level
 from monitor.checks.base import Kind, Observation
 from monitor.checks.registry import register
@@ -26,7 +26,7 @@ class Memory(Kind):
 
     warning_percent: WarningPercent = 85.0
     error_percent: ErrorPercent = None
-    cgroup_root: Annotated[Path, Field(description="where control groups are mounted")] = _cgroup.ROOT
+    cgroup_root: Annotated[Path, Field(description="where control groups are mounted")] = cgroup.ROOT
 
     reports: ClassVar[Mapping[str, str]] = {
         "percent": "memory in use, in percent of what may be used",
@@ -40,7 +40,7 @@ class Memory(Kind):
         """Read the host's memory and the limit of our control group."""
         host = psutil.virtual_memory()
         total, available = host.total, host.available
-        limit = _cgroup.memory_limit(self.cgroup_root)
+        limit = cgroup.memory_limit(self.cgroup_root)
         if limit is not None and limit.limit_bytes < total:
             total = limit.limit_bytes
             # A host that is short of memory leaves less than the limit promises.

@@ -76,6 +76,60 @@ class Web(Frozen):
     )
 
 
+class Workers(Frozen):
+    """The project's Celery workers, which tell of themselves once they have ``monitor.install(app)``."""
+
+    enabled: bool = Field(default=True, description="whether heartbeats are sent, and workers and queues judged")
+    interval_seconds: Seconds = Field(
+        default=10.0, alias="interval", ge=0.5, description="time between two heartbeats, and two beacons"
+    )
+    queues: Annotated[tuple[str, ...], CommaSeparated] = Field(
+        default=(),
+        description="queues that must be consumed, besides those that an instrumented worker has declared; "
+        "every worker that consumes one of them needs `monitor.install(app)`",
+    )
+    stuck_after_seconds: Seconds = Field(
+        default=900.0, alias="stuck_after", gt=0, description="a task that runs longer is stuck"
+    )
+    stuck_after_by_task: Mapping[str, Seconds] = Field(
+        default_factory=dict, description="the same for single tasks, by name"
+    )
+    slow_after_seconds: Seconds = Field(
+        default=60.0, alias="slow_after", gt=0, description="a queue whose messages wait longer is slow"
+    )
+    forget_after_seconds: Seconds = Field(
+        default=600.0, alias="forget_after", gt=0, description="how long a worker that said goodbye is still shown"
+    )
+    forget_lost_after_seconds: Seconds = Field(
+        default=3600.0, alias="forget_lost_after", gt=0, description="how long a worker that vanished is an alarm"
+    )
+    critical: bool = Field(
+        default=True, description="whether a queue that nobody consumes makes the check `celery` an error"
+    )
+
+
+class Alerting(Frozen):
+    """When somebody is told. To whom: the tables ``[channels.NAME]``."""
+
+    flap_changes: int = Field(default=6, ge=3, description="changes of status within `flap_window` that are flapping")
+    flap_window_seconds: Seconds = Field(
+        default=600.0, alias="flap_window", gt=0, description="and how long it must then be quiet to have settled"
+    )
+    retry_for_seconds: Seconds = Field(
+        default=86_400.0, alias="retry_for", gt=0, description="how long a delivery is tried before it is a dead letter"
+    )
+    sweep_interval_seconds: Seconds = Field(
+        default=5.0, alias="sweep_interval", ge=0.5, description="how often what was missed is looked for"
+    )
+    ping_url: Url | None = Field(
+        default=None,
+        description="dead-man's switch: asked (GET) while the monitor itself is whole (Healthchecks.io and its like)",
+    )
+    ping_interval_seconds: Seconds = Field(
+        default=60.0, alias="ping_interval", ge=1, description="time between two such pings"
+    )
+
+
 class Settings(Frozen):
     """Everything that is configured, except the checks and groups."""
 
@@ -129,6 +183,8 @@ class Settings(Frozen):
     refresh_interval_seconds: Seconds = Field(
         default=0.25, alias="refresh_interval", ge=0.05, le=60, description="how often a web process reads the store"
     )
+    workers: Workers = Field(default_factory=Workers)
+    alerting: Alerting = Field(default_factory=Alerting)
     web: Web = Field(default_factory=Web)
     token: SecretStr | None = Field(
         default=None,

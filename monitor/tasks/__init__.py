@@ -1,5 +1,5 @@
-"""The Celery tasks: one that says what is due, one that runs a check. Thin; the work is in `monitor.runner`."""
+"""The Celery tasks. Thin; the work is in `monitor.runner` and its neighbours.
 
-from monitor.tasks.checks import DISPATCH, RUN_CHECK, beat_schedule, dispatch_queue, register
-
-__all__ = ["DISPATCH", "RUN_CHECK", "beat_schedule", "dispatch_queue", "register"]
+Imported by a project's workers, too (autodiscovery, ``-I monitor.tasks.heartbeat``): nothing is imported here that
+they do not need.
+"""

@@ -136,7 +136,7 @@ UNKNOWN = {
     "a slip in the wrong table": ({"prot": 8000}, "prot", "'web.port'"),
     "a slip within a table": ({"web": {"hots": "x"}}, "web.hots", "'web.host'"),
     "a group's slip": ({"groups": {"a": {"check": []}}}, "groups.a.check", "'groups.a.checks'"),
-    "nothing like it": ({"xyzzy": 1}, "xyzzy", "known: broker_queues, "),
+    "nothing like it": ({"xyzzy": 1}, "xyzzy", "known: alerting, broker_queues, "),
 }
 
 

@@ -1,0 +1,119 @@
+"""What the agent in a worker and the monitor say to each other: names, keys, and the beacon's fields.
+
+Standard library only. Ages and durations, never the worker's wall clock: the one clock is the store's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, NamedTuple
+
+HEARTBEAT = "monitor.tasks.heartbeat"
+"""The heartbeat task. Arguments: kind (``worker`` or ``queue``), target (node or queue name), sent (microseconds since
+the Unix epoch by the store's clock)."""
+
+EXPIRES_SECONDS = 300
+"""Judged by the worker's clock, which may be minutes ahead."""
+
+DIRECT_QUEUE_EXPIRES_SECONDS = 300
+"""An unconsumed direct queue goes after this long (AMQP; Redis from kombu 5.7 on)."""
+
+
+def direct_queue(node: str) -> str:
+    """The name of a worker's own queue."""
+    return f"monitor.worker.{node}"
+
+
+def is_direct_queue(queue: str) -> bool:
+    """Whether a queue is some worker's own one."""
+    return queue.startswith("monitor.worker.")
+
+
+def target_field(kind: str, target: str) -> str:
+    """Where in the hashes of :class:`Keys` something about a worker or a queue stands."""
+    return f"{kind}:{target}"
+
+
+class Keys(NamedTuple):
+    """The keys in the store that agents write. All of them are hashes."""
+
+    beacons: str
+    """node -> ``SEEN_AT|JSON``: when it was written, in microseconds by the store's clock, and the beacon."""
+    heartbeats: str
+    """``worker:NODE`` or ``queue:QUEUE`` -> ``SENT|DONE|NODE``: the newest executed heartbeat; microseconds."""
+    emitted: str
+    """``worker:NODE`` or ``queue:QUEUE`` -> ``SENT``: the newest heartbeat that the monitor has sent."""
+
+    @classmethod
+    def of(cls, prefix: str) -> Keys:
+        """The keys below the store's prefix (the setting ``key_prefix``)."""
+        return cls(f"{prefix}beacons", f"{prefix}heartbeats", f"{prefix}emitted")
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """A task in one of the pool's slots."""
+
+    task: str
+    age_seconds: float
+
+
+@dataclass(frozen=True)
+class Beacon:
+    """What a worker says about itself, in JSON under the names of these fields."""
+
+    node: str
+    """Celery's name of the worker, ``celery@host``."""
+    host: str
+    pid: int
+    pool: str
+    """``prefork``, ``threads``, ``gevent``, ``eventlet`` or ``solo``."""
+    slots: int
+    """How many tasks it can execute at once."""
+    interval_seconds: float
+    """Time between two beacons."""
+    up_seconds: float
+    """Since the worker was ready to consume."""
+    queues: tuple[str, ...] = ()
+    """What it consumes now, its direct queue left out."""
+    direct: bool = False
+    """Whether it consumes its direct queue."""
+    active: tuple[Active, ...] = ()
+    """The tasks in its slots, the oldest first; at most 200."""
+    active_count: int = 0
+    reserved: int = 0
+    """Tasks taken from the broker and not yet in a slot."""
+    done: int = 0
+    """Tasks executed since it started."""
+    loop_lag_seconds: float | None = None
+    """Since the consumer's timer last ticked (it does every second); None where the pool has no such loop."""
+    leaving: bool = False
+    """It has said goodbye."""
+    client_id: int | None = None
+    """CLIENT ID of the connection that writes the beacon; None when it may not ask."""
+    rss_mb: float | None = None
+    """Resident memory of the worker's main process, in MiB."""
+    vitals: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Of its host: ``cpu`` (percent, count), ``memory`` (percent, available_mb, total_mb), ``disk`` (percent, free_mb,
+    total_mb), ``connections`` (active_connections). What cannot be measured is left out."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Of celery, kombu, redis, python."""
+
+
+def encode(beacon: Beacon) -> str:
+    """The beacon as JSON."""
+    return json.dumps(asdict(beacon), separators=(",", ":"))
+
+
+def decode(text: str | bytes) -> Beacon | None:
+    """The beacon; None for anything that is none. Unknown fields, of a newer agent, are left out."""
+    try:
+        value: dict[str, Any] = json.loads(text)
+        known = {entry.name: value[entry.name] for entry in fields(Beacon) if entry.name in value}
+        known["queues"] = tuple(map(str, known.get("queues", ())))
+        known["active"] = tuple(Active(str(a["task"]), float(a["age_seconds"])) for a in known.get("active", ()))
+        return Beacon(**known)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None

@@ -1,0 +1,13 @@
+"""Judgement: pure rules over values. No IO, no clock; ``now`` is an argument."""
+
+from monitor.policy.states import (
+    FUTURE_TOLERANCE_SECONDS,
+    Reading,
+    advance,
+    fails,
+    group_passes,
+    overall,
+    read_status,
+)
+
+__all__ = ["FUTURE_TOLERANCE_SECONDS", "Reading", "advance", "fails", "group_passes", "overall", "read_status"]
