@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Protocol
 
 from monitor.config import CheckSpec
@@ -51,6 +51,16 @@ class Store(Protocol):
 
         State, history and transitions are written together or not at all. Applied once per ``flight.run_id``
         even when a reply is lost. Raises :class:`FlightLost` when the flight is no longer the current one.
+        """
+        ...
+
+    def update_many(
+        self, flight: Flight, reducers: Mapping[str, Reducer], *, history: Container[str] = ()
+    ) -> dict[str, tuple[Transition, ...]]:
+        """Replace the states of several checks that one flight observed; the transitions of each.
+
+        Each check as in :meth:`update`, but the flight, whose own check is none of them, is kept: several calls may
+        follow one another, and then :meth:`release`. Only checks in ``history`` leave a sample there.
         """
         ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import RLock
 
@@ -67,17 +67,20 @@ class MemoryStore:
     def update(self, flight: Flight, reducer: Reducer) -> tuple[Transition, ...]:
         """Replace the state by ``reducer(state)`` and free the flight. Raises FlightLost."""
         with self._lock:
-            kept = self._kept.get(flight.check)
-            record = codec.decode(flight.check, kept.raw) if kept else None
-            if record and record.run_id == flight.run_id:
-                self.release(flight)
-                return record.transitions
-            if not self._is_current(flight):
-                raise FlightLost(f"{flight.check}: flight {flight.token} is not the current one")
-            state, transitions = reducer(codec.believed(record, flight.taken_at))
-            self._write(flight.check, codec.Record(state, flight.run_id, transitions))
+            transitions = self._replace(flight, flight.check, reducer)
             self.release(flight)
             return transitions
+
+    def update_many(
+        self,
+        flight: Flight,
+        reducers: Mapping[str, Reducer],
+        *,
+        history: Container[str] = (),  # noqa: ARG002 - none is kept
+    ) -> dict[str, tuple[Transition, ...]]:
+        """Replace the states of several checks that one flight observed; the transitions of each. Raises FlightLost."""
+        with self._lock:
+            return {name: self._replace(flight, name, reducer) for name, reducer in reducers.items()}
 
     def release(self, flight: Flight) -> None:
         """Free a flight without a result."""
@@ -133,6 +136,17 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing to close."""
+
+    def _replace(self, flight: Flight, check: str, reducer: Reducer) -> tuple[Transition, ...]:
+        kept = self._kept.get(check)
+        record = codec.decode(check, kept.raw) if kept else None
+        if record and record.run_id == flight.run_id:
+            return record.transitions
+        if not self._is_current(flight):
+            raise FlightLost(f"{flight.check}: flight {flight.token} is not the current one")
+        state, transitions = reducer(codec.believed(record, flight.taken_at))
+        self._write(check, codec.Record(state, flight.run_id, transitions))
+        return transitions
 
     def _write(self, check: str, record: codec.Record) -> None:
         self._change += 1

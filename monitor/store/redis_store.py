@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from monitor.store.history import TRANSITIONS_KEPT, samples_kept
 from monitor.store.link import Argument, Link
 
 CONFLICTS_BORNE = 16
+ENTRIES_PER_COMMIT = 100  # a script holds up everybody else for a few milliseconds at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +79,24 @@ class RedisStore:
         whether it was applied: asking again with the same flight answers as the first time.
         """
         seen = flight.seen if isinstance(flight, _Held) else b"".join(self._read_raw("names", flight.check)[5:])
-        for _ in range(CONFLICTS_BORNE):
-            record = codec.decode(flight.check, seen)
-            if record and record.run_id == flight.run_id:
-                self.release(flight)
-                return record.transitions
-            state, transitions = reducer(codec.believed(record, flight.taken_at))
-            answer, current = self._commit(flight, seen, codec.Record(state, flight.run_id, transitions))
-            if answer == b"done":
-                return transitions
-            if answer == b"lost":
-                return _applied_before(flight, current)
-            seen = current
-        raise StoreUnavailable(f"the state of {flight.check} is being changed by somebody who holds no flight")
+        return self._replace(flight, {flight.check: reducer}, {flight.check: seen}, (flight.check,))[flight.check]
+
+    def update_many(
+        self, flight: Flight, reducers: Mapping[str, Reducer], *, history: Container[str] = ()
+    ) -> dict[str, tuple[Transition, ...]]:
+        """Replace the states of several checks that one flight observed; the transitions of each. Keeps the flight.
+
+        Raises FlightLost and StoreUnavailable, after which some of them may have been applied: asking again with the
+        same flight answers as the first time. Only checks in ``history`` leave a sample there.
+        """
+        made: dict[str, tuple[Transition, ...]] = {}
+        names = list(reducers)
+        for start in range(0, len(names), ENTRIES_PER_COMMIT):
+            some = names[start : start + ENTRIES_PER_COMMIT]
+            flat = self._read_raw("names", *some)[4:]
+            seen = {name.decode(): bytes(raw) for name, raw in zip(flat[::2], flat[1::2], strict=True)}
+            made |= self._replace(flight, {name: reducers[name] for name in some}, seen, history)
+        return made
 
     def release(self, flight: Flight) -> None:
         """Free a flight without a result. Raises StoreUnavailable."""
@@ -149,19 +155,56 @@ class RedisStore:
         """Close the idle connections."""
         self._link.close()
 
-    def _commit(self, flight: Flight, seen: bytes, record: codec.Record) -> tuple[bytes, bytes]:
-        state, name = record.state, flight.check
-        # A state that was changed without a new result (an overdue one) adds nothing to history.
-        sample = codec.encode_sample(state.result) if state.result.run_id == flight.run_id else b""
-        kept = samples_kept(state.result, len(sample), self._history_bytes_per_check)
-        arguments: list[Argument] = [name, str(flight.token), seen, codec.encode(record), _stamp(state.retry_at)]
-        arguments += [sample, kept, TRANSITIONS_KEPT, codec.LIMIT_BYTES]
-        for transition in record.transitions:
-            arguments += [transition.id, codec.encode_transition(transition)]
-        keys = [self._flight(name), self._states, self._meta, self._changed]
-        keys += [self._retries, self._transitions, self._history(name)]
-        answer = self._link.run(scripts.COMMIT, keys, arguments)
-        return answer[0], answer[1] if len(answer) > 1 else b""
+    def _replace(
+        self, flight: Flight, reducers: Mapping[str, Reducer], seen: Mapping[str, bytes], history: Container[str]
+    ) -> dict[str, tuple[Transition, ...]]:
+        made: dict[str, tuple[Transition, ...]] = {}
+        free = flight.check in reducers  # who writes the flight's own check is done with it
+        current = {name: seen.get(name, b"") for name in reducers}
+        for _ in range(CONFLICTS_BORNE):
+            records: dict[str, codec.Record] = {}
+            for name, raw in current.items():
+                before = codec.decode(name, raw)
+                if before and before.run_id == flight.run_id:
+                    made[name] = before.transitions
+                    continue
+                state, transitions = reducers[name](codec.believed(before, flight.taken_at))
+                records[name] = codec.Record(state, flight.run_id, transitions)
+            if not records:
+                if free:
+                    self.release(flight)
+                return made
+            answer, conflicts = self._commit(flight, {n: (current[n], r) for n, r in records.items()}, history, free)
+            if answer == b"lost":
+                return made | {name: _applied_before(flight, name, raw) for name, raw in conflicts.items()}
+            made |= {name: record.transitions for name, record in records.items() if name not in conflicts}
+            if not conflicts:
+                return made
+            current = conflicts
+        raise StoreUnavailable(f"the state of {min(current)} is being changed by somebody who holds no flight")
+
+    def _commit(
+        self, flight: Flight, entries: Mapping[str, tuple[bytes, codec.Record]], history: Container[str], free: bool
+    ) -> tuple[bytes, dict[str, bytes]]:
+        """The script's answer, and what is there now instead of what was seen."""
+        keys = [self._flight(flight.check), self._states, self._meta, self._changed, self._retries, self._transitions]
+        arguments: list[Argument] = [str(flight.token), "1" if free else "", TRANSITIONS_KEPT, codec.LIMIT_BYTES]
+        for name, (seen, record) in entries.items():
+            state = record.state
+            # A state that was changed without a new result (an overdue one) adds nothing to history.
+            new = name in history and state.result.run_id == flight.run_id
+            sample = codec.encode_sample(state.result) if new else b""
+            kept = samples_kept(state.result, len(sample), self._history_bytes_per_check)
+            keys.append(self._history(name))
+            arguments += [name, seen, codec.encode(record), _stamp(state.retry_at), sample, kept]
+            arguments.append(len(record.transitions))
+            for transition in record.transitions:
+                arguments += [transition.id, codec.encode_transition(transition)]
+        answer, *rest = self._link.run(scripts.COMMIT, keys, arguments)
+        names = list(entries)
+        if answer == b"lost":
+            return answer, dict(zip(names, rest, strict=True))
+        return answer, {names[place - 1]: bytes(raw) for place, raw in zip(rest[::2], rest[1::2], strict=True)}
 
     def _read(self, *mode: str) -> tuple[tuple[bytes, bytes, int], float, dict[str, State]]:
         now, epoch, change, full, *flat = self._read_raw(*mode)
@@ -180,8 +223,8 @@ class RedisStore:
         return f"{self._prefix}history:{check}"
 
 
-def _applied_before(flight: Flight, current: bytes) -> tuple[Transition, ...]:
-    record = codec.decode(flight.check, current)
+def _applied_before(flight: Flight, name: str, current: bytes) -> tuple[Transition, ...]:
+    record = codec.decode(name, current)
     if record is None or record.run_id != flight.run_id:
         raise FlightLost(f"{flight.check}: flight {flight.token} is not the current one")
     return record.transitions

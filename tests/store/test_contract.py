@@ -9,7 +9,7 @@ import pytest
 
 from monitor.model import State, Status, Transition, Window
 from monitor.ports import FlightLost, FlightRefused, Store
-from tests.store.values import becoming, result, run, state_of
+from tests.store.values import becoming, result, run, spec, state_of
 from tests.support.processes import wait_for
 
 
@@ -310,3 +310,44 @@ def _claim(store: Store, fingerprint: str = "a") -> Window:
     window = store.claim_window(fingerprint)
     assert window is not None
     return window
+
+
+def test_one_flight_observes_many(store: Store) -> None:
+    """Each check has its own state and transitions; the flight is kept until it is released."""
+    flight = store.take("workers", "round-1", lease_seconds=5)
+    names = [f"worker:w{number}" for number in range(250)]
+    made = store.update_many(flight, {name: becoming(flight, check=spec(name)) for name in names})
+    assert {name: [transition.id for transition in found] for name, found in made.items()} == {
+        name: [f"{name}:{int(flight.taken_at * 1000) + 1}"] for name in names
+    }
+    store.update_many(flight, {"queue:q": becoming(flight, "error", spec("queue:q"))})
+    assert state_of(store, "queue:q").status is Status.ERROR
+    with pytest.raises(FlightRefused):
+        store.take("workers", "round-2", lease_seconds=5)
+    store.release(flight)
+    again = store.take("workers", "round-2", lease_seconds=5)
+    worse = store.update_many(again, {names[0]: becoming(again, "error", spec(names[0]))})
+    assert [(found.old, found.new) for found in worse[names[0]]] == [(Status.OK, Status.ERROR)]
+    assert len(store.read().states) == len(names) + 1
+
+
+def test_many_are_applied_once(store: Store) -> None:
+    """Asked again with the same flight, the answer is that of the first time, and nothing is written."""
+    flight = store.take("workers", "round-1", lease_seconds=5)
+    reducers = {name: becoming(flight, "error", spec(name)) for name in ("worker:a", "worker:b")}
+    first = store.update_many(flight, {"worker:a": reducers["worker:a"]})
+    both = store.update_many(flight, reducers)
+    assert both["worker:a"] == first["worker:a"]
+    store.release(flight)
+    assert store.update_many(flight, reducers) == both
+    assert len(store.transitions()) == 2
+
+
+def test_many_need_the_flight(store: Store) -> None:
+    """A round whose flight somebody else has taken since writes nothing."""
+    flight = store.take("workers", "round-1", lease_seconds=5)
+    store.release(flight)
+    store.take("workers", "round-2", lease_seconds=5)
+    with pytest.raises(FlightLost):
+        store.update_many(flight, {"worker:a": becoming(flight, check=spec("worker:a"))})
+    assert state_of(store, "worker:a") is None

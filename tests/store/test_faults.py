@@ -10,10 +10,10 @@ from threading import Thread
 
 import pytest
 
-from monitor.model import Status, Window
+from monitor.model import State, Status, Transition, Window
 from monitor.ports import StoreUnavailable
 from monitor.store import RedisStore
-from tests.store.values import becoming, run, state_of
+from tests.store.values import becoming, run, spec, state_of
 from tests.support.processes import free_port, missing, wait_for
 from tests.support.redis_server import BINARIES, RedisServer, StartRedis
 
@@ -201,6 +201,33 @@ def test_history_stays_within_its_budget(own_server: RedisServer) -> None:
         assert 0 < client.ttl("p:history:db") <= 2 * 86_400
         store.forget(["db"])
         assert not client.exists("p:history:db")
+
+
+def test_many_leave_history_where_it_is_wanted(redis_store: RedisStore, server: RedisServer, key_prefix: str) -> None:
+    """Pods come and go: their states are kept, their samples are not."""
+    flight = redis_store.take("workers", "round-1", lease_seconds=5)
+    reducers = {name: becoming(flight, check=spec(name)) for name in ("worker:a", "queue:q")}
+    redis_store.update_many(flight, reducers, history={"queue:q"})
+    with server.client() as client:
+        assert client.keys(f"{key_prefix}history:*") == [f"{key_prefix}history:queue:q".encode()]
+
+
+def test_many_survive_a_change_by_somebody_else(redis_store: RedisStore, server: RedisServer, key_prefix: str) -> None:
+    """What changed between reading and writing is read again; the others are not held up by it."""
+    flight = redis_store.take("workers", "round-1", lease_seconds=5)
+    meddler = RedisStore(server.url, prefix=key_prefix)
+    reducers = {name: becoming(flight, "error", spec(name)) for name in ("worker:a", "worker:b")}
+    meddled: list[str] = []
+
+    def meddling(state: State | None) -> tuple[State, tuple[Transition, ...]]:
+        if not meddled:
+            meddled.append("once")
+            run(meddler, "worker:b")
+        return reducers["worker:b"](state)
+
+    made = redis_store.update_many(flight, {"worker:a": reducers["worker:a"], "worker:b": meddling})
+    assert [(found.old, found.new) for found in made["worker:b"]] == [(Status.OK, Status.ERROR)]
+    assert len(made["worker:a"]) == 1
 
 
 def test_a_forked_process_has_its_own_connection(redis_store: RedisStore) -> None:
