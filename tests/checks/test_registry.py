@@ -35,7 +35,7 @@ def probe() -> Iterator[str]:
     """A kind that is registered for one test."""
     registry.register("test_probe")(Probe)
     yield "test_probe"
-    del registry._KINDS["test_probe"]
+    del registry.KINDS.known["test_probe"]
 
 
 def test_options_are_validated_and_converted(probe: str) -> None:
