@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import reduce
 from typing import Any, NamedTuple
 
-from monitor.config.keys import setting_keys, table_keys
+from monitor.config.keys import attribute, has_options, setting_keys, table_keys
 from monitor.config.loaded import DEFAULT_ORIGIN, Loaded
-from monitor.config.model import CheckSpec
-from monitor.config.redaction import mask
+from monitor.config.redaction import hide_option, mask
 
 NOT_SET = "(not set)"
 NONE = "(none)"
@@ -24,8 +23,9 @@ class Row(NamedTuple):
 
 
 def describe(loaded: Loaded) -> list[Row]:
-    """All settings, then the groups, then the checks, in roster order."""
-    return [*_settings(loaded), *_groups(loaded), *_checks(loaded)]
+    """All settings, then the groups, the checks in roster order, and who is told when."""
+    tables = (row for table in ("groups", "checks", "channels", "maintenance") for row in _table(loaded, table))
+    return [*_settings(loaded), *tables]
 
 
 def _settings(loaded: Loaded) -> Iterator[Row]:
@@ -34,24 +34,19 @@ def _settings(loaded: Loaded) -> Iterator[Row]:
         yield Row(key.dotted, _text(key.attributes[-1], value), loaded.origin(key.dotted))
 
 
-def _groups(loaded: Loaded) -> Iterator[Row]:
-    for name, group in loaded.config.groups.items():
-        for key in table_keys("groups"):
-            dotted = f"groups.{name}.{key}"
-            yield Row(dotted, _text(key, getattr(group, key)), loaded.origin(dotted))
-
-
-def _checks(loaded: Loaded) -> Iterator[Row]:
-    fields = {field.alias or name: name for name, field in CheckSpec.model_fields.items()}
-    for check in loaded.config.checks.values():
-        prefix = f"checks.{check.name}"
-        for key in table_keys("checks"):
+def _table(loaded: Loaded, table: str) -> Iterator[Row]:
+    entries: Mapping[str, Any] = getattr(loaded.config, table)
+    for name, entry in entries.items():
+        prefix = f"{table}.{name}"
+        for key in table_keys(table):
             origin = loaded.origin(f"{prefix}.{key}")
-            if origin == DEFAULT_ORIGIN:  # somebody may have changed the default
+            if origin == DEFAULT_ORIGIN and table == "checks":  # somebody may have changed the default
                 origin = loaded.origin(f"defaults.{key}")
-            yield Row(f"{prefix}.{key}", _text(fields[key], getattr(check, fields[key])), origin)
-        for key, value in check.options.items():
-            yield Row(f"{prefix}.{key}", _text(key, value), loaded.origin(f"{prefix}.{key}"))
+            name_here = attribute(table, key)
+            yield Row(f"{prefix}.{key}", _text(name_here, getattr(entry, name_here)), origin)
+        hide = hide_option if table == "channels" else mask
+        for key, value in entry.options.items() if has_options(table) else ():
+            yield Row(f"{prefix}.{key}", _text(key, hide(value, key)), loaded.origin(f"{prefix}.{key}"))
 
 
 def _text(name: str, value: Any) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from monitor.config.redaction import MASK, is_secret, mask
+from monitor.config.redaction import MASK, hide_option, is_secret, mask
 
 if TYPE_CHECKING:
     from monitor.config.loaded import Loaded
@@ -74,13 +74,8 @@ class ConfigError(Exception):
 def problem(path: Sequence[str], value: Any, hint: str, origin: str | None = None) -> Problem:
     """A problem with the key at ``path``; masks the value, which is not shown when it is ``NO_VALUE``."""
     name = next((part for part in reversed(path) if not part.isdecimal()), "")  # not the place in a list
-    return Problem(".".join(path), None if value is NO_VALUE else shown(value, name), hint, origin)
-
-
-def shown(value: Any, name: str = "") -> str:
-    """The value of the key ``name`` for a person to read: masked, quoted, and cut when it is long."""
-    text = repr(mask(value, name))
-    return text if len(text) <= _VALUE_LENGTH else f"{text[:_VALUE_LENGTH]}..."
+    hide = hide_option if path[0].partition(".")[0] == "channels" else mask
+    return Problem(".".join(path), None if value is NO_VALUE else _shown(hide(value, name)), hint, origin)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -133,6 +128,11 @@ def problems_from_validation(
         else:
             found.append(problem(path, _value(detail), _hint(detail), origin))
     return found
+
+
+def _shown(masked: Any) -> str:
+    text = repr(masked)
+    return text if len(text) <= _VALUE_LENGTH else f"{text[:_VALUE_LENGTH]}..."
 
 
 def _value(detail: ErrorDetails) -> Any:

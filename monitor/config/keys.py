@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from monitor.config.alerts import ChannelSpec, MaintenanceSpec
 from monitor.config.model import CheckSpec, GroupSpec
 from monitor.config.settings import Settings
 
@@ -22,6 +23,14 @@ SHORT_NAMES = {
     "DATABASE_URL": ("database_url",),
 }
 """Environment names besides the systematic ones, which win over these."""
+
+TABLES: Mapping[str, type[BaseModel]] = {
+    "checks": CheckSpec,
+    "groups": GroupSpec,
+    "channels": ChannelSpec,
+    "maintenance": MaintenanceSpec,
+}
+"""What is configured by name, one table ``[TABLE.NAME]`` each."""
 
 Path = tuple[str, ...]
 
@@ -48,9 +57,23 @@ def setting_keys() -> tuple[SettingKey, ...]:
 
 @cache
 def table_keys(table: str) -> dict[str, FieldInfo]:
-    """The keys of a ``[checks.NAME]`` (the common ones) or ``[groups.NAME]`` table. ``enabled`` is apart."""
-    tables: dict[str, type[BaseModel]] = {"checks": CheckSpec, "groups": GroupSpec}
-    fields = {field.alias or name: field for name, field in _fields(tables[table])}
+    """The keys of a table ``[TABLE.NAME]``, without the options of kinds and a check's ``enabled``."""
+    return {key: field for key, (_, field) in _table(table).items()}
+
+
+def attribute(table: str, key: str) -> str:
+    """What the key of a table is called in the table's model."""
+    return _table(table)[key][0]
+
+
+def has_options(table: str) -> bool:
+    """Whether keys that are not common to all are options of a kind."""
+    return "options" in TABLES[table].model_fields
+
+
+@cache
+def _table(table: str) -> dict[str, tuple[str, FieldInfo]]:
+    fields = {field.alias or name: (name, field) for name, field in _fields(TABLES[table])}
     return {key: field for key, field in fields.items() if key not in {"name", "options"}}
 
 
@@ -63,6 +86,9 @@ def _fields(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
 COMMON_CHECK_KEYS = frozenset({*table_keys("checks"), "enabled"})
 """What a ``[checks.NAME]`` table may hold whatever its kind; anything else there is an option of the kind."""
 
+COMMON_CHANNEL_KEYS = frozenset(table_keys("channels"))
+"""The same of a ``[channels.NAME]`` table."""
+
 
 def environment_name(path: Sequence[str]) -> str:
     """The environment variable of the key at ``path``."""
@@ -71,15 +97,13 @@ def environment_name(path: Sequence[str]) -> str:
 
 def known_children(path: Path) -> frozenset[str] | None:
     """The keys that may stand below ``path``; None where any may, or where none is looked for."""
-    if path and path[0] == "groups":
-        return frozenset(table_keys("groups")) if len(path) == 2 else None
-    if path and path[0] == "checks":
-        return None
+    if path and path[0] in TABLES:
+        return frozenset(table_keys(path[0])) if len(path) == 2 and not has_options(path[0]) else None
     below = {
         key.path[len(path)] for key in setting_keys() if len(key.path) > len(path) and key.path[: len(path)] == path
     }
     if not path:
-        below |= {"checks", "groups"}
+        below |= set(TABLES)
     return frozenset(below) or None
 
 

@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from monitor.config.environment import CONFIG_VARIABLE, read_environment
 from monitor.config.errors import ConfigError, Problem, problem, problems_from_validation
-from monitor.config.keys import setting_keys
+from monitor.config.keys import TABLES, setting_keys
 from monitor.config.layers import PROJECT_LABEL, Layer, read_file, read_mapping
 from monitor.config.loaded import DEFAULT_ORIGIN, Loaded
 from monitor.config.model import Config
@@ -43,7 +43,7 @@ def load(
         layers.insert(0, read_mapping(project, PROJECT_LABEL))
     if django_settings is not None:
         layers.append(read_mapping(django_settings))
-    layers.append(read_environment(environ, {table: _names(layers, table) for table in ("checks", "groups")}))
+    layers.append(read_environment(environ, {table: _names(layers, table) for table in TABLES}))
     origins = {key: origin for layer in layers for key, origin in layer.origins.items()}
     problems = [found for layer in layers for found in layer.problems]
 
@@ -55,7 +55,7 @@ def load(
     else:
         raise ConfigError(problems)
     values = {name: getattr(document, name) for name in Settings.model_fields if name in document.model_fields_set}
-    config = Config(**values, checks=roster.checks, groups=roster.groups)
+    config = Config(**values, **{table: getattr(roster, table) for table in TABLES})
     loaded = Loaded(config, {key.dotted: DEFAULT_ORIGIN for key in setting_keys()} | origins)
     if problems:
         raise ConfigError(problems, loaded)
@@ -63,10 +63,12 @@ def load(
 
 
 class _Document(BaseSettings, Settings):  # type: ignore[misc]  # SettingsConfigDict extends ConfigDict
-    """The layers laid over one another: settings validated, tables of checks and groups only known to be tables."""
+    """The layers laid over one another: settings validated, ``TABLES`` only known to be tables of tables."""
 
     checks: dict[str, dict[str, Any]] = Field(default_factory=dict)
     groups: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    channels: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    maintenance: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
 class _Source(PydanticBaseSettingsSource):
@@ -143,6 +145,8 @@ def _roster(document: _Document, origins: Mapping[str, str]) -> Roster:
     roster = Roster(document.defaults, origins)
     roster.add_checks(tables)
     roster.add_groups(document.groups)
+    roster.add_channels(document.channels)
+    roster.add_maintenance(document.maintenance)
     shortest = min(roster.checks.values(), key=lambda check: check.interval_seconds, default=None)
     if shortest is not None and shortest.interval_seconds < document.dispatch_interval_seconds:
         hint = f"should not be longer than the shortest interval, {shortest.interval_seconds:g} s of {shortest.name!r}"

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
+from monitor.config.alerts import ChannelSpec, MaintenanceSpec
+from monitor.config.names import Name, Names
 from monitor.config.settings import Defaults, Frozen, Hysteresis, Settings
-from monitor.config.units import CommaSeparated, Seconds
-
-CheckName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@:-]+$", max_length=200)]
-CheckNames = Annotated[tuple[CheckName, ...], CommaSeparated]
+from monitor.config.units import Seconds
 
 READY = "ready"
 """The group that always exists."""
@@ -27,7 +26,7 @@ class CheckSpec(Hysteresis):
     In a file it is one table, ``[checks.NAME]``; what is not a common field is an option.
     """
 
-    name: CheckName
+    name: Name
     kind: str = Field(pattern=r"^[A-Za-z0-9_.@:-]+$", description="the code that observes")
     interval_seconds: Seconds = Field(default=10.0, alias="interval", gt=0, description="time between two runs")
     timeout_seconds: Seconds = Field(
@@ -43,10 +42,14 @@ class CheckSpec(Hysteresis):
         description="how long a result may be believed; at least the interval",
     )
     critical: bool = Field(default=True, description="whether error, stale and unknown fail its groups")
-    groups: CheckNames = Field(
+    groups: Names = Field(
         default=(), description="the groups it belongs to, `ready` for one; none shows it in detailed only"
     )
     labels: Mapping[str, str] = Field(default_factory=dict, description="free labels")
+    depends_on: Names = Field(
+        default=(),
+        description="checks without which it cannot be ok: while one fails, nobody is told of this one",
+    )
     options: Mapping[str, Any] = Field(default_factory=dict, repr=False, description="options of its kind")
 
     @property
@@ -76,8 +79,8 @@ class CheckSpec(Hysteresis):
 class GroupSpec(Frozen):
     """A named set of checks behind one probe. Its members are the checks that name it in ``groups``, and ``checks``."""
 
-    name: CheckName
-    checks: CheckNames = Field(
+    name: Name
+    checks: Names = Field(
         default=(), description="checks that belong to it, besides those that name it in their `groups`"
     )
     stale: Literal["fail", "hold"] = Field(
@@ -90,6 +93,8 @@ class Config(Settings):
 
     checks: Mapping[str, CheckSpec] = Field(default_factory=dict)
     groups: Mapping[str, GroupSpec] = Field(default_factory=dict, validate_default=True)
+    channels: Mapping[str, ChannelSpec] = Field(default_factory=dict)
+    maintenance: Mapping[str, MaintenanceSpec] = Field(default_factory=dict)
 
     @field_validator("groups")
     @classmethod

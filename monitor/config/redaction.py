@@ -73,6 +73,22 @@ def mask(value: Any, name: str = "", scrub_text: Callable[[str], str] = scrub_va
     return shown
 
 
+def hide_option(value: Any, name: str = "") -> Any:
+    """Like :func:`mask` for an option of an alert channel, where any part of a URL may be what lets one in.
+
+    (``https://hooks.slack.com/services/T00/B00/XXX``, ``tgram://TOKEN/CHAT``: only the scheme is shown.)
+    """
+    if name.lower().endswith("key") and not isinstance(value, bool | None):
+        return MASK
+    if isinstance(value, Mapping):
+        return {key: hide_option(item, str(key)) for key, item in value.items()}
+    return mask(value, name, _only_schemes)
+
+
+def _only_schemes(text: str) -> str:
+    return re.sub(r"://[^\s,;\"']+", f"://{MASK}", scrub_value(text))
+
+
 def _without_user_info(urls: str) -> str:
     # A password may hold an unescaped "/" or "@", so everything up to the last "@" of a URL goes: a host too many
     # is hidden rather than half a password shown.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Iterable, Mapping
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -80,6 +81,21 @@ The group `ready` always exists, and so does every group that a check names. A t
 `MONITOR_GROUPS__NAME__KEY`:
 """
 
+_CHANNELS = """\
+## Channels
+
+Who is told when a check changes its status: one table `[channels.NAME]` for each. The keys below are common to all; any
+other key is an option of its kind ([channels](channels.md)). What is told when: [alerting](alerting.md). In the
+environment: `MONITOR_CHANNELS__NAME__KEY`.
+"""
+
+_MAINTENANCE = """\
+## Maintenance
+
+Times at which nobody is told that something fails. A table `[maintenance.NAME]`, or `MONITOR_MAINTENANCE__NAME__KEY`,
+has either `start` and `end`, or `from` and `until` and perhaps `days`:
+"""
+
 _ROSTER = """\
 ## Default roster
 
@@ -90,7 +106,8 @@ your own is in `ready` only if it says so.
 
 def render() -> str:
     """The page, in Markdown."""
-    parts = [_INTRODUCTION, _settings(), _CHECKS, _table_of("checks"), _GROUPS, _table_of("groups"), _ROSTER, _roster()]
+    parts = [_INTRODUCTION, _settings(), _CHECKS, _table_of("checks"), _GROUPS, _table_of("groups")]
+    parts += [_CHANNELS, _table_of("channels"), _MAINTENANCE, _table_of("maintenance"), _ROSTER, _roster()]
     return "\n".join(parts)
 
 
@@ -119,9 +136,9 @@ def _table_of(table: str) -> str:
     }
     rows = []
     for key, field in table_keys(table).items():
-        if key in derived:
+        if table == "checks" and key in derived:
             default = derived[key]
-        elif any(setting.dotted == f"defaults.{key}" for setting in setting_keys()):
+        elif table == "checks" and any(setting.dotted == f"defaults.{key}" for setting in setting_keys()):
             default = f"`defaults.{key}`"
         elif field.is_required():
             default = "required"
@@ -147,6 +164,8 @@ def _roster() -> str:
 
 
 def _type(field: FieldInfo) -> str:
+    if field.alias is not None and time in get_args(field.annotation):
+        return "time of day"
     if field.alias is not None or field.annotation is float:
         name = str(field.alias)
         return "size" if "memory" in name else "number" if field.alias is None else "duration"
@@ -171,6 +190,7 @@ def _type_name(annotation: Any) -> str:
         float: "number",
         str: "text",
         Path: "path",
+        datetime: "date and time",
         SecretStr: "secret text",
     }
     return names[annotation]
@@ -179,6 +199,10 @@ def _type_name(annotation: Any) -> str:
 def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple) and value:
+        return ", ".join(value)
+    if isinstance(value, float):
+        return f"{value:g}s"
     return str(value) if value or value == 0 else "(none)"
 
 

@@ -1,16 +1,17 @@
-"""From tables to checks and groups."""
+"""From tables to checks and groups, channels and times of maintenance."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from monitor.config.alerts import ChannelSpec, MaintenanceSpec
 from monitor.config.errors import NO_VALUE, Problem, nearest, problem, problems_from_validation
-from monitor.config.keys import COMMON_CHECK_KEYS, table_keys
+from monitor.config.keys import COMMON_CHANNEL_KEYS, COMMON_CHECK_KEYS, table_keys
 from monitor.config.model import READY, CheckSpec, GroupSpec, default_timeout_seconds
-from monitor.config.settings import Defaults
+from monitor.config.settings import Defaults, Frozen
 from monitor.config.units import seconds
 
 Table = Mapping[str, Any]
@@ -26,15 +27,24 @@ DEFAULT_ROSTER: Mapping[str, Table] = {
 }
 """What runs with no configuration at all."""
 
+DYNAMIC_PREFIXES = ("worker:", "queue:", "host:", "monitor:")
+"""What the names of checks begin with that are not configured: they come and go with what they are about."""
+
+DYNAMIC = frozenset({"workers"})
+"""Such checks whose names are known."""
+
 _ENABLED = TypeAdapter(bool)
+F = TypeVar("F", bound=Frozen)
 
 
 class Roster:
-    """Checks and groups made of their tables, and everything that is wrong with them."""
+    """Checks, groups, channels and times of maintenance, made of their tables, and everything wrong with them."""
 
     def __init__(self, defaults: Defaults, origins: Mapping[str, str]) -> None:
         self.checks: dict[str, CheckSpec] = {}
         self.groups: dict[str, GroupSpec] = {}
+        self.channels: dict[str, ChannelSpec] = {}
+        self.maintenance: dict[str, MaintenanceSpec] = {}
         self.problems: list[Problem] = []
         self._names: set[str] = set()
         self._defaults = defaults
@@ -55,21 +65,64 @@ class Roster:
             check = self._check(name, table)
             if check is not None and enabled:
                 self.checks[name] = check
+        for check in self.checks.values():
+            wanted = [
+                name for name in check.depends_on if name not in DYNAMIC and not name.startswith(DYNAMIC_PREFIXES)
+            ]
+            self._look_for(wanted, self._names, ("checks", check.name, "depends_on"), "check")
+            if circle := self._circle(check.name):
+                hint = f"goes round in a circle: {' -> '.join(circle)}"
+                self._report(("checks", check.name, "depends_on"), ", ".join(check.depends_on), hint)
 
     def add_groups(self, tables: Mapping[str, Table]) -> None:
         """Make the groups; call it when all checks were added."""
+        self.groups |= self._made(GroupSpec, "groups", tables)
+        for group in self.groups.values():
+            self._look_for(group.checks, self._names, ("groups", group.name, "checks"), "check")
+
+    def add_channels(self, tables: Mapping[str, Table]) -> None:
+        """Make the channels; call it when all checks and groups were added."""
+        split = {}
         for name, table in tables.items():
+            common = {key: value for key, value in table.items() if key in COMMON_CHANNEL_KEYS}
+            split[name] = {**common, "options": {key: value for key, value in table.items() if key not in common}}
+        self.channels |= self._made(ChannelSpec, "channels", split)
+        groups = {READY, *self.groups, *(group for check in self.checks.values() for group in check.groups)}
+        for channel in self.channels.values():
+            self._look_for(channel.groups, groups, ("channels", channel.name, "groups"), "group")
+
+    def add_maintenance(self, tables: Mapping[str, Table]) -> None:
+        """Make the times of maintenance."""
+        self.maintenance |= self._made(MaintenanceSpec, "maintenance", tables)
+
+    def _made(self, model: type[F], table: str, tables: Mapping[str, Table]) -> dict[str, F]:
+        made = {}
+        for name, values in tables.items():
             try:
-                group = GroupSpec.model_validate({**table, "name": name})
+                made[name] = model.model_validate({**values, "name": name})
             except ValidationError as error:
-                self._invalid("groups", name, error)
-                continue
-            self.groups[name] = group
-            for check in group.checks:
-                if check not in self._names:
-                    self._report(
-                        ("groups", name, "checks"), check, "there is no such check" + _did_you_mean(check, self._names)
-                    )
+                self._invalid(table, name, error)
+        return made
+
+    def _look_for(self, names: Iterable[str], known: set[str], path: tuple[str, ...], what: str) -> None:
+        for name in names:
+            if name not in known:
+                self._report(path, name, f"there is no such {what}" + _did_you_mean(name, known))
+
+    def _circle(self, name: str) -> list[str]:
+        """The way from a check back to itself by what it depends on; empty when there is none."""
+        ways = [[name]]
+        seen: set[str] = set()
+        while ways:
+            way = ways.pop()
+            spec = self.checks.get(way[-1])
+            for parent in spec.depends_on if spec is not None else ():
+                if parent == name:
+                    return [*way, name]
+                if parent not in seen:
+                    seen.add(parent)
+                    ways.append([*way, parent])
+        return []
 
     def _check(self, name: str, table: Table) -> CheckSpec | None:
         fields: dict[str, Any] = {"kind": "missing", **self._fields, "name": name}
