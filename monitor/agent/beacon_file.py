@@ -1,0 +1,181 @@
+"""Where workers leave their pulse for ``monitor probe worker``: one small file for each node, on the same machine.
+
+Times are CLOCK_MONOTONIC, which all processes of a machine share. Lines of a name and a value instead of JSON, and no
+import that the interpreter has not made anyway: see :mod:`monitor.agent.liveness`.
+"""
+
+import os
+import stat
+import time
+
+from monitor.agent.liveness import Pulse
+
+VARIABLE = "CELERY_HEALTH_MONITOR_DIR"
+_SUFFIX = ".pulse"
+_LARGEST = 16384
+_PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@.-_"
+_TYPES = {
+    "phase": str,
+    "pool": str,
+    "slots": int,
+    "active": int,
+    "reserved": int,
+    "stuck": int,
+    "store_answers": int,
+    "broker_reachable": int,
+}
+"""All others are floats."""
+
+
+class Sighting:
+    """A worker that runs on this machine: its node name, process id, last pulse, and that one's age in seconds."""
+
+    __slots__ = ("age_seconds", "node", "pid", "pulse")
+
+    def __init__(self, node: str, pid: int, pulse: Pulse, age_seconds: float) -> None:
+        self.node = node
+        self.pid = pid
+        self.pulse = pulse
+        self.age_seconds = age_seconds
+
+
+def directory() -> str:
+    """``$CELERY_HEALTH_MONITOR_DIR``, else one of this user's own below /tmp."""
+    return os.environ.get(VARIABLE) or f"/tmp/celery-health-monitor-{os.geteuid()}"  # noqa: S108  (see _check)
+
+
+def write(directory: str, node: str, pulse: Pulse) -> None:
+    """Replace the pulse of ``node``, a worker whose main process is this one. Raises OSError.
+
+    Makes the directory for this user alone, and refuses one that belongs to another. The first call of a process also
+    removes what workers that have ended have left behind.
+    """
+    try:
+        os.mkdir(directory, 0o700)
+    except FileExistsError:
+        _check(directory)
+    pid = os.getpid()
+    path = _path(directory, node)
+    if (directory, pid) not in _tidied:
+        _tidied.add((directory, pid))
+        _remove_ended(directory)
+    lines = [
+        f"node {node}".replace("\n", " "),
+        f"pid {pid}",
+        f"started {_started(pid) or 0}",
+        f"at {time.monotonic():.3f}",
+    ]
+    lines += [f"{name} {_text(name, getattr(pulse, name))}" for name in Pulse.__slots__]
+    temporary = f"{path}.new"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    file = os.open(temporary, flags, 0o600)
+    try:
+        os.write(file, "\n".join(lines).encode("utf-8", "surrogateescape"))
+    finally:
+        os.close(file)
+    os.replace(temporary, path)
+
+
+def remove(directory: str, node: str) -> None:
+    """Take the pulse of ``node`` away, if there is one: the worker has ended. Raises OSError."""
+    try:
+        os.unlink(_path(directory, node))
+    except FileNotFoundError:
+        pass
+
+
+def read(directory: str) -> list[Sighting]:
+    """All workers that have left a pulse there and whose process exists. Raises OSError."""
+    _check(directory)
+    seen = [_read(os.path.join(directory, name)) for name in _names(directory)]
+    now = time.monotonic()
+    return [
+        Sighting(node, pid, pulse, now - at)
+        for node, pid, started, at, pulse in filter(None, seen)
+        if _runs(pid, started) and at <= now  # more: it was another boot
+    ]
+
+
+_tidied: set[tuple[str, int]] = set()
+
+
+def _check(directory: str) -> None:
+    """It must be this user's; one that was named on purpose may also be root's, as a mounted volume is."""
+    named, user = bool(os.environ.get(VARIABLE)), os.geteuid()
+    status = os.stat(directory) if named else os.lstat(directory)
+    if not stat.S_ISDIR(status.st_mode):
+        raise NotADirectoryError(f"{directory} is no directory")
+    if status.st_uid != user and not (named and 0 in (status.st_uid, user)):
+        raise PermissionError(f"{directory} belongs to somebody else")
+
+
+def _path(directory: str, node: str) -> str:
+    kept = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02x}" for byte in node.encode("utf-8", "surrogateescape"))
+    return os.path.join(directory, f"{kept}{_SUFFIX}")
+
+
+def _names(directory: str) -> list[str]:
+    return sorted(name for name in os.listdir(directory) if name.endswith(_SUFFIX))
+
+
+def _remove_ended(directory: str) -> None:
+    for name in _names(directory):
+        path = os.path.join(directory, name)
+        seen = _read(path)
+        if seen is None or not _runs(seen[1], seen[2]):
+            try:
+                os.unlink(path)
+            except OSError:
+                pass
+
+
+def _read(path: str) -> tuple[str, int, int, float, Pulse] | None:
+    """Node, process id and its start, when it was written, and the pulse; None for anything else."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            text = os.read(file, _LARGEST).decode("utf-8", "surrogateescape")
+        finally:
+            os.close(file)
+        values = dict(line.split(" ", 1) for line in text.split("\n"))
+        pulse = Pulse(**{name: _value(name, values[name]) for name in Pulse.__slots__})  # type: ignore[arg-type]
+        return values["node"], int(values["pid"]), int(values["started"]), float(values["at"]), pulse
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _text(name: str, value: str | float | None) -> str:
+    if value is None:
+        return "-"
+    kind = _TYPES.get(name, float)
+    return f"{value:.3f}" if kind is float else str(kind(value)).replace("\n", " ")
+
+
+def _value(name: str, text: str) -> str | float | None:
+    return None if text == "-" else _TYPES.get(name, float)(text)
+
+
+def _runs(pid: int, started: int) -> bool:
+    """Whether that process exists still, and is not another one that has got its id since."""
+    now_started = _started(pid)
+    if now_started is not None:
+        return now_started == started
+    if os.path.exists("/proc/self/stat"):
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _started(pid: int) -> int | None:
+    """When it started, in clock ticks since the machine's boot (proc(5)); None once it has ended, or without /proc."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            state, *fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return None if state in (b"Z", b"X") else int(fields[18])
