@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 from monitor import policy
+from monitor.documents import exact, number
 from monitor.model import State, Status
 
 _OURS = frozenset(
@@ -45,25 +45,6 @@ def age_ms(state: State, now: float) -> int:
 def encode(value: Any) -> str:
     """Compact JSON."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
-
-
-def timestamp(at: float) -> str:
-    """An ISO 8601 time in UTC, to the second."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def exact(at: float) -> str | None:
-    """An ISO 8601 time in UTC, to the millisecond; None for a number that is no time."""
-    try:
-        return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
-def number(value: float) -> float | int:
-    """Rounded to hundredths; whole numbers without a fraction."""
-    rounded = round(value, 2)
-    return int(rounded) if rounded == int(rounded) else rounded
 
 
 def _present(**values: Any) -> dict[str, Any]:

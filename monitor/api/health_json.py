@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from monitor import policy
-from monitor.api.entries import encode, exact, number
+from monitor.api.entries import encode
 from monitor.api.refresher import Moment
 from monitor.api.roster import Group, Roster
 from monitor.config import CheckSpec
+from monitor.documents import exact, number
 from monitor.model import Overall, State, Status
 
 MEDIA_TYPE = "application/health+json"

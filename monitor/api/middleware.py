@@ -43,4 +43,7 @@ class ProbeMiddleware:
             # Not in the constructor: a URLconf may well import what is still being set up.
             self._mounts = mounts.discover(settings.ROOT_URLCONF)
         target = mounts.find(self._mounts, request.path_info)
-        return respond(request, target) if target else None
+        response = respond(request, target) if target else None
+        if response is not None and response.status_code == 401:
+            return None  # the session's middleware comes later: the view knows who is logged in
+        return response

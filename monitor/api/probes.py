@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import hmac
 import time
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qs
 
 from monitor.api import health_json, kubernetes, render
+from monitor.api.access import Access
 from monitor.api.kubernetes import Line
 from monitor.api.pages import Answer, Page
 from monitor.api.refresher import Moment, Refresher
-from monitor.api.roster import Group, Roster
+from monitor.api.roster import Group, Roster, dynamic
 from monitor.api.targets import Target
 
 METHODS = ("GET", "HEAD")
@@ -18,53 +20,77 @@ JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 FULL, HEALTH_JSON = "full", "health+json"
+NOWHERE: Mapping[str, Any] = {}
 
 
 class Probes:
     """Answers from a roster and what a refresher knows, and touches nothing else."""
 
-    def __init__(
-        self, roster: Roster, refresher: Refresher, renderer: render.Renderer, *, token: str | None = None
-    ) -> None:
+    def __init__(self, roster: Roster, refresher: Refresher, renderer: render.Renderer, access: Access) -> None:
+        self.access = access
         self._roster = roster
         self._refresher = refresher
-        self._token = token.encode() if token else None
         self._renderer = renderer
         self._pages: dict[tuple[Target, str], Page] = {}
 
     def answer(
-        self, target: Target, *, method: str = "GET", query: str = "", accept: str = "", authorization: str = ""
+        self,
+        target: Target,
+        *,
+        method: str = "GET",
+        query: str = "",
+        accept: str = "",
+        authorization: str = "",
+        origin: Mapping[str, Any] = NOWHERE,
+        is_staff: bool = False,
     ) -> Answer:
-        """The answer of a probe to a request with these properties. For HEAD, the caller leaves out the body."""
+        """The answer of a probe to a request with these properties. For HEAD, the caller leaves out the body.
+
+        ``origin`` are its CGI variables, where they are known. 401 when it asks for what is not for everybody, and
+        is not authorised.
+        """
         if method not in METHODS:
             return Answer(405, b'{"error":"method_not_allowed"}', JSON, ("Allow", ", ".join(METHODS)))
         if not self._exists(target):
             return Answer(404, b'{"error":"not_found"}', JSON)
-        if health_json.MEDIA_TYPE in accept and not (target.is_kubernetes and target.name):
-            return self.page(target, HEALTH_JSON).current()
-        if query and target.is_kubernetes:
+        variant = ""
+        if target.is_guarded or target.is_graded:
+            if self.access.allows(authorization, origin, is_staff=is_staff):
+                variant = FULL
+            elif target.is_guarded or (query and FULL in parse_qs(query, keep_blank_values=True)):
+                return Answer(401, b'{"error":"unauthorized"}', JSON, ("WWW-Authenticate", "Bearer"))
+        if health_json.MEDIA_TYPE in accept and not target.is_guarded and not (target.is_kubernetes and target.name):
+            variant = HEALTH_JSON
+        elif query and target.is_kubernetes:
             return self._kubernetes(target, query)
-        return self.page(target, FULL if self._is_authorised(authorization) else "").current()
+        # A page that is kept for what comes at run time would stay when it has gone.
+        page = self.page(target, variant) if self._stays(target) else None
+        return page.current() if page else self._render(target, variant)
 
     def page(self, target: Target, variant: str = "") -> Page:
-        """The kept page of a target that exists: for everybody, ``FULL`` for the authorised, or as ``HEALTH_JSON``."""
+        """The kept page of a target that stays: for everybody, ``FULL`` for the authorised, or as ``HEALTH_JSON``."""
         page = self._pages.get((target, variant))
         if page is None:
             page = self._pages.setdefault((target, variant), Page(lambda: self._render(target, variant)))
         return page
 
-    def _is_authorised(self, authorization: str) -> bool:
-        scheme, _, token = authorization.partition(" ")
-        if self._token is None or scheme.lower() != "bearer":
-            return False
-        return hmac.compare_digest(token.strip().encode(), self._token)
+    def public_page(self, target: Target) -> Page | None:
+        """The page that answers every GET for a target that asks for nothing special; None when there is no such."""
+        if target.is_guarded or (target.is_graded and self.access.may_be_open) or not self._stays(target):
+            return None
+        return self.page(target)
+
+    def _stays(self, target: Target) -> bool:
+        return target.what != "checks" or target.name in self._roster.checks
 
     def _exists(self, target: Target) -> bool:
         if not target.name:
             return True
         if target.is_kubernetes:
             return any(line.name == target.name for line in self._lines(target))
-        return target.name in (self._roster.groups if target.what == "groups" else self._roster.checks)
+        if target.what == "groups":
+            return target.name in self._roster.groups
+        return self._roster.find(target.name, self._moment()) is not None
 
     def _render(self, target: Target, variant: str) -> Answer:
         if variant == HEALTH_JSON:
@@ -82,9 +108,12 @@ class Probes:
         elif target.what == "startup":
             passes, body = self._renderer.startup(moment)
         elif target.what == "checks":
-            passes, body = self._renderer.check(self._roster.checks[target.name], moment, full=full)
+            check = self._roster.find(target.name, moment) or dynamic(target.name)
+            passes, body = self._renderer.check(check, moment, full=full)
+        elif target.what == "workers":
+            passes, body = True, self._renderer.workers(moment)
         else:
-            passes, body = self._renderer.group(self._group(target), moment)
+            passes, body = self._renderer.group(self._group(target, moment), moment)
         return Answer(200 if passes else 503, body.encode(), JSON)
 
     def _health_json(self, target: Target) -> Answer:
@@ -92,7 +121,8 @@ class Probes:
             passes = all(line.passed for line in self._lines(target))
             body = health_json.plain(passes)
         else:
-            passes, body = health_json.group(self._roster, self._group(target), self._moment())
+            moment = self._moment()
+            passes, body = health_json.group(self._roster, self._group(target, moment), moment)
         return Answer(200 if passes else 503, body.encode(), health_json.MEDIA_TYPE)
 
     def _kubernetes(self, target: Target, query: str) -> Answer:
@@ -112,12 +142,12 @@ class Probes:
             return [Line(kubernetes.PING, True), tried, *kubernetes.problem(self._roster)]
         return kubernetes.lines(self._roster, self._roster.ready, self._moment())
 
-    def _group(self, target: Target) -> Group:
+    def _group(self, target: Target, moment: Moment) -> Group:
         if target.what == "groups":
             return self._roster.groups[target.name]
         if target.what == "checks":
-            return self._roster.single(target.name)
-        return self._roster.all if target.what == "detailed" else self._roster.ready
+            return self._roster.single(self._roster.find(target.name, moment) or dynamic(target.name))
+        return self._roster.everything(moment) if target.what == "detailed" else self._roster.ready
 
     def _moment(self) -> Moment:
         self._refresher.start()

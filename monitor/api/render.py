@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from monitor import policy
+from monitor import documents, policy
 from monitor.api import entries
 from monitor.api.refresher import Moment
 from monitor.api.roster import Group, Roster
@@ -35,15 +35,23 @@ class Renderer:
         return passes, self._head("ready" if passes else "not_ready", moment) + f'{held},"checks":{{{checks}}}}}'
 
     def detailed(self, moment: Moment, *, full: bool) -> str:
-        """The overall verdict and all checks; with ``full``, the messages and details that are not for everybody."""
-        readings, checks = self._entries(self._roster.all, moment, full=full)
-        return self._head(self._roster.overall(self._roster.all, readings), moment) + f',"checks":{{{checks}}}}}'
+        """The overall verdict and all checks; with ``full``, what is not for everybody: messages, details, hosts."""
+        everything = self._roster.everything(moment)
+        readings, checks = self._entries(everything, moment, full=full)
+        head = self._head(self._roster.overall(everything, readings), moment)
+        known = self._roster.fleet(moment).hosts if full else ()
+        hosts = f',"hosts":{entries.encode(documents.hosts(known, moment.now))}' if known else ""
+        return head + f',"checks":{{{checks}}}{hosts}}}'
 
     def check(self, check: CheckSpec, moment: Moment, *, full: bool) -> tuple[bool, str]:
         """Whether a check does not fail, and its own body."""
         reading, entry = self._entry(check, moment, hold=False, full=full)
-        head = f'{{"name":"{check.name}","timestamp":"{entries.timestamp(moment.now)}",'
+        head = f'{{"name":"{check.name}","timestamp":"{documents.timestamp(moment.now)}",'
         return not policy.fails(reading), head + entry[1:]
+
+    def workers(self, moment: Moment) -> str:
+        """All workers and queues."""
+        return entries.encode(documents.workers(moment.states, moment.now))
 
     def startup(self, moment: Moment) -> tuple[bool, str]:
         """Whether the process has its roster and has tried to read the store, and the body that says so."""
@@ -78,7 +86,8 @@ class Renderer:
         if kept is None or kept[0] is not state or kept[1] != reading:
             # Without the closing brace, so that an age can follow.
             kept = (state, reading, entries.encode(entries.fields(reading, state, full=full))[:-1])
-            self._kept[check.name, full] = kept
+            if check.name in self._roster.checks:  # what comes at run time goes again, and would stay here
+                self._kept[check.name, full] = kept
         if state is None:
             return reading, kept[2] + "}"
         return reading, f'{kept[2]},"age_ms":{entries.age_ms(state, moment.now)}}}'
@@ -90,4 +99,4 @@ def live(now: float) -> str:
 
 
 def _head(status: str, now: float) -> str:
-    return f'{{"status":"{status}","timestamp":"{entries.timestamp(now)}"'
+    return f'{{"status":"{status}","timestamp":"{documents.timestamp(now)}"'

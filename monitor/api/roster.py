@@ -9,8 +9,10 @@ from monitor.api.refresher import Moment
 from monitor.config import CheckSpec, Config
 from monitor.config.model import READY
 from monitor.model import Overall, State, Status
+from monitor.policy.overlays import VITALS, Fleet, is_dynamic, overlay
 
 UNREACHABLE = policy.Reading(Status.ERROR, "unreachable")
+_OVERLAID = frozenset({"celery", *VITALS})
 
 
 class Group:
@@ -41,21 +43,51 @@ class Roster:
             check.name for check in self.checks.values() if check.kind == "redis" and not check.options.get("url")
         )
 
-    def single(self, check: str) -> Group:
-        """A check by itself: asked for directly, it is critical. Raises KeyError for an unknown one."""
-        return Group([self.checks[check]], all_critical=True)
+        self._watches_workers = config.workers.enabled
+        self._fleet = Fleet({})
+
+    def find(self, check: str, moment: Moment) -> CheckSpec | None:
+        """A check of the roster, or one that came at run time and is there now; None for any other."""
+        if check in self.checks:
+            return self.checks[check]
+        return dynamic(check) if is_dynamic(check) and check in moment.states else None
+
+    def single(self, check: CheckSpec) -> Group:
+        """A check by itself: asked for directly, it is critical."""
+        return Group([check], all_critical=True)
+
+    def fleet(self, moment: Moment) -> Fleet:
+        """Workers' hosts and the monitor's own state, as known at that moment."""
+        known = self._fleet
+        if known.states is not moment.states:
+            known = self._fleet = Fleet(moment.states)
+        return known
+
+    def everything(self, moment: Moment) -> Group:
+        """All checks of the roster and, none of them critical, those of the monitor's own state."""
+        own = [dynamic(state.check) for state in self.fleet(moment).monitor if state.check not in self.checks]
+        return Group((*self.all.checks, *own)) if own else self.all
 
     def read(self, check: CheckSpec, moment: Moment, *, hold: bool = False) -> tuple[policy.Reading, State | None]:
         """What is known of a check, and the state it is known from (None when there is none, or when it is overruled).
 
         That the store does not answer, the reader knows first-hand: a check that watches the store is in
-        error at once. What others have found keeps its word until it expires.
+        error at once. What others have found keeps its word until it expires. The broker's check shows what became
+        of the workers, too, and those of a host show the host that is worst off.
         """
         if moment.answering is False and check.name in self._watching_store:
             return UNREACHABLE, None
         state = moment.states.get(check.name)
-        return policy.read_status(state, moment.now, hold=hold), state
+        reading = policy.read_status(state, moment.now, hold=hold)
+        if check.kind in _OVERLAID and self._watches_workers:
+            return overlay(check, reading, state, self.fleet(moment), moment.now)
+        return reading, state
 
     def overall(self, group: Group, readings: Mapping[str, policy.Reading]) -> Overall:
         """The verdict over the readings of a group."""
         return Overall.UNHEALTHY if self.problem else policy.overall(readings, group.critical)
+
+
+def dynamic(check: str) -> CheckSpec:
+    """What there is to know beforehand of a check that came at run time: its name says its kind."""
+    return CheckSpec.model_construct(name=check, kind=check.partition(":")[0], critical=False, groups=(), options={})

@@ -10,6 +10,7 @@ import structlog
 
 from monitor import config as configuration
 from monitor import project
+from monitor.api.access import Access
 from monitor.api.probes import Probes
 from monitor.api.reader import Reader
 from monitor.api.refresher import Refresher
@@ -56,7 +57,7 @@ def build(config: Config, *, problem: str | None = None, connect: Callable[[], R
     refresher = Refresher(connect or (lambda: _reader(config)), interval_seconds=config.refresh_interval_seconds)
     token = config.token.get_secret_value() if config.token else None
     renderer = Renderer(roster)
-    return Service(config, roster, refresher, renderer, Probes(roster, refresher, renderer, token=token))
+    return Service(config, roster, refresher, renderer, Probes(roster, refresher, renderer, Access(token)))
 
 
 def _load() -> Service:

@@ -18,6 +18,16 @@ class Target(NamedTuple):
         return self.what in KUBERNETES
 
     @property
+    def is_guarded(self) -> bool:
+        """Whether it is for the authorised alone."""
+        return self.what in GUARDED
+
+    @property
+    def is_graded(self) -> bool:
+        """Whether it says more to the authorised than to everybody."""
+        return self.what in GRADED
+
+    @property
     def plain(self) -> Target:
         """What it is called outside that dialect."""
         return Target(KUBERNETES.get(self.what, self.what), self.name)
@@ -26,7 +36,9 @@ class Target(NamedTuple):
 KUBERNETES: Mapping[str, str] = {"livez": "live", "healthz": "live", "readyz": "ready", "startupz": "startup"}
 """The endpoints of that dialect, and what each of them is called in ours."""
 
-PROBES = {name: Target(name) for name in ("live", "ready", "detailed", "startup")}
+GRADED = frozenset({"detailed", "checks"})
+GUARDED = frozenset({"workers", "alerts"})
+PROBES = {name: Target(name) for name in ("live", "ready", "detailed", "startup", "workers", "alerts")}
 PARENTS = ("groups", "checks")
 ROOT_PROBES = {name: Target(name) for name in KUBERNETES} | {"api/health-check": Target("ready")}
 ROOT_PARENTS = tuple(KUBERNETES)

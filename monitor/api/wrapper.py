@@ -22,6 +22,7 @@ from monitor.api.pages import Answer, Page
 
 RETRY_SECONDS = 1.0
 _ANY = (None, "", "*/*")
+_REFUSALS = (401, 404, 405)
 
 log = structlog.get_logger("monitor.api")
 
@@ -40,15 +41,21 @@ class Front:
             self._service = service()
             self._service.refresher.start()
 
-    def answer(self, path: str, *, method: str, query: str, accept: str, authorization: str) -> Answer | None:
-        """The answer to a request; None when it is not for a probe."""
+    def answer(self, path: str, *, cookies: str = "", **request: Any) -> Answer | None:
+        """The answer to a request (see ``Probes.answer``); None when it is for Django.
+
+        That is: not for a probe, or for what it may be authorised for by a session, which takes the project's database.
+        """
         target = mounts.find(self._mounts, path)
         if target is None:
             return None
         probes = self._service.probes
-        answer = probes.answer(target, method=method, query=query, accept=accept, authorization=authorization)
-        if answer.status not in (404, 405):
-            self.pages[path] = probes.page(target)
+        answer = probes.answer(target, **request)
+        if answer.status == 401 and f"{settings.SESSION_COOKIE_NAME}=" in cookies:
+            return None
+        page = probes.public_page(target) if answer.status not in _REFUSALS else None
+        if page is not None:
+            self.pages[path] = page
         return answer
 
 
@@ -132,6 +139,8 @@ def _answer_wsgi(front: Front | _NotYet, environ: dict[str, Any]) -> Answer | No
         query=environ.get("QUERY_STRING", ""),
         accept=environ.get("HTTP_ACCEPT", ""),
         authorization=environ.get("HTTP_AUTHORIZATION", ""),
+        cookies=environ.get("HTTP_COOKIE", ""),
+        origin=environ,
     )
 
 
@@ -152,13 +161,16 @@ def _asgi(original: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[N
 def _answer_asgi(front: Front | _NotYet, scope: dict[str, Any]) -> Answer | None:
     if isinstance(front, _NotYet):
         return None
+    # Where it comes from is left out: no server of ours speaks ASGI, so it is not known who else may ask.
     headers = {name: value for name, value in scope["headers"] if name in (b"accept", b"authorization")}
+    cookies = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")  # HTTP/2 cuts them up
     return front.answer(
         _path_info(scope),
         method=scope["method"],
         query=scope.get("query_string", b"").decode("latin-1"),
         accept=headers.get(b"accept", b"").decode("latin-1"),
         authorization=headers.get(b"authorization", b"").decode("latin-1"),
+        cookies=cookies.decode("latin-1"),
     )
 
 

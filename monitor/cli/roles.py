@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 from collections.abc import Callable
@@ -60,7 +61,7 @@ def web(host: str | None, port: int | None, config: Path | None) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=5,
     )
-    server.serve(target_loader=load_application, wrap_loader=False)
+    server.serve(target_loader=functools.partial(load_application, address), wrap_loader=False)
 
 
 @click.command()
@@ -86,12 +87,15 @@ def beat(config: Path | None) -> None:
     app.start(argv=["--quiet", "beat", "--scheduler=monitor.tasks.beat:DispatchScheduler"])
 
 
-def load_application() -> Callable[..., Any]:
-    """The WSGI application, in a server process that ends when the one that supervises it is killed (on Linux)."""
+def load_application(address: str) -> Callable[..., Any]:
+    """The WSGI application, in a server process that listens on ``address``.
+
+    It ends when the one that supervises it is killed (on Linux).
+    """
     end = end_with_parent()
     if end is not None:
         end()
-    application: Callable[..., Any] = importlib.import_module("monitor.wsgi").application
+    application: Callable[..., Any] = importlib.import_module("monitor.wsgi").application_bound_to(address)
     return application
 
 

@@ -180,4 +180,4 @@ def test_startup_depends_on_one_attempt_good_or_bad(tried: bool) -> None:
 
 def test_a_roster_reads_a_group_that_is_all_critical_for_a_single_check() -> None:
     """Asked for by itself, an optional check is the one that matters."""
-    assert roster(check("cpu", critical=False)).single("cpu").critical == {"cpu"}
+    assert roster().single(check("cpu", critical=False)).critical == {"cpu"}

@@ -1,0 +1,99 @@
+"""Documents that the endpoints and the commands share: states, told as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from monitor.model import State, Status
+from monitor.policy import Reading, read_status
+from monitor.policy.overlays import SUMMARY, host_name
+
+_OF_WORKERS = (
+    "queues",
+    "latency_ms",
+    "slots",
+    "active",
+    "oldest_task_seconds",
+    "reserved",
+    "loop_lag_seconds",
+    "pool",
+    "host",
+    "versions",
+)
+_OF_QUEUES = ("latency_ms", "pending_tasks", "workers")
+_HEAD = frozenset({"name", "check", "verdict", "status", "since", "stale", "observed_at", "message"})
+
+
+def workers(states: Mapping[str, State], now: float) -> dict[str, Any]:
+    """All workers and queues, each with its verdict; the body of ``/api/health/workers/``.
+
+    ``status`` and ``reason`` are those of the summary: ``unknown`` when no round has judged anything yet. What is
+    out of date keeps its last verdict, and says ``stale``.
+    """
+    summary = states.get(SUMMARY)
+    reading = read_status(summary, now)
+    return {
+        "status": reading.status.value,
+        "reason": reading.reason,
+        "suspended": summary.result.data.get("suspended") or None if summary else None,
+        "workers": _entries("worker:", _OF_WORKERS, states, now),
+        "queues": _entries("queue:", _OF_QUEUES, states, now),
+        "timestamp": timestamp(now),
+    }
+
+
+def hosts(known: Iterable[State], now: float) -> dict[str, Any]:
+    """The vitals of every host that runs a worker, by its name."""
+    return {
+        host_name(state): {
+            **state.result.data,
+            **({"stale": True} if read_status(state, now).status is Status.STALE else {}),
+            "observed_at": exact(state.result.observed_at),
+        }
+        for state in known
+    }
+
+
+def timestamp(at: float) -> str:
+    """An ISO 8601 time in UTC, to the second."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def exact(at: float) -> str | None:
+    """An ISO 8601 time in UTC, to the millisecond; None for a number that is no time."""
+    try:
+        return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def number(value: float) -> float | int:
+    """Rounded to hundredths; whole numbers without a fraction."""
+    rounded = round(value, 2)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+def _entries(prefix: str, fields: tuple[str, ...], states: Mapping[str, State], now: float) -> list[dict[str, Any]]:
+    names = sorted(name for name in states if name.startswith(prefix))
+    return [_entry(states[name], read_status(states[name], now), fields, name[len(prefix) :]) for name in names]
+
+
+def _entry(state: State, reading: Reading, fields: tuple[str, ...], target: str) -> dict[str, Any]:
+    result = state.result
+    said = {**result.data, **result.detail}
+    entry = {
+        "name": said.get("name") or target,
+        "check": state.check,
+        "verdict": said.get("verdict") or result.reason,
+        "status": reading.status.value,
+        "since": exact(state.since),
+        "observed_at": exact(result.observed_at),
+    }
+    if reading.status in (Status.STALE, Status.UNKNOWN):
+        entry["stale"] = True
+    if result.message:
+        entry["message"] = result.message
+    entry |= {name: said.get(name) for name in fields}
+    return entry | {name: value for name, value in said.items() if name not in _HEAD and name not in entry}
