@@ -55,7 +55,7 @@ class Progress:
         self._wait(step, emitted_us or 0, executed_us or 0)
 
     def _wait(self, step: float, emitted: int, executed: int) -> None:
-        if self._not_before is None or emitted < self._not_before:  # less: the store was flushed
+        if self._not_before is None or emitted < max(self._not_before, self._waiting_for or 0):  # less: flushed
             self._not_before, self._waiting_for = emitted, None
         if self._waiting_for is not None and executed < self._waiting_for:
             self.unanswered_seconds += step
