@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
+from monitor.agent.protocol import Beacon
 from monitor.config import CheckSpec
 from monitor.model import Changes, Flight, Outcome, Snapshot, State, Transition, Window
 
@@ -75,6 +77,10 @@ class Store(Protocol):
         """
         ...
 
+    def dispatched_at(self) -> float | None:
+        """When the last window was claimed, by the store's clock; None when there has been none."""
+        ...
+
     def read(self, checks: Iterable[str] | None = None) -> Snapshot:
         """The states of ``checks`` (all when None). What cannot be understood is left out."""
         ...
@@ -108,4 +114,179 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """End what is idle."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """What nobody has decided yet whom to tell of, and what that depends on.
+
+    ``transitions`` are the oldest; ``more`` tells that there are others. ``broken`` tells that some may have been
+    lost since the last decision (or that there was none), so that the states themselves have to be looked at.
+    ``version`` changes with every decision.
+    """
+
+    version: str
+    cursor: str
+    read_at: float
+    transitions: tuple[Transition, ...]
+    alerts: Mapping[str, Alert]
+    silences: tuple[Silence, ...]
+    broken: bool = False
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A notice that is ours to deliver for the time of a lease. ``failures`` of its channel in a row came before."""
+
+    channel: str
+    token: str
+    notice: Notice
+    attempts: int
+    failures: int
+    taken_at: float
+    raw: bytes = field(repr=False, compare=False)
+
+
+class Outbox(Protocol):
+    """Where alerts are decided once, and notices wait until they are told. Every method may raise StoreUnavailable."""
+
+    def undecided(self, limit: int = 500) -> Undecided:
+        """What is to be decided now."""
+        ...
+
+    def decide(
+        self, seen: Undecided, alerts: Mapping[str, Alert | None], notices: Sequence[tuple[str, Notice]]
+    ) -> bool:
+        """Write a decision: the alerts that changed (None for one to forget), and notices with their channels.
+
+        All of it is written, or, when somebody else has decided since ``seen``, nothing: then False.
+        """
+        ...
+
+    def due(self, channels: Iterable[str]) -> list[str]:
+        """Those of ``channels`` that have something to tell now, and that nobody is at."""
+        ...
+
+    def take(self, channel: str, token: str, *, lease_seconds: float) -> Delivery | None:
+        """The next notice of a channel, under a lease; None when there is none now or another token holds the channel.
+
+        Notices of one check are delivered in order; the lease is on the channel, and prolonged by the next ``take``.
+        """
+        ...
+
+    def ack(self, delivery: Delivery) -> bool:
+        """It was told. False when somebody else has said so before."""
+        ...
+
+    def retry(self, delivery: Delivery, *, after_seconds: float, hold_seconds: float, reason: str) -> None:
+        """It was not told: try again later, and no other notice of this channel for ``hold_seconds``."""
+        ...
+
+    def bury(self, delivery: Delivery, reason: str) -> None:
+        """It will never be told: a dead letter."""
+        ...
+
+    def retire(self, channels: Iterable[str]) -> int:
+        """Bury what waits for channels other than these, which are all there are. Returns how many notices."""
+        ...
+
+    def silence(self, checks: str, *, for_seconds: float, why: str, by: str = "") -> Silence:
+        """Silence the checks whose names this pattern fits."""
+        ...
+
+    def unsilence(self, silence_id: str) -> bool:
+        """End a silence. False when there is none of that id."""
+        ...
+
+    def overview(self) -> AlertsOverview:
+        """All there is to know of alerting."""
+        ...
+
+
+class BrokerUnavailable(Exception):
+    """The watched broker did not answer in time, or refused. Its text is free of credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """The newest heartbeat to a worker or queue that was executed: when it was sent, when executed, and by whom."""
+
+    sent_at: float
+    done_at: float
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A worker's newest beacon, and when it was written."""
+
+    beacon: Beacon
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What the workers have written into the store, by its clock, and what the last round noted there.
+
+    ``server`` changes when the store's server is another one, or was started again; None when it does not tell.
+    ``executed`` is by `monitor.agent.protocol.target_field`.
+    """
+
+    now: float
+    beacons: Mapping[str, Seen]
+    executed: Mapping[str, Executed]
+    notes: bytes = b""
+    server: str | None = None
+    up_seconds: float | None = None
+
+
+class Fleet(Protocol):
+    """What workers write into the store, and the notes of those who read it. May raise :class:`StoreUnavailable`."""
+
+    def sight(self) -> Sighting:
+        """Everything the workers have written. What cannot be understood is left out, and removed."""
+        ...
+
+    def connected(self, workers: Iterable[Beacon]) -> Mapping[str, bool] | None:
+        """Which of these workers are still connected to the store, by node; None when the server does not tell."""
+        ...
+
+    def note(self, notes: bytes, *, emitted: Mapping[str, float], gone: Iterable[str] = ()) -> None:
+        """Keep the notes for the next round, say when heartbeats were sent (by target field), forget nodes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What waits in a queue. ``head`` names the message that is taken next, when it was asked for and is known."""
+
+    pending: int
+    head: str | None = None
+    consumers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSight:
+    """What is known of the watched broker. ``nodes`` are the workers that it knows, as far as it does."""
+
+    queues: Mapping[str, Depth]
+    nodes: frozenset[str] = frozenset()
+    server: str | None = None
+
+
+class Broker(Protocol):
+    """The watched broker. Every method may raise :class:`BrokerUnavailable`."""
+
+    def look(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSight:
+        """How many messages wait in ``queues``, and which is next in those that ``heads`` holds."""
+        ...
+
+    def send(self, heartbeats: Iterable[tuple[str, tuple[Any, ...]]]) -> None:
+        """Send heartbeats: the queue, and the arguments. Taken one by one: the next when the last was sent."""
+        ...
+
+    def remove(self, queues: Iterable[str]) -> None:
+        """Remove workers' own queues."""
         ...

@@ -1,0 +1,193 @@
+"""What the states of workers, queues, hosts and their summary hold: public numbers, a message, and what is not public.
+
+===================== =========================================================================================
+state                 keys of ``data``
+===================== =========================================================================================
+``worker:NODE``       name, verdict, queues, latency_ms, slots, slots_stuck, active, oldest_task_seconds, reserved,
+                      loop_lag_seconds, pool, up_seconds, done, rss_mb
+``queue:QUEUE``       name, verdict, latency_ms, pending_tasks, workers (how many consume it or are busy), withheld
+``host:HOST``         cpu, memory, disk, connections: the beacon's numbers and ``status``, ``reason`` when it has one
+``workers``           workers, queues (verdict -> how many), slots_stuck (workers that have any), suspended
+===================== =========================================================================================
+
+``detail``: of a worker host, pid, versions, tasks (name and age of the oldest ten); of a queue nodes (verdict by node);
+of a host its name and nodes; of the summary the names behind every verdict that is an alarm. While verdicts are
+suspended a state keeps its last result, with ``suspended: true`` in ``data``. ``reason`` is the verdict, or
+``slots_stuck``, or ``forgotten``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from monitor.config.settings import Workers
+from monitor.model import Outcome, QueueVerdict, Status, WorkerVerdict
+from monitor.policy.workers import QueueSight, WorkerSight, is_forgotten, slots_stuck
+from monitor.ports import Executed
+
+FORGOTTEN = Outcome(Status.OK, {"verdict": "retired"}, "forgotten", "not heard of any more")
+"""The last that is said of what is gone, so that its alarm ends."""
+
+VITALS_WARNING: Mapping[str, float] = {"cpu": 90.0, "memory": 85.0, "disk": 80.0}
+NAMES_TOLD = 20
+
+_FINE = {WorkerVerdict.RETIRED, WorkerVerdict.STARTING, WorkerVerdict.CONSUMING, WorkerVerdict.BUSY}
+_QUEUE_STATUS = {
+    QueueVerdict.CONSUMED: Status.OK,
+    QueueVerdict.SLOW: Status.WARNING,
+    QueueVerdict.UNCONSUMED: Status.ERROR,
+}
+
+
+def worker(sight: WorkerSight, verdict: WorkerVerdict, settings: Workers) -> Outcome:
+    """The state of a worker."""
+    beacon = sight.beacon
+    stuck = slots_stuck(beacon, settings)
+    data = {
+        "name": beacon.node,
+        "verdict": verdict.value,
+        "queues": list(beacon.queues),
+        "latency_ms": _latency_ms(sight.executed) if sight.has_executed else None,
+        "slots": beacon.slots,
+        "slots_stuck": stuck,
+        "active": beacon.active_count,
+        "oldest_task_seconds": round(beacon.active[0].age_seconds, 1) if beacon.active else None,
+        "reserved": beacon.reserved,
+        "loop_lag_seconds": beacon.loop_lag_seconds,
+        "pool": beacon.pool,
+        "up_seconds": round(beacon.up_seconds, 1),
+        "done": beacon.done,
+        "rss_mb": beacon.rss_mb,
+    }
+    detail = {
+        "host": beacon.host,
+        "pid": beacon.pid,
+        "versions": dict(beacon.versions),
+        "tasks": [[task.task, round(task.age_seconds, 1)] for task in beacon.active[:10]],
+    }
+    status, reason = (Status.OK if verdict in _FINE else Status.ERROR), verdict.value
+    if verdict is WorkerVerdict.CONSUMING and stuck:
+        status, reason = Status.WARNING, "slots_stuck"
+    if verdict is WorkerVerdict.RETIRED and not beacon.leaving and is_forgotten(sight, settings):
+        reason = "forgotten"
+    return Outcome(status, data, reason, _worker_message(sight, verdict, reason, stuck), detail)
+
+
+def queue(sight: QueueSight, verdict: QueueVerdict, nodes: Mapping[str, WorkerVerdict]) -> Outcome:
+    """The state of a queue."""
+    serving = sum(worker in (WorkerVerdict.CONSUMING, WorkerVerdict.BUSY) for worker in sight.workers)
+    data = {
+        "name": sight.name,
+        "verdict": verdict.value,
+        "latency_ms": _latency_ms(sight.executed),
+        "pending_tasks": sight.pending,
+        "workers": serving,
+        "withheld": sight.withheld,
+    }
+    named = dict(sorted(nodes.items())[:NAMES_TOLD])
+    detail = {"nodes": {node: worker.value for node, worker in named.items()}}
+    return Outcome(_QUEUE_STATUS[verdict], data, verdict.value, _queue_message(sight, verdict), detail)
+
+
+def host(name: str, vitals: Mapping[str, Mapping[str, float]], nodes: Iterable[str]) -> Outcome:
+    """The state of a host that runs workers."""
+    data = {kind: _vital(kind, numbers) for kind, numbers in vitals.items()}
+    high = sorted(kind for kind, numbers in data.items() if numbers["status"] is not Status.OK)
+    detail = {"host": name, "nodes": sorted(nodes)[:NAMES_TOLD]}
+    if not high:
+        return Outcome(Status.OK, data, detail=detail)
+    return Outcome(Status.WARNING, data, "above_threshold", f"{', '.join(high)} above the threshold", detail)
+
+
+def summary(outcomes: Mapping[str, Outcome], *, suspended: bool, critical: bool) -> Outcome:
+    """The state of all workers and queues together, of the outcome of each by check name."""
+    workers = {name: outcome for name, outcome in outcomes.items() if name.startswith("worker:")}
+    queues = {name: outcome for name, outcome in outcomes.items() if name.startswith("queue:")}
+    data = {
+        "workers": _counts(workers.values()),
+        "queues": _counts(queues.values()),
+        "slots_stuck": sum(outcome.reason == "slots_stuck" for outcome in workers.values()),
+        "suspended": suspended,
+    }
+    alarming: dict[str, list[str]] = {}
+    for name, outcome in {**queues, **workers}.items():
+        if outcome.status is not Status.OK:
+            alarming.setdefault(str(outcome.reason), []).append(name.partition(":")[2])
+    detail = {reason: sorted(names)[:NAMES_TOLD] for reason, names in alarming.items()}
+    if not alarming:
+        return Outcome(Status.OK, data)
+    reason = min(alarming, key=_rank)
+    status = Status.ERROR if reason == "unconsumed" and critical else Status.WARNING
+    return Outcome(status, data, reason, "; ".join(_listed(each, detail[each]) for each in alarming), detail)
+
+
+def _counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
+    return dict(Counter(str(outcome.data["verdict"]) for outcome in outcomes))
+
+
+_RANKS = ("unconsumed", "lost", "frozen", "wedged", "stuck", "silent", "slow", "slots_stuck")
+
+
+def _rank(reason: str) -> int:
+    return _RANKS.index(reason) if reason in _RANKS else len(_RANKS)
+
+
+def _listed(reason: str, names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{reason.replace('_', ' ')}: {', '.join(names[:3])}{more}"
+
+
+def _vital(kind: str, numbers: Mapping[str, float]) -> dict[str, Any]:
+    limit, percent = VITALS_WARNING.get(kind), numbers.get("percent")
+    if limit is None or percent is None or percent <= limit:
+        return {"status": Status.OK, **numbers}
+    return {"status": Status.WARNING, "reason": "above_threshold", **numbers}
+
+
+def _latency_ms(executed: Executed | None) -> float | None:
+    return round(max(0.0, executed.done_at - executed.sent_at) * 1e3, 1) if executed else None
+
+
+def _worker_message(sight: WorkerSight, verdict: WorkerVerdict, reason: str, stuck: int) -> str | None:
+    beacon = sight.beacon
+    if reason == "slots_stuck":
+        return f"{stuck} of {beacon.slots} slots hold a task for longer than stuck_after"
+    if verdict in _FINE:
+        return "not heard of any more" if reason == "forgotten" else None
+    if verdict is WorkerVerdict.STUCK:
+        return f"all {beacon.slots} slots hold a task for longer than stuck_after; the oldest is {_oldest(sight)}"
+    gone = f"no sign of life for {sight.unseen_seconds:.0f} s"
+    texts = {
+        WorkerVerdict.LOST: f"{gone}, and its connection is gone: killed, or out of memory",
+        WorkerVerdict.SILENT: f"{gone}, and no way to tell whether it is still connected",
+        WorkerVerdict.FROZEN: f"{gone}, but it is still connected: stopped, or its host does not answer",
+        WorkerVerdict.WEDGED: f"{_unanswered(sight)}; {beacon.active_count} of {beacon.slots} slots taken, "
+        f"{beacon.reserved} tasks reserved",
+    }
+    if verdict is WorkerVerdict.FROZEN and sight.unseen_seconds < (beacon.loop_lag_seconds or 0.0):
+        return f"its event loop has not turned for {beacon.loop_lag_seconds:.0f} s"
+    return texts[verdict]
+
+
+def _unanswered(sight: WorkerSight) -> str:
+    if sight.waiting_seconds is None:
+        return "it does not consume its own queue"
+    return f"executes nothing: a heartbeat has been waiting for {sight.waiting_seconds:.0f} s"
+
+
+def _oldest(sight: WorkerSight) -> str:
+    task = sight.beacon.active[0]
+    return f"{task.task}, {task.age_seconds:.0f} s"
+
+
+def _queue_message(sight: QueueSight, verdict: QueueVerdict) -> str | None:
+    waits = f"; {sight.pending} tasks wait" if sight.pending is not None else ""
+    if verdict is QueueVerdict.CONSUMED:
+        return None
+    if verdict is QueueVerdict.SLOW:
+        return f"a heartbeat took, or has been waiting for, longer than slow_after{waits}"
+    if not sight.workers:
+        return f"no worker consumes it{waits}"
+    return f"none of the {len(sight.workers)} workers that declare it takes anything from it{waits}"

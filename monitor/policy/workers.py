@@ -1,0 +1,238 @@
+"""What is to be said of a worker and of a queue: ordered rules, of which the last always holds.
+
+What the states ``worker:NODE``, ``queue:QUEUE``, ``host:HOST`` and ``workers`` hold is made in `monitor.policy.told`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from monitor.agent.protocol import Beacon
+from monitor.config import CheckSpec
+from monitor.config.settings import Workers
+from monitor.model import QueueVerdict, WorkerVerdict
+from monitor.ports import Executed
+
+SUMMARY = "workers"
+"""The name of the check that sums all of them up."""
+
+OVERDUE_INTERVALS = 1.25
+"""A heartbeat is overdue when it waits longer: one sent a moment after a fault is, within 2.25 intervals of it."""
+
+UNSEEN_INTERVALS = 2.0
+START_INTERVALS = 3.0
+NAME_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSight:
+    """What is known of a worker at one moment. Ages are in seconds by the store's clock.
+
+    ``beacon_age`` counts from when beacons could be written, if that is later than the beacon; ``unseen_seconds`` is
+    the beacon's true age. ``waiting_seconds`` is the age of the oldest direct heartbeat that is waited for: sent after
+    the newest executed one, after the worker's start, and with nothing amiss on our side since. ``connected`` is None
+    when there is no way to tell.
+    """
+
+    beacon: Beacon
+    beacon_age: float
+    unseen_seconds: float
+    seen_at: float
+    executed: Executed | None = None
+    waiting_seconds: float | None = None
+    connected: bool | None = None
+
+    @property
+    def started_at(self) -> float:
+        """When it was ready to consume."""
+        return self.seen_at - self.beacon.up_seconds
+
+    @property
+    def has_executed(self) -> bool:
+        """Whether it has executed a direct heartbeat since it started."""
+        return self.executed is not None and self.executed.done_at >= self.started_at - 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSight:
+    """What is known of an expected queue at one moment. Ages are in seconds by the store's clock.
+
+    ``unserved_seconds``: since a worker that declares it was last proven to consume, or to be busy.
+    ``waiting_seconds``: the age of the oldest queue heartbeat that is waited for. ``head_seconds``: for how long the
+    message that is taken next has been the same; None when none waits, or it is not known. ``workers``: the verdicts
+    of those who declare it.
+    """
+
+    name: str
+    unserved_seconds: float
+    workers: tuple[WorkerVerdict, ...] = ()
+    executed: Executed | None = None
+    waiting_seconds: float | None = None
+    head_seconds: float | None = None
+    pending: int | None = None
+    withheld: bool = False
+
+
+def worker_verdict(worker: WorkerSight, settings: Workers) -> WorkerVerdict:
+    """The verdict of the first rule that holds."""
+    return next(verdict for verdict, holds in _WORKER_RULES if holds(worker, settings))
+
+
+def queue_verdict(queue: QueueSight, settings: Workers) -> QueueVerdict:
+    """The verdict of the first rule that holds."""
+    return next(verdict for verdict, holds in _QUEUE_RULES if holds(queue, settings))
+
+
+def slots_stuck(beacon: Beacon, settings: Workers) -> int:
+    """How many slots hold a task that runs longer than it may."""
+    longest, default = settings.stuck_after_by_task, settings.stuck_after_seconds
+    return sum(task.age_seconds > longest.get(task.task, default) for task in beacon.active)
+
+
+def check_name(kind: str, target: str) -> str:
+    """The name of the check of a worker, a queue or a host; a short digest keeps apart what had to be changed."""
+    name = f"{kind}:{target}"
+    plain = re.sub(r"[^A-Za-z0-9_.@:-]", "_", name)
+    if plain == name and len(name) <= NAME_LENGTH:
+        return name
+    digest = hashlib.blake2b(target.encode(errors="replace"), digest_size=4).hexdigest()
+    return f"{plain[: NAME_LENGTH - 9]}.{digest}"
+
+
+@lru_cache(maxsize=20_000)
+def check_spec(name: str, interval_seconds: float) -> CheckSpec:
+    """The check of this name, which no configuration has: never critical, in no group, valid for three intervals."""
+    return CheckSpec(
+        name=name,
+        kind=name.partition(":")[0],
+        interval=interval_seconds,
+        valid_for=3 * interval_seconds,
+        critical=False,
+    )
+
+
+def is_forgotten(worker: WorkerSight, settings: Workers) -> bool:
+    """Whether nothing has been heard of it for so long that it is no alarm any more."""
+    return worker.unseen_seconds > settings.forget_lost_after_seconds
+
+
+def is_over(worker: WorkerSight, settings: Workers) -> bool:
+    """Whether it is not to be shown any more."""
+    lost = 0.0 if worker.beacon.leaving else settings.forget_lost_after_seconds
+    return worker.unseen_seconds > lost + settings.forget_after_seconds
+
+
+def is_seen(worker: WorkerSight, settings: Workers) -> bool:
+    """Whether its beacon is fresh."""
+    return worker.beacon_age <= UNSEEN_INTERVALS * settings.interval_seconds
+
+
+def proven_at(worker: WorkerSight, verdict: WorkerVerdict) -> float | None:
+    """The newest moment at which the worker is known to have done its work, or to have been busy; None for none."""
+    if verdict is WorkerVerdict.CONSUMING and worker.executed is not None:
+        return worker.executed.done_at
+    return worker.seen_at if verdict in (WorkerVerdict.BUSY, WorkerVerdict.STARTING) else None
+
+
+def _is_retired(worker: WorkerSight, settings: Workers) -> bool:
+    return worker.beacon.leaving or is_forgotten(worker, settings)
+
+
+def _is_silent(worker: WorkerSight, settings: Workers) -> bool:
+    return not is_seen(worker, settings) and worker.connected is None
+
+
+def _is_lost(worker: WorkerSight, settings: Workers) -> bool:
+    return not is_seen(worker, settings) and not worker.connected
+
+
+def _is_stopped(worker: WorkerSight, settings: Workers) -> bool:
+    return not is_seen(worker, settings)
+
+
+def _is_starting(worker: WorkerSight, settings: Workers) -> bool:
+    young = worker.beacon.up_seconds < START_INTERVALS * settings.interval_seconds
+    return not worker.has_executed and (young or not _is_overdue(worker, settings))
+
+
+def _is_consuming(worker: WorkerSight, settings: Workers) -> bool:
+    return not _is_overdue(worker, settings)
+
+
+def _is_spinning(worker: WorkerSight, settings: Workers) -> bool:
+    beacon = worker.beacon
+    occupied = beacon.pool == "solo" and beacon.active_count > 0  # its tasks run in the loop
+    # The loop is to tick every second. Heartbeats are overdue already, so less than their 2 intervals is enough.
+    return not occupied and (beacon.loop_lag_seconds or 0.0) > max(2.0, settings.interval_seconds)
+
+
+def _is_stuck(worker: WorkerSight, settings: Workers) -> bool:
+    # A beacon lists the oldest tasks: those that it leaves out are taken to be as the others.
+    listed = worker.beacon.active
+    return _is_busy(worker, settings) and bool(listed) and slots_stuck(worker.beacon, settings) == len(listed)
+
+
+def _is_busy(worker: WorkerSight, _: Workers) -> bool:
+    beacon = worker.beacon
+    return beacon.active_count >= (1 if beacon.pool == "solo" else beacon.slots)
+
+
+def _is_overdue(worker: WorkerSight, settings: Workers) -> bool:
+    interval = settings.interval_seconds
+    if worker.waiting_seconds is not None:
+        return worker.waiting_seconds >= OVERDUE_INTERVALS * interval
+    if worker.beacon.direct:
+        return False
+    # Never asked, for it does not consume its own queue: its connection may be gone.
+    last = worker.executed.sent_at if worker.executed else worker.started_at
+    return worker.seen_at - last > START_INTERVALS * interval
+
+
+def _always(*_: object) -> bool:
+    return True
+
+
+_WORKER_RULES: tuple[tuple[WorkerVerdict, Callable[[WorkerSight, Workers], bool]], ...] = (
+    (WorkerVerdict.RETIRED, _is_retired),
+    (WorkerVerdict.SILENT, _is_silent),
+    (WorkerVerdict.LOST, _is_lost),
+    (WorkerVerdict.FROZEN, _is_stopped),
+    (WorkerVerdict.STARTING, _is_starting),
+    (WorkerVerdict.CONSUMING, _is_consuming),
+    (WorkerVerdict.FROZEN, _is_spinning),
+    (WorkerVerdict.STUCK, _is_stuck),
+    (WorkerVerdict.BUSY, _is_busy),
+    (WorkerVerdict.WEDGED, _always),
+)
+
+
+def _is_unserved(queue: QueueSight, settings: Workers) -> bool:
+    return queue.unserved_seconds > 2 * settings.interval_seconds
+
+
+def _is_standing(queue: QueueSight, settings: Workers) -> bool:
+    interval = settings.interval_seconds
+    if set(queue.workers) == {WorkerVerdict.BUSY}:
+        return False
+    # The head is looked at once a heartbeat waits, which is half an interval after it was sent.
+    overdue = (queue.waiting_seconds or 0.0) >= OVERDUE_INTERVALS * interval
+    return overdue and (queue.head_seconds or 0.0) >= 1.5 * interval
+
+
+def _is_slow(queue: QueueSight, settings: Workers) -> bool:
+    # What waits is old, or the newest that was executed was; an empty queue has swallowed what never came back.
+    waiting = queue.waiting_seconds or 0.0 if queue.pending else 0.0
+    took = queue.executed.done_at - queue.executed.sent_at if queue.executed else 0.0
+    return max(waiting, took) > settings.slow_after_seconds
+
+
+_QUEUE_RULES: tuple[tuple[QueueVerdict, Callable[[QueueSight, Workers], bool]], ...] = (
+    (QueueVerdict.UNCONSUMED, _is_unserved),
+    (QueueVerdict.UNCONSUMED, _is_standing),
+    (QueueVerdict.SLOW, _is_slow),
+    (QueueVerdict.CONSUMED, _always),
+)
