@@ -79,10 +79,12 @@ class Channel:
 
     Options that hold passwords, tokens, or URLs that may have them in their path are ``SecretStr``. ``example`` is a
     set of options that is valid; ``docs/channels.md`` and the contract test of all channels are made of them.
+    ``reminder_seconds`` is how often it wants to hear again of what lasts, unless it is configured; None: never.
     """
 
     name: ClassVar[str] = ""
     example: ClassVar[Mapping[str, Any]] = {}
+    reminder_seconds: ClassVar[float | None] = None
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
-import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from monitor.checks import registry
 from monitor.checks.base import Kind
+from monitor.option_docs import options, table, toml
 
 _HEAD = """\
 # Kinds of checks
@@ -37,77 +35,13 @@ def render() -> str:
 def _section(cls: type[Kind]) -> Iterator[str]:
     yield f"## {cls.name}\n"
     yield inspect.cleandoc(cls.__doc__ or "").replace("``", "`") + "\n"
-    yield from ["```toml", *_toml(cls), "```\n"]
-    if rows := list(_options(cls)):
-        yield from _table(("option", "value", "default", ""), rows)
+    yield from toml(f"checks.my-{cls.name.replace('_', '-')}", {"kind": cls.name, **cls.example})
+    if rows := list(options(cls)):
+        yield from table(("option", "value", "default", ""), rows)
     if cls.reports:
-        yield from _table(("data", ""), ((f"`{name}`", text) for name, text in cls.reports.items()))
+        yield from table(("data", ""), ((f"`{name}`", text) for name, text in cls.reports.items()))
     if cls.reasons:
-        yield from _table(("reason", ""), ((f"`{name}`", text) for name, text in cls.reasons.items()))
-
-
-def _toml(cls: type[Kind]) -> Iterator[str]:
-    yield f"[checks.my-{cls.name.replace('_', '-')}]"
-    yield f'kind = "{cls.name}"'
-    for option, value in cls.example.items():
-        yield f"{option} = {_toml_value(value)}"
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {_toml_value(item)}" for key, item in value.items()) + " }"
-    return json.dumps(value)  # strings, numbers and lists look the same in TOML
-
-
-def _options(cls: type[Kind]) -> Iterator[tuple[str, str, str, str]]:
-    schema = registry.schema(cls)
-    for field in dataclasses.fields(cls):
-        about = schema[field.name]
-        yield f"`{field.name}`", _value(about), _default(field), about.get("description", "")
-
-
-def _value(about: Mapping[str, Any]) -> str:
-    """What an option may be, in words, from its JSON schema."""
-    if "anyOf" in about:
-        return " or ".join(_value(each) for each in about["anyOf"] if each.get("type") != "null")
-    if "enum" in about:
-        return " or ".join(f"`{value}`" for value in about["enum"])
-    if about.get("type") == "array":
-        return f"list ({_value(about['items'])})"
-    if about.get("format") == "password":
-        return "text (secret)"
-    words = {"string": "text", "integer": "whole number", "boolean": "true or false", "object": "table"}
-    return words.get(about.get("type", ""), str(about.get("type", "any"))) + _limits(about)
-
-
-def _limits(about: Mapping[str, Any]) -> str:
-    signs = (("exclusiveMinimum", ">"), ("minimum", ">="), ("exclusiveMaximum", "<"), ("maximum", "<="))
-    limits = [f"{sign} {about[key]:g}" for key, sign in signs if key in about]
-    return f" ({', '.join(limits)})" if limits else ""
-
-
-def _default(field: dataclasses.Field[Any]) -> str:
-    if key := field.metadata.get("config"):
-        otherwise = f", else `{json.dumps(field.default)}`" if field.default is not dataclasses.MISSING else ""
-        return f"`{key}` of the configuration{otherwise}"
-    if field.default_factory is not dataclasses.MISSING:
-        return "none"
-    if field.default is dataclasses.MISSING:
-        return "required"
-    default = field.default
-    if default is None:
-        return "none"
-    if isinstance(default, (tuple, frozenset)):
-        default = sorted(default)
-    return f"`{json.dumps(default, default=str)}`"
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield f"| {' | '.join('---' for _ in head)} |"
-    for row in rows:
-        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
-    yield ""
+        yield from table(("reason", ""), ((f"`{name}`", text) for name, text in cls.reasons.items()))
 
 
 if __name__ == "__main__":

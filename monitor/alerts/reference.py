@@ -1,0 +1,53 @@
+"""The reference of all channels, made of their code: ``python -m monitor.alerts.reference > docs/channels.md``."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+
+from monitor.alerts import registry
+from monitor.alerts.base import Channel
+from monitor.alerts.text import PLACEHOLDERS
+from monitor.option_docs import options, table, toml
+
+_HEAD = """\
+# Alert channels
+
+<!-- Made by `python -m monitor.alerts.reference > docs/channels.md`; a test compares the two. -->
+
+Who is told, and how. A channel is one table of the configuration file, as in the examples; the fields that every
+channel has (`checks`, `severity`, `reminder`, `timeout`, ...) are those of [the configuration](configuration.md). An
+attempt to deliver ends within the channel's `timeout` whatever the receiver does, and then counts as one to be tried
+again. The receiver may have taken it nevertheless: a notice has an id, the same each time, to tell by.
+
+Options of type "text (secret)" (passwords, tokens, and addresses that have them in their path) are shown nowhere: not
+in logs, in the state, by `monitor config`, or in the process list.
+"""
+
+_TEMPLATES = """\
+## Templates
+
+`title` and `body` of a channel are texts with these names in them; `$$` is a dollar sign.
+"""
+
+
+def render() -> str:
+    """The whole page, as Markdown."""
+    # Only our own channels: what other packages ship depends on the machine.
+    ours = [cls for cls in map(registry.find, registry.names()) if cls.__module__.startswith("monitor.alerts.")]
+    contents = [*(f"[`{cls.name}`](#{cls.name})" for cls in ours), "[templates](#templates)"]
+    names = table(("name", ""), ((f"`${name}`", meaning) for name, meaning in PLACEHOLDERS.items()))
+    sections = ["\n".join(_section(cls)) for cls in ours]
+    return "\n".join([_HEAD, " · ".join(contents) + "\n", *sections, _TEMPLATES, *names])
+
+
+def _section(cls: type[Channel]) -> Iterator[str]:
+    yield f"## {cls.name}\n"
+    yield inspect.cleandoc(cls.__doc__ or "") + "\n"
+    yield from toml(f"channels.my-{cls.name}", {"kind": cls.name, **cls.example})
+    yield from table(("option", "value", "default", ""), options(cls))
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())
