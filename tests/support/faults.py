@@ -9,7 +9,7 @@ import signal
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Literal
 
 import psutil
@@ -35,6 +35,7 @@ class FaultProxy:
         self._changed = asyncio.Event()
         self._open: set[asyncio.StreamWriter] = set()
         self._abandoned: set[asyncio.StreamWriter] = set()
+        self._pairs: dict[int, tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = {}
         self._listener: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
@@ -45,9 +46,17 @@ class FaultProxy:
         """Switch to a mode, for open connections too. `cut` resets those that are open now."""
         self._call(self._set(mode, seconds, bytes_per_second, cut))
 
-    def abandon(self) -> None:
-        """Swallow everything on connections that are open now, for good: half-open, as after a firewall restarts."""
-        self._call(self._abandon())
+    @property
+    def upstream_ports(self) -> tuple[int, ...]:
+        """The ports from which the connections that are open now reach the server, as it sees them."""
+        return tuple(self._pairs)
+
+    def abandon(self, upstream_ports: Container[int] | None = None) -> None:
+        """Swallow everything on connections that are open now, for good: half-open, as after a firewall restarts.
+
+        Not even their end is passed on. ``upstream_ports`` chooses among them, see the property.
+        """
+        self._call(self._abandon(upstream_ports))
 
     def close(self) -> None:
         """Close the port and every connection."""
@@ -73,8 +82,10 @@ class FaultProxy:
             for writer in list(self._open):
                 _reset(writer)
 
-    async def _abandon(self) -> None:
-        self._abandoned |= self._open
+    async def _abandon(self, upstream_ports: Container[int] | None) -> None:
+        for port, pair in self._pairs.items():
+            if upstream_ports is None or port in upstream_ports:
+                self._abandoned |= {*pair}
 
     async def _end_tasks(self) -> None:
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
@@ -103,10 +114,13 @@ class FaultProxy:
             await self._changed.wait()
         up_reader, up_writer = await asyncio.open_connection(*self._upstream)
         self._open.add(up_writer)
+        port: int = up_writer.get_extra_info("sockname")[1]
+        self._pairs[port] = (writer, up_writer)
         try:
             await asyncio.gather(self._pump(reader, up_writer, writer), self._pump(up_reader, writer, up_writer))
         finally:
             self._open.discard(up_writer)
+            self._pairs.pop(port, None)
 
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, back: asyncio.StreamWriter
@@ -122,7 +136,10 @@ class FaultProxy:
                     _reset(back)
                     return
                 await self._pass(data, writer)
-        writer.close()
+        while self._mode == "blackhole":
+            await self._changed.wait()
+        if writer not in self._abandoned:
+            writer.close()
 
     async def _pass(self, data: bytes, writer: asyncio.StreamWriter) -> None:
         if self._mode == "latency":

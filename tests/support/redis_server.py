@@ -88,6 +88,10 @@ class RedisServer:
         self.kill()
         self.start()
 
+    def forget_data(self) -> None:
+        """Delete what it has written, if it was told to write (``--appendonly yes``), while it is not running."""
+        shutil.rmtree(self.directory / "appendonlydir", ignore_errors=True)
+
     def freeze(self) -> None:
         """SIGSTOP it: connections stay open and are accepted, nothing is answered."""
         os.kill(self.pid, signal.SIGSTOP)

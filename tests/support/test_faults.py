@@ -141,3 +141,23 @@ def test_frozen_processes_go_on() -> None:
         wait_for(lambda: "stopped" not in states(), what="both go on again")
     finally:
         parent.communicate(b"\n", timeout=10)
+
+
+def test_one_connection_of_several_is_abandoned_and_not_even_its_end_passes(fault_proxy: Proxy) -> None:
+    """The server hears nothing more on it, not that it was closed either; the others go on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(5)
+        proxy = fault_proxy("127.0.0.1", listener.getsockname()[1])
+        with connect(proxy) as other, listener.accept()[0] as others_server:
+            with connect(proxy) as client:
+                server, (_, port) = listener.accept()
+                wait_for(lambda: port in proxy.upstream_ports, what="the proxy knows both ends")
+                proxy.abandon({port})
+                client.sendall(b"a")
+            with server:
+                server.settimeout(0.3)
+                with pytest.raises(TimeoutError):
+                    server.recv(1)
+            other.sendall(b"b")
+            others_server.settimeout(5)
+            assert others_server.recv(1) == b"b"

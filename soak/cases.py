@@ -1,0 +1,289 @@
+"""The table: what is done to whom, what must be said of it and when, and how all is well again.
+
+In each case a worker, the victim, consumes two queues: ``own``, which nobody else consumes, and ``shared``, which two
+healthy neighbours consume as well. Names of workers and queues begin with the case's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from soak import faults
+from soak.faults import Action
+from soak.stage import STUCK_AFTER, Stage
+
+DETECTED_WITHIN = 3.0
+RECOVERED_WITHIN = 2.0
+
+VICTIM = "worker:{}.victim@soak"
+OWN = "queue:{}.own"
+SHARED = "queue:{}.shared"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What must be said of a worker or a queue, so many intervals after the fault at the latest.
+
+    ``after`` is what is waited for by design (the threshold between busy and stuck), in intervals.
+    """
+
+    check: str
+    verdict: str
+    after: float = 0.0
+    within: float = DETECTED_WITHIN
+
+
+@dataclass(frozen=True)
+class Case:
+    """One fault. Durations are in intervals.
+
+    ``allowed`` may be said meanwhile and need not; what is neither expected nor allowed is a false alarm. Without
+    ``expected`` the case is about silence, and lasts for ``lasts``. ``silent_log`` names a worker that must log nothing
+    of ours; with ``suspends`` the summary must say that verdicts were suspended.
+    """
+
+    name: str
+    title: str
+    fault: Action
+    pool: str = "prefork"
+    slots: int = 2
+    queues: tuple[str, ...] = ("own", "shared")
+    expected: tuple[Expected, ...] = ()
+    allowed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    holds: float = 2.0
+    lasts: float = 8.0
+    heal: Action | None = None
+    recovers: bool = True
+    proxied: bool = False
+    env: Mapping[str, str] = field(default_factory=dict)
+    alone: bool = False
+    in_tests: bool = False
+    silent_log: str | None = None
+    suspends: bool = False
+
+    @property
+    def alarms(self) -> bool:
+        """Whether anybody must be told of anything."""
+        return bool(self.expected)
+
+
+def victim(verdict: str, *, after: float = 0.0, unconsumed: bool = True) -> tuple[Expected, ...]:
+    """The victim's verdict, and that the queue which it alone consumes is consumed by nobody."""
+    queue = (Expected(OWN, "unconsumed", after),) if unconsumed else ()
+    return (Expected(VICTIM, verdict, after), *queue)
+
+
+LATE: Mapping[str, tuple[str, ...]] = {OWN: ("slow",)}
+"""Tasks that waited while nobody took them are late when they are taken at last: that is true, and no more."""
+
+CASES: tuple[Case, ...] = (
+    *(
+        Case(
+            f"killed-{pool}",
+            "worker SIGKILLed",
+            faults.kill,
+            pool=pool,
+            expected=victim("lost"),
+            allowed={**LATE, VICTIM: ("starting",)},
+            heal=faults.restart,
+            in_tests=pool == "prefork",
+        )
+        for pool in ("prefork", "threads", "gevent", "solo")
+    ),
+    *(
+        Case(
+            f"stopped-{pool}",
+            "worker SIGSTOPped",
+            faults.send_signal("SIGSTOP"),
+            pool=pool,
+            expected=victim("frozen"),
+            allowed=LATE,
+            heal=faults.send_signal("SIGCONT"),
+            in_tests=pool == "threads",
+        )
+        for pool in ("prefork", "threads", "gevent", "solo")
+    ),
+    *(
+        Case(
+            f"retired-{pool}",
+            "worker SIGTERMed, others remain",
+            faults.terminate,
+            pool=pool,
+            queues=("shared",),
+            expected=(Expected(VICTIM, "retired"),),
+            recovers=False,
+            in_tests=pool == "solo",
+        )
+        for pool in ("prefork", "threads", "gevent", "solo")
+    ),
+    Case(
+        "last-one",
+        "the only consumer of a queue SIGTERMed",
+        faults.terminate,
+        expected=(Expected(VICTIM, "retired"), Expected(OWN, "unconsumed")),
+        allowed={**LATE, VICTIM: ("starting",)},
+        heal=faults.restart,
+    ),
+    Case(
+        "children",
+        "prefork children SIGSTOPped",
+        faults.send_signal("SIGSTOP", children_only=True),
+        expected=victim("wedged"),
+        allowed=LATE,
+        heal=faults.send_signal("SIGCONT", children_only=True),
+        in_tests=True,
+    ),
+    *(
+        Case(
+            f"deadlock-{pool}",
+            "every slot deadlocked",
+            faults.fill_slots("deadlock"),
+            pool=pool,
+            slots=1 if pool == "solo" else 2,
+            expected=(Expected(VICTIM, "busy"), *victim("stuck", after=STUCK_AFTER)),
+            allowed={**LATE, VICTIM: ("starting",)},
+            heal=faults.restart,
+            in_tests=pool == "prefork",
+        )
+        for pool in ("prefork", "threads", "gevent", "solo")
+    ),
+    Case(
+        "slot",
+        "1 of 4 slots stuck",
+        faults.fill_slots("held", "release", slots=1),
+        slots=4,
+        expected=(Expected(VICTIM, "slots_stuck", after=STUCK_AFTER),),
+        heal=faults.release,
+        in_tests=True,
+    ),
+    Case(
+        "spin",
+        "gevent loop spinning",
+        faults.fill_slots("spin", "release", slots=1),
+        pool="gevent",
+        slots=10,
+        expected=victim("frozen"),
+        allowed=LATE,
+        heal=faults.release,
+        in_tests=True,
+    ),
+    Case(
+        "cancelled",
+        "cancel_consumer of one queue",
+        faults.cancel_consumer,
+        expected=(Expected(OWN, "unconsumed"),),
+        allowed=LATE,
+        heal=faults.add_consumer,
+        in_tests=True,
+    ),
+    Case(
+        "forgotten",
+        "worker started without its -Q",
+        faults.restart_without_queues,
+        queues=("own",),
+        expected=(Expected(OWN, "unconsumed"),),
+        allowed={**LATE, VICTIM: ("retired", "starting")},
+        heal=faults.restart,
+        in_tests=True,
+    ),
+    Case(
+        "brpop",
+        "connection half-open: the BRPOP only",
+        faults.half_open_brpop,
+        expected=victim("wedged"),
+        allowed={**LATE, VICTIM: ("starting",)},
+        heal=faults.restart,
+        proxied=True,
+        in_tests=True,
+    ),
+    Case(
+        "half-open",
+        "connections half-open: all that are open",
+        faults.half_open_all,
+        pool="threads",
+        expected=victim("wedged"),
+        allowed={**LATE, VICTIM: ("starting",)},
+        heal=faults.restart,
+        proxied=True,
+    ),
+    Case(
+        "unreachable",
+        "connections half-open: all, new ones too",
+        faults.unreachable,
+        expected=victim("frozen"),
+        allowed={**LATE, VICTIM: ("starting", "wedged")},
+        heal=faults.reachable,
+        proxied=True,
+    ),
+    Case(
+        "long",
+        "long legitimate tasks in every slot",
+        faults.fill_slots("sleep", 10.0),
+        slots=4,
+        expected=(Expected(VICTIM, "busy"),),
+        allowed=LATE,
+        holds=8.0,
+        in_tests=True,
+    ),
+    Case(
+        "backlog",
+        "a backlog of 5,000",
+        faults.backlog(5000),
+        slots=8,
+        pool="threads",
+        allowed=LATE,
+        lasts=10.0,
+        heal=faults.purge,
+        in_tests=True,
+    ),
+    Case(
+        "clock",
+        "worker clock 2 min ahead",
+        faults.nothing,
+        env={"FAKETIME": "+120s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"},
+        lasts=10.0,
+        in_tests=True,
+    ),
+    Case(
+        "unmodified",
+        "an unmodified worker joins a shared queue",
+        faults.join_unmodified,
+        queues=("shared",),
+        lasts=10.0,
+        silent_log="unmodified",
+        in_tests=True,
+    ),
+    Case(
+        "redis-restarts",
+        "Redis restarted three times in 20 s",
+        faults.restart_redis(3, within_seconds=20),
+        pool="gevent",
+        alone=True,
+        suspends=True,
+    ),
+    Case(
+        "redis-emptied",
+        "Redis restarted three times in 20 s, empty",
+        faults.restart_redis(3, within_seconds=20, empty=True),
+        pool="solo",
+        alone=True,
+        suspends=True,
+    ),
+    Case(
+        "redis-frozen",
+        "Redis frozen for 30 s",
+        faults.freeze_redis(30),
+        pool="gevent",
+        alone=True,
+        suspends=True,
+    ),
+)
+
+
+def stage_queues(cases: tuple[Case, ...]) -> list[str]:
+    """The queues that the monitor is told of; the others it learns from the workers."""
+    return [f"{case.name}.own" for case in cases if case.name == "forgotten"]
+
+
+__all__ = ["CASES", "OWN", "SHARED", "VICTIM", "Case", "Expected", "Stage", "stage_queues"]

@@ -1,0 +1,226 @@
+"""Plays cases side by side on one stage, and says of each what was seen, when, and what should not have been said."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from soak.cases import OWN, VICTIM, Case, Expected
+from soak.stage import Stage
+from soak.watch import Said
+from tests.support.processes import missing, wait_for
+
+CALM = {"worker": {"starting", "consuming", "busy"}, "queue": {"consumed"}}
+START_SECONDS = 120.0
+PATIENCE = 3.0
+"""What is late is waited for this many times as long, so that its lateness can be told."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One verdict: when it was due and when it was seen, in seconds after the fault (or the recovery); None: never."""
+
+    check: str
+    verdict: str
+    seconds: float | None
+    limit_seconds: float
+
+    @property
+    def in_time(self) -> bool:
+        """Whether it came in time."""
+        return self.seconds is not None and self.seconds <= self.limit_seconds
+
+
+@dataclass
+class Outcome:
+    """What came of a case."""
+
+    case: Case
+    interval: float
+    detected: list[Measured] = field(default_factory=list)
+    recovered: list[Measured] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def is_right(self) -> bool:
+        """All verdicts in time, none unexpected, all well again in time."""
+        return not self.wrong()
+
+    def wrong(self) -> list[str]:
+        """What is wrong, in words."""
+        late = [
+            f"{what}: {m.check} {m.verdict} after {'ever' if m.seconds is None else f'{m.seconds:.1f} s'}, "
+            f"not {m.limit_seconds:.1f} s"
+            for what, several in (("detected", self.detected), ("recovered", self.recovered))
+            for m in several
+            if not m.in_time
+        ]
+        return late + self.unexpected + self.problems
+
+
+def play(stage: Stage, cases: Sequence[Case]) -> list[Outcome]:
+    """Start the workers of all cases and their neighbours, wait until all is well, and play the cases at once."""
+    for case in cases:
+        _start_victim(stage, case)
+    shared = [f"{case.name}.shared" for case in cases]
+    neighbours = [("prefork", 2), ("threads", 4)]
+    for pool, slots in neighbours:
+        stage.start_node(f"neighbour-{pool}", pool=pool, slots=slots, queues=shared)
+    queues = [f"{case.name}.{queue}" for case in cases for queue in case.queues]
+    stage.feed(*dict.fromkeys([*queues, *shared]))
+    calm = [(f"worker:{node.node}", "consuming") for node in stage.nodes.values()]
+    calm += [(f"queue:{queue}", "consumed") for queue in dict.fromkeys([*queues, *shared])]
+    stage.wait_for_verdicts(calm, seconds=START_SECONDS)
+    start, end = stage.now(), {}
+    together = threading.Barrier(len(cases))
+
+    def play_one(case: Case) -> Outcome:
+        outcome = Outcome(case, stage.interval)
+        together.wait()
+        try:
+            _play(stage, case, outcome)
+        except BaseException as error:  # noqa: BLE001 - pytest's failures are none of Exception
+            outcome.problems.append(f"{type(error).__name__}: {str(error)[:2000]}")
+        end[case.name] = stage.now()
+        return outcome
+
+    with ThreadPoolExecutor(len(cases)) as threads:
+        outcomes = list(threads.map(play_one, cases))
+    _tell_unexpected(stage, outcomes, start)
+    if not any(case.alone for case in cases):
+        outcomes[0].problems += _tracebacks(stage)
+    return outcomes
+
+
+def _start_victim(stage: Stage, case: Case) -> None:
+    env = dict(case.env)
+    if "FAKETIME" in env:
+        env["LD_PRELOAD"] = _faketime()
+    queues = [f"{case.name}.{queue}" for queue in case.queues]
+    name = f"{case.name}.victim"
+    stage.start_node(name, pool=case.pool, slots=case.slots, queues=queues, proxied=case.proxied, env=env)
+
+
+def _play(stage: Stage, case: Case, outcome: Outcome) -> None:
+    began = stage.now()
+    case.fault(stage, case.name)
+    fault_at = began if not case.alarms else stage.now()
+    outcome.detected = [_measure(stage, case, expected, fault_at) for expected in case.expected]
+    if case.alarms:
+        _wait(stage, case.holds)
+        for expected in _last_of(case.expected):
+            check = expected.check.format(case.name)
+            if (now := stage.watcher.verdict(check)) != expected.verdict:
+                outcome.problems.append(f"{check} did not stay {expected.verdict}: {now}")
+    else:
+        _wait(stage, case.lasts)
+    healed_at = stage.now()
+    if case.heal:
+        case.heal(stage, case.name)
+    if case.recovers:
+        outcome.recovered = _measure_recovery(stage, case, healed_at)
+    if case.silent_log:
+        log = stage.nodes[f"{case.name}.{case.silent_log}"].logs()
+        ours = [line for line in log.splitlines() if "monitor" in line or "nregistered" in line]
+        outcome.problems += [f"logged: {line}" for line in ours[:3]]
+    _wait(stage, 2)
+    if case.suspends and not stage.watcher.during(began, stage.now(), lambda said: said.suspended):
+        outcome.problems.append("verdicts were not suspended")
+
+
+def _measure(stage: Stage, case: Case, expected: Expected, fault_at: float) -> Measured:
+    check, limit = expected.check.format(case.name), (expected.after + expected.within) * stage.interval
+    seen = _wait_until_seen(stage, check, expected.verdict, fault_at, PATIENCE * limit)
+    return Measured(check, expected.verdict, None if seen is None else seen - fault_at, limit)
+
+
+def _measure_recovery(stage: Stage, case: Case, healed_at: float) -> list[Measured]:
+    """From the first task of the user that the worker, or anybody from the queue, executed again."""
+    measured, limit = [], 2 * stage.interval
+    wanted = {VICTIM: "consuming", OWN: "consumed"}
+    checks = [VICTIM, *([OWN] if "own" in case.queues else [])]
+    for check in checks:
+        name = check.format(case.name)
+        which = {"node": f"{case.name}.victim@soak"} if check == VICTIM else {"queue": f"{case.name}.own"}
+        executed_at = wait_for(
+            lambda which=which: stage.executed_since(healed_at, **which),
+            seconds=90,
+            every=0.2,
+            what=f"a task executed again: {which}",
+        )
+        seen = _wait_until_seen(stage, name, wanted[check], healed_at, PATIENCE * limit + executed_at - healed_at)
+        seconds = None if seen is None else max(0.0, seen - executed_at)
+        measured.append(Measured(name, wanted[check], seconds, limit))
+    return measured
+
+
+def _wait_until_seen(stage: Stage, check: str, verdict: str, after: float, seconds: float) -> float | None:
+    deadline = time.monotonic() + seconds
+    while (seen := stage.watcher.first(check, verdict, after=after)) is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return seen
+
+
+def _wait(stage: Stage, intervals: float) -> None:
+    """Let time pass: what is looked for is that nothing happens."""
+    time.sleep(intervals * stage.interval)
+
+
+def _last_of(expected: Sequence[Expected]) -> list[Expected]:
+    return list({each.check: each for each in expected}.values())
+
+
+def _tell_unexpected(stage: Stage, outcomes: Sequence[Outcome], start: float) -> None:
+    """Give each outcome what was said of its workers and queues and should not have been; the first gets the rest."""
+    fault_names = {o.case.name: o for o in outcomes}
+    allowed = {
+        (check.format(o.case.name), verdict)
+        for o in outcomes
+        for check, verdicts in (
+            *((e.check, (e.verdict,)) for e in o.case.expected),
+            *o.case.allowed.items(),
+        )
+        for verdict in verdicts
+    }
+    loud = any(e.verdict not in ("retired", "busy") for o in outcomes for e in o.case.expected)
+
+    def is_unexpected(said: Said) -> bool:
+        kind = said.check.partition(":")[0]
+        if (said.check, said.verdict) in allowed:
+            return False
+        if said.check == "workers" and loud:
+            return False
+        if kind in CALM:
+            return said.verdict not in CALM[kind]
+        return said.status != "ok"
+
+    for said in stage.watcher.during(start, stage.now(), is_unexpected):
+        case = said.check.partition(":")[2].split(".")[0]
+        owner = fault_names.get(case, outcomes[0])
+        text = f"unexpected: {said.check} {said.status} ({said.verdict}) {said.at - start:+.1f} s: {said.message}"
+        owner.unexpected.append(text)
+
+
+def _tracebacks(stage: Stage) -> list[str]:
+    """What the monitor's roles, and ours in the user's workers, failed over."""
+    logs = {role.name: role.logs() for role in stage.monitor.roles}
+    found = [
+        f"traceback in {name}: ...{log.split('Traceback', 1)[1][:1500]}"
+        for name, log in logs.items()
+        if "Traceback" in log
+    ]
+    for node in stage.nodes.values():
+        found += [f"{node.node} logged: {line}" for line in node.logs().splitlines() if "monitor/agent" in line][:3]
+    return found
+
+
+def _faketime() -> str:
+    places = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
+    found = next((str(path) for path in places), None)
+    return found if found and shutil.which("faketime") else missing("faketime")
