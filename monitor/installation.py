@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from monitor import project
+from monitor.agent import attach
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -13,11 +14,13 @@ if TYPE_CHECKING:
 def install(app: Celery, *, run_checks: bool = False) -> Celery:
     """Tell the monitor which Celery application it belongs to; returns the application.
 
-    The monitor's roles then watch this application's broker and queues. Nothing of the application is
+    The monitor's roles then watch this application's broker and queues, and its workers tell of themselves: each
+    gets a heartbeat task, a queue of its own and a beacon (docs/workers.md). Nothing else of the application is
     changed, unless ``run_checks`` is set: then its own beat and workers run the checks, and need no
     extra process (at a price: workers that are stuck can no longer report themselves).
     """
     project.remember(app)
+    attach.to(app)
     if run_checks:
         _run_checks_in(app)
     return app
@@ -27,7 +30,8 @@ def _run_checks_in(app: Celery) -> None:
     from celery import signals  # noqa: PLC0415
 
     from monitor import wiring  # noqa: PLC0415
-    from monitor.tasks import checks as tasks  # noqa: PLC0415
+    from monitor.tasks import registration as tasks  # noqa: PLC0415
+    from monitor.tasks.entries import dispatch_queue  # noqa: PLC0415
 
     tasks.register(app, wiring.runtime)
 
@@ -41,7 +45,7 @@ def _run_checks_in(app: Celery) -> None:
         if instance.app is not app:
             return
         config = wiring.runtime().config  # built before the pool forks, so that its processes share one zygote
-        for queue in (config.queue, tasks.dispatch_queue(config)):
+        for queue in (config.queue, dispatch_queue(config)):
             instance.app.amqp.queues.select_add(queue)
 
     # In beat only, and in the schedule that it has, wherever it keeps it. Celery logs what a receiver raises,

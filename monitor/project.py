@@ -1,6 +1,7 @@
 """What the Django + Celery project around us says of itself, so that nobody has to write it twice.
 
-Imports neither Celery nor, at import time, Django: a probe process and a worker both ask here.
+Imports neither Celery nor, at import time, Django or `monitor.config`: a probe process, a role of the monitor's and,
+through `monitor.install`, every process of the project ask here.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.config import ConfigError, Problem
+from monitor.agent import broker
 
 VARIABLE = "DJANGO_SETTINGS_MODULE"
 
@@ -43,26 +44,37 @@ def derived_settings() -> dict[str, Any]:
     transport_options = getattr(settings, "CELERY_BROKER_TRANSPORT_OPTIONS", None)
     if transport_options:
         derived["broker_transport_options"] = dict(transport_options)
+    tls = getattr(settings, "CELERY_BROKER_USE_SSL", None)
     for app in _installed:
         derived.update(from_celery(app))
-    if str(derived.get("broker_url", "")).startswith(("redis://", "rediss://")):
-        derived["redis_url"] = derived["broker_url"]
-    return derived
+        tls = app.conf.broker_use_ssl
+    return derived | _store_in(derived, tls)
 
 
 def from_celery(app: Any) -> dict[str, Any]:
     """What a Celery application's own configuration says of its broker."""
     conf = app.conf
     derived: dict[str, Any] = {}
-    broker = conf.broker_read_url or conf.broker_url
-    if isinstance(broker, str):
-        derived["broker_url"] = broker
+    url, _, _ = broker.of(conf)
+    if url:
+        derived["broker_url"] = url
     if conf.broker_transport_options:
         derived["broker_transport_options"] = dict(conf.broker_transport_options)
     queues = conf.task_queues
     names = list(queues) if isinstance(queues, Mapping) else [getattr(queue, "name", queue) for queue in queues or ()]
     derived["broker_queues"] = [str(name) for name in names] or [str(conf.task_default_queue)]
     return derived
+
+
+def _store_in(derived: Mapping[str, Any], tls: Any) -> dict[str, str]:
+    """The broker's Redis as the store, and there the broker's own key prefix: the only one some users may write."""
+    options = derived.get("broker_transport_options", {})
+    try:
+        store = broker.store_url(derived.get("broker_url"), options, tls)
+    except ValueError:  # the broker's own setting will be complained of
+        return {}
+    prefix = broker.key_prefix(options) if store else None
+    return {key: value for key, value in (("redis_url", store), ("key_prefix", prefix)) if value is not None}
 
 
 def _django_settings() -> Any:
@@ -74,6 +86,8 @@ def _django_settings() -> Any:
     try:
         settings.INSTALLED_APPS  # noqa: B018 - settings are imported when the first of them is asked for
     except Exception as error:
+        from monitor.config import ConfigError, Problem  # noqa: PLC0415 - not in the project's own processes
+
         hint = f"the project's settings cannot be imported ({type(error).__name__}: {error})"
         raise ConfigError([Problem(VARIABLE, os.environ[VARIABLE], hint)]) from error
     return settings

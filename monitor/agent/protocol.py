@@ -89,8 +89,14 @@ class Beacon:
     """Tasks executed since it started."""
     loop_lag_seconds: float | None = None
     """Since the consumer's timer last ticked (it does every second); None where the pool has no such loop."""
+    connected: bool = True
+    """Whether its consumer has a connection to the broker; while it looks for one, its loop does not turn."""
+    restarts: int = 0
+    """How often its consumer has connected anew."""
+    instance: str = ""
+    """Which start of the worker this is: another one under the same name has another word here."""
     leaving: bool = False
-    """It has said goodbye."""
+    """It has said goodbye. No other beacon of this ``instance`` comes after that."""
     client_id: int | None = None
     """CLIENT ID of the connection that writes the beacon; None when it may not ask."""
     rss_mb: float | None = None

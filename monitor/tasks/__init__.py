@@ -1,5 +1,9 @@
 """The Celery tasks. Thin; the work is in `monitor.runner` and its neighbours.
 
-Imported by a project's workers, too (autodiscovery, ``-I monitor.tasks.heartbeat``): nothing is imported here that
-they do not need.
+Imported by a project's workers, too (``INSTALLED_APPS`` and autodiscovery), which is all it takes to instrument them:
+nothing is imported here that they do not need.
 """
+
+from monitor.agent import attach
+
+attach.to_any_worker()

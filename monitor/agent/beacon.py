@@ -1,0 +1,178 @@
+"""The beacon: a thread of its own in the worker's main process, with a connection of its own.
+
+A consumer that hangs cannot silence it, and nothing that happens here reaches the worker: no exception, no waiting.
+On the green pools it is a greenlet, and silent when no other greenlet gets a turn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import socket
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from monitor.agent import beacon_file, broker
+from monitor.agent.link import TIMEOUT_SECONDS, Link, Seen
+from monitor.agent.liveness import LEAVING, RUNNING, Pulse
+from monitor.agent.progress import Progress
+from monitor.agent.protocol import Beacon, encode
+from monitor.agent.settings import Settings
+from monitor.agent.subject import Subject
+from monitor.agent.vitals import Vitals
+
+log = logging.getLogger("monitor.agent")
+
+
+class BeaconThread:
+    """Says every half interval how the worker is, until it has said goodbye."""
+
+    def __init__(self, settings: Settings, subject: Subject) -> None:
+        """Raises ValueError when the store's URL is wrong."""
+        url, options, tls = broker.of(subject.conf)
+        self._settings = settings
+        self._subject = subject
+        self._link = Link(settings.redis_url or "", settings.key_prefix, subject.node)
+        self._every_seconds = settings.interval_seconds / 2
+        self._vitals = Vitals()
+        self._progress = Progress(time.monotonic(), interval_seconds=self._every_seconds + TIMEOUT_SECONDS)
+        self._broker = _other_than(settings.redis_url, url, options, tls)
+        self._failing = False
+        self._file_failing = False
+        self.leaving = False
+        self._said = threading.Event()
+        # Its `put` may be called from a signal handler, whatever the interrupted code was doing.
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="monitor-beacon", daemon=True)
+
+    @property
+    def node(self) -> str:
+        """The worker's name."""
+        return self._subject.node
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def leave(self) -> None:
+        """Say goodbye soon. Returns at once, and may be called from a signal handler."""
+        if not self.leaving:
+            self.leaving = True
+            self._wake.put(None)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until the goodbye was said, so long at most."""
+        return self._said.wait(seconds)
+
+    def _run(self) -> None:
+        while not self._said.is_set():
+            leaving = self.leaving
+            try:
+                self._round(leaving)
+            except Exception as error:  # noqa: BLE001 - nothing of ours may end up in somebody's worker
+                self._failed(error)
+            with contextlib.suppress(queue.Empty):
+                if not self._said.is_set():
+                    self._wake.get(timeout=min(self._every_seconds, 1.0) if leaving else self._every_seconds)
+        self._link.close()
+
+    def _round(self, leaving: bool) -> None:
+        beacon = self._subject.observe(interval_seconds=self._settings.interval_seconds, leaving=leaving)
+        seen = None
+        try:
+            seen = self._write(beacon)
+        except (RedisError, OSError) as error:
+            self._failed(error)
+        else:
+            self._succeeded()
+        self._write_down(beacon, seen)
+        if leaving and seen is not None:
+            self._said.set()
+
+    def _write(self, beacon: Beacon) -> Seen:
+        self._link.connect()
+        rss_mb, vitals = self._vitals.rss_mb(), self._vitals.read()
+        whole = replace(beacon, client_id=self._link.client_id, rss_mb=rss_mb, vitals=vitals)
+        return self._link.write(encode(whole), beacon.instance)
+
+    def _write_down(self, beacon: Beacon, seen: Seen | None) -> None:
+        """The pulse, for `monitor probe worker` on this machine."""
+        reachable = self._broker_reachable(beacon, seen)
+        self._progress.observe(
+            time.monotonic(),
+            store_answers=seen is not None,
+            broker_reachable=reachable,
+            done=self._subject.executed(),
+            emitted_us=seen.emitted_us if seen else None,
+            executed_us=seen.executed_us if seen else None,
+            store_now_us=seen.now_us if seen else None,
+        )
+        pulse = Pulse(
+            phase=LEAVING if beacon.leaving else RUNNING,
+            interval_seconds=self._settings.interval_seconds,
+            pool=beacon.pool,
+            up_seconds=beacon.up_seconds,
+            slots=beacon.slots,
+            active=beacon.active_count,
+            reserved=beacon.reserved,
+            stuck=self._stuck(beacon),
+            loop_lag_seconds=beacon.loop_lag_seconds,
+            executed_age_seconds=self._progress.executed_age_seconds,
+            unanswered_seconds=self._progress.unanswered_seconds,
+            idle_seconds=self._progress.idle_seconds,
+            store_answers=seen is not None,
+            broker_reachable=reachable,
+            recovered_seconds=self._progress.recovered_seconds,
+        )
+        try:
+            beacon_file.write(beacon_file.directory(), beacon.node, pulse)
+        except OSError as error:
+            if not self._file_failing:
+                log.warning("`monitor probe worker` will not find this worker: %s", error)
+            self._file_failing = True
+
+    def _stuck(self, beacon: Beacon) -> bool:
+        limits = self._settings.stuck_after_by_task
+        late = (task.age_seconds > limits.get(task.task, self._settings.stuck_after_seconds) for task in beacon.active)
+        return beacon.active_count >= beacon.slots and all(late)
+
+    def _broker_reachable(self, beacon: Beacon, seen: Seen | None) -> bool:
+        if self._broker is None:
+            return seen is not None
+        if beacon.connected and self._progress.unanswered_seconds == 0:
+            return True
+        return any(_connects(address) for address in self._broker)
+
+    def _failed(self, error: Exception) -> None:
+        if not self._failing:
+            # The kind of error only: a server without AUTH quotes the password.
+            log.warning("the monitor's store does not take the beacon (%s); the worker goes on", type(error).__name__)
+        self._failing = True
+        with contextlib.suppress(Exception):
+            self._link.close()
+
+    def _succeeded(self) -> None:
+        if self._failing:
+            log.info("the monitor's store takes the beacon again")
+        self._failing = False
+
+
+def _other_than(store: str | None, url: str | None, options: Any, tls: Any) -> tuple[tuple[str, int], ...] | None:
+    """Where to try whether the broker is there; None when it is the store, or not reached by TCP."""
+    with contextlib.suppress(ValueError):
+        if broker.store_url(url, options, tls) != store and broker.addresses(url) != broker.addresses(store):
+            return broker.addresses(url) or None
+    return None
+
+
+def _connects(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=TIMEOUT_SECONDS).close()
+    except OSError:
+        return False
+    return True

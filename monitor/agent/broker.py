@@ -1,0 +1,122 @@
+"""What a Celery application's broker settings say of a Redis in which the monitor could keep its data, too.
+
+Used on both sides, so that the agent in a worker and the monitor find the same place without being told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+
+DEFAULT_PORTS = {
+    "redis": 6379, "rediss": 6379, "sentinel": 26379, "amqp": 5672, "pyamqp": 5672, "amqps": 5671, "librabbitmq": 5672,
+}  # fmt: skip
+
+
+def of(conf: Any) -> tuple[str | None, dict[str, Any], Any]:
+    """The URL, transport options and TLS options of a Celery application's configuration."""
+    url = conf.broker_read_url or conf.broker_url
+    if isinstance(url, list | tuple):
+        url = ";".join(map(str, url))
+    return (url if isinstance(url, str) else None), dict(conf.broker_transport_options or {}), conf.broker_use_ssl
+
+
+def store_url(broker: str | None, options: Mapping[str, Any], tls: Any = None) -> str | None:
+    """The Redis behind a broker, as the setting ``redis_url`` has it; None when it is another kind of broker.
+
+    Several Redis servers for failover are not one store either: None. Raises ValueError for a URL that makes no sense.
+    """
+    urls = [urlsplit(url) for url in _each(broker)]
+    if not urls:
+        return None
+    if urls[0].scheme == "sentinel":
+        return _sentinel(urls, options, tls)
+    if len(urls) > 1:
+        return None
+    if urls[0].scheme in {"redis", "rediss"}:
+        return _tcp(urls[0], tls)
+    return _unix(urls[0]) if urls[0].scheme == "redis+socket" else None
+
+
+def key_prefix(options: Mapping[str, Any]) -> str | None:
+    """What our keys in the broker's Redis begin with when everything there has a prefix; None when nothing has."""
+    prefix = options.get("global_keyprefix")
+    return f"{prefix}monitor:" if prefix and isinstance(prefix, str) else None
+
+
+def addresses(broker: str | None) -> tuple[tuple[str, int], ...]:
+    """Where a broker may be reached by TCP: host and port, one of each URL. Raises ValueError for a nonsense port."""
+    found = []
+    for text in _each(broker):
+        url = urlsplit(text if "://" in text else f"amqp://{text}")
+        port = url.port or DEFAULT_PORTS.get(url.scheme)
+        if port is not None:
+            found.append((url.hostname or "localhost", port))
+    return tuple(found)
+
+
+def _each(broker: str | None) -> Iterator[str]:
+    """The URLs of a failover list. A part without a scheme has that of the part before it, as kombu reads it."""
+    scheme = ""
+    for text in filter(None, (part.strip() for part in (broker or "").split(";"))):
+        scheme = text.partition("://")[0] if "://" in text else scheme
+        yield text if "://" in text or not scheme else f"{scheme}://{text}"
+
+
+def _tcp(url: SplitResult, tls: Any) -> str:
+    # As kombu has it: `broker_use_ssl = True` changes nothing on Redis, a dict means TLS.
+    encrypted = url.scheme == "rediss" or isinstance(tls, Mapping)
+    query = {**_tls_of(parse_qsl(url.query)), **(_tls_of(tls.items()) if isinstance(tls, Mapping) else {})}
+    scheme = "rediss" if encrypted else "redis"
+    return f"{scheme}://{_credentials(url)}{_host(url, 6379)}/{_database(url)}{_query(query if encrypted else {})}"
+
+
+def _unix(url: SplitResult) -> str:
+    given = dict(parse_qsl(url.query))
+    return f"unix://{_credentials(url)}{url.path}?db={given.get('virtual_host', '0').strip('/') or 0}"
+
+
+def _sentinel(urls: list[SplitResult], options: Mapping[str, Any], tls: Any) -> str | None:
+    if not options.get("master_name"):
+        return None
+    query = {"master_name": str(options["master_name"])}
+    for name in ("username", "password"):
+        if value := (options.get("sentinel_kwargs") or {}).get(name):
+            query[f"sentinel_{name}"] = str(value)
+    if isinstance(tls, Mapping):
+        query |= {"ssl": "true", **_tls_of(tls.items())}
+    login = next(filter(None, map(_credentials, urls)), "")
+    database = next((_database(url) for url in urls if url.path.strip("/")), "0")
+    hosts = ";sentinel://".join(_host(url, 26379) for url in urls)
+    return f"sentinel://{login}{hosts}/{database}{_query(query)}"
+
+
+def _credentials(url: SplitResult) -> str:
+    if not url.username and not url.password:
+        return ""
+    user, password = (quote(unquote(part or ""), safe="") for part in (url.username, url.password))
+    return f"{user}:{password}@" if password else f"{user}@"
+
+
+def _host(url: SplitResult, port: int) -> str:
+    host = url.hostname or "localhost"
+    return f"[{host}]:{url.port or port}" if ":" in host else f"{host}:{url.port or port}"
+
+
+def _database(url: SplitResult) -> str:
+    return url.path.strip("/") or "0"
+
+
+def _tls_of(options: Any) -> dict[str, str]:
+    """The TLS options in redis-py's words; Celery's users write constants of the module ``ssl`` as well."""
+    found = {}
+    for name, value in options:
+        if name.startswith("ssl_") and value is not None:
+            text = getattr(value, "name", None) or str(value)
+            found[name] = text.removeprefix("CERT_").lower() if name == "ssl_cert_reqs" else text
+    return found
+
+
+def _query(values: Mapping[str, str]) -> str:
+    return f"?{urlencode(values)}" if values else ""

@@ -1,0 +1,79 @@
+"""The agent's own connection to the store: bounded in time, known to the server by the worker's name."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import redis
+from redis.exceptions import ResponseError
+
+from monitor.agent import scripts
+from monitor.agent.protocol import Keys, target_field
+from monitor.redis_pool import connection_pool
+
+TIMEOUT_SECONDS = 1.0
+
+
+class Seen(NamedTuple):
+    """What the store answers to a beacon: microseconds by its clock."""
+
+    now_us: int
+    executed_us: int | None
+    """When the newest direct heartbeat that was executed had been sent."""
+    emitted_us: int | None
+    """When the newest direct heartbeat was sent."""
+
+
+class Link:
+    """Writes the beacons of one worker. Used by one thread; connects on first use."""
+
+    def __init__(self, url: str, prefix: str, node: str) -> None:
+        """Raises ValueError for a wrong URL."""
+        self.client_id: int | None = None
+        """CLIENT ID of the connection that was opened last; None when we may not ask."""
+        self._node = node
+        self._keys = Keys.of(prefix)
+        pool = connection_pool(url, timeout_seconds=TIMEOUT_SECONDS)
+        # Called for each new connection, also for those that redis-py opens by itself in place of a broken one.
+        pool.connection_kwargs["redis_connect_func"] = self._introduce
+        self._pool = pool
+        self._client = redis.Redis(connection_pool=pool)
+
+    def connect(self) -> None:
+        """See to it that there is a connection, so that ``client_id`` is known. Raises redis.RedisError, OSError."""
+        if self.client_id is None:
+            connection = self._pool.get_connection()
+            self._pool.release(connection)
+
+    def write(self, beacon: str, instance: str) -> Seen:
+        """Write a beacon. Raises redis.RedisError, OSError."""
+        arguments = (self._node, beacon, instance, target_field("worker", self._node))
+        now, executed, emitted = scripts.run(self._client, scripts.BEACON, tuple(self._keys), arguments)
+        return Seen(int(now), _microseconds(executed), _microseconds(emitted))
+
+    def close(self) -> None:
+        """Close the connection. The next use opens one again."""
+        self.client_id = None
+        self._pool.disconnect()
+
+    def _introduce(self, connection: Any) -> None:
+        connection.on_connect()
+        self.client_id = None
+        _permitted(connection, "CLIENT", "SETNAME", re.sub(r"[^!-~]", "_", f"monitor-agent:{self._node}"))
+        answer = _permitted(connection, "CLIENT", "ID")
+        self.client_id = int(answer) if answer is not None else None
+
+
+def _permitted(connection: Any, *command: str) -> Any:
+    """A command's answer; None when the server refuses it."""
+    connection.send_command(*command)
+    try:
+        return connection.read_response()
+    except ResponseError:
+        return None
+
+
+def _microseconds(value: bytes | None) -> int | None:
+    digits = re.match(rb"[0-9]+", value or b"")
+    return int(digits[0]) if digits else None

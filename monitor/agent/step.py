@@ -1,0 +1,49 @@
+"""The agent's step in a worker's consumer. Started with each connection to the broker, stopped with its loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import bootsteps
+
+from monitor.agent import attach
+from monitor.agent.beacon import BeaconThread
+from monitor.agent.subject import Subject
+
+
+class AgentStep(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Tells the beacon of its worker's connections; starts it with the first one."""
+
+    label = "monitor"
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        self._subject: Subject | None = None
+        super().__init__(parent, **options)
+
+    def include_if(self, parent: Any) -> bool:
+        """Whether the agent is attached to this worker."""
+        return attach.settings_of(parent.app) is not None
+
+    @attach.safely
+    def start(self, parent: Any) -> None:
+        """The consumer has connected."""
+        settings = attach.settings_of(parent.app)
+        if settings is None:
+            return
+        if self._subject is None:
+            self._subject = Subject(parent)
+            self._subject.connected()
+            beacon = BeaconThread(settings, self._subject)
+            beacon.start()
+            attach.started(beacon)
+        else:
+            self._subject.connected()
+
+    @attach.safely
+    def stop(self, parent: Any) -> None:  # noqa: ARG002
+        """The consumer has lost its connection, or is stopping."""
+        if self._subject is not None:
+            self._subject.disconnected()
+
+    terminate = stop

@@ -1,0 +1,140 @@
+"""The worker that the agent lives in, as seen from the agent's thread: only reads, never waits for it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import time
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+import celery
+import kombu
+import redis
+from celery.worker import state
+
+from monitor.agent.protocol import HEARTBEAT, Active, Beacon, direct_queue, is_direct_queue
+
+TICK_SECONDS = 1.0
+_SHOWN = 200
+_POOLS = {"thread": "threads", "asynpool": "prefork"}
+
+
+class Subject:
+    """A worker, from the first connection of its consumer on."""
+
+    def __init__(self, consumer: Any) -> None:
+        self.node = str(consumer.hostname)
+        self._consumer = consumer
+        self._ready_at = time.monotonic()
+        self._ticked_at: float | None = None
+        self._timer_entry: Any = None
+        self._identity = {
+            "node": self.node,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "pool": _pool_name(consumer.pool),
+            "instance": uuid.uuid4().hex[:16],
+            "versions": {
+                "celery": celery.__version__,
+                "kombu": kombu.__version__,
+                "redis": redis.__version__,
+                "python": platform.python_version(),
+            },
+        }
+
+    @property
+    def conf(self) -> Any:
+        """The configuration of the worker's Celery application."""
+        return self._consumer.app.conf
+
+    def connected(self) -> None:
+        """The consumer is connected to the broker, for the first time or anew. Called in the worker's main thread."""
+        self._cancel()
+        self._tick()
+        # Celery up to 5.6 clears the timer when a connection is lost, later ones drop what was added since.
+        self._timer_entry = self._consumer.timer.call_repeatedly(TICK_SECONDS, self._tick)
+
+    def disconnected(self) -> None:
+        """The consumer has lost its connection, or stops: its loop does not turn. Called in the main thread."""
+        self._ticked_at = None
+        self._cancel()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the consumer is connected."""
+        return self._ticked_at is not None
+
+    def executed(self) -> int:
+        """Tasks that were begun so far, heartbeats included."""
+        return sum(_copied(state.total_count.values()))
+
+    def observe(self, *, interval_seconds: float, leaving: bool) -> Beacon:
+        """The beacon of this moment, without what is not the worker's own: connection and vitals."""
+        now = time.time()
+        running = _copied(state.active_requests)
+        # A heartbeat fills no slot: it says by itself whether it gets one, and when its process is stopped it must
+        # not pass for a task that takes long.
+        tasks = [_active(request, now) for request in running if request.name != HEARTBEAT]
+        tasks.sort(key=lambda task: -task.age_seconds)
+        counts = dict(state.total_count)
+        queues = self._queues()
+        ticked_at = self._ticked_at
+        values: dict[str, Any] = {
+            **self._identity,
+            "slots": _slots(self._consumer.pool),
+            "up_seconds": round(time.monotonic() - self._ready_at, 1),
+            "queues": tuple(sorted(name for name in queues if not is_direct_queue(name))),
+            "direct": direct_queue(self.node) in queues,
+            "active": tuple(tasks[:_SHOWN]),
+            "active_count": len(tasks),
+            "reserved": max(0, len(state.reserved_requests) - len(running)),
+            "done": max(0, sum(counts.values()) - counts.get(HEARTBEAT, 0) - len(tasks)),
+            "connected": ticked_at is not None,
+            "restarts": max(0, int(self._consumer.restart_count)),
+            # Ticks come every second: between two of them there is no lag yet.
+            "loop_lag_seconds": None
+            if ticked_at is None
+            else round(max(0.0, time.monotonic() - ticked_at - TICK_SECONDS), 2),
+        }
+        return Beacon(**values, interval_seconds=interval_seconds, leaving=leaving)
+
+    def _tick(self) -> None:
+        self._ticked_at = time.monotonic()
+
+    def _cancel(self) -> None:
+        entry, self._timer_entry = self._timer_entry, None
+        if entry is not None:
+            self._consumer.timer.cancel(entry)
+
+    def _queues(self) -> set[str]:
+        # Stays what it was while the consumer looks for its broker; None only at the very end.
+        consumers = self._consumer.task_consumer
+        return {str(queue.name) for queue in consumers.queues} if consumers is not None else set()
+
+
+def _pool_name(pool: Any) -> str:
+    name = type(pool).__module__.rpartition(".")[2]
+    return _POOLS.get(name, name)
+
+
+def _slots(pool: Any) -> int:
+    # Prefork's is that of the moment, which autoscaling changes, down to none.
+    return max(1, int(getattr(pool, "num_processes", None) or getattr(pool, "limit", None) or 1))
+
+
+def _active(request: Any, now: float) -> Active:
+    # In the worker's own wall clock, both of them.
+    return Active(str(request.name), round(max(0.0, now - (request.time_start or now)), 1))
+
+
+def _copied(live: Iterable[Any]) -> list[Any]:
+    """What the main thread may be changing while we read it."""
+    for _ in range(20):
+        try:
+            return list(live)
+        except RuntimeError:  # changed size during iteration
+            continue
+    return []
