@@ -12,9 +12,10 @@ from celery.app.amqp import AMQP
 from kombu.connection import Connection
 
 from monitor import logs, wiring
+from monitor.agent import attach
 from monitor.config import Config
 from monitor.ports import Executor, ExecutorUnavailable
-from monitor.tasks import checks as tasks
+from monitor.tasks import registration as tasks
 
 log = structlog.get_logger("monitor.worker")
 
@@ -38,6 +39,7 @@ def build() -> Celery:
     """The application, configured. Raises ConfigError. Connects to nothing."""
     # No fixups: the Django one sets Django up and closes connections around every task, and none of ours uses any.
     app = Celery("monitor", amqp=_AMQP, fixups=[])
+    attach.leave_alone(app)
     app.conf.update(settings())
     tasks.register(app, wiring.runtime)
     return app

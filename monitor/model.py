@@ -13,7 +13,7 @@ from typing import Any
 
 
 class Status(StrEnum):
-    """What is known of a check. ``STALE`` and ``UNKNOWN`` arise when a state is read, never when it is written."""
+    """What is known of a check. Results are ok, warning or error; ``STALE`` and ``UNKNOWN`` is what becomes of them."""
 
     OK = "ok"
     WARNING = "warning"
@@ -53,7 +53,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one run of a check found, and until when it may be believed."""
+    """What one run of a check found, and until when it may be believed.
+
+    ``late_ms`` is how long after it was due the run began; None where nobody said when.
+    """
 
     run_id: str
     status: Status
@@ -64,6 +67,7 @@ class Result:
     reason: str | None = None
     message: str | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
+    late_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,10 @@ class Streak:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A check's judged status after hysteresis."""
+    """A check's judged status after hysteresis.
+
+    ``stale_since`` is when it was noted that no new result has come; ``status`` stays what was known last.
+    """
 
     check: str
     status: Status
@@ -90,6 +97,7 @@ class State:
     result: Result
     streak: Streak | None = None
     retry_at: float | None = None
+    stale_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

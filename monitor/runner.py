@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from monitor import policy
 from monitor.config import CheckSpec
-from monitor.model import Flight, Outcome, Result, State, Transition
+from monitor.model import Result, State, Transition
 from monitor.ports import Executor, FlightLost, FlightRefused, Store
 from monitor.schedule import Due, Plan
 
@@ -41,7 +41,7 @@ def run_check(check: CheckSpec, due_at: float | None, *, store: Store, executor:
     except BaseException:
         store.release(flight)
         raise
-    result = as_result(check, flight, outcome, response_time_ms)
+    result = policy.as_result(check, flight, outcome, response_time_ms, due_at=due_at)
 
     def reducer(state: State | None) -> tuple[State, tuple[Transition, ...]]:
         return policy.advance(state, result, check)
@@ -51,21 +51,6 @@ def run_check(check: CheckSpec, due_at: float | None, *, store: Store, executor:
     except FlightLost:
         return Run(check.name, "lost", "lease_expired", result)
     return Run(check.name, "completed", outcome.reason, result, transitions)
-
-
-def as_result(check: CheckSpec, flight: Flight, outcome: Outcome, response_time_ms: float) -> Result:
-    """The outcome of a run, dated by the moment its flight was taken: never by the moment of writing."""
-    return Result(
-        run_id=flight.run_id,
-        status=outcome.status,
-        observed_at=flight.taken_at,
-        valid_until=flight.taken_at + check.valid_seconds,
-        response_time_ms=round(response_time_ms, 3),
-        data=outcome.data,
-        reason=outcome.reason,
-        message=outcome.message,
-        detail=outcome.detail,
-    )
 
 
 def due_now(plan: Plan, fingerprint: str, *, store: Store, at_least_seconds: float = 0.0) -> list[Due] | None:

@@ -4,10 +4,22 @@ from monitor.policy.states import (
     FUTURE_TOLERANCE_SECONDS,
     Reading,
     advance,
+    as_result,
+    expire,
     fails,
     group_passes,
     overall,
     read_status,
 )
 
-__all__ = ["FUTURE_TOLERANCE_SECONDS", "Reading", "advance", "fails", "group_passes", "overall", "read_status"]
+__all__ = [
+    "FUTURE_TOLERANCE_SECONDS",
+    "Reading",
+    "advance",
+    "as_result",
+    "expire",
+    "fails",
+    "group_passes",
+    "overall",
+    "read_status",
+]

@@ -5,11 +5,12 @@ Pure: no IO, no clock; ``now`` is an argument.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Container, Mapping
 from typing import NamedTuple
 
 from monitor.config import CheckSpec
-from monitor.model import Overall, Result, State, Status, Streak, Transition
+from monitor.model import Flight, Outcome, Overall, Result, State, Status, Streak, Transition
 
 FUTURE_TOLERANCE_SECONDS = 5.0
 
@@ -25,14 +26,53 @@ class Reading(NamedTuple):
     held: bool = False
 
 
+def as_result(
+    check: CheckSpec, flight: Flight, outcome: Outcome, response_time_ms: float, *, due_at: float | None = None
+) -> Result:
+    """The outcome of a run, dated by the moment its flight was taken: never by the moment of writing."""
+    return Result(
+        run_id=flight.run_id,
+        status=outcome.status,
+        observed_at=flight.taken_at,
+        valid_until=flight.taken_at + check.valid_seconds,
+        response_time_ms=round(response_time_ms, 3),
+        data=outcome.data,
+        reason=outcome.reason,
+        message=outcome.message,
+        detail=outcome.detail,
+        late_ms=None if due_at is None else round(max(0.0, flight.taken_at - due_at) * 1000, 1),
+    )
+
+
 def advance(state: State | None, result: Result, check: CheckSpec) -> tuple[State, tuple[Transition, ...]]:
     """The state after one more result, and the transition this makes, if any.
 
     The first result of all is believed at once. After it, a worse status needs ``failure_threshold``
     consecutive worse results that span ``for_seconds``, a better one ``success_threshold`` better ones.
+    A state that had been noted as stale comes back by a transition, whatever it comes back as.
     """
     if state is None:
         return _turn(State(check.name, Status.UNKNOWN, result.observed_at, _first_sequence(result), result), result)
+    after, transitions = _advance(state, result, check)
+    if state.stale_since is None:
+        return after, transitions
+    after = dataclasses.replace(after, sequence=state.sequence + 1, since=result.observed_at, stale_since=None)
+    return after, (_transition(after, Status.STALE, after.status, result.observed_at, result),)
+
+
+def expire(state: State, now: float) -> tuple[State, tuple[Transition, ...]]:
+    """The state once it is noted that its result is out of date at ``now``, and the transition this makes.
+
+    Nothing changes when it is not, or was noted before.
+    """
+    if now <= state.result.valid_until or state.stale_since is not None:
+        return state, ()
+    expired = dataclasses.replace(state, sequence=state.sequence + 1, stale_since=now)
+    transition = _transition(expired, state.status, Status.STALE, now, state.result)
+    return expired, (dataclasses.replace(transition, reason="stale"),)
+
+
+def _advance(state: State, result: Result, check: CheckSpec) -> tuple[State, tuple[Transition, ...]]:
     streak = _continue_streak(state, result)
     if streak is None:
         return _evolve(state, result), ()
@@ -119,10 +159,11 @@ def _evolve(state: State, result: Result, streak: Streak | None = None, retry_at
 
 def _turn(state: State, result: Result, status: Status | None = None) -> tuple[State, tuple[Transition, ...]]:
     new = status or result.status
-    sequence = state.sequence + 1
     # A streak may be confirmed at a milder status than its last result, which then begins the next streak.
     rest = None if new is result.status else Streak(result.status, 1, result.observed_at)
-    turned = State(state.check, new, result.observed_at, sequence, result, rest)
-    return turned, (
-        Transition(state.check, sequence, state.status, new, result.observed_at, result.run_id, result.reason),
-    )
+    turned = State(state.check, new, result.observed_at, state.sequence + 1, result, rest)
+    return turned, (_transition(turned, state.status, new, result.observed_at, result),)
+
+
+def _transition(state: State, old: Status, new: Status, at: float, result: Result) -> Transition:
+    return Transition(state.check, state.sequence, old, new, at, result.run_id, result.reason)

@@ -123,9 +123,11 @@ def _record_to_json(record: Record) -> dict[str, Any]:
             "c": result.reason,
             "m": result.message,
             "x": dict(result.detail),
+            "l": result.late_ms,
         },
         "i": record.run_id,
         "y": state.retry_at,
+        "z": state.stale_since,
         "k": streak and [streak.status.value, streak.count, streak.since],
         "t": [_transition_to_json(transition) for transition in record.transitions],
     }
@@ -133,7 +135,7 @@ def _record_to_json(record: Record) -> dict[str, Any]:
 
 
 def _record_from_json(check: str, value: dict[str, Any]) -> Record:
-    result, streak, retry_at = value["r"], value["k"], value["y"]
+    result, streak = value["r"], value["k"]
     state = State(
         check=check,
         status=Status(value["s"]),
@@ -149,9 +151,11 @@ def _record_from_json(check: str, value: dict[str, Any]) -> Record:
             reason=_maybe_text(result["c"]),
             message=_maybe_text(result["m"]),
             detail=_mapping(result["x"]),
+            late_ms=_maybe_number(result.get("l")),
         ),
         streak=None if streak is None else _streak(*streak),
-        retry_at=None if retry_at is None else _number(retry_at),
+        retry_at=_maybe_number(value["y"]),
+        stale_since=_maybe_number(value.get("z")),
     )
     return Record(state, _text(value["i"]), tuple(_transition_from_json(check, t) for t in value["t"]))
 
@@ -177,6 +181,10 @@ def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise TypeError
     return float(value)
+
+
+def _maybe_number(value: Any) -> float | None:
+    return None if value is None else _number(value)
 
 
 def _count(value: Any) -> int:

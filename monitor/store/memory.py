@@ -105,6 +105,10 @@ class MemoryStore:
             self._dispatch = _Dispatch(now, fingerprint, waiting)
             return Window(since, now, retries, frozenset(self._kept) if unseen else None)
 
+    def dispatched_at(self) -> float | None:
+        """When the last window was claimed; None when there has been none."""
+        return self._dispatch.cursor
+
     def read(self, checks: Iterable[str] | None = None) -> Snapshot:
         """The states of ``checks`` (all when None)."""
         with self._lock:

@@ -119,6 +119,11 @@ class RedisStore:
             observed=None if observed is None else frozenset(_names(observed)),
         )
 
+    def dispatched_at(self) -> float | None:
+        """When the last window was claimed; None when there has been none. Raises StoreUnavailable."""
+        cursor = self._link.call("HGET", self._dispatch, "cursor")
+        return int(cursor) / 1e6 if cursor and cursor.isdigit() else None
+
     def read(self, checks: Iterable[str] | None = None) -> Snapshot:
         """The states of ``checks`` (all when None) that can be understood. Raises StoreUnavailable."""
         _, now, states = self._read(*(["all"] if checks is None else ["names", *checks]))

@@ -7,7 +7,6 @@ from typing import Any
 import structlog
 from celery.beat import Scheduler, SchedulingError
 
-from monitor.tasks.checks import DISPATCH
 from monitor.tasks.publish import messages_waiting
 
 MAX_WAITING = 5
@@ -16,7 +15,7 @@ log = structlog.get_logger("monitor.beat")
 
 
 class DispatchScheduler(Scheduler):  # type: ignore[misc]  # celery has no types
-    """Celery's in-memory scheduler, which does not send a dispatch while others wait to be taken.
+    """Celery's in-memory scheduler, which sends none of ours while others wait to be taken.
 
     Redis drops no message by itself: while no worker is there, two a second would pile up.
     A project's own beat works as well; there the backlog is purged by the first dispatch that runs.
@@ -24,7 +23,7 @@ class DispatchScheduler(Scheduler):  # type: ignore[misc]  # celery has no types
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
         """Send one due entry; ours without the line of log that Celery writes for each."""
-        if entry.task != DISPATCH:
+        if not entry.task.startswith("monitor.tasks."):
             super().apply_entry(entry, producer)
             return
         try:

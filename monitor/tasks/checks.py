@@ -10,6 +10,7 @@ from structlog.contextvars import bound_contextvars
 
 from monitor import runner, schedule
 from monitor.ports import ExecutorUnavailable, StoreUnavailable
+from monitor.tasks.entries import EXPIRES_SECONDS, TASK_OPTIONS, beat_entry, dispatch_queue
 from monitor.tasks.publish import Publisher
 
 if TYPE_CHECKING:
@@ -21,18 +22,13 @@ if TYPE_CHECKING:
 RUN_CHECK = "monitor.tasks.run_check"
 DISPATCH = "monitor.tasks.dispatch"
 
-# Judged by the worker's clock, which may be minutes ahead: the flight drops what is overdue by the store's.
-EXPIRES_SECONDS = 300
-
 WAITING_PER_SLOT = 4
 
 log = structlog.get_logger("monitor.tasks")
 
 
 def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
-    """Add our tasks to ``app``. ``runtime`` is asked on the first run, in the process that runs it."""
-    # Explicit, because in a project's own app its defaults would apply to our tasks.
-    options = {"ignore_result": True, "acks_late": False, "shared": False, "rate_limit": None, "serializer": "json"}
+    """Add these tasks to ``app``."""
 
     def run_check(task: Any, name: str, due_at: float | None = None) -> None:
         with bound_contextvars(check=name, task_id=task.request.id):
@@ -42,24 +38,13 @@ def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
         with bound_contextvars(task_id=task.request.id):
             _dispatch(app, runtime())
 
-    app.task(run_check, name=RUN_CHECK, bind=True, **options)
-    app.task(dispatch, name=DISPATCH, bind=True, **options)
+    app.task(run_check, name=RUN_CHECK, **TASK_OPTIONS)
+    app.task(dispatch, name=DISPATCH, **TASK_OPTIONS)
 
 
-def beat_schedule(config: Config) -> dict[str, Any]:
-    """The one beat entry, for any scheduler (Celery's own, redbeat, ...)."""
-    return {
-        "celery-health-monitor": {
-            "task": DISPATCH,
-            "schedule": config.dispatch_interval_seconds,
-            "options": {"queue": dispatch_queue(config), "expires": EXPIRES_SECONDS, "ignore_result": True},
-        }
-    }
-
-
-def dispatch_queue(config: Config) -> str:
-    """A queue of its own: checks waiting to be run do not hold up the schedule, and it can be purged."""
-    return f"{config.queue}.dispatch"
+def beat_entries(config: Config) -> dict[str, Any]:
+    """What beat sends."""
+    return {"celery-health-monitor": beat_entry(config, DISPATCH, config.dispatch_interval_seconds)}
 
 
 def _dispatch(app: Celery, runtime: Runtime) -> None:

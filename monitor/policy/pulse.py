@@ -1,0 +1,134 @@
+"""Whether the monitor itself is whole: what has gone stale, what its own parts are worth, and what a dead man may say.
+
+The monitor's own state is checks like any other, ``monitor:beat`` and so on. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
+
+from monitor.config import CheckSpec
+from monitor.model import Outcome, State, Status
+
+KIND = "monitor"
+BEAT, SCHEDULE, RESULTS, QUEUE, ALERTS = (
+    f"{KIND}:{what}" for what in ("beat", "schedule", "results", "queue", "alerts")
+)
+
+ROUNDS = frozenset({"workers", "worker", "queue", "host"})
+"""What the names of checks begin with that are observed by rounds over all workers."""
+
+GAP_SECONDS = 10.0
+"""Two looks further apart than this, or than three intervals, have something between them that nobody saw."""
+GRACE_SECONDS = 2.0
+SILENT_SECONDS = 5.0
+"""A dispatch is expected every half second; the worker may be busy for a while."""
+UNDELIVERABLE_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits to be told: notices, the age of the oldest in seconds, and how many were given up lately."""
+
+    pending: int = 0
+    oldest_seconds: float = 0.0
+    dead: int = 0
+
+
+def specs(interval_seconds: float) -> dict[str, CheckSpec]:
+    """The checks that the monitor's own state is, by name."""
+    return {
+        name: CheckSpec(name=name, kind=KIND, critical=False, interval=interval_seconds, valid_for=4 * interval_seconds)
+        for name in (BEAT, SCHEDULE, RESULTS, QUEUE, ALERTS)
+    }
+
+
+def ticking_since(last: State | None, now: float, interval_seconds: float) -> float:
+    """Since when one look has followed the other without a gap: what is older than this proves nothing."""
+    since = last.result.data.get("ticking_since") if last is not None else None
+    if last is None or not isinstance(since, int | float):
+        return now
+    gap = now - last.result.observed_at
+    return now if gap > max(GAP_SECONDS, 3 * interval_seconds) else float(since)
+
+
+def is_expected(check: str, checks: Container[str]) -> bool:
+    """Whether new results should come of a check: it is configured, or found and retired by the workers' rounds.
+
+    One that was taken off the configuration is not: its last state is no alarm. The monitor's own state speaks for
+    itself: who would look at it is the one who writes it.
+    """
+    return check in checks or check.partition(":")[0] in ROUNDS
+
+
+def overdue(states: Iterable[State], now: float, since: float) -> list[State]:
+    """The states whose next result has not come although it could have.
+
+    After a gap (nobody dispatched, the store was away) every check first gets the time it takes to come round again.
+    """
+    return [state for state in states if now > max(state.result.valid_until, since + _round_seconds(state))]
+
+
+def beat(dispatched_at: float | None, now: float, since: float) -> Outcome:
+    """Beat's tick, seen by what it causes: windows are claimed."""
+    age = 0.0 if dispatched_at is None else max(0.0, now - dispatched_at)
+    data = {"tick_age_ms": round(age * 1000), "ticking_since": since}
+    if age > SILENT_SECONDS and now - since > SILENT_SECONDS:
+        return Outcome(Status.ERROR, data, "not_dispatching", "checks are not dispatched although beat's messages come")
+    return Outcome(Status.OK, data)
+
+
+def schedule(checks: Mapping[str, CheckSpec], states: Mapping[str, State]) -> Outcome:
+    """How long after they were due the latest runs began: a warning when that is half of a check's interval."""
+    late = {name: states[name].result.late_ms or 0.0 for name in checks if name in states}
+    worst = max(late, key=lambda name: late[name] / checks[name].interval_seconds, default=None)
+    data = {"delay_ms": max(late.values(), default=0.0)}
+    if worst is not None and late[worst] > 500 * checks[worst].interval_seconds:
+        return Outcome(Status.WARNING, data, "late", f"{worst} began {late[worst] / 1000:.1f} s after it was due")
+    return Outcome(Status.OK, data)
+
+
+def results(checks: Mapping[str, CheckSpec], states: Mapping[str, State], late: Iterable[State]) -> Outcome:
+    """Whether every check has a result that can be believed."""
+    missing = [name for name in checks if name not in states]
+    old = [state.check for state in late]
+    data = {"checks": len(checks), "overdue": len(old), "not_observed": len(missing)}
+    if old:
+        return Outcome(Status.WARNING, data, "overdue", f"no new result of {_some(old)}")
+    return Outcome(Status.OK, data)
+
+
+def queue(waiting: int, limit: int) -> Outcome:
+    """Whether the monitor's workers keep up with the monitor's queue."""
+    data = {"pending_tasks": waiting}
+    if waiting > limit:
+        return Outcome(Status.WARNING, data, "above_threshold", f"more than {limit} messages wait in our own queue")
+    return Outcome(Status.OK, data)
+
+
+def alerts(backlog: Backlog) -> Outcome:
+    """Whether what has to be told is told."""
+    data = {
+        "pending": backlog.pending,
+        "oldest_pending_seconds": round(backlog.oldest_seconds, 1),
+        "dead": backlog.dead,
+    }
+    if backlog.oldest_seconds > UNDELIVERABLE_SECONDS:
+        return Outcome(Status.ERROR, data, "undelivered", "alerts have waited for minutes; see `monitor status`")
+    if backlog.dead:
+        return Outcome(Status.WARNING, data, "dead_letters", "alerts were given up; see `monitor status`")
+    return Outcome(Status.OK, data)
+
+
+def is_whole(own: Mapping[str, Outcome]) -> bool:
+    """Whether a dead-man's ping may be sent: checks are dispatched, results come, alerts can be delivered."""
+    return own[BEAT].status is Status.OK and own[RESULTS].status is Status.OK and own[ALERTS].status is not Status.ERROR
+
+
+def _round_seconds(state: State) -> float:
+    return state.result.valid_until - state.result.observed_at + GRACE_SECONDS
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

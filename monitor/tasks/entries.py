@@ -1,0 +1,31 @@
+"""What our tasks have in common: their queues, their options, their entries in a beat schedule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monitor.config import Config
+
+# Judged by the worker's clock, which may be minutes ahead: flights drop what is overdue by the store's.
+EXPIRES_SECONDS = 300
+
+# Explicit, because in a project's own app its defaults would apply to our tasks.
+TASK_OPTIONS: dict[str, Any] = {
+    "bind": True,
+    "ignore_result": True,
+    "acks_late": False,
+    "shared": False,
+    "rate_limit": None,
+    "serializer": "json",
+}
+
+
+def dispatch_queue(config: Config) -> str:
+    """A queue of its own: checks waiting to be run do not hold up the schedule, and it can be purged."""
+    return f"{config.queue}.dispatch"
+
+
+def beat_entry(config: Config, task: str, interval_seconds: float) -> dict[str, Any]:
+    """An entry for any scheduler (Celery's own, redbeat, ...)."""
+    options = {"queue": dispatch_queue(config), "expires": EXPIRES_SECONDS, "ignore_result": True}
+    return {"task": task, "schedule": interval_seconds, "options": options}

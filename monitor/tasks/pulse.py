@@ -1,0 +1,93 @@
+"""``pulse``, sent by beat every few seconds, looks after the monitor itself, and tells a dead-man's switch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from monitor import dead_man
+from monitor import pulse as use_case
+from monitor.config import Config
+from monitor.policy import pulse as rules
+from monitor.ports import StoreUnavailable
+from monitor.tasks.checks import WAITING_PER_SLOT
+from monitor.tasks.entries import TASK_OPTIONS, beat_entry, dispatch_queue
+from monitor.tasks.publish import Publisher
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from monitor.wiring import Runtime
+
+PULSE = "monitor.tasks.pulse"
+PING_TIMEOUT_SECONDS = 5.0
+
+log = structlog.get_logger("monitor.tasks")
+
+
+def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
+    """Add this task to ``app``."""
+
+    def pulse(task: Any) -> None:
+        with bound_contextvars(task_id=task.request.id):
+            _pulse(Publisher(app), runtime())
+
+    app.task(pulse, name=PULSE, **TASK_OPTIONS)
+
+
+def beat_entries(config: Config) -> dict[str, Any]:
+    """What beat sends."""
+    return {"celery-health-monitor-pulse": beat_entry(config, PULSE, config.alerting.sweep_interval_seconds)}
+
+
+def _pulse(publisher: Publisher, runtime: Runtime) -> None:
+    try:
+        looked = _look(publisher, runtime)
+        if looked is not None and looked.whole:
+            _ping(runtime)
+    except StoreUnavailable as error:
+        log.warning("pulse.store_unavailable", message=str(error))
+    except publisher.errors as error:
+        log.warning("pulse.broker_unavailable", message=str(error))
+
+
+def _look(publisher: Publisher, runtime: Runtime) -> use_case.Looked | None:
+    config = runtime.config
+    waiting = sum(publisher.waiting(queue) for queue in (config.queue, dispatch_queue(config)))
+    seen = {
+        rules.QUEUE: rules.queue(waiting, 2 * WAITING_PER_SLOT * config.worker_slots),
+        rules.ALERTS: rules.alerts(rules.Backlog()),
+    }
+    looked = use_case.look(
+        runtime.checks, store=runtime.store, interval_seconds=config.alerting.sweep_interval_seconds, seen=seen
+    )
+    if looked is not None:
+        for transition in looked.transitions:
+            log.info(
+                "check.changed",
+                check=transition.check,
+                transition=transition.id,
+                was=transition.old.value,
+                now=transition.new.value,
+                reason=transition.reason,
+            )
+        if looked.forgotten:
+            log.info("check.forgotten", checks=looked.forgotten)
+    return looked
+
+
+def _ping(runtime: Runtime) -> None:
+    alerting = runtime.config.alerting
+    if alerting.ping_url is None:
+        return
+    claim = use_case.claim_ping(runtime.store, alerting.ping_interval_seconds)
+    if claim is None:
+        return
+    try:
+        dead_man.ping(alerting.ping_url.get_secret_value(), timeout_seconds=PING_TIMEOUT_SECONDS)
+    except dead_man.NotReached as error:
+        runtime.store.release(claim)
+        log.warning("ping.not_reached", message=str(error))
