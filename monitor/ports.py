@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from monitor.agent.protocol import Beacon
+from monitor.alert_states import Alert, AlertsOverview, Silence
 from monitor.config import CheckSpec
-from monitor.model import Changes, Flight, Outcome, Snapshot, State, Transition, Window
+from monitor.model import Changes, Flight, Notice, Outcome, Snapshot, State, Transition, Window
 
 Reducer = Callable[[State | None], tuple[State, tuple[Transition, ...]]]
 
