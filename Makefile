@@ -1,6 +1,7 @@
 # One command for everything, the same for a person, a hook and CI:
 #   make up [ARGS="--port 9000"]   the real thing on this machine, until Ctrl-C
 #   make test [ARGS="-k store"]    everything that must hold, from a bare machine on
+#   make soak [ARGS="killed-solo"] every fault in real workers, on this Celery and on an older one; two hours
 #   make lint | servers | bench | clean
 
 SHELL := /bin/bash
@@ -10,15 +11,16 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+OLD_VENV := $(VENV)/.celery-5.4
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS ?=
 
-.PHONY: up test lint servers bench clean
+.PHONY: up test lint servers bench soak clean
 
 up: $(VENV)/.installed
 	@exec $(BIN)/python -m monitor up $(ARGS)
 
-test: servers lint
+test: servers lint $(OLD_VENV)/.installed
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.installed-dev
@@ -34,6 +36,12 @@ servers:
 bench: servers $(VENV)/.installed-dev
 	@exec $(BIN)/python -m bench $(ARGS)
 
+# Faults first, all of them on either Celery, then the fleet in which nothing is wrong. RECORD=--record keeps the outcome.
+soak: servers $(VENV)/.installed-dev $(OLD_VENV)/.installed
+	@$(BIN)/python -m soak $(if $(RECORD),--record faults) $(ARGS)
+	@$(BIN)/python -m soak --python $(OLD_VENV)/bin/python $(if $(RECORD),--record faults-5.4) $(ARGS)
+	@$(BIN)/python -m soak --changing $(MINUTES) $(if $(RECORD),--record changing)
+
 clean:
 	rm -rf $(VENV) .monitor dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
@@ -45,4 +53,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt scripts/venv
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@$(PIP_INSTALL) --group dev
+	@touch $@
+
+# What a user's worker with the oldest Celery has, and nothing of ours: the agent in it needs nothing else.
+$(OLD_VENV)/.installed: $(VENV)/.installed constraints-celery-5.4.txt
+	@scripts/venv $(OLD_VENV) $(PYTHON)
+	@$(OLD_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-celery-5.4.txt \
+		celery kombu redis gevent eventlet
 	@touch $@
