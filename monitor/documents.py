@@ -8,7 +8,8 @@ from typing import Any
 
 from monitor.model import State, Status
 from monitor.policy import Reading, read_status
-from monitor.policy.overlays import SUMMARY, host_name
+from monitor.policy.overlays import host_name
+from monitor.policy.workers import SUMMARY
 
 _OF_WORKERS = (
     "queues",
@@ -23,21 +24,21 @@ _OF_WORKERS = (
     "versions",
 )
 _OF_QUEUES = ("latency_ms", "pending_tasks", "workers")
-_HEAD = frozenset({"name", "check", "verdict", "status", "since", "stale", "observed_at", "message"})
+_HEAD = frozenset({"name", "check", "verdict", "status", "reason", "since", "stale", "observed_at", "message"})
 
 
 def workers(states: Mapping[str, State], now: float) -> dict[str, Any]:
     """All workers and queues, each with its verdict; the body of ``/api/health/workers/``.
 
     ``status`` and ``reason`` are those of the summary: ``unknown`` when no round has judged anything yet. What is
-    out of date keeps its last verdict, and says ``stale``.
+    out of date keeps its last verdict, and says ``stale``; so does, with ``suspended``, what cannot be judged now.
     """
     summary = states.get(SUMMARY)
     reading = read_status(summary, now)
     return {
         "status": reading.status.value,
         "reason": reading.reason,
-        "suspended": summary.result.data.get("suspended") or None if summary else None,
+        "suspended": bool(summary and summary.result.data.get("suspended")),
         "workers": _entries("worker:", _OF_WORKERS, states, now),
         "queues": _entries("queue:", _OF_QUEUES, states, now),
         "timestamp": timestamp(now),
@@ -88,6 +89,7 @@ def _entry(state: State, reading: Reading, fields: tuple[str, ...], target: str)
         "check": state.check,
         "verdict": said.get("verdict") or result.reason,
         "status": reading.status.value,
+        "reason": reading.reason,
         "since": exact(state.since),
         "observed_at": exact(result.observed_at),
     }

@@ -12,8 +12,9 @@ from monitor.api.access import Access
 from monitor.api.kubernetes import Line
 from monitor.api.pages import Answer, Page
 from monitor.api.refresher import Moment, Refresher
-from monitor.api.roster import Group, Roster, dynamic
+from monitor.api.roster import Group, Roster
 from monitor.api.targets import Target
+from monitor.policy.overlays import dynamic
 
 METHODS = ("GET", "HEAD")
 JSON = "application/json"

@@ -9,7 +9,7 @@ from monitor.api.refresher import Moment
 from monitor.config import CheckSpec, Config
 from monitor.config.model import READY
 from monitor.model import Overall, State, Status
-from monitor.policy.overlays import VITALS, Fleet, is_dynamic, overlay
+from monitor.policy.overlays import VITALS, Fleet, dynamic, is_dynamic, overlay
 
 UNREACHABLE = policy.Reading(Status.ERROR, "unreachable")
 _OVERLAID = frozenset({"celery", *VITALS})
@@ -86,8 +86,3 @@ class Roster:
     def overall(self, group: Group, readings: Mapping[str, policy.Reading]) -> Overall:
         """The verdict over the readings of a group."""
         return Overall.UNHEALTHY if self.problem else policy.overall(readings, group.critical)
-
-
-def dynamic(check: str) -> CheckSpec:
-    """What there is to know beforehand of a check that came at run time: its name says its kind."""
-    return CheckSpec.model_construct(name=check, kind=check.partition(":")[0], critical=False, groups=(), options={})

@@ -13,6 +13,7 @@ COMMANDS = {
     "beat": ("monitor.cli.roles", "Say when each check is due."),
     "check": ("monitor.cli.check", "Run checks here and now, without Redis."),
     "status": ("monitor.cli.status", "Show the latest snapshot."),
+    "workers": ("monitor.cli.workers", "Show who consumes what, and who does not."),
     "probe": ("monitor.cli.probe_command", "Ask a probe endpoint; for images without curl."),
     "config": ("monitor.cli.config", "Show the effective configuration and where it came from."),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -15,6 +16,8 @@ from monitor.cli.roles import config_option
 from monitor.cli.tables import ExitCode, Row, exit_code, show
 from monitor.config import CheckSpec, Config
 from monitor.model import Snapshot
+from monitor.policy.overlays import Fleet, dynamic, overlay
+from monitor.policy.workers import SUMMARY
 from monitor.ports import StoreUnavailable
 
 
@@ -32,21 +35,41 @@ def status(as_json: bool, config: Path | None, data_dir: Path | None) -> None:
         config, exit_code=ExitCode.UNKNOWN, fallback_url=lambda settings: running_url(settings, data_dir)
     ).config
     try:
-        snapshot = wiring.store(loaded).read(loaded.checks)
+        snapshot = wiring.store(loaded).read()
     except StoreUnavailable as error:
         click.echo(f"the store does not answer: {error}", err=True)
         sys.exit(ExitCode.UNKNOWN)
-    rows = [_row(spec, snapshot) for spec in loaded.checks.values()]
+    fleet = Fleet(snapshot.states if loaded.workers.enabled else {})
+    rows = [_row(spec, snapshot, fleet) for spec in (*loaded.checks.values(), *_own(loaded, snapshot))]
     if as_json:
         click.echo(json.dumps(_document(loaded, rows, snapshot), indent=2))
     else:
-        show(rows, with_age=True)
+        show([*rows, *_workers(fleet, snapshot)], with_age=True)
     sys.exit(exit_code(rows))
 
 
-def _row(spec: CheckSpec, snapshot: Snapshot) -> Row:
-    state = snapshot.states.get(spec.name)
-    reading = policy.read_status(state, snapshot.read_at)
+def _own(config: Config, snapshot: Snapshot) -> list[CheckSpec]:
+    """The checks of the monitor's own state."""
+    return [dynamic(state.check) for state in Fleet(snapshot.states).monitor if state.check not in config.checks]
+
+
+def _workers(fleet: Fleet, snapshot: Snapshot) -> list[Row]:
+    """A line about all workers and queues, which `monitor workers` has one by one. It weighs through the broker's."""
+    if fleet.summary is None:
+        return []
+    reading, result = policy.read_status(fleet.summary, snapshot.read_at), fleet.summary.result
+    counts = [
+        f"{what}: " + ", ".join(f"{count} {verdict}" for verdict, count in result.data[what].items() if count)
+        for what in ("workers", "queues")
+        if isinstance(result.data.get(what), Mapping) and any(result.data[what].values())
+    ]
+    age = max(0.0, snapshot.read_at - result.observed_at)
+    return [Row(SUMMARY, reading.status, reading.reason, "; ".join(counts) or None, None, age)]
+
+
+def _row(spec: CheckSpec, snapshot: Snapshot, fleet: Fleet) -> Row:
+    own = snapshot.states.get(spec.name)
+    reading, state = overlay(spec, policy.read_status(own, snapshot.read_at), own, fleet, snapshot.read_at)
     if state is None:
         return Row(spec.name, reading.status, reading.reason, critical=spec.critical)
     result = state.result

@@ -62,11 +62,20 @@ def show(rows: Iterable[Row], *, with_age: bool) -> None:
         table.add_column("age", justify="right")
     table.add_column("what was found", overflow="fold")
     for row in rows:
-        status = Text(row.status, style=_COLOURS[row.status])
-        cells = [Text(row.check), status, Text(row.reason or ""), Text(_quantity(row.response_time_ms, "ms"))]
+        cells = [
+            Text(row.check),
+            coloured(row.status, row.status),
+            Text(row.reason or ""),
+            Text(_quantity(row.response_time_ms, "ms")),
+        ]
         cells += [Text(_quantity(row.age_seconds, "s"))] if with_age else []
         table.add_row(*cells, Text(row.message or _numbers(row.data)))
     Console().print(table)
+
+
+def coloured(text: str, status: Status) -> Text:
+    """The text in the colour of a status."""
+    return Text(text, style=_COLOURS[status])
 
 
 def _quantity(value: float | None, unit: str) -> str:

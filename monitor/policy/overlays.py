@@ -11,8 +11,8 @@ from typing import Any
 from monitor.config import CheckSpec
 from monitor.model import State, Status
 from monitor.policy.states import Reading, read_status
+from monitor.policy.workers import SUMMARY
 
-SUMMARY = "workers"
 _DYNAMIC = re.compile(rf"{SUMMARY}|(worker|queue|host|monitor):[A-Za-z0-9_.@:-]+")
 VITALS: Mapping[str, str] = {
     "cpu": "percent",
@@ -52,6 +52,11 @@ class Fleet:
 def is_dynamic(check: str) -> bool:
     """Whether a check of this name comes and goes at run time, rather than stand in the roster."""
     return _DYNAMIC.fullmatch(check) is not None
+
+
+def dynamic(check: str) -> CheckSpec:
+    """What there is to know beforehand of a check that came at run time: its name says its kind."""
+    return CheckSpec.model_construct(name=check, kind=check.partition(":")[0], critical=False, groups=(), options={})
 
 
 def overlay(

@@ -1,0 +1,147 @@
+"""``monitor workers``: who consumes what, and who does not."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from monitor import documents, wiring
+from monitor.cli.data_dir import data_dir_option, running_url
+from monitor.cli.problems import load_or_exit
+from monitor.cli.roles import config_option
+from monitor.cli.tables import ExitCode, Row, coloured, exit_code
+from monitor.model import Status
+from monitor.ports import StoreUnavailable
+
+_WORKERS = ("worker", "verdict", "since", "queues", "slots", "oldest task", "reserved", "lag", "latency", "pool")
+_QUEUES = ("queue", "verdict", "since", "pending", "latency", "workers")
+_TEXTS = frozenset({"worker", "queue", "verdict", "since", "queues", "pool"})
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="JSON, as /api/health/workers/ has it.")
+@config_option
+@data_dir_option
+def workers(as_json: bool, config: Path | None, data_dir: Path | None) -> None:
+    """Show the workers and the queues, each with its verdict.
+
+    Exit code: 0 ok, 1 warning, 2 a worker or a queue is in error or its verdict is out of date, 3 nothing is known (the
+    Nagios convention).
+    """
+    loaded = load_or_exit(
+        config, exit_code=ExitCode.UNKNOWN, fallback_url=lambda settings: running_url(settings, data_dir)
+    ).config
+    try:
+        snapshot = wiring.store(loaded).read()
+    except StoreUnavailable as error:
+        click.echo(f"the store does not answer: {error}", err=True)
+        sys.exit(ExitCode.UNKNOWN)
+    document = documents.workers(snapshot.states, snapshot.read_at)
+    if as_json:
+        click.echo(json.dumps(document, indent=2))
+    else:
+        _show(document, snapshot.read_at)
+    sys.exit(exit_code(_rows(document)))
+
+
+def _rows(document: Mapping[str, Any]) -> Iterator[Row]:
+    """What the exit code is made of. The summary only tells whether anything is known: its parts weigh more."""
+    known = Status(document["status"])
+    yield Row("workers", known, critical=known is not Status.ERROR)
+    for entry in (*document["workers"], *document["queues"]):
+        yield Row(entry["check"], Status(entry["status"]))
+
+
+def _show(document: Mapping[str, Any], now: float) -> None:
+    if document["status"] == Status.UNKNOWN:
+        click.echo("no worker has been judged yet: do they have `monitor.install(app)`, and is `monitor beat` running?")
+    if document["suspended"]:
+        click.echo("suspended: while the store or the broker recovers, every worker keeps its last verdict")
+    if document["workers"]:
+        versions = _versions(document["workers"])
+        _print((*_WORKERS, *versions), (_worker(entry, now, versions) for entry in document["workers"]))
+    if document["queues"]:
+        _print(_QUEUES, (_queue(entry, now) for entry in document["queues"]))
+
+
+def _print(headings: Iterable[str], rows: Iterable[Sequence[str | Text]]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in _TEXTS else "right")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+    Console().print(table)
+
+
+def _worker(entry: Mapping[str, Any], now: float, versions: Iterable[str]) -> list[str | Text]:
+    said = entry.get("versions") or {}
+    return [
+        str(entry["name"]),
+        _verdict(entry),
+        _since(entry, now),
+        ", ".join(entry["queues"] or ()),
+        "" if entry["slots"] is None else f"{_plain(entry['active'])}/{entry['slots']}",
+        _seconds(entry["oldest_task_seconds"]),
+        _plain(entry["reserved"]),
+        _seconds(entry["loop_lag_seconds"]),
+        _milliseconds(entry["latency_ms"]),
+        _plain(entry["pool"]),
+        *(_plain(said.get(name)) for name in versions),
+    ]
+
+
+def _queue(entry: Mapping[str, Any], now: float) -> list[str | Text]:
+    of = entry["workers"]
+    count = len(of) if isinstance(of, Sequence) and not isinstance(of, str) else of
+    latency = _milliseconds(entry["latency_ms"])
+    return [
+        str(entry["name"]),
+        _verdict(entry),
+        _since(entry, now),
+        _plain(entry["pending_tasks"]),
+        latency,
+        _plain(count),
+    ]
+
+
+def _versions(entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    return sorted({name for entry in entries for name in entry.get("versions") or ()})
+
+
+def _verdict(entry: Mapping[str, Any]) -> Text:
+    status = Status(entry["status"])
+    verdict, reason = str(entry["verdict"] or status), entry["reason"]
+    return coloured(verdict if reason in (None, verdict) else f"{verdict}, {reason.replace('_', ' ')}", status)
+
+
+def _since(entry: Mapping[str, Any], now: float) -> str:
+    return _seconds(max(0.0, now - datetime.fromisoformat(entry["since"]).timestamp())) if entry["since"] else ""
+
+
+def _seconds(value: float | None) -> str:
+    """A duration to two places, as people say it."""
+    if value is None:
+        return ""
+    for unit, seconds in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if value >= seconds:
+            return f"{value / seconds:.1f} {unit}"
+    return f"{value:.1f} s"
+
+
+def _milliseconds(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.1f} ms" if value < 1000 else _seconds(value / 1000)
+
+
+def _plain(value: Any) -> str:
+    return "" if value is None else str(value)
