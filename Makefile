@@ -1,7 +1,7 @@
 # One command for everything, the same for a person, a hook and CI:
 #   make up [ARGS="--port 9000"]   the real thing on this machine, until Ctrl-C
 #   make test [ARGS="-k store"]    everything that must hold, from a bare machine on
-#   make soak [ARGS="killed-solo"] every fault in real workers, on this Celery and on an older one; two hours
+#   make soak [ARGS="killed-solo"] every fault in real workers, on two Celerys, and MINUTES (30) of peace: an hour
 #   make lint | servers | bench | clean
 
 SHELL := /bin/bash
@@ -14,6 +14,7 @@ BIN := $(VENV)/bin
 OLD_VENV := $(VENV)/.celery-5.4
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS ?=
+MINUTES ?= 30
 
 .PHONY: up test lint servers bench soak clean
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import threading
 import time
 from collections import Counter
@@ -39,7 +41,7 @@ def run(minutes: float, interval: float, python: Path, *, seed: int = 20) -> tup
                 node = dice.choice(fleet)
                 fleet.remove(node)
                 counts["scaled in"] += 1
-                threading.Thread(target=node.kill, args=("SIGTERM",), daemon=True).start()
+                threading.Thread(target=_stop, args=(node,), daemon=True).start()
             elif step == "out" and len(fleet) < MOST:
                 fleet.append(_start(stage, number))
                 number += 1
@@ -82,8 +84,14 @@ def _burst(stage: Stage, dice: random.Random, counts: Counter[str]) -> None:
 def _roll(node: Node, counts: Counter[str]) -> None:
     """SIGTERM, and the same name comes back."""
     counts["restarts"] += 1
-    node.kill("SIGTERM")
+    _stop(node)
     node.start()
+
+
+def _stop(node: Node) -> None:
+    """SIGTERM; it may take its time over the tasks that it has begun."""
+    os.kill(node.pid, signal.SIGTERM)
+    node.wait(180)
 
 
 def _tell(said: Said, start: float) -> str:
