@@ -10,16 +10,15 @@ from dataclasses import dataclass
 
 from monitor.config import CheckSpec
 from monitor.model import Outcome, State, Status
+from monitor.policy.overlays import is_dynamic
 
 KIND = "monitor"
 BEAT, SCHEDULE, RESULTS, QUEUE, ALERTS = (
     f"{KIND}:{what}" for what in ("beat", "schedule", "results", "queue", "alerts")
 )
+OWN = (BEAT, SCHEDULE, RESULTS, QUEUE, ALERTS)
 
-ROUNDS = frozenset({"workers", "worker", "queue", "host"})
-"""What the names of checks begin with that are observed by rounds over all workers."""
-
-GAP_SECONDS = 10.0
+GAP_SECONDS = 2.0
 """Two looks further apart than this, or than three intervals, have something between them that nobody saw."""
 GRACE_SECONDS = 2.0
 SILENT_SECONDS = 5.0
@@ -40,7 +39,7 @@ def specs(interval_seconds: float) -> dict[str, CheckSpec]:
     """The checks that the monitor's own state is, by name."""
     return {
         name: CheckSpec(name=name, kind=KIND, critical=False, interval=interval_seconds, valid_for=4 * interval_seconds)
-        for name in (BEAT, SCHEDULE, RESULTS, QUEUE, ALERTS)
+        for name in OWN
     }
 
 
@@ -59,7 +58,7 @@ def is_expected(check: str, checks: Container[str]) -> bool:
     One that was taken off the configuration is not: its last state is no alarm. The monitor's own state speaks for
     itself: who would look at it is the one who writes it.
     """
-    return check in checks or check.partition(":")[0] in ROUNDS
+    return check in checks or (is_dynamic(check) and check not in OWN)
 
 
 def overdue(states: Iterable[State], now: float, since: float) -> list[State]:

@@ -17,9 +17,15 @@ def test_stores_what_the_reducer_made(store: Store) -> None:
     """A state comes back exactly as it was written, with everything that can be in it."""
     flight = store.take("db", "run-1", lease_seconds=5)
     found = result(
-        flight, "error", reason="refused", message="host é\udc80", data={"n": 1, "x": [1.5, None]}, detail={"a": {}}
+        flight,
+        "error",
+        reason="refused",
+        message="host é\udc80",
+        data={"n": 1, "x": [1.5, None]},
+        detail={"a": {}},
+        late_ms=12.5,
     )
-    state = State("db", Status.WARNING, 12.25, 7, found, retry_at=flight.taken_at + 2)
+    state = State("db", Status.WARNING, 12.25, 7, found, retry_at=flight.taken_at + 2, stale_since=flight.taken_at + 1)
     store.update(flight, lambda before: (state, ()))
     assert state_of(store, "db") == state
 
@@ -70,6 +76,14 @@ def test_overdue_flights_are_refused_by_the_stores_clock(store: Store) -> None:
         store.take("db", "run-1", lease_seconds=5, overdue_at=store.now() - 0.001)
     assert refused.value.reason == "overdue"
     assert store.take("db", "run-1", lease_seconds=5, overdue_at=store.now() + 5)
+
+
+def test_when_it_was_dispatched_last(store: Store) -> None:
+    """Nothing before the first window; then the end of the last one."""
+    assert store.dispatched_at() is None
+    window = store.claim_window("v1")
+    assert window is not None
+    assert store.dispatched_at() == pytest.approx(window.until, abs=1e-5)
 
 
 def test_taken_at_is_the_stores_clock(store: Store) -> None:
