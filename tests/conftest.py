@@ -4,4 +4,5 @@ pytest_plugins = [
     "tests.support.redis_server",
     "tests.support.postgres_server",
     "tests.support.faults",
+    "tests.support.conversations",
 ]

@@ -39,7 +39,7 @@ class Apprise(Channel):
 
     url: Annotated[SecretStr, AfterValidator(_apprise_url), Field(description="URL of the service, with its tokens")]
 
-    example: ClassVar[Mapping[str, Any]] = {"url": "slack://TOKEN_A/TOKEN_B/TOKEN_C/#oncall"}
+    example: ClassVar[Mapping[str, Any]] = {"url": "ntfys://TOKEN@ntfy.example.com/oncall"}
 
     def __post_init__(self) -> None:
         if importlib.util.find_spec("apprise") is None:

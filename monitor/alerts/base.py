@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import dataclasses
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 import structlog
 from pydantic import ConfigDict, SecretStr
@@ -19,6 +21,7 @@ from monitor.model import Notice
 
 log = structlog.get_logger(__name__)
 
+_WEB = ("http", "https")
 _SHORTEST_SECRET = 4  # of less, hiding each occurrence would garble a text and hide nothing
 
 
@@ -141,11 +144,7 @@ def _secrets(value: Any) -> Iterator[str]:
     match value:
         case SecretStr():
             secret = value.get_secret_value()
-            parts = [secret]
-            if "://" in secret:
-                rest = secret.partition("://")[2]
-                target = "/" + rest.partition("/")[2]
-                parts = [secret, rest, target, target.partition("?")[0]]
+            parts = {secret, *(_parts(secret) if "://" in secret else ())}
             yield from (part for part in parts if len(part) >= _SHORTEST_SECRET)
         case Mapping():
             for item in value.values():
@@ -156,3 +155,13 @@ def _secrets(value: Any) -> Iterator[str]:
         case _ if dataclasses.is_dataclass(value):
             for field in dataclasses.fields(value):
                 yield from _secrets(getattr(value, field.name))
+
+
+def _parts(url: str) -> Iterator[str]:
+    """What of a URL may let one in: all but scheme, host and port; the host too where it is no web address."""
+    scheme, _, rest = url.partition("://")
+    authority, slash, target = rest.partition("/")
+    user_info, _, host = authority.rpartition("@")
+    yield from (rest, slash + target)
+    for part in (*user_info.split(":"), *re.split(r"[/?&#=]", target), *([] if scheme in _WEB else [host])):
+        yield from (part, unquote(part))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from monitor.alerts import registry
 from monitor.alerts.base import Channel
-from monitor.alerts.text import PLACEHOLDERS
+from monitor.alerts.text import DEFAULT_BODY, DEFAULT_TITLE, LABEL, NAMES
 from monitor.option_docs import options, table, toml
 
 _HEAD = """\
@@ -25,10 +25,17 @@ Options of type "text (secret)" (passwords, tokens, and addresses that have them
 in logs, in the state, by `monitor config`, or in the process list.
 """
 
-_TEMPLATES = """\
+_TEMPLATES = f"""\
 ## Templates
 
-`title` and `body` of a channel are texts with these names in them; `$$` is a dollar sign.
+`title` and `body` of a channel are texts with these names in them; `$$` is a dollar sign. When not given they are
+
+```text
+{DEFAULT_TITLE}
+```
+
+```text
+{DEFAULT_BODY}```
 """
 
 
@@ -37,7 +44,8 @@ def render() -> str:
     # Only our own channels: what other packages ship depends on the machine.
     ours = [cls for cls in map(registry.find, registry.names()) if cls.__module__.startswith("monitor.alerts.")]
     contents = [*(f"[`{cls.name}`](#{cls.name})" for cls in ours), "[templates](#templates)"]
-    names = table(("name", ""), ((f"`${name}`", meaning) for name, meaning in PLACEHOLDERS.items()))
+    meanings = {**NAMES, f"{LABEL}NAME": "the label of that name; empty without it"}
+    names = table(("name", ""), ((f"`${name}`", meaning) for name, meaning in meanings.items()))
     sections = ["\n".join(_section(cls)) for cls in ours]
     return "\n".join([_HEAD, " · ".join(contents) + "\n", *sections, _TEMPLATES, *names])
 

@@ -1,16 +1,16 @@
-"""What is said: a title and a body, from the templates of a channel or in words of our own."""
+"""What is said: a title and a body, from templates with ``$names``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from string import Template
 
 from monitor.model import Notice, NoticeKind
 
-# Of each of `monitor.config.alerts.PLACEHOLDERS`, which templates are checked against.
-PLACEHOLDERS: Mapping[str, str] = {
+NAMES: Mapping[str, str] = {
+    "headline": "in a few words: the check, what is the matter and, of a reminder, for how long",
     "id": "the notice's id; the same when it is delivered again",
     "kind": "`firing`, `reminder`, `resolved` or `flapping`",
     "check": "name of the check",
@@ -24,6 +24,8 @@ PLACEHOLDERS: Mapping[str, str] = {
     "labels": "the check's labels, such as `team=shop, tier=1`; `-` without any",
     "data": "the numbers that go with it, such as `pending_tasks=10`; `-` without any",
 }
+LABEL = "label_"
+DEFAULT_TITLE = "[$kind] $headline"
 
 DEFAULT_BODY = """\
 $status since $since ($duration), was $was
@@ -44,11 +46,22 @@ class Text:
 
 
 def render(notice: Notice, title: str | None = None, body: str | None = None) -> Text:
-    """The text of a notice, from valid templates (:data:`PLACEHOLDERS`); without them in our own words."""
-    values = _values(notice)
-    headline = Template(title).substitute(values) if title else _headline(notice)
+    """The text of a notice, from templates that :func:`problem` finds nothing wrong with; None: the default ones."""
+    values = _Values(_values(notice), notice.labels)
+    headline = Template(title or DEFAULT_TITLE).substitute(values)
     # A title is a mail's subject, a chat's headline: a line break in it would be another header.
     return Text(" ".join(headline.split()), Template(body or DEFAULT_BODY).substitute(values))
+
+
+def problem(template: str) -> str | None:
+    """What is wrong with a template, in words; None when nothing is."""
+    parsed = Template(template)
+    if not parsed.is_valid():
+        return "a $ that begins no name; write $$ for a dollar sign"
+    unknown = [name for name in parsed.get_identifiers() if name not in NAMES and not name.startswith(LABEL)]
+    if unknown:
+        return f"there is no ${', no $'.join(unknown)}; there are: {', '.join(NAMES)}, {LABEL}NAME"
+    return None
 
 
 def iso(seconds: float) -> str:
@@ -67,8 +80,28 @@ def duration(seconds: float) -> str:
     return " ".join(part for part in parts[first : first + 2] if part) or "0 s"
 
 
+class _Values(Mapping[str, str]):
+    """The values of all names; a label that a check does not have is empty."""
+
+    def __init__(self, values: Mapping[str, str], labels: Mapping[str, str]) -> None:
+        self._values = values
+        self._labels = labels
+
+    def __getitem__(self, name: str) -> str:
+        if name in self._values:
+            return self._values[name]
+        return str(self._labels.get(name.removeprefix(LABEL), ""))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
 def _values(notice: Notice) -> dict[str, str]:
-    return {
+    values = {
+        "headline": _headline(notice),
         "id": notice.id,
         "kind": notice.kind.value,
         "check": notice.check,
@@ -82,6 +115,8 @@ def _values(notice: Notice) -> dict[str, str]:
         "labels": _pairs(notice.labels),
         "data": _pairs(notice.data),
     }
+    # A half of a surrogate pair, out of some server's error, is what neither JSON nor a mail can say.
+    return {name: value.encode("utf-8", "replace").decode() for name, value in values.items()}
 
 
 def _headline(notice: Notice) -> str:
@@ -95,7 +130,7 @@ def _headline(notice: Notice) -> str:
             said = f"{notice.status.value} again"
         case NoticeKind.FLAPPING:
             said = "flapping: silent until it settles"
-    return f"[{notice.kind.value}] {notice.check}: {said}"
+    return f"{notice.check}: {said}"
 
 
 def _pairs(values: Mapping[str, object]) -> str:

@@ -20,6 +20,7 @@ _ASSIGNMENT = re.compile(
 _AUTHORIZATION = re.compile(
     r"""(?i)\b(authorization["']?\s*[:=]\s*["']?)(?:(?:basic|bearer|token|digest)\s+)?[^\s"',]+"""
 )
+_TABLES_OF_SECRETS = {"headers", "environment"}
 _SECRET_NAME = re.compile(rf"(?i)(?:{_SECRETS}|signature|authorization|cookie)|(?:^|_)(?:auth|sig)(?:$|_)")
 
 
@@ -81,7 +82,8 @@ def hide_option(value: Any, name: str = "") -> Any:
     if name.lower().endswith("key") and not isinstance(value, bool | None):
         return MASK
     if isinstance(value, Mapping):
-        return {key: hide_option(item, str(key)) for key, item in value.items()}
+        every = name in _TABLES_OF_SECRETS
+        return {key: MASK if every else hide_option(item, str(key)) for key, item in value.items()}
     return mask(value, name, _only_schemes)
 
 

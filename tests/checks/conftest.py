@@ -1,19 +1,15 @@
-"""What the tests of the kinds share: Django databases, and local servers of a few lines."""
+"""What the tests of the kinds share: Django databases."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
 from typing import Any
 
 import pytest
 
 DatabaseAlias = Callable[[dict[str, Any]], str]
-Speak = Callable[[socket.socket], None]
 
 
 @pytest.fixture(scope="session")
@@ -46,31 +42,3 @@ def database_alias(django: None) -> Iterator[DatabaseAlias]:
     yield add
     for alias in added:
         del connections.settings[alias]
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[[Speak], int]]:
-    """Serves a conversation: `serve(speak)` is the port where each connection is handed to `speak` in a thread."""
-    listeners: list[socket.socket] = []
-
-    def start(speak: Speak) -> int:
-        listener = socket.create_server(("127.0.0.1", 0))
-        listeners.append(listener)
-
-        def accept() -> None:
-            with suppress(OSError):
-                while True:
-                    threading.Thread(target=talk, args=(listener.accept()[0],), daemon=True).start()
-
-        def talk(client: socket.socket) -> None:
-            with closing(client), suppress(OSError):
-                speak(client)
-
-        threading.Thread(target=accept, daemon=True).start()
-        return int(listener.getsockname()[1])
-
-    yield start
-    for listener in listeners:
-        with suppress(OSError):
-            listener.shutdown(socket.SHUT_RDWR)
-        listener.close()

@@ -1,0 +1,58 @@
+"""Notices and texts for the tests of channels."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from monitor.alerts import registry
+from monitor.alerts.base import Channel, Undelivered
+from monitor.alerts.text import render
+from monitor.model import Notice, NoticeKind, Status
+
+FIRING = Notice(
+    id="worker:celery@host.example:7",
+    kind=NoticeKind.FIRING,
+    check="worker:celery@host.example",
+    old=Status.OK,
+    status=Status.ERROR,
+    since=1_700_000_000.0,
+    at=1_700_000_003.5,
+    reason="wedged",
+    message="slots are free and nothing is executed — ünï",
+    labels={"team": "shop"},
+    data={"active": 0},
+)
+
+
+def firing(**changes: Any) -> Notice:
+    """Something fails, since now."""
+    now = time.time()
+    return dataclasses.replace(FIRING, **{"since": now, "at": now, **changes})
+
+
+def resolved(notice: Notice, **changes: Any) -> Notice:
+    """And has ended."""
+    end = {"id": notice.id + "1", "kind": NoticeKind.RESOLVED, "old": notice.status, "status": Status.OK}
+    return dataclasses.replace(notice, **{**end, "at": time.time(), "reason": None, "message": None, **changes})
+
+
+def send(channel: Channel, notice: Notice = FIRING, timeout_seconds: float = 20.0) -> None:
+    """In our own words."""
+    channel.send(notice, render(notice), timeout_seconds)
+
+
+def refusal(sending: Callable[[], None]) -> Undelivered:
+    """How it was refused."""
+    with pytest.raises(Undelivered) as caught:
+        sending()
+    return caught.value
+
+
+def channel(name: str, **options: Any) -> Channel:
+    """A channel with its options."""
+    return registry.build(name, options)
