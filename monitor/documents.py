@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from monitor.alert_states import Alert, AlertsOverview, DeadLetter
 from monitor.model import State, Status
 from monitor.policy import Reading, read_status
 from monitor.policy.overlays import host_name
@@ -45,6 +47,22 @@ def workers(states: Mapping[str, State], now: float) -> dict[str, Any]:
     }
 
 
+def alerts(overview: AlertsOverview) -> dict[str, Any]:
+    """What alerting has to tell; the body of ``/api/health/alerts/``.
+
+    What fails or flaps, or was told of and is not over; silences; what waits for each channel; what was given up.
+    """
+    shown = (each for each in overview.alerts if each.status.severity or each.flapping_since is not None or each.told)
+    return {
+        "alerts": [_alert(each) for each in shown],
+        "silences": [_times(asdict(each), "since", "until") for each in overview.silences],
+        "channels": [_times(asdict(each), "oldest_at", "held_until") for each in overview.lanes],
+        "dead_letters": [_dead_letter(each) for each in overview.dead_letters],
+        "dead_letter_count": overview.dead_letter_count,
+        "timestamp": timestamp(overview.read_at),
+    }
+
+
 def hosts(known: Iterable[State], now: float) -> dict[str, Any]:
     """The vitals of every host that runs a worker, by its name."""
     return {
@@ -74,6 +92,43 @@ def number(value: float) -> float | int:
     """Rounded to hundredths; whole numbers without a fraction."""
     rounded = round(value, 2)
     return int(rounded) if rounded == int(rounded) else rounded
+
+
+def _alert(alert: Alert) -> dict[str, Any]:
+    return {
+        "check": alert.check,
+        "status": alert.status.value,
+        "reason": alert.reason,
+        "since": exact(alert.since),
+        "transition": alert.transition,
+        "flapping": alert.flapping_since is not None,
+        "held": alert.held,
+        "held_by": alert.held_by,
+        "deferred": list(alert.deferred),
+        "told": {
+            channel: {"status": told.status.value, "at": exact(told.at), "reminders": told.reminders}
+            for channel, told in alert.told.items()
+        },
+    }
+
+
+def _dead_letter(letter: DeadLetter) -> dict[str, Any]:
+    notice = letter.notice
+    return {
+        "channel": letter.channel,
+        "id": notice.id,
+        "kind": notice.kind.value,
+        "check": notice.check,
+        "status": notice.status.value,
+        "decided_at": exact(notice.at),
+        "given_up_at": exact(letter.at),
+        "attempts": letter.attempts,
+        "reason": letter.reason,
+    }
+
+
+def _times(value: dict[str, Any], *names: str) -> dict[str, Any]:
+    return value | {name: None if value[name] is None else exact(value[name]) for name in names}
 
 
 def _entries(prefix: str, fields: tuple[str, ...], states: Mapping[str, State], now: float) -> list[dict[str, Any]]:

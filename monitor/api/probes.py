@@ -104,6 +104,8 @@ class Probes:
         if target.what == "live":
             return Answer(200, render.live(time.time()).encode(), JSON)
         moment = self._moment()
+        if target.what == "alerts":
+            return self._alerts()
         if target.what == "detailed":
             passes, body = True, self._renderer.detailed(moment, full=full)
         elif target.what == "startup":
@@ -116,6 +118,12 @@ class Probes:
         else:
             passes, body = self._renderer.group(self._group(target, moment), moment)
         return Answer(200 if passes else 503, body.encode(), JSON)
+
+    def _alerts(self) -> Answer:
+        overview = self._refresher.alerts.ask()
+        if overview is None:  # asked for now, it is read in a moment; or the store does not answer
+            return Answer(503, b'{"error":"not_read_yet"}', JSON, ("Retry-After", "1"))
+        return Answer(200, self._renderer.alerts(overview).encode(), JSON)
 
     def _health_json(self, target: Target) -> Answer:
         if target.what in ("live", "startup"):

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import structlog
 
+from monitor.alert_states import AlertsOverview
 from monitor.model import Changes, Snapshot, State
 
 PATROL_SECONDS = 2.0
@@ -25,6 +26,10 @@ class Reader(Protocol):
 
     def read(self, checks: Iterable[str] | None = None) -> Snapshot:
         """The states of ``checks``."""
+        ...
+
+    def alerts_overview(self) -> AlertsOverview:
+        """All there is to know of alerting."""
         ...
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from monitor.api.on_demand import Alerts
 from monitor.api.reader import Connection, Patrol, Reader
 from monitor.model import State
 from monitor.ports import StoreUnavailable
@@ -62,6 +63,7 @@ class Refresher:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._known = _Known(time.monotonic())
+        self.alerts = Alerts()
         _forget_at_fork(self)
 
     def start(self) -> None:
@@ -112,9 +114,12 @@ class Refresher:
         connection, patrol = Connection(self._connect), Patrol()
         while not self._stop.is_set():
             was_open = connection.is_open
-            if not self._attempt(connection, patrol) and was_open:
+            answered = self._attempt(connection, patrol)
+            if not answered and was_open:
                 # A server may close an idle connection at any time: only a new one tells whether it is there.
-                self._attempt(connection, patrol)
+                answered = self._attempt(connection, patrol)
+            if answered:
+                self.alerts.visit(connection)
             self._stop.wait(self._interval_seconds)
         connection.close()
 

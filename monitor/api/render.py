@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 
 from monitor import documents, policy
+from monitor.alert_states import AlertsOverview
 from monitor.api import entries
 from monitor.api.refresher import Moment
 from monitor.api.roster import Group, Roster
@@ -52,6 +53,10 @@ class Renderer:
     def workers(self, moment: Moment) -> str:
         """All workers and queues."""
         return entries.encode(documents.workers(moment.states, moment.now))
+
+    def alerts(self, overview: AlertsOverview) -> str:
+        """What alerting has to tell."""
+        return entries.encode(documents.alerts(overview))
 
     def startup(self, moment: Moment) -> tuple[bool, str]:
         """Whether the process has its roster and has tried to read the store, and the body that says so."""
