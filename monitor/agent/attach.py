@@ -18,6 +18,8 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from celery import signals
 
+from monitor.agent import beacon_file
+from monitor.agent.liveness import STARTING, Pulse
 from monitor.agent.protocol import DIRECT_QUEUE_EXPIRES_SECONDS, direct_queue
 
 if TYPE_CHECKING:
@@ -145,6 +147,14 @@ def _after_setup(sender: Any, instance: Any, **_: Any) -> None:
     queue = instance.app.amqp.queues.select_add(queue)
     # Celery puts its default exchange there, where each publish would read every binding.
     queue.exchange = entity.Exchange("")
+    _write_down_starting(str(sender), _settings[instance.app])
+
+
+@safely
+def _write_down_starting(node: str, settings: Settings) -> None:
+    """For `monitor probe worker`: a worker that waits for its broker has no beacon yet, and must not be restarted."""
+    pulse = Pulse(phase=STARTING, interval_seconds=settings.interval_seconds)
+    beacon_file.write(beacon_file.directory(), node, pulse)
 
 
 def _shutting_down(sender: Any, **_: Any) -> None:
@@ -165,7 +175,13 @@ def _shutdown(sender: Any, **_: Any) -> None:
 
 
 def _farewell(pid: int) -> None:
-    if os.getpid() == pid:
-        for beacon in _beacons:
-            if beacon.leaving:
-                beacon.wait(FAREWELL_SECONDS)
+    """The process ends. What asked it to may not have come through Celery's signals: some cold shutdowns do not."""
+    if os.getpid() != pid:
+        return
+    state: Any = importlib.import_module("celery.worker.state")
+    asked = any(flag not in (None, False) for flag in (state.should_stop, state.should_terminate))
+    for beacon in _beacons:
+        if asked:
+            beacon.leave()
+        if beacon.leaving:
+            beacon.wait(FAREWELL_SECONDS)

@@ -90,9 +90,9 @@ def read(directory: str) -> list[Sighting]:
     seen = [_read(os.path.join(directory, name)) for name in _names(directory)]
     now = time.monotonic()
     return [
-        Sighting(node, pid, pulse, now - at)
+        Sighting(node, pid, pulse, max(0.0, now - at))
         for node, pid, started, at, pulse in filter(None, seen)
-        if _runs(pid, started) and at <= now  # more: it was another boot
+        if _runs(pid, started) and at < now + 1.0  # more: it was another boot
     ]
 
 

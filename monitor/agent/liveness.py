@@ -99,7 +99,7 @@ def judge(pulse: Pulse, age_seconds: float) -> tuple[bool, str]:
     The process exists, that was looked at. Not alive only where a restart would help: the process stands still, or its
     loop does, or its pool executes nothing although it could and work is waiting. Never for what others lack.
     """
-    for rule in (_coming_or_going, _stands_still, _just_started, _cut_off, _frozen, _unknown, _taken, _wedged):
+    for rule in (_coming_or_going, _stands_still, _just_started, _cut_off, _frozen, _taken, _wedged):
         if (found := rule(pulse, age_seconds)) is not None:
             return found
     if pulse.executed_age_seconds is None:
@@ -126,6 +126,8 @@ def _just_started(pulse: Pulse, age_seconds: float) -> tuple[bool, str] | None:
 def _cut_off(pulse: Pulse, age_seconds: float) -> tuple[bool, str] | None:
     if not pulse.broker_reachable:
         return True, "is not judged: its broker does not answer"
+    if not pulse.store_answers:
+        return True, "is not judged: the monitor's store does not answer"
     back = pulse.recovered_seconds
     if back is not None and back < max(pulse.late_after_seconds, RECONNECT_SECONDS):
         return True, f"is not judged: its broker or the monitor's store was away until {back:.0f} s ago"
@@ -137,10 +139,6 @@ def _frozen(pulse: Pulse, age_seconds: float) -> tuple[bool, str] | None:
     if lag is not None and lag > pulse.late_after_seconds and not pulse.executes_in_loop:
         return False, f"is frozen: its event loop has not turned for {lag:.0f} s"
     return None
-
-
-def _unknown(pulse: Pulse, age_seconds: float) -> tuple[bool, str] | None:
-    return None if pulse.store_answers else (True, "is not judged: the monitor's store does not answer")
 
 
 def _taken(pulse: Pulse, age_seconds: float) -> tuple[bool, str] | None:

@@ -55,8 +55,10 @@ FULL = {"active": 4, "reserved": 12}
         ("its loop does not turn, all slots taken", {"loop_lag_seconds": 31.0, **FULL}, 5, False, "frozen"),
         ("its loop does not turn: it waits for the broker", {"loop_lag_seconds": 99.0, "broker_reachable": False}, 5,
          True, "broker does not answer"),
-        ("its loop does not turn, only the store is away", {"loop_lag_seconds": 31.0, "store_answers": False}, 5,
-         False, "frozen"),
+        ("its loop does not turn, store down", {"loop_lag_seconds": 31.0, "store_answers": False}, 5, True,
+         "store does not answer"),
+        ("store down, and was before", {"recovered_seconds": 0.0, "store_answers": False}, 5, True,
+         "store does not answer"),
         ("the broker is just back, Celery not yet", {"loop_lag_seconds": 99.0, "recovered_seconds": 30.0}, 5, True,
          "was away"),
         ("the broker is back for long, Celery never came", {"loop_lag_seconds": 99.0, "recovered_seconds": 41.0}, 5,
@@ -225,8 +227,9 @@ def test_a_pulse_of_another_boot_is_ignored(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a directory somebody else's")
-def test_a_directory_of_somebody_else_is_refused(tmp_path: Path) -> None:
+def test_a_directory_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Below /tmp anybody may have made it first, and could say what he likes about our workers."""
+    monkeypatch.delenv(beacon_file.VARIABLE, raising=False)
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     os.chown(foreign, 12345, 12345)
