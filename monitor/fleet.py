@@ -1,1 +1,183 @@
-"""The use cases of the workers: send heartbeats, judge every worker and queue, store what came of it."""
+"""The use case of the workers: one round that sends heartbeats, judges every worker and queue, and stores it."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from monitor import policy
+from monitor.agent.protocol import direct_queue, target_field
+from monitor.config import CheckSpec
+from monitor.config.settings import Workers
+from monitor.model import Flight, Outcome, State, Transition
+from monitor.policy import notes as noting
+from monitor.policy import rounds
+from monitor.policy.notes import ASKED_KEPT, Notes
+from monitor.policy.rounds import Heartbeat, Scene
+from monitor.policy.workers import SUMMARY, check_spec
+from monitor.ports import (
+    Broker,
+    BrokerSight,
+    BrokerUnavailable,
+    Fleet,
+    FlightLost,
+    FlightRefused,
+    Reducer,
+    Sighting,
+    Store,
+)
+
+FLIGHT = "fleet"
+LEASE_SECONDS = 5.0
+KINDS = ("worker:", "queue:", "host:")
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What became of one round. ``event`` is ``completed``, ``dropped`` (too early, or one is going on) or ``lost``."""
+
+    event: str
+    reason: str | None = None
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    transitions: tuple[Transition, ...] = ()
+    sent: int = 0
+    suspended: int = 0
+    broker_message: str | None = None
+
+
+def run_round(settings: Workers, *, store: Store, fleet: Fleet, broker: Broker) -> Round:
+    """Ask every worker and queue, judge them by what they have answered so far, and store it under one flight.
+
+    To be called twice in an interval. Raises StoreUnavailable; a broker that does not answer suspends the verdicts.
+    """
+    try:
+        lease = max(LEASE_SECONDS, settings.interval_seconds)
+        flight = store.take(FLIGHT, uuid.uuid4().hex, lease_seconds=lease)
+    except FlightRefused as refusal:
+        return Round("dropped", refusal.reason)
+    try:
+        return _Round(settings, store, fleet, broker, flight).run()
+    except FlightLost:
+        return Round("lost", "lease_expired")
+    finally:
+        store.release(flight)
+
+
+class _Round:
+    def __init__(self, settings: Workers, store: Store, fleet: Fleet, broker: Broker, flight: Flight) -> None:
+        self._settings = settings
+        self._store, self._fleet, self._broker = store, fleet, broker
+        self._flight = flight
+        self._message: str | None = None
+
+    def run(self) -> Round:
+        sighting, interval = self._fleet.sight(), self._settings.interval_seconds
+        began = time.monotonic()
+        before = noting.decode(sighting.notes)
+        if before is not None and 0 <= sighting.now - before.round_at < interval / 4:
+            return Round("dropped", "early")
+        scene = self._scene(sighting, before)
+        plan = rounds.heartbeats(scene)
+        sent = self._send(plan, sighting.now - began)
+        notes = noting.asked(scene.notes, sent, sighting.now if plan else None)
+        if self._message:
+            notes = noting.broken(notes, interval)
+        judged = rounds.judge(dataclasses.replace(scene, notes=notes))
+        kept = self._kept(judged.suspended)
+        final = rounds.with_summary(judged.outcomes, kept, scene, bool(judged.suspended) or self._message is not None)
+        final, notes, forget = rounds.without_past(final, judged.notes)
+        notes = self._remove(notes, judged.vanished)
+        self._fleet.note(noting.encode(notes), emitted=sent, gone=judged.gone)
+        transitions = self._write(final)
+        if forget:
+            self._store.forget(forget)
+        return Round("completed", None, final, transitions, len(sent), len(judged.suspended), self._message)
+
+    def _scene(self, sighting: Sighting, before: Notes | None) -> Scene:
+        settings = self._settings
+        started = {
+            target_field("worker", node): seen.at - seen.beacon.up_seconds for node, seen in sighting.beacons.items()
+        }
+        if before is not None:
+            before = noting.answered(before, sighting.executed, started)
+        declared = rounds.declared_queues(sighting)
+        look = self._look(before, declared)
+        notes, _ = noting.resumed(before, sighting, look, settings.interval_seconds)
+        if before is None:
+            states = self._store.read().states
+            notes = dataclasses.replace(notes, written=frozenset(n for n in states if n.startswith(KINDS)))
+        notes = noting.with_queues(notes, declared, settings.queues, rounds.QUEUE_FORGOTTEN_SECONDS)
+        unseen = rounds.unseen(sighting, notes, settings)
+        connected = self._fleet.connected([seen.beacon for seen in unseen]) if unseen else {}
+        return Scene(settings, sighting, look, notes, connected)
+
+    def _look(self, notes: Notes | None, declared: set[str]) -> BrokerSight | None:
+        asked = notes.asked if notes else {}
+        expected = {*declared, *self._settings.queues, *(notes.queues if notes else ())}
+        # Of the workers' own queues only those are looked at in which heartbeats pile up.
+        crowded = [direct_queue(t.removeprefix("worker:")) for t, sent in asked.items() if _is_crowded(t, sent)]
+        heads = {target.removeprefix("queue:") for target in asked if target.startswith("queue:")}
+        try:
+            return self._broker.look([*sorted(expected), *crowded], heads=heads)
+        except BrokerUnavailable as error:
+            self._message = str(error)
+            return None
+
+    def _send(self, plan: list[Heartbeat], clock_offset: float) -> dict[str, float]:
+        sent: dict[str, float] = {}
+
+        def each() -> Iterator[tuple[str, tuple[Any, ...]]]:
+            for heartbeat in plan:
+                stamp = round((time.monotonic() + clock_offset) * 1e6)
+                yield heartbeat.queue, (heartbeat.kind, heartbeat.target, stamp)
+                sent[target_field(heartbeat.kind, heartbeat.target)] = stamp / 1e6
+
+        if plan:
+            try:
+                self._broker.send(each())
+            except BrokerUnavailable as error:
+                self._message = str(error)
+        return sent
+
+    def _kept(self, suspended: frozenset[str]) -> dict[str, Outcome]:
+        if not suspended:
+            return {}
+        return {name: _again(state) for name, state in self._store.read(suspended).states.items()}
+
+    def _remove(self, notes: Notes, vanished: tuple[str, ...]) -> Notes:
+        if not vanished:
+            return notes
+        try:
+            self._broker.remove([direct_queue(node) for node in vanished])
+        except BrokerUnavailable as error:
+            self._message = str(error)
+            return notes
+        return dataclasses.replace(notes, removed=notes.removed | set(vanished))
+
+    def _write(self, outcomes: Mapping[str, Outcome]) -> tuple[Transition, ...]:
+        interval = self._settings.interval_seconds
+        reducers = {
+            name: _advance(check_spec(name, interval), self._flight, outcome) for name, outcome in outcomes.items()
+        }
+        history = {name for name in outcomes if name == SUMMARY or name.startswith("queue:")}
+        made = self._store.update_many(self._flight, reducers, history=history)
+        return tuple(transition for some in made.values() for transition in some)
+
+
+def _is_crowded(target: str, sent: tuple[float, ...]) -> bool:
+    return target.startswith("worker:") and len(sent) >= ASKED_KEPT
+
+
+def _again(state: State) -> Outcome:
+    result = state.result
+    data = {**result.data, "suspended": True}
+    return Outcome(result.status, data, result.reason, result.message, result.detail)
+
+
+def _advance(check: CheckSpec, flight: Flight, outcome: Outcome) -> Reducer:
+    result = policy.as_result(check, flight, outcome, 0.0)
+    return lambda state: policy.advance(state, result, check)

@@ -22,6 +22,7 @@ from monitor.checks._redis_failures import SERVER_REASONS, failure
 from monitor.checks.base import CheckFailed, Kind, Observation, from_config
 from monitor.checks.registry import register
 from monitor.config.redaction import scrub
+from monitor.kombu_redis import queue_keys, raw_client
 from monitor.model import Outcome
 
 
@@ -137,22 +138,16 @@ class _TryOnce:
 
 
 def _count_on_redis(channel: Any, queues: tuple[str, ...]) -> dict[str, Any]:
-    """All lengths in one round trip.
-
-    Keys are ``queue`` for priority 0 and ``queue SEP N`` for the others (kombu's ``Channel._q_for_pri``). A raw client
-    on kombu's connection pool, because kombu's own adds ``global_keyprefix`` to some commands only.
-    """
-    client = redis.Redis.from_pool(channel.client.connection_pool)
-    prefix = channel.global_keyprefix
-    priorities = sorted(set(channel.priority_steps))
-    commands = client.pipeline(transaction=False)
+    """All lengths in one round trip."""
+    commands = raw_client(channel).pipeline(transaction=False)
+    keys = {queue: queue_keys(channel, queue) for queue in queues}
     for queue in queues:
-        for priority in priorities:
-            commands.llen(prefix + channel._q_for_pri(queue, priority))
-    commands.hlen(prefix + channel.unacked_key)
+        for key in keys[queue]:
+            commands.llen(key)
+    commands.hlen(channel.global_keyprefix + channel.unacked_key)
     *lengths, unacked = commands.execute()
-    each = len(priorities)
-    counts = {queue: sum(lengths[place * each : (place + 1) * each]) for place, queue in enumerate(queues)}
+    left = iter(lengths)
+    counts = {queue: sum(next(left) for _ in keys[queue]) for queue in queues}
     return {**_totals(counts), "unacked_tasks": unacked}
 
 

@@ -23,9 +23,15 @@ SUMMARY = "workers"
 OVERDUE_INTERVALS = 1.25
 """A heartbeat is overdue when it waits longer: one sent a moment after a fault is, within 2.25 intervals of it."""
 
+ALIVE_INTERVALS = 0.5
+"""And a beacon must be that much younger than the heartbeat: else the worker may be gone, not wedged."""
+
 UNSEEN_INTERVALS = 2.0
 START_INTERVALS = 3.0
 NAME_LENGTH = 200
+
+SERVING = frozenset({WorkerVerdict.STARTING, WorkerVerdict.CONSUMING, WorkerVerdict.BUSY})
+"""Workers of which a queue may expect something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,7 @@ class WorkerSight:
 class QueueSight:
     """What is known of an expected queue at one moment. Ages are in seconds by the store's clock.
 
-    ``unserved_seconds``: since a worker that declares it was last proven to consume, or to be busy.
+    ``unserved_seconds``: since a worker that declares it was last known to consume, to be busy, or to start.
     ``waiting_seconds``: the age of the oldest queue heartbeat that is waited for. ``head_seconds``: for how long the
     message that is taken next has been the same; None when none waits, or it is not known. ``workers``: the verdicts
     of those who declare it.
@@ -131,11 +137,14 @@ def is_seen(worker: WorkerSight, settings: Workers) -> bool:
     return worker.beacon_age <= UNSEEN_INTERVALS * settings.interval_seconds
 
 
-def proven_at(worker: WorkerSight, verdict: WorkerVerdict) -> float | None:
-    """The newest moment at which the worker is known to have done its work, or to have been busy; None for none."""
-    if verdict is WorkerVerdict.CONSUMING and worker.executed is not None:
-        return worker.executed.done_at
-    return worker.seen_at if verdict in (WorkerVerdict.BUSY, WorkerVerdict.STARTING) else None
+def proven_at(worker: WorkerSight, verdict: WorkerVerdict, now: float) -> float | None:
+    """Until when the worker is known to have served its queues: its newest beacon, or the first heartbeat unanswered.
+
+    None when it does not serve them.
+    """
+    if verdict is WorkerVerdict.CONSUMING and worker.waiting_seconds is not None:
+        return min(worker.seen_at, now - worker.waiting_seconds)
+    return worker.seen_at if verdict in SERVING else None
 
 
 def _is_retired(worker: WorkerSight, settings: Workers) -> bool:
@@ -167,7 +176,8 @@ def _is_spinning(worker: WorkerSight, settings: Workers) -> bool:
     beacon = worker.beacon
     occupied = beacon.pool == "solo" and beacon.active_count > 0  # its tasks run in the loop
     # The loop is to tick every second. Heartbeats are overdue already, so less than their 2 intervals is enough.
-    return not occupied and (beacon.loop_lag_seconds or 0.0) > max(2.0, settings.interval_seconds)
+    excused = occupied or not beacon.connected  # while it looks for a broker, its loop waits: that is wedged
+    return not excused and (beacon.loop_lag_seconds or 0.0) > max(2.0, settings.interval_seconds)
 
 
 def _is_stuck(worker: WorkerSight, settings: Workers) -> bool:
@@ -184,7 +194,8 @@ def _is_busy(worker: WorkerSight, _: Workers) -> bool:
 def _is_overdue(worker: WorkerSight, settings: Workers) -> bool:
     interval = settings.interval_seconds
     if worker.waiting_seconds is not None:
-        return worker.waiting_seconds >= OVERDUE_INTERVALS * interval
+        alive_for = worker.waiting_seconds - worker.unseen_seconds
+        return worker.waiting_seconds >= OVERDUE_INTERVALS * interval and alive_for >= ALIVE_INTERVALS * interval
     if worker.beacon.direct:
         return False
     # Never asked, for it does not consume its own queue: its connection may be gone.
@@ -211,7 +222,8 @@ _WORKER_RULES: tuple[tuple[WorkerVerdict, Callable[[WorkerSight, Workers], bool]
 
 
 def _is_unserved(queue: QueueSight, settings: Workers) -> bool:
-    return queue.unserved_seconds > 2 * settings.interval_seconds
+    nobody = bool(queue.workers) and not SERVING.intersection(queue.workers)
+    return nobody or queue.unserved_seconds > 2 * settings.interval_seconds
 
 
 def _is_standing(queue: QueueSight, settings: Workers) -> bool:

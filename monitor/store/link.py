@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import redis
 from redis.exceptions import ConnectionError as Disconnected
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as TimedOut
 
 from monitor.ports import StoreUnavailable
@@ -43,6 +43,17 @@ class Link:
     def call(self, *command: Argument) -> Any:
         """A command's answer."""
         return self._attempt(lambda: self._execute(*command))
+
+    def ask(self, *command: Argument) -> Any:
+        """A command's answer; None when the server refuses it: not permitted, renamed, unknown to this version."""
+
+        def asked() -> Any:
+            try:
+                return self._execute(*command)
+            except ResponseError:
+                return None
+
+        return self._attempt(asked)
 
     def close(self) -> None:
         """Close the connections that nobody is using. The next call opens one again."""

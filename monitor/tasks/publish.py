@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kombu.exceptions import ChannelError, OperationalError
@@ -30,11 +30,14 @@ class Publisher:
 
     def send_all(self, task: str, arguments: Sequence[Sequence[Any]], *, queue: str, expires_seconds: float) -> None:
         """One message for each tuple of arguments, to the default exchange with the queue as routing key."""
-        if not arguments:
-            return
+        if arguments:
+            self.send_each(task, ((queue, args) for args in arguments), expires_seconds=expires_seconds)
+
+    def send_each(self, task: str, messages: Iterable[tuple[str, Sequence[Any]]], *, expires_seconds: float) -> None:
+        """One message for each queue and its arguments; the next is asked for when the last is sent."""
         make = self._app.amqp.as_task_v2
         with self._app.producer_or_acquire() as producer:
-            for args in arguments:
+            for queue, args in messages:
                 message = make(
                     uuid(),
                     task,

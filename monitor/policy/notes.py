@@ -1,0 +1,210 @@
+"""What one round over the workers notes for the next: what was asked, what is expected, and since when to judge.
+
+Whoever was not heard while nobody could be heard is not to blame. So after a restart of the store or the broker, and
+after a gap between rounds, ages begin anew, and who has not been heard since keeps the verdict it had for a while.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from monitor.ports import BrokerSight, Depth, Executed, Sighting
+
+GAP_INTERVALS = 1.25
+"""Rounds are half an interval apart. A longer pause than this is a gap: beacons may be missing for the same reason."""
+
+RECONNECT_SECONDS = 10.0
+"""Celery's workers may take this long to come back to a broker that was restarted."""
+
+ASKED_KEPT = 5
+QUEUES_KEPT = 1000
+DEPARTED_KEPT = 2000
+DEPARTED_SECONDS = 7 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Nothing before ``since`` is held against anybody, and who has not been heard since is not judged ``until``."""
+
+    since: float = 0.0
+    until: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueNote:
+    """Of an expected queue: when it was last declared, and served; what its head is, and since when."""
+
+    declared_at: float
+    served_at: float
+    head: str | None = None
+    head_since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What is noted. ``asked`` holds, by target field, when heartbeats were sent that are waited for: the oldest, and
+    the newest of the others. ``departed`` are workers that were instrumented and are forgotten. ``written`` are the
+    checks that have a state, ``closed`` those of them of which the last has been said.
+    """
+
+    round_at: float
+    emitted_at: float = 0.0
+    store: Patience = Patience()
+    broker: Patience = Patience()
+    servers: tuple[str | None, str | None] = (None, None)
+    asked: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    queues: Mapping[str, QueueNote] = field(default_factory=dict)
+    departed: Mapping[str, float] = field(default_factory=dict)
+    written: frozenset[str] = frozenset()
+    closed: frozenset[str] = frozenset()
+    removed: frozenset[str] = frozenset()
+    """Workers whose own queue is removed already."""
+
+    @property
+    def since(self) -> float:
+        """Nothing before it is held against anybody."""
+        return max(self.store.since, self.broker.since)
+
+
+def encode(notes: Notes) -> bytes:
+    """As JSON, about 60 bytes for each worker."""
+    value = dataclasses.asdict(notes)
+    value["queues"] = {name: list(dataclasses.astuple(queue)) for name, queue in notes.queues.items()}
+    for name in ("written", "closed", "removed"):
+        value[name] = sorted(value[name])
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def decode(raw: bytes) -> Notes | None:
+    """The notes; None for anything that :func:`encode` does not make."""
+    try:
+        value = json.loads(raw)
+        return Notes(
+            round_at=_number(value["round_at"]),
+            emitted_at=_number(value["emitted_at"]),
+            store=Patience(_number(value["store"]["since"]), _number(value["store"]["until"])),
+            broker=Patience(_number(value["broker"]["since"]), _number(value["broker"]["until"])),
+            servers=(_name(value["servers"][0]), _name(value["servers"][1])),
+            asked={str(name): tuple(map(_number, sent)) for name, sent in value["asked"].items()},
+            queues={str(name): _queue(*queue) for name, queue in value["queues"].items()},
+            departed={str(name): _number(at) for name, at in value["departed"].items()},
+            written=frozenset(map(str, value["written"])),
+            closed=frozenset(map(str, value["closed"])),
+            removed=frozenset(map(str, value["removed"])),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
+        return None
+
+
+def resumed(
+    before: Notes | None, sighting: Sighting, broker: BrokerSight | None, interval_seconds: float
+) -> tuple[Notes, bool]:
+    """The notes this round begins with, and whether broker and store are as they were before."""
+    now = sighting.now
+    patience = Patience(now, now + 2 * interval_seconds)
+    restart = Patience(now, now + max(2 * interval_seconds, RECONNECT_SECONDS))
+    servers = (sighting.server, broker.server if broker else None)
+    if before is None or before.round_at > now:
+        # The notes may be missing because the server has just come back without them.
+        just_started = sighting.up_seconds is not None and sighting.up_seconds < 2 * RECONNECT_SECONDS
+        start = restart if just_started else patience
+        return Notes(now, store=start, broker=start, servers=servers), False
+    store, theirs = before.store, before.broker
+    if now - before.round_at > GAP_INTERVALS * interval_seconds:
+        store, theirs = _later(store, patience), _later(theirs, patience)
+    if _differ(before.servers[0], servers[0]):
+        store, theirs = restart, restart
+    if broker is None or _differ(before.servers[1], servers[1]):
+        theirs = restart
+    asked = before.asked if theirs is before.broker else {}
+    kept = tuple(new or old for new, old in zip(servers, before.servers, strict=True))
+    whole = store is before.store and theirs is before.broker
+    notes = dataclasses.replace(
+        before, round_at=now, store=store, broker=theirs, servers=(kept[0], kept[1]), asked=asked
+    )
+    return notes, whole
+
+
+def broken(notes: Notes, interval_seconds: float) -> Notes:
+    """The notes after heartbeats could not be sent: nobody is asked anything that is waited for."""
+    until = notes.round_at + max(2 * interval_seconds, RECONNECT_SECONDS)
+    return dataclasses.replace(notes, broker=Patience(notes.round_at, until), asked={})
+
+
+def answered(notes: Notes, executed: Mapping[str, Executed], started: Mapping[str, float]) -> Notes:
+    """Without the heartbeats that are waited for no longer: a newer one was executed, or the worker began later."""
+    asked = {}
+    for target, sent in notes.asked.items():
+        done = executed[target].sent_at if target in executed else 0.0
+        newest = max(done, started.get(target, 0.0)) + 1e-6  # as text they may differ in the last microsecond
+        if left := tuple(at for at in sent if at > newest):
+            asked[target] = left
+    return dataclasses.replace(notes, asked=asked)
+
+
+def asked(notes: Notes, sent: Mapping[str, float], emitted_at: float | None) -> Notes:
+    """With the heartbeats that were sent just now. Of many that wait, the oldest and the newest are kept."""
+    merged = dict(notes.asked)
+    for target, at in sent.items():
+        waiting = (*merged.get(target, ()), at)
+        merged[target] = waiting if len(waiting) <= ASKED_KEPT else (waiting[0], *waiting[2:])
+    return dataclasses.replace(notes, asked=merged, emitted_at=emitted_at or notes.emitted_at)
+
+
+def with_queues(notes: Notes, declared: Iterable[str], configured: Iterable[str], forget_seconds: float) -> Notes:
+    """With all queues that are expected: configured, declared now, or declared once and not yet given up."""
+    now, queues = notes.round_at, dict(notes.queues)
+    here = {*declared, *configured}
+    for name in here:
+        known = queues.get(name)
+        queues[name] = dataclasses.replace(known, declared_at=now) if known else QueueNote(now, now)
+    expected = {name: note for name, note in queues.items() if now - note.declared_at < forget_seconds}
+    if len(expected) > QUEUES_KEPT:
+        newest = sorted(expected, key=lambda name: (name in here, expected[name].declared_at), reverse=True)
+        expected = {name: expected[name] for name in newest[:QUEUES_KEPT]}
+    return dataclasses.replace(notes, queues=expected)
+
+
+def looked_at(note: QueueNote, depth: Depth | None, now: float) -> QueueNote:
+    """The note after a look at the queue's head."""
+    head = depth.head if depth else None
+    if head is None:
+        return dataclasses.replace(note, head=None, head_since=None)
+    return note if head == note.head else dataclasses.replace(note, head=head, head_since=now)
+
+
+def with_departed(notes: Notes, nodes: Iterable[str]) -> Notes:
+    """With workers that are forgotten now, so that what the broker still knows of them is no stranger."""
+    now = notes.round_at
+    departed = {node: at for node, at in notes.departed.items() if now - at < DEPARTED_SECONDS}
+    departed |= dict.fromkeys(nodes, now)
+    newest = sorted(departed.items(), key=lambda item: -item[1])[:DEPARTED_KEPT]
+    return dataclasses.replace(notes, departed=dict(newest))
+
+
+def _later(old: Patience, new: Patience) -> Patience:
+    return Patience(new.since, max(old.until, new.until))
+
+
+def _differ(old: str | None, new: str | None) -> bool:
+    return old is not None and new is not None and old != new
+
+
+def _queue(declared_at: Any, served_at: Any, head: Any, head_since: Any) -> QueueNote:
+    since = None if head_since is None else _number(head_since)
+    return QueueNote(_number(declared_at), _number(served_at), _name(head), since)
+
+
+def _name(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise TypeError
+    return float(value)

@@ -1,0 +1,265 @@
+"""One round over the workers, as far as it is a matter of judgement: whom to ask, and what is said of whom."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from monitor.agent.protocol import EXPIRES_SECONDS, direct_queue, is_direct_queue, target_field
+from monitor.config.settings import Workers
+from monitor.model import Outcome, WorkerVerdict
+from monitor.policy import notes as noting
+from monitor.policy import told
+from monitor.policy.notes import ASKED_KEPT, Notes, Patience
+from monitor.policy.workers import (
+    SUMMARY,
+    QueueSight,
+    WorkerSight,
+    check_name,
+    is_over,
+    is_seen,
+    proven_at,
+    queue_verdict,
+    worker_verdict,
+)
+from monitor.ports import BrokerSight, Depth, Seen, Sighting
+
+QUEUE_FORGOTTEN_SECONDS = 86_400.0
+EMIT_INTERVALS = 0.75  # rounds are half an interval apart, and none is exactly on time
+
+
+class Heartbeat(NamedTuple):
+    """A heartbeat to send: what it is to prove, and the queue it goes to."""
+
+    kind: str
+    target: str
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a round has to say. ``suspended`` are the checks whose last result is kept, if they have one."""
+
+    notes: Notes
+    outcomes: Mapping[str, Outcome]
+    suspended: frozenset[str]
+    gone: tuple[str, ...]
+    vanished: tuple[str, ...]
+    """Workers whose own queues are to be removed."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All that one round knows: what the workers wrote, what the broker holds (None: it did not answer)."""
+
+    settings: Workers
+    sighting: Sighting
+    broker: BrokerSight | None
+    notes: Notes
+    connected: Mapping[str, bool] | None
+
+    @property
+    def now(self) -> float:
+        """By the store's clock."""
+        return self.sighting.now
+
+
+def declared_queues(sighting: Sighting) -> set[str]:
+    """The queues that workers declare, without their own."""
+    return {queue for seen in sighting.beacons.values() for queue in seen.beacon.queues if not is_direct_queue(queue)}
+
+
+def unseen(sighting: Sighting, notes: Notes, settings: Workers) -> list[Seen]:
+    """The workers that are overdue with their beacons: is their connection still there?"""
+    limit = 2 * settings.interval_seconds
+    since = notes.store.since
+    return [
+        seen
+        for seen in sighting.beacons.values()
+        if not seen.beacon.leaving and sighting.now - max(seen.at, since) > limit
+    ]
+
+
+def heartbeats(scene: Scene) -> list[Heartbeat]:
+    """What to send now. Who leaves heartbeats unanswered gets no more than a few, until none of them waits."""
+    notes, settings, broker = scene.notes, scene.settings, scene.broker
+    if broker is None or scene.now - notes.emitted_at < EMIT_INTERVALS * settings.interval_seconds:
+        return []
+    plan = []
+    for node, seen in sorted(scene.sighting.beacons.items()):
+        fresh = scene.now - seen.at <= 2 * settings.interval_seconds
+        queue = direct_queue(node)
+        if fresh and seen.beacon.direct and not seen.beacon.leaving:
+            asked = notes.asked.get(target_field("worker", node), ())
+            if len(asked) < ASKED_KEPT or _is_empty(broker.queues.get(queue)):
+                plan.append(Heartbeat("worker", node, queue))
+    for queue in sorted(notes.queues):
+        if not is_withheld(scene, queue) and _may_ask(scene, broker, queue):
+            plan.append(Heartbeat("queue", queue, queue))
+    return plan
+
+
+def is_withheld(scene: Scene, queue: str) -> bool:
+    """Whether a queue gets no heartbeat: a worker without ``monitor.install(app)`` may take it, and log an error."""
+    if queue in scene.settings.queues or scene.broker is None:
+        return False
+    beacons = scene.sighting.beacons
+    if any(node not in beacons and node not in scene.notes.departed for node in scene.broker.nodes):
+        return True
+    depth = scene.broker.queues.get(queue)
+    consumers = depth.consumers if depth else None
+    return consumers is not None and consumers > sum(queue in seen.beacon.queues for seen in beacons.values())
+
+
+def judge(scene: Scene) -> Judged:
+    """Every worker, queue and host, and all of them together."""
+    outcomes: dict[str, Outcome] = {}
+    verdicts: dict[str, WorkerVerdict] = {}
+    suspended: set[str] = set()
+    proofs: dict[str, list[tuple[str, float | None]]] = defaultdict(list)
+    gone, vanished = [], []
+    for node, seen in scene.sighting.beacons.items():
+        worker = _worker(scene, node, seen)
+        verdict = worker_verdict(worker, scene.settings)
+        name = check_name("worker", node)
+        if is_over(worker, scene.settings):
+            gone.append(node)
+            continue
+        if verdict is not WorkerVerdict.RETIRED and _is_suspended(scene, worker):
+            suspended.add(name)
+        verdicts[node] = verdict
+        outcomes[name] = told.worker(worker, verdict, scene.settings)
+        if _is_vanished(worker, verdict, scene.settings) and node not in scene.notes.removed:
+            vanished.append(node)
+        if verdict is not WorkerVerdict.RETIRED:
+            for queue in worker.beacon.queues:
+                proofs[queue].append((node, proven_at(worker, verdict, scene.now)))
+    queues = {}
+    for queue in scene.notes.queues:
+        declared = {node: verdicts[node] for node, _ in proofs[queue]}
+        served = max((at for _, at in proofs[queue] if at is not None), default=0.0)
+        queues[queue] = note = _queue_note(scene, queue, served)
+        sight = _queue(scene, queue, note, tuple(declared.values()))
+        name = check_name("queue", queue)
+        outcomes[name] = told.queue(sight, queue_verdict(sight, scene.settings), declared)
+        if _is_queue_suspended(scene, sight, note):
+            suspended.add(name)
+    outcomes |= _hosts(scene)
+    back = {node for node, verdict in verdicts.items() if verdict in (WorkerVerdict.STARTING, WorkerVerdict.CONSUMING)}
+    removed = (scene.notes.removed & verdicts.keys()) - back
+    notes = noting.with_departed(dataclasses.replace(scene.notes, queues=queues, removed=removed), gone)
+    return Judged(notes, outcomes, frozenset(suspended), tuple(gone), (*vanished, *gone))
+
+
+def with_summary(
+    outcomes: Mapping[str, Outcome], kept: Mapping[str, Outcome], scene: Scene, suspended: bool
+) -> dict[str, Outcome]:
+    """The outcomes, those that are kept in place of those that were judged, and their summary if there is anything."""
+    final = {**outcomes, **kept}
+    if final:
+        final[SUMMARY] = told.summary(final, suspended=suspended, critical=scene.settings.critical)
+    return final
+
+
+def without_past(final: Mapping[str, Outcome], notes: Notes) -> tuple[dict[str, Outcome], Notes, frozenset[str]]:
+    """The outcomes with a last word on each check that is no more, the notes, and the checks to forget.
+
+    What is gone is first said to be fine, so that its alarm ends, and forgotten by the next round.
+    """
+    leftover = notes.written - final.keys()
+    forget = leftover & notes.closed
+    close = leftover - forget
+    notes = dataclasses.replace(notes, written=frozenset(final) | close, closed=close)
+    return {**final, **dict.fromkeys(close, told.FORGOTTEN)}, notes, forget
+
+
+def _worker(scene: Scene, node: str, seen: Seen) -> WorkerSight:
+    field = target_field("worker", node)
+    asked = scene.notes.asked.get(field)
+    return WorkerSight(
+        beacon=seen.beacon,
+        beacon_age=max(0.0, scene.now - max(seen.at, scene.notes.store.since)),
+        unseen_seconds=max(0.0, scene.now - seen.at),
+        seen_at=seen.at,
+        executed=scene.sighting.executed.get(field),
+        waiting_seconds=max(0.0, scene.now - asked[0]) if asked else None,
+        connected=None if scene.connected is None else scene.connected.get(node, False),
+    )
+
+
+def _is_suspended(scene: Scene, worker: WorkerSight) -> bool:
+    store, broker, since = scene.notes.store, scene.notes.broker, scene.notes.since
+    until = max(store.until, broker.until) if is_seen(worker, scene.settings) else store.until
+    heard = worker.executed is not None and worker.executed.sent_at > since and worker.seen_at > since
+    return scene.now < until and not heard
+
+
+def _is_vanished(worker: WorkerSight, verdict: WorkerVerdict, settings: Workers) -> bool:
+    if verdict is WorkerVerdict.RETIRED:
+        return worker.unseen_seconds > 2 * settings.interval_seconds
+    return verdict is WorkerVerdict.LOST and worker.unseen_seconds > EXPIRES_SECONDS
+
+
+def _queue_note(scene: Scene, queue: str, served_at: float) -> noting.QueueNote:
+    note = scene.notes.queues[queue]
+    depth = scene.broker.queues.get(queue) if scene.broker else None
+    if depth and depth.pending > ASKED_KEPT:  # more than our heartbeats: somebody still sends to it
+        note = dataclasses.replace(note, declared_at=scene.now)
+    note = dataclasses.replace(note, served_at=max(note.served_at, served_at))
+    return noting.looked_at(note, depth, scene.now)
+
+
+def _queue(scene: Scene, queue: str, note: noting.QueueNote, workers: tuple[WorkerVerdict, ...]) -> QueueSight:
+    field = target_field("queue", queue)
+    asked = scene.notes.asked.get(field)
+    depth = scene.broker.queues.get(queue) if scene.broker else None
+    return QueueSight(
+        name=queue,
+        unserved_seconds=max(0.0, scene.now - max(note.served_at, scene.notes.since)),
+        workers=workers,
+        executed=scene.sighting.executed.get(field),
+        waiting_seconds=max(0.0, scene.now - asked[0]) if asked else None,
+        head_seconds=None if note.head_since is None else scene.now - max(note.head_since, scene.notes.since),
+        pending=depth.pending if depth else None,
+        withheld=is_withheld(scene, queue),
+    )
+
+
+def _is_queue_suspended(scene: Scene, queue: QueueSight, note: noting.QueueNote) -> bool:
+    since = scene.notes.since
+    heard = note.served_at > since or (queue.executed is not None and queue.executed.sent_at > since)
+    return scene.now < _until(scene.notes.store, scene.notes.broker) and not heard
+
+
+def _until(*patience: Patience) -> float:
+    return max(each.until for each in patience)
+
+
+def _hosts(scene: Scene) -> dict[str, Outcome]:
+    newest: dict[str, Seen] = {}
+    nodes: dict[str, list[str]] = defaultdict(list)
+    for node, seen in scene.sighting.beacons.items():
+        beacon = seen.beacon
+        if beacon.leaving or not beacon.vitals or scene.now - seen.at > 2 * scene.settings.interval_seconds:
+            continue
+        nodes[beacon.host].append(node)
+        if beacon.host not in newest or newest[beacon.host].at < seen.at:
+            newest[beacon.host] = seen
+    return {check_name("host", host): told.host(host, seen.beacon.vitals, nodes[host]) for host, seen in newest.items()}
+
+
+def _is_empty(depth: Depth | None) -> bool:
+    return depth is not None and depth.pending == 0
+
+
+def _may_ask(scene: Scene, broker: BrokerSight, queue: str) -> bool:
+    asked = scene.notes.asked.get(target_field("queue", queue), ())
+    depth = broker.queues.get(queue)
+    if len(asked) < ASKED_KEPT or _is_empty(depth):
+        return True
+    # Heartbeats expire in a long backlog. One more for each lifetime, as long as it moves.
+    moves = depth is not None and depth.head is not None and depth.head != scene.notes.queues[queue].head
+    return moves and scene.now - asked[-1] > EXPIRES_SECONDS

@@ -1,0 +1,133 @@
+"""The watched broker, as the rounds over the workers use it: over the connection of our own Celery application."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import redis
+from kombu.exceptions import KombuError
+from kombu.transport.redis import Channel as RedisChannel
+
+from monitor.agent.protocol import EXPIRES_SECONDS, HEARTBEAT
+from monitor.config.redaction import scrub
+from monitor.kombu_redis import bindings_key, queue_keys, raw_client
+from monitor.ports import BrokerSight, BrokerUnavailable, Depth
+from monitor.tasks.publish import Publisher
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+CONTROL = "celery.pidbox"
+"""The exchange to which Celery's workers bind a queue each for remote control."""
+
+
+class CeleryBroker:
+    """A :class:`monitor.ports.Broker` behind a Celery application.
+
+    On Redis one round trip tells all lengths and heads; on other brokers (AMQP) queues are declared passively, which
+    tells how many consume them: one that holds messages and has no consumer counts as one whose head stands still.
+    """
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._publisher = Publisher(app)
+
+    def look(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSight:
+        """How many messages wait in ``queues``, which is next in those in ``heads``, and which workers it knows."""
+        with self._failures(), self._app.producer_or_acquire() as producer:
+            channel = producer.channel
+            if isinstance(channel, RedisChannel):
+                return _look_at_redis(channel, list(queues), heads)
+            return BrokerSight({queue: _declared(producer.connection, queue) for queue in queues})
+
+    def send(self, heartbeats: Iterable[tuple[str, tuple[Any, ...]]]) -> None:
+        """Send heartbeats to the queues: a worker or a queue each, when they are sent."""
+        with self._failures():
+            self._publisher.send_each(HEARTBEAT, heartbeats, expires_seconds=EXPIRES_SECONDS)
+
+    def remove(self, queues: Iterable[str]) -> None:
+        """Remove queues that nobody consumes any more."""
+        with self._failures(), self._app.producer_or_acquire() as producer:
+            channel = producer.channel
+            if isinstance(channel, RedisChannel):
+                # Kombu would remove only what it has declared itself.
+                keys = [key for queue in queues for key in queue_keys(channel, queue)]
+                raw_client(channel).delete(*keys)
+                return
+            for queue in queues:
+                _delete(producer.connection, queue)
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        expected: tuple[type[Exception], ...] = (KombuError, redis.RedisError, OSError, *self._publisher.errors)
+        try:
+            yield
+        except expected as error:
+            raise BrokerUnavailable(scrub(f"{type(error).__name__}: {error}")) from None
+
+
+def _look_at_redis(channel: Any, queues: list[str], heads: Container[str]) -> BrokerSight:
+    commands = raw_client(channel).pipeline(transaction=False)
+    keys = {queue: queue_keys(channel, queue) for queue in queues}
+    for queue in queues:
+        for key in keys[queue]:
+            commands.llen(key)
+            if queue in heads:
+                commands.lindex(key, -1)  # kombu pushes to the left
+    commands.smembers(bindings_key(channel, CONTROL))
+    commands.info("server")
+    *answers, bindings, info = commands.execute(raise_on_error=False)
+    left = iter(answers)
+    depths = {queue: _depth(left, len(keys[queue]), queue in heads) for queue in queues}
+    server = info.get("run_id") if isinstance(info, dict) else None
+    members = bindings if isinstance(bindings, set | list) else ()
+    return BrokerSight(depths, frozenset(_nodes(members, channel.sep)), server)
+
+
+def _depth(answers: Iterator[Any], priorities: int, has_head: bool) -> Depth:
+    pending, heads = 0, []
+    for _ in range(priorities):
+        length = next(answers)
+        if isinstance(length, Exception):
+            raise length  # not a list, or not permitted
+        pending += length
+        if has_head and isinstance(head := next(answers), bytes | str):
+            heads.append(head if isinstance(head, bytes) else head.encode())
+    digest = hashlib.blake2b(b"\0".join(heads), digest_size=8).hexdigest() if heads else None
+    return Depth(pending, digest)
+
+
+def _nodes(members: Iterable[Any], separator: str) -> Iterator[str]:
+    for member in members:
+        text = member.decode(errors="replace") if isinstance(member, bytes) else str(member)
+        queue = text.rpartition(separator)[2]
+        if queue.endswith(f".{CONTROL}"):
+            yield queue.removesuffix(f".{CONTROL}")
+
+
+def _declared(connection: Any, queue: str) -> Depth:
+    """A channel of its own: a queue that does not exist closes it."""
+    channel = connection.channel()
+    try:
+        found = channel.queue_declare(queue=queue, passive=True)
+    except connection.channel_errors as error:
+        if "NOT_FOUND" not in str(error).upper().replace(" ", "_"):
+            raise
+        return Depth(0, None, 0)
+    finally:
+        channel.close()
+    pending, consumers = int(found.message_count), getattr(found, "consumer_count", None)
+    return Depth(pending, "no consumer" if pending and consumers == 0 else None, consumers)
+
+
+def _delete(connection: Any, queue: str) -> None:
+    channel = connection.channel()
+    try:
+        channel.queue_delete(queue, if_unused=True)
+    except connection.channel_errors:
+        return  # somebody consumes it after all, or it is gone
+    finally:
+        channel.close()

@@ -1,0 +1,68 @@
+"""``workers``, sent by beat twice in an interval, asks the project's workers and queues, and judges them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from monitor import fleet
+from monitor.config import Config
+from monitor.ports import Broker, StoreUnavailable
+from monitor.tasks.broker import CeleryBroker
+from monitor.tasks.entries import TASK_OPTIONS, beat_entry
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from monitor.wiring import Runtime
+
+WORKERS = "monitor.tasks.workers"
+
+log = structlog.get_logger("monitor.tasks")
+
+
+def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
+    """Add this task to ``app``."""
+
+    def workers(task: Any) -> None:
+        with bound_contextvars(task_id=task.request.id):
+            _workers(CeleryBroker(app), runtime())
+
+    app.task(workers, name=WORKERS, **TASK_OPTIONS)
+
+
+def beat_entries(config: Config) -> dict[str, Any]:
+    """What beat sends; nothing when workers are not watched."""
+    if not config.workers.enabled:
+        return {}
+    return {"celery-health-monitor-workers": beat_entry(config, WORKERS, config.workers.interval_seconds / 2)}
+
+
+def _workers(broker: Broker, runtime: Runtime) -> None:
+    if not runtime.config.workers.enabled:
+        return
+    try:
+        made = fleet.run_round(runtime.config.workers, store=runtime.store, fleet=runtime.fleet, broker=broker)
+    except StoreUnavailable as error:
+        log.warning("workers.store_unavailable", message=str(error))
+        return
+    if made.broker_message is not None:
+        log.warning("workers.broker_unavailable", message=made.broker_message)
+    for transition in made.transitions:
+        outcome = made.outcomes.get(transition.check)
+        log.info(
+            "check.changed",
+            check=transition.check,
+            transition=transition.id,
+            was=transition.old.value,
+            now=transition.new.value,
+            reason=transition.reason,
+            message=outcome.message if outcome else None,
+        )
+    if made.event == "completed":
+        log.debug("workers.judged", checks=len(made.outcomes), sent=made.sent, suspended=made.suspended)
+    else:
+        log.debug("workers.not_judged", reason=made.reason)
