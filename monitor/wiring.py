@@ -19,9 +19,9 @@ from monitor.checks.process import MODULE
 from monitor.config import CheckSpec, Config, ConfigError, Loaded, Problem
 from monitor.config.keys import COMMON_CHECK_KEYS
 from monitor.executor import ProcessExecutor
-from monitor.ports import Executor, Store
+from monitor.ports import Executor, Fleet, Store
 from monitor.schedule import Plan
-from monitor.store import RedisStore
+from monitor.store import RedisFleet, RedisStore
 
 CHECK_PROCESS = "monitor.checks.process"
 
@@ -35,6 +35,11 @@ class Runtime:
     plan: Plan
     store: Store
     executor: Executor
+
+    @functools.cached_property
+    def fleet(self) -> Fleet:
+        """What the project's workers write into the store."""
+        return RedisFleet(required_url(self.config, "redis_url"), prefix=self.config.key_prefix)
 
 
 def load(file: Path | None = None) -> Loaded:

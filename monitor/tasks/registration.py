@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from monitor.config import Config
-from monitor.tasks import checks, pulse
+from monitor.tasks import checks, pulse, workers
 
 if TYPE_CHECKING:
     from celery import Celery
 
     from monitor.wiring import Runtime
 
-FAMILIES = (checks, pulse)
+FAMILIES = (checks, pulse, workers)
 
 
 def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
