@@ -1,1 +1,198 @@
-"""The use cases of alerting: what to tell of each transition, and telling it."""
+"""The use cases of alerting: decide once whom to tell what; tell it until it is told. Speaks to ports only."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from monitor.alert_states import Alert
+from monitor.config import ChannelSpec, Config
+from monitor.model import Notice, Snapshot, State, Status, Transition
+from monitor.policy.alerting import Context, backoff_seconds, channels_for, evaluate
+from monitor.policy.overlays import is_dynamic
+from monitor.policy.suppression import Dependencies, hold
+from monitor.ports import Delivery, Outbox, Send, Store, Undecided
+
+ATTEMPTS = 20
+LEASE_MARGIN_SECONDS = 5.0
+FAILURES_OF_ONE = 1
+"""More failures in a row, with no success between, are the channel's and not a single notice's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """What became of one attempt to deliver. ``event`` is ``delivered``, ``failed`` (tried again) or ``dead``."""
+
+    event: str
+    channel: str
+    notice: Notice
+    attempts: int
+    reason: str | None = None
+    retry_seconds: float | None = None
+
+
+def decide(config: Config, *, store: Store, outbox: Outbox) -> list[tuple[str, Notice]]:
+    """Decide about everything that happened, and about what time has brought: what is to be told now, by channel.
+
+    Every transition is decided once, however many decide at the same time. Raises StoreUnavailable.
+    """
+    dependencies = Dependencies(config)
+    told: list[tuple[str, Notice]] = []
+    for _ in range(ATTEMPTS):
+        seen = outbox.undecided()
+        if not (seen.transitions or seen.alerts or seen.broken):
+            break
+        alerts, notices = _decision(seen, config, store, dependencies)
+        if not (alerts or seen.transitions or seen.broken):
+            break
+        if outbox.decide(seen, alerts, notices):
+            told += notices
+            if not (seen.more or seen.broken):
+                break
+    return told
+
+
+def deliver(
+    channel: ChannelSpec,
+    send: Send,
+    outbox: Outbox,
+    *,
+    retry_for_seconds: float,
+    for_seconds: float,
+    first_retry_seconds: float = 2.0,
+) -> Iterator[Attempted]:
+    """Tell what waits for a channel, unless somebody else is at it; stop when nothing is due, or after ``for_seconds``.
+
+    Raises StoreUnavailable: what was told a moment before is then told again, with the same id.
+    """
+    token = uuid.uuid4().hex
+    ends_at = time.monotonic() + for_seconds
+    lease_seconds = channel.timeout_seconds + LEASE_MARGIN_SECONDS
+    while delivery := outbox.take(channel.name, token, lease_seconds=lease_seconds):
+        yield _attempt(delivery, send, outbox, retry_for_seconds, first_retry_seconds)
+        if time.monotonic() >= ends_at:
+            outbox.leave(channel.name, token)
+            return
+
+
+def _attempt(
+    delivery: Delivery, send: Send, outbox: Outbox, retry_for_seconds: float, first_retry_seconds: float
+) -> Attempted:
+    notice, attempts = delivery.notice, delivery.attempts + 1
+    failure = send(notice)
+    if failure is None:
+        outbox.ack(delivery)
+        return Attempted("delivered", delivery.channel, notice, attempts)
+    if failure.permanent or delivery.taken_at - notice.at > retry_for_seconds:
+        outbox.bury(delivery, failure.reason)
+        return Attempted("dead", delivery.channel, notice, attempts, failure.reason)
+    jitter = random.uniform(0.5, 1.5)  # noqa: S311  (spreads load, keeps no secret)
+    after = backoff_seconds(attempts, first_retry_seconds) * jitter
+    hold_seconds = 0.0
+    if delivery.failures >= FAILURES_OF_ONE:
+        hold_seconds = backoff_seconds(delivery.failures, first_retry_seconds) * jitter
+    if failure.retry_after_seconds is not None:
+        hold_seconds = max(hold_seconds, min(failure.retry_after_seconds, retry_for_seconds))
+        after = max(after, hold_seconds)
+    outbox.retry(delivery, after_seconds=after, hold_seconds=hold_seconds, reason=failure.reason)
+    return Attempted("failed", delivery.channel, notice, attempts, failure.reason, round(max(after, hold_seconds), 3))
+
+
+def _decision(
+    seen: Undecided, config: Config, store: Store, dependencies: Dependencies
+) -> tuple[dict[str, Alert | None], list[tuple[str, Notice]]]:
+    happened: dict[str, list[Transition]] = {}
+    known = dict(seen.alerts)
+    if seen.broken:
+        snapshot = store.read()
+        for transition in _reconciled(snapshot, seen.alerts):
+            happened[transition.check] = [transition]
+            if before := known.get(transition.check):  # a fail-over may have taken the store back in time
+                known[transition.check] = replace(before, sequence=transition.sequence - 1)
+    else:
+        for transition in seen.transitions:
+            happened.setdefault(transition.check, []).append(transition)
+        snapshot = _states(happened, seen, store, dependencies)
+    changed: dict[str, Alert | None] = {}
+    notices: list[tuple[str, Notice]] = []
+    context = _Contexts(config, dependencies, seen, snapshot)
+    for check in {**known, **happened}:
+        alert = known.get(check)
+        for transition in happened.get(check, ()):
+            alert, some = evaluate(alert, transition, context.of(_after(transition)))
+            notices += some
+        if alert is not None:
+            alert, some = evaluate(alert, None, context.of(alert))
+            notices += some
+        if alert != seen.alerts.get(check):
+            changed[check] = alert
+    return changed, notices
+
+
+def _states(happened: Mapping[str, object], seen: Undecided, store: Store, dependencies: Dependencies) -> Snapshot:
+    checks = {*happened, *seen.alerts}
+    above = {parent for check in checks for parent in dependencies.ancestors(check, stale=True)}
+    return store.read(checks | above)
+
+
+def _reconciled(snapshot: Snapshot, alerts: Mapping[str, Alert]) -> Iterable[Transition]:
+    """What must have happened since the alerts were written, by the states as they are now."""
+    for state in snapshot.states.values():
+        known, status = alerts.get(state.check), _status(state)
+        if known.sequence == state.sequence if known else status is Status.OK:
+            continue
+        old = known.status if known else Status.UNKNOWN
+        at = state.since if state.stale_since is None else state.stale_since
+        yield Transition(state.check, state.sequence, old, status, at, state.result.run_id, state.result.reason)
+
+
+def _status(state: State) -> Status:
+    return state.status if state.stale_since is None else Status.STALE
+
+
+def _after(transition: Transition) -> Alert:
+    return Alert(transition.check, transition.new, transition.old, transition.at, transition.sequence)
+
+
+class _Contexts:
+    """What decisions about checks depend on."""
+
+    def __init__(self, config: Config, dependencies: Dependencies, seen: Undecided, states: Snapshot) -> None:
+        self._config = config
+        self._dependencies = dependencies
+        self._silences = seen.silences
+        self._states = states
+        self._groups: dict[str, list[str]] = {}
+        for group in config.groups:
+            for check in config.members(group):
+                self._groups.setdefault(check.name, []).append(group)
+
+    def of(self, alert: Alert) -> Context:
+        """Of the check that this alert is about."""
+        config, states = self._config, self._states
+        spec, state = config.checks.get(alert.check), states.states.get(alert.check)
+        labels = dict(spec.labels) if spec else {}
+        newest = state.result if state is not None and state.sequence == alert.sequence else None
+        return Context(
+            now=states.read_at,
+            channels=channels_for(alert.check, labels, self._groups.get(alert.check, ()), config.channels),
+            configured=config.channels,
+            flap_changes=config.alerting.flap_changes,
+            flap_window_seconds=config.alerting.flap_window_seconds,
+            hold=hold(alert, config=config, dependencies=self._dependencies, silences=self._silences, states=states),
+            message=newest.message if newest else None,
+            labels=labels,
+            data=newest.data if newest else {},
+            gone=self._is_gone(alert.check, state),
+        )
+
+    def _is_gone(self, check: str, state: State | None) -> bool:
+        """Forgotten; or of a configuration that is no more (during a roll-out, one that still is keeps it fresh)."""
+        if check in self._config.checks:
+            return False
+        if state is None:
+            return True
+        return not is_dynamic(check) and self._states.read_at > state.result.valid_until

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from monitor.agent.protocol import Beacon
 from monitor.alert_states import Alert, AlertsOverview, Silence
@@ -94,6 +94,10 @@ class Store(Protocol):
         """Stored transitions, oldest first, as (cursor, transition), after the given cursor."""
         ...
 
+    def alerts_overview(self) -> AlertsOverview:
+        """All there is to know of alerting."""
+        ...
+
     def forget(self, checks: Iterable[str]) -> None:
         """Remove everything about ``checks`` but their past transitions."""
         ...
@@ -150,6 +154,18 @@ class Delivery:
     raw: bytes = field(repr=False, compare=False)
 
 
+class Undelivered(NamedTuple):
+    """Why a notice was not delivered, without secrets. ``permanent``: another try would end the same way."""
+
+    reason: str
+    permanent: bool = False
+    retry_after_seconds: float | None = None
+
+
+Send = Callable[[Notice], Undelivered | None]
+"""Tells a notice, within the time of its channel; None when it was told."""
+
+
 class Outbox(Protocol):
     """Where alerts are decided once, and notices wait until they are told. Every method may raise StoreUnavailable."""
 
@@ -175,6 +191,10 @@ class Outbox(Protocol):
 
         Notices of one check are delivered in order; the lease is on the channel, and prolonged by the next ``take``.
         """
+        ...
+
+    def leave(self, channel: str, token: str) -> None:
+        """Let go of a channel, for somebody else to go on."""
         ...
 
     def ack(self, delivery: Delivery) -> bool:

@@ -3,6 +3,7 @@ it (`errors`), and what of it may be shown (`redaction`, `describe`)."""
 
 from typing import TYPE_CHECKING, Any
 
+from monitor.config.alerts import ChannelSpec, MaintenanceSpec
 from monitor.config.errors import ConfigError, Problem, problems_from_validation, unknown_hint
 from monitor.config.loaded import Loaded
 from monitor.config.model import CheckSpec, Config, GroupSpec
@@ -12,11 +13,13 @@ if TYPE_CHECKING:
     from monitor.config.loading import load
 
 __all__ = [
+    "ChannelSpec",
     "CheckSpec",
     "Config",
     "ConfigError",
     "GroupSpec",
     "Loaded",
+    "MaintenanceSpec",
     "Problem",
     "load",
     "problems_from_validation",

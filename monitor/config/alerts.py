@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, time
-from string import Template
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from monitor.config.names import Name, Names, Patterns
+from monitor.config.names import Name, Names, Patterns, matches
 from monitor.config.settings import Frozen
 from monitor.config.units import Seconds
-
-PLACEHOLDERS = (
-    "id",
-    "kind",
-    "check",
-    "was",
-    "status",
-    "reason",
-    "message",
-    "since",
-    "at",
-    "duration",
-    "labels",
-    "data",
-)
-"""What a template may name: the fields of a notice in words. ``monitor.alerts`` fills them in."""
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
@@ -67,18 +50,13 @@ class ChannelSpec(Frozen):
     )
     options: Mapping[str, Any] = Field(default_factory=dict, repr=False, description="options of its kind")
 
-    @field_validator("title", "body")
-    @classmethod
-    def _placeholders_that_exist(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        template = Template(value)
-        if not template.is_valid():
-            raise ValueError("has a $ that begins no name; write $$ for a dollar sign")
-        unknown = [name for name in template.get_identifiers() if name not in PLACEHOLDERS]
-        if unknown:
-            raise ValueError(f"there is no ${unknown[0]}; known: {', '.join(f'${name}' for name in PLACEHOLDERS)}")
-        return value
+    def wants(self, check: str, labels: Mapping[str, str], groups: Collection[str]) -> bool:
+        """Whether it shall be told of a check of that name, with these labels, in these groups."""
+        return (
+            matches(check, self.checks)
+            and all(labels.get(name) == value for name, value in self.labels.items())
+            and (not self.groups or not set(self.groups).isdisjoint(groups))
+        )
 
 
 class MaintenanceSpec(Frozen):

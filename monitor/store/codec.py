@@ -33,7 +33,7 @@ class Record(NamedTuple):
 
 def encode(record: Record) -> bytes:
     """A record of at most ``LIMIT_BYTES``: when it would be longer, detail and data are left out."""
-    raw = _dump(_record_to_json(record))
+    raw = dump(_record_to_json(record))
     if len(raw) <= LIMIT_BYTES:
         return raw
     slim = _record_to_json(record)
@@ -44,7 +44,7 @@ def encode(record: Record) -> bytes:
         "c": (result.reason or "")[:REASON_CHARACTERS] or None,
         "m": (result.message or "")[:MESSAGE_CHARACTERS] or None,
     }
-    return _dump(slim)
+    return dump(slim)
 
 
 def decode(check: str, raw: bytes | None) -> Record | None:
@@ -66,7 +66,7 @@ def believed(record: Record | None, now: float) -> State | None:
 
 def encode_transition(transition: Transition) -> bytes:
     """A transition, by itself."""
-    return _dump([transition.check, *_transition_to_json(transition)])
+    return dump([transition.check, *_transition_to_json(transition)])
 
 
 def decode_transition(raw: bytes | None) -> Transition | None:
@@ -84,11 +84,12 @@ def encode_sample(result: Result) -> bytes:
     """What history keeps of a result: [observed_at, status, response_time_ms, {numbers}], about 60 bytes."""
     numbers = {k: v for k, v in result.data.items() if isinstance(v, int | float) and not isinstance(v, bool)}
     head = [round(result.observed_at, 3), result.status.value, round(result.response_time_ms, 2)]
-    raw = _dump([*head, numbers])
-    return raw if len(raw) <= SAMPLE_LIMIT_BYTES else _dump([*head, {}])
+    raw = dump([*head, numbers])
+    return raw if len(raw) <= SAMPLE_LIMIT_BYTES else dump([*head, {}])
 
 
-def _dump(value: Any) -> bytes:
+def dump(value: Any) -> bytes:
+    """Any value as JSON; what has no word in it as the nearest thing that has."""
     try:
         return _encode(value).encode()
     except (ValueError, TypeError, RecursionError):  # NaN, a circle, a key that is no text

@@ -9,6 +9,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import RLock
 
+from monitor.alert_states import AlertsOverview
 from monitor.model import Changes, Flight, Snapshot, State, Transition, Window
 from monitor.policy import FUTURE_TOLERANCE_SECONDS
 from monitor.ports import FlightLost, FlightRefused, Reducer
@@ -137,6 +138,10 @@ class MemoryStore:
                 self._kept.pop(name, None)
                 self._dispatch.retries.pop(name, None)
             self._epoch += 1
+
+    def alerts_overview(self) -> AlertsOverview:
+        """Nothing: alerts are decided and delivered over Redis only."""
+        return AlertsOverview(self._clock())
 
     def close(self) -> None:
         """Nothing to close."""

@@ -8,11 +8,13 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from monitor.alert_states import AlertsOverview
 from monitor.model import Changes, Flight, Snapshot, State, Transition, Window
 from monitor.ports import FlightLost, FlightRefused, Reducer, StoreUnavailable
 from monitor.store import codec, scripts
 from monitor.store.history import TRANSITIONS_KEPT, samples_kept
 from monitor.store.link import Argument, Link
+from monitor.store.outbox import RedisOutbox
 
 CONFLICTS_BORNE = 16
 ENTRIES_PER_COMMIT = 100  # a script holds up everybody else for a few milliseconds at most
@@ -49,6 +51,7 @@ class RedisStore:
         self._states, self._meta = f"{prefix}states", f"{prefix}meta"
         self._changed, self._retries = f"{prefix}changed", f"{prefix}retries"
         self._transitions, self._dispatch = f"{prefix}transitions", f"{prefix}dispatch"
+        self.outbox = RedisOutbox(self._link, prefix)
 
     @classmethod
     def reader(cls, url: str, *, prefix: str = "monitor:", timeout_seconds: float = 0.2) -> RedisStore:
@@ -155,6 +158,10 @@ class RedisStore:
         keys = [self._meta, self._states, self._changed, self._retries, *map(self._history, names)]
         if names:
             self._link.run(scripts.FORGET, keys, names)
+
+    def alerts_overview(self) -> AlertsOverview:
+        """All there is to know of alerting. Raises StoreUnavailable."""
+        return self.outbox.overview()
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -9,7 +9,9 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from monitor import runner, schedule
+from monitor.model import Transition
 from monitor.ports import ExecutorUnavailable, StoreUnavailable
+from monitor.tasks.alerts import wake
 from monitor.tasks.entries import EXPIRES_SECONDS, TASK_OPTIONS, beat_entry, dispatch_queue
 from monitor.tasks.publish import Publisher
 
@@ -32,7 +34,8 @@ def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
 
     def run_check(task: Any, name: str, due_at: float | None = None) -> None:
         with bound_contextvars(check=name, task_id=task.request.id):
-            _run_check(runtime(), name, due_at)
+            current = runtime()
+            wake(Publisher(app), current.config, _run_check(current, name, due_at))
 
     def dispatch(task: Any) -> None:
         with bound_contextvars(task_id=task.request.id):
@@ -78,20 +81,21 @@ def _send_due(publisher: Publisher, runtime: Runtime) -> None:
     log.debug("dispatch.sent", checks=len(admitted))
 
 
-def _run_check(runtime: Runtime, name: str, due_at: float | None) -> None:
+def _run_check(runtime: Runtime, name: str, due_at: float | None) -> tuple[Transition, ...]:
     check = runtime.checks.get(name)
     if check is None:
         log.warning("check.unknown", hint="beat and worker have different configurations")
-        return
+        return ()
     try:
         run = runner.run_check(check, due_at, store=runtime.store, executor=runtime.executor)
     except StoreUnavailable as error:
         log.warning("check.store_unavailable", message=str(error))
-        return
+        return ()
     except ExecutorUnavailable as error:
         log.error("check.not_run", message=str(error))
-        return
+        return ()
     _report(run)
+    return run.transitions
 
 
 def _report(run: runner.Run) -> None:

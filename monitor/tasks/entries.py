@@ -25,7 +25,12 @@ def dispatch_queue(config: Config) -> str:
     return f"{config.queue}.dispatch"
 
 
-def beat_entry(config: Config, task: str, interval_seconds: float) -> dict[str, Any]:
+def alerts_queue(config: Config) -> str:
+    """Another: what has to be told is not purged, and does not wait behind checks."""
+    return f"{config.queue}.alerts"
+
+
+def beat_entry(config: Config, task: str, interval_seconds: float, *, queue: str | None = None) -> dict[str, Any]:
     """An entry for any scheduler (Celery's own, redbeat, ...)."""
-    options = {"queue": dispatch_queue(config), "expires": EXPIRES_SECONDS, "ignore_result": True}
+    options = {"queue": queue or dispatch_queue(config), "expires": EXPIRES_SECONDS, "ignore_result": True}
     return {"task": task, "schedule": interval_seconds, "options": options}

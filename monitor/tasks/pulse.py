@@ -13,6 +13,7 @@ from monitor import pulse as use_case
 from monitor.config import Config
 from monitor.policy import pulse as rules
 from monitor.ports import StoreUnavailable
+from monitor.tasks.alerts import wake
 from monitor.tasks.checks import WAITING_PER_SLOT
 from monitor.tasks.entries import TASK_OPTIONS, beat_entry, dispatch_queue
 from monitor.tasks.publish import Publisher
@@ -46,6 +47,8 @@ def beat_entries(config: Config) -> dict[str, Any]:
 def _pulse(publisher: Publisher, runtime: Runtime) -> None:
     try:
         looked = _look(publisher, runtime)
+        if looked is not None:
+            wake(publisher, runtime.config, looked.transitions)
         if looked is not None and looked.whole:
             _ping(runtime)
     except StoreUnavailable as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from monitor import wiring
 from monitor.config import Config, ConfigError, load
 from monitor.config.describe import describe
 from monitor.config.names import matches
@@ -87,8 +88,6 @@ def test_maintenance():
     [
         ({"channels": {"a": {}}}, "channels.a.kind (settings.MONITOR): is required"),
         ({"channels": {"a": {"kind": "log", "severity": "fatal"}}}, "'warning' or 'error'"),
-        ({"channels": {"a": {"kind": "log", "title": "$chekc"}}}, "there is no $chekc; known: $id"),
-        ({"channels": {"a": {"kind": "log", "body": "costs 5$"}}}, "write $$ for a dollar sign"),
         ({"channels": {"a": {"kind": "log", "groups": ["raedy"]}}}, "no such group; did you mean 'ready'?"),
         ({"channels": {"a": {"kind": "log", "checks": ["a b"]}}}, "channels.a.checks.0 = 'a b'"),
         ({"channels": {"a": 5}}, "channels.a = 5 (settings.MONITOR): should be a table"),
@@ -110,6 +109,28 @@ def test_maintenance():
 def test_what_is_wrong(settings, said):
     """Each with its key and a hint."""
     assert any(said in line for line in problems(**settings)), problems(**settings)
+
+
+def test_what_only_the_kind_of_a_channel_knows_is_wrong(tmp_path, monkeypatch):
+    """Its kind, its options, its templates: with all the rest, when a role starts; without secrets."""
+    file = tmp_path / "monitor.toml"
+    file.write_text(
+        'redis_url = "redis://h/0"\n'
+        '[channels.a]\nkind = "webhok"\n'
+        '[channels.b]\nkind = "webhook"\nurl = "ftp://h/hunter2"\nsevertiy = "error"\n'
+        '[channels.c]\nkind = "log"\ntitle = "$chekc"\nbody = "5$"\n'
+    )
+    with pytest.raises(ConfigError) as caught:
+        wiring.load(file)
+    said = str(caught.value)
+    assert "channels.a.kind = webhok" in said
+    assert "did you mean 'webhook'?" in said
+    assert "channels.b.severtiy" in said
+    assert "did you mean 'severity'?" in said
+    assert "channels.c.title = '$chekc'" in said
+    assert "there is no $chekc" in said
+    assert "write $$ for a dollar sign" in said
+    assert "hunter2" not in said
 
 
 def test_a_check_may_depend_on_what_comes_and_goes():

@@ -1,0 +1,43 @@
+"""Alerts, notices, silences and dead letters as bytes and back. Reading believes nothing, as in `codec`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from monitor.alert_states import Alert, DeadLetter, Silence
+from monitor.model import Notice
+from monitor.store.codec import MESSAGE_CHARACTERS, dump
+
+T = TypeVar("T", Alert, DeadLetter, Notice, Silence)
+
+LIMIT_BYTES = 32 * 1024  # nothing is written, and nothing is read, that is longer
+DATA_LIMIT_BYTES = 8 * 1024
+
+
+def encode(value: Alert | DeadLetter | Notice | Silence) -> bytes:
+    """The value as JSON."""
+    return dump(dataclasses.asdict(value))
+
+
+def decode(kind: type[T], raw: bytes | None) -> T | None:
+    """The value; None for anything that :func:`encode` does not make."""
+    if not raw or len(raw) > LIMIT_BYTES:
+        return None
+    try:
+        value: T = _ADAPTERS[kind].validate_json(raw)
+    except (ValidationError, RecursionError):
+        return None
+    return value
+
+
+def slim(notice: Notice) -> Notice:
+    """The notice with a message and data of a size that may be kept."""
+    small = len(dump(notice.data)) <= DATA_LIMIT_BYTES
+    message = notice.message and notice.message[:MESSAGE_CHARACTERS]
+    return dataclasses.replace(notice, message=message, data=notice.data if small else {})
+
+
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (Alert, DeadLetter, Notice, Silence)}

@@ -1,0 +1,52 @@
+-- alert_decide: KEYS meta alerts dead channels; ARGV prefix version cursor kept room changed (check alert|'')*
+--               (channel check notice)*
+-- Invariant: whoever decides has seen the last decision. Version, cursor, alerts and notices are written together, or
+-- nothing is: so what happened is decided once, however many decide. The first write is one a full server refuses.
+-- Lanes, one for each channel and check, have names made of the prefix: no cluster has to find them.
+
+sound(KEYS[1], 'hash')
+local version = redis.call('HGET', KEYS[1], 'version') or ''
+if version ~= ARGV[2] then return 0 end
+
+local now = clock()
+local following = tonumber(version)
+-- Counting starts at the clock, so that a version does not come back after a flush.
+if not following or following < 1e15 or following > 9e15 then following = now end
+redis.call('HSET', KEYS[1], 'version', text(following + 1), 'cursor', ARGV[3])
+
+sound(KEYS[2], 'hash')
+sound(KEYS[3], 'list')
+sound(KEYS[4], 'set')
+local changed = tonumber(ARGV[6])
+for i = 7, 6 + 2 * changed, 2 do
+  if ARGV[i + 1] == '' then
+    redis.call('HDEL', KEYS[2], ARGV[i])
+  else
+    redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
+  end
+end
+
+for i = 7 + 2 * changed, #ARGV, 3 do
+  local channel, check, notice = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local lane, due = ARGV[1] .. 'lane:' .. channel .. '|' .. check, ARGV[1] .. 'due:' .. channel
+  local about = ARGV[1] .. 'channel:' .. channel
+  sound(lane, 'list')
+  sound(due, 'zset')
+  sound(about, 'hash')
+  redis.call('SADD', KEYS[4], channel)
+  local pending = redis.pcall('HINCRBY', about, 'pending', 1)
+  if type(pending) ~= 'number' or pending < 1 then
+    pending = 1
+    redis.call('HSET', about, 'pending', 1)
+  end
+  if pending > tonumber(ARGV[5]) then
+    redis.call('HINCRBY', about, 'pending', -1)
+    redis.call('LPUSH', KEYS[3], '{"channel":"' .. channel .. '","notice":' .. string.match(notice, '|(.*)$')
+      .. ',"reason":"too many notices wait for this channel","attempts":0,"at":' .. text(now / 1e6) .. '}')
+    redis.call('LTRIM', KEYS[3], 0, tonumber(ARGV[4]) - 1)
+  else
+    redis.call('RPUSH', lane, notice)
+    redis.call('ZADD', due, 'NX', now, check)
+  end
+end
+return 1

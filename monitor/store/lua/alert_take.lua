@@ -1,0 +1,33 @@
+-- alert_take: KEYS flight about due; ARGV token lease_ms lanes limit
+-- Invariant: one deliverer at a time has a channel, so one that does not answer holds up one worker's slot; and the
+-- notices of one check leave in order. Looking and letting go is one step: whoever adds a notice while somebody has
+-- the channel can be sure that it is seen.
+
+local now = clock()
+local holding = redis.pcall('GET', KEYS[1])
+if type(holding) == 'string' and holding ~= ARGV[1] and redis.call('PTTL', KEYS[1]) ~= -1 then return {'busy'} end
+
+local function leave(why)
+  if holding then redis.call('DEL', KEYS[1]) end
+  return {why}
+end
+
+sound(KEYS[2], 'hash')
+sound(KEYS[3], 'zset')
+local held = tonumber(redis.call('HGET', KEYS[2], 'hold') or '')
+if held and held > now and held < now + 864e8 then return leave('held') end
+
+for _ = 1, 100 do
+  local check = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', text(now), 'LIMIT', 0, 1)[1]
+  if not check then return leave('idle') end
+  local lane = ARGV[3] .. check
+  sound(lane, 'list')
+  local notice = redis.call('LINDEX', lane, 0)
+  if notice and #notice <= tonumber(ARGV[4]) then
+    redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+    local tried = redis.call('HMGET', KEYS[2], 'tries:' .. check, 'failures')
+    return {'notice', check, notice, tried[1] or '0', tried[2] or '0', text(now)}
+  end
+  if notice then redis.call('LPOP', lane) else redis.call('ZREM', KEYS[3], check) end
+end
+return leave('idle')

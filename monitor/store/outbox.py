@@ -1,0 +1,179 @@
+"""Alerts in Redis: decided once, and delivered until somebody has been told. Each script says what it keeps."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from monitor.alert_states import Alert, AlertsOverview, DeadLetter, Lane, Silence
+from monitor.model import Notice
+from monitor.ports import Delivery, Undecided
+from monitor.store import alert_codec, codec, scripts
+from monitor.store.link import Argument, Link
+
+DEAD_LETTERS_KEPT = 1000
+DEAD_LETTERS_SHOWN = 100
+PENDING_KEPT = 10_000
+
+
+class RedisOutbox:
+    """A :class:`monitor.ports.Outbox` over the store's connection. Every method may raise StoreUnavailable."""
+
+    def __init__(self, link: Link, prefix: str) -> None:
+        self._link = link
+        self._prefix = f"{prefix}alerting:"
+        self._transitions = f"{prefix}transitions"
+        self._meta, self._alerts = f"{prefix}alerting", f"{self._prefix}alerts"
+        self._silences, self._dead = f"{self._prefix}silences", f"{self._prefix}dead"
+        self._channels = f"{self._prefix}channels"
+
+    def undecided(self, limit: int = 500) -> Undecided:
+        """What is to be decided now."""
+        keys = [self._meta, self._transitions, self._alerts, self._silences]
+        now, version, cursor, broken, more, fresh, alerts, silences = self._link.run(
+            scripts.ALERT_READ, keys, [limit, codec.LIMIT_BYTES]
+        )
+        known = (alert_codec.decode(Alert, raw) for raw in alerts)
+        return Undecided(
+            version=version.decode(),
+            cursor=cursor.decode(),
+            read_at=int(now) / 1e6,
+            transitions=tuple(found for raw in fresh if (found := codec.decode_transition(raw))),
+            alerts={alert.check: alert for alert in known if alert},
+            silences=_in_force(silences, int(now) / 1e6),
+            broken=bool(broken),
+            more=bool(more),
+        )
+
+    def decide(
+        self, seen: Undecided, alerts: Mapping[str, Alert | None], notices: Sequence[tuple[str, Notice]]
+    ) -> bool:
+        """Write a decision. False when somebody else has decided since ``seen``."""
+        arguments: list[Argument] = [self._prefix, seen.version, seen.cursor, DEAD_LETTERS_KEPT, PENDING_KEPT]
+        arguments.append(len(alerts))
+        for check, alert in alerts.items():
+            arguments += [check, alert_codec.encode(alert) if alert else ""]
+        for channel, notice in notices:
+            raw = alert_codec.encode(alert_codec.slim(notice))
+            arguments += [channel, notice.check, b"%d|%s" % (round(notice.at * 1e6), raw)]
+        keys = [self._meta, self._alerts, self._dead, self._channels]
+        return bool(self._link.run(scripts.ALERT_DECIDE, keys, arguments))
+
+    def due(self, channels: Iterable[str]) -> list[str]:
+        """Those of ``channels`` that have something to tell now, and that nobody is at."""
+        return [name.decode() for name in self._link.run(scripts.ALERT_DUE, [], [self._prefix, *channels])]
+
+    def take(self, channel: str, token: str, *, lease_seconds: float) -> Delivery | None:
+        """The next notice of a channel, under a lease; None when there is none now, or the channel is held."""
+        while True:
+            answer, *rest = self._link.run(
+                scripts.ALERT_TAKE,
+                self._keys(channel),
+                [token, max(1, round(lease_seconds * 1e3)), self._lane(channel, ""), 2 * alert_codec.LIMIT_BYTES],
+            )
+            if answer != b"notice":
+                return None
+            check, raw, attempts, failures, now = rest
+            notice = alert_codec.decode(Notice, raw.partition(b"|")[2])
+            if notice is not None and notice.check == check.decode(errors="replace"):
+                return Delivery(channel, token, notice, _count(attempts), _count(failures), int(now) / 1e6, raw)
+            self._done(channel, token, check, raw, b"")  # nothing of ours
+
+    def leave(self, channel: str, token: str) -> None:
+        """Let go of a channel, for somebody else to go on."""
+        self._link.run(scripts.ALERT_LEAVE, self._keys(channel)[:1], [token])
+
+    def ack(self, delivery: Delivery) -> bool:
+        """It was told. False when somebody else has said so before."""
+        return self._done(delivery.channel, delivery.token, delivery.notice.check, delivery.raw, b"")
+
+    def retry(self, delivery: Delivery, *, after_seconds: float, hold_seconds: float, reason: str) -> None:
+        """It was not told: try again later, and no other notice of this channel for ``hold_seconds``."""
+        channel, check = delivery.channel, delivery.notice.check
+        self._link.run(
+            scripts.ALERT_RETRY,
+            [*self._keys(channel), self._lane(channel, check)],
+            [delivery.token, check, delivery.raw, round(after_seconds * 1e6), round(hold_seconds * 1e6), reason[:500]],
+        )
+
+    def bury(self, delivery: Delivery, reason: str) -> None:
+        """It will never be told: a dead letter."""
+        attempts = delivery.attempts + 1
+        letter = DeadLetter(delivery.channel, delivery.notice, reason[:500], delivery.taken_at, attempts)
+        self._done(delivery.channel, delivery.token, delivery.notice.check, delivery.raw, alert_codec.encode(letter))
+
+    def retire(self, channels: Iterable[str]) -> int:
+        """Bury what waits for channels other than these."""
+        arguments: list[Argument] = [self._prefix, DEAD_LETTERS_KEPT, *channels]
+        return int(self._link.run(scripts.ALERT_RETIRE, [self._channels, self._dead], arguments))
+
+    def silence(self, checks: str, *, for_seconds: float, why: str, by: str = "") -> Silence:
+        """Silence the checks whose names this pattern fits."""
+        seconds, microseconds = self._link.call("TIME")
+        now = int(seconds) + int(microseconds) / 1e6
+        made = Silence(uuid.uuid4().hex[:8], checks, now, now + for_seconds, why[:500], by[:100])
+        for name, raw in _pairs(self._link.call("HGETALL", self._silences)):
+            if not _in_force([raw], now):
+                self._link.call("HDEL", self._silences, name)
+        self._link.call("HSET", self._silences, made.id, alert_codec.encode(made))
+        return made
+
+    def unsilence(self, silence_id: str) -> bool:
+        """End a silence. False when there is none of that id."""
+        return bool(self._link.call("HDEL", self._silences, silence_id))
+
+    def overview(self) -> AlertsOverview:
+        """All there is to know of alerting."""
+        keys = [self._alerts, self._silences, self._dead, self._channels]
+        clock, alerts, silences, dead, count, lanes = self._link.run(
+            scripts.ALERT_OVERVIEW, keys, [self._prefix, DEAD_LETTERS_SHOWN]
+        )
+        now = int(clock) / 1e6
+        known = (alert_codec.decode(Alert, raw) for raw in alerts)
+        letters = (alert_codec.decode(DeadLetter, raw) for raw in dead)
+        return AlertsOverview(
+            read_at=now,
+            alerts=tuple(sorted((alert for alert in known if alert), key=lambda alert: alert.check)),
+            silences=_in_force(silences, now),
+            lanes=tuple(_lane(lane) for lane in lanes),
+            dead_letters=tuple(letter for letter in letters if letter),
+            dead_letter_count=int(count),
+        )
+
+    def _done(self, channel: str, token: str, check: str | bytes, raw: bytes, letter: bytes) -> bool:
+        name = check.decode(errors="surrogateescape") if isinstance(check, bytes) else check
+        keys = [*self._keys(channel), self._lane(channel, name), self._dead]
+        return bool(self._link.run(scripts.ALERT_DONE, keys, [token, check, raw, letter, DEAD_LETTERS_KEPT]))
+
+    def _keys(self, channel: str) -> list[str]:
+        return [f"{self._prefix}flight:{channel}", f"{self._prefix}channel:{channel}", f"{self._prefix}due:{channel}"]
+
+    def _lane(self, channel: str, check: str) -> str:
+        return f"{self._prefix}lane:{channel}|{check}"
+
+
+def _in_force(raws: Iterable[bytes], now: float) -> tuple[Silence, ...]:
+    found = (alert_codec.decode(Silence, raw) for raw in raws)
+    return tuple(sorted((silence for silence in found if silence and silence.until > now), key=lambda s: s.until))
+
+
+def _lane(raw: Sequence[bytes]) -> Lane:
+    channel, pending, oldest, failures, hold, reason = raw
+    held = _count(hold) / 1e6 if _count(failures) else 0
+    return Lane(
+        channel.decode(errors="replace"),
+        _count(pending),
+        _count(oldest) / 1e6 if oldest else None,
+        _count(failures),
+        held or None,
+        reason.decode(errors="replace") or None,
+    )
+
+
+def _count(raw: bytes) -> int:
+    return int(raw) if raw.isdigit() and len(raw) < 19 else 0
+
+
+def _pairs(answer: Any) -> Iterable[tuple[bytes, bytes]]:
+    return list(answer.items()) if isinstance(answer, dict) else list(zip(answer[::2], answer[1::2], strict=True))

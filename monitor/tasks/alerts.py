@@ -1,0 +1,119 @@
+"""``alert`` decides whom to tell what, and ``deliver`` tells it, one channel at a time.
+
+A task that stores a transition calls :func:`wake`; beat sends ``alert`` every few seconds for what was missed, and for
+what time brings (reminders, retries, the ends of silences).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from monitor import alarms
+from monitor.config import Config
+from monitor.model import Transition
+from monitor.ports import StoreUnavailable
+from monitor.tasks.entries import EXPIRES_SECONDS, TASK_OPTIONS, alerts_queue, beat_entry
+from monitor.tasks.publish import Publisher
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from monitor.wiring import Runtime
+
+ALERT = "monitor.tasks.alert"
+DELIVER = "monitor.tasks.deliver"
+
+AT_A_TIME_SECONDS = 20.0
+"""A worker that shall end waits for its tasks: one does not go on for longer, and leaves the rest to the next."""
+
+log = structlog.get_logger("monitor.tasks")
+
+
+def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
+    """Add these tasks to ``app``."""
+
+    def alert(task: Any) -> None:
+        with bound_contextvars(task_id=task.request.id):
+            _alert(Publisher(app), runtime())
+
+    def deliver(task: Any, channel: str) -> None:
+        with bound_contextvars(task_id=task.request.id, channel=channel):
+            _deliver(Publisher(app), runtime(), channel)
+
+    app.task(alert, name=ALERT, **TASK_OPTIONS)
+    app.task(deliver, name=DELIVER, **TASK_OPTIONS)
+
+
+def beat_entries(config: Config) -> dict[str, Any]:
+    """What beat sends: nothing, when there is nobody to tell."""
+    if not config.channels:
+        return {}
+    interval = config.alerting.sweep_interval_seconds
+    return {"celery-health-monitor-alerts": beat_entry(config, ALERT, interval, queue=alerts_queue(config))}
+
+
+def wake(publisher: Publisher, config: Config, transitions: Collection[Transition]) -> None:
+    """Have somebody decide about new transitions now, rather than at the next sweep. Never raises."""
+    if config.channels and transitions:
+        _send(publisher, config, ALERT, [()])
+
+
+def _alert(publisher: Publisher, runtime: Runtime) -> None:
+    config, outbox = runtime.config, runtime.outbox
+    if outbox is None or not config.channels:
+        return
+    try:
+        for channel, notice in alarms.decide(config, store=runtime.store, outbox=outbox):
+            log.info("alert.decided", channel=channel, notice=notice.id, kind=notice.kind.value, check=notice.check)
+        if buried := outbox.retire(config.channels):
+            log.warning("alert.retired", notices=buried)
+        due = outbox.due(config.channels)
+    except StoreUnavailable as error:
+        log.warning("alert.store_unavailable", message=str(error))
+        return
+    _send(publisher, config, DELIVER, [(channel,) for channel in due])
+
+
+def _deliver(publisher: Publisher, runtime: Runtime, name: str) -> None:
+    config, outbox, channel = runtime.config, runtime.outbox, runtime.config.channels.get(name)
+    if outbox is None or channel is None:
+        return
+    try:
+        attempts = alarms.deliver(
+            channel,
+            runtime.senders[name],
+            outbox,
+            retry_for_seconds=config.alerting.retry_for_seconds,
+            for_seconds=AT_A_TIME_SECONDS,
+        )
+        for attempt in attempts:
+            _report(attempt)
+        due = outbox.due([name])
+    except StoreUnavailable as error:
+        log.warning("alert.store_unavailable", message=str(error))
+        return
+    _send(publisher, config, DELIVER, [(name,) for name in due])
+
+
+def _report(attempt: alarms.Attempted) -> None:
+    notice = attempt.notice
+    fields: dict[str, Any] = {"notice": notice.id, "kind": notice.kind.value, "check": notice.check}
+    fields["attempts"] = attempt.attempts
+    match attempt.event:
+        case "delivered":
+            log.info("alert.delivered", **fields)
+        case "failed":
+            log.warning("alert.failed", **fields, reason=attempt.reason, retry_seconds=attempt.retry_seconds)
+        case _:
+            log.error("alert.dead", **fields, reason=attempt.reason)
+
+
+def _send(publisher: Publisher, config: Config, task: str, arguments: list[tuple[Any, ...]]) -> None:
+    try:
+        publisher.send_all(task, arguments, queue=alerts_queue(config), expires_seconds=EXPIRES_SECONDS)
+    except publisher.errors as error:
+        log.warning("alert.broker_unavailable", message=str(error))
