@@ -6,7 +6,7 @@ import functools
 import importlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,16 @@ from pydantic import SecretStr, ValidationError
 
 from monitor import config as configuration
 from monitor import project
+from monitor.alerts import registry as channels
+from monitor.alerts import text
+from monitor.alerts.base import Permanent, Temporary
 from monitor.checks import registry
 from monitor.checks.process import MODULE
-from monitor.config import CheckSpec, Config, ConfigError, Loaded, Problem
-from monitor.config.keys import COMMON_CHECK_KEYS
+from monitor.config import ChannelSpec, CheckSpec, Config, ConfigError, Loaded, Problem
+from monitor.config.keys import COMMON_CHANNEL_KEYS, COMMON_CHECK_KEYS
 from monitor.executor import ProcessExecutor
-from monitor.ports import Executor, Fleet, Store
+from monitor.model import Notice
+from monitor.ports import Executor, Fleet, Outbox, Send, Store, Undelivered
 from monitor.schedule import Plan
 from monitor.store import RedisFleet, RedisStore
 
@@ -35,6 +39,8 @@ class Runtime:
     plan: Plan
     store: Store
     executor: Executor
+    outbox: Outbox | None = None
+    senders: Mapping[str, Send] = field(default_factory=dict)
 
     @functools.cached_property
     def fleet(self) -> Fleet:
@@ -51,6 +57,7 @@ def load(file: Path | None = None) -> Loaded:
             raise
         loaded, problems = error.rest, list(error.problems)
     problems += [problem for check in loaded.config.checks.values() for problem in _option_problems(check, loaded)]
+    problems += [found for channel in loaded.config.channels.values() for found in _channel_problems(channel, loaded)]
     if problems:
         raise ConfigError(dict.fromkeys(problems))
     return loaded
@@ -70,7 +77,9 @@ def runtime() -> Runtime:
     """This process' runtime, built on first use. Connects to nothing yet. Raises ConfigError."""
     config = load().config
     checks = {name: resolve(config, check) for name, check in config.checks.items()}
-    return Runtime(config, checks, Plan(checks.values()), store(config), executor(config))
+    redis = store(config)
+    senders = {name: sender(channel) for name, channel in config.channels.items()}
+    return Runtime(config, checks, Plan(checks.values()), redis, executor(config), redis.outbox, senders)
 
 
 def store(config: Config) -> RedisStore:
@@ -89,6 +98,23 @@ def executor(config: Config) -> ProcessExecutor:
     built = [registry.build(check.kind, resolve(config, check).options) for check in config.checks.values()]
     modules = {f"{MODULE}{module}" for kind in built for module in kind.modules()}
     return ProcessExecutor(CHECK_PROCESS, needed=kinds, wanted=modules)
+
+
+def sender(spec: ChannelSpec) -> Send:
+    """What tells a notice through a channel, in the channel's words."""
+    channel = channels.build(spec.kind, spec.options)
+    title, body = spec.title or text.DEFAULT_TITLE, spec.body or text.DEFAULT_BODY
+
+    def send(notice: Notice) -> Undelivered | None:
+        try:
+            channel.send(notice, text.render(notice, title, body), spec.timeout_seconds)
+        except Permanent as failure:
+            return Undelivered(failure.reason, permanent=True)
+        except Temporary as failure:
+            return Undelivered(failure.reason, retry_after_seconds=failure.retry_after_seconds)
+        return None
+
+    return send
 
 
 def required_url(config: Config, key: str) -> str:
@@ -146,6 +172,24 @@ def _option_problems(check: CheckSpec, loaded: Loaded) -> list[Problem]:
         known = {*registry.option_names(check.kind), *COMMON_CHECK_KEYS}
         return configuration.problems_from_validation(prefix, error, known, loaded.origins)
     return []
+
+
+def _channel_problems(channel: ChannelSpec, loaded: Loaded) -> list[Problem]:
+    prefix = f"channels.{channel.name}"
+    problems = []
+    for key in ("title", "body"):
+        template: str | None = getattr(channel, key)
+        if template is not None and (hint := text.problem(template)):
+            problems.append(Problem(f"{prefix}.{key}", repr(template), hint, loaded.origin(f"{prefix}.{key}")))
+    try:
+        channels.build(channel.kind, channel.options)
+    except channels.UnknownChannel as error:
+        hint = configuration.unknown_hint(error.name, error.known, "kind")
+        problems.append(Problem(f"{prefix}.kind", error.name, hint, loaded.origin(f"{prefix}.kind")))
+    except ValidationError as error:
+        known = {*channels.option_names(channel.kind), *COMMON_CHANNEL_KEYS}
+        problems += configuration.problems_from_validation(prefix, error, known, loaded.origins)
+    return problems
 
 
 _URLS = {

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from monitor.config import Config
-from monitor.tasks import checks, pulse, workers
+from monitor.tasks import alerts, checks, pulse, workers
 
 if TYPE_CHECKING:
     from celery import Celery
 
     from monitor.wiring import Runtime
 
-FAMILIES = (checks, pulse, workers)
+FAMILIES = (checks, pulse, workers, alerts)
 
 
 def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
