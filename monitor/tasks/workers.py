@@ -10,9 +10,12 @@ from structlog.contextvars import bound_contextvars
 
 from monitor import fleet
 from monitor.config import Config
+from monitor.model import Transition
 from monitor.ports import Broker, StoreUnavailable
+from monitor.tasks.alerts import wake
 from monitor.tasks.broker import CeleryBroker
 from monitor.tasks.entries import TASK_OPTIONS, beat_entry
+from monitor.tasks.publish import Publisher
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -29,7 +32,8 @@ def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
 
     def workers(task: Any) -> None:
         with bound_contextvars(task_id=task.request.id):
-            _workers(CeleryBroker(app), runtime())
+            current = runtime()
+            wake(Publisher(app), current.config, _workers(CeleryBroker(app), current))
 
     app.task(workers, name=WORKERS, **TASK_OPTIONS)
 
@@ -41,14 +45,14 @@ def beat_entries(config: Config) -> dict[str, Any]:
     return {"celery-health-monitor-workers": beat_entry(config, WORKERS, config.workers.interval_seconds / 2)}
 
 
-def _workers(broker: Broker, runtime: Runtime) -> None:
+def _workers(broker: Broker, runtime: Runtime) -> tuple[Transition, ...]:
     if not runtime.config.workers.enabled:
-        return
+        return ()
     try:
         made = fleet.run_round(runtime.config.workers, store=runtime.store, fleet=runtime.fleet, broker=broker)
     except StoreUnavailable as error:
         log.warning("workers.store_unavailable", message=str(error))
-        return
+        return ()
     if made.broker_message is not None:
         log.warning("workers.broker_unavailable", message=made.broker_message)
     for transition in made.transitions:
@@ -66,3 +70,4 @@ def _workers(broker: Broker, runtime: Runtime) -> None:
         log.debug("workers.judged", checks=len(made.outcomes), sent=made.sent, suspended=made.suspended)
     else:
         log.debug("workers.not_judged", reason=made.reason)
+    return made.transitions
