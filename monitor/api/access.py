@@ -17,8 +17,8 @@ _LOCAL_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNO
 _FORWARDING = frozenset(
     {"HTTP_FORWARDED", "HTTP_VIA", "HTTP_TRUE_CLIENT_IP", "HTTP_X_REAL_IP", "HTTP_X_CLIENT_IP", "HTTP_CF_CONNECTING_IP"}
 )
-_OLD_PROTOCOL = "HTTP/1.0"
-"""What nginx and other proxies speak to those behind them, who may have been told nothing else; no browser does."""
+_OWN_PROTOCOLS = frozenset({"HTTP/1.1", "HTTP/2", "HTTP/2.0", "HTTP/3"})
+"""What clients speak. HTTP/1.0 (granian: ``HTTP/1``) is nginx, which by default tells those behind it nothing else."""
 
 
 class Access:
@@ -48,7 +48,7 @@ def is_local(origin: Mapping[str, Any]) -> bool:
     return (
         _LOCAL_HOST.fullmatch(origin.get("HTTP_HOST") or "") is not None
         and is_loopback(origin.get("REMOTE_ADDR"))
-        and origin.get("SERVER_PROTOCOL") != _OLD_PROTOCOL
+        and origin.get("SERVER_PROTOCOL") in _OWN_PROTOCOLS
         and not any(name.startswith("HTTP_X_FORWARDED") or name in _FORWARDING for name in origin)
     )
 

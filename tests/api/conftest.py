@@ -13,6 +13,9 @@ from monitor.api.service import Service, build
 from monitor.store import MemoryStore
 from tests.api.values import check, config, record
 from tests.support.processes import wait_for
+from tests.support.roles import start_monitor
+
+__all__ = ["start_monitor"]
 
 
 @pytest.fixture(scope="session")

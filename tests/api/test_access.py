@@ -54,6 +54,8 @@ RIGHT = f"Bearer {TOKEN}"
         ("nginx' usual words", None, "127.0.0.1", "", LOCAL | {"HTTP_X_REAL_IP": "10.0.0.7"}, False),
         ("an empty header is one", None, "127.0.0.1", "", LOCAL | {"HTTP_X_FORWARDED_FOR": ""}, False),
         ("a proxy by its version", None, "127.0.0.1", "", LOCAL | {"SERVER_PROTOCOL": "HTTP/1.0"}, False),
+        ("a proxy by its version, as granian says it", None, "::1", "", LOCAL | {"SERVER_PROTOCOL": "HTTP/1"}, False),
+        ("a version that is not known", None, "::1", "", {**LOCAL, "SERVER_PROTOCOL": None}, False),
         ("a tunnel", None, "127.0.0.1", "", LOCAL | {"HTTP_CF_CONNECTING_IP": "10.0.0.7"}, False),
         ("a cache", None, "127.0.0.1", "", LOCAL | {"HTTP_VIA": "1.1 varnish"}, False),
     ],
