@@ -8,23 +8,70 @@ from __future__ import annotations
 
 import inspect
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import redis
 from redis._parsers import _RESP2Parser
 from redis.backoff import NoBackoff
 from redis.connection import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection, parse_url
 from redis.retry import Retry
+from redis.sentinel import Sentinel, SentinelConnectionPool
 
 
 def connection_pool(url: str, *, timeout_seconds: float, introduce: bool = False) -> ConnectionPool:
-    """A pool for ``redis://``, ``rediss://`` or ``unix://``. Connects to nothing yet.
+    """A pool for ``redis://``, ``rediss://``, ``unix://``, or what ``sentinel://`` says is the master of the moment.
 
-    One attempt takes at most ``timeout_seconds`` for each of connecting, sending and receiving, whatever the URL says.
+    ``sentinel://[user:password@]host:port[;sentinel://host:port...]/db?master_name=NAME``, with ``sentinel_password``
+    and ``sentinel_username`` in the query if the Sentinels want them, and ``ssl=true`` for TLS. Connects to nothing.
+
+    One attempt takes at most ``timeout_seconds`` for each of connecting, sending and receiving, whatever the URL says;
+    to ask a Sentinel who is master takes such an attempt of its own, and each one that is silent another, once.
     Unless it shall ``introduce`` itself, a new connection saves the two round trips in which redis-py tells its name.
     Raises ValueError, without the URL's text, when it says nonsense.
     """
-    limits = {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds}
-    return ConnectionPool(**{**_options(url, introduce), **limits, "retry": Retry(NoBackoff(), 0)})
+    limits: dict[str, Any] = {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds}
+    limits["retry"] = Retry(NoBackoff(), 0)
+    if url.startswith("sentinel://"):
+        return _sentinel_pool(url, limits, introduce)
+    return ConnectionPool(**{**_options(url, introduce), **limits})
+
+
+def _sentinel_pool(url: str, limits: dict[str, Any], introduce: bool) -> ConnectionPool:
+    first, *others = url.split(";")
+    last = others[-1] if others else first
+    _, slash, tail = last.removeprefix("sentinel://").rpartition("@")[2].partition("/")
+    database, _, query = tail.partition("?")
+    said = dict(parse_qsl(query))
+    name = said.pop("master_name", "")
+    own = {key: said.pop(f"sentinel_{key}", None) for key in ("username", "password")}
+    encrypted = said.pop("ssl", "").lower() in {"true", "1", "yes"}
+    # Everything else is as in the URL of a server.
+    login = first.removeprefix("sentinel://").rpartition("@")[0]
+    server = f"{'rediss' if encrypted else 'redis'}://{login}{'@' if login else ''}localhost/{database}"
+    try:
+        addresses = [_address(each) for each in (first, *others)]
+    except ValueError:
+        raise ValueError("not a Sentinel URL; sentinel://host:26379;sentinel://host:26379/0 is needed") from None
+    if not name or (slash and not database.isdigit() and database):
+        raise ValueError("a Sentinel URL needs ?master_name=NAME, and a number, if anything, as its path")
+    options = _options(f"{server}?{urlencode(said)}" if said else server, introduce)
+    for key in ("host", "port", "connection_class"):
+        options.pop(key, None)
+    kept = ("protocol", "lib_name", "lib_version", "driver_info", "socket_keepalive")
+    shared = {key: value for key, value in options.items() if key in kept or key.startswith("ssl_")}
+    shared |= {**own, **({"ssl": True} if encrypted else {}), **limits}
+    sentinel = Sentinel(addresses, sentinel_kwargs=shared)  # type: ignore[no-untyped-call]
+    found: ConnectionPool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
+        name, sentinel, ssl=encrypted, **{**options, **limits}
+    )
+    return found
+
+
+def _address(url: str) -> tuple[str, int]:
+    parts = urlsplit(url if "://" in url else f"sentinel://{url}")
+    if parts.scheme != "sentinel" or not parts.hostname:
+        raise ValueError
+    return parts.hostname, parts.port or 26379
 
 
 def _options(url: str, introduce: bool) -> dict[str, Any]:

@@ -44,6 +44,7 @@ class BeaconThread:
         self._broker = _other_than(settings.redis_url, url, options, tls)
         self._failing = False
         self._file_failing = False
+        self._broken = False
         self.leaving = False
         self._said = threading.Event()
         # Its `put` may be called from a signal handler, whatever the interrupted code was doing.
@@ -74,8 +75,9 @@ class BeaconThread:
             leaving = self.leaving
             try:
                 self._round(leaving)
-            except Exception as error:  # noqa: BLE001 - nothing of ours may end up in somebody's worker
-                self._failed(error)
+            except Exception:  # once: what fails here fails again
+                log.log(logging.DEBUG if self._broken else logging.ERROR, "the monitor's beacon failed", exc_info=True)
+                self._broken = True
             with contextlib.suppress(queue.Empty):
                 if not self._said.is_set():
                     self._wake.get(timeout=min(self._every_seconds, 1.0) if leaving else self._every_seconds)
@@ -95,10 +97,12 @@ class BeaconThread:
             self._said.set()
 
     def _write(self, beacon: Beacon) -> Seen:
-        self._link.connect()
-        rss_mb, vitals = self._vitals.rss_mb(), self._vitals.read()
-        whole = replace(beacon, client_id=self._link.client_id, rss_mb=rss_mb, vitals=vitals)
-        return self._link.write(encode(whole), beacon.instance)
+        whole = replace(beacon, rss_mb=self._vitals.rss_mb(), vitals=self._vitals.read())
+        client_id = self._link.client_id
+        seen = self._link.write(encode(replace(whole, client_id=client_id)), beacon.instance)
+        if self._link.client_id != client_id:  # it went by a new connection
+            seen = self._link.write(encode(replace(whole, client_id=self._link.client_id)), beacon.instance)
+        return seen
 
     def _write_down(self, beacon: Beacon, seen: Seen | None) -> None:
         """The pulse, for `monitor probe worker` on this machine."""

@@ -13,6 +13,9 @@ DEFAULT_PORTS = {
     "redis": 6379, "rediss": 6379, "sentinel": 26379, "amqp": 5672, "pyamqp": 5672, "amqps": 5671, "librabbitmq": 5672,
 }  # fmt: skip
 
+_VERIFY_MODES = {0: "none", 1: "optional", 2: "required"}
+"""Of ``ssl.VerifyMode``, which need not be imported for that."""
+
 
 def of(conf: Any) -> tuple[str | None, dict[str, Any], Any]:
     """The URL, transport options and TLS options of a Celery application's configuration."""
@@ -112,9 +115,12 @@ def _tls_of(options: Any) -> dict[str, str]:
     """The TLS options in redis-py's words; Celery's users write constants of the module ``ssl`` as well."""
     found = {}
     for name, value in options:
-        if name.startswith("ssl_") and value is not None:
-            text = getattr(value, "name", None) or str(value)
-            found[name] = text.removeprefix("CERT_").lower() if name == "ssl_cert_reqs" else text
+        if name == "ssl_cert_reqs":
+            number = value if isinstance(value, int) else 0 if value is None else None
+            text = _VERIFY_MODES[number] if number is not None else str(value)
+            found[name] = text.removeprefix("CERT_").lower()
+        elif name.startswith("ssl_") and value is not None:
+            found[name] = str(value)
     return found
 
 

@@ -40,12 +40,6 @@ class Link:
         self._pool = pool
         self._client = redis.Redis(connection_pool=pool)
 
-    def connect(self) -> None:
-        """See to it that there is a connection, so that ``client_id`` is known. Raises redis.RedisError, OSError."""
-        if self.client_id is None:
-            connection = self._pool.get_connection()
-            self._pool.release(connection)
-
     def write(self, beacon: str, instance: str) -> Seen:
         """Write a beacon. Raises redis.RedisError, OSError."""
         arguments = (self._node, beacon, instance, target_field("worker", self._node))

@@ -12,7 +12,7 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -115,13 +115,14 @@ def _file(environ: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
     return {}
 
 
-def _merged(layers: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """The layers laid over one another, the later above; the table ``workers`` key by key."""
+def _merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The layers laid over one another, the later above; tables key by key."""
     merged: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
             below = merged.get(key)
-            merged[key] = {**below, **value} if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+            both = isinstance(below, Mapping) and isinstance(value, Mapping)
+            merged[key] = _merged([below, value]) if both else value
     return merged
 
 

@@ -44,8 +44,8 @@ class Redis(Kind):
     example: ClassVar[Mapping[str, Any]] = {"url": "redis://127.0.0.1:6379/0"}
 
     def __post_init__(self) -> None:
-        if not self.url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("url should begin with redis://, rediss:// or unix://")
+        if not self.url.get_secret_value().startswith(("redis://", "rediss://", "unix://", "sentinel://")):
+            raise ValueError("url should begin with redis://, rediss://, unix:// or sentinel://")
 
     def observe(self, timeout_seconds: float) -> Observation:
         """Connect, ping, write and read the server's memory."""

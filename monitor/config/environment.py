@@ -69,7 +69,7 @@ def _is_service_link(variable: str, value: str) -> bool:
 
 def _decoded(value: str, path: Path) -> Any:
     """Lists and tables are written as JSON. In a setting that is a text, a bracket is only a bracket."""
-    scalars = {key.path for key in setting_keys()} - {("broker_transport_options",)}
+    scalars = {key.path for key in setting_keys()} - {("broker_transport_options",), ("workers", "stuck_after_by_task")}
     if value[0] in "[{" and path not in scalars:
         try:
             return json.loads(value)

@@ -44,6 +44,8 @@ def load(
     if django_settings is not None:
         layers.append(read_mapping(django_settings))
     layers.append(read_environment(environ, {table: _names(layers, table) for table in TABLES}))
+    if project and any("redis_url" in layer.values for layer in layers[1:]):
+        _forget_prefix(layers[0])
     origins = {key: origin for layer in layers for key, origin in layer.origins.items()}
     problems = [found for layer in layers for found in layer.problems]
 
@@ -95,6 +97,12 @@ def _file_layer(file: Path | None, environ: Mapping[str, str]) -> Layer:
         named = environ[CONFIG_VARIABLE]
         return read_file(Path(named).expanduser(), f"file {named}", f"environment {CONFIG_VARIABLE}")
     return read_file(Path(DEFAULT_FILE), f"file {DEFAULT_FILE}", None)
+
+
+def _forget_prefix(derived: Layer) -> None:
+    """The broker's key prefix belongs to the store that was derived from the broker, and to no other."""
+    derived.values.pop("key_prefix", None)
+    derived.origins.pop("key_prefix", None)
 
 
 def _names(layers: Iterable[Layer], table: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from monitor.config.units import Bytes, CommaSeparated, Seconds
-from monitor.config.urls import celery_url, redis_url, url
+from monitor.config.urls import celery_transport_options, celery_url, redis_url, url
 
 
 class Frozen(BaseModel):
@@ -135,7 +135,8 @@ class Settings(Frozen):
 
     redis_url: RedisUrl | None = Field(
         default=None,
-        description="the store: redis://, rediss:// or unix://. `REDIS_URL` is not read: "
+        description="the store: redis://, rediss://, unix:// or "
+        "sentinel://host:26379;sentinel://host:26379/0?master_name=NAME. `REDIS_URL` is not read: "
         "where the monitor writes is said on purpose",
     )
     celery_app: str | None = Field(
@@ -149,7 +150,9 @@ class Settings(Frozen):
         "the store's Redis when neither it nor `celery_app` is given",
     )
     broker_transport_options: Mapping[str, Any] = Field(
-        default_factory=dict, repr=False, description="Celery's setting of that name, for the broker that is watched"
+        default_factory=lambda data: _transport_options_of(data.get("redis_url"), data.get("broker_url")),
+        repr=False,
+        description="Celery's setting of that name, for the broker that is watched",
     )
     broker_queues: Annotated[tuple[str, ...], CommaSeparated] = Field(
         default=("celery",), description="the queues to watch; those of the project's Celery app when it is known"
@@ -202,3 +205,8 @@ class Settings(Frozen):
 
 def _broker_of(store: SecretStr | None, celery_app: str | None) -> SecretStr | None:
     return celery_url(store) if store is not None and celery_app is None else None
+
+
+def _transport_options_of(store: SecretStr | None, broker: SecretStr | None) -> dict[str, Any]:
+    """What belongs to a broker URL that was made of the store's."""
+    return celery_transport_options(store) if store is not None and broker == celery_url(store) else {}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qs, quote, urlsplit
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
 
 from pydantic import SecretStr
 
@@ -17,6 +18,8 @@ def url(value: SecretStr) -> SecretStr:
 
 def redis_url(value: SecretStr) -> SecretStr:
     """The same URL. Raises ValueError when it does not name a Redis server the way redis-py wants it."""
+    if value.get_secret_value().startswith("sentinel://"):
+        return _sentinel_url(value)
     try:
         parts = urlsplit(value.get_secret_value())
         host, _ = parts.hostname, parts.port
@@ -35,12 +38,14 @@ def redis_url(value: SecretStr) -> SecretStr:
     elif parts.scheme == "redis+socket":
         raise ValueError("is Celery's dialect; write unix:///path/to/redis.sock?db=0")
     else:
-        raise ValueError("should begin with redis://, rediss:// or unix://")
+        raise ValueError("should begin with redis://, rediss://, unix:// or sentinel://")
     return value
 
 
 def celery_url(store: SecretStr) -> SecretStr:
-    """The URL by which Celery reaches the Redis of ``store``: for sockets it has words of its own."""
+    """The URL by which Celery reaches the Redis of ``store``: for sockets and Sentinels it has words of its own."""
+    if store.get_secret_value().startswith("sentinel://"):
+        return SecretStr(_celery_sentinels(store.get_secret_value()))
     parts = urlsplit(store.get_secret_value())
     if parts.scheme != "unix":
         return store
@@ -50,3 +55,41 @@ def celery_url(store: SecretStr) -> SecretStr:
     if password and not credentials:
         credentials = f"{quote(user, safe='')}:{quote(password, safe='')}@"
     return SecretStr(f"redis+socket://{credentials}{parts.path}?virtual_host={query.get('db', ['0'])[0]}")
+
+
+def celery_transport_options(store: SecretStr) -> dict[str, Any]:
+    """What Celery wants to know of the Redis of ``store`` besides its URL: of Sentinels, the master's name."""
+    text = store.get_secret_value()
+    if not text.startswith("sentinel://"):
+        return {}
+    query = dict(parse_qsl(text.partition("?")[2]))
+    login = {key: query[f"sentinel_{key}"] for key in ("username", "password") if f"sentinel_{key}" in query}
+    return {"master_name": query.get("master_name", ""), **({"sentinel_kwargs": login} if login else {})}
+
+
+def _sentinel_url(value: SecretStr) -> SecretStr:
+    addresses, _, query = value.get_secret_value().partition("?")
+    *others, last = addresses.split(";")
+    try:
+        parts = [urlsplit(each if "://" in each else f"sentinel://{each}") for each in (*others, last)]
+        named = all(part.hostname and part.scheme == "sentinel" and (part.port or 1) for part in parts)
+    except ValueError:
+        named = False
+    if not named:
+        raise ValueError(
+            "should be sentinel://host:26379;sentinel://host:26379/0?master_name=NAME; "
+            "are '/', '@', '#' of the password %2F, %40, %23?"
+        )
+    if any(part.path.strip("/") for part in parts[:-1]) or re.fullmatch(r"/*[0-9]*/?", parts[-1].path) is None:
+        raise ValueError("has a path that is no database number; write the number after the last address")
+    if not dict(parse_qsl(query)).get("master_name"):
+        raise ValueError("does not say which master; add ?master_name=NAME")
+    return value
+
+
+def _celery_sentinels(url: str) -> str:
+    """The login and the database at each address: kombu takes them from the one that it tries."""
+    login, at, addresses = url.partition("?")[0].removeprefix("sentinel://").rpartition("@")
+    *others, last = [address.removeprefix("sentinel://") for address in addresses.split(";")]
+    last, _, database = last.partition("/")
+    return ";".join(f"sentinel://{login}{at}{host.strip('/')}/{database or 0}" for host in (*others, last))

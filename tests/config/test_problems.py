@@ -34,7 +34,7 @@ def test_five_errors_are_five_problems(tmp_path):
         )
     assert str(caught.value).splitlines() == [
         "worker_slot = 3 (settings.MONITOR): unknown key; did you mean 'worker_slots'?",
-        f"redis_url = 'http://***@redis:6379' (file {file}): should begin with redis://, rediss:// or unix://",
+        f"redis_url = 'http://***@redis:6379' (file {file}): should begin with redis://, rediss://, unix:// or sentinel://",
         "web.port = 'abc' (environment MONITOR_PORT): should be a whole number",
         f"checks.disk.interval = '10 parsecs' (file {file}): write a number of seconds or a duration such as '500ms', "
         "'10s', '5m', '1h'",

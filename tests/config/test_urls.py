@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import kombu
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from monitor.config import Config
 from monitor.config.urls import celery_url
@@ -59,3 +59,45 @@ def test_the_broker_that_is_not_named(settings, broker):
     """It is the store's Redis, unless a Celery application has a broker of its own."""
     found = Config(**settings).broker_url
     assert (found and found.get_secret_value()) == broker
+
+
+SENTINELS = {
+    "one": ("sentinel://a:1/2?master_name=m", "sentinel://a:1/2", {"master_name": "m"}),
+    "several, and a login": (
+        "sentinel://u:p%2Fw@a:1;sentinel://b:2/3?master_name=m",
+        "sentinel://u:p%2Fw@a:1/3;sentinel://u:p%2Fw@b:2/3",
+        {"master_name": "m"},
+    ),
+    "no database": ("sentinel://a;sentinel://b?master_name=m", "sentinel://a/0;sentinel://b/0", {"master_name": "m"}),
+    "a password of the Sentinels": (
+        "sentinel://a:1?master_name=m&sentinel_password=s%26t",
+        "sentinel://a:1/0",
+        {"master_name": "m", "sentinel_kwargs": {"password": "s&t"}},
+    ),
+}
+
+
+@pytest.mark.parametrize(("store", "broker", "options"), SENTINELS.values(), ids=SENTINELS)
+def test_sentinels_as_store_and_broker(store, broker, options):
+    """Celery is told where the Sentinels are by the URL, and which master by the transport options."""
+    config = Config(redis_url=store)
+    assert config.broker_url is not None
+    assert config.broker_url.get_secret_value() == broker
+    assert config.broker_transport_options == options
+    elsewhere = Config(redis_url=store, broker_url="amqp://b")
+    assert elsewhere.broker_transport_options == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        pytest.param("sentinel://a:1/0", "master_name", id="no master"),
+        pytest.param("sentinel://a:1;redis://b?master_name=m", "should be sentinel://", id="another kind"),
+        pytest.param("sentinel://a:port?master_name=m", "should be sentinel://", id="no port number"),
+        pytest.param("sentinel://a:1/x?master_name=m", "database number", id="no database number"),
+    ],
+)
+def test_wrong_sentinels(wrong, hint):
+    """What is wrong with a Sentinel URL is said, without the URL."""
+    with pytest.raises(ValidationError, match=hint):
+        Config(redis_url=wrong)

@@ -1,0 +1,170 @@
+"""Real workers of users' applications, with our agent in them, and what it has written to the store."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from kombu import Connection, Exchange, Producer
+
+from monitor.agent.protocol import HEARTBEAT, Beacon, Keys, decode, direct_queue
+from tests.support.celery_nodes import ROOT, HostProcess
+from tests.support.old_celery import python_with_celery
+from tests.support.processes import wait_for
+from tests.support.roles import Told
+
+APP = "shop"
+SOURCE = ROOT / "tests/agent/user_app.py"
+
+
+def user_directory() -> Path:
+    """A user's project: `shop.py`, and our package as pip would have brought it, without what else is in our folder.
+
+    Without our `celeryconfig.py` above all, which Celery's default application would load.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="shop-"))
+    (directory / "monitor").symlink_to(ROOT / "monitor")
+    (directory / f"{APP}.py").symlink_to(SOURCE)
+    (directory / "celeryconfig.py").touch()
+    return directory
+
+
+class AgentStore:
+    """What agents write, read with a client of our own."""
+
+    def __init__(self, client: redis.Redis, prefix: str = "monitor:") -> None:
+        self._client = client
+        self.keys = Keys.of(prefix)
+
+    def now_us(self) -> int:
+        """The store's clock, in microseconds."""
+        seconds, microseconds = self._client.time()
+        return int(seconds) * 10**6 + int(microseconds)
+
+    def beacon(self, node: str) -> Beacon | None:
+        """The newest beacon of a worker."""
+        value = self._client.hget(self.keys.beacons, node)
+        return decode(value.split(b"|", 1)[1]) if value else None
+
+    def seen_us(self, node: str) -> int:
+        """When the newest beacon of a worker was written; 0 without one."""
+        return int((self._client.hget(self.keys.beacons, node) or b"0").split(b"|", 1)[0])
+
+    def executed(self, field: str) -> tuple[int, int, str] | None:
+        """Sent, done and node of the newest executed heartbeat of ``worker:NODE`` or ``queue:QUEUE``."""
+        value = self._client.hget(self.keys.heartbeats, field)
+        if value is None:
+            return None
+        sent, done, node = value.decode().split("|")
+        return int(sent), int(done), node
+
+    def note_emitted(self, field: str, sent: int) -> None:
+        """What the monitor does when it sends a heartbeat."""
+        self._client.hset(self.keys.emitted, field, sent)
+
+
+class AgentWorker(HostProcess):
+    """A worker of `user_app`, and the means to send it heartbeats."""
+
+    def __init__(
+        self,
+        store: AgentStore,
+        *options: str,
+        node: str,
+        broker: str,
+        celery: str = "current",
+        transport_options: Mapping[str, Any] | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.node = node
+        self.store = store
+        self._broker, self._transport_options = broker, dict(transport_options or {})
+        directory = user_directory()
+        argv = [python_with_celery(celery), "-m", "celery", "-A", APP, "worker", "-l", "INFO", "-n", node]
+        argv += ["--without-mingle", "--without-gossip", *options]
+        environment = {
+            "TEST_BROKER": broker,
+            "TEST_TRANSPORT_OPTIONS": repr(self._transport_options),
+            "TEST_INSTALL": "install",
+            "MONITOR_WORKERS__INTERVAL": "1",
+            "PYTHONPATH": str(directory),
+        }
+        super().__init__(argv, {**environment, **(env or {})}, directory)
+
+    def beacon(self, condition: Callable[[Beacon], Any] = lambda _: True, *, what: str = "a beacon") -> Beacon:
+        """Its beacon, once there is one that fits."""
+
+        def fitting() -> Beacon | None:
+            exited, beacon = self.status == "exited", self.store.beacon(self.node)
+            if exited and not (beacon is not None and condition(beacon)):
+                pytest.fail(f"the worker exited with status {self.exit_code}: no {what}, but {beacon}\n{self.logs()}")
+            return beacon if beacon is not None and condition(beacon) else None
+
+        return wait_for(fitting, seconds=30, what=Told(self, f"{what} of {self.node}, but {self._last()}"))
+
+    def heartbeat(self, kind: str = "worker", target: str | None = None, *, sent: int | None = None) -> int:
+        """Send it a heartbeat, as the monitor does; microseconds by the store's clock."""
+        target = target or self.node
+        queue = direct_queue(target) if kind == "worker" else target
+        sent = sent or self.store.now_us()
+        self.send(HEARTBEAT, (kind, target, sent), queue)
+        return sent
+
+    def send(self, task: str, args: tuple[Any, ...], queue: str = "celery") -> None:
+        """Publish a task to the default exchange, by Celery's protocol 2."""
+        task_id = f"{time.monotonic_ns():x}"
+        headers = {"lang": "py", "task": task, "id": task_id, "root_id": task_id, "parent_id": None, "group": None}
+        options = {"transport_options": self._transport_options}
+        with Connection(self._broker, **options) as connection, connection.channel() as channel:
+            Producer(channel, exchange=Exchange("")).publish(
+                (args, {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}),
+                routing_key=queue,
+                headers={**headers, "ignore_result": True},
+                correlation_id=task_id,
+                serializer="json",
+            )
+
+    def wait_for_execution(self, sent: int, kind: str = "worker", target: str | None = None) -> tuple[int, int, str]:
+        """Sent, done and node of the heartbeat, once one sent at ``sent`` or later was executed."""
+        field = f"{kind}:{target or self.node}"
+
+        def executed() -> tuple[int, int, str] | None:
+            found = self.store.executed(field)
+            return found if found is not None and found[0] >= sent else None
+
+        return wait_for(executed, seconds=30, what=Told(self, f"a heartbeat of {field} executed"))
+
+    def prove(self) -> None:
+        """Send it a direct heartbeat and wait until that was executed."""
+        self.wait_for_execution(self.heartbeat())
+
+    def teardown(self) -> None:
+        """Kill it and whatever it has started. May be called again."""
+        super().teardown()
+        shutil.rmtree(self._cwd, ignore_errors=True)
+
+    def _last(self) -> Beacon | None:
+        return self.store.beacon(self.node)
+
+
+StartAgentWorker = Callable[..., AgentWorker]
+
+
+@pytest.fixture
+def start_agent_worker() -> Iterator[StartAgentWorker]:
+    """Starts workers: `start_agent_worker(store, *options, node=..., broker=...)`; ended with the test."""
+    workers: list[AgentWorker] = []
+
+    def start(*arguments: Any, **options: Any) -> AgentWorker:
+        workers.append(AgentWorker(*arguments, **options))
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.teardown()
