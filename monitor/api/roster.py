@@ -45,6 +45,7 @@ class Roster:
 
         self._watches_workers = config.workers.enabled
         self._fleet = Fleet({})
+        self._everything: tuple[tuple[str, ...], Group] = (), self.all
 
     def find(self, check: str, moment: Moment) -> CheckSpec | None:
         """A check of the roster, or one that came at run time and is there now; None for any other."""
@@ -65,8 +66,11 @@ class Roster:
 
     def everything(self, moment: Moment) -> Group:
         """All checks of the roster and, none of them critical, those of the monitor's own state."""
-        own = [dynamic(state.check) for state in self.fleet(moment).monitor if state.check not in self.checks]
-        return Group((*self.all.checks, *own)) if own else self.all
+        own = tuple(state.check for state in self.fleet(moment).monitor if state.check not in self.checks)
+        kept = self._everything
+        if own != kept[0]:
+            kept = self._everything = own, Group((*self.all.checks, *map(dynamic, own)))
+        return kept[1]
 
     def read(self, check: CheckSpec, moment: Moment, *, hold: bool = False) -> tuple[policy.Reading, State | None]:
         """What is known of a check, and the state it is known from (None when there is none, or when it is overruled).

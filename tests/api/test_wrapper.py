@@ -121,6 +121,17 @@ def test_other_methods_are_refused(ask: Any) -> None:
     assert (response.status, response.headers["allow"]) == (405, "GET, HEAD")
 
 
+def test_what_is_for_the_authorised(ask: Any) -> None:
+    """Refused in front of Django, unless there is a session, which is Django's (that refuses the host)."""
+    for path in ("/api/health/workers/", "/api/health/alerts", "/api/health/detailed/?full"):
+        response = ask("GET", path)
+        assert (response.status, response.headers["www-authenticate"]) == (401, "Bearer")
+        assert json.loads(response.body) == {"error": "unauthorized"}
+        assert ask("GET", path, cookie="theme=dark").status == 401
+        assert ask("GET", path, cookie="theme=dark; sessionid=x").status == 400
+    assert ask("GET", "/api/health/ready", cookie="sessionid=x").status == 200
+
+
 def test_an_unknown_check_is_not_found(ask: Any) -> None:
     """Below our prefix these names are ours."""
     response = ask("GET", "/api/health/checks/nope/")
