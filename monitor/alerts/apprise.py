@@ -17,7 +17,7 @@ from monitor.alerts.registry import register
 from monitor.alerts.text import Text
 from monitor.model import Notice, NoticeKind
 
-_LOGGERS = ("apprise", "urllib3.connectionpool", "requests")
+_LOGGERS = ("apprise", "requests", "urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
 
 
 def _apprise_url(value: SecretStr) -> SecretStr:

@@ -162,6 +162,7 @@ def _parts(url: str) -> Iterator[str]:
     scheme, _, rest = url.partition("://")
     authority, slash, target = rest.partition("/")
     user_info, _, host = authority.rpartition("@")
-    yield from (rest, slash + target)
+    if user_info or target:
+        yield from (rest, slash + target)
     for part in (*user_info.split(":"), *re.split(r"[/?&#=]", target), *([] if scheme in _WEB else [host])):
         yield from (part, unquote(part))

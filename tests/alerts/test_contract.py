@@ -119,22 +119,32 @@ def test_what_may_be_secret_is_typed_so(name: str) -> None:
 
 
 @every_channel
-@pytest.mark.parametrize("kind", ["refused", "echo", "gibberish"])
+@pytest.mark.parametrize("kind", ["refused", "echo", "gibberish", "bad headers"])
 def test_a_failure_names_no_secret(name: str, kind: str, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     """Whether nobody listens, or the receiver says no and repeats all that it was told."""
 
+    def heard_by(client: socket.socket) -> bytes:
+        client.settimeout(0.5)  # in some protocols the server speaks first
+        try:
+            return client.recv(65536)
+        except TimeoutError:
+            return b""
+
     def echo(client: socket.socket) -> None:
-        heard = client.recv(65536)
-        client.sendall(b"HTTP/1.1 500 No\r\nX: 1\r\n\r\n" + heard)
+        client.sendall(b"HTTP/1.1 500 No\r\nX: 1\r\n\r\n" + heard_by(client))
 
     def gibberish(client: socket.socket) -> None:
-        client.sendall(SECRET.encode() * 100 + b"\r\n" + client.recv(65536))
+        client.sendall(SECRET.encode() * 100 + b"\r\n" + heard_by(client))
 
-    port = 1 if kind == "refused" else serve({"echo": echo, "gibberish": gibberish}[kind])
+    def bad_headers(client: socket.socket) -> None:
+        client.sendall(b"HTTP/1.1 200 OK\r\n" + b"X" * 100 + b"\r\nno header\r\n\r\n" + heard_by(client))
+
+    receivers = {"echo": echo, "gibberish": gibberish, "bad headers": bad_headers}
+    port = 1 if kind == "refused" else serve(receivers[kind])
     channel = registry.build(name, aimed(name, port))
     with caplog.at_level(logging.DEBUG), capture_logs() as logged:
         try:
-            send(channel, firing())
+            send(channel, firing(), 5.0)
         except Undelivered as failure:
             assert SECRET not in failure.reason
             assert SECRET not in str(failure)
