@@ -24,11 +24,13 @@ GRACE_SECONDS = 2.0
 SILENT_SECONDS = 5.0
 """A dispatch is expected every half second; the worker may be busy for a while."""
 UNDELIVERABLE_SECONDS = 300.0
+DEAD_SECONDS = 86_400.0
+"""How long a dead letter is a warning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits to be told: notices, the age of the oldest in seconds, and how many were given up lately."""
+    """What waits to be told: notices, the age of the oldest in seconds, and how many were given up within a day."""
 
     pending: int = 0
     oldest_seconds: float = 0.0

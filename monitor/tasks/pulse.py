@@ -14,6 +14,7 @@ from monitor.config import Config
 from monitor.policy import pulse as rules
 from monitor.ports import StoreUnavailable
 from monitor.tasks.alerts import wake
+from monitor.tasks.alerts import wake
 from monitor.tasks.checks import WAITING_PER_SLOT
 from monitor.tasks.entries import TASK_OPTIONS, beat_entry, dispatch_queue
 from monitor.tasks.publish import Publisher
@@ -62,12 +63,13 @@ def _look(publisher: Publisher, runtime: Runtime) -> use_case.Looked | None:
     waiting = sum(publisher.waiting(queue) for queue in (config.queue, dispatch_queue(config)))
     seen = {
         rules.QUEUE: rules.queue(waiting, 2 * WAITING_PER_SLOT * config.worker_slots),
-        rules.ALERTS: rules.alerts(rules.Backlog()),
+        rules.ALERTS: rules.alerts(_backlog(runtime)),
     }
     looked = use_case.look(
         runtime.checks, store=runtime.store, interval_seconds=config.alerting.sweep_interval_seconds, seen=seen
     )
     if looked is not None:
+        wake(publisher, config, looked.transitions)
         for transition in looked.transitions:
             log.info(
                 "check.changed",
@@ -80,6 +82,18 @@ def _look(publisher: Publisher, runtime: Runtime) -> use_case.Looked | None:
         if looked.forgotten:
             log.info("check.forgotten", checks=looked.forgotten)
     return looked
+
+
+def _backlog(runtime: Runtime) -> rules.Backlog:
+    if runtime.outbox is None:
+        return rules.Backlog()
+    overview = runtime.outbox.overview()
+    oldest_at = overview.oldest_pending_at
+    return rules.Backlog(
+        pending=sum(lane.pending for lane in overview.lanes),
+        oldest_seconds=0.0 if oldest_at is None else max(0.0, overview.read_at - oldest_at),
+        dead=sum(letter.at > overview.read_at - rules.DEAD_SECONDS for letter in overview.dead_letters),
+    )
 
 
 def _ping(runtime: Runtime) -> None:
