@@ -14,6 +14,9 @@ COMMANDS = {
     "check": ("monitor.cli.check", "Run checks here and now, without Redis."),
     "status": ("monitor.cli.status", "Show the latest snapshot."),
     "workers": ("monitor.cli.workers", "Show who consumes what, and who does not."),
+    "silence": ("monitor.cli.alerts", "Tell nobody for a while that a check fails."),
+    "silences": ("monitor.cli.alerts", "List the silences in force."),
+    "unsilence": ("monitor.cli.alerts", "End a silence."),
     "probe": ("monitor.cli.probe_command", "Ask a probe endpoint; for images without curl."),
     "config": ("monitor.cli.config", "Show the effective configuration and where it came from."),
 }

@@ -16,7 +16,7 @@ from monitor.cli.roles import config_option
 from monitor.config.describe import Row, describe
 from monitor.config.loaded import DEFAULT_ORIGIN
 
-_TABLES = ("checks.", "groups.")
+_TABLES = ("checks.", "groups.", "channels.", "maintenance.")
 _ALWAYS_SHOWN = ("kind", "interval", "timeout", "groups", "stale")
 
 
@@ -42,6 +42,6 @@ def config(config: Path | None) -> None:
 
 
 def _is_shown(row: Row) -> bool:
-    """Every setting; of a check or group what was said, and what decides when it runs."""
+    """Every setting; of what has a name what was said, and what decides when it runs."""
     said = row.origin != DEFAULT_ORIGIN
     return said or not row.key.startswith(_TABLES) or row.key.rpartition(".")[2] in _ALWAYS_SHOWN

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from monitor import policy, wiring
+from monitor import documents, policy, wiring
+from monitor.cli.alerts import show_alerts
 from monitor.cli.data_dir import data_dir_option, running_url
 from monitor.cli.problems import load_or_exit
 from monitor.cli.roles import config_option
@@ -26,7 +27,7 @@ from monitor.ports import StoreUnavailable
 @config_option
 @data_dir_option
 def status(as_json: bool, config: Path | None, data_dir: Path | None) -> None:
-    """Show the latest snapshot.
+    """Show the latest snapshot, and what is told of it.
 
     Where no Redis URL is configured, that of a `monitor up` over the same data directory.
     Exit code: 0 ok, 1 warning, 2 critical, 3 unknown (the Nagios convention).
@@ -35,16 +36,18 @@ def status(as_json: bool, config: Path | None, data_dir: Path | None) -> None:
         config, exit_code=ExitCode.UNKNOWN, fallback_url=lambda settings: running_url(settings, data_dir)
     ).config
     try:
-        snapshot = wiring.store(loaded).read()
+        store = wiring.store(loaded)
+        snapshot, alerts = store.read(), store.alerts_overview()
     except StoreUnavailable as error:
         click.echo(f"the store does not answer: {error}", err=True)
         sys.exit(ExitCode.UNKNOWN)
     fleet = Fleet(snapshot.states if loaded.workers.enabled else {})
     rows = [_row(spec, snapshot, fleet) for spec in (*loaded.checks.values(), *_own(loaded, snapshot))]
     if as_json:
-        click.echo(json.dumps(_document(loaded, rows, snapshot), indent=2))
+        click.echo(json.dumps(_document(loaded, rows, snapshot) | {"alerting": documents.alerts(alerts)}, indent=2))
     else:
         show([*rows, *_workers(fleet, snapshot)], with_age=True)
+        show_alerts(alerts)
     sys.exit(exit_code(rows))
 
 

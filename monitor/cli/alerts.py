@@ -1,0 +1,180 @@
+"""``monitor silence``, ``silences`` and ``unsilence``, and what ``monitor status`` says of alerts."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import click
+from pydantic import TypeAdapter, ValidationError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from monitor import wiring
+from monitor.alert_states import Alert, AlertsOverview, Silence
+from monitor.alerts.text import duration
+from monitor.cli.data_dir import data_dir_option, running_url
+from monitor.cli.problems import load_or_exit
+from monitor.cli.roles import config_option
+from monitor.cli.tables import ExitCode, coloured
+from monitor.config.names import Pattern, matches
+from monitor.config.units import seconds
+from monitor.ports import StoreUnavailable
+from monitor.store import RedisStore
+
+LETTERS_SHOWN = 10
+
+
+def _how_long(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
+    try:
+        how_long = float(seconds(value))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    if not 0 < how_long <= 366 * 86_400:
+        raise click.BadParameter("should be more than nothing, and a year at most")
+    return how_long
+
+
+def _pattern(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    try:
+        pattern: str = TypeAdapter(Pattern).validate_python(value)
+    except ValidationError as error:
+        raise click.BadParameter("should be the name of a check; * stands for any text") from error
+    return pattern
+
+
+@click.command()
+@click.argument("checks", metavar="CHECK", callback=_pattern)
+@click.option("--for", "for_seconds", callback=_how_long, required=True, help="How long, such as 30m or 8h.")
+@click.option("--why", required=True, help="What the others shall know.")
+@click.option("--by", help="Who says so (default: the name of the user).")
+@config_option
+@data_dir_option
+def silence(
+    *, checks: str, for_seconds: float, why: str, by: str | None, config: Path | None, data_dir: Path | None
+) -> None:
+    """Tell nobody for a while that CHECK fails.
+
+    CHECK is a name, or a pattern such as 'queue:*'. What fails is still watched and shown, and the end of what was told
+    is told. What still fails when the silence ends is told then.
+    """
+    try:
+        with contextlib.closing(_store(config, data_dir)) as store:
+            made = store.outbox.silence(checks, for_seconds=for_seconds, why=why, by=by or _user())
+            known = [*store.read().states]
+    except StoreUnavailable as error:
+        _no_answer(error)
+    click.echo(f"silence {made.id} of {made.checks}, for {duration(for_seconds)}")
+    if not any(matches(name, (checks,)) for name in known):
+        click.echo("there is no such check at present", err=True)
+
+
+@click.command()
+@config_option
+@data_dir_option
+def silences(config: Path | None, data_dir: Path | None) -> None:
+    """List the silences in force."""
+    try:
+        with contextlib.closing(_store(config, data_dir)) as store:
+            overview = store.alerts_overview()
+    except StoreUnavailable as error:
+        _no_answer(error)
+    if overview.silences:
+        _print_silences(overview)
+    else:
+        click.echo("nothing is silenced")
+
+
+@click.command()
+@click.argument("silence_id", metavar="ID")
+@config_option
+@data_dir_option
+def unsilence(silence_id: str, config: Path | None, data_dir: Path | None) -> None:
+    """End a silence: what still fails is told now."""
+    try:
+        with contextlib.closing(_store(config, data_dir)) as store:
+            ended = store.outbox.unsilence(silence_id)
+    except StoreUnavailable as error:
+        _no_answer(error)
+    if not ended:
+        click.echo(f"there is no such silence: {silence_id}; `monitor silences` lists them", err=True)
+        sys.exit(ExitCode.WARNING)
+    click.echo(f"silence {silence_id} has ended")
+
+
+def show_alerts(overview: AlertsOverview) -> None:
+    """Print what is told, held back, silenced, waiting and given up; nothing where there is nothing to say."""
+    alerts = [alert for alert in overview.alerts if alert.told or alert.held or alert.flapping_since is not None]
+    if alerts:
+        _print(("alert", "status", "since", "told", "held back"), (_alert(alert, overview) for alert in alerts))
+    if overview.silences:
+        _print_silences(overview)
+    waiting = [lane for lane in overview.lanes if lane.pending or lane.failures]
+    if waiting:
+        rows = (
+            [lane.channel, str(lane.pending), _ago(overview, lane.oldest_at), str(lane.failures), lane.reason or ""]
+            for lane in waiting
+        )
+        _print(("channel", "waiting", "oldest", "failures", "last failure"), rows)
+    if overview.dead_letter_count:
+        _print(("dead letter", "channel", "given up", "attempts", "why"), _letters(overview))
+
+
+def _alert(alert: Alert, overview: AlertsOverview) -> list[str | Text]:
+    status = coloured("flapping" if alert.flapping_since is not None else alert.status, alert.status)
+    told = ", ".join(f"{name} ({told.status})" for name, told in alert.told.items())
+    held = f"{alert.held} ({alert.held_by})" if alert.held else ""
+    return [alert.check, status, _ago(overview, alert.since), told, held]
+
+
+def _letters(overview: AlertsOverview) -> Iterator[list[str]]:
+    shown = overview.dead_letters[:LETTERS_SHOWN]
+    for letter in shown:
+        given_up = _ago(overview, letter.at)
+        yield [letter.notice.id, letter.channel, given_up, str(letter.attempts), letter.reason]
+    if overview.dead_letter_count > len(shown):
+        yield [f"and {overview.dead_letter_count - len(shown)} more", "", "", "", ""]
+
+
+def _print_silences(overview: AlertsOverview) -> None:
+    def row(one: Silence) -> list[str]:
+        return [one.id, one.checks, duration(one.until - overview.read_at), one.by, one.why]
+
+    _print(("silence", "checks", "left", "by", "why"), map(row, overview.silences))
+
+
+def _print(headings: tuple[str, ...], rows: Iterable[Sequence[str | Text]]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+    console = Console()
+    console.print()
+    console.print(table)
+
+
+def _ago(overview: AlertsOverview, at: float | None) -> str:
+    return "" if at is None else duration(overview.read_at - at)
+
+
+def _store(config: Path | None, data_dir: Path | None) -> RedisStore:
+    loaded = load_or_exit(config, exit_code=ExitCode.UNKNOWN, fallback_url=lambda it: running_url(it, data_dir)).config
+    return wiring.store(loaded)
+
+
+def _no_answer(error: StoreUnavailable) -> NoReturn:
+    click.echo(f"the store does not answer: {error}", err=True)
+    sys.exit(ExitCode.UNKNOWN)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user need not have a name
+        return ""
