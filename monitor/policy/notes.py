@@ -18,6 +18,9 @@ from monitor.ports import BrokerSight, Depth, Executed, Sighting
 GAP_INTERVALS = 1.25
 """Rounds are half an interval apart. A longer pause than this is a gap: beacons may be missing for the same reason."""
 
+PATIENCE_INTERVALS = 2.5
+"""After so long, whoever is gone is overdue with a beacon, and whoever does nothing is overdue with a heartbeat."""
+
 RECONNECT_SECONDS = 10.0
 """Celery's workers may take this long to come back to a broker that was restarted."""
 
@@ -106,8 +109,8 @@ def resumed(
 ) -> tuple[Notes, bool]:
     """The notes this round begins with, and whether broker and store are as they were before."""
     now = sighting.now
-    patience = Patience(now, now + 2 * interval_seconds)
-    restart = Patience(now, now + max(2 * interval_seconds, RECONNECT_SECONDS))
+    patience = Patience(now, now + PATIENCE_INTERVALS * interval_seconds)
+    restart = Patience(now, now + max(PATIENCE_INTERVALS * interval_seconds, RECONNECT_SECONDS))
     servers = (sighting.server, broker.server if broker else None)
     if before is None or before.round_at > now:
         # The notes may be missing because the server has just come back without them.
@@ -132,7 +135,7 @@ def resumed(
 
 def broken(notes: Notes, interval_seconds: float) -> Notes:
     """The notes after heartbeats could not be sent: nobody is asked anything that is waited for."""
-    until = notes.round_at + max(2 * interval_seconds, RECONNECT_SECONDS)
+    until = notes.round_at + max(PATIENCE_INTERVALS * interval_seconds, RECONNECT_SECONDS)
     return dataclasses.replace(notes, broker=Patience(notes.round_at, until), asked={})
 
 

@@ -136,7 +136,8 @@ def judge(scene: Scene) -> Judged:
             vanished.append(node)
         if verdict is not WorkerVerdict.RETIRED:
             for queue in worker.beacon.queues:
-                proofs[queue].append((node, proven_at(worker, verdict, scene.now)))
+                proven = None if name in suspended else proven_at(worker, verdict, scene.now)
+                proofs[queue].append((node, proven))
     queues = {}
     for queue in scene.notes.queues:
         declared = {node: verdicts[node] for node, _ in proofs[queue]}

@@ -1,0 +1,180 @@
+"""Workers, a broker and a store in virtual time: hours of rounds in a second, with whatever may happen to them."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict, deque
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from monitor import fleet
+from monitor.agent.protocol import Active, Beacon, direct_queue, target_field
+from monitor.config.settings import Workers
+from monitor.model import State
+from monitor.ports import (
+    BrokerSight,
+    BrokerUnavailable,
+    Depth,
+    Executed,
+    Seen,
+    Sighting,
+    StoreUnavailable,
+)
+from monitor.store import MemoryStore
+
+T = 10.0
+STEP = 0.5
+
+
+@dataclass
+class Node:
+    """A worker: ``alive`` writes beacons, ``executes`` takes messages, ``connected`` to the store."""
+
+    name: str
+    queues: tuple[str, ...] = ("celery",)
+    born_at: float = 0.0
+    alive: bool = True
+    executes: bool = True
+    connected: bool = True
+    leaving: bool = False
+    tasks: tuple[Active, ...] = ()
+    slots: int = 2
+    lag: float = 0.5
+    beacon_at: float = 0.0
+
+
+@dataclass
+class World:
+    """Everything. A `monitor.ports.Fleet` and a `monitor.ports.Broker` at once."""
+
+    settings: Workers = field(default_factory=lambda: Workers(interval=T))
+    now: float = 1_000_000.0
+    nodes: dict[str, Node] = field(default_factory=dict)
+    messages: dict[str, deque[tuple[Any, ...]]] = field(default_factory=lambda: defaultdict(deque))
+    beacons: dict[str, Seen] = field(default_factory=dict)
+    executed: dict[str, Executed] = field(default_factory=dict)
+    notes: bytes = b""
+    store_up: bool = True
+    broker_up: bool = True
+    store_run: str = "s1"
+    broker_run: str = "b1"
+    strangers: frozenset[str] = frozenset()
+    tells_connections: bool = True
+    rounds: bool = True
+    alarms: list[tuple[float, str, str | None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.store = MemoryStore(clock=lambda: self.now)
+        self._round_at = self.now
+
+    def start(self, name: str, *queues: str) -> Node:
+        """A worker comes up."""
+        self.nodes[name] = node = Node(name, queues or ("celery",), born_at=self.now)
+        return node
+
+    def run(self, seconds: float) -> None:
+        """So much time passes."""
+        end = self.now + seconds
+        while self.now < end:
+            self.now += STEP
+            for node in self.nodes.values():
+                self._live(node)
+            if self.rounds and self.store_up and self.now - self._round_at >= T / 2:
+                self._round_at = self.now
+                self.round()
+
+    def round(self) -> fleet.Round:
+        """One round of the monitor."""
+        try:
+            made = fleet.run_round(self.settings, store=self.store, fleet=self, broker=self)
+        except StoreUnavailable:
+            return fleet.Round("unavailable")
+        for transition in made.transitions:
+            if transition.new.severity:
+                self.alarms.append((self.now, transition.check, transition.reason))
+        return made
+
+    def state(self, check: str) -> State:
+        """What is known of a check."""
+        return self.store.read().states[check]
+
+    def verdict(self, check: str) -> str:
+        """The verdict in the state of a check."""
+        return str(self.state(check).result.data["verdict"])
+
+    def flush(self) -> None:
+        """The store and the broker are one server, which comes back empty."""
+        self.store = MemoryStore(clock=lambda: self.now)
+        self.notes, self.beacons, self.executed = b"", {}, {}
+        self.messages.clear()
+        self.restart()
+
+    def restart(self) -> None:
+        """The same server, restarted with its data."""
+        self.store_run += "x"
+        self.broker_run += "x"
+
+    def _live(self, node: Node) -> None:
+        if node.alive and self.store_up and self.now - node.beacon_at >= T / 2:
+            node.beacon_at = self.now
+            self.beacons[node.name] = Seen(self._beacon(node), self.now)
+        if not (node.alive and node.executes and self.broker_up and self.store_up and not node.leaving):
+            return
+        if len(node.tasks) >= node.slots:
+            return
+        for queue in (direct_queue(node.name), *node.queues):
+            for kind, target, sent in _taken(self.messages[queue]):
+                self._execute(node, kind, target, sent / 1e6)
+
+    def _beacon(self, node: Node) -> Beacon:
+        age = self.now - node.born_at
+        tasks = tuple(Active(task.task, self.now - task.age_seconds) for task in node.tasks)
+        beacon = Beacon(node.name, "h", 1, "prefork", node.slots, T, age, node.queues, True, tasks, len(tasks))
+        return Beacon(**{**beacon.__dict__, "leaving": node.leaving, "loop_lag_seconds": node.lag, "client_id": 1})
+
+    def _execute(self, node: Node, kind: str, target: str, sent: float) -> None:
+        name = target_field(kind, target)
+        if name not in self.executed or self.executed[name].sent_at < sent:
+            self.executed[name] = Executed(sent, self.now, node.name)
+
+    # The ports.
+
+    def sight(self) -> Sighting:
+        if not self.store_up:
+            raise StoreUnavailable("away")
+        return Sighting(self.now, dict(self.beacons), dict(self.executed), self.notes, self.store_run, 1e6)
+
+    def connected(self, workers: Iterable[Beacon]) -> Mapping[str, bool] | None:
+        if not self.tells_connections:
+            return None
+        return {beacon.node: self.nodes[beacon.node].connected for beacon in workers}
+
+    def note(self, notes: bytes, *, emitted: Mapping[str, float], gone: Iterable[str] = ()) -> None:
+        self.notes = notes
+        for node in gone:
+            self.beacons.pop(node, None)
+            self.executed.pop(target_field("worker", node), None)
+
+    def look(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSight:
+        if not self.broker_up:
+            raise BrokerUnavailable("away")
+        depths = {q: Depth(len(self.messages[q]), self._head(q) if q in heads else None) for q in queues}
+        return BrokerSight(depths, self.strangers | self.nodes.keys(), self.broker_run)
+
+    def send(self, heartbeats: Iterable[tuple[str, tuple[Any, ...]]]) -> None:
+        if not self.broker_up:
+            raise BrokerUnavailable("away")
+        for queue, arguments in heartbeats:
+            self.messages[queue].append(arguments)
+
+    def remove(self, queues: Iterable[str]) -> None:
+        for queue in queues:
+            self.messages.pop(queue, None)
+
+    def _head(self, queue: str) -> str | None:
+        return str(self.messages[queue][0]) if self.messages[queue] else None
+
+
+def _taken(messages: deque[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
+    return [messages.popleft() for _ in itertools.repeat(None, len(messages))]
