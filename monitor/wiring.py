@@ -75,7 +75,7 @@ def read(file: Path | None = None) -> Loaded:
 @functools.cache
 def runtime() -> Runtime:
     """This process' runtime, built on first use. Connects to nothing yet. Raises ConfigError."""
-    config = load().config
+    config = with_reminders(load().config)
     checks = {name: resolve(config, check) for name, check in config.checks.items()}
     redis = store(config)
     senders = {name: sender(channel) for name, channel in config.channels.items()}
@@ -115,6 +115,16 @@ def sender(spec: ChannelSpec) -> Send:
         return None
 
     return send
+
+
+def with_reminders(config: Config) -> Config:
+    """The configuration, in which a channel without a ``reminder`` has that of its kind."""
+    usual = {
+        name: spec.model_copy(update={"reminder_seconds": channels.find(spec.kind).reminder_seconds})
+        for name, spec in config.channels.items()
+        if spec.reminder_seconds is None
+    }
+    return config.model_copy(update={"channels": {**config.channels, **usual}})
 
 
 def required_url(config: Config, key: str) -> str:

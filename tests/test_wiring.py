@@ -125,3 +125,18 @@ def test_settings_that_cannot_be_imported_are_a_problem_and_not_a_traceback(monk
     with pytest.raises(ConfigError) as caught:
         wiring.load()
     assert "DJANGO_SETTINGS_MODULE = shop.settigns" in str(caught.value)
+
+
+def test_a_channel_reminds_as_its_kind_does_unless_configured(tmp_path: Path) -> None:
+    """Alertmanager wants to hear again of what lasts; nobody else does."""
+    (tmp_path / "monitor.toml").write_text(
+        '[channels.am]\nkind = "alertmanager"\nurls = ["http://am:9093"]\n'
+        '[channels.slow-am]\nkind = "alertmanager"\nurls = ["http://am:9093"]\nreminder = "1h"\n'
+        '[channels.log]\nkind = "log"\n'
+    )
+    channels = wiring.with_reminders(wiring.load().config).channels
+    assert {name: spec.reminder_seconds for name, spec in channels.items()} == {
+        "am": 120.0,
+        "slow-am": 3600.0,
+        "log": None,
+    }

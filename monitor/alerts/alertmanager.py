@@ -90,11 +90,10 @@ class Alertmanager(Channel):
 
     def alerts(self, notice: Notice, text: Text, now: float) -> Iterator[dict[str, Any]]:
         """The alerts that a notice is, in the words of the API."""
-        is_over = notice.kind is NoticeKind.RESOLVED
         before, current = severity(notice.old), severity(notice.status)
-        if is_over:
-            # What it was before is what was told; where that is not known, whatever may have been.
-            fires, ends = [], [before] if before in _FIRING else list(_FIRING)
+        if notice.kind is NoticeKind.RESOLVED:
+            # Getting milder is no news, so that what was told as critical may be a warning in the end.
+            fires, ends = [], ["critical"] if before == "critical" else list(_FIRING)
         else:
             fires = [current if current in _FIRING else "warning"]
             ends = [before] if before in _FIRING and before not in fires else []

@@ -114,7 +114,7 @@ def test_what_it_refuses_is_given_up(alertmanager: RealAlertmanager) -> None:
         (dataclasses.replace(FIRING, old=Status.ERROR, status=Status.WARNING), ["warning"], ["critical"]),
         (dataclasses.replace(FIRING, kind=NoticeKind.FLAPPING, status=Status.OK), ["warning"], []),
         (resolved(FIRING), [], ["critical"]),
-        (resolved(FIRING, old=Status.WARNING), [], ["warning"]),
+        (resolved(FIRING, old=Status.WARNING), [], ["warning", "critical"]),
         (resolved(FIRING, old=Status.OK), [], ["warning", "critical"]),
     ],
 )
