@@ -3,9 +3,7 @@
 Importing this package imports nothing else; its names are loaded when they are first used.
 """
 
-import importlib
-
-TYPE_CHECKING = False  # not from typing, which is a fifth of what `monitor probe worker` may cost
+TYPE_CHECKING = False  # typing is a fifth of what `monitor probe worker` may cost, importlib a twentieth
 if TYPE_CHECKING:
     from typing import Any
 
@@ -23,6 +21,8 @@ __all__ = ["HealthChecker", "app", "install"]
 def __getattr__(name: str) -> "Any":
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib  # noqa: PLC0415
+
     value = getattr(importlib.import_module(_LAZY[name]), name)
     globals()[name] = value
     return value

@@ -63,7 +63,9 @@ def _words(body: bytes) -> list[str]:
 
 def _parse(arguments: Sequence[str]) -> tuple[str, float]:
     parser = argparse.ArgumentParser(
-        prog="monitor probe", description="Ask a probe endpoint: exit 0 when it answers 2xx, else 1."
+        prog="monitor probe",
+        description="Ask a probe endpoint: exit 0 when it answers 2xx, else 1.",
+        epilog="`monitor probe worker` asks the Celery workers of this machine instead, without a connection.",
     )
     parser.add_argument("url", metavar="URL", help="for example http://127.0.0.1:8000/api/health/live/")
     parser.add_argument(
