@@ -92,7 +92,7 @@ class Watcher:
                 self.now = {name: said for name, said in self.now.items() if name in changes.states}
             for name, state in changes.states.items():
                 result = state.result
-                verdict = str(result.data.get("verdict") or result.reason or state.status)
+                verdict = result.reason or str(result.data.get("verdict", state.status))
                 said = Said(name, str(state.status), verdict, changes.read_at, result.data, result.message)
                 before = self.now.get(name)
                 self.now[name] = said
