@@ -63,6 +63,7 @@ def deliver(
     retry_for_seconds: float,
     for_seconds: float,
     first_retry_seconds: float = 2.0,
+    lease_margin_seconds: float = LEASE_MARGIN_SECONDS,
 ) -> Iterator[Attempted]:
     """Tell what waits for a channel, unless somebody else is at it; stop when nothing is due, or after ``for_seconds``.
 
@@ -70,7 +71,7 @@ def deliver(
     """
     token = uuid.uuid4().hex
     ends_at = time.monotonic() + for_seconds
-    lease_seconds = channel.timeout_seconds + LEASE_MARGIN_SECONDS
+    lease_seconds = channel.timeout_seconds + lease_margin_seconds
     while delivery := outbox.take(channel.name, token, lease_seconds=lease_seconds):
         yield _attempt(delivery, send, outbox, retry_for_seconds, first_retry_seconds)
         if time.monotonic() >= ends_at:

@@ -49,6 +49,10 @@ class Receiver:
         """What was told of a check, in order."""
         return [one.body["kind"] for one in list(self.taken) if one.body["check"] == check]
 
+    def ids(self) -> set[str]:
+        """The ids of all that it took."""
+        return {one.body["id"] for one in list(self.taken)}
+
     def _take(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers["Content-Length"]))
         with self._lock:
