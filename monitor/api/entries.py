@@ -11,7 +11,7 @@ from monitor.model import State, Status
 
 _OURS = frozenset(
     {"status", "response_time_ms", "reason", "held", "last_status", "last_result", "since", "observed_at"}
-    | {"valid_until", "age_ms", "message", "detail"}
+    | {"valid_until", "age_ms", "message", "detail", "name", "timestamp"}
 )
 
 

@@ -22,9 +22,11 @@ from monitor.cli.tables import ExitCode, Row, coloured, exit_code
 from monitor.model import Status
 from monitor.ports import StoreUnavailable
 
-_WORKERS = ("worker", "verdict", "since", "queues", "slots", "oldest task", "reserved", "lag", "latency", "pool")
+_WORKERS = ("worker", "verdict", "since", "queues", "slots", "oldest", "reserved", "lag", "latency", "pool")
 _QUEUES = ("queue", "verdict", "since", "pending", "latency", "workers")
-_TEXTS = frozenset({"worker", "queue", "verdict", "since", "queues", "pool"})
+_TEXTS = frozenset({"worker", "queue", "verdict", "queues", "pool"})
+_FOLDED = frozenset({"worker", "queue", "queues"})
+_LEFT_OUT, _WIDE = frozenset({"reserved", "lag", "pool"}), 100
 
 
 @click.command()
@@ -67,23 +69,37 @@ def _show(document: Mapping[str, Any], now: float) -> None:
     if document["suspended"]:
         click.echo("suspended: while the store or the broker recovers, every worker keeps its last verdict")
     if document["workers"]:
-        versions = _versions(document["workers"])
-        _print((*_WORKERS, *versions), (_worker(entry, now, versions) for entry in document["workers"]))
+        same, different = _versions(document["workers"])
+        _print((*_WORKERS, *different), (_worker(entry, now, different) for entry in document["workers"]))
+        if same:
+            click.echo(f"everywhere: {', '.join(same)}\n")
     if document["queues"]:
         _print(_QUEUES, (_queue(entry, now) for entry in document["queues"]))
 
 
-def _print(headings: Iterable[str], rows: Iterable[Sequence[str | Text]]) -> None:
+def _print(headings: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
+    """A table that folds names where it is narrow, between words, and there leaves out what is looked at least."""
+    console, lines = Console(), list(rows)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading in _TEXTS else "right")
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
-    Console().print(table)
+    is_wide = console.width >= _WIDE
+    shown = [place for place, name in enumerate(headings) if is_wide or name not in _LEFT_OUT]
+    for place in shown:
+        name = headings[place]
+        words = [word for line in lines for word in str(line[place]).split(", ")]
+        table.add_column(
+            name,
+            justify="left" if name in _TEXTS else "right",
+            no_wrap=name not in _FOLDED,
+            min_width=min(max(map(len, [name, *words])), 20 if is_wide else 14),
+            overflow="fold",
+        )
+    for line in lines:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in (line[place] for place in shown)))
+    console.print(table)
 
 
 def _worker(entry: Mapping[str, Any], now: float, versions: Iterable[str]) -> list[str | Text]:
-    said = entry.get("versions") or {}
+    said = entry["versions"] or {}
     return [
         str(entry["name"]),
         _verdict(entry),
@@ -113,8 +129,14 @@ def _queue(entry: Mapping[str, Any], now: float) -> list[str | Text]:
     ]
 
 
-def _versions(entries: Iterable[Mapping[str, Any]]) -> list[str]:
-    return sorted({name for entry in entries for name in entry.get("versions") or ()})
+def _versions(entries: Iterable[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
+    """What all workers have, with its version, and the names of what not all have in the same one."""
+    found: dict[str, set[str]] = {}
+    for entry in entries:
+        for name, version in (entry["versions"] or {}).items():
+            found.setdefault(name, set()).add(str(version))
+    same = [f"{name} {next(iter(versions))}" for name, versions in sorted(found.items()) if len(versions) == 1]
+    return same, sorted(name for name, versions in found.items() if len(versions) > 1)
 
 
 def _verdict(entry: Mapping[str, Any]) -> Text:

@@ -49,7 +49,7 @@ def body(service: Service, what: str, name: str = "", **request: Any) -> dict[st
 def test_a_worker_is_a_check_like_any_other(service: Service, store: MemoryStore) -> None:
     """As long as it has a state: 404 before it came and after it went."""
     assert ask(service, "checks", NODE).status == 404
-    record(store, NODE, "error", reason="lost", data={"verdict": "lost"}, message="gone from 10.1.2.3")
+    record(store, NODE, "error", reason="lost", data={"verdict": "lost", "name": "x"}, message="gone from 10.1.2.3")
     answer = ask(service, "checks", NODE)
     said = json.loads(answer.body)
     assert (answer.status, said["name"], said["status"], said["verdict"]) == (503, NODE, "error", "lost")

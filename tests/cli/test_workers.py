@@ -87,10 +87,22 @@ def test_a_table_of_workers_and_one_of_queues(command: Command) -> None:
     code, text = command("workers")
     assert code == ExitCode.OK
     worker = next(line for line in text.splitlines() if line.startswith("celery@web-1"))
-    for cell in ("consuming", "celery, mail", "1/4", "2.1 m", "0.1 s", "3.2 ms", "prefork", "5.7.0", "3.11.7"):
+    for cell in ("consuming", "celery, mail", "1/4", "2.1 m", "0.1 s", "3.2 ms", "prefork"):
         assert cell in worker
+    assert "everywhere: celery 5.7.0, python 3.11.7" in text
     queue = next(line for line in text.splitlines() if line.startswith("celery "))
     assert "consumed" in queue and "1.5 s" in queue and "3" in queue
+
+
+def test_versions_that_are_not_the_same_everywhere(command: Command) -> None:
+    """A deployment that is half done is seen at once."""
+    well(command.store)
+    detail = {"versions": {"celery": "5.6.2", "python": "3.11.7"}}
+    record(command.store, "worker:celery@web-2", data=CONSUMING | {"name": "celery@web-2"}, detail=detail)
+    _, text = command("workers")
+    old, new = (next(line for line in text.splitlines() if line.startswith(f"celery@web-{n}")) for n in (2, 1))
+    assert "5.6.2" in old and "5.7.0" in new
+    assert "everywhere: python 3.11.7" in text
 
 
 @pytest.mark.parametrize(
