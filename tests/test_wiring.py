@@ -130,7 +130,7 @@ def test_settings_that_cannot_be_imported_are_a_problem_and_not_a_traceback(monk
 def test_a_channel_reminds_as_its_kind_does_unless_configured(tmp_path: Path) -> None:
     """Alertmanager wants to hear again of what lasts; nobody else does."""
     (tmp_path / "monitor.toml").write_text(
-        '[channels.am]\nkind = "alertmanager"\nurls = ["http://am:9093"]\n'
+        'redis_url = "redis://store/0"\n[channels.am]\nkind = "alertmanager"\nurls = ["http://am:9093"]\n'
         '[channels.slow-am]\nkind = "alertmanager"\nurls = ["http://am:9093"]\nreminder = "1h"\n'
         '[channels.log]\nkind = "log"\n'
     )
