@@ -24,7 +24,7 @@ class Alerts:
 
     def __init__(self) -> None:
         self._wanted_until = 0.0
-        self._read_at = float("-inf")
+        self._tried_at = self._read_at = float("-inf")
         self._known: AlertsOverview | None = None
 
     def ask(self) -> AlertsOverview | None:
@@ -36,8 +36,9 @@ class Alerts:
     def visit(self, connection: Connection) -> None:
         """Read it, when it is wanted and due. Called by the thread after an attempt that went well; never raises."""
         now = time.monotonic()
-        if now > self._wanted_until or now - self._read_at < EVERY_SECONDS:
+        if now > self._wanted_until or now - self._tried_at < EVERY_SECONDS:
             return
+        self._tried_at = now
         try:
             self._known = connection.get().alerts_overview()
             self._read_at = now
