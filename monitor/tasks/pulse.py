@@ -14,7 +14,6 @@ from monitor.config import Config
 from monitor.policy import pulse as rules
 from monitor.ports import StoreUnavailable
 from monitor.tasks.alerts import wake
-from monitor.tasks.alerts import wake
 from monitor.tasks.checks import WAITING_PER_SLOT
 from monitor.tasks.entries import TASK_OPTIONS, beat_entry, dispatch_queue
 from monitor.tasks.publish import Publisher
@@ -69,7 +68,6 @@ def _look(publisher: Publisher, runtime: Runtime) -> use_case.Looked | None:
         runtime.checks, store=runtime.store, interval_seconds=config.alerting.sweep_interval_seconds, seen=seen
     )
     if looked is not None:
-        wake(publisher, config, looked.transitions)
         for transition in looked.transitions:
             log.info(
                 "check.changed",
