@@ -37,7 +37,9 @@ class Node(HostProcess):
         # Gossip between dozens of workers would cost this machine more than everything else.
         self._celery += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         self._celery += ["-P", pool, "-c", str(slots), "-n", self.node]
-        super().__init__(self._command(self.queues), {"PYTHONPATH": str(ROOT), **env}, ROOT)
+        # Else Celery finds the monitor's own `celeryconfig.py`, which is in no user's directory.
+        configured = {"CELERY_CONFIG_MODULE": "soak.user_settings"}
+        super().__init__(self._command(self.queues), {"PYTHONPATH": str(ROOT), **configured, **env}, ROOT)
 
     def end(self) -> None:
         """Kill it and its children, if they still run. Waits for the end."""

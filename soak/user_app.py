@@ -1,12 +1,11 @@
 """A user's Celery application: one line of ours, and tasks that behave well or badly.
 
-Configured by the environment that `soak.nodes` gives to its workers. Works without the monitor's own dependencies.
+Works without the monitor's own dependencies.
 """
 
 from __future__ import annotations
 
 import functools
-import json
 import os
 import threading
 import time
@@ -18,18 +17,8 @@ from celery import Celery
 import monitor
 from soak import EXECUTED
 
-
-class Configuration:
-    """In an object, so that Celery does not look for a ``celeryconfig`` module: there is one in this directory."""
-
-    broker_url = os.environ["CELERY_BROKER_URL"]
-    broker_transport_options = json.loads(os.environ.get("SHOP_TRANSPORT_OPTIONS", "{}"))
-    broker_connection_retry_on_startup = True
-    task_ignore_result = True
-
-
 app = Celery("shop")
-app.config_from_object(Configuration)
+app.config_from_object("soak.user_settings")
 if os.environ.get("SHOP_INSTRUMENTED") != "no":
     monitor.install(app)
 

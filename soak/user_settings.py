@@ -1,0 +1,11 @@
+"""The settings of the user's application, from the environment that `soak.stage` gives to its workers."""
+
+from __future__ import annotations
+
+import json
+import os
+
+broker_url = os.environ["CELERY_BROKER_URL"]
+broker_transport_options = json.loads(os.environ.get("SHOP_TRANSPORT_OPTIONS", "{}"))
+broker_connection_retry_on_startup = True
+task_ignore_result = True
