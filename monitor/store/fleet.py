@@ -113,11 +113,11 @@ def _is_connected(beacon: Beacon, clients: Mapping[bytes, bytes], names: set[byt
 
 
 def _server(info: Any) -> tuple[str | None, float | None]:
-    if not isinstance(info, bytes):
+    # Redis-py makes a dict of this answer.
+    if not isinstance(info, dict):
         return None, None
-    run_id = re.search(rb"^run_id:(\w+)", info, re.MULTILINE)
-    seconds = re.search(rb"^uptime_in_seconds:(\d+)", info, re.MULTILINE)
-    return (run_id[1].decode() if run_id else None), (float(seconds[1]) if seconds else None)
+    run_id, seconds = info.get("run_id"), info.get("uptime_in_seconds")
+    return (str(run_id) if run_id else None), (float(seconds) if isinstance(seconds, int) else None)
 
 
 def _sound(beacon: Beacon) -> Beacon | None:

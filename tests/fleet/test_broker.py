@@ -1,0 +1,129 @@
+"""The watched broker: what waits in its queues, what is next, whom it knows."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from celery import Celery
+
+from monitor.agent.protocol import HEARTBEAT
+from monitor.ports import BrokerUnavailable, Depth
+from monitor.tasks.broker import CeleryBroker
+from tests.support.processes import free_port
+from tests.support.redis_server import RedisServer
+
+
+@pytest.fixture(params=["", "shop:"], ids=["no prefix", "global_keyprefix"])
+def app(redis_server: RedisServer, request: pytest.FixtureRequest) -> Iterator[Celery]:
+    """An application on the session's server, in a database that other tests leave alone."""
+    with Celery(broker=f"{redis_server.url[:-1]}7", set_as_current=False) as app:
+        app.conf.broker_transport_options = {"global_keyprefix": request.param}
+        yield app
+
+
+@pytest.fixture
+def queue() -> str:
+    """A queue that no other test uses."""
+    return f"q{uuid.uuid4().hex[:8]}"
+
+
+def test_messages_are_counted_over_all_priorities(app: Celery, queue: str) -> None:
+    """And the head is another one when a message of any priority was taken."""
+    broker = CeleryBroker(app)
+    assert broker.look([queue], heads={queue}).queues == {queue: Depth(0)}
+    app.send_task("t", queue=queue)
+    app.send_task("t", queue=queue, priority=9)
+    two = broker.look([queue, "other"], heads={queue}).queues
+    assert (two[queue].pending, two["other"]) == (2, Depth(0))
+    assert two[queue].head is not None
+    app.send_task("t", queue=queue)
+    assert broker.look([queue], heads={queue}).queues[queue] == Depth(3, two[queue].head), "it is behind the first"
+    assert broker.look([queue], heads=()).queues[queue] == Depth(3)
+    with app.connection_for_read() as connection:
+        taken = connection.default_channel.basic_get(queue, no_ack=True)
+        assert taken is not None
+    left = broker.look([queue], heads={queue}).queues[queue]
+    assert (left.pending, left.head != two[queue].head) == (2, True)
+
+
+def test_heartbeats_are_sent_as_tasks(app: Celery, queue: str) -> None:
+    """By name, with their arguments, to the queue itself; they are gone with the queue."""
+    broker = CeleryBroker(app)
+    broker.send([(queue, ("queue", queue, 1)), (queue, ("worker", "w@h", 2))])
+    with app.connection_for_read() as connection:
+        first = connection.default_channel.basic_get(queue, no_ack=True)
+    assert first.headers["task"] == HEARTBEAT
+    assert first.headers["ignore_result"] is True
+    assert json.loads(first.body)[0] == ["queue", queue, 1]
+    assert first.delivery_info["exchange"] == ""
+    assert broker.look([queue], heads=()).queues[queue].pending == 1
+    broker.remove([queue])
+    assert broker.look([queue], heads=()).queues[queue].pending == 0
+
+
+def test_the_next_heartbeat_is_asked_for_when_the_last_is_sent(app: Celery, queue: str) -> None:
+    """So that the stamp of each says when it was sent."""
+    broker, seen = CeleryBroker(app), []
+
+    def each() -> Iterator[tuple[str, tuple[Any, ...]]]:
+        for number in range(3):
+            seen.append(broker.look([queue], heads=()).queues[queue].pending)
+            yield queue, ("queue", queue, number)
+
+    broker.send(each())
+    assert seen == [0, 1, 2]
+
+
+def test_workers_that_can_be_controlled_are_known(app: Celery, redis_server: RedisServer) -> None:
+    """Every worker with remote control, by its node name, instrumented or not."""
+    node = f"w@{uuid.uuid4().hex[:8]}"
+    with app.connection_for_write() as connection:
+        app.control.mailbox.get_queue(node)(connection.default_channel).declare()
+        assert node in CeleryBroker(app).look([], heads=()).nodes
+
+
+def test_the_server_is_told_apart_from_another_start(app: Celery) -> None:
+    """By its run id."""
+    assert len(CeleryBroker(app).look([], heads=()).server or "") == 40
+
+
+def test_a_queue_that_is_no_list_is_said(app: Celery, queue: str, redis_server: RedisServer) -> None:
+    """BrokerUnavailable: verdicts are suspended, the round goes on."""
+    prefix = app.conf.broker_transport_options["global_keyprefix"]
+    with redis_server.client(db=7) as client:
+        client.set(f"{prefix}{queue}", "x")
+        with pytest.raises(BrokerUnavailable, match="WRONGTYPE"):
+            CeleryBroker(app).look([queue], heads=())
+        client.delete(f"{prefix}{queue}")
+
+
+def test_a_broker_that_refuses_is_said_without_its_password() -> None:
+    """BrokerUnavailable from everything."""
+    with Celery(broker=f"redis://:geheim@127.0.0.1:{free_port()}/0", set_as_current=False) as app:
+        app.conf.broker_transport_options = {"socket_connect_timeout": 0.2, "max_retries": 0}
+        broker = CeleryBroker(app)
+        for attempt in (
+            lambda: broker.look(["q"], heads=()),
+            lambda: broker.send([("q", ("queue", "q", 1))]),
+            lambda: broker.remove(["q"]),
+        ):
+            with pytest.raises(BrokerUnavailable) as error:
+                attempt()
+            assert "geheim" not in str(error.value)
+
+
+def test_other_brokers_are_asked_queue_by_queue() -> None:
+    """Kombu's transport in memory in place of AMQP: passive declarations, a queue that is missing is empty."""
+    with Celery(broker="memory://", set_as_current=False) as app:
+        broker = CeleryBroker(app)
+        with app.connection_for_write() as connection:
+            connection.default_channel.queue_declare("there")
+            broker.send([("there", ("queue", "there", 1))])
+            depths = broker.look(["there", "missing"], heads={"there"}).queues
+            assert depths["there"].pending == 1
+            assert depths["missing"].pending == 0
+            broker.remove(["there", "missing"])

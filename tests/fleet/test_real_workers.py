@@ -1,0 +1,161 @@
+"""Real workers, the real monitor, intervals of a second: what happens to a worker is told of it, and of nobody else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from celery import Celery
+
+from monitor.agent.protocol import direct_queue
+from monitor.model import State, Status
+from tests.support.agents import AgentStore, AgentWorker, StartAgentWorker, start_agent_worker
+from tests.support.processes import wait_for
+from tests.support.roles import Monitor, StartMonitor, Told, start_monitor
+
+__all__ = ["start_agent_worker", "start_monitor"]
+
+CONFIGURATION = """
+[workers]
+interval = "1s"
+forget_after = "3s"
+stuck_after = "1h"
+"""
+
+
+class Stage:
+    """A monitor, and workers that it watches."""
+
+    def __init__(self, monitor: Monitor, start: StartAgentWorker, pulses: Path) -> None:
+        self.monitor = monitor
+        self._start, self._pulses = start, pulses
+        self._client = monitor.redis.client()
+        self.store = AgentStore(self._client)
+
+    def worker(self, node: str, *queues: str, **env: str) -> AgentWorker:
+        """Start a worker of these queues."""
+        options = ("-Q", ",".join(queues), "-c", "2")
+        env = {"MONITOR_PULSE_DIR": str(self._pulses), **env}
+        return self._start(self.store, *options, node=node, broker=self.monitor.redis.url, env=env)
+
+    def state(self, check: str) -> State | None:
+        """What is stored of a check."""
+        return self.monitor.store.read([check]).states.get(check)
+
+    def wait_for(self, seconds: float = 30, **reasons: str) -> None:
+        """Wait until checks have these reasons; `worker__NAME` is the check `worker:NAME@h`."""
+        wanted = {_check(name): reason for name, reason in reasons.items()}
+
+        def fits() -> bool:
+            states = self.monitor.store.read(wanted).states
+            return all(name in states and states[name].result.reason == wanted[name] for name in wanted)
+
+        wait_for(fits, seconds=seconds, what=Told(self, f"{wanted}"))
+
+    def alarms(self) -> set[tuple[str, str | None]]:
+        """All that was ever an error or a warning, but hosts: this one is busy with other tests."""
+        made = (transition for _, transition in self.monitor.store.transitions(limit=1000))
+        bad = {(t.check, t.reason) for t in made if t.new.severity}
+        return {(check, reason) for check, reason in bad if check.startswith(("worker:", "queue:"))}
+
+    def waiting(self, queue: str) -> int:
+        """How many messages wait."""
+        return int(self._client.llen(queue))
+
+    def logs(self) -> str:
+        """For a failure's message."""
+        states = self.monitor.store.read().states.values()
+        told = "\n".join(f"{s.check} {s.status} {s.result.reason} {s.result.message} {s.result.data}" for s in states)
+        return f"{told}\n{self.monitor.logs()}"
+
+
+def _check(name: str) -> str:
+    kind, _, target = name.partition("__")
+    return f"{kind}:{target}@h" if kind == "worker" else f"{kind}:{target}" if target else kind
+
+
+@pytest.fixture
+def stage(start_monitor: StartMonitor, start_agent_worker: StartAgentWorker, tmp_path: Path) -> Iterator[Stage]:
+    """The monitor, and two workers that consume: `a` of celery, `m` of mail."""
+    monitor = start_monitor(CONFIGURATION)
+    stage = Stage(monitor, start_agent_worker, tmp_path)
+    monitor.worker()
+    monitor.beat()
+    yield stage
+
+
+def test_the_right_worker_is_told_of(stage: Stage) -> None:
+    """Killed, and back; stopped, and continued; ended: each time that worker and its queue, and never its neighbour."""
+    stage.worker("a@h", "celery")
+    mail = stage.worker("m@h", "mail")
+    stage.wait_for(worker__a="consuming", worker__m="consuming", queue__mail="consumed", queue__celery="consumed")
+    data = _data(stage, "worker:m@h")
+    assert (data["queues"], data["slots"], data["pool"]) == (["mail"], 2, "prefork")
+    assert data["latency_ms"] > 0
+    assert _data(stage, "queue:mail")["workers"] == 1
+
+    mail.kill("SIGKILL")
+    stage.wait_for(worker__m="lost", queue__mail="unconsumed", workers="unconsumed")
+    mail.start()
+    stage.wait_for(worker__m="consuming", queue__mail="consumed")
+
+    os.kill(mail.pid, signal.SIGSTOP)
+    stage.wait_for(worker__m="frozen", queue__mail="unconsumed")
+    os.kill(mail.pid, signal.SIGCONT)
+    stage.wait_for(worker__m="consuming", queue__mail="consumed", workers=None)  # type: ignore[arg-type]
+
+    mail.kill("SIGTERM")
+    stage.wait_for(worker__m="retired", queue__mail="unconsumed")
+    wait_for(lambda: stage.state("worker:m@h") is None, seconds=30, what=Told(stage, "m is forgotten"))
+    assert stage.store.beacon("m@h") is None
+    assert stage.waiting(direct_queue("m@h")) == 0
+    assert stage.state("queue:mail") is not None
+    expected = {("worker:m@h", "lost"), ("worker:m@h", "frozen"), ("queue:mail", "unconsumed")}
+    assert stage.alarms() == expected, stage.logs()
+
+
+def test_a_queue_that_is_cancelled_is_told_of(stage: Stage) -> None:
+    """`cancel_consumer` of one of two queues: that queue; `add_consumer`: fine again. No worker is alarmed."""
+    stage.worker("a@h", "celery", "mail")
+    stage.wait_for(worker__a="consuming", queue__mail="consumed", queue__celery="consumed")
+    with Celery(broker=stage.monitor.redis.url, set_as_current=False) as app:
+        app.control.cancel_consumer("mail", destination=["a@h"])
+        stage.wait_for(queue__mail="unconsumed", worker__a="consuming", queue__celery="consumed")
+        app.control.add_consumer("mail", destination=["a@h"])
+        stage.wait_for(queue__mail="consumed")
+    assert stage.alarms() == {("queue:mail", "unconsumed")}, stage.logs()
+
+
+def test_an_unmodified_worker_on_a_shared_queue_hears_nothing_of_us(stage: Stage) -> None:
+    """No heartbeat reaches it; the queue is judged by its other worker."""
+    unmodified = stage.worker("old@h", "celery", TEST_INSTALL="no")
+    wait_for(lambda: "ready." in unmodified.logs(), seconds=30, what=Told(unmodified, "it is ready"))
+    stage.worker("a@h", "celery")
+    stage.wait_for(worker__a="consuming", queue__celery="consumed")
+    began = time.monotonic()
+    wait_for(lambda: time.monotonic() - began > 5, what="heartbeats of five intervals")
+    assert _data(stage, "queue:celery")["withheld"] is True
+    assert stage.state("queue:celery").status is Status.OK  # type: ignore[union-attr]
+    assert "monitor.tasks" not in unmodified.logs()
+    assert "unregistered" not in unmodified.logs()
+    assert stage.state("worker:old@h") is None
+    assert stage.alarms() == set()
+
+
+def test_a_redis_that_is_restarted_empty_is_no_alarm(stage: Stage) -> None:
+    """Store and broker at once; the workers come back by themselves, and so do their states."""
+    stage.worker("a@h", "celery")
+    stage.wait_for(worker__a="consuming", queue__celery="consumed")
+    stage.monitor.redis.restart()
+    stage.wait_for(worker__a="consuming", queue__celery="consumed", seconds=60)
+    assert stage.alarms() == set(), stage.logs()
+
+
+def _data(stage: Stage, check: str) -> dict[str, object]:
+    state = stage.state(check)
+    assert state is not None
+    return dict(state.result.data)

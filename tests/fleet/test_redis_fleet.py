@@ -1,0 +1,173 @@
+"""What workers write into a real Redis, and what is made of it, whatever anybody has written there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from monitor.agent.protocol import Active, Beacon, Keys, encode
+from monitor.ports import StoreUnavailable
+from monitor.store import RedisFleet
+from tests.support.redis_server import RedisServer, StartRedis
+
+
+def beacon(node: str, **fields: object) -> Beacon:
+    """A beacon with everything in it."""
+    values = {"queues": ("celery",), "active": (Active("t", 1.5),), "active_count": 1, "versions": {"celery": "5.7"}}
+    values |= {"vitals": {"cpu": {"percent": 1.5, "count": 2}}, "loop_lag_seconds": 0.1, **fields}
+    return Beacon(node, "h", 1, "prefork", 2, 10.0, 100.0, **values)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def fleet(redis_server: RedisServer, key_prefix: str) -> Iterator[RedisFleet]:
+    """On the session's server."""
+    fleet = RedisFleet(redis_server.url, prefix=key_prefix)
+    yield fleet
+    fleet.close()
+
+
+@pytest.fixture
+def keys(key_prefix: str) -> Keys:
+    """Where agents write."""
+    return Keys.of(key_prefix)
+
+
+@pytest.fixture
+def client(redis_server: RedisServer) -> Iterator[redis.Redis]:
+    """A plain client."""
+    with redis_server.client() as client:
+        yield client
+
+
+def test_nothing_is_there(fleet: RedisFleet) -> None:
+    """No worker yet; the server tells which it is."""
+    sighting = fleet.sight()
+    assert (sighting.beacons, sighting.executed, sighting.notes) == ({}, {}, b"")
+    assert sighting.now > 1e9
+    assert len(sighting.server or "") == 40
+    assert sighting.up_seconds is not None
+
+
+def test_beacons_and_heartbeats_are_read(fleet: RedisFleet, keys: Keys, client: redis.Redis) -> None:
+    """As they were written, stamps in seconds."""
+    now = round(fleet.sight().now * 1e6)
+    client.hset(keys.beacons, "w@h", f"{now}|{encode(beacon('w@h'))}")
+    client.hset(keys.heartbeats, "worker:w@h", f"{now - 2_000_000}|{now - 1_000_000}|w@h")
+    client.hset(keys.heartbeats, "queue:a|b", f"{now}|{now}|x|y")
+    sighting = fleet.sight()
+    assert sighting.beacons["w@h"].beacon == beacon("w@h")
+    assert sighting.beacons["w@h"].at == now / 1e6
+    assert sighting.executed["worker:w@h"].done_at - sighting.executed["worker:w@h"].sent_at == pytest.approx(1.0)
+    assert sighting.executed["queue:a|b"].node == "x|y"
+
+
+GARBAGE = [
+    b"", b"|", b"1", b"x|{}", b"1|{}", b"1|[]", b"1|\xff", b"-1|{}", b"1|" + b"[" * 50_000, b"9" * 400 + b"|{}",
+    b"1|" + b"x" * 70_000,
+]  # fmt: skip
+WRONG = [
+    {"slots": "x"}, {"up_seconds": None}, {"up_seconds": float("nan")}, {"up_seconds": float("inf")}, {"slots": 1e400},
+    {"queues": 5}, {"queues": ["\ud800"]}, {"vitals": {"cpu": 5}}, {"vitals": {"cpu": {"percent": "x"}}},
+    {"versions": [1]}, {"active": [{"task": "t", "age_seconds": "nan"}]}, {"client_id": "x"}, {"reserved": None},
+    {"host": "x" * 501},
+]  # fmt: skip
+
+
+def test_garbage_is_left_out_and_removed(fleet: RedisFleet, keys: Keys, client: redis.Redis) -> None:
+    """Whatever stands there, the next worker's beacon is read; a beacon under another's name is none."""
+    import json
+
+    now = round(fleet.sight().now * 1e6)
+    client.hset(keys.beacons, "w@h", f"{now}|{encode(beacon('w@h'))}")
+    client.hset(keys.beacons, "other", f"{now}|{encode(beacon('w@h'))}")
+    client.hset(keys.beacons, "future", f"{now + 60_000_000}|{encode(beacon('future'))}")
+    client.hset(keys.beacons, b"\xff", f"{now}|{encode(beacon('w@h'))}")
+    for number, raw in enumerate(GARBAGE):
+        client.hset(keys.beacons, f"garbage{number}", raw)
+        client.hset(keys.heartbeats, f"worker:garbage{number}", raw)
+    for number, wrong in enumerate(WRONG):
+        node = f"wrong{number}"
+        value = {**json.loads(encode(beacon(node))), **wrong}
+        client.hset(keys.beacons, node, f"{now}|{json.dumps(value)}")
+    client.hset(keys.heartbeats, b"\xff", "1|1|x")
+    client.hset(keys.heartbeats, "worker:gone@h", "1|1|gone@h")
+    sighting = fleet.sight()
+    assert list(sighting.beacons) == ["w@h"]
+    assert sighting.executed == {}
+    assert client.hkeys(keys.beacons) == [b"w@h"]
+    assert client.hlen(keys.heartbeats) == 0
+
+
+def test_keys_of_the_wrong_type_are_as_good_as_absent(
+    fleet: RedisFleet, keys: Keys, client: redis.Redis, key_prefix: str
+) -> None:
+    """Reading and noting both work."""
+    for _ in range(2):
+        for key in (*keys, f"{key_prefix}fleet"):
+            client.delete(key)
+            client.rpush(key, "x")
+        assert fleet.sight().beacons == {}
+        for key in (*keys, f"{key_prefix}fleet"):
+            client.delete(key)
+            client.rpush(key, "x")
+        fleet.note(b"notes", emitted={"worker:w": 1.5})
+        assert fleet.sight().notes == b"notes"
+
+
+def test_notes_are_kept_and_workers_forgotten(fleet: RedisFleet, keys: Keys, client: redis.Redis) -> None:
+    """Thousands at once; what was sent is told to the agents in microseconds."""
+    now = round(fleet.sight().now * 1e6)
+    nodes = [f"w{number}@h" for number in range(2500)]
+    client.hset(keys.beacons, mapping={node: f"{now}|{encode(beacon(node))}" for node in nodes})
+    client.hset(keys.heartbeats, mapping={f"worker:{node}": f"{now}|{now}|{node}" for node in nodes})
+    fleet.note(b"\x00\xffnotes", emitted={f"worker:{node}": now / 1e6 for node in nodes})
+    assert client.hget(keys.emitted, "worker:w7@h") == str(now).encode()
+    assert len(fleet.sight().beacons) == 2500
+    fleet.note(b"more", emitted={}, gone=nodes[1:])
+    sighting = fleet.sight()
+    assert (sighting.notes, list(sighting.beacons), list(sighting.executed)) == (b"more", ["w0@h"], ["worker:w0@h"])
+    assert client.hkeys(keys.emitted) == [b"worker:w0@h"]
+
+
+def test_connections_are_known_by_number_and_name(fleet: RedisFleet, redis_server: RedisServer) -> None:
+    """A number that another client has now is no proof, nor is one that nobody has."""
+    with redis_server.client() as here, redis_server.client() as nameless, redis_server.client() as other:
+        here.client_setname("monitor-agent:here@h")
+        other.client_setname("something-else")
+        ids = {"here@h": here.client_id(), "nameless@h": nameless.client_id(), "reused@h": other.client_id()}
+        asked = [beacon(node, client_id=number) for node, number in ids.items()]
+        asked.append(beacon("gone@h", client_id=10**9))
+        expected = {"here@h": True, "nameless@h": True, "reused@h": False, "gone@h": False}
+        assert fleet.connected(asked) == expected
+        asked.append(beacon("numberless@h"))
+        assert fleet.connected(asked) == {**expected, "numberless@h": False}
+
+
+def test_who_may_not_list_clients_cannot_tell(start_redis: StartRedis) -> None:
+    """None, and everything else works."""
+    server = start_redis()
+    with server.client() as admin:
+        admin.execute_command("ACL", "SETUSER", "limited", "on", ">pw", "~monitor:*", "+@all", "-client", "-info")
+    fleet = RedisFleet(f"redis://limited:pw@127.0.0.1:{server.port}/0")
+    assert fleet.connected([beacon("w@h", client_id=1)]) is None
+    sighting = fleet.sight()
+    assert (sighting.server, sighting.up_seconds) == (None, None)
+    fleet.close()
+
+
+def test_a_server_that_is_away_is_said(start_redis: StartRedis) -> None:
+    """StoreUnavailable, whatever is asked."""
+    server = start_redis()
+    fleet = RedisFleet(server.url, timeout_seconds=0.1)
+    fleet.sight()
+    server.freeze()
+    with pytest.raises(StoreUnavailable):
+        fleet.sight()
+    with pytest.raises(StoreUnavailable):
+        fleet.connected([beacon("w@h", client_id=1)])
+    with pytest.raises(StoreUnavailable):
+        fleet.note(b"", emitted={})
+    server.thaw()
+    fleet.close()
