@@ -16,7 +16,6 @@ from monitor.policy.overlays import is_dynamic
 from monitor.policy.suppression import Dependencies, hold
 from monitor.ports import Delivery, Outbox, Send, Store, Undecided
 
-ATTEMPTS = 20
 LEASE_MARGIN_SECONDS = 5.0
 FAILURES_OF_ONE = 1
 """More failures in a row, with no success between, are the channel's and not a single notice's."""
@@ -34,24 +33,22 @@ class Attempted:
     retry_seconds: float | None = None
 
 
-def decide(config: Config, *, store: Store, outbox: Outbox) -> list[tuple[str, Notice]]:
-    """Decide about everything that happened, and about what time has brought: what is to be told now, by channel.
+def decide(config: Config, *, store: Store, outbox: Outbox, everything: bool = True) -> list[tuple[str, Notice]]:
+    """Decide about everything that happened: what is to be told now, by channel. Nothing, while somebody else is at it.
 
-    Every transition is decided once, however many decide at the same time. Raises StoreUnavailable.
+    If ``everything``, decide also about what time has brought to all other alerts. Every transition is decided once,
+    however many decide at the same time. Raises StoreUnavailable.
     """
     dependencies = Dependencies(config)
+    token = uuid.uuid4().hex
     told: list[tuple[str, Notice]] = []
-    for _ in range(ATTEMPTS):
-        seen = outbox.undecided()
-        if not (seen.transitions or seen.alerts or seen.broken):
+    while seen := outbox.undecided(token, everything=everything):
+        if not (seen.moved or everything):
             break
         alerts, notices = _decision(seen, config, store, dependencies)
-        if not (alerts or seen.transitions or seen.broken):
-            break
-        if outbox.decide(seen, alerts, notices):
+        if not (seen.moved or alerts) or outbox.decide(seen, alerts, notices):
             told += notices
-            if not (seen.more or seen.broken):
-                break
+            everything = False
     return told
 
 

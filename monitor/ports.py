@@ -126,9 +126,9 @@ class Executor(Protocol):
 class Undecided:
     """What nobody has decided yet whom to tell of, and what that depends on.
 
-    ``transitions`` are the oldest; ``more`` tells that there are others. ``broken`` tells that some may have been
-    lost since the last decision (or that there was none), so that the states themselves have to be looked at.
-    ``version`` changes with every decision.
+    ``transitions`` are the oldest; ``alerts`` those of their checks, or all. ``broken`` tells that some transitions may
+    have been lost since the last decision (or that there was none), so that the states themselves have to be looked
+    at. ``moved`` tells that there is something behind the cursor. ``version`` changes with every decision.
     """
 
     version: str
@@ -138,7 +138,7 @@ class Undecided:
     alerts: Mapping[str, Alert]
     silences: tuple[Silence, ...]
     broken: bool = False
-    more: bool = False
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +169,12 @@ Send = Callable[[Notice], Undelivered | None]
 class Outbox(Protocol):
     """Where alerts are decided once, and notices wait until they are told. Every method may raise StoreUnavailable."""
 
-    def undecided(self, limit: int = 500) -> Undecided:
-        """What is to be decided now."""
+    def undecided(self, token: str = "", *, everything: bool = True, limit: int = 500) -> Undecided | None:
+        """What is to be decided now, with the alerts of all checks if ``everything``.
+
+        With a token, it is that one's turn to decide until it is told that nothing is left (or stops asking for some
+        seconds); None while it is another's. Without one it only looks.
+        """
         ...
 
     def decide(

@@ -15,6 +15,7 @@ from monitor.store.link import Argument, Link
 DEAD_LETTERS_KEPT = 1000
 DEAD_LETTERS_SHOWN = 100
 PENDING_KEPT = 10_000
+TURN_SECONDS = 10.0
 
 
 class RedisOutbox:
@@ -28,12 +29,15 @@ class RedisOutbox:
         self._silences, self._dead = f"{self._prefix}silences", f"{self._prefix}dead"
         self._channels = f"{self._prefix}channels"
 
-    def undecided(self, limit: int = 500) -> Undecided:
-        """What is to be decided now."""
-        keys = [self._meta, self._transitions, self._alerts, self._silences]
-        now, version, cursor, broken, more, fresh, alerts, silences = self._link.run(
-            scripts.ALERT_READ, keys, [limit, codec.LIMIT_BYTES]
+    def undecided(self, token: str = "", *, everything: bool = True, limit: int = 500) -> Undecided | None:
+        """What is to be decided now; None while it is the turn of another token."""
+        keys = [self._meta, self._transitions, self._alerts, self._silences, f"{self._prefix}turn"]
+        answer = self._link.run(
+            scripts.ALERT_READ, keys, [limit, codec.LIMIT_BYTES, int(everything), token, round(TURN_SECONDS * 1e3)]
         )
+        if not answer:
+            return None
+        now, version, cursor, broken, fresh, alerts, silences = answer
         known = (alert_codec.decode(Alert, raw) for raw in alerts)
         return Undecided(
             version=version.decode(),
@@ -43,7 +47,7 @@ class RedisOutbox:
             alerts={alert.check: alert for alert in known if alert},
             silences=_in_force(silences, int(now) / 1e6),
             broken=bool(broken),
-            more=bool(more),
+            moved=bool(fresh) or bool(broken),
         )
 
     def decide(

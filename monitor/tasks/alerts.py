@@ -36,9 +36,9 @@ log = structlog.get_logger("monitor.tasks")
 def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
     """Add these tasks to ``app``."""
 
-    def alert(task: Any) -> None:
+    def alert(task: Any, everything: bool = True) -> None:
         with bound_contextvars(task_id=task.request.id):
-            _alert(Publisher(app), runtime())
+            _alert(Publisher(app), runtime(), everything)
 
     def deliver(task: Any, channel: str) -> None:
         with bound_contextvars(task_id=task.request.id, channel=channel):
@@ -59,17 +59,17 @@ def beat_entries(config: Config) -> dict[str, Any]:
 def wake(publisher: Publisher, config: Config, transitions: Collection[Transition]) -> None:
     """Have somebody decide about new transitions now, rather than at the next sweep. Never raises."""
     if config.channels and transitions:
-        _send(publisher, config, ALERT, [()])
+        _send(publisher, config, ALERT, [(False,)])
 
 
-def _alert(publisher: Publisher, runtime: Runtime) -> None:
+def _alert(publisher: Publisher, runtime: Runtime, everything: bool) -> None:
     config, outbox = runtime.config, runtime.outbox
     if outbox is None or not config.channels:
         return
     try:
-        for channel, notice in alarms.decide(config, store=runtime.store, outbox=outbox):
+        for channel, notice in alarms.decide(config, store=runtime.store, outbox=outbox, everything=everything):
             log.info("alert.decided", channel=channel, notice=notice.id, kind=notice.kind.value, check=notice.check)
-        if buried := outbox.retire(config.channels):
+        if everything and (buried := outbox.retire(config.channels)):
             log.warning("alert.retired", notices=buried)
         due = outbox.due(config.channels)
     except StoreUnavailable as error:

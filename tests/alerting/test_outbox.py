@@ -12,7 +12,7 @@ from monitor import alarms
 from monitor.alert_states import Alert
 from monitor.config import ChannelSpec, Config
 from monitor.model import Notice, NoticeKind, Status
-from monitor.ports import Delivery, Undelivered
+from monitor.ports import Delivery, Undecided, Undelivered
 from monitor.store import RedisStore
 from tests.alerting.test_delivery import change
 from tests.alerting.values import channel
@@ -53,9 +53,16 @@ def kind(notice: Notice) -> str:
     return f"{notice.check} {notice.kind.value}"
 
 
+def look(store: RedisStore) -> Undecided:
+    """What is undecided."""
+    seen = store.outbox.undecided()
+    assert seen is not None
+    return seen
+
+
 def put(store: RedisStore, *checks: str, at: float | None = None) -> list[Notice]:
     """Notices that wait in the channel `ops`, as of that time."""
-    seen = store.outbox.undecided()
+    seen = look(store)
     now = seen.read_at if at is None else at
     notices = [
         Notice(f"{check}:{number}", NoticeKind.FIRING, check, Status.OK, Status.ERROR, now, now)
@@ -92,7 +99,7 @@ def test_what_happened_is_decided_once(store: RedisStore) -> None:
     for status in (Status.ERROR, Status.OK):
         for number in range(40):
             change(store, f"c{number}", status)
-    wait_for(lambda: not store.outbox.undecided().transitions, seconds=30)
+    wait_for(lambda: not look(store).transitions, seconds=30)
     stop.set()
     for thread in threads:
         thread.join()
@@ -103,7 +110,7 @@ def test_what_happened_is_decided_once(store: RedisStore) -> None:
 
 def test_a_decision_that_is_late_writes_nothing(store: RedisStore) -> None:
     """Neither alerts nor notices."""
-    first, second = store.outbox.undecided(), store.outbox.undecided()
+    first, second = look(store), look(store)
     alert = Alert("a", Status.ERROR, Status.OK, 1.0, 1)
     notice = Notice("a:1", NoticeKind.FIRING, "a", Status.OK, Status.ERROR, 1.0, 1.0)
     assert store.outbox.decide(first, {}, [])
@@ -269,7 +276,7 @@ def test_silences_end_by_themselves(store: RedisStore) -> None:
     """And by their id."""
     short = store.outbox.silence("a*", for_seconds=0.2, why="we know", by="ada")
     long = store.outbox.silence("b", for_seconds=60, why="so what")
-    assert [silence.id for silence in store.outbox.undecided().silences] == [short.id, long.id]
+    assert [silence.id for silence in look(store).silences] == [short.id, long.id]
     wait_for(lambda: store.alerts_overview().silences == (long,), seconds=10)
     assert store.outbox.unsilence(long.id)
     assert not store.outbox.unsilence(long.id)

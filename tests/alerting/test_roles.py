@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
 from typing import Any
@@ -52,7 +54,7 @@ def command(monitor: Monitor, *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "monitor", *arguments],
         cwd=ROOT,
-        env={**__import__("os").environ, **monitor.env},
+        env={**os.environ, **monitor.env},
         capture_output=True,
         text=True,
         timeout=60,
@@ -130,3 +132,21 @@ def test_one_alert_for_what_falls_together(start_monitor: StartMonitor) -> None:
 
 def _held(monitor: Monitor) -> dict[str, str | None]:
     return {alert.check: alert.held for alert in monitor.store.alerts_overview().alerts if alert.held}
+
+
+def test_a_channel_that_never_answers_holds_up_nobody_else(start_monitor: StartMonitor) -> None:
+    """One slot of a worker with two is lost on it at most: checks run, and the other channel is told at once."""
+    with receiving() as receiver, socket.create_server(("127.0.0.1", 0)) as black_hole:
+        port = black_hole.getsockname()[1]
+        dead = f'[channels.dead]\nkind = "webhook"\nurl = "http://127.0.0.1:{port}/"\ntimeout = "60s"\n'
+        monitor = start_monitor("worker_slots = 2\n" + roster(receiver, sweep_interval="500ms") + dead)
+        monitor.worker()
+        monitor.beat()
+        monitor.wait_for_results("base", "shop", seconds=60)
+        told = []
+        for status, kind in [("error", "firing"), ("ok", "resolved"), ("error", "firing"), ("ok", "resolved")]:
+            say(monitor, "base", status)
+            told.append(kind)
+            wait_until_told(monitor, receiver, "base", told)
+        waiting = {lane.channel: lane.pending for lane in monitor.store.alerts_overview().lanes}
+        assert waiting["dead"] >= 4

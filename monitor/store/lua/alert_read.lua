@@ -1,7 +1,10 @@
--- alert_read: KEYS meta transitions alerts silences; ARGV count limit
--- Writes nothing. Returns clock, version, cursor, broken, more, transitions, alerts, silences: what happened after the
--- last decision. Broken: some of it may be lost (the stream was trimmed beyond the last decision, deleted, or is an
--- older one after a fail-over), or nothing was ever decided; then the cursor is the stream's end.
+-- alert_read: KEYS meta transitions alerts silences turn; ARGV count limit everything token|'' lease_ms
+-- What happened after the last decision: clock, version, cursor, broken, transitions, alerts, silences; or nothing when
+-- it is somebody else's turn. Broken: some of it may be lost (the stream was trimmed beyond the last decision, deleted,
+-- or is an older one after a fail-over), or nothing was ever decided; then the cursor is the stream's end.
+-- Alerts are those of the checks to which something happened, or all (everything, or broken).
+-- The turn only saves others the work; looking and letting go is one step, so whoever adds a transition while somebody
+-- has the turn can be sure that it is seen.
 
 local function id(text)
   local time, number = string.match(text or '', '^(%d+)-(%d+)$')
@@ -19,15 +22,16 @@ local function edge(command, from, to)
   return found.err == nil and found[1] and found[1][1] or nil
 end
 
-local function sized(key)
+local function sized(values)
   local answer = {}
-  local all = redis.pcall('HGETALL', key)
-  if all.err then return answer end
-  for i = 2, #all, 2 do
-    if #all[i] <= tonumber(ARGV[2]) then answer[#answer + 1] = all[i] end
+  for _, value in ipairs(values.err and {} or values) do
+    if value and #value <= tonumber(ARGV[2]) then answer[#answer + 1] = value end
   end
   return answer
 end
+
+local turn = redis.pcall('GET', KEYS[5])
+if ARGV[4] ~= '' and type(turn) == 'string' and turn ~= ARGV[4] and redis.call('PTTL', KEYS[5]) ~= -1 then return {} end
 
 local meta = redis.pcall('HMGET', KEYS[1], 'version', 'cursor')
 local version, cursor = meta[1] or '', meta[2] or ''
@@ -37,18 +41,33 @@ if not id(cursor) or (cursor ~= '0-0' and (not first or before(cursor, first) or
   broken, cursor = 1, last or '0-0'
 end
 
-local fresh, more = {}, 0
+local fresh, names = {}, {}
 if broken == 0 then
-  local page = redis.pcall('XRANGE', KEYS[2], '(' .. cursor, '+', 'COUNT', tonumber(ARGV[1]) + 1)
-  if page.err then page = {} end
-  for n, entry in ipairs(page) do
-    if n > tonumber(ARGV[1]) then more = 1 break end
+  local page = redis.pcall('XRANGE', KEYS[2], '(' .. cursor, '+', 'COUNT', ARGV[1])
+  for _, entry in ipairs(page.err and {} or page) do
     cursor = entry[1]
     for i = 1, #entry[2], 2 do
       if entry[2][i] == 'transition' and #entry[2][i + 1] <= tonumber(ARGV[2]) then
         fresh[#fresh + 1] = entry[2][i + 1]
+      elseif entry[2][i] == 'id' then
+        names[#names + 1] = string.match(entry[2][i + 1], '^(.*):%d+$')
       end
     end
   end
 end
-return {text(clock()), version, cursor, broken, more, fresh, sized(KEYS[3]), sized(KEYS[4])}
+
+local alerts = {}
+if broken == 1 or ARGV[3] == '1' then
+  alerts = redis.pcall('HVALS', KEYS[3])
+elseif #names > 0 then
+  alerts = redis.pcall('HMGET', KEYS[3], unpack(names))
+end
+
+if ARGV[4] ~= '' then
+  if #fresh > 0 or broken == 1 or ARGV[3] == '1' then
+    redis.call('SET', KEYS[5], ARGV[4], 'PX', ARGV[5])
+  elseif turn then
+    redis.call('DEL', KEYS[5])
+  end
+end
+return {text(clock()), version, cursor, broken, fresh, sized(alerts), sized(redis.pcall('HVALS', KEYS[4]))}
