@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from soak.cases import OWN, VICTIM, Case, Expected
+from soak.cases import OWN, RECOVERED_WITHIN, VICTIM, Case, Expected
 from soak.stage import Stage
 from soak.watch import Said
 from tests.support.processes import missing, wait_for
@@ -42,6 +42,7 @@ class Outcome:
 
     case: Case
     interval: float
+    slack_seconds: float = 0.0
     detected: list[Measured] = field(default_factory=list)
     recovered: list[Measured] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
@@ -64,8 +65,11 @@ class Outcome:
         return late + self.unexpected + self.problems
 
 
-def play(stage: Stage, cases: Sequence[Case]) -> list[Outcome]:
-    """Start the workers of all cases and their neighbours, wait until all is well, and play the cases at once."""
+def play(stage: Stage, cases: Sequence[Case], *, slack_seconds: float = 0.0) -> list[Outcome]:
+    """Start the workers of all cases and their neighbours, wait until all is well, and play the cases at once.
+
+    ``slack_seconds`` is added to each limit: what a busy machine may take for itself.
+    """
     for case in cases:
         _start_victim(stage, case)
     shared = [f"{case.name}.shared" for case in cases]
@@ -81,7 +85,7 @@ def play(stage: Stage, cases: Sequence[Case]) -> list[Outcome]:
     together = threading.Barrier(len(cases))
 
     def play_one(case: Case) -> Outcome:
-        outcome = Outcome(case, stage.interval)
+        outcome = Outcome(case, stage.interval, slack_seconds)
         together.wait()
         try:
             _play(stage, case, outcome)
@@ -111,7 +115,7 @@ def _play(stage: Stage, case: Case, outcome: Outcome) -> None:
     began = stage.now()
     case.fault(stage, case.name)
     fault_at = began if not case.alarms else stage.now()
-    outcome.detected = [_measure(stage, case, expected, fault_at) for expected in case.expected]
+    outcome.detected = [_measure(stage, outcome, expected, fault_at) for expected in case.expected]
     if case.alarms:
         _wait(stage, case.holds)
         for expected in _last_of(case.expected):
@@ -124,25 +128,27 @@ def _play(stage: Stage, case: Case, outcome: Outcome) -> None:
     if case.heal:
         case.heal(stage, case.name)
     if case.recovers:
-        outcome.recovered = _measure_recovery(stage, case, healed_at)
+        outcome.recovered = _measure_recovery(stage, outcome, healed_at)
     if case.silent_log:
         log = stage.nodes[f"{case.name}.{case.silent_log}"].logs()
-        ours = [line for line in log.splitlines() if "monitor" in line or "nregistered" in line]
+        ours = [line for line in log.splitlines() if "monitor." in line or "nregistered" in line]
         outcome.problems += [f"logged: {line}" for line in ours[:3]]
     _wait(stage, 2)
     if case.suspends and not stage.watcher.during(began, stage.now(), lambda said: said.suspended):
         outcome.problems.append("verdicts were not suspended")
 
 
-def _measure(stage: Stage, case: Case, expected: Expected, fault_at: float) -> Measured:
-    check, limit = expected.check.format(case.name), (expected.after + expected.within) * stage.interval
+def _measure(stage: Stage, outcome: Outcome, expected: Expected, fault_at: float) -> Measured:
+    check = expected.check.format(outcome.case.name)
+    limit = (expected.after + expected.within) * stage.interval + outcome.slack_seconds
     seen = _wait_until_seen(stage, check, expected.verdict, fault_at, PATIENCE * limit)
     return Measured(check, expected.verdict, None if seen is None else seen - fault_at, limit)
 
 
-def _measure_recovery(stage: Stage, case: Case, healed_at: float) -> list[Measured]:
+def _measure_recovery(stage: Stage, outcome: Outcome, healed_at: float) -> list[Measured]:
     """From the first task of the user that the worker, or anybody from the queue, executed again."""
-    measured, limit = [], 2 * stage.interval
+    case, measured = outcome.case, []
+    limit = RECOVERED_WITHIN * stage.interval + outcome.slack_seconds
     wanted = {VICTIM: "consuming", OWN: "consumed"}
     checks = [VICTIM, *([OWN] if "own" in case.queues else [])]
     for check in checks:
