@@ -12,7 +12,17 @@ from rich.console import Console
 from bench import machine, record
 from bench.scale import Scale
 
-NAMES = ("serving", "peers", "checks", "roster", "scheduling", "probes_under_load")
+NAMES = (
+    "serving",
+    "peers",
+    "checks",
+    "roster",
+    "scheduling",
+    "probes_under_load",
+    "worker_probe",
+    "agent_overhead",
+    "fleet",
+)
 
 
 def main() -> None:

@@ -84,9 +84,11 @@ def _subject(directory: Path, agent: bool) -> Iterator[Subject]:
 def _release(subject: Subject, count: int) -> tuple[float, float]:
     """Tasks a second, and CPU microseconds for a task."""
     instrumented.send(subject.redis, _STAGE, NOOP, [()] * count)
+    heartbeats = instrumented.heartbeats(subject.redis, subject.client, subject.node, 1) if subject.agent else None
     before, started = cpu_seconds(subject.process.pid), time.perf_counter()
     subject.client.rename(_STAGE, _QUEUE)
-    executed = instrumented.send_heartbeats(subject.redis, subject.client, subject.node, 1) if subject.agent else None
+    if heartbeats is not None:
+        heartbeats.release()
     wait_for(
         lambda: instrumented.is_done(subject.client, _QUEUE),
         what=f"{count} messages are consumed",
@@ -95,16 +97,17 @@ def _release(subject: Subject, count: int) -> tuple[float, float]:
     )
     elapsed = time.perf_counter() - started
     cpu_us = (cpu_seconds(subject.process.pid) - before) / count * 1e6
-    if executed is not None:
-        wait_for(executed, what="the heartbeat is executed", process=subject.process)
+    if heartbeats is not None:
+        wait_for(heartbeats.are_executed, what="the heartbeat is executed", process=subject.process)
     return count / elapsed, cpu_us
 
 
 def _heartbeats(subject: Subject, count: int) -> float:
     """CPU microseconds of the worker's tree for a heartbeat."""
+    heartbeats = instrumented.heartbeats(subject.redis, subject.client, subject.node, count)
     before = cpu_seconds(subject.process.pid)
-    executed = instrumented.send_heartbeats(subject.redis, subject.client, subject.node, count)
-    wait_for(executed, what=f"{count} heartbeats are executed", seconds=300, process=subject.process)
+    heartbeats.release()
+    wait_for(heartbeats.are_executed, what=f"{count} heartbeats are executed", seconds=300, process=subject.process)
     return (cpu_seconds(subject.process.pid) - before) / count * 1e6
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
@@ -56,20 +57,39 @@ def send(redis: RedisServer, stage: str, task: str, arguments: Sequence[tuple[An
     app.close()
 
 
-def send_heartbeats(redis: RedisServer, client: redis_py.Redis, node: str, count: int) -> Callable[[], bool]:
-    """Release ``count`` direct heartbeats for a worker at once; answers whether all of them were executed."""
+@dataclass(frozen=True)
+class Heartbeats:
+    """Direct heartbeats for a worker, which wait where nobody takes them."""
+
+    client: redis_py.Redis
+    node: str
+    first: int
+    count: int
+
+    def release(self) -> None:
+        """Put them into the worker's queue, all at once."""
+        self.client.hset(KEYS.emitted, target_field("worker", self.node), self.first + self.count - 1)
+        self.client.rename(f"stage-{self.first}", direct_queue(self.node))
+
+    def are_executed(self) -> bool:
+        """Whether all of them were, and acknowledged."""
+        newest = self.client.hget(KEYS.heartbeats, target_field("worker", self.node)) or b"0"
+        done = int(newest.split(b"|")[0]) >= self.first + self.count - 1
+        return done and is_done(self.client, direct_queue(self.node))
+
+
+def heartbeats(redis: RedisServer, client: redis_py.Redis, node: str, count: int) -> Heartbeats:
+    """So many heartbeats as the monitor sends them, each a microsecond after the other."""
     seconds, microseconds = client.time()
     first = int(seconds) * 1_000_000 + int(microseconds)
-    field, queue, stage = target_field("worker", node), direct_queue(node), f"stage-{first}"
-    send(redis, stage, HEARTBEAT, [("worker", node, first + number) for number in range(count)])
-    client.hset(KEYS.emitted, field, first + count - 1)
-    client.rename(stage, queue)
+    send(redis, f"stage-{first}", HEARTBEAT, [("worker", node, first + number) for number in range(count)])
+    return Heartbeats(client, node, first, count)
 
-    def executed() -> bool:
-        newest = client.hget(KEYS.heartbeats, field) or b"0"
-        return int(newest.split(b"|")[0]) >= first + count - 1 and is_done(client, queue)
 
-    return executed
+def commands(client: redis_py.Redis) -> int:
+    """How many commands the server has executed since CONFIG RESETSTAT, those within scripts included."""
+    stats = client.info("commandstats")
+    return sum(stat["calls"] for name, stat in stats.items() if not name.startswith(("cmdstat_info", "cmdstat_config")))
 
 
 def is_done(client: redis_py.Redis, queue: str) -> bool:
