@@ -76,7 +76,8 @@ class Alertmanager(Channel):
         failures, taken = [], 0
         for _ in self.urls:
             try:
-                answer = answers.get(timeout=attempt.remaining_seconds * 0.9)
+                # Once one has taken it, the others' reasons are worth some waiting, but not being late.
+                answer = answers.get(timeout=attempt.remaining_seconds * (0.3 if taken else 0.9))
             except queue.Empty:
                 answer = Temporary("a member did not answer in time")
             if answer is None:
@@ -86,7 +87,7 @@ class Alertmanager(Channel):
         if not taken:
             raise next((each for each in failures if isinstance(each, Temporary)), failures[0])
         for failure in failures:
-            log.warning("channel.member_failed", channel=self.name, message=self.hide(failure.reason))
+            log.warning("channel.member_failed", channel_kind=self.name, message=self.hide(failure.reason))
 
     def alerts(self, notice: Notice, text: Text, now: float) -> Iterator[dict[str, Any]]:
         """The alerts that a notice is, in the words of the API."""

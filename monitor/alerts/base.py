@@ -135,7 +135,9 @@ class Channel:
             case Permanent():
                 return Permanent(self.hide(failure.reason))
         # No traceback: its lines and locals are where an address with a token would be.
-        log.error("channel.failed", channel=self.name, error=type(failure).__name__, message=self.hide(str(failure)))
+        log.error(
+            "channel.failed", channel_kind=self.name, error=type(failure).__name__, message=self.hide(str(failure))
+        )
         return Temporary(f"{type(failure).__name__}: {self.hide(str(failure))}")
 
 

@@ -101,7 +101,7 @@ class Email(Channel):
         except (smtplib.SMTPException, OSError) as error:
             raise Temporary(f"{self.host}: {error or type(error).__name__}") from None
         if refused:
-            log.warning("channel.recipients_refused", channel=self.name, recipients=sorted(refused))
+            log.warning("channel.recipients_refused", channel_kind=self.name, recipients=sorted(refused))
 
     def message(self, notice: Notice, text: Text) -> EmailMessage:
         """The mail."""

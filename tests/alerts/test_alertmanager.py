@@ -91,7 +91,7 @@ def test_one_member_of_a_cluster_is_enough(receiver: Receiver) -> None:
 def test_a_member_that_does_not_answer_holds_nobody_up(receiver: Receiver, serve: Callable[..., int]) -> None:
     """The others take it, and that is told within the timeout."""
     black_hole = serve(lambda client: [None for _ in iter(lambda: client.recv(65536), b"")])
-    send(channel("alertmanager", urls=[f"http://127.0.0.1:{black_hole}", receiver.url]), timeout_seconds=2.0)
+    send(channel("alertmanager", urls=[f"http://127.0.0.1:{black_hole}", receiver.url]), timeout_seconds=4.0)
     assert len(receiver.requests) == 1
 
 

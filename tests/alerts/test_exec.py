@@ -83,7 +83,7 @@ def test_a_program_that_cannot_be_started_is_given_up(command: list[str]) -> Non
 def test_the_whole_process_group_ends_with_the_time(tmp_path: Path) -> None:
     """A child that ignores SIGTERM, of a shell that waits for it."""
     script = "trap '' TERM; (trap '' TERM; sleep 600) & echo $! > $1/child; echo $$ > $1/shell; wait"
-    failure = refusal(lambda: send(shell(script, str(tmp_path)), timeout_seconds=2.0))
+    failure = refusal(lambda: send(shell(script, str(tmp_path)), timeout_seconds=4.0))
     assert isinstance(failure, Temporary)
     pids = [int((tmp_path / name).read_text()) for name in ("child", "shell")]
     wait_for(lambda: not any(_runs(pid) for pid in pids), seconds=20, what="all of them are gone")
