@@ -21,7 +21,7 @@ from monitor.agent import beacon_file, broker
 from monitor.agent.link import TIMEOUT_SECONDS, Link, Seen
 from monitor.agent.liveness import LEAVING, RUNNING, Pulse
 from monitor.agent.progress import Progress
-from monitor.agent.protocol import Beacon, encode
+from monitor.agent.protocol import Beacon
 from monitor.agent.settings import Settings
 from monitor.agent.subject import Subject
 from monitor.agent.vitals import Vitals
@@ -87,7 +87,8 @@ class BeaconThread:
         beacon = self._subject.observe(interval_seconds=self._settings.interval_seconds, leaving=leaving)
         seen = None
         try:
-            seen = self._write(beacon)
+            whole = replace(beacon, rss_mb=self._vitals.rss_mb(), vitals=self._vitals.read())
+            seen = self._link.write(whole)
         except (RedisError, OSError) as error:
             self._failed(error)
         else:
@@ -95,14 +96,6 @@ class BeaconThread:
         self._write_down(beacon, seen)
         if leaving and seen is not None:
             self._said.set()
-
-    def _write(self, beacon: Beacon) -> Seen:
-        whole = replace(beacon, rss_mb=self._vitals.rss_mb(), vitals=self._vitals.read())
-        client_id = self._link.client_id
-        seen = self._link.write(encode(replace(whole, client_id=client_id)), beacon.instance)
-        if self._link.client_id != client_id:  # it went by a new connection
-            seen = self._link.write(encode(replace(whole, client_id=self._link.client_id)), beacon.instance)
-        return seen
 
     def _write_down(self, beacon: Beacon, seen: Seen | None) -> None:
         """The pulse, for `monitor probe worker` on this machine."""

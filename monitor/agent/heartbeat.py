@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
-import threading
 from typing import Any
 
-import redis
 from celery.app.task import Task
 
-from monitor.agent import scripts, settings
-from monitor.agent.link import TIMEOUT_SECONDS
-from monitor.agent.protocol import HEARTBEAT, Keys, target_field
-from monitor.redis_pool import connection_pool
+from monitor.agent.protocol import HEARTBEAT, target_field
 
 log = logging.getLogger("monitor.agent")
 
@@ -49,37 +43,12 @@ def register(app: Any) -> None:
 
 def _heartbeat(self: Any, kind: str, target: str, sent: int, *_: Any) -> None:
     try:
-        _store_of(self.app).record(target_field(kind, target), int(sent), str(self.request.hostname))
+        from monitor.agent import record  # noqa: PLC0415 - redis, which a web process that installs us may not need
+
+        record.store_of(self.app).record(target_field(kind, target), int(sent), str(self.request.hostname))
     except Exception:
         log.debug("a heartbeat could not be recorded", exc_info=True)
 
 
-class _Store:
-    """One connection of one process, used by one heartbeat at a time, so that they never become more."""
-
-    def __init__(self, app: Any) -> None:
-        self.pid = os.getpid()
-        found = settings.load(app.conf)
-        self._keys = Keys.of(found.key_prefix)
-        self._lock = threading.Lock()
-        pool = connection_pool(found.redis_url, timeout_seconds=TIMEOUT_SECONDS) if found.redis_url else None
-        self._client = redis.Redis(connection_pool=pool) if pool else None
-
-    def record(self, field: str, sent: int, node: str) -> None:
-        """Note an execution. Raises redis.RedisError, OSError."""
-        if self._client is None or not self._lock.acquire(timeout=TIMEOUT_SECONDS):
-            return
-        try:
-            scripts.run(self._client, scripts.EXECUTED, (self._keys.heartbeats,), (field, sent, node))
-        finally:
-            self._lock.release()
-
-
-_stores: dict[int, _Store] = {}
-
-
-def _store_of(app: Any) -> _Store:
-    store = _stores.get(id(app))
-    if store is None or store.pid != os.getpid():  # a child of prefork does not use its parent's connection
-        store = _stores[id(app)] = _Store(app)
-    return store
+# What children of prefork that are spawned, not forked, are told to import; and that makes the task known to them.
+_heartbeat.__module__ = "monitor.tasks.heartbeat"

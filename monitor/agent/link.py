@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import redis
-from redis.exceptions import ResponseError
+from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 
 from monitor.agent import scripts
-from monitor.agent.protocol import Keys, target_field
+from monitor.agent.protocol import Beacon, Keys, encode, target_field
 from monitor.redis_pool import connection_pool
 
 TIMEOUT_SECONDS = 1.0
@@ -33,6 +34,7 @@ class Link:
         self.client_id: int | None = None
         """CLIENT ID of the connection that was opened last; None when we may not ask."""
         self._node = node
+        self._worked = False
         self._keys = Keys.of(prefix)
         pool = connection_pool(url, timeout_seconds=TIMEOUT_SECONDS)
         # Called for each new connection, also for those that redis-py opens by itself in place of a broken one.
@@ -40,16 +42,36 @@ class Link:
         self._pool = pool
         self._client = redis.Redis(connection_pool=pool)
 
-    def write(self, beacon: str, instance: str) -> Seen:
-        """Write a beacon. Raises redis.RedisError, OSError."""
-        arguments = (self._node, beacon, instance, target_field("worker", self._node))
-        now, executed, emitted = scripts.run(self._client, scripts.BEACON, tuple(self._keys), arguments)
-        return Seen(int(now), _microseconds(executed), _microseconds(emitted))
+    def write(self, beacon: Beacon) -> Seen:
+        """Write a beacon, with the ``client_id`` of its connection put in. Raises redis.RedisError, OSError."""
+        try:
+            return self._write(beacon)
+        except (ConnectionError, TimeoutError):
+            # The connection may have broken while it lay idle: that is not the store's fault.
+            worked, self._worked = self._worked, False
+            if not worked:
+                raise
+            return self._write(beacon)
 
     def close(self) -> None:
         """Close the connection. The next use opens one again."""
-        self.client_id = None
+        self.client_id, self._worked = None, False
         self._pool.disconnect()
+
+    def _write(self, beacon: Beacon) -> Seen:
+        if self.client_id is None:
+            self._client.time()  # connects
+        client_id = self.client_id
+        seen = self._send(replace(beacon, client_id=client_id))
+        if self.client_id != client_id:  # it went by another connection
+            seen = self._send(replace(beacon, client_id=self.client_id))
+        self._worked = True
+        return seen
+
+    def _send(self, beacon: Beacon) -> Seen:
+        arguments = (self._node, encode(beacon), beacon.instance, target_field("worker", self._node))
+        now, executed, emitted = scripts.run(self._client, scripts.BEACON, tuple(self._keys), arguments)
+        return Seen(int(now), _microseconds(executed), _microseconds(emitted))
 
     def _introduce(self, connection: Any) -> None:
         connection.on_connect()

@@ -121,8 +121,10 @@ def _merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     for layer in layers:
         for key, value in layer.items():
             below = merged.get(key)
-            both = isinstance(below, Mapping) and isinstance(value, Mapping)
-            merged[key] = _merged([below, value]) if both else value
+            if isinstance(below, Mapping) and isinstance(value, Mapping):
+                merged[key] = _merged([below, value])
+            else:
+                merged[key] = value
     return merged
 
 

@@ -10,8 +10,10 @@ import pytest
 
 from monitor.agent import beacon_file
 from tests.support.agents import StartAgentWorker, start_agent_worker
+from tests.support.rabbitmq_server import rabbitmq_server
+from tests.support.sentinels import sentinels
 
-__all__ = ["StartAgentWorker", "start_agent_worker"]
+__all__ = ["StartAgentWorker", "rabbitmq_server", "sentinels", "start_agent_worker"]
 
 
 @pytest.fixture(autouse=True)

@@ -1,91 +1,114 @@
-"""The agent in real workers of every pool, on the current Celery and on the oldest."""
+"""The agent in real workers of every pool, on the current Celery and on the oldest. All of them start at once."""
 
 from __future__ import annotations
 
+import os
 import signal
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from monitor.agent import beacon_file
 from monitor.agent.liveness import LEAVING
 from monitor.agent.protocol import direct_queue
-from tests.support.agents import AgentStore, StartAgentWorker
+from tests.support.agents import AgentStore, AgentWorker
 from tests.support.old_celery import VERSIONS
 from tests.support.processes import wait_for
-from tests.support.redis_server import StartRedis
+from tests.support.redis_server import RedisServer
 
-POOLS = ["prefork", "threads", "gevent", "eventlet", "solo"]
+POOLS = [(pool, celery) for pool in ("prefork", "threads", "gevent", "eventlet", "solo") for celery in VERSIONS]
+GOODBYES = [
+    ("SIGINT", "prefork", "current"),
+    ("SIGQUIT", "prefork", "5.4"),
+    ("SIGQUIT", "solo", "current"),
+    ("SIGINT", "gevent", "5.4"),
+    ("SIGQUIT", "gevent", "current"),
+    ("SIGTERM", "solo", "5.4"),
+    ("SIGTERM", "threads", "current"),
+]
+
+Fleet = dict[tuple[str, ...], AgentWorker]
 
 
-@pytest.mark.parametrize("celery", VERSIONS)
-@pytest.mark.parametrize("pool", POOLS)
+@pytest.fixture(scope="module")
+def fleet(shared_redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """A worker of each pool and version, and one for each goodbye, by their names."""
+    server: RedisServer = shared_redis("redis-server")
+    prefix = "test-pools:"
+    store = AgentStore(server.client(), prefix)
+    workers: Fleet = {}
+    env = {"MONITOR_KEY_PREFIX": prefix, beacon_file.VARIABLE: str(tmp_path_factory.mktemp("fleet"))}
+    for *purpose, pool, celery in [*POOLS, *GOODBYES]:
+        key = (*purpose, pool, celery)
+        name = "-".join(key)
+        workers[key] = AgentWorker(
+            store,
+            *("-P", pool, "-c", "1" if purpose or pool == "solo" else "2", "-Q", name),
+            node=f"{name}@host",
+            broker=server.url,
+            celery=celery,
+            env=env,
+        )
+    yield workers
+    for worker in workers.values():
+        worker.teardown()
+
+
+@pytest.mark.parametrize(("pool", "celery"), POOLS)
 def test_a_worker_tells_of_itself_from_start_to_goodbye(
-    start_redis: StartRedis, start_agent_worker: StartAgentWorker, pulses: Path, pool: str, celery: str
+    fleet: Fleet, redis_server: RedisServer, pool: str, celery: str
 ) -> None:
-    """On each pool: beacon, direct and queue heartbeats, the task in a slot, the goodbye after SIGTERM, the pulse."""
-    redis = start_redis()
-    store = AgentStore(redis.client())
-    slots = 1 if pool == "solo" else 2
-    options = ("-P", pool, "-c", str(slots), "-Q", "orders")
-    worker = start_agent_worker(store, *options, node="w1@host", broker=redis.url, celery=celery)
+    """On each pool: beacon, direct and queue heartbeats, the task in a slot, the goodbye after SIGTERM."""
+    worker = fleet[pool, celery]
+    queue, node = worker.node.removesuffix("@host"), worker.node
 
     beacon = worker.beacon(lambda beacon: beacon.up_seconds > 0.3 and "cpu" in beacon.vitals)
-    assert (beacon.pool, beacon.slots, beacon.queues, beacon.direct) == (pool, slots, ("orders",), True)
+    assert (beacon.pool, beacon.slots, beacon.queues, beacon.direct) == (
+        pool,
+        1 if pool == "solo" else 2,
+        (queue,),
+        True,
+    )
     assert beacon.pid == worker.pid
     assert beacon.interval_seconds == 1.0
-    assert beacon.client_id in {int(client["id"]) for client in redis.client().client_list()}
+    assert beacon.client_id in {int(client["id"]) for client in redis_server.client().client_list()}
     assert beacon.loop_lag_seconds is not None and beacon.loop_lag_seconds < 5
     assert beacon.rss_mb is not None and beacon.rss_mb > 10
     assert (beacon.active_count, beacon.leaving, beacon.connected) == (0, False, True)
+    assert beacon.versions["celery"].startswith("5.4" if celery == "5.4" else "5.")
 
     sent = worker.heartbeat()
     found = worker.wait_for_execution(sent)
     assert found[0] == sent <= found[1]
-    assert found[2] == "w1@host"
-    worker.wait_for_execution(worker.heartbeat("queue", "orders"), "queue", "orders")
+    assert found[2] == node
+    worker.wait_for_execution(worker.heartbeat("queue", queue), "queue", queue)
 
-    worker.send("shop.nap", (1.5,), "orders")
+    worker.send("shop.nap", (1.5,), queue)
     active = worker.beacon(lambda beacon: beacon.active_count == 1, what="a task in a slot").active
     assert [task.task for task in active] == ["shop.nap"]
-    done = worker.beacon(lambda beacon: beacon.active_count == 0, what="no task").done
-    assert done == 1
+    assert worker.beacon(lambda beacon: beacon.active_count == 0, what="no task").done == 1
     worker.prove()
-    assert direct_queue("w1@host") not in str(redis.client().smembers("_kombu.binding.celery"))
+    exchanges = redis_server.client().scan_iter(match="_kombu.binding.*", count=1000)
+    tables = [key for key in exchanges if redis_server.client().type(key) == b"set"]
+    assert direct_queue(node) not in str([redis_server.client().smembers(table) for table in tables])
 
     worker.kill("SIGTERM")
-    assert store.beacon("w1@host").leaving  # type: ignore[union-attr]
-    assert beacon_file.read(str(pulses)) == []  # its process has ended
+    assert worker.store.beacon(node).leaving  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(
-    ("number", "pool", "celery"),
-    [
-        (signal.SIGINT, "prefork", "current"),
-        (signal.SIGQUIT, "prefork", "5.4"),
-        (signal.SIGQUIT, "solo", "current"),
-        (signal.SIGINT, "gevent", "5.4"),
-        (signal.SIGQUIT, "gevent", "current"),
-        (signal.SIGTERM, "solo", "5.4"),
-    ],
-)
-def test_goodbye_on_other_signals(
-    start_redis: StartRedis,
-    start_agent_worker: StartAgentWorker,
-    pulses: Path,
-    number: signal.Signals,
-    pool: str,
-    celery: str,
-) -> None:
-    """SIGINT and SIGQUIT are goodbyes too, also with a task in the slot, and nothing comes after it."""
-    redis = start_redis()
-    store = AgentStore(redis.client())
-    worker = start_agent_worker(store, "-P", pool, "-c", "1", node="w1@host", broker=redis.url, celery=celery)
+@pytest.mark.parametrize(("number", "pool", "celery"), GOODBYES)
+def test_goodbye_with_a_task_in_the_slot(fleet: Fleet, number: str, pool: str, celery: str) -> None:
+    """SIGTERM, SIGINT and SIGQUIT are goodbyes, said at once, and nothing comes after it."""
+    worker = fleet[number, pool, celery]
     worker.beacon(lambda beacon: beacon.direct)
-    worker.send("shop.nap", (4,))
+    worker.send("shop.nap", (2,), worker.node.removesuffix("@host"))
     worker.beacon(lambda beacon: beacon.active_count == 1, what="a task in a slot")
-    worker.kill(number.name)
+    os.kill(worker.pid, signal.Signals[number])
     assert worker.beacon(lambda beacon: beacon.leaving, what="a goodbye")
-    wait_for(lambda: all(s.pulse.phase == LEAVING for s in beacon_file.read(str(pulses))), what="the pulse leaves")
+    directory = worker.env[beacon_file.VARIABLE]
+    wait_for(
+        lambda: all(s.pulse.phase == LEAVING for s in beacon_file.read(directory) if s.node == worker.node),
+        what="the pulse says so, too",
+    )
     worker.wait()
-    assert store.beacon("w1@host").leaving  # type: ignore[union-attr]
+    assert worker.store.beacon(worker.node).leaving  # type: ignore[union-attr]

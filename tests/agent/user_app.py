@@ -1,9 +1,13 @@
 """A user's Celery application, as the tests of the agent start it. It knows nothing of the tests."""
 
+import json
 import os
+import sys
 import time
 
 from celery import Celery
+
+sys.path.extend(filter(None, [os.environ.get("TEST_PATH")]))
 
 app = Celery("shop", broker=os.environ["TEST_BROKER"])
 app.conf.update(
@@ -16,6 +20,8 @@ app.conf.update(
     task_track_started=True,
     worker_hijack_root_logger=False,
 )
+if os.environ.get("TEST_SPAWN"):
+    app.conf.worker_pool_start_method = "spawn"
 
 
 @app.task(rate_limit=None)
@@ -24,11 +30,16 @@ def nap(seconds):
     time.sleep(seconds)
 
 
-@app.task
-def add(x, y):
-    """What every example has."""
-    return x + y
+@app.task(rate_limit=None)
+def modules(key, names):
+    """Say which of these modules this process has imported."""
+    import redis
 
+    found = [name for name in names if name in sys.modules]
+    redis.Redis.from_url(os.environ["TEST_BROKER"]).set(key, json.dumps(found))
+
+
+nap.rate_limit = modules.rate_limit = None  # the annotations came after
 
 if os.environ.get("TEST_INSTALL") == "install":
     import monitor

@@ -80,17 +80,20 @@ class AgentWorker(HostProcess):
         broker: str,
         celery: str = "current",
         transport_options: Mapping[str, Any] | None = None,
+        tls: Mapping[str, Any] | None = None,
         env: Mapping[str, str] | None = None,
     ) -> None:
         self.node = node
         self.store = store
-        self._broker, self._transport_options = broker, dict(transport_options or {})
+        self.env = dict(env or {})
+        self._broker, self._transport_options, self._tls = broker, dict(transport_options or {}), tls
         directory = user_directory()
         argv = [python_with_celery(celery), "-m", "celery", "-A", APP, "worker", "-l", "INFO", "-n", node]
         argv += ["--without-mingle", "--without-gossip", *options]
         environment = {
             "TEST_BROKER": broker,
             "TEST_TRANSPORT_OPTIONS": repr(self._transport_options),
+            "TEST_USE_SSL": repr(tls and dict(tls)),
             "TEST_INSTALL": "install",
             "MONITOR_WORKERS__INTERVAL": "1",
             "PYTHONPATH": str(directory),
@@ -120,7 +123,7 @@ class AgentWorker(HostProcess):
         """Publish a task to the default exchange, by Celery's protocol 2."""
         task_id = f"{time.monotonic_ns():x}"
         headers = {"lang": "py", "task": task, "id": task_id, "root_id": task_id, "parent_id": None, "group": None}
-        options = {"transport_options": self._transport_options}
+        options: dict[str, Any] = {"transport_options": self._transport_options, "ssl": self._tls}
         with Connection(self._broker, **options) as connection, connection.channel() as channel:
             Producer(channel, exchange=Exchange("")).publish(
                 (args, {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}),

@@ -1,0 +1,109 @@
+"""A real RabbitMQ server, private to the session: its own node name, directory and ports. Six seconds to start."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import amqp
+import pytest
+
+from tests.support.processes import free_port, missing, wait_for
+
+PLACES = ("/usr/lib/rabbitmq/bin", "/usr/sbin")  # the first is the program, Debian's other one a wrapper around it
+
+
+class RabbitServer:
+    """A node with the user `guest`. As root it is started as the user `rabbitmq`."""
+
+    def __init__(self) -> None:
+        binary = shutil.which("rabbitmq-server", path=os.pathsep.join([*PLACES, os.environ.get("PATH", "")]))
+        self._binary = binary or missing("rabbitmq-server")
+        self.port = free_port()
+        self.directory = Path(tempfile.mkdtemp(prefix="rabbitmq-test-", dir="/tmp"))
+        self._names = free_port()
+        self._env = {
+            "PATH": os.environ.get("PATH", ""),
+            "HOME": str(self.directory),
+            "ERL_EPMD_PORT": str(self._names),  # a name server of our own, too
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": f"test-{uuid.uuid4().hex[:8]}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_MNESIA_BASE": str(self.directory),
+            "RABBITMQ_LOG_BASE": str(self.directory),
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.directory / "plugins"),
+            "RABBITMQ_PID_FILE": str(self.directory / "pid"),
+        }
+        self._become: list[str] = []
+        with contextlib.suppress(KeyError):
+            if os.geteuid() == 0:
+                user = pwd.getpwnam("rabbitmq")
+                os.chown(self.directory, user.pw_uid, user.pw_gid)
+                self._become = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+        self._process: subprocess.Popen[bytes]
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """Its address, as Celery has it."""
+        return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+
+    def connect(self) -> amqp.Connection:
+        """A connection, to look around."""
+        connection = amqp.Connection(f"127.0.0.1:{self.port}", connect_timeout=5, read_timeout=5)
+        connection.connect()
+        return connection
+
+    def start(self) -> None:
+        """Start it (again) on the same port, and wait until it answers."""
+        with (self.directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._become, self._binary],
+                env=self._env,
+                cwd=self.directory,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        wait_for(self._answers, seconds=60, every=0.2, what=f"RabbitMQ answers, see {self.directory}/log")
+
+    def kill(self) -> None:
+        """SIGKILL it. What is durable is there when it starts again."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self) -> None:
+        """End it and its name server, and remove its directory."""
+        self.kill()
+        if epmd := shutil.which("epmd"):
+            subprocess.run([epmd, "-kill"], env=self._env, capture_output=True, check=False)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _answers(self) -> bool:
+        if self._process.poll() is not None:
+            pytest.fail(f"RabbitMQ ended at once, see {self.directory}/log")
+        try:
+            self.connect().close()
+        except (OSError, amqp.AMQPError):
+            return False
+        return True
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[RabbitServer]:
+    """The session's server, started when first asked for."""
+    server = RabbitServer()
+    yield server
+    server.stop()
