@@ -22,7 +22,7 @@ __all__ = ["start_agent_worker", "start_monitor"]
 CONFIGURATION = """
 [workers]
 interval = "1s"
-forget_after = "3s"
+forget_after = "10s"
 stuck_after = "1h"
 """
 
@@ -33,6 +33,7 @@ class Stage:
     def __init__(self, monitor: Monitor, start: StartAgentWorker, pulses: Path) -> None:
         self.monitor = monitor
         self._start, self._pulses = start, pulses
+        self._workers: list[AgentWorker] = []
         self._client = monitor.redis.client()
         self.store = AgentStore(self._client)
 
@@ -40,7 +41,8 @@ class Stage:
         """Start a worker of these queues."""
         options = ("-Q", ",".join(queues), "-c", "2")
         env = {"MONITOR_PULSE_DIR": str(self._pulses), **env}
-        return self._start(self.store, *options, node=node, broker=self.monitor.redis.url, env=env)
+        self._workers.append(self._start(self.store, *options, node=node, broker=self.monitor.redis.url, env=env))
+        return self._workers[-1]
 
     def state(self, check: str) -> State | None:
         """What is stored of a check."""
@@ -70,7 +72,8 @@ class Stage:
         """For a failure's message."""
         states = self.monitor.store.read().states.values()
         told = "\n".join(f"{s.check} {s.status} {s.result.reason} {s.result.message} {s.result.data}" for s in states)
-        return f"{told}\n{self.monitor.logs()}"
+        workers = "\n".join(f"--- {worker.node} ({worker.status})\n{worker.logs()[-2000:]}" for worker in self._workers)
+        return f"{told}\n{workers}\n{self.monitor.logs()}"
 
 
 def _check(name: str) -> str:
@@ -109,7 +112,8 @@ def test_the_right_worker_is_told_of(stage: Stage) -> None:
     stage.wait_for(worker__m="consuming", queue__mail="consumed", workers=None)  # type: ignore[arg-type]
 
     mail.kill("SIGTERM")
-    stage.wait_for(worker__m="retired", queue__mail="unconsumed")
+    stage.wait_for(worker__m="retired")
+    stage.wait_for(queue__mail="unconsumed")
     wait_for(lambda: stage.state("worker:m@h") is None, seconds=30, what=Told(stage, "m is forgotten"))
     assert stage.store.beacon("m@h") is None
     assert stage.waiting(direct_queue("m@h")) == 0
