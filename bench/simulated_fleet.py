@@ -129,8 +129,8 @@ def main() -> None:
             line = {"sent": made.sent, "answered": answered, "outcomes": outcomes, "spent": spent}
             file.write(json.dumps(line) + "\n")
             file.flush()
-            at = max(at + interval / 2, time.monotonic())
-            time.sleep(at - time.monotonic())
+            at += interval / 2
+            time.sleep(max(0.0, at - time.monotonic()))
 
 
 def _beacon(number: int, queues: list[str], interval_seconds: float) -> Beacon:
