@@ -27,6 +27,7 @@ def celery_like(**conf: Any) -> Any:
     """What is read of a Celery application."""
     defaults = {
         "broker_read_url": None,
+        "broker_use_ssl": None,
         "broker_url": None,
         "broker_transport_options": {},
         "task_queues": None,

@@ -1,4 +1,4 @@
-"""One HTTP request of an alert channel: bounded in time, and judged by its answer's status."""
+"""One HTTP request to whoever is told: bounded in time, and judged by its answer's status."""
 
 from __future__ import annotations
 
@@ -44,19 +44,32 @@ def host_of(url: SecretStr) -> str:
 
 
 def post(url: SecretStr, body: bytes, headers: Mapping[str, str], attempt: Attempt, ca_file: str | None = None) -> None:
-    """POST JSON; returns when the answer's status is 2xx. Redirects and proxies are not followed.
+    """POST JSON, as :func:`ask`."""
+    ask("POST", url, attempt, body=body, headers={"Content-Type": "application/json", **headers}, ca_file=ca_file)
+
+
+def ask(
+    method: str,
+    url: SecretStr,
+    attempt: Attempt,
+    *,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    ca_file: str | None = None,
+) -> None:
+    """Returns when the answer's status is 2xx. Redirects and proxies are not followed.
 
     Temporary: no answer, 408, 425, 429 (``Retry-After`` is heard), 5xx, and redirects that are said to be temporary.
     Permanent: all other statuses.
     """
     target = parse_url(url.get_secret_value())
-    all_headers = {"Content-Type": "application/json", "User-Agent": "celery-health-monitor", **headers}
+    all_headers = {"User-Agent": "celery-health-monitor", **(headers or {})}
     if target.auth:
         all_headers |= make_headers(basic_auth=unquote(target.auth))
     connection: HTTPConnection | None = None
     try:
         connection = _connection(target, attempt, ca_file)
-        connection.request("POST", target.request_uri, body, all_headers)
+        connection.request(method, target.request_uri, body, all_headers)
         answer = connection.getresponse()
         said = _beginning(answer.read1(2000)) if answer.status >= 400 else ""
         status, retry_after = answer.status, answer.headers.get("Retry-After")

@@ -8,7 +8,7 @@ from monitor.registry import Registry, Unknown, json_schema
 __all__ = ["UnknownChannel", "build", "find", "names", "option_names", "register", "schema"]
 
 CHANNELS: Registry[Channel] = Registry(
-    "channel", "monitor.alerts", "monitor.channels", {"base", "reference", "registry", "text"}
+    "channel", "monitor.alerts", "monitor.channels", {"base", "dead_man", "reference", "registry", "text"}
 )
 
 UnknownChannel = Unknown

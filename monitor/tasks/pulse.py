@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from monitor import dead_man
 from monitor import pulse as use_case
+from monitor.alerts import dead_man
 from monitor.config import Config
 from monitor.policy import pulse as rules
 from monitor.ports import StoreUnavailable
@@ -102,7 +102,7 @@ def _ping(runtime: Runtime) -> None:
     if claim is None:
         return
     try:
-        dead_man.ping(alerting.ping_url.get_secret_value(), timeout_seconds=PING_TIMEOUT_SECONDS)
+        dead_man.ping(alerting.ping_url, timeout_seconds=PING_TIMEOUT_SECONDS)
     except dead_man.NotReached as error:
         runtime.store.release(claim)
         log.warning("ping.not_reached", message=str(error))
