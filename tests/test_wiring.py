@@ -93,7 +93,8 @@ def test_the_projects_own_broker_is_watched_and_may_be_the_store() -> None:
     assert options["broker_url"] == "redis://broker/3"
     assert options["transport_options"] == {"global_keyprefix": "shop:"}
     assert list(options["queues"]) == ["mail", "orders"]
-    assert wiring.required_url(config, "redis_url") == "redis://broker/3"
+    assert wiring.required_url(config, "redis_url") == "redis://broker:6379/3"
+    assert config.key_prefix == "shop:monitor:"  # a user who may touch shop:* only can use it
 
 
 def test_what_is_configured_wins_over_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
