@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from monitor.alert_states import Alert
-from monitor.config import ChannelSpec, Config
+from monitor.config import ChannelSpec, Config, scrub
 from monitor.model import Notice, Snapshot, State, Status, Transition
-from monitor.policy.alerting import Context, backoff_seconds, channels_for, evaluate
+from monitor.policy.alerting import ROLL_OUT_SECONDS, Context, backoff_seconds, channels_for, evaluate
 from monitor.policy.overlays import is_dynamic
 from monitor.policy.suppression import Dependencies, hold
 from monitor.ports import Delivery, Outbox, Send, Store, Undecided
@@ -61,7 +61,7 @@ def deliver(
     for_seconds: float,
     first_retry_seconds: float = 2.0,
     lease_margin_seconds: float = LEASE_MARGIN_SECONDS,
-) -> Iterator[Attempted]:
+) -> Generator[Attempted, None, None]:
     """Tell what waits for a channel, unless somebody else is at it; stop when nothing is due, or after ``for_seconds``.
 
     Raises StoreUnavailable: what was told a moment before is then told again, with the same id.
@@ -69,11 +69,18 @@ def deliver(
     token = uuid.uuid4().hex
     ends_at = time.monotonic() + for_seconds
     lease_seconds = channel.timeout_seconds + lease_margin_seconds
-    while delivery := outbox.take(channel.name, token, lease_seconds=lease_seconds):
-        yield _attempt(delivery, send, outbox, retry_for_seconds, first_retry_seconds)
-        if time.monotonic() >= ends_at:
-            outbox.leave(channel.name, token)
-            return
+    try:
+        while delivery := outbox.take(channel.name, token, lease_seconds=lease_seconds):
+            yield _attempt(delivery, send, outbox, retry_for_seconds, first_retry_seconds)
+            if time.monotonic() >= ends_at:
+                break
+    finally:
+        outbox.leave(channel.name, token)
+
+
+def retire(config: Config, *, store: Store, outbox: Outbox) -> int:
+    """Give up what waits for channels that no configuration has any more. Returns how many. Raises StoreUnavailable."""
+    return outbox.retire(config.channels, before=store.now() - ROLL_OUT_SECONDS)
 
 
 def _attempt(
@@ -181,7 +188,7 @@ class _Contexts:
             flap_changes=config.alerting.flap_changes,
             flap_window_seconds=config.alerting.flap_window_seconds,
             hold=hold(alert, config=config, dependencies=self._dependencies, silences=self._silences, states=states),
-            message=newest.message if newest else None,
+            message=scrub(newest.message) if newest and newest.message else None,
             labels=labels,
             data=newest.data if newest else {},
             gone=self._is_gone(alert.check, state),

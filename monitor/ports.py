@@ -213,8 +213,8 @@ class Outbox(Protocol):
         """It will never be told: a dead letter."""
         ...
 
-    def retire(self, channels: Iterable[str]) -> int:
-        """Bury what waits for channels other than these, which are all there are. Returns how many notices."""
+    def retire(self, channels: Iterable[str], *, before: float) -> int:
+        """Bury what has waited since ``before`` for channels other than these. Returns how many notices."""
         ...
 
     def silence(self, checks: str, *, for_seconds: float, why: str, by: str = "") -> Silence:

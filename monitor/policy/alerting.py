@@ -16,6 +16,8 @@ from monitor.policy.suppression import Hold
 
 Notices = tuple[tuple[str, Notice], ...]
 
+ROLL_OUT_SECONDS = 3600.0
+"""For so long two configurations may be in force beside each other, whose channels differ."""
 LONGEST_BACKOFF_SECONDS = 300.0
 
 _LEVELS = {"warning": 1, "error": 2}
@@ -53,7 +55,7 @@ def evaluate(alert: Alert | None, transition: Transition | None, context: Contex
     oldest = context.now - context.flap_window_seconds
     recent = tuple(change for change in alert.changes if change[0] > oldest)
     alert = replace(alert, changes=recent[-context.flap_changes :])
-    alert = replace(alert, told={name: told for name, told in alert.told.items() if name in context.configured})
+    alert = replace(alert, told={name: told for name, told in alert.told.items() if _is_kept(name, alert, context)})
     if alert.flapping_since is not None and not alert.changes:
         alert = replace(alert, flapping_since=None)
     elif alert.flapping_since is None and len(alert.changes) >= context.flap_changes:
@@ -87,11 +89,17 @@ def _observed(alert: Alert | None, transition: Transition | None) -> Alert | Non
     )
 
 
+def _is_kept(channel: str, alert: Alert, context: Context) -> bool:
+    """A channel that this configuration does not have may be of one that is being rolled out."""
+    newest = max(alert.since, alert.told[channel].at)
+    return channel in context.configured or context.now - newest < ROLL_OUT_SECONDS
+
+
 def _told(alert: Alert, context: Context) -> tuple[Alert | None, Notices]:
     told, deferred, notices = dict(alert.told), set(alert.deferred) & set(context.configured), []
     untold = False
     wanted = {channel.name: channel for channel in context.channels}
-    for name in [*wanted, *(name for name in told if name not in wanted)]:
+    for name in [*wanted, *(name for name in told if name not in wanted and name in context.configured)]:
         decision = _Decision(alert, context, context.configured[name], told.get(name), name in deferred)
         kind, suffix = decision.kind() if name in wanted else decision.ending()
         if decision.begins(kind) and context.hold is not None:

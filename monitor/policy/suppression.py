@@ -14,7 +14,7 @@ from monitor.config import CheckSpec, Config, MaintenanceSpec
 from monitor.config.alerts import WEEKDAYS
 from monitor.config.names import matches
 from monitor.config.urls import celery_url
-from monitor.model import Snapshot, Status
+from monitor.model import Snapshot, State, Status
 from monitor.policy.states import read_status
 
 _OF_WORKERS = ("worker:", "queue:")
@@ -78,7 +78,7 @@ def hold(
             return Hold("maintenance", window.name)
     above = dependencies.ancestors(alert.check, stale=alert.status is Status.STALE)
     for parent in above:
-        if parent in states.states and read_status(states.states[parent], now).status.severity == 2:
+        if parent in states.states and _fails(alert.check, states.states[parent], now):
             return Hold("parent", parent)
     for parent in above:
         spec, state = config.checks.get(parent), states.states.get(parent)
@@ -107,6 +107,13 @@ def in_maintenance(window: MaintenanceSpec, now: float) -> bool:
         if start.timestamp() <= now < end.timestamp():
             return True
     return False
+
+
+def _fails(check: str, parent: State, now: float) -> bool:
+    reading = read_status(parent, now)
+    # Many waiting tasks are what a queue that nobody consumes brings about, and not the other way round.
+    consequence = check.startswith(_OF_WORKERS) and reading.reason == "above_threshold"
+    return reading.status.severity == 2 and not consequence
 
 
 def _is_ground(check: CheckSpec) -> bool:

@@ -107,9 +107,9 @@ class RedisOutbox:
         letter = DeadLetter(delivery.channel, delivery.notice, reason[:500], delivery.taken_at, attempts)
         self._done(delivery.channel, delivery.token, delivery.notice.check, delivery.raw, alert_codec.encode(letter))
 
-    def retire(self, channels: Iterable[str]) -> int:
-        """Bury what waits for channels other than these."""
-        arguments: list[Argument] = [self._prefix, DEAD_LETTERS_KEPT, *channels]
+    def retire(self, channels: Iterable[str], *, before: float) -> int:
+        """Bury what has waited since ``before`` for channels other than these."""
+        arguments: list[Argument] = [self._prefix, DEAD_LETTERS_KEPT, round(before * 1e6), *channels]
         return int(self._link.run(scripts.ALERT_RETIRE, [self._channels, self._dead], arguments))
 
     def silence(self, checks: str, *, for_seconds: float, why: str, by: str = "") -> Silence:

@@ -6,10 +6,12 @@ what time brings (reminders, retries, the ends of silences).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from celery.worker import state
 from structlog.contextvars import bound_contextvars
 
 from monitor import alarms
@@ -28,7 +30,7 @@ ALERT = "monitor.tasks.alert"
 DELIVER = "monitor.tasks.deliver"
 
 AT_A_TIME_SECONDS = 20.0
-"""A worker that shall end waits for its tasks: one does not go on for longer, and leaves the rest to the next."""
+"""One delivery leaves the rest to the next: its slot is wanted by others as well."""
 
 log = structlog.get_logger("monitor.tasks")
 
@@ -69,7 +71,7 @@ def _alert(publisher: Publisher, runtime: Runtime, everything: bool) -> None:
     try:
         for channel, notice in alarms.decide(config, store=runtime.store, outbox=outbox, everything=everything):
             log.info("alert.decided", channel=channel, notice=notice.id, kind=notice.kind.value, check=notice.check)
-        if everything and (buried := outbox.retire(config.channels)):
+        if everything and (buried := alarms.retire(config, store=runtime.store, outbox=outbox)):
             log.warning("alert.retired", notices=buried)
         due = outbox.due(config.channels)
     except StoreUnavailable as error:
@@ -90,8 +92,11 @@ def _deliver(publisher: Publisher, runtime: Runtime, name: str) -> None:
             retry_for_seconds=config.alerting.retry_for_seconds,
             for_seconds=AT_A_TIME_SECONDS,
         )
-        for attempt in attempts:
-            _report(attempt)
+        with contextlib.closing(attempts):
+            for attempt in attempts:
+                _report(attempt)
+                if state.should_stop not in (None, False):
+                    break
         due = outbox.due([name])
     except StoreUnavailable as error:
         log.warning("alert.store_unavailable", message=str(error))

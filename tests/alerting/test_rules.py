@@ -198,14 +198,40 @@ def test_a_check_that_is_gone_has_ended():
 
 
 def test_a_channel_that_does_not_want_it_any_more_hears_the_end():
-    """It was told before its configuration changed. One that is not configured at all is forgotten."""
+    """It was told before its configuration changed."""
     story = Story(channel("a"), channel("b"))
     story.becomes(0, "error")
     story.new()
     story.wanted = ()
-    story.channels = story.channels[:1]
     story.becomes(10, "ok")
+    assert story.new() == ["a:resolved:ok db:2", "b:resolved:ok db:2"]
+
+
+def test_two_configurations_beside_each_other():
+    """While one with another channel is rolled out, either may decide: the new channel is told of each thing once."""
+    story = Story(channel("a"), channel("new"))
+    both, old = story.channels, story.channels[:1]
+    story.becomes(0, "error")
+    assert story.new() == ["a:firing:error db:1", "new:firing:error db:1"]
+    story.channels = story.wanted = old
+    story.waits(10)
+    story.becomes(20, "ok")
     assert story.new() == ["a:resolved:ok db:2"]
+    story.channels = story.wanted = both
+    story.waits(30)
+    assert story.new() == ["new:resolved:ok db:2"]
+
+
+def test_a_channel_that_was_removed_is_forgotten():
+    """After the time that a roll-out may take."""
+    story = Story(channel("a"), channel("b"))
+    story.becomes(0, "error")
+    story.channels = story.wanted = story.channels[:1]
+    story.becomes(10, "ok")
+    story.waits(3_000)
+    assert story.alert is not None
+    story.waits(4_000)
+    assert story.alert is None
 
 
 def test_backoff():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -148,6 +149,15 @@ def test_workers_and_queues_need_the_broker_and_the_store():
     known = Dependencies(ground)
     assert known.parents("worker:a@h") == known.parents("queue:mail") == known.parents("workers") == ("redis", "celery")
     assert known.parents("host:h") == ()
+
+
+def test_a_backlog_is_no_reason_to_hide_the_queue_that_nobody_consumes():
+    """It is what that brings about."""
+    ground = config(spec("celery", kind="celery"))
+    full = state("celery", Status.ERROR)
+    full = replace(full, result=replace(full.result, reason="above_threshold"))
+    assert held("queue:mail", ground, full) is None
+    assert held("queue:mail", ground, state("celery", Status.ERROR)) == Hold("parent", "celery")
 
 
 def test_the_broker_needs_the_store_when_they_are_one_server():

@@ -1,10 +1,10 @@
--- alert_retire: KEYS channels dead; ARGV prefix kept channel*
--- What waits for channels that are no more becomes dead letters: at most 1,000 notices at once.
+-- alert_retire: KEYS channels dead; ARGV prefix kept before channel*
+-- What has waited since then for channels that are no more becomes dead letters: at most 1,000 notices at once.
 
 sound(KEYS[1], 'set')
 sound(KEYS[2], 'list')
 local known, buried = {}, 0
-for i = 3, #ARGV do known[ARGV[i]] = true end
+for i = 4, #ARGV do known[ARGV[i]] = true end
 for _, channel in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   if not known[channel] then
     local due = ARGV[1] .. 'due:' .. channel
@@ -13,14 +13,17 @@ for _, channel in ipairs(redis.call('SMEMBERS', KEYS[1])) do
       local lane = ARGV[1] .. 'lane:' .. channel .. '|' .. check
       sound(lane, 'list')
       while buried < 1000 do
-        local notice = redis.call('LPOP', lane)
-        if not notice then break end
-        redis.call('LPUSH', KEYS[2], '{"channel":"' .. channel .. '","notice":' .. string.match(notice, '|(.*)$')
-          .. ',"reason":"its channel is not configured any more","attempts":0,"at":' .. text(clock() / 1e6) .. '}')
+        local notice = redis.call('LINDEX', lane, 0)
+        local since, value = string.match(notice or '', '^(%d+)|(.*)$')
+        if not notice or (since and tonumber(since) > tonumber(ARGV[3])) then break end
+        redis.call('LPOP', lane)
+        if value then redis.call('LPUSH', KEYS[2], '{"channel":"' .. channel .. '","notice":' .. value
+          .. ',"reason":"its channel is not configured any more","attempts":0,"at":' .. text(clock() / 1e6) .. '}') end
         buried = buried + 1
       end
+      if redis.call('EXISTS', lane) == 0 then redis.call('ZREM', due, check) end
     end
-    if buried < 1000 then
+    if redis.call('EXISTS', due) == 0 then
       redis.call('DEL', due, ARGV[1] .. 'channel:' .. channel, ARGV[1] .. 'flight:' .. channel)
       redis.call('SREM', KEYS[1], channel)
     end
