@@ -13,7 +13,7 @@ from monitor.store.codec import MESSAGE_CHARACTERS, dump
 
 T = TypeVar("T", Alert, DeadLetter, Notice, Silence)
 
-LIMIT_BYTES = 32 * 1024  # nothing is written, and nothing is read, that is longer
+LIMIT_BYTES = 64 * 1024  # nothing is read that is longer; what is written is shorter, each letter escaped or not
 DATA_LIMIT_BYTES = 8 * 1024
 
 

@@ -74,7 +74,7 @@ class RedisOutbox:
             answer, *rest = self._link.run(
                 scripts.ALERT_TAKE,
                 self._keys(channel),
-                [token, max(1, round(lease_seconds * 1e3)), self._lane(channel, ""), 2 * alert_codec.LIMIT_BYTES],
+                [token, max(1, round(lease_seconds * 1e3)), self._lane(channel, ""), alert_codec.LIMIT_BYTES],
             )
             if answer != b"notice":
                 return None
