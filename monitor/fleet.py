@@ -32,7 +32,7 @@ from monitor.ports import (
 )
 
 FLIGHT = "fleet"
-LEASE_SECONDS = 5.0
+LEASE_SECONDS = 15.0  # a broker that does not answer is given up after about 5
 KINDS = ("worker:", "queue:", "host:")
 
 
@@ -110,6 +110,7 @@ class _Round:
         if before is None:
             states = self._store.read().states
             notes = dataclasses.replace(notes, written=frozenset(n for n in states if n.startswith(KINDS)))
+        notes = noting.with_work(notes, sighting)
         notes = noting.with_queues(notes, declared, settings.queues, rounds.QUEUE_FORGOTTEN_SECONDS)
         unseen = rounds.unseen(sighting, notes, settings)
         connected = self._fleet.connected([seen.beacon for seen in unseen]) if unseen else {}

@@ -37,6 +37,7 @@ def worker(
     waiting: float | None = None,
     executed: float | None = 5,
     connected: bool | None = False,
+    worked: float | None = None,
     **fields: Any,
 ) -> WorkerSight:
     """A worker of two slots: seconds since its beacon, its oldest unanswered heartbeat, its newest executed one."""
@@ -46,7 +47,7 @@ def worker(
     values["active_count"] = fields.get("active_count", len(fields.get("active", ())))
     beacon = Beacon("w@h", "h", 1, values.pop("pool", "prefork"), interval_seconds=10, **values)
     done = None if executed is None else Executed(NOW - executed, NOW - executed + 0.01, "w@h")
-    return WorkerSight(beacon, unseen, unseen, NOW - unseen, done, waiting, connected)
+    return WorkerSight(beacon, unseen, unseen, NOW - unseen, done, waiting, connected, worked)
 
 
 WORKERS = [
@@ -88,6 +89,10 @@ WORKERS = [
     ("all slots taken by tasks that may take long", worker(waiting=13, active=tasks(902, 901, name="long")), "busy"),
     ("all slots taken, only the oldest are listed", worker(waiting=13, active=tasks(902), active_count=2), "stuck"),
     ("all slots taken, no task listed", worker(waiting=13, active_count=2), "busy"),
+    ("between two tasks, another is finished", worker(waiting=13, worked=15, active=tasks(1)), "busy"),
+    ("between two tasks, others are reserved", worker(waiting=13, worked=15, reserved=1), "busy"),
+    ("a task was finished, none is left", worker(waiting=13, worked=5), "wedged"),
+    ("a task is left, none is finished", worker(waiting=13, worked=15.1, active=tasks(1), reserved=4), "wedged"),
     ("a slot is free, nothing answered", worker(waiting=13, active=tasks(902)), "wedged"),
     ("idle, nothing answered", worker(waiting=13, reserved=4), "wedged"),
 ]
@@ -149,6 +154,7 @@ sights = st.builds(
     waiting=maybe_ages,
     executed=maybe_ages,
     connected=st.none() | st.booleans(),
+    worked=maybe_ages,
     leaving=st.booleans(),
     direct=st.booleans(),
     connected_=st.booleans(),
@@ -224,6 +230,12 @@ def test_names_of_checks() -> None:
     assert check_name("queue", "mail/urgent").startswith("queue:mail_urgent.")
     assert check_name("queue", "mail/urgent") != check_name("queue", "mail urgent")
     assert check_spec(check_name("queue", "x" * 500 + "é"), 10.0).valid_seconds == 30
+
+
+def test_a_host_is_not_judged_by_a_moment() -> None:
+    """Its numbers must be high for a while; a worker's and a queue's state needs no second look."""
+    assert check_spec("host:h", 10.0).for_seconds == 60
+    assert check_spec("worker:w", 10.0).for_seconds == check_spec("queue:q", 10.0).for_seconds == 0
 
 
 def test_the_summary_says_the_worst_first() -> None:

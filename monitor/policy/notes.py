@@ -51,7 +51,8 @@ class QueueNote:
 @dataclass(frozen=True, slots=True)
 class Notes:
     """What is noted. ``asked`` holds, by target field, when heartbeats were sent that are waited for: the oldest, and
-    the newest of the others. ``departed`` are workers that were instrumented and are forgotten. ``written`` are the
+    the newest of the others. ``worked`` is how many tasks each worker had finished, and when that last was another
+    number (0 for never). ``departed`` are workers that were instrumented and are forgotten. ``written`` are the
     checks that have a state, ``closed`` those of them of which the last has been said.
     """
 
@@ -62,6 +63,7 @@ class Notes:
     servers: tuple[str | None, str | None] = (None, None)
     asked: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     queues: Mapping[str, QueueNote] = field(default_factory=dict)
+    worked: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     departed: Mapping[str, float] = field(default_factory=dict)
     written: frozenset[str] = frozenset()
     closed: frozenset[str] = frozenset()
@@ -75,7 +77,7 @@ class Notes:
 
 
 def encode(notes: Notes) -> bytes:
-    """As JSON, about 60 bytes for each worker."""
+    """As JSON, about 130 bytes for each worker."""
     value = dataclasses.asdict(notes)
     value["queues"] = {name: list(dataclasses.astuple(queue)) for name, queue in notes.queues.items()}
     for name in ("written", "closed", "removed"):
@@ -95,6 +97,7 @@ def decode(raw: bytes) -> Notes | None:
             servers=(_name(value["servers"][0]), _name(value["servers"][1])),
             asked={str(name): tuple(map(_number, sent)) for name, sent in value["asked"].items()},
             queues={str(name): _queue(*queue) for name, queue in value["queues"].items()},
+            worked={str(name): (int(done), _number(at)) for name, (done, at) in value["worked"].items()},
             departed={str(name): _number(at) for name, at in value["departed"].items()},
             written=frozenset(map(str, value["written"])),
             closed=frozenset(map(str, value["closed"])),
@@ -157,6 +160,15 @@ def asked(notes: Notes, sent: Mapping[str, float], emitted_at: float | None) -> 
         waiting = (*merged.get(target, ()), at)
         merged[target] = waiting if len(waiting) <= ASKED_KEPT else (waiting[0], *waiting[2:])
     return dataclasses.replace(notes, asked=merged, emitted_at=emitted_at or notes.emitted_at)
+
+
+def with_work(notes: Notes, sighting: Sighting) -> Notes:
+    """With what every worker has finished by its newest beacon."""
+    worked = {}
+    for node, seen in sighting.beacons.items():
+        done, at = notes.worked.get(node, (seen.beacon.done, 0.0))
+        worked[node] = (seen.beacon.done, at if done == seen.beacon.done else seen.at)
+    return dataclasses.replace(notes, worked=worked)
 
 
 def with_queues(notes: Notes, declared: Iterable[str], configured: Iterable[str], forget_seconds: float) -> Notes:

@@ -180,6 +180,7 @@ def without_past(final: Mapping[str, Outcome], notes: Notes) -> tuple[dict[str, 
 def _worker(scene: Scene, node: str, seen: Seen) -> WorkerSight:
     field = target_field("worker", node)
     asked = scene.notes.asked.get(field)
+    _, worked_at = scene.notes.worked.get(node, (0, 0.0))
     return WorkerSight(
         beacon=seen.beacon,
         beacon_age=max(0.0, scene.now - max(seen.at, scene.notes.store.since)),
@@ -188,6 +189,7 @@ def _worker(scene: Scene, node: str, seen: Seen) -> WorkerSight:
         executed=scene.sighting.executed.get(field),
         waiting_seconds=max(0.0, scene.now - asked[0]) if asked else None,
         connected=None if scene.connected is None else scene.connected.get(node, False),
+        worked_seconds=max(0.0, scene.now - worked_at) if worked_at else None,
     )
 
 

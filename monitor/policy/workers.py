@@ -28,6 +28,12 @@ ALIVE_INTERVALS = 0.5
 
 UNSEEN_INTERVALS = 2.0
 START_INTERVALS = 3.0
+WORK_INTERVALS = 1.5
+"""Beacons may be an interval apart: a worker that has finished a task within this time executes."""
+
+HOST_INTERVALS = 6.0
+"""A host's numbers must be high for so long: they are of a moment."""
+
 NAME_LENGTH = 200
 
 SERVING = frozenset({WorkerVerdict.STARTING, WorkerVerdict.CONSUMING, WorkerVerdict.BUSY})
@@ -39,7 +45,8 @@ class WorkerSight:
     """What is known of a worker at one moment. Ages are in seconds by the store's clock.
 
     ``beacon_age`` counts from when beacons could be written, if that is later than the beacon; ``unseen_seconds`` is
-    the beacon's true age. ``waiting_seconds`` is the age of the oldest direct heartbeat that is waited for: sent after
+    the beacon's true age. ``worked_seconds``: since a beacon said that one more task was finished; None when none did.
+    ``waiting_seconds`` is the age of the oldest direct heartbeat that is waited for: sent after
     the newest executed one, after the worker's start, and with nothing amiss on our side since. ``connected`` is None
     when there is no way to tell.
     """
@@ -51,6 +58,7 @@ class WorkerSight:
     executed: Executed | None = None
     waiting_seconds: float | None = None
     connected: bool | None = None
+    worked_seconds: float | None = None
 
     @property
     def started_at(self) -> float:
@@ -112,13 +120,10 @@ def check_name(kind: str, target: str) -> str:
 @lru_cache(maxsize=20_000)
 def check_spec(name: str, interval_seconds: float) -> CheckSpec:
     """The check of this name, which no configuration has: never critical, in no group, valid for three intervals."""
-    return CheckSpec(
-        name=name,
-        kind=name.partition(":")[0],
-        interval=interval_seconds,
-        valid_for=3 * interval_seconds,
-        critical=False,
-    )
+    kind = name.partition(":")[0]
+    lasting = HOST_INTERVALS * interval_seconds if kind == "host" else 0.0
+    fields = {"interval": interval_seconds, "valid_for": 3 * interval_seconds, "for": lasting}
+    return CheckSpec.model_validate({"name": name, "kind": kind, "critical": False, **fields})
 
 
 def is_forgotten(worker: WorkerSight, settings: Workers) -> bool:
@@ -183,11 +188,18 @@ def _is_spinning(worker: WorkerSight, settings: Workers) -> bool:
 def _is_stuck(worker: WorkerSight, settings: Workers) -> bool:
     # A beacon lists the oldest tasks: those that it leaves out are taken to be as the others.
     listed = worker.beacon.active
-    return _is_busy(worker, settings) and bool(listed) and slots_stuck(worker.beacon, settings) == len(listed)
+    return _is_full(worker.beacon) and bool(listed) and slots_stuck(worker.beacon, settings) == len(listed)
 
 
-def _is_busy(worker: WorkerSight, _: Workers) -> bool:
-    beacon = worker.beacon
+def _is_busy(worker: WorkerSight, settings: Workers) -> bool:
+    if _is_full(worker.beacon):
+        return True
+    # A beacon may be written between two tasks: heartbeats wait behind others while tasks are finished.
+    worked = worker.worked_seconds is not None and worker.worked_seconds <= WORK_INTERVALS * settings.interval_seconds
+    return worked and worker.beacon.active_count + worker.beacon.reserved > 0
+
+
+def _is_full(beacon: Beacon) -> bool:
     return beacon.active_count >= (1 if beacon.pool == "solo" else beacon.slots)
 
 

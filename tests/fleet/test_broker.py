@@ -13,8 +13,11 @@ from celery import Celery
 from monitor.agent.protocol import HEARTBEAT
 from monitor.ports import BrokerUnavailable, Depth
 from monitor.tasks.broker import CeleryBroker
-from tests.support.processes import free_port
+from tests.support.processes import free_port, wait_for
+from tests.support.rabbitmq_server import RabbitServer, rabbitmq_server
 from tests.support.redis_server import RedisServer
+
+__all__ = ["rabbitmq_server"]
 
 
 @pytest.fixture(params=["", "shop:"], ids=["no prefix", "global_keyprefix"])
@@ -127,3 +130,25 @@ def test_other_brokers_are_asked_queue_by_queue() -> None:
             assert depths["there"].pending == 1
             assert depths["missing"].pending == 0
             broker.remove(["there", "missing"])
+
+
+def test_rabbitmq(rabbitmq_server: RabbitServer, queue: str) -> None:
+    """Consumers are counted; a queue that holds something and has none stands still; one in use is not removed."""
+    with Celery(broker=rabbitmq_server.url, set_as_current=False) as app:
+        broker = CeleryBroker(app)
+        assert broker.look([queue], heads={queue}).queues == {queue: Depth(0, None, 0)}
+        with app.connection_for_read() as connection:
+            channel = connection.default_channel
+            channel.queue_declare(queue, durable=False, auto_delete=False)
+            assert broker.look([queue], heads=()).queues == {queue: Depth(0, None, 0)}
+            broker.send([(queue, ("queue", queue, 1))])
+            wait_for(lambda: broker.look([queue], heads=()).queues[queue].pending == 1, what="it is there")
+            assert broker.look([queue], heads=()).queues == {queue: Depth(1, "no consumer", 0)}
+            channel.basic_consume(queue, callback=lambda message: None, no_ack=False)
+            wait_for(lambda: broker.look([queue], heads=()).queues[queue].consumers == 1, what="it is consumed")
+            broker.remove([queue, "missing"])
+            assert broker.look([queue], heads=()).queues[queue].consumers == 1
+        wait_for(lambda: broker.look([queue], heads=()).queues[queue].consumers == 0, what="nobody consumes it")
+        broker.remove([queue])
+        with app.connection_for_read() as connection, pytest.raises(connection.channel_errors, match="NOT_FOUND"):
+            connection.default_channel.queue_declare(queue, passive=True)

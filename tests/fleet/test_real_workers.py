@@ -15,9 +15,10 @@ from monitor.agent.protocol import direct_queue
 from monitor.model import State, Status
 from tests.support.agents import AgentStore, AgentWorker, StartAgentWorker, start_agent_worker
 from tests.support.processes import wait_for
+from tests.support.rabbitmq_server import RabbitServer, rabbitmq_server
 from tests.support.roles import Monitor, StartMonitor, Told, start_monitor
 
-__all__ = ["start_agent_worker", "start_monitor"]
+__all__ = ["rabbitmq_server", "start_agent_worker", "start_monitor"]
 
 CONFIGURATION = """
 [workers]
@@ -37,11 +38,12 @@ class Stage:
         self._client = monitor.redis.client()
         self.store = AgentStore(self._client)
 
-    def worker(self, node: str, *queues: str, **env: str) -> AgentWorker:
+    def worker(self, node: str, *queues: str, broker: str | None = None, **env: str) -> AgentWorker:
         """Start a worker of these queues."""
         options = ("-Q", ",".join(queues), "-c", "2")
         env = {"MONITOR_PULSE_DIR": str(self._pulses), **env}
-        self._workers.append(self._start(self.store, *options, node=node, broker=self.monitor.redis.url, env=env))
+        broker = broker or self.monitor.redis.url
+        self._workers.append(self._start(self.store, *options, node=node, broker=broker, env=env))
         return self._workers[-1]
 
     def state(self, check: str) -> State | None:
@@ -157,6 +159,30 @@ def test_a_redis_that_is_restarted_empty_is_no_alarm(stage: Stage) -> None:
     stage.monitor.redis.restart()
     stage.wait_for(worker__a="consuming", queue__celery="consumed", seconds=60)
     assert stage.alarms() == set(), stage.logs()
+
+
+def test_rabbitmq(
+    start_monitor: StartMonitor,
+    start_agent_worker: StartAgentWorker,
+    rabbitmq_server: RabbitServer,
+    tmp_path: Path,
+) -> None:
+    """Heartbeats travel the project's RabbitMQ, beacons and verdicts are in our Redis: killed, and back; ended."""
+    monitor = start_monitor(CONFIGURATION, env={"MONITOR_BROKER_URL": rabbitmq_server.url})
+    stage = Stage(monitor, start_agent_worker, tmp_path)
+    monitor.worker()
+    monitor.beat()
+    ours = {"broker": rabbitmq_server.url, "MONITOR_REDIS_URL": monitor.redis.url}
+    stage.worker("a@h", "celery", **ours)
+    mail = stage.worker("m@h", "mail", **ours)
+    stage.wait_for(worker__a="consuming", worker__m="consuming", queue__mail="consumed", queue__celery="consumed")
+    mail.kill("SIGKILL")
+    stage.wait_for(worker__m="lost", queue__mail="unconsumed")
+    mail.start()
+    stage.wait_for(worker__m="consuming", queue__mail="consumed")
+    mail.kill("SIGTERM")
+    stage.wait_for(worker__m="retired")
+    assert {check for check, _ in stage.alarms()} <= {"worker:m@h", "queue:mail"}, stage.logs()
 
 
 def _data(stage: Stage, check: str) -> dict[str, object]:

@@ -190,6 +190,19 @@ def test_long_tasks_in_every_slot_are_no_alarm_until_they_are_stuck(world: World
     assert world.verdict("queue:mail") == "unconsumed"
 
 
+def test_a_worker_that_finishes_tasks_is_busy_however_long_heartbeats_wait(world: World) -> None:
+    """They wait behind what it has taken in advance; when nothing is finished any more, it is wedged."""
+    node = world.nodes["m"]
+    node.executes, node.reserved = False, 8
+    for _ in range(10):
+        node.done += 1
+        world.run(T / 2)
+    assert world.verdict("worker:m") == "busy"
+    assert not world.alarms
+    world.run(3 * T)
+    assert world.verdict("worker:m") == "wedged"
+
+
 def test_a_server_that_comes_back_empty_is_no_alarm(world: World) -> None:
     """Restarted three times in 20 s, without its data; then everything is as before."""
     for _ in range(3):

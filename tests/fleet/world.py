@@ -41,6 +41,8 @@ class Node:
     tasks: tuple[Active, ...] = ()
     slots: int = 2
     lag: float = 0.5
+    reserved: int = 0
+    done: int = 0
     beacon_at: float = 0.0
 
 
@@ -131,7 +133,16 @@ class World:
         age = self.now - node.born_at
         tasks = tuple(Active(task.task, self.now - task.age_seconds) for task in node.tasks)
         beacon = Beacon(node.name, "h", 1, "prefork", node.slots, T, age, node.queues, True, tasks, len(tasks))
-        return Beacon(**{**beacon.__dict__, "leaving": node.leaving, "loop_lag_seconds": node.lag, "client_id": 1})
+        return Beacon(
+            **{
+                **beacon.__dict__,
+                "leaving": node.leaving,
+                "loop_lag_seconds": node.lag,
+                "client_id": 1,
+                "done": node.done,
+                "reserved": node.reserved,
+            }
+        )
 
     def _execute(self, node: Node, kind: str, target: str, sent: float) -> None:
         name = target_field(kind, target)
