@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import threading
 import time
@@ -112,6 +113,7 @@ def _start_victim(stage: Stage, case: Case) -> None:
 
 
 def _play(stage: Stage, case: Case, outcome: Outcome) -> None:
+    _wait(stage, random.Random(case.name).random())  # at any moment between two rounds of the monitor
     began = stage.now()
     case.fault(stage, case.name)
     fault_at = began if not case.alarms else stage.now()
