@@ -113,7 +113,8 @@ def _start_victim(stage: Stage, case: Case) -> None:
 
 
 def _play(stage: Stage, case: Case, outcome: Outcome) -> None:
-    _wait(stage, random.Random(case.name).random())  # at any moment between two rounds of the monitor
+    dice = random.Random(case.name)
+    _wait(stage, dice.random())  # at any moment between two rounds of the monitor
     began = stage.now()
     case.fault(stage, case.name)
     fault_at = began if not case.alarms else stage.now()
@@ -126,6 +127,7 @@ def _play(stage: Stage, case: Case, outcome: Outcome) -> None:
                 outcome.problems.append(f"{check} did not stay {expected.verdict}: {now}")
     else:
         _wait(stage, case.lasts)
+    _wait(stage, dice.random())
     healed_at = stage.now()
     if case.heal:
         case.heal(stage, case.name)
