@@ -15,6 +15,7 @@ from monitor.policy import FUTURE_TOLERANCE_SECONDS
 from monitor.ports import FlightLost, FlightRefused, Reducer
 from monitor.store import codec
 from monitor.store.history import TRANSITIONS_KEPT
+from monitor.store.memory_outbox import MemoryOutbox
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class MemoryStore:
         self._transitions: deque[tuple[int, Transition]] = deque(maxlen=TRANSITIONS_KEPT)
         self._stored = self._tokens = self._change = 0
         self._epoch = 1
+        self.outbox = MemoryOutbox(clock, lambda after: self.transitions(after=after or None, limit=TRANSITIONS_KEPT))
 
     def now(self) -> float:
         """The clock, in seconds since the Unix epoch."""
@@ -140,8 +142,8 @@ class MemoryStore:
             self._epoch += 1
 
     def alerts_overview(self) -> AlertsOverview:
-        """Nothing: alerts are decided and delivered over Redis only."""
-        return AlertsOverview(self._clock())
+        """All there is to know of alerting."""
+        return self.outbox.overview()
 
     def close(self) -> None:
         """Nothing to close."""

@@ -1,10 +1,11 @@
-"""Decided once, delivered in order: what the outbox keeps, on Redis and on Valkey."""
+"""Decided once, delivered in order: what the outbox keeps, in memory, on Redis and on Valkey."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from monitor.alert_states import Alert
 from monitor.config import ChannelSpec, Config
 from monitor.model import Notice, NoticeKind, Status
 from monitor.ports import Delivery, Undecided, Undelivered
-from monitor.store import RedisStore
+from monitor.store import MemoryStore, RedisStore
 from tests.alerting.test_delivery import change
 from tests.alerting.values import channel
 from tests.support.processes import wait_for
@@ -29,9 +30,21 @@ def server(request: pytest.FixtureRequest, shared_redis: Callable[[str], RedisSe
 
 
 @pytest.fixture
-def store(server: RedisServer, key_prefix: str) -> Iterator[RedisStore]:
+def redis_store(server: RedisServer, key_prefix: str) -> Iterator[RedisStore]:
     """A store of our own, over which somebody has decided already: what happens from now on is told."""
     store = RedisStore(server.url, prefix=key_prefix)
+    alarms.decide(Config(), store=store, outbox=store.outbox)
+    yield store
+    store.close()
+
+
+@pytest.fixture(params=["memory", *BINARIES])
+def store(request: pytest.FixtureRequest, shared_redis: Callable[[str], RedisServer], key_prefix: str) -> Iterator[Any]:
+    """The same of every store there is, one after the other."""
+    if request.param == "memory":
+        store: Any = MemoryStore()
+    else:
+        store = RedisStore(shared_redis(request.param).url, prefix=key_prefix)
     alarms.decide(Config(), store=store, outbox=store.outbox)
     yield store
     store.close()
@@ -132,8 +145,9 @@ def test_what_fails_when_the_first_channel_is_configured_is_told(server: RedisSe
 
 
 @pytest.mark.parametrize("lost", ["trimmed", "deleted", "taken back"])
-def test_transitions_that_were_lost_are_made_up_for(server: RedisServer, store: RedisStore, lost: str) -> None:
+def test_transitions_that_were_lost_are_made_up_for(server: RedisServer, redis_store: RedisStore, lost: str) -> None:
     """The stream was trimmed beyond the last decision, or is gone, or is an older one: the states tell what holds."""
+    store = redis_store
     key = f"{store.outbox._transitions}"
     for check in ("a", "b"):
         change(store, check, Status.ERROR)
@@ -298,9 +312,10 @@ KEYS += [f"alerting:{kind}:ops" for kind in ("due", "channel", "flight")] + ["al
 @pytest.mark.parametrize("garbage", ["string", "hash", "list", "zset", "stream"])
 @pytest.mark.parametrize("key", KEYS)
 def test_garbage_costs_no_more_than_what_it_replaced(
-    server: RedisServer, store: RedisStore, key_prefix: str, key: str, garbage: str
+    server: RedisServer, redis_store: RedisStore, key_prefix: str, key: str, garbage: str
 ) -> None:
     """Whatever somebody writes under one of our keys, the next thing that happens is told."""
+    store = redis_store
     change(store, "a", Status.ERROR)
     decide(store)
     with server.client() as client:
