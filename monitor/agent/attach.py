@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from celery import signals
 
 from monitor.agent import beacon_file
-from monitor.agent.liveness import STARTING, Pulse
+from monitor.agent.liveness import OFF, STARTING, Pulse
 from monitor.agent.protocol import DIRECT_QUEUE_EXPIRES_SECONDS, direct_queue
 
 if TYPE_CHECKING:
@@ -127,9 +127,11 @@ def _worker_init(sender: Any, **_: Any) -> None:
     for problem in found.problems:
         log.warning("the monitor's agent: %s", problem)
     if not found.enabled:
+        _write_down(str(sender.hostname), OFF, found)
         return
     if found.redis_url is None:
         log.warning("the monitor's agent does nothing: MONITOR_REDIS_URL does not say where its store is")
+        _write_down(str(sender.hostname), OFF, found)
         return
     _settings[app] = found
     _register(app)
@@ -147,14 +149,13 @@ def _after_setup(sender: Any, instance: Any, **_: Any) -> None:
     queue = instance.app.amqp.queues.select_add(queue)
     # Celery puts its default exchange there, where each publish would read every binding.
     queue.exchange = entity.Exchange("")
-    _write_down_starting(str(sender), _settings[instance.app])
+    _write_down(str(sender), STARTING, _settings[instance.app])
 
 
 @safely
-def _write_down_starting(node: str, settings: Settings) -> None:
-    """For `monitor probe worker`: a worker that waits for its broker has no beacon yet, and must not be restarted."""
-    pulse = Pulse(phase=STARTING, interval_seconds=settings.interval_seconds)
-    beacon_file.write(beacon_file.directory(), node, pulse)
+def _write_down(node: str, phase: str, settings: Settings) -> None:
+    """For `monitor probe worker`: a worker without a beacon, which waits for its broker, must not be restarted."""
+    beacon_file.write(beacon_file.directory(), node, Pulse(phase=phase, interval_seconds=settings.interval_seconds))
 
 
 def _shutting_down(sender: Any, **_: Any) -> None:
@@ -168,20 +169,23 @@ def _shutting_down(sender: Any, **_: Any) -> None:
 def _shutdown(sender: Any, **_: Any) -> None:
     """A worker ends. One that was asked to (by remote control, too) says goodbye; one that fails does not."""
     for beacon in [beacon for beacon in _beacons if beacon.node == str(sender.hostname)]:
-        if not sender.exitcode:
+        if not sender.exitcode or _asked():
             beacon.leave()
             beacon.wait(FAREWELL_SECONDS)
         _beacons.remove(beacon)
 
 
 def _farewell(pid: int) -> None:
-    """The process ends. What asked it to may not have come through Celery's signals: some cold shutdowns do not."""
+    """The process ends: a cold shutdown sends no such signal, and some no signal at all."""
     if os.getpid() != pid:
         return
-    state: Any = importlib.import_module("celery.worker.state")
-    asked = any(flag not in (None, False) for flag in (state.should_stop, state.should_terminate))
     for beacon in _beacons:
-        if asked:
+        if _asked():
             beacon.leave()
         if beacon.leaving:
             beacon.wait(FAREWELL_SECONDS)
+
+
+def _asked() -> bool:
+    state: Any = importlib.import_module("celery.worker.state")
+    return any(flag not in (None, False) for flag in (state.should_stop, state.should_terminate))

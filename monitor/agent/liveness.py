@@ -4,7 +4,7 @@ Pure, and nothing is imported here: the probe starts every few seconds in every 
 alone would cost a third of what it may cost.
 """
 
-STARTING, RUNNING, LEAVING = "starting", "running", "leaving"
+OFF, STARTING, RUNNING, LEAVING = "off", "starting", "running", "leaving"
 
 LATE_AFTER_INTERVALS = 3
 LATE_AFTER_AT_LEAST_SECONDS = 5.0
@@ -17,7 +17,8 @@ RECONNECT_SECONDS = 40.0
 class Pulse:
     """What a worker's liveness is judged by. Written by the agent, with each beacon and also when that cannot be sent.
 
-    phase: ``starting`` before it is ready to consume, ``leaving`` from its goodbye on, else ``running``.
+    phase: ``starting`` before it is ready to consume, ``leaving`` from its goodbye on, else ``running``; ``off`` when
+    the agent does nothing, by its settings.
     interval_seconds: time between two pulses, at most. up_seconds: since it was ready.
     slots, active, reserved: how many tasks it can execute, executes, and holds back.
     stuck: every slot is taken, each by a task that runs longer than its ``stuck_after``.
@@ -110,6 +111,8 @@ def judge(pulse: Pulse, age_seconds: float) -> tuple[bool, str]:
 def _coming_or_going(pulse: Pulse, age_seconds: float) -> tuple[bool, str] | None:
     if pulse.phase == LEAVING:
         return True, "is shutting down"
+    if pulse.phase == OFF:
+        return True, "is not judged: its agent is switched off, or does not know the monitor's store"
     return (True, "is starting") if pulse.phase == STARTING else None
 
 

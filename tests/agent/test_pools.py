@@ -105,7 +105,7 @@ def test_goodbye_with_a_task_in_the_slot(fleet: Fleet, number: str, pool: str, c
     worker.beacon(lambda beacon: beacon.active_count == 1, what="a task in a slot")
     os.kill(worker.pid, signal.Signals[number])
     assert worker.beacon(lambda beacon: beacon.leaving, what="a goodbye")
-    directory = worker.env[beacon_file.VARIABLE]
+    directory = worker.variables[beacon_file.VARIABLE]
     wait_for(
         lambda: all(s.pulse.phase == LEAVING for s in beacon_file.read(directory) if s.node == worker.node),
         what="the pulse says so, too",
