@@ -17,7 +17,7 @@ COMMANDS = {
     "silence": ("monitor.cli.alerts", "Tell nobody for a while that a check fails."),
     "silences": ("monitor.cli.alerts", "List the silences in force."),
     "unsilence": ("monitor.cli.alerts", "End a silence."),
-    "probe": ("monitor.cli.probe_command", "Ask a probe endpoint; for images without curl."),
+    "probe": ("monitor.cli.probe_command", "Ask a probe endpoint, or whether this machine's workers are alive."),
     "config": ("monitor.cli.config", "Show the effective configuration and where it came from."),
 }
 

@@ -83,17 +83,20 @@ class Probed:
         self._thread = threading.Thread(target=self._send_heartbeats, daemon=True)
         self._thread.start()
 
-    def start(self, node: str = NODES[0], *options: str) -> HostProcess:
-        """A worker, once it has executed a heartbeat."""
+    def start(
+        self, node: str = NODES[0], *options: str, waits_for: str = "has executed a heartbeat", **variables: str
+    ) -> HostProcess:
+        """A worker, once it is alive for that reason."""
         argv = [sys.executable, "-m", "celery", "-A", "tests.cli.probed_app", "worker", "-l", "INFO", "-n", node]
         env = {
             **environment(self.directory),
             "CELERY_BROKER_URL": f"redis://127.0.0.1:{self.proxy.port}/0",
             "MONITOR_REDIS_URL": self.store.url,
             "MONITOR_WORKERS__INTERVAL": f"{INTERVAL_SECONDS}s",
+            **variables,
         }
         self.workers[node] = HostProcess([*argv, "-c", "2", *options], env, ROOT)
-        self.wait_for(0, "has executed a heartbeat", node)
+        self.wait_for(0, waits_for, node)
         return self.workers[node]
 
     def execute(self, *seconds: float) -> None:
@@ -191,10 +194,9 @@ def test_standing_still_and_being_busy(probed: Probed, freezer: Freezer) -> None
     probed.wait_for(0, "has executed a heartbeat")
 
 
-def test_all_slots_stuck(probed: Probed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_slots_stuck(probed: Probed) -> None:
     """Tasks that run for longer than ``stuck_after`` in every slot, while work waits, are a reason; in one slot not."""
-    monkeypatch.setenv("MONITOR_WORKERS__STUCK_AFTER", "8s")
-    probed.start()
+    probed.start(MONITOR_WORKERS__STUCK_AFTER="8s")
     probed.execute(60)
     probed.stays_alive("has executed a heartbeat", seconds=12)
     probed.execute(60)
@@ -242,13 +244,16 @@ def test_killed(probed: Probed) -> None:
     assert line.startswith("failed: no worker that runs")
 
 
+@pytest.mark.parametrize(("name", "value"), [("WORKERS__ENABLED", "false"), ("REDIS_URL", "http://nonsense")])
+def test_an_agent_that_does_nothing(probed: Probed, name: str, value: str) -> None:
+    """Switched off, or without a store that makes sense: whoever changes a setting must not restart every worker."""
+    probed.start(waits_for="is not judged: its agent is switched off", **{f"MONITOR_{name}": value})
+
+
 def test_a_broker_that_is_down_when_the_worker_starts(probed: Probed) -> None:
     """The worker waits for it, and must not be restarted meanwhile."""
     probed.proxy.set("refuse")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(probed, "wait_for", lambda *_: None)
-        probed.start()
-    probed.wait_for(0, "is starting")
+    probed.start(waits_for="is starting")
     probed.stays_alive("is starting")
     probed.proxy.set("ok")
     probed.wait_for(0, "has executed a heartbeat")
