@@ -1,0 +1,21 @@
+"""A Celery application whose workers have the agent, with a task that takes time. Broker and store are two servers."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from celery import Celery
+
+import monitor
+
+app = Celery("probed", broker=os.environ["CELERY_BROKER_URL"])
+app.conf.task_default_queue = "probed"
+app.conf.worker_hijack_root_logger = False
+monitor.install(app)
+
+
+@app.task(ignore_result=True)
+def sleep(seconds: float) -> None:
+    """Take a slot for so long."""
+    time.sleep(seconds)
