@@ -64,19 +64,21 @@ def test_roles_find_the_projects_broker_and_database(shop: Shop) -> None:
     assert {"database", "redis", "celery", "cpu", "memory", "disk", "connections"} == checks.keys()
 
 
-def test_installing_changes_nothing_of_the_application(shop: Shop) -> None:
-    """Tasks, beat entries, queues and every setting are the same with and without `monitor.install(app)`."""
+def test_installing_adds_the_heartbeat_task_to_the_application(shop: Shop) -> None:
+    """Other tasks, beat entries, queues and every setting are the same with and without `monitor.install(app)`."""
     without = celery_facts(shop, SHOP_WITHOUT_MONITOR="1")
     assert "shop.tasks.restock" in without["tasks"]
+    without["tasks"] = sorted([*without["tasks"], "monitor.tasks.heartbeat"])
     assert celery_facts(shop) == without
 
 
 def test_running_checks_in_the_application_only_adds(shop: Shop) -> None:
-    """With `run_checks=True` there are two more tasks; what was there is as it was."""
+    """With `run_checks=True` there are our tasks as well; what was there is as it was."""
     without = celery_facts(shop, SHOP_WITHOUT_MONITOR="1")
     with_checks = celery_facts(shop, SHOP_RUNS_CHECKS="1")
     added = set(with_checks.pop("tasks")) ^ set(without.pop("tasks"))
-    assert added == {"monitor.tasks.dispatch", "monitor.tasks.run_check"}
+    assert {"monitor.tasks.dispatch", "monitor.tasks.run_check", "monitor.tasks.workers"} <= added
+    assert all(name.startswith("monitor.tasks.") for name in added)
     assert with_checks == without
 
 
@@ -92,7 +94,7 @@ def test_the_projects_own_beat_and_workers_run_the_checks(
     pool: str, scheduler: str, shop: Shop, tmp_path: Path
 ) -> None:
     """With `run_checks=True` no process of ours is needed, on every pool and beat; the project's own entry runs on."""
-    ours = {"SHOP_RUNS_CHECKS": "1"}
+    ours = {"SHOP_RUNS_CHECKS": "1", "MONITOR_WORKERS__INTERVAL": "2"}
     # `-Q shop`: the project's worker was told what to consume long before the monitor came.
     shop.run("celery", "-A", "shop", "worker", "-P", pool, "-c", "2", "-Q", "shop", "-l", "INFO", **ours)
     file = ["-s", str(tmp_path / "schedule")] if "Persistent" in scheduler else []
@@ -102,6 +104,10 @@ def test_the_projects_own_beat_and_workers_run_the_checks(
     shop.wait_for_results("database", "redis", "celery", "disk", after=newest)
     with shop.redis.client() as client:
         wait_for(lambda: int(client.get("shop:restocked") or 0) >= 2, what=Told(shop, "the shop's own task runs"))
+    judged = {name for name in shop.store.read().states if name.startswith("worker:")}
+    assert len(judged) == 1
+    for name, verdict in [(judged.pop(), "consuming"), ("queue:shop", "consumed")]:
+        wait_for(lambda name=name, verdict=verdict: _verdict(shop, name) == verdict, seconds=40, what=Told(shop, name))  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("frozen", ["postmaster", "backend"])
@@ -131,6 +137,11 @@ def test_probes_answer_while_a_page_hangs_on_the_frozen_database(
     with pytest.raises(TimeoutError):
         shop.get("/stock/", CUSTOMER)
     _assert_all_answered(shop, f"{server}, a page hangs")
+
+
+def _verdict(shop: Shop, check: str) -> str | None:
+    state = shop.store.read([check]).states.get(check)
+    return None if state is None else str(state.result.data.get("verdict"))
 
 
 def _assert_all_answered(shop: Shop, what: str) -> None:
