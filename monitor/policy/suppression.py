@@ -46,10 +46,14 @@ class Dependencies:
     def parents(self, check: str) -> tuple[str, ...]:
         """What a check depends on directly: what it says, and for workers and queues the broker and the store."""
         spec = self._checks.get(check)
+        implied: tuple[str, ...] = ()
         if spec is None:
-            return self._ground if check == "workers" or check.startswith(_OF_WORKERS) else ()
-        of_broker = spec.kind == "celery" and _is_ground(spec)
-        return (*spec.depends_on, *(self._redis if of_broker and self._one_server else ()))
+            implied = self._ground if check == "workers" or check.startswith(_OF_WORKERS) else ()
+        elif spec.kind == "celery" and _is_ground(spec) and self._one_server:
+            implied = self._redis
+        said = spec.depends_on if spec is not None else ()
+        # What somebody says wins: in a circle, each would keep the other from being told.
+        return (*said, *(parent for parent in implied if check not in self._said_above(parent)))
 
     def ancestors(self, check: str, *, stale: bool = False) -> tuple[str, ...]:
         """What it depends on, and what that does, the nearest first. A ``stale`` one also on the monitor itself."""
@@ -63,6 +67,15 @@ class Dependencies:
         if stale and not check.startswith("monitor:"):
             found |= dict.fromkeys(_OF_MONITOR)
         return tuple(found)
+
+    def _said_above(self, check: str) -> set[str]:
+        above: set[str] = set()
+        waiting = [check]
+        while waiting:
+            spec = self._checks.get(waiting.pop())
+            waiting += [name for name in (spec.depends_on if spec is not None else ()) if name not in above]
+            above.update(waiting)
+        return above
 
 
 def hold(

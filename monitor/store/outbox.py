@@ -15,7 +15,7 @@ from monitor.store.link import Argument, Link
 DEAD_LETTERS_KEPT = 1000
 DEAD_LETTERS_SHOWN = 100
 PENDING_KEPT = 10_000
-TURN_SECONDS = 10.0
+TURN_SECONDS = 5.0
 
 
 class RedisOutbox:

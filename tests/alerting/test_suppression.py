@@ -169,6 +169,21 @@ def test_the_broker_needs_the_store_when_they_are_one_server():
     assert Dependencies(two).ancestors("celery") == ()
 
 
+def test_what_somebody_says_wins_over_what_is_implied():
+    """In a circle, each would keep the other from being told."""
+    known = Dependencies(
+        config(
+            spec("redis", "celery", kind="redis"),
+            spec("celery", "queue:mail", kind="celery"),
+            redis_url="redis://h/0",
+        )
+    )
+    assert known.ancestors("redis") == ("celery", "queue:mail")
+    assert known.ancestors("celery") == ("queue:mail",)
+    assert known.ancestors("queue:mail") == ()
+    assert known.ancestors("queue:other") == ("redis", "celery", "queue:mail")
+
+
 def test_what_is_stale_depends_on_the_monitor_itself():
     """When checks do not run, that is the news: not forty checks that have grown old."""
     known = config(spec("shop"))
