@@ -20,7 +20,7 @@ from celery import signals
 
 from monitor.agent import beacon_file
 from monitor.agent.liveness import OFF, STARTING, Pulse
-from monitor.agent.protocol import DIRECT_QUEUE_EXPIRES_SECONDS, direct_queue
+from monitor.agent.protocol import DIRECT_QUEUE_EXPIRES_SECONDS, HEARTBEAT, direct_queue
 
 if TYPE_CHECKING:
     from monitor.agent.beacon import BeaconThread
@@ -35,6 +35,7 @@ _chosen: WeakSet[Any] = WeakSet()
 _left_alone: WeakSet[Any] = WeakSet()
 _settings: WeakKeyDictionary[Any, Settings] = WeakKeyDictionary()
 _beacons: list[BeaconThread] = []
+_TASK_LOGGERS = ("celery.worker.strategy", "celery.app.trace")
 _state = {"connected": False, "any": False}
 
 
@@ -81,6 +82,12 @@ def safely(function: Callable[..., None]) -> Callable[..., None]:
             log.warning("the monitor's agent does without: %s failed", function.__name__, exc_info=True)
 
     return safe
+
+
+def _is_not_ours(record: logging.LogRecord) -> bool:
+    """Whether a worker's log needs this line: that a heartbeat was received and executed, it does not."""
+    data = getattr(record, "data", None)
+    return record.levelno > logging.INFO or not isinstance(data, dict) or data.get("name") != HEARTBEAT
 
 
 def _concerns(app: Any) -> bool:
@@ -135,6 +142,8 @@ def _worker_init(sender: Any, **_: Any) -> None:
         return
     _settings[app] = found
     _register(app)
+    for name in _TASK_LOGGERS:
+        logging.getLogger(name).addFilter(_is_not_ours)
     app.steps["consumer"].add(AgentStep)
 
 

@@ -12,7 +12,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-import structlog
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
@@ -23,8 +22,6 @@ from monitor.api.pages import Answer, Page
 RETRY_SECONDS = 1.0
 _ANY = (None, "", "*/*")
 _REFUSALS = (401, 404, 405)
-
-log = structlog.get_logger("monitor.api")
 
 
 class Front:
@@ -93,7 +90,9 @@ def _attach(handler: Any) -> Front | _NotYet:
     try:
         front = Front(mounts.discover(getattr(handler, "urlconf", settings.ROOT_URLCONF)))
     except Exception as error:  # noqa: BLE001 - a URLconf may raise anything; Django reports it to who asks for a page
-        log.warning("probes.not_mounted", error=f"{type(error).__name__}: {error}")
+        import structlog  # noqa: PLC0415 - a project's workers have this app too, and 4 MB to save
+
+        structlog.get_logger("monitor.api").warning("probes.not_mounted", error=f"{type(error).__name__}: {error}")
         front = _NotYet()
     handler._monitor_front = front
     return front

@@ -103,6 +103,9 @@ def test_settings_of_a_django_project(
     worker = start_agent_worker(store, *SOLO, node="w1@host", broker=server.url, env=env)
     assert worker.beacon(lambda beacon: beacon.direct).interval_seconds == 1.0
     worker.prove()
+    worker.send("shop.modules", ("modules", list(HEAVY)))
+    loaded = wait_for(lambda: server.client().get("modules"), seconds=20, what="the worker's modules")
+    assert json.loads(loaded) == []
 
 
 def test_wrong_settings_do_not_stop_the_worker(start_redis: StartRedis, start_agent_worker: StartAgentWorker) -> None:

@@ -92,6 +92,9 @@ def test_a_worker_tells_of_itself_from_start_to_goodbye(
     tables = [key for key in exchanges if redis_server.client().type(key) == b"set"]
     assert direct_queue(node) not in str([redis_server.client().smembers(table) for table in tables])
 
+    assert "shop.nap" in worker.logs().partition("ready.")[2]
+    assert "monitor" not in worker.logs().partition("ready.")[2]  # not a line for each heartbeat
+
     worker.kill("SIGTERM")
     assert worker.store.beacon(node).leaving  # type: ignore[union-attr]
 
