@@ -14,10 +14,10 @@ from monitor.agent.protocol import direct_queue, target_field
 from monitor.config import CheckSpec
 from monitor.config.settings import Workers
 from monitor.model import Flight, Outcome, State, Transition
+from monitor.policy import asking, rounds
 from monitor.policy import notes as noting
-from monitor.policy import rounds
+from monitor.policy.asking import Heartbeat, Scene
 from monitor.policy.notes import ASKED_KEPT, Notes
-from monitor.policy.rounds import Heartbeat, Scene
 from monitor.policy.workers import SUMMARY, check_spec
 from monitor.ports import (
     Broker,
@@ -81,7 +81,7 @@ class _Round:
         if before is not None and 0 <= sighting.now - before.round_at < interval / 4:
             return Round("dropped", "early")
         scene = self._scene(sighting, before)
-        plan = rounds.heartbeats(scene)
+        plan = asking.heartbeats(scene)
         sent = self._send(plan, sighting.now - began)
         notes = noting.asked(scene.notes, sent, sighting.now if plan else None)
         if self._message:
@@ -92,7 +92,7 @@ class _Round:
         final, notes, forget = rounds.without_past(final, judged.notes)
         notes = self._remove(notes, judged.vanished)
         self._fleet.note(noting.encode(notes), emitted=sent, gone=judged.gone)
-        transitions = self._write(final)
+        transitions = self._write(final, sampled=bool(sent))
         if forget:
             self._store.forget(forget)
         return Round("completed", None, final, transitions, len(sent), len(judged.suspended), self._message)
@@ -104,15 +104,17 @@ class _Round:
         }
         if before is not None:
             before = noting.answered(before, sighting.executed, started)
-        declared = rounds.declared_queues(sighting)
+        declared = asking.declared_queues(sighting)
         look = self._look(before, declared)
         notes, _ = noting.resumed(before, sighting, look, settings.interval_seconds)
         if before is None:
             states = self._store.read().states
-            notes = dataclasses.replace(notes, written=frozenset(n for n in states if n.startswith(KINDS)))
+            notes = dataclasses.replace(
+                notes, written=frozenset(n for n in states if n == SUMMARY or n.startswith(KINDS))
+            )
         notes = noting.with_work(notes, sighting)
         notes = noting.with_queues(notes, declared, settings.queues, rounds.QUEUE_FORGOTTEN_SECONDS)
-        unseen = rounds.unseen(sighting, notes, settings)
+        unseen = asking.unseen(sighting, notes, settings)
         connected = self._fleet.connected([seen.beacon for seen in unseen]) if unseen else {}
         return Scene(settings, sighting, look, notes, connected)
 
@@ -159,12 +161,13 @@ class _Round:
             return notes
         return dataclasses.replace(notes, removed=notes.removed | set(vanished))
 
-    def _write(self, outcomes: Mapping[str, Outcome]) -> tuple[Transition, ...]:
+    def _write(self, outcomes: Mapping[str, Outcome], *, sampled: bool) -> tuple[Transition, ...]:
         interval = self._settings.interval_seconds
         reducers = {
             name: _advance(check_spec(name, interval), self._flight, outcome) for name, outcome in outcomes.items()
         }
-        history = {name for name in outcomes if name == SUMMARY or name.startswith("queue:")}
+        # Once in an interval, which is what history reckons with. Workers come and go: they leave none.
+        history = {name for name in outcomes if name == SUMMARY or name.startswith("queue:")} if sampled else ()
         made = self._store.update_many(self._flight, reducers, history=history)
         return tuple(transition for some in made.values() for transition in some)
 

@@ -1,4 +1,4 @@
-"""One round over the workers, as far as it is a matter of judgement: whom to ask, and what is said of whom."""
+"""What is said of every worker, queue and host in one round, and of all of them together."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from monitor.agent.protocol import EXPIRES_SECONDS, direct_queue, is_direct_queue, target_field
+from monitor.agent.protocol import EXPIRES_SECONDS, target_field
 from monitor.config.settings import Workers
 from monitor.model import Outcome, WorkerVerdict
 from monitor.policy import notes as noting
 from monitor.policy import told
+from monitor.policy.asking import Scene, is_withheld
 from monitor.policy.notes import ASKED_KEPT, Notes, Patience
 from monitor.policy.workers import (
     SUMMARY,
@@ -25,18 +25,9 @@ from monitor.policy.workers import (
     queue_verdict,
     worker_verdict,
 )
-from monitor.ports import BrokerSight, Depth, Seen, Sighting
+from monitor.ports import Seen
 
 QUEUE_FORGOTTEN_SECONDS = 86_400.0
-EMIT_INTERVALS = 0.75  # rounds are half an interval apart, and none is exactly on time
-
-
-class Heartbeat(NamedTuple):
-    """A heartbeat to send: what it is to prove, and the queue it goes to."""
-
-    kind: str
-    target: str
-    queue: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,69 +40,6 @@ class Judged:
     gone: tuple[str, ...]
     vanished: tuple[str, ...]
     """Workers whose own queues are to be removed."""
-
-
-@dataclass(frozen=True)
-class Scene:
-    """All that one round knows: what the workers wrote, what the broker holds (None: it did not answer)."""
-
-    settings: Workers
-    sighting: Sighting
-    broker: BrokerSight | None
-    notes: Notes
-    connected: Mapping[str, bool] | None
-
-    @property
-    def now(self) -> float:
-        """By the store's clock."""
-        return self.sighting.now
-
-
-def declared_queues(sighting: Sighting) -> set[str]:
-    """The queues that workers declare, without their own."""
-    return {queue for seen in sighting.beacons.values() for queue in seen.beacon.queues if not is_direct_queue(queue)}
-
-
-def unseen(sighting: Sighting, notes: Notes, settings: Workers) -> list[Seen]:
-    """The workers that are overdue with their beacons: is their connection still there?"""
-    limit = 2 * settings.interval_seconds
-    since = notes.store.since
-    return [
-        seen
-        for seen in sighting.beacons.values()
-        if not seen.beacon.leaving and sighting.now - max(seen.at, since) > limit
-    ]
-
-
-def heartbeats(scene: Scene) -> list[Heartbeat]:
-    """What to send now. Who leaves heartbeats unanswered gets no more than a few, until none of them waits."""
-    notes, settings, broker = scene.notes, scene.settings, scene.broker
-    if broker is None or scene.now - notes.emitted_at < EMIT_INTERVALS * settings.interval_seconds:
-        return []
-    plan = []
-    for node, seen in sorted(scene.sighting.beacons.items()):
-        fresh = scene.now - seen.at <= 2 * settings.interval_seconds
-        queue = direct_queue(node)
-        if fresh and seen.beacon.direct and not seen.beacon.leaving:
-            asked = notes.asked.get(target_field("worker", node), ())
-            if len(asked) < ASKED_KEPT or _is_empty(broker.queues.get(queue)):
-                plan.append(Heartbeat("worker", node, queue))
-    for queue in sorted(notes.queues):
-        if not is_withheld(scene, queue) and _may_ask(scene, broker, queue):
-            plan.append(Heartbeat("queue", queue, queue))
-    return plan
-
-
-def is_withheld(scene: Scene, queue: str) -> bool:
-    """Whether a queue gets no heartbeat: a worker without ``monitor.install(app)`` may take it, and log an error."""
-    if queue in scene.settings.queues or scene.broker is None:
-        return False
-    beacons = scene.sighting.beacons
-    if any(node not in beacons and node not in scene.notes.departed for node in scene.broker.nodes):
-        return True
-    depth = scene.broker.queues.get(queue)
-    consumers = depth.consumers if depth else None
-    return consumers is not None and consumers > sum(queue in seen.beacon.queues for seen in beacons.values())
 
 
 def judge(scene: Scene) -> Judged:
@@ -252,17 +180,3 @@ def _hosts(scene: Scene) -> dict[str, Outcome]:
         if beacon.host not in newest or newest[beacon.host].at < seen.at:
             newest[beacon.host] = seen
     return {check_name("host", host): told.host(host, seen.beacon.vitals, nodes[host]) for host, seen in newest.items()}
-
-
-def _is_empty(depth: Depth | None) -> bool:
-    return depth is not None and depth.pending == 0
-
-
-def _may_ask(scene: Scene, broker: BrokerSight, queue: str) -> bool:
-    asked = scene.notes.asked.get(target_field("queue", queue), ())
-    depth = broker.queues.get(queue)
-    if len(asked) < ASKED_KEPT or _is_empty(depth):
-        return True
-    # Heartbeats expire in a long backlog. One more for each lifetime, as long as it moves.
-    moves = depth is not None and depth.head is not None and depth.head != scene.notes.queues[queue].head
-    return moves and scene.now - asked[-1] > EXPIRES_SECONDS

@@ -5,20 +5,29 @@ What the states ``worker:NODE``, ``queue:QUEUE``, ``host:HOST`` and ``workers`` 
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from monitor.agent.protocol import Beacon
-from monitor.config import CheckSpec
 from monitor.config.settings import Workers
 from monitor.model import QueueVerdict, WorkerVerdict
+from monitor.policy.worker_checks import SUMMARY, check_name, check_spec
 from monitor.ports import Executed
 
-SUMMARY = "workers"
-"""The name of the check that sums all of them up."""
+__all__ = [
+    "SUMMARY",
+    "QueueSight",
+    "WorkerSight",
+    "check_name",
+    "check_spec",
+    "is_forgotten",
+    "is_over",
+    "is_seen",
+    "proven_at",
+    "queue_verdict",
+    "slots_stuck",
+    "worker_verdict",
+]
 
 OVERDUE_INTERVALS = 1.25
 """A heartbeat is overdue when it waits longer: one sent a moment after a fault is, within 2.25 intervals of it."""
@@ -31,10 +40,6 @@ START_INTERVALS = 3.0
 WORK_INTERVALS = 1.5
 """Beacons may be an interval apart: a worker that has finished a task within this time executes."""
 
-HOST_INTERVALS = 6.0
-"""A host's numbers must be high for so long: they are of a moment."""
-
-NAME_LENGTH = 200
 
 SERVING = frozenset({WorkerVerdict.STARTING, WorkerVerdict.CONSUMING, WorkerVerdict.BUSY})
 """Workers of which a queue may expect something."""
@@ -105,25 +110,6 @@ def slots_stuck(beacon: Beacon, settings: Workers) -> int:
     """How many slots hold a task that runs longer than it may."""
     longest, default = settings.stuck_after_by_task, settings.stuck_after_seconds
     return sum(task.age_seconds > longest.get(task.task, default) for task in beacon.active)
-
-
-def check_name(kind: str, target: str) -> str:
-    """The name of the check of a worker, a queue or a host; a short digest keeps apart what had to be changed."""
-    name = f"{kind}:{target}"
-    plain = re.sub(r"[^A-Za-z0-9_.@:-]", "_", name)
-    if plain == name and len(name) <= NAME_LENGTH:
-        return name
-    digest = hashlib.blake2b(target.encode(errors="replace"), digest_size=4).hexdigest()
-    return f"{plain[: NAME_LENGTH - 9]}.{digest}"
-
-
-@lru_cache(maxsize=20_000)
-def check_spec(name: str, interval_seconds: float) -> CheckSpec:
-    """The check of this name, which no configuration has: never critical, in no group, valid for three intervals."""
-    kind = name.partition(":")[0]
-    lasting = HOST_INTERVALS * interval_seconds if kind == "host" else 0.0
-    fields = {"interval": interval_seconds, "valid_for": 3 * interval_seconds, "for": lasting}
-    return CheckSpec.model_validate({"name": name, "kind": kind, "critical": False, **fields})
 
 
 def is_forgotten(worker: WorkerSight, settings: Workers) -> bool:
