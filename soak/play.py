@@ -6,7 +6,7 @@ import random
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,8 +123,8 @@ def _play(stage: Stage, case: Case, outcome: Outcome) -> None:
         _wait(stage, case.holds)
         for expected in _last_of(case.expected):
             check = expected.check.format(case.name)
-            if (now := stage.watcher.verdict(check)) != expected.verdict:
-                outcome.problems.append(f"{check} did not stay {expected.verdict}: {now}")
+            if (now := stage.watcher.verdict(check)) not in expected.verdicts:
+                outcome.problems.append(f"{check} did not stay {' or '.join(expected.verdicts)}: {now}")
     else:
         _wait(stage, case.lasts)
     _wait(stage, dice.random())
@@ -145,8 +145,10 @@ def _play(stage: Stage, case: Case, outcome: Outcome) -> None:
 def _measure(stage: Stage, outcome: Outcome, expected: Expected, fault_at: float) -> Measured:
     check = expected.check.format(outcome.case.name)
     limit = (expected.after + expected.within) * stage.interval + outcome.slack_seconds
-    seen = _wait_until_seen(stage, check, expected.verdict, fault_at, PATIENCE * limit)
-    return Measured(check, expected.verdict, None if seen is None else seen - fault_at, limit)
+    seen = _wait_until_seen(stage, check, expected.verdicts, fault_at, PATIENCE * limit)
+    if seen is None:
+        return Measured(check, " or ".join(expected.verdicts), None, limit)
+    return Measured(check, seen[1], seen[0] - fault_at, limit)
 
 
 def _measure_recovery(stage: Stage, outcome: Outcome, healed_at: float) -> list[Measured]:
@@ -164,15 +166,18 @@ def _measure_recovery(stage: Stage, outcome: Outcome, healed_at: float) -> list[
             every=0.2,
             what=f"a task executed again: {which}",
         )
-        seen = _wait_until_seen(stage, name, wanted[check], healed_at, PATIENCE * limit + executed_at - healed_at)
-        seconds = None if seen is None else max(0.0, seen - executed_at)
+        patience = PATIENCE * limit + executed_at - healed_at
+        seen = _wait_until_seen(stage, name, (wanted[check],), healed_at, patience)
+        seconds = None if seen is None else max(0.0, seen[0] - executed_at)
         measured.append(Measured(name, wanted[check], seconds, limit))
     return measured
 
 
-def _wait_until_seen(stage: Stage, check: str, verdict: str, after: float, seconds: float) -> float | None:
+def _wait_until_seen(
+    stage: Stage, check: str, verdicts: Container[str], after: float, seconds: float
+) -> tuple[float, str] | None:
     deadline = time.monotonic() + seconds
-    while (seen := stage.watcher.first(check, verdict, after=after)) is None and time.monotonic() < deadline:
+    while (seen := stage.watcher.first(check, verdicts, after=after)) is None and time.monotonic() < deadline:
         time.sleep(0.1)
     return seen
 
@@ -193,12 +198,12 @@ def _tell_unexpected(stage: Stage, outcomes: Sequence[Outcome], start: float) ->
         (check.format(o.case.name), verdict)
         for o in outcomes
         for check, verdicts in (
-            *((e.check, (e.verdict,)) for e in o.case.expected),
+            *((e.check, e.verdicts) for e in o.case.expected),
             *o.case.allowed.items(),
         )
         for verdict in verdicts
     }
-    loud = any(e.verdict not in ("retired", "busy") for o in outcomes for e in o.case.expected)
+    loud = any({*e.verdicts} - {"retired", "busy"} for o in outcomes for e in o.case.expected)
 
     def is_unexpected(said: Said) -> bool:
         kind = said.check.partition(":")[0]

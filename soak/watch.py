@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,13 +61,14 @@ class Watcher:
         said = self.now.get(check)
         return said.verdict if said else None
 
-    def first(self, check: str, verdict: str, *, after: float) -> float | None:
-        """When a verdict was first seen after a time, which is that time if it stood already; None: never."""
-        before = [said for said in self.timeline if said.check == check and said.at <= after]
-        if before and before[-1].verdict == verdict:
-            return after
-        seen = (said.at for said in self.timeline if said.check == check and said.verdict == verdict)
-        return next((at for at in seen if at > after), None)
+    def first(self, check: str, verdicts: Container[str], *, after: float) -> tuple[float, str] | None:
+        """When any of the verdicts was first seen after a time (that time, if it stood already), and which; or None."""
+        of_check = [said for said in self.timeline if said.check == check]
+        before = [said for said in of_check if said.at <= after]
+        if before and before[-1].verdict in verdicts:
+            return after, before[-1].verdict
+        seen = ((said.at, said.verdict) for said in of_check if said.at > after and said.verdict in verdicts)
+        return next(seen, None)
 
     def during(self, start: float, end: float, wanted: Callable[[Said], bool]) -> list[Said]:
         """What was said in a time that is ``wanted``, what stood at its start included."""
