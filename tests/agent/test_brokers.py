@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from monitor.agent.protocol import direct_queue
 from monitor.store import RedisStore
 from tests.support.agents import AgentStore, StartAgentWorker
+from tests.support.celery_nodes import ROOT
 from tests.support.old_celery import VERSIONS
 from tests.support.processes import free_port, wait_for
 from tests.support.rabbitmq_server import RabbitServer
@@ -19,14 +21,14 @@ from tests.support.sentinels import MASTER, Sentinels
 
 SOLO = ("-P", "solo", "-Q", "orders")
 PREFIX = "shop:"
-AGENT = ["eval", "evalsha", "hget", "hset", "time", "client|id", "client|setname"]
-"""What the agent needs of Redis, as docs/workers.md says; the last two it can do without."""
-KOMBU = (
-    "brpop del eval evalsha exec exists expire get hdel hget hlen hset info llen lpush multi pexpire ping psubscribe "
-    "publish punsubscribe rpop rpush sadd script|load select set smembers srem subscribe ttl unsubscribe unwatch watch "
-    "zadd zrange zrem zrevrangebyscore"
-)
-"""What a worker's transport needs anyway."""
+
+
+def documented_rule(user: str) -> list[str]:
+    """The ACL rule of docs/workers.md for a user, with the password ``pw``."""
+    text = (ROOT / "docs/workers.md").read_text().replace("\\\n", " ")
+    found = re.search(rf"^ACL SETUSER {user} .*", text, re.MULTILINE)
+    assert found, f"docs/workers.md has a rule for {user}"
+    return found[0].replace(">password", ">pw").split()
 
 
 @pytest.mark.parametrize("celery", VERSIONS)
@@ -36,17 +38,7 @@ def test_a_user_confined_to_a_prefix(
     """With `global_keyprefix` and a user who may touch nothing else, the store is found below the same prefix."""
     server = start_redis()
     admin = server.client()
-    admin.execute_command(
-        "ACL",
-        "SETUSER",
-        "shop",
-        "on",
-        ">pw",
-        f"~{PREFIX}*",
-        "&*",
-        "-@all",
-        *(f"+{name}" for name in [*KOMBU.split(), *AGENT]),
-    )
+    admin.execute_command(*documented_rule("shop"))
     store = AgentStore(admin, f"{PREFIX}monitor:")
     worker = start_agent_worker(
         store,
@@ -72,9 +64,7 @@ def test_a_user_who_may_do_what_the_agent_needs_and_nothing_else(
     """The store's user needs a handful of commands on keys below the prefix."""
     server = start_redis()
     admin = server.client()
-    admin.execute_command(
-        "ACL", "SETUSER", "agent", "on", ">pw", "~monitor:*", "resetchannels", "-@all", *(f"+{name}" for name in AGENT)
-    )
+    admin.execute_command(*documented_rule("agent"))
     worker = start_agent_worker(
         AgentStore(admin),
         *SOLO,

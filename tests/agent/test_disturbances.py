@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
 
-from monitor.agent.protocol import Beacon, direct_queue
+from monitor.agent.protocol import HEARTBEAT, Beacon, direct_queue
 from tests.support.agents import AgentStore, AgentWorker, StartAgentWorker
 from tests.support.faults import FaultProxy, Freezer
 from tests.support.processes import wait_for
@@ -238,6 +239,25 @@ def test_old_heartbeats_do_not_count_back(start_redis: StartRedis, start_agent_w
     wait_for(lambda: redis.client().get("done"), seconds=20, what="all of them were executed")
     found = store.executed("worker:w1@host")
     assert found is not None and found[0] == newest
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads", "gevent"])
+def test_many_heartbeats_open_no_more_connections(
+    start_redis: StartRedis, start_agent_worker: StartAgentWorker, pool: str
+) -> None:
+    """One connection of each process that executes heartbeats, however many of them and however many at once."""
+    broker, redis = start_redis(), start_redis()
+    env = {"MONITOR_REDIS_URL": redis.url}
+    store = AgentStore(redis.client())
+    worker = start_agent_worker(
+        store, "-P", pool, "-c", "2", "-Q", "orders", node="w1@host", broker=broker.url, env=env
+    )
+    worker.beacon(lambda beacon: beacon.direct)
+    worker.send(HEARTBEAT, ("worker", "w1@host", 1), direct_queue("w1@host"), times=600)
+    worker.prove()
+    named = Counter(client["name"] for client in redis.client().client_list())
+    assert named["monitor-agent:w1@host"] == 1
+    assert named[""] <= (2 if pool == "prefork" else 1) + 2  # and the test's own
 
 
 def _send_heartbeat(worker: AgentWorker) -> None:

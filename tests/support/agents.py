@@ -85,7 +85,7 @@ class AgentWorker(HostProcess):
     ) -> None:
         self.node = node
         self.store = store
-        self.env = dict(env or {})
+        self.variables = dict(env or {})
         self._broker, self._transport_options, self._tls = broker, dict(transport_options or {}), tls
         directory = user_directory()
         argv = [python_with_celery(celery), "-m", "celery", "-A", APP, "worker", "-l", "INFO", "-n", node]
@@ -119,19 +119,21 @@ class AgentWorker(HostProcess):
         self.send(HEARTBEAT, (kind, target, sent), queue)
         return sent
 
-    def send(self, task: str, args: tuple[Any, ...], queue: str = "celery") -> None:
+    def send(self, task: str, args: tuple[Any, ...], queue: str = "celery", *, times: int = 1) -> None:
         """Publish a task to the default exchange, by Celery's protocol 2."""
-        task_id = f"{time.monotonic_ns():x}"
-        headers = {"lang": "py", "task": task, "id": task_id, "root_id": task_id, "parent_id": None, "group": None}
         options: dict[str, Any] = {"transport_options": self._transport_options, "ssl": self._tls}
         with Connection(self._broker, **options) as connection, connection.channel() as channel:
-            Producer(channel, exchange=Exchange("")).publish(
-                (args, {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}),
-                routing_key=queue,
-                headers={**headers, "ignore_result": True},
-                correlation_id=task_id,
-                serializer="json",
-            )
+            producer = Producer(channel, exchange=Exchange(""))
+            for _ in range(times):
+                task_id = f"{time.monotonic_ns():x}"
+                headers = {"lang": "py", "task": task, "id": task_id, "root_id": task_id, "ignore_result": True}
+                producer.publish(
+                    (args, {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}),
+                    routing_key=queue,
+                    headers={**headers, "parent_id": None, "group": None},
+                    correlation_id=task_id,
+                    serializer="json",
+                )
 
     def wait_for_execution(self, sent: int, kind: str = "worker", target: str | None = None) -> tuple[int, int, str]:
         """Sent, done and node of the heartbeat, once one sent at ``sent`` or later was executed."""
