@@ -61,7 +61,7 @@ def test_roles_find_the_projects_broker_and_database(shop: Shop) -> None:
     shop.serve("gunicorn")
     wait_for(lambda: shop.get("/api/health/ready/", POD)[0] == 200, what="the project's ready probe is green")
     checks = json.loads(shop.get("/api/health/detailed/", POD)[2])["checks"]
-    assert {"database", "redis", "celery", "cpu", "memory", "disk", "connections"} == checks.keys()
+    assert {"database", "redis", "celery", "cpu", "memory", "disk", "connections"} <= checks.keys()
 
 
 def test_installing_adds_the_heartbeat_task_to_the_application(shop: Shop) -> None:
