@@ -23,11 +23,18 @@ def logged_events() -> Iterator[str]:
         for node in ast.walk(ast.parse(file.read_text())):
             match node:
                 case ast.Call(
-                    func=ast.Attribute(value=ast.Name(id="log"), attr=level), args=[ast.Constant(value=str(event)), *_]
-                ) if level in LEVELS:
+                    func=ast.Attribute(value=logger, attr=level), args=[ast.Constant(value=str(event)), *_]
+                ) if level in LEVELS and _is_log(logger):
                     yield event
                 case ast.Call(func=ast.Name(id="Run"), args=[_, ast.Constant(value=str(event)), *_]):
                     yield f"check.{event}"
+
+
+def _is_log(node: ast.expr) -> bool:
+    match node:
+        case ast.Name(id="log") | ast.Call(func=ast.Attribute(attr="get_logger")):
+            return True
+    return False
 
 
 def test_every_event_is_documented() -> None:
