@@ -129,6 +129,9 @@ def _play(stage: Stage, case: Case, outcome: Outcome) -> None:
         _wait(stage, case.lasts)
     _wait(stage, dice.random())
     healed_at = stage.now()
+    for check in {expected.check.format(case.name) for expected in case.expected}:
+        if (times := stage.watcher.alarms(check, start=began, end=healed_at)) > 1:
+            outcome.problems.append(f"{check} made {times} alarms of one fault")
     if case.heal:
         case.heal(stage, case.name)
     if case.recovers:

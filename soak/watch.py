@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitor.model import Transition
+from monitor.model import Status, Transition
 from monitor.ports import StoreUnavailable
 from monitor.store import RedisStore
 
@@ -70,6 +70,11 @@ class Watcher:
         seen = ((said.at, said.verdict) for said in of_check if said.at > after and said.verdict in verdicts)
         return next(seen, None)
 
+    def alarms(self, check: str, *, start: float, end: float) -> int:
+        """How often somebody was to be told that something is wrong with the check."""
+        mine = [each for each in list(self.transitions) if each.check == check and start < each.at <= end]
+        return sum(each.old is Status.OK and each.new is not Status.OK for each in mine)
+
     def during(self, start: float, end: float, wanted: Callable[[Said], bool]) -> list[Said]:
         """What was said in a time that is ``wanted``, what stood at its start included."""
         standing: dict[str, Said] = {}
@@ -93,8 +98,11 @@ class Watcher:
                 self.now = {name: said for name, said in self.now.items() if name in changes.states}
             for name, state in changes.states.items():
                 result = state.result
-                verdict = result.reason or str(result.data.get("verdict", state.status))
-                said = Said(name, str(state.status), verdict, changes.read_at, result.data, result.message)
+                stale = state.stale_since is not None
+                verdict = "stale" if stale else result.reason or str(result.data.get("verdict", state.status))
+                said = Said(
+                    name, "stale" if stale else str(state.status), verdict, changes.read_at, result.data, result.message
+                )
                 before = self.now.get(name)
                 self.now[name] = said
                 if before is None or before.words != said.words:

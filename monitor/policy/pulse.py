@@ -19,7 +19,7 @@ BEAT, SCHEDULE, RESULTS, QUEUE, ALERTS = (
 OWN = (BEAT, SCHEDULE, RESULTS, QUEUE, ALERTS)
 
 GAP_SECONDS = 2.0
-"""Two looks further apart than this, or than three intervals, have something between them that nobody saw."""
+"""Two looks further apart than this, or than two intervals, have something between them that nobody saw."""
 GRACE_SECONDS = 2.0
 SILENT_SECONDS = 5.0
 """A dispatch is expected every half second; the worker may be busy for a while."""
@@ -51,7 +51,7 @@ def ticking_since(last: State | None, now: float, interval_seconds: float) -> fl
     if last is None or not isinstance(since, int | float):
         return now
     gap = now - last.result.observed_at
-    return now if gap > max(GAP_SECONDS, 3 * interval_seconds) else float(since)
+    return now if gap > max(GAP_SECONDS, 2 * interval_seconds) else float(since)
 
 
 def is_expected(check: str, checks: Container[str]) -> bool:

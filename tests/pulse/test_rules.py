@@ -80,6 +80,7 @@ TICKING = {
     "never looked before": (None, NOW),
     "looked a moment ago": (state(pulse.BEAT, age=5, data={"ticking_since": 77.0}), 77.0),
     "a gap": (state(pulse.BEAT, age=40, data={"ticking_since": 77.0}), NOW),
+    "Redis was restarted, and is back since a while": (state(pulse.BEAT, age=13, data={"ticking_since": 77.0}), NOW),
     "garbage": (state(pulse.BEAT, age=5, data={"ticking_since": "x"}), NOW),
 }
 
