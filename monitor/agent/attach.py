@@ -41,6 +41,7 @@ _state = {"connected": False, "any": False}
 
 def to(app: Any) -> None:
     """Instrument the workers of this application."""
+    app = getattr(app, "_get_current_object", lambda: app)()  # what is behind `current_app`
     _chosen.add(app)
     _connect()
     _register(app)
