@@ -107,9 +107,8 @@ def _is_connected(beacon: Beacon, clients: Mapping[bytes, bytes], names: set[byt
     name = re.sub(r"[^!-~]", "_", f"monitor-agent:{beacon.node}").encode()
     if beacon.client_id is None:
         return name in names
-    # Numbers begin anew with the server: another client may have it. A server may forbid to set a name.
-    found = clients.get(str(beacon.client_id).encode())
-    return found is not None and found in (name, b"")
+    # Numbers begin anew with the server: another client may have it.
+    return clients.get(str(beacon.client_id).encode()) == name
 
 
 def _server(info: Any) -> tuple[str | None, float | None]:
