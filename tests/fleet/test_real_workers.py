@@ -113,7 +113,7 @@ def test_the_right_worker_is_told_of(stage: Stage) -> None:
     os.kill(mail.pid, signal.SIGCONT)
     stage.wait_for(worker__m="consuming", queue__mail="consumed", workers=None)  # type: ignore[arg-type]
 
-    mail.kill("SIGTERM")
+    os.kill(mail.pid, signal.SIGTERM)  # the goodbye is said at once, however long the worker takes to leave
     stage.wait_for(worker__m="retired")
     stage.wait_for(queue__mail="unconsumed")
     wait_for(lambda: stage.state("worker:m@h") is None, seconds=30, what=Told(stage, "m is forgotten"))
@@ -180,7 +180,7 @@ def test_rabbitmq(
     stage.wait_for(worker__m="lost", queue__mail="unconsumed")
     mail.start()
     stage.wait_for(worker__m="consuming", queue__mail="consumed")
-    mail.kill("SIGTERM")
+    os.kill(mail.pid, signal.SIGTERM)  # the goodbye is said at once, however long the worker takes to leave
     stage.wait_for(worker__m="retired")
     assert {check for check, _ in stage.alarms()} <= {"worker:m@h", "queue:mail"}, stage.logs()
 
