@@ -19,3 +19,11 @@ monitor.install(app)
 def sleep(seconds: float) -> None:
     """Take a slot for so long."""
     time.sleep(seconds)
+
+
+@app.task(ignore_result=True)
+def spin(seconds: float) -> None:
+    """Keep the interpreter, and on a green pool the whole worker, busy for so long."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        pass

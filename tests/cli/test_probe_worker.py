@@ -87,7 +87,7 @@ class Probed:
         self, node: str = NODES[0], *options: str, waits_for: str = "has executed a heartbeat", **variables: str
     ) -> HostProcess:
         """A worker, once it is alive for that reason."""
-        argv = [sys.executable, "-m", "celery", "-A", "tests.cli.probed_app", "worker", "-l", "INFO", "-n", node]
+        argv = [sys.executable, "-m", "celery", "-A", "probed_app", "worker", "-l", "INFO", "-n", node]
         env = {
             **environment(self.directory),
             "CELERY_BROKER_URL": f"redis://127.0.0.1:{self.proxy.port}/0",
@@ -95,14 +95,14 @@ class Probed:
             "MONITOR_WORKERS__INTERVAL": f"{INTERVAL_SECONDS}s",
             **variables,
         }
-        self.workers[node] = HostProcess([*argv, "-c", "2", *options], env, ROOT)
+        self.workers[node] = HostProcess([*argv, "-c", "2", *options], env, self._project())
         self.wait_for(0, waits_for, node)
         return self.workers[node]
 
-    def execute(self, *seconds: float) -> None:
+    def execute(self, *seconds: float, task: str = "sleep") -> None:
         """Send tasks that take so long each."""
         for each in seconds:
-            self._app.send_task("tests.cli.probed_app.sleep", (each,), queue="probed")
+            self._app.send_task(f"probed_app.{task}", (each,), queue="probed")
 
     def wait_for(self, code: int, says: str, node: str = NODES[0]) -> None:
         """Until the probe's exit code is ``code`` and its line has these words."""
@@ -131,6 +131,16 @@ class Probed:
         for worker in self.workers.values():
             worker.teardown()
         self._thread.join(10)
+
+    def _project(self) -> Path:
+        """A user's folder: in ours, Celery's default application would load our `celeryconfig.py`."""
+        project = self.directory.parent / "project"
+        if not project.exists():
+            project.mkdir()
+            (project / "celeryconfig.py").touch()
+            (project / "monitor").symlink_to(ROOT / "monitor")
+            (project / "probed_app.py").symlink_to(ROOT / "tests/cli/probed_app.py")
+        return project
 
     def _send_heartbeats(self) -> None:
         emitted = protocol.Keys.of("monitor:").emitted
@@ -202,6 +212,23 @@ def test_all_slots_stuck(probed: Probed) -> None:
     probed.execute(60)
     probed.wait_for(0, "is busy")
     probed.wait_for(1, "is stuck")
+
+
+def test_solo_executes_in_its_loop(probed: Probed) -> None:
+    """Its loop does not turn while a task runs, and that is right."""
+    probed.start(NODES[0], "-P", "solo")
+    probed.execute(9)
+    probed.wait_for(0, "is busy")
+    probed.stays_alive("is busy", seconds=6)
+    probed.wait_for(0, "has executed a heartbeat")
+
+
+def test_a_green_pool_that_spins(probed: Probed) -> None:
+    """A task that never yields stops everything in the worker, the beacon as well."""
+    probed.start(NODES[0], "-P", "gevent")
+    probed.execute(20, task="spin")
+    probed.wait_for(1, "stands still")
+    probed.wait_for(0, "has executed a heartbeat")
 
 
 def test_nothing_that_others_lack(probed: Probed) -> None:
