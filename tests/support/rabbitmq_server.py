@@ -88,8 +88,13 @@ class RabbitServer:
         """End it and its name server, and remove its directory."""
         self.kill()
         if epmd := shutil.which("epmd"):
-            subprocess.run([epmd, "-kill"], env=self._env, capture_output=True, check=False)
+            # It refuses while it believes that the node lives.
+            wait_for(lambda: not self._refuses_to_end(epmd), seconds=20, every=0.1, what="the name server ends")
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _refuses_to_end(self, epmd: str) -> bool:
+        done = subprocess.run([epmd, "-kill"], env=self._env, capture_output=True, check=False, timeout=10)
+        return b"not allowed" in done.stdout + done.stderr
 
     def _answers(self) -> bool:
         if self._process.poll() is not None:
