@@ -47,7 +47,9 @@ def main() -> int:
 
 def _play(batch: list[Case], options: argparse.Namespace) -> list[Outcome]:
     print(f"... {', '.join(case.name for case in batch)}", flush=True)
-    with Stage(options.interval, queues=stage_queues(batch), python=options.python) as stage:
+    own_broker = any(case.own_broker for case in batch)
+    queues = stage_queues(batch)
+    with Stage(options.interval, queues=queues, python=options.python, own_broker=own_broker) as stage:
         outcomes = play(stage, batch)
     print(report.text(outcomes), flush=True)
     return outcomes

@@ -59,6 +59,7 @@ class Case:
     proxied: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
     alone: bool = False
+    own_broker: bool = False
     in_tests: bool = False
     silent_log: str | None = None
     suspends: bool = False
@@ -69,9 +70,9 @@ class Case:
         return bool(self.expected)
 
 
-def victim(*verdicts: str, after: float = 0.0) -> tuple[Expected, ...]:
+def victim(*verdicts: str, after: float = 0.0, within: float = DETECTED_WITHIN) -> tuple[Expected, ...]:
     """The victim's verdict, and that the queue which it alone consumes is consumed by nobody."""
-    return (Expected(VICTIM, verdicts, after), Expected(OWN, ("unconsumed",), after))
+    return (Expected(VICTIM, verdicts, after, within), Expected(OWN, ("unconsumed",), after, within))
 
 
 LATE: Mapping[str, tuple[str, ...]] = {OWN: ("slow",)}
@@ -224,15 +225,19 @@ CASES: tuple[Case, ...] = (
         heal=faults.reachable,
         proxied=True,
     ),
-    Case(
-        "long",
-        "long legitimate tasks in every slot",
-        faults.fill_slots("sleep", 10.0),
-        slots=4,
-        expected=(Expected(VICTIM, ("busy",)),),
-        allowed=LATE,
-        holds=6.0,
-        in_tests=True,
+    *(
+        Case(
+            f"long-{pool}",
+            "long legitimate tasks in every slot",
+            faults.fill_slots("sleep", 10.0),
+            pool=pool,
+            slots=1 if pool == "solo" else 4,
+            expected=(Expected(VICTIM, ("busy",)),),
+            allowed=LATE,
+            holds=6.0,
+            in_tests=pool == "prefork",
+        )
+        for pool in ("prefork", "threads", "gevent", "solo")
     ),
     Case(
         "backlog",
@@ -263,6 +268,13 @@ CASES: tuple[Case, ...] = (
         in_tests=True,
     ),
     Case(
+        "succeeded",
+        "a worker of the same name starts before the old one ends",
+        faults.succeed,
+        allowed={VICTIM: ("retired",)},  # the goodbye of the old one, until the next beacon of the new one
+        lasts=10.0,
+    ),
+    Case(
         "redis-restarts",
         "Redis restarted three times in 20 s",
         faults.restart_redis(3, within_seconds=20),
@@ -285,6 +297,36 @@ CASES: tuple[Case, ...] = (
         pool="gevent",
         alone=True,
         suspends=True,
+    ),
+    Case(
+        "redis-frozen-killed",
+        "worker SIGKILLed while Redis is frozen for 20 s",
+        faults.freeze_redis_and_kill(20),
+        expected=victim("lost", within=4.0),  # one more: whoever is there is to be heard of first
+        allowed=RESTARTED,
+        heal=faults.restart,
+        alone=True,
+    ),
+    Case("monitor-away", "the monitor itself killed for 30 s", faults.be_away(30), alone=True, pool="gevent"),
+    Case("monitor-stopped", "the monitor itself SIGSTOPped for 30 s", faults.stand_still(30), alone=True, pool="solo"),
+    *(
+        Case(
+            f"{which}-{how}",
+            f"{title}; broker and store are two",
+            fault,
+            pool="threads",
+            alone=True,
+            own_broker=True,
+        )
+        for which, called in (("broker", "broker"), ("store", "redis"))
+        for how, title, fault in (
+            (
+                "restarts",
+                f"{which} restarted three times in 20 s",
+                faults.restart_redis(3, within_seconds=20, which=called),
+            ),
+            ("frozen", f"{which} frozen for 30 s", faults.freeze_redis(30, which=called)),
+        )
     ),
 )
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from soak.nodes import Node
 from soak.stage import Stage
 from tests.support.processes import wait_for
+from tests.support.redis_server import RedisServer
 
 Action = Callable[[Stage, str], None]
 
@@ -131,30 +132,80 @@ def purge(stage: Stage, case: str) -> None:
     stage.purge(f"{case}.own")
 
 
-def restart_redis(times: int, *, within_seconds: float, empty: bool = False) -> Action:
-    """SIGKILL and start again, so often; with its data, or ``empty``."""
+def restart_redis(times: int, *, within_seconds: float, empty: bool = False, which: str = "redis") -> Action:
+    """SIGKILL and start again, so often; with its data, or ``empty``. ``which``: the store, or the ``broker``."""
 
     def act(stage: Stage, case: str) -> None:
+        server: RedisServer = getattr(stage, which)
         for _ in range(times):
-            stage.redis.kill()
+            server.kill()
             if empty:
-                stage.redis.forget_data()
+                server.forget_data()
             time.sleep(within_seconds / times / 4)
-            stage.redis.start()
+            server.start()
             time.sleep(within_seconds / times * 3 / 4)
 
     return act
 
 
-def freeze_redis(seconds: float) -> Action:
-    """SIGSTOP, and SIGCONT after some time."""
+def freeze_redis(seconds: float, *, which: str = "redis") -> Action:
+    """SIGSTOP, and SIGCONT after some time. ``which``: the store, or the ``broker``."""
+
+    def act(stage: Stage, case: str) -> None:
+        server: RedisServer = getattr(stage, which)
+        server.freeze()
+        time.sleep(seconds)
+        server.thaw()
+
+    return act
+
+
+def freeze_redis_and_kill(seconds: float) -> Action:
+    """While nothing can be said of anybody, the worker is killed."""
 
     def act(stage: Stage, case: str) -> None:
         stage.redis.freeze()
-        time.sleep(seconds)
+        time.sleep(seconds / 2)
+        kill(stage, case)
+        time.sleep(seconds / 2)
         stage.redis.thaw()
 
     return act
+
+
+def be_away(seconds: float) -> Action:
+    """The monitor's own roles are killed, and started again after some time."""
+
+    def act(stage: Stage, case: str) -> None:
+        for role in stage.monitor.roles:
+            role.kill("SIGKILL")
+        time.sleep(seconds)
+        for role in stage.monitor.roles:
+            role.start()
+
+    return act
+
+
+def stand_still(seconds: float) -> Action:
+    """The monitor's own roles stand still for some time."""
+
+    def act(stage: Stage, case: str) -> None:
+        for role in stage.monitor.roles:
+            os.kill(role.pid, signal.SIGSTOP)
+        time.sleep(seconds)
+        for role in stage.monitor.roles:
+            os.kill(role.pid, signal.SIGCONT)
+
+    return act
+
+
+def succeed(stage: Stage, case: str) -> None:
+    """A new worker of the same name starts before the old one is told to end, which then takes its time."""
+    old = _victim(stage, case)
+    stage.send("sleep", 4 * stage.interval, queue=f"{case}.own", times=old.slots)
+    new = stage.start_node(old.node.partition("@")[0], pool=old.pool, slots=old.slots, queues=old.queues, key="new")
+    wait_for(lambda: "ready." in new.logs(), seconds=60, what="the new worker is ready")
+    os.kill(old.pid, signal.SIGTERM)
 
 
 def join_unmodified(stage: Stage, case: str) -> None:

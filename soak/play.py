@@ -143,6 +143,8 @@ def _play(stage: Stage, case: Case, outcome: Outcome) -> None:
     _wait(stage, 2)
     if case.suspends and not stage.watcher.during(began, stage.now(), lambda said: said.suspended):
         outcome.problems.append("verdicts were not suspended")
+    if (summary := stage.watcher.now.get("workers")) and summary.suspended:
+        outcome.problems.append("verdicts are still suspended")
 
 
 def _measure(stage: Stage, outcome: Outcome, expected: Expected, fault_at: float) -> Measured:

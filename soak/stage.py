@@ -28,19 +28,26 @@ TRANSPORT_OPTIONS = {"socket_timeout": 2, "socket_connect_timeout": 2}
 class Stage:
     """Everything that runs while faults are played; `with Stage(...)` ends what it has started."""
 
-    def __init__(self, interval: float, *, queues: Sequence[str] = (), python: Path = PYTHON) -> None:
+    def __init__(
+        self, interval: float, *, queues: Sequence[str] = (), python: Path = PYTHON, own_broker: bool = False
+    ) -> None:
         """``interval`` is the time between heartbeats in seconds, ``queues`` those that the monitor is told of,
-        ``python`` the interpreter of the user's workers."""
+        ``python`` the interpreter of the user's workers. With ``own_broker`` the broker is another Redis than the
+        store."""
         self.interval, self.python = interval, python
         self.directory = Path(tempfile.mkdtemp(prefix="soak-"))
         binary = find_binary("redis-server") or find_binary("valkey-server")
         # Its data is kept over a restart, as that of most brokers is.
         self.redis = RedisServer("--appendonly", "yes", binary=binary or "redis-server")
+        self.broker = self.redis
+        if own_broker:
+            self.broker = RedisServer("--appendonly", "yes", binary=binary or "redis-server")
         self.nodes: dict[str, Node] = {}
         self._proxies: list[FaultProxy] = []
         self._fed: list[str] = []
         self._stop = threading.Event()
-        self.monitor = Monitor(self.directory, self.redis, self._configuration(queues))
+        env = {"MONITOR_BROKER_URL": self.broker.url}
+        self.monitor = Monitor(self.directory, self.redis, self._configuration(queues), env)
         self.watcher = Watcher(self.redis.url)
 
     def __enter__(self) -> Stage:
@@ -65,7 +72,8 @@ class Stage:
         self.monitor.stop()
         for proxy in self._proxies:
             proxy.close()
-        self.redis.stop()
+        for server in {self.redis, self.broker}:
+            server.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def now(self) -> float:
@@ -81,12 +89,17 @@ class Stage:
         queues: Sequence[str],
         proxied: bool = False,
         env: dict[str, str] | None = None,
+        key: str | None = None,
     ) -> Node:
-        """Start a worker of the user; its connections to broker and store run through a proxy when ``proxied``."""
+        """Start a worker of the user; its connections to broker and store run through a proxy when ``proxied``.
+
+        ``key`` tells it from another one of the same name.
+        """
         proxy = FaultProxy("127.0.0.1", self.redis.port) if proxied else None
-        url = f"redis://127.0.0.1:{proxy.port}/0" if proxy else self.redis.url
+        urls = {"CELERY_BROKER_URL": self.broker.url}
         if proxy:
             self._proxies.append(proxy)
+            urls = dict.fromkeys(("CELERY_BROKER_URL", "MONITOR_REDIS_URL"), f"redis://127.0.0.1:{proxy.port}/0")
         node = Node(
             name,
             pool=pool,
@@ -94,9 +107,9 @@ class Stage:
             queues=queues,
             python=self.python,
             proxy=proxy,
-            env={**self.monitor.env, "CELERY_BROKER_URL": url, "MONITOR_REDIS_URL": url, **(env or {})},
+            env={**self.monitor.env, **urls, **(env or {})},
         )
-        self.nodes[name] = node
+        self.nodes[key or name] = node
         return node
 
     def feed(self, *queues: str) -> None:
@@ -116,7 +129,7 @@ class Stage:
 
     def purge(self, queue: str) -> None:
         """Drop what waits in a queue."""
-        with self.redis.client() as client:
+        with self.broker.client() as client:
             client.delete(queue)
 
     def executed_since(self, at: float, *, node: str | None = None, queue: str | None = None) -> float | None:
@@ -154,7 +167,7 @@ slow_after = {12 * interval}
 """
 
     def _app(self) -> Celery:
-        app = Celery("soak", broker=self.redis.url, set_as_current=False)
+        app = Celery("soak", broker=self.broker.url, set_as_current=False)
         app.conf.broker_transport_options = TRANSPORT_OPTIONS
         return app
 
