@@ -14,6 +14,8 @@ BIN := $(VENV)/bin
 OLD_VENV := $(VENV)/.celery-5.4
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS ?=
+# Most tests wait for other processes most of the time. JOBS=0 runs one after the other.
+JOBS ?= 3
 MINUTES ?= 30
 
 .PHONY: up test lint servers bench soak clean
@@ -22,7 +24,7 @@ up: $(VENV)/.installed
 	@exec $(BIN)/python -m monitor up $(ARGS)
 
 test: servers lint $(OLD_VENV)/.installed
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -37,7 +39,8 @@ servers:
 bench: servers $(VENV)/.installed-dev
 	@exec $(BIN)/python -m bench $(ARGS)
 
-# Faults first, all of them on either Celery, then the fleet in which nothing is wrong. RECORD=--record keeps the outcome.
+# Faults first, all of them on either Celery, then the fleet in which nothing is wrong.
+# RECORD=1 keeps the outcome in docs/soak.md.
 soak: servers $(VENV)/.installed-dev $(OLD_VENV)/.installed
 	@$(BIN)/python -m soak $(if $(RECORD),--record faults) $(ARGS)
 	@$(BIN)/python -m soak --python $(OLD_VENV)/bin/python $(if $(RECORD),--record faults-5.4) $(ARGS)

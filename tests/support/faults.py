@@ -104,7 +104,7 @@ class FaultProxy:
         self._open.add(writer)
         try:
             await self._connect_through(reader, writer)
-        except OSError:
+        except (OSError, asyncio.CancelledError):  # cancelled only by `close`
             _reset(writer)
         finally:
             self._open.discard(writer)
