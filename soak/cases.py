@@ -78,6 +78,9 @@ def victim(*verdicts: str, after: float = 0.0, within: float = DETECTED_WITHIN) 
 LATE: Mapping[str, tuple[str, ...]] = {OWN: ("slow",)}
 """Tasks that waited while nobody took them are late when they are taken at last: that is true, and no more."""
 
+RESUMED: Mapping[str, tuple[str, ...]] = {**LATE, VICTIM: ("wedged",)}
+"""Its loop turns again, and it has not executed anything yet."""
+
 RESTARTED: Mapping[str, tuple[str, ...]] = {**LATE, VICTIM: ("lost",)}
 """Between its end and its next start it is not there, which may take longer than two short intervals."""
 
@@ -102,7 +105,7 @@ CASES: tuple[Case, ...] = (
             faults.send_signal("SIGSTOP"),
             pool=pool,
             expected=victim("frozen"),
-            allowed=LATE,
+            allowed=RESUMED,
             heal=faults.send_signal("SIGCONT"),
             in_tests=pool == "threads",
         )
@@ -168,7 +171,7 @@ CASES: tuple[Case, ...] = (
         pool="gevent",
         slots=10,
         expected=victim("frozen"),
-        allowed=LATE,
+        allowed=RESUMED,
         heal=faults.release,
         in_tests=True,
     ),
@@ -221,7 +224,7 @@ CASES: tuple[Case, ...] = (
         "connections half-open: all, new ones too",
         faults.unreachable,
         expected=victim("frozen"),
-        allowed={**LATE, VICTIM: ("wedged",)},
+        allowed=RESUMED,
         heal=faults.reachable,
         proxied=True,
     ),
