@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("--python", type=Path, default=PYTHON, help="the interpreter of the user's workers")
     parser.add_argument("--side-by-side", type=int, default=SIDE_BY_SIDE, help="cases on one monitor at a time")
     parser.add_argument("--changing", type=float, metavar="MINUTES", help="instead: a fleet that changes all the time")
+    parser.add_argument("--seed", type=int, default=20, help="of what happens to that fleet")
     parser.add_argument("--record", metavar="NAME", help=f"write the outcome into {report.FILE.name}, at this place")
     options = parser.parse_args()
     if unknown := set(options.names) - set(names):
@@ -33,7 +34,7 @@ def main() -> int:
     about = f"Interval {options.interval:g} s; workers on {_versions(options.python)}."
     print(about, flush=True)
     if options.changing:
-        lines, right = changing.run(options.changing, options.interval, options.python)
+        lines, right = changing.run(options.changing, options.interval, options.python, seed=options.seed)
         content = "\n".join(lines)
     else:
         chosen = [case for case in CASES if case.name in options.names or not options.names]

@@ -20,7 +20,7 @@ STARTED = 8
 MOST = 11
 
 
-def run(minutes: float, interval: float, python: Path, *, seed: int = 20) -> tuple[list[str], bool]:
+def run(minutes: float, interval: float, python: Path, *, seed: int) -> tuple[list[str], bool]:
     """Let it run; what happened, as lines of markdown, and whether nobody was told of anything."""
     dice, counts = random.Random(seed), Counter[str]()
     with Stage(interval, queues=QUEUES, python=python) as stage:
