@@ -31,7 +31,7 @@ def _run_checks_in(app: Celery) -> None:
 
     from monitor import wiring  # noqa: PLC0415
     from monitor.tasks import registration as tasks  # noqa: PLC0415
-    from monitor.tasks.entries import alerts_queue, dispatch_queue  # noqa: PLC0415
+    from monitor.tasks.entries import own_queues  # noqa: PLC0415
 
     tasks.register(app, wiring.runtime)
 
@@ -45,7 +45,7 @@ def _run_checks_in(app: Celery) -> None:
         if instance.app is not app:
             return
         config = wiring.runtime().config  # built before the pool forks, so that its processes share one zygote
-        for queue in (config.queue, dispatch_queue(config), *([alerts_queue(config)] if config.channels else [])):
+        for queue in own_queues(config):
             instance.app.amqp.queues.select_add(queue)
 
     # In beat only, and in the schedule that it has, wherever it keeps it. Celery logs what a receiver raises,

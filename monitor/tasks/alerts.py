@@ -18,7 +18,7 @@ from monitor import alarms
 from monitor.config import Config
 from monitor.model import Transition
 from monitor.ports import StoreUnavailable
-from monitor.tasks.entries import EXPIRES_SECONDS, TASK_OPTIONS, alerts_queue, beat_entry
+from monitor.tasks.entries import EXPIRES_SECONDS, TASK_OPTIONS, beat_entry, rounds_queue
 from monitor.tasks.publish import Publisher
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def beat_entries(config: Config) -> dict[str, Any]:
     if not config.channels:
         return {}
     interval = config.alerting.sweep_interval_seconds
-    return {"celery-health-monitor-alerts": beat_entry(config, ALERT, interval, queue=alerts_queue(config))}
+    return {"celery-health-monitor-alerts": beat_entry(ALERT, interval, rounds_queue(config))}
 
 
 def wake(publisher: Publisher, config: Config, transitions: Collection[Transition]) -> None:
@@ -119,6 +119,6 @@ def _report(attempt: alarms.Attempted) -> None:
 
 def _send(publisher: Publisher, config: Config, task: str, arguments: list[tuple[Any, ...]]) -> None:
     try:
-        publisher.send_all(task, arguments, queue=alerts_queue(config), expires_seconds=EXPIRES_SECONDS)
+        publisher.send_all(task, arguments, queue=rounds_queue(config), expires_seconds=EXPIRES_SECONDS)
     except publisher.errors as error:
         log.warning("alert.broker_unavailable", message=str(error))

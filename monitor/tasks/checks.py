@@ -47,7 +47,7 @@ def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
 
 def beat_entries(config: Config) -> dict[str, Any]:
     """What beat sends."""
-    return {"celery-health-monitor": beat_entry(config, DISPATCH, config.dispatch_interval_seconds)}
+    return {"celery-health-monitor": beat_entry(DISPATCH, config.dispatch_interval_seconds, dispatch_queue(config))}
 
 
 def _dispatch(app: Celery, runtime: Runtime) -> None:

@@ -25,12 +25,17 @@ def dispatch_queue(config: Config) -> str:
     return f"{config.queue}.dispatch"
 
 
-def alerts_queue(config: Config) -> str:
-    """Another: what has to be told is not purged, and does not wait behind checks."""
-    return f"{config.queue}.alerts"
+def rounds_queue(config: Config) -> str:
+    """Another, for all that looks after the whole: it is not purged, and does not wait behind checks either."""
+    return f"{config.queue}.rounds"
 
 
-def beat_entry(config: Config, task: str, interval_seconds: float, *, queue: str | None = None) -> dict[str, Any]:
+def own_queues(config: Config) -> tuple[str, ...]:
+    """All the queues that workers of the monitor consume."""
+    return (config.queue, dispatch_queue(config), rounds_queue(config))
+
+
+def beat_entry(task: str, interval_seconds: float, queue: str) -> dict[str, Any]:
     """An entry for any scheduler (Celery's own, redbeat, ...)."""
-    options = {"queue": queue or dispatch_queue(config), "expires": EXPIRES_SECONDS, "ignore_result": True}
+    options = {"queue": queue, "expires": EXPIRES_SECONDS, "ignore_result": True}
     return {"task": task, "schedule": interval_seconds, "options": options}

@@ -15,7 +15,7 @@ from monitor.policy import pulse as rules
 from monitor.ports import StoreUnavailable
 from monitor.tasks.alerts import wake
 from monitor.tasks.checks import WAITING_PER_SLOT
-from monitor.tasks.entries import TASK_OPTIONS, beat_entry, dispatch_queue
+from monitor.tasks.entries import TASK_OPTIONS, beat_entry, own_queues, rounds_queue
 from monitor.tasks.publish import Publisher
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
 
 def beat_entries(config: Config) -> dict[str, Any]:
     """What beat sends."""
-    return {"celery-health-monitor-pulse": beat_entry(config, PULSE, config.alerting.sweep_interval_seconds)}
+    return {
+        "celery-health-monitor-pulse": beat_entry(PULSE, config.alerting.sweep_interval_seconds, rounds_queue(config))
+    }
 
 
 def _pulse(publisher: Publisher, runtime: Runtime) -> None:
@@ -59,7 +61,7 @@ def _pulse(publisher: Publisher, runtime: Runtime) -> None:
 
 def _look(publisher: Publisher, runtime: Runtime) -> use_case.Looked | None:
     config = runtime.config
-    waiting = sum(publisher.waiting(queue) for queue in (config.queue, dispatch_queue(config)))
+    waiting = sum(publisher.waiting(queue) for queue in own_queues(config))
     seen = {
         rules.QUEUE: rules.queue(waiting, 2 * WAITING_PER_SLOT * config.worker_slots),
         rules.ALERTS: rules.alerts(_backlog(runtime)),

@@ -14,7 +14,7 @@ from monitor.model import Transition
 from monitor.ports import Broker, StoreUnavailable
 from monitor.tasks.alerts import wake
 from monitor.tasks.broker import CeleryBroker
-from monitor.tasks.entries import TASK_OPTIONS, beat_entry
+from monitor.tasks.entries import TASK_OPTIONS, beat_entry, rounds_queue
 from monitor.tasks.publish import Publisher
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ def beat_entries(config: Config) -> dict[str, Any]:
     """What beat sends; nothing when workers are not watched."""
     if not config.workers.enabled:
         return {}
-    return {"celery-health-monitor-workers": beat_entry(config, WORKERS, config.workers.interval_seconds / 2)}
+    return {
+        "celery-health-monitor-workers": beat_entry(WORKERS, config.workers.interval_seconds / 2, rounds_queue(config))
+    }
 
 
 def _workers(broker: Broker, runtime: Runtime) -> tuple[Transition, ...]:
