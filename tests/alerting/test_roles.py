@@ -120,7 +120,7 @@ def test_one_alert_for_what_falls_together(start_monitor: StartMonitor) -> None:
         monitor.worker()
         monitor.beat()
         monitor.wait_for_results("base", "shop", seconds=60)
-        say(monitor, "base", "error")  # first: had its run begun a moment before the other's, it would be seen to be well
+        say(monitor, "base", "error")  # first, or its next run could still find it well after the other fails
         say(monitor, "shop", "error")
         wait_until_told(monitor, receiver, "base", ["firing"])
         wait_for(lambda: _held(monitor).get("shop") == "parent", seconds=30, every=0.5, what="shop is held back")
