@@ -42,6 +42,11 @@ ROOT = Path(__file__).parents[2]
 WATCHED_APP = "tests.system.watched_app"
 
 
+def _inherited() -> dict[str, str]:
+    """Our environment, without what loading a configuration in this very process has put into it."""
+    return {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+
+
 class HostProcess(CeleryTestContainer):
     """A process of this machine where pytest-celery expects a container. In a session of its own, with a log."""
 
@@ -59,7 +64,7 @@ class HostProcess(CeleryTestContainer):
             self._process = subprocess.Popen(
                 self._argv,
                 cwd=self._cwd,
-                env={**os.environ, **self._env},
+                env={**_inherited(), **self._env},
                 start_new_session=True,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
