@@ -12,6 +12,7 @@ from monitor.policy.notes import ASKED_KEPT, Notes
 from monitor.ports import BrokerSight, Depth, Seen, Sighting
 
 EMIT_INTERVALS = 0.75  # rounds are half an interval apart, and none is exactly on time
+SELDOM_INTERVALS = 5.0
 
 
 class Heartbeat(NamedTuple):
@@ -55,7 +56,7 @@ def unseen(sighting: Sighting, notes: Notes, settings: Workers) -> list[Seen]:
 
 
 def heartbeats(scene: Scene) -> list[Heartbeat]:
-    """What to send now. Who leaves heartbeats unanswered gets no more than a few, until none of them waits."""
+    """What to send now. Who leaves heartbeats unanswered gets no more than a few, until some of them are gone."""
     notes, settings, broker = scene.notes, scene.settings, scene.broker
     if broker is None or scene.now - notes.emitted_at < EMIT_INTERVALS * settings.interval_seconds:
         return []
@@ -65,7 +66,7 @@ def heartbeats(scene: Scene) -> list[Heartbeat]:
         queue = direct_queue(node)
         if fresh and seen.beacon.direct and not seen.beacon.leaving:
             asked = notes.asked.get(target_field("worker", node), ())
-            if len(asked) < ASKED_KEPT or _is_empty(broker.queues.get(queue)):
+            if len(asked) < ASKED_KEPT or _some_are_gone(broker.queues.get(queue), asked):
                 plan.append(Heartbeat("worker", node, queue))
     for queue in sorted(notes.queues):
         if not is_withheld(scene, queue) and _may_ask(scene, broker, queue):
@@ -85,15 +86,17 @@ def is_withheld(scene: Scene, queue: str) -> bool:
     return consumers is not None and consumers > sum(queue in seen.beacon.queues for seen in beacons.values())
 
 
-def _is_empty(depth: Depth | None) -> bool:
-    return depth is not None and depth.pending == 0
+def _some_are_gone(depth: Depth | None, asked: tuple[float, ...]) -> bool:
+    """Fewer messages wait than heartbeats are waited for: some were purged, or swallowed."""
+    return depth is not None and depth.pending < len(asked)
 
 
 def _may_ask(scene: Scene, broker: BrokerSight, queue: str) -> bool:
     asked = scene.notes.asked.get(target_field("queue", queue), ())
     depth = broker.queues.get(queue)
-    if len(asked) < ASKED_KEPT or _is_empty(depth):
+    if len(asked) < ASKED_KEPT or _some_are_gone(depth, asked):
         return True
-    # Heartbeats expire in a long backlog. One more for each lifetime, as long as it moves.
+    # In a long backlog they expire, and those of one that was purged are gone: one more now and then, while it moves.
     moves = depth is not None and depth.head is not None and depth.head != scene.notes.queues[queue].head
-    return moves and scene.now - asked[-1] > EXPIRES_SECONDS
+    pause = min(EXPIRES_SECONDS, SELDOM_INTERVALS * scene.settings.interval_seconds)
+    return moves and scene.now - asked[-1] > pause

@@ -1,0 +1,39 @@
+"""Who is sent a heartbeat while others wait unanswered: pure rules."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.config.settings import Workers
+from monitor.policy import asking
+from monitor.policy.notes import ASKED_KEPT, Notes, QueueNote
+from monitor.ports import BrokerSight, Depth, Sighting
+
+T = 10.0
+NOW = 1_000_000.0
+
+CROWDED = {
+    "few are waited for": (ASKED_KEPT - 1, Depth(500, "a"), 1.0, True),
+    "all of them still wait": (ASKED_KEPT, Depth(ASKED_KEPT, "a"), 1000.0, False),
+    "somebody purged the queue": (ASKED_KEPT, Depth(0), 1.0, True),
+    "somebody purged it, and tasks come all the time": (ASKED_KEPT, Depth(ASKED_KEPT - 1, "b"), 1.0, True),
+    "a long backlog that moves": (ASKED_KEPT, Depth(500, "b"), 5 * T + 1, True),
+    "a long backlog that moves, asked a moment ago": (ASKED_KEPT, Depth(500, "b"), 5 * T - 1, False),
+    "a long backlog that does not move": (ASKED_KEPT, Depth(500, "a"), 1000.0, False),
+    "a queue that is not seen": (ASKED_KEPT, None, 1000.0, False),
+}
+
+
+@pytest.mark.parametrize(("waiting", "depth", "asked_ago", "is_asked"), CROWDED.values(), ids=CROWDED)
+def test_a_queue_that_does_not_answer(waiting: int, depth: Depth | None, asked_ago: float, is_asked: bool) -> None:
+    """It gets a few heartbeats and then no more, unless some of those that are waited for cannot be there any more."""
+    asked = tuple(NOW - asked_ago - place * T for place in reversed(range(waiting)))
+    notes = Notes(
+        round_at=NOW - T / 2,
+        emitted_at=NOW - T,
+        asked={"queue:mail": asked},
+        queues={"mail": QueueNote(NOW, NOW, head="a", head_since=NOW - 100)},
+    )
+    broker = BrokerSight({"mail": depth} if depth else {})
+    scene = asking.Scene(Workers(interval=T, queues=("mail",)), Sighting(NOW, {}, {}), broker, notes, {})
+    assert [found.queue for found in asking.heartbeats(scene)] == (["mail"] if is_asked else [])
