@@ -9,7 +9,9 @@ import redis
 
 def raw_client(channel: Any) -> Any:
     """A client on the channel's connections that adds no prefix: kombu's own does so for some commands only."""
-    return redis.Redis.from_pool(channel.client.connection_pool)
+    return redis.Redis(
+        connection_pool=channel.client.connection_pool
+    )  # `from_pool` would close the pool with the client
 
 
 def queue_keys(channel: Any, queue: str) -> list[str]:

@@ -34,19 +34,26 @@ class CeleryBroker:
     def __init__(self, app: Celery) -> None:
         self._app = app
         self._publisher = Publisher(app)
+        self._bound = 0
 
     def look(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSight:
         """How many messages wait in ``queues``, which is next in those in ``heads``, and which workers it knows."""
         with self._failures(), self._app.producer_or_acquire() as producer:
             channel = producer.channel
             if isinstance(channel, RedisChannel):
-                return _look_at_redis(channel, list(queues), heads)
+                sight, self._bound = _look_at_redis(channel, list(queues), heads)
+                return sight
             return BrokerSight({queue: _declared(producer.connection, queue) for queue in queues})
 
     def send(self, heartbeats: Iterable[tuple[str, tuple[Any, ...]]]) -> None:
-        """Send heartbeats to the queues: a worker or a queue each, when they are sent."""
+        """Send heartbeats to the queues: a worker or a queue each, when they are sent.
+
+        Those of queues end when a worker joins meanwhile: it may have no ``monitor.install(app)``, and log them.
+        """
         with self._failures():
-            self._publisher.send_each(HEARTBEAT, heartbeats, expires_seconds=EXPIRES_SECONDS)
+            self._publisher.send_each(
+                HEARTBEAT, self._until_somebody_joins(heartbeats), expires_seconds=EXPIRES_SECONDS
+            )
 
     def remove(self, queues: Iterable[str]) -> None:
         """Remove queues that nobody consumes any more."""
@@ -60,6 +67,21 @@ class CeleryBroker:
             for queue in queues:
                 _delete(producer.connection, queue)
 
+    def _until_somebody_joins(
+        self, heartbeats: Iterable[tuple[str, tuple[Any, ...]]]
+    ) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        for queue, arguments in heartbeats:
+            if arguments[0] == "queue" and self._somebody_joined():
+                return
+            yield queue, arguments
+
+    def _somebody_joined(self) -> bool:
+        with self._app.producer_or_acquire() as producer:
+            channel = producer.channel
+            if not isinstance(channel, RedisChannel):
+                return False
+            return bool(raw_client(channel).scard(bindings_key(channel, CONTROL)) > self._bound)
+
     @contextmanager
     def _failures(self) -> Iterator[None]:
         expected: tuple[type[Exception], ...] = (KombuError, redis.RedisError, OSError, *self._publisher.errors)
@@ -69,7 +91,8 @@ class CeleryBroker:
             raise BrokerUnavailable(scrub(f"{type(error).__name__}: {error}")) from None
 
 
-def _look_at_redis(channel: Any, queues: list[str], heads: Container[str]) -> BrokerSight:
+def _look_at_redis(channel: Any, queues: list[str], heads: Container[str]) -> tuple[BrokerSight, int]:
+    """What is seen, and how many queues are bound for remote control."""
     commands = raw_client(channel).pipeline(transaction=False)
     keys = {queue: queue_keys(channel, queue) for queue in queues}
     for queue in queues:
@@ -84,7 +107,7 @@ def _look_at_redis(channel: Any, queues: list[str], heads: Container[str]) -> Br
     depths = {queue: _depth(left, len(keys[queue]), queue in heads) for queue in queues}
     server = info.get("run_id") if isinstance(info, dict) else None
     members = bindings if isinstance(bindings, set | list) else ()
-    return BrokerSight(depths, frozenset(_nodes(members, channel.sep)), server)
+    return BrokerSight(depths, frozenset(_nodes(members, channel.sep)), server), len(members)
 
 
 def _depth(answers: Iterator[Any], priorities: int, has_head: bool) -> Depth:
