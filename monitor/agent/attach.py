@@ -7,34 +7,25 @@ Nothing here raises into the worker, and nothing connects.
 
 from __future__ import annotations
 
-import atexit
 import importlib
 import logging
-import os
-from collections.abc import Callable
-from functools import wraps
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakSet
 
 from celery import signals
 
-from monitor.agent import beacon_file
+from monitor.agent import attached, beacon_file
+from monitor.agent.attached import safely
 from monitor.agent.liveness import OFF, STARTING, Pulse
 from monitor.agent.protocol import DIRECT_QUEUE_EXPIRES_SECONDS, HEARTBEAT, direct_queue
 
 if TYPE_CHECKING:
-    from monitor.agent.beacon import BeaconThread
     from monitor.agent.settings import Settings
 
 log = logging.getLogger("monitor.agent")
 
-FAREWELL_SECONDS = 0.5
-"""How long a process that ends waits for its goodbye to be said, at most."""
-
 _chosen: WeakSet[Any] = WeakSet()
 _left_alone: WeakSet[Any] = WeakSet()
-_settings: WeakKeyDictionary[Any, Settings] = WeakKeyDictionary()
-_beacons: list[BeaconThread] = []
 _TASK_LOGGERS = ("celery.worker.strategy", "celery.app.trace")
 _state = {"connected": False, "any": False}
 
@@ -58,31 +49,6 @@ def to_any_worker() -> None:
 def leave_alone(app: Any) -> None:
     """Never instrument this one: it is the monitor's own."""
     _left_alone.add(app)
-
-
-def settings_of(app: Any) -> Settings | None:
-    """What the agent goes by in a worker of this application that it is attached to."""
-    return _settings.get(app)
-
-
-def started(beacon: BeaconThread) -> None:
-    """A worker's beacon has been started; it says goodbye when the worker leaves."""
-    _beacons.append(beacon)
-    if len(_beacons) == 1:
-        atexit.register(_farewell, os.getpid())
-
-
-def safely(function: Callable[..., None]) -> Callable[..., None]:
-    """The same, except that what it raises is logged."""
-
-    @wraps(function)
-    def safe(*arguments: Any, **keywords: Any) -> None:
-        try:
-            function(*arguments, **keywords)
-        except Exception:
-            log.warning("the monitor's agent does without: %s failed", function.__name__, exc_info=True)
-
-    return safe
 
 
 def _is_not_ours(record: logging.LogRecord) -> bool:
@@ -141,7 +107,7 @@ def _worker_init(sender: Any, **_: Any) -> None:
         log.warning("the monitor's agent does nothing: MONITOR_REDIS_URL does not say where its store is")
         _write_down(str(sender.hostname), OFF, found)
         return
-    _settings[app] = found
+    attached.goes_by(app, found)
     _register(app)
     for name in _TASK_LOGGERS:
         logging.getLogger(name).addFilter(_is_not_ours)
@@ -151,7 +117,8 @@ def _worker_init(sender: Any, **_: Any) -> None:
 @safely
 def _after_setup(sender: Any, instance: Any, **_: Any) -> None:
     """The worker's own queue, after -Q was applied, so that it works whatever queues it is told to consume."""
-    if instance.app not in _settings:
+    settings = attached.settings_of(instance.app)
+    if settings is None:
         return
     entity: Any = importlib.import_module("kombu.entity")
     name = direct_queue(str(sender))
@@ -159,7 +126,7 @@ def _after_setup(sender: Any, instance: Any, **_: Any) -> None:
     queue = instance.app.amqp.queues.select_add(queue)
     # Celery puts its default exchange there, where each publish would read every binding.
     queue.exchange = entity.Exchange("")
-    _write_down(str(sender), STARTING, _settings[instance.app])
+    _write_down(str(sender), STARTING, settings)
 
 
 @safely
@@ -169,33 +136,10 @@ def _write_down(node: str, phase: str, settings: Settings) -> None:
 
 
 def _shutting_down(sender: Any, **_: Any) -> None:
-    """Runs in a signal handler: nothing that could wait for a lock."""
-    for beacon in _beacons:
-        if beacon.node == str(sender):
-            beacon.leave()
+    """Runs in a signal handler."""
+    attached.leaves(str(sender))
 
 
 @safely
 def _shutdown(sender: Any, **_: Any) -> None:
-    """A worker ends. One that was asked to (by remote control, too) says goodbye; one that fails does not."""
-    for beacon in [beacon for beacon in _beacons if beacon.node == str(sender.hostname)]:
-        if not sender.exitcode or _asked():
-            beacon.leave()
-            beacon.wait(FAREWELL_SECONDS)
-        _beacons.remove(beacon)
-
-
-def _farewell(pid: int) -> None:
-    """The process ends: a cold shutdown sends no such signal, and some no signal at all."""
-    if os.getpid() != pid:
-        return
-    for beacon in _beacons:
-        if _asked():
-            beacon.leave()
-        if beacon.leaving:
-            beacon.wait(FAREWELL_SECONDS)
-
-
-def _asked() -> bool:
-    state: Any = importlib.import_module("celery.worker.state")
-    return any(flag not in (None, False) for flag in (state.should_stop, state.should_terminate))
+    attached.ended(str(sender.hostname), failed=bool(sender.exitcode))

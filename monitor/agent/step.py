@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import bootsteps
 
-from monitor.agent import attach
+from monitor.agent import attached
 from monitor.agent.beacon import BeaconThread
 from monitor.agent.subject import Subject
 
@@ -23,12 +23,12 @@ class AgentStep(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def include_if(self, parent: Any) -> bool:
         """Whether the agent is attached to this worker."""
-        return attach.settings_of(parent.app) is not None
+        return attached.settings_of(parent.app) is not None
 
-    @attach.safely
+    @attached.safely
     def start(self, parent: Any) -> None:
         """The consumer has connected."""
-        settings = attach.settings_of(parent.app)
+        settings = attached.settings_of(parent.app)
         if settings is None:
             return
         if self._subject is None:
@@ -36,11 +36,11 @@ class AgentStep(bootsteps.StartStopStep):  # type: ignore[misc]
             self._subject.connected()
             beacon = BeaconThread(settings, self._subject)
             beacon.start()
-            attach.started(beacon)
+            attached.started(beacon)
         else:
             self._subject.connected()
 
-    @attach.safely
+    @attached.safely
     def stop(self, parent: Any) -> None:  # noqa: ARG002
         """The consumer has lost its connection, or is stopping."""
         if self._subject is not None:

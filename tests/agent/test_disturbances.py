@@ -168,7 +168,8 @@ def test_what_waits_for_a_slot(start_redis: StartRedis, start_agent_worker: Star
     worker.beacon(lambda beacon: beacon.direct)
     for _ in range(5):
         worker.send("shop.nap", (60,), "orders")
-    worker.heartbeat()
+    worker.beacon(lambda beacon: beacon.active_count == 2, what="2 active")
+    worker.heartbeat()  # not before: it would be executed at once
     beacon = worker.beacon(lambda beacon: beacon.active_count == 2 and beacon.reserved == 4, what="2 active, 4 waiting")
     assert [task.task for task in beacon.active] == ["shop.nap", "shop.nap"]
     older = worker.beacon(lambda beacon: beacon.active and beacon.active[0].age_seconds > 2, what="older tasks")
