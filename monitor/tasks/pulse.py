@@ -13,7 +13,7 @@ from monitor.alerts import dead_man
 from monitor.config import Config
 from monitor.policy import pulse as rules
 from monitor.ports import StoreUnavailable
-from monitor.tasks.alerts import wake
+from monitor.tasks.changes import announce
 from monitor.tasks.checks import WAITING_PER_SLOT
 from monitor.tasks.entries import TASK_OPTIONS, beat_entry, own_queues, rounds_queue
 from monitor.tasks.publish import Publisher
@@ -50,7 +50,7 @@ def _pulse(publisher: Publisher, runtime: Runtime) -> None:
     try:
         looked = _look(publisher, runtime)
         if looked is not None:
-            wake(publisher, runtime.config, looked.transitions)
+            announce(publisher, runtime.config, looked.transitions, looked.own)
         if looked is not None and looked.whole:
             _ping(runtime)
     except StoreUnavailable as error:
@@ -69,18 +69,8 @@ def _look(publisher: Publisher, runtime: Runtime) -> use_case.Looked | None:
     looked = use_case.look(
         runtime.checks, store=runtime.store, interval_seconds=config.alerting.sweep_interval_seconds, seen=seen
     )
-    if looked is not None:
-        for transition in looked.transitions:
-            log.info(
-                "check.changed",
-                check=transition.check,
-                transition=transition.id,
-                was=transition.old.value,
-                now=transition.new.value,
-                reason=transition.reason,
-            )
-        if looked.forgotten:
-            log.info("check.forgotten", checks=looked.forgotten)
+    if looked is not None and looked.forgotten:
+        log.info("check.forgotten", checks=looked.forgotten)
     return looked
 
 

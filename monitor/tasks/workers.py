@@ -10,10 +10,9 @@ from structlog.contextvars import bound_contextvars
 
 from monitor import fleet
 from monitor.config import Config
-from monitor.model import Transition
 from monitor.ports import Broker, StoreUnavailable
-from monitor.tasks.alerts import wake
 from monitor.tasks.broker import CeleryBroker
+from monitor.tasks.changes import announce
 from monitor.tasks.entries import TASK_OPTIONS, beat_entry, rounds_queue
 from monitor.tasks.publish import Publisher
 
@@ -32,8 +31,7 @@ def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
 
     def workers(task: Any) -> None:
         with bound_contextvars(task_id=task.request.id):
-            current = runtime()
-            wake(Publisher(app), current.config, _workers(CeleryBroker(app), current))
+            _workers(Publisher(app), CeleryBroker(app), runtime())
 
     app.task(workers, name=WORKERS, **TASK_OPTIONS)
 
@@ -47,29 +45,18 @@ def beat_entries(config: Config) -> dict[str, Any]:
     }
 
 
-def _workers(broker: Broker, runtime: Runtime) -> tuple[Transition, ...]:
+def _workers(publisher: Publisher, broker: Broker, runtime: Runtime) -> None:
     if not runtime.config.workers.enabled:
-        return ()
+        return
     try:
         made = fleet.run_round(runtime.config.workers, store=runtime.store, fleet=runtime.fleet, broker=broker)
     except StoreUnavailable as error:
         log.warning("workers.store_unavailable", message=str(error))
-        return ()
+        return
     if made.broker_message is not None:
         log.warning("workers.broker_unavailable", message=made.broker_message)
-    for transition in made.transitions:
-        outcome = made.outcomes.get(transition.check)
-        log.info(
-            "check.changed",
-            check=transition.check,
-            transition=transition.id,
-            was=transition.old.value,
-            now=transition.new.value,
-            reason=transition.reason,
-            message=outcome.message if outcome else None,
-        )
     if made.event == "completed":
         log.debug("workers.judged", checks=len(made.outcomes), sent=made.sent, suspended=made.suspended)
     else:
         log.debug("workers.not_judged", reason=made.reason)
-    return made.transitions
+    announce(publisher, runtime.config, made.transitions, made.outcomes)

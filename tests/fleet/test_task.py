@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from celery import Celery
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
@@ -13,6 +14,7 @@ from monitor.config.settings import Workers
 from monitor.ports import Fleet, Store
 from monitor.schedule import Plan
 from monitor.tasks import registration, workers
+from monitor.tasks.publish import Publisher
 from monitor.wiring import Runtime
 from tests.fleet.world import T, World
 
@@ -34,7 +36,7 @@ def logged(world: World, *, enabled: bool = True) -> list[EventDict]:
     runtime: Any = WorldRuntime(config, {}, Plan([]), store, None)  # type: ignore[arg-type]
     object.__setattr__(runtime, "world", world)
     with capture_logs() as events:
-        workers._workers(world, runtime)
+        workers._workers(Publisher(Celery()), world, runtime)
     return events
 
 
