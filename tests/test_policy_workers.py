@@ -135,6 +135,7 @@ QUEUES = [
     ("a backlog that moves", queue("consuming", waiting_seconds=40.0, head_seconds=0.0, pending=5000), "consumed"),
     ("a long backlog that moves", queue("consuming", waiting_seconds=61.0, head_seconds=0.0, pending=5000), "slow"),
     ("the newest heartbeat took long", queue("consuming", took=61), "slow"),
+    ("it took long, and none has been sent since", queue("consuming", took=61, withheld=True), "consumed"),
     ("the newest heartbeat took as long as it may", queue("consuming", took=60), "consumed"),
     ("no heartbeat is sent to it", queue("consuming", took=None, withheld=True), "consumed"),
 ]

@@ -81,7 +81,7 @@ def queue(sight: QueueSight, verdict: QueueVerdict, nodes: Mapping[str, WorkerVe
     data = {
         "name": sight.name,
         "verdict": verdict.value,
-        "latency_ms": _latency_ms(sight.executed),
+        "latency_ms": None if sight.withheld else _latency_ms(sight.executed),
         "pending_tasks": sight.pending,
         "workers": serving,
         "withheld": sight.withheld,

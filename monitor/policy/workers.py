@@ -234,6 +234,8 @@ def _is_standing(queue: QueueSight, settings: Workers) -> bool:
 
 
 def _is_slow(queue: QueueSight, settings: Workers) -> bool:
+    if queue.withheld:
+        return False  # the newest heartbeats are of long ago
     # What waits is old, or the newest that was executed was; an empty queue has swallowed what never came back.
     waiting = queue.waiting_seconds or 0.0 if queue.pending else 0.0
     took = queue.executed.done_at - queue.executed.sent_at if queue.executed else 0.0
