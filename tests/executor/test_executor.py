@@ -102,7 +102,7 @@ def test_a_dead_zygote_is_replaced() -> None:
 
 def test_what_is_only_wanted_is_left_out_when_it_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A module of one user's check that never ends its import is not in the way of all other checks."""
-    monkeypatch.setattr("monitor.executor.pool.START_SECONDS", 5.0)
+    monkeypatch.setattr("monitor.executor.pool.START_SECONDS", 15.0)
     executor = ProcessExecutor(TARGET, needed=["good"], wanted=["bad"])
     assert executor.run(check("fine"))[0].status is Status.OK
     executor.close()
