@@ -45,6 +45,9 @@ def test_an_answer_that_is_half_nonsense(serve: Callable[..., int], caplog: pyte
     def speak(client: socket.socket) -> None:
         client.recv(65536)
         client.sendall(b"HTTP/1.1 200 OK\r\nno header\r\n\r\n")
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(65536):  # closed with something unread, it would be reset
+            pass
 
     with caplog.at_level(logging.DEBUG):
         send(channel("apprise", url=f"json://127.0.0.1:{serve(speak)}/T0KEN"))
