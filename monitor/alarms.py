@@ -170,10 +170,6 @@ class _Contexts:
         self._dependencies = dependencies
         self._silences = seen.silences
         self._states = states
-        self._groups: dict[str, list[str]] = {}
-        for group in config.groups:
-            for check in config.members(group):
-                self._groups.setdefault(check.name, []).append(group)
 
     def of(self, alert: Alert) -> Context:
         """Of the check that this alert is about."""
@@ -183,7 +179,7 @@ class _Contexts:
         newest = state.result if state is not None and state.sequence == alert.sequence else None
         return Context(
             now=states.read_at,
-            channels=channels_for(alert.check, labels, self._groups.get(alert.check, ()), config.channels),
+            channels=channels_for(alert.check, labels, config.groups_of(alert.check), config.channels),
             configured=config.channels,
             flap_changes=config.alerting.flap_changes,
             flap_window_seconds=config.alerting.flap_window_seconds,

@@ -86,6 +86,10 @@ class Registry(Generic[P]):
         cls: Any = self.find(name)
         return dataclasses.fields(cls)
 
+    def option_names(self, name: str) -> tuple[str, ...]:
+        """The names of the options. Raises :class:`Unknown`."""
+        return tuple(field.name for field in self.fields(name))
+
     def validated(self, cls: type[P], options: Mapping[str, Any]) -> P:
         """One of that class, which need not be registered. Raises a ValidationError without the values in its text."""
         built: P = self.validator(cls).validate_python(dict(options))

@@ -62,11 +62,6 @@ class Subject:
         self._ticked_at = None
         self._cancel()
 
-    @property
-    def is_connected(self) -> bool:
-        """Whether the consumer is connected."""
-        return self._ticked_at is not None
-
     def executed(self) -> int:
         """Tasks that were begun so far, heartbeats included."""
         return sum(_copied(state.total_count.values()))

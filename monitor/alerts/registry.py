@@ -16,9 +16,5 @@ register = CHANNELS.register
 names = CHANNELS.names
 find = CHANNELS.find
 build = CHANNELS.build
+option_names = CHANNELS.option_names
 schema = json_schema
-
-
-def option_names(name: str) -> tuple[str, ...]:
-    """The options of a channel. Raises :class:`UnknownChannel`."""
-    return tuple(field.name for field in CHANNELS.fields(name))

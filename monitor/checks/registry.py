@@ -27,13 +27,9 @@ register = KINDS.register
 names = KINDS.names
 find = KINDS.find
 build = KINDS.build
+option_names = KINDS.option_names
 validated = KINDS.validated
 schema = json_schema
-
-
-def option_names(name: str) -> tuple[str, ...]:
-    """The options of a kind. Raises :class:`UnknownKind`."""
-    return tuple(field.name for field in KINDS.fields(name))
 
 
 def configured_options(name: str) -> Mapping[str, str]:

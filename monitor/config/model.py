@@ -106,11 +106,23 @@ class Config(Settings):
         """The checks of a group, in roster order. Raises KeyError for an unknown group."""
         return self._members[group]
 
+    def groups_of(self, check: str) -> tuple[str, ...]:
+        """The groups that a check belongs to; none for one that is not on the roster."""
+        return self._groups_of.get(check, ())
+
     @cached_property
     def fingerprint(self) -> str:
         """Changes when a check is added, removed, or scheduled differently."""
         text = "\n".join(f"{c.name} {c.interval_seconds}" for c in sorted(self.checks.values(), key=lambda c: c.name))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @cached_property
+    def _groups_of(self) -> Mapping[str, tuple[str, ...]]:
+        found: dict[str, list[str]] = {}
+        for group, checks in self._members.items():
+            for check in checks:
+                found.setdefault(check.name, []).append(group)
+        return {check: tuple(groups) for check, groups in found.items()}
 
     @cached_property
     def _members(self) -> Mapping[str, tuple[CheckSpec, ...]]:
