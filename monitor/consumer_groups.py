@@ -1,0 +1,60 @@
+"""The values that Kafka's consumer groups are told in: what one look at a cluster saw of each.
+
+Offsets are Kafka's: a count of records since the beginning of a partition. Words as in the Kafka protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class TopicPartition(NamedTuple):
+    """One partition of one topic."""
+
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A consumer that is in a group now, and the partitions that the group has given it."""
+
+    member_id: str
+    client_id: str
+    host: str
+    assigned: frozenset[TopicPartition] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionSight:
+    """What was seen of a partition, for one group.
+
+    ``committed`` is the group's offset, None when it has committed none (or it has expired). ``end`` is the offset of
+    the next record to be written, None when the leader did not say (``problem`` then tells why). ``beginning`` is the
+    first offset that is still there, None where nobody asked.
+    """
+
+    end: int | None
+    committed: int | None
+    beginning: int | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSight:
+    """What was seen of a consumer group.
+
+    ``state`` is the broker's word (``Stable``, ``Empty``, ``PreparingRebalance``, ``CompletingRebalance``, ``Dead``;
+    ``Assigning`` and ``Reconciling`` for groups of KIP-848), empty when it did not say. ``known`` is False when the
+    cluster has no group of that name. ``problem`` is a reason code when this group, alone, could not be looked at
+    (``authorization``, ``coordinator``).
+    """
+
+    group: str
+    known: bool
+    state: str = ""
+    members: tuple[Member, ...] = ()
+    partitions: Mapping[TopicPartition, PartitionSight] = field(default_factory=dict)
+    problem: str | None = None
