@@ -1,0 +1,73 @@
+"""What was measured of a consumer group, whether by our own looks at its cluster or by asking a Prometheus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from monitor.consumer_groups import TopicPartition
+
+
+class Windowed(NamedTuple):
+    """A number now, and over the window. None: not known.
+
+    ``worst`` is its maximum over the window (skew) or its minimum (consumers). ``held`` is the worst value at or
+    beyond which it stayed for all of some ``sustained`` seconds within the window: the one that is judged.
+    With ``sustained`` 0 the two are the same.
+    """
+
+    now: float | None = None
+    worst: float | None = None
+    held: float | None = None
+
+
+class Stuck(NamedTuple):
+    """A partition with lag whose committed offset has not moved, for as many seconds."""
+
+    at: TopicPartition
+    lag: int
+    seconds: float
+
+
+class Rewind(NamedTuple):
+    """A committed offset that went back by so many records, so many seconds ago."""
+
+    at: TopicPartition
+    records: int
+    seconds_ago: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What is known of a group at one moment. None, or empty: not known, or there is none of it.
+
+    ``skew`` is max / mean of partition lag in the worst topic, 1 where it does not count (too little lag, one
+    partition). ``consumers`` counts the group's members. ``lag`` is in messages, rates in messages per second.
+    ``missing`` names what the source should have told and did not: ``skew``, ``consumers`` (reason of each in words).
+
+    What only our own looks can tell: ``unowned`` partitions of topics that the group consumes; for how long it has had
+    no member and has committed nothing (``memberless_seconds``, ``silent_seconds``); ``stuck`` partitions, longest
+    first; the latest ``rewind`` within the window; ``rebalancing`` is the share of looks within ``rebalancing_after``
+    that saw it rebalance, 0 unless the looks go back that far and it was seen rebalancing lately.
+    ``settled`` is whether it has had enough consumers at least once. ``notes`` are said, and not judged.
+    """
+
+    skew: Windowed = Windowed()
+    consumers: Windowed = Windowed()
+    lag: int | None = None
+    drain_eta_seconds: float | None = None
+    consume_rate: float | None = None
+    produce_rate: float | None = None
+    partitions: int | None = None
+    hottest: str | None = None
+    state: str = ""
+    missing: dict[str, str] = field(default_factory=dict)
+
+    unowned: int | None = None
+    memberless_seconds: float = 0.0
+    silent_seconds: float = 0.0
+    stuck: tuple[Stuck, ...] = ()
+    rewind: Rewind | None = None
+    rebalancing: float = 0.0
+    settled: bool = True
+    notes: tuple[str, ...] = ()
