@@ -12,6 +12,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OLD_VENV := $(VENV)/.celery-5.4
+KAFKAS := $(VENV)/.kafka-4 $(VENV)/.kafka-0.9
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS ?=
 # Most tests wait for other processes most of the time. JOBS=0 runs one after the other.
@@ -32,9 +33,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The servers the tests run against: installed on Debian by root, named to everybody else.
+# The servers the tests run against: installed on Debian by root, named to everybody else; Kafkas from Maven Central.
 servers:
 	@scripts/servers
+	@for kafka in $(KAFKAS); do scripts/kafka tests/support/kafka/$${kafka##*-}/pom.xml $$kafka; done
 
 bench: servers $(VENV)/.installed-dev
 	@exec $(BIN)/python -m bench $(ARGS)

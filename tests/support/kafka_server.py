@@ -1,0 +1,226 @@
+"""Real Kafka servers: a current one (KRaft, broker and controller in one process), alone or as a cluster.
+
+The jars come from scripts/kafka (`make servers`); on them a node starts in two to three seconds with about 250 MB.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.kafka_clients import KafkaClients
+from tests.support.processes import free_port, missing, wait_for
+
+ROOT = Path(__file__).parents[2]
+JAVA_FLAGS = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
+SETTINGS = {
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "auto.create.topics.enable": "false",
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "1000",
+    "group.consumer.min.session.timeout.ms": "1000",
+    "group.consumer.min.heartbeat.interval.ms": "300",
+    "offsets.retention.check.interval.ms": "1000",
+    "broker.heartbeat.interval.ms": "500",
+    "broker.session.timeout.ms": "4000",
+    "num.network.threads": "2",
+    "num.io.threads": "4",
+    "log.cleaner.dedupe.buffer.size": "4194304",  # else 128 MiB
+}
+
+
+def jars(version: str) -> str:
+    """The class path of a Kafka (`4`, `0.9`); without it, or without Java, the test is skipped (CI: fails)."""
+    directory = ROOT / ".venv" / f".kafka-{version}"
+    if not shutil.which("java"):
+        missing("java")
+    if not (directory / ".installed").exists():
+        missing(f"Kafka {version}")
+    return f"{directory}/*"
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A port besides the plain one. ``advertised`` is the port that clients are told, when a proxy stands before it."""
+
+    name: str
+    port: int
+    protocol: str = "PLAINTEXT"
+    advertised: int | None = None
+
+
+class JavaServer:
+    """A Java process in a directory of its own, with one log. Subclasses say the command and when it has started."""
+
+    def __init__(self, prefix: str) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
+        self.log = self.directory / "log"
+        self._started_at = 0
+        self._process: subprocess.Popen[bytes]
+
+    @property
+    def pid(self) -> int:
+        """The process id of the server that runs now."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is there."""
+        return self._process.poll() is None
+
+    def freeze(self) -> None:
+        """SIGSTOP it: connections stay open and are accepted, nothing is answered."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT it."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """SIGKILL it, frozen or not: connections are reset, the port is closed, the data stays."""
+        self._process.kill()
+        self._process.wait()
+
+    def end(self, *, seconds: float = 30) -> None:
+        """SIGTERM it: it says goodbye and closes its files."""
+        self._process.terminate()
+        self._process.wait(seconds)
+
+    def stop(self) -> None:
+        """Kill it and remove its directory."""
+        self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def launch(self, *command: str) -> None:
+        """Start the process; `wait_for_words` tells when it is there."""
+        self._started_at = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(["java", *command], cwd=self.directory, stdout=log, stderr=log)
+
+    def wait_for_words(self, words: bytes, *, seconds: float = 90) -> None:
+        """Wait until the process that runs now has logged ``words``."""
+        wait_for(lambda: self._said(words), seconds=seconds, every=0.05, what=f"{words!r} in {self.log}")
+
+    def _said(self, words: bytes) -> bool:
+        with self.log.open("rb") as log:
+            log.seek(self._started_at)
+            text = log.read()
+        if words in text:
+            return True
+        if not self.running:
+            pytest.fail(f"Java ended at once: {text[-2000:].decode(errors='replace')}")
+        return False
+
+
+class KafkaServer(JavaServer, KafkaClients):
+    """A node of a current Kafka on free ports of 127.0.0.1. Alone it is a whole cluster.
+
+    ``proxy`` puts a proxy in front of it: `behind` is then the address of a second listener that is reached, and whose
+    clients stay, behind the proxy. ``formatting`` are arguments of the tool that makes the data directory.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Mapping[str, str] | None = None,
+        listeners: Iterable[Listener] = (),
+        formatting: Iterable[str] = (),
+        java_flags: Iterable[str] = (),
+        proxy: Callable[[str, int], int] | None = None,
+        node_id: int = 1,
+        quorum: Mapping[int, int] | None = None,
+        cluster_id: str = "",
+        start: bool = True,
+    ) -> None:
+        self._jars = jars("4")
+        super().__init__("kafka-test-")
+        self.node_id = node_id
+        self.port = free_port()
+        self.bootstrap = f"127.0.0.1:{self.port}"
+        self.behind = ""
+        self._java_flags = [*JAVA_FLAGS, *java_flags]
+        self._formatting = list(formatting)
+        self._cluster_id = cluster_id or new_cluster_id()
+        self._quorum = dict(quorum or {node_id: free_port()})
+        self._listeners = list(listeners)
+        if proxy:
+            port = free_port()
+            advertised = proxy("127.0.0.1", port)
+            self._listeners.append(Listener("PROXIED", port, advertised=advertised))
+            self.behind = f"127.0.0.1:{advertised}"
+        self._settings = dict(settings or {})
+        self._formatter: subprocess.Popen[bytes] | None = None
+        self.write_properties()
+        if start:
+            self.start()
+
+    def start(self) -> None:
+        """Start it (again) on the same ports and the same data, and wait until it takes connections."""
+        self.begin()
+        self.wait_until_started()
+
+    def begin(self) -> None:
+        """Start it (again), waiting only until its data directory is there."""
+        if not (self.directory / "data").exists():
+            tool = ["-cp", self._jars, "kafka.tools.StorageTool", "format", "--config", str(self._properties)]
+            command = ["java", "-XX:TieredStopAtLevel=1", *tool, "--cluster-id", self._cluster_id, *self._formatting]
+            done = subprocess.run(command, cwd=self.directory, capture_output=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+        self.launch(*self._java_flags, "-cp", self._jars, "kafka.Kafka", str(self._properties))
+
+    def wait_until_started(self) -> None:
+        """Wait until it takes connections."""
+        self.wait_for_words(b"Kafka Server started")
+
+    def restart(self) -> None:
+        """Kill it and start it again: same ports, same data."""
+        self.kill()
+        self.start()
+
+    def write_properties(self) -> None:
+        """Its configuration; takes effect with the next start."""
+        controller = self._quorum[self.node_id]
+        plain = Listener("PLAINTEXT", self.port)
+        listeners = [plain, *self._listeners]
+        addresses = [f"{each.name}://127.0.0.1:{each.port}" for each in listeners]
+        told = [f"{each.name}://127.0.0.1:{each.advertised or each.port}" for each in listeners]
+        protocols = [f"{each.name}:{each.protocol}" for each in (*listeners, Listener("CONTROLLER", controller))]
+        properties = {
+            **SETTINGS,
+            "process.roles": "broker,controller",
+            "node.id": str(self.node_id),
+            "controller.quorum.voters": ",".join(f"{node}@127.0.0.1:{port}" for node, port in self._quorum.items()),
+            "controller.listener.names": "CONTROLLER",
+            "listeners": ",".join([*addresses, f"CONTROLLER://127.0.0.1:{controller}"]),
+            "advertised.listeners": ",".join(told),
+            "listener.security.protocol.map": ",".join(protocols),
+            "inter.broker.listener.name": "PLAINTEXT",
+            "log.dirs": str(self.directory / "data"),
+            **self._settings,
+        }
+        self._properties.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
+
+    @property
+    def _properties(self) -> Path:
+        return self.directory / "server.properties"
+
+
+def new_cluster_id() -> str:
+    """An id as Kafka wants it."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
