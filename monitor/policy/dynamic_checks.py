@@ -1,0 +1,63 @@
+"""Checks that no configuration has, because they come and go with what they are about: their names and fields."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+from monitor.config import CheckSpec
+
+SUMMARY = "workers"
+"""The name of the check that sums up all workers and queues."""
+
+PART = "group"
+"""What the names of checks begin with that a run of another check found: consumer groups, so far."""
+
+HOST_INTERVALS = 6.0
+"""A host's numbers must be high for so long: they are of a moment."""
+
+NAME_LENGTH = 200
+
+_DYNAMIC = re.compile(rf"{SUMMARY}|(worker|queue|host|monitor|{PART}):[A-Za-z0-9_.@:-]+")
+
+
+def is_dynamic(check: str) -> bool:
+    """Whether a check of this name comes and goes at run time, rather than stand in the roster."""
+    return _DYNAMIC.fullmatch(check) is not None
+
+
+def dynamic(check: str) -> CheckSpec:
+    """What there is to know beforehand of a check that came at run time: its name says its kind."""
+    return CheckSpec.model_construct(name=check, kind=check.partition(":")[0], critical=False, groups=(), options={})
+
+
+def check_name(kind: str, target: str) -> str:
+    """The name of the check of a worker, a queue, ...; a short digest keeps apart what had to be changed."""
+    name = f"{kind}:{target}"
+    plain = re.sub(r"[^A-Za-z0-9_.@:-]", "_", name)
+    if plain == name and len(name) <= NAME_LENGTH:
+        return name
+    digest = hashlib.blake2b(target.encode(errors="replace"), digest_size=4).hexdigest()
+    return f"{plain[: NAME_LENGTH - 9]}.{digest}"
+
+
+@lru_cache(maxsize=20_000)
+def check_spec(name: str, interval_seconds: float) -> CheckSpec:
+    """The check of this name, which no configuration has: never critical, in no group, valid for three intervals."""
+    kind = name.partition(":")[0]
+    lasting = HOST_INTERVALS * interval_seconds if kind == "host" else 0.0
+    fields = {"interval": interval_seconds, "valid_for": 3 * interval_seconds, "for": lasting}
+    return CheckSpec.model_validate({"name": name, "kind": kind, "critical": False, **fields})
+
+
+def part_spec(check: CheckSpec, part: str) -> CheckSpec:
+    """The check of a part that a run of ``check`` found: judged as that, but never critical and in no group."""
+    name = check_name(PART, f"{check.name}:{part}")
+    return check.model_copy(update={"name": name, "kind": PART, "critical": False, "groups": (), "options": {}})
+
+
+def is_part_of(name: str, checks: Iterable[str]) -> bool:
+    """Whether a check of this name is a part of one of ``checks``."""
+    return any(name.startswith(f"{PART}:{check}:") for check in checks)
