@@ -20,7 +20,7 @@ from bench.worker import NOOP
 from monitor.checks import registry
 from monitor.config import CheckSpec
 from monitor.executor import ProcessExecutor
-from monitor.model import Outcome
+from monitor.model import NO_PAST, Outcome, Past
 from monitor.runner import run_check
 from monitor.store import RedisStore
 from monitor.tasks.checks import RUN_CHECK
@@ -122,9 +122,9 @@ class _InProcess:
     def start(self) -> None:
         """Nothing has to be started."""
 
-    def run(self, check: CheckSpec) -> tuple[Outcome, float]:
+    def run(self, check: CheckSpec, past: Past = NO_PAST) -> tuple[Outcome, float]:
         """Run it right here."""
-        return registry.build(check.kind, check.options).run(check.timeout_seconds), 0.0
+        return registry.build(check.kind, check.options).run(check.timeout_seconds, past), 0.0
 
 
 def _parts(redis: RedisServer, times: int) -> dict[str, float]:

@@ -12,7 +12,7 @@ import time
 
 from monitor import runner, wiring
 from monitor.config import CheckSpec
-from monitor.model import Outcome, Status
+from monitor.model import NO_PAST, Outcome, Past, Status
 
 # The fields of the documented bodies, so that what is rendered has its usual size.
 DATA = {
@@ -33,7 +33,7 @@ class InventedOutcomes:
     def start(self) -> None:
         """Nothing has to be started."""
 
-    def run(self, check: CheckSpec) -> tuple[Outcome, float]:
+    def run(self, check: CheckSpec, past: Past = NO_PAST) -> tuple[Outcome, float]:  # noqa: ARG002
         """An outcome, at once."""
         number = next(self._count)
         data = {**DATA.get(check.kind, {}), "value": number} if check.kind == "python" else DATA.get(check.kind, {})

@@ -12,7 +12,7 @@ from monitor.alert_states import Alert
 from monitor.config import ChannelSpec, Config, scrub
 from monitor.model import Notice, Snapshot, State, Status, Transition
 from monitor.policy.alerting import ROLL_OUT_SECONDS, Context, backoff_seconds, channels_for, evaluate
-from monitor.policy.overlays import is_dynamic
+from monitor.policy.dynamic_checks import is_dynamic
 from monitor.policy.suppression import Dependencies, hold
 from monitor.ports import Delivery, Outbox, Send, Store, Undecided
 
@@ -147,7 +147,11 @@ def _reconciled(snapshot: Snapshot, alerts: Mapping[str, Alert]) -> Iterable[Tra
     """What must have happened since the alerts were written, by the states as they are now."""
     for state in snapshot.states.values():
         known, status = alerts.get(state.check), _status(state)
-        if known.sequence == state.sequence if known else status is Status.OK:
+        if (
+            known.sequence == state.sequence
+            if known
+            else (status is Status.OK or (status is Status.UNKNOWN and not state.is_judged))
+        ):
             continue
         old = known.status if known else Status.UNKNOWN
         at = state.since if state.stale_since is None else state.stale_since

@@ -13,7 +13,11 @@ from typing import Any
 
 
 class Status(StrEnum):
-    """What is known of a check. Results are ok, warning or error; ``STALE`` and ``UNKNOWN`` is what becomes of them."""
+    """What is known of a check.
+
+    A result is ok, warning or error, or ``UNKNOWN`` where its kind looked and cannot say. ``UNKNOWN`` is also what
+    was never observed, and ``STALE`` what becomes of a result that is not followed by another.
+    """
 
     OK = "ok"
     WARNING = "warning"
@@ -42,6 +46,9 @@ class Outcome:
     ``data`` is public: numbers (and names of what was counted) only. ``message`` and ``detail`` may
     hold hosts, versions and texts; they are shown to authorised readers alone.
     ``reason`` is a short code in snake_case (``timeout``, ``refused``, ``above_threshold``).
+    ``grace`` says of an ``unknown`` that it is too early to say more: it fails nothing, and nobody is told.
+    ``parts`` are things that were observed together, by name, each to be a check of its own; None for one that is no
+    more. ``memory`` is handed to the kind's next run as it is; None leaves there what was.
     """
 
     status: Status
@@ -49,6 +56,21 @@ class Outcome:
     reason: str | None = None
     message: str | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
+    grace: bool = False
+    parts: Mapping[str, Outcome | None] = field(default_factory=dict)
+    memory: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a run may know of those before it: the moment it is dated by, and the memory that the last one left."""
+
+    now: float
+    memory: str | None = field(default=None, repr=False)
+
+
+NO_PAST = Past(0.0)
+"""That of a run outside of any schedule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +90,7 @@ class Result:
     message: str | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
     late_ms: float | None = None
+    grace: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +122,11 @@ class State:
     retry_at: float | None = None
     stale_since: float | None = None
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether there has been a result that says more than that it is too early to say anything."""
+        return not (self.status is Status.UNKNOWN and self.result.grace)
+
 
 @dataclass(frozen=True, slots=True)
 class Transition:
@@ -120,12 +148,16 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """The right to run a check once, held under a lease. ``token`` grows with every flight taken."""
+    """The right to run a check once, held under a lease. ``token`` grows with every flight taken.
+
+    ``memory`` is what the check's last run left for it.
+    """
 
     check: str
     run_id: str
     token: int
     taken_at: float
+    memory: str | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

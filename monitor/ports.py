@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from monitor.agent.protocol import Beacon
 from monitor.alert_states import Alert, AlertsOverview, Silence
 from monitor.config import CheckSpec
-from monitor.model import Changes, Flight, Notice, Outcome, Snapshot, State, Transition, Window
+from monitor.model import NO_PAST, Changes, Flight, Notice, Outcome, Past, Snapshot, State, Transition, Window
 
 Reducer = Callable[[State | None], tuple[State, tuple[Transition, ...]]]
 
@@ -45,15 +45,17 @@ class Store(Protocol):
     def take(self, check: str, run_id: str, *, lease_seconds: float, overdue_at: float | None = None) -> Flight:
         """Take the check's flight, or raise :class:`FlightRefused`.
 
-        Idempotent per ``run_id``. Refused as ``overdue`` once the store's clock has passed ``overdue_at``.
+        Idempotent per ``run_id``. Refused as ``overdue`` once the store's clock has passed ``overdue_at``. The flight
+        brings the memory of the check's last run.
         """
         ...
 
-    def update(self, flight: Flight, reducer: Reducer) -> tuple[Transition, ...]:
+    def update(self, flight: Flight, reducer: Reducer, *, memory: str | None = None) -> tuple[Transition, ...]:
         """Replace the state of ``flight.check`` by ``reducer(state)`` and free the flight: one optimistic transaction.
 
-        State, history and transitions are written together or not at all. Applied once per ``flight.run_id``
-        even when a reply is lost. Raises :class:`FlightLost` when the flight is no longer the current one.
+        State, history, transitions and ``memory`` (unless None) are written together or not at all. Applied once per
+        ``flight.run_id`` even when a reply is lost. Raises :class:`FlightLost` when the flight is no longer the
+        current one.
         """
         ...
 
@@ -110,7 +112,7 @@ class Executor(Protocol):
         """Get ready, so that the first check does not have to wait. Raises :class:`ExecutorUnavailable`."""
         ...
 
-    def run(self, check: CheckSpec) -> tuple[Outcome, float]:
+    def run(self, check: CheckSpec, past: Past = NO_PAST) -> tuple[Outcome, float]:
         """The outcome and the response time in milliseconds. Raises :class:`ExecutorUnavailable` and nothing else.
 
         A check that is not done after ``check.timeout_seconds`` is ended: status ``error``, reason ``timeout``.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from monitor import policy
 from monitor.config import CheckSpec
-from monitor.model import Result, State, Transition
-from monitor.ports import Executor, FlightLost, FlightRefused, Store
+from monitor.model import Flight, Outcome, Past, Result, Transition
+from monitor.policy.dynamic_checks import part_spec
+from monitor.ports import Executor, FlightLost, FlightRefused, Reducer, Store
 from monitor.schedule import Due, Plan
 
 
@@ -37,23 +39,44 @@ def run_check(check: CheckSpec, due_at: float | None, *, store: Store, executor:
     except FlightRefused as refusal:
         return Run(check.name, "dropped", refusal.reason)
     try:
-        outcome, response_time_ms = executor.run(check)
+        outcome, response_time_ms = executor.run(check, Past(flight.taken_at, flight.memory))
     except BaseException:
         store.release(flight)
         raise
     result = policy.as_result(check, flight, outcome, response_time_ms, due_at=due_at)
-
-    def reducer(state: State | None) -> tuple[State, tuple[Transition, ...]]:
-        return policy.advance(state, result, check)
-
     try:
-        transitions = store.update(flight, reducer)
+        # The check itself comes last: its memory says which parts there are, and frees the flight.
+        parts = _update_parts(check, flight, outcome.parts, response_time_ms, store)
+        transitions = store.update(flight, _advance(check, result), memory=outcome.memory)
     except FlightLost:
         return Run(check.name, "lost", "lease_expired", result)
-    return Run(check.name, "completed", outcome.reason, result, transitions)
+    return Run(check.name, "completed", outcome.reason, result, (*transitions, *parts))
 
 
 def due_now(plan: Plan, fingerprint: str, *, store: Store, at_least_seconds: float = 0.0) -> list[Due] | None:
     """What is due since anybody last asked, the earliest first; None when that was ``at_least_seconds`` ago or less."""
     window = store.claim_window(fingerprint, at_least_seconds=at_least_seconds)
     return None if window is None else plan.due(window)
+
+
+def _update_parts(
+    check: CheckSpec, flight: Flight, parts: Mapping[str, Outcome | None], response_time_ms: float, store: Store
+) -> tuple[Transition, ...]:
+    if not parts:
+        return ()
+    reducers: dict[str, Reducer] = {}
+    gone: list[str] = []
+    for part, outcome in parts.items():
+        spec = part_spec(check, part)
+        if outcome is None:
+            gone.append(spec.name)
+        else:
+            reducers[spec.name] = _advance(spec, policy.as_result(spec, flight, outcome, response_time_ms))
+    made = store.update_many(flight, reducers, history=reducers)
+    if gone:
+        store.forget(gone)
+    return tuple(transition for some in made.values() for transition in some)
+
+
+def _advance(check: CheckSpec, result: Result) -> Reducer:
+    return lambda state: policy.advance(state, result, check)

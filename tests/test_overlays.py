@@ -8,7 +8,8 @@ import pytest
 
 from monitor.model import State
 from monitor.policy import Reading, read_status
-from monitor.policy.overlays import Fleet, is_dynamic, overlay
+from monitor.policy.dynamic_checks import is_dynamic
+from monitor.policy.overlays import Fleet, overlay
 from tests.api.values import NOON, check, state
 
 COUNTS = {"workers": {"consuming": 3, "lost": 1}, "queues": {"consumed": 1, "unconsumed": 1}}

@@ -14,7 +14,7 @@ from monitor.config import CheckSpec
 from monitor.model import Overall, Result, State, Status, Transition
 from monitor.policy import Reading
 
-LETTERS = {"o": Status.OK, "w": Status.WARNING, "e": Status.ERROR}
+LETTERS = {"o": Status.OK, "w": Status.WARNING, "e": Status.ERROR, "u": Status.UNKNOWN, "g": Status.UNKNOWN}
 START = 1_700_000_000.0
 
 
@@ -22,8 +22,8 @@ def check(**rules: Any) -> CheckSpec:
     return CheckSpec(name="c", kind="python", interval=10, timeout=5, valid_for=30, **rules)
 
 
-def result(status: Status, at: float, run_id: str = "r") -> Result:
-    return Result(run_id, status, at, at + 30, 1.0)
+def result(status: Status, at: float, run_id: str = "r", *, grace: bool = False) -> Result:
+    return Result(run_id, status, at, at + 30, 1.0, grace=grace)
 
 
 def play(letters: str, rules: CheckSpec, every: float = 10.0) -> tuple[str, list[Transition], State]:
@@ -31,7 +31,8 @@ def play(letters: str, rules: CheckSpec, every: float = 10.0) -> tuple[str, list
     state: State | None = None
     seen, transitions = "", []
     for index, letter in enumerate(letters):
-        state, new = policy.advance(state, result(LETTERS[letter], START + index * every, f"r{index}"), rules)
+        found = result(LETTERS[letter], START + index * every, f"r{index}", grace=letter == "g")
+        state, new = policy.advance(state, found, rules)
         seen += state.status.value[0]
         transitions += new
     assert state is not None
@@ -52,11 +53,15 @@ def play(letters: str, rules: CheckSpec, every: float = 10.0) -> tuple[str, list
         ("recovery turns to the worst of it", {"success_threshold": 2}, "ewoo", "eewo"),
         ("warning to error is a worsening too", {"failure_threshold": 2}, "wee", "wwe"),
         ("a worsening must last as well", {"for": 25}, "oeeee", "oooo" + "e"),
+        ("not to know is a worsening", {"failure_threshold": 2}, "ouu", "oou"),
+        ("to know of an error is worse", {"failure_threshold": 2}, "uee", "uue"),
+        ("too early to say is unknown until there is something to say", {"failure_threshold": 2}, "gge", "uue"),
+        ("and changes nothing that is known", {"failure_threshold": 2}, "oegge", "oooo" + "e"),
         ("for counts from the first of the streak", {"for": 25}, "oeeoeee", "ooooooo"),
     ],
 )
 def test_hysteresis(caption: str, rules: dict[str, Any], results: str, states: str) -> None:
-    """Each row: rules, results in order, and the state after each (o ok, w warning, e error)."""
+    """Each row: rules, results in order, and the state after each (o ok, w warning, e error, u unknown, g too soon)."""
     assert play(results, check(**rules))[0] == states, caption
 
 
@@ -100,6 +105,14 @@ def test_reading_a_state(caption: str, age: float, hold: bool, expected: Reading
     stored = Result("r", Status.ERROR, START, START + 30, 1.0, reason="refused")
     state = State("c", Status.ERROR, START, 1, stored)
     assert policy.read_status(state, START + age, hold=hold) == expected, caption
+
+
+def test_too_early_to_say_fails_nothing_and_is_no_news() -> None:
+    """Until a kind has something to say there is no transition; then there is, also when it still does not know."""
+    for seen, expected in (("g", []), ("ggo", ["ok"]), ("ge", ["error"]), ("gu", ["unknown"]), ("guu", ["unknown"])):
+        _, transitions, state = play(seen, check())
+        assert [transition.new.value for transition in transitions] == expected
+        assert policy.fails(policy.read_status(state, state.result.observed_at)) == (seen[-1] in "eu")
 
 
 def test_never_observed_is_unknown() -> None:

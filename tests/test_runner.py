@@ -8,7 +8,8 @@ import pytest
 
 from monitor import runner
 from monitor.config import CheckSpec
-from monitor.model import Outcome, Status
+from monitor.model import NO_PAST, Outcome, Past, Status
+from monitor.policy.dynamic_checks import check_name
 from monitor.ports import ExecutorUnavailable
 from monitor.schedule import Plan
 from monitor.testing import MemoryStore
@@ -33,7 +34,7 @@ class ScriptedExecutor:
 
     def close(self) -> None: ...
 
-    def run(self, check: CheckSpec) -> tuple[Outcome, float]:
+    def run(self, check: CheckSpec, past: Past = NO_PAST) -> tuple[Outcome, float]:
         return self._run(check), 12.3456
 
 
@@ -109,6 +110,46 @@ def test_a_run_that_never_happened_frees_the_flight(store: MemoryStore) -> None:
     with pytest.raises(ExecutorUnavailable):
         runner.run_check(CHECK, START, store=store, executor=ScriptedExecutor(fail))
     assert runner.run_check(CHECK, START, store=store, executor=FINE).event == "completed"
+
+
+def test_a_run_is_handed_its_past(store: MemoryStore, clock: Clock) -> None:
+    """The moment its result will be dated by, and what the run before it left."""
+    pasts: list[Past] = []
+
+    class Remembering(ScriptedExecutor):
+        def run(self, check: CheckSpec, past: Past = NO_PAST) -> tuple[Outcome, float]:
+            pasts.append(past)
+            return Outcome(Status.OK, memory=f"{len(pasts)}"), 1.0
+
+    for _ in range(3):
+        runner.run_check(CHECK, None, store=store, executor=Remembering(lambda check: Outcome(Status.OK)))
+        clock.now += 10
+    assert pasts == [Past(START), Past(START + 10, "1"), Past(START + 20, "2")]
+
+
+def test_what_a_run_finds_together_are_checks_of_their_own(store: MemoryStore, clock: Clock) -> None:
+    """Each with its state, its transitions and its hysteresis; never critical; forgotten when it is no more."""
+    found: dict[str, Outcome | None] = {
+        "orders": Outcome(Status.ERROR, {"lag": 9}, "lag"),
+        "a b/c": Outcome(Status.OK, {"lag": 0}),
+        "new": Outcome(Status.UNKNOWN, reason="starting", grace=True),
+    }
+    executor = ScriptedExecutor(lambda check: Outcome(Status.WARNING, parts=dict(found)))
+    run = runner.run_check(CHECK, START, store=store, executor=executor)
+    states = store.read().states
+    assert {name: state.status.value for name, state in states.items()} == {
+        "db": "warning",
+        "group:db:orders": "error",
+        check_name("group", "db:a b/c"): "ok",
+        "group:db:new": "unknown",
+    }
+    assert len(run.transitions) == 3
+    assert states["group:db:orders"].result.run_id == states["db"].result.run_id
+    assert states["group:db:orders"].result.valid_until == START + 30
+    clock.now += 10
+    found["orders"] = None
+    runner.run_check(CHECK, None, store=store, executor=executor)
+    assert "group:db:orders" not in store.read().states
 
 
 def test_each_moment_is_dispatched_once(store: MemoryStore, clock: Clock) -> None:

@@ -14,7 +14,7 @@ from monitor.api.pages import Answer, Page
 from monitor.api.refresher import Moment, Refresher
 from monitor.api.roster import Group, Roster
 from monitor.api.targets import Target
-from monitor.policy.overlays import dynamic
+from monitor.policy.dynamic_checks import dynamic
 
 METHODS = ("GET", "HEAD")
 JSON = "application/json"

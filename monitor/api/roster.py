@@ -9,7 +9,8 @@ from monitor.api.refresher import Moment
 from monitor.config import CheckSpec, Config
 from monitor.config.model import READY
 from monitor.model import Overall, State, Status
-from monitor.policy.overlays import VITALS, Fleet, dynamic, is_dynamic, overlay
+from monitor.policy.dynamic_checks import dynamic, is_dynamic
+from monitor.policy.overlays import VITALS, Fleet, overlay
 
 UNREACHABLE = policy.Reading(Status.ERROR, "unreachable")
 _OVERLAID = frozenset({"celery", *VITALS})

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from pydantic import ConfigDict
 
-from monitor.model import Outcome, Status
+from monitor.model import NO_PAST, Outcome, Past, Status
 
 
 class CheckFailed(Exception):
@@ -63,8 +63,12 @@ class Kind:
         """Give an opinion on what was measured. Pure. By default what could be measured is ok."""
         return Outcome(Status.OK, observation.data, detail=observation.detail)
 
-    def run(self, timeout_seconds: float) -> Outcome:
-        """Observe and judge. Raises only what nobody expected. Overridden where the opinion is somebody else's."""
+    def run(self, timeout_seconds: float, past: Past = NO_PAST) -> Outcome:  # noqa: ARG002
+        """Observe and judge. Raises only what nobody expected.
+
+        Overridden where the opinion is somebody else's, or depends on the runs before: then ``past.memory`` is what
+        the last run returned as ``Outcome.memory``.
+        """
         try:
             return self.judge(self.observe(timeout_seconds))
         except CheckFailed as failure:

@@ -16,7 +16,7 @@ from monitor.checks._user_code import IMPORT_REASONS, DottedPath, load, module_o
 from monitor.checks.base import CheckFailed, Kind
 from monitor.checks.registry import register
 from monitor.config.redaction import scrub
-from monitor.model import Outcome, Status
+from monitor.model import NO_PAST, Outcome, Past, Status
 
 
 @register("django_health_check")
@@ -47,7 +47,7 @@ class DjangoHealthCheck(Kind):
         """The user's module."""
         return (module_of(self.path),)
 
-    def run(self, timeout_seconds: float) -> Outcome:  # noqa: ARG002
+    def run(self, timeout_seconds: float, past: Past = NO_PAST) -> Outcome:  # noqa: ARG002
         """What the check says. Raises what it raises, apart from the exceptions that the package has for it."""
         try:
             exceptions = load("health_check.exceptions:HealthCheckException")

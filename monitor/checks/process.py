@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from monitor.checks import registry
-from monitor.model import Outcome
+from monitor.model import NO_PAST, Outcome, Past
 
 MODULE = "module="
 IMPORT_SECONDS = 10.0
@@ -35,9 +35,9 @@ def prepare(names: Iterable[str]) -> None:
             registry.warm_up(name)
 
 
-def run(kind: str, options: Mapping[str, Any], timeout_seconds: float) -> Outcome:
+def run(kind: str, options: Mapping[str, Any], timeout_seconds: float, past: Past = NO_PAST) -> Outcome:
     """Run one check. May raise anything; the check process knows what to make of it."""
-    return registry.build(kind, options).run(timeout_seconds)
+    return registry.build(kind, options).run(timeout_seconds, past)
 
 
 def _import(module: str) -> None:

@@ -15,7 +15,7 @@ from monitor.checks._user_code import IMPORT_REASONS, DottedPath, load, module_o
 from monitor.checks.base import CheckFailed, Kind
 from monitor.checks.registry import register, validated
 from monitor.config.redaction import scrub
-from monitor.model import Outcome, Status
+from monitor.model import NO_PAST, Outcome, Past, Status
 
 _STATUSES = (Status.OK, Status.WARNING, Status.ERROR)
 
@@ -47,7 +47,7 @@ class Python(Kind):
         """The user's module."""
         return (module_of(self.path),)
 
-    def run(self, timeout_seconds: float) -> Outcome:
+    def run(self, timeout_seconds: float, past: Past = NO_PAST) -> Outcome:  # noqa: ARG002
         """What the user's code says. Raises what it raises, apart from CheckFailed."""
         try:
             target = load(self.path)

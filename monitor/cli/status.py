@@ -17,7 +17,8 @@ from monitor.cli.roles import config_option
 from monitor.cli.tables import ExitCode, Row, exit_code, show
 from monitor.config import CheckSpec, Config
 from monitor.model import Snapshot
-from monitor.policy.overlays import Fleet, dynamic, overlay
+from monitor.policy.dynamic_checks import dynamic
+from monitor.policy.overlays import Fleet, overlay
 from monitor.policy.workers import SUMMARY
 from monitor.ports import StoreUnavailable
 

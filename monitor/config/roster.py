@@ -27,7 +27,7 @@ DEFAULT_ROSTER: Mapping[str, Table] = {
 }
 """What runs with no configuration at all."""
 
-DYNAMIC_PREFIXES = ("worker:", "queue:", "host:", "monitor:")
+DYNAMIC_PREFIXES = ("worker:", "queue:", "host:", "monitor:", "group:")
 """What the names of checks begin with that are not configured: they come and go with what they are about."""
 
 DYNAMIC = frozenset({"workers"})

@@ -8,25 +8,23 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import Any
 
-from monitor.model import Outcome, Status
+from monitor.executor.messages import Request, decode_request, encode_outcome
+from monitor.model import Outcome, Past, Status
 
 logger = logging.getLogger(__name__)
 
-Run = Callable[[str, Mapping[str, Any], float], Outcome]
+Run = Callable[[str, Mapping[str, Any], float, Past], Outcome]
 
 # The client ends us on time. Should it have died itself, the kernel does it this much later:
 # an itimer with the default action needs no GIL and no interpreter.
 BACKSTOP_SECONDS = 0.5
 
-MAX_REPLY_BYTES = 32 * 1024  # a state is kept for each check and read by every probe process
-
 
 def serve(connection: Connection, run: Run) -> None:
-    """Answer requests ``{"kind", "options", "timeout_seconds"}`` with an outcome and its ``response_time_ms``.
+    """Answer requests (see `messages`) with an outcome and its response time.
 
     Says hello with the process id first. Returns when the client is gone.
     """
@@ -34,10 +32,10 @@ def serve(connection: Connection, run: Run) -> None:
     connection.send_bytes(json.dumps({"pid": os.getpid()}).encode())
     while True:
         try:
-            request = json.loads(connection.recv_bytes())
+            request = decode_request(connection.recv_bytes())
         except (EOFError, OSError):
             return
-        signal.setitimer(signal.ITIMER_REAL, request["timeout_seconds"] + BACKSTOP_SECONDS)
+        signal.setitimer(signal.ITIMER_REAL, request.timeout_seconds + BACKSTOP_SECONDS)
         reply = _answer(request, run)
         signal.setitimer(signal.ITIMER_REAL, 0)
         try:
@@ -46,23 +44,17 @@ def serve(connection: Connection, run: Run) -> None:
             return
 
 
-def _answer(request: Mapping[str, Any], run: Run) -> bytes:
+def _answer(request: Request, run: Run) -> bytes:
     started = time.perf_counter()
     try:
-        outcome = run(request["kind"], request["options"], request["timeout_seconds"])
+        outcome = run(request.kind, request.options, request.timeout_seconds, request.past)
     except Exception as error:
-        logger.exception("check of kind %s raised", request["kind"])
+        logger.exception("check of kind %s raised", request.kind)
         outcome = Outcome(Status.ERROR, reason="exception", message=f"{type(error).__name__} (see the log)")
     elapsed_ms = (time.perf_counter() - started) * 1000
     try:
-        reply = _encode(outcome, elapsed_ms)
-        if len(reply) > MAX_REPLY_BYTES:
-            raise ValueError(f"{len(reply)} bytes are more than {MAX_REPLY_BYTES}")
-        return reply
+        return encode_outcome(outcome, elapsed_ms)
     except (TypeError, ValueError) as error:
-        logger.error("check of kind %s returned what cannot be stored: %s", request["kind"], error)
-        return _encode(Outcome(Status.ERROR, reason="bad_data", message=f"cannot be stored: {error}"), elapsed_ms)
-
-
-def _encode(outcome: Outcome, elapsed_ms: float) -> bytes:
-    return json.dumps({**asdict(outcome), "response_time_ms": elapsed_ms}, allow_nan=False).encode()
+        logger.error("check of kind %s returned what cannot be stored: %s", request.kind, error)
+        wrong = Outcome(Status.ERROR, reason="bad_data", message=f"cannot be stored: {error}")
+        return encode_outcome(wrong, elapsed_ms)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -14,11 +16,11 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from multiprocessing.connection import Connection
-from typing import Any
 
 from monitor.config import CheckSpec
 from monitor.executor.address import new_address, socket_address
-from monitor.model import Outcome, Status
+from monitor.executor.messages import decode_outcome, encode_request
+from monitor.model import NO_PAST, Outcome, Past, Status
 from monitor.ports import ExecutorUnavailable
 
 START_SECONDS = 30.0  # a zygote imports Django and every kind; on a busy machine that takes a while
@@ -50,7 +52,7 @@ class ProcessExecutor:
         if not self._idle:
             self._give_back(self._borrow())
 
-    def run(self, check: CheckSpec) -> tuple[Outcome, float]:
+    def run(self, check: CheckSpec, past: Past = NO_PAST) -> tuple[Outcome, float]:
         """The outcome and the response time in milliseconds. Raises ExecutorUnavailable only.
 
         After ``check.timeout_seconds`` the process is killed, whatever holds it: a blocked call, a C
@@ -59,7 +61,7 @@ class ProcessExecutor:
         process = self._borrow()
         started = time.perf_counter()
         try:
-            reply = process.ask(check)
+            reply = process.ask(check, past)
         except TimeoutError:
             process.end()
             outcome = Outcome(
@@ -71,8 +73,7 @@ class ProcessExecutor:
             outcome = Outcome(Status.ERROR, reason="crashed", message="the check's process died")
             return outcome, (time.perf_counter() - started) * 1000
         self._give_back(process)
-        elapsed_ms = reply.pop("response_time_ms")
-        return Outcome(**{**reply, "status": Status(reply["status"])}), elapsed_ms
+        return decode_outcome(reply)
 
     def close(self) -> None:
         """Let every idle process go, and the zygote with them."""
@@ -156,6 +157,8 @@ class _CheckProcess:
             client.settimeout(hello_seconds)
             client.connect(socket_address(address))
             client.settimeout(None)
+            # A memory does not fit into the socket's buffer: a process that is frozen would never take it.
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", math.ceil(hello_seconds), 0))
         except OSError:
             client.close()
             raise
@@ -163,18 +166,17 @@ class _CheckProcess:
         self.runs = 0
         self.idle_since = 0.0
         try:
-            self.pid: int = self._receive(hello_seconds)["pid"]
+            self.pid: int = json.loads(self._receive(hello_seconds))["pid"]
         except BaseException:
             self._connection.close()
             raise
         # A pid may be used again; a pidfd means this process for ever.
         self._pidfd = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else None
 
-    def ask(self, check: CheckSpec) -> dict[str, Any]:
-        """Run a check. Raises TimeoutError, or EOFError or OSError when the process dies."""
+    def ask(self, check: CheckSpec, past: Past) -> bytes:
+        """The reply to a request to run a check. Raises TimeoutError, or EOFError or OSError when the process dies."""
         self.runs += 1
-        request = {"kind": check.kind, "options": dict(check.options), "timeout_seconds": check.timeout_seconds}
-        self._connection.send_bytes(json.dumps(request).encode())
+        self._connection.send_bytes(encode_request(check, past))
         return self._receive(check.timeout_seconds)
 
     def is_alive(self) -> bool:
@@ -196,8 +198,7 @@ class _CheckProcess:
             self._pidfd = None
         self._connection.close()
 
-    def _receive(self, seconds: float) -> dict[str, Any]:
+    def _receive(self, seconds: float) -> bytes:
         if not self._connection.poll(seconds):
             raise TimeoutError
-        reply: dict[str, Any] = json.loads(self._connection.recv_bytes())
-        return reply
+        return self._connection.recv_bytes()

@@ -1,7 +1,7 @@
 """The process that check processes are forked from: imports once, forks in milliseconds.
 
 ``python -m monitor.executor.zygote ADDRESS TARGET [KIND...]`` listens on a unix socket and forks a check process
-for every connection. TARGET is a module with ``prepare(kinds)`` and ``run(kind, options, timeout_seconds)``.
+for every connection. TARGET is a module with ``prepare(kinds)`` and ``run(kind, options, timeout_seconds, past)``.
 Whoever finds the address taken leaves at once, so several starters need no lock. Leaves by itself
 when nobody has been connected for a while, so that a killed worker leaves nothing behind.
 """

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 from monitor.config import CheckSpec
 from monitor.model import State, Status
+from monitor.policy.dynamic_checks import SUMMARY, is_dynamic
 from monitor.policy.states import Reading, read_status
-from monitor.policy.workers import SUMMARY
 
-_DYNAMIC = re.compile(rf"{SUMMARY}|(worker|queue|host|monitor):[A-Za-z0-9_.@:-]+")
 VITALS: Mapping[str, str] = {
     "cpu": "percent",
     "memory": "percent",
@@ -47,16 +45,6 @@ class Fleet:
     def _of(self, prefix: str) -> tuple[State, ...]:
         names = sorted(name for name in self.states if name.startswith(prefix) and is_dynamic(name))
         return tuple(self.states[name] for name in names)
-
-
-def is_dynamic(check: str) -> bool:
-    """Whether a check of this name comes and goes at run time, rather than stand in the roster."""
-    return _DYNAMIC.fullmatch(check) is not None
-
-
-def dynamic(check: str) -> CheckSpec:
-    """What there is to know beforehand of a check that came at run time: its name says its kind."""
-    return CheckSpec.model_construct(name=check, kind=check.partition(":")[0], critical=False, groups=(), options={})
 
 
 def overlay(

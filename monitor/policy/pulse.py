@@ -5,12 +5,12 @@ The monitor's own state is checks like any other, ``monitor:beat`` and so on. Pu
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from monitor.config import CheckSpec
 from monitor.model import Outcome, State, Status
-from monitor.policy.overlays import is_dynamic
+from monitor.policy.dynamic_checks import PART, is_dynamic, is_part_of
 
 KIND = "monitor"
 BEAT, SCHEDULE, RESULTS, QUEUE, ALERTS = (
@@ -54,12 +54,15 @@ def ticking_since(last: State | None, now: float, interval_seconds: float) -> fl
     return now if gap > max(GAP_SECONDS, 2 * interval_seconds) else float(since)
 
 
-def is_expected(check: str, checks: Container[str]) -> bool:
-    """Whether new results should come of a check: it is configured, or found and retired by the workers' rounds.
+def is_expected(check: str, checks: Collection[str]) -> bool:
+    """Whether new results should come of a check: it is configured, part of one that is, or found and retired
+    by the workers' rounds.
 
     One that was taken off the configuration is not: its last state is no alarm. The monitor's own state speaks for
     itself: who would look at it is the one who writes it.
     """
+    if check.startswith(f"{PART}:"):
+        return check in checks or is_part_of(check, checks)
     return check in checks or (is_dynamic(check) and check not in OWN)
 
 

@@ -18,7 +18,7 @@ FUTURE_TOLERANCE_SECONDS = 5.0
 class Reading(NamedTuple):
     """What a state is worth at one moment.
 
-    ``held`` tells that it is out of date, but that its group keeps the last verdict.
+    ``held`` tells that it is out of date, but that its group keeps the last verdict; or that it is too early to say.
     """
 
     status: Status
@@ -41,6 +41,7 @@ def as_result(
         message=outcome.message,
         detail=outcome.detail,
         late_ms=None if due_at is None else round(max(0.0, flight.taken_at - due_at) * 1000, 1),
+        grace=outcome.grace,
     )
 
 
@@ -49,8 +50,11 @@ def advance(state: State | None, result: Result, check: CheckSpec) -> tuple[Stat
 
     The first result of all is believed at once. After it, a worse status needs ``failure_threshold``
     consecutive worse results that span ``for_seconds``, a better one ``success_threshold`` better ones.
-    A state that had been noted as stale comes back by a transition, whatever it comes back as.
+    A state that had been noted as stale comes back by a transition, whatever it comes back as. A result that only
+    says that it is too early to say anything changes nothing.
     """
+    if state is None and result.grace:
+        return State(check.name, Status.UNKNOWN, result.observed_at, _first_sequence(result), result), ()
     if state is None:
         return _turn(State(check.name, Status.UNKNOWN, result.observed_at, _first_sequence(result), result), result)
     after, transitions = _advance(state, result, check)
@@ -73,6 +77,10 @@ def expire(state: State, now: float) -> tuple[State, tuple[Transition, ...]]:
 
 
 def _advance(state: State, result: Result, check: CheckSpec) -> tuple[State, tuple[Transition, ...]]:
+    if result.grace:
+        return _evolve(state, result, state.streak, state.retry_at), ()
+    if not state.is_judged:
+        return _turn(state, result)
     streak = _continue_streak(state, result)
     if streak is None:
         return _evolve(state, result), ()
@@ -93,7 +101,7 @@ def read_status(state: State | None, now: float, *, hold: bool = False) -> Readi
         return Reading(Status.UNKNOWN, "from_the_future", hold)
     if now > state.result.valid_until:
         return Reading(state.status, "stale", True) if hold else Reading(Status.STALE, "stale")
-    return Reading(state.status, state.result.reason)
+    return Reading(state.status, state.result.reason, held=not state.is_judged)
 
 
 def fails(reading: Reading) -> bool:
@@ -124,20 +132,25 @@ def _first_sequence(result: Result) -> int:
     return int(result.observed_at * 1000)
 
 
+def _rank(status: Status) -> int:
+    """How bad a result is: as its severity, but to know of an error is worse than not to know."""
+    return status.severity + (status is Status.ERROR)
+
+
 def _continue_streak(state: State, result: Result) -> Streak | None:
-    before, after = state.status.severity, result.status.severity
+    before, after = _rank(state.status), _rank(result.status)
     if after == before:
         return None
     running = state.streak
-    if running is None or (running.status.severity > before) != (after > before):
+    if running is None or (_rank(running.status) > before) != (after > before):
         return Streak(result.status, 1, result.observed_at)
     nearest = min if after > before else max
-    status = nearest(running.status, result.status, key=lambda s: s.severity)
+    status = nearest(running.status, result.status, key=_rank)
     return Streak(status, running.count + 1, running.since)
 
 
 def _is_worse(state: State, streak: Streak) -> bool:
-    return streak.status.severity > state.status.severity
+    return _rank(streak.status) > _rank(state.status)
 
 
 def _is_confirmed(state: State, streak: Streak, result: Result, check: CheckSpec) -> bool:

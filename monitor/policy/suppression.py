@@ -15,7 +15,7 @@ from monitor.config.alerts import WEEKDAYS
 from monitor.config.names import matches
 from monitor.config.urls import celery_url
 from monitor.model import Snapshot, State, Status
-from monitor.policy.states import read_status
+from monitor.policy.states import fails, read_status
 
 _OF_WORKERS = ("worker:", "queue:")
 _OF_MONITOR = ("monitor:beat", "monitor:schedule", "monitor:results")
@@ -126,7 +126,7 @@ def _fails(check: str, parent: State, now: float) -> bool:
     reading = read_status(parent, now)
     # Many waiting tasks are what a queue that nobody consumes brings about, and not the other way round.
     consequence = check.startswith(_OF_WORKERS) and reading.reason == "above_threshold"
-    return reading.status.severity == 2 and not consequence
+    return fails(reading) and not consequence
 
 
 def _is_ground(check: CheckSpec) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from monitor.agent.protocol import Beacon
 from monitor.config.settings import Workers
 from monitor.model import QueueVerdict, WorkerVerdict
-from monitor.policy.worker_checks import SUMMARY, check_name, check_spec
+from monitor.policy.dynamic_checks import SUMMARY, check_name, check_spec
 from monitor.ports import Executed
 
 __all__ = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from monitor.policy import FUTURE_TOLERANCE_SECONDS
 
 LIMIT_BYTES = 64 * 1024  # no state is written, and none is read, that is longer
 SAMPLE_LIMIT_BYTES = 1024
+MEMORY_LIMIT_BYTES = 8 * 1024 * 1024
 MESSAGE_CHARACTERS = 2000
 REASON_CHARACTERS = 100
 
@@ -88,6 +90,19 @@ def encode_sample(result: Result) -> bytes:
     return raw if len(raw) <= SAMPLE_LIMIT_BYTES else dump([*head, {}])
 
 
+def encode_memory(memory: str) -> bytes:
+    """What a kind remembers, in a third or less of its size: it may be much, and the Redis is somebody's broker."""
+    return zlib.compress(memory.encode(), level=1)
+
+
+def decode_memory(raw: bytes) -> str | None:
+    """The memory; None for anything that :func:`encode_memory` does not make."""
+    try:
+        return zlib.decompress(raw).decode()
+    except (zlib.error, UnicodeDecodeError):
+        return None
+
+
 def dump(value: Any) -> bytes:
     """Any value as JSON; what has no word in it as the nearest thing that has."""
     try:
@@ -125,6 +140,7 @@ def _record_to_json(record: Record) -> dict[str, Any]:
             "m": result.message,
             "x": dict(result.detail),
             "l": result.late_ms,
+            "g": result.grace,
         },
         "i": record.run_id,
         "y": state.retry_at,
@@ -153,6 +169,7 @@ def _record_from_json(check: str, value: dict[str, Any]) -> Record:
             message=_maybe_text(result["m"]),
             detail=_mapping(result["x"]),
             late_ms=_maybe_number(result.get("l")),
+            grace=result.get("g") is True,
         ),
         streak=None if streak is None else _streak(*streak),
         retry_at=_maybe_number(value["y"]),

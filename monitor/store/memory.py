@@ -43,6 +43,7 @@ class MemoryStore:
         self._kept: dict[str, _Kept] = {}
         self._flights: dict[str, tuple[Flight, float]] = {}
         self._dispatch = _Dispatch()
+        self._memories: dict[str, str] = {}
         self._transitions: deque[tuple[int, Transition]] = deque(maxlen=TRANSITIONS_KEPT)
         self._stored = self._tokens = self._change = 0
         self._epoch = 1
@@ -63,14 +64,16 @@ class MemoryStore:
             if held:
                 raise FlightRefused(check, "busy")
             self._tokens += 1
-            flight = Flight(check, run_id, self._tokens, now)
+            flight = Flight(check, run_id, self._tokens, now, self._memories.get(check))
             self._flights[check] = flight, now + lease_seconds
             return flight
 
-    def update(self, flight: Flight, reducer: Reducer) -> tuple[Transition, ...]:
-        """Replace the state by ``reducer(state)`` and free the flight. Raises FlightLost."""
+    def update(self, flight: Flight, reducer: Reducer, *, memory: str | None = None) -> tuple[Transition, ...]:
+        """Replace the state by ``reducer(state)`` and the memory, and free the flight. Raises FlightLost."""
         with self._lock:
             transitions = self._replace(flight, flight.check, reducer)
+            if memory is not None and self._is_current(flight):
+                self._memories[flight.check] = memory
             self.release(flight)
             return transitions
 
@@ -138,6 +141,7 @@ class MemoryStore:
         with self._lock:
             for name in checks:
                 self._kept.pop(name, None)
+                self._memories.pop(name, None)
                 self._dispatch.retries.pop(name, None)
             self._epoch += 1
 

@@ -50,6 +50,7 @@ class RedisStore:
         self._history_bytes_per_check = history_bytes // max(1, roster_size)
         self._states, self._meta = f"{prefix}states", f"{prefix}meta"
         self._changed, self._retries = f"{prefix}changed", f"{prefix}retries"
+        self._memory = f"{prefix}memory"
         self._transitions, self._dispatch = f"{prefix}transitions", f"{prefix}dispatch"
         self.outbox = RedisOutbox(self._link, prefix)
 
@@ -67,22 +68,26 @@ class RedisStore:
         """Take the check's flight. Raises FlightRefused (``busy``, ``overdue``) and StoreUnavailable."""
         answer, *flight = self._link.run(
             scripts.TAKE,
-            [self._flight(check), self._states, self._meta],
-            [check, run_id, max(1, round(lease_seconds * 1e3)), _stamp(overdue_at), codec.LIMIT_BYTES],
+            [self._flight(check), self._states, self._meta, self._memory],
+            [
+                *(check, run_id, max(1, round(lease_seconds * 1e3)), _stamp(overdue_at)),
+                *(codec.LIMIT_BYTES, codec.MEMORY_LIMIT_BYTES),
+            ],
         )
         if answer != b"taken":
             raise FlightRefused(check, str(answer, "ascii"))
-        token, taken_at, seen = flight
-        return _Held(check, run_id, int(token), int(taken_at) / 1e6, bytes(seen))
+        token, taken_at, seen, memory = flight
+        return _Held(check, run_id, int(token), int(taken_at) / 1e6, codec.decode_memory(memory), bytes(seen))
 
-    def update(self, flight: Flight, reducer: Reducer) -> tuple[Transition, ...]:
-        """Replace the state by ``reducer(state)`` and free the flight; the transitions this made.
+    def update(self, flight: Flight, reducer: Reducer, *, memory: str | None = None) -> tuple[Transition, ...]:
+        """Replace the state by ``reducer(state)`` and the memory, and free the flight; the transitions this made.
 
         Raises FlightLost when the flight is not the current one, and StoreUnavailable, after which it is not known
         whether it was applied: asking again with the same flight answers as the first time.
         """
         seen = flight.seen if isinstance(flight, _Held) else b"".join(self._read_raw("names", flight.check)[5:])
-        return self._replace(flight, {flight.check: reducer}, {flight.check: seen}, (flight.check,))[flight.check]
+        made = self._replace(flight, {flight.check: reducer}, {flight.check: seen}, (flight.check,), memory)
+        return made[flight.check]
 
     def update_many(
         self, flight: Flight, reducers: Mapping[str, Reducer], *, history: Container[str] = ()
@@ -155,7 +160,7 @@ class RedisStore:
     def forget(self, checks: Iterable[str]) -> None:
         """Remove everything about ``checks`` but their past transitions. Raises StoreUnavailable."""
         names = list(checks)
-        keys = [self._meta, self._states, self._changed, self._retries, *map(self._history, names)]
+        keys = [self._meta, self._states, self._changed, self._retries, self._memory, *map(self._history, names)]
         if names:
             self._link.run(scripts.FORGET, keys, names)
 
@@ -168,7 +173,12 @@ class RedisStore:
         self._link.close()
 
     def _replace(
-        self, flight: Flight, reducers: Mapping[str, Reducer], seen: Mapping[str, bytes], history: Container[str]
+        self,
+        flight: Flight,
+        reducers: Mapping[str, Reducer],
+        seen: Mapping[str, bytes],
+        history: Container[str],
+        memory: str | None = None,
     ) -> dict[str, tuple[Transition, ...]]:
         made: dict[str, tuple[Transition, ...]] = {}
         free = flight.check in reducers  # who writes the flight's own check is done with it
@@ -186,7 +196,8 @@ class RedisStore:
                 if free:
                     self.release(flight)
                 return made
-            answer, conflicts = self._commit(flight, {n: (current[n], r) for n, r in records.items()}, history, free)
+            entries = {name: (current[name], record) for name, record in records.items()}
+            answer, conflicts = self._commit(flight, entries, history, free, memory)
             if answer == b"lost":
                 return made | {name: _applied_before(flight, name, raw) for name, raw in conflicts.items()}
             made |= {name: record.transitions for name, record in records.items() if name not in conflicts}
@@ -196,11 +207,18 @@ class RedisStore:
         raise StoreUnavailable(f"the state of {min(current)} is being changed by somebody who holds no flight")
 
     def _commit(
-        self, flight: Flight, entries: Mapping[str, tuple[bytes, codec.Record]], history: Container[str], free: bool
+        self,
+        flight: Flight,
+        entries: Mapping[str, tuple[bytes, codec.Record]],
+        history: Container[str],
+        free: bool,
+        memory: str | None,
     ) -> tuple[bytes, dict[str, bytes]]:
         """The script's answer, and what is there now instead of what was seen."""
         keys = [self._flight(flight.check), self._states, self._meta, self._changed, self._retries, self._transitions]
+        keys.append(self._memory)
         arguments: list[Argument] = [str(flight.token), "1" if free else "", TRANSITIONS_KEPT, codec.LIMIT_BYTES]
+        arguments += [flight.check, b"" if memory is None else codec.encode_memory(memory)]
         for name, (seen, record) in entries.items():
             state = record.state
             # A state that was changed without a new result (an overdue one) adds nothing to history.

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from monitor.model import Outcome, Status
+from monitor.model import Outcome, Past, Status
 from tests.support.stuck import blocked_in_c_with_the_gil, busy_and_deaf
 
 
@@ -18,9 +18,21 @@ def prepare(kinds: Iterable[str]) -> None:
         _holding_the_gil()
 
 
-def run(kind: str, options: Mapping[str, Any], timeout_seconds: float) -> Outcome:
+def run(kind: str, options: Mapping[str, Any], timeout_seconds: float, past: Past) -> Outcome:
     """Do what the kind says."""
+    if kind == "remembers":
+        return _remembers(past)
     return globals()[f"_{kind}"](**options)
+
+
+def _remembers(past: Past) -> Outcome:
+    count = int(past.memory or 0) + 1
+    parts = {"one": Outcome(Status.WARNING, {"n": count}, "few", grace=True), "gone": None}
+    return Outcome(Status.OK, {"now": past.now}, parts=parts, memory=str(count))
+
+
+def _long_memory() -> Outcome:
+    return Outcome(Status.OK, memory="x" * 2**24)
 
 
 def _fine(**options: Any) -> Outcome:

@@ -15,7 +15,7 @@ import pytest
 
 from monitor.config import CheckSpec
 from monitor.executor import ProcessExecutor
-from monitor.model import Status
+from monitor.model import Outcome, Past, Status
 from monitor.ports import ExecutorUnavailable
 from tests.support.processes import wait_for
 
@@ -43,6 +43,27 @@ def test_a_check_runs_in_another_process_which_is_used_again(executor: ProcessEx
     assert outcome.data["pid"] != os.getpid()
     assert again.data["pid"] == outcome.data["pid"]
     assert milliseconds > 0
+
+
+def test_a_run_is_told_its_past_and_may_leave_a_memory(executor: ProcessExecutor) -> None:
+    """What was remembered, and the parts that were found, come back as they are."""
+    outcome, _ = executor.run(check("remembers"), Past(1.5, "41"))
+    assert (outcome.data, outcome.memory) == ({"now": 1.5}, "42")
+    assert outcome.parts == {"one": Outcome(Status.WARNING, {"n": 42}, "few", grace=True), "gone": None}
+    assert executor.run(check("remembers"))[0].memory == "1"
+
+
+def test_a_memory_has_a_limit(executor: ProcessExecutor) -> None:
+    """It is read and written with every run."""
+    assert executor.run(check("long_memory", timeout=5.0))[0].reason == "bad_data"
+
+
+def test_a_long_memory_does_not_block_on_a_frozen_process(executor: ProcessExecutor) -> None:
+    """It does not fit into a socket's buffer: a process that never takes it is given up."""
+    pid = executor.run(check("fine"))[0].data["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    assert executor.run(check("fine"), Past(0.0, "x" * 4_000_000))[0].reason == "crashed"
+    assert executor.run(check("fine"))[0].status is Status.OK
 
 
 @pytest.mark.parametrize("kind", ["blocked_socket", "holding_the_gil", "busy_loop", "deaf"])

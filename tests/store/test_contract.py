@@ -234,6 +234,35 @@ def test_forget(store: Store) -> None:
     assert window.retries == ()
 
 
+def test_a_run_is_handed_what_the_last_one_left(store: Store) -> None:
+    """The memory comes with the flight, survives a run that leaves none, and goes when the check is forgotten."""
+    memories: list[str | None] = []
+    for number, left in enumerate(("first", None, "a \N{SNOWMAN} " * 100_000, "")):
+        flight = store.take("db", f"run-{number}", lease_seconds=5)
+        memories.append(flight.memory)
+        assert store.take("db", f"run-{number}", lease_seconds=5).memory == flight.memory
+        store.update(flight, becoming(flight), memory=left)
+    last = store.take("db", "run-last", lease_seconds=5)
+    assert [*memories, last.memory] == [None, "first", "first", "a \N{SNOWMAN} " * 100_000, ""]
+    assert store.take("web", "run", lease_seconds=5).memory is None
+    store.release(last)
+    store.forget(["db"])
+    assert store.take("db", "run-after", lease_seconds=5).memory is None
+
+
+def test_a_memory_is_written_with_the_state_or_not_at_all(store: Store) -> None:
+    """A run whose flight was lost leaves nothing; one that asks again does not overwrite what came after."""
+    lost = store.take("db", "run-1", lease_seconds=5)
+    store.release(lost)
+    with pytest.raises(FlightLost):
+        store.update(lost, becoming(lost), memory="lost")
+    flight = store.take("db", "run-2", lease_seconds=5)
+    assert flight.memory is None
+    store.update(flight, becoming(flight), memory="kept")
+    store.update(flight, becoming(flight), memory="again")
+    assert store.take("db", "run-3", lease_seconds=5).memory == "kept"
+
+
 def test_windows_join(store: Store) -> None:
     """Each window begins where the last one ended; the first has no beginning."""
     first, second = store.claim_window("a"), store.claim_window("a")

@@ -1,7 +1,7 @@
--- commit: KEYS flight states meta changed retries transitions history+
---         ARGV token free|'' transitions_kept limit
+-- commit: KEYS flight states meta changed retries transitions memory history+
+--         ARGV token free|'' transitions_kept limit check memory|''
 --              (check seen state retry_at|'' sample|'' samples_kept n (id transition)*n)+
--- One entry for each history key. Invariant: written only by the flight's holder, and each state only over the very
+-- One entry for each history key; the memory, if any, is that of the flight's check. Invariant: written only by the flight's holder, and each state only over the very
 -- value its reducer saw; then state, history, transitions, retry and change log all change, or nothing of that entry
 -- does. The flight is freed, if asked for, once nothing is left to do.
 -- Repairs come first, because a script that fails half-way is not rolled back. The first write in the usual
@@ -10,7 +10,7 @@
 
 local limit = tonumber(ARGV[4])
 local entries = {}
-local at = 5
+local at = 7
 while at <= #ARGV do
   entries[#entries + 1] = at
   at = at + 7 + 2 * tonumber(ARGV[at + 6])
@@ -25,7 +25,7 @@ end
 local answer = {'done'}
 local sane = false
 for place, entry in ipairs(entries) do
-  local name, history = ARGV[entry], KEYS[6 + place]
+  local name, history = ARGV[entry], KEYS[7 + place]
   local current = readable(KEYS[2], name, limit)
   if current ~= ARGV[entry + 1] then
     answer[#answer + 1] = place
@@ -72,5 +72,9 @@ for place, entry in ipairs(entries) do
   end
 end
 
+if #answer == 1 and ARGV[6] ~= '' then
+  sound(KEYS[7], 'hash')
+  redis.call('HSET', KEYS[7], ARGV[5], ARGV[6])
+end
 if #answer == 1 and ARGV[2] ~= '' then redis.call('DEL', KEYS[1]) end
 return answer

@@ -1,11 +1,15 @@
--- take: KEYS flight states meta; ARGV check run_id lease_ms overdue_at|'' limit
+-- take: KEYS flight states meta memory; ARGV check run_id lease_ms overdue_at|'' limit memory_limit
 -- Invariant: at most one run holds a check's flight, and every flight has a higher token than all before it.
 -- Asking again with the same run_id gets the same flight (its lease is not prolonged).
+
+local function kept(key, limit)
+  return readable(key, ARGV[1], tonumber(ARGV[limit]))
+end
 
 local now = clock()
 local token, taken_at, run_id = holder(KEYS[1])
 if run_id == ARGV[2] then
-  return {'taken', token, taken_at, readable(KEYS[2], ARGV[1], tonumber(ARGV[5]))}
+  return {'taken', token, taken_at, kept(KEYS[2], 5), kept(KEYS[4], 6)}
 end
 if ARGV[4] ~= '' and now > tonumber(ARGV[4]) then return {'overdue'} end
 -- A flight that would never end is not one of ours.
@@ -19,4 +23,4 @@ if type(next_token) ~= 'number' or next_token < 1e15 or next_token > 9e15 then
   redis.call('HSET', KEYS[3], 'token', text(now))
 end
 redis.call('SET', KEYS[1], text(next_token) .. ':' .. text(now) .. ':' .. ARGV[2], 'PX', ARGV[3])
-return {'taken', text(next_token), text(now), readable(KEYS[2], ARGV[1], tonumber(ARGV[5]))}
+return {'taken', text(next_token), text(now), kept(KEYS[2], 5), kept(KEYS[4], 6)}
