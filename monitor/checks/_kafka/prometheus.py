@@ -1,0 +1,204 @@
+"""Consumer groups as a Prometheus has recorded them: the same measurement as our own looks give, of fewer numbers.
+
+The recording rules are those of ``compose/prometheus/kafka.rules.yml``. Their numbers reach as far back as
+Prometheus does, so that nothing has to be remembered here.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from monitor.checks._prometheus import Answer, Prometheus
+from monitor.checks.base import CheckFailed
+from monitor.policy.consumer_groups.measurement import Measurement, Windowed
+
+SKEW = "kafka:group_skew_ratio"
+CONSUMERS = "kafka:group_consumer_count"
+MEMBERS = "kafka_consumergroup_members"
+OFFSETS = "kafka_consumergroup_current_offset"
+RESOLUTION_SECONDS = 15.0  # as often as the rules are evaluated
+COUNTED_NOW = "consumers are counted now, not over the window: Prometheus does not have kafka:group_consumer_count"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be known of each group. Durations in seconds; a threshold of None is never passed.
+
+    ``topics`` are patterns as those of a shell, for the skew; none: all. They need rules that keep the topic.
+    """
+
+    window_seconds: float = 300.0
+    sustained_seconds: float = 30.0
+    skew_threshold: float | None = 4.0
+    min_consumers: int | None = 2
+    topics: Sequence[str] = ()
+
+
+def measure(prometheus: Prometheus, group: str, question: Question) -> Measurement:
+    """What Prometheus knows of a group. Raises :class:`CheckFailed` when it does not answer, or to neither query.
+
+    ``now`` is not asked for. ``held`` is asked for where the worst value is beyond its threshold, and else the worst
+    value itself; it is None when the series is younger than ``sustained_seconds``.
+    """
+    missing: dict[str, str] = {}
+    notes: tuple[str, ...] = ()
+    skew = consumers = Windowed()
+    refusal: CheckFailed | None = None
+    try:
+        skew = _skew(prometheus, group, question)
+    except _Missing as gap:
+        missing["skew"] = gap.message
+    except CheckFailed as failure:
+        if failure.reason != "bad_query":
+            raise  # the next query would meet the same
+        refusal, missing["skew"] = failure, "Prometheus refused the query for the skew"
+    try:
+        consumers, notes = _consumers(prometheus, group, question)
+    except _Missing as gap:
+        missing["consumers"] = gap.message
+    except CheckFailed as failure:
+        if refusal is not None:
+            raise
+        missing["consumers"] = f"Prometheus did not tell the consumers ({failure.reason})"
+    return Measurement(skew=skew, consumers=consumers, missing=missing, notes=notes)
+
+
+def groups_known(prometheus: Prometheus) -> frozenset[str]:
+    """The names of all groups that have a series of the rules, or of the exporter."""
+    selector = _names(SKEW, CONSUMERS, MEMBERS)
+    found = prometheus.query(f"count by (consumergroup) ({selector})")
+    return frozenset(filter(None, (sample.labels.get("consumergroup", "") for sample in found.samples)))
+
+
+class _Missing(CheckFailed):
+    """Prometheus answers, and has no such series. The message is for the public: it names no host."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("missing", message)
+
+
+def _skew(prometheus: Prometheus, group: str, question: Question) -> Windowed:
+    series = f"{SKEW}{{{_matchers(group, question.topics)}}}"
+    answer = prometheus.query(f"max_over_time({series}[{_duration(question.window_seconds)}])")
+    if not answer.samples:
+        raise _missing(prometheus, SKEW)
+    worst = max(_finite(answer), default=1.0)  # NaN is the mean of no lag: rules other than ours say it so
+    held: float | None = worst
+    beyond = question.skew_threshold is not None and worst > question.skew_threshold
+    if beyond and question.sustained_seconds > 0:
+        held = max(_finite(prometheus.query(_sustained(series, "max", "min", question))), default=None)
+    return Windowed(worst=worst, held=held)
+
+
+def _consumers(prometheus: Prometheus, group: str, question: Question) -> tuple[Windowed, tuple[str, ...]]:
+    series = f"{CONSUMERS}{{{_matchers(group)}}}"
+    answer = prometheus.query(f"min_over_time({series}[{_duration(question.window_seconds)}])")
+    if not answer.samples:
+        return _consumers_now(prometheus, group, question), (COUNTED_NOW,)
+    worst = min(_finite(answer), default=None)
+    if worst is None:
+        raise _Missing(f"{CONSUMERS} of the group is not a number")
+    held: float | None = worst
+    if question.sustained_seconds > 0 and _too_few(worst, question):
+        held = min(_finite(prometheus.query(_sustained(series, "min", "max", question))), default=None)
+    return Windowed(worst=worst, held=held), ()
+
+
+def _consumers_now(prometheus: Prometheus, group: str, question: Question) -> Windowed:
+    """Counted from the exporter's own metrics, for want of the rule."""
+    counting = f"count(count by (memberid) ({OFFSETS}{{{_matchers(group)}}}))"
+    count = min(_finite(prometheus.query(counting)), default=None)
+    if count == 1:
+        # Also what is counted where the series have no label `memberid`, as those of the stock exporter: one absence.
+        counting = (
+            f"max({MEMBERS}{{{_matchers(group)}}}) or "
+            f'count(count by (memberid) ({OFFSETS}{{{_matchers(group)},memberid!=""}}))'
+        )
+        count = min(_finite(prometheus.query(counting)), default=None)
+        if count is None:
+            raise _Missing(f"Prometheus has no {CONSUMERS}, and the exporter does not tell the members")
+    if count is None:
+        raise _missing(prometheus, CONSUMERS)
+    held: float | None = count
+    if question.sustained_seconds > 0 and _too_few(count, question):
+        lately = f"[{_duration(question.sustained_seconds)}:{_duration(_step(question))}]"
+        held = min(_finite(prometheus.query(f"max_over_time(({counting}){lately})")), default=None)
+    return Windowed(now=count, worst=count, held=held)
+
+
+def _too_few(count: float, question: Question) -> bool:
+    return question.min_consumers is not None and count < question.min_consumers
+
+
+def _missing(prometheus: Prometheus, rule: str) -> _Missing:
+    """Why there is no series: no such rule, or no such group. One cheap query more, which may fail."""
+    try:
+        others = max(_finite(prometheus.query(f"count({rule})")), default=0.0)
+    except CheckFailed:
+        others = 0.0
+    if others:
+        return _Missing(f"Prometheus has no {rule} of this group, but of others: is the name right?")
+    return _Missing(f"Prometheus has no series {rule}: are the recording rules loaded?")
+
+
+def _sustained(series: str, outer: str, inner: str, question: Question) -> str:
+    """Beyond what the value stayed for a while, at its worst within the window.
+
+    A series that has just begun has stayed nowhere: ``offset`` demands that it was there at the beginning of the while.
+    """
+    while_ = question.sustained_seconds
+    step = _step(question)
+    reach = max(step, question.window_seconds - while_)  # each while lies within the window
+    stayed = f"{inner}_over_time({series}[{_duration(while_)}]) and {series} offset {_duration(while_)}"
+    return f"{outer}_over_time(({stayed})[{_duration(reach)}:{_duration(step)}])"
+
+
+def _step(question: Question) -> float:
+    return min(RESOLUTION_SECONDS, max(1.0, question.sustained_seconds / 2))
+
+
+def _finite(answer: Answer) -> Iterable[float]:
+    return [sample.value for sample in answer.samples if math.isfinite(sample.value)]
+
+
+def _matchers(group: str, topics: Sequence[str] = ()) -> str:
+    matchers = f"consumergroup={_quoted(group)}"
+    if len(topics) == 1 and not re.search(r"[*?\[]", topics[0]):
+        return f"{matchers},topic={_quoted(topics[0])}"
+    if topics:
+        return f"{matchers},topic=~{_quoted('|'.join(map(_regex, topics)))}"
+    return matchers
+
+
+def _names(*metrics: str) -> str:
+    return f"{{__name__=~{_quoted('|'.join(metrics))}}}"
+
+
+def _quoted(text: str) -> str:
+    """As a string of PromQL, whose escapes are those of Go."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _regex(pattern: str) -> str:
+    """A pattern of a shell as a regular expression of RE2, which Prometheus anchors at both ends."""
+    special = {"*": ".*", "?": "."}
+    pieces = re.findall(r"\[!?\]?[^]]*\]|.", pattern, re.DOTALL)
+    return "".join(
+        f"[{piece[1:-1].replace('!', '^', 1) if piece[1] == '!' else piece[1:-1]}]"
+        if len(piece) > 1
+        else special.get(piece, re.escape(piece))
+        for piece in pieces
+    )
+
+
+def _duration(seconds: float) -> str:
+    """``5m``, ``30s``, ``1500ms``: PromQL knows no fractions."""
+    milliseconds = max(1, round(seconds * 1000))
+    for unit, size in (("m", 60_000), ("s", 1000)):
+        if milliseconds % size == 0:
+            return f"{milliseconds // size}{unit}"
+    return f"{milliseconds}ms"

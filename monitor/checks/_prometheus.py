@@ -1,0 +1,263 @@
+"""Instant queries to Prometheus, or to whoever speaks its HTTP API (Thanos, Mimir, VictoriaMetrics).
+
+The API: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+from urllib.parse import unquote
+
+import urllib3
+from pydantic import AfterValidator, SecretStr
+from urllib3.exceptions import (
+    HTTPError,
+    InsecureRequestWarning,
+    LocationParseError,
+    NewConnectionError,
+    ProtocolError,
+    SSLError,
+)
+from urllib3.exceptions import TimeoutError as HTTPTimeoutError
+from urllib3.util import Url, parse_url
+
+from monitor.checks._failures import NETWORK_REASONS, network_failure
+from monitor.checks.base import CheckFailed
+from monitor.config.redaction import scrub
+
+MAX_BODY_BYTES = 8 * 1024 * 1024  # some ten thousand series
+CHUNK_BYTES = 64 * 1024
+FIRST_PAUSE_SECONDS = 0.05
+MAX_SAID = 300  # characters of a text of the server
+REASONS = {
+    **NETWORK_REASONS,
+    "authentication": "the user, the password or the token is wrong, or may not ask",
+    "unavailable": "Prometheus, or a proxy before it, cannot answer just now (429 or 5xx)",
+    "bad_query": "Prometheus refuses the query, or its result is not a number for each series",
+    "bad_answer": "the answer is not that of Prometheus' API: a wrong path, a redirect, another server",
+}
+
+
+def _http_url(value: SecretStr) -> SecretStr:
+    try:
+        url = parse_url(value.get_secret_value().strip())
+    except HTTPError:  # its text repeats the URL
+        url = Url()
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError("write the URL of Prometheus, such as http://prometheus:9090 or https://host/prefix")
+    if url.query is not None or url.fragment is not None:
+        raise ValueError("write the URL of Prometheus without a query: '/api/v1/query?...' is added to it")
+    return value
+
+
+BaseUrl = Annotated[SecretStr, AfterValidator(_http_url)]
+"""Where Prometheus is, with the prefix of its path if it has one. It may hold ``user:password@``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Whom to ask and how. A token goes before a user; both go before those of the URL.
+
+    ``timeout_seconds`` is for one attempt, ``retries`` the number of further ones after a failure that may pass.
+    """
+
+    url: SecretStr
+    username: str | None = None
+    password: SecretStr | None = None
+    token: SecretStr | None = None
+    ca_file: str | None = None
+    verify_tls: bool = True
+    timeout_seconds: float = 1.5
+    retries: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The value of one series, of one instant; of a scalar, without labels. It may be NaN or infinite."""
+
+    value: float
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an expression comes to; no samples when no series fits. ``warnings`` are Prometheus' own, scrubbed."""
+
+    samples: tuple[Sample, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Prometheus:
+    """A connection for the few queries of one run, which all together take no longer than ``budget_seconds``."""
+
+    def __init__(self, server: Server, budget_seconds: float) -> None:
+        self._server = server
+        self._target = parse_url(server.url.get_secret_value().strip())
+        self._deadline = time.monotonic() + budget_seconds
+        self._pool = urllib3.PoolManager(
+            num_pools=1,
+            cert_reqs="CERT_REQUIRED" if server.verify_tls else "CERT_NONE",
+            assert_hostname=None if server.verify_tls else False,
+            ca_certs=server.ca_file,
+        )
+
+    def __enter__(self) -> Prometheus:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.clear()
+
+    def query(self, expression: str) -> Answer:
+        """The value of ``expression`` now. Raises :class:`CheckFailed` with one of ``REASONS``.
+
+        Tried again after what may pass: no connection, no answer in time, 429 and 5xx.
+        """
+        pause = FIRST_PAUSE_SECONDS
+        for left in range(self._server.retries, -1, -1):
+            try:
+                return self._ask(expression)
+            except _MayPass as failure:
+                if left == 0 or time.monotonic() + pause >= self._deadline:
+                    raise CheckFailed(failure.reason, failure.message) from failure.__cause__
+            time.sleep(pause)
+            pause *= 2
+        raise AssertionError("unreachable")
+
+    def _ask(self, expression: str) -> Answer:
+        deadline = min(self._deadline, time.monotonic() + self._server.timeout_seconds)
+        patience = deadline - time.monotonic()
+        if patience <= 0:
+            raise CheckFailed("timeout", f"{self._place}: no time is left to ask")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", InsecureRequestWarning)
+                answer = self._pool.request(
+                    "GET",
+                    self._address,
+                    fields={"query": expression, "timeout": f"{max(1, round(patience * 1000))}ms"},
+                    headers=self._headers(),
+                    redirect=False,
+                    retries=False,
+                    preload_content=False,
+                    timeout=urllib3.Timeout(total=patience),
+                )
+                body = self._read(answer, deadline)
+        except (HTTPError, OSError, LocationParseError) as error:
+            raise self._failure(error) from error
+        except ValueError:  # what http.client cannot send as a header; its text repeats it
+            raise CheckFailed("authentication", f"{self._place}: the token cannot be sent as a header") from None
+        return self._understand(answer.status, body)
+
+    def _read(self, answer: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
+        """The whole body. Raises TimeoutError on a slow drip too, where a socket's own timeout never ends."""
+        chunks, size = [], 0
+        try:
+            while chunk := answer.read1(CHUNK_BYTES):
+                chunks.append(chunk)
+                size += len(chunk)
+                if time.monotonic() > deadline:
+                    raise TimeoutError("the answer did not end in time")
+                if size > MAX_BODY_BYTES:
+                    raise CheckFailed("bad_answer", f"{self._place}: the answer is longer than 8 MiB")
+        except BaseException:
+            answer.close()  # its rest must not be taken for the next answer
+            raise
+        answer.release_conn()
+        return b"".join(chunks)
+
+    @property
+    def _place(self) -> str:
+        """Whom a message names: host and port, and the prefix of the path."""
+        return f"{self._target.netloc}{(self._target.path or '').rstrip('/')}"
+
+    @property
+    def _address(self) -> str:
+        path = f"{(self._target.path or '').rstrip('/')}/api/v1/query"
+        return Url(self._target.scheme, None, self._target.host, self._target.port, path).url
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"User-Agent": "celery-health-monitor", "Accept": "application/json", "Accept-Encoding": "identity"}
+        server, login = self._server, None
+        if server.token is not None:
+            headers["Authorization"] = f"Bearer {server.token.get_secret_value().strip()}"
+        elif server.username is not None:
+            login = f"{server.username}:{server.password.get_secret_value() if server.password else ''}"
+        elif self._target.auth:
+            login = unquote(self._target.auth)
+        if login is not None:
+            headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
+        return headers
+
+    def _failure(self, error: Exception) -> CheckFailed:
+        if isinstance(error, SSLError):
+            return CheckFailed("tls", f"{self._place}: {scrub(str(error))}")
+        # For urllib3 a refused connection is a timeout too.
+        if isinstance(error, HTTPTimeoutError) and not isinstance(error, NewConnectionError):
+            return _MayPass("timeout", f"{self._place}: no answer in time")
+        failure = network_failure(error, self._place)
+        if isinstance(error, ProtocolError) and failure.reason == "unreachable":
+            return CheckFailed("bad_answer", f"{self._place}: the answer is not HTTP")
+        return _MayPass(failure.reason, failure.message)
+
+    def _understand(self, status: int, body: bytes) -> Answer:
+        try:
+            document = json.loads(body)
+        except ValueError:  # not JSON, not UTF-8
+            document = None
+        said = document if isinstance(document, dict) else {}
+        if status == 200 and said.get("status") == "success":
+            return self._answer(said)
+        raise self._refusal(status, said)
+
+    def _refusal(self, status: int, said: Mapping[str, Any]) -> CheckFailed:
+        sort: type[CheckFailed] = CheckFailed
+        if status in (401, 403):
+            reason, text = "authentication", f"answered {status}"
+        elif said.get("errorType") in ("timeout", "canceled"):
+            sort, reason, text = _MayPass, "timeout", "gave up on the query"
+        elif said.get("errorType") in ("bad_data", "execution"):
+            reason, text = "bad_query", "refuses the query"
+        elif status in (408, 429) or status >= 500:
+            sort, reason, text = _MayPass, "unavailable", f"answered {status}"
+        elif 300 <= status < 400:
+            reason, text = "bad_answer", f"answered {status}: redirects are not followed"
+        elif status == 404:
+            reason, text = "bad_answer", "answered 404: is the path before /api/v1/query right?"
+        else:
+            reason, text = "bad_answer", f"answered {status}, and not as Prometheus does"
+        words = f": {self._clean(said['error'])}" if said.get("error") else ""
+        return sort(reason, f"{self._place} {text}{words}")
+
+    def _answer(self, said: Mapping[str, Any]) -> Answer:
+        try:
+            sort, result = said["data"]["resultType"], said["data"]["result"]
+            if sort == "scalar":
+                samples: tuple[Sample, ...] = (Sample(float(result[1])),)
+            elif sort == "vector":
+                if any("histogram" in each for each in result):
+                    raise CheckFailed("bad_query", "the query gives histograms: use histogram_quantile(), or the like")
+                samples = tuple(Sample(float(each["value"][1]), dict(each["metric"])) for each in result)
+            else:
+                raise CheckFailed("bad_query", f"the query gives a {sort}, not a number for each series")
+            notes = tuple(self._clean(note) for note in said.get("warnings") or ())
+        except (LookupError, TypeError, ValueError):
+            raise CheckFailed("bad_answer", f"{self._place}: the result is not as Prometheus writes it") from None
+        return Answer(samples, notes)
+
+    def _clean(self, text: object) -> str:
+        """A text of the server without credentials; ours neither, should it repeat them."""
+        words = " ".join(str(text).split())
+        ours = [secret.get_secret_value() for secret in (self._server.password, self._server.token) if secret]
+        for secret in filter(None, (*ours, self._headers().get("Authorization", ""))):
+            words = words.replace(secret.strip(), "***") if secret.strip() else words
+        return scrub(words)[:MAX_SAID]
+
+
+class _MayPass(CheckFailed):
+    """A failure after which another attempt is worth its time."""
