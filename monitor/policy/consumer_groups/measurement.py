@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,6 +20,9 @@ class Windowed(NamedTuple):
     now: float | None = None
     worst: float | None = None
     held: float | None = None
+
+
+UNTOLD = Windowed()
 
 
 class Stuck(NamedTuple):
@@ -43,17 +47,18 @@ class Measurement:
 
     ``skew`` is max / mean of partition lag in the worst topic, 1 where it does not count (too little lag, one
     partition). ``consumers`` counts the group's members. ``lag`` is in messages, rates in messages per second.
-    ``missing`` names what the source should have told and did not: ``skew``, ``consumers`` (reason of each in words).
+    ``missing`` says of what the source should have told (``skew``, ``consumers``) and did not, why, without hosts.
 
-    What only our own looks can tell: ``unowned`` partitions of topics that the group consumes; for how long it has had
-    no member and has committed nothing (``memberless_seconds``, ``silent_seconds``); ``stuck`` partitions, longest
-    first; the latest ``rewind`` within the window; ``rebalancing`` is the share of looks within ``rebalancing_after``
-    that saw it rebalance, 0 unless the looks go back that far and it was seen rebalancing lately.
-    ``settled`` is whether it has had enough consumers at least once. ``notes`` are said, and not judged.
+    What only our own looks can tell: ``unassigned`` partitions have no owner; ``unowned`` are those of them that
+    should have one. For how long it has had no member and has committed nothing (``memberless_seconds``,
+    ``silent_seconds``); ``stuck`` partitions, longest first; the latest ``rewind`` within the window; ``rebalancing``
+    is the share of looks within ``rebalancing_after`` that saw it rebalance, 0 unless the looks go back that far and
+    it was seen rebalancing lately. ``settled`` is whether it has had enough consumers, outside of a rebalance, at
+    least once. ``notes`` are said, and not judged.
     """
 
-    skew: Windowed = Windowed()
-    consumers: Windowed = Windowed()
+    skew: Windowed = UNTOLD
+    consumers: Windowed = UNTOLD
     lag: int | None = None
     drain_eta_seconds: float | None = None
     consume_rate: float | None = None
@@ -61,9 +66,10 @@ class Measurement:
     partitions: int | None = None
     hottest: str | None = None
     state: str = ""
-    missing: dict[str, str] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
 
-    unowned: int | None = None
+    unassigned: int | None = None
+    unowned: int = 0
     memberless_seconds: float = 0.0
     silent_seconds: float = 0.0
     stuck: tuple[Stuck, ...] = ()

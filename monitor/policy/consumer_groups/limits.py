@@ -1,0 +1,32 @@
+"""What a consumer group is judged by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Thresholds and times, all in seconds, messages or members; None: that rule is off. See docs/kafka.md."""
+
+    window_seconds: float = 300.0
+    sustained_seconds: float = 30.0
+    skew_threshold: float | None = 4.0
+    skew_min_lag: int = 100
+    min_consumers: int = 1
+    max_lag: int | None = None
+    max_drain_eta_seconds: float | None = None
+    stalled_after_seconds: float = 300.0
+    stalled_min_lag: int = 2
+    rebalancing_after_seconds: float = 300.0
+    start_grace_seconds: float = 300.0
+
+
+def short(seconds: float) -> str:
+    """A duration in the largest unit that it is a whole number of: ``5m``, ``90s``, ``1h``."""
+    for size, unit in _UNITS:
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{round(seconds, 1):g}s"
