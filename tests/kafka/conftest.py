@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.kafka_consumers import start_consumer
 from tests.support.kafka_server import KafkaServer
+
+__all__ = ["kafka", "start_consumer", "start_kafka"]
 
 StartKafka = Callable[..., KafkaServer]
 

@@ -1,0 +1,146 @@
+"""The process of a `ConsumerProcess`: `python -m tests.support.kafka_consumer JSON`; told on stdin, tells on stdout.
+
+It ends when its stdin is closed, so that none outlives its test.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import sys
+import threading
+import time
+from typing import Any
+
+from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+from kafka.structs import OffsetAndMetadata
+
+
+def main() -> None:
+    task = json.loads(sys.argv[1])
+    _Member(task).run()
+
+
+class _Member(ConsumerRebalanceListener):
+    def __init__(self, task: dict[str, Any]) -> None:
+        self._commands: queue.Queue[dict[str, Any]] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+        self._consumer = KafkaConsumer(
+            **{"auto_offset_reset": "earliest", "enable_auto_commit": False, **task["options"]}
+        )
+        self._consumer.subscribe(task["topics"], listener=self)
+        self._delay: float = task["delay"]
+        self._all_paused: bool = task["paused"]
+        self._paused: set[TopicPartition] = set()
+        self._limits: dict[TopicPartition, int] = {}
+        self._committing = True
+        self._dirty = False
+        self._consumed = 0
+
+    def run(self) -> None:
+        while self._obey():
+            try:
+                self._consume()
+                if self._dirty and self._committing:
+                    self._commit()
+            except KafkaError as error:
+                _tell("error", error=repr(error))
+        self._consumer.close(autocommit=False)
+
+    def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        if self._dirty and self._committing:
+            try:
+                self._commit()
+            except KafkaError as error:
+                _tell("error", error=repr(error))
+
+    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        mine = self._consumer.assignment()
+        self._consumer.pause(*[each for each in mine if self._all_paused or each in self._paused])
+        self._dirty = True
+        _tell("assigned", partitions=sorted([each.topic, each.partition] for each in mine))
+
+    def _consume(self) -> None:
+        for partition, records in self._consumer.poll(timeout_ms=50).items():
+            for record in records:
+                if record.offset >= self._limits.get(partition, record.offset + 1):
+                    self._stop_at(partition, self._limits[partition])
+                    break
+                time.sleep(self._delay)
+                self._consumed += 1
+            self._dirty = True
+            _tell("consumed", count=self._consumed)
+        for partition, limit in list(self._limits.items()):
+            if partition in self._consumer.assignment() and self._consumer.position(partition) == limit:
+                self._stop_at(partition, limit)
+
+    def _stop_at(self, partition: TopicPartition, offset: int) -> None:
+        del self._limits[partition]
+        self._paused.add(partition)
+        self._consumer.pause(partition)
+        self._consumer.seek(partition, offset)
+
+    def _commit(self) -> None:
+        positions = {each: self._consumer.position(each, timeout_ms=2000) for each in self._consumer.assignment()}
+        known = {each: OffsetAndMetadata(at, "", -1) for each, at in positions.items() if at is not None}
+        if known:
+            self._consumer.commit(known)
+            _tell("committed", offsets=[[each.topic, each.partition, at.offset] for each, at in known.items()])
+        self._dirty = len(known) < len(positions)
+
+    def _obey(self) -> bool:
+        """Do what has been told; False when that was to close."""
+        while not self._commands.empty():
+            command = self._commands.get()
+            partitions = [TopicPartition(*each[:2]) for each in command.get("partitions", ())]
+            match command["do"]:
+                case "close":
+                    return False
+                case "pause":
+                    self._pause(partitions)
+                case "resume":
+                    self._resume(partitions)
+                case "limit":
+                    self._resume(partitions)
+                    self._limits |= {
+                        each: told[2] for each, told in zip(partitions, command["partitions"], strict=True)
+                    }
+                case "hold":
+                    self._committing = False
+                case "commit":
+                    self._committing = self._dirty = True
+                    self._commit()
+            _tell("done", number=command["number"])
+        return True
+
+    def _pause(self, partitions: list[TopicPartition]) -> None:
+        self._all_paused = self._all_paused or not partitions
+        self._paused |= set(partitions)
+        mine = self._consumer.assignment()
+        self._consumer.pause(*[each for each in partitions or mine if each in mine])
+
+    def _resume(self, partitions: list[TopicPartition]) -> None:
+        mine = self._consumer.assignment()
+        if self._all_paused and partitions:  # the others stay as they are
+            self._paused |= mine
+        self._all_paused = False
+        for each in partitions or self._paused | mine:
+            self._paused.discard(each)
+            self._limits.pop(each, None)
+        self._consumer.resume(*[each for each in partitions or mine if each in mine])
+
+    def _read(self) -> None:
+        for line in sys.stdin:
+            self._commands.put(json.loads(line))
+        os._exit(1)
+
+
+def _tell(event: str, **values: Any) -> None:
+    sys.stdout.write(json.dumps({"event": event, **values}) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
