@@ -9,8 +9,9 @@ import pytest
 
 from tests.support.kafka_consumers import start_consumer
 from tests.support.kafka_server import KafkaServer
+from tests.support.prometheus_server import exporter, start_prometheus
 
-__all__ = ["kafka", "start_consumer", "start_kafka"]
+__all__ = ["exporter", "kafka", "start_consumer", "start_kafka", "start_prometheus"]
 
 StartKafka = Callable[..., KafkaServer]
 
