@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import click
 
 from monitor import wiring
 from monitor.cli.data_dir import running_url
+from monitor.cli.options import config_option
 from monitor.cli.problems import load_or_exit
-from monitor.cli.roles import config_option
 from monitor.cli.tables import ExitCode, Row, exit_code, show
 from monitor.config import CheckSpec, Config
+from monitor.model import Outcome, Past
+from monitor.policy.dynamic_checks import part_spec
 from monitor.ports import Executor
 
 _AT_ONCE = 8
@@ -35,7 +38,7 @@ def check(names: tuple[str, ...], config: Path | None) -> None:
         sys.exit(ExitCode.UNKNOWN)
     chosen = [wiring.resolve(loaded, loaded.checks[name]) for name in names or loaded.checks]
     with contextlib.closing(wiring.executor(loaded)) as executor, ThreadPoolExecutor(_AT_ONCE) as threads:
-        rows = list(threads.map(lambda spec: _run(executor, spec), chosen))
+        rows = [row for rows in threads.map(lambda spec: _run(executor, spec), chosen) for row in rows]
     show(rows, with_age=False)
     sys.exit(exit_code(rows))
 
@@ -45,8 +48,14 @@ def _nearest_redis(config: Config) -> str:
     return running_url(config, None) or "redis://127.0.0.1:6379/0"
 
 
-def _run(executor: Executor, spec: CheckSpec) -> Row:
-    outcome, response_time_ms = executor.run(spec)
+def _run(executor: Executor, spec: CheckSpec) -> list[Row]:
+    """The check's row, and one for each part that it found."""
+    outcome, response_time_ms = executor.run(spec, Past(time.time()))
+    parts = ((part_spec(spec, part), found) for part, found in outcome.parts.items() if found is not None)
+    return [_row(each, found, response_time_ms) for each, found in ((spec, outcome), *parts)]
+
+
+def _row(spec: CheckSpec, outcome: Outcome, response_time_ms: float) -> Row:
     return Row(
         spec.name,
         outcome.status,
