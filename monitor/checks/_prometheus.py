@@ -208,7 +208,7 @@ class Prometheus:
     def _understand(self, status: int, body: bytes) -> Answer:
         try:
             document = json.loads(body)
-        except ValueError:  # not JSON, not UTF-8
+        except (ValueError, RecursionError):  # not JSON, not UTF-8, too deep to be ours
             document = None
         said = document if isinstance(document, dict) else {}
         if status == 200 and said.get("status") == "success":

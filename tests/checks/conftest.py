@@ -1,4 +1,4 @@
-"""What the tests of the kinds share: Django databases."""
+"""What the tests of the kinds share: Django databases, and Prometheus servers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
+from tests.support.prometheus_server import start_prometheus
+
+__all__ = ["database_alias", "django", "start_prometheus"]
 
 DatabaseAlias = Callable[[dict[str, Any]], str]
 

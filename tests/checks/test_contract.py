@@ -22,7 +22,7 @@ from monitor.config import CheckSpec
 from monitor.model import Outcome, Status
 
 CONFIG = {"broker_url": "redis://127.0.0.1:1/0", "redis_url": "redis://127.0.0.1:1/0"}
-WRITTEN = (Status.OK, Status.WARNING, Status.ERROR)
+WRITTEN = (Status.OK, Status.WARNING, Status.ERROR, Status.UNKNOWN)
 every_kind = pytest.mark.parametrize("name", registry.names())
 numbers = st.one_of(st.integers(0, 2**63), st.floats(0, 1e18, allow_nan=False))
 
