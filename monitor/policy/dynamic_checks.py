@@ -58,6 +58,8 @@ def part_spec(check: CheckSpec, part: str) -> CheckSpec:
     return check.model_copy(update={"name": name, "kind": PART, "critical": False, "groups": (), "options": {}})
 
 
-def is_part_of(name: str, checks: Iterable[str]) -> bool:
-    """Whether a check of this name is a part of one of ``checks``."""
-    return any(name.startswith(f"{PART}:{check}:") for check in checks)
+def wholes(name: str, checks: Iterable[str]) -> tuple[str, ...]:
+    """Those of ``checks`` that a check of this name is a part of: as a rule one, or none."""
+    if not name.startswith(f"{PART}:"):
+        return ()
+    return tuple(check for check in checks if name.startswith(f"{PART}:{check}:"))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from monitor.config import CheckSpec
 from monitor.model import Outcome, State, Status
-from monitor.policy.dynamic_checks import PART, is_dynamic, is_part_of
+from monitor.policy.dynamic_checks import PART, is_dynamic, wholes
 
 KIND = "monitor"
 BEAT, SCHEDULE, RESULTS, QUEUE, ALERTS = (
@@ -62,7 +62,7 @@ def is_expected(check: str, checks: Collection[str]) -> bool:
     itself: who would look at it is the one who writes it.
     """
     if check.startswith(f"{PART}:"):
-        return check in checks or is_part_of(check, checks)
+        return check in checks or bool(wholes(check, checks))
     return check in checks or (is_dynamic(check) and check not in OWN)
 
 

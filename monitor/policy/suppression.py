@@ -15,6 +15,7 @@ from monitor.config.alerts import WEEKDAYS
 from monitor.config.names import matches
 from monitor.config.urls import celery_url
 from monitor.model import Snapshot, State, Status
+from monitor.policy.dynamic_checks import wholes
 from monitor.policy.states import fails, read_status
 
 _OF_WORKERS = ("worker:", "queue:")
@@ -56,7 +57,11 @@ class Dependencies:
         return (*said, *(parent for parent in implied if check not in self._said_above(parent)))
 
     def ancestors(self, check: str, *, stale: bool = False) -> tuple[str, ...]:
-        """What it depends on, and what that does, the nearest first. A ``stale`` one also on the monitor itself."""
+        """What it depends on, and what that does, the nearest first.
+
+        A ``stale`` one also on the monitor itself, and on the check whose runs find it: when that cannot look at a
+        cluster, nothing is known of any of its groups.
+        """
         found: dict[str, None] = {}
         waiting = [check]
         while waiting:
@@ -65,7 +70,7 @@ class Dependencies:
                     found[parent] = None
                     waiting.append(parent)
         if stale and not check.startswith("monitor:"):
-            found |= dict.fromkeys(_OF_MONITOR)
+            found |= dict.fromkeys((*wholes(check, self._checks), *_OF_MONITOR))
         return tuple(found)
 
     def _said_above(self, check: str) -> set[str]:

@@ -193,6 +193,15 @@ def test_what_is_stale_depends_on_the_monitor_itself():
     assert held("monitor:beat", known, broken, status=Status.STALE) is None
 
 
+def test_nothing_is_known_of_the_parts_of_a_whole_that_cannot_be_looked_at():
+    """A cluster that is down is one alert, not one for each of its groups; a group that fails by itself is told."""
+    known = config(spec("kafka", kind="kafka_group"), spec("kafka2"))
+    down = state("kafka", Status.ERROR)
+    assert held("group:kafka:orders", known, down, status=Status.STALE) == Hold("parent", "kafka")
+    assert held("group:kafka:orders", known, down, status=Status.ERROR) is None
+    assert held("group:kafka2:orders", known, down, state("kafka2"), status=Status.STALE) is None
+
+
 def test_silences_come_first():
     """By name or pattern, until they end."""
     silence = Silence("s", "sh*", NOW - 10, NOW + 10, "we know")
