@@ -13,12 +13,15 @@ NO_END = "no_end"
 EXPIRED = "expired"
 BEYOND_END = "beyond_end"
 UNCOMMITTED = "uncommitted"
+DELETED = "deleted"
+"""The last one is also what a look says of a partition whose topic is no more."""
 
 _NOTES = {
     NO_END: "without an end offset",
     EXPIRED: "whose committed offset is no longer there",
     BEYOND_END: "committed beyond the end",
     UNCOMMITTED: "without a committed offset",
+    DELETED: "of a topic that is no more",
 }
 
 
@@ -69,22 +72,22 @@ def lags(sight: GroupSight, last_ends: Mapping[TopicPartition, int], min_lag: in
 
 def partition_lag(partition: PartitionSight, last_end: int | None, others_commit: bool) -> Lag:
     """Lag = end - committed, never negative; what is unclean is said and does not count."""
+    if partition.problem == DELETED:
+        return Lag(None, unclean=DELETED)
     end = last_end if partition.end is None else partition.end
     committed, beginning = partition.committed, partition.beginning
     if committed is None:
-        if partition.end is not None and partition.end in (0, beginning):
-            return Lag(0)  # nothing was ever in it, or nothing is left: there is nothing to commit
-        return Lag(None, unclean=UNCOMMITTED if others_commit else None)
+        # Nothing was ever in it, or nothing is left: there is nothing to commit.
+        empty = partition.end is not None and partition.end in (0, beginning)
+        return Lag(0) if empty else Lag(None, unclean=UNCOMMITTED if others_commit else None)
     if end is None:
         return Lag(None, unclean=NO_END)
     lag = max(0, end - committed)
     if partition.end is None:
         return Lag(lag, lag, NO_END)
-    if committed > end:
-        return Lag(None, unclean=BEYOND_END)
     if beginning is not None and committed < beginning:
         return Lag(None, max(0, end - beginning), EXPIRED)
-    return Lag(lag, lag)
+    return Lag(lag, lag) if committed <= end else Lag(None, unclean=BEYOND_END)
 
 
 def skew_ratio(partition_lags: Sequence[int], min_lag: int) -> float:

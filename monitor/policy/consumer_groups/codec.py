@@ -1,0 +1,228 @@
+"""The memory of a check as text: ages in tenths of a second, offsets, and as few words as it can be told in.
+
+A group of ten partitions takes about 0.7 kB while it works, and 0.5 kB while it is idle.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from monitor.consumer_groups import TopicPartition
+from monitor.model import Status
+from monitor.policy.consumer_groups.memory import Bucket, Mark, Memory, Recent, Rewound, Verdict
+
+VERSION = 1
+TICK = 10  # per second
+LARGEST = 2**70  # offsets have 63 bits; these are sums of some of them
+FAR = 10**12  # ticks: no age is longer
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What a check remembers: its groups; when it first ran; since when it has had no answer from its source."""
+
+    first_at: float
+    failing_since: float | None = None
+    groups: Mapping[str, Memory] = field(default_factory=dict)
+
+
+def encode(book: Book, now: float) -> str:
+    """The book as text. ``now`` is the moment that ages are told of."""
+    writer = _Clock(now)
+    groups = {name: _group(memory, writer) for name, memory in book.groups.items()}
+    document = {
+        "v": VERSION,
+        "at": writer.at,
+        "first": writer.age(book.first_at),
+        "failing": writer.age(book.failing_since),
+        "groups": groups,
+    }
+    return json.dumps(document, separators=(",", ":"), allow_nan=False)
+
+
+def decode(text: str | None, now: float) -> Book:
+    """The book; an empty one for anything that :func:`encode` does not make, and without groups that it does not.
+
+    When the clock has gone back since, no time has passed.
+    """
+    try:
+        document = json.loads(text or "", parse_constant=_refuse)
+        if document["v"] != VERSION:
+            return Book(now)
+        reader = _Clock(now, max(0, _Clock(now).at - _whole(document["at"])))
+        first, failing = reader.time(document["first"]), reader.moment(document["failing"])
+        groups = dict(document["groups"])
+    except _WRONG:
+        return Book(now)
+    known: dict[str, Memory] = {}
+    for name, fields in groups.items():
+        try:
+            known[name] = _memory(fields, reader)
+        except _WRONG:
+            continue
+    return Book(first, failing, known)
+
+
+def _refuse(word: str) -> float:
+    raise ValueError(word)
+
+
+_WRONG = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
+
+
+class _Clock:
+    """Times as ages, and back: ``passed`` ticks after they were told."""
+
+    def __init__(self, now: float, passed: int = 0) -> None:
+        self.at = round(now * TICK)
+        self._passed = passed
+
+    def age(self, moment: float | None) -> int | None:
+        return None if moment is None else max(0, self.at - round(moment * TICK))
+
+    def time(self, age: Any) -> float:
+        if not 0 <= _whole(age) <= FAR:
+            raise ValueError(age)
+        return (self.at - self._passed - int(age)) / TICK
+
+    def moment(self, age: Any) -> float | None:
+        return None if age is None else self.time(age)
+
+
+def _group(memory: Memory, clock: _Clock) -> list[Any]:
+    rewound, verdict = memory.rewound, memory.verdict
+    return [
+        clock.age(memory.first_at),
+        clock.age(memory.seen_at),
+        clock.age(memory.moved_at),
+        clock.age(memory.member_at),
+        round(memory.pace * TICK),
+        int(memory.known),
+        clock.age(memory.settled_at),
+        clock.age(memory.rebalanced_at),
+        clock.age(memory.gone_at),
+        [clock.age(rewound.when), *rewound.at, rewound.records] if rewound else None,
+        {name: clock.age(since) for name, since in memory.spells.items()},
+        _marks(memory.partitions, clock),
+        [[clock.age(each.start), _hundredths(each.skew), each.consumers] for each in memory.recent],
+        [_bucket(each, clock) for each in memory.buckets],
+        [*verdict[:3], dict(verdict.data), int(verdict.early)] if verdict else None,
+    ]
+
+
+def _memory(fields: list[Any], clock: _Clock) -> Memory:
+    first, seen, moved, member, pace, known, settled, rebalanced, gone, *rest = fields
+    rewound, spells, marks, recent, buckets, said = rest
+    return Memory(
+        first_at=clock.time(first),
+        seen_at=clock.time(seen),
+        moved_at=clock.time(moved),
+        member_at=clock.time(member),
+        pace=_whole(pace) / TICK,
+        known=bool(_whole(known)),
+        settled_at=clock.moment(settled),
+        rebalanced_at=clock.moment(rebalanced),
+        gone_at=clock.moment(gone),
+        rewound=_rewound(rewound, clock) if rewound else None,
+        spells={str(name): clock.time(since) for name, since in spells.items()},
+        partitions={
+            TopicPartition(topic, _whole(mark[0])): _mark(mark, clock) for topic, some in marks.items() for mark in some
+        },
+        recent=tuple(Recent(clock.time(start), _ratio(skew), _count(count)) for start, skew, count in recent),
+        buckets=tuple(_read_bucket(each, clock) for each in buckets),
+        verdict=_verdict(said) if said else None,
+    )
+
+
+def _marks(partitions: Mapping[TopicPartition, Mark], clock: _Clock) -> dict[str, list[Any]]:
+    def row(at: TopicPartition, mark: Mark) -> list[Any]:
+        known = mark.committed is not None and mark.end is not None
+        end = (mark.end or 0) - (mark.committed or 0) if known else mark.end
+        still = [] if mark.still_since is None else [clock.age(mark.still_since)]
+        return [at.partition, mark.committed, end, *still]
+
+    ordered = sorted(partitions.items())
+    return {topic: [row(*item) for item in some] for topic, some in groupby(ordered, key=lambda item: item[0].topic)}
+
+
+def _mark(row: list[Any], clock: _Clock) -> Mark:
+    _, committed, end, *still = row
+    end = _count(end, negative=committed is not None)
+    if _count(committed) is not None and end is not None:
+        end += committed
+    return Mark(committed, end, clock.time(still[0]) if still else None)
+
+
+def _bucket(bucket: Bucket, clock: _Clock) -> list[Any]:
+    end = clock.age(bucket.end) or 0
+    row = [
+        end,
+        (clock.age(bucket.start) or 0) - end,
+        (clock.age(bucket.since) or 0) - end,
+        bucket.looks,
+        bucket.rebalancing,
+        bucket.consumed,
+        bucket.produced,
+        _hundredths(bucket.skew_worst),
+        _hundredths(bucket.skew_held),
+        bucket.consumers_worst,
+        bucket.consumers_held,
+    ]
+    while row[-1] is None:
+        row.pop()
+    return row
+
+
+def _read_bucket(row: list[Any], clock: _Clock) -> Bucket:
+    end, start, since, looks, rebalancing, consumed, produced, *values = row
+    values += [None] * (4 - len(values))
+    worst, held, fewest, fewest_held = values
+    return Bucket(
+        clock.time(_whole(since) + end),
+        clock.time(_whole(start) + end),
+        clock.time(end),
+        max(1, _whole(looks)),
+        _whole(rebalancing),
+        max(0, _whole(consumed)),
+        max(0, _whole(produced)),
+        _ratio(worst),
+        _ratio(held),
+        _count(fewest),
+        _count(fewest_held),
+    )
+
+
+def _rewound(row: list[Any], clock: _Clock) -> Rewound:
+    age, topic, partition, records = row
+    return Rewound(clock.time(age), TopicPartition(str(topic), _whole(partition)), _whole(records))
+
+
+def _verdict(row: list[Any]) -> Verdict:
+    status, reason, message, data, early = row
+    return Verdict(Status(status), None if reason is None else str(reason), str(message), dict(data), bool(early))
+
+
+def _hundredths(ratio: float | None) -> int | None:
+    return None if ratio is None else round(ratio * 100)
+
+
+def _ratio(hundredths: Any) -> float | None:
+    return None if hundredths is None else _whole(hundredths) / 100
+
+
+def _count(number: Any, *, negative: bool = False) -> int | None:
+    if number is None:
+        return None
+    if _whole(number) < 0 and not negative:
+        raise ValueError(number)
+    return int(number)
+
+
+def _whole(number: Any) -> int:
+    if type(number) is not int or abs(number) > LARGEST:
+        raise TypeError(number)
+    return number

@@ -1,0 +1,183 @@
+"""What is said of one group: a look or a measurement, and the memory of those before it, become a verdict.
+
+Total: any sight gives a verdict and a memory. ``now`` is the store's clock, in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from monitor.consumer_groups import GroupSight
+from monitor.model import Status
+from monitor.policy.consumer_groups.limits import Limits, short
+from monitor.policy.consumer_groups.measurement import Measurement, Windowed
+from monitor.policy.consumer_groups.memory import Memory, Verdict, begin
+from monitor.policy.consumer_groups.observe import observe
+from monitor.policy.consumer_groups.rules import RULES, Finding, View, conditions
+
+HEALTHY = "System healthy"
+ABSENT = "absent"
+NOTE_CHARACTERS = 300
+
+
+class Judged(NamedTuple):
+    """A verdict, and the memory for the next one. ``verdict`` None: there is nothing more to say of this group."""
+
+    verdict: Verdict | None
+    memory: Memory
+
+
+def judge_sight(sight: GroupSight, memory: Memory | None, now: float, limits: Limits, *, hint: str = "") -> Judged:
+    """Of a group that was looked at. ``hint`` is said of one that the cluster does not know."""
+    if not sight.known:
+        return _unknown(memory or begin(now, known=False), now, limits, hint)
+    if memory is None or not memory.known:
+        memory = begin(now)  # for the first time
+    memory, measured = observe(sight, memory, now, limits)
+    return _conclude(measured, memory, now, limits)
+
+
+def judge_measurement(
+    measured: Measurement, memory: Memory | None, now: float, limits: Limits, *, hold: bool = True
+) -> Judged:
+    """Of what somebody else has measured. What he should know and does not keeps its last value, with ``hold``."""
+    memory = memory or begin(now)
+    fewest = measured.consumers.held
+    if memory.settled_at is None and fewest is not None and fewest >= limits.min_consumers:
+        memory = replace(memory, settled_at=now)
+    measured = replace(measured, settled=memory.settled_at is not None)
+    memory = replace(memory, pace=round(now - memory.seen_at, 1), seen_at=now)
+    needed = {"skew": limits.skew_threshold is not None, "consumers": limits.min_consumers > 0}
+    missing = {name: why for name, why in measured.missing.items() if needed.get(name)}
+    if missing and not hold:
+        text = "; ".join(missing.values())
+        return Judged(Verdict(Status.ERROR, "missing", text, _data(measured, limits)), memory)
+    memory = _note_spells(memory, {f"no_{name}" for name in missing}, now, prefix="no_")
+    if missing:
+        early = measured.settled or "consumers" in missing
+        measured = replace(_with_last(measured, missing, memory, now), settled=early)
+    return _conclude(measured, memory, now, limits)
+
+
+def judge_gone(memory: Memory, now: float, limits: Limits) -> Judged:
+    """Of a group that there was and is no more: said for a window, then forgotten."""
+    gone_at = now if memory.gone_at is None else memory.gone_at
+    memory = replace(memory, gone_at=gone_at)
+    if now - gone_at >= limits.window_seconds:
+        return Judged(None, memory)
+    text = f"Gone: the group has been deleted ({short(round(now - gone_at))} ago)"
+    return Judged(Verdict(Status.WARNING, "gone", text, _settings(limits)), memory)
+
+
+def kept(memory: Memory | None, reason: str, since: float, now: float, limits: Limits) -> Verdict:
+    """The last verdict, healthy at first, because the source does not answer: with ``reason``, since then."""
+    last = memory.verdict if memory is not None else None
+    said = last or Verdict(Status.OK, None, HEALTHY, _settings(limits))
+    note = f"no answer from the source for {short(round(now - since))} ({reason}): the last verdict is kept"
+    return said._replace(data={**said.data, "note": note})
+
+
+def _unknown(memory: Memory, now: float, limits: Limits, hint: str) -> Judged:
+    if memory.known and ABSENT not in memory.spells:
+        memory = replace(memory, spells={ABSENT: now})
+    since = memory.spells.get(ABSENT, memory.first_at)
+    grace = limits.sustained_seconds if memory.known else limits.start_grace_seconds
+    text = f"Unknown group: the cluster has none of this name (for: {short(round(now - since))}){hint}"
+    early = now - since < grace
+    verdict = Verdict(Status.UNKNOWN, "unknown_group", text, _settings(limits), early)
+    return Judged(verdict, replace(memory, seen_at=now))
+
+
+def _conclude(measured: Measurement, memory: Memory, now: float, limits: Limits) -> Judged:
+    memory = _note_spells(memory, conditions(measured, limits), now)
+    view = View(measured, {name: now - since for name, since in memory.spells.items()})
+    findings = [finding for rule in RULES if (finding := rule(view, limits))]
+    age = now - memory.first_at
+    early = age < limits.start_grace_seconds
+    if early:
+        findings = [finding for finding in findings if not finding.forgiven]
+    data = _data(measured, limits) | ({"findings": [each.reason for each in findings]} if findings else {})
+    if early and _is_starting(measured, limits) and not any(each.status is Status.ERROR for each in findings):
+        count = _first(measured.consumers.now, measured.consumers.held, 0)
+        text = (
+            f"Starting: {count:g} consumers (min: {limits.min_consumers},"
+            f" for: {short(round(age))}, grace: {short(limits.start_grace_seconds)})"
+        )
+        return Judged(Verdict(Status.UNKNOWN, "starting", text, data, early=True), memory)
+    return Judged(_verdict(findings, data), memory)
+
+
+def _verdict(findings: list[Finding], data: Mapping[str, Any]) -> Verdict:
+    if not findings:
+        return Verdict(Status.OK, None, HEALTHY, data)
+    worst = min(findings, key=lambda finding: finding.status is not Status.ERROR)  # the first of the worst
+    return Verdict(worst.status, worst.reason, "; ".join(finding.message for finding in findings), data)
+
+
+def _is_starting(measured: Measurement, limits: Limits) -> bool:
+    count = _first(measured.consumers.now, measured.consumers.held, limits.min_consumers)
+    return not measured.settled or count < limits.min_consumers
+
+
+def _note_spells(memory: Memory, holding: set[str] | frozenset[str], now: float, prefix: str = "") -> Memory:
+    """The memory, with what holds since when. Conditions of another prefix are left alone."""
+    others = {name: since for name, since in memory.spells.items() if name.startswith("no_") != (prefix == "no_")}
+    return replace(memory, spells={**others, **{name: memory.spells.get(name, now) for name in sorted(holding)}})
+
+
+def _with_last(measured: Measurement, missing: Mapping[str, str], memory: Memory, now: float) -> Measurement:
+    last = memory.verdict.data if memory.verdict is not None else {}
+    notes = list(measured.notes)
+    for name, why in missing.items():
+        lasting = short(round(now - memory.spells[f"no_{name}"]))
+        notes.append(f"{why} (for: {lasting}, the last value is kept)")
+    skew, consumers = measured.skew, measured.consumers
+    if "skew" in missing:
+        skew = Windowed(last.get("skew_ratio"), last.get("skew_ratio_max"), last.get("skew_ratio_max"))
+    if "consumers" in missing:
+        consumers = Windowed(last.get("consumers"), last.get("consumers_min"), last.get("consumers_min"))
+    return replace(measured, skew=skew, consumers=consumers, notes=tuple(notes))
+
+
+def _data(measured: Measurement, limits: Limits) -> dict[str, Any]:
+    """The public numbers. What is not known is left out."""
+    skew, consumers = measured.skew, measured.consumers
+    numbers = {
+        "lag": measured.lag,
+        "skew_ratio": _first(skew.now, skew.worst),
+        "skew_ratio_max": skew.held,
+        "consumers": _count(_first(consumers.now, consumers.worst)),
+        "consumers_min": _count(consumers.held),
+        "partitions": measured.partitions,
+        "unassigned_partitions": measured.unassigned,
+        "consume_rate": _rounded(measured.consume_rate, 2),
+        "produce_rate": _rounded(measured.produce_rate, 2),
+        "drain_eta_seconds": _rounded(measured.drain_eta_seconds, 1),
+        "hottest_partition": measured.hottest,
+        "state": measured.state or None,
+        "note": "; ".join(measured.notes)[:NOTE_CHARACTERS] or None,
+    }
+    return {name: value for name, value in numbers.items() if value is not None} | _settings(limits)
+
+
+def _settings(limits: Limits) -> dict[str, Any]:
+    settings = {
+        "window_seconds": limits.window_seconds,
+        "skew_threshold": limits.skew_threshold,
+        "min_consumers": limits.min_consumers,
+    }
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def _count(value: float | None) -> int | None:
+    return None if value is None else round(value)
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

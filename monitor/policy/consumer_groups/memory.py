@@ -1,0 +1,105 @@
+"""What is remembered of a consumer group from one look to the next: bounded, whatever happens.
+
+Times are seconds by the store's clock, whole tenths. `codec` writes them down as ages, so that a clock which goes
+back changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from monitor.consumer_groups import TopicPartition
+from monitor.model import Status
+
+BUCKETS = 10
+"""Into so many pieces the window is divided: what is older than it is forgotten piece by piece."""
+
+RECENT = 16
+"""And ``sustained`` into so many."""
+
+
+class Mark(NamedTuple):
+    """Where a partition was. ``still_since``: since when records wait in it and the committed offset stands."""
+
+    committed: int | None
+    end: int | None
+    still_since: float | None = None
+
+
+class Recent(NamedTuple):
+    """The mildest values of some looks in close succession, of which the first was at ``start``."""
+
+    start: float
+    skew: float | None
+    consumers: int | None
+
+
+class Bucket(NamedTuple):
+    """What the looks of a tenth of the window saw, from ``start`` to ``end``.
+
+    ``worst`` and ``held`` as in `measurement.Windowed`, ``rebalancing`` of ``looks`` saw a rebalance, ``consumed``
+    and ``produced`` count the messages since ``since``: the look before its first.
+    """
+
+    since: float
+    start: float
+    end: float
+    looks: int
+    rebalancing: int
+    consumed: int
+    produced: int
+    skew_worst: float | None = None
+    skew_held: float | None = None
+    consumers_worst: int | None = None
+    consumers_held: int | None = None
+
+
+class Rewound(NamedTuple):
+    """A committed offset that went back."""
+
+    when: float
+    at: TopicPartition
+    records: int
+
+
+class Verdict(NamedTuple):
+    """What is said of a group. ``early`` says of an ``unknown`` that it is too early to say more."""
+
+    status: Status
+    reason: str | None
+    message: str
+    data: Mapping[str, Any]
+    early: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """That of one group. ``pace`` is the time between the last two looks; ``known`` whether there was such a group.
+
+    ``moved_at`` is when a commit was seen, ``member_at`` when a member was (or the first look), ``rebalanced_at``
+    when a rebalance was. ``spells`` says since when a condition holds. ``verdict`` is the last one, where it may have
+    to be kept.
+    """
+
+    first_at: float
+    seen_at: float
+    moved_at: float
+    member_at: float
+    pace: float = 0.0
+    known: bool = True
+    settled_at: float | None = None
+    rebalanced_at: float | None = None
+    gone_at: float | None = None
+    rewound: Rewound | None = None
+    spells: Mapping[str, float] = field(default_factory=dict)
+    partitions: Mapping[TopicPartition, Mark] = field(default_factory=dict)
+    recent: tuple[Recent, ...] = ()
+    buckets: tuple[Bucket, ...] = ()
+    verdict: Verdict | None = None
+
+
+def begin(now: float, known: bool = True) -> Memory:
+    """That of a group which is seen for the first time."""
+    return Memory(first_at=now, seen_at=now, moved_at=now, member_at=now, known=known)

@@ -1,0 +1,157 @@
+"""From a look at a group, and what is remembered of it, to what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from monitor.consumer_groups import GroupSight, TopicPartition
+from monitor.policy.consumer_groups import window
+from monitor.policy.consumer_groups.lag import DELETED, Lag, Lags, lags
+from monitor.policy.consumer_groups.limits import Limits
+from monitor.policy.consumer_groups.measurement import Measurement, Rewind, Stuck
+from monitor.policy.consumer_groups.memory import Mark, Memory, Rewound
+
+REBALANCING = frozenset({"PreparingRebalance", "CompletingRebalance", "AwaitingSync", "Assigning", "Reconciling"})
+"""States of the brokers from 0.9 on; the last two are those of KIP-848."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Moves:
+    """What has changed since the last look: where the partitions are now, and how many messages went through."""
+
+    marks: Mapping[TopicPartition, Mark]
+    consumed: int = 0
+    produced: int = 0
+    committed: bool = False
+    rewound: Rewound | None = None
+
+
+def observe(sight: GroupSight, memory: Memory, now: float, limits: Limits) -> tuple[Memory, Measurement]:
+    """What was measured, and what is remembered now. A long gap since the last look is not taken for a standstill."""
+    before = _after_a_gap(memory, now) if window.is_gap(memory, now, limits) else memory
+    ends = {at: mark.end for at, mark in memory.partitions.items() if mark.end is not None}
+    found = lags(sight, ends, limits.skew_min_lag)
+    moves = _moves(sight, found, before, now, limits)
+    rebalancing = sight.state in REBALANCING
+    count = len(sight.members)
+    settles = before.settled_at is None and count >= limits.min_consumers and not rebalancing
+    look = window.Look(found.skew, count, rebalancing, moves.consumed, moves.produced)
+    after = replace(
+        window.remember(window.forget_values(before) if settles else before, look, now, limits),
+        pace=round(now - memory.seen_at, 1),
+        seen_at=now,
+        moved_at=now if moves.committed else before.moved_at,
+        member_at=now if count else before.member_at,
+        settled_at=now if settles else before.settled_at,
+        rebalanced_at=now if rebalancing else before.rebalanced_at,
+        rewound=moves.rewound or _lately(before.rewound, now, limits),
+        partitions=moves.marks,
+        gone_at=None,
+    )
+    return after, _measurement(sight, found, after, now, limits)
+
+
+def unreachable(threshold: float | None, widest: int) -> str | None:
+    """What is to be said of a threshold of the skew that cannot be passed: max / mean is at most their number."""
+    if threshold is None or widest == 0 or threshold < widest:
+        return None
+    return f"the skew threshold of {threshold}x cannot be passed: no topic has more than {widest} partitions"
+
+
+def _measurement(sight: GroupSight, found: Lags, memory: Memory, now: float, limits: Limits) -> Measurement:
+    speed = window.rates(memory, now, limits)
+    consume_rate, produce_rate = speed or (None, None)
+    owned = {at for member in sight.members for at in member.assigned}
+    unassigned = [at for at in sight.partitions if at not in owned]
+    hint = unreachable(limits.skew_threshold, found.widest)
+    return Measurement(
+        skew=window.skew(memory, found.skew),
+        consumers=window.consumers(memory, len(sight.members)),
+        lag=found.total,
+        drain_eta_seconds=_drain_eta(found.total, consume_rate),
+        consume_rate=consume_rate,
+        produce_rate=produce_rate,
+        partitions=len(sight.partitions),
+        hottest=f"{found.hottest.topic}[{found.hottest.partition}]" if found.hottest else None,
+        state=sight.state,
+        unassigned=len(unassigned),
+        unowned=_unowned(sight, owned, unassigned),
+        memberless_seconds=0.0 if sight.members else now - memory.member_at,
+        silent_seconds=now - memory.moved_at,
+        stuck=_stuck(found, memory, now, limits),
+        rewind=_rewind(memory.rewound, now),
+        rebalancing=window.rebalancing_share(memory, now, limits),
+        settled=memory.settled_at is not None,
+        notes=(*found.notes, hint) if hint else found.notes,
+    )
+
+
+def _drain_eta(lag: int, rate: float | None) -> float | None:
+    """How long it takes to consume what waits, at the present rate; None when nothing is consumed."""
+    if lag == 0:
+        return 0.0
+    return lag / rate if rate else None
+
+
+def _unowned(sight: GroupSight, owned: set[TopicPartition], unassigned: list[TopicPartition]) -> int:
+    """Partitions without owner, of topics that members do have partitions of.
+
+    Those that the group never committed in may be new: clients learn of them within metadata.max.age.ms, 5 minutes.
+    """
+    if sight.state in REBALANCING:
+        return 0
+    topics = {at.topic for at in owned}
+    there = (at for at in unassigned if at.topic in topics and sight.partitions[at].problem != DELETED)
+    return sum(sight.partitions[at].committed is not None for at in there)
+
+
+def _stuck(found: Lags, memory: Memory, now: float, limits: Limits) -> tuple[Stuck, ...]:
+    stuck = [
+        Stuck(at, found.partitions[at].waiting, now - mark.still_since)
+        for at, mark in memory.partitions.items()
+        if mark.still_since is not None and now - mark.still_since >= limits.stalled_after_seconds
+    ]
+    return tuple(sorted(stuck, key=lambda each: (-each.seconds, each.at)))
+
+
+def _rewind(rewound: Rewound | None, now: float) -> Rewind | None:
+    return Rewind(rewound.at, rewound.records, now - rewound.when) if rewound else None
+
+
+def _lately(rewound: Rewound | None, now: float, limits: Limits) -> Rewound | None:
+    return rewound if rewound and now - rewound.when < limits.window_seconds else None
+
+
+def _after_a_gap(memory: Memory, now: float) -> Memory:
+    marks = {at: mark._replace(still_since=None) for at, mark in memory.partitions.items()}
+    return replace(
+        memory, moved_at=now, member_at=now, recent=(), buckets=(), spells={}, rebalanced_at=None, partitions=marks
+    )
+
+
+def _moves(sight: GroupSight, found: Lags, memory: Memory, now: float, limits: Limits) -> _Moves:
+    marks: dict[TopicPartition, Mark] = {}
+    consumed = produced = 0
+    committed, rewound = False, None
+    for at, partition in sight.partitions.items():
+        before = memory.partitions.get(at, Mark(None, None))
+        end = before.end if partition.end is None else partition.end
+        recreated = end is not None and before.end is not None and end < before.end
+        moved = partition.committed != before.committed
+        if before.committed is not None and partition.committed is not None and not recreated:
+            consumed += max(0, partition.committed - before.committed)
+            if partition.committed < before.committed:
+                rewound = Rewound(now, at, before.committed - partition.committed)
+        if end is not None and before.end is not None:
+            produced += max(0, end - before.end)
+        committed = committed or (moved and partition.committed is not None)
+        still_since = _still_since(found.partitions[at], before, moved or recreated, now, limits)
+        marks[at] = Mark(partition.committed, end, still_since)
+    return _Moves(marks, consumed, produced, committed, rewound)
+
+
+def _still_since(lag: Lag, before: Mark, moved: bool, now: float, limits: Limits) -> float | None:
+    if lag.waiting < max(1, limits.stalled_min_lag):
+        return None
+    return now if moved or before.still_since is None else before.still_since

@@ -1,0 +1,166 @@
+"""The rules by which a consumer group is judged. Each is pure, says one thing, and says it in one sentence.
+
+In the manner of Burrow's evaluator (core/internal/evaluator/caching.go of linkedin/Burrow), which judges from the
+commits themselves: one that repeats an offset is stalled there, and none at all is stopped. Looks at offsets cannot
+tell these apart, so here it is the members that do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from monitor.model import Status
+from monitor.policy.consumer_groups.limits import Limits, short
+from monitor.policy.consumer_groups.measurement import Measurement
+
+MOSTLY = 0.5
+"""A group is always rebalancing when more than this share of the looks saw it do so."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the rules look at. ``lasting``: for how many seconds a condition of ``CONDITIONS`` has held."""
+
+    measured: Measurement
+    lasting: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule has to say. ``forgiven`` says that it means nothing while a group starts."""
+
+    reason: str
+    message: str
+    status: Status = Status.ERROR
+    forgiven: bool = False
+
+
+def skewed(view: View, limits: Limits) -> Finding | None:
+    """One partition has most of a topic's lag: max / mean was above the threshold for a while within the window."""
+    ratio, threshold = view.measured.skew.held, limits.skew_threshold
+    if ratio is None or threshold is None or ratio <= threshold:
+        return None
+    text = f"Hot-key skew high: {ratio:.2f}x (threshold: {float(threshold)}x, window: {short(limits.window_seconds)})"
+    return Finding("skew", text)
+
+
+def under_replicated(view: View, limits: Limits) -> Finding | None:
+    """There were fewer consumers than there must be, for a while within the window."""
+    count = view.measured.consumers.held
+    if count is None or count >= limits.min_consumers:
+        return None
+    text = (
+        f"Under-replicated: {count:g} consumers (min: {limits.min_consumers}, window: {short(limits.window_seconds)})"
+    )
+    return Finding("under_replicated", text, forgiven=True)
+
+
+def stopped(view: View, limits: Limits) -> Finding | None:
+    """Records wait, and nobody is there: no member and no commit, for as long as a consumer may take."""
+    measured, limit = view.measured, limits.stalled_after_seconds
+    seconds = min(measured.memberless_seconds, measured.silent_seconds)
+    if not measured.stuck or seconds < limit:
+        return None
+    lag = sum(each.lag for each in measured.stuck)
+    text = f"Stopped: no consumer and no commit (for: {_whole(seconds)}, limit: {short(limit)}, lag: {lag})"
+    return Finding("stopped", text, forgiven=True)
+
+
+def stalled(view: View, limits: Limits) -> Finding | None:
+    """Records wait in a partition whose committed offset stands, while the group is there."""
+    stuck = view.measured.stuck
+    if not stuck or stopped(view, limits):
+        return None
+    first, count = stuck[0], len(stuck)
+    text = (
+        f"Stalled: {count} partition{'s' if count > 1 else ''} without progress, such as {first.at.topic}"
+        f"[{first.at.partition}] (lag: {first.lag}, for: {_whole(first.seconds)},"
+        f" limit: {short(limits.stalled_after_seconds)})"
+    )
+    return Finding("stalled", text)
+
+
+def unowned(view: View, limits: Limits) -> Finding | None:
+    """Partitions of topics that the group consumes belong to nobody, though it has members and is not rebalancing."""
+    if not view.measured.unowned or not _lasts(view, "unowned_partitions", limits):
+        return None
+    text = (
+        f"Unowned: {view.measured.unowned} partitions without a consumer (for: {_lasted(view, 'unowned_partitions')})"
+    )
+    return Finding("unowned_partitions", text, forgiven=True)
+
+
+def rebalancing(view: View, limits: Limits) -> Finding | None:
+    """A rebalance that does not end, or one after the other."""
+    share = view.measured.rebalancing
+    if share <= MOSTLY:
+        return None
+    text = f"Rebalancing: at {share:.0%} of the looks (for: {short(limits.rebalancing_after_seconds)})"
+    return Finding("rebalancing", text, forgiven=True)
+
+
+def lagging(view: View, limits: Limits) -> Finding | None:
+    """More messages wait than may."""
+    if not _lasts(view, "lag", limits):
+        return None
+    return Finding("lag", f"Lag high: {view.measured.lag} messages (limit: {limits.max_lag})")
+
+
+def draining_slowly(view: View, limits: Limits) -> Finding | None:
+    """What waits would take too long to consume, at the present rate."""
+    eta, limit = view.measured.drain_eta_seconds, limits.max_drain_eta_seconds
+    if eta is None or limit is None or not _lasts(view, "drain_eta", limits):
+        return None
+    return Finding("drain_eta", f"Drain time high: {_whole(eta)} (limit: {short(limit)})")
+
+
+def rewound(view: View, limits: Limits) -> Finding | None:
+    """A committed offset went back: records are consumed once more. Somebody may have wanted it: a warning."""
+    rewind = view.measured.rewind
+    if rewind is None:
+        return None
+    text = (
+        f"Rewound: {rewind.at.topic}[{rewind.at.partition}] went back by {rewind.records} messages"
+        f" ({_whole(rewind.seconds_ago)} ago, window: {short(limits.window_seconds)})"
+    )
+    return Finding("rewound", text, Status.WARNING)
+
+
+RULES: tuple[Callable[[View, Limits], Finding | None], ...] = (
+    skewed,
+    under_replicated,
+    stopped,
+    stalled,
+    unowned,
+    rebalancing,
+    lagging,
+    draining_slowly,
+    rewound,
+)
+"""In the order in which they are told: the first is the group's reason."""
+
+
+def conditions(measured: Measurement, limits: Limits) -> frozenset[str]:
+    """What holds just now of that which counts once it has held for ``sustained`` seconds."""
+    lag, eta = measured.lag, measured.drain_eta_seconds
+    holds = {
+        "lag": lag is not None and limits.max_lag is not None and lag > limits.max_lag,
+        "drain_eta": eta is not None
+        and limits.max_drain_eta_seconds is not None
+        and eta > limits.max_drain_eta_seconds,
+        "unowned_partitions": measured.unowned > 0,
+    }
+    return frozenset(name for name, true in holds.items() if true)
+
+
+def _above(value: float | None, limit: float | None) -> bool:
+    return value is not None and limit is not None and value > limit
+
+
+def _lasts(view: View, condition: str, limits: Limits) -> bool:
+    return condition in view.lasting and view.lasting[condition] >= limits.sustained_seconds
+
+
+def _whole(seconds: float) -> str:
+    return short(round(seconds))
