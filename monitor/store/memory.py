@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import RLock
+from typing import Any, TypeGuard
 
 from monitor.alert_states import AlertsOverview
 from monitor.model import Changes, Flight, Snapshot, State, Transition, Window
@@ -145,6 +146,24 @@ class MemoryStore:
                 self._dispatch.retries.pop(name, None)
             self._epoch += 1
 
+    def export(self) -> dict[str, Any]:
+        """What is known of each check, as JSON has it: for :meth:`restore` in another process."""
+        with self._lock:
+            states = {name: kept.raw.decode() for name, kept in self._kept.items()}
+            return {"states": states, "memories": dict(self._memories)}
+
+    def restore(self, exported: Mapping[str, Any]) -> None:
+        """Know again what was exported. Raises ValueError for what is no export; a state that is none is left out."""
+        states, memories = exported.get("states"), exported.get("memories")
+        if not (_is_text(states) and _is_text(memories)):
+            raise ValueError("neither states nor memories")
+        with self._lock:
+            for name, text in states.items():
+                if codec.decode(name, text.encode(errors="replace")) is not None:
+                    self._change += 1
+                    self._kept[name] = _Kept(text.encode(), self._change)
+            self._memories.update(memories)
+
     def alerts_overview(self) -> AlertsOverview:
         """All there is to know of alerting."""
         return self.outbox.overview()
@@ -191,3 +210,7 @@ class MemoryStore:
         records = {name: codec.decode(name, self._kept[name].raw) for name in names}
         states = {name: codec.believed(record, now) for name, record in records.items()}
         return {name: state for name, state in states.items() if state is not None}
+
+
+def _is_text(value: Any) -> TypeGuard[Mapping[str, str]]:
+    return isinstance(value, Mapping) and all(isinstance(each, str) for item in value.items() for each in item)

@@ -11,6 +11,7 @@ from structlog.contextvars import bound_contextvars
 from monitor import runner, schedule
 from monitor.model import Transition
 from monitor.ports import ExecutorUnavailable, StoreUnavailable
+from monitor.run_log import report
 from monitor.tasks.alerts import wake
 from monitor.tasks.entries import EXPIRES_SECONDS, TASK_OPTIONS, beat_entry, dispatch_queue
 from monitor.tasks.publish import Publisher
@@ -94,17 +95,5 @@ def _run_check(runtime: Runtime, name: str, due_at: float | None) -> tuple[Trans
     except ExecutorUnavailable as error:
         log.error("check.not_run", message=str(error))
         return ()
-    _report(run)
+    report(log, run)
     return run.transitions
-
-
-def _report(run: runner.Run) -> None:
-    fields: dict[str, Any] = {"reason": run.reason} if run.reason else {}
-    if run.result is not None:
-        fields |= {"status": run.result.status.value, "duration_ms": run.result.response_time_ms}
-        if run.result.message:
-            fields["message"] = run.result.message
-    for transition in run.transitions:
-        fields |= {"transition": transition.id, "was": transition.old.value, "now": transition.new.value}
-    quiet = run.event == "completed" and not run.transitions and "message" not in fields
-    getattr(log, "debug" if quiet else "info")(f"check.{run.event}", **fields)
