@@ -19,8 +19,8 @@ from monitor import wiring
 from monitor.alert_states import Alert, AlertsOverview, Silence
 from monitor.alerts.text import duration
 from monitor.cli.data_dir import data_dir_option, running_url
+from monitor.cli.options import config_option
 from monitor.cli.problems import load_or_exit
-from monitor.cli.roles import config_option
 from monitor.cli.tables import ExitCode, coloured
 from monitor.config.names import Pattern, matches
 from monitor.config.units import seconds

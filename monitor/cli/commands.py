@@ -11,6 +11,7 @@ COMMANDS = {
     "web": ("monitor.cli.roles", "Serve the probe endpoints."),
     "worker": ("monitor.cli.roles", "Run the checks that beat asks for."),
     "beat": ("monitor.cli.roles", "Say when each check is due."),
+    "sidecar": ("monitor.cli.sidecar", "The Kafka consumer probe, as one light process tree."),
     "check": ("monitor.cli.check", "Run checks here and now, without Redis."),
     "status": ("monitor.cli.status", "Show the latest snapshot."),
     "workers": ("monitor.cli.workers", "Show who consumes what, and who does not."),

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor import wiring
+from monitor.cli.options import config_option
 from monitor.cli.problems import load_or_exit
-from monitor.cli.roles import config_option
 from monitor.config.describe import Row, describe
 from monitor.config.loaded import DEFAULT_ORIGIN
 

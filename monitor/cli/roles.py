@@ -12,25 +12,12 @@ from typing import Any
 import click
 
 from monitor import logs, wiring
+from monitor.cli.options import config_option
 from monitor.cli.parent import end_with_parent
 from monitor.cli.problems import load_for_role_or_exit
 from monitor.cli.up.preflight import CannotStart, check_port
 from monitor.config import Config
 
-
-def remember_file(file: Path | None) -> Path | None:
-    """Make a file given on the command line the one that every process below this one reads."""
-    if file is not None:
-        os.environ["MONITOR_CONFIG"] = str(file.resolve())
-    return file
-
-
-config_option = click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    help="The configuration file (default: $MONITOR_CONFIG).",
-    callback=lambda _context, _option, value: remember_file(value),
-)
 host_option = click.option("--host", help="The address to listen on (default: web.host, 127.0.0.1).")
 port_option = click.option("--port", type=click.IntRange(0, 65535), help="The port (default: web.port, 8000).")
 

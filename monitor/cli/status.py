@@ -12,8 +12,8 @@ import click
 from monitor import documents, policy, wiring
 from monitor.cli.alerts import show_alerts
 from monitor.cli.data_dir import data_dir_option, running_url
+from monitor.cli.options import config_option
 from monitor.cli.problems import load_or_exit
-from monitor.cli.roles import config_option
 from monitor.cli.tables import ExitCode, Row, exit_code, show
 from monitor.config import CheckSpec, Config
 from monitor.model import Snapshot

@@ -16,8 +16,8 @@ from rich.text import Text
 
 from monitor import documents, wiring
 from monitor.cli.data_dir import data_dir_option, running_url
+from monitor.cli.options import config_option
 from monitor.cli.problems import load_or_exit
-from monitor.cli.roles import config_option
 from monitor.cli.tables import ExitCode, Row, coloured, exit_code
 from monitor.model import Status
 from monitor.ports import StoreUnavailable

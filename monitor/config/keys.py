@@ -117,7 +117,7 @@ def meant(path: Path) -> Path | None:
     if siblings:
         return (*path[:-1], siblings[0])
     dotted = {".".join(key): key for key in keys}
-    last = {key[-1]: key for key in keys}
+    last = {key[-1]: key for key in reversed(keys)}
     close = difflib.get_close_matches(".".join(path), dotted, n=1)
     if close:
         return dotted[close[0]]

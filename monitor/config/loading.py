@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from monitor.config import probe_environment
 from monitor.config.environment import CONFIG_VARIABLE, read_environment
 from monitor.config.errors import ConfigError, Problem, problem, problems_from_validation
 from monitor.config.keys import TABLES, setting_keys
@@ -33,12 +34,14 @@ def load(
     """The effective configuration.
 
     The file is ``file``, or what ``MONITOR_CONFIG`` names, or ``monitor.toml`` in the working directory if there is
-    one. ``project`` is what may be concluded from the project around us, and gives way to everything else.
-    ``environ`` is the process' environment when not given. Options of kinds are not looked at. Raises
-    :class:`ConfigError` with everything that is wrong.
+    one. ``project`` is what may be concluded from the project around us, and gives way to everything else; in a
+    sidecar, the names of `probe_environment` come next. ``environ`` is the process' environment when not given.
+    Options of kinds are not looked at. Raises :class:`ConfigError` with everything that is wrong.
     """
     environ = os.environ if environ is None else environ
     layers = [_file_layer(file, environ)]
+    if probe_environment.is_meant(environ):
+        layers.insert(0, probe_environment.read(environ, layers[0].values))
     if project:
         layers.insert(0, read_mapping(project, PROJECT_LABEL))
     if django_settings is not None:

@@ -76,6 +76,13 @@ class Web(Frozen):
     )
 
 
+class Sidecar(Frozen):
+    """The server of `monitor sidecar`."""
+
+    host: str = Field(default="0.0.0.0", min_length=1, description="address to listen on")  # noqa: S104 - the kubelet asks from outside of the pod
+    port: int = Field(default=9011, ge=0, le=65535, description="port to listen on; 0 for any free one")
+
+
 class Workers(Frozen):
     """The project's Celery workers, which tell of themselves once they have ``monitor.install(app)``."""
 
@@ -189,6 +196,7 @@ class Settings(Frozen):
     workers: Workers = Field(default_factory=Workers)
     alerting: Alerting = Field(default_factory=Alerting)
     web: Web = Field(default_factory=Web)
+    sidecar: Sidecar = Field(default_factory=Sidecar)
     token: SecretStr | None = Field(
         default=None,
         min_length=1,

@@ -12,8 +12,9 @@ import click
 
 from monitor import logs
 from monitor.cli.data_dir import data_dir_of, data_dir_option
+from monitor.cli.options import config_option
 from monitor.cli.problems import load_or_exit
-from monitor.cli.roles import config_option, host_option, port_option
+from monitor.cli.roles import host_option, port_option
 from monitor.cli.up import embedded, preflight, readiness
 from monitor.cli.up.children import Role
 from monitor.cli.up.output import Output

@@ -1,0 +1,177 @@
+"""The names that the Kafka consumer probe has always been configured by: ``KAFKA_GROUP``, ``SKEW_THRESHOLD``, ...
+
+They are common words in the environment of a consumer, so only a sidecar reads them: they become the check ``kafka``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any, NamedTuple
+
+from monitor.config.errors import NO_VALUE, problem
+from monitor.config.layers import Layer
+
+VARIABLE = "CELERY_HEALTH_MONITOR_SIDECAR"
+"""Set by a sidecar for itself and the processes below it (MONITOR_* are settings, and an unknown one is an error)."""
+
+CHECK = "kafka"
+KIND = "kafka_group"
+GROUPS_OPTION = "consumer_groups"
+"""The option of that kind that names the consumer groups; ``groups`` of a check are those it belongs to."""
+
+DEFAULT_LABEL = "default of the sidecar"
+_PREFIX = "monitor:sidecar:"
+
+
+class _Name(NamedTuple):
+    """A variable: the key it stands for, the value of that from its text, and a default."""
+
+    path: tuple[str, ...]
+    value: Callable[[str], Any]
+    default: Any = None
+
+
+def is_meant(environ: Mapping[str, str]) -> bool:
+    """Whether this is the environment of a sidecar's process."""
+    return bool(environ.get(VARIABLE))
+
+
+def mean(environ: MutableMapping[str, str]) -> None:
+    """From now on it is."""
+    environ[VARIABLE] = "1"
+
+
+def read(environ: Mapping[str, str], file: Mapping[str, Any]) -> Layer:
+    """The layer of these names: a sidecar's own defaults and, when ``KAFKA_GROUP`` is there, the check ``kafka``.
+
+    Without ``KAFKA_GROUP`` there must be other checks, in ``file`` or in the environment. Both sources are given by
+    whoever has a Prometheus: then it is asked, as the probe has always done.
+    """
+    layer = Layer()
+    given = {name: environ[name] for name in NAMES if environ.get(name)}
+    values = {name: _value(layer, name, text) for name, text in given.items()}
+    group = given.get("KAFKA_GROUP")
+    _put_defaults(layer, group)
+    if group is not None:
+        source = "prometheus" if "PROMETHEUS_URL" in given else "kafka"
+        _put_check(layer, source)
+    for name, entry in NAMES.items():
+        if entry.path[0] == "checks" and group is None:
+            continue
+        if values.get(name) is not None:
+            layer.put(entry.path, values[name], f"environment {name}")
+        elif entry.default is not None:
+            layer.put(entry.path, entry.default, DEFAULT_LABEL)
+    _look_for_what_is_missing(layer, given, environ, file)
+    return layer
+
+
+def namespace(group: str | None) -> str:
+    """What keeps the sidecars of a consumer group apart from those of others, and from a monitor on the same Redis."""
+    return re.sub(r"[^A-Za-z0-9_.@-]", "_", group or "")[:60]
+
+
+def _put_defaults(layer: Layer, group: str | None) -> None:
+    name = namespace(group)
+    layer.put(("default_checks",), False, DEFAULT_LABEL)
+    layer.put(("workers", "enabled"), False, DEFAULT_LABEL)
+    layer.put(("key_prefix",), f"{_PREFIX}{name}:" if name else _PREFIX, DEFAULT_LABEL)
+    layer.put(("queue",), f"{_PREFIX}{name}" if name else _PREFIX.rstrip(":"), DEFAULT_LABEL)
+
+
+def _put_check(layer: Layer, source: str) -> None:
+    label = "environment KAFKA_GROUP"
+    layer.put(("checks", CHECK, "kind"), KIND, label)
+    layer.put(("checks", CHECK, "groups"), ["ready"], label)
+    layer.put(("checks", CHECK, "source"), source, label)
+    if source == "prometheus":
+        layer.put(("groups", "ready", "stale"), "hold", "environment PROMETHEUS_URL")
+
+
+def _look_for_what_is_missing(
+    layer: Layer, given: Mapping[str, str], environ: Mapping[str, str], file: Mapping[str, Any]
+) -> None:
+    """Unless the check is (also) configured in another way, where its kind says what is missing."""
+    elsewhere = file.get("checks") or any(name.startswith("MONITOR_CHECKS__") for name in environ)
+    if elsewhere:
+        return
+    if "KAFKA_GROUP" not in given:
+        hint = "is required; name the consumer group to watch (or configure checks in monitor.toml)"
+        layer.problems.append(problem(["KAFKA_GROUP"], NO_VALUE, hint))
+    if "KAFKA_BROKERS" not in given and "PROMETHEUS_URL" not in given:
+        hint = "is required, unless PROMETHEUS_URL is set; list the brokers to ask, such as kafka-1:9092,kafka-2:9092"
+        layer.problems.append(problem(["KAFKA_BROKERS"], NO_VALUE, hint))
+
+
+def _value(layer: Layer, name: str, text: str) -> Any:
+    try:
+        return NAMES[name].value(text.strip())
+    except ValueError as error:
+        layer.problems.append(problem([name], text, str(error), "environment"))
+        return None
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _names(text: str) -> list[str]:
+    found = [part.strip() for part in text.split(",") if part.strip()]
+    if not found:
+        raise ValueError("should name something")
+    return found
+
+
+def _url(text: str) -> str:
+    if re.match(r"https?://[^/\s]", text) is None:
+        raise ValueError("should be the address of a Prometheus, such as http://prometheus:9090")
+    return text
+
+
+def _number(hint: str, *, divisor: float = 1.0) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise ValueError(hint) from None
+        if not math.isfinite(value) or value <= 0:
+            raise ValueError(hint)
+        return value / divisor
+
+    return number
+
+
+def _count(hint: str) -> Callable[[str], int]:
+    def count(text: str) -> int:
+        if re.fullmatch(r"[0-9]{1,9}", text) is None:
+            raise ValueError(hint)
+        return int(text)
+
+    return count
+
+
+_OPTION = ("checks", CHECK)
+
+NAMES: Mapping[str, _Name] = {
+    "KAFKA_BROKERS": _Name((*_OPTION, "brokers"), _names),
+    "KAFKA_GROUP": _Name((*_OPTION, GROUPS_OPTION), _names),
+    "KAFKA_TOPIC": _Name((*_OPTION, "topics"), _names),
+    "PROMETHEUS_URL": _Name((*_OPTION, "prometheus_url"), _url),
+    "SKEW_THRESHOLD": _Name(
+        (*_OPTION, "skew_threshold"), _number("should be a number above 0, such as 4.0 (max / mean of the lags)"), 4.0
+    ),
+    "MIN_CONSUMERS": _Name((*_OPTION, "min_consumers"), _count("should be a whole number, such as 2"), 2),
+    "WINDOW_MINUTES": _Name(
+        (*_OPTION, "window"), _number("should be a number of minutes above 0, such as 5", divisor=1 / 60), 300.0
+    ),
+    "PROM_TIMEOUT_MS": _Name(
+        (*_OPTION, "prometheus_timeout"),
+        _number("should be a number of milliseconds above 0, such as 1500", divisor=1000),
+        1.5,
+    ),
+    "PROM_RETRIES": _Name((*_OPTION, "prometheus_retries"), _count("should be a whole number, such as 2"), 2),
+    "BIND_HOST": _Name(("sidecar", "host"), _text),
+}
+"""The names, in the order in which the documentation has them."""

@@ -1,0 +1,43 @@
+"""``python -m monitor.sidecar HOST PORT``: the sidecar's server where the states are in Redis, one role of several."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+import structlog
+
+from monitor import logs
+from monitor.api.service import service
+from monitor.sidecar.application import Application
+from monitor.sidecar.server import CannotListen, Server
+
+log = structlog.get_logger("monitor.sidecar")
+
+
+def main(host: str, port: int) -> int:
+    """Answer until SIGTERM or SIGINT. The exit status."""
+    known = service()
+    logs.configure(known.config.log_format, known.config.log_level)
+    try:
+        server = Server(Application(known), host, port)
+    except CannotListen as error:
+        log.error("sidecar.cannot_listen", host=host, port=port, error=str(error))
+        return 1
+    known.probes.access.bound_to = server.address
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _leave)
+    known.refresher.start()
+    log.info("sidecar.listening", url=server.url)
+    server.run()
+    known.refresher.stop()
+    return 0
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))

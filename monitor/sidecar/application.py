@@ -1,0 +1,108 @@
+"""All endpoints of the sidecar as one WSGI callable. Answers from memory: no request waits for anything."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import structlog
+
+from monitor.api import targets
+from monitor.api.pages import Answer
+from monitor.api.probes import JSON, METHODS
+from monitor.api.service import Service
+from monitor.sidecar import contract
+from monitor.sidecar.contract import Verdict
+from monitor.sidecar.metrics import Metrics
+
+API = "/api/health/"
+NOT_FOUND = Answer(404, b'{"error":"not_found"}', JSON)
+NOT_ALLOWED = Answer(405, b'{"error":"method_not_allowed"}', JSON, ("Allow", ", ".join(METHODS)))
+BROKEN = Answer(500, b'{"healthy":false,"message":"Internal error (see the log)"}', JSON)
+
+log = structlog.get_logger("monitor.sidecar")
+
+
+class _Given(NamedTuple):
+    """An answer, and what the metrics call it."""
+
+    answer: Answer
+    endpoint: str = ""
+    healthy: bool = True
+
+
+class Application:
+    """The probe's own endpoints, and below ``/api/health/`` and at the root those that every server of ours has."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._metrics = Metrics(self._look)
+        self._own: Mapping[str, Callable[[str], _Given]] = {
+            "/health": self._health,
+            "/ready": self._ready,
+            "/status": self._status,
+            "/metrics": self._expose,
+        }
+
+    def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        method = environ["REQUEST_METHOD"]
+        answer = self._answer(method, environ)
+        start_response(answer.line, answer.headers.copy())
+        return [answer.body] if method != "HEAD" else []
+
+    def _answer(self, method: str, environ: Mapping[str, Any]) -> Answer:
+        started = time.perf_counter()
+        try:
+            given = self._give(method, environ)
+        except Exception:
+            log.exception("sidecar.answer_failed", path=environ.get("PATH_INFO", ""))
+            return BROKEN
+        if given.endpoint:
+            self._metrics.answered(given.endpoint, time.perf_counter() - started, healthy=given.healthy)
+        return given.answer
+
+    def _give(self, method: str, environ: Mapping[str, Any]) -> _Given:
+        path: str = environ.get("PATH_INFO", "")
+        own = self._own.get(path.removesuffix("/"))
+        if own is not None:
+            return own(environ.get("HTTP_ACCEPT", "")) if method in METHODS else _Given(NOT_ALLOWED)
+        target = targets.find(path.removeprefix(API)) if path.startswith(API) else targets.find_at_root(path[1:])
+        if target is None:
+            return _Given(NOT_FOUND if method in METHODS else NOT_ALLOWED)
+        answer = self._service.probes.answer(
+            target,
+            method=method,
+            query=environ.get("QUERY_STRING", ""),
+            accept=environ.get("HTTP_ACCEPT", ""),
+            authorization=environ.get("HTTP_AUTHORIZATION", ""),
+            origin=environ,
+        )
+        counted = answer.status in (200, 500, 503)
+        return _Given(answer, target.what if counted else "", answer.status == 200)
+
+    def _health(self, _: str) -> _Given:
+        return _Given(_json(200, {"status": "alive", "service": contract.service(self._service.roster)}), "health")
+
+    def _ready(self, _: str) -> _Given:
+        verdict = self._look()
+        if not verdict.healthy:
+            self._metrics.failed(verdict)
+        return _Given(_json(200 if verdict.healthy else 500, contract.ready(verdict)), "ready", verdict.healthy)
+
+    def _status(self, _: str) -> _Given:
+        verdict = self._look()
+        return _Given(_json(200, contract.status(verdict, self._service.roster)), "status", verdict.healthy)
+
+    def _expose(self, accept: str) -> _Given:
+        body, content_type = self._metrics.page(accept)
+        return _Given(Answer(200, body, content_type), "metrics")
+
+    def _look(self) -> Verdict:
+        self._service.refresher.start()
+        return contract.look(self._service.roster, self._service.refresher.moment())
+
+
+def _json(status: int, body: Mapping[str, Any]) -> Answer:
+    return Answer(status, json.dumps(body, separators=(",", ":"), allow_nan=False).encode(), JSON)

@@ -1,0 +1,76 @@
+"""What the checks know, in a file: so that a sidecar that is started again goes on where it stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+from pathlib import Path
+
+import structlog
+
+from monitor.store import MemoryStore
+
+FILE = "sidecar.json"
+VERSION = 1
+
+log = structlog.get_logger("monitor.sidecar")
+
+
+class CannotKeep(Exception):
+    """The directory cannot be used: its text says why."""
+
+
+class Memories:
+    """The file of a store in memory. Thread-safe."""
+
+    def __init__(self, directory: Path, store: MemoryStore) -> None:
+        """Use ``directory``, which is made if need be. Raises :class:`CannotKeep`."""
+        self._path = directory / FILE
+        self._new = directory / f".{FILE}.{os.getpid()}"
+        self._store = store
+        self._lock = threading.Lock()
+        self._cursor: str | None = None
+        self._failing = False
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._write("")
+            self._new.unlink()
+        except OSError as error:
+            raise CannotKeep(f"cannot use the data directory {directory}: {error.strerror}") from error
+
+    def recall(self) -> None:
+        """Give the store what the file holds. One that is not there, or not ours, is a beginning without a past."""
+        try:
+            kept = json.loads(self._path.read_bytes())
+            if kept.get("version") != VERSION:
+                raise ValueError(f"version {kept.get('version')}")
+            self._store.restore(kept)
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, AttributeError, RecursionError) as error:
+            log.warning("sidecar.memories_unreadable", file=str(self._path), error=f"{type(error).__name__}: {error}")
+
+    def keep(self) -> None:
+        """Write the file anew when something has changed. It is whole at any moment; a full disk is logged, once."""
+        with self._lock:
+            cursor = self._store.changes(self._cursor).cursor
+            if cursor == self._cursor:
+                return
+            try:
+                self._write(json.dumps({"version": VERSION, **self._store.export()}))
+                self._new.replace(self._path)
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    self._new.unlink()
+                if not self._failing:
+                    log.warning("sidecar.memories_not_written", file=str(self._path), error=str(error.strerror))
+                self._failing = True
+                return
+            self._cursor, self._failing = cursor, False
+
+    def _write(self, text: str) -> None:
+        descriptor = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
