@@ -1,0 +1,234 @@
+"""Connections to the brokers of one cluster for the time of one look, none of which outlasts its deadline.
+
+kafka-python's own event loop runs on the caller's thread, only while ``Client.run`` is in it: no thread is left
+behind, whatever the network does, and nothing is shared over a fork.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError
+from kafka.future import Future
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
+
+from monitor.checks._kafka.connection import Connection
+from monitor.checks._kafka.failures import failure, worst
+from monitor.checks._kafka.security import security_settings
+from monitor.checks.base import CheckFailed
+
+T = TypeVar("T")
+Node = int | str
+Versions = Callable[[Any], int | None]  # of the class of a request: the newest version that both sides know
+
+LARGEST_ANSWER_BYTES = 100_000_000  # as the Java clients'; kafka-python's 1 MB is too little for 1,000 groups
+NEXT_BROKER_SECONDS = 0.5  # how long the first broker may take before the next is tried beside it
+RETRY_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6)
+
+
+class Client:
+    """A context manager. ``requests`` counts what was asked, by the API's name, without the greetings of connections.
+
+    A node is a broker's number, or kafka-python's name for an address that was configured.
+    """
+
+    def __init__(self, connection: Connection, timeout_seconds: float) -> None:
+        """Connects to nobody yet. Raises CheckFailed for certificates and tokens that cannot be read."""
+        self.requests: Counter[str] = Counter()
+        self._timeout_seconds = timeout_seconds
+        self._deadline = time.monotonic() + timeout_seconds
+        self._where = ", ".join(connection.brokers)
+        self._down: dict[Node, Exception] = {}  # nodes that were too late once are not waited for again
+        self._entry: Node | None = None
+        self._last_error: dict[Node, Exception] = {}
+        self._same: dict[int, Node] = {}  # brokers that were configured by the very address that they advertise
+        settings: dict[str, Any] = {
+            "bootstrap_servers": list(connection.brokers),
+            "client_id": connection.client_id,
+            "api_version": connection.api_version,
+            "request_timeout_ms": timeout_seconds * 1000,
+            "reconnect_backoff_max_ms": 1000,
+            "receive_message_max_bytes": LARGEST_ANSWER_BYTES,
+            "max_in_flight_requests_per_connection": 1_000_000,  # beyond its limit it refuses, it does not wait
+            **security_settings(connection),
+        }
+        self._loop = NetworkSelector(**settings)
+        self._manager = KafkaConnectionManager(self._loop, **settings)
+        self._cluster = self._manager.cluster
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with _quiet():
+            self._manager.close()
+            self._loop.close()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The value of ``work``, which awaits nothing but this client. Raises CheckFailed when it is not in time."""
+        with _quiet():
+            future = self._manager.call_soon(work)
+            self._loop.poll(timeout_ms=max(0.0, self._deadline - time.monotonic()) * 1000, future=future)
+        if not future.is_done:
+            raise self._too_late()
+        if isinstance(future.exception, KafkaError):
+            raise failure(future.exception, self._where) from future.exception
+        if future.exception is not None:
+            raise future.exception
+        value: T = future.value
+        return value
+
+    def until(self, share: float) -> float:
+        """The monotonic time at which that share of the whole time is over."""
+        return self._deadline - self._timeout_seconds * (1 - share)
+
+    async def together(self, work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+        """The values of all, which run at the same time."""
+        futures = [self._manager.call_soon(one) for one in work]
+        return [await future for future in futures]
+
+    async def pause(self, attempt: int, until: float) -> bool:
+        """Wait before another attempt. False when there were enough, or when it would be too late."""
+        if attempt >= len(RETRY_SECONDS) or time.monotonic() + RETRY_SECONDS[attempt] >= until:
+            return False
+        await self._loop.sleep(RETRY_SECONDS[attempt])
+        return True
+
+    async def versions(self, node: Node, until: float) -> Versions:
+        """Which versions of the protocol we can speak with a node. Raises KafkaError when it cannot be reached."""
+        return _versions(await self._connect(self._route(node), until))
+
+    async def send(self, node: Node, request: Any, until: float) -> Any:
+        """What the node answers. Raises KafkaError when it does not."""
+        node = self._route(node)
+        connection = await self._connect(node, until)
+        while connection.paused and time.monotonic() < until:  # throttled by a quota
+            await self._loop.sleep(0.02)
+        self.requests[type(request).__name__.removesuffix("Request")] += 1
+        try:
+            return await connection.send_request(request, request_timeout_ms=_milliseconds(until))
+        except (KafkaTimeoutError, RequestTimedOutError) as error:
+            self._down[node] = error
+            raise
+
+    async def ask(self, build: Callable[[Versions], Any], until: float) -> Any:
+        """What any node answers; the next when one does not. Raises CheckFailed when none does."""
+        while True:
+            node = await self._enter(until)
+            try:
+                return await self.send(node, build(await self.versions(node, until)), until)
+            except KafkaError as error:
+                self._down[node] = error
+
+    def learn_brokers(self, metadata: Any) -> tuple[int, ...]:
+        """Remember where the brokers are that a Metadata response names: their numbers."""
+        self._cluster.update_metadata(metadata)
+        for broker in metadata.brokers:
+            self._recognise(broker)
+        return tuple(broker.node_id for broker in metadata.brokers)
+
+    def learn_coordinator(self, found: Any) -> int:
+        """Remember where the broker is that a FindCoordinator response names: its number."""
+        known = self._cluster.broker_metadata(found.node_id)
+        if known is None or (known.host, known.port) != (found.host, found.port):
+            self._cluster.add_coordinator(found, "group", "", synthesize_node_id=False)
+            self._recognise(found)
+        return int(found.node_id)
+
+    def address(self, node: Node) -> str:
+        """``host:port`` of a node."""
+        broker = self._cluster.broker_metadata(node)
+        return f"{broker.host}:{broker.port}" if broker else str(node)
+
+    async def _enter(self, until: float) -> Node:
+        nodes = [broker.node_id for broker in self._cluster.bootstrap_brokers()]
+        nodes.sort(key=lambda node: node != self._entry)
+        waiting = [node for node in nodes if node not in self._down]
+        running: dict[Node, Any] = {}
+        while waiting or running:
+            if waiting:
+                node = waiting.pop(0)
+                running[node] = self._manager.call_soon(self._connect(node, until))
+            await self._one_of(running.values(), NEXT_BROKER_SECONDS if waiting else until - time.monotonic())
+            for node, future in list(running.items()):
+                if future.succeeded():
+                    self._entry = node
+                    return node
+                if future.is_done:
+                    self._down[node] = running.pop(node).exception
+            if time.monotonic() >= until and not waiting:
+                break
+        raise worst({self.address(node): self._down[node] for node in nodes if node in self._down}) or self._too_late()
+
+    async def _one_of(self, futures: Iterable[Any], seconds: float) -> None:
+        ended = Future()
+        for future in futures:
+            future.add_both(lambda _: ended.is_done or ended.success(None))
+        with suppress(KafkaTimeoutError):
+            await self._manager.wait_for(ended, max(0.0, seconds) * 1000)
+
+    async def _connect(self, node: Node, until: float) -> Any:
+        if node in self._down:
+            raise self._down[node]
+        try:
+            # Else it would begin to look for the cluster anew, on its own, when a connection is lost.
+            connection = self._manager.get_connection(
+                node, timeout_ms=_milliseconds(until), refresh_metadata_on_err=False
+            )
+            await self._manager.wait_for(connection.init_future, _milliseconds(until))
+        except NodeNotReadyError as error:  # it was lost a moment ago
+            raise self._last_error.get(node, error) from None
+        except KafkaTimeoutError:
+            self._down[node] = KafkaTimeoutError("no answer in time to the first request")
+            raise self._down[node] from None
+        except KafkaError as error:
+            self._last_error[node] = error
+            raise
+        except Exception as error:  # a host's name that is none, and what else nobody wraps
+            self._down[node] = KafkaConnectionError(error)
+            raise self._down[node] from error
+        return connection
+
+    def _route(self, node: Node) -> Node:
+        return self._same.get(node, node) if isinstance(node, int) else node
+
+    def _recognise(self, broker: Any) -> None:
+        self._same.pop(broker.node_id, None)
+        for entry in self._cluster.bootstrap_brokers():
+            if (entry.host, entry.port) == (broker.host, broker.port):
+                self._same[broker.node_id] = entry.node_id
+
+    def _too_late(self) -> CheckFailed:
+        return CheckFailed("timeout", f"{self._where}: no answer within {self._timeout_seconds:.1f} s")
+
+
+def _versions(connection: Any) -> Versions:
+    def version(request: Any) -> int | None:
+        try:
+            return int(connection.broker_version_data.api_version(request))
+        except KafkaError:
+            return None
+
+    return version
+
+
+def _milliseconds(until: float) -> float:
+    return max(0.0, until - time.monotonic()) * 1000
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """kafka-python logs each failure several times, some with a traceback; ours is the outcome."""
+    logger = logging.getLogger("kafka")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,149 @@
+"""One look at the consumer groups of a cluster, with as few requests as the protocol allows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from monitor.checks._kafka.client import Client
+from monitor.checks._kafka.connection import Connection, IsolationLevel
+from monitor.checks._kafka.groups import Told, list_groups, read_committed, read_groups
+from monitor.checks._kafka.offsets import BEGINNING, END, Offsets, Topics, read_brokers, read_offsets, read_topics
+from monitor.consumer_groups import GroupSight, PartitionSight, TopicPartition
+
+Remembered = Mapping[str, Collection[TopicPartition]]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen. ``groups`` are in the order of their names, ``requests`` how many were sent, by the API's name.
+
+    ``silent_brokers`` did not tell which groups they coordinate: there may be more that match a pattern.
+    """
+
+    groups: Mapping[str, GroupSight]
+    requests: Mapping[str, int]
+    silent_brokers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What is looked for."""
+
+    groups: Sequence[str]
+    topics: Sequence[str]
+    isolation_level: IsolationLevel
+    remembered: Remembered = field(default_factory=dict)
+
+    def wants(self, topic: str) -> bool:
+        return not self.topics or any(fnmatchcase(topic, pattern) for pattern in self.topics)
+
+
+def look(
+    connection: Connection,
+    *,
+    groups: Sequence[str],
+    topics: Sequence[str] = (),
+    timeout_seconds: float,
+    isolation_level: IsolationLevel = "read_uncommitted",
+    remembered: Remembered | None = None,
+) -> Look:
+    """Connect, see what there is to see of the groups, and hang up.
+
+    ``groups`` are names and fnmatch patterns: a name is always in the result, a pattern stands for the groups of
+    consumers that the brokers list. ``topics`` are names and patterns of those that count, all when empty.
+    ``timeout_seconds`` is for everything. ``remembered`` are the groups, and their partitions, of an earlier look:
+    they are asked for again where the brokers cannot tell (a broker that is down lists no groups; 0.9 tells a group's
+    offsets only of the partitions that one names).
+
+    Raises CheckFailed when the cluster cannot be looked at: ``refused``, ``timeout``, ``reset``, ``name_resolution``,
+    ``tls``, ``authentication``, ``unreachable``, ``unsupported_version``, ``import``. What concerns one group or one
+    partition is its ``problem``, see ``failures``.
+    """
+    wish = _Wish(groups, topics, isolation_level, remembered or {})
+    with Client(connection, timeout_seconds) as client:
+        return client.run(_look(client, wish))
+
+
+def is_pattern(name: str) -> bool:
+    """Whether it stands for the groups that match it, by fnmatch, rather than for the one of that name."""
+    return any(character in name for character in "*?[")
+
+
+async def _look(client: Client, wish: _Wish) -> Look:
+    # A coordinator that is silent must leave time for the leaders.
+    names, silent = await _names(client, wish, client.until(0.3))
+    told = await read_groups(client, names, client.until(0.6))
+    old = any(group.committed is None for group in told.values())
+    topics = await _topics(client, wish, told, client.until(0.8), everything=old)
+    if old:
+        partitions = {name: _partitions(wish, name, group, topics) for name, group in told.items()}
+        told = await read_committed(client, told, partitions, client.until(0.8))
+    partitions = {name: _partitions(wish, name, group, topics) for name, group in told.items()}
+    every: set[TopicPartition] = set().union(*partitions.values())
+    level = wish.isolation_level
+    ends = await read_offsets(client, every, topics, which=END, isolation_level=level, until=client.until(0.9))
+    behind = {
+        partition
+        for name, group in told.items()
+        for partition in partitions[name]
+        if (group.committed or {}).get(partition, -1) < ends.found.get(partition, -1)
+    }
+    begins = await read_offsets(client, behind, topics, which=BEGINNING, isolation_level=level, until=client.until(1))
+    sights = {name: _sight(name, told[name], partitions[name], ends, begins) for name in sorted(told)}
+    return Look(sights, dict(client.requests), silent)
+
+
+async def _names(client: Client, wish: _Wish, until: float) -> tuple[set[str], tuple[str, ...]]:
+    names = {name for name in wish.groups if not is_pattern(name)}
+    patterns = [name for name in wish.groups if is_pattern(name)]
+    if not patterns:
+        return names, ()
+    listed, silent = await list_groups(client, await read_brokers(client, until), until)
+    if silent:
+        listed |= set(wish.remembered)
+    names |= {name for name in listed if any(fnmatchcase(name, pattern) for pattern in patterns)}
+    return names, tuple(sorted(map(client.address, silent)))
+
+
+async def _topics(client: Client, wish: _Wish, told: Mapping[str, Told], until: float, *, everything: bool) -> Topics:
+    if everything:
+        return await read_topics(client, None, until)
+    names = {topic for group in told.values() for topic in group.subscribed}
+    names |= {partition.topic for group in told.values() for partition in group.committed or ()}
+    names |= {p.topic for group in told.values() for member in group.members for p in member.assigned}
+    names = set(filter(wish.wants, names))
+    return await read_topics(client, names, until) if names else Topics({}, {})
+
+
+def _partitions(wish: _Wish, name: str, group: Told, topics: Topics) -> set[TopicPartition]:
+    """Those that the group has committed or been given, and all of the topics that its members subscribe to."""
+    partitions = topics.partitions(group.subscribed)
+    partitions = partitions.union(group.committed or (), *(member.assigned for member in group.members))
+    if group.committed is None:
+        partitions |= set(wish.remembered.get(name, ()))
+        partitions |= {partition for partition in topics.leaders if wish.topics and wish.wants(partition.topic)}
+    return {partition for partition in partitions if wish.wants(partition.topic)}
+
+
+def _sight(
+    name: str, group: Told, partitions: Collection[TopicPartition], ends: Offsets, begins: Offsets
+) -> GroupSight:
+    committed = group.committed or {}
+    return GroupSight(
+        name,
+        known=group.known,
+        state=group.state,
+        members=group.members,
+        partitions={
+            partition: PartitionSight(
+                ends.found.get(partition),
+                committed.get(partition),
+                begins.found.get(partition),
+                ends.problems.get(partition),
+            )
+            for partition in sorted(partitions)
+        },
+        problem=group.problem,
+    )

@@ -1,0 +1,264 @@
+"""What the coordinators of consumer groups know: which there are, their members, what they have committed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from kafka.errors import KafkaError
+from kafka.protocol.admin import DescribeGroupsRequest, ListGroupsRequest
+from kafka.protocol.consumer import OffsetFetchRequest
+from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment, ConsumerProtocolSubscription
+from kafka.protocol.metadata import FindCoordinatorRequest
+
+from monitor.checks._kafka.client import Client, Node, Versions
+from monitor.checks._kafka.failures import COORDINATOR, NOT_FOUND, UNSUPPORTED, group_problem
+from monitor.checks._kafka.protocol import ConsumerGroupDescribeRequest
+from monitor.checks.base import CheckFailed
+from monitor.consumer_groups import Member, TopicPartition
+
+T = TypeVar("T")
+Committed = Mapping[TopicPartition, int]
+
+# A broker makes each answer in one piece and on one thread: a few MB for so many groups of ten members.
+GROUPS_PER_REQUEST = 1000
+CONSUMERS = ("consumer", "")  # protocol types: not Connect's workers; nothing where only offsets are kept
+NO_OFFSET = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a group's coordinator says. ``committed`` is None where only the topics that one names are told (0.9)."""
+
+    coordinator: Node | None = None
+    known: bool = False
+    state: str = ""
+    members: tuple[Member, ...] = ()
+    subscribed: frozenset[str] = frozenset()
+    committed: Committed | None = field(default_factory=dict)
+    problem: str | None = None
+
+
+async def list_groups(client: Client, nodes: Collection[Node], until: float) -> tuple[set[str], set[Node]]:
+    """The names of the groups of consumers that these brokers coordinate, and the brokers that did not tell."""
+    names: set[str] = set()
+    missing, attempt = set(nodes), 0
+    while missing:
+        answers = await client.together(_list(client, node, until) for node in missing)
+        for node, listed in zip(list(missing), answers, strict=True):
+            if listed is not None:
+                names |= listed
+                missing.discard(node)
+        if not missing or not await client.pause(attempt, until):
+            break
+        attempt += 1
+    return names, missing
+
+
+async def read_groups(client: Client, names: Collection[str], until: float) -> dict[str, Told]:
+    """Ask for all of them together, again for those whose coordinator is moving. Raises CheckFailed."""
+    told: dict[str, Told] = {}
+    pending, attempt = sorted(names), 0
+    while pending:
+        try:
+            told.update(await _find(client, pending, until))
+        except CheckFailed:
+            if not told:
+                raise
+            break
+        by_coordinator = defaultdict(list)
+        for name in pending:
+            if (node := told[name].coordinator) is not None:
+                by_coordinator[node].append(name)
+        answers = await client.together(
+            _read(client, node, chunk, until)
+            for node, group_names in by_coordinator.items()
+            for chunk in chunks(group_names, GROUPS_PER_REQUEST)
+        )
+        for answer in answers:
+            told.update(answer)
+        pending = [name for name in pending if told[name].problem == COORDINATOR]
+        if not pending or not await client.pause(attempt, until):
+            break
+        attempt += 1
+    return told
+
+
+async def read_committed(
+    client: Client, told: Mapping[str, Told], partitions: Mapping[str, Collection[TopicPartition]], until: float
+) -> dict[str, Told]:
+    """``told`` with what the groups have committed of these partitions, where they could not be asked for all."""
+
+    async def completed(name: str, group: Told) -> tuple[str, Told]:
+        if group.committed is not None or group.coordinator is None:
+            return name, group
+        if not (wanted := partitions.get(name)):
+            return name, replace(group, committed={})
+        request = OffsetFetchRequest(group_id=name, topics=by_topic(wanted, _old_topic), max_version=1)
+        try:
+            answer = await client.send(group.coordinator, request, until)
+        except KafkaError:
+            return name, replace(group, committed={}, problem=COORDINATOR)
+        code = next((p.error_code for topic in answer.topics for p in topic.partitions if p.error_code), 0)
+        return name, _combined(group, _offsets(answer), group_problem(code), knows_all=False)
+
+    return dict(await client.together(completed(name, group) for name, group in told.items()))
+
+
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The items in their order, at most so many at a time."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def by_topic(partitions: Iterable[TopicPartition], build: Any) -> list[Any]:
+    """One ``build(topic, numbers)`` for each topic, as requests want it."""
+    numbers = defaultdict(list)
+    for topic, partition in partitions:
+        numbers[topic].append(partition)
+    return [build(topic, sorted(found)) for topic, found in numbers.items()]
+
+
+async def _list(client: Client, node: Node, until: float) -> set[str] | None:
+    try:
+        versions = await client.versions(node, until)
+        newest = versions(ListGroupsRequest) or 0
+        # Groups of Streams and of share consumers have nothing that we could say.
+        filters = {"types_filter": ["classic", "consumer"], "min_version": 5} if newest >= 5 else {}
+        answer = await client.send(node, ListGroupsRequest(**filters), until)
+    except KafkaError:
+        return None
+    if answer.error_code:
+        return None
+    return {group.group_id for group in answer.groups if group.protocol_type in CONSUMERS}
+
+
+async def _find(client: Client, names: Sequence[str], until: float) -> dict[str, Told]:
+    def build(versions: Versions) -> Any:
+        if (versions(FindCoordinatorRequest) or 0) >= 4:
+            return FindCoordinatorRequest(coordinator_keys=list(names), min_version=4)
+        return FindCoordinatorRequest(key=names[0], max_version=3)
+
+    def one(name: str) -> Any:
+        return client.ask(lambda _: FindCoordinatorRequest(key=name, max_version=3), until)
+
+    first = await client.ask(build, until)
+    if first.API_VERSION >= 4:
+        rows = [(row.key, row) for row in first.coordinators]
+    else:
+        rows = list(zip(names, [first, *await client.together(map(one, names[1:]))], strict=True))
+    return {
+        name: Told(problem=group_problem(row.error_code))
+        if row.error_code
+        else Told(coordinator=client.learn_coordinator(row))
+        for name, row in rows
+    }
+
+
+async def _read(client: Client, node: Node, names: Sequence[str], until: float) -> dict[str, Told]:
+    """Members and offsets, asked for at the same time."""
+    try:
+        versions = await client.versions(node, until)
+        asked: list[Any] = [
+            _describe(client, node, names, versions, until),
+            _fetch(client, node, names, versions, until),
+        ]
+        described, committed = await client.together(asked)
+    except KafkaError:
+        return {name: Told(node, problem=COORDINATOR) for name in names}
+    knows_all = (versions(DescribeGroupsRequest) or 0) >= 6
+    return {name: _combined(described[name], *committed[name], knows_all=knows_all) for name in names}
+
+
+async def _describe(
+    client: Client, node: Node, names: Sequence[str], versions: Versions, until: float
+) -> dict[str, Told]:
+    answer = await client.send(node, DescribeGroupsRequest(groups=list(names)), until)
+    told = {group.group_id: _classic(node, group) for group in answer.groups}
+    missing = [name for name in names if not told[name].known and told[name].problem is None]
+    if missing and versions(ConsumerGroupDescribeRequest) is not None:
+        answer = await client.send(node, ConsumerGroupDescribeRequest(group_ids=missing), until)
+        told |= {group.group_id: _kip_848(node, group) for group in answer.groups if group.error_code != NOT_FOUND}
+    return told
+
+
+async def _fetch(
+    client: Client, node: Node, names: Sequence[str], versions: Versions, until: float
+) -> dict[str, tuple[Committed | None, str | None]]:
+    newest = versions(OffsetFetchRequest) or 0
+    if newest < 2:
+        return dict.fromkeys(names, (None, None))
+    if newest >= 8:
+        groups = [OffsetFetchRequest.OffsetFetchRequestGroup(group_id=name, topics=None) for name in names]
+        # From version 10 on, topics have numbers instead of names.
+        answer = await client.send(node, OffsetFetchRequest(groups=groups, min_version=8, max_version=9), until)
+        rows = [(group.group_id, group) for group in answer.groups]
+    else:
+        requests = [OffsetFetchRequest(group_id=name, topics=None, min_version=2, max_version=7) for name in names]
+        answers = await client.together(client.send(node, request, until) for request in requests)
+        rows = list(zip(names, answers, strict=True))
+    return {
+        name: (_offsets(row), None if row.error_code == NOT_FOUND else group_problem(row.error_code))
+        for name, row in rows
+    }
+
+
+def _combined(group: Told, committed: Committed | None, problem: str | None, *, knows_all: bool) -> Told:
+    """``knows_all``: who does not describe a group has none of that sort; older ones call it dead without members."""
+    problem = group.problem or problem
+    if group.known or problem or not committed:
+        return replace(group, committed=committed, problem=problem)
+    if knows_all:
+        return replace(group, known=True, committed=committed, problem=UNSUPPORTED)
+    return replace(group, known=True, state="Empty", committed=committed)
+
+
+def _classic(node: Node, group: Any) -> Told:
+    problem = None if group.error_code == NOT_FOUND else group_problem(group.error_code)
+    known = not group.error_code and group.group_state not in ("", "Dead")
+    consumers = group.protocol_type == "consumer"
+    members, topics = [], set()
+    for member in group.members:
+        # The bytes are the clients' own business, and empty while the group is not Stable.
+        assigned = _decoded(ConsumerProtocolAssignment, member.member_assignment) if consumers else None
+        subscription = _decoded(ConsumerProtocolSubscription, member.member_metadata) if consumers else None
+        topics |= set(subscription.topics if subscription else ())
+        partitions = {TopicPartition(*partition) for partition in (assigned.partitions() if assigned else ())}
+        members.append(_member(member, partitions))
+    return Told(node, known, group.group_state, tuple(members), frozenset(topics), problem=problem)
+
+
+def _kip_848(node: Node, group: Any) -> Told:
+    members, topics = [], set()
+    for member in group.members:
+        topics |= set(member.subscribed_topic_names or ())
+        rows = member.assignment.topic_partitions
+        members.append(_member(member, {TopicPartition(row.topic_name, p) for row in rows for p in row.partitions}))
+    problem = group_problem(group.error_code)
+    return Told(node, problem is None, group.group_state, tuple(members), frozenset(topics), problem=problem)
+
+
+def _member(member: Any, assigned: Collection[TopicPartition]) -> Member:
+    return Member(member.member_id, member.client_id, member.client_host.lstrip("/"), frozenset(assigned))
+
+
+def _decoded(kind: Any, data: Any) -> Any:
+    try:
+        return kind.decode(bytes(data)) if data else None
+    except Exception:  # noqa: BLE001  whatever a client may have written there
+        return None
+
+
+def _offsets(row: Any) -> dict[TopicPartition, int]:
+    return {
+        TopicPartition(topic.name, partition.partition_index): partition.committed_offset
+        for topic in row.topics
+        for partition in topic.partitions
+        if partition.committed_offset != NO_OFFSET and not partition.error_code
+    }
+
+
+def _old_topic(topic: str, partitions: list[int]) -> Any:
+    return OffsetFetchRequest.OffsetFetchRequestTopic(name=topic, partition_indexes=partitions)
