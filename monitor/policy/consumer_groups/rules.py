@@ -83,11 +83,11 @@ def stalled(view: View, limits: Limits) -> Finding | None:
 
 def unowned(view: View, limits: Limits) -> Finding | None:
     """Partitions of topics that the group consumes belong to nobody, though it has members and is not rebalancing."""
-    if not view.measured.unowned or not _lasts(view, "unowned_partitions", limits):
+    count = view.measured.unowned
+    if not count or not _lasts(view, "unowned_partitions", limits):
         return None
-    text = (
-        f"Unowned: {view.measured.unowned} partitions without a consumer (for: {_lasted(view, 'unowned_partitions')})"
-    )
+    lasted = _whole(view.lasting["unowned_partitions"])
+    text = f"Unowned: {count} partition{'s' if count > 1 else ''} without a consumer (for: {lasted})"
     return Finding("unowned_partitions", text, forgiven=True)
 
 

@@ -1,0 +1,56 @@
+"""What is said of many groups together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from monitor.model import Outcome, Status
+from monitor.policy.consumer_groups.judge import HEALTHY
+from monitor.policy.consumer_groups.memory import Verdict
+
+NAME_CHARACTERS = 200
+
+
+def outcome(verdict: Verdict, detail: Mapping[str, Any] | None = None) -> Outcome:
+    """The outcome of one group."""
+    status, reason, message, data, early = verdict
+    return Outcome(status, data, reason, message, detail or {}, grace=early)
+
+
+def summary(verdicts: Mapping[str, Verdict]) -> Outcome:
+    """The worst of them, and their numbers together: sums of lag and consumers, the highest skew.
+
+    A group of which it is too early to say anything is passed over while there are others. Raises ValueError when
+    there are none at all.
+    """
+    name, worst = max(verdicts.items(), key=lambda item: _rank(item[1]))  # the first of the worst
+    failing = [each for each in verdicts.values() if each.status in (Status.ERROR, Status.UNKNOWN) and not each.early]
+    unwell = [each for each in verdicts.values() if each.status is not Status.OK and not each.early]
+    data: dict[str, Any] = {"groups": len(verdicts), "failing": len(failing)}
+    data |= {key: sum(_numbers(verdicts, key)) for key in ("lag", "consumers")}
+    data |= {
+        key: max(numbers) for key in ("skew_ratio", "skew_ratio_max") if (numbers := list(_numbers(verdicts, key)))
+    }
+    data |= {key: worst.data[key] for key in _SETTINGS if key in worst.data}
+    if note := worst.data.get("note"):
+        data["note"] = note
+    early = all(each.early for each in verdicts.values())
+    if not unwell and not early:
+        return Outcome(Status.OK, data, message=HEALTHY)
+    count = len(verdicts) if early else len(unwell)
+    message = f"{count} of {len(verdicts)} groups: {name[:NAME_CHARACTERS]}: {worst.message}"
+    return Outcome(worst.status, data, worst.reason, message, grace=early)
+
+
+_SETTINGS = ("window_seconds", "skew_threshold", "min_consumers")
+
+
+def _rank(verdict: Verdict) -> int:
+    if verdict.early:
+        return 0
+    return {Status.OK: 1, Status.WARNING: 2, Status.UNKNOWN: 3, Status.ERROR: 4}.get(verdict.status, 3)
+
+
+def _numbers(verdicts: Mapping[str, Verdict], key: str) -> list[Any]:
+    return [each.data[key] for each in verdicts.values() if key in each.data]

@@ -1,0 +1,67 @@
+"""What only authorised readers are shown of a group: its partitions and its members."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from monitor.consumer_groups import GroupSight, TopicPartition
+from monitor.policy.consumer_groups.lag import lags
+from monitor.policy.consumer_groups.memory import Mark
+
+ROWS = 50
+TEXT_CHARACTERS = 120
+PARTITION_TABLE_BYTES = 16_000
+MEMBERS_BYTES = 6_000
+
+
+def tables(sight: GroupSight, before: Mapping[TopicPartition, Mark]) -> dict[str, list[dict[str, Any]]]:
+    """``partition_table``, the most lag first, and ``members``: so much of both as fits into a state.
+
+    ``before`` is where the partitions were at the last look: ``moved_*`` count since then.
+    """
+    owners = {at: member for member in sight.members for at in member.assigned}
+    ends = {at: mark.end for at, mark in before.items() if mark.end is not None}
+    found = lags(sight, ends, 0).partitions
+    order = sorted(sight.partitions, key=lambda at: (-(found[at].lag or 0), at))
+    rows = []
+    for at in order[:ROWS]:
+        partition, lag, owner = sight.partitions[at], found[at], owners.get(at)
+        last = before.get(at, Mark(None, None))
+        row = {
+            "topic": at.topic,
+            "partition": at.partition,
+            "end": partition.end,
+            "committed": partition.committed,
+            "lag": lag.lag,
+            "client_id": _cut(owner.client_id) if owner else None,
+            "host": _cut(owner.host) if owner else None,
+            "moved_end": _moved(partition.end, last.end),
+            "moved_committed": _moved(partition.committed, last.committed),
+            "problem": partition.problem or lag.unclean,
+        }
+        rows.append({name: value for name, value in row.items() if value is not None})
+    members = (
+        {"client_id": _cut(member.client_id), "host": _cut(member.host), "partitions": len(member.assigned)}
+        for member in sight.members[:ROWS]
+    )
+    return {"partition_table": _fitting(rows, PARTITION_TABLE_BYTES), "members": _fitting(members, MEMBERS_BYTES)}
+
+
+def _moved(now: int | None, before: int | None) -> int | None:
+    return None if now is None or before is None else now - before
+
+
+def _cut(text: str) -> str:
+    return text[:TEXT_CHARACTERS]
+
+
+def _fitting(rows: Iterable[dict[str, Any]], size_bytes: int) -> list[dict[str, Any]]:
+    fitting: list[dict[str, Any]] = []
+    for row in rows:
+        size_bytes -= len(json.dumps(row))
+        if size_bytes < 0:
+            break
+        fitting.append(row)
+    return fitting
