@@ -29,7 +29,6 @@ from monitor.ports import (
     Reducer,
     Sighting,
     Store,
-    StoreUnavailable,
 )
 
 FLIGHT = "fleet"
@@ -55,7 +54,6 @@ def run_round(settings: Workers, *, store: Store, fleet: Fleet, broker: Broker) 
 
     To be called twice in an interval. Raises StoreUnavailable; a broker that does not answer suspends the verdicts.
     """
-    _release_what_is_left(store)
     try:
         lease = max(LEASE_SECONDS, 2 * settings.interval_seconds)
         flight = store.take(FLIGHT, uuid.uuid4().hex, lease_seconds=lease)
@@ -66,25 +64,7 @@ def run_round(settings: Workers, *, store: Store, fleet: Fleet, broker: Broker) 
     except FlightLost:
         return Round("lost", "lease_expired")
     finally:
-        _release(store, flight)
-
-
-_left: list[tuple[Store, Flight]] = []
-"""Flights that could not be released: a server that comes back with its data would refuse the next rounds."""
-
-
-def _release(store: Store, flight: Flight) -> None:
-    try:
         store.release(flight)
-    except StoreUnavailable:
-        _left.append((store, flight))
-        raise
-
-
-def _release_what_is_left(store: Store) -> None:
-    for entry in [entry for entry in _left if entry[0] is store]:
-        store.release(entry[1])
-        _left.remove(entry)
 
 
 class _Round:

@@ -52,6 +52,7 @@ class RedisStore:
         self._changed, self._retries = f"{prefix}changed", f"{prefix}retries"
         self._memory = f"{prefix}memory"
         self._transitions, self._dispatch = f"{prefix}transitions", f"{prefix}dispatch"
+        self._unreleased: dict[str, Flight] = {}
         self.outbox = RedisOutbox(self._link, prefix)
 
     @classmethod
@@ -66,6 +67,8 @@ class RedisStore:
 
     def take(self, check: str, run_id: str, *, lease_seconds: float, overdue_at: float | None = None) -> Flight:
         """Take the check's flight. Raises FlightRefused (``busy``, ``overdue``) and StoreUnavailable."""
+        if left := self._unreleased.get(check):
+            self.release(left)
         answer, *flight = self._link.run(
             scripts.TAKE,
             [self._flight(check), self._states, self._meta, self._memory],
@@ -107,8 +110,13 @@ class RedisStore:
         return made
 
     def release(self, flight: Flight) -> None:
-        """Free a flight without a result. Raises StoreUnavailable."""
+        """Free a flight without a result. Raises StoreUnavailable; then the next :meth:`take` of the check frees it.
+
+        A server that comes back with its data would else refuse the check until the lease is over.
+        """
+        self._unreleased[flight.check] = flight
         self._link.run(scripts.RELEASE, [self._flight(flight.check)], [str(flight.token)])
+        self._unreleased.pop(flight.check, None)
 
     def claim_window(self, fingerprint: str, *, at_least_seconds: float = 0.0) -> Window | None:
         """The time since the last claim; None if younger than ``at_least_seconds``. Raises StoreUnavailable."""

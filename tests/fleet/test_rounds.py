@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from monitor.agent.protocol import Active, direct_queue
 from monitor.config.settings import Workers
-from monitor.model import Flight, Status
+from monitor.model import Status
 from monitor.policy import notes
-from monitor.ports import StoreUnavailable
 from tests.fleet.world import STEP, Node, T, World
 
 
@@ -290,23 +289,6 @@ def test_garbage_in_the_notes_is_as_good_as_none(world: World) -> None:
         world.notes = garbage
         world.run(5 * T)
     assert not world.alarms
-
-
-def test_a_flight_that_could_not_be_released_does_not_hold_up_the_next_round(world: World) -> None:
-    """The store went away at the end of a round, and came back with its data."""
-    release, failures = world.store.release, [StoreUnavailable("away")]
-
-    def failing(flight: Flight) -> None:
-        if failures:
-            raise failures.pop()
-        release(flight)
-
-    world.store.release = failing  # type: ignore[method-assign]
-    world.rounds = False
-    world.run(T / 2)
-    assert world.round().event == "unavailable"
-    world.run(T / 2)
-    assert world.round().event == "completed"
 
 
 def test_rounds_too_close_to_one_another_are_dropped(world: World) -> None:

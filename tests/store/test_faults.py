@@ -49,6 +49,17 @@ def test_a_frozen_server_costs_a_writer_a_bounded_time(own_server: RedisServer) 
     assert time.monotonic() - started < 0.2 * 3 + 0.5
 
 
+def test_a_flight_that_could_not_be_released_does_not_hold_up_the_next(own_server: RedisServer) -> None:
+    """A server that was frozen comes back with the flight, whose lease is long."""
+    store = RedisStore(own_server.url, timeout_seconds=0.2)
+    flight = store.take("db", "run-1", lease_seconds=600)
+    own_server.freeze()
+    with pytest.raises(StoreUnavailable):
+        store.release(flight)
+    own_server.thaw()
+    assert store.take("db", "run-2", lease_seconds=5).run_id == "run-2"
+
+
 def test_nobody_listens() -> None:
     """A refused connection is a StoreUnavailable, at once for a reader."""
     store = RedisStore.reader(f"redis://127.0.0.1:{free_port()}/0")
