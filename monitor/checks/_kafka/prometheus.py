@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from monitor.checks._prometheus import Answer, Prometheus
@@ -85,11 +85,12 @@ def _skew(prometheus: Prometheus, group: str, question: Question) -> Windowed:
     answer = prometheus.query(f"max_over_time({series}[{_duration(question.window_seconds)}])")
     if not answer.samples:
         raise _missing(prometheus, SKEW)
-    worst = max(_finite(answer), default=1.0)  # NaN is the mean of no lag: rules other than ours say it so
+    worst = round(max(_finite(answer), default=1.0), 2)  # NaN is the mean of no lag: rules other than ours say it so
     held: float | None = worst
     beyond = question.skew_threshold is not None and worst > question.skew_threshold
     if beyond and question.sustained_seconds > 0:
-        held = max(_finite(prometheus.query(_sustained(series, "max", "min", question))), default=None)
+        stayed = _finite(prometheus.query(_sustained(series, "max", "min", question)))
+        held = round(max(stayed), 2) if stayed else None
     return Windowed(worst=worst, held=held)
 
 
@@ -160,7 +161,7 @@ def _step(question: Question) -> float:
     return min(RESOLUTION_SECONDS, max(1.0, question.sustained_seconds / 2))
 
 
-def _finite(answer: Answer) -> Iterable[float]:
+def _finite(answer: Answer) -> list[float]:
     return [sample.value for sample in answer.samples if math.isfinite(sample.value)]
 
 

@@ -1,0 +1,277 @@
+"""Consumer groups as a Prometheus has recorded them: a real one, our recording rules, samples that it has scraped.
+
+The windows are of seconds here, and everything is scraped and recorded four times a second.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from monitor.checks._kafka.prometheus import COUNTED_NOW, Question, groups_known, measure
+from monitor.checks._prometheus import Answer, Prometheus, Server
+from monitor.checks.base import CheckFailed
+from monitor.policy.consumer_groups.measurement import Measurement, Windowed
+from tests.support.processes import wait_for
+from tests.support.prometheus_server import Exporter, PrometheusServer, StartPrometheus
+
+RULES = Path(__file__).parents[2] / "compose" / "prometheus" / "kafka.rules.yml"
+AWKWARD = 'a "b" \\ {c="d"} \n é'
+QUICK = Question(window_seconds=60, sustained_seconds=1)
+SLOW = Question(window_seconds=60, sustained_seconds=20)
+
+
+def lines(group: str, lags: Iterable[int], members: int | None = 2, topic: str = "orders", member_id: str = "") -> str:
+    """What danielqsj/kafka_exporter says of a group; with a member id, what others say."""
+    name = group.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    text = "" if members is None else f'kafka_consumergroup_members{{consumergroup="{name}"}} {members}\n'
+    member = f',memberid="{member_id}"' if member_id else ""
+    for partition, lag in enumerate(lags):
+        labels = f'consumergroup="{name}",topic="{topic}",partition="{partition}"'
+        text += f"kafka_consumergroup_lag{{{labels}}} {lag}\n"
+        text += f"kafka_consumergroup_current_offset{{{labels}{member}}} 100\n"
+    return text
+
+
+class World:
+    """A Prometheus with the recording rules, and the exporter that it scrapes, whose groups a test adds and changes."""
+
+    def __init__(self, rules: Iterable[Path]) -> None:
+        self.groups: dict[str, str] = {}
+        self.exporter = Exporter()
+        self.prometheus = PrometheusServer(targets=[self.exporter.address], rules=rules)
+
+    def tell(self, group: str, lags: Iterable[int], members: int | None = 2, **more: str) -> None:
+        """From now on the exporter says this of a group."""
+        self.groups[group] = lines(group, lags, members, **more)
+        self.exporter.text = "".join(sorted("".join(self.groups.values()).splitlines(keepends=True)))
+
+    def measure(self, group: str, question: Question = QUICK) -> Measurement:
+        with connected(self.prometheus) as prometheus:
+            return measure(prometheus, group, question)
+
+    def until(self, group: str, holds: Callable[[Measurement], bool], question: Question = QUICK) -> Measurement:
+        """What is measured, once something holds of it."""
+        seen: list[Measurement] = []
+
+        def it_holds() -> bool:
+            seen.append(self.measure(group, question))
+            return holds(seen[-1])
+
+        wait_for(it_holds, seconds=60, every=0.1, what=f"{group}, seen last: {seen[-1:]}")
+        return seen[-1]
+
+    def stop(self) -> None:
+        self.prometheus.stop()
+        self.exporter.stop()
+
+
+def connected(server: PrometheusServer, seconds: float = 20.0, *, timeout: float = 5, retries: int = 2) -> Prometheus:
+    return Prometheus(Server(SecretStr(server.url), timeout_seconds=timeout, retries=retries), seconds)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One Prometheus for all tests of this file; each has groups of its own."""
+    rules = tmp_path_factory.mktemp("rules") / "kafka.rules.yml"
+    rules.write_text(RULES.read_text().replace("interval: 15s", "interval: 250ms"))
+    world = World([rules])
+    yield world
+    world.stop()
+
+
+@pytest.fixture(scope="module")
+def without_rules() -> Iterator[World]:
+    """A Prometheus to which nobody has given the rules."""
+    world = World([])
+    yield world
+    world.stop()
+
+
+def test_even_lag_and_enough_consumers(world: World) -> None:
+    """Nothing is beyond a threshold: the worst values are those that are judged."""
+    world.tell("even", [300] * 6)
+    measured = world.until("even", lambda seen: not seen.missing)
+    assert measured == Measurement(skew=Windowed(worst=1, held=1), consumers=Windowed(worst=2, held=2))
+
+
+def test_a_hot_key_that_lasts(world: World) -> None:
+    """400 records in one of six partitions: six times the mean, at first for a moment, then for long enough."""
+    world.tell("hot", [0, 0, 0, 400, 0, 0])
+    measured = world.until("hot", lambda seen: seen.skew.worst == 6, SLOW)
+    assert measured.skew.held is None, "20 s have not passed"
+    assert world.until("hot", lambda seen: seen.skew.held is not None).skew == Windowed(worst=6, held=6)
+
+
+def test_a_hot_key_that_is_gone_stays_in_the_window(world: World) -> None:
+    """Until the window has passed, and no longer."""
+    world.tell("drained", [0, 0, 0, 400, 0, 0])
+    world.until("drained", lambda seen: seen.skew.held == 6)
+    world.tell("drained", [0] * 6)
+    short = Question(window_seconds=3, sustained_seconds=1)
+    assert world.measure("drained").skew.worst == 6
+    assert world.until("drained", lambda seen: seen.skew.worst == 1, short).skew == Windowed(worst=1, held=1)
+    assert world.measure("drained").skew.held == 6, "it was, and for longer than a second, in the last minute"
+
+
+def test_a_spike_is_in_the_window_and_is_not_held(world: World) -> None:
+    """Some samples beyond the threshold, among others that are not: with ``sustained`` 0 they would count."""
+    world.tell("spike", [0] * 6)
+    world.until("spike", lambda seen: not seen.missing)
+    world.tell("spike", [0, 0, 0, 400, 0, 0], members=1)
+    world.until("spike", lambda seen: seen.skew.worst == 6, SLOW)
+    world.tell("spike", [0] * 6)
+    measured = world.measure("spike", SLOW)
+    assert measured.skew.worst == 6
+    assert measured.skew.held in (None, 1)
+    assert measured.consumers.worst == 1
+    assert measured.consumers.held in (None, 2)
+    bare = world.measure("spike", Question(window_seconds=60, sustained_seconds=0))
+    assert (bare.skew.held, bare.consumers.held) == (6, 1)
+
+
+def test_too_few_consumers(world: World) -> None:
+    """One of two, for longer than a second; none at all counts as none."""
+    world.tell("few", [0] * 6, members=1)
+    assert world.until("few", lambda seen: seen.consumers.held == 1).consumers.worst == 1
+    world.tell("few", [0] * 6, members=0)
+    assert world.until("few", lambda seen: seen.consumers.held == 0).consumers == Windowed(worst=0, held=0)
+
+
+def test_one_stray_record_is_no_skew(world: World) -> None:
+    """The bare formula would say six."""
+    world.tell("stray", [0, 0, 1, 0, 0, 0])
+    assert world.until("stray", lambda seen: not seen.missing).skew == Windowed(worst=1, held=1)
+
+
+def test_the_name_of_a_group_may_be_anything(world: World) -> None:
+    """Quotes, backslashes, line feeds and what looks like PromQL are part of the name."""
+    world.tell(AWKWARD, [0, 0, 900])
+    measured = world.until(AWKWARD, lambda seen: not seen.missing)
+    assert (measured.skew.worst, measured.consumers.worst) == (3, 2)
+    with connected(world.prometheus) as prometheus:
+        assert AWKWARD in groups_known(prometheus)
+
+
+def test_the_worst_topic_counts_among_those_that_are_asked_for(world: World) -> None:
+    """By name, or by patterns as those of a shell."""
+    world.tell("both", [500, 500], topic="orders")
+    world.groups["both/2"] = lines("both", [0, 0, 0, 600], members=None, topic="pay.ments-1")
+    world.tell("both", [500, 500], topic="orders")
+    world.until("both", lambda seen: seen.skew.worst == 4)
+
+    def worst(*topics: str) -> float | None:
+        return world.measure("both", Question(window_seconds=60, sustained_seconds=0, topics=topics)).skew.worst
+
+    assert worst("orders") == 1
+    assert worst("pay.ments-1") == 4
+    assert worst("pay.*") == worst("*-[0-9]") == worst("no", "p?y*") == 4
+    assert worst("pay", "ord*", "pay[!.]ments*") == 1
+    assert world.measure("both", Question(topics=("pay",))).missing.keys() == {"skew"}
+
+
+def test_a_group_that_is_not_known(world: World) -> None:
+    """The rules are there, and have other groups: the name may be wrong. Each of the two numbers is missing."""
+    world.tell("known", [0] * 6)
+    world.until("known", lambda seen: not seen.missing)
+    measured = world.measure("unknown")
+    assert measured.skew == measured.consumers == Windowed()
+    assert set(measured.missing) == {"skew", "consumers"}
+    assert "of this group, but of others" in measured.missing["skew"]
+    assert "of this group, but of others" in measured.missing["consumers"]
+
+
+def test_without_the_rules(without_rules: World) -> None:
+    """The skew is missing; members are counted by their ids, where an exporter tells them, as of now."""
+    world = without_rules
+    world.groups["ids/2"] = lines("ids", [0, 0], members=None, topic="mails", member_id="two")
+    world.groups["one"] = lines("one", [0, 0], members=None, member_id="single")
+    world.groups["stock"] = lines("stock", [0, 0], members=3)
+    world.groups["old"] = lines("old", [0, 0], members=None)
+    world.tell("ids", [0, 0, 0], members=None, member_id="one")
+    ids = world.until("ids", lambda seen: "consumers" not in seen.missing)
+    assert ids.consumers == Windowed(now=2, worst=2, held=2)
+    assert ids.missing == {"skew": "Prometheus has no series kafka:group_skew_ratio: are the recording rules loaded?"}
+    assert ids.notes == (COUNTED_NOW,)
+    assert world.measure("one", SLOW).consumers.held in (None, 1)
+    assert world.until("one", lambda seen: seen.consumers.held is not None).consumers == Windowed(1, 1, 1)
+    assert world.measure("stock").consumers == Windowed(3, 3, 3), "the label that is absent is not one consumer"
+    assert "does not tell the members" in world.measure("old").missing["consumers"]
+    assert "are the recording rules loaded" in world.measure("nobody").missing["consumers"]
+
+
+def test_one_missing_number_does_not_cost_the_other(world: World) -> None:
+    """An exporter that tells no members leaves the skew; one that tells nothing but members leaves those."""
+    world.tell("memberless", [0, 0, 0, 400, 0, 0], members=None)
+    measured = world.until("memberless", lambda seen: seen.skew.held is not None)
+    assert measured.skew == Windowed(worst=6, held=6)
+    assert set(measured.missing) == {"consumers"}
+    world.tell("lagless", [], members=2)
+    measured = world.until("lagless", lambda seen: seen.consumers.worst is not None)
+    assert set(measured.missing) == {"skew"}
+
+
+def test_killed_frozen_and_back(world: World, start_prometheus: StartPrometheus) -> None:
+    """Each by its reason within its time; after a restart the window is what it was."""
+    world.tell("lasting", [0, 0, 0, 400, 0, 0])
+    rules = Path(world.prometheus.directory) / "prometheus.yml"
+    server = start_prometheus(config=rules.read_text())
+    with connected(server) as prometheus:
+        wait_for(lambda: measure(prometheus, "lasting", QUICK).skew.held == 6, seconds=60, every=0.1)
+    server.freeze()
+    started = time.monotonic()
+    with connected(server, 1.0, timeout=0.4) as prometheus, pytest.raises(CheckFailed) as frozen:
+        measure(prometheus, "lasting", QUICK)
+    assert frozen.value.reason == "timeout"
+    assert time.monotonic() - started < 5
+    server.kill()
+    with connected(server) as prometheus, pytest.raises(CheckFailed) as killed:
+        measure(prometheus, "lasting", QUICK)
+    assert killed.value.reason == "refused"
+    server.start()
+    with connected(server) as prometheus:
+        assert measure(prometheus, "lasting", QUICK).skew.worst == 6
+
+
+def test_the_queries_are_those_that_were_promised(world: World) -> None:
+    """Two for a group that is well, one more for each number beyond its threshold, and some where a rule is missing."""
+    asked: list[str] = []
+
+    class Recorded(Prometheus):
+        def query(self, expression: str) -> Answer:
+            asked.append(expression)
+            return super().query(expression)
+
+    def queries(group: str) -> list[str]:
+        asked.clear()
+        with Recorded(Server(SecretStr(world.prometheus.url), timeout_seconds=5), 20.0) as prometheus:
+            measure(prometheus, group, Question())
+        return list(asked)
+
+    skew = 'max_over_time(kafka:group_skew_ratio{consumergroup="%s"}[5m])'
+    consumers = 'min_over_time(kafka:group_consumer_count{consumergroup="%s"}[5m])'
+    world.tell("well", [0] * 6)
+    world.tell("ill", [0, 0, 0, 400, 0, 0], members=1)
+    world.until("ill", lambda seen: seen.skew.worst == 6)
+    assert queries("well") == [skew % "well", consumers % "well"]
+    stayed = (
+        '%s_over_time((%s_over_time(kafka:group_%s{consumergroup="ill"}[30s]) '
+        'and kafka:group_%s{consumergroup="ill"} offset 30s)[270s:15s])'
+    )
+    assert queries("ill") == [
+        skew % "ill",
+        stayed % ("max", "min", "skew_ratio", "skew_ratio"),
+        consumers % "ill",
+        stayed % ("min", "max", "consumer_count", "consumer_count"),
+    ]
+    assert queries("G") == [
+        skew % "G",
+        "count(kafka:group_skew_ratio)",
+        consumers % "G",
+        'count(count by (memberid) (kafka_consumergroup_current_offset{consumergroup="G"}))',
+        "count(kafka:group_consumer_count)",
+    ]
