@@ -1,0 +1,250 @@
+"""The bodies of the Kafka probe, made of states: exact to the field."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from monitor.api.refresher import Moment
+from monitor.api.roster import Roster
+from monitor.config import CheckSpec
+from monitor.model import State
+from monitor.sidecar import contract
+from tests.api import values
+
+SKEWED = "Hot-key skew high: 5.20x (threshold: 4.0x, window: 5m)"
+LIMITS = {"window_seconds": 300.0, "skew_threshold": 4.0, "min_consumers": 2}
+GOOD = {"skew_ratio": 1.1, "skew_ratio_max": 1.5, "consumers": 3, "consumers_min": 2, **LIMITS}
+BAD = {"skew_ratio": 5.2, "skew_ratio_max": 5.2, "consumers": 2, "consumers_min": 2, "findings": ["skew"], **LIMITS}
+EXTRA = ("check", "status", "reason", "note", "age_ms")
+
+
+def kafka(name: str = "kafka", **fields: Any) -> CheckSpec:
+    """A check of a consumer group, as the environment makes it."""
+    options = {"consumer_groups": ["orders"], "window": 300.0, "skew_threshold": 4.0, "min_consumers": 2}
+    return values.check(name, **{"kind": "kafka_group", "options": options, **fields})
+
+
+def ok(name: str = "kafka", **fields: Any) -> State:
+    """It has nothing to say."""
+    return values.state(name, **{"data": GOOD, "message": "System healthy", **fields})
+
+
+def bad(name: str = "kafka", **fields: Any) -> State:
+    """A hot key."""
+    return values.state(name, "error", **{"data": BAD, "reason": "skew", "message": SKEWED, **fields})
+
+
+def ready(*checks: CheckSpec, at: Moment, **fields: Any) -> dict[str, Any]:
+    """The body of /ready, as a client gets it."""
+    body: dict[str, Any] = json.loads(json.dumps(contract.ready(contract.look(values.roster(*checks, **fields), at))))
+    return body
+
+
+def core(body: dict[str, Any]) -> dict[str, Any]:
+    """Without what is more than the contract."""
+    return {key: value for key, value in body.items() if key not in EXTRA}
+
+
+def test_the_body_of_the_contract() -> None:
+    """Hot key: exactly the body of the contract, and behind it what the numbers are worth."""
+    body = ready(kafka(), at=values.moment(bad()))
+    assert core(body) == {
+        "healthy": False,
+        "message": SKEWED,
+        "window_minutes": 5,
+        "checks": {
+            "skew_ratio": {"value": 5.2, "threshold": 4.0, "healthy": False, "window": "5m", "aggregation": "max"},
+            "consumer_count": {"value": 2, "min_required": 2, "healthy": True, "window": "5m", "aggregation": "min"},
+        },
+    }
+    assert {key: body[key] for key in EXTRA if key in body} == {
+        "check": "kafka",
+        "status": "error",
+        "reason": "skew",
+        "age_ms": 1000,
+    }
+
+
+def test_healthy() -> None:
+    """Nothing found: the numbers of the window, and the words of the contract."""
+    body = ready(kafka(), at=values.moment(ok()))
+    assert (body["healthy"], body["message"]) == (True, "System healthy")
+    assert (body["checks"]["skew_ratio"]["value"], body["checks"]["consumer_count"]["value"]) == (1.5, 2)
+    assert body["checks"]["skew_ratio"]["healthy"] and body["checks"]["consumer_count"]["healthy"]
+
+
+@pytest.mark.parametrize(
+    ("said", "message", "skew", "consumers"),
+    [
+        pytest.param(
+            {"reason": "under_replicated", "message": "Under-replicated: 1 consumers (min: 2, window: 5m)"},
+            "Under-replicated: 1 consumers (min: 2, window: 5m)",
+            True,
+            False,
+            id="too few consumers",
+        ),
+        pytest.param(
+            {
+                "reason": "skew",
+                "message": f"{SKEWED}; Under-replicated: ...",
+                "data": BAD | {"findings": ["skew", "under_replicated"]},
+            },
+            f"{SKEWED}; Under-replicated: ...",
+            False,
+            False,
+            id="both at once",
+        ),
+        pytest.param(
+            {"reason": "stalled", "message": "Stalled: 1 partition without progress"},
+            "Stalled: 1 partition without progress",
+            True,
+            True,
+            id="another rule, which neither of the two checks is about",
+        ),
+        pytest.param(
+            {"reason": "refused", "message": "kafka-1.secret.example:9092: connection refused", "data": {}},
+            "Source failed: refused",
+            False,
+            False,
+            id="the source's own message may hold hosts",
+        ),
+        pytest.param(
+            {"result": "ok", "message": "System healthy", "data": GOOD},
+            "Recovering: not yet confirmed",
+            False,
+            False,
+            id="good again, but the success threshold is not reached",
+        ),
+    ],
+)
+def test_what_fails(said: dict[str, Any], message: str, skew: bool, consumers: bool) -> None:
+    """Each finding in its own words, and which of the two checks it is about."""
+    body = ready(kafka(), at=values.moment(values.state("kafka", "error", **{"data": GOOD, **said})))
+    healths = {name: check["healthy"] for name, check in body["checks"].items()}
+    assert (body["healthy"], body["message"]) == (False, message)
+    assert healths == {"skew_ratio": skew, "consumer_count": consumers}
+
+
+def test_before_the_first_result() -> None:
+    """Not healthy before anybody has looked, unless staleness holds: then healthy, and it says so."""
+    body = ready(kafka(), at=values.moment())
+    assert (body["healthy"], body["message"], body["reason"]) == (False, "Not observed yet", "not_observed")
+    assert body["checks"]["skew_ratio"] == {
+        "value": None,
+        "threshold": 4.0,
+        "healthy": False,
+        "window": "5m",
+        "aggregation": "max",
+    }
+    held = ready(kafka(), at=values.moment(), hold=["ready"])
+    assert (held["healthy"], held["message"]) == (True, "System healthy")
+    assert held["note"] == "not observed yet: healthy until the first result"
+
+
+def test_an_old_result() -> None:
+    """A result out of date fails, or keeps the verdict where staleness holds; the body says which."""
+    body = ready(kafka(), at=values.moment(ok(age=31)))
+    assert (body["healthy"], body["status"], body["reason"]) == (False, "stale", "stale")
+    assert body["message"] == "Last result is out of date (observed 2025-12-27T11:59:29.000Z)"
+    good = ready(kafka(), at=values.moment(ok(age=31)), hold=["ready"])
+    assert (good["healthy"], good["note"]) == (True, "the last verdict is kept: no new result has come")
+    still_bad = ready(kafka(), at=values.moment(bad(age=31)), hold=["ready"])
+    assert (still_bad["healthy"], still_bad["age_ms"]) == (False, 31000)
+    assert still_bad["note"] == "the last verdict is kept: no new result has come"
+
+
+def test_too_early_to_say() -> None:
+    """A group that starts is unknown and fails nothing."""
+    starting = values.state(
+        "kafka", "unknown", reason="starting", message="Starting: 0 consumers", grace=True, data=GOOD
+    )
+    body = ready(kafka(), at=values.moment(starting))
+    assert (body["healthy"], body["status"], body["note"]) == (True, "unknown", "too early to say: starting")
+
+
+def test_a_note_is_passed_on() -> None:
+    """What is said but not counted comes with the result."""
+    body = ready(kafka(), at=values.moment(ok(data={**GOOD, "note": "no recording rule"})))
+    assert (body["healthy"], body["note"]) == (True, "no recording rule")
+
+
+def test_several_checks_in_the_group() -> None:
+    """The first failing consumer group speaks, with the count of the others; a check of another kind, by its reason."""
+    checks = kafka("good"), kafka("bad"), values.check("redis"), kafka("worse")
+    states = ok("good"), bad("bad"), values.state("redis", "error", reason="refused", message="10.0.0.7"), bad("worse")
+    body = ready(*checks, at=values.moment(*states))
+    assert (body["message"], body["check"]) == (f"{SKEWED} (and 2 more)", "bad")
+    body = ready(kafka(), values.check("redis"), at=values.moment(ok(), states[2]))
+    assert (body["healthy"], body["message"], body["check"]) == (False, "redis: refused", "kafka")
+    assert body["checks"]["skew_ratio"]["healthy"]
+    fine = ready(kafka(), kafka("optional", critical=False), at=values.moment(ok(), bad("optional")))
+    assert (fine["healthy"], fine["check"]) == (True, "kafka")
+
+
+def test_a_group_without_a_kafka_check() -> None:
+    """The contract's shape even then, without numbers."""
+    body = ready(values.check("redis"), at=values.moment(values.state("redis")))
+    assert core(body)["checks"]["consumer_count"]["value"] is None
+    assert (body["healthy"], body["window_minutes"]) == (True, 5)
+
+
+def test_status_has_the_configuration_and_no_secret() -> None:
+    """The same as ready, the overall verdict, and what is configured; no address, nothing that lets one in."""
+    options = {
+        "consumer_groups": "orders, refunds",
+        "brokers": "kafka-1:9092",
+        "sasl_plain_password": "hunter2",
+        "source": "prometheus",
+        "prometheus_url": "http://u:hunter2@p:9090",
+        "prometheus_timeout": 1.5,
+        "window": "90s",
+    }
+    roster = values.roster(kafka(options=options, interval=15))
+    body = contract.status(contract.look(roster, values.moment(bad())), roster)
+    assert body["overall_healthy"] is False and body["message"] == SKEWED
+    assert body["config"] == {
+        "kafka": {
+            "groups": ["orders", "refunds"],
+            "source": "prometheus",
+            "skew_threshold": 4.0,
+            "min_consumers": 1,
+            "window_minutes": 1.5,
+            "interval_seconds": 15,
+            "timeout_seconds": 5,
+            "prometheus_timeout": 1.5,
+        }
+    }
+    assert "hunter2" not in json.dumps(body) and "kafka-1" not in json.dumps(body)
+
+
+def test_the_service_is_the_consumer_group() -> None:
+    """Whom the sidecar is beside: all groups that it watches, each once."""
+    assert contract.service(values.roster(kafka(), kafka("b"))) == "orders"
+    assert contract.service(values.roster(kafka(), kafka("b", options={"consumer_groups": "a,b"}))) == "orders,a,b"
+    assert contract.service(values.roster(values.check("redis"))) == "monitor"
+
+
+@pytest.mark.parametrize(
+    ("states", "found"),
+    [
+        ((ok(),), []),
+        ((bad(),), [("skew_ratio", "skew")]),
+        ((bad(reason="under_replicated"),), [("consumer_count", "under_replicated")]),
+        ((bad(reason="timeout"),), [("kafka_group", "timeout")]),
+        ((), [("kafka_group", "not_observed")]),
+    ],
+)
+def test_what_failures_are_counted_as(states: tuple[State, ...], found: list[tuple[str, str]]) -> None:
+    """The two checks of the contract by their names there, anything else by its kind; each with its reason."""
+    verdict = contract.look(values.roster(kafka()), values.moment(*states))
+    assert contract.failures(verdict) == found
+
+
+def test_a_wrong_configuration() -> None:
+    """A server without a configuration says so, and is not healthy."""
+    verdict = contract.look(Roster(values.config(), problem="configuration"), values.moment())
+    assert contract.ready(verdict)["message"] == "Nothing is checked: configuration"
+    assert contract.failures(verdict) == [("configuration", "configuration")]
