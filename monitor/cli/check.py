@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from monitor.cli.options import config_option
 from monitor.cli.problems import load_or_exit
 from monitor.cli.tables import ExitCode, Row, exit_code, show
 from monitor.config import CheckSpec, Config
-from monitor.model import Outcome, Past
+from monitor.model import Outcome
 from monitor.policy.dynamic_checks import part_spec
 from monitor.ports import Executor
 
@@ -50,7 +49,7 @@ def _nearest_redis(config: Config) -> str:
 
 def _run(executor: Executor, spec: CheckSpec) -> list[Row]:
     """The check's row, and one for each part that it found."""
-    outcome, response_time_ms = executor.run(spec, Past(time.time()))
+    outcome, response_time_ms = executor.run(spec)
     parts = ((part_spec(spec, part), found) for part, found in outcome.parts.items() if found is not None)
     return [_row(each, found, response_time_ms) for each, found in ((spec, outcome), *parts)]
 

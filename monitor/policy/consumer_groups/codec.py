@@ -23,10 +23,9 @@ FAR = 10**12  # ticks: no age is longer
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """What a check remembers: its groups; when it first ran; since when it has had no answer from its source."""
+    """What a check remembers: its groups, and when it first ran."""
 
     first_at: float
-    failing_since: float | None = None
     groups: Mapping[str, Memory] = field(default_factory=dict)
 
 
@@ -38,7 +37,6 @@ def encode(book: Book, now: float) -> str:
         "v": VERSION,
         "at": writer.at,
         "first": writer.age(book.first_at),
-        "failing": writer.age(book.failing_since),
         "groups": groups,
     }
     return json.dumps(document, separators=(",", ":"), allow_nan=False)
@@ -54,7 +52,7 @@ def decode(text: str | None, now: float) -> Book:
         if document["v"] != VERSION:
             return Book(now)
         reader = _Clock(now, max(0, _Clock(now).at - _whole(document["at"])))
-        first, failing = reader.time(document["first"]), reader.moment(document["failing"])
+        first = reader.time(document["first"])
         groups = dict(document["groups"])
     except _WRONG:
         return Book(now)
@@ -64,7 +62,7 @@ def decode(text: str | None, now: float) -> Book:
             known[name] = _memory(fields, reader)
         except _WRONG:
             continue
-    return Book(first, failing, known)
+    return Book(first, known)
 
 
 def _refuse(word: str) -> float:

@@ -1,0 +1,52 @@
+"""What the kind `kafka_group` reports, and its reasons: the words of its reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from monitor.checks import _prometheus as prometheus
+from monitor.checks._user_code import IMPORT_REASONS
+from monitor.policy.consumer_groups.outcomes import PROBLEMS
+
+REPORTS: Mapping[str, str] = {
+    "lag": "messages that wait: end - committed, of all partitions",
+    "skew_ratio": "max / mean of partition lag now, in the worst topic; 1 where it does not count",
+    "skew_ratio_max": "the highest for `sustained` seconds within the window; absent before there were as many",
+    "consumers": "members of the group now",
+    "consumers_min": "the fewest for `sustained` seconds within the window; absent before there were as many",
+    "partitions": "partitions that the group has committed in, was given or subscribes to",
+    "unassigned_partitions": "those of them that no member has",
+    "consume_rate": "messages consumed per second, over the window; absent until half of it was seen",
+    "produce_rate": "messages produced per second, likewise",
+    "drain_eta_seconds": "lag / consume rate; absent when nothing is consumed",
+    "hottest_partition": "the partition with the most lag",
+    "state": "the group's state, in the broker's word",
+    "findings": "reasons of all rules that found something, when there is one",
+    "note": "what is said and does not count; why a verdict is kept",
+    "window_seconds": "the window",
+    "skew_threshold": "the option",
+    "min_consumers": "the option",
+    "groups": "groups, when there may be several",
+    "failing": "those of them that fail",
+    "requests": "requests sent to brokers",
+}
+REASONS: Mapping[str, str] = {
+    "skew": "one partition has most of a topic's lag",
+    "under_replicated": "fewer consumers than there must be",
+    "stopped": "records wait, and there was neither member nor commit for `stalled_after`",
+    "stalled": "records wait, and a committed offset has not moved for `stalled_after`",
+    "unowned_partitions": "partitions belong to no member, though there are some",
+    "rebalancing": "the group does not stop rebalancing",
+    "lag": "more messages wait than `max_lag`",
+    "drain_eta": "what waits takes longer than `max_drain_eta`",
+    "rewound": "a committed offset went back within the window (a warning)",
+    "starting": "within `start_grace`, and there are not enough members yet (unknown, fails nothing)",
+    "unknown_group": "the cluster has no such group (unknown; fails nothing within `start_grace`)",
+    "gone": "a group that matched a pattern has been deleted (a warning, for one window)",
+    **PROBLEMS,
+    "missing": "Prometheus answers, and does not know the group or the rules",
+    "not_configured": "kafka-python is not installed",
+    "unsupported_version": "the brokers speak no version that we do",
+    **IMPORT_REASONS,
+    **prometheus.REASONS,
+}

@@ -1,0 +1,158 @@
+"""What one run of a check comes to: its groups' verdicts, as parts where there are several, and its memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from monitor.consumer_groups import GroupSight
+from monitor.model import Outcome, Status
+from monitor.policy.consumer_groups.codec import Book, decode, encode
+from monitor.policy.consumer_groups.judge import judge_gone, judge_measurement, judge_sight, kept
+from monitor.policy.consumer_groups.limits import Limits
+from monitor.policy.consumer_groups.measurement import Measurement
+from monitor.policy.consumer_groups.memory import Memory, Verdict, begin
+from monitor.policy.consumer_groups.summary import outcome, summary
+from monitor.policy.consumer_groups.tables import tables
+
+COORDINATOR = "coordinator"
+PROBLEMS = {
+    "authorization": "we may not look at this group (it takes the right DESCRIBE on group and topics)",
+    COORDINATOR: "the group's coordinator does not answer",
+    "unsupported": "a sort of group that cannot be looked at",
+    "broker_error": "the broker answers with an error",
+}
+"""Reasons why one group cannot be looked at, while the cluster answers."""
+
+HINT = "; nobody has joined under it or committed yet, its offsets have expired, or the name is another"
+
+
+def is_pattern(name: str) -> bool:
+    """Whether it stands for the groups that match it, by fnmatch."""
+    return any(character in name for character in "*?[")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a check is configured to: ``groups`` are names and patterns; ``hold`` keeps verdicts without a source."""
+
+    groups: tuple[str, ...]
+    limits: Limits
+    hold: bool = False
+
+    @property
+    def single(self) -> bool:
+        """Whether the check is one group, rather than have groups as parts."""
+        return len(self.groups) == 1 and not is_pattern(self.groups[0])
+
+    def wants(self, group: str) -> bool:
+        """Whether it is one of those that are to be watched."""
+        return any(group == each or (is_pattern(each) and fnmatchcase(group, each)) for each in self.groups)
+
+
+@dataclass(slots=True)
+class Round:
+    """One run: what was remembered, and what is said of one group after the other."""
+
+    wanted: Wanted
+    book: Book
+    now: float
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    memories: dict[str, Memory] = field(default_factory=dict)
+    details: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    gone: list[str] = field(default_factory=list)
+
+    def look(self, sight: GroupSight) -> None:
+        """A group was looked at."""
+        limits, name, before = self.wanted.limits, sight.group, self.book.groups.get(sight.group)
+        if sight.problem is not None:
+            self._fail(name, sight.problem)
+            return
+        if not sight.known and name not in self.wanted.groups:
+            return  # it matched a pattern a moment ago
+        judged = judge_sight(sight, before, self.now, limits, hint=HINT)
+        self.details[name] = tables(sight, before.partitions if before else {})
+        self._say(name, judged.verdict, judged.memory)
+
+    def measure(self, name: str, measured: Measurement) -> None:
+        """Somebody else told of a group."""
+        before = self.book.groups.get(name)
+        judged = judge_measurement(measured, before, self.now, self.wanted.limits, hold=self.wanted.hold)
+        self._say(name, judged.verdict, judged.memory)
+
+    def miss(self) -> None:
+        """Groups that are remembered and were not seen: deleted, or not to be watched any more."""
+        for name, memory in self.book.groups.items():
+            if name in self.verdicts:
+                continue
+            judged = judge_gone(memory, self.now, self.wanted.limits) if self.wanted.wants(name) else None
+            if judged is None or judged.verdict is None:
+                self.gone.append(name)
+            else:
+                self._say(name, judged.verdict, judged.memory)
+
+    def outcome(self) -> Outcome:
+        """What it all comes to."""
+        memory = encode(Book(self.book.first_at, self.memories), self.now)
+        if self.wanted.single and self.verdicts:
+            [(name, verdict)] = self.verdicts.items()
+            return replace(outcome(verdict, self.details.get(name)), parts=dict.fromkeys(self.gone), memory=memory)
+        parts = {name: outcome(verdict, self.details.get(name)) for name, verdict in self.verdicts.items()}
+        whole = summary(self.verdicts) if self.verdicts else self._nothing()
+        return replace(whole, parts={**parts, **dict.fromkeys(self.gone)}, memory=memory)
+
+    def _say(self, name: str, verdict: Verdict | None, memory: Memory) -> None:
+        if verdict is None:
+            return
+        self.verdicts[name] = verdict
+        # Kept where it may be needed: it is as long as all the rest.
+        self.memories[name] = replace(memory, verdict=verdict if self.wanted.hold else None)
+
+    def _fail(self, name: str, problem: str) -> None:
+        limits, memory = self.wanted.limits, self.book.groups.get(name)
+        since = memory.seen_at if memory else self.now
+        if self.wanted.hold:
+            self.verdicts[name] = kept(memory, problem, since, self.now, limits)
+        else:
+            # A coordinator moves: for a moment that says nothing of the group.
+            early = problem == COORDINATOR and memory is not None and self.now - since < limits.sustained_seconds
+            status = Status.UNKNOWN if early else Status.ERROR
+            self.verdicts[name] = Verdict(status, problem, PROBLEMS.get(problem, problem), {}, early)
+        self.memories[name] = memory or begin(self.now)
+
+    def _nothing(self) -> Outcome:
+        early = self.now - self.book.first_at < self.wanted.limits.start_grace_seconds
+        text = "no group of the cluster matches"
+        return Outcome(Status.UNKNOWN, {"groups": 0}, "unknown_group", text, grace=early)
+
+
+def run(wanted: Wanted, memory: str | None, now: float, ask: Callable[[Round], None]) -> Outcome:
+    """The outcome of a run in which ``ask`` tells the round what it found. What that raises is not caught."""
+    now = round(now, 1)
+    current = Round(wanted, decode(memory, now), now)
+    ask(current)
+    current.miss()
+    return current.outcome()
+
+
+def held(wanted: Wanted, memory: str | None, now: float, reason: str, message: str) -> Outcome:
+    """The outcome of a run whose source did not answer, when verdicts are kept: the last ones, with a note."""
+    now = round(now, 1)
+    book = decode(memory, now)
+    names = [name for name in wanted.groups if not is_pattern(name)]
+    names += [name for name in book.groups if name not in names and wanted.wants(name)]
+    verdicts = {}
+    for name in names:
+        known = book.groups.get(name)
+        verdicts[name] = kept(known, reason, known.seen_at if known else book.first_at, now, wanted.limits)
+    detail = {"source": message}
+    remembered = None if memory else encode(book, now)
+    if wanted.single:
+        return replace(outcome(verdicts[names[0]], detail), memory=remembered)
+    parts = {name: outcome(verdict) for name, verdict in verdicts.items()}
+    if not verdicts:
+        note = f"no answer from the source ({reason})"
+        return Outcome(Status.OK, {"groups": 0, "note": note}, detail=detail, memory=remembered)
+    return replace(summary(verdicts), parts=parts, detail=detail, memory=remembered)
