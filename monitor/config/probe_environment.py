@@ -130,13 +130,13 @@ def _url(text: str) -> str:
     return text
 
 
-def _number(hint: str, *, divisor: float = 1.0) -> Callable[[str], float]:
+def _number(hint: str, *, least: float = 0.0, divisor: float = 1.0) -> Callable[[str], float]:
     def number(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
             raise ValueError(hint) from None
-        if not math.isfinite(value) or value <= 0:
+        if not math.isfinite(value) or value <= 0 or value < least:
             raise ValueError(hint)
         return value / divisor
 
@@ -160,7 +160,9 @@ NAMES: Mapping[str, _Name] = {
     "KAFKA_TOPIC": _Name((*_OPTION, "topics"), _names),
     "PROMETHEUS_URL": _Name((*_OPTION, "prometheus_url"), _url),
     "SKEW_THRESHOLD": _Name(
-        (*_OPTION, "skew_threshold"), _number("should be a number above 0, such as 4.0 (max / mean of the lags)"), 4.0
+        (*_OPTION, "skew_threshold"),
+        _number("should be a number of at least 1, such as 4.0 (max / mean of the lags)", least=1.0),
+        4.0,
     ),
     "MIN_CONSUMERS": _Name((*_OPTION, "min_consumers"), _count("should be a whole number, such as 2"), 2),
     "WINDOW_MINUTES": _Name(

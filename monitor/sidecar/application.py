@@ -13,9 +13,9 @@ from monitor.api import targets
 from monitor.api.pages import Answer
 from monitor.api.probes import JSON, METHODS
 from monitor.api.service import Service
-from monitor.sidecar import contract
-from monitor.sidecar.contract import Verdict
+from monitor.sidecar import contract, verdict
 from monitor.sidecar.metrics import Metrics
+from monitor.sidecar.verdict import Verdict
 
 API = "/api/health/"
 NOT_FOUND = Answer(404, b'{"error":"not_found"}', JSON)
@@ -86,14 +86,14 @@ class Application:
         return _Given(_json(200, {"status": "alive", "service": contract.service(self._service.roster)}), "health")
 
     def _ready(self, _: str) -> _Given:
-        verdict = self._look()
-        if not verdict.healthy:
-            self._metrics.failed(verdict)
-        return _Given(_json(200 if verdict.healthy else 500, contract.ready(verdict)), "ready", verdict.healthy)
+        said = self._look()
+        if not said.healthy:
+            self._metrics.failed(said)
+        return _Given(_json(200 if said.healthy else 500, contract.ready(said)), "ready", said.healthy)
 
     def _status(self, _: str) -> _Given:
-        verdict = self._look()
-        return _Given(_json(200, contract.status(verdict, self._service.roster)), "status", verdict.healthy)
+        said = self._look()
+        return _Given(_json(200, contract.status(said, self._service.roster)), "status", said.healthy)
 
     def _expose(self, accept: str) -> _Given:
         body, content_type = self._metrics.page(accept)
@@ -101,7 +101,7 @@ class Application:
 
     def _look(self) -> Verdict:
         self._service.refresher.start()
-        return contract.look(self._service.roster, self._service.refresher.moment())
+        return verdict.look(self._service.roster, self._service.refresher.moment())
 
 
 def _json(status: int, body: Mapping[str, Any]) -> Answer:

@@ -9,8 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric, UntypedMetricFamil
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from monitor.sidecar import contract
-from monitor.sidecar.contract import Verdict
+from monitor.sidecar.verdict import Verdict, consumer_count, failures, skew_ratio
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 """Seconds. An answer is promised within a tenth of a second."""
@@ -50,7 +49,7 @@ class Metrics:
 
     def failed(self, verdict: Verdict) -> None:
         """Count what made an answer of ``/ready`` unhealthy."""
-        for check_type, reason in contract.failures(verdict):
+        for check_type, reason in failures(verdict):
             self._failures.labels(check_type, reason).inc()
 
     def page(self, accept: str) -> tuple[bytes, str]:
@@ -80,9 +79,9 @@ class _Known(Collector):
         yield _gauge(
             "health_probe_skew_ratio",
             "Hot-key skew as judged: the maximum over the window of max / mean of the partitions' lags.",
-            contract.skew_ratio(spoken),
+            skew_ratio(spoken),
         )
-        consumers = contract.consumer_count(spoken)
+        consumers = consumer_count(spoken)
         # Without a type: a gauge must not end in _count, and it is called so by everybody's alerts.
         count = UntypedMetricFamily("health_probe_consumer_count", "Consumers as judged: the minimum over the window.")
         if consumers is not None:

@@ -12,6 +12,7 @@ from monitor.api.roster import Roster
 from monitor.config import CheckSpec
 from monitor.model import State
 from monitor.sidecar import contract
+from monitor.sidecar.verdict import failures, look
 from tests.api import values
 
 SKEWED = "Hot-key skew high: 5.20x (threshold: 4.0x, window: 5m)"
@@ -39,7 +40,7 @@ def bad(name: str = "kafka", **fields: Any) -> State:
 
 def ready(*checks: CheckSpec, at: Moment, **fields: Any) -> dict[str, Any]:
     """The body of /ready, as a client gets it."""
-    body: dict[str, Any] = json.loads(json.dumps(contract.ready(contract.look(values.roster(*checks, **fields), at))))
+    body: dict[str, Any] = json.loads(json.dumps(contract.ready(look(values.roster(*checks, **fields), at))))
     return body
 
 
@@ -184,6 +185,25 @@ def test_several_checks_in_the_group() -> None:
     assert (fine["healthy"], fine["check"]) == (True, "kafka")
 
 
+def test_a_check_of_several_groups() -> None:
+    """The worst of all its groups: the highest skew, the fewest consumers; those of another check have no part."""
+    summary = {"groups": 3, "failing": 1, "lag": 900, "consumers": 9, "skew_ratio_max": 5.2, **LIMITS}
+    message = f"1 of 3 groups: orders: {SKEWED}"
+    states = (
+        values.state("kafka", "error", data=summary, reason="skew", message=message),
+        ok("group:kafka:a"),
+        values.state("group:kafka:orders", "error", data={**BAD, "findings": ["skew"]}, reason="skew"),
+        ok("group:kafka:b", data={**GOOD, "consumers_min": 4}),
+        ok("group:kafkaesque:c", data={**GOOD, "consumers_min": 0, "skew_ratio_max": 9.9}),
+    )
+    body = ready(kafka(), at=values.moment(*states))
+    assert (body["healthy"], body["message"]) == (False, message)
+    assert {name: (check["value"], check["healthy"]) for name, check in body["checks"].items()} == {
+        "skew_ratio": (5.2, False),
+        "consumer_count": (2, True),
+    }
+
+
 def test_a_group_without_a_kafka_check() -> None:
     """The contract's shape even then, without numbers."""
     body = ready(values.check("redis"), at=values.moment(values.state("redis")))
@@ -203,7 +223,7 @@ def test_status_has_the_configuration_and_no_secret() -> None:
         "window": "90s",
     }
     roster = values.roster(kafka(options=options, interval=15))
-    body = contract.status(contract.look(roster, values.moment(bad())), roster)
+    body = contract.status(look(roster, values.moment(bad())), roster)
     assert body["overall_healthy"] is False and body["message"] == SKEWED
     assert body["config"] == {
         "kafka": {
@@ -239,12 +259,12 @@ def test_the_service_is_the_consumer_group() -> None:
 )
 def test_what_failures_are_counted_as(states: tuple[State, ...], found: list[tuple[str, str]]) -> None:
     """The two checks of the contract by their names there, anything else by its kind; each with its reason."""
-    verdict = contract.look(values.roster(kafka()), values.moment(*states))
-    assert contract.failures(verdict) == found
+    verdict = look(values.roster(kafka()), values.moment(*states))
+    assert failures(verdict) == found
 
 
 def test_a_wrong_configuration() -> None:
     """A server without a configuration says so, and is not healthy."""
-    verdict = contract.look(Roster(values.config(), problem="configuration"), values.moment())
+    verdict = look(Roster(values.config(), problem="configuration"), values.moment())
     assert contract.ready(verdict)["message"] == "Nothing is checked: configuration"
-    assert contract.failures(verdict) == [("configuration", "configuration")]
+    assert failures(verdict) == [("configuration", "configuration")]

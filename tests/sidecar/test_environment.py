@@ -121,7 +121,7 @@ def test_everything_that_is_wrong_at_once() -> None:
         "KAFKA_BROKERS = ' , ' (environment): should name something",
         "PROMETHEUS_URL = 'ftp://***@prometheus' (environment): should be the address of a Prometheus, such as "
         "http://prometheus:9090",
-        "SKEW_THRESHOLD = 'abc' (environment): should be a number above 0, such as 4.0 (max / mean of the lags)",
+        "SKEW_THRESHOLD = 'abc' (environment): should be a number of at least 1, such as 4.0 (max / mean of the lags)",
         "MIN_CONSUMERS = '-1' (environment): should be a whole number, such as 2",
         "WINDOW_MINUTES = 'nan' (environment): should be a number of minutes above 0, such as 5",
         "PROM_TIMEOUT_MS = '0' (environment): should be a number of milliseconds above 0, such as 1500",

@@ -1,0 +1,149 @@
+"""What the Kafka probe says at a moment: the verdict over the group ``ready``, and where its numbers come from.
+
+Checks of the kind ``kafka_group`` supply them: the first that fails or, when none does, the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from monitor import policy
+from monitor.api.refresher import Moment
+from monitor.api.roster import Roster
+from monitor.config import CheckSpec
+from monitor.config.probe_environment import KIND
+from monitor.documents import exact
+from monitor.model import Overall, State
+from monitor.policy.dynamic_checks import wholes
+
+HEALTHY = "System healthy"
+SKEW, CONSUMERS = "skew", "under_replicated"
+CHECK_TYPES: Mapping[str | None, str] = {SKEW: "skew_ratio", CONSUMERS: "consumer_count"}
+"""The reasons of the two checks of the contract, and what they are called there."""
+
+RULES = frozenset(
+    {SKEW, CONSUMERS, "stalled", "stopped", "rewound", "lag", "drain_eta", "rebalancing", "unowned_partitions"}
+    | {"unknown_group", "starting", "gone"}
+)
+"""The reasons whose messages hold numbers and names only. Those of a source that failed may hold hosts."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one check of the group says at a moment: its reading, the state that this is of, and those of its parts.
+
+    A check of several consumer groups has a part for each.
+    """
+
+    check: CheckSpec
+    reading: policy.Reading
+    state: State | None
+    parts: tuple[State, ...] = ()
+
+    @property
+    def fails(self) -> bool:
+        """Whether it fails the group."""
+        return self.check.critical and policy.fails(self.reading)
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is what it is."""
+        return self.reading.reason
+
+    def number(self, *names: str) -> float | None:
+        """The first of these numbers that it has."""
+        return _first_number(self.state, names)
+
+    def numbers(self, *names: str) -> list[float]:
+        """The same of each part; its own where there are none."""
+        found = (_first_number(state, names) for state in self.parts or (self.state,))
+        return [number for number in found if number is not None]
+
+    def found(self, reason: str) -> bool:
+        """Whether this is among what was found."""
+        return any(_found(state, reason) for state in (self.state, *self.parts) if state is not None)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the probe says at a moment. ``spoken`` is the check that supplies the numbers, where there is one."""
+
+    healthy: bool
+    failing: tuple[Said, ...]
+    spoken: Said | None
+    now: float
+    problem: str | None = None
+
+    @property
+    def message(self) -> str:
+        """One sentence: of the first that fails, and how many fail besides."""
+        if self.problem:
+            return f"Nothing is checked: {self.problem}"
+        if self.healthy:
+            return HEALTHY
+        first = self.spoken if self.spoken is not None and self.spoken.fails else self.failing[0]
+        others = len(self.failing) - 1
+        return _sentence(first) + (f" (and {others} more)" if others else "")
+
+
+def look(roster: Roster, moment: Moment) -> Verdict:
+    """What the group ``ready`` says at this moment."""
+    group = roster.ready
+    said = [Said(check, *roster.read(check, moment, hold=group.hold), _parts(check, moment)) for check in group.checks]
+    overall = roster.overall(group, {each.check.name: each.reading for each in said})
+    ours = [each for each in said if each.check.kind == KIND]
+    spoken = next((each for each in ours if each.fails), ours[0] if ours else None)
+    failing = tuple(each for each in said if each.fails)
+    return Verdict(overall is not Overall.UNHEALTHY, failing, spoken, moment.now, roster.problem)
+
+
+def skew_ratio(said: Said | None) -> float | None:
+    """The skew that is judged: the maximum over the window, as far as it is known."""
+    return max(said.numbers("skew_ratio_max", "skew_ratio"), default=None) if said else None
+
+
+def consumer_count(said: Said | None) -> float | None:
+    """The consumers that are judged: the minimum over the window, as far as it is known."""
+    return min(said.numbers("consumers_min", "consumers"), default=None) if said else None
+
+
+def failures(verdict: Verdict) -> list[tuple[str, str]]:
+    """What fails, as (check_type, reason): the two checks of the contract, ``kafka_group`` or another kind."""
+    found = [(CHECK_TYPES.get(each.reason, each.check.kind), each.reason or "failed") for each in verdict.failing]
+    return found or ([] if verdict.healthy else [("configuration", verdict.problem or "failed")])
+
+
+def _sentence(said: Said) -> str:
+    result = said.state.result if said.state else None
+    if said.check.kind != KIND:
+        return f"{said.check.name}: {said.reason or said.reading.status.value}"
+    if said.reason == "stale" and result is not None:
+        return f"Last result is out of date (observed {exact(result.observed_at)})"
+    if result is None:
+        return "Not observed yet"
+    if said.reason in RULES and result.message:
+        return result.message
+    if result.status.severity < 2:
+        return "Recovering: not yet confirmed"
+    return f"Source failed: {said.reason or said.reading.status.value}"
+
+
+def _parts(check: CheckSpec, moment: Moment) -> tuple[State, ...]:
+    state = moment.states.get(check.name)
+    if check.kind != KIND or state is None or "groups" not in state.result.data:
+        return ()
+    return tuple(known for name, known in moment.states.items() if wholes(name, (check.name,)))
+
+
+def _first_number(state: State | None, names: Iterable[str]) -> float | None:
+    for name in names:
+        value = state.result.data.get(name) if state is not None else None
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return value
+    return None
+
+
+def _found(state: State, reason: str) -> bool:
+    findings = state.result.data.get("findings")
+    return state.result.reason == reason or (isinstance(findings, list) and reason in findings)
