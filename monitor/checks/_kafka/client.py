@@ -58,8 +58,9 @@ class Client:
             "max_in_flight_requests_per_connection": 1_000_000,  # beyond its limit it refuses, it does not wait
             **security_settings(connection),
         }
-        self._loop = NetworkSelector(**settings)
-        self._manager = KafkaConnectionManager(self._loop, **settings)
+        with _quiet():
+            self._loop = NetworkSelector(**settings)
+            self._manager = KafkaConnectionManager(self._loop, **settings)
         self._cluster = self._manager.cluster
 
     def __enter__(self) -> Client:
@@ -85,8 +86,9 @@ class Client:
         return value
 
     def until(self, share: float) -> float:
-        """The monotonic time at which that share of the whole time is over."""
-        return self._deadline - self._timeout_seconds * (1 - share)
+        """The monotonic time at which that share of the time that is left now will be over."""
+        now = time.monotonic()
+        return now + (self._deadline - now) * share
 
     async def together(self, work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         """The values of all, which run at the same time."""
@@ -99,6 +101,10 @@ class Client:
             return False
         await self._loop.sleep(RETRY_SECONDS[attempt])
         return True
+
+    async def enter(self, until: float) -> None:
+        """Reach one of the nodes that were configured. Raises CheckFailed when none answers."""
+        await self._entrance(until)
 
     async def versions(self, node: Node, until: float) -> Versions:
         """Which versions of the protocol we can speak with a node. Raises KafkaError when it cannot be reached."""
@@ -120,7 +126,7 @@ class Client:
     async def ask(self, build: Callable[[Versions], Any], until: float) -> Any:
         """What any node answers; the next when one does not. Raises CheckFailed when none does."""
         while True:
-            node = await self._enter(until)
+            node = await self._entrance(until)
             try:
                 return await self.send(node, build(await self.versions(node, until)), until)
             except KafkaError as error:
@@ -146,7 +152,7 @@ class Client:
         broker = self._cluster.broker_metadata(node)
         return f"{broker.host}:{broker.port}" if broker else str(node)
 
-    async def _enter(self, until: float) -> Node:
+    async def _entrance(self, until: float) -> Node:
         nodes = [broker.node_id for broker in self._cluster.bootstrap_brokers()]
         nodes.sort(key=lambda node: node != self._entry)
         waiting = [node for node in nodes if node not in self._down]

@@ -72,25 +72,26 @@ def is_pattern(name: str) -> bool:
 
 
 async def _look(client: Client, wish: _Wish) -> Look:
-    # A coordinator that is silent must leave time for the leaders.
-    names, silent = await _names(client, wish, client.until(0.3))
-    told = await read_groups(client, names, client.until(0.6))
+    await client.enter(client.until(0.9))
+    # Who is silent must leave time for those that are asked after him.
+    names, silent = await _names(client, wish, client.until(0.4))
+    told = await read_groups(client, names, client.until(0.5))
     old = any(group.committed is None for group in told.values())
-    topics = await _topics(client, wish, told, client.until(0.8), everything=old)
+    topics = await _topics(client, wish, told, client.until(0.4), everything=old)
     if old:
         partitions = {name: _partitions(wish, name, group, topics) for name, group in told.items()}
-        told = await read_committed(client, told, partitions, client.until(0.8))
+        told = await read_committed(client, told, partitions, client.until(0.4))
     partitions = {name: _partitions(wish, name, group, topics) for name, group in told.items()}
     every: set[TopicPartition] = set().union(*partitions.values())
     level = wish.isolation_level
-    ends = await read_offsets(client, every, topics, which=END, isolation_level=level, until=client.until(0.9))
+    ends = await read_offsets(client, every, topics, which=END, isolation_level=level, until=client.until(0.6))
     behind = {
         partition
         for name, group in told.items()
         for partition in partitions[name]
         if (group.committed or {}).get(partition, -1) < ends.found.get(partition, -1)
     }
-    begins = await read_offsets(client, behind, topics, which=BEGINNING, isolation_level=level, until=client.until(1))
+    begins = await read_offsets(client, behind, topics, which=BEGINNING, isolation_level=level, until=client.until(0.9))
     sights = {name: _sight(name, told[name], partitions[name], ends, begins) for name in sorted(told)}
     return Look(sights, dict(client.requests), silent)
 

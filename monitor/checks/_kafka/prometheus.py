@@ -17,6 +17,8 @@ from monitor.policy.consumer_groups.measurement import Measurement, Windowed
 
 SKEW = "kafka:group_skew_ratio"
 CONSUMERS = "kafka:group_consumer_count"
+LAG = "kafka:group_lag_sum"
+DRAIN_ETA = "kafka:group_drain_eta_seconds"
 MEMBERS = "kafka_consumergroup_members"
 OFFSETS = "kafka_consumergroup_current_offset"
 RESOLUTION_SECONDS = 15.0  # as often as the rules are evaluated
@@ -28,6 +30,7 @@ class Question:
     """What is to be known of each group. Durations in seconds; a threshold of None is never passed.
 
     ``topics`` are patterns as those of a shell, for the skew; none: all. They need rules that keep the topic.
+    ``lag`` and ``drain_eta``: whether these are wanted too, each for one query more.
     """
 
     window_seconds: float = 300.0
@@ -35,6 +38,8 @@ class Question:
     skew_threshold: float | None = 4.0
     min_consumers: int | None = 2
     topics: Sequence[str] = ()
+    lag: bool = False
+    drain_eta: bool = False
 
 
 def measure(prometheus: Prometheus, group: str, question: Question) -> Measurement:
@@ -63,14 +68,21 @@ def measure(prometheus: Prometheus, group: str, question: Question) -> Measureme
         if refusal is not None:
             raise
         missing["consumers"] = f"Prometheus did not tell the consumers ({failure.reason})"
-    return Measurement(skew=skew, consumers=consumers, missing=missing, notes=notes)
-
-
-def groups_known(prometheus: Prometheus) -> frozenset[str]:
-    """The names of all groups that have a series of the rules, or of the exporter."""
-    selector = _names(SKEW, CONSUMERS, MEMBERS)
-    found = prometheus.query(f"count by (consumergroup) ({selector})")
-    return frozenset(filter(None, (sample.labels.get("consumergroup", "") for sample in found.samples)))
+    lag = drain_eta = None
+    if question.lag:
+        lag, said = _number_now(prometheus, LAG, group)
+        notes += said
+    if question.drain_eta:
+        drain_eta, said = _number_now(prometheus, DRAIN_ETA, group)
+        notes += said
+    return Measurement(
+        skew=skew,
+        consumers=consumers,
+        lag=None if lag is None else int(lag),
+        drain_eta_seconds=drain_eta,
+        missing=missing,
+        notes=notes,
+    )
 
 
 class _Missing(CheckFailed):
@@ -130,6 +142,19 @@ def _consumers_now(prometheus: Prometheus, group: str, question: Question) -> Wi
     return Windowed(now=count, worst=count, held=held)
 
 
+def _number_now(prometheus: Prometheus, rule: str, group: str) -> tuple[float | None, tuple[str, ...]]:
+    """What a rule has of the group now, None where it is infinite; or None, and why it is not known."""
+    try:
+        answer = prometheus.query(f"{rule}{{{_matchers(group)}}}")
+        if not answer.samples:
+            raise _missing(prometheus, rule)
+    except _Missing as gap:
+        return None, (gap.message,)
+    except CheckFailed as failure:
+        return None, (f"Prometheus did not tell {rule} ({failure.reason})",)
+    return max(_finite(answer), default=None), ()
+
+
 def _too_few(count: float, question: Question) -> bool:
     return question.min_consumers is not None and count < question.min_consumers
 
@@ -172,10 +197,6 @@ def _matchers(group: str, topics: Sequence[str] = ()) -> str:
     if topics:
         return f"{matchers},topic=~{_quoted('|'.join(map(_regex, topics)))}"
     return matchers
-
-
-def _names(*metrics: str) -> str:
-    return f"{{__name__=~{_quoted('|'.join(metrics))}}}"
 
 
 def _quoted(text: str) -> str:
