@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from monitor.checks._kafka.prometheus import COUNTED_NOW, Question, groups_known, measure
+from monitor.checks._kafka.prometheus import COUNTED_NOW, DRAIN_ETA, LAG, Question, measure
 from monitor.checks._prometheus import Answer, Prometheus, Server
 from monitor.checks.base import CheckFailed
 from monitor.policy.consumer_groups.measurement import Measurement, Windowed
 from tests.support.processes import wait_for
-from tests.support.prometheus_server import Exporter, PrometheusServer, StartPrometheus
+from tests.support.prometheus_server import Exporter, PrometheusServer
 
 RULES = Path(__file__).parents[2] / "compose" / "prometheus" / "kafka.rules.yml"
 AWKWARD = 'a "b" \\ {c="d"} \n é'
@@ -75,21 +75,32 @@ def connected(server: PrometheusServer, seconds: float = 20.0, *, timeout: float
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """One Prometheus for all tests of this file; each has groups of its own."""
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, ...]]:
+    """All that this file needs, started together: each takes five seconds until its first scrape."""
     rules = tmp_path_factory.mktemp("rules") / "kafka.rules.yml"
     rules.write_text(RULES.read_text().replace("interval: 15s", "interval: 250ms"))
-    world = World([rules])
-    yield world
-    world.stop()
+    worlds = (World([rules]), World([]), World([rules]))
+    yield worlds
+    for world in worlds:
+        world.stop()
 
 
-@pytest.fixture(scope="module")
-def without_rules() -> Iterator[World]:
+@pytest.fixture
+def world(worlds: tuple[World, ...]) -> World:
+    """One Prometheus for most tests; each has groups of its own."""
+    return worlds[0]
+
+
+@pytest.fixture
+def without_rules(worlds: tuple[World, ...]) -> World:
     """A Prometheus to which nobody has given the rules."""
-    world = World([])
-    yield world
-    world.stop()
+    return worlds[1]
+
+
+@pytest.fixture
+def mortal(worlds: tuple[World, ...]) -> World:
+    """One that may be killed."""
+    return worlds[2]
 
 
 def test_even_lag_and_enough_consumers(world: World) -> None:
@@ -153,8 +164,6 @@ def test_the_name_of_a_group_may_be_anything(world: World) -> None:
     world.tell(AWKWARD, [0, 0, 900])
     measured = world.until(AWKWARD, lambda seen: not seen.missing)
     assert (measured.skew.worst, measured.consumers.worst) == (3, 2)
-    with connected(world.prometheus) as prometheus:
-        assert AWKWARD in groups_known(prometheus)
 
 
 def test_the_worst_topic_counts_among_those_that_are_asked_for(world: World) -> None:
@@ -215,13 +224,27 @@ def test_one_missing_number_does_not_cost_the_other(world: World) -> None:
     assert set(measured.missing) == {"skew"}
 
 
-def test_killed_frozen_and_back(world: World, start_prometheus: StartPrometheus) -> None:
+def test_lag_and_drain_time_where_they_are_wanted(world: World) -> None:
+    """One query each; a time without end is none, and a rule without the group is said."""
+    world.tell("slow", [100, 200])
+    both = Question(window_seconds=60, sustained_seconds=1, lag=True, drain_eta=True)
+    measured = world.until("slow", lambda seen: seen.lag == 300 and DRAIN_ETA not in "".join(seen.notes), both)
+    assert measured.drain_eta_seconds is None
+    world.tell("slow", [0, 0])
+    measured = world.until("slow", lambda seen: seen.lag == 0, both)
+    assert measured.drain_eta_seconds == 0
+    notes = world.measure("nobody", both).notes
+    assert [note.split(" of this group")[0] for note in notes] == [
+        f"Prometheus has no {LAG}",
+        f"Prometheus has no {DRAIN_ETA}",
+    ]
+
+
+def test_killed_frozen_and_back(mortal: World) -> None:
     """Each by its reason within its time; after a restart the window is what it was."""
-    world.tell("lasting", [0, 0, 0, 400, 0, 0])
-    rules = Path(world.prometheus.directory) / "prometheus.yml"
-    server = start_prometheus(config=rules.read_text())
-    with connected(server) as prometheus:
-        wait_for(lambda: measure(prometheus, "lasting", QUICK).skew.held == 6, seconds=60, every=0.1)
+    server = mortal.prometheus
+    mortal.tell("lasting", [0, 0, 0, 400, 0, 0])
+    mortal.until("lasting", lambda seen: seen.skew.held == 6)
     server.freeze()
     started = time.monotonic()
     with connected(server, 1.0, timeout=0.4) as prometheus, pytest.raises(CheckFailed) as frozen:
@@ -233,8 +256,7 @@ def test_killed_frozen_and_back(world: World, start_prometheus: StartPrometheus)
         measure(prometheus, "lasting", QUICK)
     assert killed.value.reason == "refused"
     server.start()
-    with connected(server) as prometheus:
-        assert measure(prometheus, "lasting", QUICK).skew.worst == 6
+    assert mortal.measure("lasting").skew.worst == 6
 
 
 def test_the_queries_are_those_that_were_promised(world: World) -> None:
