@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
+from tests.support.kafka_cluster import KafkaCluster
 from tests.support.kafka_consumers import start_consumer
+from tests.support.kafka_old import OldKafka
+from tests.support.kafka_secured import SecuredKafka
 from tests.support.kafka_server import KafkaServer
 from tests.support.prometheus_server import exporter, start_prometheus
 
-__all__ = ["exporter", "kafka", "start_consumer", "start_kafka", "start_prometheus"]
+__all__ = ["exporter", "start_consumer", "start_prometheus"]
 
 StartKafka = Callable[..., KafkaServer]
 
@@ -19,10 +23,37 @@ StartKafka = Callable[..., KafkaServer]
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[KafkaServer]:
     """The session's Kafka: one node, plain. Tests keep apart by the names of topics and groups; none hurts it."""
-    server = KafkaServer()
-    server.wait_for_coordinator()
-    yield server
-    server.stop()
+    with _running(KafkaServer()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kafka_secured() -> Iterator[SecuredKafka]:
+    """The session's Kafka behind TLS, SASL and access rules; none hurts it."""
+    with _running(SecuredKafka()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def old_kafka() -> Iterator[OldKafka]:
+    """The session's Kafka 0.9; none hurts it."""
+    with _running(OldKafka()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def session_cluster() -> Iterator[KafkaCluster]:
+    """The session's cluster of three nodes; ask for `kafka_cluster`."""
+    with _running(KafkaCluster()) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def kafka_cluster(session_cluster: KafkaCluster) -> Iterator[KafkaCluster]:
+    """The session's cluster; a test may kill and freeze its nodes, they are started again after it."""
+    yield session_cluster
+    session_cluster.revive()
+    session_cluster.wait_for_coordinator()
 
 
 @pytest.fixture
@@ -37,3 +68,15 @@ def start_kafka() -> Iterator[StartKafka]:
     yield start
     for server in servers:
         server.stop()
+
+
+_Any = TypeVar("_Any", KafkaServer, SecuredKafka, OldKafka, KafkaCluster)
+
+
+@contextlib.contextmanager
+def _running(kafka: _Any) -> Iterator[_Any]:
+    try:
+        kafka.wait_for_coordinator()
+        yield kafka
+    finally:
+        kafka.stop()

@@ -5,9 +5,13 @@ from __future__ import annotations
 import uuid
 
 import pytest
+from kafka.errors import GroupAuthorizationFailedError, KafkaError
 
 from tests.kafka.conftest import StartKafka
+from tests.support.kafka_cluster import KafkaCluster
 from tests.support.kafka_consumers import StartConsumer
+from tests.support.kafka_old import OldKafka
+from tests.support.kafka_secured import MECHANISMS, PASSWORDS, SecuredKafka
 from tests.support.kafka_server import KafkaServer
 from tests.support.processes import wait_for
 
@@ -100,6 +104,73 @@ def test_killed_and_frozen_consumers_leave_when_their_session_ends(
     wait_for(lambda: _members(kafka, name) == 0, seconds=60, what="the frozen one is put out")
     first.thaw()
     wait_for(lambda: _members(kafka, name) == 1, seconds=60, what="it comes back")
+
+
+def test_old_kafka_keeps_its_records_over_a_restart(old_kafka: OldKafka, name: str) -> None:
+    """The same helpers work on 0.9: topics, records, offsets, and killed and back."""
+    old_kafka.create_topic(name, partitions=2)
+    old_kafka.produce(name, 9, partition=1)
+    old_kafka.commit(name, {(name, 1): 2})
+    old_kafka.restart()
+    old_kafka.wait_for_coordinator(name)
+    assert old_kafka.lag(name, name) == {1: 7}
+
+
+def test_old_kafka_has_real_consumers(old_kafka: OldKafka, start_consumer: StartConsumer, name: str) -> None:
+    """A member of a group on 0.9 consumes and commits."""
+    old_kafka.create_topic(name, partitions=2)
+    old_kafka.produce(name, 5, partition=0)
+    consumer = start_consumer(old_kafka, name, name)
+    consumer.wait_committed({(name, 0): 5, (name, 1): 0})
+
+
+def test_another_node_coordinates_when_one_dies(kafka_cluster: KafkaCluster, name: str) -> None:
+    """The coordinator of a group is killed: another node has its offsets, and the first comes back."""
+    kafka_cluster.create_topic(name, partitions=2, replicas=3)
+    kafka_cluster.produce(name, 9, partition=0)
+    kafka_cluster.commit(name, {(name, 0): 4})
+    before = kafka_cluster.coordinator(name)
+    before.kill()
+    kafka_cluster.wait_for_coordinator(name)
+    assert kafka_cluster.coordinator(name) is not before
+    assert kafka_cluster.lag(name, name) == {0: 5}
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+@pytest.mark.parametrize("protocol", ["SASL_PLAINTEXT", "SASL_SSL"])
+def test_every_mechanism_lets_users_in_and_obeys_rules(
+    kafka_secured: SecuredKafka, protocol: str, mechanism: str, name: str
+) -> None:
+    """Either user gets in by every mechanism; one that is denied a group cannot describe it, the other can."""
+    kafka_secured.create_topic(name)
+    kafka_secured.commit(name, {(name, 0): 0})
+    kafka_secured.deny("mallory", name)
+    options = {"bootstrap_servers": kafka_secured.addresses[protocol], "security_protocol": protocol}
+    for user in PASSWORDS:
+        with kafka_secured.admin(**options, **kafka_secured.credentials(user, mechanism)) as admin:
+            if user == "mallory":
+                with pytest.raises(GroupAuthorizationFailedError):
+                    admin.describe_groups([name])
+            else:
+                assert admin.describe_groups([name])[name]["group_state"] == "Empty"
+
+
+def test_certificates_are_asked_for_and_checked(kafka_secured: SecuredKafka) -> None:
+    """TLS by our authority works, with a client's certificate where one is wanted; a foreign authority does not."""
+    ours = {"security_protocol": "SSL", "ssl_cafile": str(kafka_secured.tls.ca)}
+    own = {"ssl_certfile": str(kafka_secured.tls.client), "ssl_keyfile": str(kafka_secured.tls.client_key)}
+    for options in (
+        {"bootstrap_servers": kafka_secured.addresses["SSL"], **ours},
+        {"bootstrap_servers": kafka_secured.addresses["MTLS"], **ours, **own},
+    ):
+        with kafka_secured.admin(**options) as admin:
+            assert admin.describe_cluster()["brokers"]
+    foreign = {**ours, "ssl_cafile": str(kafka_secured.tls.foreign_ca)}
+    with (
+        pytest.raises(KafkaError),
+        kafka_secured.admin(bootstrap_servers=kafka_secured.addresses["SSL"], **foreign, bootstrap_timeout_ms=1000),
+    ):
+        pass
 
 
 def _members(kafka: KafkaServer, group: str) -> int:

@@ -101,15 +101,15 @@ class KafkaClients:
 
     def wait_for_coordinator(self, group: str = "anybody", *, seconds: float = 60) -> None:
         """Return when the group's coordinator answers: a fresh server first has to make the topic of offsets."""
-        with self.admin() as admin:
-            wait_for(lambda: _knows(admin, group), seconds=seconds, every=0.1, what=f"a coordinator for {group}")
+        wait_for(lambda: self._knows(group), seconds=seconds, every=0.1, what=f"a coordinator for {group}")
 
-
-def _knows(admin: KafkaAdminClient, group: str) -> bool:
-    try:
-        return group in admin.list_group_offsets([group])
-    except KafkaError:
-        return False
+    def _knows(self, group: str) -> bool:
+        # A new client each time: one remembers a coordinator for ever.
+        try:
+            with self.admin(bootstrap_timeout_ms=5000, request_timeout_ms=5000) as admin:
+                return group in admin.list_group_offsets([group])
+        except KafkaError:
+            return False
 
 
 def _partitions(consumer: KafkaConsumer, topic: str) -> list[int]:

@@ -114,8 +114,12 @@ class JavaServer:
             self._process = subprocess.Popen(["java", *command], cwd=self.directory, stdout=log, stderr=log)
 
     def wait_for_words(self, words: bytes, *, seconds: float = 90) -> None:
-        """Wait until the process that runs now has logged ``words``."""
-        wait_for(lambda: self._said(words), seconds=seconds, every=0.05, what=f"{words!r} in {self.log}")
+        """Wait until the process that runs now has logged ``words``; kill it when it does not."""
+        try:
+            wait_for(lambda: self._said(words), seconds=seconds, every=0.05, what=f"{words!r} in {self.log}")
+        except BaseException:
+            self.kill()
+            raise
 
     def _said(self, words: bytes) -> bool:
         with self.log.open("rb") as log:
@@ -165,7 +169,6 @@ class KafkaServer(JavaServer, KafkaClients):
             self._listeners.append(Listener("PROXIED", port, advertised=advertised))
             self.behind = f"127.0.0.1:{advertised}"
         self._settings = dict(settings or {})
-        self._formatter: subprocess.Popen[bytes] | None = None
         self.write_properties()
         if start:
             self.start()
@@ -177,12 +180,21 @@ class KafkaServer(JavaServer, KafkaClients):
 
     def begin(self) -> None:
         """Start it (again), waiting only until its data directory is there."""
-        if not (self.directory / "data").exists():
-            tool = ["-cp", self._jars, "kafka.tools.StorageTool", "format", "--config", str(self._properties)]
-            command = ["java", "-XX:TieredStopAtLevel=1", *tool, "--cluster-id", self._cluster_id, *self._formatting]
-            done = subprocess.run(command, cwd=self.directory, capture_output=True, check=False)
-            assert done.returncode == 0, done.stdout + done.stderr
+        if not self.data.exists():
+            self.format()
         self.launch(*self._java_flags, "-cp", self._jars, "kafka.Kafka", str(self._properties))
+
+    def format(self, like: KafkaServer | None = None) -> None:
+        """Make the data directory, a second's work; as a copy of that of another node of the cluster in no time."""
+        if like:
+            shutil.copytree(like.data, self.data)
+            own = {"version": "1", "cluster.id": self._cluster_id, "node.id": str(self.node_id)}
+            _write(self.data / "meta.properties", {**own, "directory.id": new_cluster_id()})
+            return
+        tool = ["-cp", self._jars, "kafka.tools.StorageTool", "format", "--config", str(self._properties)]
+        command = ["java", "-XX:TieredStopAtLevel=1", *tool, "--cluster-id", self._cluster_id, *self._formatting]
+        done = subprocess.run(command, cwd=self.directory, capture_output=True, check=False)
+        assert done.returncode == 0, (done.stdout + done.stderr).decode(errors="replace")
 
     def wait_until_started(self) -> None:
         """Wait until it takes connections."""
@@ -211,10 +223,15 @@ class KafkaServer(JavaServer, KafkaClients):
             "advertised.listeners": ",".join(told),
             "listener.security.protocol.map": ",".join(protocols),
             "inter.broker.listener.name": "PLAINTEXT",
-            "log.dirs": str(self.directory / "data"),
+            "log.dirs": str(self.data),
             **self._settings,
         }
-        self._properties.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
+        _write(self._properties, properties)
+
+    @property
+    def data(self) -> Path:
+        """Its data directory."""
+        return self.directory / "data"
 
     @property
     def _properties(self) -> Path:
@@ -224,3 +241,7 @@ class KafkaServer(JavaServer, KafkaClients):
 def new_cluster_id() -> str:
     """An id as Kafka wants it."""
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+
+
+def _write(path: Path, properties: Mapping[str, str]) -> None:
+    path.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
