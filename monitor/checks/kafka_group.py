@@ -59,6 +59,10 @@ class KafkaGroup(Kind):
     prometheus_url: Annotated[
         BaseUrl | None, Field(description="address of Prometheus, may hold user:password@; of source prometheus")
     ] = field(default=None, repr=False)
+    prometheus_token: Annotated[SecretStr | None, Field(description="bearer token, instead of a user")] = field(
+        default=None, repr=False
+    )
+    prometheus_ca_file: Annotated[Text, Field(description="CA certificates to trust instead of the system's")] = None
     prometheus_timeout: Annotated[Duration, Field(description="time limit of one attempt")] = 1.5
     prometheus_retries: Annotated[int, Field(ge=0, le=10, description="further attempts")] = 2
     on_source_failure: Annotated[
@@ -171,9 +175,21 @@ class KafkaGroup(Kind):
     def _ask_prometheus(self, seconds: float, wanted: Wanted, memory: str | None, now: float) -> Outcome:
         assert self.prometheus_url is not None  # noqa: S101  by __post_init__
         limits = wanted.limits
-        server = Server(self.prometheus_url, timeout_seconds=self.prometheus_timeout, retries=self.prometheus_retries)
+        server = Server(
+            self.prometheus_url,
+            token=self.prometheus_token,
+            ca_file=self.prometheus_ca_file,
+            timeout_seconds=self.prometheus_timeout,
+            retries=self.prometheus_retries,
+        )
         question = Question(
-            limits.window_seconds, limits.sustained_seconds, limits.skew_threshold, limits.min_consumers, self.topics
+            limits.window_seconds,
+            limits.sustained_seconds,
+            limits.skew_threshold,
+            limits.min_consumers,
+            self.topics,
+            lag=limits.max_lag is not None,
+            drain_eta=limits.max_drain_eta_seconds is not None,
         )
         with Prometheus(server, seconds) as prometheus:
             told = {name: measure(prometheus, name, question) for name in self.consumer_groups}

@@ -180,7 +180,8 @@ def test_the_worst_topic_counts_among_those_that_are_asked_for(world: World) -> 
     assert worst("pay.ments-1") == 4
     assert worst("pay.*") == worst("*-[0-9]") == worst("no", "p?y*") == 4
     assert worst("pay", "ord*", "pay[!.]ments*") == 1
-    assert world.measure("both", Question(topics=("pay",))).missing.keys() == {"skew"}
+    missing = world.measure("both", Question(topics=("pay",))).missing
+    assert missing == {"skew": "Prometheus has kafka:group_skew_ratio of this group for other topics only"}
 
 
 def test_a_group_that_is_not_known(world: World) -> None:

@@ -7,11 +7,11 @@ Prometheus does, so that nothing has to be remembered here.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
-from monitor.checks._prometheus import Answer, Prometheus
+from monitor.checks._prometheus import Answer, Prometheus, Sample
 from monitor.checks.base import CheckFailed
 from monitor.policy.consumer_groups.measurement import Measurement, Windowed
 
@@ -29,7 +29,7 @@ COUNTED_NOW = "consumers are counted now, not over the window: Prometheus does n
 class Question:
     """What is to be known of each group. Durations in seconds; a threshold of None is never passed.
 
-    ``topics`` are patterns as those of a shell, for the skew; none: all. They need rules that keep the topic.
+    ``topics`` are names and patterns of the topics whose skew counts; none: all. Series without a topic always count.
     ``lag`` and ``drain_eta``: whether these are wanted too, each for one query more.
     """
 
@@ -93,21 +93,24 @@ class _Missing(CheckFailed):
 
 
 def _skew(prometheus: Prometheus, group: str, question: Question) -> Windowed:
-    series = f"{SKEW}{{{_matchers(group, question.topics)}}}"
+    series = f"{SKEW}{{{_matcher(group)}}}"
     answer = prometheus.query(f"max_over_time({series}[{_duration(question.window_seconds)}])")
     if not answer.samples:
         raise _missing(prometheus, SKEW)
+    answer = _of_topics(answer, question.topics)
+    if not answer.samples:
+        raise _Missing(f"Prometheus has {SKEW} of this group for other topics only")
     worst = round(max(_finite(answer), default=1.0), 2)  # NaN is the mean of no lag: rules other than ours say it so
     held: float | None = worst
     beyond = question.skew_threshold is not None and worst > question.skew_threshold
     if beyond and question.sustained_seconds > 0:
-        stayed = _finite(prometheus.query(_sustained(series, "max", "min", question)))
+        stayed = _finite(_of_topics(prometheus.query(_sustained(series, "max", "min", question)), question.topics))
         held = round(max(stayed), 2) if stayed else None
     return Windowed(worst=worst, held=held)
 
 
 def _consumers(prometheus: Prometheus, group: str, question: Question) -> tuple[Windowed, tuple[str, ...]]:
-    series = f"{CONSUMERS}{{{_matchers(group)}}}"
+    series = f"{CONSUMERS}{{{_matcher(group)}}}"
     answer = prometheus.query(f"min_over_time({series}[{_duration(question.window_seconds)}])")
     if not answer.samples:
         return _consumers_now(prometheus, group, question), (COUNTED_NOW,)
@@ -122,13 +125,13 @@ def _consumers(prometheus: Prometheus, group: str, question: Question) -> tuple[
 
 def _consumers_now(prometheus: Prometheus, group: str, question: Question) -> Windowed:
     """Counted from the exporter's own metrics, for want of the rule."""
-    counting = f"count(count by (memberid) ({OFFSETS}{{{_matchers(group)}}}))"
+    counting = f"count(count by (memberid) ({OFFSETS}{{{_matcher(group)}}}))"
     count = min(_finite(prometheus.query(counting)), default=None)
     if count == 1:
         # Also what is counted where the series have no label `memberid`, as those of the stock exporter: one absence.
         counting = (
-            f"max({MEMBERS}{{{_matchers(group)}}}) or "
-            f'count(count by (memberid) ({OFFSETS}{{{_matchers(group)},memberid!=""}}))'
+            f"max({MEMBERS}{{{_matcher(group)}}}) or "
+            f'count(count by (memberid) ({OFFSETS}{{{_matcher(group)},memberid!=""}}))'
         )
         count = min(_finite(prometheus.query(counting)), default=None)
         if count is None:
@@ -145,7 +148,7 @@ def _consumers_now(prometheus: Prometheus, group: str, question: Question) -> Wi
 def _number_now(prometheus: Prometheus, rule: str, group: str) -> tuple[float | None, tuple[str, ...]]:
     """What a rule has of the group now, None where it is infinite; or None, and why it is not known."""
     try:
-        answer = prometheus.query(f"{rule}{{{_matchers(group)}}}")
+        answer = prometheus.query(f"{rule}{{{_matcher(group)}}}")
         if not answer.samples:
             raise _missing(prometheus, rule)
     except _Missing as gap:
@@ -190,31 +193,23 @@ def _finite(answer: Answer) -> list[float]:
     return [sample.value for sample in answer.samples if math.isfinite(sample.value)]
 
 
-def _matchers(group: str, topics: Sequence[str] = ()) -> str:
-    matchers = f"consumergroup={_quoted(group)}"
-    if len(topics) == 1 and not re.search(r"[*?\[]", topics[0]):
-        return f"{matchers},topic={_quoted(topics[0])}"
-    if topics:
-        return f"{matchers},topic=~{_quoted('|'.join(map(_regex, topics)))}"
-    return matchers
+def _of_topics(answer: Answer, patterns: Sequence[str]) -> Answer:
+    # Not asked for in the query: rules of others may have one series for a group, and no topic.
+    def is_wanted(sample: Sample) -> bool:
+        topic = sample.labels.get("topic")
+        return topic is None or any(fnmatchcase(topic, pattern) for pattern in patterns)
+
+    return replace(answer, samples=tuple(filter(is_wanted, answer.samples))) if patterns else answer
+
+
+def _matcher(group: str) -> str:
+    return f"consumergroup={_quoted(group)}"
 
 
 def _quoted(text: str) -> str:
     """As a string of PromQL, whose escapes are those of Go."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
-
-
-def _regex(pattern: str) -> str:
-    """A pattern of a shell as a regular expression of RE2, which Prometheus anchors at both ends."""
-    special = {"*": ".*", "?": "."}
-    pieces = re.findall(r"\[!?\]?[^]]*\]|.", pattern, re.DOTALL)
-    return "".join(
-        f"[{piece[1:-1].replace('!', '^', 1) if piece[1] == '!' else piece[1:-1]}]"
-        if len(piece) > 1
-        else special.get(piece, re.escape(piece))
-        for piece in pieces
-    )
 
 
 def _duration(seconds: float) -> str:
