@@ -1,7 +1,8 @@
 # One command for everything, the same for a person, a hook and CI:
 #   make up [ARGS="--port 9000"]   the real thing on this machine, until Ctrl-C
 #   make test [ARGS="-k store"]    everything that must hold, from a bare machine on
-#   make soak [ARGS="killed-solo"] every fault in real workers, on two Celerys, and MINUTES (30) of peace: an hour
+#   make soak [ARGS="killed-solo"] every fault in real workers, on two Celerys, MINUTES (30) of peace, and the stacks of
+#                                  compose/ on a Docker engine: two hours
 #   make lint | servers | bench | clean
 
 SHELL := /bin/bash
@@ -41,12 +42,14 @@ servers:
 bench: servers $(VENV)/.installed-dev
 	@exec $(BIN)/python -m bench $(ARGS)
 
-# Faults first, all of them on either Celery, then the fleet in which nothing is wrong.
+# Faults first, all of them on either Celery, then the fleet in which nothing is wrong, then the stacks of compose/ (as
+# root, with docker.io, docker-compose and debootstrap).
 # RECORD=1 keeps the outcome in docs/soak.md.
 soak: servers $(VENV)/.installed-dev $(OLD_VENV)/.installed
 	@$(BIN)/python -m soak $(if $(RECORD),--record faults) $(ARGS)
 	@$(BIN)/python -m soak --python $(OLD_VENV)/bin/python $(if $(RECORD),--record faults-5.4) $(ARGS)
 	@$(BIN)/python -m soak --changing $(MINUTES) $(if $(RECORD),--record changing)
+	@$(BIN)/python -m soak.stacks $(if $(RECORD),--record)
 
 clean:
 	rm -rf $(VENV) .monitor dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
