@@ -26,11 +26,12 @@ _PREFIX = "monitor:sidecar:"
 
 
 class _Name(NamedTuple):
-    """A variable: the key it stands for, the value of that from its text, and a default."""
+    """A variable: the key it stands for, the value of that from its text, a default, and something that is right."""
 
     path: tuple[str, ...]
     value: Callable[[str], Any]
     default: Any = None
+    example: Any = None
 
 
 def is_meant(environ: Mapping[str, str]) -> bool:
@@ -64,6 +65,8 @@ def read(environ: Mapping[str, str], file: Mapping[str, Any]) -> Layer:
             layer.put(entry.path, values[name], f"environment {name}")
         elif entry.default is not None:
             layer.put(entry.path, entry.default, DEFAULT_LABEL)
+        elif name in given:
+            layer.put(entry.path, entry.example, DEFAULT_LABEL)  # wrong, and said; so that the rest can be looked at
     _look_for_what_is_missing(layer, given, environ, file)
     return layer
 
@@ -103,6 +106,8 @@ def _look_for_what_is_missing(
     if "KAFKA_BROKERS" not in given and "PROMETHEUS_URL" not in given:
         hint = "is required, unless PROMETHEUS_URL is set; list the brokers to ask, such as kafka-1:9092,kafka-2:9092"
         layer.problems.append(problem(["KAFKA_BROKERS"], NO_VALUE, hint))
+        if "KAFKA_GROUP" in given:
+            layer.put(NAMES["KAFKA_BROKERS"].path, NAMES["KAFKA_BROKERS"].example, DEFAULT_LABEL)
 
 
 def _value(layer: Layer, name: str, text: str) -> Any:
@@ -121,6 +126,13 @@ def _names(text: str) -> list[str]:
     found = [part.strip() for part in text.split(",") if part.strip()]
     if not found:
         raise ValueError("should name something")
+    return found
+
+
+def _brokers(text: str) -> list[str]:
+    found = [part.strip() for part in text.split(",") if part.strip()]
+    if not found or not all(re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:[0-9]{1,5})?", part) for part in found):
+        raise ValueError("should list brokers as host:port, such as kafka-1:9092,kafka-2:9092")
     return found
 
 
@@ -155,10 +167,10 @@ def _count(hint: str) -> Callable[[str], int]:
 _OPTION = ("checks", CHECK)
 
 NAMES: Mapping[str, _Name] = {
-    "KAFKA_BROKERS": _Name((*_OPTION, "brokers"), _names),
-    "KAFKA_GROUP": _Name((*_OPTION, GROUPS_OPTION), _names),
-    "KAFKA_TOPIC": _Name((*_OPTION, "topics"), _names),
-    "PROMETHEUS_URL": _Name((*_OPTION, "prometheus_url"), _url),
+    "KAFKA_BROKERS": _Name((*_OPTION, "brokers"), _brokers, example=["kafka:9092"]),
+    "KAFKA_GROUP": _Name((*_OPTION, GROUPS_OPTION), _names, example=["*"]),
+    "KAFKA_TOPIC": _Name((*_OPTION, "topics"), _names, example=["*"]),
+    "PROMETHEUS_URL": _Name((*_OPTION, "prometheus_url"), _url, example="http://prometheus:9090"),
     "SKEW_THRESHOLD": _Name(
         (*_OPTION, "skew_threshold"),
         _number("should be a number of at least 1, such as 4.0 (max / mean of the lags)", least=1.0),

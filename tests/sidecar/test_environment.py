@@ -110,7 +110,7 @@ def test_everything_else_wins(tmp_path: Path) -> None:
 def test_everything_that_is_wrong_at_once() -> None:
     """Each with the variable, its value and what to write instead; passwords are masked."""
     assert problems(
-        KAFKA_BROKERS=" , ",
+        KAFKA_BROKERS="kafka://kafka:9092",
         PROMETHEUS_URL="ftp://me:hunter2@prometheus",
         SKEW_THRESHOLD="abc",
         MIN_CONSUMERS="-1",
@@ -118,7 +118,8 @@ def test_everything_that_is_wrong_at_once() -> None:
         PROM_TIMEOUT_MS="0",
         PROM_RETRIES="two",
     ) == [
-        "KAFKA_BROKERS = ' , ' (environment): should name something",
+        "KAFKA_BROKERS = 'kafka://kafka:9092' (environment): should list brokers as host:port, such as "
+        "kafka-1:9092,kafka-2:9092",
         "PROMETHEUS_URL = 'ftp://***@prometheus' (environment): should be the address of a Prometheus, such as "
         "http://prometheus:9090",
         "SKEW_THRESHOLD = 'abc' (environment): should be a number of at least 1, such as 4.0 (max / mean of the lags)",

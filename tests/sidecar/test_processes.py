@@ -1,0 +1,286 @@
+"""Real sidecars, watching a real Kafka: what they say, what they cost, and how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from monitor.policy.consumer_groups.codec import decode
+from tests.cli.tree import alive
+from tests.sidecar.processes import PROBE, Sidecar, clean
+from tests.support.kafka_server import KafkaServer
+from tests.support.processes import free_port, wait_for
+from tests.support.redis_server import StartRedis
+
+PARTITIONS = 6
+QUICK = {
+    "MONITOR_CHECKS__KAFKA__INTERVAL": "2s",
+    "MONITOR_CHECKS__KAFKA__TIMEOUT": "1.9s",
+    "MONITOR_REFRESH_INTERVAL": "0.1",
+    "WINDOW_MINUTES": "0.1",
+    "MIN_CONSUMERS": "0",
+}
+"""A window of six seconds, and no consumers needed."""
+
+StartSidecar = Callable[..., Sidecar]
+
+
+@pytest.fixture
+def start_sidecar(tmp_path: Path) -> Iterator[StartSidecar]:
+    """`start_sidecar(*arguments, **environment)`; ended with the test."""
+    started: list[Sidecar] = []
+
+    def start(*arguments: str, **environ: Any) -> Sidecar:
+        module = {"module": environ.pop("module")} if "module" in environ else {}
+        started.append(Sidecar(tmp_path, environ, *arguments, **module))
+        return started[-1]
+
+    yield start
+    for sidecar in started:
+        sidecar.end()
+
+
+def group_on(server: KafkaServer) -> str:
+    """A consumer group that has consumed all there is of a topic of its own, and has no members."""
+    name = f"orders-{os.urandom(3).hex()}"
+    server.create_topic(name, PARTITIONS)
+    server.commit(name, {(name, partition): 0 for partition in range(PARTITIONS)})
+    return name
+
+
+def watching(server: KafkaServer, group: str) -> dict[str, str]:
+    """The environment for that group."""
+    return {"KAFKA_BROKERS": server.bootstrap, "KAFKA_GROUP": group}
+
+
+def pss_bytes(pids: set[int]) -> int:
+    """Memory of these processes, shared pages counted once."""
+    return sum(psutil.Process(pid).memory_full_info().pss for pid in pids)
+
+
+def test_a_hot_key_and_its_end(kafka: KafkaServer, start_sidecar: StartSidecar) -> None:
+    """One key takes all records: 500 with the contract's words. Drained, and the window over: 200 again."""
+    group = group_on(kafka)
+    sidecar = start_sidecar(module=PROBE, **watching(kafka, group), **QUICK)
+    sidecar.wait_for("/ready", 200, status="ok")
+    kafka.produce(group, 400, key=b"hot")
+    body = sidecar.wait_for("/ready", 500, reason="skew")
+    assert body["message"].startswith("Hot-key skew high: 6.00x (threshold: 4.0x, window: 6s)")
+    assert body["checks"] == {
+        "skew_ratio": {"value": 6.0, "threshold": 4.0, "healthy": False, "window": "6s", "aggregation": "max"},
+        "consumer_count": {"value": 0, "min_required": 0, "healthy": True, "window": "6s", "aggregation": "min"},
+    }
+    assert sidecar.get("/status")[1]["overall_healthy"] is False
+    assert sidecar.get("/health") == (200, {"status": "alive", "service": group})
+    assert sidecar.get("/api/health/checks/kafka/")[1]["lag"] == 400
+    kafka.commit(group, {(group, partition): end for partition, end in kafka.end_offsets(group).items()})
+    body = sidecar.wait_for("/ready", 200, status="ok")
+    assert (body["message"], body["checks"]["skew_ratio"]["healthy"]) == ("System healthy", True)
+
+
+def test_memory_start_and_end(kafka: KafkaServer, start_sidecar: StartSidecar, tmp_path: Path) -> None:
+    """An answer within seconds of its start, at most 150 MB with everything below it; a signal ends all of it.
+
+    Nothing is written without a data directory.
+    """
+    sidecar = start_sidecar(**watching(kafka, group_on(kafka)), **QUICK)
+    took = sidecar.wait_until_it_answers()
+    assert took < 10  # alone on a machine it is less than a second: `make bench`
+    sidecar.wait_for("/ready", 200, status="ok")
+    below = sidecar.below()
+    megabytes = pss_bytes({sidecar.process.pid, *below}) / 1e6
+    assert megabytes < 150
+    asked_at = time.monotonic()
+    sidecar.send(signal.SIGINT)
+    assert sidecar.process.wait(timeout=30) == 0
+    assert time.monotonic() - asked_at < 10
+    assert not alive(below)
+    assert [path for path in tmp_path.rglob("*") if path != sidecar.log] == []
+    assert [event["event"] for event in sidecar.events("sidecar.stopped")] == ["sidecar.stopped"]
+
+
+def test_answers_while_the_broker_is_frozen(
+    start_kafka: Callable[..., KafkaServer], start_sidecar: StartSidecar
+) -> None:
+    """Every endpoint answers at once whatever the broker does, says why, and recovers; the end does not wait either."""
+    server = start_kafka()
+    server.wait_for_coordinator()
+    sidecar = start_sidecar(**watching(server, group_on(server)), **QUICK)
+    sidecar.wait_for("/ready", 200, status="ok")
+    server.freeze()
+    slowest = 0.0
+
+    def failed() -> dict[str, Any] | None:
+        nonlocal slowest
+        for path in ("/health", "/ready", "/status", "/metrics", "/readyz", "/api/health/ready/"):
+            asked_at = time.monotonic()
+            answer = sidecar.get(path)
+            slowest = max(slowest, time.monotonic() - asked_at)
+            if path == "/ready":
+                status, body = answer
+        return body if status == 500 else None
+
+    body = wait_for(failed, seconds=60, what="the frozen broker is an error")
+    assert body["reason"] == "timeout" and body["message"] == "Source failed: timeout"
+    assert body["checks"]["skew_ratio"]["value"] is None
+    assert slowest < 1.0  # 0.1 s is the promise, measured by `make bench`: this machine may be busy
+    server.thaw()
+    sidecar.wait_for("/ready", 200, status="ok")
+    server.freeze()
+    sidecar.wait_for("/ready", 500)
+    below = sidecar.below()
+    asked_at = time.monotonic()
+    assert sidecar.end() == 0
+    assert time.monotonic() - asked_at < 10
+    assert not alive(below)
+
+
+def test_killed_it_leaves_nothing(kafka: KafkaServer, start_sidecar: StartSidecar) -> None:
+    """SIGKILL: the processes below notice that nobody is there any more."""
+    sidecar = start_sidecar(**watching(kafka, group_on(kafka)), **QUICK)
+    sidecar.wait_for("/ready", 200, status="ok")
+    below = sidecar.below()
+    assert below
+    sidecar.send(signal.SIGKILL)
+    wait_for(lambda: not alive(below), seconds=60, every=0.2, what="everything below it is gone")
+
+
+def test_a_killed_check_process_is_replaced(kafka: KafkaServer, start_sidecar: StartSidecar) -> None:
+    """Zygote and check process killed: the next run has others."""
+    sidecar = start_sidecar(**watching(kafka, group_on(kafka)), **QUICK)
+    sidecar.wait_for("/ready", 200, status="ok")
+    before = sidecar.below()
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: len(sidecar.below() - before) >= 2, seconds=30, every=0.1, what="there are others")
+    sidecar.wait_for("/ready", 200, status="ok")
+
+
+def test_a_data_directory_outlives_the_process(kafka: KafkaServer, start_sidecar: StartSidecar, tmp_path: Path) -> None:
+    """Killed and started again, a sidecar goes on: the group is not new to it, and the last verdict is known."""
+    group, data = group_on(kafka), tmp_path / "data"
+    first = start_sidecar("--data-dir", str(data), **watching(kafka, group), **QUICK)
+    first.wait_for("/ready", 200, status="ok")
+    first_at = first_seen(data, group)
+    first.send(signal.SIGKILL)
+    first.process.wait()
+    nowhere = {**watching(kafka, group), "KAFKA_BROKERS": f"127.0.0.1:{free_port()}"}
+    second = start_sidecar("--data-dir", str(data), **nowhere, **QUICK | {"MONITOR_CHECKS__KAFKA__VALID_FOR": "1h"})
+    second.wait_until_it_answers()
+    assert first_seen(data, group) == first_at
+    assert second.wait_for("/ready", 500)["reason"] == "refused"
+    [first_run, *_] = [*second.events("check.completed")]
+    assert (first_run["was"], first_run["now"]) == ("ok", "error")
+
+
+def first_seen(data: Path, group: str) -> float:
+    """When a group was first seen, as the file has it."""
+    kept = wait_for(lambda: read(data / "sidecar.json"), what="there is a file")
+    return decode(kept["memories"]["kafka"], time.time()).groups[group].first_at
+
+
+def read(file: Path) -> dict[str, Any]:
+    """A JSON file; empty before it is there."""
+    found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    return found
+
+
+def test_what_is_in_the_serving_process(kafka: KafkaServer, tmp_path: Path) -> None:
+    """Neither Django nor Celery nor a Kafka client: they are not needed to answer, and each is as large as the rest."""
+    port = free_port()
+    spy = f"""
+import json, os, signal, sys, threading, time, urllib.request
+def look():
+    for _ in range(600):
+        try:
+            body = json.load(urllib.request.urlopen("http://127.0.0.1:{port}/ready", timeout=5))
+            break
+        except OSError:
+            time.sleep(0.1)
+    print(json.dumps([body, sorted(sys.modules)]), flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+threading.Thread(target=look, daemon=True).start()
+from monitor.cli import main
+sys.argv = ["monitor", "sidecar", "--host", "127.0.0.1", "--port", "{port}"]
+main()
+"""
+    environ = clean({**watching(kafka, group_on(kafka)), **QUICK, "DJANGO_SETTINGS_MODULE": "of.the.consumer"})
+    done = subprocess.run(
+        [sys.executable, "-c", spy], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    body, modules = json.loads(done.stdout)
+    assert body["healthy"] is True
+    assert {"django", "celery", "kombu", "kafka", "billiard"} & set(modules) == set()
+    assert "monitor.checks.kafka_group" in modules  # its options are checked before anything starts
+
+
+def test_without_an_answer_from_prometheus(start_sidecar: StartSidecar) -> None:
+    """Its source holds by default: healthy, with a note that says what is missing."""
+    sidecar = start_sidecar(
+        KAFKA_GROUP="orders", PROMETHEUS_URL=f"http://127.0.0.1:{free_port()}", PROM_TIMEOUT_MS="200", PROM_RETRIES="0"
+    )
+    body = sidecar.wait_for("/ready", 200, status="ok")
+    assert (body["healthy"], body["message"]) == (True, "System healthy")
+    assert "the last verdict is kept" in body["note"]
+
+
+def test_a_wrong_environment(tmp_path: Path) -> None:
+    """Everything that is wrong at once, by the variables' names; nothing is started."""
+    environ = clean({"KAFKA_GROUP": "orders", "SKEW_THRESHOLD": "abc", "MIN_CONSUMERS": "1.5", "PROM_RETRIES": "11"})
+    for module in (("monitor", "sidecar"), PROBE):
+        command = [sys.executable, "-m", *module]
+        done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert done.stderr.splitlines() == [
+            "the configuration has 4 errors; nothing was started",
+            "  SKEW_THRESHOLD = 'abc' (environment): should be a number of at least 1, such as 4.0 "
+            "(max / mean of the lags)",
+            "  MIN_CONSUMERS = '1.5' (environment): should be a whole number, such as 2",
+            "  KAFKA_BROKERS: is required, unless PROMETHEUS_URL is set; list the brokers to ask, such as "
+            "kafka-1:9092,kafka-2:9092",
+            "  checks.kafka.prometheus_retries = 11 (environment PROM_RETRIES): should be less than or equal to 10",
+        ]
+
+
+def test_a_port_that_is_taken(start_sidecar: StartSidecar, tmp_path: Path) -> None:
+    """One sentence, and exit code 1."""
+    environ = {"KAFKA_GROUP": "orders", "PROMETHEUS_URL": "http://127.0.0.1:1"}
+    first = start_sidecar(**environ)
+    first.wait_until_it_answers()
+    command = [sys.executable, "-m", "monitor", "sidecar", "--host", "127.0.0.1", "--port", str(first.port)]
+    done = subprocess.run(command, cwd=tmp_path, env=clean(environ), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"port {first.port} on 127.0.0.1 is already in use" in done.stderr
+
+
+def test_with_redis_the_usual_roles_do_the_work(
+    kafka: KafkaServer, start_redis: StartRedis, start_sidecar: StartSidecar
+) -> None:
+    """Worker and beat run the check, the server reads Redis; all are one tree, with keys of their own."""
+    redis = start_redis()
+    group = group_on(kafka)
+    sidecar = start_sidecar(**watching(kafka, group), **QUICK, MONITOR_REDIS_URL=redis.url)
+    body = sidecar.wait_for("/ready", 200, seconds=90, status="ok")
+    assert (body["check"], body["message"]) == ("kafka", "System healthy")
+    assert sidecar.get("/health")[1]["service"] == group
+    tree = psutil.Process(sidecar.process.pid).children(recursive=True)
+    commands = [" ".join(process.cmdline()) for process in tree]
+    for role in ("-m monitor worker", "-m monitor beat", "-m monitor.sidecar 127.0.0.1"):
+        assert any(role in command for command in commands), commands
+    with redis.client() as client:
+        keys = {key.decode() for key in client.keys("monitor:*")}
+    assert keys and all(key.startswith(f"monitor:sidecar:{group}") for key in keys)
+    below = sidecar.below()
+    assert sidecar.end() == 0
+    assert not alive(below)
