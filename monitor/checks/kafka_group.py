@@ -25,7 +25,7 @@ from monitor.checks.base import CheckFailed, Kind
 from monitor.checks.registry import register
 from monitor.config.units import CommaSeparated, Seconds
 from monitor.model import NO_PAST, Outcome, Past, Status
-from monitor.policy.consumer_groups.codec import decode
+from monitor.policy.consumer_groups.codec import Book, decode
 from monitor.policy.consumer_groups.limits import Limits
 from monitor.policy.consumer_groups.outcomes import Round, Wanted, held, is_pattern, run
 
@@ -141,38 +141,38 @@ class KafkaGroup(Kind):
         Outside of a schedule nothing is remembered, and nothing will be: what is seen now is all there is to judge.
         """
         once = past == NO_PAST
-        now, wanted = (time.time() if once else past.now), self._wanted(once)
+        now, wanted = round(time.time() if once else past.now, 1), self._wanted(once)
+        book = decode(past.memory, now)
         ask = self._ask_brokers if self.source == "kafka" else self._ask_prometheus
         try:
-            return ask(patience(timeout_seconds), wanted, past.memory, now)
+            return ask(patience(timeout_seconds), wanted, book, now)
         except CheckFailed as failure:
             if wanted.hold and failure.reason not in OUR_FAULT:
-                return held(wanted, past.memory, now, failure.reason, failure.message)
+                return held(wanted, book, now, failure.reason, failure.message)
             return Outcome(Status.ERROR, failure.data, failure.reason, failure.message)
 
-    def _ask_brokers(self, seconds: float, wanted: Wanted, memory: str | None, now: float) -> Outcome:
+    def _ask_brokers(self, seconds: float, wanted: Wanted, book: Book, now: float) -> Outcome:
         try:
             from monitor.checks._kafka.cluster import look  # noqa: PLC0415  what it needs is an extra
         except ModuleNotFoundError as error:
             raise CheckFailed("not_configured", INSTALL) from error
-        known = decode(memory, now).groups
         found = look(
             self._connection(parse_api_version(self.api_version)),
             groups=self.consumer_groups,
             topics=self.topics,
             timeout_seconds=seconds,
             isolation_level=self.isolation_level,
-            remembered={name: tuple(each.partitions) for name, each in known.items()},
+            remembered={name: tuple(each.partitions) for name, each in book.groups.items()},
         )
 
         def tell(current: Round) -> None:
             for sight in found.groups.values():
                 current.look(sight)
 
-        outcome = run(wanted, memory, now, tell)
+        outcome = run(wanted, book, now, tell)
         return replace(outcome, data={**outcome.data, "requests": sum(found.requests.values())})
 
-    def _ask_prometheus(self, seconds: float, wanted: Wanted, memory: str | None, now: float) -> Outcome:
+    def _ask_prometheus(self, seconds: float, wanted: Wanted, book: Book, now: float) -> Outcome:
         assert self.prometheus_url is not None  # noqa: S101  by __post_init__
         limits = wanted.limits
         server = Server(
@@ -198,7 +198,7 @@ class KafkaGroup(Kind):
             for name, measured in told.items():
                 current.measure(name, measured)
 
-        return run(wanted, memory, now, tell)
+        return run(wanted, book, now, tell)
 
     def _wanted(self, once: bool) -> Wanted:
         limits = Limits(

@@ -9,7 +9,7 @@ from typing import Any
 
 from monitor.consumer_groups import GroupSight
 from monitor.model import Outcome, Status
-from monitor.policy.consumer_groups.codec import Book, decode, encode
+from monitor.policy.consumer_groups.codec import Book, encode
 from monitor.policy.consumer_groups.judge import judge_gone, judge_measurement, judge_sight, kept
 from monitor.policy.consumer_groups.limits import Limits
 from monitor.policy.consumer_groups.measurement import Measurement
@@ -128,19 +128,19 @@ class Round:
         return Outcome(Status.UNKNOWN, {"groups": 0}, "unknown_group", text, grace=early)
 
 
-def run(wanted: Wanted, memory: str | None, now: float, ask: Callable[[Round], None]) -> Outcome:
-    """The outcome of a run in which ``ask`` tells the round what it found. What that raises is not caught."""
-    now = round(now, 1)
-    current = Round(wanted, decode(memory, now), now)
+def run(wanted: Wanted, book: Book, now: float, ask: Callable[[Round], None]) -> Outcome:
+    """The outcome of a run in which ``ask`` tells the round what it found. What that raises is not caught.
+
+    ``book`` is what was remembered, as of ``now``: whole tenths of a second.
+    """
+    current = Round(wanted, book, now)
     ask(current)
     current.miss()
     return current.outcome()
 
 
-def held(wanted: Wanted, memory: str | None, now: float, reason: str, message: str) -> Outcome:
+def held(wanted: Wanted, book: Book, now: float, reason: str, message: str) -> Outcome:
     """The outcome of a run whose source did not answer, when verdicts are kept: the last ones, with a note."""
-    now = round(now, 1)
-    book = decode(memory, now)
     names = [name for name in wanted.groups if not is_pattern(name)]
     names += [name for name in book.groups if name not in names and wanted.wants(name)]
     verdicts = {}
@@ -148,7 +148,7 @@ def held(wanted: Wanted, memory: str | None, now: float, reason: str, message: s
         known = book.groups.get(name)
         verdicts[name] = kept(known, reason, known.seen_at if known else book.first_at, now, wanted.limits)
     detail = {"source": message}
-    remembered = None if memory else encode(book, now)
+    remembered = None if book.groups else encode(book, now)
     if wanted.single:
         return replace(outcome(verdicts[names[0]], detail), memory=remembered)
     parts = {name: outcome(verdict) for name, verdict in verdicts.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from monitor.consumer_groups import GroupSight, TopicPartition
@@ -42,10 +42,10 @@ def tables(sight: GroupSight, before: Mapping[TopicPartition, Mark]) -> dict[str
             "problem": partition.problem or lag.unclean,
         }
         rows.append({name: value for name, value in row.items() if value is not None})
-    members = (
+    members = [
         {"client_id": _cut(member.client_id), "host": _cut(member.host), "partitions": len(member.assigned)}
         for member in sight.members[:ROWS]
-    )
+    ]
     return {"partition_table": _fitting(rows, PARTITION_TABLE_BYTES), "members": _fitting(members, MEMBERS_BYTES)}
 
 
@@ -57,11 +57,7 @@ def _cut(text: str) -> str:
     return text[:TEXT_CHARACTERS]
 
 
-def _fitting(rows: Iterable[dict[str, Any]], size_bytes: int) -> list[dict[str, Any]]:
-    fitting: list[dict[str, Any]] = []
-    for row in rows:
-        size_bytes -= len(json.dumps(row))
-        if size_bytes < 0:
-            break
-        fitting.append(row)
-    return fitting
+def _fitting(rows: list[dict[str, Any]], size_bytes: int) -> list[dict[str, Any]]:
+    while len(json.dumps(rows)) > size_bytes:
+        rows = rows[: len(rows) * 9 // 10]
+    return rows

@@ -1,0 +1,106 @@
+"""Made-up consumer groups, looked at every few seconds, with nobody's clock."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from monitor.consumer_groups import GroupSight, Member, PartitionSight, TopicPartition
+from monitor.policy.consumer_groups.codec import Book, decode, encode
+from monitor.policy.consumer_groups.judge import judge_sight
+from monitor.policy.consumer_groups.limits import Limits
+from monitor.policy.consumer_groups.memory import Memory, Verdict
+
+START = 1_000_000.0
+LIMITS = Limits()
+
+
+def tp(partition: int, topic: str = "orders") -> TopicPartition:
+    return TopicPartition(topic, partition)
+
+
+def members(count: int, partitions: int = 6, topic: str = "orders") -> tuple[Member, ...]:
+    """So many members, that share the partitions among them."""
+    return tuple(
+        Member(f"m{i}", f"client-{i}", "10.0.0.1", frozenset(tp(p, topic) for p in range(i, partitions, count)))
+        for i in range(count)
+    )
+
+
+def sight(
+    lags: list[int | None] | None = None,
+    consumers: int = 2,
+    state: str = "Stable",
+    committed: int = 1000,
+    **fields: Any,
+) -> GroupSight:
+    """A group whose partitions have these lags. None: no committed offset."""
+    lags = [0] * 6 if lags is None else lags
+    partitions = {
+        tp(i): PartitionSight(1000 if lag is None else committed + lag, None if lag is None else committed, 0)
+        for i, lag in enumerate(lags)
+    }
+    values: dict[str, Any] = {"members": members(consumers, len(lags)) if consumers else (), "partitions": partitions}
+    return GroupSight("g", known=True, state=state, **{**values, **fields})
+
+
+class Watch:
+    """Looks at a group as a check does: what it remembers goes through its text each time."""
+
+    def __init__(self, limits: Limits = LIMITS, **changes: Any) -> None:
+        self.limits = dataclasses.replace(limits, **changes)
+        self.now = START
+        self.text: str | None = None
+
+    @property
+    def memory(self) -> Memory | None:
+        return decode(self.text, self.now).groups.get("g")
+
+    def look(self, seen: GroupSight, after: float = 10.0) -> Verdict:
+        """The verdict, so many seconds after the last look."""
+        self.now = round(self.now + after, 1)
+        verdict, memory = judge_sight(seen, self.memory, self.now, self.limits)
+        self.text = encode(Book(START, {"g": memory}), self.now)
+        assert verdict is not None
+        return verdict
+
+    def during(self, seconds: float, seen: GroupSight, every: float = 10.0) -> list[Verdict]:
+        """The verdicts while nothing changes."""
+        return [self.look(seen, every) for _ in range(round(seconds / every))]
+
+
+@dataclasses.dataclass
+class Traffic:
+    """A group that is produced to and consumed from: rates in messages per second, by partition."""
+
+    produce: list[float]
+    consume: list[float]
+    commit_every: float = 0.0
+    consumers: int = 3
+    state: str = "Stable"
+    ends: list[float] = dataclasses.field(default_factory=list)
+    done: list[float] = dataclasses.field(default_factory=list)
+    committed: list[int] = dataclasses.field(default_factory=list)
+    clock: float = 0.0
+    committed_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        count = len(self.produce)
+        self.ends, self.done, self.committed = [1000.0] * count, [1000.0] * count, [1000] * count
+
+    def after(self, seconds: float) -> GroupSight:
+        """What is seen of it so many seconds later."""
+        self.clock += seconds
+        for i, (speed, capacity) in enumerate(zip(self.produce, self.consume, strict=True)):
+            self.ends[i] += speed * seconds
+            self.done[i] = min(self.ends[i], self.done[i] + capacity * seconds)
+        if self.clock - self.committed_at >= self.commit_every:
+            self.committed, self.committed_at = [int(done) for done in self.done], self.clock
+        partitions = {tp(i): PartitionSight(int(end), self.committed[i], 0) for i, end in enumerate(self.ends)}
+        shared = members(self.consumers, len(self.ends)) if self.consumers else ()
+        return GroupSight("g", known=True, state=self.state, members=shared, partitions=partitions)
+
+    def every(self, seconds: float, times: int) -> Iterator[GroupSight]:
+        for _ in range(times):
+            yield self.after(seconds)

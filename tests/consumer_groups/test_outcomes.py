@@ -1,0 +1,264 @@
+"""What one run comes to: one group or many, deleted ones, those that cannot be looked at, and no source at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from monitor.consumer_groups import GroupSight, Member, PartitionSight, TopicPartition
+from monitor.model import Outcome, Status
+from monitor.policy.consumer_groups.codec import decode
+from monitor.policy.consumer_groups.limits import Limits
+from monitor.policy.consumer_groups.measurement import Measurement, Windowed
+from monitor.policy.consumer_groups.outcomes import Round, Wanted, held, run
+from monitor.policy.consumer_groups.tables import tables
+from tests.consumer_groups.groups import START, sight, tp
+
+STATE_BYTES = 32_000
+HOT = sight([400, 0, 0, 0, 0, 0])
+
+
+class Check:
+    """A check that runs every ten seconds."""
+
+    def __init__(self, *groups: str, hold: bool = False, **limits: Any) -> None:
+        self.wanted = Wanted(groups, Limits(**limits), hold)
+        self.now = START
+        self.memory: str | None = None
+
+    def look(self, *seen: GroupSight, after: float = 10.0) -> Outcome:
+        return self._run(lambda current: [current.look(each) for each in seen], after)
+
+    def measure(self, after: float = 10.0, **measured: Measurement) -> Outcome:
+        return self._run(lambda current: [current.measure(*each) for each in measured.items()], after)
+
+    def fail(self, reason: str = "refused", after: float = 10.0) -> Outcome:
+        self.now += after
+        return self._keep(held(self.wanted, decode(self.memory, self.now), self.now, reason, "10.0.0.1: no"))
+
+    def _run(self, ask: Any, after: float) -> Outcome:
+        self.now += after
+        return self._keep(run(self.wanted, decode(self.memory, self.now), self.now, ask))
+
+    def _keep(self, outcome: Outcome) -> Outcome:
+        self.memory = outcome.memory or self.memory
+        return outcome
+
+
+def named(name: str, seen: GroupSight | None = None, **fields: Any) -> GroupSight:
+    return dataclasses.replace(sight() if seen is None else seen, group=name, **fields)
+
+
+def test_one_group_is_the_check() -> None:
+    """It has no parts; its tables are its own."""
+    outcome = Check("g").look(sight([5] * 6))
+    assert outcome.status is Status.OK
+    assert outcome.message == "System healthy"
+    assert not outcome.parts
+    assert outcome.data["lag"] == 30
+    assert len(outcome.detail["partition_table"]) == 6
+
+
+def test_several_groups_are_parts_of_the_check() -> None:
+    """Which says the worst of them, and their numbers together."""
+    check = Check("orders", "mail", sustained_seconds=0)
+    outcome = check.look(named("orders", HOT), named("mail", sight([7] * 6, consumers=3)))
+    assert outcome.status is Status.ERROR
+    assert outcome.reason == "skew"
+    assert outcome.message == "1 of 2 groups: orders: Hot-key skew high: 6.00x (threshold: 4.0x, window: 5m)"
+    numbers = {"groups": 2, "failing": 1, "lag": 442, "consumers": 5, "skew_ratio": 6.0, "skew_ratio_max": 6.0}
+    assert numbers.items() <= outcome.data.items()
+    assert {name: part.status for name, part in outcome.parts.items() if part} == {
+        "orders": Status.ERROR,
+        "mail": Status.OK,
+    }
+    assert outcome.parts["mail"] and outcome.parts["mail"].data["lag"] == 42
+
+
+def test_too_early_for_all_groups() -> None:
+    """Then it is for the check; as soon as one is well, that counts."""
+    check = Check("a", "b", min_consumers=2)
+    starting = named("a", consumers_now(0))
+    outcome = check.look(starting, named("b", consumers_now(1)))
+    assert (outcome.status, outcome.reason, outcome.grace) == (Status.UNKNOWN, "starting", True)
+    outcome = check.look(starting, named("b"))
+    assert (outcome.status, outcome.grace) == (Status.OK, False)
+    assert outcome.parts["a"] and outcome.parts["a"].grace
+
+
+def consumers_now(count: int) -> GroupSight:
+    return sight(consumers=count)
+
+
+def test_a_group_that_was_deleted() -> None:
+    """It matched a pattern: a warning for a window, then it is forgotten."""
+    check = Check("*")
+    check.look(named("a"), named("b"))
+    seen = [check.look(named("a")) for _ in range(31)]
+    assert {(each.status, each.reason) for each in seen[:30]} == {(Status.WARNING, "gone")}
+    assert seen[0].message == "1 of 2 groups: b: Gone: the group has been deleted (0s ago)"
+    assert seen[30].status is Status.OK
+    assert seen[30].parts["b"] is None
+    assert "b" not in check.look(named("a")).parts
+
+
+def test_a_group_that_was_deleted_and_comes_back() -> None:
+    """Nothing is left of it."""
+    check = Check("*")
+    check.look(named("a"))
+    check.look(GroupSight("a", known=False))
+    assert check.look(named("a")).status is Status.OK
+    assert check.look().reason == "gone"
+
+
+def test_a_group_that_is_not_watched_any_more() -> None:
+    """The configuration has changed: it is forgotten at once."""
+    check = Check("a", "b")
+    check.look(named("a"), named("b"))
+    check.wanted = Wanted(("a",), Limits())
+    assert check.look(named("a")).parts == {"b": None}
+
+
+def test_no_group_matches() -> None:
+    """A check of nothing is not well; it may be too early to say."""
+    check = Check("orders-*")
+    seen = [check.look() for _ in range(31)]
+    assert {(each.status, each.reason) for each in seen} == {(Status.UNKNOWN, "unknown_group")}
+    assert [each.grace for each in seen] == [True] * 30 + [False]
+
+
+def test_a_group_that_we_may_not_look_at() -> None:
+    """An error of that group alone, which keeps what it remembers."""
+    check = Check("a", "b")
+    check.look(named("a"), named("b"))
+    outcome = check.look(named("a"), GroupSight("b", known=False, problem="authorization"))
+    assert (outcome.status, outcome.reason) == (Status.ERROR, "authorization")
+    assert decode(check.memory, check.now).groups["b"].seen_at == check.now - 10
+
+
+def test_a_coordinator_that_moves() -> None:
+    """For as long as anything has to last, it says nothing of the group."""
+    check = Check("a")
+    for _ in range(40):
+        check.look(named("a"))
+    moving = GroupSight("a", known=False, problem="coordinator")
+    seen = [check.look(moving) for _ in range(3)]
+    assert [(each.status, each.grace) for each in seen] == [
+        (Status.UNKNOWN, True),
+        (Status.UNKNOWN, True),
+        (Status.ERROR, False),
+    ]
+    assert check.look(named("a")).status is Status.OK
+
+
+def test_a_verdict_is_kept() -> None:
+    """Healthy at first; the last one later, with a note that names no host."""
+    check = Check("g", hold=True, sustained_seconds=0)
+    first = check.fail()
+    assert (first.status, first.message) == (Status.OK, "System healthy")
+    assert first.data["note"] == "no answer from the source for 0s (refused): the last verdict is kept"
+    assert check.look(HOT).status is Status.ERROR
+    later = [check.fail("timeout") for _ in range(100)][-1]
+    assert (later.status, later.reason) == (Status.ERROR, "skew")
+    assert later.data["skew_ratio_max"] == 6.0
+    assert later.data["note"] == "no answer from the source for 1000s (timeout): the last verdict is kept"
+    assert later.detail == {"source": "10.0.0.1: no"}
+    assert "note" not in check.look(HOT).data
+
+
+def test_verdicts_of_many_are_kept() -> None:
+    """Of each group that is known, also where only a pattern is configured."""
+    check = Check("a", "b-*", hold=True, sustained_seconds=0)
+    assert check.fail().status is Status.OK
+    check.look(named("a"), named("b-1", HOT))
+    outcome = check.fail()
+    assert (outcome.status, outcome.reason) == (Status.ERROR, "skew")
+    assert {name: part.status for name, part in outcome.parts.items() if part} == {
+        "a": Status.OK,
+        "b-1": Status.ERROR,
+    }
+    assert all("note" in part.data for part in outcome.parts.values() if part)
+
+
+WELL = Measurement(skew=Windowed(None, 1.5, 1.5), consumers=Windowed(None, 2, 2))
+
+
+def test_what_somebody_else_measured() -> None:
+    """The same rules, the same words."""
+    check = Check("g", hold=True, min_consumers=2)
+    assert check.measure(g=WELL).status is Status.OK
+    outcome = check.measure(g=dataclasses.replace(WELL, skew=Windowed(None, 5.2, 5.2)))
+    assert outcome.message == "Hot-key skew high: 5.20x (threshold: 4.0x, window: 5m)"
+    assert (outcome.data["skew_ratio"], outcome.data["consumers_min"]) == (5.2, 2)
+
+
+def test_few_consumers_within_the_grace() -> None:
+    """As with our own looks."""
+    check = Check("g", hold=True, min_consumers=2)
+    few = dataclasses.replace(WELL, consumers=Windowed(None, 1, 1))
+    seen = [check.measure(g=few) for _ in range(40)]
+    assert [each.reason for each in seen] == ["starting"] * 30 + ["under_replicated"] * 10
+    assert seen[0].grace
+
+
+def test_a_rule_that_prometheus_does_not_have() -> None:
+    """Its last value is kept (healthy at first), and the other one is judged."""
+    check = Check("g", hold=True, min_consumers=2)
+    gap = {"skew": "no series kafka:group_skew_ratio"}
+    half = dataclasses.replace(WELL, skew=Windowed(), missing=gap)
+    assert check.measure(g=half).status is Status.OK
+    check.measure(g=dataclasses.replace(WELL, skew=Windowed(None, 5.2, 5.2)))
+    seen = [check.measure(g=half) for _ in range(40)]
+    assert {each.reason for each in seen} == {"skew"}
+    assert seen[-1].data["note"] == "no series kafka:group_skew_ratio (for: 390s, the last value is kept)"
+    fewer = check.measure(g=dataclasses.replace(half, consumers=Windowed(None, 1, 1)))
+    assert fewer.data["findings"] == ["skew", "under_replicated"]
+    assert "note" not in check.measure(g=WELL).data
+
+
+@pytest.mark.parametrize(("limits", "status"), [({}, Status.ERROR), ({"skew_threshold": None}, Status.OK)])
+def test_a_rule_that_prometheus_does_not_have_fails_where_that_is_wanted(limits: Any, status: Status) -> None:
+    """Unless nobody needs it."""
+    gap = dataclasses.replace(WELL, skew=Windowed(), missing={"skew": "no series"})
+    assert Check("g", **limits).measure(g=gap).status is status
+
+
+def test_tables_fit_into_a_state() -> None:
+    """However many partitions and however long the names: the most lag first."""
+    topic = "t" * 249
+    partitions = {TopicPartition(topic, i): PartitionSight(10**15 + i, 10**14, 0) for i in range(5000)}
+    many = tuple(Member("m" * 300, "c" * 5000, "h" * 300, frozenset({TopicPartition(topic, i)})) for i in range(5000))
+    found = tables(GroupSight("g", known=True, members=many, partitions=partitions), {})
+    assert len(json.dumps(found)) < STATE_BYTES - 8_000
+    assert found["partition_table"][0]["partition"] == 4999
+    assert len(found["partition_table"]) >= 20
+
+
+def test_a_row_of_the_table() -> None:
+    """Where a partition is, who has it, and how it moved since the last look."""
+    check = Check("g")
+    check.look(sight([0] * 6))
+    row = check.look(sight([50] + [0] * 5, committed=1010)).detail["partition_table"][0]
+    assert row == {
+        "topic": "orders",
+        "partition": 0,
+        "end": 1060,
+        "committed": 1010,
+        "lag": 50,
+        "client_id": "client-0",
+        "host": "10.0.0.1",
+        "moved_end": 60,
+        "moved_committed": 10,
+    }
+
+
+def test_a_round_is_told_of_each_group_once() -> None:
+    """What is remembered of it is then the newest."""
+    check = Check("g")
+    check.look(sight())
+    current = Round(check.wanted, decode(check.memory, check.now + 10), check.now + 10)
+    current.look(sight([1] * 6))
+    assert current.memories["g"].partitions[tp(0)].end == 1001
