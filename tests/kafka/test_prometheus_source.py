@@ -8,15 +8,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
+from monitor.checks import registry
 from monitor.checks._kafka.prometheus import COUNTED_NOW, DRAIN_ETA, LAG, Question, measure
 from monitor.checks._prometheus import Answer, Prometheus, Server
-from monitor.checks.base import CheckFailed
+from monitor.checks.base import CheckFailed, Kind
+from monitor.model import Past, Status
 from monitor.policy.consumer_groups.measurement import Measurement, Windowed
-from tests.support.processes import wait_for
+from tests.support.processes import free_port, wait_for
 from tests.support.prometheus_server import Exporter, PrometheusServer
 
 RULES = Path(__file__).parents[2] / "compose" / "prometheus" / "kafka.rules.yml"
@@ -56,14 +59,14 @@ class World:
 
     def until(self, group: str, holds: Callable[[Measurement], bool], question: Question = QUICK) -> Measurement:
         """What is measured, once something holds of it."""
-        seen: list[Measurement] = []
+        last: list[Measurement] = []
 
         def it_holds() -> bool:
-            seen.append(self.measure(group, question))
-            return holds(seen[-1])
+            last[:] = [self.measure(group, question)]
+            return holds(last[0])
 
-        wait_for(it_holds, seconds=60, every=0.1, what=f"{group}, seen last: {seen[-1:]}")
-        return seen[-1]
+        wait_for(it_holds, seconds=60, every=0.1, what=last)
+        return last[0]
 
     def stop(self) -> None:
         self.prometheus.stop()
@@ -199,6 +202,7 @@ def test_without_the_rules(without_rules: World) -> None:
     """The skew is missing; members are counted by their ids, where an exporter tells them, as of now."""
     world = without_rules
     world.groups["ids/2"] = lines("ids", [0, 0], members=None, topic="mails", member_id="two")
+    world.groups["ids/3"] = lines("ids", [0], members=None, topic="unowned")
     world.groups["one"] = lines("one", [0, 0], members=None, member_id="single")
     world.groups["stock"] = lines("stock", [0, 0], members=3)
     world.groups["old"] = lines("old", [0, 0], members=None)
@@ -258,6 +262,65 @@ def test_killed_frozen_and_back(mortal: World) -> None:
     assert killed.value.reason == "refused"
     server.start()
     assert mortal.measure("lasting").skew.worst == 6
+
+
+def kafka_group(world: World, group: str, **options: Any) -> Kind:
+    given = {"source": "prometheus", "prometheus_url": world.prometheus.url, "prometheus_timeout": 5}
+    limits = {"window": 60, "sustained": 1, "start_grace": 0, "min_consumers": 2}
+    return registry.build("kafka_group", {"consumer_groups": group, **given, **limits, **options})
+
+
+def test_the_kind_judges_what_prometheus_recorded(world: World) -> None:
+    """With the messages that were promised; limits of lag as well."""
+    world.tell("judged", [0, 0, 0, 400, 0, 0], members=1)
+    world.until("judged", lambda seen: seen.skew.held == 6 and seen.consumers.held == 1)
+    outcome = kafka_group(world, "judged", window=300, max_lag=399).run(20.0, Past(1000.0))
+    assert (outcome.status, outcome.reason) == (Status.ERROR, "skew")
+    assert str(outcome.message).startswith(
+        "Hot-key skew high: 6.00x (threshold: 4.0x, window: 5m); Under-replicated: 1 consumers (min: 2, window: 5m)"
+    )
+    assert (outcome.data["skew_ratio_max"], outcome.data["consumers_min"], outcome.data["lag"]) == (6, 1, 400)
+    world.tell("fine", [300] * 6)
+    world.until("fine", lambda seen: not seen.missing)
+    outcome = kafka_group(world, "fine").run(20.0, Past(1000.0))
+    assert (outcome.status, outcome.message) == (Status.OK, "System healthy")
+
+
+def test_the_kind_holds_its_verdict_without_an_answer(mortal: World) -> None:
+    """Healthy at first; then the last verdict, with a note; or an error, where that is wanted."""
+    hold = kafka_group(mortal, "mortal", prometheus_timeout=1, prometheus_retries=0)
+    fail = kafka_group(mortal, "mortal", prometheus_retries=0, on_source_failure="fail")
+    absent = kafka_group(mortal, "mortal", prometheus_url=f"http://127.0.0.1:{free_port()}", prometheus_retries=0)
+    first = absent.run(20.0, Past(1000.0))
+    assert (first.status, first.message) == (Status.OK, "System healthy")
+    assert "refused" in first.data["note"]
+    mortal.tell("mortal", [0, 0, 0, 400, 0, 0])
+    mortal.until("mortal", lambda seen: seen.skew.held == 6)
+    ill = hold.run(20.0, Past(1010.0, first.memory))
+    assert (ill.status, ill.reason) == (Status.ERROR, "skew")
+    assert "note" not in ill.data
+    mortal.prometheus.freeze()
+    held = hold.run(20.0, Past(1020.0, ill.memory))
+    assert (held.status, held.reason, held.data["skew_ratio_max"]) == (Status.ERROR, "skew", 6)
+    assert "timeout" in held.data["note"]
+    mortal.prometheus.kill()
+    failed = fail.run(20.0, Past(1030.0, ill.memory))
+    assert (failed.status, failed.reason) == (Status.ERROR, "refused")
+    mortal.prometheus.start()
+
+
+def test_the_kind_holds_each_number_on_its_own(world: World, without_rules: World) -> None:
+    """A rule that is missing is healthy at first, with a note; the number that is there is judged all the same."""
+    without_rules.tell("half", [0] * 6, members=None, member_id="only")
+    without_rules.until("half", lambda seen: seen.consumers.held == 1)
+    outcome = kafka_group(without_rules, "half").run(20.0, Past(1000.0))
+    assert (outcome.status, outcome.reason) == (Status.ERROR, "under_replicated")
+    assert "are the recording rules loaded" in outcome.data["note"]
+    nothing = kafka_group(world, "nobody-at-all").run(20.0, Past(1000.0))
+    assert nothing.status is Status.OK
+    assert "kafka:group_skew_ratio" in nothing.data["note"]
+    strict = kafka_group(world, "nobody-at-all", on_source_failure="fail").run(20.0, Past(1000.0))
+    assert (strict.status, strict.reason) == (Status.ERROR, "missing")
 
 
 def test_the_queries_are_those_that_were_promised(world: World) -> None:

@@ -127,17 +127,19 @@ def _consumers_now(prometheus: Prometheus, group: str, question: Question) -> Wi
     """Counted from the exporter's own metrics, for want of the rule."""
     counting = f"count(count by (memberid) ({OFFSETS}{{{_matcher(group)}}}))"
     count = min(_finite(prometheus.query(counting)), default=None)
-    if count == 1:
-        # Also what is counted where the series have no label `memberid`, as those of the stock exporter: one absence.
-        counting = (
-            f"max({MEMBERS}{{{_matcher(group)}}}) or "
-            f'count(count by (memberid) ({OFFSETS}{{{_matcher(group)},memberid!=""}}))'
-        )
-        count = min(_finite(prometheus.query(counting)), default=None)
-        if count is None:
-            raise _Missing(f"Prometheus has no {CONSUMERS}, and the exporter does not tell the members")
     if count is None:
         raise _missing(prometheus, CONSUMERS)
+    # That counts the absence of the label as a member: one of them where partitions have no owner, and the only one
+    # where the exporter knows no such label, as the stock one, which tells the members' number instead.
+    exactly = (
+        f"max({MEMBERS}{{{_matcher(group)}}}) or "
+        f'count(count by (memberid) ({OFFSETS}{{{_matcher(group)},memberid!=""}}))'
+    )
+    members = min(_finite(prometheus.query(exactly)), default=None)
+    if members is not None:
+        counting, count = exactly, members
+    elif count == 1:
+        raise _Missing(f"Prometheus has no {CONSUMERS}, and the exporter does not tell the members")
     held: float | None = count
     if question.sustained_seconds > 0 and _too_few(count, question):
         lately = f"[{_duration(question.sustained_seconds)}:{_duration(_step(question))}]"
