@@ -155,6 +155,8 @@ class KafkaGroup(Kind):
         try:
             from monitor.checks._kafka.cluster import look  # noqa: PLC0415  what it needs is an extra
         except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] != "kafka":
+                raise
             raise CheckFailed("not_configured", INSTALL) from error
         found = look(
             self._connection(parse_api_version(self.api_version)),

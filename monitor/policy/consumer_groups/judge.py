@@ -49,7 +49,12 @@ def judge_measurement(
         memory = replace(memory, settled_at=now)
     measured = replace(measured, settled=memory.settled_at is not None)
     memory = replace(memory, pace=round(now - memory.seen_at, 1), seen_at=now)
-    needed = {"skew": limits.skew_threshold is not None, "consumers": limits.min_consumers > 0}
+    needed = {
+        "skew": limits.skew_threshold is not None,
+        "consumers": limits.min_consumers > 0,
+        "lag": limits.max_lag is not None,
+        "drain_eta": limits.max_drain_eta_seconds is not None,
+    }
     missing = {name: why for name, why in measured.missing.items() if needed.get(name)}
     if missing and not hold:
         text = "; ".join(missing.values())
@@ -133,12 +138,14 @@ def _with_last(measured: Measurement, missing: Mapping[str, str], memory: Memory
     for name, why in missing.items():
         lasting = short(round(now - memory.spells[f"no_{name}"]))
         notes.append(f"{why} (for: {lasting}, the last value is kept)")
-    skew, consumers = measured.skew, measured.consumers
-    if "skew" in missing:
-        skew = Windowed(last.get("skew_ratio"), last.get("skew_ratio_max"), last.get("skew_ratio_max"))
-    if "consumers" in missing:
-        consumers = Windowed(last.get("consumers"), last.get("consumers_min"), last.get("consumers_min"))
-    return replace(measured, skew=skew, consumers=consumers, notes=tuple(notes))
+    kept: dict[str, Any] = {
+        "skew": Windowed(last.get("skew_ratio"), last.get("skew_ratio_max"), last.get("skew_ratio_max")),
+        "consumers": Windowed(last.get("consumers"), last.get("consumers_min"), last.get("consumers_min")),
+        "lag": last.get("lag"),
+        "drain_eta_seconds": last.get("drain_eta_seconds"),
+    }
+    fields = {"drain_eta_seconds" if name == "drain_eta" else name for name in missing}
+    return replace(measured, notes=tuple(notes), **{name: kept[name] for name in fields})
 
 
 def _data(measured: Measurement, limits: Limits) -> dict[str, Any]:

@@ -117,10 +117,10 @@ class Round:
             self.verdicts[name] = kept(memory, problem, since, self.now, limits)
         else:
             # A coordinator moves: for a moment that says nothing of the group.
-            early = problem == COORDINATOR and memory is not None and self.now - since < limits.sustained_seconds
+            early = problem == COORDINATOR and self.now - since < limits.sustained_seconds
             status = Status.UNKNOWN if early else Status.ERROR
             self.verdicts[name] = Verdict(status, problem, PROBLEMS.get(problem, problem), {}, early)
-        self.memories[name] = memory or begin(self.now)
+        self.memories[name] = memory or begin(self.now, known=False)
 
     def _nothing(self) -> Outcome:
         early = self.now - self.book.first_at < self.wanted.limits.start_grace_seconds
