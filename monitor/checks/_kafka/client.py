@@ -19,7 +19,7 @@ from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 
 from monitor.checks._kafka.connection import Connection
-from monitor.checks._kafka.failures import failure, worst
+from monitor.checks._kafka.failures import HUNG_UP, failure, reason, worst
 from monitor.checks._kafka.security import security_settings
 from monitor.checks.base import CheckFailed
 
@@ -29,6 +29,7 @@ Versions = Callable[[Any], int | None]  # of the class of a request: the newest 
 
 LARGEST_ANSWER_BYTES = 100_000_000  # as the Java clients'; kafka-python's 1 MB is too little for 1,000 groups
 NEXT_BROKER_SECONDS = 0.5  # how long the first broker may take before the next is tried beside it
+_HINT = " (is security_protocol right? brokers older than 0.10 need api_version)"
 RETRY_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6)
 
 
@@ -60,7 +61,7 @@ class Client:
         }
         with _quiet():
             self._loop = NetworkSelector(**settings)
-            self._manager = KafkaConnectionManager(self._loop, **settings)
+            self._manager = _Manager(self._loop, **settings)
         self._cluster = self._manager.cluster
 
     def __enter__(self) -> Client:
@@ -183,19 +184,22 @@ class Client:
         if node in self._down:
             raise self._down[node]
         try:
-            # Else it would begin to look for the cluster anew, on its own, when a connection is lost.
+            # It gives up a second after we do, so that we can still see how far it came. And it is not to look for
+            # the cluster anew, on its own, when the connection is lost.
             connection = self._manager.get_connection(
-                node, timeout_ms=_milliseconds(until), refresh_metadata_on_err=False
+                node, timeout_ms=_milliseconds(until) + 1000, refresh_metadata_on_err=False
             )
             await self._manager.wait_for(connection.init_future, _milliseconds(until))
         except NodeNotReadyError as error:  # it was lost a moment ago
             raise self._last_error.get(node, error) from None
         except KafkaTimeoutError:
-            self._down[node] = KafkaTimeoutError("no answer in time to the first request")
+            text = f"no answer to the greeting in time{_HINT}" if connection.transport else "no connection in time"
+            self._down[node] = KafkaTimeoutError(text)
             raise self._down[node] from None
         except KafkaError as error:
-            self._last_error[node] = error
-            raise
+            hung_up = reason(error) == "reset"
+            self._last_error[node] = KafkaConnectionError(f"{HUNG_UP} at the greeting{_HINT}") if hung_up else error
+            raise self._last_error[node] from error
         except Exception as error:  # a host's name that is none, and what else nobody wraps
             self._down[node] = KafkaConnectionError(error)
             raise self._down[node] from error
@@ -212,6 +216,24 @@ class Client:
 
     def _too_late(self) -> CheckFailed:
         return CheckFailed("timeout", f"{self._where}: no answer within {self._timeout_seconds:.1f} s")
+
+
+class _Manager(KafkaConnectionManager):  # type: ignore[misc]
+    """Loses no last words: kafka-python drops what came together with the end of a connection.
+
+    That is how brokers say that they do not believe us.
+    """
+
+    async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
+        transport = await super()._build_transport(node, timeout_at=timeout_at)
+        receive = transport._sock_recv
+
+        def receive_all() -> tuple[bytes, Exception | None]:
+            data, error = receive()
+            return data, None if data else error
+
+        transport._sock_recv = receive_all
+        return transport
 
 
 def _versions(connection: Any) -> Versions:

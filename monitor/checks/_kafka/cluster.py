@@ -78,10 +78,9 @@ async def _look(client: Client, wish: _Wish) -> Look:
     told = await read_groups(client, names, client.until(0.5))
     old = any(group.committed is None for group in told.values())
     topics = await _topics(client, wish, told, client.until(0.4), everything=old)
-    if old:
-        partitions = {name: _partitions(wish, name, group, topics) for name, group in told.items()}
-        told = await read_committed(client, told, partitions, client.until(0.4))
     partitions = {name: _partitions(wish, name, group, topics) for name, group in told.items()}
+    if old:
+        told = await read_committed(client, told, partitions, client.until(0.4))
     every: set[TopicPartition] = set().union(*partitions.values())
     level = wish.isolation_level
     ends = await read_offsets(client, every, topics, which=END, isolation_level=level, until=client.until(0.6))
@@ -115,17 +114,17 @@ async def _topics(client: Client, wish: _Wish, told: Mapping[str, Told], until: 
     names |= {partition.topic for group in told.values() for partition in group.committed or ()}
     names |= {p.topic for group in told.values() for member in group.members for p in member.assigned}
     names = set(filter(wish.wants, names))
-    return await read_topics(client, names, until) if names else Topics({}, {})
+    return await read_topics(client, names, until) if names else Topics({}, {}, {})
 
 
 def _partitions(wish: _Wish, name: str, group: Told, topics: Topics) -> set[TopicPartition]:
     """Those that the group has committed or been given, and all of the topics that its members subscribe to."""
-    partitions = topics.partitions(group.subscribed)
-    partitions = partitions.union(group.committed or (), *(member.assigned for member in group.members))
+    wanted = [topics.partitions.get(topic, ()) for topic in group.subscribed]
     if group.committed is None:
-        partitions |= set(wish.remembered.get(name, ()))
-        partitions |= {partition for partition in topics.leaders if wish.topics and wish.wants(partition.topic)}
-    return {partition for partition in partitions if wish.wants(partition.topic)}
+        wanted += [wish.remembered.get(name, ())]
+        wanted += [found for topic, found in topics.partitions.items() if wish.topics and wish.wants(topic)]
+    partitions = set(group.committed or ()).union(*wanted, *(member.assigned for member in group.members))
+    return {each for each in partitions if wish.wants(each.topic)} if wish.topics else partitions
 
 
 def _sight(

@@ -18,6 +18,7 @@ DELETED = "deleted"  # there is no such topic or partition any more
 UNSUPPORTED = "unsupported"  # a sort of group that this version cannot describe
 BROKER_ERROR = "broker_error"  # any other error that the broker answers
 
+HUNG_UP = "closed the connection"  # in words that are read again
 NOT_FOUND = 69  # GROUP_ID_NOT_FOUND
 UNKNOWN_PARTITION = 3
 _NOT_AUTHORIZED = {29, 30, 31}
@@ -81,7 +82,7 @@ def _text(error: BaseException) -> str:
     return text if text and text != type(error).__name__ else _SENTENCES.get(reason(error), type(error).__name__)
 
 
-_SENTENCES = {"timeout": "no answer in time", "reset": "closed the connection"}
+_SENTENCES = {"timeout": "no answer in time", "reset": HUNG_UP}
 _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     (
         (errors.SaslAuthenticationFailedError, errors.UnsupportedSaslMechanismError, errors.IllegalSaslStateError),
@@ -95,6 +96,7 @@ _BY_TEXT = (
     ("ECONNREFUSED", "refused"),
     ("ECONNRESET", "reset"),
     ("EPIPE", "reset"),
+    (HUNG_UP, "reset"),
     ("socket disconnected", "reset"),
     ("Connection closed", "reset"),
     ("ETIMEDOUT", "timeout"),

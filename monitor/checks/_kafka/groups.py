@@ -14,7 +14,7 @@ from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment, Consume
 from kafka.protocol.metadata import FindCoordinatorRequest
 
 from monitor.checks._kafka.client import Client, Node, Versions
-from monitor.checks._kafka.failures import COORDINATOR, NOT_FOUND, UNSUPPORTED, group_problem
+from monitor.checks._kafka.failures import AUTHORIZATION, COORDINATOR, NOT_FOUND, UNSUPPORTED, group_problem
 from monitor.checks._kafka.protocol import ConsumerGroupDescribeRequest
 from monitor.checks.base import CheckFailed
 from monitor.consumer_groups import Member, TopicPartition
@@ -101,8 +101,10 @@ async def read_committed(
             answer = await client.send(group.coordinator, request, until)
         except KafkaError:
             return name, replace(group, committed={}, problem=COORDINATOR)
-        code = next((p.error_code for topic in answer.topics for p in topic.partitions if p.error_code), 0)
-        return name, _combined(group, _offsets(answer), group_problem(code), knows_all=False)
+        # An error of the group stands at each of its partitions; one that is not there is no error of the group.
+        problems = {group_problem(p.error_code) for topic in answer.topics for p in topic.partitions}
+        problem = next(iter(problems & {COORDINATOR, AUTHORIZATION}), None)
+        return name, _combined(group, _offsets(answer), problem, knows_all=False)
 
     return dict(await client.together(completed(name, group) for name, group in told.items()))
 

@@ -26,14 +26,11 @@ _ISOLATION = {"read_uncommitted": 0, "read_committed": 1}
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Who leads the partitions of some topics. ``problems`` are those of whole topics."""
+    """Some topics: which partitions they have, and who leads them. ``problems`` are those of whole topics."""
 
     leaders: Mapping[TopicPartition, Node]
     problems: Mapping[str, str]
-
-    def partitions(self, topics: Collection[str]) -> set[TopicPartition]:
-        """All that these topics have."""
-        return {partition for partition in self.leaders if partition.topic in topics}
+    partitions: Mapping[str, Collection[TopicPartition]]
 
     def leader(self, partition: TopicPartition) -> tuple[Node | None, str | None]:
         """Who leads it, or the problem why nobody does."""
@@ -66,12 +63,14 @@ async def read_topics(client: Client, topics: Collection[str] | None, until: flo
     client.learn_brokers(answer)
     leaders: dict[TopicPartition, Node] = {}
     problems: dict[str, str] = {}
+    partitions: dict[str, Collection[TopicPartition]] = {}
     for topic in answer.topics:
         if problem := partition_problem(topic.error_code):
             problems[topic.name] = problem
-        for partition in topic.partitions:
-            leaders[TopicPartition(topic.name, partition.partition_index)] = partition.leader_id
-    return Topics(leaders, problems)
+        rows = {TopicPartition(topic.name, row.partition_index): row.leader_id for row in topic.partitions}
+        leaders |= rows
+        partitions[topic.name] = tuple(rows)
+    return Topics(leaders, problems, partitions)
 
 
 async def read_brokers(client: Client, until: float) -> tuple[Node, ...]:
