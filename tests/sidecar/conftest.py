@@ -1,6 +1,32 @@
-"""Real servers for real sidecars."""
+"""Real servers for real sidecars, and the sidecars."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.kafka.conftest import kafka, start_consumer, start_kafka
+from tests.sidecar.processes import Sidecar
 from tests.support.prometheus_server import exporter, start_prometheus
 
 __all__ = ["exporter", "kafka", "start_consumer", "start_kafka", "start_prometheus"]
+
+StartSidecar = Callable[..., Sidecar]
+
+
+@pytest.fixture
+def start_sidecar(tmp_path: Path) -> Iterator[StartSidecar]:
+    """`start_sidecar(*arguments, **environment)`; ended with the test."""
+    started: list[Sidecar] = []
+
+    def start(*arguments: str, **environ: Any) -> Sidecar:
+        module = {"module": environ.pop("module")} if "module" in environ else {}
+        started.append(Sidecar(tmp_path, environ, *arguments, **module))
+        return started[-1]
+
+    yield start
+    for sidecar in started:
+        sidecar.end()

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 
 from monitor.policy.consumer_groups.codec import decode
 from tests.cli.tree import alive
-from tests.sidecar.processes import PROBE, Sidecar, clean
+from tests.sidecar.conftest import StartSidecar
+from tests.sidecar.processes import PROBE, clean
 from tests.support.kafka_server import KafkaServer
 from tests.support.processes import free_port, wait_for
 from tests.support.redis_server import StartRedis
@@ -31,23 +33,6 @@ QUICK = {
     "MIN_CONSUMERS": "0",
 }
 """A window of six seconds, and no consumers needed."""
-
-StartSidecar = Callable[..., Sidecar]
-
-
-@pytest.fixture
-def start_sidecar(tmp_path: Path) -> Iterator[StartSidecar]:
-    """`start_sidecar(*arguments, **environment)`; ended with the test."""
-    started: list[Sidecar] = []
-
-    def start(*arguments: str, **environ: Any) -> Sidecar:
-        module = {"module": environ.pop("module")} if "module" in environ else {}
-        started.append(Sidecar(tmp_path, environ, *arguments, **module))
-        return started[-1]
-
-    yield start
-    for sidecar in started:
-        sidecar.end()
 
 
 def group_on(server: KafkaServer) -> str:
@@ -235,6 +220,30 @@ def test_without_an_answer_from_prometheus(start_sidecar: StartSidecar) -> None:
     assert "the last verdict is kept" in body["note"]
 
 
+def test_what_comes_over_the_wire(start_sidecar: StartSidecar) -> None:
+    """Large bodies, nonsense and clients that never finish their request keep nobody from an answer."""
+    sidecar = start_sidecar(KAFKA_GROUP="orders", PROMETHEUS_URL="http://127.0.0.1:1")
+    sidecar.wait_until_it_answers()
+    with contextlib.ExitStack() as stack:
+
+        def send(text: bytes) -> socket.socket:
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", sidecar.port), timeout=10))
+            client.sendall(text)
+            return client
+
+        def first_line(text: bytes) -> bytes:
+            return send(text).recv(65536).partition(b"\r\n")[0]
+
+        for _ in range(100):
+            send(b"GET /ready HTTP/1.1\r\nHost: slow")
+        head = b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        assert first_line(b"HEAD /health" + head + b"\r\n") == b"HTTP/1.1 200 OK"
+        assert first_line(b"POST /ready" + head + b"Content-Length: 9999999\r\n\r\n").startswith(b"HTTP/1.1 413")
+        assert first_line(b"POST /ready" + head + b"Content-Length: 2\r\n\r\nab").startswith(b"HTTP/1.1 405")
+        assert first_line(b"what is this\r\n\r\n").startswith(b"HTTP/1.0 400")
+        assert sidecar.get("/health")[0] == 200
+
+
 def test_a_wrong_environment(tmp_path: Path) -> None:
     """Everything that is wrong at once, by the variables' names; nothing is started."""
     environ = clean({"KAFKA_GROUP": "orders", "SKEW_THRESHOLD": "abc", "MIN_CONSUMERS": "1.5", "PROM_RETRIES": "11"})
@@ -251,6 +260,16 @@ def test_a_wrong_environment(tmp_path: Path) -> None:
             "kafka-1:9092,kafka-2:9092",
             "  checks.kafka.prometheus_retries = 11 (environment PROM_RETRIES): should be less than or equal to 10",
         ]
+
+
+def test_nothing_that_could_fail(tmp_path: Path) -> None:
+    """Without a check in the group `ready` it would be healthy for ever: it does not start."""
+    environ = clean({"MONITOR_CHECKS__ORDERS__KIND": "tcp", "MONITOR_CHECKS__ORDERS__HOST": "kafka"})
+    environ |= {"MONITOR_CHECKS__ORDERS__PORT": "9092"}
+    command = [sys.executable, "-m", "monitor", "sidecar"]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "groups.ready: has no checks" in done.stderr
 
 
 def test_a_port_that_is_taken(start_sidecar: StartSidecar, tmp_path: Path) -> None:
