@@ -15,6 +15,7 @@ from monitor import wiring
 from monitor.cli.options import config_option
 from monitor.cli.problems import in_words, load_or_exit
 from monitor.config import Config, ConfigError, Problem, probe_environment
+from monitor.config.model import READY
 from monitor.project import VARIABLE as DJANGO
 
 WRONG_CONFIGURATION = 2
@@ -38,8 +39,10 @@ def sidecar(host: str | None, port: int | None, data_dir: Path | None, config: P
     probe_environment.mean(os.environ)
     os.environ.pop(DJANGO, None)  # of the consumer it is beside, maybe, whose project is not here
     settings = load_or_exit(config).config
-    if not settings.checks:
-        problem = Problem("checks", None, "there are none; set KAFKA_GROUP, or configure checks in monitor.toml")
+    if not settings.members(READY):
+        # Nothing can fail then: it would be healthy for ever.
+        hint = 'has no checks, and is what /ready tells of; set KAFKA_GROUP, or give checks groups = ["ready"]'
+        problem = Problem("groups.ready", None, hint)
         click.echo(in_words(ConfigError([problem])), err=True)
         sys.exit(WRONG_CONFIGURATION)
     host, port = host or settings.sidecar.host, settings.sidecar.port if port is None else port

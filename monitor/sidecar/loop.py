@@ -55,11 +55,12 @@ class Loop:
         self._stopping.set()
         self._thread.join(END_SECONDS)
         deadline = time.monotonic() + END_SECONDS
-        while (below := psutil.Process().children(recursive=True)) and time.monotonic() < deadline:
-            self._executor.close()
+        while (below := _running_below()) and time.monotonic() < deadline:
             for process in below:
-                _kill(process)
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
             psutil.wait_procs(below, timeout=0.2)
+            self._executor.close()
 
     def _dispatch(self) -> None:
         while not self._stopping.is_set():
@@ -84,6 +85,11 @@ class Loop:
             self._after_run()
 
 
-def _kill(process: psutil.Process) -> None:
-    with contextlib.suppress(psutil.Error):
-        process.kill()
+def _running_below() -> list[psutil.Process]:
+    """The processes below this one. As the first of a container it inherits orphans, which stay zombies."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found

@@ -15,6 +15,9 @@ THREADS = 4
 CONNECTIONS = 500
 IDLE_SECONDS = 30
 BACKLOG = 128
+REQUEST_BYTES = 64 * 1024
+IN_MEMORY_BYTES = 64 * 1024 * 1024
+"""What is longer would go through a temporary file, and there may be no place for one."""
 
 
 class CannotListen(Exception):
@@ -38,6 +41,10 @@ class Server:
             channel_timeout=IDLE_SECONDS,
             cleanup_interval=5,
             backlog=BACKLOG,
+            max_request_header_size=REQUEST_BYTES,
+            max_request_body_size=REQUEST_BYTES,
+            inbuf_overflow=IN_MEMORY_BYTES,
+            outbuf_overflow=IN_MEMORY_BYTES,
             ident=None,
             # Whether a proxy is in between has a part in who may see what (`monitor.api.access`).
             clear_untrusted_proxy_headers=False,
