@@ -20,7 +20,13 @@ from kafka.structs import OffsetAndMetadata
 
 def main() -> None:
     task = json.loads(sys.argv[1])
-    _Member(task).run()
+    if version := task["options"].get("api_version"):
+        task["options"]["api_version"] = tuple(version)
+    try:
+        _Member(task).run()
+    except Exception as error:
+        _tell("error", error=repr(error))
+        raise
 
 
 class _Member(ConsumerRebalanceListener):

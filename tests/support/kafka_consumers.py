@@ -78,18 +78,18 @@ class ConsumerProcess:
 
     def wait_joined(self, partitions: int | None = None, *, seconds: float = 60) -> None:
         """Wait until the group has given it partitions, or exactly so many."""
-        wait_for(
-            lambda: self.running and (len(self.assignment) == partitions if partitions else self.assignments),
-            seconds=seconds,
-            what=f"{self.client_id} joins {self.group}: {self.assignment}, {self.errors}",
+        self._wait(
+            lambda: len(self.assignment) == partitions if partitions else self.assignments > 0,
+            f"joins {self.group} with {partitions} partitions",
+            seconds,
         )
 
     def wait_committed(self, offsets: Mapping[Partition, int], *, seconds: float = 60) -> None:
         """Wait until it has committed exactly these offsets, among others."""
-        wait_for(
+        self._wait(
             lambda: all(self.committed.get(each) == offset for each, offset in offsets.items()),
-            seconds=seconds,
-            what=f"{self.client_id} commits {dict(offsets)}: {self.committed}, {self.errors}",
+            f"commits {dict(offsets)}",
+            seconds,
         )
 
     def pause(self, *partitions: Partition) -> None:
@@ -133,7 +133,14 @@ class ConsumerProcess:
     def _do(self, what: str, partitions: list[list[Any]] | None = None) -> None:
         number = next(self._numbers)
         self._say({"do": what, "number": number, "partitions": partitions or []})
-        wait_for(lambda: self._done >= number, seconds=60, what=f"{self.client_id} does {what}: {self.errors}")
+        self._wait(lambda: self._done >= number, f"does {what}", 60)
+
+    def _wait(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
+        try:
+            wait_for(lambda: condition() or not self.running, seconds=seconds, what=what)
+        finally:
+            told = f"{self.assignment=} {self.committed=} {self.consumed=} {self.errors=} {self.running=}"
+            assert condition(), f"{self.client_id} {what}: {told}"
 
     def _say(self, command: Mapping[str, Any]) -> None:
         assert self._process.stdin
