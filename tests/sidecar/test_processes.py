@@ -210,6 +210,38 @@ main()
     assert "monitor.checks.kafka_group" in modules  # its options are checked before anything starts
 
 
+def test_what_is_in_the_server_beside_the_roles(tmp_path: Path) -> None:
+    """The same where the states are in Redis; nor does it know any check's code."""
+    code = """
+import sys
+import monitor.sidecar.__main__ as server
+server.Application(server.service())
+print(*sys.modules)
+"""
+    environ = clean(
+        {
+            "CELERY_HEALTH_MONITOR_SIDECAR": "1",
+            "KAFKA_GROUP": "orders",
+            "KAFKA_BROKERS": "kafka:9092",
+            "MONITOR_REDIS_URL": "redis://127.0.0.1:1",
+        }
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    modules = set(done.stdout.split())
+    assert {
+        "django",
+        "celery",
+        "kombu",
+        "kafka",
+        "monitor.checks",
+        "monitor.wiring",
+        "monitor.runner",
+    } & modules == set()
+
+
 def test_without_an_answer_from_prometheus(start_sidecar: StartSidecar) -> None:
     """Its source holds by default: healthy, with a note that says what is missing."""
     sidecar = start_sidecar(
