@@ -172,7 +172,11 @@ class KafkaGroup(Kind):
                 current.look(sight)
 
         outcome = run(wanted, book, now, tell)
-        return replace(outcome, data={**outcome.data, "requests": sum(found.requests.values())})
+        data = {**outcome.data, "requests": sum(found.requests.values())}
+        if silent := len(found.silent_brokers):
+            told = f"{silent} broker{'s' if silent > 1 else ''} did not tell which groups there are"
+            data["note"] = "; ".join(filter(None, (told, data.get("note"))))
+        return replace(outcome, data=data)
 
     def _ask_prometheus(self, seconds: float, wanted: Wanted, book: Book, now: float) -> Outcome:
         assert self.prometheus_url is not None  # noqa: S101  by __post_init__

@@ -95,6 +95,18 @@ def test_commits_further_apart_than_looks(commit_every: float) -> None:
     assert all(each.data.get("drain_eta_seconds", 0) <= 2.5 * commit_every for each in seen)
 
 
+def test_a_burst_after_a_quiet_time() -> None:
+    """How long it takes to drain is told by how fast it is consumed while there is something to consume."""
+    watch = Watch(max_drain_eta_seconds=200)
+    traffic = Traffic([0.0] * 6, [100.0] * 6)
+    seen = [watch.look(each) for each in traffic.every(10, 60)]
+    traffic.ends = [end + 12_000 for end in traffic.ends]
+    burst = [watch.look(each) for each in traffic.every(10, 14)]
+    assert never_fails(seen + burst)
+    etas = [each.data["drain_eta_seconds"] for each in burst if "drain_eta_seconds" in each.data]
+    assert etas == pytest.approx([10.0 * left for left in range(8, -1, -1)] + [0.0, 0.0])
+
+
 def test_a_run_that_is_missing() -> None:
     """Or several: a spike before and a spike after are two spikes."""
     watch = Watch()

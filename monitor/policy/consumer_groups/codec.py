@@ -1,6 +1,6 @@
 """The memory of a check as text: ages in tenths of a second, offsets, and as few words as it can be told in.
 
-A group of ten partitions takes about 0.7 kB while it works, and 0.5 kB while it is idle.
+A group of ten partitions takes about 0.75 kB while it works, and 0.6 kB while it is idle.
 """
 
 from __future__ import annotations
@@ -165,6 +165,8 @@ def _bucket(bucket: Bucket, clock: _Clock) -> list[Any]:
         bucket.rebalancing,
         bucket.consumed,
         bucket.produced,
+        round(bucket.busy * TICK),
+        bucket.drained,
         _hundredths(bucket.skew_worst),
         _hundredths(bucket.skew_held),
         bucket.consumers_worst,
@@ -176,7 +178,7 @@ def _bucket(bucket: Bucket, clock: _Clock) -> list[Any]:
 
 
 def _read_bucket(row: list[Any], clock: _Clock) -> Bucket:
-    end, start, since, looks, rebalancing, consumed, produced, *values = row
+    end, start, since, looks, rebalancing, consumed, produced, busy, drained, *values = row
     values += [None] * (4 - len(values))
     worst, held, fewest, fewest_held = values
     return Bucket(
@@ -187,6 +189,8 @@ def _read_bucket(row: list[Any], clock: _Clock) -> Bucket:
         _whole(rebalancing),
         max(0, _whole(consumed)),
         max(0, _whole(produced)),
+        max(0, _whole(busy)) / TICK,
+        max(0, _whole(drained)),
         _ratio(worst),
         _ratio(held),
         _count(fewest),

@@ -40,7 +40,8 @@ class Bucket(NamedTuple):
     """What the looks of a tenth of the window saw, from ``start`` to ``end``.
 
     ``worst`` and ``held`` as in `measurement.Windowed`, ``rebalancing`` of ``looks`` saw a rebalance, ``consumed``
-    and ``produced`` count the messages since ``since``: the look before its first.
+    and ``produced`` count the messages since ``since``: the look before its first. ``drained`` of those that were
+    consumed were so in the ``busy`` seconds during which others waited.
     """
 
     since: float
@@ -50,6 +51,8 @@ class Bucket(NamedTuple):
     rebalancing: int
     consumed: int
     produced: int
+    busy: float = 0.0
+    drained: int = 0
     skew_worst: float | None = None
     skew_held: float | None = None
     consumers_worst: int | None = None

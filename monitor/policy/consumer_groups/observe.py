@@ -29,14 +29,17 @@ class _Moves:
 
 def observe(sight: GroupSight, memory: Memory, now: float, limits: Limits) -> tuple[Memory, Measurement]:
     """What was measured, and what is remembered now. A long gap since the last look is not taken for a standstill."""
-    before = _after_a_gap(memory, now) if window.is_gap(memory, now, limits) else memory
+    gap = window.is_gap(memory, now, limits)
+    before = _after_a_gap(memory, now) if gap else memory
     ends = {at: mark.end for at, mark in memory.partitions.items() if mark.end is not None}
     found = lags(sight, ends, limits.skew_min_lag)
     moves = _moves(sight, found, before, now, limits)
     rebalancing = sight.state in REBALANCING
     count = len(sight.members)
     settles = before.settled_at is None and count >= limits.min_consumers and not rebalancing
-    look = window.Look(found.skew, count, rebalancing, moves.consumed, moves.produced)
+    look = window.Look(found.skew, count, rebalancing)
+    if not gap:
+        look = replace(look, consumed=moves.consumed, produced=moves.produced, busy=_waited(memory))
     after = replace(
         window.remember(window.forget_values(before) if settles else before, look, now, limits),
         pace=round(now - memory.seen_at, 1),
@@ -69,7 +72,7 @@ def _measurement(sight: GroupSight, found: Lags, memory: Memory, now: float, lim
         skew=window.skew(memory, found.skew),
         consumers=window.consumers(memory, len(sight.members)),
         lag=found.total,
-        drain_eta_seconds=_drain_eta(found.total, consume_rate),
+        drain_eta_seconds=_drain_eta(found.total, window.drain_rate(memory, limits)),
         consume_rate=consume_rate,
         produce_rate=produce_rate,
         partitions=len(sight.partitions),
@@ -87,8 +90,14 @@ def _measurement(sight: GroupSight, found: Lags, memory: Memory, now: float, lim
     )
 
 
+def _waited(memory: Memory) -> bool:
+    """Whether there were records to consume at the last look."""
+    marks = memory.partitions.values()
+    return any(mark.committed is not None and mark.end is not None and mark.end > mark.committed for mark in marks)
+
+
 def _drain_eta(lag: int, rate: float | None) -> float | None:
-    """How long it takes to consume what waits, at the present rate; None when nothing is consumed."""
+    """How long it takes to consume what waits, at this rate; None when nothing is consumed."""
     if lag == 0:
         return 0.0
     return lag / rate if rate else None
@@ -125,9 +134,8 @@ def _lately(rewound: Rewound | None, now: float, limits: Limits) -> Rewound | No
 
 def _after_a_gap(memory: Memory, now: float) -> Memory:
     marks = {at: mark._replace(still_since=None) for at, mark in memory.partitions.items()}
-    return replace(
-        memory, moved_at=now, member_at=now, recent=(), buckets=(), spells={}, rebalanced_at=None, partitions=marks
-    )
+    anew = replace(memory, seen_at=now, moved_at=now, member_at=now, rebalanced_at=None, recent=(), buckets=())
+    return replace(anew, spells={}, partitions=marks)
 
 
 def _moves(sight: GroupSight, found: Lags, memory: Memory, now: float, limits: Limits) -> _Moves:

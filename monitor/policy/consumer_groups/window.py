@@ -15,13 +15,14 @@ N = TypeVar("N", int, float)
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look adds. ``consumed`` and ``produced`` count messages since the look before."""
+    """What one look adds. The messages counted are those since the last look; ``busy``: some waited then."""
 
     skew: float | None
     consumers: int | None
     rebalancing: bool = False
     consumed: int = 0
     produced: int = 0
+    busy: bool = False
 
 
 def is_gap(memory: Memory, now: float, limits: Limits) -> bool:
@@ -66,8 +67,19 @@ def rates(memory: Memory, now: float, limits: Limits) -> tuple[float, float] | N
     seconds = now - memory.buckets[0].since
     if seconds < max(1.0, limits.window_seconds / 2):
         return None
-    consumed, produced = (sum(bucket.consumed for bucket in memory.buckets), sum(b.produced for b in memory.buckets))
-    return consumed / seconds, produced / seconds
+    consumed = sum(bucket.consumed for bucket in memory.buckets)
+    return consumed / seconds, sum(bucket.produced for bucket in memory.buckets) / seconds
+
+
+def drain_rate(memory: Memory, limits: Limits) -> float | None:
+    """Messages per second consumed while others waited, within the window; None before a tenth of it was of this sort.
+
+    A group that had nothing to do for most of the window is not slow.
+    """
+    busy = sum(bucket.busy for bucket in memory.buckets)
+    if busy < max(1.0, limits.window_seconds / 10):
+        return None
+    return sum(bucket.drained for bucket in memory.buckets) / busy
 
 
 def rebalancing_share(memory: Memory, now: float, limits: Limits) -> float:
@@ -109,6 +121,8 @@ def _buckets(memory: Memory, recent: tuple[Recent, ...], look: Look, now: float,
         rebalancing=last.rebalancing + look.rebalancing,
         consumed=last.consumed + look.consumed,
         produced=last.produced + look.produced,
+        busy=last.busy + (now - memory.seen_at if look.busy else 0.0),
+        drained=last.drained + (look.consumed if look.busy else 0),
         skew_worst=_most(max, (last.skew_worst, look.skew)),
         skew_held=_most(max, (last.skew_held, _most(min, skews))),
         consumers_worst=_most(min, (last.consumers_worst, look.consumers)),
