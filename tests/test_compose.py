@@ -16,6 +16,7 @@ import yaml
 
 from monitor.config import probe_environment
 from monitor.config.units import seconds
+from tests.support.processes import missing
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = ROOT / "compose"
@@ -265,6 +266,20 @@ def test_the_image_is_built_of_what_it_needs_and_no_more() -> None:
             for source in line.split():
                 assert any(source == name or source.startswith(f"{name}/") for name in kept), source
                 assert list(ROOT.glob(source)), source
+
+
+def test_prometheus_understands_the_questions_of_the_runbook(tmp_path: Path) -> None:
+    """Every query that an operator is told to ask is one, by promtool."""
+    if not shutil.which("promtool"):
+        missing("promtool")
+    blocks = re.findall(r"```promql\n(.*?)```", (ROOT / "docs" / "runbook-hot-key.md").read_text(), re.DOTALL)
+    queries = [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    assert queries
+    rules = [{"record": f"asked:{number}", "expr": query} for number, query in enumerate(queries)]
+    file = tmp_path / "asked.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "asked", "rules": rules}]}))
+    done = subprocess.run(["promtool", "check", "rules", str(file)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def resources(*manifests: Path) -> list[dict[str, Any]]:
