@@ -34,8 +34,8 @@ METHOD = (
     "member, which has all partitions of one topic and has committed an offset of each; every second group lags. A "
     "look connects, asks for everything that the check needs and hangs up; the other way is one `KafkaAdminClient` "
     "that is asked for the description, the offsets and the ends of one group after the other. In turns, in one "
-    "process; medians of {rounds} rounds. All requests are counted, those of the connections included, where kafka-python "
-    "encodes them."
+    "process; medians of {rounds} rounds. Requests are counted where kafka-python encodes them, those of the "
+    "connections included."
 )
 PARTITIONS = 10
 RECORDS = 3

@@ -181,6 +181,7 @@ def test_group_that_one_may_not_describe(kafka_secured: SecuredKafka, group: str
         ({"brokers": ()}, "at least one"),
         ({"brokers": ("kafka://user:secret@a:9092",)}, "without a scheme"),
         ({"brokers": ("a:port",)}, "host:port"),
+        ({"brokers": ("a:99999",)}, "host:port"),
         ({"api_version": (0, 8)}, "0.9 or newer"),
         ({"tls_cafile": "/ca.pem"}, "security_protocol SSL"),
         ({"security_protocol": "SSL", "tls_keyfile": "/key.pem"}, "tls_certfile"),

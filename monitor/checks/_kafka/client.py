@@ -197,9 +197,10 @@ class Client:
             self._down[node] = KafkaTimeoutError(text)
             raise self._down[node] from None
         except KafkaError as error:
-            hung_up = reason(error) == "reset"
-            self._last_error[node] = KafkaConnectionError(f"{HUNG_UP} at the greeting{_HINT}") if hung_up else error
-            raise self._last_error[node] from error
+            if reason(error) == "reset":
+                error = KafkaConnectionError(f"{HUNG_UP} at the greeting{_HINT}")
+            self._last_error[node] = error
+            raise error from None
         except Exception as error:  # a host's name that is none, and what else nobody wraps
             self._down[node] = KafkaConnectionError(error)
             raise self._down[node] from error

@@ -8,8 +8,9 @@ from fnmatch import fnmatchcase
 
 from monitor.checks._kafka.client import Client
 from monitor.checks._kafka.connection import Connection, IsolationLevel
-from monitor.checks._kafka.groups import Told, list_groups, read_committed, read_groups
+from monitor.checks._kafka.groups import list_groups, read_committed, read_groups
 from monitor.checks._kafka.offsets import BEGINNING, END, Offsets, Topics, read_brokers, read_offsets, read_topics
+from monitor.checks._kafka.told import Told
 from monitor.consumer_groups import GroupSight, PartitionSight, TopicPartition
 
 Remembered = Mapping[str, Collection[TopicPartition]]
@@ -53,9 +54,9 @@ def look(
 
     ``groups`` are names and fnmatch patterns: a name is always in the result, a pattern stands for the groups of
     consumers that the brokers list. ``topics`` are names and patterns of those that count, all when empty.
-    ``timeout_seconds`` is for everything. ``remembered`` are the groups, and their partitions, of an earlier look:
-    they are asked for again where the brokers cannot tell (a broker that is down lists no groups; 0.9 tells a group's
-    offsets only of the partitions that one names).
+    ``timeout_seconds`` is for everything, but for what the system takes to resolve names. ``remembered`` are the
+    groups, and their partitions, of an earlier look: they are asked for again where the brokers cannot tell (a broker
+    that is down lists no groups; 0.9 tells a group's offsets only of the partitions that one names).
 
     Raises CheckFailed when the cluster cannot be looked at: ``refused``, ``timeout``, ``reset``, ``name_resolution``,
     ``tls``, ``authentication``, ``unreachable``, ``unsupported_version``, ``import``. What concerns one group or one

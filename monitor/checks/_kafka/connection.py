@@ -57,7 +57,8 @@ class Connection:
     def _wrong_brokers(self) -> list[str]:
         # What does not look like an address may be a URL with a password in it: it is not repeated.
         wrong = [] if self.brokers else ["brokers must name at least one host:port"]
-        if any(_BROKER.fullmatch(broker) is None for broker in self.brokers):
+        addresses = [_BROKER.fullmatch(broker) for broker in self.brokers]
+        if any(address is None or int((address[2] or ":1")[1:]) > 65535 for address in addresses):
             wrong.append("brokers must be host:port, without a scheme and without credentials")
         if self.api_version is not None and self.api_version < OLDEST:
             wrong.append("api_version must be 0.9 or newer: older brokers keep no consumer groups")

@@ -4,41 +4,26 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from kafka.errors import KafkaError
 from kafka.protocol.admin import DescribeGroupsRequest, ListGroupsRequest
 from kafka.protocol.consumer import OffsetFetchRequest
-from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment, ConsumerProtocolSubscription
 from kafka.protocol.metadata import FindCoordinatorRequest
 
 from monitor.checks._kafka.client import Client, Node, Versions
-from monitor.checks._kafka.failures import AUTHORIZATION, COORDINATOR, NOT_FOUND, UNSUPPORTED, group_problem
+from monitor.checks._kafka.failures import AUTHORIZATION, COORDINATOR, NOT_FOUND, group_problem
 from monitor.checks._kafka.protocol import ConsumerGroupDescribeRequest
+from monitor.checks._kafka.told import Committed, Told, classic, combined, kip_848, offsets
 from monitor.checks.base import CheckFailed
-from monitor.consumer_groups import Member, TopicPartition
+from monitor.consumer_groups import TopicPartition
 
 T = TypeVar("T")
-Committed = Mapping[TopicPartition, int]
 
 # A broker makes each answer in one piece and on one thread: a few MB for so many groups of ten members.
 GROUPS_PER_REQUEST = 1000
 CONSUMERS = ("consumer", "")  # protocol types: not Connect's workers; nothing where only offsets are kept
-NO_OFFSET = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a group's coordinator says. ``committed`` is None where only the topics that one names are told (0.9)."""
-
-    coordinator: Node | None = None
-    known: bool = False
-    state: str = ""
-    members: tuple[Member, ...] = ()
-    subscribed: frozenset[str] = frozenset()
-    committed: Committed | None = field(default_factory=dict)
-    problem: str | None = None
 
 
 async def list_groups(client: Client, nodes: Collection[Node], until: float) -> tuple[set[str], set[Node]]:
@@ -104,7 +89,7 @@ async def read_committed(
         # An error of the group stands at each of its partitions; one that is not there is no error of the group.
         problems = {group_problem(p.error_code) for topic in answer.topics for p in topic.partitions}
         problem = next(iter(problems & {COORDINATOR, AUTHORIZATION}), None)
-        return name, _combined(group, _offsets(answer), problem, knows_all=False)
+        return name, combined(group, offsets(answer), problem, knows_all=False)
 
     return dict(await client.together(completed(name, group) for name, group in told.items()))
 
@@ -171,18 +156,18 @@ async def _read(client: Client, node: Node, names: Sequence[str], until: float) 
     except KafkaError:
         return {name: Told(node, problem=COORDINATOR) for name in names}
     knows_all = (versions(DescribeGroupsRequest) or 0) >= 6
-    return {name: _combined(described[name], *committed[name], knows_all=knows_all) for name in names}
+    return {name: combined(described[name], *committed[name], knows_all=knows_all) for name in names}
 
 
 async def _describe(
     client: Client, node: Node, names: Sequence[str], versions: Versions, until: float
 ) -> dict[str, Told]:
     answer = await client.send(node, DescribeGroupsRequest(groups=list(names)), until)
-    told = {group.group_id: _classic(node, group) for group in answer.groups}
+    told = {group.group_id: classic(node, group) for group in answer.groups}
     missing = [name for name in names if not told[name].known and told[name].problem is None]
     if missing and versions(ConsumerGroupDescribeRequest) is not None:
         answer = await client.send(node, ConsumerGroupDescribeRequest(group_ids=missing), until)
-        told |= {group.group_id: _kip_848(node, group) for group in answer.groups if group.error_code != NOT_FOUND}
+        told |= {group.group_id: kip_848(node, group) for group in answer.groups if group.error_code != NOT_FOUND}
     return told
 
 
@@ -202,63 +187,8 @@ async def _fetch(
         answers = await client.together(client.send(node, request, until) for request in requests)
         rows = list(zip(names, answers, strict=True))
     return {
-        name: (_offsets(row), None if row.error_code == NOT_FOUND else group_problem(row.error_code))
+        name: (offsets(row), None if row.error_code == NOT_FOUND else group_problem(row.error_code))
         for name, row in rows
-    }
-
-
-def _combined(group: Told, committed: Committed | None, problem: str | None, *, knows_all: bool) -> Told:
-    """``knows_all``: who does not describe a group has none of that sort; older ones call it dead without members."""
-    problem = group.problem or problem
-    if group.known or problem or not committed:
-        return replace(group, committed=committed, problem=problem)
-    if knows_all:
-        return replace(group, known=True, committed=committed, problem=UNSUPPORTED)
-    return replace(group, known=True, state="Empty", committed=committed)
-
-
-def _classic(node: Node, group: Any) -> Told:
-    problem = None if group.error_code == NOT_FOUND else group_problem(group.error_code)
-    known = not group.error_code and group.group_state not in ("", "Dead")
-    consumers = group.protocol_type == "consumer"
-    members, topics = [], set()
-    for member in group.members:
-        # The bytes are the clients' own business, and empty while the group is not Stable.
-        assigned = _decoded(ConsumerProtocolAssignment, member.member_assignment) if consumers else None
-        subscription = _decoded(ConsumerProtocolSubscription, member.member_metadata) if consumers else None
-        topics |= set(subscription.topics if subscription else ())
-        partitions = {TopicPartition(*partition) for partition in (assigned.partitions() if assigned else ())}
-        members.append(_member(member, partitions))
-    return Told(node, known, group.group_state, tuple(members), frozenset(topics), problem=problem)
-
-
-def _kip_848(node: Node, group: Any) -> Told:
-    members, topics = [], set()
-    for member in group.members:
-        topics |= set(member.subscribed_topic_names or ())
-        rows = member.assignment.topic_partitions
-        members.append(_member(member, {TopicPartition(row.topic_name, p) for row in rows for p in row.partitions}))
-    problem = group_problem(group.error_code)
-    return Told(node, problem is None, group.group_state, tuple(members), frozenset(topics), problem=problem)
-
-
-def _member(member: Any, assigned: Collection[TopicPartition]) -> Member:
-    return Member(member.member_id, member.client_id, member.client_host.lstrip("/"), frozenset(assigned))
-
-
-def _decoded(kind: Any, data: Any) -> Any:
-    try:
-        return kind.decode(bytes(data)) if data else None
-    except Exception:  # noqa: BLE001  whatever a client may have written there
-        return None
-
-
-def _offsets(row: Any) -> dict[TopicPartition, int]:
-    return {
-        TopicPartition(topic.name, partition.partition_index): partition.committed_offset
-        for topic in row.topics
-        for partition in topic.partitions
-        if partition.committed_offset != NO_OFFSET and not partition.error_code
     }
 
 
