@@ -1,0 +1,58 @@
+"""What is well on a real Kafka, or has only just begun, is never told to be unwell."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from tests.sidecar.conftest import StartSidecar
+from tests.sidecar.test_drill import PARTITIONS, QUICK
+from tests.support.kafka_consumers import StartConsumer
+from tests.support.kafka_server import KafkaServer
+from tests.support.processes import wait_for
+
+ROUNDS = 20
+"""Looks of one second each: more than three windows."""
+
+
+def test_nothing_is_wrong(kafka: KafkaServer, start_sidecar: StartSidecar, start_consumer: StartConsumer) -> None:
+    """An idle group, an empty topic, one stray record, a group that is seen for the first time while it rebalances.
+
+    The skew's bare formula says 6 of the stray record.
+    """
+    mark = uuid4().hex[:6]
+    idle, empty, stray, fresh = groups = [f"{name}-{mark}" for name in ("idle", "empty", "stray", "fresh")]
+    kafka.create_topics(dict.fromkeys(groups, PARTITIONS))
+    kafka.produce(idle, 60)
+    for name in (idle, empty, stray):
+        start_consumer(kafka, name, name).wait_joined(PARTITIONS)
+    sidecar = start_sidecar(KAFKA_BROKERS=kafka.bootstrap, KAFKA_GROUP=",".join(groups), **QUICK)
+    sidecar.wait_for("/ready", 200)
+    newcomers = [start_consumer(kafka, fresh, fresh) for _ in range(2)]
+    kafka.produce(stray, 1, key=b"one")
+
+    seen: dict[str, set[str]] = {name: set() for name in groups}
+    bad: list[object] = []
+    observed: set[str] = set()
+
+    def looked_often_enough() -> bool:
+        code, body = sidecar.get("/ready")
+        if code != 200:
+            bad.append(body)
+        whole = sidecar.get("/api/health/checks/kafka/")[1]
+        observed.add(str(whole.get("observed_at")))
+        for name in groups:
+            part = sidecar.get(f"/api/health/checks/group:kafka:{name}/")[1]
+            seen[name].add(f"{part.get('status')} {part.get('reason')}")
+        return len(observed) > ROUNDS
+
+    wait_for(looked_often_enough, seconds=120, every=0.2, what="so many looks")
+    assert bad == []
+    assert seen[idle] | seen[empty] | seen[stray] <= {
+        "None None",
+        "ok None",
+        "unknown starting",
+        "unknown not_observed",
+    }
+    assert "ok None" in seen[fresh]
+    assert not {told for told in seen[fresh] if told.startswith(("error", "warning"))}
+    assert sum(len(each.assignment) for each in newcomers) == PARTITIONS
