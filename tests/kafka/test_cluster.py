@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from monitor.checks._kafka.client import Client
 from monitor.checks._kafka.cluster import Look, look
 from monitor.checks._kafka.connection import Connection
 from monitor.checks._kafka.groups import read_groups
+from monitor.checks._kafka.told import Told, combined
 from monitor.consumer_groups import GroupSight, PartitionSight
 from tests.support.kafka_consumers import StartConsumer
 from tests.support.kafka_server import KafkaServer, jars
@@ -115,6 +117,13 @@ def test_patterns_stand_for_the_groups_that_there_are(kafka: KafkaServer, name: 
     assert found.requests["ListGroups"] == 1
     assert found.silent_brokers == ()
     assert seen(kafka, f"{name}.nothing-*").groups == {}
+
+
+def test_names_may_look_like_patterns(kafka: KafkaServer, name: str) -> None:
+    """A group whose name has brackets is found by its name."""
+    kafka.create_topic(name)
+    kafka.commit(f"{name}[eu]", {(name, 0): 0})
+    assert list(seen(kafka, f"{name}[eu]").groups) == [f"{name}[eu]"]
 
 
 def test_topics_choose_what_counts(kafka: KafkaServer, name: str) -> None:
@@ -290,6 +299,33 @@ def test_groups_of_the_new_protocol_are_described(
             assert sight.partitions[TopicPartition(name, 2)] == PartitionSight(end=8, committed=None, beginning=0)
             assert len(sight.partitions) == 3
         assert sight.state in ("Stable", "Reconciling", "Assigning")
+
+
+AT = TopicPartition("orders", 0)
+DESCRIBED = Told(1, known=True, state="Stable")
+DEAD = Told(1, state="Dead")
+
+
+@pytest.mark.parametrize(
+    ("caption", "described", "committed", "problem", "knows_all", "expected"),
+    [
+        ("described, with offsets", DESCRIBED, {AT: 3}, None, True, replace(DESCRIBED, committed={AT: 3})),
+        ("described, no offsets yet", DESCRIBED, {}, None, True, DESCRIBED),
+        ("unknown", DEAD, {}, None, True, DEAD),
+        ("0.9 has to be asked for each topic", DEAD, None, None, False, replace(DEAD, committed=None)),
+        ("old brokers call a group dead that has no members", DEAD, {AT: 3}, None, False,
+         Told(1, known=True, state="Empty", committed={AT: 3})),
+        ("offsets of a group that nobody describes, as of Streams", DEAD, {AT: 3}, None, True,
+         Told(1, known=True, state="Dead", committed={AT: 3}, problem="unsupported")),
+        ("half an answer is none", DESCRIBED, {}, "coordinator", True, Told(1, problem="coordinator")),
+        ("nor is the other", Told(1, problem="authorization"), {AT: 3}, None, True, Told(1, problem="authorization")),
+    ],
+)  # fmt: skip
+def test_what_two_answers_say_together(
+    caption: str, described: Told, committed: Any, problem: str | None, knows_all: bool, expected: Told
+) -> None:
+    """The description of a group and its offsets come from two requests."""
+    assert combined(described, committed, problem, knows_all=knows_all) == expected, caption
 
 
 def heartbeats(kafka: KafkaServer, directory: Path, monkeypatch: pytest.MonkeyPatch) -> Any:

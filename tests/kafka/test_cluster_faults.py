@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import struct
 import threading
 import time
 import uuid
@@ -109,6 +110,20 @@ def test_somebody_else_listens(serve: Callable[[Callable[[socket.socket], None]]
     assert failed(f"127.0.0.1:{serve(speak_http)}").reason in ("unreachable", "reset", "timeout")
 
 
+def test_broker_of_another_age(serve: Callable[[Callable[[socket.socket], None]], int]) -> None:
+    """One that knows the greeting and nothing else that we ask for."""
+
+    def greet(client: socket.socket) -> None:
+        correlation = client.recv(1000)[8:12]
+        no_error, no_apis, no_throttling, no_tags = b"\0\0", b"\1", b"\0\0\0\0", b"\0"
+        answer = correlation + no_error + no_apis + no_throttling + no_tags
+        client.sendall(struct.pack(">i", len(answer)) + answer)
+        client.recv(1000)
+
+    failure = failed(f"127.0.0.1:{serve(greet)}")
+    assert failure.reason == "unsupported_version"
+
+
 def test_tls_that_is_never_answered(serve: Callable[[Callable[[socket.socket], None]], int]) -> None:
     """A handshake that hangs ends with the look."""
     port = serve(lambda client: client.recv(1_000_000) and time.sleep(10))
@@ -181,6 +196,16 @@ def test_killed_and_restarted_broker(start_kafka: StartKafka, name: str) -> None
     server.start()
     after = wait_for(lambda: well(server.bootstrap, name), seconds=60, what="the group is back")
     assert after.groups[name].partitions == before.partitions
+
+
+def test_fresh_broker_has_no_coordinator_yet(start_kafka: StartKafka, name: str) -> None:
+    """The first who asks makes it make its topic of offsets: asked again meanwhile, and no failure of the cluster."""
+    server = start_kafka()
+    first = looked(server.bootstrap, groups=(name,), timeout_seconds=20).groups[name]
+    assert first.problem in (None, "coordinator")
+    wait_for(
+        lambda: looked(server.bootstrap, groups=(name,), timeout_seconds=20).groups[name].problem is None, seconds=60
+    )
 
 
 def test_failures_are_not_logged_by_the_library(caplog: pytest.LogCaptureFixture) -> None:

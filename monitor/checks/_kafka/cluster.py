@@ -104,7 +104,7 @@ async def _names(client: Client, wish: _Wish, until: float) -> tuple[set[str], t
     listed, silent = await list_groups(client, await read_brokers(client, until), until)
     if silent:
         listed |= set(wish.remembered)
-    names |= {name for name in listed if any(fnmatchcase(name, pattern) for pattern in patterns)}
+    names |= {name for name in listed if any(name == each or fnmatchcase(name, each) for each in patterns)}
     return names, tuple(sorted(map(client.address, silent)))
 
 
