@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.support.processes import free_port, missing, wait_for
@@ -133,6 +134,11 @@ class PrometheusServer:
     def freeze(self) -> None:
         """SIGSTOP it: connections are accepted, nothing is answered."""
         os.kill(self.pid, signal.SIGSTOP)
+        # One of its threads has to see the signal; on a busy machine the others answer until then.
+        wait_for(
+            lambda: psutil.Process(self.pid).status() == psutil.STATUS_STOPPED,
+            what="Prometheus stands still",
+        )
 
     def thaw(self) -> None:
         """SIGCONT it."""
