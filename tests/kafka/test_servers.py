@@ -8,7 +8,6 @@ import pytest
 from kafka.errors import GroupAuthorizationFailedError, KafkaError
 
 from tests.kafka.conftest import StartKafka
-from tests.support.kafka_cluster import KafkaCluster
 from tests.support.kafka_consumers import StartConsumer
 from tests.support.kafka_old import OldKafka
 from tests.support.kafka_secured import MECHANISMS, PASSWORDS, SecuredKafka
@@ -122,18 +121,6 @@ def test_old_kafka_has_real_consumers(old_kafka: OldKafka, start_consumer: Start
     old_kafka.produce(name, 5, partition=0)
     consumer = start_consumer(old_kafka, name, name)
     consumer.wait_committed({(name, 0): 5, (name, 1): 0})
-
-
-def test_another_node_coordinates_when_one_dies(kafka_cluster: KafkaCluster, name: str) -> None:
-    """The coordinator of a group is killed: another node has its offsets, and the first comes back."""
-    kafka_cluster.create_topic(name, partitions=2, replicas=3)
-    kafka_cluster.produce(name, 9, partition=0)
-    kafka_cluster.commit(name, {(name, 0): 4})
-    before = kafka_cluster.coordinator(name)
-    before.kill()
-    kafka_cluster.wait_for_coordinator(name)
-    assert kafka_cluster.coordinator(name) is not before
-    assert kafka_cluster.lag(name, name) == {0: 5}
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)

@@ -5,9 +5,11 @@ It ends when its stdin is closed, so that none outlives its test.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -22,6 +24,7 @@ def main() -> None:
     task = json.loads(sys.argv[1])
     if version := task["options"].get("api_version"):
         task["options"]["api_version"] = tuple(version)
+    faulthandler.register(signal.SIGUSR1)
     try:
         _Member(task).run()
     except Exception as error:

@@ -51,6 +51,9 @@ class ConsumerProcess:
         self._done = 0
         session = {
             "session_timeout_ms": int(session_seconds * 1000),
+            "max_poll_interval_ms": int(
+                max(20, session_seconds) * 1000
+            ),  # how long a lost request to join is waited for
             "heartbeat_interval_ms": max(200, int(session_seconds * 100)),
             "retry_backoff_ms": 50,
             "reconnect_backoff_max_ms": 500,
@@ -139,6 +142,8 @@ class ConsumerProcess:
         try:
             wait_for(lambda: condition() or not self.running, seconds=seconds, what=what)
         finally:
+            if self.running and not condition():
+                os.kill(self.pid, signal.SIGUSR1)  # where it stands, on stderr
             told = f"{self.assignment=} {self.committed=} {self.consumed=} {self.errors=} {self.running=}"
             assert condition(), f"{self.client_id} {what}: {told}"
 
