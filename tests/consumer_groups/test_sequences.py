@@ -137,6 +137,17 @@ def test_an_end_that_was_not_told() -> None:
     assert "note" not in seen[-1].data
 
 
+def test_a_broker_that_was_down() -> None:
+    """For most of a window nobody could look, nor commit: what stood still just before has not stalled."""
+    watch = Watch(skew_threshold=None)
+    busy = Traffic([50.0] * 6, [50.0] * 6, commit_every=120)
+    seen = [watch.look(each) for each in busy.every(10, 65)]
+    last = busy.after(0)
+    seen += [watch.look(last, after=280), *watch.during(60, last)]
+    assert never_fails(seen)
+    assert first_failure(watch.during(600, last)) == 240.0, "but it does once it has stood still for 5 minutes"
+
+
 def test_the_night_of_a_laptop() -> None:
     """Nobody looked for eight hours, and nobody consumed either: nothing has stalled."""
     watch = Watch(stalled_after_seconds=60)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from monitor.consumer_groups import GroupSight
 from monitor.model import Status
+from monitor.policy.consumer_groups import window
 from monitor.policy.consumer_groups.limits import Limits, short
 from monitor.policy.consumer_groups.measurement import Measurement, Windowed
 from monitor.policy.consumer_groups.memory import Memory, Verdict, begin
@@ -44,10 +45,17 @@ def judge_measurement(
 ) -> Judged:
     """Of what somebody else has measured. What he should know and does not keeps its last value, with ``hold``."""
     memory = memory or begin(now)
+    if window.has_lapsed(memory, now, limits):
+        memory = _note_spells(memory, frozenset(), now)
     fewest = measured.consumers.held
     if memory.settled_at is None and fewest is not None and fewest >= limits.min_consumers:
         memory = replace(memory, settled_at=now)
-    measured = replace(measured, settled=memory.settled_at is not None)
+    measured = replace(
+        measured,
+        skew=_as_of_now(measured.skew),
+        consumers=_as_of_now(measured.consumers),
+        settled=memory.settled_at is not None,
+    )
     memory = replace(memory, pace=round(now - memory.seen_at, 1), seen_at=now)
     needed = {
         "skew": limits.skew_threshold is not None,
@@ -105,7 +113,7 @@ def _conclude(measured: Measurement, memory: Memory, now: float, limits: Limits)
         findings = [finding for finding in findings if not finding.forgiven]
     data = _data(measured, limits) | ({"findings": [each.reason for each in findings]} if findings else {})
     if early and _is_starting(measured, limits) and not any(each.status is Status.ERROR for each in findings):
-        count = _first(measured.consumers.now, measured.consumers.held, 0)
+        count = _first(measured.consumers.now, 0)
         text = (
             f"Starting: {count:g} consumers (min: {limits.min_consumers},"
             f" for: {short(round(age))}, grace: {short(limits.start_grace_seconds)})"
@@ -122,7 +130,7 @@ def _verdict(findings: list[Finding], data: Mapping[str, Any]) -> Verdict:
 
 
 def _is_starting(measured: Measurement, limits: Limits) -> bool:
-    count = _first(measured.consumers.now, measured.consumers.held, limits.min_consumers)
+    count = _first(measured.consumers.now, limits.min_consumers)
     return not measured.settled or count < limits.min_consumers
 
 
@@ -148,14 +156,19 @@ def _with_last(measured: Measurement, missing: Mapping[str, str], memory: Memory
     return replace(measured, notes=tuple(notes), **{name: kept[name] for name in fields})
 
 
+def _as_of_now(value: Windowed) -> Windowed:
+    """Who tells nothing of this moment tells of the window."""
+    return value._replace(now=_first(value.now, value.held, value.worst))
+
+
 def _data(measured: Measurement, limits: Limits) -> dict[str, Any]:
     """The public numbers. What is not known is left out."""
     skew, consumers = measured.skew, measured.consumers
     numbers = {
         "lag": measured.lag,
-        "skew_ratio": _first(skew.now, skew.worst),
+        "skew_ratio": skew.now,
         "skew_ratio_max": skew.held,
-        "consumers": _count(_first(consumers.now, consumers.worst)),
+        "consumers": _count(consumers.now),
         "consumers_min": _count(consumers.held),
         "partitions": measured.partitions,
         "unassigned_partitions": measured.unassigned,

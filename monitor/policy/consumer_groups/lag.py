@@ -65,7 +65,7 @@ def lags(sight: GroupSight, last_ends: Mapping[TopicPartition, int], min_lag: in
         total=sum(counted.values()),
         skew=max(ratios, default=None if untold else 1.0),
         hottest=max(counted, key=lambda at: (counted[at], at), default=None),
-        widest=max(map(len, topics.values()), default=0),
+        widest=max(Counter(at.topic for at in found).values(), default=0),
         notes=_notes(found.values()),
     )
 

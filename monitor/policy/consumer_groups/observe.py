@@ -28,9 +28,10 @@ class _Moves:
 
 
 def observe(sight: GroupSight, memory: Memory, now: float, limits: Limits) -> tuple[Memory, Measurement]:
-    """What was measured, and what is remembered now. A long gap since the last look is not taken for a standstill."""
+    """What was measured, and what is remembered now. Time during which nobody looked is not taken for a standstill."""
     gap = window.is_gap(memory, now, limits)
-    before = _after_a_gap(memory, now) if gap else memory
+    before = _lapsed(memory, now) if gap or window.has_lapsed(memory, now, limits) else memory
+    before = replace(before, seen_at=now, buckets=(), rebalanced_at=None) if gap else before
     ends = {at: mark.end for at, mark in memory.partitions.items() if mark.end is not None}
     found = lags(sight, ends, limits.skew_min_lag)
     moves = _moves(sight, found, before, now, limits)
@@ -132,10 +133,10 @@ def _lately(rewound: Rewound | None, now: float, limits: Limits) -> Rewound | No
     return rewound if rewound and now - rewound.when < limits.window_seconds else None
 
 
-def _after_a_gap(memory: Memory, now: float) -> Memory:
+def _lapsed(memory: Memory, now: float) -> Memory:
+    """Who could not be looked at could perhaps not consume either: the broker was down."""
     marks = {at: mark._replace(still_since=None) for at, mark in memory.partitions.items()}
-    anew = replace(memory, seen_at=now, moved_at=now, member_at=now, rebalanced_at=None, recent=(), buckets=())
-    return replace(anew, spells={}, partitions=marks)
+    return replace(memory, moved_at=now, member_at=now, recent=(), spells={}, partitions=marks)
 
 
 def _moves(sight: GroupSight, found: Lags, memory: Memory, now: float, limits: Limits) -> _Moves:

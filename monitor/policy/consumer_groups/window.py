@@ -25,16 +25,19 @@ class Look:
     busy: bool = False
 
 
+def has_lapsed(memory: Memory, now: float, limits: Limits) -> bool:
+    """Whether looks were missing, so that nothing has held or stood still since: looks that are always rare are not."""
+    return now - memory.seen_at > max(2 * limits.sustained_seconds, 3 * memory.pace)
+
+
 def is_gap(memory: Memory, now: float, limits: Limits) -> bool:
-    """Whether so long nobody looked that what went on before says nothing: looks that are always rare are no gap."""
+    """Whether they were missing for so long that nothing before counts."""
     return now - memory.seen_at > max(limits.window_seconds, 3 * memory.pace)
 
 
 def remember(memory: Memory, look: Look, now: float, limits: Limits) -> Memory:
     """The memory with one look more, and without what has left the window."""
-    lately = max(2 * limits.sustained_seconds, 3 * memory.pace)
-    before = memory.recent if now - memory.seen_at <= lately else ()
-    recent = _recent(before, look, now, limits)
+    recent = _recent(memory.recent, look, now, limits)
     return replace(memory, recent=recent, buckets=_buckets(memory, recent, look, now, limits))
 
 
