@@ -45,6 +45,11 @@ SETTINGS = {
 }
 
 
+ARCHIVE = ROOT / ".venv" / ".kafka-4" / "classes.jsa"
+"""Classes as the JVM wants them in memory, when `tests.support.kafka_archive` has made it: a node starts with a third
+less of work."""
+
+
 def jars(version: str) -> str:
     """The class path of a Kafka (`4`, `0.9`); without it, or without Java, the test is skipped (CI: fails)."""
     directory = ROOT / ".venv" / f".kafka-{version}"
@@ -158,7 +163,7 @@ class KafkaServer(JavaServer, KafkaClients):
         self.port = free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
         self.behind = ""
-        self._java_flags = [*JAVA_FLAGS, *java_flags]
+        self._java_flags = [*JAVA_FLAGS, *_shared_classes(), *java_flags]
         self._formatting = list(formatting)
         self._cluster_id = cluster_id or new_cluster_id()
         self._quorum = dict(quorum or {node_id: free_port()})
@@ -192,7 +197,7 @@ class KafkaServer(JavaServer, KafkaClients):
             _write(self.data / "meta.properties", {**own, "directory.id": new_cluster_id()})
             return
         tool = ["-cp", self._jars, "kafka.tools.StorageTool", "format", "--config", str(self._properties)]
-        command = ["java", "-XX:TieredStopAtLevel=1", *tool, "--cluster-id", self._cluster_id, *self._formatting]
+        command = ["java", *JAVA_FLAGS, *_shared_classes(), *tool, "--cluster-id", self._cluster_id, *self._formatting]
         done = subprocess.run(command, cwd=self.directory, capture_output=True, check=False)
         assert done.returncode == 0, (done.stdout + done.stderr).decode(errors="replace")
 
@@ -241,6 +246,10 @@ class KafkaServer(JavaServer, KafkaClients):
 def new_cluster_id() -> str:
     """An id as Kafka wants it."""
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+
+
+def _shared_classes() -> list[str]:
+    return [f"-XX:SharedArchiveFile={ARCHIVE}"] if ARCHIVE.exists() else []
 
 
 def _write(path: Path, properties: Mapping[str, str]) -> None:
