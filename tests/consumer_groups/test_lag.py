@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.consumer_groups import GroupSight, PartitionSight
@@ -56,6 +56,7 @@ def test_skew_of_a_topic(caption: str, of: list[int], ratio: float) -> None:
     assert skew_ratio(of, min_lag=100) == ratio, caption
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 2**62), max_size=50), st.integers(0, 10**6))
 def test_skew_is_between_one_and_the_number_of_partitions(of: list[int], min_lag: int) -> None:
     """By its definition: no threshold above the number of partitions can be passed."""
@@ -66,6 +67,7 @@ offsets = st.none() | st.integers(0, 2**63)
 partitions = st.builds(P, offsets, offsets, offsets, st.sampled_from([None, "leader", "deleted"]))
 
 
+@settings(deadline=None)
 @given(partitions, offsets, st.booleans())
 def test_lag_is_never_negative(seen: PartitionSight, last: int | None, others: bool) -> None:
     """Whatever the leaders and the coordinator say, which they say at different moments."""
@@ -74,6 +76,7 @@ def test_lag_is_never_negative(seen: PartitionSight, last: int | None, others: b
     assert lag.lag is None or lag.lag >= 0
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.builds(tp, st.integers(0, 9), st.sampled_from("abc")), partitions, max_size=30))
 def test_lag_of_a_group(seen: dict) -> None:
     """Total, skew and hottest partition fit together."""
