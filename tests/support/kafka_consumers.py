@@ -49,15 +49,15 @@ class ConsumerProcess:
         self.errors: list[str] = []
         self._numbers = itertools.count(1)
         self._done = 0
-        session = {
+        session: dict[str, Any] = {
             "session_timeout_ms": int(session_seconds * 1000),
-            "max_poll_interval_ms": int(
-                max(20, session_seconds) * 1000
-            ),  # how long a lost request to join is waited for
             "heartbeat_interval_ms": max(200, int(session_seconds * 100)),
             "retry_backoff_ms": 50,
             "reconnect_backoff_max_ms": 500,
         }
+        if "api_version" not in kafka.client_options:
+            # How long a request to join that is lost is waited for; on 0.9 it is the session's time.
+            session["max_poll_interval_ms"] = int(max(20, session_seconds) * 1000)
         options = kafka.options(group_id=group, client_id=self.client_id, **{**session, **options})
         task = {"options": options, "topics": topics, "paused": paused, "delay": delay}
         self._process = subprocess.Popen(
