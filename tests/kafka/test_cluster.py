@@ -48,6 +48,12 @@ def lags(sight: GroupSight) -> dict[tuple[str, int], int | None]:
     }
 
 
+def grown(sight: GroupSight, partitions: int) -> GroupSight | None:
+    """The sight, when the group has so many partitions and the leader of each answers."""
+    ready = len(sight.partitions) == partitions and not any(at.problem for at in sight.partitions.values())
+    return sight if ready else None
+
+
 def test_lag_is_what_was_produced_less_what_was_committed(kafka: KafkaServer, name: str) -> None:
     """To the record, with the beginning where something is left to be read."""
     kafka.create_topic(name, partitions=3)
@@ -164,11 +170,12 @@ def test_added_partitions_are_seen_before_anybody_has_them(
 ) -> None:
     """All partitions of a topic that is subscribed to belong to the group, also those that nobody was given."""
     kafka.create_topic(name, partitions=2)
-    consumer = start_consumer(kafka, name, name)  # refreshes its metadata every five minutes
+    consumer = start_consumer(kafka, name, name, session_seconds=120)
     consumer.wait_joined(2)
+    consumer.freeze()  # a member that does not see them come
     with kafka.admin() as admin:
         admin.create_partitions({name: 4})
-    sight = wait_for(lambda: one(kafka, name) if len(one(kafka, name).partitions) == 4 else None, seconds=30)
+    sight = wait_for(lambda: grown(one(kafka, name), 4), seconds=60, what="four partitions")
     assert {number for member in sight.members for _, number in member.assigned} == {0, 1}
     assert sight.partitions[TopicPartition(name, 3)] == PartitionSight(end=0, committed=None, beginning=0)
 

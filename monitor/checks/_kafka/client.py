@@ -6,20 +6,19 @@ behind, whatever the network does, and nothing is shared over a fork.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError
 from kafka.future import Future
-from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 
 from monitor.checks._kafka.connection import Connection
 from monitor.checks._kafka.failures import HUNG_UP, failure, reason, worst
+from monitor.checks._kafka.library import Manager, quiet, uncollected
 from monitor.checks._kafka.security import security_settings
 from monitor.checks.base import CheckFailed
 
@@ -59,22 +58,22 @@ class Client:
             "max_in_flight_requests_per_connection": 1_000_000,  # beyond its limit it refuses, it does not wait
             **security_settings(connection),
         }
-        with _quiet():
+        with quiet():
             self._loop = NetworkSelector(**settings)
-            self._manager = _Manager(self._loop, **settings)
+            self._manager = Manager(self._loop, **settings)
         self._cluster = self._manager.cluster
 
     def __enter__(self) -> Client:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with _quiet():
+        with quiet():
             self._manager.close()
             self._loop.close()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """The value of ``work``, which awaits nothing but this client. Raises CheckFailed when it is not in time."""
-        with _quiet():
+        with quiet(), uncollected():
             future = self._manager.call_soon(work)
             self._loop.poll(timeout_ms=max(0.0, self._deadline - time.monotonic()) * 1000, future=future)
         if not future.is_done:
@@ -219,24 +218,6 @@ class Client:
         return CheckFailed("timeout", f"{self._where}: no answer within {self._timeout_seconds:.1f} s")
 
 
-class _Manager(KafkaConnectionManager):  # type: ignore[misc]
-    """Loses no last words: kafka-python drops what came together with the end of a connection.
-
-    That is how brokers say that they do not believe us.
-    """
-
-    async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
-        transport = await super()._build_transport(node, timeout_at=timeout_at)
-        receive = transport._sock_recv
-
-        def receive_all() -> tuple[bytes, Exception | None]:
-            data, error = receive()
-            return data, None if data else error
-
-        transport._sock_recv = receive_all
-        return transport
-
-
 def _versions(connection: Any) -> Versions:
     def version(request: Any) -> int | None:
         try:
@@ -249,15 +230,3 @@ def _versions(connection: Any) -> Versions:
 
 def _milliseconds(until: float) -> float:
     return max(0.0, until - time.monotonic()) * 1000
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """kafka-python logs each failure several times, some with a traceback; ours is the outcome."""
-    logger = logging.getLogger("kafka")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
