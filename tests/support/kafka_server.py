@@ -244,8 +244,9 @@ class KafkaServer(JavaServer, KafkaClients):
 
 
 def new_cluster_id() -> str:
-    """An id as Kafka wants it."""
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    """An id as Kafka wants it. Its tool takes one that begins with a dash for an option."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
+
 
 
 def _shared_classes() -> list[str]:
