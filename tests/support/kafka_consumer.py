@@ -19,6 +19,8 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
+PATIENCE_SECONDS = 20.0
+
 
 def main() -> None:
     task = json.loads(sys.argv[1])
@@ -36,10 +38,10 @@ class _Member(ConsumerRebalanceListener):
     def __init__(self, task: dict[str, Any]) -> None:
         self._commands: queue.Queue[dict[str, Any]] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
-        self._consumer = KafkaConsumer(
-            **{"auto_offset_reset": "earliest", "enable_auto_commit": False, **task["options"]}
-        )
-        self._consumer.subscribe(task["topics"], listener=self)
+        self._options = {"auto_offset_reset": "earliest", "enable_auto_commit": False, **task["options"]}
+        self._topics: list[str] = task["topics"]
+        self._patience_ends = time.monotonic() + PATIENCE_SECONDS
+        self._join()
         self._delay: float = task["delay"]
         self._all_paused: bool = task["paused"]
         self._paused: set[TopicPartition] = set()
@@ -59,11 +61,7 @@ class _Member(ConsumerRebalanceListener):
         self._consumer.close(autocommit=False)
 
     def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        if self._dirty and self._committing:
-            try:
-                self._commit()
-            except KafkaError as error:
-                _tell("error", error=repr(error))
+        """Nothing: what was consumed has been committed."""
 
     def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         mine = self._consumer.assignment()
@@ -71,8 +69,20 @@ class _Member(ConsumerRebalanceListener):
         self._dirty = True
         _tell("assigned", partitions=sorted([each.topic, each.partition] for each in mine))
 
+    def _join(self) -> None:
+        self._consumer = KafkaConsumer(**self._options)
+        self._consumer.subscribe(self._topics, listener=self)
+
     def _consume(self) -> None:
-        for partition, records in self._consumer.poll(timeout_ms=50).items():
+        mine = self._consumer.assignment()
+        if not mine and time.monotonic() > self._patience_ends:
+            # On a busy machine kafka-python 3.0 at times believes it has joined and has not; once is enough.
+            self._patience_ends = float("inf")
+            _tell("error", error="joins anew")
+            self._consumer.close(autocommit=False, timeout_ms=1000)
+            self._join()
+        # To give up too early on a join is how that comes about.
+        for partition, records in self._consumer.poll(timeout_ms=50 if mine else 500).items():
             for record in records:
                 if record.offset >= self._limits.get(partition, record.offset + 1):
                     self._stop_at(partition, self._limits[partition])
