@@ -89,7 +89,8 @@ class RedisStore:
         whether it was applied: asking again with the same flight answers as the first time.
         """
         seen = flight.seen if isinstance(flight, _Held) else b"".join(self._read_raw("names", flight.check)[5:])
-        made = self._replace(flight, {flight.check: reducer}, {flight.check: seen}, (flight.check,), memory)
+        history = {flight.check: self._history_bytes_per_check}
+        made = self._replace(flight, {flight.check: reducer}, {flight.check: seen}, history, memory)
         return made[flight.check]
 
     def update_many(
@@ -98,15 +99,18 @@ class RedisStore:
         """Replace the states of several checks that one flight observed; the transitions of each. Keeps the flight.
 
         Raises FlightLost and StoreUnavailable, after which some of them may have been applied: asking again with the
-        same flight answers as the first time. Only checks in ``history`` leave a sample there.
+        same flight answers as the first time. Only checks in ``history`` leave a sample there: all of them together
+        have what one configured check may have, for nobody configured how many they are.
         """
         made: dict[str, tuple[Transition, ...]] = {}
         names = list(reducers)
+        sampled = [name for name in names if name in history]
+        budgets = dict.fromkeys(sampled, self._history_bytes_per_check // max(1, len(sampled)))
         for start in range(0, len(names), ENTRIES_PER_COMMIT):
             some = names[start : start + ENTRIES_PER_COMMIT]
             flat = self._read_raw("names", *some)[4:]
             seen = {name.decode(): bytes(raw) for name, raw in zip(flat[::2], flat[1::2], strict=True)}
-            made |= self._replace(flight, {name: reducers[name] for name in some}, seen, history)
+            made |= self._replace(flight, {name: reducers[name] for name in some}, seen, budgets)
         return made
 
     def release(self, flight: Flight) -> None:
@@ -185,7 +189,7 @@ class RedisStore:
         flight: Flight,
         reducers: Mapping[str, Reducer],
         seen: Mapping[str, bytes],
-        history: Container[str],
+        history: Mapping[str, int],
         memory: str | None = None,
     ) -> dict[str, tuple[Transition, ...]]:
         made: dict[str, tuple[Transition, ...]] = {}
@@ -218,11 +222,11 @@ class RedisStore:
         self,
         flight: Flight,
         entries: Mapping[str, tuple[bytes, codec.Record]],
-        history: Container[str],
+        history: Mapping[str, int],
         free: bool,
         memory: str | None,
     ) -> tuple[bytes, dict[str, bytes]]:
-        """The script's answer, and what is there now instead of what was seen."""
+        """The script's answer, and what is there now instead of what was seen. ``history``: bytes, by check."""
         keys = [self._flight(flight.check), self._states, self._meta, self._changed, self._retries, self._transitions]
         keys.append(self._memory)
         arguments: list[Argument] = [str(flight.token), "1" if free else "", TRANSITIONS_KEPT, codec.LIMIT_BYTES]
@@ -232,7 +236,7 @@ class RedisStore:
             # A state that was changed without a new result (an overdue one) adds nothing to history.
             new = name in history and state.result.run_id == flight.run_id
             sample = codec.encode_sample(state.result) if new else b""
-            kept = samples_kept(state.result, len(sample), self._history_bytes_per_check)
+            kept = samples_kept(state.result, len(sample), history.get(name, 0))
             keys.append(self._history(name))
             arguments += [name, seen, codec.encode(record), _stamp(state.retry_at), sample, kept]
             arguments.append(len(record.transitions))

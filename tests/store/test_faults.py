@@ -223,6 +223,20 @@ def test_many_leave_history_where_it_is_wanted(redis_store: RedisStore, server: 
         assert client.keys(f"{key_prefix}history:*") == [f"{key_prefix}history:queue:q".encode()]
 
 
+def test_many_share_the_history_of_one(redis_store: RedisStore, server: RedisServer, key_prefix: str) -> None:
+    """A pattern may find a thousand consumer groups: they do not take the memory of a thousand checks."""
+    store = RedisStore(server.url, prefix=key_prefix, history_bytes=40_000, roster_size=2)
+    names = [f"group:kafka:{number}" for number in range(10)]
+    for number in range(60):
+        flight = store.take("kafka", f"run-{number}", lease_seconds=5)
+        store.update_many(flight, {n: becoming(flight, check=spec(n)) for n in names}, history=names)
+        store.release(flight)
+    with server.client() as client:
+        lists = client.keys(f"{key_prefix}history:*")
+        assert len(lists) == 10
+        assert sum(client.memory_usage(name, samples=0) for name in lists) < 20_000 * 1.25
+
+
 def test_many_survive_a_change_by_somebody_else(redis_store: RedisStore, server: RedisServer, key_prefix: str) -> None:
     """What changed between reading and writing is read again; the others are not held up by it."""
     flight = redis_store.take("workers", "round-1", lease_seconds=5)

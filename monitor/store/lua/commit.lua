@@ -1,7 +1,8 @@
 -- commit: KEYS flight states meta changed retries transitions memory history+
 --         ARGV token free|'' transitions_kept limit check memory|''
 --              (check seen state retry_at|'' sample|'' samples_kept n (id transition)*n)+
--- One entry for each history key; the memory, if any, is that of the flight's check. Invariant: written only by the flight's holder, and each state only over the very
+-- One entry for each history key; the memory, if any, is that of the flight's check.
+-- Invariant: written only by the flight's holder, and each state only over the very
 -- value its reducer saw; then state, history, transitions, retry and change log all change, or nothing of that entry
 -- does. The flight is freed, if asked for, once nothing is left to do.
 -- Repairs come first, because a script that fails half-way is not rolled back. The first write in the usual
