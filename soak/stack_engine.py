@@ -20,6 +20,7 @@ from tests.support.processes import free_port, wait_for
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = ROOT / "compose"
+EVER = datetime.min.replace(tzinfo=UTC)
 
 
 @contextmanager
@@ -62,6 +63,8 @@ class Stack:
     def __init__(self, host: str, file: str, python_image: str, settings: Mapping[str, str]) -> None:
         self.host, self.project = host, f"soak-{file}"
         self.ports = {"a": free_port(), "b": free_port()}
+        self._started = tempfile.NamedTemporaryFile(prefix="soak-events-")  # noqa: SIM115  (until the stack is left)
+        self._events: subprocess.Popen[bytes]
         self._base = ["docker-compose", "--project-name", self.project, "--file", str(COMPOSE / f"{file}.yml")]
         self._env = {
             "DOCKER_HOST": host,
@@ -77,11 +80,19 @@ class Stack:
     def __enter__(self) -> Stack:
         self._tidy()
         self.compose("build", "--quiet")
+        # Read as they come: the engine remembers 256 events, and two health checks are that many in three minutes.
+        filters = ["--filter", f"label=com.docker.compose.project={self.project}", "--filter", "event=start"]
+        command = ["docker", "events", *filters, "--format", "{{json .}}"]
+        self._events = subprocess.Popen(command, env={**os.environ, **self._env}, stdout=self._started)
         self.compose("up", "--detach")
+        wait_for(lambda: self.starts("consumer-a"), seconds=30, what="the engine tells that a container was started")
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._events.terminate()
+        self._events.wait(30)
         self._tidy()
+        self._started.close()
 
     def compose(self, *arguments: str) -> str:
         """What docker-compose prints."""
@@ -117,12 +128,15 @@ class Stack:
         """
         os.kill(self.inspect(service)["State"]["Pid"], signal.SIGKILL)
 
-    def starts(self, service: str, since: datetime) -> list[datetime]:
-        """When the container of a service was started after a moment, whoever did it."""
-        window = ("--since", since.isoformat(), "--until", datetime.now(UTC).isoformat())
-        named = ("--filter", f"container={self.container(service)}", "--filter", "event=start")
-        events = docker(self.host, "events", *window, *named, "--format", "{{json .}}").splitlines()
-        return [datetime.fromtimestamp(json.loads(event)["timeNano"] / 1e9, UTC) for event in events]
+    def starts(self, *services: str, since: datetime = EVER) -> list[datetime]:
+        """When containers of these services were started after a moment, whoever did it."""
+        events = [json.loads(line) for line in Path(self._started.name).read_text().splitlines()]
+        moments = [
+            datetime.fromtimestamp(event["timeNano"] / 1e9, UTC)
+            for event in events
+            if event["Actor"]["Attributes"]["com.docker.compose.service"] in services
+        ]
+        return [moment for moment in moments if moment > since]
 
     def _tidy(self) -> None:
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
