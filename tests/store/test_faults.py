@@ -227,9 +227,10 @@ def test_many_share_the_history_of_one(redis_store: RedisStore, server: RedisSer
     """A pattern may find a thousand consumer groups: they do not take the memory of a thousand checks."""
     store = RedisStore(server.url, prefix=key_prefix, history_bytes=40_000, roster_size=2)
     names = [f"group:kafka:{number}" for number in range(10)]
+    data = {f"number_{number}": number for number in range(20)}
     for number in range(60):
         flight = store.take("kafka", f"run-{number}", lease_seconds=5)
-        store.update_many(flight, {n: becoming(flight, check=spec(n)) for n in names}, history=names)
+        store.update_many(flight, {n: becoming(flight, check=spec(n), data=data) for n in names}, history=names)
         store.release(flight)
     with server.client() as client:
         lists = client.keys(f"{key_prefix}history:*")
