@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import signal
 import socket
@@ -25,6 +24,7 @@ from monitor.ports import ExecutorUnavailable
 
 START_SECONDS = 30.0  # a zygote imports Django and every kind; on a busy machine that takes a while
 HELLO_SECONDS = 5.0
+BLOCKED_SECONDS = 2  # how long a process may leave a message half taken, or half said
 MAX_RUNS = 1000  # what a user's function leaks goes with its process
 MAX_IDLE_SECONDS = 60.0
 
@@ -157,8 +157,10 @@ class _CheckProcess:
             client.settimeout(hello_seconds)
             client.connect(socket_address(address))
             client.settimeout(None)
-            # A memory does not fit into the socket's buffer: a process that is frozen would never take it.
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", math.ceil(hello_seconds), 0))
+            # A memory does not fit into the socket's buffer: a process that is frozen would never take the rest of
+            # it, nor give it.
+            for blocked in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+                client.setsockopt(socket.SOL_SOCKET, blocked, struct.pack("ll", BLOCKED_SECONDS, 0))
         except OSError:
             client.close()
             raise

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from typing import Any
 
 import psutil
@@ -15,7 +20,9 @@ import pytest
 
 from monitor.config import CheckSpec
 from monitor.executor import ProcessExecutor
-from monitor.model import Outcome, Past, Status
+from monitor.executor.address import new_address, socket_address
+from monitor.executor.pool import _CheckProcess
+from monitor.model import NO_PAST, Outcome, Past, Status
 from monitor.ports import ExecutorUnavailable
 from tests.support.processes import wait_for
 
@@ -62,8 +69,37 @@ def test_a_long_memory_does_not_block_on_a_frozen_process(executor: ProcessExecu
     """It does not fit into a socket's buffer: a process that never takes it is given up."""
     pid = executor.run(check("fine"))[0].data["pid"]
     os.kill(pid, signal.SIGSTOP)
+    started = time.monotonic()
     assert executor.run(check("fine"), Past(0.0, "x" * 4_000_000))[0].reason == "crashed"
+    assert time.monotonic() - started < 15
     assert executor.run(check("fine"))[0].status is Status.OK
+
+
+def test_a_process_that_freezes_in_the_middle_of_its_reply_is_given_up() -> None:
+    """What is longer than a socket's buffer comes in pieces, and after the first there may be no other."""
+    address = new_address()
+    with socket.socket(socket.AF_UNIX) as listener, subprocess.Popen(["sleep", "60"]) as sleeping:
+        listener.bind(socket_address(address))
+        listener.listen()
+
+        def freeze_half_way() -> None:
+            client = Connection(listener.accept()[0].detach())
+            client.send_bytes(json.dumps({"pid": sleeping.pid}).encode())
+            client.recv_bytes()
+            os.write(client.fileno(), struct.pack("!i", 1_000_000) + b"half")
+            sleeping.wait()
+            client.close()
+
+        threading.Thread(target=freeze_half_way, daemon=True).start()
+        process = _CheckProcess(address, 20.0)
+        rescue = threading.Timer(10.0, sleeping.kill)
+        rescue.start()
+        started = time.monotonic()
+        with pytest.raises(BlockingIOError):
+            process.ask(check("fine"), NO_PAST)
+        assert time.monotonic() - started < 8
+        process.end()
+        rescue.cancel()
 
 
 @pytest.mark.parametrize("kind", ["blocked_socket", "holding_the_gil", "busy_loop", "deaf"])
