@@ -221,6 +221,9 @@ class Prometheus:
             reason, text = "authentication", f"answered {status}"
         elif said.get("errorType") in ("timeout", "canceled"):
             sort, reason, text = _MayPass, "timeout", "gave up on the query"
+        elif said.get("errorType") == "execution" and str(said.get("error")).startswith("expanding series"):
+            # Whoever reads its series from elsewhere (Thanos, remote read) could not reach it: no fault of the query.
+            sort, reason, text = _MayPass, "unavailable", f"answered {status}"
         elif said.get("errorType") in ("bad_data", "execution"):
             reason, text = "bad_query", "refuses the query"
         elif status in (408, 429) or status >= 500:
