@@ -148,6 +148,17 @@ def test_a_broker_that_was_down() -> None:
     assert first_failure(watch.during(600, last)) == 240.0, "but it does once it has stood still for 5 minutes"
 
 
+def test_a_broker_that_comes_and_goes() -> None:
+    """One look between two outages does not make outages the usual pace of looks."""
+    watch = Watch(skew_threshold=None)
+    busy = Traffic([50.0] * 6, [50.0] * 6, commit_every=30)
+    seen = [watch.look(each) for each in busy.every(10, 64)]
+    last = busy.after(0)
+    assert last.partitions[tp(0)].end != last.partitions[tp(0)].committed
+    seen += [watch.look(last, after=360), watch.look(last, after=360), watch.look(last, after=360)]
+    assert never_fails(seen)
+
+
 def test_the_night_of_a_laptop() -> None:
     """Nobody looked for eight hours, and nobody consumed either: nothing has stalled."""
     watch = Watch(stalled_after_seconds=60)

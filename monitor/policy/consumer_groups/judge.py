@@ -56,7 +56,7 @@ def judge_measurement(
         consumers=_as_of_now(measured.consumers),
         settled=memory.settled_at is not None,
     )
-    memory = replace(memory, pace=round(now - memory.seen_at, 1), seen_at=now)
+    memory = replace(memory, pace=window.pace(memory, now), seen_at=now)
     needed = {
         "skew": limits.skew_threshold is not None,
         "consumers": limits.min_consumers > 0,

@@ -79,7 +79,7 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """That of one group. ``pace`` is the time between the last two looks; ``known`` whether there was such a group.
+    """That of one group. ``pace`` is the usual time between two looks; ``known`` whether there was such a group.
 
     ``moved_at`` is when a commit was seen, ``member_at`` when a member was (or the first look), ``rebalanced_at``
     when a rebalance was. ``spells`` says since when a condition holds. ``verdict`` is the last one, where it may have

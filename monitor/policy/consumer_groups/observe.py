@@ -43,7 +43,7 @@ def observe(sight: GroupSight, memory: Memory, now: float, limits: Limits) -> tu
         look = replace(look, consumed=moves.consumed, produced=moves.produced, busy=_waited(memory))
     after = replace(
         window.remember(window.forget_values(before) if settles else before, look, now, limits),
-        pace=round(now - memory.seen_at, 1),
+        pace=window.pace(memory, now),
         seen_at=now,
         moved_at=now if moves.committed else before.moved_at,
         member_at=now if count else before.member_at,

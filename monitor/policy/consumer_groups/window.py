@@ -35,6 +35,12 @@ def is_gap(memory: Memory, now: float, limits: Limits) -> bool:
     return now - memory.seen_at > max(limits.window_seconds, 3 * memory.pace)
 
 
+def pace(memory: Memory, now: float) -> float:
+    """The usual time between two looks. One that was late says little: it doubles at most."""
+    passed = round(now - memory.seen_at, 1)
+    return min(passed, 2 * memory.pace) if memory.pace else passed
+
+
 def remember(memory: Memory, look: Look, now: float, limits: Limits) -> Memory:
     """The memory with one look more, and without what has left the window."""
     recent = _recent(memory.recent, look, now, limits)
