@@ -1,0 +1,226 @@
+"""From samples to buckets: each hour by itself, so that it can be done again; then what one hour hands to the next.
+
+A rolled-up hour knows only its own samples. What still holds from before it, and whether an error goes on or begins,
+is found where hours are put together: so a late sample changes one hour, and no order of roll-ups is wrong.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from math import ceil, isnan
+from typing import NamedTuple
+
+from monitor.history.buckets import Buckets, Spreads, Times, no_spreads, zeros
+from monitor.history.samples import BUCKET_SECONDS, DAY_SECONDS, ERROR, HOUR_SECONDS, MICRO, Samples, micros
+
+BUCKET, HOUR, DAY = BUCKET_SECONDS * MICRO, HOUR_SECONDS * MICRO, DAY_SECONDS * MICRO
+PER_HOUR, PER_DAY = HOUR // BUCKET, DAY // BUCKET
+BIGGEST = 3e38  # of the numbers that roll-ups hold
+
+
+class Tail(NamedTuple):
+    """The last sample before a moment: status code, when it was, and until when it is valid (microseconds)."""
+
+    code: int
+    at: int
+    until: int
+
+
+class Head(NamedTuple):
+    """What an hour's neighbours need to know of it: its first sample (when, in microseconds; code) and its last."""
+
+    first_at: int
+    first_code: int
+    tail: Tail
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The rolled-up hours of one UTC day, from ``start`` on, in columns of 288 buckets.
+
+    ``heads`` are by hour of the day; hours that are not among them had no sample. ``times`` is how long samples held
+    within their own hour. ``began`` and ``goes_on`` are as in a Bucket, as if nothing had been before each hour.
+    """
+
+    start: int
+    heads: Mapping[int, Head]
+    times: Times
+    began: array[int]
+    goes_on: bytes
+    series: Mapping[str, Spreads]
+
+    @property
+    def tail(self) -> Tail | None:
+        """The last sample of the day."""
+        return self.heads[max(self.heads)].tail if self.heads else None
+
+
+def day_of(start: int) -> Day:
+    """A day without samples."""
+    times = zeros(PER_DAY), zeros(PER_DAY), zeros(PER_DAY), zeros(PER_DAY)
+    return Day(start, {}, times, zeros(PER_DAY), bytes(PER_DAY), {})
+
+
+def with_samples(day: Day, samples: Samples) -> Day:
+    """The day with these samples in place of what it knew of their hours: all the samples of each."""
+    draft = _Draft(day)
+    place = 0
+    while place < len(samples):
+        hour = samples.at[place] // HOUR * HOUR_SECONDS
+        some = samples.within(hour, hour + HOUR_SECONDS)
+        draft.roll_up(some)
+        place += len(some)
+    return draft.day()
+
+
+def join(days: Iterable[Day], tail: Tail | None, since: float, until: float) -> Buckets:
+    """The buckets from that of ``since`` on to that of ``until``: a bucket's end, or now.
+
+    ``days`` are all that have samples in between, in order; ``tail`` is the last sample before them.
+    """
+    start = int(since // BUCKET_SECONDS) * BUCKET_SECONDS
+    count = max(0, ceil((until - start) / BUCKET_SECONDS))
+    joint = _Joint(start * MICRO, count, micros(until))
+    for day in days:
+        joint.add(day)
+        for head in day.heads.values():
+            joint.link(tail, head)
+            tail = head.tail
+    if tail is not None:
+        joint.hold(tail, micros(until))
+        joint.cut(tail)
+    return joint.buckets(until)
+
+
+class _Joint:
+    """Buckets in the making."""
+
+    def __init__(self, start: int, count: int, until: int) -> None:
+        self._start, self._count, self._until = start, count, until
+        self._times = zeros(count), zeros(count), zeros(count), zeros(count)
+        self._began, self._goes_on = zeros(count), bytearray(count)
+        self._series: dict[str, Spreads] = {}
+
+    def add(self, day: Day) -> None:
+        """What the day knows by itself."""
+        offset = (day.start * MICRO - self._start) // BUCKET
+        low, high = max(0, -offset), min(PER_DAY, self._count - offset)
+        if low >= high:
+            return
+        here, there = slice(offset + low, offset + high), slice(low, high)
+        for mine, column in zip((*self._times, self._began), (*day.times, day.began), strict=True):
+            mine[here] = column[there]
+        self._goes_on[here] = day.goes_on[there]
+        for name, spreads in day.series.items():
+            if name not in self._series:
+                self._series[name] = no_spreads(self._count)
+            self._series[name].put(here, spreads, there)
+
+    def link(self, tail: Tail | None, head: Head) -> None:
+        """What holds from before an hour up to its first sample; an error there may be the same as before."""
+        if tail is None:
+            return
+        self.hold(tail, head.first_at)
+        place = (head.first_at - self._start) // BUCKET
+        if tail.code == ERROR and head.first_code == ERROR and 0 <= place < self._count:
+            self._began[place] -= 1
+            self._goes_on[place] = 1
+
+    def hold(self, tail: Tail, until: int) -> None:
+        """A last sample holds beyond its hour."""
+        at = max((tail.at // HOUR + 1) * HOUR, self._start)
+        until = min(tail.until, until, self._until)
+        while at < until:
+            place = (at - self._start) // BUCKET
+            end = min(until, self._start + (place + 1) * BUCKET)
+            self._times[tail.code][place] += end - at
+            if tail.code == ERROR:
+                self._goes_on[place] = 1
+            at = end
+
+    def cut(self, tail: Tail) -> None:
+        """The last sample of all may hold beyond ``until``, within its hour: that is not counted yet."""
+        end = min(tail.until, (tail.at // HOUR + 1) * HOUR, self._start + self._count * BUCKET)
+        if self._count and end > self._until:
+            column = self._times[tail.code]
+            column[-1] -= min(column[-1], end - self._until)
+
+    def buckets(self, until: float) -> Buckets:
+        """The outcome."""
+        observed = map(sum, zip(*self._times, strict=True))
+        unobserved = array("I", [max(0, BUCKET - each) for each in observed])
+        if self._count:
+            beyond = self._start + self._count * BUCKET - self._until
+            unobserved[-1] -= min(unobserved[-1], beyond)
+        return Buckets(
+            self._start // MICRO, until, self._times, unobserved, self._began, bytes(self._goes_on), self._series
+        )
+
+
+class _Draft:
+    """A day in the making."""
+
+    def __init__(self, day: Day) -> None:
+        self._start = day.start * MICRO
+        self._heads, self._began, self._goes_on = dict(day.heads), day.began[:], bytearray(day.goes_on)
+        self._times = day.times[0][:], day.times[1][:], day.times[2][:], day.times[3][:]
+        self._series = {name: spreads.copy() for name, spreads in day.series.items()}
+
+    def roll_up(self, samples: Samples) -> None:
+        """Put all samples of one hour in place of what is there."""
+        hour = (samples.at[0] - self._start) // HOUR
+        places = slice(hour * PER_HOUR, (hour + 1) * PER_HOUR)
+        for column in (*self._times, self._began):
+            column[places] = zeros(PER_HOUR)
+        self._goes_on[places] = bytes(PER_HOUR)
+        counts = [0] * PER_HOUR
+        before = -1
+        for at, end, code in zip(samples.at, samples.ends(), samples.codes, strict=True):
+            place = (at - self._start) // BUCKET
+            if code == ERROR and before != ERROR:
+                self._began[place] += 1
+            elif code == ERROR and not counts[place - places.start]:
+                self._goes_on[place] = 1
+            counts[place - places.start] += 1
+            before = code
+            self._fill(code, at, min(end, self._start + (hour + 1) * HOUR))
+        self._spread(samples, places, list(accumulate(counts, initial=0)))
+        tail = Tail(samples.codes[-1], samples.at[-1], samples.until[-1])
+        self._heads[hour] = Head(samples.at[0], samples.codes[0], tail)
+
+    def day(self) -> Day:
+        """The outcome."""
+        heads = {hour: self._heads[hour] for hour in sorted(self._heads)}
+        series = {name: spreads for name, spreads in self._series.items() if any(spreads.count)}
+        return Day(self._start // MICRO, heads, self._times, self._began, bytes(self._goes_on), series)
+
+    def _fill(self, code: int, at: int, end: int) -> None:
+        place, column = (at - self._start) // BUCKET, self._times[code]
+        while at < end:
+            step = min(end, self._start + (place + 1) * BUCKET)
+            column[place] += step - at
+            at, place = step, place + 1
+            if code == ERROR and at < end:
+                self._goes_on[place] = 1
+
+    def _spread(self, samples: Samples, places: slice, edges: list[int]) -> None:
+        for name in {*self._series, *samples.series}:
+            spreads = self._series.setdefault(name, no_spreads(PER_DAY))
+            spreads.put(places, no_spreads(PER_HOUR), slice(0, PER_HOUR))
+            values = samples.series.get(name)
+            if values is None:
+                continue
+            for place, (first, last) in enumerate(pairwise(edges), places.start):
+                found = [value for value in values[first:last] if not isnan(value)]
+                if found:
+                    count, low, high = len(found), min(found), max(found)
+                    mean = sum(found) / count if max(-low, high) < BIGGEST else low
+                    spreads.count[place], spreads.mean[place] = count, _bounded(mean)
+                    spreads.low[place], spreads.high[place] = _bounded(low), _bounded(high)
+
+
+def _bounded(value: float) -> float:
+    return min(max(value, -BIGGEST), BIGGEST)
