@@ -15,7 +15,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from monitor.api.service import service
-from monitor.api.views import _is_staff as is_staff
+from monitor.api.views import is_staff
 from monitor.dashboard import assets
 
 POLICY = "; ".join(

@@ -49,7 +49,7 @@ def test_workers_and_queues_are_a_matrix(stage: Stage, open_page: OpenPage) -> N
     expect(matrix.locator("thead th")).to_have_count(8)
     expect(matrix.locator("tbody tr")).to_have_count(6)
     worst = matrix.locator("tbody tr").first
-    expect(worst.locator("th")).to_have_text("celery@web-3")
+    expect(worst.locator("th")).to_have_text("web-3")
     expect(worst.locator(".state")).to_contain_text("stuck")
     expect(worst.locator("td.number").first).to_have_text("6.5 ms")
     expect(worst.locator("td.cell")).to_have_text(["stuck celery", "stuck mail", "no", "no"])

@@ -39,6 +39,7 @@ class World:
     frozen_at: float | None = None
     ahead: float = 0.0
     version: str = "1"
+    began: float = field(default_factory=lambda: time.time() - 200_000)
 
     @property
     def now(self) -> float:
@@ -65,7 +66,7 @@ class World:
 
     def status(self, check: str, at: float) -> tuple[str, str | None, float]:
         """Status, reason and since when."""
-        since = at - 40_000
+        since = self.began
         for each in self.incidents.get(check, []):
             if each.since <= at < each.until:
                 return each.status, each.reason, each.since

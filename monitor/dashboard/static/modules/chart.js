@@ -4,13 +4,14 @@ import { h, setAttribute, setText } from "./dom.js";
 import { clock, day, label, quantity, unitOf } from "./format.js";
 import { runs } from "./model.js";
 
-const HEIGHT = 132, CLICK_PIXELS = 4;
+const CLICK_PIXELS = 4;
 const WORDS = { error: "error", warning: "warning", ok: "ok", unknown: "unknown", stale: "not observed", unobserved: "not observed" };
 
 export class Chart {
   /** `on.pick(time)`: somebody clicked; `on.zoom(since, until)`: somebody chose a stretch. */
-  constructor(name, on, sync) {
+  constructor(name, on, sync, height) {
     this.name = name;
+    this.height = height;
     this.on = on;
     this.sync = sync;
     this.plot = null;
@@ -19,7 +20,7 @@ export class Chart {
     this.box = h("div", { class: "chart-box", tabindex: "0", role: "slider", "aria-label": `${label(name)}: a moment`, "aria-valuenow": "0" });
     this.node = h("figure", { class: "chart" }, h("figcaption", {}, h("span", { class: "chart-name" }, label(name)), this.readout), this.box);
     this.box.addEventListener("keydown", (event) => this.key(event));
-    this.resize = new ResizeObserver(() => this.plot?.setSize({ width: this.width(), height: HEIGHT }));
+    this.resize = new ResizeObserver(() => this.plot?.setSize({ width: this.width(), height: this.height }));
     this.resize.observe(this.box);
   }
 
@@ -70,7 +71,7 @@ export class Chart {
     const axis = { stroke: this.colours.muted, grid: { stroke: this.colours.grid, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
     const band = { stroke: "transparent", points: { show: false } };
     this.plot = new globalThis.uPlot({
-      width: this.width(), height: HEIGHT, legend: { show: false },
+      width: this.width(), height: this.height, legend: { show: false },
       cursor: { sync: { key: this.sync }, drag: { x: true, y: false, setScale: false }, y: false, points: { size: 6 } },
       scales: { x: { time: true }, y: { range: (_, low, high) => rangeOf(low, high) } },
       axes: [{ ...axis, size: 26, space: 70, values: (_, ticks, ___, ____, step) => ticks.map((each) => (step >= 86_400 ? day(each) : clock(each).slice(0, step >= 60 ? 5 : 8))) },
@@ -152,7 +153,7 @@ export class Chart {
     const to = { ArrowLeft: at - 1, ArrowRight: at + 1, PageDown: at - Math.ceil(last / 20), PageUp: at + Math.ceil(last / 20), Home: 0, End: last }[event.key];
     if (to !== undefined) {
       const index = Math.min(last, Math.max(0, to));
-      this.plot.setCursor({ left: this.plot.valToPos(times[index], "x"), top: HEIGHT / 3 });
+      this.plot.setCursor({ left: this.plot.valToPos(times[index], "x"), top: this.height / 3 });
     } else if (event.key === "Enter") this.on.pick(times[at]);
     else if (event.key === "+") this.on.zoom(times[at] - span / 6, times[at] + span / 6);
     else if (event.key === "-") this.on.zoom(null, null);

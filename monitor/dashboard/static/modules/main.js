@@ -42,7 +42,7 @@ class Page {
     this.kafka = new Kafka();
     this.uptime = new Uptime(this.route);
     this.events = new Events();
-    this.detail = new Detail(api, this.route, { close: () => this.close(), pick: (at) => this.route.go({ at }), now: () => this.live.now() });
+    this.detail = new Detail(api, this.route, { close: () => this.close(), pick: (at) => this.route.go({ at: Math.round(at) }), now: () => this.live.now() });
   }
 
   start() {
@@ -56,6 +56,8 @@ class Page {
     }, { rootMargin: "200px" }).observe(byId("uptime"));
     if (this.route.at) void this.travel();
     void this.live.poll();
+    this.every("overview", OVERVIEW_MS, () => this.askOverview()); // beside the snapshot, not after it
+    this.every("events", RETRY_MS, () => this.askEvents());
     setInterval(() => this.tick(), 1000);
   }
 

@@ -30,7 +30,7 @@ export class Route {
     const said = new URLSearchParams();
     if (now.check) said.set("check", now.check);
     if (now.check && now.range !== "24h") said.set("range", now.range);
-    if (now.at) said.set("at", String(Math.round(now.at * 1000) / 1000));
+    if (now.at) said.set("at", String(now.at)); // exact: an event's moment is the first of what it began
     if (now.query) said.set("q", now.query);
     if (now.statuses.size) said.set("show", [...now.statuses].join(","));
     return `#${said}`;

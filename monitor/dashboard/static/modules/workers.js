@@ -10,6 +10,7 @@ export class Workers {
   constructor() {
     this.body = byId("workers-body");
     this.head = h("tr");
+    this.corner = h("th", { scope: "col" });
     this.rows = h("tbody");
     this.table = h("table", { class: "matrix" }, h("caption", { class: "unseen" }, "Workers, and the queues that each consumes"),
       h("thead", {}, this.head), this.rows);
@@ -27,9 +28,11 @@ export class Workers {
     show(this.table, workers.length + view.queues.length > 0);
     show(this.empty, workers.length + view.queues.length === 0);
     setText(this.empty, past ? "No worker was known then." : "No worker has told of itself. Workers do with monitor.install(app).");
-    this.layOut(view, workers);
+    this.layOut(view);
+    const prefix = commonPrefix(workers);
+    setText(this.corner, prefix ? `Worker ${prefix}` : "Worker");
     this.columns.forEach(({ update }, index) => update(view.queues[index]));
-    this.keyed.update(workers.slice(0, AT_MOST), view.queues, past);
+    this.keyed.update(workers.slice(0, AT_MOST), view.queues, past, prefix.length);
     show(this.more, workers.length > AT_MOST);
     setText(this.more, `and ${plural(workers.length - AT_MOST, "worker")} more, all of them no worse than these`);
     const failing = workers.filter((each) => each.status !== "ok").length;
@@ -42,7 +45,7 @@ export class Workers {
     if (queues === this.queues && this.keyed) return;
     this.queues = queues;
     this.columns = view.queues.map((each) => queueHead(each.name));
-    this.head.replaceChildren(h("th", { scope: "col" }, "Worker"), h("th", { scope: "col" }, "State"),
+    this.head.replaceChildren(this.corner, h("th", { scope: "col" }, "State"),
       h("th", { scope: "col", class: "number" }, "Heartbeat"), h("th", { scope: "col", class: "number" }, "Slots"),
       ...this.columns.map((each) => each.node));
     this.rows.replaceChildren();
@@ -52,17 +55,19 @@ export class Workers {
 
 class Row {
   constructor(worker, count) {
+    this.name = h("th", { scope: "row", class: "name", title: worker.name });
     this.icon = icon("unknown");
     this.verdict = h("span", { class: "word" });
     this.latency = h("td", { class: "number" });
     this.slots = h("td", { class: "number" });
     this.cells = Array.from({ length: count }, () => cell());
     this.state = h("td", { class: "state" }, this.icon, " ", this.verdict);
-    this.node = h("tr", {}, h("th", { scope: "row", class: "name" }, worker.name), this.state, this.latency, this.slots,
+    this.node = h("tr", {}, this.name, this.state, this.latency, this.slots,
       this.cells.map((each) => each.node));
   }
 
-  update(worker, queues, past) {
+  update(worker, queues, past, dropped) {
+    setText(this.name, worker.name.slice(dropped));
     setStatus(this.node, worker.status);
     setIcon(this.icon, worker.status);
     setText(this.verdict, verdict(worker));
@@ -72,6 +77,12 @@ class Row {
     const consumes = new Set(worker.queues ?? []);
     this.cells.forEach((each, index) => each.update(past ? null : consumes.has(queues[index].name), worker, queues[index]));
   }
+}
+
+/** What all names begin with, up to the @: said once, above them. */
+function commonPrefix(workers) {
+  const prefix = workers[0]?.name.slice(0, workers[0].name.indexOf("@") + 1) ?? "";
+  return workers.every((each) => each.name.startsWith(prefix)) ? prefix : "";
 }
 
 function cell() {
