@@ -130,6 +130,22 @@ class Alerting(Frozen):
     )
 
 
+class History(Frozen):
+    """What is kept of the past. How much memory all of it may take: ``history_memory``."""
+
+    enabled: bool = Field(default=True, description="whether the past is kept; without it only the present is known")
+    raw_seconds: Seconds = Field(
+        default=86_400.0, alias="raw", ge=3600, le=31 * 86_400, description="how long every single observation is kept"
+    )
+    rollups_seconds: Seconds = Field(
+        default=90 * 86_400.0,
+        alias="rollups",
+        ge=86_400,
+        le=3660 * 86_400,
+        description="how long five-minute roll-ups are kept",
+    )
+
+
 class Settings(Frozen):
     """Everything that is configured, except the checks and groups."""
 
@@ -171,6 +187,7 @@ class Settings(Frozen):
         ge=10**6,
         description="memory for history, events and heartbeats in the store",
     )
+    history: History = Field(default_factory=History)
     default_checks: bool = Field(
         default=True, description="whether the default roster runs besides the checks configured here"
     )

@@ -1,4 +1,4 @@
-"""States, transitions and history samples as bytes and back.
+"""States and transitions as bytes and back.
 
 Writing never fails for what a check reported; reading believes nothing: whatever is not exactly what
 we would have written decodes to None, and is then as good as absent.
@@ -16,7 +16,6 @@ from monitor.model import Result, State, Status, Streak, Transition
 from monitor.policy import FUTURE_TOLERANCE_SECONDS
 
 LIMIT_BYTES = 64 * 1024  # no state is written, and none is read, that is longer
-SAMPLE_LIMIT_BYTES = 1024
 MEMORY_LIMIT_BYTES = 8 * 1024 * 1024
 MESSAGE_CHARACTERS = 2000
 REASON_CHARACTERS = 100
@@ -80,14 +79,6 @@ def decode_transition(raw: bytes | None) -> Transition | None:
         return _transition_from_json(_text(check), rest)
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
-
-
-def encode_sample(result: Result) -> bytes:
-    """What history keeps of a result: [observed_at, status, response_time_ms, {numbers}], about 60 bytes."""
-    numbers = {k: v for k, v in result.data.items() if isinstance(v, int | float) and not isinstance(v, bool)}
-    head = [round(result.observed_at, 3), result.status.value, round(result.response_time_ms, 2)]
-    raw = dump([*head, numbers])
-    return raw if len(raw) <= SAMPLE_LIMIT_BYTES else dump([*head, {}])
 
 
 def encode_memory(memory: str) -> bytes:

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitor.alert_states import AlertsOverview
+from monitor.history.samples import HOUR_SECONDS, sample_of
 from monitor.model import Changes, Flight, Snapshot, State, Transition, Window
 from monitor.ports import FlightLost, FlightRefused, Reducer, StoreUnavailable
 from monitor.store import codec, scripts
-from monitor.store.history import TRANSITIONS_KEPT, samples_kept
+from monitor.store.history import LINE_BYTES, TRANSITIONS_KEPT, Names, Retention, encode_line
 from monitor.store.link import Argument, Link
 from monitor.store.outbox import RedisOutbox
+from monitor.store.redis_history import RedisHistory
 
 CONFLICTS_BORNE = 16
 ENTRIES_PER_COMMIT = 100  # a script holds up everybody else for a few milliseconds at most
@@ -32,7 +34,7 @@ class RedisStore:
 
     Nothing connects before the first call. ``url`` is ``redis://``, ``rediss://`` or ``unix://``; every key begins
     with ``prefix``. A call takes at most about three times ``timeout_seconds``. May be shared by threads, and kept
-    across a fork. ``history_bytes`` is what history may occupy for ``roster_size`` checks together.
+    across a fork. ``retention`` is what is kept in ``history``, of ``roster_size`` checks together.
     """
 
     def __init__(
@@ -41,18 +43,21 @@ class RedisStore:
         *,
         prefix: str = "monitor:",
         timeout_seconds: float = 2.0,
-        history_bytes: int = 64 * 2**20,
+        retention: Retention = Retention(),  # noqa: B008 - frozen
         roster_size: int = 100,
         retries: bool = True,
     ) -> None:
         self._link = Link(url, timeout_seconds=timeout_seconds, retries=retries)
         self._prefix = prefix
-        self._history_bytes_per_check = history_bytes // max(1, roster_size)
+        self._retention, self._keys = retention, Names.of(prefix)
+        # Should nobody pack them, the lists of samples stay within the budget by themselves.
+        self._lines_kept = max(100, retention.budget_bytes // max(1, roster_size) // LINE_BYTES)
         self._states, self._meta = f"{prefix}states", f"{prefix}meta"
         self._changed, self._retries = f"{prefix}changed", f"{prefix}retries"
         self._memory = f"{prefix}memory"
         self._transitions, self._dispatch = f"{prefix}transitions", f"{prefix}dispatch"
         self.outbox = RedisOutbox(self._link, prefix)
+        self.history = RedisHistory(self._link, prefix, retention)
 
     @classmethod
     def reader(cls, url: str, *, prefix: str = "monitor:", timeout_seconds: float = 0.2) -> RedisStore:
@@ -160,8 +165,9 @@ class RedisStore:
     def forget(self, checks: Iterable[str]) -> None:
         """Remove everything about ``checks`` but their past transitions. Raises StoreUnavailable."""
         names = list(checks)
-        keys = [self._meta, self._states, self._changed, self._retries, self._memory, *map(self._history, names)]
         if names:
+            keys = [self._meta, self._states, self._changed, self._retries, self._memory]
+            self.history.forget(names, self.now())
             self._link.run(scripts.FORGET, keys, names)
 
     def alerts_overview(self) -> AlertsOverview:
@@ -216,17 +222,18 @@ class RedisStore:
     ) -> tuple[bytes, dict[str, bytes]]:
         """The script's answer, and what is there now instead of what was seen."""
         keys = [self._flight(flight.check), self._states, self._meta, self._changed, self._retries, self._transitions]
-        keys.append(self._memory)
+        keys += [self._memory, self._keys.open]
         arguments: list[Argument] = [str(flight.token), "1" if free else "", TRANSITIONS_KEPT, codec.LIMIT_BYTES]
         arguments += [flight.check, b"" if memory is None else codec.encode_memory(memory)]
+        arguments += [self._lines_kept, int(self._retention.raw_seconds) + 2 * HOUR_SECONDS]
         for name, (seen, record) in entries.items():
             state = record.state
             # A state that was changed without a new result (an overdue one) adds nothing to history.
-            new = name in history and state.result.run_id == flight.run_id
-            sample = codec.encode_sample(state.result) if new else b""
-            kept = samples_kept(state.result, len(sample), self._history_bytes_per_check)
-            keys.append(self._history(name))
-            arguments += [name, seen, codec.encode(record), _stamp(state.retry_at), sample, kept]
+            new = self._retention.enabled and name in history and state.result.run_id == flight.run_id
+            hour = int(state.result.observed_at // HOUR_SECONDS)
+            line = encode_line(sample_of(state)) if new else b""
+            keys.append(self._keys.open_list(name, hour))
+            arguments += [name, seen, codec.encode(record), _stamp(state.retry_at), line, hour]
             arguments.append(len(record.transitions))
             for transition in record.transitions:
                 arguments += [transition.id, codec.encode_transition(transition)]
@@ -248,9 +255,6 @@ class RedisStore:
 
     def _flight(self, check: str) -> str:
         return f"{self._prefix}flight:{check}"
-
-    def _history(self, check: str) -> str:
-        return f"{self._prefix}history:{check}"
 
 
 def _applied_before(flight: Flight, name: str, current: bytes) -> tuple[Transition, ...]:

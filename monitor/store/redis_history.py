@@ -1,0 +1,143 @@
+"""History in Redis or Valkey: reading. See `monitor.store.history` for how it lies there, `compaction` for how it got
+there, and docs/decisions/0010 for why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from monitor.history.blocks import TAIL_BYTES, decode_day, decode_samples, decode_tail
+from monitor.history.buckets import Buckets
+from monitor.history.packing import LIMIT_BYTES
+from monitor.history.rollups import Day, Tail, day_of, join, with_more, with_waiting
+from monitor.history.samples import DAY_SECONDS, HOLD_SECONDS, HOUR_SECONDS, Sample, Samples, gather, merge
+from monitor.ports import Compacted, Reaches
+from monitor.store import scripts
+from monitor.store.compaction import Compactor
+from monitor.store.history import Names, Retention, decode_lines
+from monitor.store.link import Argument, Link
+
+CHECKS_PER_SCRIPT = 100  # a script holds up everybody else for a few milliseconds at most
+HOURS_BACK = HOLD_SECONDS // HOUR_SECONDS
+DAYS_BACK = HOLD_SECONDS // DAY_SECONDS
+
+
+class RedisHistory:
+    """A :class:`monitor.ports.History` on the store's server. Connects to nothing before the first call."""
+
+    def __init__(self, link: Link, prefix: str, retention: Retention) -> None:
+        self._link, self._names, self._retention = link, Names.of(prefix), retention
+        self._compactor = Compactor(link, prefix, retention)
+
+    @classmethod
+    def reader(cls, url: str, *, prefix: str = "monitor:", timeout_seconds: float = 0.5) -> RedisHistory:
+        """For those who only read and would rather have no answer than a late one: no retries."""
+        return cls(Link(url, timeout_seconds=timeout_seconds, retries=False), prefix, Retention())
+
+    def now(self) -> float:
+        """The server's clock, in seconds since the Unix epoch. Raises StoreUnavailable."""
+        seconds, microseconds = self._link.call("TIME")
+        return int(seconds) + int(microseconds) / 1e6
+
+    def samples(self, check: str, since: float, until: float | None = None) -> Samples:
+        """The check's samples in [since, until), and before them the one that still holds. Raises StoreUnavailable."""
+        now, (hours,) = self._hours([check], since, until)
+        return merge(hours).holding(since, now if until is None else until)
+
+    def latest(self, checks: Iterable[str], at: float) -> dict[str, Sample]:
+        """The last sample of each check up to the moment ``at`` that may hold still. Raises StoreUnavailable."""
+        found = {}
+        names = list(checks)
+        for start in range(0, len(names), CHECKS_PER_SCRIPT):
+            some = names[start : start + CHECKS_PER_SCRIPT]
+            _, answers = self._hours(some, at, at)
+            for check, hours in zip(some, answers, strict=True):
+                before = merge(hours).within(at - HOLD_SECONDS, at + 1e-6)
+                if before:
+                    found[check] = before[-1]
+        return found
+
+    def rollups(self, checks: Iterable[str], since: float, until: float | None = None) -> dict[str, Buckets]:
+        """Buckets of each check from that of ``since`` on, up to ``until`` or now. Raises StoreUnavailable."""
+        found: dict[str, Buckets] = {}
+        names = list(checks)
+        first, last = int(since // DAY_SECONDS), "" if until is None else int(until // DAY_SECONDS)
+        for start in range(0, len(names), CHECKS_PER_SCRIPT):
+            some = names[start : start + CHECKS_PER_SCRIPT]
+            arguments = [self._names.prefix, LIMIT_BYTES, TAIL_BYTES, first, last, DAYS_BACK, *some]
+            clock, *answers = self._link.run(scripts.HISTORY_ROLLUPS, [self._names.open, self._names.roll], arguments)
+            end = int(clock) / 1e6 if until is None else until
+            for check, answer in zip(some, answers, strict=True):
+                days, tail = self._days(check, first, answer)
+                found[check] = join(days, tail, since, end)
+        return found
+
+    def reaches(self) -> Reaches:
+        """How far back there are samples, and roll-ups. Raises StoreUnavailable."""
+        names = self._names
+        keys = [names.open, names.raw, names.roll, names.blocks]
+        raw, roll, waiting, _ = self._link.run(scripts.HISTORY_REACHES, keys, [names.prefix])
+        hours = [int(hour) for hour in (raw, waiting) if hour]
+        oldest = min(hours) * HOUR_SECONDS if hours else None
+        return Reaches(oldest, int(roll) * DAY_SECONDS if roll else oldest)
+
+    def compact(self, now: float) -> Compacted:
+        """Pack what is waiting, drop what is too old or beyond the budget. Raises StoreUnavailable."""
+        return self._compactor.compact(now)
+
+    def forget(self, checks: Iterable[str], now: float) -> None:
+        """Remove all that is known of these checks. Raises StoreUnavailable."""
+        self._compactor.forget(checks, now)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._link.close()
+
+    def _hours(self, checks: Sequence[str], since: float, until: float | None) -> tuple[float, list[list[Samples]]]:
+        """The clock, and for each check what there is of the hours from ``since`` to ``until``, and the one before."""
+        first, last = int(since // HOUR_SECONDS), "" if until is None else int(until // HOUR_SECONDS)
+        arguments: list[Argument] = [self._names.prefix, LIMIT_BYTES, first, last, HOURS_BACK, *checks]
+        clock, *answers = self._link.run(scripts.HISTORY_SAMPLES, [self._names.open, self._names.raw], arguments)
+        return int(clock) / 1e6, [_hours_of(answer) for answer in answers]
+
+    def _days(self, check: str, first: int, answer: list[Any]) -> tuple[list[Day], Tail | None]:
+        """The days from ``first`` on, with what is not rolled up yet, and the last sample before them."""
+        tail_day, raw_tail, blocks, hours = answer
+        tail = decode_tail(raw_tail, int(tail_day) * DAY_SECONDS) if tail_day else None
+        days: dict[int, Day] = {}
+        for number, raw in zip(map(int, blocks[::2]), blocks[1::2], strict=True):
+            day = decode_day(raw, number * DAY_SECONDS)
+            if day is not None:
+                days[number] = day
+        for hour, has_raw, lines in sorted(zip(map(int, hours[::3]), hours[1::3], hours[2::3], strict=True)):
+            samples = _within_hour(gather(decode_lines(lines)), hour)
+            if not samples:
+                continue
+            number = hour * HOUR_SECONDS // DAY_SECONDS
+            if number < first:
+                last = Tail(samples.codes[-1], samples.at[-1], samples.until[-1])
+                tail = max(tail or last, last, key=lambda each: each.at)
+                continue
+            days[number] = self._with_waiting(check, days.get(number) or day_of(number * DAY_SECONDS), samples, has_raw)
+        return [days[number] for number in sorted(days)], tail
+
+    def _with_waiting(self, check: str, day: Day, samples: Samples, has_raw: int) -> Day:
+        hour = int(samples[0].at // HOUR_SECONDS)
+        added = with_more(day, samples) if hour % 24 in day.heads or not has_raw else None
+        if added is None and has_raw:
+            # Late samples, or a block of roll-ups that was lost: what the next compaction will make of it.
+            _, (hours,) = self._hours([check], hour * HOUR_SECONDS, hour * HOUR_SECONDS)
+            added = with_waiting(day, _within_hour(merge(hours), hour), samples)
+        return day if added is None else added
+
+
+def _hours_of(answer: list[Any]) -> list[Samples]:
+    found = []
+    for hour, block, lines in zip(map(int, answer[::3]), answer[1::3], answer[2::3], strict=True):
+        parts = [samples for samples in (decode_samples(block), gather(decode_lines(lines))) if samples]
+        found.append(_within_hour(merge(parts), hour))
+    return found
+
+
+def _within_hour(samples: Samples, hour: int) -> Samples:
+    return samples.within(hour * HOUR_SECONDS, (hour + 1) * HOUR_SECONDS)
