@@ -130,13 +130,28 @@ class Stage:
         checks = {}
         for check in world.checks:
             status, reason, _ = world.status(check, at)
-            checks[check] = {"status": status, "reason": reason, world.series(check)[0]: world.value(check, at),
-                             "observed_at": at - 3, "kind": world.checks[check], "absent": True}  # fmt: skip
+            checks[check] = {
+                "status": status,
+                "reason": reason,
+                "kind": world.checks[check],
+                "critical": check not in world.optional,
+                "groups": [],
+                "observed_at": at - 3,
+                "valid_until": at + 27,
+                "absent": ["since", "message", "detail"],
+                world.series(check)[0]: world.value(check, at),
+            }
+        for each in (*world.workers, *world.queues):
+            said = {"status": "ok", "reason": "consuming", "latency_ms": 4.2, "absent": ["name", "verdict", "queues"]}
+            checks[each["check"]] = {**said, "observed_at": at - 1, "valid_until": at + 29, "critical": False}
+        for name in world.groups:
+            said = {"status": "ok", "lag": 12, "skew_ratio": 1.0, "kind": "group", "critical": False}
+            checks[name] = {**said, "observed_at": at - 1, "valid_until": at + 29, "absent": ["detail"]}
         return 200, {"status": world.overall(at), "at": at, "checks": checks}
 
     def _events(self, asked: dict[str, str]) -> dict[str, Any]:
-        after, limit = int(asked.get("after", 0)), int(asked.get("limit", 100))
-        found = [each for each in self.world.events if int(each["cursor"]) > after]
+        after, limit = _place(asked.get("after", "0-0")), int(asked.get("limit", 100))
+        found = [each for each in self.world.events if _place(each["cursor"]) > after]
         page = found[:limit]
         cursor = page[-1]["cursor"] if page else asked.get("after")
         return {"events": page, "cursor": cursor, "more": len(found) > limit}
@@ -160,7 +175,7 @@ class Stage:
         names = ["response_time_ms", "lag", "skew_ratio"] if check in world.groups else [world.series(check)[0]]
         for name in names:
             mean = [world.value(check, at) for at in known]
-            unit = {"percent": "percent", "response_time_ms": "ms", "skew_ratio": "ratio"}.get(name, "count")
+            unit = {"percent": "%", "response_time_ms": "ms", "skew_ratio": "x"}.get(name, "")
             series[name] = {"unit": unit, "mean": mean, "min": [v * 0.8 for v in mean], "max": [v * 1.3 for v in mean]}
         return 200, {"check": check, "since": times[0], "until": times[-1], "step_seconds": step,
                      "resolution": "5m" if step >= 300 else "raw", "times": known, "status": statuses,
@@ -213,6 +228,10 @@ class Stage:
         reaches = {"raw": None, "rollups": None}
         empty = {"history/": {"times": [], "status": [], "series": {}, "step_seconds": 60, "resolution": "raw"}}
         return {"checks": {}, "reaches": reaches, "step_seconds": 1800, "since": 0} | empty.get(path, {})
+
+
+def _place(cursor: str) -> tuple[int, ...]:
+    return tuple(map(int, cursor.split("-")))
 
 
 def _date(at: float) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 
 KINDS = ("database", "redis", "http", "cpu", "memory", "disk", "tcp", "celery")
 SERIES = {"cpu": "percent", "memory": "percent", "disk": "percent", "celery": "pending_tasks"}
-WORDS = {"ms": "ms", "percent": "percent"}
 INTERVAL = 10
 
 
@@ -62,7 +61,8 @@ class World:
         """Something changed."""
         number = len(self.events) + 1
         said = {"check": check, "old": old, "new": new, "at": at, "reason": reason}
-        self.events.append({"cursor": str(number), "id": f"{check}:{number}", **said})
+        self.events.append({"cursor": f"{int(at * 1000)}-{number}", "id": f"{check}:{number}", **said})
+        self.events.sort(key=lambda each: each["at"])
 
     def status(self, check: str, at: float) -> tuple[str, str | None, float]:
         """Status, reason and since when."""
@@ -84,7 +84,7 @@ class World:
     def series(self, check: str) -> tuple[str, str]:
         """The name and unit of a check's number."""
         name = SERIES.get(self.checks.get(check, ""), "response_time_ms")
-        return name, {"percent": "percent", "response_time_ms": "ms"}.get(name, "")
+        return name, {"percent": "%", "response_time_ms": "ms"}.get(name, "")
 
     def entry(self, check: str, at: float) -> dict[str, Any]:
         """What the snapshot says of a check."""
@@ -135,9 +135,6 @@ def calm(count: int = 100) -> World:
             world.incidents.setdefault(check, []).append(Incident(began, ended, status, reason))
             world.event(check, "ok", status, began, reason)
             world.event(check, status, "ok", ended)
-    world.events.sort(key=lambda each: each["at"])
-    for number, each in enumerate(world.events, 1):
-        each["cursor"] = str(number)
     queues = ["celery", "mail", "reports", "slow"]
     world.queues = [
         {"name": name, "check": f"queue:{name}", "verdict": "consumed", "status": "ok", "reason": "consumed",

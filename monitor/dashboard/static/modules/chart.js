@@ -103,8 +103,8 @@ export class Chart {
     ctx.clip();
     for (const { status, from, to } of this.stretches) {
       if (status === "ok") continue;
-      const left = plot.valToPos(this.history.times[from] - step / 2, "x", true);
-      const right = plot.valToPos(this.history.times[to - 1] + step / 2, "x", true);
+      const left = plot.valToPos(this.history.times[from], "x", true);
+      const right = plot.valToPos(this.history.times[to - 1] + step, "x", true);
       const colour = this.colours[status] ?? this.colours.unknown, width = Math.max(1, right - left);
       ctx.globalAlpha = status === "error" ? 0.2 : 0.13;
       ctx.fillStyle = colour;

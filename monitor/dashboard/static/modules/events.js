@@ -3,31 +3,39 @@
 import { byId, checkLink, h, icon, Keyed, setText } from "./dom.js";
 import { age, clock, day, seconds, words } from "./format.js";
 
-const KEPT = 200, SHOWN = 60, PAGES = 30;
+const KEPT = 200, SHOWN = 60, ENOUGH = 30, PAGES = 20;
+const DAYS = [1, 7, 30];
 
 /** The newest events, asked for by cursor: what was read once is not asked for again. */
 export class EventLog {
-  constructor(api) {
+  /** `now()` is the store's clock. */
+  constructor(api, now) {
     this.api = api;
+    this.now = now;
     this.cursor = null;
     this.events = [];
   }
 
-  /** Read on. True when there is something new. Throws Failure. */
+  /** Read on; the first time, from as far back as it takes to have some. Throws Failure. */
   async read() {
-    let found = false;
-    for (let page = 0; page < PAGES; page += 1) {
-      const limit = this.cursor === null ? 1000 : 100;
-      const { body } = await this.api.get("events/", { limit, ...(this.cursor === null ? {} : { after: this.cursor }) });
-      if (!body) return found;
-      if (body.events.length) {
-        found = true;
-        this.events = [...this.events, ...body.events].slice(-KEPT);
-      }
-      this.cursor = body.cursor ?? body.events.at(-1)?.cursor ?? this.cursor;
-      if (!body.more) return found;
+    if (this.cursor !== null) return this.readAfter(this.cursor);
+    for (const days of DAYS) {
+      // A cursor is the id of an entry in a stream of Redis, which begins with its time in milliseconds.
+      await this.readAfter(`${Math.floor((this.now() - days * 86_400) * 1000)}-0`);
+      if (this.events.length >= ENOUGH) return;
+      this.forget();
     }
-    return found;
+    await this.readAfter(null);
+    this.cursor ??= "0-0";
+  }
+
+  async readAfter(cursor) {
+    for (let page = 0; page < PAGES; page += 1) {
+      const { body } = await this.api.get("events/", { limit: 500, ...(cursor === null ? {} : { after: cursor }) });
+      if (body.events.length) this.events = [...this.events, ...body.events].slice(-KEPT);
+      this.cursor = cursor = body.cursor ?? body.events.at(-1)?.cursor ?? cursor;
+      if (!body.more) return;
+    }
   }
 
   /** Start again: the store has lost what the cursor stood for. */

@@ -1,8 +1,8 @@
 // Numbers, ages and times as people read them. Pure: no document, no clock.
 
-const UNITS = { ms: "ms", s: "s", seconds: "s", percent: "%", MB: "MB", mb: "MB", bytes: "B", ratio: "×", x: "×" };
-const SUFFIXES = [["_ms", "ms"], ["_seconds", "s"], ["_mb", "MB"], ["_ratio_max", "×"], ["_ratio", "×"], ["percent", "%"],
-  ["_per_second", "/s"], ["_rate", "/s"]];
+const UNITS = { x: "×" };
+const SUFFIXES = [["_ms", "ms"], ["_seconds", "s"], ["_mb", "MiB"], ["_kb", "KiB"], ["_bytes", "B"],
+  ["_ratio_max", "×"], ["_ratio", "×"], ["percent", "%"], ["_per_second", "/s"], ["_rate", "/s"]];
 
 /** The unit of a number, as it is written behind it. `told` is what the API calls it, if it does. */
 export function unitOf(name, told) {
@@ -26,7 +26,7 @@ export function quantity(value, unit = "") {
   if (unit === "ms" && Math.abs(value) >= 10_000) return duration(value / 1000);
   if (unit === "ms" && Math.abs(value) >= 1000) return `${places(value / 1000)} s`;
   if (unit === "s" && Math.abs(value) >= 120) return duration(value);
-  if (unit === "MB" && Math.abs(value) >= 1024) return `${places(value / 1024)} GB`;
+  if (unit === "MiB" && Math.abs(value) >= 1024) return `${places(value / 1024)} GiB`;
   const space = unit === "%" || unit === "×" || unit === "/s" ? "" : " ";
   return unit ? `${places(value)}${space}${unit}` : places(value);
 }

@@ -30,7 +30,7 @@ class Page {
     this.loaded = null;
     this.route = new Route((before) => this.moved(before));
     this.live = new Live(api, (snapshot) => this.told(snapshot), () => this.draw());
-    this.log = new EventLog(api);
+    this.log = new EventLog(api, () => this.live.now());
     this.questions = { overview: new Question(api, "history/overview/"), uptime: new Question(api, "uptime/"), past: new Question(api, "detailed/") };
     this.due = { overview: 0, uptime: Infinity, detail: 0, events: 0 };
     this.busy = new Set();
@@ -128,7 +128,7 @@ class Page {
     this.past = { at, view: null, trouble: null };
     this.draw();
     try {
-      const body = (await this.questions.past.ask({ at: String(at) })) ?? this.questions.past.body;
+      const body = (await this.questions.past.ask({ at: at.toFixed(6) })) ?? this.questions.past.body;
       if (this.route.at === at) this.past = { at, view: { ...read(pastOf(body), at), ...workersOf(body) }, trouble: null };
     } catch (failure) {
       if (failure.kind === "aborted") return;
