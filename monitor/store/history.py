@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from monitor.history.samples import CODES, DAY_SECONDS, MICRO, STATUSES, UNKNOWN, Sample, micros
+from monitor.history.samples import CODES, DAY_SECONDS, HOUR_SECONDS, MICRO, STATUSES, UNKNOWN, Sample, micros
 from monitor.store import codec
 
 TRANSITIONS_KEPT = 10_000
@@ -38,6 +38,12 @@ class Retention:
     rollup_seconds: float = 90.0 * DAY_SECONDS
     budget_bytes: int = 64 * 10**6
     enabled: bool = True
+
+
+    @property
+    def line_seconds(self) -> int:
+        """How long samples wait to be packed, should nobody do it."""
+        return int(self.raw_seconds) + 2 * HOUR_SECONDS
 
 
 class Names(NamedTuple):

@@ -171,7 +171,7 @@ class MemoryStore:
         state, transitions = reducer(codec.believed(record, flight.taken_at))
         self._write(check, codec.Record(state, flight.run_id, transitions))
         if sampled and state.result.run_id == flight.run_id:
-            self.history.add(check, sample_of(state))
+            self.history.add(check, [sample_of(state)])
         return transitions
 
     def _write(self, check: str, record: codec.Record) -> None:

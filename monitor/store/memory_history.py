@@ -18,9 +18,9 @@ class MemoryHistory:
         self._clock, self._seconds = clock, seconds
         self._kept: dict[str, list[Sample]] = {}
 
-    def add(self, check: str, sample: Sample) -> None:
-        """Keep a sample."""
-        self._kept.setdefault(check, []).append(sample)
+    def add(self, check: str, samples: Iterable[Sample]) -> None:
+        """Keep samples."""
+        self._kept.setdefault(check, []).extend(samples)
 
     def forget(self, checks: Iterable[str]) -> None:
         """Remove all samples of these checks."""

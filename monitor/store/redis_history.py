@@ -14,10 +14,11 @@ from monitor.history.samples import DAY_SECONDS, HOLD_SECONDS, HOUR_SECONDS, Sam
 from monitor.ports import Compacted, Reaches
 from monitor.store import scripts
 from monitor.store.compaction import Compactor
-from monitor.store.history import Names, Retention, decode_lines
+from monitor.store.history import Names, Retention, decode_lines, encode_line
 from monitor.store.link import Argument, Link
 
 CHECKS_PER_SCRIPT = 100  # a script holds up everybody else for a few milliseconds at most
+LINES_PER_SCRIPT = 1000
 HOURS_BACK = HOLD_SECONDS // HOUR_SECONDS
 DAYS_BACK = HOLD_SECONDS // DAY_SECONDS
 
@@ -80,6 +81,20 @@ class RedisHistory:
         hours = [int(hour) for hour in (raw, waiting) if hour]
         oldest = min(hours) * HOUR_SECONDS if hours else None
         return Reaches(oldest, int(roll) * DAY_SECONDS if roll else oldest)
+
+    def add(self, check: str, samples: Iterable[Sample]) -> None:
+        """Keep samples without states: as the store keeps a result's, but many at once. Raises StoreUnavailable.
+
+        For past that is brought along (a demonstration, a benchmark), not for results.
+        """
+        by_hour: dict[int, list[bytes]] = {}
+        for sample in samples:
+            by_hour.setdefault(int(sample.at // HOUR_SECONDS), []).append(encode_line(sample))
+        for hour, lines in by_hour.items():
+            head: list[Argument] = [f"{check}|{hour}", (hour + 1) * HOUR_SECONDS, self._retention.line_seconds]
+            for start in range(0, len(lines), LINES_PER_SCRIPT):
+                keys = [self._names.open_list(check, hour), self._names.open]
+                self._link.run(scripts.HISTORY_ADD, keys, [*head, *lines[start : start + LINES_PER_SCRIPT]])
 
     def compact(self, now: float) -> Compacted:
         """Pack what is waiting, drop what is too old or beyond the budget. Raises StoreUnavailable."""

@@ -225,7 +225,7 @@ class RedisStore:
         keys += [self._memory, self._keys.open]
         arguments: list[Argument] = [str(flight.token), "1" if free else "", TRANSITIONS_KEPT, codec.LIMIT_BYTES]
         arguments += [flight.check, b"" if memory is None else codec.encode_memory(memory)]
-        arguments += [self._lines_kept, int(self._retention.raw_seconds) + 2 * HOUR_SECONDS]
+        arguments += [self._lines_kept, self._retention.line_seconds]
         for name, (seen, record) in entries.items():
             state = record.state
             # A state that was changed without a new result (an overdue one) adds nothing to history.

@@ -19,8 +19,7 @@ DAYS = 4
 def kept(past: list[Sample], now: float) -> MemoryHistory:
     """A history that has these samples, in this order."""
     history = MemoryHistory(lambda: now)
-    for sample in past:
-        history.add("db", sample)
+    history.add("db", past)
     return history
 
 
