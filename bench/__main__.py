@@ -22,6 +22,8 @@ NAMES = (
     "worker_probe",
     "agent_overhead",
     "fleet",
+    "history",
+    "page",
 )
 
 

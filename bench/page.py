@@ -17,10 +17,10 @@ CHECKS = 100
 POLLS = 1800
 METHOD = (
     f"The real page in headless Chromium, 1920 x 1080, an empty cache each time, over a scripted API with {CHECKS} "
-    "checks and a day of history (tests/dashboard/stage.py), on one machine with it. Median of {loads} loads. *tiles*: "
-    "when all of them have been painted; *all*: with the line of the last day in each. Then the page is open on a check "
-    "for an hour of its clock, which is turned by hand: {polls} polls, a check that turns every ten of them, another one "
-    "opened every seven; memory and nodes after a garbage collection."
+    "checks and a day of history (tests/dashboard/stage.py), on one machine with it. Median of {loads} loads. "
+    "*tiles*: when all of them have been painted; *all*: with the line of the last day in each. Then the page is open "
+    "on a check for an hour of its clock, which is turned by hand: {polls} polls, a check that turns every ten of "
+    "them, another one opened every seven; memory and nodes after a garbage collection."
 )
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
          "--disable-sync", "--no-first-run", "--js-flags=--expose-gc"]  # fmt: skip

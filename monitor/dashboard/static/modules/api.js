@@ -9,12 +9,14 @@ export class Failure extends Error {
   }
 }
 
+const ATTEMPTS = 5;
 const KINDS = { 401: "refused", 403: "refused", 404: "absent", 410: "absent", 400: "wrong", 422: "wrong" };
 
 export class Api {
   /** `base` is where the API is, with a slash at the end. */
   constructor(base) {
     this.base = base;
+    this.last = Promise.resolve();
   }
 
   /** The address of an answer, for links. */
@@ -27,7 +29,33 @@ export class Api {
    * `{body, etag, now}`; the body is null when nothing changed since `etag`. `now` is the store's clock, if it was told.
    * Throws Failure.
    */
-  async get(path, parameters = {}, { etag = null, timeout = 8000, signal = null } = {}) {
+  async get(path, parameters = {}, options = {}) {
+    if (path === "snapshot/") return this.send(path, parameters, options);
+    // The past is read from the store, by few at a time: this page is one of them, and comes again when it is told to.
+    const before = this.last;
+    let done;
+    this.last = new Promise((resolve) => (done = resolve));
+    try {
+      await before;
+      return await this.patiently(path, parameters, options);
+    } finally {
+      done();
+    }
+  }
+
+  async patiently(path, parameters, options) {
+    for (let attempt = 1; ; attempt += 1) {
+      if (options.signal?.aborted) throw new Failure("aborted");
+      try {
+        return await this.send(path, parameters, options);
+      } catch (failure) {
+        if (failure.message !== "busy" || attempt === ATTEMPTS) throw failure;
+        await new Promise((resolve) => setTimeout(resolve, 600 + 800 * Math.random()));
+      }
+    }
+  }
+
+  async send(path, parameters, { etag = null, timeout = 8000, signal = null }) {
     const limits = [AbortSignal.timeout(timeout), ...(signal ? [signal] : [])];
     const headers = { Accept: "application/json", ...(etag ? { "If-None-Match": etag } : {}) };
     let response, body = null;

@@ -4,7 +4,7 @@ import { h, setAttribute, setText } from "./dom.js";
 import { clock, day, label, quantity, unitOf } from "./format.js";
 import { runs } from "./model.js";
 
-const CLICK_PIXELS = 4;
+const CLICK_PIXELS = 4, SPARSE = 60;
 const WORDS = { error: "error", warning: "warning", ok: "ok", unknown: "unknown", stale: "not observed", unobserved: "not observed" };
 
 export class Chart {
@@ -30,7 +30,7 @@ export class Chart {
     this.history = history;
     this.unit = unitOf(this.name, series.unit);
     this.stretches = runs(history.status);
-    const data = [history.times, series.max, series.min, series.mean];
+    const data = [history.times, ...[series.max, series.min, series.mean].map((values) => spanned(values, history.status))];
     if (!this.plot) this.build(data);
     else this.plot.setData(data);
     setAttribute(this.box, "aria-valuemin", String(Math.round(history.times[0] ?? 0)));
@@ -76,7 +76,7 @@ export class Chart {
       scales: { x: { time: true }, y: { range: (_, low, high) => rangeOf(low, high) } },
       axes: [{ ...axis, size: 26, space: 70, values: (_, ticks, ___, ____, step) => ticks.map((each) => (step >= 86_400 ? day(each) : clock(each).slice(0, step >= 60 ? 5 : 8))) },
         { ...axis, size: 58, gap: 4, space: 28, values: (_, ticks) => ticks.map((each) => quantity(each, this.unit)) }],
-      series: [{}, { ...band }, { ...band }, { stroke: this.colours.line, width: 1.5, points: { show: data[0].length < 3, size: 4 }, spanGaps: false }],
+      series: [{}, { ...band }, { ...band }, { stroke: this.colours.line, width: 1.5, points: { show: (_, __, from, to) => known(this.history.series[this.name]?.mean ?? [], from, to) <= SPARSE, size: 4 } }],
       bands: [{ series: [1, 2], fill: `${this.colours.line}2e` }],
       hooks: {
         drawClear: [(plot) => this.shade(plot)],
@@ -127,7 +127,8 @@ export class Chart {
 
   tell(index) {
     const { times, status, series } = this.history, mine = series[this.name];
-    const at = index ?? times.length - 1;
+    let at = index ?? times.length - 1;
+    while (mine && at > 0 && mine.mean[at] === null && status[at] && status[at - 1]) at -= 1; // what was measured last
     if (at < 0 || !mine || times[at] === undefined) return setText(this.readout, "nothing was observed in this time");
     const said = [clock(times[at]), mine.mean[at] === null ? "no value" : quantity(mine.mean[at], this.unit)];
     if (mine.max[at] !== null && mine.max[at] !== mine.min[at]) said.push(`${quantity(mine.min[at], this.unit)} to ${quantity(mine.max[at], this.unit)}`);
@@ -160,6 +161,17 @@ export class Chart {
     else return;
     event.preventDefault();
   }
+}
+
+/** Values as uPlot takes them: a gap (null) where nothing was observed, and none between two observations. */
+function spanned(values, statuses) {
+  return values.map((value, index) => (value === null && statuses[index] ? undefined : value));
+}
+
+function known(values, from, to) {
+  let count = 0;
+  for (let index = from; index <= to; index += 1) if (values[index] !== null) count += 1;
+  return count;
 }
 
 function rangeOf(low, high) {

@@ -9,7 +9,7 @@ import { RANGES } from "./route.js";
 import { Bars, said, WINDOWS, worst } from "./uptime.js";
 
 const SECONDS = { "1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000, "90d": 7_776_000 };
-const AT_MOST_CHARTS = 6, CHANGES = 8;
+const AT_MOST_CHARTS = 6, CHANGES = 8, FINE_SECONDS = 21_600;
 
 export class Detail {
   constructor(api, route, on) {
@@ -116,7 +116,10 @@ export class Detail {
   question() {
     const name = this.check;
     if (this.zoom) return { check: name, since: this.zoom.since.toFixed(3), until: this.zoom.until.toFixed(3) };
-    return { check: name, since: `-${this.route.range}` };
+    // Where observations begin within the range: from there on, they are finer than roll-ups that reach further.
+    const raw = this.on.reach(), seconds = SECONDS[this.route.range];
+    const since = raw && seconds <= FINE_SECONDS && raw > this.on.now() - seconds ? String(raw) : `-${this.route.range}`;
+    return { check: name, since };
   }
 
   /** Ask for the history and the figures again; what did not change costs next to nothing. */

@@ -42,7 +42,8 @@ class Page {
     this.kafka = new Kafka();
     this.uptime = new Uptime(this.route);
     this.events = new Events();
-    this.detail = new Detail(api, this.route, { close: () => this.close(), pick: (at) => this.route.go({ at: Math.round(at) }), now: () => this.live.now() });
+    this.detail = new Detail(api, this.route, { close: () => this.close(), pick: (at) => this.route.go({ at: Math.round(at) }), now: () => this.live.now(),
+      reach: () => this.snapshot?.reaches?.raw ?? null });
   }
 
   start() {

@@ -97,7 +97,7 @@ class Tile {
 function said(check) {
   const reason = check.reason && words(check.reason) !== check.status ? words(check.reason) : "";
   if (check.status === "stale" && check.before) return `was ${check.before}`;
-  return reason || (check.critical ? "" : "not critical");
+  return reason;
 }
 
 function chip(status, route) {

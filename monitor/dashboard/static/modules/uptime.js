@@ -15,7 +15,8 @@ export class Uptime {
     this.keyed = new Keyed(this.rows, (each) => each.name, (each) => new Row(each.name));
     this.table = h("table", { class: "uptime" }, h("caption", { class: "unseen" }, "Share of the observed time in which each check was up"),
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Check"), h("th", { scope: "col" }, `${DAYS} days`),
-        WINDOWS.map((each) => h("th", { scope: "col", class: "number" }, each)))), this.rows);
+        WINDOWS.map((each) => h("th", { scope: "col", class: "number" }, each)),
+        h("th", { scope: "col", class: "number" }, "Observed"))), this.rows);
     this.empty = h("p", { class: "empty" }, "Reading the history.");
     byId("uptime-body").append(this.table, this.empty);
     show(this.table, false);
@@ -36,9 +37,10 @@ class Row {
   constructor(name) {
     this.icon = icon("unknown");
     this.bars = new Bars();
+    this.observed = h("td", { class: "number" });
     this.shares = WINDOWS.map(() => h("td", { class: "number" }));
     this.node = h("tr", {}, h("th", { scope: "row", class: "name" }, this.icon, " ", checkLink(name)),
-      h("td", { class: "bars-cell" }, this.bars.node), this.shares);
+      h("td", { class: "bars-cell" }, this.bars.node), this.shares, this.observed);
   }
 
   update(check, figures) {
@@ -48,9 +50,13 @@ class Row {
     if (mine === this.drawn) return;
     this.drawn = mine;
     this.bars.update(mine.days ?? []);
+    setText(this.observed, observed(mine.windows?.[WINDOWS.at(-1)]?.seconds));
     WINDOWS.forEach((each, index) => setText(this.shares[index], percentage(mine.windows?.[each]?.availability)));
   }
 }
+
+/** For how long a check was observed: a share of five minutes says less than one of ninety days. */
+const observed = (spent) => (spent ? duration(spent.ok + spent.warning + spent.error + spent.unknown) : "–");
 
 /** A bar for each of the last days. Shapes tell as much as colours: what is down has a foot, what nobody saw is a stub. */
 export class Bars {
