@@ -80,7 +80,7 @@ def busy(_request: HttpRequest, _error: Busy) -> HttpResponse:
 def _read_well(view: View, question: type[Question]) -> View:
     """The view, of a request without the parameters that are left empty, and knowing those that it does not have."""
 
-    def answer(request: HttpRequest) -> HttpResponse:
+    def answer(request: HttpRequest, **_of_the_mount: Any) -> HttpResponse:
         given = request.GET.copy()
         for key in [key for key, values in given.lists() if not any(values)]:
             del given[key]

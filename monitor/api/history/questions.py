@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, Literal, Self
 
 from ninja import Schema
@@ -28,8 +27,12 @@ _SPAN = rf"^{_QUANTITY}(ms|s|m|h|d)?$"
 _SPANS = rf"^{_QUANTITY}(ms|s|m|h|d)?(,{_QUANTITY}(ms|s|m|h|d)?){{0,{MOST_WINDOWS - 1}}}$"
 
 
+def _now() -> float:
+    return service().refresher.moment().now
+
+
 def _is_moment(text: str) -> str:
-    moment(text, time.time())
+    moment(text, _now())
     return text
 
 
@@ -94,7 +97,7 @@ class HistoryQuestion(Question):
 
     @model_validator(mode="after")
     def _forward_in_time(self) -> HistoryQuestion:
-        now = time.time()
+        now = _now()
         if moment(self.since, now) >= moment(self.until, now):
             raise PydanticCustomError("empty", "should be before `until`", {"key": "since"})
         return self
