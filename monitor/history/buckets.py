@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import overload
 
-from monitor.history.samples import BUCKET_SECONDS, MICRO
+from monitor.history.samples import BUCKET_SECONDS, MICRO, micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +73,12 @@ class Buckets(Sequence[Bucket]):
     start: int
     until: float
     times: Times
-    unobserved: array[int]
     began: array[int]
     goes_on: bytes
     series: Mapping[str, Spreads]
 
     def __len__(self) -> int:
-        return len(self.unobserved)
+        return len(self.began)
 
     @overload
     def __getitem__(self, index: int) -> Bucket: ...
@@ -89,14 +88,16 @@ class Buckets(Sequence[Bucket]):
         if isinstance(index, slice):
             return [self[each] for each in range(*index.indices(len(self)))]
         place = range(len(self))[index]
+        start = self.start + place * BUCKET_SECONDS
         ok, warning, unknown, error = (column[place] / MICRO for column in self.times)
+        passed = micros(min(self.until, start + BUCKET_SECONDS)) - start * MICRO
         return Bucket(
-            start=self.start + place * BUCKET_SECONDS,
+            start=start,
             ok=ok,
             warning=warning,
             error=error,
             unknown=unknown,
-            unobserved=self.unobserved[place] / MICRO,
+            unobserved=max(0, passed - sum(column[place] for column in self.times)) / MICRO,
             incidents=self.began[place],
             goes_on=bool(self.goes_on[place]),
             series={

@@ -175,14 +175,7 @@ class _Joint:
 
     def buckets(self, until: float) -> Buckets:
         """The outcome."""
-        observed = map(sum, zip(*self._times, strict=True))
-        unobserved = array("I", [max(0, BUCKET - each) for each in observed])
-        if self._count:
-            beyond = self._start + self._count * BUCKET - self._until
-            unobserved[-1] -= min(unobserved[-1], beyond)
-        return Buckets(
-            self._start // MICRO, until, self._times, unobserved, self._began, bytes(self._goes_on), self._series
-        )
+        return Buckets(self._start // MICRO, until, self._times, self._began, bytes(self._goes_on), self._series)
 
 
 class _Draft:

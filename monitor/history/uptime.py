@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from monitor.history.buckets import Buckets
-from monitor.history.samples import BUCKET_SECONDS, DAY_SECONDS, ERROR, MICRO, OK, UNKNOWN, WARNING
+from monitor.history.samples import BUCKET_SECONDS, DAY_SECONDS, MICRO, micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +89,18 @@ def reaching_back(seconds: Sequence[float], now: float, whole_days: int = 0) -> 
 
 
 def _between(buckets: Buckets, first: int, last: int) -> Uptime:
-    spent = [sum(column[first:last]) / MICRO for column in buckets.times]
+    spent = [sum(column[first:last]) for column in buckets.times]
     since = buckets.start + first * BUCKET_SECONDS
+    until = max(since, min(buckets.until, buckets.start + last * BUCKET_SECONDS))
+    ok, warning, unknown, error = (each / MICRO for each in spent)
     return Uptime(
         since=since,
-        until=max(since, min(buckets.until, buckets.start + last * BUCKET_SECONDS)),
-        ok=spent[OK],
-        warning=spent[WARNING],
-        error=spent[ERROR],
-        unknown=spent[UNKNOWN],
-        unobserved=sum(buckets.unobserved[first:last]) / MICRO,
+        until=until,
+        ok=ok,
+        warning=warning,
+        error=error,
+        unknown=unknown,
+        unobserved=max(0, micros(until) - since * MICRO - sum(spent)) / MICRO,
         incidents=sum(buckets.began[first:last]) + _is_under_way(buckets, first, last),
     )
 
