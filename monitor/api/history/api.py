@@ -38,7 +38,7 @@ api = NinjaAPI(
     version="1",
     description="The present and the past of every check. Times are by the store's clock: numbers are epoch seconds, "
     "texts ISO 8601. For the authorised: who sends the bearer token, staff of the site, or this machine where no token "
-    "is set.",
+    "is set. A parameter that is left empty is as good as absent.",
     openapi_url=None,  # `monitor.api.history.docs` serves both, under a strict policy and at any prefix
     docs_url=None,
     urls_namespace="monitor_api",
