@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Collection
 from itertools import accumulate, pairwise
 from math import isfinite, isnan, nan
+from operator import add
 from typing import Any
 
 from monitor.history.buckets import Spreads, no_spreads
@@ -56,10 +57,11 @@ def decode_samples(raw: bytes | None) -> Samples | None:
         if min(valid) <= 0 or min(deltas[1:], default=1) <= 0 or deltas[0] < 0 or max(codes) > ERROR:
             return None
         at = array("q", accumulate(deltas))
-        until = array("q", map(sum, zip(at, valid, strict=True)))
+        until = array("q", map(add, at, valid))
         texts = [_text(reason) for reason in reasons]
         series = {str(name): _unscaled(packed, count, scale) for name, scale in scales.items()}
-        return Samples(at, until, codes.tobytes(), tuple([texts[place] for place in places]), series)
+        told = tuple([texts[place] for place in places]) if len(texts) > 1 else (texts[0],) * count
+        return Samples(at, until, codes.tobytes(), told, series)
     except BROKEN:
         return None
 

@@ -94,14 +94,14 @@ def points(count: int, since: float, until: float) -> Scale:
 
 def of_samples(samples: Samples, at: Scale, names: Iterable[str] | None = None) -> Curves:
     """Samples at a step: those of ``Samples.holding`` or more. ``names`` of series, all when None."""
-    edges = [bisect_left(samples.at, micros(time)) for time in (*at.times, at.until)]
-    begins = [micros(time) for time in at.times]
+    begins = [micros(time) for time in (*at.times, at.until)]
+    times = samples.at.tolist()
+    edges = [bisect_left(times, begin) for begin in begins]
     status: list[Status | None] = []
-    for place, begin in enumerate(begins):
-        first, last = edges[place], edges[place + 1]
-        if first and samples.until[first - 1] > begin:
-            first -= 1
-        status.append(STATUSES[max(samples.codes[first:last])] if first < last else None)
+    codes, until = samples.codes, samples.until
+    for begin, (first, last) in zip(begins, pairwise(edges), strict=False):
+        held = first - (first > 0 and until[first - 1] > begin)
+        status.append(STATUSES[max(codes[held:last])] if held < last else None)
     chosen = samples.series if names is None else {n: samples.series[n] for n in names if n in samples.series}
     return Curves(at, status, {name: _of_column(name, column, edges) for name, column in chosen.items()})
 
@@ -126,16 +126,15 @@ def unit(name: str) -> str:
 def _of_column(name: str, column: array[float], edges: Sequence[int]) -> Curve:
     curve = Curve(unit(name), [], [], [])
     whole = not any(map(isnan, column))
+    values = column.tolist()
+    low, mean, high = curve.low.append, curve.mean.append, curve.high.append
     for first, last in pairwise(edges):
-        found: Sequence[float] = column[first:last]
+        found = values[first:last]
         if not whole:
             found = [value for value in found if not isnan(value)]
-        if found:
-            curve.low.append(min(found))
-            curve.mean.append(sum(found) / len(found))
-            curve.high.append(max(found))
-        else:
-            _append_nothing(curve)
+        low(min(found, default=None))
+        mean(sum(found) / len(found) if found else None)
+        high(max(found, default=None))
     return curve
 
 
