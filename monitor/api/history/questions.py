@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from ninja import Schema
-from pydantic import AfterValidator, Field, ValidationInfo, model_validator
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from monitor.api.service import service
@@ -66,12 +65,20 @@ CheckName = Annotated[Name, AfterValidator(_is_check)]
 Moment = Annotated[str, Field(pattern=_MOMENT, max_length=64), AfterValidator(_is_moment)]
 Span = Annotated[str, Field(pattern=_SPAN, max_length=32), AfterValidator(_is_span)]
 Windows = Annotated[str, Field(pattern=_SPANS, max_length=200), AfterValidator(_are_windows)]
-Absent = SkipJsonSchema[None]
-"""No parameter can say so: it is not there."""
+
+
+def _never_null(schema: dict[str, Any]) -> None:
+    """A parameter is absent or a text: null cannot be said in a query."""
+    for found in schema["properties"].values():
+        for each in found.pop("anyOf", ()):
+            if each != {"type": "null"}:
+                found.update(each)
 
 
 class Question(Schema):
     """Parameters of a query, and no others."""
+
+    model_config = ConfigDict(json_schema_extra=_never_null)
 
     @model_validator(mode="after")
     def _nothing_else(self, info: ValidationInfo) -> Self:
@@ -84,14 +91,14 @@ class HistoryQuestion(Question):
     """What of a check's past is asked, and at which step."""
 
     check: CheckName = Field(..., description="The name of a check.")
-    series: str | Absent = Field(
+    series: str | None = Field(
         None,
         pattern=r"^[a-z][a-z0-9_]{0,63}(,[a-z][a-z0-9_]{0,63}){0,49}$",
         description="Names of series, separated by commas; all when absent. One that there is not is left out.",
     )
     since: Moment = Field("-24h", description=f"From when on. {MOMENT_DESCRIPTION}")
     until: Moment = Field("now", description=f"Until when. {MOMENT_DESCRIPTION}")
-    step: Span | Absent = Field(
+    step: Span | None = Field(
         None,
         description="Seconds or a duration (`60`, `5m`) between two points. The server picks one when it is absent, "
         f"and a longer one when there would be more than {MAX_POINTS} points.",
@@ -127,7 +134,7 @@ class OverviewQuestion(Question):
 class UptimeQuestion(Question):
     """Of which check, in which windows, of how many days."""
 
-    check: CheckName | Absent = Field(None, description="The name of a check; all of the roster when absent.")
+    check: CheckName | None = Field(None, description="The name of a check; all of the roster when absent.")
     window: Windows = Field(WINDOWS, description="Windows up to now, separated by commas.")
     days: int = Field(90, ge=0, le=MAX_DAYS, description="How many UTC days, today being the last.")
     format: Literal["json", "csv"] = Field("json", description="How it is answered. CSV has the windows alone.")
@@ -141,22 +148,20 @@ class UptimeQuestion(Question):
 class EventsQuestion(Question):
     """Which events."""
 
-    after: str | Absent = Field(
+    after: str | None = Field(
         None,
         pattern=r"^[0-9]{1,16}(-[0-9]{1,16})?$",
         description="The cursor of the last event that is known; from the oldest on when absent.",
     )
     limit: int = Field(100, ge=1, le=MOST_EVENTS, description="How many at most.")
-    check: Name | Absent = Field(None, description="Those of one check; it may be gone by now.")
+    check: Name | None = Field(None, description="Those of one check; it may be gone by now.")
     format: Literal["json", "csv"] = Field("json", description="How it is answered.")
 
 
 class MomentQuestion(Question):
     """Of which moment; of now when absent."""
 
-    at: Moment | Absent = Field(
+    at: Moment | None = Field(
         None, description=f"For the authorised: how everything was at a moment of the past. {MOMENT_DESCRIPTION}"
     )
-    full: str | Absent = Field(
-        None, description="Without `at`: messages and details, or 401 for who may not have them."
-    )
+    full: str | None = Field(None, description="Without `at`: messages and details, or 401 for who may not.")
