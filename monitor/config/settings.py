@@ -74,6 +74,12 @@ class Web(Frozen):
         default=("localhost", "127.0.0.1", "[::1]"),
         description="the hosts for which it serves pages; probes are answered whatever the Host header says",
     )
+    banner: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="a line above everything on the dashboard: which system this is, or that it is only a test",
+    )
 
 
 class Workers(Frozen):

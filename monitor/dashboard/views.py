@@ -79,7 +79,8 @@ def asset(request: HttpRequest, version: str, path: str, **_of_the_mount: Any) -
 
 def _page(_: HttpRequest, site: Any = None, **_of_the_mount: Any) -> HttpResponse:
     home = reverse(f"{site.name}:index") if site else None
-    context = _context(api=_api(), home=home, title=str(site.site_header) if site else None)
+    title = str(site.site_header) if site else None
+    context = _context(api=_api(), home=home, title=title, banner=service().config.web.banner)
     return _answer(_template("dashboard.html").render(context))
 
 

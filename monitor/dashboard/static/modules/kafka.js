@@ -9,7 +9,7 @@ const FACTS = [
   ["skew_ratio", "skew", "×"],
   ["skew_ratio_max", "worst skew", "×"],
   ["consumers", "consumers", ""],
-  ["unassigned", "unowned partitions", ""],
+  ["unassigned_partitions", "unowned partitions", ""],
   ["consume_rate", "consumed", "/s"],
   ["produce_rate", "produced", "/s"],
   ["drain_eta_seconds", "drained in", "s"],
@@ -87,10 +87,11 @@ function makePartition(row) {
   return {
     node,
     update(each, largest) {
-      setText(lag, each.lag === null || each.lag === undefined ? words(each.unclean) || "not known" : quantity(each.lag));
+      setText(lag, each.lag === null || each.lag === undefined ? words(each.problem) || "not known" : quantity(each.lag));
       setAttribute(bar, "width", String((100 * (each.lag ?? 0)) / largest));
-      setText(owner, each.owner || "nobody");
-      owner.classList.toggle("nobody", !each.owner);
+      const who = each.owner ?? each.client_id;
+      setText(owner, who || "nobody");
+      owner.classList.toggle("nobody", !who);
     },
   };
 }
