@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from monitor.history.buckets import Buckets
 from monitor.history.samples import RESPONSE_TIME, Sample
 from monitor.history.series import Curve, Curves, Scale, of_buckets, of_samples, points, scale
-from monitor.history.uptime import Uptime, days, reaching_back, windows
+from monitor.history.uptime import Uptime
 from monitor.model import Result, State, Status, Transition
 from monitor.ports import History, Reaches
 
@@ -118,15 +118,13 @@ def uptime(
 
     ``spans`` are the windows' names and seconds. A window begins with a bucket. Raises StoreUnavailable.
     """
-    since, until = reaching_back([*spans.values()], now, day_count), now
-    found: dict[str, Any] = {}
+    until, found = now, dict[str, Any]()
     for part in _parts(checks):
-        for check, buckets in history.rollups(part, since).items():
-            until = buckets.until
-            known = days(buckets)[-day_count:] if day_count else []
+        for check, uptimes in history.uptimes(part, spans, day_count).items():
+            until = max((window.until for window in uptimes.windows.values()), default=now)
             found[check] = {
-                "windows": {name: figures(window) for name, window in windows(buckets, spans).items()},
-                "days": [{"date": date, **_seconds(day)} for date, day in known],
+                "windows": {name: figures(window) for name, window in uptimes.windows.items()},
+                "days": [{"date": date, **_seconds(day)} for date, day in uptimes.days],
             }
     return {"until": plain(until), "checks": found}
 

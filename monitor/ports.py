@@ -11,6 +11,7 @@ from monitor.alert_states import Alert, AlertsOverview, Silence
 from monitor.config import CheckSpec
 from monitor.history.buckets import Buckets
 from monitor.history.samples import Sample, Samples
+from monitor.history.uptime import Uptimes
 from monitor.model import NO_PAST, Changes, Flight, Notice, Outcome, Past, Snapshot, State, Transition, Window
 
 Reducer = Callable[[State | None], tuple[State, tuple[Transition, ...]]]
@@ -141,6 +142,13 @@ class History(Protocol):
         """Buckets of each check from that of ``since`` on, up to the bucket's end ``until``, or up to now.
 
         Samples that are not rolled up yet are in them. A check of which nothing is known has empty ones.
+        """
+        ...
+
+    def uptimes(self, checks: Iterable[str], spans: Mapping[str, float], day_count: int) -> dict[str, Uptimes]:
+        """The figures of each check's windows up to now (``spans`` by name, in seconds), and of so many UTC days.
+
+        What `monitor.history.uptime` makes of roll-ups, for less: of many checks and days.
         """
         ...
 

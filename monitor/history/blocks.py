@@ -17,14 +17,14 @@ from typing import Any
 
 from monitor.history.buckets import Spreads, no_spreads
 from monitor.history.packing import BROKEN, Packed, pack
-from monitor.history.rollups import BUCKET, DAY, HOUR, PER_DAY, PER_HOUR, Day, Head, Tail
+from monitor.history.rollups import BUCKET, DAY, HOUR, PER_DAY, PER_HOUR, Day, Digest, Head, Tail, digest_of
 from monitor.history.samples import ERROR, MICRO, Samples
 
-TAIL_BYTES = 23
-"""A day's block begins with what the days after it need of it (:func:`decode_tail`)."""
+DIGEST_BYTES = 68
+"""A day's block begins with its digest (:func:`decode_digest`)."""
 
 _SAMPLES, _DAY = b"S1", b"D1"
-_TAIL = struct.Struct("<Bqq")
+_DIGEST = struct.Struct("<qBBqq4QI")
 _SUM = struct.Struct("<I")
 _SCALES = (1, 10, 100, 1000, 10**6)
 _ABSENT = -(2**63)
@@ -68,14 +68,18 @@ def decode_samples(raw: bytes | None) -> Samples | None:
 
 def encode_day(day: Day) -> bytes:
     """A block of a day: one that has at least an hour."""
-    if day.tail is None:
-        raise ValueError("a day without samples")
+    found = digest_of(day)
     heads = [[hour, head.first_at, head.first_code, *head.tail] for hour, head in day.heads.items()]
     spreads = [column for each in day.series.values() for column in (each.count, each.low, each.mean, each.high)]
     columns: list[array[Any]] = [*day.times, day.began, array("B", day.goes_on), *spreads]
     about = [heads, list(day.series)]
-    tail = _TAIL.pack(*day.tail)
-    return _DAY + tail + _SUM.pack(zlib.crc32(tail)) + pack(about, (_gathered(column, day.heads) for column in columns))
+    digest = _DIGEST.pack(found.first_at, found.first_code, *found.tail, *found.times, found.began)
+    return (
+        _DAY
+        + digest
+        + _SUM.pack(zlib.crc32(digest))
+        + pack(about, (_gathered(column, day.heads) for column in columns))
+    )
 
 
 def decode_day(raw: bytes | None, start: int) -> Day | None:
@@ -83,7 +87,7 @@ def decode_day(raw: bytes | None, start: int) -> Day | None:
     if not raw or not raw.startswith(_DAY):
         return None
     try:
-        packed = Packed(raw[TAIL_BYTES:])
+        packed = Packed(raw[DIGEST_BYTES:])
         rows, names = packed.about
         heads = {int(hour): _head(start * MICRO + hour * HOUR, *rest) for hour, *rest in rows}
         if not heads or not 0 <= min(heads) <= max(heads) < PER_DAY // PER_HOUR or list(heads) != sorted(heads):
@@ -108,15 +112,21 @@ def decode_day(raw: bytes | None, start: int) -> Day | None:
         return None
 
 
-def decode_tail(raw: bytes | None, start: int) -> Tail | None:
-    """The last sample of the day that begins at ``start``, of the block's first ``TAIL_BYTES``; None for no block."""
-    if not raw or not raw.startswith(_DAY) or len(raw) < TAIL_BYTES:
+def decode_digest(raw: bytes | None, start: int) -> Digest | None:
+    """The digest of the day that begins at ``start``, of its block's first ``DIGEST_BYTES``; None for no block."""
+    if not raw or not raw.startswith(_DAY) or len(raw) < DIGEST_BYTES:
         return None
-    (checksum,) = _SUM.unpack_from(raw, len(_DAY) + _TAIL.size)
-    if zlib.crc32(raw[len(_DAY) : len(_DAY) + _TAIL.size]) != checksum:
+    packed = raw[len(_DAY) : len(_DAY) + _DIGEST.size]
+    (checksum,) = _SUM.unpack_from(raw, len(_DAY) + _DIGEST.size)
+    if zlib.crc32(packed) != checksum:
         return None
-    tail = Tail(*_TAIL.unpack_from(raw, len(_DAY)))
-    return tail if _is_tail(tail) and 0 <= tail.at - start * MICRO < DAY else None
+    first_at, first_code, code, at, until, *times, began = _DIGEST.unpack(packed)
+    ok, warning, unknown, error = times
+    if not (
+        0 <= first_at - start * MICRO < DAY and sum(times) <= DAY and max(first_code, code) <= ERROR and at < until
+    ):
+        return None
+    return Digest(first_at, first_code, Tail(code, at, until), (ok, warning, unknown, error), began)
 
 
 def _scale(values: array[float]) -> int:

@@ -39,6 +39,19 @@ class Head(NamedTuple):
     tail: Tail
 
 
+class Digest(NamedTuple):
+    """A day in a few numbers, as if nothing had been before it: enough for its uptime.
+
+    ``times`` are microseconds by status code, ``began`` the incidents that began.
+    """
+
+    first_at: int
+    first_code: int
+    tail: Tail
+    times: tuple[int, int, int, int]
+    began: int
+
+
 @dataclass(frozen=True, slots=True)
 class Day:
     """The rolled-up hours of one UTC day, from ``start`` on, in columns of 288 buckets.
@@ -98,6 +111,15 @@ def with_waiting(day: Day, known: Samples | None, fresh: Samples) -> Day | None:
     if head is None or (known and head.first_at in known.at):
         return with_samples(day, merge([known, fresh]) if known else fresh)
     return with_more(day, fresh)
+
+
+def digest_of(day: Day) -> Digest:
+    """A day that has a sample, in a few numbers."""
+    head = day.heads[min(day.heads)]
+    joined = join([day], None, day.start, day.start + DAY_SECONDS)
+    ok, warning, unknown, error = map(sum, joined.times)
+    last = day.heads[max(day.heads)].tail
+    return Digest(head.first_at, head.first_code, last, (ok, warning, unknown, error), sum(joined.began))
 
 
 def join(days: Iterable[Day], tail: Tail | None, since: float, until: float) -> Buckets:

@@ -39,7 +39,6 @@ class Retention:
     budget_bytes: int = 64 * 10**6
     enabled: bool = True
 
-
     @property
     def line_seconds(self) -> int:
         """How long samples wait to be packed, should nobody do it."""

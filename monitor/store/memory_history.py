@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from monitor.history.buckets import Buckets
 from monitor.history.rollups import day_of, join, with_samples
 from monitor.history.samples import DAY_SECONDS, HOLD_SECONDS, Sample, Samples, gather, micros
+from monitor.history.uptime import Uptimes, reaching_back, uptimes
 from monitor.ports import Compacted, Reaches
 
 
@@ -39,6 +40,12 @@ class MemoryHistory:
         """Buckets of each check, made of its samples."""
         until = self._clock() if until is None else until
         return {check: _rolled_up(self._samples(check), since, until) for check in checks}
+
+    def uptimes(self, checks: Iterable[str], spans: Mapping[str, float], day_count: int) -> dict[str, Uptimes]:
+        """The figures of windows up to now, and of whole UTC days."""
+        now = self._clock()
+        since = reaching_back([*spans.values(), 0.0], now, day_count)
+        return {name: uptimes(each, spans, day_count) for name, each in self.rollups(checks, since, now).items()}
 
     def latest(self, checks: Iterable[str], at: float) -> dict[str, Sample]:
         """The last sample of each check up to ``at`` that may hold still."""

@@ -3,24 +3,53 @@ there, and docs/decisions/0010 for why."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from monitor.history.blocks import TAIL_BYTES, decode_day, decode_samples, decode_tail
+from monitor.history.blocks import DIGEST_BYTES, decode_day, decode_digest, decode_samples
 from monitor.history.buckets import Buckets
 from monitor.history.packing import LIMIT_BYTES
-from monitor.history.rollups import Day, Tail, day_of, join, with_more, with_waiting
-from monitor.history.samples import DAY_SECONDS, HOLD_SECONDS, HOUR_SECONDS, Sample, Samples, gather, merge
+from monitor.history.rollups import LONGEST_SECONDS, Day, Digest, Tail, day_of, digest_of, join, with_more, with_waiting
+from monitor.history.samples import (
+    BUCKET_SECONDS,
+    DAY_SECONDS,
+    HOLD_SECONDS,
+    HOUR_SECONDS,
+    Sample,
+    Samples,
+    gather,
+    merge,
+)
+from monitor.history.uptime import Part, Uptimes, date_of, linked, part, reaching_back, together, uptimes
 from monitor.ports import Compacted, Reaches
 from monitor.store import scripts
 from monitor.store.compaction import Compactor
 from monitor.store.history import Names, Retention, decode_lines, encode_line
 from monitor.store.link import Argument, Link
 
-CHECKS_PER_SCRIPT = 100  # a script holds up everybody else for a few milliseconds at most
+CHECKS_PER_SCRIPT = 25  # a script holds up everybody else for a few milliseconds at most
 LINES_PER_SCRIPT = 1000
 HOURS_BACK = HOLD_SECONDS // HOUR_SECONDS
 DAYS_BACK = HOLD_SECONDS // DAY_SECONDS
+
+
+@dataclass
+class _Kept:
+    """What there is of a check's days, by number. ``tail`` is the last sample before them.
+
+    ``is_incomplete`` tells that samples wait that belong to a day of which only the digest was read.
+    """
+
+    tail: Tail | None
+    days: dict[int, Day] = field(default_factory=dict)
+    digests: dict[int, Digest] = field(default_factory=dict)
+    is_incomplete: bool = False
+
+    @property
+    def ordered(self) -> list[Day]:
+        """The days in order."""
+        return [self.days[number] for number in sorted(self.days)]
 
 
 class RedisHistory:
@@ -61,16 +90,27 @@ class RedisHistory:
     def rollups(self, checks: Iterable[str], since: float, until: float | None = None) -> dict[str, Buckets]:
         """Buckets of each check from that of ``since`` on, up to ``until`` or now. Raises StoreUnavailable."""
         found: dict[str, Buckets] = {}
-        names = list(checks)
-        first, last = int(since // DAY_SECONDS), "" if until is None else int(until // DAY_SECONDS)
-        for start in range(0, len(names), CHECKS_PER_SCRIPT):
-            some = names[start : start + CHECKS_PER_SCRIPT]
-            arguments = [self._names.prefix, LIMIT_BYTES, TAIL_BYTES, first, last, DAYS_BACK, *some]
-            clock, *answers = self._link.run(scripts.HISTORY_ROLLUPS, [self._names.open, self._names.roll], arguments)
-            end = int(clock) / 1e6 if until is None else until
-            for check, answer in zip(some, answers, strict=True):
-                days, tail = self._days(check, first, answer)
-                found[check] = join(days, tail, since, end)
+        last = "" if until is None else int(until // DAY_SECONDS)
+        for check, clock, kept in self._rolled_up(checks, int(since // DAY_SECONDS), last):
+            found[check] = join(kept.ordered, kept.tail, since, clock if until is None else until)
+        return found
+
+    def uptimes(self, checks: Iterable[str], spans: Mapping[str, float], day_count: int) -> dict[str, Uptimes]:
+        """The figures of windows up to now, and of whole UTC days. Raises StoreUnavailable.
+
+        Most days are told by their digests; blocks are read of today, and of the days that windows begin in.
+        """
+        names, now = list(checks), self.now()
+        since = max(reaching_back([*spans.values(), 0.0], now, day_count), now - LONGEST_SECONDS)
+        first, today = int(since // DAY_SECONDS), int(now // DAY_SECONDS)
+        begun = {int((now - span) // DAY_SECONDS) for span in spans.values()} | {today}
+        found: dict[str, Uptimes] = {}
+        for check, _, kept in self._rolled_up(names, first, today, begun):
+            if kept.is_incomplete:
+                (buckets,) = self.rollups([check], since, now).values()
+                found[check] = uptimes(buckets, spans, day_count)
+            else:
+                found[check] = _put_together(kept, spans, day_count, first, now)
         return found
 
     def reaches(self) -> Reaches:
@@ -115,15 +155,33 @@ class RedisHistory:
         clock, *answers = self._link.run(scripts.HISTORY_SAMPLES, [self._names.open, self._names.raw], arguments)
         return int(clock) / 1e6, [_hours_of(answer) for answer in answers]
 
-    def _days(self, check: str, first: int, answer: list[Any]) -> tuple[list[Day], Tail | None]:
-        """The days from ``first`` on, with what is not rolled up yet, and the last sample before them."""
-        tail_day, raw_tail, blocks, hours = answer
-        tail = decode_tail(raw_tail, int(tail_day) * DAY_SECONDS) if tail_day else None
-        days: dict[int, Day] = {}
+    def _rolled_up(
+        self, checks: Iterable[str], first: int, last: int | str, whole: Collection[int] | None = None
+    ) -> Iterator[tuple[str, float, _Kept]]:
+        """Each check with the clock and what there is of its days from ``first`` to ``last``; blocks of ``whole``."""
+        names = list(checks)
+        wanted = "" if whole is None else f",{','.join(map(str, whole))},"
+        for start in range(0, len(names), CHECKS_PER_SCRIPT):
+            some = names[start : start + CHECKS_PER_SCRIPT]
+            arguments = [self._names.prefix, LIMIT_BYTES, DIGEST_BYTES, first, last, DAYS_BACK, wanted, *some]
+            keys = [self._names.open, self._names.roll]
+            clock, *answers = self._link.run(scripts.HISTORY_ROLLUPS, keys, arguments)
+            for check, answer in zip(some, answers, strict=True):
+                yield check, int(clock) / 1e6, self._kept(check, first, whole, answer)
+
+    def _kept(self, check: str, first: int, whole: Container[int] | None, answer: list[Any]) -> _Kept:
+        tail_day, raw_digest, blocks, hours = answer
+        before = decode_digest(raw_digest, int(tail_day) * DAY_SECONDS) if tail_day else None
+        kept = _Kept(before.tail if before else None)
         for number, raw in zip(map(int, blocks[::2]), blocks[1::2], strict=True):
-            day = decode_day(raw, number * DAY_SECONDS)
+            digest, day = decode_digest(raw, number * DAY_SECONDS), None
+            if whole is None or number in whole:
+                day = decode_day(raw, number * DAY_SECONDS)
+                digest = digest if day else None
             if day is not None:
-                days[number] = day
+                kept.days[number] = day
+            if digest is not None:
+                kept.digests[number] = digest
         for hour, has_raw, lines in sorted(zip(map(int, hours[::3]), hours[1::3], hours[2::3], strict=True)):
             samples = _within_hour(gather(decode_lines(lines)), hour)
             if not samples:
@@ -131,10 +189,15 @@ class RedisHistory:
             number = hour * HOUR_SECONDS // DAY_SECONDS
             if number < first:
                 last = Tail(samples.codes[-1], samples.at[-1], samples.until[-1])
-                tail = max(tail or last, last, key=lambda each: each.at)
-                continue
-            days[number] = self._with_waiting(check, days.get(number) or day_of(number * DAY_SECONDS), samples, has_raw)
-        return [days[number] for number in sorted(days)], tail
+                kept.tail = max(kept.tail or last, last, key=lambda each: each.at)
+            elif whole is None or number in whole:
+                day = kept.days.get(number) or day_of(number * DAY_SECONDS)
+                kept.days[number] = day = self._with_waiting(check, day, samples, has_raw)
+                if whole is not None and day.heads:
+                    kept.digests[number] = digest_of(day)
+            else:
+                kept.is_incomplete = True
+        return kept
 
     def _with_waiting(self, check: str, day: Day, samples: Samples, has_raw: int) -> Day:
         hour = int(samples[0].at // HOUR_SECONDS)
@@ -144,6 +207,29 @@ class RedisHistory:
             _, (hours,) = self._hours([check], hour * HOUR_SECONDS, hour * HOUR_SECONDS)
             added = with_waiting(day, _within_hour(merge(hours), hour), samples)
         return day if added is None else added
+
+
+def _put_together(kept: _Kept, spans: Mapping[str, float], day_count: int, first: int, now: float) -> Uptimes:
+    """Whole days by their digests; today, and the days that windows begin in, by their blocks."""
+    today = int(now // DAY_SECONDS)
+    days = linked(kept.digests, kept.tail, first, today)
+
+    def of(since: float) -> list[Part]:
+        number = int(since // DAY_SECONDS)
+        before = max((at for at in kept.digests if at < number), default=None)
+        tail = kept.tail if before is None else kept.digests[before].tail
+        until = min(now, (number + 1) * DAY_SECONDS)
+        buckets = join([kept.days[number]] if number in kept.days else [], tail, since, until)
+        return [part(buckets, since, until + BUCKET_SECONDS), *days[number + 1 - first :]]
+
+    current = of(today * DAY_SECONDS) if now > today * DAY_SECONDS else []
+    found = {}
+    for name, span in spans.items():
+        since = max(now - span, now - LONGEST_SECONDS)
+        is_of_today = since >= today * DAY_SECONDS
+        found[name] = together(of(since) if is_of_today else [*of(since), *current])
+    bars = [together([day]) for day in [*days, *current]][-day_count:] if day_count else []
+    return Uptimes(found, [(date_of(bar.since), bar) for bar in bars])
 
 
 def _hours_of(answer: list[Any]) -> list[Samples]:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.history.blocks import TAIL_BYTES, decode_day, decode_samples, decode_tail, encode_day, encode_samples
-from monitor.history.rollups import Day, day_of, with_samples
+from monitor.history.blocks import DIGEST_BYTES, decode_day, decode_digest, decode_samples, encode_day, encode_samples
+from monitor.history.rollups import Day, day_of, digest_of, with_samples
 from monitor.history.samples import DAY_SECONDS, Sample, gather
 from tests.history.strategies import T0, make, samples
 
@@ -35,11 +35,11 @@ def test_days_come_back_exactly(past: list[Sample]) -> None:
         return
     raw = encode_day(day)
     assert decode_day(raw, day.start) == day
-    assert decode_tail(raw[:TAIL_BYTES], day.start) == day.tail
+    assert decode_digest(raw[:DIGEST_BYTES], day.start) == digest_of(day)
     assert decode_day(raw, day.start + DAY_SECONDS) is None
-    assert decode_tail(raw, day.start - DAY_SECONDS) is None
-    for place in range(TAIL_BYTES):
-        assert decode_tail(raw[:place] + bytes([raw[place] ^ 4]) + raw[place + 1 :], day.start) is None
+    assert decode_digest(raw, day.start - DAY_SECONDS) is None
+    for place in range(DIGEST_BYTES):
+        assert decode_digest(raw[:place] + bytes([raw[place] ^ 4]) + raw[place + 1 :], day.start) is None
 
 
 @settings(max_examples=200, deadline=None)
@@ -54,10 +54,10 @@ def test_broken_blocks_are_none(seed: int) -> None:
     ):
         assert decode(raw[: chance.randrange(len(raw))]) is None
         broken = bytearray(raw)
-        place = chance.randrange(TAIL_BYTES, len(raw))
+        place = chance.randrange(DIGEST_BYTES, len(raw))
         broken[place] ^= 1 << chance.randrange(8)
         assert decode(bytes(broken)) in (None, decode(raw))  # some bits mean nothing
-        head = 2 if raw.startswith(b"S") else TAIL_BYTES
+        head = 2 if raw.startswith(b"S") else DIGEST_BYTES
         plain = bytearray(zlib.decompress(raw[head:]))
         for _ in range(3):
             plain[chance.randrange(len(plain))] = chance.randrange(256)
@@ -71,7 +71,7 @@ def test_broken_blocks_are_none(seed: int) -> None:
 )
 def test_what_was_never_a_block(raw: bytes | None) -> None:
     """Nothing, a beginning, garbage."""
-    assert (decode_samples(raw), decode_day(raw, T0), decode_tail(raw, T0)) == (None, None, None)
+    assert (decode_samples(raw), decode_day(raw, T0), decode_digest(raw, T0)) == (None, None, None)
 
 
 @pytest.mark.parametrize("head", [b"S1", b"D1" + bytes(17)])

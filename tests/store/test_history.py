@@ -123,6 +123,51 @@ def test_the_past_is_what_was_written(
         past.history.compact(now)
 
 
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    written=samples(50),
+    late=st.integers(0, 50),
+    back=st.lists(st.integers(1, 4 * 86_400), min_size=1, max_size=3),
+    after=st.sampled_from([0.000002, 0.5, 333.3, 7000.5, 90_000.25]),
+    day_count=st.integers(0, 4),
+)
+def test_uptimes(
+    new_past: Callable[..., Past], written: list[Sample], late: int, back: list[int], after: float, day_count: int
+) -> None:
+    """Windows up to now and whole days, whatever of it is packed and what still waits."""
+    past, written = new_past(), [timed(sample) for sample in written]
+    now = round(max((sample.at for sample in written), default=T0) + after, 6)
+    past.history.add("db", written[:late])
+    past.history.compact(T0 + 90 * DAY_SECONDS)
+    past.history.add("db", written[late:])
+    set_clock(past.history, now)
+    for _ in range(2):
+        found = past.history.uptimes(["db", "new"], {str(span): float(span) for span in back}, day_count)
+        assert found["new"].windows[str(back[0])].unobserved == pytest.approx(back[0], abs=300)
+        for span in back:
+            window = found["db"].windows[str(span)]
+            since = (now - span) // BUCKET_SECONDS * BUCKET_SECONDS
+            assert (window.since, window.until) == (since, now)
+            assert window.seconds == brute.seconds(written, since, now)
+            assert window.incidents == brute.incidents(written, since, now)
+        days = found["db"].days
+        assert [date for date, _ in days] == [
+            uptime.date_of(now - (day_count - 1 - number) * DAY_SECONDS) for number in range(day_count)
+        ]
+        for _, day in days:
+            assert day.seconds == brute.seconds(written, day.since, day.until)
+            assert day.incidents == brute.incidents(written, day.since, day.until)
+        past.history.compact(T0 + 90 * DAY_SECONDS)
+
+
+def set_clock(history: MemoryHistory | RedisHistory, now: float) -> None:
+    """Some moment is now."""
+    if isinstance(history, MemoryHistory):
+        history._clock = lambda: now
+    else:
+        history.now = lambda: now  # type: ignore[method-assign]
+
+
 def test_samples_come_with_the_state(past: Past) -> None:
     """The judged status, the reason, the response time and the series; nothing else of the data."""
     at = past.store.now()

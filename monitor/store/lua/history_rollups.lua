@@ -1,6 +1,7 @@
--- history_rollups: KEYS open blocks:roll; ARGV prefix limit tail_bytes first_day last_day|'' days_back check*
--- Writes nothing. last_day '' is today and tomorrow. Returns clock, then for each check
--- {tail's day|'', tail, {day, block}*, {hour, 1 if it has a block too, {line*}}*}: the begin of the last block before
+-- history_rollups: KEYS open blocks:roll; ARGV prefix limit digest_bytes first_day last_day|'' days_back days|'' check*
+-- Writes nothing. last_day '' is today and tomorrow. Of a day that is not among days (',1,2,', '' for all) only the
+-- digest, which its block begins with. Returns clock, then for each check
+-- {day|'', digest, {day, block}*, {hour, 1 if it has a block too, {line*}}*}: the digest of the last day before
 -- first_day, the blocks from it on, and the samples that are not in them yet, from days_back before first_day on.
 
 local limit, now = tonumber(ARGV[2]), clock()
@@ -17,6 +18,11 @@ local function block_of(key)
   return block
 end
 
+local function digest_of(key)
+  local digest = redis.pcall('GETRANGE', key, 0, tonumber(ARGV[3]) - 1)
+  return type(digest) == 'string' and digest or ''
+end
+
 local waiting = {}
 local members = redis.pcall('ZRANGE', KEYS[1], 0, -1)
 if members.err then members = {} end
@@ -29,18 +35,23 @@ for _, member in ipairs(members) do
 end
 
 local answers = {text(now)}
-for i = 7, #ARGV do
+for i = 8, #ARGV do
   local check, days, hours = ARGV[i], {}, {}
   local tail_day, tail = '', ''
   for day = math.min(first - 1, last), math.max(back, oldest), -1 do
-    local found = redis.pcall('GETRANGE', ARGV[1] .. 'roll:' .. check .. ':' .. text(day), 0, tonumber(ARGV[3]) - 1)
-    if type(found) == 'string' and found ~= '' then
+    local found = digest_of(ARGV[1] .. 'roll:' .. check .. ':' .. text(day))
+    if found ~= '' then
       tail_day, tail = text(day), found
       break
     end
   end
   for day = math.max(first, oldest), last do
-    local block = block_of(ARGV[1] .. 'roll:' .. check .. ':' .. text(day))
+    local key, block = ARGV[1] .. 'roll:' .. check .. ':' .. text(day), nil
+    if ARGV[7] == '' or string.find(ARGV[7], ',' .. text(day) .. ',', 1, true) then
+      block = block_of(key)
+    else
+      block = digest_of(key)
+    end
     if block ~= '' then
       days[#days + 1] = text(day)
       days[#days + 1] = block
