@@ -37,13 +37,15 @@ METHOD = (
 INTERVAL = 10
 DAYS = 90
 UNLIMITED = 10**12
+SPANS = {"24h": 86_400.0, "7d": 7 * 86_400.0, "30d": 30 * 86_400.0, "90d": 90 * 86_400.0}
 
 
 def run(scale: Scale) -> Report:
     """Measure, in about 5 minutes (quick: half a minute)."""
     counts, checks, every = scale.pick(((10, 100, 1000), 100, 10), ((2, 10), 10, 60))
     times = scale.pick(30, 3)
-    queries = Table("Queries, ms", ("checks", "24 h by the minute", "90 days", "overview", "state", "24 h / state"))
+    columns = ("checks", "24 h by the minute", "90 days", "overview", "uptime of all", "state", "24 h / state")
+    queries = Table("Queries, ms", columns)
     claims: list[Claim] = []
     for count in counts:
         with servers.redis_server() as server:
@@ -136,6 +138,7 @@ def _queries(store: RedisStore, count: int, now: float, times: int) -> dict[str,
             "check-1", *chronicle.curves(history, "check-1", now - DAYS * DAY_SECONDS, now)
         ),
         "overview": lambda: chronicle.overview(history, checks, now - DAY_SECONDS, now, count=48),
+        "uptime": lambda: chronicle.uptime(history, checks, SPANS, now, day_count=DAYS),
         "state": lambda: store.read(["check-1"]).read_at,
     }
     answer = chronicle.curves(history, "check-1", now - DAY_SECONDS, now, step=60)[0]

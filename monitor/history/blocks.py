@@ -16,8 +16,9 @@ from operator import add
 from typing import Any
 
 from monitor.history.buckets import Spreads, no_spreads
+from monitor.history.joining import digest_of
 from monitor.history.packing import BROKEN, Packed, pack
-from monitor.history.rollups import BUCKET, DAY, HOUR, PER_DAY, PER_HOUR, Day, Digest, Head, Tail, digest_of
+from monitor.history.rollups import BUCKET, DAY, HOUR, PER_DAY, PER_HOUR, Day, Digest, Head, Tail
 from monitor.history.samples import ERROR, MICRO, Samples
 
 DIGEST_BYTES = 68

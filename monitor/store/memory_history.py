@@ -6,7 +6,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 
 from monitor.history.buckets import Buckets
-from monitor.history.rollups import day_of, join, with_samples
+from monitor.history.joining import join
+from monitor.history.rollups import day_of, with_samples
 from monitor.history.samples import DAY_SECONDS, HOLD_SECONDS, Sample, Samples, gather, micros
 from monitor.history.uptime import Uptimes, reaching_back, uptimes
 from monitor.ports import Compacted, Reaches

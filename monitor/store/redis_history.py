@@ -9,8 +9,9 @@ from typing import Any
 
 from monitor.history.blocks import DIGEST_BYTES, decode_day, decode_digest, decode_samples
 from monitor.history.buckets import Buckets
+from monitor.history.joining import LONGEST_SECONDS, digest_of, join
 from monitor.history.packing import LIMIT_BYTES
-from monitor.history.rollups import LONGEST_SECONDS, Day, Digest, Tail, day_of, digest_of, join, with_more, with_waiting
+from monitor.history.rollups import Day, Digest, Tail, day_of, with_more, with_waiting
 from monitor.history.samples import (
     BUCKET_SECONDS,
     DAY_SECONDS,

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.history.blocks import DIGEST_BYTES, decode_day, decode_digest, decode_samples, encode_day, encode_samples
-from monitor.history.rollups import Day, day_of, digest_of, with_samples
+from monitor.history.joining import digest_of
+from monitor.history.rollups import Day, day_of, with_samples
 from monitor.history.samples import DAY_SECONDS, Sample, gather
 from tests.history.strategies import T0, make, samples
 
