@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import inf, nan
 
 from demo.shop import CHECKS, HISTORY, WORKERS, judged
@@ -39,18 +39,18 @@ def record(story: Story, store: RedisStore) -> None:
         _write(store, f"change-{number}", {change.check: (state, (turn,))})
 
 
-def fill(story: Story, store: RedisStore, link: Link, prefix: str) -> Iterator[None]:
+def fill(story: Story, store: RedisStore, link: Link, prefix: str, names: Sequence[str] = HISTORY) -> Iterator[None]:
     """All of history, a piece at a time, the latest first. Done again, it writes the same."""
     raw_since = raw_begins(story)
     boundary = int(raw_since // DAY_SECONDS)
-    for name in HISTORY:
+    for name in names:
         _put(link, prefix, name, rolled_up(story, name, boundary))
         store.history.add(name, samples(story, name, raw_since, story.began))
         yield
         store.history.compact(store.now())
         yield
     for number in range(boundary - 1, int(story.since // DAY_SECONDS) - 1, -1):
-        for name in HISTORY:
+        for name in names:
             _put(link, prefix, name, rolled_up(story, name, number))
             yield
 

@@ -23,6 +23,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 FLAGS += ["--disable-sync", "--no-first-run"]
 FILLED_DAYS = 89.9
 NARROW = 720
+SCREEN = 1640, 820
 CALM, UNDER_WAY = 3600.0, -120.0
 
 
@@ -43,7 +44,7 @@ def main() -> None:
 
 def desktop(browser: Browser, url: str, name: str, *, dark: bool = False) -> None:
     """The page on a screen."""
-    with page(browser, url, 1440, 900, dark=dark) as opened:
+    with page(browser, url, *SCREEN, dark=dark) as opened:
         shoot(opened, name)
 
 
@@ -55,7 +56,7 @@ def phone(browser: Browser, url: str, name: str) -> None:
 
 def detail(browser: Browser, url: str, name: str, check: str) -> None:
     """A check, its charts and figures."""
-    with page(browser, f"{url}#check={check}", 1440, 900) as opened:
+    with page(browser, f"{url}#check={check}", *SCREEN) as opened:
         opened.wait_for_selector("#detail canvas")
         opened.wait_for_timeout(1500)
         shoot(opened, name)
