@@ -29,7 +29,7 @@ FLAGS = [
 EXPECTED = ("ERR_CONNECTION_REFUSED", "status of 401", "status of 503", "status of 400", "ERR_EMPTY_RESPONSE")
 """What the browser itself writes about answers that a test arranged."""
 
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=30_000)
 
 OpenPage = Callable[..., Page]
 Raise = Callable[..., Stage]
@@ -72,7 +72,7 @@ def open_page(chromium: Browser) -> Iterator[OpenPage]:
         size = {"width": width, "height": height}
         contexts.append(chromium.new_context(viewport=size, color_scheme=scheme, locale="en-GB", **more))
         page = contexts[-1].new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         watch(page)
         if clock:
             page.clock.install()

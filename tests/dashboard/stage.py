@@ -205,6 +205,8 @@ class Stage:
             for back in range(89, -1, -1):
                 lost = 86_400.0 if back >= 80 else 0.0
                 down = 660.0 if (seed + back) % 41 == 0 and not lost else 0.0
+                if back == 0:
+                    down = world.down_seconds(check, world.now - 86_400)
                 warned = 1800.0 if (seed * back) % 29 == 1 and not lost else 0.0
                 date = world.now - back * 86_400
                 days.append({"date": _date(date), "ok": 86_400 - lost - down - warned, "warning": warned, "error": down,

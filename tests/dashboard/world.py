@@ -43,7 +43,7 @@ class World:
     @property
     def now(self) -> float:
         """The store's clock."""
-        return time.time() + self.ahead
+        return round(time.time() + self.ahead, 6)
 
     def turn(self, check: str, status: str, reason: str = "refused") -> None:
         """From now on, the check has this status."""
@@ -73,6 +73,11 @@ class World:
             if each.until <= at:
                 since = max(since, each.until)
         return "ok", None, since
+
+    def down_seconds(self, check: str, since: float) -> float:
+        """How long it was in error since then."""
+        found = [each for each in self.incidents.get(check, []) if each.status == "error"]
+        return sum(max(0.0, min(each.until, self.now) - max(each.since, since)) for each in found)
 
     def value(self, check: str, at: float) -> float:
         """The number of a check."""

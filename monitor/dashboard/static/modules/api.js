@@ -60,7 +60,9 @@ export class Api {
     const headers = { Accept: "application/json", ...(etag ? { "If-None-Match": etag } : {}) };
     let response, body = null;
     try {
-      response = await fetch(this.url(path, parameters), { headers, cache: "no-store", signal: AbortSignal.any(limits) });
+      const url = this.url(path, parameters), early = globalThis.earlyAnswers?.get(url);
+      globalThis.earlyAnswers?.delete(url);
+      response = await (early ?? fetch(url, { headers, cache: "no-store", signal: AbortSignal.any(limits) }));
       if (response.status !== 304) body = await response.json();
     } catch (error) {
       if (signal?.aborted) throw new Failure("aborted");

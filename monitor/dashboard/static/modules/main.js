@@ -28,6 +28,7 @@ class Page {
     this.figures = null;
     this.trouble = { events: null, uptime: null };
     this.loaded = null;
+    this.observer = null;
     this.route = new Route((before) => this.moved(before));
     this.live = new Live(api, (snapshot) => this.told(snapshot), () => this.draw());
     this.log = new EventLog(api, () => this.live.now());
@@ -50,11 +51,6 @@ class Page {
     wireTheme(() => this.detail.restyle());
     document.addEventListener("keydown", (event) => this.key(event));
     document.addEventListener("click", (event) => this.click(event));
-    new IntersectionObserver((seen, observer) => {
-      if (!seen.some((each) => each.isIntersecting)) return;
-      observer.disconnect();
-      this.due.uptime = 0;
-    }, { rootMargin: "200px" }).observe(byId("uptime"));
     if (this.route.at) void this.travel();
     void this.live.poll();
     this.every("overview", OVERVIEW_MS, () => this.askOverview()); // beside the snapshot, not after it
@@ -66,7 +62,20 @@ class Page {
     const changed = JSON.stringify(statusesOf(snapshot)) !== JSON.stringify(statusesOf(this.snapshot ?? {}));
     this.snapshot = snapshot;
     this.loaded ??= snapshot.version ?? null;
+    this.watchUptime();
     if (changed) this.due.events = 0;
+  }
+
+  /** Ask for ninety days of everything only once somebody has them in view; not before there is a page to scroll. */
+  watchUptime() {
+    if (this.observer) return;
+    this.draw();
+    this.observer = new IntersectionObserver((seen) => {
+      if (!seen.some((each) => each.isIntersecting)) return;
+      this.observer.disconnect();
+      this.due.uptime = 0;
+    }, { rootMargin: "200px" });
+    this.observer.observe(byId("uptime"));
   }
 
   /** Once a second: ages, and what is due to be asked. */
