@@ -1,9 +1,10 @@
 # One command for everything, the same for a person, a hook and CI:
 #   make up [ARGS="--port 9000"]   the real thing on this machine, until Ctrl-C
+#   make demo [ARGS="--port 9000"] the same page over a made-up shop, its past and an incident; watches nothing
 #   make test [ARGS="-k store"]    everything that must hold, from a bare machine on
 #   make soak [ARGS="killed-solo"] every fault in real workers, on two Celerys, MINUTES (30) of peace, and the stacks of
 #                                  compose/ on a Docker engine: two hours
-#   make lint | servers | bench | clean
+#   make lint | servers | bench | screenshots | clean
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -20,10 +21,17 @@ ARGS ?=
 JOBS ?= 3
 MINUTES ?= 30
 
-.PHONY: up test lint servers bench soak clean
+.PHONY: up demo screenshots test lint servers bench soak clean
 
 up: $(VENV)/.installed
 	@exec $(BIN)/python -m monitor up $(ARGS)
+
+demo: $(VENV)/.installed
+	@exec $(BIN)/python -m demo $(ARGS)
+
+# The pictures in docs/images, by Chromium, of the demo: two minutes.
+screenshots: servers $(VENV)/.installed-dev
+	@exec $(BIN)/python -m demo.screenshots
 
 test: servers lint $(OLD_VENV)/.installed $(VENV)/.kafka-4/classes.jsa
 	@exec $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)

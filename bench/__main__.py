@@ -24,6 +24,8 @@ NAMES = (
     "fleet",
     "sidecar",
     "kafka_groups",
+    "history",
+    "page",
 )
 
 

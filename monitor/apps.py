@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 
 
 class MonitorConfig(AppConfig):  # type: ignore[misc]
-    """Puts the probes in front of Django's handlers. Imports no checks and no URLs."""
+    """Puts the probes in front of Django's handlers, the dashboard in admin sites. Imports no checks and no URLs."""
 
     name = "monitor"
     label = "celery_health_monitor"
@@ -17,3 +17,7 @@ class MonitorConfig(AppConfig):  # type: ignore[misc]
         from monitor.api import wrapper  # noqa: PLC0415 - Django's handlers need the apps
 
         wrapper.install()
+        if apps.is_installed("django.contrib.admin"):
+            from monitor.dashboard import admin_site  # noqa: PLC0415 - likewise
+
+            admin_site.install()

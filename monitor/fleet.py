@@ -179,7 +179,7 @@ def _is_crowded(target: str, sent: tuple[float, ...]) -> bool:
 def _again(state: State) -> Outcome:
     result = state.result
     data = {**result.data, "suspended": True}
-    return Outcome(result.status, data, result.reason, result.message, result.detail)
+    return Outcome(result.status, data, result.reason, result.message, result.detail, series=result.series)
 
 
 def _advance(check: CheckSpec, flight: Flight, outcome: Outcome) -> Reducer:

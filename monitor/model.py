@@ -49,6 +49,7 @@ class Outcome:
     ``grace`` says of an ``unknown`` that it is too early to say more: it fails nothing, and nobody is told.
     ``parts`` are things that were observed together, by name, each to be a check of its own; None for one that is no
     more. ``memory`` is handed to the kind's next run as it is; None leaves there what was.
+    ``series`` names those fields of ``data`` that are worth a chart over time, where they are numbers.
     """
 
     status: Status
@@ -59,6 +60,7 @@ class Outcome:
     grace: bool = False
     parts: Mapping[str, Outcome | None] = field(default_factory=dict)
     memory: str | None = field(default=None, repr=False)
+    series: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ NO_PAST = Past(0.0)
 class Result:
     """What one run of a check found, and until when it may be believed.
 
-    ``late_ms`` is how long after it was due the run began; None where nobody said when.
+    ``late_ms`` is how long after it was due the run began; None where nobody said when. ``series`` are the fields of
+    ``data`` that history keeps, besides the response time.
     """
 
     run_id: str
@@ -91,6 +94,7 @@ class Result:
     detail: Mapping[str, Any] = field(default_factory=dict)
     late_ms: float | None = None
     grace: bool = False
+    series: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -92,5 +93,6 @@ def _expire(known: State, now: float) -> Reducer:
 
 
 def _advance(check: CheckSpec, flight: Flight, outcome: Outcome) -> Reducer:
+    outcome = dataclasses.replace(outcome, series=rules.SERIES[check.name])
     result = policy.as_result(check, flight, outcome, 0.0)
     return lambda state: policy.advance(state, result, check)

@@ -7,5 +7,6 @@
 """
 
 from monitor.store.memory import MemoryStore
+from monitor.store.memory_history import MemoryHistory
 
-__all__ = ["MemoryStore"]
+__all__ = ["MemoryHistory", "MemoryStore"]

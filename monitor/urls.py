@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 
 urlpatterns = [
     path("api/health/", include("monitor.api.urls")),
+    path("admin/monitoring/", include("monitor.dashboard.urls")),
     path("", include("monitor.api.root_urls")),
     path("", RedirectView.as_view(url="api/health/detailed/")),
 ]

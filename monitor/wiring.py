@@ -23,9 +23,9 @@ from monitor.config import ChannelSpec, CheckSpec, Config, ConfigError, Loaded, 
 from monitor.config.keys import COMMON_CHANNEL_KEYS, COMMON_CHECK_KEYS
 from monitor.executor import ProcessExecutor
 from monitor.model import Notice
-from monitor.ports import Executor, Fleet, Outbox, Send, Store, Undelivered
+from monitor.ports import Executor, Fleet, History, Outbox, Send, Store, Undelivered
 from monitor.schedule import Plan
-from monitor.store import RedisFleet, RedisStore
+from monitor.store import RedisFleet, RedisStore, Retention
 
 CHECK_PROCESS = "monitor.checks.process"
 
@@ -41,6 +41,7 @@ class Runtime:
     executor: Executor
     outbox: Outbox | None = None
     senders: Mapping[str, Send] = field(default_factory=dict)
+    history: History | None = None
 
     @functools.cached_property
     def fleet(self) -> Fleet:
@@ -79,7 +80,7 @@ def runtime() -> Runtime:
     checks = {name: resolve(config, check) for name, check in config.checks.items()}
     redis = store(config)
     senders = {name: sender(channel) for name, channel in config.channels.items()}
-    return Runtime(config, checks, Plan(checks.values()), redis, executor(config), redis.outbox, senders)
+    return Runtime(config, checks, Plan(checks.values()), redis, executor(config), redis.outbox, senders, redis.history)
 
 
 def store(config: Config) -> RedisStore:
@@ -87,9 +88,15 @@ def store(config: Config) -> RedisStore:
     return RedisStore(
         required_url(config, "redis_url"),
         prefix=config.key_prefix,
-        history_bytes=config.history_memory_bytes,
+        retention=retention(config),
         roster_size=len(config.checks),
     )
+
+
+def retention(config: Config) -> Retention:
+    """What is kept of the past."""
+    kept = config.history
+    return Retention(kept.raw_seconds, kept.rollups_seconds, config.history_memory_bytes, kept.enabled)
 
 
 def executor(config: Config) -> ProcessExecutor:

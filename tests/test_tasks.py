@@ -11,10 +11,10 @@ from structlog.typing import EventDict
 
 from monitor.config import CheckSpec, Config
 from monitor.model import Outcome, Status
-from monitor.ports import ExecutorUnavailable, FlightRefused, StoreUnavailable
+from monitor.ports import Compacted, ExecutorUnavailable, FlightRefused, StoreUnavailable
 from monitor.schedule import Plan
-from monitor.tasks import checks
-from monitor.testing import MemoryStore
+from monitor.tasks import checks, history, registration
+from monitor.testing import MemoryHistory, MemoryStore
 from monitor.wiring import Runtime
 from tests.test_runner import ScriptedExecutor
 
@@ -92,3 +92,42 @@ def test_a_check_that_is_not_on_the_roster_is_said() -> None:
     """Beat and worker were deployed with different configurations."""
     [logged] = events(MemoryStore(), fine, name="nowhere")
     assert (logged["event"], logged["log_level"]) == ("check.unknown", "warning")
+
+
+class FullHistory(MemoryHistory):
+    """Says that some of it had to go; or does not answer."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__(lambda: 1000.0)
+        self._error = error
+
+    def compact(self, now: float) -> Compacted:
+        if self._error:
+            raise self._error
+        return Compacted(hours=3, evicted=2, kept_bytes=64)
+
+
+@pytest.mark.parametrize(
+    ("kept", "events"),
+    [
+        (MemoryHistory(lambda: 1000.0), ["history.compacted"]),
+        (FullHistory(), ["history.compacted", "history.evicted"]),
+        (FullHistory(StoreUnavailable("gone")), ["history.store_unavailable"]),
+        (None, []),
+    ],
+)
+def test_what_became_of_history_is_logged(kept: MemoryHistory | None, events: list[str]) -> None:
+    """That it was packed, that some had to go, that the store was away; and no exception into Celery."""
+    runtime = Runtime(Config(), {}, Plan([]), MemoryStore(), ScriptedExecutor(fine), history=kept)
+    with capture_logs() as logged:
+        history._compact(runtime)
+    assert [event["event"] for event in logged] == events
+
+
+def test_history_is_packed_by_beat_where_it_is_kept() -> None:
+    """Every minute; and not at all where it is switched off."""
+    entries = {name: entry["task"] for name, entry in registration.beat_schedule(Config()).items()}
+    off = registration.beat_schedule(Config.model_validate({"history": {"enabled": False}}))
+    assert entries.items() - {name: entry["task"] for name, entry in off.items()}.items() == {
+        ("celery-health-monitor-history", history.COMPACT)
+    }

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from monitor.api import mounts
+from monitor.api.targets import is_past
 from monitor.api.views import respond
 
 
@@ -43,7 +44,9 @@ class ProbeMiddleware:
             # Not in the constructor: a URLconf may well import what is still being set up.
             self._mounts = mounts.discover(settings.ROOT_URLCONF)
         target = mounts.find(self._mounts, request.path_info)
-        response = respond(request, target) if target else None
-        if response is not None and response.status_code == 401:
+        if target is None or is_past(target, request.META.get("QUERY_STRING", "")):
+            return None
+        response = respond(request, target)
+        if response.status_code == 401:
             return None  # the session's middleware comes later: the view knows who is logged in
         return response

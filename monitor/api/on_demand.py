@@ -1,4 +1,4 @@
-"""What only few ask for: the refresher's thread reads it while somebody does, and never for each of its rounds."""
+"""What the refresher's thread reads now and then, rather than in each of its rounds: some only while somebody asks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import structlog
 
 from monitor.alert_states import AlertsOverview
 from monitor.api.reader import Connection
+from monitor.ports import Reaches, StoreUnavailable
 
 WANTED_SECONDS = 60.0
 """Who has asked within this time will ask again."""
@@ -15,6 +16,8 @@ WANTED_SECONDS = 60.0
 EVERY_SECONDS = 1.0
 FRESH_SECONDS = 5.0
 """What was read longer ago is not worth an answer."""
+
+REACHES_EVERY_SECONDS = 5.0
 
 log = structlog.get_logger("monitor.api")
 
@@ -45,3 +48,24 @@ class Alerts:
         except Exception:
             connection.close()
             log.debug("alerts.not_read", exc_info=True)
+
+
+class HistoryReaches:
+    """How far back history reaches, as the thread has read it last."""
+
+    def __init__(self) -> None:
+        self.known = Reaches()
+        self._tried_at = float("-inf")
+
+    def visit(self, connection: Connection) -> None:
+        """Read it, when it is due. Called by the thread after an attempt that went well; never raises."""
+        now = time.monotonic()
+        if now - self._tried_at < REACHES_EVERY_SECONDS:
+            return
+        self._tried_at = now
+        try:
+            self.known = connection.get().history.reaches()
+        except StoreUnavailable:
+            connection.close()
+        except Exception:
+            log.debug("history.reach_not_read", exc_info=True)

@@ -10,6 +10,7 @@ import structlog
 
 from monitor.alert_states import AlertsOverview
 from monitor.model import Changes, Snapshot, State
+from monitor.ports import History
 
 PATROL_SECONDS = 2.0
 PATROL_SIZE = 250
@@ -19,6 +20,11 @@ log = structlog.get_logger("monitor.api")
 
 class Reader(Protocol):
     """The part of a store that is read here, through a connection of its own with short timeouts and no retries."""
+
+    @property
+    def history(self) -> History:
+        """What was observed."""
+        ...
 
     def changes(self, cursor: str | None) -> Changes:
         """What was written since ``cursor``."""

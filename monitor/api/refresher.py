@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from monitor.api.on_demand import Alerts
+from monitor.api.on_demand import Alerts, HistoryReaches
 from monitor.api.reader import Connection, Patrol, Reader
 from monitor.model import State
 from monitor.ports import StoreUnavailable
@@ -64,6 +64,7 @@ class Refresher:
         self._starting = threading.Lock()
         self._known = _Known(time.monotonic())
         self.alerts = Alerts()
+        self.reaches = HistoryReaches()
         _forget_at_fork(self)
 
     def start(self) -> None:
@@ -120,6 +121,7 @@ class Refresher:
                 answered = self._attempt(connection, patrol)
             if answered:
                 self.alerts.visit(connection)
+                self.reaches.visit(connection)
             self._stop.wait(self._interval_seconds)
         connection.close()
 

@@ -11,6 +11,9 @@ import structlog
 from monitor import config as configuration
 from monitor import project
 from monitor.api.access import Access
+from monitor.api.history import reading
+from monitor.api.history.reading import Archive, ReadingRoom
+from monitor.api.history.snapshot import SnapshotRenderer
 from monitor.api.probes import Probes
 from monitor.api.reader import Reader
 from monitor.api.refresher import Refresher
@@ -37,6 +40,8 @@ class Service:
     refresher: Refresher
     renderer: Renderer
     probes: Probes
+    reading: ReadingRoom
+    snapshots: SnapshotRenderer
 
 
 def service() -> Service:
@@ -48,16 +53,30 @@ def service() -> Service:
     return _services[0]
 
 
-def build(config: Config, *, problem: str | None = None, connect: Callable[[], Reader] | None = None) -> Service:
+def build(
+    config: Config,
+    *,
+    problem: str | None = None,
+    connect: Callable[[], Reader] | None = None,
+    archive: Callable[[], Archive] | None = None,
+) -> Service:
     """A service for a configuration, over the store it names unless ``connect`` makes readers of another.
 
-    With a ``problem``, it says that there is no configuration.
+    ``archive`` makes readers of the past. With a ``problem``, it says that there is no configuration.
     """
     roster = Roster(config, problem=problem)
     refresher = Refresher(connect or (lambda: _reader(config)), interval_seconds=config.refresh_interval_seconds)
     token = config.token.get_secret_value() if config.token else None
     renderer = Renderer(roster)
-    return Service(config, roster, refresher, renderer, Probes(roster, refresher, renderer, Access(token)))
+    return Service(
+        config,
+        roster,
+        refresher,
+        renderer,
+        Probes(roster, refresher, renderer, Access(token)),
+        ReadingRoom(archive or (lambda: _reader(config, reading.TIMEOUT_SECONDS)), refresher),
+        SnapshotRenderer(config, roster),
+    )
 
 
 def _load() -> Service:
@@ -70,8 +89,8 @@ def _load() -> Service:
     return build(loaded.config)
 
 
-def _reader(config: Config) -> RedisStore:
+def _reader(config: Config, timeout_seconds: float = TIMEOUT_SECONDS) -> RedisStore:
     if config.redis_url is None:
         raise StoreUnavailable("no redis_url is configured")
     url = config.redis_url.get_secret_value()
-    return RedisStore.reader(url, prefix=config.key_prefix, timeout_seconds=TIMEOUT_SECONDS)
+    return RedisStore.reader(url, prefix=config.key_prefix, timeout_seconds=timeout_seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
+from urllib.parse import parse_qs
 
 
 class Target(NamedTuple):
@@ -42,6 +43,11 @@ PROBES = {name: Target(name) for name in ("live", "ready", "detailed", "startup"
 PARENTS = ("groups", "checks")
 ROOT_PROBES = {name: Target(name) for name in KUBERNETES} | {"api/health-check": Target("ready")}
 ROOT_PARENTS = tuple(KUBERNETES)
+
+
+def is_past(target: Target, query: str) -> bool:
+    """Whether a moment of the past is asked for, which takes the store: a view's work."""
+    return bool(query) and target.what == "detailed" and "at" in parse_qs(query, keep_blank_values=True)
 
 
 def find(path: str) -> Target | None:

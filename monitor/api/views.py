@@ -26,7 +26,7 @@ def probe(request: HttpRequest, what: str, name: str = "", **_of_the_mount: Any)
 def respond(request: HttpRequest, target: Target) -> HttpResponse:
     """The answer of a probe as a Django response. Whoever is logged in as staff is authorised."""
     answer = _answer(request, target)
-    if answer.status == 401 and _is_staff(request):
+    if answer.status == 401 and is_staff(request):
         answer = _answer(request, target, is_staff=True)
     body = b"" if request.method == "HEAD" else answer.body
     return HttpResponse(body, status=answer.status, headers=dict(answer.headers))
@@ -44,7 +44,7 @@ def _answer(request: HttpRequest, target: Target, *, is_staff: bool = False) -> 
     )
 
 
-def _is_staff(request: HttpRequest) -> bool:
+def is_staff(request: HttpRequest) -> bool:
     """Whether a member of staff is logged in. Only asked about a request that was refused: it asks the database."""
     try:
         user = getattr(request, "user", None)

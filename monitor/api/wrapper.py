@@ -18,6 +18,7 @@ from django.core.handlers.wsgi import WSGIHandler
 
 from monitor.api import mounts
 from monitor.api.pages import Answer, Page
+from monitor.api.targets import is_past
 
 RETRY_SECONDS = 1.0
 _ANY = (None, "", "*/*")
@@ -38,16 +39,17 @@ class Front:
             self._service = service()
             self._service.refresher.start()
 
-    def answer(self, path: str, *, cookies: str = "", **request: Any) -> Answer | None:
+    def answer(self, path: str, *, query: str = "", cookies: str = "", **request: Any) -> Answer | None:
         """The answer to a request (see ``Probes.answer``); None when it is for Django.
 
-        That is: not for a probe, or for what it may be authorised for by a session, which takes the project's database.
+        That is: not for a probe, or for the past, or for what it may be authorised for by a session, which takes the
+        project's database.
         """
         target = mounts.find(self._mounts, path)
-        if target is None:
+        if target is None or is_past(target, query):
             return None
         probes = self._service.probes
-        answer = probes.answer(target, **request)
+        answer = probes.answer(target, query=query, **request)
         if answer.status == 401 and f"{settings.SESSION_COOKIE_NAME}=" in cookies:
             return None
         page = probes.public_page(target) if answer.status not in _REFUSALS else None

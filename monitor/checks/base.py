@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict
 
 from monitor.model import NO_PAST, Outcome, Past, Status
+
+SERIES_OF_USERS = 8
+"""How many numbers of what a user's code returns are kept in history."""
 
 
 class CheckFailed(Exception):
@@ -38,15 +42,24 @@ class Kind:
 
     The class variables document it: ``reports`` says what each field of its data is (empty: whatever the
     user's code returns), ``reasons`` what each of its reason codes means, ``example`` is a set of options that
-    is valid. ``docs/checks.md`` and the contract test of all kinds are made of them.
+    is valid. ``docs/checks.md`` and the contract test of all kinds are made of them. ``series`` are the fields of its
+    data that history keeps: numbers that are worth a chart over time.
     """
 
     name: ClassVar[str] = ""
     reports: ClassVar[Mapping[str, str]] = {}
     reasons: ClassVar[Mapping[str, str]] = {}
     example: ClassVar[Mapping[str, Any]] = {}
+    series: ClassVar[tuple[str, ...]] = ()
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    def series_of(self, outcome: Outcome) -> tuple[str, ...]:
+        """What history keeps of an outcome: what it names, the kind's, or numbers that a user's code returned."""
+        if outcome.series or self.reports:
+            return outcome.series or self.series
+        numbers = (name for name, value in outcome.data.items() if type(value) in (int, float))
+        return tuple(itertools.islice(numbers, SERIES_OF_USERS))
 
     def modules(self) -> tuple[str, ...]:
         """Modules that a run imports, to be imported once beforehand: outside of every time limit."""

@@ -65,6 +65,7 @@ class Celery(Kind):
         "warning_pending": 1000,
         "error_pending": 10000,
     }
+    series: ClassVar[tuple[str, ...]] = ("pending_tasks", "unacked_tasks")
 
     def observe(self, timeout_seconds: float) -> Observation:
         """Connect as Celery would, but with timeouts and without retries, and count."""

@@ -25,6 +25,7 @@ class Connections(Kind):
     reports: ClassVar[Mapping[str, str]] = {"active_connections": "connections that are established"}
     reasons: ClassVar[Mapping[str, str]] = {**REASONS, "permission": "the system does not let us see them"}
     example: ClassVar[Mapping[str, Any]] = {"warning_connections": 5000}
+    series: ClassVar[tuple[str, ...]] = ("active_connections",)
 
     def observe(self, timeout_seconds: float) -> Observation:  # noqa: ARG002
         """Count them."""

@@ -36,6 +36,7 @@ class Cpu(Kind):
     }
     reasons: ClassVar[Mapping[str, str]] = REASONS
     example: ClassVar[Mapping[str, Any]] = {"warning_percent": 95}
+    series: ClassVar[tuple[str, ...]] = ("percent",)
 
     def observe(self, timeout_seconds: float) -> Observation:
         """Measure for ``sample_seconds``, or half the timeout when that is shorter."""

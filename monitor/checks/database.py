@@ -49,6 +49,7 @@ class Database(Kind):
         "database_error": "any other error of the database",
     }
     example: ClassVar[Mapping[str, Any]] = {"alias": "replica"}
+    series: ClassVar[tuple[str, ...]] = ("connect_ms", "query_ms")
 
     def observe(self, timeout_seconds: float) -> Observation:
         """Connect, ask, hang up. ``django.setup()`` must have been called in this process."""

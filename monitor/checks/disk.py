@@ -41,6 +41,7 @@ class Disk(Kind):
         "unreadable_path": "a path cannot be read",
     }
     example: ClassVar[Mapping[str, Any]] = {"paths": ["/", "/var"], "error_percent": 95}
+    series: ClassVar[tuple[str, ...]] = ("percent", "free_mb")
 
     def observe(self, timeout_seconds: float) -> Observation:  # noqa: ARG002
         """Ask each file system. A hung one (NFS) is met by the check's time limit."""

@@ -35,6 +35,7 @@ class Memory(Kind):
     }
     reasons: ClassVar[Mapping[str, str]] = REASONS
     example: ClassVar[Mapping[str, Any]] = {"warning_percent": 80, "error_percent": 95}
+    series: ClassVar[tuple[str, ...]] = ("percent", "available_mb")
 
     def observe(self, timeout_seconds: float) -> Observation:  # noqa: ARG002
         """Read the host's memory and the limit of our control group."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import logging
 import os
@@ -37,7 +38,12 @@ def prepare(names: Iterable[str]) -> None:
 
 def run(kind: str, options: Mapping[str, Any], timeout_seconds: float, past: Past = NO_PAST) -> Outcome:
     """Run one check. May raise anything; the check process knows what to make of it."""
-    return registry.build(kind, options).run(timeout_seconds, past)
+    built = registry.build(kind, options)
+    outcome = built.run(timeout_seconds, past)
+    parts = {
+        name: part and dataclasses.replace(part, series=built.series_of(part)) for name, part in outcome.parts.items()
+    }
+    return dataclasses.replace(outcome, series=built.series_of(outcome), parts=parts)
 
 
 def _import(module: str) -> None:

@@ -42,6 +42,7 @@ class Redis(Kind):
     }
     reasons: ClassVar[Mapping[str, str]] = {**NETWORK_REASONS, **SERVER_REASONS, **REASONS}
     example: ClassVar[Mapping[str, Any]] = {"url": "redis://127.0.0.1:6379/0"}
+    series: ClassVar[tuple[str, ...]] = ("used_memory_mb",)
 
     def __post_init__(self) -> None:
         if not self.url.get_secret_value().startswith(("redis://", "rediss://", "unix://", "sentinel://")):

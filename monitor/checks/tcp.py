@@ -26,6 +26,7 @@ class Tcp(Kind):
     reports: ClassVar[Mapping[str, str]] = {"connect_ms": "time to resolve the name and connect, in ms"}
     reasons: ClassVar[Mapping[str, str]] = NETWORK_REASONS
     example: ClassVar[Mapping[str, Any]] = {"host": "127.0.0.1", "port": 25}
+    series: ClassVar[tuple[str, ...]] = ("connect_ms",)
 
     def observe(self, timeout_seconds: float) -> Observation:
         """Connect and hang up."""

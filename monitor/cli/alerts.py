@@ -85,7 +85,7 @@ def silences(config: Path | None, data_dir: Path | None) -> None:
     except StoreUnavailable as error:
         _no_answer(error)
     if overview.silences:
-        _print_silences(overview)
+        _print_silences(overview, Console())
     else:
         click.echo("nothing is silenced")
 
@@ -107,22 +107,24 @@ def unsilence(silence_id: str, config: Path | None, data_dir: Path | None) -> No
     click.echo(f"silence {silence_id} has ended")
 
 
-def show_alerts(overview: AlertsOverview) -> None:
+def show_alerts(overview: AlertsOverview, console: Console | None = None) -> None:
     """Print what is told, held back, silenced, waiting and given up; nothing where there is nothing to say."""
+    console = console or Console()
     alerts = [alert for alert in overview.alerts if alert.told or alert.held or alert.flapping_since is not None]
     if alerts:
-        _print(("alert", "status", "since", "told", "held back"), (_alert(alert, overview) for alert in alerts))
+        heads = ("alert", "status", "since", "told", "held back")
+        _print(heads, (_alert(alert, overview) for alert in alerts), console)
     if overview.silences:
-        _print_silences(overview)
+        _print_silences(overview, console)
     waiting = [lane for lane in overview.lanes if lane.pending or lane.failures]
     if waiting:
         rows = (
             [lane.channel, str(lane.pending), _ago(overview, lane.oldest_at), str(lane.failures), lane.reason or ""]
             for lane in waiting
         )
-        _print(("channel", "waiting", "oldest", "failures", "last failure"), rows)
+        _print(("channel", "waiting", "oldest", "failures", "last failure"), rows, console)
     if overview.dead_letter_count:
-        _print(("dead letter", "channel", "given up", "attempts", "why"), _letters(overview))
+        _print(("dead letter", "channel", "given up", "attempts", "why"), _letters(overview), console)
 
 
 def _alert(alert: Alert, overview: AlertsOverview) -> list[str | Text]:
@@ -141,20 +143,19 @@ def _letters(overview: AlertsOverview) -> Iterator[list[str]]:
         yield [f"and {overview.dead_letter_count - len(shown)} more", "", "", "", ""]
 
 
-def _print_silences(overview: AlertsOverview) -> None:
+def _print_silences(overview: AlertsOverview, console: Console) -> None:
     def row(one: Silence) -> list[str]:
         return [one.id, one.checks, duration(one.until - overview.read_at), one.by, one.why]
 
-    _print(("silence", "checks", "left", "by", "why"), map(row, overview.silences))
+    _print(("silence", "checks", "left", "by", "why"), map(row, overview.silences), console)
 
 
-def _print(headings: tuple[str, ...], rows: Iterable[Sequence[str | Text]]) -> None:
+def _print(headings: tuple[str, ...], rows: Iterable[Sequence[str | Text]], console: Console) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
-    console = Console()
     console.print()
     console.print(table)
 

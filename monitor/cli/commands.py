@@ -15,6 +15,8 @@ COMMANDS = {
     "check": ("monitor.cli.check", "Run checks here and now, without Redis."),
     "status": ("monitor.cli.status", "Show the latest snapshot."),
     "workers": ("monitor.cli.workers", "Show who consumes what, and who does not."),
+    "history": ("monitor.cli.history", "Show what became of a check."),
+    "events": ("monitor.cli.events", "Show what changed, and follow it."),
     "silence": ("monitor.cli.alerts", "Tell nobody for a while that a check fails."),
     "silences": ("monitor.cli.alerts", "List the silences in force."),
     "unsilence": ("monitor.cli.alerts", "End a silence."),

@@ -6,50 +6,93 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import click
+from rich.console import Console
 
 from monitor import documents, policy, wiring
+from monitor.alert_states import AlertsOverview
+from monitor.alerts.text import duration
+from monitor.chronicle import reaches_document
 from monitor.cli.alerts import show_alerts
 from monitor.cli.data_dir import data_dir_option, running_url
 from monitor.cli.options import config_option
 from monitor.cli.problems import load_or_exit
 from monitor.cli.tables import ExitCode, Row, exit_code, show
+from monitor.cli.watching import keep_showing
 from monitor.config import CheckSpec, Config
 from monitor.model import Snapshot
 from monitor.policy.dynamic_checks import dynamic
 from monitor.policy.overlays import Fleet, overlay
 from monitor.policy.workers import SUMMARY
-from monitor.ports import StoreUnavailable
+from monitor.ports import Reaches, StoreUnavailable
+from monitor.store import RedisStore
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
+@click.option("--watch", "-w", is_flag=True, help="Show it again every second, in place, until Ctrl-C.")
 @config_option
 @data_dir_option
-def status(as_json: bool, config: Path | None, data_dir: Path | None) -> None:
-    """Show the latest snapshot, and what is told of it.
+def status(*, as_json: bool, watch: bool, config: Path | None, data_dir: Path | None) -> None:
+    """Show the latest snapshot, what is told of it, and how far back history reaches.
 
     Where no Redis URL is configured, that of a `monitor up` over the same data directory.
-    Exit code: 0 ok, 1 warning, 2 critical, 3 unknown (the Nagios convention).
+    Exit code: 0 ok, 1 warning, 2 critical, 3 unknown (the Nagios convention); 0 after --watch.
     """
+    if as_json and watch:
+        raise click.UsageError("--json or --watch: not both")
     loaded = load_or_exit(
         config, exit_code=ExitCode.UNKNOWN, fallback_url=lambda settings: running_url(settings, data_dir)
     ).config
+    store = wiring.store(loaded)
+    if watch:
+        keep_showing(lambda console: _show(_look(loaded, store), console))
     try:
-        store = wiring.store(loaded)
-        snapshot, alerts = store.read(), store.alerts_overview()
+        seen = _look(loaded, store)
     except StoreUnavailable as error:
         click.echo(f"the store does not answer: {error}", err=True)
         sys.exit(ExitCode.UNKNOWN)
-    fleet = Fleet(snapshot.states if loaded.workers.enabled else {})
-    rows = [_row(spec, snapshot, fleet) for spec in (*loaded.checks.values(), *_own(loaded, snapshot))]
     if as_json:
-        click.echo(json.dumps(_document(loaded, rows, snapshot) | {"alerting": documents.alerts(alerts)}, indent=2))
+        document = _document(loaded, seen.rows, seen.snapshot)
+        document |= {"alerting": documents.alerts(seen.alerts), "history": reaches_document(seen.reaches)}
+        click.echo(json.dumps(document, indent=2))
     else:
-        show([*rows, *_workers(fleet, snapshot)], with_age=True)
-        show_alerts(alerts)
-    sys.exit(exit_code(rows))
+        _show(seen, Console())
+    sys.exit(exit_code(seen.rows))
+
+
+class _Seen(NamedTuple):
+    snapshot: Snapshot
+    alerts: AlertsOverview
+    reaches: Reaches
+    fleet: Fleet
+    rows: list[Row]
+    keeps_history: bool
+
+
+def _look(config: Config, store: RedisStore) -> _Seen:
+    snapshot, alerts, reaches = store.read(), store.alerts_overview(), store.history.reaches()
+    fleet = Fleet(snapshot.states if config.workers.enabled else {})
+    rows = [_row(spec, snapshot, fleet) for spec in (*config.checks.values(), *_own(config, snapshot))]
+    return _Seen(snapshot, alerts, reaches, fleet, rows, config.history.enabled)
+
+
+def _show(seen: _Seen, console: Console) -> None:
+    show([*seen.rows, *_workers(seen.fleet, seen.snapshot)], with_age=True, console=console)
+    show_alerts(seen.alerts, console)
+    console.print()
+    console.print(_history(seen), highlight=False)
+
+
+def _history(seen: _Seen) -> str:
+    """How far back history reaches."""
+    now = seen.snapshot.read_at
+    parts = ((seen.reaches.raw, "in single observations"), (seen.reaches.rollups, "in roll-ups of five minutes"))
+    reach = ", ".join(f"{duration(now - at)} {what}" for at, what in parts if at is not None)
+    off = "" if seen.keeps_history else " (off: nothing is added)"
+    return f"history reaches back {reach}{off}" if reach else f"history: nothing is kept{off or ' yet'}"
 
 
 def _own(config: Config, snapshot: Snapshot) -> list[CheckSpec]:

@@ -53,8 +53,8 @@ def exit_code(rows: Iterable[Row]) -> ExitCode:
     return ExitCode.WARNING if any(status is not Status.OK for status, _ in seen) else ExitCode.OK
 
 
-def show(rows: Iterable[Row], *, with_age: bool) -> None:
-    """Print the table to standard output."""
+def show(rows: Iterable[Row], *, with_age: bool, console: Console | None = None) -> None:
+    """Print the table, to standard output unless there is a ``console``."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("check", "status", "reason", "time"):
         table.add_column(heading, justify="right" if heading == "time" else "left")
@@ -70,7 +70,7 @@ def show(rows: Iterable[Row], *, with_age: bool) -> None:
         ]
         cells += [Text(_quantity(row.age_seconds, "s"))] if with_age else []
         table.add_row(*cells, Text(row.message or _numbers(row.data)))
-    Console().print(table)
+    (console or Console()).print(table)
 
 
 def coloured(text: str, status: Status) -> Text:

@@ -56,7 +56,7 @@ def _text(name: str, value: Any) -> str:
         case bool() as flag:
             text = str(flag).lower()
         case float() as number:
-            text = f"{number:g}s" if name.endswith("_seconds") else f"{number:g}"
+            text = f"{number:.10g}s" if name.endswith("_seconds") else f"{number:g}"
         case list() as items:
             text = ", ".join(map(str, items)) or NONE
         case dict() as table:

@@ -202,7 +202,7 @@ def _plain(value: Any) -> str:
     if isinstance(value, tuple) and value:
         return ", ".join(value)
     if isinstance(value, float):
-        return f"{value:g}s"
+        return f"{value:.10g}s"
     return str(value) if value or value == 0 else "(none)"
 
 

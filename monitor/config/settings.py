@@ -74,6 +74,12 @@ class Web(Frozen):
         default=("localhost", "127.0.0.1", "[::1]"),
         description="the hosts for which it serves pages; probes are answered whatever the Host header says",
     )
+    banner: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="a line above everything on the dashboard: which system this is, or that it is only a test",
+    )
 
 
 class Sidecar(Frozen):
@@ -137,6 +143,22 @@ class Alerting(Frozen):
     )
 
 
+class History(Frozen):
+    """What is kept of the past. How much memory all of it may take: ``history_memory``."""
+
+    enabled: bool = Field(default=True, description="whether the past is kept; without it only the present is known")
+    raw_seconds: Seconds = Field(
+        default=86_400.0, alias="raw", ge=3600, le=31 * 86_400, description="how long every single observation is kept"
+    )
+    rollups_seconds: Seconds = Field(
+        default=90 * 86_400.0,
+        alias="rollups",
+        ge=86_400,
+        le=3660 * 86_400,
+        description="how long five-minute roll-ups are kept",
+    )
+
+
 class Settings(Frozen):
     """Everything that is configured, except the checks and groups."""
 
@@ -178,6 +200,7 @@ class Settings(Frozen):
         ge=10**6,
         description="memory for history, events and heartbeats in the store",
     )
+    history: History = Field(default_factory=History)
     default_checks: bool = Field(
         default=True, description="whether the default roster runs besides the checks configured here"
     )

@@ -27,6 +27,15 @@ UNDELIVERABLE_SECONDS = 300.0
 DEAD_SECONDS = 86_400.0
 """How long a dead letter is a warning."""
 
+SERIES: Mapping[str, tuple[str, ...]] = {
+    BEAT: ("tick_age_ms",),
+    SCHEDULE: ("delay_ms",),
+    RESULTS: ("overdue",),
+    QUEUE: ("pending_tasks",),
+    ALERTS: ("pending", "oldest_pending_seconds"),
+}
+"""The numbers of each that history keeps."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backlog:

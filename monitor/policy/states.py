@@ -42,6 +42,7 @@ def as_result(
         detail=outcome.detail,
         late_ms=None if due_at is None else round(max(0.0, flight.taken_at - due_at) * 1000, 1),
         grace=outcome.grace,
+        series=outcome.series,
     )
 
 

@@ -30,6 +30,9 @@ from monitor.ports import Executed
 FORGOTTEN = Outcome(Status.OK, {"verdict": "retired"}, "forgotten", "not heard of any more")
 """The last that is said of what is gone, so that its alarm ends."""
 
+QUEUE_SERIES = ("latency_ms", "pending_tasks", "workers")
+SUMMARY_SERIES = ("slots_stuck",)
+
 VITALS_WARNING: Mapping[str, float] = {"cpu": 90.0, "memory": 85.0, "disk": 80.0}
 NAMES_TOLD = 20
 
@@ -88,7 +91,8 @@ def queue(sight: QueueSight, verdict: QueueVerdict, nodes: Mapping[str, WorkerVe
     }
     named = dict(sorted(nodes.items())[:NAMES_TOLD])
     detail = {"nodes": {node: worker.value for node, worker in named.items()}}
-    return Outcome(_QUEUE_STATUS[verdict], data, verdict.value, _queue_message(sight, verdict), detail)
+    message = _queue_message(sight, verdict)
+    return Outcome(_QUEUE_STATUS[verdict], data, verdict.value, message, detail, series=QUEUE_SERIES)
 
 
 def host(name: str, vitals: Mapping[str, Mapping[str, float]], nodes: Iterable[str]) -> Outcome:
@@ -117,10 +121,10 @@ def summary(outcomes: Mapping[str, Outcome], *, suspended: bool, critical: bool)
             alarming.setdefault(str(outcome.reason), []).append(name.partition(":")[2])
     detail = {reason: sorted(names)[:NAMES_TOLD] for reason, names in alarming.items()}
     if not alarming:
-        return Outcome(Status.OK, data)
+        return Outcome(Status.OK, data, series=SUMMARY_SERIES)
     reason = min(alarming, key=_rank)
     status = Status.ERROR if reason == "unconsumed" and critical else Status.WARNING
-    return Outcome(status, data, reason, "; ".join(_listed(each, detail[each]) for each in alarming), detail)
+    return Outcome(status, data, reason, _all_listed(detail), detail, series=SUMMARY_SERIES)
 
 
 def _counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
@@ -132,6 +136,10 @@ _RANKS = ("unconsumed", "lost", "frozen", "wedged", "stuck", "silent", "slow", "
 
 def _rank(reason: str) -> int:
     return _RANKS.index(reason) if reason in _RANKS else len(_RANKS)
+
+
+def _all_listed(names: Mapping[str, list[str]]) -> str:
+    return "; ".join(_listed(reason, names[reason]) for reason in names)
 
 
 def _listed(reason: str, names: list[str]) -> str:

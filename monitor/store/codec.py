@@ -1,4 +1,4 @@
-"""States, transitions and history samples as bytes and back.
+"""States and transitions as bytes and back.
 
 Writing never fails for what a check reported; reading believes nothing: whatever is not exactly what
 we would have written decodes to None, and is then as good as absent.
@@ -16,7 +16,6 @@ from monitor.model import Result, State, Status, Streak, Transition
 from monitor.policy import FUTURE_TOLERANCE_SECONDS
 
 LIMIT_BYTES = 64 * 1024  # no state is written, and none is read, that is longer
-SAMPLE_LIMIT_BYTES = 1024
 MEMORY_LIMIT_BYTES = 8 * 1024 * 1024
 MESSAGE_CHARACTERS = 2000
 REASON_CHARACTERS = 100
@@ -82,14 +81,6 @@ def decode_transition(raw: bytes | None) -> Transition | None:
         return None
 
 
-def encode_sample(result: Result) -> bytes:
-    """What history keeps of a result: [observed_at, status, response_time_ms, {numbers}], about 60 bytes."""
-    numbers = {k: v for k, v in result.data.items() if isinstance(v, int | float) and not isinstance(v, bool)}
-    head = [round(result.observed_at, 3), result.status.value, round(result.response_time_ms, 2)]
-    raw = dump([*head, numbers])
-    return raw if len(raw) <= SAMPLE_LIMIT_BYTES else dump([*head, {}])
-
-
 def encode_memory(memory: str) -> bytes:
     """What a kind remembers, in a third or less of its size: it may be much, and the Redis is somebody's broker."""
     return zlib.compress(memory.encode(), level=1)
@@ -141,6 +132,7 @@ def _record_to_json(record: Record) -> dict[str, Any]:
             "x": dict(result.detail),
             "l": result.late_ms,
             "g": result.grace,
+            "e": result.series,
         },
         "i": record.run_id,
         "y": state.retry_at,
@@ -170,6 +162,7 @@ def _record_from_json(check: str, value: dict[str, Any]) -> Record:
             detail=_mapping(result["x"]),
             late_ms=_maybe_number(result.get("l")),
             grace=result.get("g") is True,
+            series=tuple(map(_text, result.get("e") or ())),
         ),
         streak=None if streak is None else _streak(*streak),
         retry_at=_maybe_number(value["y"]),

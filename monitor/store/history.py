@@ -1,18 +1,98 @@
-"""How much of the past is kept: samples of each check, and transitions."""
+"""How history lies in Redis, and how much of it is kept. See docs/decisions/0010.
+
+=============================== ======================================================================================
+key                             holds
+=============================== ======================================================================================
+``open:CHECK:HOUR``             a list of samples, one JSON line each, as they were written with the check's state
+``open``                        which of these lists there are: ``CHECK|HOUR``, by the end of the hour
+``raw:CHECK:HOUR``              an hour's samples, packed (`monitor.history.blocks`)
+``roll:CHECK:DAY``              a UTC day's hours in five-minute buckets, packed
+``blocks:raw``, ``blocks:roll`` which of these there are: ``CHECK|HOUR``, ``CHECK|DAY``, by HOUR or DAY, then size
+``blocks``                      a hash: the bytes of all blocks, and what the last that had to go for the budget began
+=============================== ======================================================================================
+
+HOUR and DAY count from the epoch.
+"""
 
 from __future__ import annotations
 
-from monitor.model import Result
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from monitor.history.samples import CODES, DAY_SECONDS, HOUR_SECONDS, MICRO, STATUSES, UNKNOWN, Sample, micros
+from monitor.store import codec
 
 TRANSITIONS_KEPT = 10_000
-DAY_SECONDS = 86_400
-ENTRY_OVERHEAD_BYTES = 12  # of a list's packed nodes, measured on Redis 7.0
+LINE_LIMIT_BYTES = 1024
+LINE_BYTES = 100
+"""What one takes, about: of its list too."""
 
 
-def samples_kept(result: Result, sample_bytes: int, budget_bytes: int) -> int:
-    """At least 1: what a day brings, unless that is more than the check's share of the memory budget.
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long samples and roll-ups are kept, and what all of it may occupy. ``enabled``: whether any are written."""
 
-    The interval is taken to be a third of what the result is valid for, which is its default.
-    """
-    interval_seconds = max(0.1, (result.valid_until - result.observed_at) / 3)
-    return max(1, min(int(DAY_SECONDS / interval_seconds), budget_bytes // (sample_bytes + ENTRY_OVERHEAD_BYTES)))
+    raw_seconds: float = float(DAY_SECONDS)
+    rollup_seconds: float = 90.0 * DAY_SECONDS
+    budget_bytes: int = 64 * 10**6
+    enabled: bool = True
+
+    @property
+    def line_seconds(self) -> int:
+        """How long samples wait to be packed, should nobody do it."""
+        return int(self.raw_seconds) + 2 * HOUR_SECONDS
+
+
+class Names(NamedTuple):
+    """The keys that are not of one check."""
+
+    prefix: str
+    open: str
+    raw: str
+    roll: str
+    blocks: str
+
+    @classmethod
+    def of(cls, prefix: str) -> Names:
+        """All keys begin with ``prefix``."""
+        return cls(prefix, f"{prefix}open", f"{prefix}blocks:raw", f"{prefix}blocks:roll", f"{prefix}blocks")
+
+    def open_list(self, check: str, hour: int) -> str:
+        """The list of an hour's samples."""
+        return f"{self.prefix}open:{check}:{hour}"
+
+    def raw_block(self, check: str, hour: int) -> str:
+        """The block of an hour's samples."""
+        return f"{self.prefix}raw:{check}:{hour}"
+
+    def roll_block(self, check: str, day: int) -> str:
+        """The block of a day's buckets."""
+        return f"{self.prefix}roll:{check}:{day}"
+
+
+def encode_line(sample: Sample) -> bytes:
+    """A sample as it is first written: [microseconds, status code, valid for, reason, {series}], about 80 bytes."""
+    at = micros(sample.at)
+    reason = sample.reason and sample.reason[: codec.REASON_CHARACTERS]
+    head = [at, CODES.get(sample.status, UNKNOWN), micros(sample.valid_until) - at, reason]
+    raw = codec.dump([*head, dict(sample.series)])
+    return raw if len(raw) <= LINE_LIMIT_BYTES else codec.dump([*head, {}])
+
+
+def decode_lines(lines: Iterable[bytes]) -> Iterator[Sample]:
+    """The samples; without what :func:`encode_line` does not make."""
+    for line in lines:
+        try:
+            at, code, valid, reason, series = json.loads(line, parse_constant=float)
+            numbers = {str(name): float(value) for name, value in series.items()}
+            if type(at) is not int or type(valid) is not int or not 0 <= at < 2**62 or not -(2**62) < valid < 2**62:
+                continue
+            if not (reason is None or isinstance(reason, str)) or not 0 <= code < len(STATUSES):
+                continue
+            if any(not -float("inf") < number < float("inf") for number in numbers.values()):
+                continue
+            yield Sample(at / MICRO, STATUSES[code], (at + valid) / MICRO, reason, numbers)
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+            continue

@@ -11,11 +11,13 @@ from threading import RLock
 from typing import Any, TypeGuard
 
 from monitor.alert_states import AlertsOverview
+from monitor.history.samples import sample_of
 from monitor.model import Changes, Flight, Snapshot, State, Transition, Window
 from monitor.policy import FUTURE_TOLERANCE_SECONDS
 from monitor.ports import FlightLost, FlightRefused, Reducer
 from monitor.store import codec
 from monitor.store.history import TRANSITIONS_KEPT
+from monitor.store.memory_history import MemoryHistory
 from monitor.store.memory_outbox import MemoryOutbox
 
 
@@ -35,7 +37,8 @@ class _Dispatch:
 class MemoryStore:
     """A :class:`monitor.ports.Store` in this process, by ``clock``. May be shared by threads.
 
-    States go through the same encoding as in Redis, so that a test sees what production would. No history is kept.
+    States go through the same encoding as in Redis, so that a test sees what production would. The samples are in
+    ``history``.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
@@ -48,6 +51,7 @@ class MemoryStore:
         self._transitions: deque[tuple[int, Transition]] = deque(maxlen=TRANSITIONS_KEPT)
         self._stored = self._tokens = self._change = 0
         self._epoch = 1
+        self.history = MemoryHistory(clock)
         self.outbox = MemoryOutbox(clock, lambda after: self.transitions(after=after or None, limit=TRANSITIONS_KEPT))
 
     def now(self) -> float:
@@ -72,7 +76,7 @@ class MemoryStore:
     def update(self, flight: Flight, reducer: Reducer, *, memory: str | None = None) -> tuple[Transition, ...]:
         """Replace the state by ``reducer(state)`` and the memory, and free the flight. Raises FlightLost."""
         with self._lock:
-            transitions = self._replace(flight, flight.check, reducer)
+            transitions = self._replace(flight, flight.check, reducer, sampled=True)
             if memory is not None and self._is_current(flight):
                 self._memories[flight.check] = memory
             self.release(flight)
@@ -83,11 +87,14 @@ class MemoryStore:
         flight: Flight,
         reducers: Mapping[str, Reducer],
         *,
-        history: Container[str] = (),  # noqa: ARG002 - none is kept
+        history: Container[str] = (),
     ) -> dict[str, tuple[Transition, ...]]:
         """Replace the states of several checks that one flight observed; the transitions of each. Raises FlightLost."""
         with self._lock:
-            return {name: self._replace(flight, name, reducer) for name, reducer in reducers.items()}
+            return {
+                name: self._replace(flight, name, reducer, sampled=name in history)
+                for name, reducer in reducers.items()
+            }
 
     def release(self, flight: Flight) -> None:
         """Free a flight without a result."""
@@ -140,7 +147,9 @@ class MemoryStore:
     def forget(self, checks: Iterable[str]) -> None:
         """Remove everything about ``checks`` but their past transitions."""
         with self._lock:
-            for name in checks:
+            names = list(checks)
+            self.history.forget(names)
+            for name in names:
                 self._kept.pop(name, None)
                 self._memories.pop(name, None)
                 self._dispatch.retries.pop(name, None)
@@ -171,7 +180,7 @@ class MemoryStore:
     def close(self) -> None:
         """Nothing to close."""
 
-    def _replace(self, flight: Flight, check: str, reducer: Reducer) -> tuple[Transition, ...]:
+    def _replace(self, flight: Flight, check: str, reducer: Reducer, *, sampled: bool) -> tuple[Transition, ...]:
         kept = self._kept.get(check)
         record = codec.decode(check, kept.raw) if kept else None
         if record and record.run_id == flight.run_id:
@@ -180,6 +189,8 @@ class MemoryStore:
             raise FlightLost(f"{flight.check}: flight {flight.token} is not the current one")
         state, transitions = reducer(codec.believed(record, flight.taken_at))
         self._write(check, codec.Record(state, flight.run_id, transitions))
+        if sampled and state.result.run_id == flight.run_id:
+            self.history.add(check, [sample_of(state)])
         return transitions
 
     def _write(self, check: str, record: codec.Record) -> None:

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitor.alert_states import AlertsOverview
+from monitor.history.samples import HOUR_SECONDS, sample_of
 from monitor.model import Changes, Flight, Snapshot, State, Transition, Window
 from monitor.ports import FlightLost, FlightRefused, Reducer, StoreUnavailable
 from monitor.store import codec, scripts
-from monitor.store.history import TRANSITIONS_KEPT, samples_kept
+from monitor.store.history import LINE_BYTES, TRANSITIONS_KEPT, Names, Retention, encode_line
 from monitor.store.link import Argument, Link
 from monitor.store.outbox import RedisOutbox
+from monitor.store.redis_history import RedisHistory
 
 CONFLICTS_BORNE = 16
 ENTRIES_PER_COMMIT = 100  # a script holds up everybody else for a few milliseconds at most
@@ -32,7 +34,7 @@ class RedisStore:
 
     Nothing connects before the first call. ``url`` is ``redis://``, ``rediss://`` or ``unix://``; every key begins
     with ``prefix``. A call takes at most about three times ``timeout_seconds``. May be shared by threads, and kept
-    across a fork. ``history_bytes`` is what history may occupy for ``roster_size`` checks together.
+    across a fork. ``retention`` is what is kept in ``history``, of ``roster_size`` checks together.
     """
 
     def __init__(
@@ -41,19 +43,22 @@ class RedisStore:
         *,
         prefix: str = "monitor:",
         timeout_seconds: float = 2.0,
-        history_bytes: int = 64 * 2**20,
+        retention: Retention = Retention(),  # noqa: B008 - frozen
         roster_size: int = 100,
         retries: bool = True,
     ) -> None:
         self._link = Link(url, timeout_seconds=timeout_seconds, retries=retries)
         self._prefix = prefix
-        self._history_bytes_per_check = history_bytes // max(1, roster_size)
+        self._retention, self._keys = retention, Names.of(prefix)
+        # Should nobody pack them, the lists of samples stay within the budget by themselves.
+        self._lines_kept = max(100, retention.budget_bytes // max(1, roster_size) // LINE_BYTES)
         self._states, self._meta = f"{prefix}states", f"{prefix}meta"
         self._changed, self._retries = f"{prefix}changed", f"{prefix}retries"
         self._memory = f"{prefix}memory"
         self._transitions, self._dispatch = f"{prefix}transitions", f"{prefix}dispatch"
         self._unreleased: dict[str, Flight] = {}
         self.outbox = RedisOutbox(self._link, prefix)
+        self.history = RedisHistory(self._link, prefix, retention)
 
     @classmethod
     def reader(cls, url: str, *, prefix: str = "monitor:", timeout_seconds: float = 0.2) -> RedisStore:
@@ -89,8 +94,7 @@ class RedisStore:
         whether it was applied: asking again with the same flight answers as the first time.
         """
         seen = flight.seen if isinstance(flight, _Held) else b"".join(self._read_raw("names", flight.check)[5:])
-        history = {flight.check: self._history_bytes_per_check}
-        made = self._replace(flight, {flight.check: reducer}, {flight.check: seen}, history, memory)
+        made = self._replace(flight, {flight.check: reducer}, {flight.check: seen}, (flight.check,), memory)
         return made[flight.check]
 
     def update_many(
@@ -99,18 +103,15 @@ class RedisStore:
         """Replace the states of several checks that one flight observed; the transitions of each. Keeps the flight.
 
         Raises FlightLost and StoreUnavailable, after which some of them may have been applied: asking again with the
-        same flight answers as the first time. Only checks in ``history`` leave a sample there: all of them together
-        have what one configured check may have, for nobody configured how many they are.
+        same flight answers as the first time. Only checks in ``history`` leave a sample there.
         """
         made: dict[str, tuple[Transition, ...]] = {}
         names = list(reducers)
-        sampled = [name for name in names if name in history]
-        budgets = dict.fromkeys(sampled, self._history_bytes_per_check // max(1, len(sampled)))
         for start in range(0, len(names), ENTRIES_PER_COMMIT):
             some = names[start : start + ENTRIES_PER_COMMIT]
             flat = self._read_raw("names", *some)[4:]
             seen = {name.decode(): bytes(raw) for name, raw in zip(flat[::2], flat[1::2], strict=True)}
-            made |= self._replace(flight, {name: reducers[name] for name in some}, seen, budgets)
+            made |= self._replace(flight, {name: reducers[name] for name in some}, seen, history)
         return made
 
     def release(self, flight: Flight) -> None:
@@ -172,8 +173,9 @@ class RedisStore:
     def forget(self, checks: Iterable[str]) -> None:
         """Remove everything about ``checks`` but their past transitions. Raises StoreUnavailable."""
         names = list(checks)
-        keys = [self._meta, self._states, self._changed, self._retries, self._memory, *map(self._history, names)]
         if names:
+            keys = [self._meta, self._states, self._changed, self._retries, self._memory]
+            self.history.forget(names, self.now())
             self._link.run(scripts.FORGET, keys, names)
 
     def alerts_overview(self) -> AlertsOverview:
@@ -189,7 +191,7 @@ class RedisStore:
         flight: Flight,
         reducers: Mapping[str, Reducer],
         seen: Mapping[str, bytes],
-        history: Mapping[str, int],
+        history: Container[str],
         memory: str | None = None,
     ) -> dict[str, tuple[Transition, ...]]:
         made: dict[str, tuple[Transition, ...]] = {}
@@ -222,23 +224,24 @@ class RedisStore:
         self,
         flight: Flight,
         entries: Mapping[str, tuple[bytes, codec.Record]],
-        history: Mapping[str, int],
+        history: Container[str],
         free: bool,
         memory: str | None,
     ) -> tuple[bytes, dict[str, bytes]]:
-        """The script's answer, and what is there now instead of what was seen. ``history``: bytes, by check."""
+        """The script's answer, and what is there now instead of what was seen."""
         keys = [self._flight(flight.check), self._states, self._meta, self._changed, self._retries, self._transitions]
-        keys.append(self._memory)
+        keys += [self._memory, self._keys.open]
         arguments: list[Argument] = [str(flight.token), "1" if free else "", TRANSITIONS_KEPT, codec.LIMIT_BYTES]
         arguments += [flight.check, b"" if memory is None else codec.encode_memory(memory)]
+        arguments += [self._lines_kept, self._retention.line_seconds]
         for name, (seen, record) in entries.items():
             state = record.state
             # A state that was changed without a new result (an overdue one) adds nothing to history.
-            new = name in history and state.result.run_id == flight.run_id
-            sample = codec.encode_sample(state.result) if new else b""
-            kept = samples_kept(state.result, len(sample), history.get(name, 0))
-            keys.append(self._history(name))
-            arguments += [name, seen, codec.encode(record), _stamp(state.retry_at), sample, kept]
+            new = self._retention.enabled and name in history and state.result.run_id == flight.run_id
+            hour = int(state.result.observed_at // HOUR_SECONDS)
+            line = encode_line(sample_of(state)) if new else b""
+            keys.append(self._keys.open_list(name, hour))
+            arguments += [name, seen, codec.encode(record), _stamp(state.retry_at), line, hour]
             arguments.append(len(record.transitions))
             for transition in record.transitions:
                 arguments += [transition.id, codec.encode_transition(transition)]
@@ -260,9 +263,6 @@ class RedisStore:
 
     def _flight(self, check: str) -> str:
         return f"{self._prefix}flight:{check}"
-
-    def _history(self, check: str) -> str:
-        return f"{self._prefix}history:{check}"
 
 
 def _applied_before(flight: Flight, name: str, current: bytes) -> tuple[Transition, ...]:

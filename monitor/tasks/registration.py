@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from monitor.config import Config
-from monitor.tasks import alerts, checks, pulse, workers
+from monitor.tasks import alerts, checks, history, pulse, workers
 
 if TYPE_CHECKING:
     from celery import Celery
 
     from monitor.wiring import Runtime
 
-FAMILIES = (checks, pulse, workers, alerts)
+FAMILIES = (checks, pulse, workers, alerts, history)
 
 
 def register(app: Celery, runtime: Callable[[], Runtime]) -> None:

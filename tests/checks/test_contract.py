@@ -63,6 +63,17 @@ def test_a_kind_documents_itself(name: str) -> None:
 
 
 @every_kind
+def test_series_are_documented(name: str) -> None:
+    """What history keeps are fields of the kind's data; a kind that runs users' code says nothing beforehand."""
+    cls = registry.find(name)
+    assert set(cls.series) <= set(cls.reports)
+    data = {"a": 1, "b": 2.5, "on": True, "text": "x", "nested": {"c": 3}}
+    found = example(name).series_of(Outcome(Status.OK, data))
+    assert found == (cls.series if cls.reports else ("a", "b"))
+    assert example(name).series_of(Outcome(Status.OK, data, series=("b",))) == ("b",)
+
+
+@every_kind
 def test_options_do_not_hide_behind_the_common_fields_of_a_check(name: str) -> None:
     """In a file both stand in one table."""
     common = set(CheckSpec.model_fields) | {field.alias for field in CheckSpec.model_fields.values()}

@@ -24,6 +24,7 @@ def test_stores_what_the_reducer_made(store: Store) -> None:
         data={"n": 1, "x": [1.5, None]},
         detail={"a": {}},
         late_ms=12.5,
+        series=("n",),
     )
     state = State("db", Status.WARNING, 12.25, 7, found, retry_at=flight.taken_at + 2, stale_since=flight.taken_at + 1)
     store.update(flight, lambda before: (state, ()))

@@ -198,46 +198,6 @@ def test_changes_cost_what_has_changed(own_server: RedisServer) -> None:
         assert client.info("commandstats")["cmdstat_hstrlen"]["calls"] - before == 3
 
 
-def test_history_stays_within_its_budget(own_server: RedisServer) -> None:
-    """Two checks that may keep 4 kB each: the oldest samples go first, and the newest is there."""
-    store = RedisStore(own_server.url, prefix="p:", history_bytes=8192, roster_size=2)
-    with own_server.client() as client:
-        for number in range(200):
-            flight = store.take("db", f"run-{number}", lease_seconds=5)
-            store.update(flight, becoming(flight, data={"percent": number, "name": "x", "on": True}))
-        samples = client.lrange("p:history:db", 0, -1)
-        assert 40 < len(samples) < 120
-        assert samples[-1].endswith(b'{"percent":199}]')
-        assert client.memory_usage("p:history:db", samples=0) < 4096 * 1.25
-        assert 0 < client.ttl("p:history:db") <= 2 * 86_400
-        store.forget(["db"])
-        assert not client.exists("p:history:db")
-
-
-def test_many_leave_history_where_it_is_wanted(redis_store: RedisStore, server: RedisServer, key_prefix: str) -> None:
-    """Pods come and go: their states are kept, their samples are not."""
-    flight = redis_store.take("workers", "round-1", lease_seconds=5)
-    reducers = {name: becoming(flight, check=spec(name)) for name in ("worker:a", "queue:q")}
-    redis_store.update_many(flight, reducers, history={"queue:q"})
-    with server.client() as client:
-        assert client.keys(f"{key_prefix}history:*") == [f"{key_prefix}history:queue:q".encode()]
-
-
-def test_many_share_the_history_of_one(redis_store: RedisStore, server: RedisServer, key_prefix: str) -> None:
-    """A pattern may find a thousand consumer groups: they do not take the memory of a thousand checks."""
-    store = RedisStore(server.url, prefix=key_prefix, history_bytes=40_000, roster_size=2)
-    names = [f"group:kafka:{number}" for number in range(10)]
-    data = {f"number_{number}": number for number in range(20)}
-    for number in range(60):
-        flight = store.take("kafka", f"run-{number}", lease_seconds=5)
-        store.update_many(flight, {n: becoming(flight, check=spec(n), data=data) for n in names}, history=names)
-        store.release(flight)
-    with server.client() as client:
-        lists = client.keys(f"{key_prefix}history:*")
-        assert len(lists) == 10
-        assert sum(client.memory_usage(name, samples=0) for name in lists) < 20_000 * 1.25
-
-
 def test_many_survive_a_change_by_somebody_else(redis_store: RedisStore, server: RedisServer, key_prefix: str) -> None:
     """What changed between reading and writing is read again; the others are not held up by it."""
     flight = redis_store.take("workers", "round-1", lease_seconds=5)

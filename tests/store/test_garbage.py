@@ -23,7 +23,7 @@ WRONG: dict[str, Callable[[redis.Redis, str], object]] = {
     "stream": lambda client, key: client.xadd(key, {"garbage": 1}, id="18446744073709551615-18446744073709551615"),
 }
 HASH_FIELDS = ("db", "epoch", "change", "token", "cursor", "since", "claim", "fingerprint")
-KEYS = ("states", "meta", "changed", "retries", "transitions", "dispatch", "flight:db", "history:db")
+KEYS = ("states", "meta", "changed", "retries", "transitions", "dispatch", "flight:db", "open")
 
 
 @pytest.mark.parametrize("kind", WRONG)

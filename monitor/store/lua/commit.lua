@@ -1,8 +1,8 @@
--- commit: KEYS flight states meta changed retries transitions memory history+
---         ARGV token free|'' transitions_kept limit check memory|''
---              (check seen state retry_at|'' sample|'' samples_kept n (id transition)*n)+
--- One entry for each history key; the memory, if any, is that of the flight's check.
--- Invariant: written only by the flight's holder, and each state only over the very
+-- commit: KEYS flight states meta changed retries transitions memory open list+
+--         ARGV token free|'' transitions_kept limit check memory|'' lines_kept lines_seconds
+--              (check seen state retry_at|'' sample|'' hour n (id transition)*n)+
+-- One entry for each list, which is that of the hour's samples, and is registered in open; the memory, if any, is that
+-- of the flight's check. Invariant: written only by the flight's holder, and each state only over the very
 -- value its reducer saw; then state, history, transitions, retry and change log all change, or nothing of that entry
 -- does. The flight is freed, if asked for, once nothing is left to do.
 -- Repairs come first, because a script that fails half-way is not rolled back. The first write in the usual
@@ -11,7 +11,7 @@
 
 local limit = tonumber(ARGV[4])
 local entries = {}
-local at = 7
+local at = 9
 while at <= #ARGV do
   entries[#entries + 1] = at
   at = at + 7 + 2 * tonumber(ARGV[at + 6])
@@ -26,7 +26,7 @@ end
 local answer = {'done'}
 local sane = false
 for place, entry in ipairs(entries) do
-  local name, history = ARGV[entry], KEYS[7 + place]
+  local name, history = ARGV[entry], KEYS[8 + place]
   local current = readable(KEYS[2], name, limit)
   if current ~= ARGV[entry + 1] then
     answer[#answer + 1] = place
@@ -37,7 +37,6 @@ for place, entry in ipairs(entries) do
       sane = true
     end
     local sample = ARGV[entry + 4]
-    if sample ~= '' then sound(history, 'list') end
 
     redis.call('HSET', KEYS[2], name, ARGV[entry + 2])
 
@@ -58,9 +57,17 @@ for place, entry in ipairs(entries) do
     end
 
     if sample ~= '' then
-      redis.call('RPUSH', history, sample)
-      redis.call('LTRIM', history, -tonumber(ARGV[entry + 5]), -1)
-      redis.call('EXPIRE', history, 172800)
+      local length = redis.pcall('RPUSH', history, sample)
+      if type(length) ~= 'number' then
+        redis.call('DEL', history) -- of another type
+        length = redis.call('RPUSH', history, sample)
+      end
+      if length % 60 == 1 then -- once would do, if nobody ever lost what is in open
+        sound(KEYS[8], 'zset')
+        redis.call('ZADD', KEYS[8], (ARGV[entry + 5] + 1) * 3600, name .. '|' .. ARGV[entry + 5])
+        redis.call('EXPIRE', history, ARGV[8])
+      end
+      if length > tonumber(ARGV[7]) then redis.call('LTRIM', history, -tonumber(ARGV[7]), -1) end
     end
 
     for i = entry + 7, entry + 5 + 2 * tonumber(ARGV[entry + 6]), 2 do

@@ -1,14 +1,13 @@
--- forget: KEYS meta states changed retries memory history*; ARGV name*
+-- forget: KEYS meta states changed retries memory; ARGV name*
 -- A new epoch makes every reader start anew, and so forget as well.
 
 local kinds = {'hash', 'hash', 'zset', 'zset', 'hash'}
 for i, kind in ipairs(kinds) do sound(KEYS[i], kind) end
-for i, name in ipairs(ARGV) do
+for _, name in ipairs(ARGV) do
   redis.call('HDEL', KEYS[2], name)
   redis.call('ZREM', KEYS[3], name)
   redis.call('ZREM', KEYS[4], name)
   redis.call('HDEL', KEYS[5], name)
-  redis.call('DEL', KEYS[i + 5])
 end
 redis.call('HSET', KEYS[1], 'epoch', text(clock()))
 return 1

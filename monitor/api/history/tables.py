@@ -1,0 +1,52 @@
+"""The answers as CSV (RFC 4180): a line for each point, window or event."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from monitor.documents import exact
+
+MEDIA_TYPE = "text/csv; charset=utf-8"
+
+
+def history(said: Mapping[str, Any]) -> str:
+    """The body of history/: when, the worst status, and three columns for each series."""
+    series = said["series"]
+    heads = [f"{name}_{part}" for name in series for part in ("min", "mean", "max")]
+    columns = [series[name][part] for name in series for part in ("min", "mean", "max")]
+    rows = zip(said["times"], map(exact, said["times"]), said["status"], *columns, strict=True)
+    return _text(["at", "time", "status", *heads], rows)
+
+
+def uptime(said: Mapping[str, Any]) -> str:
+    """The windows of uptime/."""
+    words = ("ok", "warning", "error", "unknown", "unobserved")
+    figures = ("availability", "incidents", "mttr_seconds", "mtbf_seconds")
+    heads = ["check", "window", "since", "until", *(f"{word}_seconds" for word in words), *figures]
+    return _text(
+        heads,
+        (
+            [check, name, each["since"], said["until"]]
+            + [each["seconds"][word] for word in words]
+            + [each[key] for key in figures]
+            for check, found in said["checks"].items()
+            for name, each in found["windows"].items()
+        ),
+    )
+
+
+def events(said: Mapping[str, Any]) -> str:
+    """The events of events/."""
+    heads = ["cursor", "id", "check", "old", "new", "at", "time", "reason"]
+    return _text(heads, ([({**each, "time": exact(each["at"])})[head] for head in heads] for each in said["events"]))
+
+
+def _text(heads: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(heads)
+    writer.writerows(rows)
+    return out.getvalue()

@@ -1,0 +1,234 @@
+"""What the past is asked, and how it is told: the answers of history/, uptime/ and events/ as plain data.
+
+Times are epoch seconds by the store's clock.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import ceil
+from typing import Any, NamedTuple, Protocol
+
+from monitor.history.buckets import Buckets
+from monitor.history.samples import RESPONSE_TIME, Sample
+from monitor.history.series import Curve, Curves, Scale, of_buckets, of_samples, points, scale
+from monitor.history.uptime import Uptime
+from monitor.model import Result, State, Status, Transition
+from monitor.ports import History, Reaches
+
+CHECKS_AT_A_TIME = 50
+"""Roll-ups of more are not in memory at once."""
+EVENTS_AT_A_TIME = 1000
+
+
+class Transitions(Protocol):
+    """The part of a store that has the events."""
+
+    def transitions(self, *, after: str | None = None, limit: int = 100) -> list[tuple[str, Transition]]:
+        """Stored transitions, oldest first, as (cursor, transition), after the given cursor."""
+        ...
+
+
+class Events(NamedTuple):
+    """Transitions with their cursors, oldest first. ``cursor`` is where to go on, ``more`` whether there is more."""
+
+    found: Sequence[tuple[str, Transition]]
+    cursor: str | None
+    more: bool
+
+
+def begins(reaches: Reaches) -> float | None:
+    """When what is known of the past begins; None when nothing is."""
+    return min((at for at in reaches if at is not None), default=None)
+
+
+def curves(
+    history: History,
+    check: str,
+    since: float,
+    until: float,
+    *,
+    step: float | None = None,
+    names: Iterable[str] | None = None,
+    reaches: Reaches | None = None,
+) -> tuple[Curves, Reaches]:
+    """A check's past from ``since`` on, or from where history begins, at whole seconds of a step; how far it reaches.
+
+    ``names`` of series, all when None. Without points when history begins later. Raises StoreUnavailable.
+    """
+    reaches = history.reaches() if reaches is None else reaches
+    begin = begins(reaches)
+    if begin is None or begin >= until:
+        empty = scale(since, until, step=step, raw_since=None)
+        return Curves(dataclasses.replace(empty, until=empty.since), []), reaches
+    at = _whole(scale(max(since, begin), until, step=step and ceil(step), raw_since=reaches.raw))
+    if at.raw:
+        return of_samples(history.samples(check, at.since, at.until), at, names), reaches
+    return of_buckets(history.rollups([check], at.since, at.until)[check], at, names), reaches
+
+
+def curves_document(check: str, found: Curves, reaches: Reaches) -> dict[str, Any]:
+    """The body of ``/api/health/history/``."""
+    at = found.scale
+    return {
+        "check": check,
+        "since": plain(at.since),
+        "until": plain(at.until),
+        "step_seconds": plain(at.step),
+        "resolution": at.resolution,
+        "times": [plain(time) for time in at.times],
+        "status": _words(found.status),
+        "series": {
+            name: {
+                "unit": curve.unit,
+                "min": _figures(curve.low),
+                "mean": _figures(curve.mean),
+                "max": _figures(curve.high),
+            }
+            for name, curve in found.series.items()
+        },
+        "reaches": reaches_document(reaches),
+    }
+
+
+def overview(
+    history: History, checks: Mapping[str, Sequence[str]], since: float, until: float, *, count: int
+) -> dict[str, Any]:
+    """The body of ``/api/health/history/overview/``: one series of each check, for a sparkline.
+
+    ``checks`` say which: the first that there is of these names, else the response time. Raises StoreUnavailable.
+    """
+    at = _whole(points(count, since, until))
+    return {
+        "since": plain(at.since),
+        "step_seconds": plain(at.step),
+        "checks": {
+            check: _spark(buckets, at, checks[check])
+            for part in _parts(checks)
+            for check, buckets in history.rollups(part, at.since, until).items()
+        },
+    }
+
+
+def uptime(
+    history: History, checks: Iterable[str], spans: Mapping[str, float], now: float, *, day_count: int
+) -> dict[str, Any]:
+    """The body of ``/api/health/uptime/``: of each check the figures of windows up to now, and of whole UTC days.
+
+    ``spans`` are the windows' names and seconds. A window begins with a bucket. Raises StoreUnavailable.
+    """
+    until, found = now, dict[str, Any]()
+    for part in _parts(checks):
+        for check, uptimes in history.uptimes(part, spans, day_count).items():
+            until = max((window.until for window in uptimes.windows.values()), default=now)
+            found[check] = {
+                "windows": {name: figures(window) for name, window in uptimes.windows.items()},
+                "days": [{"date": date, **_seconds(day)} for date, day in uptimes.days],
+            }
+    return {"until": plain(until), "checks": found}
+
+
+def figures(found: Uptime) -> dict[str, Any]:
+    """The figures of one window."""
+    return {
+        "since": plain(found.since),
+        "availability": found.availability,
+        "seconds": _seconds(found),
+        "incidents": found.incidents,
+        "mttr_seconds": found.mttr_seconds,
+        "mtbf_seconds": found.mtbf_seconds,
+    }
+
+
+def events(store: Transitions, *, after: str | None, limit: int, check: str | None = None) -> Events:
+    """Up to ``limit`` events after the cursor, of one check or of all. Raises StoreUnavailable."""
+    found: list[tuple[str, Transition]] = []
+    cursor, page_size = after, limit + 1 if check is None else EVENTS_AT_A_TIME
+    while True:
+        page = store.transitions(after=cursor, limit=page_size)
+        for at, transition in page:
+            if check is None or transition.check == check:
+                if len(found) == limit:
+                    return Events(found, cursor, more=True)
+                found.append((at, transition))
+            cursor = at
+        if len(page) < page_size:
+            return Events(found, cursor, more=False)
+
+
+def events_document(found: Events) -> dict[str, Any]:
+    """The body of ``/api/health/events/``."""
+    return {"events": [event(*each) for each in found.found], "cursor": found.cursor, "more": found.more}
+
+
+def event(cursor: str, transition: Transition) -> dict[str, Any]:
+    """One event."""
+    return {
+        "cursor": cursor,
+        "id": transition.id,
+        "check": transition.check,
+        "old": transition.old.value,
+        "new": transition.new.value,
+        "at": transition.at,
+        "reason": transition.reason,
+    }
+
+
+def states_at(history: History, checks: Iterable[str], at: float) -> dict[str, State]:
+    """What was known of each check at a moment, as states: judged status, reason, series and times are as they were.
+
+    Everything else is empty, ``since`` is the observation itself. Checks without one are left out. Raises
+    StoreUnavailable.
+    """
+    return {check: _state(check, sample) for check, sample in history.latest(checks, at).items()}
+
+
+def reaches_document(reaches: Reaches) -> dict[str, float | None]:
+    """How far history reaches back."""
+    return {"raw": reaches.raw, "rollups": reaches.rollups}
+
+
+def plain(value: float) -> float | int:
+    """A whole number without a fraction."""
+    return int(value) if value == int(value) else value
+
+
+def _whole(at: Scale) -> Scale:
+    """To the end of the last point: while nothing new was observed, the answer stays the same."""
+    return dataclasses.replace(at, until=at.since + ceil((at.until - at.since) / at.step) * at.step)
+
+
+def _state(check: str, sample: Sample) -> State:
+    data = {name: plain(value) for name, value in sample.series.items() if name != RESPONSE_TIME}
+    response_time_ms = sample.series.get(RESPONSE_TIME, 0.0)
+    result = Result(
+        "", sample.status, sample.at, sample.valid_until, response_time_ms, data, sample.reason, series=tuple(data)
+    )
+    return State(check, sample.status, sample.at, 0, result)
+
+
+def _spark(buckets: Buckets, at: Scale, wanted: Sequence[str]) -> dict[str, Any]:
+    name = next((name for name in wanted if name in buckets.series), RESPONSE_TIME)
+    found = of_buckets(buckets, at, [name])
+    curve = found.series.get(name, Curve("ms" if name == RESPONSE_TIME else "", [], [], []))
+    values = curve.mean or [None] * len(found.status)
+    return {"status": _words(found.status), "series": name, "unit": curve.unit, "values": _figures(values, digits=4)}
+
+
+def _seconds(found: Uptime) -> dict[str, float]:
+    return {status: plain(seconds) for status, seconds in found.seconds.items()}
+
+
+def _words(found: Iterable[Status | None]) -> list[str | None]:
+    return [status and status.value for status in found]
+
+
+def _figures(values: Iterable[float | None], digits: int = 10) -> list[float | None]:
+    return [None if value is None else plain(float(f"{value:.{digits}g}")) for value in values]
+
+
+def _parts(checks: Iterable[str]) -> Iterator[list[str]]:
+    names = list(checks)
+    for start in range(0, len(names), CHECKS_AT_A_TIME):
+        yield names[start : start + CHECKS_AT_A_TIME]

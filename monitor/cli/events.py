@@ -1,0 +1,99 @@
+"""``monitor events``: what changed, and what changes while one looks."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import deque
+from datetime import datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from monitor import chronicle, wiring
+from monitor.cli.data_dir import data_dir_option, running_url
+from monitor.cli.problems import load_or_exit
+from monitor.cli.options import config_option
+from monitor.cli.tables import ExitCode, coloured
+from monitor.model import Transition
+from monitor.ports import StoreUnavailable
+from monitor.store import RedisStore
+
+EVERY_SECONDS = 1.0
+AT_A_TIME = 1000
+
+
+@click.command()
+@click.option("--check", help="Those of one check.")
+@click.option("--limit", "-n", type=click.IntRange(0), default=20, show_default=True, help="The last so many.")
+@click.option("--follow", "-f", is_flag=True, help="And then those that come, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="A line of JSON for each, as /api/health/events/ has it.")
+@config_option
+@data_dir_option
+def events(
+    *, check: str | None, limit: int, follow: bool, as_json: bool, config: Path | None, data_dir: Path | None
+) -> None:
+    """Show what changed: the last events, oldest first.
+
+    Exit code: 0; 3 when the store does not answer. While following, it waits for the store.
+    """
+    loaded = load_or_exit(
+        config, exit_code=ExitCode.UNKNOWN, fallback_url=lambda settings: running_url(settings, data_dir)
+    ).config
+    store = wiring.store(loaded)
+    # Colours go where they are seen. Not folded: an event is a line.
+    console = Console(soft_wrap=True, highlight=False)
+    try:
+        cursor = _print_last(store, console, check, limit, as_json)
+        if follow:
+            _follow(store, console, check, cursor, as_json)
+    except StoreUnavailable as error:
+        click.echo(f"the store does not answer: {error}", err=True)
+        sys.exit(ExitCode.UNKNOWN)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.OK)
+
+
+def _print_last(store: RedisStore, console: Console, check: str | None, limit: int, as_json: bool) -> str | None:
+    """The cursor behind the last event of all."""
+    last: deque[tuple[str, Transition]] = deque(maxlen=limit)
+    cursor, more = None, True
+    while more:
+        found = chronicle.events(store, after=cursor, limit=AT_A_TIME, check=check)
+        last.extend(found.found)
+        cursor, more = found.cursor, found.more
+    for each in last:
+        _print(console, *each, as_json)
+    return cursor
+
+
+def _follow(store: RedisStore, console: Console, check: str | None, cursor: str | None, as_json: bool) -> None:
+    answering = True
+    while True:
+        try:
+            found = chronicle.events(store, after=cursor, limit=AT_A_TIME, check=check)
+        except StoreUnavailable as error:
+            if answering:
+                click.echo(f"the store does not answer: {error}; waiting", err=True)
+            answering = False
+        else:
+            if not answering:
+                click.echo("the store answers again", err=True)
+            answering, cursor = True, found.cursor
+            for each in found.found:
+                _print(console, *each, as_json)
+        time.sleep(EVERY_SECONDS)
+
+
+def _print(console: Console, cursor: str, transition: Transition, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(chronicle.event(cursor, transition)))
+        return
+    at = datetime.fromtimestamp(transition.at).strftime("%Y-%m-%d %H:%M:%S")
+    line = Text.assemble(f"{at}  ", (transition.check, "bold"), "  ")
+    line.append(coloured(transition.old, transition.old)).append(" → ").append(coloured(transition.new, transition.new))
+    console.print(line.append(f"  {(transition.reason or '').replace('_', ' ')}".rstrip()))
+    console.file.flush()

@@ -1,0 +1,134 @@
+// Who consumes what: a row for each worker, a column for each queue.
+
+import { byId, h, icon, Keyed, setAttribute, setIcon, setStatus, setText, show } from "./dom.js";
+import { plural, quantity, seconds, words } from "./format.js";
+
+const AT_MOST = 40;
+const RANK = { error: 0, stale: 1, unknown: 2, warning: 3, ok: 4 };
+
+export class Workers {
+  constructor() {
+    this.body = byId("workers-body");
+    this.head = h("tr");
+    this.corner = h("th", { scope: "col" });
+    this.rows = h("tbody");
+    this.table = h("table", { class: "matrix" }, h("caption", { class: "unseen" }, "Workers, and the queues that each consumes"),
+      h("thead", {}, this.head), this.rows);
+    this.empty = h("p", { class: "empty" });
+    this.more = h("p", { class: "empty" });
+    this.body.append(this.table, this.more, this.empty);
+    this.queues = "";
+    this.columns = [];
+    this.keyed = null;
+  }
+
+  /** `view` of now, or of a past moment, of which only statuses and latencies are known. */
+  update(view, past) {
+    const workers = view.workers.toSorted((a, b) => (RANK[a.status] ?? 2) - (RANK[b.status] ?? 2) || (a.name < b.name ? -1 : 1));
+    show(this.table, workers.length + view.queues.length > 0);
+    show(this.empty, workers.length + view.queues.length === 0);
+    setText(this.empty, past ? "No worker was known then." : "No worker has told of itself. Workers do with monitor.install(app).");
+    this.layOut(view);
+    const prefix = commonPrefix(workers);
+    setText(this.corner, prefix ? `Worker ${prefix}` : "Worker");
+    this.columns.forEach(({ update }, index) => update(view.queues[index]));
+    this.keyed.update(workers.slice(0, AT_MOST), view.queues, past, prefix.length);
+    show(this.more, workers.length > AT_MOST);
+    setText(this.more, `and ${plural(workers.length - AT_MOST, "worker")} more, all of them no worse than these`);
+    const failing = workers.filter((each) => each.status !== "ok").length;
+    setText(byId("workers-note"), workers.length ? `${plural(workers.length, "worker")}, ${plural(view.queues.length, "queue")}${failing ? `; ${failing} not fine` : ""}` : "");
+  }
+
+  /** The columns: made anew only when there are other queues. */
+  layOut(view) {
+    const queues = JSON.stringify(view.queues.map((each) => each.name));
+    if (queues === this.queues && this.keyed) return;
+    this.queues = queues;
+    this.columns = view.queues.map((each) => queueHead(each.name));
+    this.head.replaceChildren(this.corner, h("th", { scope: "col" }, "State"),
+      h("th", { scope: "col", class: "number" }, "Heartbeat"), h("th", { scope: "col", class: "number" }, "Slots"),
+      ...this.columns.map((each) => each.node));
+    this.rows.replaceChildren();
+    this.keyed = new Keyed(this.rows, (each) => each.check ?? each.name, (each) => new Row(each, view.queues.length));
+  }
+}
+
+class Row {
+  constructor(worker, count) {
+    this.name = h("th", { scope: "row", class: "name", title: worker.name });
+    this.icon = icon("unknown");
+    this.verdict = h("span", { class: "word" });
+    this.latency = h("td", { class: "number" });
+    this.slots = h("td", { class: "number" });
+    this.cells = Array.from({ length: count }, () => cell());
+    this.state = h("td", { class: "state" }, this.icon, " ", this.verdict);
+    this.node = h("tr", {}, this.name, this.state, this.latency, this.slots,
+      this.cells.map((each) => each.node));
+  }
+
+  update(worker, queues, past, dropped) {
+    setText(this.name, worker.name.slice(dropped));
+    setStatus(this.node, worker.status);
+    setIcon(this.icon, worker.status);
+    setText(this.verdict, verdict(worker));
+    setAttribute(this.state, "title", worker.message ?? null);
+    setText(this.latency, quantity(worker.latency_ms, "ms"));
+    setText(this.slots, typeof worker.slots === "number" ? `${worker.active ?? "–"}/${worker.slots}` : "–");
+    const consumes = new Set(worker.queues ?? []);
+    this.cells.forEach((each, index) => each.update(past ? null : consumes.has(queues[index].name), worker, queues[index]));
+  }
+}
+
+/** What all names begin with, up to the @: said once, above them. */
+function commonPrefix(workers) {
+  const prefix = workers[0]?.name.slice(0, workers[0].name.indexOf("@") + 1) ?? "";
+  return workers.every((each) => each.name.startsWith(prefix)) ? prefix : "";
+}
+
+function cell() {
+  const mark = icon("unknown"), word = h("span", { class: "unseen" });
+  const node = h("td", { class: "cell" }, mark, word);
+  return {
+    node,
+    update(consumes, worker, queue) {
+      setText(word, consumes === null ? "not known" : consumes ? `${verdict(worker)} ${queue.name}` : "no");
+      setStatus(node, consumes ? worker.status : "none");
+      setIcon(mark, worker.status);
+      mark.classList.toggle("hidden", !consumes);
+    },
+  };
+}
+
+function queueHead(name) {
+  const mark = icon("unknown"), latency = h("span", { class: "sub" }), pending = h("span", { class: "sub" }), word = h("span", { class: "sub word" });
+  const node = h("th", { scope: "col", class: "queue" }, h("span", { class: "queue-name" }, mark, " ", h("span", { title: name }, name)), word, latency, pending);
+  return {
+    node,
+    update(queue) {
+      setStatus(node, queue.status);
+      setIcon(mark, queue.status);
+      setText(word, verdict(queue));
+      word.classList.toggle("unseen", queue.status === "ok");
+      setText(latency, quantity(queue.latency_ms, "ms"));
+      setText(pending, typeof queue.pending_tasks === "number" ? `${quantity(queue.pending_tasks)} wait` : "");
+      setAttribute(node, "title", queue.message ?? null);
+    },
+  };
+}
+
+/** A verdict in words; what is out of date says so, for its last verdict is not one of now. */
+function verdict(entry) {
+  const said = words(entry.reason && entry.status !== "stale" && entry.reason !== entry.verdict ? entry.reason : (entry.verdict ?? entry.status));
+  return entry.stale || entry.status === "stale" ? `${said}, out of date` : said;
+}
+
+/** What is said of workers and queues in a past snapshot, where they are checks among others. */
+export function workersOf(snapshot) {
+  const of = (prefix) => Object.entries(snapshot.checks ?? {}).filter(([name]) => name.startsWith(prefix)).map(([name, said]) => ({
+    name: said.name ?? name.slice(prefix.length), check: name, status: said.status, reason: said.reason, verdict: said.reason,
+    latency_ms: said.latency_ms ?? said.series?.latency_ms, pending_tasks: said.pending_tasks ?? said.series?.pending_tasks,
+    since: seconds(said.since),
+  }));
+  return { workers: of("worker:"), queues: of("queue:") };
+}
+

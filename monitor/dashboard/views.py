@@ -1,0 +1,107 @@
+"""The page and its files as Django views, which need nothing of a project's settings: no templates, no staticfiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template import Context, Engine, Template
+from django.urls import NoReverseMatch, reverse
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.http import require_safe
+
+from monitor.api.service import service
+from monitor.api.views import is_staff
+from monitor.dashboard import assets
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+        "form-action 'self'",
+    )
+)
+_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_FOR_EVER = "public, max-age=31536000, immutable"
+
+
+@login_not_required  # type: ignore[untyped-decorator]  # it asks by itself
+@require_safe  # type: ignore[untyped-decorator]
+def page(request: HttpRequest, **_of_the_mount: Any) -> HttpResponse:
+    """The page, for whoever the API would answer: staff, or this machine where our own server is open to it.
+
+    401 for everybody else, with what to do about it.
+    """
+    access = service().probes.access
+    if access.allows("", request.META) or access.allows("", {}, is_staff=is_staff(request)):
+        return _page(request)
+    return _answer(_template("refused.html").render(_context()), status=401)
+
+
+def page_in(site: Any) -> Callable[..., HttpResponse]:
+    """The page within an admin site, which sends those who are not its staff to its login."""
+    return site.admin_view(require_safe(partial(_page, site=site)))  # type: ignore[no-any-return]
+
+
+@login_not_required  # type: ignore[untyped-decorator]
+@require_safe  # type: ignore[untyped-decorator]
+def asset(request: HttpRequest, version: str, path: str, **_of_the_mount: Any) -> HttpResponse:
+    """A file of the page; it never changes, for its address would. 404 for one of another version."""
+    found = assets.load()
+    if version != found.version or path not in found.files:
+        raise Http404
+    file = found.files[path]
+    compressed = "gzip" in request.headers.get("Accept-Encoding", "")
+    response = HttpResponse(file.compressed if compressed else file.body, content_type=file.content_type)
+    if compressed:
+        response["Content-Encoding"] = "gzip"
+    patch_vary_headers(response, ("Accept-Encoding",))
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Cache-Control"] = _FOR_EVER
+    return response
+
+
+def _page(_: HttpRequest, site: Any = None, **_of_the_mount: Any) -> HttpResponse:
+    home = reverse(f"{site.name}:index") if site else None
+    title = str(site.site_header) if site else None
+    context = _context(api=_api(), home=home, title=title, banner=service().config.web.banner)
+    return _answer(_template("dashboard.html").render(context))
+
+
+def _answer(text: str, status: int = 200) -> HttpResponse:
+    return HttpResponse(text, status=status, headers=_HEADERS)
+
+
+def _context(**more: Any) -> Context:
+    found = assets.load()
+    return Context({"static": f"static/{found.version}", "version": found.version, "modules": found.modules, **more})
+
+
+def _api() -> str | None:
+    """Where the API is, with a slash at the end; None when the project has not included it, or below a parameter."""
+    try:
+        return str(reverse("monitor:live")).rstrip("/").removesuffix("live")
+    except NoReverseMatch:
+        return None
+
+
+@lru_cache(maxsize=4)
+def _template(name: str) -> Template:
+    """Of an engine of our own: a project may have none, or another."""
+    return Engine(dirs=[str(Path(__file__).parent / "templates")]).get_template(name)

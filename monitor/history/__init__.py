@@ -1,0 +1,1 @@
+"""The past: samples, roll-ups, uptime. Pure: no IO, no clock; ``now`` is an argument."""

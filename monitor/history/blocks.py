@@ -1,0 +1,190 @@
+"""An hour of samples, and a day of buckets, as bytes and back.
+
+Samples come back exactly, to the microsecond. Of buckets the times and counts do; the numbers of their series have
+seven digits. Whatever is not a block that we would have written decodes to None.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from array import array
+from collections.abc import Collection
+from itertools import accumulate, pairwise
+from math import isfinite, isnan, nan
+from operator import add
+from typing import Any
+
+from monitor.history.buckets import Spreads, no_spreads
+from monitor.history.joining import digest_of
+from monitor.history.packing import BROKEN, Packed, pack
+from monitor.history.rollups import BUCKET, DAY, HOUR, PER_DAY, PER_HOUR, Day, Digest, Head, Tail
+from monitor.history.samples import ERROR, MICRO, Samples
+
+DIGEST_BYTES = 68
+"""A day's block begins with its digest (:func:`decode_digest`)."""
+
+_SAMPLES, _DAY = b"S1", b"D1"
+_DIGEST = struct.Struct("<qBBqq4QI")
+_SUM = struct.Struct("<I")
+_SCALES = (1, 10, 100, 1000, 10**6)
+_ABSENT = -(2**63)
+_EXACT = 2**53
+
+
+def encode_samples(samples: Samples) -> bytes:
+    """A block of samples: at least one."""
+    reasons = list(dict.fromkeys(samples.reasons))
+    places = {reason: place for place, reason in enumerate(reasons)}
+    scales = {name: _scale(values) for name, values in samples.series.items()}
+    columns: list[array[Any]] = [
+        array("q", (after - before for before, after in pairwise((0, *samples.at)))),
+        array("q", (until - at for at, until in zip(samples.at, samples.until, strict=True))),
+        array("B", samples.codes),
+        array("H", [places[reason] for reason in samples.reasons]),
+        *(_scaled(values, scales[name]) for name, values in samples.series.items()),
+    ]
+    return _SAMPLES + pack([len(samples), reasons, scales], columns)
+
+
+def decode_samples(raw: bytes | None) -> Samples | None:
+    """The samples; None for anything that :func:`encode_samples` does not make."""
+    if not raw or not raw.startswith(_SAMPLES):
+        return None
+    try:
+        packed = Packed(raw[len(_SAMPLES) :])
+        count, reasons, scales = packed.about
+        deltas, valid, codes, places = (packed.take(typecode, count) for typecode in "qqBH")
+        if min(valid) <= 0 or min(deltas[1:], default=1) <= 0 or deltas[0] < 0 or max(codes) > ERROR:
+            return None
+        at = array("q", accumulate(deltas))
+        until = array("q", map(add, at, valid))
+        texts = [_text(reason) for reason in reasons]
+        series = {str(name): _unscaled(packed, count, scale) for name, scale in scales.items()}
+        told = tuple([texts[place] for place in places]) if len(texts) > 1 else (texts[0],) * count
+        return Samples(at, until, codes.tobytes(), told, series)
+    except BROKEN:
+        return None
+
+
+def encode_day(day: Day) -> bytes:
+    """A block of a day: one that has at least an hour."""
+    found = digest_of(day)
+    heads = [[hour, head.first_at, head.first_code, *head.tail] for hour, head in day.heads.items()]
+    spreads = [column for each in day.series.values() for column in (each.count, each.low, each.mean, each.high)]
+    columns: list[array[Any]] = [*day.times, day.began, array("B", day.goes_on), *spreads]
+    about = [heads, list(day.series)]
+    digest = _DIGEST.pack(found.first_at, found.first_code, *found.tail, *found.times, found.began)
+    return (
+        _DAY
+        + digest
+        + _SUM.pack(zlib.crc32(digest))
+        + pack(about, (_gathered(column, day.heads) for column in columns))
+    )
+
+
+def decode_day(raw: bytes | None, start: int) -> Day | None:
+    """The day that begins at ``start``; None for anything that :func:`encode_day` does not make."""
+    if not raw or not raw.startswith(_DAY):
+        return None
+    try:
+        packed = Packed(raw[DIGEST_BYTES:])
+        rows, names = packed.about
+        heads = {int(hour): _head(start * MICRO + hour * HOUR, *rest) for hour, *rest in rows}
+        if not heads or not 0 <= min(heads) <= max(heads) < PER_DAY // PER_HOUR or list(heads) != sorted(heads):
+            return None
+
+        def column(empty: array[Any]) -> array[Any]:
+            return _scattered(packed.take(empty.typecode, len(heads) * PER_HOUR), heads, empty)
+
+        nothing = no_spreads(PER_DAY)
+        ok, warning, unknown, error, began = (column(nothing.count) for _ in range(5))
+        goes_on = column(array("B", bytes(PER_DAY))).tobytes()
+        series = {
+            str(name): Spreads(column(nothing.count), column(nothing.low), column(nothing.mean), column(nothing.high))
+            for name in names
+        }
+        if max(map(max, (ok, warning, unknown, error))) > BUCKET:
+            return None
+        if any(isnan(sum(each)) for spreads in series.values() for each in (spreads.low, spreads.mean, spreads.high)):
+            return None
+        return Day(start, heads, (ok, warning, unknown, error), began, goes_on, series)
+    except BROKEN:
+        return None
+
+
+def decode_digest(raw: bytes | None, start: int) -> Digest | None:
+    """The digest of the day that begins at ``start``, of its block's first ``DIGEST_BYTES``; None for no block."""
+    if not raw or not raw.startswith(_DAY) or len(raw) < DIGEST_BYTES:
+        return None
+    packed = raw[len(_DAY) : len(_DAY) + _DIGEST.size]
+    (checksum,) = _SUM.unpack_from(raw, len(_DAY) + _DIGEST.size)
+    if zlib.crc32(packed) != checksum:
+        return None
+    first_at, first_code, code, at, until, *times, began = _DIGEST.unpack(packed)
+    ok, warning, unknown, error = times
+    if not (
+        0 <= first_at - start * MICRO < DAY and sum(times) <= DAY and max(first_code, code) <= ERROR and at < until
+    ):
+        return None
+    return Digest(first_at, first_code, Tail(code, at, until), (ok, warning, unknown, error), began)
+
+
+def _scale(values: array[float]) -> int:
+    """What all values are whole numbers of when multiplied by it; 0 when there is no such power of ten."""
+    present = [value for value in values if not isnan(value)]
+    if max(map(abs, present), default=0.0) * _SCALES[-1] >= _EXACT:
+        return 0
+    return next((scale for scale in _SCALES if all(round(v * scale) / scale == v for v in present)), 0)
+
+
+def _scaled(values: array[float], scale: int) -> array[Any]:
+    return array("q", [_ABSENT if isnan(v) else round(v * scale) for v in values]) if scale else values
+
+
+def _unscaled(packed: Packed, count: int, scale: int) -> array[float]:
+    if not scale:
+        values = packed.take("d", count)
+        if not all(isfinite(value) or isnan(value) for value in values):
+            raise ValueError("not a number that was measured")
+        return values
+    if scale not in _SCALES:
+        raise ValueError("no scale of ours")
+    return array("d", [nan if whole == _ABSENT else whole / scale for whole in packed.take("q", count)])
+
+
+def _gathered(column: array[Any], hours: Collection[int]) -> array[Any]:
+    """Those of a day's buckets that are of these hours."""
+    if len(hours) == PER_DAY // PER_HOUR:
+        return column
+    some = array(column.typecode)
+    for hour in hours:
+        some.extend(column[hour * PER_HOUR : (hour + 1) * PER_HOUR])
+    return some
+
+
+def _scattered(some: array[Any], hours: Collection[int], empty: array[Any]) -> array[Any]:
+    """The opposite, where the other hours are ``empty``."""
+    if len(hours) == PER_DAY // PER_HOUR:
+        return some
+    column = empty[:]
+    for place, hour in enumerate(hours):
+        column[hour * PER_HOUR : (hour + 1) * PER_HOUR] = some[place * PER_HOUR : (place + 1) * PER_HOUR]
+    return column
+
+
+def _head(begin: int, first_at: int, first_code: int, *tail: int) -> Head:
+    head = Head(first_at, first_code, Tail(*tail))
+    if not (begin <= first_at <= head.tail.at < begin + HOUR and 0 <= first_code <= ERROR and _is_tail(head.tail)):
+        raise ValueError("not of that hour")
+    return head
+
+
+def _is_tail(tail: Tail) -> bool:
+    return 0 <= tail.code <= ERROR and tail.at < tail.until
+
+
+def _text(value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError
+    return value

@@ -1,0 +1,127 @@
+"""Five minutes of a check, one by one and many in columns."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf
+from typing import overload
+
+from monitor.history.samples import BUCKET_SECONDS, MICRO, micros
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """What became of one series within a bucket. Numbers of roll-ups have seven digits."""
+
+    count: int
+    low: float
+    mean: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Five minutes of a check, from ``start`` on (epoch seconds). The seconds add up to ``BUCKET_SECONDS``.
+
+    Of the bucket that is going on they add up to what of it has passed. ``incidents`` is how many stretches of
+    ``error`` began in it; ``goes_on`` tells that one of before did.
+    """
+
+    start: int
+    ok: float = 0.0
+    warning: float = 0.0
+    error: float = 0.0
+    unknown: float = 0.0
+    unobserved: float = float(BUCKET_SECONDS)
+    incidents: int = 0
+    goes_on: bool = False
+    series: Mapping[str, Spread] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Spreads:
+    """A series in buckets, by column. Where nothing was measured: 0, infinity, 0 and minus infinity."""
+
+    count: array[int]
+    low: array[float]
+    mean: array[float]
+    high: array[float]
+
+    def copy(self) -> Spreads:
+        """One that may be changed."""
+        return Spreads(self.count[:], self.low[:], self.mean[:], self.high[:])
+
+    def put(self, places: slice, other: Spreads, theirs: slice) -> None:
+        """Take over another's buckets."""
+        self.count[places], self.low[places] = other.count[theirs], other.low[theirs]
+        self.mean[places], self.high[places] = other.mean[theirs], other.high[theirs]
+
+
+Times = tuple["array[int]", "array[int]", "array[int]", "array[int]"]
+"""Four columns of microseconds, by status code."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Buckets(Sequence[Bucket]):
+    """Consecutive buckets of one check in columns. Reads as a sequence of buckets.
+
+    ``start`` is the first one's; ``until`` is what the last is counted to (epoch seconds both).
+    """
+
+    start: int
+    until: float
+    times: Times
+    began: array[int]
+    goes_on: bytes
+    series: Mapping[str, Spreads]
+
+    def __len__(self) -> int:
+        return len(self.began)
+
+    @overload
+    def __getitem__(self, index: int) -> Bucket: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Bucket]: ...
+    def __getitem__(self, index: int | slice) -> Bucket | Sequence[Bucket]:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        place = range(len(self))[index]
+        start = self.start + place * BUCKET_SECONDS
+        ok, warning, unknown, error = (column[place] / MICRO for column in self.times)
+        passed = micros(min(self.until, start + BUCKET_SECONDS)) - start * MICRO
+        return Bucket(
+            start=start,
+            ok=ok,
+            warning=warning,
+            error=error,
+            unknown=unknown,
+            unobserved=max(0, passed - sum(column[place] for column in self.times)) / MICRO,
+            incidents=self.began[place],
+            goes_on=bool(self.goes_on[place]),
+            series={
+                name: Spread(spreads.count[place], spreads.low[place], spreads.mean[place], spreads.high[place])
+                for name, spreads in self.series.items()
+                if spreads.count[place]
+            },
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Buckets) and self.until == other.until and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def place(self, at: float) -> int:
+        """Where the bucket of a moment stands: at least 0, and at most one behind the last."""
+        return min(max(0, int((at - self.start) // BUCKET_SECONDS)), len(self))
+
+
+def zeros(count: int) -> array[int]:
+    """A column of counts or microseconds."""
+    return array("I", bytes(4 * count))
+
+
+def no_spreads(count: int) -> Spreads:
+    """A series of which nothing was measured."""
+    return Spreads(zeros(count), array("f", [inf]) * count, array("f", bytes(4 * count)), array("f", [-inf]) * count)

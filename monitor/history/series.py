@@ -1,0 +1,167 @@
+"""A check's past as a chart draws it: at a step, from samples or from roll-ups."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import ceil, isnan
+from operator import mul
+
+from monitor.history.buckets import Buckets, Spreads
+from monitor.history.samples import BUCKET_SECONDS, STATUSES, Samples, micros
+from monitor.model import Status
+
+MAX_POINTS = 2000
+USUAL_POINTS = 500
+STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
+"""The steps that the server chooses by itself."""
+
+_UNITS = (  # the first that fits
+    ("_ms", "ms"),
+    ("_seconds", "s"),
+    ("_percent", "%"),
+    ("percent", "%"),
+    ("_mb", "MiB"),
+    ("_kb", "KiB"),
+    ("_bytes", "B"),
+    ("_ratio", "x"),
+    ("_per_second", "/s"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """When the points are: at ``since``, a multiple of the step, and then each ``step`` seconds until ``until``."""
+
+    since: float
+    until: float
+    step: float
+    raw: bool
+
+    @property
+    def resolution(self) -> str:
+        """What the points are made of: ``raw`` samples, or roll-ups of five minutes (``5m``)."""
+        return "raw" if self.raw else "5m"
+
+    @property
+    def times(self) -> list[float]:
+        """The begin of each point, in epoch seconds."""
+        return [self.since + self.step * place for place in range(ceil((self.until - self.since) / self.step))]
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One series at each point; None where nothing was measured."""
+
+    unit: str
+    low: list[float | None]
+    mean: list[float | None]
+    high: list[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """A check at each point: the worst status that held within it, None where none did; and its series."""
+
+    scale: Scale
+    status: list[Status | None]
+    series: dict[str, Curve] = field(default_factory=dict)
+
+
+def scale(since: float, until: float, *, step: float | None = None, raw_since: float | None) -> Scale:
+    """The step and the source for a window: what was asked for, but no more than ``MAX_POINTS``.
+
+    Samples are taken for steps below five minutes as far as they reach (``raw_since``), roll-ups for all else.
+    """
+    wanted = step or next((each for each in STEPS if (until - since) / each <= USUAL_POINTS), _day_step(since, until))
+    least = (until - since) / (MAX_POINTS - 1)  # the first point may begin before the window
+    if wanted < least:
+        wanted = next((each for each in STEPS if each >= least), _day_step(since, until))
+    raw = wanted < BUCKET_SECONDS and raw_since is not None and since >= raw_since
+    if not raw:
+        wanted = ceil(wanted / BUCKET_SECONDS) * BUCKET_SECONDS
+    return Scale(since // wanted * wanted, until, wanted, raw)
+
+
+def points(count: int, since: float, until: float) -> Scale:
+    """A scale of at most ``count`` points made of roll-ups, for a sparkline."""
+    step = max(1, ceil((until - since) / max(1, count - 1) / BUCKET_SECONDS)) * BUCKET_SECONDS
+    return Scale(since // step * step, until, step, raw=False)
+
+
+def of_samples(samples: Samples, at: Scale, names: Iterable[str] | None = None) -> Curves:
+    """Samples at a step: those of ``Samples.holding`` or more. ``names`` of series, all when None."""
+    begins = [micros(time) for time in (*at.times, at.until)]
+    times = samples.at.tolist()
+    edges = [bisect_left(times, begin) for begin in begins]
+    status: list[Status | None] = []
+    codes, until = samples.codes, samples.until
+    for begin, (first, last) in zip(begins, pairwise(edges), strict=False):
+        held = first - (first > 0 and until[first - 1] > begin)
+        status.append(STATUSES[max(codes[held:last])] if held < last else None)
+    chosen = samples.series if names is None else {n: samples.series[n] for n in names if n in samples.series}
+    return Curves(at, status, {name: _of_column(name, column, edges) for name, column in chosen.items()})
+
+
+def of_buckets(buckets: Buckets, at: Scale, names: Iterable[str] | None = None) -> Curves:
+    """Buckets at a step, a multiple of theirs. ``names`` of series, all when None."""
+    times = at.times
+    places = [*map(buckets.place, times), len(buckets)]
+    worst = tuple(reversed(list(zip(STATUSES, buckets.times, strict=True))))
+    status = [
+        next((status for status, column in worst if any(column[first:last])), None) for first, last in pairwise(places)
+    ]
+    chosen = buckets.series if names is None else {n: buckets.series[n] for n in names if n in buckets.series}
+    return Curves(at, status, {name: _of_spreads(name, spreads, places) for name, spreads in chosen.items()})
+
+
+def unit(name: str) -> str:
+    """The unit of a series, by the end of its name; empty for a plain number."""
+    return next((unit for ending, unit in _UNITS if name.endswith(ending)), "")
+
+
+def _of_column(name: str, column: array[float], edges: Sequence[int]) -> Curve:
+    curve = Curve(unit(name), [], [], [])
+    whole = not any(map(isnan, column))
+    values = column.tolist()
+    low, mean, high = curve.low.append, curve.mean.append, curve.high.append
+    for first, last in pairwise(edges):
+        found = values[first:last]
+        if not whole:
+            found = [value for value in found if not isnan(value)]
+        low(min(found, default=None))
+        mean(sum(found) / len(found) if found else None)
+        high(max(found, default=None))
+    return curve
+
+
+def _of_spreads(name: str, spreads: Spreads, places: Sequence[int]) -> Curve:
+    curve = Curve(unit(name), [], [], [])
+    for first, last in pairwise(places):
+        counts = spreads.count[first:last]
+        if total := sum(counts):
+            curve.low.append(_plain(min(spreads.low[first:last])))
+            weighted = sum(map(mul, counts, spreads.mean[first:last]))
+            curve.mean.append(_plain(weighted / total))
+            curve.high.append(_plain(max(spreads.high[first:last])))
+        else:
+            _append_nothing(curve)
+    return curve
+
+
+def _append_nothing(curve: Curve) -> None:
+    curve.low.append(None)
+    curve.mean.append(None)
+    curve.high.append(None)
+
+
+def _plain(value: float) -> float:
+    """Without the digits that a roll-up does not have."""
+    return float(f"{value:.7g}")
+
+
+def _day_step(since: float, until: float) -> float:
+    return ceil((until - since) / USUAL_POINTS / 86_400) * 86_400

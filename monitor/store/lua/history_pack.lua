@@ -1,0 +1,38 @@
+-- history_pack: KEYS list open raw roll blocks:raw blocks:roll blocks
+--               ARGV check hour day limit overhead count first last seen_raw seen_roll
+--                    raw raw_expires_at roll roll_expires_at ('' and 0: leave the block as it is)
+-- Invariant: lines leave the list together with their entry into the blocks, and only over the very blocks that they
+-- were merged with: done twice, or by two at once, it is done once. Lines that came meanwhile stay.
+-- Returns 1, or 0 when it is not what was seen any more.
+
+local function block_of(key)
+  local block = redis.pcall('GET', key)
+  if type(block) ~= 'string' or #block > tonumber(ARGV[4]) then return '' end
+  return block
+end
+
+local count = tonumber(ARGV[6])
+if redis.pcall('LINDEX', KEYS[1], 0) ~= ARGV[7] or redis.pcall('LINDEX', KEYS[1], count - 1) ~= ARGV[8]
+  or block_of(KEYS[3]) ~= ARGV[9] or block_of(KEYS[4]) ~= ARGV[10] then
+  return 0
+end
+for i, kind in ipairs({'zset', 'zset', 'zset', 'hash'}) do sound(KEYS[({2, 5, 6, 7})[i]], kind) end
+
+-- The first write is one that a full server refuses: nothing is done then.
+redis.call('HSETNX', KEYS[7], 'bytes', 0)
+local grown = 0
+local function put(key, index, member, at, block, expires_at)
+  if block == '' then return end
+  redis.call('SET', key, block, 'EXAT', expires_at)
+  local size = math.min(#block + tonumber(ARGV[5]) + #member, 4294967295)
+  local before = redis.call('ZSCORE', index, member)
+  redis.call('ZADD', index, text(tonumber(at) * 4294967296 + size), member)
+  grown = grown + size - (before and tonumber(before) % 4294967296 or 0)
+end
+put(KEYS[3], KEYS[5], ARGV[1] .. '|' .. ARGV[2], ARGV[2], ARGV[11], ARGV[12])
+put(KEYS[4], KEYS[6], ARGV[1] .. '|' .. ARGV[3], ARGV[3], ARGV[13], ARGV[14])
+if type(redis.pcall('HINCRBY', KEYS[7], 'bytes', text(grown))) ~= 'number' then redis.call('HDEL', KEYS[7], 'bytes') end
+
+redis.call('LTRIM', KEYS[1], count, -1)
+if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('ZREM', KEYS[2], ARGV[1] .. '|' .. ARGV[2]) end
+return 1

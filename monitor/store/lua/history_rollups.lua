@@ -1,0 +1,71 @@
+-- history_rollups: KEYS open blocks:roll; ARGV prefix limit digest_bytes first_day last_day|'' days_back days|'' check*
+-- Writes nothing. last_day '' is today and tomorrow. Of a day that is not among days (',1,2,', '' for all) only the
+-- digest, which its block begins with. Returns clock, then for each check
+-- {day|'', digest, {day, block}*, {hour, 1 if it has a block too, {line*}}*}: the digest of the last day before
+-- first_day, the blocks from it on, and the samples that are not in them yet, from days_back before first_day on.
+
+local limit, now = tonumber(ARGV[2]), clock()
+local present = math.floor(now / 8.64e10) + 1
+local first, last = tonumber(ARGV[4]), math.min(tonumber(ARGV[5]) or present, present)
+local back = first - tonumber(ARGV[6])
+local known = redis.pcall('ZRANGE', KEYS[2], 0, 0)
+-- Whatever was asked for, no more days are looked at than there are.
+local oldest = not known.err and known[1] and tonumber(string.match(known[1], '|(%d+)$')) or last + 1
+
+local function block_of(key)
+  local block = redis.pcall('GET', key)
+  if type(block) ~= 'string' or #block > limit then return '' end
+  return block
+end
+
+local function digest_of(key)
+  local digest = redis.pcall('GETRANGE', key, 0, tonumber(ARGV[3]) - 1)
+  return type(digest) == 'string' and digest or ''
+end
+
+local waiting = {}
+local members = redis.pcall('ZRANGE', KEYS[1], 0, -1)
+if members.err then members = {} end
+for _, member in ipairs(members) do
+  local check, hour = string.match(member, '^(.+)|(%d+)$')
+  if check and tonumber(hour) >= back * 24 and tonumber(hour) < (last + 1) * 24 then
+    waiting[check] = waiting[check] or {}
+    table.insert(waiting[check], hour)
+  end
+end
+
+local answers = {text(now)}
+for i = 8, #ARGV do
+  local check, days, hours = ARGV[i], {}, {}
+  local tail_day, tail = '', ''
+  for day = math.min(first - 1, last), math.max(back, oldest), -1 do
+    local found = digest_of(ARGV[1] .. 'roll:' .. check .. ':' .. text(day))
+    if found ~= '' then
+      tail_day, tail = text(day), found
+      break
+    end
+  end
+  for day = math.max(first, oldest), last do
+    local key, block = ARGV[1] .. 'roll:' .. check .. ':' .. text(day), nil
+    if ARGV[7] == '' or string.find(ARGV[7], ',' .. text(day) .. ',', 1, true) then
+      block = block_of(key)
+    else
+      block = digest_of(key)
+    end
+    if block ~= '' then
+      days[#days + 1] = text(day)
+      days[#days + 1] = block
+    end
+  end
+  for _, hour in ipairs(waiting[check] or {}) do
+    local name = check .. ':' .. hour
+    local lines = redis.pcall('LRANGE', ARGV[1] .. 'open:' .. name, 0, -1)
+    if not lines.err and #lines > 0 then
+      hours[#hours + 1] = hour
+      hours[#hours + 1] = redis.call('EXISTS', ARGV[1] .. 'raw:' .. name)
+      hours[#hours + 1] = lines
+    end
+  end
+  answers[#answers + 1] = {tail_day, tail, days, hours}
+end
+return answers

@@ -1,0 +1,44 @@
+-- history_samples: KEYS open blocks:raw; ARGV prefix limit first_hour last_hour|'' hours_back check*
+-- Writes nothing. last_hour '' is the present one and the next. For each check: the hours from first to last that
+-- hold anything, and the last such hour before first, at most hours_back hours earlier.
+-- Returns clock, and then for each check a list of hour, block|'', {line*} by turns.
+-- Like all scripts of history it makes its keys itself: they are too many to name.
+
+local limit = tonumber(ARGV[2])
+local now = clock()
+local present = math.floor(now / 3.6e9) + 1
+local first, last = tonumber(ARGV[3]), math.min(tonumber(ARGV[4]) or present, present)
+local back = first - tonumber(ARGV[5])
+
+-- Whatever was asked for, no more hours are looked at than there are.
+local oldest = last + 1
+for i = 1, 2 do
+  local found = redis.pcall('ZRANGE', KEYS[i], 0, 0)
+  local hour = not found.err and found[1] and string.match(found[1], '|(%d+)$')
+  if hour then oldest = math.min(oldest, tonumber(hour)) end
+end
+first, back = math.max(first, oldest), math.max(back, oldest)
+
+local function hour_of(answer, check, hour)
+  local name = check .. ':' .. text(hour)
+  local block = redis.pcall('GET', ARGV[1] .. 'raw:' .. name)
+  if type(block) ~= 'string' or #block > limit then block = '' end
+  local lines = redis.pcall('LRANGE', ARGV[1] .. 'open:' .. name, 0, -1)
+  if lines.err then lines = {} end
+  if block == '' and #lines == 0 then return false end
+  answer[#answer + 1] = text(hour)
+  answer[#answer + 1] = block
+  answer[#answer + 1] = lines
+  return true
+end
+
+local answers = {text(now)}
+for i = 6, #ARGV do
+  local answer = {}
+  for hour = math.min(first, last + 1) - 1, back, -1 do
+    if hour_of(answer, ARGV[i], hour) then break end
+  end
+  for hour = first, last do hour_of(answer, ARGV[i], hour) end
+  answers[#answers + 1] = answer
+end
+return answers

@@ -1,0 +1,63 @@
+-- history_trim: KEYS blocks:raw blocks:roll blocks; ARGV prefix raw_hour roll_day budget limit
+-- Takes off what began before raw_hour and roll_day (its time is over), and then, while there is more than the budget,
+-- whatever began first, samples and roll-ups alike: at most `limit` blocks in all.
+-- Returns blocks that had to go for the budget, bytes left, and 1 when there is more to do.
+
+sound(KEYS[1], 'zset')
+sound(KEYS[2], 'zset')
+sound(KEYS[3], 'hash')
+
+local bytes = tonumber(redis.call('HGET', KEYS[3], 'bytes') or '')
+if not bytes or bytes < 0 then -- it is counted as it grows; here is the sum
+  bytes = 0
+  for index = 1, 2 do
+    local found = redis.call('ZRANGE', KEYS[index], 0, -1, 'WITHSCORES')
+    for i = 2, #found, 2 do bytes = bytes + tonumber(found[i]) % 4294967296 end
+  end
+end
+
+local kinds, units = {'raw', 'roll'}, {3600, 86400}
+local left = tonumber(ARGV[5])
+
+local function oldest(index)
+  local found = redis.call('ZRANGE', KEYS[index], 0, 0, 'WITHSCORES')
+  return found[1], found[2] and math.floor(tonumber(found[2]) / 4294967296), found[2] and tonumber(found[2]) % 4294967296
+end
+
+local function drop(index, member, size)
+  local check, at = string.match(member, '^(.+)|(%d+)$')
+  if check then redis.call('DEL', ARGV[1] .. kinds[index] .. ':' .. check .. ':' .. at) end
+  redis.call('ZREM', KEYS[index], member)
+  bytes = bytes - size
+  left = left - 1
+end
+
+local more = 0
+for index = 1, 2 do
+  while true do
+    local member, at, size = oldest(index)
+    if not member or at >= tonumber(ARGV[1 + index]) then break end
+    if left == 0 then more = 1 break end
+    drop(index, member, size)
+  end
+end
+
+local evicted = 0
+while bytes > tonumber(ARGV[4]) do
+  local member, at, size, index = nil, nil, nil, nil
+  for i = 1, 2 do
+    local found, began, its_size = oldest(i)
+    if found and (not member or began * units[i] < at * units[index]) then
+      member, at, size, index = found, began, its_size, i
+    end
+  end
+  if not member then break end
+  if left == 0 then more = 1 break end
+  drop(index, member, size)
+  evicted = evicted + 1
+  -- Of the hour, or day, that this was of others may be left: it does not count as kept any more.
+  redis.call('HSET', KEYS[3], kinds[index], at + 1)
+end
+if bytes < 0 then bytes = 0 end
+redis.call('HSET', KEYS[3], 'bytes', text(bytes))
+return {evicted, bytes, more}

@@ -1,0 +1,46 @@
+"""Times as people write them."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.history.moments import moment, span
+
+NOW = 1_763_608_320.5
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        pytest.param("now", NOW, id="now"),
+        pytest.param("", NOW, id="nothing is now"),
+        pytest.param("-24h", NOW - 86_400, id="a day ago"),
+        pytest.param("-1.5m", NOW - 90, id="a fraction"),
+        pytest.param("1763608320.25", 1_763_608_320.25, id="epoch seconds"),
+        pytest.param("2025-11-20T03:12:00Z", 1_763_608_320, id="UTC"),
+        pytest.param("2025-11-20T03:12", 1_763_608_320, id="without an offset it is UTC"),
+        pytest.param("2025-11-20T04:12:00+01:00", 1_763_608_320, id="an offset"),
+        pytest.param("2025-11-20T04:12:00 01:00", 1_763_608_320, id="a plus sign that a query turned into a space"),
+        pytest.param("2025-11-20", 1_763_596_800, id="a date"),
+    ],
+)
+def test_moments(text: str, at: float) -> None:
+    """Back from now, or absolute."""
+    assert moment(text, NOW) == at
+
+
+@pytest.mark.parametrize(
+    "text", ["yesterday", "-", "-h", "--1h", "-0s", "nan", "inf", "-99999999d", "1e20", "2025-13-01", "١٢", "1" * 400]
+)
+def test_what_is_no_moment(text: str) -> None:
+    """The error says what to write."""
+    with pytest.raises(ValueError, match="write a"):
+        moment(text, NOW)
+
+
+def test_spans() -> None:
+    """A duration is more than nothing."""
+    assert span("90d") == 90 * 86_400
+    for text in ("0", "-5m", "soon", "", "inf"):
+        with pytest.raises(ValueError, match="write a duration"):
+            span(text)
