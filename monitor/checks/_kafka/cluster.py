@@ -13,6 +13,7 @@ from monitor.checks._kafka.groups import list_groups, read_committed, read_group
 from monitor.checks._kafka.offsets import BEGINNING, END, Offsets, Topics, read_brokers, read_offsets, read_topics
 from monitor.checks._kafka.told import Told
 from monitor.consumer_groups import GroupSight, PartitionSight, TopicPartition
+from monitor.policy.consumer_groups.outcomes import is_pattern
 
 Remembered = Mapping[str, Collection[TopicPartition]]
 
@@ -66,11 +67,6 @@ def look(
     wish = _Wish(groups, topics, isolation_level, remembered or {})
     with Client(connection, timeout_seconds) as client:
         return client.run(_look(client, wish))
-
-
-def is_pattern(name: str) -> bool:
-    """Whether it stands for the groups that match it, by fnmatch, rather than for the one of that name."""
-    return any(character in name for character in "*?[")
 
 
 async def _look(client: Client, wish: _Wish) -> Look:
