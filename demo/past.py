@@ -10,7 +10,7 @@ from demo.shop import CHECKS, HISTORY, WORKERS, judged
 from demo.story import HOUR, RAW_SECONDS, Change, Story
 from monitor.history.blocks import encode_day
 from monitor.history.rollups import Day, day_of, with_samples
-from monitor.history.samples import CODES, DAY_SECONDS, MICRO, OK, Samples
+from monitor.history.samples import CODES, DAY_SECONDS, HOUR_SECONDS, MICRO, OK, Samples
 from monitor.model import Result, State, Status, Transition
 from monitor.ports import Reducer
 from monitor.store import RedisStore
@@ -18,7 +18,7 @@ from monitor.store.compaction import BLOCK_OVERHEAD_BYTES
 from monitor.store.history import Names
 from monitor.store.link import Link
 
-RAW_STEP, FINE_STEP, COARSE_STEP = 20.0, 300.0, 900.0
+RAW_STEP, FINE_STEP, COARSE_STEP = 20.0, 300.0, 1800.0
 FINE_SECONDS = 8 * DAY_SECONDS
 SPELL_STEP = 60.0
 
@@ -41,12 +41,16 @@ def record(story: Story, store: RedisStore) -> None:
 
 def fill(story: Story, store: RedisStore, link: Link, prefix: str, names: Sequence[str] = HISTORY) -> Iterator[None]:
     """All of history, a piece at a time, the latest first. Done again, it writes the same."""
-    raw_since = raw_begins(story)
-    boundary = int(raw_since // DAY_SECONDS)
+    raw_since = int(raw_begins(story))
+    boundary = raw_since // DAY_SECONDS
     for name in names:
         _put(link, prefix, name, rolled_up(story, name, boundary))
-        store.history.add(name, samples(story, name, raw_since, story.began))
         yield
+    # An hour of all checks at a time: hours of one check are of one block, which would be written by each of them.
+    for hour in range(int(story.began // HOUR_SECONDS) * HOUR_SECONDS, raw_since - 1, -HOUR_SECONDS):
+        for name in names:
+            store.history.add(name, samples(story, name, hour, min(hour + HOUR, story.began)))
+            yield
         store.history.compact(store.now())
         yield
     for number in range(boundary - 1, int(story.since // DAY_SECONDS) - 1, -1):

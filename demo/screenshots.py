@@ -23,8 +23,8 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 FLAGS += ["--disable-sync", "--no-first-run"]
 FILLED_DAYS = 89.9
 NARROW = 720
-SCREEN = 1640, 820
-CALM, UNDER_WAY = 3600.0, -120.0
+SCREEN = 1440, 860
+CALM, UNDER_WAY = 3600.0, -10.0
 
 
 def main() -> None:
@@ -38,13 +38,15 @@ def main() -> None:
             phone(browser, url, "dashboard-phone")
             detail(browser, url, "dashboard-check", "checkout-api")
         with demo(UNDER_WAY) as url:
-            desktop(browser, url, "dashboard-incident")
+            desktop(browser, url, "dashboard-incident", status="error")
         browser.close()
 
 
-def desktop(browser: Browser, url: str, name: str, *, dark: bool = False) -> None:
-    """The page on a screen."""
+def desktop(browser: Browser, url: str, name: str, *, dark: bool = False, status: str = "ok") -> None:
+    """The page on a screen, once the verdict is of that status."""
     with page(browser, url, *SCREEN, dark=dark) as opened:
+        opened.wait_for_selector(f"#verdict[data-status={status}]", timeout=300_000)
+        opened.wait_for_timeout(1000)
         shoot(opened, name)
 
 
@@ -94,7 +96,7 @@ def demo(incident_in: float) -> Iterator[str]:
     command = [sys.executable, "-m", "demo", "--port", str(port), "--incident-in", str(incident_in)]
     with subprocess.Popen(command) as process:
         try:
-            deadline = time.monotonic() + 180
+            deadline = time.monotonic() + 600
             while not _is_filled(port):
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise SystemExit("the demo does not come up")

@@ -33,7 +33,8 @@ class PartitionSight:
 
     ``committed`` is the group's offset, None when it has committed none (or it has expired). ``end`` is the offset of
     the next record to be written, None when the leader did not say (``problem`` then tells why). ``beginning`` is the
-    first offset that is still there, None where nobody asked.
+    first offset that is still there, None where nobody asked. ``problem`` is also ``unsubscribed``, of a topic that the
+    group has committed in and does not consume any more.
     """
 
     end: int | None

@@ -58,7 +58,8 @@ def history(
         begin = _begin(since, now)
         fine, reaches = chronicle.curves(kept, name, begin, now, step=_step(begin, now, console, as_json), names=names)
         coarse, _ = chronicle.curves(kept, name, begin, now, step=(now - begin) / ROWS, names=names, reaches=reaches)
-        figures = uptime(kept.rollups([name], begin)[name])
+        known_since = max(begin, chronicle.begins(reaches) or now)
+        figures = uptime(kept.rollups([name], known_since)[name])
     except StoreUnavailable as error:
         _fail(f"the store does not answer: {error}")
     if as_json:

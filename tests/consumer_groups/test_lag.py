@@ -27,6 +27,7 @@ PARTITIONS = [
     ("committed what has expired, and nothing is left", P(500, 100, 500), None, Lag(None, 0, "expired")),
     ("committed at where it begins", P(500, 200, 200), None, Lag(300, 300)),
     ("committed beyond the end", P(500, 501, 0), None, Lag(None, 0, "beyond_end")),
+    ("the group consumes it no more", P(500, 100, 0, "unsubscribed"), None, Lag(None, 0, "unsubscribed")),
     ("its topic is deleted", P(None, 100, None, "deleted"), 450, Lag(None, 0, "deleted")),
 ]
 

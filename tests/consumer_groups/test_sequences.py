@@ -178,6 +178,19 @@ def test_a_clock_that_goes_back() -> None:
     assert watch.memory.first_at == watch.now - 1190
 
 
+def test_a_topic_that_a_release_has_dropped() -> None:
+    """What was committed in it stays for days, while others go on to write there."""
+    watch = Watch(skew_min_lag=1, max_lag=1000)
+    both = {tp(p, topic): PartitionSight(1000, 1000, 0) for topic in ("orders", "old") for p in range(6)}
+    seen = watch.during(300, sight(partitions=both))
+    for n in range(120):
+        left = {tp(p, "old"): PartitionSight(1000 + 50 * n * p, 1000, 0, "unsubscribed") for p in range(6)}
+        seen.append(watch.look(sight(partitions={**both, **left})))
+    assert never_fails(seen)
+    assert seen[-1].data["note"] == "6 partitions of a topic that no member subscribes to"
+    assert seen[-1].data["lag"] == 0
+
+
 def test_partitions_that_were_just_added() -> None:
     """Consumers learn of them after some minutes."""
     watch = Watch()

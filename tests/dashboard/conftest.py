@@ -41,9 +41,9 @@ def is_wrong(said: ConsoleMessage) -> bool:
     return said.type in ("error", "warning") and not any(part in about for part in ("/static/admin/", "/favicon.ico"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, without a window."""
+    """Debian's Chromium, without a window. Not for the session: while it is there, `asyncio.run` cannot be called."""
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or missing("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)

@@ -55,6 +55,9 @@ def test_workers_and_queues_are_a_matrix(stage: Stage, open_page: OpenPage) -> N
     expect(worst.locator("td.cell")).to_have_text(["stuck celery", "stuck mail", "no", "no"])
     expect(matrix.locator("th.queue").nth(1)).to_contain_text("slow")
     expect(matrix.locator("th.queue").nth(1)).to_contain_text("196 wait")
+    worst.locator("th a").click()
+    expect(page.locator("#detail-title")).to_have_text("worker:celery@web-3")
+    expect(page.locator(".detail-state")).to_have_text(re.compile("^error: stuck · for "))
 
 
 def test_partitions_are_listed_by_lag(stage: Stage, open_page: OpenPage) -> None:

@@ -217,6 +217,19 @@ def test_deleted_topic_is_gone_or_said(kafka: KafkaServer, start_consumer: Start
     assert sight.partitions[TopicPartition(f"{name}-2", 0)] == PartitionSight(end=0, committed=0)
 
 
+def test_topic_that_the_group_has_left_is_said(kafka: KafkaServer, start_consumer: StartConsumer, name: str) -> None:
+    """Its offsets are kept for days. What the members have now, and what has no members, is told as it is."""
+    kafka.create_topics({f"{name}-old": 1, f"{name}-new": 1})
+    kafka.produce(f"{name}-old", 8, partition=0)
+    kafka.commit(name, {(f"{name}-old", 0): 3, (f"{name}-new", 0): 0})
+    old, new = TopicPartition(f"{name}-old", 0), TopicPartition(f"{name}-new", 0)
+    assert one(kafka, name).partitions[old].problem is None
+    start_consumer(kafka, name, f"{name}-new").wait_joined(1)
+    sight = wait_for(lambda: stable(one(kafka, name)), seconds=60, what="a stable group")
+    assert sight.partitions[old] == PartitionSight(end=8, committed=3, beginning=0, problem="unsubscribed")
+    assert sight.partitions[new].problem is None
+
+
 def test_open_transactions_end_where_committed_readers_stop(kafka: KafkaServer, name: str) -> None:
     """``read_committed`` ends before the first open transaction."""
     kafka.create_topic(name)
@@ -306,6 +319,10 @@ def test_groups_of_the_new_protocol_are_described(
             assert sight.partitions[TopicPartition(name, 2)] == PartitionSight(end=8, committed=None, beginning=0)
             assert len(sight.partitions) == 3
         assert sight.state in ("Stable", "Reconciling", "Assigning")
+
+
+def stable(sight: GroupSight) -> GroupSight | None:
+    return sight if sight.state == "Stable" else None
 
 
 AT = TopicPartition("orders", 0)

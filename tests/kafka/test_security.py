@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka.admin import ResourceType
 from pydantic import SecretStr
 
 from monitor.checks._kafka.cluster import Look, look
-from monitor.checks._kafka.connection import Connection, parse_api_version, parse_brokers
+from monitor.checks._kafka.connection import Connection, parse_api_version
 from monitor.checks.base import CheckFailed
+from tests.support.kafka_consumers import StartConsumer
 from tests.support.kafka_secured import PASSWORDS, SecuredKafka, unsecured_token
 from tests.support.processes import wait_for
 
@@ -175,6 +177,25 @@ def test_group_that_one_may_not_describe(kafka_secured: SecuredKafka, group: str
     assert lag(looked(kafka_secured, "SASL_SSL", forbidden, **as_user("alice", "PLAIN")), forbidden) == 5
 
 
+def test_topic_that_one_may_not_describe(
+    kafka_secured: SecuredKafka, start_consumer: StartConsumer, group: str
+) -> None:
+    """It is consumed, and nobody tells its lag: that is no lag of 0."""
+    topic = f"{group}-hidden"
+    kafka_secured.create_topic(topic)
+    start_consumer(kafka_secured, topic, topic).wait_joined(1)
+    kafka_secured.deny("mallory", topic, ResourceType.TOPIC)
+
+    def denied() -> Look | None:
+        found = looked(kafka_secured, "SASL_SSL", group, topic, **as_user("mallory", "PLAIN"))
+        return found if found.groups[topic].problem else None
+
+    found = wait_for(denied, seconds=30, what="the rule is known to the broker")
+    assert found.groups[topic].problem == "authorization"
+    assert lag(found, group) == 3
+    assert looked(kafka_secured, "SASL_SSL", topic, **as_user("alice", "PLAIN")).groups[topic].problem is None
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -199,9 +220,7 @@ def test_settings_that_cannot_work(settings: dict[str, Any], words: str) -> None
 
 
 def test_settings_as_people_write_them() -> None:
-    """Lists and texts; a version with a dot."""
-    assert parse_brokers("a:9092, [::1]:9093,b") == ("a:9092", "[::1]:9093", "b")
-    assert Connection(brokers=parse_brokers(["a:9092", "[::1]:9093", "b"])).brokers[1] == "[::1]:9093"
+    """A version with a dot, or as numbers."""
     assert parse_api_version("0.9") == parse_api_version([0, 9]) == (0, 9)
     assert parse_api_version(None) is None
     with pytest.raises(ValueError, match="api_version"):

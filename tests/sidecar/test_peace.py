@@ -10,6 +10,8 @@ from tests.support.kafka_consumers import StartConsumer
 from tests.support.kafka_server import KafkaServer
 from tests.support.processes import wait_for
 
+UNANSWERED = ("timeout", "coordinator")
+"""What a look may come to on a machine that is busy for longer than its time limit: no judgement of the group."""
 ROUNDS = 20
 """Looks of one second each: more than three windows."""
 
@@ -36,7 +38,7 @@ def test_nothing_is_wrong(kafka: KafkaServer, start_sidecar: StartSidecar, start
 
     def looked_often_enough() -> bool:
         code, body = sidecar.get("/ready")
-        if code != 200:
+        if code != 200 and body.get("reason") not in UNANSWERED:
             bad.append(body)
         whole = sidecar.get("/api/health/checks/kafka/")[1]
         observed.add(str(whole.get("observed_at")))
@@ -47,12 +49,7 @@ def test_nothing_is_wrong(kafka: KafkaServer, start_sidecar: StartSidecar, start
 
     wait_for(looked_often_enough, seconds=120, every=0.2, what="so many looks")
     assert bad == []
-    assert seen[idle] | seen[empty] | seen[stray] <= {
-        "None None",
-        "ok None",
-        "unknown starting",
-        "unknown not_observed",
-    }
-    assert "ok None" in seen[fresh]
-    assert not {told for told in seen[fresh] if told.startswith(("error", "warning"))}
+    assert all("ok None" in told for told in seen.values())
+    said = {each for told in seen.values() for each in told if not each.endswith(UNANSWERED)}
+    assert said <= {"ok None", "unknown starting", "unknown unknown_group"}  # the newcomers have yet to come
     assert sum(len(each.assignment) for each in newcomers) == PARTITIONS

@@ -69,6 +69,8 @@ log.cleaner.dedupe.buffer.size=4194304
 
     def create_topics(self, topics: Mapping[str, int], *, replicas: int = 1, **settings: str) -> None:
         """Topics by their number of partitions; a second for each, by the tool that writes to ZooKeeper."""
+        # On a busy machine its session may end, and then there is no broker until it is registered anew.
+        wait_for(lambda: self._zookeeper.knows("/brokers/ids/1"), seconds=60, what="the broker is registered")
         for topic, partitions in topics.items():
             told = ["--topic", topic, "--partitions", str(partitions), "--replication-factor", str(replicas)]
             for name, value in settings.items():

@@ -59,9 +59,9 @@ class SecuredKafka(KafkaServer):
         }
         super().__init__(settings=settings, listeners=listeners, formatting=scram)
 
-    def deny(self, user: str, group: str) -> None:
-        """Forbid a user to describe one group; everybody else may go on."""
-        pattern = ResourcePattern(ResourceType.GROUP, group)
+    def deny(self, user: str, name: str, sort: ResourceType = ResourceType.GROUP) -> None:
+        """Forbid a user to describe one group, or topic; everybody else may go on."""
+        pattern = ResourcePattern(sort, name)
         rules = [
             ACL(f"User:{user}", "*", ACLOperation.ALL, ACLPermissionType.DENY, pattern),
             ACL("User:*", "*", ACLOperation.ALL, ACLPermissionType.ALLOW, pattern),

@@ -8,10 +8,12 @@ from fnmatch import fnmatchcase
 
 from monitor.checks._kafka.client import Client
 from monitor.checks._kafka.connection import Connection, IsolationLevel
+from monitor.checks._kafka.failures import AUTHORIZATION, UNSUBSCRIBED
 from monitor.checks._kafka.groups import list_groups, read_committed, read_groups
 from monitor.checks._kafka.offsets import BEGINNING, END, Offsets, Topics, read_brokers, read_offsets, read_topics
 from monitor.checks._kafka.told import Told
 from monitor.consumer_groups import GroupSight, PartitionSight, TopicPartition
+from monitor.policy.consumer_groups.outcomes import is_pattern
 
 Remembered = Mapping[str, Collection[TopicPartition]]
 
@@ -67,11 +69,6 @@ def look(
         return client.run(_look(client, wish))
 
 
-def is_pattern(name: str) -> bool:
-    """Whether it stands for the groups that match it, by fnmatch, rather than for the one of that name."""
-    return any(character in name for character in "*?[")
-
-
 async def _look(client: Client, wish: _Wish) -> Look:
     await client.enter(client.until(0.9))
     # Who is silent must leave time for those that are asked after him.
@@ -92,6 +89,7 @@ async def _look(client: Client, wish: _Wish) -> Look:
         if (group.committed or {}).get(partition, -1) < ends.found.get(partition, -1)
     }
     begins = await read_offsets(client, behind, topics, which=BEGINNING, isolation_level=level, until=client.until(0.9))
+    told = {name: _allowed(group, topics) for name, group in told.items()}
     sights = {name: _sight(name, told[name], partitions[name], ends, begins) for name in sorted(told)}
     return Look(sights, dict(client.requests), silent)
 
@@ -111,9 +109,8 @@ async def _names(client: Client, wish: _Wish, until: float) -> tuple[set[str], t
 async def _topics(client: Client, wish: _Wish, told: Mapping[str, Told], until: float, *, everything: bool) -> Topics:
     if everything:
         return await read_topics(client, None, until)
-    names = {topic for group in told.values() for topic in group.subscribed}
+    names = {topic for group in told.values() for topic in group.topics}
     names |= {partition.topic for group in told.values() for partition in group.committed or ()}
-    names |= {p.topic for group in told.values() for member in group.members for p in member.assigned}
     names = set(filter(wish.wants, names))
     return await read_topics(client, names, until) if names else Topics({}, {}, {})
 
@@ -126,6 +123,12 @@ def _partitions(wish: _Wish, name: str, group: Told, topics: Topics) -> set[Topi
         wanted += [found for topic, found in topics.partitions.items() if wish.topics and wish.wants(topic)]
     partitions = set(group.committed or ()).union(*wanted, *(member.assigned for member in group.members))
     return {each for each in partitions if wish.wants(each.topic)} if wish.topics else partitions
+
+
+def _allowed(group: Told, topics: Topics) -> Told:
+    """The group; only that we may not, when we may not look at a topic it consumes. Its lag would be no lag."""
+    forbidden = any(topics.problems.get(topic) == AUTHORIZATION for topic in group.topics)
+    return Told(group.coordinator, problem=AUTHORIZATION) if forbidden and group.problem is None else group
 
 
 def _sight(
@@ -142,7 +145,7 @@ def _sight(
                 ends.found.get(partition),
                 committed.get(partition),
                 begins.found.get(partition),
-                ends.problems.get(partition),
+                ends.problems.get(partition) or (UNSUBSCRIBED if group.has_left(partition.topic) else None),
             )
             for partition in sorted(partitions)
         },

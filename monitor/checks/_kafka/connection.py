@@ -84,12 +84,6 @@ class Connection:
         return [f"{self.sasl_mechanism} needs sasl_username and sasl_password"] if missing else []
 
 
-def parse_brokers(value: str | Sequence[str]) -> tuple[str, ...]:
-    """The addresses in a list, or in a text with commas."""
-    texts = value.split(",") if isinstance(value, str) else value
-    return tuple(text.strip() for text in texts if text.strip())
-
-
 def parse_api_version(value: str | Sequence[int] | None) -> tuple[int, ...] | None:
     """``"0.9"`` or ``[0, 9]`` as numbers. Raises ValueError for what is no version."""
     if value is None:

@@ -15,6 +15,7 @@ AUTHORIZATION = "authorization"  # we may not look at it
 COORDINATOR = "coordinator"  # its coordinator is not there, is loading or does not answer
 LEADER = "leader"  # its leader is not there or does not answer
 DELETED = "deleted"  # there is no such topic or partition any more
+UNSUBSCRIBED = "unsubscribed"  # the group consumes other topics now
 UNSUPPORTED = "unsupported"  # a sort of group that this version cannot describe
 BROKER_ERROR = "broker_error"  # any other error that the broker answers
 

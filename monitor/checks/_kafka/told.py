@@ -15,19 +15,33 @@ from monitor.consumer_groups import Member, TopicPartition
 Committed = Mapping[TopicPartition, int]
 
 NO_OFFSET = -1
+STABLE = "Stable"
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a group's coordinator says. ``committed`` is None where only the topics that one names are told (0.9)."""
+    """What a group's coordinator says. ``committed`` is None where only the topics that one names are told (0.9).
+
+    ``subscribed`` are the topics of the members' subscriptions, ``tells_all`` whether each member has told its own.
+    """
 
     coordinator: Node | None = None
     known: bool = False
     state: str = ""
     members: tuple[Member, ...] = ()
     subscribed: frozenset[str] = frozenset()
+    tells_all: bool = False
     committed: Committed | None = field(default_factory=dict)
     problem: str | None = None
+
+    @property
+    def topics(self) -> frozenset[str]:
+        """Those that the group consumes now, as far as its members tell."""
+        return self.subscribed.union(at.topic for member in self.members for at in member.assigned)
+
+    def has_left(self, topic: str) -> bool:
+        """Whether the group consumes now, and nothing of this topic: what it committed there is of the past."""
+        return self.tells_all and self.state == STABLE and topic not in self.topics
 
 
 def combined(group: Told, committed: Committed | None, problem: str | None, *, knows_all: bool) -> Told:
@@ -50,26 +64,29 @@ def classic(node: Node, group: Any) -> Told:
     problem = None if group.error_code == NOT_FOUND else group_problem(group.error_code)
     known = not group.error_code and group.group_state not in ("", "Dead")
     consumers = group.protocol_type == "consumer"
-    members, topics = [], set()
+    members, topics, tells_all = [], set(), bool(group.members)
     for member in group.members:
         # The bytes are the clients' own business, and empty while the group is not Stable.
         assigned = _decoded(ConsumerProtocolAssignment, member.member_assignment) if consumers else None
         subscription = _decoded(ConsumerProtocolSubscription, member.member_metadata) if consumers else None
+        tells_all = tells_all and bool(subscription and subscription.topics)
         topics |= set(subscription.topics if subscription else ())
         partitions = {TopicPartition(*partition) for partition in (assigned.partitions() if assigned else ())}
         members.append(_member(member, partitions))
-    return Told(node, known, group.group_state, tuple(members), frozenset(topics), problem=problem)
+    return Told(node, known, group.group_state, tuple(members), frozenset(topics), tells_all, problem=problem)
 
 
 def kip_848(node: Node, group: Any) -> Told:
     """A row of ConsumerGroupDescribe."""
-    members, topics = [], set()
+    members, topics, tells_all = [], set(), bool(group.members)
     for member in group.members:
+        tells_all = tells_all and bool(member.subscribed_topic_names) and not member.subscribed_topic_regex
         topics |= set(member.subscribed_topic_names or ())
         rows = member.assignment.topic_partitions
         members.append(_member(member, {TopicPartition(row.topic_name, p) for row in rows for p in row.partitions}))
     problem = group_problem(group.error_code)
-    return Told(node, problem is None, group.group_state, tuple(members), frozenset(topics), problem=problem)
+    known = problem is None
+    return Told(node, known, group.group_state, tuple(members), frozenset(topics), tells_all, problem=problem)
 
 
 def offsets(row: Any) -> dict[TopicPartition, int]:

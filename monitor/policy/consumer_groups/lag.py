@@ -14,7 +14,8 @@ EXPIRED = "expired"
 BEYOND_END = "beyond_end"
 UNCOMMITTED = "uncommitted"
 DELETED = "deleted"
-"""The last one is also what a look says of a partition whose topic is no more."""
+UNSUBSCRIBED = "unsubscribed"
+"""The last two are also what a look says of a partition: its topic is no more, or not consumed any more."""
 
 _NOTES = {
     NO_END: "without an end offset",
@@ -22,6 +23,7 @@ _NOTES = {
     BEYOND_END: "committed beyond the end",
     UNCOMMITTED: "without a committed offset",
     DELETED: "of a topic that is no more",
+    UNSUBSCRIBED: "of a topic that no member subscribes to",
 }
 
 
@@ -72,8 +74,8 @@ def lags(sight: GroupSight, last_ends: Mapping[TopicPartition, int], min_lag: in
 
 def partition_lag(partition: PartitionSight, last_end: int | None, others_commit: bool) -> Lag:
     """Lag = end - committed, never negative; what is unclean is said and does not count."""
-    if partition.problem == DELETED:
-        return Lag(None, unclean=DELETED)
+    if partition.problem in (DELETED, UNSUBSCRIBED):
+        return Lag(None, unclean=partition.problem)
     end = last_end if partition.end is None else partition.end
     committed, beginning = partition.committed, partition.beginning
     if committed is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from monitor.consumer_groups import GroupSight, TopicPartition
 from monitor.policy.consumer_groups import window
-from monitor.policy.consumer_groups.lag import DELETED, Lag, Lags, lags
+from monitor.policy.consumer_groups.lag import DELETED, UNSUBSCRIBED, Lag, Lags, lags
 from monitor.policy.consumer_groups.limits import Limits
 from monitor.policy.consumer_groups.measurement import Measurement, Rewind, Stuck
 from monitor.policy.consumer_groups.memory import Mark, Memory, Rewound
@@ -144,6 +144,8 @@ def _moves(sight: GroupSight, found: Lags, memory: Memory, now: float, limits: L
     consumed = produced = 0
     committed, rewound = False, None
     for at, partition in sight.partitions.items():
+        if partition.problem == UNSUBSCRIBED:
+            continue
         before = memory.partitions.get(at, Mark(None, None))
         end = before.end if partition.end is None else partition.end
         recreated = end is not None and before.end is not None and end < before.end

@@ -20,7 +20,7 @@ MOSTLY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the rules look at. ``lasting``: for how many seconds a condition of ``CONDITIONS`` has held."""
+    """What the rules look at. ``lasting``: for how many seconds one of the ``conditions`` has held."""
 
     measured: Measurement
     lasting: Mapping[str, float] = field(default_factory=dict)
@@ -143,12 +143,9 @@ RULES: tuple[Callable[[View, Limits], Finding | None], ...] = (
 
 def conditions(measured: Measurement, limits: Limits) -> frozenset[str]:
     """What holds just now of that which counts once it has held for ``sustained`` seconds."""
-    lag, eta = measured.lag, measured.drain_eta_seconds
     holds = {
-        "lag": lag is not None and limits.max_lag is not None and lag > limits.max_lag,
-        "drain_eta": eta is not None
-        and limits.max_drain_eta_seconds is not None
-        and eta > limits.max_drain_eta_seconds,
+        "lag": _above(measured.lag, limits.max_lag),
+        "drain_eta": _above(measured.drain_eta_seconds, limits.max_drain_eta_seconds),
         "unowned_partitions": measured.unowned > 0,
     }
     return frozenset(name for name, true in holds.items() if true)

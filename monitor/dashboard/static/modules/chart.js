@@ -130,7 +130,8 @@ export class Chart {
     let at = index ?? times.length - 1;
     while (mine && at > 0 && mine.mean[at] === null && status[at] && status[at - 1]) at -= 1; // what was measured last
     if (at < 0 || !mine || times[at] === undefined) return setText(this.readout, "nothing was observed in this time");
-    const said = [clock(times[at]), mine.mean[at] === null ? "no value" : quantity(mine.mean[at], this.unit)];
+    const time = times.at(-1) - times[0] > 86_400 ? `${day(times[at])}, ${clock(times[at])}` : clock(times[at]);
+    const said = [time, mine.mean[at] === null ? "no value" : quantity(mine.mean[at], this.unit)];
     if (mine.max[at] !== null && mine.max[at] !== mine.min[at]) said.push(`${quantity(mine.min[at], this.unit)} to ${quantity(mine.max[at], this.unit)}`);
     said.push(WORDS[status[at] ?? "unobserved"]);
     const text = said.join(" · ");

@@ -57,7 +57,7 @@ export class Detail {
 
   /** Show this check (null: none), as the view has it. */
   update(view, now, past, events) {
-    const name = this.route.check, check = view?.checks.get(name) ?? null;
+    const name = this.route.check, check = view?.checks.get(name) ?? view?.others.get(name) ?? null;
     if (name !== this.check) this.open(name);
     show(this.node, Boolean(name));
     document.documentElement.classList.toggle("has-detail", Boolean(name));

@@ -7,24 +7,30 @@ const FAILING = new Set(["error", "stale", "unknown"]);
 const DYNAMIC = /^(worker|queue|host):|^workers$/;
 const HEADLINES = ["percent", "lag", "pending_tasks", "active_connections", "value"];
 const OURS = new Set(["status", "reason", "held", "last_status", "last_result", "since", "observed_at", "valid_until",
-  "message", "detail", "kind", "critical", "groups", "series", "age_ms", "absent", "name", "labels", "interval_seconds",
+  "message", "detail", "kind", "critical", "groups", "series", "age_ms", "absent", "name", "check", "stale", "labels", "interval_seconds",
   "timeout_seconds"]);
 
 /** Whether a status fails a critical check. */
 export const fails = (status) => FAILING.has(status);
 
-/** A snapshot as the panels need it. What is not valid any more by `now` is stale, whatever it said when it was true. */
+/**
+ * A snapshot as the panels need it. What is not valid any more by `now` is stale, whatever it said when it was true.
+ * `others` are checks that have no tile, for they have a panel of their own: workers and queues.
+ */
 export function read(snapshot, now) {
-  const checks = new Map();
+  const checks = new Map(), others = new Map();
   for (const [name, said] of Object.entries(snapshot.checks ?? {})) {
-    if (!DYNAMIC.test(name)) checks.set(name, check(name, said, now));
+    (DYNAMIC.test(name) ? others : checks).set(name, check(name, said, now));
+  }
+  for (const each of [...(snapshot.workers ?? []), ...(snapshot.queues ?? [])]) {
+    others.set(each.check, check(each.check, { ...each, critical: false }, now));
   }
   for (const [name, said] of Object.entries(snapshot.groups ?? {})) {
     if (!checks.has(name)) checks.set(name, check(name, { kind: "group", critical: false, ...said }, now));
   }
   const counts = Object.fromEntries(STATUSES.map((status) => [status, 0]));
   for (const each of checks.values()) counts[each.status] += 1;
-  return { checks, counts, overall: overall(checks, snapshot.status), workers: snapshot.workers ?? [], queues: snapshot.queues ?? [] };
+  return { checks, others, counts, overall: overall(checks, snapshot.status), workers: snapshot.workers ?? [], queues: snapshot.queues ?? [] };
 }
 
 /** A check, its status as of `now`. */

@@ -39,7 +39,11 @@ export class Route {
   /** Go there, by a step that the browser's "back" undoes. */
   go(changes) {
     const href = this.href(changes);
-    if (href !== (location.hash || "#")) location.hash = href;
+    if (href === (location.hash || "#")) return;
+    const before = { check: this.check, at: this.at };
+    history.pushState(null, "", href); // at once: a hash that is set is told of later, and the next key may be faster
+    this.read();
+    this.changed(before);
   }
 
   /** Filter: not a step, for it is typed. */

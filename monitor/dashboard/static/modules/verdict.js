@@ -46,7 +46,7 @@ export class Verdict {
     if (key === this.parts) return;
     this.parts = key;
     byId("verdict-why").replaceChildren(...reasons.flatMap(({ status, text, checks }) => [
-      h("span", { class: "why" }, icon(status), h("strong", {}, `${text}: `),
+      h("span", { class: "why", dataset: { status } }, icon(status), h("strong", {}, `${text}: `),
         checks.slice(0, NAMED).flatMap((each, index) => [index ? ", " : "", checkLink(each.name),
           each.reason && words(each.reason) !== status ? ` (${words(each.reason)})` : ""]),
         checks.length > NAMED ? h("span", {}, ` and ${checks.length - NAMED} more`) : null),

@@ -1,6 +1,6 @@
 // Who consumes what: a row for each worker, a column for each queue.
 
-import { byId, h, icon, Keyed, setAttribute, setIcon, setStatus, setText, show } from "./dom.js";
+import { byId, checkLink, h, icon, Keyed, setAttribute, setIcon, setStatus, setText, show } from "./dom.js";
 import { plural, quantity, seconds, words } from "./format.js";
 
 const AT_MOST = 40;
@@ -33,8 +33,10 @@ export class Workers {
     setText(this.corner, prefix ? `Worker ${prefix}` : "Worker");
     this.columns.forEach(({ update }, index) => update(view.queues[index]));
     this.keyed.update(workers.slice(0, AT_MOST), view.queues, past, prefix.length);
-    show(this.more, workers.length > AT_MOST);
-    setText(this.more, `and ${plural(workers.length - AT_MOST, "worker")} more, all of them no worse than these`);
+    const unkept = past && !workers.length && view.queues.length > 0;
+    show(this.more, workers.length > AT_MOST || unkept);
+    setText(this.more, unkept ? "Which workers there were is not kept: only queues are."
+      : `and ${plural(workers.length - AT_MOST, "worker")} more, all of them no worse than these`);
     const failing = workers.filter((each) => each.status !== "ok").length;
     setText(byId("workers-note"), workers.length ? `${plural(workers.length, "worker")}, ${plural(view.queues.length, "queue")}${failing ? `; ${failing} not fine` : ""}` : "");
   }
@@ -55,7 +57,8 @@ export class Workers {
 
 class Row {
   constructor(worker, count) {
-    this.name = h("th", { scope: "row", class: "name", title: worker.name });
+    this.link = checkLink(worker.check ?? worker.name, { title: worker.name });
+    this.name = h("th", { scope: "row", class: "name" }, this.link);
     this.icon = icon("unknown");
     this.verdict = h("span", { class: "word" });
     this.latency = h("td", { class: "number" });
@@ -67,7 +70,7 @@ class Row {
   }
 
   update(worker, queues, past, dropped) {
-    setText(this.name, worker.name.slice(dropped));
+    setText(this.link, worker.name.slice(dropped));
     setStatus(this.node, worker.status);
     setIcon(this.icon, worker.status);
     setText(this.verdict, verdict(worker));
