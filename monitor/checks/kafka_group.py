@@ -120,6 +120,14 @@ class KafkaGroup(Kind):
 
     reports: ClassVar[Mapping[str, str]] = REPORTS
     reasons: ClassVar[Mapping[str, str]] = REASONS
+    series: ClassVar[tuple[str, ...]] = (
+        "lag",
+        "skew_ratio",
+        "consumers",
+        "consume_rate",
+        "produce_rate",
+        "drain_eta_seconds",
+    )
     example: ClassVar[Mapping[str, Any]] = {
         "brokers": ["127.0.0.1:9092"],
         "consumer_groups": ["orders", "billing-*"],

@@ -63,6 +63,7 @@ class PrometheusQuery(Kind):
         "note": "why the last verdict is held, when it is",
         "held_seconds": "how old the verdict is that is held; absent when there has been none",
     }
+    series: ClassVar[tuple[str, ...]] = ("value",)
     reasons: ClassVar[Mapping[str, str]] = {
         **REASONS,
         "above_threshold": "the number is above its threshold",

@@ -17,8 +17,8 @@ from rich.text import Text
 from monitor import chronicle, wiring
 from monitor.alerts.text import duration
 from monitor.cli.data_dir import data_dir_option, running_url
-from monitor.cli.problems import load_or_exit
 from monitor.cli.options import config_option
+from monitor.cli.problems import load_or_exit
 from monitor.cli.tables import ExitCode, coloured
 from monitor.history.moments import moment
 from monitor.history.series import Curve, Curves

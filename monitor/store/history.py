@@ -1,4 +1,4 @@
-"""How history lies in Redis, and how much of it is kept. See docs/decisions/0010.
+"""How history lies in Redis, and how much of it is kept. See docs/decisions/0012.
 
 =============================== ======================================================================================
 key                             holds

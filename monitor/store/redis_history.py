@@ -1,5 +1,5 @@
 """History in Redis or Valkey: reading. See `monitor.store.history` for how it lies there, `compaction` for how it got
-there, and docs/decisions/0010 for why."""
+there, and docs/decisions/0012 for why."""
 
 from __future__ import annotations
 
