@@ -54,6 +54,20 @@ def test_a_failure_says_why() -> None:
     assert (event["status"], event["reason"], event["message"]) == ("error", "refused", "no route")
 
 
+@pytest.mark.parametrize(
+    ("outcome", "level"),
+    [
+        (Outcome(Status.OK, message="System healthy"), "debug"),
+        (Outcome(Status.OK, {"note": "the last verdict is held: refused"}, message="System healthy"), "info"),
+        (Outcome(Status.WARNING, message="fuller"), "info"),
+    ],
+)
+def test_that_all_is_well_is_no_news(outcome: Outcome, level: str) -> None:
+    """A sidecar beside each pod would say it every ten seconds; that a verdict is only held is worth a line."""
+    _, again = events(MemoryStore(), lambda check: outcome, times=2)
+    assert (again["log_level"], again.get("note")) == (level, outcome.data.get("note"))
+
+
 class BrokenStore(MemoryStore):
     """Refuses to take a flight, one way or another."""
 
