@@ -95,9 +95,10 @@ def moments(story: Story, name: str, since: float, until: float) -> list[float]:
     while time < until:
         found.add(time)
         time += _step(story, time)
-    for spell in story.spells.get(name, ()):
-        for edge in (spell.since, spell.until):
-            found |= {edge} if since <= edge < until else set()
+    spells = story.spells.get(name, ())
+    edges = {story.gap[1], *(edge for spell in spells for edge in (spell.since, spell.until))}
+    found |= {edge for edge in edges if since <= edge < until}
+    for spell in spells:
         first = max(spell.since, since)
         while first < min(spell.until, until):
             found.add(first)

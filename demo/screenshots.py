@@ -38,15 +38,15 @@ def main() -> None:
             phone(browser, url, "dashboard-phone")
             detail(browser, url, "dashboard-check", "checkout-api")
         with demo(UNDER_WAY) as url:
-            desktop(browser, url, "dashboard-incident", status="error")
+            desktop(browser, url, "dashboard-incident", status="error", after=70)
         browser.close()
 
 
-def desktop(browser: Browser, url: str, name: str, *, dark: bool = False, status: str = "ok") -> None:
-    """The page on a screen, once the verdict is of that status."""
+def desktop(browser: Browser, url: str, name: str, *, dark: bool = False, status: str = "ok", after: float = 0) -> None:
+    """The page on a screen, so many seconds after the verdict is first seen to be of that status."""
     with page(browser, url, *SCREEN, dark=dark) as opened:
         opened.wait_for_selector(f"#verdict[data-status={status}]", timeout=300_000)
-        opened.wait_for_timeout(1000)
+        opened.wait_for_timeout(1000 + after * 1000)
         shoot(opened, name)
 
 

@@ -46,7 +46,7 @@ def test_uptime_adds_up(store: RedisStore, story: Story, name: str) -> None:
     errors = [each for each in story.spells[name] if each.status is Status.ERROR and since < each.until < story.began]
     assert window["seconds"]["error"] == pytest.approx(sum(each.until - each.since for each in errors), abs=0.01)
     assert window["incidents"] == len(errors) > 0
-    assert window["seconds"]["unobserved"] == pytest.approx(story.gap[1] - story.gap[0], abs=300)
+    assert window["seconds"]["unobserved"] == pytest.approx(story.gap[1] - story.gap[0], abs=0.01)
     assert sum(window["seconds"].values()) == pytest.approx(found["until"] - window["since"], abs=0.01)
     assert len(found["checks"][name]["days"]) == 90
 
