@@ -80,6 +80,8 @@ def _about(said: Said, now: float) -> dict[str, Any]:
     about: dict[str, Any] = {"check": said.check.name, "status": said.reading.status.value}
     if said.reason:
         about["reason"] = said.reason
+    if len(said.findings) > 1:
+        about["findings"] = list(said.findings)
     if note := _note(said):
         about["note"] = note
     if said.state is not None:

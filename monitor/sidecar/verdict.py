@@ -51,6 +51,11 @@ class Said:
         """Why it is what it is."""
         return self.reading.reason
 
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """The reasons of all rules that have found something."""
+        return _findings(self.state) if self.state is not None else ()
+
     def number(self, *names: str) -> float | None:
         """The first of these numbers that it has."""
         return _first_number(self.state, names)
@@ -123,7 +128,7 @@ def _sentence(said: Said) -> str:
     if result is None:
         return "Not observed yet"
     if said.reason in RULES and result.message:
-        return result.message
+        return result.message.partition("; ")[0]  # the contract knows one sentence; `findings` name the others
     if result.status.severity < 2:
         return "Recovering: not yet confirmed"
     return f"Source failed: {said.reason or said.reading.status.value}"
@@ -145,5 +150,9 @@ def _first_number(state: State | None, names: Iterable[str]) -> float | None:
 
 
 def _found(state: State, reason: str) -> bool:
+    return state.result.reason == reason or reason in _findings(state)
+
+
+def _findings(state: State) -> tuple[str, ...]:
     findings = state.result.data.get("findings")
-    return state.result.reason == reason or (isinstance(findings, list) and reason in findings)
+    return tuple(findings) if isinstance(findings, list) else ()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -118,6 +118,7 @@ def test_a_run_gives_an_outcome_that_can_be_stored(name: str, django: None) -> N
 
 
 @every_kind
+@settings(deadline=None)
 @given(data=st.data())
 def test_judging_is_pure_and_total(name: str, data: st.DataObject) -> None:
     """Any numbers in the documented data have an opinion, the same one each time, and are not changed by it."""

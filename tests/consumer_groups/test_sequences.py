@@ -282,6 +282,15 @@ def test_a_group_that_was_there() -> None:
     assert first_failure(watch.during(400, GroupSight("g", known=False))) == 40.0
 
 
+def test_a_group_that_comes_back_has_not_stood_still() -> None:
+    """Nobody knew it for a while: what waits since before has waited for nobody."""
+    watch = Watch()
+    waiting = sight([50] * 6)
+    assert never_fails(watch.during(200, waiting))
+    watch.during(600, GroupSight("g", known=False))
+    assert first_failure(watch.during(600, waiting)) == 310.0
+
+
 def test_a_group_that_comes_late_has_its_grace() -> None:
     """However long it was waited for."""
     watch = Watch(min_consumers=2)

@@ -15,7 +15,7 @@ from monitor.policy.consumer_groups import window
 from monitor.policy.consumer_groups.limits import Limits, short
 from monitor.policy.consumer_groups.measurement import Measurement, Windowed
 from monitor.policy.consumer_groups.memory import Memory, Verdict, begin
-from monitor.policy.consumer_groups.observe import observe
+from monitor.policy.consumer_groups.observe import lapsed, observe
 from monitor.policy.consumer_groups.rules import RULES, Finding, View, conditions
 
 HEALTHY = "System healthy"
@@ -36,6 +36,8 @@ def judge_sight(sight: GroupSight, memory: Memory | None, now: float, limits: Li
         return _unknown(memory or begin(now, known=False), now, limits, hint)
     if memory is None or not memory.known:
         memory = begin(now)  # for the first time
+    elif ABSENT in memory.spells:
+        memory = lapsed(memory, now)
     memory, measured = observe(sight, memory, now, limits)
     return _conclude(measured, memory, now, limits)
 

@@ -30,7 +30,7 @@ class _Moves:
 def observe(sight: GroupSight, memory: Memory, now: float, limits: Limits) -> tuple[Memory, Measurement]:
     """What was measured, and what is remembered now. Time during which nobody looked is not taken for a standstill."""
     gap = window.is_gap(memory, now, limits)
-    before = _lapsed(memory, now) if gap or window.has_lapsed(memory, now, limits) else memory
+    before = lapsed(memory, now) if gap or window.has_lapsed(memory, now, limits) else memory
     before = replace(before, seen_at=now, buckets=(), rebalanced_at=None) if gap else before
     ends = {at: mark.end for at, mark in memory.partitions.items() if mark.end is not None}
     found = lags(sight, ends, limits.skew_min_lag)
@@ -54,6 +54,12 @@ def observe(sight: GroupSight, memory: Memory, now: float, limits: Limits) -> tu
         gone_at=None,
     )
     return after, _measurement(sight, found, after, now, limits)
+
+
+def lapsed(memory: Memory, now: float) -> Memory:
+    """Who could not be looked at could perhaps not consume either: the broker was down, the group not there."""
+    marks = {at: mark._replace(still_since=None) for at, mark in memory.partitions.items()}
+    return replace(memory, moved_at=now, member_at=now, recent=(), spells={}, partitions=marks)
 
 
 def unreachable(threshold: float | None, widest: int) -> str | None:
@@ -131,12 +137,6 @@ def _rewind(rewound: Rewound | None, now: float) -> Rewind | None:
 
 def _lately(rewound: Rewound | None, now: float, limits: Limits) -> Rewound | None:
     return rewound if rewound and now - rewound.when < limits.window_seconds else None
-
-
-def _lapsed(memory: Memory, now: float) -> Memory:
-    """Who could not be looked at could perhaps not consume either: the broker was down."""
-    marks = {at: mark._replace(still_since=None) for at, mark in memory.partitions.items()}
-    return replace(memory, moved_at=now, member_at=now, recent=(), spells={}, partitions=marks)
 
 
 def _moves(sight: GroupSight, found: Lags, memory: Memory, now: float, limits: Limits) -> _Moves:
