@@ -24,7 +24,7 @@ FLAGS += ["--disable-sync", "--no-first-run"]
 FILLED_DAYS = 89.9
 NARROW = 720
 SCREEN = 1440, 860
-CALM, UNDER_WAY = 3600.0, -10.0
+CALM, UNDER_WAY = 3600.0, -60.0
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
             phone(browser, url, "dashboard-phone")
             detail(browser, url, "dashboard-check", "checkout-api")
         with demo(UNDER_WAY) as url:
-            desktop(browser, url, "dashboard-incident", status="error", after=70)
+            desktop(browser, url, "dashboard-incident", status="error", after=55)
         browser.close()
 
 

@@ -26,7 +26,14 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--no-first-run", "--js-flags=--expose-gc",
 ]  # fmt: skip
-EXPECTED = ("ERR_CONNECTION_REFUSED", "status of 401", "status of 503", "status of 400", "ERR_EMPTY_RESPONSE")
+EXPECTED = (
+    "ERR_CONNECTION_REFUSED",
+    "ERR_CONNECTION_RESET",
+    "status of 401",
+    "status of 503",
+    "status of 400",
+    "ERR_EMPTY_RESPONSE",
+)
 """What the browser itself writes about answers that a test arranged."""
 
 expect.set_options(timeout=30_000)
