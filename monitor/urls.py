@@ -9,5 +9,5 @@ urlpatterns = [
     path("api/health/", include("monitor.api.urls")),
     path("admin/monitoring/", include("monitor.dashboard.urls")),
     path("", include("monitor.api.root_urls")),
-    path("", RedirectView.as_view(url="api/health/detailed/")),
+    path("", RedirectView.as_view(url="admin/monitoring/")),
 ]

@@ -124,7 +124,7 @@ def test_on_a_terminal_it_speaks_to_a_person(tmp_path: Path) -> None:
         os.close(terminal)
     text = re.sub(r"\x1b\[[0-9;]*m", "", screen.decode())
     assert re.search(r"^ worker \| .*check.completed", text, re.MULTILINE)
-    assert re.search(rf"^monitor \| open http://127.0.0.1:{port}/api/health/detailed/", text, re.MULTILINE)
+    assert re.search(rf"^monitor \| open http://127.0.0.1:{port}/admin/monitoring/", text, re.MULTILINE)
     assert not alive(child.pid for child in children)
 
 

@@ -96,7 +96,7 @@ class FirstSnapshot:
         verdict = "ready" if view.ready else "running, but not ready"
         text = [f"{verdict} after {took_seconds} s: {len(view.checks)} checks observed"]
         text += [f"  {name}: {status}" for name, status in view.troubled.items()]
-        text += [f"open {base}/api/health/detailed/", f"     {base}/api/health/ready/", "Ctrl-C ends everything"]
+        text += [f"open {base}/admin/monitoring/", f"     {base}/api/health/ready/", "Ctrl-C ends everything"]
         for line in text if self._output.terminal else ["; ".join(text[:1])]:
             self._output.event(
                 "up.ready",
