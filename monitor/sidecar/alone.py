@@ -32,7 +32,7 @@ def run(config: Config, host: str, port: int, data_dir: Path | None = None) -> N
     logs.configure(config.log_format, config.log_level)
     if NEED_DJANGO.isdisjoint(check.kind for check in config.checks.values()):
         os.environ.pop(VARIABLE, None)
-    store = MemoryStore()
+    store = MemoryStore(keeps_history=False)  # it runs for months, and nothing here tells of the past
     memories = Memories(data_dir, store) if data_dir is not None else None
     service = build(config, connect=lambda: store)
     server = Server(Application(service), host, port)

@@ -38,11 +38,12 @@ class MemoryStore:
     """A :class:`monitor.ports.Store` in this process, by ``clock``. May be shared by threads.
 
     States go through the same encoding as in Redis, so that a test sees what production would. The samples are in
-    ``history``.
+    ``history``: until it is compacted all of them, unless it is not ``keeps_history``, and none.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time, *, keeps_history: bool = True) -> None:
         self._clock = clock
+        self._keeps_history = keeps_history
         self._lock = RLock()
         self._kept: dict[str, _Kept] = {}
         self._flights: dict[str, tuple[Flight, float]] = {}
@@ -189,7 +190,7 @@ class MemoryStore:
             raise FlightLost(f"{flight.check}: flight {flight.token} is not the current one")
         state, transitions = reducer(codec.believed(record, flight.taken_at))
         self._write(check, codec.Record(state, flight.run_id, transitions))
-        if sampled and state.result.run_id == flight.run_id:
+        if sampled and self._keeps_history and state.result.run_id == flight.run_id:
             self.history.add(check, [sample_of(state)])
         return transitions
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from monitor.config import Config
+from monitor.sidecar import alone
 from monitor.sidecar.memories import FILE, CannotKeep, Memories
 from monitor.store import MemoryStore
 from tests.store.values import becoming, run, state_of
@@ -116,3 +118,24 @@ def test_a_directory_of_no_use(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotKeep, match=r"cannot use the data directory .*: Not a directory"):
         Memories(tmp_path / "file" / "data", MemoryStore())
+
+
+def test_alone_it_keeps_no_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no page and no question that would tell of the past, and runs for months."""
+    stores: list[MemoryStore] = []
+
+    class Begun(Exception):
+        pass
+
+    def begin(_config: Config, _checks: object, store: MemoryStore, *_: object) -> None:
+        stores.append(store)
+        raise Begun
+
+    monkeypatch.setattr(alone, "Loop", begin)
+    monkeypatch.setattr(alone.logs, "configure", lambda *_: None)
+    with pytest.raises(Begun):
+        alone.run(Config(checks={}), "127.0.0.1", 0)
+
+    (store,) = stores
+    run(store, "kafka")
+    assert store.history.reaches() == (None, None)

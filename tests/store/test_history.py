@@ -17,6 +17,7 @@ from monitor.model import Flight, Result, State, Status
 from monitor.store import MemoryHistory, MemoryStore, RedisHistory, RedisStore, Retention
 from tests.history import brute
 from tests.history.strategies import T0, samples
+from tests.store.values import run
 from tests.support.redis_server import BINARIES
 
 FOREVER = Retention(raw_seconds=3660 * DAY_SECONDS, rollup_seconds=3660 * DAY_SECONDS)
@@ -257,6 +258,16 @@ def test_how_far_it_reaches(past: Past) -> None:
         assert T0 + 7200 <= (reaches.raw or 0) <= T0 + 7300
         assert T0 <= (reaches.rollups or 0) <= T0 + 7300
         past.history.compact(T0 + DAY_SECONDS)
+
+
+def test_no_history_in_memory() -> None:
+    """What runs for months without Redis grows by no observation, and has its states and events all the same."""
+    store = MemoryStore(keeps_history=False)
+    for status in ("ok", "error", "ok"):
+        run(store, "db", status)
+
+    assert store.history.reaches() == (None, None)
+    assert (len(store.transitions()), list(store.read().states)) == (3, ["db"])
 
 
 def test_now_is_the_stores(past: Past) -> None:
