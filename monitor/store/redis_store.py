@@ -158,7 +158,7 @@ class RedisStore:
 
     def transitions(self, *, after: str | None = None, limit: int = 100) -> list[tuple[str, Transition]]:
         """Up to ``limit`` transitions after the cursor ``after``, oldest first. Raises StoreUnavailable."""
-        start = f"({after}" if after and re.fullmatch(r"\d{1,16}-\d{1,16}", after) else "-"
+        start = f"({after}" if after and re.fullmatch(r"\d{1,16}(-\d{1,16})?", after) else "-"
         found: list[tuple[str, Transition]] = []
         while len(found) < limit:
             page = self._link.run(scripts.PAGE, [self._transitions], [start, limit, codec.LIMIT_BYTES])

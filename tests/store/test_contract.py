@@ -9,6 +9,7 @@ import pytest
 
 from monitor.model import State, Status, Transition, Window
 from monitor.ports import FlightLost, FlightRefused, Store
+from monitor.store import RedisStore
 from tests.store.values import becoming, result, run, spec, state_of
 from tests.support.processes import wait_for
 
@@ -172,6 +173,15 @@ def test_transitions_in_order(store: Store) -> None:
     assert store.transitions(after=pages[1][0], limit=2) == pages[2:]
     assert store.transitions(after=pages[-1][0]) == []
     assert store.transitions(after="no cursor") == pages
+
+
+def test_transitions_after_a_moment(redis_store: RedisStore) -> None:
+    """A cursor in Redis begins with its time: the time by itself is one as well, and not a new beginning."""
+    run(redis_store, "db", "error")
+    ((cursor, _),) = redis_store.transitions()
+    at = int(cursor.partition("-")[0])
+    assert redis_store.transitions(after=str(at + 1)) == []
+    assert len(redis_store.transitions(after=str(at - 1))) == 1
 
 
 def test_read_some(store: Store) -> None:
