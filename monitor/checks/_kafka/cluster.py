@@ -79,6 +79,8 @@ async def _look(client: Client, wish: _Wish) -> Look:
     partitions = {name: _partitions(wish, name, group, topics) for name, group in told.items()}
     if old:
         told = await read_committed(client, told, partitions, client.until(0.4))
+        # Where it was asked, and nothing is committed, is not the group's unless its members say so.
+        partitions = {name: _partitions(wish, name, group, topics) for name, group in told.items()}
     every: set[TopicPartition] = set().union(*partitions.values())
     level = wish.isolation_level
     ends = await read_offsets(client, every, topics, which=END, isolation_level=level, until=client.until(0.6))
