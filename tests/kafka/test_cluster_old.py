@@ -10,7 +10,10 @@ from monitor.checks._kafka.cluster import look
 from monitor.checks._kafka.connection import Connection
 from monitor.checks.base import CheckFailed
 from monitor.consumer_groups import PartitionSight, TopicPartition
+from monitor.model import Status
 from tests.kafka.looks import seen
+from tests.kafka.test_broker_faults import UNREACHED, Watch
+from tests.support.kafka_consumers import StartConsumer
 from tests.support.kafka_old import OldKafka
 from tests.support.processes import wait_for
 
@@ -55,3 +58,47 @@ def test_without_its_version(old_kafka: OldKafka) -> None:
         look(Connection(brokers=(old_kafka.bootstrap,)), groups=("some",), timeout_seconds=3.0)
     assert failure.value.reason in ("timeout", "reset")
     assert "api_version" in failure.value.message
+
+
+def test_what_is_well_and_what_died(old_kafka: OldKafka, start_consumer: StartConsumer, name: str) -> None:
+    """An idle group, an empty topic, a stray record: all is well, until a consumer dies.
+
+    0.9 forgets its group then and lists it no more. What it has committed and lags is told as before.
+    """
+    idle, _, stray = groups = [f"{name}-{word}" for word in ("idle", "empty", "stray")]
+    old_kafka.create_topics(dict.fromkeys(groups, 6))
+    old_kafka.produce(idle, 60)
+    watch = Watch(old_kafka.bootstrap, f"{name}-*", api_version="0.9")
+    consumers = {group: start_consumer(old_kafka, group, group, session_seconds=2) for group in groups}
+    for group, consumer in consumers.items():
+        ends = old_kafka.end_offsets(group)
+        consumer.wait_committed({(group, number): end for number, end in ends.items()})
+    consumers[stray].pause()
+    old_kafka.produce(stray, 1, key=b"one")
+    well = watch.until(None)
+    assert (well.data["groups"], well.data["lag"], well.data["consumers"]) == (3, 1, 3)
+    watch.stays_well()
+    consumers[stray].kill()
+    died = watch.until("under_replicated").parts[stray]
+    assert died and (died.data["lag"], died.data["consumers"]) == (1, 0)
+    start_consumer(old_kafka, stray, stray)
+    wait_for(lambda: watch.run().data["lag"] == 0, seconds=60, what="its successor has consumed it")
+
+
+def test_killed_broker_and_back(old_kafka: OldKafka, start_consumer: StartConsumer, name: str) -> None:
+    """Refused while it is gone, then the same numbers."""
+    old_kafka.create_topic(name)
+    old_kafka.produce(name, 5, partition=0)
+    consumer = start_consumer(old_kafka, name, name, paused=True, session_seconds=30)
+    consumer.wait_committed({(name, 0): 0})
+    watch = Watch(old_kafka.bootstrap, name, api_version="0.9")
+    assert watch.until(None).data["lag"] == 5
+    old_kafka.kill()
+    try:
+        gone = watch.run()
+    finally:
+        old_kafka.start()
+    assert (gone.status, gone.reason) == (Status.ERROR, "refused")
+    wait_for(lambda: watch.until(None).data["consumers"] == 1, seconds=60, what="the member is back")
+    assert watch.until(None).data["lag"] == 5
+    assert {*watch.reasons} <= {None, *UNREACHED, "under_replicated", "rebalancing", "unknown_group"}
