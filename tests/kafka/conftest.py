@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from tests.support.kafka_clients import KafkaClients
 from tests.support.kafka_cluster import KafkaCluster
 from tests.support.kafka_consumers import start_consumer
 from tests.support.kafka_old import OldKafka
@@ -39,6 +40,13 @@ def old_kafka() -> Iterator[OldKafka]:
     """The session's Kafka 0.9; none hurts it."""
     with _running(OldKafka()) as server:
         yield server
+
+
+@pytest.fixture(params=["kafka", "old_kafka"], ids=["current", "0.9"])
+def any_kafka(request: pytest.FixtureRequest) -> KafkaClients:
+    """The session's current Kafka and its Kafka 0.9, one after the other; none hurts them."""
+    server: KafkaClients = request.getfixturevalue(request.param)
+    return server
 
 
 @pytest.fixture(scope="session")

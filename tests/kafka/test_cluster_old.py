@@ -1,16 +1,18 @@
-"""The same looks at Kafka 0.9, where one has to name the partitions to learn what is committed."""
+"""What only Kafka 0.9 does: one has to name the partitions to learn what is committed."""
 
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 import pytest
 
-from monitor.checks._kafka.cluster import Look, look
+from monitor.checks._kafka.cluster import look
 from monitor.checks._kafka.connection import Connection
 from monitor.checks.base import CheckFailed
 from monitor.consumer_groups import PartitionSight, TopicPartition
+from monitor.model import Status
+from tests.kafka.looks import seen
+from tests.kafka.test_broker_faults import UNREACHED, Watch
 from tests.support.kafka_consumers import StartConsumer
 from tests.support.kafka_old import OldKafka
 from tests.support.processes import wait_for
@@ -20,31 +22,6 @@ from tests.support.processes import wait_for
 def name() -> str:
     """A name of a topic or group that no other test uses."""
     return f"t-{uuid.uuid4().hex[:10]}"
-
-
-def seen(kafka: OldKafka, *groups: str, **options: Any) -> Look:
-    """A look with time enough."""
-    connection = Connection(brokers=(kafka.bootstrap,), api_version=(0, 9))
-    return look(connection, groups=groups, **{"timeout_seconds": 20.0, **options})
-
-
-def test_members_tell_the_partitions(old_kafka: OldKafka, start_consumer: StartConsumer, name: str) -> None:
-    """The topic that a member subscribes to: exact lags of all its partitions."""
-    old_kafka.create_topic(name, partitions=3)
-    consumer = start_consumer(old_kafka, name, name, client_id="old")
-    consumer.wait_joined(3)
-    consumer.limit({(name, 1): 4})
-    for partition in range(3):
-        old_kafka.produce(name, 10, partition=partition)
-    consumer.wait_committed({(name, 0): 10, (name, 1): 4, (name, 2): 10})
-    sight = seen(old_kafka, name).groups[name]
-    assert (sight.known, sight.state, [member.client_id for member in sight.members]) == (True, "Stable", ["old"])
-    assert dict(sight.partitions) == {
-        (name, 0): PartitionSight(end=10, committed=10),
-        (name, 1): PartitionSight(end=10, committed=4, beginning=0),
-        (name, 2): PartitionSight(end=10, committed=10),
-    }
-    assert list(seen(old_kafka, f"{name[:8]}*").groups) == [name]
 
 
 def test_group_without_members(old_kafka: OldKafka, name: str) -> None:
@@ -70,28 +47,9 @@ def test_unknown_group_and_topic(old_kafka: OldKafka, name: str) -> None:
     remembered = {name: [TopicPartition(f"{name}-gone", 0)]}
     sight = seen(old_kafka, name, remembered=remembered).groups[name]
     assert not sight.known
-    assert [at.problem for at in sight.partitions.values()] == ["deleted"]
+    assert dict(sight.partitions) == {}
     with old_kafka.consumer() as consumer:
         assert f"{name}-gone" not in wait_for(consumer.topics, seconds=30)
-
-
-def test_member_that_died(old_kafka: OldKafka, start_consumer: StartConsumer, name: str) -> None:
-    """With the last member, the broker forgets the group; the partitions of the earlier look are asked for again."""
-    old_kafka.create_topic(name)
-    consumer = start_consumer(old_kafka, name, name, session_seconds=2)
-    consumer.wait_committed({(name, 0): 0})
-    before = seen(old_kafka, name).groups[name]
-    consumer.kill()
-    old_kafka.produce(name, 6, partition=0)
-    after = wait_for(
-        lambda: next(
-            (s for s in [seen(old_kafka, name, remembered={name: [*before.partitions]}).groups[name]] if not s.members),
-            None,
-        ),
-        seconds=60,
-        what="the session ends",
-    )
-    assert dict(after.partitions) == {(name, 0): PartitionSight(end=6, committed=0, beginning=0)}
 
 
 def test_without_its_version(old_kafka: OldKafka) -> None:
@@ -100,3 +58,47 @@ def test_without_its_version(old_kafka: OldKafka) -> None:
         look(Connection(brokers=(old_kafka.bootstrap,)), groups=("some",), timeout_seconds=3.0)
     assert failure.value.reason in ("timeout", "reset")
     assert "api_version" in failure.value.message
+
+
+def test_what_is_well_and_what_died(old_kafka: OldKafka, start_consumer: StartConsumer, name: str) -> None:
+    """An idle group, an empty topic, a stray record: all is well, until a consumer dies.
+
+    0.9 forgets its group then and lists it no more. What it has committed and lags is told as before.
+    """
+    idle, _, stray = groups = [f"{name}-{word}" for word in ("idle", "empty", "stray")]
+    old_kafka.create_topics(dict.fromkeys(groups, 6))
+    old_kafka.produce(idle, 60)
+    watch = Watch(old_kafka.bootstrap, f"{name}-*", api_version="0.9")
+    consumers = {group: start_consumer(old_kafka, group, group, session_seconds=2) for group in groups}
+    for group, consumer in consumers.items():
+        ends = old_kafka.end_offsets(group)
+        consumer.wait_committed({(group, number): end for number, end in ends.items()})
+    consumers[stray].pause()
+    old_kafka.produce(stray, 1, key=b"one")
+    well = watch.until(None)
+    assert (well.data["groups"], well.data["lag"], well.data["consumers"]) == (3, 1, 3)
+    watch.stays_well()
+    consumers[stray].kill()
+    died = watch.until("under_replicated").parts[stray]
+    assert died and (died.data["lag"], died.data["consumers"]) == (1, 0)
+    start_consumer(old_kafka, stray, stray)
+    wait_for(lambda: watch.run().data["lag"] == 0, seconds=60, what="its successor has consumed it")
+
+
+def test_killed_broker_and_back(old_kafka: OldKafka, start_consumer: StartConsumer, name: str) -> None:
+    """Refused while it is gone, then the same numbers."""
+    old_kafka.create_topic(name)
+    old_kafka.produce(name, 5, partition=0)
+    consumer = start_consumer(old_kafka, name, name, paused=True, session_seconds=30)
+    consumer.wait_committed({(name, 0): 0})
+    watch = Watch(old_kafka.bootstrap, name, api_version="0.9")
+    assert watch.until(None).data["lag"] == 5
+    old_kafka.kill()
+    try:
+        gone = watch.run()
+    finally:
+        old_kafka.start()
+    assert (gone.status, gone.reason) == (Status.ERROR, "refused")
+    wait_for(lambda: watch.until(None).data["consumers"] == 1, seconds=60, what="the member is back")
+    assert watch.until(None).data["lag"] == 5
+    assert {*watch.reasons} <= {None, *UNREACHED, "under_replicated", "rebalancing", "unknown_group"}

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.kafka.conftest import kafka, start_consumer, start_kafka
+from tests.kafka.conftest import any_kafka, kafka, old_kafka, start_consumer, start_kafka
 from tests.sidecar.processes import Sidecar
 from tests.support.prometheus_server import exporter, start_prometheus
 
-__all__ = ["exporter", "kafka", "start_consumer", "start_kafka", "start_prometheus"]
+__all__ = ["any_kafka", "exporter", "kafka", "old_kafka", "start_consumer", "start_kafka", "start_prometheus"]
 
 StartSidecar = Callable[..., Sidecar]
 

@@ -15,7 +15,9 @@ from kafka.admin import KafkaAdminClient
 
 from tests.sidecar.conftest import StartSidecar
 from tests.sidecar.processes import Sidecar
+from tests.support.kafka_clients import KafkaClients
 from tests.support.kafka_consumers import ConsumerProcess, StartConsumer
+from tests.support.kafka_old import OldKafka
 from tests.support.kafka_server import KafkaServer
 from tests.support.processes import wait_for
 from tests.support.prometheus_server import Exporter, StartPrometheus
@@ -63,11 +65,9 @@ class KafkaExporter(threading.Thread):
 
 
 @pytest.fixture
-def group(kafka: KafkaServer) -> str:
-    """A group whose topic has the same name, and six partitions."""
-    name = f"drill-{uuid4().hex[:8]}"
-    kafka.create_topic(name, PARTITIONS)
-    return name
+def group() -> str:
+    """A group, and its topic."""
+    return f"drill-{uuid4().hex[:8]}"
 
 
 @pytest.fixture
@@ -84,7 +84,16 @@ def recorded(
     source.stop()
 
 
-def heat(kafka: KafkaServer, group: str, sidecar: Sidecar) -> None:
+def paused(kafka: KafkaClients, group: str, start: StartConsumer) -> ConsumerProcess:
+    """The only consumer of a topic of six partitions; it takes no records."""
+    kafka.create_topic(group, PARTITIONS)
+    first = start(kafka, group, group)
+    first.wait_joined(PARTITIONS)
+    first.pause()
+    return first
+
+
+def heat(kafka: KafkaClients, group: str, sidecar: Sidecar) -> None:
     """Its only consumer is paused, and 400 records have one key: 500."""
     body = sidecar.wait_for("/ready", 200, status="ok")
     assert body["message"] == "System healthy"
@@ -96,7 +105,7 @@ def heat(kafka: KafkaServer, group: str, sidecar: Sidecar) -> None:
     assert body["checks"]["consumer_count"]["healthy"] is True
 
 
-def drain(kafka: KafkaServer, group: str, sidecar: Sidecar, first: ConsumerProcess, start: StartConsumer) -> None:
+def drain(kafka: KafkaClients, group: str, sidecar: Sidecar, first: ConsumerProcess, start: StartConsumer) -> None:
     """Another consumer comes, both work it off, and the window passes: 200."""
     second = start(kafka, group, group)
     second.wait_joined(PARTITIONS // 2)
@@ -110,16 +119,15 @@ def drain(kafka: KafkaServer, group: str, sidecar: Sidecar, first: ConsumerProce
 
 
 def test_the_drill_at_the_brokers(
-    kafka: KafkaServer, group: str, start_sidecar: StartSidecar, start_consumer: StartConsumer
+    any_kafka: KafkaClients, group: str, start_sidecar: StartSidecar, start_consumer: StartConsumer
 ) -> None:
     """Every partition's offsets are exactly those of the brokers, and the owner is the consumer that is paused."""
-    first = start_consumer(kafka, group, group)
-    first.wait_joined(PARTITIONS)
-    first.pause()
-    sidecar = start_sidecar(KAFKA_BROKERS=kafka.bootstrap, KAFKA_GROUP=group, **QUICK)
-    heat(kafka, group, sidecar)
+    first = paused(any_kafka, group, start_consumer)
+    version = {"MONITOR_CHECKS__KAFKA__API_VERSION": "0.9"} if isinstance(any_kafka, OldKafka) else {}
+    sidecar = start_sidecar(KAFKA_BROKERS=any_kafka.bootstrap, KAFKA_GROUP=group, **QUICK, **version)
+    heat(any_kafka, group, sidecar)
     said = sidecar.get("/api/health/checks/kafka/")[1]
-    committed, ends = kafka.committed(group, group), kafka.end_offsets(group)
+    committed, ends = any_kafka.committed(group, group), any_kafka.end_offsets(group)
     hot = max(ends, key=lambda partition: ends[partition])
     assert (said["lag"], said["hottest_partition"]) == (400, f"{group}[{hot}]")
     rows = {row["partition"]: row for row in said["detail"]["partition_table"]}
@@ -127,16 +135,14 @@ def test_the_drill_at_the_brokers(
         at: (committed[at], ends[at], ends[at] - (committed[at] or 0)) for at in ends
     }
     assert {row["client_id"] for row in rows.values()} == {first.client_id}
-    drain(kafka, group, sidecar, first, start_consumer)
+    drain(any_kafka, group, sidecar, first, start_consumer)
 
 
 def test_the_drill_by_what_prometheus_recorded(
     kafka: KafkaServer, group: str, recorded: str, start_sidecar: StartSidecar, start_consumer: StartConsumer
 ) -> None:
-    """The same words and codes."""
-    first = start_consumer(kafka, group, group)
-    first.wait_joined(PARTITIONS)
-    first.pause()
+    """The same words and codes. Of which version the brokers are, Prometheus does not tell: once is enough."""
+    first = paused(kafka, group, start_consumer)
     sidecar = start_sidecar(PROMETHEUS_URL=recorded, KAFKA_GROUP=group, **QUICK)
     heat(kafka, group, sidecar)
     drain(kafka, group, sidecar, first, start_consumer)

@@ -58,6 +58,16 @@ class KafkaClients:
             admin.create_topics(new)
             admin.wait_for_topics(list(topics), timeout_ms=30_000)
 
+    def add_partitions(self, topic: str, partitions: int) -> None:
+        """Let a topic have so many partitions from now on; the brokers make them soon."""
+        with self.admin() as admin:
+            admin.create_partitions({topic: partitions})
+
+    def delete_topic(self, topic: str) -> None:
+        """Delete a topic; it is gone soon."""
+        with self.admin() as admin:
+            admin.delete_topics([topic])
+
     def produce(self, topic: str, count: int, *, partition: int | None = None, key: bytes | None = None) -> None:
         """Write ``count`` records, to one partition or by one key; by neither, to partitions at random."""
         producer = KafkaProducer(**self.options(linger_ms=5))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
+import json
 from collections.abc import Mapping
 
 from kafka.errors import KafkaError
@@ -11,6 +10,7 @@ from kafka.errors import KafkaError
 from tests.support.kafka_clients import KafkaClients
 from tests.support.kafka_server import JAVA_FLAGS, JavaServer, jars
 from tests.support.processes import free_port, wait_for
+from tests.support.zookeeper_server import ZooKeeper
 
 LOGGING = """
 log4j.rootLogger=INFO, stderr
@@ -32,7 +32,7 @@ class OldKafka(JavaServer, KafkaClients):
         self.client_options = {"api_version": (0, 9)}
         self._logging = self.directory / "log4j.properties"
         self._logging.write_text(LOGGING)
-        self._zookeeper = _ZooKeeper(self._flags)
+        self._zookeeper = ZooKeeper(self._flags)
         (self.directory / "server.properties").write_text(
             f"""
 broker.id=1
@@ -43,6 +43,7 @@ log.dirs={self.directory}/data
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
 group.min.session.timeout.ms=1000
+group.max.session.timeout.ms=300000
 auto.create.topics.enable=false
 delete.topic.enable=true
 log.cleaner.dedupe.buffer.size=4194304
@@ -68,18 +69,30 @@ log.cleaner.dedupe.buffer.size=4194304
         self._zookeeper.stop()
 
     def create_topics(self, topics: Mapping[str, int], *, replicas: int = 1, **settings: str) -> None:
-        """Topics by their number of partitions; a second for each, by the tool that writes to ZooKeeper."""
+        """Topics by their number of partitions, ready for use: written to ZooKeeper, as by Kafka's own tool."""
+        assert replicas == 1, "there is one broker"
         # On a busy machine its session may end, and then there is no broker until it is registered anew.
         wait_for(lambda: self._zookeeper.knows("/brokers/ids/1"), seconds=60, what="the broker is registered")
-        for topic, partitions in topics.items():
-            told = ["--topic", topic, "--partitions", str(partitions), "--replication-factor", str(replicas)]
-            for name, value in settings.items():
-                told += ["--config", f"{name.replace('_', '.')}={value}"]
-            tool = ["kafka.admin.TopicCommand", "--create", "--zookeeper", self._zookeeper.address, *told]
-            done = subprocess.run(["java", *self._flags, *tool], capture_output=True, check=False)
-            assert done.returncode == 0, done.stdout + done.stderr
+        config = {"version": 1, "config": {name.replace("_", "."): value for name, value in settings.items()}}
+        self._zookeeper.write({f"/config/topics/{topic}": json.dumps(config) for topic in topics})
+        self._assign(topics)
         with self.admin() as admin:
             admin.wait_for_topics(list(topics), timeout_ms=30_000)
+
+    def add_partitions(self, topic: str, partitions: int) -> None:
+        """Let a topic have so many partitions from now on; the broker makes them soon."""
+        self._assign({topic: partitions})
+
+    def delete_topic(self, topic: str) -> None:
+        """Delete a topic; it is gone soon."""
+        self._zookeeper.write({f"/admin/delete_topics/{topic}": ""})
+
+    def _assign(self, topics: Mapping[str, int]) -> None:
+        nodes = {
+            f"/brokers/topics/{topic}": {"version": 1, "partitions": {str(number): [1] for number in range(partitions)}}
+            for topic, partitions in topics.items()
+        }
+        self._zookeeper.write({path: json.dumps(node) for path, node in nodes.items()})
 
     def _knows(self, group: str) -> bool:
         try:
@@ -91,33 +104,3 @@ log.cleaner.dedupe.buffer.size=4194304
     @property
     def _flags(self) -> list[str]:
         return [*JAVA_FLAGS, "-Xmx128m", f"-Dlog4j.configuration=file:{self._logging}", "-cp", self._jars]
-
-
-class _ZooKeeper(JavaServer):
-    def __init__(self, flags: list[str]) -> None:
-        super().__init__("zookeeper-test-")
-        port = free_port()
-        self.address = f"127.0.0.1:{port}"
-        properties = self.directory / "zoo.cfg"
-        properties.write_text(
-            f"dataDir={self.directory}/data\nclientPort={port}\nclientPortAddress=127.0.0.1\n"
-            "maxClientCnxns=0\ntickTime=500\n"
-        )
-        self.launch(*flags, "org.apache.zookeeper.server.quorum.QuorumPeerMain", str(properties))
-        wait_for(lambda: b"imok" in self._ask(b"ruok"), seconds=60, every=0.05, what=f"ZooKeeper, see {self.log}")
-
-    def knows(self, path: str) -> bool:
-        """Whether a living session has made this node."""
-        return path.encode() in self._ask(b"dump")
-
-    def _ask(self, word: bytes) -> bytes:
-        host, port = self.address.split(":")
-        answer = b""
-        try:
-            with socket.create_connection((host, int(port)), timeout=2) as connection:
-                connection.sendall(word)
-                while more := connection.recv(65536):
-                    answer += more
-        except OSError:
-            return answer
-        return answer

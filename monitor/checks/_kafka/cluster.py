@@ -58,7 +58,7 @@ def look(
     consumers that the brokers list. ``topics`` are names and patterns of those that count, all when empty.
     ``timeout_seconds`` is for everything, but for what the system takes to resolve names. ``remembered`` are the
     groups, and their partitions, of an earlier look: they are asked for again where the brokers cannot tell (a broker
-    that is down lists no groups; 0.9 tells a group's offsets only of the partitions that one names).
+    that is down lists no groups; 0.9 lists none without members, and tells offsets only of partitions that one names).
 
     Raises CheckFailed when the cluster cannot be looked at: ``refused``, ``timeout``, ``reset``, ``name_resolution``,
     ``tls``, ``authentication``, ``unreachable``, ``unsupported_version``, ``import``. What concerns one group or one
@@ -79,6 +79,8 @@ async def _look(client: Client, wish: _Wish) -> Look:
     partitions = {name: _partitions(wish, name, group, topics) for name, group in told.items()}
     if old:
         told = await read_committed(client, told, partitions, client.until(0.4))
+        # Where it was asked, and nothing is committed, is not the group's unless its members say so.
+        partitions = {name: _partitions(wish, name, group, topics) for name, group in told.items()}
     every: set[TopicPartition] = set().union(*partitions.values())
     level = wish.isolation_level
     ends = await read_offsets(client, every, topics, which=END, isolation_level=level, until=client.until(0.6))
@@ -99,8 +101,8 @@ async def _names(client: Client, wish: _Wish, until: float) -> tuple[set[str], t
     patterns = [name for name in wish.groups if is_pattern(name)]
     if not patterns:
         return names, ()
-    listed, silent = await list_groups(client, await read_brokers(client, until), until)
-    if silent:
+    listed, silent, forgets = await list_groups(client, await read_brokers(client, until), until)
+    if silent or forgets:
         listed |= set(wish.remembered)
     names |= {name for name in listed if any(name == each or fnmatchcase(name, each) for each in patterns)}
     return names, tuple(sorted(map(client.address, silent)))

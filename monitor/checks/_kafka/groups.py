@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from kafka.errors import KafkaError
 from kafka.protocol.admin import DescribeGroupsRequest, ListGroupsRequest
@@ -26,20 +26,32 @@ GROUPS_PER_REQUEST = 1000
 CONSUMERS = ("consumer", "")  # protocol types: not Connect's workers; nothing where only offsets are kept
 
 
-async def list_groups(client: Client, nodes: Collection[Node], until: float) -> tuple[set[str], set[Node]]:
-    """The names of the groups of consumers that these brokers coordinate, and the brokers that did not tell."""
+class Listed(NamedTuple):
+    """The names of groups of consumers, and the brokers that did not tell.
+
+    ``forgets``: brokers before 0.10.2 may list no group without members, though they keep what it has committed.
+    """
+
+    names: set[str]
+    silent: set[Node]
+    forgets: bool
+
+
+async def list_groups(client: Client, nodes: Collection[Node], until: float) -> Listed:
+    """The groups of consumers that these brokers coordinate."""
     names: set[str] = set()
-    missing, attempt = set(nodes), 0
+    missing, attempt, forgets = set(nodes), 0, False
     while missing:
         answers = await client.together(_list(client, node, until) for node in missing)
         for node, listed in zip(list(missing), answers, strict=True):
             if listed is not None:
-                names |= listed
+                names |= listed.names
+                forgets |= listed.forgets
                 missing.discard(node)
         if not missing or not await client.pause(attempt, until):
             break
         attempt += 1
-    return names, missing
+    return Listed(names, missing, forgets)
 
 
 async def read_groups(client: Client, names: Collection[str], until: float) -> dict[str, Told]:
@@ -108,7 +120,7 @@ def by_topic(partitions: Iterable[TopicPartition], build: Any) -> list[Any]:
     return [build(topic, sorted(found)) for topic, found in numbers.items()]
 
 
-async def _list(client: Client, node: Node, until: float) -> set[str] | None:
+async def _list(client: Client, node: Node, until: float) -> Listed | None:
     try:
         versions = await client.versions(node, until)
         newest = versions(ListGroupsRequest) or 0
@@ -119,7 +131,8 @@ async def _list(client: Client, node: Node, until: float) -> set[str] | None:
         return None
     if answer.error_code:
         return None
-    return {group.group_id for group in answer.groups if group.protocol_type in CONSUMERS}
+    names = {group.group_id for group in answer.groups if group.protocol_type in CONSUMERS}
+    return Listed(names, set(), _has_to_name_partitions(versions))
 
 
 async def _find(client: Client, names: Sequence[str], until: float) -> dict[str, Told]:
@@ -175,7 +188,7 @@ async def _fetch(
     client: Client, node: Node, names: Sequence[str], versions: Versions, until: float
 ) -> dict[str, tuple[Committed | None, str | None]]:
     newest = versions(OffsetFetchRequest) or 0
-    if newest < 2:
+    if _has_to_name_partitions(versions):
         return dict.fromkeys(names, (None, None))
     if newest >= 8:
         groups = [OffsetFetchRequest.OffsetFetchRequestGroup(group_id=name, topics=None) for name in names]
@@ -190,6 +203,10 @@ async def _fetch(
         name: (offsets(row), None if row.error_code == NOT_FOUND else group_problem(row.error_code))
         for name, row in rows
     }
+
+
+def _has_to_name_partitions(versions: Versions) -> bool:
+    return (versions(OffsetFetchRequest) or 0) < 2
 
 
 def _old_topic(topic: str, partitions: list[int]) -> Any:

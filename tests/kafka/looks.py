@@ -1,0 +1,49 @@
+"""Looks at a real cluster, with time enough, of whichever version it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monitor.checks._kafka.cluster import Look, look
+from monitor.checks._kafka.connection import Connection
+from monitor.consumer_groups import GroupSight
+from tests.support.kafka_clients import KafkaClients
+
+
+def connection_to(kafka: KafkaClients, **options: Any) -> Connection:
+    """As a check would be configured: with the version of a broker that cannot tell it."""
+    return Connection(brokers=(kafka.bootstrap,), api_version=kafka.client_options.get("api_version"), **options)
+
+
+def seen(kafka: KafkaClients, *groups: str, **options: Any) -> Look:
+    """A look with time enough."""
+    return look(connection_to(kafka), groups=groups, **{"timeout_seconds": 20.0, **options})
+
+
+def one(kafka: KafkaClients, group: str, **options: Any) -> GroupSight:
+    """What is seen of one group."""
+    return seen(kafka, group, **options).groups[group]
+
+
+def lags(sight: GroupSight) -> dict[tuple[str, int], int | None]:
+    """End - committed of each partition."""
+    return {
+        (topic, number): None if at.committed is None or at.end is None else at.end - at.committed
+        for (topic, number), at in sight.partitions.items()
+    }
+
+
+def grown(sight: GroupSight, partitions: int) -> GroupSight | None:
+    """The sight, when the group has so many partitions and the leader of each answers."""
+    ready = len(sight.partitions) == partitions and not any(at.problem for at in sight.partitions.values())
+    return sight if ready else None
+
+
+def stable(sight: GroupSight) -> GroupSight | None:
+    """The sight, when the group is stable."""
+    return sight if sight.state == "Stable" else None
+
+
+def left(sight: GroupSight) -> GroupSight | None:
+    """The sight, when the group has no members."""
+    return None if sight.members else sight
