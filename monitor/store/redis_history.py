@@ -137,6 +137,14 @@ class RedisHistory:
                 keys = [self._names.open_list(check, hour), self._names.open]
                 self._link.run(scripts.HISTORY_ADD, keys, [*head, *lines[start : start + LINES_PER_SCRIPT]])
 
+    def add_day(self, day: Day, checks: Iterable[str]) -> None:
+        """Keep a whole day of roll-ups of each of these checks, in place of what there is. Raises StoreUnavailable.
+
+        For past beyond the single samples that is brought along (a demonstration, a benchmark): it lies there as
+        packing would have left it. A day without samples is none.
+        """
+        self._compactor.add_day(day, checks)
+
     def compact(self, now: float) -> Compacted:
         """Pack what is waiting, drop what is too old or beyond the budget. Raises StoreUnavailable."""
         return self._compactor.compact(now)
