@@ -17,7 +17,6 @@ from bench.report import Claim, Report, Table, number
 from bench.scale import Scale
 from monitor import chronicle, policy
 from monitor.config import CheckSpec
-from monitor.history.blocks import encode_day
 from monitor.history.rollups import day_of, with_samples
 from monitor.history.samples import DAY_SECONDS, Sample, gather
 from monitor.model import Outcome, Status
@@ -56,7 +55,7 @@ def run(scale: Scale) -> Report:
             _copy(server, loaded, count)
             with server.client() as client:
                 raw = _bytes(client, "b:raw:*", "b:blocks:raw", "b:open*") / (count * DAY_SECONDS / every)
-                _place_rollups(client, [f"check-{n}" for n in range(count)], now)
+                _place_rollups(store, [f"check-{n}" for n in range(count)], now)
                 roll = _bytes(client, "b:roll:*", "b:blocks:roll") / (count * DAYS * 288)
             figures = _queries(store, count, now, times)
             queries.add(f"{count:,}", *figures.values(), figures["day"] / figures["state"])
@@ -107,17 +106,13 @@ def _copy(server: RedisServer, loaded: int, count: int) -> None:
                 pipe.execute()
 
 
-def _place_rollups(client: redis_py.Redis, checks: list[str], now: float) -> None:
+def _place_rollups(store: RedisStore, checks: list[str], now: float) -> None:
     """Ninety days of roll-ups for each check, but for today and the day before, which are made of samples."""
     today = int(now // DAY_SECONDS)
     for day in range(today - DAYS, today - 1):
         start = day * DAY_SECONDS
         past = _past(f"day-{day % 7}", float(start), float(start + DAY_SECONDS), 30)
-        block = encode_day(with_samples(day_of(start), gather(past)))
-        with client.pipeline(transaction=False) as pipe:
-            pipe.mset({f"b:roll:{check}:{day}": block for check in checks})
-            pipe.zadd("b:blocks:roll", {f"{check}|{day}": day * 2**32 + len(block) for check in checks})
-            pipe.execute()
+        store.history.add_day(with_samples(day_of(start), gather(past)), checks)
 
 
 def _bytes(client: redis_py.Redis, *patterns: str) -> int:

@@ -8,15 +8,11 @@ from math import inf, nan
 
 from demo.shop import CHECKS, HISTORY, WORKERS, judged
 from demo.story import HOUR, RAW_SECONDS, Change, Story
-from monitor.history.blocks import encode_day
 from monitor.history.rollups import Day, day_of, with_samples
 from monitor.history.samples import CODES, DAY_SECONDS, HOUR_SECONDS, MICRO, OK, Samples
 from monitor.model import Result, State, Status, Transition
 from monitor.ports import Reducer
 from monitor.store import RedisStore
-from monitor.store.compaction import BLOCK_OVERHEAD_BYTES
-from monitor.store.history import Names
-from monitor.store.link import Link
 
 RAW_STEP, FINE_STEP, COARSE_STEP = 20.0, 300.0, 1800.0
 FINE_SECONDS = 8 * DAY_SECONDS
@@ -39,12 +35,12 @@ def record(story: Story, store: RedisStore) -> None:
         _write(store, f"change-{number}", {change.check: (state, (turn,))})
 
 
-def fill(story: Story, store: RedisStore, link: Link, prefix: str, names: Sequence[str] = HISTORY) -> Iterator[None]:
+def fill(story: Story, store: RedisStore, names: Sequence[str] = HISTORY) -> Iterator[None]:
     """All of history, a piece at a time, the latest first. Done again, it writes the same."""
     raw_since = int(raw_begins(story))
     boundary = raw_since // DAY_SECONDS
     for name in names:
-        _put(link, prefix, name, rolled_up(story, name, boundary))
+        store.history.add_day(rolled_up(story, name, boundary), [name])
         yield
     # An hour of all checks at a time: hours of one check are of one block, which would be written by each of them.
     for hour in range(int(story.began // HOUR_SECONDS) * HOUR_SECONDS, raw_since - 1, -HOUR_SECONDS):
@@ -55,7 +51,7 @@ def fill(story: Story, store: RedisStore, link: Link, prefix: str, names: Sequen
         yield
     for number in range(boundary - 1, int(story.since // DAY_SECONDS) - 1, -1):
         for name in names:
-            _put(link, prefix, name, rolled_up(story, name, number))
+            store.history.add_day(rolled_up(story, name, number), [name])
             yield
 
 
@@ -136,15 +132,3 @@ def _write(store: RedisStore, what: str, states: dict[str, tuple[State, tuple[Tr
 
 def _as_it_was(said: tuple[State, tuple[Transition, ...]]) -> Reducer:
     return lambda _: said
-
-
-def _put(link: Link, prefix: str, name: str, day: Day) -> None:
-    """A day that is over, as compaction would leave it (`monitor.store.history`), but at once."""
-    if day.tail is None:
-        return
-    names, number = Names.of(prefix), day.start // DAY_SECONDS
-    block, member = encode_day(day), f"{name}|{number}"
-    size = len(block) + BLOCK_OVERHEAD_BYTES + len(member)
-    link.call("SET", names.roll_block(name, number), block, "EXAT", day.start + 91 * DAY_SECONDS)
-    link.call("ZADD", names.roll, number * 2**32 + size, member)
-    link.call("HINCRBY", names.blocks, "bytes", size)

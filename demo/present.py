@@ -87,7 +87,7 @@ def run(config: Config, home: Path) -> None:
     present = Present(store, config.checks, story)
     present.everything()
     log.warning("demo.started", message="what is shown is demo data: nothing is being watched", seed=story.seed)
-    pieces = past.fill(story, store, link, config.key_prefix)
+    pieces = past.fill(story, store)
     due = {
         **{name: time.monotonic() + INTERVAL * (1 + place / len(CHECKS)) for place, name in enumerate(CHECKS)},
         "round": time.monotonic() + ROUND_SECONDS,

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from monitor.history.buckets import Buckets
 from monitor.history.samples import RESPONSE_TIME, Sample
-from monitor.history.series import Curve, Curves, Scale, of_buckets, of_samples, points, scale
+from monitor.history.series import Curves, Scale, of_buckets, of_samples, points, scale, sparks, unit
 from monitor.history.uptime import Uptime
 from monitor.model import Result, State, Status, Transition
 from monitor.ports import History, Reaches
@@ -20,6 +20,7 @@ from monitor.ports import History, Reaches
 CHECKS_AT_A_TIME = 50
 """Roll-ups of more are not in memory at once."""
 EVENTS_AT_A_TIME = 1000
+_WORDS = {status: status.value for status in Status}
 
 
 class Transitions(Protocol):
@@ -58,14 +59,15 @@ def curves(
     ``names`` of series, all when None. Without points when history begins later. Raises StoreUnavailable.
     """
     reaches = history.reaches() if reaches is None else reaches
+    wanted = None if names is None else list(names)
     begin = begins(reaches)
     if begin is None or begin >= until:
         empty = scale(since, until, step=step, raw_since=None)
         return Curves(dataclasses.replace(empty, until=empty.since), []), reaches
     at = _whole(scale(max(since, begin), until, step=step and ceil(step), raw_since=reaches.raw))
     if at.raw:
-        return of_samples(history.samples(check, at.since, at.until), at, names), reaches
-    return of_buckets(history.rollups([check], at.since, at.until)[check], at, names), reaches
+        return of_samples(history.samples(check, at.since, at.until, wanted), at, wanted), reaches
+    return of_buckets(history.rollups([check], at.since, at.until)[check], at, wanted), reaches
 
 
 def curves_document(check: str, found: Curves, reaches: Reaches) -> dict[str, Any]:
@@ -82,9 +84,9 @@ def curves_document(check: str, found: Curves, reaches: Reaches) -> dict[str, An
         "series": {
             name: {
                 "unit": curve.unit,
-                "min": _figures(curve.low),
-                "mean": _figures(curve.mean),
-                "max": _figures(curve.high),
+                "min": _numbers(curve.low),
+                "mean": _rounded(curve.mean, 10) if at.raw else _numbers(curve.mean),
+                "max": _numbers(curve.high),
             }
             for name, curve in found.series.items()
         },
@@ -191,7 +193,8 @@ def reaches_document(reaches: Reaches) -> dict[str, float | None]:
 
 def plain(value: float) -> float | int:
     """A whole number without a fraction."""
-    return int(value) if value == int(value) else value
+    whole = int(value)
+    return whole if whole == value else value
 
 
 def _whole(at: Scale) -> Scale:
@@ -210,22 +213,30 @@ def _state(check: str, sample: Sample) -> State:
 
 def _spark(buckets: Buckets, at: Scale, wanted: Sequence[str]) -> dict[str, Any]:
     name = next((name for name in wanted if name in buckets.series), RESPONSE_TIME)
-    found = of_buckets(buckets, at, [name])
-    curve = found.series.get(name, Curve("ms" if name == RESPONSE_TIME else "", [], [], []))
-    values = curve.mean or [None] * len(found.status)
-    return {"status": _words(found.status), "series": name, "unit": curve.unit, "values": _figures(values, digits=4)}
+    status, values = sparks(buckets, at, name)
+    return {"status": _words(status), "series": name, "unit": unit(name), "values": _rounded(values, 4)}
 
 
 def _seconds(found: Uptime) -> dict[str, float]:
-    return {status: plain(seconds) for status, seconds in found.seconds.items()}
+    return {
+        "ok": plain(found.ok),
+        "warning": plain(found.warning),
+        "error": plain(found.error),
+        "unknown": plain(found.unknown),
+        "unobserved": plain(found.unobserved),
+    }
 
 
 def _words(found: Iterable[Status | None]) -> list[str | None]:
-    return [status and status.value for status in found]
+    return [None if status is None else _WORDS[status] for status in found]
 
 
-def _figures(values: Iterable[float | None], digits: int = 10) -> list[float | None]:
-    return [None if value is None else plain(float(f"{value:.{digits}g}")) for value in values]
+def _numbers(values: Iterable[float | None]) -> list[float | None]:
+    return [int(value) if value is not None and value.is_integer() else value for value in values]
+
+
+def _rounded(values: Iterable[float | None], digits: int) -> list[float | None]:
+    return _numbers([None if value is None else float(f"{value:.{digits}g}") for value in values])
 
 
 def _parts(checks: Iterable[str]) -> Iterator[list[str]]:

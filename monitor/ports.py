@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -134,8 +134,13 @@ class History(Protocol):
         """The store's clock, in seconds since the Unix epoch."""
         ...
 
-    def samples(self, check: str, since: float, until: float | None = None) -> Samples:
-        """The check's samples in [since, until), and before them the one that still holds at ``since``, if any."""
+    def samples(
+        self, check: str, since: float, until: float | None = None, names: Collection[str] | None = None
+    ) -> Samples:
+        """The check's samples in [since, until), and before them the one that still holds at ``since``, if any.
+
+        With their series of these ``names``, all when None.
+        """
         ...
 
     def rollups(self, checks: Iterable[str], since: float, until: float | None = None) -> dict[str, Buckets]:

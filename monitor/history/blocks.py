@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from array import array
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from itertools import accumulate, pairwise
 from math import isfinite, isnan, nan
 from operator import add
@@ -30,6 +30,7 @@ _SUM = struct.Struct("<I")
 _SCALES = (1, 10, 100, 1000, 10**6)
 _ABSENT = -(2**63)
 _EXACT = 2**53
+_NOTHING, _NO_FLAGS = no_spreads(PER_DAY), array("B", bytes(PER_DAY))
 
 
 def encode_samples(samples: Samples) -> bytes:
@@ -47,8 +48,11 @@ def encode_samples(samples: Samples) -> bytes:
     return _SAMPLES + pack([len(samples), reasons, scales], columns)
 
 
-def decode_samples(raw: bytes | None) -> Samples | None:
-    """The samples; None for anything that :func:`encode_samples` does not make."""
+def decode_samples(raw: bytes | None, names: Collection[str] | None = None) -> Samples | None:
+    """The samples, with their series of these names (all when None).
+
+    None for anything that :func:`encode_samples` does not make.
+    """
     if not raw or not raw.startswith(_SAMPLES):
         return None
     try:
@@ -60,7 +64,12 @@ def decode_samples(raw: bytes | None) -> Samples | None:
         at = array("q", accumulate(deltas))
         until = array("q", map(add, at, valid))
         texts = [_text(reason) for reason in reasons]
-        series = {str(name): _unscaled(packed, count, scale) for name, scale in scales.items()}
+        series = {}
+        for name, scale in scales.items():
+            if names is None or name in names:
+                series[str(name)] = _unscaled(packed, count, scale)
+            else:
+                packed.skip("q", count)
         told = tuple([texts[place] for place in places]) if len(texts) > 1 else (texts[0],) * count
         return Samples(at, until, codes.tobytes(), told, series)
     except BROKEN:
@@ -83,26 +92,29 @@ def encode_day(day: Day) -> bytes:
     )
 
 
-def decode_day(raw: bytes | None, start: int) -> Day | None:
-    """The day that begins at ``start``; None for anything that :func:`encode_day` does not make."""
+def decode_day(raw: bytes | None, start: int, *, with_series: bool = True) -> Day | None:
+    """The day that begins at ``start``, or all of it but its series.
+
+    None for anything that :func:`encode_day` does not make.
+    """
     if not raw or not raw.startswith(_DAY):
         return None
     try:
         packed = Packed(raw[DIGEST_BYTES:])
         rows, names = packed.about
-        heads = {int(hour): _head(start * MICRO + hour * HOUR, *rest) for hour, *rest in rows}
+        heads = {int(row[0]): _head(start, row) for row in rows}
         if not heads or not 0 <= min(heads) <= max(heads) < PER_DAY // PER_HOUR or list(heads) != sorted(heads):
             return None
 
         def column(empty: array[Any]) -> array[Any]:
             return _scattered(packed.take(empty.typecode, len(heads) * PER_HOUR), heads, empty)
 
-        nothing = no_spreads(PER_DAY)
-        ok, warning, unknown, error, began = (column(nothing.count) for _ in range(5))
-        goes_on = column(array("B", bytes(PER_DAY))).tobytes()
+        count, low, mean, high = _NOTHING.count, _NOTHING.low, _NOTHING.mean, _NOTHING.high
+        ok, warning, unknown, error, began = (column(count) for _ in range(5))
+        goes_on = column(_NO_FLAGS).tobytes()
         series = {
-            str(name): Spreads(column(nothing.count), column(nothing.low), column(nothing.mean), column(nothing.high))
-            for name in names
+            str(name): Spreads(column(count), column(low), column(mean), column(high))
+            for name in (names if with_series else ())
         }
         if max(map(max, (ok, warning, unknown, error))) > BUCKET:
             return None
@@ -117,15 +129,13 @@ def decode_digest(raw: bytes | None, start: int) -> Digest | None:
     """The digest of the day that begins at ``start``, of its block's first ``DIGEST_BYTES``; None for no block."""
     if not raw or not raw.startswith(_DAY) or len(raw) < DIGEST_BYTES:
         return None
-    packed = raw[len(_DAY) : len(_DAY) + _DIGEST.size]
     (checksum,) = _SUM.unpack_from(raw, len(_DAY) + _DIGEST.size)
-    if zlib.crc32(packed) != checksum:
+    if zlib.crc32(raw[len(_DAY) : len(_DAY) + _DIGEST.size]) != checksum:
         return None
-    first_at, first_code, code, at, until, *times, began = _DIGEST.unpack(packed)
-    ok, warning, unknown, error = times
-    if not (
-        0 <= first_at - start * MICRO < DAY and sum(times) <= DAY and max(first_code, code) <= ERROR and at < until
-    ):
+    first_at, first_code, code, at, until, ok, warning, unknown, error, began = _DIGEST.unpack_from(raw, len(_DAY))
+    if not 0 <= first_at - start * MICRO < DAY or ok + warning + unknown + error > DAY:
+        return None
+    if first_code > ERROR or code > ERROR or at >= until:
         return None
     return Digest(first_at, first_code, Tail(code, at, until), (ok, warning, unknown, error), began)
 
@@ -150,7 +160,10 @@ def _unscaled(packed: Packed, count: int, scale: int) -> array[float]:
         return values
     if scale not in _SCALES:
         raise ValueError("no scale of ours")
-    return array("d", [nan if whole == _ABSENT else whole / scale for whole in packed.take("q", count)])
+    column = packed.take("q", count)
+    if min(column) == _ABSENT:
+        return array("d", [nan if whole == _ABSENT else whole / scale for whole in column])
+    return array("d", [whole / scale for whole in column])
 
 
 def _gathered(column: array[Any], hours: Collection[int]) -> array[Any]:
@@ -168,20 +181,21 @@ def _scattered(some: array[Any], hours: Collection[int], empty: array[Any]) -> a
     if len(hours) == PER_DAY // PER_HOUR:
         return some
     column = empty[:]
+    first, last = min(hours), max(hours)
+    if last - first + 1 == len(hours):
+        column[first * PER_HOUR : (last + 1) * PER_HOUR] = some
+        return column
     for place, hour in enumerate(hours):
         column[hour * PER_HOUR : (hour + 1) * PER_HOUR] = some[place * PER_HOUR : (place + 1) * PER_HOUR]
     return column
 
 
-def _head(begin: int, first_at: int, first_code: int, *tail: int) -> Head:
-    head = Head(first_at, first_code, Tail(*tail))
-    if not (begin <= first_at <= head.tail.at < begin + HOUR and 0 <= first_code <= ERROR and _is_tail(head.tail)):
+def _head(start: int, row: Sequence[int]) -> Head:
+    hour, first_at, first_code, code, at, until = row
+    begin = start * MICRO + hour * HOUR
+    if not (begin <= first_at <= at < begin + HOUR and 0 <= first_code <= ERROR and 0 <= code <= ERROR and at < until):
         raise ValueError("not of that hour")
-    return head
-
-
-def _is_tail(tail: Tail) -> bool:
-    return 0 <= tail.code <= ERROR and tail.at < tail.until
+    return Head(first_at, first_code, Tail(code, at, until))
 
 
 def _text(value: Any) -> str | None:

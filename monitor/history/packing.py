@@ -45,14 +45,10 @@ class Packed:
         """The next column."""
         column = array(typecode)
         size = column.itemsize
-        kind, self._place = self._bytes[self._place], self._place + 1
-        if kind == _ZEROS and 0 <= count <= LIMIT_BYTES // size:
+        part = self._next(size * count)
+        if part is None:
             column.frombytes(bytes(size * count))
             return column
-        part = self._bytes[self._place : self._place + size * count]
-        self._place += size * count
-        if count < 0 or len(part) != size * count:
-            raise ValueError("cut short")
         if size > 1:
             ordered = bytearray(len(part))
             for byte in range(size):
@@ -62,6 +58,20 @@ class Packed:
         if sys.byteorder == "big":
             column.byteswap()
         return column
+
+    def skip(self, typecode: str, count: int) -> None:
+        """Leave out the next column."""
+        self._next(array(typecode).itemsize * count)
+
+    def _next(self, length: int) -> bytes | None:
+        kind, self._place = self._bytes[self._place], self._place + 1
+        if kind == _ZEROS and 0 <= length <= LIMIT_BYTES:
+            return None
+        part = self._bytes[self._place : self._place + length]
+        self._place += length
+        if length < 0 or len(part) != length:
+            raise ValueError("cut short")
+        return part
 
 
 def _shuffled(column: array[Any]) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import isfinite, isnan, nan
@@ -85,6 +85,13 @@ class Samples(Sequence[Sample]):
     def ends(self) -> list[int]:
         """When each stops to hold, in microseconds: with the next one, or with its validity."""
         return [*map(min, self.until, self.at[1:]), *self.until[-1:]]
+
+    def only(self, names: Container[str] | None) -> Samples:
+        """With no other series than these; with all when None."""
+        if names is None or all(name in names for name in self.series):
+            return self
+        series = {name: column for name, column in self.series.items() if name in names}
+        return Samples(self.at, self.until, self.codes, self.reasons, series)
 
     def within(self, since: float, until: float) -> Samples:
         """Those in [since, until)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil, isnan
@@ -108,14 +108,17 @@ def of_samples(samples: Samples, at: Scale, names: Iterable[str] | None = None) 
 
 def of_buckets(buckets: Buckets, at: Scale, names: Iterable[str] | None = None) -> Curves:
     """Buckets at a step, a multiple of theirs. ``names`` of series, all when None."""
-    times = at.times
-    places = [*map(buckets.place, times), len(buckets)]
-    worst = tuple(reversed(list(zip(STATUSES, buckets.times, strict=True))))
-    status = [
-        next((status for status, column in worst if any(column[first:last])), None) for first, last in pairwise(places)
-    ]
+    places = _places(buckets, at)
     chosen = buckets.series if names is None else {n: buckets.series[n] for n in names if n in buckets.series}
-    return Curves(at, status, {name: _of_spreads(name, spreads, places) for name, spreads in chosen.items()})
+    curves = {name: _of_spreads(name, spreads, places) for name, spreads in chosen.items()}
+    return Curves(at, _worst(buckets, places), curves)
+
+
+def sparks(buckets: Buckets, at: Scale, name: str) -> tuple[list[Status | None], list[float | None]]:
+    """What :func:`of_buckets` has for statuses, and for means of one series: without the work for all else."""
+    places = _places(buckets, at)
+    spreads = buckets.series.get(name)
+    return _worst(buckets, places), [None] * len(at.times) if spreads is None else list(_means(spreads, places))
 
 
 def unit(name: str) -> str:
@@ -132,23 +135,43 @@ def _of_column(name: str, column: array[float], edges: Sequence[int]) -> Curve:
         found = values[first:last]
         if not whole:
             found = [value for value in found if not isnan(value)]
-        low(min(found, default=None))
-        mean(sum(found) / len(found) if found else None)
-        high(max(found, default=None))
+        if found:
+            low(min(found))
+            mean(sum(found) / len(found))
+            high(max(found))
+        else:
+            _append_nothing(curve)
     return curve
 
 
-def _of_spreads(name: str, spreads: Spreads, places: Sequence[int]) -> Curve:
-    curve = Curve(unit(name), [], [], [])
+def _places(buckets: Buckets, at: Scale) -> list[int]:
+    return [*map(buckets.place, at.times), len(buckets)]
+
+
+def _worst(buckets: Buckets, places: Sequence[int]) -> list[Status | None]:
+    found: list[Status | None] = [None] * (len(places) - 1)
+    for status, column in zip(STATUSES, buckets.times, strict=True):
+        if not any(column):
+            continue
+        for point, (first, last) in enumerate(pairwise(places)):
+            if any(column[first:last]):
+                found[point] = status
+    return found
+
+
+def _means(spreads: Spreads, places: Sequence[int]) -> Iterator[float | None]:
     for first, last in pairwise(places):
         counts = spreads.count[first:last]
-        if total := sum(counts):
-            curve.low.append(_plain(min(spreads.low[first:last])))
-            weighted = sum(map(mul, counts, spreads.mean[first:last]))
-            curve.mean.append(_plain(weighted / total))
-            curve.high.append(_plain(max(spreads.high[first:last])))
-        else:
-            _append_nothing(curve)
+        total = sum(counts)
+        yield _plain(sum(map(mul, counts, spreads.mean[first:last])) / total) if total else None
+
+
+def _of_spreads(name: str, spreads: Spreads, places: Sequence[int]) -> Curve:
+    curve = Curve(unit(name), [], [*_means(spreads, places)], [])
+    for mean, (first, last) in zip(curve.mean, pairwise(places), strict=True):
+        nothing = mean is None
+        curve.low.append(None if nothing else _plain(min(spreads.low[first:last])))
+        curve.high.append(None if nothing else _plain(max(spreads.high[first:last])))
     return curve
 
 

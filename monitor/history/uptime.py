@@ -8,8 +8,8 @@ does not end it, anything else that is observed does.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from monitor.history.buckets import Buckets
@@ -17,8 +17,7 @@ from monitor.history.rollups import DAY, Digest, Tail
 from monitor.history.samples import BUCKET_SECONDS, DAY_SECONDS, ERROR, MICRO, micros
 
 
-@dataclass(frozen=True, slots=True)
-class Uptime:
+class Uptime(NamedTuple):
     """Seconds in each status from ``since`` to ``until``, and the incidents that were going on in between."""
 
     since: float
@@ -84,6 +83,7 @@ def days(buckets: Buckets) -> list[tuple[str, Uptime]]:
     return found
 
 
+@lru_cache(maxsize=1000)
 def date_of(at: float) -> str:
     """The UTC date of a moment."""
     return datetime.fromtimestamp(at, UTC).date().isoformat()
@@ -129,28 +129,34 @@ def linked(digests: Mapping[int, Digest], tail: Tail | None, first: int, last: i
     for number in range(first, last):
         start, end = number * DAY, (number + 1) * DAY
         digest = digests.get(number)
-        times, began, is_under_way = (
-            list(digest.times if digest else (0, 0, 0, 0)),
-            digest.began if digest else 0,
-            False,
-        )
+        times, began = (digest.times, digest.began) if digest else ((0, 0, 0, 0), 0)
+        is_under_way = False
         if tail is not None:
-            held = max(0, min(tail.until, digest.first_at if digest else end) - start)
-            times[tail.code] += held
-            is_same = digest is not None and digest.first_code == ERROR
-            is_under_way = tail.code == ERROR and (held > 0 or is_same)
-            began -= tail.code == ERROR and is_same
-        ok, warning, unknown, error = times
-        found.append(Part(start / MICRO, end / MICRO, (ok, warning, unknown, error), began, is_under_way))
+            held = min(tail.until, digest.first_at if digest else end) - start
+            if held > 0:
+                spent = [*times]
+                spent[tail.code] += held
+                ok, warning, unknown, error = spent
+                times = (ok, warning, unknown, error)
+            if tail.code == ERROR:
+                is_same = digest is not None and digest.first_code == ERROR
+                is_under_way = held > 0 or is_same
+                began -= is_same
+        found.append(Part(start / MICRO, end / MICRO, times, began, is_under_way))
         tail = digest.tail if digest else tail
     return found
 
 
 def together(parts: Sequence[Part]) -> Uptime:
     """The figures of parts that follow one another: at least one."""
-    ok, warning, unknown, error = spent = [sum(each) for each in zip(*(part.times for part in parts), strict=True)]
-    first = next((part for part in parts if any(part.times)), parts[0])
     since, until = parts[0].since, parts[-1].until
+    first, began = parts[0], parts[0].began
+    ok, warning, unknown, error = first.times
+    if len(parts) > 1:
+        ok, warning, unknown, error = (sum(each) for each in zip(*(part.times for part in parts), strict=True))
+        first = next((part for part in parts if any(part.times)), first)
+        began = sum(part.began for part in parts)
+    unobserved = max(0, micros(until) - micros(since) - ok - warning - unknown - error)
     return Uptime(
         since=since,
         until=until,
@@ -158,8 +164,8 @@ def together(parts: Sequence[Part]) -> Uptime:
         warning=warning / MICRO,
         error=error / MICRO,
         unknown=unknown / MICRO,
-        unobserved=max(0, micros(until) - micros(since) - sum(spent)) / MICRO,
-        incidents=sum(part.began for part in parts) + first.is_under_way,
+        unobserved=unobserved / MICRO,
+        incidents=began + first.is_under_way,
     )
 
 

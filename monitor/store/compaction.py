@@ -6,13 +6,14 @@ it may be ended anywhere and done again, and two at once do it once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from monitor.agent.protocol import Keys
 from monitor.history.blocks import decode_day, decode_samples, encode_day, encode_samples
 from monitor.history.packing import LIMIT_BYTES
-from monitor.history.rollups import day_of, with_waiting
+from monitor.history.rollups import Day, day_of, with_waiting
 from monitor.history.samples import DAY_SECONDS, HOUR_SECONDS, gather, merge
 from monitor.ports import Compacted
 from monitor.store import scripts
@@ -26,6 +27,7 @@ LISTS_PER_PASS = 500
 PASSES = 200
 BLOCKS_PER_TRIM = 500
 FORGOTTEN_PER_SCRIPT = 10
+CHECKS_PER_DAY_SCRIPT = 100
 BLOCK_OVERHEAD_BYTES = 250  # of a key, its expiry and its place in the index, measured on Redis 7.0
 
 
@@ -68,6 +70,23 @@ class Compactor:
         evicted, kept_bytes = self._trim(now, lines * LINE_BYTES + self._bytes_of_others())
         return Compacted(hours, evicted, kept_bytes + lines * LINE_BYTES)
 
+    def add_day(self, day: Day, checks: Iterable[str]) -> None:
+        """Write a day's roll-ups for each of these checks, if it has any. Raises StoreUnavailable."""
+        if day.tail is None:
+            return
+        names, blocks = self._names, [self._names.roll, self._names.blocks]
+        expires_at = int(day.start + DAY_SECONDS + self._retention.rollup_seconds)
+        head: list[Argument] = [
+            names.prefix,
+            BLOCK_OVERHEAD_BYTES,
+            day.start // DAY_SECONDS,
+            encode_day(day),
+            expires_at,
+        ]
+        known = list(checks)
+        for start in range(0, len(known), CHECKS_PER_DAY_SCRIPT):
+            self._link.run(scripts.HISTORY_ADD_DAY, blocks, [*head, *known[start : start + CHECKS_PER_DAY_SCRIPT]])
+
     def forget(self, checks: Iterable[str], now: float) -> None:
         """Remove all that is known of these checks. Raises StoreUnavailable."""
         names, kept = list(checks), self._retention
@@ -80,8 +99,7 @@ class Compactor:
 
     def _pack(self, waiting: Sequence[_Waiting], now: float) -> int:
         packed = 0
-        for start in range(0, len(waiting), LISTS_PER_FETCH):
-            some = waiting[start : start + LISTS_PER_FETCH]
+        for some in _batches(waiting):
             wanted: list[Argument] = [part for each in some for part in (each.check, each.hour, each.day)]
             found = self._link.run(scripts.HISTORY_FETCH, [], [self._names.prefix, LIMIT_BYTES, *wanted])
             for each, (raw, roll, lines) in zip(some, found, strict=True):
@@ -141,6 +159,21 @@ class Compactor:
     def _bytes_of_others(self) -> int:
         """What events and heartbeats occupy, which have the same budget; 0 where the server does not tell."""
         return sum(int(self._link.ask("MEMORY", "USAGE", key) or 0) for key in self._others)
+
+
+def _batches(waiting: Iterable[_Waiting]) -> Iterator[Sequence[_Waiting]]:
+    """What is fetched together: no two hours of one check's day, for the first would change the block of the second."""
+    rounds: list[list[_Waiting]] = []
+    seen = Counter[tuple[str, int]]()
+    for each in waiting:
+        place = seen[each.check, each.day]
+        seen[each.check, each.day] += 1
+        if place == len(rounds):
+            rounds.append([])
+        rounds[place].append(each)
+    for some in rounds:
+        for start in range(0, len(some), LISTS_PER_FETCH):
+            yield some[start : start + LISTS_PER_FETCH]
 
 
 def _waiting(member: bytes) -> _Waiting:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from monitor.history.buckets import Buckets
 from monitor.history.joining import join
@@ -33,9 +33,11 @@ class MemoryHistory:
         """The clock, in seconds since the Unix epoch."""
         return self._clock()
 
-    def samples(self, check: str, since: float, until: float | None = None) -> Samples:
+    def samples(
+        self, check: str, since: float, until: float | None = None, names: Collection[str] | None = None
+    ) -> Samples:
         """The check's samples in [since, until), and before them the one that still holds at ``since``, if any."""
-        return self._samples(check).holding(since, self._clock() if until is None else until)
+        return self._samples(check).only(names).holding(since, self._clock() if until is None else until)
 
     def rollups(self, checks: Iterable[str], since: float, until: float | None = None) -> dict[str, Buckets]:
         """Buckets of each check, made of its samples."""

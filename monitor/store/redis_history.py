@@ -70,10 +70,15 @@ class RedisHistory:
         seconds, microseconds = self._link.call("TIME")
         return int(seconds) + int(microseconds) / 1e6
 
-    def samples(self, check: str, since: float, until: float | None = None) -> Samples:
-        """The check's samples in [since, until), and before them the one that still holds. Raises StoreUnavailable."""
-        now, (hours,) = self._hours([check], since, until)
-        return merge(hours).holding(since, now if until is None else until)
+    def samples(
+        self, check: str, since: float, until: float | None = None, names: Collection[str] | None = None
+    ) -> Samples:
+        """The check's samples in [since, until), and before them the one that still holds. Raises StoreUnavailable.
+
+        Only series of these ``names`` (all when None) are unpacked, which is most of the work.
+        """
+        now, (hours,) = self._hours([check], since, until, names)
+        return merge(hours).only(names).holding(since, now if until is None else until)
 
     def latest(self, checks: Iterable[str], at: float) -> dict[str, Sample]:
         """The last sample of each check up to the moment ``at`` that may hold still. Raises StoreUnavailable."""
@@ -137,6 +142,14 @@ class RedisHistory:
                 keys = [self._names.open_list(check, hour), self._names.open]
                 self._link.run(scripts.HISTORY_ADD, keys, [*head, *lines[start : start + LINES_PER_SCRIPT]])
 
+    def add_day(self, day: Day, checks: Iterable[str]) -> None:
+        """Keep a whole day of roll-ups of each of these checks, in place of what there is. Raises StoreUnavailable.
+
+        For past beyond the single samples that is brought along (a demonstration, a benchmark): it lies there as
+        packing would have left it. A day without samples is none.
+        """
+        self._compactor.add_day(day, checks)
+
     def compact(self, now: float) -> Compacted:
         """Pack what is waiting, drop what is too old or beyond the budget. Raises StoreUnavailable."""
         return self._compactor.compact(now)
@@ -149,12 +162,14 @@ class RedisHistory:
         """Close the idle connections."""
         self._link.close()
 
-    def _hours(self, checks: Sequence[str], since: float, until: float | None) -> tuple[float, list[list[Samples]]]:
+    def _hours(
+        self, checks: Sequence[str], since: float, until: float | None, series: Collection[str] | None = None
+    ) -> tuple[float, list[list[Samples]]]:
         """The clock, and for each check what there is of the hours from ``since`` to ``until``, and the one before."""
         first, last = int(since // HOUR_SECONDS), "" if until is None else int(until // HOUR_SECONDS)
         arguments: list[Argument] = [self._names.prefix, LIMIT_BYTES, first, last, HOURS_BACK, *checks]
         clock, *answers = self._link.run(scripts.HISTORY_SAMPLES, [self._names.open, self._names.raw], arguments)
-        return int(clock) / 1e6, [_hours_of(answer) for answer in answers]
+        return int(clock) / 1e6, [_hours_of(answer, series) for answer in answers]
 
     def _rolled_up(
         self, checks: Iterable[str], first: int, last: int | str, whole: Collection[int] | None = None
@@ -177,7 +192,7 @@ class RedisHistory:
         for number, raw in zip(map(int, blocks[::2]), blocks[1::2], strict=True):
             digest, day = decode_digest(raw, number * DAY_SECONDS), None
             if whole is None or number in whole:
-                day = decode_day(raw, number * DAY_SECONDS)
+                day = decode_day(raw, number * DAY_SECONDS, with_series=whole is None)
                 digest = digest if day else None
             if day is not None:
                 kept.days[number] = day
@@ -233,10 +248,10 @@ def _put_together(kept: _Kept, spans: Mapping[str, float], day_count: int, first
     return Uptimes(found, [(date_of(bar.since), bar) for bar in bars])
 
 
-def _hours_of(answer: list[Any]) -> list[Samples]:
+def _hours_of(answer: list[Any], series: Collection[str] | None) -> list[Samples]:
     found = []
     for hour, block, lines in zip(map(int, answer[::3]), answer[1::3], answer[2::3], strict=True):
-        parts = [samples for samples in (decode_samples(block), gather(decode_lines(lines))) if samples]
+        parts = [samples for samples in (decode_samples(block, series), gather(decode_lines(lines))) if samples]
         found.append(_within_hour(merge(parts), hour))
     return found
 

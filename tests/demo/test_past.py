@@ -13,7 +13,6 @@ from monitor import chronicle
 from monitor.history.samples import DAY_SECONDS
 from monitor.model import Status
 from monitor.store import RedisStore
-from monitor.store.link import Link
 from tests.support.redis_server import RedisServer
 
 PREFIX = f"demo-{uuid.uuid4().hex[:12]}:"
@@ -27,12 +26,12 @@ def store(redis_server: RedisServer) -> RedisStore:
 
 
 @pytest.fixture(scope="module")
-def story(store: RedisStore, redis_server: RedisServer) -> Story:
+def story(store: RedisStore) -> Story:
     """A story whose past is in the store, of two of its checks."""
     now = store.now()
     told = tell(11, now, now + 60)
     past.record(told, store)
-    for _ in past.fill(told, store, Link(redis_server.url, timeout_seconds=5, retries=False), PREFIX, NAMES):
+    for _ in past.fill(told, store, NAMES):
         pass
     return told
 

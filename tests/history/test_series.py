@@ -49,7 +49,11 @@ def test_curves_of_buckets(past: list[Sample], since: int, buckets: int, points:
     """The same of whole buckets; numbers have seven digits."""
     step = buckets * BUCKET_SECONDS
     at = Scale(T0 + since * BUCKET_SECONDS, T0 + since * BUCKET_SECONDS + points * step, step, raw=False)
-    curves = series.of_buckets(kept(past, at.until).rollups(["db"], at.since)["db"], at)
+    found = kept(past, at.until).rollups(["db"], at.since)["db"]
+    curves = series.of_buckets(found, at)
+    for name in NAMES:
+        mean = curves.series[name].mean if name in curves.series else [None] * len(at.times)
+        assert series.sparks(found, at, name) == (curves.status, mean)
     for place, time in enumerate(at.times):
         assert curves.status[place] == brute.worst(past, time, time + step)
         for name in NAMES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from threading import Thread
 from typing import Any
@@ -13,12 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitor.history import uptime
-from monitor.history.samples import DAY_SECONDS, HOUR_SECONDS, Sample
+from monitor.history.rollups import day_of, with_samples
+from monitor.history.samples import DAY_SECONDS, HOUR_SECONDS, Sample, gather
 from monitor.model import Status
 from monitor.ports import StoreUnavailable
 from monitor.store import RedisHistory, RedisStore, Retention
 from monitor.store.compaction import ENOUGH_LINES
 from monitor.store.link import Link
+from monitor.store.scripts import Script
 from tests.history import brute
 from tests.history.strategies import T0, make
 from tests.store.test_garbage import WRONG
@@ -248,6 +251,55 @@ def test_keys_of_another_type(
     assert sum(map(sum, history.rollups(["db"], now - HOUR_SECONDS)["db"].times)) > 0
     history.forget(["db"], now)
     assert len(history.samples("db", now - HOUR_SECONDS)) == 0
+
+
+@pytest.mark.parametrize("checks", [1, 3])
+def test_hours_of_one_day_are_packed_one_after_the_other(
+    new_history: Callable[..., RedisHistory], monkeypatch: pytest.MonkeyPatch, checks: int
+) -> None:
+    """They are of one block of roll-ups, which the next hour is to be merged with: nothing is read, or tried, twice."""
+    history, hours = new_history(), 30
+    past = {name: steady(name, hours=hours, every=300)[name] for name in (f"check-{n}" for n in range(checks))}
+    for check, written in past.items():
+        history.add(check, written)
+    read, asked, run_script = [], Counter[str](), Link.run
+
+    def counted(link: Link, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        answer = run_script(link, script, keys, arguments)
+        asked[script.name] += 1
+        if script.name == "history_fetch":
+            read.extend(line for _, _, lines in answer for line in lines)
+        return answer
+
+    monkeypatch.setattr(Link, "run", counted)
+    assert history.compact(END).hours == checks * hours
+    assert len(read) == sum(map(len, past.values()))
+    assert asked["history_pack"] == checks * hours
+    assert asked["history_fetch"] <= 24
+    assert_read(history, past)
+
+
+def test_days_at_once(new_history: Callable[..., RedisHistory], server: RedisServer) -> None:
+    """Whole days read like packed ones and occupy as much; done again, they change nothing; they expire."""
+    packed, whole = new_history(), new_history()
+    written = steady("a", hours=72, every=60)["a"]
+    for check in ("a", "b"):
+        packed.add(check, written)
+    packed.compact(END)
+    for _ in range(2):
+        for start in range(T0, T0 + 3 * DAY_SECONDS, DAY_SECONDS):
+            day = with_samples(day_of(start), gather(written).within(start, start + DAY_SECONDS))
+            whole.add_day(day, ["a", "b"])
+            whole.add_day(day_of(start), ["c"])
+    assert whole.rollups(["a", "b", "c"], T0, END) == packed.rollups(["a", "b", "c"], T0, END)
+    names, others = whole._names, packed._names
+    with server.client() as client:
+        index, its_index = (client.zrange(each.roll, 0, -1, withscores=True) for each in (names, others))
+        assert [member for member, _ in index] == [member for member, _ in its_index]
+        assert int(client.hget(names.blocks, "bytes") or 0) == sum(int(score) % 2**32 for _, score in index)
+        for day in range(T0 // DAY_SECONDS, T0 // DAY_SECONDS + 3):
+            keys = names.roll_block("a", day), others.roll_block("a", day)
+            assert client.expiretime(keys[0]) == client.expiretime(keys[1]) > 0
 
 
 def test_lists_that_are_long_are_packed_at_once(new_history: Callable[..., RedisHistory]) -> None:

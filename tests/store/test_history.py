@@ -94,6 +94,26 @@ def past(new_past: Callable[..., Past]) -> Past:
     return new_past()
 
 
+def test_series_that_are_asked_for(past: Past) -> None:
+    """Of packed samples and of waiting ones: all else is as it is, and a series that there is not is no error."""
+    some = [
+        Sample(T0 + 10.0 * place, Status.OK, T0 + 10.0 * place + 30, "slow", {"a": place + 0.5, "b": 1.0 * place})
+        for place in range(80)
+    ]
+    past.write("db", *map(timed, some[:60]))
+    past.history.compact(T0 + HOUR_SECONDS)
+    past.write("db", *map(timed, some[60:]))
+    every = past.history.samples("db", T0, T0 + DAY_SECONDS)
+    assert set(every.series) == {"a", "b", "response_time_ms"}
+    for names in (["a"], ["b", "response_time_ms"], ["c"], []):
+        found = past.history.samples("db", T0, T0 + DAY_SECONDS, names)
+        assert set(found.series) == set(names) - {"c"}
+        assert [(each.at, each.status, each.valid_until, each.reason) for each in found] == [
+            (each.at, each.status, each.valid_until, each.reason) for each in every
+        ]
+        assert all(found.series[name] == every.series[name] for name in found.series)
+
+
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(written=samples(50), compactions=st.sets(st.integers(0, 50), max_size=4), since=st.integers(0, 600))
 def test_the_past_is_what_was_written(

@@ -22,16 +22,11 @@ for i, kind in ipairs({'zset', 'zset', 'zset', 'hash'}) do sound(KEYS[({2, 5, 6,
 redis.call('HSETNX', KEYS[7], 'bytes', 0)
 local grown = 0
 local function put(key, index, member, at, block, expires_at)
-  if block == '' then return end
-  redis.call('SET', key, block, 'EXAT', expires_at)
-  local size = math.min(#block + tonumber(ARGV[5]) + #member, 4294967295)
-  local before = redis.call('ZSCORE', index, member)
-  redis.call('ZADD', index, text(tonumber(at) * 4294967296 + size), member)
-  grown = grown + size - (before and tonumber(before) % 4294967296 or 0)
+  if block ~= '' then grown = grown + put_block(key, index, member, at, block, expires_at, ARGV[5]) end
 end
 put(KEYS[3], KEYS[5], ARGV[1] .. '|' .. ARGV[2], ARGV[2], ARGV[11], ARGV[12])
 put(KEYS[4], KEYS[6], ARGV[1] .. '|' .. ARGV[3], ARGV[3], ARGV[13], ARGV[14])
-if type(redis.pcall('HINCRBY', KEYS[7], 'bytes', text(grown))) ~= 'number' then redis.call('HDEL', KEYS[7], 'bytes') end
+count_bytes(KEYS[7], grown)
 
 redis.call('LTRIM', KEYS[1], count, -1)
 if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('ZREM', KEYS[2], ARGV[1] .. '|' .. ARGV[2]) end

@@ -25,6 +25,21 @@ local function readable(states, name, limit)
   return redis.call('HGET', states, name) or ''
 end
 
+-- Writes a block of history, which began with hour or day `at`, and its size into the index.
+-- Returns by how many bytes all blocks have grown.
+local function put_block(key, index, member, at, block, expires_at, overhead)
+  redis.call('SET', key, block, 'EXAT', expires_at)
+  local size = math.min(#block + tonumber(overhead) + #member, 4294967295)
+  local before = redis.call('ZSCORE', index, member)
+  redis.call('ZADD', index, text(tonumber(at) * 4294967296 + size), member)
+  return size - (before and tonumber(before) % 4294967296 or 0)
+end
+
+-- What is no number of ours is counted anew by history_trim.
+local function count_bytes(blocks, grown)
+  if type(redis.pcall('HINCRBY', blocks, 'bytes', text(grown))) ~= 'number' then redis.call('HDEL', blocks, 'bytes') end
+end
+
 -- A flight's value is token:taken_at:run_id.
 local function holder(flight)
   local value = redis.pcall('GET', flight)
