@@ -46,6 +46,8 @@ class Shown:
             stdin=subprocess.DEVNULL,
             stdout=theirs,
             stderr=theirs,
+            # Whoever runs the tests in the background of a shell has SIGINT ignored, by all that is below it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         os.close(theirs)
 
