@@ -47,7 +47,7 @@ class Shown:
             stdout=theirs,
             stderr=theirs,
             # Whoever runs the tests in the background of a shell has SIGINT ignored, by all that is below it.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
         os.close(theirs)
 
