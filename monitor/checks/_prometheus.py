@@ -20,14 +20,12 @@ from urllib3.exceptions import (
     HTTPError,
     InsecureRequestWarning,
     LocationParseError,
-    NewConnectionError,
-    ProtocolError,
     SSLError,
 )
-from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 from urllib3.util import Url, parse_url
 
-from monitor.checks._failures import NETWORK_REASONS, network_failure
+from monitor.checks._failures import NETWORK_REASONS
+from monitor.checks._http_failures import http_failure, timed_out
 from monitor.checks.base import CheckFailed
 from monitor.config.redaction import scrub
 
@@ -195,15 +193,12 @@ class Prometheus:
         return headers
 
     def _failure(self, error: Exception) -> CheckFailed:
-        if isinstance(error, SSLError):
-            return CheckFailed("tls", f"{self._place}: {scrub(str(error))}")
-        # For urllib3 a refused connection is a timeout too.
-        if isinstance(error, HTTPTimeoutError) and not isinstance(error, NewConnectionError):
-            return _MayPass("timeout", f"{self._place}: no answer in time")
-        failure = network_failure(error, self._place)
-        if isinstance(error, ProtocolError) and failure.reason == "unreachable":
+        failure = http_failure(error, self._place, not_http="bad_answer")
+        if failure.reason == "bad_answer":
             return CheckFailed("bad_answer", f"{self._place}: the answer is not HTTP")
-        return _MayPass(failure.reason, failure.message)
+        if isinstance(error, SSLError):
+            return failure
+        return _MayPass(failure.reason, f"{self._place}: no answer in time" if timed_out(error) else failure.message)
 
     def _understand(self, status: int, body: bytes) -> Answer:
         try:

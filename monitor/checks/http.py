@@ -14,16 +14,12 @@ from urllib3.exceptions import (
     HTTPError,
     InsecureRequestWarning,
     LocationParseError,
-    NewConnectionError,
-    ProtocolError,
-    SSLError,
 )
-from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
-from monitor.checks._failures import NETWORK_REASONS, network_failure, patience
-from monitor.checks.base import CheckFailed, Kind, Observation
+from monitor.checks._failures import NETWORK_REASONS, patience
+from monitor.checks._http_failures import http_failure
+from monitor.checks.base import Kind, Observation
 from monitor.checks.registry import register
-from monitor.config.redaction import scrub
 from monitor.model import Outcome, Status
 
 MAX_BODY_BYTES = 1024 * 1024  # more is not read, and not looked into
@@ -87,7 +83,7 @@ class Http(Kind):
                 body = _read(answer, deadline)
                 answer.close()
         except (HTTPError, OSError, LocationParseError) as error:
-            raise self._failure(error) from error
+            raise http_failure(error, self.url, not_http="invalid_answer") from error
         found = self.contains is None or self.contains.encode() in body
         return Observation({"status_code": answer.status}, {"contains": found})
 
@@ -104,17 +100,6 @@ class Http(Kind):
         if not self.verify_tls:
             return urllib3.PoolManager(cert_reqs="CERT_NONE", assert_hostname=False)
         return urllib3.PoolManager(cert_reqs="CERT_REQUIRED", ca_certs=self.ca_file)
-
-    def _failure(self, error: Exception) -> CheckFailed:
-        if isinstance(error, SSLError):
-            return CheckFailed("tls", f"{self.url}: {scrub(str(error))}")
-        # A connection that was refused is a ConnectTimeoutError too, for urllib3.
-        if isinstance(error, HTTPTimeoutError) and not isinstance(error, NewConnectionError):
-            return CheckFailed("timeout", f"{self.url}: {scrub(str(error))}")
-        failure = network_failure(error, self.url)
-        if isinstance(error, ProtocolError) and failure.reason == "unreachable":
-            failure.reason = "invalid_answer"
-        return failure
 
 
 def _read(answer: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
