@@ -8,37 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.template import Context, Engine, Template
 from django.urls import NoReverseMatch, reverse
-from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
+from monitor.api.assets import policy, serve
 from monitor.api.service import service
 from monitor.api.views import is_staff
 from monitor.dashboard import assets
 
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-        "form-action 'self'",
-    )
-)
 _HEADERS = {
-    "Content-Security-Policy": POLICY,
+    "Content-Security-Policy": policy(forms="'self'"),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-_FOR_EVER = "public, max-age=31536000, immutable"
 
 
 @login_not_required  # type: ignore[untyped-decorator]  # it asks by itself
@@ -62,19 +49,8 @@ def page_in(site: Any) -> Callable[..., HttpResponse]:
 @login_not_required  # type: ignore[untyped-decorator]
 @require_safe  # type: ignore[untyped-decorator]
 def asset(request: HttpRequest, version: str, path: str, **_of_the_mount: Any) -> HttpResponse:
-    """A file of the page; it never changes, for its address would. 404 for one of another version."""
-    found = assets.load()
-    if version != found.version or path not in found.files:
-        raise Http404
-    file = found.files[path]
-    compressed = "gzip" in request.headers.get("Accept-Encoding", "")
-    response = HttpResponse(file.compressed if compressed else file.body, content_type=file.content_type)
-    if compressed:
-        response["Content-Encoding"] = "gzip"
-    patch_vary_headers(response, ("Accept-Encoding",))
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Cache-Control"] = _FOR_EVER
-    return response
+    """A file of the page. 404 for one of another version."""
+    return serve(request, assets.load(), version, path)
 
 
 def _page(_: HttpRequest, site: Any = None, **_of_the_mount: Any) -> HttpResponse:
@@ -90,7 +66,9 @@ def _answer(text: str, status: int = 200) -> HttpResponse:
 
 def _context(**more: Any) -> Context:
     found = assets.load()
-    return Context({"static": f"static/{found.version}", "version": found.version, "modules": found.modules, **more})
+    return Context(
+        {"static": f"static/{found.version}", "version": found.version, "modules": assets.modules(found), **more}
+    )
 
 
 def _api() -> str | None:

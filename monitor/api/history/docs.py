@@ -5,35 +5,22 @@ Nothing comes from elsewhere, and no script or style is inline.
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
 from typing import Any
 from urllib.parse import quote
 
-from django.http import Http404, HttpRequest, HttpResponse
-from django.utils.cache import patch_vary_headers
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import escape
 from django.views.decorators.http import require_safe
 
+from monitor.api import assets
+from monitor.api.assets import Assets
 from monitor.api.entries import encode
 from monitor.api.history.api import api
 from monitor.api.history.guard import answer
 
-_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-        "form-action 'none'",
-    )
-)
+_POLICY = assets.policy(forms="'none'")
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -79,7 +66,7 @@ def page(request: HttpRequest, **_of_the_mount: Any) -> HttpResponse:
     """The page."""
     base = request.path.rstrip("/").removesuffix("docs")
     safe = escape(quote(base))
-    body = _PAGE.format(base=safe, assets=f"{safe}docs/static/{_assets()[0]}/")
+    body = _PAGE.format(base=safe, assets=f"{safe}docs/static/{_assets().version}/")
     headers = {"Content-Security-Policy": _POLICY, "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin"}
     return answer(body, "text/html; charset=utf-8", headers)
 
@@ -87,18 +74,7 @@ def page(request: HttpRequest, **_of_the_mount: Any) -> HttpResponse:
 @require_safe  # type: ignore[untyped-decorator]
 def asset(request: HttpRequest, version: str, file: str, **_of_the_mount: Any) -> HttpResponse:
     """A file of the page, which never changes, for its address would."""
-    now, files = _assets()
-    if version != now or file not in files:
-        raise Http404
-    body, compressed = files[file]
-    takes_gzip = "gzip" in request.headers.get("Accept-Encoding", "")
-    response = HttpResponse(compressed if takes_gzip else body, content_type=_TYPES[file])
-    if takes_gzip:
-        response["Content-Encoding"] = "gzip"
-    patch_vary_headers(response, ("Accept-Encoding",))
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Cache-Control"] = "public, max-age=31536000, immutable"
-    return response
+    return assets.serve(request, _assets(), version, file)
 
 
 @lru_cache(maxsize=8)
@@ -107,9 +83,8 @@ def _description(base: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _assets() -> tuple[str, Mapping[str, tuple[bytes, bytes]]]:
-    """Their version, and each as it is and as gzip: read on first use."""
+def _assets() -> Assets:
+    """The page's files, read on first use."""
     folder = resources.files("ninja") / "static" / "ninja"
     bodies = {name: _START if name == "start.js" else (folder / name).read_bytes() for name in _TYPES}
-    digest = hashlib.blake2b(b"".join(bodies.values()), digest_size=8).hexdigest()
-    return digest, {name: (body, gzip.compress(body, mtime=0)) for name, body in bodies.items()}
+    return assets.packed({name: (body, _TYPES[name]) for name, body in bodies.items()})
