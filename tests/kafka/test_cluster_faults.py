@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import struct
@@ -22,16 +23,24 @@ from tests.support.kafka_server import KafkaServer
 from tests.support.processes import free_port, wait_for
 
 PATIENCE_SECONDS = 3.0
-BOUND_SECONDS = PATIENCE_SECONDS + 2.0  # a busy machine
 
 
 def looked(*brokers: str, groups: tuple[str, ...] = ("some",), timeout_seconds: float = PATIENCE_SECONDS) -> Look:
-    """A look that must end in its time."""
-    started_at = time.monotonic()
-    try:
+    """Look, and check that it ended in its time and left no thread behind."""
+    with bounded(timeout_seconds):
         return look(Connection(brokers=brokers), groups=groups, timeout_seconds=timeout_seconds)
+
+
+@contextlib.contextmanager
+def bounded(timeout_seconds: float) -> Iterator[None]:
+    """Check that what is done inside ends in its time and leaves no thread behind."""
+    started_at, threads = time.monotonic(), set(threading.enumerate())
+    try:
+        yield
     finally:
         assert time.monotonic() - started_at < timeout_seconds + 2
+        # Clients of the session's servers have threads of their own, which may have ended meanwhile.
+        assert [thread.name for thread in set(threading.enumerate()) - threads if "kafka" in thread.name.lower()] == []
 
 
 def failed(*brokers: str, groups: tuple[str, ...] = ("some",)) -> CheckFailed:
@@ -42,11 +51,10 @@ def failed(*brokers: str, groups: tuple[str, ...] = ("some",)) -> CheckFailed:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_behind() -> Iterator[None]:
-    """No thread of kafka-python's; its logger as it was."""
+def logger_as_it_was() -> Iterator[None]:
+    """Check that kafka-python's logger has the level that it had before."""
     level = logging.getLogger("kafka").level
     yield
-    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("kafka")] == []
     assert logging.getLogger("kafka").level == level
 
 
@@ -127,15 +135,13 @@ def test_broker_of_another_age(serve: Callable[[Callable[[socket.socket], None]]
 def test_tls_that_is_never_answered(serve: Callable[[Callable[[socket.socket], None]], int]) -> None:
     """A handshake that hangs ends with the look."""
     port = serve(lambda client: client.recv(1_000_000) and time.sleep(10))
-    started_at = time.monotonic()
-    with pytest.raises(CheckFailed) as failure:
+    with pytest.raises(CheckFailed) as failure, bounded(PATIENCE_SECONDS):
         look(
             Connection(brokers=(f"127.0.0.1:{port}",), security_protocol="SSL"),
             groups=("some",),
             timeout_seconds=PATIENCE_SECONDS,
         )
     assert failure.value.reason == "timeout"
-    assert time.monotonic() - started_at < BOUND_SECONDS
 
 
 def test_first_broker_is_down_or_silent(kafka: KafkaServer, name: str) -> None:
@@ -221,7 +227,8 @@ def test_connections_are_closed(kafka: KafkaServer) -> None:
     before = psutil.Process().num_fds()
     for _ in range(100):
         looked(kafka.bootstrap, timeout_seconds=20)
-    assert psutil.Process().num_fds() <= before
+    # Clients of the session's servers open and close connections at any time; a hundred looks do not add up.
+    assert psutil.Process().num_fds() < before + 50
 
 
 def well(bootstrap: str, group: str) -> Look | None:
