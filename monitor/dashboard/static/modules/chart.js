@@ -1,14 +1,14 @@
 // A number over time: its mean as a line, its extremes as a band, and behind them what the status was.
 
 import { h, setAttribute, setText } from "./dom.js";
-import { clock, day, label, quantity, unitOf } from "./format.js";
+import { clock, day, label, moment, quantity, unitOf } from "./format.js";
 import { runs } from "./model.js";
 
 const CLICK_PIXELS = 4, SPARSE = 60;
 const WORDS = { error: "error", warning: "warning", ok: "ok", unknown: "unknown", stale: "not observed", unobserved: "not observed" };
 
 export class Chart {
-  /** `on.pick(time)`: somebody clicked; `on.zoom(since, until)`: somebody chose a stretch. */
+  /** `on.pick(time)` and `on.zoom(since, until)` receive a click and a chosen range; `on.now()` is the server's time. */
   constructor(name, on, sync, height) {
     this.name = name;
     this.height = height;
@@ -130,7 +130,7 @@ export class Chart {
     let at = index ?? times.length - 1;
     while (mine && at > 0 && mine.mean[at] === null && status[at] && status[at - 1]) at -= 1; // what was measured last
     if (at < 0 || !mine || times[at] === undefined) return setText(this.readout, "nothing was observed in this time");
-    const time = times.at(-1) - times[0] > 86_400 ? `${day(times[at])}, ${clock(times[at])}` : clock(times[at]);
+    const time = moment(times[at], this.on.now());
     const said = [time, mine.mean[at] === null ? "no value" : quantity(mine.mean[at], this.unit)];
     if (mine.max[at] !== null && mine.max[at] !== mine.min[at]) said.push(`${quantity(mine.min[at], this.unit)} to ${quantity(mine.max[at], this.unit)}`);
     said.push(WORDS[status[at] ?? "unobserved"]);

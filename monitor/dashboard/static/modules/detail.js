@@ -165,7 +165,7 @@ export class Detail {
     for (const name of names) {
       let chart = this.charts.get(name);
       if (!chart) {
-        chart = new Chart(name, { pick: (at) => this.on.pick(at), zoom: (since, until) => this.zoomTo(since, until) }, "detail",
+        chart = new Chart(name, { now: this.on.now, pick: (at) => this.on.pick(at), zoom: (since, until) => this.zoomTo(since, until) }, "detail",
           names.length === 1 ? 220 : 140);
         this.charts.set(name, chart);
         this.plots.append(chart.node);
