@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from monitor.alert_states import Alert
 from monitor.config import ChannelSpec, Config, scrub
-from monitor.model import Notice, Snapshot, State, Status, Transition
+from monitor.model import Notice, Snapshot, State, Status, Transition, transition_id
 from monitor.policy.alerting import ROLL_OUT_SECONDS, Context, backoff_seconds, channels_for, evaluate
 from monitor.policy.dynamic_checks import is_dynamic
 from monitor.policy.suppression import Dependencies, hold
@@ -111,15 +111,13 @@ def _decision(
 ) -> tuple[dict[str, Alert | None], list[tuple[str, Notice]]]:
     happened: dict[str, list[Transition]] = {}
     known = dict(seen.alerts)
+    for transition in seen.transitions:
+        happened.setdefault(transition.check, []).append(transition)
     if seen.broken:
         snapshot = store.read()
-        for transition in _reconciled(snapshot, seen.alerts):
-            happened[transition.check] = [transition]
-            if before := known.get(transition.check):  # a fail-over may have taken the store back in time
-                known[transition.check] = replace(before, sequence=transition.sequence - 1)
-    else:
-        for transition in seen.transitions:
+        for transition in _reconciled(snapshot, seen.alerts, happened):
             happened.setdefault(transition.check, []).append(transition)
+    else:
         snapshot = _states(happened, seen, store, dependencies)
     changed: dict[str, Alert | None] = {}
     notices: list[tuple[str, Notice]] = []
@@ -143,27 +141,44 @@ def _states(happened: Mapping[str, object], seen: Undecided, store: Store, depen
     return store.read(checks | above)
 
 
-def _reconciled(snapshot: Snapshot, alerts: Mapping[str, Alert]) -> Iterable[Transition]:
-    """What must have happened since the alerts were written, by the states as they are now."""
+def _reconciled(
+    snapshot: Snapshot, alerts: Mapping[str, Alert], happened: Mapping[str, Sequence[Transition]]
+) -> Iterable[Transition]:
+    """Yield the transitions that the states have had and that neither an alert nor the stream knows."""
     for state in snapshot.states.values():
-        known, status = alerts.get(state.check), _status(state)
-        if (
-            known.sequence == state.sequence
-            if known
-            else (status is Status.OK or (status is Status.UNKNOWN and not state.is_judged))
-        ):
-            continue
-        old = known.status if known else Status.UNKNOWN
+        alert, status = alerts.get(state.check), _status(state)
         at = state.since if state.stale_since is None else state.stale_since
-        yield Transition(state.check, state.sequence, old, status, at, state.result.run_id, state.result.reason)
+        reason = state.result.reason if state.stale_since is None else "stale"
+        made = Transition(state.check, state.sequence, Status.UNKNOWN, status, at, state.turned_by, reason)
+        if happened.get(state.check):
+            last = happened[state.check][-1]
+            if last.id != made.id:
+                yield replace(made, old=last.new)
+        elif alert is not None:
+            if alert.transition != made.id:
+                yield replace(made, old=alert.status)
+        elif status is not Status.OK and (status is not Status.UNKNOWN or state.is_judged):
+            yield made
 
 
 def _status(state: State) -> Status:
     return state.status if state.stale_since is None else Status.STALE
 
 
+def _last(state: State) -> str:
+    """Return the id of the state's last transition."""
+    return transition_id(state.check, state.sequence, state.turned_by)
+
+
 def _after(transition: Transition) -> Alert:
-    return Alert(transition.check, transition.new, transition.old, transition.at, transition.sequence)
+    return Alert(
+        transition.check,
+        transition.new,
+        transition.old,
+        transition.at,
+        transition.sequence,
+        run_id=transition.run_id,
+    )
 
 
 class _Contexts:
@@ -180,7 +195,7 @@ class _Contexts:
         config, states = self._config, self._states
         spec, state = config.checks.get(alert.check), states.states.get(alert.check)
         labels = dict(spec.labels) if spec else {}
-        newest = state.result if state is not None and state.sequence == alert.sequence else None
+        newest = state.result if state is not None and _last(state) == alert.transition else None
         return Context(
             now=states.read_at,
             channels=channels_for(alert.check, labels, config.groups_of(alert.check), config.channels),

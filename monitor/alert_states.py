@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from monitor.model import Notice, Status
+from monitor.model import Notice, Status, transition_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Alert:
     ``told`` is by channel. ``changes`` are the moments at which the severity changed, and to what. ``held`` says why
     somebody who would be told is not: ``silenced``, ``maintenance``, ``parent``, ``waiting`` (until what it depends on
     was observed as well); ``held_by`` which silence, window or check that is; ``deferred`` names these channels.
+    ``sequence`` and ``run_id`` are those of the transition that brought its status.
     """
 
     check: str
@@ -47,11 +48,12 @@ class Alert:
     held: str | None = None
     held_by: str | None = None
     deferred: tuple[str, ...] = ()
+    run_id: str = ""
 
     @property
     def transition(self) -> str:
-        """The id of the transition that brought its status."""
-        return f"{self.check}:{self.sequence}"
+        """Return the id of the transition that brought its status."""
+        return transition_id(self.check, self.sequence, self.run_id)
 
 
 @dataclass(frozen=True, slots=True)

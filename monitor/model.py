@@ -114,7 +114,8 @@ class Streak:
 class State:
     """A check's judged status after hysteresis.
 
-    ``stale_since`` is when it was noted that no new result has come; ``status`` stays what was known last.
+    ``stale_since`` is when it was noted that no new result has come; ``status`` stays what was known last. ``sequence``
+    and ``turned_by`` are those of its last transition; ``turned_by`` is empty in states of earlier versions.
     """
 
     check: str
@@ -125,6 +126,7 @@ class State:
     streak: Streak | None = None
     retry_at: float | None = None
     stale_since: float | None = None
+    turned_by: str = ""
 
     @property
     def is_judged(self) -> bool:
@@ -134,7 +136,11 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A change of a state's status. Stored once; events and alerts are made of it."""
+    """A change of a state's status. Stored once; events and alerts are made of it.
+
+    ``sequence`` orders the transitions of a check within one life of the store. ``run_id`` is the id of the run or
+    sweep that made the transition.
+    """
 
     check: str
     sequence: int
@@ -146,8 +152,18 @@ class Transition:
 
     @property
     def id(self) -> str:
-        """Check name and sequence: the idempotency key of whatever is done about it."""
-        return f"{self.check}:{self.sequence}"
+        """Return the idempotency key of whatever is done about it: see :func:`transition_id`."""
+        return transition_id(self.check, self.sequence, self.run_id)
+
+
+def transition_id(check: str, sequence: int, run_id: str) -> str:
+    """Return ``CHECK:SEQUENCE:RUN``, where RUN is the first eight characters of the run's or sweep's id.
+
+    A run that is applied again has the same id. Two incidents have different ones, whatever the store has lost: a
+    sequence may come back after a fail-over, a restored dump or a step of the clock, the id of a run does not.
+    ``CHECK:SEQUENCE`` for an empty ``run_id``, as earlier versions wrote it.
+    """
+    return f"{check}:{sequence}:{run_id[:8]}" if run_id else f"{check}:{sequence}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,8 +197,9 @@ class Undecided:
     """What nobody has decided yet whom to tell of, and what that depends on.
 
     ``transitions`` are the oldest; ``alerts`` those of their checks, or all. ``broken`` tells that some transitions may
-    have been lost since the last decision (or that there was none), so that the states themselves have to be looked
-    at. ``moved`` tells that there is something behind the cursor. ``version`` changes with every decision.
+    have been lost since the last decision (or that there was none): then ``transitions`` are all that are stored (of
+    the last minute, if there was none), and the states have to be compared with them. ``moved`` tells that there is
+    something behind the cursor. ``version`` changes with every decision.
     """
 
     version: str

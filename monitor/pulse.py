@@ -74,7 +74,7 @@ def _look(
         rules.RESULTS: rules.results(checks, states, late),
         **seen,
     }
-    reducers: dict[str, Reducer] = {state.check: _expire(state, now) for state in late if state.stale_since is None}
+    reducers: dict[str, Reducer] = {state.check: _expire(state, flight) for state in late if state.stale_since is None}
     reducers |= {name: _advance(specs[name], flight, outcome) for name, outcome in own.items()}
     made = store.update_many(flight, reducers, history=specs)
     removed = [name for name, state in states.items() if _is_removed(state, checks, now)]
@@ -88,8 +88,8 @@ def _is_removed(state: State, checks: Mapping[str, CheckSpec], now: float) -> bo
     return not rules.is_expected(state.check, checks) and now - state.result.valid_until > REMOVED_SECONDS
 
 
-def _expire(known: State, now: float) -> Reducer:
-    return lambda state: policy.expire(state or known, now)
+def _expire(known: State, sweep: Flight) -> Reducer:
+    return lambda state: policy.expire(state or known, sweep.taken_at, sweep.run_id)
 
 
 def _advance(check: CheckSpec, flight: Flight, outcome: Outcome) -> Reducer:

@@ -46,8 +46,9 @@ class Context:
 def evaluate(alert: Alert | None, transition: Transition | None, context: Context) -> tuple[Alert | None, Notices]:
     """The alert after a transition, or after some time when that is None, and who is told what, by channel.
 
-    None is the alert of a check of which there is nothing to remember: it is ok, and nobody was told otherwise. A
-    transition that the alert knows already changes nothing but what the time does.
+    None is the alert of a check of which there is nothing to remember: it is ok, and nobody was told otherwise. The
+    transitions of a check come in the order of the stream; sequences are not compared, since a step of the store's
+    clock or a fail-over may take them back. The transition that the alert has already changes nothing.
     """
     alert = _observed(alert, transition)
     if alert is None:
@@ -71,7 +72,7 @@ def channels_for(
 
 
 def _observed(alert: Alert | None, transition: Transition | None) -> Alert | None:
-    if transition is None or (alert is not None and transition.sequence <= alert.sequence):
+    if transition is None or (alert is not None and transition.id == alert.transition):
         return alert
     changes = alert.changes if alert else ()
     # Having been observed for the first time is no change.
@@ -85,6 +86,7 @@ def _observed(alert: Alert | None, transition: Transition | None) -> Alert | Non
         since=transition.at,
         sequence=transition.sequence,
         reason=transition.reason,
+        run_id=transition.run_id,
         changes=changes,
     )
 
@@ -145,6 +147,16 @@ class _Decision:
     def fires(self) -> bool:
         return self.alert.status.severity >= self.level and not self.context.gone
 
+    @property
+    def began_anew(self) -> bool:
+        """Whether it failed again after an end that the store has lost."""
+        return (
+            self.told is not None
+            and not self.told.flapping
+            and self.told.notice != self.alert.transition
+            and self.alert.old.severity < self.level
+        )
+
     def kind(self) -> tuple[NoticeKind | None, str]:
         """What to tell, if anything, and what its id adds to the transition's."""
         late = ":deferred" if self.deferred else ""
@@ -156,7 +168,7 @@ class _Decision:
             return self.ending()
         if self.told is not None and self.told.flapping:
             return NoticeKind.FIRING, ":settled"
-        if self.told is None or self.told.status.severity < self.alert.status.severity:
+        if self.told is None or self.told.status.severity < self.alert.status.severity or self.began_anew:
             return NoticeKind.FIRING, late
         return self._reminder()
 
@@ -196,7 +208,7 @@ class _Decision:
         alert, now, told = self.alert, self.context.now, self.told
         match kind:
             case NoticeKind.FIRING | NoticeKind.FLAPPING:
-                since = told.since if told is not None else alert.since
+                since = told.since if told is not None and not self.began_anew else alert.since
                 return Told(alert.status, since, now, alert.transition, flapping=kind is NoticeKind.FLAPPING)
             case NoticeKind.REMINDER if told is not None:
                 return replace(told, at=now, reminders=told.reminders + 1)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Container, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from monitor.config import CheckSpec
 from monitor.model import Flight, Outcome, Overall, Result, State, Status, Streak, Transition
@@ -54,27 +54,25 @@ def advance(state: State | None, result: Result, check: CheckSpec) -> tuple[Stat
     A state that had been noted as stale comes back by a transition, whatever it comes back as. A result that only
     says that it is too early to say anything changes nothing.
     """
-    if state is None and result.grace:
-        return State(check.name, Status.UNKNOWN, result.observed_at, _first_sequence(result), result), ()
     if state is None:
-        return _turn(State(check.name, Status.UNKNOWN, result.observed_at, _first_sequence(result), result), result)
+        unknown = State(check.name, Status.UNKNOWN, result.observed_at, 0, result)
+        return (unknown, ()) if result.grace else _turn(unknown, result)
     after, transitions = _advance(state, result, check)
     if state.stale_since is None:
         return after, transitions
-    after = dataclasses.replace(after, sequence=state.sequence + 1, since=result.observed_at, stale_since=None)
-    return after, (_transition(after, Status.STALE, after.status, result.observed_at, result),)
+    after = _turned(after, state, result.observed_at, result.run_id, since=result.observed_at, stale_since=None)
+    return after, (_transition(after, Status.STALE, after.status, result.observed_at, result.reason),)
 
 
-def expire(state: State, now: float) -> tuple[State, tuple[Transition, ...]]:
-    """The state once it is noted that its result is out of date at ``now``, and the transition this makes.
+def expire(state: State, now: float, sweep_id: str) -> tuple[State, tuple[Transition, ...]]:
+    """Return the state marked as out of date at ``now`` by a sweep, and the transition this makes.
 
-    Nothing changes when it is not, or was noted before.
+    Nothing changes when its result is still valid, or when an earlier sweep marked it.
     """
     if now <= state.result.valid_until or state.stale_since is not None:
         return state, ()
-    expired = dataclasses.replace(state, sequence=state.sequence + 1, stale_since=now)
-    transition = _transition(expired, state.status, Status.STALE, now, state.result)
-    return expired, (dataclasses.replace(transition, reason="stale"),)
+    expired = _turned(state, state, now, sweep_id, stale_since=now)
+    return expired, (_transition(expired, state.status, Status.STALE, now, "stale"),)
 
 
 def _advance(state: State, result: Result, check: CheckSpec) -> tuple[State, tuple[Transition, ...]]:
@@ -128,9 +126,11 @@ def overall(readings: Mapping[str, Reading], critical: Container[str]) -> Overal
     return Overall.HEALTHY
 
 
-def _first_sequence(result: Result) -> int:
-    # Milliseconds, not 0: after the store was flushed, numbering goes on above what was ever used.
-    return int(result.observed_at * 1000)
+def _turned(state: State, before: State, at: float, run_id: str, **changes: Any) -> State:
+    """Return ``state`` with the next sequence after ``before``, turned by this run or sweep."""
+    # Not below the clock's milliseconds: after the store was flushed, numbering goes on above what was used.
+    sequence = max(before.sequence + 1, int(at * 1000))
+    return dataclasses.replace(state, sequence=sequence, turned_by=run_id, **changes)
 
 
 def _rank(status: Status) -> int:
@@ -168,16 +168,17 @@ def _retry_at(state: State, streak: Streak, result: Result, check: CheckSpec) ->
 
 
 def _evolve(state: State, result: Result, streak: Streak | None = None, retry_at: float | None = None) -> State:
-    return State(state.check, state.status, state.since, state.sequence, result, streak, retry_at)
+    return dataclasses.replace(state, result=result, streak=streak, retry_at=retry_at, stale_since=None)
 
 
 def _turn(state: State, result: Result, status: Status | None = None) -> tuple[State, tuple[Transition, ...]]:
     new = status or result.status
     # A streak may be confirmed at a milder status than its last result, which then begins the next streak.
     rest = None if new is result.status else Streak(result.status, 1, result.observed_at)
-    turned = State(state.check, new, result.observed_at, state.sequence + 1, result, rest)
-    return turned, (_transition(turned, state.status, new, result.observed_at, result),)
+    base = State(state.check, new, result.observed_at, state.sequence, result, rest)
+    turned = _turned(base, state, result.observed_at, result.run_id)
+    return turned, (_transition(turned, state.status, new, result.observed_at, result.reason),)
 
 
-def _transition(state: State, old: Status, new: Status, at: float, result: Result) -> Transition:
-    return Transition(state.check, state.sequence, old, new, at, result.run_id, result.reason)
+def _transition(state: State, old: Status, new: Status, at: float, reason: str | None) -> Transition:
+    return Transition(state.check, state.sequence, old, new, at, state.turned_by, reason)

@@ -137,6 +137,7 @@ def _record_to_json(record: Record) -> dict[str, Any]:
         "i": record.run_id,
         "y": state.retry_at,
         "z": state.stale_since,
+        "b": state.turned_by,
         "k": streak and [streak.status.value, streak.count, streak.since],
         "t": [_transition_to_json(transition) for transition in record.transitions],
     }
@@ -167,6 +168,7 @@ def _record_from_json(check: str, value: dict[str, Any]) -> Record:
         streak=None if streak is None else _streak(*streak),
         retry_at=_maybe_number(value["y"]),
         stale_since=_maybe_number(value.get("z")),
+        turned_by=_text(value.get("b", "")),
     )
     return Record(state, _text(value["i"]), tuple(_transition_from_json(check, t) for t in value["t"]))
 

@@ -15,6 +15,7 @@ from monitor.store import alert_codec
 
 Since = Callable[[str], list[tuple[str, Transition]]]
 DEAD_LETTERS_KEPT = 1000
+FIRST_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -54,7 +55,12 @@ class MemoryOutbox:
         with self._lock:
             broken = not self._cursor
             fresh = self._since(self._cursor)
-            fresh, cursor = fresh[: 0 if broken else limit], fresh[-1][0] if broken and fresh else self._cursor or "0"
+            cursor = fresh[-1][0] if broken and fresh else self._cursor or "0"
+            if broken and fresh:
+                newest = fresh[-1][1].at
+                fresh = [entry for entry in fresh if entry[1].at >= newest - FIRST_SECONDS]
+            else:
+                fresh = fresh[:limit]
             transitions = tuple(transition for _, transition in fresh)
             names = {transition.check for transition in transitions}
             wanted = {name: alert for name, alert in self._alerts.items() if everything or broken or name in names}

@@ -16,6 +16,9 @@ DEAD_LETTERS_KEPT = 1000
 DEAD_LETTERS_SHOWN = 100
 PENDING_KEPT = 10_000
 TURN_SECONDS = 5.0
+FIRST_SECONDS = 60
+"""The first decision of all covers transitions at most this much older than the newest. After a flush these are all
+there are; when the first channel is configured, older ones are history."""
 
 
 class RedisOutbox:
@@ -33,7 +36,9 @@ class RedisOutbox:
         """What is to be decided now; None while it is the turn of another token."""
         keys = [self._meta, self._transitions, self._alerts, self._silences, f"{self._prefix}turn"]
         answer = self._link.run(
-            scripts.ALERT_READ, keys, [limit, codec.LIMIT_BYTES, int(everything), token, round(TURN_SECONDS * 1e3)]
+            scripts.ALERT_READ,
+            keys,
+            [limit, codec.LIMIT_BYTES, int(everything), token, round(TURN_SECONDS * 1e3), FIRST_SECONDS],
         )
         if not answer:
             return None

@@ -139,9 +139,25 @@ def test_what_fails_when_the_first_channel_is_configured_is_told(server: RedisSe
         change(fresh, "a", status)
     for status in (Status.ERROR, Status.OK):
         change(fresh, "b", status)
+    with server.client() as client:
+        _date_back(client, fresh.outbox._transitions, minutes=2)
     assert decide(fresh) == ["ops a firing"]
     assert decide(fresh) == []
     fresh.close()
+
+
+def test_what_happened_between_a_flush_and_the_next_decision_is_told(start_redis: Callable[..., RedisServer]) -> None:
+    """An incident that began and ended meanwhile is in the stream, and nowhere else."""
+    private = start_redis()
+    store = RedisStore(private.url)
+    change(store, "a", Status.OK)
+    assert decide(store) == []
+    with private.client() as client:
+        client.flushall()
+    for status in (Status.OK, Status.ERROR, Status.OK):
+        change(store, "a", status)
+    assert decide(store) == ["ops a firing", "ops a resolved"]
+    store.close()
 
 
 @pytest.mark.parametrize("lost", ["trimmed", "deleted", "taken back"])
@@ -337,3 +353,13 @@ def test_garbage_costs_no_more_than_what_it_replaced(
     assert store.outbox.due(["ops"]) == ["ops"]
     assert "delivered b" in delivered(store, lambda _: None)
     assert store.outbox.retire([], before=store.now()) == 0
+
+
+def _date_back(client: Any, stream: str, *, minutes: int) -> None:
+    """Write the stream anew, all but its last entry so much older."""
+    entries = client.xrange(stream)
+    client.delete(stream)
+    for entry_id, fields in entries[:-1]:
+        at, number = entry_id.split(b"-")
+        client.xadd(stream, fields, id=f"{int(at) - minutes * 60_000}-{number.decode()}")
+    client.xadd(stream, entries[-1][1], id=entries[-1][0])

@@ -20,49 +20,53 @@ FREE = None
 STORIES = {
     "fires when it fails, resolves when it is ok again": (
         [channel()],
-        [(0, "ok", []), (10, "error", ["ops:firing:error db:2"]), (20, "ok", ["ops:resolved:ok db:3"])],
+        [(0, "ok", []), (10, "error", ["ops:firing:error db:2:run2"]), (20, "ok", ["ops:resolved:ok db:3:run3"])],
     ),
-    "what fails when it is first observed is told": ([channel()], [(0, "error", ["ops:firing:error db:1"])]),
+    "what fails when it is first observed is told": ([channel()], [(0, "error", ["ops:firing:error db:1:run1"])]),
     "what is ok when it is first observed is not": ([channel(severity="warning")], [(0, "ok", [])]),
     "a warning is not told to who wants errors": (
         [channel()],
-        [(0, "warning", []), (9, "error", ["ops:firing:error db:2"]), (20, "warning", ["ops:resolved:warning db:3"])],
+        [
+            (0, "warning", []),
+            (9, "error", ["ops:firing:error db:2:run2"]),
+            (20, "warning", ["ops:resolved:warning db:3:run3"]),
+        ],
     ),
     "stale counts as error, and is not told twice": (
         [channel()],
         [
             (0, "ok", []),
-            (9, "stale", ["ops:firing:stale db:2"]),
+            (9, "stale", ["ops:firing:stale db:2:run2"]),
             (20, "error", []),
-            (30, "ok", ["ops:resolved:ok db:4"]),
+            (30, "ok", ["ops:resolved:ok db:4:run4"]),
         ],
     ),
     "getting worse is told again, getting milder is not": (
         [channel(severity="warning")],
         [
-            (0, "warning", ["ops:firing:warning db:1"]),
-            (60, "error", ["ops:firing:error db:2"]),
+            (0, "warning", ["ops:firing:warning db:1:run1"]),
+            (60, "error", ["ops:firing:error db:2:run2"]),
             (200, "warning", []),
-            (400, "error", ["ops:firing:error db:4"]),
-            (600, "ok", ["ops:resolved:ok db:5"]),
+            (400, "error", ["ops:firing:error db:4:run4"]),
+            (600, "ok", ["ops:resolved:ok db:5:run5"]),
         ],
     ),
     "only those who were told hear the end": (
         [channel("all", severity="warning"), channel("ops")],
-        [(0, "warning", ["all:firing:warning db:1"]), (9, "ok", ["all:resolved:ok db:2"])],
+        [(0, "warning", ["all:firing:warning db:1:run1"]), (9, "ok", ["all:resolved:ok db:2:run2"])],
     ),
     "who wants no ends hears none": (
         [channel(resolved=False)],
-        [(0, "error", ["ops:firing:error db:1"]), (9, "ok", []), (300, "error", ["ops:firing:error db:3"])],
+        [(0, "error", ["ops:firing:error db:1:run1"]), (9, "ok", []), (300, "error", ["ops:firing:error db:3:run3"])],
     ),
     "reminders come every so often, one when several were missed, none after the end": (
         [channel(reminder="60s")],
         [
-            (0, "error", ["ops:firing:error db:1"]),
+            (0, "error", ["ops:firing:error db:1:run1"]),
             (59, None, []),
-            (60, None, ["ops:reminder:error db:1:reminder:1"]),
-            (300, None, ["ops:reminder:error db:1:reminder:2"]),
-            (310, "ok", ["ops:resolved:ok db:2"]),
+            (60, None, ["ops:reminder:error db:1:run1:reminder:1"]),
+            (300, None, ["ops:reminder:error db:1:run1:reminder:2"]),
+            (310, "ok", ["ops:resolved:ok db:2:run2"]),
             (900, None, []),
         ],
     ),
@@ -72,8 +76,8 @@ STORIES = {
             (0, "ok", []),
             (10, "error", [], SILENCED),
             (20, None, [], SILENCED),
-            (30, None, ["ops:firing:error db:2:deferred"]),
-            (40, "ok", ["ops:resolved:ok db:3"]),
+            (30, None, ["ops:firing:error db:2:run2:deferred"]),
+            (40, "ok", ["ops:resolved:ok db:3:run3"]),
         ],
     ),
     "what began and ended in silence is never told": (
@@ -83,28 +87,28 @@ STORIES = {
     "silence keeps back reminders and worse, but not the end": (
         [channel(severity="warning", reminder="60s")],
         [
-            (0, "warning", ["ops:firing:warning db:1"]),
+            (0, "warning", ["ops:firing:warning db:1:run1"]),
             (70, "error", [], SILENCED),
             (140, None, [], SILENCED),
-            (150, "ok", ["ops:resolved:ok db:3"], SILENCED),
+            (150, "ok", ["ops:resolved:ok db:3:run3"], SILENCED),
         ],
     ),
     "waiting for a parent's turn is not late": (
         [channel()],
-        [(0, "ok", []), (10, "error", [], WAITING), (15, None, ["ops:firing:error db:2"])],
+        [(0, "ok", []), (10, "error", [], WAITING), (15, None, ["ops:firing:error db:2:run2"])],
     ),
     "flapping is told once, then nothing until it is quiet, then what it settled at": (
         [channel()],
         [
             (0, "ok", []),
-            (10, "error", ["ops:firing:error db:2"]),
-            (20, "ok", ["ops:resolved:ok db:3"]),
-            (30, "error", ["ops:firing:error db:4"]),
-            (40, "ok", ["ops:flapping:ok db:5"]),
+            (10, "error", ["ops:firing:error db:2:run2"]),
+            (20, "ok", ["ops:resolved:ok db:3:run3"]),
+            (30, "error", ["ops:firing:error db:4:run4"]),
+            (40, "ok", ["ops:flapping:ok db:5:run5"]),
             (50, "error", []),
             (60, "ok", []),
             (159, None, []),
-            (160, None, ["ops:resolved:ok db:7:settled"]),
+            (160, None, ["ops:resolved:ok db:7:run7:settled"]),
             (900, None, []),
         ],
     ),
@@ -112,15 +116,15 @@ STORIES = {
         [channel(reminder="60s")],
         [
             (0, "ok", []),
-            (1, "error", ["ops:firing:error db:2"]),
-            (2, "ok", ["ops:resolved:ok db:3"]),
-            (3, "error", ["ops:firing:error db:4"]),
-            (4, "ok", ["ops:flapping:ok db:5"]),
+            (1, "error", ["ops:firing:error db:2:run2"]),
+            (2, "ok", ["ops:resolved:ok db:3:run3"]),
+            (3, "error", ["ops:firing:error db:4:run4"]),
+            (4, "ok", ["ops:flapping:ok db:5:run5"]),
             (5, "error", []),
             (90, None, []),
-            (106, None, ["ops:firing:error db:6:settled"]),
-            (166, None, ["ops:reminder:error db:6:reminder:1"]),
-            (170, "ok", ["ops:resolved:ok db:7"]),
+            (106, None, ["ops:firing:error db:6:run6:settled"]),
+            (166, None, ["ops:reminder:error db:6:run6:reminder:1"]),
+            (170, "ok", ["ops:resolved:ok db:7:run7"]),
         ],
     ),
     "flapping between ok and warning does not concern who wants errors": (
@@ -135,15 +139,15 @@ STORIES = {
             (2, "ok", [], SILENCED),
             (3, "error", [], SILENCED),
             (4, "ok", [], SILENCED),
-            (5, None, ["ops:flapping:ok db:5:deferred"]),
-            (110, None, ["ops:resolved:ok db:5:settled"]),
+            (5, None, ["ops:flapping:ok db:5:run5:deferred"]),
+            (110, None, ["ops:resolved:ok db:5:run5:settled"]),
         ],
     ),
     "slow changes are no flapping": (
         [channel(resolved=False)],
         [(0, "ok", [])]
         + [
-            (at, status, [f"ops:firing:error db:{at // 60 + 1}"] if status == "error" else [])
+            (at, status, [f"ops:firing:error db:{at // 60 + 1}:run{at // 60 + 1}"] if status == "error" else [])
             for at, status in [(60, "error"), (120, "ok"), (180, "error"), (240, "ok"), (300, "error")]
         ],
     ),
@@ -193,7 +197,7 @@ def test_a_check_that_is_gone_has_ended():
     story.gone = True
     story.new()
     story.waits(10)
-    assert story.new() == ["ops:resolved:ok db:1:gone"]
+    assert story.new() == ["ops:resolved:ok db:1:run1:gone"]
     assert story.alert is None
 
 
@@ -204,7 +208,7 @@ def test_a_channel_that_does_not_want_it_any_more_hears_the_end():
     story.new()
     story.wanted = ()
     story.becomes(10, "ok")
-    assert story.new() == ["a:resolved:ok db:2", "b:resolved:ok db:2"]
+    assert story.new() == ["a:resolved:ok db:2:run2", "b:resolved:ok db:2:run2"]
 
 
 def test_two_configurations_beside_each_other():
@@ -212,14 +216,14 @@ def test_two_configurations_beside_each_other():
     story = Story(channel("a"), channel("new"))
     both, old = story.channels, story.channels[:1]
     story.becomes(0, "error")
-    assert story.new() == ["a:firing:error db:1", "new:firing:error db:1"]
+    assert story.new() == ["a:firing:error db:1:run1", "new:firing:error db:1:run1"]
     story.channels = story.wanted = old
     story.waits(10)
     story.becomes(20, "ok")
-    assert story.new() == ["a:resolved:ok db:2"]
+    assert story.new() == ["a:resolved:ok db:2:run2"]
     story.channels = story.wanted = both
     story.waits(30)
-    assert story.new() == ["new:resolved:ok db:2"]
+    assert story.new() == ["new:resolved:ok db:2:run2"]
 
 
 def test_a_channel_that_was_removed_is_forgotten():

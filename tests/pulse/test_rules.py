@@ -32,22 +32,24 @@ EXPIRED = {
 @pytest.mark.parametrize(("before", "changes"), EXPIRED.values(), ids=EXPIRED)
 def test_expire(before: State, changes: bool) -> None:
     """Out of date is noted once, with a transition of its own, and what was known last is kept."""
-    after, transitions = policy.expire(before, NOW)
+    after, transitions = policy.expire(before, NOW, "sweep")
     assert bool(transitions) is changes
     assert after.status is before.status
     if changes:
         assert (transitions[0].old, transitions[0].new, transitions[0].reason) == (Status.OK, Status.STALE, "stale")
-        assert transitions[0].sequence == after.sequence == before.sequence + 1
+        assert transitions[0].sequence == after.sequence == max(before.sequence + 1, int(NOW * 1000))
+        assert transitions[0].run_id == after.turned_by == "sweep"
         assert after.stale_since == NOW
 
 
 @pytest.mark.parametrize("status", ["ok", "warning", "error"])
 def test_a_stale_state_comes_back(status: str) -> None:
     """By one transition, whatever it comes back as, and only once."""
-    stale, _ = policy.expire(state(age=31), NOW)
+    stale, _ = policy.expire(state(age=31), NOW, "sweep")
     result = Result("next", Status(status), NOW + 1, NOW + 31, 1.0, reason="why")
     after, transitions = policy.advance(stale, result, spec("db"))
-    assert [(t.old, t.new, t.sequence) for t in transitions] == [(Status.STALE, Status(status), stale.sequence + 1)]
+    assert [(t.old, t.new, t.run_id) for t in transitions] == [(Status.STALE, Status(status), "next")]
+    assert transitions[0].sequence > stale.sequence
     assert (after.stale_since, after.status, after.since) == (None, Status(status), NOW + 1)
     again = Result("more", Status(status), NOW + 2, NOW + 32, 1.0)
     assert policy.advance(after, again, spec("db"))[1] == ()
@@ -55,7 +57,7 @@ def test_a_stale_state_comes_back(status: str) -> None:
 
 def test_a_stale_state_keeps_its_hysteresis() -> None:
     """One bad result after a silence is one of the three it takes; that it is back is told all the same."""
-    stale, _ = policy.expire(state(age=31), NOW)
+    stale, _ = policy.expire(state(age=31), NOW, "sweep")
     result = Result("next", Status.ERROR, NOW + 1, NOW + 31, 1.0)
     after, transitions = policy.advance(stale, result, spec("db", failure_threshold=3))
     assert [(t.old, t.new) for t in transitions] == [(Status.STALE, Status.OK)]

@@ -98,7 +98,7 @@ def verify(
 
 def _verify_check(inputs: list[Input], check: CheckSpec, stored: list[Transition], final: State | None) -> None:
     for before, after in itertools.pairwise(stored):
-        if after.sequence != before.sequence + 1:
+        if after.sequence <= before.sequence:
             raise Violation(f"{check.name}: {before.sequence} is followed by {after.sequence}")
     # A branch is a state, and how many of the stored transitions have led to it.
     branches: set[tuple[str, int]] = set()

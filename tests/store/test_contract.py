@@ -372,7 +372,7 @@ def test_one_flight_observes_many(store: Store) -> None:
     names = [f"worker:w{number}" for number in range(250)]
     made = store.update_many(flight, {name: becoming(flight, check=spec(name)) for name in names})
     assert {name: [transition.id for transition in found] for name, found in made.items()} == {
-        name: [f"{name}:{int(flight.taken_at * 1000) + 1}"] for name in names
+        name: [f"{name}:{int(flight.taken_at * 1000)}:round-1"] for name in names
     }
     store.update_many(flight, {"queue:q": becoming(flight, "error", spec("queue:q"))})
     assert state_of(store, "queue:q").status is Status.ERROR

@@ -141,12 +141,15 @@ def redis_server(shared_redis: Callable[[str], RedisServer]) -> RedisServer:
 
 @pytest.fixture
 def start_redis() -> Iterator[StartRedis]:
-    """Starts a private server: `start_redis(*extra_args, binary="redis-server")`; ended with the test."""
+    """Starts a private server: `start_redis(*extra_args, binary="redis-server")`; ended with the test.
+
+    ``path`` is a program to run instead of a binary of `BINARIES`.
+    """
     servers: list[RedisServer] = []
 
-    def start(*extra_args: str, binary: str | None = None) -> RedisServer:
+    def start(*extra_args: str, binary: str | None = None, path: str | None = None) -> RedisServer:
         name = binary or _first_available()
-        servers.append(RedisServer(*extra_args, binary=find_binary(name) or missing(name)))
+        servers.append(RedisServer(*extra_args, binary=path or find_binary(name) or missing(name)))
         return servers[-1]
 
     yield start

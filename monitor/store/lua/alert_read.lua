@@ -1,7 +1,8 @@
--- alert_read: KEYS meta transitions alerts silences turn; ARGV count limit everything token|'' lease_ms
+-- alert_read: KEYS meta transitions alerts silences turn; ARGV count limit everything token|'' lease_ms first_seconds
 -- What happened after the last decision: clock, version, cursor, broken, transitions, alerts, silences; or nothing when
--- it is somebody else's turn. Broken: some of it may be lost (the stream was trimmed beyond the last decision, deleted,
--- or is an older one after a fail-over), or nothing was ever decided; then the cursor is the stream's end.
+-- it is somebody else's turn. Broken: some of it may be lost (the stream was trimmed beyond the last decision, deleted
+-- or replaced): then all that is in the stream is undecided. Or nothing was ever decided (a flush, or the first channel):
+-- then what is much older than the newest transition is left to the states. The cursor is the stream's end.
 -- Alerts are those of the checks to which something happened, or all (everything, or broken).
 -- The turn only saves others the work; looking and letting go is one step, so whoever adds a transition while somebody
 -- has the turn can be sure that it is seen.
@@ -36,22 +37,28 @@ if ARGV[4] ~= '' and type(turn) == 'string' and turn ~= ARGV[4] and redis.call('
 local meta = redis.pcall('HMGET', KEYS[1], 'version', 'cursor')
 local version, cursor = meta[1] or '', meta[2] or ''
 local first, last = edge('XRANGE', '-', '+'), edge('XREVRANGE', '+', '-')
-local broken = 0
-if not id(cursor) or (cursor ~= '0-0' and (not first or before(cursor, first) or before(last, cursor))) then
-  broken, cursor = 1, last or '0-0'
+local broken, from, count = 0, '(' .. cursor, ARGV[1]
+if not id(cursor) then
+  broken, from = 1, last and text(math.max(0, id(last) - ARGV[6] * 1000)) or '-'
+elseif cursor ~= '0-0' and (not first or before(cursor, first) or before(last, cursor)) then
+  broken, from = 1, '-'
+end
+if broken == 1 then
+  cursor, count = last or '0-0', '1000000' -- the stream has a length of its own
 end
 
 local fresh, names = {}, {}
-if broken == 0 then
-  local page = redis.pcall('XRANGE', KEYS[2], '(' .. cursor, '+', 'COUNT', ARGV[1])
-  for _, entry in ipairs(page.err and {} or page) do
-    cursor = entry[1]
-    for i = 1, #entry[2], 2 do
-      if entry[2][i] == 'transition' and #entry[2][i + 1] <= tonumber(ARGV[2]) then
-        fresh[#fresh + 1] = entry[2][i + 1]
-      elseif entry[2][i] == 'id' then
-        names[#names + 1] = string.match(entry[2][i + 1], '^(.*):%d+$')
-      end
+local page = redis.pcall('XRANGE', KEYS[2], from, '+', 'COUNT', count)
+for _, entry in ipairs(page.err and {} or page) do
+  cursor = entry[1]
+  for i = 1, #entry[2], 2 do
+    local value = entry[2][i + 1]
+    if entry[2][i] == 'transition' and #value <= tonumber(ARGV[2]) then
+      fresh[#fresh + 1] = value
+    elseif entry[2][i] == 'id' then
+      -- CHECK:SEQUENCE:RUN, or CHECK:SEQUENCE of an earlier version; a check's name may hold colons and digits itself.
+      names[#names + 1] = string.match(value, '^(.*):%d+:[^:]*$')
+      names[#names + 1] = string.match(value, '^(.*):%d+$')
     end
   end
 end
