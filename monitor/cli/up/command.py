@@ -23,6 +23,7 @@ from monitor.cli.up.supervisor import Supervisor
 from monitor.config import Config
 
 FIRST_SNAPSHOT_SECONDS = 30.0
+STORAGE_SECONDS = 3.0
 OWN_DATABASE = "monitor.sqlite3"  # what `monitor.settings` watches where no database is named; empty is enough
 
 
@@ -60,9 +61,34 @@ def up(host: str | None, port: int | None, data_dir: Path | None, redis_url: str
             server = embedded.role(home) if embeds else None
             supervisor = Supervisor(server, _roles(host, port, terminal=output.terminal), mark, output)
             first = FirstSnapshot(address, port, supervisor, output, started_at)
-            supervisor.run(lambda: embedded.answers(embedded.socket_path(home)), first.look)
+            storage = Storage(embedded.socket_path(home), output) if embeds else None
+
+            def tick() -> None:
+                first.look()
+                if storage is not None:
+                    storage.look()
+
+            supervisor.run(lambda: embedded.answers(embedded.socket_path(home)), tick)
     except CannotStart as error:
         raise click.ClickException(str(error)) from error
+
+
+class Storage:
+    """Sees to it that the embedded server takes writes while its disk is full."""
+
+    def __init__(self, path: Path, output: Output) -> None:
+        self._path = path
+        self._output = output
+        self._next_at = 0.0
+
+    def look(self) -> None:
+        """Called again and again; looks every few seconds."""
+        if time.monotonic() < self._next_at:
+            return
+        self._next_at = time.monotonic() + STORAGE_SECONDS
+        if (changed := embedded.keep_writable(self._path)) is not None:
+            text = "cannot write its file: results are in memory only" if changed == "off" else "writes its file again"
+            self._output.event("up.storage", f"the embedded Redis {text}", file=changed)
 
 
 class FirstSnapshot:

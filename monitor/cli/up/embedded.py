@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
+import shutil
 import socket
 import stat
 import tempfile
@@ -14,6 +15,7 @@ from urllib.parse import quote
 from monitor.cli.up.children import Role
 from monitor.cli.up.preflight import CannotStart
 
+_ROOM_BYTES = 64 * 1024 * 1024  # a rewrite needs as much as the data
 _LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 107 on Linux and 103 on macOS
 
 
@@ -27,11 +29,18 @@ def role(data_dir: Path) -> Role:
         "--unixsocket": str(socket_path(data_dir)),
         "--unixsocketperm": "600",
         "--dir": str(home),
-        "--save": "60 1",
-        "--stop-writes-on-bgsave-error": "no",  # a full disk must not silence the monitor
+        "--save": "",
+        # At most one second of acknowledged writes is lost when the server is killed. The file is rewritten once it has
+        # doubled, and then holds no more than the data.
+        "--appendonly": "yes",
+        "--appendfsync": "everysec",
+        "--aof-load-truncated": "yes",
+        "--auto-aof-rewrite-percentage": "100",
+        "--auto-aof-rewrite-min-size": "16mb",
         "--loglevel": "notice",
     }
     _private_directory(socket_path(data_dir).parent)
+    _adopt_dump(home)
     argv = (str(_binary()), *(word for pair in arguments.items() for word in pair))
     return Role("redis", argv, log=log)
 
@@ -60,6 +69,52 @@ def answers(path: Path) -> bool:
             return client.recv(64).startswith(b"+PONG")
         except OSError:
             return False
+
+
+def keep_writable(path: Path) -> str | None:
+    """Keep a full disk from silencing the monitor; return what was changed, if anything: ``off`` or ``on``.
+
+    A server that cannot append to its file refuses every write (MISCONF). It then goes on without the file, and with it
+    again as soon as it can be written. Called every few seconds; waits at most half a second.
+    """
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(0.5)
+        try:
+            client.connect(str(path))
+            client.sendall(b"PING\r\nINFO persistence\r\n")
+            answer = client.recv(8192)
+            if answer.startswith(b"-MISCONF"):
+                client.sendall(b"CONFIG SET appendonly no\r\n")
+                return "off" if client.recv(64).startswith(b"+OK") else None
+            if b"aof_enabled:0" not in answer or b"aof_rewrite_in_progress:1" in answer or not _has_room(path.parent):
+                return None
+            client.sendall(b"CONFIG SET appendonly yes\r\n")
+            return "on" if client.recv(64).startswith(b"+OK") else None
+        except OSError:
+            return None
+
+
+def _has_room(directory: Path) -> bool:
+    return shutil.disk_usage(directory).free > _ROOM_BYTES
+
+
+def _adopt_dump(home: Path) -> None:
+    """Make the dump of an earlier version the base of the append-only file: beside that file no dump is loaded.
+
+    The layout is that of Redis' multi-part append-only file (since Redis 7).
+    """
+    dump, directory = home / "dump.rdb", home / "appendonlydir"
+    if not dump.is_file():
+        return
+    manifest = directory / "appendonly.aof.manifest"
+    if not manifest.exists() or manifest.stat().st_mtime < dump.stat().st_mtime:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        base = "appendonly.aof.1.base.rdb"
+        shutil.copy(dump, directory / base)  # until the manifest names it, the dump is what counts
+        unnamed = directory / "temp-manifest"
+        unnamed.write_text(f"file {base} seq 1 type b\n")
+        unnamed.replace(manifest)
+    dump.unlink()
 
 
 def _binary() -> Path:
