@@ -99,6 +99,8 @@ class PoisonSet:
         for key in list(self.client.scan_iter(f"{PREFIX}*", count=10_000)):
             self.client.unlink(key)
         for role in self._roles.values():
+            if role.status == "running" and too_large({role.name: _megabytes(role.pid)}):
+                role.kill()  # it would keep what it has taken
             if role.status == "exited":
                 role.start()
         self.take_peaks()
@@ -212,12 +214,13 @@ class PoisonSet:
         self.client.rpush(key, *lines)
         with contextlib.suppress(redis.ResponseError):  # of another type: then somebody must repair it
             self.client.zadd(f"{PREFIX}open", {f"{name}|{hour}": (hour + 1) * 3600})
-        sent = False
+        sent_at = 0.0
 
         def done() -> bool:
-            nonlocal sent
-            if not sent:  # beat sends it once a minute
-                sent = self._send("monitor.tasks.compact")
+            nonlocal sent_at
+            if time.monotonic() - sent_at > 1:  # beat sends it once a minute; the first may find what it has to repair
+                sent_at = time.monotonic()
+                self._send("monitor.tasks.compact")
             with contextlib.suppress(redis.ResponseError):
                 if self.client.exists(key):
                     self.client.zadd(f"{PREFIX}open", {f"{name}|{hour}": (hour + 1) * 3600})
@@ -241,20 +244,25 @@ class PoisonSet:
 
         return done
 
-    def _send(self, task: str) -> bool:
+    def _send(self, task: str) -> None:
         with Celery(broker=self.redis.url, set_as_current=False) as app:
             app.send_task(task, queue="monitor", ignore_result=True)
-        return True
 
     def _sample(self) -> None:
         while not self._stop.wait(0.1):
             for name, role in list(self._roles.items()):
-                with contextlib.suppress(psutil.Error):
-                    whole = psutil.Process(role.pid)
-                    for process in (whole, *whole.children(recursive=True)):
-                        with contextlib.suppress(psutil.Error):
-                            used = process.memory_info().rss / 2**20
-                            self.peaks[name] = max(self.peaks.get(name, 0.0), used)
+                self.peaks[name] = max(self.peaks.get(name, 0.0), _megabytes(role.pid))
+
+
+def _megabytes(pid: int) -> float:
+    """The resident memory of the largest of a process and its children, in MiB."""
+    sizes = [0.0]
+    with contextlib.suppress(psutil.Error):
+        whole = psutil.Process(pid)
+        for process in (whole, *whole.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                sizes.append(process.memory_info().rss / 2**20)
+    return max(sizes)
 
 
 def too_large(peaks: Mapping[str, float]) -> list[str]:

@@ -341,7 +341,9 @@ def silences(rng: random.Random, known: Templates) -> Sequence[Command]:
     """Silences, dead letters, and what is known of a channel."""
     way = rng.randrange(3)
     if way == 0:
-        return [("HSET", _key("alerting:silences"), _name(rng), broken_json(rng, known.silence))]
+        # A silence over everything would be believed, and rightly.
+        broken = broken_json(rng, known.silence).replace(b'"*"', b'"nothing"')
+        return [("HSET", _key("alerting:silences"), _name(rng), broken)]
     if way == 1:
         return [("LPUSH", _key("alerting:dead"), broken_json(rng, known.letter))]
     field = rng.choice(("pending", "failures", "reason", "tries:flip", "tries:poisoned"))
