@@ -29,6 +29,8 @@ RESPONSE_TIME = "response_time_ms"
 
 STATUSES = (Status.OK, Status.WARNING, Status.UNKNOWN, Status.ERROR)
 """By code: the higher, the worse."""
+SERIES_LIMIT = 100
+"""Of a check in one hour: a column takes its room whether or not there is a number."""
 OK, WARNING, UNKNOWN, ERROR = range(4)
 CODES = {Status.OK: OK, Status.WARNING: WARNING, Status.ERROR: ERROR}
 
@@ -125,7 +127,7 @@ def gather(samples: Iterable[Sample]) -> Samples:
     """Samples, in whatever order they were written. Of several at one moment, the last that was written counts."""
     by_time = {micros(sample.at): sample for sample in samples}
     ordered = [by_time[at] for at in sorted(by_time)]
-    names = dict.fromkeys(name for sample in ordered for name in sample.series)
+    names = [*dict.fromkeys(name for sample in ordered for name in sample.series)][:SERIES_LIMIT]
     return Samples(
         array("q", sorted(by_time)),
         array("q", [_valid_until(sample) for sample in ordered]),
