@@ -102,7 +102,8 @@ class Samples(Sequence[Sample]):
     def holding(self, since: float, until: float) -> Samples:
         """Those in [since, until), and before them the one that still holds at ``since``, if any."""
         first = bisect_left(self.at, micros(since))
-        if first and self.until[first - 1] > micros(since):
+        begins = first < len(self.at) and self.at[first] == micros(since)  # the one before ends with it
+        if first and not begins and self.until[first - 1] > micros(since):
             first -= 1
         return self[first : bisect_left(self.at, micros(until))]
 

@@ -37,6 +37,7 @@ class SetAside:
         """Count ``number`` values of a kind; log the kind, at most once in a minute. Never raises."""
         if number <= 0:
             return
+        number = int(number)  # truth counts, too
         self._counts[kind] += number
         logged_at, before = self._logged.get(kind, (float("-inf"), 0))
         if time.monotonic() - logged_at >= LOG_EVERY_SECONDS:

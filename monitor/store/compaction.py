@@ -105,7 +105,7 @@ class Compactor:
             )
             self._aside.count("index_entry", refused)
             lines, members = lines + some, members + found
-            if not start:
+            if start < 0:
                 break
         return lines, members
 

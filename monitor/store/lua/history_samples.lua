@@ -15,9 +15,10 @@ local back = first - tonumber(ARGV[5])
 local oldest = last + 1
 for i = 1, 2 do
   local found = redis.pcall('ZRANGE', KEYS[i], 0, 0)
-  local check, hour = nil, nil
-  if not found.err and found[1] then check, hour = place_of(found[1]) end
-  if check then oldest = math.min(oldest, tonumber(hour)) end
+  if not found.err and found[1] then
+    local check, hour = place_of(found[1])
+    oldest = math.min(oldest, check and tonumber(hour) or 0)
+  end
 end
 first = math.max(first, oldest, last - HOURS)
 back = math.max(back, oldest, first - tonumber(ARGV[5]))

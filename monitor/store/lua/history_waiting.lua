@@ -2,7 +2,7 @@
 -- Which lists are to be packed: those whose hour is over, and those with enough lines, of which a block that is
 -- already long wants more (it is all made anew). What is no list any more, or was never one, is taken off.
 -- Looks at the members from place `start` on, as many as a script may. Returns how many lines their lists have, the
--- place to go on from (0 for none), how many members were none of ours, and at most `limit` members to pack.
+-- place to go on from (-1 for none), how many members were none of ours, and at most `limit` members to pack.
 
 sound(KEYS[1], 'zset')
 local lines, refused, removed, members = 0, 0, 0, {}
@@ -30,5 +30,5 @@ for _, member in ipairs(found) do
     end
   end
 end
-local following = #found == MOST / 2 and start + #found - removed or 0
+local following = #found == MOST / 2 and start + #found - removed or -1
 return {lines, following, refused, unpack(members)}
