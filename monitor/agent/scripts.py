@@ -33,12 +33,17 @@ _NOW = """
 local time = redis.call('TIME')
 local now = time[1] .. string.rep('0', 6 - #time[2]) .. time[2]
 
--- A field of at most so many bytes. What is longer, and a key of another type, is not ours and is removed.
+-- A field of at most so many bytes. What is longer, and a key of another type, is not ours: it is removed, where the
+-- user of the store may do so, and read like a field that is absent.
 local function field(key, name, limit)
     local length = redis.pcall('HSTRLEN', key, name)
-    if type(length) ~= 'number' then redis.call('DEL', key) return false end
-    if length > limit then redis.call('HDEL', key, name) return false end
-    return redis.call('HGET', key, name)
+    if type(length) == 'number' and length > limit then redis.pcall('HDEL', key, name) return false end
+    if type(length) == 'table' and string.find(length.err, 'WRONGTYPE', 1, true) then
+        redis.pcall('DEL', key)
+        return false
+    end
+    local value = redis.pcall('HGET', key, name)
+    return type(value) == 'string' and #value <= limit and value
 end
 """
 

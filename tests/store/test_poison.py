@@ -83,7 +83,7 @@ def test_a_notice_of_an_impossible_time(
     client.lpush(lane, stamp + b"|" + json.dumps(json.loads(raw) | {"at": at, "since": at}).encode())
     delivery = redis_store.outbox.take("ops", "token", lease_seconds=5)
     assert delivery is not None
-    assert delivery.notice.at > 1e9
+    assert 1e9 < delivery.notice.at < 1e10
     assert redis_store.set_aside()["notice"] == 1
 
 
