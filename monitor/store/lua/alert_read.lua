@@ -22,19 +22,17 @@ local function edge(command, from, to)
   return found.err == nil and found[1] and found[1][1] or nil
 end
 
-local function sized(values)
-  local answer = {}
-  for _, value in ipairs(values.err and {} or values) do
-    if value and #value <= tonumber(ARGV[2]) then answer[#answer + 1] = value end
-  end
-  return answer
+local function all(key)
+  local _, values = fields(key, names_of(key), tonumber(ARGV[2]))
+  return values
 end
 
-local turn = redis.pcall('GET', KEYS[5])
-if ARGV[4] ~= '' and type(turn) == 'string' and turn ~= ARGV[4] and redis.call('PTTL', KEYS[5]) ~= -1 then return {} end
+local turn = short(KEYS[5])
+local left = redis.call('PTTL', KEYS[5])
+if ARGV[4] ~= '' and turn and turn ~= ARGV[4] and left ~= -1 and left <= 2 * tonumber(ARGV[5]) then return {} end
 
-local meta = redis.pcall('HMGET', KEYS[1], 'version', 'cursor')
-local version, cursor = meta[1] or '', meta[2] or ''
+local version, cursor = field(KEYS[1], 'version') or '', field(KEYS[1], 'cursor') or ''
+if not whole(version) then version = '' end
 local first, last = edge('XRANGE', '-', '+'), edge('XREVRANGE', '+', '-')
 local broken = 0
 if not id(cursor) or (cursor ~= '0-0' and (not first or before(cursor, first) or before(last, cursor))) then
@@ -46,9 +44,12 @@ if broken == 0 then
   local page = redis.pcall('XRANGE', KEYS[2], '(' .. cursor, '+', 'COUNT', ARGV[1])
   for _, entry in ipairs(page.err and {} or page) do
     cursor = entry[1]
+    fresh[#fresh + 1] = '' -- what is none of ours is passed by, like all others
     for i = 1, #entry[2], 2 do
-      if entry[2][i] == 'transition' and #entry[2][i + 1] <= tonumber(ARGV[2]) then
-        fresh[#fresh + 1] = entry[2][i + 1]
+      if #entry[2][i + 1] > tonumber(ARGV[2]) then
+        if ARGV[4] ~= '' then redis.call('XDEL', KEYS[2], entry[1]) end
+      elseif entry[2][i] == 'transition' then
+        fresh[#fresh] = entry[2][i + 1]
       elseif entry[2][i] == 'id' then
         names[#names + 1] = string.match(entry[2][i + 1], '^(.*):%d+$')
       end
@@ -58,9 +59,10 @@ end
 
 local alerts = {}
 if broken == 1 or ARGV[3] == '1' then
-  alerts = redis.pcall('HVALS', KEYS[3])
-elseif #names > 0 then
-  alerts = redis.pcall('HMGET', KEYS[3], unpack(names))
+  alerts = all(KEYS[3])
+else
+  local _, values = fields(KEYS[3], names, tonumber(ARGV[2]))
+  alerts = values
 end
 
 if ARGV[4] ~= '' then
@@ -70,4 +72,4 @@ if ARGV[4] ~= '' then
     redis.call('DEL', KEYS[5])
   end
 end
-return {text(clock()), version, cursor, broken, fresh, sized(alerts), sized(redis.pcall('HVALS', KEYS[4]))}
+return {text(clock()), version, cursor, broken, fresh, alerts, all(KEYS[4])}
