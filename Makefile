@@ -2,8 +2,7 @@
 #   make up [ARGS="--port 9000"]   the real thing on this machine, until Ctrl-C
 #   make demo [ARGS="--port 9000"] the same page over a made-up shop, its past and an incident; watches nothing
 #   make test [ARGS="-k store"]    everything that must hold, from a bare machine on
-#   make soak [ARGS="killed-solo"] every fault in real workers, on two Celerys, MINUTES (30) of peace, and the stacks of
-#                                  compose/ on a Docker engine: two hours
+#   make soak [ARGS="poison"]      the named parts of the soak (docs/soak.md), or cases of the faults; all: three hours
 #   make lint | servers | bench | screenshots | clean
 
 SHELL := /bin/bash
@@ -57,14 +56,10 @@ $(VENV)/.kafka-4/classes.jsa: | servers $(VENV)/.installed-dev
 bench: servers $(VENV)/.installed-dev
 	@exec $(BIN)/python -m bench $(ARGS)
 
-# Faults first, all of them on either Celery, then the fleet in which nothing is wrong, then the stacks of compose/ (as
-# root, with docker.io, docker-compose and debootstrap).
-# RECORD=1 keeps the outcome in docs/soak.md.
+# The parts are those of soak/parts.py: faults faults-5.4 changing poison answers connections stacks. ARGS names some of
+# them, or cases of the faults (killed-solo). RECORD=1 keeps the outcome in docs/soak.md.
 soak: servers $(VENV)/.installed-dev $(OLD_VENV)/.installed
-	@$(BIN)/python -m soak $(if $(RECORD),--record faults) $(ARGS)
-	@$(BIN)/python -m soak --python $(OLD_VENV)/bin/python $(if $(RECORD),--record faults-5.4) $(ARGS)
-	@$(BIN)/python -m soak --changing $(MINUTES) $(if $(RECORD),--record changing)
-	@$(BIN)/python -m soak.stacks $(if $(RECORD),--record)
+	@exec $(BIN)/python -m soak.parts --minutes $(MINUTES) $(if $(RECORD),--record) $(ARGS)
 
 clean:
 	rm -rf $(VENV) .monitor dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

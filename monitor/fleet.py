@@ -33,7 +33,6 @@ from monitor.ports import (
 
 FLIGHT = "fleet"
 LEASE_SECONDS = 6.0  # a broker that does not answer is given up after about 5
-KINDS = ("worker:", "queue:", "host:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,8 @@ class _Round:
     def run(self) -> Round:
         sighting, interval = self._fleet.sight(), self._settings.interval_seconds
         began = time.monotonic()
-        before = noting.decode(sighting.notes)
+        before, left_out = noting.decode(sighting.notes)
+        self._fleet.set_aside("round_state", left_out)
         if before is not None and 0 <= sighting.now - before.round_at < interval / 4:
             return Round("dropped", "early")
         scene = self._scene(sighting, before)
@@ -110,7 +110,7 @@ class _Round:
         if before is None:
             states = self._store.read().states
             notes = dataclasses.replace(
-                notes, written=frozenset(n for n in states if n == SUMMARY or n.startswith(KINDS))
+                notes, written=frozenset(n for n in states if n == SUMMARY or n.startswith(noting.KINDS))
             )
         notes = noting.with_work(notes, sighting)
         notes = noting.with_queues(notes, declared, settings.queues, rounds.QUEUE_FORGOTTEN_SECONDS)

@@ -103,6 +103,10 @@ class Store(Protocol):
         """All there is to know of alerting."""
         ...
 
+    def set_aside(self) -> Mapping[str, int]:
+        """How many values were set aside so far, by kind: stored by another program, or damaged."""
+        ...
+
     def forget(self, checks: Iterable[str]) -> None:
         """Remove everything about ``checks`` but their past transitions."""
         ...
@@ -343,6 +347,10 @@ class Fleet(Protocol):
 
     def sight(self) -> Sighting:
         """Everything the workers have written. What cannot be understood is left out, and removed."""
+        ...
+
+    def set_aside(self, kind: str, number: int = 1) -> None:
+        """Count values that the reader of what was sighted has set aside. Never raises."""
         ...
 
     def connected(self, workers: Iterable[Beacon]) -> Mapping[str, bool] | None:

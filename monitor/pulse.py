@@ -64,6 +64,7 @@ def claim_ping(store: Store, interval_seconds: float) -> Flight | None:
 def _look(
     checks: Mapping[str, CheckSpec], store: Store, flight: Flight, interval_seconds: float, seen: Mapping[str, Outcome]
 ) -> Looked:
+    total = store.set_aside()  # first: it removes what is beyond what can be read
     states, now = store.read().states, flight.taken_at
     specs = rules.specs(interval_seconds)
     since = rules.ticking_since(states.get(rules.BEAT), now, interval_seconds)
@@ -72,6 +73,7 @@ def _look(
         rules.BEAT: rules.beat(store.dispatched_at(), now, since),
         rules.SCHEDULE: rules.schedule(checks, states),
         rules.RESULTS: rules.results(checks, states, late),
+        rules.STORE: rules.store(total, states.get(rules.STORE), now),
         **seen,
     }
     reducers: dict[str, Reducer] = {state.check: _expire(state, flight) for state in late if state.stale_since is None}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import structlog
 from pydantic import SecretStr, ValidationError
 
 from monitor import config as configuration
@@ -28,6 +29,8 @@ from monitor.schedule import Plan
 from monitor.store import RedisFleet, RedisStore, Retention
 
 CHECK_PROCESS = "monitor.checks.process"
+
+log = structlog.get_logger("monitor.alerts")
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,10 @@ def sender(spec: ChannelSpec) -> Send:
             return Undelivered(failure.reason, permanent=True)
         except Temporary as failure:
             return Undelivered(failure.reason, retry_after_seconds=failure.retry_after_seconds)
+        except Exception:
+            # One notice that a channel cannot render must not stop those behind it.
+            log.exception("alert.channel_failed", channel=spec.name, notice=notice.id)
+            return Undelivered("internal_error")
         return None
 
     return send

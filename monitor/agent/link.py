@@ -91,5 +91,5 @@ def _permitted(connection: Any, *command: str) -> Any:
 
 
 def _microseconds(value: bytes | None) -> int | None:
-    digits = re.match(rb"[0-9]+", value or b"")
+    digits = re.match(rb"[0-9]{1,16}(?![0-9])", value or b"")
     return int(digits[0]) if digits else None

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, NamedTuple
+
+from monitor import decoding
 
 HEARTBEAT = "monitor.tasks.heartbeat"
 """The heartbeat task. Arguments: kind (``worker`` or ``queue``), target (node or queue name), sent (microseconds since
@@ -20,15 +22,23 @@ EXPIRES_SECONDS = 300
 DIRECT_QUEUE_EXPIRES_SECONDS = 300
 """An unconsumed direct queue goes after this long (AMQP; Redis from kombu 5.7 on)."""
 
+BEACON_BYTES = 64 * 1024
+QUEUES_KEPT, ACTIVE_KEPT, VERSIONS_KEPT = 1000, 200, 20
+"""Of a beacon that has more, the rest is left out."""
+
+_OWN_QUEUE = "monitor.worker."
+NODE_BYTES = decoding.LABEL_BYTES - len(_OWN_QUEUE)
+"""The longest name of a worker whose own queue can have a name."""
+
 
 def direct_queue(node: str) -> str:
     """The name of a worker's own queue."""
-    return f"monitor.worker.{node}"
+    return f"{_OWN_QUEUE}{node}"
 
 
 def is_direct_queue(queue: str) -> bool:
     """Whether a queue is some worker's own one."""
-    return queue.startswith("monitor.worker.")
+    return queue.startswith(_OWN_QUEUE)
 
 
 def target_field(kind: str, target: str) -> str:
@@ -116,10 +126,55 @@ def encode(beacon: Beacon) -> str:
 def decode(text: str | bytes) -> Beacon | None:
     """The beacon; None for anything that is none. Unknown fields, of a newer agent, are left out."""
     try:
-        value: dict[str, Any] = json.loads(text)
+        value: dict[str, Any] = decoding.load(text, most_bytes=BEACON_BYTES)
         known = {entry.name: value[entry.name] for entry in fields(Beacon) if entry.name in value}
         known["queues"] = tuple(map(str, known.get("queues", ())))
         known["active"] = tuple(Active(str(a["task"]), float(a["age_seconds"])) for a in known.get("active", ()))
-        return Beacon(**known)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return _within_limits(Beacon(**known))
+    except decoding.BROKEN:
         return None
+
+
+def _within_limits(beacon: Beacon) -> Beacon:
+    label, amount, count = decoding.label, decoding.amount, decoding.count
+    return replace(
+        beacon,
+        node=label(beacon.node, most_bytes=NODE_BYTES),
+        host=label(beacon.host),
+        pid=count(beacon.pid),
+        pool=decoding.text(beacon.pool, most_bytes=decoding.LABEL_BYTES),
+        slots=max(1, count(beacon.slots)),
+        interval_seconds=amount(beacon.interval_seconds),
+        up_seconds=max(0.0, amount(beacon.up_seconds)),
+        queues=tuple(name for name in map(decoding.text, beacon.queues[:QUEUES_KEPT]) if _is_label(name)),
+        direct=bool(beacon.direct),
+        active=tuple(Active(_clipped(task.task), amount(task.age_seconds)) for task in beacon.active[:ACTIVE_KEPT]),
+        active_count=count(beacon.active_count),
+        reserved=count(beacon.reserved),
+        done=count(beacon.done),
+        loop_lag_seconds=decoding.optional_amount(beacon.loop_lag_seconds),
+        connected=bool(beacon.connected),
+        restarts=count(beacon.restarts),
+        instance=decoding.text(beacon.instance, most_bytes=decoding.LABEL_BYTES),
+        leaving=bool(beacon.leaving),
+        client_id=None if beacon.client_id is None else max(1, count(beacon.client_id)),
+        rss_mb=decoding.optional_amount(beacon.rss_mb),
+        vitals={kind: _vitals(beacon.vitals[kind]) for kind in _HOST_KINDS if kind in beacon.vitals},
+        versions={label(name): label(version) for name, version in [*beacon.versions.items()][:VERSIONS_KEPT]},
+    )
+
+
+def _is_label(name: str) -> bool:
+    """Whether a queue can be the target of a heartbeat."""
+    return 0 < len(name.encode()) <= decoding.LABEL_BYTES
+
+
+def _clipped(task: str) -> str:
+    return decoding.text(task).encode()[: decoding.LABEL_BYTES].decode(errors="ignore")
+
+
+def _vitals(numbers: Mapping[str, float]) -> dict[str, float]:
+    return {decoding.label(name): decoding.number(value) for name, value in [*numbers.items()][:VERSIONS_KEPT]}
+
+
+_HOST_KINDS = ("cpu", "memory", "disk", "connections")

@@ -32,25 +32,39 @@ def _script(text: str) -> Script:
 _NOW = """
 local time = redis.call('TIME')
 local now = time[1] .. string.rep('0', 6 - #time[2]) .. time[2]
+
+-- A field of at most so many bytes. What is longer, and a key of another type, is not ours: it is removed, where the
+-- user of the store may do so, and read like a field that is absent.
+local function field(key, name, limit)
+    local length = redis.pcall('HSTRLEN', key, name)
+    if type(length) == 'number' and length > limit then redis.pcall('HDEL', key, name) return false end
+    if type(length) == 'table' and string.find(length.err, 'WRONGTYPE', 1, true) then
+        redis.pcall('DEL', key)
+        return false
+    end
+    local value = redis.pcall('HGET', key, name)
+    return type(value) == 'string' and #value <= limit and value
+end
 """
 
 BEACON = _script("""
 -- KEYS: beacons, heartbeats, emitted. ARGV: node, beacon, instance, field of the node's heartbeats.
 -- Keeps: nothing comes after the goodbye of an instance, however late the server takes it from a broken connection.
-local old = redis.call('HGET', KEYS[1], ARGV[1])
+local old = field(KEYS[1], ARGV[1], 65536)
 if not (old and string.find(old, '"leaving":true', 1, true)
         and string.find(old, '"instance":"' .. ARGV[3] .. '"', 1, true)) then
     redis.call('HSET', KEYS[1], ARGV[1], now .. '|' .. ARGV[2])
 end
-return {now, redis.call('HGET', KEYS[2], ARGV[4]), redis.call('HGET', KEYS[3], ARGV[4])}
+return {now, field(KEYS[2], ARGV[4], 1000), field(KEYS[3], ARGV[4], 1000)}
 """)
 """Write a beacon; answers now, and the node's newest executed and newest emitted heartbeat (bytes or None)."""
 
 EXECUTED = _script("""
 -- KEYS: heartbeats. ARGV: field, sent (microseconds), node.
 -- Keeps: the newest heartbeat that was executed stays, whatever older one arrives later.
-local old = redis.call('HGET', KEYS[1], ARGV[1])
-local sent = old and tonumber(string.match(old, '^%d+'))
+local old = field(KEYS[1], ARGV[1], 1000)
+local stamp = old and string.match(old, '^%d+')
+local sent = stamp and #stamp <= 16 and tonumber(stamp)
 if not sent or sent < tonumber(ARGV[2]) then
     redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. '|' .. now .. '|' .. ARGV[3])
 end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from monitor import policy
@@ -44,11 +45,30 @@ def age_ms(state: State, now: float) -> int:
 
 def encode(value: Any) -> str:
     """Compact JSON."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return _encode(value)
+
+
+def member(name: str, encoded: str) -> str:
+    """One member of a JSON object, whose value is encoded already."""
+    return f"{_encode(name)}:{encoded}"
+
+
+def joined(members: Iterable[str]) -> str:
+    """A JSON object of members (:func:`member`)."""
+    return "{" + ",".join(members) + "}"
+
+
+def extended(encoded: str, *members: str) -> str:
+    """An encoded JSON object, which has members already, with more of them."""
+    return ",".join((encoded[:-1], *members)) + "}"
 
 
 def _present(**values: Any) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
+
+
+# Kept, because json.dumps with options of its own builds it anew for each call.
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 def _unless(status: Status, shown: Status) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 from monitor import policy
 from monitor.api.entries import encode
 from monitor.api.refresher import Moment
-from monitor.api.roster import Group, Roster
+from monitor.api.roster import UNREADABLE, Group, Roster
 from monitor.config import CheckSpec
 from monitor.documents import exact, number
 from monitor.model import Overall, State, Status
@@ -31,7 +31,7 @@ def group(roster: Roster, members: Group, moment: Moment) -> tuple[bool, str]:
     for check in members.checks:
         reading, state = roster.read(check, moment, hold=members.hold)
         readings[check.name] = reading
-        checks |= _component(check, reading, state)
+        checks |= _readable_component(check, reading, state)
     verdict = roster.overall(members, readings)
     return verdict is not Overall.UNHEALTHY, encode({"status": _WORDS[verdict], "checks": checks})
 
@@ -39,6 +39,17 @@ def group(roster: Roster, members: Group, moment: Moment) -> tuple[bool, str]:
 def plain(passes: bool) -> str:
     """A document without checks."""
     return encode({"status": "pass" if passes else "fail"})
+
+
+def _readable_component(
+    check: CheckSpec, reading: policy.Reading, state: State | None
+) -> dict[str, list[dict[str, Any]]]:
+    try:
+        found = _component(check, reading, state)
+        encode(found)
+    except Exception:  # noqa: BLE001 - whatever a store let through, a probe has to answer
+        return _component(check, UNREADABLE, None)
+    return found
 
 
 def _component(check: CheckSpec, reading: policy.Reading, state: State | None) -> dict[str, list[dict[str, Any]]]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from monitor import documents, policy
 from monitor.alert_states import AlertsOverview
 from monitor.api import entries
 from monitor.api.refresher import Moment
-from monitor.api.roster import Group, Roster
+from monitor.api.roster import UNREADABLE, Group, Roster
 from monitor.config import CheckSpec
-from monitor.model import Overall, State, Status
+from monitor.model import Overall, State
 
 BREATHE_EVERY = 256
-UNREADABLE = policy.Reading(Status.UNKNOWN, "unreadable")
 
 
 class Renderer:
@@ -32,8 +32,9 @@ class Renderer:
         """Whether a group is ready, and the body that says so. A group that holds stale verdicts says that, too."""
         readings, checks = self._entries(group, moment, full=False)
         passes = self._roster.overall(group, readings) is not Overall.UNHEALTHY
-        held = ',"held":true' if any(reading.held for reading in readings.values()) else ""
-        return passes, self._head("ready" if passes else "not_ready", moment) + f'{held},"checks":{{{checks}}}}}'
+        held = {"held": True} if any(reading.held for reading in readings.values()) else {}
+        head = self._head("ready" if passes else "not_ready", moment, **held)
+        return passes, entries.extended(head, entries.member("checks", checks))
 
     def detailed(self, moment: Moment, *, full: bool) -> str:
         """The overall verdict and all checks; with ``full``, what is not for everybody: messages, details, hosts."""
@@ -41,14 +42,14 @@ class Renderer:
         readings, checks = self._entries(everything, moment, full=full)
         head = self._head(self._roster.overall(everything, readings), moment)
         known = self._roster.fleet(moment).hosts if full else ()
-        hosts = f',"hosts":{entries.encode(documents.hosts(known, moment.now))}' if known else ""
-        return head + f',"checks":{{{checks}}}{hosts}}}'
+        hosts = [entries.member("hosts", entries.encode(documents.hosts(known, moment.now)))] if known else []
+        return entries.extended(head, entries.member("checks", checks), *hosts)
 
     def check(self, check: CheckSpec, moment: Moment, *, full: bool) -> tuple[bool, str]:
         """Whether a check does not fail, and its own body."""
         reading, entry = self._entry(check, moment, hold=False, full=full)
-        head = f'{{"name":"{check.name}","timestamp":"{documents.timestamp(moment.now)}",'
-        return not policy.fails(reading), head + entry[1:]
+        head = entries.encode({"name": check.name, "timestamp": documents.timestamp(moment.now)})
+        return not policy.fails(reading), entries.extended(head, entry[1:-1])
 
     def workers(self, moment: Moment) -> str:
         """All workers and queues."""
@@ -61,21 +62,21 @@ class Renderer:
     def startup(self, moment: Moment) -> tuple[bool, str]:
         """Whether the process has its roster and has tried to read the store, and the body that says so."""
         started = moment.tried and not self._roster.problem
-        return started, self._head("started" if started else "starting", moment) + "}"
+        return started, self._head("started" if started else "starting", moment)
 
-    def _head(self, status: str, moment: Moment) -> str:
-        problem = f',"reason":"{self._roster.problem}"' if self._roster.problem else ""
-        return _head(status, moment.now) + problem
+    def _head(self, status: str, moment: Moment, **more: Any) -> str:
+        problem = {"reason": self._roster.problem} if self._roster.problem else {}
+        return _head(status, moment.now, **problem, **more)
 
     def _entries(self, group: Group, moment: Moment, *, full: bool) -> tuple[Mapping[str, policy.Reading], str]:
         readings: dict[str, policy.Reading] = {}
         rendered = []
         for number, check in enumerate(group.checks, 1):
             readings[check.name], entry = self._entry(check, moment, hold=group.hold, full=full)
-            rendered.append(f'"{check.name}":{entry}')
+            rendered.append(entries.member(check.name, entry))
             if number % BREATHE_EVERY == 0:
                 time.sleep(0)  # gives the interpreter lock away: other probes do not wait for a long roster
-        return readings, ",".join(rendered)
+        return readings, entries.joined(rendered)
 
     def _entry(self, check: CheckSpec, moment: Moment, *, hold: bool, full: bool) -> tuple[policy.Reading, str]:
         try:
@@ -89,19 +90,18 @@ class Renderer:
         reading, state = self._roster.read(check, moment, hold=hold)
         kept = self._kept.get((check.name, full))
         if kept is None or kept[0] is not state or kept[1] != reading:
-            # Without the closing brace, so that an age can follow.
-            kept = (state, reading, entries.encode(entries.fields(reading, state, full=full))[:-1])
+            kept = (state, reading, entries.encode(entries.fields(reading, state, full=full)))
             if check.name in self._roster.checks:  # what comes at run time goes again, and would stay here
                 self._kept[check.name, full] = kept
         if state is None:
-            return reading, kept[2] + "}"
-        return reading, f'{kept[2]},"age_ms":{entries.age_ms(state, moment.now)}}}'
+            return reading, kept[2]
+        return reading, entries.extended(kept[2], f'"age_ms":{entries.age_ms(state, moment.now)}')
 
 
 def live(now: float) -> str:
     """The body of a process that is alive."""
-    return _head("alive", now) + "}"
+    return _head("alive", now)
 
 
-def _head(status: str, now: float) -> str:
-    return f'{{"status":"{status}","timestamp":"{documents.timestamp(now)}"'
+def _head(status: str, now: float, **more: Any) -> str:
+    return entries.encode({"status": status, "timestamp": documents.timestamp(now), **more})

@@ -12,6 +12,7 @@ from monitor.model import Overall, State, Status
 from monitor.policy.dynamic_checks import dynamic, is_dynamic
 from monitor.policy.overlays import VITALS, Fleet, overlay
 
+UNREADABLE = policy.Reading(Status.UNKNOWN, "unreadable")
 UNREACHABLE = policy.Reading(Status.ERROR, "unreachable")
 _OVERLAID = frozenset({"celery", *VITALS})
 
@@ -79,7 +80,14 @@ class Roster:
         That the store does not answer, the reader knows first-hand: a check that watches the store is in
         error at once. What others have found keeps its word until it expires. The broker's check shows what became
         of the workers, too, and those of a host show the host that is worst off.
+        What cannot be judged is ``unreadable``: whatever a store let through, a probe has to answer.
         """
+        try:
+            return self._read(check, moment, hold=hold)
+        except Exception:  # noqa: BLE001
+            return UNREADABLE, None
+
+    def _read(self, check: CheckSpec, moment: Moment, *, hold: bool) -> tuple[policy.Reading, State | None]:
         if moment.answering is False and check.name in self._watching_store:
             return UNREACHABLE, None
         state = moment.states.get(check.name)

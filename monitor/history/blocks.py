@@ -15,6 +15,7 @@ from math import isfinite, isnan, nan
 from operator import add
 from typing import Any
 
+from monitor import decoding
 from monitor.history.buckets import Spreads, no_spreads
 from monitor.history.joining import digest_of
 from monitor.history.packing import BROKEN, Packed, pack
@@ -62,12 +63,13 @@ def decode_samples(raw: bytes | None, names: Collection[str] | None = None) -> S
         if min(valid) <= 0 or min(deltas[1:], default=1) <= 0 or deltas[0] < 0 or max(codes) > ERROR:
             return None
         at = array("q", accumulate(deltas))
+        decoding.moment(at[-1] / MICRO)
         until = array("q", map(add, at, valid))
         texts = [_text(reason) for reason in reasons]
         series = {}
         for name, scale in scales.items():
             if names is None or name in names:
-                series[str(name)] = _unscaled(packed, count, scale)
+                series[decoding.text(name)] = _unscaled(packed, count, scale)
             else:
                 packed.skip("q", count)
         told = tuple([texts[place] for place in places]) if len(texts) > 1 else (texts[0],) * count
@@ -113,7 +115,7 @@ def decode_day(raw: bytes | None, start: int, *, with_series: bool = True) -> Da
         ok, warning, unknown, error, began = (column(count) for _ in range(5))
         goes_on = column(_NO_FLAGS).tobytes()
         series = {
-            str(name): Spreads(column(count), column(low), column(mean), column(high))
+            decoding.text(name): Spreads(column(count), column(low), column(mean), column(high))
             for name in (names if with_series else ())
         }
         if max(map(max, (ok, warning, unknown, error))) > BUCKET:
@@ -201,4 +203,4 @@ def _head(start: int, row: Sequence[int]) -> Head:
 def _text(value: Any) -> str | None:
     if value is not None and not isinstance(value, str):
         raise TypeError
-    return value
+    return decoding.optional_text(value)

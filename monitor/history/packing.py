@@ -13,8 +13,13 @@ from array import array
 from collections.abc import Iterable
 from typing import Any
 
+from monitor import decoding
+
 LIMIT_BYTES = 8 * 1024 * 1024
 """Nothing longer is unpacked: 36,000 samples of ten series are 3 MB."""
+
+COLUMNS_LIMIT_BYTES = 4 * LIMIT_BYTES
+HEAD_LIMIT_BYTES = 1024 * 1024
 
 BROKEN = (ValueError, TypeError, LookupError, OverflowError, RecursionError, AttributeError, struct.error, zlib.error)
 """What reading something that was not packed here may raise."""
@@ -33,19 +38,20 @@ class Packed:
     """What was packed: ``about``, and then one column after the other. May raise any of ``BROKEN``."""
 
     def __init__(self, raw: bytes) -> None:
-        unpacking = zlib.decompressobj()
-        self._bytes = unpacking.decompress(raw, LIMIT_BYTES)
-        if not unpacking.eof:
-            raise ValueError("too long, or cut short")
+        self._bytes = decoding.inflate(raw, most_bytes=LIMIT_BYTES)
+        self._left = COLUMNS_LIMIT_BYTES
         (length,) = _LENGTH.unpack_from(self._bytes)
         self._place = _LENGTH.size + length
-        self.about: Any = json.loads(self._bytes[_LENGTH.size : self._place])
+        self.about: Any = decoding.load(self._bytes[_LENGTH.size : self._place], most_bytes=HEAD_LIMIT_BYTES)
 
     def take(self, typecode: str, count: int) -> array[Any]:
         """The next column."""
         column = array(typecode)
         size = column.itemsize
         part = self._next(size * count)
+        self._left -= size * count  # zeros take no room in what was packed
+        if self._left < 0:
+            raise ValueError("too long")
         if part is None:
             column.frombytes(bytes(size * count))
             return column

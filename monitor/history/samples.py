@@ -29,6 +29,8 @@ RESPONSE_TIME = "response_time_ms"
 
 STATUSES = (Status.OK, Status.WARNING, Status.UNKNOWN, Status.ERROR)
 """By code: the higher, the worse."""
+SERIES_LIMIT = 100
+"""Of a check in one hour: a column takes its room whether or not there is a number."""
 OK, WARNING, UNKNOWN, ERROR = range(4)
 CODES = {Status.OK: OK, Status.WARNING: WARNING, Status.ERROR: ERROR}
 
@@ -100,7 +102,8 @@ class Samples(Sequence[Sample]):
     def holding(self, since: float, until: float) -> Samples:
         """Those in [since, until), and before them the one that still holds at ``since``, if any."""
         first = bisect_left(self.at, micros(since))
-        if first and self.until[first - 1] > micros(since):
+        begins = first < len(self.at) and self.at[first] == micros(since)  # the one before ends with it
+        if first and not begins and self.until[first - 1] > micros(since):
             first -= 1
         return self[first : bisect_left(self.at, micros(until))]
 
@@ -125,7 +128,7 @@ def gather(samples: Iterable[Sample]) -> Samples:
     """Samples, in whatever order they were written. Of several at one moment, the last that was written counts."""
     by_time = {micros(sample.at): sample for sample in samples}
     ordered = [by_time[at] for at in sorted(by_time)]
-    names = dict.fromkeys(name for sample in ordered for name in sample.series)
+    names = [*dict.fromkeys(name for sample in ordered for name in sample.series)][:SERIES_LIMIT]
     return Samples(
         array("q", sorted(by_time)),
         array("q", [_valid_until(sample) for sample in ordered]),

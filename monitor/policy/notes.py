@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from monitor import decoding
+from monitor.policy.dynamic_checks import SUMMARY
 from monitor.ports import BrokerSight, Depth, Executed, Sighting
 
 GAP_INTERVALS = 1.25
@@ -24,10 +25,17 @@ PATIENCE_INTERVALS = 2.5
 RECONNECT_SECONDS = 10.0
 """Celery's workers may take this long to come back to a broker that was restarted."""
 
+CLOCK_SECONDS = 5.0
+"""So far apart may two moments of the store's clock be that follow each other, after a fail-over."""
+
 ASKED_KEPT = 5
 QUEUES_KEPT = 1000
 DEPARTED_KEPT = 2000
 DEPARTED_SECONDS = 7 * 86_400.0
+NOTES_BYTES = 8 * 1024 * 1024
+ENTRIES_KEPT = 20_000
+KINDS = ("worker:", "queue:", "host:")
+"""What the names of the checks begin with that a round writes, besides the summary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,26 +93,42 @@ def encode(notes: Notes) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def decode(raw: bytes) -> Notes | None:
-    """The notes; None for anything that :func:`encode` does not make."""
+def decode(raw: bytes) -> tuple[Notes | None, int]:
+    """The notes, and how many entries were set aside; None for what is no notes at all.
+
+    No time is later than that of the round, so that nothing which a round waits for is never over.
+    """
     try:
-        value = json.loads(raw)
-        return Notes(
-            round_at=_number(value["round_at"]),
-            emitted_at=_number(value["emitted_at"]),
-            store=Patience(_number(value["store"]["since"]), _number(value["store"]["until"])),
-            broker=Patience(_number(value["broker"]["since"]), _number(value["broker"]["until"])),
+        value = decoding.load(raw, most_bytes=NOTES_BYTES)
+        round_at = decoding.moment(value["round_at"])
+        at = _Past(round_at)
+        notes = Notes(
+            round_at=round_at,
+            emitted_at=at(value["emitted_at"]),
+            store=Patience(at(value["store"]["since"]), decoding.moment(value["store"]["until"])),
+            broker=Patience(at(value["broker"]["since"]), decoding.moment(value["broker"]["until"])),
             servers=(_name(value["servers"][0]), _name(value["servers"][1])),
-            asked={str(name): tuple(map(_number, sent)) for name, sent in value["asked"].items()},
-            queues={str(name): _queue(*queue) for name, queue in value["queues"].items()},
-            worked={str(name): (int(done), _number(at)) for name, (done, at) in value["worked"].items()},
-            departed={str(name): _number(at) for name, at in value["departed"].items()},
-            written=frozenset(map(str, value["written"])),
-            closed=frozenset(map(str, value["closed"])),
-            removed=frozenset(map(str, value["removed"])),
         )
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
-        return None
+    except decoding.BROKEN:
+        return None, 1 if raw else 0
+    asked, bad_asked = _entries(value.get("asked"), _target, lambda sent: tuple(map(at, sent))[:ASKED_KEPT])
+    queues, bad_queues = _entries(value.get("queues"), decoding.label, lambda queue: _queue(at, *queue))
+    worked, bad_worked = _entries(value.get("worked"), decoding.label, lambda each: _worked(at, *each))
+    departed, bad_departed = _entries(value.get("departed"), decoding.label, at)
+    written, bad_written = _names(value.get("written"), _check)
+    closed, bad_closed = _names(value.get("closed"), _check)
+    removed, bad_removed = _names(value.get("removed"), decoding.label)
+    whole = dataclasses.replace(
+        notes,
+        asked=asked,
+        queues=queues,
+        worked=worked,
+        departed=departed,
+        written=written,
+        closed=closed,
+        removed=removed,
+    )
+    return whole, bad_asked + bad_queues + bad_worked + bad_departed + bad_written + bad_closed + bad_removed
 
 
 def resumed(
@@ -120,6 +144,8 @@ def resumed(
         just_started = sighting.up_seconds is not None and sighting.up_seconds < 2 * RECONNECT_SECONDS
         start = restart if just_started else patience
         return Notes(now, store=start, broker=start, servers=servers), False
+    latest = max(patience.until, restart.until)
+    before = dataclasses.replace(before, store=_until(before.store, latest), broker=_until(before.broker, latest))
     store, theirs = before.store, before.broker
     if now - before.round_at > GAP_INTERVALS * interval_seconds:
         store, theirs = _later(store, patience), _later(theirs, patience)
@@ -206,20 +232,66 @@ def _later(old: Patience, new: Patience) -> Patience:
     return Patience(new.since, max(old.until, new.until))
 
 
+def _until(patience: Patience, latest: float) -> Patience:
+    """No patience outlasts one that begins now."""
+    return patience if patience.until <= latest else Patience(patience.since, latest)
+
+
 def _differ(old: str | None, new: str | None) -> bool:
     return old is not None and new is not None and old != new
 
 
-def _queue(declared_at: Any, served_at: Any, head: Any, head_since: Any) -> QueueNote:
-    since = None if head_since is None else _number(head_since)
-    return QueueNote(_number(declared_at), _number(served_at), _name(head), since)
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """Reads times up to ``latest``; as text they may differ in the last microsecond."""
+
+    latest: float
+
+    def __call__(self, value: Any) -> float:
+        at = decoding.moment(value)
+        if at > self.latest + CLOCK_SECONDS:
+            raise ValueError("from the future")
+        return at
+
+
+def _entries(value: Any, name: Callable[[Any], str], entry: Callable[[Any], Any]) -> tuple[dict[str, Any], int]:
+    """The entries of a JSON object that can be understood, and how many cannot."""
+    if not isinstance(value, dict):
+        return {}, 1
+    found, left_out = {}, max(0, len(value) - ENTRIES_KEPT)
+    for key in [*value][:ENTRIES_KEPT]:
+        try:
+            found[name(key)] = entry(value[key])
+        except decoding.BROKEN:
+            left_out += 1
+    return found, left_out
+
+
+def _names(value: Any, name: Callable[[Any], str]) -> tuple[frozenset[str], int]:
+    if not isinstance(value, list):
+        return frozenset(), 1
+    found, left_out = _entries(dict.fromkeys(each for each in value if isinstance(each, str)), name, bool)
+    return frozenset(found), left_out + sum(not isinstance(each, str) for each in value)
+
+
+def _check(value: Any) -> str:
+    name = decoding.check_name(value)
+    if name != SUMMARY and not name.startswith(KINDS):
+        raise ValueError("no check of a round")
+    return name
+
+
+def _target(value: Any) -> str:
+    return decoding.label(value, most_bytes=decoding.LABEL_BYTES + len("worker:"))
+
+
+def _queue(at: _Past, declared_at: Any, served_at: Any, head: Any, head_since: Any) -> QueueNote:
+    return QueueNote(at(declared_at), at(served_at), _name(head), None if head_since is None else at(head_since))
+
+
+def _worked(at: _Past, done: Any, since: Any) -> tuple[int, float]:
+    return decoding.count(done), at(since)
 
 
 def _name(value: Any) -> str | None:
-    return None if value is None else str(value)
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise TypeError
-    return float(value)
+    return None if value is None else decoding.text(value, most_bytes=decoding.LABEL_BYTES)

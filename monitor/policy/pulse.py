@@ -13,10 +13,10 @@ from monitor.model import Outcome, State, Status
 from monitor.policy.dynamic_checks import PART, is_dynamic, wholes
 
 KIND = "monitor"
-BEAT, SCHEDULE, RESULTS, QUEUE, ALERTS = (
-    f"{KIND}:{what}" for what in ("beat", "schedule", "results", "queue", "alerts")
+BEAT, SCHEDULE, RESULTS, QUEUE, ALERTS, STORE = (
+    f"{KIND}:{what}" for what in ("beat", "schedule", "results", "queue", "alerts", "store")
 )
-OWN = (BEAT, SCHEDULE, RESULTS, QUEUE, ALERTS)
+OWN = (BEAT, SCHEDULE, RESULTS, QUEUE, ALERTS, STORE)
 
 GAP_SECONDS = 2.0
 """Two looks further apart than this, or than two intervals, have something between them that nobody saw."""
@@ -24,6 +24,8 @@ GRACE_SECONDS = 2.0
 SILENT_SECONDS = 5.0
 """A dispatch is expected every half second; the worker may be busy for a while."""
 UNDELIVERABLE_SECONDS = 300.0
+SET_ASIDE_SECONDS = 300.0
+"""How long values that were set aside are a warning."""
 DEAD_SECONDS = 86_400.0
 """How long a dead letter is a warning."""
 
@@ -33,6 +35,7 @@ SERIES: Mapping[str, tuple[str, ...]] = {
     RESULTS: ("overdue",),
     QUEUE: ("pending_tasks",),
     ALERTS: ("pending", "oldest_pending_seconds"),
+    STORE: ("values_set_aside",),
 }
 """The numbers of each that history keeps."""
 
@@ -60,7 +63,7 @@ def ticking_since(last: State | None, now: float, interval_seconds: float) -> fl
     if last is None or not isinstance(since, int | float):
         return now
     gap = now - last.result.observed_at
-    return now if gap > max(GAP_SECONDS, 2 * interval_seconds) else float(since)
+    return now if gap > max(GAP_SECONDS, 2 * interval_seconds) or not 0 <= since <= now else float(since)
 
 
 def is_expected(check: str, checks: Collection[str]) -> bool:
@@ -132,6 +135,20 @@ def alerts(backlog: Backlog) -> Outcome:
     if backlog.dead:
         return Outcome(Status.WARNING, data, "dead_letters", "alerts were given up; see `monitor status`")
     return Outcome(Status.OK, data)
+
+
+def store(total: Mapping[str, int], last: State | None, now: float) -> Outcome:
+    """Whether all that was read from the store is ours: a warning for a while after some of it was set aside."""
+    known = last.result.data if last is not None else {}
+    count, before, at = sum(total.values()), known.get("values_set_aside"), known.get("set_aside_at")
+    if count and count != (before if isinstance(before, int) else 0):
+        at = now
+    data = {"values_set_aside": count, "set_aside_at": at}
+    if isinstance(at, int | float) and now - SET_ASIDE_SECONDS < at <= now:
+        kinds = ", ".join(f"{kind} {total[kind]}" for kind in sorted(total) if total[kind])
+        message = f"values in the store that are not ours were set aside, so far: {kinds}"
+        return Outcome(Status.WARNING, data, "values_set_aside", message, dict(total))
+    return Outcome(Status.OK, data, detail=dict(total))
 
 
 def is_whole(own: Mapping[str, Outcome]) -> bool:

@@ -128,7 +128,7 @@ def summary(outcomes: Mapping[str, Outcome], *, suspended: bool, critical: bool)
 
 
 def _counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
-    return dict(Counter(str(outcome.data["verdict"]) for outcome in outcomes))
+    return dict(Counter(str(outcome.data.get("verdict")) for outcome in outcomes))
 
 
 _RANKS = ("unconsumed", "lost", "frozen", "wedged", "stuck", "silent", "slow", "slots_stuck")

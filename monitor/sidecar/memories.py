@@ -10,10 +10,12 @@ from pathlib import Path
 
 import structlog
 
+from monitor import decoding
 from monitor.store import MemoryStore
 
 FILE = "sidecar.json"
 VERSION = 1
+LIMIT_BYTES = 32 * 1024 * 1024
 
 log = structlog.get_logger("monitor.sidecar")
 
@@ -43,7 +45,8 @@ class Memories:
     def recall(self) -> None:
         """Give the store what the file holds. One that is not there, or not ours, is a beginning without a past."""
         try:
-            kept = json.loads(self._path.read_bytes())
+            with self._path.open("rb") as file:
+                kept = decoding.load(file.read(LIMIT_BYTES + 1), most_bytes=LIMIT_BYTES)
             if kept.get("version") != VERSION:
                 raise ValueError(f"version {kept.get('version')}")
             self._store.restore(kept)

@@ -12,11 +12,13 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from monitor import decoding
 from monitor.model import Result, State, Status, Streak, Transition
 from monitor.policy import FUTURE_TOLERANCE_SECONDS
 
 LIMIT_BYTES = 64 * 1024  # no state is written, and none is read, that is longer
-MEMORY_LIMIT_BYTES = 8 * 1024 * 1024
+MEMORY_LIMIT_BYTES = 2 * 1024 * 1024
+MEMORY_TEXT_LIMIT_BYTES = 8 * 1024 * 1024  # 8,000 consumer groups of ten partitions
 MESSAGE_CHARACTERS = 2000
 REASON_CHARACTERS = 100
 
@@ -50,11 +52,11 @@ def encode(record: Record) -> bytes:
 
 def decode(check: str, raw: bytes | None) -> Record | None:
     """The record of ``check``; None for anything that :func:`encode` does not make."""
-    if not raw or len(raw) > LIMIT_BYTES:
+    if not raw:
         return None
     try:
-        return _record_from_json(check, _load(raw.decode()))
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return _record_from_json(decoding.check_name(check), decoding.load(raw, most_bytes=LIMIT_BYTES))
+    except decoding.BROKEN:
         return None
 
 
@@ -72,46 +74,64 @@ def encode_transition(transition: Transition) -> bytes:
 
 def decode_transition(raw: bytes | None) -> Transition | None:
     """The transition; None for anything that :func:`encode_transition` does not make."""
-    if not raw or len(raw) > LIMIT_BYTES:
+    if not raw:
         return None
     try:
-        check, *rest = _load(raw.decode())
-        return _transition_from_json(_text(check), rest)
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        check, *rest = decoding.load(raw, most_bytes=LIMIT_BYTES)
+        return _transition_from_json(decoding.check_name(check), rest)
+    except decoding.BROKEN:
         return None
 
 
 def encode_memory(memory: str) -> bytes:
-    """What a kind remembers, in a third or less of its size: it may be much, and the Redis is somebody's broker."""
-    return zlib.compress(memory.encode(), level=1)
+    """Return what a kind remembers in a third or less of its size; empty when it is more than is read again."""
+    raw = zlib.compress(memory.encode(), level=1)
+    return raw if len(memory) <= MEMORY_TEXT_LIMIT_BYTES and len(raw) <= MEMORY_LIMIT_BYTES else b""
 
 
 def decode_memory(raw: bytes) -> str | None:
     """The memory; None for anything that :func:`encode_memory` does not make."""
     try:
-        return zlib.decompress(raw).decode()
-    except (zlib.error, UnicodeDecodeError):
+        return decoding.inflate(raw, most_bytes=MEMORY_TEXT_LIMIT_BYTES).decode() if raw else None
+    except ValueError:
         return None
 
 
 def dump(value: Any) -> bytes:
-    """Any value as JSON; what has no word in it as the nearest thing that has."""
+    """Any value as JSON that is read again; what has no word in it as the nearest thing that has."""
     try:
-        return _encode(value).encode()
+        text = _encode(value)
     except (ValueError, TypeError, RecursionError):  # NaN, a circle, a key that is no text
-        return _encode(_plain(value)).encode()
+        text = _encode(_plain(value))
+    if _SURROGATE in text:  # half of a pair, perhaps
+        text = _encode(_plain(value))
+    return text.encode()
+
+
+def fitting(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a mapping as it can be stored and read again: what is too large or too deep as the nearest thing."""
+    try:
+        return decoding.mapping(dict(value))
+    except decoding.BROKEN:
+        return {_encodable(str(key)): _plain(item, 1) for key, item in value.items()}
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
     if depth > 10:
         return None
     if isinstance(value, Mapping):
-        return {str(key): _plain(item, depth + 1) for key, item in value.items()}
+        return {_encodable(str(key)): _plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item, depth + 1) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, str | int | bool) else str(value)
+    if isinstance(value, int) and not -decoding.INTEGER_LIMIT < value < decoding.INTEGER_LIMIT:
+        return float(value) if -_LARGEST < value < _LARGEST else None
+    return value if value is None or isinstance(value, int) else _encodable(str(value))
+
+
+def _encodable(text: str) -> str:
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _record_to_json(record: Record) -> dict[str, Any]:
@@ -124,12 +144,12 @@ def _record_to_json(record: Record) -> dict[str, Any]:
             "i": result.run_id,
             "s": result.status.value,
             "o": result.observed_at,
-            "u": result.valid_until,
+            "u": min(result.valid_until, decoding.LATEST),
             "t": result.response_time_ms,
-            "d": dict(result.data),
+            "d": fitting(result.data),
             "c": result.reason,
             "m": result.message,
-            "x": dict(result.detail),
+            "x": fitting(result.detail),
             "l": result.late_ms,
             "g": result.grace,
             "e": result.series,
@@ -156,12 +176,12 @@ def _record_from_json(check: str, value: dict[str, Any]) -> Record:
             status=Status(result["s"]),
             observed_at=_number(result["o"]),
             valid_until=_number(result["u"]),
-            response_time_ms=_number(result["t"]),
-            data=_mapping(result["d"]),
+            response_time_ms=decoding.amount(result["t"]),
+            data=decoding.mapping(result["d"]),
             reason=_maybe_text(result["c"]),
             message=_maybe_text(result["m"]),
-            detail=_mapping(result["x"]),
-            late_ms=_maybe_number(result.get("l")),
+            detail=decoding.mapping(result["x"]),
+            late_ms=decoding.optional_amount(result.get("l")),
             grace=result.get("g") is True,
             series=tuple(map(_text, result.get("e") or ())),
         ),
@@ -190,49 +210,9 @@ def _streak(status: Any, count: Any, since: Any) -> Streak:
     return Streak(Status(status), _count(count), _number(since))
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise TypeError
-    return float(value)
+_text, _maybe_text = decoding.text, decoding.optional_text
+_number, _maybe_number, _count = decoding.moment, decoding.optional_moment, decoding.count
+_SURROGATE, _LARGEST = "\\ud", 10**300
 
-
-def _maybe_number(value: Any) -> float | None:
-    return None if value is None else _number(value)
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        raise TypeError
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
-
-
-def _maybe_text(value: Any) -> str | None:
-    return None if value is None else _text(value)
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError
-    return value
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    if not math.isfinite(value):  # 1e999
-        raise ValueError(digits)
-    return value
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(constant)
-
-
-# Kept, because json.dumps and json.loads with options of their own build these anew for each call.
+# Kept, because json.dumps with options of its own builds it anew for each call.
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=str).encode
-_load = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode

@@ -17,6 +17,7 @@ from monitor.history.rollups import Day, day_of, with_waiting
 from monitor.history.samples import DAY_SECONDS, HOUR_SECONDS, gather, merge
 from monitor.ports import Compacted
 from monitor.store import scripts
+from monitor.store.aside import SetAside
 from monitor.store.history import LINE_BYTES, Names, Retention, decode_lines
 from monitor.store.link import Argument, Link
 
@@ -50,19 +51,15 @@ class _Packed(NamedTuple):
 class Compactor:
     """The writing side of :class:`monitor.store.redis_history.RedisHistory`."""
 
-    def __init__(self, link: Link, prefix: str, retention: Retention) -> None:
-        self._link, self._names, self._retention = link, Names.of(prefix), retention
+    def __init__(self, link: Link, prefix: str, retention: Retention, aside: SetAside) -> None:
+        self._link, self._names, self._retention, self._aside = link, Names.of(prefix), retention, aside
         self._others = (f"{prefix}transitions", Keys.of(prefix).beacons, Keys.of(prefix).heartbeats)
 
     def compact(self, now: float) -> Compacted:
         """Pack the lists that are long enough or of an hour that is over, and trim. Raises StoreUnavailable."""
         hours = lines = 0
         for _ in range(PASSES):
-            lines, *members = self._link.run(
-                scripts.HISTORY_WAITING,
-                [self._names.open],
-                [self._names.prefix, int(now), ENOUGH_LINES, LISTS_PER_PASS],
-            )
+            lines, members = self._waiting(now)
             packed = self._pack([_waiting(member) for member in members], now)
             hours += packed
             if not packed:  # nothing to do, or others are at it
@@ -97,6 +94,21 @@ class Compactor:
             some = names[start : start + FORGOTTEN_PER_SCRIPT]
             self._link.run(scripts.HISTORY_FORGET, keys, [self._names.prefix, *hours, *days, *some])
 
+    def _waiting(self, now: float) -> tuple[int, list[bytes]]:
+        """How many lines wait, and some of the lists to pack."""
+        lines, members, start = 0, list[bytes](), 0
+        for _ in range(PASSES):
+            some, start, refused, *found = self._link.run(
+                scripts.HISTORY_WAITING,
+                [self._names.open],
+                [self._names.prefix, int(now), ENOUGH_LINES, LISTS_PER_PASS - len(members), start],
+            )
+            self._aside.count("index_entry", refused)
+            lines, members = lines + some, members + found
+            if start < 0:
+                break
+        return lines, members
+
     def _pack(self, waiting: Sequence[_Waiting], now: float) -> int:
         packed = 0
         for some in _batches(waiting):
@@ -129,10 +141,14 @@ class Compactor:
 
     def _packed(self, at: _Waiting, raw: bytes, roll: bytes, lines: Sequence[bytes], now: float) -> _Packed:
         began, kept = at.hour * HOUR_SECONDS, self._retention
-        known, fresh = decode_samples(raw), gather(decode_lines(lines)).within(began, began + HOUR_SECONDS)
+        decoded = list(decode_lines(lines))
+        known, fresh = decode_samples(raw), gather(decoded).within(began, began + HOUR_SECONDS)
+        self._aside.count("sample", len(lines) - len(decoded))
         if not fresh:
             return _Packed()
-        day = decode_day(roll, at.day * DAY_SECONDS) or day_of(at.day * DAY_SECONDS)
+        known_day = decode_day(roll, at.day * DAY_SECONDS)
+        self._aside.count("block", bool(raw and known is None) + bool(roll and known_day is None))
+        day = known_day or day_of(at.day * DAY_SECONDS)
         rolled, samples = with_waiting(day, known, fresh), merge([known, fresh]) if known else fresh
         is_raw = now < began + HOUR_SECONDS + kept.raw_seconds
         is_rolled = rolled is not None and now < (at.day + 1) * DAY_SECONDS + kept.rollup_seconds

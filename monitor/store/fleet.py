@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from monitor import decoding
 from monitor.agent import protocol
-from monitor.agent.protocol import Active, Beacon, Keys, target_field
+from monitor.agent.protocol import Beacon, Keys, target_field
 from monitor.ports import Executed, Seen, Sighting
+from monitor.store.aside import SetAside
 from monitor.store.link import Argument, Link
 from monitor.store.scripts import NOTE, SIGHT
+from monitor.store.sweeping import sweep
 
 LIMIT_BYTES = 64 * 1024
+NOTES_LIMIT_BYTES = 8 * 1024 * 1024
+BEACON_LEAST_BYTES = 100
+SHORT_BYTES = 1000
 FUTURE_SECONDS = 5.0
 ORPHAN_SECONDS = 3600.0
 """A heartbeat of a worker that has no beacon is removed after this long: it was executed while it was forgotten."""
@@ -26,14 +30,19 @@ class RedisFleet:
     def __init__(self, url: str, *, prefix: str = "monitor:", timeout_seconds: float = 2.0) -> None:
         self._link = Link(url, timeout_seconds=timeout_seconds, retries=True)
         self._keys, self._notes = Keys.of(prefix), f"{prefix}fleet"
+        self._aside = SetAside(self._link, prefix, writes=True)
 
     def sight(self) -> Sighting:
         """Everything the workers have written; what is no beacon and no heartbeat is removed. StoreUnavailable."""
+        self._aside.count("beacon", sweep(self._link, self._keys.beacons, least=BEACON_LEAST_BYTES, limit=LIMIT_BYTES))
+        for key in (self._keys.heartbeats, self._keys.emitted):
+            self._aside.count("heartbeat", sweep(self._link, key, least=1, limit=SHORT_BYTES))
         keys = [self._keys.beacons, self._keys.heartbeats, self._notes]
-        clock, notes, beacons, heartbeats = self._link.run(SIGHT, keys, [])
+        clock, notes, *hashes = self._link.run(SIGHT, keys, [LIMIT_BYTES, NOTES_LIMIT_BYTES])
         now = int(clock) / 1e6
-        seen = {field: _seen(field, value, now) for field, value in _pairs(beacons)}
-        executed = {field: _executed(value, now) for field, value in _pairs(heartbeats)}
+        (nodes, beacons, oversized), (targets, heartbeats, too_long) = hashes
+        seen = {field: _seen(field, value, now) for field, value in zip(nodes, beacons, strict=True)}
+        executed = {field: _executed(value, now) for field, value in zip(targets, heartbeats, strict=True)}
         known = {node.decode(): entry for node, entry in seen.items() if entry is not None}
         done = {
             field.decode(errors="replace"): entry
@@ -42,10 +51,16 @@ class RedisFleet:
         }
         if garbage := [node for node, entry in seen.items() if entry is None]:
             self._link.call("HDEL", self._keys.beacons, *garbage)
+        self._aside.count("beacon", len(garbage) + oversized)
         if garbage := [field for field in executed if field.decode(errors="replace") not in done]:
             self._link.call("HDEL", self._keys.heartbeats, *garbage)
+        self._aside.count("heartbeat", sum(entry is None for entry in executed.values()) + too_long)
         server, up_seconds = _server(self._link.ask("INFO", "server"))
         return Sighting(now, known, done, bytes(notes), server, up_seconds)
+
+    def set_aside(self, kind: str, number: int = 1) -> None:
+        """Count values that the reader of what was sighted has set aside."""
+        self._aside.count(kind, number)
 
     def connected(self, workers: Iterable[Beacon]) -> Mapping[str, bool] | None:
         """Which workers' connections are still open, by node; None when the server does not tell. StoreUnavailable."""
@@ -72,20 +87,16 @@ class RedisFleet:
         self._link.close()
 
 
-def _pairs(flat: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    return zip(flat[::2], flat[1::2], strict=True)
-
-
 def _seen(node: bytes, raw: bytes, now: float) -> Seen | None:
     """None for what no agent has written. A beacon from the future comes of a fail-over, and is as good as none."""
     stamp, _, text = raw.partition(b"|")
-    if len(raw) > LIMIT_BYTES or not re.fullmatch(rb"\d{1,16}", stamp):
+    try:
+        at, beacon = decoding.digits(stamp) / 1e6, protocol.decode(text)
+    except ValueError:
         return None
-    at, beacon = int(stamp) / 1e6, protocol.decode(text)
-    if beacon is None or at > now + FUTURE_SECONDS:
+    if beacon is None or at > now + FUTURE_SECONDS or beacon.node.encode() != node:
         return None
-    sound = _sound(beacon)
-    return Seen(sound, at) if sound is not None and sound.node.encode(errors="replace") == node else None
+    return Seen(beacon, at)
 
 
 def _executed(raw: bytes, now: float) -> Executed | None:
@@ -93,7 +104,9 @@ def _executed(raw: bytes, now: float) -> Executed | None:
     if not fields:
         return None
     sent_at, done_at = int(fields[1]) / 1e6, int(fields[2]) / 1e6
-    return Executed(sent_at, done_at, fields[3].decode(errors="replace")) if sent_at <= now + FUTURE_SECONDS else None
+    if max(sent_at, done_at) > now + FUTURE_SECONDS:
+        return None
+    return Executed(sent_at, done_at, fields[3].decode(errors="replace"))
 
 
 def _is_orphan(field: bytes, executed: Executed, known: Mapping[str, Seen], now: float) -> bool:
@@ -117,61 +130,3 @@ def _server(info: Any) -> tuple[str | None, float | None]:
         return None, None
     run_id, seconds = info.get("run_id"), info.get("uptime_in_seconds")
     return (str(run_id) if run_id else None), (float(seconds) if isinstance(seconds, int) else None)
-
-
-def _sound(beacon: Beacon) -> Beacon | None:
-    """The beacon with numbers where numbers belong; None when that cannot be."""
-    try:
-        return dataclasses.replace(
-            beacon,
-            node=_text(beacon.node),
-            host=_text(beacon.host),
-            pid=int(beacon.pid),
-            pool=_text(beacon.pool),
-            slots=max(1, int(beacon.slots)),
-            interval_seconds=_number(beacon.interval_seconds),
-            up_seconds=max(0.0, _number(beacon.up_seconds)),
-            queues=tuple(_text(queue) for queue in beacon.queues[:1000]),
-            direct=bool(beacon.direct),
-            active=tuple(Active(_text(task.task), _number(task.age_seconds)) for task in beacon.active[:200]),
-            active_count=int(beacon.active_count),
-            reserved=int(beacon.reserved),
-            done=int(beacon.done),
-            loop_lag_seconds=_maybe(beacon.loop_lag_seconds),
-            connected=bool(beacon.connected),
-            leaving=bool(beacon.leaving),
-            client_id=None if beacon.client_id is None else max(1, int(beacon.client_id)),
-            rss_mb=_maybe(beacon.rss_mb),
-            vitals=_vitals(beacon.vitals),
-            versions={_text(name): _text(version) for name, version in beacon.versions.items()},
-        )
-    except (ValueError, TypeError, AttributeError, OverflowError):
-        return None
-
-
-def _vitals(vitals: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    kinds = ("cpu", "memory", "disk", "connections")
-    return {
-        kind: {_text(name): _plain(number) for name, number in vitals[kind].items()} for kind in kinds if kind in vitals
-    }
-
-
-def _plain(value: Any) -> float:
-    return value if isinstance(value, int) and not isinstance(value, bool) else _number(value)
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise TypeError
-    return float(value)
-
-
-def _maybe(value: Any) -> float | None:
-    return None if value is None else _number(value)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > 500:
-        raise TypeError
-    value.encode()  # a lone surrogate, which JSON can spell, cannot be written anywhere
-    return value

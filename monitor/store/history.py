@@ -16,16 +16,17 @@ HOUR and DAY count from the epoch.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from monitor import decoding
 from monitor.history.samples import CODES, DAY_SECONDS, HOUR_SECONDS, MICRO, STATUSES, UNKNOWN, Sample, micros
 from monitor.store import codec
 
 TRANSITIONS_KEPT = 10_000
 LINE_LIMIT_BYTES = 1024
+LINE_READ_BYTES = 2000
 LINE_BYTES = 100
 """What one takes, about: of its list too."""
 
@@ -85,14 +86,13 @@ def decode_lines(lines: Iterable[bytes]) -> Iterator[Sample]:
     """The samples; without what :func:`encode_line` does not make."""
     for line in lines:
         try:
-            at, code, valid, reason, series = json.loads(line, parse_constant=float)
-            numbers = {str(name): float(value) for name, value in series.items()}
-            if type(at) is not int or type(valid) is not int or not 0 <= at < 2**62 or not -(2**62) < valid < 2**62:
+            at, code, valid, reason, series = decoding.load(line, most_bytes=LINE_READ_BYTES)
+            numbers = {decoding.text(name): float(value) for name, value in series.items()}
+            if type(at) is not int or type(valid) is not int or type(code) is not int:
                 continue
-            if not (reason is None or isinstance(reason, str)) or not 0 <= code < len(STATUSES):
+            decoding.moment(at / MICRO)
+            if not -decoding.INTEGER_LIMIT < valid < decoding.INTEGER_LIMIT or not 0 <= code < len(STATUSES):
                 continue
-            if any(not -float("inf") < number < float("inf") for number in numbers.values()):
-                continue
-            yield Sample(at / MICRO, STATUSES[code], (at + valid) / MICRO, reason, numbers)
-        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+            yield Sample(at / MICRO, STATUSES[code], (at + valid) / MICRO, decoding.optional_text(reason), numbers)
+        except decoding.BROKEN:
             continue

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any, TypeGuard
 
+from monitor import decoding
 from monitor.alert_states import AlertsOverview
 from monitor.history.samples import sample_of
 from monitor.model import Changes, Flight, Snapshot, State, Transition, Window
@@ -169,10 +170,15 @@ class MemoryStore:
             raise ValueError("neither states nor memories")
         with self._lock:
             for name, text in states.items():
-                if codec.decode(name, text.encode(errors="replace")) is not None:
+                raw = text.encode(errors="replace")
+                if codec.decode(name, raw) is not None:
                     self._change += 1
-                    self._kept[name] = _Kept(text.encode(), self._change)
-            self._memories.update(memories)
+                    self._kept[name] = _Kept(raw, self._change)
+            self._memories.update((name, memory) for name, memory in memories.items() if _is_kept(name, memory))
+
+    def set_aside(self) -> Mapping[str, int]:
+        """None: nobody else writes here."""
+        return {}
 
     def alerts_overview(self) -> AlertsOverview:
         """All there is to know of alerting."""
@@ -222,6 +228,13 @@ class MemoryStore:
         records = {name: codec.decode(name, self._kept[name].raw) for name in names}
         states = {name: codec.believed(record, now) for name, record in records.items()}
         return {name: state for name, state in states.items() if state is not None}
+
+
+def _is_kept(name: str, memory: str) -> bool:
+    try:
+        return bool(decoding.check_name(name) and decoding.text(memory, most_bytes=codec.MEMORY_TEXT_LIMIT_BYTES))
+    except ValueError:
+        return False
 
 
 def _is_text(value: Any) -> TypeGuard[Mapping[str, str]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from monitor.alert_states import Alert, AlertsOverview, DeadLetter, Lane, Silence
 from monitor.model import Notice
 from monitor.ports import Delivery, Undecided
 from monitor.store import alert_codec, codec, scripts
+from monitor.store.aside import SetAside
 from monitor.store.link import Argument, Link
+from monitor.store.sweeping import sweep
 
 DEAD_LETTERS_KEPT = 1000
 DEAD_LETTERS_SHOWN = 100
@@ -24,8 +25,9 @@ there are; when the first channel is configured, older ones are history."""
 class RedisOutbox:
     """A :class:`monitor.ports.Outbox` over the store's connection. Every method may raise StoreUnavailable."""
 
-    def __init__(self, link: Link, prefix: str) -> None:
+    def __init__(self, link: Link, prefix: str, aside: SetAside | None = None) -> None:
         self._link = link
+        self._aside = aside or SetAside(link, prefix, writes=False)
         self._prefix = f"{prefix}alerting:"
         self._transitions = f"{prefix}transitions"
         self._meta, self._alerts = f"{prefix}alerting", f"{self._prefix}alerts"
@@ -43,14 +45,16 @@ class RedisOutbox:
         if not answer:
             return None
         now, version, cursor, broken, fresh, alerts, silences = answer
-        known = (alert_codec.decode(Alert, raw) for raw in alerts)
+        known = self._alerts_of(alerts)
+        transitions = tuple(found for raw in fresh if (found := codec.decode_transition(raw)))
+        self._aside.count("transition", len(fresh) - len(transitions))
         return Undecided(
             version=version.decode(),
             cursor=cursor.decode(),
             read_at=int(now) / 1e6,
-            transitions=tuple(found for raw in fresh if (found := codec.decode_transition(raw))),
-            alerts={alert.check: alert for alert in known if alert},
-            silences=_in_force(silences, int(now) / 1e6),
+            transitions=transitions,
+            alerts={alert.check: alert for alert in known},
+            silences=self._in_force(silences, int(now) / 1e6),
             broken=bool(broken),
             moved=bool(fresh) or bool(broken),
         )
@@ -87,6 +91,7 @@ class RedisOutbox:
             notice = alert_codec.decode(Notice, raw.partition(b"|")[2])
             if notice is not None and notice.check == check.decode(errors="replace"):
                 return Delivery(channel, token, notice, _count(attempts), _count(failures), int(now) / 1e6, raw)
+            self._aside.count("notice")
             self._done(channel, token, check, raw, b"")  # nothing of ours
 
     def leave(self, channel: str, token: str) -> None:
@@ -122,8 +127,10 @@ class RedisOutbox:
         seconds, microseconds = self._link.call("TIME")
         now = int(seconds) + int(microseconds) / 1e6
         made = Silence(uuid.uuid4().hex[:8], checks, now, now + for_seconds, why[:500], by[:100])
-        for name, raw in _pairs(self._link.call("HGETALL", self._silences)):
-            if not _in_force([raw], now):
+        names, raws = self._link.run(scripts.FIELDS, [self._silences], [alert_codec.LIMIT_BYTES])
+        for name, raw in zip(names, raws, strict=True):
+            known = alert_codec.decode(Silence, raw)
+            if known is None or known.until <= now:
                 self._link.call("HDEL", self._silences, name)
         self._link.call("HSET", self._silences, made.id, alert_codec.encode(made))
         return made
@@ -136,19 +143,47 @@ class RedisOutbox:
         """All there is to know of alerting."""
         keys = [self._alerts, self._silences, self._dead, self._channels]
         clock, alerts, silences, dead, count, lanes = self._link.run(
-            scripts.ALERT_OVERVIEW, keys, [self._prefix, DEAD_LETTERS_SHOWN]
+            scripts.ALERT_OVERVIEW, keys, [self._prefix, DEAD_LETTERS_SHOWN, alert_codec.LIMIT_BYTES]
         )
         now = int(clock) / 1e6
-        known = (alert_codec.decode(Alert, raw) for raw in alerts)
+        known = self._alerts_of(alerts)
         letters = (alert_codec.decode(DeadLetter, raw) for raw in dead)
         return AlertsOverview(
             read_at=now,
-            alerts=tuple(sorted((alert for alert in known if alert), key=lambda alert: alert.check)),
-            silences=_in_force(silences, now),
+            alerts=tuple(sorted(known, key=lambda alert: alert.check)),
+            silences=self._in_force(silences, now),
             lanes=tuple(_lane(lane) for lane in lanes),
             dead_letters=tuple(letter for letter in letters if letter),
             dead_letter_count=int(count),
         )
+
+    def sweep(self) -> None:
+        """Remove what is beyond all limits, whoever wrote it."""
+        for key, kind in ((self._alerts, "alert"), (self._silences, "silence")):
+            self._aside.count(kind, sweep(self._link, key, least=20, limit=alert_codec.LIMIT_BYTES))
+
+    def _alerts_of(self, raws: Sequence[bytes]) -> list[Alert]:
+        known = [alert for raw in raws if (alert := alert_codec.decode(Alert, raw))]
+        if len(known) < len(raws):
+            self._aside.count("alert", len(raws) - len(known))
+            self._remove_broken(self._alerts, Alert)
+        return known
+
+    def _in_force(self, raws: Sequence[bytes], now: float) -> tuple[Silence, ...]:
+        known = [silence for raw in raws if (silence := alert_codec.decode(Silence, raw))]
+        if len(known) < len(raws):
+            self._aside.count("silence", len(raws) - len(known))
+            self._remove_broken(self._silences, Silence)
+        return tuple(sorted((silence for silence in known if silence.until > now), key=lambda s: s.until))
+
+    def _remove_broken(self, key: str, kind: type[Alert] | type[Silence]) -> None:
+        """Remove what is not understood from a hash, of which the script has returned no names."""
+        if not self._aside.writes:
+            return
+        fields, values = self._link.run(scripts.FIELDS, [key], [alert_codec.LIMIT_BYTES])
+        for field, raw in zip(fields, values, strict=True):
+            if not (alert_codec.decode(Alert, raw) if kind is Alert else alert_codec.decode(Silence, raw)):
+                self._link.run(scripts.DISCARD, [key], [field, raw])
 
     def _done(self, channel: str, token: str, check: str | bytes, raw: bytes, letter: bytes) -> bool:
         name = check.decode(errors="surrogateescape") if isinstance(check, bytes) else check
@@ -160,11 +195,6 @@ class RedisOutbox:
 
     def _lane(self, channel: str, check: str) -> str:
         return f"{self._prefix}lane:{channel}|{check}"
-
-
-def _in_force(raws: Iterable[bytes], now: float) -> tuple[Silence, ...]:
-    found = (alert_codec.decode(Silence, raw) for raw in raws)
-    return tuple(sorted((silence for silence in found if silence and silence.until > now), key=lambda s: s.until))
 
 
 def _lane(raw: Sequence[bytes]) -> Lane:
@@ -182,7 +212,3 @@ def _lane(raw: Sequence[bytes]) -> Lane:
 
 def _count(raw: bytes) -> int:
     return int(raw) if raw.isdigit() and len(raw) < 19 else 0
-
-
-def _pairs(answer: Any) -> Iterable[tuple[bytes, bytes]]:
-    return list(answer.items()) if isinstance(answer, dict) else list(zip(answer[::2], answer[1::2], strict=True))

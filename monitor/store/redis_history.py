@@ -25,6 +25,7 @@ from monitor.history.samples import (
 from monitor.history.uptime import Part, Uptimes, date_of, linked, part, reaching_back, together, uptimes
 from monitor.ports import Compacted, Reaches
 from monitor.store import scripts
+from monitor.store.aside import SetAside
 from monitor.store.compaction import Compactor
 from monitor.store.history import Names, Retention, decode_lines, encode_line
 from monitor.store.link import Argument, Link
@@ -56,9 +57,9 @@ class _Kept:
 class RedisHistory:
     """A :class:`monitor.ports.History` on the store's server. Connects to nothing before the first call."""
 
-    def __init__(self, link: Link, prefix: str, retention: Retention) -> None:
+    def __init__(self, link: Link, prefix: str, retention: Retention, aside: SetAside | None = None) -> None:
         self._link, self._names, self._retention = link, Names.of(prefix), retention
-        self._compactor = Compactor(link, prefix, retention)
+        self._compactor = Compactor(link, prefix, retention, aside or SetAside(link, prefix, writes=False))
 
     @classmethod
     def reader(cls, url: str, *, prefix: str = "monitor:", timeout_seconds: float = 0.5) -> RedisHistory:

@@ -13,10 +13,12 @@ from monitor.history.samples import HOUR_SECONDS, sample_of
 from monitor.model import Changes, Flight, Snapshot, State, Transition, Window
 from monitor.ports import FlightLost, FlightRefused, Reducer, StoreUnavailable
 from monitor.store import codec, scripts
+from monitor.store.aside import SetAside
 from monitor.store.history import LINE_BYTES, TRANSITIONS_KEPT, Names, Retention, encode_line
 from monitor.store.link import Argument, Link
 from monitor.store.outbox import RedisOutbox
 from monitor.store.redis_history import RedisHistory
+from monitor.store.sweeping import sweep
 
 CONFLICTS_BORNE = 16
 ENTRIES_PER_COMMIT = 100  # a script holds up everybody else for a few milliseconds at most
@@ -57,8 +59,9 @@ class RedisStore:
         self._memory = f"{prefix}memory"
         self._transitions, self._dispatch = f"{prefix}transitions", f"{prefix}dispatch"
         self._unreleased: dict[str, Flight] = {}
-        self.outbox = RedisOutbox(self._link, prefix)
-        self.history = RedisHistory(self._link, prefix, retention)
+        self._aside = SetAside(self._link, prefix, writes=retries)
+        self.outbox = RedisOutbox(self._link, prefix, self._aside)
+        self.history = RedisHistory(self._link, prefix, retention, self._aside)
 
     @classmethod
     def reader(cls, url: str, *, prefix: str = "monitor:", timeout_seconds: float = 0.2) -> RedisStore:
@@ -84,8 +87,10 @@ class RedisStore:
         )
         if answer != b"taken":
             raise FlightRefused(check, str(answer, "ascii"))
-        token, taken_at, seen, memory = flight
-        return _Held(check, run_id, int(token), int(taken_at) / 1e6, codec.decode_memory(memory), bytes(seen))
+        token, taken_at, seen, raw = flight
+        memory = codec.decode_memory(raw)
+        self._aside.count("memory", bool(raw) and memory is None)
+        return _Held(check, run_id, int(token), int(taken_at) / 1e6, memory, bytes(seen))
 
     def update(self, flight: Flight, reducer: Reducer, *, memory: str | None = None) -> tuple[Transition, ...]:
         """Replace the state by ``reducer(state)`` and the memory, and free the flight; the transitions this made.
@@ -93,7 +98,7 @@ class RedisStore:
         Raises FlightLost when the flight is not the current one, and StoreUnavailable, after which it is not known
         whether it was applied: asking again with the same flight answers as the first time.
         """
-        seen = flight.seen if isinstance(flight, _Held) else b"".join(self._read_raw("names", flight.check)[5:])
+        seen = flight.seen if isinstance(flight, _Held) else b"".join(self._read_raw("names", flight.check)[6:])
         made = self._replace(flight, {flight.check: reducer}, {flight.check: seen}, (flight.check,), memory)
         return made[flight.check]
 
@@ -109,7 +114,7 @@ class RedisStore:
         names = list(reducers)
         for start in range(0, len(names), ENTRIES_PER_COMMIT):
             some = names[start : start + ENTRIES_PER_COMMIT]
-            flat = self._read_raw("names", *some)[4:]
+            flat = self._read_raw("names", *some)[5:]
             seen = {name.decode(): bytes(raw) for name, raw in zip(flat[::2], flat[1::2], strict=True)}
             made |= self._replace(flight, {name: reducers[name] for name in some}, seen, history)
         return made
@@ -143,7 +148,7 @@ class RedisStore:
     def dispatched_at(self) -> float | None:
         """When the last window was claimed; None when there has been none. Raises StoreUnavailable."""
         cursor = self._link.call("HGET", self._dispatch, "cursor")
-        return int(cursor) / 1e6 if cursor and cursor.isdigit() else None
+        return int(cursor) / 1e6 if cursor and cursor.isdigit() and len(cursor) <= 16 else None
 
     def read(self, checks: Iterable[str] | None = None) -> Snapshot:
         """The states of ``checks`` (all when None) that can be understood. Raises StoreUnavailable."""
@@ -164,11 +169,21 @@ class RedisStore:
             page = self._link.run(scripts.PAGE, [self._transitions], [start, limit, codec.LIMIT_BYTES])
             for entry, raw in zip(page[::2], page[1::2], strict=True):
                 start = f"({entry.decode()}"
-                if transition := codec.decode_transition(raw):
+                transition = codec.decode_transition(raw)
+                if transition is not None:
                     found.append((entry.decode(), transition))
             if len(page) < 2 * limit:
                 break
         return found[:limit]
+
+    def set_aside(self) -> Mapping[str, int]:
+        """How many values were set aside so far, by kind; what is beyond all limits is removed. StoreUnavailable."""
+        for key, kind in ((self._states, "state"), (self._memory, "memory")):
+            limit = codec.LIMIT_BYTES if kind == "state" else codec.MEMORY_LIMIT_BYTES
+            removed = sweep(self._link, key, changed=self._changed, least=1, limit=limit)
+            self._aside.count(kind, removed + self._link.run(scripts.SHORTEN, [key], [limit]))
+        self.outbox.sweep()
+        return self._aside.total()
 
     def forget(self, checks: Iterable[str]) -> None:
         """Remove everything about ``checks`` but their past transitions. Raises StoreUnavailable."""
@@ -252,9 +267,21 @@ class RedisStore:
         return answer, {names[place - 1]: bytes(raw) for place, raw in zip(rest[::2], rest[1::2], strict=True)}
 
     def _read(self, *mode: str) -> tuple[tuple[bytes, bytes, int], float, dict[str, State]]:
-        now, epoch, change, full, *flat = self._read_raw(*mode)
+        now, epoch, change, full, refused, *flat = self._read_raw(*mode)
         read_at = int(now) / 1e6
-        return (epoch, change, full), read_at, dict(_understood(flat, read_at))
+        records = {name: _record(name, raw) for name, raw in zip(flat[::2], flat[1::2], strict=True)}
+        wrong = {name: raw for name, raw in zip(flat[::2], flat[1::2], strict=True) if records[name] is None}
+        self._set_aside(wrong, refused, everything=mode[0] == "all")
+        believed = {name.decode(): codec.believed(record, read_at) for name, record in records.items() if record}
+        return (epoch, change, full), read_at, {name: state for name, state in believed.items() if state}
+
+    def _set_aside(self, wrong: Mapping[bytes, bytes], refused: int, *, everything: bool) -> None:
+        """Count the states that are none, and remove them where all are read: no run may ever replace them."""
+        self._aside.count("state", len(wrong) + refused)
+        if wrong and everything and self._aside.writes:
+            pairs = [part for item in wrong.items() for part in item]
+            for start in range(0, len(pairs), 2 * ENTRIES_PER_COMMIT):
+                self._link.run(scripts.DISCARD, [self._states], pairs[start : start + 2 * ENTRIES_PER_COMMIT])
 
     def _read_raw(self, *mode: str) -> list[Any]:
         keys = [self._meta, self._states, self._changed]
@@ -272,11 +299,8 @@ def _applied_before(flight: Flight, name: str, current: bytes) -> tuple[Transiti
     return record.transitions
 
 
-def _understood(flat: Sequence[Any], now: float) -> Iterator[tuple[str, State]]:
-    for name, raw in zip(flat[::2], flat[1::2], strict=True):
-        check = name.decode(errors="replace")
-        if state := codec.believed(codec.decode(check, raw), now):
-            yield check, state
+def _record(name: bytes, raw: bytes) -> codec.Record | None:
+    return codec.decode(name.decode(errors="replace"), raw)
 
 
 def _names(raw: Sequence[bytes]) -> Iterator[str]:

@@ -42,6 +42,10 @@ HISTORY_PACK = _load("history_pack")
 HISTORY_TRIM = _load("history_trim")
 HISTORY_FORGET = _load("history_forget")
 
+FIELDS = _load("fields")
+SWEEP = _load("sweep")
+SHORTEN = _load("shorten")
+DISCARD = _load("discard")
 SIGHT = _load("sight")
 NOTE = _load("note")
 

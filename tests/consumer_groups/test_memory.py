@@ -26,7 +26,7 @@ patient = settings(deadline=None, max_examples=60, suppress_health_check=[Health
 
 offsets = st.none() | st.integers(0, 2**63)
 words = st.text(max_size=3)
-at = st.builds(tp, st.integers(0, 5), st.sampled_from(["a", "b", "ä\ud800"]))
+at = st.builds(tp, st.integers(0, 5), st.sampled_from(["a", "b", "ä\U0001f600"]))
 sights = st.builds(
     GroupSight,
     st.just("g"),

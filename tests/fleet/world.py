@@ -67,6 +67,7 @@ class World:
     alarms: list[tuple[float, str, str | None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.left_out: dict[str, int] = defaultdict(int)
         self.store = MemoryStore(clock=lambda: self.now)
         self._round_at = self.now
 
@@ -155,6 +156,9 @@ class World:
         if not self.store_up:
             raise StoreUnavailable("away")
         return Sighting(self.now, dict(self.beacons), dict(self.executed), self.notes, self.store_run, 1e6)
+
+    def set_aside(self, kind: str, number: int = 1) -> None:
+        self.left_out[kind] += number
 
     def connected(self, workers: Iterable[Beacon]) -> Mapping[str, bool] | None:
         if not self.tells_connections:

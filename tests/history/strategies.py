@@ -14,7 +14,7 @@ from monitor.model import Status
 
 T0 = 1_763_510_400  # a UTC midnight
 STATUSES = [Status.OK, Status.OK, Status.OK, Status.WARNING, Status.ERROR, Status.ERROR, Status.UNKNOWN]
-REASONS = [None, None, "timeout", "refused", "above_threshold", "é\udc80"]
+REASONS = [None, None, "timeout", "refused", "above_threshold", "é\U0001f600"]
 BEGINS = [0.0, 299.0, 3599.999999, 3600.0, 80_000.25, 86_390.0]
 STEPS = [1.0, 9.999999, 10.0, 10.037114, 60.0, 299.999999, 300.0]
 GAPS = [0.0, 0.000001, 300.0, 1800.0, 3600.0, 7201.5, DAY_SECONDS]

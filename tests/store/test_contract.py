@@ -21,7 +21,7 @@ def test_stores_what_the_reducer_made(store: Store) -> None:
         flight,
         "error",
         reason="refused",
-        message="host é\udc80",
+        message="host é\U0001f600",
         data={"n": 1, "x": [1.5, None]},
         detail={"a": {}},
         late_ms=12.5,

@@ -13,15 +13,14 @@ from typing import Any
 from monitor import documents, policy
 from monitor.api import entries
 from monitor.api.refresher import Moment
-from monitor.api.roster import Roster
+from monitor.api.roster import UNREADABLE, Roster
 from monitor.chronicle import reaches_document
 from monitor.config import CheckSpec, Config
 from monitor.history.samples import RESPONSE_TIME
-from monitor.model import Overall, State, Status
-from monitor.policy.dynamic_checks import PART, dynamic
+from monitor.model import Overall, State
+from monitor.policy.dynamic_checks import PART, dynamic, is_dynamic
 from monitor.ports import Reaches
 
-UNREADABLE = policy.Reading(Status.UNKNOWN, "unreadable")
 _Kept = tuple[State | None, policy.Reading, str]
 
 
@@ -47,7 +46,7 @@ class SnapshotRenderer:
             "answering": moment.answering is not False,
             "version": _version(),
         } | ({"reason": self._roster.problem} if self._roster.problem else {})
-        return f'{entries.encode(head)[:-1]},"checks":{{{checks}}},"groups":{{{parts}}}}}'
+        return entries.extended(entries.encode(head), entries.member("checks", checks), entries.member("groups", parts))
 
     def past(self, then: Mapping[str, State], at: float, now: Moment, reaches: Reaches) -> str:
         """The body of ``/api/health/detailed/?at=``. ``absent`` names the fields that are not kept."""
@@ -56,7 +55,7 @@ class SnapshotRenderer:
         readings = {}
         known = [*self._roster.checks.values(), *map(dynamic, sorted(then.keys() - self._roster.checks.keys()))]
         for check in known:
-            reading, state = self._read(check, moment)
+            reading, state = self._roster.read(check, moment)
             readings[check.name] = reading
             said = entries.fields(reading, state)
             said.pop("since", None)
@@ -75,15 +74,15 @@ class SnapshotRenderer:
     def _checks(self, checks: Iterable[CheckSpec], moment: Moment) -> tuple[Overall, str]:
         readings, rendered = {}, []
         for check in checks:
-            reading, state = self._read(check, moment)
+            reading, state = self._roster.read(check, moment)
             readings[check.name] = reading
             kept = self._kept.get(check.name)
             if kept is None or kept[0] is not state or kept[1] != reading:
                 kept = state, reading, self._entry(check, reading, state, moment)
                 if check.name in self._roster.checks:  # what comes at run time goes again, and would stay here
                     self._kept[check.name] = kept
-            rendered.append(f'"{check.name}":{kept[2]}')
-        return self._roster.overall(self._roster.all, readings), ",".join(rendered)
+            rendered.append(entries.member(check.name, kept[2]))
+        return self._roster.overall(self._roster.all, readings), entries.joined(rendered)
 
     def _entry(self, check: CheckSpec, reading: policy.Reading, state: State | None, moment: Moment) -> str:
         own = moment.states.get(check.name)
@@ -94,12 +93,6 @@ class SnapshotRenderer:
         except Exception:  # noqa: BLE001 - whatever a store let through, there is an answer
             return entries.encode(entries.fields(UNREADABLE, None) | self._about(check) | {"series": []})
 
-    def _read(self, check: CheckSpec, moment: Moment) -> tuple[policy.Reading, State | None]:
-        try:
-            return self._roster.read(check, moment)
-        except Exception:  # noqa: BLE001 - likewise
-            return UNREADABLE, None
-
     def _about(self, check: CheckSpec) -> dict[str, Any]:
         groups = list(self._config.groups_of(check.name))
         return {"kind": check.kind, "critical": check.critical, "groups": groups}
@@ -107,7 +100,7 @@ class SnapshotRenderer:
 
 def parts_of(states: Iterable[str]) -> list[CheckSpec]:
     """The checks that runs of other checks found, by name: consumer groups."""
-    return [dynamic(name) for name in sorted(states) if name.startswith(f"{PART}:")]
+    return [dynamic(name) for name in sorted(states) if name.startswith(f"{PART}:") and is_dynamic(name)]
 
 
 def _is_of_fleet(name: str) -> bool:

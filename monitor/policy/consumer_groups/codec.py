@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
+from monitor import decoding
 from monitor.consumer_groups import TopicPartition
 from monitor.model import Status
 from monitor.policy.consumer_groups.memory import Bucket, Mark, Memory, Recent, Rewound, Verdict
@@ -20,6 +21,9 @@ TICK = 10  # per second
 ALWAYS = -1
 LARGEST = 2**70  # offsets have 63 bits; these are sums of some of them
 FAR = 10**12  # ticks: no age is longer
+TEXT_CHARACTERS = 8 * 1024 * 1024
+CONTAINERS = 500_000
+"""In memory, each takes far more than the two characters that it is written with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ def decode(text: str | None, now: float) -> Book:
     When the clock has gone back since, no time has passed.
     """
     try:
-        document = json.loads(text or "", parse_constant=_refuse)
+        document = _load(text or "")
         if document["v"] != VERSION:
             return Book(now)
         reader = _Clock(now, max(0, _Clock(now).at - _whole(document["at"])))
@@ -60,17 +64,19 @@ def decode(text: str | None, now: float) -> Book:
     known: dict[str, Memory] = {}
     for name, fields in groups.items():
         try:
-            known[name] = _memory(fields, reader)
+            known[decoding.label(name)] = _memory(fields, reader)
         except _WRONG:
             continue
     return Book(first, known)
 
 
-def _refuse(word: str) -> float:
-    raise ValueError(word)
+def _load(text: str) -> Any:
+    if text.count("[") + text.count("{") > CONTAINERS:
+        raise ValueError("too many parts")
+    return decoding.load(text, most_bytes=TEXT_CHARACTERS)
 
 
-_WRONG = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
+_WRONG = decoding.BROKEN
 
 
 class _Clock:
@@ -127,9 +133,11 @@ def _memory(fields: list[Any], clock: _Clock) -> Memory:
         rebalanced_at=clock.moment(rebalanced),
         gone_at=clock.moment(gone),
         rewound=_rewound(rewound, clock) if rewound else None,
-        spells={str(name): clock.time(since) for name, since in spells.items()},
+        spells={decoding.label(name): clock.time(since) for name, since in spells.items()},
         partitions={
-            TopicPartition(topic, _whole(mark[0])): _mark(mark, clock) for topic, some in marks.items() for mark in some
+            TopicPartition(decoding.label(topic), _whole(mark[0])): _mark(mark, clock)
+            for topic, some in marks.items()
+            for mark in some
         },
         recent=tuple(Recent(clock.time(start), _ratio(skew), _count(count)) for start, skew, count in recent),
         buckets=tuple(_read_bucket(each, clock) for each in buckets),
@@ -205,12 +213,14 @@ def _read_bucket(row: list[Any], clock: _Clock) -> Bucket:
 
 def _rewound(row: list[Any], clock: _Clock) -> Rewound:
     age, topic, partition, records = row
-    return Rewound(clock.time(age), TopicPartition(str(topic), _whole(partition)), _whole(records))
+    return Rewound(clock.time(age), TopicPartition(decoding.label(topic), _whole(partition)), _whole(records))
 
 
 def _verdict(row: list[Any]) -> Verdict:
     status, reason, message, data, early = row
-    return Verdict(Status(status), None if reason is None else str(reason), str(message), dict(data), bool(early))
+    return Verdict(
+        Status(status), decoding.optional_text(reason), decoding.text(message), decoding.mapping(data), bool(early)
+    )
 
 
 def _hundredths(ratio: float | None) -> int | None:

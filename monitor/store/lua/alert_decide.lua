@@ -5,7 +5,8 @@
 -- Lanes, one for each channel and check, have names made of the prefix: no cluster has to find them.
 
 sound(KEYS[1], 'hash')
-local version = redis.call('HGET', KEYS[1], 'version') or ''
+local version = field(KEYS[1], 'version') or ''
+if not whole(version) then version = '' end
 if version ~= ARGV[2] then return 0 end
 
 local now = clock()
@@ -41,7 +42,7 @@ for i = 7 + 2 * changed, #ARGV, 3 do
   end
   if pending > tonumber(ARGV[5]) then
     redis.call('HINCRBY', about, 'pending', -1)
-    redis.call('LPUSH', KEYS[3], '{"channel":"' .. channel .. '","notice":' .. string.match(notice, '|(.*)$')
+    redis.call('LPUSH', KEYS[3], '{"channel":' .. cjson.encode(channel) .. ',"notice":' .. string.match(notice, '|(.*)$')
       .. ',"reason":"too many notices wait for this channel","attempts":0,"at":' .. text(now / 1e6) .. '}')
     redis.call('LTRIM', KEYS[3], 0, tonumber(ARGV[4]) - 1)
   else

@@ -18,43 +18,52 @@ local function before(a, b)
   return time < other or (time == other and number < others)
 end
 
-local function edge(command, from, to)
-  local found = redis.pcall(command, KEYS[2], from, to, 'COUNT', 1)
+local function first_id()
+  local found = redis.pcall('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)
   return found.err == nil and found[1] and found[1][1] or nil
 end
 
-local function sized(values)
-  local answer = {}
-  for _, value in ipairs(values.err and {} or values) do
-    if value and #value <= tonumber(ARGV[2]) then answer[#answer + 1] = value end
+-- The id that was given last, also when its entry was deleted; nil without a stream.
+local function last_id()
+  local found = redis.pcall('XINFO', 'STREAM', KEYS[2])
+  for i = 1, found.err and 0 or #found, 2 do
+    if found[i] == 'last-generated-id' then return found[i + 1] end
   end
-  return answer
 end
 
-local turn = redis.pcall('GET', KEYS[5])
-if ARGV[4] ~= '' and type(turn) == 'string' and turn ~= ARGV[4] and redis.call('PTTL', KEYS[5]) ~= -1 then return {} end
+local function all(key)
+  local _, values = fields(key, names_of(key), tonumber(ARGV[2]))
+  return values
+end
 
-local meta = redis.pcall('HMGET', KEYS[1], 'version', 'cursor')
-local version, cursor = meta[1] or '', meta[2] or ''
-local first, last = edge('XRANGE', '-', '+'), edge('XREVRANGE', '+', '-')
+local turn = short(KEYS[5])
+local left = redis.call('PTTL', KEYS[5])
+if ARGV[4] ~= '' and turn and turn ~= ARGV[4] and left ~= -1 and left <= 2 * tonumber(ARGV[5]) then return {} end
+
+local version, cursor = field(KEYS[1], 'version') or '', field(KEYS[1], 'cursor') or ''
+if not whole(version) then version = '' end
+local first, last = first_id(), last_id()
 local broken, from, count = 0, '(' .. cursor, ARGV[1]
 if not id(cursor) then
   broken, from = 1, last and text(math.max(0, id(last) - ARGV[6] * 1000)) or '-'
-elseif cursor ~= '0-0' and (not first or before(cursor, first) or before(last, cursor)) then
+elseif cursor ~= '0-0' and (not last or before(last, cursor) or before(cursor, first or last)) then
   broken, from = 1, '-'
 end
 if broken == 1 then
-  cursor, count = last or '0-0', '1000000' -- the stream has a length of its own
+  cursor, count = last or '0-0', '20000' -- twice what the stream keeps
 end
 
 local fresh, names = {}, {}
 local page = redis.pcall('XRANGE', KEYS[2], from, '+', 'COUNT', count)
 for _, entry in ipairs(page.err and {} or page) do
   cursor = entry[1]
+  fresh[#fresh + 1] = '' -- what is none of ours is passed by, like all others
   for i = 1, #entry[2], 2 do
     local value = entry[2][i + 1]
-    if entry[2][i] == 'transition' and #value <= tonumber(ARGV[2]) then
-      fresh[#fresh + 1] = value
+    if #value > tonumber(ARGV[2]) then
+      if ARGV[4] ~= '' then redis.call('XDEL', KEYS[2], entry[1]) end
+    elseif entry[2][i] == 'transition' then
+      fresh[#fresh] = value
     elseif entry[2][i] == 'id' then
       -- CHECK:SEQUENCE:RUN, or CHECK:SEQUENCE of an earlier version; a check's name may hold colons and digits itself.
       names[#names + 1] = string.match(value, '^(.*):%d+:[^:]*$')
@@ -65,9 +74,10 @@ end
 
 local alerts = {}
 if broken == 1 or ARGV[3] == '1' then
-  alerts = redis.pcall('HVALS', KEYS[3])
-elseif #names > 0 then
-  alerts = redis.pcall('HMGET', KEYS[3], unpack(names))
+  alerts = all(KEYS[3])
+else
+  local _, values = fields(KEYS[3], names, tonumber(ARGV[2]))
+  alerts = values
 end
 
 if ARGV[4] ~= '' then
@@ -77,4 +87,4 @@ if ARGV[4] ~= '' then
     redis.call('DEL', KEYS[5])
   end
 end
-return {text(clock()), version, cursor, broken, fresh, sized(alerts), sized(redis.pcall('HVALS', KEYS[4]))}
+return {text(clock()), version, cursor, broken, fresh, alerts, all(KEYS[4])}

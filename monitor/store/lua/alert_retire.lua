@@ -5,19 +5,20 @@ sound(KEYS[1], 'set')
 sound(KEYS[2], 'list')
 local known, buried = {}, 0
 for i = 4, #ARGV do known[ARGV[i]] = true end
-for _, channel in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+if redis.call('SCARD', KEYS[1]) > SHORT then redis.call('SPOP', KEYS[1], MOST) end -- deciding names ours again
+for _, channel in ipairs(redis.call('SRANDMEMBER', KEYS[1], SHORT)) do
   if not known[channel] then
     local due = ARGV[1] .. 'due:' .. channel
     sound(due, 'zset')
-    for _, check in ipairs(redis.call('ZRANGE', due, 0, -1)) do
+    for _, check in ipairs(redis.call('ZRANGE', due, 0, SHORT - 1)) do
       local lane = ARGV[1] .. 'lane:' .. channel .. '|' .. check
       sound(lane, 'list')
       while buried < 1000 do
         local notice = redis.call('LINDEX', lane, 0)
         local since, value = string.match(notice or '', '^(%d+)|(.*)$')
-        if not notice or (since and tonumber(since) > tonumber(ARGV[3])) then break end
+        if not notice or (whole(since) and tonumber(since) > tonumber(ARGV[3])) then break end
         redis.call('LPOP', lane)
-        if value then redis.call('LPUSH', KEYS[2], '{"channel":"' .. channel .. '","notice":' .. value
+        if value and #notice <= 100000 then redis.call('LPUSH', KEYS[2], '{"channel":' .. cjson.encode(channel) .. ',"notice":' .. value
           .. ',"reason":"its channel is not configured any more","attempts":0,"at":' .. text(clock() / 1e6) .. '}') end
         buried = buried + 1
       end

@@ -7,7 +7,8 @@ sound(KEYS[2], 'hash')
 sound(KEYS[3], 'zset')
 redis.call('ZADD', KEYS[3], now + ARGV[4], ARGV[2])
 redis.call('HSET', KEYS[2], 'reason', ARGV[6])
-redis.call('HINCRBY', KEYS[2], 'tries:' .. ARGV[2], 1)
-redis.call('HINCRBY', KEYS[2], 'failures', 1)
+for _, counter in ipairs({'tries:' .. ARGV[2], 'failures'}) do
+  if type(redis.pcall('HINCRBY', KEYS[2], counter, 1)) ~= 'number' then redis.call('HSET', KEYS[2], counter, 1) end
+end
 if tonumber(ARGV[5]) > 0 then redis.call('HSET', KEYS[2], 'hold', text(now + ARGV[5])) end
 return 1

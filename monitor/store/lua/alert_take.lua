@@ -4,8 +4,9 @@
 -- the channel can be sure that it is seen.
 
 local now = clock()
-local holding = redis.pcall('GET', KEYS[1])
-if type(holding) == 'string' and holding ~= ARGV[1] and redis.call('PTTL', KEYS[1]) ~= -1 then return {'busy'} end
+local holding = short(KEYS[1])
+local left = redis.call('PTTL', KEYS[1])
+if holding and holding ~= ARGV[1] and left ~= -1 and left <= 10 * tonumber(ARGV[2]) + 6e4 then return {'busy'} end
 
 local function leave(why)
   if holding then redis.call('DEL', KEYS[1]) end
@@ -14,7 +15,7 @@ end
 
 sound(KEYS[2], 'hash')
 sound(KEYS[3], 'zset')
-local held = tonumber(redis.call('HGET', KEYS[2], 'hold') or '')
+local held = whole(field(KEYS[2], 'hold'))
 if held and held > now and held < now + 864e8 then return leave('held') end
 
 for _ = 1, 100 do
@@ -25,8 +26,8 @@ for _ = 1, 100 do
   local notice = redis.call('LINDEX', lane, 0)
   if notice and #notice <= tonumber(ARGV[4]) then
     redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-    local tried = redis.call('HMGET', KEYS[2], 'tries:' .. check, 'failures')
-    return {'notice', check, notice, tried[1] or '0', tried[2] or '0', text(now)}
+    local tries, failures = field(KEYS[2], 'tries:' .. check), field(KEYS[2], 'failures')
+    return {'notice', check, notice, tries or '0', failures or '0', text(now)}
   end
   if notice then redis.call('LPOP', lane) else redis.call('ZREM', KEYS[3], check) end
 end

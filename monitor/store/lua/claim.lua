@@ -6,9 +6,9 @@ local now = clock()
 sound(KEYS[1], 'hash')
 sound(KEYS[2], 'zset')
 
-local kept = redis.call('HMGET', KEYS[1], 'cursor', 'since', 'claim', 'fingerprint')
-local again = kept[3] == ARGV[3]
-local since = tonumber(again and kept[2] or kept[1])
+local again = field(KEYS[1], 'claim') == ARGV[3]
+local known = field(KEYS[1], 'fingerprint')
+local since = whole(field(KEYS[1], again and 'since' or 'cursor'))
 if not (since and since >= 0 and since <= now + 5e6) then since = nil end
 if since and not again and now - since < tonumber(ARGV[2]) then return false end
 if since and since > now then since = now end
@@ -16,12 +16,9 @@ if since and since > now then since = now end
 redis.call('HSET', KEYS[1], 'cursor', text(now), 'since', since and text(since) or '',
   'claim', ARGV[3], 'fingerprint', ARGV[1])
 
-local retries = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', text(now))
+local retries = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', text(now), 'LIMIT', 0, MOST)
 if #retries > 0 then redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', text(now)) end
 
 local observed = false
-if since == nil or kept[4] ~= ARGV[1] then
-  observed = redis.pcall('HKEYS', KEYS[3])
-  if observed.err then observed = {} end
-end
+if since == nil or known ~= ARGV[1] then observed = names_of(KEYS[3]) end
 return {text(now), since and text(since) or '', retries, observed}

@@ -10,7 +10,8 @@ local function drop(kind, index, check, first, last)
     if redis.call('DEL', ARGV[1] .. kind .. ':' .. check .. ':' .. text(at)) == 1 or kind ~= 'open' then
       local score = redis.call('ZSCORE', KEYS[index], name)
       if score then
-        freed = freed + (kind ~= 'open' and tonumber(score) % 4294967296 or 0)
+        local size = tonumber(score) >= 0 and tonumber(score) < 2 ^ 53 and tonumber(score) % 4294967296 or 0
+        freed = freed + (kind ~= 'open' and size or 0)
         redis.call('ZREM', KEYS[index], name)
       end
     end

@@ -5,15 +5,14 @@
 -- were merged with: done twice, or by two at once, it is done once. Lines that came meanwhile stay.
 -- Returns 1, or 0 when it is not what was seen any more.
 
-local function block_of(key)
-  local block = redis.pcall('GET', key)
-  if type(block) ~= 'string' or #block > tonumber(ARGV[4]) then return '' end
-  return block
+local function line_at(place)
+  local line = redis.pcall('LINDEX', KEYS[1], place)
+  return type(line) == 'string' and (#line <= 2 * SHORT and line or '') -- as lines_of has it
 end
 
-local count = tonumber(ARGV[6])
-if redis.pcall('LINDEX', KEYS[1], 0) ~= ARGV[7] or redis.pcall('LINDEX', KEYS[1], count - 1) ~= ARGV[8]
-  or block_of(KEYS[3]) ~= ARGV[9] or block_of(KEYS[4]) ~= ARGV[10] then
+local count, limit = tonumber(ARGV[6]), tonumber(ARGV[4])
+if line_at(0) ~= ARGV[7] or line_at(count - 1) ~= ARGV[8]
+  or block_of(KEYS[3], limit) ~= ARGV[9] or block_of(KEYS[4], limit) ~= ARGV[10] then
   return 0
 end
 for i, kind in ipairs({'zset', 'zset', 'zset', 'hash'}) do sound(KEYS[({2, 5, 6, 7})[i]], kind) end

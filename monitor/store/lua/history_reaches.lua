@@ -9,20 +9,25 @@ for i = 1, 2 do
   local found = redis.pcall('ZRANGE', KEYS[1 + i], 0, 99)
   if found.err then found = {} end
   for _, member in ipairs(found) do
-    local check, at = string.match(member, '^(.+)|(%d+)$')
+    local check, at = place_of(member)
     -- The server may have evicted it by itself.
     if check and redis.call('EXISTS', ARGV[1] .. kinds[i] .. ':' .. check .. ':' .. at) == 1 then
       first = at
       break
     end
   end
-  local floor = redis.pcall('HGET', KEYS[4], kinds[i])
-  if first ~= '' and type(floor) == 'string' and (tonumber(floor) or 0) > tonumber(first) then first = floor end
+  local floor = field(KEYS[4], kinds[i])
+  if first ~= '' and floor and #floor <= 7 and (whole(floor) or 0) > tonumber(first) then first = floor end
   answer[i] = first
 end
-local waiting = redis.pcall('ZRANGE', KEYS[1], 0, 0)
-local hour = not waiting.err and waiting[1] and string.match(waiting[1], '|(%d+)$')
-answer[3] = hour or ''
-local bytes = redis.pcall('HGET', KEYS[4], 'bytes')
-answer[4] = type(bytes) == 'string' and bytes or '0'
+local waiting = redis.pcall('ZRANGE', KEYS[1], 0, 99)
+answer[3] = ''
+for _, member in ipairs(waiting.err and {} or waiting) do
+  local check, at = place_of(member)
+  if check then
+    answer[3] = at
+    break
+  end
+end
+answer[4] = field(KEYS[4], 'bytes') or '0'
 return answer

@@ -4,19 +4,19 @@
 -- {day|'', digest, {day, block}*, {hour, 1 if it has a block too, {line*}}*}: the digest of the last day before
 -- first_day, the blocks from it on, and the samples that are not in them yet, from days_back before first_day on.
 
+local DAYS = 3700 -- no more are looked at, whatever was asked for
 local limit, now = tonumber(ARGV[2]), clock()
 local present = math.floor(now / 8.64e10) + 1
 local first, last = tonumber(ARGV[4]), math.min(tonumber(ARGV[5]) or present, present)
 local back = first - tonumber(ARGV[6])
 local known = redis.pcall('ZRANGE', KEYS[2], 0, 0)
 -- Whatever was asked for, no more days are looked at than there are.
-local oldest = not known.err and known[1] and tonumber(string.match(known[1], '|(%d+)$')) or last + 1
-
-local function block_of(key)
-  local block = redis.pcall('GET', key)
-  if type(block) ~= 'string' or #block > limit then return '' end
-  return block
+local oldest = last + 1
+if not known.err and known[1] then
+  local check, day = place_of(known[1])
+  oldest = check and tonumber(day) or last - DAYS
 end
+oldest = math.max(oldest, last - DAYS)
 
 local function digest_of(key)
   local digest = redis.pcall('GETRANGE', key, 0, tonumber(ARGV[3]) - 1)
@@ -24,10 +24,10 @@ local function digest_of(key)
 end
 
 local waiting = {}
-local members = redis.pcall('ZRANGE', KEYS[1], 0, -1)
+local members = redis.pcall('ZRANGEBYSCORE', KEYS[1], text(back * 86400), text((last + 1) * 86400), 'LIMIT', 0, MOST)
 if members.err then members = {} end
 for _, member in ipairs(members) do
-  local check, hour = string.match(member, '^(.+)|(%d+)$')
+  local check, hour = place_of(member)
   if check and tonumber(hour) >= back * 24 and tonumber(hour) < (last + 1) * 24 then
     waiting[check] = waiting[check] or {}
     table.insert(waiting[check], hour)
@@ -48,7 +48,7 @@ for i = 8, #ARGV do
   for day = math.max(first, oldest), last do
     local key, block = ARGV[1] .. 'roll:' .. check .. ':' .. text(day), nil
     if ARGV[7] == '' or string.find(ARGV[7], ',' .. text(day) .. ',', 1, true) then
-      block = block_of(key)
+      block = block_of(key, limit)
     else
       block = digest_of(key)
     end
@@ -59,8 +59,8 @@ for i = 8, #ARGV do
   end
   for _, hour in ipairs(waiting[check] or {}) do
     local name = check .. ':' .. hour
-    local lines = redis.pcall('LRANGE', ARGV[1] .. 'open:' .. name, 0, -1)
-    if not lines.err and #lines > 0 then
+    local lines = lines_of(ARGV[1] .. 'open:' .. name)
+    if #lines > 0 then
       hours[#hours + 1] = hour
       hours[#hours + 1] = redis.call('EXISTS', ARGV[1] .. 'raw:' .. name)
       hours[#hours + 1] = lines

@@ -4,6 +4,7 @@
 -- Returns clock, and then for each check a list of hour, block|'', {line*} by turns.
 -- Like all scripts of history it makes its keys itself: they are too many to name.
 
+local HOURS = 9600 -- no more are looked at, whatever was asked for
 local limit = tonumber(ARGV[2])
 local now = clock()
 local present = math.floor(now / 3.6e9) + 1
@@ -14,17 +15,18 @@ local back = first - tonumber(ARGV[5])
 local oldest = last + 1
 for i = 1, 2 do
   local found = redis.pcall('ZRANGE', KEYS[i], 0, 0)
-  local hour = not found.err and found[1] and string.match(found[1], '|(%d+)$')
-  if hour then oldest = math.min(oldest, tonumber(hour)) end
+  if not found.err and found[1] then
+    local check, hour = place_of(found[1])
+    oldest = math.min(oldest, check and tonumber(hour) or 0)
+  end
 end
-first, back = math.max(first, oldest), math.max(back, oldest)
+first = math.max(first, oldest, last - HOURS)
+back = math.max(back, oldest, first - tonumber(ARGV[5]))
 
 local function hour_of(answer, check, hour)
   local name = check .. ':' .. text(hour)
-  local block = redis.pcall('GET', ARGV[1] .. 'raw:' .. name)
-  if type(block) ~= 'string' or #block > limit then block = '' end
-  local lines = redis.pcall('LRANGE', ARGV[1] .. 'open:' .. name, 0, -1)
-  if lines.err then lines = {} end
+  local block = block_of(ARGV[1] .. 'raw:' .. name, limit)
+  local lines = lines_of(ARGV[1] .. 'open:' .. name)
   if block == '' and #lines == 0 then return false end
   answer[#answer + 1] = text(hour)
   answer[#answer + 1] = block

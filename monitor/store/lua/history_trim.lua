@@ -7,12 +7,19 @@ sound(KEYS[1], 'zset')
 sound(KEYS[2], 'zset')
 sound(KEYS[3], 'hash')
 
-local bytes = tonumber(redis.call('HGET', KEYS[3], 'bytes') or '')
-if not bytes or bytes < 0 then -- it is counted as it grows; here is the sum
+-- Scores that put_block does not make.
+for index = 1, 2 do
+  redis.call('ZREMRANGEBYSCORE', KEYS[index], '-inf', '(0')
+  redis.call('ZREMRANGEBYSCORE', KEYS[index], '9007199254740992', '+inf')
+end
+local bytes = whole(field(KEYS[3], 'bytes'))
+if not bytes then -- it is counted as it grows; here is the sum
   bytes = 0
   for index = 1, 2 do
-    local found = redis.call('ZRANGE', KEYS[index], 0, -1, 'WITHSCORES')
-    for i = 2, #found, 2 do bytes = bytes + tonumber(found[i]) % 4294967296 end
+    for first = 0, redis.call('ZCARD', KEYS[index]) - 1, 1000 do
+      local found = redis.call('ZRANGE', KEYS[index], first, first + 999, 'WITHSCORES')
+      for i = 2, #found, 2 do bytes = bytes + tonumber(found[i]) % 4294967296 end
+    end
   end
 end
 
@@ -25,7 +32,7 @@ local function oldest(index)
 end
 
 local function drop(index, member, size)
-  local check, at = string.match(member, '^(.+)|(%d+)$')
+  local check, at = place_of(member)
   if check then redis.call('DEL', ARGV[1] .. kinds[index] .. ':' .. check .. ':' .. at) end
   redis.call('ZREM', KEYS[index], member)
   bytes = bytes - size

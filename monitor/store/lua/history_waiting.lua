@@ -1,29 +1,34 @@
--- history_waiting: KEYS open; ARGV prefix now enough limit
+-- history_waiting: KEYS open; ARGV prefix now enough limit start
 -- Which lists are to be packed: those whose hour is over, and those with enough lines, of which a block that is
 -- already long wants more (it is all made anew). What is no list any more, or was never one, is taken off.
--- Returns how many lines all lists have, and at most `limit` members of open.
+-- Looks at the members from place `start` on, as many as a script may. Returns how many lines their lists have, the
+-- place to go on from (-1 for none), how many members were none of ours, and at most `limit` members to pack.
 
 sound(KEYS[1], 'zset')
-local lines, members = 0, {}
-local found = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
-for i = 1, #found, 2 do
-  local check, hour = string.match(found[i], '^(.+)|(%d+)$')
+local lines, refused, removed, members = 0, 0, 0, {}
+local start = tonumber(ARGV[5])
+local found = redis.call('ZRANGE', KEYS[1], start, start + MOST / 2 - 1)
+for _, member in ipairs(found) do
+  local check, hour = place_of(member)
   local key = check and ARGV[1] .. 'open:' .. check .. ':' .. hour
   local length = key and redis.pcall('LLEN', key)
   if type(length) ~= 'number' then
     if key then redis.call('DEL', key) end
+    refused = refused + 1
     length = 0
   end
   if length == 0 then
-    redis.call('ZREM', KEYS[1], found[i])
+    redis.call('ZREM', KEYS[1], member)
+    removed = removed + 1
   else
     lines = lines + length
     local over = (tonumber(hour) + 1) * 3600 <= tonumber(ARGV[2])
     local size = redis.pcall('STRLEN', ARGV[1] .. 'raw:' .. check .. ':' .. hour)
     local enough = length >= tonumber(ARGV[3]) and length * 100 >= (tonumber(size) or 0)
     if (over or enough) and #members < tonumber(ARGV[4]) then
-      members[#members + 1] = found[i]
+      members[#members + 1] = member
     end
   end
 end
-return {lines, unpack(members)}
+local following = #found == MOST / 2 and start + #found - removed or -1
+return {lines, following, refused, unpack(members)}

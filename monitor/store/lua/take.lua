@@ -12,8 +12,9 @@ if run_id == ARGV[2] then
   return {'taken', token, taken_at, kept(KEYS[2], 5), kept(KEYS[4], 6)}
 end
 if ARGV[4] ~= '' and now > tonumber(ARGV[4]) then return {'overdue'} end
--- A flight that would never end is not one of ours.
-if token and redis.call('PTTL', KEYS[1]) ~= -1 then return {'busy'} end
+-- A flight that would never end, or not before long, is not one of ours.
+local left = redis.call('PTTL', KEYS[1])
+if token and left ~= -1 and left <= 10 * tonumber(ARGV[3]) + 6e4 then return {'busy'} end
 
 sound(KEYS[3], 'hash')
 local next_token = redis.pcall('HINCRBY', KEYS[3], 'token', 1)

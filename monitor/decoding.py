@@ -1,0 +1,169 @@
+"""Decoding at the border: values that anybody may have written, as our own types within limits.
+
+Each function returns the value, or raises one of ``BROKEN``. Standard library only: the agent decodes with it, too.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import zlib
+from typing import Any
+
+CHECK_NAME_CHARACTERS = 200
+LABEL_BYTES = 255
+"""Of the name of a queue, a task, a worker, a consumer group or a topic: AMQP and Kafka allow no more."""
+TEXT_BYTES = 64 * 1024
+LATEST = 7_258_118_400.0
+"""The beginning of the year 2200: no time of ours is later."""
+INTEGER_LIMIT = 2**53
+"""Integers are smaller: every reader of JSON takes them exactly."""
+DEPTH_LIMIT = 16
+
+BROKEN = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
+"""What decoding something that is not ours may raise."""
+
+
+def check_name(value: Any) -> str:
+    """Return the name of a check: 1 to 200 characters of ``A-Za-z0-9_.@:-``."""
+    if not isinstance(value, str) or _CHECK_NAME.fullmatch(value) is None:
+        raise ValueError("no name of a check")
+    return value
+
+
+def label(value: Any, *, most_bytes: int = LABEL_BYTES) -> str:
+    """Return the name of something else: text of 1 to ``most_bytes`` bytes."""
+    if not text(value, most_bytes=most_bytes):
+        raise ValueError("empty")
+    return str(value)
+
+
+def text(value: Any, *, most_bytes: int = TEXT_BYTES) -> str:
+    """Return text that can be written as UTF-8 and takes at most ``most_bytes`` there."""
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    # JSON can spell a lone surrogate, which cannot be encoded anywhere.
+    if (len(value) if value.isascii() else len(value.encode())) > most_bytes:
+        raise ValueError("too long")
+    return value
+
+
+def optional_text(value: Any) -> str | None:
+    """Return text, or None."""
+    return None if value is None else text(value)
+
+
+def moment(value: Any) -> float:
+    """Return a time in seconds since the Unix epoch, before the year 2200."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LATEST:
+        raise ValueError("no time")
+    return float(value)
+
+
+def optional_moment(value: Any) -> float | None:
+    """Return a time, or None."""
+    return None if value is None else moment(value)
+
+
+def amount(value: Any) -> float:
+    """Return a number as a float: finite, and of a magnitude below 2**53."""
+    return float(number(value))
+
+
+def optional_amount(value: Any) -> float | None:
+    """Return a number as a float, or None."""
+    return None if value is None else amount(value)
+
+
+def number(value: Any) -> float:
+    """Return a number as it is: finite, and of a magnitude below 2**53."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -INTEGER_LIMIT < value < INTEGER_LIMIT:
+        raise ValueError("no number")
+    return value
+
+
+def count(value: Any) -> int:
+    """Return a whole number from 0 to below 2**53."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < INTEGER_LIMIT:
+        raise ValueError("no count")
+    return value
+
+
+def digits(raw: bytes) -> int:
+    """Return the whole number that these digits are; it is below 2**53."""
+    if not raw.isdigit() or len(raw) > 16:
+        raise ValueError("no count")
+    return count(int(raw))
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """Return a JSON object whose text can be encoded, with integers below 2**53, no deeper than ``DEPTH_LIMIT``."""
+    if not isinstance(value, dict):
+        raise TypeError("no object")
+    _check(value, 0)
+    return value
+
+
+def load(raw: str | bytes, *, most_bytes: int) -> Any:
+    """Return the JSON value of ``raw``: at most so long, and without NaN and infinities."""
+    if len(raw) > most_bytes:
+        raise ValueError("too long")
+    return _load(raw if isinstance(raw, str) else raw.decode())
+
+
+def inflate(raw: bytes, *, most_bytes: int) -> bytes:
+    """Return what ``raw`` is the zlib stream of, which is at most so long."""
+    unpacking = zlib.decompressobj()
+    try:
+        found = unpacking.decompress(raw, most_bytes + 1)
+    except zlib.error as error:
+        raise ValueError("no zlib stream") from error
+    if len(found) > most_bytes or not unpacking.eof:
+        raise ValueError("too long, or cut short")
+    return found
+
+
+def _check(value: Any, depth: int) -> None:
+    if isinstance(value, str):
+        if not value.isascii():
+            value.encode()
+    elif isinstance(value, int):
+        if not -INTEGER_LIMIT < value < INTEGER_LIMIT:
+            raise ValueError("too large")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("not finite")
+    elif isinstance(value, dict | list | tuple):
+        _check_parts(value, depth)
+    elif value is not None:
+        raise TypeError("no JSON")
+
+
+def _check_parts(value: Any, depth: int) -> None:
+    if depth > DEPTH_LIMIT:
+        raise ValueError("too deep")
+    if isinstance(value, dict):
+        if not all(isinstance(name, str) for name in value):
+            raise TypeError("a name that is no text")
+        for name in value:
+            _check(name, depth)
+        value = value.values()
+    for each in value:
+        _check(each, depth + 1)
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):  # 1e999
+        raise ValueError("not finite")
+    return value
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(constant)
+
+
+_CHECK_NAME = re.compile(rf"[A-Za-z0-9_.@:-]{{1,{CHECK_NAME_CHARACTERS}}}")
+# Kept, because json.loads with options of its own builds it anew for each call.
+_load = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode

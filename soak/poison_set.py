@@ -1,0 +1,294 @@
+"""The product as a set of real processes, and the proof that each of its subsystems works."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+import redis
+from celery import Celery
+
+from monitor.alert_states import DeadLetter, Silence
+from monitor.model import Notice, NoticeKind, Status
+from soak.nodes import Node
+from soak.poison_http import HEALTH, TOKEN, Client, Wrong
+from soak.poison_values import CHANNEL, NODE, PREFIX, Templates
+from tests.alerting.receiver import Receiver, receiving
+from tests.support.processes import wait_for
+from tests.support.redis_server import RedisServer, find_binary
+from tests.support.roles import Monitor
+
+INTERVAL_SECONDS = 5.0
+"""Between two runs of a check, rounds over the workers, and sweeps of alerting: nothing may stand still for longer."""
+SLACK_SECONDS = 3.0
+"""A round or run that has begun before the last poison, and a machine that is busy."""
+RSS_LIMIT_MB = 200.0
+SUBSYSTEMS = ("runs", "verdicts", "alerts", "packing", "queries")
+WORKER = f"worker:{NODE}"
+PATHS = tuple(
+    HEALTH + path
+    for path in (
+        *("live/", "detailed/", "detailed/?full", "snapshot/", "workers/", "alerts/", "events/", "startup/"),
+        *("history/?check=sound", "history/overview/", "uptime/", "uptime/?check=sound", "detailed/?at=-1m"),
+        *(
+            "history/?check=sound&format=csv",
+            "uptime/?format=csv",
+            "checks/sound/",
+            "groups/ready/",
+            "events/?limit=1000",
+        ),
+    )
+)
+
+
+class PoisonSet:
+    """Redis, `monitor worker`, `beat` and `web`, a receiver of alerts, and one instrumented worker of the user."""
+
+    def __init__(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="poison-"))
+        self.redis = RedisServer(binary=find_binary("redis-server") or find_binary("valkey-server") or "redis-server")
+        self._ends = contextlib.ExitStack()
+        self.receiver: Receiver = self._ends.enter_context(receiving())
+        self.monitor = Monitor(self.directory, self.redis, _configuration(self.receiver.url), {"MONITOR_TOKEN": TOKEN})
+        self.client = self.redis.client(socket_timeout=60)
+        self.http = Client(self.monitor.port)
+        self.peaks: dict[str, float] = {}
+        self._roles: dict[str, Any] = {}
+        self._stop = threading.Event()
+        self._statuses = itertools.cycle(("error", "ok"))
+        self._numbers = itertools.count(1)
+
+    def __enter__(self) -> PoisonSet:
+        self._roles = {"worker": self.monitor.worker(), "beat": self.monitor.beat(), "web": self.monitor.web()}
+        env = {**self.monitor.env, "CELERY_BROKER_URL": self.redis.url}
+        self._roles["node"] = Node(NODE.partition("@")[0], pool="prefork", slots=2, queues=["celery"], env=env)
+        self._sampler = threading.Thread(target=self._sample, daemon=True)
+        self._sampler.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._sampler.join()
+        self.client.close()
+        self._roles["node"].teardown()
+        self.monitor.stop()
+        self._ends.close()
+        self.redis.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def logs(self) -> str:
+        """What the processes have logged last, for whoever looks for the cause."""
+        return "\n".join(f"--- {name} ({role.status})\n{role.logs()[-6000:]}" for name, role in self._roles.items())
+
+    def ended(self) -> list[str]:
+        """The roles that have ended by themselves."""
+        return [f"{name} ended with {role.exit_code}" for name, role in self._roles.items() if role.status == "exited"]
+
+    def heal(self) -> None:
+        """Remove all that is stored, and start again what has ended: the next kind finds a sound set."""
+        for key in list(self.client.scan_iter(f"{PREFIX}*", count=10_000)):
+            self.client.unlink(key)
+        for role in self._roles.values():
+            if role.status == "running" and too_large({role.name: _megabytes(role.pid)}):
+                role.kill()  # it would keep what it has taken
+            if role.status == "exited":
+                role.start()
+        self.take_peaks()
+
+    def take_peaks(self) -> dict[str, float]:
+        """The largest resident memory of each role's processes in MiB, since this was asked last."""
+        peaks, self.peaks = self.peaks, {}
+        return peaks
+
+    def proof(self, seconds: float) -> dict[str, float | None]:
+        """How long each subsystem takes to do something new; None for what does not within ``seconds``."""
+        began, clock = time.monotonic(), self._clock()
+        wanted: dict[str, Callable[[], bool]] = {
+            "runs": self._state_since("sound", clock),
+            "verdicts": self._state_since(WORKER, clock),
+            "alerts": self._told(),
+            "packing": self._packed(clock),
+            "queries": self._answered(clock),
+        }
+        found: dict[str, float | None] = dict.fromkeys(wanted)
+        while time.monotonic() - began < seconds and None in found.values():
+            for name, is_done in wanted.items():
+                if found[name] is None:
+                    with contextlib.suppress(redis.RedisError, OSError, Wrong):
+                        found[name] = time.monotonic() - began if is_done() else None
+            time.sleep(0.1)
+        return found
+
+    def ask_all(self) -> list[str]:
+        """Every endpoint once; what is wrong with the answers."""
+        wrong = []
+        for path in PATHS:
+            try:
+                self.http.get(path)
+            except Wrong as error:
+                wrong.append(f"GET {path}: {error}")
+            except OSError as error:
+                wrong.append(f"GET {path}: no answer ({type(error).__name__})")
+        return wrong
+
+    def templates(self) -> Templates:
+        """Values that the running set has written, once it has written one of each."""
+
+        def read() -> dict[str, bytes] | None:
+            entries = self.client.xrevrange(f"{PREFIX}transitions", count=50)
+            flips = [fields[b"transition"] for _, fields in entries if b'"flip"' in fields.get(b"transition", b"")]
+            hour = int(self._clock() // 3600)
+            packed = next(iter(self.client.scan_iter(f"{PREFIX}raw:packed*")), b"-")
+            rolled = next(iter(self.client.scan_iter(f"{PREFIX}roll:packed*")), b"-")
+            lines = self.client.lrange(f"{PREFIX}open:sound:{hour}", -1, -1)
+            found = {
+                "state": self.client.hget(f"{PREFIX}states", "sound"),
+                "worker_state": self.client.hget(f"{PREFIX}states", WORKER),
+                "beacon": self.client.hget(f"{PREFIX}beacons", NODE),
+                "heartbeat": self.client.hget(f"{PREFIX}heartbeats", WORKER),
+                "transition": flips[0] if flips else None,
+                "notes": self.client.get(f"{PREFIX}fleet"),
+                "line": lines[0] if lines else None,
+                "hour": self.client.get(packed),
+                "day": self.client.get(rolled),
+                "alert": self.client.hget(f"{PREFIX}alerting:alerts", "flip"),
+            }
+            return {name: value for name, value in found.items() if value} if all(found.values()) else None
+
+        def attempt() -> dict[str, bytes] | None:
+            self.proof(2 * INTERVAL_SECONDS)
+            return read()
+
+        found, now = wait_for(attempt, seconds=90, what=f"templates of all\n{self.logs()}"), self._clock()
+        notice = Notice(
+            "flip:1", NoticeKind.FIRING, "poisoned", Status.OK, Status.ERROR, now, now, "r", "m", {"a": "b"}
+        )
+        silence = Silence("x", "poison-*", now, now + 60, "why", "by")
+        letter = DeadLetter(CHANNEL, notice, "reason", now, 3)
+        made = {"notice": notice, "silence": silence, "letter": letter}
+        return Templates(now, **found, **{name: json.dumps(dataclasses.asdict(v)).encode() for name, v in made.items()})
+
+    def _clock(self) -> float:
+        seconds, micros = self.client.time()
+        return float(seconds) + float(micros) / 1e6
+
+    def _state_since(self, check: str, since: float) -> Callable[[], bool]:
+        def done() -> bool:
+            raw = self.client.hget(f"{PREFIX}states", check)
+            state = json.loads(raw) if raw and len(raw) < 65_536 else {}
+            with contextlib.suppress(KeyError, TypeError):
+                return bool(since < float(state["r"]["o"]) < since + 3600 and state["r"]["s"] == "ok")
+            return False
+
+        def safely() -> bool:
+            with contextlib.suppress(ValueError, RecursionError, AttributeError):
+                return done()
+            return False
+
+        return safely
+
+    def _told(self) -> Callable[[], bool]:
+        status, known = next(self._statuses), len(self.receiver.taken)
+        self.client.set("test:flip", status)
+
+        def done() -> bool:
+            fresh = self.receiver.taken[known:]
+            return any(one.body["check"] == "flip" and one.body["status"] == status for one in fresh)
+
+        return done
+
+    def _packed(self, now: float) -> Callable[[], bool]:
+        hour, name = int(now // 3600) - 1, f"packed{next(self._numbers)}"
+        key, start = f"{PREFIX}open:{name}:{hour}", hour * 3600 * 10**6
+        lines = [json.dumps([start + at * 10**6, 0, 90 * 10**6, None, {"response_time_ms": at}]) for at in range(40)]
+        self.client.rpush(key, *lines)
+        with contextlib.suppress(redis.ResponseError):  # of another type: then somebody must repair it
+            self.client.zadd(f"{PREFIX}open", {f"{name}|{hour}": (hour + 1) * 3600})
+        sent_at = 0.0
+
+        def done() -> bool:
+            nonlocal sent_at
+            if time.monotonic() - sent_at > 1:  # beat sends it once a minute; the first may find what it has to repair
+                sent_at = time.monotonic()
+                self._send("monitor.tasks.compact")
+            with contextlib.suppress(redis.ResponseError):
+                if self.client.exists(key):
+                    self.client.zadd(f"{PREFIX}open", {f"{name}|{hour}": (hour + 1) * 3600})
+            return not self.client.exists(key)
+
+        return done
+
+    def _answered(self, since: float) -> Callable[[], bool]:
+        left = list(PATHS)
+
+        def done() -> bool:
+            while left:
+                status, body = self.http.get(left[0], seconds=2)
+                if status != 200:
+                    return False
+                if "history/?check=sound" in left[0] and "csv" not in left[0] and not body.get("points", body):
+                    return False
+                left.pop(0)
+            status, body = self.http.get(f"{HEALTH}checks/sound/")
+            return status == 200 and body["status"] == "ok"
+
+        return done
+
+    def _send(self, task: str) -> None:
+        with Celery(broker=self.redis.url, set_as_current=False) as app:
+            app.send_task(task, queue="monitor", ignore_result=True)
+
+    def _sample(self) -> None:
+        while not self._stop.wait(0.1):
+            for name, role in list(self._roles.items()):
+                self.peaks[name] = max(self.peaks.get(name, 0.0), _megabytes(role.pid))
+
+
+def _megabytes(pid: int) -> float:
+    """The resident memory of the largest of a process and its children, in MiB."""
+    sizes = [0.0]
+    with contextlib.suppress(psutil.Error):
+        whole = psutil.Process(pid)
+        for process in (whole, *whole.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                sizes.append(process.memory_info().rss / 2**20)
+    return max(sizes)
+
+
+def too_large(peaks: Mapping[str, float]) -> list[str]:
+    """The roles of which a process was larger than it may be."""
+    return [f"{name} had {used:.0f} MB" for name, used in sorted(peaks.items()) if used > RSS_LIMIT_MB]
+
+
+def _configuration(url: str) -> str:
+    return f"""
+[workers]
+interval = {INTERVAL_SECONDS}
+[alerting]
+sweep_interval = {INTERVAL_SECONDS}
+flap_changes = 100000
+[checks.sound]
+kind = "python"
+path = "tests.system.user_checks:nothing"
+interval = {INTERVAL_SECONDS}
+groups = ["ready"]
+[checks.flip]
+kind = "python"
+path = "tests.system.user_checks:status"
+arguments = {{ key = "flip" }}
+interval = 2
+[channels.{CHANNEL}]
+kind = "webhook"
+url = "{url}"
+timeout = "5s"
+"""
