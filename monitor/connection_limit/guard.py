@@ -61,7 +61,7 @@ class ConnectionGuard:
 
     def _run(self) -> None:
         while True:
-            began_at = time.monotonic()
+            used = time.thread_time()
             try:
                 self.enforce()
             except Exception:  # a thread that ends would take the bound with it
@@ -69,4 +69,4 @@ class ConnectionGuard:
                     log.exception("connections.guard_failed")
                 self._failed = True
             pause = CROWDED_SECONDS if self._crowded else OBSERVE_SECONDS
-            time.sleep(max(pause, (time.monotonic() - began_at) / BUSY_SHARE))
+            time.sleep(max(pause, (time.thread_time() - used) / BUSY_SHARE))

@@ -7,7 +7,7 @@ byte does not count, or a client that sends one byte a second on each of its con
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 REQUEST_SECONDS = 30.0
@@ -16,17 +16,20 @@ REQUEST_SECONDS = 30.0
 ANSWER_SECONDS = 1.0
 """A request that is younger is about to be answered: its connection goes last."""
 
+NEW_SECONDS = 0.05
+"""A connection is observed for so long before it may be closed: a probe is answered by then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """An open connection: its descriptor, its client's address, and the seconds since either side sent something.
+    """An open connection: its descriptor, what no other one has, and the seconds since either side sent something.
 
     Both times are those since the connection was established while nothing has been sent, and infinite where the
     system does not tell them.
     """
 
     descriptor: int
-    client: tuple[str, int]
+    identity: Hashable
     client_silent_seconds: float = math.inf
     server_silent_seconds: float = math.inf
 
@@ -49,18 +52,18 @@ class IdleTimes:
     """How long each connection has been idle; remembers what it has observed of those that are open."""
 
     def __init__(self) -> None:
-        self._pasts: dict[tuple[int, tuple[str, int]], _Past] = {}
+        self._pasts: dict[Hashable, _Past] = {}
 
     def observe(self, connections: Iterable[Connection], now: float) -> list[tuple[float, Connection]]:
         """Return the connections with their idle seconds, in the order in which to close them.
 
         That is the longest idle first, those in the middle of a request last. ``now`` never goes back.
         """
-        pasts: dict[tuple[int, tuple[str, int]], _Past] = {}
+        pasts: dict[Hashable, _Past] = {}
         idle = []
         for connection in connections:
-            identity = connection.descriptor, connection.client
-            past = pasts[identity] = _advance(self._pasts.get(identity, _Past(now)), connection, now)
+            past = _advance(self._pasts.get(connection.identity, _Past(now)), connection, now)
+            pasts[connection.identity] = past
             begun = now - connection.server_silent_seconds if past.request_at is None else past.request_at
             # What waited to be accepted has been silent as well, and may be a probe: that time does not count.
             seconds = now - max(begun, past.observed_at)
@@ -73,9 +76,10 @@ class IdleTimes:
 
 def surplus(idle: Sequence[tuple[float, Connection]], bound: int) -> list[Connection]:
     """Return the connections to close: the first of them above ``bound``, and requests that are never answered."""
+    old = [(seconds, connection) for seconds, connection in idle if seconds >= NEW_SECONDS]
     over = max(0, len(idle) - bound)
-    stuck = (one for seconds, one in idle[over:] if one.has_request and seconds > REQUEST_SECONDS)
-    return [*(connection for _, connection in idle[:over]), *stuck]
+    stuck = (connection for seconds, connection in old[over:] if connection.has_request and seconds > REQUEST_SECONDS)
+    return [*(connection for _, connection in old[:over]), *stuck]
 
 
 def _advance(past: _Past, connection: Connection, now: float) -> _Past:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import socket
 import struct
 import sys
+from collections.abc import Hashable
 
 from monitor.connection_limit.idle import Connection
 
-_OPEN_STATES = {1, 8}  # ESTABLISHED and CLOSE_WAIT; all others are being closed
 _LINUX = sys.platform == "linux"
 _DESCRIPTORS = "/proc/self/fd" if _LINUX else "/dev/fd"
+_OPEN_STATES = {1, 8}  # ESTABLISHED and CLOSE_WAIT; all others are being closed
 _SILENCES = struct.Struct("=B43xI4xI")
 """Of ``struct tcp_info`` (linux/tcp.h): ``tcpi_state``, ``tcpi_last_data_sent`` and ``tcpi_last_data_recv`` in ms."""
+_SO_COOKIE = 57
+_COOKIE = struct.Struct("=Q")
 
 
 class Sockets:
@@ -21,6 +25,7 @@ class Sockets:
 
     def __init__(self, port: int) -> None:
         self._port = port
+        self._is_ours: dict[Hashable, bool] = {}
 
     def descriptors(self) -> list[int]:
         """Return all open descriptors of the process, files included: never fewer than it has connections."""
@@ -28,7 +33,18 @@ class Sockets:
 
     def connections(self, descriptors: list[int]) -> list[Connection]:
         """Return those of the descriptors that are open connections on the port."""
-        return [found for descriptor in descriptors if (found := self._connection(descriptor))]
+        found = []
+        is_ours = {}
+        for descriptor in descriptors:
+            identity = _identity(descriptor)
+            if identity is None:
+                continue
+            ours = self._is_ours.get(identity)
+            is_ours[identity] = self._has_port(descriptor) if ours is None else ours
+            if is_ours[identity] and (connection := _connection(descriptor, identity)):
+                found.append(connection)
+        self._is_ours = is_ours
+        return found
 
     def close(self, connection: Connection) -> bool:
         """End a connection in both directions, so that the server sees its end and releases it.
@@ -39,7 +55,7 @@ class Sockets:
         if duplicate is None:
             return False
         with duplicate:  # as long as it is open, nothing else can take its place
-            if self._client(duplicate) != connection.client:
+            if _identity(duplicate.fileno()) != connection.identity:
                 return False
             try:
                 duplicate.shutdown(socket.SHUT_RDWR)
@@ -47,32 +63,54 @@ class Sockets:
                 return False
             return True
 
-    def _connection(self, descriptor: int) -> Connection | None:
+    def _has_port(self, descriptor: int) -> bool:
         duplicate = _duplicate(descriptor)
         if duplicate is None:
-            return None
+            return False
         with duplicate:
-            client = self._client(duplicate)
-            if client is None or not _LINUX:
-                return client and Connection(descriptor, client)
+            if duplicate.family not in (socket.AF_INET, socket.AF_INET6) or duplicate.type != socket.SOCK_STREAM:
+                return False
             try:
-                info = duplicate.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _SILENCES.size)
-            except OSError:
-                return None
-        state, sent_ms, received_ms = _SILENCES.unpack(info)
-        return Connection(descriptor, client, received_ms / 1000, sent_ms / 1000) if state in _OPEN_STATES else None
+                duplicate.getpeername()
+                return bool(duplicate.getsockname()[1] == self._port)
+            except OSError:  # the listener, or one that has just ended
+                return False
 
-    def _client(self, connection: socket.socket) -> tuple[str, int] | None:
-        """The address of the client, or None for anything but a connection on the port."""
-        if connection.family not in (socket.AF_INET, socket.AF_INET6) or connection.type != socket.SOCK_STREAM:
-            return None
+
+def _connection(descriptor: int, identity: Hashable) -> Connection | None:
+    if not _LINUX:
+        return Connection(descriptor, identity)
+    info = _option(descriptor, socket.IPPROTO_TCP, socket.TCP_INFO, _SILENCES)
+    if info is None or info[0] not in _OPEN_STATES:
+        return None
+    _, sent_ms, received_ms = info
+    return Connection(descriptor, identity, received_ms / 1000, sent_ms / 1000)
+
+
+def _identity(descriptor: int) -> Hashable:
+    """What no other socket has: its cookie, or where there are none, descriptor and client. None for any other file."""
+    if _LINUX:
+        return _option(descriptor, socket.SOL_SOCKET, _SO_COOKIE, _COOKIE)
+    duplicate = _duplicate(descriptor)
+    if duplicate is None:
+        return None
+    with duplicate:
         try:
-            if connection.getsockname()[1] != self._port:
-                return None
-            host, port, *_ = connection.getpeername()
-        except OSError:  # the listener, or one that has just ended
+            return duplicate.getpeername()  # type: ignore[no-any-return]
+        except OSError:
             return None
-        return host, port
+
+
+# Python's own calls give way to other threads, each time for a millisecond and longer when those are busy.
+_getsockopt = ctypes.PyDLL(None).getsockopt
+
+
+def _option(descriptor: int, level: int, name: int, layout: struct.Struct) -> tuple[int, ...] | None:
+    """The value of a socket's option, or None when it has none."""
+    buffer = ctypes.create_string_buffer(layout.size)
+    size = ctypes.c_uint32(layout.size)
+    failed = _getsockopt(descriptor, level, name, buffer, ctypes.byref(size)) != 0
+    return None if failed or size.value < layout.size else layout.unpack(buffer.raw)
 
 
 def _duplicate(descriptor: int) -> socket.socket | None:

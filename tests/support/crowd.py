@@ -9,8 +9,8 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 PATH = "/api/health/detailed/"
@@ -26,6 +26,7 @@ SHAPES = {
 }
 """What each client sends: ``unread`` never reads, ``dripping`` sends one more byte each second."""
 
+TIMEOUT_SECONDS = 10.0
 _BUSY = {errno.EINPROGRESS, errno.EAGAIN}
 
 
@@ -122,20 +123,23 @@ class Answers:
 
 
 def probe(
-    address: tuple[str, int], paths: Sequence[str], *, seconds: float, every: float = 0.1, timeout_seconds: float = 10.0
+    address: tuple[str, int], paths: Mapping[str, Sequence[int]], *, seconds: float, every: float = 0.1
 ) -> Answers:
-    """Request each of the paths again and again, each time on a new connection, for so many seconds."""
+    """Request each of the paths again and again, each time on a new connection, for so many seconds.
+
+    ``paths`` has the status codes that are right for each.
+    """
     answers = Answers()
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        for path in paths:
+        for path, allowed in paths.items():
             began_at = time.monotonic()
-            connection = http.client.HTTPConnection(*address, timeout=timeout_seconds)
+            connection = http.client.HTTPConnection(*address, timeout=TIMEOUT_SECONDS)
             try:
                 connection.request("GET", path)
                 answer = connection.getresponse()
                 answer.read()
-                if answer.status != 200:
+                if answer.status not in allowed:
                     answers.failures.append(f"{path}: status {answer.status}")
                 answers.seconds.append(time.monotonic() - began_at)
             except (OSError, http.client.HTTPException) as error:
@@ -157,9 +161,5 @@ def open_files(count: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-@contextmanager
-def _ignoring_full() -> Iterator[None]:
-    try:
-        yield
-    except (BlockingIOError, ConnectionError):
-        pass
+def _ignoring_full() -> suppress[BlockingIOError | ConnectionError]:
+    return suppress(BlockingIOError, ConnectionError)
