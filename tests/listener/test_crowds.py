@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from statistics import median
 
 import pytest
@@ -33,3 +34,13 @@ def test_probes_are_answered_beside_a_crowd(listener: Listener, shape: str) -> N
         # The middle, since other tests have a part in what is slowest; `python -m soak.connections` holds all to it.
         assert answers.seconds and median(answers.seconds) < 1
         wait_for(lambda: listener.connections() <= listener.bound, seconds=30, what="no more than the bound is kept")
+
+
+def test_bodies_that_do_not_come_leave_threads_for_probes() -> None:
+    """In a project whose middleware reads forms: far fewer clients than the bound, but more than there are threads."""
+    project = {"DJANGO_SETTINGS_MODULE": "tests.listener.project", "PYTHONPATH": str(Path(__file__).parents[2])}
+    with listening("web", **project) as listener, Crowd(listener.address, 20, "half a body") as crowd:
+        wait_for(lambda: crowd.opened == 20, what="every client was connected")
+        answers = probe(listener.address, PATHS["web"], seconds=1.5)
+        assert crowd.held  # some of them are still waited for
+        assert answers.seconds and not answers.failures

@@ -16,10 +16,15 @@ from dataclasses import dataclass, field
 PATH = "/api/health/detailed/"
 _HEAD = f"GET {PATH} HTTP/1.1\r\nHost: localhost\r\n"
 _REQUEST = f"{_HEAD}\r\n".encode()
+_FORM = (
+    "POST /admin/monitoring/ HTTP/1.1\r\nHost: localhost\r\n"
+    f"Cookie: csrftoken={'a' * 32}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    "Content-Length: 1000\r\n\r\nhalf"
+)
 SHAPES = {
     "idle": b"",
     "half a head": _HEAD.encode(),
-    "half a body": f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf".encode(),
+    "half a body": _FORM.encode(),
     "kept alive": _REQUEST,
     "unread": _REQUEST * 20,
     "dripping": _HEAD.encode(),

@@ -53,8 +53,8 @@ class Listener:
 
 
 @contextlib.contextmanager
-def listening(role: str, open_files: int | None = None) -> Iterator[Listener]:
-    """``monitor ROLE`` in a directory of its own, with this hard limit on its open files."""
+def listening(role: str, open_files: int | None = None, **variables: str) -> Iterator[Listener]:
+    """``monitor ROLE`` in a directory of its own, with this hard limit on its open files, and more environment."""
     port = free_port()
     argv = [sys.executable, "-m", "monitor", role, "--port", str(port)]
     if open_files is not None:
@@ -63,7 +63,7 @@ def listening(role: str, open_files: int | None = None) -> Iterator[Listener]:
         log = Path(home) / "log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                argv, cwd=home, env=environment(**_ENVIRONMENTS[role]), stdout=output, stderr=output
+                argv, cwd=home, env=environment(**_ENVIRONMENTS[role], **variables), stdout=output, stderr=output
             )
         try:
             wait_for(lambda: _lives(role, port, process), seconds=60, what=f"monitor {role} answers")
