@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import django
 from django.core.handlers.wsgi import WSGIHandler
@@ -12,11 +15,27 @@ from django.urls import ResolverMatch
 from monitor import logs
 from monitor.api.service import service
 
+BODIES = 2
+"""Requests with a body at a time. Reading one waits for its client, so threads must be left for probes."""
+
 
 class Handler(WSGIHandler):  # type: ignore[misc]
     """Django's handler for one URLconf."""
 
     urlconf = "monitor.urls"
+    _bodies = threading.BoundedSemaphore(BODIES)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer a request; 503 at once when it may have a body and clients are slow with others."""
+        if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            return super().__call__(environ, start_response)  # type: ignore[no-any-return]
+        if not self._bodies.acquire(blocking=False):
+            start_response("503 Service Unavailable", [("Content-Length", "0"), ("Retry-After", "1")])
+            return []
+        try:
+            return super().__call__(environ, start_response)  # type: ignore[no-any-return]
+        finally:
+            self._bodies.release()
 
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:
         """The view of a request. Called by Django, which lets a request name its URLconf."""

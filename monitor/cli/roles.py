@@ -17,6 +17,13 @@ from monitor.cli.parent import end_with_parent
 from monitor.cli.problems import load_for_role_or_exit
 from monitor.cli.up.preflight import CannotStart, check_port
 from monitor.config import Config
+from monitor.connection_limit import Bounds, ConnectionGuard, make_room
+
+CONNECTIONS = 512
+"""The most connections that `monitor web` keeps: a few for each probe, scraper and open page."""
+
+BACKLOG = 4096
+"""Connections that wait to be accepted; the system may allow fewer. Past it a client tries again after a second."""
 
 host_option = click.option("--host", help="The address to listen on (default: web.host, 127.0.0.1).")
 port_option = click.option("--port", type=click.IntRange(0, 65535), help="The port (default: web.port, 8000).")
@@ -35,6 +42,7 @@ def web(host: str | None, port: int | None, config: Path | None) -> None:
         address, port = check_port(host or loaded.web.host, loaded.web.port if port is None else port)
     except CannotStart as error:
         raise click.ClickException(str(error)) from error
+    bounds = make_room(CONNECTIONS)
     granian = importlib.import_module("granian")
     server = granian.Granian(
         "monitor.wsgi:application",
@@ -43,12 +51,15 @@ def web(host: str | None, port: int | None, config: Path | None) -> None:
         interface="wsgi",
         blocking_threads=4,
         websockets=False,
+        backlog=BACKLOG,
+        backpressure=bounds.accepted,
         log_level="warning",
         log_dictconfig=logs.dict_config(loaded.log_format, loaded.log_level),
         respawn_failed_workers=True,
         workers_kill_timeout=5,
     )
-    server.serve(target_loader=functools.partial(load_application, address), wrap_loader=False)
+    load = functools.partial(load_application, address)
+    server.serve(target_loader=functools.partial(_load_guarded, load, port, bounds), wrap_loader=False)
 
 
 @click.command()
@@ -83,6 +94,13 @@ def load_application(address: str) -> Callable[..., Any]:
     if end is not None:
         end()
     application: Callable[..., Any] = importlib.import_module("monitor.wsgi").application_bound_to(address)
+    return application
+
+
+def _load_guarded(load: Callable[[], Callable[..., Any]], port: int, bounds: Bounds) -> Callable[..., Any]:
+    """Return the application, in a server process whose connections are bounded from here on."""
+    application = load()
+    ConnectionGuard(port, bounds).start()
     return application
 
 

@@ -1,0 +1,46 @@
+"""A thousand connections above the bound, held by clients that do nothing: probes on new connections are answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from tests.support.crowd import SHAPES, Crowd, open_files, probe
+from tests.support.listeners import PATHS, Listener, listening
+from tests.support.processes import wait_for
+
+ABOVE = 1000
+LIMITS = [None, 256]
+"""Limits on the open files of the server: as it comes, and too few for the usual bound."""
+
+
+@pytest.fixture(scope="module", params=[(role, limit) for role in PATHS for limit in LIMITS], ids=str)
+def listener(request: pytest.FixtureRequest) -> Iterator[Listener]:
+    """Each server under each limit."""
+    with open_files(4096), listening(*request.param) as listener:
+        yield listener
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_probes_are_answered_beside_a_crowd(listener: Listener, shape: str) -> None:
+    """Within a second each; and the server keeps no more than its bound."""
+    with Crowd(listener.address, listener.bound + ABOVE, shape) as crowd:
+        answers = probe(listener.address, PATHS[listener.role], seconds=1.5)
+        wait_for(lambda: crowd.opened == listener.bound + ABOVE, what="every client was connected", seconds=30)
+        assert not answers.failures
+        # The middle, since other tests have a part in what is slowest; `python -m soak.connections` holds all to it.
+        assert answers.seconds and median(answers.seconds) < 1
+        wait_for(lambda: listener.connections() <= listener.bound, seconds=30, what="no more than the bound is kept")
+
+
+def test_bodies_that_do_not_come_leave_threads_for_probes() -> None:
+    """In a project whose middleware reads forms: far fewer clients than the bound, but more than there are threads."""
+    project = {"DJANGO_SETTINGS_MODULE": "tests.listener.project", "PYTHONPATH": str(Path(__file__).parents[2])}
+    with listening("web", **project) as listener, Crowd(listener.address, 20, "half a body") as crowd:
+        wait_for(lambda: crowd.opened == 20, what="every client was connected")
+        answers = probe(listener.address, PATHS["web"], seconds=1.5)
+        assert crowd.held  # some of them are still waited for
+        assert answers.seconds and not answers.failures
