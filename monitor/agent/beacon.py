@@ -105,7 +105,7 @@ class BeaconThread:
             store_answers=seen is not None,
             broker_reachable=reachable,
             done=self._subject.executed(),
-            emitted_us=seen.emitted_us if seen else None,
+            emitted_us=seen.emitted_us if seen and beacon.direct else None,
             executed_us=seen.executed_us if seen else None,
             store_now_us=seen.now_us if seen else None,
         )

@@ -79,7 +79,9 @@ class Beacon:
     queues: tuple[str, ...] = ()
     """What it consumes now, its direct queue left out."""
     direct: bool = False
-    """Whether it consumes its direct queue."""
+    """Whether it consumes its direct queue. If not, the broker refuses that."""
+    accept: tuple[str, ...] = ("application/json",)
+    """The content types that its application accepts. Agents before this field was there were sent JSON alone."""
     active: tuple[Active, ...] = ()
     """The tasks in its slots, the oldest first; at most 200."""
     active_count: int = 0
@@ -119,6 +121,8 @@ def decode(text: str | bytes) -> Beacon | None:
         value: dict[str, Any] = json.loads(text)
         known = {entry.name: value[entry.name] for entry in fields(Beacon) if entry.name in value}
         known["queues"] = tuple(map(str, known.get("queues", ())))
+        if "accept" in known:
+            known["accept"] = tuple(map(str, known["accept"]))
         known["active"] = tuple(Active(str(a["task"]), float(a["age_seconds"])) for a in known.get("active", ()))
         return Beacon(**known)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):

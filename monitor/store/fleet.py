@@ -133,6 +133,7 @@ def _sound(beacon: Beacon) -> Beacon | None:
             up_seconds=max(0.0, _number(beacon.up_seconds)),
             queues=tuple(_text(queue) for queue in beacon.queues[:1000]),
             direct=bool(beacon.direct),
+            accept=tuple(_text(content_type) for content_type in beacon.accept[:50]),
             active=tuple(Active(_text(task.task), _number(task.age_seconds)) for task in beacon.active[:200]),
             active_count=int(beacon.active_count),
             reserved=int(beacon.reserved),
