@@ -80,8 +80,6 @@ class Beacon:
     """What it consumes now, its direct queue left out."""
     direct: bool = False
     """Whether it consumes its direct queue. If not, the broker refuses that."""
-    accept: tuple[str, ...] = ("application/json",)
-    """The content types that its application accepts. Agents before this field was there were sent JSON alone."""
     active: tuple[Active, ...] = ()
     """The tasks in its slots, the oldest first; at most 200."""
     active_count: int = 0
@@ -108,6 +106,8 @@ class Beacon:
     total_mb), ``connections`` (active_connections). What cannot be measured is left out."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Of celery, kombu, redis, python."""
+    accept: tuple[str, ...] = ("application/json",)
+    """The content types that its application accepts. Agents before this field was there were sent JSON alone."""
 
 
 def encode(beacon: Beacon) -> str:
