@@ -35,8 +35,8 @@ class Shop:
         self.permit(".*")
 
     def permit(self, configure: str) -> None:
-        """Let it configure, write and read resources of these names."""
-        self._server.control("set_permissions", "-p", "/", "shop", configure, configure, ".*")
+        """Let it configure and read resources of these names, and write to all."""
+        self._server.control("set_permissions", "-p", "/", "shop", configure, ".*", configure)
 
     def limit(self, definition: str) -> None:
         """Set its limits, as JSON."""
@@ -121,12 +121,12 @@ def test_a_queue_that_was_declared_otherwise(
     """PRECONDITION_FAILED, as after an upgrade, until the old queue is gone."""
     with rabbitmq_server.connect() as connection:
         channel = connection.channel()
-        channel.queue_declare(direct_queue(NODE), durable=True, auto_delete=False, arguments={"x-max-priority": 3})
+        channel.queue_declare(direct_queue("w2@host"), durable=True, auto_delete=False, arguments={"x-max-priority": 3})
         env = {"MONITOR_REDIS_URL": redis.url}
-        worker = start_agent_worker(AgentStore(redis.client()), *ORDERS, node=NODE, broker=rabbitmq_server.url, env=env)
+        worker = start_agent_worker(AgentStore(redis.client()), *ORDERS, node="w2@host", broker=rabbitmq_server.url, env=env)
         refused_once(worker)
         executes(worker, redis, "done")
-        channel.queue_delete(direct_queue(NODE))
+        channel.queue_delete(direct_queue("w2@host"))
     worker.beacon(lambda beacon: beacon.direct, what="a beacon with the queue")
     worker.prove()
 
@@ -146,7 +146,9 @@ def test_a_queue_that_is_deleted(
     worker.prove()
 
 
-def test_a_limit_of_channels(shop: Shop, redis: RedisServer, start_agent_worker: StartAgentWorker) -> None:
+def test_a_limit_of_channels(
+    shop: Shop, rabbitmq_server: RabbitServer, redis: RedisServer, start_agent_worker: StartAgentWorker
+) -> None:
     """RabbitMQ ends the whole connection of who opens one too many: that is not tried again."""
     shop.limit('{"max-channels": 1}')
     env = {"MONITOR_REDIS_URL": redis.url}
@@ -154,6 +156,7 @@ def test_a_limit_of_channels(shop: Shop, redis: RedisServer, start_agent_worker:
     variables = {**env, "TEST_CONF": "{'worker_enable_remote_control': False, 'worker_send_task_events': False}"}
     worker = start_agent_worker(AgentStore(redis.client()), *options, node=NODE, broker=shop.url, env=variables)
     worker.beacon(lambda beacon: not beacon.direct and beacon.connected and beacon.up_seconds > 3)
+    worker._broker = rabbitmq_server.url  # publish as another user
     executes(worker, redis, "done")
     assert worker.logs().count(REFUSED) == 1
     assert worker.beacon().restarts <= 1
@@ -166,7 +169,7 @@ def test_a_redis_user_of_celerys_own_keys(
 ) -> None:
     """Redis refuses the one BRPOP in which our key is: the worker goes on without it; later it is tried again."""
     broker, redis = start_redis(), start_redis()
-    keys = ("~orders*", "~_kombu*", "~unacked*", "~celery*", "&*", "+@all")
+    keys = ("~orders*", "~_kombu*", "~unacked*", "~celery*", "~*.celery.pidbox*", "&*", "+@all")
     broker.client().execute_command("ACL", "SETUSER", "shop", "on", ">pw", *keys)
     env = {"MONITOR_REDIS_URL": redis.url}
     url = f"redis://shop:pw@127.0.0.1:{broker.port}/0"
@@ -202,7 +205,7 @@ def test_an_application_that_does_not_accept_json(
     conf = {"accept_content": [accept], "task_serializer": accept}
     if accept == "auth":
         conf = {"accept_content": ["application/data"]}
-    env = {"TEST_CONF": repr(conf)}
+    env = {"TEST_CONF": repr(conf), "C_FORCE_ROOT": "1"}
     worker = start_agent_worker(
         AgentStore(redis.client()), "-c", "1", *ORDERS, node=NODE, broker=redis.url, celery=celery, env=env
     )
