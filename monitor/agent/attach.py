@@ -123,7 +123,9 @@ def _after_setup(sender: Any, instance: Any, **_: Any) -> None:
 @safely
 def _write_down(node: str, phase: str, settings: Settings) -> None:
     """For `monitor probe worker`: a worker without a beacon, which waits for its broker, must not be restarted."""
-    beacon_file.write(beacon_file.directory(), node, Pulse(phase=phase, interval_seconds=settings.interval_seconds))
+    beacon_file.write(
+        beacon_file.directory_to_write(), node, Pulse(phase=phase, interval_seconds=settings.interval_seconds)
+    )
 
 
 def _shutting_down(sender: Any, **_: Any) -> None:

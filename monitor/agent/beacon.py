@@ -127,7 +127,7 @@ class BeaconThread:
             recovered_seconds=self._progress.recovered_seconds,
         )
         try:
-            beacon_file.write(beacon_file.directory(), beacon.node, pulse)
+            beacon_file.write(beacon_file.directory_to_write(), beacon.node, pulse)
         except OSError as error:
             if not self._file_failing:
                 log.warning("`monitor probe worker` will not find this worker: %s", error)

@@ -2,8 +2,8 @@
 
 Celery declares its queues in a step of its own, where whatever the broker refuses ends the worker. So this queue is
 never one of `app.amqp.queues`. On AMQP it has a channel of its own on the worker's connection: a channel that the
-broker closes takes nothing else with it. On Redis it shares the channel of Celery's consumer, hence its one BRPOP (which
-a heartbeat is to prove), and leaves it as soon as Redis refuses that command.
+broker closes takes nothing else with it. On Redis it shares the channel of Celery's consumer, hence its one BRPOP
+(which a heartbeat is to prove), and leaves it as soon as Redis refuses that command.
 
 Heartbeats are acknowledged on arrival, and one at a time is in Celery's hands; of those that come meanwhile the newest
 is kept. They count neither towards the prefetch limit nor towards RabbitMQ's timeout for acknowledgements. They are not
@@ -119,7 +119,7 @@ class DirectQueue:
         strategy(message, dict(message.headers), _nothing, _nothing, self._consumer.on_task_message)
 
     def _cancelled(self, *_: Any) -> None:
-        """Called when the broker ends the subscription: the queue was deleted, or moves. Without this, Celery reconnects."""
+        """Called when the broker ends the subscription, for the queue was deleted. Else Celery would reconnect."""
         channel, self._channel = self._channel, None
         self._consumer.call_soon(self._close, channel)  # not in the midst of what the connection reads
         self._failed("it has cancelled the subscription")
@@ -179,7 +179,7 @@ class _Decoded(Message):  # type: ignore[misc]
 
 
 def _heartbeat(message: Any) -> _Decoded | None:
-    """The heartbeat as a task message of Celery's protocol 1, whose parts are decoded already; None for anything else."""
+    """The heartbeat as a message of Celery's protocol 1, whose parts are decoded; None for anything else."""
     if message.headers.get("task") != HEARTBEAT:
         return None
     (kind, target, sent), *_ = json.loads(message.body)

@@ -53,7 +53,8 @@ class WorkerSight:
     the beacon's true age. ``worked_seconds``: since a beacon said that one more task was finished; None when none did.
     ``waiting_seconds`` is the age of the oldest direct heartbeat that is waited for: sent after
     the newest executed one, after the worker's start, and with nothing amiss on our side since; None when the worker
-    does not consume its own queue, and is judged without heartbeats. ``connected`` is None when there is no way to tell.
+    does not consume its own queue, and is judged without heartbeats. ``connected`` is None when there is no way to
+    tell.
     """
 
     beacon: Beacon

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
-from typing import Any
 
-import amqp
 import pytest
-from kombu import Connection
 
 from monitor.agent.protocol import direct_queue
 from tests.support.agents import AgentStore, AgentWorker, StartAgentWorker
@@ -22,6 +18,11 @@ ORDERS = ("-Q", "orders")
 CELERYS_OWN = "^(celery.*|orders|.*[.]celery[.]pidbox|reply[.]celery[.]pidbox|celeryev.*|amq[.]gen.*)$"
 """The permissions that Celery's documentation leads to: its own names, and those of the project's queues."""
 
+POOLS = pytest.mark.parametrize(
+    "pool",
+    [("-c", "1"), ("-P", "solo"), ("-P", "threads"), ("-P", "gevent")],
+    ids=["prefork", "solo", "threads", "gevent"],
+)
 REFUSED = "runs without heartbeats"
 
 
@@ -71,7 +72,9 @@ def refused_once(worker: AgentWorker) -> None:
 
 
 @pytest.mark.parametrize("celery", VERSIONS)
-@pytest.mark.parametrize("pool", [("-c", "1"), ("-P", "solo"), ("-P", "threads"), ("-P", "gevent")], ids=lambda p: p[-1])
+@pytest.mark.parametrize(
+    "pool", [("-c", "1"), ("-P", "solo"), ("-P", "threads"), ("-P", "gevent")], ids=lambda p: p[-1]
+)
 def test_permissions_for_celerys_own_names(
     shop: Shop, redis: RedisServer, start_agent_worker: StartAgentWorker, celery: str, pool: tuple[str, ...]
 ) -> None:
@@ -123,7 +126,9 @@ def test_a_queue_that_was_declared_otherwise(
         channel = connection.channel()
         channel.queue_declare(direct_queue("w2@host"), durable=True, auto_delete=False, arguments={"x-max-priority": 3})
         env = {"MONITOR_REDIS_URL": redis.url}
-        worker = start_agent_worker(AgentStore(redis.client()), *ORDERS, node="w2@host", broker=rabbitmq_server.url, env=env)
+        worker = start_agent_worker(
+            AgentStore(redis.client()), *ORDERS, node="w2@host", broker=rabbitmq_server.url, env=env
+        )
         refused_once(worker)
         executes(worker, redis, "done")
         channel.queue_delete(direct_queue("w2@host"))
@@ -163,7 +168,9 @@ def test_a_limit_of_channels(
 
 
 @pytest.mark.parametrize("celery", VERSIONS)
-@pytest.mark.parametrize("pool", [("-c", "1"), ("-P", "solo"), ("-P", "threads"), ("-P", "gevent")], ids=lambda p: p[-1])
+@pytest.mark.parametrize(
+    "pool", [("-c", "1"), ("-P", "solo"), ("-P", "threads"), ("-P", "gevent")], ids=lambda p: p[-1]
+)
 def test_a_redis_user_of_celerys_own_keys(
     start_redis: StartRedis, start_agent_worker: StartAgentWorker, celery: str, pool: tuple[str, ...]
 ) -> None:
@@ -173,7 +180,9 @@ def test_a_redis_user_of_celerys_own_keys(
     broker.client().execute_command("ACL", "SETUSER", "shop", "on", ">pw", *keys)
     env = {"MONITOR_REDIS_URL": redis.url}
     url = f"redis://shop:pw@127.0.0.1:{broker.port}/0"
-    worker = start_agent_worker(AgentStore(redis.client()), *pool, *ORDERS, node=NODE, broker=url, celery=celery, env=env)
+    worker = start_agent_worker(
+        AgentStore(redis.client()), *pool, *ORDERS, node=NODE, broker=url, celery=celery, env=env
+    )
     refused_once(worker)
     executes(worker, redis, "done")
     broker.client().execute_command("ACL", "SETUSER", "shop", "~monitor.worker.*")
