@@ -35,6 +35,7 @@ def _run_checks_in(app: Celery) -> None:
     from monitor.tasks.entries import own_queues  # noqa: PLC0415
 
     tasks.register(app, wiring.runtime)
+    queues.install(app)
 
     def add_beat_entry(sender: Any, **_: Any) -> None:
         if sender.app is not app:
@@ -51,5 +52,5 @@ def _run_checks_in(app: Celery) -> None:
     # In beat only, and in the schedule that it has, wherever it keeps it. Celery logs what a receiver raises,
     # and goes on: a wrong configuration of ours does not stop the project's beat.
     signals.beat_init.connect(add_beat_entry, weak=False)
-    # In the worker only, before its consumer is made.
+    # In the worker only, before it connects.
     signals.celeryd_after_setup.connect(consume_our_queues, weak=False)

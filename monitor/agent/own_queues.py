@@ -18,10 +18,14 @@ log = logging.getLogger("monitor.agent")
 _queues: WeakKeyDictionary[Any, tuple[str, ...]] = WeakKeyDictionary()
 
 
-def consume(app: Any, queues: Iterable[str]) -> None:
-    """Have the workers of an application consume these queues, too. To be called before their consumer is made."""
-    _queues[app] = tuple(queues)
+def install(app: Any) -> None:
+    """Have the workers of an application consume what is named to :func:`consume` before they connect."""
     app.steps["consumer"].add(OwnQueuesStep)
+
+
+def consume(app: Any, queues: Iterable[str]) -> None:
+    """Name the queues that the worker in this process consumes, too."""
+    _queues[app] = tuple(queues)
 
 
 class OwnQueuesStep(bootsteps.StartStopStep):  # type: ignore[misc]
