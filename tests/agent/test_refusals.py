@@ -91,6 +91,18 @@ def test_permissions_for_celerys_own_names(
     assert worker.exit_code == 0
 
 
+def test_permissions_for_celerys_own_names_where_checks_run(
+    shop: Shop, redis: RedisServer, start_agent_worker: StartAgentWorker
+) -> None:
+    """With `run_checks=True` there are three more queues to refuse, and the project's tasks are executed as ever."""
+    shop.permit(CELERYS_OWN)
+    env = {"MONITOR_REDIS_URL": redis.url, "TEST_INSTALL": "run_checks"}
+    worker = start_agent_worker(AgentStore(redis.client()), "-c", "1", *ORDERS, node=NODE, broker=shop.url, env=env)
+    refused_once(worker)
+    executes(worker, redis, "done")
+    assert worker.logs().count("no checks of it run here") == 3
+
+
 def test_permissions_that_come_later(shop: Shop, redis: RedisServer, start_agent_worker: StartAgentWorker) -> None:
     """The queue is tried again: the worker need not be restarted. And permissions that go change nothing."""
     shop.permit(CELERYS_OWN)

@@ -55,5 +55,9 @@ if os.environ.get("TEST_INSTALL") == "install":
 
     monitor.install(app)
     monitor.install(app)
+if os.environ.get("TEST_INSTALL") == "run_checks":
+    import monitor
+
+    monitor.install(app, run_checks=True)
 if os.environ.get("TEST_INSTALL") == "autodiscover":
     app.autodiscover_tasks(["monitor"])
