@@ -12,6 +12,7 @@ decoded by Celery: it does not matter which content types the application accept
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import time
@@ -20,7 +21,6 @@ from typing import Any
 
 from celery import bootsteps
 from celery.worker import state
-from kombu.entity import Exchange, Queue
 from kombu.message import Message
 from redis.exceptions import ResponseError
 
@@ -46,7 +46,7 @@ class DirectQueue:
         self._refused = False
         self._given_up = False
         self._channel: Any = None
-        self._waiting: Message | None = None
+        self._waiting: Any = None
         self._in_flight = ""
 
     def connect(self) -> None:
@@ -57,9 +57,7 @@ class DirectQueue:
         try:
             own = connection.transport.driver_type == "amqp"
             channel = connection.channel() if own else self._consumer.task_consumer.channel
-            exchange = Exchange("")  # a named one would read every binding at each publish
-            queue = Queue(self.name, exchange, routing_key=self.name, expires=DIRECT_QUEUE_EXPIRES_SECONDS)
-            queue(channel).declare()
+            _queue(self.name)(channel).declare()
             self._guard(channel)
             self._channel = channel
             channel.basic_consume(
@@ -129,7 +127,7 @@ class DirectQueue:
         handlers = getattr(channel, "handlers", None)
         if not isinstance(handlers, dict) or "BRPOP" not in handlers:
             return
-        read = getattr(handlers["BRPOP"], "unguarded", handlers["BRPOP"])
+        read: Any = getattr(handlers["BRPOP"], "unguarded", handlers["BRPOP"])
 
         def guarded(**options: Any) -> Any:
             try:
@@ -172,13 +170,19 @@ class DirectQueue:
             log.debug("the monitor's channel could not be closed", exc_info=True)
 
 
-class _Decoded(Message):  # type: ignore[misc]
+def _queue(name: str) -> Any:
+    entity: Any = importlib.import_module("kombu.entity")
+    exchange = entity.Exchange("")  # a named one would read every binding at each publish
+    return entity.Queue(name, exchange, routing_key=name, expires=DIRECT_QUEUE_EXPIRES_SECONDS)
+
+
+class _Decoded(Message):
     """A message whose body Celery need not decode."""
 
     payload: Any = ()
 
 
-def _heartbeat(message: Any) -> _Decoded | None:
+def _heartbeat(message: Any) -> Any:
     """The heartbeat as a message of Celery's protocol 1, whose parts are decoded; None for anything else."""
     if message.headers.get("task") != HEARTBEAT:
         return None
@@ -191,7 +195,8 @@ def _heartbeat(message: Any) -> _Decoded | None:
         "retries": 0,
         "ignore_result": True,
     }
-    return _Decoded(channel=message.channel, delivery_info=message.delivery_info, properties={}, headers=task)
+    made: Any = _Decoded
+    return made(channel=message.channel, delivery_info=message.delivery_info, properties={}, headers=task)
 
 
 def _nothing(*_: Any) -> None:

@@ -5,13 +5,13 @@ Not by `app.amqp.queues`: Celery declares those in a step of its own, where a re
 
 from __future__ import annotations
 
+import importlib
 import logging
 from collections.abc import Iterable
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from celery import bootsteps
-from kombu.entity import Exchange, Queue
 
 log = logging.getLogger("monitor.agent")
 
@@ -38,19 +38,20 @@ class OwnQueuesStep(bootsteps.StartStopStep):  # type: ignore[misc]
         """The consumer has connected, and begins to consume what it has now."""
         for name in _queues.get(parent.app, ()):
             try:
-                _add(parent, Queue(name, Exchange(""), name, max_priority=parent.app.conf.task_queue_max_priority))
+                _add(parent, name)
             except Exception as error:  # noqa: BLE001 - of any transport
                 log.warning("the broker refuses the queue %s: no checks of it run here (%s)", name, str(error)[:200])
 
 
-def _add(parent: Any, queue: Any) -> None:
+def _add(parent: Any, name: str) -> None:
+    entity: Any = importlib.import_module("kombu.entity")
+    queue = entity.Queue(name, entity.Exchange(""), name, max_priority=parent.app.conf.task_queue_max_priority)
     if parent.connection.transport.driver_type == "amqp":
         # An error closes the channel on which it occurs: try it on another one than Celery's.
         channel = parent.connection.channel()
         try:
-            bound = queue(channel)
-            bound.declare()
-            channel.basic_get(queue.name, no_ack=False)  # the permission to read; what it has got returns with close()
+            queue(channel).declare()
+            channel.basic_get(name, no_ack=False)  # the permission to read; what it has got returns with close()
         finally:
             channel.close()
     parent.task_consumer.add_queue(queue)
