@@ -26,7 +26,7 @@ METHOD = (
     "the clock stops when none is waiting or unacknowledged. {rounds} rounds; in each of them both workers, one after "
     "the other, the order changing; the instrumented one gets a direct heartbeat in each. Losses are medians of the "
     "rounds' ratios. Memory is that at the end of the rounds; of all together, shared pages count once (PSS). "
-    "Last, {heartbeats:,} direct heartbeats at once, as they would come in {hours:.0f} hours."
+    "Last, {heartbeats:,} heartbeats at once in the shared queue, as they would come in {hours:.0f} hours."
 )
 _QUEUE = "celery"
 _STAGE = "bench.stage"

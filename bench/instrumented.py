@@ -66,16 +66,21 @@ class Heartbeats:
     first: int
     count: int
 
+    @property
+    def queue(self) -> str:
+        """Of many in its own queue a worker executes the newest: those go to the shared one, which executes all."""
+        return direct_queue(self.node) if self.count == 1 else "celery"
+
     def release(self) -> None:
-        """Put them into the worker's queue, all at once."""
+        """Put them into the queue, all at once."""
         self.client.hset(KEYS.emitted, target_field("worker", self.node), self.first + self.count - 1)
-        self.client.rename(f"stage-{self.first}", direct_queue(self.node))
+        self.client.rename(f"stage-{self.first}", self.queue)
 
     def are_executed(self) -> bool:
         """Whether all of them were, and acknowledged."""
         newest = self.client.hget(KEYS.heartbeats, target_field("worker", self.node)) or b"0"
         done = int(newest.split(b"|")[0]) >= self.first + self.count - 1
-        return done and is_done(self.client, direct_queue(self.node))
+        return done and is_done(self.client, self.queue)
 
 
 def heartbeats(redis: RedisServer, client: redis_py.Redis, node: str, count: int) -> Heartbeats:

@@ -133,10 +133,10 @@ class _Round:
     def _send(self, plan: list[Heartbeat], clock_offset: float) -> dict[str, float]:
         sent: dict[str, float] = {}
 
-        def each() -> Iterator[tuple[str, tuple[Any, ...]]]:
+        def each() -> Iterator[tuple[str, tuple[Any, ...], str]]:
             for heartbeat in plan:
                 stamp = round((time.monotonic() + clock_offset) * 1e6)
-                yield heartbeat.queue, (heartbeat.kind, heartbeat.target, stamp)
+                yield heartbeat.queue, (heartbeat.kind, heartbeat.target, stamp), heartbeat.content_type
                 sent[target_field(heartbeat.kind, heartbeat.target)] = stamp / 1e6
 
         if plan:

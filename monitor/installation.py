@@ -30,10 +30,12 @@ def _run_checks_in(app: Celery) -> None:
     from celery import signals  # noqa: PLC0415
 
     from monitor import wiring  # noqa: PLC0415
+    from monitor.agent import own_queues as queues  # noqa: PLC0415
     from monitor.tasks import registration as tasks  # noqa: PLC0415
     from monitor.tasks.entries import own_queues  # noqa: PLC0415
 
     tasks.register(app, wiring.runtime)
+    queues.install(app)
 
     def add_beat_entry(sender: Any, **_: Any) -> None:
         if sender.app is not app:
@@ -45,11 +47,10 @@ def _run_checks_in(app: Celery) -> None:
         if instance.app is not app:
             return
         config = wiring.runtime().config  # built before the pool forks, so that its processes share one zygote
-        for queue in own_queues(config):
-            instance.app.amqp.queues.select_add(queue)
+        queues.consume(app, own_queues(config))
 
     # In beat only, and in the schedule that it has, wherever it keeps it. Celery logs what a receiver raises,
     # and goes on: a wrong configuration of ours does not stop the project's beat.
     signals.beat_init.connect(add_beat_entry, weak=False)
-    # After -Q was applied, so that it works whatever queues the project's workers are told to consume.
+    # In the worker only, before it connects.
     signals.celeryd_after_setup.connect(consume_our_queues, weak=False)

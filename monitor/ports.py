@@ -373,11 +373,15 @@ class Depth:
 
 @dataclass(frozen=True, slots=True)
 class BrokerSight:
-    """What is known of the watched broker. ``nodes`` are the workers that it knows, as far as it does."""
+    """What is known of the watched broker. ``nodes`` are the workers that it knows, as far as it does.
+
+    ``content_types``: those in which heartbeats can be sent to it, the preferred one first.
+    """
 
     queues: Mapping[str, Depth]
     nodes: frozenset[str] = frozenset()
     server: str | None = None
+    content_types: tuple[str, ...] = ("application/json",)
 
 
 class Broker(Protocol):
@@ -387,8 +391,8 @@ class Broker(Protocol):
         """How many messages wait in ``queues``, and which is next in those that ``heads`` holds."""
         ...
 
-    def send(self, heartbeats: Iterable[tuple[str, tuple[Any, ...]]]) -> None:
-        """Send heartbeats: the queue, and the arguments. Taken one by one: the next when the last was sent."""
+    def send(self, heartbeats: Iterable[tuple[str, tuple[Any, ...], str]]) -> None:
+        """Send heartbeats: the queue, the arguments, the content type. The next is taken when the last was sent."""
         ...
 
     def remove(self, queues: Iterable[str]) -> None:

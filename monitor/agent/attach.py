@@ -7,7 +7,6 @@ Nothing here raises into the worker, and nothing connects.
 
 from __future__ import annotations
 
-import importlib
 import logging
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -17,7 +16,7 @@ from celery import signals
 from monitor.agent import attached, beacon_file
 from monitor.agent.attached import safely
 from monitor.agent.liveness import OFF, STARTING, Pulse
-from monitor.agent.protocol import DIRECT_QUEUE_EXPIRES_SECONDS, HEARTBEAT, direct_queue
+from monitor.agent.protocol import HEARTBEAT
 
 if TYPE_CHECKING:
     from monitor.agent.settings import Settings
@@ -116,23 +115,17 @@ def _worker_init(sender: Any, **_: Any) -> None:
 
 @safely
 def _after_setup(sender: Any, instance: Any, **_: Any) -> None:
-    """The worker's own queue, after -Q was applied, so that it works whatever queues it is told to consume."""
     settings = attached.settings_of(instance.app)
-    if settings is None:
-        return
-    entity: Any = importlib.import_module("kombu.entity")
-    name = direct_queue(str(sender))
-    queue = entity.Queue(name, entity.Exchange(""), routing_key=name, expires=DIRECT_QUEUE_EXPIRES_SECONDS)
-    queue = instance.app.amqp.queues.select_add(queue)
-    # Celery puts its default exchange there, where each publish would read every binding.
-    queue.exchange = entity.Exchange("")
-    _write_down(str(sender), STARTING, settings)
+    if settings is not None:
+        _write_down(str(sender), STARTING, settings)
 
 
 @safely
 def _write_down(node: str, phase: str, settings: Settings) -> None:
     """For `monitor probe worker`: a worker without a beacon, which waits for its broker, must not be restarted."""
-    beacon_file.write(beacon_file.directory(), node, Pulse(phase=phase, interval_seconds=settings.interval_seconds))
+    beacon_file.write(
+        beacon_file.directory_to_write(), node, Pulse(phase=phase, interval_seconds=settings.interval_seconds)
+    )
 
 
 def _shutting_down(sender: Any, **_: Any) -> None:

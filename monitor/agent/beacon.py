@@ -105,7 +105,7 @@ class BeaconThread:
             store_answers=seen is not None,
             broker_reachable=reachable,
             done=self._subject.executed(),
-            emitted_us=seen.emitted_us if seen else None,
+            emitted_us=seen.emitted_us if seen and beacon.direct else None,
             executed_us=seen.executed_us if seen else None,
             store_now_us=seen.now_us if seen else None,
         )
@@ -127,7 +127,7 @@ class BeaconThread:
             recovered_seconds=self._progress.recovered_seconds,
         )
         try:
-            beacon_file.write(beacon_file.directory(), beacon.node, pulse)
+            beacon_file.write(beacon_file.directory_to_write(), beacon.node, pulse)
         except OSError as error:
             if not self._file_failing:
                 log.warning("`monitor probe worker` will not find this worker: %s", error)

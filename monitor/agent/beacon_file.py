@@ -40,8 +40,26 @@ class Sighting:
 
 
 def directory() -> str:
-    """``$CELERY_HEALTH_MONITOR_DIR``, else one of this user's own below /tmp."""
-    return os.environ.get(VARIABLE) or f"/tmp/celery-health-monitor-{os.geteuid()}"  # noqa: S108  (see _check)
+    """Where to read: ``$CELERY_HEALTH_MONITOR_DIR``, else the directory below /tmp that belongs to this user.
+
+    Another user may have taken the name that it should have. Then it is one of that name and a suffix: the first that
+    is this user's, which nobody else can make.
+    """
+    usual = _usual()
+    if os.environ.get(VARIABLE) or not _is_foreign(usual):
+        return usual
+    parent, name = os.path.split(usual)
+    others = (os.path.join(parent, each) for each in sorted(os.listdir(parent)) if each.startswith(f"{name}."))
+    return next((path for path in others if not _is_foreign(path)), usual)
+
+
+def directory_to_write() -> str:
+    """The same, made under another name where that of `directory` belongs to somebody else. Raises OSError."""
+    found = directory()
+    if os.environ.get(VARIABLE) or not _is_foreign(found):
+        return found
+    os.mkdir(f"{found}.{os.urandom(8).hex()}", 0o700)
+    return directory()  # of two that are made at once, both processes take the first
 
 
 def write(directory: str, node: str, pulse: Pulse) -> None:
@@ -97,6 +115,19 @@ def read(directory: str) -> list[Sighting]:
 
 
 _tidied: set[tuple[str, int]] = set()
+
+
+def _usual() -> str:
+    return os.environ.get(VARIABLE) or f"/tmp/celery-health-monitor-{os.geteuid()}"  # noqa: S108  (see _is_foreign)
+
+
+def _is_foreign(path: str) -> bool:
+    """Whether it exists and is not a directory of this user."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid()
 
 
 def _check(directory: str) -> None:

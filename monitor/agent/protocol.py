@@ -89,7 +89,7 @@ class Beacon:
     queues: tuple[str, ...] = ()
     """What it consumes now, its direct queue left out."""
     direct: bool = False
-    """Whether it consumes its direct queue."""
+    """Whether it consumes its direct queue. If not, the broker refuses that."""
     active: tuple[Active, ...] = ()
     """The tasks in its slots, the oldest first; at most 200."""
     active_count: int = 0
@@ -116,6 +116,8 @@ class Beacon:
     total_mb), ``connections`` (active_connections). What cannot be measured is left out."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Of celery, kombu, redis, python."""
+    accept: tuple[str, ...] = ("application/json",)
+    """The content types that its application accepts. Agents before this field was there were sent JSON alone."""
 
 
 def encode(beacon: Beacon) -> str:
@@ -129,6 +131,8 @@ def decode(text: str | bytes) -> Beacon | None:
         value: dict[str, Any] = decoding.load(text, most_bytes=BEACON_BYTES)
         known = {entry.name: value[entry.name] for entry in fields(Beacon) if entry.name in value}
         known["queues"] = tuple(map(str, known.get("queues", ())))
+        if "accept" in known:
+            known["accept"] = tuple(map(str, known["accept"]))
         known["active"] = tuple(Active(str(a["task"]), float(a["age_seconds"])) for a in known.get("active", ()))
         return _within_limits(Beacon(**known))
     except decoding.BROKEN:
@@ -161,6 +165,7 @@ def _within_limits(beacon: Beacon) -> Beacon:
         rss_mb=decoding.optional_amount(beacon.rss_mb),
         vitals={kind: _vitals(beacon.vitals[kind]) for kind in _HOST_KINDS if kind in beacon.vitals},
         versions={label(name): label(version) for name, version in [*beacon.versions.items()][:VERSIONS_KEPT]},
+        accept=tuple(label(content_type) for content_type in beacon.accept[:VERSIONS_KEPT]),
     )
 
 

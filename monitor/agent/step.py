@@ -8,6 +8,7 @@ from celery import bootsteps
 
 from monitor.agent import attached
 from monitor.agent.beacon import BeaconThread
+from monitor.agent.direct import DirectQueue
 from monitor.agent.subject import Subject
 
 
@@ -32,9 +33,10 @@ class AgentStep(bootsteps.StartStopStep):  # type: ignore[misc]
         if settings is None:
             return
         if self._subject is None:
-            self._subject = Subject(parent)
-            self._subject.connected()
-            beacon = BeaconThread(settings, self._subject)
+            subject = Subject(parent, DirectQueue(parent, interval_seconds=settings.interval_seconds))
+            beacon = BeaconThread(settings, subject)
+            self._subject = subject
+            subject.connected()
             beacon.start()
             attached.started(beacon)
         else:

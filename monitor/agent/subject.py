@@ -15,7 +15,9 @@ import kombu
 import redis
 from celery.worker import state
 
-from monitor.agent.protocol import HEARTBEAT, Active, Beacon, direct_queue, is_direct_queue
+from monitor.agent import formats
+from monitor.agent.direct import DirectQueue
+from monitor.agent.protocol import HEARTBEAT, Active, Beacon, is_direct_queue
 
 TICK_SECONDS = 1.0
 _SHOWN = 200
@@ -25,9 +27,10 @@ _POOLS = {"thread": "threads", "asynpool": "prefork"}
 class Subject:
     """A worker, from the first connection of its consumer on."""
 
-    def __init__(self, consumer: Any) -> None:
+    def __init__(self, consumer: Any, direct: DirectQueue) -> None:
         self.node = str(consumer.hostname)
         self._consumer = consumer
+        self._direct = direct
         self._ready_at = time.monotonic()
         self._ticked_at: float | None = None
         self._timer_entry: Any = None
@@ -37,6 +40,7 @@ class Subject:
             "pid": os.getpid(),
             "pool": _pool_name(consumer.pool),
             "instance": uuid.uuid4().hex[:16],
+            "accept": formats.accepted(consumer.app.conf),
             "versions": {
                 "celery": celery.__version__,
                 "kombu": kombu.__version__,
@@ -56,11 +60,13 @@ class Subject:
         self._tick()
         # Celery up to 5.6 clears the timer when a connection is lost, later ones drop what was added since.
         self._timer_entry = self._consumer.timer.call_repeatedly(TICK_SECONDS, self._tick)
+        self._direct.connect()
 
     def disconnected(self) -> None:
         """The consumer has lost its connection, or stops: its loop does not turn. Called in the main thread."""
         self._ticked_at = None
         self._cancel()
+        self._direct.disconnect()
 
     def executed(self) -> int:
         """Tasks that were begun so far, heartbeats included."""
@@ -82,7 +88,7 @@ class Subject:
             "slots": _slots(self._consumer.pool),
             "up_seconds": round(time.monotonic() - self._ready_at, 1),
             "queues": tuple(sorted(name for name in queues if not is_direct_queue(name))),
-            "direct": direct_queue(self.node) in queues,
+            "direct": self._direct.consumed,
             "active": tuple(tasks[:_SHOWN]),
             "active_count": len(tasks),
             "reserved": max(0, len(state.reserved_requests) - len(running)),
@@ -98,6 +104,7 @@ class Subject:
 
     def _tick(self) -> None:
         self._ticked_at = time.monotonic()
+        self._direct.tick()
 
     def _cancel(self) -> None:
         entry, self._timer_entry = self._timer_entry, None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from monitor.agent.formats import JSON
 from monitor.agent.protocol import EXPIRES_SECONDS, direct_queue, is_direct_queue, target_field
 from monitor.config.settings import Workers
 from monitor.policy.notes import ASKED_KEPT, Notes
@@ -16,11 +17,13 @@ SELDOM_INTERVALS = 5.0
 
 
 class Heartbeat(NamedTuple):
-    """A heartbeat to send: what it is to prove, and the queue it goes to."""
+    """A heartbeat to send: what it is to prove, the queue it goes to, and the content type in which it goes."""
 
     kind: str
     target: str
     queue: str
+    content_type: str = JSON
+    """The agent reads its own queue itself: JSON there, whatever the application accepts."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +73,19 @@ def heartbeats(scene: Scene) -> list[Heartbeat]:
                 plan.append(Heartbeat("worker", node, queue))
     for queue in sorted(notes.queues):
         if not is_withheld(scene, queue) and _may_ask(scene, broker, queue):
-            plan.append(Heartbeat("queue", queue, queue))
+            plan.append(Heartbeat("queue", queue, queue, _content_type(scene, queue) or JSON))
     return plan
 
 
 def is_withheld(scene: Scene, queue: str) -> bool:
-    """Whether a queue gets no heartbeat: a worker without ``monitor.install(app)`` may take it, and log an error."""
-    if queue in scene.settings.queues or scene.broker is None:
+    """Whether a queue gets no heartbeat, since a worker may take it that can only log an error: one without
+    ``monitor.install(app)``, or one that accepts no content type that we can write and the others accept, too.
+    """
+    if scene.broker is None:
+        return False
+    if _content_type(scene, queue) is None:
+        return True
+    if queue in scene.settings.queues:
         return False
     beacons = scene.sighting.beacons
     if any(node not in beacons and node not in scene.notes.departed for node in scene.broker.nodes):
@@ -84,6 +93,17 @@ def is_withheld(scene: Scene, queue: str) -> bool:
     depth = scene.broker.queues.get(queue)
     consumers = depth.consumers if depth else None
     return consumers is not None and consumers > sum(queue in seen.beacon.queues for seen in beacons.values())
+
+
+def _content_type(scene: Scene, queue: str) -> str | None:
+    """The first content type that every known worker of a queue accepts."""
+    written = scene.broker.content_types if scene.broker else ()
+    accepted = [
+        seen.beacon.accept
+        for seen in scene.sighting.beacons.values()
+        if queue in seen.beacon.queues and not seen.beacon.leaving
+    ]
+    return next((each for each in written if all(each in some for some in accepted)), None)
 
 
 def _some_are_gone(depth: Depth | None, asked: tuple[float, ...]) -> bool:

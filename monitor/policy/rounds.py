@@ -107,7 +107,7 @@ def without_past(final: Mapping[str, Outcome], notes: Notes) -> tuple[dict[str, 
 
 def _worker(scene: Scene, node: str, seen: Seen) -> WorkerSight:
     field = target_field("worker", node)
-    asked = scene.notes.asked.get(field)
+    asked = scene.notes.asked.get(field) if seen.beacon.direct else None
     _, worked_at = scene.notes.worked.get(node, (0, 0.0))
     return WorkerSight(
         beacon=seen.beacon,

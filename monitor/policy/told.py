@@ -4,7 +4,7 @@
 state                 keys of ``data``
 ===================== =========================================================================================
 ``worker:NODE``       name, verdict, queues, latency_ms, slots, slots_stuck, active, oldest_task_seconds, reserved,
-                      loop_lag_seconds, pool, up_seconds, done, rss_mb
+                      loop_lag_seconds, pool, up_seconds, done, rss_mb, withheld (it is judged without heartbeats)
 ``queue:QUEUE``       name, verdict, latency_ms, pending_tasks, workers (how many consume it or are busy), withheld
 ``host:HOST``         cpu, memory, disk, connections: the beacon's numbers and ``status``, ``reason`` when it has one
 ``workers``           workers, queues (verdict -> how many), slots_stuck (workers that have any), suspended
@@ -32,6 +32,8 @@ FORGOTTEN = Outcome(Status.OK, {"verdict": "retired"}, "forgotten", "not heard o
 
 QUEUE_SERIES = ("latency_ms", "pending_tasks", "workers")
 SUMMARY_SERIES = ("slots_stuck",)
+
+WITHOUT_HEARTBEATS = "judged without heartbeats: its broker refuses it a queue of its own"
 
 VITALS_WARNING: Mapping[str, float] = {"cpu": 90.0, "memory": 85.0, "disk": 80.0}
 NAMES_TOLD = 20
@@ -63,6 +65,7 @@ def worker(sight: WorkerSight, verdict: WorkerVerdict, settings: Workers) -> Out
         "up_seconds": round(beacon.up_seconds, 1),
         "done": beacon.done,
         "rss_mb": beacon.rss_mb,
+        "withheld": not beacon.direct,
     }
     detail = {
         "host": beacon.host,
@@ -163,7 +166,9 @@ def _worker_message(sight: WorkerSight, verdict: WorkerVerdict, reason: str, stu
     if reason == "slots_stuck":
         return f"{stuck} of {beacon.slots} slots hold a task for longer than stuck_after"
     if verdict in _FINE:
-        return "not heard of any more" if reason == "forgotten" else None
+        if reason == "forgotten":
+            return "not heard of any more"
+        return None if beacon.direct or verdict is not WorkerVerdict.CONSUMING else WITHOUT_HEARTBEATS
     if verdict is WorkerVerdict.STUCK:
         return f"all {beacon.slots} slots hold a task for longer than stuck_after; the oldest is {_oldest(sight)}"
     gone = f"no sign of life for {sight.unseen_seconds:.0f} s"
@@ -180,9 +185,7 @@ def _worker_message(sight: WorkerSight, verdict: WorkerVerdict, reason: str, stu
 
 
 def _unanswered(sight: WorkerSight) -> str:
-    if sight.waiting_seconds is None:
-        return "it does not consume its own queue"
-    return f"executes nothing: a heartbeat has been waiting for {sight.waiting_seconds:.0f} s"
+    return f"executes nothing: a heartbeat has been waiting for {sight.waiting_seconds or 0.0:.0f} s"
 
 
 def _oldest(sight: WorkerSight) -> str:

@@ -52,8 +52,9 @@ class WorkerSight:
     ``beacon_age`` counts from when beacons could be written, if that is later than the beacon; ``unseen_seconds`` is
     the beacon's true age. ``worked_seconds``: since a beacon said that one more task was finished; None when none did.
     ``waiting_seconds`` is the age of the oldest direct heartbeat that is waited for: sent after
-    the newest executed one, after the worker's start, and with nothing amiss on our side since. ``connected`` is None
-    when there is no way to tell.
+    the newest executed one, after the worker's start, and with nothing amiss on our side since; None when the worker
+    does not consume its own queue, and is judged without heartbeats. ``connected`` is None when there is no way to
+    tell.
     """
 
     beacon: Beacon
@@ -156,11 +157,14 @@ def _is_stopped(worker: WorkerSight, settings: Workers) -> bool:
 
 def _is_starting(worker: WorkerSight, settings: Workers) -> bool:
     young = worker.beacon.up_seconds < START_INTERVALS * settings.interval_seconds
-    return not worker.has_executed and (young or not _is_overdue(worker, settings))
+    never_sent_any = worker.beacon.direct and not _is_overdue(worker, settings)
+    return not worker.has_executed and (young or never_sent_any)
 
 
 def _is_consuming(worker: WorkerSight, settings: Workers) -> bool:
-    return not _is_overdue(worker, settings)
+    if worker.beacon.direct:
+        return not _is_overdue(worker, settings)
+    return not (_is_spinning(worker, settings) or _is_full(worker.beacon))
 
 
 def _is_spinning(worker: WorkerSight, settings: Workers) -> bool:
@@ -191,14 +195,10 @@ def _is_full(beacon: Beacon) -> bool:
 
 def _is_overdue(worker: WorkerSight, settings: Workers) -> bool:
     interval = settings.interval_seconds
-    if worker.waiting_seconds is not None:
-        alive_for = worker.waiting_seconds - worker.unseen_seconds
-        return worker.waiting_seconds >= OVERDUE_INTERVALS * interval and alive_for >= ALIVE_INTERVALS * interval
-    if worker.beacon.direct:
+    if worker.waiting_seconds is None:
         return False
-    # Never asked, for it does not consume its own queue: its connection may be gone.
-    last = worker.executed.sent_at if worker.executed else worker.started_at
-    return worker.seen_at - last > START_INTERVALS * interval
+    alive_for = worker.waiting_seconds - worker.unseen_seconds
+    return worker.waiting_seconds >= OVERDUE_INTERVALS * interval and alive_for >= ALIVE_INTERVALS * interval
 
 
 def _always(*_: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import redis
 from kombu.exceptions import KombuError
 from kombu.transport.redis import Channel as RedisChannel
 
+from monitor.agent import formats
 from monitor.agent.protocol import EXPIRES_SECONDS, HEARTBEAT
 from monitor.config.redaction import scrub
 from monitor.kombu_redis import bindings_key, queue_keys, raw_client
@@ -35,6 +37,7 @@ class CeleryBroker:
         self._app = app
         self._publisher = Publisher(app)
         self._bound = 0
+        self._content_types = formats.available()
 
     def look(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSight:
         """How many messages wait in ``queues``, which is next in those in ``heads``, and which workers it knows."""
@@ -42,11 +45,12 @@ class CeleryBroker:
             channel = producer.channel
             if isinstance(channel, RedisChannel):
                 sight, self._bound = _look_at_redis(channel, list(queues), heads)
-                return sight
-            return BrokerSight({queue: _declared(producer.connection, queue) for queue in queues})
+            else:
+                sight = BrokerSight({queue: _declared(producer.connection, queue) for queue in queues})
+        return dataclasses.replace(sight, content_types=self._content_types)
 
-    def send(self, heartbeats: Iterable[tuple[str, tuple[Any, ...]]]) -> None:
-        """Send heartbeats to the queues: a worker or a queue each, when they are sent.
+    def send(self, heartbeats: Iterable[tuple[str, tuple[Any, ...], str]]) -> None:
+        """Send heartbeats to the queues: a worker or a queue each, when they are sent; in these content types.
 
         Those of queues end when a worker joins meanwhile: it may have no ``monitor.install(app)``, and log them.
         """
@@ -68,12 +72,12 @@ class CeleryBroker:
                 _delete(producer.connection, queue)
 
     def _until_somebody_joins(
-        self, heartbeats: Iterable[tuple[str, tuple[Any, ...]]]
-    ) -> Iterator[tuple[str, tuple[Any, ...]]]:
-        for queue, arguments in heartbeats:
+        self, heartbeats: Iterable[tuple[str, tuple[Any, ...], str]]
+    ) -> Iterator[tuple[str, tuple[Any, ...], str]]:
+        for queue, arguments, content_type in heartbeats:
             if arguments[0] == "queue" and self._somebody_joined():
                 return
-            yield queue, arguments
+            yield queue, arguments, formats.SERIALIZERS[content_type]
 
     def _somebody_joined(self) -> bool:
         with self._app.producer_or_acquire() as producer:

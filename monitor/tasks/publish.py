@@ -31,13 +31,15 @@ class Publisher:
     def send_all(self, task: str, arguments: Sequence[Sequence[Any]], *, queue: str, expires_seconds: float) -> None:
         """One message for each tuple of arguments, to the default exchange with the queue as routing key."""
         if arguments:
-            self.send_each(task, ((queue, args) for args in arguments), expires_seconds=expires_seconds)
+            self.send_each(task, ((queue, args, "json") for args in arguments), expires_seconds=expires_seconds)
 
-    def send_each(self, task: str, messages: Iterable[tuple[str, Sequence[Any]]], *, expires_seconds: float) -> None:
-        """One message for each queue and its arguments; the next is asked for when the last is sent."""
+    def send_each(
+        self, task: str, messages: Iterable[tuple[str, Sequence[Any], str]], *, expires_seconds: float
+    ) -> None:
+        """One message for each queue, its arguments and serializer; the next is taken when the last is sent."""
         make = self._app.amqp.as_task_v2
         with self._app.producer_or_acquire() as producer:
-            for queue, args in messages:
+            for queue, args, serializer in messages:
                 message = make(
                     uuid(),
                     task,
@@ -53,7 +55,7 @@ class Publisher:
                     message.body,
                     exchange="",
                     routing_key=queue,
-                    serializer="json",
+                    serializer=serializer,
                     headers=message.headers,
                     retry=False,
                     **message.properties,

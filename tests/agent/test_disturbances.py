@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from monitor.agent.protocol import HEARTBEAT, Beacon, direct_queue
+from monitor.agent.protocol import HEARTBEAT, Beacon
 from tests.support.agents import AgentStore, AgentWorker, StartAgentWorker
 from tests.support.faults import FaultProxy, Freezer
 from tests.support.processes import wait_for
@@ -157,8 +157,6 @@ def test_cancel_consumer_shows(start_redis: StartRedis, start_agent_worker: Star
 
     until(lambda: control.cancel_consumer("mails"), lambda beacon: beacon.queues == ("orders",), "a queue less")
     until(lambda: control.add_consumer("letters"), lambda beacon: "letters" in beacon.queues, "a queue more")
-    own = direct_queue("w1@host")
-    until(lambda: control.cancel_consumer(own), lambda beacon: not beacon.direct, "no direct queue")
 
 
 def test_what_waits_for_a_slot(start_redis: StartRedis, start_agent_worker: StartAgentWorker) -> None:
@@ -234,9 +232,10 @@ def test_old_heartbeats_do_not_count_back(start_redis: StartRedis, start_agent_w
     store = AgentStore(redis.client())
     worker = start_agent_worker(store, *SOLO, node="w1@host", broker=redis.url)
     worker.beacon(lambda beacon: beacon.direct)
-    newest = worker.heartbeat()
-    worker.heartbeat(sent=newest - 10**6)
-    worker.send("shop.modules", ("done", []), direct_queue("w1@host"))
+    newest = store.now_us()
+    for sent in (newest, newest - 10**6):
+        worker.send(HEARTBEAT, ("worker", "w1@host", sent), "orders")
+    worker.send("shop.modules", ("done", []), "orders")
     wait_for(lambda: redis.client().get("done"), seconds=20, what="all of them were executed")
     found = store.executed("worker:w1@host")
     assert found is not None and found[0] == newest
@@ -254,7 +253,7 @@ def test_many_heartbeats_open_no_more_connections(
         store, "-P", pool, "-c", "2", "-Q", "orders", node="w1@host", broker=broker.url, env=env
     )
     worker.beacon(lambda beacon: beacon.direct)
-    worker.send(HEARTBEAT, ("worker", "w1@host", 1), direct_queue("w1@host"), times=600)
+    worker.send(HEARTBEAT, ("worker", "w1@host", 1), "orders", times=600)
     worker.prove()
     named = Counter(client["name"] for client in redis.client().client_list())
     assert named["monitor-agent:w1@host"] == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from monitor.agent import beacon_file
 from monitor.agent.liveness import LEAVING, OFF, RUNNING, STARTING, Pulse, judge
 from monitor.agent.progress import Progress
+from monitor.cli import probe_worker
 
 WELL: dict[str, Any] = {
     "phase": RUNNING,
@@ -242,3 +244,54 @@ def test_a_directory_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: py
         beacon_file.read(str(foreign))
     with pytest.raises(NotADirectoryError):
         beacon_file.read(str(link))
+
+
+SOMEBODY, ANOTHER = 54321, 54322
+
+
+def write_and_probe(user: int) -> tuple[bool, str]:
+    """What the probe says after a worker's first pulse, both in a process of that user."""
+    receiver, sender = os.pipe()
+    if not (pid := os.fork()):  # not a new interpreter, which that user may not be permitted to read
+        try:
+            os.setgroups([])
+            os.setresgid(user, user, user)
+            os.setresuid(user, user, user)
+            beacon_file.write(beacon_file.directory_to_write(), "w@h", Pulse(phase=STARTING, interval_seconds=10))
+            alive, line = probe_worker.ask(beacon_file.directory(), None)
+            os.write(sender, f"{alive:d}{line}".encode())
+        except BaseException as error:  # noqa: BLE001 - the child must not go on with the tests
+            os.write(sender, f"0{error!r}".encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    os.close(sender)
+    with os.fdopen(receiver) as answer:
+        text = answer.read()
+    return text[:1] == "1", text[1:]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a directory somebody else's")
+@pytest.mark.parametrize("taken_by", ["a directory", "a link", "a file"])
+def test_another_user_who_takes_the_directory_first(taken_by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker takes one of its own under another name, and its probe finds it; nothing foreign is read or used."""
+    monkeypatch.delenv(beacon_file.VARIABLE, raising=False)
+    usual, before = Path(f"/tmp/celery-health-monitor-{SOMEBODY}"), set(Path("/tmp").iterdir())
+    bait = usual.with_name(f"{usual.name}.0")
+    try:
+        if taken_by == "a link":
+            usual.symlink_to("/var/tmp")
+        elif taken_by == "a file":
+            usual.touch()
+        else:
+            usual.mkdir(mode=0o777)
+        bait.mkdir(mode=0o777)  # it could have guessed the other names, too
+        os.chown(bait, ANOTHER, ANOTHER)
+        os.chown(usual, ANOTHER, ANOTHER, follow_symlinks=False)
+        for _ in range(2):  # the second process finds what the first has made
+            assert write_and_probe(SOMEBODY) == (True, "w@h is starting")
+        made = [path for path in set(Path("/tmp").glob(f"{usual.name}*")) - before if path not in (usual, bait)]
+        assert [(path.stat().st_uid, path.stat().st_mode & 0o777) for path in made] == [(SOMEBODY, 0o700)]
+        assert not list(bait.iterdir())
+    finally:
+        for path in set(Path("/tmp").glob(f"{usual.name}*")) - before:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

@@ -20,6 +20,7 @@ app.conf.update(
     task_track_started=True,
     worker_hijack_root_logger=False,
 )
+app.conf.update(eval(os.environ.get("TEST_CONF", "{}")))
 if os.environ.get("TEST_SPAWN"):
     app.conf.worker_pool_start_method = "spawn"
 
@@ -39,12 +40,24 @@ def modules(key, names):
     redis.Redis.from_url(os.environ["TEST_BROKER"]).set(key, json.dumps(found))
 
 
-nap.rate_limit = modules.rate_limit = None  # the annotations came after
+@app.task(rate_limit=None)
+def done(redis_url, key):
+    """Note that it was executed."""
+    import redis
+
+    redis.Redis.from_url(redis_url).set(key, 1)
+
+
+nap.rate_limit = done.rate_limit = modules.rate_limit = None  # the annotations came after
 
 if os.environ.get("TEST_INSTALL") == "install":
     import monitor
 
     monitor.install(app)
     monitor.install(app)
+if os.environ.get("TEST_INSTALL") == "run_checks":
+    import monitor
+
+    monitor.install(app, run_checks=True)
 if os.environ.get("TEST_INSTALL") == "autodiscover":
     app.autodiscover_tasks(["monitor"])

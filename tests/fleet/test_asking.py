@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from monitor.agent.formats import JSON
+from monitor.agent.protocol import Beacon
 from monitor.config.settings import Workers
 from monitor.policy import asking
 from monitor.policy.notes import ASKED_KEPT, Notes, QueueNote
-from monitor.ports import BrokerSight, Depth, Sighting
+from monitor.ports import BrokerSight, Depth, Seen, Sighting
 
 T = 10.0
 NOW = 1_000_000.0
@@ -37,3 +39,35 @@ def test_a_queue_that_does_not_answer(waiting: int, depth: Depth | None, asked_a
     broker = BrokerSight({"mail": depth} if depth else {})
     scene = asking.Scene(Workers(interval=T, queues=("mail",)), Sighting(NOW, {}, {}), broker, notes, {})
     assert [found.queue for found in asking.heartbeats(scene)] == (["mail"] if is_asked else [])
+
+
+MSGPACK, YAML = "application/x-msgpack", "application/x-yaml"
+
+ACCEPTED = {
+    "all accept JSON": ([(JSON,), (MSGPACK, JSON)], JSON),
+    "an agent that does not say what it accepts": ([None], JSON),
+    "all accept another one that we can write": ([(YAML,), (MSGPACK, YAML)], YAML),
+    "no worker is known": ([], JSON),
+    "one that we cannot write": ([(MSGPACK,)], None),
+    "they have none in common": ([(JSON,), (YAML,)], None),
+    "one cannot be told what it accepts": ([(JSON,), ()], None),
+}
+
+
+@pytest.mark.parametrize(("accepted", "content_type"), ACCEPTED.values(), ids=ACCEPTED)
+@pytest.mark.parametrize("configured", [(), ("mail",)], ids=["declared", "configured"])
+def test_the_content_type_of_a_queue(
+    accepted: list[tuple[str, ...] | None], content_type: str | None, configured: tuple[str, ...]
+) -> None:
+    """A queue's heartbeats are in a form that each of its workers accepts; without one they are withheld."""
+    beacons = {}
+    for place, types in enumerate(accepted):
+        fields = {} if types is None else {"accept": types}
+        node = f"w{place}@h"
+        beacons[node] = Seen(Beacon(node, "h", 1, "prefork", 1, T, 100.0, ("mail",), **fields), NOW)  # type: ignore[arg-type]
+    notes = Notes(round_at=NOW - T / 2, emitted_at=NOW - T, queues={"mail": QueueNote(NOW, NOW)})
+    broker = BrokerSight({"mail": Depth(0)}, content_types=(JSON, YAML))
+    scene = asking.Scene(Workers(interval=T, queues=configured), Sighting(NOW, beacons, {}), broker, notes, {})
+    sent = [(found.queue, found.content_type) for found in asking.heartbeats(scene)]
+    assert sent == ([("mail", content_type)] if content_type else [])
+    assert asking.is_withheld(scene, "mail") is (content_type is None)

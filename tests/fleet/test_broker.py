@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from celery import Celery
 
+from monitor.agent.formats import JSON
 from monitor.agent.protocol import HEARTBEAT
 from monitor.ports import BrokerUnavailable, Depth
 from monitor.tasks.broker import CeleryBroker
@@ -56,7 +57,7 @@ def test_messages_are_counted_over_all_priorities(app: Celery, queue: str) -> No
 def test_heartbeats_are_sent_as_tasks(app: Celery, queue: str) -> None:
     """By name, with their arguments, to the queue itself; they are gone with the queue."""
     broker = CeleryBroker(app)
-    broker.send([(queue, ("queue", queue, 1)), (queue, ("worker", "w@h", 2))])
+    broker.send([(queue, ("queue", queue, 1), JSON), (queue, ("worker", "w@h", 2), JSON)])
     with app.connection_for_read() as connection:
         first = connection.default_channel.basic_get(queue, no_ack=True)
     assert first.headers["task"] == HEARTBEAT
@@ -72,10 +73,10 @@ def test_the_next_heartbeat_is_asked_for_when_the_last_is_sent(app: Celery, queu
     """So that the stamp of each says when it was sent."""
     broker, seen = CeleryBroker(app), []
 
-    def each() -> Iterator[tuple[str, tuple[Any, ...]]]:
+    def each() -> Iterator[tuple[str, tuple[Any, ...], str]]:
         for number in range(3):
             seen.append(broker.look([queue], heads=()).queues[queue].pending)
-            yield queue, ("queue", queue, number)
+            yield queue, ("queue", queue, number), JSON
 
     broker.send(each())
     assert seen == [0, 1, 2]
@@ -111,7 +112,7 @@ def test_a_broker_that_refuses_is_said_without_its_password() -> None:
         broker = CeleryBroker(app)
         for attempt in (
             lambda: broker.look(["q"], heads=()),
-            lambda: broker.send([("q", ("queue", "q", 1))]),
+            lambda: broker.send([("q", ("queue", "q", 1), JSON)]),
             lambda: broker.remove(["q"]),
         ):
             with pytest.raises(BrokerUnavailable) as error:
@@ -125,7 +126,7 @@ def test_other_brokers_are_asked_queue_by_queue() -> None:
         broker = CeleryBroker(app)
         with app.connection_for_write() as connection:
             connection.default_channel.queue_declare("there")
-            broker.send([("there", ("queue", "there", 1))])
+            broker.send([("there", ("queue", "there", 1), JSON)])
             depths = broker.look(["there", "missing"], heads={"there"}).queues
             assert depths["there"].pending == 1
             assert depths["missing"].pending == 0
@@ -141,7 +142,7 @@ def test_rabbitmq(rabbitmq_server: RabbitServer, queue: str) -> None:
             channel = connection.default_channel
             channel.queue_declare(queue, durable=False, auto_delete=False)
             assert broker.look([queue], heads=()).queues == {queue: Depth(0, None, 0)}
-            broker.send([(queue, ("queue", queue, 1))])
+            broker.send([(queue, ("queue", queue, 1), JSON)])
             wait_for(lambda: broker.look([queue], heads=()).queues[queue].pending == 1, what="it is there")
             assert broker.look([queue], heads=()).queues == {queue: Depth(1, "no consumer", 0)}
             channel.basic_consume(queue, callback=lambda message: None, no_ack=False)

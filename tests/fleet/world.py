@@ -177,10 +177,10 @@ class World:
         depths = {q: Depth(len(self.messages[q]), self._head(q) if q in heads else None) for q in queues}
         return BrokerSight(depths, self.strangers | self.nodes.keys(), self.broker_run)
 
-    def send(self, heartbeats: Iterable[tuple[str, tuple[Any, ...]]]) -> None:
+    def send(self, heartbeats: Iterable[tuple[str, tuple[Any, ...], str]]) -> None:
         if not self.broker_up:
             raise BrokerUnavailable("away")
-        for queue, arguments in heartbeats:
+        for queue, arguments, _ in heartbeats:
             self.messages[queue].append(arguments)
 
     def remove(self, queues: Iterable[str]) -> None:

@@ -59,6 +59,14 @@ class RabbitServer:
         """Its address, as Celery has it."""
         return f"amqp://guest:guest@127.0.0.1:{self.port}//"
 
+    def control(self, *arguments: str) -> str:
+        """What `rabbitmqctl` prints for these arguments, such as ``add_user NAME PASSWORD``."""
+        tool = shutil.which("rabbitmqctl", path=os.pathsep.join([*PLACES, os.environ.get("PATH", "")]))
+        command = [*self._become, tool or missing("rabbitmqctl"), *arguments]
+        done = subprocess.run(command, env=self._env, cwd=self.directory, capture_output=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode()
+
     def connect(self) -> amqp.Connection:
         """A connection, to look around."""
         connection = amqp.Connection(f"127.0.0.1:{self.port}", connect_timeout=5, read_timeout=5)
