@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from typing import IO
 
 PIDFD, LEASH = b"p", b"l"
 """What comes with the reply to a request: a pidfd of the new process, or a socket whose closing ends the process."""
@@ -59,7 +60,7 @@ class Channel:
 
     def start_zygote(self, target: str, names: Iterable[str]) -> subprocess.Popen[bytes]:
         """Start a process that answers requests; it exits at once when another one does so. Raises OSError."""
-        inherited = (self._zygotes_end.fileno(), self._lock)
+        inherited = (self._zygotes_end.fileno(), self._lock.fileno())
         command = [sys.executable, "-m", "monitor.executor.zygote", *map(str, inherited), target, *names]
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=inherited)  # noqa: S603
 
@@ -98,18 +99,17 @@ class Channel:
             raise
         return ours, Handle(kind, descriptors[0])
 
-    def close(self) -> None:
+    def __del__(self) -> None:
         """Close this process' copies. The zygote ends once nobody has one any more."""
-        self._requests.close()
-        self._zygotes_end.close()
-        os.close(self._lock)
+        for name in ("_requests", "_zygotes_end", "_lock"):
+            if hasattr(self, name):  # not all of them, when making it failed half-way
+                getattr(self, name).close()
 
 
-def _unnamed_file() -> int:
+def _unnamed_file() -> IO[bytes]:
     if hasattr(os, "memfd_create"):
-        return os.memfd_create("celery-health-monitor")
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
+        return os.fdopen(os.memfd_create("celery-health-monitor"), "r+b", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)
 
 
 def _is_readable(connection: socket.socket, seconds: float) -> bool:

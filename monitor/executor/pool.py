@@ -85,9 +85,7 @@ class ProcessExecutor:
         while self._idle:
             self._end(self._idle.pop())
         self._end_zygote()
-        channel, self._channel = self._channel, None
-        if channel is not None:
-            channel.close()
+        self._leave_channel()
 
     def _reset(self) -> None:
         """After a fork: the connections are the parent's, and so is the zygote as a child process.
@@ -152,6 +150,7 @@ class ProcessExecutor:
             return self._launch(self._needed)
 
     def _launch(self, names: list[str]) -> _CheckProcess:
+        self._end_zygote()
         try:
             self._channel = channel = self._channel or Channel()
             self._zygote = channel.start_zygote(self._target, names)
@@ -179,9 +178,8 @@ class ProcessExecutor:
             zygote.wait()
 
     def _leave_channel(self) -> None:
-        channel, self._channel, self._answered = self._channel, None, False
-        if channel is not None:
-            channel.close()
+        # Not closed here: another thread may wait for an answer on it, and closes it with the last reference.
+        self._channel, self._answered = None, False
 
 
 class _CheckProcess:

@@ -77,6 +77,8 @@ class _Zygote:
                 client.set_inheritable(False)
                 try:
                     self._hand_over(client, self._fork(client))
+                except ConnectionError:  # the client has given up, and so does the process
+                    pass
                 except OSError as error:  # of processes or descriptors: the client finds its connection closed
                     logger.error("no check process: %s", error)
         return bool(data)

@@ -130,6 +130,19 @@ def test_somebody_elses_directory_is_not_used(tmp_path: Path) -> None:
         embedded.role(tmp_path)
 
 
+def test_the_socket_stays_where_the_url_says(tmp_path: Path) -> None:
+    """The URL is told to the roles before the server starts: in between nobody else can take its place."""
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    deep.mkdir(parents=True)
+    url = embedded.url(deep)
+    path = embedded.socket_path(deep)
+    try:
+        assert url == f"unix://{path}?db=0"
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    finally:
+        path.parent.rmdir()
+
+
 def test_another_users_directory_in_the_temporary_one_is_passed_over(tmp_path: Path) -> None:
     """Whoever makes the socket's directory first neither becomes the server nor keeps ours from starting."""
     as_root()

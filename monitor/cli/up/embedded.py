@@ -52,8 +52,19 @@ def socket_path(data_dir: Path) -> Path:
 
 
 def url(data_dir: Path) -> str:
-    """The server's URL for redis-py."""
-    return f"unix://{quote(str(socket_path(data_dir)))}?db=0"
+    """The server's URL for redis-py.
+
+    Makes the socket's directory below the temporary one, so that nobody else does so before the server starts.
+    """
+    path = socket_path(data_dir)
+    while path.parent.parent != data_dir and not is_private(path.parent):
+        try:
+            path.parent.mkdir(mode=0o700)
+        except FileExistsError:
+            path = socket_path(data_dir)
+        except OSError:
+            break
+    return f"unix://{quote(str(path))}?db=0"
 
 
 def answers(path: Path) -> bool:
