@@ -19,7 +19,6 @@ from monitor.policy.dynamic_checks import dynamic
 METHODS = ("GET", "HEAD")
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
-NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 FULL, HEALTH_JSON = "full", "health+json"
 NOWHERE: Mapping[str, Any] = {}
 
@@ -141,7 +140,7 @@ class Probes:
         else:
             exclude = asked.get("exclude", ())
             status, text = kubernetes.whole(target.what, lines, verbose="verbose" in asked, exclude=exclude)
-        return Answer(status, text.encode(), TEXT, NO_SNIFFING)
+        return Answer(status, text.encode(), TEXT)
 
     def _lines(self, target: Target) -> list[Line]:
         if target.plain.what == "live":

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 
-from monitor.api import mounts
+from monitor.api import mounts, refusals
 from monitor.api.pages import Answer, Page
 from monitor.api.targets import is_past
 
@@ -68,6 +68,7 @@ class _NotYet:
 
 def install() -> None:
     """Put the probes in front of Django's handlers. Doing it again changes nothing."""
+    refusals.install()
     if not hasattr(WSGIHandler, "_monitor_front"):
         _patch(WSGIHandler, _wsgi(WSGIHandler.__call__))
         _patch(ASGIHandler, _asgi(ASGIHandler.__call__))

@@ -14,13 +14,14 @@ from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_safe
 
 from monitor.api.assets import policy, serve
+from monitor.api.pages import CONFINED
 from monitor.api.service import service
 from monitor.api.views import is_staff
 from monitor.dashboard import assets
 
 _HEADERS = {
     "Content-Security-Policy": policy(forms="'self'"),
-    "X-Content-Type-Options": "nosniff",
+    **CONFINED,
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",

@@ -95,6 +95,8 @@ def test_status_codes(running: Service, what: str, name: str, status: int, word:
         "Content-Type": "application/json",
         "Content-Length": str(len(answer.body)),
         "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "same-origin",
     }
 
 
