@@ -46,9 +46,3 @@ def get_application() -> Handler:
 
 
 application = get_application()
-
-
-def application_bound_to(address: str) -> Handler:
-    """The application in a server that listens on this address and no other: without a token, that decides access."""
-    service().probes.access.bound_to = address
-    return application

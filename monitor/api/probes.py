@@ -75,8 +75,8 @@ class Probes:
         return page
 
     def public_page(self, target: Target) -> Page | None:
-        """The page that answers every GET for a target that asks for nothing special; None when there is no such."""
-        if target.is_guarded or (target.is_graded and self.access.may_be_open) or not self._stays(target):
+        """The page that answers every GET that neither asks for anything special nor proves anything; None for none."""
+        if target.is_guarded or not self._stays(target):
             return None
         return self.page(target)
 

@@ -119,6 +119,7 @@ def _wsgi(original: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[by
             and environ.get("HTTP_ACCEPT") in _ANY
             and not environ.get("QUERY_STRING")
             and "HTTP_AUTHORIZATION" not in environ
+            and "HTTP_COOKIE" not in environ
         ):
             answer = page.current()
         else:
@@ -163,7 +164,7 @@ def _asgi(original: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[N
 def _answer_asgi(front: Front | _NotYet, scope: dict[str, Any]) -> Answer | None:
     if isinstance(front, _NotYet):
         return None
-    # Where it comes from is left out: no server of ours speaks ASGI, so it is not known who else may ask.
+    # Sessions are of our own servers, none of which speaks ASGI.
     headers = {name: value for name, value in scope["headers"] if name in (b"accept", b"authorization")}
     cookies = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")  # HTTP/2 cuts them up
     return front.answer(

@@ -23,7 +23,7 @@ OURS = [f"/api/health/{path}" for path in PATHS] + [
     "/admin/monitoring/",
     "/api/health/docs/static/1/swagger-ui.css",
 ]
-TOKEN_SENT = {"Authorization": "Bearer hush-hush-hush-hush"}
+TOKEN_SENT = {"Authorization": "Bearer hushhushhushhush"}
 
 PROJECT = """
 import json, logging, sys
@@ -68,7 +68,10 @@ urlpatterns = [
 
 def test_a_foreign_host_leaves_a_line_in_the_log_of_our_server(start_monitor: StartMonitor) -> None:
     """Whatever the path; so does a query with too many parameters. The answer is a plain 400."""
-    monitor = start_monitor('[checks.database]\nkind = "database"\n', {"MONITOR_TOKEN": "hush-hush-hush-hush"})
+    monitor = start_monitor(
+        '[checks.database]\nkind = "database"\n',
+        {"MONITOR_TOKEN": "hushhushhushhush"},
+    )
     served(monitor)
     web = monitor.roles[-1]
     for path in [*OURS, "/", "/nothing"]:

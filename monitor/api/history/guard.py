@@ -50,7 +50,7 @@ def guarded(view: View) -> View:
 
 
 def is_authorised(request: HttpRequest) -> bool:
-    """Whether the request has the token, comes from this machine where that is enough, or from staff."""
+    """Whether the request has the token or a session, or comes from staff."""
     access = service().probes.access
     if access.allows(request.headers.get("Authorization", ""), request.META):
         return True
