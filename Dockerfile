@@ -2,7 +2,7 @@
 #   docker build -t celery-health-monitor .
 #   docker build --build-arg BASE=debian-with-python3 --build-arg EXTRAS=alerts,kafka -t celery-health-monitor .
 # Runs as nobody in particular, on a read-only root file system with a tmpfs at /tmp.
-ARG BASE=python:3.13-slim
+ARG BASE=python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
 FROM ${BASE} AS build
 # What pip must know here, if anything. This stage, and with it the arguments, is not part of the image.

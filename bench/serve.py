@@ -16,7 +16,7 @@ from monitor.cli import roles
 _VARIABLE = "BENCH_APPLICATION"
 
 
-def load_application(_address: str) -> Callable[..., Any]:
+def load_application() -> Callable[..., Any]:
     """The application, in the server process."""
     module, _, attribute = os.environ[_VARIABLE].partition(":")
     application: Callable[..., Any] = getattr(importlib.import_module(module), attribute)

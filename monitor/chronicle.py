@@ -6,6 +6,7 @@ Times are epoch seconds by the store's clock.
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import ceil
 from typing import Any, NamedTuple, Protocol
@@ -20,6 +21,9 @@ from monitor.ports import History, Reaches
 CHECKS_AT_A_TIME = 50
 """Roll-ups of more are not in memory at once."""
 EVENTS_AT_A_TIME = 1000
+EVENTS_READ = 10_000
+EVENTS_SECONDS = 0.3
+"""What one request for the events of one check reads at most, and how long. The answer says where to go on."""
 _WORDS = {status: status.value for status in Status}
 
 
@@ -144,9 +148,14 @@ def figures(found: Uptime) -> dict[str, Any]:
 
 
 def events(store: Transitions, *, after: str | None, limit: int, check: str | None = None) -> Events:
-    """Up to ``limit`` events after the cursor, of one check or of all. Raises StoreUnavailable."""
+    """Up to ``limit`` events after the cursor, of one check or of all. Raises StoreUnavailable.
+
+    Reads no more than ``EVENTS_READ`` and begins no page after ``EVENTS_SECONDS``: of a check with few events in a long
+    stream it may return fewer than ``limit``, or none, and ``more``.
+    """
     found: list[tuple[str, Transition]] = []
     cursor, page_size = after, limit + 1 if check is None else EVENTS_AT_A_TIME
+    read, until = 0, time.monotonic() + EVENTS_SECONDS
     while True:
         page = store.transitions(after=cursor, limit=page_size)
         for at, transition in page:
@@ -155,8 +164,11 @@ def events(store: Transitions, *, after: str | None, limit: int, check: str | No
                     return Events(found, cursor, more=True)
                 found.append((at, transition))
             cursor = at
+        read += len(page)
         if len(page) < page_size:
             return Events(found, cursor, more=False)
+        if read >= EVENTS_READ or time.monotonic() > until:
+            return Events(found, cursor, more=True)
 
 
 def events_document(found: Events) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from typing import Any
 
 import django
 from django.core.handlers.wsgi import WSGIHandler
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import ResolverMatch
 
 from monitor import logs
+from monitor.api.pages import CONFINED
 from monitor.api.service import service
 
 BODIES = 2
@@ -42,23 +43,25 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         request.urlconf = self.urlconf
         return super().resolve_request(request)
 
+    def get_response(self, request: HttpRequest) -> HttpResponse:
+        """The response to a request; those that Django itself makes are as confined as ours."""
+        response = super().get_response(request)
+        for name, value in CONFINED.items():
+            response.setdefault(name, value)
+        return response
+
 
 def get_application() -> Handler:
     """A handler that answers probes, even in a project that does not have this app in its INSTALLED_APPS."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "monitor.settings")
     django.setup(set_prefix=False)
-    from monitor.api import wrapper  # noqa: PLC0415 - Django's handlers need the apps
+    from monitor.api import refusals, wrapper  # noqa: PLC0415 - Django's handlers need the apps
 
     config = service().config
     logs.configure(config.log_format, config.log_level)
     wrapper.install()
+    refusals.install(everywhere=True)
     return Handler()
 
 
 application = get_application()
-
-
-def application_bound_to(address: str) -> Handler:
-    """The application in a server that listens on this address and no other: without a token, that decides access."""
-    service().probes.access.bound_to = address
-    return application

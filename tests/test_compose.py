@@ -268,6 +268,20 @@ def test_the_image_is_built_of_what_it_needs_and_no_more() -> None:
                 assert list(ROOT.glob(source)), source
 
 
+def test_the_base_image_is_named_by_its_digest() -> None:
+    """One base for all of our images, which a build takes instead of whatever a tag means that day."""
+    dockerfiles = [ROOT / "Dockerfile", *COMPOSE.rglob("Dockerfile")]
+    bases = {base for file in dockerfiles for base in re.findall(r"(?m)^ARG BASE=(.*)$", file.read_text())}
+    built = [service["build"] for service in load("services.yml")["services"].values() if "build" in service]
+    bases |= {each["args"]["BASE"] for each in built if "BASE" in each.get("args", {})}
+    assert len(bases) == 1
+    assert re.fullmatch(r"python:[0-9.]+-slim@sha256:[0-9a-f]{64}", bases.pop())
+    for file in dockerfiles:
+        images = re.findall(r"(?m)^FROM (\S+)", file.read_text())
+        stages = re.findall(r"(?m)^FROM \S+ AS (\S+)", file.read_text())
+        assert set(images) <= {"${BASE}", *stages}, file
+
+
 def test_prometheus_understands_the_questions_of_the_runbook(tmp_path: Path) -> None:
     """Every query that an operator is told to ask is one, by promtool."""
     if not shutil.which("promtool"):

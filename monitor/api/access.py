@@ -1,68 +1,79 @@
 """Who may see what is not for everybody: messages, hosts, versions, workers, alerts.
 
-Whoever has the bearer token, or is logged in as staff. Where no token is set, also whoever asks from this very
-machine, provided that our server listens to nobody else: a page in the browser that has rebound its name (Host:
-evil.example) and a proxy in between (forwarding headers, HTTP/1.0) are told apart, and refused.
+Access is proven: by the bearer token, by a session that was opened with a link of `monitor up` or `monitor open`, or by
+a staff login. Where a request comes from proves nothing.
 """
 
 from __future__ import annotations
 
 import hmac
-import re
 from collections.abc import Mapping
-from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
+from enum import StrEnum
 from typing import Any
 
-_LOCAL_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)
-_FORWARDING = frozenset(
-    {"HTTP_FORWARDED", "HTTP_VIA", "HTTP_TRUE_CLIENT_IP", "HTTP_X_REAL_IP", "HTTP_X_CLIENT_IP", "HTTP_CF_CONNECTING_IP"}
-)
-_OWN_PROTOCOLS = frozenset({"HTTP/1.1", "HTTP/2", "HTTP/2.0", "HTTP/3"})
-"""What clients speak. HTTP/1.0 (granian: ``HTTP/1``) is nginx, which by default tells those behind it nothing else."""
+from monitor.credentials import signed
+from monitor.credentials.used_codes import UsedCodes
+
+_SAME_SITE = ("same-origin", "none")  # what a browser says of its own pages, and of an address that was typed
+
+
+class Refused(StrEnum):
+    """Why a code opens no session."""
+
+    NO_CODE = "no_code"
+    OVER = "over"
+    USED = "used"
+    UNAVAILABLE = "unavailable"
 
 
 class Access:
-    """The decision for one process. ``bound_to`` is the address it listens on, None when that is not known."""
+    """The decision for one process. Without a token, only staff is authorised.
 
-    def __init__(self, token: str | None, *, bound_to: str | None = None) -> None:
-        self._token = token.encode() if token else None
-        self.bound_to = bound_to
+    ``used_codes`` is None where no data directory is known: then no link opens a session.
+    """
 
-    @property
-    def may_be_open(self) -> bool:
-        """Whether a request may be authorised without saying anything: then all of its properties matter."""
-        return self._token is None and is_loopback(self.bound_to)
+    def __init__(self, token: str | None, *, used_codes: UsedCodes | None = None) -> None:
+        self._token = token
+        self._used_codes = used_codes
 
     def allows(self, authorization: str, origin: Mapping[str, Any], *, is_staff: bool = False) -> bool:
-        """Whether a request is authorised. ``origin`` are its CGI variables; none when they are not known."""
+        """Return whether a request is authorised. ``origin`` are its CGI variables; none when they are not known."""
         if is_staff:
             return True
-        if self._token is not None:
+        if self._token is None:
+            return False
+        if authorization:
             scheme, _, token = authorization.partition(" ")
-            return scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), self._token)
-        return is_loopback(self.bound_to) and is_local(origin)
+            return scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), self._token.encode())
+        return self._has_session(origin)
 
+    def open_session(self, code: str) -> str | Refused:
+        """Return a new session for a link's code, which is used up by it; or why not."""
+        if self._token is None or self._used_codes is None:
+            return Refused.UNAVAILABLE
+        if not signed.verify(self._token, signed.CODE, code):
+            return Refused.NO_CODE
+        if signed.is_over(code):
+            return Refused.OVER
+        try:
+            if not self._used_codes.claim(code):
+                return Refused.USED
+        except OSError:
+            return Refused.UNAVAILABLE
+        return signed.sign(self._token, signed.SESSION, signed.SESSION_SECONDS)
 
-def is_local(origin: Mapping[str, Any]) -> bool:
-    """Whether a request evidently came from this machine, by no detour."""
-    return (
-        _LOCAL_HOST.fullmatch(origin.get("HTTP_HOST") or "") is not None
-        and is_loopback(origin.get("REMOTE_ADDR"))
-        and origin.get("SERVER_PROTOCOL") in _OWN_PROTOCOLS
-        and not any(name in origin for name in _FORWARDING)
-        and "HTTP_X_FORWARDED" not in "\n".join(origin)  # X-Forwarded-*: a fifth of the time of looking at each
-    )
-
-
-@lru_cache(maxsize=256)
-def is_loopback(address: str | None) -> bool:
-    """Whether an address is one that only this machine reaches; a name other than ``localhost`` is not."""
-    if not address or address.lower() == "localhost":
-        return bool(address)
-    try:
-        parsed = ip_address(address.strip("[]"))
-    except ValueError:
+    def _has_session(self, origin: Mapping[str, Any]) -> bool:
+        cookies = origin.get("HTTP_COOKIE")
+        if not cookies or self._token is None or origin.get("HTTP_SEC_FETCH_SITE") not in _SAME_SITE:
+            return False
+        name = cookie_name(origin)
+        for cookie in cookies.split(";"):
+            key, _, value = cookie.strip().partition("=")
+            if key == name and signed.verify(self._token, signed.SESSION, value) and not signed.is_over(value):
+                return True
         return False
-    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
-    return (mapped or parsed).is_loopback
+
+
+def cookie_name(origin: Mapping[str, Any]) -> str:
+    """Return the name of a server's session cookie: browsers keep cookies by host, and two servers may share one."""
+    return f"monitor_session_{origin.get('SERVER_PORT', '')}"

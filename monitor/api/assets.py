@@ -13,6 +13,8 @@ from typing import NamedTuple
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
+from monitor.api.pages import CONFINED
+
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -50,11 +52,11 @@ def serve(request: HttpRequest, assets: Assets, version: str, path: str) -> Http
         raise Http404
     file = assets.files[path]
     takes_gzip = "gzip" in request.headers.get("Accept-Encoding", "")
-    response = HttpResponse(file.compressed if takes_gzip else file.body, content_type=file.content_type)
+    body = file.compressed if takes_gzip else file.body
+    response = HttpResponse(body, content_type=file.content_type, headers=CONFINED)
     if takes_gzip:
         response["Content-Encoding"] = "gzip"
     patch_vary_headers(response, ("Accept-Encoding",))
-    response["X-Content-Type-Options"] = "nosniff"
     response["Cache-Control"] = _FOR_EVER
     return response
 

@@ -42,6 +42,14 @@ def find(mounts: tuple[Mount, ...], path: str) -> Target | None:
     return None
 
 
+def covers(mounts: tuple[Mount, ...], path: str) -> bool:
+    """Whether a path is ours: a probe, or anything below the API's prefix, be there something or not."""
+    return any(
+        path.startswith(prefix) and (find_below is targets.find or find_below(path[len(prefix) :]) is not None)
+        for prefix, find_below in mounts
+    )
+
+
 def _walk(patterns: Any, above: str) -> Iterator[Mount]:
     for entry in patterns:
         if not isinstance(entry, URLResolver):

@@ -12,6 +12,9 @@ KEEP_AT_MOST_SECONDS = 1.0
 COST_SHARE = 10
 """A page that is costly to render (10,000 checks) is kept for this many times its cost: it takes a tenth of a core."""
 
+CONFINED = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
+"""Headers of every answer of ours: it is what it says it is, and no page of another site may embed it."""
+
 
 class Answer:
     """One response: ready to be handed to a WSGI server (``line``, ``headers``) or an ASGI one (``raw_headers``)."""
@@ -26,6 +29,7 @@ class Answer:
             ("Content-Type", content_type),
             ("Content-Length", str(len(body))),
             ("Cache-Control", "no-store"),
+            *CONFINED.items(),
             *extra,
         ]
         self.raw_headers = [(name.lower().encode(), value.encode()) for name, value in self.headers]

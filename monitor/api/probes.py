@@ -19,7 +19,6 @@ from monitor.policy.dynamic_checks import dynamic
 METHODS = ("GET", "HEAD")
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
-NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 FULL, HEALTH_JSON = "full", "health+json"
 NOWHERE: Mapping[str, Any] = {}
 
@@ -76,8 +75,8 @@ class Probes:
         return page
 
     def public_page(self, target: Target) -> Page | None:
-        """The page that answers every GET for a target that asks for nothing special; None when there is no such."""
-        if target.is_guarded or (target.is_graded and self.access.may_be_open) or not self._stays(target):
+        """The page that answers every GET that neither asks for anything special nor proves anything; None for none."""
+        if target.is_guarded or not self._stays(target):
             return None
         return self.page(target)
 
@@ -141,7 +140,7 @@ class Probes:
         else:
             exclude = asked.get("exclude", ())
             status, text = kubernetes.whole(target.what, lines, verbose="verbose" in asked, exclude=exclude)
-        return Answer(status, text.encode(), TEXT, NO_SNIFFING)
+        return Answer(status, text.encode(), TEXT)
 
     def _lines(self, target: Target) -> list[Line]:
         if target.plain.what == "live":

@@ -20,6 +20,7 @@ from monitor.api.refresher import Refresher
 from monitor.api.render import Renderer
 from monitor.api.roster import Roster
 from monitor.config import Config, ConfigError
+from monitor.credentials.used_codes import UsedCodes
 from monitor.ports import StoreUnavailable
 from monitor.store import RedisStore
 
@@ -67,13 +68,14 @@ def build(
     roster = Roster(config, problem=problem)
     refresher = Refresher(connect or (lambda: _reader(config)), interval_seconds=config.refresh_interval_seconds)
     token = config.token.get_secret_value() if config.token else None
+    used_codes = UsedCodes(config.data_dir) if config.data_dir else None
     renderer = Renderer(roster)
     return Service(
         config,
         roster,
         refresher,
         renderer,
-        Probes(roster, refresher, renderer, Access(token)),
+        Probes(roster, refresher, renderer, Access(token, used_codes=used_codes)),
         ReadingRoom(archive or (lambda: _reader(config, reading.TIMEOUT_SECONDS)), refresher),
         SnapshotRenderer(config, roster),
     )

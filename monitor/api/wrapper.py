@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 
-from monitor.api import mounts
+from monitor.api import mounts, refusals
 from monitor.api.pages import Answer, Page
 from monitor.api.targets import is_past
 
@@ -68,6 +68,7 @@ class _NotYet:
 
 def install() -> None:
     """Put the probes in front of Django's handlers. Doing it again changes nothing."""
+    refusals.install()
     if not hasattr(WSGIHandler, "_monitor_front"):
         _patch(WSGIHandler, _wsgi(WSGIHandler.__call__))
         _patch(ASGIHandler, _asgi(ASGIHandler.__call__))
@@ -118,6 +119,7 @@ def _wsgi(original: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[by
             and environ.get("HTTP_ACCEPT") in _ANY
             and not environ.get("QUERY_STRING")
             and "HTTP_AUTHORIZATION" not in environ
+            and "HTTP_COOKIE" not in environ
         ):
             answer = page.current()
         else:
@@ -162,7 +164,7 @@ def _asgi(original: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[N
 def _answer_asgi(front: Front | _NotYet, scope: dict[str, Any]) -> Answer | None:
     if isinstance(front, _NotYet):
         return None
-    # Where it comes from is left out: no server of ours speaks ASGI, so it is not known who else may ask.
+    # Sessions are of our own servers, none of which speaks ASGI.
     headers = {name: value for name, value in scope["headers"] if name in (b"accept", b"authorization")}
     cookies = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")  # HTTP/2 cuts them up
     return front.answer(

@@ -20,9 +20,13 @@ COMMANDS = {
     "silence": ("monitor.cli.alerts", "Tell nobody for a while that a check fails."),
     "silences": ("monitor.cli.alerts", "List the silences in force."),
     "unsilence": ("monitor.cli.alerts", "End a silence."),
+    "open": ("monitor.cli.access", "Print a link to the dashboard, for one use."),
+    "token": ("monitor.cli.access", "Print the bearer token, for curl."),
     "probe": ("monitor.cli.probe_command", "Ask a probe endpoint, or whether this machine's workers are alive."),
     "config": ("monitor.cli.config", "Show the effective configuration and where it came from."),
 }
+
+_ATTRIBUTES = {"open": "open_page"}
 
 
 class Commands(click.Group):
@@ -35,7 +39,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _ = COMMANDS[cmd_name]
-        command = getattr(importlib.import_module(module), cmd_name)
+        command = getattr(importlib.import_module(module), _ATTRIBUTES.get(cmd_name, cmd_name))
         assert isinstance(command, click.Command)  # noqa: S101  (narrows the type; a table row that is wrong fails its test)
         return command
 

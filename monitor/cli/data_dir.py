@@ -8,6 +8,7 @@ import click
 
 from monitor.cli.up import embedded
 from monitor.config import Config
+from monitor.own_files import belongs_to_another
 
 DEFAULT = Path(".monitor")
 
@@ -24,6 +25,11 @@ def data_dir_of(config: Config, given: Path | None) -> Path:
 
 
 def running_url(config: Config, given: Path | None) -> str | None:
-    """The URL of the embedded server of a `monitor up` that runs over that directory, or None."""
+    """The URL of the embedded server of a `monitor up` that runs over that directory, or None.
+
+    None too for a directory that another user has made: nothing that a server there answers is to be trusted.
+    """
     home = data_dir_of(config, given)
+    if not home.is_dir() or belongs_to_another(home):
+        return None
     return embedded.url(home) if embedded.answers(embedded.socket_path(home)) else None

@@ -12,10 +12,13 @@ from typing import Any
 import click
 
 from monitor import logs, wiring
+from monitor.cli.access import provide_token, remember_address
+from monitor.cli.data_dir import data_dir_of
 from monitor.cli.options import config_option
 from monitor.cli.parent import end_with_parent
 from monitor.cli.problems import load_for_role_or_exit
 from monitor.cli.up.preflight import CannotStart, check_port
+from monitor.cli.up.readiness import base_url
 from monitor.config import Config
 from monitor.connection_limit import Bounds, ConnectionGuard, make_room
 
@@ -42,6 +45,9 @@ def web(host: str | None, port: int | None, config: Path | None) -> None:
         address, port = check_port(host or loaded.web.host, loaded.web.port if port is None else port)
     except CannotStart as error:
         raise click.ClickException(str(error)) from error
+    home = data_dir_of(loaded, None)
+    if provide_token(loaded, home) is not None:
+        remember_address(home, base_url(address, port))
     bounds = make_room(CONNECTIONS)
     granian = importlib.import_module("granian")
     server = granian.Granian(
@@ -58,8 +64,7 @@ def web(host: str | None, port: int | None, config: Path | None) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=5,
     )
-    load = functools.partial(load_application, address)
-    server.serve(target_loader=functools.partial(_load_guarded, load, port, bounds), wrap_loader=False)
+    server.serve(target_loader=functools.partial(_load_guarded, load_application, port, bounds), wrap_loader=False)
 
 
 @click.command()
@@ -85,15 +90,12 @@ def beat(config: Path | None) -> None:
     app.start(argv=["--quiet", "beat", "--scheduler=monitor.tasks.beat:DispatchScheduler"])
 
 
-def load_application(address: str) -> Callable[..., Any]:
-    """The WSGI application, in a server process that listens on ``address``.
-
-    It ends when the one that supervises it is killed (on Linux).
-    """
+def load_application() -> Callable[..., Any]:
+    """Return the WSGI application, in a server process, which ends when its supervisor is killed (on Linux)."""
     end = end_with_parent()
     if end is not None:
         end()
-    application: Callable[..., Any] = importlib.import_module("monitor.wsgi").application_bound_to(address)
+    application: Callable[..., Any] = importlib.import_module("monitor.wsgi").application
     return application
 
 

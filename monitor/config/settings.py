@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from monitor.config.units import Bytes, CommaSeparated, Seconds
 from monitor.config.urls import celery_transport_options, celery_url, redis_url, url
+from monitor.credentials.token_file import LEAST_CHARACTERS, is_sound
 
 
 class Frozen(BaseModel):
@@ -24,6 +25,12 @@ def _lower(value: Any) -> Any:
 
 def _expanded(path: Path) -> Path:
     return path.expanduser()
+
+
+def _sound_token(token: SecretStr) -> SecretStr:
+    if not is_sound(token.get_secret_value()):
+        raise ValueError(f"should have at least {LEAST_CHARACTERS} printable ASCII characters, and no space")
+    return token
 
 
 Url = Annotated[SecretStr, AfterValidator(url)]
@@ -220,10 +227,12 @@ class Settings(Frozen):
     alerting: Alerting = Field(default_factory=Alerting)
     web: Web = Field(default_factory=Web)
     sidecar: Sidecar = Field(default_factory=Sidecar)
-    token: SecretStr | None = Field(
+    token: Annotated[SecretStr, AfterValidator(_sound_token)] | None = Field(
         default=None,
-        min_length=1,
-        description="bearer token for everything that shows more than status, names, times and numbers",
+        description=(
+            "bearer token for everything that shows more than status, names, times and numbers: at least 16 printable "
+            "ASCII characters; `monitor up` and `monitor web` make one in `data_dir` when none is set"
+        ),
     )
     log_format: LogFormat = Field(
         default="auto", description="json, console, or auto: console on a terminal, else json"

@@ -11,16 +11,21 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.template import Context, Engine, Template
 from django.urls import NoReverseMatch, reverse
-from django.views.decorators.http import require_safe
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST, require_safe
 
+from monitor.api.access import Refused, cookie_name
 from monitor.api.assets import policy, serve
+from monitor.api.history.guard import failure
+from monitor.api.pages import CONFINED
 from monitor.api.service import service
 from monitor.api.views import is_staff
+from monitor.credentials import signed
 from monitor.dashboard import assets
 
 _HEADERS = {
     "Content-Security-Policy": policy(forms="'self'"),
-    "X-Content-Type-Options": "nosniff",
+    **CONFINED,
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -31,14 +36,37 @@ _HEADERS = {
 @login_not_required  # type: ignore[untyped-decorator]  # it asks by itself
 @require_safe  # type: ignore[untyped-decorator]
 def page(request: HttpRequest, **_of_the_mount: Any) -> HttpResponse:
-    """The page, for whoever the API would answer: staff, or this machine where our own server is open to it.
-
-    401 for everybody else, with what to do about it.
-    """
+    """The page, for whom the API would answer; 401 for everybody else, with what to do about it."""
     access = service().probes.access
-    if access.allows("", request.META) or access.allows("", {}, is_staff=is_staff(request)):
+    authorization = request.headers.get("Authorization", "")
+    if access.allows(authorization, request.META) or access.allows("", {}, is_staff=is_staff(request)):
         return _page(request)
     return _answer(_template("refused.html").render(_context()), status=401)
+
+
+@csrf_exempt  # type: ignore[untyped-decorator]  # the code proves what a CSRF token would
+@login_not_required  # type: ignore[untyped-decorator]
+@require_POST  # type: ignore[untyped-decorator]
+def session(request: HttpRequest) -> HttpResponse:
+    """Open a session with a link's code, which is the body: 204 and a cookie, else 403 and ``{"error": REASON}``.
+
+    Only for a page of this server: a browser says so in ``Sec-Fetch-Site``.
+    """
+    same_page = request.headers.get("Sec-Fetch-Site") == "same-origin"
+    code = request.read(2 * signed.CHARACTERS).decode("ascii", errors="replace")
+    opened = service().probes.access.open_session(code) if same_page else Refused.NO_CODE
+    if isinstance(opened, Refused):
+        return failure(403, opened.value)
+    response = _answer("", 204)
+    response.set_cookie(
+        cookie_name(request.META),
+        opened,
+        max_age=int(signed.SESSION_SECONDS),
+        httponly=True,
+        samesite="Strict",
+        secure=request.is_secure(),
+    )
+    return response
 
 
 def page_in(site: Any) -> Callable[..., HttpResponse]:

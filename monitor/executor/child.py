@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -24,12 +22,8 @@ BACKSTOP_SECONDS = 0.5
 
 
 def serve(connection: Connection, run: Run) -> None:
-    """Answer requests (see `messages`) with an outcome and its response time.
-
-    Says hello with the process id first. Returns when the client is gone.
-    """
+    """Answer requests (see `messages`) with an outcome and its response time. Returns when the client is gone."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    connection.send_bytes(json.dumps({"pid": os.getpid()}).encode())
     while True:
         try:
             request = decode_request(connection.recv_bytes())

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import signal
 import socket
 import struct
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -17,13 +14,13 @@ from collections.abc import Iterable
 from multiprocessing.connection import Connection
 
 from monitor.config import CheckSpec
-from monitor.executor.address import new_address, socket_address
+from monitor.executor.channel import Channel, Handle
 from monitor.executor.messages import decode_outcome, encode_request
 from monitor.model import NO_PAST, Outcome, Past, Status
 from monitor.ports import ExecutorUnavailable
 
 START_SECONDS = 30.0  # a zygote imports Django and every kind; on a busy machine that takes a while
-HELLO_SECONDS = 5.0
+HELLO_SECONDS = 5.0  # a zygote that has answered before forks in milliseconds
 BLOCKED_SECONDS = 2  # how long a process may leave a message half taken, or half said
 MAX_RUNS = 1000  # what a user's function leaks goes with its process
 MAX_IDLE_SECONDS = 60.0
@@ -41,10 +38,12 @@ class ProcessExecutor:
         self._target = target
         self._needed = sorted(set(needed))
         self._wanted = sorted(set(wanted))
-        self._address = new_address()
+        self._idle: deque[_CheckProcess] = deque()
+        self._processes: set[_CheckProcess] = set()
         self._zygote: subprocess.Popen[bytes] | None = None
+        self._channel: Channel | None = Channel()  # before any fork, so that all share it
+        self._answered = False
         self._starting = threading.Lock()
-        self._reset()
         os.register_at_fork(after_in_child=self._reset)
 
     def start(self) -> None:
@@ -63,30 +62,41 @@ class ProcessExecutor:
         try:
             reply = process.ask(check, past)
         except TimeoutError:
-            process.end()
+            self._end(process)
             outcome = Outcome(
                 Status.ERROR, reason="timeout", message=f"not done after {check.timeout_seconds:g} s, and ended"
             )
             return outcome, check.timeout_seconds * 1000
         except (EOFError, OSError):
-            process.end()
+            self._end(process)
             outcome = Outcome(Status.ERROR, reason="crashed", message="the check's process died")
             return outcome, (time.perf_counter() - started) * 1000
+        try:
+            answer = decode_outcome(reply)
+        except (ValueError, TypeError, AttributeError):  # a check wrote to a descriptor that is not its own
+            self._end(process)
+            outcome = Outcome(Status.ERROR, reason="bad_data", message="the check's process sent no outcome")
+            return outcome, (time.perf_counter() - started) * 1000
         self._give_back(process)
-        return decode_outcome(reply)
+        return answer
 
     def close(self) -> None:
         """Let every idle process go, and the zygote with them."""
         while self._idle:
-            self._idle.pop().end()
-        zygote, self._zygote = self._zygote, None
-        if zygote is not None:
-            zygote.terminate()
-            zygote.wait()
+            self._end(self._idle.pop())
+        self._end_zygote()
+        self._leave_channel()
 
     def _reset(self) -> None:
-        # After a fork the connections are the parent's, and so is the zygote as a child process.
-        self._idle: deque[_CheckProcess] = deque()
+        """After a fork: the connections are the parent's, and so is the zygote as a child process.
+
+        The channel is shared, and with it the zygote.
+        """
+        for process in list(self._processes):
+            with contextlib.suppress(OSError):  # another thread of the parent was just closing it
+                process.close()
+        self._idle.clear()
+        self._processes.clear()
         self._zygote = None
         self._starting = threading.Lock()
 
@@ -98,28 +108,38 @@ class ProcessExecutor:
                 return self._new_process()
             if process.is_alive():
                 return process
-            process.end()
+            self._end(process)
 
     def _give_back(self, process: _CheckProcess) -> None:
         if process.runs >= MAX_RUNS:
-            process.end()
+            self._end(process)
             return
         process.idle_since = time.monotonic()
         self._idle.append(process)
         with contextlib.suppress(IndexError):
             if time.monotonic() - self._idle[0].idle_since > MAX_IDLE_SECONDS:
-                self._idle.popleft().end()
+                self._end(self._idle.popleft())
+
+    def _end(self, process: _CheckProcess) -> None:
+        process.end()
+        self._processes.discard(process)
 
     def _new_process(self) -> _CheckProcess:
-        with contextlib.suppress(OSError, EOFError, TimeoutError):
-            return _CheckProcess(self._address, HELLO_SECONDS)
+        channel = self._channel
+        if channel is not None and self._answered and channel.has_zygote():
+            with contextlib.suppress(OSError, EOFError, TimeoutError):
+                return self._request(channel, HELLO_SECONDS)
         with self._starting:
             return self._start_zygote()
 
     def _start_zygote(self) -> _CheckProcess:
-        """Start a zygote, unless another thread has just done so, and be its client. Only one thread is in here."""
-        with contextlib.suppress(OSError, EOFError, TimeoutError):
-            return _CheckProcess(self._address, HELLO_SECONDS)
+        """A process of a new zygote, unless another thread or process has just started one. One thread at a time."""
+        if self._channel is not None and self._channel.has_zygote():
+            with contextlib.suppress(OSError, EOFError, TimeoutError):
+                return self._request(self._channel, HELLO_SECONDS if self._answered else START_SECONDS)
+            self._end_zygote()  # it does not answer: frozen
+            if self._channel.has_zygote():  # started by another process, which may have more patience
+                self._leave_channel()
         try:
             return self._launch([*self._needed, *self._wanted])
         except ExecutorUnavailable:
@@ -130,56 +150,58 @@ class ProcessExecutor:
             return self._launch(self._needed)
 
     def _launch(self, names: list[str]) -> _CheckProcess:
-        if self._zygote is not None:
-            self._zygote.kill()  # it does not answer: frozen, or dead already
-            self._zygote.wait()
-            self._address = new_address()
-        command = [sys.executable, "-m", "monitor.executor.zygote", self._address, self._target, *names]
-        self._zygote = zygote = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                return _CheckProcess(self._address, deadline - time.monotonic())
-            except (OSError, EOFError, TimeoutError):
-                if zygote.poll():
-                    raise ExecutorUnavailable(f"the zygote exited with status {zygote.returncode}") from None
-                time.sleep(0.01)
-        raise ExecutorUnavailable(f"no check process within {START_SECONDS:g} s")
+        self._end_zygote()
+        try:
+            self._channel = channel = self._channel or Channel()
+            self._zygote = channel.start_zygote(self._target, names)
+            return self._request(channel, START_SECONDS)
+        except (OSError, EOFError, TimeoutError) as error:
+            status = self._zygote.poll() if self._zygote is not None else None
+            self._end_zygote()
+            self._leave_channel()  # and with it the request that nobody has taken
+            if status:
+                raise ExecutorUnavailable(f"the zygote exited with status {status}") from None
+            if isinstance(error, TimeoutError):
+                raise ExecutorUnavailable(f"no check process within {START_SECONDS:g} s") from None
+            raise ExecutorUnavailable(f"no check process can be started: {error or 'the zygote is gone'}") from None
+
+    def _request(self, channel: Channel, seconds: float) -> _CheckProcess:
+        process = _CheckProcess(*channel.request(seconds, self._zygote))
+        self._processes.add(process)
+        self._answered = True
+        return process
+
+    def _end_zygote(self) -> None:
+        zygote, self._zygote = self._zygote, None
+        if zygote is not None:
+            zygote.kill()  # it has nothing to tidy up, and may be frozen
+            zygote.wait()
+
+    def _leave_channel(self) -> None:
+        # Not closed here: another thread may wait for an answer on it, and closes it with the last reference.
+        self._channel, self._answered = None, False
 
 
 class _CheckProcess:
     """One check process, as its client sees it."""
 
-    def __init__(self, address: str, hello_seconds: float) -> None:
-        """Connect and wait for its hello. Raises OSError, EOFError or TimeoutError."""
-        client = socket.socket(socket.AF_UNIX)
-        try:
-            client.settimeout(hello_seconds)
-            client.connect(socket_address(address))
-            client.settimeout(None)
-            # A memory does not fit into the socket's buffer: a process that is frozen would never take the rest of
-            # it, nor give it.
-            for blocked in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
-                client.setsockopt(socket.SOL_SOCKET, blocked, struct.pack("ll", BLOCKED_SECONDS, 0))
-        except OSError:
-            client.close()
-            raise
-        self._connection = Connection(client.detach())
+    def __init__(self, connection: socket.socket, handle: Handle) -> None:
+        # A memory does not fit into the socket's buffer: a process that is frozen would never take the rest of
+        # it, nor give it.
+        for blocked in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+            connection.setsockopt(socket.SOL_SOCKET, blocked, struct.pack("ll", BLOCKED_SECONDS, 0))
+        self._connection = Connection(connection.detach())
+        self._handle = handle
         self.runs = 0
         self.idle_since = 0.0
-        try:
-            self.pid: int = json.loads(self._receive(hello_seconds))["pid"]
-        except BaseException:
-            self._connection.close()
-            raise
-        # A pid may be used again; a pidfd means this process for ever.
-        self._pidfd = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else None
 
     def ask(self, check: CheckSpec, past: Past) -> bytes:
         """The reply to a request to run a check. Raises TimeoutError, or EOFError or OSError when the process dies."""
         self.runs += 1
         self._connection.send_bytes(encode_request(check, past))
-        return self._receive(check.timeout_seconds)
+        if not self._connection.poll(check.timeout_seconds):
+            raise TimeoutError
+        return self._connection.recv_bytes()
 
     def is_alive(self) -> bool:
         """An idle process has nothing to say: if there is something to read, it is the end of the connection."""
@@ -190,17 +212,10 @@ class _CheckProcess:
 
     def end(self) -> None:
         """Kill it and let go. Does not wait: a process in an uninterruptible call would make us wait with it."""
-        with contextlib.suppress(ProcessLookupError):
-            if self._pidfd is None:
-                os.kill(self.pid, signal.SIGKILL)
-            else:
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-        if self._pidfd is not None:
-            os.close(self._pidfd)
-            self._pidfd = None
+        self._handle.kill()
         self._connection.close()
 
-    def _receive(self, seconds: float) -> bytes:
-        if not self._connection.poll(seconds):
-            raise TimeoutError
-        return self._connection.recv_bytes()
+    def close(self) -> None:
+        """Close this process' copies of the descriptors, and leave the check process to the parent."""
+        self._handle.close()
+        self._connection.close()

@@ -25,7 +25,6 @@ def main(host: str, port: int) -> int:
     except CannotListen as error:
         log.error("sidecar.cannot_listen", host=host, port=port, error=str(error))
         return 1
-    known.probes.access.bound_to = server.address
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _leave)
     known.refresher.start()

@@ -36,7 +36,6 @@ def run(config: Config, host: str, port: int, data_dir: Path | None = None) -> N
     memories = Memories(data_dir, store) if data_dir is not None else None
     service = build(config, connect=lambda: store)
     server = Server(Application(service), host, port)
-    service.probes.access.bound_to = server.address
     if memories is not None:
         memories.recall()
     checks = {name: wiring.resolve(config, check) for name, check in config.checks.items()}

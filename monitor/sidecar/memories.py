@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from monitor import decoding
+from monitor.own_files import belongs_to_another
 from monitor.store import MemoryStore
 
 FILE = "sidecar.json"
@@ -37,6 +39,8 @@ class Memories:
         self._failing = False
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if belongs_to_another(directory):
+                raise PermissionError(errno.EPERM, "it belongs to another user")
             self._write("")
             self._new.unlink()
         except OSError as error:
@@ -74,6 +78,6 @@ class Memories:
             self._cursor, self._failing = cursor, False
 
     def _write(self, text: str) -> None:
-        descriptor = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(text)

@@ -15,7 +15,7 @@ from tests.api.values import NOON
 
 NOW = NOON + 90.0
 HOUR = 3600.0
-TOKEN = {"HTTP_AUTHORIZATION": "Bearer hush"}
+TOKEN = {"HTTP_AUTHORIZATION": "Bearer hushhushhushhush"}
 
 
 def with_a_past(hours: float = 2.0, every: float = 10.0) -> MemoryStore:

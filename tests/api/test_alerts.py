@@ -62,14 +62,16 @@ def store() -> TellingStore:
 
 @pytest.fixture
 def service(store: TellingStore) -> Iterator[Service]:
-    service = build(config(check("database"), token="hush", refresh_interval_seconds=0.05), connect=lambda: store)
+    service = build(
+        config(check("database"), token="hushhushhushhush", refresh_interval_seconds=0.05), connect=lambda: store
+    )
     service.refresher.start()
     wait_for(lambda: service.refresher.moment().answering, what="the first read")
     yield service
     service.refresher.stop()
 
 
-def ask(service: Service, authorization: str = "Bearer hush") -> Answer:
+def ask(service: Service, authorization: str = "Bearer hushhushhushhush") -> Answer:
     return service.probes.answer(Target("alerts"), authorization=authorization)
 
 

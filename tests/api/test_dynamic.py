@@ -29,7 +29,7 @@ def store() -> MemoryStore:
 @pytest.fixture
 def service(store: MemoryStore) -> Iterator[Service]:
     checks = [check("database"), check("celery"), check("cpu", critical=False, groups=())]
-    service = build(config(*checks, token="hush"), connect=lambda: store)
+    service = build(config(*checks, token="hushhushhushhush"), connect=lambda: store)
     yield service
     service.refresher.stop()
 
@@ -54,7 +54,7 @@ def test_a_worker_is_a_check_like_any_other(service: Service, store: MemoryStore
     said = json.loads(answer.body)
     assert (answer.status, said["name"], said["status"], said["verdict"]) == (503, NODE, "error", "lost")
     assert "message" not in said
-    assert body(service, "checks", NODE, authorization="Bearer hush")["message"] == "gone from 10.1.2.3"
+    assert body(service, "checks", NODE, authorization="Bearer hushhushhushhush")["message"] == "gone from 10.1.2.3"
     health = body(service, "checks", NODE, accept="application/health+json")
     assert (health["status"], list(health["checks"])) == ("fail", ["worker%3Acelery@web-1:responseTime"])
     store.forget([NODE])
@@ -80,7 +80,7 @@ def test_nothing_is_kept_of_what_comes_and_goes(service: Service, store: MemoryS
         record(store, name)
     service.refresher.read_once()
     for number in range(400):
-        for request in ({}, {"authorization": "Bearer hush"}, {"accept": "application/health+json"}):
+        for request in ({}, {"authorization": "Bearer hushhushhushhush"}, {"accept": "application/health+json"}):
             answer = service.probes.answer(Target("checks", f"worker:celery@{number}"), **request)
             assert answer.status == (200 if number < 200 else 404)
             assert service.probes.public_page(Target("checks", f"worker:celery@{number}")) is None
@@ -124,7 +124,7 @@ def test_the_worst_host_and_all_hosts(service: Service, store: MemoryStore) -> N
     said = body(service, "detailed")
     assert (said["checks"]["cpu"]["status"], said["checks"]["cpu"]["percent"]) == ("warning", 97)
     assert "web" not in json.dumps(said)
-    full = body(service, "detailed", authorization="Bearer hush")
+    full = body(service, "detailed", authorization="Bearer hushhushhushhush")
     assert full["checks"]["cpu"]["detail"] == {"host": "web 1"}
     assert full["hosts"]["web 1"]["cpu"] == VITALS["cpu"]
 
@@ -134,7 +134,7 @@ def test_workers_and_queues(service: Service, store: MemoryStore) -> None:
     record(store, NODE, data={"name": "celery@web-1", "verdict": "consuming", "slots": 4})
     record(store, "queue:celery", data={"name": "celery", "verdict": "consumed", "pending_tasks": 3})
     record(store, "workers")
-    said = body(service, "workers", authorization="Bearer hush")
+    said = body(service, "workers", authorization="Bearer hushhushhushhush")
     assert [(entry["name"], entry["verdict"], entry["slots"]) for entry in said["workers"]] == [
         ("celery@web-1", "consuming", 4)
     ]

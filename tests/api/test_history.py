@@ -35,7 +35,7 @@ def store() -> MemoryStore:
 def service(store: MemoryStore, django_is_set_up: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """Over that store, with a token; a check that was never observed as well."""
     checks = check("database"), check("cache", critical=False), check("never", critical=False)
-    service = build(config(*checks, token="hush"), connect=lambda: store, archive=lambda: store)
+    service = build(config(*checks, token="hushhushhushhush"), connect=lambda: store, archive=lambda: store)
     monkeypatch.setattr(composition, "_services", [service])
     service.refresher.start()
     wait_for(lambda: service.refresher.reaches.known.raw, what="the first read")

@@ -38,7 +38,7 @@ HELD = [
 ]
 """500 is in no description, 503 in some. Not that all of the right shape is accepted: no schema knows what is past."""
 
-HEADERS = {"Host": "localhost", "Authorization": "Bearer hush", "Accept-Encoding": "identity"}
+HEADERS = {"Host": "localhost", "Authorization": "Bearer hushhushhushhush", "Accept-Encoding": "identity"}
 
 EXAMPLES = settings(
     max_examples=25,
@@ -64,7 +64,7 @@ def store() -> MemoryStore:
 def service(store: MemoryStore, django_is_set_up: None) -> Iterator[Service]:
     """Over that store, with a token."""
     checks = check("database"), check("cache")
-    service = build(config(*checks, token="hush"), connect=lambda: store, archive=lambda: store)
+    service = build(config(*checks, token="hushhushhushhush"), connect=lambda: store, archive=lambda: store)
     kept, composition._services[:] = composition._services[:], [service]
     service.refresher.start()
     wait_for(lambda: service.refresher.reaches.known.raw, what="the first read")

@@ -62,7 +62,7 @@ def running() -> Iterator[Service]:
     record(store, "database", message="PostgreSQL 15 on db-1")
     record(store, "cache", "error", reason="refused")
     checks = [check("database"), check("cache", critical=False), check("queue", groups=("slow",))]
-    service = build(config(*checks, token="hush"), connect=lambda: store)
+    service = build(config(*checks, token="hushhushhushhush"), connect=lambda: store)
     service.refresher.start()
     wait_for(lambda: service.refresher.moment().answering, what="the first read")
     yield service
@@ -95,6 +95,8 @@ def test_status_codes(running: Service, what: str, name: str, status: int, word:
         "Content-Type": "application/json",
         "Content-Length": str(len(answer.body)),
         "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "same-origin",
     }
 
 
@@ -147,7 +149,13 @@ def test_health_json_for_those_who_accept_it(running: Service, what: str, name: 
 
 @pytest.mark.parametrize(
     ("authorization", "shown"),
-    [("Bearer hush", True), ("bearer  hush", True), ("Bearer hus", False), ("Basic hush", False), ("", False)],
+    [
+        ("Bearer hushhushhushhush", True),
+        ("bearer  hushhushhushhush", True),
+        ("Bearer hus", False),
+        ("Basic hushhushhushhush", False),
+        ("", False),
+    ],
 )
 def test_messages_need_the_token(running: Service, authorization: str, shown: bool) -> None:
     """In detailed and in single checks; never in ready."""

@@ -21,7 +21,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
 ]
-MONITOR = {"redis_url": "redis://127.0.0.1:1/0", "token": "hush"}
+MONITOR = {"redis_url": "redis://127.0.0.1:1/0", "token": "hushhushhushhush"}
 """
 URLS = """
 from django.urls import include, path
@@ -71,7 +71,7 @@ found = {
     "customer": ask(path, customer),
     "former staff": ask(path, away),
     "no such session": ask(path, "sessionid=nonsense"),
-    "token": ask(path, HTTP_AUTHORIZATION="Bearer hush"),
+    "token": ask(path, HTTP_AUTHORIZATION="Bearer hushhushhushhush"),
     "staff, wrong token": ask(path, staff, HTTP_AUTHORIZATION="Bearer no"),
     "full, staff": ask("/%sdetailed/", staff, QUERY_STRING="full"),
     "full, nobody": ask("/%sdetailed/", QUERY_STRING="full"),

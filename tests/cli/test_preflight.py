@@ -8,17 +8,21 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from monitor.cli.data_dir import running_url
 from monitor.cli.up import embedded, marks
 from monitor.cli.up.preflight import CannotStart, check_port, lock
+from monitor.config import Config
 from tests.cli.tree import alive
 from tests.support.processes import wait_for
 
+NOBODY = 65534
 RUNAWAY = """
 import os, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -124,3 +128,69 @@ def test_somebody_elses_directory_is_not_used(tmp_path: Path) -> None:
     (tmp_path / "redis").symlink_to("/tmp")
     with pytest.raises(CannotStart, match="is not a directory of this user"):
         embedded.role(tmp_path)
+
+
+def test_the_socket_stays_where_the_url_says(tmp_path: Path) -> None:
+    """The URL is told to the roles before the server starts: in between nobody else can take its place."""
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    deep.mkdir(parents=True)
+    url = embedded.url(deep)
+    path = embedded.socket_path(deep)
+    try:
+        assert url == f"unix://{path}?db=0"
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    finally:
+        path.parent.rmdir()
+
+
+def test_another_users_directory_in_the_temporary_one_is_passed_over(tmp_path: Path) -> None:
+    """Whoever makes the socket's directory first neither becomes the server nor keeps ours from starting."""
+    as_root()
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    deep.mkdir(parents=True)
+    taken = embedded.socket_path(deep).parent
+    taken.mkdir()
+    try:
+        os.chown(taken, NOBODY, -1)
+        path = embedded.socket_path(deep)
+        assert path.parent != taken
+        assert str(path) in embedded.role(deep).argv
+        path.parent.rmdir()
+        taken.rmdir()
+        taken.symlink_to(tmp_path)
+        assert embedded.socket_path(deep).parent != taken
+    finally:
+        taken.unlink() if taken.is_symlink() else taken.rmdir()
+
+
+def test_a_data_directory_that_another_user_has_made_is_not_used(tmp_path: Path) -> None:
+    """In a directory like /tmp, everybody can make ``.monitor`` first, with a server of their own in it."""
+    as_root()
+    tmp_path.chmod(0o1777)
+    home = tmp_path / ".monitor"
+    (home / "redis").mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(home / "redis" / "redis.sock"))
+        server.listen()
+        threading.Thread(target=lambda: server.accept()[0].sendall(b"+PONG\r\n"), daemon=True).start()
+        os.chown(home, NOBODY, -1)
+        assert running_url(Config(), home) is None
+    with pytest.raises(CannotStart, match="belongs to another user"), lock(home, "mark"):
+        pass
+    assert not (home / "up.lock").exists()
+
+
+def test_the_lock_is_not_written_through_a_link(tmp_path: Path) -> None:
+    """Whoever may write to the data directory does not get another file of ours emptied."""
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "up.lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(CannotStart, match="cannot use the data directory"), lock(tmp_path / "data", "mark"):
+        pass
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
+def as_root() -> None:
+    """Skip the test where directories cannot be given to another user."""
+    if os.getuid():
+        pytest.skip("only root can make a directory of another user's")

@@ -18,7 +18,7 @@ from tests.api.values import check, config
 from tests.dashboard.stage import Stage
 from tests.dashboard.world import World, calm
 from tests.support.processes import missing
-from tests.support.roles import start_monitor
+from tests.support.roles import AUTHORIZED, TOKEN, start_monitor
 
 __all__ = ["django_is_set_up", "start_monitor"]
 
@@ -62,7 +62,8 @@ def chromium() -> Iterator[Browser]:
 def open_page(chromium: Browser) -> Iterator[OpenPage]:
     """`open_page(url, width=..., height=..., dark=..., clock=...)`: a page of a profile of its own.
 
-    With ``clock``, the test can let time pass in it (`page.clock`).
+    It sends the token of the tests, unless ``extra_http_headers`` are given. With ``clock``, the test can let time
+    pass in it (`page.clock`).
     The test fails when a script raised, or when anything was refused by the page's own security policy.
     """
     contexts: list[Any] = []
@@ -76,8 +77,8 @@ def open_page(chromium: Browser) -> Iterator[OpenPage]:
         url: str, *, width: int = 1440, height: int = 900, dark: bool = False, clock: bool = False, **more: Any
     ) -> Page:
         scheme = "dark" if dark else "light"
-        size = {"width": width, "height": height}
-        contexts.append(chromium.new_context(viewport=size, color_scheme=scheme, locale="en-GB", **more))
+        more = {"viewport": {"width": width, "height": height}, "extra_http_headers": AUTHORIZED, **more}
+        contexts.append(chromium.new_context(color_scheme=scheme, locale="en-GB", **more))
         page = contexts[-1].new_page()
         page.set_default_timeout(60_000)
         watch(page)
@@ -94,12 +95,11 @@ def open_page(chromium: Browser) -> Iterator[OpenPage]:
 
 @pytest.fixture
 def raise_stage(django_is_set_up: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Raise]:
-    """`raise_stage(world)`: the real page over a scripted API, open to this machine as our own server is."""
+    """`raise_stage(world)`: the real page over a scripted API; pages send the token."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "monitor.settings")
     from monitor.wsgi import Handler
 
-    service = build(config(check("database")), connect=MemoryStore)
-    service.probes.access.bound_to = "127.0.0.1"
+    service = build(config(check("database"), token=TOKEN), connect=MemoryStore)
     monkeypatch.setattr(composition, "_services", [service])
     stages: list[Stage] = []
 

@@ -16,7 +16,7 @@ from tests.dashboard.stage import Stage
 from tests.support.celery_nodes import ROOT, HostProcess
 from tests.support.processes import free_port, wait_for
 from tests.support.redis_server import RedisServer
-from tests.support.roles import StartMonitor
+from tests.support.roles import AUTHORIZED, Monitor, StartMonitor
 
 PAGE = "/admin/monitoring/"
 
@@ -81,24 +81,68 @@ def test_everybody_else_is_not_let_in(shop: int, open_page: OpenPage) -> None:
     expect(page.locator("#verdict")).to_have_count(0)
 
 
-def test_our_own_server_is_open_to_this_machine(start_monitor: StartMonitor) -> None:
-    """As the API is: not to another name, nor through a proxy, nor once a token is set."""
+def test_a_link_opens_a_session_once(start_monitor: StartMonitor, open_page: OpenPage) -> None:
+    """By `monitor open`: the page, its questions and a reload work; the code leaves the address and is used up."""
+    monitor = start_monitor('[checks.database]\nkind = "database"\n', env={"MONITOR_TOKEN": ""})
+    monitor.web()
+    link = printed(monitor, "open")
+    assert link.startswith(f"http://127.0.0.1:{monitor.port}{PAGE}#")
+    nobody = {"extra_http_headers": {}}
+    page = open_page(link, **nobody)
+    expect(page.locator("#verdict")).to_be_visible()
+    expect(page.locator("a.tile")).to_have_count(1)
+    assert page.url == f"http://127.0.0.1:{monitor.port}{PAGE}"
+    page.reload()
+    expect(page.locator("a.tile")).to_have_count(1)
+    [cookie] = page.context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Strict", "/")
+    assert cookie["name"] == f"monitor_session_{monitor.port}"
+    again = open_page(link, **nobody)
+    expect(again.locator("#outcome")).to_contain_text("The link has been used before.")
+    expect(
+        open_page(f"http://127.0.0.1:{monitor.port}{PAGE}#{'A' * 51}", **nobody).locator("#outcome")
+    ).to_contain_text("not of this server")
+
+
+def test_another_site_has_nothing_of_a_session(start_monitor: StartMonitor, open_page: OpenPage, stage: Stage) -> None:
+    """A page on another port of this machine: no fetch, no frame, no script; the session goes on."""
+    monitor = start_monitor('[checks.database]\nkind = "database"\n', env={"MONITOR_TOKEN": ""})
+    monitor.web()
+    page = open_page(printed(monitor, "open"), extra_http_headers={})
+    expect(page.locator("#verdict")).to_be_visible()
+    other = page.context.new_page()
+    other.goto(f"http://127.0.0.1:{stage.port}/admin/monitoring/")
+    target = f"http://127.0.0.1:{monitor.port}/api/health/workers/"
+    sent: list[int] = []
+    other.on("response", lambda answer: answer.url == target and sent.append(answer.status))
+    with other.expect_response(target):
+        other.evaluate("target => { window.open(target, '_self'); }", target)
+    assert sent == [401]
+    page.reload()
+    expect(page.locator("#verdict")).to_be_visible()
+
+
+def test_without_a_proof_the_page_says_how_to_get_one(start_monitor: StartMonitor) -> None:
+    """From this machine, with and without forwarding headers: 401, and the commands that help."""
     monitor = start_monitor('[checks.database]\nkind = "database"\n')
     monitor.web()
-    status, headers, body = ask(monitor.port, PAGE)
-    assert (status, b'data-api="/api/health/"' in body) == (200, True)
-    for refused in ({"X-Forwarded-For": "10.0.0.7"}, {"Host": f"127.0.0.1:{monitor.port}", "Via": "1.1 proxy"}):
-        status, headers, body = ask(monitor.port, PAGE, **refused)
-        assert (status, b"not open to you" in body) == (401, True)
-        assert "frame-ancestors 'none'" in headers["content-security-policy"]
-    monitor.stop()
-    monitor.web(MONITOR_TOKEN="hush")
-    assert ask(monitor.port, PAGE)[0] == 401
+    for headers in ({}, {"X-Forwarded-For": "10.0.0.7"}, {"Sec-Fetch-Site": "none"}):
+        status, answered, body = ask(monitor.port, PAGE, **headers)
+        assert (status, b"monitor open" in body, b"data-api" in body) == (401, True, False)
+        assert "frame-ancestors 'none'" in answered["content-security-policy"]
+    assert ask(monitor.port, PAGE, **AUTHORIZED)[0] == 200
+
+
+def printed(monitor: Monitor, *command: str) -> str:
+    """Return what a command prints."""
+    done = monitor.run(*command)
+    wait_for(lambda: done.status == "exited", seconds=30, what=f"monitor {command} ended")
+    return done.logs().strip().splitlines()[-1]
 
 
 def test_what_the_page_is_sent_with(stage: Stage) -> None:
     """A policy that lets it load only what is its own, and nothing that keeps it anywhere."""
-    status, headers, body = ask(stage.port, PAGE)
+    status, headers, body = ask(stage.port, PAGE, **AUTHORIZED)
     policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
     assert status == 200
     assert policy["default-src"] == policy["frame-ancestors"] == "'none'"
@@ -112,7 +156,7 @@ def test_what_the_page_is_sent_with(stage: Stage) -> None:
 
 def test_its_files_are_kept_for_ever(stage: Stage) -> None:
     """At an address that their content decides; compressed for who takes that; never guessed what they are."""
-    text = ask(stage.port, PAGE)[2].decode()
+    text = ask(stage.port, PAGE, **AUTHORIZED)[2].decode()
     paths = sorted(set(re.findall(r'(?:src|href)="(static/[^"]+)"', text)))
     assert len(paths) > 15
     types = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8", "svg": "image/svg+xml"}

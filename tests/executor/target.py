@@ -1,8 +1,10 @@
 """What the check processes of these tests run: things that are done, and things that never end."""
 
+import contextlib
 import os
 import signal
 import socket
+import struct
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -72,6 +74,14 @@ def _exits() -> Outcome:
 
 def _raises() -> Outcome:
     raise RuntimeError("secret text")
+
+
+def _writes_elsewhere() -> Outcome:
+    """Write to every descriptor: one of them is the connection to the worker."""
+    for descriptor in range(3, 64):
+        with contextlib.suppress(OSError):
+            os.write(descriptor, struct.pack("!i", 4) + b"null")
+    return Outcome(Status.OK)
 
 
 def _not_json() -> Outcome:

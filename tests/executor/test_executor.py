@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -20,7 +19,7 @@ import pytest
 
 from monitor.config import CheckSpec
 from monitor.executor import ProcessExecutor
-from monitor.executor.address import new_address, socket_address
+from monitor.executor.channel import PIDFD, Handle
 from monitor.executor.pool import _CheckProcess
 from monitor.model import NO_PAST, Outcome, Past, Status
 from monitor.ports import ExecutorUnavailable
@@ -77,26 +76,23 @@ def test_a_long_memory_does_not_block_on_a_frozen_process(executor: ProcessExecu
 
 def test_a_process_that_freezes_in_the_middle_of_its_reply_is_given_up() -> None:
     """What is longer than a socket's buffer comes in pieces, and after the first there may be no other."""
-    address = new_address()
-    with socket.socket(socket.AF_UNIX) as listener, subprocess.Popen(["sleep", "60"]) as sleeping:
-        listener.bind(socket_address(address))
-        listener.listen()
+    ours, theirs = socket.socketpair()
+    with theirs, subprocess.Popen(["sleep", "60"]) as sleeping:
 
         def freeze_half_way() -> None:
-            client = Connection(listener.accept()[0].detach())
-            client.send_bytes(json.dumps({"pid": sleeping.pid}).encode())
+            client = Connection(os.dup(theirs.fileno()))
             client.recv_bytes()
             os.write(client.fileno(), struct.pack("!i", 1_000_000) + b"half")
             sleeping.wait()
             client.close()
 
         threading.Thread(target=freeze_half_way, daemon=True).start()
-        process = _CheckProcess(address, 20.0)
+        process = _CheckProcess(ours, Handle(PIDFD, os.pidfd_open(sleeping.pid)))
         rescue = threading.Timer(10.0, sleeping.kill)
         rescue.start()
         started = time.monotonic()
         with pytest.raises(BlockingIOError):
-            process.ask(check("fine"), NO_PAST)
+            process.ask(check("fine", timeout=5.0), NO_PAST)
         assert time.monotonic() - started < 8
         process.end()
         rescue.cancel()
@@ -120,6 +116,7 @@ def test_whatever_does_not_end_is_ended(executor: ProcessExecutor, kind: str) ->
         ("exits", "crashed"),
         ("raises", "exception"),
         ("not_json", "bad_data"),
+        ("writes_elsewhere", "bad_data"),
         ("endless_data", "bad_data"),
     ],
 )
@@ -149,8 +146,8 @@ def test_a_dead_zygote_is_replaced() -> None:
     executor.start()
     try:
         for blow in (signal.SIGKILL, signal.SIGSTOP):
-            [zygote] = [p for p in psutil.Process().children() if executor._address in p.cmdline()]
-            zygote.send_signal(blow)
+            assert executor._zygote is not None
+            executor._zygote.send_signal(blow)
             executor.run(check("dies", timeout=5))
             assert executor.run(check("fine"))[0].status is Status.OK
     finally:
@@ -172,8 +169,9 @@ def test_a_target_that_cannot_be_imported_is_said() -> None:
         executor.run(check("fine"))
 
 
-def test_nothing_is_left_behind_by_a_killed_worker() -> None:
-    """A worker killed while its check holds the GIL: zygote and check processes end by themselves."""
+@pytest.mark.parametrize("kind", ["holding_the_gil", "deaf"])
+def test_nothing_is_left_behind_by_a_killed_worker(kind: str) -> None:
+    """A worker killed while its check holds the GIL, or ignores signals: zygote and check processes end."""
     worker = subprocess.Popen(
         [
             sys.executable,
@@ -182,7 +180,7 @@ def test_nothing_is_left_behind_by_a_killed_worker() -> None:
             "from tests.executor.test_executor import check, TARGET\n"
             "e = ProcessExecutor(TARGET)\n"
             "e.start(); print('ready', flush=True)\n"
-            "e.run(check('holding_the_gil', timeout=1.5))",
+            f"e.run(check({kind!r}, timeout=15))",
         ],
         stdout=subprocess.PIPE,
     )
@@ -193,4 +191,4 @@ def test_nothing_is_left_behind_by_a_killed_worker() -> None:
     )
     worker.kill()
     worker.wait()
-    wait_for(lambda: not any(p.is_running() for p in family), seconds=15, what=f"{family} to be gone")
+    wait_for(lambda: not any(p.is_running() for p in family), seconds=10, what=f"{family} to be gone")

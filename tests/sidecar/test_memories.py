@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,26 @@ def test_a_directory_of_no_use(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotKeep, match=r"cannot use the data directory .*: Not a directory"):
         Memories(tmp_path / "file" / "data", MemoryStore())
+
+
+def test_another_users_directory_is_not_used(tmp_path: Path) -> None:
+    """In a directory like /tmp everybody can make one of that name first."""
+    if os.getuid():
+        pytest.skip("only root can make a directory of another user's")
+    tmp_path.chmod(0o1777)
+    (tmp_path / "data").mkdir()
+    os.chown(tmp_path / "data", 65534, -1)
+    with pytest.raises(CannotKeep, match="it belongs to another user"):
+        Memories(tmp_path / "data", MemoryStore())
+
+
+def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
+    """The temporary file's name can be guessed by whoever else may write to the directory."""
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / f".{FILE}.{os.getpid()}").symlink_to(tmp_path / "precious")
+    with pytest.raises(CannotKeep):
+        Memories(tmp_path, MemoryStore())
+    assert (tmp_path / "precious").read_text() == "kept"
 
 
 def test_alone_it_keeps_no_history(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,8 @@ from tests.support.processes import free_port, wait_for
 from tests.support.redis_server import RedisServer
 
 HEADER = "default_checks = false\n"
+TOKEN = "token-of-the-tests-0123456789"
+AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 
 
 class Monitor:
@@ -38,6 +40,8 @@ class Monitor:
         self.env = {
             "MONITOR_CONFIG": str(file),
             "MONITOR_REDIS_URL": redis.url,
+            "MONITOR_TOKEN": TOKEN,
+            "MONITOR_DATA_DIR": str(directory / "data"),
             "TEST_REDIS_URL": redis.url,
             **(env or {}),
         }
@@ -88,8 +92,8 @@ class Monitor:
         return wait_for(found, seconds=seconds, what=Told(self, f"a result of each of {checks}"))
 
     def get(self, path: str) -> tuple[int, dict[str, Any]]:
-        """Status code and body of `/api/health/PATH/`. Raises OSError when there is no answer within 1 s."""
-        return get_json(f"http://127.0.0.1:{self.port}/api/health/{path}/")
+        """Status code and body of `/api/health/PATH/`, with the token. Raises OSError without an answer within 1 s."""
+        return get_json(f"http://127.0.0.1:{self.port}/api/health/{path}/", headers=AUTHORIZED)
 
     def wait_for_ready(self, status: int, *, seconds: float = 20.0) -> dict[str, Any]:
         """The body of ready, once its status code is ``status``."""

@@ -124,11 +124,15 @@ class Event(Schema):
 
 
 class EventsAnswer(Schema):
-    """Events, oldest first. Ask again with `after=cursor`."""
+    """Events, oldest first. Ask again with `after=cursor`.
+
+    One answer reads a bounded part of the stream: with `check` there may be fewer events than `limit`, or none, and
+    `more` is true all the same.
+    """
 
     events: list[Event]
-    cursor: str | None
-    more: bool = Field(..., description="Whether there are more already.")
+    cursor: str | None = Field(..., description="Where to go on: behind the last event that was read.")
+    more: bool = Field(..., description="Whether there may be more already: ask again at once.")
 
 
 class Check(Open):

@@ -14,6 +14,7 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import conditional_page
 
 from monitor.api.entries import encode
+from monitor.api.pages import CONFINED
 from monitor.api.probes import METHODS
 from monitor.api.service import service
 from monitor.api.views import is_staff
@@ -40,7 +41,6 @@ def guarded(view: View) -> View:
         is_head, request.method = request.method == "HEAD", "GET"
         response = compressed(request, *args, **kwargs)
         response[NOW] = f"{service().refresher.moment().now:.3f}"
-        response["X-Content-Type-Options"] = "nosniff"
         if is_head:
             response["Content-Length"] = str(len(response.content))
             response.content = b""
@@ -50,7 +50,7 @@ def guarded(view: View) -> View:
 
 
 def is_authorised(request: HttpRequest) -> bool:
-    """Whether the request has the token, comes from this machine where that is enough, or from staff."""
+    """Whether the request has the token or a session, or comes from staff."""
     access = service().probes.access
     if access.allows(request.headers.get("Authorization", ""), request.META):
         return True
@@ -59,13 +59,13 @@ def is_authorised(request: HttpRequest) -> bool:
 
 def answer(body: str, content_type: str = JSON, headers: Mapping[str, str] | None = None) -> HttpResponse:
     """A body that may be kept by the one who asked, to be compared with the next one."""
-    kept = {"Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}  # no-store would leave no ETag
+    kept = {"Cache-Control": "private, no-cache", "Vary": "Accept-Encoding", **CONFINED}  # no-store would leave no ETag
     return HttpResponse(body, content_type=content_type, headers=kept | dict(headers or {}))
 
 
 def failure(status: int, error: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> HttpResponse:
     """An answer that says why there is none."""
-    headers = {"Cache-Control": "no-store", **(headers or {})}
+    headers = {"Cache-Control": "no-store", **CONFINED, **(headers or {})}
     response = HttpResponse(encode({"error": error, **more}), status=status, content_type=JSON, headers=headers)
     response._has_been_logged = True  # Django would mail a project's admins of every 503
     return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -99,7 +100,8 @@ def events(request: HttpRequest, asked: Query[EventsQuestion]) -> HttpResponse:
         found = chronicle.events(archive, after=asked.after, limit=asked.limit, check=asked.check)
     said = chronicle.events_document(found)
     if asked.format == "csv":
-        return _csv(tables.events(said), "events")
+        place = {"X-Monitor-More": str(found.more).lower(), "X-Monitor-Cursor": found.cursor or ""}
+        return _csv(tables.events(said), "events", place)
     return answer(encode(said))
 
 
@@ -130,9 +132,9 @@ def _series(state: Any) -> list[str]:
     return [name for name in state.result.series if name != RESPONSE_TIME] if state else []
 
 
-def _csv(text: str, name: str) -> HttpResponse:
+def _csv(text: str, name: str, headers: Mapping[str, str] | None = None) -> HttpResponse:
     disposition = f'attachment; filename="{name.replace(":", "-")}.csv"'
-    return answer(text, tables.MEDIA_TYPE, {"Content-Disposition": disposition})
+    return answer(text, tables.MEDIA_TYPE, {"Content-Disposition": disposition, **(headers or {})})
 
 
 def _wrong(key: str, value: Any, hint: str) -> HttpResponse:

@@ -154,7 +154,7 @@ class EventsQuestion(Question):
         description="The cursor of the last event that is known; from the oldest on when absent.",
     )
     limit: int = Field(100, ge=1, le=MOST_EVENTS, description="How many at most.")
-    check: Name | None = Field(None, description="Those of one check; it may be gone by now.")
+    check: Name | None = Field(None, description="Those of one check; it may be gone by now. Follow `more`.")
     format: Literal["json", "csv"] = Field("json", description="How it is answered.")
 
 

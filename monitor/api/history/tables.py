@@ -1,4 +1,7 @@
-"""The answers as CSV (RFC 4180): a line for each point, window or event."""
+"""The answers as CSV (RFC 4180): a line for each point, window or event.
+
+A text that a spreadsheet would take for a formula is preceded by an apostrophe, which tells it that it is a text.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from typing import Any
 from monitor.documents import exact
 
 MEDIA_TYPE = "text/csv; charset=utf-8"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""First characters of a formula (OWASP, "CSV injection"), with their full-width forms."""
 
 
 def history(said: Mapping[str, Any]) -> str:
@@ -47,6 +52,11 @@ def events(said: Mapping[str, Any]) -> str:
 def _text(heads: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(heads)
-    writer.writerows(rows)
+    writer.writerow(map(_plain, heads))
+    writer.writerows(map(_plain, row) for row in rows)
     return out.getvalue()
+
+
+def _plain(cell: Any) -> Any:
+    """A cell that is no formula, by its first character. Numbers stay as they are, negative ones too."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from monitor import logs
+from monitor.cli.access import PAGE, link, provide_token
 from monitor.cli.data_dir import data_dir_of, data_dir_option
 from monitor.cli.options import config_option
 from monitor.cli.problems import load_or_exit
@@ -60,7 +61,8 @@ def up(host: str | None, port: int | None, data_dir: Path | None, redis_url: str
             (home / OWN_DATABASE).touch(0o600)
             server = embedded.role(home) if embeds else None
             supervisor = Supervisor(server, _roles(host, port, terminal=output.terminal), mark, output)
-            first = FirstSnapshot(address, port, supervisor, output, started_at)
+            token = provide_token(settings, home)
+            first = FirstSnapshot(address, port, supervisor, output, started_at=started_at, token=token)
             storage = Storage(embedded.socket_path(home), output) if embeds else None
 
             def tick() -> None:
@@ -94,7 +96,17 @@ class Storage:
 class FirstSnapshot:
     """Waits until every check is observed, then says what to open; says what is wrong when that takes too long."""
 
-    def __init__(self, address: str, port: int, supervisor: Supervisor, output: Output, started_at: float) -> None:
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        supervisor: Supervisor,
+        output: Output,
+        *,
+        started_at: float,
+        token: str | None,
+    ) -> None:
+        self._token = token
         self._address = address
         self._port = port
         self._supervisor = supervisor
@@ -117,12 +129,11 @@ class FirstSnapshot:
             self._complain(view)
 
     def _announce(self, view: readiness.View, took_seconds: float) -> None:
-        host = readiness.reachable(self._address)
-        base = f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
+        base = readiness.base_url(self._address, self._port)
         verdict = "ready" if view.ready else "running, but not ready"
         text = [f"{verdict} after {took_seconds} s: {len(view.checks)} checks observed"]
         text += [f"  {name}: {status}" for name, status in view.troubled.items()]
-        text += [f"open {base}/admin/monitoring/", f"     {base}/api/health/ready/", "Ctrl-C ends everything"]
+        text += [f"open {self._page(base)}", f"     {base}/api/health/ready/", "Ctrl-C ends everything"]
         for line in text if self._output.terminal else ["; ".join(text[:1])]:
             self._output.event(
                 "up.ready",
@@ -132,6 +143,11 @@ class FirstSnapshot:
                 troubled=dict(view.troubled),
                 seconds=took_seconds,
             )
+
+    def _page(self, base: str) -> str:
+        if self._token is None:
+            return f"{base}/{PAGE}"
+        return f"{link(base, self._token)}  (for one use within 10 minutes; another: monitor open)"
 
     def _complain(self, view: readiness.View | None) -> None:
         reasons = [f"{name} {what}" for name, what in self._supervisor.troubled.items()]

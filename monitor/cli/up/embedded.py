@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import itertools
 import os
 import shutil
 import socket
-import stat
 import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
 from monitor.cli.up.children import Role
 from monitor.cli.up.preflight import CannotStart
+from monitor.own_files import is_private
 
 _ROOM_BYTES = 64 * 1024 * 1024  # a rewrite needs as much as the data
 _LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 107 on Linux and 103 on macOS
@@ -46,17 +47,33 @@ def role(data_dir: Path) -> Role:
 
 
 def socket_path(data_dir: Path) -> Path:
-    """Where the server listens: in the data directory, or under the temporary one where that path would be too long."""
+    """Where the server listens: in the data directory, or under the temporary one where that path would be too long.
+
+    There another user can make a directory of any name first: the first name that nobody else has is taken.
+    """
     path = data_dir / "redis" / "redis.sock"
     if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
         return path
     name = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"monitor-{os.getuid()}-{name}" / "redis.sock"
+    home = Path(tempfile.gettempdir()) / f"monitor-{os.geteuid()}-{name}"
+    candidates = itertools.chain([home], (home.with_name(f"{home.name}-{number}") for number in itertools.count(1)))
+    return next(path for path in candidates if not os.path.lexists(path) or is_private(path)) / "redis.sock"
 
 
 def url(data_dir: Path) -> str:
-    """The server's URL for redis-py."""
-    return f"unix://{quote(str(socket_path(data_dir)))}?db=0"
+    """The server's URL for redis-py.
+
+    Makes the socket's directory below the temporary one, so that nobody else does so before the server starts.
+    """
+    path = socket_path(data_dir)
+    while path.parent.parent != data_dir and not is_private(path.parent):
+        try:
+            path.parent.mkdir(mode=0o700)
+        except FileExistsError:
+            path = socket_path(data_dir)
+        except OSError:
+            break
+    return f"unix://{quote(str(path))}?db=0"
 
 
 def answers(path: Path) -> bool:
@@ -130,8 +147,7 @@ def _binary() -> Path:
 
 def _private_directory(path: Path) -> Path:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+    if not is_private(path):
         raise CannotStart(f"{path} is not a directory of this user: choose another --data-dir")
     path.chmod(0o700)
     return path

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from monitor.cli.up.marks import end_marked
+from monitor.own_files import belongs_to_another
 
 
 class CannotStart(Exception):
@@ -44,11 +45,14 @@ def check_port(host: str, port: int) -> tuple[str, int]:
 def lock(data_dir: Path, mark: str) -> Iterator[None]:
     """Hold the data directory. Raises :class:`CannotStart` while another `monitor up` holds it.
 
-    Ends first what an earlier holder left running, if even its watcher was killed.
+    Refuses a directory that another user has made. Ends first what an earlier holder left running, if even its watcher
+    was killed.
     """
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(data_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        if belongs_to_another(data_dir):
+            raise CannotStart(f"the data directory {data_dir} belongs to another user; choose another --data-dir")
+        descriptor = os.open(data_dir / "up.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise CannotStart(f"cannot use the data directory {data_dir}: {error.strerror}") from error
     with os.fdopen(descriptor, "r+") as file:

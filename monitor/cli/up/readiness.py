@@ -49,6 +49,12 @@ def reachable(address: str) -> str:
     return "127.0.0.1" if found.version == 4 else "::1"
 
 
+def base_url(address: str, port: int) -> str:
+    """Return the URL of a server that listens there, as this machine reaches it."""
+    host = reachable(address)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def _get(connection: http.client.HTTPConnection, path: str) -> tuple[int, bytes]:
     connection.request("GET", path)
     response = connection.getresponse()

@@ -1,0 +1,60 @@
+"""Requests that Django refuses for what they are, such as a foreign Host: one line in the log, without a traceback.
+
+Django logs the traceback of each, so that whoever sends such requests fills the log. Done by a filter of its loggers,
+and for our own paths only: what a project's pages log is the project's.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
+from django.urls import resolve
+
+from monitor.api import mounts
+
+_OWN_APPS = frozenset({"monitor", "monitor_root", "monitor_dashboard"})
+_PAGE_IN_ADMIN = "monitoring"
+
+
+class WithoutTraceback(logging.Filter):
+    """Takes the traceback out of the records of refused requests. ``everywhere``: whatever their path."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.everywhere = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """True: every record is logged."""
+        request = getattr(record, "request", None)
+        if record.exc_info and request is not None and (self.everywhere or _is_ours(request.path_info)):
+            record.exc_info = record.exc_text = None
+        return True
+
+
+_filter = WithoutTraceback()
+
+
+def install(*, everywhere: bool = False) -> None:
+    """Filter the loggers of refused requests. Doing it again changes nothing but ``everywhere``, which stays."""
+    _filter.everywhere = _filter.everywhere or everywhere
+    for refusal in _kinds(SuspiciousOperation):
+        logging.getLogger(f"django.security.{refusal.__name__}").addFilter(_filter)
+
+
+def _kinds(parent: type[Exception]) -> Iterator[type[Exception]]:
+    yield parent
+    for child in parent.__subclasses__():
+        yield from _kinds(child)
+
+
+def _is_ours(path: str) -> bool:
+    try:
+        if mounts.covers(mounts.discover(settings.ROOT_URLCONF), path):
+            return True
+        match = resolve(path)
+    except Exception:  # noqa: BLE001 - no such path, or a URLconf that cannot be imported
+        return False
+    return not _OWN_APPS.isdisjoint(match.app_names) or match.url_name == _PAGE_IN_ADMIN

@@ -1,0 +1,97 @@
+"""``monitor token`` and ``monitor open``, and where a server gets its token from."""
+
+from __future__ import annotations
+
+import os
+import webbrowser
+from pathlib import Path
+
+import click
+import structlog
+
+from monitor.cli.data_dir import data_dir_of, data_dir_option
+from monitor.cli.options import config_option
+from monitor.cli.problems import load_or_exit
+from monitor.config import Config
+from monitor.credentials import signed, token_file
+from monitor.credentials.token_file import TokenUnusable
+
+PAGE = "admin/monitoring/"
+_ADDRESS = "web-address"
+
+log = structlog.get_logger("monitor.web")
+
+
+def provide_token(config: Config, home: Path) -> str | None:
+    """Return the configured token, or the one in the data directory, made now if need be; put it into the environment.
+
+    None, and one line in the log, when there is none and none can be made: what needs authorisation stays closed.
+    """
+    os.environ["MONITOR_DATA_DIR"] = str(home)
+    if config.token is not None:
+        return config.token.get_secret_value()
+    try:
+        os.environ["MONITOR_TOKEN"] = token = token_file.ensure(home)
+    except TokenUnusable as error:
+        log.warning("web.closed", message=str(error), hint="set MONITOR_TOKEN, or MONITOR_DATA_DIR to a directory")
+        return None
+    return token
+
+
+def remember_address(home: Path, base: str) -> None:
+    """Write down where the server of this data directory is, for `monitor open`."""
+    try:
+        (home / _ADDRESS).write_text(base + "\n")
+    except OSError:
+        return  # a read-only directory: `monitor open` goes by the configuration
+
+
+def link(base: str, token: str) -> str:
+    """Return a link to the page that opens a session once, within ten minutes."""
+    return f"{base}/{PAGE}#{signed.sign(token, signed.CODE, signed.CODE_SECONDS)}"
+
+
+@click.command("token")
+@data_dir_option
+@config_option
+def token(data_dir: Path | None, config: Path | None) -> None:
+    """Print the bearer token, for curl: -H "Authorization: Bearer $(monitor token)"."""
+    settings = load_or_exit(config).config
+    click.echo(_token(settings, data_dir_of(settings, data_dir)))
+
+
+@click.command("open")
+@data_dir_option
+@click.option("--port", type=click.IntRange(1, 65535), help="The server's port (default: that of the running server).")
+@click.option("--browser", is_flag=True, help="Open it in a browser as well.")
+@config_option
+def open_page(data_dir: Path | None, port: int | None, browser: bool, config: Path | None) -> None:
+    """Print a new link to the dashboard: for one use, within ten minutes."""
+    settings = load_or_exit(config).config
+    home = data_dir_of(settings, data_dir)
+    base = f"http://127.0.0.1:{port}" if port else _address(home) or f"http://127.0.0.1:{settings.web.port}"
+    url = link(base, _token(settings, home))
+    click.echo(url)
+    if browser:
+        webbrowser.open(url)
+
+
+def _token(settings: Config, home: Path) -> str:
+    if settings.token is not None:
+        return settings.token.get_secret_value()
+    try:
+        found = token_file.read(home)
+    except TokenUnusable as error:
+        raise click.ClickException(str(error)) from error
+    if found is None:
+        raise click.ClickException(
+            f"no token in {home}: start `monitor up` or `monitor web` first, or name their --data-dir"
+        )
+    return found
+
+
+def _address(home: Path) -> str | None:
+    try:
+        return (home / _ADDRESS).read_text().strip() or None
+    except OSError:
+        return None

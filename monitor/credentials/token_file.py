@@ -1,0 +1,71 @@
+"""The token that a server of ours makes for itself, in a file that only its user can read."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from monitor.own_files import belongs_to_another
+
+NAME = "token"
+LEAST_CHARACTERS = 16
+_MOST_BYTES = 4096
+
+
+class TokenUnusable(Exception):
+    """The token's file cannot be used. The text says why, and what to do."""
+
+
+def is_sound(token: str) -> bool:
+    """Return whether a token has at least 16 printable ASCII characters and no space."""
+    return len(token) >= LEAST_CHARACTERS and all("!" <= character <= "~" for character in token)
+
+
+def read(directory: Path) -> str | None:
+    """Return the token in ``directory``; None when there is none.
+
+    Raises TokenUnusable for a file that another user owns or can read, for a link, and for one that holds no token.
+    """
+    path = directory / NAME
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise TokenUnusable(f"cannot read {path}: {error.strerror}") from error
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            raise TokenUnusable(f"{path} must be a file of this user that nobody else can read (mode 0600); delete it")
+        token = file.read(_MOST_BYTES).decode("ascii", errors="replace").strip()
+    if not is_sound(token):
+        raise TokenUnusable(f"{path} holds no token of at least {LEAST_CHARACTERS} printable characters; delete it")
+    return token
+
+
+def ensure(directory: Path) -> str:
+    """Return the token in ``directory``, made now if there is none. Raises TokenUnusable."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if belongs_to_another(directory):
+            raise TokenUnusable(f"the directory {directory} belongs to another user")
+        if (token := read(directory)) is not None:
+            return token
+        made = directory / f"{NAME}.{secrets.token_hex(8)}"
+        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+        try:
+            os.link(made, directory / NAME)  # whole, or not at all; the first of two processes wins
+        except FileExistsError:
+            pass
+        finally:
+            made.unlink()
+    except OSError as error:
+        raise TokenUnusable(f"cannot write to {directory}: {error.strerror}") from error
+    token = read(directory)
+    if token is None:
+        raise TokenUnusable(f"{directory / NAME} was deleted meanwhile")
+    return token

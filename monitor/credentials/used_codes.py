@@ -1,0 +1,37 @@
+"""Which codes have been used: a file for each, so that several processes agree and a restart forgets none."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from pathlib import Path
+
+from monitor.credentials.signed import CODE_SECONDS
+
+_KEPT_SECONDS = 2 * CODE_SECONDS
+
+
+class UsedCodes:
+    """Files named by a digest of the code, in a directory of the data directory."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._directory = data_dir / "used-codes"
+
+    def claim(self, code: str) -> bool:
+        """Return whether nobody has used the code before; from now on somebody has. Raises OSError."""
+        self._directory.mkdir(mode=0o700, exist_ok=True)
+        self._forget_old()
+        name = hashlib.sha256(code.encode()).hexdigest()[:32]
+        try:
+            os.close(os.open(self._directory / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            return False
+        return True
+
+    def _forget_old(self) -> None:
+        for file in self._directory.iterdir():
+            with contextlib.suppress(OSError):
+                if file.stat().st_mtime < time.time() - _KEPT_SECONDS:
+                    file.unlink()
