@@ -26,7 +26,7 @@ class Publisher:
     def errors(self) -> tuple[type[Exception], ...]:
         """What its methods raise when the broker does not answer, or refuses."""
         connection = self._app.connection_for_write()
-        return (OperationalError, *connection.recoverable_connection_errors)
+        return (OperationalError, *connection.recoverable_connection_errors, *connection.channel_errors)
 
     def send_all(self, task: str, arguments: Sequence[Sequence[Any]], *, queue: str, expires_seconds: float) -> None:
         """One message for each tuple of arguments, to the default exchange with the queue as routing key."""
