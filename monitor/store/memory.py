@@ -174,6 +174,10 @@ class MemoryStore:
                     self._kept[name] = _Kept(text.encode(), self._change)
             self._memories.update(memories)
 
+    def refusal(self) -> str | None:
+        """Return None: memory takes all writes."""
+        return None
+
     def alerts_overview(self) -> AlertsOverview:
         """All there is to know of alerting."""
         return self.outbox.overview()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from kombu.exceptions import ChannelError, OperationalError
@@ -28,22 +29,28 @@ class Publisher:
         connection = self._app.connection_for_write()
         return (OperationalError, *connection.recoverable_connection_errors, *connection.channel_errors)
 
-    def send_all(self, task: str, arguments: Sequence[Sequence[Any]], *, queue: str, expires_seconds: float) -> None:
-        """One message for each tuple of arguments, to the default exchange with the queue as routing key."""
-        if arguments:
-            self.send_each(task, ((queue, args) for args in arguments), expires_seconds=expires_seconds)
+    def send_all(self, task: str, arguments: Sequence[Sequence[Any]], *, queue: str) -> None:
+        """One message for each tuple of arguments, to the default exchange with the queue as routing key.
 
-    def send_each(self, task: str, messages: Iterable[tuple[str, Sequence[Any]]], *, expires_seconds: float) -> None:
-        """One message for each queue and its arguments; the next is asked for when the last is sent."""
+        It does not expire: Celery judges that by the worker's clock, which may be off by hours.
+        """
+        if arguments:
+            self.send_each(task, ((queue, args, None) for args in arguments))
+
+    def send_each(self, task: str, messages: Iterable[tuple[str, Sequence[Any], datetime | None]]) -> None:
+        """One message for each queue, its arguments and its time of expiry.
+
+        The next is asked for when the last is sent.
+        """
         make = self._app.amqp.as_task_v2
         with self._app.producer_or_acquire() as producer:
-            for queue, args in messages:
+            for queue, args, expires_at in messages:
                 message = make(
                     uuid(),
                     task,
                     tuple(args),
                     {},
-                    expires=expires_seconds,
+                    expires=expires_at,
                     ignore_result=True,
                     create_sent_event=False,
                     argsrepr=repr(args),
