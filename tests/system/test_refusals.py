@@ -49,7 +49,11 @@ def busy(client: redis.Redis) -> object:
 
 REFUSALS: dict[str, tuple[Act, Act, str]] = {
     "memory is full": (config("maxmemory", 1), config("maxmemory", 0), "OutOfMemory|OOM"),
-    "password rotated": (acl("resetpass", ">other"), acl("resetpass", "nopass"), "invalid username-password|NOAUTH"),
+    "password rotated": (
+        acl("resetpass", ">other"),
+        acl("resetpass", "nopass"),
+        "invalid username-password|NOAUTH|Authentication required|HELLO must",
+    ),
     "no right to write": (acl("-@write"), acl("+@all"), "no permission|NOPERM"),
     "no rights at all": (acl("-@all"), acl("+@all"), "no permission|NOPERM"),
     "demoted to a replica": (
