@@ -53,7 +53,7 @@ def worker(redis: RedisServer, node: str, environment: dict[str, str], *options:
 def send(redis: RedisServer, stage: str, task: str, arguments: Sequence[tuple[Any, ...]]) -> None:
     """Put messages into the list ``stage``, which nobody consumes: a RENAME to a queue releases them at once."""
     app = Celery("bench.sender", broker=redis.url)
-    Publisher(app).send_all(task, arguments, queue=stage, expires_seconds=3600)
+    Publisher(app).send_all(task, arguments, queue=stage)
     app.close()
 
 

@@ -19,7 +19,7 @@ def main() -> None:
     queue, task = sys.argv[1:]
     names = list(wiring.load().config.checks)
     arguments = [(name, None) for name in names] if task == RUN_CHECK else [()] * len(names)
-    Publisher(app).send_all(task, arguments, queue=queue, expires_seconds=3600)
+    Publisher(app).send_all(task, arguments, queue=queue)
 
 
 if __name__ == "__main__":

@@ -9,30 +9,19 @@ from typing import Any
 import structlog
 from celery import Celery, signals
 from celery.app.amqp import AMQP
-from kombu.connection import Connection
 
 from monitor import logs, wiring
 from monitor.agent import attach
 from monitor.config import Config
 from monitor.ports import Executor, ExecutorUnavailable
 from monitor.tasks import registration as tasks
+from monitor.tasks.recovery import RECONNECT, RecoveringConnection
 
 log = structlog.get_logger("monitor.worker")
 
 
-RECONNECT = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
-
-
-class _Connection(Connection):
-    """Is back within 2 s of the broker. Celery's waits longer after each attempt, up to 30 s, and has no setting."""
-
-    def ensure_connection(self, *args: Any, **kwargs: Any) -> Connection:
-        super().ensure_connection(*args, **{**RECONNECT, **kwargs})  # type: ignore[no-untyped-call]
-        return self
-
-
 class _AMQP(AMQP):  # type: ignore[misc]
-    Connection = _Connection
+    Connection = RecoveringConnection
 
 
 def build() -> Celery:
@@ -71,6 +60,7 @@ def settings() -> dict[str, Any]:
         "worker_prefetch_multiplier": 4,
         "worker_concurrency": config.worker_slots,
         "worker_pool": "threads",
+        "worker_consumer": "monitor.tasks.recovery:RecoveringConsumer",
         "worker_hijack_root_logger": False,
     }
 

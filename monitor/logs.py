@@ -8,7 +8,9 @@ from __future__ import annotations
 import logging
 import logging.config
 import math
+import re
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -46,8 +48,14 @@ def dict_config(format: Format = "auto", level: str = "info") -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"monitor": {"()": "monitor.logs.formatter", "format": format}},
+        "filters": {"outages": {"()": "monitor.logs.Outages"}},
         "handlers": {
-            "stderr": {"class": "logging.StreamHandler", "formatter": "monitor", "stream": "ext://sys.stderr"}
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "monitor",
+                "filters": ["outages"],
+                "stream": "ext://sys.stderr",
+            }
         },
         "loggers": foreign | chatty,
         "root": {"handlers": ["stderr"], "level": level.upper()},
@@ -89,6 +97,45 @@ def _shown(value: Any, name: str = "") -> Any:
         case other:
             return scrub(repr(other))
 
+
+class Outages(logging.Filter):
+    """Passes the reason why a broker or the store is unavailable once, not at each attempt.
+
+    The reason is logged again after it has not occurred for ``FORGOTTEN_SECONDS``. All other records pass.
+    """
+
+    FORGOTTEN_SECONDS = 30.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether to log the record."""
+        subject = _outage(record)
+        if subject is None:
+            return True
+        now = time.monotonic()
+        last, self._last[subject] = self._last.get(subject), now
+        if len(self._last) > _OUTAGES_KEPT:
+            self._last = {}
+        return last is None or now - last > self.FORGOTTEN_SECONDS
+
+
+def _outage(record: logging.LogRecord) -> str | None:
+    """Return what a record says about an outage, without the numbers in it; None when it is about something else."""
+    if isinstance(record.msg, dict):  # from structlog
+        event = str(record.msg.get("event"))
+        subject = f"{event} {record.msg.get('message')}" if event.endswith("_unavailable") else None
+    elif record.levelno >= logging.WARNING and record.name.startswith(_RETRYING):
+        subject = f"{record.name} {record.getMessage()}"
+    else:
+        subject = None
+    return None if subject is None else re.sub(r"[0-9a-f]{8}[0-9a-f-]{9,}|\d+", "#", subject)
+
+
+_RETRYING = ("celery.worker.consumer", "celery.worker.request", "celery.worker.strategy", "celery.beat", "kombu")
+_OUTAGES_KEPT = 1000
 
 _ENRICH: list[Processor] = [
     structlog.contextvars.merge_contextvars,

@@ -18,7 +18,14 @@ Reducer = Callable[[State | None], tuple[State, tuple[Transition, ...]]]
 
 
 class StoreUnavailable(Exception):
-    """The store did not answer in time, or answered with an error. Its text is free of credentials."""
+    """The store did not answer in time, or answered with an error. Its text is free of credentials.
+
+    ``reason`` is the code of the error that it answered; None when it did not answer.
+    """
+
+    def __init__(self, text: str = "", reason: str | None = None) -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 class FlightRefused(Exception):

@@ -36,6 +36,30 @@ def connection_pool(url: str, *, timeout_seconds: float, introduce: bool = False
     return ConnectionPool(**{**_options(url, introduce), **limits})
 
 
+def server_reason(error: BaseException) -> str | None:
+    """Return the reason code of what a server answered; None for errors of the network and others."""
+    for types, reason in _BY_CLASS:
+        if isinstance(error, types):
+            return reason
+    for text, reason in _BY_TEXT:
+        if isinstance(error, redis.RedisError) and text in str(error):
+            return reason
+    return "server_error" if isinstance(error, redis.ResponseError) else None
+
+
+_BY_CLASS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    ((redis.AuthenticationError, redis.exceptions.AuthenticationWrongNumberOfArgsError), "authentication"),
+    ((redis.exceptions.NoPermissionError,), "permission"),
+    ((redis.BusyLoadingError,), "loading"),
+    ((redis.ReadOnlyError,), "read_only"),
+    ((redis.OutOfMemoryError,), "out_of_memory"),
+    ((redis.TimeoutError,), "timeout"),
+    ((redis.sentinel.MasterNotFoundError, redis.sentinel.SlaveNotFoundError), "no_master"),
+)
+# What redis-py has no class for.
+_BY_TEXT = (("MISCONF", "not_persisting"), ("max number of clients", "too_many_clients"))
+
+
 def _sentinel_pool(url: str, limits: dict[str, Any], introduce: bool) -> ConnectionPool:
     first, *others = url.split(";")
     last = others[-1] if others else first

@@ -50,6 +50,26 @@ class Alerts:
             log.debug("alerts.not_read", exc_info=True)
 
 
+class Refusal:
+    """Why the store takes no writes, as the thread has read it last. A reader that cannot tell has no part in it."""
+
+    def __init__(self) -> None:
+        self.known: str | None = None
+        self._tried_at = float("-inf")
+
+    def visit(self, connection: Connection) -> None:
+        """Read it, when it is due. Called by the thread after an attempt that went well; never raises."""
+        now = time.monotonic()
+        if now - self._tried_at < EVERY_SECONDS:
+            return
+        self._tried_at = now
+        try:
+            self.known = connection.get().refusal()
+        except Exception:
+            connection.close()
+            log.debug("refusal.not_read", exc_info=True)
+
+
 class HistoryReaches:
     """How far back history reaches, as the thread has read it last."""
 

@@ -38,6 +38,10 @@ class Reader(Protocol):
         """All there is to know of alerting."""
         ...
 
+    def refusal(self) -> str | None:
+        """Why the store takes no writes, as a reason code, where a read shows it."""
+        ...
+
     def close(self) -> None:
         """Close the connection."""
         ...

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from monitor.api.on_demand import Alerts, HistoryReaches
+from monitor.api.on_demand import Alerts, HistoryReaches, Refusal
 from monitor.api.reader import Connection, Patrol, Reader
 from monitor.model import State
 from monitor.ports import StoreUnavailable
@@ -29,12 +29,14 @@ class Moment:
 
     ``now`` is the store's clock. ``answering`` tells whether the store answers, as seen by this process;
     None before the first attempt has come to an end. ``tried`` tells that there was one, good or bad.
+    ``refusal`` is the reason why the store takes no writes, or what it answered to the last read that failed.
     """
 
     states: Mapping[str, State]
     now: float
     answering: bool | None
     tried: bool
+    refusal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class _Known:
     ahead_seconds: float | None = None  # the store's clock minus the monotonic clock
     succeeded_at: float | None = None
     failures: int = 0
+    refusal: str | None = None  # what the last read that failed was answered
 
 
 class Refresher:
@@ -65,6 +68,7 @@ class Refresher:
         self._known = _Known(time.monotonic())
         self.alerts = Alerts()
         self.reaches = HistoryReaches()
+        self.refusal = Refusal()
         _forget_at_fork(self)
 
     def start(self) -> None:
@@ -100,7 +104,7 @@ class Refresher:
         elif known.succeeded_at is not None:
             answering = True
         now = time.time() if known.ahead_seconds is None else clock + known.ahead_seconds
-        return Moment(known.states, now, answering, answering is not None)
+        return Moment(known.states, now, answering, answering is not None, known.refusal or self.refusal.known)
 
     def read_once(self) -> Moment:
         """One attempt in the calling thread, for a process that has no need of a thread."""
@@ -122,6 +126,7 @@ class Refresher:
             if answered:
                 self.alerts.visit(connection)
                 self.reaches.visit(connection)
+                self.refusal.visit(connection)
             self._stop.wait(self._interval_seconds)
         connection.close()
 
@@ -155,7 +160,8 @@ class Refresher:
             log.warning("store.unreachable", error=f"{type(error).__name__}: {error}")
         # After silence the cursor is as good as before; after nonsense, nothing is.
         cursor = known.cursor if isinstance(error, StoreUnavailable) else None
-        self._known = dataclasses.replace(known, cursor=cursor, failures=known.failures + 1)
+        refusal = getattr(error, "reason", None)
+        self._known = dataclasses.replace(known, cursor=cursor, failures=known.failures + 1, refusal=refusal)
 
 
 def _forget_at_fork(refresher: Refresher) -> None:

@@ -11,9 +11,12 @@ from monitor.config.model import READY
 from monitor.model import Overall, State, Status
 from monitor.policy.dynamic_checks import dynamic, is_dynamic
 from monitor.policy.overlays import VITALS, Fleet, overlay
+from monitor.policy.pulse import SCHEDULE
 
 UNREADABLE = policy.Reading(Status.UNKNOWN, "unreadable")
 UNREACHABLE = policy.Reading(Status.ERROR, "unreachable")
+FULL = "out_of_memory"
+_NOT_KNOWN = (Status.STALE, Status.UNKNOWN)
 _OVERLAID = frozenset({"celery", *VITALS})
 
 
@@ -78,9 +81,11 @@ class Roster:
         """What is known of a check, and the state it is known from (None when there is none, or when it is overruled).
 
         That the store does not answer, the reader knows first-hand: a check that watches the store is in
-        error at once. What others have found keeps its word until it expires. The broker's check shows what became
-        of the workers, too, and those of a host show the host that is worst off.
-        What cannot be judged is ``unreadable``: whatever a store let through, a probe has to answer.
+        error at once, and for the reason that the store gave. So is it while the store's memory is full. A replica
+        may be read on purpose: its refusal of writes is the reason only once nothing new comes. What others have
+        found keeps its word until it expires. The broker's check shows what became of the workers, too, and those of
+        a host show the host that is worst off. What cannot be judged is ``unreadable``: whatever a store let through,
+        a probe has to answer.
         """
         try:
             return self._read(check, moment, hold=hold)
@@ -88,13 +93,21 @@ class Roster:
             return UNREADABLE, None
 
     def _read(self, check: CheckSpec, moment: Moment, *, hold: bool) -> tuple[policy.Reading, State | None]:
-        if moment.answering is False and check.name in self._watching_store:
-            return UNREACHABLE, None
+        if check.name in self._watching_store:
+            if moment.answering is False:
+                return (UNREACHABLE if moment.refusal is None else UNREACHABLE._replace(reason=moment.refusal)), None
+            if moment.refusal == FULL:
+                return policy.Reading(Status.ERROR, FULL), None
         state = moment.states.get(check.name)
         reading = policy.read_status(state, moment.now, hold=hold)
+        if moment.refusal is not None and self._tells_refusal(check) and reading.status in _NOT_KNOWN:
+            return reading._replace(reason=moment.refusal), state
         if check.kind in _OVERLAID and self._watches_workers:
             return overlay(check, reading, state, self.fleet(moment), moment.now)
         return reading, state
+
+    def _tells_refusal(self, check: CheckSpec) -> bool:
+        return check.name in self._watching_store or check.name == SCHEDULE
 
     def overall(self, group: Group, readings: Mapping[str, policy.Reading]) -> Overall:
         """The verdict over the readings of a group."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import redis
-
 from monitor.checks._failures import network_reason
 from monitor.checks.base import CheckFailed
 from monitor.config.redaction import scrub
+from monitor.redis_pool import server_reason
 
 SERVER_REASONS = {
     "authentication": "a password is missing or wrong",
@@ -30,31 +29,8 @@ def failure_reason(error: BaseException) -> str:
     """The reason: by redis-py's class, by the server's own code, or by the network's error behind it."""
     cause: BaseException | None = error
     while cause is not None:
-        if reason := _own_reason(cause):
+        if reason := server_reason(cause):
             return reason
         cause = cause.__cause__ or cause.__context__
     # redis-py says that the server hung up by text alone.
     return network_reason(error) or ("reset" if "closed" in str(error).lower() else "unreachable")
-
-
-def _own_reason(error: BaseException) -> str | None:
-    for types, reason in _BY_CLASS:
-        if isinstance(error, types):
-            return reason
-    for text, reason in _BY_TEXT:
-        if isinstance(error, redis.RedisError) and text in str(error):
-            return reason
-    return "server_error" if isinstance(error, redis.ResponseError) else None
-
-
-_BY_CLASS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
-    ((redis.AuthenticationError, redis.exceptions.AuthenticationWrongNumberOfArgsError), "authentication"),
-    ((redis.exceptions.NoPermissionError,), "permission"),
-    ((redis.BusyLoadingError,), "loading"),
-    ((redis.ReadOnlyError,), "read_only"),
-    ((redis.OutOfMemoryError,), "out_of_memory"),
-    ((redis.TimeoutError,), "timeout"),
-    ((redis.sentinel.MasterNotFoundError, redis.sentinel.SlaveNotFoundError), "no_master"),
-)
-# What redis-py has no class for.
-_BY_TEXT = (("MISCONF", "not_persisting"), ("max number of clients", "too_many_clients"))

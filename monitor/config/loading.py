@@ -20,6 +20,7 @@ from monitor.config.loaded import DEFAULT_ORIGIN, Loaded
 from monitor.config.model import Config
 from monitor.config.roster import DEFAULT_ROSTER, Roster
 from monitor.config.settings import Settings
+from monitor.config.urls import celery_broker_url, celery_transport_options
 
 DEFAULT_FILE = "monitor.toml"
 
@@ -60,6 +61,10 @@ def load(
     else:
         raise ConfigError(problems)
     values = {name: getattr(document, name) for name in Settings.model_fields if name in document.model_fields_set}
+    if document.broker_url is not None:
+        options, found = _transport_options(document, origins)
+        problems += found
+        values |= {"broker_url": celery_broker_url(document.broker_url), "broker_transport_options": options}
     config = Config(**values, **{table: getattr(roster, table) for table in TABLES})
     loaded = Loaded(config, {key.dotted: DEFAULT_ORIGIN for key in setting_keys()} | origins)
     if problems:
@@ -100,6 +105,16 @@ def _file_layer(file: Path | None, environ: Mapping[str, str]) -> Layer:
         named = environ[CONFIG_VARIABLE]
         return read_file(Path(named).expanduser(), f"file {named}", f"environment {CONFIG_VARIABLE}")
     return read_file(Path(DEFAULT_FILE), f"file {DEFAULT_FILE}", None)
+
+
+def _transport_options(document: _Document, origins: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
+    """The broker's transport options: those that its URL has, too. Of Sentinels, one has to name the master."""
+    broker = document.broker_url
+    options = {**({} if broker is None else celery_transport_options(broker)), **document.broker_transport_options}
+    if broker is None or not broker.get_secret_value().startswith("sentinel://") or options.get("master_name"):
+        return options, []
+    hint = "does not say which master; add ?master_name=NAME, or master_name to broker_transport_options"
+    return options, [problem(["broker_url"], broker, hint, origins.get("broker_url", DEFAULT_ORIGIN))]
 
 
 def _forget_prefix(derived: Layer) -> None:

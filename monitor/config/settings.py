@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from monitor.config.units import Bytes, CommaSeparated, Seconds
-from monitor.config.urls import celery_transport_options, celery_url, redis_url, url
+from monitor.config.urls import broker_url, celery_transport_options, celery_url, redis_url, url
 from monitor.credentials.token_file import LEAST_CHARACTERS, is_sound
 
 
@@ -34,6 +34,7 @@ def _sound_token(token: SecretStr) -> SecretStr:
 
 
 Url = Annotated[SecretStr, AfterValidator(url)]
+BrokerUrl = Annotated[SecretStr, AfterValidator(broker_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(redis_url)]
 LogFormat = Annotated[Literal["auto", "json", "console"], BeforeValidator(_lower)]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)]
@@ -180,7 +181,7 @@ class Settings(Frozen):
         pattern=r"^[A-Za-z_][\w.]*(:[A-Za-z_][\w.]*)?$",
         description="the Celery app to watch, as `project.celery:app`, when its broker is not named here",
     )
-    broker_url: Url | None = Field(
+    broker_url: BrokerUrl | None = Field(
         default_factory=lambda data: _broker_of(data.get("redis_url"), data.get("celery_app")),
         description="the broker that is watched and that carries the monitor's own tasks; "
         "the store's Redis when neither it nor `celery_app` is given",

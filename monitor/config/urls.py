@@ -42,6 +42,11 @@ def redis_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def broker_url(value: SecretStr) -> SecretStr:
+    """The same URL. Raises ValueError for one that Celery could not use: of Sentinels, it has to be right in full."""
+    return redis_url(value) if _names_master(value) else url(value)
+
+
 def celery_url(store: SecretStr) -> SecretStr:
     """The URL by which Celery reaches the Redis of ``store``: for sockets and Sentinels it has words of its own."""
     if store.get_secret_value().startswith("sentinel://"):
@@ -57,14 +62,24 @@ def celery_url(store: SecretStr) -> SecretStr:
     return SecretStr(f"redis+socket://{credentials}{parts.path}?virtual_host={query.get('db', ['0'])[0]}")
 
 
+def celery_broker_url(broker: SecretStr) -> SecretStr:
+    """The URL by which Celery reaches ``broker``, which may name Sentinels and their master as ``redis_url`` does."""
+    return celery_url(broker) if _names_master(broker) else broker
+
+
 def celery_transport_options(store: SecretStr) -> dict[str, Any]:
     """What Celery wants to know of the Redis of ``store`` besides its URL: of Sentinels, the master's name."""
     text = store.get_secret_value()
-    if not text.startswith("sentinel://"):
-        return {}
     query = dict(parse_qsl(text.partition("?")[2]))
+    if not text.startswith("sentinel://") or not query:
+        return {}
     login = {key: query[f"sentinel_{key}"] for key in ("username", "password") if f"sentinel_{key}" in query}
     return {"master_name": query.get("master_name", ""), **({"sentinel_kwargs": login} if login else {})}
+
+
+def _names_master(broker: SecretStr) -> bool:
+    text = broker.get_secret_value()
+    return text.startswith("sentinel://") and "?" in text
 
 
 def _sentinel_url(value: SecretStr) -> SecretStr:

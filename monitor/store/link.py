@@ -12,7 +12,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as TimedOut
 
 from monitor.ports import StoreUnavailable
-from monitor.redis_pool import connection_pool
+from monitor.redis_pool import connection_pool, server_reason
 from monitor.store.scripts import Script
 
 T = TypeVar("T")
@@ -84,4 +84,7 @@ class Link:
 
     def _unavailable(self, error: Exception) -> StoreUnavailable:
         text = f"{type(error).__name__}: {error}"
-        return StoreUnavailable(text.replace(self._password, "***") if self._password else text)
+        return StoreUnavailable(
+            text.replace(self._password, "***") if self._password else text,
+            None if isinstance(error, TimedOut) else server_reason(error),
+        )

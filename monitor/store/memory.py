@@ -180,6 +180,10 @@ class MemoryStore:
         """None: nobody else writes here."""
         return {}
 
+    def refusal(self) -> str | None:
+        """Return None: memory takes all writes."""
+        return None
+
     def alerts_overview(self) -> AlertsOverview:
         """All there is to know of alerting."""
         return self.outbox.overview()

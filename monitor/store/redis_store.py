@@ -193,6 +193,11 @@ class RedisStore:
             self.history.forget(names, self.now())
             self._link.run(scripts.FORGET, keys, names)
 
+    def refusal(self) -> str | None:
+        """Return why the server takes no writes, as far as INFO shows it: a reason code. Raises StoreUnavailable."""
+        info = self._link.ask("INFO")
+        return refusal_in(info) if isinstance(info, dict) else None
+
     def alerts_overview(self) -> AlertsOverview:
         """All there is to know of alerting. Raises StoreUnavailable."""
         return self.outbox.overview()
@@ -309,3 +314,15 @@ def _names(raw: Sequence[bytes]) -> Iterator[str]:
 
 def _stamp(at: float | None) -> str:
     return "" if at is None else str(round(at * 1e6))
+
+
+def refusal_in(info: Mapping[str, Any]) -> str | None:
+    """Return the reason why a server with this INFO refuses writes; None when it shows none."""
+    if info.get("loading"):
+        return "loading"
+    if info.get("role") == "slave":
+        return "read_only"
+    limit = info.get("maxmemory") or 0
+    if limit and info.get("maxmemory_policy") == "noeviction" and info.get("used_memory", 0) >= limit:
+        return "out_of_memory"
+    return None

@@ -18,7 +18,7 @@ from monitor import alarms
 from monitor.config import Config
 from monitor.model import Transition
 from monitor.ports import StoreUnavailable
-from monitor.tasks.entries import EXPIRES_SECONDS, TASK_OPTIONS, beat_entry, rounds_queue
+from monitor.tasks.entries import TASK_OPTIONS, beat_entry, rounds_queue
 from monitor.tasks.publish import Publisher
 
 if TYPE_CHECKING:
@@ -119,6 +119,6 @@ def _report(attempt: alarms.Attempted) -> None:
 
 def _send(publisher: Publisher, config: Config, task: str, arguments: list[tuple[Any, ...]]) -> None:
     try:
-        publisher.send_all(task, arguments, queue=rounds_queue(config), expires_seconds=EXPIRES_SECONDS)
+        publisher.send_all(task, arguments, queue=rounds_queue(config))
     except publisher.errors as error:
         log.warning("alert.broker_unavailable", message=str(error))

@@ -13,7 +13,7 @@ from monitor.model import Transition
 from monitor.ports import ExecutorUnavailable, StoreUnavailable
 from monitor.run_log import report
 from monitor.tasks.alerts import wake
-from monitor.tasks.entries import EXPIRES_SECONDS, TASK_OPTIONS, beat_entry, dispatch_queue
+from monitor.tasks.entries import TASK_OPTIONS, beat_entry, dispatch_queue
 from monitor.tasks.publish import Publisher
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _send_due(publisher: Publisher, runtime: Runtime) -> None:
     admitted = schedule.admit(due, waiting, at_least=WAITING_PER_SLOT * config.worker_slots)
     if len(admitted) < len(due):
         log.warning("dispatch.overloaded", left_out=len(due) - len(admitted), waiting=waiting)
-    publisher.send_all(RUN_CHECK, admitted, queue=config.queue, expires_seconds=EXPIRES_SECONDS)
+    publisher.send_all(RUN_CHECK, admitted, queue=config.queue)
     log.debug("dispatch.sent", checks=len(admitted))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from monitor.config import Config
 
-# Judged by the worker's clock, which may be minutes ahead: flights drop what is overdue by the store's.
+# For a project's own beat. Judged by the worker's clock, which may be minutes ahead. Our beat sends without it.
 EXPIRES_SECONDS = 300
 
 # Explicit, because in a project's own app its defaults would apply to our tasks.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from kombu.exceptions import ChannelError, OperationalError
@@ -26,26 +27,30 @@ class Publisher:
     def errors(self) -> tuple[type[Exception], ...]:
         """What its methods raise when the broker does not answer, or refuses."""
         connection = self._app.connection_for_write()
-        return (OperationalError, *connection.recoverable_connection_errors)
+        return (OperationalError, *connection.recoverable_connection_errors, *connection.channel_errors)
 
-    def send_all(self, task: str, arguments: Sequence[Sequence[Any]], *, queue: str, expires_seconds: float) -> None:
-        """One message for each tuple of arguments, to the default exchange with the queue as routing key."""
+    def send_all(self, task: str, arguments: Sequence[Sequence[Any]], *, queue: str) -> None:
+        """One message for each tuple of arguments, to the default exchange with the queue as routing key.
+
+        It does not expire: Celery judges that by the worker's clock, which may be off by hours.
+        """
         if arguments:
-            self.send_each(task, ((queue, args, "json") for args in arguments), expires_seconds=expires_seconds)
+            self.send_each(task, ((queue, args, "json", None) for args in arguments))
 
-    def send_each(
-        self, task: str, messages: Iterable[tuple[str, Sequence[Any], str]], *, expires_seconds: float
-    ) -> None:
-        """One message for each queue, its arguments and serializer; the next is taken when the last is sent."""
+    def send_each(self, task: str, messages: Iterable[tuple[str, Sequence[Any], str, datetime | None]]) -> None:
+        """One message for each queue, its arguments, its serializer and its time of expiry.
+
+        The next is taken when the last is sent.
+        """
         make = self._app.amqp.as_task_v2
         with self._app.producer_or_acquire() as producer:
-            for queue, args, serializer in messages:
+            for queue, args, serializer, expires_at in messages:
                 message = make(
                     uuid(),
                     task,
                     tuple(args),
                     {},
-                    expires=expires_seconds,
+                    expires=expires_at,
                     ignore_result=True,
                     create_sent_event=False,
                     argsrepr=repr(args),

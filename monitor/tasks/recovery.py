@@ -1,0 +1,101 @@
+"""Recovery of our own worker and beat from every answer of a broker.
+
+Celery recovers from what the transport calls a connection error. Every other answer (OOM, NOPERM, READONLY,
+UNBLOCKED, ACCESS_REFUSED, ...) ends its worker and its beat. Here whatever a broker answers, and whatever fails while
+a role talks to it, closes the connection, and a new one is made until one works. A process that has no memory or no
+threads left is the exception: it cannot recover by itself, and ends.
+
+For our own Celery application only: a project's application keeps its connections, consumer and scheduler.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import amqp.exceptions
+import redis
+import structlog
+from celery.worker.consumer import Consumer
+from kombu.connection import Connection
+from kombu.exceptions import KombuError
+
+from monitor.config.redaction import scrub
+
+RECONNECT = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
+PAUSE_SECONDS = 0.5
+"""A broker that accepts a connection and refuses what is done with it is tried again after this time."""
+
+ANSWERS: tuple[type[Exception], ...] = (redis.RedisError, amqp.exceptions.AMQPError, KombuError, OSError)
+"""What a broker's refusals are raised as, whatever the transport says that it raises."""
+
+log = structlog.get_logger("monitor.worker")
+
+
+class RecoveringConnection(Connection):
+    """A connection that counts every answer of the broker as a reason to connect again, within 2 s of the repair.
+
+    Celery's own waits longer after each attempt, up to 30 s, and has no setting for it.
+    """
+
+    def ensure_connection(self, *args: Any, **kwargs: Any) -> Connection:
+        """Connect, and try again until that works."""
+        super().ensure_connection(*args, **{**RECONNECT, **kwargs})  # type: ignore[no-untyped-call]
+        return self
+
+    @property
+    def recoverable_connection_errors(self) -> tuple[type[Exception], ...]:
+        """What is tried again with a new connection."""
+        transport: Any = self.get_transport_cls()  # type: ignore[no-untyped-call]
+        recoverable = getattr(transport, "recoverable_connection_errors", ())
+        return (*recoverable, *transport.connection_errors, *transport.channel_errors, *ANSWERS)
+
+    @property
+    def connection_errors(self) -> tuple[type[Exception], ...]:
+        """What ends the consumer's event loop, and with it the connection."""
+        return self.recoverable_connection_errors
+
+
+class RecoveringConsumer(Consumer):  # type: ignore[misc]  # celery has no types
+    """Celery's consumer, which starts again after any error."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.connection_errors = (Exception,)
+
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        """Log why there is no connection."""
+        self._pause(exc)
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Log why the connection is given up, and close it."""
+        self._pause(exc)
+        super().on_connection_error_after_connected(exc)
+
+    def _pause(self, error: Exception) -> None:
+        if is_exhausted(error):
+            raise error  # Celery's worker logs it and exits with 1
+        log.warning("worker.broker_unavailable", message=reason(error))
+        time.sleep(PAUSE_SECONDS)
+
+
+def is_exhausted(error: BaseException) -> bool:
+    """Return whether a process has no memory or no threads left: it ends, with exit code 1."""
+    return any(
+        isinstance(cause, MemoryError) or (isinstance(cause, RuntimeError) and "start new thread" in str(cause))
+        for cause in _causes(error)
+    )
+
+
+def reason(error: BaseException) -> str:
+    """Return an error's type and text, without credentials."""
+    return scrub(f"{type(error).__name__}: {error}")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    known: set[int] = set()
+    while error is not None and id(error) not in known:
+        known.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

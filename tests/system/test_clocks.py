@@ -1,0 +1,44 @@
+"""A role whose clock is off by an hour runs checks all the same. Real roles under faketime."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import missing
+from tests.support.roles import StartMonitor
+
+ROSTER = """
+[defaults]
+interval = 1
+[checks.one]
+kind = "python"
+path = "tests.system.user_checks:nothing"
+groups = ["ready"]
+"""
+
+
+@pytest.mark.parametrize("offset", ["+1h", "-1h"])
+@pytest.mark.parametrize("role", ["worker", "beat"])
+def test_a_clock_that_is_an_hour_off(role: str, offset: str, start_monitor: StartMonitor) -> None:
+    """Results keep coming, by the store's clock."""
+    library = _library()
+    monitor = start_monitor(ROSTER)
+    env = {"LD_PRELOAD": str(library), "FAKETIME": offset}
+    for name in ("worker", "beat"):
+        monitor.start([sys.executable, "-m", "monitor", name], **(env if name == role else {}))
+    with monitor.redis.client() as client:
+        now, _ = client.time()
+    first = monitor.wait_for_results("one", after=now, seconds=60)["one"]
+    monitor.wait_for_results("one", after=first.observed_at + 1, seconds=30)
+    assert all(running.status == "running" for running in monitor.roles), monitor.logs()
+
+
+def _library() -> Path:
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    if shutil.which("faketime") is None or not found:
+        missing("faketime")
+    return found[0]
