@@ -40,8 +40,8 @@ def run(scale: Scale) -> Report:
     with servers.directory() as directory:
         with _simulated(directory, workers, queues, interval) as (read, environment):
             lines = read(rounds)
-            with servers.web(environment, _WORKERS) as served:
-                rendered, size = _ask(served.url, pages)
+            with servers.web(environment, servers.DETAILED) as served:
+                rendered, size = _ask(served.url.removesuffix(servers.DETAILED) + _WORKERS, pages)
         real = _real(directory, heartbeats)
     method = METHOD.format(workers=workers, queues=queues, interval=interval, rounds=rounds, heartbeats=heartbeats)
     return _report(method, lines, real, rendered, size)
@@ -83,7 +83,7 @@ def _ask(url: str, pages: int) -> tuple[list[float], int]:
     for _ in range(pages):
         time.sleep(_PAUSE_SECONDS)
         started = time.perf_counter()
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=rosters.AUTHORIZED), timeout=5) as answer:
             size = len(answer.read())
         taken.append((time.perf_counter() - started) * 1000)
     return sorted(taken), size

@@ -74,7 +74,7 @@ def run(scale: Scale) -> Report:
 
 
 def _load(browser: Browser, url: str) -> dict[str, float]:
-    context = browser.new_context(viewport=SCREEN)
+    context = browser.new_context(viewport=SCREEN, extra_http_headers=rosters.AUTHORIZED)
     page = context.new_page()
     page.add_init_script(_WATCH % CHECKS)
     page.goto(url)
@@ -86,7 +86,7 @@ def _load(browser: Browser, url: str) -> dict[str, float]:
 
 
 def _watch(browser: Browser, stage: Any, polls: int) -> Iterator[tuple[int, float, int, int]]:
-    context = browser.new_context(viewport=SCREEN)
+    context = browser.new_context(viewport=SCREEN, extra_http_headers=rosters.AUTHORIZED)
     page = context.new_page()
     devtools = context.new_cdp_session(page)
     devtools.send("Performance.enable")
@@ -154,11 +154,12 @@ def _stage() -> Iterator[Any]:
     """A hundred checks that do as they are told."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "monitor.settings"
     os.environ.setdefault("MONITOR_REDIS_URL", "redis://127.0.0.1:1/0")
-    from monitor.wsgi import application_bound_to
+    os.environ["MONITOR_TOKEN"] = rosters.TOKEN
+    from monitor.wsgi import application
     from tests.dashboard.stage import Stage
     from tests.dashboard.world import calm
 
-    stage = Stage(calm(CHECKS), application_bound_to("127.0.0.1"))
+    stage = Stage(calm(CHECKS), application)
     yield stage
     stage.close()
 

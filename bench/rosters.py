@@ -7,6 +7,9 @@ from pathlib import Path
 NEVER_STALE = "[defaults]\nstale_after = 100000\n"
 """For seeded states that nobody renews: what is measured is an answer about live checks, not about stale ones."""
 
+TOKEN = "token-of-the-bench-0123456789"
+AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
+
 
 def noop_checks(count: int, *, interval_seconds: float, groups: str = "[]") -> str:
     """``count`` checks that do nothing, in no group unless ``groups`` (a TOML list) says otherwise."""
@@ -21,4 +24,5 @@ def environment(
     file = directory / f"monitor-{len(list(directory.glob('monitor-*.toml')))}.toml"
     file.write_text(f"default_checks = {str(default_checks).lower()}\n" + "\n".join(tables))
     settings = {f"MONITOR_{name.upper()}": value for name, value in variables.items()}
-    return {"MONITOR_CONFIG": str(file), "MONITOR_REDIS_URL": redis_url, "MONITOR_LOG_LEVEL": "warning", **settings}
+    common = {"MONITOR_CONFIG": str(file), "MONITOR_REDIS_URL": redis_url, "MONITOR_LOG_LEVEL": "warning"}
+    return {**common, "MONITOR_TOKEN": TOKEN, "MONITOR_DATA_DIR": str(directory), **settings}

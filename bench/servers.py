@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from bench import rosters
 from bench.processes import Served, running, serving, wait_for
 from tests.support.faults import Freezer
 from tests.support.postgres_server import PostgresServer
@@ -62,6 +63,7 @@ def baseline(application: str, path: str, settings: str) -> contextlib.AbstractC
     """An application (``module:callable``) on the server, and with the server's settings, of ``monitor web``."""
     # The command that is borrowed wants a store configured; these applications never look at it.
     environment = {"DJANGO_SETTINGS_MODULE": settings, "MONITOR_REDIS_URL": "redis://127.0.0.1:1"}
+    environment["MONITOR_TOKEN"] = rosters.TOKEN
     return serving("bench.serve", application, path=path, environment={**os.environ, **environment})
 
 

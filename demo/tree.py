@@ -15,11 +15,13 @@ from pathlib import Path
 from demo.present import MARK, PREFIX
 from demo.shop import TOML
 from monitor import logs
+from monitor.cli.access import PAGE, link
 from monitor.cli.up import embedded, preflight, readiness
 from monitor.cli.up.children import Role
 from monitor.cli.up.output import Output
 from monitor.cli.up.supervisor import Supervisor
 from monitor.config.keys import SHORT_NAMES
+from monitor.credentials import token_file
 
 HOST, PORT = "127.0.0.1", 8000
 ROOT = Path(__file__).parents[1]
@@ -36,7 +38,7 @@ def run(port: int | None, *, seed: int, incident_in: float) -> None:
             output, mark = Output(), secrets.token_hex(16)
             with preflight.lock(home, mark):
                 supervisor = Supervisor(embedded.role(home), _roles(port, terminal=output.terminal), mark, output)
-                welcome = Welcome(host, port, output, incident_in)
+                welcome = Welcome(host, port, output, incident_in, token_file.ensure(home))
                 supervisor.run(lambda: embedded.answers(embedded.socket_path(home)), welcome.look)
 
 
@@ -76,8 +78,9 @@ def free_port() -> tuple[str, int]:
 class Welcome:
     """Says what to open, as soon as there is something to see."""
 
-    def __init__(self, host: str, port: int, output: Output, incident_in: float) -> None:
+    def __init__(self, host: str, port: int, output: Output, incident_in: float, token: str) -> None:
         self._host, self._port, self._output = host, port, output
+        self._token = token
         self._incident_in = incident_in
         self._started_at = time.monotonic()
         self._said = False
@@ -90,10 +93,12 @@ class Welcome:
         if view is None or view.unseen:
             return
         self._said = True
-        url = f"http://{self._host}:{self._port}/admin/monitoring/"
+        base = readiness.base_url(self._host, self._port)
+        url = f"{base}/{PAGE}"
         lines = [
             "DEMO DATA: a made-up shop, in a Redis of its own that ends with it. Nothing is being watched.",
-            f"open {url}",
+            f"open {link(base, self._token)}",
+            "     (for one use within 10 minutes)",
             f"an incident begins {self._incident_in:g} s after the start; ninety days of the past come meanwhile",
             "Ctrl-C ends everything",
         ]

@@ -29,7 +29,9 @@ def _expanded(path: Path) -> Path:
 
 def _sound_token(token: SecretStr) -> SecretStr:
     if not is_sound(token.get_secret_value()):
-        raise ValueError(f"should have at least {LEAST_CHARACTERS} printable ASCII characters, and no space")
+        raise ValueError(
+            f"should have at least {LEAST_CHARACTERS} printable ASCII characters, and no space at its ends"
+        )
     return token
 
 

@@ -19,8 +19,9 @@ class TokenUnusable(Exception):
 
 
 def is_sound(token: str) -> bool:
-    """Return whether a token has at least 16 printable ASCII characters and no space."""
-    return len(token) >= LEAST_CHARACTERS and all("!" <= character <= "~" for character in token)
+    """Return whether a token has at least 16 printable ASCII characters, and no space at its ends."""
+    is_printable = all(" " <= character <= "~" for character in token)
+    return len(token) >= LEAST_CHARACTERS and is_printable and token == token.strip()
 
 
 def read(directory: Path) -> str | None:

@@ -15,7 +15,7 @@ from monitor.store import RedisStore
 from tests.api.values import record
 from tests.support.processes import wait_for
 from tests.support.redis_server import RedisServer, StartRedis
-from tests.support.roles import Monitor, StartMonitor
+from tests.support.roles import AUTHORIZED, Monitor, StartMonitor
 
 PROBE_SECONDS = 10.0
 """Far beyond what a question takes: a probe that waited for the whole crowd would not be answered."""
@@ -47,7 +47,7 @@ def ask(port: int, path: str, seconds: float = 30.0) -> tuple[int, Any]:
     """Status code and content of `/api/health/PATH`. Raises OSError when there is no answer in time."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     try:
-        connection.request("GET", f"/api/health/{path}", headers={"Host": f"localhost:{port}"})
+        connection.request("GET", f"/api/health/{path}", headers={"Host": f"localhost:{port}", **AUTHORIZED})
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read())
     finally:

@@ -118,7 +118,8 @@ def test_status_without_a_store(tmp_path: Path) -> None:
 
 def test_config_shows_origins_and_masks_secrets(tmp_path: Path) -> None:
     """Each value with where it came from, the later source winning."""
-    (tmp_path / "monitor.toml").write_text('queue = "from-file"\ntoken = "hunter2"\n[checks.cpu]\ninterval = "15s"\n')
+    text = 'queue = "from-file"\ntoken = "hunter2-hunter2-hunter2"\n[checks.cpu]\ninterval = "15s"\n'
+    (tmp_path / "monitor.toml").write_text(text)
     variables = {"MONITOR_QUEUE": "from-env", "MONITOR_REDIS_URL": "redis://:hunter3@localhost/0", "COLUMNS": "200"}
     done = monitor(tmp_path, "config", **variables)
     assert done.returncode == 0, done.stderr

@@ -38,7 +38,7 @@ def test_secrets_are_not_printed():
         django_settings={
             "redis_url": "unix://user:hunter2@/x?db=1",
             "database_url": "postgres://u:hunter2@h/d",
-            "token": "hunter2",
+            "token": "hunter2-hunter2-hunter2",
             "broker_transport_options": {"sentinel_kwargs": {"password": "hunter2"}},
             "checks": {"a": {"kind": "http", "url": "http://u:hunter2@h", "headers": {"Authorization": "hunter2"}}},
         },

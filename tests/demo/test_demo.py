@@ -26,7 +26,7 @@ class Demo:
     """One that runs, whose incident begins as soon as it does."""
 
     def __init__(self, home: Path, **variables: str) -> None:
-        self.port, self.log = free_port(), home / "demo.log"
+        self._home, self.port, self.log = home, free_port(), home / "demo.log"
         command = [sys.executable, "-m", "demo", "--port", str(self.port), "--incident-in", "-5"]
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
@@ -36,9 +36,13 @@ class Demo:
     def get(self, path: str) -> bytes:
         """A body; none while nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            token = next(self._home.glob("monitor-demo-*/token")).read_text().strip()
+            asked = urllib.request.Request(
+                f"http://127.0.0.1:{self.port}{path}", headers={"Authorization": f"Bearer {token}"}
+            )
+            with urllib.request.urlopen(asked, timeout=5) as answer:
                 return bytes(answer.read())
-        except OSError:
+        except (OSError, StopIteration):
             return b""
 
     def snapshot(self) -> dict[str, Any]:
