@@ -47,7 +47,9 @@ class Shop:
 
 @pytest.fixture
 def shop(rabbitmq_server: RabbitServer) -> Iterator[Shop]:
-    """The user, for one test."""
+    """The user, for one test. What an earlier test's worker had not acknowledged when it was killed is dropped."""
+    for queue in rabbitmq_server.control("--quiet", "list_queues", "--no-table-headers", "name").split():
+        rabbitmq_server.control("purge_queue", queue)
     yield Shop(rabbitmq_server)
     rabbitmq_server.control("delete_user", "shop")
 

@@ -23,7 +23,7 @@ LOCAL = {"HTTP_HOST": "localhost:8000", "REMOTE_ADDR": "127.0.0.1", "SERVER_PORT
 OWN_PAGE = {"SERVER_PORT": "8000", "HTTP_SEC_FETCH_SITE": "same-origin"}
 
 
-def cookie(token: str = TOKEN, *, purpose: str = signed.SESSION, seconds: float = 60.0, port: str = "8000") -> str:
+def cookie(token: str = TOKEN, *, purpose: str = signed.SESSION, seconds: float = 86_400.0, port: str = "8000") -> str:
     """Return a Cookie header with a session among others."""
     value = signed.sign(token, purpose, seconds)
     return f"theme=dark; {cookie_name({'SERVER_PORT': port})}={value}; csrftoken=x"

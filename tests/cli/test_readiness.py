@@ -54,7 +54,8 @@ def web_port() -> Iterator[int]:
 
 def complaints(port: int, supervisor: Supervisor, waited_seconds: float) -> list[list[str]]:
     """The reasons given in each complaint, after having looked three times."""
-    first = FirstSnapshot("127.0.0.1", port, supervisor, Output(terminal=False), time.monotonic() - waited_seconds)
+    started_at = time.monotonic() - waited_seconds
+    first = FirstSnapshot("127.0.0.1", port, supervisor, Output(terminal=False), started_at=started_at, token=None)
     with capture_logs() as events:
         for _ in range(3):
             first.look()

@@ -41,10 +41,17 @@ def intruder() -> list[str]:
     return [sys.executable, "-I", str(Path(__file__).parent / "intruder.py")]
 
 
+def zygote_of(executor: ProcessExecutor) -> psutil.Process:
+    """Return the executor's zygote: this process may have children of other tests, such as the session's servers."""
+    assert executor._zygote is not None
+    return psutil.Process(executor._zygote.pid)
+
+
 def test_another_user_finds_nothing_to_connect_to(executor: ProcessExecutor, intruder: list[str]) -> None:
     """Neither in the list of sockets nor in command lines is there a name that leads to the zygote or its children."""
     executor.run(check("fine"))
-    family = {process.pid for process in psutil.Process().children(recursive=True)}
+    zygote = zygote_of(executor)
+    family = {process.pid for process in [zygote, *zygote.children(recursive=True)]}
     done = subprocess.run([*intruder, "find"], capture_output=True, text=True, check=True)
     assert len(family) == 2
     assert not family & set(json.loads(done.stdout))
@@ -54,7 +61,7 @@ def test_another_user_can_neither_answer_nor_name_a_process_to_be_killed(intrude
     """Once the zygote is dead, nothing that its command line told is of use to be taken for its successor."""
     executor = ProcessExecutor(TARGET)
     executor.start()
-    [zygote] = psutil.Process().children()
+    zygote = zygote_of(executor)
     names = zygote.cmdline()
     zygote.kill()
     wait_for(lambda: not zygote.is_running() or zygote.status() == psutil.STATUS_ZOMBIE, what="the zygote is dead")
@@ -102,7 +109,7 @@ def test_without_pidfds_the_zygote_ends_what_does_not_end(kind: str) -> None:
 
 def test_a_thousand_runs_leave_nothing_open(executor: ProcessExecutor) -> None:
     """No descriptor and no process more than before, here and in the zygote; every tenth run ends its process."""
-    [zygote] = psutil.Process().children()
+    zygote = zygote_of(executor)
     executor.run(check("fine", timeout=5))
     before = psutil.Process().num_fds(), zygote.num_fds(), len(zygote.children())
     for number in range(1000):
@@ -117,11 +124,14 @@ def test_a_thousand_runs_leave_nothing_open(executor: ProcessExecutor) -> None:
 
 def test_closing_leaves_nothing_open() -> None:
     """Descriptors and processes of an executor that is closed."""
-    before = psutil.Process().num_fds(), len(psutil.Process().children())
+    before = psutil.Process().num_fds()
     executor = ProcessExecutor(TARGET)
     assert executor.run(check("fine", timeout=5))[0].status is Status.OK
+    zygote = zygote_of(executor)
+    family = [zygote, *zygote.children(recursive=True)]
     executor.close()
-    assert (psutil.Process().num_fds(), len(psutil.Process().children())) == before
+    assert psutil.Process().num_fds() == before
+    wait_for(lambda: not any(process.is_running() for process in family), what="all have ended")
 
 
 @pytest.mark.parametrize(("blow", "zygotes"), [(signal.SIGKILL, 1), (signal.SIGSTOP, 3)], ids=["killed", "frozen"])

@@ -19,7 +19,7 @@ import pytest
 from monitor.config import probe_environment
 from tests.cli.tree import alive
 from tests.support.processes import free_port, wait_for
-from tests.support.roles import Told, get_json
+from tests.support.roles import AUTHORIZED, TOKEN, Told, get_json
 
 SIDECAR = ("monitor", "sidecar")
 PROBE = ("monitor.health_probe",)
@@ -41,7 +41,7 @@ class Sidecar:
         self.port = free_port()
         self.log = home / f"sidecar-{self.port}.log"
         self.started_at = time.monotonic()
-        listen = {"BIND_HOST": "127.0.0.1", "MONITOR_SIDECAR__PORT": str(self.port)}
+        listen = {"BIND_HOST": "127.0.0.1", "MONITOR_SIDECAR__PORT": str(self.port), "MONITOR_TOKEN": TOKEN}
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", *module, *arguments],
@@ -52,8 +52,8 @@ class Sidecar:
             )
 
     def get(self, path: str, *, seconds: float = 10.0) -> tuple[int, dict[str, Any]]:
-        """Status code and body. Raises OSError when there is no answer in time."""
-        return get_json(f"http://127.0.0.1:{self.port}{path}", seconds=seconds)
+        """Status code and body, with the token. Raises OSError when there is no answer in time."""
+        return get_json(f"http://127.0.0.1:{self.port}{path}", headers=AUTHORIZED, seconds=seconds)
 
     def wait_until_it_answers(self, seconds: float = 30.0) -> float:
         """Wait for the first answer; how many seconds after its start that was."""

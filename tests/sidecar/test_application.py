@@ -26,7 +26,9 @@ class Client:
 
     def __init__(self) -> None:
         self.store = MemoryStore()
-        config = values.config(kafka(), values.check("redis", critical=False), token="s3cret", refresh_interval=0.05)
+        config = values.config(
+            kafka(), values.check("redis", critical=False), token="s3cret-s3cret-s3cret", refresh_interval=0.05
+        )
         self.service = build(config, connect=lambda: self.store)
         self._application = validator(Application(self.service))
 
@@ -133,7 +135,7 @@ def test_the_usual_probes(client: Client) -> None:
     assert client.ask("/healthz")[2] == b"ok"
     assert client.ask("/startupz/")[0] == 200
     assert client.ask("/api/health/workers/")[0] == 401
-    assert client.ask("/api/health/workers/", HTTP_AUTHORIZATION="Bearer s3cret")[0] == 200
+    assert client.ask("/api/health/workers/", HTTP_AUTHORIZATION="Bearer s3cret-s3cret-s3cret")[0] == 200
 
 
 def samples(client: Client) -> dict[str, float]:

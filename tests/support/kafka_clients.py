@@ -8,7 +8,7 @@ from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, UnknownBrokerIdError
 
 from tests.support.processes import wait_for
 
@@ -50,13 +50,20 @@ class KafkaClients:
     def create_topics(self, topics: Mapping[str, int], *, replicas: int = 1, **settings: str) -> None:
         """Topics by their number of partitions, in one request, ready for use."""
         configs = {name.replace("_", "."): value for name, value in settings.items()}
+        new = {
+            topic: {"num_partitions": partitions, "replication_factor": replicas, "configs": configs}
+            for topic, partitions in topics.items()
+        }
+        wait_for(lambda: self._created(new), seconds=60, what=f"a controller for the topics {list(topics)}")
+
+    def _created(self, topics: Mapping[str, Any]) -> bool:
         with self.admin() as admin:
-            new = {
-                topic: {"num_partitions": partitions, "replication_factor": replicas, "configs": configs}
-                for topic, partitions in topics.items()
-            }
-            admin.create_topics(new)
+            try:
+                admin.create_topics(topics)
+            except UnknownBrokerIdError:  # the controller has just come back, and the client does not know it yet
+                return False
             admin.wait_for_topics(list(topics), timeout_ms=30_000)
+        return True
 
     def add_partitions(self, topic: str, partitions: int) -> None:
         """Let a topic have so many partitions from now on; the brokers make them soon."""
