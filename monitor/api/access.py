@@ -42,9 +42,10 @@ class Access:
             return True
         if self._token is None:
             return False
-        if authorization:
-            scheme, _, token = authorization.partition(" ")
-            return scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), self._token.encode())
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() == "bearer":
+            return hmac.compare_digest(token.strip().encode(), self._token.encode())
+        # Another scheme is somebody else's: a proxy with a password in front of us passes on what it was sent.
         return self._has_session(origin)
 
     def open_session(self, code: str) -> str | Refused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import webbrowser
 from pathlib import Path
@@ -11,10 +12,11 @@ import structlog
 
 from monitor.cli.data_dir import data_dir_of, data_dir_option
 from monitor.cli.options import config_option
-from monitor.cli.problems import load_or_exit
+from monitor.cli.problems import read_or_exit
 from monitor.config import Config
 from monitor.credentials import signed, token_file
 from monitor.credentials.token_file import TokenUnusable
+from monitor.own_files import belongs_to_another
 
 PAGE = "admin/monitoring/"
 _ADDRESS = "web-address"
@@ -29,6 +31,8 @@ def provide_token(config: Config, home: Path) -> str | None:
     """
     os.environ["MONITOR_DATA_DIR"] = str(home)
     if config.token is not None:
+        with contextlib.suppress(TokenUnusable):  # without a directory of ours the token works, and links do not
+            token_file.prepare(home)
         return config.token.get_secret_value()
     try:
         os.environ["MONITOR_TOKEN"] = token = token_file.ensure(home)
@@ -39,11 +43,13 @@ def provide_token(config: Config, home: Path) -> str | None:
 
 
 def remember_address(home: Path, base: str) -> None:
-    """Write down where the server of this data directory is, for `monitor open`."""
-    try:
-        (home / _ADDRESS).write_text(base + "\n")
-    except OSError:
-        return  # a read-only directory: `monitor open` goes by the configuration
+    """Write down where the server of this data directory is, for `monitor open`; only in a directory of ours."""
+    with contextlib.suppress(OSError):  # a read-only directory, too: `monitor open` goes by the configuration
+        if belongs_to_another(home):
+            return
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with os.fdopen(os.open(home / _ADDRESS, flags, 0o600), "w") as file:
+            file.write(base + "\n")
 
 
 def link(base: str, token: str) -> str:
@@ -56,7 +62,7 @@ def link(base: str, token: str) -> str:
 @config_option
 def token(data_dir: Path | None, config: Path | None) -> None:
     """Print the bearer token, for curl: -H "Authorization: Bearer $(monitor token)"."""
-    settings = load_or_exit(config).config
+    settings = read_or_exit(config)
     click.echo(_token(settings, data_dir_of(settings, data_dir)))
 
 
@@ -67,7 +73,7 @@ def token(data_dir: Path | None, config: Path | None) -> None:
 @config_option
 def open_page(data_dir: Path | None, port: int | None, browser: bool, config: Path | None) -> None:
     """Print a new link to the dashboard: for one use, within ten minutes."""
-    settings = load_or_exit(config).config
+    settings = read_or_exit(config)
     home = data_dir_of(settings, data_dir)
     base = f"http://127.0.0.1:{port}" if port else _address(home) or f"http://127.0.0.1:{settings.web.port}"
     url = link(base, _token(settings, home))
@@ -91,7 +97,11 @@ def _token(settings: Config, home: Path) -> str:
 
 
 def _address(home: Path) -> str | None:
+    """Return where the server is. Whoever names another server gets the code: only this user's word counts."""
     try:
-        return (home / _ADDRESS).read_text().strip() or None
-    except OSError:
+        if belongs_to_another(home):
+            return None
+        with os.fdopen(os.open(home / _ADDRESS, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
+            return file.readline(200).strip() or None
+    except (OSError, UnicodeDecodeError):
         return None

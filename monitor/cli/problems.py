@@ -43,6 +43,14 @@ def load_for_role_or_exit(file: Path | None = None) -> Loaded:
     return loaded
 
 
+def read_or_exit(file: Path | None = None) -> Config:
+    """The settings alone, for a command that needs neither the store nor a check's options."""
+    try:
+        return wiring.read(file).config
+    except ConfigError as error:
+        _exit(error, WRONG_CONFIGURATION)
+
+
 def in_words(error: ConfigError) -> str:
     """One line for each problem, under a line that counts them."""
     count = len(error.problems)

@@ -31,27 +31,37 @@ def read(directory: Path) -> str | None:
     """
     path = directory / NAME
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise TokenUnusable(f"cannot read {path}: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(file.fileno())
+    try:
+        found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
             raise TokenUnusable(f"{path} must be a file of this user that nobody else can read (mode 0600); delete it")
-        token = file.read(_MOST_BYTES).decode("ascii", errors="replace").strip()
+        token = os.read(descriptor, _MOST_BYTES).decode("ascii", errors="replace").strip()
+    finally:
+        os.close(descriptor)
     if not is_sound(token):
         raise TokenUnusable(f"{path} holds no token of at least {LEAST_CHARACTERS} printable characters; delete it")
     return token
 
 
-def ensure(directory: Path) -> str:
-    """Return the token in ``directory``, made now if there is none. Raises TokenUnusable."""
+def prepare(directory: Path) -> None:
+    """See to it that the directory is there, and this user's. Raises TokenUnusable."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if belongs_to_another(directory):
             raise TokenUnusable(f"the directory {directory} belongs to another user")
+    except OSError as error:
+        raise TokenUnusable(f"cannot use {directory}: {error.strerror}") from error
+
+
+def ensure(directory: Path) -> str:
+    """Return the token in ``directory``, made now if there is none. Raises TokenUnusable."""
+    prepare(directory)
+    try:
         if (token := read(directory)) is not None:
             return token
         made = directory / f"{NAME}.{secrets.token_hex(8)}"

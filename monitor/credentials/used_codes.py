@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from monitor.credentials.signed import CODE_SECONDS
+from monitor.own_files import belongs_to_another
 
 _KEPT_SECONDS = 2 * CODE_SECONDS
 
@@ -17,10 +18,16 @@ class UsedCodes:
     """Files named by a digest of the code, in a directory of the data directory."""
 
     def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
         self._directory = data_dir / "used-codes"
 
     def claim(self, code: str) -> bool:
-        """Return whether nobody has used the code before; from now on somebody has. Raises OSError."""
+        """Return whether nobody has used the code before; from now on somebody has. Raises OSError.
+
+        Nothing is claimed in another user's directory, where the claim could be taken away again.
+        """
+        if belongs_to_another(self._data_dir):
+            raise PermissionError(f"the directory {self._data_dir} belongs to another user")
         self._directory.mkdir(mode=0o700, exist_ok=True)
         self._forget_old()
         name = hashlib.sha256(code.encode()).hexdigest()[:32]

@@ -72,6 +72,7 @@ def cookie(token: str = TOKEN, *, purpose: str = signed.SESSION, seconds: float 
         ("a code in place of a session", TOKEN, "", OWN_PAGE | {"HTTP_COOKIE": cookie(purpose=signed.CODE)}, False),
         ("a session, where no token is set", None, "", OWN_PAGE | {"HTTP_COOKIE": cookie()}, False),
         ("a session beside a wrong token", TOKEN, "Bearer no", OWN_PAGE | {"HTTP_COOKIE": cookie()}, False),
+        ("a session behind a proxy's password", TOKEN, "Basic YTpi", OWN_PAGE | {"HTTP_COOKIE": cookie()}, True),
         ("cookies of others", TOKEN, "", OWN_PAGE | {"HTTP_COOKIE": "a; =; monitor_session_8000; b=c"}, False),
     ],
 )

@@ -11,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,6 +66,27 @@ def test_status_finds_it(shared_up: Up) -> None:
     done = subprocess.run(command, cwd=shared_up.home, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stderr  # 1: this machine's disk may be a warning
     assert '"redis"' in done.stdout
+
+
+def test_token_and_open_find_it(shared_up: Up) -> None:
+    """`monitor token` and `monitor open` need to be told nothing but the directory, either."""
+    guarded = f"{shared_up.url}/api/health/workers/"
+    token, link = (printed(shared_up, command) for command in ("token", "open"))
+    assert link.startswith(f"{shared_up.url}/admin/monitoring/#")
+    assert token not in link
+    assert shared_up.get("/api/health/workers/")[0] == 401
+    asked = urllib.request.Request(guarded, headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        assert answer.status == 200
+    assert token not in shared_up.text()
+
+
+def printed(up: Up, command: str) -> str:
+    """Return what a command says beside it."""
+    argv = [sys.executable, "-m", "monitor", command, "--data-dir", str(up.home / "data")]
+    done = subprocess.run(argv, cwd=up.home, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 @pytest.mark.parametrize("role", ROLES)
