@@ -15,7 +15,7 @@ from monitor.agent import attach
 from monitor.config import Config
 from monitor.ports import Executor, ExecutorUnavailable
 from monitor.tasks import registration as tasks
-from monitor.tasks.recovery import RECONNECT, RecoveringConnection
+from monitor.tasks.recovery import RECONNECT, RecoveringConnection, report_blocked
 
 log = structlog.get_logger("monitor.worker")
 
@@ -48,6 +48,7 @@ def settings() -> dict[str, Any]:
             "socket_keepalive": True,
             # BRPOP waits outside of socket_timeout. Kombu drops a half-open connection after two of these and a second.
             "health_check_interval": 5,
+            "on_blocked": report_blocked,  # AMQP
             **RECONNECT,
             **config.broker_transport_options,
         },
