@@ -147,6 +147,8 @@ class Refusal:
     named: tuple[str, ...]
     broker: str = "redis"
     env: Mapping[str, str] = field(default_factory=dict)
+    shown: str | None = None
+    """The reason that web processes find by themselves, and show for the check of the store."""
     anonymous: bool = False
     """Whether the roles log in without a name."""
 
@@ -170,6 +172,7 @@ REFUSALS: tuple[Refusal, ...] = (
         lambda rig: rig.config(maxmemory=1),
         lambda rig: rig.config(maxmemory=0),
         ("OutOfMemory", "OOM"),
+        shown="out_of_memory",
     ),
     Refusal(
         "password introduced",
@@ -177,6 +180,7 @@ REFUSALS: tuple[Refusal, ...] = (
         lambda rig: rig.acl("resetpass", ">other", user="default"),
         lambda rig: rig.acl("resetpass", "nopass", user="default"),
         ("AuthenticationError", "NOAUTH", "Authentication required"),
+        shown="authentication",
         anonymous=True,
     ),
     Refusal(
@@ -185,11 +189,21 @@ REFUSALS: tuple[Refusal, ...] = (
         lambda rig: rig.acl("resetpass", ">other"),
         lambda rig: rig.acl("resetpass", f">{PASSWORD}"),
         ("invalid username-password", "WRONGPASS"),
+        shown="authentication",
     ),
     Refusal("no right to write", "NOPERM", lambda rig: rig.acl("-@write"), lambda rig: rig.acl("+@all"), _DENIED),
-    Refusal("no rights at all", "NOPERM", lambda rig: rig.acl("-@all"), lambda rig: rig.acl("+@all"), _DENIED),
+    Refusal(
+        "no rights at all",
+        "NOPERM",
+        lambda rig: rig.acl("-@all"),
+        lambda rig: rig.acl("+@all"),
+        _DENIED,
+        shown="permission",
+    ),
     Refusal("no rights to keys", "NOPERM", lambda rig: rig.acl("resetkeys"), lambda rig: rig.acl("~*"), _DENIED),
-    Refusal("demoted to a replica", "UNBLOCKED, READONLY", _DEMOTE, _PROMOTE, ("UNBLOCKED", "read only")),
+    Refusal(
+        "demoted to a replica", "UNBLOCKED, READONLY", _DEMOTE, _PROMOTE, ("UNBLOCKED", "read only"), shown="read_only"
+    ),
     Refusal(
         "replica without its master",
         "MASTERDOWN",
@@ -197,7 +211,14 @@ REFUSALS: tuple[Refusal, ...] = (
         _PROMOTE,
         ("MASTERDOWN", "UNBLOCKED", "read only"),
     ),
-    Refusal("loads its data", "LOADING", Refusing.load, Refusing.loaded, ("BusyLoading", "LOADING", "loading")),
+    Refusal(
+        "loads its data",
+        "LOADING",
+        Refusing.load,
+        Refusing.loaded,
+        ("BusyLoading", "LOADING", "loading"),
+        shown="loading",
+    ),
     Refusal("held by a script", "BUSY", Refusing.hold, Refusing.release, ("BUSY", "busy running")),
     Refusal(
         "cannot save",
