@@ -15,7 +15,7 @@ from monitor.agent import attach
 from monitor.config import Config
 from monitor.ports import Executor, ExecutorUnavailable
 from monitor.tasks import registration as tasks
-from monitor.tasks.recovery import RECONNECT, RecoveringConnection
+from monitor.tasks.recovery import RECONNECT, RecoveringConnection, report_blocked
 
 log = structlog.get_logger("monitor.worker")
 
@@ -48,6 +48,7 @@ def settings() -> dict[str, Any]:
             "socket_keepalive": True,
             # BRPOP waits outside of socket_timeout. Kombu drops a half-open connection after two of these and a second.
             "health_check_interval": 5,
+            "on_blocked": report_blocked,  # AMQP
             **RECONNECT,
             **config.broker_transport_options,
         },
@@ -79,7 +80,13 @@ def _warm_up(sender: Any, **_: Any) -> None:
     """Import everything while the worker connects, so that the first checks need not wait for it."""
     if sender.app is app:
         runtime = wiring.runtime()  # before there are threads, of which each would build one of its own
-        threading.Thread(target=_start, args=(runtime.executor,), name="monitor-warm-up", daemon=True).start()
+        warm_up = threading.Thread(target=_start, args=(runtime.executor,), name="monitor-warm-up", daemon=True)
+        try:
+            warm_up.start()
+        except (RuntimeError, MemoryError) as error:
+            # The worker would need more of them. Celery logs what a receiver raises, and goes on.
+            log.error("worker.exhausted", message=str(error))
+            raise SystemExit(1) from error
 
 
 def _start(executor: Executor) -> None:

@@ -112,6 +112,8 @@ class Outages(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether to log the record."""
+        if record.name == _CONSUMER and record.getMessage().startswith(_LOST):
+            return False  # our own line says why
         subject = _outage(record)
         if subject is None:
             return True
@@ -125,8 +127,10 @@ class Outages(logging.Filter):
 def _outage(record: logging.LogRecord) -> str | None:
     """Return what a record says about an outage, without the numbers in it; None when it is about something else."""
     if isinstance(record.msg, dict):  # from structlog
-        event = str(record.msg.get("event"))
-        subject = f"{event} {record.msg.get('message')}" if event.endswith("_unavailable") else None
+        server = str(record.msg.get("event")).rpartition(".")[2]  # of which every task logs the same
+        reason = record.msg.get("reason")
+        known = record.msg.get("message") if reason in (None, "server_error") else reason
+        subject = f"{server} {known}" if server.endswith("_unavailable") else None
     elif record.levelno >= logging.WARNING and record.name.startswith(_RETRYING):
         subject = f"{record.name} {record.getMessage()}"
     else:
@@ -135,6 +139,7 @@ def _outage(record: logging.LogRecord) -> str | None:
 
 
 _RETRYING = ("celery.worker.consumer", "celery.worker.request", "celery.worker.strategy", "celery.beat", "kombu")
+_CONSUMER, _LOST = "celery.worker.consumer.consumer", "consumer: Connection to broker lost"
 _OUTAGES_KEPT = 1000
 
 _ENRICH: list[Processor] = [

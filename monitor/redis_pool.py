@@ -57,7 +57,7 @@ _BY_CLASS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((redis.sentinel.MasterNotFoundError, redis.sentinel.SlaveNotFoundError), "no_master"),
 )
 # What redis-py has no class for.
-_BY_TEXT = (("MISCONF", "not_persisting"), ("max number of clients", "too_many_clients"))
+_BY_TEXT = (("MISCONF", "not_persisting"), ("UNBLOCKED", "read_only"), ("max number of clients", "too_many_clients"))
 
 
 def _sentinel_pool(url: str, limits: dict[str, Any], introduce: bool) -> ConnectionPool:

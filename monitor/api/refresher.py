@@ -104,7 +104,9 @@ class Refresher:
         elif known.succeeded_at is not None:
             answering = True
         now = time.time() if known.ahead_seconds is None else clock + known.ahead_seconds
-        return Moment(known.states, now, answering, answering is not None, known.refusal or self.refusal.known)
+        # Why writes are refused is old once reads fail: then the reason is theirs, or there is none.
+        refusal = known.refusal if answering is False else self.refusal.known
+        return Moment(known.states, now, answering, answering is not None, refusal)
 
     def read_once(self) -> Moment:
         """One attempt in the calling thread, for a process that has no need of a thread."""

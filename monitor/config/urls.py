@@ -44,7 +44,11 @@ def redis_url(value: SecretStr) -> SecretStr:
 
 def broker_url(value: SecretStr) -> SecretStr:
     """The same URL. Raises ValueError for one that Celery could not use: of Sentinels, it has to be right in full."""
-    return redis_url(value) if _names_master(value) else url(value)
+    if _names_master(value):
+        return redis_url(value)
+    for each in url(value).get_secret_value().split(";"):  # as kombu separates alternatives
+        _broker_address(each)
+    return value
 
 
 def celery_url(store: SecretStr) -> SecretStr:
@@ -75,6 +79,16 @@ def celery_transport_options(store: SecretStr) -> dict[str, Any]:
         return {}
     login = {key: query[f"sentinel_{key}"] for key in ("username", "password") if f"sentinel_{key}" in query}
     return {"master_name": query.get("master_name", ""), **({"sentinel_kwargs": login} if login else {})}
+
+
+def _broker_address(text: str) -> None:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("has no number as its port; are '/', '@', '#' of the password %2F, %40, %23?") from None
+    if parts.scheme in {"redis", "rediss"} and re.fullmatch(r"/*[0-9]*/?", parts.path) is None:
+        raise ValueError("has a path that is no database number; write redis://host:6379/0")
 
 
 def _names_master(broker: SecretStr) -> bool:

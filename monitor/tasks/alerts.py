@@ -18,6 +18,7 @@ from monitor import alarms
 from monitor.config import Config
 from monitor.model import Transition
 from monitor.ports import StoreUnavailable
+from monitor.tasks.broker_errors import describe
 from monitor.tasks.entries import TASK_OPTIONS, beat_entry, rounds_queue
 from monitor.tasks.publish import Publisher
 
@@ -75,7 +76,7 @@ def _alert(publisher: Publisher, runtime: Runtime, everything: bool) -> None:
             log.warning("alert.retired", notices=buried)
         due = outbox.due(config.channels)
     except StoreUnavailable as error:
-        log.warning("alert.store_unavailable", message=str(error))
+        log.warning("alert.store_unavailable", reason=error.reason, message=str(error))
         return
     _send(publisher, config, DELIVER, [(channel,) for channel in due])
 
@@ -99,7 +100,7 @@ def _deliver(publisher: Publisher, runtime: Runtime, name: str) -> None:
                     break
         due = outbox.due([name])
     except StoreUnavailable as error:
-        log.warning("alert.store_unavailable", message=str(error))
+        log.warning("alert.store_unavailable", reason=error.reason, message=str(error))
         return
     _send(publisher, config, DELIVER, [(name,) for name in due])
 
@@ -121,4 +122,4 @@ def _send(publisher: Publisher, config: Config, task: str, arguments: list[tuple
     try:
         publisher.send_all(task, arguments, queue=rounds_queue(config))
     except publisher.errors as error:
-        log.warning("alert.broker_unavailable", message=str(error))
+        log.warning("alert.broker_unavailable", **describe(error))

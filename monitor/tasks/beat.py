@@ -8,8 +8,9 @@ from typing import Any
 import structlog
 from celery.beat import Scheduler
 
+from monitor.tasks.broker_errors import describe, is_exhausted
 from monitor.tasks.publish import messages_waiting
-from monitor.tasks.recovery import PAUSE_SECONDS, is_exhausted, reason
+from monitor.tasks.recovery import PAUSE_SECONDS
 
 MAX_WAITING = 5
 CLOCK_STEP_SECONDS = 2.0
@@ -39,10 +40,17 @@ class DispatchScheduler(Scheduler):  # type: ignore[misc]  # celery has no types
         except Exception as error:
             if is_exhausted(error):
                 raise
-            log.warning("beat.broker_unavailable", message=reason(error))
-            self.close()
+            log.warning("beat.broker_unavailable", **describe(error))
+            self._disconnect()
             self.populate_heap()  # Celery took the entry that failed out of it
             return PAUSE_SECONDS
+
+    def _disconnect(self) -> None:
+        """Close the connection; the next use makes a new one."""
+        self.__dict__.pop("producer", None)
+        connection = self.__dict__.pop("connection", None)
+        if connection is not None:
+            connection.collect(socket_timeout=PAUSE_SECONDS)  # without a word to the broker, which may not answer
 
     def _follow_clock(self) -> None:
         """Start the schedule again when the system's clock was set: Celery's waits until the clock is where it was."""
@@ -57,8 +65,9 @@ class DispatchScheduler(Scheduler):  # type: ignore[misc]  # celery has no types
         """Send one due entry; ours without the line of log that Celery writes for each. Raises what the broker says."""
         if not entry.task.startswith("monitor.tasks."):
             super().apply_entry(entry, producer)
-        elif messages_waiting(self.connection.default_channel, entry.options["queue"]) < MAX_WAITING:
+        elif messages_waiting(self.connection, entry.options["queue"]) < MAX_WAITING:
             # Expiry is judged by the worker's clock, which may be off by hours. The count above bounds
             # the backlog, and flights drop what is overdue by the store's clock.
             entry.options.pop("expires", None)
+            entry.options["retry"] = False  # the next tick does
             self.apply_async(entry, producer=producer, advance=False)

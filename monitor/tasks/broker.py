@@ -18,6 +18,7 @@ from monitor.agent.protocol import EXPIRES_SECONDS, HEARTBEAT
 from monitor.config.redaction import scrub
 from monitor.kombu_redis import bindings_key, queue_keys, raw_client
 from monitor.ports import BrokerSight, BrokerUnavailable, Depth
+from monitor.tasks.broker_errors import is_missing_queue
 from monitor.tasks.publish import Publisher
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def _declared(connection: Any, queue: str) -> Depth:
     try:
         found = channel.queue_declare(queue=queue, passive=True)
     except connection.channel_errors as error:
-        if "NOT_FOUND" not in str(error).upper().replace(" ", "_"):
+        if not is_missing_queue(error):
             raise
         return Depth(0, None, 0)
     finally:

@@ -13,6 +13,7 @@ from monitor.model import Transition
 from monitor.ports import ExecutorUnavailable, StoreUnavailable
 from monitor.run_log import report
 from monitor.tasks.alerts import wake
+from monitor.tasks.broker_errors import describe
 from monitor.tasks.entries import TASK_OPTIONS, beat_entry, dispatch_queue
 from monitor.tasks.publish import Publisher
 
@@ -56,9 +57,9 @@ def _dispatch(app: Celery, runtime: Runtime) -> None:
     try:
         _send_due(publisher, runtime)
     except StoreUnavailable as error:
-        log.warning("dispatch.store_unavailable", message=str(error))
+        log.warning("dispatch.store_unavailable", reason=error.reason, message=str(error))
     except publisher.errors as error:
-        log.warning("dispatch.broker_unavailable", message=str(error))
+        log.warning("dispatch.broker_unavailable", **describe(error))
 
 
 def _send_due(publisher: Publisher, runtime: Runtime) -> None:
@@ -90,7 +91,7 @@ def _run_check(runtime: Runtime, name: str, due_at: float | None) -> tuple[Trans
     try:
         run = runner.run_check(check, due_at, store=runtime.store, executor=runtime.executor)
     except StoreUnavailable as error:
-        log.warning("check.store_unavailable", message=str(error))
+        log.warning("check.store_unavailable", reason=error.reason, message=str(error))
         return ()
     except ExecutorUnavailable as error:
         log.error("check.not_run", message=str(error))

@@ -49,7 +49,7 @@ def _compact(runtime: Runtime) -> None:
     try:
         done = history.compact(history.now())
     except StoreUnavailable as error:
-        log.warning("history.store_unavailable", message=str(error))
+        log.warning("history.store_unavailable", reason=error.reason, message=str(error))
         return
     duration_ms = round((time.perf_counter() - started) * 1000, 1)
     log.debug("history.compacted", hours=done.hours, kept_bytes=done.kept_bytes, duration_ms=duration_ms)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from kombu.exceptions import ChannelError, OperationalError
+from kombu.transport import virtual
 from kombu.utils.uuid import uuid
+
+from monitor.tasks.broker_errors import is_missing_queue
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -43,7 +47,7 @@ class Publisher:
         The next is taken when the last is sent.
         """
         make = self._app.amqp.as_task_v2
-        with self._app.producer_or_acquire() as producer:
+        with self._producer() as producer:
             for queue, args, serializer, expires_at in messages:
                 message = make(
                     uuid(),
@@ -68,18 +72,41 @@ class Publisher:
 
     def waiting(self, queue: str) -> int:
         """How many messages wait in a queue, not counting those that a worker has taken in advance."""
-        with self._app.producer_or_acquire() as producer:  # the very connection that the next message is sent on
-            return messages_waiting(producer.channel, queue)
+        with self._producer() as producer:  # the very connection that the next message is sent on
+            return messages_waiting(producer.connection, queue)
 
     def purge(self, queue: str) -> None:
         """Drop what waits in a queue."""
-        with self._app.connection_or_acquire() as connection:
-            connection.default_channel.queue_purge(queue)
+        with self._producer() as producer:
+            producer.channel.queue_purge(queue)
+
+    @contextmanager
+    def _producer(self) -> Iterator[Any]:
+        """Borrow a producer of the application.
+
+        After an error its connection is closed: kombu's pool would hand out an AMQP channel that the broker has closed.
+        """
+        with self._app.producer_or_acquire() as producer:
+            try:
+                yield producer
+            except Exception:
+                producer.connection.collect()
+                raise
 
 
-def messages_waiting(channel: Any, queue: str) -> int:
-    """How many messages wait in a queue, on any transport; 0 when nobody has sent anything to it yet."""
+def messages_waiting(connection: Any, queue: str) -> int:
+    """How many messages wait in a queue, on any transport; 0 when there is no such queue. Raises what else is refused.
+
+    AMQP brokers close the channel on which somebody names a queue that does not exist: there, it is one for this alone.
+    """
+    shared = connection.default_channel
+    channel = shared if isinstance(shared, virtual.Channel) else connection.channel()
     try:
         return int(channel.queue_declare(queue, passive=True).message_count)
-    except ChannelError:  # no such queue
+    except (ChannelError, *connection.channel_errors) as error:
+        if not is_missing_queue(error):
+            raise
         return 0
+    finally:
+        if channel is not shared:
+            channel.close()

@@ -13,6 +13,7 @@ from monitor.alerts import dead_man
 from monitor.config import Config
 from monitor.policy import pulse as rules
 from monitor.ports import StoreUnavailable
+from monitor.tasks.broker_errors import describe
 from monitor.tasks.changes import announce
 from monitor.tasks.checks import WAITING_PER_SLOT
 from monitor.tasks.entries import TASK_OPTIONS, beat_entry, own_queues, rounds_queue
@@ -54,9 +55,9 @@ def _pulse(publisher: Publisher, runtime: Runtime) -> None:
         if looked is not None and looked.whole:
             _ping(runtime)
     except StoreUnavailable as error:
-        log.warning("pulse.store_unavailable", message=str(error))
+        log.warning("pulse.store_unavailable", reason=error.reason, message=str(error))
     except publisher.errors as error:
-        log.warning("pulse.broker_unavailable", message=str(error))
+        log.warning("pulse.broker_unavailable", **describe(error))
 
 
 def _look(publisher: Publisher, runtime: Runtime) -> use_case.Looked | None:

@@ -11,24 +11,17 @@ For our own Celery application only: a project's application keeps its connectio
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
-import amqp.exceptions
-import redis
 import structlog
 from celery.worker.consumer import Consumer
 from kombu.connection import Connection
-from kombu.exceptions import KombuError
 
-from monitor.config.redaction import scrub
+from monitor.tasks.broker_errors import ANSWERS, describe, is_exhausted
 
 RECONNECT = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
 PAUSE_SECONDS = 0.5
 """A broker that accepts a connection and refuses what is done with it is tried again after this time."""
-
-ANSWERS: tuple[type[Exception], ...] = (redis.RedisError, amqp.exceptions.AMQPError, KombuError, OSError)
-"""What a broker's refusals are raised as, whatever the transport says that it raises."""
 
 log = structlog.get_logger("monitor.worker")
 
@@ -43,6 +36,11 @@ class RecoveringConnection(Connection):
         """Connect, and try again until that works."""
         super().ensure_connection(*args, **{**RECONNECT, **kwargs})  # type: ignore[no-untyped-call]
         return self
+
+    def _ensure_connection(self, errback: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Name the reason of a failed attempt in the log, whoever connects: kombu itself connects without a word."""
+        del errback  # Celery's, which logs the same in its own words at each attempt
+        return super()._ensure_connection(_report_attempt, *args, **kwargs)  # type: ignore[misc]
 
     @property
     def recoverable_connection_errors(self) -> tuple[type[Exception], ...]:
@@ -76,26 +74,14 @@ class RecoveringConsumer(Consumer):  # type: ignore[misc]  # celery has no types
     def _pause(self, error: Exception) -> None:
         if is_exhausted(error):
             raise error  # Celery's worker logs it and exits with 1
-        log.warning("worker.broker_unavailable", message=reason(error))
+        log.warning("worker.broker_unavailable", **describe(error))
         time.sleep(PAUSE_SECONDS)
 
 
-def is_exhausted(error: BaseException) -> bool:
-    """Return whether a process has no memory or no threads left: it ends, with exit code 1."""
-    return any(
-        isinstance(cause, MemoryError) or (isinstance(cause, RuntimeError) and "start new thread" in str(cause))
-        for cause in _causes(error)
-    )
+def report_blocked(text: str) -> None:
+    """Log that RabbitMQ takes no messages, for want of memory or disk; py-amqp calls this with a text."""
+    log.warning("connection.broker_unavailable", reason="blocked", message=text)
 
 
-def reason(error: BaseException) -> str:
-    """Return an error's type and text, without credentials."""
-    return scrub(f"{type(error).__name__}: {error}")
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    known: set[int] = set()
-    while error is not None and id(error) not in known:
-        known.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
+def _report_attempt(error: Exception, _seconds: float) -> None:
+    log.warning("connection.broker_unavailable", **describe(error))

@@ -51,7 +51,7 @@ def _workers(publisher: Publisher, broker: Broker, runtime: Runtime) -> None:
     try:
         made = fleet.run_round(runtime.config.workers, store=runtime.store, fleet=runtime.fleet, broker=broker)
     except StoreUnavailable as error:
-        log.warning("workers.store_unavailable", message=str(error))
+        log.warning("workers.store_unavailable", reason=error.reason, message=str(error))
         return
     if made.broker_message is not None:
         log.warning("workers.broker_unavailable", message=made.broker_message)

@@ -31,3 +31,19 @@ def test_the_reason_is_found_by_reading(case: str, start_redis: Callable[..., Re
         wait_for(lambda: refresher.moment().refusal == reason, seconds=20, what=reason)
     finally:
         refresher.stop()
+
+
+def test_a_reason_is_not_shown_for_another_failure(start_redis: Callable[..., RedisServer]) -> None:
+    """The memory was full before the server was gone: that it is gone is all that is known."""
+    server = start_redis()
+    with server.client() as client:
+        client.config_set("maxmemory", "1")
+    refresher = Refresher(lambda: RedisStore.reader(server.url), interval_seconds=0.05)
+    refresher.start()
+    try:
+        wait_for(lambda: refresher.moment().refusal == "out_of_memory", seconds=20, what="out_of_memory")
+        server.kill()
+        wait_for(lambda: refresher.moment().answering is False, seconds=20, what="no answer")
+        assert refresher.moment().refusal is None
+    finally:
+        refresher.stop()

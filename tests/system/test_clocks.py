@@ -42,3 +42,27 @@ def _library() -> Path:
     if shutil.which("faketime") is None or not found:
         missing("faketime")
     return found[0]
+
+
+@pytest.mark.parametrize("step", ["+1h", "-1h"])
+@pytest.mark.parametrize("role", ["worker", "beat"])
+def test_a_clock_that_is_set(role: str, step: str, start_monitor: StartMonitor, tmp_path: Path) -> None:
+    """Results keep coming when the clock of a running role is set by an hour."""
+    library, offset = _library(), tmp_path / "offset"
+    offset.write_text("+0\n")
+    monitor = start_monitor(ROSTER)
+    env = {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(offset),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    for name in ("worker", "beat"):
+        monitor.start([sys.executable, "-m", "monitor", name], **(env if name == role else {}))
+    first = monitor.wait_for_results("one", seconds=60)["one"]
+    offset.write_text(f"{step}\n")
+    with monitor.redis.client() as client:
+        now, _ = client.time()
+    later = monitor.wait_for_results("one", after=now + 3, seconds=30)["one"]
+    assert later.observed_at < first.observed_at + 120, "by the store's clock"
+    assert all(running.status == "running" for running in monitor.roles), monitor.logs()

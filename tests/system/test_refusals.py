@@ -1,117 +1,125 @@
-"""What a server answers ends no role: worker and beat go on as soon as it is repaired. Real roles, a real server."""
+"""What a server answers ends no role: they go on as soon as it is repaired. Real roles, real servers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
-import redis
 
+from monitor.config import Config
 from tests.support.processes import wait_for
-from tests.support.redis_server import RedisServer
-from tests.support.roles import Monitor, StartMonitor, Told
+from tests.support.rabbitmq_server import RabbitServer, rabbitmq_server
+from tests.support.refusals import REFUSALS, Refusal, is_named, refusing, seconds_until_it_works
+from tests.support.roles import Monitor, Told
 
-ROSTER = """
-[defaults]
-interval = 1
-[checks.one]
-kind = "python"
-path = "tests.system.user_checks:nothing"
-groups = ["ready"]
-"""
-ADMIN = "redis://admin:admin@127.0.0.1:{port}/0"
+__all__ = ["rabbitmq_server"]
 
-Act = Callable[[redis.Redis], object]
+AT_START = ("memory is full", "password rotated", "no rights at all", "demoted to a replica", "login refused")
+DEFAULT_PREFIX = Config().key_prefix
+LIMIT_SECONDS = 30.0
+"""Generous, for a busy machine; `docs/soak.md` has the times that were measured."""
 
-
-def acl(*rules: str) -> Act:
-    """Change the rights of the user that the roles log in as, and end its connections, as a rotation does."""
-
-    def act(client: redis.Redis) -> object:
-        client.execute_command("ACL", "SETUSER", "default", *rules)
-        return client.execute_command("CLIENT", "KILL", "USER", "default")
-
-    return act
+by_name = pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.name)
+at_start = pytest.mark.parametrize(
+    "refusal", [refusal for refusal in REFUSALS if refusal.name in AT_START], ids=lambda refusal: refusal.name
+)
 
 
-def config(name: str, value: object) -> Act:
-    """Set a parameter of the server."""
-    return lambda client: client.config_set(name, str(value))
+@by_name
+def test_roles_go_on_after_a_refusal(refusal: Refusal, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Worker, beat and web survive what the server answers; the reason is logged once; all work after the repair."""
+    with refusing(refusal, tmp_path, lambda: _rabbit(request)) as (rig, monitor):
+        roles = monitor.all_roles()
+        monitor.wait_for_results("one", seconds=LIMIT_SECONDS)
+        refusal.refuse(rig)
+        _wait_until_named(refusal, monitor)
+        if refusal.shown is not None:
+            _wait_until_shown(refusal.shown, "redis", monitor)
+        print(f"works again after {seconds_until_it_works(refusal, rig, monitor, limit=LIMIT_SECONDS):.1f} s")
+        monitor.wait_for_ready(200, seconds=LIMIT_SECONDS)
+        assert [role.status for role in roles] == ["running"] * 3, monitor.logs()
+        _each_reason_once(monitor)
 
 
-def busy(client: redis.Redis) -> object:
-    """Hold the server with a script; it answers BUSY to everybody after 100 ms."""
-    client.config_set("busy-reply-threshold", 100)
-    connection = client.connection_pool.get_connection()
-    connection.send_command("EVAL", "while true do end", "0")
-    return connection
-
-
-REFUSALS: dict[str, tuple[Act, Act, str]] = {
-    "memory is full": (config("maxmemory", 1), config("maxmemory", 0), "OutOfMemory|OOM"),
-    "password rotated": (
-        acl("resetpass", ">other"),
-        acl("resetpass", "nopass"),
-        "invalid username-password|NOAUTH|Authentication required|HELLO must",
-    ),
-    "no right to write": (acl("-@write"), acl("+@all"), "no permission|NOPERM"),
-    "no rights at all": (acl("-@all"), acl("+@all"), "no permission|NOPERM"),
-    "demoted to a replica": (
-        lambda client: client.replicaof("127.0.0.1", 1),
-        lambda client: client.replicaof("NO", "ONE"),
-        "UNBLOCKED|read only",
-    ),
-    "replica that knows no data": (
-        lambda client: (client.config_set("replica-serve-stale-data", "no"), client.replicaof("127.0.0.1", 1)),
-        lambda client: client.replicaof("NO", "ONE"),
-        "MASTERDOWN|UNBLOCKED|read only",
-    ),
-    "held by a script": (busy, lambda client: client.script_kill(), "BUSY"),
-}
-
-
-@pytest.mark.parametrize("case", REFUSALS)
-def test_roles_go_on_after_a_refusal(case: str, start_monitor: StartMonitor) -> None:
-    """Worker and beat survive what the server answers, name it once, and work after the repair."""
-    refuse, repair, named = REFUSALS[case]
-    monitor = start_monitor(ROSTER)
-    admin = _admin(monitor.redis)
-    roles = monitor.worker(), monitor.beat()
-    monitor.wait_for_results("one")
-    refuse(admin)
-    wait_for(lambda: _named(monitor, named), seconds=30, what=Told(monitor, f"the log names {named}"))
-    assert [role.status for role in roles] == ["running", "running"], monitor.logs()
-    repair(admin)
-    _works_again(monitor, admin)
-    assert [role.status for role in roles] == ["running", "running"], monitor.logs()
-    for role in roles:
-        assert len(role.logs().splitlines()) < 60, role.logs()
-
-
-@pytest.mark.parametrize("case", ["password rotated", "no rights at all", "memory is full", "demoted to a replica"])
-def test_roles_start_while_they_are_refused(case: str, start_monitor: StartMonitor) -> None:
+@at_start
+def test_roles_start_while_they_are_refused(refusal: Refusal, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """The same when the server refuses from the start."""
-    refuse, repair, named = REFUSALS[case]
-    monitor = start_monitor(ROSTER)
-    admin = _admin(monitor.redis)
-    refuse(admin)
-    roles = monitor.worker(), monitor.beat()
-    wait_for(lambda: _named(monitor, named), seconds=30, what=Told(monitor, f"the log names {named}"))
-    repair(admin)
-    _works_again(monitor, admin)
-    assert [role.status for role in roles] == ["running", "running"], monitor.logs()
+    with refusing(refusal, tmp_path, lambda: _rabbit(request)) as (rig, monitor):
+        refusal.refuse(rig)
+        roles = monitor.all_roles()
+        _wait_until_named(refusal, monitor)
+        print(f"works after {seconds_until_it_works(refusal, rig, monitor, limit=LIMIT_SECONDS):.1f} s")
+        monitor.wait_for_ready(200, seconds=LIMIT_SECONDS)
+        assert [role.status for role in roles] == ["running"] * 3, monitor.logs()
+        _each_reason_once(monitor)
 
 
-def _admin(server: RedisServer) -> redis.Redis:
-    with server.client() as client:
-        client.execute_command("ACL", "SETUSER", "admin", "on", ">admin", "~*", "&*", "+@all")
-    return redis.Redis.from_url(ADMIN.format(port=server.port))
+def test_the_schedule_shows_why_results_are_not_stored(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """`monitor:schedule` names the reason that the web process has found, and forgets it after the repair."""
+    refusal = next(refusal for refusal in REFUSALS if refusal.name == "memory is full")
+    with refusing(refusal, tmp_path, lambda: _rabbit(request)) as (rig, monitor):
+        monitor.all_roles()
+        wait_for(lambda: "monitor:schedule" in _checks(monitor), seconds=LIMIT_SECONDS, what="the schedule is judged")
+        refusal.refuse(rig)
+        _wait_until_shown("out_of_memory", "monitor:schedule", monitor)
+        refusal.repair(rig)
+        wait_for(
+            lambda: _checks(monitor)["monitor:schedule"]["status"] == "ok",
+            seconds=LIMIT_SECONDS,
+            what=Told(monitor, "the schedule is kept again"),
+        )
 
 
-def _works_again(monitor: Monitor, admin: redis.Redis) -> None:
-    now, _ = admin.time()
-    monitor.wait_for_results("one", after=now, seconds=30)
+@pytest.mark.parametrize("command", ["up", "sidecar"])
+def test_process_trees_go_on(command: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """`monitor up` and `monitor sidecar` over a Redis of the user's own, which rotates its passwords."""
+    refusal = next(refusal for refusal in REFUSALS if refusal.name == "password rotated")
+    with refusing(refusal, tmp_path, lambda: _rabbit(request)) as (rig, monitor):
+        role = monitor.run(command, "--port", str(monitor.port), MONITOR_KEY_PREFIX=DEFAULT_PREFIX)
+        monitor.wait_for_results("one", seconds=LIMIT_SECONDS)
+        refusal.refuse(rig)
+        _wait_until_named(refusal, monitor)
+        print(f"works again after {seconds_until_it_works(refusal, rig, monitor, limit=LIMIT_SECONDS):.1f} s")
+        assert role.status == "running", monitor.logs()
 
 
-def _named(monitor: Monitor, reasons: str) -> bool:
-    return any(reason in monitor.logs() for reason in reasons.split("|"))
+def _rabbit(request: pytest.FixtureRequest) -> RabbitServer:
+    server: RabbitServer = request.getfixturevalue("rabbitmq_server")
+    return server
+
+
+def _wait_until_named(refusal: Refusal, monitor: Monitor) -> None:
+    wait_for(
+        lambda: is_named(refusal, monitor),
+        seconds=LIMIT_SECONDS,
+        what=Told(monitor, f"the log names {' or '.join(refusal.named)}"),
+    )
+
+
+def _wait_until_shown(reason: str, check: str, monitor: Monitor) -> None:
+    wait_for(
+        lambda: _checks(monitor)[check].get("reason") == reason,
+        seconds=LIMIT_SECONDS,
+        what=Told(monitor, f"{check} shows {reason}"),
+    )
+
+
+def _checks(monitor: Monitor) -> dict[str, Any]:
+    checks: dict[str, Any] = monitor.get("detailed")[1]["checks"]
+    return checks
+
+
+def _each_reason_once(monitor: Monitor) -> None:
+    """In the log of each role, by server: the broker and the store may be the same one."""
+    for role in monitor.roles:
+        events = [json.loads(line) for line in role.logs().splitlines() if line.startswith("{")]
+        outages = [event for event in events if str(event["event"]).endswith("_unavailable")]
+        counted = Counter(
+            (event["event"].rpartition(".")[2], event["reason"], event["reason"] or event["message"])
+            for event in outages
+            if event["reason"] != "server_error"
+        )
+        assert set(counted.values()) <= {1}, role.logs()

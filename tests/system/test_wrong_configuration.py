@@ -38,3 +38,27 @@ def test_a_role_reports_all_errors_and_starts_nothing(role: str, start_monitor: 
     for key in KEYS:
         assert any(line.strip().startswith(key) for line in lines), f"{key} is not in {lines}"
     assert "did you mean 'disk'?" in process.logs()
+
+
+BROKERS = {
+    "unknown transport": "carrierpigeon://127.0.0.1:{port}//",
+    "port that is no number": "redis://127.0.0.1:port/0",
+    "database that is no number": "redis://127.0.0.1:{port}/orders",
+    "AMQP port that is no number": "amqp://127.0.0.1:port//",
+    "Sentinels without a master": "sentinel://127.0.0.1:{port}/0",
+    "no URL": "127.0.0.1:{port}",
+}
+
+
+@pytest.mark.parametrize("role", ["worker", "beat"])
+@pytest.mark.parametrize("url", BROKERS.values(), ids=BROKERS)
+def test_a_broker_that_cannot_be_parsed(role: str, url: str, start_monitor: StartMonitor) -> None:
+    """The role exits with 2 and names the setting, before it connects to anything."""
+    monitor = start_monitor("[checks.disk]\nkind = 'disk'\n")
+    with monitor.redis.client() as client:
+        before = client.info("stats")["total_connections_received"]
+        process = monitor.run(role, MONITOR_BROKER_URL=url.format(port=monitor.redis.port))
+        assert process.wait() == 2, process.logs()
+        assert client.info("stats")["total_connections_received"] == before
+    assert "broker_url" in process.logs()
+    assert "Traceback" not in process.logs()
