@@ -18,8 +18,10 @@ from dataclasses import dataclass
 import redis
 
 from soak import poison_requests, report
-from soak.poison_set import INTERVAL_SECONDS, SLACK_SECONDS, SUBSYSTEMS, PoisonSet, too_large
-from soak.poison_values import KINDS, Kind, Templates
+from soak.poison_broken import Templates
+from soak.poison_proof import SUBSYSTEMS
+from soak.poison_set import INTERVAL_SECONDS, SLACK_SECONDS, PoisonSet, too_large
+from soak.poison_values import KINDS, Kind
 
 REQUESTS = "requests"
 REQUESTS_SENT, QUICK_REQUESTS = 20_000, 500

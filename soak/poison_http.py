@@ -14,7 +14,14 @@ from typing import Any
 TOKEN = "a-token-of-the-poison-fuzz"
 HEALTH = "/api/health/"
 KUBERNETES = re.compile(rb"[A-Za-z]+ /(readyz|livez|healthz|startupz)\b")
-"""Requests in the dialect of the Kubernetes API server, in which a failing check is a 500 of plain text."""
+"""Requests in the format of the Kubernetes API server, in which a failing check is a 500 of plain text."""
+VERDICT = re.compile(
+    rb"(?:\[\+\]\S+ (?:excluded: )?ok\n)*\[-\]\S+ failed: reason withheld\n"
+    rb"(?:\[[+-]\]\S+ (?:(?:excluded: )?ok|failed: reason withheld)\n|warn: some health checks cannot [^\n]+\n)*"
+    rb"(?:readyz|livez|healthz|startupz) check failed\n"
+    rb"|internal server error: [a-z_]{1,50}\n"
+)
+"""The documented bodies of such a 500: of an endpoint, and of one of its checks."""
 
 
 class Wrong(Exception):
@@ -49,13 +56,19 @@ class Client:
                 return None
             except http.client.HTTPException as error:
                 raise Wrong(f"no HTTP: {type(error).__name__}: {error}") from error
-        return response.status, checked(response, b"" if is_head else body, may_fail=bool(KUBERNETES.match(raw)))
+        return response.status, checked(response, b"" if is_head else body, raw)
 
 
-def checked(response: http.client.HTTPResponse, body: bytes, *, may_fail: bool = False) -> Any:
-    """The body, parsed strictly by its type. Raises Wrong. If ``may_fail``, a 500 of plain text is an answer."""
-    is_verdict = may_fail and response.getheader("Content-Type", "").startswith("text/plain")
-    if response.status > 503 or (response.status == 500 and not is_verdict):
+def is_verdict(response: http.client.HTTPResponse, body: bytes, request: bytes) -> bool:
+    """Whether a 500 is what the format of Kubernetes documents for a failing check, and no fault of the server."""
+    is_text = response.getheader("Content-Type", "").startswith("text/plain")
+    is_known = bool(VERDICT.fullmatch(body)) or (not body and request.startswith(b"HEAD "))
+    return bool(KUBERNETES.match(request)) and is_text and is_known
+
+
+def checked(response: http.client.HTTPResponse, body: bytes, request: bytes = b"") -> Any:
+    """The body, parsed strictly by its type. Raises Wrong."""
+    if response.status > 503 or (response.status == 500 and not is_verdict(response, body, request)):
         raise Wrong(f"status {response.status}: {body[:200]!r}")
     if response.getheader("Content-Encoding") == "gzip" and body:
         try:

@@ -8,8 +8,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from urllib.parse import quote, quote_from_bytes
 
+from soak.poison_broken import NAMES
 from soak.poison_http import HEALTH, TOKEN, Client, Wrong
-from soak.poison_values import NAMES
 
 THREADS = 4
 UNFINISHED = (b"Content-Length", b"Transfer-Encoding", b"CONNECT", b"upgrade")

@@ -9,20 +9,18 @@ import json
 import shutil
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
-import redis
-from celery import Celery
 
 from monitor.alert_states import DeadLetter, Silence
 from monitor.model import Notice, NoticeKind, Status
 from soak.nodes import Node
-from soak.poison_http import HEALTH, TOKEN, Client, Wrong
-from soak.poison_values import CHANNEL, NODE, PREFIX, Templates
+from soak.poison_broken import CHANNEL, NODE, PREFIX, Templates
+from soak.poison_http import TOKEN, Client, Wrong
+from soak.poison_proof import PATHS, WORKER, Proof, clock
 from tests.alerting.receiver import Receiver, receiving
 from tests.support.processes import wait_for
 from tests.support.redis_server import RedisServer, find_binary
@@ -33,22 +31,6 @@ INTERVAL_SECONDS = 5.0
 SLACK_SECONDS = 3.0
 """A round or run that has begun before the last poison, and a machine that is busy."""
 RSS_LIMIT_MB = 200.0
-SUBSYSTEMS = ("runs", "verdicts", "alerts", "packing", "queries")
-WORKER = f"worker:{NODE}"
-PATHS = tuple(
-    HEALTH + path
-    for path in (
-        *("live/", "detailed/", "detailed/?full", "snapshot/", "workers/", "alerts/", "events/", "startup/"),
-        *("history/?check=sound", "history/overview/", "uptime/", "uptime/?check=sound", "detailed/?at=-1m"),
-        *(
-            "history/?check=sound&format=csv",
-            "uptime/?format=csv",
-            "checks/sound/",
-            "groups/ready/",
-            "events/?limit=1000",
-        ),
-    )
-)
 
 
 class PoisonSet:
@@ -65,7 +47,6 @@ class PoisonSet:
         self.peaks: dict[str, float] = {}
         self._roles: dict[str, Any] = {}
         self._stop = threading.Event()
-        self._statuses = itertools.cycle(("error", "ok"))
         self._numbers = itertools.count(1)
 
     def __enter__(self) -> PoisonSet:
@@ -112,22 +93,7 @@ class PoisonSet:
 
     def proof(self, seconds: float) -> dict[str, float | None]:
         """How long each subsystem takes to do something new; None for what does not within ``seconds``."""
-        began, clock = time.monotonic(), self._clock()
-        wanted: dict[str, Callable[[], bool]] = {
-            "runs": self._state_since("sound", clock),
-            "verdicts": self._state_since(WORKER, clock),
-            "alerts": self._told(),
-            "packing": self._packed(clock),
-            "queries": self._answered(clock),
-        }
-        found: dict[str, float | None] = dict.fromkeys(wanted)
-        while time.monotonic() - began < seconds and None in found.values():
-            for name, is_done in wanted.items():
-                if found[name] is None:
-                    with contextlib.suppress(redis.RedisError, OSError, Wrong):
-                        found[name] = time.monotonic() - began if is_done() else None
-            time.sleep(0.1)
-        return found
+        return Proof(self.client, self.http, self.receiver, self.redis.url, next(self._numbers)).within(seconds)
 
     def ask_all(self) -> list[str]:
         """Every endpoint once; what is wrong with the answers."""
@@ -147,7 +113,7 @@ class PoisonSet:
         def read() -> dict[str, bytes] | None:
             entries = self.client.xrevrange(f"{PREFIX}transitions", count=50)
             flips = [fields[b"transition"] for _, fields in entries if b'"flip"' in fields.get(b"transition", b"")]
-            hour = int(self._clock() // 3600)
+            hour = int(clock(self.client) // 3600)
             packed = next(iter(self.client.scan_iter(f"{PREFIX}raw:packed*")), b"-")
             rolled = next(iter(self.client.scan_iter(f"{PREFIX}roll:packed*")), b"-")
             lines = self.client.lrange(f"{PREFIX}open:sound:{hour}", -1, -1)
@@ -169,7 +135,7 @@ class PoisonSet:
             self.proof(2 * INTERVAL_SECONDS)
             return read()
 
-        found, now = wait_for(attempt, seconds=90, what=f"templates of all\n{self.logs()}"), self._clock()
+        found, now = wait_for(attempt, seconds=90, what=f"templates of all\n{self.logs()}"), clock(self.client)
         notice = Notice(
             "flip:1", NoticeKind.FIRING, "poisoned", Status.OK, Status.ERROR, now, now, "r", "m", {"a": "b"}
         )
@@ -177,76 +143,6 @@ class PoisonSet:
         letter = DeadLetter(CHANNEL, notice, "reason", now, 3)
         made = {"notice": notice, "silence": silence, "letter": letter}
         return Templates(now, **found, **{name: json.dumps(dataclasses.asdict(v)).encode() for name, v in made.items()})
-
-    def _clock(self) -> float:
-        seconds, micros = self.client.time()
-        return float(seconds) + float(micros) / 1e6
-
-    def _state_since(self, check: str, since: float) -> Callable[[], bool]:
-        def done() -> bool:
-            raw = self.client.hget(f"{PREFIX}states", check)
-            state = json.loads(raw) if raw and len(raw) < 65_536 else {}
-            with contextlib.suppress(KeyError, TypeError):
-                return bool(since < float(state["r"]["o"]) < since + 3600 and state["r"]["s"] == "ok")
-            return False
-
-        def safely() -> bool:
-            with contextlib.suppress(ValueError, RecursionError, AttributeError):
-                return done()
-            return False
-
-        return safely
-
-    def _told(self) -> Callable[[], bool]:
-        status, known = next(self._statuses), len(self.receiver.taken)
-        self.client.set("test:flip", status)
-
-        def done() -> bool:
-            fresh = self.receiver.taken[known:]
-            return any(one.body["check"] == "flip" and one.body["status"] == status for one in fresh)
-
-        return done
-
-    def _packed(self, now: float) -> Callable[[], bool]:
-        hour, name = int(now // 3600) - 1, f"packed{next(self._numbers)}"
-        key, start = f"{PREFIX}open:{name}:{hour}", hour * 3600 * 10**6
-        lines = [json.dumps([start + at * 10**6, 0, 90 * 10**6, None, {"response_time_ms": at}]) for at in range(40)]
-        self.client.rpush(key, *lines)
-        with contextlib.suppress(redis.ResponseError):  # of another type: then somebody must repair it
-            self.client.zadd(f"{PREFIX}open", {f"{name}|{hour}": (hour + 1) * 3600})
-        sent_at = 0.0
-
-        def done() -> bool:
-            nonlocal sent_at
-            if time.monotonic() - sent_at > 1:  # beat sends it once a minute; the first may find what it has to repair
-                sent_at = time.monotonic()
-                self._send("monitor.tasks.compact")
-            with contextlib.suppress(redis.ResponseError):
-                if self.client.exists(key):
-                    self.client.zadd(f"{PREFIX}open", {f"{name}|{hour}": (hour + 1) * 3600})
-            return not self.client.exists(key)
-
-        return done
-
-    def _answered(self, since: float) -> Callable[[], bool]:
-        left = list(PATHS)
-
-        def done() -> bool:
-            while left:
-                status, body = self.http.get(left[0], seconds=2)
-                if status != 200:
-                    return False
-                if "history/?check=sound" in left[0] and "csv" not in left[0] and not body.get("points", body):
-                    return False
-                left.pop(0)
-            status, body = self.http.get(f"{HEALTH}checks/sound/")
-            return status == 200 and body["status"] == "ok"
-
-        return done
-
-    def _send(self, task: str) -> None:
-        with Celery(broker=self.redis.url, set_as_current=False) as app:
-            app.send_task(task, queue="monitor", ignore_result=True)
 
     def _sample(self) -> None:
         while not self._stop.wait(0.1):

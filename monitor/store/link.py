@@ -36,7 +36,7 @@ class Link:
         self._pool = pool
         self._execute: Callable[..., Any] = redis.Redis(connection_pool=pool).execute_command
 
-    def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+    def run(self, script: Script, keys: Sequence[str | bytes], arguments: Sequence[Argument]) -> Any:
         """The script's answer, in one round trip once the server knows the script."""
         return self._attempt(lambda: self._evaluate(script, keys, arguments))
 
@@ -59,7 +59,7 @@ class Link:
         """Close the connections that nobody is using. The next call opens one again."""
         self._pool.disconnect(inuse_connections=False)
 
-    def _evaluate(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+    def _evaluate(self, script: Script, keys: Sequence[str | bytes], arguments: Sequence[Argument]) -> Any:
         try:
             return self._execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
         except NoScriptError:

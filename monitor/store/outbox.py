@@ -16,6 +16,7 @@ from monitor.store.sweeping import sweep
 DEAD_LETTERS_KEPT = 1000
 DEAD_LETTERS_SHOWN = 100
 PENDING_KEPT = 10_000
+DISCARDED_AT_ONCE = 500
 TURN_SECONDS = 5.0
 FIRST_SECONDS = 60
 """The first decision of all covers transitions at most this much older than the newest. After a flush these are all
@@ -79,17 +80,18 @@ class RedisOutbox:
 
     def take(self, channel: str, token: str, *, lease_seconds: float) -> Delivery | None:
         """The next notice of a channel, under a lease; None when there is none now, or the channel is held."""
+        lanes, lease_ms = self._lane(channel, b""), max(1, round(lease_seconds * 1e3))
+        arguments: list[Argument] = [token, lease_ms, lanes, alert_codec.LIMIT_BYTES, PENDING_KEPT]
         while True:
-            answer, *rest = self._link.run(
-                scripts.ALERT_TAKE,
-                self._keys(channel),
-                [token, max(1, round(lease_seconds * 1e3)), self._lane(channel, ""), alert_codec.LIMIT_BYTES],
-            )
+            answer, removed, *rest = self._link.run(scripts.ALERT_TAKE, self._keys(channel), arguments)
+            self._aside.count("notice", removed)
+            if answer == b"again":
+                continue
             if answer != b"notice":
                 return None
             check, raw, attempts, failures, now = rest
             notice = alert_codec.decode(Notice, raw.partition(b"|")[2])
-            if notice is not None and notice.check == check.decode(errors="replace"):
+            if notice is not None and notice.check.encode() == check:
                 return Delivery(channel, token, notice, _count(attempts), _count(failures), int(now) / 1e6, raw)
             self._aside.count("notice")
             self._done(channel, token, check, raw, b"")  # nothing of ours
@@ -100,14 +102,14 @@ class RedisOutbox:
 
     def ack(self, delivery: Delivery) -> bool:
         """It was told. False when somebody else has said so before."""
-        return self._done(delivery.channel, delivery.token, delivery.notice.check, delivery.raw, b"")
+        return self._done(delivery.channel, delivery.token, delivery.notice.check.encode(), delivery.raw, b"")
 
     def retry(self, delivery: Delivery, *, after_seconds: float, hold_seconds: float, reason: str) -> None:
         """It was not told: try again later, and no other notice of this channel for ``hold_seconds``."""
         channel, check = delivery.channel, delivery.notice.check
         self._link.run(
             scripts.ALERT_RETRY,
-            [*self._keys(channel), self._lane(channel, check)],
+            [*self._keys(channel), self._lane(channel, check.encode())],
             [delivery.token, check, delivery.raw, round(after_seconds * 1e6), round(hold_seconds * 1e6), reason[:500]],
         )
 
@@ -115,7 +117,8 @@ class RedisOutbox:
         """It will never be told: a dead letter."""
         attempts = delivery.attempts + 1
         letter = DeadLetter(delivery.channel, delivery.notice, reason[:500], delivery.taken_at, attempts)
-        self._done(delivery.channel, delivery.token, delivery.notice.check, delivery.raw, alert_codec.encode(letter))
+        name, raw = delivery.notice.check.encode(), delivery.raw
+        self._done(delivery.channel, delivery.token, name, raw, alert_codec.encode(letter))
 
     def retire(self, channels: Iterable[str], *, before: float) -> int:
         """Bury what has waited since ``before`` for channels other than these."""
@@ -181,20 +184,23 @@ class RedisOutbox:
         if not self._aside.writes:
             return
         fields, values = self._link.run(scripts.FIELDS, [key], [alert_codec.LIMIT_BYTES])
+        pairs: list[Argument] = []
         for field, raw in zip(fields, values, strict=True):
             if not (alert_codec.decode(Alert, raw) if kind is Alert else alert_codec.decode(Silence, raw)):
-                self._link.run(scripts.DISCARD, [key], [field, raw])
+                pairs += [field, raw]
+        for start in range(0, len(pairs), 2 * DISCARDED_AT_ONCE):
+            self._link.run(scripts.DISCARD, [key], pairs[start : start + 2 * DISCARDED_AT_ONCE])
 
-    def _done(self, channel: str, token: str, check: str | bytes, raw: bytes, letter: bytes) -> bool:
-        name = check.decode(errors="surrogateescape") if isinstance(check, bytes) else check
-        keys = [*self._keys(channel), self._lane(channel, name), self._dead]
+    def _done(self, channel: str, token: str, check: bytes, raw: bytes, letter: bytes) -> bool:
+        keys = [*self._keys(channel), self._lane(channel, check), self._dead]
         return bool(self._link.run(scripts.ALERT_DONE, keys, [token, check, raw, letter, DEAD_LETTERS_KEPT]))
 
-    def _keys(self, channel: str) -> list[str]:
+    def _keys(self, channel: str) -> list[str | bytes]:
         return [f"{self._prefix}flight:{channel}", f"{self._prefix}channel:{channel}", f"{self._prefix}due:{channel}"]
 
-    def _lane(self, channel: str, check: str) -> str:
-        return f"{self._prefix}lane:{channel}|{check}"
+    def _lane(self, channel: str, check: bytes) -> bytes:
+        """Return the key of a lane. A name that is none of ours is no text, perhaps."""
+        return f"{self._prefix}lane:{channel}|".encode() + check
 
 
 def _lane(raw: Sequence[bytes]) -> Lane:

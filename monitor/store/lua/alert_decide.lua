@@ -27,6 +27,19 @@ for i = 7, 6 + 2 * changed, 2 do
   end
 end
 
+-- How many notices wait for a channel. Counted only where the counter says that there are too many, and once.
+local counted = {}
+local function waiting(channel)
+  local total = 0
+  local checks = redis.call('ZRANGE', ARGV[1] .. 'due:' .. channel, 0, MOST - 1)
+  for _, check in ipairs(checks) do
+    local length = redis.pcall('LLEN', ARGV[1] .. 'lane:' .. channel .. '|' .. check)
+    if type(length) == 'number' then total = total + length end
+  end
+  counted[channel] = true
+  return total
+end
+
 for i = 7 + 2 * changed, #ARGV, 3 do
   local channel, check, notice = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local lane, due = ARGV[1] .. 'lane:' .. channel .. '|' .. check, ARGV[1] .. 'due:' .. channel
@@ -39,6 +52,10 @@ for i = 7 + 2 * changed, #ARGV, 3 do
   if type(pending) ~= 'number' or pending < 1 then
     pending = 1
     redis.call('HSET', about, 'pending', 1)
+  end
+  if pending > tonumber(ARGV[5]) and not counted[channel] then
+    pending = math.min(pending, waiting(channel) + 1)
+    redis.call('HSET', about, 'pending', text(pending))
   end
   if pending > tonumber(ARGV[5]) then
     redis.call('HINCRBY', about, 'pending', -1)
