@@ -40,7 +40,7 @@ class RecoveringConnection(Connection):
     def _ensure_connection(self, errback: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Name the reason of a failed attempt in the log, whoever connects: kombu itself connects without a word."""
         del errback  # Celery's, which logs the same in its own words at each attempt
-        return super()._ensure_connection(_report_attempt, *args, **kwargs)  # type: ignore[misc]
+        return super()._ensure_connection(_report_attempt, *args, **kwargs)  # type: ignore[no-untyped-call]
 
     @property
     def recoverable_connection_errors(self) -> tuple[type[Exception], ...]:
