@@ -89,7 +89,10 @@ class RedisStore:
             raise FlightRefused(check, str(answer, "ascii"))
         token, taken_at, seen, raw = flight
         memory = codec.decode_memory(raw)
-        self._aside.count("memory", bool(raw) and memory is None)
+        if raw and memory is None:
+            self._aside.count("memory")
+            # A kind without a memory never replaces it, and unpacking it in each run takes time and memory.
+            self._link.run(scripts.DISCARD, [self._memory], [check, raw])
         return _Held(check, run_id, int(token), int(taken_at) / 1e6, memory, bytes(seen))
 
     def update(self, flight: Flight, reducer: Reducer, *, memory: str | None = None) -> tuple[Transition, ...]:

@@ -241,12 +241,13 @@ def test_lines_that_are_no_samples(redis_store: RedisStore, client: redis.Redis,
 
 
 def test_a_memory_that_unpacks_to_300_megabytes(redis_store: RedisStore, client: redis.Redis, key_prefix: str) -> None:
-    """The run has no memory, as after a flush."""
+    """The run has no memory, as after a flush; it is removed, so that the next run does not unpack it again."""
     packing = zlib.compressobj(9)
     bomb = b"".join(packing.compress(bytes(10**6)) for _ in range(300)) + packing.flush()
     client.hset(f"{key_prefix}memory", "db", bomb)
     assert redis_store.take("db", "run-1", lease_seconds=5).memory is None
     assert redis_store.set_aside()["memory"] == 1
+    assert not client.hexists(f"{key_prefix}memory", "db")
 
 
 def test_a_beacon_of_300_megabytes_is_removed_unread(server: RedisServer, client: redis.Redis, key_prefix: str) -> None:
