@@ -37,6 +37,9 @@ class Scripted:
     def read(self, checks: Iterable[str] | None = None) -> Snapshot:
         return self.store.read(checks)
 
+    def refusal(self) -> str | None:
+        return None
+
     def close(self) -> None:
         self.closed += 1
 
