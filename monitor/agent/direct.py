@@ -50,8 +50,15 @@ class DirectQueue:
         self._in_flight = ""
 
     def connect(self) -> None:
-        """Consume it by the worker's present connection. Never raises; logs once when that is refused."""
-        if self._given_up:
+        """Consume it by the worker's present connection, as soon as the worker's loop runs. Never raises.
+
+        Not before: what waits in the queue comes with the broker's answer to the subscription, and a prefork pool loses
+        what it is given before it is part of the loop.
+        """
+        self._consumer.call_soon(self._connect)
+
+    def _connect(self) -> None:
+        if self._given_up or self._channel is not None or not self._consumer.connection:
             return
         connection, channel = self._consumer.connection, None
         try:
@@ -92,8 +99,8 @@ class DirectQueue:
 
     def _due(self) -> None:
         try:
-            if not self.consumed and self._consumer.connection and time.monotonic() >= self._retry_at:
-                self.connect()
+            if not self.consumed and time.monotonic() >= self._retry_at:
+                self._connect()
             self._submit()
         except Exception:
             log.debug("the monitor's queue is not served", exc_info=True)

@@ -133,6 +133,24 @@ def test_a_reconnect_without_permissions(
     assert worker.logs().count(REFUSED) == 1
 
 
+@pytest.mark.parametrize("attempt", range(3))
+def test_heartbeats_that_wait_when_a_worker_starts(
+    rabbitmq_server: RabbitServer, redis: RedisServer, start_agent_worker: StartAgentWorker, attempt: int
+) -> None:
+    """They come with the answer to the subscription, when the pool is not yet in the loop: it executes all the same."""
+    node = f"waiting{attempt}@host"
+    env = {"MONITOR_REDIS_URL": redis.url}
+    store = AgentStore(redis.client())
+    worker = start_agent_worker(store, "-c", "1", *ORDERS, node=node, broker=rabbitmq_server.url, env=env)
+    worker.beacon(lambda beacon: beacon.direct, what="a beacon with the queue")
+    worker.kill("SIGKILL")
+    for _ in range(5):
+        worker.heartbeat()
+    worker.start()
+    worker.prove()
+    executes(worker, redis, "done")
+
+
 def test_a_queue_that_was_declared_otherwise(
     rabbitmq_server: RabbitServer, redis: RedisServer, start_agent_worker: StartAgentWorker
 ) -> None:
