@@ -76,7 +76,11 @@ class RedisServer:
         place = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.directory)]
         place += ["--unixsocket", str(self.unix_path), "--save", "", "--logfile", str(self.directory / "log")]
         self._process = subprocess.Popen([self.binary, *place, *self._arguments], stdout=subprocess.DEVNULL)
-        wait_for(self._answers, what=f"{self.binary} on port {self.port} answers, see {self.directory}/log")
+        try:
+            wait_for(self._answers, what=f"{self.binary} on port {self.port} answers, see {self.directory}/log")
+        except BaseException:
+            self.kill()  # nobody else knows of it
+            raise
 
     def kill(self) -> None:
         """SIGKILL it: connections are reset, the port is closed."""

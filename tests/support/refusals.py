@@ -12,7 +12,7 @@ from pathlib import Path
 import redis
 
 from monitor.store import RedisStore
-from tests.support.processes import missing, wait_for
+from tests.support.processes import free_port, missing, wait_for
 from tests.support.rabbitmq_server import RabbitServer
 from tests.support.redis_server import RedisServer, find_binary
 from tests.support.roles import Monitor
@@ -230,7 +230,7 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal(
         "a cluster without slots",
         "CLUSTERDOWN",
-        lambda rig: rig.start_as("--cluster-enabled", "yes"),
+        lambda rig: rig.start_as("--cluster-enabled", "yes", "--cluster-port", str(free_port())),
         lambda rig: rig.start_as(),
         ("CLUSTERDOWN", "ClusterDown", "Hash slot"),
     ),
