@@ -240,6 +240,17 @@ def test_lines_that_are_no_samples(redis_store: RedisStore, client: redis.Redis,
     assert redis_store.set_aside()["sample"] == 10
 
 
+def test_lines_that_fill_the_server(redis_store: RedisStore, client: redis.Redis, key_prefix: str) -> None:
+    """What is longer than any hour of ours is not copied at each read; the check's next run begins the hour anew."""
+    run(redis_store, "db")
+    key = f"{key_prefix}open:db:{int(redis_store.now() // 3600)}"
+    client.rpush(key, b"x" * 64_000_000)
+    assert len(redis_store.history.samples("db", redis_store.now() - 60)) == 0
+    run(redis_store, "db")
+    assert client.memory_usage(key) < 10_000
+    assert len(redis_store.history.samples("db", redis_store.now() - 60)) == 1
+
+
 def test_a_memory_that_unpacks_to_300_megabytes(redis_store: RedisStore, client: redis.Redis, key_prefix: str) -> None:
     """The run has no memory, as after a flush; it is removed, so that the next run does not unpack it again."""
     packing = zlib.compressobj(9)

@@ -57,6 +57,7 @@ for place, entry in ipairs(entries) do
     end
 
     if sample ~= '' then
+      if is_bloated(history) then redis.call('DEL', history) end -- whatever is in it, each read would copy it
       local length = redis.pcall('RPUSH', history, sample)
       if type(length) ~= 'number' then
         redis.call('DEL', history) -- of another type
