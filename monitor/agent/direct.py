@@ -50,7 +50,7 @@ class DirectQueue:
         self._in_flight = ""
 
     def connect(self) -> None:
-        """Consume it by the worker's present connection, as soon as the worker's loop runs. Never raises.
+        """Consume it by the worker's present connection, as soon as the worker's loop runs.
 
         Not before: what waits in the queue comes with the broker's answer to the subscription, and a prefork pool loses
         what it is given before it is part of the loop.
@@ -75,6 +75,8 @@ class DirectQueue:
             lost = isinstance(error, connection.connection_errors)
             self._given_up = lost and not isinstance(error, connection.recoverable_connection_errors)
             self._leave(channel, error)
+            if lost:
+                raise  # for Celery's loop, which connects anew: it does not notice by itself what was lost in here
             return
         self.consumed = True
         if self._refused:
@@ -102,6 +104,8 @@ class DirectQueue:
             if not self.consumed and time.monotonic() >= self._retry_at:
                 self._connect()
             self._submit()
+        except self._consumer.connection_errors:
+            raise
         except Exception:
             log.debug("the monitor's queue is not served", exc_info=True)
 
