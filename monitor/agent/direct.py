@@ -70,7 +70,7 @@ class DirectQueue:
             channel.basic_consume(
                 queue=self.name, no_ack=True, callback=self._received, consumer_tag=_TAG, on_cancel=self._cancelled
             )
-        except Exception as error:  # noqa: BLE001 - of any transport
+        except Exception as error:
             # A broker that ends the whole connection for it (a limit of channels) would do so again and again.
             lost = isinstance(error, connection.connection_errors)
             self._given_up = lost and not isinstance(error, connection.recoverable_connection_errors)

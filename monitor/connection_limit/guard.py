@@ -11,8 +11,11 @@ from monitor.connection_limit.bounds import Bounds
 from monitor.connection_limit.idle import IdleTimes, surplus
 from monitor.connection_limit.sockets import Sockets
 
-OBSERVE_SECONDS = 0.05
-"""Between two counts of the open descriptors. A count takes some 20 microseconds of a server at rest."""
+CALM_SECONDS = 0.2
+"""Between two counts of the open descriptors while there are few. Each wakes a server that is at rest."""
+
+FILLING_SECONDS = 0.05
+"""The same while there are more descriptors than half the bound."""
 
 CROWDED_SECONDS = 0.01
 """The same while there are more connections than the bound: the server must not reach its own limit meanwhile."""
@@ -38,7 +41,7 @@ class ConnectionGuard:
         self._reviewed_at = 0.0
         self._logged_at = -LOG_SECONDS
         self._closed = 0
-        self._crowded = False
+        self._pause_seconds = CALM_SECONDS
         self._failed = False
 
     def start(self) -> None:
@@ -49,11 +52,13 @@ class ConnectionGuard:
         """Close what is above the bound now, and requests that are never answered."""
         now = time.monotonic()
         descriptors = self._sockets.descriptors()
+        self._pause_seconds = CALM_SECONDS if 2 * len(descriptors) <= self._bound else FILLING_SECONDS
         if len(descriptors) <= self._bound and now - self._reviewed_at < REVIEW_SECONDS:
             return
         self._reviewed_at = now
         idle = self._idle_times.observe(self._sockets.connections(descriptors), now)
-        self._crowded = len(idle) > self._bound
+        if len(idle) > self._bound:
+            self._pause_seconds = CROWDED_SECONDS
         self._closed += sum(self._sockets.close(connection) for connection in surplus(idle, self._bound))
         if self._closed and now - self._logged_at >= LOG_SECONDS:
             log.warning("connections.closed", closed=self._closed, open=len(idle), bound=self._bound)
@@ -68,5 +73,4 @@ class ConnectionGuard:
                 if not self._failed:
                     log.exception("connections.guard_failed")
                 self._failed = True
-            pause = CROWDED_SECONDS if self._crowded else OBSERVE_SECONDS
-            time.sleep(max(pause, (time.thread_time() - used) / BUSY_SHARE))
+            time.sleep(max(self._pause_seconds, (time.thread_time() - used) / BUSY_SHARE))

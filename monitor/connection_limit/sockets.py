@@ -29,7 +29,7 @@ class Sockets:
 
     def descriptors(self) -> list[int]:
         """Return all open descriptors of the process, files included: never fewer than it has connections."""
-        return [int(name) for name in os.listdir(_DESCRIPTORS)]  # noqa: PTH208 - called 20 times a second
+        return [int(name) for name in os.listdir(_DESCRIPTORS)]  # noqa: PTH208 - called up to 100 times a second
 
     def connections(self, descriptors: list[int]) -> list[Connection]:
         """Return those of the descriptors that are open connections on the port."""
