@@ -240,6 +240,14 @@ def test_lines_that_are_no_samples(redis_store: RedisStore, client: redis.Redis,
     assert redis_store.set_aside()["sample"] == 10
 
 
+def test_dead_letters_that_fill_the_server(redis_store: RedisStore, client: redis.Redis, key_prefix: str) -> None:
+    """They are not copied for each who asks for alerts, and go with the next decision."""
+    client.lpush(f"{key_prefix}alerting:dead", b"x" * 64_000_000)
+    assert redis_store.alerts_overview().dead_letters == ()
+    alarms.decide(Config(), store=redis_store, outbox=redis_store.outbox)
+    assert client.exists(f"{key_prefix}alerting:dead") == 0
+
+
 def test_lines_that_fill_the_server(redis_store: RedisStore, client: redis.Redis, key_prefix: str) -> None:
     """What is longer than any hour of ours is not copied at each read; the check's next run begins the hour anew."""
     run(redis_store, "db")

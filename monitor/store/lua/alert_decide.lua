@@ -17,6 +17,7 @@ redis.call('HSET', KEYS[1], 'version', text(following + 1), 'cursor', ARGV[3])
 
 sound(KEYS[2], 'hash')
 sound(KEYS[3], 'list')
+if is_bloated(KEYS[3]) then redis.call('DEL', KEYS[3]) end
 sound(KEYS[4], 'set')
 local changed = tonumber(ARGV[6])
 for i = 7, 6 + 2 * changed, 2 do

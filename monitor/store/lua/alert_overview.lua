@@ -26,7 +26,7 @@ for _, channel in ipairs(channels) do
   lanes[#lanes + 1] = {channel, about[1] or '0', oldest and text(oldest) or '', about[2] or '0', about[3] or '',
     about[4] or ''}
 end
-local dead = redis.pcall('LRANGE', KEYS[3], 0, tonumber(ARGV[2]) - 1)
+local dead = is_bloated(KEYS[3]) and {} or redis.pcall('LRANGE', KEYS[3], 0, tonumber(ARGV[2]) - 1)
 for i, letter in ipairs(dead.err and {} or dead) do
   if #letter > 2 * tonumber(ARGV[3]) then dead[i] = '' end
 end

@@ -89,7 +89,8 @@ local function block_of(key, limit)
   return redis.call('GET', key)
 end
 
--- Whether a list of samples occupies more than any hour of ours does. Costs a step for each 8 kB, and reads no line.
+-- Whether a list (the samples of an hour, the dead letters) occupies more than any of ours does. Costs a step for each
+-- 8 kB, and reads no value: a list cannot tell how long one is.
 local function is_bloated(key)
   local bytes = redis.pcall('MEMORY', 'USAGE', key, 'SAMPLES', 0)
   return type(bytes) == 'number' and bytes > LIST_BYTES
