@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -79,7 +80,7 @@ def worker(concurrency: int | None, config: Path | None) -> None:
     options = ["--pool=threads", f"--concurrency={concurrency or loaded.worker_slots}", f"--queues={','.join(queues)}"]
     # Nobody here reads what these three send, and each is a broadcast on a broker that may be somebody's.
     options += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    app.start(argv=["--quiet", "worker", f"--hostname={loaded.queue}@%h", *options])
+    _run_celery(app, "worker", f"--hostname={loaded.queue}@%h", *options)
 
 
 @click.command()
@@ -88,7 +89,7 @@ def beat(config: Path | None) -> None:
     """Say when each check is due."""
     app = _celery_app(load_for_role_or_exit(config).config)
     # When what is due is kept in the store: this scheduler needs no file.
-    app.start(argv=["--quiet", "beat", "--scheduler=monitor.tasks.beat:DispatchScheduler"])
+    _run_celery(app, "beat", "--scheduler=monitor.tasks.beat:DispatchScheduler")
 
 
 def load_application() -> Callable[..., Any]:
@@ -115,3 +116,10 @@ def _celery_app(loaded: Config) -> Any:
     except (ValueError, LookupError, ImportError, AttributeError) as error:
         exit_with(Problem("broker_url", None, f"names no broker that Celery can use: {scrub(str(error))}"))
     return app
+
+
+def _run_celery(app: Any, *arguments: str) -> NoReturn:
+    """Run a command of Celery and exit with its status, which ``app.start`` does not return."""
+    command = importlib.import_module("celery.bin.celery").celery
+    command.params[0].default = app
+    sys.exit(command.main(args=["--quiet", *arguments], standalone_mode=False))

@@ -33,9 +33,14 @@ def describe(error: BaseException) -> dict[str, str | None]:
 
 
 def is_exhausted(error: BaseException) -> bool:
-    """Return whether a process has no memory or no threads left: it ends, with exit code 1."""
+    """Return whether a process has no memory or no threads left: it ends, with exit code 1.
+
+    hiredis reports the former as a response that it cannot parse.
+    """
     return any(
-        isinstance(cause, MemoryError) or (isinstance(cause, RuntimeError) and "start new thread" in str(cause))
+        isinstance(cause, MemoryError)
+        or (isinstance(cause, RuntimeError) and "start new thread" in str(cause))
+        or (isinstance(cause, redis.InvalidResponse) and "Out of memory" in str(cause))
         for cause in _causes(error)
     )
 
