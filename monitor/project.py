@@ -17,12 +17,22 @@ VARIABLE = "DJANGO_SETTINGS_MODULE"
 _installed: list[Any] = []
 
 
-def remember(app: Any) -> bool:
-    """This is the project's Celery application (`monitor.install(app)` was called). False when that was known."""
+def remember(app: Any) -> None:
+    """Add a Celery application of the project (`monitor.install(app)` was called)."""
+    if app not in _installed:
+        _installed.append(app)
+
+
+def watch(app: Any) -> None:
+    """Make this the Celery application to watch (`celery_app` names it), whichever others are known."""
     if app in _installed:
-        return False
+        _installed.remove(app)
     _installed.append(app)
-    return True
+
+
+def applications() -> tuple[Any, ...]:
+    """Return the known Celery applications. Where they differ, the last one decides."""
+    return tuple(_installed)
 
 
 def explicit_settings() -> Mapping[str, Any]:

@@ -69,11 +69,14 @@ def load(file: Path | None = None) -> Loaded:
 
 def read(file: Path | None = None) -> Loaded:
     """The configuration, without a look at options: for who has yet to bring the store. Raises ConfigError."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "monitor.settings")
-    loaded = _load(file)
-    if loaded.config.celery_app and _import_celery_app(loaded):
+    try:
         loaded = _load(file)
-    return loaded
+        if loaded.config.celery_app and _import_celery_app(loaded):
+            loaded = _load(file)
+        return loaded
+    finally:
+        # After the import: the module of a Django project's application names the project's settings in the same way.
+        os.environ.setdefault(project.VARIABLE, "monitor.settings")
 
 
 @functools.cache
@@ -145,8 +148,16 @@ def required_url(config: Config, key: str) -> str:
     """A URL that the role cannot do without. Raises ConfigError."""
     value: SecretStr | None = getattr(config, key)
     if value is None:
-        raise ConfigError([Problem(key, None, _where_to_set(key))])
+        raise ConfigError([Problem(key, None, _where_to_set(config, key))])
     return value.get_secret_value()
+
+
+def store_environment(config: Config) -> dict[str, str]:
+    """Return the variables by which a process finds the store that does not import the project's Celery application.
+
+    Raises ConfigError when no store is configured.
+    """
+    return {"MONITOR_REDIS_URL": required_url(config, "redis_url"), "MONITOR_KEY_PREFIX": config.key_prefix}
 
 
 def resolve(config: Config, check: CheckSpec) -> CheckSpec:
@@ -166,15 +177,20 @@ def _load(file: Path | None) -> Loaded:
 
 
 def _import_celery_app(loaded: Loaded) -> bool:
-    """Import the project's Celery application, which may then tell its broker. False when it was known already."""
+    """Import the project's Celery application. Return whether more is known of the project than before.
+
+    Its module may call ``monitor.install(app)`` or not, and may be the one that names the project's Django settings.
+    """
     dotted = loaded.config.celery_app or ""
+    before = project.applications(), os.environ.get(project.VARIABLE)
     module, _, attribute = dotted.partition(":")
     try:
         app: Any = getattr(importlib.import_module(module), attribute or "app")
     except Exception as error:
         hint = f"should be an importable Celery application, module:attribute ({type(error).__name__}: {error})"
         raise ConfigError([Problem("celery_app", dotted, hint, loaded.origin("celery_app"))]) from error
-    return project.remember(app)
+    project.watch(app)
+    return before != (project.applications(), os.environ.get(project.VARIABLE))
 
 
 def _option_problems(check: CheckSpec, loaded: Loaded) -> list[Problem]:
@@ -187,7 +203,7 @@ def _option_problems(check: CheckSpec, loaded: Loaded) -> list[Problem]:
             if key in _URLS and option not in resolved.options
         }
         if missing:
-            return [Problem(key, None, _where_to_set(key)) for key in sorted(missing)]
+            return [Problem(key, None, _where_to_set(loaded.config, key)) for key in sorted(missing)]
         registry.build(check.kind, resolved.options)
     except registry.UnknownKind as error:
         hint = configuration.unknown_hint(error.name, error.known, "kind")
@@ -220,7 +236,14 @@ _URLS = {
     "redis_url": "the store: set MONITOR_REDIS_URL, or run `monitor up`, which brings its own",
     "broker_url": "the broker to watch: set MONITOR_BROKER_URL, MONITOR_CELERY_APP or MONITOR_REDIS_URL",
 }
+_URLS_BESIDE_APPLICATION = {
+    "redis_url": "the store: set MONITOR_REDIS_URL, or run `monitor up`; the broker of {app} is not a single Redis",
+    "broker_url": "the broker to watch: {app} names none; set its broker_url, or MONITOR_BROKER_URL",
+}
 
 
-def _where_to_set(key: str) -> str:
-    return f"is required; {_URLS[key]}"
+def _where_to_set(config: Config, key: str) -> str:
+    """Return the hint about a missing URL. It names no variable that is set already, and none that would not help."""
+    if config.celery_app is None:
+        return f"is required; {_URLS[key]}"
+    return f"is required; {_URLS_BESIDE_APPLICATION[key].format(app=config.celery_app)}"

@@ -41,7 +41,7 @@ def web(host: str | None, port: int | None, config: Path | None) -> None:
     """Serve the probe endpoints."""
     loaded = load_for_role_or_exit(config).config
     # What the project's Celery application said is known here; server processes import no Celery to ask it.
-    os.environ["MONITOR_REDIS_URL"] = wiring.required_url(loaded, "redis_url")
+    os.environ.update(wiring.store_environment(loaded))
     try:
         address, port = check_port(host or loaded.web.host, loaded.web.port if port is None else port)
     except CannotStart as error:
