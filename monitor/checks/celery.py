@@ -86,7 +86,7 @@ class Celery(Kind):
         """A kombu Connection that is closed afterwards, whose failures are those of the check."""
         expected: tuple[type[Exception], ...] = (KombuError, redis.RedisError, OSError)
         try:
-            connection: Any = _Connection(self.broker_url.get_secret_value(), ssl=self.use_ssl)  # type: ignore[no-untyped-call]
+            connection: Any = BriefConnection(self.broker_url.get_secret_value(), ssl=self.use_ssl)  # type: ignore[no-untyped-call]
             expected += (*connection.connection_errors, *connection.channel_errors)
             driver, alternatives = connection.get_transport_cls().driver_type, len(connection.alt)
             connection.connect_timeout = timeout_seconds
@@ -117,7 +117,7 @@ def limited(options: Mapping[str, Any], driver: str, alternatives: int, timeout_
     return {**options, **limits}
 
 
-class _Connection(Connection):
+class BriefConnection(Connection):
     """Kombu's connection, whose Redis connections try once: redis-py's ten retries would take most of a minute."""
 
     def create_transport(self) -> Any:
