@@ -22,9 +22,12 @@ from monitor.checks import registry
 from monitor.checks.process import MODULE
 from monitor.config import ChannelSpec, CheckSpec, Config, ConfigError, Loaded, Problem
 from monitor.config.keys import COMMON_CHANNEL_KEYS, COMMON_CHECK_KEYS
+from monitor.config.redaction import scrub
 from monitor.executor import ProcessExecutor
 from monitor.model import Notice
 from monitor.ports import Executor, Fleet, History, Outbox, Send, Store, Undelivered
+from monitor.redis_pool import connection_pool
+from monitor.redis_urls import is_redis
 from monitor.schedule import Plan
 from monitor.store import RedisFleet, RedisStore, Retention
 
@@ -60,6 +63,7 @@ def load(file: Path | None = None) -> Loaded:
         if error.rest is None:
             raise
         loaded, problems = error.rest, list(error.problems)
+    problems += _url_problems(loaded)
     problems += [problem for check in loaded.config.checks.values() for problem in _option_problems(check, loaded)]
     problems += [found for channel in loaded.config.channels.values() for found in _channel_problems(channel, loaded)]
     if problems:
@@ -191,6 +195,24 @@ def _import_celery_app(loaded: Loaded) -> bool:
         raise ConfigError([Problem("celery_app", dotted, hint, loaded.origin("celery_app"))]) from error
     project.watch(app)
     return before != (project.applications(), os.environ.get(project.VARIABLE))
+
+
+def _url_problems(loaded: Loaded) -> list[Problem]:
+    """Return what the clients of the store and of the broker find wrong with their URLs. Connects to nothing."""
+    problems, config = [], loaded.config
+    try:
+        if config.redis_url is not None:
+            connection_pool(config.redis_url.get_secret_value(), timeout_seconds=1.0)
+    except ValueError as error:
+        problems.append(Problem("redis_url", None, str(error), loaded.origin("redis_url")))
+    broker = config.broker_url.get_secret_value() if config.broker_url else None
+    try:
+        if broker is not None and not is_redis(broker):
+            importlib.import_module("kombu.connection").Connection(broker).get_transport_cls()
+    except (ValueError, LookupError, ImportError, AttributeError, TypeError) as error:
+        hint = f"names no broker that Celery can use: {scrub(str(error))}"
+        problems.append(Problem("broker_url", None, hint, loaded.origin("broker_url")))
+    return problems
 
 
 def _option_problems(check: CheckSpec, loaded: Loaded) -> list[Problem]:

@@ -125,7 +125,7 @@ class BoundedPublisher(Publisher):
 def _connection(app: Celery) -> Any:
     """Return a connection like those of the application, with time limits. Connects to nothing yet."""
     usual = app.connection_for_write()
-    connection: Any = BriefConnection(**dict(usual._info(resolve=False)))
+    connection: Any = BriefConnection(**dict(usual._info(resolve=False)))  # type: ignore[no-untyped-call]
     driver = connection.get_transport_cls().driver_type
     connection.connect_timeout = TIMEOUT_SECONDS
     connection.transport_options = limited(usual.transport_options, driver, len(usual.alt), TIMEOUT_SECONDS)
