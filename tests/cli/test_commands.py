@@ -99,6 +99,42 @@ def test_check_runs_without_redis(tmp_path: Path) -> None:
     assert "there are: fine, dead" in none.stderr
 
 
+@pytest.mark.parametrize(
+    ("command", "program"),
+    [
+        pytest.param("check", "/nowhere/python", id="check, and it is not there"),
+        pytest.param("check", "/etc/hostname", id="check, and it is no program"),
+        pytest.param("check", None, id="check, and it is not known"),
+        pytest.param("up", "/nowhere/python", id="up, and it is not there"),
+    ],
+)
+def test_an_interpreter_that_cannot_be_executed(command: str, program: str | None, tmp_path: Path) -> None:
+    """One sentence and no traceback, whatever Python takes for its own program."""
+    code = f"import sys; sys.executable = {program!r}; from monitor.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, command],
+        cwd=tmp_path,
+        env=environment(MONITOR_PORT="0"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == (ExitCode.UNKNOWN if command == "check" else 1), done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_check_when_no_check_process_starts(tmp_path: Path) -> None:
+    """A project whose applications cannot be imported: what is wrong, where, and exit code 3."""
+    (tmp_path / "broken_settings.py").write_text("SECRET_KEY = 'x'\nINSTALLED_APPS = ['no_such_application']\n")
+    done = monitor(tmp_path, "check", "cpu", DJANGO_SETTINGS_MODULE="broken_settings", MONITOR_REDIS_URL="redis://h/0")
+    assert done.returncode == ExitCode.UNKNOWN, done.stderr
+    assert "no check can be run" in done.stderr
+    assert "no_such_application" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_status_of_what_was_never_observed(tmp_path: Path, redis_server: RedisServer) -> None:
     """Unknown, with exit code 3, as a table and as JSON."""
     variables = {"MONITOR_REDIS_URL": redis_server.url, "MONITOR_KEY_PREFIX": f"{tmp_path.name}:"}
