@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from typing import Any
 
@@ -10,7 +11,7 @@ import structlog
 from celery import Celery, signals
 from celery.app.amqp import AMQP
 
-from monitor import logs, wiring
+from monitor import logs, project, wiring
 from monitor.agent import attach, former_entries
 from monitor.config import Config
 from monitor.ports import Executor, ExecutorUnavailable
@@ -30,7 +31,10 @@ def build() -> Celery:
     """The application, configured. Raises ConfigError. Connects to nothing."""
     # No fixups: the Django one sets Django up and closes connections around every task, and none of ours uses any.
     app = Celery("monitor", amqp=_AMQP, fixups=[])
-    attach.leave_alone(app)
+    if os.environ.get(project.OBSERVED_VARIABLE):
+        attach.to(app)
+    else:
+        attach.leave_alone(app)
     app.conf.update(settings())
     tasks.register(app, wiring.runtime)
     return app

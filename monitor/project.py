@@ -13,6 +13,8 @@ from typing import Any
 from monitor.agent import broker
 
 VARIABLE = "DJANGO_SETTINGS_MODULE"
+OBSERVED_VARIABLE = "CELERY_HEALTH_MONITOR_OBSERVED"
+"""Set by `monitor up` for its worker, which is then observed like any other. In production, only a project's are."""
 
 _installed: list[Any] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
 import subprocess
@@ -9,9 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from monitor.cli.commands import COMMANDS
-from monitor.cli.tables import ExitCode, Row, exit_code
+from monitor.cli.tables import ExitCode, Row, exit_code, show
 from monitor.model import Status
 from tests.cli.tree import environment
 from tests.support.processes import free_port
@@ -82,6 +84,14 @@ def test_every_command_explains_itself(tmp_path: Path, name: str) -> None:
 def test_exit_codes_are_those_of_nagios(caption: str, rows: list[Row], expected: ExitCode) -> None:
     """One table for `check` and `status`."""
     assert exit_code(rows) is expected, caption
+
+
+def test_a_table_has_times_and_no_gaps() -> None:
+    """A moment among a check's numbers is a time, and what is not known is left out."""
+    data = {"tick_age_ms": 12, "ticking_since": 1795748040.9, "set_aside_at": None, "parts": {}}
+    console = Console(file=io.StringIO(), width=200)
+    show([Row("monitor:beat", Status.OK, data=data)], with_age=False, console=console)
+    assert "tick_age_ms=12, ticking_since=2026-11-27T02:54:00.900Z\n" in console.file.getvalue()
 
 
 def test_check_runs_without_redis(tmp_path: Path) -> None:
