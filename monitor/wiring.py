@@ -73,6 +73,8 @@ def load(file: Path | None = None) -> Loaded:
 
 def read(file: Path | None = None) -> Loaded:
     """The configuration, without a look at options: for who has yet to bring the store. Raises ConfigError."""
+    if not os.environ.get(project.VARIABLE):
+        os.environ.pop(project.VARIABLE, None)  # an empty variable is one that is not set
     try:
         loaded = _load(file)
         if loaded.config.celery_app and _import_celery_app(loaded):
@@ -190,6 +192,7 @@ def _import_celery_app(loaded: Loaded) -> bool:
     module, _, attribute = dotted.partition(":")
     try:
         app: Any = getattr(importlib.import_module(module), attribute or "app")
+        project.from_celery(app)  # its configuration is loaded when something of it is read
     except Exception as error:
         hint = f"should be an importable Celery application, module:attribute ({type(error).__name__}: {error})"
         raise ConfigError([Problem("celery_app", dotted, hint, loaded.origin("celery_app"))]) from error
