@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from typing import Any
 
@@ -10,12 +11,14 @@ import structlog
 from celery import Celery, signals
 from celery.app.amqp import AMQP
 
-from monitor import logs, wiring
-from monitor.agent import attach
+from monitor import logs, project, wiring
+from monitor.agent import attach, former_entries
 from monitor.config import Config
 from monitor.ports import Executor, ExecutorUnavailable
 from monitor.tasks import registration as tasks
+from monitor.tasks.beat import DispatchScheduler
 from monitor.tasks.recovery import RECONNECT, RecoveringConnection, report_blocked
+from monitor.tasks.ticks import send_at_each_tick
 
 log = structlog.get_logger("monitor.worker")
 
@@ -28,7 +31,10 @@ def build() -> Celery:
     """The application, configured. Raises ConfigError. Connects to nothing."""
     # No fixups: the Django one sets Django up and closes connections around every task, and none of ours uses any.
     app = Celery("monitor", amqp=_AMQP, fixups=[])
-    attach.leave_alone(app)
+    if os.environ.get(project.OBSERVED_VARIABLE):
+        attach.to(app)
+    else:
+        attach.leave_alone(app)
     app.conf.update(settings())
     tasks.register(app, wiring.runtime)
     return app
@@ -102,7 +108,15 @@ def _close(sender: Any, **_: Any) -> None:
         wiring.runtime().executor.close()
 
 
+def _attach_to_beat(sender: Any, **_: Any) -> None:
+    """Send at the ticks of a scheduler that is not ours (``celery -A monitor beat -S ...``), not by its schedule."""
+    if sender.app is app and not isinstance(sender.scheduler, DispatchScheduler):
+        former_entries.remove_at_first_tick(sender.scheduler)
+        send_at_each_tick(sender.scheduler, app, tasks.beat_schedule(_config()))
+
+
 app = build()
 signals.setup_logging.connect(_setup_logging, weak=False)
+signals.beat_init.connect(_attach_to_beat, weak=False)
 signals.worker_init.connect(_warm_up, weak=False)
 signals.worker_shutdown.connect(_close, weak=False)

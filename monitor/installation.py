@@ -23,7 +23,30 @@ def install(app: Celery, *, run_checks: bool = False) -> Celery:
     attach.to(app)
     if run_checks:
         _run_checks_in(app)
+    _attach_to_beat(app, run_checks=run_checks)
     return app
+
+
+def _attach_to_beat(app: Celery, *, run_checks: bool) -> None:
+    from celery import signals  # noqa: PLC0415
+
+    def attach_to_beat(sender: Any, **_: Any) -> None:
+        if sender.app is not app:
+            return
+        from monitor.agent import former_entries  # noqa: PLC0415
+
+        former_entries.remove_at_first_tick(sender.scheduler)
+        if not run_checks:
+            return
+        from monitor import wiring  # noqa: PLC0415
+        from monitor.tasks import registration as tasks  # noqa: PLC0415
+        from monitor.tasks.ticks import send_at_each_tick  # noqa: PLC0415
+
+        send_at_each_tick(sender.scheduler, app, tasks.beat_schedule(wiring.load().config))
+
+    # In beat only, once it has its scheduler. Celery logs what a receiver raises, and goes on: a wrong
+    # configuration of ours does not stop the project's beat.
+    signals.beat_init.connect(attach_to_beat, weak=False)
 
 
 def _run_checks_in(app: Celery) -> None:
@@ -37,20 +60,11 @@ def _run_checks_in(app: Celery) -> None:
     tasks.register(app, wiring.runtime)
     queues.install(app)
 
-    def add_beat_entry(sender: Any, **_: Any) -> None:
-        if sender.app is not app:
-            return
-        # Not to the settings: Celery has made its scheduler of them already (celery.beat.Service.start).
-        sender.scheduler.update_from_dict(tasks.beat_schedule(wiring.load().config))
-
     def consume_our_queues(instance: Any, **_: Any) -> None:
         if instance.app is not app:
             return
         config = wiring.runtime().config  # built before the pool forks, so that its processes share one zygote
         queues.consume(app, own_queues(config))
 
-    # In beat only, and in the schedule that it has, wherever it keeps it. Celery logs what a receiver raises,
-    # and goes on: a wrong configuration of ours does not stop the project's beat.
-    signals.beat_init.connect(add_beat_entry, weak=False)
     # In the worker only, before it connects.
     signals.celeryd_after_setup.connect(consume_our_queues, weak=False)

@@ -13,16 +13,28 @@ from typing import Any
 from monitor.agent import broker
 
 VARIABLE = "DJANGO_SETTINGS_MODULE"
+OBSERVED_VARIABLE = "CELERY_HEALTH_MONITOR_OBSERVED"
+"""Set by `monitor up` for its worker, which is then observed like any other. In production, only a project's are."""
 
 _installed: list[Any] = []
 
 
-def remember(app: Any) -> bool:
-    """This is the project's Celery application (`monitor.install(app)` was called). False when that was known."""
+def remember(app: Any) -> None:
+    """Add a Celery application of the project (`monitor.install(app)` was called)."""
+    if app not in _installed:
+        _installed.append(app)
+
+
+def watch(app: Any) -> None:
+    """Make this the Celery application to watch (`celery_app` names it), whichever others are known."""
     if app in _installed:
-        return False
+        _installed.remove(app)
     _installed.append(app)
-    return True
+
+
+def applications() -> tuple[Any, ...]:
+    """Return the known Celery applications. Where they differ, the last one decides."""
+    return tuple(_installed)
 
 
 def explicit_settings() -> Mapping[str, Any]:

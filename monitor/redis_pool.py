@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlencode
 
 import redis
 from redis._parsers import _RESP2Parser
@@ -17,9 +17,11 @@ from redis.connection import Connection, ConnectionPool, SSLConnection, UnixDoma
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
+from monitor.redis_urls import RedisUrl, for_redis_py, parse
+
 
 def connection_pool(url: str, *, timeout_seconds: float, introduce: bool = False) -> ConnectionPool:
-    """A pool for ``redis://``, ``rediss://``, ``unix://``, or what ``sentinel://`` says is the master of the moment.
+    """A pool for a URL of `monitor.redis_urls`; of Sentinels, for the server that is the master of the moment.
 
     ``sentinel://[user:password@]host:port[;sentinel://host:port...]/db?master_name=NAME``, with ``sentinel_password``
     and ``sentinel_username`` in the query if the Sentinels want them, and ``ssl=true`` for TLS. Connects to nothing.
@@ -31,9 +33,10 @@ def connection_pool(url: str, *, timeout_seconds: float, introduce: bool = False
     """
     limits: dict[str, Any] = {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds}
     limits["retry"] = Retry(NoBackoff(), 0)
-    if url.startswith("sentinel://"):
-        return _sentinel_pool(url, limits, introduce)
-    return ConnectionPool(**{**_options(url, introduce), **limits})
+    parsed = parse(url)
+    if parsed.scheme == "sentinel":
+        return _sentinel_pool(parsed, limits, introduce)
+    return ConnectionPool(**{**_options(for_redis_py(url), introduce), **limits})
 
 
 def server_reason(error: BaseException) -> str | None:
@@ -60,42 +63,24 @@ _BY_CLASS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 _BY_TEXT = (("MISCONF", "not_persisting"), ("UNBLOCKED", "read_only"), ("max number of clients", "too_many_clients"))
 
 
-def _sentinel_pool(url: str, limits: dict[str, Any], introduce: bool) -> ConnectionPool:
-    first, *others = url.split(";")
-    last = others[-1] if others else first
-    _, slash, tail = last.removeprefix("sentinel://").rpartition("@")[2].partition("/")
-    database, _, query = tail.partition("?")
-    said = dict(parse_qsl(query))
-    name = said.pop("master_name", "")
-    own = {key: said.pop(f"sentinel_{key}", None) for key in ("username", "password")}
-    encrypted = said.pop("ssl", "").lower() in {"true", "1", "yes"}
-    # Everything else is as in the URL of a server.
-    login = first.removeprefix("sentinel://").rpartition("@")[0]
-    server = f"{'rediss' if encrypted else 'redis'}://{login}{'@' if login else ''}localhost/{database}"
-    try:
-        addresses = [_address(each) for each in (first, *others)]
-    except ValueError:
-        raise ValueError("not a Sentinel URL; sentinel://host:26379;sentinel://host:26379/0 is needed") from None
-    if not name or (slash and not database.isdigit() and database):
-        raise ValueError("a Sentinel URL needs ?master_name=NAME, and a number, if anything, as its path")
+def _sentinel_pool(url: RedisUrl, limits: dict[str, Any], introduce: bool) -> ConnectionPool:
+    said = {name: value for name, value in url.options.items() if name != "ssl"}
+    # Everything but the addresses is as in the URL of a server.
+    scheme, login = "rediss" if url.encrypted else "redis", f"{url.login}@" if url.login else ""
+    server = f"{scheme}://{login}localhost/{url.database}"
     options = _options(f"{server}?{urlencode(said)}" if said else server, introduce)
     for key in ("host", "port", "connection_class"):
         options.pop(key, None)
     kept = ("protocol", "lib_name", "lib_version", "driver_info", "socket_keepalive")
     shared = {key: value for key, value in options.items() if key in kept or key.startswith("ssl_")}
-    shared |= {**own, **({"ssl": True} if encrypted else {}), **limits}
+    own = {key: url.sentinel_login.get(key) for key in ("username", "password")}
+    shared |= {**own, **({"ssl": True} if url.encrypted else {}), **limits}
+    addresses = [(host, port or 26379) for host, port in url.addresses]
     sentinel = Sentinel(addresses, sentinel_kwargs=shared)  # type: ignore[no-untyped-call]
     found: ConnectionPool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
-        name, sentinel, ssl=encrypted, **{**options, **limits}
+        url.master_name, sentinel, ssl=url.encrypted, **{**options, **limits}
     )
     return found
-
-
-def _address(url: str) -> tuple[str, int]:
-    parts = urlsplit(url if "://" in url else f"sentinel://{url}")
-    if parts.scheme != "sentinel" or not parts.hostname:
-        raise ValueError
-    return parts.hostname, parts.port or 26379
 
 
 def _options(url: str, introduce: bool) -> dict[str, Any]:

@@ -22,9 +22,12 @@ from monitor.checks import registry
 from monitor.checks.process import MODULE
 from monitor.config import ChannelSpec, CheckSpec, Config, ConfigError, Loaded, Problem
 from monitor.config.keys import COMMON_CHANNEL_KEYS, COMMON_CHECK_KEYS
+from monitor.config.redaction import scrub
 from monitor.executor import ProcessExecutor
 from monitor.model import Notice
 from monitor.ports import Executor, Fleet, History, Outbox, Send, Store, Undelivered
+from monitor.redis_pool import connection_pool
+from monitor.redis_urls import is_redis
 from monitor.schedule import Plan
 from monitor.store import RedisFleet, RedisStore, Retention
 
@@ -60,6 +63,7 @@ def load(file: Path | None = None) -> Loaded:
         if error.rest is None:
             raise
         loaded, problems = error.rest, list(error.problems)
+    problems += _url_problems(loaded)
     problems += [problem for check in loaded.config.checks.values() for problem in _option_problems(check, loaded)]
     problems += [found for channel in loaded.config.channels.values() for found in _channel_problems(channel, loaded)]
     if problems:
@@ -69,11 +73,16 @@ def load(file: Path | None = None) -> Loaded:
 
 def read(file: Path | None = None) -> Loaded:
     """The configuration, without a look at options: for who has yet to bring the store. Raises ConfigError."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "monitor.settings")
-    loaded = _load(file)
-    if loaded.config.celery_app and _import_celery_app(loaded):
+    if not os.environ.get(project.VARIABLE):
+        os.environ.pop(project.VARIABLE, None)  # an empty variable is one that is not set
+    try:
         loaded = _load(file)
-    return loaded
+        if loaded.config.celery_app and _import_celery_app(loaded):
+            loaded = _load(file)
+        return loaded
+    finally:
+        # After the import: the module of a Django project's application names the project's settings in the same way.
+        os.environ.setdefault(project.VARIABLE, "monitor.settings")
 
 
 @functools.cache
@@ -145,8 +154,16 @@ def required_url(config: Config, key: str) -> str:
     """A URL that the role cannot do without. Raises ConfigError."""
     value: SecretStr | None = getattr(config, key)
     if value is None:
-        raise ConfigError([Problem(key, None, _where_to_set(key))])
+        raise ConfigError([Problem(key, None, _where_to_set(config, key))])
     return value.get_secret_value()
+
+
+def store_environment(config: Config) -> dict[str, str]:
+    """Return the variables by which a process finds the store that does not import the project's Celery application.
+
+    Raises ConfigError when no store is configured.
+    """
+    return {"MONITOR_REDIS_URL": required_url(config, "redis_url"), "MONITOR_KEY_PREFIX": config.key_prefix}
 
 
 def resolve(config: Config, check: CheckSpec) -> CheckSpec:
@@ -166,15 +183,39 @@ def _load(file: Path | None) -> Loaded:
 
 
 def _import_celery_app(loaded: Loaded) -> bool:
-    """Import the project's Celery application, which may then tell its broker. False when it was known already."""
+    """Import the project's Celery application. Return whether more is known of the project than before.
+
+    Its module may call ``monitor.install(app)`` or not, and may be the one that names the project's Django settings.
+    """
     dotted = loaded.config.celery_app or ""
+    before = project.applications(), os.environ.get(project.VARIABLE)
     module, _, attribute = dotted.partition(":")
     try:
         app: Any = getattr(importlib.import_module(module), attribute or "app")
+        project.from_celery(app)  # its configuration is loaded when something of it is read
     except Exception as error:
         hint = f"should be an importable Celery application, module:attribute ({type(error).__name__}: {error})"
         raise ConfigError([Problem("celery_app", dotted, hint, loaded.origin("celery_app"))]) from error
-    return project.remember(app)
+    project.watch(app)
+    return before != (project.applications(), os.environ.get(project.VARIABLE))
+
+
+def _url_problems(loaded: Loaded) -> list[Problem]:
+    """Return what the clients of the store and of the broker find wrong with their URLs. Connects to nothing."""
+    problems, config = [], loaded.config
+    try:
+        if config.redis_url is not None:
+            connection_pool(config.redis_url.get_secret_value(), timeout_seconds=1.0)
+    except ValueError as error:
+        problems.append(Problem("redis_url", None, str(error), loaded.origin("redis_url")))
+    broker = config.broker_url.get_secret_value() if config.broker_url else None
+    try:
+        if broker is not None and not is_redis(broker):
+            importlib.import_module("kombu.connection").Connection(broker).get_transport_cls()
+    except (ValueError, LookupError, ImportError, AttributeError, TypeError) as error:
+        hint = f"names no broker that Celery can use: {scrub(str(error))}"
+        problems.append(Problem("broker_url", None, hint, loaded.origin("broker_url")))
+    return problems
 
 
 def _option_problems(check: CheckSpec, loaded: Loaded) -> list[Problem]:
@@ -187,7 +228,7 @@ def _option_problems(check: CheckSpec, loaded: Loaded) -> list[Problem]:
             if key in _URLS and option not in resolved.options
         }
         if missing:
-            return [Problem(key, None, _where_to_set(key)) for key in sorted(missing)]
+            return [Problem(key, None, _where_to_set(loaded.config, key)) for key in sorted(missing)]
         registry.build(check.kind, resolved.options)
     except registry.UnknownKind as error:
         hint = configuration.unknown_hint(error.name, error.known, "kind")
@@ -220,7 +261,14 @@ _URLS = {
     "redis_url": "the store: set MONITOR_REDIS_URL, or run `monitor up`, which brings its own",
     "broker_url": "the broker to watch: set MONITOR_BROKER_URL, MONITOR_CELERY_APP or MONITOR_REDIS_URL",
 }
+_URLS_BESIDE_APPLICATION = {
+    "redis_url": "the store: set MONITOR_REDIS_URL, or run `monitor up`; the broker of {app} is not a single Redis",
+    "broker_url": "the broker to watch: {app} names none; set its broker_url, or MONITOR_BROKER_URL",
+}
 
 
-def _where_to_set(key: str) -> str:
-    return f"is required; {_URLS[key]}"
+def _where_to_set(config: Config, key: str) -> str:
+    """Return the hint about a missing URL. It names no variable that is set already, and none that would not help."""
+    if config.celery_app is None:
+        return f"is required; {_URLS[key]}"
+    return f"is required; {_URLS_BESIDE_APPLICATION[key].format(app=config.celery_app)}"

@@ -20,6 +20,7 @@ from typing import Any
 
 from monitor.agent import broker
 from monitor.redis_pool import connection_pool
+from monitor.redis_urls import for_redis_py
 
 _PREFIX = "MONITOR_"
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -148,7 +149,7 @@ def _redis_url(value: Any) -> str | None:
     if not isinstance(value, str):
         raise TypeError("should be a text")
     connection_pool(value, timeout_seconds=1.0)
-    return value
+    return for_redis_py(value)
 
 
 def _key_prefix(value: Any) -> str:

@@ -18,6 +18,7 @@ from monitor.alerts._json import severity
 from monitor.alerts.base import Attempt, Channel, Temporary, Undelivered
 from monitor.alerts.registry import register
 from monitor.alerts.text import Text, iso
+from monitor.config.headers import Headers, overlaid
 from monitor.config.units import Seconds
 from monitor.model import Notice, NoticeKind
 
@@ -49,6 +50,9 @@ class Alertmanager(Channel):
 
     urls: Annotated[tuple[SecretUrl, ...], Field(min_length=1, description="one for each member of a cluster")]
     token: Annotated[SecretStr | None, Field(description="bearer token")] = None
+    headers: Annotated[
+        Headers, Field(description="more request headers, such as X-Scope-OrgID; their values are taken for secrets")
+    ] = field(default_factory=dict)
     alertname: Annotated[str, Field(min_length=1, description="the label of that name")] = "HealthCheck"
     extra_labels: Annotated[Mapping[str, str], Field(description="labels of every alert")] = field(default_factory=dict)
     generator_url: Annotated[
@@ -121,7 +125,8 @@ class Alertmanager(Channel):
     def _tell(
         self, url: SecretStr, body: bytes, attempt: Attempt, answers: queue.SimpleQueue[Undelivered | None]
     ) -> None:
-        headers = {"Authorization": f"Bearer {self.token.get_secret_value()}"} if self.token else {}
+        token = {"Authorization": f"Bearer {self.token.get_secret_value()}"} if self.token else {}
+        headers = overlaid(token, self.headers)
         address = url.get_secret_value().rstrip("/")
         try:
             post(

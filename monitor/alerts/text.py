@@ -25,6 +25,9 @@ NAMES: Mapping[str, str] = {
     "data": "the numbers that go with it, such as `pending_tasks=10`; `-` without any",
 }
 LABEL = "label_"
+_FIRST_MOMENT, _LAST_MOMENT = 1e9, 1e11
+"""Epoch seconds: smaller and larger numbers are no time of ours, whatever their name is."""
+
 DEFAULT_TITLE = "[$kind] $headline"
 
 DEFAULT_BODY = """\
@@ -67,6 +70,14 @@ def problem(template: str) -> str | None:
 def iso(seconds: float) -> str:
     """A time in ISO 8601 and RFC 3339, UTC, to the millisecond."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def field(name: str, value: object) -> str:
+    """Return a field of a check's data as people read it: what is named as a moment (``..._at``) as a time."""
+    is_moment = name.rpartition("_")[2] in ("at", "since") and type(value) in (int, float)
+    if is_moment and isinstance(value, int | float) and _FIRST_MOMENT <= value < _LAST_MOMENT:
+        return iso(value)
+    return str(value)
 
 
 def duration(seconds: float) -> str:
@@ -134,4 +145,4 @@ def _headline(notice: Notice) -> str:
 
 
 def _pairs(values: Mapping[str, object]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in values.items()) or "-"
+    return ", ".join(f"{name}={field(name, value)}" for name, value in values.items()) or "-"

@@ -27,7 +27,8 @@ from urllib3.util import Url, parse_url
 from monitor.checks._failures import NETWORK_REASONS
 from monitor.checks._http_failures import http_failure, timed_out
 from monitor.checks.base import CheckFailed
-from monitor.config.redaction import scrub
+from monitor.config.headers import overlaid
+from monitor.config.redaction import hide_secrets, scrub
 
 MAX_BODY_BYTES = 8 * 1024 * 1024  # some ten thousand series
 CHUNK_BYTES = 64 * 1024
@@ -36,7 +37,7 @@ MAX_SAID = 300  # characters of a text of the server
 REASONS = {
     **NETWORK_REASONS,
     "authentication": "the user, the password or the token is wrong, or may not ask",
-    "unavailable": "Prometheus, or a proxy before it, cannot answer just now (429 or 5xx)",
+    "unavailable": "Prometheus, or a proxy before it, cannot answer just now (429 or 5xx), or only in part",
     "bad_query": "Prometheus refuses the query, or its result is not a number for each series",
     "bad_answer": "the answer is not that of Prometheus' API: a wrong path, a redirect, another server",
 }
@@ -60,7 +61,7 @@ BaseUrl = Annotated[SecretStr, AfterValidator(_http_url)]
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Whom to ask and how. A token goes before a user; both go before those of the URL.
+    """Whom to ask and how. A token goes before a user; both go before those of the URL, and ``headers`` before all.
 
     ``timeout_seconds`` is for one attempt, ``retries`` the number of further ones after a failure that may pass.
     """
@@ -73,6 +74,7 @@ class Server:
     verify_tls: bool = True
     timeout_seconds: float = 1.5
     retries: int = 2
+    headers: Mapping[str, SecretStr] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,14 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an expression comes to; no samples when no series fits. ``warnings`` are Prometheus' own, scrubbed."""
+    """What an expression comes to; no samples when no series fits. ``warnings`` are Prometheus' own, scrubbed.
+
+    ``partial`` says why a part of the data is missing; None when nothing is.
+    """
 
     samples: tuple[Sample, ...] = ()
     warnings: tuple[str, ...] = ()
+    partial: str | None = None
 
 
 class Prometheus:
@@ -111,15 +117,19 @@ class Prometheus:
     def __exit__(self, *_: object) -> None:
         self._pool.clear()
 
-    def query(self, expression: str) -> Answer:
+    def query(self, expression: str, *, partial: bool = False) -> Answer:
         """The value of ``expression`` now. Raises :class:`CheckFailed` with one of ``REASONS``.
 
-        Tried again after what may pass: no connection, no answer in time, 429 and 5xx.
+        Tried again after what may pass: no connection, no answer in time, 429 and 5xx. An answer that lacks a part of
+        the data is such a failure, unless the caller accepts a ``partial`` one.
         """
         pause = FIRST_PAUSE_SECONDS
         for left in range(self._server.retries, -1, -1):
             try:
-                return self._ask(expression)
+                answer = self._ask(expression)
+                if answer.partial is None or partial:
+                    return answer
+                raise _MayPass("unavailable", answer.partial)
             except _MayPass as failure:
                 if left == 0 or time.monotonic() + pause >= self._deadline:
                     raise CheckFailed(failure.reason, failure.message) from failure.__cause__
@@ -190,7 +200,7 @@ class Prometheus:
             login = unquote(self._target.auth)
         if login is not None:
             headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
-        return headers
+        return overlaid(headers, server.headers)
 
     def _failure(self, error: Exception) -> CheckFailed:
         failure = http_failure(error, self._place, not_http="bad_answer")
@@ -244,17 +254,21 @@ class Prometheus:
             else:
                 raise CheckFailed("bad_query", f"the query gives a {sort}, not a number for each series")
             notes = tuple(self._clean(note) for note in said.get("warnings") or ())
+            missing = [note for note in notes if not note.startswith("PromQL ")]  # of the query, not of the data
         except (LookupError, TypeError, ValueError):
             raise CheckFailed("bad_answer", f"{self._place}: the result is not as Prometheus writes it") from None
-        return Answer(samples, notes)
+        if not missing and said.get("isPartial") is not True:
+            return Answer(samples, notes)
+        why = "; ".join(missing) or "isPartial"
+        return Answer(samples, notes, f"{self._place} answered with a part of the data only: {why}"[:MAX_SAID])
 
     def _clean(self, text: object) -> str:
         """A text of the server without credentials; ours neither, should it repeat them."""
         words = " ".join(str(text).split())
-        ours = [secret.get_secret_value() for secret in (self._server.password, self._server.token) if secret]
-        for secret in filter(None, (*ours, self._headers().get("Authorization", ""))):
-            words = words.replace(secret.strip(), "***") if secret.strip() else words
-        return scrub(words)[:MAX_SAID]
+        server = self._server
+        secrets = [secret for secret in (server.password, server.token, *server.headers.values()) if secret]
+        ours = [secret.get_secret_value() for secret in secrets]
+        return scrub(hide_secrets(words, [*ours, self._headers().get("Authorization", "")]))[:MAX_SAID]
 
 
 class _MayPass(CheckFailed):

@@ -12,7 +12,7 @@ import redis
 from kombu.connection import Connection
 from kombu.exceptions import KombuError
 from kombu.transport.redis import Transport as RedisTransport
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -22,6 +22,7 @@ from monitor.checks._redis_failures import SERVER_REASONS, failure
 from monitor.checks.base import CheckFailed, Kind, Observation, from_config
 from monitor.checks.registry import register
 from monitor.config.redaction import scrub
+from monitor.config.urls import broker_url, celery_broker_url, celery_transport_options
 from monitor.kombu_redis import queue_keys, raw_client
 from monitor.model import Outcome
 
@@ -35,9 +36,11 @@ class Celery(Kind):
     acknowledged are counted apart. On other brokers (AMQP) queues are declared passively; unacked tasks are not known.
     """
 
-    broker_url: Annotated[SecretStr, Field(description="the broker's address, as Celery takes it")] = from_config(
-        "broker_url", repr=False
-    )
+    broker_url: Annotated[
+        SecretStr,
+        AfterValidator(broker_url),
+        Field(description="the broker's address, as Celery takes it, or a Redis in any form of `redis_url`"),
+    ] = from_config("broker_url", repr=False)
     transport_options: Annotated[Mapping[str, Any], Field(description="Celery's broker_transport_options")] = (
         from_config("broker_transport_options", default_factory=dict, repr=False)
     )
@@ -86,11 +89,12 @@ class Celery(Kind):
         """A kombu Connection that is closed afterwards, whose failures are those of the check."""
         expected: tuple[type[Exception], ...] = (KombuError, redis.RedisError, OSError)
         try:
-            connection: Any = _Connection(self.broker_url.get_secret_value(), ssl=self.use_ssl)  # type: ignore[no-untyped-call]
+            connection: Any = BriefConnection(celery_broker_url(self.broker_url).get_secret_value(), ssl=self.use_ssl)  # type: ignore[no-untyped-call]
             expected += (*connection.connection_errors, *connection.channel_errors)
             driver, alternatives = connection.get_transport_cls().driver_type, len(connection.alt)
             connection.connect_timeout = timeout_seconds
-            connection.transport_options = limited(self.transport_options, driver, alternatives, timeout_seconds)
+            options = {**celery_transport_options(self.broker_url), **self.transport_options}
+            connection.transport_options = limited(options, driver, alternatives, timeout_seconds)
             with connection:
                 yield connection
         except expected as error:
@@ -117,7 +121,7 @@ def limited(options: Mapping[str, Any], driver: str, alternatives: int, timeout_
     return {**options, **limits}
 
 
-class _Connection(Connection):
+class BriefConnection(Connection):
     """Kombu's connection, whose Redis connections try once: redis-py's ten retries would take most of a minute."""
 
     def create_transport(self) -> Any:

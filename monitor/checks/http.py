@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 import urllib3
-from pydantic import Field, SecretStr
+from pydantic import Field
 from urllib3.exceptions import (
     HTTPError,
     InsecureRequestWarning,
@@ -20,6 +20,7 @@ from monitor.checks._failures import NETWORK_REASONS, patience
 from monitor.checks._http_failures import http_failure
 from monitor.checks.base import Kind, Observation
 from monitor.checks.registry import register
+from monitor.config.headers import Headers, overlaid
 from monitor.model import Outcome, Status
 
 MAX_BODY_BYTES = 1024 * 1024  # more is not read, and not looked into
@@ -40,9 +41,9 @@ class Http(Kind):
     contains: Annotated[
         str | None, Field(min_length=1, description="text that the first MiB of the body must contain; GET only")
     ] = None
-    headers: Annotated[
-        Mapping[str, SecretStr], Field(description="request headers; their values are taken for secrets")
-    ] = field(default_factory=dict, repr=False)
+    headers: Annotated[Headers, Field(description="request headers; their values are taken for secrets")] = field(
+        default_factory=dict, repr=False
+    )
     verify_tls: Annotated[bool, Field(description="whether the server's certificate must be valid")] = True
     ca_file: Annotated[str | None, Field(description="CA certificates to trust instead of the system's")] = None
 
@@ -66,15 +67,14 @@ class Http(Kind):
     def observe(self, timeout_seconds: float) -> Observation:
         """Request and read the answer to its end (or its first MiB), however slowly it comes, within the timeout."""
         deadline = time.monotonic() + patience(timeout_seconds)
-        headers = {"User-Agent": "celery-health-monitor", "Accept-Encoding": "identity"}
-        headers |= {name: value.get_secret_value() for name, value in self.headers.items()}
+        usual = {"User-Agent": "celery-health-monitor", "Accept-Encoding": "identity"}
         try:
             with self._pool() as pool, warnings.catch_warnings():
                 warnings.simplefilter("ignore", InsecureRequestWarning)
                 answer = pool.request(
                     self.method,
                     self.url,
-                    headers=headers,
+                    headers=overlaid(usual, self.headers),
                     redirect=False,
                     retries=False,
                     preload_content=False,

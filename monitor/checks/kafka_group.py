@@ -23,6 +23,7 @@ from monitor.checks._prometheus import BaseUrl, Prometheus, Server
 from monitor.checks._user_code import DottedPath
 from monitor.checks.base import CheckFailed, Kind
 from monitor.checks.registry import register
+from monitor.config.headers import Headers
 from monitor.config.units import CommaSeparated, Seconds
 from monitor.model import NO_PAST, Outcome, Past, Status
 from monitor.policy.consumer_groups.codec import Book, decode
@@ -62,6 +63,9 @@ class KafkaGroup(Kind):
     prometheus_token: Annotated[SecretStr | None, Field(description="bearer token, instead of a user")] = field(
         default=None, repr=False
     )
+    prometheus_headers: Annotated[
+        Headers, Field(description="more request headers, such as X-Scope-OrgID; their values are taken for secrets")
+    ] = field(default_factory=dict, repr=False)
     prometheus_ca_file: Annotated[Text, Field(description="CA certificates to trust instead of the system's")] = None
     prometheus_timeout: Annotated[Duration, Field(description="time limit of one attempt")] = 1.5
     prometheus_retries: Annotated[int, Field(ge=0, le=10, description="further attempts")] = 2
@@ -195,6 +199,7 @@ class KafkaGroup(Kind):
             ca_file=self.prometheus_ca_file,
             timeout_seconds=self.prometheus_timeout,
             retries=self.prometheus_retries,
+            headers=self.prometheus_headers,
         )
         question = Question(
             limits.window_seconds,

@@ -15,10 +15,12 @@ from monitor.checks._failures import patience
 from monitor.checks._prometheus import REASONS, BaseUrl, Prometheus, Sample, Server
 from monitor.checks.base import CheckFailed, Kind, Observation
 from monitor.checks.registry import register
+from monitor.config.headers import Headers
 from monitor.config.units import Seconds
 from monitor.model import NO_PAST, Outcome, Past, Status
 
 MAX_SHOWN = 20  # series in the detail, the worst first
+PARTIAL = "a part of the data is missing in the answer"
 Limit = Annotated[float | None, Field(allow_inf_nan=False)]
 
 
@@ -30,6 +32,9 @@ class PrometheusQuery(Kind):
     A threshold itself is still fine. Of several series the worst counts; authorised readers see which. A series that
     is NaN says nothing: a result of nothing else is an empty one. A query that filters, such as ``up == 0``, is empty
     when all is well: that is ``on_empty = "ok"``.
+
+    An answer without a part of the data (``warnings`` of Thanos, ``isPartial`` of VictoriaMetrics) is never ok: what
+    is there and beyond a threshold counts, with a note; anything else is ``unavailable``, as without an answer.
     """
 
     url: Annotated[BaseUrl, Field(description="address, with the prefix of its path if any; may hold user:password@")]
@@ -53,6 +58,9 @@ class PrometheusQuery(Kind):
     token: Annotated[SecretStr | None, Field(description="bearer token, instead of a user")] = field(
         default=None, repr=False
     )
+    headers: Annotated[
+        Headers, Field(description="more request headers, such as X-Scope-OrgID; their values are taken for secrets")
+    ] = field(default_factory=dict, repr=False)
     verify_tls: Annotated[bool, Field(description="whether the server's certificate must be valid")] = True
     ca_file: Annotated[str | None, Field(description="CA certificates to trust instead of the system's")] = None
 
@@ -60,7 +68,7 @@ class PrometheusQuery(Kind):
         "value": "the number; of several series the worst; absent when it is infinite or there is none",
         "series": "series in the result, without those that are NaN",
         "failing": "those of them that are beyond a threshold",
-        "note": "why the last verdict is held, when it is",
+        "note": "that a part of the data is missing, or why the last verdict is held",
         "held_seconds": "how old the verdict is that is held; absent when there has been none",
     }
     series: ClassVar[tuple[str, ...]] = ("value",)
@@ -96,6 +104,8 @@ class PrometheusQuery(Kind):
             # A query that is refused is our own fault, and stays so: to hold a verdict would hide it for ever.
             hold = self.on_source_failure == "hold" and failure.reason != "bad_query"
             return _held(outcome, past) if hold else outcome
+        if outcome.reason == "unavailable" and self.on_source_failure == "hold":
+            return _held(outcome, past)
         if outcome.reason == "no_data" and self.on_empty == "hold":
             return _held(outcome, past)
         if "hold" in (self.on_source_failure, self.on_empty):
@@ -113,9 +123,10 @@ class PrometheusQuery(Kind):
             self.verify_tls,
             self.attempt_timeout,
             self.retries,
+            self.headers,
         )
         with Prometheus(server, patience(timeout_seconds)) as prometheus:
-            answer = prometheus.query(self.query)
+            answer = prometheus.query(self.query, partial=True)
         samples = sorted((each for each in answer.samples if not math.isnan(each.value)), key=self._badness)
         failing = sum(self._level(each.value)[0] is not Status.OK for each in samples)
         data: dict[str, Any] = {"series": len(samples), "failing": failing}
@@ -124,10 +135,21 @@ class PrometheusQuery(Kind):
             data["value"] = samples[-1].value
         if answer.warnings:
             detail["warnings"] = list(answer.warnings)
+        if answer.partial is not None:
+            data["note"], detail["partial"] = PARTIAL, answer.partial
         return Observation(data, detail)
 
     def judge(self, observation: Observation) -> Outcome:
-        """Beyond a threshold is a warning or an error; a result without a number is what ``on_empty`` says."""
+        """Beyond a threshold is a warning or an error; a result without a number is what ``on_empty`` says.
+
+        With a part of the data missing, only what is beyond a threshold is believed.
+        """
+        outcome, partial = self._judge_numbers(observation), observation.detail.get("partial")
+        if partial is None or outcome.reason in ("above_threshold", "below_threshold"):
+            return outcome
+        return Outcome(Status.ERROR, outcome.data, "unavailable", partial, outcome.detail)
+
+    def _judge_numbers(self, observation: Observation) -> Outcome:
         data, detail = observation.data, observation.detail
         if not data["series"]:
             status = Status(self.on_empty) if self.on_empty != "hold" else Status.UNKNOWN

@@ -7,18 +7,26 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import redis
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from monitor.checks._failures import NETWORK_REASONS, patience
 from monitor.checks._levels import REASONS, level
 from monitor.checks._redis_failures import SERVER_REASONS, failure
 from monitor.checks.base import Kind, Observation, from_config
 from monitor.checks.registry import register
+from monitor.config.urls import redis_url
 from monitor.model import Outcome
 from monitor.redis_pool import connection_pool
+from monitor.redis_urls import FORMS
 
 KEY_EXPIRES_MS = 60_000
 MB = 1024 * 1024
+
+
+def _usable(value: SecretStr) -> SecretStr:
+    url = redis_url(value)
+    connection_pool(url.get_secret_value(), timeout_seconds=1.0)
+    return url
 
 
 @register("redis")
@@ -26,7 +34,7 @@ MB = 1024 * 1024
 class Redis(Kind):
     """PING, and a SET of a key that expires, in one round trip and without retries."""
 
-    url: Annotated[SecretStr, Field(description="redis://, rediss:// or unix:// address")] = from_config(
+    url: Annotated[SecretStr, AfterValidator(_usable), Field(description=f"address: {FORMS}")] = from_config(
         "redis_url", repr=False
     )
     key_prefix: Annotated[str, Field(description="what the written key starts with")] = from_config(
@@ -43,10 +51,6 @@ class Redis(Kind):
     reasons: ClassVar[Mapping[str, str]] = {**NETWORK_REASONS, **SERVER_REASONS, **REASONS}
     example: ClassVar[Mapping[str, Any]] = {"url": "redis://127.0.0.1:6379/0"}
     series: ClassVar[tuple[str, ...]] = ("used_memory_mb",)
-
-    def __post_init__(self) -> None:
-        if not self.url.get_secret_value().startswith(("redis://", "rediss://", "unix://", "sentinel://")):
-            raise ValueError("url should begin with redis://, rediss://, unix:// or sentinel://")
 
     def observe(self, timeout_seconds: float) -> Observation:
         """Connect, ping, write and read the server's memory."""

@@ -15,9 +15,10 @@ from monitor.cli.options import config_option
 from monitor.cli.problems import load_or_exit
 from monitor.cli.tables import ExitCode, Row, exit_code, show
 from monitor.config import CheckSpec, Config
-from monitor.model import Outcome
+from monitor.config.redaction import scrub
+from monitor.model import Outcome, Status
 from monitor.policy.dynamic_checks import part_spec
-from monitor.ports import Executor
+from monitor.ports import Executor, ExecutorUnavailable
 
 _AT_ONCE = 8
 
@@ -36,8 +37,13 @@ def check(names: tuple[str, ...], config: Path | None) -> None:
         click.echo(f"no such check: {', '.join(unknown)}; there are: {', '.join(loaded.checks)}", err=True)
         sys.exit(ExitCode.UNKNOWN)
     chosen = [wiring.resolve(loaded, loaded.checks[name]) for name in names or loaded.checks]
-    with contextlib.closing(wiring.executor(loaded)) as executor, ThreadPoolExecutor(_AT_ONCE) as threads:
-        rows = [row for rows in threads.map(lambda spec: _run(executor, spec), chosen) for row in rows]
+    try:
+        with contextlib.closing(wiring.executor(loaded)) as executor, ThreadPoolExecutor(_AT_ONCE) as threads:
+            executor.start()  # once: without a process to run in, no check has an outcome
+            rows = [row for rows in threads.map(lambda spec: _run(executor, spec), chosen) for row in rows]
+    except (ExecutorUnavailable, OSError) as error:
+        click.echo(f"no check can be run: {scrub(str(error))}", err=True)
+        sys.exit(ExitCode.UNKNOWN)
     show(rows, with_age=False)
     sys.exit(exit_code(rows))
 
@@ -49,7 +55,10 @@ def _nearest_redis(config: Config) -> str:
 
 def _run(executor: Executor, spec: CheckSpec) -> list[Row]:
     """The check's row, and one for each part that it found."""
-    outcome, response_time_ms = executor.run(spec)
+    try:
+        outcome, response_time_ms = executor.run(spec)
+    except ExecutorUnavailable as error:
+        return [Row(spec.name, Status.UNKNOWN, "not_run", scrub(str(error)), critical=spec.critical)]
     parts = ((part_spec(spec, part), found) for part, found in outcome.parts.items() if found is not None)
     return [_row(each, found, response_time_ms) for each, found in ((spec, outcome), *parts)]
 

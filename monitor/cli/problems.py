@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from monitor import wiring
-from monitor.config import Config, ConfigError, Loaded, Problem
+from monitor.config import Config, ConfigError, Loaded
 
 WRONG_CONFIGURATION = 2
 
@@ -49,11 +49,6 @@ def read_or_exit(file: Path | None = None) -> Config:
         return wiring.read(file).config
     except ConfigError as error:
         _exit(error, WRONG_CONFIGURATION)
-
-
-def exit_with(*problems: Problem) -> NoReturn:
-    """Print problems that were found after loading, and end the process."""
-    _exit(ConfigError([*problems]), WRONG_CONFIGURATION)
 
 
 def in_words(error: ConfigError) -> str:

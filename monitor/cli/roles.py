@@ -17,11 +17,10 @@ from monitor.cli.access import provide_token, remember_address
 from monitor.cli.data_dir import data_dir_of
 from monitor.cli.options import config_option
 from monitor.cli.parent import end_with_parent
-from monitor.cli.problems import exit_with, load_for_role_or_exit
+from monitor.cli.problems import load_for_role_or_exit
 from monitor.cli.up.preflight import CannotStart, check_port
 from monitor.cli.up.readiness import base_url
-from monitor.config import Config, Problem
-from monitor.config.redaction import scrub
+from monitor.config import Config
 from monitor.connection_limit import Bounds, ConnectionGuard, make_room
 
 CONNECTIONS = 512
@@ -42,7 +41,7 @@ def web(host: str | None, port: int | None, config: Path | None) -> None:
     """Serve the probe endpoints."""
     loaded = load_for_role_or_exit(config).config
     # What the project's Celery application said is known here; server processes import no Celery to ask it.
-    os.environ["MONITOR_REDIS_URL"] = wiring.required_url(loaded, "redis_url")
+    os.environ.update(wiring.store_environment(loaded))
     try:
         address, port = check_port(host or loaded.web.host, loaded.web.port if port is None else port)
     except CannotStart as error:
@@ -110,12 +109,7 @@ def _load_guarded(load: Callable[[], Callable[..., Any]], port: int, bounds: Bou
 
 def _celery_app(loaded: Config) -> Any:
     logs.configure(loaded.log_format, loaded.log_level)  # before Celery does, which warns before it asks
-    app = importlib.import_module("monitor.celery_app").app
-    try:
-        app.connection_for_write().get_transport_cls()
-    except (ValueError, LookupError, ImportError, AttributeError) as error:
-        exit_with(Problem("broker_url", None, f"names no broker that Celery can use: {scrub(str(error))}"))
-    return app
+    return importlib.import_module("monitor.celery_app").app
 
 
 def _run_celery(app: Any, *arguments: str) -> NoReturn:

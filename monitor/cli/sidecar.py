@@ -84,7 +84,7 @@ def _with_roles(settings: Config, host: str, port: int) -> None:
     from monitor.cli.up.output import Output  # noqa: PLC0415
     from monitor.cli.up.supervisor import Supervisor  # noqa: PLC0415
 
-    os.environ["MONITOR_REDIS_URL"] = wiring.required_url(settings, "redis_url")
+    os.environ.update(wiring.store_environment(settings))
     os.environ[DJANGO] = "monitor.settings"
     logs.configure(settings.log_format, settings.log_level)
     output = Output()

@@ -89,7 +89,8 @@ def _show(seen: _Seen, console: Console) -> None:
 def _history(seen: _Seen) -> str:
     """How far back history reaches."""
     now = seen.snapshot.read_at
-    parts = ((seen.reaches.raw, "in single observations"), (seen.reaches.rollups, "in roll-ups of five minutes"))
+    raw, rollups = seen.reaches
+    parts = ((raw, "in single observations"), (None if rollups == raw else rollups, "in roll-ups of five minutes"))
     reach = ", ".join(f"{duration(now - at)} {what}" for at, what in parts if at is not None)
     off = "" if seen.keeps_history else " (off: nothing is added)"
     return f"history reaches back {reach}{off}" if reach else f"history: nothing is kept{off or ' yet'}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
+from types import NoneType
 from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from monitor.alerts.text import field
 from monitor.model import Status
 
 _COLOURS = {
@@ -83,4 +85,5 @@ def _quantity(value: float | None, unit: str) -> str:
 
 
 def _numbers(data: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in data.items() if not isinstance(value, Mapping | list | tuple))
+    shown = {key: value for key, value in data.items() if not isinstance(value, Mapping | list | tuple | NoneType)}
+    return ", ".join(f"{key}={field(key, value)}" for key, value in shown.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import SecretStr
@@ -20,7 +20,8 @@ _ASSIGNMENT = re.compile(
 _AUTHORIZATION = re.compile(
     r"""(?i)\b(authorization["']?\s*[:=]\s*["']?)(?:(?:basic|bearer|token|digest)\s+)?[^\s"',]+"""
 )
-_TABLES_OF_SECRETS = {"headers", "environment"}
+_TABLE_OF_SECRETS = re.compile(r"(?:^|_)headers$|^environment$")
+_LEAST_TO_HIDE_ANYWHERE = 4
 _SECRET_NAME = re.compile(rf"(?i)(?:{_SECRETS}|signature|authorization|cookie)|(?:^|_)(?:auth|sig)(?:$|_)")
 
 
@@ -47,6 +48,22 @@ def is_secret(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
+def is_secret_path(path: Sequence[str]) -> bool:
+    """Whether the key at ``path`` is, or lies in, a table whose every value is a secret, such as ``headers``."""
+    below_name = path[1:] if "." in path[0] else path[2:]  # a check may have such a name
+    return any(_TABLE_OF_SECRETS.search(part) for part in below_name)
+
+
+def hide_secrets(text: str, secrets: Iterable[str]) -> str:
+    """Return the text without these secrets. Short ones are hidden as whole words only: else nothing stays readable."""
+    for secret in sorted(filter(None, (each.strip() for each in secrets)), key=len, reverse=True):
+        if len(secret) >= _LEAST_TO_HIDE_ANYWHERE:
+            text = text.replace(secret, MASK)
+        else:
+            text = re.sub(rf"(?<![\w*]){re.escape(secret)}(?![\w*])", MASK, text)
+    return text
+
+
 def mask(value: Any, name: str = "", scrub_text: Callable[[str], str] = scrub_value) -> Any:
     """The value of the key ``name`` as it may be shown: same shape, secrets replaced by ``***``.
 
@@ -68,7 +85,8 @@ def mask(value: Any, name: str = "", scrub_text: Callable[[str], str] = scrub_va
         case bytes():
             shown = scrub_text(value.decode(errors="replace"))
         case Mapping():
-            shown = {key: mask(item, str(key), scrub_text) for key, item in value.items()}
+            every = _TABLE_OF_SECRETS.search(name) is not None
+            shown = {key: MASK if every else mask(item, str(key), scrub_text) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
             shown = [mask(item, "", scrub_text) for item in value]
     return shown
@@ -82,7 +100,7 @@ def hide_option(value: Any, name: str = "") -> Any:
     if name.lower().endswith("key") and not isinstance(value, bool | None):
         return MASK
     if isinstance(value, Mapping):
-        every = name in _TABLES_OF_SECRETS
+        every = _TABLE_OF_SECRETS.search(name) is not None
         return {key: MASK if every else hide_option(item, str(key)) for key, item in value.items()}
     return mask(value, name, _only_schemes)
 

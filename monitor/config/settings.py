@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
+from monitor import redis_urls
 from monitor.config.units import Bytes, CommaSeparated, Seconds
 from monitor.config.urls import broker_url, celery_transport_options, celery_url, redis_url, url
 from monitor.credentials.token_file import LEAST_CHARACTERS, is_sound
@@ -174,8 +175,7 @@ class Settings(Frozen):
 
     redis_url: RedisUrl | None = Field(
         default=None,
-        description="the store: redis://, rediss://, unix:// or "
-        "sentinel://host:26379;sentinel://host:26379/0?master_name=NAME. `REDIS_URL` is not read: "
+        description=f"the store: {redis_urls.FORMS}, as in {redis_urls.SENTINELS}. `REDIS_URL` is not read: "
         "where the monitor writes is said on purpose",
     )
     celery_app: str | None = Field(
@@ -185,8 +185,8 @@ class Settings(Frozen):
     )
     broker_url: BrokerUrl | None = Field(
         default_factory=lambda data: _broker_of(data.get("redis_url"), data.get("celery_app")),
-        description="the broker that is watched and that carries the monitor's own tasks; "
-        "the store's Redis when neither it nor `celery_app` is given",
+        description="the broker that is watched and that carries the monitor's own tasks, as Celery takes it, or a "
+        "Redis in any form of `redis_url`; the store's Redis when neither it nor `celery_app` is given",
     )
     broker_transport_options: Mapping[str, Any] = Field(
         default_factory=lambda data: _transport_options_of(data.get("redis_url"), data.get("broker_url")),

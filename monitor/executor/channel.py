@@ -60,6 +60,8 @@ class Channel:
 
     def start_zygote(self, target: str, names: Iterable[str]) -> subprocess.Popen[bytes]:
         """Start a process that answers requests; it exits at once when another one does so. Raises OSError."""
+        if not sys.executable:
+            raise OSError("this Python does not know its own program (sys.executable)")
         inherited = (self._zygotes_end.fileno(), self._lock.fileno())
         command = [sys.executable, "-m", "monitor.executor.zygote", *map(str, inherited), target, *names]
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=inherited)  # noqa: S603

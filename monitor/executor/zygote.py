@@ -20,9 +20,11 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
+from monitor.config.redaction import scrub
 from monitor.executor.channel import CLOSE_ON_EXEC, LEASH, PIDFD
 
 LOCK_SECONDS = 1.0  # longer than anybody who only looks holds the lock
@@ -31,14 +33,18 @@ logger = logging.getLogger(__name__)
 
 
 def main(requests: int, lock: int, target: str, kinds: list[str]) -> int:
-    """Serve until no client is left. Exit status 0, also when another zygote serves already."""
+    """Serve until no client is left. Exit status 0, also when another zygote serves already; 1 when it cannot serve."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the worker decides
     for inherited in (requests, lock):
         os.set_inheritable(inherited, False)  # a program that a check starts must not keep the worker's zygote alive
     if not _take(lock):
         return 0
-    module = importlib.import_module(target)
-    module.prepare(kinds)
+    module: Any = importlib.import_module(target)
+    try:
+        module.prepare(kinds)
+    except Exception as error:  # noqa: BLE001 - a project's settings and applications are imported there
+        logger.error("no check process can be started: %s", _in_words(error))
+        return 1
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a child's id stays its own until we reap it
     gc.collect()
     gc.freeze()  # what is here already is not looked at again, and so stays shared with every child
@@ -126,6 +132,12 @@ class _Zygote:
                 if os.waitpid(pid, os.WNOHANG)[0] == 0:
                     continue
             self._children.discard(pid)
+
+
+def _in_words(error: Exception) -> str:
+    """Return what was raised and where, in one line."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return scrub(f"{type(error).__name__}: {error} ({where.filename}, line {where.lineno})")
 
 
 def _take(lock: int) -> bool:

@@ -17,6 +17,7 @@ from monitor.history.samples import (
     DAY_SECONDS,
     HOLD_SECONDS,
     HOUR_SECONDS,
+    MICRO,
     Sample,
     Samples,
     gather,
@@ -121,13 +122,24 @@ class RedisHistory:
         return found
 
     def reaches(self) -> Reaches:
-        """How far back there are samples, and roll-ups. Raises StoreUnavailable."""
+        """How far back there are samples, and roll-ups. Raises StoreUnavailable.
+
+        They are kept by the hour and by the day: of the very first hour and day, when the first sample was.
+        """
         names = self._names
         keys = [names.open, names.raw, names.roll, names.blocks]
-        raw, roll, waiting, _ = self._link.run(scripts.HISTORY_REACHES, keys, [names.prefix])
+        answer = self._link.run(scripts.HISTORY_REACHES, keys, [names.prefix, DIGEST_BYTES])
+        raw, roll, waiting, _, digests, lines = answer
         hours = [int(hour) for hour in (raw, waiting) if hour]
         oldest = min(hours) * HOUR_SECONDS if hours else None
-        return Reaches(oldest, int(roll) * DAY_SECONDS if roll else oldest)
+        day = int(roll) * DAY_SECONDS if roll else None
+        first_at = (
+            [] if day is None else [found.first_at / MICRO for raw in digests if (found := decode_digest(raw, day))]
+        )
+        first_at += [sample.at for sample in decode_lines(lines)]
+        begins = min(first_at, default=None)
+        raw_since = _within(begins, oldest, HOUR_SECONDS)
+        return Reaches(raw_since, raw_since if day is None else _within(begins, day, DAY_SECONDS))
 
     def add(self, check: str, samples: Iterable[Sample]) -> None:
         """Keep samples without states: as the store keeps a result's, but many at once. Raises StoreUnavailable.
@@ -224,6 +236,12 @@ class RedisHistory:
             _, (hours,) = self._hours([check], hour * HOUR_SECONDS, hour * HOUR_SECONDS)
             added = with_waiting(day, _within_hour(merge(hours), hour), samples)
         return day if added is None else added
+
+
+def _within(moment: float | None, start: float | None, seconds: float) -> float | None:
+    """Return the moment when it is in what begins at ``start`` and is so long; else ``start``."""
+    is_within = moment is not None and start is not None and start <= moment < start + seconds
+    return moment if is_within else start
 
 
 def _put_together(kept: _Kept, spans: Mapping[str, float], day_count: int, first: int, now: float) -> Uptimes:

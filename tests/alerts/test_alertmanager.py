@@ -77,6 +77,20 @@ def test_it_can_fire_again(alertmanager: RealAlertmanager) -> None:
         wait_for(lambda: not alertmanager.alerts(), seconds=30, what="it is resolved")
 
 
+def test_headers_of_a_tenant(receiver: Receiver) -> None:
+    """For Mimir's Alertmanager: they are sent with every request, beside the token, and hidden in what is said."""
+    tell = channel("alertmanager", urls=[receiver.url], token="let-me-in", headers={"X-Scope-OrgID": "shop-eu"})
+    send(tell)
+    (request,) = receiver.requests
+    assert request.headers["X-Scope-OrgID"] == "shop-eu"
+    assert request.headers["Authorization"] == "Bearer let-me-in"
+    receiver.answers.append((400, {}, b"no such tenant: shop-eu"))
+    failure = refusal(lambda: send(tell))
+    assert isinstance(failure, Permanent)
+    assert "no such tenant: ***" in failure.reason
+    assert "shop-eu" not in repr(tell)
+
+
 def test_one_member_of_a_cluster_is_enough(receiver: Receiver) -> None:
     """The one that is down is logged."""
     urls = [f"http://127.0.0.1:{free_port()}", receiver.url + "/"]

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from monitor.alerts.text import DEFAULT_BODY, DEFAULT_TITLE, NAMES, duration, iso, problem, render
+from monitor.alerts.text import DEFAULT_BODY, DEFAULT_TITLE, NAMES, duration, field, iso, problem, render
 from monitor.model import NoticeKind, Status
 from tests.alerts.notices import FIRING
 
@@ -85,3 +85,21 @@ def test_durations_in_words(seconds: float, said: str) -> None:
 def test_times_are_rfc_3339() -> None:
     """In UTC."""
     assert iso(0.25) == "1970-01-01T00:00:00.250Z"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("ticking_since", 1795748040.9, "2026-11-27T02:54:00.900Z"),
+        ("set_aside_at", 1795748040, "2026-11-27T02:54:00.000Z"),
+        ("since", 1795748040, "2026-11-27T02:54:00.000Z"),
+        ("lag_since", 12, "12"),
+        ("looks_at", True, "True"),
+        ("pending_tasks", 1795748040, "1795748040"),
+        ("flat", 1795748040, "1795748040"),
+    ],
+)
+def test_a_moment_is_a_time(name: str, value: object, shown: str) -> None:
+    """What is named as one and can be one; in an alert as in a table."""
+    assert field(name, value) == shown
+    assert f"{name}={shown}" in render(dataclasses.replace(FIRING, data={name: value})).body

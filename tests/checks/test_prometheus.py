@@ -308,12 +308,75 @@ def test_our_own_secret_said_back_is_not_shown(serve: Serve) -> None:
     assert "fish" not in str(outcome)
 
 
-def test_partial_answers_are_told(serve: Serve) -> None:
-    """Thanos answers although a store does not, with a warning: for those who may read it."""
-    body = b'{"status":"success","warnings":["no answer from store x"],' + FIVE[FIVE.index(b'"data"') :]
+EMPTY, ONE = b"", b'{"metric":{"cluster":"a"},"value":[1,"1"]}'
+THANOS = b'"warnings":["receive series from store-eu:10901: rpc error: code = Unavailable"]'
+VICTORIA_METRICS = b'"isPartial":true'
+
+
+def partial(sample: bytes, mark: bytes) -> bytes:
+    return vector(sample).replace(b'"success",', b'"success",' + mark + b",")
+
+
+@pytest.mark.parametrize("mark", [THANOS, VICTORIA_METRICS], ids=["Thanos", "VictoriaMetrics"])
+@pytest.mark.parametrize(
+    ("sample", "options", "expected"),
+    [
+        pytest.param(EMPTY, {"on_empty": "ok"}, "unavailable", id="nothing, where that is ok"),
+        pytest.param(EMPTY, {}, "unavailable", id="nothing"),
+        pytest.param(ONE, {"error_below": 1}, "unavailable", id="a number that is ok"),
+        pytest.param(ONE, {"error_above": 0}, "above_threshold", id="a number that is not"),
+    ],
+)
+def test_a_partial_answer_is_never_ok(
+    mark: bytes, sample: bytes, options: dict[str, Any], expected: str, serve: Serve
+) -> None:
+    """What is missing may be what fails: an error in each case, and a public note that names no host."""
+    url = f"http://127.0.0.1:{serve(saying('200 OK', partial(sample, mark)))}"
+    outcome = kind(url, **options).run(10.0)
+    assert verdict(outcome) == (Status.ERROR, expected)
+    assert outcome.data["note"] == "a part of the data is missing in the answer"
+    assert "store-eu" not in str(outcome.data)
+    if expected == "unavailable":
+        assert "a part of the data" in str(outcome.message)
+
+
+def test_a_partial_answer_may_be_held_like_no_answer(serve: Serve) -> None:
+    """With `on_source_failure = "hold"`: the last verdict, and a note."""
+    url = f"http://127.0.0.1:{serve(saying('200 OK', partial(ONE, THANOS)))}"
+    held = kind(url, on_source_failure="hold").run(10.0, Past(100.0))
+    assert verdict(held) == (Status.OK, None)
+    assert held.data["note"] == "the last verdict is held: unavailable"
+
+
+def test_a_remark_on_the_query_is_no_partial_answer(serve: Serve) -> None:
+    """Prometheus warns of odd queries in the same field: for those who may read it."""
+    body = partial(ONE, b'"warnings":["PromQL warning: encountered a mix of histograms and floats"]')
     outcome = kind(f"http://127.0.0.1:{serve(saying('200 OK', body))}").run(10.0)
     assert outcome.status is Status.OK
-    assert outcome.detail["warnings"] == ["no answer from store x"]
+    assert outcome.detail["warnings"] == ["PromQL warning: encountered a mix of histograms and floats"]
+
+
+def test_headers_of_a_tenant(serve: Serve) -> None:
+    """They are sent, win over ours whatever their case, and are not shown even where the server repeats them."""
+    heard: list[bytes] = []
+    body = b'{"status":"error","errorType":"bad_data","error":"no tenant 7 nor shop-eu among 17"}'
+    url = f"http://127.0.0.1:{serve(saying('400 Bad Request', body, heard=heard))}"
+    headers = {"X-Scope-OrgID": "shop-eu", "X-Shard": "7", "accept": "text/plain"}
+    check = kind(url, headers=headers)
+    outcome = check.run(10.0)
+    assert b"\r\nX-Scope-OrgID: shop-eu\r\n" in heard[0]
+    assert b"accept: text/plain\r\n" in heard[0]
+    assert b"application/json" not in heard[0]
+    assert "no tenant *** nor *** among 17" in str(outcome.message)
+    assert "shop-eu" not in f"{check!r} {outcome!r}"
+
+
+@pytest.mark.parametrize("headers", [{"X Y": "a"}, {"X": "a\r\nY: b"}, {"X": "日"}])
+def test_headers_that_cannot_be_sent(headers: dict[str, str]) -> None:
+    """They are refused with the configuration, without their values."""
+    with pytest.raises(ValidationError, match="headers") as caught:
+        kind("http://127.0.0.1:9", headers=headers)
+    assert "Y: b" not in str(caught.value)
 
 
 def test_a_verdict_is_held(start_prometheus: StartPrometheus) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
 import subprocess
@@ -9,9 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from monitor.cli.commands import COMMANDS
-from monitor.cli.tables import ExitCode, Row, exit_code
+from monitor.cli.tables import ExitCode, Row, exit_code, show
 from monitor.model import Status
 from tests.cli.tree import environment
 from tests.support.processes import free_port
@@ -84,6 +86,14 @@ def test_exit_codes_are_those_of_nagios(caption: str, rows: list[Row], expected:
     assert exit_code(rows) is expected, caption
 
 
+def test_a_table_has_times_and_no_gaps() -> None:
+    """A moment among a check's numbers is a time, and what is not known is left out."""
+    data = {"tick_age_ms": 12, "ticking_since": 1795748040.9, "set_aside_at": None, "parts": {}}
+    console = Console(file=io.StringIO(), width=200)
+    show([Row("monitor:beat", Status.OK, data=data)], with_age=False, console=console)
+    assert "tick_age_ms=12, ticking_since=2026-11-27T02:54:00.900Z\n" in console.file.getvalue()
+
+
 def test_check_runs_without_redis(tmp_path: Path) -> None:
     """All checks or some, here and now: a table, and an exit code."""
     with socket.socket() as listener:
@@ -97,6 +107,42 @@ def test_check_runs_without_redis(tmp_path: Path) -> None:
     assert "fine" in one.stdout and "dead" not in one.stdout
     assert none.returncode == ExitCode.UNKNOWN
     assert "there are: fine, dead" in none.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "program"),
+    [
+        pytest.param("check", "/nowhere/python", id="check, and it is not there"),
+        pytest.param("check", "/etc/hostname", id="check, and it is no program"),
+        pytest.param("check", None, id="check, and it is not known"),
+        pytest.param("up", "/nowhere/python", id="up, and it is not there"),
+    ],
+)
+def test_an_interpreter_that_cannot_be_executed(command: str, program: str | None, tmp_path: Path) -> None:
+    """One sentence and no traceback, whatever Python takes for its own program."""
+    code = f"import sys; sys.executable = {program!r}; from monitor.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, command],
+        cwd=tmp_path,
+        env=environment(MONITOR_PORT="0"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == (ExitCode.UNKNOWN if command == "check" else 1), done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_check_when_no_check_process_starts(tmp_path: Path) -> None:
+    """A project whose applications cannot be imported: what is wrong, where, and exit code 3."""
+    (tmp_path / "broken_settings.py").write_text("SECRET_KEY = 'x'\nINSTALLED_APPS = ['no_such_application']\n")
+    done = monitor(tmp_path, "check", "cpu", DJANGO_SETTINGS_MODULE="broken_settings", MONITOR_REDIS_URL="redis://h/0")
+    assert done.returncode == ExitCode.UNKNOWN, done.stderr
+    assert "no check can be run" in done.stderr
+    assert "no_such_application" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_status_of_what_was_never_observed(tmp_path: Path, redis_server: RedisServer) -> None:

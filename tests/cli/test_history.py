@@ -8,7 +8,6 @@ import pty
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -194,9 +193,11 @@ def test_events_outlive_the_store(start_redis: Callable[..., RedisServer], tmp_p
 def test_status_says_how_far_back_history_reaches(command: Command) -> None:
     """Or that nothing is kept."""
     assert "history: nothing is kept yet" in command("status")[1]
+    began = command.store.now()
     observe(command, "ok")
-    assert "history reaches back" in command("status")[1]
-    assert command.json("status")["history"]["raw"] <= time.time()
+    assert "history reaches back" in (text := command("status")[1])
+    assert "roll-ups" not in text, "they reach no further"
+    assert began - 1 <= command.json("status")["history"]["raw"] <= command.store.now(), "not to the hour"
     command.variables["MONITOR_HISTORY__ENABLED"] = "false"
     assert "(off: nothing is added)" in command("status")[1]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -58,6 +59,23 @@ def test_one_command_is_enough(shared_up: Up) -> None:
     status, body = shared_up.get("/api/health/detailed/")
     assert status == 200
     assert set(body["checks"]) >= {"redis", "celery", "cpu", "memory", "disk", "connections"}
+
+
+def test_its_own_worker_is_shown_like_any_other(shared_up: Up) -> None:
+    """With its queues, and it consumes: the page has something to show, and `monitor workers` too."""
+    token = printed(shared_up, "token")
+
+    def consuming() -> bool:
+        asked = urllib.request.Request(
+            f"{shared_up.url}/api/health/workers/", headers={"Authorization": f"Bearer {token}"}
+        )
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            found = json.load(answer)
+        workers = [(each["verdict"], set(each["queues"])) for each in found["workers"]]
+        return workers == [("consuming", {"monitor", "monitor.dispatch", "monitor.rounds"})]
+
+    wait_for(consuming, seconds=60, what=shared_up.text())
+    assert shared_up.get("/api/health/ready/")[0] == 200
 
 
 def test_status_finds_it(shared_up: Up) -> None:

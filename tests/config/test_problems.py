@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from monitor.checks.registry import build
 from monitor.config import ConfigError, Problem, load, problems_from_validation, unknown_hint
 from monitor.config.keys import setting_keys
+from monitor.redis_urls import FORMS
 
 
 def problems(environ: dict[str, str] | None = None, **values: Any) -> tuple[Problem, ...]:
@@ -34,7 +35,7 @@ def test_five_errors_are_five_problems(tmp_path):
         )
     assert str(caught.value).splitlines() == [
         "worker_slot = 3 (settings.MONITOR): unknown key; did you mean 'worker_slots'?",
-        f"redis_url = 'http://***@redis:6379' (file {file}): should begin with redis://, rediss://, unix:// or sentinel://",
+        f"redis_url = 'http://***@redis:6379' (file {file}): should begin with {FORMS}",
         "web.port = 'abc' (environment MONITOR_PORT): should be a whole number",
         f"checks.disk.interval = '10 parsecs' (file {file}): write a number of seconds or a duration such as '500ms', "
         "'10s', '5m', '1h'",
@@ -58,7 +59,31 @@ CASES = {
     "a URL without a scheme": ({"broker_url": "broker:5672"}, "broker_url", "'broker:5672'", "should be a URL"),
     "a Redis URL without a host": ({"redis_url": "redis:///0"}, "redis_url", "'redis:///0'", "has no host"),
     "a Redis URL with a name": ({"redis_url": "redis://h/x"}, "redis_url", "'redis://h/x'", "no database number"),
-    "a Redis URL of Celery": ({"redis_url": "redis+socket:///x"}, "redis_url", "'redis+socket:///x'", "unix:///path"),
+    "Celery's socket without a path": (
+        {"redis_url": "redis+socket://"},
+        "redis_url",
+        "'redis+socket://'",
+        "redis+socket:///path",
+    ),
+    "several Redis servers": (
+        {"redis_url": "redis://a;redis://b"},
+        "redis_url",
+        "'redis://a;redis://b'",
+        "names several servers",
+    ),
+    "a Redis broker with a name": (
+        {"broker_url": "valkey://h/x"},
+        "broker_url",
+        "'valkey://h/x'",
+        "no database number",
+    ),
+    "a broker's socket without a path": ({"broker_url": "unix://"}, "broker_url", "'unix://'", "has no path"),
+    "an option that is no number": (
+        {"broker_url": "redis://h/0?socket_timeout=soon"},
+        "broker_url",
+        "'redis://h/0?socket_timeout=soon'",
+        "no number of seconds",
+    ),
     "a socket without a path": ({"redis_url": "unix://"}, "redis_url", "'unix://'", "has no path"),
     "a port that is a word": ({"redis_url": "redis://h:x/0"}, "redis_url", "'redis://h:x/0'", "port a number"),
     "a blank in the prefix": ({"key_prefix": "a b"}, "key_prefix", "'a b'", "match pattern"),

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from monitor.config.redaction import is_secret, mask, scrub
+from monitor.config.errors import problem
+from monitor.config.redaction import hide_secrets, is_secret, mask, scrub
 
 TEXTS = {
     "a URL's user and password": ("at redis://user:pw@host:6379/0.", "at redis://***@host:6379/0."),
@@ -65,7 +66,7 @@ def test_plain_names(name):
 
 
 def test_mask_keeps_the_shape():
-    """Nested tables and lists are looked through; numbers, flags and absent values stay."""
+    """Nested tables and lists are looked through; numbers, flags and absent values stay. All headers are secrets."""
     value = {
         "headers": {"Authorization": "Bearer x", "Accept": "*/*"},
         "urls": ["http://u:p@h/", "http://h/"],
@@ -76,7 +77,7 @@ def test_mask_keeps_the_shape():
         "port": 80,
     }
     assert mask(value) == {
-        "headers": {"Authorization": "***", "Accept": "*/*"},
+        "headers": {"Authorization": "***", "Accept": "***"},
         "urls": ["http://***@h/", "http://h/"],
         "url": "redis://***@h",
         "pin": "***",
@@ -84,3 +85,17 @@ def test_mask_keeps_the_shape():
         "verify_token": True,
         "port": 80,
     }
+
+
+@pytest.mark.parametrize("option", ["headers", "prometheus_headers"])
+def test_a_wrong_header_is_not_shown(option):
+    """In the problem of one header, and of the whole table."""
+    assert problem(["checks", "mimir", option, "X-Scope-OrgID"], "shop", "should be a text").value == "'***'"
+    assert problem(["checks", "mimir", option], {"X-Scope-OrgID": "shop"}, "wrong").value == "{'X-Scope-OrgID': '***'}"
+    assert problem(["checks.mimir", option], "X-Scope-OrgID: shop", "should be a table").value == "'***'"
+    assert problem(["checks", "headers", "interval"], "often", "wrong").value == "'often'"
+
+
+def test_short_secrets_are_hidden_as_words():
+    """A tenant is often a small number."""
+    assert hide_secrets("tenant 7 of 17: shop, workshop", ["7", "shop", ""]) == "tenant *** of 17: ***, work***"

@@ -41,6 +41,7 @@ class Stage:
         self.world = world
         self.asked: list[str] = []
         self.refuses = False
+        self.reaches: dict[str, float | None] | None = None
         self._page = page
         self._server: WSGIServer | None = None
         self.port = port
@@ -102,6 +103,8 @@ class Stage:
         return answers[path](asked) if path in answers else (404, {"error": "not_found"})
 
     def _reaches(self) -> dict[str, float | None]:
+        if self.reaches is not None:
+            return self.reaches
         now = self.world.now // 300 * 300
         if not self.world.has_history:
             return {"raw": None, "rollups": None}

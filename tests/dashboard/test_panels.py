@@ -60,6 +60,39 @@ def test_workers_and_queues_are_a_matrix(stage: Stage, open_page: OpenPage) -> N
     expect(page.locator(".detail-state")).to_have_text(re.compile("^error: stuck · for "))
 
 
+def test_without_a_worker_the_missing_line_is_named(stage: Stage, open_page: OpenPage) -> None:
+    """Where it belongs too; also where queues are configured that nobody consumes."""
+    stage.world.workers = []
+    page = open_page(stage.url)
+    empty = page.locator("#workers-body .empty:visible")
+    expect(empty).to_contain_text("No worker is known.")
+    expect(empty.locator("code")).to_have_text("monitor.install(app)")
+    expect(page.locator("#workers table")).to_be_visible()
+    stage.world.queues = []
+    expect(page.locator("#workers table")).to_be_hidden()
+    expect(empty.locator("code")).to_have_text("monitor.install(app)")
+
+
+def test_a_moment_is_shown_as_a_time(stage: Stage, open_page: OpenPage) -> None:
+    """A number of epoch seconds in a check's data, and not how many billions they are; other numbers as they are."""
+    stage.world.more["database"] = {"ticking_since": stage.world.now, "lag_since": 12, "parts": {"seen_at": 1.7e9}}
+    page = open_page(f"{stage.url}?check=database")
+    fields = page.locator("table.fields")
+    expect(fields.locator("tr", has_text="ticking since").locator("td")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d$"))
+    expect(fields.locator("tr", has_text="lag since").locator("td")).to_have_text("12")
+    expect(fields.locator("tr", has_text="parts").locator("td")).to_have_text(re.compile(r"seen at .*:\d\d$"))
+
+
+def test_the_footer_says_since_when(stage: Stage, open_page: OpenPage) -> None:
+    """To the second; roll-ups only where they reach further than the observations."""
+    page = open_page(stage.url)
+    expect(page.locator("#reach")).to_have_text(
+        re.compile(r"^History: every observation since .*, roll-ups since .*\.$")
+    )
+    stage.reaches = {"raw": stage.world.now, "rollups": stage.world.now}
+    expect(page.locator("#reach")).to_have_text(re.compile(r"^History: every observation since \d\d:\d\d:\d\d\.$"))
+
+
 def test_partitions_are_listed_by_lag(stage: Stage, open_page: OpenPage) -> None:
     """With their owner, or nobody; and how uneven it is."""
     stage.world.groups = {

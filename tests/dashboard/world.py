@@ -33,6 +33,7 @@ class World:
     groups: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
     optional: set[str] = field(default_factory=set)
+    more: dict[str, dict[str, Any]] = field(default_factory=dict)
     answering: bool = True
     has_history: bool = True
     frozen_at: float | None = None
@@ -111,7 +112,7 @@ class World:
             said[name] = self.value(check, seen)
         if reason:
             said |= {"reason": reason, "message": f"{check}: {reason.replace('_', ' ')} on db-1.internal:5432"}
-        return said
+        return said | self.more.get(check, {})
 
     def overall(self, at: float) -> str:
         """The verdict."""

@@ -5,8 +5,10 @@ The windows are of seconds here, and everything is scraped and recorded four tim
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +263,53 @@ def test_killed_frozen_and_back(mortal: World) -> None:
     assert killed.value.reason == "refused"
     server.start()
     assert mortal.measure("lasting").skew.worst == 6
+
+
+@pytest.mark.parametrize(
+    "mark", [b'"warnings":["fetch series: rpc error: code = Unavailable"]', b'"isPartial":true'], ids=["Thanos", "VM"]
+)
+def test_a_partial_answer_is_no_measurement(
+    mark: bytes, receiving_tenant: Callable[..., tuple[str, list[str]]]
+) -> None:
+    """What is missing may be the hot partition: as if Prometheus were not there. The tenant's header is sent."""
+    body = b'{"status":"success",' + mark + b',"data":{"resultType":"vector","result":[{"metric":{},"value":[1,"1"]}]}}'
+    url, tenants = receiving_tenant(body)
+    options = {"prometheus_url": url, "prometheus_retries": 1, "prometheus_headers": {"X-Scope-OrgID": "shop-eu"}}
+    options |= {"source": "prometheus", "consumer_groups": ["orders"]}
+    outcome = registry.build("kafka_group", {**options, "on_source_failure": "fail"}).run(5.0, Past(100.0))
+    assert (outcome.status, outcome.reason) == (Status.ERROR, "unavailable")
+    assert tenants == ["shop-eu", "shop-eu"], "it was tried again"
+    held = registry.build("kafka_group", options).run(5.0, Past(100.0))
+    assert "unavailable" in str(held.data["note"])
+
+
+@pytest.fixture
+def receiving_tenant() -> Iterator[Callable[[bytes], tuple[str, list[str]]]]:
+    """Starts a server that answers every query with a body: its URL, and the tenants that asked."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(body: bytes) -> tuple[str, list[str]]:
+        tenants: list[str] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                tenants.append(self.headers["X-Scope-OrgID"])
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+        threading.Thread(target=servers[-1].serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}", tenants
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
 
 
 def kafka_group(world: World, group: str, **options: Any) -> Kind:

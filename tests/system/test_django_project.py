@@ -87,6 +87,7 @@ def test_running_checks_in_the_application_only_adds(shop: Shop) -> None:
     [
         ("prefork", "celery.beat:PersistentScheduler"),
         ("threads", "redbeat.RedBeatScheduler"),
+        ("threads", "django_celery_beat.schedulers:DatabaseScheduler"),
         ("solo", "celery.beat:PersistentScheduler"),
     ],
 )
@@ -95,6 +96,9 @@ def test_the_projects_own_beat_and_workers_run_the_checks(
 ) -> None:
     """With `run_checks=True` no process of ours is needed, on every pool and beat; the project's own entry runs on."""
     ours = {"SHOP_RUNS_CHECKS": "1", "MONITOR_WORKERS__INTERVAL": "2"}
+    if "Database" in scheduler:
+        ours["SHOP_KEEPS_SCHEDULE_IN_DATABASE"] = "1"
+        assert shop.run("python", "-m", "django", "migrate", **ours).wait(60) == 0, shop.logs()
     # `-Q shop`: the project's worker was told what to consume long before the monitor came.
     shop.run("celery", "-A", "shop", "worker", "-P", pool, "-c", "2", "-Q", "shop", "-l", "INFO", **ours)
     file = ["-s", str(tmp_path / "schedule")] if "Persistent" in scheduler else []

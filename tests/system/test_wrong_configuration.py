@@ -47,10 +47,13 @@ BROKERS = {
     "AMQP port that is no number": "amqp://127.0.0.1:port//",
     "Sentinels without a master": "sentinel://127.0.0.1:{port}/0",
     "no URL": "127.0.0.1:{port}",
+    "socket without a path": "redis+socket://",
+    "form of another client": "redis+sentinel://127.0.0.1:{port}/shop",
+    "option that kombu does not know": "amqp://127.0.0.1:{port}//?colour=red",
 }
 
 
-@pytest.mark.parametrize("role", ["worker", "beat"])
+@pytest.mark.parametrize("role", ["beat", "web"])
 @pytest.mark.parametrize("url", BROKERS.values(), ids=BROKERS)
 def test_a_broker_that_cannot_be_parsed(role: str, url: str, start_monitor: StartMonitor) -> None:
     """The role exits with 2 and names the setting, before it connects to anything."""
@@ -61,4 +64,14 @@ def test_a_broker_that_cannot_be_parsed(role: str, url: str, start_monitor: Star
         assert process.wait() == 2, process.logs()
         assert client.info("stats")["total_connections_received"] == before
     assert "broker_url" in process.logs()
+    assert "Traceback" not in process.logs()
+
+
+@pytest.mark.parametrize("role", ["beat", "web"])
+@pytest.mark.parametrize("url", ["redis://127.0.0.1/0?colour=red", "redis+sentinel://127.0.0.1/shop", "unix://"])
+def test_a_store_that_cannot_be_reached_by_its_url(role: str, url: str, start_monitor: StartMonitor) -> None:
+    """The role exits with 2 and names the setting."""
+    process = start_monitor("[checks.disk]\nkind = 'disk'\n").run(role, MONITOR_REDIS_URL=url)
+    assert process.wait() == 2, process.logs()
+    assert "redis_url" in process.logs()
     assert "Traceback" not in process.logs()

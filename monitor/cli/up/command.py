@@ -22,6 +22,7 @@ from monitor.cli.up.output import Output
 from monitor.cli.up.preflight import CannotStart
 from monitor.cli.up.supervisor import Supervisor
 from monitor.config import Config
+from monitor.project import OBSERVED_VARIABLE
 
 FIRST_SNAPSHOT_SECONDS = 30.0
 STORAGE_SECONDS = 3.0
@@ -167,4 +168,8 @@ def _roles(host: str, port: int, *, terminal: bool) -> list[Role]:
         "beat": ("beat",),
         "web": ("web", "--host", host, "--port", str(port)),
     }
-    return [Role(name, (*monitor, *arguments), environment) for name, arguments in commands.items()]
+    extra = {"worker": {OBSERVED_VARIABLE: "1"}}
+    return [
+        Role(name, (*monitor, *arguments), {**environment, **extra.get(name, {})})
+        for name, arguments in commands.items()
+    ]

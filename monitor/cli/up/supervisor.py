@@ -48,9 +48,13 @@ class Supervisor:
     def run(self, server_answers: Callable[[], bool], on_tick: Callable[[], None]) -> None:
         """Start everything and keep it running; returns once all has ended after SIGINT, SIGTERM or SIGHUP.
 
-        Raises :class:`CannotStart`, with nothing left running, when the server does not come up.
+        Raises :class:`CannotStart`, with nothing left running, when the server does not come up, or when the system
+        refuses to start a process.
         """
-        guard = watcher.start(self._mark)
+        try:
+            guard = watcher.start(self._mark)
+        except OSError as error:
+            raise CannotStart(f"no process can be started: {error}") from error
         with self._signals():
             try:
                 self._start_server(server_answers)
@@ -82,7 +86,10 @@ class Supervisor:
                 raise CannotStart(f"the embedded Redis does not start:\n{_tail(self._server.role)}")
 
     def _start(self, child: Child) -> None:
-        reader = child.start(piped=self._output.terminal)
+        try:
+            reader = child.start(piped=self._output.terminal)
+        except OSError as error:
+            raise CannotStart(f"{child.role.name} cannot be started: {error}") from error
         if reader is not None:
             self._lines.follow(child.role.name, reader)
 

@@ -1,33 +1,48 @@
--- history_reaches: KEYS open blocks:raw blocks:roll blocks; ARGV prefix
--- Writes nothing. Returns the first hour and the first day of which all is kept that there was; '' for none; and the
--- bytes of all blocks.
+-- history_reaches: KEYS open blocks:raw blocks:roll blocks; ARGV prefix digest_bytes
+-- Writes nothing. Returns the first hour and the first day of which all is kept that there was; '' for none; the first
+-- hour of which samples wait; the bytes of all blocks; and what tells when that past begins: the digests of up to 100
+-- checks' first days (none when older blocks had to go), and the first lines of up to 100 of their first lists.
 
 local kinds = {'raw', 'roll'}
 local answer = {}
+local digests, lines = {}, {}
+
+local function at_most_a_hundred(index)
+  local found = redis.pcall('ZRANGE', index, 0, 99)
+  return found.err and {} or found
+end
+
 for i = 1, 2 do
   local first = ''
-  local found = redis.pcall('ZRANGE', KEYS[1 + i], 0, 99)
-  if found.err then found = {} end
-  for _, member in ipairs(found) do
+  for _, member in ipairs(at_most_a_hundred(KEYS[1 + i])) do
     local check, at = place_of(member)
     -- The server may have evicted it by itself.
-    if check and redis.call('EXISTS', ARGV[1] .. kinds[i] .. ':' .. check .. ':' .. at) == 1 then
+    local key = check and ARGV[1] .. kinds[i] .. ':' .. check .. ':' .. at
+    if key and (first == '' or first == at) and redis.call('EXISTS', key) == 1 then
       first = at
-      break
+      if i == 1 then break end
+      local digest = redis.pcall('GETRANGE', key, 0, tonumber(ARGV[2]) - 1)
+      if type(digest) == 'string' then digests[#digests + 1] = digest end
     end
   end
   local floor = field(KEYS[4], kinds[i])
-  if first ~= '' and floor and #floor <= 7 and (whole(floor) or 0) > tonumber(first) then first = floor end
+  if first ~= '' and floor and #floor <= 7 and (whole(floor) or 0) > tonumber(first) then
+    first = floor
+    if i == 2 then digests = {} end
+  end
   answer[i] = first
 end
-local waiting = redis.pcall('ZRANGE', KEYS[1], 0, 99)
+
 answer[3] = ''
-for _, member in ipairs(waiting.err and {} or waiting) do
+for _, member in ipairs(at_most_a_hundred(KEYS[1])) do
   local check, at = place_of(member)
-  if check then
+  if check and (answer[3] == '' or answer[3] == at) then
     answer[3] = at
-    break
+    local line = redis.pcall('LINDEX', ARGV[1] .. 'open:' .. check .. ':' .. at, 0)
+    if type(line) == 'string' and #line <= 2 * SHORT then lines[#lines + 1] = line end
   end
 end
 answer[4] = field(KEYS[4], 'bytes') or '0'
+answer[5] = digests
+answer[6] = lines
 return answer

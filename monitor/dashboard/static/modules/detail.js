@@ -3,7 +3,7 @@
 import { Question } from "./api.js";
 import { Chart } from "./chart.js";
 import { byId, h, icon, Keyed, setAttribute, setIcon, setStatus, setText, show } from "./dom.js";
-import { age, clock, duration, label, moment, percentage, plural, quantity, unitOf, words } from "./format.js";
+import { age, clock, duration, isMoment, label, moment, percentage, plural, quantity, unitOf, words } from "./format.js";
 import { makeRow } from "./events.js";
 import { RANGES } from "./route.js";
 import { Bars, said, WINDOWS, worst } from "./uptime.js";
@@ -208,17 +208,21 @@ function stateOf(check, now, past) {
 }
 
 function fieldsOf(check, now) {
-  const rows = Object.entries(check.fields).map(([name, value]) => [name, typeof value === "number" ? quantity(value, unitOf(name)) : plain(value)]);
-  const detail = Object.entries(check.detail ?? {}).filter(([name]) => name !== "partition_table").map(([name, value]) => [name, plain(value)]);
+  const shown = (name, value) => (isMoment(name, value) ? moment(value, now) : null);
+  const rows = Object.entries(check.fields)
+    .map(([name, value]) => [name, shown(name, value) ?? (typeof value === "number" ? quantity(value, unitOf(name)) : plain(value, shown))]);
+  const detail = Object.entries(check.detail ?? {}).filter(([name]) => name !== "partition_table")
+    .map(([name, value]) => [name, shown(name, value) ?? plain(value, shown)]);
   const times = [["since", check.since], ["observed_at", check.observedAt], ["valid_until", check.validUntil]]
     .filter(([, at]) => at !== null).map(([name, at]) => [name, moment(at, now)]);
   return [...rows, ...detail, ...times];
 }
 
-function plain(value) {
+/** A value as a text. `shown` has a text of its own for some fields of tables. */
+function plain(value, shown) {
   if (value === null || value === undefined) return "–";
-  if (Array.isArray(value)) return value.map(plain).join(", ");
-  if (typeof value === "object") return Object.entries(value).map(([name, of]) => `${words(name)} ${plain(of)}`).join(", ");
+  if (Array.isArray(value)) return value.map((each) => plain(each, shown)).join(", ");
+  if (typeof value === "object") return Object.entries(value).map(([name, of]) => `${words(name)} ${shown(name, of) ?? plain(of, shown)}`).join(", ");
   return String(value);
 }
 

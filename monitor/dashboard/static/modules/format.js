@@ -10,6 +10,11 @@ export function unitOf(name, told) {
   return SUFFIXES.find(([suffix]) => name.endsWith(suffix))?.[1] ?? "";
 }
 
+/** Whether a field is a moment: a number of epoch seconds whose name says so. */
+export function isMoment(name, value) {
+  return typeof value === "number" && /(^|_)(at|since)$/.test(name) && value >= 1e9 && value < 1e11;
+}
+
 /** A field's name in words, without its unit: `response_time_ms` is "response time". */
 export function label(name) {
   return name.replace(/_(ms|seconds|mb)$/, "").replaceAll("_", " ");

@@ -14,9 +14,11 @@ export class Workers {
     this.rows = h("tbody");
     this.table = h("table", { class: "matrix" }, h("caption", { class: "unseen" }, "Workers, and the queues that each consumes"),
       h("thead", {}, this.head), this.rows);
-    this.empty = h("p", { class: "empty" });
+    this.empty = h("p", { class: "empty" }, "No worker is known. A worker is shown once the module of its Celery application has this line: ",
+      h("code", {}, "monitor.install(app)"));
+    this.nothing = h("p", { class: "empty" }, "No worker was known then.");
     this.more = h("p", { class: "empty" });
-    this.body.append(this.table, this.more, this.empty);
+    this.body.append(this.table, this.more, this.empty, this.nothing);
     this.queues = "";
     this.columns = [];
     this.keyed = null;
@@ -26,8 +28,8 @@ export class Workers {
   update(view, past) {
     const workers = view.workers.toSorted((a, b) => (RANK[a.status] ?? 2) - (RANK[b.status] ?? 2) || (a.name < b.name ? -1 : 1));
     show(this.table, workers.length + view.queues.length > 0);
-    show(this.empty, workers.length + view.queues.length === 0);
-    setText(this.empty, past ? "No worker was known then." : "No worker has told of itself. Workers do with monitor.install(app).");
+    show(this.nothing, past && workers.length + view.queues.length === 0);
+    show(this.empty, !past && workers.length === 0);
     this.layOut(view);
     const prefix = commonPrefix(workers);
     setText(this.corner, prefix ? `Worker ${prefix}` : "Worker");

@@ -12,6 +12,8 @@ USE_TZ = True
 
 INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth"]
 INSTALLED_APPS += ["monitor"]
+if os.environ.get("SHOP_KEEPS_SCHEDULE_IN_DATABASE"):
+    INSTALLED_APPS += ["django_celery_beat"]
 
 MIDDLEWARE = ["django.middleware.security.SecurityMiddleware", "django.middleware.common.CommonMiddleware"]
 
