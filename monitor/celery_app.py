@@ -14,6 +14,7 @@ from monitor import logs, wiring
 from monitor.agent import attach
 from monitor.config import Config
 from monitor.ports import Executor, ExecutorUnavailable
+from monitor.tasks import gate
 from monitor.tasks import registration as tasks
 from monitor.tasks.recovery import RECONNECT, RecoveringConnection, report_blocked
 
@@ -27,7 +28,7 @@ class _AMQP(AMQP):  # type: ignore[misc]
 def build() -> Celery:
     """The application, configured. Raises ConfigError. Connects to nothing."""
     # No fixups: the Django one sets Django up and closes connections around every task, and none of ours uses any.
-    app = Celery("monitor", amqp=_AMQP, fixups=[])
+    app = Celery("monitor", amqp=_AMQP, task_cls=gate.GatedTask, fixups=[])
     attach.leave_alone(app)
     app.conf.update(settings())
     tasks.register(app, wiring.runtime)
@@ -76,6 +77,13 @@ def _setup_logging(**_: Any) -> None:
     logs.configure(config.log_format, config.log_level)
 
 
+def _compare_project(sender: Any, signal: Any, **_: Any) -> None:
+    """Work in the store of no other project; a worker writes the name of its own there."""
+    if sender.app is app:
+        identity, ownership = wiring.ownership(_config(), makes_name=True)
+        gate.start(gate.Gate(identity, ownership, claims=signal is signals.worker_init))
+
+
 def _warm_up(sender: Any, **_: Any) -> None:
     """Import everything while the worker connects, so that the first checks need not wait for it."""
     if sender.app is app:
@@ -104,5 +112,7 @@ def _close(sender: Any, **_: Any) -> None:
 
 app = build()
 signals.setup_logging.connect(_setup_logging, weak=False)
+signals.worker_init.connect(_compare_project, weak=False)
+signals.beat_init.connect(_compare_project, weak=False)
 signals.worker_init.connect(_warm_up, weak=False)
 signals.worker_shutdown.connect(_close, weak=False)
