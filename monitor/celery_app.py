@@ -15,6 +15,7 @@ from monitor import logs, project, wiring
 from monitor.agent import attach, former_entries
 from monitor.config import Config
 from monitor.ports import Executor, ExecutorUnavailable
+from monitor.tasks import gate
 from monitor.tasks import registration as tasks
 from monitor.tasks.beat import DispatchScheduler
 from monitor.tasks.recovery import RECONNECT, RecoveringConnection, report_blocked
@@ -30,7 +31,7 @@ class _AMQP(AMQP):  # type: ignore[misc]
 def build() -> Celery:
     """The application, configured. Raises ConfigError. Connects to nothing."""
     # No fixups: the Django one sets Django up and closes connections around every task, and none of ours uses any.
-    app = Celery("monitor", amqp=_AMQP, fixups=[])
+    app = Celery("monitor", amqp=_AMQP, task_cls=gate.GatedTask, fixups=[])
     if os.environ.get(project.OBSERVED_VARIABLE):
         attach.to(app)
     else:
@@ -82,6 +83,13 @@ def _setup_logging(**_: Any) -> None:
     logs.configure(config.log_format, config.log_level)
 
 
+def _compare_project(sender: Any, signal: Any, **_: Any) -> None:
+    """Work in the store of no other project; a worker writes the name of its own there."""
+    if sender.app is app:
+        identity, ownership = wiring.ownership(_config(), makes_name=True)
+        gate.start(gate.Gate(identity, ownership, claims=signal is signals.worker_init))
+
+
 def _warm_up(sender: Any, **_: Any) -> None:
     """Import everything while the worker connects, so that the first checks need not wait for it."""
     if sender.app is app:
@@ -117,6 +125,8 @@ def _attach_to_beat(sender: Any, **_: Any) -> None:
 
 app = build()
 signals.setup_logging.connect(_setup_logging, weak=False)
+signals.worker_init.connect(_compare_project, weak=False)
+signals.beat_init.connect(_compare_project, weak=False)
 signals.beat_init.connect(_attach_to_beat, weak=False)
 signals.worker_init.connect(_warm_up, weak=False)
 signals.worker_shutdown.connect(_close, weak=False)

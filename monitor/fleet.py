@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitor import policy
+from monitor.agent import protocol
+from monitor.agent.identity import Identity
 from monitor.agent.protocol import direct_queue, target_field
 from monitor.config import CheckSpec
 from monitor.config.settings import Workers
@@ -46,20 +48,34 @@ class Round:
     sent: int = 0
     suspended: int = 0
     broker_message: str | None = None
+    ignored: tuple[str, ...] = ()
+    """The names of other projects whose workers write into this store."""
 
 
-def run_round(settings: Workers, *, store: Store, fleet: Fleet, broker: Broker) -> Round:
+def run_round(
+    settings: Workers,
+    *,
+    store: Store,
+    fleet: Fleet,
+    broker: Broker,
+    project: Identity = Identity(),  # noqa: B008 - frozen
+    owner: Identity | None = None,
+) -> Round:
     """Ask every worker and queue, judge them by what they have answered so far, and store it under one flight.
 
+    Workers of another project than ``project`` are ignored, and so is what a round has noted before the store belonged
+    to ``owner``. Nothing is done in a store whose owner is another project.
     To be called twice in an interval. Raises StoreUnavailable; a broker that does not answer suspends the verdicts.
     """
+    if project.differs_from(owner):
+        return Round("dropped", "other_project")
     try:
         lease = max(LEASE_SECONDS, 2 * settings.interval_seconds)
         flight = store.take(FLIGHT, uuid.uuid4().hex, lease_seconds=lease)
     except FlightRefused as refusal:
         return Round("dropped", refusal.reason)
     try:
-        return _Round(settings, store, fleet, broker, flight).run()
+        return _Round(settings, store, fleet, broker, flight, project=project, owner=owner).run()
     except FlightLost:
         return Round("lost", "lease_expired")
     finally:
@@ -67,16 +83,29 @@ def run_round(settings: Workers, *, store: Store, fleet: Fleet, broker: Broker) 
 
 
 class _Round:
-    def __init__(self, settings: Workers, store: Store, fleet: Fleet, broker: Broker, flight: Flight) -> None:
+    def __init__(
+        self,
+        settings: Workers,
+        store: Store,
+        fleet: Fleet,
+        broker: Broker,
+        flight: Flight,
+        *,
+        project: Identity,
+        owner: Identity | None,
+    ) -> None:
         self._settings = settings
+        self._project, self._owner = project, owner.name if owner and not owner.is_local else ""
         self._store, self._fleet, self._broker = store, fleet, broker
         self._flight = flight
         self._message: str | None = None
 
     def run(self) -> Round:
-        sighting, interval = self._fleet.sight(), self._settings.interval_seconds
+        sighting, interval = self._own(self._fleet.sight()), self._settings.interval_seconds
         began = time.monotonic()
         before, left_out = noting.decode(sighting.notes)
+        if before is not None and self._owner and before.project not in ("", self._owner):
+            before = None  # its queues and workers are those of the project that had the store
         self._fleet.set_aside("round_state", left_out)
         if before is not None and 0 <= sighting.now - before.round_at < interval / 4:
             return Round("dropped", "early")
@@ -90,12 +119,31 @@ class _Round:
         kept = self._kept(judged.suspended)
         final = rounds.with_summary(judged.outcomes, kept, scene, bool(judged.suspended) or self._message is not None)
         final, notes, forget = rounds.without_past(final, judged.notes)
+        notes = dataclasses.replace(notes, project=self._owner or notes.project)
         notes = self._remove(notes, judged.vanished)
-        self._fleet.note(noting.encode(notes), emitted=sent, gone=judged.gone)
+        self._fleet.note(noting.encode(notes), emitted=sent, gone=[*judged.gone, *self._past_others(sighting)])
         transitions = self._write(final, sampled=bool(sent))
         if forget:
             self._store.forget(forget)
-        return Round("completed", None, final, transitions, len(sent), len(judged.suspended), self._message)
+        made = Round("completed", None, final, transitions, len(sent), len(judged.suspended), self._message)
+        names = {seen.beacon.project for seen in sighting.others.values()}
+        return dataclasses.replace(made, ignored=tuple(sorted(names)))
+
+    def _own(self, sighting: Sighting) -> Sighting:
+        """Return what was sighted, with the workers of other projects set apart."""
+        others = {
+            node: seen
+            for node, seen in sighting.beacons.items()
+            if self._project.ignores(protocol.identity_of(seen.beacon))
+        }
+        own = {node: seen for node, seen in sighting.beacons.items() if node not in others}
+        return dataclasses.replace(sighting, beacons=own, others=others) if others else sighting
+
+    def _past_others(self, sighting: Sighting) -> Iterator[str]:
+        """Yield the workers of other projects that are gone: no other monitor removes what they have left here."""
+        for node, seen in sighting.others.items():
+            if sighting.now - seen.at > self._settings.forget_lost_after_seconds:
+                yield node
 
     def _scene(self, sighting: Sighting, before: Notes | None) -> Scene:
         settings = self._settings

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Container, Iterable, Mapping, 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from monitor.agent.identity import Identity
 from monitor.agent.protocol import Beacon
 from monitor.alert_states import Alert, AlertsOverview, Silence
 from monitor.config import CheckSpec
@@ -312,6 +313,22 @@ class Outbox(Protocol):
         ...
 
 
+class Ownership(Protocol):
+    """The record of the project that a store belongs to. Every method may raise :class:`StoreUnavailable`."""
+
+    def read(self) -> Identity | None:
+        """Return whose store it is; None while it is nobody's."""
+        ...
+
+    def claim(self, project: Identity) -> Identity | None:
+        """Make the store this project's if it is nobody's or the same; return whose it is then."""
+        ...
+
+    def take_over(self, project: Identity) -> Identity | None:
+        """Make the store this project's, and return whose it was."""
+        ...
+
+
 class BrokerUnavailable(Exception):
     """The watched broker did not answer in time, or refused. Its text is free of credentials."""
 
@@ -347,6 +364,8 @@ class Sighting:
     notes: bytes = b""
     server: str | None = None
     up_seconds: float | None = None
+    others: Mapping[str, Seen] = field(default_factory=dict)
+    """The beacons of other projects' workers, which are ignored."""
 
 
 class Fleet(Protocol):

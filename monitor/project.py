@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from monitor.agent import broker
+from monitor.agent.identity import Identity, of_process
 
 VARIABLE = "DJANGO_SETTINGS_MODULE"
 OBSERVED_VARIABLE = "CELERY_HEALTH_MONITOR_OBSERVED"
@@ -60,7 +61,14 @@ def derived_settings() -> dict[str, Any]:
     for app in _installed:
         derived.update(from_celery(app))
         tls = app.conf.broker_use_ssl
+    if name := identity(None).name:
+        derived["project"] = name
     return derived | _store_in(derived, tls)
+
+
+def identity(name: str | None) -> Identity:
+    """Return the identity of the project that this process belongs to; ``name`` is the setting `project`."""
+    return of_process(name, _installed, os.environ)
 
 
 def from_celery(app: Any) -> dict[str, Any]:

@@ -15,21 +15,22 @@ from pydantic import SecretStr, ValidationError
 
 from monitor import config as configuration
 from monitor import project
+from monitor.agent.identity import Identity
 from monitor.alerts import registry as channels
 from monitor.alerts import text
 from monitor.alerts.base import Permanent, Temporary
 from monitor.checks import registry
 from monitor.checks.process import MODULE
-from monitor.config import ChannelSpec, CheckSpec, Config, ConfigError, Loaded, Problem
+from monitor.config import ChannelSpec, CheckSpec, Config, ConfigError, Loaded, Problem, standalone
 from monitor.config.keys import COMMON_CHANNEL_KEYS, COMMON_CHECK_KEYS
 from monitor.config.redaction import scrub
 from monitor.executor import ProcessExecutor
 from monitor.model import Notice
-from monitor.ports import Executor, Fleet, History, Outbox, Send, Store, Undelivered
+from monitor.ports import Executor, Fleet, History, Outbox, Ownership, Send, Store, Undelivered
 from monitor.redis_pool import connection_pool
 from monitor.redis_urls import is_redis
 from monitor.schedule import Plan
-from monitor.store import RedisFleet, RedisStore, Retention
+from monitor.store import RedisFleet, RedisOwnership, RedisStore, Retention
 
 CHECK_PROCESS = "monitor.checks.process"
 
@@ -53,6 +54,11 @@ class Runtime:
     def fleet(self) -> Fleet:
         """What the project's workers write into the store."""
         return RedisFleet(required_url(self.config, "redis_url"), prefix=self.config.key_prefix)
+
+    @functools.cached_property
+    def ownership(self) -> tuple[Identity, Ownership]:
+        """The identity of this project, and the record of the one that the store belongs to."""
+        return ownership(self.config)
 
 
 def load(file: Path | None = None) -> Loaded:
@@ -103,6 +109,18 @@ def store(config: Config) -> RedisStore:
         retention=retention(config),
         roster_size=len(config.checks),
     )
+
+
+def ownership(
+    config: Config, *, data_dir: Path | None = None, makes_name: bool = False
+) -> tuple[Identity, RedisOwnership]:
+    """Return this project's identity, and the record of the store's. Raises ConfigError when there is no store.
+
+    With ``makes_name``, a monitor that belongs to no project gets a name of its own in its data directory.
+    """
+    record = RedisOwnership(required_url(config, "redis_url"), prefix=config.key_prefix)
+    found = project.identity(config.project)
+    return (found if found.name else standalone.identity(data_dir or config.data_dir, makes=makes_name)), record
 
 
 def retention(config: Config) -> Retention:

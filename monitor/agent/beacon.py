@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import queue
 import socket
 import threading
@@ -17,11 +18,11 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from monitor.agent import beacon_file, broker
+from monitor.agent import beacon_file, broker, identity
 from monitor.agent.link import TIMEOUT_SECONDS, Link, Seen
 from monitor.agent.liveness import LEAVING, RUNNING, Pulse
 from monitor.agent.progress import Progress
-from monitor.agent.protocol import Beacon
+from monitor.agent.protocol import Beacon, of_project
 from monitor.agent.settings import Settings
 from monitor.agent.subject import Subject
 from monitor.agent.vitals import Vitals
@@ -38,6 +39,7 @@ class BeaconThread:
         self._settings = settings
         self._subject = subject
         self._link = Link(settings.redis_url or "", settings.key_prefix, subject.node)
+        self._project = identity.of_process(settings.project, [subject.app], os.environ)
         self._every_seconds = settings.interval_seconds / 2
         self._vitals = Vitals()
         self._progress = Progress(time.monotonic(), interval_seconds=self._every_seconds + TIMEOUT_SECONDS)
@@ -88,6 +90,7 @@ class BeaconThread:
         seen = None
         try:
             whole = replace(beacon, rss_mb=self._vitals.rss_mb(), vitals=self._vitals.read())
+            whole = of_project(whole, self._project)
             seen = self._link.write(whole)
         except (RedisError, OSError) as error:
             self._failed(error)

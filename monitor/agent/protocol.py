@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 from monitor import decoding
+from monitor.agent.identity import NAME_BYTES, Identity
 
 HEARTBEAT = "monitor.tasks.heartbeat"
 """The heartbeat task. Arguments: kind (``worker`` or ``queue``), target (node or queue name), sent (microseconds since
@@ -116,8 +117,27 @@ class Beacon:
     total_mb), ``connections`` (active_connections). What cannot be measured is left out."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Of celery, kombu, redis, python."""
+    project: str = ""
+    """The name of its project, by which a monitor ignores the workers of others (`monitor.agent.identity`). Empty from
+    agents of earlier versions, and where nothing names it."""
+    application: str = ""
+    """The name of its Celery application."""
+    settings_module: str = ""
+    """The first part of its Django settings module's name."""
     accept: tuple[str, ...] = ("application/json",)
     """The content types that its application accepts. Agents before this field was there were sent JSON alone."""
+
+
+def of_project(beacon: Beacon, project: Identity) -> Beacon:
+    """Return the beacon with the identity of its worker's project."""
+    application = next(iter(project.applications), "")
+    return replace(beacon, project=project.name, application=application, settings_module=project.module)
+
+
+def identity_of(beacon: Beacon) -> Identity:
+    """Return the identity of a worker's project."""
+    applications = (beacon.application,) if beacon.application else ()
+    return Identity(beacon.project, applications, beacon.settings_module)
 
 
 def encode(beacon: Beacon) -> str:
@@ -140,7 +160,7 @@ def decode(text: str | bytes) -> Beacon | None:
 
 
 def _within_limits(beacon: Beacon) -> Beacon:
-    label, amount, count = decoding.label, decoding.amount, decoding.count
+    label, text, amount, count = decoding.label, decoding.text, decoding.amount, decoding.count
     return replace(
         beacon,
         node=label(beacon.node, most_bytes=NODE_BYTES),
@@ -164,6 +184,9 @@ def _within_limits(beacon: Beacon) -> Beacon:
         client_id=None if beacon.client_id is None else max(1, count(beacon.client_id)),
         rss_mb=decoding.optional_amount(beacon.rss_mb),
         vitals={kind: _vitals(beacon.vitals[kind]) for kind in _HOST_KINDS if kind in beacon.vitals},
+        project=text(beacon.project, most_bytes=NAME_BYTES),
+        application=text(beacon.application, most_bytes=NAME_BYTES),
+        settings_module=text(beacon.settings_module, most_bytes=NAME_BYTES),
         versions={label(name): label(version) for name, version in [*beacon.versions.items()][:VERSIONS_KEPT]},
         accept=tuple(label(content_type) for content_type in beacon.accept[:VERSIONS_KEPT]),
     )

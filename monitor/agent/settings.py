@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.agent import broker
+from monitor.agent.identity import is_name
 from monitor.redis_pool import connection_pool
 from monitor.redis_urls import for_redis_py
 
@@ -36,6 +37,7 @@ class Settings:
     redis_url: str | None = None
     """The store; None when nobody has said where it is, or what was said is wrong."""
     key_prefix: str = "monitor:"
+    project: str | None = None
     interval_seconds: float = 10.0
     enabled: bool = True
     stuck_after_seconds: float = 900.0
@@ -158,6 +160,14 @@ def _key_prefix(value: Any) -> str:
     return value
 
 
+def _project(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not is_name(value):
+        raise ValueError("should be 1 to 100 characters in one line, without spaces at its ends")
+    return value
+
+
 def _seconds(value: Any, least: float = 0.0) -> float:
     if isinstance(value, timedelta):
         value = value.total_seconds()
@@ -190,6 +200,7 @@ def _enabled(value: Any) -> bool:
 _KEYS: tuple[tuple[str, str, str, Callable[[Any], Any]], ...] = (
     ("", "redis_url", "redis_url", _redis_url),
     ("", "key_prefix", "key_prefix", _key_prefix),
+    ("", "project", "project", _project),
     ("workers", "interval", "interval_seconds", _interval),
     ("workers", "enabled", "enabled", _enabled),
     ("workers", "stuck_after", "stuck_after_seconds", _seconds),

@@ -54,6 +54,11 @@ class Subject:
         """The configuration of the worker's Celery application."""
         return self._consumer.app.conf
 
+    @property
+    def app(self) -> Any:
+        """The worker's Celery application."""
+        return self._consumer.app
+
     def connected(self) -> None:
         """The consumer is connected to the broker, for the first time or anew. Called in the worker's main thread."""
         self._cancel()

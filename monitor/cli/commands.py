@@ -22,6 +22,7 @@ COMMANDS = {
     "unsilence": ("monitor.cli.alerts", "End a silence."),
     "open": ("monitor.cli.access", "Print a link to the dashboard, for one use."),
     "token": ("monitor.cli.access", "Print the bearer token, for curl."),
+    "store": ("monitor.cli.store", "Make the store this project's."),
     "probe": ("monitor.cli.probe_command", "Ask a probe endpoint, or whether this machine's workers are alive."),
     "config": ("monitor.cli.config", "Show the effective configuration and where it came from."),
 }

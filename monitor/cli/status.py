@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from monitor import documents, policy, wiring
+from monitor.agent.identity import Identity
 from monitor.alert_states import AlertsOverview
 from monitor.alerts.text import duration
 from monitor.chronicle import reaches_document
@@ -23,10 +24,11 @@ from monitor.cli.tables import ExitCode, Row, exit_code, show
 from monitor.cli.watching import keep_showing
 from monitor.config import CheckSpec, Config
 from monitor.model import Snapshot
+from monitor.ownership import sentence
 from monitor.policy.dynamic_checks import dynamic
 from monitor.policy.overlays import Fleet, overlay
 from monitor.policy.workers import SUMMARY
-from monitor.ports import Reaches, StoreUnavailable
+from monitor.ports import Ownership, Reaches, StoreUnavailable
 from monitor.store import RedisStore
 
 
@@ -46,21 +48,43 @@ def status(*, as_json: bool, watch: bool, config: Path | None, data_dir: Path | 
     loaded = load_or_exit(
         config, exit_code=ExitCode.UNKNOWN, fallback_url=lambda settings: running_url(settings, data_dir)
     ).config
-    store = wiring.store(loaded)
+    store, belongs = wiring.store(loaded), wiring.ownership(loaded, data_dir=data_dir)
     if watch:
-        keep_showing(lambda console: _show(_look(loaded, store), console))
+        keep_showing(lambda console: _show(_look(loaded, store, belongs), console))
     try:
-        seen = _look(loaded, store)
+        seen = _look(loaded, store, belongs)
     except StoreUnavailable as error:
         click.echo(f"the store does not answer: {error}", err=True)
         sys.exit(ExitCode.UNKNOWN)
     if as_json:
         document = _document(loaded, seen.rows, seen.snapshot)
         document |= {"alerting": documents.alerts(seen.alerts), "history": reaches_document(seen.reaches)}
+        document |= {"project": seen.belonging.document()}
         click.echo(json.dumps(document, indent=2))
     else:
         _show(seen, Console())
-    sys.exit(exit_code(seen.rows))
+    sys.exit(ExitCode.UNKNOWN if seen.belonging.is_another else exit_code(seen.rows))
+
+
+class _Belonging(NamedTuple):
+    """This project, and the one that the store belongs to."""
+
+    project: Identity
+    owner: Identity | None
+
+    @property
+    def is_another(self) -> bool:
+        """Whether what the store holds is another project's."""
+        return self.project.differs_from(self.owner)
+
+    def document(self) -> dict[str, str | None]:
+        """Return it as JSON has it."""
+        owner = self.owner.name if self.owner else None
+        return {"name": self.project.name or None, "store": owner, "refused": self.text()}
+
+    def text(self) -> str | None:
+        """Return why nothing runs here; None when it does."""
+        return sentence(self.project, self.owner) if self.owner and self.is_another else None
 
 
 class _Seen(NamedTuple):
@@ -70,16 +94,21 @@ class _Seen(NamedTuple):
     fleet: Fleet
     rows: list[Row]
     keeps_history: bool
+    belonging: _Belonging
 
 
-def _look(config: Config, store: RedisStore) -> _Seen:
+def _look(config: Config, store: RedisStore, belongs: tuple[Identity, Ownership]) -> _Seen:
+    project, ownership = belongs
     snapshot, alerts, reaches = store.read(), store.alerts_overview(), store.history.reaches()
     fleet = Fleet(snapshot.states if config.workers.enabled else {})
     rows = [_row(spec, snapshot, fleet) for spec in (*config.checks.values(), *_own(config, snapshot))]
-    return _Seen(snapshot, alerts, reaches, fleet, rows, config.history.enabled)
+    belonging = _Belonging(project, ownership.read())
+    return _Seen(snapshot, alerts, reaches, fleet, rows, config.history.enabled, belonging)
 
 
 def _show(seen: _Seen, console: Console) -> None:
+    if text := seen.belonging.text():
+        console.print(f"{text}\n\nThis is what that project has stored:\n", style="bold red")
     show([*seen.rows, *_workers(seen.fleet, seen.snapshot)], with_age=True, console=console)
     show_alerts(seen.alerts, console)
     console.print()

@@ -113,11 +113,12 @@ def meant(path: Path) -> Path | None:
     for key in keys:  # in the wrong table, or with one underscore for two
         if key[-1] == path[-1] or "_".join(key) == "_".join(path):
             return key
-    siblings = difflib.get_close_matches(path[-1], sorted(known_children(path[:-1]) or ()), n=1)
-    if siblings:
-        return (*path[:-1], siblings[0])
-    dotted = {".".join(key): key for key in keys}
     last = {key[-1]: key for key in reversed(keys)}
+    siblings = known_children(path[:-1]) or frozenset()
+    if difflib.get_close_matches(path[-1], siblings, n=1):
+        [closest] = difflib.get_close_matches(path[-1], {*siblings, *last}, n=1)
+        return (*path[:-1], closest) if closest in siblings else last[closest]
+    dotted = {".".join(key): key for key in keys}
     close = difflib.get_close_matches(".".join(path), dotted, n=1)
     if close:
         return dotted[close[0]]

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from monitor import redis_urls
+from monitor.agent.identity import NAME as PROJECT_NAME
 from monitor.config.units import Bytes, CommaSeparated, Seconds
 from monitor.config.urls import broker_url, celery_transport_options, celery_url, redis_url, url
 from monitor.credentials.token_file import LEAST_CHARACTERS, is_sound
@@ -202,6 +203,12 @@ class Settings(Frozen):
     )
     key_prefix: str = Field(
         default="monitor:", pattern=r"^[^\s*?\[\]\\]{1,100}$", description="what all keys in the store begin with"
+    )
+    project: str | None = Field(
+        default=None,
+        pattern=PROJECT_NAME,
+        description="the name of the project, so that two of them in one store are noticed: by default that of the "
+        "Celery app, else the first part of the settings module, else a random one in the data directory",
     )
     queue: str = Field(default="monitor", pattern=r"^\S+$", description="the queue of the monitor's own tasks")
     history_memory_bytes: Bytes = Field(

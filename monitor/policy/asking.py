@@ -88,7 +88,8 @@ def is_withheld(scene: Scene, queue: str) -> bool:
     if queue in scene.settings.queues:
         return False
     beacons = scene.sighting.beacons
-    if any(node not in beacons and node not in scene.notes.departed for node in scene.broker.nodes):
+    known = beacons.keys() | scene.sighting.others.keys() | scene.notes.departed.keys()
+    if scene.broker.nodes - known:
         return True
     depth = scene.broker.queues.get(queue)
     consumers = depth.consumers if depth else None

@@ -77,6 +77,8 @@ class Notes:
     closed: frozenset[str] = frozenset()
     removed: frozenset[str] = frozenset()
     """Workers whose own queue is removed already."""
+    project: str = ""
+    """The name of the project that the store belonged to."""
 
     @property
     def since(self) -> float:
@@ -108,6 +110,7 @@ def decode(raw: bytes) -> tuple[Notes | None, int]:
             store=Patience(at(value["store"]["since"]), decoding.moment(value["store"]["until"])),
             broker=Patience(at(value["broker"]["since"]), decoding.moment(value["broker"]["until"])),
             servers=(_name(value["servers"][0]), _name(value["servers"][1])),
+            project=_name(value.get("project")) or "",
         )
     except decoding.BROKEN:
         return None, 1 if raw else 0

@@ -48,6 +48,7 @@ SHORTEN = _load("shorten")
 DISCARD = _load("discard")
 SIGHT = _load("sight")
 NOTE = _load("note")
+OWN = _load("own")
 
 ALERT_READ = _load("alert_read")
 ALERT_DECIDE = _load("alert_decide")

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from celery.beat import Scheduler
 
+from monitor.tasks import gate
 from monitor.tasks.broker_errors import describe, is_exhausted
 from monitor.tasks.publish import messages_waiting
 from monitor.tasks.recovery import PAUSE_SECONDS
@@ -35,6 +36,8 @@ class DispatchScheduler(Scheduler):  # type: ignore[misc]  # celery has no types
         After any error the connection is closed, and the next tick makes a new one.
         """
         self._follow_clock()
+        if gate.is_undecided() or not gate.is_open():
+            return PAUSE_SECONDS
         try:
             return float(super().tick(*args, **kwargs))
         except Exception as error:

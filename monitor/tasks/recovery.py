@@ -14,9 +14,11 @@ import time
 from typing import Any
 
 import structlog
+from celery.worker import state
 from celery.worker.consumer import Consumer
 from kombu.connection import Connection
 
+from monitor.tasks import gate
 from monitor.tasks.broker_errors import ANSWERS, describe, is_exhausted
 
 RECONNECT = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
@@ -56,11 +58,23 @@ class RecoveringConnection(Connection):
 
 
 class RecoveringConsumer(Consumer):  # type: ignore[misc]  # celery has no types
-    """Celery's consumer, which starts again after any error."""
+    """Celery's consumer, which starts again after any error, and consumes only while the gate is open."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.connection_errors = (Exception,)
+        gate.when_refused(lambda: self.call_soon(self._leave))
+
+    def connect(self) -> Any:
+        """Connect to the broker, once this worker may work in the store."""
+        gate.wait(state.maybe_shutdown)
+        return super().connect()
+
+    def perform_pending_operations(self) -> None:
+        """Do what `call_soon` was given, where there is no event loop; Celery logs there what that raises."""
+        super().perform_pending_operations()
+        if not self.hub:
+            self._leave()
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
         """Log why there is no connection."""
@@ -71,7 +85,13 @@ class RecoveringConsumer(Consumer):  # type: ignore[misc]  # celery has no types
         self._pause(exc)
         super().on_connection_error_after_connected(exc)
 
+    def _leave(self) -> None:
+        if not gate.is_open() and self.connection:
+            raise gate.OtherProject
+
     def _pause(self, error: Exception) -> None:
+        if isinstance(error, gate.OtherProject):
+            return
         if is_exhausted(error):
             raise error  # Celery's worker logs it and exits with 1
         log.warning("worker.broker_unavailable", **describe(error))

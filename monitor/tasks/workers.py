@@ -25,6 +25,8 @@ WORKERS = "monitor.tasks.workers"
 
 log = structlog.get_logger("monitor.tasks")
 
+_ignored: set[str] = set()
+
 
 def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
     """Add this task to ``app``."""
@@ -48,11 +50,21 @@ def beat_entries(config: Config) -> dict[str, Any]:
 def _workers(publisher: Publisher, broker: Broker, runtime: Runtime) -> None:
     if not runtime.config.workers.enabled:
         return
+    project, ownership = runtime.ownership
     try:
-        made = fleet.run_round(runtime.config.workers, store=runtime.store, fleet=runtime.fleet, broker=broker)
+        made = fleet.run_round(
+            runtime.config.workers,
+            store=runtime.store,
+            fleet=runtime.fleet,
+            broker=broker,
+            project=project,
+            owner=ownership.read(),
+        )
     except StoreUnavailable as error:
         log.warning("workers.store_unavailable", reason=error.reason, message=str(error))
         return
+    if made.event == "completed":
+        _report_ignored(project.name, made.ignored)
     if made.broker_message is not None:
         log.warning("workers.broker_unavailable", message=made.broker_message)
     if made.event == "completed":
@@ -60,3 +72,16 @@ def _workers(publisher: Publisher, broker: Broker, runtime: Runtime) -> None:
     else:
         log.debug("workers.not_judged", reason=made.reason)
     announce(publisher, runtime.config, made.transitions, made.outcomes)
+
+
+def _report_ignored(project: str, names: tuple[str, ...]) -> None:
+    """Log, once for each, which other projects have workers that write into this store."""
+    new = [name for name in names if name not in _ignored]
+    _ignored.clear()
+    _ignored.update(names)
+    if new:
+        message = (
+            f"workers of {', '.join(map(repr, new))} write into the store of the project {project!r} and are ignored: "
+            "set another `key_prefix` or `redis_url` for them, or the same `project`"
+        )
+        log.warning("workers.ignored", project=project, others=new, message=message)

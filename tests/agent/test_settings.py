@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from celery import Celery
 
 from monitor import project
 from monitor.agent import settings
+from monitor.agent.identity import of_process
 from monitor.agent.settings import Settings
 from monitor.config import ConfigError
 from monitor.config.loading import load
@@ -52,6 +54,9 @@ SOURCES: dict[str, dict[str, Any]] = {
         "environ": {"MONITOR_REDIS_URL": "redis://env/0"},
         "celery": PREFIXED,
     },
+    "the project": {"environ": {"MONITOR_PROJECT": "the shop"}, "django": {"project": "other"}},
+    "the project, in a file": {"toml": 'project = "größe"'},
+    "the project is that of the Celery application": {"django": {"project": None}},
     "only the prefix is said": {"environ": {"MONITOR_KEY_PREFIX": "e:"}, "celery": PREFIXED},
     "a file": {"toml": 'redis_url = "redis://file/0"\nkey_prefix = "f:"\n[workers]\ninterval = 2.5\nenabled = false\n'},
     "a file in the working directory": {"toml": 'redis_url = "redis://file/0"', "named": False},
@@ -97,8 +102,9 @@ class World:
         monkeypatch.setattr(project, "_installed", [self.app])
 
     def agent(self) -> Settings:
-        """What the agent goes by."""
-        return settings.load(self.app.conf, self.environ)
+        """What the agent goes by, with the name that it gives the project."""
+        found = settings.load(self.app.conf, self.environ)
+        return replace(found, project=of_process(found.project, [self.app], self.environ).name)
 
     def monitor(self) -> Settings:
         """What the monitor goes by, in the agent's words. Raises ConfigError."""
@@ -108,6 +114,7 @@ class World:
         return Settings(
             redis_url=config.redis_url.get_secret_value() if config.redis_url else None,
             key_prefix=config.key_prefix,
+            project=project.identity(config.project).name,
             interval_seconds=config.workers.interval_seconds,
             enabled=config.workers.enabled,
             stuck_after_seconds=config.workers.stuck_after_seconds,
@@ -130,6 +137,8 @@ def test_the_agent_goes_by_what_the_monitor_goes_by(world: World) -> None:
 WRONG: dict[str, dict[str, Any]] = {
     "redis_url": {"environ": {"MONITOR_REDIS_URL": "http://:secret@h"}, "celery": BROKER},
     "key_prefix": {"environ": {"MONITOR_KEY_PREFIX": "a b"}},
+    "project": {"environ": {"MONITOR_PROJECT": "secret "}},
+    "project, too long": {"toml": f'project = "{"x" * 101}"'},
     "interval": {"environ": {"MONITOR_WORKERS__INTERVAL": "often"}},
     "interval, of less": {"environ": {"MONITOR_WORKERS__INTERVAL": "100ms"}},
     "interval, no number": {"toml": "[workers]\ninterval = true"},

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitor import fleet
-from monitor.agent.protocol import Active, Beacon, direct_queue, target_field
+from monitor.agent.identity import Identity
+from monitor.agent.protocol import Active, Beacon, direct_queue, of_project, target_field
 from monitor.config.settings import Workers
 from monitor.model import State
 from monitor.ports import (
@@ -44,6 +45,7 @@ class Node:
     reserved: int = 0
     done: int = 0
     beacon_at: float = 0.0
+    project: Identity = Identity()  # noqa: RUF009 - frozen
 
 
 @dataclass
@@ -64,6 +66,8 @@ class World:
     strangers: frozenset[str] = frozenset()
     tells_connections: bool = True
     rounds: bool = True
+    project: Identity = Identity()  # noqa: RUF009 - frozen
+    owner: Identity | None = None
     alarms: list[tuple[float, str, str | None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -90,7 +94,9 @@ class World:
     def round(self) -> fleet.Round:
         """One round of the monitor."""
         try:
-            made = fleet.run_round(self.settings, store=self.store, fleet=self, broker=self)
+            made = fleet.run_round(
+                self.settings, store=self.store, fleet=self, broker=self, project=self.project, owner=self.owner
+            )
         except StoreUnavailable:
             return fleet.Round("unavailable")
         for transition in made.transitions:
@@ -134,6 +140,7 @@ class World:
         age = self.now - node.born_at
         tasks = tuple(Active(task.task, self.now - task.age_seconds) for task in node.tasks)
         beacon = Beacon(node.name, "h", 1, "prefork", node.slots, T, age, node.queues, True, tasks, len(tasks))
+        beacon = of_project(beacon, node.project)
         return Beacon(
             **{
                 **beacon.__dict__,

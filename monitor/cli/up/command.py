@@ -21,7 +21,7 @@ from monitor.cli.up.children import Role
 from monitor.cli.up.output import Output
 from monitor.cli.up.preflight import CannotStart
 from monitor.cli.up.supervisor import Supervisor
-from monitor.config import Config
+from monitor.config import Config, standalone
 from monitor.project import OBSERVED_VARIABLE
 
 FIRST_SNAPSHOT_SECONDS = 30.0
@@ -60,6 +60,8 @@ def up(host: str | None, port: int | None, data_dir: Path | None, redis_url: str
         address, port = preflight.check_port(host, settings.web.port if port is None else port)
         with preflight.lock(home, mark):
             (home / OWN_DATABASE).touch(0o600)
+            if settings.project is None:
+                standalone.name_in(home)  # before the roles start: they belong together on whatever host
             server = embedded.role(home) if embeds else None
             supervisor = Supervisor(server, _roles(host, port, terminal=output.terminal), mark, output)
             token = provide_token(settings, home)

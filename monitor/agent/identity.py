@@ -1,0 +1,106 @@
+"""The identity of a project: the name by which two projects that share a store are told apart.
+
+Processes of one project do not all know the same of it: a worker knows its Celery application, a role that is started
+beside it may know the settings module alone. So an identity keeps what its name was not taken from, too, and two of
+them are compared by the strongest thing that both know.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from monitor import decoding
+
+NAME = r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,98}[^\s\x00-\x1f\x7f])?$"
+"""What a name looks like: 1 to 100 characters in one line, without spaces at its ends."""
+
+NAME_BYTES = 400
+RECORD_BYTES = 8192
+APPLICATIONS_KEPT = 5
+_VARIABLE = "DJANGO_SETTINGS_MODULE"
+_OWN_SETTINGS = "monitor.settings"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A project's name, and what else a process knows of it. Without a ``name`` it differs from no other."""
+
+    name: str = ""
+    """The setting `project`; else the name of the Celery application, else the first part of the settings module."""
+    applications: tuple[str, ...] = ()
+    """The names of the project's Celery applications, as far as this process knows them."""
+    module: str = ""
+    """The first part of the settings module's name."""
+    random: bool = False
+    """Whether the name was made up. One that contains ``@HOST`` says nothing on another host."""
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the name is none that was derived."""
+        return bool(self.name) and not self.random and self.name not in (*self.applications, self.module)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the name was made up for one host: another start may have another one."""
+        return self.random and "@" in self.name
+
+    def differs_from(self, other: Identity | None) -> bool:
+        """Return whether the other one is known to be another project's."""
+        if other is None or not self.name or not other.name or self.name == other.name:
+            return False
+        if self.random and other.random:
+            return not self._is_on_another_host(other)
+        if self.is_set or other.is_set or self.random or other.random:
+            return True
+        if self.applications and other.applications:
+            return not {*self.applications} & {*other.applications}
+        return not (self.module and self.module == other.module)
+
+    def ignores(self, worker: Identity) -> bool:
+        """Return whether a worker belongs to another project. A monitor of a made up name watches what there is."""
+        return not self.random and self.differs_from(worker)
+
+    def _is_on_another_host(self, other: Identity) -> bool:
+        hosts = {each.name.partition("@")[2] for each in (self, other)}
+        return self.is_local and other.is_local and len(hosts) == 2
+
+
+def of_process(setting: str | None, applications: Iterable[Any], environ: Mapping[str, str]) -> Identity:
+    """Return the identity of a process with these Celery applications; ``setting`` is the setting `project`."""
+    names = dict.fromkeys(str(getattr(app, "main", None) or "") for app in applications)
+    known = tuple(name for name in names if is_name(name) and name != "__main__")[:APPLICATIONS_KEPT]
+    settings = environ.get(_VARIABLE, "")
+    module = settings.partition(".")[0] if settings != _OWN_SETTINGS else ""
+    module = module if is_name(module) else ""
+    return Identity(next(filter(None, (setting, *known, module)), ""), known, module)
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text can be the name of a project."""
+    return re.match(NAME, text) is not None and "\n" not in text
+
+
+def encode(identity: Identity) -> str:
+    """Return the identity as JSON, the same for equal ones."""
+    return json.dumps(asdict(identity), separators=(",", ":"))
+
+
+def decode(raw: bytes | None) -> Identity | None:
+    """Return the identity; None for anything that is none. Unknown fields, of a newer version, are left out."""
+    try:
+        value: dict[str, Any] = decoding.load(raw or b"", most_bytes=RECORD_BYTES)
+        applications = tuple(_name(each) for each in value.get("applications", ()))[:APPLICATIONS_KEPT]
+        module = value.get("module")
+        return Identity(_name(value["name"]), applications, _name(module) if module else "", bool(value.get("random")))
+    except decoding.BROKEN:
+        return None
+
+
+def _name(value: Any) -> str:
+    if not is_name(decoding.text(value)):
+        raise ValueError("no name of a project")
+    return str(value)

@@ -1,0 +1,42 @@
+"""``monitor store take-over``: make the store this project's."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from monitor import wiring
+from monitor.cli.data_dir import data_dir_option, running_url
+from monitor.cli.options import config_option
+from monitor.cli.problems import exit_with, load_or_exit
+from monitor.config import Problem
+from monitor.ports import StoreUnavailable
+
+
+@click.group()
+def store() -> None:
+    """Say which project the store belongs to."""
+
+
+@store.command("take-over")
+@config_option
+@data_dir_option
+def take_over(config: Path | None, data_dir: Path | None) -> None:
+    """Make the store this project's, whichever it belongs to now.
+
+    For a project that was renamed, and for one that gets the store of another. The roles of the project that had it
+    stop within 5 seconds, those of this one start within 10. Exit code: 0; 1 when the store does not answer.
+    """
+    loaded = load_or_exit(config, fallback_url=lambda settings: running_url(settings, data_dir)).config
+    project, ownership = wiring.ownership(loaded, data_dir=data_dir)
+    if not project.name:
+        exit_with(Problem("project", None, "is required here; set MONITOR_PROJECT to the name that the roles have"))
+    try:
+        before = ownership.take_over(project)
+    except StoreUnavailable as error:
+        click.echo(f"the store does not answer: {error}", err=True)
+        sys.exit(1)
+    was = f" (before: {before.name!r})" if before is not None and before.name != project.name else ""
+    click.echo(f"the store belongs to the project {project.name!r}{was}")

@@ -1,0 +1,51 @@
+"""The project that a store belongs to, in Redis: one key, ``PREFIX`` + ``project``."""
+
+from __future__ import annotations
+
+from monitor.agent.identity import RECORD_BYTES, Identity, decode, encode
+from monitor.ports import StoreUnavailable
+from monitor.store.link import Link
+from monitor.store.scripts import OWN
+
+ATTEMPTS = 16
+LEASE_SECONDS = 30.0
+"""A name that was made up is given up after this time, unless it is claimed again: nobody may know it any more."""
+
+
+class RedisOwnership:
+    """A :class:`monitor.ports.Ownership` on the store's server. Connects to nothing before the first call."""
+
+    def __init__(self, url: str, *, prefix: str = "monitor:", timeout_seconds: float = 1.0) -> None:
+        self._link = Link(url, timeout_seconds=timeout_seconds, retries=True)
+        self._key = f"{prefix}project"
+
+    def read(self) -> Identity | None:
+        """Return whose store it is; None while it is nobody's. Raises StoreUnavailable."""
+        return decode(self._raw())
+
+    def claim(self, project: Identity) -> Identity | None:
+        """Make the store this project's if it is nobody's or the same; return whose it is. Raises StoreUnavailable."""
+        seen = self._raw()
+        found = decode(seen)
+        return found if found not in (None, project) else decode(self._write(seen, project))
+
+    def take_over(self, project: Identity) -> Identity | None:
+        """Make the store this project's; return whose it was. Raises StoreUnavailable."""
+        for _ in range(ATTEMPTS):
+            seen = self._raw()
+            if decode(self._write(seen, project)) == project:
+                return decode(seen)
+        raise StoreUnavailable("others write the store's project all the time")
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._link.close()
+
+    def _raw(self) -> bytes:
+        return self._own(b"", "", 0)
+
+    def _write(self, seen: bytes, project: Identity) -> bytes:
+        return self._own(seen, encode(project), LEASE_SECONDS if project.random else 0)
+
+    def _own(self, seen: bytes, value: str, lease_seconds: float) -> bytes:
+        return bytes(self._link.run(OWN, [self._key], [seen, value, round(lease_seconds * 1e3), RECORD_BYTES]))
