@@ -136,8 +136,8 @@ class _Round:
             return None
 
     def _take_back(self, look: BrokerSight, notes: Notes, consumed: frozenset[str]) -> tuple[BrokerSight, Notes]:
-        """Remove our heartbeats from queues that nobody consumes: an autoscaler would start a worker for them. And from
-        those that are expected no more.
+        """Remove our heartbeats from queues that no worker consumes, since an autoscaler would start one for them, and
+        from queues that are not expected any more.
         """
         queues, gone = asking.left_behind(notes, look, self._settings, consumed), asking.not_expected(notes)
         if not queues and not gone:

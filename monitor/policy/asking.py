@@ -61,7 +61,7 @@ class Scene:
 
     @cached_property
     def fanout(self) -> frozenset[str]:
-        """The queues of fanout exchanges, as some worker says: on Redis they are no lists."""
+        """The queues of fanout exchanges, by the workers' beacons: on Redis they are no lists."""
         declared = [seen.beacon.short_lived or {} for seen in self.sighting.beacons.values()]
         return frozenset(queue for each in declared for queue, reason in each.items() if reason == FANOUT)
 
@@ -69,19 +69,17 @@ class Scene:
 def declared_queues(sighting: Sighting) -> dict[str, str]:
     """Return the lasting queues that workers declare, without their own, each with the instance that did so last.
 
-    A queue is lasting when any of its workers says so.
+    A queue is lasting when one of its workers declares it as such.
     """
-    beacons = [seen.beacon for seen in sorted(sighting.beacons.values(), key=lambda seen: seen.at)]
-    return {
-        queue: beacon.instance
-        for beacon in beacons
-        for queue in beacon.queues
-        if not is_direct_queue(queue) and queue not in _short_lived(beacon)
-    }
+    declared: dict[str, str] = {}
+    for seen in sorted(sighting.beacons.values(), key=lambda seen: seen.at):
+        lasting = frozenset(seen.beacon.queues) - _short_lived(seen.beacon)
+        declared |= dict.fromkeys(lasting, seen.beacon.instance)
+    return {queue: instance for queue, instance in declared.items() if not is_direct_queue(queue)}
 
 
 def short_lived_queues(sighting: Sighting, notes: Notes) -> set[str]:
-    """Return the queues that are not lasting, as some worker says, or as the names of earlier versions' notes do."""
+    """Return the queues that are not lasting, by a worker's beacon, or by their names in an earlier version's notes."""
     declared = {queue for seen in sighting.beacons.values() for queue in _short_lived(seen.beacon)}
     noted = {queue for queue, note in notes.queues.items() if note.instance is None}
     return declared | {queue for queue in noted if _MADE_FOR_ONE.fullmatch(queue)}
@@ -197,8 +195,8 @@ def _some_are_gone(depth: Depth | None, asked: tuple[float, ...]) -> bool:
 
 
 def _is_tried(notes: Notes, settings: Workers, queue: str) -> bool:
-    """Return whether a queue that no worker consumes, as far as it is known, gets heartbeats: one that is configured
-    and that no worker with our agent ever consumed. Those that do may execute heartbeats all the same.
+    """Return whether a queue that no known worker consumes gets heartbeats: one that is configured, and that no worker
+    with our agent ever consumed. Its workers may execute heartbeats all the same.
     """
     return notes.queues[queue].instance is None and queue in settings.queues and not may_rest(settings, queue)
 

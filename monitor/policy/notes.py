@@ -238,7 +238,7 @@ def looked_at(note: QueueNote, depth: Depth | None, now: float) -> QueueNote:
 
 
 def taken_back(notes: Notes, queues: Iterable[str]) -> Notes:
-    """Return the notes without the heartbeats of queues from which they were removed: nobody can answer them."""
+    """Return the notes without the heartbeats of queues from which they were removed."""
     removed = {target_field("queue", queue) for queue in queues}
     return dataclasses.replace(notes, asked={key: sent for key, sent in notes.asked.items() if key not in removed})
 

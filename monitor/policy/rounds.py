@@ -167,8 +167,8 @@ def _goodbyes(scene: Scene) -> dict[str, float]:
 
 
 def _left(scene: Scene, note: noting.QueueNote, goodbye_at: float | None) -> noting.QueueNote:
-    """Return the note of a queue that nobody consumes after a goodbye, if that ended its service: it may have failed
-    before.
+    """Return the note of a queue that no worker consumes, with the goodbye that ended its service; without it when the
+    service had failed before.
     """
     if goodbye_at is None:
         return note

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from celery import Celery
 from celery.utils.nodenames import worker_direct
 from kombu import Exchange, Queue, binding
 from kombu.common import Broadcast
 
 from monitor.agent import lasting
+from tests.support.agents import AgentStore, StartAgentWorker
+from tests.support.old_celery import VERSIONS
+from tests.support.redis_server import StartRedis
 
 FANOUT = Exchange("news", type="fanout")
 
@@ -67,3 +71,35 @@ def test_a_name_of_one_node(node: str, queue: str, is_of_node: bool) -> None:
     names = lasting.node_names(node, node.partition("@")[2])
     found = lasting.short_lived([Queue(queue)], names=names, default="celery")
     assert found == ({queue: "node"} if is_of_node else {})
+
+
+OF_ONE_PROCESS = """{
+    'worker_direct': True,
+    'task_queues': [
+        __import__('kombu').Queue('celery'),
+        __import__('kombu').Queue('replies', expires=60),
+        __import__('kombu.common', fromlist=['common']).Broadcast('reload'),
+    ],
+}"""
+
+
+@pytest.mark.parametrize("celery", VERSIONS)
+def test_a_worker_names_the_queues_that_are_not_lasting(
+    start_redis: StartRedis, start_agent_worker: StartAgentWorker, celery: str
+) -> None:
+    """Among those that it consumes, in its beacon; and all of them once more in its goodbye, however it ends."""
+    server = start_redis()
+    store = AgentStore(server.client())
+    env = {"TEST_CONF": OF_ONE_PROCESS}
+    worker = start_agent_worker(store, "-P", "solo", node="w1@host", broker=server.url, celery=celery, env=env)
+    beacon = worker.beacon(lambda beacon: beacon.direct)
+    assert beacon.short_lived is not None
+    reasons = {name.partition(".")[0]: reason for name, reason in beacon.short_lived.items()}
+    assert reasons == {"replies": "expires", "bcast": "fanout", "w1@host": "node"}
+    assert {*beacon.queues} == {"celery", *beacon.short_lived}
+    with Celery(broker=server.url, set_as_current=False) as app:
+        app.control.shutdown(destination=["w1@host"])  # the consumer is closed when the goodbye is said
+    worker.wait()
+    goodbye = store.beacon("w1@host")
+    assert goodbye is not None
+    assert (goodbye.leaving, goodbye.queues) == (True, beacon.queues)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-from celery import Celery
-
 from monitor.agent.protocol import HEARTBEAT
 from monitor.model import Status
 from tests.fleet.test_real_workers import Stage, stage, start_agent_worker, start_monitor
@@ -62,15 +60,3 @@ def test_an_autoscaler_that_scales_to_zero(stage: Stage) -> None:
     assert stage.waiting("mail") == 1
     assert stage.alarms() == {("queue:mail", "unconsumed")}, stage.logs()
     assert stage.state("workers").status is Status.ERROR  # type: ignore[union-attr]
-
-
-def test_a_goodbye_by_remote_control_names_the_queues(stage: Stage) -> None:
-    """The worker has closed its consumer by then."""
-    worker = stage.worker("m@h", "mail")
-    stage.wait_for(worker__m="consuming")
-    with Celery(broker=stage.monitor.redis.url, set_as_current=False) as app:
-        app.control.shutdown(destination=["m@h"])
-    worker.wait()
-    beacon = stage.store.beacon("m@h")
-    assert beacon is not None
-    assert (beacon.leaving, beacon.queues) == (True, ("mail",))
