@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -153,7 +153,8 @@ class _Round:
         if before is not None:
             before = noting.answered(before, sighting.executed, started)
         declared = asking.declared_queues(sighting)
-        look = self._look(before, declared)
+        consumed = asking.consumed_queues(sighting, settings)
+        look = self._look(before, declared, consumed)
         notes, _ = noting.resumed(before, sighting, look, settings.interval_seconds)
         if before is None:
             states = self._store.read().states
@@ -161,22 +162,40 @@ class _Round:
                 notes, written=frozenset(n for n in states if n == SUMMARY or n.startswith(noting.KINDS))
             )
         notes = noting.with_work(notes, sighting)
-        notes = noting.with_queues(notes, declared, settings.queues, rounds.QUEUE_FORGOTTEN_SECONDS)
+        short_lived = asking.short_lived_queues(sighting, notes)
+        notes = noting.with_queues(notes, declared, short_lived, settings.queues, rounds.QUEUE_FORGOTTEN_SECONDS)
+        if look is not None:
+            look, notes = self._take_back(look, notes, consumed)
         unseen = asking.unseen(sighting, notes, settings)
         connected = self._fleet.connected([seen.beacon for seen in unseen]) if unseen else {}
         return Scene(settings, sighting, look, notes, connected)
 
-    def _look(self, notes: Notes | None, declared: set[str]) -> BrokerSight | None:
+    def _look(self, notes: Notes | None, declared: Iterable[str], consumed: frozenset[str]) -> BrokerSight | None:
         asked = notes.asked if notes else {}
         expected = {*declared, *self._settings.queues, *(notes.queues if notes else ())}
         # Of the workers' own queues only those are looked at in which heartbeats pile up.
         crowded = [direct_queue(t.removeprefix("worker:")) for t, sent in asked.items() if _is_crowded(t, sent)]
         heads = {target.removeprefix("queue:") for target in asked if target.startswith("queue:")}
+        heads |= expected - consumed
         try:
             return self._broker.look([*sorted(expected), *crowded], heads=heads)
         except BrokerUnavailable as error:
             self._message = str(error)
             return None
+
+    def _take_back(self, look: BrokerSight, notes: Notes, consumed: frozenset[str]) -> tuple[BrokerSight, Notes]:
+        """Remove our heartbeats from queues that no worker consumes, since an autoscaler would start one for them, and
+        from queues that are not expected any more.
+        """
+        queues, gone = asking.left_behind(notes, look, self._settings, consumed), asking.not_expected(notes)
+        if not queues and not gone:
+            return look, notes
+        try:
+            found = self._broker.take_back([*queues, *gone])
+        except BrokerUnavailable:  # or it does not permit that
+            return look, notes
+        depths = {queue: look.queues[queue].without(found[queue]) for queue in queues if queue in found}
+        return dataclasses.replace(look, queues={**look.queues, **depths}), noting.taken_back(notes, [*found, *gone])
 
     def _send(self, plan: list[Heartbeat], clock_offset: float) -> dict[str, float]:
         sent: dict[str, float] = {}

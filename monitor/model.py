@@ -234,6 +234,7 @@ class QueueVerdict(StrEnum):
     """What is known of an expected queue."""
 
     CONSUMED = "consumed"
+    RESTING = "resting"
     SLOW = "slow"
     UNCONSUMED = "unconsumed"
 

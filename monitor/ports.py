@@ -396,6 +396,11 @@ class Depth:
     head: str | None = None
     consumers: int | None = None
 
+    def without(self, number: int) -> Depth:
+        """Return what is left when so many messages were removed."""
+        left = max(0, self.pending - number)
+        return Depth(left, self.head if left else None, self.consumers)
+
 
 @dataclass(frozen=True, slots=True)
 class BrokerSight:
@@ -423,4 +428,8 @@ class Broker(Protocol):
 
     def remove(self, queues: Iterable[str]) -> None:
         """Remove workers' own queues."""
+        ...
+
+    def take_back(self, queues: Iterable[str]) -> Mapping[str, int]:
+        """Remove our heartbeats from queues of few messages; how many there were in each, where that is possible."""
         ...

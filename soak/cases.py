@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from soak import faults
 from soak.faults import Action
-from soak.stage import STUCK_AFTER, Stage
+from soak.stage import RETURN_WITHIN, STUCK_AFTER, Stage
 
 DETECTED_WITHIN = 3.0
 RECOVERED_WITHIN = 2.0
@@ -40,7 +40,8 @@ class Case:
     """One fault. Durations are in intervals.
 
     ``allowed`` may be said meanwhile and need not; what is neither expected nor allowed is a false alarm. Without
-    ``expected`` the case is about silence, and lasts for ``lasts``. ``silent_log`` names a worker that must log nothing
+    ``expected`` the case is about silence, and lasts for ``lasts``. Unless it is ``fed``, its queue ``own`` gets no
+    tasks of the user before ``heal`` says so. ``silent_log`` names a worker that must log nothing
     of ours; with ``suspends`` the summary must say that verdicts were suspended.
     """
 
@@ -63,6 +64,7 @@ class Case:
     in_tests: bool = False
     silent_log: str | None = None
     suspends: bool = False
+    fed: bool = True
 
     @property
     def alarms(self) -> bool:
@@ -128,9 +130,35 @@ CASES: tuple[Case, ...] = (
         "last-one",
         "the only consumer of a queue SIGTERMed",
         faults.terminate,
-        expected=(Expected(VICTIM, ("retired",)), Expected(OWN, ("unconsumed",))),
+        expected=(
+            Expected(VICTIM, ("retired",)),
+            Expected(OWN, ("resting",)),
+            Expected(OWN, ("unconsumed",), after=RETURN_WITHIN),
+        ),
         allowed=RESTARTED,
         heal=faults.restart,
+    ),
+    Case(
+        "scaled",
+        "scaled to zero, and back when a task comes",
+        faults.terminate,
+        queues=("own",),
+        expected=(Expected(VICTIM, ("retired",)), Expected(OWN, ("resting",))),
+        allowed=RESTARTED,
+        holds=RETURN_WITHIN + 4.0,
+        heal=faults.wake,
+        fed=False,
+        in_tests=True,
+    ),
+    Case(
+        "broadcast",
+        "queues of one process, over a restart",
+        faults.restart_in_peace,
+        queues=("own",),
+        allowed={**LATE, VICTIM: ("retired",), OWN: ("slow", "resting")},
+        env={"SHOP_SHORT_LIVED": "yes"},
+        lasts=10.0,
+        in_tests=True,
     ),
     Case(
         "children",
@@ -189,9 +217,9 @@ CASES: tuple[Case, ...] = (
         "worker started without its -Q",
         faults.restart_without_queues,
         queues=("own",),
-        expected=(Expected(OWN, ("unconsumed",)),),
+        expected=(Expected(OWN, ("resting",)), Expected(OWN, ("unconsumed",), after=RETURN_WITHIN)),
         # What it consumed meanwhile is a queue that a worker has declared, and that nobody consumes any more.
-        allowed={**LATE, VICTIM: ("retired", "lost"), "queue:celery": ("unconsumed",)},
+        allowed={**LATE, VICTIM: ("retired", "lost"), "queue:celery": ("resting", "unconsumed")},
         heal=faults.restart,
         in_tests=True,
     ),
@@ -274,7 +302,8 @@ CASES: tuple[Case, ...] = (
         "succeeded",
         "a worker of the same name starts before the old one ends",
         faults.succeed,
-        allowed={VICTIM: ("retired",)},  # the goodbye of the old one, until the next beacon of the new one
+        # The goodbye of the old one, until the next beacon of the new one.
+        allowed={VICTIM: ("retired",), OWN: ("resting",)},
         lasts=10.0,
     ),
     Case(

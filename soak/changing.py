@@ -11,11 +11,13 @@ from collections import Counter
 from pathlib import Path
 
 from soak.nodes import Node
-from soak.stage import Stage
+from soak.stage import RESTING, Stage
 from soak.watch import Said
 
 POOLS = (("prefork", 2), ("threads", 4), ("gevent", 10), ("solo", 1))
 QUEUES = ("orders", "mail", "reports")
+SCALED = f"{RESTING}video"
+"""The queue of a worker that is scaled to zero, and back for a task."""
 STARTED = 8
 MOST = 11
 
@@ -25,17 +27,20 @@ def run(minutes: float, interval: float, python: Path, *, seed: int) -> tuple[li
     dice, counts = random.Random(seed), Counter[str]()
     with Stage(interval, queues=QUEUES, python=python) as stage:
         fleet = [_start(stage, number) for number in range(STARTED)]
+        scaled = stage.start_node("scaled", pool="prefork", slots=1, queues=[SCALED])
         number = STARTED
         stage.feed(*QUEUES)
         stage.wait_for_verdicts([(f"worker:{node.node}", "consuming") for node in fleet], seconds=180)
-        stage.wait_for_verdicts([(f"queue:{queue}", "consumed") for queue in QUEUES], seconds=60)
+        stage.wait_for_verdicts([(f"queue:{queue}", "consumed") for queue in (*QUEUES, SCALED)], seconds=60)
         start, ends = stage.now(), time.monotonic() + minutes * 60
         while time.monotonic() < ends:
-            step = dice.choices(("load", "roll", "in", "out"), (8, 2, 1, 1))[0]
+            step = dice.choices(("load", "roll", "in", "out", "scale"), (8, 2, 1, 1, 1))[0]
             if step == "load":
                 _burst(stage, dice, counts)
             elif step == "roll":
                 _roll(dice.choice(fleet), counts)
+            elif step == "scale":
+                _scale(stage, scaled, counts)
             elif step == "in" and len(fleet) > STARTED - 2:
                 node = dice.choice(fleet)
                 fleet.remove(node)
@@ -73,7 +78,9 @@ def _start(stage: Stage, number: int) -> Node:
     pool, slots = POOLS[number % len(POOLS)]
     # Each queue has several consumers, each worker several queues.
     queues = [queue for index, queue in enumerate(QUEUES) if (number + index) % 3 != 0]
-    return stage.start_node(f"shop-{number}", pool=pool, slots=slots, queues=queues)
+    # Every other one has queues of its own besides: kombu's Broadcast, Celery's worker_direct, one that expires.
+    env = {"SHOP_SHORT_LIVED": "yes"} if number % 2 else {}
+    return stage.start_node(f"shop-{number}", pool=pool, slots=slots, queues=queues, env=env)
 
 
 def _burst(stage: Stage, dice: random.Random, counts: Counter[str]) -> None:
@@ -89,6 +96,17 @@ def _roll(node: Node, counts: Counter[str]) -> None:
     counts["restarts"] += 1
     _stop(node)
     node.start()
+
+
+def _scale(stage: Stage, node: Node, counts: Counter[str]) -> None:
+    """What an autoscaler does: to zero while nothing waits, and back for a task."""
+    if node.status == "running":
+        counts["scaled to zero"] += 1
+        _stop(node)
+    else:
+        counts["scaled from zero"] += 1
+        stage.send("noop", queue=SCALED)
+        node.start()
 
 
 def _stop(node: Node) -> None:

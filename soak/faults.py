@@ -54,6 +54,22 @@ def restart_without_queues(stage: Stage, case: str) -> None:
     node.start_with(())
 
 
+def restart_in_peace(stage: Stage, case: str) -> None:
+    """Deploy it anew: SIGTERM, and the same worker comes back."""
+    node = _victim(stage, case)
+    node.kill("SIGTERM")
+    node.start()
+
+
+def wake(stage: Stage, case: str) -> None:
+    """Tasks come for a queue without a worker, in which nothing else may be; and a worker comes for them."""
+    with stage.broker.client() as client:
+        waiting = client.lrange(f"{case}.own", 0, -1)
+    assert not waiting, f"{len(waiting)} messages would have woken an autoscaler: {waiting[0][:300]!r}"
+    stage.feed(f"{case}.own")
+    restart(stage, case)
+
+
 def fill_slots(task: str, *arguments: object, slots: int | None = None, queue: str = "own") -> Action:
     """As many tasks as the worker has slots, or ``slots``, to a queue that nobody else consumes.
 

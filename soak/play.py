@@ -78,7 +78,8 @@ def play(stage: Stage, cases: Sequence[Case], *, slack_seconds: float = 0.0) -> 
     for pool, slots in neighbours:
         stage.start_node(f"neighbour-{pool}", pool=pool, slots=slots, queues=shared)
     queues = [f"{case.name}.{queue}" for case in cases for queue in case.queues]
-    stage.feed(*dict.fromkeys([*queues, *shared]))
+    unfed = {f"{case.name}.own" for case in cases if not case.fed}
+    stage.feed(*(queue for queue in dict.fromkeys([*queues, *shared]) if queue not in unfed))
     calm = [(f"worker:{node.node}", "consuming") for node in stage.nodes.values()]
     calm += [(f"queue:{queue}", "consumed") for queue in dict.fromkeys([*queues, *shared])]
     stage.wait_for_verdicts(calm, seconds=START_SECONDS)

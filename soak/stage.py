@@ -161,6 +161,8 @@ class Stage:
 interval = {interval}
 queues = {json.dumps([*queues])}
 slow_after = {12 * interval}
+return_within = {RETURN_WITHIN * interval}
+may_rest = ["{RESTING}*"]
 [workers.stuck_after_by_task]
 "shop.deadlock" = {STUCK_AFTER * interval}
 "shop.held" = {STUCK_AFTER * interval}
@@ -184,6 +186,12 @@ slow_after = {12 * interval}
                 time.sleep(0.2)
         app.close()
 
+
+RETURN_WITHIN = 6.0
+"""So many intervals after the goodbye of its last worker a queue is unconsumed."""
+
+RESTING = "scaled."
+"""What the names of queues begin with that may be without a worker."""
 
 STUCK_AFTER = 4.0
 """After so many intervals `shop.deadlock` and `shop.held` are stuck."""

@@ -13,6 +13,10 @@ from typing import Any
 
 import redis
 from celery import Celery
+from celery.signals import celeryd_after_setup
+from celery.utils.nodenames import worker_direct
+from kombu import Queue
+from kombu.common import Broadcast
 
 import monitor
 from soak import EXECUTED
@@ -21,6 +25,16 @@ app = Celery("shop")
 app.config_from_object("soak.user_settings")
 if os.environ.get("SHOP_INSTRUMENTED") != "no":
     monitor.install(app)
+
+
+if os.environ.get("SHOP_SHORT_LIVED"):
+
+    @celeryd_after_setup.connect
+    def consume_short_lived(sender: str, instance: Any, **_: Any) -> None:
+        """Queues that live and die with this process, besides those that -Q names."""
+        instance.app.amqp.queues.select_add(worker_direct(str(sender)))
+        instance.app.amqp.queues.select_add(Broadcast("reload"))
+        instance.app.amqp.queues.select_add(Queue(f"replies.{os.getpid()}", expires=60))
 
 
 @app.task(name="shop.noop", bind=True)

@@ -107,7 +107,10 @@ def test_one_bad_entry_of_the_round_state_takes_nothing_with_it() -> None:
         asked={"worker:w@h": (990.0,)},
         worked={"w@h": (5, 990.0)},
         departed={"v@h": 5.0},
-        queues={"celery": notes.QueueNote(990.0, 995.0)},
+        queues={
+            "celery": notes.QueueNote(990.0, 995.0),
+            "mail": notes.QueueNote(990.0, 995.0, "head", 996.0, left_at=997.0, instance="4f"),
+        },
         written=frozenset({"workers", "worker:w@h"}),
     )
     value = json.loads(notes.encode(good))
@@ -128,6 +131,9 @@ def test_one_bad_entry_of_the_round_state_takes_nothing_with_it() -> None:
         {"node": "x" * 300},
         {"host": ""},
         {"done": -1},
+        {"queues": ["mail"], "short_lived": {"mail": "x" * 300}},
+        {"queues": ["mail"], "short_lived": {"mail": 7}},
+        {"queues": ["mail"], "short_lived": 7},
         {"up_seconds": 1e300},
         {"instance": "\ud800"},
         {"versions": {"celery": 5}},

@@ -124,6 +124,18 @@ QUEUES = [
     ("its only worker is lost", queue("lost"), "unconsumed"),
     ("one worker is lost, another consumes", queue("lost", "consuming"), "consumed"),
     ("one worker is stuck, another busy", queue("stuck", "busy"), "consumed"),
+    ("its last worker said goodbye a moment ago", queue(unserved=1, left_seconds=1), "resting"),
+    ("its last worker said goodbye a while ago", queue(unserved=120, left_seconds=120), "resting"),
+    ("its last worker said goodbye, and none has come", queue(unserved=121, left_seconds=120.1), "unconsumed"),
+    ("a worker left, and another is lost", queue("lost", left_seconds=20), "unconsumed"),
+    ("a worker left, and another consumes", queue("consuming", left_seconds=20), "consumed"),
+    ("it may rest, and never had a worker", queue(unserved=9e4, may_rest=True), "resting"),
+    ("it may rest, and messages wait", queue(unserved=9e4, may_rest=True, untaken_seconds=119), "resting"),
+    ("it may rest, and messages wait too long", queue(unserved=9e4, may_rest=True, untaken_seconds=120), "unconsumed"),
+    ("it may rest, and its worker is lost", queue("lost", "silent", may_rest=True), "resting"),
+    ("it may rest, its worker is lost, messages wait", queue("lost", may_rest=True, untaken_seconds=120), "unconsumed"),
+    ("it may rest, but a worker takes nothing", queue("lost", "wedged", may_rest=True), "unconsumed"),
+    ("it may rest, and is consumed", queue("consuming", may_rest=True), "consumed"),
     ("all are broken in some way", queue("wedged", "stuck", "frozen", "silent"), "unconsumed"),
     (
         "its worker consumes, but nothing of this queue",
@@ -182,7 +194,8 @@ def test_every_worker_has_exactly_one_verdict(sight: WorkerSight) -> None:
     fine = verdict in {"retired", "starting", "consuming", "busy"}
     assert (outcome.status is Status.ERROR) is not fine
     assert outcome.reason in {verdict.value, "slots_stuck", "forgotten"}
-    assert (outcome.message is None) is (fine and outcome.reason == verdict)
+    without_heartbeats = verdict == "consuming" and not sight.beacon.direct
+    assert (outcome.message is None) is (fine and outcome.reason == verdict and not without_heartbeats)
     proven = proven_at(sight, verdict, NOW)
     assert proven is None or (verdict in {"starting", "consuming", "busy"} and proven <= NOW)
 
@@ -198,6 +211,9 @@ def test_every_worker_has_exactly_one_verdict(sight: WorkerSight) -> None:
         head_seconds=maybe_ages,
         pending=st.none() | st.integers(0, 9000),
         withheld=st.booleans(),
+        left_seconds=maybe_ages,
+        may_rest=st.booleans(),
+        untaken_seconds=maybe_ages,
     )
 )
 def test_every_queue_has_exactly_one_verdict(sight: QueueSight) -> None:
@@ -205,7 +221,7 @@ def test_every_queue_has_exactly_one_verdict(sight: QueueSight) -> None:
     verdict = queue_verdict(sight, SETTINGS)
     outcome = told.queue(sight, verdict, {})
     assert (outcome.data["verdict"], outcome.reason) == (verdict, verdict)
-    assert (outcome.status is Status.OK) is (verdict is QueueVerdict.CONSUMED)
+    assert (outcome.status is Status.OK) is (verdict in {QueueVerdict.CONSUMED, QueueVerdict.RESTING})
 
 
 def test_a_slot_that_is_stuck_is_a_warning_while_the_others_execute() -> None:

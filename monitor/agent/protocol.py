@@ -126,6 +126,9 @@ class Beacon:
     """The first part of its Django settings module's name."""
     accept: tuple[str, ...] = ("application/json",)
     """The content types that its application accepts. Agents before this field was there were sent JSON alone."""
+    short_lived: Mapping[str, str] | None = None
+    """Of ``queues``, those that are not lasting, and why: ``fanout``, ``exclusive``, ``auto_delete``, ``expires``,
+    ``not_durable`` or ``node`` (made for this node alone). None from agents before this field was there."""
 
 
 def of_project(beacon: Beacon, project: Identity) -> Beacon:
@@ -189,12 +192,17 @@ def _within_limits(beacon: Beacon) -> Beacon:
         settings_module=text(beacon.settings_module, most_bytes=NAME_BYTES),
         versions={label(name): label(version) for name, version in [*beacon.versions.items()][:VERSIONS_KEPT]},
         accept=tuple(label(content_type) for content_type in beacon.accept[:VERSIONS_KEPT]),
+        short_lived=None if beacon.short_lived is None else _reasons(beacon.short_lived, beacon.queues),
     )
 
 
 def _is_label(name: str) -> bool:
     """Whether a queue can be the target of a heartbeat."""
     return 0 < len(name.encode()) <= decoding.LABEL_BYTES
+
+
+def _reasons(short_lived: Mapping[str, str], queues: tuple[str, ...]) -> dict[str, str]:
+    return {name: decoding.label(short_lived[name]) for name in queues[:QUEUES_KEPT] if name in short_lived}
 
 
 def _clipped(task: str) -> str:

@@ -15,7 +15,7 @@ import kombu
 import redis
 from celery.worker import state
 
-from monitor.agent import formats
+from monitor.agent import formats, lasting
 from monitor.agent.direct import DirectQueue
 from monitor.agent.protocol import HEARTBEAT, Active, Beacon, is_direct_queue
 
@@ -34,6 +34,8 @@ class Subject:
         self._ready_at = time.monotonic()
         self._ticked_at: float | None = None
         self._timer_entry: Any = None
+        self._queues: tuple[Any, ...] = ()
+        self._node_names = lasting.node_names(self.node, socket.gethostname())
         self._identity = {
             "node": self.node,
             "host": socket.gethostname(),
@@ -86,13 +88,14 @@ class Subject:
         tasks = [_active(request, now) for request in running if request.name != HEARTBEAT]
         tasks.sort(key=lambda task: -task.age_seconds)
         counts = dict(state.total_count)
-        queues = self._queues()
+        queues = self._consumed()
         ticked_at = self._ticked_at
         values: dict[str, Any] = {
             **self._identity,
             "slots": _slots(self._consumer.pool),
             "up_seconds": round(time.monotonic() - self._ready_at, 1),
-            "queues": tuple(sorted(name for name in queues if not is_direct_queue(name))),
+            "queues": tuple(sorted({str(queue.name) for queue in queues})),
+            "short_lived": lasting.short_lived(queues, names=self._node_names, default=self.conf.task_default_queue),
             "direct": self._direct.consumed,
             "active": tuple(tasks[:_SHOWN]),
             "active_count": len(tasks),
@@ -116,10 +119,13 @@ class Subject:
         if entry is not None:
             self._consumer.timer.cancel(entry)
 
-    def _queues(self) -> set[str]:
-        # Stays what it was while the consumer looks for its broker; None only at the very end.
+    def _consumed(self) -> tuple[Any, ...]:
+        """Return the queues that it consumes, without its direct queue; once it has stopped, those that it consumed."""
+        # Stays what it was while the consumer looks for its broker; None only at the very end, when goodbye is said.
         consumers = self._consumer.task_consumer
-        return {str(queue.name) for queue in consumers.queues} if consumers is not None else set()
+        if consumers is not None:
+            self._queues = tuple(queue for queue in consumers.queues if not is_direct_queue(str(queue.name)))
+        return self._queues
 
 
 def _pool_name(pool: Any) -> str:

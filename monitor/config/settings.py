@@ -110,8 +110,20 @@ class Workers(Frozen):
     )
     queues: Annotated[tuple[str, ...], CommaSeparated] = Field(
         default=(),
-        description="queues that must be consumed, besides those that an instrumented worker has declared; "
+        description="queues that must be consumed, besides the lasting ones that an instrumented worker has declared; "
         "every worker that consumes one of them needs `monitor.install(app)`",
+    )
+    return_within_seconds: Seconds = Field(
+        default=120.0,
+        alias="return_within",
+        ge=0,
+        description="how long a queue may be without a worker once its last one said goodbye: until then it is "
+        "`resting`, then `unconsumed`",
+    )
+    may_rest: Annotated[tuple[str, ...], CommaSeparated] = Field(
+        default=(),
+        description="queues that may be without a worker for longer, as patterns such as `video-*`: `unconsumed` only "
+        "once messages have waited for `return_within`",
     )
     stuck_after_seconds: Seconds = Field(
         default=900.0, alias="stuck_after", gt=0, description="a task that runs longer is stuck"

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import NamedTuple
 
 from monitor.agent.formats import JSON
-from monitor.agent.protocol import EXPIRES_SECONDS, direct_queue, is_direct_queue, target_field
+from monitor.agent.lasting import FANOUT
+from monitor.agent.protocol import EXPIRES_SECONDS, Beacon, direct_queue, is_direct_queue, target_field
 from monitor.config.settings import Workers
 from monitor.policy.notes import ASKED_KEPT, Notes
 from monitor.ports import BrokerSight, Depth, Seen, Sighting
 
 EMIT_INTERVALS = 0.75  # rounds are half an interval apart, and none is exactly on time
 SELDOM_INTERVALS = 5.0
+
+LEFT_BEHIND_AT_MOST = 20
+"""Among more messages than this, heartbeats are not looked for."""
+
+BEAT_NODE = "celerybeat@"
+"""What the name of a beat begins with that listens to remote control (Celery 5.7): it consumes no queue of tasks."""
+
+_MADE_FOR_ONE = re.compile(r"(.*\.)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|.+@.+\.dq2")
+"""Names that kombu's `Broadcast` and Celery's `worker_direct` give to the queue of one process."""
 
 
 class Heartbeat(NamedTuple):
@@ -41,10 +54,67 @@ class Scene:
         """By the store's clock."""
         return self.sighting.now
 
+    @cached_property
+    def consumed(self) -> frozenset[str]:
+        """The queues that workers consume, by beacons that are not overdue."""
+        return consumed_queues(self.sighting, self.settings)
 
-def declared_queues(sighting: Sighting) -> set[str]:
-    """The queues that workers declare, without their own."""
-    return {queue for seen in sighting.beacons.values() for queue in seen.beacon.queues if not is_direct_queue(queue)}
+    @cached_property
+    def fanout(self) -> frozenset[str]:
+        """The queues of fanout exchanges, by the workers' beacons: on Redis they are no lists."""
+        declared = [seen.beacon.short_lived or {} for seen in self.sighting.beacons.values()]
+        return frozenset(queue for each in declared for queue, reason in each.items() if reason == FANOUT)
+
+
+def declared_queues(sighting: Sighting) -> dict[str, str]:
+    """Return the lasting queues that workers declare, without their own, each with the instance that did so last.
+
+    A queue is lasting when one of its workers declares it as such.
+    """
+    declared: dict[str, str] = {}
+    for seen in sorted(sighting.beacons.values(), key=lambda seen: seen.at):
+        lasting = frozenset(seen.beacon.queues) - _short_lived(seen.beacon)
+        declared |= dict.fromkeys(lasting, seen.beacon.instance)
+    return {queue: instance for queue, instance in declared.items() if not is_direct_queue(queue)}
+
+
+def short_lived_queues(sighting: Sighting, notes: Notes) -> set[str]:
+    """Return the queues that are not lasting, by a worker's beacon, or by their names in an earlier version's notes."""
+    declared = {queue for seen in sighting.beacons.values() for queue in _short_lived(seen.beacon)}
+    noted = {queue for queue, note in notes.queues.items() if note.instance is None}
+    return declared | {queue for queue in noted if _MADE_FOR_ONE.fullmatch(queue)}
+
+
+def consumed_queues(sighting: Sighting, settings: Workers) -> frozenset[str]:
+    """Return the queues that workers consume, by beacons that are not overdue."""
+    limit = 2 * settings.interval_seconds
+    present = [seen.beacon for seen in sighting.beacons.values() if sighting.now - seen.at <= limit]
+    return frozenset(queue for beacon in present if not beacon.leaving for queue in beacon.queues)
+
+
+def may_rest(settings: Workers, queue: str) -> bool:
+    """Return whether a queue may be without a worker for as long as nothing waits in it."""
+    return any(fnmatchcase(queue, pattern) for pattern in settings.may_rest)
+
+
+def left_behind(notes: Notes, broker: BrokerSight, settings: Workers, consumed: frozenset[str]) -> list[str]:
+    """Return the queues that get no heartbeats now and in which some may be: they are waited for, or another message is
+    at the head, for a worker that ends returns what it has taken in advance.
+    """
+    waiting = {queue: depth for queue, depth in broker.queues.items() if 0 < depth.pending <= LEFT_BEHIND_AT_MOST}
+    return [
+        queue
+        for queue, note in notes.queues.items()
+        if queue in waiting
+        and not (queue in consumed or _is_tried(notes, settings, queue))
+        and (waiting[queue].head != note.head or target_field("queue", queue) in notes.asked)
+    ]
+
+
+def not_expected(notes: Notes) -> list[str]:
+    """Return the queues that are not expected any more, and from which heartbeats are waited for."""
+    asked = [target.removeprefix("queue:") for target in notes.asked if target.startswith("queue:")]
+    return [queue for queue in asked if queue not in notes.queues]
 
 
 def unseen(sighting: Sighting, notes: Notes, settings: Workers) -> list[Seen]:
@@ -72,7 +142,8 @@ def heartbeats(scene: Scene) -> list[Heartbeat]:
             if len(asked) < ASKED_KEPT or _some_are_gone(broker.queues.get(queue), asked):
                 plan.append(Heartbeat("worker", node, queue))
     for queue in sorted(notes.queues):
-        if not is_withheld(scene, queue) and _may_ask(scene, broker, queue):
+        may = _may_ask if queue in scene.consumed else _may_try
+        if may(scene, broker, queue) and not is_withheld(scene, queue):
             plan.append(Heartbeat("queue", queue, queue, _content_type(scene, queue) or JSON))
     return plan
 
@@ -83,17 +154,28 @@ def is_withheld(scene: Scene, queue: str) -> bool:
     """
     if scene.broker is None:
         return False
-    if _content_type(scene, queue) is None:
+    if queue in scene.fanout or _content_type(scene, queue) is None:
         return True
     if queue in scene.settings.queues:
         return False
-    beacons = scene.sighting.beacons
-    known = beacons.keys() | scene.sighting.others.keys() | scene.notes.departed.keys()
-    if scene.broker.nodes - known:
+    if any(_is_stranger(scene, node) for node in scene.broker.nodes):
         return True
     depth = scene.broker.queues.get(queue)
     consumers = depth.consumers if depth else None
-    return consumers is not None and consumers > sum(queue in seen.beacon.queues for seen in beacons.values())
+    if consumers is None:
+        return False
+    return consumers > sum(queue in seen.beacon.queues for seen in scene.sighting.beacons.values())
+
+
+def _is_stranger(scene: Scene, node: str) -> bool:
+    known = any(node in each for each in (scene.sighting.beacons, scene.sighting.others, scene.notes.departed))
+    return not known and not node.startswith(BEAT_NODE)
+
+
+def _short_lived(beacon: Beacon) -> frozenset[str]:
+    if beacon.short_lived is not None:
+        return frozenset(beacon.short_lived)
+    return frozenset(queue for queue in beacon.queues if _MADE_FOR_ONE.fullmatch(queue))
 
 
 def _content_type(scene: Scene, queue: str) -> str | None:
@@ -110,6 +192,20 @@ def _content_type(scene: Scene, queue: str) -> str | None:
 def _some_are_gone(depth: Depth | None, asked: tuple[float, ...]) -> bool:
     """Fewer messages wait than heartbeats are waited for: some were purged, or swallowed."""
     return depth is not None and depth.pending < len(asked)
+
+
+def _is_tried(notes: Notes, settings: Workers, queue: str) -> bool:
+    """Return whether a queue that no known worker consumes gets heartbeats: one that is configured, and that no worker
+    with our agent ever consumed. Its workers may execute heartbeats all the same.
+    """
+    return notes.queues[queue].instance is None and queue in settings.queues and not may_rest(settings, queue)
+
+
+def _may_try(scene: Scene, broker: BrokerSight, queue: str) -> bool:
+    """Return whether such a queue gets a heartbeat now: one at a time."""
+    depth = broker.queues.get(queue)
+    none_waits = target_field("queue", queue) not in scene.notes.asked or (depth is not None and depth.pending == 0)
+    return none_waits and _is_tried(scene.notes, scene.settings, queue)
 
 
 def _may_ask(scene: Scene, broker: BrokerSight, queue: str) -> bool:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from monitor import decoding
+from monitor.agent.protocol import target_field
 from monitor.policy.dynamic_checks import SUMMARY
 from monitor.ports import BrokerSight, Depth, Executed, Sighting
 
@@ -48,12 +49,18 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class QueueNote:
-    """Of an expected queue: when it was last declared, and served; what its head is, and since when."""
+    """Of an expected queue: when it was last declared, and served; what its head is, and since when.
+
+    ``left_at``: when the last worker that served it said goodbye. ``instance``: the instance of the worker whose beacon
+    named it last; None when no worker with our agent ever did.
+    """
 
     declared_at: float
     served_at: float
     head: str | None = None
     head_since: float | None = None
+    left_at: float | None = None
+    instance: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,7 @@ def decode(raw: bytes) -> tuple[Notes | None, int]:
     except decoding.BROKEN:
         return None, 1 if raw else 0
     asked, bad_asked = _entries(value.get("asked"), _target, lambda sent: tuple(map(at, sent))[:ASKED_KEPT])
-    queues, bad_queues = _entries(value.get("queues"), decoding.label, lambda queue: _queue(at, *queue))
+    queues, bad_queues = _entries(value.get("queues"), decoding.label, lambda queue: _queue(at, queue))
     worked, bad_worked = _entries(value.get("worked"), decoding.label, lambda each: _worked(at, *each))
     departed, bad_departed = _entries(value.get("departed"), decoding.label, at)
     written, bad_written = _names(value.get("written"), _check)
@@ -200,13 +207,24 @@ def with_work(notes: Notes, sighting: Sighting) -> Notes:
     return dataclasses.replace(notes, worked=worked)
 
 
-def with_queues(notes: Notes, declared: Iterable[str], configured: Iterable[str], forget_seconds: float) -> Notes:
-    """With all queues that are expected: configured, declared now, or declared once and not yet given up."""
-    now, queues = notes.round_at, dict(notes.queues)
+def with_queues(
+    notes: Notes,
+    declared: Mapping[str, str],
+    short_lived: Container[str],
+    configured: Iterable[str],
+    forget_seconds: float,
+) -> Notes:
+    """Return the notes with all queues that are expected: configured, declared now, or once and not yet given up.
+
+    ``declared``: the lasting queues in the workers' beacons, each with the instance of one of these workers.
+    ``short_lived``: those that are known not to be lasting.
+    """
+    now = notes.round_at
     here = {*declared, *configured}
+    queues = {name: note for name, note in notes.queues.items() if name in here or name not in short_lived}
     for name in here:
-        known = queues.get(name)
-        queues[name] = dataclasses.replace(known, declared_at=now) if known else QueueNote(now, now)
+        known = queues.get(name) or QueueNote(now, now)
+        queues[name] = dataclasses.replace(known, declared_at=now, instance=declared.get(name, known.instance))
     expected = {name: note for name, note in queues.items() if now - note.declared_at < forget_seconds}
     if len(expected) > QUEUES_KEPT:
         newest = sorted(expected, key=lambda name: (name in here, expected[name].declared_at), reverse=True)
@@ -220,6 +238,12 @@ def looked_at(note: QueueNote, depth: Depth | None, now: float) -> QueueNote:
     if head is None:
         return dataclasses.replace(note, head=None, head_since=None)
     return note if head == note.head else dataclasses.replace(note, head=head, head_since=now)
+
+
+def taken_back(notes: Notes, queues: Iterable[str]) -> Notes:
+    """Return the notes without the heartbeats of queues from which they were removed."""
+    removed = {target_field("queue", queue) for queue in queues}
+    return dataclasses.replace(notes, asked={key: sent for key, sent in notes.asked.items() if key not in removed})
 
 
 def with_departed(notes: Notes, nodes: Iterable[str]) -> Notes:
@@ -288,8 +312,11 @@ def _target(value: Any) -> str:
     return decoding.label(value, most_bytes=decoding.LABEL_BYTES + len("worker:"))
 
 
-def _queue(at: _Past, declared_at: Any, served_at: Any, head: Any, head_since: Any) -> QueueNote:
-    return QueueNote(at(declared_at), at(served_at), _name(head), None if head_since is None else at(head_since))
+def _queue(at: _Past, values: Any) -> QueueNote:
+    # Earlier versions wrote the first four of them.
+    declared_at, served_at, head, head_since, left_at, instance = [*values, None, None][:6]
+    head_since, left_at = (None if each is None else at(each) for each in (head_since, left_at))
+    return QueueNote(at(declared_at), at(served_at), _name(head), head_since, left_at, _name(instance))
 
 
 def _worked(at: _Past, done: Any, since: Any) -> tuple[int, float]:

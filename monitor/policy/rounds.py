@@ -12,7 +12,7 @@ from monitor.config.settings import Workers
 from monitor.model import Outcome, WorkerVerdict
 from monitor.policy import notes as noting
 from monitor.policy import told
-from monitor.policy.asking import Scene, is_withheld
+from monitor.policy.asking import Scene, is_withheld, may_rest
 from monitor.policy.notes import ASKED_KEPT, Notes, Patience
 from monitor.policy.workers import (
     SUMMARY,
@@ -25,7 +25,7 @@ from monitor.policy.workers import (
     queue_verdict,
     worker_verdict,
 )
-from monitor.ports import Seen
+from monitor.ports import Depth, Seen
 
 QUEUE_FORGOTTEN_SECONDS = 86_400.0
 
@@ -66,11 +66,14 @@ def judge(scene: Scene) -> Judged:
             for queue in worker.beacon.queues:
                 proven = None if name in suspended else proven_at(worker, verdict, scene.now)
                 proofs[queue].append((node, proven))
-    queues = {}
+    queues, goodbyes = {}, _goodbyes(scene)
     for queue in scene.notes.queues:
         declared = {node: verdicts[node] for node, _ in proofs[queue]}
         served = max((at for _, at in proofs[queue] if at is not None), default=0.0)
-        queues[queue] = note = _queue_note(scene, queue, served)
+        note = _queue_note(scene, queue, served)
+        if not declared:
+            note = _left(scene, note, goodbyes.get(queue))
+        queues[queue] = note
         sight = _queue(scene, queue, note, tuple(declared.values()))
         name = check_name("queue", queue)
         outcomes[name] = told.queue(sight, queue_verdict(sight, scene.settings), declared)
@@ -139,24 +142,68 @@ def _queue_note(scene: Scene, queue: str, served_at: float) -> noting.QueueNote:
     depth = scene.broker.queues.get(queue) if scene.broker else None
     if depth and depth.pending > ASKED_KEPT:  # more than our heartbeats: somebody still sends to it
         note = dataclasses.replace(note, declared_at=scene.now)
-    note = dataclasses.replace(note, served_at=max(note.served_at, served_at))
+    executed = scene.sighting.executed.get(target_field("queue", queue))
+    if executed and note.instance is None:  # by a worker of which nothing else is known
+        served_at = max(served_at, executed.done_at)
+    note = dataclasses.replace(note, served_at=max(note.served_at, min(served_at, scene.now)))
     return noting.looked_at(note, depth, scene.now)
+
+
+def _goodbyes(scene: Scene) -> dict[str, float]:
+    """Return when the last worker of a queue left it, by queue. One whose beacon has been replaced by that of another
+    start has left, too, when its queue was served until a moment ago.
+    """
+    recent = scene.now - 2 * scene.settings.interval_seconds
+    instances = {seen.beacon.instance for seen in scene.sighting.beacons.values()}
+    found = {
+        queue: note.served_at
+        for queue, note in scene.notes.queues.items()
+        if note.instance is not None and note.instance not in instances and note.served_at >= recent
+    }
+    for seen in scene.sighting.beacons.values():
+        if seen.beacon.leaving:
+            found |= {queue: max(seen.at, found.get(queue, 0.0)) for queue in seen.beacon.queues}
+    return found
+
+
+def _left(scene: Scene, note: noting.QueueNote, goodbye_at: float | None) -> noting.QueueNote:
+    """Return the note of a queue that no worker consumes, with the goodbye that ended its service; without it when the
+    service had failed before.
+    """
+    if goodbye_at is None:
+        return note
+    failed = goodbye_at - max(note.served_at, scene.notes.since) > 2 * scene.settings.interval_seconds
+    if failed and goodbye_at > _until(scene.notes.store, scene.notes.broker):  # until then it may not have been heard
+        return note
+    return dataclasses.replace(note, left_at=max(goodbye_at, note.left_at or 0.0))
 
 
 def _queue(scene: Scene, queue: str, note: noting.QueueNote, workers: tuple[WorkerVerdict, ...]) -> QueueSight:
     field = target_field("queue", queue)
     asked = scene.notes.asked.get(field)
     depth = scene.broker.queues.get(queue) if scene.broker else None
+    served_at = max(note.served_at, scene.notes.since)
+    left_at = note.left_at if note.left_at is not None and note.left_at >= note.served_at else None
     return QueueSight(
         name=queue,
-        unserved_seconds=max(0.0, scene.now - max(note.served_at, scene.notes.since)),
+        unserved_seconds=max(0.0, scene.now - served_at),
         workers=workers,
         executed=scene.sighting.executed.get(field),
         waiting_seconds=max(0.0, scene.now - asked[0]) if asked else None,
         head_seconds=None if note.head_since is None else scene.now - max(note.head_since, scene.notes.since),
         pending=depth.pending if depth else None,
         withheld=is_withheld(scene, queue),
+        left_seconds=None if left_at is None else max(0.0, scene.now - left_at),
+        may_rest=may_rest(scene.settings, queue),
+        untaken_seconds=_untaken(scene, note, depth, asked or ()),
     )
+
+
+def _untaken(scene: Scene, note: noting.QueueNote, depth: Depth | None, asked: tuple[float, ...]) -> float | None:
+    """Return for how long a message that is not ours has waited in a queue while none was taken."""
+    if depth is None or depth.pending <= len(asked) or note.head_since is None:
+        return None
+    return max(0.0, scene.now - max(note.head_since, note.served_at, scene.notes.since))
 
 
 def _is_queue_suspended(scene: Scene, queue: QueueSight, note: noting.QueueNote) -> bool:

@@ -41,6 +41,7 @@ NAMES_TOLD = 20
 _FINE = {WorkerVerdict.RETIRED, WorkerVerdict.STARTING, WorkerVerdict.CONSUMING, WorkerVerdict.BUSY}
 _QUEUE_STATUS = {
     QueueVerdict.CONSUMED: Status.OK,
+    QueueVerdict.RESTING: Status.OK,
     QueueVerdict.SLOW: Status.WARNING,
     QueueVerdict.UNCONSUMED: Status.ERROR,
 }
@@ -87,7 +88,7 @@ def queue(sight: QueueSight, verdict: QueueVerdict, nodes: Mapping[str, WorkerVe
     data = {
         "name": sight.name,
         "verdict": verdict.value,
-        "latency_ms": None if sight.withheld else _latency_ms(sight.executed),
+        "latency_ms": None if sight.withheld or verdict is QueueVerdict.RESTING else _latency_ms(sight.executed),
         "pending_tasks": sight.pending,
         "workers": serving,
         "withheld": sight.withheld,
@@ -199,6 +200,9 @@ def _queue_message(sight: QueueSight, verdict: QueueVerdict) -> str | None:
         return None
     if verdict is QueueVerdict.SLOW:
         return f"a heartbeat took, or has been waiting for, longer than slow_after{waits}"
+    if verdict is QueueVerdict.RESTING:
+        allowed = "as workers.may_rest allows" if sight.may_rest else "since the last one said goodbye"
+        return f"no worker consumes it, {allowed}{waits}"
     if not sight.workers:
         return f"no worker consumes it{waits}"
     return f"none of the {len(sight.workers)} workers that declare it takes anything from it{waits}"

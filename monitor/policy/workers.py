@@ -44,6 +44,9 @@ WORK_INTERVALS = 1.5
 SERVING = frozenset({WorkerVerdict.STARTING, WorkerVerdict.CONSUMING, WorkerVerdict.BUSY})
 """Workers of which a queue may expect something."""
 
+ABSENT = frozenset({WorkerVerdict.LOST, WorkerVerdict.SILENT})
+"""Workers that are gone without a goodbye, as far as it is known."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerSight:
@@ -82,6 +85,9 @@ class QueueSight:
     """What is known of an expected queue at one moment. Ages are in seconds by the store's clock.
 
     ``unserved_seconds``: since a worker that declares it was last known to consume, to be busy, or to start.
+    ``left_seconds``: since the last worker that served it said goodbye; None when no goodbye ended its service.
+    ``may_rest``: whether it is in ``workers.may_rest``. ``untaken_seconds``: for how long a message that is not ours
+    has waited and none was taken; None when none waits, or when it is not known.
     ``waiting_seconds``: the age of the oldest queue heartbeat that is waited for. ``head_seconds``: for how long the
     message that is taken next has been the same; None when none waits, or it is not known. ``workers``: the verdicts
     of those who declare it.
@@ -95,6 +101,9 @@ class QueueSight:
     head_seconds: float | None = None
     pending: int | None = None
     withheld: bool = False
+    left_seconds: float | None = None
+    may_rest: bool = False
+    untaken_seconds: float | None = None
 
 
 def worker_verdict(worker: WorkerSight, settings: Workers) -> WorkerVerdict:
@@ -219,6 +228,14 @@ _WORKER_RULES: tuple[tuple[WorkerVerdict, Callable[[WorkerSight, Workers], bool]
 )
 
 
+def _is_resting(queue: QueueSight, settings: Workers) -> bool:
+    if queue.may_rest:
+        waited = queue.untaken_seconds is not None and queue.untaken_seconds >= settings.return_within_seconds
+        return ABSENT.issuperset(queue.workers) and not waited
+    left = queue.left_seconds
+    return not queue.workers and left is not None and left <= settings.return_within_seconds
+
+
 def _is_unserved(queue: QueueSight, settings: Workers) -> bool:
     nobody = bool(queue.workers) and not SERVING.intersection(queue.workers)
     return nobody or queue.unserved_seconds > 2 * settings.interval_seconds
@@ -243,6 +260,7 @@ def _is_slow(queue: QueueSight, settings: Workers) -> bool:
 
 
 _QUEUE_RULES: tuple[tuple[QueueVerdict, Callable[[QueueSight, Workers], bool]], ...] = (
+    (QueueVerdict.RESTING, _is_resting),
     (QueueVerdict.UNCONSUMED, _is_unserved),
     (QueueVerdict.UNCONSUMED, _is_standing),
     (QueueVerdict.SLOW, _is_slow),

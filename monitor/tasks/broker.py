@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Container, Iterable, Iterator
+import json
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import amqp
 import redis
 from kombu.exceptions import KombuError
 from kombu.transport.redis import Channel as RedisChannel
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 CONTROL = "celery.pidbox"
 """The exchange to which Celery's workers bind a queue each for remote control."""
+
+LOOKED_THROUGH = 100
+"""So many messages of a queue are looked through for our heartbeats, at most."""
 
 
 class CeleryBroker:
@@ -48,7 +53,8 @@ class CeleryBroker:
             if isinstance(channel, RedisChannel):
                 sight, self._bound = _look_at_redis(channel, list(queues), heads)
             else:
-                sight = BrokerSight({queue: _declared(producer.connection, queue) for queue in queues})
+                found = {queue: _declared(producer.connection, queue) for queue in queues}
+                sight = BrokerSight({queue: depth for queue, depth in found.items() if depth is not None})
         return dataclasses.replace(sight, content_types=self._content_types)
 
     def send(self, heartbeats: Iterable[tuple[str, tuple[Any, ...], str]]) -> None:
@@ -76,6 +82,18 @@ class CeleryBroker:
                 return
             for queue in queues:
                 _delete(producer.connection, queue)
+
+    def take_back(self, queues: Iterable[str]) -> Mapping[str, int]:
+        """Remove our heartbeats from queues of few messages, and nothing else; how many there were in each.
+
+        Only on Redis, where a message is a value in a list. On AMQP others' messages would be taken and returned.
+        """
+        with self._failures(), self._app.producer_or_acquire() as producer:
+            channel = producer.channel
+            if not isinstance(channel, RedisChannel):
+                return {}
+            client = raw_client(channel)
+            return {queue: sum(_take_back(client, key) for key in queue_keys(channel, queue)) for queue in queues}
 
     def _until_somebody_joins(
         self, heartbeats: Iterable[tuple[str, tuple[Any, ...], str]]
@@ -147,12 +165,26 @@ def _nodes(members: Iterable[Any], separator: str) -> Iterator[str]:
             yield queue.removesuffix(f".{CONTROL}")
 
 
-def _declared(connection: Any, queue: str) -> Depth:
-    """A channel of its own: a queue that does not exist closes it."""
+def _take_back(client: Any, key: str) -> int:
+    found = [value for value in client.lrange(key, 0, LOOKED_THROUGH - 1) if _is_heartbeat(value)]
+    return sum(client.lrem(key, 1, value) for value in found)  # 0 for one that a worker has taken meanwhile
+
+
+def _is_heartbeat(value: bytes | str) -> bool:
+    try:
+        return bool(json.loads(value)["headers"]["task"] == HEARTBEAT)
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return False
+
+
+def _declared(connection: Any, queue: str) -> Depth | None:
+    """None for a queue that another connection has to itself. A channel of its own: what is refused closes it."""
     channel = connection.channel()
     try:
         found = channel.queue_declare(queue=queue, passive=True)
     except connection.channel_errors as error:
+        if isinstance(error, amqp.ResourceLocked):
+            return None
         if not is_missing_queue(error):
             raise
         return Depth(0, None, 0)

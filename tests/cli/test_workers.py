@@ -113,6 +113,7 @@ def test_versions_that_are_not_the_same_everywhere(command: Command) -> None:
         ("a queue is slow", "queue:q", "warning", "slow", ExitCode.WARNING),
         ("some slots are stuck", "worker:w", "warning", "slots_stuck", ExitCode.WARNING),
         ("a worker has left", "worker:w", "ok", "retired", ExitCode.OK),
+        ("a queue rests", "queue:q", "ok", "resting", ExitCode.OK),
     ],
 )
 def test_exit_codes(command: Command, caption: str, check: str, status: str, reason: str, expected: ExitCode) -> None:

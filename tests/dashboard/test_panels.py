@@ -44,6 +44,7 @@ def test_workers_and_queues_are_a_matrix(stage: Stage, open_page: OpenPage) -> N
     """A row for each worker, the worst first; a mark where it consumes a queue, with its state."""
     stage.world.workers[3] |= {"verdict": "stuck", "status": "error", "reason": "stuck"}
     stage.world.queues[1] |= {"verdict": "slow", "status": "warning", "reason": "slow", "pending_tasks": 196}
+    stage.world.queues[2] |= {"verdict": "resting", "status": "ok", "reason": "resting"}
     page = open_page(stage.url)
     matrix = page.locator("#workers table")
     expect(matrix.locator("thead th")).to_have_count(8)
@@ -55,6 +56,7 @@ def test_workers_and_queues_are_a_matrix(stage: Stage, open_page: OpenPage) -> N
     expect(worst.locator("td.cell")).to_have_text(["stuck celery", "stuck mail", "no", "no"])
     expect(matrix.locator("th.queue").nth(1)).to_contain_text("slow")
     expect(matrix.locator("th.queue").nth(1)).to_contain_text("196 wait")
+    expect(matrix.locator("th.queue .word:not(.unseen)")).to_have_text(["slow", "resting"])
     worst.locator("th a").click()
     expect(page.locator("#detail-title")).to_have_text("worker:celery@web-3")
     expect(page.locator(".detail-state")).to_have_text(re.compile("^error: stuck · for "))

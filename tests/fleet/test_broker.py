@@ -69,6 +69,21 @@ def test_heartbeats_are_sent_as_tasks(app: Celery, queue: str) -> None:
     assert broker.look([queue], heads=()).queues[queue].pending == 0
 
 
+def test_our_heartbeats_are_taken_back(app: Celery, queue: str) -> None:
+    """Those and nothing else, whatever their priority; none from a queue that is no list of messages."""
+    broker = CeleryBroker(app)
+    app.send_task("t", queue=queue)
+    broker.send([(queue, ("queue", queue, 1), JSON), (queue, ("queue", queue, 2), JSON)])
+    app.send_task("t", queue=queue, priority=9)
+    app.send_task(HEARTBEAT, ("queue", queue, 3), queue=queue, priority=9)
+    with app.connection_for_write() as connection:
+        connection.default_channel.client.lpush(queue, "no message", '{"headers": 7}')
+    assert broker.look([queue], heads=()).queues[queue].pending == 7
+    assert broker.take_back([queue, "missing"]) == {queue: 3, "missing": 0}
+    assert broker.look([queue], heads=()).queues[queue].pending == 4
+    assert broker.take_back([queue]) == {queue: 0}
+
+
 def test_the_next_heartbeat_is_asked_for_when_the_last_is_sent(app: Celery, queue: str) -> None:
     """So that the stamp of each says when it was sent."""
     broker, seen = CeleryBroker(app), []
@@ -153,3 +168,12 @@ def test_rabbitmq(rabbitmq_server: RabbitServer, queue: str) -> None:
         broker.remove([queue])
         with app.connection_for_read() as connection, pytest.raises(connection.channel_errors, match="NOT_FOUND"):
             connection.default_channel.queue_declare(queue, passive=True)
+
+
+def test_a_queue_that_another_connection_has_to_itself(rabbitmq_server: RabbitServer, queue: str) -> None:
+    """RabbitMQ lets nobody else look at it: its depth is not known, and those of the others are."""
+    with Celery(broker=rabbitmq_server.url, set_as_current=False) as app, app.connection_for_read() as owner:
+        owner.default_channel.queue_declare(queue, exclusive=True)
+        broker = CeleryBroker(app)
+        assert broker.look([queue, f"{queue}.missing"], heads=()).queues == {f"{queue}.missing": Depth(0, None, 0)}
+        assert broker.take_back([queue]) == {}

@@ -24,6 +24,7 @@ CONFIGURATION = """
 [workers]
 interval = "1s"
 forget_after = "10s"
+return_within = "4s"
 stuck_after = "1h"
 """
 
@@ -39,8 +40,8 @@ class Stage:
         self.store = AgentStore(self._client)
 
     def worker(self, node: str, *queues: str, broker: str | None = None, **env: str) -> AgentWorker:
-        """Start a worker of these queues."""
-        options = ("-Q", ",".join(queues), "-c", "2")
+        """Start a worker of these queues, or of those that its application names."""
+        options = (*(("-Q", ",".join(queues)) if queues else ()), "-c", "2")
         env = {"MONITOR_PULSE_DIR": str(self._pulses), **env}
         broker = broker or self.monitor.redis.url
         self._workers.append(self._start(self.store, *options, node=node, broker=broker, env=env))
@@ -69,6 +70,10 @@ class Stage:
     def waiting(self, queue: str) -> int:
         """How many messages wait."""
         return int(self._client.llen(queue))
+
+    def messages(self, queue: str) -> list[bytes]:
+        """What waits."""
+        return list(self._client.lrange(queue, 0, -1))
 
     def logs(self) -> str:
         """For a failure's message."""
@@ -114,7 +119,7 @@ def test_the_right_worker_is_told_of(stage: Stage) -> None:
     stage.wait_for(worker__m="consuming", queue__mail="consumed", workers=None)  # type: ignore[arg-type]
 
     os.kill(mail.pid, signal.SIGTERM)  # the goodbye is said at once, however long the worker takes to leave
-    stage.wait_for(worker__m="retired")
+    stage.wait_for(worker__m="retired", queue__mail="resting")
     stage.wait_for(queue__mail="unconsumed")
     wait_for(lambda: stage.state("worker:m@h") is None, seconds=30, what=Told(stage, "m is forgotten"))
     assert stage.store.beacon("m@h") is None

@@ -129,11 +129,11 @@ def test_a_lost_worker_is_an_alarm_for_a_while_and_then_forgotten(world: World) 
 
 
 def test_a_queue_outlives_its_workers(world: World) -> None:
-    """The last worker of a queue says goodbye: unconsumed, as long as somebody still sends to it; then a day."""
+    """The last worker of a queue says goodbye: unconsumed after `return_within`, for a day."""
     world.nodes["m"].leaving = True
     world.run(T)
     kill(world.nodes["m"])
-    world.run(3 * T)
+    world.run(world.settings.return_within_seconds + T)
     assert world.verdict("queue:mail") == "unconsumed"
     world.run(4000)
     assert world.verdict("queue:mail") == "unconsumed"
@@ -301,7 +301,7 @@ def test_rounds_too_close_to_one_another_are_dropped(world: World) -> None:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["restart", "flush", "freeze", "broker", "deploy", "scale", "long", "away"]),
+            st.sampled_from(["restart", "flush", "freeze", "broker", "deploy", "recreate", "scale", "long", "away"]),
             st.floats(1, 40),
         ),
         max_size=12,
@@ -320,7 +320,7 @@ def test_no_false_alarm_whatever_happens_around_healthy_workers(events: list[tup
         world.store_up = world.broker_up = world.rounds = True
         for node in world.nodes.values():
             node.tasks = ()
-        world.run(3 * T if event in ("deploy", "scale") else STEP)
+        world.run(3 * T if event in ("deploy", "recreate", "scale") else STEP)
     world.run(8 * T)
     assert not world.alarms
     living = [node.name for node in world.nodes.values() if node.alive]
@@ -350,3 +350,13 @@ def _happen(world: World, event: str, seconds: float, number: int) -> None:
             world.start(f"{old.name}.{number}", *old.queues)
             world.run(T / 2 + STEP)
             kill(old)
+        case "recreate":  # every worker of a queue ends, and the new ones come some time later
+            old_ones = [node for node in world.nodes.values() if node.alive and "mail" in node.queues]
+            for old in old_ones:
+                old.leaving = True
+            world.run(T / 2 + STEP)
+            for old in old_ones:
+                kill(old)
+            world.run(seconds)
+            for old in old_ones:
+                world.start(f"{old.name}.{number}", *old.queues)

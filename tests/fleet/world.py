@@ -46,6 +46,8 @@ class Node:
     done: int = 0
     beacon_at: float = 0.0
     project: Identity = Identity()  # noqa: RUF009 - frozen
+    short_lived: dict[str, str] = field(default_factory=dict)
+    instrumented: bool = True
 
 
 @dataclass
@@ -125,7 +127,7 @@ class World:
         self.broker_run += "x"
 
     def _live(self, node: Node) -> None:
-        if node.alive and self.store_up and self.now - node.beacon_at >= T / 2:
+        if node.alive and node.instrumented and self.store_up and self.now - node.beacon_at >= T / 2:
             node.beacon_at = self.now
             self.beacons[node.name] = Seen(self._beacon(node), self.now)
         if not (node.alive and node.executes and self.broker_up and self.store_up and not node.leaving):
@@ -134,7 +136,8 @@ class World:
             return
         for queue in (direct_queue(node.name), *node.queues):
             for kind, target, sent in _taken(self.messages[queue]):
-                self._execute(node, kind, target, sent / 1e6)
+                if kind in ("worker", "queue"):
+                    self._execute(node, kind, target, sent / 1e6)
 
     def _beacon(self, node: Node) -> Beacon:
         age = self.now - node.born_at
@@ -149,6 +152,8 @@ class World:
                 "client_id": 1,
                 "done": node.done,
                 "reserved": node.reserved,
+                "instance": f"{node.name} of {node.born_at}",
+                "short_lived": node.short_lived,
             }
         )
 
@@ -193,6 +198,14 @@ class World:
     def remove(self, queues: Iterable[str]) -> None:
         for queue in queues:
             self.messages.pop(queue, None)
+
+    def take_back(self, queues: Iterable[str]) -> Mapping[str, int]:
+        found = {}
+        for queue in queues:
+            kept = [each for each in self.messages[queue] if each[0] != "queue"]
+            found[queue] = len(self.messages[queue]) - len(kept)
+            self.messages[queue] = deque(kept)
+        return found
 
     def _head(self, queue: str) -> str | None:
         return str(self.messages[queue][0]) if self.messages[queue] else None

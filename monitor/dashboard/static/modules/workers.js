@@ -113,7 +113,7 @@ function queueHead(name) {
       setStatus(node, queue.status);
       setIcon(mark, queue.status);
       setText(word, verdict(queue));
-      word.classList.toggle("unseen", queue.status === "ok");
+      word.classList.toggle("unseen", queue.status === "ok" && queue.verdict !== "resting");
       setText(latency, quantity(queue.latency_ms, "ms"));
       setText(pending, typeof queue.pending_tasks === "number" ? `${quantity(queue.pending_tasks)} wait` : "");
       setAttribute(node, "title", queue.message ?? null);
