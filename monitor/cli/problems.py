@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from monitor import wiring
-from monitor.config import Config, ConfigError, Loaded
+from monitor.config import Config, ConfigError, Loaded, Problem
 
 WRONG_CONFIGURATION = 2
 
@@ -56,6 +56,11 @@ def in_words(error: ConfigError) -> str:
     count = len(error.problems)
     heading = f"the configuration has {count} error{'' if count == 1 else 's'}; nothing was started"
     return "\n".join([heading, *(f"  {problem}" for problem in error.problems)])
+
+
+def exit_with(problem: Problem) -> NoReturn:
+    """Print one problem that was found after loading, and exit as for any other."""
+    _exit(ConfigError([problem]), WRONG_CONFIGURATION)
 
 
 def _exit(error: ConfigError, exit_code: int) -> NoReturn:
