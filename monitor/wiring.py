@@ -49,16 +49,13 @@ class Runtime:
     outbox: Outbox | None = None
     senders: Mapping[str, Send] = field(default_factory=dict)
     history: History | None = None
+    project: Identity = Identity()  # noqa: RUF009 - frozen
+    ownership: Ownership | None = None
 
     @functools.cached_property
     def fleet(self) -> Fleet:
         """What the project's workers write into the store."""
         return RedisFleet(required_url(self.config, "redis_url"), prefix=self.config.key_prefix)
-
-    @functools.cached_property
-    def ownership(self) -> tuple[Identity, Ownership]:
-        """The identity of this project, and the record of the one that the store belongs to."""
-        return ownership(self.config)
 
 
 def load(file: Path | None = None) -> Loaded:
@@ -98,7 +95,10 @@ def runtime() -> Runtime:
     checks = {name: resolve(config, check) for name, check in config.checks.items()}
     redis = store(config)
     senders = {name: sender(channel) for name, channel in config.channels.items()}
-    return Runtime(config, checks, Plan(checks.values()), redis, executor(config), redis.outbox, senders, redis.history)
+    past, (identity, record) = redis.history, ownership(config)
+    return Runtime(
+        config, checks, Plan(checks.values()), redis, executor(config), redis.outbox, senders, past, identity, record
+    )
 
 
 def store(config: Config) -> RedisStore:

@@ -50,21 +50,20 @@ def beat_entries(config: Config) -> dict[str, Any]:
 def _workers(publisher: Publisher, broker: Broker, runtime: Runtime) -> None:
     if not runtime.config.workers.enabled:
         return
-    project, ownership = runtime.ownership
     try:
         made = fleet.run_round(
             runtime.config.workers,
             store=runtime.store,
             fleet=runtime.fleet,
             broker=broker,
-            project=project,
-            owner=ownership.read(),
+            project=runtime.project,
+            owner=runtime.ownership.read() if runtime.ownership else None,
         )
     except StoreUnavailable as error:
         log.warning("workers.store_unavailable", reason=error.reason, message=str(error))
         return
     if made.event == "completed":
-        _report_ignored(project.name, made.ignored)
+        _report_ignored(runtime.project.name, made.ignored)
     if made.broker_message is not None:
         log.warning("workers.broker_unavailable", message=made.broker_message)
     if made.event == "completed":

@@ -9,6 +9,7 @@ from celery import Celery
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
+from monitor.agent.identity import Identity
 from monitor.config import Config
 from monitor.config.settings import Workers
 from monitor.ports import Fleet, Store
@@ -33,7 +34,7 @@ def logged(world: World, *, enabled: bool = True) -> list[EventDict]:
     """What one run of the task logs."""
     config = Config(workers=Workers(interval=T, enabled=enabled))
     store: Store = world.store
-    runtime: Any = WorldRuntime(config, {}, Plan([]), store, None)  # type: ignore[arg-type]
+    runtime: Any = WorldRuntime(config, {}, Plan([]), store, None, project=world.project)  # type: ignore[arg-type]
     object.__setattr__(runtime, "world", world)
     with capture_logs() as events:
         workers._workers(Publisher(Celery()), world, runtime)
@@ -90,3 +91,17 @@ def test_workers_that_are_not_watched(world: World) -> None:
     on, off = (registration.beat_schedule(Config(workers=Workers(enabled=enabled))) for enabled in (True, False))
     assert on.keys() - off.keys() == {"celery-health-monitor-workers"}
     assert on["celery-health-monitor-workers"]["schedule"] == 5.0
+
+
+def test_workers_of_other_projects_are_named_once(world: World) -> None:
+    """Not in each round; with the settings to change."""
+    shop, blog = Identity("shop", ("shop",)), Identity("blog", ("blog",))
+    world.project, world.nodes["a"].project = shop, blog
+    found = []
+    for _ in range(3):
+        world.run(T)
+        found += [event for event in logged(world) if event["event"] == "workers.ignored"]
+    [event] = found
+    assert (event["log_level"], event["project"], event["others"]) == ("warning", "shop", ["blog"])
+    for part in ("'shop'", "'blog'", "`project`", "`key_prefix`", "`redis_url`"):
+        assert part in event["message"]
