@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from monitor.config.redaction import MASK, hide_option, is_secret, is_secret_path, mask
+from monitor.config.redaction import MASK, hide_option, is_secret, is_secret_path, is_table_of_secrets, mask
 
 if TYPE_CHECKING:
     from monitor.config.loaded import Loaded
@@ -104,7 +104,8 @@ def unknown_key(
     known = tuple(known)
     close = suggestion or nearest(path[-1], known)
     words = path[-1].lower().split("_")
-    if any(nearest(word, _SECRET_EXAMPLES) for word in words) or (close is not None and is_secret(close)):
+    hides = close is not None and (is_secret(close) or is_table_of_secrets(close))
+    if hides or any(nearest(word, _SECRET_EXAMPLES) for word in words):
         value = MASK
     hint = f"unknown key; did you mean {suggestion!r}?" if suggestion else unknown_hint(path[-1], known)
     return problem(path, value, hint, origin)
