@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from monitor.config.redaction import MASK, hide_option, is_secret, is_secret_path, is_table_of_secrets, mask
+from monitor.config.redaction import (
+    MASK,
+    hide_check_option,
+    hide_option,
+    is_secret,
+    is_secret_path,
+    is_table_of_secrets,
+)
 
 if TYPE_CHECKING:
     from monitor.config.loaded import Loaded
@@ -74,7 +81,7 @@ class ConfigError(Exception):
 def problem(path: Sequence[str], value: Any, hint: str, origin: str | None = None) -> Problem:
     """A problem with the key at ``path``; masks the value, which is not shown when it is ``NO_VALUE``."""
     name = next((part for part in reversed(path) if not part.isdecimal()), "")  # not the place in a list
-    hide = hide_option if path[0].partition(".")[0] == "channels" else mask
+    hide = hide_option if path[0].partition(".")[0] == "channels" else hide_check_option
     if is_secret_path(path) and value is not NO_VALUE and not isinstance(value, Mapping):
         value = MASK
     return Problem(".".join(path), None if value is NO_VALUE else _shown(hide(value, name)), hint, origin)

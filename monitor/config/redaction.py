@@ -90,11 +90,15 @@ def mask(value: Any, name: str = "", scrub_text: Callable[[str], str] = scrub_va
         case bytes():
             shown = scrub_text(value.decode(errors="replace"))
         case Mapping():
-            every = is_table_of_secrets(name)
-            shown = {key: MASK if every else mask(item, str(key), scrub_text) for key, item in value.items()}
+            shown = {key: mask(item, str(key), scrub_text) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
             shown = [mask(item, "", scrub_text) for item in value]
     return shown
+
+
+def hide_check_option(value: Any, name: str = "") -> Any:
+    """Like :func:`mask` for an option of a check: all values of request headers are secrets."""
+    return mask(_without_tables(value, name), name)
 
 
 def hide_option(value: Any, name: str = "") -> Any:
@@ -108,6 +112,13 @@ def hide_option(value: Any, name: str = "") -> Any:
         every = is_table_of_secrets(name)
         return {key: MASK if every else hide_option(item, str(key)) for key, item in value.items()}
     return mask(value, name, _only_schemes)
+
+
+def _without_tables(value: Any, name: str) -> Any:
+    if isinstance(value, Mapping):
+        every = is_table_of_secrets(name)
+        return {key: MASK if every else _without_tables(item, str(key)) for key, item in value.items()}
+    return [_without_tables(item, "") for item in value] if isinstance(value, list | tuple) else value
 
 
 def _only_schemes(text: str) -> str:
