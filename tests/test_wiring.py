@@ -71,6 +71,24 @@ def test_everything_wrong_with_options_is_said_at_once(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "toml",
+    [
+        '[checks.m]\nkind = "prometheus"\nurl = "http://m"\nquery = "up"\nheaders = {X-Scope-OrgID = "a\\nshop-eu"}\n',
+        '[checks.m]\nkind = "prometheus"\nurl = "http://m"\nquery = "up"\nheadres = {X-Scope-OrgID = "shop-eu"}\n',
+        '[checks.m]\nkind = "prometheus"\nurl = "http://m"\nquery = "up"\nheaders = "X-Scope-OrgID: shop-eu"\n',
+        '[channels.m]\nkind = "alertmanager"\nurls = ["http://m"]\nheaders = {X-Scope-OrgID = ["shop-eu"]}\n',
+    ],
+)
+def test_a_wrong_header_is_named_without_its_value(toml: str, tmp_path: Path) -> None:
+    """Misspelt, of the wrong type, or not to be sent."""
+    (tmp_path / "monitor.toml").write_text(f'redis_url = "redis://store/0"\n{toml}')
+    with pytest.raises(ConfigError) as caught:
+        wiring.load()
+    assert "head" in str(caught.value)
+    assert "shop-eu" not in str(caught.value)
+
+
 def test_without_a_store_it_is_said_once_what_to_set() -> None:
     """Two checks need it; the problem is one."""
     with pytest.raises(ConfigError) as caught:

@@ -29,18 +29,20 @@ log = logging.getLogger("monitor.beat")
 def remove_at_first_tick(scheduler: Any) -> None:
     """Have the entries removed by the scheduler's first tick, before it sends anything. The tick itself goes on."""
     tick = scheduler.tick
-    next_at = 0.0
+    next_at, failed = 0.0, False
 
     @functools.wraps(tick)
     def remove_and_tick(*args: Any, **kwargs: Any) -> Any:
-        nonlocal next_at
+        nonlocal next_at, failed
         if next_at <= time.monotonic():
             try:
                 remove(scheduler)
                 next_at = float("inf")
             except Exception as error:  # noqa: BLE001 - of any database
                 next_at = time.monotonic() + PAUSE_SECONDS
-                log.warning("entries of an earlier version cannot be removed yet (%s)", type(error).__name__)
+                if not failed:
+                    log.warning("entries of an earlier version cannot be removed yet (%s)", type(error).__name__)
+                failed = True
         return tick(*args, **kwargs)
 
     scheduler.tick = remove_and_tick
@@ -48,13 +50,14 @@ def remove_at_first_tick(scheduler: Any) -> None:
 
 def remove(scheduler: Any) -> None:
     """Remove the entries from where the scheduler keeps them. Raises what its database raises."""
-    if hasattr(scheduler, "Model"):
+    if hasattr(getattr(scheduler, "Model", None), "_default_manager"):
         _remove_rows(scheduler)
-    elif hasattr(scheduler.Entry, "generate_key"):
+    elif hasattr(getattr(scheduler, "Entry", None), "generate_key"):
         _remove_keys(scheduler)
     schedule = scheduler.schedule
     for name in NAMES:
-        schedule.pop(name, None)
+        if name in schedule:
+            del schedule[name]
 
 
 def _remove_rows(scheduler: Any) -> None:

@@ -19,7 +19,6 @@ from monitor.alerts._json import as_json
 from monitor.alerts.base import Attempt, Channel
 from monitor.alerts.registry import register
 from monitor.alerts.text import Text
-from monitor.config.headers import Headers, revealed
 from monitor.model import Notice
 
 PREFIX = "whsec_"
@@ -52,9 +51,9 @@ class Webhook(Channel):
         AfterValidator(lambda value: value and _signing_key(value)),
         Field(description="signs; `whsec_` and base64, or any text; without one there is no signature"),
     ] = None
-    headers: Annotated[Headers, Field(description="more request headers; their values are taken for secrets")] = field(
-        default_factory=dict
-    )
+    headers: Annotated[
+        Mapping[str, SecretStr], Field(description="more request headers; their values are taken for secrets")
+    ] = field(default_factory=dict)
     ca_file: Annotated[str | None, Field(description="CA certificates to trust instead of the system's")] = None
 
     example: ClassVar[Mapping[str, Any]] = {
@@ -65,7 +64,7 @@ class Webhook(Channel):
     def deliver(self, notice: Notice, text: Text, attempt: Attempt) -> None:
         """One request."""
         body = to_json(as_json(notice, text))
-        headers = revealed(self.headers)
+        headers = {name: value.get_secret_value() for name, value in self.headers.items()}
         headers["Idempotency-Key"] = quote(notice.id, safe="!#$%&'()*+,/:;=?@[]")
         headers |= signature(notice.id, int(time.time()), body, self.secret)
         post(self.url, body, headers, attempt, self.ca_file)

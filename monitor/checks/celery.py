@@ -12,7 +12,7 @@ import redis
 from kombu.connection import Connection
 from kombu.exceptions import KombuError
 from kombu.transport.redis import Transport as RedisTransport
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import Field, SecretStr
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -22,7 +22,7 @@ from monitor.checks._redis_failures import SERVER_REASONS, failure
 from monitor.checks.base import CheckFailed, Kind, Observation, from_config
 from monitor.checks.registry import register
 from monitor.config.redaction import scrub
-from monitor.config.urls import broker_url, celery_broker_url, celery_transport_options
+from monitor.config.urls import celery_broker_url, celery_transport_options
 from monitor.kombu_redis import queue_keys, raw_client
 from monitor.model import Outcome
 
@@ -38,7 +38,6 @@ class Celery(Kind):
 
     broker_url: Annotated[
         SecretStr,
-        AfterValidator(broker_url),
         Field(description="the broker's address, as Celery takes it, or a Redis in any form of `redis_url`"),
     ] = from_config("broker_url", repr=False)
     transport_options: Annotated[Mapping[str, Any], Field(description="Celery's broker_transport_options")] = (

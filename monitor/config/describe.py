@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from monitor.config.keys import attribute, has_options, setting_keys, table_keys
 from monitor.config.loaded import DEFAULT_ORIGIN, Loaded
-from monitor.config.redaction import hide_option, mask
+from monitor.config.redaction import hide_check_option, hide_option, mask
 
 NOT_SET = "(not set)"
 NONE = "(none)"
@@ -44,7 +44,7 @@ def _table(loaded: Loaded, table: str) -> Iterator[Row]:
                 origin = loaded.origin(f"defaults.{key}")
             name_here = attribute(table, key)
             yield Row(f"{prefix}.{key}", _text(name_here, getattr(entry, name_here)), origin)
-        hide = hide_option if table == "channels" else mask
+        hide = hide_option if table == "channels" else hide_check_option
         for key, value in entry.options.items() if has_options(table) else ():
             yield Row(f"{prefix}.{key}", _text(key, hide(value, key)), loaded.origin(f"{prefix}.{key}"))
 

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from monitor.config.redaction import MASK, hide_option, is_secret, is_secret_path, mask
+from monitor.config.redaction import (
+    MASK,
+    hide_check_option,
+    hide_option,
+    is_secret,
+    is_secret_path,
+    is_table_of_secrets,
+)
 
 if TYPE_CHECKING:
     from monitor.config.loaded import Loaded
@@ -74,7 +81,7 @@ class ConfigError(Exception):
 def problem(path: Sequence[str], value: Any, hint: str, origin: str | None = None) -> Problem:
     """A problem with the key at ``path``; masks the value, which is not shown when it is ``NO_VALUE``."""
     name = next((part for part in reversed(path) if not part.isdecimal()), "")  # not the place in a list
-    hide = hide_option if path[0].partition(".")[0] == "channels" else mask
+    hide = hide_option if path[0].partition(".")[0] == "channels" else hide_check_option
     if is_secret_path(path) and value is not NO_VALUE and not isinstance(value, Mapping):
         value = MASK
     return Problem(".".join(path), None if value is NO_VALUE else _shown(hide(value, name)), hint, origin)
@@ -104,7 +111,8 @@ def unknown_key(
     known = tuple(known)
     close = suggestion or nearest(path[-1], known)
     words = path[-1].lower().split("_")
-    if any(nearest(word, _SECRET_EXAMPLES) for word in words) or (close is not None and is_secret(close)):
+    hides = close is not None and (is_secret(close) or is_table_of_secrets(close))
+    if hides or any(nearest(word, _SECRET_EXAMPLES) for word in words):
         value = MASK
     hint = f"unknown key; did you mean {suggestion!r}?" if suggestion else unknown_hint(path[-1], known)
     return problem(path, value, hint, origin)

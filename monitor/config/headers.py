@@ -24,12 +24,8 @@ def _sendable(headers: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
 Headers = Annotated[Mapping[str, SecretStr], AfterValidator(_sendable)]
 
 
-def revealed(headers: Mapping[str, SecretStr]) -> dict[str, str]:
-    """Return the headers as they are sent."""
-    return {name: value.get_secret_value() for name, value in headers.items()}
-
-
 def overlaid(usual: Mapping[str, str], headers: Mapping[str, SecretStr]) -> dict[str, str]:
-    """Return the usual headers with those given on top, whatever case their names are written in."""
+    """Return the usual headers with those given on top, as they are sent, whatever case their names are written in."""
     given = {name.lower() for name in headers}
-    return {name: value for name, value in usual.items() if name.lower() not in given} | revealed(headers)
+    kept = {name: value for name, value in usual.items() if name.lower() not in given}
+    return kept | {name: value.get_secret_value() for name, value in headers.items()}

@@ -51,7 +51,12 @@ def is_secret(name: str) -> bool:
 def is_secret_path(path: Sequence[str]) -> bool:
     """Whether the key at ``path`` is, or lies in, a table whose every value is a secret, such as ``headers``."""
     below_name = path[1:] if "." in path[0] else path[2:]  # a check may have such a name
-    return any(_TABLE_OF_SECRETS.search(part) for part in below_name)
+    return any(map(is_table_of_secrets, below_name))
+
+
+def is_table_of_secrets(name: str) -> bool:
+    """Whether every value in a table of that name is a secret."""
+    return _TABLE_OF_SECRETS.search(name) is not None
 
 
 def hide_secrets(text: str, secrets: Iterable[str]) -> str:
@@ -85,11 +90,15 @@ def mask(value: Any, name: str = "", scrub_text: Callable[[str], str] = scrub_va
         case bytes():
             shown = scrub_text(value.decode(errors="replace"))
         case Mapping():
-            every = _TABLE_OF_SECRETS.search(name) is not None
-            shown = {key: MASK if every else mask(item, str(key), scrub_text) for key, item in value.items()}
+            shown = {key: mask(item, str(key), scrub_text) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
             shown = [mask(item, "", scrub_text) for item in value]
     return shown
+
+
+def hide_check_option(value: Any, name: str = "") -> Any:
+    """Like :func:`mask` for an option of a check: all values of request headers are secrets."""
+    return mask(_without_tables(value, name), name)
 
 
 def hide_option(value: Any, name: str = "") -> Any:
@@ -100,9 +109,16 @@ def hide_option(value: Any, name: str = "") -> Any:
     if name.lower().endswith("key") and not isinstance(value, bool | None):
         return MASK
     if isinstance(value, Mapping):
-        every = _TABLE_OF_SECRETS.search(name) is not None
+        every = is_table_of_secrets(name)
         return {key: MASK if every else hide_option(item, str(key)) for key, item in value.items()}
     return mask(value, name, _only_schemes)
+
+
+def _without_tables(value: Any, name: str) -> Any:
+    if isinstance(value, Mapping):
+        every = is_table_of_secrets(name)
+        return {key: MASK if every else _without_tables(item, str(key)) for key, item in value.items()}
+    return [_without_tables(item, "") for item in value] if isinstance(value, list | tuple) else value
 
 
 def _only_schemes(text: str) -> str:

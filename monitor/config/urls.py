@@ -67,7 +67,8 @@ def _in_celerys_words(text: str) -> str:
 
 
 def _broker_address(text: str) -> None:
-    if redis_urls.is_redis(text):
+    scheme = text.partition("://")[0]
+    if redis_urls.is_redis(text) or scheme.partition("+")[0] in redis_urls.SCHEMES:  # redis+sentinel:// is no form
         redis_urls.parse(text, needs_master=False)
         return
     try:

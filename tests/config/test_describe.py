@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from monitor.config import load
 from monitor.config.describe import Row, describe
 from monitor.config.reference import render
@@ -59,3 +61,12 @@ def test_every_setting_says_what_it_means():
     """No row has an empty last cell, where the meaning stands (the roster's table has groups there)."""
     settings = render().split("## Default roster")[0]
     assert [line for line in settings.splitlines() if line.startswith("| `") and line.endswith("|  |")] == []
+
+
+@pytest.mark.parametrize("option", ["headers", "prometheus_headers"])
+def test_values_of_headers_are_not_printed(option):
+    """Whatever the headers are called."""
+    check = {"kind": "prometheus", "url": "http://m", "query": "up", option: {"X-Scope-OrgID": "shop-eu"}}
+    rows = {row.key: row.value for row in describe(load(django_settings={"checks": {"mimir": check}}, environ={}))}
+    assert rows[f"checks.mimir.{option}"] == "X-Scope-OrgID = ***"
+    assert "shop-eu" not in str(rows)

@@ -77,6 +77,12 @@ CASES = {
         "'valkey://h/x'",
         "no database number",
     ),
+    "a form of other clients": (
+        {"broker_url": "redis+sentinel://h:1/shop"},
+        "broker_url",
+        "'redis+sentinel://h:1/shop'",
+        "redis+socket:// or sentinel://",
+    ),
     "a broker's socket without a path": ({"broker_url": "unix://"}, "broker_url", "'unix://'", "has no path"),
     "an option that is no number": (
         {"broker_url": "redis://h/0?socket_timeout=soon"},

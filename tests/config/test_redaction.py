@@ -66,7 +66,7 @@ def test_plain_names(name):
 
 
 def test_mask_keeps_the_shape():
-    """Nested tables and lists are looked through; numbers, flags and absent values stay. All headers are secrets."""
+    """Nested tables and lists are looked through; numbers, flags and absent values stay."""
     value = {
         "headers": {"Authorization": "Bearer x", "Accept": "*/*"},
         "urls": ["http://u:p@h/", "http://h/"],
@@ -77,7 +77,7 @@ def test_mask_keeps_the_shape():
         "port": 80,
     }
     assert mask(value) == {
-        "headers": {"Authorization": "***", "Accept": "***"},
+        "headers": {"Authorization": "***", "Accept": "*/*"},
         "urls": ["http://***@h/", "http://h/"],
         "url": "redis://***@h",
         "pin": "***",
@@ -93,6 +93,10 @@ def test_a_wrong_header_is_not_shown(option):
     assert problem(["checks", "mimir", option, "X-Scope-OrgID"], "shop", "should be a text").value == "'***'"
     assert problem(["checks", "mimir", option], {"X-Scope-OrgID": "shop"}, "wrong").value == "{'X-Scope-OrgID': '***'}"
     assert problem(["checks.mimir", option], "X-Scope-OrgID: shop", "should be a table").value == "'***'"
+    assert (
+        problem(["checks"], [{option: {"X-Scope-OrgID": "shop"}}], "wrong").value
+        == f"[{{'{option}': {{'X-Scope-OrgID': '***'}}}}]"
+    )
     assert problem(["checks", "headers", "interval"], "often", "wrong").value == "'often'"
 
 
