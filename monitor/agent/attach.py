@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from celery import signals
 
-from monitor.agent import attached, beacon_file
+from monitor.agent import attached, beacon_places
 from monitor.agent.attached import safely
 from monitor.agent.liveness import OFF, STARTING, Pulse
 from monitor.agent.protocol import HEARTBEAT
@@ -123,9 +123,7 @@ def _after_setup(sender: Any, instance: Any, **_: Any) -> None:
 @safely
 def _write_down(node: str, phase: str, settings: Settings) -> None:
     """For `monitor probe worker`: a worker without a beacon, which waits for its broker, must not be restarted."""
-    beacon_file.write(
-        beacon_file.directory_to_write(), node, Pulse(phase=phase, interval_seconds=settings.interval_seconds)
-    )
+    beacon_places.write(node, Pulse(phase=phase, interval_seconds=settings.interval_seconds))
 
 
 def _shutting_down(sender: Any, **_: Any) -> None:

@@ -10,24 +10,27 @@ import contextlib
 import logging
 import os
 import queue
-import socket
 import threading
 import time
 from dataclasses import replace
-from typing import Any
 
 from redis.exceptions import RedisError
 
-from monitor.agent import beacon_file, broker, identity
+from monitor.agent import beacon_places, identity
+from monitor.agent.bounded_link import BoundedLink
 from monitor.agent.link import TIMEOUT_SECONDS, Link, Seen
 from monitor.agent.liveness import LEAVING, RUNNING, Pulse
 from monitor.agent.progress import Progress
 from monitor.agent.protocol import Beacon, of_project
+from monitor.agent.reach import Reach
 from monitor.agent.settings import Settings
 from monitor.agent.subject import Subject
 from monitor.agent.vitals import Vitals
 
 log = logging.getLogger("monitor.agent")
+
+DELAYED_SECONDS = 1.0
+"""A loop that is later than this may be waiting for a connection."""
 
 
 class BeaconThread:
@@ -35,15 +38,15 @@ class BeaconThread:
 
     def __init__(self, settings: Settings, subject: Subject) -> None:
         """Raises ValueError when the store's URL is wrong."""
-        url, options, tls = broker.of(subject.conf)
         self._settings = settings
         self._subject = subject
-        self._link = Link(settings.redis_url or "", settings.key_prefix, subject.node)
+        link = Link(settings.redis_url or "", settings.key_prefix, subject.node)
         self._project = identity.of_process(settings.project, [subject.app], os.environ)
         self._every_seconds = settings.interval_seconds / 2
+        self._link = BoundedLink(link, wait_seconds=self._every_seconds)
         self._vitals = Vitals()
         self._progress = Progress(time.monotonic(), interval_seconds=self._every_seconds + TIMEOUT_SECONDS)
-        self._broker = _other_than(settings.redis_url, url, options, tls)
+        self._reach = Reach(subject.conf, settings.redis_url)
         self._failing = False
         self._file_failing = False
         self._broken = False
@@ -102,11 +105,11 @@ class BeaconThread:
 
     def _write_down(self, beacon: Beacon, seen: Seen | None) -> None:
         """The pulse, for `monitor probe worker` on this machine."""
-        reachable = self._broker_reachable(beacon, seen)
+        store_answers, broker_reachable = self._reachable(beacon, seen)
         self._progress.observe(
             time.monotonic(),
-            store_answers=seen is not None,
-            broker_reachable=reachable,
+            store_answers=store_answers,
+            broker_reachable=broker_reachable,
             done=self._subject.executed(),
             emitted_us=seen.emitted_us if seen and beacon.direct else None,
             executed_us=seen.executed_us if seen else None,
@@ -125,12 +128,12 @@ class BeaconThread:
             executed_age_seconds=self._progress.executed_age_seconds,
             unanswered_seconds=self._progress.unanswered_seconds,
             idle_seconds=self._progress.idle_seconds,
-            store_answers=seen is not None,
-            broker_reachable=reachable,
+            store_answers=store_answers,
+            broker_reachable=broker_reachable,
             recovered_seconds=self._progress.recovered_seconds,
         )
         try:
-            beacon_file.write(beacon_file.directory_to_write(), beacon.node, pulse)
+            beacon_places.write(beacon.node, pulse)
         except OSError as error:
             if not self._file_failing:
                 log.warning("`monitor probe worker` will not find this worker: %s", error)
@@ -141,12 +144,13 @@ class BeaconThread:
         late = (task.age_seconds > limits.get(task.task, self._settings.stuck_after_seconds) for task in beacon.active)
         return beacon.active_count >= beacon.slots and all(late)
 
-    def _broker_reachable(self, beacon: Beacon, seen: Seen | None) -> bool:
-        if self._broker is None:
-            return seen is not None
-        if beacon.connected and self._progress.unanswered_seconds == 0:
-            return True
-        return any(_connects(address) for address in self._broker)
+    def _reachable(self, beacon: Beacon, seen: Seen | None) -> tuple[bool, bool]:
+        """Return whether the store answers, and whether the broker can be reached; see :meth:`Reach.observe`."""
+        delayed = self._progress.unanswered_seconds > 0 or (beacon.loop_lag_seconds or 0.0) > DELAYED_SECONDS
+        busy = beacon.active_count >= beacon.slots and not self._stuck(beacon)
+        return self._reach.observe(
+            store_answers=seen is not None, connected=beacon.connected, doubtful=delayed and not busy
+        )
 
     def _failed(self, error: Exception) -> None:
         if not self._failing:
@@ -160,19 +164,3 @@ class BeaconThread:
         if self._failing:
             log.info("the monitor's store takes the beacon again")
         self._failing = False
-
-
-def _other_than(store: str | None, url: str | None, options: Any, tls: Any) -> tuple[tuple[str, int], ...] | None:
-    """Where to try whether the broker is there; None when it is the store, or not reached by TCP."""
-    with contextlib.suppress(ValueError):
-        if broker.store_url(url, options, tls) != store and broker.addresses(url) != broker.addresses(store):
-            return broker.addresses(url) or None
-    return None
-
-
-def _connects(address: tuple[str, int]) -> bool:
-    try:
-        socket.create_connection(address, timeout=TIMEOUT_SECONDS).close()
-    except OSError:
-        return False
-    return True

@@ -4,6 +4,7 @@ Times are CLOCK_MONOTONIC, which all processes of a machine share. Lines of a na
 import that the interpreter has not made anyway: see :mod:`monitor.agent.liveness`.
 """
 
+import errno
 import os
 import stat
 import time
@@ -84,14 +85,26 @@ def write(directory: str, node: str, pulse: Pulse) -> None:
         f"at {time.monotonic():.3f}",
     ]
     lines += [f"{name} {_text(name, getattr(pulse, name))}" for name in Pulse.__slots__]
-    temporary = f"{path}.new"
+    write_whole(f"{path}.new", "\n".join(lines).encode("utf-8", "surrogateescape"), path)
+
+
+def write_whole(temporary: str, content: bytes, path: str | None) -> None:
+    """Write a file and give it the name ``path``, or only try to, and remove it. Raises OSError, and leaves nothing."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-    file = os.open(temporary, flags, 0o600)
     try:
-        os.write(file, "\n".join(lines).encode("utf-8", "surrogateescape"))
-    finally:
-        os.close(file)
-    os.replace(temporary, path)
+        file = os.open(temporary, flags, 0o600)
+        try:
+            if os.write(file, content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), temporary)
+        finally:
+            os.close(file)
+        if path is not None:
+            os.replace(temporary, path)
+            return
+    except OSError:
+        _unlink(temporary)
+        raise
+    _unlink(temporary)
 
 
 def remove(directory: str, node: str) -> None:
@@ -132,7 +145,7 @@ def _is_foreign(path: str) -> bool:
 
 def _check(directory: str) -> None:
     """It must be this user's; one that was named on purpose may also be root's, as a mounted volume is."""
-    named, user = bool(os.environ.get(VARIABLE)), os.geteuid()
+    named, user = os.environ.get(VARIABLE) == directory, os.geteuid()
     status = os.stat(directory) if named else os.lstat(directory)
     if not stat.S_ISDIR(status.st_mode):
         raise NotADirectoryError(f"{directory} is no directory")
@@ -154,10 +167,14 @@ def _remove_ended(directory: str) -> None:
         path = os.path.join(directory, name)
         seen = _read(path)
         if seen is None or not _runs(seen[1], seen[2]):
-            try:
-                os.unlink(path)
-            except OSError:
-                pass
+            _unlink(path)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
 
 
 def _read(path: str) -> tuple[str, int, int, float, Pulse] | None:

@@ -25,6 +25,7 @@ from urllib3.exceptions import (
 from urllib3.util import Url, parse_url
 
 from monitor.checks._failures import NETWORK_REASONS
+from monitor.checks._http_connections import pool_manager
 from monitor.checks._http_failures import http_failure, timed_out
 from monitor.checks.base import CheckFailed
 from monitor.config.headers import overlaid
@@ -104,7 +105,7 @@ class Prometheus:
         self._server = server
         self._target = parse_url(server.url.get_secret_value().strip())
         self._deadline = time.monotonic() + budget_seconds
-        self._pool = urllib3.PoolManager(
+        self._pool = pool_manager(
             num_pools=1,
             cert_reqs="CERT_REQUIRED" if server.verify_tls else "CERT_NONE",
             assert_hostname=None if server.verify_tls else False,

@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from monitor.checks._attempts import addresses, narrow, share
 from monitor.checks._failures import NETWORK_REASONS, patience
 from monitor.checks._levels import REASONS, ErrorCount, WarningCount, level
 from monitor.checks._redis_failures import SERVER_REASONS, failure
@@ -91,9 +92,13 @@ class Celery(Kind):
             connection: Any = BriefConnection(celery_broker_url(self.broker_url).get_secret_value(), ssl=self.use_ssl)  # type: ignore[no-untyped-call]
             expected += (*connection.connection_errors, *connection.channel_errors)
             driver, alternatives = connection.get_transport_cls().driver_type, len(connection.alt)
-            connection.connect_timeout = timeout_seconds
-            options = {**celery_transport_options(self.broker_url), **self.transport_options}
-            connection.transport_options = limited(options, driver, alternatives, timeout_seconds)
+            chosen = {**celery_transport_options(self.broker_url), **self.transport_options}
+            options = limited(chosen, driver, alternatives, timeout_seconds)
+            shares = max(1, alternatives) * addresses(connection.hostname, connection.port)
+            connection.connect_timeout = share(timeout_seconds, shares)
+            if driver == "redis":
+                narrow(options, "socket_connect_timeout", connection.connect_timeout)
+            connection.transport_options = options
             with connection:
                 yield connection
         except expected as error:
@@ -104,20 +109,32 @@ class Celery(Kind):
 
 
 def limited(options: Mapping[str, Any], driver: str, alternatives: int, timeout_seconds: float) -> dict[str, Any]:
-    """Transport options with time limits forced on: by default a broker connection has none at all. Pure."""
+    """Transport options with time limits forced on: by default a broker connection has none at all. Pure.
+
+    The hosts of a list share the time, and so do Sentinels with the master that they name. Narrower limits stay.
+    """
     sentinel = bool(options.get("master_name"))
+    each = timeout_seconds if sentinel else share(timeout_seconds, alternatives)
     # One round over the hosts of a list; the Sentinels of a list are all known to each attempt.
     retries = 0 if sentinel else max(0, alternatives - 1)
     limits: dict[str, Any] = {"max_retries": retries, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+    limits["connect_retries_timeout"] = timeout_seconds  # else the limit of one attempt
     if driver == "redis":
-        sockets = {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds}
-        limits |= sockets
+        limits |= _sockets(options, each)
         if sentinel:
             given = options.get("sentinel_kwargs") or {}
+            sockets = _sockets(given, share(timeout_seconds, max(1, alternatives) + 1))
             limits["sentinel_kwargs"] = {**given, **sockets, "retry": Retry(NoBackoff(), 0)}
     elif driver == "amqp":
-        limits |= {"read_timeout": math.ceil(timeout_seconds), "write_timeout": math.ceil(timeout_seconds)}
+        limits |= {"read_timeout": math.ceil(each), "write_timeout": math.ceil(each)}
     return {**options, **limits}
+
+
+def _sockets(options: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    found = {name: options.get(name) for name in ("socket_timeout", "socket_connect_timeout")}
+    for name in found:
+        narrow(found, name, seconds)
+    return found
 
 
 class BriefConnection(Connection):

@@ -16,6 +16,8 @@ from django.db import DatabaseError, InterfaceError, connections
 from django.db.utils import load_backend
 from pydantic import Field
 
+from monitor.checks import _mysql
+from monitor.checks._attempts import narrow
 from monitor.checks._failures import NETWORK_REASONS, network_reason, patience
 from monitor.checks.base import CheckFailed, Kind, Observation
 from monitor.checks.registry import register
@@ -28,6 +30,9 @@ class Database(Kind):
     """SELECT 1 through a connection of its own, made for this run and closed after it.
 
     No connection of the project is used: neither its pool nor a persistent one, which a frozen server would poison.
+    Of several hosts or addresses each is tried for its share of the time: what is left, divided by the attempts left,
+    at most the project's `connect_timeout`, and at least 0.5 s. On MySQL an address that accepts connections is not
+    left for another one, as its drivers do not.
     """
 
     alias: Annotated[str, Field(min_length=1, description="the database's alias in settings.DATABASES")] = "default"
@@ -54,7 +59,8 @@ class Database(Kind):
     def observe(self, timeout_seconds: float) -> Observation:
         """Connect, ask, hang up. ``django.setup()`` must have been called in this process."""
         started = time.perf_counter()
-        with self._connection(patience(timeout_seconds)) as connection:
+        failures: list[str] = []
+        with self._connection(patience(timeout_seconds), failures) as connection:
             connection.ensure_connection()  # connect() alone would raise the driver's own errors
             connected = time.perf_counter()
             with connection.cursor() as cursor:
@@ -64,17 +70,21 @@ class Database(Kind):
                 cursor.fetchone()
             answered = time.perf_counter()
         elapsed = {"connect_ms": connected - started, "query_ms": answered - connected}
-        return Observation({name: round(seconds * 1000, 3) for name, seconds in elapsed.items()})
+        detail = {"failed_attempts": failures} if failures else {}
+        return Observation({name: round(seconds * 1000, 3) for name, seconds in elapsed.items()}, detail)
 
     @contextmanager
-    def _connection(self, timeout_seconds: float) -> Iterator[Any]:
-        """A wrapper that is not connected yet; closed afterwards. Its failures are those of the check."""
+    def _connection(self, timeout_seconds: float, failures: list[str]) -> Iterator[Any]:
+        """A wrapper that is not connected yet; closed afterwards. Its failures are those of the check.
+
+        Attempts that fail while another one of the same connection succeeds are put into ``failures``.
+        """
         try:
             settings = connections.settings.get(self.alias)
             if settings is None:
                 raise CheckFailed("unknown_alias", f"settings.DATABASES has no {self.alias!r}")
             connection = load_backend(settings["ENGINE"]).DatabaseWrapper(_private(settings), self.alias)
-            _limit(connection, timeout_seconds)
+            _limit(connection, timeout_seconds, failures)
             try:
                 yield connection
             finally:
@@ -100,17 +110,24 @@ def _private(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {**settings, "OPTIONS": options, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": False}
 
 
-def _limit(connection: Any, timeout_seconds: float) -> None:
+def _limit(connection: Any, timeout_seconds: float, failures: list[str]) -> None:
     """Give the connection time limits. A statement_timeout would be for the server to keep, which may be frozen."""
-    options, whole_seconds = connection.settings_dict["OPTIONS"], max(1, math.ceil(timeout_seconds))
+    settings, driver = connection.settings_dict, connection.Database
+    options = settings["OPTIONS"]
     if connection.vendor == "postgresql":
-        # libpq knows no limit for an answer (and takes 2 s at least): the check's own time limit is behind it.
-        options.update(connect_timeout=whole_seconds, tcp_user_timeout=int(timeout_seconds * 1000))
+        # libpq knows no limit for an answer: the check's own time limit is behind it.
+        narrow(options, "tcp_user_timeout", int(timeout_seconds * 1000))
+        if driver.__name__ == "psycopg":
+            from monitor.checks import _postgresql  # noqa: PLC0415 - psycopg, only where it is used
+
+            connection.Database = _postgresql.patient_driver(driver, time.monotonic() + timeout_seconds, failures)
+        else:
+            narrow(options, "connect_timeout", max(1, math.ceil(timeout_seconds)))
     elif connection.vendor == "mysql":
-        options.update(connect_timeout=whole_seconds, read_timeout=whole_seconds, write_timeout=whole_seconds)
+        _mysql.limit(options, driver, str(settings["HOST"]), timeout_seconds)
     elif connection.vendor == "sqlite":
-        options.update(timeout=timeout_seconds)
-        _refuse_missing_file(connection.settings_dict["NAME"])
+        narrow(options, "timeout", timeout_seconds)
+        _refuse_missing_file(settings["NAME"])
 
 
 def _refuse_missing_file(name: Any) -> None:
@@ -134,7 +151,8 @@ _BY_TEXT = (
     (r"not a database|malformed", "corrupt"),
     (r"connection refused|no such file or directory", "refused"),
     (r"timed? ?out|timeout expired", "timeout"),
-    (r"could not translate host name|name or service not known|unknown .*server host|getaddrinfo", "name_resolution"),
+    (r"could not translate host name|failed to resolve host|name or service not known", "name_resolution"),
+    (r"unknown .*server host|getaddrinfo|name resolution", "name_resolution"),
     (r"\bSSL\b|certificate", "tls"),
     (r"closed the connection|lost connection|server has gone away|connection reset|terminating connection", "reset"),
 )

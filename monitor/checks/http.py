@@ -17,6 +17,7 @@ from urllib3.exceptions import (
 )
 
 from monitor.checks._failures import NETWORK_REASONS, patience
+from monitor.checks._http_connections import pool_manager
 from monitor.checks._http_failures import http_failure
 from monitor.checks.base import Kind, Observation
 from monitor.checks.registry import register
@@ -98,8 +99,8 @@ class Http(Kind):
 
     def _pool(self) -> urllib3.PoolManager:
         if not self.verify_tls:
-            return urllib3.PoolManager(cert_reqs="CERT_NONE", assert_hostname=False)
-        return urllib3.PoolManager(cert_reqs="CERT_REQUIRED", ca_certs=self.ca_file)
+            return pool_manager(cert_reqs="CERT_NONE", assert_hostname=False)
+        return pool_manager(cert_reqs="CERT_REQUIRED", ca_certs=self.ca_file)
 
 
 def _read(answer: urllib3.BaseHTTPResponse, deadline: float) -> bytes:

@@ -8,7 +8,9 @@ from typing import Annotated, Any, ClassVar
 
 import redis
 from pydantic import AfterValidator, Field, SecretStr
+from redis.sentinel import SentinelConnectionPool
 
+from monitor.checks._attempts import addresses, share
 from monitor.checks._failures import NETWORK_REASONS, patience
 from monitor.checks._levels import REASONS, level
 from monitor.checks._redis_failures import SERVER_REASONS, failure
@@ -79,10 +81,21 @@ class Redis(Kind):
 def client(url: str, timeout_seconds: float) -> redis.Redis:
     """A client with a connection of its own. Neither redis-py's ten retries nor options in the URL outlast the timeout.
 
+    The addresses of a host share it, and so do Sentinels with the master that they name.
+
     Raises ValueError for an address that redis-py does not know.
     """
     # A server that is about to hang up says why in its answer to the introduction, before anything else is sent.
-    return redis.Redis.from_pool(connection_pool(url, timeout_seconds=timeout_seconds, introduce=True))
+    pool = connection_pool(url, timeout_seconds=timeout_seconds, introduce=True)
+    if isinstance(pool, SentinelConnectionPool):
+        sentinels = pool.sentinel_manager.sentinels
+        for sentinel in sentinels:
+            limit = share(timeout_seconds, len(sentinels) + 1)
+            sentinel.connection_pool.connection_kwargs.update(socket_timeout=limit, socket_connect_timeout=limit)
+    elif host := pool.connection_kwargs.get("host"):
+        limit = share(timeout_seconds, addresses(host, pool.connection_kwargs.get("port")))
+        pool.connection_kwargs["socket_connect_timeout"] = limit
+    return redis.Redis.from_pool(pool)
 
 
 def _memory(info: Mapping[str, Any]) -> dict[str, float]:

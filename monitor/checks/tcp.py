@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from monitor.checks._attempts import addresses, share
 from monitor.checks._failures import NETWORK_REASONS, network_failure, patience
 from monitor.checks.base import Kind, Observation
 from monitor.checks.registry import register
@@ -29,10 +30,11 @@ class Tcp(Kind):
     series: ClassVar[tuple[str, ...]] = ("connect_ms",)
 
     def observe(self, timeout_seconds: float) -> Observation:
-        """Connect and hang up."""
+        """Connect and hang up. Of several addresses each has its share of the time."""
         started = time.perf_counter()
+        each = share(patience(timeout_seconds), addresses(self.host, self.port))
         try:
-            with socket.create_connection((self.host, self.port), timeout=patience(timeout_seconds)):
+            with socket.create_connection((self.host, self.port), timeout=each):
                 elapsed_ms = (time.perf_counter() - started) * 1000
         except OSError as error:
             raise network_failure(error, f"{self.host}:{self.port}") from error

@@ -6,7 +6,7 @@ few seconds, in every worker's container.
 
 import sys
 
-from monitor.agent import beacon_file, liveness
+from monitor.agent import beacon_file, beacon_places, liveness
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,19 +42,29 @@ def main(arguments: "Sequence[str]") -> int:
 def ask(directory: str, name: str | None) -> tuple[bool, str]:
     """Whether all workers there are alive (or the one of that name), and why, or why not, in one line."""
     try:
-        seen = beacon_file.read(directory)
+        seen = beacon_places.read(directory)
     except FileNotFoundError:
         seen = []
     except OSError as error:
         return False, f"cannot look for workers: {error}"
     if name is not None:
         seen = [sighting for sighting in seen if name in (sighting.node, sighting.node.partition("@")[0])]
+    if not seen and (reason := beacon_places.full(directory)):
+        return True, f"no worker is judged: none can write into {directory} ({reason})"
     if not seen:
         return False, _nobody(directory, name)
-    found = [(*liveness.judge(sighting.pulse, sighting.age_seconds), sighting.node) for sighting in seen]
+    found = [(*_judge(sighting, directory), sighting.node) for sighting in seen]
     alive, why, node = min(found, key=lambda one: one[0])
     more = f" (and {len(found) - 1} more)" if alive and len(found) > 1 else ""
     return alive, f"{node} {why}{more}"
+
+
+def _judge(sighting: beacon_file.Sighting, directory: str) -> tuple[bool, str]:
+    alive, why = liveness.judge(sighting.pulse, sighting.age_seconds)
+    stands_still = not alive and sighting.age_seconds > sighting.pulse.late_after_seconds
+    if stands_still and (reason := beacon_places.full(directory)):
+        return True, f"is not judged: it cannot write into {directory} ({reason})"
+    return alive, why
 
 
 def _nobody(directory: str, name: str | None) -> str:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.mariadb_server import mariadb, mysql_driver
 from tests.support.prometheus_server import start_prometheus
 
-__all__ = ["database_alias", "django", "start_prometheus"]
+__all__ = ["database_alias", "django", "mariadb", "mysql_driver", "start_prometheus"]
 
 DatabaseAlias = Callable[[dict[str, Any]], str]
 

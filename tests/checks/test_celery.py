@@ -272,7 +272,10 @@ def test_what_is_forced_on_a_user_s_options() -> None:
     """Time limits and tries; everything else stays."""
     given = {"visibility_timeout": 60, "socket_timeout": 99, "max_retries": 9}
     options = limited(given, "redis", 3, 1.5)
-    assert (options["socket_timeout"], options["max_retries"], options["visibility_timeout"]) == (1.5, 2, 60)
+    assert (options["socket_timeout"], options["max_retries"], options["visibility_timeout"]) == (0.5, 2, 60)
+    assert limited({"socket_timeout": 0.2}, "redis", 0, 1.5)["socket_timeout"] == 0.2
+    assert limited({"master_name": "m"}, "redis", 2, 1.5)["sentinel_kwargs"]["socket_timeout"] == 0.5
+    assert limited({"master_name": "m"}, "redis", 2, 1.5)["socket_timeout"] == 1.5
     assert limited({}, "amqp", 0, 1.5)["read_timeout"] == 2
     assert "socket_timeout" not in limited({}, "amqp", 0, 1.5)
     assert given["socket_timeout"] == 99

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import time
+from typing import Any
 
 from celery import Celery
+from celery.worker.control import control_command
 
 import monitor
 
 app = Celery("probed", broker=os.environ["CELERY_BROKER_URL"])
 app.conf.task_default_queue = "probed"
 app.conf.worker_hijack_root_logger = False
-monitor.install(app)
+if os.environ.get("PROBED_INSTALLED") != "no":
+    monitor.install(app)
 
 
 @app.task(ignore_result=True)
@@ -27,3 +30,9 @@ def spin(seconds: float) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         pass
+
+
+@control_command(args=[("seconds", float)])
+def block(state: Any, seconds: float) -> None:
+    """Keep the worker's event loop waiting for so long."""
+    time.sleep(seconds)

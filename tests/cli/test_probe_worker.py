@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -36,7 +36,7 @@ def test_nothing_else_is_imported(tmp_path: Path) -> None:
     modules = {line.rpartition("|")[2].strip() for line in told}
     assert modules <= {
         "monitor", "monitor.cli", "monitor.cli.probe", "monitor.cli.probe_worker",
-        "monitor.agent", "monitor.agent.beacon_file", "monitor.agent.liveness",
+        "monitor.agent", "monitor.agent.beacon_file", "monitor.agent.beacon_places", "monitor.agent.liveness", "errno",
     }  # fmt: skip
 
 
@@ -84,10 +84,23 @@ class Probed:
         self._thread.start()
 
     def start(
-        self, node: str = NODES[0], *options: str, waits_for: str = "has executed a heartbeat", **variables: str
+        self,
+        node: str = NODES[0],
+        *options: str,
+        waits_for: str = "has executed a heartbeat",
+        prefix: Sequence[str] = (),
+        **variables: str,
     ) -> HostProcess:
         """A worker, once it is alive for that reason."""
-        argv = [sys.executable, "-m", "celery", "-A", "probed_app", "worker", "-l", "INFO", "-n", node]
+        worker = self.start_without_waiting(node, *options, prefix=prefix, **variables)
+        self.wait_for(0, waits_for, node)
+        return worker
+
+    def start_without_waiting(
+        self, node: str = NODES[0], *options: str, prefix: Sequence[str] = (), **variables: str
+    ) -> HostProcess:
+        """A worker, whatever becomes of it; ``prefix`` is a command that executes the rest of its command line."""
+        argv = [*prefix, sys.executable, "-m", "celery", "-A", "probed_app", "worker", "-l", "INFO", "-n", node]
         env = {
             **environment(self.directory),
             "CELERY_BROKER_URL": f"redis://127.0.0.1:{self.proxy.port}/0",
@@ -96,8 +109,16 @@ class Probed:
             **variables,
         }
         self.workers[node] = HostProcess([*argv, "-c", "2", *options], env, self._project())
-        self.wait_for(0, waits_for, node)
         return self.workers[node]
+
+    def block(self, seconds: float) -> None:
+        """Keep the event loops of all workers waiting for so long."""
+        self._app.control.broadcast("block", arguments={"seconds": seconds})
+
+    def stop_heartbeats(self) -> None:
+        """The monitor is gone."""
+        self._stop.set()
+        self._thread.join()
 
     def execute(self, *seconds: float, task: str = "sleep") -> None:
         """Send tasks that take so long each."""

@@ -1,0 +1,90 @@
+"""Connections to PostgreSQL whose attempts share one patience.
+
+psycopg tries the hosts of a connection one after another, and the addresses of each, but gives every one of them the
+whole ``connect_timeout``, which is at least 2 s. Here an attempt is closed when its share of the time has passed.
+"""
+
+from __future__ import annotations
+
+import selectors
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+from psycopg import pq
+from psycopg.adapt import AdaptersMap
+from psycopg.conninfo import conninfo_attempts, conninfo_to_dict, make_conninfo, timeout_from_conninfo
+
+from monitor.checks._attempts import share
+
+_EVENTS = {
+    pq.PollingStatus.READING: selectors.EVENT_READ,
+    pq.PollingStatus.WRITING: selectors.EVENT_WRITE,
+}
+
+
+def patient_driver(driver: Any, deadline: float, failures: list[str]) -> Any:
+    """Return psycopg with a ``connect`` that takes no longer than ``deadline`` (monotonic seconds).
+
+    It makes psycopg's own attempts, so hosts, ports, ``load_balance_hosts``, ``target_session_attrs``, environment and
+    service file mean what they mean there. Each has its share of the time, at most the project's ``connect_timeout``.
+    Appends a line for each attempt that fails to ``failures``.
+    """
+
+    def connect(
+        conninfo: str = "",
+        *,
+        autocommit: bool = False,
+        prepare_threshold: int | None = 5,
+        context: Any = None,
+        row_factory: Any = None,
+        cursor_factory: Any = None,
+        **parameters: Any,
+    ) -> psycopg.Connection[Any]:
+        pgconn = _first(conninfo_to_dict(conninfo, **parameters), deadline, failures)
+        connection: psycopg.Connection[Any] = psycopg.Connection(pgconn)
+        connection.autocommit, connection.prepare_threshold = autocommit, prepare_threshold
+        connection.row_factory = row_factory or connection.row_factory
+        connection.cursor_factory = cursor_factory or connection.cursor_factory
+        if context is not None:
+            connection._adapters = AdaptersMap(context.adapters)  # as psycopg has it: there is no other way
+        return connection
+
+    return SimpleNamespace(**{**vars(driver), "connect": connect})
+
+
+def _first(parameters: Any, deadline: float, failures: list[str]) -> pq.abc.PGconn:
+    """Return a connection by the first attempt that succeeds. Raises psycopg.OperationalError."""
+    most_seconds = timeout_from_conninfo(parameters)
+    attempts = conninfo_attempts(parameters)
+    for made, attempt in enumerate(attempts):
+        now = time.monotonic()
+        try:
+            return _attempt(attempt, now + share(deadline - now, len(attempts) - made, most_seconds))
+        except psycopg.OperationalError as error:
+            place = ", ".join(f"{name} {attempt[name]}" for name in ("host", "hostaddr", "port") if name in attempt)
+            failures.append(f"{place or 'default host'}: {str(error).strip()}")
+    raise psycopg.OperationalError("\n".join(failures))
+
+
+def _attempt(parameters: Any, deadline: float) -> pq.abc.PGconn:
+    pgconn = pq.PGconn.connect_start(make_conninfo(**parameters).encode())
+    try:
+        while pgconn.status != pq.ConnStatus.BAD and (state := pq.PollingStatus(pgconn.connect_poll())) in _EVENTS:
+            if not _ready(pgconn.socket, _EVENTS[state], deadline - time.monotonic()):
+                raise psycopg.errors.ConnectionTimeout("connection timeout expired")
+        if pgconn.status != pq.ConnStatus.OK:
+            raise psycopg.OperationalError(f"connection failed: {pgconn.get_error_message()}")
+    except BaseException:
+        pgconn.finish()
+        raise
+    pgconn.nonblocking = 1  # as psycopg has it
+    return pgconn
+
+
+def _ready(socket: int, events: int, seconds: float) -> bool:
+    # libpq may use another socket after each step.
+    with selectors.DefaultSelector() as selector:
+        selector.register(socket, events)
+        return bool(selector.select(max(0.0, seconds)))

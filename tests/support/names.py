@@ -1,0 +1,111 @@
+"""Names as processes see them: files of their own in /etc, a name server that falls silent, and silent addresses."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+_HEADER = struct.Struct("!6H")
+_TYPE_A, _CLASS_IN = 1, 1
+
+
+def with_own_files(files: Mapping[str, Path]) -> list[str]:
+    """What to put in front of a command so that it, and nothing else on the machine, sees these files at these paths.
+
+    Needs root: a mount namespace of its own.
+    """
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a process files of its own in /etc")
+    mounts = " && ".join(f"mount --bind {source} {path}" for path, source in files.items())
+    return ["unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh"]
+
+
+class NameServer:
+    """A name server on port 53 of an address of its own, which answers for all names below its zone, or for none."""
+
+    ZONE = "probed.test"
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.silent = False
+        self._closed = False
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((address, 53))
+        self._thread = threading.Thread(target=self._serve, name="name-server", daemon=True)
+        self._thread.start()
+
+    def resolv_conf(self, directory: Path) -> Path:
+        """A file for /etc/resolv.conf that names this server, with glibc's own patience: 5 s, twice."""
+        path = directory / "resolv.conf"
+        path.write_text(f"nameserver {self.address}\n")
+        path.chmod(0o644)
+        return path
+
+    def close(self) -> None:
+        """Stop answering for good, and free the port."""
+        self._closed = True
+        self._socket.sendto(b"", (self.address, 53))  # a thread that waits would keep the port
+        self._thread.join()
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while True:
+            query, client = self._socket.recvfrom(512)
+            if self._closed:
+                return
+            if not self.silent:
+                self._socket.sendto(_answer(query, self.ZONE), client)
+
+
+class SilentPort:
+    """A port that swallows connection requests: its queue is full, so the kernel drops them, as a firewall does."""
+
+    def __init__(self, address: str, port: int) -> None:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._sockets = [socket.socket(family) for _ in range(4)]
+        listener, *clients = self._sockets
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+        listener.listen(0)
+        for client in clients:
+            client.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                client.connect((address, port))
+
+    def close(self) -> None:
+        """Free the port."""
+        for each in self._sockets:
+            each.close()
+
+
+@pytest.fixture
+def name_server() -> Iterator[NameServer]:
+    """A name server that answers, until it is made silent."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can listen on port 53")
+    server = NameServer("127.0.53.53")
+    yield server
+    server.close()
+
+
+def _answer(query: bytes, zone: str) -> bytes:
+    """Return 127.0.0.1 for an A question, nothing for another type, and NXDOMAIN outside of the zone."""
+    labels, at = [], _HEADER.size
+    while length := query[at]:
+        labels.append(query[at + 1 : at + 1 + length].decode().lower())
+        at += 1 + length
+    question = query[_HEADER.size : at + 5]
+    (kind,) = struct.unpack_from("!H", query, at + 1)
+    (identity, *_) = _HEADER.unpack_from(query)
+    known = ".".join(labels).endswith(zone)
+    found = known and kind == _TYPE_A
+    header = _HEADER.pack(identity, 0x8580 | (0 if known else 3), 1, int(found), 0, 0)
+    record = struct.pack("!HHHIH", 0xC00C, _TYPE_A, _CLASS_IN, 0, 4) + socket.inet_aton("127.0.0.1")
+    return header + question + (record if found else b"")
