@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from monitor.config.errors import NO_VALUE, problem
 from monitor.config.layers import Layer
+from monitor.safe_names import safe_name
 
 VARIABLE = "CELERY_HEALTH_MONITOR_SIDECAR"
 """Set by a sidecar for itself and the processes below it (MONITOR_* are settings, and an unknown one is an error)."""
@@ -23,6 +24,7 @@ GROUPS_OPTION = "consumer_groups"
 
 DEFAULT_LABEL = "default of the sidecar"
 _PREFIX = "monitor:sidecar:"
+_FORBIDDEN = re.compile(r"[^A-Za-z0-9_.@-]")
 
 
 class _Name(NamedTuple):
@@ -73,7 +75,7 @@ def read(environ: Mapping[str, str], file: Mapping[str, Any]) -> Layer:
 
 def namespace(group: str | None) -> str:
     """What keeps the sidecars of a consumer group apart from those of others, and from a monitor on the same Redis."""
-    return re.sub(r"[^A-Za-z0-9_.@-]", "_", group or "")[:60]
+    return safe_name(group or "", _FORBIDDEN, most_characters=60)
 
 
 def _put_defaults(layer: Layer, group: str | None) -> None:

@@ -148,5 +148,25 @@ def test_two_groups_share_nothing_on_one_redis() -> None:
     """Each group has its own keys and its own queue, so that no sidecar takes another's tasks, or a monitor's."""
     orders, refunds = loaded(**GIVEN).config, loaded(**GIVEN | {"KAFKA_GROUP": "re funds*"}).config
     assert (orders.key_prefix, orders.queue) == ("monitor:sidecar:orders:", "monitor:sidecar:orders")
-    assert (refunds.key_prefix, refunds.queue) == ("monitor:sidecar:re_funds_:", "monitor:sidecar:re_funds_")
+    assert (refunds.key_prefix, refunds.queue) == (
+        "monitor:sidecar:re_funds_.6c6f56b9:",
+        "monitor:sidecar:re_funds_.6c6f56b9",
+    )
     assert loaded(**GIVEN, MONITOR_KEY_PREFIX="mine:").config.key_prefix == "mine:"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param("col/lide", "col_lide", id="what is replaced"),
+        pytest.param("größe", "grüße", id="letters beyond ASCII"),
+        pytest.param("g" * 60 + "1", "g" * 60 + "2", id="what is cut"),
+        pytest.param("a,b", "a_b", id="two groups, and one"),
+        pytest.param("a/b", "a_b.0b0e4b2b", id="a name with something like a digest"),
+    ],
+)
+def test_two_groups_of_similar_names_share_nothing(one: str, other: str) -> None:
+    """What cannot stand in a key is replaced, and a digest keeps the difference."""
+    configs = [loaded(**GIVEN | {"KAFKA_GROUP": group}).config for group in (one, other)]
+    assert len({config.key_prefix for config in configs}) == len({config.queue for config in configs}) == 2
+    assert all(len(config.key_prefix) <= 100 for config in configs)

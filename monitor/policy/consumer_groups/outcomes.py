@@ -14,7 +14,7 @@ from monitor.policy.consumer_groups.judge import judge_gone, judge_measurement, 
 from monitor.policy.consumer_groups.limits import Limits
 from monitor.policy.consumer_groups.measurement import Measurement
 from monitor.policy.consumer_groups.memory import Memory, Verdict, begin
-from monitor.policy.consumer_groups.summary import outcome, summary
+from monitor.policy.consumer_groups.summary import outcome, part, summary
 from monitor.policy.consumer_groups.tables import tables
 
 COORDINATOR = "coordinator"
@@ -99,7 +99,7 @@ class Round:
         if self.wanted.single and self.verdicts:
             [(name, verdict)] = self.verdicts.items()
             return replace(outcome(verdict, self.details.get(name)), parts=dict.fromkeys(self.gone), memory=memory)
-        parts = {name: outcome(verdict, self.details.get(name)) for name, verdict in self.verdicts.items()}
+        parts = {name: part(name, verdict, self.details.get(name)) for name, verdict in self.verdicts.items()}
         whole = summary(self.verdicts) if self.verdicts else self._nothing()
         return replace(whole, parts={**parts, **dict.fromkeys(self.gone)}, memory=memory)
 
@@ -151,7 +151,7 @@ def held(wanted: Wanted, book: Book, now: float, reason: str, message: str) -> O
     remembered = None if book.groups else encode(book, now)
     if wanted.single:
         return replace(outcome(verdicts[names[0]], detail), memory=remembered)
-    parts = {name: outcome(verdict) for name, verdict in verdicts.items()}
+    parts = {name: part(name, verdict) for name, verdict in verdicts.items()}
     if not verdicts:
         note = f"no answer from the source ({reason})"
         return Outcome(Status.OK, {"groups": 0, "note": note}, detail=detail, memory=remembered)

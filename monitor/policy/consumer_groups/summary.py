@@ -18,6 +18,11 @@ def outcome(verdict: Verdict, detail: Mapping[str, Any] | None = None) -> Outcom
     return Outcome(status, data, reason, message, detail or {}, grace=early)
 
 
+def part(group: str, verdict: Verdict, detail: Mapping[str, Any] | None = None) -> Outcome:
+    """The outcome of one group of several. Its check may have another name: the detail has the group's own."""
+    return outcome(verdict, {"group": group, **(detail or {})})
+
+
 def summary(verdicts: Mapping[str, Verdict]) -> Outcome:
     """The worst of them, and their numbers together: sums of lag and consumers, the highest skew.
 
