@@ -131,9 +131,40 @@ def test_everything_that_is_wrong_at_once() -> None:
     ]
 
 
-def test_nothing_to_watch() -> None:
-    """Neither group nor source: both are named."""
-    assert [problem.partition(":")[0] for problem in problems()] == ["KAFKA_GROUP", "KAFKA_BROKERS"]
+@pytest.mark.parametrize(
+    ("environ", "missing"),
+    [
+        ({"KAFKA_TOPIC": "orders"}, ["KAFKA_GROUP", "KAFKA_BROKERS"]),
+        ({"KAFKA_BROKERS": "kafka:9092"}, ["KAFKA_GROUP"]),
+        ({"PROMETHEUS_URL": "http://prometheus:9090"}, ["KAFKA_GROUP"]),
+        ({"KAFKA_GROUP": "orders"}, ["KAFKA_BROKERS"]),
+    ],
+)
+def test_something_to_watch_is_missing(environ: dict[str, str], missing: list[str]) -> None:
+    """Who says something says which group, and where to ask: each is named."""
+    assert [problem.partition(":")[0] for problem in problems(**environ)] == missing
+
+
+@pytest.mark.parametrize("environ", [{}, {"KAFKA_GROUP": "", "PROMETHEUS_URL": ""}, {"SKEW_THRESHOLD": "2.5"}])
+def test_nothing_says_what_to_watch(environ: dict[str, str]) -> None:
+    """Then it is what the probe has always watched by default, and each value says so."""
+    found = loaded(**environ)
+    options = found.config.checks["kafka"].options
+    assert (options["consumer_groups"], options["source"]) == (["crm-events-sse"], "prometheus")
+    assert options["prometheus_url"] == "http://prometheus:9090"
+    assert options["skew_threshold"] == float(environ.get("SKEW_THRESHOLD", 4.0))
+    assert (found.config.groups["ready"].stale, found.config.queue) == ("hold", "monitor:sidecar:crm-events-sse")
+    for key in ("consumer_groups", "prometheus_url"):
+        assert found.origin(f"checks.kafka.{key}") == probe_environment.NOTHING_GIVEN_LABEL
+
+
+@pytest.mark.parametrize("of_environment", [False, True])
+def test_checks_of_ones_own_are_no_nothing(tmp_path: Path, of_environment: bool) -> None:
+    """No default is taken where any check is configured, in whatever way."""
+    file = tmp_path / "monitor.toml"
+    file.write_text("" if of_environment else "[checks.orders]\nkind = 'tcp'\n")
+    environ = {"MONITOR_CHECKS__ORDERS__KIND": "tcp"} if of_environment else {}
+    assert list(loaded(file, **environ).config.checks) == ["orders"]
 
 
 def test_a_configuration_of_ones_own_needs_none_of_them(tmp_path: Path) -> None:
