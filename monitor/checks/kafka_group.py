@@ -195,6 +195,7 @@ class KafkaGroup(Kind):
         if silent := len(found.silent_brokers):
             told = f"{silent} broker{'s' if silent > 1 else ''} did not tell which groups there are"
             data["note"] = "; ".join(filter(None, (told, data.get("note"))))
+            outcome = replace(outcome, detail={**outcome.detail, "silent_brokers": [*found.silent_brokers]})
         return replace(outcome, data=data)
 
     def _ask_prometheus(self, seconds: float, wanted: Wanted, book: Book, now: float) -> Outcome:

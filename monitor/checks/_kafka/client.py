@@ -13,21 +13,21 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError
-from kafka.future import Future
 from kafka.net.selector import NetworkSelector
 
+from monitor.checks._kafka import library
 from monitor.checks._kafka.connection import Connection
 from monitor.checks._kafka.failures import HUNG_UP, failure, is_final, reason, worst
 from monitor.checks._kafka.library import Manager, quiet, uncollected
+from monitor.checks._kafka.race import first_of
 from monitor.checks._kafka.security import security_settings
 from monitor.checks.base import CheckFailed
 
 T = TypeVar("T")
-Node = int | str
+Node = library.Node
 Versions = Callable[[Any], int | None]  # of the class of a request: the newest version that both sides know
 
 LARGEST_ANSWER_BYTES = 100_000_000  # as the Java clients'; kafka-python's 1 MB is too little for 1,000 groups
-NEXT_SECONDS = 0.5  # how long one broker, or one address of it, may take before the next is tried beside it
 _HINT = " (is security_protocol right? brokers older than 0.10 need api_version)"
 RETRY_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6)
 
@@ -161,41 +161,13 @@ class Client:
     async def _entrance(self, until: float) -> Node:
         nodes = [broker.node_id for broker in self._cluster.bootstrap_brokers()]
         nodes.sort(key=lambda node: node != self._entry)
-        first, failed = await self._first_of(nodes, self._connect, until)
+        first, failed = await first_of(self._manager, self._up(nodes), self._connect, until)
         self._down |= failed
         if first is None:
             down = {self.address(node): self._down[node] for node in nodes if node in self._down}
             raise worst(down) or self._too_late()
         self._entry = first
         return first
-
-    async def _first_of(
-        self, nodes: Iterable[Node], connect: Callable[[Node, float], Coroutine[Any, Any, Any]], until: float
-    ) -> tuple[Node | None, dict[Node, Exception]]:
-        """The first of the nodes that takes a connection, each given a short time alone; and who has failed."""
-        waiting = [node for node in nodes if node not in self._down]
-        running: dict[Node, Any] = {}
-        failed: dict[Node, Exception] = {}
-        while waiting or running:
-            if waiting:
-                node = waiting.pop(0)
-                running[node] = self._manager.call_soon(connect(node, until))
-            await self._one_of(running.values(), NEXT_SECONDS if waiting else until - time.monotonic())
-            for node, future in list(running.items()):
-                if future.succeeded():
-                    return node, failed
-                if future.is_done:
-                    failed[node] = running.pop(node).exception
-            if time.monotonic() >= until and not waiting:
-                break
-        return None, failed
-
-    async def _one_of(self, futures: Iterable[Any], seconds: float) -> None:
-        ended = Future()
-        for future in futures:
-            future.add_both(lambda _: ended.is_done or ended.success(None))
-        with suppress(KafkaTimeoutError):
-            await self._manager.wait_for(ended, max(0.0, seconds) * 1000)
 
     async def _reach(self, node: Node, until: float) -> Any:
         try:
@@ -220,7 +192,7 @@ class Client:
                 return await self._attempt(chosen, until)
             del self._chosen[node]
             places = [place for place in places if place != chosen]
-        first, failed = await self._first_of(places, self._attempt, until)
+        first, failed = await first_of(self._manager, self._up(places), self._attempt, until)
         if first is None:
             failures = [failed.get(place) or self._down.get(place) for place in places]
             late = KafkaTimeoutError("no connection in time")
@@ -253,6 +225,9 @@ class Client:
             self._down[node] = KafkaConnectionError(error)
             raise self._down[node] from error
         return connection
+
+    def _up(self, nodes: Iterable[Node]) -> list[Node]:
+        return [node for node in nodes if node not in self._down]
 
     def _route(self, node: Node) -> Node:
         return self._same.get(node, node) if isinstance(node, int) else node
