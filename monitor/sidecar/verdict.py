@@ -25,6 +25,7 @@ CHECK_TYPES: Mapping[str | None, str] = {SKEW: "skew_ratio", CONSUMERS: "consume
 RULES = frozenset(
     {SKEW, CONSUMERS, "stalled", "stopped", "rewound", "lag", "drain_eta", "rebalancing", "unowned_partitions"}
     | {"unknown_group", "starting", "gone"}
+    | {"unknown_topic", "share_group", "lag_age", "retention_share"}
 )
 """The reasons whose messages hold numbers and names only. Those of a source that failed may hold hosts."""
 
@@ -111,6 +112,11 @@ def skew_ratio(said: Said | None) -> float | None:
 def consumer_count(said: Said | None) -> float | None:
     """The consumers that are judged: the minimum over the window, as far as it is known."""
     return min(said.numbers("consumers_min", "consumers"), default=None) if said else None
+
+
+def hottest(said: Said | None, name: str) -> float | None:
+    """The highest of a number of the hottest partition of each group, as far as it is known."""
+    return max(said.numbers(name), default=None) if said else None
 
 
 def failures(verdict: Verdict) -> list[tuple[str, str]]:

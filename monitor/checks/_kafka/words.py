@@ -10,6 +10,8 @@ from monitor.policy.consumer_groups.outcomes import PROBLEMS
 
 REPORTS: Mapping[str, str] = {
     "lag": "messages that wait: end - committed, of all partitions",
+    "lag_seconds": "age of the oldest record that waits in the hottest partition; not with source prometheus",
+    "retention_share": "lag / (end - beginning) of the hottest partition: at 1, the retention deletes what waits",
     "skew_ratio": "max / mean of partition lag now, in the worst topic; 1 where it does not count",
     "skew_ratio_max": "the highest for `sustained` seconds within the window; absent before there were as many",
     "consumers": "members of the group now",
@@ -38,10 +40,13 @@ REASONS: Mapping[str, str] = {
     "unowned_partitions": "partitions belong to no member, though there are some",
     "rebalancing": "the group does not stop rebalancing",
     "lag": "more messages wait than `max_lag`",
+    "lag_age": "a record has waited for longer than `max_lag_age`",
+    "retention_share": "more of the records that are there wait than `max_retention_share`",
     "drain_eta": "what waits takes longer than `max_drain_eta`",
     "rewound": "a committed offset went back within the window (a warning)",
     "starting": "within `start_grace`, and there are not enough members yet (unknown, fails nothing)",
     "unknown_group": "the cluster has no such group (unknown; fails nothing within `start_grace`)",
+    "unknown_topic": "`topics` has a name or pattern of nothing that is consumed (unknown, as `unknown_group`)",
     "gone": "a group that matched a pattern has been deleted (a warning, for one window)",
     **PROBLEMS,
     "missing": "Prometheus answers, and does not know the group or the rules",
