@@ -90,8 +90,10 @@ class _Round:
         kept = self._kept(judged.suspended)
         final = rounds.with_summary(judged.outcomes, kept, scene, bool(judged.suspended) or self._message is not None)
         final, notes, forget = rounds.without_past(final, judged.notes)
-        notes = self._remove(notes, judged.vanished)
-        self._fleet.note(noting.encode(notes), emitted=sent, gone=judged.gone)
+        notes, removed = self._remove(notes, judged.vanished)
+        # An instance whose queue could not be removed stays known: nobody else would ever remove it.
+        gone = [sighting.beacons[target].beacon for target in judged.gone] if removed else []
+        self._fleet.note(noting.encode(notes), emitted=sent, gone=gone)
         transitions = self._write(final, sampled=bool(sent))
         if forget:
             self._store.forget(forget)
@@ -100,7 +102,8 @@ class _Round:
     def _scene(self, sighting: Sighting, before: Notes | None) -> Scene:
         settings = self._settings
         started = {
-            target_field("worker", node): seen.at - seen.beacon.up_seconds for node, seen in sighting.beacons.items()
+            target_field("worker", target): seen.at - seen.beacon.up_seconds
+            for target, seen in sighting.beacons.items()
         }
         if before is not None:
             before = noting.answered(before, sighting.executed, started)
@@ -151,15 +154,16 @@ class _Round:
             return {}
         return {name: _again(state) for name, state in self._store.read(suspended).states.items()}
 
-    def _remove(self, notes: Notes, vanished: tuple[str, ...]) -> Notes:
+    def _remove(self, notes: Notes, vanished: tuple[str, ...]) -> tuple[Notes, bool]:
+        """Remove the own queues of workers. Return the notes, and whether that was possible."""
         if not vanished:
-            return notes
+            return notes, True
         try:
-            self._broker.remove([direct_queue(node) for node in vanished])
+            self._broker.remove([direct_queue(target) for target in vanished])
         except BrokerUnavailable as error:
             self._message = str(error)
-            return notes
-        return dataclasses.replace(notes, removed=notes.removed | set(vanished))
+            return notes, False
+        return dataclasses.replace(notes, removed=notes.removed | set(vanished)), True
 
     def _write(self, outcomes: Mapping[str, Outcome], *, sampled: bool) -> tuple[Transition, ...]:
         interval = self._settings.interval_seconds

@@ -37,7 +37,7 @@ class BeaconThread:
         url, options, tls = broker.of(subject.conf)
         self._settings = settings
         self._subject = subject
-        self._link = Link(settings.redis_url or "", settings.key_prefix, subject.node)
+        self._link = Link(settings.redis_url or "", settings.key_prefix, subject.node, subject.target)
         self._every_seconds = settings.interval_seconds / 2
         self._vitals = Vitals()
         self._progress = Progress(time.monotonic(), interval_seconds=self._every_seconds + TIMEOUT_SECONDS)

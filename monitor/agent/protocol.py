@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from monitor import decoding
 
 HEARTBEAT = "monitor.tasks.heartbeat"
-"""The heartbeat task. Arguments: kind (``worker`` or ``queue``), target (node or queue name), sent (microseconds since
-the Unix epoch by the store's clock)."""
+"""The heartbeat task. Arguments: kind (``worker`` or ``queue``), target (:attr:`Beacon.target` or queue name), sent
+(microseconds since the Unix epoch by the store's clock)."""
 
 EXPIRES_SECONDS = 300
 """Judged by the worker's clock, which may be minutes ahead."""
@@ -31,9 +31,15 @@ NODE_BYTES = decoding.LABEL_BYTES - len(_OWN_QUEUE)
 """The longest name of a worker whose own queue can have a name."""
 
 
-def direct_queue(node: str) -> str:
-    """The name of a worker's own queue."""
-    return f"{_OWN_QUEUE}{node}"
+def instance_target(node: str, instance: str) -> str:
+    """Return the target of one start of a worker: ``NODE.INSTANCE``. A node is cut where that would be too long."""
+    kept = node.encode()[: NODE_BYTES - len(instance) - 1].decode(errors="ignore")
+    return f"{kept}.{instance}"
+
+
+def direct_queue(target: str) -> str:
+    """Return the name of the own queue of one start of a worker (see :attr:`Beacon.target`)."""
+    return f"{_OWN_QUEUE}{target}"
 
 
 def is_direct_queue(queue: str) -> bool:
@@ -50,11 +56,16 @@ class Keys(NamedTuple):
     """The keys in the store that agents write. All of them are hashes."""
 
     beacons: str
-    """node -> ``SEEN_AT|JSON``: when it was written, in microseconds by the store's clock, and the beacon."""
+    """``NODE`` -> ``SEEN_AT|JSON``: when it was written, in microseconds by the store's clock, and the beacon.
+
+    Where several workers run under one name, or did, this is the one that wrote last; the others stand beside it under
+    ``NODE.INSTANCE``.
+    """
     heartbeats: str
-    """``worker:NODE`` or ``queue:QUEUE`` -> ``SENT|DONE|NODE``: the newest executed heartbeat; microseconds."""
+    """``worker:TARGET`` or ``queue:QUEUE`` -> ``SENT|DONE|NODE|INSTANCE``: the newest executed heartbeat; microseconds.
+    Agents of earlier versions leave ``|INSTANCE`` out."""
     emitted: str
-    """``worker:NODE`` or ``queue:QUEUE`` -> ``SENT``: the newest heartbeat that the monitor has sent."""
+    """``worker:TARGET`` or ``queue:QUEUE`` -> ``SENT``: the newest heartbeat that the monitor has sent."""
 
     @classmethod
     def of(cls, prefix: str) -> Keys:
@@ -105,6 +116,8 @@ class Beacon:
     """How often its consumer has connected anew."""
     instance: str = ""
     """Which start of the worker this is: another one under the same name has another word here."""
+    direct_queue: str = ""
+    """The name of its direct queue. Empty in beacons of earlier versions: ``monitor.worker.NODE`` then."""
     leaving: bool = False
     """It has said goodbye. No other beacon of this ``instance`` comes after that."""
     client_id: int | None = None
@@ -119,10 +132,22 @@ class Beacon:
     accept: tuple[str, ...] = ("application/json",)
     """The content types that its application accepts. Agents before this field was there were sent JSON alone."""
 
+    @property
+    def target(self) -> str:
+        """What this start of the worker is called where heartbeats are sent and recorded."""
+        return self.direct_queue.removeprefix(_OWN_QUEUE) or self.node
+
 
 def encode(beacon: Beacon) -> str:
-    """The beacon as JSON."""
-    return json.dumps(asdict(beacon), separators=(",", ":"))
+    """Return the beacon as JSON.
+
+    A monitor of an earlier version sends heartbeats to ``monitor.worker.NODE`` when ``direct`` is true, and nothing
+    consumes that: it reads false there, and judges the worker without heartbeats.
+    """
+    value = asdict(beacon)
+    if beacon.direct_queue:
+        value |= {"direct": False, _CONSUMES_DIRECT: beacon.direct}
+    return json.dumps(value, separators=(",", ":"))
 
 
 def decode(text: str | bytes) -> Beacon | None:
@@ -131,6 +156,8 @@ def decode(text: str | bytes) -> Beacon | None:
         value: dict[str, Any] = decoding.load(text, most_bytes=BEACON_BYTES)
         known = {entry.name: value[entry.name] for entry in fields(Beacon) if entry.name in value}
         known["queues"] = tuple(map(str, known.get("queues", ())))
+        if known.get("direct_queue"):
+            known["direct"] = bool(value.get(_CONSUMES_DIRECT))
         if "accept" in known:
             known["accept"] = tuple(map(str, known["accept"]))
         known["active"] = tuple(Active(str(a["task"]), float(a["age_seconds"])) for a in known.get("active", ()))
@@ -159,7 +186,8 @@ def _within_limits(beacon: Beacon) -> Beacon:
         loop_lag_seconds=decoding.optional_amount(beacon.loop_lag_seconds),
         connected=bool(beacon.connected),
         restarts=count(beacon.restarts),
-        instance=decoding.text(beacon.instance, most_bytes=decoding.LABEL_BYTES),
+        instance=_instance(beacon.instance),
+        direct_queue=_own_queue(beacon.direct_queue),
         leaving=bool(beacon.leaving),
         client_id=None if beacon.client_id is None else max(1, count(beacon.client_id)),
         rss_mb=decoding.optional_amount(beacon.rss_mb),
@@ -174,6 +202,21 @@ def _is_label(name: str) -> bool:
     return 0 < len(name.encode()) <= decoding.LABEL_BYTES
 
 
+def _instance(value: Any) -> str:
+    """Letters and digits: it is part of names, and is looked for in the JSON by scripts."""
+    found = decoding.text(value, most_bytes=_INSTANCE_BYTES)
+    if found and not (found.isascii() and found.isalnum()):
+        raise ValueError("no instance")
+    return found
+
+
+def _own_queue(value: Any) -> str:
+    found = decoding.text(value, most_bytes=decoding.LABEL_BYTES)
+    if found and (found == _OWN_QUEUE or not is_direct_queue(found)):
+        raise ValueError("no worker's own queue")
+    return found
+
+
 def _clipped(task: str) -> str:
     return decoding.text(task).encode()[: decoding.LABEL_BYTES].decode(errors="ignore")
 
@@ -182,4 +225,6 @@ def _vitals(numbers: Mapping[str, float]) -> dict[str, float]:
     return {decoding.label(name): decoding.number(value) for name, value in [*numbers.items()][:VERSIONS_KEPT]}
 
 
+_CONSUMES_DIRECT = "consumes_direct_queue"
+_INSTANCE_BYTES = 64
 _HOST_KINDS = ("cpu", "memory", "disk", "connections")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from monitor.agent.formats import JSON
@@ -41,6 +42,11 @@ class Scene:
         """By the store's clock."""
         return self.sighting.now
 
+    @cached_property
+    def nodes(self) -> frozenset[str]:
+        """The names of all workers that have written a beacon."""
+        return frozenset(seen.beacon.node for seen in self.sighting.beacons.values())
+
 
 def declared_queues(sighting: Sighting) -> set[str]:
     """The queues that workers declare, without their own."""
@@ -64,13 +70,13 @@ def heartbeats(scene: Scene) -> list[Heartbeat]:
     if broker is None or scene.now - notes.emitted_at < EMIT_INTERVALS * settings.interval_seconds:
         return []
     plan = []
-    for node, seen in sorted(scene.sighting.beacons.items()):
+    for target, seen in sorted(scene.sighting.beacons.items()):
         fresh = scene.now - seen.at <= 2 * settings.interval_seconds
-        queue = direct_queue(node)
+        queue = direct_queue(target)
         if fresh and seen.beacon.direct and not seen.beacon.leaving:
-            asked = notes.asked.get(target_field("worker", node), ())
+            asked = notes.asked.get(target_field("worker", target), ())
             if len(asked) < ASKED_KEPT or _some_are_gone(broker.queues.get(queue), asked):
-                plan.append(Heartbeat("worker", node, queue))
+                plan.append(Heartbeat("worker", target, queue))
     for queue in sorted(notes.queues):
         if not is_withheld(scene, queue) and _may_ask(scene, broker, queue):
             plan.append(Heartbeat("queue", queue, queue, _content_type(scene, queue) or JSON))
@@ -88,7 +94,7 @@ def is_withheld(scene: Scene, queue: str) -> bool:
     if queue in scene.settings.queues:
         return False
     beacons = scene.sighting.beacons
-    if any(node not in beacons and node not in scene.notes.departed for node in scene.broker.nodes):
+    if any(node not in scene.nodes and node not in scene.notes.departed for node in scene.broker.nodes):
         return True
     depth = scene.broker.queues.get(queue)
     consumers = depth.consumers if depth else None

@@ -237,7 +237,7 @@ def test_old_heartbeats_do_not_count_back(start_redis: StartRedis, start_agent_w
         worker.send(HEARTBEAT, ("worker", "w1@host", sent), "orders")
     worker.send("shop.modules", ("done", []), "orders")
     wait_for(lambda: redis.client().get("done"), seconds=20, what="all of them were executed")
-    found = store.executed("worker:w1@host")
+    found = store.executed(f"worker:{worker.target}")
     assert found is not None and found[0] == newest
 
 
@@ -256,7 +256,7 @@ def test_many_heartbeats_open_no_more_connections(
     worker.send(HEARTBEAT, ("worker", "w1@host", 1), "orders", times=600)
     worker.prove()
     named = Counter(client["name"] for client in redis.client().client_list())
-    assert named["monitor-agent:w1@host"] == 1
+    assert named[f"monitor-agent:{worker.target}"] == 1
     assert named[""] <= (2 if pool == "prefork" else 1) + 2  # and the test's own
 
 

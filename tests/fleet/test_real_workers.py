@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from celery import Celery
 
-from monitor.agent.protocol import direct_queue
 from monitor.model import State, Status
 from tests.support.agents import AgentStore, AgentWorker, StartAgentWorker, start_agent_worker
 from tests.support.processes import wait_for
@@ -113,12 +112,13 @@ def test_the_right_worker_is_told_of(stage: Stage) -> None:
     os.kill(mail.pid, signal.SIGCONT)
     stage.wait_for(worker__m="consuming", queue__mail="consumed", workers=None)  # type: ignore[arg-type]
 
+    own = mail.beacon().direct_queue
     os.kill(mail.pid, signal.SIGTERM)  # the goodbye is said at once, however long the worker takes to leave
     stage.wait_for(worker__m="retired")
     stage.wait_for(queue__mail="unconsumed")
     wait_for(lambda: stage.state("worker:m@h") is None, seconds=30, what=Told(stage, "m is forgotten"))
     assert stage.store.beacon("m@h") is None
-    assert stage.waiting(direct_queue("m@h")) == 0
+    assert stage.waiting(own) == 0
     assert stage.state("queue:mail") is not None
     expected = {("worker:m@h", "lost"), ("worker:m@h", "frozen"), ("queue:mail", "unconsumed")}
     assert stage.alarms() == expected, stage.logs()
