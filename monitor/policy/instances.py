@@ -86,9 +86,8 @@ def duplicates(instances: Sequence[Instance], settings: Workers) -> tuple[Instan
 def outcome(counted: Sequence[Instance], duplicates: Sequence[Instance]) -> Outcome:
     """Return the outcome of a node, of those of its instances that are `counted`, and of its `duplicates`."""
     worst = counted[0].outcome
-    data = {**worst.data, "instances": len(counted)}
     detail = {**worst.detail, "instances": [_described(each) for each in counted[:LISTED]]}
-    made = dataclasses.replace(worst, data=data, detail=detail)
+    made = dataclasses.replace(worst, detail=detail)
     if not duplicates:
         return made
     names = f"{len(duplicates)} workers run under this name: {_named(duplicates)}"

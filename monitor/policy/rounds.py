@@ -50,7 +50,8 @@ def judge(scene: Scene) -> Judged:
     verdicts: dict[str, WorkerVerdict] = {}
     suspended: set[str] = set()
     proofs: dict[str, list[tuple[Instance, float | None]]] = defaultdict(list)
-    gone, vanished = [], []
+    gone: list[str] = []
+    vanished: list[str] = []
     for node, known in _by_node(scene).items():
         past = {each.target for each in instances.past(known, scene.settings)}
         gone += past

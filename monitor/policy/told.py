@@ -4,15 +4,14 @@
 state                 keys of ``data``
 ===================== =========================================================================================
 ``worker:NODE``       name, verdict, queues, latency_ms, slots, slots_stuck, active, oldest_task_seconds, reserved,
-                      loop_lag_seconds, pool, up_seconds, done, rss_mb, withheld (it is judged without heartbeats),
-                      instances (how many of its starts are judged: more than one when they live side by side)
+                      loop_lag_seconds, pool, up_seconds, done, rss_mb, withheld (it is judged without heartbeats)
 ``queue:QUEUE``       name, verdict, latency_ms, pending_tasks, workers (how many consume it or are busy), withheld
 ``host:HOST``         cpu, memory, disk, connections: the beacon's numbers and ``status``, ``reason`` when it has one
 ``workers``           workers, queues (verdict -> how many), slots_stuck (workers that have any), suspended
 ===================== =========================================================================================
 
 ``detail``: of a worker host, pid, versions, tasks (name and age of the oldest ten), all of its worst instance, and
-instances (instance, host, pid, verdict, up_seconds of each); of a queue nodes (verdict by node);
+instances (instance, host, pid, verdict, up_seconds of each that counts, the worst first); of a queue nodes (verdict by node);
 of a host its name and nodes; of the summary the names behind every verdict that is an alarm. While verdicts are
 suspended a state keeps its last result, with ``suspended: true`` in ``data``. ``reason`` is the verdict, or
 ``slots_stuck``, or ``duplicate``, or ``forgotten``.
