@@ -11,8 +11,8 @@ state                 keys of ``data``
 ===================== =========================================================================================
 
 ``detail``: of a worker host, pid, versions, tasks (name and age of the oldest ten), all of its worst instance, and
-instances (instance, host, pid, verdict, up_seconds of each that counts, the worst first); of a queue nodes (verdict by node);
-of a host its name and nodes; of the summary the names behind every verdict that is an alarm. While verdicts are
+instances (instance, host, pid, verdict, up_seconds of each that counts, the worst first); of a queue nodes (verdict by
+node); of a host its name and nodes; of the summary the names behind every verdict that is an alarm. While verdicts are
 suspended a state keeps its last result, with ``suspended: true`` in ``data``. ``reason`` is the verdict, or
 ``slots_stuck``, or ``duplicate``, or ``forgotten``.
 """
