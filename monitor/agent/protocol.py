@@ -203,7 +203,7 @@ def _is_label(name: str) -> bool:
 
 
 def _instance(value: Any) -> str:
-    """Letters and digits: it is part of names, and is looked for in the JSON by scripts."""
+    """Return the id of an instance: letters and digits, since it is part of names, and scripts search it in the JSON."""
     found = decoding.text(value, most_bytes=_INSTANCE_BYTES)
     if found and not (found.isascii() and found.isalnum()):
         raise ValueError("no instance")
@@ -211,6 +211,7 @@ def _instance(value: Any) -> str:
 
 
 def _own_queue(value: Any) -> str:
+    """Return the name of a direct queue: heartbeats are sent to it, and later it is removed."""
     found = decoding.text(value, most_bytes=decoding.LABEL_BYTES)
     if found and (found == _OWN_QUEUE or not is_direct_queue(found)):
         raise ValueError("no worker's own queue")

@@ -1,7 +1,7 @@
 """The instances of a worker: its starts under one node name. As a rule there is one, for a moment two, at a restart.
 
-Two that live side by side for longer are two workers by mistake: containers with a fixed ``-n``. Then the check of the
-node takes the worst of them.
+Two that are up side by side for longer are two workers by mistake: containers with a fixed ``-n``. Then the check of
+the node takes the worst of them.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def counted(instances: Sequence[Instance], settings: Workers) -> tuple[Instance,
 
 
 def duplicates(instances: Sequence[Instance], settings: Workers) -> tuple[Instance, ...]:
-    """Return those that live side by side under one name; none as a rule."""
+    """Return those that are up side by side under one name; none as a rule."""
     live = [each for each in instances if is_seen(each.worker, settings) and not each.worker.beacon.leaving]
     if len(live) < 2:
         return ()
@@ -118,7 +118,7 @@ def _place(each: Instance) -> str:
 
 
 def _is_replaced(old: Instance, instances: Collection[Instance], settings: Workers) -> bool:
-    """Whether it ended without a goodbye, and a newer one was started about then or later.
+    """Return whether it ended without a goodbye, and a newer one was started about then or later.
 
     One that is still connected is frozen, and holds its tasks: that one is not replaced.
     """
@@ -129,9 +129,9 @@ def _is_replaced(old: Instance, instances: Collection[Instance], settings: Worke
 
 
 def _is_succeeded(old: Instance, instances: Collection[Instance], settings: Workers) -> bool:
-    """Whether it was restarted a moment ago: it is quiet since before a newer one started.
+    """Return whether it was restarted a moment ago: it is quiet since before a newer one started.
 
-    What it said last, that it was stuck, say, is not said of the node any more.
+    Its last verdict, `stuck` for example, is not that of the node any more.
     """
     worker = old.worker
     quiet = worker.unseen_seconds > QUIET_INTERVALS * settings.interval_seconds and is_seen(worker, settings)
@@ -143,7 +143,7 @@ def _is_later(new: Instance, old: Instance) -> bool:
 
 
 def _overlap_seconds(one: Instance, other: Instance) -> float:
-    """For how long both are known to have lived."""
+    """Return for how long both are known to have been up; negative when one ended before the other started."""
     ends = min(one.worker.seen_at, other.worker.seen_at)
     return ends - max(one.worker.started_at, other.worker.started_at)
 

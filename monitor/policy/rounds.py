@@ -114,7 +114,7 @@ def without_past(final: Mapping[str, Outcome], notes: Notes) -> tuple[dict[str, 
 
 
 def _by_node(scene: Scene) -> dict[str, list[Instance]]:
-    """Judge every start of every worker."""
+    """Judge every instance of every worker."""
     found: dict[str, list[Instance]] = defaultdict(list)
     for target, seen in scene.sighting.beacons.items():
         worker = _worker(scene, target, seen)
