@@ -203,7 +203,7 @@ def _is_label(name: str) -> bool:
 
 
 def _instance(value: Any) -> str:
-    """Return the id of an instance: letters and digits, since it is part of names, and scripts search it in the JSON."""
+    """Return the id of an instance: letters and digits, for it is part of names, and scripts search it in the JSON."""
     found = decoding.text(value, most_bytes=_INSTANCE_BYTES)
     if found and not (found.isascii() and found.isalnum()):
         raise ValueError("no instance")
