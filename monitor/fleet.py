@@ -32,6 +32,8 @@ from monitor.ports import (
 )
 
 FLIGHT = "fleet"
+REMOVED_WITHIN_SECONDS = 3600.0
+"""For so long it is tried to remove the queue of an instance that was replaced. A broker may refuse it for ever."""
 LEASE_SECONDS = 6.0  # a broker that does not answer is given up after about 5
 
 
@@ -91,8 +93,9 @@ class _Round:
         final = rounds.with_summary(judged.outcomes, kept, scene, bool(judged.suspended) or self._message is not None)
         final, notes, forget = rounds.without_past(final, judged.notes)
         notes, removed = self._remove(notes, judged.vanished)
-        # An instance whose queue could not be removed stays known: nobody else would ever remove it.
-        gone = [sighting.beacons[target].beacon for target in judged.gone] if removed else []
+        past = [sighting.beacons[target] for target in judged.gone]
+        # An instance whose queue could not be removed stays known for a while: nothing else would ever remove it.
+        gone = [seen.beacon for seen in past if removed or sighting.now - seen.at > REMOVED_WITHIN_SECONDS]
         self._fleet.note(noting.encode(notes), emitted=sent, gone=gone)
         transitions = self._write(final, sampled=bool(sent))
         if forget:

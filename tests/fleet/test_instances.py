@@ -223,10 +223,27 @@ def test_a_queue_that_cannot_be_removed_is_removed_later(monkeypatch: pytest.Mon
     with monkeypatch.context() as patched:
         patched.setattr(World, "remove", refuse)
         world.run(5 * T)
+        assert old.target in world.beacons
     assert direct_queue(old.target) in world.messages
     world.run(5 * T)
     assert direct_queue(old.target) not in world.messages
     assert old.target not in world.beacons
+
+
+def test_a_broker_that_never_removes_queues(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its monitor may not do it: instances are forgotten all the same, after an hour."""
+
+    def refuse(self: World, queues: object) -> None:
+        raise BrokerUnavailable("NOPERM")
+
+    monkeypatch.setattr(World, "remove", refuse)
+    world = World()
+    for _ in range(20):
+        world.start("m", "mail")
+        world.run(5 * T)
+    assert len(world.beacons) > 10
+    world.run(3700)
+    assert list(world.beacons) == [world.nodes["m"].target]
 
 
 def test_nothing_is_waited_for_of_a_worker_that_is_not_known() -> None:

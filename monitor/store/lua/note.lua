@@ -10,10 +10,8 @@ for from = 3, pairs_end, 1000 do
 end
 for i = pairs_end + 2, #ARGV, 3 do
   local node, instance = ARGV[i], ARGV[i + 1]
-  local newest = redis.call('HGET', KEYS[1], node)
-  if instance == '' or (newest and string.find(newest, '"instance":"' .. instance .. '"', 1, true)) then
-    redis.call('HDEL', KEYS[1], node)
-  end
+  local newest = string.match(readable(KEYS[1], node, 70000), '"instance":"(%w*)"') or ''
+  if newest == instance then redis.call('HDEL', KEYS[1], node) end
   redis.call('HDEL', KEYS[1], node .. '.' .. instance)
   redis.call('HDEL', KEYS[2], ARGV[i + 2])
   redis.call('HDEL', KEYS[3], ARGV[i + 2])
