@@ -66,15 +66,15 @@ def test_a_store_that_is_away(
     if fault == "from the start":
         redis.kill()
     worker = start_agent_worker(store, "-c", "1", "-Q", "orders", node="w1@host", broker=broker.url, env=env)
-    if fault != "from the start":
-        worker.beacon(lambda beacon: beacon.direct)
+    # Without a beacon the name of the worker's own queue is not known: its heartbeats then come by the shared one.
+    queue = "orders" if fault == "from the start" else worker.beacon(lambda beacon: beacon.direct).direct_queue
     if fault == "frozen":
         freezer.freeze(redis.pid)
     wait_for(lambda: "does not take the beacon" in worker.logs(), seconds=30, what="a line on the store")
     worker.send("shop.modules", ("done", []), "orders")
     wait_for(lambda: broker.client().get("done"), seconds=20, what="the user's task was executed")
     for _ in range(3):
-        _send_heartbeat(worker)
+        worker.send(HEARTBEAT, ("worker", "w1@host", int(time.time() * 10**6)), queue)
     worker.send("shop.modules", ("done-2", []), "orders")
     wait_for(lambda: broker.client().get("done-2"), seconds=20, what="a task behind three heartbeats was executed")
     if fault == "frozen":
@@ -258,7 +258,3 @@ def test_many_heartbeats_open_no_more_connections(
     named = Counter(client["name"] for client in redis.client().client_list())
     assert named[f"monitor-agent:{worker.target}"] == 1
     assert named[""] <= (2 if pool == "prefork" else 1) + 2  # and the test's own
-
-
-def _send_heartbeat(worker: AgentWorker) -> None:
-    worker.heartbeat(sent=int(time.time() * 10**6))
