@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from monitor.agent.protocol import HEARTBEAT, Beacon
-from tests.support.agents import AgentStore, AgentWorker, StartAgentWorker
+from tests.support.agents import AgentStore, StartAgentWorker
 from tests.support.faults import FaultProxy, Freezer
 from tests.support.processes import wait_for
 from tests.support.redis_server import StartRedis
