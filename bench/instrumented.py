@@ -15,7 +15,7 @@ from celery import Celery
 
 from bench.processes import running, wait_for
 from monitor.agent import beacon_file
-from monitor.agent.protocol import HEARTBEAT, Keys, direct_queue, target_field
+from monitor.agent.protocol import HEARTBEAT, Keys, decode, direct_queue, target_field
 from monitor.tasks.publish import Publisher
 from tests.support.redis_server import RedisServer
 
@@ -62,23 +62,23 @@ class Heartbeats:
     """Direct heartbeats for a worker, which wait where nobody takes them."""
 
     client: redis_py.Redis
-    node: str
+    target: str
     first: int
     count: int
 
     @property
     def queue(self) -> str:
         """Of many in its own queue a worker executes the newest: those go to the shared one, which executes all."""
-        return direct_queue(self.node) if self.count == 1 else "celery"
+        return direct_queue(self.target) if self.count == 1 else "celery"
 
     def release(self) -> None:
         """Put them into the queue, all at once."""
-        self.client.hset(KEYS.emitted, target_field("worker", self.node), self.first + self.count - 1)
+        self.client.hset(KEYS.emitted, target_field("worker", self.target), self.first + self.count - 1)
         self.client.rename(f"stage-{self.first}", self.queue)
 
     def are_executed(self) -> bool:
         """Whether all of them were, and acknowledged."""
-        newest = self.client.hget(KEYS.heartbeats, target_field("worker", self.node)) or b"0"
+        newest = self.client.hget(KEYS.heartbeats, target_field("worker", self.target)) or b"0"
         done = int(newest.split(b"|")[0]) >= self.first + self.count - 1
         return done and is_done(self.client, self.queue)
 
@@ -87,8 +87,9 @@ def heartbeats(redis: RedisServer, client: redis_py.Redis, node: str, count: int
     """So many heartbeats as the monitor sends them, each a microsecond after the other."""
     seconds, microseconds = client.time()
     first = int(seconds) * 1_000_000 + int(microseconds)
-    send(redis, f"stage-{first}", HEARTBEAT, [("worker", node, first + number) for number in range(count)])
-    return Heartbeats(client, node, first, count)
+    beacon = decode(client.hget(KEYS.beacons, node).partition(b"|")[2])
+    send(redis, f"stage-{first}", HEARTBEAT, [("worker", beacon.target, first + number) for number in range(count)])
+    return Heartbeats(client, beacon.target, first, count)
 
 
 def commands(client: redis_py.Redis) -> int:

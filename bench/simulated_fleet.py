@@ -24,7 +24,7 @@ import redis
 from bench.instrumented import commands
 from monitor import fleet, wiring
 from monitor.agent import scripts
-from monitor.agent.protocol import Active, Beacon, Keys, direct_queue, encode, target_field
+from monitor.agent.protocol import Active, Beacon, Keys, direct_queue, encode, instance_target, target_field
 from monitor.celery_app import app
 from monitor.tasks.broker import CeleryBroker
 
@@ -64,7 +64,7 @@ class Workers:
         self._started = time.monotonic() - 3600
         names = [f"queue{number:02d}" for number in range(queues)]
         self._beacons = [_beacon(number, names, interval_seconds) for number in range(workers)]
-        self._queues = [*names, *(direct_queue(beacon.node) for beacon in self._beacons)]
+        self._queues = [*names, *(beacon.direct_queue for beacon in self._beacons)]
 
     def say(self) -> None:
         """Write every beacon."""
@@ -73,7 +73,7 @@ class Workers:
             pipeline = self._client.pipeline(transaction=False)
             for beacon in some:
                 arguments = (beacon.node, encode(replace(beacon, up_seconds=up)), beacon.instance)
-                _evaluate(pipeline, scripts.BEACON, self._keys, (*arguments, target_field("worker", beacon.node)))
+                _evaluate(pipeline, scripts.BEACON, self._keys, (*arguments, target_field("worker", beacon.target)))
             pipeline.execute()
 
     def load_scripts(self) -> None:
@@ -91,7 +91,7 @@ class Workers:
             taken = [message for messages in pipeline.execute() for message in messages or ()]
             for message in taken:
                 kind, target, sent = json.loads(base64.b64decode(json.loads(message)["body"]))[0]
-                arguments = (target_field(kind, target), sent, target if kind == "worker" else self._beacons[0].node)
+                arguments = (target_field(kind, target), sent, f"{self._beacons[0].node}|{self._beacons[0].instance}")
                 _evaluate(pipeline, scripts.EXECUTED, (self._keys.heartbeats,), arguments)
             pipeline.execute()
             count += len(taken)
@@ -135,16 +135,18 @@ def main() -> None:
 
 def _beacon(number: int, queues: list[str], interval_seconds: float) -> Beacon:
     """As large as a real one."""
+    node, instance = f"celery@worker-{number:04d}.example.internal", uuid.uuid4().hex[:16]
     mine = {queues[(number + step) % len(queues)] for step in range(0, 7 * QUEUES_OF_A_WORKER, 7)}
     return Beacon(
-        node=f"celery@worker-{number:04d}.example.internal",
+        node=node,
         host=f"worker-{number:04d}.example.internal",
         pid=7,
         pool="prefork",
         slots=4,
         interval_seconds=interval_seconds,
         up_seconds=3600.0,
-        instance=uuid.uuid4().hex[:16],
+        instance=instance,
+        direct_queue=direct_queue(instance_target(node, instance)),
         queues=tuple(sorted(mine)),
         direct=True,
         active=(Active("shop.tasks.send_mail", 1.5), Active("shop.tasks.render_invoice", 0.4)),

@@ -12,7 +12,7 @@ from typing import Any
 from monitor import policy
 from monitor.agent import protocol
 from monitor.agent.identity import Identity
-from monitor.agent.protocol import direct_queue, target_field
+from monitor.agent.protocol import Beacon, direct_queue, target_field
 from monitor.config import CheckSpec
 from monitor.config.settings import Workers
 from monitor.model import Flight, Outcome, State, Transition
@@ -34,6 +34,8 @@ from monitor.ports import (
 )
 
 FLIGHT = "fleet"
+REMOVED_WITHIN_SECONDS = 3600.0
+"""For so long it is tried to remove the queue of an instance that was replaced. A broker may refuse it for ever."""
 LEASE_SECONDS = 6.0  # a broker that does not answer is given up after about 5
 
 
@@ -120,8 +122,11 @@ class _Round:
         final = rounds.with_summary(judged.outcomes, kept, scene, bool(judged.suspended) or self._message is not None)
         final, notes, forget = rounds.without_past(final, judged.notes)
         notes = dataclasses.replace(notes, project=self._owner or notes.project)
-        notes = self._remove(notes, judged.vanished)
-        self._fleet.note(noting.encode(notes), emitted=sent, gone=[*judged.gone, *self._past_others(sighting)])
+        notes, removed = self._remove(notes, judged.vanished)
+        past = [sighting.beacons[target] for target in judged.gone]
+        # An instance whose queue could not be removed stays known for a while: nothing else would ever remove it.
+        gone = [seen.beacon for seen in past if removed or sighting.now - seen.at > REMOVED_WITHIN_SECONDS]
+        self._fleet.note(noting.encode(notes), emitted=sent, gone=[*gone, *self._past_others(sighting)])
         transitions = self._write(final, sampled=bool(sent))
         if forget:
             self._store.forget(forget)
@@ -132,23 +137,24 @@ class _Round:
     def _own(self, sighting: Sighting) -> Sighting:
         """Return what was sighted, with the workers of other projects set apart."""
         others = {
-            node: seen
-            for node, seen in sighting.beacons.items()
+            target: seen
+            for target, seen in sighting.beacons.items()
             if self._project.ignores(protocol.identity_of(seen.beacon))
         }
-        own = {node: seen for node, seen in sighting.beacons.items() if node not in others}
+        own = {target: seen for target, seen in sighting.beacons.items() if target not in others}
         return dataclasses.replace(sighting, beacons=own, others=others) if others else sighting
 
-    def _past_others(self, sighting: Sighting) -> Iterator[str]:
+    def _past_others(self, sighting: Sighting) -> Iterator[Beacon]:
         """Yield the workers of other projects that are gone: no other monitor removes what they have left here."""
-        for node, seen in sighting.others.items():
+        for seen in sighting.others.values():
             if sighting.now - seen.at > self._settings.forget_lost_after_seconds:
-                yield node
+                yield seen.beacon
 
     def _scene(self, sighting: Sighting, before: Notes | None) -> Scene:
         settings = self._settings
         started = {
-            target_field("worker", node): seen.at - seen.beacon.up_seconds for node, seen in sighting.beacons.items()
+            target_field("worker", target): seen.at - seen.beacon.up_seconds
+            for target, seen in sighting.beacons.items()
         }
         if before is not None:
             before = noting.answered(before, sighting.executed, started)
@@ -218,15 +224,16 @@ class _Round:
             return {}
         return {name: _again(state) for name, state in self._store.read(suspended).states.items()}
 
-    def _remove(self, notes: Notes, vanished: tuple[str, ...]) -> Notes:
+    def _remove(self, notes: Notes, vanished: tuple[str, ...]) -> tuple[Notes, bool]:
+        """Remove the own queues of workers. Return the notes, and whether that was possible."""
         if not vanished:
-            return notes
+            return notes, True
         try:
-            self._broker.remove([direct_queue(node) for node in vanished])
+            self._broker.remove([direct_queue(target) for target in vanished])
         except BrokerUnavailable as error:
             self._message = str(error)
-            return notes
-        return dataclasses.replace(notes, removed=notes.removed | set(vanished))
+            return notes, False
+        return dataclasses.replace(notes, removed=notes.removed | set(vanished)), True
 
     def _write(self, outcomes: Mapping[str, Outcome], *, sampled: bool) -> tuple[Transition, ...]:
         interval = self._settings.interval_seconds

@@ -335,11 +335,15 @@ class BrokerUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """The newest heartbeat to a worker or queue that was executed: when it was sent, when executed, and by whom."""
+    """The newest heartbeat to a worker or queue that was executed: when it was sent, when executed, and by whom.
+
+    ``instance`` is the :attr:`Beacon.instance` of the worker; empty when its agent does not write it.
+    """
 
     sent_at: float
     done_at: float
     node: str
+    instance: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +359,8 @@ class Sighting:
     """What the workers have written into the store, by its clock, and what the last round noted there.
 
     ``server`` changes when the store's server is another one, or was started again; None when it does not tell.
-    ``executed`` is by `monitor.agent.protocol.target_field`.
+    ``beacons`` is by :attr:`Beacon.target`: each start of a worker is an entry. ``executed`` is by
+    `monitor.agent.protocol.target_field`.
     """
 
     now: float
@@ -380,11 +385,11 @@ class Fleet(Protocol):
         ...
 
     def connected(self, workers: Iterable[Beacon]) -> Mapping[str, bool] | None:
-        """Which of these workers are still connected to the store, by node; None when the server does not tell."""
+        """Return by target which workers are connected to the store; None when the server does not tell."""
         ...
 
-    def note(self, notes: bytes, *, emitted: Mapping[str, float], gone: Iterable[str] = ()) -> None:
-        """Keep the notes for the next round, say when heartbeats were sent (by target field), forget nodes."""
+    def note(self, notes: bytes, *, emitted: Mapping[str, float], gone: Iterable[Beacon] = ()) -> None:
+        """Keep the notes for the next round, say when heartbeats were sent (by target field), forget workers."""
         ...
 
 

@@ -83,6 +83,9 @@ LATE: Mapping[str, tuple[str, ...]] = {OWN: ("slow",)}
 RESUMED: Mapping[str, tuple[str, ...]] = {**LATE, VICTIM: ("wedged",)}
 """Its loop turns again, and it has not executed anything yet."""
 
+SIDE_BY_SIDE = 6.0
+"""For so many intervals two workers under one name may be a deployment."""
+
 RESTARTED: Mapping[str, tuple[str, ...]] = {**LATE, VICTIM: ("lost",)}
 """Between its end and its next start it is not there, which may take longer than two short intervals."""
 
@@ -305,6 +308,21 @@ CASES: tuple[Case, ...] = (
         # The goodbye of the old one, until the next beacon of the new one.
         allowed={VICTIM: ("retired",), OWN: ("resting",)},
         lasts=10.0,
+    ),
+    Case(
+        "twins",
+        "two workers under one name",
+        faults.start_twin(),
+        expected=(Expected(VICTIM, ("duplicate",), after=SIDE_BY_SIDE),),
+        heal=faults.end_twin,
+    ),
+    Case(
+        "twin-stopped",
+        "two workers under one name, the children of one SIGSTOPped",
+        faults.start_twin(children_stopped=True),
+        expected=(Expected(VICTIM, ("wedged",)),),
+        allowed={**LATE, VICTIM: ("duplicate",)},
+        heal=faults.end_twin,
     ),
     Case(
         "redis-restarts",

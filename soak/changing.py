@@ -13,6 +13,7 @@ from pathlib import Path
 from soak.nodes import Node
 from soak.stage import RESTING, Stage
 from soak.watch import Said
+from tests.support.processes import wait_for
 
 POOLS = (("prefork", 2), ("threads", 4), ("gevent", 10), ("solo", 1))
 QUEUES = ("orders", "mail", "reports")
@@ -34,13 +35,16 @@ def run(minutes: float, interval: float, python: Path, *, seed: int) -> tuple[li
         stage.wait_for_verdicts([(f"queue:{queue}", "consumed") for queue in (*QUEUES, SCALED)], seconds=60)
         start, ends = stage.now(), time.monotonic() + minutes * 60
         while time.monotonic() < ends:
-            step = dice.choices(("load", "roll", "in", "out", "scale"), (8, 2, 1, 1, 1))[0]
+            step = dice.choices(("load", "roll", "relieve", "in", "out", "scale"), (8, 2, 1, 1, 1, 1))[0]
             if step == "load":
                 _burst(stage, dice, counts)
             elif step == "roll":
                 _roll(dice.choice(fleet), counts)
             elif step == "scale":
                 _scale(stage, scaled, counts)
+            elif step == "relieve":
+                place = dice.randrange(len(fleet))
+                fleet[place] = _relieve(stage, fleet[place], counts)
             elif step == "in" and len(fleet) > STARTED - 2:
                 node = dice.choice(fleet)
                 fleet.remove(node)
@@ -107,6 +111,16 @@ def _scale(stage: Stage, node: Node, counts: Counter[str]) -> None:
         counts["scaled from zero"] += 1
         stage.send("noop", queue=SCALED)
         node.start()
+
+
+def _relieve(stage: Stage, old: Node, counts: Counter[str]) -> Node:
+    """A rolling deployment under one name: the new worker is up before the old one is asked to end."""
+    counts["deployments under one name"] += 1
+    name, key = old.node.partition("@")[0], f"{old.node}+{counts['deployments under one name']}"
+    new = stage.start_node(name, pool=old.pool, slots=old.slots, queues=old.queues, key=key)
+    wait_for(lambda: "ready." in new.logs(), seconds=60, what="the new worker is ready")
+    threading.Thread(target=_stop, args=(old,), daemon=True).start()
+    return new
 
 
 def _stop(node: Node) -> None:

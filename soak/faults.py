@@ -224,6 +224,29 @@ def succeed(stage: Stage, case: str) -> None:
     os.kill(old.pid, signal.SIGTERM)
 
 
+def start_twin(*, children_stopped: bool = False) -> Action:
+    """Start another worker under the same name; with ``children_stopped`` its pool stands still as soon as it is up."""
+
+    def act(stage: Stage, case: str) -> None:
+        victim = _victim(stage, case)
+        name, key = victim.node.partition("@")[0], f"{case}.twin"
+        twin = stage.start_node(name, pool=victim.pool, slots=victim.slots, queues=victim.queues, key=key)
+        wait_for(lambda: "ready." in twin.logs(), seconds=60, what="the twin is ready")
+        if children_stopped:
+            for pid in twin.slots_processes:
+                os.kill(pid, signal.SIGSTOP)
+
+    return act
+
+
+def end_twin(stage: Stage, case: str) -> None:
+    """End the other one as a deployment does."""
+    twin = stage.nodes[f"{case}.twin"]
+    for pid in twin.family:
+        os.kill(pid, signal.SIGCONT)
+    os.kill(twin.pid, signal.SIGTERM)
+
+
 def join_unmodified(stage: Stage, case: str) -> None:
     """A worker that knows nothing of us begins to consume the shared queue."""
     stage.start_node(

@@ -107,6 +107,7 @@ def _worker_init(sender: Any, **_: Any) -> None:
         _write_down(str(sender.hostname), OFF, found)
         return
     attached.goes_by(app, found)
+    attached.begins(str(sender.hostname))
     _register(app)
     for name in _TASK_LOGGERS:
         logging.getLogger(name).addFilter(_is_not_ours)

@@ -6,6 +6,7 @@ import atexit
 import importlib
 import logging
 import os
+import uuid
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ FAREWELL_SECONDS = 0.5
 
 _settings: WeakKeyDictionary[Any, Settings] = WeakKeyDictionary()
 _beacons: list[BeaconThread] = []
+_instances: dict[str, str] = {}
 
 
 def safely(function: Callable[..., None]) -> Callable[..., None]:
@@ -40,6 +42,16 @@ def safely(function: Callable[..., None]) -> Callable[..., None]:
 def goes_by(app: Any, settings: Settings) -> None:
     """The agent goes by these settings in workers of this application."""
     _settings[app] = settings
+
+
+def begins(node: str) -> None:
+    """Give this start of a worker an id of its own. To be called before its pool forks: the children know it, too."""
+    _instances[node] = uuid.uuid4().hex[:16]
+
+
+def instance_of(node: str) -> str:
+    """Return the id of this start of a worker; empty in a child of its pool that was spawned instead of forked."""
+    return _instances.get(node, "")
 
 
 def settings_of(app: Any) -> Settings | None:

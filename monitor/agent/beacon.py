@@ -40,7 +40,7 @@ class BeaconThread:
         """Raises ValueError when the store's URL is wrong."""
         self._settings = settings
         self._subject = subject
-        link = Link(settings.redis_url or "", settings.key_prefix, subject.node)
+        link = Link(settings.redis_url or "", settings.key_prefix, subject.node, subject.target)
         self._project = identity.of_process(settings.project, [subject.app], os.environ)
         self._every_seconds = settings.interval_seconds / 2
         self._link = BoundedLink(link, wait_seconds=self._every_seconds)

@@ -1,4 +1,4 @@
-"""Where workers leave their pulse for ``monitor probe worker``: one small file for each node, on the same machine.
+"""Where workers leave their pulse for ``monitor probe worker``: one small file for each worker, on the same machine.
 
 Times are CLOCK_MONOTONIC, which all processes of a machine share. Lines of a name and a value instead of JSON, and no
 import that the interpreter has not made anyway: see :mod:`monitor.agent.liveness`.
@@ -154,8 +154,9 @@ def _check(directory: str) -> None:
 
 
 def _path(directory: str, node: str) -> str:
+    """Name the file of a worker whose main process is this one: another worker may have the same node name."""
     kept = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02x}" for byte in node.encode("utf-8", "surrogateescape"))
-    return os.path.join(directory, f"{kept}{_SUFFIX}")
+    return os.path.join(directory, f"{kept}.{os.getpid()}{_SUFFIX}")
 
 
 def _names(directory: str) -> list[str]:

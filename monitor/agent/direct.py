@@ -36,8 +36,8 @@ _TAG = "monitor"
 class DirectQueue:
     """The consumer of one worker's own queue. Used in the thread that runs the worker's consumer, `tick` excepted."""
 
-    def __init__(self, consumer: Any, *, interval_seconds: float) -> None:
-        self.name = direct_queue(str(consumer.hostname))
+    def __init__(self, consumer: Any, target: str, *, interval_seconds: float) -> None:
+        self.target, self.name = target, direct_queue(target)
         self.consumed = False
         """Whether the broker lets us consume it; stays as it was while the worker looks for its broker."""
         self._consumer = consumer
@@ -112,7 +112,7 @@ class DirectQueue:
     def _received(self, raw: Any) -> None:
         try:
             message = self._channel.message_to_python(raw)
-            if found := _heartbeat(message):
+            if found := _heartbeat(message, self.target):
                 if self._waiting is None or self._waiting.headers["args"] < found.headers["args"]:
                     self._waiting = found
                 self._submit()
@@ -193,15 +193,18 @@ class _Decoded(Message):
     payload: Any = ()
 
 
-def _heartbeat(message: Any) -> Any:
-    """The heartbeat as a message of Celery's protocol 1, whose parts are decoded; None for anything else."""
+def _heartbeat(message: Any, target: str) -> Any:
+    """Return the heartbeat as a message of Celery's protocol 1, whose parts are decoded; None for anything else.
+
+    It is recorded for the worker that executes it, whatever worker the message names.
+    """
     if message.headers.get("task") != HEARTBEAT:
         return None
-    (kind, target, sent), *_ = json.loads(message.body)
+    (_, _, sent), *_ = json.loads(message.body)
     task = {
         "task": HEARTBEAT,
         "id": str(message.headers["id"]),
-        "args": (str(kind), str(target), int(sent)),
+        "args": ("worker", target, int(sent)),
         "kwargs": {},
         "retries": 0,
         "ignore_result": True,

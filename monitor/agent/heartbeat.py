@@ -7,7 +7,7 @@ from typing import Any
 
 from celery.app.task import Task
 
-from monitor.agent.protocol import HEARTBEAT, target_field
+from monitor.agent.protocol import HEARTBEAT, instance_target, target_field
 
 log = logging.getLogger("monitor.agent")
 
@@ -43,9 +43,13 @@ def register(app: Any) -> None:
 
 def _heartbeat(self: Any, kind: str, target: str, sent: int, *_: Any) -> None:
     try:
-        from monitor.agent import record  # noqa: PLC0415 - redis, which a web process that installs us may not need
+        from monitor.agent import attached, record  # noqa: PLC0415 - redis: a web process may not need it
 
-        record.store_of(self.app).record(target_field(kind, target), int(sent), str(self.request.hostname))
+        node = str(self.request.hostname)
+        instance = attached.instance_of(node)
+        if kind == "worker" and instance:
+            target = instance_target(node, instance)  # it proves nothing of any other worker
+        record.store_of(self.app).record(target_field(kind, target), int(sent), f"{node}|{instance}")
     except Exception:
         log.debug("a heartbeat could not be recorded", exc_info=True)
 

@@ -1,4 +1,4 @@
-"""The agent's own connection to the store: bounded in time, known to the server by the worker's name."""
+"""The agent's own connection to the store: bounded in time, known to the server by the worker's name and instance."""
 
 from __future__ import annotations
 
@@ -29,11 +29,14 @@ class Seen(NamedTuple):
 class Link:
     """Writes the beacons of one worker. Used by one thread; connects on first use."""
 
-    def __init__(self, url: str, prefix: str, node: str) -> None:
-        """Raises ValueError for a wrong URL."""
+    def __init__(self, url: str, prefix: str, node: str, target: str) -> None:
+        """Connect to nothing yet. ``target`` is the :attr:`Beacon.target` of this start of ``node``.
+
+        Raises ValueError for a wrong URL.
+        """
         self.client_id: int | None = None
         """CLIENT ID of the connection that was opened last; None when we may not ask."""
-        self._node = node
+        self._node, self._target = node, target
         self._worked = False
         self._keys = Keys.of(prefix)
         pool = connection_pool(url, timeout_seconds=TIMEOUT_SECONDS)
@@ -69,14 +72,14 @@ class Link:
         return seen
 
     def _send(self, beacon: Beacon) -> Seen:
-        arguments = (self._node, encode(beacon), beacon.instance, target_field("worker", self._node))
+        arguments = (self._node, encode(beacon), beacon.instance, target_field("worker", self._target))
         now, executed, emitted = scripts.run(self._client, scripts.BEACON, tuple(self._keys), arguments)
         return Seen(int(now), _microseconds(executed), _microseconds(emitted))
 
     def _introduce(self, connection: Any) -> None:
         connection.on_connect()
         self.client_id = None
-        _permitted(connection, "CLIENT", "SETNAME", client_name(self._node))
+        _permitted(connection, "CLIENT", "SETNAME", client_name(self._target))
         answer = _permitted(connection, "CLIENT", "ID")
         self.client_id = int(answer) if answer is not None else None
 

@@ -16,8 +16,8 @@ from monitor.agent.identity import NAME_BYTES, Identity
 from monitor.safe_names import safe_name
 
 HEARTBEAT = "monitor.tasks.heartbeat"
-"""The heartbeat task. Arguments: kind (``worker`` or ``queue``), target (node or queue name), sent (microseconds since
-the Unix epoch by the store's clock)."""
+"""The heartbeat task. Arguments: kind (``worker`` or ``queue``), target (:attr:`Beacon.target` or queue name), sent
+(microseconds since the Unix epoch by the store's clock)."""
 
 EXPIRES_SECONDS = 300
 """Judged by the worker's clock, which may be minutes ahead."""
@@ -35,9 +35,15 @@ NODE_BYTES = decoding.LABEL_BYTES - len(_OWN_QUEUE)
 _FORBIDDEN = re.compile(r"[^!-~]")
 
 
-def direct_queue(node: str) -> str:
-    """The name of a worker's own queue."""
-    return f"{_OWN_QUEUE}{node}"
+def instance_target(node: str, instance: str) -> str:
+    """Return the target of one start of a worker: ``NODE.INSTANCE``. A node is cut where that would be too long."""
+    kept = node.encode()[: NODE_BYTES - len(instance) - 1].decode(errors="ignore")
+    return f"{kept}.{instance}"
+
+
+def direct_queue(target: str) -> str:
+    """Return the name of the own queue of one start of a worker (see :attr:`Beacon.target`)."""
+    return f"{_OWN_QUEUE}{target}"
 
 
 def is_direct_queue(queue: str) -> bool:
@@ -59,11 +65,16 @@ class Keys(NamedTuple):
     """The keys in the store that agents write. All of them are hashes."""
 
     beacons: str
-    """node -> ``SEEN_AT|JSON``: when it was written, in microseconds by the store's clock, and the beacon."""
+    """``NODE`` -> ``SEEN_AT|JSON``: when it was written, in microseconds by the store's clock, and the beacon.
+
+    Where several workers run under one name, or did, this is the one that wrote last; the others stand beside it under
+    ``NODE.INSTANCE``.
+    """
     heartbeats: str
-    """``worker:NODE`` or ``queue:QUEUE`` -> ``SENT|DONE|NODE``: the newest executed heartbeat; microseconds."""
+    """``worker:TARGET`` or ``queue:QUEUE`` -> ``SENT|DONE|NODE|INSTANCE``: the newest executed heartbeat; microseconds.
+    Agents of earlier versions leave ``|INSTANCE`` out."""
     emitted: str
-    """``worker:NODE`` or ``queue:QUEUE`` -> ``SENT``: the newest heartbeat that the monitor has sent."""
+    """``worker:TARGET`` or ``queue:QUEUE`` -> ``SENT``: the newest heartbeat that the monitor has sent."""
 
     @classmethod
     def of(cls, prefix: str) -> Keys:
@@ -114,6 +125,8 @@ class Beacon:
     """How often its consumer has connected anew."""
     instance: str = ""
     """Which start of the worker this is: another one under the same name has another word here."""
+    direct_queue: str = ""
+    """The name of its direct queue. Empty in beacons of earlier versions: ``monitor.worker.NODE`` then."""
     leaving: bool = False
     """It has said goodbye. No other beacon of this ``instance`` comes after that."""
     client_id: int | None = None
@@ -138,6 +151,11 @@ class Beacon:
     """Of ``queues``, those that are not lasting, and why: ``fanout``, ``exclusive``, ``auto_delete``, ``expires``,
     ``not_durable`` or ``node`` (made for this node alone). None from agents before this field was there."""
 
+    @property
+    def target(self) -> str:
+        """What this start of the worker is called where heartbeats are sent and recorded."""
+        return self.direct_queue.removeprefix(_OWN_QUEUE) or self.node
+
 
 def of_project(beacon: Beacon, project: Identity) -> Beacon:
     """Return the beacon with the identity of its worker's project."""
@@ -152,8 +170,15 @@ def identity_of(beacon: Beacon) -> Identity:
 
 
 def encode(beacon: Beacon) -> str:
-    """The beacon as JSON."""
-    return json.dumps(asdict(beacon), separators=(",", ":"))
+    """Return the beacon as JSON.
+
+    A monitor of an earlier version sends heartbeats to ``monitor.worker.NODE`` when ``direct`` is true, and nothing
+    consumes that: it reads false there, and judges the worker without heartbeats.
+    """
+    value = asdict(beacon)
+    if beacon.direct_queue:
+        value |= {"direct": False, _CONSUMES_DIRECT: beacon.direct}
+    return json.dumps(value, separators=(",", ":"))
 
 
 def decode(text: str | bytes) -> Beacon | None:
@@ -162,6 +187,8 @@ def decode(text: str | bytes) -> Beacon | None:
         value: dict[str, Any] = decoding.load(text, most_bytes=BEACON_BYTES)
         known = {entry.name: value[entry.name] for entry in fields(Beacon) if entry.name in value}
         known["queues"] = tuple(map(str, known.get("queues", ())))
+        if known.get("direct_queue"):
+            known["direct"] = bool(value.get(_CONSUMES_DIRECT))
         if "accept" in known:
             known["accept"] = tuple(map(str, known["accept"]))
         known["active"] = tuple(Active(str(a["task"]), float(a["age_seconds"])) for a in known.get("active", ()))
@@ -190,7 +217,8 @@ def _within_limits(beacon: Beacon) -> Beacon:
         loop_lag_seconds=decoding.optional_amount(beacon.loop_lag_seconds),
         connected=bool(beacon.connected),
         restarts=count(beacon.restarts),
-        instance=decoding.text(beacon.instance, most_bytes=decoding.LABEL_BYTES),
+        instance=_instance(beacon.instance),
+        direct_queue=_own_queue(beacon.direct_queue),
         leaving=bool(beacon.leaving),
         client_id=None if beacon.client_id is None else max(1, count(beacon.client_id)),
         rss_mb=decoding.optional_amount(beacon.rss_mb),
@@ -213,6 +241,22 @@ def _reasons(short_lived: Mapping[str, str], queues: tuple[str, ...]) -> dict[st
     return {name: decoding.label(short_lived[name]) for name in queues[:QUEUES_KEPT] if name in short_lived}
 
 
+def _instance(value: Any) -> str:
+    """Return the id of an instance: letters and digits, for it is part of names, and scripts search it in the JSON."""
+    found = decoding.text(value, most_bytes=_INSTANCE_BYTES)
+    if found and not (found.isascii() and found.isalnum()):
+        raise ValueError("no instance")
+    return found
+
+
+def _own_queue(value: Any) -> str:
+    """Return the name of a direct queue: heartbeats are sent to it, and later it is removed."""
+    found = decoding.text(value, most_bytes=decoding.LABEL_BYTES)
+    if found and (found == _OWN_QUEUE or not is_direct_queue(found)):
+        raise ValueError("no worker's own queue")
+    return found
+
+
 def _clipped(task: str) -> str:
     return decoding.text(task).encode()[: decoding.LABEL_BYTES].decode(errors="ignore")
 
@@ -221,4 +265,6 @@ def _vitals(numbers: Mapping[str, float]) -> dict[str, float]:
     return {decoding.label(name): decoding.number(value) for name, value in [*numbers.items()][:VERSIONS_KEPT]}
 
 
+_CONSUMES_DIRECT = "consumes_direct_queue"
+_INSTANCE_BYTES = 64
 _HOST_KINDS = ("cpu", "memory", "disk", "connections")

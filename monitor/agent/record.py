@@ -35,23 +35,23 @@ class Store:
         self._client = redis.Redis(connection_pool=pool) if pool else None
         self._worked = False
 
-    def record(self, field: str, sent: int, node: str) -> None:
-        """Note an execution. Raises redis.RedisError, OSError."""
+    def record(self, field: str, sent: int, by: str) -> None:
+        """Note an execution ``by`` a worker: ``NODE|INSTANCE``. Raises redis.RedisError, OSError."""
         if self._client is None or not self._lock.acquire(timeout=TIMEOUT_SECONDS):
             return
         try:
-            self._record(field, sent, node)
+            self._record(field, sent, by)
         except (ConnectionError, TimeoutError):
             # The connection may have broken while it lay idle; each child of a pool would lose a heartbeat by that.
             worked, self._worked = self._worked, False
             if not worked:
                 raise
-            self._record(field, sent, node)
+            self._record(field, sent, by)
         finally:
             self._lock.release()
 
-    def _record(self, field: str, sent: int, node: str) -> None:
-        scripts.run(self._client, scripts.EXECUTED, (self._keys.heartbeats,), (field, sent, node))
+    def _record(self, field: str, sent: int, by: str) -> None:
+        scripts.run(self._client, scripts.EXECUTED, (self._keys.heartbeats,), (field, sent, by))
         self._worked = True
 
 

@@ -48,19 +48,31 @@ end
 """
 
 BEACON = _script("""
--- KEYS: beacons, heartbeats, emitted. ARGV: node, beacon, instance, field of the node's heartbeats.
+-- KEYS: beacons, heartbeats, emitted. ARGV: node, beacon, instance, field of the instance's heartbeats.
 -- Keeps: nothing comes after the goodbye of an instance, however late the server takes it from a broken connection.
+-- No instance overwrites what another one of this node has written: that is moved beside it.
 local old = field(KEYS[1], ARGV[1], 65536)
-if not (old and string.find(old, '"leaving":true', 1, true)
-        and string.find(old, '"instance":"' .. ARGV[3] .. '"', 1, true)) then
+local other = old and string.match(old, '"instance":"(%w+)"')
+if other == ARGV[3] then other = nil end
+local aside = ARGV[1] .. '.' .. ARGV[3]
+local mine = old
+if other then mine = field(KEYS[1], aside, 65536) end
+if not (mine and string.find(mine, '"leaving":true', 1, true)
+        and string.find(mine, '"instance":"' .. ARGV[3] .. '"', 1, true)) then
+    if other then
+        -- When no monitor removes what is past, the number of restarts must not be the number of fields.
+        local size = redis.pcall('HLEN', KEYS[1])
+        if type(size) ~= 'number' or size < 5000 then redis.call('HSET', KEYS[1], ARGV[1] .. '.' .. other, old) end
+        redis.pcall('HDEL', KEYS[1], aside)
+    end
     redis.call('HSET', KEYS[1], ARGV[1], now .. '|' .. ARGV[2])
 end
 return {now, field(KEYS[2], ARGV[4], 1000), field(KEYS[3], ARGV[4], 1000)}
 """)
-"""Write a beacon; answers now, and the node's newest executed and newest emitted heartbeat (bytes or None)."""
+"""Write a beacon; answers now, and the instance's newest executed and newest emitted heartbeat (bytes or None)."""
 
 EXECUTED = _script("""
--- KEYS: heartbeats. ARGV: field, sent (microseconds), node.
+-- KEYS: heartbeats. ARGV: field, sent (microseconds), node and instance.
 -- Keeps: the newest heartbeat that was executed stays, whatever older one arrives later.
 local old = field(KEYS[1], ARGV[1], 1000)
 local stamp = old and string.match(old, '^%d+')

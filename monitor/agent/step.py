@@ -9,6 +9,7 @@ from celery import bootsteps
 from monitor.agent import attached
 from monitor.agent.beacon import BeaconThread
 from monitor.agent.direct import DirectQueue
+from monitor.agent.protocol import instance_target
 from monitor.agent.subject import Subject
 
 
@@ -33,7 +34,9 @@ class AgentStep(bootsteps.StartStopStep):  # type: ignore[misc]
         if settings is None:
             return
         if self._subject is None:
-            subject = Subject(parent, DirectQueue(parent, interval_seconds=settings.interval_seconds))
+            node = str(parent.hostname)
+            target = instance_target(node, attached.instance_of(node))
+            subject = Subject(parent, DirectQueue(parent, target, interval_seconds=settings.interval_seconds))
             beacon = BeaconThread(settings, subject)
             self._subject = subject
             subject.connected()

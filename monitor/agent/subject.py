@@ -6,7 +6,6 @@ import os
 import platform
 import socket
 import time
-import uuid
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,7 +14,7 @@ import kombu
 import redis
 from celery.worker import state
 
-from monitor.agent import formats, lasting
+from monitor.agent import attached, formats, lasting
 from monitor.agent.direct import DirectQueue
 from monitor.agent.protocol import HEARTBEAT, Active, Beacon, is_direct_queue
 
@@ -28,7 +27,7 @@ class Subject:
     """A worker, from the first connection of its consumer on."""
 
     def __init__(self, consumer: Any, direct: DirectQueue) -> None:
-        self.node = str(consumer.hostname)
+        self.node, self.target = str(consumer.hostname), direct.target
         self._consumer = consumer
         self._direct = direct
         self._ready_at = time.monotonic()
@@ -41,7 +40,8 @@ class Subject:
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "pool": _pool_name(consumer.pool),
-            "instance": uuid.uuid4().hex[:16],
+            "instance": attached.instance_of(self.node),
+            "direct_queue": direct.name,
             "accept": formats.accepted(consumer.app.conf),
             "versions": {
                 "celery": celery.__version__,

@@ -73,6 +73,9 @@ def _show(document: Mapping[str, Any], now: float) -> None:
         _print((*_WORKERS, *different), (_worker(entry, now, different) for entry in document["workers"]))
         if same:
             click.echo(f"everywhere: {', '.join(same)}\n")
+        for entry in document["workers"]:
+            if len(entry.get("instances") or ()) > 1:
+                click.echo(f"{entry['name']} runs more than once: {_instances(entry)}\n")
     if document["queues"]:
         _print(_QUEUES, (_queue(entry, now) for entry in document["queues"]))
 
@@ -113,6 +116,10 @@ def _worker(entry: Mapping[str, Any], now: float, versions: Iterable[str]) -> li
         _plain(entry["pool"]),
         *(_plain(said.get(name)) for name in versions),
     ]
+
+
+def _instances(entry: Mapping[str, Any]) -> str:
+    return ", ".join(f"host {each['host']} pid {each['pid']} {each['verdict']}" for each in entry["instances"])
 
 
 def _queue(entry: Mapping[str, Any], now: float) -> list[str | Text]:

@@ -55,6 +55,12 @@ class Scene:
         return self.sighting.now
 
     @cached_property
+    def nodes(self) -> frozenset[str]:
+        """The names of all workers that have written a beacon, those of other projects too."""
+        known = (*self.sighting.beacons.values(), *self.sighting.others.values())
+        return frozenset(seen.beacon.node for seen in known)
+
+    @cached_property
     def consumed(self) -> frozenset[str]:
         """The queues that workers consume, by beacons that are not overdue."""
         return consumed_queues(self.sighting, self.settings)
@@ -134,13 +140,13 @@ def heartbeats(scene: Scene) -> list[Heartbeat]:
     if broker is None or scene.now - notes.emitted_at < EMIT_INTERVALS * settings.interval_seconds:
         return []
     plan = []
-    for node, seen in sorted(scene.sighting.beacons.items()):
+    for target, seen in sorted(scene.sighting.beacons.items()):
         fresh = scene.now - seen.at <= 2 * settings.interval_seconds
-        queue = direct_queue(node)
+        queue = direct_queue(target)
         if fresh and seen.beacon.direct and not seen.beacon.leaving:
-            asked = notes.asked.get(target_field("worker", node), ())
+            asked = notes.asked.get(target_field("worker", target), ())
             if len(asked) < ASKED_KEPT or _some_are_gone(broker.queues.get(queue), asked):
-                plan.append(Heartbeat("worker", node, queue))
+                plan.append(Heartbeat("worker", target, queue))
     for queue in sorted(notes.queues):
         may = _may_ask if queue in scene.consumed else _may_try
         if may(scene, broker, queue) and not is_withheld(scene, queue):
@@ -168,7 +174,7 @@ def is_withheld(scene: Scene, queue: str) -> bool:
 
 
 def _is_stranger(scene: Scene, node: str) -> bool:
-    known = any(node in each for each in (scene.sighting.beacons, scene.sighting.others, scene.notes.departed))
+    known = node in scene.nodes or node in scene.notes.departed
     return not known and not node.startswith(BEAT_NODE)
 
 

@@ -179,9 +179,14 @@ def broken(notes: Notes, interval_seconds: float) -> Notes:
 
 
 def answered(notes: Notes, executed: Mapping[str, Executed], started: Mapping[str, float]) -> Notes:
-    """Without the heartbeats that are waited for no longer: a newer one was executed, or the worker began later."""
+    """Without the heartbeats that are waited for no longer: a newer one was executed, or the worker began later.
+
+    Or the worker is known no more: ``started`` holds when each of them began.
+    """
     asked = {}
     for target, sent in notes.asked.items():
+        if target.startswith("worker:") and target not in started:
+            continue
         done = executed[target].sent_at if target in executed else 0.0
         newest = max(done, started.get(target, 0.0)) + 1e-6  # as text they may differ in the last microsecond
         if left := tuple(at for at in sent if at > newest):

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from monitor.agent.protocol import EXPIRES_SECONDS, target_field
 from monitor.config.settings import Workers
 from monitor.model import Outcome, WorkerVerdict
+from monitor.policy import instances, told
 from monitor.policy import notes as noting
-from monitor.policy import told
 from monitor.policy.asking import Scene, is_withheld, may_rest
+from monitor.policy.instances import Instance
 from monitor.policy.notes import ASKED_KEPT, Notes, Patience
 from monitor.policy.workers import (
     SUMMARY,
     QueueSight,
     WorkerSight,
     check_name,
-    is_over,
     is_seen,
     proven_at,
     queue_verdict,
@@ -32,14 +32,16 @@ QUEUE_FORGOTTEN_SECONDS = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a round has to say. ``suspended`` are the checks whose last result is kept, if they have one."""
+    """What a round has to say. ``suspended`` are the checks whose last result is kept, if they have one.
+
+    ``gone`` are the targets of workers to forget, ``vanished`` those of workers whose own queues are to be removed.
+    """
 
     notes: Notes
     outcomes: Mapping[str, Outcome]
     suspended: frozenset[str]
     gone: tuple[str, ...]
     vanished: tuple[str, ...]
-    """Workers whose own queues are to be removed."""
 
 
 def judge(scene: Scene) -> Judged:
@@ -47,42 +49,48 @@ def judge(scene: Scene) -> Judged:
     outcomes: dict[str, Outcome] = {}
     verdicts: dict[str, WorkerVerdict] = {}
     suspended: set[str] = set()
-    proofs: dict[str, list[tuple[str, float | None]]] = defaultdict(list)
-    gone, vanished = [], []
-    for node, seen in scene.sighting.beacons.items():
-        worker = _worker(scene, node, seen)
-        verdict = worker_verdict(worker, scene.settings)
-        name = check_name("worker", node)
-        if is_over(worker, scene.settings):
-            gone.append(node)
+    proofs: dict[str, list[tuple[Instance, float | None]]] = defaultdict(list)
+    gone: list[str] = []
+    vanished: list[str] = []
+    for node, known in _by_node(scene).items():
+        past = {each.target for each in instances.past(known, scene.settings)}
+        gone += past
+        present = [each for each in known if each.target not in past]
+        if not present:
             continue
-        if verdict is not WorkerVerdict.RETIRED and _is_suspended(scene, worker):
+        for each in present:
+            verdicts[each.target] = each.verdict
+            if _is_vanished(each.worker, each.verdict, scene.settings) and each.target not in scene.notes.removed:
+                vanished.append(each.target)
+        counted = instances.counted(present, scene.settings)
+        name = check_name("worker", node)
+        outcomes[name] = instances.outcome(counted, instances.duplicates(counted, scene.settings))
+        if any(each.suspended for each in counted):
             suspended.add(name)
-        verdicts[node] = verdict
-        outcomes[name] = told.worker(worker, verdict, scene.settings)
-        if _is_vanished(worker, verdict, scene.settings) and node not in scene.notes.removed:
-            vanished.append(node)
-        if verdict is not WorkerVerdict.RETIRED:
-            for queue in worker.beacon.queues:
-                proven = None if name in suspended else proven_at(worker, verdict, scene.now)
-                proofs[queue].append((node, proven))
+        for each in counted:
+            if each.verdict is not WorkerVerdict.RETIRED:
+                proven = None if each.suspended else proven_at(each.worker, each.verdict, scene.now)
+                for queue in each.worker.beacon.queues:
+                    proofs[queue].append((each, proven))
     queues, goodbyes = {}, _goodbyes(scene)
     for queue in scene.notes.queues:
-        declared = {node: verdicts[node] for node, _ in proofs[queue]}
+        # The worst of a node's instances comes first: the mapping is made from the last one on.
+        declared = {each.worker.beacon.node: each.verdict for each, _ in reversed(proofs[queue])}
         served = max((at for _, at in proofs[queue] if at is not None), default=0.0)
         note = _queue_note(scene, queue, served)
         if not declared:
             note = _left(scene, note, goodbyes.get(queue))
         queues[queue] = note
-        sight = _queue(scene, queue, note, tuple(declared.values()))
+        sight = _queue(scene, queue, note, tuple(each.verdict for each, _ in proofs[queue]))
         name = check_name("queue", queue)
         outcomes[name] = told.queue(sight, queue_verdict(sight, scene.settings), declared)
         if _is_queue_suspended(scene, sight, note):
             suspended.add(name)
     outcomes |= _hosts(scene)
-    back = {node for node, verdict in verdicts.items() if verdict in (WorkerVerdict.STARTING, WorkerVerdict.CONSUMING)}
+    back = {each for each, verdict in verdicts.items() if verdict in (WorkerVerdict.STARTING, WorkerVerdict.CONSUMING)}
     removed = (scene.notes.removed & verdicts.keys()) - back
-    notes = noting.with_departed(dataclasses.replace(scene.notes, queues=queues, removed=removed), gone)
+    departed = {scene.sighting.beacons[target].beacon.node for target in gone}
+    notes = noting.with_departed(dataclasses.replace(scene.notes, queues=queues, removed=removed), departed)
     return Judged(notes, outcomes, frozenset(suspended), tuple(gone), (*vanished, *gone))
 
 
@@ -108,10 +116,22 @@ def without_past(final: Mapping[str, Outcome], notes: Notes) -> tuple[dict[str, 
     return {**final, **dict.fromkeys(close, told.FORGOTTEN)}, notes, forget
 
 
-def _worker(scene: Scene, node: str, seen: Seen) -> WorkerSight:
-    field = target_field("worker", node)
+def _by_node(scene: Scene) -> dict[str, list[Instance]]:
+    """Judge every instance of every worker."""
+    found: dict[str, list[Instance]] = defaultdict(list)
+    for target, seen in scene.sighting.beacons.items():
+        worker = _worker(scene, target, seen)
+        verdict = worker_verdict(worker, scene.settings)
+        suspended = verdict is not WorkerVerdict.RETIRED and _is_suspended(scene, worker)
+        outcome = told.worker(worker, verdict, scene.settings)
+        found[seen.beacon.node].append(Instance(worker, verdict, outcome, suspended))
+    return found
+
+
+def _worker(scene: Scene, target: str, seen: Seen) -> WorkerSight:
+    field = target_field("worker", target)
     asked = scene.notes.asked.get(field) if seen.beacon.direct else None
-    _, worked_at = scene.notes.worked.get(node, (0, 0.0))
+    _, worked_at = scene.notes.worked.get(target, (0, 0.0))
     return WorkerSight(
         beacon=seen.beacon,
         beacon_age=max(0.0, scene.now - max(seen.at, scene.notes.store.since)),
@@ -119,7 +139,7 @@ def _worker(scene: Scene, node: str, seen: Seen) -> WorkerSight:
         seen_at=seen.at,
         executed=scene.sighting.executed.get(field),
         waiting_seconds=max(0.0, scene.now - asked[0]) if asked else None,
-        connected=None if scene.connected is None else scene.connected.get(node, False),
+        connected=None if scene.connected is None else scene.connected.get(target, False),
         worked_seconds=max(0.0, scene.now - worked_at) if worked_at else None,
     )
 
@@ -219,11 +239,11 @@ def _until(*patience: Patience) -> float:
 def _hosts(scene: Scene) -> dict[str, Outcome]:
     newest: dict[str, Seen] = {}
     nodes: dict[str, list[str]] = defaultdict(list)
-    for node, seen in scene.sighting.beacons.items():
+    for seen in scene.sighting.beacons.values():
         beacon = seen.beacon
         if beacon.leaving or not beacon.vitals or scene.now - seen.at > 2 * scene.settings.interval_seconds:
             continue
-        nodes[beacon.host].append(node)
+        nodes[beacon.host].append(beacon.node)
         if beacon.host not in newest or newest[beacon.host].at < seen.at:
             newest[beacon.host] = seen
     return {check_name("host", host): told.host(host, seen.beacon.vitals, nodes[host]) for host, seen in newest.items()}

@@ -10,10 +10,11 @@ state                 keys of ``data``
 ``workers``           workers, queues (verdict -> how many), slots_stuck (workers that have any), suspended
 ===================== =========================================================================================
 
-``detail``: of a worker host, pid, versions, tasks (name and age of the oldest ten); of a queue nodes (verdict by node);
-of a host its name and nodes; of the summary the names behind every verdict that is an alarm. While verdicts are
+``detail``: of a worker host, pid, versions, tasks (name and age of the oldest ten), all of its worst instance, and
+instances (instance, host, pid, verdict, up_seconds of each that counts, the worst first); of a queue nodes (verdict by
+node); of a host its name and nodes; of the summary the names behind every verdict that is an alarm. While verdicts are
 suspended a state keeps its last result, with ``suspended: true`` in ``data``. ``reason`` is the verdict, or
-``slots_stuck``, or ``forgotten``.
+``slots_stuck``, or ``duplicate``, or ``forgotten``.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def host(name: str, vitals: Mapping[str, Mapping[str, float]], nodes: Iterable[s
     """The state of a host that runs workers."""
     data = {kind: _vital(kind, numbers) for kind, numbers in vitals.items()}
     high = sorted(kind for kind, numbers in data.items() if numbers["status"] is not Status.OK)
-    detail = {"host": name, "nodes": sorted(nodes)[:NAMES_TOLD]}
+    detail = {"host": name, "nodes": sorted(set(nodes))[:NAMES_TOLD]}
     if not high:
         return Outcome(Status.OK, data, detail=detail)
     return Outcome(Status.WARNING, data, "above_threshold", f"{', '.join(high)} above the threshold", detail)
@@ -116,7 +117,7 @@ def summary(outcomes: Mapping[str, Outcome], *, suspended: bool, critical: bool)
     data = {
         "workers": _counts(workers.values()),
         "queues": _counts(queues.values()),
-        "slots_stuck": sum(outcome.reason == "slots_stuck" for outcome in workers.values()),
+        "slots_stuck": sum(_has_stuck_slots(outcome) for outcome in workers.values()),
         "suspended": suspended,
     }
     alarming: dict[str, list[str]] = {}
@@ -135,7 +136,11 @@ def _counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
     return dict(Counter(str(outcome.data.get("verdict")) for outcome in outcomes))
 
 
-_RANKS = ("unconsumed", "lost", "frozen", "wedged", "stuck", "silent", "slow", "slots_stuck")
+def _has_stuck_slots(outcome: Outcome) -> bool:
+    return outcome.reason == "slots_stuck" or (outcome.reason == "duplicate" and bool(outcome.data.get("slots_stuck")))
+
+
+_RANKS = ("unconsumed", "lost", "frozen", "wedged", "stuck", "silent", "slow", "slots_stuck", "duplicate")
 
 
 def _rank(reason: str) -> int:

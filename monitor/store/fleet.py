@@ -43,17 +43,18 @@ class RedisFleet:
         (nodes, beacons, oversized), (targets, heartbeats, too_long) = hashes
         seen = {field: _seen(field, value, now) for field, value in zip(nodes, beacons, strict=True)}
         executed = {field: _executed(value, now) for field, value in zip(targets, heartbeats, strict=True)}
-        known = {node.decode(): entry for node, entry in seen.items() if entry is not None}
+        known = _newest(seen.values())
         done = {
             field.decode(errors="replace"): entry
             for field, entry in executed.items()
             if entry is not None and not _is_orphan(field, entry, known, now)
         }
-        if garbage := [node for node, entry in seen.items() if entry is None]:
+        if garbage := [node for node, entry in seen.items() if entry is None or known[entry.beacon.target] != entry]:
             self._link.call("HDEL", self._keys.beacons, *garbage)
-        self._aside.count("beacon", len(garbage) + oversized)
+        self._aside.count("beacon", sum(entry is None for entry in seen.values()) + oversized)
         if garbage := [field for field in executed if field.decode(errors="replace") not in done]:
             self._link.call("HDEL", self._keys.heartbeats, *garbage)
+            self._link.call("HDEL", self._keys.emitted, *garbage)
         self._aside.count("heartbeat", sum(entry is None for entry in executed.values()) + too_long)
         server, up_seconds = _server(self._link.ask("INFO", "server"))
         return Sighting(now, known, done, bytes(notes), server, up_seconds)
@@ -63,7 +64,10 @@ class RedisFleet:
         self._aside.count(kind, number)
 
     def connected(self, workers: Iterable[Beacon]) -> Mapping[str, bool] | None:
-        """Which workers' connections are still open, by node; None when the server does not tell. StoreUnavailable."""
+        """Return by target which workers' connections are open; None when the server does not tell.
+
+        Raises StoreUnavailable.
+        """
         asked = list(workers)
         ids = [str(beacon.client_id) for beacon in asked if beacon.client_id is not None]
         answer = self._link.ask("CLIENT", "LIST", *(["ID", *ids] if len(ids) == len(asked) else []))
@@ -71,15 +75,17 @@ class RedisFleet:
             return None
         clients = dict(re.findall(rb"^id=(\d+) .*? name=(\S*)", answer, re.MULTILINE))
         names = set(clients.values())
-        return {beacon.node: _is_connected(beacon, clients, names) for beacon in asked}
+        return {beacon.target: _is_connected(beacon, clients, names) for beacon in asked}
 
-    def note(self, notes: bytes, *, emitted: Mapping[str, float], gone: Iterable[str] = ()) -> None:
-        """Keep the notes, say when heartbeats were sent, and forget nodes. Raises StoreUnavailable."""
-        nodes = list(gone)
+    def note(self, notes: bytes, *, emitted: Mapping[str, float], gone: Iterable[Beacon] = ()) -> None:
+        """Keep the notes, say when heartbeats were sent, and forget workers. Raises StoreUnavailable."""
+        workers = list(gone)
         arguments: list[Argument] = [notes, len(emitted)]
         for field, sent_at in emitted.items():
             arguments += [field, str(round(sent_at * 1e6))]
-        arguments += [len(nodes), *nodes, *(target_field("worker", node) for node in nodes)]
+        arguments.append(len(workers))
+        for beacon in workers:
+            arguments += [beacon.node, beacon.instance, target_field("worker", beacon.target)]
         self._link.run(NOTE, [*self._keys, self._notes], arguments)
 
     def close(self) -> None:
@@ -87,26 +93,37 @@ class RedisFleet:
         self._link.close()
 
 
-def _seen(node: bytes, raw: bytes, now: float) -> Seen | None:
+def _newest(entries: Iterable[Seen | None]) -> dict[str, Seen]:
+    """Return the beacons by target. An agent that may not remove its older one leaves two."""
+    known: dict[str, Seen] = {}
+    for entry in entries:
+        if entry is not None and (entry.beacon.target not in known or known[entry.beacon.target].at < entry.at):
+            known[entry.beacon.target] = entry
+    return known
+
+
+def _seen(field: bytes, raw: bytes, now: float) -> Seen | None:
     """None for what no agent has written. A beacon from the future comes of a fail-over, and is as good as none."""
     stamp, _, text = raw.partition(b"|")
     try:
         at, beacon = decoding.digits(stamp) / 1e6, protocol.decode(text)
     except ValueError:
         return None
-    if beacon is None or at > now + FUTURE_SECONDS or beacon.node.encode() != node:
+    if beacon is None or at > now + FUTURE_SECONDS:
+        return None
+    if field.decode(errors="replace") not in (beacon.node, f"{beacon.node}.{beacon.instance}"):
         return None
     return Seen(beacon, at)
 
 
 def _executed(raw: bytes, now: float) -> Executed | None:
-    fields = re.fullmatch(rb"(\d{1,16})\|(\d{1,16})\|(.{0,500})", raw, re.DOTALL)
+    fields = re.fullmatch(rb"(\d{1,16})\|(\d{1,16})\|(.{0,500}?)(?:\|([0-9a-f]{16})?)?", raw, re.DOTALL)
     if not fields:
         return None
     sent_at, done_at = int(fields[1]) / 1e6, int(fields[2]) / 1e6
     if max(sent_at, done_at) > now + FUTURE_SECONDS:
         return None
-    return Executed(sent_at, done_at, fields[3].decode(errors="replace"))
+    return Executed(sent_at, done_at, fields[3].decode(errors="replace"), (fields[4] or b"").decode())
 
 
 def _is_orphan(field: bytes, executed: Executed, known: Mapping[str, Seen], now: float) -> bool:
@@ -117,7 +134,7 @@ def _is_orphan(field: bytes, executed: Executed, known: Mapping[str, Seen], now:
 
 
 def _is_connected(beacon: Beacon, clients: Mapping[bytes, bytes], names: set[bytes]) -> bool:
-    name = client_name(beacon.node).encode()
+    name = client_name(beacon.target).encode()
     if beacon.client_id is None:
         return name in names
     # Numbers begin anew with the server: another client may have it.

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from monitor.agent.protocol import direct_queue
 from monitor.store import RedisStore
 from tests.support.agents import AgentStore, StartAgentWorker
 from tests.support.celery_nodes import ROOT
@@ -51,7 +50,7 @@ def test_a_user_confined_to_a_prefix(
     beacon = worker.beacon(lambda beacon: beacon.direct)
     assert beacon.client_id is not None
     named = [client["name"] for client in admin.client_list() if int(client["id"]) == beacon.client_id]
-    assert named == ["monitor-agent:w1@host"]
+    assert named == [f"monitor-agent:{worker.target}"]
     worker.prove()
     worker.kill("SIGTERM")
     assert store.beacon("w1@host").leaving  # type: ignore[union-attr]
@@ -149,7 +148,7 @@ def test_rabbitmq(rabbitmq_server: RabbitServer, start_redis: StartRedis, start_
         worker.prove()
         worker.wait_for_execution(worker.heartbeat("queue", queue), "queue", queue)
         with rabbitmq_server.connect() as connection:
-            _, messages, consumers = connection.channel().queue_declare(direct_queue(worker.node), passive=True)
+            _, messages, consumers = connection.channel().queue_declare(beacon.direct_queue, passive=True)
         assert (messages, consumers) == (0, 1)
         worker.kill("SIGTERM")
         assert store.beacon(worker.node).leaving  # type: ignore[union-attr]
@@ -162,7 +161,7 @@ def test_rabbitmq_without_a_store_is_said_once(
     worker = start_agent_worker(AgentStore(start_redis().client()), *SOLO, node="w1@host", broker=rabbitmq_server.url)
     wait_for(lambda: "w1@host ready" in worker.logs(), seconds=30, what="the worker is ready")
     assert worker.logs().count("MONITOR_REDIS_URL") == 1
-    assert direct_queue("w1@host") not in worker.logs()
+    assert "monitor.worker." not in worker.logs()
 
 
 def test_sentinel_fails_over(sentinels: Sentinels, start_agent_worker: StartAgentWorker) -> None:

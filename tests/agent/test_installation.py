@@ -49,7 +49,7 @@ def test_each_way_is_enough(
     worker.beacon(lambda beacon: beacon.direct)
     worker.prove()
     names = [client["name"] for client in server.client().client_list()]
-    assert names.count("monitor-agent:w1@host") == 1
+    assert names.count(f"monitor-agent:{worker.target}") == 1
     worker.send("shop.modules", ("modules", list(HEAVY)))
     loaded = wait_for(lambda: server.client().get("modules"), seconds=20, what="the worker's modules")
     assert json.loads(loaded) == []

@@ -208,7 +208,7 @@ def test_what_a_dead_worker_left_is_ignored_and_then_removed(tmp_path: Path) -> 
     code = "import sys; from monitor.agent import beacon_file as b, liveness as l; b.write(*sys.argv[1:], l.Pulse("
     code += "phase=l.RUNNING, interval_seconds=10))"
     subprocess.run([sys.executable, "-c", code, str(tmp_path), "dead@h"], check=True, timeout=30)
-    left = tmp_path / "dead@h.pulse"
+    (left,) = tmp_path.glob("dead@h.*.pulse")
     reused = tmp_path / "reused@h.pulse"
     own_id = "\n".join(
         f"pid {os.getpid()}" if line.startswith("pid ") else line for line in left.read_text().split("\n")
@@ -218,13 +218,35 @@ def test_what_a_dead_worker_left_is_ignored_and_then_removed(tmp_path: Path) -> 
     assert beacon_file.read(str(tmp_path)) == []
     beacon_file.write(str(tmp_path), "alive@h", Pulse(**WELL))
     assert [sighting.node for sighting in beacon_file.read(str(tmp_path))] == ["alive@h"]
-    assert [file.name for file in tmp_path.iterdir()] == ["alive@h.pulse"]
+    assert [file.name for file in tmp_path.iterdir()] == [f"alive@h.{os.getpid()}.pulse"]
+
+
+def test_two_workers_of_one_name_have_a_file_each(tmp_path: Path) -> None:
+    """Neither answers for the other one; the probe says of the worst of them what it is."""
+    code = "import sys; from monitor.agent import beacon_file as b, liveness as l; b.write(*sys.argv[1:], l.Pulse("
+    code += "phase=l.RUNNING, interval_seconds=60, up_seconds=900, loop_lag_seconds=float(sys.stdin.readline()), "
+    code += "broker_reachable=True, store_answers=True)); print('written', flush=True); sys.stdin.readline()"
+    command = [sys.executable, "-c", code, str(tmp_path), "w@h"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as one, subprocess.Popen(command, **pipes) as other:  # type: ignore[call-overload]
+        for worker, lag in ((one, 900), (other, 0)):
+            print(lag, file=worker.stdin, flush=True)
+            assert worker.stdout.readline() == "written\n"
+        assert {(found.node, found.pid) for found in beacon_file.read(str(tmp_path))} == {
+            ("w@h", one.pid),
+            ("w@h", other.pid),
+        }
+        alive, line = probe_worker.ask(str(tmp_path), "w@h")
+        one.stdin.close()
+        other.stdin.close()
+    assert not alive
+    assert "is frozen: its event loop has not turned for 900 s" in line
 
 
 def test_a_pulse_of_another_boot_is_ignored(tmp_path: Path) -> None:
     """Its time is ahead of this machine's."""
     beacon_file.write(str(tmp_path), "w@h", Pulse(**WELL))
-    file = tmp_path / "w@h.pulse"
+    (file,) = tmp_path.iterdir()
     file.write_text(re.sub("(?m)^at .*", "at 99999999999.0", file.read_text()))
     assert beacon_file.read(str(tmp_path)) == []
 

@@ -10,7 +10,6 @@ import pytest
 
 from monitor.agent import beacon_file
 from monitor.agent.liveness import LEAVING
-from monitor.agent.protocol import direct_queue
 from tests.support.agents import AgentStore, AgentWorker
 from tests.support.old_celery import VERSIONS
 from tests.support.processes import wait_for
@@ -82,6 +81,9 @@ def test_a_worker_tells_of_itself_from_start_to_goodbye(
     assert found[0] == sent <= found[1]
     assert found[2] == node
     worker.wait_for_execution(worker.heartbeat("queue", queue), "queue", queue)
+    by = [worker.store.executed_by(field) for field in (f"worker:{beacon.target}", f"queue:{queue}")]
+    assert by == [beacon.instance] * 2
+    assert beacon.direct_queue == f"monitor.worker.{node}.{beacon.instance}"
 
     worker.send("shop.nap", (1.5,), queue)
     active = worker.beacon(lambda beacon: beacon.active_count == 1, what="a task in a slot").active
@@ -90,7 +92,7 @@ def test_a_worker_tells_of_itself_from_start_to_goodbye(
     worker.prove()
     exchanges = redis_server.client().scan_iter(match="_kombu.binding.*", count=1000)
     tables = [key for key in exchanges if redis_server.client().type(key) == b"set"]
-    assert direct_queue(node) not in str([redis_server.client().smembers(table) for table in tables])
+    assert beacon.direct_queue not in str([redis_server.client().smembers(table) for table in tables])
 
     assert "shop.nap" in worker.logs().partition("ready.")[2]
     assert "monitor" not in worker.logs().partition("ready.")[2]  # not a line for each heartbeat

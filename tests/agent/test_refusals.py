@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor.agent.protocol import direct_queue
 from tests.support.agents import AgentStore, AgentWorker, StartAgentWorker
+from tests.support.faults import Freezer
 from tests.support.old_celery import VERSIONS
 from tests.support.processes import wait_for
 from tests.support.rabbitmq_server import RabbitServer
@@ -134,8 +134,12 @@ def test_a_reconnect_without_permissions(
 
 
 @pytest.mark.parametrize("attempt", range(3))
-def test_heartbeats_that_wait_when_a_worker_starts(
-    rabbitmq_server: RabbitServer, redis: RedisServer, start_agent_worker: StartAgentWorker, attempt: int
+def test_heartbeats_that_wait_when_a_worker_connects(
+    rabbitmq_server: RabbitServer,
+    redis: RedisServer,
+    start_agent_worker: StartAgentWorker,
+    freezer: Freezer,
+    attempt: int,
 ) -> None:
     """They come with the answer to the subscription, when the pool is not yet in the loop: it executes all the same."""
     node = f"waiting{attempt}@host"
@@ -143,10 +147,12 @@ def test_heartbeats_that_wait_when_a_worker_starts(
     store = AgentStore(redis.client())
     worker = start_agent_worker(store, "-c", "1", *ORDERS, node=node, broker=rabbitmq_server.url, env=env)
     worker.beacon(lambda beacon: beacon.direct, what="a beacon with the queue")
-    worker.kill("SIGKILL")
+    freezer.freeze(worker.pid)
+    rabbitmq_server.control("close_all_connections", "--vhost", "/", "test")
     for _ in range(5):
         worker.heartbeat()
-    worker.start()
+    freezer.thaw(worker.pid)
+    worker.beacon(lambda beacon: beacon.restarts > 0 and beacon.direct, what="a reconnect with the queue")
     worker.prove()
     executes(worker, redis, "done")
 
@@ -154,17 +160,20 @@ def test_heartbeats_that_wait_when_a_worker_starts(
 def test_a_queue_that_was_declared_otherwise(
     rabbitmq_server: RabbitServer, redis: RedisServer, start_agent_worker: StartAgentWorker
 ) -> None:
-    """PRECONDITION_FAILED, as after an upgrade, until the old queue is gone."""
+    """PRECONDITION_FAILED, until the other queue is gone."""
+    env = {"MONITOR_REDIS_URL": redis.url}
+    worker = start_agent_worker(
+        AgentStore(redis.client()), *ORDERS, node="w2@host", broker=rabbitmq_server.url, env=env
+    )
+    own = worker.beacon(lambda beacon: beacon.direct).direct_queue
     with rabbitmq_server.connect() as connection:
         channel = connection.channel()
-        channel.queue_declare(direct_queue("w2@host"), durable=True, auto_delete=False, arguments={"x-max-priority": 3})
-        env = {"MONITOR_REDIS_URL": redis.url}
-        worker = start_agent_worker(
-            AgentStore(redis.client()), *ORDERS, node="w2@host", broker=rabbitmq_server.url, env=env
-        )
+        channel.queue_delete(own)
+        channel.queue_declare(own, durable=True, auto_delete=False, arguments={"x-max-priority": 3})
         refused_once(worker)
         executes(worker, redis, "done")
-        channel.queue_delete(direct_queue("w2@host"))
+        wait_for(lambda: "inequivalent arg" in worker.logs(), seconds=30, what="it was tried again")
+        channel.queue_delete(own)
     worker.beacon(lambda beacon: beacon.direct, what="a beacon with the queue")
     worker.prove()
 
@@ -175,9 +184,9 @@ def test_a_queue_that_is_deleted(
     """The broker cancels the subscription: the worker keeps its connection, and the queue is declared again."""
     env = {"MONITOR_REDIS_URL": redis.url}
     worker = start_agent_worker(AgentStore(redis.client()), *ORDERS, node=NODE, broker=rabbitmq_server.url, env=env)
-    worker.beacon(lambda beacon: beacon.direct)
+    own = worker.beacon(lambda beacon: beacon.direct).direct_queue
     with rabbitmq_server.connect() as connection:
-        connection.channel().queue_delete(direct_queue(NODE))
+        connection.channel().queue_delete(own)
     worker.beacon(lambda beacon: not beacon.direct, what="a beacon without the queue")
     executes(worker, redis, "done")
     assert worker.beacon(lambda beacon: beacon.direct, what="a beacon with the queue").restarts == 0
@@ -231,8 +240,8 @@ def test_a_redis_user_of_celerys_own_keys(
 def test_a_key_of_another_type(start_redis: StartRedis, start_agent_worker: StartAgentWorker) -> None:
     """Something else has the name of our queue: WRONGTYPE is not the worker's end either."""
     redis = start_redis()
-    redis.client().set(direct_queue(NODE), "a text")
     worker = start_agent_worker(AgentStore(redis.client()), *ORDERS, node=NODE, broker=redis.url)
+    redis.client().set(worker.beacon(lambda beacon: beacon.direct).direct_queue, "a text")
     refused_once(worker)
     executes(worker, redis, "done")
 
@@ -269,7 +278,7 @@ def test_remote_control_cannot_take_the_queue_away(
     worker.beacon(lambda beacon: beacon.direct)
     worker.prove()
     control = Celery("control", broker=redis.url, set_as_current=False).control
-    own = direct_queue(NODE)
+    own = worker.beacon().direct_queue
 
     def cancelled() -> bool:
         control.cancel_consumer(own)
@@ -291,7 +300,7 @@ def test_quorum_queues_get_no_warning_for_ours(
     worker.prove()
     assert "quorum" in worker.logs().lower() or "Global QoS is disabled" in worker.logs()
     assert "direct exchange" not in worker.logs().lower()
-    assert direct_queue(NODE) not in worker.logs()
+    assert worker.beacon().direct_queue not in worker.logs()
 
 
 SETTINGS = {

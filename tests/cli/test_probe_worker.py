@@ -169,13 +169,14 @@ class Probed:
             for node in list(self.workers):
                 try:
                     with self.store.client(socket_timeout=1) as client:
-                        if client.hexists(protocol.Keys.of("monitor:").beacons, node):
+                        if value := client.hget(protocol.Keys.of("monitor:").beacons, node):
                             seconds, microseconds = client.time()
                             sent = seconds * 1_000_000 + microseconds
-                            queue = protocol.direct_queue(node)
-                            heartbeat = ("worker", node, sent)
+                            target = protocol.decode(value.split(b"|", 1)[1]).target
+                            queue = protocol.direct_queue(target)
+                            heartbeat = ("worker", target, sent)
                             self._app.send_task(protocol.HEARTBEAT, heartbeat, queue=queue, expires=300, retry=False)
-                            client.hset(emitted, protocol.target_field("worker", node), sent)
+                            client.hset(emitted, protocol.target_field("worker", target), sent)
                 except Exception:  # noqa: BLE001 - broker or store are away: that is what is tested
                     continue
 

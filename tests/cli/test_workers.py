@@ -105,6 +105,21 @@ def test_versions_that_are_not_the_same_everywhere(command: Command) -> None:
     assert "everywhere: python 3.11.7" in text
 
 
+def test_workers_that_share_a_name_are_listed(command: Command) -> None:
+    """Each with its place and its own verdict."""
+    well(command.store)
+    instances = [
+        {"instance": "1" * 16, "host": "web-1", "pid": 7, "verdict": "wedged", "up_seconds": 90.0},
+        {"instance": "2" * 16, "host": "web-2", "pid": 9, "verdict": "consuming", "up_seconds": 90.0},
+    ]
+    data = CONSUMING | {"name": "w@app", "verdict": "wedged"}
+    record(command.store, "worker:w@app", "error", reason="wedged", data=data, detail={"instances": instances})
+    code, text = command("workers")
+    assert code == ExitCode.CRITICAL
+    assert "w@app runs more than once: host web-1 pid 7 wedged, host web-2 pid 9 consuming" in text
+    assert command.json("workers")["workers"][1]["instances"] == instances
+
+
 @pytest.mark.parametrize(
     ("caption", "check", "status", "reason", "expected"),
     [

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from celery import Celery
 
-from monitor.agent.protocol import direct_queue
+from monitor.agent import beacon_file
+from monitor.cli import probe_worker
 from monitor.model import State, Status
 from tests.support.agents import AgentStore, AgentWorker, StartAgentWorker, start_agent_worker
+from tests.support.faults import Freezer
 from tests.support.processes import wait_for
 from tests.support.rabbitmq_server import RabbitServer, rabbitmq_server
 from tests.support.roles import Monitor, StartMonitor, Told, start_monitor
@@ -39,10 +41,18 @@ class Stage:
         self._client = monitor.redis.client()
         self.store = AgentStore(self._client)
 
-    def worker(self, node: str, *queues: str, broker: str | None = None, **env: str) -> AgentWorker:
+    def worker(
+        self,
+        node: str,
+        *queues: str,
+        broker: str | None = None,
+        slots: int = 2,
+        pulses: Path | None = None,
+        **env: str,
+    ) -> AgentWorker:
         """Start a worker of these queues, or of those that its application names."""
-        options = (*(("-Q", ",".join(queues)) if queues else ()), "-c", "2")
-        env = {"MONITOR_PULSE_DIR": str(self._pulses), **env}
+        options = (*(("-Q", ",".join(queues)) if queues else ()), "-c", str(slots))
+        env = {beacon_file.VARIABLE: str(pulses or self._pulses), **env}
         broker = broker or self.monitor.redis.url
         self._workers.append(self._start(self.store, *options, node=node, broker=broker, env=env))
         return self._workers[-1]
@@ -118,15 +128,65 @@ def test_the_right_worker_is_told_of(stage: Stage) -> None:
     os.kill(mail.pid, signal.SIGCONT)
     stage.wait_for(worker__m="consuming", queue__mail="consumed", workers=None)  # type: ignore[arg-type]
 
+    own = mail.beacon().direct_queue
     os.kill(mail.pid, signal.SIGTERM)  # the goodbye is said at once, however long the worker takes to leave
     stage.wait_for(worker__m="retired", queue__mail="resting")
     stage.wait_for(queue__mail="unconsumed")
     wait_for(lambda: stage.state("worker:m@h") is None, seconds=30, what=Told(stage, "m is forgotten"))
     assert stage.store.beacon("m@h") is None
-    assert stage.waiting(direct_queue("m@h")) == 0
+    assert stage.waiting(own) == 0
     assert stage.state("queue:mail") is not None
     expected = {("worker:m@h", "lost"), ("worker:m@h", "frozen"), ("queue:mail", "unconsumed")}
     assert stage.alarms() == expected, stage.logs()
+
+
+def test_two_workers_under_one_name(stage: Stage, tmp_path: Path, freezer: Freezer) -> None:
+    """Containers with a fixed `-n`: a warning names both; the slot of one stands still, and the other is no excuse.
+
+    Neither a restart nor a rolling deployment under that name is an alarm, and nothing is left behind in the broker.
+    """
+    one, other = (stage.worker("app@h", "celery", slots=1, pulses=tmp_path / place) for place in ("a", "b"))
+    stage.wait_for(worker__app="duplicate", queue__celery="consumed")
+    state = stage.state("worker:app@h")
+    assert state is not None and state.status is Status.WARNING
+    assert {each["pid"] for each in state.result.detail["instances"]} == {one.pid, other.pid}
+    assert all(f"pid {worker.pid}" in str(state.result.message) for worker in (one, other))
+
+    freezer.freeze(only_child(other.pid))
+    stage.wait_for(worker__app="wedged", queue__celery="consumed")
+    wait_for(lambda: not probe(tmp_path / "b")[0], seconds=30, what=Told(stage, "the probe of the stopped one fails"))
+    assert "is wedged" in probe(tmp_path / "b")[1]
+    assert probe(tmp_path / "a")[0]
+    state = stage.state("worker:app@h")
+    assert state is not None and state.result.detail["pid"] == other.pid
+    freezer.thaw_all()
+    stage.wait_for(worker__app="duplicate")
+    wait_for(lambda: probe(tmp_path / "b")[0], seconds=30, what=Told(stage, "its probe is ok again"))
+
+    other.kill("SIGTERM")
+    stage.wait_for(worker__app="consuming")
+    alarms = stage.alarms()
+    assert alarms == {("worker:app@h", "duplicate"), ("worker:app@h", "wedged")}, stage.logs()
+
+    began = stage.monitor.store.now()
+    one.kill("SIGKILL")
+    one.start()
+    wait_for(lambda: _started(stage, "worker:app@h") > began, seconds=30, what=Told(stage, "the new one is judged"))
+    stage.wait_for(worker__app="consuming")
+    stage.worker("app@h", "celery", slots=1, pulses=tmp_path / "b")
+    wait_for(lambda: len(_instances(stage, "worker:app@h")) == 2, seconds=30, what=Told(stage, "two side by side"))
+    one.kill("SIGTERM")
+    wait_for(lambda: len(_instances(stage, "worker:app@h")) == 1, seconds=30, what=Told(stage, "the new one alone"))
+    stage.wait_for(worker__app="consuming")
+    assert stage.alarms() - alarms <= {("queue:celery", "unconsumed")}, stage.logs()
+    (left,) = _instances(stage, "worker:app@h")
+    own = f"monitor.worker.app@h.{left['instance']}".encode()
+    client = stage.monitor.redis.client()
+    wait_for(
+        lambda: set(client.scan_iter(match="monitor.worker.*", count=1000)) <= {own},
+        seconds=30,
+        what=Told(stage, "the queues of those that have ended are removed"),
+    )
 
 
 def test_a_queue_that_is_cancelled_is_told_of(stage: Stage) -> None:
@@ -188,6 +248,27 @@ def test_rabbitmq(
     os.kill(mail.pid, signal.SIGTERM)  # the goodbye is said at once, however long the worker takes to leave
     stage.wait_for(worker__m="retired")
     assert {check for check, _ in stage.alarms()} <= {"worker:m@h", "queue:mail"}, stage.logs()
+
+
+def only_child(pid: int) -> int:
+    """The process of a prefork pool of one slot."""
+    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(child)
+
+
+def probe(directory: Path) -> tuple[bool, str]:
+    """What `monitor probe worker` says there."""
+    return probe_worker.ask(str(directory), None)
+
+
+def _instances(stage: Stage, check: str) -> list[dict[str, object]]:
+    state = stage.state(check)
+    return list(state.result.detail["instances"]) if state else []
+
+
+def _started(stage: Stage, check: str) -> float:
+    state = stage.state(check)
+    return state.result.observed_at - state.result.data["up_seconds"] if state else 0.0
 
 
 def _data(stage: Stage, check: str) -> dict[str, object]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
 import redis
 
-from monitor.agent.protocol import Active, Beacon, Keys, encode
+from monitor.agent import scripts
+from monitor.agent.link import Link as AgentLink
+from monitor.agent.protocol import Active, Beacon, Keys, direct_queue, encode, instance_target
 from monitor.ports import StoreUnavailable
-from monitor.store import RedisFleet
+from monitor.store import RedisFleet, RedisStore
 from tests.support.redis_server import RedisServer, StartRedis
 
 
@@ -77,8 +80,6 @@ WRONG = [
 
 def test_garbage_is_left_out_and_removed(fleet: RedisFleet, keys: Keys, client: redis.Redis) -> None:
     """Whatever stands there, the next worker's beacon is read; a beacon under another's name is none."""
-    import json
-
     now = round(fleet.sight().now * 1e6)
     client.hset(keys.beacons, "w@h", f"{now}|{encode(beacon('w@h'))}")
     client.hset(keys.beacons, "other", f"{now}|{encode(beacon('w@h'))}")
@@ -125,7 +126,7 @@ def test_notes_are_kept_and_workers_forgotten(fleet: RedisFleet, keys: Keys, cli
     fleet.note(b"\x00\xffnotes", emitted={f"worker:{node}": now / 1e6 for node in nodes})
     assert client.hget(keys.emitted, "worker:w7@h") == str(now).encode()
     assert len(fleet.sight().beacons) == 2500
-    fleet.note(b"more", emitted={}, gone=nodes[1:])
+    fleet.note(b"more", emitted={}, gone=[beacon(node) for node in nodes[1:]])
     sighting = fleet.sight()
     assert (sighting.notes, list(sighting.beacons), list(sighting.executed)) == (b"more", ["w0@h"], ["worker:w0@h"])
     assert client.hkeys(keys.emitted) == [b"worker:w0@h"]
@@ -171,3 +172,156 @@ def test_a_server_that_is_away_is_said(start_redis: StartRedis) -> None:
         fleet.note(b"", emitted={})
     server.thaw()
     fleet.close()
+
+
+def start(node: str, instance: str, **fields: object) -> Beacon:
+    """The beacon of one start of a worker."""
+    own = direct_queue(instance_target(node, instance))
+    return beacon(node, instance=instance, direct_queue=own, direct=True, **fields)
+
+
+ONE, OTHER = "1" * 16, "2" * 16
+
+
+@pytest.fixture
+def agents(redis_server: RedisServer, key_prefix: str) -> Iterator[tuple[AgentLink, AgentLink]]:
+    """The connections of two workers under one name."""
+    links = tuple(
+        AgentLink(redis_server.url, key_prefix, "w@h", instance_target("w@h", instance)) for instance in (ONE, OTHER)
+    )
+    yield links[0], links[1]
+    for link in links:
+        link.close()
+
+
+def test_two_workers_of_one_name_are_two_entries(
+    fleet: RedisFleet, keys: Keys, client: redis.Redis, agents: tuple[AgentLink, AgentLink]
+) -> None:
+    """However often each writes, by turns: both are read, and each hears of its own heartbeats alone."""
+    one, other = agents
+    for number in range(3):
+        one.write(start("w@h", ONE, done=number))
+        other.write(start("w@h", OTHER, done=number))
+    sighting = fleet.sight()
+    targets = {instance: f"w@h.{instance}" for instance in (ONE, OTHER)}
+    assert {target: seen.beacon.instance for target, seen in sighting.beacons.items()} == {
+        target: instance for instance, target in targets.items()
+    }
+    assert {seen.beacon.done for seen in sighting.beacons.values()} == {2}
+    assert client.hlen(keys.beacons) == 2
+    fleet.note(b"", emitted={f"worker:{targets[OTHER]}": 5.0, f"worker:{targets[ONE]}": 7.0})
+    scripts.run(client, scripts.EXECUTED, (keys.heartbeats,), (f"worker:{targets[OTHER]}", 5_000_000, f"w@h|{OTHER}"))
+    assert one.write(start("w@h", ONE))[1:] == (None, 7_000_000)
+    assert other.write(start("w@h", OTHER))[1:] == (5_000_000, 5_000_000)
+    executed = fleet.sight().executed[f"worker:{targets[OTHER]}"]
+    assert (executed.node, executed.instance) == ("w@h", OTHER)
+
+
+def test_one_of_two_is_forgotten(
+    fleet: RedisFleet, keys: Keys, client: redis.Redis, agents: tuple[AgentLink, AgentLink]
+) -> None:
+    """Wherever its beacon stands by now, and the other one stays."""
+    one, other = agents
+    one.write(start("w@h", ONE))
+    read = fleet.sight().beacons[f"w@h.{ONE}"].beacon
+    other.write(start("w@h", OTHER))
+    fleet.note(b"", emitted={f"worker:w@h.{ONE}": 1.0, f"worker:w@h.{OTHER}": 1.0}, gone=[read])
+    assert list(fleet.sight().beacons) == [f"w@h.{OTHER}"]
+    assert client.hkeys(keys.beacons) == [b"w@h"]
+    assert client.hkeys(keys.emitted) == [f"worker:w@h.{OTHER}".encode()]
+    one.write(start("w@h", ONE))
+    fleet.note(b"", emitted={}, gone=[start("w@h", ONE)])
+    assert list(fleet.sight().beacons) == [f"w@h.{OTHER}"]
+
+
+def test_nothing_comes_after_a_goodbye_beside_another_worker(
+    fleet: RedisFleet, agents: tuple[AgentLink, AgentLink]
+) -> None:
+    """A beacon that was on its way when the goodbye was said changes nothing."""
+    one, other = agents
+    one.write(start("w@h", ONE))
+    other.write(start("w@h", OTHER))
+    one.write(start("w@h", ONE, leaving=True))
+    one.write(start("w@h", ONE, done=9))
+    other.write(start("w@h", OTHER))
+    one.write(start("w@h", ONE, done=9))
+    beacons = fleet.sight().beacons
+    assert beacons[f"w@h.{ONE}"].beacon.leaving
+    assert not beacons[f"w@h.{OTHER}"].beacon.leaving
+
+
+def test_an_agent_of_an_earlier_version_under_the_same_name(
+    fleet: RedisFleet, keys: Keys, client: redis.Redis, agents: tuple[AgentLink, AgentLink]
+) -> None:
+    """It overwrites what stands under the node, and what it has written is moved beside it."""
+    old = beacon("w@h", instance="a" * 16, direct=True)
+    now = round(fleet.sight().now * 1e6)
+    client.hset(keys.beacons, "w@h", f"{now}|{encode(old)}")
+    assert list(fleet.sight().beacons) == ["w@h"]
+    agents[0].write(start("w@h", ONE))
+    assert set(fleet.sight().beacons) == {"w@h", f"w@h.{ONE}"}
+    client.hset(keys.beacons, "w@h", f"{now + 1}|{encode(old)}")
+    sighting = fleet.sight()
+    assert (list(sighting.beacons), sighting.beacons["w@h"].at) == (["w@h"], (now + 1) / 1e6)
+    agents[0].write(start("w@h", ONE))
+    assert set(fleet.sight().beacons) == {"w@h", f"w@h.{ONE}"}
+
+
+def test_restarts_without_a_monitor_do_not_fill_the_store(
+    keys: Keys, client: redis.Redis, redis_server: RedisServer, key_prefix: str
+) -> None:
+    """Beyond five thousand entries a new start overwrites what the one before it has written."""
+    client.hset(keys.beacons, mapping={f"w{number}": "x" for number in range(4998)})
+    for number in range(6):
+        instance = f"{number:016x}"
+        link = AgentLink(redis_server.url, key_prefix, "w@h", instance_target("w@h", instance))
+        link.write(start("w@h", instance))
+        link.close()
+    assert client.hlen(keys.beacons) == 5000
+    assert f'"instance":"{5:016x}"'.encode() in client.hget(keys.beacons, "w@h")
+
+
+def test_an_agent_that_may_not_remove(start_redis: StartRedis) -> None:
+    """The documented permissions of an agent are enough; of two values of one start the newer one counts."""
+    server = start_redis()
+    permitted = ("+eval", "+evalsha", "+hget", "+hset", "+hstrlen", "+time", "+client|id", "+client|setname")
+    with server.client() as admin:
+        admin.execute_command(
+            "ACL", "SETUSER", "agent", "on", ">pw", "resetchannels", "~monitor:*", "-@all", *permitted
+        )
+    url, fleet = f"redis://agent:pw@127.0.0.1:{server.port}/0", RedisFleet(server.url)
+    links = [AgentLink(url, "monitor:", "w@h", f"w@h.{instance}") for instance in (ONE, OTHER)]
+    for number in range(3):
+        for link, instance in zip(links, (ONE, OTHER), strict=True):
+            link.write(start("w@h", instance, done=number))
+    links[0].write(start("w@h", ONE, done=5))
+    beacons = fleet.sight().beacons
+    assert {target: seen.beacon.done for target, seen in beacons.items()} == {f"w@h.{ONE}": 5, f"w@h.{OTHER}": 2}
+    with server.client() as admin:
+        assert admin.hlen("monitor:beacons") == 2
+    assert RedisStore(server.url).set_aside() == {}
+    for link in links:
+        link.close()
+    fleet.close()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"direct_queue": "celery"},
+        {"direct_queue": "monitor.worker."},
+        {"direct_queue": 5},
+        {"direct_queue": "monitor.worker." + "x" * 300},
+        {"instance": 'a"b'},
+        {"instance": "a" * 65},
+    ],
+    ids=str,
+)
+def test_a_queue_that_is_no_worker_s_own(
+    fleet: RedisFleet, keys: Keys, client: redis.Redis, wrong: dict[str, object]
+) -> None:
+    """Nothing is sent to it, and nothing of it removed: such a beacon is none."""
+    now = round(fleet.sight().now * 1e6)
+    client.hset(keys.beacons, "w@h", f"{now}|{json.dumps(json.loads(encode(start('w@h', ONE))) | wrong)}")
+    assert fleet.sight().beacons == {}
+    assert client.hlen(keys.beacons) == 0

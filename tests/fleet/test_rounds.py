@@ -71,7 +71,7 @@ def test_recovery_is_told_in_time(world: World, verdict: str, fault: Callable[[N
     fault(world.nodes["m"])
     world.run(30 * T)
     assert world.verdict("worker:m") == verdict
-    assert len(world.messages[direct_queue("m")]) <= 5
+    assert len(world.messages[direct_queue(world.nodes["m"].target)]) <= 5
     assert len(world.messages["mail"]) <= 5
     world.start("m", "mail")
     world.run(2 * T)
@@ -103,17 +103,18 @@ def test_nobody_can_tell_whether_it_is_connected(world: World) -> None:
 
 def test_a_goodbye_is_no_alarm_and_the_worker_is_forgotten(world: World) -> None:
     """One of two leaves: no alarm at all, its queue is removed, and after `forget_after` there is no trace of it."""
-    world.messages[direct_queue("a")].append(("worker", "a", 1))
+    target = world.nodes["a"].target
+    world.messages[direct_queue(target)].append(("worker", target, 1))
     world.nodes["a"].leaving = True
     world.run(T)
     kill(world.nodes["a"])
     world.run(3 * T)
     assert world.verdict("worker:a") == "retired"
-    assert direct_queue("a") not in world.messages
+    assert direct_queue(target) not in world.messages
     del world.nodes["a"]
     world.run(world.settings.forget_after_seconds + 2 * T)
     assert "worker:a" not in world.store.read().states
-    assert "a" not in world.beacons
+    assert target not in world.beacons
     assert not world.alarms
 
 
@@ -297,19 +298,36 @@ def test_rounds_too_close_to_one_another_are_dropped(world: World) -> None:
     assert world.round().event == "dropped"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["restart", "flush", "freeze", "broker", "deploy", "recreate", "scale", "long", "away"]),
+            st.sampled_from(
+                [
+                    "restart",
+                    "flush",
+                    "freeze",
+                    "broker",
+                    "deploy",
+                    "recreate",
+                    "scale",
+                    "long",
+                    "away",
+                    "again",
+                    "relieve",
+                ]
+            ),
             st.floats(1, 40),
         ),
         max_size=12,
-    )
+    ),
+    st.booleans(),
 )
-def test_no_false_alarm_whatever_happens_around_healthy_workers(events: list[tuple[str, float]]) -> None:
+def test_no_false_alarm_whatever_happens_around_healthy_workers(
+    events: list[tuple[str, float]], old_agents: bool
+) -> None:
     """Restarts, outages, deployments, scaling, long tasks, in any order: nobody is told anything."""
-    world = World()
+    world = World(old_agents=old_agents)
     world.start("a")
     world.start("b", "celery", "mail")
     world.start("c", "mail")
@@ -320,7 +338,7 @@ def test_no_false_alarm_whatever_happens_around_healthy_workers(events: list[tup
         world.store_up = world.broker_up = world.rounds = True
         for node in world.nodes.values():
             node.tasks = ()
-        world.run(3 * T if event in ("deploy", "recreate", "scale") else STEP)
+        world.run(3 * T if event in ("deploy", "recreate", "scale", "again", "relieve") else STEP)
     world.run(8 * T)
     assert not world.alarms
     living = [node.name for node in world.nodes.values() if node.alive]
@@ -360,3 +378,14 @@ def _happen(world: World, event: str, seconds: float, number: int) -> None:
             world.run(seconds)
             for old in old_ones:
                 world.start(f"{old.name}.{number}", *old.queues)
+        case "again":  # killed, and started under the same name
+            old = next(node for key, node in world.nodes.items() if node.alive and key == node.name)
+            world.start(old.name, *old.queues)
+        case "relieve" if not world.old_agents:  # a rolling deployment under one name
+            key, old = next((key, node) for key, node in world.nodes.items() if node.alive)
+            world.start(old.name, *old.queues, beside=True)
+            world.run(min(seconds, 3 * T))
+            old.leaving = True
+            world.run(T / 2 + STEP)
+            kill(old)
+            del world.nodes[key]

@@ -10,7 +10,7 @@ from typing import Any
 
 from monitor import fleet
 from monitor.agent.identity import Identity
-from monitor.agent.protocol import Active, Beacon, direct_queue, of_project, target_field
+from monitor.agent.protocol import Active, Beacon, direct_queue, instance_target, of_project, target_field
 from monitor.config.settings import Workers
 from monitor.model import State
 from monitor.ports import (
@@ -48,6 +48,15 @@ class Node:
     project: Identity = Identity()  # noqa: RUF009 - frozen
     short_lived: dict[str, str] = field(default_factory=dict)
     instrumented: bool = True
+    instance: str = ""
+    """Empty for an agent of an earlier version, whose queue is that of its name."""
+    host: str = "h"
+    pid: int = 1
+
+    @property
+    def target(self) -> str:
+        """What its queue and its heartbeats are called by."""
+        return instance_target(self.name, self.instance) if self.instance else self.name
 
 
 @dataclass
@@ -57,6 +66,7 @@ class World:
     settings: Workers = field(default_factory=lambda: Workers(interval=T))
     now: float = 1_000_000.0
     nodes: dict[str, Node] = field(default_factory=dict)
+    old_agents: bool = False
     messages: dict[str, deque[tuple[Any, ...]]] = field(default_factory=lambda: defaultdict(deque))
     beacons: dict[str, Seen] = field(default_factory=dict)
     executed: dict[str, Executed] = field(default_factory=dict)
@@ -76,10 +86,16 @@ class World:
         self.left_out: dict[str, int] = defaultdict(int)
         self.store = MemoryStore(clock=lambda: self.now)
         self._round_at = self.now
+        self._started: dict[str, Node] = {}
 
-    def start(self, name: str, *queues: str) -> Node:
-        """A worker comes up."""
-        self.nodes[name] = node = Node(name, queues or ("celery",), born_at=self.now)
+    def start(self, name: str, *queues: str, beside: bool = False) -> Node:
+        """A worker comes up: in place of what runs under its name, which is killed, or beside it."""
+        if name in self.nodes and not beside:
+            self.nodes[name].alive = self.nodes[name].connected = False
+        number = len(self._started)
+        instance = "" if self.old_agents else f"{number:016x}"
+        node = Node(name, queues or ("celery",), self.now, instance=instance, host=f"h{number}", pid=number)
+        self.nodes[f"{name}+{number}" if beside else name] = self._started[node.target] = node
         return node
 
     def run(self, seconds: float) -> None:
@@ -129,12 +145,12 @@ class World:
     def _live(self, node: Node) -> None:
         if node.alive and node.instrumented and self.store_up and self.now - node.beacon_at >= T / 2:
             node.beacon_at = self.now
-            self.beacons[node.name] = Seen(self._beacon(node), self.now)
+            self.beacons[node.target] = Seen(self._beacon(node), self.now)
         if not (node.alive and node.executes and self.broker_up and self.store_up and not node.leaving):
             return
         if len(node.tasks) >= node.slots:
             return
-        for queue in (direct_queue(node.name), *node.queues):
+        for queue in (direct_queue(node.target), *node.queues):
             for kind, target, sent in _taken(self.messages[queue]):
                 if kind in ("worker", "queue"):
                     self._execute(node, kind, target, sent / 1e6)
@@ -142,17 +158,18 @@ class World:
     def _beacon(self, node: Node) -> Beacon:
         age = self.now - node.born_at
         tasks = tuple(Active(task.task, self.now - task.age_seconds) for task in node.tasks)
-        beacon = Beacon(node.name, "h", 1, "prefork", node.slots, T, age, node.queues, True, tasks, len(tasks))
-        beacon = of_project(beacon, node.project)
+        values = (node.slots, T, age, node.queues, True, tasks, len(tasks))
+        beacon = of_project(Beacon(node.name, node.host, node.pid, "prefork", *values), node.project)
         return Beacon(
             **{
                 **beacon.__dict__,
                 "leaving": node.leaving,
+                "instance": node.instance or f"{node.name} of {node.born_at}",
+                "direct_queue": direct_queue(node.target) if node.instance else "",
                 "loop_lag_seconds": node.lag,
                 "client_id": 1,
                 "done": node.done,
                 "reserved": node.reserved,
-                "instance": f"{node.name} of {node.born_at}",
                 "short_lived": node.short_lived,
             }
         )
@@ -160,7 +177,7 @@ class World:
     def _execute(self, node: Node, kind: str, target: str, sent: float) -> None:
         name = target_field(kind, target)
         if name not in self.executed or self.executed[name].sent_at < sent:
-            self.executed[name] = Executed(sent, self.now, node.name)
+            self.executed[name] = Executed(sent, self.now, node.name, node.instance)
 
     # The ports.
 
@@ -175,19 +192,19 @@ class World:
     def connected(self, workers: Iterable[Beacon]) -> Mapping[str, bool] | None:
         if not self.tells_connections:
             return None
-        return {beacon.node: self.nodes[beacon.node].connected for beacon in workers}
+        return {beacon.target: self._started[beacon.target].connected for beacon in workers}
 
-    def note(self, notes: bytes, *, emitted: Mapping[str, float], gone: Iterable[str] = ()) -> None:
+    def note(self, notes: bytes, *, emitted: Mapping[str, float], gone: Iterable[Beacon] = ()) -> None:
         self.notes = notes
-        for node in gone:
-            self.beacons.pop(node, None)
-            self.executed.pop(target_field("worker", node), None)
+        for beacon in gone:
+            self.beacons.pop(beacon.target, None)
+            self.executed.pop(target_field("worker", beacon.target), None)
 
     def look(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSight:
         if not self.broker_up:
             raise BrokerUnavailable("away")
         depths = {q: Depth(len(self.messages[q]), self._head(q) if q in heads else None) for q in queues}
-        return BrokerSight(depths, self.strangers | self.nodes.keys(), self.broker_run)
+        return BrokerSight(depths, self.strangers | {node.name for node in self.nodes.values()}, self.broker_run)
 
     def send(self, heartbeats: Iterable[tuple[str, tuple[Any, ...], str]]) -> None:
         if not self.broker_up:

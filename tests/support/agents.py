@@ -57,12 +57,16 @@ class AgentStore:
         return int((self._client.hget(self.keys.beacons, node) or b"0").split(b"|", 1)[0])
 
     def executed(self, field: str) -> tuple[int, int, str] | None:
-        """Sent, done and node of the newest executed heartbeat of ``worker:NODE`` or ``queue:QUEUE``."""
+        """Sent, done and node of the newest executed heartbeat of ``worker:TARGET`` or ``queue:QUEUE``."""
         value = self._client.hget(self.keys.heartbeats, field)
         if value is None:
             return None
-        sent, done, node = value.decode().split("|")
+        sent, done, node, _ = value.decode().split("|")
         return int(sent), int(done), node
+
+    def executed_by(self, field: str) -> str:
+        """The instance that has executed the newest heartbeat of ``worker:TARGET`` or ``queue:QUEUE``."""
+        return (self._client.hget(self.keys.heartbeats, field) or b"").decode().rpartition("|")[2]
 
     def note_emitted(self, field: str, sent: int) -> None:
         """What the monitor does when it sends a heartbeat."""
@@ -111,9 +115,14 @@ class AgentWorker(HostProcess):
 
         return wait_for(fitting, seconds=30, what=Told(self, f"{what} of {self.node}, but {self._last()}"))
 
+    @property
+    def target(self) -> str:
+        """What its newest beacon says that heartbeats are sent to."""
+        return self.beacon().target
+
     def heartbeat(self, kind: str = "worker", target: str | None = None, *, sent: int | None = None) -> int:
         """Send it a heartbeat, as the monitor does; microseconds by the store's clock."""
-        target = target or self.node
+        target = target or self.target
         queue = direct_queue(target) if kind == "worker" else target
         sent = sent or self.store.now_us()
         self.send(HEARTBEAT, (kind, target, sent), queue)
@@ -137,7 +146,7 @@ class AgentWorker(HostProcess):
 
     def wait_for_execution(self, sent: int, kind: str = "worker", target: str | None = None) -> tuple[int, int, str]:
         """Sent, done and node of the heartbeat, once one sent at ``sent`` or later was executed."""
-        field = f"{kind}:{target or self.node}"
+        field = f"{kind}:{target or self.target}"
 
         def executed() -> tuple[int, int, str] | None:
             found = self.store.executed(field)

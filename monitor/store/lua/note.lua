@@ -1,18 +1,19 @@
--- note: KEYS beacons heartbeats emitted notes; ARGV notes count (field sent)* count field-of-beacons* field*
--- `count` pairs are set in emitted; the last two lists are removed, from beacons and from the other two.
-
-local function each(first, last, action)
-  for from = first, last, 1000 do action(unpack(ARGV, from, math.min(from + 999, last))) end
-end
+-- note: KEYS beacons heartbeats emitted notes; ARGV notes count (field sent)* count (node instance field)*
+-- `count` pairs are set in emitted. Of the starts of workers that follow, the beacon is removed, which stands under the
+-- node unless another start wrote there since, and else beside it; the field is removed from heartbeats and emitted.
 
 for i, kind in ipairs({'hash', 'hash', 'hash', 'string'}) do sound(KEYS[i], kind) end
 redis.call('SET', KEYS[4], ARGV[1])
 local pairs_end = 2 + 2 * tonumber(ARGV[2])
-each(3, pairs_end, function(...) redis.call('HSET', KEYS[3], ...) end)
-local beacons_end = pairs_end + 1 + tonumber(ARGV[pairs_end + 1])
-each(pairs_end + 2, beacons_end, function(...) redis.call('HDEL', KEYS[1], ...) end)
-each(beacons_end + 1, #ARGV, function(...)
-  redis.call('HDEL', KEYS[2], ...)
-  redis.call('HDEL', KEYS[3], ...)
-end)
+for from = 3, pairs_end, 1000 do
+  redis.call('HSET', KEYS[3], unpack(ARGV, from, math.min(from + 999, pairs_end)))
+end
+for i = pairs_end + 2, #ARGV, 3 do
+  local node, instance = ARGV[i], ARGV[i + 1]
+  local newest = string.match(readable(KEYS[1], node, 70000), '"instance":"(%w*)"') or ''
+  if newest == instance then redis.call('HDEL', KEYS[1], node) end
+  redis.call('HDEL', KEYS[1], node .. '.' .. instance)
+  redis.call('HDEL', KEYS[2], ARGV[i + 2])
+  redis.call('HDEL', KEYS[3], ARGV[i + 2])
+end
 return 1
