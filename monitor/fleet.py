@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitor import policy
-from monitor.agent import protocol
 from monitor.agent.identity import Identity
-from monitor.agent.protocol import direct_queue, target_field
+from monitor.agent.protocol import direct_queue, identity_of, target_field
 from monitor.config import CheckSpec
 from monitor.config.settings import Workers
 from monitor.model import Flight, Outcome, State, Transition
@@ -29,6 +28,7 @@ from monitor.ports import (
     FlightLost,
     FlightRefused,
     Reducer,
+    Seen,
     Sighting,
     Store,
 )
@@ -99,6 +99,7 @@ class _Round:
         self._store, self._fleet, self._broker = store, fleet, broker
         self._flight = flight
         self._message: str | None = None
+        self._others: dict[str, Seen] = {}
 
     def run(self) -> Round:
         sighting, interval = self._own(self._fleet.sight()), self._settings.interval_seconds
@@ -121,29 +122,24 @@ class _Round:
         final, notes, forget = rounds.without_past(final, judged.notes)
         notes = dataclasses.replace(notes, project=self._owner or notes.project)
         notes = self._remove(notes, judged.vanished)
-        self._fleet.note(noting.encode(notes), emitted=sent, gone=[*judged.gone, *self._past_others(sighting)])
+        self._fleet.note(noting.encode(notes), emitted=sent, gone=[*judged.gone, *self._past_others(sighting.now)])
         transitions = self._write(final, sampled=bool(sent))
         if forget:
             self._store.forget(forget)
         made = Round("completed", None, final, transitions, len(sent), len(judged.suspended), self._message)
-        names = {seen.beacon.project for seen in sighting.others.values()}
-        return dataclasses.replace(made, ignored=tuple(sorted(names)))
+        return dataclasses.replace(made, ignored=tuple(sorted({seen.beacon.project for seen in self._others.values()})))
 
     def _own(self, sighting: Sighting) -> Sighting:
-        """Return what was sighted, with the workers of other projects set apart."""
-        others = {
-            node: seen
-            for node, seen in sighting.beacons.items()
-            if self._project.ignores(protocol.identity_of(seen.beacon))
-        }
-        own = {node: seen for node, seen in sighting.beacons.items() if node not in others}
-        return dataclasses.replace(sighting, beacons=own, others=others) if others else sighting
+        """Return what was sighted without the workers of other projects; these are kept in ``_others``."""
+        found = sighting.beacons.items()
+        self._others = {node: seen for node, seen in found if self._project.ignores(identity_of(seen.beacon))}
+        own = {node: seen for node, seen in found if node not in self._others}
+        return dataclasses.replace(sighting, beacons=own)
 
-    def _past_others(self, sighting: Sighting) -> Iterator[str]:
-        """Yield the workers of other projects that are gone: no other monitor removes what they have left here."""
-        for node, seen in sighting.others.items():
-            if sighting.now - seen.at > self._settings.forget_lost_after_seconds:
-                yield node
+    def _past_others(self, now: float) -> list[str]:
+        """Return the workers of other projects that are gone: no other monitor removes what they have left here."""
+        limit = self._settings.forget_lost_after_seconds
+        return [node for node, seen in self._others.items() if now - seen.at > limit]
 
     def _scene(self, sighting: Sighting, before: Notes | None) -> Scene:
         settings = self._settings
@@ -173,7 +169,9 @@ class _Round:
         crowded = [direct_queue(t.removeprefix("worker:")) for t, sent in asked.items() if _is_crowded(t, sent)]
         heads = {target.removeprefix("queue:") for target in asked if target.startswith("queue:")}
         try:
-            return self._broker.look([*sorted(expected), *crowded], heads=heads)
+            look = self._broker.look([*sorted(expected), *crowded], heads=heads)
+            # No strangers: a worker of another project on this broker has the agent, too.
+            return dataclasses.replace(look, nodes=look.nodes - {seen.beacon.node for seen in self._others.values()})
         except BrokerUnavailable as error:
             self._message = str(error)
             return None

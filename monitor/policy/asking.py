@@ -88,8 +88,7 @@ def is_withheld(scene: Scene, queue: str) -> bool:
     if queue in scene.settings.queues:
         return False
     beacons = scene.sighting.beacons
-    known = beacons.keys() | scene.sighting.others.keys() | scene.notes.departed.keys()
-    if scene.broker.nodes - known:
+    if any(node not in beacons and node not in scene.notes.departed for node in scene.broker.nodes):
         return True
     depth = scene.broker.queues.get(queue)
     consumers = depth.consumers if depth else None
