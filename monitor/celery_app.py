@@ -38,6 +38,7 @@ def build() -> Celery:
         attach.leave_alone(app)
     app.conf.update(settings())
     tasks.register(app, wiring.runtime)
+    app.names_no_project = True
     return app
 
 

@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitor import policy
-from monitor.agent import protocol
 from monitor.agent.identity import Identity
+<<<<<<< HEAD
 from monitor.agent.protocol import Beacon, direct_queue, target_field
+=======
+from monitor.agent.protocol import direct_queue, identity_of, target_field
+>>>>>>> project
 from monitor.config import CheckSpec
 from monitor.config.settings import Workers
 from monitor.model import Flight, Outcome, State, Transition
@@ -29,6 +32,7 @@ from monitor.ports import (
     FlightLost,
     FlightRefused,
     Reducer,
+    Seen,
     Sighting,
     Store,
 )
@@ -101,6 +105,7 @@ class _Round:
         self._store, self._fleet, self._broker = store, fleet, broker
         self._flight = flight
         self._message: str | None = None
+        self._others: dict[str, Seen] = {}
 
     def run(self) -> Round:
         sighting, interval = self._own(self._fleet.sight()), self._settings.interval_seconds
@@ -122,19 +127,24 @@ class _Round:
         final = rounds.with_summary(judged.outcomes, kept, scene, bool(judged.suspended) or self._message is not None)
         final, notes, forget = rounds.without_past(final, judged.notes)
         notes = dataclasses.replace(notes, project=self._owner or notes.project)
+<<<<<<< HEAD
         notes, removed = self._remove(notes, judged.vanished)
         past = [sighting.beacons[target] for target in judged.gone]
         # An instance whose queue could not be removed stays known for a while: nothing else would ever remove it.
         gone = [seen.beacon for seen in past if removed or sighting.now - seen.at > REMOVED_WITHIN_SECONDS]
         self._fleet.note(noting.encode(notes), emitted=sent, gone=[*gone, *self._past_others(sighting)])
+=======
+        notes = self._remove(notes, judged.vanished)
+        self._fleet.note(noting.encode(notes), emitted=sent, gone=[*judged.gone, *self._past_others(sighting.now)])
+>>>>>>> project
         transitions = self._write(final, sampled=bool(sent))
         if forget:
             self._store.forget(forget)
         made = Round("completed", None, final, transitions, len(sent), len(judged.suspended), self._message)
-        names = {seen.beacon.project for seen in sighting.others.values()}
-        return dataclasses.replace(made, ignored=tuple(sorted(names)))
+        return dataclasses.replace(made, ignored=tuple(sorted({seen.beacon.project for seen in self._others.values()})))
 
     def _own(self, sighting: Sighting) -> Sighting:
+<<<<<<< HEAD
         """Return what was sighted, with the workers of other projects set apart."""
         others = {
             target: seen
@@ -149,6 +159,18 @@ class _Round:
         for seen in sighting.others.values():
             if sighting.now - seen.at > self._settings.forget_lost_after_seconds:
                 yield seen.beacon
+=======
+        """Return what was sighted without the workers of other projects; these are kept in ``_others``."""
+        found = sighting.beacons.items()
+        self._others = {node: seen for node, seen in found if self._project.ignores(identity_of(seen.beacon))}
+        own = {node: seen for node, seen in found if node not in self._others}
+        return dataclasses.replace(sighting, beacons=own)
+
+    def _past_others(self, now: float) -> list[str]:
+        """Return the workers of other projects that are gone: no other monitor removes what they have left here."""
+        limit = self._settings.forget_lost_after_seconds
+        return [node for node, seen in self._others.items() if now - seen.at > limit]
+>>>>>>> project
 
     def _scene(self, sighting: Sighting, before: Notes | None) -> Scene:
         settings = self._settings
@@ -184,7 +206,9 @@ class _Round:
         heads = {target.removeprefix("queue:") for target in asked if target.startswith("queue:")}
         heads |= expected - consumed
         try:
-            return self._broker.look([*sorted(expected), *crowded], heads=heads)
+            look = self._broker.look([*sorted(expected), *crowded], heads=heads)
+            # No strangers: a worker of another project on this broker has the agent, too.
+            return dataclasses.replace(look, nodes=look.nodes - {seen.beacon.node for seen in self._others.values()})
         except BrokerUnavailable as error:
             self._message = str(error)
             return None

@@ -369,8 +369,6 @@ class Sighting:
     notes: bytes = b""
     server: str | None = None
     up_seconds: float | None = None
-    others: Mapping[str, Seen] = field(default_factory=dict)
-    """The beacons of other projects' workers, which are ignored."""
 
 
 class Fleet(Protocol):

@@ -71,7 +71,9 @@ class Identity:
 
 def of_process(setting: str | None, applications: Iterable[Any], environ: Mapping[str, str]) -> Identity:
     """Return the identity of a process with these Celery applications; ``setting`` is the setting `project`."""
-    names = dict.fromkeys(str(getattr(app, "main", None) or "") for app in applications)
+    # Our own application belongs to the project that it watches.
+    projects = [app for app in applications if not getattr(app, "names_no_project", False)]
+    names = dict.fromkeys(str(getattr(app, "main", None) or "") for app in projects)
     known = tuple(name for name in names if is_name(name) and name != "__main__")[:APPLICATIONS_KEPT]
     settings = environ.get(_VARIABLE, "")
     module = settings.partition(".")[0] if settings != _OWN_SETTINGS else ""

@@ -56,9 +56,8 @@ class Scene:
 
     @cached_property
     def nodes(self) -> frozenset[str]:
-        """The names of all workers that have written a beacon, those of other projects too."""
-        known = (*self.sighting.beacons.values(), *self.sighting.others.values())
-        return frozenset(seen.beacon.node for seen in known)
+        """The names of all workers that have written a beacon."""
+        return frozenset(seen.beacon.node for seen in self.sighting.beacons.values())
 
     @cached_property
     def consumed(self) -> frozenset[str]:
@@ -164,7 +163,12 @@ def is_withheld(scene: Scene, queue: str) -> bool:
         return True
     if queue in scene.settings.queues:
         return False
+<<<<<<< HEAD
     if any(_is_stranger(scene, node) for node in scene.broker.nodes):
+=======
+    beacons = scene.sighting.beacons
+    if any(node not in beacons and node not in scene.notes.departed for node in scene.broker.nodes):
+>>>>>>> project
         return True
     depth = scene.broker.queues.get(queue)
     consumers = depth.consumers if depth else None

@@ -40,6 +40,15 @@ def test_names(caption: str, identity: Identity, name: str) -> None:
     assert identity.name == name
 
 
+def test_our_own_application_names_no_project() -> None:
+    """`monitor up` observes its own worker, too: it is one of the project that it watches."""
+    own = SimpleNamespace(main="monitor", names_no_project=True)
+    environ = {"DJANGO_SETTINGS_MODULE": "shop.settings"}
+    assert of_process(None, [own], environ) == made_of(settings="shop.settings")
+    assert not made_of(None, "proj", settings="shop.settings").ignores(of_process(None, [own], environ))
+    assert of_process(None, [own], {}) == made_of()
+
+
 ONE_PROJECT = [
     ("the same settings module", made_of(settings="shop.settings"), made_of(settings="shop.settings")),
     ("settings modules of roles", made_of(settings="shop.settings.worker"), made_of(settings="shop.settings.beat")),
