@@ -53,13 +53,13 @@ class RedisUrl:
 
     @property
     def encrypted(self) -> bool:
-        """Whether TLS is spoken. For Celery, each of its options in a URL means that."""
-        said = self.options.get("ssl", "true" if self.tls_options else "")
-        return self.scheme == "rediss" or (self.scheme == "sentinel" and said.lower() in _TRUE)
+        """Return whether TLS is used. For Celery, each of its options in a URL means that."""
+        tls = self.options.get("ssl", "true" if self.tls_options else "")
+        return self.scheme == "rediss" or (self.scheme == "sentinel" and tls.lower() in _TRUE)
 
     @property
     def tls_options(self) -> dict[str, str]:
-        """The options ``ssl_*``."""
+        """Return the options ``ssl_*``."""
         return {name: value for name, value in self.options.items() if name.startswith("ssl_")}
 
 

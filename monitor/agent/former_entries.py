@@ -61,7 +61,7 @@ def remove(scheduler: Any) -> None:
 
 
 def _remove_rows(scheduler: Any) -> None:
-    """Remove the rows of django-celery-beat, and the intervals that nothing uses any more."""
+    """Remove the rows of django-celery-beat, and their intervals that nothing uses any more."""
     rows = scheduler.Model._default_manager.filter(name__in=NAMES, task__startswith="monitor.tasks.")
     intervals = {row.interval for row in rows if row.interval is not None}
     removed, _ = rows.delete()

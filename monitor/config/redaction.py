@@ -49,13 +49,13 @@ def is_secret(name: str) -> bool:
 
 
 def is_secret_path(path: Sequence[str]) -> bool:
-    """Whether the key at ``path`` is, or lies in, a table whose every value is a secret, such as ``headers``."""
+    """Return whether the key at ``path`` is, or lies in, a table whose every value is a secret, such as ``headers``."""
     below_name = path[1:] if "." in path[0] else path[2:]  # a check may have such a name
     return any(map(is_table_of_secrets, below_name))
 
 
 def is_table_of_secrets(name: str) -> bool:
-    """Whether every value in a table of that name is a secret."""
+    """Return whether every value in a table of that name is a secret."""
     return _TABLE_OF_SECRETS.search(name) is not None
 
 
@@ -97,7 +97,7 @@ def mask(value: Any, name: str = "", scrub_text: Callable[[str], str] = scrub_va
 
 
 def hide_check_option(value: Any, name: str = "") -> Any:
-    """Like :func:`mask` for an option of a check: all values of request headers are secrets."""
+    """Mask an option of a check. All values of its request headers are secrets, whatever their names are."""
     return mask(_without_tables(value, name), name)
 
 

@@ -78,7 +78,7 @@ def test_without_a_worker_the_missing_line_is_named(stage: Stage, open_page: Ope
 def test_a_moment_is_shown_as_a_time(stage: Stage, open_page: OpenPage) -> None:
     """A number of epoch seconds in a check's data, and not how many billions they are; other numbers as they are."""
     stage.world.more["database"] = {"ticking_since": stage.world.now, "lag_since": 12, "parts": {"seen_at": 1.7e9}}
-    page = open_page(f"{stage.url}?check=database")
+    page = open_page(f"{stage.url}#check=database")
     fields = page.locator("table.fields")
     expect(fields.locator("tr", has_text="ticking since").locator("td")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d$"))
     expect(fields.locator("tr", has_text="lag since").locator("td")).to_have_text("12")

@@ -190,7 +190,7 @@ class Page {
       gone: silent ? `server gone for ${silent}` : "no server", refused: "not logged in", paused: "paused" };
     setText(byId("live-text"), texts[state]);
     const { raw, rollups } = this.snapshot?.reaches ?? {};
-    setText(byId("reach"), raw || rollups ? `History: every observation since ${moment(raw ?? rollups, now)}${rollups && rollups !== raw ? `, roll-ups since ${moment(rollups, now)}` : ""}.` : "");
+    setText(byId("reach"), raw || rollups ? `History: every observation since ${moment(raw ?? rollups, now)}${rollups && rollups < (raw ?? Infinity) ? `, roll-ups since ${moment(rollups, now)}` : ""}.` : "");
   }
 
   /** Links lead to plain addresses; a click on one changes only that part of what is shown. */
