@@ -170,7 +170,7 @@ settings.configure(DATABASES={"default": json.load(sys.stdin)})
 django.setup()
 from monitor.checks import registry
 outcome = registry.build("database", {"alias": "default"}).run(5.0)
-print(outcome.status.value, outcome.reason, outcome.data.get("connect_ms", 0) > 400)
+print(outcome.status.value, outcome.reason, 400 < outcome.data.get("connect_ms", 0) < 4500)
 """
 
 

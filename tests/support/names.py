@@ -32,12 +32,11 @@ class NameServer:
 
     ZONE = "probed.test"
 
-    def __init__(self, address: str) -> None:
-        self.address = address
+    def __init__(self) -> None:
         self.silent = False
         self._closed = False
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((address, 53))
+        self.address = next(filter(self._binds, (f"127.0.53.{number}" for number in range(1, 255))))
         self._thread = threading.Thread(target=self._serve, name="name-server", daemon=True)
         self._thread.start()
 
@@ -54,6 +53,13 @@ class NameServer:
         self._socket.sendto(b"", (self.address, 53))  # a thread that waits would keep the port
         self._thread.join()
         self._socket.close()
+
+    def _binds(self, address: str) -> bool:
+        try:
+            self._socket.bind((address, 53))
+        except OSError:  # another test has it
+            return False
+        return True
 
     def _serve(self) -> None:
         while True:
@@ -90,7 +96,7 @@ def name_server() -> Iterator[NameServer]:
     """A name server that answers, until it is made silent."""
     if os.geteuid() != 0:
         pytest.skip("only root can listen on port 53")
-    server = NameServer("127.0.53.53")
+    server = NameServer()
     yield server
     server.close()
 
