@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor.agent.direct import RETRY_AT_LEAST_SECONDS
 from tests.support.agents import AgentStore, AgentWorker, StartAgentWorker
 from tests.support.faults import Freezer
 from tests.support.old_celery import VERSIONS
@@ -172,7 +173,9 @@ def test_a_queue_that_was_declared_otherwise(
         channel.queue_declare(own, durable=True, auto_delete=False, arguments={"x-max-priority": 3})
         refused_once(worker)
         executes(worker, redis, "done")
-        wait_for(lambda: "inequivalent arg" in worker.logs(), seconds=30, what="it was tried again")
+        tried_again = worker.beacon().up_seconds + RETRY_AT_LEAST_SECONDS + 2
+        worker.beacon(lambda beacon: beacon.up_seconds > tried_again, what="another attempt")
+        refused_once(worker)
         channel.queue_delete(own)
     worker.beacon(lambda beacon: beacon.direct, what="a beacon with the queue")
     worker.prove()
