@@ -11,11 +11,7 @@ from typing import Any
 
 from monitor import policy
 from monitor.agent.identity import Identity
-<<<<<<< HEAD
-from monitor.agent.protocol import Beacon, direct_queue, target_field
-=======
-from monitor.agent.protocol import direct_queue, identity_of, target_field
->>>>>>> project
+from monitor.agent.protocol import Beacon, direct_queue, identity_of, target_field
 from monitor.config import CheckSpec
 from monitor.config.settings import Workers
 from monitor.model import Flight, Outcome, State, Transition
@@ -127,16 +123,11 @@ class _Round:
         final = rounds.with_summary(judged.outcomes, kept, scene, bool(judged.suspended) or self._message is not None)
         final, notes, forget = rounds.without_past(final, judged.notes)
         notes = dataclasses.replace(notes, project=self._owner or notes.project)
-<<<<<<< HEAD
         notes, removed = self._remove(notes, judged.vanished)
         past = [sighting.beacons[target] for target in judged.gone]
         # An instance whose queue could not be removed stays known for a while: nothing else would ever remove it.
         gone = [seen.beacon for seen in past if removed or sighting.now - seen.at > REMOVED_WITHIN_SECONDS]
-        self._fleet.note(noting.encode(notes), emitted=sent, gone=[*gone, *self._past_others(sighting)])
-=======
-        notes = self._remove(notes, judged.vanished)
-        self._fleet.note(noting.encode(notes), emitted=sent, gone=[*judged.gone, *self._past_others(sighting.now)])
->>>>>>> project
+        self._fleet.note(noting.encode(notes), emitted=sent, gone=[*gone, *self._past_others(sighting.now)])
         transitions = self._write(final, sampled=bool(sent))
         if forget:
             self._store.forget(forget)
@@ -144,33 +135,16 @@ class _Round:
         return dataclasses.replace(made, ignored=tuple(sorted({seen.beacon.project for seen in self._others.values()})))
 
     def _own(self, sighting: Sighting) -> Sighting:
-<<<<<<< HEAD
-        """Return what was sighted, with the workers of other projects set apart."""
-        others = {
-            target: seen
-            for target, seen in sighting.beacons.items()
-            if self._project.ignores(protocol.identity_of(seen.beacon))
-        }
-        own = {target: seen for target, seen in sighting.beacons.items() if target not in others}
-        return dataclasses.replace(sighting, beacons=own, others=others) if others else sighting
-
-    def _past_others(self, sighting: Sighting) -> Iterator[Beacon]:
-        """Yield the workers of other projects that are gone: no other monitor removes what they have left here."""
-        for seen in sighting.others.values():
-            if sighting.now - seen.at > self._settings.forget_lost_after_seconds:
-                yield seen.beacon
-=======
         """Return what was sighted without the workers of other projects; these are kept in ``_others``."""
         found = sighting.beacons.items()
-        self._others = {node: seen for node, seen in found if self._project.ignores(identity_of(seen.beacon))}
-        own = {node: seen for node, seen in found if node not in self._others}
+        self._others = {target: seen for target, seen in found if self._project.ignores(identity_of(seen.beacon))}
+        own = {target: seen for target, seen in found if target not in self._others}
         return dataclasses.replace(sighting, beacons=own)
 
-    def _past_others(self, now: float) -> list[str]:
+    def _past_others(self, now: float) -> list[Beacon]:
         """Return the workers of other projects that are gone: no other monitor removes what they have left here."""
         limit = self._settings.forget_lost_after_seconds
-        return [node for node, seen in self._others.items() if now - seen.at > limit]
->>>>>>> project
+        return [seen.beacon for seen in self._others.values() if now - seen.at > limit]
 
     def _scene(self, sighting: Sighting, before: Notes | None) -> Scene:
         settings = self._settings

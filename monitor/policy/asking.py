@@ -163,12 +163,7 @@ def is_withheld(scene: Scene, queue: str) -> bool:
         return True
     if queue in scene.settings.queues:
         return False
-<<<<<<< HEAD
     if any(_is_stranger(scene, node) for node in scene.broker.nodes):
-=======
-    beacons = scene.sighting.beacons
-    if any(node not in beacons and node not in scene.notes.departed for node in scene.broker.nodes):
->>>>>>> project
         return True
     depth = scene.broker.queues.get(queue)
     consumers = depth.consumers if depth else None
