@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from monitor.policy.consumer_groups.codec import decode
 from tests.cli.tree import alive
@@ -240,14 +243,22 @@ print(*sys.modules)
     } & modules == set()
 
 
-def test_without_an_answer_from_prometheus(start_sidecar: StartSidecar) -> None:
-    """Its source holds by default: healthy, with a note that says what is missing."""
-    sidecar = start_sidecar(
-        KAFKA_GROUP="orders", PROMETHEUS_URL=f"http://127.0.0.1:{free_port()}", PROM_TIMEOUT_MS="200", PROM_RETRIES="0"
-    )
-    body = sidecar.wait_for("/ready", 200, status="ok")
-    assert (body["healthy"], body["message"]) == (True, "System healthy")
-    assert "the last verdict is kept" in body["note"]
+@pytest.mark.parametrize("hold_for", ["5m", "forever"])
+def test_without_an_answer_from_prometheus(start_sidecar: StartSidecar, hold_for: str) -> None:
+    """There is no verdict to hold: no data, which fails unless it is held for ever; the body says so either way."""
+    forever = hold_for == "forever"
+    address = f"http://127.0.0.1:{free_port()}"
+    quick = {"PROM_TIMEOUT_MS": "200", "PROM_RETRIES": "0"}
+    sidecar = start_sidecar(KAFKA_GROUP="orders", PROMETHEUS_URL=address, HOLD_FOR=hold_for, **quick)
+    body = sidecar.wait_for("/ready", 200 if forever else 500, message="No data from the source (refused)")
+    assert (body["healthy"], body.get("held"), body["status"]) == (forever, forever or None, "unknown")
+    assert [check["value"] for check in body["checks"].values()] == [None, None]
+    assert sidecar.get("/status")[1]["overall_healthy"] is False
+    assert sidecar.get("/api/health/ready/")[0] == (200 if forever else 503)
+    with urllib.request.urlopen(f"http://127.0.0.1:{sidecar.port}/metrics", timeout=10) as answer:
+        metrics = answer.read().decode()
+    assert f"health_probe_status {float(forever)}\n" in metrics
+    assert not re.search(r"^health_probe_(skew_ratio|consumer_count) ", metrics, re.MULTILINE)
 
 
 def test_what_comes_over_the_wire(start_sidecar: StartSidecar) -> None:

@@ -9,7 +9,7 @@ from monitor.checks._user_code import IMPORT_REASONS
 from monitor.policy.consumer_groups.outcomes import PROBLEMS
 
 REPORTS: Mapping[str, str] = {
-    "lag": "messages that wait: end - committed, of all partitions",
+    "lag": "messages that wait: end - committed, of all partitions whose lag is known",
     "skew_ratio": "max / mean of partition lag now, in the worst topic; 1 where it does not count",
     "skew_ratio_max": "the highest for `sustained` seconds within the window; absent before there were as many",
     "consumers": "members of the group now",
@@ -22,6 +22,7 @@ REPORTS: Mapping[str, str] = {
     "hottest_partition": "the partition with the most lag",
     "state": "the group's state, in the broker's word",
     "findings": "reasons of all rules that found something, when there is one",
+    "numbers_age_seconds": "age of the numbers when the check ran, where they are kept or recorded",
     "note": "what is said and does not count; why a verdict is kept",
     "window_seconds": "the window",
     "skew_threshold": "the option",
@@ -40,6 +41,8 @@ REASONS: Mapping[str, str] = {
     "lag": "more messages wait than `max_lag`",
     "drain_eta": "what waits takes longer than `max_drain_eta`",
     "rewound": "a committed offset went back within the window (a warning)",
+    "records_lost": "retention deleted records that the group had not committed (a warning)",
+    "no_data": "no number of the source is young enough to count (unknown); see `on_source_failure`, `hold_for`",
     "starting": "within `start_grace`, and there are not enough members yet (unknown, fails nothing)",
     "unknown_group": "the cluster has no such group (unknown; fails nothing within `start_grace`)",
     "gone": "a group that matched a pattern has been deleted (a warning, for one window)",

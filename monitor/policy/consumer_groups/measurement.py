@@ -41,6 +41,14 @@ class Rewind(NamedTuple):
     seconds_ago: float
 
 
+class Loss(NamedTuple):
+    """Records that were deleted before the group had committed them, noticed so many seconds ago."""
+
+    at: TopicPartition
+    records: int
+    seconds_ago: float
+
+
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """What is known of a group at one moment. None, or empty: not known, or there is none of it.
@@ -48,13 +56,14 @@ class Measurement:
     ``skew`` is max / mean of partition lag in the worst topic, 1 where it does not count (too little lag, one
     partition). ``consumers`` counts the group's members. ``lag`` is in messages, rates in messages per second.
     ``missing`` says of what the source should have told (``skew``, ``consumers``) and did not, why, without hosts.
+    ``age_seconds`` is the age of the newest numbers.
 
     What only our own looks can tell: ``unassigned`` partitions have no owner; ``unowned`` are those of them that
     should have one. For how long it has had no member and has committed nothing (``memberless_seconds``,
-    ``silent_seconds``); ``stuck`` partitions, longest first; the latest ``rewind`` within the window; ``rebalancing``
-    is the share of looks within ``rebalancing_after`` that saw it rebalance, 0 unless the looks go back that far and
-    it was seen rebalancing lately. ``settled`` is whether it has had enough consumers, outside of a rebalance, at
-    least once. ``notes`` are said, and not judged.
+    ``silent_seconds``); ``stuck`` partitions, longest first; the latest ``rewind`` and ``loss`` within the window;
+    ``rebalancing`` is the share of looks within ``rebalancing_after`` that saw it rebalance, 0 unless the looks go back
+    that far and it was seen rebalancing lately. ``settled`` is whether it has had enough consumers, outside of a
+    rebalance, at least once. ``notes`` are said, and not judged.
     """
 
     skew: Windowed = UNTOLD
@@ -67,6 +76,7 @@ class Measurement:
     hottest: str | None = None
     state: str = ""
     missing: Mapping[str, str] = field(default_factory=dict)
+    age_seconds: float = 0.0
 
     unassigned: int | None = None
     unowned: int = 0
@@ -74,6 +84,7 @@ class Measurement:
     silent_seconds: float = 0.0
     stuck: tuple[Stuck, ...] = ()
     rewind: Rewind | None = None
+    loss: Loss | None = None
     rebalancing: float = 0.0
     settled: bool = True
     notes: tuple[str, ...] = ()

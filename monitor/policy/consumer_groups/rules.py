@@ -127,6 +127,18 @@ def rewound(view: View, limits: Limits) -> Finding | None:
     return Finding("rewound", text, Status.WARNING)
 
 
+def records_lost(view: View, limits: Limits) -> Finding | None:
+    """Records were deleted before the group had committed them. No restart brings them back: a warning."""
+    loss = view.measured.loss
+    if loss is None:
+        return None
+    text = (
+        f"Records lost: {loss.at.topic}[{loss.at.partition}] lost {loss.records} messages to retention"
+        f" ({_whole(loss.seconds_ago)} ago, window: {short(limits.window_seconds)})"
+    )
+    return Finding("records_lost", text, Status.WARNING)
+
+
 RULES: tuple[Callable[[View, Limits], Finding | None], ...] = (
     skewed,
     under_replicated,
@@ -137,6 +149,7 @@ RULES: tuple[Callable[[View, Limits], Finding | None], ...] = (
     lagging,
     draining_slowly,
     rewound,
+    records_lost,
 )
 """In the order in which they are told: the first is the group's reason."""
 
