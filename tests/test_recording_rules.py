@@ -74,7 +74,7 @@ def told(found: Lags) -> tuple[float | None, float, float]:
 
 
 def some_group(chance: random.Random) -> dict[TopicPartition, PartitionSight]:
-    """One to three topics of one to twelve partitions: idle, even, hot, hardly used, in part uncommitted or overtaken."""
+    """One to three topics of one to twelve partitions: idle, even, hot, hardly used, some uncommitted or overtaken."""
     partitions = {}
     for topic in ("orders", "returns", "mails")[: chance.randint(1, 3)]:
         most = chance.choice((0, 1, 20, 500, 5000))

@@ -29,6 +29,7 @@ from monitor.model import NO_PAST, Outcome, Past, Status
 from monitor.policy.consumer_groups.codec import Book, decode
 from monitor.policy.consumer_groups.limits import Limits
 from monitor.policy.consumer_groups.outcomes import Round, Wanted, held, is_pattern, run
+from monitor.policy.consumer_groups.standing import standing
 from monitor.policy.states import Hold
 
 INSTALL = "install celery-health-monitor[kafka]: the package kafka-python is not there"
@@ -183,6 +184,7 @@ class KafkaGroup(Kind):
             timeout_seconds=seconds,
             isolation_level=self.isolation_level,
             remembered={name: tuple(each.partitions) for name, each in book.groups.items()},
+            standing=lambda sight: standing(sight, book.groups.get(sight.group), now, wanted.limits),
         )
 
         def tell(current: Round) -> None:

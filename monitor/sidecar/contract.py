@@ -118,7 +118,7 @@ def _config(check: CheckSpec) -> dict[str, Any]:
         "timeout_seconds": _plain(check.timeout_seconds),
     }
     if shown["source"] == "prometheus":
-        shown |= {name: options.get(name) for name in ("prometheus_timeout", "prometheus_retries")}
+        shown |= {name: options.get(name) for name in ("prometheus_timeout", "prometheus_retries", "hold_for")}
     return {name: value for name, value in shown.items() if value not in (None, [])}
 
 

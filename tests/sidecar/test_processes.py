@@ -21,10 +21,12 @@ import pytest
 
 from monitor.policy.consumer_groups.codec import decode
 from tests.cli.tree import alive
+from tests.kafka.test_prometheus_source import RULES, lines
 from tests.sidecar.conftest import StartSidecar
 from tests.sidecar.processes import PROBE, clean
 from tests.support.kafka_server import KafkaServer
 from tests.support.processes import free_port, wait_for
+from tests.support.prometheus_server import Exporter, StartPrometheus
 from tests.support.redis_server import StartRedis
 
 PARTITIONS = 6
@@ -259,6 +261,24 @@ def test_without_an_answer_from_prometheus(start_sidecar: StartSidecar, hold_for
         metrics = answer.read().decode()
     assert f"health_probe_status {float(forever)}\n" in metrics
     assert not re.search(r"^health_probe_(skew_ratio|consumer_count) ", metrics, re.MULTILINE)
+
+
+def test_an_exporter_that_dies(
+    exporter: Exporter, start_prometheus: StartPrometheus, start_sidecar: StartSidecar, tmp_path: Path
+) -> None:
+    """Prometheus answers for a while from its window. The numbers grow old meanwhile, and then they are none."""
+    rules = tmp_path / "kafka.rules.yml"
+    rules.write_text(RULES.read_text().replace("interval: 15s", "interval: 250ms"))
+    exporter.text = lines("orders", [0] * PARTITIONS)
+    address = start_prometheus(targets=[exporter.address], rules=[rules]).url
+    sidecar = start_sidecar(PROMETHEUS_URL=address, KAFKA_GROUP="orders", **QUICK | {"MIN_CONSUMERS": "2"})
+    body = sidecar.wait_for("/ready", 200, message="System healthy")
+    assert (body["checks"]["consumer_count"]["value"], body.get("held")) == (2, None)
+    exporter.text = ""
+    body = sidecar.wait_for("/ready", 500, message="No data from the source (missing)")
+    assert [check["value"] for check in body["checks"].values()] == [None, None]
+    exporter.text = lines("orders", [0] * PARTITIONS)
+    sidecar.wait_for("/ready", 200, message="System healthy")
 
 
 def test_what_comes_over_the_wire(start_sidecar: StartSidecar) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from monitor.checks._kafka.client import Client
@@ -11,11 +11,14 @@ from monitor.checks._kafka.connection import Connection, IsolationLevel
 from monitor.checks._kafka.failures import AUTHORIZATION, UNSUBSCRIBED
 from monitor.checks._kafka.groups import list_groups, read_committed, read_groups
 from monitor.checks._kafka.offsets import BEGINNING, END, Offsets, Topics, read_brokers, read_offsets, read_topics
+from monitor.checks._kafka.records import next_records
 from monitor.checks._kafka.told import Told
 from monitor.consumer_groups import GroupSight, PartitionSight, TopicPartition
 from monitor.policy.consumer_groups.outcomes import is_pattern
 
 Remembered = Mapping[str, Collection[TopicPartition]]
+Standing = Callable[[GroupSight], Mapping[TopicPartition, int]]
+"""Says of which partitions of a group the records are to be read, and from which offset on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class _Wish:
     topics: Sequence[str]
     isolation_level: IsolationLevel
     remembered: Remembered = field(default_factory=dict)
+    standing: Standing = field(default=lambda _: {})
 
     def wants(self, topic: str) -> bool:
         return not self.topics or any(fnmatchcase(topic, pattern) for pattern in self.topics)
@@ -51,6 +55,7 @@ def look(
     timeout_seconds: float,
     isolation_level: IsolationLevel = "read_uncommitted",
     remembered: Remembered | None = None,
+    standing: Standing = lambda _: {},
 ) -> Look:
     """Connect, see what there is to see of the groups, and hang up.
 
@@ -59,12 +64,13 @@ def look(
     ``timeout_seconds`` is for everything, but for what the system takes to resolve names. ``remembered`` are the
     groups, and their partitions, of an earlier look: they are asked for again where the brokers cannot tell (a broker
     that is down lists no groups; 0.9 lists none without members, and tells offsets only of partitions that one names).
+    Of partitions that ``standing`` names, the heads of some records are read: see ``PartitionSight.next_record``.
 
     Raises CheckFailed when the cluster cannot be looked at: ``refused``, ``timeout``, ``reset``, ``name_resolution``,
     ``tls``, ``authentication``, ``unreachable``, ``unsupported_version``, ``import``. What concerns one group or one
     partition is its ``problem``, see ``failures``.
     """
-    wish = _Wish(groups, topics, isolation_level, remembered or {})
+    wish = _Wish(groups, topics, isolation_level, remembered or {}, standing)
     with Client(connection, timeout_seconds) as client:
         return client.run(_look(client, wish))
 
@@ -93,6 +99,9 @@ async def _look(client: Client, wish: _Wish) -> Look:
     begins = await read_offsets(client, behind, topics, which=BEGINNING, isolation_level=level, until=client.until(0.9))
     told = {name: _allowed(group, topics) for name, group in told.items()}
     sights = {name: _sight(name, told[name], partitions[name], ends, begins) for name in sorted(told)}
+    for name, sight in sights.items():
+        if starts := wish.standing(sight):
+            sights[name] = _with_records(sight, await next_records(client, starts, topics, client.until(0.9)))
     return Look(sights, dict(client.requests), silent)
 
 
@@ -153,3 +162,8 @@ def _sight(
         },
         problem=group.problem,
     )
+
+
+def _with_records(sight: GroupSight, found: Mapping[TopicPartition, int]) -> GroupSight:
+    read = {at: replace(sight.partitions[at], next_record=offset) for at, offset in found.items()}
+    return replace(sight, partitions={**sight.partitions, **read})

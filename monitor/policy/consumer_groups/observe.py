@@ -37,7 +37,7 @@ def observe(sight: GroupSight, memory: Memory, now: float, limits: Limits) -> tu
     before = replace(before, seen_at=now, buckets=(), rebalanced_at=None) if gap else before
     sight = recalled(sight, memory.partitions)
     ends = {at: mark.end for at, mark in memory.partitions.items() if mark.end is not None}
-    found = lags(sight, ends, limits.skew_min_lag, _passed_over(sight, before, now, limits))
+    found = lags(sight, ends, limits.skew_min_lag, passed_over(sight, before, now, limits))
     moves = _moves(sight, found, before, now, limits)
     rebalancing = sight.state in REBALANCING
     count = len(sight.members)
@@ -77,6 +77,25 @@ def recalled(sight: GroupSight, marks: Mapping[TopicPartition, Mark]) -> GroupSi
     return replace(sight, partitions={**sight.partitions, **known}) if known else sight
 
 
+def passed_over(sight: GroupSight, memory: Memory, now: float, limits: Limits) -> set[TopicPartition]:
+    """Return the partitions without a commit whose records the group has left alone for a whole window."""
+    return {
+        at
+        for at, mark in memory.partitions.items()
+        if mark.passed_over_since is not None
+        and now - mark.passed_over_since >= limits.window_seconds
+        and at in sight.partitions
+        and sight.partitions[at].end == mark.end
+    }
+
+
+def drain_eta(lag: int, rate: float | None) -> float | None:
+    """Return how long it takes to consume what waits, at this rate; None when nothing is consumed."""
+    if lag == 0:
+        return 0.0
+    return lag / rate if rate else None
+
+
 def unreachable(threshold: float | None, found: Lags) -> str | None:
     """Return a note on a threshold of the skew that cannot be passed: max / mean is at most the number of partitions.
 
@@ -100,7 +119,7 @@ def _measurement(sight: GroupSight, found: Lags, memory: Memory, now: float, lim
         skew=window.skew(memory, found.skew),
         consumers=window.consumers(memory, len(sight.members)),
         lag=found.total,
-        drain_eta_seconds=_drain_eta(found.total, window.drain_rate(memory, limits)),
+        drain_eta_seconds=drain_eta(found.total, window.drain_rate(memory, limits)),
         consume_rate=consume_rate,
         produce_rate=produce_rate,
         partitions=len(sight.partitions),
@@ -126,13 +145,6 @@ def _waited(memory: Memory) -> bool:
         mark.committed is not None and mark.end is not None and mark.end > max(mark.committed, mark.next_record or 0)
         for mark in marks
     )
-
-
-def _drain_eta(lag: int, rate: float | None) -> float | None:
-    """How long it takes to consume what waits, at this rate; None when nothing is consumed."""
-    if lag == 0:
-        return 0.0
-    return lag / rate if rate else None
 
 
 def _unowned(sight: GroupSight, owned: set[TopicPartition], unassigned: list[TopicPartition]) -> int:
@@ -173,17 +185,6 @@ def _lost(found: Lags, now: float, limits: Limits) -> Lost | None:
 def _still_holds(partition: PartitionSight, mark: Mark) -> bool:
     ends = partition.end is None or mark.end is None or partition.end >= mark.end  # else the topic was made anew
     return ends and partition.next_record is None and partition.committed == mark.committed
-
-
-def _passed_over(sight: GroupSight, memory: Memory, now: float, limits: Limits) -> set[TopicPartition]:
-    return {
-        at
-        for at, mark in memory.partitions.items()
-        if mark.passed_over_since is not None
-        and now - mark.passed_over_since >= limits.window_seconds
-        and at in sight.partitions
-        and sight.partitions[at].end == mark.end
-    }
 
 
 def _satisfied(sight: GroupSight, found: Lags, memory: Memory) -> set[TopicPartition]:
