@@ -18,7 +18,7 @@ from monitor.policy.consumer_groups.outcomes import is_pattern
 
 Remembered = Mapping[str, Collection[TopicPartition]]
 Standing = Callable[[GroupSight], Mapping[TopicPartition, int]]
-"""Says of which partitions of a group the records are to be read, and from which offset on."""
+"""Returns the partitions of a group whose records are to be read, and from which offset on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What one more query tells about recorded numbers: how old they are, what they do not know, what was lost."""
+"""The query about recorded numbers: their age, the partitions that they do not know, the records that were lost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from monitor.policy.consumer_groups.measurement import Loss
 
 UNKNOWN = "kafka:group_unknown_partitions"
 LOST = "kafka:group_lost_records"
-UNDATED = "Prometheus did not tell how old its numbers are (bad_query)"
+UNDATED = "the age of the numbers is not known: Prometheus refused the query (bad_query)"
 AGE = "age"
 
 
@@ -28,7 +28,7 @@ class About:
 
 
 def about(prometheus: Prometheus, expression: str, is_wanted: Callable[[Sample], bool]) -> About:
-    """Return what the query that :func:`expression` makes tells, of the wanted topics. Raises CheckFailed."""
+    """Return the answer to the query of :func:`expression`, for the wanted topics. Raises CheckFailed."""
     try:
         answer = prometheus.query(expression)
     except CheckFailed as failure:

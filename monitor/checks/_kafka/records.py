@@ -19,9 +19,9 @@ from monitor.consumer_groups import TopicPartition
 READ_COMMITTED = 1
 WITH_TRANSACTIONS = 4  # the version of Fetch that knows of them (0.11): before it, all records are committed
 NEWEST = 12  # the last one that calls topics by their names
-FIRST_BYTES, MORE_BYTES = 4_096, 1_048_576  # one batch says most of the time that there is a record
+FIRST_BYTES, MORE_BYTES = 4_096, 1_048_576  # most of the time one batch is enough
 REQUESTS = 8
-"""How many there may be for a partition: what was read is remembered, and the next look goes on from there."""
+"""How many there may be for a partition: what was read is remembered, and the next run goes on from there."""
 
 _HEAD = struct.Struct(">qiibIhiqqqhii")
 _HEAD_TO_MAGIC = struct.Struct(">qiib")

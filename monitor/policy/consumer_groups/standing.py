@@ -1,4 +1,4 @@
-"""Which partitions would fail a group by standing still: their records may be no records that anybody waits for."""
+"""Partitions that would fail a group by standing still, although their records may be aborted ones."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Starts = Mapping[TopicPartition, int]
 
 
 def standing(sight: GroupSight, memory: Memory | None, now: float, limits: Limits) -> Starts:
-    """Return the partitions that have not moved since the last look and would fail the group, and where to read.
+    """Return the partitions that have not moved since the last run and would fail the group, and where to read.
 
     A client that commits the offset behind its last record never commits over an aborted transaction: a lag that
-    nobody can consume.
+    no consumer can work off.
     """
     marks = memory.partitions if memory is not None and memory.known else {}
     sight = recalled(sight, marks)
