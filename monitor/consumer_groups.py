@@ -17,6 +17,13 @@ class TopicPartition(NamedTuple):
     partition: int
 
 
+class Waiting(NamedTuple):
+    """A record that waits to be consumed: in which partition, and when it was written, in seconds since the epoch."""
+
+    at: TopicPartition
+    written_at: float
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """A consumer that is in a group now, and the partitions that the group has given it."""
@@ -52,7 +59,11 @@ class GroupSight:
     ``state`` is the broker's word (``Stable``, ``Empty``, ``PreparingRebalance``, ``CompletingRebalance``, ``Dead``;
     ``Assigning`` and ``Reconciling`` for groups of KIP-848), empty when it did not say. ``known`` is False when the
     cluster has no group of that name. ``problem`` is a reason code when this group, alone, could not be looked at
-    (``authorization``, ``coordinator``).
+    (``authorization``, ``coordinator``, ``share_group``). ``unreached`` are the addresses of brokers that did not
+    answer for it, and why: its coordinator, leaders of its partitions. ``unmatched`` are the patterns of topics of
+    which the group consumes none. ``unread`` are partitions with records, of topics that a group without members (as
+    ``assign()`` has none) commits in, in which it has committed nothing. ``oldest`` is the
+    oldest record that waits in the partition with the most lag, None where nobody could tell.
     """
 
     group: str
@@ -61,3 +72,7 @@ class GroupSight:
     members: tuple[Member, ...] = ()
     partitions: Mapping[TopicPartition, PartitionSight] = field(default_factory=dict)
     problem: str | None = None
+    unreached: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()
+    unread: tuple[TopicPartition, ...] = ()
+    oldest: Waiting | None = None

@@ -10,7 +10,7 @@ import redis
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 
 from monitor.agent import scripts
-from monitor.agent.protocol import Beacon, Keys, encode, target_field
+from monitor.agent.protocol import Beacon, Keys, client_name, encode, target_field
 from monitor.redis_pool import connection_pool
 
 TIMEOUT_SECONDS = 1.0
@@ -76,7 +76,7 @@ class Link:
     def _introduce(self, connection: Any) -> None:
         connection.on_connect()
         self.client_id = None
-        _permitted(connection, "CLIENT", "SETNAME", re.sub(r"[^!-~]", "_", f"monitor-agent:{self._node}"))
+        _permitted(connection, "CLIENT", "SETNAME", client_name(self._node))
         answer = _permitted(connection, "CLIENT", "ID")
         self.client_id = int(answer) if answer is not None else None
 

@@ -6,11 +6,13 @@ Standard library only. Ages and durations, never the worker's wall clock: the on
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 from monitor import decoding
+from monitor.safe_names import safe_name
 
 HEARTBEAT = "monitor.tasks.heartbeat"
 """The heartbeat task. Arguments: kind (``worker`` or ``queue``), target (node or queue name), sent (microseconds since
@@ -29,6 +31,7 @@ QUEUES_KEPT, ACTIVE_KEPT, VERSIONS_KEPT = 1000, 200, 20
 _OWN_QUEUE = "monitor.worker."
 NODE_BYTES = decoding.LABEL_BYTES - len(_OWN_QUEUE)
 """The longest name of a worker whose own queue can have a name."""
+_FORBIDDEN = re.compile(r"[^!-~]")
 
 
 def direct_queue(node: str) -> str:
@@ -39,6 +42,11 @@ def direct_queue(node: str) -> str:
 def is_direct_queue(queue: str) -> bool:
     """Whether a queue is some worker's own one."""
     return queue.startswith(_OWN_QUEUE)
+
+
+def client_name(node: str) -> str:
+    """The name of the agent's connection to the store, as Redis takes it."""
+    return f"monitor-agent:{safe_name(node, _FORBIDDEN, most_characters=2 * NODE_BYTES)}"
 
 
 def target_field(kind: str, target: str) -> str:

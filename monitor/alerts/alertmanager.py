@@ -20,6 +20,7 @@ from monitor.alerts.registry import register
 from monitor.alerts.text import Text, iso
 from monitor.config.units import Seconds
 from monitor.model import Notice, NoticeKind
+from monitor.safe_names import digest
 
 log = structlog.get_logger(__name__)
 
@@ -115,7 +116,10 @@ class Alertmanager(Channel):
             yield alert | ({"generatorURL": self.generator_url} if self.generator_url else {})
 
     def _labels(self, notice: Notice, severity_label: str) -> dict[str, str]:
-        labels = {_label_name(name): value for name, value in {**notice.labels, **self.extra_labels}.items() if value}
+        given = {name: value for name, value in {**notice.labels, **self.extra_labels}.items() if value}
+        labels = {_label_name(name): value for name, value in given.items()}
+        if len(labels) < len(given):  # two names have become one: those that were changed get a digest
+            labels = {_label_name(name, with_digest=True): value for name, value in given.items()}
         return labels | {"alertname": self.alertname, "check": notice.check, "severity": severity_label}
 
     def _tell(
@@ -134,6 +138,7 @@ class Alertmanager(Channel):
             answers.put(Temporary(f"{host_of(url)}: {type(failure).__name__}"))
 
 
-def _label_name(name: str) -> str:
+def _label_name(name: str, *, with_digest: bool = False) -> str:
     """A name that Alertmanager takes: letters, digits and underscores."""
-    return re.sub(r"^(?=[0-9])", "_", re.sub(r"[^A-Za-z0-9_]", "_", name))
+    taken = re.sub(r"^(?=[0-9])", "_", re.sub(r"[^A-Za-z0-9_]", "_", name))
+    return f"{taken}_{digest(name)}" if with_digest and taken != name else taken

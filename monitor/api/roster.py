@@ -10,7 +10,7 @@ from monitor.api.refresher import Moment
 from monitor.config import CheckSpec, Config
 from monitor.config.model import DEFAULT_HOLD_SECONDS, READY, GroupSpec
 from monitor.model import Overall, State, Status
-from monitor.policy.dynamic_checks import dynamic, is_dynamic
+from monitor.policy.dynamic_checks import check_names, dynamic, is_dynamic
 from monitor.policy.overlays import VITALS, Fleet, overlay
 from monitor.policy.pulse import SCHEDULE
 
@@ -54,10 +54,16 @@ class Roster:
         self._everything: tuple[tuple[str, ...], Group] = (), self.all
 
     def find(self, check: str, moment: Moment) -> CheckSpec | None:
-        """A check of the roster, or one that came at run time and is there now; None for any other."""
+        """A check of the roster, or one that came at run time and is there now; None for any other.
+
+        What came at run time is found by the name of its target, too: ``group:orders:a/b``, whose check has a digest
+        in its name.
+        """
         if check in self.checks:
             return self.checks[check]
-        return dynamic(check) if is_dynamic(check) and check in moment.states else None
+        if is_dynamic(check) and check in moment.states:
+            return dynamic(check)
+        return next((dynamic(name) for name in check_names(check, self.checks) if name in moment.states), None)
 
     def single(self, check: CheckSpec) -> Group:
         """A check by itself: asked for directly, it is critical."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs
+
+from monitor.safe_names import KINDS
 
 
 class Target(NamedTuple):
@@ -43,11 +45,19 @@ PROBES = {name: Target(name) for name in ("live", "ready", "detailed", "startup"
 PARENTS = ("groups", "checks")
 ROOT_PROBES = {name: Target(name) for name in KUBERNETES} | {"api/health-check": Target("ready")}
 ROOT_PARENTS = tuple(KUBERNETES)
+NAMED = "|".join(KINDS)
+"""The kinds of the checks that may be asked for by the names of their targets, which may hold slashes."""
 
 
 def is_past(target: Target, query: str) -> bool:
     """Whether a moment of the past is asked for, which takes the store: a view's work."""
     return bool(query) and target.what == "detailed" and "at" in parse_qs(query, keep_blank_values=True)
+
+
+def path_info(environ: Mapping[str, Any]) -> str:
+    """The path of a WSGI request as text. There, each of its bytes is a character (PEP 3333)."""
+    path: str = environ.get("PATH_INFO", "")
+    return path if path.isascii() else path.encode("latin-1", errors="replace").decode(errors="replace")
 
 
 def find(path: str) -> Target | None:
@@ -65,4 +75,7 @@ def _find(path: str, probes: Mapping[str, Target], parents: tuple[str, ...]) -> 
     if path in probes:
         return probes[path]
     parent, _, name = path.partition("/")
-    return Target(parent, name) if parent in parents and name and "/" not in name else None
+    if parent not in parents or not name:
+        return None
+    is_target = parent == "checks" and name.partition(":")[0] in KINDS
+    return Target(parent, name) if is_target or "/" not in name else None

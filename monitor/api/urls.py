@@ -13,7 +13,7 @@ from django.urls import path, re_path
 from monitor.api.history import docs
 from monitor.api.history.api import views
 from monitor.api.history.guard import guarded
-from monitor.api.targets import PARENTS, PROBES
+from monitor.api.targets import NAMED, PARENTS, PROBES
 from monitor.api.views import probe
 
 app_name = "monitor"
@@ -33,6 +33,7 @@ detailed.__dict__.update(probe.__dict__)
 urlpatterns = [
     re_path(r"^detailed/?$", detailed, name="detailed"),
     *(re_path(rf"^{what}/?$", probe, {"what": what}, name=what) for what in PROBES if what != "detailed"),
+    re_path(rf"^checks/(?P<name>(?:{NAMED}):.*?[^/])/?$", probe, {"what": "checks"}, name="check"),
     *(re_path(rf"^{what}/(?P<name>[^/]+)/?$", probe, {"what": what}, name=what.removesuffix("s")) for what in PARENTS),
     *(re_path(rf"^{route}/?$", view, name=name) for name, (route, view) in _VIEWS.items()),
     re_path(r"^openapi\.json/?$", guarded(docs.description), name="openapi"),

@@ -18,7 +18,7 @@ from django.core.handlers.wsgi import WSGIHandler
 
 from monitor.api import mounts, refusals
 from monitor.api.pages import Answer, Page
-from monitor.api.targets import is_past
+from monitor.api.targets import is_past, path_info
 
 RETRY_SECONDS = 1.0
 _ANY = (None, "", "*/*")
@@ -137,7 +137,7 @@ def _answer_wsgi(front: Front | _NotYet, environ: dict[str, Any]) -> Answer | No
     if isinstance(front, _NotYet):
         return None
     return front.answer(
-        environ.get("PATH_INFO", ""),
+        path_info(environ),
         method=environ["REQUEST_METHOD"],
         query=environ.get("QUERY_STRING", ""),
         accept=environ.get("HTTP_ACCEPT", ""),

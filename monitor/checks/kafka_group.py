@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -92,6 +92,14 @@ class KafkaGroup(Kind):
     skew_min_lag: Annotated[int, Field(ge=0, description="a topic with less lag, in messages, is not skewed")] = 100
     min_consumers: Annotated[int, Field(ge=0, description="members of the group; fewer: error")] = 1
     max_lag: Annotated[int | None, Field(ge=0, description="lag of the group above it, in messages: error")] = None
+    max_lag_age: Annotated[
+        Duration | None,
+        Field(description="age of the oldest record that waits in the hottest partition, above it: error"),
+    ] = None
+    max_retention_share: Annotated[
+        float | None,
+        Field(gt=0, le=1, description="lag / (end - beginning) of the hottest partition above it: error"),
+    ] = None
     max_drain_eta: Annotated[Duration | None, Field(description="lag / consume rate above it: error")] = None
     stalled_after: Annotated[
         Duration | None,
@@ -133,6 +141,8 @@ class KafkaGroup(Kind):
     reasons: ClassVar[Mapping[str, str]] = REASONS
     series: ClassVar[tuple[str, ...]] = (
         "lag",
+        "lag_seconds",
+        "retention_share",
         "skew_ratio",
         "consumers",
         "consume_rate",
@@ -189,13 +199,15 @@ class KafkaGroup(Kind):
 
         def tell(current: Round) -> None:
             for sight in found.groups.values():
-                current.look(sight)
+                current.look(replace(sight, unmatched=found.unmatched) if wanted.single else sight)
+            current.unmatched = found.unmatched
 
         outcome = run(wanted, book, now, tell)
         data = {**outcome.data, "requests": sum(found.requests.values())}
         if silent := len(found.silent_brokers):
             told = f"{silent} broker{'s' if silent > 1 else ''} did not tell which groups there are"
             data["note"] = "; ".join(filter(None, (told, data.get("note"))))
+            outcome = replace(outcome, detail={**outcome.detail, "silent_brokers": [*found.silent_brokers]})
         return replace(outcome, data=data)
 
     def _ask_prometheus(self, seconds: float, wanted: Wanted, book: Book, now: float) -> Outcome:
@@ -221,8 +233,9 @@ class KafkaGroup(Kind):
             told = {name: measure(prometheus, name, question) for name in self.consumer_groups}
 
         def tell(current: Round) -> None:
+            current.unmatched = _common(measured.unmatched for measured in told.values())
             for name, measured in told.items():
-                current.measure(name, measured)
+                current.measure(name, measured if wanted.single else replace(measured, unmatched=()))
 
         return run(wanted, book, now, tell)
 
@@ -234,6 +247,8 @@ class KafkaGroup(Kind):
             skew_min_lag=self.skew_min_lag,
             min_consumers=self.min_consumers,
             max_lag=self.max_lag,
+            max_lag_age_seconds=self.max_lag_age,
+            max_retention_share=self.max_retention_share,
             max_drain_eta_seconds=self.max_drain_eta,
             stalled_after_seconds=_given(self.stalled_after, self.window),
             stalled_min_lag=self.stalled_min_lag,
@@ -268,6 +283,8 @@ class KafkaGroup(Kind):
         if self.source == "kafka":
             return self._wrong_connection()
         wrong = [] if self.prometheus_url else ["source prometheus needs prometheus_url"]
+        if self.max_lag_age is not None or self.max_retention_share is not None:
+            wrong.append("source prometheus does not tell max_lag_age and max_retention_share")
         if patterns := [name for name in self.consumer_groups if is_pattern(name)]:
             wrong.append(f"source prometheus needs names of groups, not patterns: {', '.join(patterns)}")
         return wrong
@@ -291,6 +308,12 @@ class KafkaGroup(Kind):
         if self.rebalancing_after is not None and self.rebalancing_after > self.window:
             wrong.append("rebalancing_after must not be longer than the window")
         return wrong
+
+
+def _common(several: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """What is in all of them, in the order of the first."""
+    first, *others = several
+    return tuple(each for each in first if all(each in other for other in others))
 
 
 def _given(value: float | None, otherwise: float) -> float:

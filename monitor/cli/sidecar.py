@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import structlog
 
 from monitor import wiring
 from monitor.cli.options import config_option
@@ -38,13 +39,16 @@ def sidecar(host: str | None, port: int | None, data_dir: Path | None, config: P
     """
     probe_environment.mean(os.environ)
     os.environ.pop(DJANGO, None)  # of the consumer it is beside, maybe, whose project is not here
-    settings = load_or_exit(config).config
+    loaded = load_or_exit(config)
+    settings = loaded.config
     if not settings.members(READY):
         # Nothing can fail then: it would be healthy for ever.
         hint = 'has no checks, and is what /ready tells of; set KAFKA_GROUP, or give checks groups = ["ready"]'
         problem = Problem("groups.ready", None, hint)
         click.echo(in_words(ConfigError([problem])), err=True)
         sys.exit(WRONG_CONFIGURATION)
+    if loaded.origin(f"checks.{probe_environment.CHECK}.prometheus_url") == probe_environment.NOTHING_GIVEN_LABEL:
+        _log_defaults(settings)
     host, port = host or settings.sidecar.host, settings.sidecar.port if port is None else port
     try:
         if settings.redis_url is None:
@@ -53,6 +57,15 @@ def sidecar(host: str | None, port: int | None, data_dir: Path | None, config: P
             _with_roles(settings, host, port)
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error}; install it with: pip install 'celery-health-monitor[kafka]'") from error
+
+
+def _log_defaults(settings: Config) -> None:
+    logs = _module("monitor.logs")
+    logs.configure(settings.log_format, settings.log_level)
+    hint = "nothing is configured: set KAFKA_GROUP and KAFKA_BROKERS, or PROMETHEUS_URL, to watch another group"
+    structlog.get_logger("monitor.sidecar").warning(
+        "sidecar.defaults_taken", **probe_environment.NOTHING_GIVEN, hint=hint
+    )
 
 
 def _alone(settings: Config, host: str, port: int, data_dir: Path | None) -> None:

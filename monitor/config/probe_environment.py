@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from monitor.config.errors import NO_VALUE, problem
 from monitor.config.layers import Layer
 from monitor.config.units import FOREVER, hold_time
+from monitor.safe_names import safe_name
 
 VARIABLE = "CELERY_HEALTH_MONITOR_SIDECAR"
 """Set by a sidecar for itself and the processes below it (MONITOR_* are settings, and an unknown one is an error)."""
@@ -23,7 +24,11 @@ GROUPS_OPTION = "consumer_groups"
 """The option of that kind that names the consumer groups; ``groups`` of a check are those it belongs to."""
 
 DEFAULT_LABEL = "default of the sidecar"
+NOTHING_GIVEN: Mapping[str, str] = {"KAFKA_GROUP": "crm-events-sse", "PROMETHEUS_URL": "http://prometheus:9090"}
+"""What the probe has always watched where it was told nothing at all."""
+NOTHING_GIVEN_LABEL = "default of the probe, for nothing is configured"
 _PREFIX = "monitor:sidecar:"
+_FORBIDDEN = re.compile(r"[^A-Za-z0-9_.@-]")
 
 
 class _Name(NamedTuple):
@@ -48,11 +53,14 @@ def mean(environ: MutableMapping[str, str]) -> None:
 def read(environ: Mapping[str, str], file: Mapping[str, Any]) -> Layer:
     """The layer of these names: a sidecar's own defaults and, when ``KAFKA_GROUP`` is there, the check ``kafka``.
 
-    Without ``KAFKA_GROUP`` there must be other checks, in ``file`` or in the environment. Both sources are given by
+    Without ``KAFKA_GROUP`` there must be other checks, in ``file`` or in the environment. Without anything that says
+    what to watch, it is ``NOTHING_GIVEN``. Both sources are given by
     whoever has a Prometheus: then it is asked, as the probe has always done.
     """
     layer = Layer()
     given = {name: environ[name] for name in NAMES if environ.get(name)}
+    assumed = NOTHING_GIVEN if _is_nothing_given(given, environ, file) else {}
+    given |= assumed
     values = {name: _value(layer, name, text) for name, text in given.items()}
     group = given.get("KAFKA_GROUP")
     _put_defaults(layer, group)
@@ -63,7 +71,7 @@ def read(environ: Mapping[str, str], file: Mapping[str, Any]) -> Layer:
         if entry.path[0] == "checks" and group is None:
             continue
         if values.get(name) is not None:
-            layer.put(entry.path, values[name], f"environment {name}")
+            layer.put(entry.path, values[name], NOTHING_GIVEN_LABEL if name in assumed else f"environment {name}")
         elif entry.default is not None:
             layer.put(entry.path, entry.default, DEFAULT_LABEL)
         elif name in given:
@@ -76,7 +84,7 @@ def read(environ: Mapping[str, str], file: Mapping[str, Any]) -> Layer:
 
 def namespace(group: str | None) -> str:
     """What keeps the sidecars of a consumer group apart from those of others, and from a monitor on the same Redis."""
-    return re.sub(r"[^A-Za-z0-9_.@-]", "_", group or "")[:60]
+    return safe_name(group or "", _FORBIDDEN, most_characters=60)
 
 
 def _put_defaults(layer: Layer, group: str | None) -> None:
@@ -103,8 +111,7 @@ def _look_for_what_is_missing(
     layer: Layer, given: Mapping[str, str], environ: Mapping[str, str], file: Mapping[str, Any]
 ) -> None:
     """Unless the check is (also) configured in another way, where its kind says what is missing."""
-    elsewhere = file.get("checks") or any(name.startswith("MONITOR_CHECKS__") for name in environ)
-    if elsewhere:
+    if _has_checks_elsewhere(environ, file):
         return
     if "KAFKA_GROUP" not in given:
         hint = "is required; name the consumer group to watch (or configure checks in monitor.toml)"
@@ -114,6 +121,15 @@ def _look_for_what_is_missing(
         layer.problems.append(problem(["KAFKA_BROKERS"], NO_VALUE, hint))
         if "KAFKA_GROUP" in given:
             layer.put(NAMES["KAFKA_BROKERS"].path, NAMES["KAFKA_BROKERS"].example, DEFAULT_LABEL)
+
+
+def _has_checks_elsewhere(environ: Mapping[str, str], file: Mapping[str, Any]) -> bool:
+    return bool(file.get("checks")) or any(name.startswith("MONITOR_CHECKS__") for name in environ)
+
+
+def _is_nothing_given(given: Mapping[str, str], environ: Mapping[str, str], file: Mapping[str, Any]) -> bool:
+    what = [name for name in given if name.startswith("KAFKA_") or name == "PROMETHEUS_URL"]
+    return not what and not _has_checks_elsewhere(environ, file)
 
 
 def _value(layer: Layer, name: str, text: str) -> Any:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from monitor.config import CheckSpec
+from monitor.safe_names import KINDS, safe_name
 
 SUMMARY = "workers"
 """The name of the check that sums up all workers and queues."""
@@ -19,7 +19,11 @@ HOST_INTERVALS = 6.0
 """A host's numbers must be high for so long: they are of a moment."""
 
 NAME_LENGTH = 200
+WHOLE_LENGTH = 150
+"""Of the name of the check that a part belongs to, within the part's name."""
 
+_FORBIDDEN = re.compile(r"[^A-Za-z0-9_.@:-]")
+_FORBIDDEN_IN_WHOLE = re.compile(r"[^A-Za-z0-9_.@-]")
 _DYNAMIC = re.compile(rf"{SUMMARY}|(worker|queue|host|monitor|{PART}):[A-Za-z0-9_.@:-]+")
 
 
@@ -35,12 +39,19 @@ def dynamic(check: str) -> CheckSpec:
 
 def check_name(kind: str, target: str) -> str:
     """The name of the check of a worker, a queue, ...; a short digest keeps apart what had to be changed."""
-    name = f"{kind}:{target}"
-    plain = re.sub(r"[^A-Za-z0-9_.@:-]", "_", name)
-    if plain == name and len(name) <= NAME_LENGTH:
-        return name
-    digest = hashlib.blake2b(target.encode(errors="replace"), digest_size=4).hexdigest()
-    return f"{plain[: NAME_LENGTH - 9]}.{digest}"
+    return f"{kind}:{safe_name(target, _FORBIDDEN, most_characters=NAME_LENGTH - len(kind) - 1)}"
+
+
+def check_names(name: str, checks: Iterable[str]) -> Iterator[str]:
+    """Yield the names of the checks that may be meant by ``name``: a kind, and a target under its own name.
+
+    ``checks`` are those of the roster: a part is named ``group:CHECK:PART``.
+    """
+    kind, _, target = name.partition(":")
+    if kind == PART:
+        yield from (part_name(check, target[len(check) + 1 :]) for check in checks if target.startswith(f"{check}:"))
+    elif kind in KINDS:
+        yield check_name(kind, target)
 
 
 @lru_cache(maxsize=20_000)
@@ -54,12 +65,23 @@ def check_spec(name: str, interval_seconds: float) -> CheckSpec:
 
 def part_spec(check: CheckSpec, part: str) -> CheckSpec:
     """The check of a part that a run of ``check`` found: judged as that, but never critical and in no group."""
-    name = check_name(PART, f"{check.name}:{part}")
+    name = part_name(check.name, part)
     return check.model_copy(update={"name": name, "kind": PART, "critical": False, "groups": (), "options": {}})
 
 
+def part_name(check: str, part: str) -> str:
+    """The name of the check of a part that a run of ``check`` found."""
+    return check_name(PART, f"{_whole(check)}:{part}")
+
+
 def wholes(name: str, checks: Iterable[str]) -> tuple[str, ...]:
-    """Those of ``checks`` that a check of this name is a part of: as a rule one, or none."""
+    """Those of ``checks`` that a check of this name is a part of: one, or none."""
     if not name.startswith(f"{PART}:"):
         return ()
-    return tuple(check for check in checks if name.startswith(f"{PART}:{check}:"))
+    return tuple(check for check in checks if name.startswith(f"{PART}:{_whole(check)}:"))
+
+
+@lru_cache(maxsize=20_000)
+def _whole(check: str) -> str:
+    """A check as its parts name it: without a colon, at which the part begins."""
+    return safe_name(check, _FORBIDDEN_IN_WHOLE, most_characters=WHOLE_LENGTH)

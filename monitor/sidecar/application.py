@@ -64,7 +64,7 @@ class Application:
         return given.answer
 
     def _give(self, method: str, environ: Mapping[str, Any]) -> _Given:
-        path: str = environ.get("PATH_INFO", "")
+        path = targets.path_info(environ)
         own = self._own.get(path.removesuffix("/"))
         if own is not None:
             return own(environ.get("HTTP_ACCEPT", "")) if method in METHODS else _Given(NOT_ALLOWED)

@@ -28,6 +28,7 @@ _UNHEARD = ("stale", "not_observed", "from_the_future")
 RULES = frozenset(
     {SKEW, CONSUMERS, "stalled", "stopped", "rewound", "lag", "drain_eta", "rebalancing", "unowned_partitions"}
     | {"records_lost", "unknown_group", "starting", "gone", NO_DATA}
+    | {"unknown_topic", "share_group", "lag_age", "retention_share"}
 )
 """The reasons whose messages hold numbers and names only. Those of a source that failed may hold hosts."""
 
@@ -135,6 +136,11 @@ def consumer_count(said: Said | None) -> float | None:
 def _is_known(said: Said | None) -> TypeGuard[Said]:
     """Whether its numbers count: those that a group has kept for long enough do not."""
     return said is not None and not (said.lacks_data and said.reason != NO_DATA)
+
+
+def hottest(said: Said | None, name: str) -> float | None:
+    """The highest of a number of the hottest partition of each group, as far as it is known."""
+    return max(said.numbers(name), default=None) if said else None
 
 
 def failures(verdict: Verdict) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from monitor import decoding
 from monitor.agent import protocol
-from monitor.agent.protocol import Beacon, Keys, target_field
+from monitor.agent.protocol import Beacon, Keys, client_name, target_field
 from monitor.ports import Executed, Seen, Sighting
 from monitor.store.aside import SetAside
 from monitor.store.link import Argument, Link
@@ -117,7 +117,7 @@ def _is_orphan(field: bytes, executed: Executed, known: Mapping[str, Seen], now:
 
 
 def _is_connected(beacon: Beacon, clients: Mapping[bytes, bytes], names: set[bytes]) -> bool:
-    name = re.sub(r"[^!-~]", "_", f"monitor-agent:{beacon.node}").encode()
+    name = client_name(beacon.node).encode()
     if beacon.client_id is None:
         return name in names
     # Numbers begin anew with the server: another client may have it.

@@ -29,11 +29,18 @@ def django_is_set_up() -> None:
 
 
 @pytest.fixture
-def ready_service(django_is_set_up: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+def ready_store() -> MemoryStore:
+    """The store of the service of this process."""
+    return MemoryStore()
+
+
+@pytest.fixture
+def ready_service(
+    django_is_set_up: None, ready_store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Service]:
     """The service of this process: one check, which is ok."""
-    store = MemoryStore()
-    record(store, "database")
-    service = build(config(check("database")), connect=lambda: store)
+    record(ready_store, "database")
+    service = build(config(check("database")), connect=lambda: ready_store)
     monkeypatch.setattr(composition, "_services", [service])
     service.refresher.start()
     wait_for(lambda: service.refresher.moment().answering, what="the first read")

@@ -11,6 +11,9 @@ from django.test import AsyncClient, Client, override_settings
 from django.urls import reverse
 
 from monitor.api.service import Service
+from monitor.policy.dynamic_checks import check_name
+from monitor.store import MemoryStore
+from tests.api.values import record
 
 MIDDLEWARE = ["monitor.api.middleware.ProbeMiddleware", "django.middleware.security.SecurityMiddleware"]
 
@@ -38,6 +41,18 @@ def test_views_have_the_whole_vocabulary() -> None:
     assert client.head("/api/health/ready/").content == b""
     assert client.get("/api/health/ready/", headers={"accept": "application/health+json"}).json()["status"] == "pass"
     assert client.get("/api/health/checks/database/").json()["name"] == "database"
+
+
+@pytest.mark.parametrize("path", ["/api/health/checks/", "/tenant-7/health/checks/"])
+@pytest.mark.parametrize("asked", ["queue:mail%2Furgent", "queue:mail/urgent", "queue:mail/urgent/"])
+def test_a_check_answers_under_the_name_of_its_target(
+    ready_service: Service, ready_store: MemoryStore, path: str, asked: str
+) -> None:
+    """Also below a converter, where no prefix is known beforehand: a queue's name may hold slashes."""
+    assert Client().get(path + asked).status_code == 404
+    record(ready_store, check_name("queue", "mail/urgent"))
+    ready_service.refresher.read_once()
+    assert Client().get(path + asked).json()["name"] == check_name("queue", "mail/urgent")
 
 
 def test_probes_can_be_reversed() -> None:

@@ -17,6 +17,9 @@ from django.test import override_settings
 
 from monitor.api import wrapper
 from monitor.api.service import Service
+from monitor.policy.dynamic_checks import check_name, part_name
+from monitor.store import MemoryStore
+from tests.api.values import record
 
 SECURITY = ["django.middleware.security.SecurityMiddleware", "django.middleware.common.CommonMiddleware"]
 
@@ -28,7 +31,7 @@ class Response(NamedTuple):
 
 
 def by_wsgi(method: str, path: str, **headers: str) -> Response:
-    path, _, query = path.partition("?")
+    path, _, query = path.encode().decode("latin-1").partition("?")
     environ = {
         "REQUEST_METHOD": method,
         "PATH_INFO": path,
@@ -98,6 +101,27 @@ def test_probes_answer_whatever_the_projects_settings(ask: Any, path: str) -> No
     assert (response.status, json.loads(response.body)["status"]) == (200, "ready")
     assert response.headers["cache-control"] == "no-store"
     assert response.headers["content-length"] == str(len(response.body))
+
+
+@pytest.mark.parametrize("path", ["/api/health/checks/", "/regex/checks/"])
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [("queue", "mail/urgent"), ("queue", "größe"), ("group:database", "col/lide"), ("worker", "celery@" + "x" * 300)],
+)
+def test_a_check_answers_under_the_name_of_its_target(
+    ask: Any, project: Service, ready_store: MemoryStore, path: str, kind: str, target: str
+) -> None:
+    """As other answers give it: with slashes, letters beyond ASCII, of any length. And under the check's own name."""
+    kind, _, whole = kind.partition(":")
+    name = part_name(whole, target) if whole else check_name(kind, target)
+    asked = f"{path}{kind}:{whole}:{target}" if whole else f"{path}{kind}:{target}"
+    assert ask("GET", asked).status == 404
+    record(ready_store, name)
+    project.refresher.read_once()
+    for each in (asked, f"{asked}/", f"{path}{name}"):
+        response = ask("GET", each)
+        assert (response.status, json.loads(response.body)["name"]) == (200, name)
+    assert ask("GET", f"{asked}x").status == 404
 
 
 @pytest.mark.parametrize(

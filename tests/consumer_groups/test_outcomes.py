@@ -347,3 +347,76 @@ def test_a_round_is_told_of_each_group_once() -> None:
     current = Round(check.wanted, decode(check.memory, check.now + 10), check.now + 10)
     current.look(sight([1] * 6))
     assert current.memories["g"].partitions[tp(0)].end == 1001
+
+
+def test_topics_that_nothing_matches() -> None:
+    """A misspelt name is never healthy: too early to say within the grace, then unknown; an error still wins."""
+    check = Check("g", max_lag=1000)
+    seen = [check.look(sight(unmatched=("ordres",))) for _ in range(31)]
+    assert {(each.status, each.reason) for each in seen} == {(Status.UNKNOWN, "unknown_topic")}
+    assert [each.grace for each in seen] == [True] * 30 + [False]
+    assert seen[0].message == "Unknown topic: nothing that is consumed matches ordres"
+    behind = [check.look(sight([500] * 6, unmatched=("ordres",))) for _ in range(4)][-1]
+    assert (behind.status, behind.reason, behind.grace) == (Status.ERROR, "lag", False)
+    assert behind.data["findings"] == ["lag", "unknown_topic"]
+    assert check.look(sight()).status is Status.OK
+
+
+def test_topics_that_nothing_matches_any_more() -> None:
+    """A group that was known may change what it consumes: that has to last."""
+    check = Check("g", start_grace_seconds=0)
+    check.look(sight())
+    seen = [check.look(sight(unmatched=("orders",))) for _ in range(4)]
+    assert [(each.reason, each.grace) for each in seen] == [("unknown_topic", True)] * 3 + [("unknown_topic", False)]
+
+
+@pytest.mark.parametrize(("status", "hot"), [(Status.UNKNOWN, False), (Status.ERROR, True)])
+def test_topics_that_nothing_matches_of_several_groups(status: Status, hot: bool) -> None:
+    """It is said of the check, unless that says worse; each group is judged by what it has."""
+    check = Check("a", "b", sustained_seconds=0, start_grace_seconds=0)
+
+    def ask(current: Round) -> None:
+        current.unmatched = ("ordres",)
+        current.look(named("a", HOT if hot else None))
+        current.look(named("b"))
+
+    outcome = check._run(ask, 10.0)
+    assert (outcome.status, outcome.grace) == (status, False)
+    assert outcome.reason == ("skew" if hot else "unknown_topic")
+    assert outcome.parts["b"] and outcome.parts["b"].status is Status.OK
+
+
+@pytest.mark.parametrize("hold", [False, True])
+def test_a_share_group(hold: bool) -> None:
+    """Not known, and it will not pass: no last verdict is kept."""
+    outcome = Check("g", hold=hold).look(GroupSight("g", known=False, problem="share_group"))
+    assert (outcome.status, outcome.reason, outcome.grace) == (Status.UNKNOWN, "share_group", False)
+    assert "KIP-932" in str(outcome.message)
+
+
+def test_brokers_that_were_not_reached_are_named() -> None:
+    """To those who may know addresses: in the message and the detail, and never in the data."""
+    where = ("kafka-2.internal:9092 (name_resolution)",)
+    check = Check("g", sustained_seconds=0)
+    lost = check.look(GroupSight("g", known=False, problem="coordinator", unreached=where))
+    assert (lost.status, lost.reason) == (Status.ERROR, "coordinator")
+    assert where[0] in str(lost.message)
+    partly = check.look(sight(unreached=where))
+    for outcome in (lost, partly):
+        assert outcome.detail["unreached"] == [*where]
+        assert "internal" not in json.dumps(outcome.data)
+    assert "partition_table" in partly.detail
+
+
+def test_partitions_that_nobody_reads_are_a_note() -> None:
+    """Consumers that use `assign()` are no members: one of the partitions may have been given to none of them."""
+    alone = sight(consumers=0, state="Empty", unread=(tp(6), tp(7)))
+    outcome = Check("g", min_consumers=0).look(alone)
+    assert (outcome.status, outcome.message) == (Status.OK, "System healthy")
+    assert "2 partitions that no member reads, such as orders[6]" in outcome.data["note"]
+
+
+def test_a_part_names_its_group() -> None:
+    """The name of its check may be another one."""
+    outcome = Check("grüße", "b").look(named("grüße"), named("b"))
+    assert {name: part.detail["group"] for name, part in outcome.parts.items() if part} == {"grüße": "grüße", "b": "b"}

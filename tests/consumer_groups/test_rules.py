@@ -84,6 +84,29 @@ LAGGING = [
     ("for a moment", view({"lag": 10.0}, lag=1001), LIMITS, None),
     ("below it", view(lag=1000), LIMITS, None),
 ]
+OLD = Limits(max_lag_age_seconds=600, max_retention_share=0.8)
+AGED = [
+    (
+        "above the limit",
+        view({"lag_age": 30.0}, lag_seconds=900.4, hottest="orders[3]"),
+        OLD,
+        "Lag old: a record in orders[3] has waited for 15m (limit: 10m)",
+    ),
+    ("for a moment", view({"lag_age": 10.0}, lag_seconds=900.0), OLD, None),
+    ("not known", view({"lag_age": 30.0}), OLD, None),
+    ("the rule is off", view({"lag_age": 30.0}, lag_seconds=900.0), LIMITS, None),
+]
+NEAR_DELETION = [
+    (
+        "above the limit",
+        view({"retention_share": 30.0}, retention_share=0.86, hottest="orders[3]"),
+        OLD,
+        "Lag near the retention: 86% of orders[3] waits (limit: 80%)",
+    ),
+    ("for a moment", view({"retention_share": 10.0}, retention_share=0.86), OLD, None),
+    ("not known", view({"retention_share": 30.0}), OLD, None),
+    ("the rule is off", view({"retention_share": 30.0}, retention_share=0.86), LIMITS, None),
+]
 DRAINING = [
     ("too slowly", view({"drain_eta": 30.0}, drain_eta_seconds=900.4), LIMITS, "Drain time high: 15m (limit: 10m)"),
     ("for a moment", view({"drain_eta": 10.0}, drain_eta_seconds=900.0), LIMITS, None),
@@ -107,6 +130,15 @@ LOST = [
     ),
     ("never", view(), LIMITS, None),
 ]
+UNMATCHED = [
+    (
+        "a misspelt topic",
+        view({"unknown_topic": 0.0}, unmatched=("ordres", "refnds-*")),
+        LIMITS,
+        "Unknown topic: nothing that is consumed matches ordres, refnds-*",
+    ),
+    ("all are right", view(), LIMITS, None),
+]
 
 TABLES = [
     (rules.skewed, "skew", SKEWED),
@@ -116,9 +148,12 @@ TABLES = [
     (rules.unowned, "unowned_partitions", UNOWNED),
     (rules.rebalancing, "rebalancing", REBALANCING),
     (rules.lagging, "lag", LAGGING),
+    (rules.aged, "lag_age", AGED),
+    (rules.near_deletion, "retention_share", NEAR_DELETION),
     (rules.draining_slowly, "drain_eta", DRAINING),
     (rules.rewound, "rewound", REWOUND),
     (rules.records_lost, "records_lost", LOST),
+    (rules.unmatched, "unknown_topic", UNMATCHED),
 ]
 ROWS = [(rule, reason, *row) for rule, reason, rows in TABLES for row in rows]
 

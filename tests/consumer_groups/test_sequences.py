@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from monitor.consumer_groups import GroupSight, Member, PartitionSight, TopicPartition
+from monitor.consumer_groups import GroupSight, Member, PartitionSight, TopicPartition, Waiting
 from monitor.model import Status
 from monitor.policy.consumer_groups.memory import Verdict
 from monitor.policy.consumer_groups.standing import standing
-from tests.consumer_groups.groups import Traffic, Watch, members, sight, tp
+from tests.consumer_groups.groups import START, Traffic, Watch, members, sight, tp
 
 FAILING = (Status.ERROR, Status.UNKNOWN)
 
@@ -563,3 +563,32 @@ def test_what_is_looked_into(
     memory = None if limits is None else watch.memory
     found = standing(sight(partitions={**sight().partitions, **changed}), memory, watch.now + 10, watch.limits)
     assert dict(found) == {tp(i): start for i, start in expected.items()}, caption
+
+
+def test_the_age_of_what_waits() -> None:
+    """Of the hottest partition: a number always, an error where there is a limit that was passed for long enough."""
+    watch = Watch(max_lag_age_seconds=60.0, skew_threshold=None)
+    behind = sight([5, 0, 0, 0, 0, 0], oldest=Waiting(tp(0), START - 30))
+    seen = watch.during(120, behind)
+    assert [each.data["lag_seconds"] for each in seen[:3]] == [40.0, 50.0, 60.0]
+    assert [each.reason for each in seen] == [None] * 6 + ["lag_age"] * 6
+    assert watch.look(sight()).data["lag_seconds"] == 0.0
+    assert "lag_seconds" not in watch.look(sight([5] * 6)).data, "nobody could tell"
+    of_another = sight([5, 0, 0, 0, 0, 9], oldest=Waiting(tp(0), START))
+    assert "lag_seconds" not in watch.look(of_another).data, "it is not of the hottest partition"
+    assert watch.look(sight([5] * 6, oldest=Waiting(tp(5), START + 10_000))).data["lag_seconds"] == 0.0, "another clock"
+
+
+def test_the_share_of_the_retention() -> None:
+    """Lag of the hottest partition over the records that are there."""
+    watch = Watch(max_retention_share=0.9, skew_threshold=None)
+    seen = watch.during(60, sight([9500, 0, 0, 0, 0, 0], committed=500))
+    assert [each.data["retention_share"] for each in seen] == [0.95] * 6
+    assert [each.reason for each in seen] == [None] * 3 + ["retention_share"] * 3
+    assert watch.look(sight()).data["retention_share"] == 0.0
+
+
+def test_neither_age_nor_share_while_a_leader_is_away() -> None:
+    """That nothing waits elsewhere says nothing of it."""
+    away = sight(partitions={tp(0): PartitionSight(None, 5, None, "leader"), tp(1): PartitionSight(9, 9, 0)})
+    assert {"lag_seconds", "retention_share"}.isdisjoint(Watch().look(away).data)

@@ -22,6 +22,7 @@ from tests.kafka.looks import connection_to, grown, lags, left, one, seen, stabl
 from tests.support.kafka_clients import KafkaClients
 from tests.support.kafka_consumers import StartConsumer
 from tests.support.kafka_old import OldKafka
+from tests.support.kafka_server import KafkaServer
 from tests.support.processes import wait_for
 
 REQUESTS = {"FindCoordinator": 1, "DescribeGroups": 1, "OffsetFetch": 1, "Metadata": 1, "ListOffsets": 1}
@@ -101,6 +102,27 @@ def test_topics_choose_what_counts(any_kafka: KafkaClients, name: str) -> None:
     any_kafka.commit(name, {(f"{name}-{topic}", 0): 0 for topic in ("a", "b", "other")})
     sight = one(any_kafka, name, topics=(f"{name}-[ab]",))
     assert list(sight.partitions) == [(f"{name}-a", 0), (f"{name}-b", 0)]
+
+
+def test_topics_that_nothing_matches(any_kafka: KafkaClients, start_consumer: StartConsumer, name: str) -> None:
+    """Each name and pattern of which no group consumes anything; not while there is a group that nobody knows."""
+    any_kafka.create_topic(name)
+    start_consumer(any_kafka, name, name).wait_joined(1)
+    filters = (name, f"{name[:-1]}?", f"{name}-x", "x-*")
+    assert seen(any_kafka, name, topics=filters).unmatched == (f"{name}-x", "x-*")
+    assert seen(any_kafka, name).unmatched == ()
+    assert seen(any_kafka, name, f"{name}-none", topics=filters).unmatched == ()
+
+
+def test_partitions_that_no_member_reads(kafka: KafkaServer, name: str) -> None:
+    """Of consumers that use `assign()` there are offsets only: a partition with records and without one is unread."""
+    kafka.create_topic(name, partitions=4)
+    kafka.produce(name, 5, partition=0)
+    kafka.produce(name, 5, partition=2)
+    kafka.commit(name, {(name, 0): 5, (name, 1): 0})
+    sight = one(kafka, name)
+    assert sorted(sight.partitions) == [(name, 0), (name, 1)]
+    assert sight.unread == ((name, 2),)
 
 
 def test_unknown_groups_are_not_known(any_kafka: KafkaClients, name: str) -> None:

@@ -66,7 +66,7 @@ def test_all_nodes_are_asked_once(kafka_cluster: KafkaCluster, name: str) -> Non
     assert found.requests["ListGroups"] == 3
     assert found.requests["FindCoordinator"] == 1
     assert found.requests["DescribeGroups"] == found.requests["OffsetFetch"] == coordinators
-    assert found.requests["ListOffsets"] == 6
+    assert 6 <= found.requests["ListOffsets"] <= 3 * 12, "ends, beginnings, and the search for the age of what waits"
 
 
 def test_killed_coordinator(kafka_cluster: KafkaCluster, name: str) -> None:

@@ -14,7 +14,9 @@ from kafka.protocol.api_message import ApiMessage
 from monitor.checks._kafka.client import Client
 from monitor.checks._kafka.connection import Connection
 from monitor.checks._kafka.groups import read_groups
+from monitor.checks.kafka_group import KafkaGroup
 from monitor.consumer_groups import PartitionSight
+from monitor.model import Status
 from tests.kafka.looks import lags, one, seen
 from tests.support.kafka_server import KafkaServer, jars
 
@@ -36,7 +38,9 @@ def test_patterns_stand_for_the_groups_that_there_are(kafka: KafkaServer, name: 
         f"{name}.orders-dlq": True,
         f"{name}.missing": False,
     }
-    assert found.requests["ListGroups"] == 1
+    assert found.requests["ListGroups"] == 2, (
+        "one for the patterns; one that asks whether what is missing is a share group"
+    )
     assert found.silent_brokers == ()
     assert seen(kafka, f"{name}.nothing-*").groups == {}
 
@@ -89,7 +93,7 @@ def test_groups_of_the_new_protocol_are_described(
     """
     kafka.create_topic(name, partitions=3)
     kafka.produce(name, 8, partition=2)
-    heartbeat = heartbeats(kafka, tmp_path, monkeypatch)
+    heartbeat = message("ConsumerGroupHeartbeat", tmp_path, monkeypatch)
     with Client(Connection(brokers=(kafka.bootstrap,), client_id="newcomer"), 60) as client:
 
         async def join() -> Any:
@@ -120,22 +124,46 @@ def test_groups_of_the_new_protocol_are_described(
         assert sight.state in ("Stable", "Reconciling", "Assigning")
 
 
-def heartbeats(kafka: KafkaServer, directory: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The request by which members join such a group; kafka-python reads it from the schemas in Kafka's own jar."""
-    package = directory / "messages_of_kafka"
+def test_share_groups_are_told_apart(
+    kafka: KafkaServer, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A group of KIP-932 is not one that nobody knows; no pattern stands for it. Only from 4.2 on."""
+    kafka.create_topic(name)
+    heartbeat = message("ShareGroupHeartbeat", tmp_path, monkeypatch)
+    with Client(Connection(brokers=(kafka.bootstrap,)), 60) as client:
+
+        async def join() -> Any:
+            node = (await read_groups(client, {name}, client.until(0.5)))[name].coordinator
+            joining = heartbeat(
+                group_id=name, member_id=uuid.uuid4().hex, member_epoch=0, rack_id=None, subscribed_topic_names=[name]
+            )  # fmt: skip
+            return await client.send(node, joining, client.until(1))
+
+        assert client.run(join()).error_code == 0
+    found = seen(kafka, name, f"{name}-none")
+    assert {group: (sight.known, sight.problem) for group, sight in found.groups.items()} == {
+        name: (False, "share_group"),
+        f"{name}-none": (False, None),
+    }
+    assert seen(kafka, f"{name}*").groups == {}
+    outcome = KafkaGroup(brokers=(kafka.bootstrap,), consumer_groups=(name,)).run(10.0)
+    assert (outcome.status, outcome.reason, outcome.grace) == (Status.UNKNOWN, "share_group", False)
+
+
+def message(name: str, directory: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A request that kafka-python has not, such as that by which members join; read from the schemas in Kafka's jar."""
+    package = directory / f"messages_of_kafka_{name}"
     package.mkdir()
     (package / "__init__.py").write_text("")
     (jar,) = Path(jars("4").rstrip("*")).glob("kafka-clients-*.jar")
     with zipfile.ZipFile(jar) as archive:
-        for message in ("ConsumerGroupHeartbeatRequest", "ConsumerGroupHeartbeatResponse"):
-            (package / f"{message}.json").write_bytes(archive.read(f"common/message/{message}.json"))
+        for sort in ("Request", "Response"):
+            (package / f"{name}{sort}.json").write_bytes(archive.read(f"common/message/{name}{sort}.json"))
     monkeypatch.syspath_prepend(str(directory))
-
-    class ConsumerGroupHeartbeatRequest(ApiMessage, load_json="messages_of_kafka"):
-        pass
-
-    class ConsumerGroupHeartbeatResponse(ApiMessage, load_json="messages_of_kafka"):
-        pass
-
-    monkeypatch.setattr(ConsumerGroupHeartbeatRequest, "answer", ConsumerGroupHeartbeatResponse, raising=False)
-    return ConsumerGroupHeartbeatRequest
+    make = type(ApiMessage)
+    request, response = (
+        make(f"{name}{sort}", (ApiMessage,), {"__module__": __name__}, load_json=package.name)
+        for sort in ("Request", "Response")
+    )
+    monkeypatch.setattr(request, "answer", response, raising=False)
+    return request

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from pydantic import SecretStr
 
 from monitor.checks import registry
-from monitor.checks._kafka.prometheus import COUNTED_NOW, DRAIN_ETA, LAG, Question, measure
+from monitor.checks._kafka.prometheus import COUNTED_NOW, DRAIN_ETA, LAG, UNCOUNTED, Question, measure
 from monitor.checks._prometheus import Answer, Prometheus, Server
 from monitor.checks.base import CheckFailed, Kind
 from monitor.consumer_groups import TopicPartition
@@ -30,7 +31,14 @@ QUICK = Question(window_seconds=60, sustained_seconds=1)
 SLOW = Question(window_seconds=60, sustained_seconds=20)
 
 
-def lines(group: str, lags: Iterable[int], members: int | None = 2, topic: str = "orders", member_id: str = "") -> str:
+def lines(
+    group: str,
+    lags: Iterable[int],
+    members: int | None = 2,
+    topic: str = "orders",
+    member_id: str = "",
+    offset: int = 100,
+) -> str:
     """What danielqsj/kafka_exporter says of a group; with a member id, what others say."""
     name = group.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     text = "" if members is None else f'kafka_consumergroup_members{{consumergroup="{name}"}} {members}\n'
@@ -38,7 +46,7 @@ def lines(group: str, lags: Iterable[int], members: int | None = 2, topic: str =
     for partition, lag in enumerate(lags):
         labels = f'consumergroup="{name}",topic="{topic}",partition="{partition}"'
         text += f"kafka_consumergroup_lag{{{labels}}} {lag}\n"
-        text += f"kafka_consumergroup_current_offset{{{labels}{member}}} 100\n"
+        text += f"kafka_consumergroup_current_offset{{{labels}{member}}} {offset}\n"
     return text
 
 
@@ -50,7 +58,7 @@ class World:
         self.exporter = Exporter()
         self.prometheus = PrometheusServer(targets=[self.exporter.address], rules=rules)
 
-    def tell(self, group: str, lags: Iterable[int], members: int | None = 2, **more: str) -> None:
+    def tell(self, group: str, lags: Iterable[int], members: int | None = 2, **more: Any) -> None:
         """From now on the exporter says this of a group."""
         self.groups[group] = lines(group, lags, members, **more)
         self.exporter.text = "".join(sorted("".join(self.groups.values()).splitlines(keepends=True)))
@@ -160,6 +168,46 @@ def test_too_few_consumers(world: World) -> None:
     assert world.until("few", lambda seen: seen.consumers.held == 0).consumers == Windowed(worst=0, held=0)
 
 
+BRIEF = Question(window_seconds=6, sustained_seconds=1)
+
+
+def test_no_members_of_a_group_that_moves(world: World, without_rules: World) -> None:
+    """Exporters count no consumers of KIP-848: how many there are is not known, with our rules and without them."""
+    for where in (world, without_rules):
+        offset = iter(range(100, 100_000))
+
+        def moves(seen: Measurement, where: World = where, offset: Iterator[int] = offset) -> bool:
+            where.tell("kip-848", [0] * 3, members=0, offset=next(offset))
+            return UNCOUNTED in seen.notes
+
+        where.tell("kip-848", [0] * 3, members=0)
+        seen = where.until("kip-848", moves, BRIEF)
+        assert seen.consumers == Windowed()
+        assert "consumers" not in seen.missing
+        assert where.measure("kip-848", replace(BRIEF, min_consumers=0)).notes != (UNCOUNTED,)
+        where.until("kip-848", lambda seen: UNCOUNTED not in seen.notes and seen.consumers.held == 0, BRIEF)
+
+
+def test_no_members_after_the_last_has_gone(world: World) -> None:
+    """What was committed a moment before says nothing: 0 members are 0."""
+    world.tell("gone", [0] * 3, members=2)
+    world.until("gone", lambda seen: seen.consumers.held == 2, BRIEF)
+    for offset in range(100, 110):
+        world.tell("gone", [0] * 3, members=2, offset=offset)
+        world.measure("gone", BRIEF)
+    world.tell("gone", [0] * 3, members=0, offset=111)
+    notes: set[str] = set()
+
+    def has_none(seen: Measurement) -> bool:
+        notes.update(seen.notes)
+        return seen.consumers.held == 0
+
+    world.until("gone", has_none, BRIEF)
+    for _ in range(10):
+        assert world.measure("gone", BRIEF).consumers.worst == 0
+    assert UNCOUNTED not in notes
+
+
 def test_one_stray_record_is_no_skew(world: World) -> None:
     """The bare formula would say six."""
     world.tell("stray", [0, 0, 1, 0, 0, 0])
@@ -187,8 +235,16 @@ def test_the_worst_topic_counts_among_those_that_are_asked_for(world: World) -> 
     assert worst("pay.ments-1") == 4
     assert worst("pay.*") == worst("*-[0-9]") == worst("no", "p?y*") == 4
     assert worst("pay", "ord*", "pay[!.]ments*") == 1
-    missing = world.measure("both", Question(topics=("pay",))).missing
-    assert missing == {"skew": "Prometheus has kafka:group_skew_ratio of this group for other topics only"}
+
+
+def test_topics_that_nothing_matches(world: World) -> None:
+    """A misspelt name is not known: it is neither healthy nor a rule that is missing."""
+    world.tell("spelt", [500, 500], topic="orders")
+    world.until("spelt", lambda seen: not seen.missing)
+    none = world.measure("spelt", Question(topics=("ordres", "pay*")))
+    assert (none.skew, none.missing, none.unmatched) == (Windowed(), {}, ("ordres", "pay*"))
+    one = world.measure("spelt", Question(topics=("ord*", "pay*")))
+    assert (one.skew.worst, one.unmatched) == (1, ("pay*",))
 
 
 def test_a_group_that_is_not_known(world: World) -> None:

@@ -148,9 +148,40 @@ def test_everything_that_is_wrong_at_once() -> None:
     ]
 
 
-def test_nothing_to_watch() -> None:
-    """Neither group nor source: both are named."""
-    assert [problem.partition(":")[0] for problem in problems()] == ["KAFKA_GROUP", "KAFKA_BROKERS"]
+@pytest.mark.parametrize(
+    ("environ", "missing"),
+    [
+        ({"KAFKA_TOPIC": "orders"}, ["KAFKA_GROUP", "KAFKA_BROKERS"]),
+        ({"KAFKA_BROKERS": "kafka:9092"}, ["KAFKA_GROUP"]),
+        ({"PROMETHEUS_URL": "http://prometheus:9090"}, ["KAFKA_GROUP"]),
+        ({"KAFKA_GROUP": "orders"}, ["KAFKA_BROKERS"]),
+    ],
+)
+def test_something_to_watch_is_missing(environ: dict[str, str], missing: list[str]) -> None:
+    """Who says something says which group, and where to ask: each is named."""
+    assert [problem.partition(":")[0] for problem in problems(**environ)] == missing
+
+
+@pytest.mark.parametrize("environ", [{}, {"KAFKA_GROUP": "", "PROMETHEUS_URL": ""}, {"SKEW_THRESHOLD": "2.5"}])
+def test_nothing_says_what_to_watch(environ: dict[str, str]) -> None:
+    """Then it is what the probe has always watched by default, and each value says so."""
+    found = loaded(**environ)
+    options = found.config.checks["kafka"].options
+    assert (options["consumer_groups"], options["source"]) == (["crm-events-sse"], "prometheus")
+    assert options["prometheus_url"] == "http://prometheus:9090"
+    assert options["skew_threshold"] == float(environ.get("SKEW_THRESHOLD", 4.0))
+    assert (found.config.groups["ready"].stale, found.config.queue) == ("hold", "monitor:sidecar:crm-events-sse")
+    for key in ("consumer_groups", "prometheus_url"):
+        assert found.origin(f"checks.kafka.{key}") == probe_environment.NOTHING_GIVEN_LABEL
+
+
+@pytest.mark.parametrize("of_environment", [False, True])
+def test_checks_of_ones_own_are_no_nothing(tmp_path: Path, of_environment: bool) -> None:
+    """No default is taken where any check is configured, in whatever way."""
+    file = tmp_path / "monitor.toml"
+    file.write_text("" if of_environment else "[checks.orders]\nkind = 'tcp'\n")
+    environ = {"MONITOR_CHECKS__ORDERS__KIND": "tcp"} if of_environment else {}
+    assert list(loaded(file, **environ).config.checks) == ["orders"]
 
 
 def test_a_configuration_of_ones_own_needs_none_of_them(tmp_path: Path) -> None:
@@ -165,5 +196,25 @@ def test_two_groups_share_nothing_on_one_redis() -> None:
     """Each group has its own keys and its own queue, so that no sidecar takes another's tasks, or a monitor's."""
     orders, refunds = loaded(**GIVEN).config, loaded(**GIVEN | {"KAFKA_GROUP": "re funds*"}).config
     assert (orders.key_prefix, orders.queue) == ("monitor:sidecar:orders:", "monitor:sidecar:orders")
-    assert (refunds.key_prefix, refunds.queue) == ("monitor:sidecar:re_funds_:", "monitor:sidecar:re_funds_")
+    assert (refunds.key_prefix, refunds.queue) == (
+        "monitor:sidecar:re_funds_.6c6f56b9:",
+        "monitor:sidecar:re_funds_.6c6f56b9",
+    )
     assert loaded(**GIVEN, MONITOR_KEY_PREFIX="mine:").config.key_prefix == "mine:"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param("col/lide", "col_lide", id="what is replaced"),
+        pytest.param("größe", "grüße", id="letters beyond ASCII"),
+        pytest.param("g" * 60 + "1", "g" * 60 + "2", id="what is cut"),
+        pytest.param("a,b", "a_b", id="two groups, and one"),
+        pytest.param("a/b", "a_b.0b0e4b2b", id="a name with something like a digest"),
+    ],
+)
+def test_two_groups_of_similar_names_share_nothing(one: str, other: str) -> None:
+    """What cannot stand in a key is replaced, and a digest keeps the difference."""
+    configs = [loaded(**GIVEN | {"KAFKA_GROUP": group}).config for group in (one, other)]
+    assert len({config.key_prefix for config in configs}) == len({config.queue for config in configs}) == 2
+    assert all(len(config.key_prefix) <= 100 for config in configs)

@@ -333,6 +333,15 @@ def test_nothing_that_could_fail(tmp_path: Path) -> None:
     assert "groups.ready: has no checks" in done.stderr
 
 
+def test_nothing_says_what_to_watch(start_sidecar: StartSidecar) -> None:
+    """It takes the defaults that the probe has always had, and logs them in one line."""
+    sidecar = start_sidecar()
+    sidecar.wait_until_it_answers()
+    assert sidecar.get("/health") == (200, {"status": "alive", "service": "crm-events-sse"})
+    [event] = sidecar.events("sidecar.defaults_taken")
+    assert (event["KAFKA_GROUP"], event["PROMETHEUS_URL"]) == ("crm-events-sse", "http://prometheus:9090")
+
+
 def test_a_port_that_is_taken(start_sidecar: StartSidecar, tmp_path: Path) -> None:
     """One sentence, and exit code 1."""
     environ = {"KAFKA_GROUP": "orders", "PROMETHEUS_URL": "http://127.0.0.1:1"}

@@ -13,21 +13,21 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError
-from kafka.future import Future
 from kafka.net.selector import NetworkSelector
 
+from monitor.checks._kafka import library
 from monitor.checks._kafka.connection import Connection
-from monitor.checks._kafka.failures import HUNG_UP, failure, reason, worst
+from monitor.checks._kafka.failures import HUNG_UP, failure, is_final, reason, worst
 from monitor.checks._kafka.library import Manager, quiet, uncollected
+from monitor.checks._kafka.race import first_of
 from monitor.checks._kafka.security import security_settings
 from monitor.checks.base import CheckFailed
 
 T = TypeVar("T")
-Node = int | str
+Node = library.Node
 Versions = Callable[[Any], int | None]  # of the class of a request: the newest version that both sides know
 
 LARGEST_ANSWER_BYTES = 100_000_000  # as the Java clients'; kafka-python's 1 MB is too little for 1,000 groups
-NEXT_BROKER_SECONDS = 0.5  # how long the first broker may take before the next is tried beside it
 _HINT = " (is security_protocol right? brokers older than 0.10 need api_version)"
 RETRY_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6)
 
@@ -47,7 +47,9 @@ class Client:
         self._down: dict[Node, Exception] = {}  # nodes that were too late once are not waited for again
         self._entry: Node | None = None
         self._last_error: dict[Node, Exception] = {}
+        self._unreached: dict[Node, Exception] = {}  # by the node that was asked for
         self._same: dict[int, Node] = {}  # brokers that were configured by the very address that they advertise
+        self._chosen: dict[Node, Node] = {}  # of the places of a node, the one that took a connection last
         settings: dict[str, Any] = {
             "bootstrap_servers": list(connection.brokers),
             "client_id": connection.client_id,
@@ -108,20 +110,24 @@ class Client:
 
     async def versions(self, node: Node, until: float) -> Versions:
         """Which versions of the protocol we can speak with a node. Raises KafkaError when it cannot be reached."""
-        return _versions(await self._connect(self._route(node), until))
+        return _versions(await self._reach(node, until))
 
     async def send(self, node: Node, request: Any, until: float) -> Any:
         """What the node answers. Raises KafkaError when it does not."""
-        node = self._route(node)
-        connection = await self._connect(node, until)
+        connection = await self._reach(node, until)
         while connection.paused and time.monotonic() < until:  # throttled by a quota
             await self._loop.sleep(0.02)
         self.requests[type(request).__name__.removesuffix("Request")] += 1
         try:
             return await connection.send_request(request, request_timeout_ms=_milliseconds(until))
         except (KafkaTimeoutError, RequestTimedOutError) as error:
-            self._down[node] = error
+            self._unreached[node] = self._down[self._route(node)] = error
             raise
+
+    def unreached(self, node: Node | None) -> str | None:
+        """The address of a node that was not reached and why, as ``host:port (refused)``; None for any other."""
+        error = None if node is None else self._unreached.get(node)
+        return None if error is None or node is None else f"{self.address(node)} ({reason(error)})"
 
     async def ask(self, build: Callable[[Versions], Any], until: float) -> Any:
         """What any node answers; the next when one does not. Raises CheckFailed when none does."""
@@ -155,31 +161,46 @@ class Client:
     async def _entrance(self, until: float) -> Node:
         nodes = [broker.node_id for broker in self._cluster.bootstrap_brokers()]
         nodes.sort(key=lambda node: node != self._entry)
-        waiting = [node for node in nodes if node not in self._down]
-        running: dict[Node, Any] = {}
-        while waiting or running:
-            if waiting:
-                node = waiting.pop(0)
-                running[node] = self._manager.call_soon(self._connect(node, until))
-            await self._one_of(running.values(), NEXT_BROKER_SECONDS if waiting else until - time.monotonic())
-            for node, future in list(running.items()):
-                if future.succeeded():
-                    self._entry = node
-                    return node
-                if future.is_done:
-                    self._down[node] = running.pop(node).exception
-            if time.monotonic() >= until and not waiting:
-                break
-        raise worst({self.address(node): self._down[node] for node in nodes if node in self._down}) or self._too_late()
+        first, failed = await first_of(self._manager, self._up(nodes), self._connect, until)
+        self._down |= failed
+        if first is None:
+            down = {self.address(node): self._down[node] for node in nodes if node in self._down}
+            raise worst(down) or self._too_late()
+        self._entry = first
+        return first
 
-    async def _one_of(self, futures: Iterable[Any], seconds: float) -> None:
-        ended = Future()
-        for future in futures:
-            future.add_both(lambda _: ended.is_done or ended.success(None))
-        with suppress(KafkaTimeoutError):
-            await self._manager.wait_for(ended, max(0.0, seconds) * 1000)
+    async def _reach(self, node: Node, until: float) -> Any:
+        try:
+            connection = await self._connect(self._route(node), until)
+        except KafkaError as error:
+            self._unreached[node] = error
+            raise
+        self._unreached.pop(node, None)
+        return connection
 
     async def _connect(self, node: Node, until: float) -> Any:
+        if node in self._down:
+            raise self._down[node]
+        places = self._manager.places(node)
+        if not places:
+            self._down[node] = KafkaConnectionError("DNS Resolution failure")
+            raise self._down[node]
+        if len(places) == 1:
+            return await self._attempt(places[0], until)
+        if (chosen := self._chosen.get(node)) is not None:
+            with suppress(KafkaError):
+                return await self._attempt(chosen, until)
+            del self._chosen[node]
+            places = [place for place in places if place != chosen]
+        first, failed = await first_of(self._manager, self._up(places), self._attempt, until)
+        if first is None:
+            failures = [failed.get(place) or self._down.get(place) for place in places]
+            late = KafkaTimeoutError("no connection in time")
+            raise next(filter(is_final, filter(None, failures)), next(filter(None, failures), late))
+        self._chosen[node] = first
+        return await self._attempt(first, until)
+
+    async def _attempt(self, node: Node, until: float) -> Any:
         if node in self._down:
             raise self._down[node]
         try:
@@ -204,6 +225,9 @@ class Client:
             self._down[node] = KafkaConnectionError(error)
             raise self._down[node] from error
         return connection
+
+    def _up(self, nodes: Iterable[Node]) -> list[Node]:
+        return [node for node in nodes if node not in self._down]
 
     def _route(self, node: Node) -> Node:
         return self._same.get(node, node) if isinstance(node, int) else node

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
+from monitor.checks._kafka.ages import Record, read_times
 from monitor.checks._kafka.client import Client
 from monitor.checks._kafka.connection import Connection, IsolationLevel
-from monitor.checks._kafka.failures import AUTHORIZATION, UNSUBSCRIBED
+from monitor.checks._kafka.failures import AUTHORIZATION, COORDINATOR, LEADER, UNSUBSCRIBED
 from monitor.checks._kafka.groups import list_groups, read_committed, read_groups
 from monitor.checks._kafka.offsets import BEGINNING, END, Offsets, Topics, read_brokers, read_offsets, read_topics
 from monitor.checks._kafka.records import next_records
 from monitor.checks._kafka.told import Told
-from monitor.consumer_groups import GroupSight, PartitionSight, TopicPartition
+from monitor.consumer_groups import GroupSight, PartitionSight, TopicPartition, Waiting
 from monitor.policy.consumer_groups.outcomes import is_pattern
 
 Remembered = Mapping[str, Collection[TopicPartition]]
@@ -25,12 +27,14 @@ Standing = Callable[[GroupSight], Mapping[TopicPartition, int]]
 class Look:
     """What was seen. ``groups`` are in the order of their names, ``requests`` how many were sent, by the API's name.
 
-    ``silent_brokers`` did not tell which groups they coordinate: there may be more that match a pattern.
+    ``silent_brokers`` did not tell which groups they coordinate: there may be more that match a pattern. ``unmatched``
+    are the names and patterns of topics of which no group consumes any.
     """
 
     groups: Mapping[str, GroupSight]
     requests: Mapping[str, int]
     silent_brokers: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +91,30 @@ async def _look(client: Client, wish: _Wish) -> Look:
         told = await read_committed(client, told, partitions, client.until(0.4))
         # Where it was asked, and nothing is committed, is not the group's unless its members say so.
         partitions = {name: _partitions(wish, name, group, topics) for name, group in told.items()}
-    every: set[TopicPartition] = set().union(*partitions.values())
+    unread = {name: _unread(wish, group, partitions[name], topics) for name, group in told.items()}
+    every: set[TopicPartition] = set().union(*partitions.values(), *unread.values())
     level = wish.isolation_level
     ends = await read_offsets(client, every, topics, which=END, isolation_level=level, until=client.until(0.6))
     behind = {
         partition
         for name, group in told.items()
-        for partition in partitions[name]
+        for partition in partitions[name] | unread[name]
         if (group.committed or {}).get(partition, -1) < ends.found.get(partition, -1)
     }
     begins = await read_offsets(client, behind, topics, which=BEGINNING, isolation_level=level, until=client.until(0.9))
     told = {name: _allowed(group, topics) for name, group in told.items()}
+    waiting = _waiting(told, partitions, ends, begins)
+    times = await read_times(client, waiting.values(), topics, time.time(), client.until(0.7))
     sights = {name: _sight(name, told[name], partitions[name], ends, begins) for name in sorted(told)}
     for name, sight in sights.items():
         if starts := wish.standing(sight):
-            sights[name] = _with_records(sight, await next_records(client, starts, topics, client.until(0.9)))
-    return Look(sights, dict(client.requests), silent)
+            sight = _with_records(sight, await next_records(client, starts, topics, client.until(0.9)))  # noqa: PLW2901
+        filled = sorted(at for at in unread[name] if ends.found.get(at, 0) > begins.found.get(at, 0))
+        unreached = _unreached(client, told[name], sight, topics)
+        record = waiting.get(name)
+        oldest = Waiting(record[0], times[record]) if record is not None and record in times else None
+        sights[name] = replace(sight, unreached=unreached, unread=tuple(filled), oldest=oldest)
+    return Look(sights, dict(client.requests), silent, _unmatched(wish, told))
 
 
 async def _names(client: Client, wish: _Wish, until: float) -> tuple[set[str], tuple[str, ...]]:
@@ -136,6 +148,40 @@ def _partitions(wish: _Wish, name: str, group: Told, topics: Topics) -> set[Topi
     return {each for each in partitions if wish.wants(each.topic)} if wish.topics else partitions
 
 
+def _unread(wish: _Wish, group: Told, partitions: Collection[TopicPartition], topics: Topics) -> set[TopicPartition]:
+    """The other partitions of the topics that a group without members commits in."""
+    if group.members or not group.committed:
+        return set()
+    consumed = {partition.topic for partition in group.committed if wish.wants(partition.topic)}
+    found = {partition for topic in consumed for partition in topics.partitions.get(topic, ())}
+    return found - set(partitions)
+
+
+def _waiting(
+    told: Mapping[str, Told], partitions: Mapping[str, Collection[TopicPartition]], ends: Offsets, begins: Offsets
+) -> dict[str, Record]:
+    """The oldest record that waits in the partition with the most lag, for each group that lags; the most lag first."""
+    found: dict[str, tuple[int, Record]] = {}
+    for name, group in told.items():
+        for at in partitions[name]:
+            committed, end = (group.committed or {}).get(at), ends.found.get(at)
+            if committed is None or end is None or group.has_left(at.topic):
+                continue
+            first = max(committed, begins.found.get(at, 0))
+            if end > first:
+                found[name] = max(found.get(name, (0, (at, first))), (end - first, (at, first)))
+    return {name: record for name, (_, record) in sorted(found.items(), key=lambda item: -item[1][0])}
+
+
+def _unmatched(wish: _Wish, told: Mapping[str, Told]) -> tuple[str, ...]:
+    """The names and patterns of topics of which no group consumes any; none while some group cannot be looked at."""
+    consumed = [group.topics | {partition.topic for partition in group.committed or ()} for group in told.values()]
+    if not all(consumed):
+        return ()
+    every = frozenset().union(*consumed)
+    return tuple(each for each in wish.topics if every and not any(fnmatchcase(topic, each) for topic in every))
+
+
 def _allowed(group: Told, topics: Topics) -> Told:
     """The group; only that we may not, when we may not look at a topic it consumes. Its lag would be no lag."""
     forbidden = any(topics.problems.get(topic) == AUTHORIZATION for topic in group.topics)
@@ -167,3 +213,9 @@ def _sight(
 def _with_records(sight: GroupSight, found: Mapping[TopicPartition, int]) -> GroupSight:
     read = {at: replace(sight.partitions[at], next_record=offset) for at, offset in found.items()}
     return replace(sight, partitions={**sight.partitions, **read})
+
+
+def _unreached(client: Client, group: Told, sight: GroupSight, topics: Topics) -> tuple[str, ...]:
+    leaders = {topics.leaders.get(at) for at, partition in sight.partitions.items() if partition.problem == LEADER}
+    nodes = leaders | ({group.coordinator} if group.problem == COORDINATOR else set())
+    return tuple(sorted(filter(None, map(client.unreached, nodes))))

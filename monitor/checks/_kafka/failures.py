@@ -16,6 +16,7 @@ COORDINATOR = "coordinator"  # its coordinator is not there, is loading or does 
 LEADER = "leader"  # its leader is not there or does not answer
 DELETED = "deleted"  # there is no such topic or partition any more
 UNSUBSCRIBED = "unsubscribed"  # the group consumes other topics now
+SHARE_GROUP = "share_group"  # KIP-932: its members share partitions, and commit none
 UNSUPPORTED = "unsupported"  # a sort of group that this version cannot describe
 BROKER_ERROR = "broker_error"  # any other error that the broker answers
 

@@ -13,7 +13,7 @@ from kafka.protocol.consumer import OffsetFetchRequest
 from kafka.protocol.metadata import FindCoordinatorRequest
 
 from monitor.checks._kafka.client import Client, Node, Versions
-from monitor.checks._kafka.failures import AUTHORIZATION, COORDINATOR, NOT_FOUND, group_problem
+from monitor.checks._kafka.failures import AUTHORIZATION, COORDINATOR, NOT_FOUND, SHARE_GROUP, group_problem
 from monitor.checks._kafka.protocol import ConsumerGroupDescribeRequest
 from monitor.checks._kafka.told import Committed, Told, classic, combined, kip_848, offsets
 from monitor.checks.base import CheckFailed
@@ -181,6 +181,11 @@ async def _describe(
     if missing and versions(ConsumerGroupDescribeRequest) is not None:
         answer = await client.send(node, ConsumerGroupDescribeRequest(group_ids=missing), until)
         told |= {group.group_id: kip_848(node, group) for group in answer.groups if group.error_code != NOT_FOUND}
+    missing = [name for name in missing if not told[name].known and told[name].problem is None]
+    if missing and (versions(ListGroupsRequest) or 0) >= 5:
+        answer = await client.send(node, ListGroupsRequest(types_filter=["share"], min_version=5), until)
+        shared = {group.group_id for group in answer.groups}
+        told |= {name: Told(node, problem=SHARE_GROUP) for name in missing if name in shared}
     return told
 
 

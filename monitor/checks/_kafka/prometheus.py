@@ -7,7 +7,7 @@ Prometheus does, so that nothing has to be remembered here.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -23,6 +23,7 @@ DRAIN_ETA = "kafka:group_drain_eta_seconds"
 MEMBERS = "kafka_consumergroup_members"
 OFFSETS = "kafka_consumergroup_current_offset"
 RESOLUTION_SECONDS = 15.0  # as often as the rules are evaluated
+UNCOUNTED = "0 members of a group whose offsets move: exporters count no consumers of KIP-848, so how many is not known"
 COUNTED_NOW = "consumers are counted now, not over the window: Prometheus does not have kafka:group_consumer_count"
 
 
@@ -51,10 +52,11 @@ def measure(prometheus: Prometheus, group: str, question: Question) -> Measureme
     """
     missing: dict[str, str] = {}
     notes: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()
     skew = consumers = Windowed()
     refusal: CheckFailed | None = None
     try:
-        skew = _skew(prometheus, group, question)
+        skew, unmatched = _skew(prometheus, group, question)
     except _Missing as gap:
         missing["skew"] = gap.message
     except CheckFailed as failure:
@@ -86,6 +88,7 @@ def measure(prometheus: Prometheus, group: str, question: Question) -> Measureme
         missing=missing,
         age_seconds=more.age_seconds,
         loss=more.loss,
+        unmatched=unmatched,
         notes=notes,
     )
 
@@ -110,38 +113,42 @@ def _about(prometheus: Prometheus, group: str, question: Question) -> About:
     )
 
 
-def _skew(prometheus: Prometheus, group: str, question: Question) -> Windowed:
+def _skew(prometheus: Prometheus, group: str, question: Question) -> tuple[Windowed, tuple[str, ...]]:
+    """The skew, and the names and patterns of topics that match none which the rule has of the group."""
     series = f"{SKEW}{{{_matcher(group)}}}"
     answer = prometheus.query(f"max_over_time({series}[{_duration(question.window_seconds)}])")
     if not answer.samples:
         raise _missing(prometheus, SKEW)
+    unmatched = tuple(each for each in question.topics if not _of_topics(answer, [each]).samples)
     answer = _of_topics(answer, question.topics)
     if not answer.samples:
-        raise _Missing(f"Prometheus has {SKEW} of this group for other topics only")
+        return Windowed(), unmatched
     worst = round(max(_finite(answer), default=1.0), 2)  # NaN is the mean of no lag: rules other than ours say it so
     held: float | None = worst
     beyond = question.skew_threshold is not None and worst > question.skew_threshold
     if beyond and question.sustained_seconds > 0:
         stayed = _finite(_of_topics(prometheus.query(_sustained(series, "max", "min", question)), question.topics))
         held = round(max(stayed), 2) if stayed else None
-    return Windowed(worst=worst, held=held)
+    return Windowed(worst=worst, held=held), unmatched
 
 
 def _consumers(prometheus: Prometheus, group: str, question: Question) -> tuple[Windowed, tuple[str, ...]]:
     series = f"{CONSUMERS}{{{_matcher(group)}}}"
     answer = prometheus.query(f"min_over_time({series}[{_duration(question.window_seconds)}])")
     if not answer.samples:
-        return _consumers_now(prometheus, group, question), (COUNTED_NOW,)
+        return _consumers_now(prometheus, group, question)
     worst = min(_finite(answer), default=None)
     if worst is None:
         raise _Missing(f"{CONSUMERS} of the group is not a number")
+    if worst == 0 and _moves_uncounted(prometheus, lambda length: f"{series}[{length}]", group, question):
+        return Windowed(), (UNCOUNTED,)
     held: float | None = worst
     if question.sustained_seconds > 0 and _too_few(worst, question):
         held = min(_finite(prometheus.query(_sustained(series, "min", "max", question))), default=None)
     return Windowed(worst=worst, held=held), ()
 
 
-def _consumers_now(prometheus: Prometheus, group: str, question: Question) -> Windowed:
+def _consumers_now(prometheus: Prometheus, group: str, question: Question) -> tuple[Windowed, tuple[str, ...]]:
     """Counted from the exporter's own metrics, for want of the rule."""
     counting = f"count(count by (memberid) ({OFFSETS}{{{_matcher(group)}}}))"
     count = min(_finite(prometheus.query(counting)), default=None)
@@ -158,11 +165,30 @@ def _consumers_now(prometheus: Prometheus, group: str, question: Question) -> Wi
         counting, count = exactly, members
     elif count == 1:
         raise _Missing(f"Prometheus has no {CONSUMERS}, and the exporter does not tell the members")
+    every = _duration(_step(question))
+    if count == 0 and _moves_uncounted(prometheus, lambda length: f"({counting})[{length}:{every}]", group, question):
+        return Windowed(), (UNCOUNTED,)
     held: float | None = count
     if question.sustained_seconds > 0 and _too_few(count, question):
         lately = f"[{_duration(question.sustained_seconds)}:{_duration(_step(question))}]"
         held = min(_finite(prometheus.query(f"max_over_time(({counting}){lately})")), default=None)
-    return Windowed(now=count, worst=count, held=held)
+    return Windowed(now=count, worst=count, held=held), (COUNTED_NOW,)
+
+
+def _moves_uncounted(prometheus: Prometheus, counted: Callable[[str], str], group: str, question: Question) -> bool:
+    """Whether offsets moved at some time within the window, while no member was counted for longer than that.
+
+    ``counted`` is the range of the count of this length. It is longer on both sides than that of the offsets: members
+    that have just gone, or have just come, are still, or already, counted somewhere in it.
+    """
+    if not _too_few(0, question):
+        return False
+    window, step = question.window_seconds, _duration(_step(question))
+    none = f"max_over_time({counted(_duration(window * 0.6))}) == 0"
+    lately = f"[{_duration(window * 0.4)}] offset {_duration(window * 0.1)}"
+    moved = f"sum(changes({OFFSETS}{{{_matcher(group)}}}{lately})) > 0"
+    found = prometheus.query(f"max_over_time(({none} and on () {moved})[{_duration(window)}:{step}])")
+    return bool(found.samples)
 
 
 def _number_now(prometheus: Prometheus, rule: str, group: str) -> tuple[float | None, tuple[str, ...]]:

@@ -22,6 +22,8 @@ ALWAYS = -1
 LARGEST = 2**70  # offsets have 63 bits; these are sums of some of them
 FAR = 10**12  # ticks: no age is longer
 TEXT_CHARACTERS = 8 * 1024 * 1024
+GROUP_BYTES = 32_767
+"""Of a group's name: Kafka has no other limit than that of a short string."""
 CONTAINERS = 500_000
 """In memory, each takes far more than the two characters that it is written with."""
 
@@ -64,7 +66,7 @@ def decode(text: str | None, now: float) -> Book:
     known: dict[str, Memory] = {}
     for name, fields in groups.items():
         try:
-            known[decoding.label(name)] = _memory(fields, reader)
+            known[decoding.label(name, most_bytes=GROUP_BYTES)] = _memory(fields, reader)
         except _WRONG:
             continue
     return Book(first, known)

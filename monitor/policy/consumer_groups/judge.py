@@ -14,10 +14,10 @@ from monitor.model import Status
 from monitor.policy.consumer_groups import window
 from monitor.policy.consumer_groups.holding import MISSING, NOTE_CHARACTERS, held, last_verdict, no_data, with_verdict
 from monitor.policy.consumer_groups.limits import Limits, settings, short
-from monitor.policy.consumer_groups.measurement import Measurement, Windowed
+from monitor.policy.consumer_groups.measurement import UNTOLD, Measurement, Windowed
 from monitor.policy.consumer_groups.memory import Memory, Verdict, begin
 from monitor.policy.consumer_groups.observe import lapsed, observe
-from monitor.policy.consumer_groups.rules import RULES, Finding, View, conditions
+from monitor.policy.consumer_groups.rules import RULES, UNKNOWN_TOPIC, Finding, View, conditions
 from monitor.policy.states import Hold
 
 LATE_SECONDS = 60.0
@@ -25,6 +25,7 @@ LATE_SECONDS = 60.0
 
 HEALTHY = "System healthy"
 ABSENT = "absent"
+_GRAVEST = (Status.ERROR, Status.UNKNOWN, Status.WARNING)
 
 
 class Judged(NamedTuple):
@@ -58,7 +59,8 @@ def judge_measurement(
     if window.has_lapsed(memory, now, limits):
         memory = _note_spells(memory, frozenset(), now)
     fewest = measured.consumers.held
-    if memory.settled_at is None and fewest is not None and fewest >= limits.min_consumers:
+    uncounted = measured.consumers == UNTOLD and "consumers" not in measured.missing
+    if memory.settled_at is None and (uncounted or (fewest is not None and fewest >= limits.min_consumers)):
         memory = replace(memory, settled_at=now)
     measured = replace(
         measured,
@@ -128,7 +130,10 @@ def _conclude(measured: Measurement, memory: Memory, now: float, limits: Limits)
             f" for: {short(round(age))}, grace: {short(limits.start_grace_seconds)})"
         )
         return Judged(Verdict(Status.UNKNOWN, "starting", text, data, early=True), memory)
-    return Judged(_verdict(findings, data), memory)
+    verdict = _verdict(findings, data)
+    if verdict.reason == UNKNOWN_TOPIC and (early or view.lasting[UNKNOWN_TOPIC] < limits.sustained_seconds):
+        verdict = verdict._replace(early=True)
+    return Judged(verdict, memory)
 
 
 def _with_gaps(
@@ -153,7 +158,7 @@ def _with_gaps(
 def _verdict(findings: list[Finding], data: Mapping[str, Any]) -> Verdict:
     if not findings:
         return Verdict(Status.OK, None, HEALTHY, data)
-    worst = min(findings, key=lambda finding: finding.status is not Status.ERROR)  # the first of the worst
+    worst = min(findings, key=lambda finding: _GRAVEST.index(finding.status))  # the first of the worst
     return Verdict(worst.status, worst.reason, "; ".join(finding.message for finding in findings), data)
 
 
@@ -196,6 +201,8 @@ def _data(measured: Measurement, limits: Limits) -> dict[str, Any]:
     skew, consumers = measured.skew, measured.consumers
     numbers = {
         "lag": measured.lag,
+        "lag_seconds": _rounded(measured.lag_seconds, 1),
+        "retention_share": _rounded(measured.retention_share, 3),
         "skew_ratio": skew.now,
         "skew_ratio_max": skew.held,
         "consumers": _count(consumers.now),

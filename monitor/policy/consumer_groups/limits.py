@@ -18,6 +18,8 @@ class Limits:
     skew_min_lag: int = 100
     min_consumers: int = 1
     max_lag: int | None = None
+    max_lag_age_seconds: float | None = None
+    max_retention_share: float | None = None
     max_drain_eta_seconds: float | None = None
     stalled_after_seconds: float = 300.0
     stalled_min_lag: int = 2

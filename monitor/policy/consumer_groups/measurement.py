@@ -55,6 +55,8 @@ class Measurement:
 
     ``skew`` is max / mean of partition lag in the worst topic, 1 where it does not count (too little lag, one
     partition). ``consumers`` counts the group's members. ``lag`` is in messages, rates in messages per second.
+    Of the ``hottest`` partition, the one with the most lag, ``lag_seconds`` is the age of the oldest record that waits
+    and ``retention_share`` the share that waits of all records that are there.
     ``missing`` says of what the source should have told (``skew``, ``consumers``) and did not, why, without hosts.
     ``age_seconds`` is the age of the newest numbers.
 
@@ -63,12 +65,15 @@ class Measurement:
     ``silent_seconds``); ``stuck`` partitions, longest first; the latest ``rewind`` and ``loss`` within the window;
     ``rebalancing`` is the share of looks within ``rebalancing_after`` that saw it rebalance, 0 unless the looks go back
     that far and it was seen rebalancing lately. ``settled`` is whether it has had enough consumers, outside of a
-    rebalance, at least once. ``notes`` are said, and not judged.
+    rebalance, at least once. ``unmatched`` are the patterns of topics of which the group consumes none. ``notes`` are
+    said, and not judged.
     """
 
     skew: Windowed = UNTOLD
     consumers: Windowed = UNTOLD
     lag: int | None = None
+    lag_seconds: float | None = None
+    retention_share: float | None = None
     drain_eta_seconds: float | None = None
     consume_rate: float | None = None
     produce_rate: float | None = None
@@ -87,4 +92,5 @@ class Measurement:
     loss: Loss | None = None
     rebalancing: float = 0.0
     settled: bool = True
+    unmatched: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

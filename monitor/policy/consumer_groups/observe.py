@@ -119,6 +119,8 @@ def _measurement(sight: GroupSight, found: Lags, memory: Memory, now: float, lim
         skew=window.skew(memory, found.skew),
         consumers=window.consumers(memory, len(sight.members)),
         lag=found.total,
+        lag_seconds=_age(sight, found, now),
+        retention_share=_retention_share(sight, found),
         drain_eta_seconds=drain_eta(found.total, window.drain_rate(memory, limits)),
         consume_rate=consume_rate,
         produce_rate=produce_rate,
@@ -134,8 +136,39 @@ def _measurement(sight: GroupSight, found: Lags, memory: Memory, now: float, lim
         loss=Loss(memory.lost.at, memory.lost.records, now - memory.lost.when) if memory.lost else None,
         rebalancing=window.rebalancing_share(memory, now, limits),
         settled=memory.settled_at is not None,
-        notes=(*found.notes, hint) if hint else found.notes,
+        unmatched=sight.unmatched,
+        notes=tuple(filter(None, (*found.notes, _unread(sight), hint))),
     )
+
+
+def _age(sight: GroupSight, found: Lags, now: float) -> float | None:
+    """How old the oldest record is that waits in the partition with the most lag; 0 when none waits."""
+    if found.hottest is None:
+        return _none_waits(sight)
+    oldest = sight.oldest
+    return max(0.0, now - oldest.written_at) if oldest is not None and oldest.at == found.hottest else None
+
+
+def _retention_share(sight: GroupSight, found: Lags) -> float | None:
+    """The share of the records in the partition with the most lag that wait: at 1, the retention deletes them next."""
+    if found.hottest is None:
+        return _none_waits(sight)
+    partition = sight.partitions[found.hottest]
+    if partition.end is None or partition.beginning is None or partition.end <= partition.beginning:
+        return None
+    return min(1.0, (found.partitions[found.hottest].lag or 0) / (partition.end - partition.beginning))
+
+
+def _none_waits(sight: GroupSight) -> float | None:
+    return None if any(partition.end is None for partition in sight.partitions.values()) else 0.0
+
+
+def _unread(sight: GroupSight) -> str | None:
+    if not sight.unread:
+        return None
+    count, first = len(sight.unread), sight.unread[0]
+    plural = "s" if count > 1 else ""
+    return f"{count} partition{plural} that no member reads, such as {first.topic}[{first.partition}]"
 
 
 def _waited(memory: Memory) -> bool:

@@ -15,19 +15,22 @@ from monitor.policy.consumer_groups.judge import judge_gone, judge_measurement, 
 from monitor.policy.consumer_groups.limits import Limits
 from monitor.policy.consumer_groups.measurement import Measurement
 from monitor.policy.consumer_groups.memory import Memory, Verdict, begin
-from monitor.policy.consumer_groups.summary import outcome, summary
+from monitor.policy.consumer_groups.rules import UNKNOWN_TOPIC, unmatched_text
+from monitor.policy.consumer_groups.summary import outcome, part, summary
 from monitor.policy.consumer_groups.tables import tables
 from monitor.policy.states import Hold
 
-COORDINATOR = "coordinator"
+COORDINATOR, SHARE_GROUP = "coordinator", "share_group"
 PROBLEMS = {
     "authorization": "we may not look at this group (it takes the right DESCRIBE on group and topics)",
     COORDINATOR: "the group's coordinator does not answer",
+    SHARE_GROUP: "a share group (KIP-932): its lag is not looked at here (unknown)",
     "unsupported": "a sort of group that cannot be looked at",
     "broker_error": "the broker answers with an error",
 }
 """Reasons why one group cannot be looked at, while the cluster answers."""
 
+ADVERTISED = ": {}; is this address, which the broker advertises, right from here?"
 HINT = "; nobody has joined under it or committed yet, its offsets have expired, or the name is another"
 
 
@@ -65,17 +68,21 @@ class Round:
     memories: dict[str, Memory] = field(default_factory=dict)
     details: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     gone: list[str] = field(default_factory=list)
+    unmatched: tuple[str, ...] = ()
+    """Names and patterns of topics of which none of several groups consumes any."""
 
     def look(self, sight: GroupSight) -> None:
         """A group was looked at."""
         limits, name, before = self.wanted.limits, sight.group, self.book.groups.get(sight.group)
+        if sight.unreached:
+            self.details[name] = {"unreached": list(sight.unreached)}
         if sight.problem is not None:
-            self._fail(name, sight.problem)
+            self._fail(name, sight.problem, sight.unreached)
             return
         if not sight.known and name not in self.wanted.groups:
             return  # it matched a pattern a moment ago
         judged = judge_sight(sight, before, self.now, limits, hint=HINT)
-        self.details[name] = tables(sight, before.partitions if before else {})
+        self.details[name] = {**self.details.get(name, {}), **tables(sight, before.partitions if before else {})}
         self._say(name, judged.verdict, with_verdict(judged.memory, judged.verdict, self.now))
 
     def measure(self, name: str, measured: Measurement) -> None:
@@ -101,8 +108,11 @@ class Round:
         if self.wanted.single and self.verdicts:
             [(name, verdict)] = self.verdicts.items()
             return replace(outcome(verdict, self.details.get(name)), parts=dict.fromkeys(self.gone), memory=memory)
-        parts = {name: outcome(verdict, self.details.get(name)) for name, verdict in self.verdicts.items()}
+        parts = {name: part(name, verdict, self.details.get(name)) for name, verdict in self.verdicts.items()}
         whole = summary(self.verdicts) if self.verdicts else self._nothing()
+        if self.unmatched and whole.status in (Status.OK, Status.WARNING):
+            text = unmatched_text(self.unmatched)
+            whole = replace(whole, status=Status.UNKNOWN, reason=UNKNOWN_TOPIC, message=text, grace=self._is_early)
         return replace(whole, parts={**parts, **dict.fromkeys(self.gone)}, memory=memory)
 
     def _say(self, name: str, verdict: Verdict | None, memory: Memory) -> None:
@@ -112,22 +122,26 @@ class Round:
         # Kept where it may be needed: it is as long as all the rest.
         self.memories[name] = memory if self.wanted.hold else replace(memory, verdict=None, numbers_at=None)
 
-    def _fail(self, name: str, problem: str) -> None:
+    def _fail(self, name: str, problem: str, unreached: tuple[str, ...] = ()) -> None:
         limits, memory = self.wanted.limits, self.book.groups.get(name)
         since = memory.seen_at if memory else self.now
-        if self.wanted.hold:
+        if self.wanted.hold and problem != SHARE_GROUP:
             self.verdicts[name] = kept(memory, problem, self.now, limits, since=since, hold=self.wanted.hold)
         else:
             # A coordinator moves: for a moment that says nothing of the group.
             early = problem == COORDINATOR and self.now - since < limits.sustained_seconds
-            status = Status.UNKNOWN if early else Status.ERROR
-            self.verdicts[name] = Verdict(status, problem, PROBLEMS.get(problem, problem), {}, early)
+            status = Status.UNKNOWN if early or problem == SHARE_GROUP else Status.ERROR
+            text = PROBLEMS.get(problem, problem) + (ADVERTISED.format(", ".join(unreached)) if unreached else "")
+            self.verdicts[name] = Verdict(status, problem, text, {}, early)
         self.memories[name] = memory or begin(self.now, known=False)
 
     def _nothing(self) -> Outcome:
-        early = self.now - self.book.first_at < self.wanted.limits.start_grace_seconds
         text = "no group of the cluster matches"
-        return Outcome(Status.UNKNOWN, {"groups": 0}, "unknown_group", text, grace=early)
+        return Outcome(Status.UNKNOWN, {"groups": 0}, "unknown_group", text, grace=self._is_early)
+
+    @property
+    def _is_early(self) -> bool:
+        return self.now - self.book.first_at < self.wanted.limits.start_grace_seconds
 
 
 def run(wanted: Wanted, book: Book, now: float, ask: Callable[[Round], None]) -> Outcome:
@@ -155,7 +169,7 @@ def held(wanted: Wanted, book: Book, now: float, reason: str, message: str) -> O
     remembered = None if book.groups else encode(book, now)
     if wanted.single:
         return replace(outcome(verdicts[names[0]], detail), memory=remembered)
-    parts = {name: outcome(verdict) for name, verdict in verdicts.items()}
+    parts = {name: part(name, verdict) for name, verdict in verdicts.items()}
     if not verdicts:
         nothing = kept(None, reason, now, wanted.limits, since=now, hold=hold)
         return replace(outcome(nothing, detail), data={"groups": 0, **nothing.data}, memory=remembered)

@@ -7,13 +7,14 @@ tell these apart, so here it is the members that do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from monitor.model import Status
 from monitor.policy.consumer_groups.limits import Limits, short
 from monitor.policy.consumer_groups.measurement import Measurement
 
+UNKNOWN_TOPIC = "unknown_topic"
 MOSTLY = 0.5
 """A group is always rebalancing when more than this share of the looks saw it do so."""
 
@@ -107,6 +108,24 @@ def lagging(view: View, limits: Limits) -> Finding | None:
     return Finding("lag", f"Lag high: {view.measured.lag} messages (limit: {limits.max_lag})")
 
 
+def aged(view: View, limits: Limits) -> Finding | None:
+    """A record has waited for longer than one may."""
+    age, limit = view.measured.lag_seconds, limits.max_lag_age_seconds
+    if age is None or limit is None or not _lasts(view, "lag_age", limits):
+        return None
+    at = view.measured.hottest
+    return Finding("lag_age", f"Lag old: a record in {at} has waited for {_whole(age)} (limit: {short(limit)})")
+
+
+def near_deletion(view: View, limits: Limits) -> Finding | None:
+    """Too much waits of what the retention has left: it may delete records before they are consumed."""
+    share, limit = view.measured.retention_share, limits.max_retention_share
+    if share is None or limit is None or not _lasts(view, "retention_share", limits):
+        return None
+    at = view.measured.hottest
+    return Finding("retention_share", f"Lag near the retention: {share:.0%} of {at} waits (limit: {limit:.0%})")
+
+
 def draining_slowly(view: View, limits: Limits) -> Finding | None:
     """What waits would take too long to consume, at the present rate."""
     eta, limit = view.measured.drain_eta_seconds, limits.max_drain_eta_seconds
@@ -139,6 +158,18 @@ def records_lost(view: View, limits: Limits) -> Finding | None:
     return Finding("records_lost", text, Status.WARNING)
 
 
+def unmatched(view: View, limits: Limits) -> Finding | None:  # noqa: ARG001
+    """A filter of topics matches nothing that the group consumes: what it was to watch is not known."""
+    if not view.measured.unmatched:
+        return None
+    return Finding(UNKNOWN_TOPIC, unmatched_text(view.measured.unmatched), Status.UNKNOWN)
+
+
+def unmatched_text(patterns: Iterable[str]) -> str:
+    """What is said of names and patterns of topics that match nothing."""
+    return f"Unknown topic: nothing that is consumed matches {', '.join(patterns)}"
+
+
 RULES: tuple[Callable[[View, Limits], Finding | None], ...] = (
     skewed,
     under_replicated,
@@ -147,9 +178,12 @@ RULES: tuple[Callable[[View, Limits], Finding | None], ...] = (
     unowned,
     rebalancing,
     lagging,
+    aged,
+    near_deletion,
     draining_slowly,
     rewound,
     records_lost,
+    unmatched,
 )
 """In the order in which they are told: the first is the group's reason."""
 
@@ -158,8 +192,11 @@ def conditions(measured: Measurement, limits: Limits) -> frozenset[str]:
     """What holds just now of that which counts once it has held for ``sustained`` seconds."""
     holds = {
         "lag": _above(measured.lag, limits.max_lag),
+        "lag_age": _above(measured.lag_seconds, limits.max_lag_age_seconds),
+        "retention_share": _above(measured.retention_share, limits.max_retention_share),
         "drain_eta": _above(measured.drain_eta_seconds, limits.max_drain_eta_seconds),
         "unowned_partitions": measured.unowned > 0,
+        UNKNOWN_TOPIC: bool(measured.unmatched),
     }
     return frozenset(name for name, true in holds.items() if true)
 

@@ -18,8 +18,13 @@ def outcome(verdict: Verdict, detail: Mapping[str, Any] | None = None) -> Outcom
     return Outcome(status, data, reason, message, detail or {}, grace=early, held=kept)
 
 
+def part(group: str, verdict: Verdict, detail: Mapping[str, Any] | None = None) -> Outcome:
+    """The outcome of one group of several. Its check may have another name: the detail has the group's own."""
+    return outcome(verdict, {"group": group, **(detail or {})})
+
+
 def summary(verdicts: Mapping[str, Verdict]) -> Outcome:
-    """The worst of them, and their numbers together: sums of lag and consumers, the highest skew.
+    """The worst of them, and their numbers together: sums of lag and consumers, the highest of the others.
 
     A group of which it is too early to say anything is passed over while there are others. Raises ValueError when
     there are none at all.
@@ -29,8 +34,7 @@ def summary(verdicts: Mapping[str, Verdict]) -> Outcome:
     unwell = [each for each in verdicts.values() if each.status is not Status.OK and not each.early]
     data: dict[str, Any] = {"groups": len(verdicts), "failing": len(failing)}
     data |= {key: sum(numbers) for key in ("lag", "consumers") if (numbers := _numbers(verdicts, key))}
-    highest = ("skew_ratio", "skew_ratio_max", "numbers_age_seconds")
-    data |= {key: max(numbers) for key in highest if (numbers := _numbers(verdicts, key))}
+    data |= {key: max(numbers) for key in _HIGHEST if (numbers := _numbers(verdicts, key))}
     data |= {key: worst.data[key] for key in _SETTINGS if key in worst.data}
     if note := worst.data.get("note"):
         data["note"] = note
@@ -42,6 +46,7 @@ def summary(verdicts: Mapping[str, Verdict]) -> Outcome:
     return Outcome(worst.status, data, worst.reason, message, grace=early, held=worst.held)
 
 
+_HIGHEST = ("skew_ratio", "skew_ratio_max", "lag_seconds", "retention_share", "numbers_age_seconds")
 _SETTINGS = ("window_seconds", "skew_threshold", "min_consumers")
 
 

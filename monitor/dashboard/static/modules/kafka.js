@@ -6,6 +6,7 @@ import { plural, quantity, words } from "./format.js";
 const PARTITIONS = 12;
 const FACTS = [
   ["lag", "lag", ""],
+  ["lag_seconds", "oldest waits", "s"],
   ["skew_ratio", "skew", "×"],
   ["skew_ratio_max", "worst skew", "×"],
   ["consumers", "consumers", ""],
