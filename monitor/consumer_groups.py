@@ -41,13 +41,15 @@ class PartitionSight:
     ``committed`` is the group's offset, None when it has committed none (or it has expired). ``end`` is the offset of
     the next record to be written, None when the leader did not say (``problem`` then tells why). ``beginning`` is the
     first offset that is still there, None where nobody asked. ``problem`` is also ``unsubscribed``, of a topic that the
-    group has committed in and does not consume any more.
+    group has committed in and does not consume any more. ``next_record`` is set where the records behind the committed
+    offset were read: no committed record lies before it, only aborted ones and markers of transactions.
     """
 
     end: int | None
     committed: int | None
     beginning: int | None = None
     problem: str | None = None
+    next_record: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ class Outcome:
     hold hosts, versions and texts; they are shown to authorised readers alone.
     ``reason`` is a short code in snake_case (``timeout``, ``refused``, ``above_threshold``).
     ``grace`` says of an ``unknown`` that it is too early to say more: it fails nothing, and nobody is told.
+    ``held`` says that the numbers are kept from an earlier run. An ``unknown`` that is held fails nothing, either.
     ``parts`` are things that were observed together, by name, each to be a check of its own; None for one that is no
     more. ``memory`` is handed to the kind's next run as it is; None leaves there what was.
     ``series`` names those fields of ``data`` that are worth a chart over time, where they are numbers.
@@ -58,6 +59,7 @@ class Outcome:
     message: str | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
     grace: bool = False
+    held: bool = False
     parts: Mapping[str, Outcome | None] = field(default_factory=dict)
     memory: str | None = field(default=None, repr=False)
     series: tuple[str, ...] = ()
@@ -80,7 +82,7 @@ class Result:
     """What one run of a check found, and until when it may be believed.
 
     ``late_ms`` is how long after it was due the run began; None where nobody said when. ``series`` are the fields of
-    ``data`` that history keeps, besides the response time.
+    ``data`` that history keeps, besides the response time. ``held`` as in `Outcome`.
     """
 
     run_id: str
@@ -95,6 +97,18 @@ class Result:
     late_ms: float | None = None
     grace: bool = False
     series: tuple[str, ...] = ()
+    held: bool = False
+
+    @property
+    def numbers_at(self) -> float:
+        """The time that the numbers are of: before it was observed, where they are kept, or come from a recording."""
+        ages = (self.data.get(name) for name in AGES)
+        known = (float(age) for age in ages if isinstance(age, int | float) and not isinstance(age, bool))
+        return self.observed_at - max(0.0, next(known, 0.0))
+
+
+AGES = ("numbers_age_seconds", "held_seconds")
+"""The fields of ``data`` in which a kind reports how old its numbers were when it ran."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from monitor import policy
 from monitor.config import CheckSpec
 from monitor.model import Overall, Result, State, Status, Transition
-from monitor.policy import Reading
+from monitor.policy import Hold, Reading
 
 LETTERS = {"o": Status.OK, "w": Status.WARNING, "e": Status.ERROR, "u": Status.UNKNOWN, "g": Status.UNKNOWN}
+KEPT, FOREVER = Hold(60.0), Hold(60.0, forever=True)
 START = 1_700_000_000.0
 
 
@@ -93,19 +94,44 @@ def test_transitions_tell_the_whole_story(letters: str, failure: int, success: i
 @pytest.mark.parametrize(
     ("caption", "age", "hold", "expected"),
     [
-        ("fresh", 5, False, Reading(Status.ERROR, "refused")),
-        ("at the last moment", 30, False, Reading(Status.ERROR, "refused")),
-        ("too old", 30.1, False, Reading(Status.STALE, "stale")),
-        ("too old, but held", 30.1, True, Reading(Status.ERROR, "stale", True)),
-        ("a little ahead of our clock", -5, False, Reading(Status.ERROR, "refused")),
-        ("from the future", -5.1, False, Reading(Status.UNKNOWN, "from_the_future")),
+        ("fresh", 5, None, Reading(Status.ERROR, "refused")),
+        ("at the last moment", 30, None, Reading(Status.ERROR, "refused")),
+        ("too old", 30.1, None, Reading(Status.STALE, "stale")),
+        ("too old, but kept", 30.1, KEPT, Reading(Status.ERROR, "stale", True)),
+        ("kept for long enough", 60, KEPT, Reading(Status.ERROR, "stale", True)),
+        ("too old to be kept", 60.1, KEPT, Reading(Status.STALE, "stale")),
+        ("too old to be kept, and it is not to fail", 60.1, FOREVER, Reading(Status.STALE, "stale", True)),
+        ("a little ahead of our clock", -5, None, Reading(Status.ERROR, "refused")),
+        ("from the future", -5.1, None, Reading(Status.UNKNOWN, "from_the_future")),
     ],
 )
-def test_reading_a_state(caption: str, age: float, hold: bool, expected: Reading) -> None:
+def test_reading_a_state(caption: str, age: float, hold: Hold | None, expected: Reading) -> None:
     """An old answer is never green, nor one from the future."""
     stored = Result("r", Status.ERROR, START, START + 30, 1.0, reason="refused")
     state = State("c", Status.ERROR, START, 1, stored)
     assert policy.read_status(state, START + age, hold=hold) == expected, caption
+
+
+@pytest.mark.parametrize("name", ["numbers_age_seconds", "held_seconds"])
+def test_the_age_of_the_numbers_bounds_how_long_a_verdict_is_kept(name: str) -> None:
+    """They were 25 s old when the check ran: 35 s later they are a minute old."""
+    stored = Result("r", Status.OK, START, START + 30, 1.0, data={name: 25.0}, held=True)
+    state = State("c", Status.OK, START, 1, stored)
+    readings = [policy.read_status(state, START + age, hold=KEPT) for age in (30, 35, 35.1)]
+    assert readings == [
+        Reading(Status.OK, None, True),
+        Reading(Status.OK, "stale", True),
+        Reading(Status.STALE, "stale"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "held", "fails"), [("unknown", True, False), ("unknown", False, True), ("error", True, True)]
+)
+def test_what_a_check_holds(status: str, held: bool, fails: bool) -> None:
+    """Of ignorance it may say that it fails nothing; an error that is kept stays an error."""
+    state, _ = policy.advance(None, Result("r", Status(status), START, START + 30, 1.0, held=held), check())
+    assert policy.fails(policy.read_status(state, START + 1)) == fails
 
 
 def test_too_early_to_say_fails_nothing_and_is_no_news() -> None:
@@ -117,10 +143,11 @@ def test_too_early_to_say_fails_nothing_and_is_no_news() -> None:
 
 
 def test_never_observed_is_unknown() -> None:
-    """No state is no green; with hold it does not fail either."""
+    """No state is no green; it does not fail where a verdict is held for ever."""
     assert policy.read_status(None, START) == Reading(Status.UNKNOWN, "not_observed")
     assert policy.fails(policy.read_status(None, START))
-    assert not policy.fails(policy.read_status(None, START, hold=True))
+    assert policy.fails(policy.read_status(None, START, hold=KEPT))
+    assert not policy.fails(policy.read_status(None, START, hold=FOREVER))
 
 
 @pytest.mark.parametrize(

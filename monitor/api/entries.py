@@ -39,8 +39,8 @@ def fields(reading: policy.Reading, state: State | None, *, full: bool = False) 
 
 
 def age_ms(state: State, now: float) -> int:
-    """How long ago it was observed, in milliseconds; what is a little ahead of the clock is new."""
-    return max(0, int((now - state.result.observed_at) * 1000))
+    """Return the age of its numbers, in milliseconds; what is a little ahead of the clock is new."""
+    return max(0, int((now - state.result.numbers_at) * 1000))
 
 
 def encode(value: Any) -> str:

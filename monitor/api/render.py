@@ -47,7 +47,7 @@ class Renderer:
 
     def check(self, check: CheckSpec, moment: Moment, *, full: bool) -> tuple[bool, str]:
         """Whether a check does not fail, and its own body."""
-        reading, entry = self._entry(check, moment, hold=False, full=full)
+        reading, entry = self._entry(check, moment, hold=None, full=full)
         head = entries.encode({"name": check.name, "timestamp": documents.timestamp(moment.now)})
         return not policy.fails(reading), entries.extended(head, entry[1:-1])
 
@@ -78,14 +78,16 @@ class Renderer:
                 time.sleep(0)  # gives the interpreter lock away: other probes do not wait for a long roster
         return readings, entries.joined(rendered)
 
-    def _entry(self, check: CheckSpec, moment: Moment, *, hold: bool, full: bool) -> tuple[policy.Reading, str]:
+    def _entry(
+        self, check: CheckSpec, moment: Moment, *, hold: policy.Hold | None, full: bool
+    ) -> tuple[policy.Reading, str]:
         try:
             return self._readable_entry(check, moment, hold=hold, full=full)
         except Exception:  # noqa: BLE001 - whatever a store let through, a probe has to answer
             return UNREADABLE, entries.encode(entries.fields(UNREADABLE, None))
 
     def _readable_entry(
-        self, check: CheckSpec, moment: Moment, *, hold: bool, full: bool
+        self, check: CheckSpec, moment: Moment, *, hold: policy.Hold | None, full: bool
     ) -> tuple[policy.Reading, str]:
         reading, state = self._roster.read(check, moment, hold=hold)
         kept = self._kept.get((check.name, full))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 from monitor import policy
 from monitor.api.refresher import Moment
 from monitor.config import CheckSpec, Config
-from monitor.config.model import READY
+from monitor.config.model import DEFAULT_HOLD_SECONDS, READY, GroupSpec
 from monitor.model import Overall, State, Status
 from monitor.policy.dynamic_checks import check_names, dynamic, is_dynamic
 from monitor.policy.overlays import VITALS, Fleet, overlay
@@ -23,7 +24,9 @@ _OVERLAID = frozenset({"celery", *VITALS})
 class Group:
     """Checks behind one probe, in roster order."""
 
-    def __init__(self, checks: Iterable[CheckSpec], *, hold: bool = False, all_critical: bool = False) -> None:
+    def __init__(
+        self, checks: Iterable[CheckSpec], *, hold: policy.Hold | None = None, all_critical: bool = False
+    ) -> None:
         self.checks = tuple(checks)
         self.hold = hold
         self.critical = frozenset(check.name for check in self.checks if check.critical or all_critical)
@@ -39,9 +42,7 @@ class Roster:
     def __init__(self, config: Config, *, problem: str | None = None) -> None:
         self.checks: Mapping[str, CheckSpec] = dict(config.checks)
         self.all = Group(self.checks.values())
-        self.groups = {
-            name: Group(config.members(name), hold=spec.stale == "hold") for name, spec in config.groups.items()
-        }
+        self.groups = {name: Group(config.members(name), hold=_hold(spec)) for name, spec in config.groups.items()}
         self.ready = self.groups[READY]
         self.problem = problem
         self._watching_store = frozenset(
@@ -83,7 +84,9 @@ class Roster:
             kept = self._everything = own, Group((*self.all.checks, *map(dynamic, own)))
         return kept[1]
 
-    def read(self, check: CheckSpec, moment: Moment, *, hold: bool = False) -> tuple[policy.Reading, State | None]:
+    def read(
+        self, check: CheckSpec, moment: Moment, *, hold: policy.Hold | None = None
+    ) -> tuple[policy.Reading, State | None]:
         """What is known of a check, and the state it is known from (None when there is none, or when it is overruled).
 
         That the store does not answer, the reader knows first-hand: a check that watches the store is in
@@ -98,7 +101,9 @@ class Roster:
         except Exception:  # noqa: BLE001
             return UNREADABLE, None
 
-    def _read(self, check: CheckSpec, moment: Moment, *, hold: bool) -> tuple[policy.Reading, State | None]:
+    def _read(
+        self, check: CheckSpec, moment: Moment, *, hold: policy.Hold | None
+    ) -> tuple[policy.Reading, State | None]:
         if check.name in self._watching_store:
             if moment.answering is False:
                 return (UNREACHABLE if moment.refusal is None else UNREACHABLE._replace(reason=moment.refusal)), None
@@ -118,3 +123,10 @@ class Roster:
     def overall(self, group: Group, readings: Mapping[str, policy.Reading]) -> Overall:
         """The verdict over the readings of a group."""
         return Overall.UNHEALTHY if self.problem else policy.overall(readings, group.critical)
+
+
+def _hold(spec: GroupSpec) -> policy.Hold | None:
+    if spec.stale != "hold":
+        return None
+    forever = spec.hold_for_seconds == math.inf
+    return policy.Hold(DEFAULT_HOLD_SECONDS if forever else spec.hold_for_seconds, forever)

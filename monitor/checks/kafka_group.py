@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,11 +25,13 @@ from monitor.checks._user_code import DottedPath
 from monitor.checks.base import CheckFailed, Kind
 from monitor.checks.registry import register
 from monitor.config.headers import Headers
-from monitor.config.units import CommaSeparated, Seconds
+from monitor.config.units import CommaSeparated, HoldTime, Seconds
 from monitor.model import NO_PAST, Outcome, Past, Status
 from monitor.policy.consumer_groups.codec import Book, decode
 from monitor.policy.consumer_groups.limits import Limits
 from monitor.policy.consumer_groups.outcomes import Round, Wanted, held, is_pattern, run
+from monitor.policy.consumer_groups.standing import standing
+from monitor.policy.states import Hold
 
 INSTALL = "install celery-health-monitor[kafka]: the package kafka-python is not there"
 OUR_FAULT = frozenset({"not_configured", "import", "bad_query"})
@@ -72,6 +75,14 @@ class KafkaGroup(Kind):
     on_source_failure: Annotated[
         Literal["fail", "hold"] | None,
         Field(description="without an answer: error, or the last verdict; by default fail for kafka, else hold"),
+    ] = None
+
+    hold_for: Annotated[
+        HoldTime | None,
+        Field(
+            description="with hold: how old the numbers of a verdict may be, else the window. Then, and before the "
+            "first number, the check is unknown and fails; with `forever` it is so after the window, and fails nothing"
+        ),
     ] = None
 
     window: Annotated[Duration, Field(description="time over which the highest skew and fewest consumers count")] = (
@@ -187,6 +198,7 @@ class KafkaGroup(Kind):
             timeout_seconds=seconds,
             isolation_level=self.isolation_level,
             remembered={name: tuple(each.partitions) for name, each in book.groups.items()},
+            standing=lambda sight: standing(sight, book.groups.get(sight.group), now, wanted.limits),
         )
 
         def tell(current: Round) -> None:
@@ -248,8 +260,13 @@ class KafkaGroup(Kind):
             rebalancing_after_seconds=_given(self.rebalancing_after, self.window),
             start_grace_seconds=0.0 if once else _given(self.start_grace, self.window),
         )
-        hold = (self.on_source_failure or ("fail" if self.source == "kafka" else "hold")) == "hold"
-        return Wanted(self.consumer_groups, limits, hold)
+        return Wanted(self.consumer_groups, limits, self._hold())
+
+    def _hold(self) -> Hold | None:
+        if (self.on_source_failure or ("fail" if self.source == "kafka" else "hold")) == "fail":
+            return None
+        hold_for = _given(self.hold_for, self.window)
+        return Hold(self.window, forever=True) if hold_for == math.inf else Hold(hold_for)
 
     def _connection(self, api_version: tuple[int, ...] | None) -> Connection:
         return Connection(

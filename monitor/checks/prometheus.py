@@ -16,7 +16,8 @@ from monitor.checks._prometheus import REASONS, BaseUrl, Prometheus, Sample, Ser
 from monitor.checks.base import CheckFailed, Kind, Observation
 from monitor.checks.registry import register
 from monitor.config.headers import Headers
-from monitor.config.units import Seconds
+from monitor.config.model import DEFAULT_HOLD_SECONDS
+from monitor.config.units import HoldTime, Seconds
 from monitor.model import NO_PAST, Outcome, Past, Status
 
 MAX_SHOWN = 20  # series in the detail, the worst first
@@ -45,12 +46,19 @@ class PrometheusQuery(Kind):
     error_below: Annotated[Limit, Field(description="below it: error")] = None
     on_empty: Annotated[
         Literal["unknown", "error", "ok", "hold"],
-        Field(description="what a result without any number is; hold: the last verdict, ok at first"),
+        Field(description="what a result without any number is; hold: the last verdict, for `hold_for`"),
     ] = "unknown"
     on_source_failure: Annotated[
         Literal["fail", "hold"],
-        Field(description="when Prometheus cannot be asked: error, or the last verdict, ok at first, and a note"),
+        Field(description="when Prometheus cannot be asked: error, or the last verdict, for `hold_for`, and a note"),
     ] = "fail"
+    hold_for: Annotated[
+        HoldTime,
+        Field(
+            description="with hold: how old a verdict may be. Then, and before the first one, the check is unknown and "
+            "fails; with `forever` it is so after 5 minutes, and fails nothing"
+        ),
+    ] = DEFAULT_HOLD_SECONDS
     attempt_timeout: Annotated[Seconds, Field(gt=0, description="time limit of one attempt")] = 1.5
     retries: Annotated[int, Field(ge=0, le=10, description="further attempts, as long as the check has time")] = 2
     username: Annotated[str | None, Field(description="user of basic authentication")] = None
@@ -103,11 +111,11 @@ class PrometheusQuery(Kind):
             outcome = Outcome(Status.ERROR, failure.data, failure.reason, failure.message)
             # A query that is refused is our own fault, and stays so: to hold a verdict would hide it for ever.
             hold = self.on_source_failure == "hold" and failure.reason != "bad_query"
-            return _held(outcome, past) if hold else outcome
+            return _held(outcome, past, self.hold_for) if hold else outcome
         if outcome.reason == "unavailable" and self.on_source_failure == "hold":
-            return _held(outcome, past)
+            return _held(outcome, past, self.hold_for)
         if outcome.reason == "no_data" and self.on_empty == "hold":
-            return _held(outcome, past)
+            return _held(outcome, past, self.hold_for)
         if "hold" in (self.on_source_failure, self.on_empty):
             return dataclasses.replace(outcome, memory=_memory(outcome, past))
         return outcome
@@ -196,16 +204,22 @@ def _memory(outcome: Outcome, past: Past) -> str:
     return json.dumps({"at": past.now, **said})
 
 
-def _held(failure: Outcome, past: Past) -> Outcome:
-    """The last verdict, and that it is held; ok when there has been none."""
+def _held(failure: Outcome, past: Past, hold_for: float) -> Outcome:
+    """Return the last verdict, and that it is held; unknown when it is too old, and when there has been none."""
+    forever = hold_for == math.inf
+    keep_seconds = DEFAULT_HOLD_SECONDS if forever else hold_for
     note = f"the last verdict is held: {failure.reason}"
     try:
         last = json.loads(past.memory or "")
-        data = {**last["data"], "note": note, "held_seconds": round(max(0.0, past.now - last["at"]), 1)}
+        age_seconds = round(max(0.0, past.now - last["at"]), 1)
+        data = {**last["data"], "note": note, "held_seconds": age_seconds}
         status, reason, before = Status(last["status"]), last["reason"], last["message"]
+        if age_seconds > keep_seconds:
+            raise ValueError("too old")
     except (ValueError, LookupError, TypeError):  # none, or one of another version
-        return Outcome(Status.OK, {"note": note}, message=failure.message)
-    return Outcome(status, data, reason, "; ".join(filter(None, (before, failure.message))))
+        data = {"note": f"no verdict to hold: {failure.reason}"}
+        return Outcome(Status.UNKNOWN, data, failure.reason, failure.message, held=forever)
+    return Outcome(status, data, reason, "; ".join(filter(None, (before, failure.message))), held=True)
 
 
 def _shown(sample: Sample) -> dict[str, Any]:

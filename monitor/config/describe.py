@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from functools import reduce
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 from monitor.config.keys import attribute, has_options, setting_keys, table_keys
 from monitor.config.loaded import DEFAULT_ORIGIN, Loaded
 from monitor.config.redaction import hide_check_option, hide_option, mask
+from monitor.config.units import FOREVER
 
 NOT_SET = "(not set)"
 NONE = "(none)"
@@ -56,7 +58,7 @@ def _text(name: str, value: Any) -> str:
         case bool() as flag:
             text = str(flag).lower()
         case float() as number:
-            text = f"{number:.10g}s" if name.endswith("_seconds") else f"{number:g}"
+            text = FOREVER if number == math.inf else f"{number:.10g}s" if name.endswith("_seconds") else f"{number:g}"
         case list() as items:
             text = ", ".join(map(str, items)) or NONE
         case dict() as table:

@@ -12,10 +12,13 @@ from pydantic import Field, ValidationInfo, field_validator
 from monitor.config.alerts import ChannelSpec, MaintenanceSpec
 from monitor.config.names import Name, Names
 from monitor.config.settings import Defaults, Frozen, Hysteresis, Settings
-from monitor.config.units import Seconds
+from monitor.config.units import HoldTime, Seconds
 
 READY = "ready"
 """The group that always exists."""
+
+DEFAULT_HOLD_SECONDS = 300.0
+"""How long a verdict is kept by default."""
 
 _DEFAULTS = Defaults()
 
@@ -84,7 +87,13 @@ class GroupSpec(Frozen):
         default=(), description="checks that belong to it, besides those that name it in their `groups`"
     )
     stale: Literal["fail", "hold"] = Field(
-        default="fail", description="what staleness means: fail, or keep the last verdict"
+        default="fail", description="what staleness means: fail, or keep the last verdict for `hold_for`"
+    )
+    hold_for_seconds: HoldTime = Field(
+        default=DEFAULT_HOLD_SECONDS,
+        alias="hold_for",
+        description="with `hold`: how old the numbers of a verdict may be; `forever`: later, and before the first one, "
+        "the check is unknown and fails nothing",
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from monitor.config.errors import NO_VALUE, problem
 from monitor.config.layers import Layer
+from monitor.config.units import FOREVER, hold_time
 from monitor.safe_names import safe_name
 
 VARIABLE = "CELERY_HEALTH_MONITOR_SIDECAR"
@@ -75,6 +76,8 @@ def read(environ: Mapping[str, str], file: Mapping[str, Any]) -> Layer:
             layer.put(entry.path, entry.default, DEFAULT_LABEL)
         elif name in given:
             layer.put(entry.path, entry.example, DEFAULT_LABEL)  # wrong, and said; so that the rest can be looked at
+    if group is not None and "PROMETHEUS_URL" in given:
+        _put_hold(layer, values.get("HOLD_FOR") or values.get("WINDOW_MINUTES") or NAMES["WINDOW_MINUTES"].default)
     _look_for_what_is_missing(layer, given, environ, file)
     return layer
 
@@ -97,8 +100,11 @@ def _put_check(layer: Layer, source: str) -> None:
     layer.put(("checks", CHECK, "kind"), KIND, label)
     layer.put(("checks", CHECK, "groups"), ["ready"], label)
     layer.put(("checks", CHECK, "source"), source, label)
-    if source == "prometheus":
-        layer.put(("groups", "ready", "stale"), "hold", "environment PROMETHEUS_URL")
+
+
+def _put_hold(layer: Layer, hold_for: float | str) -> None:
+    layer.put(("groups", "ready", "stale"), "hold", "environment PROMETHEUS_URL")
+    layer.put(("groups", "ready", "hold_for"), hold_for, "environment PROMETHEUS_URL")
 
 
 def _look_for_what_is_missing(
@@ -171,6 +177,16 @@ def _number(hint: str, *, least: float = 0.0, divisor: float = 1.0) -> Callable[
     return number
 
 
+def _hold_time(text: str) -> str:
+    try:
+        enough = hold_time(text) > 0
+    except ValueError:
+        enough = False
+    if not enough:
+        raise ValueError(f"should be a duration above 0, such as 10m, or {FOREVER}")
+    return text
+
+
 def _count(hint: str) -> Callable[[str], int]:
     def count(text: str) -> int:
         if re.fullmatch(r"[0-9]{1,9}", text) is None:
@@ -196,6 +212,7 @@ NAMES: Mapping[str, _Name] = {
     "WINDOW_MINUTES": _Name(
         (*_OPTION, "window"), _number("should be a number of minutes above 0, such as 5", divisor=1 / 60), 300.0
     ),
+    "HOLD_FOR": _Name((*_OPTION, "hold_for"), _hold_time, example="5m"),
     "PROM_TIMEOUT_MS": _Name(
         (*_OPTION, "prometheus_timeout"),
         _number("should be a number of milliseconds above 0, such as 1500", divisor=1000),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+FOREVER = "forever"
 _SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {
     "": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30,
@@ -43,6 +45,11 @@ def size_bytes(value: Any) -> Any:
     return value
 
 
+def hold_time(value: Any) -> Any:
+    """A duration in seconds as of :func:`seconds`; infinite for the word ``forever``."""
+    return math.inf if value == FOREVER else seconds(value)
+
+
 def names(value: Any) -> Any:
     """A text becomes the names it lists, separated by commas; anything else is returned as it is."""
     if isinstance(value, str):
@@ -58,5 +65,8 @@ def _quantity(text: str, units: dict[str, Any], hint: str) -> float:
 
 
 Seconds = Annotated[float, BeforeValidator(seconds), Field(allow_inf_nan=False)]
+HoldTime = Annotated[float, BeforeValidator(hold_time), Field(gt=0)]
+"""How long a verdict is kept without new numbers; infinite: it never fails for the want of them."""
+
 Bytes = Annotated[int, BeforeValidator(size_bytes)]
 CommaSeparated = BeforeValidator(names)

@@ -56,7 +56,7 @@ def decode_outcome(raw: bytes) -> tuple[Outcome, float]:
 
 def _encode(outcome: Outcome) -> str:
     values: list[Any] = [outcome.status, outcome.data, outcome.reason, outcome.message, outcome.detail]
-    values += [outcome.grace, outcome.series]
+    values += [outcome.grace, outcome.held, outcome.series]
     text = json.dumps(values, allow_nan=False)
     if len(text) > MAX_OUTCOME_BYTES:
         raise ValueError(f"{len(text)} bytes are more than {MAX_OUTCOME_BYTES}")
@@ -64,5 +64,5 @@ def _encode(outcome: Outcome) -> str:
 
 
 def _decode(values: list[Any], **more: Any) -> Outcome:
-    status, data, reason, message, detail, grace, series = values
-    return Outcome(Status(status), data, reason, message, detail, grace, series=tuple(series), **more)
+    status, data, reason, message, detail, grace, held, series = values
+    return Outcome(Status(status), data, reason, message, detail, grace, held, series=tuple(series), **more)

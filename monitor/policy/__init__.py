@@ -2,6 +2,7 @@
 
 from monitor.policy.states import (
     FUTURE_TOLERANCE_SECONDS,
+    Hold,
     Reading,
     advance,
     as_result,
@@ -14,6 +15,7 @@ from monitor.policy.states import (
 
 __all__ = [
     "FUTURE_TOLERANCE_SECONDS",
+    "Hold",
     "Reading",
     "advance",
     "as_result",

@@ -15,10 +15,18 @@ from monitor.model import Flight, Outcome, Overall, Result, State, Status, Strea
 FUTURE_TOLERANCE_SECONDS = 5.0
 
 
-class Reading(NamedTuple):
-    """What a state is worth at one moment.
+class Hold(NamedTuple):
+    """How long a group keeps a verdict that is out of date, and whether it then fails nothing."""
 
-    ``held`` tells that it is out of date, but that its group keeps the last verdict; or that it is too early to say.
+    seconds: float
+    forever: bool = False
+
+
+class Reading(NamedTuple):
+    """The status of a state at one moment.
+
+    ``held`` says that it is out of date, but that its group or its check keeps the last verdict; or that it is too
+    early to say.
     """
 
     status: Status
@@ -43,6 +51,7 @@ def as_result(
         late_ms=None if due_at is None else round(max(0.0, flight.taken_at - due_at) * 1000, 1),
         grace=outcome.grace,
         series=outcome.series,
+        held=outcome.held,
     )
 
 
@@ -88,19 +97,23 @@ def _advance(state: State, result: Result, check: CheckSpec) -> tuple[State, tup
     return _evolve(state, result, streak, _retry_at(state, streak, result, check)), ()
 
 
-def read_status(state: State | None, now: float, *, hold: bool = False) -> Reading:
-    """What a stored state says at ``now`` on the store's clock: an old answer is ``stale``, none is ``unknown``.
+def read_status(state: State | None, now: float, *, hold: Hold | None = None) -> Reading:
+    """Return the status of a stored state at ``now`` on the store's clock: an old one is ``stale``, none ``unknown``.
 
-    With ``hold`` an out-of-date state keeps its last status, and says so. A result from further in
-    the future than clocks may differ is not believed.
+    With ``hold`` an out-of-date state keeps its last status for as long as its numbers are no older than that, and says
+    so. A result from further in the future than clocks may differ is not believed.
     """
+    forever = hold is not None and hold.forever
     if state is None:
-        return Reading(Status.UNKNOWN, "not_observed", hold)
-    if state.result.observed_at > now + FUTURE_TOLERANCE_SECONDS:
-        return Reading(Status.UNKNOWN, "from_the_future", hold)
-    if now > state.result.valid_until:
-        return Reading(state.status, "stale", True) if hold else Reading(Status.STALE, "stale")
-    return Reading(state.status, state.result.reason, held=not state.is_judged)
+        return Reading(Status.UNKNOWN, "not_observed", forever)
+    result = state.result
+    if result.observed_at > now + FUTURE_TOLERANCE_SECONDS:
+        return Reading(Status.UNKNOWN, "from_the_future", forever)
+    if now <= result.valid_until:
+        return Reading(state.status, result.reason, held=result.held or not state.is_judged)
+    if hold is not None and now - result.numbers_at <= hold.seconds:
+        return Reading(state.status, "stale", True)
+    return Reading(Status.STALE, "stale", forever)
 
 
 def fails(reading: Reading) -> bool:

@@ -47,7 +47,8 @@ def ready(verdict: Verdict) -> dict[str, Any]:
 def status(verdict: Verdict, roster: Roster) -> dict[str, Any]:
     """The body of ``/status``: the same, and what it is configured to."""
     checks = [check for check in roster.ready.checks if check.kind == KIND]
-    return {"overall_healthy": verdict.healthy, **ready(verdict), "config": {c.name: _config(c) for c in checks}}
+    overall = verdict.healthy and not verdict.lacks_data
+    return {"overall_healthy": overall, **ready(verdict), "config": {c.name: _config(c) for c in checks}}
 
 
 def service(roster: Roster) -> str:
@@ -62,6 +63,8 @@ def service(roster: Roster) -> str:
 def _passes(verdict: Verdict, reason: str) -> bool:
     """Whether one of the two checks passes. While their numbers are not known, they go with the verdict."""
     spoken = verdict.spoken
+    if spoken is not None and spoken.lacks_data:
+        return False
     if spoken is None or not spoken.fails:
         return verdict.healthy or spoken is not None
     return spoken.reason in RULES and not spoken.found(reason)
@@ -80,6 +83,8 @@ def _about(said: Said, now: float) -> dict[str, Any]:
     about: dict[str, Any] = {"check": said.check.name, "status": said.reading.status.value}
     if said.reason:
         about["reason"] = said.reason
+    if said.reading.held and not (said.state and said.state.result.grace):
+        about["held"] = True
     if len(said.findings) > 1:
         about["findings"] = list(said.findings)
     if note := _note(said):
@@ -94,8 +99,6 @@ def _note(said: Said) -> str | None:
     notes = [told] if isinstance(told, str) else []
     if said.reading.held and said.reason == "stale":
         notes.append("the last verdict is kept: no new result has come")
-    elif said.reading.held and said.state is None:
-        notes.append("not observed yet: healthy until the first result")
     elif said.reading.held and said.reading.status is Status.UNKNOWN and not notes:
         notes.append(f"too early to say: {said.reason}" if said.reason else "too early to say")
     return "; ".join(notes) or None
@@ -115,7 +118,7 @@ def _config(check: CheckSpec) -> dict[str, Any]:
         "timeout_seconds": _plain(check.timeout_seconds),
     }
     if shown["source"] == "prometheus":
-        shown |= {name: options.get(name) for name in ("prometheus_timeout", "prometheus_retries")}
+        shown |= {name: options.get(name) for name in ("prometheus_timeout", "prometheus_retries", "hold_for")}
     return {name: value for name, value in shown.items() if value not in (None, [])}
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from monitor import policy
 from monitor.api.refresher import Moment
@@ -14,17 +15,19 @@ from monitor.api.roster import Roster
 from monitor.config import CheckSpec
 from monitor.config.probe_environment import KIND
 from monitor.documents import exact
-from monitor.model import Overall, State
+from monitor.model import Overall, State, Status
 from monitor.policy.dynamic_checks import wholes
 
 HEALTHY = "System healthy"
-SKEW, CONSUMERS = "skew", "under_replicated"
+SKEW, CONSUMERS, NO_DATA = "skew", "under_replicated", "no_data"
 CHECK_TYPES: Mapping[str | None, str] = {SKEW: "skew_ratio", CONSUMERS: "consumer_count"}
 """The reasons of the two checks of the contract, and what they are called there."""
 
+_UNHEARD = ("stale", "not_observed", "from_the_future")
+
 RULES = frozenset(
     {SKEW, CONSUMERS, "stalled", "stopped", "rewound", "lag", "drain_eta", "rebalancing", "unowned_partitions"}
-    | {"unknown_group", "starting", "gone"}
+    | {"records_lost", "unknown_group", "starting", "gone", NO_DATA}
     | {"unknown_topic", "share_group", "lag_age", "retention_share"}
 )
 """The reasons whose messages hold numbers and names only. Those of a source that failed may hold hosts."""
@@ -34,18 +37,25 @@ RULES = frozenset(
 class Said:
     """What one check of the group says at a moment: its reading, the state that this is of, and those of its parts.
 
-    A check of several consumer groups has a part for each.
+    A check of several consumer groups has a part for each. ``kept`` says that the group keeps verdicts for a while.
     """
 
     check: CheckSpec
     reading: policy.Reading
     state: State | None
     parts: tuple[State, ...] = ()
+    kept: bool = False
 
     @property
     def fails(self) -> bool:
         """Whether it fails the group."""
         return self.check.critical and policy.fails(self.reading)
+
+    @property
+    def lacks_data(self) -> bool:
+        """Whether there is no number, or none that is young enough: from its source, or from its runs."""
+        unknown = self.reading.status in (Status.STALE, Status.UNKNOWN)
+        return self.reason == NO_DATA or (self.kept and unknown and self.reason in _UNHEARD)
 
     @property
     def reason(self) -> str | None:
@@ -73,13 +83,17 @@ class Said:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the probe says at a moment. ``spoken`` is the check that supplies the numbers, where there is one."""
+    """What the probe says at a moment. ``spoken`` is the check that supplies the numbers, where there is one.
+
+    ``lacks_data``: one of the checks does, also where it fails nothing.
+    """
 
     healthy: bool
     failing: tuple[Said, ...]
     spoken: Said | None
     now: float
     problem: str | None = None
+    lacks_data: bool = False
 
     @property
     def message(self) -> str:
@@ -87,7 +101,7 @@ class Verdict:
         if self.problem:
             return f"Nothing is checked: {self.problem}"
         if self.healthy:
-            return HEALTHY
+            return _sentence(self.spoken) if self.spoken is not None and self.spoken.lacks_data else HEALTHY
         first = self.spoken if self.spoken is not None and self.spoken.fails else self.failing[0]
         others = len(self.failing) - 1
         return _sentence(first) + (f" (and {others} more)" if others else "")
@@ -96,22 +110,32 @@ class Verdict:
 def look(roster: Roster, moment: Moment) -> Verdict:
     """What the group ``ready`` says at this moment."""
     group = roster.ready
-    said = [Said(check, *roster.read(check, moment, hold=group.hold), _parts(check, moment)) for check in group.checks]
+    said = [
+        Said(check, *roster.read(check, moment, hold=group.hold), _parts(check, moment), group.hold is not None)
+        for check in group.checks
+    ]
     overall = roster.overall(group, {each.check.name: each.reading for each in said})
     ours = [each for each in said if each.check.kind == KIND]
-    spoken = next((each for each in ours if each.fails), ours[0] if ours else None)
+    first = next((each for each in ours if each.lacks_data), ours[0] if ours else None)
+    spoken = next((each for each in ours if each.fails), first)
     failing = tuple(each for each in said if each.fails)
-    return Verdict(overall is not Overall.UNHEALTHY, failing, spoken, moment.now, roster.problem)
+    healthy, lacks_data = overall is not Overall.UNHEALTHY, any(each.lacks_data for each in said)
+    return Verdict(healthy, failing, spoken, moment.now, roster.problem, lacks_data)
 
 
 def skew_ratio(said: Said | None) -> float | None:
     """The skew that is judged: the maximum over the window, as far as it is known."""
-    return max(said.numbers("skew_ratio_max", "skew_ratio"), default=None) if said else None
+    return max(said.numbers("skew_ratio_max", "skew_ratio"), default=None) if _is_known(said) else None
 
 
 def consumer_count(said: Said | None) -> float | None:
     """The consumers that are judged: the minimum over the window, as far as it is known."""
-    return min(said.numbers("consumers_min", "consumers"), default=None) if said else None
+    return min(said.numbers("consumers_min", "consumers"), default=None) if _is_known(said) else None
+
+
+def _is_known(said: Said | None) -> TypeGuard[Said]:
+    """Whether its numbers count: those that a group has kept for long enough do not."""
+    return said is not None and not (said.lacks_data and said.reason != NO_DATA)
 
 
 def hottest(said: Said | None, name: str) -> float | None:
@@ -129,15 +153,21 @@ def _sentence(said: Said) -> str:
     result = said.state.result if said.state else None
     if said.check.kind != KIND:
         return f"{said.check.name}: {said.reason or said.reading.status.value}"
-    if said.reason == "stale" and result is not None:
-        return f"Last result is out of date (observed {exact(result.observed_at)})"
-    if result is None:
-        return "Not observed yet"
+    if result is None or said.reason == "stale":
+        return _unheard(said)
     if said.reason in RULES and result.message:
         return result.message.partition("; ")[0]  # the contract knows one sentence; `findings` name the others
     if result.status.severity < 2:
         return "Recovering: not yet confirmed"
     return f"Source failed: {said.reason or said.reading.status.value}"
+
+
+def _unheard(said: Said) -> str:
+    if said.lacks_data:
+        return f"No data from the source ({said.reason})"
+    if said.state is None:
+        return "Not observed yet"
+    return f"Last result is out of date (observed {exact(said.state.result.observed_at)})"
 
 
 def _parts(check: CheckSpec, moment: Moment) -> tuple[State, ...]:

@@ -22,9 +22,9 @@ def check(name: str, **fields: Any) -> CheckSpec:
 
 
 def config(*checks: CheckSpec, **fields: Any) -> Config:
-    """A configuration with these checks; `hold` names groups that keep their last verdict."""
-    hold = fields.pop("hold", ())
-    groups = {name: GroupSpec(name=name, stale="hold") for name in hold}
+    """A configuration with these checks; `hold` names groups that keep their last verdict, for `hold_for`."""
+    hold, hold_for = fields.pop("hold", ()), fields.pop("hold_for", "5m")
+    groups = {name: GroupSpec(name=name, stale="hold", hold_for=hold_for) for name in hold}
     return Config(checks={each.name: each for each in checks}, groups=groups, **fields)
 
 

@@ -15,6 +15,7 @@ from monitor.checks import registry
 from monitor.checks.base import Kind
 from monitor.config.loading import load
 from monitor.model import NO_PAST, Outcome, Past, Status
+from monitor.policy.states import Hold
 from tests.support.processes import free_port
 
 START = 1_000_000.0
@@ -56,6 +57,7 @@ WRONG = [
     ("no group", {"consumer_groups": ""}, ["at least 1 item"]),
     ("a threshold that everything passes", {"skew_threshold": 0.5}, ["greater than or equal to 1"]),
     ("a duration without end", {"window": "inf"}, ["duration"]),
+    ("a verdict that is kept for no time", {"hold_for": 0}, ["greater than 0"]),
 ]
 
 
@@ -124,27 +126,30 @@ def test_a_broker_that_is_not_there() -> None:
 
 
 def test_a_broker_that_is_not_there_keeps_the_verdict_where_that_is_wanted() -> None:
-    """Healthy at first, for each group that has a name; how long it has been so is told from the second run on."""
+    """Before the first one there is no data, for each group that has a name; what the broker said is for the few."""
     kind = group(brokers=f"127.0.0.1:{free_port()}", consumer_groups="orders,mail,x-*", on_source_failure="hold")
     first = kind.run(5.0, Past(START))
-    assert first.status is Status.OK
-    assert {name: part.status for name, part in first.parts.items() if part} == {
-        "orders": Status.OK,
-        "mail": Status.OK,
-    }
-    second = kind.run(5.0, Past(START + 40, first.memory))
-    part = second.parts["orders"]
-    assert part is not None
-    assert part.data["note"] == "no answer from the source for 40s (refused): the last verdict is kept"
+    assert (first.status, first.reason, first.held) == (Status.UNKNOWN, "no_data", False)
+    assert {name: part.message for name, part in first.parts.items() if part} == dict.fromkeys(
+        ("orders", "mail"), "No data from the source (refused)"
+    )
 
 
-def test_a_prometheus_that_is_not_there_keeps_the_verdict() -> None:
-    """By default, as the probe has always done; the host is for authorised readers."""
-    outcome = from_prometheus().run(5.0, Past(START))
-    assert (outcome.status, outcome.message) == (Status.OK, "System healthy")
-    assert "(refused)" in outcome.data["note"]
+@pytest.mark.parametrize("hold_for", [None, "20s", "forever"])
+def test_a_prometheus_that_was_never_there(hold_for: str | None) -> None:
+    """No data, and no host in what is public. That fails, unless verdicts are held for ever."""
+    outcome = from_prometheus(hold_for=hold_for).run(5.0, Past(START))
+    assert (outcome.status, outcome.message) == (Status.UNKNOWN, "No data from the source (refused)")
+    assert outcome.held == (hold_for == "forever")
     assert "127.0.0.1" not in str(outcome.data)
     assert "127.0.0.1" in outcome.detail["source"]
+
+
+def test_how_long_a_verdict_is_kept() -> None:
+    """The window by default; for ever means that later it fails nothing."""
+    kept = [from_prometheus(window=60, hold_for=hold_for)._hold() for hold_for in (None, "90s", "forever")]  # type: ignore[attr-defined]
+    assert kept == [Hold(60.0), Hold(90.0), Hold(60.0, forever=True)]
+    assert group()._hold() is None  # type: ignore[attr-defined]
 
 
 def test_a_prometheus_that_is_not_there_fails_where_that_is_wanted() -> None:

@@ -18,6 +18,7 @@ from monitor.checks._prometheus import Prometheus, Server
 from monitor.checks.base import CheckFailed, Kind
 from monitor.model import Outcome, Past, Status
 from tests.support.faults import FaultProxy
+from tests.support.processes import free_port
 from tests.support.prometheus_server import PrometheusServer, StartPrometheus
 
 FIVE = b'{"status":"success","data":{"resultType":"scalar","result":[1,"5"]}}'
@@ -380,25 +381,38 @@ def test_headers_that_cannot_be_sent(headers: dict[str, str]) -> None:
 
 
 def test_a_verdict_is_held(start_prometheus: StartPrometheus) -> None:
-    """Ok at first, then what was found last, whatever that was, and how old it is; a note says so."""
+    """Unknown at first; then for a while what was found last, whatever that was, and how old it is; a note says so."""
     server = start_prometheus()
-    check = kind(server, "vector(5)", error_above=4, on_source_failure="hold")
+    check = kind(server, "vector(5)", error_above=4, on_source_failure="hold", hold_for="2m")
     server.kill()
     outcome = check.run(5.0, Past(100.0))
-    assert verdict(outcome) == (Status.OK, None)
-    assert outcome.data == {"note": "the last verdict is held: refused"}
+    assert (verdict(outcome), outcome.held) == ((Status.UNKNOWN, "refused"), False)
+    assert outcome.data == {"note": "no verdict to hold: refused"}
     assert outcome.memory is None
     server.start()
     found = check.run(5.0, Past(200.0, outcome.memory))
-    assert verdict(found) == (Status.ERROR, "above_threshold")
+    assert (verdict(found), found.held) == ((Status.ERROR, "above_threshold"), False)
     server.kill()
-    held = check.run(5.0, Past(260.0, found.memory))
-    assert verdict(held) == (Status.ERROR, "above_threshold")
-    assert held.data == {**found.data, "note": "the last verdict is held: refused", "held_seconds": 60}
-    assert str(held.message).startswith("the value is 5, above 4; 127.0.0.1:")
-    assert held.memory is None, "what is held does not become younger by it"
+    for now in (260.0, 320.0):
+        held = check.run(5.0, Past(now, found.memory))
+        assert (verdict(held), held.held) == ((Status.ERROR, "above_threshold"), True)
+        note = {"note": "the last verdict is held: refused", "held_seconds": now - 200}
+        assert held.data == {**found.data, **note}
+        assert str(held.message).startswith("the value is 5, above 4; 127.0.0.1:")
+        assert held.memory is None, "what is held does not become younger by it"
+    old = check.run(5.0, Past(320.1, found.memory))
+    assert (verdict(old), old.held, "value" in old.data) == ((Status.UNKNOWN, "refused"), False, False)
     for memory in ("", "{", "[]", '{"status":"purple","at":1,"data":{},"reason":null,"message":null}'):
-        assert verdict(check.run(5.0, Past(300.0, memory))) == (Status.OK, None)
+        assert verdict(check.run(5.0, Past(300.0, memory))) == (Status.UNKNOWN, "refused")
+
+
+def test_a_verdict_that_is_held_for_ever() -> None:
+    """It is kept for five minutes; then, and before the first one, it is unknown and fails nothing."""
+    check = kind(f"http://127.0.0.1:{free_port()}", on_source_failure="hold", hold_for="forever")
+    memory = '{"at":200.0,"status":"error","reason":"above_threshold","message":null,"data":{"value":5}}'
+    seen = [check.run(5.0, Past(now, memory)) for now in (500.0, 500.1, 90_000.0)]
+    assert [each.status for each in seen] == [Status.ERROR, Status.UNKNOWN, Status.UNKNOWN]
+    assert all(each.held for each in (*seen, check.run(5.0, Past(100.0))))
 
 
 def test_no_data_may_be_held_too(server: PrometheusServer) -> None:

@@ -14,27 +14,38 @@ from tests.consumer_groups.groups import sight, tp
 
 P = PartitionSight
 PARTITIONS = [
-    ("records wait", P(500, 100, 0), None, Lag(400, 400)),
-    ("all is consumed", P(500, 500, 0), None, Lag(0, 0)),
-    ("nobody asked where it begins", P(500, 100), None, Lag(400, 400)),
-    ("its leader did not tell the end, it did before", P(None, 100), 450, Lag(350, 350, "no_end")),
-    ("the end of before is behind what was committed since", P(None, 460), 450, Lag(0, 0, "no_end")),
-    ("its leader never told the end", P(None, 100), None, Lag(None, 0, "no_end")),
-    ("never committed, others were", P(500, None, 0), None, Lag(None, 0, "uncommitted")),
+    ("records wait", P(500, 100, 0), None, Lag(400)),
+    ("all is consumed", P(500, 500, 0), None, Lag(0)),
+    ("nobody asked where it begins", P(500, 100), None, Lag(400)),
+    ("its leader did not tell the end, it did before", P(None, 100), 450, Lag(350, "no_end")),
+    ("the end of before is behind what was committed since", P(None, 460), 450, Lag(0, "no_end")),
+    ("its leader never told the end", P(None, 100), None, Lag(None, "no_end")),
+    ("never committed, others were", P(500, None, 0), None, Lag(None, "uncommitted", 500)),
+    ("never committed, and some records are gone", P(500, None, 300), None, Lag(None, "uncommitted", 200)),
+    ("never committed, and nobody knows where it begins", P(500, None), None, Lag(None, "uncommitted", 500)),
+    ("never committed, and its leader did not tell the end", P(None, None), 500, Lag(None, "no_end")),
     ("never committed, and nothing was ever in it", P(0, None), None, Lag(0)),
     ("never committed, and nothing is left in it", P(500, None, 500), None, Lag(0)),
-    ("committed what has expired since", P(500, 100, 200), None, Lag(None, 300, "expired")),
-    ("committed what has expired, and nothing is left", P(500, 100, 500), None, Lag(None, 0, "expired")),
-    ("committed at where it begins", P(500, 200, 200), None, Lag(300, 300)),
-    ("committed beyond the end", P(500, 501, 0), None, Lag(None, 0, "beyond_end")),
-    ("the group consumes it no more", P(500, 100, 0, "unsubscribed"), None, Lag(None, 0, "unsubscribed")),
-    ("its topic is deleted", P(None, 100, None, "deleted"), 450, Lag(None, 0, "deleted")),
+    ("retention has overtaken the group", P(500, 100, 200), None, Lag(300, "expired", lost=100)),
+    ("retention has overtaken the group, and nothing is left", P(500, 100, 500), None, Lag(0, "expired", lost=400)),
+    ("committed at where it begins", P(500, 200, 200), None, Lag(300)),
+    ("committed beyond the end", P(500, 501, 0), None, Lag(None, "beyond_end", 500)),
+    ("what waits was aborted", P(500, 100, 0, next_record=500), None, Lag(0)),
+    ("some of what waits was aborted", P(500, 100, 0, next_record=480), None, Lag(20)),
+    (
+        "retention took what was aborted, too",
+        P(500, 100, 200, next_record=150),
+        None,
+        Lag(300, "expired", lost=50),
+    ),
+    ("the group consumes it no more", P(500, 100, 0, "unsubscribed"), None, Lag(None, "unsubscribed")),
+    ("its topic is deleted", P(None, 100, None, "deleted"), 450, Lag(None, "deleted")),
 ]
 
 
 @pytest.mark.parametrize(("caption", "seen", "last", "lag"), PARTITIONS, ids=[row[0] for row in PARTITIONS])
 def test_lag_of_a_partition(caption: str, seen: PartitionSight, last: int | None, lag: Lag) -> None:
-    """What is unclean does not count, and is said."""
+    """End - max(committed, beginning, next record); of what is not known, a bound."""
     assert partition_lag(seen, last, others_commit=True) == lag, caption
 
 
@@ -73,8 +84,9 @@ partitions = st.builds(P, offsets, offsets, offsets, st.sampled_from([None, "lea
 def test_lag_is_never_negative(seen: PartitionSight, last: int | None, others: bool) -> None:
     """Whatever the leaders and the coordinator say, which they say at different moments."""
     lag = partition_lag(seen, last, others)
-    assert lag.waiting >= 0
+    assert lag.lost >= 0
     assert lag.lag is None or lag.lag >= 0
+    assert lag.at_most is None or lag.at_most >= 0
 
 
 @settings(deadline=None)
@@ -110,4 +122,60 @@ def test_a_topic_whose_ends_are_not_all_told_is_not_measured() -> None:
 def test_a_partition_without_offset_is_said_only_where_others_have_one() -> None:
     """A group that has just begun has committed nothing at all."""
     assert lags(sight([None, None]), {}, 100).notes == ()
-    assert lags(sight([None, 5]), {}, 100).notes == ("1 partition without a committed offset",)
+    (note,) = lags(sight([None, 5]), {}, 100).notes
+    assert note == "1 partition without a committed offset: lag unknown, at most 1000"
+
+
+# Groups of six partitions, of which some have no commit: each partition's (end, committed). `auto.offset.reset` decides
+# where a consumer begins that has committed nothing: `earliest` at the beginning, `latest` at the end.
+HOT_OF_ISSUE_10 = [(2750, 1), *[(200, None)] * 5]
+UNKNOWN = [
+    ("a hot key, and nothing else was ever written", [(2750, 1), *[(0, None)] * 5], 6.0),
+    ("latest, a hot key that alone was read", HOT_OF_ISSUE_10, 4.4),
+    ("earliest, one consumer that goes partition by partition", [(3000, 500), *[(2500, None)] * 5], 1.0),
+    ("latest, a lot was there before", [(2750, 1), *[(100_000, None)] * 5], 1.0),
+    ("earliest, the unread partitions are the hot ones", [(100, 0), (9000, None), *[(0, 0)] * 4], 1.0),
+    ("some are committed, one is not", [(400, 0), (0, 0), (0, 0), (0, 0), (0, 0), (100, None)], 4.8),
+    ("nothing is committed", [(400, None), (0, None), (0, None), (0, None), (0, None), (0, None)], 1.0),
+    ("the known lag is too little to count", [(99, 0), *[(0, None)] * 5], 1.0),
+]
+
+
+@pytest.mark.parametrize(("caption", "offsets", "ratio"), UNKNOWN, ids=[row[0] for row in UNKNOWN])
+def test_what_is_unknown_is_bounded(caption: str, offsets: list[tuple[int, int | None]], ratio: float) -> None:
+    """It counts with all its records in the mean, and never in the maximum."""
+    seen = {tp(i): P(end, committed, 0) for i, (end, committed) in enumerate(offsets)}
+    found = lags(GroupSight("g", known=True, partitions=seen), {}, 100)
+    assert found.skew == ratio, caption
+    unread = sum(committed is None and end > 0 for end, committed in offsets)
+    others = any(committed is not None for _, committed in offsets)
+    assert bool(unread and others) == any("without a committed offset" in note for note in found.notes)
+
+
+counts = st.integers(0, 5000)
+maybe_committed = st.lists(st.tuples(counts, counts, st.booleans()), min_size=2, max_size=12)
+
+
+@settings(deadline=None)
+@given(maybe_committed)
+def test_the_ratio_is_never_above_the_true_one_for_earliest(rows: list[tuple[int, int, bool]]) -> None:
+    """A consumer that begins at the beginning has all records of a partition before it that it never committed."""
+    seen = {tp(i): P(done + rest, done if known else None, 0) for i, (done, rest, known) in enumerate(rows)}
+    truth = [rest if known else done + rest for done, rest, known in rows]
+    found = lags(GroupSight("g", known=True, partitions=seen), {}, 100)
+    assert found.skew is not None
+    assert found.skew <= max(1.0, round(max(truth) * len(truth) / max(1, sum(truth)), 2))
+
+
+def test_what_the_group_does_not_want_counts_as_nothing() -> None:
+    """Partitions that it was seen to pass over; it is still not known, and said."""
+    seen = {tp(i): P(end, committed, 0) for i, (end, committed) in enumerate(HOT_OF_ISSUE_10)}
+    found = lags(GroupSight("g", known=True, partitions=seen), {}, 100, {tp(i) for i in range(1, 6)})
+    assert found.skew == 6.0
+    assert found.notes == ("5 partitions without a committed offset: lag unknown, at most 1000",)
+
+
+def test_an_end_that_is_not_known_leaves_no_ratio() -> None:
+    """Also of a partition without a commit: its records are not bounded."""
+    seen = {tp(0): P(1000, 0, 0), tp(1): P(None, None), tp(2): P(0, 0)}
+    assert lags(GroupSight("g", known=True, partitions=seen), {}, 100).skew is None

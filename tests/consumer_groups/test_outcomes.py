@@ -15,6 +15,7 @@ from monitor.policy.consumer_groups.limits import Limits
 from monitor.policy.consumer_groups.measurement import Measurement, Windowed
 from monitor.policy.consumer_groups.outcomes import Round, Wanted, held, run
 from monitor.policy.consumer_groups.tables import tables
+from monitor.policy.states import Hold
 from tests.consumer_groups.groups import START, sight, tp
 
 STATE_BYTES = 32_000
@@ -24,7 +25,7 @@ HOT = sight([400, 0, 0, 0, 0, 0])
 class Check:
     """A check that runs every ten seconds."""
 
-    def __init__(self, *groups: str, hold: bool = False, **limits: Any) -> None:
+    def __init__(self, *groups: str, hold: Hold | None = None, **limits: Any) -> None:
         self.wanted = Wanted(groups, Limits(**limits), hold)
         self.now = START
         self.memory: str | None = None
@@ -154,33 +155,76 @@ def test_a_coordinator_that_moves() -> None:
     assert check.look(named("a")).status is Status.OK
 
 
-def test_a_verdict_is_kept() -> None:
-    """Healthy at first; the last one later, with a note that names no host."""
-    check = Check("g", hold=True, sustained_seconds=0)
-    first = check.fail()
-    assert (first.status, first.message) == (Status.OK, "System healthy")
-    assert first.data["note"] == "no answer from the source for 0s (refused): the last verdict is kept"
+HOLD = Hold(300.0)
+FOREVER = Hold(300.0, forever=True)
+
+
+def test_a_verdict_is_kept_for_a_while() -> None:
+    """With a note that names no host and the age of its numbers; then there is no data, and the check is unknown."""
+    check = Check("g", hold=HOLD, sustained_seconds=0)
     assert check.look(HOT).status is Status.ERROR
-    later = [check.fail("timeout") for _ in range(100)][-1]
-    assert (later.status, later.reason) == (Status.ERROR, "skew")
-    assert later.data["skew_ratio_max"] == 6.0
-    assert later.data["note"] == "no answer from the source for 1000s (timeout): the last verdict is kept"
-    assert later.detail == {"source": "10.0.0.1: no"}
-    assert "note" not in check.look(HOT).data
+    seen = [check.fail("timeout") for _ in range(31)]
+    assert {(each.status, each.reason, each.held) for each in seen[:30]} == {(Status.ERROR, "skew", True)}
+    assert seen[29].data["skew_ratio_max"] == 6.0
+    assert seen[29].data["numbers_age_seconds"] == 300.0
+    assert seen[29].data["note"] == "no answer from the source for 5m (timeout): the last verdict is kept"
+    assert seen[29].detail == {"source": "10.0.0.1: no"}
+    nothing(seen[30], "timeout", held=False)
+    again = check.look(HOT)
+    assert (again.status, again.reason, again.held) == (Status.ERROR, "skew", False)
+    assert not {"note", "numbers_age_seconds"} & again.data.keys()
+
+
+def nothing(outcome: Outcome, cause: str, *, held: bool) -> None:
+    """Assert that nothing is known of a group, and that its body has no numbers."""
+    assert (outcome.status, outcome.reason, outcome.held) == (Status.UNKNOWN, "no_data", held)
+    assert outcome.message == f"No data from the source ({cause})"
+    assert not outcome.grace
+    assert not {"lag", "skew_ratio", "skew_ratio_max", "consumers", "consumers_min"} & outcome.data.keys()
+
+
+@pytest.mark.parametrize("hold", [HOLD, FOREVER])
+def test_before_the_first_number_there_is_no_data(hold: Hold) -> None:
+    """From the first run on, whatever the grace; with `forever` it fails nothing."""
+    check = Check("g", hold=hold)
+    for _ in range(3):
+        nothing(check.fail(), "refused", held=hold.forever)
+    assert check.look(named("g")).status is Status.OK
+
+
+def test_forever_keeps_no_number_for_longer_than_the_window() -> None:
+    """A failure is not kept for ever, either: nobody knows of it any more."""
+    check = Check("g", hold=FOREVER, sustained_seconds=0)
+    check.look(HOT)
+    assert {check.fail().status for _ in range(30)} == {Status.ERROR}
+    for _ in range(300):
+        nothing(check.fail(), "refused", held=True)
 
 
 def test_verdicts_of_many_are_kept() -> None:
     """Of each group that is known, also where only a pattern is configured."""
-    check = Check("a", "b-*", hold=True, sustained_seconds=0)
-    assert check.fail().status is Status.OK
+    check = Check("a", "b-*", hold=HOLD, sustained_seconds=0)
+    assert check.fail().reason == "no_data"
     check.look(named("a"), named("b-1", HOT))
     outcome = check.fail()
-    assert (outcome.status, outcome.reason) == (Status.ERROR, "skew")
+    assert (outcome.status, outcome.reason, outcome.held) == (Status.ERROR, "skew", True)
     assert {name: part.status for name, part in outcome.parts.items() if part} == {
         "a": Status.OK,
         "b-1": Status.ERROR,
     }
-    assert all("note" in part.data for part in outcome.parts.values() if part)
+    assert all("note" in part.data and part.held for part in outcome.parts.values() if part)
+    later = check.fail(after=300)
+    assert (later.status, later.reason, later.data["failing"]) == (Status.UNKNOWN, "no_data", 2)
+    assert later.message == "2 of 2 groups: a: No data from the source (refused)"
+    assert not {"lag", "consumers", "skew_ratio"} & later.data.keys()
+
+
+def test_no_group_is_known_and_the_source_does_not_answer() -> None:
+    """A check of patterns only, from the start: no data."""
+    for hold in (HOLD, FOREVER):
+        outcome = Check("b-*", hold=hold).fail()
+        nothing(outcome, "refused", held=hold.forever)
+        assert outcome.data["groups"] == 0
 
 
 WELL = Measurement(skew=Windowed(None, 1.5, 1.5), consumers=Windowed(None, 2, 2))
@@ -188,7 +232,7 @@ WELL = Measurement(skew=Windowed(None, 1.5, 1.5), consumers=Windowed(None, 2, 2)
 
 def test_what_somebody_else_measured() -> None:
     """The same rules, the same words."""
-    check = Check("g", hold=True, min_consumers=2)
+    check = Check("g", hold=HOLD, min_consumers=2)
     assert check.measure(g=WELL).status is Status.OK
     outcome = check.measure(g=dataclasses.replace(WELL, skew=Windowed(None, 5.2, 5.2)))
     assert outcome.message == "Hot-key skew high: 5.20x (threshold: 4.0x, window: 5m)"
@@ -197,26 +241,67 @@ def test_what_somebody_else_measured() -> None:
 
 def test_few_consumers_within_the_grace() -> None:
     """As with our own looks."""
-    check = Check("g", hold=True, min_consumers=2)
+    check = Check("g", hold=HOLD, min_consumers=2)
     few = dataclasses.replace(WELL, consumers=Windowed(None, 1, 1))
     seen = [check.measure(g=few) for _ in range(40)]
     assert [each.reason for each in seen] == ["starting"] * 30 + ["under_replicated"] * 10
     assert seen[0].grace
 
 
-def test_a_rule_that_prometheus_does_not_have() -> None:
-    """Its last value is kept (healthy at first), and the other one is judged."""
-    check = Check("g", hold=True, min_consumers=2)
-    gap = {"skew": "no series kafka:group_skew_ratio"}
-    half = dataclasses.replace(WELL, skew=Windowed(), missing=gap)
-    assert check.measure(g=half).status is Status.OK
+GAP = {"skew": "no series kafka:group_skew_ratio"}
+HALF = dataclasses.replace(WELL, skew=Windowed(), missing=GAP)
+NOTHING = Measurement(missing={**GAP, "consumers": "no series kafka:group_consumer_count"})
+
+
+def test_a_number_that_prometheus_does_not_have_any_more() -> None:
+    """Its last value is kept for a while, and the other one is judged; then there is no data."""
+    check = Check("g", hold=HOLD, min_consumers=2)
     check.measure(g=dataclasses.replace(WELL, skew=Windowed(None, 5.2, 5.2)))
-    seen = [check.measure(g=half) for _ in range(40)]
-    assert {each.reason for each in seen} == {"skew"}
-    assert seen[-1].data["note"] == "no series kafka:group_skew_ratio (for: 390s, the last value is kept)"
-    fewer = check.measure(g=dataclasses.replace(half, consumers=Windowed(None, 1, 1)))
-    assert fewer.data["findings"] == ["skew", "under_replicated"]
+    seen = [check.measure(g=HALF) for _ in range(31)]
+    assert {(each.reason, each.held) for each in seen[:30]} == {("skew", True)}
+    assert seen[29].data["note"] == "no series kafka:group_skew_ratio (for: 290s, the last value is kept)"
+    assert seen[29].data["numbers_age_seconds"] == 300.0
+    assert (seen[30].status, seen[30].reason) == (Status.UNKNOWN, "no_data")
+    assert seen[30].data["consumers_min"] == 2
+    assert "skew_ratio_max" not in seen[30].data
+    fewer = check.measure(g=dataclasses.replace(HALF, consumers=Windowed(None, 1, 1)))
+    assert (fewer.status, fewer.data["findings"]) == (Status.ERROR, ["under_replicated"])
     assert "note" not in check.measure(g=WELL).data
+
+
+@pytest.mark.parametrize("hold", [HOLD, FOREVER])
+def test_a_number_that_prometheus_never_had(hold: Hold) -> None:
+    """No data from the start, said with what is missing; what the other number shows to fail fails all the same."""
+    check = Check("g", hold=hold, min_consumers=2)
+    outcome = check.measure(g=HALF)
+    assert (outcome.status, outcome.reason, outcome.held) == (Status.UNKNOWN, "no_data", hold.forever)
+    assert outcome.message == "No data from the source (missing)"
+    assert outcome.data["note"] == "no series kafka:group_skew_ratio"
+    assert outcome.data["consumers_min"] == 2
+    check.measure(g=NOTHING, after=400)
+    few = check.measure(g=dataclasses.replace(HALF, consumers=Windowed(None, 1, 1)))
+    assert (few.status, few.reason) == (Status.ERROR, "under_replicated")
+    assert Check("g", hold=hold, skew_threshold=None).measure(g=HALF).status is Status.OK, "nobody needs it"
+
+
+def test_numbers_that_prometheus_has_recorded_a_while_ago() -> None:
+    """A window has numbers for as long as it is after the last of them: their age is told, and bounds the hold."""
+    check = Check("g", hold=Hold(100.0), min_consumers=2)
+    for age, kept in ((0.0, False), (30.0, False), (61.0, True), (100.0, True)):
+        outcome = check.measure(g=dataclasses.replace(WELL, age_seconds=age))
+        assert (outcome.status, outcome.held) == (Status.OK, kept)
+        assert outcome.data.get("numbers_age_seconds", 0.0) == age
+    assert outcome.data["note"] == "the newest numbers are 100s old: the last verdict is kept"
+    nothing(check.measure(g=dataclasses.replace(WELL, age_seconds=101.0)), "missing", held=False)
+
+
+def test_the_age_of_numbers_goes_on_when_the_source_goes_away() -> None:
+    """Numbers that were 200 s old when Prometheus was last heard are kept for 100 s more."""
+    check = Check("g", hold=HOLD, min_consumers=2)
+    check.measure(g=dataclasses.replace(WELL, age_seconds=200.0))
+    kept = [check.fail() for _ in range(11)]
+    assert [each.data.get("numbers_age_seconds") for each in kept[:10]] == [210.0 + 10 * n for n in range(10)]
+    nothing(kept[10], "refused", held=False)
 
 
 @pytest.mark.parametrize(("limits", "status"), [({}, Status.ERROR), ({"skew_threshold": None}, Status.OK)])

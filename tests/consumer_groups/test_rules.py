@@ -10,7 +10,7 @@ import pytest
 from monitor.model import Status
 from monitor.policy.consumer_groups import rules
 from monitor.policy.consumer_groups.limits import Limits, short
-from monitor.policy.consumer_groups.measurement import Measurement, Rewind, Stuck, Windowed
+from monitor.policy.consumer_groups.measurement import Loss, Measurement, Rewind, Stuck, Windowed
 from monitor.policy.consumer_groups.rules import View
 from tests.consumer_groups.groups import tp
 
@@ -121,6 +121,15 @@ REWOUND = [
     ),
     ("never", view(), LIMITS, None),
 ]
+LOST = [
+    (
+        "lately",
+        view(loss=Loss(tp(3), 15, 40.0)),
+        LIMITS,
+        "Records lost: orders[3] lost 15 messages to retention (40s ago, window: 5m)",
+    ),
+    ("never", view(), LIMITS, None),
+]
 UNMATCHED = [
     (
         "a misspelt topic",
@@ -143,6 +152,7 @@ TABLES = [
     (rules.near_deletion, "retention_share", NEAR_DELETION),
     (rules.draining_slowly, "drain_eta", DRAINING),
     (rules.rewound, "rewound", REWOUND),
+    (rules.records_lost, "records_lost", LOST),
     (rules.unmatched, "unknown_topic", UNMATCHED),
 ]
 ROWS = [(rule, reason, *row) for rule, reason, rows in TABLES for row in rows]
@@ -170,10 +180,13 @@ def test_messages_of_the_contract() -> None:
     assert few and few.message == "Under-replicated: 1 consumers (min: 2, window: 5m)"
 
 
-def test_going_back_is_a_warning() -> None:
-    """Somebody may have wanted it, and a restart would not help."""
-    finding = rules.rewound(view(rewind=Rewind(tp(0), 1, 0.0)), LIMITS)
-    assert finding and finding.status is Status.WARNING
+def test_what_no_restart_helps_is_a_warning() -> None:
+    """That a group went back somebody may have wanted, and records that are lost stay so."""
+    for finding in (
+        rules.rewound(view(rewind=Rewind(tp(0), 1, 0.0)), LIMITS),
+        rules.records_lost(view(loss=Loss(tp(0), 2, 0.0)), LIMITS),
+    ):
+        assert finding and finding.status is Status.WARNING
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
-from monitor.consumer_groups import GroupSight, PartitionSight, Waiting
+from monitor.consumer_groups import GroupSight, Member, PartitionSight, TopicPartition, Waiting
 from monitor.model import Status
 from monitor.policy.consumer_groups.memory import Verdict
+from monitor.policy.consumer_groups.standing import standing
 from tests.consumer_groups.groups import START, Traffic, Watch, members, sight, tp
 
 FAILING = (Status.ERROR, Status.UNKNOWN)
@@ -443,6 +445,124 @@ def test_numbers_that_are_public() -> None:
     }
     assert data["skew_ratio"] == data["skew_ratio_max"] == 1.0
     assert (data["window_seconds"], data["skew_threshold"], data["min_consumers"]) == (300.0, 4.0, 1)
+
+
+def latest(hot: int, committed: int, old: int = 200) -> dict[TopicPartition, PartitionSight]:
+    """Six partitions with old records, of which the group has committed in the first alone."""
+    return {tp(i): PartitionSight(hot if i == 0 else old, committed if i == 0 else None, 0) for i in range(6)}
+
+
+def test_a_hot_key_where_only_its_partition_has_a_commit() -> None:
+    """As librdkafka leaves it with `latest`: what is unknown is bounded by what is there."""
+    watch = Watch(skew_threshold=4.0)
+    seen = watch.during(60, sight(partitions=latest(2750, 1)))
+    assert (seen[-1].reason, seen[-1].data["skew_ratio_max"]) == ("skew", 4.4)
+    assert "5 partitions without a committed offset: lag unknown, at most 1000" in seen[-1].data["note"]
+
+
+def test_more_old_records_than_new_ones_where_only_one_partition_has_a_commit() -> None:
+    """The rule cannot tell: it is said how many partitions are unknown, and what that means for the threshold."""
+    seen = Watch().during(60, sight(partitions=latest(2750, 1, old=100_000)))
+    assert never_fails(seen)
+    assert seen[-1].data["note"] == (
+        "5 partitions without a committed offset: lag unknown, at most 500000; "
+        "the skew threshold of 4.0x may be out of reach: no topic has more than 1 partition with a committed offset"
+    )
+
+
+def test_old_records_that_a_group_does_not_want() -> None:
+    """It went on with nothing else to read, for a whole window, and left them alone: with `latest` they are no lag."""
+    watch = Watch()
+    for n in range(40):
+        watch.look(sight(consumers=1, partitions=latest(100 + n, 100 + n, old=100_000)))
+    hot = watch.during(60, sight(consumers=1, partitions=latest(2889, 139, old=100_000)))
+    assert (hot[-1].reason, hot[-1].data["skew_ratio_max"]) == ("skew", 6.0)
+    more = {**latest(2889, 139, old=100_000), tp(3): PartitionSight(100_001, None, 0)}
+    moved = watch.look(sight(consumers=1, partitions=more))
+    assert moved.data["skew_ratio"] == 1.0, "the end of one has moved: that it is not wanted is not known any more"
+
+
+def test_old_records_that_a_group_has_not_come_to() -> None:
+    """With `earliest` it consumes one partition after the other: it is never skewed while it does."""
+    watch = Watch(skew_threshold=1.5)
+    for n in range(100):
+        partitions = latest(10_000, 1000 + 50 * n, old=10_000)
+        assert watch.look(sight(consumers=1, partitions=partitions)).data["skew_ratio"] == 1.0
+
+
+def test_old_records_of_a_member_that_is_frozen() -> None:
+    """Others of the group are well; that it has left its partitions alone says nothing."""
+    watch = Watch()
+    two = (Member("m0", "", "", frozenset({tp(0)})), Member("m1", "", "", frozenset(tp(i) for i in range(1, 6))))
+    for n in range(60):
+        verdict = watch.look(sight(members=two, partitions=latest(100 + n, 100 + n, old=1000)))
+    assert verdict.data["note"].startswith("5 partitions without a committed offset")
+    hot = watch.look(sight(members=two, partitions=latest(1160, 160, old=1000)))
+    assert hot.data["skew_ratio"] == 1.0
+
+
+def test_retention_overtakes_the_hot_partition() -> None:
+    """Its lag is all that is left in it; the lost records are a warning for a window after that."""
+    watch = Watch(max_lag=500)
+    hot = {**sight().partitions, tp(0): PartitionSight(1000, 25, 0)}
+    assert watch.during(60, sight(partitions=hot))[-1].reason == "skew"
+    overtaken = {**hot, tp(0): PartitionSight(1000, 25, 400)}
+    last = watch.during(60, sight(partitions=overtaken))[-1]
+    assert (last.data["lag"], last.data["skew_ratio"]) == (600, 6.0)
+    assert last.data["findings"] == ["skew", "lag", "records_lost"]
+    assert "Records lost: orders[0] lost 375 messages to retention (0s ago, window: 5m)" in last.message
+    after = watch.during(700, sight())
+    assert [each.reason for each in after][-2:] == [None, None]
+    assert "records_lost" in after[28].data["findings"]
+
+
+def test_the_end_of_a_transaction_is_no_loss() -> None:
+    """Nobody commits it, and retention takes it."""
+    gone = {tp(i): PartitionSight(1001, 1000, 1001) for i in range(6)}
+    assert never_fails(Watch().during(600, sight(partitions=gone)))
+
+
+def test_aborted_records() -> None:
+    """What was read once is remembered while the offset stands; what comes after it counts."""
+    watch = Watch(stalled_after_seconds=60)
+    read = {**sight().partitions, tp(0): PartitionSight(1401, 1000, 0, next_record=1401)}
+    stands = {**read, tp(0): PartitionSight(1401, 1000, 0)}
+    seen = [watch.look(sight(partitions=read)), *watch.during(600, sight(partitions=stands))]
+    assert never_fails(seen)
+    assert seen[-1].data["lag"] == 0
+    more = {**read, tp(0): PartitionSight(1801, 1000, 0)}
+    assert watch.during(60, sight(partitions=more))[-1].data["lag"] == 400
+
+
+STANDING = [
+    ("a hot key", {0: (1401, 1000)}, {}, {0: 1000}),
+    ("a hot key, at the first look", {0: (1401, 1000)}, None, {0: 1000}),
+    ("a hot key that is consumed", {0: (1401, 1001)}, {}, {}),
+    ("a little lag", {0: (1050, 1000)}, {}, {}),
+    ("evenly", dict.fromkeys(range(6), (1401, 1000)), {}, {}),
+    ("what was read already is not read again", {0: (1801, 1000, 1401)}, {}, {0: 1401}),
+    ("all of it was read", {0: (1401, 1000, 1401)}, {}, {}),
+    ("above the limit", {0: (1040, 1000), 1: (1030, 1000)}, {"max_lag": 60}, {0: 1000, 1: 1000}),
+    ("for too long", {0: (1002, 1000)}, {"stalled_after_seconds": 5.0}, {0: 1000}),
+    ("overtaken by retention", {0: (1401, 1000, None, 1300)}, {"skew_min_lag": 1}, {}),
+]
+
+
+@pytest.mark.parametrize(("caption", "now", "limits", "expected"), STANDING, ids=[row[0] for row in STANDING])
+def test_what_is_looked_into(
+    caption: str, now: dict[int, tuple[Any, ...]], limits: dict[str, Any] | None, expected: dict[int, int]
+) -> None:
+    """Partitions that stand and would fail the group; the most lag first."""
+    watch = Watch(**(limits or {}))
+    waiting = {tp(0): PartitionSight(1002, 1000, 0)}
+    watch.during(30, sight(partitions={**sight().partitions, **waiting}))
+    changed = {tp(i): PartitionSight(end, to, 0) for i, (end, to, *_) in now.items()}
+    for i, (_, _, *more) in now.items():
+        read, beginning = (*more, None, None)[:2]
+        changed[tp(i)] = dataclasses.replace(changed[tp(i)], next_record=read, beginning=beginning or 0)
+    memory = None if limits is None else watch.memory
+    found = standing(sight(partitions={**sight().partitions, **changed}), memory, watch.now + 10, watch.limits)
+    assert dict(found) == {tp(i): start for i, start in expected.items()}, caption
 
 
 def test_the_age_of_what_waits() -> None:

@@ -5,6 +5,7 @@ The windows are of seconds here, and everything is scraped and recorded four tim
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -20,8 +21,9 @@ from monitor.checks import registry
 from monitor.checks._kafka.prometheus import COUNTED_NOW, DRAIN_ETA, LAG, UNCOUNTED, Question, measure
 from monitor.checks._prometheus import Answer, Prometheus, Server
 from monitor.checks.base import CheckFailed, Kind
-from monitor.model import Past, Status
-from monitor.policy.consumer_groups.measurement import Measurement, Windowed
+from monitor.consumer_groups import TopicPartition
+from monitor.model import Outcome, Past, Status
+from monitor.policy.consumer_groups.measurement import Loss, Measurement, Windowed
 from tests.support.processes import free_port, wait_for
 from tests.support.prometheus_server import Exporter, PrometheusServer
 
@@ -120,7 +122,9 @@ def test_even_lag_and_enough_consumers(world: World) -> None:
     """Nothing is beyond a threshold: the worst values are those that are judged."""
     world.tell("even", [300] * 6)
     measured = world.until("even", lambda seen: not seen.missing)
-    assert measured == Measurement(skew=Windowed(worst=1, held=1), consumers=Windowed(worst=2, held=2))
+    young = dataclasses.replace(measured, age_seconds=0.0)
+    assert young == Measurement(skew=Windowed(worst=1, held=1), consumers=Windowed(worst=2, held=2))
+    assert 0.0 <= measured.age_seconds < 30.0
 
 
 def test_a_hot_key_that_lasts(world: World) -> None:
@@ -391,13 +395,12 @@ def test_the_kind_judges_what_prometheus_recorded(world: World) -> None:
 
 
 def test_the_kind_holds_its_verdict_without_an_answer(mortal: World) -> None:
-    """Healthy at first; then the last verdict, with a note; or an error, where that is wanted."""
+    """No data at first; then the last verdict for a while, with a note; or an error, where that is wanted."""
     hold = kafka_group(mortal, "mortal", prometheus_timeout=1, prometheus_retries=0)
     fail = kafka_group(mortal, "mortal", prometheus_retries=0, on_source_failure="fail")
     absent = kafka_group(mortal, "mortal", prometheus_url=f"http://127.0.0.1:{free_port()}", prometheus_retries=0)
     first = absent.run(20.0, Past(1000.0))
-    assert (first.status, first.message) == (Status.OK, "System healthy")
-    assert "refused" in first.data["note"]
+    assert (first.status, first.message) == (Status.UNKNOWN, "No data from the source (refused)")
     mortal.tell("mortal", [0, 0, 0, 400, 0, 0])
     mortal.until("mortal", lambda seen: seen.skew.held == 6)
     ill = hold.run(20.0, Past(1010.0, first.memory))
@@ -405,8 +408,11 @@ def test_the_kind_holds_its_verdict_without_an_answer(mortal: World) -> None:
     assert "note" not in ill.data
     mortal.prometheus.freeze()
     held = hold.run(20.0, Past(1020.0, ill.memory))
-    assert (held.status, held.reason, held.data["skew_ratio_max"]) == (Status.ERROR, "skew", 6)
+    assert (held.status, held.reason, held.data["skew_ratio_max"], held.held) == (Status.ERROR, "skew", 6, True)
     assert "timeout" in held.data["note"]
+    assert 10.0 <= held.data["numbers_age_seconds"] < 40.0
+    late = hold.run(20.0, Past(1071.0, ill.memory))
+    assert (late.status, late.message, late.held) == (Status.UNKNOWN, "No data from the source (timeout)", False)
     mortal.prometheus.kill()
     failed = fail.run(20.0, Past(1030.0, ill.memory))
     assert (failed.status, failed.reason) == (Status.ERROR, "refused")
@@ -414,21 +420,78 @@ def test_the_kind_holds_its_verdict_without_an_answer(mortal: World) -> None:
 
 
 def test_the_kind_holds_each_number_on_its_own(world: World, without_rules: World) -> None:
-    """A rule that is missing is healthy at first, with a note; the number that is there is judged all the same."""
+    """Without one of its numbers it has no data; the number that is there is judged all the same."""
     without_rules.tell("half", [0] * 6, members=None, member_id="only")
     without_rules.until("half", lambda seen: seen.consumers.held == 1)
     outcome = kafka_group(without_rules, "half").run(20.0, Past(1000.0))
     assert (outcome.status, outcome.reason) == (Status.ERROR, "under_replicated")
     assert "are the recording rules loaded" in outcome.data["note"]
+    enough = kafka_group(without_rules, "half", min_consumers=1).run(20.0, Past(1000.0))
+    assert (enough.status, enough.message) == (Status.UNKNOWN, "No data from the source (missing)")
+    assert (enough.data["consumers_min"], "skew_ratio_max" in enough.data) == (1, False)
     nothing = kafka_group(world, "nobody-at-all").run(20.0, Past(1000.0))
-    assert nothing.status is Status.OK
+    assert (nothing.status, nothing.message) == (Status.UNKNOWN, "No data from the source (missing)")
     assert "kafka:group_skew_ratio" in nothing.data["note"]
     strict = kafka_group(world, "nobody-at-all", on_source_failure="fail").run(20.0, Past(1000.0))
     assert (strict.status, strict.reason) == (Status.ERROR, "missing")
 
 
+def test_an_exporter_that_dies(mortal: World) -> None:
+    """Prometheus answers from its window, and the numbers grow old meanwhile; then it blames the exporter."""
+    mortal.tell("dying", [0] * 6)
+    mortal.until("dying", lambda seen: not seen.missing)
+    short = kafka_group(mortal, "dying", window=20, hold_for=8)
+    mortal.exporter.text = ""
+    last: list[Outcome] = []
+
+    def runs_until(reason: str | None) -> Outcome:
+        def it_says() -> bool:
+            last[:] = [short.run(20.0, Past(time.time(), last[0].memory if last else None))]
+            return last[0].reason == reason
+
+        wait_for(it_says, seconds=60, every=0.2, what=last)
+        return last[0]
+
+    assert runs_until(None).status is Status.OK
+    gone = runs_until("no_data")
+    assert (gone.status, gone.message, gone.held) == (Status.UNKNOWN, "No data from the source (missing)", False)
+    mortal.until("dying", lambda seen: set(seen.missing) == {"skew", "consumers"}, Question(window_seconds=2))
+    assert "is the exporter up" in mortal.measure("dying", Question(window_seconds=2)).missing["skew"]
+
+
+def test_partitions_without_a_commit_and_lost_records(world: World) -> None:
+    """Unknown lags are bounded and said, of the topics that count; lost records are a warning."""
+    text = ""
+    for partition, (committed, end, oldest) in enumerate([(1, 2750, 0), *[(-1, 200, 0)] * 5]):
+        text += partition_lines("latest", "latest", partition, committed, end, oldest)
+    text += partition_lines("latest", "overtaken", 0, 10, 500, 400)
+    world.groups["latest/more"] = text + partition_lines("latest", "overtaken", 1, 450, 450, 0)
+    world.tell("latest", [], members=2)
+    measured = world.until("latest", lambda seen: seen.skew.held == 4.4)
+    assert measured.notes == ("5 partitions without a committed offset: lag unknown",)
+    assert measured.loss == Loss(TopicPartition("overtaken", 0), 390, 0.0)
+    ill = kafka_group(world, "latest").run(20.0, Past(1000.0))
+    assert (ill.status, ill.data["findings"]) == (Status.ERROR, ["skew", "records_lost"])
+    other = world.measure("latest", dataclasses.replace(QUICK, topics=("over*",)))
+    assert (other.skew.worst, other.notes) == (2, ())
+    ok = kafka_group(world, "latest", topics="latest", skew_threshold=5).run(20.0, Past(1000.0))
+    assert (ok.status, ok.data["note"]) == (Status.OK, "5 partitions without a committed offset: lag unknown")
+
+
+def partition_lines(group: str, topic: str, partition: int, committed: int, end: int, oldest: int) -> str:
+    """What the exporter says of one partition."""
+    of_partition = f'topic="{topic}",partition="{partition}"'
+    of_group = f'consumergroup="{group}",{of_partition}'
+    return (
+        f"kafka_topic_partition_current_offset{{{of_partition}}} {end}\n"
+        f"kafka_topic_partition_oldest_offset{{{of_partition}}} {oldest}\n"
+        f"kafka_consumergroup_current_offset{{{of_group}}} {committed}\n"
+        f"kafka_consumergroup_lag{{{of_group}}} {-1 if committed < 0 else end - committed}\n"
+    )
+
+
 def test_the_queries_are_those_that_were_promised(world: World) -> None:
-    """Two for a group that is well, one more for each number beyond its threshold, and some where a rule is missing."""
+    """Three for a group that is well, one more for each number beyond its threshold, some where a rule is missing."""
     asked: list[str] = []
 
     class Recorded(Prometheus):
@@ -447,7 +510,20 @@ def test_the_queries_are_those_that_were_promised(world: World) -> None:
     world.tell("well", [0] * 6)
     world.tell("ill", [0, 0, 0, 400, 0, 0], members=1)
     world.until("ill", lambda seen: seen.skew.worst == 6)
-    assert queries("well") == [skew % "well", consumers % "well"]
+    dated = "label_replace(time() - (max(timestamp(%s)) or max(max_over_time(timestamp(%s)[5m:15s]))), %s)"
+
+    def about(group: str) -> str:
+        numbers = ("kafka:group_skew_ratio", "kafka:group_consumer_count")
+        series = [f'{each}{{consumergroup="{group}"}}' for each in numbers]
+        ages = [dated % (each, each, f'"about", "age {n}", "", ""') for n, each in enumerate(series)]
+        of_group = f'{{consumergroup="{group}"}}'
+        unknown = f"sum by (topic) (kafka:group_unknown_partitions{of_group})"
+        lost = f"max by (topic, partition) (max_over_time(kafka:group_lost_records{of_group}[5m]))"
+        named = {"unknown_partitions": unknown, "lost_records": lost}
+        rest = [f'label_replace({said}, "about", "kafka:group_{what}", "", "")' for what, said in named.items()]
+        return " or ".join((*ages, *rest))
+
+    assert queries("well") == [skew % "well", consumers % "well", about("well")]
     stayed = (
         '%s_over_time((%s_over_time(kafka:group_%s{consumergroup="ill"}[30s]) '
         'and kafka:group_%s{consumergroup="ill"} offset 30s)[270s:15s])'
@@ -457,6 +533,7 @@ def test_the_queries_are_those_that_were_promised(world: World) -> None:
         stayed % ("max", "min", "skew_ratio", "skew_ratio"),
         consumers % "ill",
         stayed % ("min", "max", "consumer_count", "consumer_count"),
+        about("ill"),
     ]
     assert queries("G") == [
         skew % "G",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ SKEWED = "Hot-key skew high: 5.20x (threshold: 4.0x, window: 5m)"
 LIMITS = {"window_seconds": 300.0, "skew_threshold": 4.0, "min_consumers": 2}
 GOOD = {"skew_ratio": 1.1, "skew_ratio_max": 1.5, "consumers": 3, "consumers_min": 2, **LIMITS}
 BAD = {"skew_ratio": 5.2, "skew_ratio_max": 5.2, "consumers": 2, "consumers_min": 2, "findings": ["skew"], **LIMITS}
-EXTRA = ("check", "status", "reason", "note", "age_ms")
+EXTRA = ("check", "status", "reason", "held", "note", "age_ms")
 
 
 def kafka(name: str = "kafka", **fields: Any) -> CheckSpec:
@@ -130,7 +131,7 @@ def test_what_fails(said: dict[str, Any], message: str, skew: bool, consumers: b
 
 
 def test_before_the_first_result() -> None:
-    """Not healthy before anybody has looked, unless staleness holds: then healthy, and it says so."""
+    """Not healthy before anybody has looked."""
     body = ready(kafka(), at=values.moment())
     assert (body["healthy"], body["message"], body["reason"]) == (False, "Not observed yet", "not_observed")
     assert body["checks"]["skew_ratio"] == {
@@ -140,21 +141,68 @@ def test_before_the_first_result() -> None:
         "window": "5m",
         "aggregation": "max",
     }
-    held = ready(kafka(), at=values.moment(), hold=["ready"])
-    assert (held["healthy"], held["message"]) == (True, "System healthy")
-    assert held["note"] == "not observed yet: healthy until the first result"
+
+
+def test_before_the_first_result_where_verdicts_are_kept() -> None:
+    """There is none to keep: no data. Where they are kept for ever, that is no failure, but not well either."""
+    for forever in (False, True):
+        said = roster(forever)
+        body = contract.status(look(said, values.moment()), said)
+        assert (body["healthy"], body["overall_healthy"]) == (forever, False)
+        assert (body["message"], body["status"]) == ("No data from the source (not_observed)", "unknown")
+        assert body.get("held", False) is forever
+        assert [check["value"] for check in body["checks"].values()] == [None, None]
+        assert not any(check["healthy"] for check in body["checks"].values())
+
+
+def roster(forever: bool) -> Roster:
+    """A roster whose group `ready` keeps verdicts for 300 s, or for ever."""
+    hold_for = "forever" if forever else "300s"
+    return values.roster(kafka(), hold=["ready"], hold_for=hold_for)
 
 
 def test_an_old_result() -> None:
-    """A result out of date fails, or keeps the verdict where staleness holds; the body says which."""
+    """A result out of date fails, or keeps the verdict for a while; the body says which."""
     body = ready(kafka(), at=values.moment(ok(age=31)))
     assert (body["healthy"], body["status"], body["reason"]) == (False, "stale", "stale")
     assert body["message"] == "Last result is out of date (observed 2025-12-27T11:59:29.000Z)"
-    good = ready(kafka(), at=values.moment(ok(age=31)), hold=["ready"])
+    good = ready(kafka(), at=values.moment(ok(age=300)), hold=["ready"])
     assert (good["healthy"], good["note"]) == (True, "the last verdict is kept: no new result has come")
     still_bad = ready(kafka(), at=values.moment(bad(age=31)), hold=["ready"])
-    assert (still_bad["healthy"], still_bad["age_ms"]) == (False, 31000)
+    assert (still_bad["healthy"], still_bad["age_ms"], still_bad["held"]) == (False, 31000, True)
     assert still_bad["note"] == "the last verdict is kept: no new result has come"
+
+
+@pytest.mark.parametrize("forever", [False, True])
+@pytest.mark.parametrize("made", [ok, bad])
+def test_a_result_that_is_too_old_to_be_kept(forever: bool, made: Callable[..., State]) -> None:
+    """Its numbers are none any more."""
+    said = roster(forever)
+    body = contract.status(look(said, values.moment(made(age=301))), said)
+    assert (body["healthy"], body["overall_healthy"]) == (forever, False)
+    assert (body["message"], body["age_ms"]) == ("No data from the source (stale)", 301_000)
+    assert [check["value"] for check in body["checks"].values()] == [None, None]
+    assert [check["threshold"] for check in body["checks"].values() if "threshold" in check] == [4.0]
+
+
+@pytest.mark.parametrize("forever", [False, True])
+def test_a_source_that_has_no_data(forever: bool) -> None:
+    """The check is unknown; the body has no numbers. `held` says that it fails nothing."""
+    message = "No data from the source (refused)"
+    state = values.state("kafka", "unknown", data=LIMITS, reason="no_data", message=message, held=forever)
+    said = values.roster(kafka())
+    body = contract.status(look(said, values.moment(state)), said)
+    assert (body["healthy"], body["overall_healthy"], body.get("held")) == (forever, False, forever or None)
+    assert (body["message"], body["status"], body["reason"]) == (message, "unknown", "no_data")
+    assert [check["value"] for check in body["checks"].values()] == [None, None]
+    assert not any(check["healthy"] for check in body["checks"].values())
+
+
+def test_a_verdict_that_is_kept_has_the_age_of_its_numbers() -> None:
+    """And not of the run that asked for them in vain."""
+    state = ok(data={**GOOD, "numbers_age_seconds": 200.0, "note": "no answer"}, held=True)
+    body = ready(kafka(), at=values.moment(state))
+    assert (body["healthy"], body["held"], body["age_ms"], body["note"]) == (True, True, 201_000, "no answer")
 
 
 def test_too_early_to_say() -> None:

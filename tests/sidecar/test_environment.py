@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,22 @@ def test_all_of_them() -> None:
     }
     assert config.sidecar.host == "127.0.0.1"
     assert config.groups["ready"].stale == "hold"
+    assert config.groups["ready"].hold_for_seconds == 30.0
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("forever", math.inf), ("10m", 600.0), ("45", 45.0)])
+def test_how_long_a_verdict_is_held(text: str, seconds: float) -> None:
+    """By the check, whose source does not answer, and by the group, for which no results come: one name for both."""
+    config = loaded(KAFKA_GROUP="orders", PROMETHEUS_URL="http://prometheus:9090", HOLD_FOR=text).config
+    assert config.checks["kafka"].options["hold_for"] == text
+    assert config.groups["ready"].hold_for_seconds == seconds
+
+
+@pytest.mark.parametrize("text", ["0", "for ever", "-1"])
+def test_a_hold_that_is_none(text: str) -> None:
+    """With what would be right."""
+    (said,) = problems(KAFKA_GROUP="orders", PROMETHEUS_URL="http://prometheus:9090", HOLD_FOR=text)
+    assert said == f"HOLD_FOR = {text!r} (environment): should be a duration above 0, such as 10m, or forever"
 
 
 def test_an_empty_variable_is_not_set() -> None:

@@ -5,23 +5,28 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from monitor.policy.consumer_groups.codec import decode
 from tests.cli.tree import alive
+from tests.kafka.test_prometheus_source import RULES, lines
 from tests.sidecar.conftest import StartSidecar
 from tests.sidecar.processes import PROBE, clean
 from tests.support.kafka_server import KafkaServer
 from tests.support.processes import free_port, wait_for
+from tests.support.prometheus_server import Exporter, StartPrometheus
 from tests.support.redis_server import StartRedis
 
 PARTITIONS = 6
@@ -240,14 +245,40 @@ print(*sys.modules)
     } & modules == set()
 
 
-def test_without_an_answer_from_prometheus(start_sidecar: StartSidecar) -> None:
-    """Its source holds by default: healthy, with a note that says what is missing."""
-    sidecar = start_sidecar(
-        KAFKA_GROUP="orders", PROMETHEUS_URL=f"http://127.0.0.1:{free_port()}", PROM_TIMEOUT_MS="200", PROM_RETRIES="0"
-    )
-    body = sidecar.wait_for("/ready", 200, status="ok")
-    assert (body["healthy"], body["message"]) == (True, "System healthy")
-    assert "the last verdict is kept" in body["note"]
+@pytest.mark.parametrize("hold_for", ["5m", "forever"])
+def test_without_an_answer_from_prometheus(start_sidecar: StartSidecar, hold_for: str) -> None:
+    """There is no verdict to hold: no data, which fails unless it is held for ever; the body says so either way."""
+    forever = hold_for == "forever"
+    address = f"http://127.0.0.1:{free_port()}"
+    quick = {"PROM_TIMEOUT_MS": "200", "PROM_RETRIES": "0"}
+    sidecar = start_sidecar(KAFKA_GROUP="orders", PROMETHEUS_URL=address, HOLD_FOR=hold_for, **quick)
+    body = sidecar.wait_for("/ready", 200 if forever else 500, message="No data from the source (refused)")
+    assert (body["healthy"], body.get("held"), body["status"]) == (forever, forever or None, "unknown")
+    assert [check["value"] for check in body["checks"].values()] == [None, None]
+    assert sidecar.get("/status")[1]["overall_healthy"] is False
+    assert sidecar.get("/api/health/ready/")[0] == (200 if forever else 503)
+    with urllib.request.urlopen(f"http://127.0.0.1:{sidecar.port}/metrics", timeout=10) as answer:
+        metrics = answer.read().decode()
+    assert f"health_probe_status {float(forever)}\n" in metrics
+    assert not re.search(r"^health_probe_(skew_ratio|consumer_count) ", metrics, re.MULTILINE)
+
+
+def test_an_exporter_that_dies(
+    exporter: Exporter, start_prometheus: StartPrometheus, start_sidecar: StartSidecar, tmp_path: Path
+) -> None:
+    """Prometheus answers for a while from its window. The numbers grow old meanwhile, and then they are none."""
+    rules = tmp_path / "kafka.rules.yml"
+    rules.write_text(RULES.read_text().replace("interval: 15s", "interval: 250ms"))
+    exporter.text = lines("orders", [0] * PARTITIONS)
+    address = start_prometheus(targets=[exporter.address], rules=[rules]).url
+    sidecar = start_sidecar(PROMETHEUS_URL=address, KAFKA_GROUP="orders", **QUICK | {"MIN_CONSUMERS": "2"})
+    body = sidecar.wait_for("/ready", 200, message="System healthy")
+    assert (body["checks"]["consumer_count"]["value"], body.get("held")) == (2, None)
+    exporter.text = ""
+    body = sidecar.wait_for("/ready", 500, message="No data from the source (missing)")
+    assert [check["value"] for check in body["checks"].values()] == [None, None]
+    exporter.text = lines("orders", [0] * PARTITIONS)
+    sidecar.wait_for("/ready", 200, message="System healthy")
 
 
 def test_what_comes_over_the_wire(start_sidecar: StartSidecar) -> None:

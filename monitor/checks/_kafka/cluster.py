@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
@@ -13,11 +13,14 @@ from monitor.checks._kafka.connection import Connection, IsolationLevel
 from monitor.checks._kafka.failures import AUTHORIZATION, COORDINATOR, LEADER, UNSUBSCRIBED
 from monitor.checks._kafka.groups import list_groups, read_committed, read_groups
 from monitor.checks._kafka.offsets import BEGINNING, END, Offsets, Topics, read_brokers, read_offsets, read_topics
+from monitor.checks._kafka.records import next_records
 from monitor.checks._kafka.told import Told
 from monitor.consumer_groups import GroupSight, PartitionSight, TopicPartition, Waiting
 from monitor.policy.consumer_groups.outcomes import is_pattern
 
 Remembered = Mapping[str, Collection[TopicPartition]]
+Standing = Callable[[GroupSight], Mapping[TopicPartition, int]]
+"""Returns the partitions of a group whose records are to be read, and from which offset on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class _Wish:
     topics: Sequence[str]
     isolation_level: IsolationLevel
     remembered: Remembered = field(default_factory=dict)
+    standing: Standing = field(default=lambda _: {})
 
     def wants(self, topic: str) -> bool:
         return not self.topics or any(fnmatchcase(topic, pattern) for pattern in self.topics)
@@ -55,6 +59,7 @@ def look(
     timeout_seconds: float,
     isolation_level: IsolationLevel = "read_uncommitted",
     remembered: Remembered | None = None,
+    standing: Standing = lambda _: {},
 ) -> Look:
     """Connect, see what there is to see of the groups, and hang up.
 
@@ -63,12 +68,13 @@ def look(
     ``timeout_seconds`` is for everything, but for what the system takes to resolve names. ``remembered`` are the
     groups, and their partitions, of an earlier look: they are asked for again where the brokers cannot tell (a broker
     that is down lists no groups; 0.9 lists none without members, and tells offsets only of partitions that one names).
+    Of partitions that ``standing`` names, the heads of some records are read: see ``PartitionSight.next_record``.
 
     Raises CheckFailed when the cluster cannot be looked at: ``refused``, ``timeout``, ``reset``, ``name_resolution``,
     ``tls``, ``authentication``, ``unreachable``, ``unsupported_version``, ``import``. What concerns one group or one
     partition is its ``problem``, see ``failures``.
     """
-    wish = _Wish(groups, topics, isolation_level, remembered or {})
+    wish = _Wish(groups, topics, isolation_level, remembered or {}, standing)
     with Client(connection, timeout_seconds) as client:
         return client.run(_look(client, wish))
 
@@ -101,6 +107,8 @@ async def _look(client: Client, wish: _Wish) -> Look:
     times = await read_times(client, waiting.values(), topics, time.time(), client.until(0.7))
     sights = {name: _sight(name, told[name], partitions[name], ends, begins) for name in sorted(told)}
     for name, sight in sights.items():
+        if starts := wish.standing(sight):
+            sight = _with_records(sight, await next_records(client, starts, topics, client.until(0.9)))  # noqa: PLW2901
         filled = sorted(at for at in unread[name] if ends.found.get(at, 0) > begins.found.get(at, 0))
         unreached = _unreached(client, told[name], sight, topics)
         record = waiting.get(name)
@@ -200,6 +208,11 @@ def _sight(
         },
         problem=group.problem,
     )
+
+
+def _with_records(sight: GroupSight, found: Mapping[TopicPartition, int]) -> GroupSight:
+    read = {at: replace(sight.partitions[at], next_record=offset) for at, offset in found.items()}
+    return replace(sight, partitions={**sight.partitions, **read})
 
 
 def _unreached(client: Client, group: Told, sight: GroupSight, topics: Topics) -> tuple[str, ...]:

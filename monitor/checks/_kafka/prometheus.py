@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
+from monitor.checks._kafka.recorded import About, about, expression
 from monitor.checks._prometheus import Answer, Prometheus, Sample
 from monitor.checks.base import CheckFailed
 from monitor.policy.consumer_groups.measurement import Measurement, Windowed
@@ -46,8 +47,8 @@ class Question:
 def measure(prometheus: Prometheus, group: str, question: Question) -> Measurement:
     """What Prometheus knows of a group. Raises :class:`CheckFailed` when it does not answer, or to neither query.
 
-    ``now`` is not asked for. ``held`` is asked for where the worst value is beyond its threshold, and else the worst
-    value itself; it is None when the series is younger than ``sustained_seconds``.
+    ``now`` is not asked for, but how old the newest sample is. ``held`` is asked for where the worst value is beyond
+    its threshold, and else the worst value itself; it is None when the series is younger than ``sustained_seconds``.
     """
     missing: dict[str, str] = {}
     notes: tuple[str, ...] = ()
@@ -70,6 +71,8 @@ def measure(prometheus: Prometheus, group: str, question: Question) -> Measureme
         if refusal is not None:
             raise
         missing["consumers"] = f"Prometheus did not tell the consumers ({failure.reason})"
+    more = About() if {"skew", "consumers"} <= missing.keys() else _about(prometheus, group, question)
+    notes += more.notes
     lag = drain_eta = None
     if question.lag:
         lag, said = _number_now(prometheus, LAG, group)
@@ -83,6 +86,8 @@ def measure(prometheus: Prometheus, group: str, question: Question) -> Measureme
         lag=None if lag is None else int(lag),
         drain_eta_seconds=drain_eta,
         missing=missing,
+        age_seconds=more.age_seconds,
+        loss=more.loss,
         unmatched=unmatched,
         notes=notes,
     )
@@ -93,6 +98,19 @@ class _Missing(CheckFailed):
 
     def __init__(self, message: str) -> None:
         super().__init__("missing", message)
+
+
+def _about(prometheus: Prometheus, group: str, question: Question) -> About:
+    matcher = _matcher(group)
+    needed = {SKEW: question.skew_threshold is not None, CONSUMERS: bool(question.min_consumers)}
+    series = [f"{rule}{{{matcher}}}" for rule, is_needed in needed.items() if is_needed]
+    window = question.window_seconds
+    step = _duration(max(1.0, min(RESOLUTION_SECONDS, window / 20)))
+    return about(
+        prometheus,
+        expression(series, matcher, window=_duration(window), step=step),
+        lambda s: _counts(s, question.topics),
+    )
 
 
 def _skew(prometheus: Prometheus, group: str, question: Question) -> tuple[Windowed, tuple[str, ...]]:
@@ -198,7 +216,16 @@ def _missing(prometheus: Prometheus, rule: str) -> _Missing:
         others = 0.0
     if others:
         return _Missing(f"Prometheus has no {rule} of this group, but of others: is the name right?")
+    if not _has_exporter(prometheus):
+        return _Missing(f"Prometheus has no series {rule}, nor of an exporter: is the exporter up, and scraped?")
     return _Missing(f"Prometheus has no series {rule}: are the recording rules loaded?")
+
+
+def _has_exporter(prometheus: Prometheus) -> bool:
+    try:
+        return bool(prometheus.query(f"count({MEMBERS}) or count({OFFSETS})").samples)
+    except CheckFailed:
+        return True
 
 
 def _sustained(series: str, outer: str, inner: str, question: Question) -> str:
@@ -223,11 +250,12 @@ def _finite(answer: Answer) -> list[float]:
 
 def _of_topics(answer: Answer, patterns: Sequence[str]) -> Answer:
     # Not asked for in the query: rules of others may have one series for a group, and no topic.
-    def is_wanted(sample: Sample) -> bool:
-        topic = sample.labels.get("topic")
-        return topic is None or any(fnmatchcase(topic, pattern) for pattern in patterns)
+    return replace(answer, samples=tuple(each for each in answer.samples if _counts(each, patterns)))
 
-    return replace(answer, samples=tuple(filter(is_wanted, answer.samples))) if patterns else answer
+
+def _counts(sample: Sample, patterns: Sequence[str]) -> bool:
+    topic = sample.labels.get("topic")
+    return topic is None or not patterns or any(fnmatchcase(topic, pattern) for pattern in patterns)
 
 
 def _matcher(group: str) -> str:

@@ -9,7 +9,7 @@ from monitor.checks._user_code import IMPORT_REASONS
 from monitor.policy.consumer_groups.outcomes import PROBLEMS
 
 REPORTS: Mapping[str, str] = {
-    "lag": "messages that wait: end - committed, of all partitions",
+    "lag": "messages that wait: end - committed, of all partitions whose lag is known",
     "lag_seconds": "age of the oldest record that waits in the hottest partition; not with source prometheus",
     "retention_share": "lag / (end - beginning) of the hottest partition: at 1, the retention deletes what waits",
     "skew_ratio": "max / mean of partition lag now, in the worst topic; 1 where it does not count",
@@ -24,6 +24,7 @@ REPORTS: Mapping[str, str] = {
     "hottest_partition": "the partition with the most lag",
     "state": "the group's state, in the broker's word",
     "findings": "reasons of all rules that found something, when there is one",
+    "numbers_age_seconds": "age of the numbers when the check ran, where they are kept or recorded",
     "note": "what is said and does not count; why a verdict is kept",
     "window_seconds": "the window",
     "skew_threshold": "the option",
@@ -44,6 +45,8 @@ REASONS: Mapping[str, str] = {
     "retention_share": "more of the records that are there wait than `max_retention_share`",
     "drain_eta": "what waits takes longer than `max_drain_eta`",
     "rewound": "a committed offset went back within the window (a warning)",
+    "records_lost": "retention deleted records that the group had not committed (a warning)",
+    "no_data": "no number of the source is young enough to count (unknown); see `on_source_failure`, `hold_for`",
     "starting": "within `start_grace`, and there are not enough members yet (unknown, fails nothing)",
     "unknown_group": "the cluster has no such group (unknown; fails nothing within `start_grace`)",
     "unknown_topic": "`topics` has a name or pattern of nothing that is consumed (unknown, as `unknown_group`)",

@@ -14,9 +14,9 @@ from typing import Any
 from monitor import decoding
 from monitor.consumer_groups import TopicPartition
 from monitor.model import Status
-from monitor.policy.consumer_groups.memory import Bucket, Mark, Memory, Recent, Rewound, Verdict
+from monitor.policy.consumer_groups.memory import Bucket, Lost, Mark, Memory, Recent, Rewound, Verdict
 
-VERSION = 1
+VERSION = 2
 TICK = 10  # per second
 ALWAYS = -1
 LARGEST = 2**70  # offsets have 63 bits; these are sums of some of them
@@ -101,7 +101,7 @@ class _Clock:
 
 
 def _group(memory: Memory, clock: _Clock) -> list[Any]:
-    rewound, verdict = memory.rewound, memory.verdict
+    rewound, lost, verdict = memory.rewound, memory.lost, memory.verdict
     return [
         clock.age(memory.first_at),
         clock.age(memory.seen_at),
@@ -113,17 +113,18 @@ def _group(memory: Memory, clock: _Clock) -> list[Any]:
         clock.age(memory.rebalanced_at),
         clock.age(memory.gone_at),
         [clock.age(rewound.when), *rewound.at, rewound.records] if rewound else None,
+        [clock.age(lost.when), *lost.at, lost.records] if lost else None,
         {name: clock.age(since) for name, since in memory.spells.items()},
         _marks(memory.partitions, clock),
         [[clock.age(each.start), _hundredths(each.skew), each.consumers] for each in memory.recent],
         [_bucket(each, clock) for each in memory.buckets],
-        [*verdict[:3], dict(verdict.data), int(verdict.early)] if verdict else None,
+        [*verdict[:3], dict(verdict.data), int(verdict.early), clock.age(memory.numbers_at)] if verdict else None,
     ]
 
 
 def _memory(fields: list[Any], clock: _Clock) -> Memory:
     first, seen, moved, member, pace, known, settled, rebalanced, gone, *rest = fields
-    rewound, spells, marks, recent, buckets, said = rest
+    rewound, lost, spells, marks, recent, buckets, said = rest
     return Memory(
         first_at=clock.time(first),
         seen_at=clock.time(seen),
@@ -134,7 +135,8 @@ def _memory(fields: list[Any], clock: _Clock) -> Memory:
         settled_at=clock.moment(settled),
         rebalanced_at=clock.moment(rebalanced),
         gone_at=clock.moment(gone),
-        rewound=_rewound(rewound, clock) if rewound else None,
+        rewound=Rewound(*_event(rewound, clock)) if rewound else None,
+        lost=Lost(*_event(lost, clock)) if lost else None,
         spells={decoding.label(name): clock.time(since) for name, since in spells.items()},
         partitions={
             TopicPartition(decoding.label(topic), _whole(mark[0])): _mark(mark, clock)
@@ -144,6 +146,7 @@ def _memory(fields: list[Any], clock: _Clock) -> Memory:
         recent=tuple(Recent(clock.time(start), _ratio(skew), _count(count)) for start, skew, count in recent),
         buckets=tuple(_read_bucket(each, clock) for each in buckets),
         verdict=_verdict(said) if said else None,
+        numbers_at=clock.moment(said[5]) if said else None,
     )
 
 
@@ -151,19 +154,24 @@ def _marks(partitions: Mapping[TopicPartition, Mark], clock: _Clock) -> dict[str
     def row(at: TopicPartition, mark: Mark) -> list[Any]:
         known = mark.committed is not None and mark.end is not None
         end = (mark.end or 0) - (mark.committed or 0) if known else mark.end
-        still = [] if mark.still_since is None else [clock.age(mark.still_since)]
-        return [at.partition, mark.committed, end, *still]
+        # Of a partition without a commit nothing stands still; the others are not passed over.
+        since = mark.passed_over_since if mark.committed is None else mark.still_since
+        read = None if mark.next_record is None or mark.committed is None else mark.next_record - mark.committed
+        more = [clock.age(since)] if read is None else [clock.age(since), read]
+        return [at.partition, mark.committed, end, *([] if more == [None] else more)]
 
     ordered = sorted(partitions.items())
     return {topic: [row(*item) for item in some] for topic, some in groupby(ordered, key=lambda item: item[0].topic)}
 
 
 def _mark(row: list[Any], clock: _Clock) -> Mark:
-    _, committed, end, *still = row
+    _, committed, end, *more = row
     end = _count(end, negative=committed is not None)
-    if _count(committed) is not None and end is not None:
-        end += committed
-    return Mark(committed, end, clock.time(still[0]) if still else None)
+    since = clock.moment(more[0]) if more else None
+    if _count(committed) is None:
+        return Mark(None, end, passed_over_since=since)
+    read = _count(more[1], negative=True) if len(more) > 1 else None
+    return Mark(committed, None if end is None else end + committed, since, None if read is None else committed + read)
 
 
 def _bucket(bucket: Bucket, clock: _Clock) -> list[Any]:
@@ -213,13 +221,13 @@ def _read_bucket(row: list[Any], clock: _Clock) -> Bucket:
     )
 
 
-def _rewound(row: list[Any], clock: _Clock) -> Rewound:
+def _event(row: list[Any], clock: _Clock) -> tuple[float, TopicPartition, int]:
     age, topic, partition, records = row
-    return Rewound(clock.time(age), TopicPartition(decoding.label(topic), _whole(partition)), _whole(records))
+    return clock.time(age), TopicPartition(decoding.label(topic), _whole(partition)), _whole(records)
 
 
 def _verdict(row: list[Any]) -> Verdict:
-    status, reason, message, data, early = row
+    status, reason, message, data, early, _ = row
     return Verdict(
         Status(status), decoding.optional_text(reason), decoding.text(message), decoding.mapping(data), bool(early)
     )

@@ -12,15 +12,19 @@ from typing import Any, NamedTuple
 from monitor.consumer_groups import GroupSight
 from monitor.model import Status
 from monitor.policy.consumer_groups import window
-from monitor.policy.consumer_groups.limits import Limits, short
+from monitor.policy.consumer_groups.holding import MISSING, NOTE_CHARACTERS, held, last_verdict, no_data, with_verdict
+from monitor.policy.consumer_groups.limits import Limits, settings, short
 from monitor.policy.consumer_groups.measurement import UNTOLD, Measurement, Windowed
 from monitor.policy.consumer_groups.memory import Memory, Verdict, begin
 from monitor.policy.consumer_groups.observe import lapsed, observe
 from monitor.policy.consumer_groups.rules import RULES, UNKNOWN_TOPIC, Finding, View, conditions
+from monitor.policy.states import Hold
+
+LATE_SECONDS = 60.0
+"""Numbers of a recording that are older are not those of now."""
 
 HEALTHY = "System healthy"
 ABSENT = "absent"
-NOTE_CHARACTERS = 300
 _GRAVEST = (Status.ERROR, Status.UNKNOWN, Status.WARNING)
 
 
@@ -44,9 +48,13 @@ def judge_sight(sight: GroupSight, memory: Memory | None, now: float, limits: Li
 
 
 def judge_measurement(
-    measured: Measurement, memory: Memory | None, now: float, limits: Limits, *, hold: bool = True
+    measured: Measurement, memory: Memory | None, now: float, limits: Limits, *, hold: Hold | None = None
 ) -> Judged:
-    """Of what somebody else has measured. What he should know and does not keeps its last value, with ``hold``."""
+    """Return the verdict on numbers that a source has recorded.
+
+    With ``hold``, a number that it should have and has not keeps its last value for so long. A group that lacks a
+    number for longer, or whose numbers are older, has no data; what its other numbers show to fail fails all the same.
+    """
     memory = memory or begin(now)
     if window.has_lapsed(memory, now, limits):
         memory = _note_spells(memory, frozenset(), now)
@@ -68,14 +76,21 @@ def judge_measurement(
         "drain_eta": limits.max_drain_eta_seconds is not None,
     }
     missing = {name: why for name, why in measured.missing.items() if needed.get(name)}
-    if missing and not hold:
+    if missing and hold is None:
         text = "; ".join(missing.values())
-        return Judged(Verdict(Status.ERROR, "missing", text, _data(measured, limits)), memory)
+        return Judged(Verdict(Status.ERROR, MISSING, text, _data(measured, limits)), memory)
     memory = _note_spells(memory, {f"no_{name}" for name in missing}, now, prefix="no_")
-    if missing:
-        early = measured.settled or "consumers" in missing
-        measured = replace(_with_last(measured, missing, memory, now), settled=early)
-    return _conclude(measured, memory, now, limits)
+    if missing and hold is not None:
+        return _with_gaps(measured, missing, memory, now, limits, hold=hold)
+    at = now - measured.age_seconds
+    if hold is not None and measured.age_seconds > hold.seconds:
+        return Judged(no_data(MISSING, measured.notes, limits, hold), memory)
+    judged = _conclude(measured, memory, now, limits)
+    judged = judged._replace(memory=with_verdict(judged.memory, judged.verdict, at))
+    if hold is None or judged.verdict is None or measured.age_seconds <= LATE_SECONDS:
+        return judged
+    note = f"the newest numbers are {short(round(measured.age_seconds))} old: the last verdict is kept"
+    return judged._replace(verdict=held(judged.verdict, note, measured.age_seconds))
 
 
 def judge_gone(memory: Memory, now: float, limits: Limits) -> Judged:
@@ -85,15 +100,7 @@ def judge_gone(memory: Memory, now: float, limits: Limits) -> Judged:
     if now - gone_at >= limits.window_seconds:
         return Judged(None, memory)
     text = f"Gone: the group has been deleted ({short(round(now - gone_at))} ago)"
-    return Judged(Verdict(Status.WARNING, "gone", text, _settings(limits)), memory)
-
-
-def kept(memory: Memory | None, reason: str, since: float, now: float, limits: Limits) -> Verdict:
-    """The last verdict, healthy at first, because the source does not answer: with ``reason``, since then."""
-    last = memory.verdict if memory is not None else None
-    said = last or Verdict(Status.OK, None, HEALTHY, _settings(limits))
-    note = f"no answer from the source for {short(round(now - since))} ({reason}): the last verdict is kept"
-    return said._replace(data={**said.data, "note": note})
+    return Judged(Verdict(Status.WARNING, "gone", text, settings(limits)), memory)
 
 
 def _unknown(memory: Memory, now: float, limits: Limits, hint: str) -> Judged:
@@ -103,7 +110,7 @@ def _unknown(memory: Memory, now: float, limits: Limits, hint: str) -> Judged:
     grace = limits.sustained_seconds if memory.known else limits.start_grace_seconds
     text = f"Unknown group: the cluster has none of this name (for: {short(round(now - since))}){hint}"
     early = now - since < grace
-    verdict = Verdict(Status.UNKNOWN, "unknown_group", text, _settings(limits), early)
+    verdict = Verdict(Status.UNKNOWN, "unknown_group", text, settings(limits), early)
     return Judged(verdict, replace(memory, seen_at=now))
 
 
@@ -129,6 +136,25 @@ def _conclude(measured: Measurement, memory: Memory, now: float, limits: Limits)
     return Judged(verdict, memory)
 
 
+def _with_gaps(
+    measured: Measurement, missing: Mapping[str, str], memory: Memory, now: float, limits: Limits, *, hold: Hold
+) -> Judged:
+    last = last_verdict(memory, now, hold)
+    settled = measured.settled or "consumers" in missing
+    if last is not None:
+        measured = replace(_with_last(measured, missing, last, memory, now), settled=settled)
+        judged = _conclude(measured, memory, now, limits)
+        assert judged.verdict is not None  # noqa: S101  a conclusion is a verdict
+        age = now - (memory.numbers_at or now)
+        return judged._replace(verdict=held(judged.verdict, "", age))
+    notes = (*measured.notes, *missing.values())
+    judged = _conclude(replace(measured, settled=settled, notes=notes), memory, now, limits)
+    if judged.verdict is not None and judged.verdict.status is Status.ERROR:
+        return judged
+    verdict = no_data(MISSING, notes, limits, hold)
+    return judged._replace(verdict=verdict._replace(data={**_data(measured, limits), **verdict.data}))
+
+
 def _verdict(findings: list[Finding], data: Mapping[str, Any]) -> Verdict:
     if not findings:
         return Verdict(Status.OK, None, HEALTHY, data)
@@ -147,8 +173,10 @@ def _note_spells(memory: Memory, holding: set[str] | frozenset[str], now: float,
     return replace(memory, spells={**others, **{name: memory.spells.get(name, now) for name in sorted(holding)}})
 
 
-def _with_last(measured: Measurement, missing: Mapping[str, str], memory: Memory, now: float) -> Measurement:
-    last = memory.verdict.data if memory.verdict is not None else {}
+def _with_last(
+    measured: Measurement, missing: Mapping[str, str], verdict: Verdict, memory: Memory, now: float
+) -> Measurement:
+    last = verdict.data
     notes = list(measured.notes)
     for name, why in missing.items():
         lasting = short(round(now - memory.spells[f"no_{name}"]))
@@ -186,18 +214,10 @@ def _data(measured: Measurement, limits: Limits) -> dict[str, Any]:
         "drain_eta_seconds": _rounded(measured.drain_eta_seconds, 1),
         "hottest_partition": measured.hottest,
         "state": measured.state or None,
+        "numbers_age_seconds": round(measured.age_seconds, 1) or None,
         "note": "; ".join(measured.notes)[:NOTE_CHARACTERS] or None,
     }
-    return {name: value for name, value in numbers.items() if value is not None} | _settings(limits)
-
-
-def _settings(limits: Limits) -> dict[str, Any]:
-    settings = {
-        "window_seconds": limits.window_seconds,
-        "skew_threshold": limits.skew_threshold,
-        "min_consumers": limits.min_consumers,
-    }
-    return {name: value for name, value in settings.items() if value is not None}
+    return {name: value for name, value in numbers.items() if value is not None} | settings(limits)
 
 
 def _first(*values: Any) -> Any:

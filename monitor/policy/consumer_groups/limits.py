@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
@@ -32,3 +33,13 @@ def short(seconds: float) -> str:
         if seconds >= size and seconds % size == 0:
             return f"{seconds / size:g}{unit}"
     return f"{round(seconds, 1):g}s"
+
+
+def settings(limits: Limits) -> dict[str, Any]:
+    """Return the thresholds that are public beside the numbers."""
+    given = {
+        "window_seconds": limits.window_seconds,
+        "skew_threshold": limits.skew_threshold,
+        "min_consumers": limits.min_consumers,
+    }
+    return {name: value for name, value in given.items() if value is not None}

@@ -41,6 +41,14 @@ class Rewind(NamedTuple):
     seconds_ago: float
 
 
+class Loss(NamedTuple):
+    """Records that were deleted before the group had committed them, noticed so many seconds ago."""
+
+    at: TopicPartition
+    records: int
+    seconds_ago: float
+
+
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """What is known of a group at one moment. None, or empty: not known, or there is none of it.
@@ -50,14 +58,15 @@ class Measurement:
     Of the ``hottest`` partition, the one with the most lag, ``lag_seconds`` is the age of the oldest record that waits
     and ``retention_share`` the share that waits of all records that are there.
     ``missing`` says of what the source should have told (``skew``, ``consumers``) and did not, why, without hosts.
+    ``age_seconds`` is the age of the newest numbers.
 
     What only our own looks can tell: ``unassigned`` partitions have no owner; ``unowned`` are those of them that
     should have one. For how long it has had no member and has committed nothing (``memberless_seconds``,
-    ``silent_seconds``); ``stuck`` partitions, longest first; the latest ``rewind`` within the window; ``rebalancing``
-    is the share of looks within ``rebalancing_after`` that saw it rebalance, 0 unless the looks go back that far and
-    it was seen rebalancing lately. ``settled`` is whether it has had enough consumers, outside of a rebalance, at
-    least once. ``unmatched`` are the patterns of topics of which the group consumes none. ``notes`` are said, and not
-    judged.
+    ``silent_seconds``); ``stuck`` partitions, longest first; the latest ``rewind`` and ``loss`` within the window;
+    ``rebalancing`` is the share of looks within ``rebalancing_after`` that saw it rebalance, 0 unless the looks go back
+    that far and it was seen rebalancing lately. ``settled`` is whether it has had enough consumers, outside of a
+    rebalance, at least once. ``unmatched`` are the patterns of topics of which the group consumes none. ``notes`` are
+    said, and not judged.
     """
 
     skew: Windowed = UNTOLD
@@ -72,6 +81,7 @@ class Measurement:
     hottest: str | None = None
     state: str = ""
     missing: Mapping[str, str] = field(default_factory=dict)
+    age_seconds: float = 0.0
 
     unassigned: int | None = None
     unowned: int = 0
@@ -79,6 +89,7 @@ class Measurement:
     silent_seconds: float = 0.0
     stuck: tuple[Stuck, ...] = ()
     rewind: Rewind | None = None
+    loss: Loss | None = None
     rebalancing: float = 0.0
     settled: bool = True
     unmatched: tuple[str, ...] = ()

@@ -21,11 +21,19 @@ RECENT = 16
 
 
 class Mark(NamedTuple):
-    """Where a partition was. ``still_since``: since when records wait in it and the committed offset stands."""
+    """Where a partition was.
+
+    ``still_since``: since when records wait in it and the committed offset stands. ``next_record`` as in
+    `PartitionSight`.
+    ``passed_over_since``, of a partition without a commit: since when its owner, with nothing else to read, has left
+    alone the records that are in it.
+    """
 
     committed: int | None
     end: int | None
     still_since: float | None = None
+    next_record: int | None = None
+    passed_over_since: float | None = None
 
 
 class Recent(NamedTuple):
@@ -67,14 +75,26 @@ class Rewound(NamedTuple):
     records: int
 
 
+class Lost(NamedTuple):
+    """Records that were deleted before the group had committed them."""
+
+    when: float
+    at: TopicPartition
+    records: int
+
+
 class Verdict(NamedTuple):
-    """What is said of a group. ``early`` says of an ``unknown`` that it is too early to say more."""
+    """The verdict on a group.
+
+    ``early`` says of an ``unknown`` that it is too early to say more, ``held`` that the numbers are not those of now.
+    """
 
     status: Status
     reason: str | None
     message: str
     data: Mapping[str, Any]
     early: bool = False
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +103,7 @@ class Memory:
 
     ``moved_at`` is when a commit was seen, ``member_at`` when a member was (or the first look), ``rebalanced_at``
     when a rebalance was. ``spells`` says since when a condition holds. ``verdict`` is the last one, where it may have
-    to be kept.
+    to be kept, and ``numbers_at`` the time of its numbers.
     """
 
     first_at: float
@@ -96,11 +116,13 @@ class Memory:
     rebalanced_at: float | None = None
     gone_at: float | None = None
     rewound: Rewound | None = None
+    lost: Lost | None = None
     spells: Mapping[str, float] = field(default_factory=dict)
     partitions: Mapping[TopicPartition, Mark] = field(default_factory=dict)
     recent: tuple[Recent, ...] = ()
     buckets: tuple[Bucket, ...] = ()
     verdict: Verdict | None = None
+    numbers_at: float | None = None
 
 
 def begin(now: float, known: bool = True) -> Memory:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from monitor.consumer_groups import GroupSight, TopicPartition
+from monitor.consumer_groups import GroupSight, PartitionSight, TopicPartition
 from monitor.policy.consumer_groups import window
 from monitor.policy.consumer_groups.lag import DELETED, UNSUBSCRIBED, Lag, Lags, lags
 from monitor.policy.consumer_groups.limits import Limits
-from monitor.policy.consumer_groups.measurement import Measurement, Rewind, Stuck
-from monitor.policy.consumer_groups.memory import Mark, Memory, Rewound
+from monitor.policy.consumer_groups.measurement import Loss, Measurement, Rewind, Stuck
+from monitor.policy.consumer_groups.memory import Lost, Mark, Memory, Rewound
+
+E = TypeVar("E", Rewound, Lost)
 
 REBALANCING = frozenset({"PreparingRebalance", "CompletingRebalance", "AwaitingSync", "Assigning", "Reconciling"})
 """States of the brokers from 0.9 on; the last two are those of KIP-848."""
@@ -32,8 +35,9 @@ def observe(sight: GroupSight, memory: Memory, now: float, limits: Limits) -> tu
     gap = window.is_gap(memory, now, limits)
     before = lapsed(memory, now) if gap or window.has_lapsed(memory, now, limits) else memory
     before = replace(before, seen_at=now, buckets=(), rebalanced_at=None) if gap else before
+    sight = recalled(sight, memory.partitions)
     ends = {at: mark.end for at, mark in memory.partitions.items() if mark.end is not None}
-    found = lags(sight, ends, limits.skew_min_lag)
+    found = lags(sight, ends, limits.skew_min_lag, passed_over(sight, before, now, limits))
     moves = _moves(sight, found, before, now, limits)
     rebalancing = sight.state in REBALANCING
     count = len(sight.members)
@@ -50,6 +54,7 @@ def observe(sight: GroupSight, memory: Memory, now: float, limits: Limits) -> tu
         settled_at=now if settles else before.settled_at,
         rebalanced_at=now if rebalancing else before.rebalanced_at,
         rewound=moves.rewound or _lately(before.rewound, now, limits),
+        lost=_lost(found, now, limits) or _lately(before.lost, now, limits),
         partitions=moves.marks,
         gone_at=None,
     )
@@ -58,15 +63,50 @@ def observe(sight: GroupSight, memory: Memory, now: float, limits: Limits) -> tu
 
 def lapsed(memory: Memory, now: float) -> Memory:
     """Who could not be looked at could perhaps not consume either: the broker was down, the group not there."""
-    marks = {at: mark._replace(still_since=None) for at, mark in memory.partitions.items()}
+    marks = {at: mark._replace(still_since=None, passed_over_since=None) for at, mark in memory.partitions.items()}
     return replace(memory, moved_at=now, member_at=now, recent=(), spells={}, partitions=marks)
 
 
-def unreachable(threshold: float | None, widest: int) -> str | None:
-    """What is to be said of a threshold of the skew that cannot be passed: max / mean is at most their number."""
-    if threshold is None or widest == 0 or threshold < widest:
+def recalled(sight: GroupSight, marks: Mapping[TopicPartition, Mark]) -> GroupSight:
+    """Return the sight, with what was read earlier of partitions whose committed offset has not moved since."""
+    known = {
+        at: replace(sight.partitions[at], next_record=mark.next_record)
+        for at, mark in marks.items()
+        if mark.next_record is not None and at in sight.partitions and _still_holds(sight.partitions[at], mark)
+    }
+    return replace(sight, partitions={**sight.partitions, **known}) if known else sight
+
+
+def passed_over(sight: GroupSight, memory: Memory, now: float, limits: Limits) -> set[TopicPartition]:
+    """Return the partitions without a commit whose records the group has left alone for a whole window."""
+    return {
+        at
+        for at, mark in memory.partitions.items()
+        if mark.passed_over_since is not None
+        and now - mark.passed_over_since >= limits.window_seconds
+        and at in sight.partitions
+        and sight.partitions[at].end == mark.end
+    }
+
+
+def drain_eta(lag: int, rate: float | None) -> float | None:
+    """Return how long it takes to consume what waits, at this rate; None when nothing is consumed."""
+    if lag == 0:
+        return 0.0
+    return lag / rate if rate else None
+
+
+def unreachable(threshold: float | None, found: Lags) -> str | None:
+    """Return a note on a threshold of the skew that cannot be passed: max / mean is at most the number of partitions.
+
+    Only partitions whose lag is known can have the maximum.
+    """
+    if threshold is None or found.widest == 0 or threshold < found.known or (found.skew or 0.0) > threshold:
         return None
-    return f"the skew threshold of {threshold}x cannot be passed: no topic has more than {widest} partitions"
+    if threshold >= found.widest:
+        return f"the skew threshold of {threshold}x cannot be passed: no topic has more than {found.widest} partitions"
+    few = f"{found.known} partition{'s' if found.known != 1 else ''} with a committed offset"
+    return f"the skew threshold of {threshold}x may be out of reach: no topic has more than {few}"
 
 
 def _measurement(sight: GroupSight, found: Lags, memory: Memory, now: float, limits: Limits) -> Measurement:
@@ -74,14 +114,14 @@ def _measurement(sight: GroupSight, found: Lags, memory: Memory, now: float, lim
     consume_rate, produce_rate = speed or (None, None)
     owned = {at for member in sight.members for at in member.assigned}
     unassigned = [at for at in sight.partitions if at not in owned]
-    hint = unreachable(limits.skew_threshold, found.widest)
+    hint = unreachable(limits.skew_threshold, found)
     return Measurement(
         skew=window.skew(memory, found.skew),
         consumers=window.consumers(memory, len(sight.members)),
         lag=found.total,
         lag_seconds=_age(sight, found, now),
         retention_share=_retention_share(sight, found),
-        drain_eta_seconds=_drain_eta(found.total, window.drain_rate(memory, limits)),
+        drain_eta_seconds=drain_eta(found.total, window.drain_rate(memory, limits)),
         consume_rate=consume_rate,
         produce_rate=produce_rate,
         partitions=len(sight.partitions),
@@ -93,6 +133,7 @@ def _measurement(sight: GroupSight, found: Lags, memory: Memory, now: float, lim
         silent_seconds=now - memory.moved_at,
         stuck=_stuck(found, memory, now, limits),
         rewind=_rewind(memory.rewound, now),
+        loss=Loss(memory.lost.at, memory.lost.records, now - memory.lost.when) if memory.lost else None,
         rebalancing=window.rebalancing_share(memory, now, limits),
         settled=memory.settled_at is not None,
         unmatched=sight.unmatched,
@@ -133,14 +174,10 @@ def _unread(sight: GroupSight) -> str | None:
 def _waited(memory: Memory) -> bool:
     """Whether there were records to consume at the last look."""
     marks = memory.partitions.values()
-    return any(mark.committed is not None and mark.end is not None and mark.end > mark.committed for mark in marks)
-
-
-def _drain_eta(lag: int, rate: float | None) -> float | None:
-    """How long it takes to consume what waits, at this rate; None when nothing is consumed."""
-    if lag == 0:
-        return 0.0
-    return lag / rate if rate else None
+    return any(
+        mark.committed is not None and mark.end is not None and mark.end > max(mark.committed, mark.next_record or 0)
+        for mark in marks
+    )
 
 
 def _unowned(sight: GroupSight, owned: set[TopicPartition], unassigned: list[TopicPartition]) -> int:
@@ -157,7 +194,7 @@ def _unowned(sight: GroupSight, owned: set[TopicPartition], unassigned: list[Top
 
 def _stuck(found: Lags, memory: Memory, now: float, limits: Limits) -> tuple[Stuck, ...]:
     stuck = [
-        Stuck(at, found.partitions[at].waiting, now - mark.still_since)
+        Stuck(at, found.partitions[at].lag or 0, now - mark.still_since)
         for at, mark in memory.partitions.items()
         if mark.still_since is not None and now - mark.still_since >= limits.stalled_after_seconds
     ]
@@ -168,12 +205,39 @@ def _rewind(rewound: Rewound | None, now: float) -> Rewind | None:
     return Rewind(rewound.at, rewound.records, now - rewound.when) if rewound else None
 
 
-def _lately(rewound: Rewound | None, now: float, limits: Limits) -> Rewound | None:
-    return rewound if rewound and now - rewound.when < limits.window_seconds else None
+def _lately(event: E | None, now: float, limits: Limits) -> E | None:
+    return event if event and now - event.when < limits.window_seconds else None
+
+
+def _lost(found: Lags, now: float, limits: Limits) -> Lost | None:
+    # One may have been the end of a transaction.
+    losses = [(lag.lost, at) for at, lag in found.partitions.items() if lag.lost >= limits.stalled_min_lag]
+    return Lost(now, max(losses)[1], max(losses)[0]) if losses else None
+
+
+def _still_holds(partition: PartitionSight, mark: Mark) -> bool:
+    ends = partition.end is None or mark.end is None or partition.end >= mark.end  # else the topic was made anew
+    return ends and partition.next_record is None and partition.committed == mark.committed
+
+
+def _satisfied(sight: GroupSight, found: Lags, memory: Memory) -> set[TopicPartition]:
+    """Return the partitions of members that have committed something since the last look, and have nothing to read.
+
+    Nothing in partitions that they commit in: with `earliest` they would go on with the others.
+    """
+    satisfied: set[TopicPartition] = set()
+    for member in sight.members:
+        commits = {at: sight.partitions[at].committed for at in member.assigned if at in sight.partitions}
+        commits = {at: committed for at, committed in commits.items() if committed is not None}
+        moved = any(at in memory.partitions and memory.partitions[at].committed != to for at, to in commits.items())
+        if moved and all(found.partitions[at].lag == 0 for at in commits):
+            satisfied |= member.assigned
+    return satisfied
 
 
 def _moves(sight: GroupSight, found: Lags, memory: Memory, now: float, limits: Limits) -> _Moves:
     marks: dict[TopicPartition, Mark] = {}
+    satisfied = _satisfied(sight, found, memory)
     consumed = produced = 0
     committed, rewound = False, None
     for at, partition in sight.partitions.items():
@@ -191,11 +255,14 @@ def _moves(sight: GroupSight, found: Lags, memory: Memory, now: float, limits: L
             produced += max(0, end - before.end)
         committed = committed or (moved and partition.committed is not None)
         still_since = _still_since(found.partitions[at], before, moved or recreated, now, limits)
-        marks[at] = Mark(partition.committed, end, still_since)
+        passed = None
+        if found.partitions[at].at_most and end == before.end and partition.committed is None is before.committed:
+            passed = before.passed_over_since or (now if at in satisfied else None)
+        marks[at] = Mark(partition.committed, end, still_since, partition.next_record, passed)
     return _Moves(marks, consumed, produced, committed, rewound)
 
 
 def _still_since(lag: Lag, before: Mark, moved: bool, now: float, limits: Limits) -> float | None:
-    if lag.waiting < max(1, limits.stalled_min_lag):
+    if (lag.lag or 0) < max(1, limits.stalled_min_lag):
         return None
     return now if moved or before.still_since is None else before.still_since

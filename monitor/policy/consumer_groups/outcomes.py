@@ -10,13 +10,15 @@ from typing import Any
 from monitor.consumer_groups import GroupSight
 from monitor.model import Outcome, Status
 from monitor.policy.consumer_groups.codec import Book, encode
-from monitor.policy.consumer_groups.judge import judge_gone, judge_measurement, judge_sight, kept
+from monitor.policy.consumer_groups.holding import kept, with_verdict
+from monitor.policy.consumer_groups.judge import judge_gone, judge_measurement, judge_sight
 from monitor.policy.consumer_groups.limits import Limits
 from monitor.policy.consumer_groups.measurement import Measurement
 from monitor.policy.consumer_groups.memory import Memory, Verdict, begin
 from monitor.policy.consumer_groups.rules import UNKNOWN_TOPIC, unmatched_text
 from monitor.policy.consumer_groups.summary import outcome, part, summary
 from monitor.policy.consumer_groups.tables import tables
+from monitor.policy.states import Hold
 
 COORDINATOR, SHARE_GROUP = "coordinator", "share_group"
 PROBLEMS = {
@@ -43,7 +45,7 @@ class Wanted:
 
     groups: tuple[str, ...]
     limits: Limits
-    hold: bool = False
+    hold: Hold | None = None
 
     @property
     def single(self) -> bool:
@@ -81,7 +83,7 @@ class Round:
             return  # it matched a pattern a moment ago
         judged = judge_sight(sight, before, self.now, limits, hint=HINT)
         self.details[name] = {**self.details.get(name, {}), **tables(sight, before.partitions if before else {})}
-        self._say(name, judged.verdict, judged.memory)
+        self._say(name, judged.verdict, with_verdict(judged.memory, judged.verdict, self.now))
 
     def measure(self, name: str, measured: Measurement) -> None:
         """Somebody else told of a group."""
@@ -98,7 +100,7 @@ class Round:
             if judged is None or judged.verdict is None:
                 self.gone.append(name)
             else:
-                self._say(name, judged.verdict, judged.memory)
+                self._say(name, judged.verdict, with_verdict(judged.memory, judged.verdict, self.now))
 
     def outcome(self) -> Outcome:
         """What it all comes to."""
@@ -118,13 +120,13 @@ class Round:
             return
         self.verdicts[name] = verdict
         # Kept where it may be needed: it is as long as all the rest.
-        self.memories[name] = replace(memory, verdict=verdict if self.wanted.hold else None)
+        self.memories[name] = memory if self.wanted.hold else replace(memory, verdict=None, numbers_at=None)
 
     def _fail(self, name: str, problem: str, unreached: tuple[str, ...] = ()) -> None:
         limits, memory = self.wanted.limits, self.book.groups.get(name)
         since = memory.seen_at if memory else self.now
         if self.wanted.hold and problem != SHARE_GROUP:
-            self.verdicts[name] = kept(memory, problem, since, self.now, limits)
+            self.verdicts[name] = kept(memory, problem, self.now, limits, since=since, hold=self.wanted.hold)
         else:
             # A coordinator moves: for a moment that says nothing of the group.
             early = problem == COORDINATOR and self.now - since < limits.sustained_seconds
@@ -154,19 +156,21 @@ def run(wanted: Wanted, book: Book, now: float, ask: Callable[[Round], None]) ->
 
 
 def held(wanted: Wanted, book: Book, now: float, reason: str, message: str) -> Outcome:
-    """The outcome of a run whose source did not answer, when verdicts are kept: the last ones, with a note."""
+    """Return the outcome of a run whose source did not answer, when verdicts are kept for a while."""
+    hold = wanted.hold or Hold(0.0)
     names = [name for name in wanted.groups if not is_pattern(name)]
     names += [name for name in book.groups if name not in names and wanted.wants(name)]
     verdicts = {}
     for name in names:
         known = book.groups.get(name)
-        verdicts[name] = kept(known, reason, known.seen_at if known else book.first_at, now, wanted.limits)
+        since = known.seen_at if known else book.first_at
+        verdicts[name] = kept(known, reason, now, wanted.limits, since=since, hold=hold)
     detail = {"source": message}
     remembered = None if book.groups else encode(book, now)
     if wanted.single:
         return replace(outcome(verdicts[names[0]], detail), memory=remembered)
     parts = {name: part(name, verdict) for name, verdict in verdicts.items()}
     if not verdicts:
-        note = f"no answer from the source ({reason})"
-        return Outcome(Status.OK, {"groups": 0, "note": note}, detail=detail, memory=remembered)
+        nothing = kept(None, reason, now, wanted.limits, since=now, hold=hold)
+        return replace(outcome(nothing, detail), data={"groups": 0, **nothing.data}, memory=remembered)
     return replace(summary(verdicts), parts=parts, detail=detail, memory=remembered)

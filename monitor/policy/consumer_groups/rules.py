@@ -146,6 +146,18 @@ def rewound(view: View, limits: Limits) -> Finding | None:
     return Finding("rewound", text, Status.WARNING)
 
 
+def records_lost(view: View, limits: Limits) -> Finding | None:
+    """Records were deleted before the group had committed them. No restart brings them back: a warning."""
+    loss = view.measured.loss
+    if loss is None:
+        return None
+    text = (
+        f"Records lost: {loss.at.topic}[{loss.at.partition}] lost {loss.records} messages to retention"
+        f" ({_whole(loss.seconds_ago)} ago, window: {short(limits.window_seconds)})"
+    )
+    return Finding("records_lost", text, Status.WARNING)
+
+
 def unmatched(view: View, limits: Limits) -> Finding | None:  # noqa: ARG001
     """A filter of topics matches nothing that the group consumes: what it was to watch is not known."""
     if not view.measured.unmatched:
@@ -170,6 +182,7 @@ RULES: tuple[Callable[[View, Limits], Finding | None], ...] = (
     near_deletion,
     draining_slowly,
     rewound,
+    records_lost,
     unmatched,
 )
 """In the order in which they are told: the first is the group's reason."""

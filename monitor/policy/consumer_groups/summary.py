@@ -14,8 +14,8 @@ NAME_CHARACTERS = 200
 
 def outcome(verdict: Verdict, detail: Mapping[str, Any] | None = None) -> Outcome:
     """The outcome of one group."""
-    status, reason, message, data, early = verdict
-    return Outcome(status, data, reason, message, detail or {}, grace=early)
+    status, reason, message, data, early, kept = verdict
+    return Outcome(status, data, reason, message, detail or {}, grace=early, held=kept)
 
 
 def part(group: str, verdict: Verdict, detail: Mapping[str, Any] | None = None) -> Outcome:
@@ -30,30 +30,32 @@ def summary(verdicts: Mapping[str, Verdict]) -> Outcome:
     there are none at all.
     """
     name, worst = max(verdicts.items(), key=lambda item: _rank(item[1]))  # the first of the worst
-    failing = [each for each in verdicts.values() if each.status in (Status.ERROR, Status.UNKNOWN) and not each.early]
+    failing = [each for each in verdicts.values() if _rank(each) > 3]
     unwell = [each for each in verdicts.values() if each.status is not Status.OK and not each.early]
     data: dict[str, Any] = {"groups": len(verdicts), "failing": len(failing)}
-    data |= {key: sum(_numbers(verdicts, key)) for key in ("lag", "consumers")}
-    data |= {key: max(numbers) for key in _HIGHEST if (numbers := list(_numbers(verdicts, key)))}
+    data |= {key: sum(numbers) for key in ("lag", "consumers") if (numbers := _numbers(verdicts, key))}
+    data |= {key: max(numbers) for key in _HIGHEST if (numbers := _numbers(verdicts, key))}
     data |= {key: worst.data[key] for key in _SETTINGS if key in worst.data}
     if note := worst.data.get("note"):
         data["note"] = note
     early = all(each.early for each in verdicts.values())
     if not unwell and not early:
-        return Outcome(Status.OK, data, message=HEALTHY)
+        return Outcome(Status.OK, data, message=HEALTHY, held=worst.held)
     count = len(verdicts) if early else len(unwell)
     message = f"{count} of {len(verdicts)} groups: {name[:NAME_CHARACTERS]}: {worst.message}"
-    return Outcome(worst.status, data, worst.reason, message, grace=early)
+    return Outcome(worst.status, data, worst.reason, message, grace=early, held=worst.held)
 
 
-_HIGHEST = ("skew_ratio", "skew_ratio_max", "lag_seconds", "retention_share")
+_HIGHEST = ("skew_ratio", "skew_ratio_max", "lag_seconds", "retention_share", "numbers_age_seconds")
 _SETTINGS = ("window_seconds", "skew_threshold", "min_consumers")
 
 
 def _rank(verdict: Verdict) -> int:
     if verdict.early:
         return 0
-    return {Status.OK: 1, Status.WARNING: 2, Status.UNKNOWN: 3, Status.ERROR: 4}.get(verdict.status, 3)
+    if verdict.status is Status.UNKNOWN and verdict.held:
+        return 3  # it fails nothing
+    return {Status.OK: 1, Status.WARNING: 2, Status.ERROR: 5}.get(verdict.status, 4)
 
 
 def _numbers(verdicts: Mapping[str, Verdict], key: str) -> list[Any]:

@@ -35,6 +35,7 @@ def tables(sight: GroupSight, before: Mapping[TopicPartition, Mark]) -> dict[str
             "end": partition.end,
             "committed": partition.committed,
             "lag": lag.lag,
+            "lag_at_most": lag.at_most,
             "client_id": _cut(owner.client_id) if owner else None,
             "host": _cut(owner.host) if owner else None,
             "moved_end": _moved(partition.end, last.end),
