@@ -33,7 +33,8 @@ class AgentStep(bootsteps.StartStopStep):  # type: ignore[misc]
         if settings is None:
             return
         if self._subject is None:
-            subject = Subject(parent, DirectQueue(parent, interval_seconds=settings.interval_seconds))
+            interval = settings.interval_seconds
+            subject = Subject(parent, DirectQueue(parent, interval_seconds=interval), interval_seconds=interval)
             beacon = BeaconThread(settings, subject)
             self._subject = subject
             subject.connected()

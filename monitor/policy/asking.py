@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from monitor.agent.capacity import is_dear
 from monitor.agent.formats import JSON
 from monitor.agent.protocol import EXPIRES_SECONDS, direct_queue, is_direct_queue, target_field
 from monitor.config.settings import Workers
@@ -14,6 +15,8 @@ from monitor.ports import BrokerSight, Depth, Seen, Sighting
 
 EMIT_INTERVALS = 0.75  # rounds are half an interval apart, and none is exactly on time
 SELDOM_INTERVALS = 5.0
+RARELY_INTERVALS = 30.0
+"""A worker whose processes are dear gets a heartbeat so seldom, or rarely while nothing waits for it."""
 
 
 class Heartbeat(NamedTuple):
@@ -67,7 +70,7 @@ def heartbeats(scene: Scene) -> list[Heartbeat]:
     for node, seen in sorted(scene.sighting.beacons.items()):
         fresh = scene.now - seen.at <= 2 * settings.interval_seconds
         queue = direct_queue(node)
-        if fresh and seen.beacon.direct and not seen.beacon.leaving:
+        if fresh and seen.beacon.direct and not seen.beacon.leaving and _is_worth_it(scene, broker, node, seen):
             asked = notes.asked.get(target_field("worker", node), ())
             if len(asked) < ASKED_KEPT or _some_are_gone(broker.queues.get(queue), asked):
                 plan.append(Heartbeat("worker", node, queue))
@@ -80,9 +83,12 @@ def heartbeats(scene: Scene) -> list[Heartbeat]:
 def is_withheld(scene: Scene, queue: str) -> bool:
     """Whether a queue gets no heartbeat, since a worker may take it that can only log an error: one without
     ``monitor.install(app)``, or one that accepts no content type that we can write and the others accept, too.
+    Or one whose processes are dear: its own heartbeats serve its queues, too.
     """
     if scene.broker is None:
         return False
+    if any(is_dear(seen.beacon) and queue in seen.beacon.queues for seen in scene.sighting.beacons.values()):
+        return True
     if _content_type(scene, queue) is None:
         return True
     if queue in scene.settings.queues:
@@ -104,6 +110,28 @@ def _content_type(scene: Scene, queue: str) -> str | None:
         if queue in seen.beacon.queues and not seen.beacon.leaving
     ]
     return next((each for each in written if all(each in some for some in accepted)), None)
+
+
+def _is_worth_it(scene: Scene, broker: BrokerSight, node: str, seen: Seen) -> bool:
+    """Return whether a worker's heartbeat tells more than it costs.
+
+    Where processes are dear, what the beacon shows to be finished is proof enough. Without it, one is sent soon when
+    tasks wait, and else rarely.
+    """
+    beacon = seen.beacon
+    if not is_dear(beacon):
+        return True
+    depths = (broker.queues.get(queue) for queue in beacon.queues)
+    waits = beacon.reserved > beacon.held_back or any(depth is not None and depth.pending > 0 for depth in depths)
+    pause = (SELDOM_INTERVALS if waits else RARELY_INTERVALS) * scene.settings.interval_seconds
+    field = target_field("worker", node)
+    executed, started = scene.sighting.executed.get(field), seen.at - beacon.up_seconds
+    latest = max(
+        scene.notes.asked.get(field, (0.0,))[-1],
+        scene.notes.worked.get(node, (0, 0.0))[1],
+        executed.done_at if executed is not None and executed.done_at >= started else 0.0,
+    )
+    return scene.now - latest > pause
 
 
 def _some_are_gone(depth: Depth | None, asked: tuple[float, ...]) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from monitor.agent.protocol import EXPIRES_SECONDS, target_field
+from monitor.agent.capacity import has_room
+from monitor.agent.protocol import EXPIRES_SECONDS, Beacon, target_field
 from monitor.config.settings import Workers
 from monitor.model import Outcome, WorkerVerdict
 from monitor.policy import notes as noting
@@ -70,7 +71,8 @@ def judge(scene: Scene) -> Judged:
     for queue in scene.notes.queues:
         declared = {node: verdicts[node] for node, _ in proofs[queue]}
         served = max((at for _, at in proofs[queue] if at is not None), default=0.0)
-        queues[queue] = note = _queue_note(scene, queue, served)
+        able = _is_able([(scene.sighting.beacons[node].beacon, verdicts[node]) for node, _ in proofs[queue]])
+        queues[queue] = note = _queue_note(scene, queue, served, able)
         sight = _queue(scene, queue, note, tuple(declared.values()))
         name = check_name("queue", queue)
         outcomes[name] = told.queue(sight, queue_verdict(sight, scene.settings), declared)
@@ -134,13 +136,19 @@ def _is_vanished(worker: WorkerSight, verdict: WorkerVerdict, settings: Workers)
     return verdict is WorkerVerdict.LOST and worker.unseen_seconds > EXPIRES_SECONDS
 
 
-def _queue_note(scene: Scene, queue: str, served_at: float) -> noting.QueueNote:
+def _queue_note(scene: Scene, queue: str, served_at: float, able: bool) -> noting.QueueNote:
+    """Return the note after this round. ``able``: some worker of the queue can take a message and execute it now."""
     note = scene.notes.queues[queue]
     depth = scene.broker.queues.get(queue) if scene.broker else None
     if depth and depth.pending > ASKED_KEPT:  # more than our heartbeats: somebody still sends to it
         note = dataclasses.replace(note, declared_at=scene.now)
     note = dataclasses.replace(note, served_at=max(note.served_at, served_at))
-    return noting.looked_at(note, depth, scene.now)
+    return noting.looked_at(note, depth, scene.now, able=able)
+
+
+def _is_able(workers: Sequence[tuple[Beacon, WorkerVerdict]]) -> bool:
+    """Return whether a worker of a queue can take a message and execute it now; of no worker, nothing is known."""
+    return not workers or any(verdict is WorkerVerdict.CONSUMING and has_room(beacon) for beacon, verdict in workers)
 
 
 def _queue(scene: Scene, queue: str, note: noting.QueueNote, workers: tuple[WorkerVerdict, ...]) -> QueueSight:

@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -60,7 +59,7 @@ class CeleryBroker:
             self._publisher.send_each(
                 HEARTBEAT,
                 (
-                    (queue, arguments, serializer, _expiry(arguments))
+                    (queue, arguments, serializer, EXPIRES_SECONDS)
                     for queue, arguments, serializer in self._until_somebody_joins(heartbeats)
                 ),
             )
@@ -99,12 +98,6 @@ class CeleryBroker:
             yield
         except expected as error:
             raise BrokerUnavailable(scrub(f"{type(error).__name__}: {error}")) from None
-
-
-def _expiry(heartbeat: tuple[Any, ...]) -> datetime:
-    """When a heartbeat expires: by the store's clock, like the time at which it was sent, not by our own."""
-    _, _, sent_us, *_ = heartbeat
-    return datetime.fromtimestamp(sent_us / 1_000_000 + EXPIRES_SECONDS, UTC)
 
 
 def _look_at_redis(channel: Any, queues: list[str], heads: Container[str]) -> tuple[BrokerSight, int]:
