@@ -87,9 +87,7 @@ def is_withheld(scene: Scene, queue: str) -> bool:
     """
     if scene.broker is None:
         return False
-    if any(is_dear(seen.beacon) and queue in seen.beacon.queues for seen in scene.sighting.beacons.values()):
-        return True
-    if _content_type(scene, queue) is None:
+    if _is_dear(scene, queue) or _content_type(scene, queue) is None:
         return True
     if queue in scene.settings.queues:
         return False
@@ -99,6 +97,12 @@ def is_withheld(scene: Scene, queue: str) -> bool:
     depth = scene.broker.queues.get(queue)
     consumers = depth.consumers if depth else None
     return consumers is not None and consumers > sum(queue in seen.beacon.queues for seen in beacons.values())
+
+
+def _is_dear(scene: Scene, queue: str) -> bool:
+    """Return whether a heartbeat to a queue may cost one of its workers a process."""
+    beacons = (seen.beacon for seen in scene.sighting.beacons.values())
+    return any(is_dear(beacon) and queue in beacon.queues and not beacon.leaving for beacon in beacons)
 
 
 def _content_type(scene: Scene, queue: str) -> str | None:

@@ -16,6 +16,7 @@ from monitor.policy import told
 from monitor.policy.asking import Scene, is_withheld
 from monitor.policy.notes import ASKED_KEPT, Notes, Patience
 from monitor.policy.workers import (
+    SERVING,
     SUMMARY,
     QueueSight,
     WorkerSight,
@@ -147,8 +148,9 @@ def _queue_note(scene: Scene, queue: str, served_at: float, able: bool) -> notin
 
 
 def _is_able(workers: Sequence[tuple[Beacon, WorkerVerdict]]) -> bool:
-    """Return whether a worker of a queue can take a message and execute it now; of no worker, nothing is known."""
-    return not workers or any(verdict is WorkerVerdict.CONSUMING and has_room(beacon) for beacon, verdict in workers)
+    """Return whether some worker that serves a queue can take a message and execute it now, or none serves it."""
+    serving = [(beacon, verdict) for beacon, verdict in workers if verdict in SERVING]
+    return not serving or any(verdict is WorkerVerdict.CONSUMING and has_room(beacon) for beacon, verdict in serving)
 
 
 def _queue(scene: Scene, queue: str, note: noting.QueueNote, workers: tuple[WorkerVerdict, ...]) -> QueueSight:

@@ -32,6 +32,7 @@ def user_directory() -> Path:
     directory = Path(tempfile.mkdtemp(prefix="shop-"))
     (directory / "monitor").symlink_to(ROOT / "monitor")
     (directory / f"{APP}.py").symlink_to(SOURCE)
+    (directory / "own_pool.py").symlink_to(SOURCE.with_name("own_pool.py"))
     (directory / "celeryconfig.py").touch()
     return directory
 
