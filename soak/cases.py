@@ -16,6 +16,9 @@ from soak.stage import RETURN_WITHIN, STUCK_AFTER, Stage
 DETECTED_WITHIN = 3.0
 RECOVERED_WITHIN = 2.0
 
+STALLED_AFTER = 5.0
+"""A slot is stalled after 2 intervals, and after 10 s at the earliest: 5 intervals of 2 s."""
+
 VICTIM = "worker:{}.victim@soak"
 OWN = "queue:{}.own"
 SHARED = "queue:{}.shared"
@@ -285,10 +288,56 @@ CASES: tuple[Case, ...] = (
         in_tests=True,
     ),
     Case(
-        "clock",
-        "worker clock 2 min ahead",
+        "long-own-pool",
+        "a long legitimate task in a pool that is none of Celery's",
+        faults.fill_slots("sleep", 10.0),
+        pool="custom",
+        slots=1,
+        env={"CELERY_CUSTOM_WORKER_POOL": "tests.agent.own_pool:AsyncIOPool"},
+        expected=(Expected(VICTIM, ("busy",)),),
+        allowed=LATE,
+        holds=6.0,
+    ),
+    Case(
+        "limited",
+        "the prefetch full of tasks with a rate limit",
+        faults.fill_slots("limited", slots=40),
+        expected=(Expected(VICTIM, ("busy",)),),
+        allowed=RESTARTED,
+        holds=6.0,
+        heal=faults.purge_and_restart,
+    ),
+    Case(
+        "half",
+        "half of the prefork children SIGSTOPped",
+        faults.send_signal("SIGSTOP", children_only=True, half=True),
+        slots=4,
+        expected=(Expected(VICTIM, ("slots_stuck",), after=STALLED_AFTER),),
+        holds=6.0,
+        heal=faults.send_signal("SIGCONT", children_only=True),
+    ),
+    Case(
+        "one-task",
+        "one task for each prefork child",
         faults.nothing,
-        env={"FAKETIME": "+120s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"},
+        env={"SHOP_TASKS_PER_CHILD": "1"},
+        lasts=20.0,
+    ),
+    Case(
+        "slow-link",
+        "a link with a round trip of 1 s",
+        faults.slow_link(1.0),
+        pool="threads",
+        allowed=LATE,
+        lasts=10.0,
+        heal=faults.reachable,
+        proxied=True,
+    ),
+    Case(
+        "clock",
+        "worker clock 10 min ahead",
+        faults.nothing,
+        env={"FAKETIME": "+600s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"},
         lasts=10.0,
         in_tests=True,
     ),

@@ -19,12 +19,13 @@ def nothing(stage: Stage, case: str) -> None:
     """What is wrong, if anything is, was so from the start."""
 
 
-def send_signal(name: str, *, children_only: bool = False) -> Action:
-    """A signal to a worker's main process and its children, or to the children alone."""
+def send_signal(name: str, *, children_only: bool = False, half: bool = False) -> Action:
+    """A signal to a worker's main process and its children, or to the children alone; to ``half`` of them."""
 
     def act(stage: Stage, case: str) -> None:
         node = _victim(stage, case)
-        for pid in node.slots_processes if children_only else node.family:
+        pids = sorted(node.slots_processes if children_only else node.family)
+        for pid in pids[: len(pids) // 2] if half else pids:
             os.kill(pid, getattr(signal, name))
 
     return act
@@ -124,6 +125,23 @@ def unreachable(stage: Stage, case: str) -> None:
     proxy = _victim(stage, case).proxy
     assert proxy is not None
     proxy.set("blackhole")
+
+
+def slow_link(round_trip_seconds: float) -> Action:
+    """Each packet takes half of that."""
+
+    def act(stage: Stage, case: str) -> None:
+        proxy = _victim(stage, case).proxy
+        assert proxy is not None
+        proxy.set("latency", seconds=round_trip_seconds / 2)
+
+    return act
+
+
+def purge_and_restart(stage: Stage, case: str) -> None:
+    """Drop what waits, and what the worker has taken."""
+    purge(stage, case)
+    restart(stage, case)
 
 
 def reachable(stage: Stage, case: str) -> None:

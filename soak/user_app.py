@@ -51,6 +51,11 @@ def sleep(seconds: float) -> None:
     time.sleep(seconds)
 
 
+@app.task(name="shop.limited", rate_limit="1/h")
+def limited() -> None:
+    """Be executed once an hour."""
+
+
 @app.task(name="shop.deadlock")
 def deadlock() -> None:
     """Wait for oneself, for ever."""

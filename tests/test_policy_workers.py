@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -28,6 +28,9 @@ NOW = 1_000_000.0
 SETTINGS = Workers(interval=10, stuck_after=900, stuck_after_by_task={"long": 7200}, slow_after=60)
 
 
+FULL = {"prefetch_full": True}
+
+
 def tasks(*ages: float, name: str = "t") -> tuple[Active, ...]:
     return tuple(Active(name, age) for age in ages)
 
@@ -35,12 +38,17 @@ def tasks(*ages: float, name: str = "t") -> tuple[Active, ...]:
 def worker(
     unseen: float = 5,
     waiting: float | None = None,
-    executed: float | None = 5,
+    executed: float | Literal["before"] | None = "before",
     connected: bool | None = False,
     worked: float | None = None,
     **fields: Any,
 ) -> WorkerSight:
-    """A worker of two slots: seconds since its beacon, its oldest unanswered heartbeat, its newest executed one."""
+    """A worker of two slots: seconds since its beacon, its oldest unanswered heartbeat, its newest executed one.
+
+    That one was executed ten seconds before the oldest that waits was sent, or five seconds ago.
+    """
+    if executed == "before":
+        executed = 5 if waiting is None else waiting + 10
     values: dict[str, Any] = {"up_seconds": 1000.0, "slots": 2, "direct": True, "loop_lag_seconds": 0.5}
     values |= fields
     values["connected"] = bool(values.pop("connected_", True))
@@ -77,7 +85,11 @@ WORKERS = [
     ("without its own queue, here for long", worker(direct=False, executed=None), "consuming"),
     ("without its own queue, all slots taken", worker(direct=False, executed=None, active=tasks(9, 8)), "busy"),
     ("without its own queue, all slots stuck", worker(direct=False, executed=None, active=tasks(902, 901)), "stuck"),
-    ("without its own queue, its loop does not tick", worker(direct=False, loop_lag_seconds=10.1), "frozen"),
+    (
+        "without its own queue, its loop does not tick",
+        worker(direct=False, executed=40, loop_lag_seconds=10.1),
+        "frozen",
+    ),
     ("without its own queue, its loop awaits a broker", worker(direct=False, connected_=0), "consuming"),
     ("nothing answered, its loop does not tick", worker(waiting=13, loop_lag_seconds=10.1), "frozen"),
     ("nothing answered, its loop ticks late", worker(waiting=13, loop_lag_seconds=10.0), "wedged"),
@@ -94,10 +106,45 @@ WORKERS = [
     ("all slots taken by tasks that may take long", worker(waiting=13, active=tasks(902, 901, name="long")), "busy"),
     ("all slots taken, only the oldest are listed", worker(waiting=13, active=tasks(902), active_count=2), "stuck"),
     ("all slots taken, no task listed", worker(waiting=13, active_count=2), "busy"),
-    ("between two tasks, another is finished", worker(waiting=13, worked=15, active=tasks(1)), "busy"),
-    ("between two tasks, others are reserved", worker(waiting=13, worked=15, reserved=1), "busy"),
-    ("a task was finished, none is left", worker(waiting=13, worked=5), "wedged"),
+    ("a heartbeat waits, a task was finished", worker(waiting=13, worked=15), "consuming"),
+    ("a heartbeat waits, a task was finished too long ago", worker(waiting=13, worked=15.1), "wedged"),
     ("a task is left, none is finished", worker(waiting=13, worked=15.1, active=tasks(1), reserved=4), "wedged"),
+    (
+        "all slots taken, and tasks are finished",
+        worker(waiting=90, worked=5, active=tasks(9, 8), reserved=9),
+        "consuming",
+    ),
+    ("a heartbeat waits, an older one was executed late", worker(waiting=60, executed=20), "consuming"),
+    ("the same, too long ago", worker(waiting=60, executed=20.1), "wedged"),
+    ("its prefetch is full of tasks that may not begin", worker(waiting=60, reserved=8, held_back=8, **FULL), "busy"),
+    (
+        "the same, and its loop does not tick",
+        worker(waiting=60, reserved=8, held_back=8, loop_lag_seconds=20.0, **FULL),
+        "frozen",
+    ),
+    ("its prefetch is full, one task might begin", worker(waiting=60, reserved=8, held_back=7, **FULL), "wedged"),
+    ("its prefetch is full of nothing", worker(waiting=60, **FULL), "wedged"),
+    ("tasks may not begin, its prefetch has room", worker(waiting=60, reserved=8, held_back=8), "wedged"),
+    ("one slot of two stalled, it executes", worker(stalled=1), "consuming"),
+    ("one slot of two stalled, the other in a task", worker(waiting=60, stalled=1, active=tasks(40)), "busy"),
+    (
+        "one slot of two stalled, the other in a task for too long",
+        worker(waiting=60, stalled=1, active=tasks(901)),
+        "stuck",
+    ),
+    ("one slot of two stalled, the other free", worker(waiting=60, stalled=1), "wedged"),
+    ("all slots stalled", worker(waiting=60, stalled=2), "wedged"),
+    ("dear processes: one has to start first", worker(waiting=49, executed=400, tasks_per_child=1), "consuming"),
+    ("dear processes: none starts", worker(waiting=50, executed=400, tasks_per_child=9), "wedged"),
+    ("processes that last", worker(waiting=49, executed=400, tasks_per_child=10), "wedged"),
+    (
+        "a pool of its own, in a task",
+        worker(waiting=60, pool="AsyncIOPool", loop_lag_seconds=60.0, active=tasks(60)),
+        "busy",
+    ),
+    ("a pool of its own, in no task", worker(waiting=60, pool="AsyncIOPool", loop_lag_seconds=60.0), "frozen"),
+    ("a pool of its own, executes nothing any more", worker(waiting=60, pool="AsyncIOPool"), "wedged"),
+    ("a pool of its own that never executed a heartbeat", worker(waiting=60, executed=None, pool="X"), "consuming"),
     ("a slot is free, nothing answered", worker(waiting=13, active=tasks(902)), "wedged"),
     ("idle, nothing answered", worker(waiting=13, reserved=4), "wedged"),
 ]
@@ -176,8 +223,13 @@ sights = st.builds(
     leaving=st.booleans(),
     direct=st.booleans(),
     connected_=st.booleans(),
-    pool=st.sampled_from(["prefork", "threads", "gevent", "eventlet", "solo", ""]),
+    pool=st.sampled_from(["prefork", "threads", "gevent", "eventlet", "solo", "AsyncIOPool", ""]),
     slots=st.integers(1, 300),
+    stalled=st.integers(0, 300),
+    reserved=st.integers(0, 9),
+    held_back=st.integers(0, 9),
+    prefetch_full=st.booleans(),
+    tasks_per_child=st.none() | st.integers(1, 300),
     up_seconds=ages,
     active=st.lists(st.builds(Active, st.sampled_from(["t", "long"]), ages), max_size=4).map(tuple),
     active_count=st.integers(0, 300),
@@ -194,8 +246,8 @@ def test_every_worker_has_exactly_one_verdict(sight: WorkerSight) -> None:
     fine = verdict in {"retired", "starting", "consuming", "busy"}
     assert (outcome.status is Status.ERROR) is not fine
     assert outcome.reason in {verdict.value, "slots_stuck", "forgotten"}
-    without_heartbeats = verdict == "consuming" and not sight.beacon.direct
-    assert (outcome.message is None) is (fine and outcome.reason == verdict and not without_heartbeats)
+    judged = sight.is_judged_by_heartbeats or verdict != "consuming"
+    assert (outcome.message is None) is (fine and outcome.reason == verdict and judged)
     proven = proven_at(sight, verdict, NOW)
     assert proven is None or (verdict in {"starting", "consuming", "busy"} and proven <= NOW)
 

@@ -93,7 +93,7 @@ def _worker_init(sender: Any, **_: Any) -> None:
     app = sender.app
     if not _concerns(app):
         return
-    from monitor.agent import record, settings  # noqa: F401, PLC0415 - `record` for the children, before they are forked
+    from monitor.agent import settings  # noqa: PLC0415
     from monitor.agent.step import AgentStep  # noqa: PLC0415
 
     found = settings.load(app.conf)

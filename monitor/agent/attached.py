@@ -45,12 +45,12 @@ def goes_by(app: Any, settings: Settings) -> None:
 
 
 def begins(node: str) -> None:
-    """Give this start of a worker an id of its own. To be called before its pool forks: the children know it, too."""
+    """Give this start of a worker an id of its own."""
     _instances[node] = uuid.uuid4().hex[:16]
 
 
 def instance_of(node: str) -> str:
-    """Return the id of this start of a worker; empty in a child of its pool that was spawned instead of forked."""
+    """Return the id of this start of a worker; empty where none has begun."""
     return _instances.get(node, "")
 
 

@@ -18,11 +18,13 @@ from redis.exceptions import RedisError
 
 from monitor.agent import beacon_places, identity
 from monitor.agent.bounded_link import BoundedLink
-from monitor.agent.link import TIMEOUT_SECONDS, Link, Seen
+from monitor.agent.capacity import is_dear, is_full, is_holding_back, is_known_pool
+from monitor.agent.link import Link, Seen, timeout_seconds
 from monitor.agent.liveness import LEAVING, RUNNING, Pulse
 from monitor.agent.progress import Progress
 from monitor.agent.protocol import Beacon, of_project
 from monitor.agent.reach import Reach
+from monitor.agent.record import Executions, listen
 from monitor.agent.settings import Settings
 from monitor.agent.subject import Subject
 from monitor.agent.vitals import Vitals
@@ -40,12 +42,14 @@ class BeaconThread:
         """Raises ValueError when the store's URL is wrong."""
         self._settings = settings
         self._subject = subject
-        link = Link(settings.redis_url or "", settings.key_prefix, subject.node, subject.target)
+        limit = timeout_seconds(settings.interval_seconds)
+        link = Link(settings.redis_url or "", settings.key_prefix, subject.node, subject.target, timeout_seconds=limit)
         self._project = identity.of_process(settings.project, [subject.app], os.environ)
         self._every_seconds = settings.interval_seconds / 2
+        self._by = f"{subject.node}|{subject.instance}"
         self._link = BoundedLink(link, wait_seconds=self._every_seconds)
         self._vitals = Vitals()
-        self._progress = Progress(time.monotonic(), interval_seconds=self._every_seconds + TIMEOUT_SECONDS)
+        self._progress = Progress(time.monotonic(), interval_seconds=self._every_seconds + limit)
         self._reach = Reach(subject.conf, settings.redis_url)
         self._failing = False
         self._file_failing = False
@@ -54,6 +58,7 @@ class BeaconThread:
         self._said = threading.Event()
         # Its `put` may be called from a signal handler, whatever the interrupted code was doing.
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._executions = Executions(subject.target, lambda: self._wake.put(None))
         self._thread = threading.Thread(target=self._run, name="monitor-beacon", daemon=True)
 
     @property
@@ -63,6 +68,7 @@ class BeaconThread:
 
     def start(self) -> None:
         """Start the thread."""
+        listen(self.node, self._executions)
         self._thread.start()
 
     def leave(self) -> None:
@@ -83,16 +89,35 @@ class BeaconThread:
             except Exception:  # once: what fails here fails again
                 log.log(logging.DEBUG if self._broken else logging.ERROR, "the monitor's beacon failed", exc_info=True)
                 self._broken = True
-            with contextlib.suppress(queue.Empty):
-                if not self._said.is_set():
-                    self._wake.get(timeout=min(self._every_seconds, 1.0) if leaving else self._every_seconds)
+            self._pause(min(self._every_seconds, 1.0) if leaving else self._every_seconds, leaving)
         self._link.close()
+
+    def _pause(self, seconds: float, leaving: bool) -> None:
+        """Wait, and record heartbeats as they are executed. A goodbye that is to be said ends it."""
+        ends = time.monotonic() + seconds
+        while not self._said.is_set() and self.leaving is leaving and (left := ends - time.monotonic()) > 0:
+            with contextlib.suppress(queue.Empty):
+                self._wake.get(timeout=left)
+            self._record()
+
+    def _record(self) -> None:
+        """Record what was executed. What the store does not take is lost: later it would seem to have taken long."""
+        if executed := self._executions.take():
+            try:
+                self._link.record(executed, self._by)
+            except (RedisError, OSError) as error:
+                log.debug("executed heartbeats could not be recorded (%s)", type(error).__name__)
 
     def _round(self, leaving: bool) -> None:
         beacon = self._subject.observe(interval_seconds=self._settings.interval_seconds, leaving=leaving)
         seen = None
         try:
-            whole = replace(beacon, rss_mb=self._vitals.rss_mb(), vitals=self._vitals.read())
+            whole = replace(
+                beacon,
+                heartbeats=self._executions.count,
+                rss_mb=self._vitals.rss_mb(),
+                vitals=self._vitals.read(),
+            )
             whole = of_project(whole, self._project)
             seen = self._link.write(whole)
         except (RedisError, OSError) as error:
@@ -112,7 +137,7 @@ class BeaconThread:
             broker_reachable=broker_reachable,
             done=self._subject.executed(),
             emitted_us=seen.emitted_us if seen and beacon.direct else None,
-            executed_us=seen.executed_us if seen else None,
+            executed_us=self._executions.newest_us,
             store_now_us=seen.now_us if seen else None,
         )
         pulse = Pulse(
@@ -123,7 +148,11 @@ class BeaconThread:
             slots=beacon.slots,
             active=beacon.active_count,
             reserved=beacon.reserved,
+            taken=is_full(beacon),
             stuck=self._stuck(beacon),
+            holding_back=is_holding_back(beacon),
+            judged=is_known_pool(beacon) or self._executions.count > 0,
+            dear=is_dear(beacon),
             loop_lag_seconds=beacon.loop_lag_seconds,
             executed_age_seconds=self._progress.executed_age_seconds,
             unanswered_seconds=self._progress.unanswered_seconds,
@@ -142,12 +171,12 @@ class BeaconThread:
     def _stuck(self, beacon: Beacon) -> bool:
         limits = self._settings.stuck_after_by_task
         late = (task.age_seconds > limits.get(task.task, self._settings.stuck_after_seconds) for task in beacon.active)
-        return beacon.active_count >= beacon.slots and all(late)
+        return is_full(beacon) and all(late)
 
     def _reachable(self, beacon: Beacon, seen: Seen | None) -> tuple[bool, bool]:
         """Return whether the store answers, and whether the broker can be reached; see :meth:`Reach.observe`."""
         delayed = self._progress.unanswered_seconds > 0 or (beacon.loop_lag_seconds or 0.0) > DELAYED_SECONDS
-        busy = beacon.active_count >= beacon.slots and not self._stuck(beacon)
+        busy = is_full(beacon) and not self._stuck(beacon)
         return self._reach.observe(
             store_answers=seen is not None, connected=beacon.connected, doubtful=delayed and not busy
         )

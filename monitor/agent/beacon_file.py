@@ -21,7 +21,11 @@ _TYPES = {
     "slots": int,
     "active": int,
     "reserved": int,
+    "taken": int,
     "stuck": int,
+    "holding_back": int,
+    "judged": int,
+    "dear": int,
     "store_answers": int,
     "broker_reachable": int,
 }

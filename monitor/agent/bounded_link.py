@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 
 from monitor.agent.bounded_calls import BoundedCalls
 from monitor.agent.link import Link, Seen
@@ -26,6 +27,10 @@ class BoundedLink:
     def write(self, beacon: Beacon) -> Seen:
         """Write a beacon; see :meth:`Link.write`. Raises redis.RedisError, OSError."""
         return self._calls.run(lambda: self._link.write(beacon), seconds=self._wait_seconds)
+
+    def record(self, executed: Mapping[str, int], by: str) -> None:
+        """Record executed heartbeats; see :meth:`Link.record`. Raises redis.RedisError, OSError."""
+        self._calls.run(lambda: self._link.record(executed, by), seconds=self._wait_seconds)
 
     def close(self) -> None:
         """Close the connection, unless it is in use. The next use opens one again."""

@@ -6,8 +6,9 @@ broker closes takes nothing else with it. On Redis it shares the channel of Cele
 (which a heartbeat is to prove), and leaves it as soon as Redis refuses that command.
 
 Heartbeats are acknowledged on arrival, and one at a time is in Celery's hands; of those that come meanwhile the newest
-is kept. They count neither towards the prefetch limit nor towards RabbitMQ's timeout for acknowledgements. They are not
-decoded by Celery: it does not matter which content types the application accepts.
+is kept. One that a slot holds and does not execute, as a process that is stopped does, is not waited for: the next may
+find another slot. They count neither towards the prefetch limit nor towards RabbitMQ's timeout for acknowledgements,
+and are not decoded by Celery: it does not matter which content types the application accepts.
 """
 
 from __future__ import annotations
@@ -25,11 +26,15 @@ from kombu.message import Message
 from redis.exceptions import ResponseError
 
 from monitor.agent.protocol import DIRECT_QUEUE_EXPIRES_SECONDS, HEARTBEAT, direct_queue
+from monitor.agent.slots import given_to
 
 log = logging.getLogger("monitor.agent")
 
 RETRY_INTERVALS = 3
 RETRY_AT_LEAST_SECONDS = 10.0
+HELD_INTERVALS, HELD_AT_LEAST_SECONDS = 0.5, 2.0
+"""A slot that holds a heartbeat for longer is not waited for."""
+
 _TAG = "monitor"
 
 
@@ -47,7 +52,8 @@ class DirectQueue:
         self._given_up = False
         self._channel: Any = None
         self._waiting: Any = None
-        self._in_flight = ""
+        self._held_seconds = max(HELD_INTERVALS * interval_seconds, HELD_AT_LEAST_SECONDS)
+        self._in_flight: dict[str, float | None] = {}
 
     def connect(self) -> None:
         """Consume it by the worker's present connection, as soon as the worker's loop runs.
@@ -85,7 +91,7 @@ class DirectQueue:
 
     def disconnect(self) -> None:
         """The connection is lost, or the worker is stopping: then take no more heartbeats. Never raises."""
-        channel, self._channel, self._waiting, self._in_flight = self._channel, None, None, ""
+        channel, self._channel, self._waiting = self._channel, None, None
         if channel is not None and self._consumer.blueprint.state in (bootsteps.CLOSE, bootsteps.TERMINATE):
             try:
                 channel.basic_cancel(_TAG)
@@ -120,12 +126,20 @@ class DirectQueue:
             log.debug("a message of the monitor's own queue is dropped", exc_info=True)
 
     def _submit(self) -> None:
-        if self._waiting is None or self._in_flight in state.requests:
+        if self._waiting is None or not self._may_submit():
             return
         message, self._waiting = self._waiting, None
-        self._in_flight = message.headers["id"]
+        self._in_flight[message.headers["id"]] = None
         strategy = self._consumer.strategies[HEARTBEAT]
         strategy(message, dict(message.headers), _nothing, _nothing, self._consumer.on_task_message)
+
+    def _may_submit(self) -> bool:
+        """Return whether each heartbeat in Celery's hands is held by a slot, for long, and another slot may be free."""
+        now, before = time.monotonic(), self._in_flight
+        self._in_flight = {each: before[each] or _given_at(each, now) for each in before if each in state.requests}
+        if any(since is None or now - since < self._held_seconds for since in self._in_flight.values()):
+            return False
+        return len(self._in_flight) < max(1, int(self._consumer.pool.num_processes or 1))
 
     def _cancelled(self, *_: Any) -> None:
         """Called when the broker ends the subscription, for the queue was deleted. Else Celery would reconnect."""
@@ -185,6 +199,12 @@ def _queue(name: str) -> Any:
     entity: Any = importlib.import_module("kombu.entity")
     exchange = entity.Exchange("")  # a named one would read every binding at each publish
     return entity.Queue(name, exchange, routing_key=name, expires=DIRECT_QUEUE_EXPIRES_SECONDS)
+
+
+def _given_at(task_id: str, now: float) -> float | None:
+    """Return ``now`` for a heartbeat that a slot holds, None for one that waits for a slot."""
+    request = state.requests[task_id]
+    return now if request in state.active_requests or given_to(request) is not None else None
 
 
 class _Decoded(Message):

@@ -1,20 +1,18 @@
-"""The heartbeat task: runs in the worker's pool, in whatever process or thread that is, and notes that it did."""
+"""The heartbeat task: runs in the worker's pool and does nothing. That it was executed is recorded by its request."""
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from celery.app.task import Task
 
-from monitor.agent.protocol import HEARTBEAT, instance_target, target_field
-
-log = logging.getLogger("monitor.agent")
+from monitor.agent.protocol import HEARTBEAT
 
 
 class HeartbeatTask(Task):  # type: ignore[misc]
     """A task that is the same in every application, whatever its defaults, annotations and own Task class say."""
 
+    Request = "monitor.agent.request:HeartbeatRequest"
     from_config = ()
     ignore_result = True
     store_errors_even_if_ignored = False
@@ -41,17 +39,8 @@ def register(app: Any) -> None:
         app.task(name=HEARTBEAT, base=HeartbeatTask, bind=True, shared=False, lazy=not app.finalized)(_heartbeat)
 
 
-def _heartbeat(self: Any, kind: str, target: str, sent: int, *_: Any) -> None:
-    try:
-        from monitor.agent import attached, record  # noqa: PLC0415 - redis: a web process may not need it
-
-        node = str(self.request.hostname)
-        instance = attached.instance_of(node)
-        if kind == "worker" and instance:
-            target = instance_target(node, instance)  # it proves nothing of any other worker
-        record.store_of(self.app).record(target_field(kind, target), int(sent), f"{node}|{instance}")
-    except Exception:
-        log.debug("a heartbeat could not be recorded", exc_info=True)
+def _heartbeat(self: Any, *_: Any) -> None:
+    """Take a slot of the pool for a moment."""
 
 
 # What children of prefork that are spawned, not forked, are told to import; and that makes the task known to them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -13,7 +14,13 @@ from monitor.agent import scripts
 from monitor.agent.protocol import Beacon, Keys, client_name, encode, target_field
 from monitor.redis_pool import connection_pool
 
-TIMEOUT_SECONDS = 1.0
+TIMEOUT_AT_LEAST_SECONDS, TIMEOUT_AT_MOST_SECONDS = 2.0, 5.0
+"""Links with a round trip of 1 s, or with packets that are sent again after 3 s, are slow and not broken."""
+
+
+def timeout_seconds(interval_seconds: float) -> float:
+    """Return how long one step of a connection may take: half an interval, within limits."""
+    return min(max(TIMEOUT_AT_LEAST_SECONDS, interval_seconds / 2), TIMEOUT_AT_MOST_SECONDS)
 
 
 class Seen(NamedTuple):
@@ -27,19 +34,19 @@ class Seen(NamedTuple):
 
 
 class Link:
-    """Writes the beacons of one worker. Used by one thread; connects on first use."""
+    """Writes what one worker's agent has to report. Used by one thread; connects on first use."""
 
-    def __init__(self, url: str, prefix: str, node: str, target: str) -> None:
+    def __init__(self, url: str, prefix: str, node: str, target: str, *, timeout_seconds: float) -> None:
         """Connect to nothing yet. ``target`` is the :attr:`Beacon.target` of this start of ``node``.
 
-        Raises ValueError for a wrong URL.
+        ``timeout_seconds`` is for each of connecting, sending and receiving. Raises ValueError for a wrong URL.
         """
         self.client_id: int | None = None
         """CLIENT ID of the connection that was opened last; None when we may not ask."""
         self._node, self._target = node, target
         self._worked = False
         self._keys = Keys.of(prefix)
-        pool = connection_pool(url, timeout_seconds=TIMEOUT_SECONDS)
+        pool = connection_pool(url, timeout_seconds=timeout_seconds)
         # Called for each new connection, also for those that redis-py opens by itself in place of a broken one.
         pool.connection_kwargs["redis_connect_func"] = self._introduce
         self._pool = pool
@@ -55,6 +62,18 @@ class Link:
             if not worked:
                 raise
             return self._write(beacon)
+
+    def record(self, executed: Mapping[str, int], by: str) -> None:
+        """Record heartbeats executed ``by`` a worker, ``NODE|INSTANCE``: by target field, when each was sent.
+
+        Raises redis.RedisError, OSError.
+        """
+        try:
+            for field, sent in executed.items():
+                scripts.run(self._client, scripts.EXECUTED, (self._keys.heartbeats,), (field, sent, by))
+        except (ConnectionError, TimeoutError):
+            self._worked = False  # the next beacon, which is late by now, is not sent twice
+            raise
 
     def close(self) -> None:
         """Close the connection. The next use opens one again."""

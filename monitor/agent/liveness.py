@@ -6,7 +6,11 @@ alone would cost a third of what it may cost.
 
 OFF, STARTING, RUNNING, LEAVING = "off", "starting", "running", "leaving"
 
+CONCURRENT_POOLS = ("prefork", "threads", "gevent", "eventlet")
+"""Pools whose tasks leave the worker's loop free. Those of solo do not, and those of unknown pools may not."""
+
 LATE_AFTER_INTERVALS = 3
+DEAR_LATE_AFTER_INTERVALS = 6
 LATE_AFTER_AT_LEAST_SECONDS = 5.0
 """A machine that is busy for a moment is no reason to restart anything."""
 
@@ -20,8 +24,11 @@ class Pulse:
     phase: ``starting`` before it is ready to consume, ``leaving`` from its goodbye on, else ``running``; ``off`` when
     the agent does nothing, by its settings.
     interval_seconds: time between two pulses, at most. up_seconds: since it was ready.
-    slots, active, reserved: how many tasks it can execute, executes, and holds back.
-    stuck: every slot is taken, each by a task that runs longer than its ``stuck_after``.
+    slots, active, reserved: how many tasks it can execute, executes, and has taken in advance.
+    taken: every slot that works is taken. stuck: that, each by a task that runs longer than its ``stuck_after``.
+    holding_back: tasks that may not begin yet (rate limits, ETAs) keep it from taking others.
+    judged: heartbeats tell something about it; not so in an unknown pool that has never executed one.
+    dear: a heartbeat costs it a process of its pool, which takes its time.
     loop_lag_seconds: since the consumer's timer last ticked; None where there is no such loop.
     executed_age_seconds: since the newest direct heartbeat that was executed had been sent; None before the first.
     unanswered_seconds: how long a direct heartbeat has been waiting to be executed; 0 when none does.
@@ -33,9 +40,12 @@ class Pulse:
     __slots__ = (
         "active",
         "broker_reachable",
+        "dear",
         "executed_age_seconds",
+        "holding_back",
         "idle_seconds",
         "interval_seconds",
+        "judged",
         "loop_lag_seconds",
         "phase",
         "pool",
@@ -44,6 +54,7 @@ class Pulse:
         "slots",
         "store_answers",
         "stuck",
+        "taken",
         "unanswered_seconds",
         "up_seconds",
     )
@@ -58,7 +69,11 @@ class Pulse:
         slots: int = 0,
         active: int = 0,
         reserved: int = 0,
+        taken: bool = False,
         stuck: bool = False,
+        holding_back: bool = False,
+        judged: bool = True,
+        dear: bool = False,
         loop_lag_seconds: float | None = None,
         executed_age_seconds: float | None = None,
         unanswered_seconds: float = 0.0,
@@ -74,7 +89,11 @@ class Pulse:
         self.slots = slots
         self.active = active
         self.reserved = reserved
+        self.taken = taken
         self.stuck = stuck
+        self.holding_back = holding_back
+        self.judged = judged
+        self.dear = dear
         self.loop_lag_seconds = loop_lag_seconds
         self.executed_age_seconds = executed_age_seconds
         self.unanswered_seconds = unanswered_seconds
@@ -89,9 +108,15 @@ class Pulse:
         return max(LATE_AFTER_INTERVALS * self.interval_seconds, LATE_AFTER_AT_LEAST_SECONDS)
 
     @property
+    def unanswered_after_seconds(self) -> float:
+        """What a heartbeat may take to be executed."""
+        intervals = DEAR_LATE_AFTER_INTERVALS if self.dear else LATE_AFTER_INTERVALS
+        return max(intervals * self.interval_seconds, self.late_after_seconds)
+
+    @property
     def executes_in_loop(self) -> bool:
-        """Whether its loop rightly stands still: the solo pool executes tasks in it."""
-        return self.pool == "solo" and self.active > 0
+        """Whether its loop rightly stands still: a pool like solo executes a task in it."""
+        return self.pool not in CONCURRENT_POOLS and self.active > 0
 
 
 def judge(pulse: Pulse, age_seconds: float) -> tuple[bool, str]:
@@ -100,7 +125,7 @@ def judge(pulse: Pulse, age_seconds: float) -> tuple[bool, str]:
     The process exists, that was looked at. Not alive only where a restart would help: the process stands still, or its
     loop does, or its pool executes nothing although it could and work is waiting. Never for what others lack.
     """
-    for rule in (_coming_or_going, _stands_still, _just_started, _cut_off, _frozen, _taken, _wedged):
+    for rule in (_coming_or_going, _stands_still, _just_started, _cut_off, _frozen, _taken, _not_yet, _wedged):
         if (found := rule(pulse, age_seconds)) is not None:
             return found
     if pulse.executed_age_seconds is None:
@@ -145,15 +170,23 @@ def _frozen(pulse: Pulse, age_seconds: float) -> tuple[bool, str] | None:
 
 
 def _taken(pulse: Pulse, age_seconds: float) -> tuple[bool, str] | None:
-    if not (pulse.executes_in_loop or pulse.active >= pulse.slots > 0):
+    if not (pulse.executes_in_loop or pulse.taken):
         return None
-    if pulse.stuck and pulse.unanswered_seconds > pulse.late_after_seconds:
+    if pulse.stuck and pulse.unanswered_seconds > pulse.unanswered_after_seconds:
         return False, f"is stuck: its tasks run too long in {_slots(pulse)}, and {_waits(pulse)}"
     return True, f"is busy: {_slots(pulse)}"
 
 
+def _not_yet(pulse: Pulse, age_seconds: float) -> tuple[bool, str] | None:
+    if pulse.holding_back:
+        return True, f"holds back tasks that may not begin yet (rate limits, ETAs): {_slots(pulse)}"
+    if not pulse.judged:
+        return True, "is not judged by heartbeats: its pool is none of Celery's, and has never executed any"
+    return None
+
+
 def _wedged(pulse: Pulse, age_seconds: float) -> tuple[bool, str] | None:
-    if min(pulse.unanswered_seconds, pulse.idle_seconds) > pulse.late_after_seconds:
+    if min(pulse.unanswered_seconds, pulse.idle_seconds) > pulse.unanswered_after_seconds:
         return False, f"is wedged: {_waits(pulse)}, nothing is executed, {_slots(pulse)}"
     return None
 

@@ -20,7 +20,7 @@ HEARTBEAT = "monitor.tasks.heartbeat"
 (microseconds since the Unix epoch by the store's clock)."""
 
 EXPIRES_SECONDS = 300
-"""Judged by the worker's clock, which may be minutes ahead."""
+"""What a heartbeat may wait in a worker's own queue, where the broker counts that (AMQP): no worker's clock does."""
 
 DIRECT_QUEUE_EXPIRES_SECONDS = 300
 """An unconsumed direct queue goes after this long (AMQP; Redis from kombu 5.7 on)."""
@@ -99,7 +99,7 @@ class Beacon:
     host: str
     pid: int
     pool: str
-    """``prefork``, ``threads``, ``gevent``, ``eventlet`` or ``solo``."""
+    """``prefork``, ``threads``, ``gevent``, ``eventlet`` or ``solo``; else the name of its class."""
     slots: int
     """How many tasks it can execute at once."""
     interval_seconds: float
@@ -115,8 +115,18 @@ class Beacon:
     active_count: int = 0
     reserved: int = 0
     """Tasks taken from the broker and not yet in a slot."""
+    held_back: int = 0
+    """How many of those may not begin yet: their rate limit or their ETA forbids it."""
+    prefetch_full: bool = False
+    """Whether it takes no messages, those of its direct queue included, before it has acknowledged some."""
     done: int = 0
     """Tasks executed since it started."""
+    heartbeats: int = 0
+    """Heartbeats executed since it started; 0 from agents before this field was there."""
+    stalled: int = 0
+    """Slots that are stopped, or execute nothing although they were given something; ``active`` has none of theirs."""
+    tasks_per_child: int | None = None
+    """After how many tasks a process of the pool is replaced; None for never."""
     loop_lag_seconds: float | None = None
     """Since the consumer's timer last ticked (it does every second); None where the pool has no such loop."""
     connected: bool = True
@@ -213,7 +223,12 @@ def _within_limits(beacon: Beacon) -> Beacon:
         active=tuple(Active(_clipped(task.task), amount(task.age_seconds)) for task in beacon.active[:ACTIVE_KEPT]),
         active_count=count(beacon.active_count),
         reserved=count(beacon.reserved),
+        held_back=count(beacon.held_back),
+        prefetch_full=bool(beacon.prefetch_full),
         done=count(beacon.done),
+        heartbeats=count(beacon.heartbeats),
+        stalled=count(beacon.stalled),
+        tasks_per_child=None if beacon.tasks_per_child is None else count(beacon.tasks_per_child),
         loop_lag_seconds=decoding.optional_amount(beacon.loop_lag_seconds),
         connected=bool(beacon.connected),
         restarts=count(beacon.restarts),

@@ -1,58 +1,57 @@
-"""Where a heartbeat notes that it was executed: the store, by a connection of each process that executes some."""
+"""Executed heartbeats of the workers in this process, on their way from the pool's results to the store.
+
+Celery reports every result of a pool to the worker's main process. So the processes of the pool need no connection
+of their own, and a store that answers late holds no slot.
+"""
 
 from __future__ import annotations
 
-import os
 import threading
-from typing import Any
+from collections.abc import Callable
 
-import redis
-from redis.exceptions import ConnectionError, TimeoutError
-
-from monitor.agent import scripts, settings
-from monitor.agent.link import TIMEOUT_SECONDS
-from monitor.agent.protocol import Keys
-from monitor.redis_pool import connection_pool
+from monitor.agent.protocol import target_field
 
 
-def store_of(app: Any) -> Store:
-    """The store of an application, for this process. Connects to nothing yet."""
-    store = _stores.get(id(app))
-    if store is None or store.pid != os.getpid():  # a child of prefork does not use its parent's connection
-        store = _stores[id(app)] = Store(app)
-    return store
+class Executions:
+    """Heartbeats that one worker has executed. Filled in any thread, emptied by the beacon's."""
 
-
-class Store:
-    """One connection of one process, used by one heartbeat at a time, so that they never become more."""
-
-    def __init__(self, app: Any) -> None:
-        self.pid = os.getpid()
-        found = settings.load(app.conf)
-        self._keys = Keys.of(found.key_prefix)
+    def __init__(self, target: str, wake: Callable[[], None]) -> None:
+        """``target``: what its own heartbeats are sent to. ``wake`` is called when there is something to take."""
+        self.count = 0
+        """How many were executed since the worker started."""
+        self.newest_us: int | None = None
+        """When the newest of its own that it has executed had been sent; None before the first."""
+        self._target, self._wake = target, wake
         self._lock = threading.Lock()
-        pool = connection_pool(found.redis_url, timeout_seconds=TIMEOUT_SECONDS) if found.redis_url else None
-        self._client = redis.Redis(connection_pool=pool) if pool else None
-        self._worked = False
+        self._waiting: dict[str, int] = {}
 
-    def record(self, field: str, sent: int, by: str) -> None:
-        """Note an execution ``by`` a worker: ``NODE|INSTANCE``. Raises redis.RedisError, OSError."""
-        if self._client is None or not self._lock.acquire(timeout=TIMEOUT_SECONDS):
-            return
-        try:
-            self._record(field, sent, by)
-        except (ConnectionError, TimeoutError):
-            # The connection may have broken while it lay idle; each child of a pool would lose a heartbeat by that.
-            worked, self._worked = self._worked, False
-            if not worked:
-                raise
-            self._record(field, sent, by)
-        finally:
-            self._lock.release()
+    def add(self, kind: str, target: str, sent: int) -> None:
+        """Add one. ``sent``: when it was sent, in microseconds by the store's clock."""
+        own = kind == "worker"
+        field = target_field(kind, self._target if own else target)
+        with self._lock:
+            self.count += 1
+            self._waiting[field] = max(sent, self._waiting.get(field, 0))
+            if own:
+                self.newest_us = max(sent, self.newest_us or 0)
+        self._wake()
 
-    def _record(self, field: str, sent: int, by: str) -> None:
-        scripts.run(self._client, scripts.EXECUTED, (self._keys.heartbeats,), (field, sent, by))
-        self._worked = True
+    def take(self) -> dict[str, int]:
+        """Return what was added since the last call: by target field, when the newest one had been sent."""
+        with self._lock:
+            taken, self._waiting = self._waiting, {}
+        return taken
 
 
-_stores: dict[int, Store] = {}
+def listen(node: str, executions: Executions) -> None:
+    """Record the heartbeats that the worker ``node`` in this process executes."""
+    _executions[node] = executions
+
+
+def executed(node: str, kind: str, target: str, sent: int) -> None:
+    """Record a heartbeat that the worker ``node`` has executed, if its beacon listens."""
+    if (executions := _executions.get(node)) is not None:
+        executions.add(kind, target, sent)
+
+
+_executions: dict[str, Executions] = {}

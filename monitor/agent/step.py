@@ -34,9 +34,10 @@ class AgentStep(bootsteps.StartStopStep):  # type: ignore[misc]
         if settings is None:
             return
         if self._subject is None:
-            node = str(parent.hostname)
+            node, interval = str(parent.hostname), settings.interval_seconds
             target = instance_target(node, attached.instance_of(node))
-            subject = Subject(parent, DirectQueue(parent, target, interval_seconds=settings.interval_seconds))
+            direct = DirectQueue(parent, target, interval_seconds=interval)
+            subject = Subject(parent, direct, interval_seconds=interval)
             beacon = BeaconThread(settings, subject)
             self._subject = subject
             subject.connected()

@@ -17,17 +17,25 @@ from celery.worker import state
 from monitor.agent import attached, formats, lasting
 from monitor.agent.direct import DirectQueue
 from monitor.agent.protocol import HEARTBEAT, Active, Beacon, is_direct_queue
+from monitor.agent.slots import Slots
 
 TICK_SECONDS = 1.0
 _SHOWN = 200
-_POOLS = {"thread": "threads", "asynpool": "prefork"}
+_POOLS = {
+    "celery.concurrency.prefork": "prefork",
+    "celery.concurrency.thread": "threads",
+    "celery.concurrency.gevent": "gevent",
+    "celery.concurrency.eventlet": "eventlet",
+    "celery.concurrency.solo": "solo",
+}
 
 
 class Subject:
     """A worker, from the first connection of its consumer on."""
 
-    def __init__(self, consumer: Any, direct: DirectQueue) -> None:
+    def __init__(self, consumer: Any, direct: DirectQueue, *, interval_seconds: float) -> None:
         self.node, self.target = str(consumer.hostname), direct.target
+        self.instance = attached.instance_of(self.node)
         self._consumer = consumer
         self._direct = direct
         self._ready_at = time.monotonic()
@@ -35,12 +43,15 @@ class Subject:
         self._timer_entry: Any = None
         self._queues: tuple[Any, ...] = ()
         self._node_names = lasting.node_names(self.node, socket.gethostname())
+        tasks_per_child = _tasks_per_child(consumer.pool)
+        self._slots = Slots(interval_seconds=interval_seconds, tasks_per_child=tasks_per_child)
         self._identity = {
             "node": self.node,
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "pool": _pool_name(consumer.pool),
-            "instance": attached.instance_of(self.node),
+            "tasks_per_child": tasks_per_child,
+            "instance": self.instance,
             "direct_queue": direct.name,
             "accept": formats.accepted(consumer.app.conf),
             "versions": {
@@ -81,12 +92,13 @@ class Subject:
 
     def observe(self, *, interval_seconds: float, leaving: bool) -> Beacon:
         """The beacon of this moment, without what is not the worker's own: connection and vitals."""
-        now = time.time()
         running = _copied(state.active_requests)
         # A heartbeat fills no slot: it says by itself whether it gets one, and when its process is stopped it must
         # not pass for a task that takes long.
-        tasks = [_active(request, now) for request in running if request.name != HEARTBEAT]
+        found, stalled = self._slots.observe(_copied(state.requests.values()), running, _children(self._consumer.pool))
+        tasks = [Active(str(request.name), round(age, 1)) for request, age in found]
         tasks.sort(key=lambda task: -task.age_seconds)
+        held_back = self._held_back()
         counts = dict(state.total_count)
         queues = self._consumed()
         ticked_at = self._ticked_at
@@ -99,8 +111,11 @@ class Subject:
             "direct": self._direct.consumed,
             "active": tuple(tasks[:_SHOWN]),
             "active_count": len(tasks),
-            "reserved": max(0, len(state.reserved_requests) - len(running)),
-            "done": max(0, sum(counts.values()) - counts.get(HEARTBEAT, 0) - len(tasks)),
+            "reserved": max(0, len(state.reserved_requests) - len(running)) + held_back,
+            "held_back": held_back,
+            "prefetch_full": self._is_prefetch_full(),
+            "stalled": stalled,
+            "done": max(0, sum(counts.values()) - counts.get(HEARTBEAT, 0) - _number_of_tasks(running)),
             "connected": ticked_at is not None,
             "restarts": max(0, int(self._consumer.restart_count)),
             # Ticks come every second: between two of them there is no lag yet.
@@ -127,20 +142,44 @@ class Subject:
             self._queues = tuple(queue for queue in consumers.queues if not is_direct_queue(str(queue.name)))
         return self._queues
 
+    def _held_back(self) -> int:
+        """Return how many tasks wait for their rate limit or their ETA. Celery counts neither as reserved."""
+        consumer = self._consumer
+        limited = sum(len(bucket.contents) for bucket in _copied(consumer.task_buckets.values()) if bucket)
+        later = (consumer.apply_eta_task, consumer._limit_post_eta)
+        timers = getattr(getattr(consumer.timer, "schedule", None), "_queue", ())  # its `queue` would sort them
+        entries = (getattr(timer, "entry", None) for timer in _copied(timers))
+        return limited + sum(entry is not None and entry.fun in later and not entry.canceled for entry in entries)
+
+    def _is_prefetch_full(self) -> bool:
+        """Return whether kombu reads no queue at all; on AMQP the broker limits the consumer of the tasks alone."""
+        consumers = self._consumer.task_consumer
+        qos = getattr(consumers.channel, "qos", None) if consumers is not None else None
+        return qos is not None and not qos.can_consume()
+
 
 def _pool_name(pool: Any) -> str:
-    name = type(pool).__module__.rpartition(".")[2]
-    return _POOLS.get(name, name)
+    # A class that is derived from one of them may execute in another way.
+    return _POOLS.get(type(pool).__module__, type(pool).__name__)
+
+
+def _number_of_tasks(requests: Iterable[Any]) -> int:
+    return sum(request.name != HEARTBEAT for request in requests)
+
+
+def _children(pool: Any) -> set[int]:
+    processes = getattr(getattr(pool, "_pool", None), "_pool", None)
+    return {process.pid for process in processes if process.pid} if isinstance(processes, list) else set()
+
+
+def _tasks_per_child(pool: Any) -> int | None:
+    limit = getattr(getattr(pool, "_pool", None), "_maxtasksperchild", None)
+    return int(limit) if limit else None
 
 
 def _slots(pool: Any) -> int:
     # Prefork's is that of the moment, which autoscaling changes, down to none.
     return max(1, int(getattr(pool, "num_processes", None) or getattr(pool, "limit", None) or 1))
-
-
-def _active(request: Any, now: float) -> Active:
-    # In the worker's own wall clock, both of them.
-    return Active(str(request.name), round(max(0.0, now - (request.time_start or now)), 1))
 
 
 def _copied(live: Iterable[Any]) -> list[Any]:

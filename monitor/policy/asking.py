@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import NamedTuple
 
+from monitor.agent.capacity import is_dear
 from monitor.agent.formats import JSON
 from monitor.agent.lasting import FANOUT
 from monitor.agent.protocol import EXPIRES_SECONDS, Beacon, direct_queue, is_direct_queue, target_field
@@ -18,6 +19,8 @@ from monitor.ports import BrokerSight, Depth, Seen, Sighting
 
 EMIT_INTERVALS = 0.75  # rounds are half an interval apart, and none is exactly on time
 SELDOM_INTERVALS = 5.0
+RARELY_INTERVALS = 30.0
+"""A worker whose processes are dear gets a heartbeat so seldom, or rarely while nothing waits for it."""
 
 LEFT_BEHIND_AT_MOST = 20
 """Among more messages than this, heartbeats are not looked for."""
@@ -142,7 +145,7 @@ def heartbeats(scene: Scene) -> list[Heartbeat]:
     for target, seen in sorted(scene.sighting.beacons.items()):
         fresh = scene.now - seen.at <= 2 * settings.interval_seconds
         queue = direct_queue(target)
-        if fresh and seen.beacon.direct and not seen.beacon.leaving:
+        if fresh and seen.beacon.direct and not seen.beacon.leaving and _is_worth_it(scene, broker, target, seen):
             asked = notes.asked.get(target_field("worker", target), ())
             if len(asked) < ASKED_KEPT or _some_are_gone(broker.queues.get(queue), asked):
                 plan.append(Heartbeat("worker", target, queue))
@@ -156,10 +159,11 @@ def heartbeats(scene: Scene) -> list[Heartbeat]:
 def is_withheld(scene: Scene, queue: str) -> bool:
     """Whether a queue gets no heartbeat, since a worker may take it that can only log an error: one without
     ``monitor.install(app)``, or one that accepts no content type that we can write and the others accept, too.
+    Or one whose processes are dear: its own heartbeats serve its queues, too.
     """
     if scene.broker is None:
         return False
-    if queue in scene.fanout or _content_type(scene, queue) is None:
+    if queue in scene.fanout or _is_dear(scene, queue) or _content_type(scene, queue) is None:
         return True
     if queue in scene.settings.queues:
         return False
@@ -183,6 +187,12 @@ def _short_lived(beacon: Beacon) -> frozenset[str]:
     return frozenset(queue for queue in beacon.queues if _MADE_FOR_ONE.fullmatch(queue))
 
 
+def _is_dear(scene: Scene, queue: str) -> bool:
+    """Return whether a heartbeat to a queue may cost one of its workers a process."""
+    beacons = (seen.beacon for seen in scene.sighting.beacons.values())
+    return any(is_dear(beacon) and queue in beacon.queues and not beacon.leaving for beacon in beacons)
+
+
 def _content_type(scene: Scene, queue: str) -> str | None:
     """The first content type that every known worker of a queue accepts."""
     written = scene.broker.content_types if scene.broker else ()
@@ -192,6 +202,28 @@ def _content_type(scene: Scene, queue: str) -> str | None:
         if queue in seen.beacon.queues and not seen.beacon.leaving
     ]
     return next((each for each in written if all(each in some for some in accepted)), None)
+
+
+def _is_worth_it(scene: Scene, broker: BrokerSight, target: str, seen: Seen) -> bool:
+    """Return whether a worker's heartbeat tells more than it costs.
+
+    Where processes are dear, what the beacon shows to be finished is proof enough. Without it, one is sent soon when
+    tasks wait, and else rarely.
+    """
+    beacon = seen.beacon
+    if not is_dear(beacon):
+        return True
+    depths = (broker.queues.get(queue) for queue in beacon.queues)
+    waits = beacon.reserved > beacon.held_back or any(depth is not None and depth.pending > 0 for depth in depths)
+    pause = (SELDOM_INTERVALS if waits else RARELY_INTERVALS) * scene.settings.interval_seconds
+    field = target_field("worker", target)
+    executed, started = scene.sighting.executed.get(field), seen.at - beacon.up_seconds
+    latest = max(
+        scene.notes.asked.get(field, (0.0,))[-1],
+        scene.notes.worked.get(target, (0, 0.0))[1],
+        executed.done_at if executed is not None and executed.done_at >= started else 0.0,
+    )
+    return scene.now - latest > pause
 
 
 def _some_are_gone(depth: Depth | None, asked: tuple[float, ...]) -> bool:
@@ -218,7 +250,8 @@ def _may_ask(scene: Scene, broker: BrokerSight, queue: str) -> bool:
     depth = broker.queues.get(queue)
     if len(asked) < ASKED_KEPT or _some_are_gone(depth, asked):
         return True
-    # In a long backlog they expire, and those of one that was purged are gone: one more now and then, while it moves.
+    # In a long backlog they wait for long, and those of one that was purged are gone: one more now and then, while it
+    # moves.
     moves = depth is not None and depth.head is not None and depth.head != scene.notes.queues[queue].head
     pause = min(EXPIRES_SECONDS, SELDOM_INTERVALS * scene.settings.interval_seconds)
     return moves and scene.now - asked[-1] > pause

@@ -66,9 +66,9 @@ class QueueNote:
 @dataclass(frozen=True, slots=True)
 class Notes:
     """What is noted. ``asked`` holds, by target field, when heartbeats were sent that are waited for: the oldest, and
-    the newest of the others. ``worked`` is how many tasks each worker had finished, and when that last was another
-    number (0 for never). ``departed`` are workers that were instrumented and are forgotten. ``written`` are the
-    checks that have a state, ``closed`` those of them of which the last has been said.
+    the newest of the others. ``worked`` is how many tasks, heartbeats included, each worker had finished, and when
+    that last was another number (0 for never). ``departed`` are workers that were instrumented and are forgotten.
+    ``written`` are the checks that have a state, ``closed`` those of them of which the last has been said.
     """
 
     round_at: float
@@ -204,11 +204,14 @@ def asked(notes: Notes, sent: Mapping[str, float], emitted_at: float | None) -> 
 
 
 def with_work(notes: Notes, sighting: Sighting) -> Notes:
-    """With what every worker has finished by its newest beacon."""
+    """With what every worker has finished by its newest beacon: tasks and heartbeats."""
     worked = {}
     for node, seen in sighting.beacons.items():
-        done, at = notes.worked.get(node, (seen.beacon.done, 0.0))
-        worked[node] = (seen.beacon.done, at if done == seen.beacon.done else seen.at)
+        finished = seen.beacon.done + seen.beacon.heartbeats
+        before, at = notes.worked.get(node, (finished, 0.0))
+        if finished < before:  # it has started anew
+            at = 0.0
+        worked[node] = (finished, seen.at if finished > before else at)
     return dataclasses.replace(notes, worked=worked)
 
 
@@ -237,12 +240,15 @@ def with_queues(
     return dataclasses.replace(notes, queues=expected)
 
 
-def looked_at(note: QueueNote, depth: Depth | None, now: float) -> QueueNote:
-    """The note after a look at the queue's head."""
+def looked_at(note: QueueNote, depth: Depth | None, now: float, *, able: bool) -> QueueNote:
+    """The note after a look at the queue's head.
+
+    Only that time counts in which somebody was ``able`` to take it: a head that workers have no room for may stand.
+    """
     head = depth.head if depth else None
     if head is None:
         return dataclasses.replace(note, head=None, head_since=None)
-    return note if head == note.head else dataclasses.replace(note, head=head, head_since=now)
+    return note if able and head == note.head else dataclasses.replace(note, head=head, head_since=now)
 
 
 def taken_back(notes: Notes, queues: Iterable[str]) -> Notes:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from monitor.agent.protocol import EXPIRES_SECONDS, target_field
+from monitor.agent.capacity import has_room
+from monitor.agent.protocol import EXPIRES_SECONDS, Beacon, target_field
 from monitor.config.settings import Workers
 from monitor.model import Outcome, WorkerVerdict
 from monitor.policy import instances, told
@@ -16,6 +17,7 @@ from monitor.policy.asking import Scene, is_withheld, may_rest
 from monitor.policy.instances import Instance
 from monitor.policy.notes import ASKED_KEPT, Notes, Patience
 from monitor.policy.workers import (
+    SERVING,
     SUMMARY,
     QueueSight,
     WorkerSight,
@@ -77,7 +79,8 @@ def judge(scene: Scene) -> Judged:
         # The worst of a node's instances comes first: the mapping is made from the last one on.
         declared = {each.worker.beacon.node: each.verdict for each, _ in reversed(proofs[queue])}
         served = max((at for _, at in proofs[queue] if at is not None), default=0.0)
-        note = _queue_note(scene, queue, served)
+        able = _is_able([(each.worker.beacon, each.verdict) for each, _ in proofs[queue]])
+        note = _queue_note(scene, queue, served, able)
         if not declared:
             note = _left(scene, note, goodbyes.get(queue))
         queues[queue] = note
@@ -157,7 +160,8 @@ def _is_vanished(worker: WorkerSight, verdict: WorkerVerdict, settings: Workers)
     return verdict is WorkerVerdict.LOST and worker.unseen_seconds > EXPIRES_SECONDS
 
 
-def _queue_note(scene: Scene, queue: str, served_at: float) -> noting.QueueNote:
+def _queue_note(scene: Scene, queue: str, served_at: float, able: bool) -> noting.QueueNote:
+    """Return the note after this round. ``able``: some worker of the queue can take a message and execute it now."""
     note = scene.notes.queues[queue]
     depth = scene.broker.queues.get(queue) if scene.broker else None
     if depth and depth.pending > ASKED_KEPT:  # more than our heartbeats: somebody still sends to it
@@ -166,7 +170,13 @@ def _queue_note(scene: Scene, queue: str, served_at: float) -> noting.QueueNote:
     if executed and note.instance is None:  # by a worker of which nothing else is known
         served_at = max(served_at, executed.done_at)
     note = dataclasses.replace(note, served_at=max(note.served_at, min(served_at, scene.now)))
-    return noting.looked_at(note, depth, scene.now)
+    return noting.looked_at(note, depth, scene.now, able=able)
+
+
+def _is_able(workers: Sequence[tuple[Beacon, WorkerVerdict]]) -> bool:
+    """Return whether some worker that serves a queue can take a message and execute it now, or none serves it."""
+    serving = [(beacon, verdict) for beacon, verdict in workers if verdict in SERVING]
+    return not serving or any(verdict is WorkerVerdict.CONSUMING and has_room(beacon) for beacon, verdict in serving)
 
 
 def _goodbyes(scene: Scene) -> dict[str, float]:

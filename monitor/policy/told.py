@@ -35,6 +35,7 @@ QUEUE_SERIES = ("latency_ms", "pending_tasks", "workers")
 SUMMARY_SERIES = ("slots_stuck",)
 
 WITHOUT_HEARTBEATS = "judged without heartbeats: its broker refuses it a queue of its own"
+UNKNOWN_POOL = "judged without heartbeats: its pool is none of Celery's, and has never executed any"
 
 VITALS_WARNING: Mapping[str, float] = {"cpu": 90.0, "memory": 85.0, "disk": 80.0}
 NAMES_TOLD = 20
@@ -67,7 +68,7 @@ def worker(sight: WorkerSight, verdict: WorkerVerdict, settings: Workers) -> Out
         "up_seconds": round(beacon.up_seconds, 1),
         "done": beacon.done,
         "rss_mb": beacon.rss_mb,
-        "withheld": not beacon.direct,
+        "withheld": not sight.is_judged_by_heartbeats,
     }
     detail = {
         "host": beacon.host,
@@ -76,7 +77,7 @@ def worker(sight: WorkerSight, verdict: WorkerVerdict, settings: Workers) -> Out
         "tasks": [[task.task, round(task.age_seconds, 1)] for task in beacon.active[:10]],
     }
     status, reason = (Status.OK if verdict in _FINE else Status.ERROR), verdict.value
-    if verdict is WorkerVerdict.CONSUMING and stuck:
+    if (verdict is WorkerVerdict.CONSUMING and stuck) or (verdict is WorkerVerdict.BUSY and beacon.stalled):
         status, reason = Status.WARNING, "slots_stuck"
     if verdict is WorkerVerdict.RETIRED and not beacon.leaving and is_forgotten(sight, settings):
         reason = "forgotten"
@@ -170,11 +171,12 @@ def _latency_ms(executed: Executed | None) -> float | None:
 def _worker_message(sight: WorkerSight, verdict: WorkerVerdict, reason: str, stuck: int) -> str | None:
     beacon = sight.beacon
     if reason == "slots_stuck":
-        return f"{stuck} of {beacon.slots} slots hold a task for longer than stuck_after"
+        stalled = "execute nothing, or " if beacon.stalled else ""
+        return f"{stuck} of {beacon.slots} slots {stalled}hold a task for longer than stuck_after"
     if verdict in _FINE:
         if reason == "forgotten":
             return "not heard of any more"
-        return None if beacon.direct or verdict is not WorkerVerdict.CONSUMING else WITHOUT_HEARTBEATS
+        return _how_judged(sight) if verdict is WorkerVerdict.CONSUMING else None
     if verdict is WorkerVerdict.STUCK:
         return f"all {beacon.slots} slots hold a task for longer than stuck_after; the oldest is {_oldest(sight)}"
     gone = f"no sign of life for {sight.unseen_seconds:.0f} s"
@@ -188,6 +190,12 @@ def _worker_message(sight: WorkerSight, verdict: WorkerVerdict, reason: str, stu
     if verdict is WorkerVerdict.FROZEN and sight.unseen_seconds < (beacon.loop_lag_seconds or 0.0):
         return f"its event loop has not turned for {beacon.loop_lag_seconds:.0f} s"
     return texts[verdict]
+
+
+def _how_judged(sight: WorkerSight) -> str | None:
+    if sight.is_judged_by_heartbeats:
+        return None
+    return UNKNOWN_POOL if sight.beacon.direct else WITHOUT_HEARTBEATS
 
 
 def _unanswered(sight: WorkerSight) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from monitor.agent.capacity import executes_beside_loop, is_dear, is_full, is_holding_back, is_known_pool
 from monitor.agent.protocol import Beacon
 from monitor.config.settings import Workers
 from monitor.model import QueueVerdict, WorkerVerdict
@@ -35,10 +36,16 @@ OVERDUE_INTERVALS = 1.25
 ALIVE_INTERVALS = 0.5
 """And a beacon must be that much younger than the heartbeat: else the worker may be gone, not wedged."""
 
+DEAR_OVERDUE_INTERVALS = 5.0
+"""Where each heartbeat costs a process of the pool, a new one has to start first."""
+
 UNSEEN_INTERVALS = 2.0
 START_INTERVALS = 3.0
+PROGRESS_INTERVALS = 2.0
+"""A worker that has executed a heartbeat or finished a task within this time consumes."""
+
 WORK_INTERVALS = 1.5
-"""Beacons may be an interval apart: a worker that has finished a task within this time executes."""
+"""The same for what a beacon has counted: it is half an interval after the one before, or a little more."""
 
 
 SERVING = frozenset({WorkerVerdict.STARTING, WorkerVerdict.CONSUMING, WorkerVerdict.BUSY})
@@ -53,7 +60,8 @@ class WorkerSight:
     """What is known of a worker at one moment. Ages are in seconds by the store's clock.
 
     ``beacon_age`` counts from when beacons could be written, if that is later than the beacon; ``unseen_seconds`` is
-    the beacon's true age. ``worked_seconds``: since a beacon said that one more task was finished; None when none did.
+    the beacon's true age. ``worked_seconds``: since a beacon said that one more task, heartbeats included, was
+    finished; None when none did.
     ``waiting_seconds`` is the age of the oldest direct heartbeat that is waited for: sent after
     the newest executed one, after the worker's start, and with nothing amiss on our side since; None when the worker
     does not consume its own queue, and is judged without heartbeats. ``connected`` is None when there is no way to
@@ -78,6 +86,18 @@ class WorkerSight:
     def has_executed(self) -> bool:
         """Whether it has executed a direct heartbeat since it started."""
         return self.executed is not None and self.executed.done_at >= self.started_at - 1.0
+
+    @property
+    def is_judged_by_heartbeats(self) -> bool:
+        """Whether heartbeats tell something about it: not when it gets none, nor when its pool may not execute any."""
+        return self.beacon.direct and (is_known_pool(self.beacon) or self.has_executed)
+
+    @property
+    def executed_seconds(self) -> float | None:
+        """Since it executed the newest of its own heartbeats; None when it has executed none."""
+        if self.executed is None or not self.has_executed:
+            return None
+        return max(0.0, self.seen_at + self.unseen_seconds - self.executed.done_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +137,8 @@ def queue_verdict(queue: QueueSight, settings: Workers) -> QueueVerdict:
 
 
 def slots_stuck(beacon: Beacon, settings: Workers) -> int:
-    """How many slots hold a task that runs longer than it may."""
-    longest, default = settings.stuck_after_by_task, settings.stuck_after_seconds
-    return sum(task.age_seconds > longest.get(task.task, default) for task in beacon.active)
+    """Return how many slots execute nothing, or a task that runs longer than it may."""
+    return min(beacon.slots, beacon.stalled + _overlong(beacon, settings))
 
 
 def is_forgotten(worker: WorkerSight, settings: Workers) -> bool:
@@ -141,10 +160,12 @@ def is_seen(worker: WorkerSight, settings: Workers) -> bool:
 def proven_at(worker: WorkerSight, verdict: WorkerVerdict, now: float) -> float | None:
     """Until when the worker is known to have served its queues: its newest beacon, or the first heartbeat unanswered.
 
-    None when it does not serve them.
+    None when it does not serve them. What it has finished since that heartbeat was sent counts, too. Where processes
+    are dear, a heartbeat that waits says nothing yet.
     """
-    if verdict is WorkerVerdict.CONSUMING and worker.waiting_seconds is not None:
-        return min(worker.seen_at, now - worker.waiting_seconds)
+    if verdict is WorkerVerdict.CONSUMING and worker.waiting_seconds is not None and not is_dear(worker.beacon):
+        ages = (worker.waiting_seconds, worker.executed_seconds, worker.worked_seconds)
+        return min(worker.seen_at, now - min(age for age in ages if age is not None))
     return worker.seen_at if verdict in SERVING else None
 
 
@@ -171,14 +192,22 @@ def _is_starting(worker: WorkerSight, settings: Workers) -> bool:
 
 
 def _is_consuming(worker: WorkerSight, settings: Workers) -> bool:
-    if worker.beacon.direct:
+    if _is_progressing(worker, settings):
+        return True
+    if worker.is_judged_by_heartbeats:
         return not _is_overdue(worker, settings)
-    return not (_is_spinning(worker, settings) or _is_full(worker.beacon))
+    return not (_is_spinning(worker, settings) or _is_busy(worker, settings))
+
+
+def _is_progressing(worker: WorkerSight, settings: Workers) -> bool:
+    """Return whether it has lately finished anything, however late that was."""
+    ages = ((worker.executed_seconds, PROGRESS_INTERVALS), (worker.worked_seconds, WORK_INTERVALS))
+    return any(age is not None and age <= intervals * settings.interval_seconds for age, intervals in ages)
 
 
 def _is_spinning(worker: WorkerSight, settings: Workers) -> bool:
     beacon = worker.beacon
-    occupied = beacon.pool == "solo" and beacon.active_count > 0  # its tasks run in the loop
+    occupied = not executes_beside_loop(beacon) and beacon.active_count > 0  # its tasks run in the loop
     # The loop is to tick every second. Heartbeats are overdue already, so less than their 2 intervals is enough.
     excused = occupied or not beacon.connected  # while it looks for a broker, its loop waits: that is wedged
     return not excused and (beacon.loop_lag_seconds or 0.0) > max(2.0, settings.interval_seconds)
@@ -187,27 +216,26 @@ def _is_spinning(worker: WorkerSight, settings: Workers) -> bool:
 def _is_stuck(worker: WorkerSight, settings: Workers) -> bool:
     # A beacon lists the oldest tasks: those that it leaves out are taken to be as the others.
     listed = worker.beacon.active
-    return _is_full(worker.beacon) and bool(listed) and slots_stuck(worker.beacon, settings) == len(listed)
+    return is_full(worker.beacon) and bool(listed) and _overlong(worker.beacon, settings) == len(listed)
 
 
-def _is_busy(worker: WorkerSight, settings: Workers) -> bool:
-    if _is_full(worker.beacon):
-        return True
-    # A beacon may be written between two tasks: heartbeats wait behind others while tasks are finished.
-    worked = worker.worked_seconds is not None and worker.worked_seconds <= WORK_INTERVALS * settings.interval_seconds
-    return worked and worker.beacon.active_count + worker.beacon.reserved > 0
+def _is_busy(worker: WorkerSight, settings: Workers) -> bool:  # noqa: ARG001 - rules have one signature
+    return is_full(worker.beacon) or is_holding_back(worker.beacon)
 
 
-def _is_full(beacon: Beacon) -> bool:
-    return beacon.active_count >= (1 if beacon.pool == "solo" else beacon.slots)
+def _overlong(beacon: Beacon, settings: Workers) -> int:
+    """Return how many tasks run longer than they may."""
+    longest, default = settings.stuck_after_by_task, settings.stuck_after_seconds
+    return sum(task.age_seconds > longest.get(task.task, default) for task in beacon.active)
 
 
 def _is_overdue(worker: WorkerSight, settings: Workers) -> bool:
     interval = settings.interval_seconds
     if worker.waiting_seconds is None:
         return False
+    limit = DEAR_OVERDUE_INTERVALS if is_dear(worker.beacon) else OVERDUE_INTERVALS
     alive_for = worker.waiting_seconds - worker.unseen_seconds
-    return worker.waiting_seconds >= OVERDUE_INTERVALS * interval and alive_for >= ALIVE_INTERVALS * interval
+    return worker.waiting_seconds >= limit * interval and alive_for >= ALIVE_INTERVALS * interval
 
 
 def _always(*_: object) -> bool:

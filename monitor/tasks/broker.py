@@ -7,7 +7,6 @@ import hashlib
 import json
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import amqp
@@ -66,7 +65,7 @@ class CeleryBroker:
             self._publisher.send_each(
                 HEARTBEAT,
                 (
-                    (queue, arguments, serializer, _expiry(arguments))
+                    (queue, arguments, serializer, _waits_seconds(arguments))
                     for queue, arguments, serializer in self._until_somebody_joins(heartbeats)
                 ),
             )
@@ -119,10 +118,11 @@ class CeleryBroker:
             raise BrokerUnavailable(scrub(f"{type(error).__name__}: {error}")) from None
 
 
-def _expiry(heartbeat: tuple[Any, ...]) -> datetime:
-    """When a heartbeat expires: by the store's clock, like the time at which it was sent, not by our own."""
-    _, _, sent_us, *_ = heartbeat
-    return datetime.fromtimestamp(sent_us / 1_000_000 + EXPIRES_SECONDS, UTC)
+def _waits_seconds(heartbeat: tuple[Any, ...]) -> float | None:
+    """Return how long a heartbeat may wait, where the broker counts that: not in a queue of the project's own, whose
+    dead letters it would become.
+    """
+    return EXPIRES_SECONDS if heartbeat[0] == "worker" else None
 
 
 def _look_at_redis(channel: Any, queues: list[str], heads: Container[str]) -> tuple[BrokerSight, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from kombu.exceptions import ChannelError, OperationalError
@@ -41,20 +40,20 @@ class Publisher:
         if arguments:
             self.send_each(task, ((queue, args, "json", None) for args in arguments))
 
-    def send_each(self, task: str, messages: Iterable[tuple[str, Sequence[Any], str, datetime | None]]) -> None:
-        """One message for each queue, its arguments, its serializer and its time of expiry.
+    def send_each(self, task: str, messages: Iterable[tuple[str, Sequence[Any], str, float | None]]) -> None:
+        """One message for each queue, its arguments, its serializer, and the seconds that it may wait in the queue.
 
-        The next is taken when the last is sent.
+        These are counted by brokers that can (AMQP): a worker's clock may be wrong, and would make it drop the message.
+        The next message is taken when the last is sent.
         """
         make = self._app.amqp.as_task_v2
         with self._producer() as producer:
-            for queue, args, serializer, expires_at in messages:
+            for queue, args, serializer, expiration_seconds in messages:
                 message = make(
                     uuid(),
                     task,
                     tuple(args),
                     {},
-                    expires=expires_at,
                     ignore_result=True,
                     create_sent_event=False,
                     argsrepr=repr(args),
@@ -67,6 +66,7 @@ class Publisher:
                     serializer=serializer,
                     headers=message.headers,
                     retry=False,
+                    expiration=expiration_seconds,
                     **message.properties,
                 )
 

@@ -59,7 +59,7 @@ def test_each_way_is_enough(
 def test_spawned_children_know_the_task(
     start_redis: StartRedis, start_agent_worker: StartAgentWorker, celery: str
 ) -> None:
-    """Autodiscovery on prefork: the heartbeat is executed in the children, by a connection of theirs."""
+    """Autodiscovery on prefork: the heartbeat is executed in the children."""
     server = start_redis()
     spawn = {"TEST_INSTALL": "autodiscover", **({"TEST_SPAWN": "1"} if celery == "current" else {})}
     worker = start_agent_worker(

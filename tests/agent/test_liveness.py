@@ -30,7 +30,7 @@ WELL: dict[str, Any] = {
     "broker_reachable": True,
 }
 WAITS = {"unanswered_seconds": 31.0, "idle_seconds": 40.0}
-FULL = {"active": 4, "reserved": 12}
+FULL = {"active": 4, "reserved": 12, "taken": True}
 
 
 @pytest.mark.parametrize(
@@ -70,10 +70,24 @@ FULL = {"active": 4, "reserved": 12}
         ("a heartbeat waits, store down", {**WAITS, "store_answers": False}, 5, True, "store does not answer"),
         ("solo: a task in the loop is no frozen loop", {**WAITS, "pool": "solo", "slots": 1, "active": 1,
          "loop_lag_seconds": 600.0}, 5, True, "busy"),
-        ("solo: a task for too long, work waits", {**WAITS, "pool": "solo", "slots": 1, "active": 1, "stuck": True,
-         "loop_lag_seconds": 600.0}, 5, False, "stuck"),
+        ("solo: a task for too long, work waits", {**WAITS, "pool": "solo", "slots": 1, "active": 1, "taken": True,
+         "stuck": True, "loop_lag_seconds": 600.0}, 5, False, "stuck"),
         ("solo: a loop that stands still without a task", {"pool": "solo", "slots": 1, "loop_lag_seconds": 31.0}, 5,
          False, "frozen"),
+        ("a pool of its own: a task in the loop is no frozen loop", {**WAITS, "pool": "AsyncIOPool", "slots": 1,
+         "active": 1, "loop_lag_seconds": 600.0}, 5, True, "busy"),
+        ("a pool of its own: nothing is executed any more", {**WAITS, "pool": "AsyncIOPool"}, 5, False, "wedged"),
+        ("a pool of its own: no heartbeat was ever executed", {**WAITS, "pool": "X", "judged": False}, 5, True,
+         "not judged by heartbeats"),
+        ("half of the slots stalled, the others taken", {**WAITS, "active": 2, "taken": True}, 5, True, "busy: 2 of 4"),
+        ("its prefetch is full of tasks that may not begin yet", {**WAITS, "reserved": 16, "holding_back": True}, 5,
+         True, "may not begin yet"),
+        ("the same, its loop does not turn", {**WAITS, "holding_back": True, "loop_lag_seconds": 31.0}, 5, False,
+         "frozen"),
+        ("a heartbeat waits for a new process", {**WAITS, "unanswered_seconds": 59.0, "idle_seconds": 99.0,
+         "dear": True}, 5, True, "executed"),
+        ("no new process comes", {**WAITS, "unanswered_seconds": 61.0, "idle_seconds": 99.0, "dear": True}, 5, False,
+         "wedged"),
         ("gevent: no such loop", {"pool": "gevent", "loop_lag_seconds": None}, 5, True, "executed"),
         ("short intervals do not make a busy machine a reason", {"interval_seconds": 0.5}, 4.9, True, "executed"),
         ("but five seconds do", {"interval_seconds": 0.5}, 5.1, False, "stands still"),
@@ -195,6 +209,7 @@ def test_round_trip(tmp_path: Path) -> None:
     assert first.pid == os.getpid()
     assert 0 <= first.age_seconds < 60
     expected = {**WELL, **WAITS, **FULL, "stuck": True, "recovered_seconds": None}
+    expected |= {"holding_back": False, "judged": True, "dear": False}
     assert {name: getattr(first.pulse, name) for name in Pulse.__slots__} == expected
     assert (tmp_path / "pulses").stat().st_mode & 0o777 == 0o700
     assert len(list(Path(directory).iterdir())) == 2

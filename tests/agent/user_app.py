@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import threading
 import time
 
 from celery import Celery
@@ -48,7 +49,18 @@ def done(redis_url, key):
     redis.Redis.from_url(redis_url).set(key, 1)
 
 
-nap.rate_limit = done.rate_limit = modules.rate_limit = None  # the annotations came after
+@app.task(rate_limit=None)
+def hold(seconds):
+    """Take a slot for a while, also where libfaketime breaks `sleep`."""
+    threading.Event().wait(seconds)
+
+
+@app.task
+def limited():
+    """Be executed once an hour, as the annotations say."""
+
+
+nap.rate_limit = hold.rate_limit = done.rate_limit = modules.rate_limit = None  # the annotations came after
 
 if os.environ.get("TEST_INSTALL") == "install":
     import monitor

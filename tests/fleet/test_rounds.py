@@ -191,17 +191,110 @@ def test_long_tasks_in_every_slot_are_no_alarm_until_they_are_stuck(world: World
     assert world.verdict("queue:mail") == "unconsumed"
 
 
-def test_a_worker_that_finishes_tasks_is_busy_however_long_heartbeats_wait(world: World) -> None:
+def test_a_worker_that_finishes_tasks_consumes_however_long_heartbeats_wait(world: World) -> None:
     """They wait behind what it has taken in advance; when nothing is finished any more, it is wedged."""
     node = world.nodes["m"]
     node.executes, node.reserved = False, 8
     for _ in range(10):
         node.done += 1
         world.run(T / 2)
-    assert world.verdict("worker:m") == "busy"
+    assert world.verdict("worker:m") == "consuming"
     assert not world.alarms
     world.run(3 * T)
     assert world.verdict("worker:m") == "wedged"
+
+
+@pytest.mark.parametrize("latency", [0.9 * T, 1.5 * T, 4 * T])
+def test_a_heartbeat_that_is_executed_late_is_progress(world: World, latency: float) -> None:
+    """However late: what is executed is executed, and its queue is slow at most."""
+    world.nodes["m"].latency = latency
+    world.run(latency + 2 * T)  # what was sent before waits for so long, too
+    world.alarms.clear()
+    world.run(30 * T)
+    assert world.verdict("worker:m") == "consuming"
+    assert {(check, reason) for _, check, reason in world.alarms} <= {("queue:mail", "slow"), ("workers", "slow")}
+    deafen(world.nodes["m"])
+    world.run(3 * T)
+    assert world.verdict("worker:m") == "wedged"
+
+
+def limit(node: Node) -> None:
+    node.executes, node.prefetch_full, node.reserved, node.held_back = False, True, 8, 8
+
+
+def occupy(node: Node) -> None:
+    node.executes, node.tasks = False, (Active("t", node.born_at), Active("t", node.born_at))
+
+
+@pytest.mark.parametrize("fill", [limit, occupy], ids=["tasks that may not begin", "tasks that take long"])
+@pytest.mark.parametrize("share", [0.3, 0.7, 1.0])
+def test_a_worker_without_room_is_busy_and_its_queue_consumed(
+    world: World, fill: Callable[[Node], None], share: float
+) -> None:
+    """Also in the moments before: its own heartbeat was executed between two tasks, that of the queue waits."""
+    node = world.nodes["m"]
+    world.settings = Workers(interval=T, stuck_after=1e6, slow_after=1e6)
+    fill(node)
+    for _ in range(12):
+        world.run((2 + share) * T)
+        world.take(node, direct_queue(node.target))
+    assert not world.alarms
+    world.run(5 * T)
+    assert (world.verdict("worker:m"), world.verdict("queue:mail")) == ("busy", "consumed")
+    assert not world.alarms
+
+
+def test_half_of_the_slots_stalled_is_a_warning(world: World) -> None:
+    """While the others execute heartbeats, and while they execute long tasks."""
+    node = world.nodes["m"]
+    node.slots, node.stalled = 4, 2
+    world.run(2 * T)
+    assert (world.verdict("worker:m"), world.state("worker:m").result.reason) == ("consuming", "slots_stuck")
+    assert world.state("worker:m").result.data["slots_stuck"] == 2
+    occupy(node)
+    world.run(5 * T)
+    assert (world.verdict("worker:m"), world.state("worker:m").result.reason) == ("busy", "slots_stuck")
+    assert {(check, reason) for _, check, reason in world.alarms} == {
+        ("worker:m", "slots_stuck"),
+        ("workers", "slots_stuck"),
+    }
+
+
+def dear(world: World) -> Node:
+    """The worker of mail begins anew, with one task for each process of its pool."""
+    node = world.start("m", "mail")
+    node.tasks_per_child = 1
+    return node
+
+
+def test_dear_processes_get_few_heartbeats(world: World) -> None:
+    """One for the worker and none for its queue, rarely; none at all while tasks are finished. No alarm comes of it."""
+    node = dear(world)
+    world.run(5 * T)
+    assert (world.verdict("worker:m"), world.verdict("queue:mail")) == ("consuming", "consumed")
+    world.sent.clear()
+    world.run(100 * T)
+    assert world.sent[direct_queue(world.nodes["m"].target)] in (3, 4)
+    world.sent.clear()
+    for _ in range(100):
+        node.done += 1
+        world.run(T)
+    assert (world.sent[direct_queue(world.nodes["m"].target)], world.sent["mail"]) == (0, 0)
+    assert world.state("queue:mail").result.data["withheld"] is True
+    assert not world.alarms
+
+
+def test_dear_processes_that_execute_nothing_are_told_of(world: World) -> None:
+    """Soon when tasks wait for them; a process that starts slowly, on a busy machine, is no alarm."""
+    node = dear(world)
+    node.latency = 4 * T
+    world.run(100 * T)
+    assert world.verdict("worker:m") == "consuming"
+    assert not world.alarms
+    deafen(node)
+    node.reserved = 3
+    world.run(12 * T)
+    assert (world.verdict("worker:m"), world.verdict("queue:mail")) == ("wedged", "unconsumed")
 
 
 def test_a_server_that_comes_back_empty_is_no_alarm(world: World) -> None:

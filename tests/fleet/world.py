@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict, deque
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -30,7 +29,7 @@ STEP = 0.5
 
 @dataclass
 class Node:
-    """A worker: ``alive`` writes beacons, ``executes`` takes messages, ``connected`` to the store."""
+    """A worker: ``alive`` writes beacons, ``executes`` what has waited for ``latency``, ``connected`` to the store."""
 
     name: str
     queues: tuple[str, ...] = ("celery",)
@@ -43,7 +42,13 @@ class Node:
     slots: int = 2
     lag: float = 0.5
     reserved: int = 0
+    held_back: int = 0
+    prefetch_full: bool = False
+    stalled: int = 0
+    tasks_per_child: int | None = None
     done: int = 0
+    heartbeats: int = 0
+    latency: float = 0.0
     beacon_at: float = 0.0
     project: Identity = Identity()  # noqa: RUF009 - frozen
     short_lived: dict[str, str] = field(default_factory=dict)
@@ -84,6 +89,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.left_out: dict[str, int] = defaultdict(int)
+        self.sent: dict[str, int] = defaultdict(int)
         self.store = MemoryStore(clock=lambda: self.now)
         self._round_at = self.now
         self._started: dict[str, Node] = {}
@@ -151,9 +157,16 @@ class World:
         if len(node.tasks) >= node.slots:
             return
         for queue in (direct_queue(node.target), *node.queues):
-            for kind, target, sent in _taken(self.messages[queue]):
-                if kind in ("worker", "queue"):
-                    self._execute(node, kind, target, sent / 1e6)
+            self.take(node, queue)
+
+    def take(self, node: Node, queue: str) -> None:
+        """The worker executes what has waited in a queue for long enough."""
+        messages, ripe = self.messages[queue], (self.now - node.latency) * 1e6
+        while messages and messages[0][2] <= ripe:
+            kind, target, sent = messages.popleft()
+            if kind in ("worker", "queue"):
+                node.heartbeats += 1
+                self._execute(node, kind, target, sent / 1e6)
 
     def _beacon(self, node: Node) -> Beacon:
         age = self.now - node.born_at
@@ -171,6 +184,11 @@ class World:
                 "done": node.done,
                 "reserved": node.reserved,
                 "short_lived": node.short_lived,
+                "held_back": node.held_back,
+                "prefetch_full": node.prefetch_full,
+                "stalled": node.stalled,
+                "tasks_per_child": node.tasks_per_child,
+                "heartbeats": node.heartbeats,
             }
         )
 
@@ -211,6 +229,7 @@ class World:
             raise BrokerUnavailable("away")
         for queue, arguments, _ in heartbeats:
             self.messages[queue].append(arguments)
+            self.sent[queue] += 1
 
     def remove(self, queues: Iterable[str]) -> None:
         for queue in queues:
@@ -226,7 +245,3 @@ class World:
 
     def _head(self, queue: str) -> str | None:
         return str(self.messages[queue][0]) if self.messages[queue] else None
-
-
-def _taken(messages: deque[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
-    return [messages.popleft() for _ in itertools.repeat(None, len(messages))]

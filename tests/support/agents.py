@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ def user_directory() -> Path:
     directory = Path(tempfile.mkdtemp(prefix="shop-"))
     (directory / "monitor").symlink_to(ROOT / "monitor")
     (directory / f"{APP}.py").symlink_to(SOURCE)
+    (directory / "own_pool.py").symlink_to(SOURCE.with_name("own_pool.py"))
     (directory / "celeryconfig.py").touch()
     return directory
 
@@ -86,11 +88,13 @@ class AgentWorker(HostProcess):
         transport_options: Mapping[str, Any] | None = None,
         tls: Mapping[str, Any] | None = None,
         env: Mapping[str, str] | None = None,
+        sent_to: str | None = None,
     ) -> None:
+        """``sent_to`` is the URL by which messages reach the broker, where that is not the worker's."""
         self.node = node
         self.store = store
         self.variables = dict(env or {})
-        self._broker, self._transport_options, self._tls = broker, dict(transport_options or {}), tls
+        self._sent_to, self._transport_options, self._tls = sent_to or broker, dict(transport_options or {}), tls
         directory = user_directory()
         argv = [python_with_celery(celery), "-m", "celery", "-A", APP, "worker", "-l", "INFO", "-n", node]
         argv += ["--without-mingle", "--without-gossip", *options]
@@ -128,10 +132,19 @@ class AgentWorker(HostProcess):
         self.send(HEARTBEAT, (kind, target, sent), queue)
         return sent
 
-    def send(self, task: str, args: tuple[Any, ...], queue: str = "celery", *, times: int = 1) -> None:
+    def send(
+        self,
+        task: str,
+        args: tuple[Any, ...],
+        queue: str = "celery",
+        *,
+        times: int = 1,
+        eta_seconds: float | None = None,
+    ) -> None:
         """Publish a task to the default exchange, by Celery's protocol 2."""
+        eta = None if eta_seconds is None else (datetime.now(UTC) + timedelta(seconds=eta_seconds)).isoformat()
         options: dict[str, Any] = {"transport_options": self._transport_options, "ssl": self._tls}
-        with Connection(self._broker, **options) as connection, connection.channel() as channel:
+        with Connection(self._sent_to, **options) as connection, connection.channel() as channel:
             producer = Producer(channel, exchange=Exchange(""))
             for _ in range(times):
                 task_id = f"{time.monotonic_ns():x}"
@@ -139,7 +152,7 @@ class AgentWorker(HostProcess):
                 producer.publish(
                     (args, {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}),
                     routing_key=queue,
-                    headers={**headers, "parent_id": None, "group": None},
+                    headers={**headers, "parent_id": None, "group": None, "eta": eta},
                     correlation_id=task_id,
                     serializer="json",
                 )
