@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from celery import Celery
+from celery.concurrency.base import BasePool
 from celery.worker.control import control_command
 
 import monitor
@@ -30,6 +31,13 @@ def spin(seconds: float) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         pass
+
+
+class OtherPool(BasePool):  # type: ignore[misc]
+    """A pool that is none of Celery's, and keeps what it is given."""
+
+    def on_apply(self, *_: Any, **__: Any) -> None:
+        """Execute it at some other time."""
 
 
 @control_command(args=[("seconds", float)])

@@ -24,21 +24,27 @@ Proxy = Callable[[str, int], FaultProxy]
 
 SITUATIONS = {
     "executes heartbeats, or other tasks": ["test_standing_still_and_being_busy", "test_the_worst_of_several_counts"],
-    "all slots taken, some task younger than its `stuck_after`": [
+    "all slots that work are taken, some task younger than its `stuck_after`": [
         "test_standing_still_and_being_busy",
         "test_solo_executes_in_its_loop",
+        "tests/agent/test_limits.py::test_a_slot_that_stands_still_is_counted_and_the_others_execute",
+    ],
+    "its prefetch limit is used up by tasks that may not begin yet (`rate_limit`, ETA)": [
+        "tests/agent/test_limits.py::test_a_prefetch_full_of_tasks_that_may_not_begin"
     ],
     "has not written for three intervals (process stopped, gevent's loop spinning)": [
         "test_standing_still_and_being_busy",
         "test_a_green_pool_that_spins",
     ],
-    "connected, and its event loop has not turned for three intervals (solo: without a task in it)": [
-        "test_a_loop_that_does_not_turn"
-    ],
-    "a heartbeat has been waiting for three intervals, slots are free, nothing is executed": [
-        "test_standing_still_and_being_busy",
-        "test_half_open_broker_connections",
-    ],
+    (
+        "connected, and its event loop has not turned for three intervals "
+        "(solo, and pools that are none of Celery's: without a task in it)"
+    ): ["test_a_loop_that_does_not_turn", "tests/agent/test_limits.py::test_a_pool_of_its_own"],
+    (
+        "a heartbeat has been waiting for three intervals (six with `worker_max_tasks_per_child` below 10), "
+        "slots are free, nothing is executed"
+    ): ["test_standing_still_and_being_busy", "test_half_open_broker_connections"],
+    "a pool that is none of Celery's has never executed a heartbeat": ["test_a_pool_that_executes_no_heartbeats"],
     "all slots hold tasks beyond their `stuck_after`, and a heartbeat is waiting": ["test_all_slots_stuck"],
     "broker down, the monitor's store down, or back for less than 40 s": ["test_nothing_that_others_lack"],
     "a name server does not answer, and the agent has lost the store": ["test_a_silent_name_server"],
@@ -80,6 +86,13 @@ def test_a_loop_that_does_not_turn(probed: Probed, pool: str) -> None:
     probed.block(9)
     probed.wait_for(1, "is frozen")
     probed.wait_for(0, "has executed a heartbeat")
+
+
+def test_a_pool_that_executes_no_heartbeats(probed: Probed) -> None:
+    """They wait, and that says nothing of a pool of which it is not known how it executes."""
+    pool = {"CELERY_CUSTOM_WORKER_POOL": "probed_app:OtherPool"}
+    probed.start(NODES[0], "-P", "custom", waits_for="is not judged by heartbeats", **pool)
+    probed.stays_alive("is not judged by heartbeats", seconds=10)
 
 
 def test_a_monitor_that_is_down(probed: Probed) -> None:

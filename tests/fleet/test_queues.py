@@ -14,9 +14,9 @@ SENT = ("task", "of the user", 1)
 BROADCAST = "bcast.0b0c5f3e-98ab-4d5c-8f8e-0123456789ab"
 
 
-def watched(**settings: object) -> World:
+def watched(*, old_agents: bool = False, **settings: object) -> World:
     """A worker of `celery`, and one of `video`, that have been consuming for a while."""
-    world = World(Workers.model_validate({"interval": T, **settings}))
+    world = World(Workers.model_validate({"interval": T, **settings}), old_agents=old_agents)
     world.start("main")
     world.start("video", "video")
     world.run(10 * T)
@@ -114,15 +114,17 @@ def test_a_worker_that_failed_before_its_goodbye() -> None:
     assert len(world.alarms) == alarms
 
 
-@pytest.mark.parametrize("read", [True, False], ids=["goodbye read", "goodbye overwritten"])
-def test_a_worker_that_is_restarted_without_its_queue(read: bool) -> None:
+@pytest.mark.parametrize("goodbye", ["read", "read late", "overwritten"])
+def test_a_worker_that_is_restarted_without_its_queue(goodbye: str) -> None:
     """The old one says goodbye, the new one has its name and consumes something else: an error after `return_within`,
-    whether the goodbye was read before the new one's beacon took its place or not.
+    whether the goodbye was read before the new one's beacon came, or with it, or was overwritten by it. That is so
+    with agents of earlier versions, whose instances share one beacon.
     """
-    world = watched()
+    world = watched(old_agents=goodbye == "overwritten")
     began = world.now
-    if read:
+    if goodbye != "overwritten":
         leave(world)
+    if goodbye == "read":
         world.run(T)
     world.start("video", "celery")
     world.run(5 * T)
