@@ -325,8 +325,8 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         "slow-link",
-        "a link with a round trip of 1 s",
-        faults.slow_link(1.0),
+        "a link with a round trip of a fifth of an interval",
+        faults.slow_link(0.2),
         pool="threads",
         allowed=LATE,
         lasts=10.0,

@@ -127,13 +127,13 @@ def unreachable(stage: Stage, case: str) -> None:
     proxy.set("blackhole")
 
 
-def slow_link(round_trip_seconds: float) -> Action:
-    """Each packet takes half of that."""
+def slow_link(round_trip: float) -> Action:
+    """Each packet takes half of so many intervals."""
 
     def act(stage: Stage, case: str) -> None:
         proxy = _victim(stage, case).proxy
         assert proxy is not None
-        proxy.set("latency", seconds=round_trip_seconds / 2)
+        proxy.set("latency", seconds=round_trip * stage.interval / 2)
 
     return act
 

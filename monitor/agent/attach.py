@@ -93,7 +93,7 @@ def _worker_init(sender: Any, **_: Any) -> None:
     app = sender.app
     if not _concerns(app):
         return
-    from monitor.agent import settings  # noqa: PLC0415
+    from monitor.agent import heartbeat, settings  # noqa: PLC0415
     from monitor.agent.step import AgentStep  # noqa: PLC0415
 
     found = settings.load(app.conf)
@@ -106,6 +106,7 @@ def _worker_init(sender: Any, **_: Any) -> None:
         log.warning("the monitor's agent does nothing: MONITOR_REDIS_URL does not say where its store is")
         _write_down(str(sender.hostname), OFF, found)
         return
+    heartbeat.record_executions()
     attached.goes_by(app, found)
     attached.begins(str(sender.hostname))
     _register(app)

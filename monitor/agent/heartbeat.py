@@ -12,7 +12,6 @@ from monitor.agent.protocol import HEARTBEAT
 class HeartbeatTask(Task):  # type: ignore[misc]
     """A task that is the same in every application, whatever its defaults, annotations and own Task class say."""
 
-    Request = "monitor.agent.request:HeartbeatRequest"
     from_config = ()
     ignore_result = True
     store_errors_even_if_ignored = False
@@ -37,6 +36,13 @@ def register(app: Any) -> None:
     """Make the heartbeat task known to an application, now or when it is finalized. Again is once."""
     if HEARTBEAT not in app._tasks:
         app.task(name=HEARTBEAT, base=HeartbeatTask, bind=True, shared=False, lazy=not app.finalized)(_heartbeat)
+
+
+def record_executions() -> None:
+    """Have the workers of this process record the heartbeats that their pools execute."""
+    from monitor.agent.request import HeartbeatRequest  # noqa: PLC0415 - it needs `celery.worker`
+
+    HeartbeatTask.Request = HeartbeatRequest
 
 
 def _heartbeat(self: Any, *_: Any) -> None:

@@ -1,6 +1,6 @@
 """The request of a heartbeat in a worker's main process, which hears of the result of every task of its pool.
 
-Named by the task and imported by a worker alone: it needs `celery.worker`.
+Imported by a worker alone: it needs `celery.worker`.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from monitor.agent.record import Executions
 def run() -> Iterator[Callable[..., None]]:
     """Executes a heartbeat of ``w@h`` in a pool, as Celery's worker does."""
     with Celery("shop", broker="memory://", set_as_current=False) as app:
+        heartbeat.record_executions()
         heartbeat.register(app)
         app.finalize()
         app.set_current()
