@@ -170,6 +170,16 @@ def test_rabbitmq(rabbitmq_server: RabbitServer, queue: str) -> None:
             connection.default_channel.queue_declare(queue, passive=True)
 
 
+def test_heartbeats_become_no_dead_letters(rabbitmq_server: RabbitServer, queue: str) -> None:
+    """RabbitMQ drops those in a worker's own queue after a while, and leaves those in a project's queue alone."""
+    with Celery(broker=rabbitmq_server.url, set_as_current=False) as app, app.connection_for_read() as connection:
+        channel = connection.default_channel
+        channel.queue_declare(queue, exclusive=True)
+        CeleryBroker(app).send([(queue, ("worker", "w@h", 1), JSON), (queue, ("queue", queue, 2), JSON)])
+        found = [wait_for(lambda: channel.basic_get(queue, no_ack=True), what="a heartbeat") for _ in range(2)]
+    assert [message.properties.get("expiration") for message in found] == ["300000", None]
+
+
 def test_a_queue_that_another_connection_has_to_itself(rabbitmq_server: RabbitServer, queue: str) -> None:
     """RabbitMQ lets nobody else look at it: its depth is not known, and those of the others are."""
     with Celery(broker=rabbitmq_server.url, set_as_current=False) as app, app.connection_for_read() as owner:
