@@ -56,7 +56,12 @@ class Instance:
 
 def past(instances: Collection[Instance], settings: Workers) -> list[Instance]:
     """Return the instances to forget: those that are not shown any more, and those that newer ones have replaced."""
-    return [each for each in instances if is_over(each.worker, settings) or _is_replaced(each, instances, settings)]
+    several = len(instances) > 1
+    return [
+        each
+        for each in instances
+        if is_over(each.worker, settings) or (several and _is_replaced(each, instances, settings))
+    ]
 
 
 def counted(instances: Sequence[Instance], settings: Workers) -> tuple[Instance, ...]:
@@ -73,9 +78,9 @@ def counted(instances: Sequence[Instance], settings: Workers) -> tuple[Instance,
 
 def duplicates(instances: Sequence[Instance], settings: Workers) -> tuple[Instance, ...]:
     """Return those that are up side by side under one name; none as a rule."""
-    live = [each for each in instances if is_seen(each.worker, settings) and not each.worker.beacon.leaving]
-    if len(live) < 2:
+    if len(instances) < 2:
         return ()
+    live = [each for each in instances if is_seen(each.worker, settings) and not each.worker.beacon.leaving]
     return tuple(
         each
         for each in live
@@ -86,7 +91,10 @@ def duplicates(instances: Sequence[Instance], settings: Workers) -> tuple[Instan
 def outcome(counted: Sequence[Instance], duplicates: Sequence[Instance]) -> Outcome:
     """Return the outcome of a node, of those of its instances that are `counted`, and of its `duplicates`."""
     worst = counted[0].outcome
-    detail = {**worst.detail, "instances": [_described(each) for each in counted[:LISTED]]}
+    if len(counted) == 1:
+        return worst
+    listed = [entry for each in counted[:LISTED] for entry in each.outcome.detail["instances"]]
+    detail = {**worst.detail, "instances": listed}
     made = dataclasses.replace(worst, detail=detail)
     if not duplicates:
         return made
@@ -95,17 +103,6 @@ def outcome(counted: Sequence[Instance], duplicates: Sequence[Instance]) -> Outc
     if worst.status.severity > Status.WARNING.severity:
         return dataclasses.replace(made, message=message)
     return dataclasses.replace(made, status=Status.WARNING, reason=DUPLICATE, message=message)
-
-
-def _described(each: Instance) -> dict[str, object]:
-    beacon = each.worker.beacon
-    return {
-        "instance": beacon.instance,
-        "host": beacon.host,
-        "pid": beacon.pid,
-        "verdict": each.verdict.value,
-        "up_seconds": round(beacon.up_seconds, 1),
-    }
 
 
 def _named(instances: Sequence[Instance]) -> str:

@@ -70,9 +70,12 @@ def worker(sight: WorkerSight, verdict: WorkerVerdict, settings: Workers) -> Out
         "rss_mb": beacon.rss_mb,
         "withheld": not sight.is_judged_by_heartbeats,
     }
+    place = {"host": beacon.host, "pid": beacon.pid}
+    up_seconds = round(beacon.up_seconds, 1)
+    instance = {"instance": beacon.instance, **place, "verdict": verdict.value, "up_seconds": up_seconds}
     detail = {
-        "host": beacon.host,
-        "pid": beacon.pid,
+        **place,
+        "instances": [instance],
         "versions": dict(beacon.versions),
         "tasks": [[task.task, round(task.age_seconds, 1)] for task in beacon.active[:10]],
     }

@@ -29,7 +29,7 @@ TIMEOUT_SECONDS = 1.0
 PAUSE_SECONDS = 3.0
 """A broker that does not answer is left alone for this time, so that the project's own entries are not held up."""
 
-log = logging.getLogger("monitor.beat")
+logger = logging.getLogger("monitor.beat")  # of the project's own beat, in sentences
 
 _sending: WeakSet[Any] = WeakSet()
 
@@ -93,7 +93,7 @@ class TickSender:
     def _pause(self, error: Exception) -> None:
         if not self._failed:
             found = describe(error)
-            log.warning("the broker takes no checks: %s", found["message"] or found["reason"])
+            logger.warning("the broker takes no checks: %s", found["message"] or found["reason"])
         self._failed = True
         later = self._clock() + PAUSE_SECONDS
         self._due_at = {name: max(later, due_at) for name, due_at in self._due_at.items()}

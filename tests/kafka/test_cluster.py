@@ -137,7 +137,8 @@ def test_member_that_has_committed_nothing_has_partitions(any_kafka: KafkaClient
     """No offset of the group's, but where its partitions begin and end."""
     any_kafka.create_topic(name, partitions=2)
     any_kafka.produce(name, 7, partition=1)
-    with any_kafka.consumer(name) as consumer:
+    # A topic that has just been made may not be known yet when the group first shares its partitions.
+    with any_kafka.consumer(name, metadata_max_age_ms=1000) as consumer:
         consumer.subscribe([name])
         wait_for(lambda: consumer.poll(timeout_ms=200) is None or consumer.assignment(), seconds=60, what="partitions")
         sight = one(any_kafka, name)

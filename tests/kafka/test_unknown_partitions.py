@@ -31,10 +31,13 @@ def member(kafka: KafkaServer, name: str, committed: dict[int, int]) -> Iterator
 
     Clients of librdkafka do so: they commit what they have read.
     """
-    with kafka.consumer(name, auto_offset_reset="latest") as consumer:
+    # A topic that has just been made may not be known yet when the group first shares its partitions.
+    with kafka.consumer(name, auto_offset_reset="latest", metadata_max_age_ms=1000) as consumer:
         consumer.subscribe([name])
         wait_for(
-            lambda: consumer.poll(timeout_ms=200) is None or len(consumer.assignment()) == PARTITIONS, what="partitions"
+            lambda: consumer.poll(timeout_ms=200) is None or len(consumer.assignment()) == PARTITIONS,
+            seconds=60,
+            what="partitions",
         )
         consumer.commit({TopicPartition(name, at): OffsetAndMetadata(to, "", -1) for at, to in committed.items()})
         yield

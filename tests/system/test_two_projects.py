@@ -14,6 +14,7 @@ from monitor.agent.identity import Identity, encode
 from monitor.agent.protocol import Beacon
 from monitor.model import Status
 from monitor.store import RedisOwnership, RedisStore
+from tests.cli.tree import Up
 from tests.support.agents import AgentStore
 from tests.support.celery_nodes import HostProcess
 from tests.support.processes import free_port, wait_for
@@ -215,3 +216,30 @@ def test_a_role_that_is_refused_ends_by_a_signal(create: Create, start_redis: St
 def _consumers(broker: RedisServer) -> int:
     with broker.client() as client:
         return sum(connection["cmd"] == "brpop" for connection in client.client_list())
+
+
+def test_two_monitors_without_a_project(tmp_path: Path, start_redis: StartRedis) -> None:
+    """`monitor up` twice on one Redis: the second one waits, until the name of the first has expired."""
+    redis = start_redis()
+    homes = [tmp_path / "a", tmp_path / "b"]
+    for home in homes:
+        home.mkdir()
+    first = Up(homes[0], "--redis-url", redis.url)
+    second = None
+    try:
+        ownership = RedisOwnership(redis.url)
+        wait_for(lambda: ownership.read() is not None, seconds=30, what=first.text())
+        name = (homes[0] / "data" / "project").read_text().strip()
+        assert ownership.read() == Identity(name, random=True)
+        second = Up(homes[1], "--redis-url", redis.url)
+        wait_for(lambda: second.text().count('"project.refused"') == 2, seconds=40, what="both roles are refused")
+        assert '"project.refused"' not in first.text()
+        first.end()
+        with redis.client() as client:
+            client.pexpire("monitor:project", 1)  # else it takes half a minute
+        other = (homes[1] / "data" / "project").read_text().strip()
+        wait_for(lambda: ownership.read() == Identity(other, random=True), seconds=60, what=second.text())
+    finally:
+        first.end()
+        if second is not None:
+            second.end()
