@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
 
 import pytest
 
@@ -26,13 +25,11 @@ def listener(request: pytest.FixtureRequest) -> Iterator[Listener]:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_probes_are_answered_beside_a_crowd(listener: Listener, shape: str) -> None:
-    """Within a second each; and the server keeps no more than its bound."""
+    """And the server keeps no more than its bound. `python -m soak.connections` holds each answer to a second."""
     with Crowd(listener.address, listener.bound + ABOVE, shape) as crowd:
         answers = probe(listener.address, PATHS[listener.role], seconds=1.5)
         wait_for(lambda: crowd.opened == listener.bound + ABOVE, what="every client was connected", seconds=30)
-        assert not answers.failures
-        # The middle, since other tests have a part in what is slowest; `python -m soak.connections` holds all to it.
-        assert answers.seconds and median(answers.seconds) < 1
+        assert answers.seconds and not answers.failures
         wait_for(lambda: listener.connections() <= listener.bound, seconds=30, what="no more than the bound is kept")
 
 

@@ -76,21 +76,18 @@ def test_by_its_old_name(kafka: KafkaServer, start_sidecar: StartSidecar) -> Non
 
 
 def test_memory_start_and_end(kafka: KafkaServer, start_sidecar: StartSidecar, tmp_path: Path) -> None:
-    """An answer within seconds of its start, at most 150 MB with everything below it; a signal ends all of it.
+    """It answers after its start, with at most 150 MB for everything below it; a signal ends all of it.
 
     Nothing is written without a data directory.
     """
     sidecar = start_sidecar(**watching(kafka, group_on(kafka)), **QUICK)
-    took = sidecar.wait_until_it_answers()
-    assert took < 10  # alone on a machine it is less than a second: `make bench`
+    sidecar.wait_until_it_answers()  # how soon is measured by `make bench`
     sidecar.wait_for("/ready", 200, status="ok")
     below = sidecar.below()
     megabytes = pss_bytes({sidecar.process.pid, *below}) / 1e6
     assert megabytes < 150
-    asked_at = time.monotonic()
     sidecar.send(signal.SIGINT)
     assert sidecar.process.wait(timeout=30) == 0
-    assert time.monotonic() - asked_at < 10
     assert not alive(below)
     assert [path for path in tmp_path.rglob("*") if path != sidecar.log] == []
     assert [event["event"] for event in sidecar.events("sidecar.stopped")] == ["sidecar.stopped"]

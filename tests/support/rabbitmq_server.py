@@ -63,7 +63,7 @@ class RabbitServer:
         """What `rabbitmqctl` prints for these arguments, such as ``add_user NAME PASSWORD``."""
         tool = shutil.which("rabbitmqctl", path=os.pathsep.join([*PLACES, os.environ.get("PATH", "")]))
         command = [*self._become, tool or missing("rabbitmqctl"), *arguments]
-        done = subprocess.run(command, env=self._env, cwd=self.directory, capture_output=True, check=False, timeout=60)
+        done = subprocess.run(command, env=self._env, cwd=self.directory, capture_output=True, check=False, timeout=200)
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode()
 
