@@ -187,7 +187,8 @@ ONE, OTHER = "1" * 16, "2" * 16
 def agents(redis_server: RedisServer, key_prefix: str) -> Iterator[tuple[AgentLink, AgentLink]]:
     """The connections of two workers under one name."""
     links = tuple(
-        AgentLink(redis_server.url, key_prefix, "w@h", instance_target("w@h", instance)) for instance in (ONE, OTHER)
+        AgentLink(redis_server.url, key_prefix, "w@h", instance_target("w@h", instance), timeout_seconds=2)
+        for instance in (ONE, OTHER)
     )
     yield links[0], links[1]
     for link in links:
@@ -274,7 +275,7 @@ def test_restarts_without_a_monitor_do_not_fill_the_store(
     client.hset(keys.beacons, mapping={f"w{number}": "x" for number in range(4998)})
     for number in range(6):
         instance = f"{number:016x}"
-        link = AgentLink(redis_server.url, key_prefix, "w@h", instance_target("w@h", instance))
+        link = AgentLink(redis_server.url, key_prefix, "w@h", instance_target("w@h", instance), timeout_seconds=2)
         link.write(start("w@h", instance))
         link.close()
     assert client.hlen(keys.beacons) == 5000
@@ -290,7 +291,7 @@ def test_an_agent_that_may_not_remove(start_redis: StartRedis) -> None:
             "ACL", "SETUSER", "agent", "on", ">pw", "resetchannels", "~monitor:*", "-@all", *permitted
         )
     url, fleet = f"redis://agent:pw@127.0.0.1:{server.port}/0", RedisFleet(server.url)
-    links = [AgentLink(url, "monitor:", "w@h", f"w@h.{instance}") for instance in (ONE, OTHER)]
+    links = [AgentLink(url, "monitor:", "w@h", f"w@h.{instance}", timeout_seconds=2) for instance in (ONE, OTHER)]
     for number in range(3):
         for link, instance in zip(links, (ONE, OTHER), strict=True):
             link.write(start("w@h", instance, done=number))

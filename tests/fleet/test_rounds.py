@@ -476,9 +476,10 @@ def _happen(world: World, event: str, seconds: float, number: int) -> None:
             world.start(old.name, *old.queues)
         case "relieve" if not world.old_agents:  # a rolling deployment under one name
             key, old = next((key, node) for key, node in world.nodes.items() if node.alive)
-            world.start(old.name, *old.queues, beside=True)
+            new = world.start(old.name, *old.queues, beside=True)
             world.run(min(seconds, 3 * T))
             old.leaving = True
             world.run(T / 2 + STEP)
             kill(old)
             del world.nodes[key]
+            world.nodes = {node.name if node is new else each: node for each, node in world.nodes.items()}

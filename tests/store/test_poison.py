@@ -369,7 +369,7 @@ def test_what_was_set_aside_is_shown(redis_store: RedisStore, client: redis.Redi
 
 def test_what_an_agent_reads_back(server: RedisServer, client: redis.Redis, key_prefix: str) -> None:
     """The agent's scripts read fields of a short length, remove what is longer, and repair keys of another type."""
-    keys, link = Keys.of(key_prefix), AgentLink(server.url, key_prefix, "w@h", "w@h")
+    keys, link = Keys.of(key_prefix), AgentLink(server.url, key_prefix, "w@h", "w@h", timeout_seconds=2)
     beacon = Beacon("w@h", "h", 1, "prefork", 2, 10.0, 100.0)
     for junk in (b"9" * 5000, b"9" * 10**7, b"\xff", b"9" * 17 + b"|1|x"):
         client.hset(keys.beacons, "w@h", junk)
