@@ -71,7 +71,9 @@ def judge(scene: Scene) -> Judged:
             suspended.add(name)
         for each in counted:
             if each.verdict is not WorkerVerdict.RETIRED:
-                proven = None if each.suspended else proven_at(each.worker, each.verdict, scene.now)
+                # One that is not judged yet serves its queues all the same when it has started since.
+                unheard = each.suspended and each.worker.started_at <= scene.notes.since
+                proven = None if unheard else proven_at(each.worker, each.verdict, scene.now)
                 for queue in each.worker.beacon.queues:
                     proofs[queue].append((each, proven))
     queues, goodbyes = {}, _goodbyes(scene)

@@ -26,7 +26,7 @@ CONFIGURATION = """
 [workers]
 interval = "1s"
 forget_after = "10s"
-return_within = "4s"
+return_within = "10s"
 stuck_after = "1h"
 """
 

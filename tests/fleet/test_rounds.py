@@ -385,6 +385,18 @@ def test_garbage_in_the_notes_is_as_good_as_none(world: World) -> None:
     assert not world.alarms
 
 
+def test_a_new_queue_waits_for_its_worker_as_long_as_that_is_waited_for() -> None:
+    """The store has come back empty, and a worker of another queue starts that is slow with its first heartbeat."""
+    world = World()
+    world.start("a")
+    world.run(5 * T)
+    world.flush()
+    world.run(T)
+    world.start("m", "mail").latency = 2.2 * T
+    world.run(10 * T)
+    assert not world.alarms
+
+
 def test_rounds_too_close_to_one_another_are_dropped(world: World) -> None:
     """Messages of beat that had piled up."""
     world.run(T / 2)
