@@ -33,9 +33,9 @@ def narrow(options: MutableMapping[str, Any], name: str, limit: float) -> None:
 
 def addresses(host: str | None, port: int | str | None = None) -> int:
     """Return how many addresses of ``host`` a connection to it tries, one after another; 1 if it has none."""
-    if not host or host.startswith("/"):
+    if not host or "/" in host:  # a socket's path, of which kombu takes the first slash away
         return 1
     try:
         return len({each[4] for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
-    except OSError:
+    except (OSError, UnicodeError):  # the latter for a label of more than 63 characters
         return 1  # whoever connects finds out what is wrong with the name

@@ -47,7 +47,7 @@ _REASONS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((TimeoutError,), "timeout"),
     ((ConnectionRefusedError,), "refused"),
     ((ConnectionResetError, BrokenPipeError, ConnectionAbortedError, EOFError), "reset"),
-    ((socket.gaierror,), "name_resolution"),
+    ((socket.gaierror, UnicodeError), "name_resolution"),  # the latter for a label of more than 63 characters
     ((ssl.SSLError,), "tls"),
     ((FileNotFoundError,), "refused"),  # a unix socket that is not there
 )

@@ -36,6 +36,6 @@ class Tcp(Kind):
         try:
             with socket.create_connection((self.host, self.port), timeout=each):
                 elapsed_ms = (time.perf_counter() - started) * 1000
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise network_failure(error, f"{self.host}:{self.port}") from error
         return Observation({"connect_ms": round(elapsed_ms, 3)})

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from monitor.checks import registry
+from monitor.checks._attempts import addresses
 from monitor.model import Status
 from tests.support.faults import FaultProxy
 from tests.support.names import SilentPort, with_own_files
@@ -58,3 +59,11 @@ def test_a_broker_list_whose_first_host_is_silent(
     url = f"redis://127.0.0.1:{silent.port}/0;{redis_server.url}"
     outcome = registry.build("celery", {"broker_url": url}).run(4.0)
     assert outcome.status is Status.OK, outcome.message
+
+
+def test_a_host_that_is_no_name() -> None:
+    """A socket's path, as kombu has it, and a label that is too long: one attempt."""
+    assert addresses("tmp/" + "x" * 70 + "/redis.sock") == addresses("/tmp/redis.sock") == 1
+    assert addresses("x" * 70 + ".example", 80) == 1
+    outcome = registry.build("tcp", {"host": "x" * 70 + ".example", "port": 80}).run(2.0)
+    assert (outcome.status, outcome.reason) == (Status.ERROR, "name_resolution")

@@ -342,11 +342,14 @@ def test_a_partial_answer_is_never_ok(
 
 
 def test_a_partial_answer_may_be_held_like_no_answer(serve: Serve) -> None:
-    """With `on_source_failure = "hold"`: the last verdict, and a note."""
+    """With `on_source_failure = "hold"`: the last verdict, and a note; unknown when there has been none."""
+    whole = f"http://127.0.0.1:{serve(saying('200 OK', vector(ONE)))}"
+    before = kind(whole, on_source_failure="hold").run(10.0, Past(100.0))
     url = f"http://127.0.0.1:{serve(saying('200 OK', partial(ONE, THANOS)))}"
-    held = kind(url, on_source_failure="hold").run(10.0, Past(100.0))
+    held = kind(url, on_source_failure="hold").run(10.0, Past(110.0, before.memory))
     assert verdict(held) == (Status.OK, None)
     assert held.data["note"] == "the last verdict is held: unavailable"
+    assert verdict(kind(url, on_source_failure="hold").run(10.0, Past(100.0))) == (Status.UNKNOWN, "unavailable")
 
 
 def test_a_remark_on_the_query_is_no_partial_answer(serve: Serve) -> None:

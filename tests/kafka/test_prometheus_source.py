@@ -339,8 +339,9 @@ def test_a_partial_answer_is_no_measurement(
     outcome = registry.build("kafka_group", {**options, "on_source_failure": "fail"}).run(5.0, Past(100.0))
     assert (outcome.status, outcome.reason) == (Status.ERROR, "unavailable")
     assert tenants == ["shop-eu", "shop-eu"], "it was tried again"
-    held = registry.build("kafka_group", options).run(5.0, Past(100.0))
-    assert "unavailable" in str(held.data["note"])
+    nothing_to_hold = registry.build("kafka_group", options).run(5.0, Past(100.0))
+    assert (nothing_to_hold.status, nothing_to_hold.reason) == (Status.UNKNOWN, "no_data")
+    assert "unavailable" in str(nothing_to_hold.message)
 
 
 @pytest.fixture

@@ -267,7 +267,7 @@ def test_errors_do_not_tell_the_password(start_redis: StartRedis, retries: bool)
         store.now()
     assert "s3cr/t" not in str(error.value)
     assert "***" in str(error.value)
-    assert error.value.__suppress_context__
+    assert error.value.__suppress_context__ or error.value.__context__ is None
 
 
 BAD_URLS = {
@@ -282,10 +282,10 @@ BAD_URLS = {
 @pytest.mark.parametrize("url", BAD_URLS.values(), ids=BAD_URLS)
 def test_urls_that_are_none(url: str) -> None:
     """Said when the store is made, without the password."""
-    with pytest.raises(ValueError, match="Redis URL") as error:
+    with pytest.raises(ValueError, match=r"Redis URL|should begin with redis://") as error:
         RedisStore(url)
     assert "s3cret" not in str(error.value)
-    assert error.value.__suppress_context__
+    assert error.value.__suppress_context__ or error.value.__context__ is None
 
 
 def test_a_url_does_not_change_our_timeouts(own_server: RedisServer) -> None:
