@@ -62,6 +62,7 @@ class Templates:
     worker_state: bytes
     beacon: bytes
     heartbeat: bytes
+    target: bytes
     transition: bytes
     notes: bytes
     line: bytes

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from monitor.agent.protocol import decode, target_field
 from monitor.alert_states import DeadLetter, Silence
 from monitor.model import Notice, NoticeKind, Status
 from soak.nodes import Node
@@ -116,12 +117,16 @@ class PoisonSet:
             hour = int(clock(self.client) // 3600)
             packed = next(iter(self.client.scan_iter(f"{PREFIX}raw:packed*")), b"-")
             rolled = next(iter(self.client.scan_iter(f"{PREFIX}roll:packed*")), b"-")
+            beacon = self.client.hget(f"{PREFIX}beacons", NODE) or b""
+            sound = decode(beacon.partition(b"|")[2])
+            target = sound.target if sound else NODE
             lines = self.client.lrange(f"{PREFIX}open:sound:{hour}", -1, -1)
             found = {
                 "state": self.client.hget(f"{PREFIX}states", "sound"),
                 "worker_state": self.client.hget(f"{PREFIX}states", WORKER),
-                "beacon": self.client.hget(f"{PREFIX}beacons", NODE),
-                "heartbeat": self.client.hget(f"{PREFIX}heartbeats", WORKER),
+                "beacon": beacon,
+                "target": target.encode(),
+                "heartbeat": self.client.hget(f"{PREFIX}heartbeats", target_field("worker", target)),
                 "transition": flips[0] if flips else None,
                 "notes": self.client.get(f"{PREFIX}fleet"),
                 "line": lines[0] if lines else None,

@@ -18,7 +18,9 @@ KEYS: Mapping[str, str] = {
     **dict.fromkeys(("states", "meta", "dispatch", "memory", "beacons", "heartbeats", "emitted", "blocks"), "hash"),
     **dict.fromkeys(("alerting", "alerting:alerts", "alerting:silences", f"alerting:channel:{CHANNEL}"), "hash"),
     **dict.fromkeys(("changed", "retries", "open", "blocks:raw", "blocks:roll", f"alerting:due:{CHANNEL}"), "zset"),
-    **dict.fromkeys(("fleet", "flight:sound", "flight:flip", "alerting:turn", f"alerting:flight:{CHANNEL}"), "string"),
+    **dict.fromkeys(
+        ("project", "fleet", "flight:sound", "flight:flip", "alerting:turn", f"alerting:flight:{CHANNEL}"), "string"
+    ),
     **dict.fromkeys(("alerting:dead", f"alerting:lane:{CHANNEL}|flip"), "list"),
     "alerting:channels": "set",
     "transitions": "stream",

@@ -52,11 +52,12 @@ def flights(rng: random.Random, _: Templates) -> Sequence[Command]:
 
 
 def beacons(rng: random.Random, known: Templates) -> Sequence[Command]:
-    """Beacons of workers, under their names."""
+    """Beacons of workers, under their names, and as those of further instances of a name."""
     stamp, _, text = known.beacon.partition(b"|")
     node = rng.choice((b"a@poison", b"b@poison", b"c@poison", NODE.encode()))
     text = text.replace(NODE.encode(), node)
-    return [("HSET", key_of("beacons"), node, stamp + b"|" + broken_json(rng, text))]
+    field = rng.choice((node, known.target.replace(NODE.encode(), node)))
+    return [("HSET", key_of("beacons"), field, stamp + b"|" + broken_json(rng, text))]
 
 
 def beacon_stamps(rng: random.Random, known: Templates) -> Sequence[Command]:
@@ -87,7 +88,8 @@ def beacon_names(rng: random.Random, known: Templates) -> Sequence[Command]:
 
 def heartbeats(rng: random.Random, known: Templates) -> Sequence[Command]:
     """Heartbeats that were executed, and when they were sent."""
-    field = rng.choice((b"worker:" + NODE.encode(), b"queue:celery", b"worker:" + name_of(rng), name_of(rng)))
+    own = b"worker:" + rng.choice((known.target, NODE.encode()))  # agents of earlier versions write the second
+    field = rng.choice((own, b"queue:celery", b"worker:" + name_of(rng), name_of(rng)))
     value = rng.choice((broken_bytes(rng, known.heartbeat), rng.choice(LITERALS) + b"|" + rng.choice(LITERALS) + b"|x"))
     return [("HSET", key_of(rng.choice(("heartbeats", "emitted"))), field, value)]
 

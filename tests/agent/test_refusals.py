@@ -204,9 +204,9 @@ def test_a_limit_of_channels(
     env = {"MONITOR_REDIS_URL": redis.url}
     options = (*ORDERS, "--without-heartbeat")
     variables = {**env, "TEST_CONF": "{'worker_enable_remote_control': False, 'worker_send_task_events': False}"}
-    worker = start_agent_worker(AgentStore(redis.client()), *options, node=NODE, broker=shop.url, env=variables)
+    reached = {"broker": shop.url, "sent_to": rabbitmq_server.url}  # the test publishes as a user without the limit
+    worker = start_agent_worker(AgentStore(redis.client()), *options, node=NODE, **reached, env=variables)
     worker.beacon(lambda beacon: not beacon.direct and beacon.connected and beacon.up_seconds > 3)
-    worker._broker = rabbitmq_server.url  # publish as another user
     executes(worker, redis, "done")
     assert worker.logs().count(REFUSED) == 1
     assert worker.beacon().restarts <= 1
