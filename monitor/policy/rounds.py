@@ -71,9 +71,7 @@ def judge(scene: Scene) -> Judged:
             suspended.add(name)
         for each in counted:
             if each.verdict is not WorkerVerdict.RETIRED:
-                # One that is not judged yet serves its queues all the same when it has started since.
-                unheard = each.suspended and each.worker.started_at <= scene.notes.since
-                proven = None if unheard else proven_at(each.worker, each.verdict, scene.now)
+                proven = None if each.suspended else proven_at(each.worker, each.verdict, scene.now)
                 for queue in each.worker.beacon.queues:
                     proofs[queue].append((each, proven))
     queues, goodbyes = {}, _goodbyes(scene)
@@ -150,10 +148,13 @@ def _worker(scene: Scene, target: str, seen: Seen) -> WorkerSight:
 
 
 def _is_suspended(scene: Scene, worker: WorkerSight) -> bool:
+    """Return whether it may still be silent for what happened to the store or the broker. One that has started since
+    cannot.
+    """
     store, broker, since = scene.notes.store, scene.notes.broker, scene.notes.since
     until = max(store.until, broker.until) if is_seen(worker, scene.settings) else store.until
     heard = worker.executed is not None and worker.executed.sent_at > since and worker.seen_at > since
-    return scene.now < until and not heard
+    return scene.now < until and not heard and worker.started_at <= since
 
 
 def _is_vanished(worker: WorkerSight, verdict: WorkerVerdict, settings: Workers) -> bool:
