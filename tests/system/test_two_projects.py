@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -207,10 +208,17 @@ def test_a_role_that_is_refused_ends_by_a_signal(create: Create, start_redis: St
     blog = create("blog", redis.url, redis.port)
     roles = [blog.run("worker"), blog.run("beat")]
     wait_for(lambda: all(map(refused, roles)), seconds=30, what=Told(blog, "the blog is refused"))
+    wait_for(lambda: all(map(_handles_sigterm, roles)), seconds=30, what=Told(blog, "Celery handles signals"))
     assert _consumers(redis) == 0
     for role in roles:
         role.kill("SIGTERM")
         assert role.exit_code == 0, role.logs()
+
+
+def _handles_sigterm(role: HostProcess) -> bool:
+    """Return whether it has begun to: a role may be refused before."""
+    caught = next(line for line in Path(f"/proc/{role.pid}/status").read_text().splitlines() if "SigCgt" in line)
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def _consumers(broker: RedisServer) -> int:
