@@ -178,7 +178,8 @@ def test_two_workers_under_one_name(stage: Stage, tmp_path: Path, freezer: Freez
     one.kill("SIGTERM")
     wait_for(lambda: len(_instances(stage, "worker:app@h")) == 1, seconds=30, what=Told(stage, "the new one alone"))
     stage.wait_for(worker__app="consuming")
-    assert stage.alarms() - alarms <= {("queue:celery", "unconsumed")}, stage.logs()
+    # A restart that takes longer than two intervals is an alarm while it lasts, on a busy machine.
+    assert stage.alarms() - alarms <= {("queue:celery", "unconsumed"), ("worker:app@h", "lost")}, stage.logs()
     (left,) = _instances(stage, "worker:app@h")
     own = f"monitor.worker.app@h.{left['instance']}".encode()
     client = stage.monitor.redis.client()
