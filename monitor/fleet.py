@@ -131,8 +131,8 @@ class _Round:
         transitions = self._write(final, sampled=bool(sent))
         if forget:
             self._store.forget(forget)
-        made = Round("completed", None, final, transitions, len(sent), len(judged.suspended), self._message)
-        return dataclasses.replace(made, ignored=tuple(sorted({seen.beacon.project for seen in self._others.values()})))
+        ignored = tuple(sorted({seen.beacon.project for seen in self._others.values()}))
+        return Round("completed", None, final, transitions, len(sent), len(judged.suspended), self._message, ignored)
 
     def _own(self, sighting: Sighting) -> Sighting:
         """Return what was sighted without the workers of other projects; these are kept in ``_others``."""

@@ -1,8 +1,9 @@
-"""Whether a directory can be trusted with what is ours, on a machine that other users share."""
+"""Files of ours on a machine that other users share: directories that can be trusted, and files made in them."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 from pathlib import Path
 
@@ -26,3 +27,20 @@ def is_private(directory: Path) -> bool:
     except OSError:
         return False
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+
+
+def create(path: Path, text: str) -> None:
+    """Make a file that only this user can read, whole or not at all, unless it is there. Raises OSError.
+
+    The first of several processes wins; the others leave its file as it is.
+    """
+    made = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    try:
+        os.link(made, path)
+    except FileExistsError:
+        pass
+    finally:
+        made.unlink()

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from monitor.agent import beacon_places, identity
 from monitor.agent.bounded_link import BoundedLink
-from monitor.agent.capacity import is_dear, is_full, is_holding_back, is_known_pool
+from monitor.agent.capacity import is_dear, is_full, is_holding_back, is_known_pool, overlong
 from monitor.agent.link import Link, Seen, timeout_seconds
 from monitor.agent.liveness import LEAVING, RUNNING, Pulse
 from monitor.agent.progress import Progress
@@ -130,7 +130,8 @@ class BeaconThread:
 
     def _write_down(self, beacon: Beacon, seen: Seen | None) -> None:
         """The pulse, for `monitor probe worker` on this machine."""
-        store_answers, broker_reachable = self._reachable(beacon, seen)
+        stuck = is_full(beacon) and overlong(beacon, self._settings) == len(beacon.active)
+        store_answers, broker_reachable = self._reachable(beacon, seen, busy=is_full(beacon) and not stuck)
         self._progress.observe(
             time.monotonic(),
             store_answers=store_answers,
@@ -149,7 +150,7 @@ class BeaconThread:
             active=beacon.active_count,
             reserved=beacon.reserved,
             taken=is_full(beacon),
-            stuck=self._stuck(beacon),
+            stuck=stuck,
             holding_back=is_holding_back(beacon),
             judged=is_known_pool(beacon) or self._executions.count > 0,
             dear=is_dear(beacon),
@@ -168,15 +169,9 @@ class BeaconThread:
                 log.warning("`monitor probe worker` will not find this worker: %s", error)
             self._file_failing = True
 
-    def _stuck(self, beacon: Beacon) -> bool:
-        limits = self._settings.stuck_after_by_task
-        late = (task.age_seconds > limits.get(task.task, self._settings.stuck_after_seconds) for task in beacon.active)
-        return is_full(beacon) and all(late)
-
-    def _reachable(self, beacon: Beacon, seen: Seen | None) -> tuple[bool, bool]:
+    def _reachable(self, beacon: Beacon, seen: Seen | None, *, busy: bool) -> tuple[bool, bool]:
         """Return whether the store answers, and whether the broker can be reached; see :meth:`Reach.observe`."""
         delayed = self._progress.unanswered_seconds > 0 or (beacon.loop_lag_seconds or 0.0) > DELAYED_SECONDS
-        busy = is_full(beacon) and not self._stuck(beacon)
         return self._reach.observe(
             store_answers=seen is not None, connected=beacon.connected, doubtful=delayed and not busy
         )

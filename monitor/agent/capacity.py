@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Protocol
+
 from monitor.agent.liveness import CONCURRENT_POOLS
 from monitor.agent.protocol import Beacon
 
 CHEAP_TASKS_PER_CHILD = 10
 """A process of the pool that is replaced after fewer tasks is dear: heartbeats use up a good part of it."""
+
+
+class TaskLimits(Protocol):
+    """For how long a task may run, as the agent's settings and the monitor's have it."""
+
+    @property
+    def stuck_after_seconds(self) -> float:
+        """For every task that has no limit of its own."""
+
+    @property
+    def stuck_after_by_task(self) -> Mapping[str, float]:
+        """Limits by the task's name, in seconds."""
 
 
 def is_known_pool(beacon: Beacon) -> bool:
@@ -37,3 +52,9 @@ def has_room(beacon: Beacon) -> bool:
 def is_dear(beacon: Beacon) -> bool:
     """Return whether each heartbeat costs it a good part of a process of its pool."""
     return beacon.tasks_per_child is not None and beacon.tasks_per_child < CHEAP_TASKS_PER_CHILD
+
+
+def overlong(beacon: Beacon, limits: TaskLimits) -> int:
+    """Return how many of its listed tasks run longer than they may."""
+    by_task, default = limits.stuck_after_by_task, limits.stuck_after_seconds
+    return sum(task.age_seconds > by_task.get(task.task, default) for task in beacon.active)

@@ -19,7 +19,9 @@ def pool_manager(**options: Any) -> urllib3.PoolManager:
     return manager
 
 
-class _Http(HTTPConnection):
+class _SharesTime(HTTPConnection):
+    """Gives the attempt at each address its share of the time."""
+
     def _new_conn(self) -> socket.socket:
         whole, self.timeout = self.timeout, _share(self)
         try:
@@ -28,13 +30,8 @@ class _Http(HTTPConnection):
             self.timeout = whole
 
 
-class _Https(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        whole, self.timeout = self.timeout, _share(self)
-        try:
-            return super()._new_conn()
-        finally:
-            self.timeout = whole
+class _SharesTimeWithTls(_SharesTime, HTTPSConnection):
+    pass
 
 
 def _share(connection: HTTPConnection) -> Any:
@@ -45,8 +42,8 @@ def _share(connection: HTTPConnection) -> Any:
 
 
 class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = _Http
+    ConnectionCls = _SharesTime
 
 
 class _HttpsPool(HTTPSConnectionPool):
-    ConnectionCls = _Https
+    ConnectionCls = _SharesTimeWithTls

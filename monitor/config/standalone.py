@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 
 from monitor.agent.identity import Identity, is_name
-from monitor.own_files import belongs_to_another
+from monitor.own_files import belongs_to_another, create
 
 FILE = "project"
 DEFAULT_DIRECTORY = Path(".monitor")
@@ -33,7 +33,7 @@ def name_in(directory: Path, *, host: str = "") -> str | None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (directory / FILE).exists() and not belongs_to_another(directory):
             name = f"standalone-{secrets.token_hex(4)}"
-            _write(directory, f"{name}@{host}" if is_name(host) else name)
+            create(directory / FILE, f"{name}@{host}\n" if is_name(host) else f"{name}\n")
     except OSError:
         return None
     return read(directory)
@@ -50,16 +50,3 @@ def read(directory: Path) -> str | None:
     except OSError:
         return None
     return name if is_name(name) else None
-
-
-def _write(directory: Path, name: str) -> None:
-    made = directory / f"{FILE}.{secrets.token_hex(8)}"
-    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(f"{name}\n")
-    try:
-        os.link(made, directory / FILE)  # whole, or not at all; the first of two processes wins
-    except FileExistsError:
-        pass
-    finally:
-        made.unlink()

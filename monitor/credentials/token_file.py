@@ -7,7 +7,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from monitor.own_files import belongs_to_another
+from monitor.own_files import belongs_to_another, create
 
 NAME = "token"
 LEAST_CHARACTERS = 16
@@ -64,16 +64,7 @@ def ensure(directory: Path) -> str:
     try:
         if (token := read(directory)) is not None:
             return token
-        made = directory / f"{NAME}.{secrets.token_hex(8)}"
-        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(32) + "\n")
-        try:
-            os.link(made, directory / NAME)  # whole, or not at all; the first of two processes wins
-        except FileExistsError:
-            pass
-        finally:
-            made.unlink()
+        create(directory / NAME, secrets.token_urlsafe(32) + "\n")
     except OSError as error:
         raise TokenUnusable(f"cannot write to {directory}: {error.strerror}") from error
     token = read(directory)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from monitor.agent.capacity import executes_beside_loop, is_dear, is_full, is_holding_back, is_known_pool
+from monitor.agent.capacity import executes_beside_loop, is_dear, is_full, is_holding_back, is_known_pool, overlong
 from monitor.agent.protocol import Beacon
 from monitor.config.settings import Workers
 from monitor.model import QueueVerdict, WorkerVerdict
@@ -138,7 +138,7 @@ def queue_verdict(queue: QueueSight, settings: Workers) -> QueueVerdict:
 
 def slots_stuck(beacon: Beacon, settings: Workers) -> int:
     """Return how many slots execute nothing, or a task that runs longer than it may."""
-    return min(beacon.slots, beacon.stalled + _overlong(beacon, settings))
+    return min(beacon.slots, beacon.stalled + overlong(beacon, settings))
 
 
 def is_forgotten(worker: WorkerSight, settings: Workers) -> bool:
@@ -216,17 +216,11 @@ def _is_spinning(worker: WorkerSight, settings: Workers) -> bool:
 def _is_stuck(worker: WorkerSight, settings: Workers) -> bool:
     # A beacon lists the oldest tasks: those that it leaves out are taken to be as the others.
     listed = worker.beacon.active
-    return is_full(worker.beacon) and bool(listed) and _overlong(worker.beacon, settings) == len(listed)
+    return is_full(worker.beacon) and bool(listed) and overlong(worker.beacon, settings) == len(listed)
 
 
 def _is_busy(worker: WorkerSight, settings: Workers) -> bool:  # noqa: ARG001 - rules have one signature
     return is_full(worker.beacon) or is_holding_back(worker.beacon)
-
-
-def _overlong(beacon: Beacon, settings: Workers) -> int:
-    """Return how many tasks run longer than they may."""
-    longest, default = settings.stuck_after_by_task, settings.stuck_after_seconds
-    return sum(task.age_seconds > longest.get(task.task, default) for task in beacon.active)
 
 
 def _is_overdue(worker: WorkerSight, settings: Workers) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+import redis
 
 from monitor.store import MemoryStore, RedisStore
 from tests.support.redis_server import BINARIES, RedisServer
@@ -16,6 +17,13 @@ SharedRedis = Callable[[str], RedisServer]
 def server(request: pytest.FixtureRequest, shared_redis: SharedRedis) -> RedisServer:
     """The session's Redis, and then its Valkey."""
     return shared_redis(request.param)
+
+
+@pytest.fixture
+def client(server: RedisServer) -> Iterator[redis.Redis]:
+    """A plain client of the server."""
+    with server.client() as client:
+        yield client
 
 
 @pytest.fixture

@@ -26,13 +26,6 @@ def ownership(server: RedisServer, key_prefix: str) -> Iterator[RedisOwnership]:
     ownership.close()
 
 
-@pytest.fixture
-def client(server: RedisServer) -> Iterator[redis.Redis]:
-    """A plain client."""
-    with server.client() as client:
-        yield client
-
-
 class Role:
     """A role of a project, and how it stands; a worker writes the name."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 import zlib
-from collections.abc import Iterator
 
 import pytest
 import redis
@@ -26,13 +25,6 @@ from tests.support.redis_server import RedisServer
 MANY = 300_000
 SEEN = {rules.QUEUE: rules.queue(0, 10), rules.ALERTS: rules.alerts(rules.Backlog())}
 CONFIG = Config(channels={"ops": channel("ops")})
-
-
-@pytest.fixture
-def client(server: RedisServer) -> Iterator[redis.Redis]:
-    """A plain client of the server."""
-    with server.client() as client:
-        yield client
 
 
 def decide(store: RedisStore) -> list[str]:

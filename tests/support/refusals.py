@@ -17,13 +17,15 @@ from tests.support.rabbitmq_server import RabbitServer
 from tests.support.redis_server import RedisServer, find_binary
 from tests.support.roles import Monitor
 
-ROSTER = """
+ONE_CHECK = """
 [defaults]
 interval = 1
 [checks.one]
 kind = "python"
 path = "tests.system.user_checks:nothing"
 groups = ["ready"]
+"""
+ROSTER = f"""{ONE_CHECK}
 [checks.redis]
 kind = "redis"
 """

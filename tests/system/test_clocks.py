@@ -12,16 +12,8 @@ from celery import Celery
 
 from monitor.tasks.beat import DispatchScheduler
 from tests.support.processes import missing
+from tests.support.refusals import ONE_CHECK
 from tests.support.roles import StartMonitor
-
-ROSTER = """
-[defaults]
-interval = 1
-[checks.one]
-kind = "python"
-path = "tests.system.user_checks:nothing"
-groups = ["ready"]
-"""
 
 
 @pytest.mark.parametrize("offset", ["+1h", "-1h"])
@@ -29,7 +21,7 @@ groups = ["ready"]
 def test_a_clock_that_is_an_hour_off(role: str, offset: str, start_monitor: StartMonitor) -> None:
     """Results keep coming, by the store's clock."""
     library = _library()
-    monitor = start_monitor(ROSTER)
+    monitor = start_monitor(ONE_CHECK)
     env = {"LD_PRELOAD": str(library), "FAKETIME": offset}
     for name in ("worker", "beat"):
         monitor.start([sys.executable, "-m", "monitor", name], **(env if name == role else {}))
@@ -52,7 +44,7 @@ def test_a_clock_that_is_set(step: str, start_monitor: StartMonitor, tmp_path: P
     """Results keep coming when the clock of a running worker is set by an hour."""
     library, offset = _library(), tmp_path / "offset"
     offset.write_text("+0\n")
-    monitor = start_monitor(ROSTER)
+    monitor = start_monitor(ONE_CHECK)
     env = {
         "LD_PRELOAD": str(library),
         "FAKETIME_TIMESTAMP_FILE": str(offset),
