@@ -74,16 +74,16 @@ class Scene:
         return frozenset(queue for each in declared for queue, reason in each.items() if reason == FANOUT)
 
 
-def declared_queues(sighting: Sighting) -> dict[str, str]:
-    """Return the lasting queues that workers declare, without their own, each with the instance that did so last.
+def declared_queues(sighting: Sighting) -> dict[str, Seen]:
+    """Return the lasting queues that workers declare, without their own, each with the newest beacon that does so.
 
     A queue is lasting when one of its workers declares it as such.
     """
-    declared: dict[str, str] = {}
+    declared: dict[str, Seen] = {}
     for seen in sorted(sighting.beacons.values(), key=lambda seen: seen.at):
         lasting = frozenset(seen.beacon.queues) - _short_lived(seen.beacon)
-        declared |= dict.fromkeys(lasting, seen.beacon.instance)
-    return {queue: instance for queue, instance in declared.items() if not is_direct_queue(queue)}
+        declared |= dict.fromkeys(lasting, seen)
+    return {queue: seen for queue, seen in declared.items() if not is_direct_queue(queue)}
 
 
 def short_lived_queues(sighting: Sighting, notes: Notes) -> set[str]:

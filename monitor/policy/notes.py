@@ -15,7 +15,7 @@ from typing import Any
 from monitor import decoding
 from monitor.agent.protocol import target_field
 from monitor.policy.dynamic_checks import SUMMARY
-from monitor.ports import BrokerSight, Depth, Executed, Sighting
+from monitor.ports import BrokerSight, Depth, Executed, Seen, Sighting
 
 GAP_INTERVALS = 1.25
 """Rounds are half an interval apart. A longer pause than this is a gap: beacons may be missing for the same reason."""
@@ -217,22 +217,24 @@ def with_work(notes: Notes, sighting: Sighting) -> Notes:
 
 def with_queues(
     notes: Notes,
-    declared: Mapping[str, str],
+    declared: Mapping[str, Seen],
     short_lived: Container[str],
     configured: Iterable[str],
     forget_seconds: float,
 ) -> Notes:
     """Return the notes with all queues that are expected: configured, declared now, or once and not yet given up.
 
-    ``declared``: the lasting queues in the workers' beacons, each with the instance of one of these workers.
-    ``short_lived``: those that are known not to be lasting.
+    ``declared``: the lasting queues in the workers' beacons, each with the newest of these beacons: a queue that is new
+    was served when that was written. ``short_lived``: those that are known not to be lasting.
     """
     now = notes.round_at
     here = {*declared, *configured}
     queues = {name: note for name, note in notes.queues.items() if name in here or name not in short_lived}
     for name in here:
-        known = queues.get(name) or QueueNote(now, now)
-        queues[name] = dataclasses.replace(known, declared_at=now, instance=declared.get(name, known.instance))
+        seen = declared.get(name)
+        known = queues.get(name) or QueueNote(now, min(now, seen.at) if seen else now)
+        instance = seen.beacon.instance if seen else known.instance
+        queues[name] = dataclasses.replace(known, declared_at=now, instance=instance)
     expected = {name: note for name, note in queues.items() if now - note.declared_at < forget_seconds}
     if len(expected) > QUEUES_KEPT:
         newest = sorted(expected, key=lambda name: (name in here, expected[name].declared_at), reverse=True)

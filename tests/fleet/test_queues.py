@@ -148,6 +148,16 @@ def test_a_restart_takes_its_time() -> None:
     assert not world.alarms
 
 
+def test_a_goodbye_just_after_the_store_came_back_empty() -> None:
+    """The queue is new to the round that reads the goodbye: it was served until then, and rests like any other."""
+    world = watched()
+    world.flush()
+    leave(world)
+    run_and_watch_nothing_waits(world, RETURN - 2 * T)
+    assert world.verdict("queue:video") == "resting"
+    assert not world.alarms
+
+
 def test_a_queue_that_may_rest() -> None:
     """Without a worker for a day: ok while nothing waits, an error once something has waited for `return_within`."""
     world = watched(may_rest=("vid*",))
