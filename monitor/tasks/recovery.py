@@ -25,6 +25,9 @@ RECONNECT = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
 PAUSE_SECONDS = 0.5
 """A broker that accepts a connection and refuses what is done with it is tried again after this time."""
 
+WATCH_SECONDS = 1.0
+"""Between two looks at whether the consumer's connection is open. It costs no round trip."""
+
 log = structlog.get_logger("monitor.worker")
 
 
@@ -63,12 +66,24 @@ class RecoveringConsumer(Consumer):  # type: ignore[misc]  # celery has no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.connection_errors = (Exception,)
+        self._watch: Any = None
         gate.when_refused(lambda: self.call_soon(self._leave))
 
     def connect(self) -> Any:
         """Connect to the broker, once this worker may work in the store."""
         gate.wait(state.maybe_shutdown)
         return super().connect()
+
+    def on_ready(self) -> None:
+        """Watch from now on whether the connection is open.
+
+        Celery swallows its end where a broker closes it while the consumer starts (``loops._quick_drain``), and
+        consumes nothing from then on.
+        """
+        super().on_ready()
+        if self._watch is not None:
+            self._watch.cancel()
+        self._watch = self.hub.call_repeatedly(WATCH_SECONDS, self._check_connection) if self.hub else None
 
     def perform_pending_operations(self) -> None:
         """Do what `call_soon` was given, where there is no event loop; Celery logs there what that raises."""
@@ -84,6 +99,10 @@ class RecoveringConsumer(Consumer):  # type: ignore[misc]  # celery has no types
         """Log why the connection is given up, and close it."""
         self._pause(exc)
         super().on_connection_error_after_connected(exc)
+
+    def _check_connection(self) -> None:
+        if self.connection and not self.connection.connected:
+            raise ConnectionResetError("the broker has closed the connection")
 
     def _leave(self) -> None:
         if not gate.is_open() and self.connection:
