@@ -16,7 +16,6 @@ from monitor.history.packing import LIMIT_BYTES
 from monitor.history.rollups import Day, day_of, with_waiting
 from monitor.history.samples import DAY_SECONDS, HOUR_SECONDS, gather, merge
 from monitor.ports import Compacted
-from monitor.store import scripts
 from monitor.store.aside import SetAside
 from monitor.store.history import LINE_BYTES, Names, Retention, decode_lines
 from monitor.store.link import Argument, Link
@@ -82,7 +81,7 @@ class Compactor:
         ]
         known = list(checks)
         for start in range(0, len(known), CHECKS_PER_DAY_SCRIPT):
-            self._link.run(scripts.HISTORY_ADD_DAY, blocks, [*head, *known[start : start + CHECKS_PER_DAY_SCRIPT]])
+            self._link.run("history_add_day", blocks, [*head, *known[start : start + CHECKS_PER_DAY_SCRIPT]])
 
     def forget(self, checks: Iterable[str], now: float) -> None:
         """Remove all that is known of these checks. Raises StoreUnavailable."""
@@ -92,14 +91,14 @@ class Compactor:
         keys = [self._names.open, self._names.raw, self._names.roll, self._names.blocks]
         for start in range(0, len(names), FORGOTTEN_PER_SCRIPT):
             some = names[start : start + FORGOTTEN_PER_SCRIPT]
-            self._link.run(scripts.HISTORY_FORGET, keys, [self._names.prefix, *hours, *days, *some])
+            self._link.run("history_forget", keys, [self._names.prefix, *hours, *days, *some])
 
     def _waiting(self, now: float) -> tuple[int, list[bytes]]:
         """How many lines wait, and some of the lists to pack."""
         lines, members, start = 0, list[bytes](), 0
         for _ in range(PASSES):
             some, start, refused, *found = self._link.run(
-                scripts.HISTORY_WAITING,
+                "history_waiting",
                 [self._names.open],
                 [self._names.prefix, int(now), ENOUGH_LINES, LISTS_PER_PASS - len(members), start],
             )
@@ -113,7 +112,7 @@ class Compactor:
         packed = 0
         for some in _batches(waiting):
             wanted: list[Argument] = [part for each in some for part in (each.check, each.hour, each.day)]
-            found = self._link.run(scripts.HISTORY_FETCH, [], [self._names.prefix, LIMIT_BYTES, *wanted])
+            found = self._link.run("history_fetch", [], [self._names.prefix, LIMIT_BYTES, *wanted])
             for each, (raw, roll, lines) in zip(some, found, strict=True):
                 packed += bool(lines) and self._put(each, raw, roll, lines, now)
         return packed
@@ -121,7 +120,7 @@ class Compactor:
     def _put(self, at: _Waiting, raw: bytes, roll: bytes, lines: Sequence[bytes], now: float) -> bool:
         new, names, kept = self._packed(at, raw, roll, lines, now), self._names, self._retention
         answer = self._link.run(
-            scripts.HISTORY_PACK,
+            "history_pack",
             [
                 names.open_list(at.check, at.hour),
                 names.open,
@@ -159,7 +158,7 @@ class Compactor:
         evicted, total, more = 0, 0, 1
         while more:
             some, total, more = self._link.run(
-                scripts.HISTORY_TRIM,
+                "history_trim",
                 [names.raw, names.roll, names.blocks],
                 [
                     names.prefix,

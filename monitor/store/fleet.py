@@ -12,7 +12,6 @@ from monitor.agent.protocol import Beacon, Keys, client_name, target_field
 from monitor.ports import Executed, Seen, Sighting
 from monitor.store.aside import SetAside
 from monitor.store.link import Argument, Link
-from monitor.store.scripts import NOTE, SIGHT
 from monitor.store.sweeping import sweep
 
 LIMIT_BYTES = 64 * 1024
@@ -38,7 +37,7 @@ class RedisFleet:
         for key in (self._keys.heartbeats, self._keys.emitted):
             self._aside.count("heartbeat", sweep(self._link, key, least=1, limit=SHORT_BYTES))
         keys = [self._keys.beacons, self._keys.heartbeats, self._notes]
-        clock, notes, *hashes = self._link.run(SIGHT, keys, [LIMIT_BYTES, NOTES_LIMIT_BYTES])
+        clock, notes, *hashes = self._link.run("sight", keys, [LIMIT_BYTES, NOTES_LIMIT_BYTES])
         now = int(clock) / 1e6
         (nodes, beacons, oversized), (targets, heartbeats, too_long) = hashes
         seen = {field: _seen(field, value, now) for field, value in zip(nodes, beacons, strict=True)}
@@ -86,7 +85,7 @@ class RedisFleet:
         arguments.append(len(workers))
         for beacon in workers:
             arguments += [beacon.node, beacon.instance, target_field("worker", beacon.target)]
-        self._link.run(NOTE, [*self._keys, self._notes], arguments)
+        self._link.run("note", [*self._keys, self._notes], arguments)
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -13,7 +13,7 @@ from redis.exceptions import TimeoutError as TimedOut
 
 from monitor.ports import StoreUnavailable
 from monitor.redis_pool import connection_pool, server_reason
-from monitor.store.scripts import Script
+from monitor.store import scripts
 
 T = TypeVar("T")
 
@@ -36,9 +36,17 @@ class Link:
         self._pool = pool
         self._execute: Callable[..., Any] = redis.Redis(connection_pool=pool).execute_command
 
-    def run(self, script: Script, keys: Sequence[str | bytes], arguments: Sequence[Argument]) -> Any:
-        """The script's answer, in one round trip once the server knows the script."""
-        return self._attempt(lambda: self._evaluate(script, keys, arguments))
+    def run(self, script: str, keys: Sequence[str | bytes], arguments: Sequence[Argument]) -> Any:
+        """Return the answer of the script of this name, in one round trip once the server knows it."""
+        text, sha = scripts.load(script)
+
+        def evaluated() -> Any:
+            try:
+                return self._execute("EVALSHA", sha, len(keys), *keys, *arguments)
+            except NoScriptError:
+                return self._execute("EVAL", text, len(keys), *keys, *arguments)
+
+        return self._attempt(evaluated)
 
     def call(self, *command: Argument) -> Any:
         """A command's answer."""
@@ -58,12 +66,6 @@ class Link:
     def close(self) -> None:
         """Close the connections that nobody is using. The next call opens one again."""
         self._pool.disconnect(inuse_connections=False)
-
-    def _evaluate(self, script: Script, keys: Sequence[str | bytes], arguments: Sequence[Argument]) -> Any:
-        try:
-            return self._execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
-        except NoScriptError:
-            return self._execute("EVAL", script.text, len(keys), *keys, *arguments)
 
     def _attempt(self, action: Callable[[], T]) -> T:
         deadline = time.monotonic() + 2 * self._timeout_seconds

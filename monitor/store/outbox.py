@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from monitor.alert_states import Alert, AlertsOverview, DeadLetter, Lane, Silence
 from monitor.model import Notice
 from monitor.ports import Delivery, Undecided
-from monitor.store import alert_codec, codec, scripts
+from monitor.store import alert_codec, codec
 from monitor.store.aside import SetAside
 from monitor.store.link import Argument, Link
 from monitor.store.sweeping import sweep
@@ -39,7 +39,7 @@ class RedisOutbox:
         """What is to be decided now; None while it is the turn of another token."""
         keys = [self._meta, self._transitions, self._alerts, self._silences, f"{self._prefix}turn"]
         answer = self._link.run(
-            scripts.ALERT_READ,
+            "alert_read",
             keys,
             [limit, codec.LIMIT_BYTES, int(everything), token, round(TURN_SECONDS * 1e3), FIRST_SECONDS],
         )
@@ -72,18 +72,18 @@ class RedisOutbox:
             raw = alert_codec.encode(alert_codec.slim(notice))
             arguments += [channel, notice.check, b"%d|%s" % (round(notice.at * 1e6), raw)]
         keys = [self._meta, self._alerts, self._dead, self._channels]
-        return bool(self._link.run(scripts.ALERT_DECIDE, keys, arguments))
+        return bool(self._link.run("alert_decide", keys, arguments))
 
     def due(self, channels: Iterable[str]) -> list[str]:
         """Those of ``channels`` that have something to tell now, and that nobody is at."""
-        return [name.decode() for name in self._link.run(scripts.ALERT_DUE, [], [self._prefix, *channels])]
+        return [name.decode() for name in self._link.run("alert_due", [], [self._prefix, *channels])]
 
     def take(self, channel: str, token: str, *, lease_seconds: float) -> Delivery | None:
         """The next notice of a channel, under a lease; None when there is none now, or the channel is held."""
         lanes, lease_ms = self._lane(channel, b""), max(1, round(lease_seconds * 1e3))
         arguments: list[Argument] = [token, lease_ms, lanes, alert_codec.LIMIT_BYTES, PENDING_KEPT]
         while True:
-            answer, removed, *rest = self._link.run(scripts.ALERT_TAKE, self._keys(channel), arguments)
+            answer, removed, *rest = self._link.run("alert_take", self._keys(channel), arguments)
             self._aside.count("notice", removed)
             if answer == b"again":
                 continue
@@ -98,7 +98,7 @@ class RedisOutbox:
 
     def leave(self, channel: str, token: str) -> None:
         """Let go of a channel, for somebody else to go on."""
-        self._link.run(scripts.ALERT_LEAVE, self._keys(channel)[:1], [token])
+        self._link.run("alert_leave", self._keys(channel)[:1], [token])
 
     def ack(self, delivery: Delivery) -> bool:
         """It was told. False when somebody else has said so before."""
@@ -108,7 +108,7 @@ class RedisOutbox:
         """It was not told: try again later, and no other notice of this channel for ``hold_seconds``."""
         channel, check = delivery.channel, delivery.notice.check
         self._link.run(
-            scripts.ALERT_RETRY,
+            "alert_retry",
             [*self._keys(channel), self._lane(channel, check.encode())],
             [delivery.token, check, delivery.raw, round(after_seconds * 1e6), round(hold_seconds * 1e6), reason[:500]],
         )
@@ -123,14 +123,14 @@ class RedisOutbox:
     def retire(self, channels: Iterable[str], *, before: float) -> int:
         """Bury what has waited since ``before`` for channels other than these."""
         arguments: list[Argument] = [self._prefix, DEAD_LETTERS_KEPT, round(before * 1e6), *channels]
-        return int(self._link.run(scripts.ALERT_RETIRE, [self._channels, self._dead], arguments))
+        return int(self._link.run("alert_retire", [self._channels, self._dead], arguments))
 
     def silence(self, checks: str, *, for_seconds: float, why: str, by: str = "") -> Silence:
         """Silence the checks whose names this pattern fits."""
         seconds, microseconds = self._link.call("TIME")
         now = int(seconds) + int(microseconds) / 1e6
         made = Silence(uuid.uuid4().hex[:8], checks, now, now + for_seconds, why[:500], by[:100])
-        names, raws = self._link.run(scripts.FIELDS, [self._silences], [alert_codec.LIMIT_BYTES])
+        names, raws = self._link.run("fields", [self._silences], [alert_codec.LIMIT_BYTES])
         for name, raw in zip(names, raws, strict=True):
             known = alert_codec.decode(Silence, raw)
             if known is None or known.until <= now:
@@ -146,7 +146,7 @@ class RedisOutbox:
         """All there is to know of alerting."""
         keys = [self._alerts, self._silences, self._dead, self._channels]
         clock, alerts, silences, dead, count, lanes = self._link.run(
-            scripts.ALERT_OVERVIEW, keys, [self._prefix, DEAD_LETTERS_SHOWN, alert_codec.LIMIT_BYTES]
+            "alert_overview", keys, [self._prefix, DEAD_LETTERS_SHOWN, alert_codec.LIMIT_BYTES]
         )
         now = int(clock) / 1e6
         known = self._alerts_of(alerts)
@@ -183,17 +183,17 @@ class RedisOutbox:
         """Remove what is not understood from a hash, of which the script has returned no names."""
         if not self._aside.writes:
             return
-        fields, values = self._link.run(scripts.FIELDS, [key], [alert_codec.LIMIT_BYTES])
+        fields, values = self._link.run("fields", [key], [alert_codec.LIMIT_BYTES])
         pairs: list[Argument] = []
         for field, raw in zip(fields, values, strict=True):
             if not (alert_codec.decode(Alert, raw) if kind is Alert else alert_codec.decode(Silence, raw)):
                 pairs += [field, raw]
         for start in range(0, len(pairs), 2 * DISCARDED_AT_ONCE):
-            self._link.run(scripts.DISCARD, [key], pairs[start : start + 2 * DISCARDED_AT_ONCE])
+            self._link.run("discard", [key], pairs[start : start + 2 * DISCARDED_AT_ONCE])
 
     def _done(self, channel: str, token: str, check: bytes, raw: bytes, letter: bytes) -> bool:
         keys = [*self._keys(channel), self._lane(channel, check), self._dead]
-        return bool(self._link.run(scripts.ALERT_DONE, keys, [token, check, raw, letter, DEAD_LETTERS_KEPT]))
+        return bool(self._link.run("alert_done", keys, [token, check, raw, letter, DEAD_LETTERS_KEPT]))
 
     def _keys(self, channel: str) -> list[str | bytes]:
         return [f"{self._prefix}flight:{channel}", f"{self._prefix}channel:{channel}", f"{self._prefix}due:{channel}"]

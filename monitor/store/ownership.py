@@ -5,7 +5,6 @@ from __future__ import annotations
 from monitor.agent.identity import RECORD_BYTES, Identity, decode, encode
 from monitor.ports import StoreUnavailable
 from monitor.store.link import Link
-from monitor.store.scripts import OWN
 
 ATTEMPTS = 16
 LEASE_SECONDS = 30.0
@@ -48,4 +47,4 @@ class RedisOwnership:
         return self._own(seen, encode(project), LEASE_SECONDS if project.random else 0)
 
     def _own(self, seen: bytes, value: str, lease_seconds: float) -> bytes:
-        return bytes(self._link.run(OWN, [self._key], [seen, value, round(lease_seconds * 1e3), RECORD_BYTES]))
+        return bytes(self._link.run("own", [self._key], [seen, value, round(lease_seconds * 1e3), RECORD_BYTES]))

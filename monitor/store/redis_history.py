@@ -25,7 +25,6 @@ from monitor.history.samples import (
 )
 from monitor.history.uptime import Part, Uptimes, date_of, linked, part, reaching_back, together, uptimes
 from monitor.ports import Compacted, Reaches
-from monitor.store import scripts
 from monitor.store.aside import SetAside
 from monitor.store.compaction import Compactor
 from monitor.store.history import Names, Retention, decode_lines, encode_line
@@ -128,7 +127,7 @@ class RedisHistory:
         """
         names = self._names
         keys = [names.open, names.raw, names.roll, names.blocks]
-        answer = self._link.run(scripts.HISTORY_REACHES, keys, [names.prefix, DIGEST_BYTES])
+        answer = self._link.run("history_reaches", keys, [names.prefix, DIGEST_BYTES])
         raw, roll, waiting, _, digests, lines = answer
         hours = [int(hour) for hour in (raw, waiting) if hour]
         oldest = min(hours) * HOUR_SECONDS if hours else None
@@ -153,7 +152,7 @@ class RedisHistory:
             head: list[Argument] = [f"{check}|{hour}", (hour + 1) * HOUR_SECONDS, self._retention.line_seconds]
             for start in range(0, len(lines), LINES_PER_SCRIPT):
                 keys = [self._names.open_list(check, hour), self._names.open]
-                self._link.run(scripts.HISTORY_ADD, keys, [*head, *lines[start : start + LINES_PER_SCRIPT]])
+                self._link.run("history_add", keys, [*head, *lines[start : start + LINES_PER_SCRIPT]])
 
     def add_day(self, day: Day, checks: Iterable[str]) -> None:
         """Keep a whole day of roll-ups of each of these checks, in place of what there is. Raises StoreUnavailable.
@@ -181,7 +180,7 @@ class RedisHistory:
         """The clock, and for each check what there is of the hours from ``since`` to ``until``, and the one before."""
         first, last = int(since // HOUR_SECONDS), "" if until is None else int(until // HOUR_SECONDS)
         arguments: list[Argument] = [self._names.prefix, LIMIT_BYTES, first, last, HOURS_BACK, *checks]
-        clock, *answers = self._link.run(scripts.HISTORY_SAMPLES, [self._names.open, self._names.raw], arguments)
+        clock, *answers = self._link.run("history_samples", [self._names.open, self._names.raw], arguments)
         return int(clock) / 1e6, [_hours_of(answer, series) for answer in answers]
 
     def _rolled_up(
@@ -194,7 +193,7 @@ class RedisHistory:
             some = names[start : start + CHECKS_PER_SCRIPT]
             arguments = [self._names.prefix, LIMIT_BYTES, DIGEST_BYTES, first, last, DAYS_BACK, wanted, *some]
             keys = [self._names.open, self._names.roll]
-            clock, *answers = self._link.run(scripts.HISTORY_ROLLUPS, keys, arguments)
+            clock, *answers = self._link.run("history_rollups", keys, arguments)
             for check, answer in zip(some, answers, strict=True):
                 yield check, int(clock) / 1e6, self._kept(check, first, whole, answer)
 

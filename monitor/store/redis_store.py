@@ -12,7 +12,7 @@ from monitor.alert_states import AlertsOverview
 from monitor.history.samples import HOUR_SECONDS, sample_of
 from monitor.model import Changes, Flight, Snapshot, State, Transition, Window
 from monitor.ports import FlightLost, FlightRefused, Reducer, StoreUnavailable
-from monitor.store import codec, scripts
+from monitor.store import codec
 from monitor.store.aside import SetAside
 from monitor.store.history import LINE_BYTES, TRANSITIONS_KEPT, Names, Retention, encode_line
 from monitor.store.link import Argument, Link
@@ -78,7 +78,7 @@ class RedisStore:
         if left := self._unreleased.get(check):
             self.release(left)
         answer, *flight = self._link.run(
-            scripts.TAKE,
+            "take",
             [self._flight(check), self._states, self._meta, self._memory],
             [
                 *(check, run_id, max(1, round(lease_seconds * 1e3)), _stamp(overdue_at)),
@@ -92,7 +92,7 @@ class RedisStore:
         if raw and memory is None:
             self._aside.count("memory")
             # A kind without a memory never replaces it, and unpacking it in each run takes time and memory.
-            self._link.run(scripts.DISCARD, [self._memory], [check, raw])
+            self._link.run("discard", [self._memory], [check, raw])
         return _Held(check, run_id, int(token), int(taken_at) / 1e6, memory, bytes(seen))
 
     def update(self, flight: Flight, reducer: Reducer, *, memory: str | None = None) -> tuple[Transition, ...]:
@@ -128,13 +128,13 @@ class RedisStore:
         A server that comes back with its data would else refuse the check until the lease is over.
         """
         self._unreleased[flight.check] = flight
-        self._link.run(scripts.RELEASE, [self._flight(flight.check)], [str(flight.token)])
+        self._link.run("release", [self._flight(flight.check)], [str(flight.token)])
         self._unreleased.pop(flight.check, None)
 
     def claim_window(self, fingerprint: str, *, at_least_seconds: float = 0.0) -> Window | None:
         """The time since the last claim; None if younger than ``at_least_seconds``. Raises StoreUnavailable."""
         answer = self._link.run(
-            scripts.CLAIM,
+            "claim",
             [self._dispatch, self._retries, self._states],
             [fingerprint, round(at_least_seconds * 1e6), uuid.uuid4().hex],
         )
@@ -169,7 +169,7 @@ class RedisStore:
         start = f"({after}" if after and re.fullmatch(r"\d{1,16}(-\d{1,16})?", after) else "-"
         found: list[tuple[str, Transition]] = []
         while len(found) < limit:
-            page = self._link.run(scripts.PAGE, [self._transitions], [start, limit, codec.LIMIT_BYTES])
+            page = self._link.run("page", [self._transitions], [start, limit, codec.LIMIT_BYTES])
             for entry, raw in zip(page[::2], page[1::2], strict=True):
                 start = f"({entry.decode()}"
                 transition = codec.decode_transition(raw)
@@ -184,7 +184,7 @@ class RedisStore:
         for key, kind in ((self._states, "state"), (self._memory, "memory")):
             limit = codec.LIMIT_BYTES if kind == "state" else codec.MEMORY_LIMIT_BYTES
             removed = sweep(self._link, key, changed=self._changed, least=1, limit=limit)
-            self._aside.count(kind, removed + self._link.run(scripts.SHORTEN, [key], [limit]))
+            self._aside.count(kind, removed + self._link.run("shorten", [key], [limit]))
         self.outbox.sweep()
         return self._aside.total()
 
@@ -194,7 +194,7 @@ class RedisStore:
         if names:
             keys = [self._meta, self._states, self._changed, self._retries, self._memory]
             self.history.forget(names, self.now())
-            self._link.run(scripts.FORGET, keys, names)
+            self._link.run("forget", keys, names)
 
     def refusal(self) -> str | None:
         """Return why the server takes no writes, as far as INFO shows it: a reason code. Raises StoreUnavailable."""
@@ -268,7 +268,7 @@ class RedisStore:
             arguments.append(len(record.transitions))
             for transition in record.transitions:
                 arguments += [transition.id, codec.encode_transition(transition)]
-        answer, *rest = self._link.run(scripts.COMMIT, keys, arguments)
+        answer, *rest = self._link.run("commit", keys, arguments)
         names = list(entries)
         if answer == b"lost":
             return answer, dict(zip(names, rest, strict=True))
@@ -289,11 +289,11 @@ class RedisStore:
         if wrong and everything and self._aside.writes:
             pairs = [part for item in wrong.items() for part in item]
             for start in range(0, len(pairs), 2 * ENTRIES_PER_COMMIT):
-                self._link.run(scripts.DISCARD, [self._states], pairs[start : start + 2 * ENTRIES_PER_COMMIT])
+                self._link.run("discard", [self._states], pairs[start : start + 2 * ENTRIES_PER_COMMIT])
 
     def _read_raw(self, *mode: str) -> list[Any]:
         keys = [self._meta, self._states, self._changed]
-        answer: list[Any] = self._link.run(scripts.READ, keys, [codec.LIMIT_BYTES, *mode])
+        answer: list[Any] = self._link.run("read", keys, [codec.LIMIT_BYTES, *mode])
         return answer
 
     def _flight(self, check: str) -> str:

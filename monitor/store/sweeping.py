@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from monitor.store.link import Link
-from monitor.store.scripts import SWEEP
 
 FIELDS_AT_A_TIME = 5000
 """A script holds up everybody else for some ten milliseconds at most."""
@@ -18,7 +17,7 @@ def sweep(link: Link, key: str, *, changed: str = "", least: int, limit: int) ->
     """
     total, more = 0, 1
     for _ in range(SCRIPTS):
-        removed, more = link.run(SWEEP, [key, changed or key], [FIELDS_AT_A_TIME, least, limit])
+        removed, more = link.run("sweep", [key, changed or key], [FIELDS_AT_A_TIME, least, limit])
         total += removed
         if not more:
             break

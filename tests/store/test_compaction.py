@@ -21,7 +21,6 @@ from monitor.ports import StoreUnavailable
 from monitor.store import RedisHistory, RedisStore, Retention
 from monitor.store.compaction import ENOUGH_LINES
 from monitor.store.link import Link
-from monitor.store.scripts import Script
 from tests.history import brute
 from tests.history.strategies import T0, make
 from tests.store.test_garbage import WRONG
@@ -264,10 +263,10 @@ def test_hours_of_one_day_are_packed_one_after_the_other(
         history.add(check, written)
     read, asked, run_script = [], Counter[str](), Link.run
 
-    def counted(link: Link, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+    def counted(link: Link, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         answer = run_script(link, script, keys, arguments)
-        asked[script.name] += 1
-        if script.name == "history_fetch":
+        asked[script] += 1
+        if script == "history_fetch":
             read.extend(line for _, _, lines in answer for line in lines)
         return answer
 
