@@ -65,7 +65,7 @@ def _stand(directory: Path, redis: RedisServer, rate: int, seconds: float) -> Ru
         running("monitor", "worker", environment=environment) as worker,
         running("monitor", "beat", environment=environment) as beat,
     ):
-        wait_for(lambda: store.read().states, what="the first results", process=worker)
+        wait_for(lambda: store.states.read().states, what="the first results", process=worker)
         _observe(store, _SETTLE_SECONDS)
         pids = (worker.pid, beat.pid, redis.pid)
         before = [cpu_seconds(pid) for pid in pids]
@@ -79,12 +79,12 @@ def _stand(directory: Path, redis: RedisServer, rate: int, seconds: float) -> Ru
 
 def _observe(store: RedisStore, seconds: float) -> tuple[int, list[float]]:
     """How many runs were stored in the next ``seconds``, and the seconds between a check's runs."""
-    found = store.changes(None)
+    found = store.states.changes(None)
     last = {name: state.result.observed_at for name, state in found.states.items()}
     runs, gaps, end = 0, list[float](), time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(_LOOK_EVERY_SECONDS)
-        found = store.changes(found.cursor)
+        found = store.states.changes(found.cursor)
         for name, state in found.states.items():
             gap = state.result.observed_at - last.get(name, state.result.observed_at)
             if gap > 0:

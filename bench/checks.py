@@ -87,7 +87,7 @@ def _release(
     command = [sys.executable, "-m", "bench.preload", _STAGE, task]
     subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True)
     store = RedisStore(redis.url)
-    begun = store.now()
+    begun = store.states.now()
     worker_before, redis_before = cpu_seconds(worker.pid), cpu_seconds(redis.pid)
     started = time.perf_counter()
     client.rename(_STAGE, _QUEUE)
@@ -109,7 +109,7 @@ def _release(
 
 
 def _stored_since(store: RedisStore, begun: float) -> int:
-    return sum(state.result.observed_at >= begun for state in store.read().states.values())
+    return sum(state.result.observed_at >= begun for state in store.states.read().states.values())
 
 
 def _middle(rates: list[Rate]) -> Rate:
@@ -137,10 +137,10 @@ def _parts(redis: RedisServer, times: int) -> dict[str, float]:
             "run in a check process": _microseconds(lambda: executor.run(check), times),
             "run in the worker's own process": _microseconds(lambda: _InProcess().run(check), times),
             "flight, state and history in Redis": _microseconds(
-                lambda: run_check(check, None, store=store, executor=_InProcess()), times
+                lambda: run_check(check, None, store=store.states, executor=_InProcess()), times
             ),
             "all of it, as the task does it": _microseconds(
-                lambda: run_check(check, None, store=store, executor=executor), times
+                lambda: run_check(check, None, store=store.states, executor=executor), times
             ),
         }
     finally:

@@ -15,6 +15,7 @@ from bench import servers
 from bench.processes import cpu_seconds
 from bench.report import Claim, Report, Table, number
 from bench.scale import Scale
+from demo.history import HistoryWriter
 from monitor import chronicle, policy
 from monitor.config import CheckSpec
 from monitor.history.rollups import day_of, with_samples
@@ -49,13 +50,13 @@ def run(scale: Scale) -> Report:
     for count in counts:
         with servers.redis_server() as server:
             store = RedisStore(server.url, prefix="b:", retention=Retention(budget_bytes=UNLIMITED))
-            now = store.now()
+            now = store.states.now()
             loaded = checks if count == checks else min(count, 5)
             spent = _load(store, server, [f"check-{n}" for n in range(loaded)], now, every)
             _copy(server, loaded, count)
             with server.client() as client:
                 raw = _bytes(client, "b:raw:*", "b:blocks:raw", "b:open*") / (count * DAY_SECONDS / every)
-                _place_rollups(store, [f"check-{n}" for n in range(count)], now)
+                _place_rollups(server, [f"check-{n}" for n in range(count)], now)
                 roll = _bytes(client, "b:roll:*", "b:blocks:roll") / (count * DAYS * 288)
             figures = _queries(store, count, now, times)
             queries.add(f"{count:,}", *figures.values(), figures["day"] / figures["state"])
@@ -70,9 +71,9 @@ def run(scale: Scale) -> Report:
 
 def _load(store: RedisStore, server: RedisServer, names: list[str], now: float, every: int) -> float:
     """A day up to now, packed; CPU seconds of Redis."""
-    spent = cpu_seconds(server.pid)
+    spent, writer = cpu_seconds(server.pid), _writer(server)
     for name in names:
-        store.history.add(name, _past(name, now - DAY_SECONDS, now, every))
+        writer.add(name, _past(name, now - DAY_SECONDS, now, every))
     store.history.compact(now)
     return cpu_seconds(server.pid) - spent
 
@@ -106,13 +107,17 @@ def _copy(server: RedisServer, loaded: int, count: int) -> None:
                 pipe.execute()
 
 
-def _place_rollups(store: RedisStore, checks: list[str], now: float) -> None:
+def _place_rollups(server: RedisServer, checks: list[str], now: float) -> None:
     """Ninety days of roll-ups for each check, but for today and the day before, which are made of samples."""
-    today = int(now // DAY_SECONDS)
+    today, writer = int(now // DAY_SECONDS), _writer(server)
     for day in range(today - DAYS, today - 1):
         start = day * DAY_SECONDS
         past = _past(f"day-{day % 7}", float(start), float(start + DAY_SECONDS), 30)
-        store.history.add_day(with_samples(day_of(start), gather(past)), checks)
+        writer.add_day(with_samples(day_of(start), gather(past)), checks)
+
+
+def _writer(server: RedisServer) -> HistoryWriter:
+    return HistoryWriter(redis_py.Redis.from_url(server.url), "b:", Retention(budget_bytes=UNLIMITED))
 
 
 def _bytes(client: redis_py.Redis, *patterns: str) -> int:
@@ -134,7 +139,7 @@ def _queries(store: RedisStore, count: int, now: float, times: int) -> dict[str,
         ),
         "overview": lambda: chronicle.overview(history, checks, now - DAY_SECONDS, now, count=48),
         "uptime": lambda: chronicle.uptime(history, checks, SPANS, now, day_count=DAYS),
-        "state": lambda: store.read(["check-1"]).read_at,
+        "state": lambda: store.states.read(["check-1"]).read_at,
     }
     answer = chronicle.curves(history, "check-1", now - DAY_SECONDS, now, step=60)[0]
     if answer.scale.resolution != "raw" or sum(status is not None for status in answer.status) < 1400:
@@ -164,11 +169,11 @@ def _writes(server: RedisServer, times: int) -> tuple[Table, float]:
     spent = dict.fromkeys(stores, 0.0)
     for turn in range(times):
         for name, store in stores.items():
-            flight = store.take("db", uuid.uuid4().hex, lease_seconds=5)
+            flight = store.states.take("db", uuid.uuid4().hex, lease_seconds=5)
             outcome = Outcome(Status.OK, {"percent": turn / 8}, series=("percent",))
             result = policy.as_result(spec, flight, outcome, 1.234)
             before, started = cpu_seconds(server.pid), time.perf_counter()
-            store.update(flight, lambda state, result=result: policy.advance(state, result, spec))  # type: ignore[misc]
+            store.states.update(flight, lambda state, result=result: policy.advance(state, result, spec))  # type: ignore[misc]
             taken[name].append((time.perf_counter() - started) * 1e6)
             spent[name] += cpu_seconds(server.pid) - before
     table = Table("A write", ("an update of a state", "µs", "CPU of Redis, µs"))

@@ -12,11 +12,13 @@ from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
+import redis as redis_py
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from bench import rosters, servers
 from bench.report import Claim, Report, Table
 from bench.scale import Scale
+from demo.history import HistoryWriter
 from monitor import policy
 from monitor.config import CheckSpec
 from monitor.history.samples import HOUR_SECONDS, Sample
@@ -120,21 +122,21 @@ def _weight(page: Page, devtools: CDPSession) -> tuple[float, int, int]:
 def _served(every: int) -> Iterator[str]:
     """The address of the page, of a real web role over a day of history."""
     with servers.directory() as directory, servers.redis_server() as redis:
-        store = RedisStore(redis.url)
+        store, client = RedisStore(redis.url), redis_py.Redis.from_url(redis.url)
         for number in range(CHECKS):
-            _fill(store, f"c{number:05d}", every)
+            _fill(store, HistoryWriter(client), f"c{number:05d}", every)
         tables = rosters.NEVER_STALE + rosters.noop_checks(CHECKS, interval_seconds=10, groups='["ready"]')
         environment = rosters.environment(directory, redis.url, tables, history_memory="200MB")
         with servers.web(environment, servers.READY) as web:
             yield f"http://localhost:{urlsplit(web.url).port}/admin/monitoring/"
 
 
-def _fill(store: RedisStore, check: str, every: int) -> None:
+def _fill(store: RedisStore, writer: HistoryWriter, check: str, every: int) -> None:
     """A day of samples, packed, and a state that is good for long."""
-    flight = store.take(check, uuid.uuid4().hex, lease_seconds=60)
+    flight = store.states.take(check, uuid.uuid4().hex, lease_seconds=60)
     now, seed = flight.taken_at, sum(map(ord, check))
     times = [now - 86_400 + every * step for step in range(86_400 // every)]
-    store.history.add(
+    writer.add(
         check,
         (
             Sample(
@@ -146,7 +148,7 @@ def _fill(store: RedisStore, check: str, every: int) -> None:
     store.history.compact(now + HOUR_SECONDS)
     result = Result(flight.run_id, Status.OK, now, now + 1e6, 9.5)
     spec = CheckSpec(name=check, kind="python", interval=10, timeout=5)
-    store.update(flight, lambda before: policy.advance(before, result, spec))
+    store.states.update(flight, lambda before: policy.advance(before, result, spec))
 
 
 @contextmanager

@@ -110,7 +110,7 @@ def main() -> None:
     simulated.load_scripts()
 
     def judge() -> fleet.Round:
-        made = fleet.run_round(config.workers, store=runtime.store, fleet=runtime.fleet, broker=broker)
+        made = fleet.run_round(config.workers, store=runtime.store.states, fleet=runtime.store.workers, broker=broker)
         if made.event != "completed":
             raise RuntimeError(f"the round was {made.event}: {made.reason}")
         return made

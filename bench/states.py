@@ -49,12 +49,12 @@ def main() -> None:
     store, executor = wiring.store(config), InventedOutcomes()
     checks = list(config.checks.values())
     for check in checks:
-        runner.run_check(check, None, store=store, executor=executor)
+        runner.run_check(check, None, store=store.states, executor=executor)
     begin = time.monotonic()
     for number, check in enumerate(itertools.cycle(checks)):
         if (wait := begin + number / rate - time.monotonic()) > 0:
             time.sleep(wait)
-        runner.run_check(check, None, store=store, executor=executor)
+        runner.run_check(check, None, store=store.states, executor=executor)
 
 
 if __name__ == "__main__":

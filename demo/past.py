@@ -6,20 +6,20 @@ from array import array
 from collections.abc import Iterator, Sequence
 from math import inf, nan
 
+from demo.history import HistoryWriter
 from demo.shop import CHECKS, HISTORY, WORKERS, judged
 from demo.story import HOUR, RAW_SECONDS, Change, Story
 from monitor.history.rollups import Day, day_of, with_samples
 from monitor.history.samples import CODES, DAY_SECONDS, HOUR_SECONDS, MICRO, OK, Samples
 from monitor.model import Result, State, Status, Transition
-from monitor.ports import Reducer
-from monitor.store import RedisStore
+from monitor.ports import Reducer, Store
 
 RAW_STEP, FINE_STEP, COARSE_STEP = 20.0, 300.0, 1800.0
 FINE_SECONDS = 8 * DAY_SECONDS
 SPELL_STEP = 60.0
 
 
-def record(story: Story, store: RedisStore) -> None:
+def record(story: Story, store: Store) -> None:
     """The states of everything as they were left, and the events of ninety days, in order."""
     names = [*HISTORY, *(f"worker:{name}" for name in WORKERS)]
     known = {name: _left(name, story) for name in names}
@@ -35,23 +35,23 @@ def record(story: Story, store: RedisStore) -> None:
         _write(store, f"change-{number}", {change.check: (state, (turn,))})
 
 
-def fill(story: Story, store: RedisStore, names: Sequence[str] = HISTORY) -> Iterator[None]:
+def fill(story: Story, store: Store, writer: HistoryWriter, names: Sequence[str] = HISTORY) -> Iterator[None]:
     """All of history, a piece at a time, the latest first. Done again, it writes the same."""
     raw_since = int(raw_begins(story))
     boundary = raw_since // DAY_SECONDS
     for name in names:
-        store.history.add_day(rolled_up(story, name, boundary), [name])
+        writer.add_day(rolled_up(story, name, boundary), [name])
         yield
     # An hour of all checks at a time: hours of one check are of one block, which would be written by each of them.
     for hour in range(int(story.began // HOUR_SECONDS) * HOUR_SECONDS, raw_since - 1, -HOUR_SECONDS):
         for name in names:
-            store.history.add(name, samples(story, name, hour, min(hour + HOUR, story.began)))
+            writer.add(name, samples(story, name, hour, min(hour + HOUR, story.began)))
             yield
-        store.history.compact(store.now())
+        store.history.compact(store.states.now())
         yield
     for number in range(boundary - 1, int(story.since // DAY_SECONDS) - 1, -1):
         for name in names:
-            store.history.add_day(rolled_up(story, name, number), [name])
+            writer.add_day(rolled_up(story, name, number), [name])
             yield
 
 
@@ -123,11 +123,11 @@ def _result(change: Change) -> Result:
     return Result("", change.new, change.at, change.at + 30, 0.0, reason=change.reason, message=change.message)
 
 
-def _write(store: RedisStore, what: str, states: dict[str, tuple[State, tuple[Transition, ...]]]) -> None:
+def _write(store: Store, what: str, states: dict[str, tuple[State, tuple[Transition, ...]]]) -> None:
     """States that are of the past: through the store's own way, but past its judgement."""
-    flight = store.take("demo:past", f"past-{what}", lease_seconds=30)
-    store.update_many(flight, {name: _as_it_was(each) for name, each in states.items()})
-    store.release(flight)
+    flight = store.states.take("demo:past", f"past-{what}", lease_seconds=30)
+    store.states.update_many(flight, {name: _as_it_was(each) for name, each in states.items()})
+    store.states.release(flight)
 
 
 def _as_it_was(said: tuple[State, tuple[Transition, ...]]) -> Reducer:

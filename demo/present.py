@@ -14,9 +14,11 @@ import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import redis
 import structlog
 
 from demo import fleet, kafka, past
+from demo.history import HistoryWriter
 from demo.shop import CHECKS, INTERVAL, outcome
 from demo.story import Story, tell
 from monitor import logs, policy, wiring
@@ -24,8 +26,7 @@ from monitor.cli.up import embedded
 from monitor.config import CheckSpec, Config
 from monitor.model import Flight, Outcome
 from monitor.policy.dynamic_checks import SUMMARY, check_spec
-from monitor.ports import FlightLost, FlightRefused, Reducer, StoreUnavailable
-from monitor.store import RedisStore
+from monitor.ports import FlightLost, FlightRefused, Reducer, Store, StoreUnavailable
 from monitor.store.link import Link
 
 MARK = "demo.json"
@@ -43,27 +44,27 @@ class NotOurs(Exception):
 class Present:
     """What goes on in the shop, written through the store's own ``take``, ``update`` and ``update_many``."""
 
-    def __init__(self, store: RedisStore, checks: Mapping[str, CheckSpec], story: Story) -> None:
+    def __init__(self, store: Store, checks: Mapping[str, CheckSpec], story: Story) -> None:
         self._store, self._checks, self._story = store, checks, story
         self._rounds = 0
 
     def look(self, name: str) -> None:
         """One run of a check of the roster."""
         check = self._checks[name]
-        flight = self._store.take(name, uuid.uuid4().hex, lease_seconds=5)
-        self._store.update(flight, self._reducer(check, flight, *outcome(self._story, name, flight.taken_at)))
+        flight = self._store.states.take(name, uuid.uuid4().hex, lease_seconds=5)
+        self._store.states.update(flight, self._reducer(check, flight, *outcome(self._story, name, flight.taken_at)))
 
     def round(self) -> None:
         """One round over workers, queues and consumer groups."""
-        flight = self._store.take("demo:round", uuid.uuid4().hex, lease_seconds=5)
+        flight = self._store.states.take("demo:round", uuid.uuid4().hex, lease_seconds=5)
         found = {name: (each, 0.0) for name, each in fleet.outcomes(self._story, flight.taken_at).items()}
         found |= kafka.outcomes(self._story, flight.taken_at)
         reducers = {name: self._reducer(check_spec(name, ROUND_SECONDS), flight, *each) for name, each in found.items()}
         # Workers come and go: they leave no history.
         kept = [name for name in found if name == SUMMARY or name.startswith(("queue:", "group:"))]
         self._rounds += 1
-        self._store.update_many(flight, reducers, history=kept if self._rounds % 2 else ())
-        self._store.release(flight)
+        self._store.states.update_many(flight, reducers, history=kept if self._rounds % 2 else ())
+        self._store.states.release(flight)
 
     def everything(self) -> None:
         """All of it once."""
@@ -87,7 +88,7 @@ def run(config: Config, home: Path) -> None:
     present = Present(store, config.checks, story)
     present.everything()
     log.warning("demo.started", message="what is shown is demo data: nothing is being watched", seed=story.seed)
-    pieces = past.fill(story, store)
+    pieces = past.fill(story, store, HistoryWriter(redis.Redis.from_url(url), config.key_prefix))
     due = {
         **{name: time.monotonic() + INTERVAL * (1 + place / len(CHECKS)) for place, name in enumerate(CHECKS)},
         "round": time.monotonic() + ROUND_SECONDS,
@@ -121,7 +122,7 @@ def _story(link: Link, plan: Mapping[str, float]) -> tuple[Story, bool]:
     return tell(int(plan["seed"]), began, began + plan["incident_in"]), is_new
 
 
-def _turn(present: Present, store: RedisStore, due: dict[str, float], pieces: Iterator[None]) -> None:
+def _turn(present: Present, store: Store, due: dict[str, float], pieces: Iterator[None]) -> None:
     """What is due; else a piece of the past; else a little sleep."""
     name = min(due, key=lambda each: due[each])
     if due[name] <= time.monotonic():
@@ -129,7 +130,7 @@ def _turn(present: Present, store: RedisStore, due: dict[str, float], pieces: It
         if name == "round":
             present.round()
         elif name == "pack":
-            store.history.compact(store.now())
+            store.history.compact(store.states.now())
         else:
             present.look(name)
     elif next(pieces, pieces) is pieces:

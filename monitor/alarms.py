@@ -14,7 +14,7 @@ from monitor.model import Notice, Snapshot, State, Status, Transition, transitio
 from monitor.policy.alerting import ROLL_OUT_SECONDS, Context, backoff_seconds, channels_for, evaluate
 from monitor.policy.dynamic_checks import is_dynamic
 from monitor.policy.suppression import Dependencies, hold
-from monitor.ports import Delivery, Outbox, Send, Store, Undecided
+from monitor.ports import Delivery, Outbox, Send, StateStore, Undecided
 
 LEASE_MARGIN_SECONDS = 5.0
 FAILURES_OF_ONE = 1
@@ -33,7 +33,7 @@ class Attempted:
     retry_seconds: float | None = None
 
 
-def decide(config: Config, *, store: Store, outbox: Outbox, everything: bool = True) -> list[tuple[str, Notice]]:
+def decide(config: Config, *, store: StateStore, outbox: Outbox, everything: bool = True) -> list[tuple[str, Notice]]:
     """Decide about everything that happened: what is to be told now, by channel. Nothing, while somebody else is at it.
 
     If ``everything``, decide also about what time has brought to all other alerts. Every transition is decided once,
@@ -78,7 +78,7 @@ def deliver(
         outbox.leave(channel.name, token)
 
 
-def retire(config: Config, *, store: Store, outbox: Outbox) -> int:
+def retire(config: Config, *, store: StateStore, outbox: Outbox) -> int:
     """Give up what waits for channels that no configuration has any more. Returns how many. Raises StoreUnavailable."""
     return outbox.retire(config.channels, before=store.now() - ROLL_OUT_SECONDS)
 
@@ -107,7 +107,7 @@ def _attempt(
 
 
 def _decision(
-    seen: Undecided, config: Config, store: Store, dependencies: Dependencies
+    seen: Undecided, config: Config, store: StateStore, dependencies: Dependencies
 ) -> tuple[dict[str, Alert | None], list[tuple[str, Notice]]]:
     happened: dict[str, list[Transition]] = {}
     known = dict(seen.alerts)
@@ -135,7 +135,7 @@ def _decision(
     return changed, notices
 
 
-def _states(happened: Mapping[str, object], seen: Undecided, store: Store, dependencies: Dependencies) -> Snapshot:
+def _states(happened: Mapping[str, object], seen: Undecided, store: StateStore, dependencies: Dependencies) -> Snapshot:
     checks = {*happened, *seen.alerts}
     above = {parent for check in checks for parent in dependencies.ancestors(check, stale=True)}
     return store.read(checks | above)

@@ -87,7 +87,8 @@ def _setup_logging(**_: Any) -> None:
 def _compare_project(sender: Any, signal: Any, **_: Any) -> None:
     """Work in the store of no other project; a worker writes the name of its own there."""
     if sender.app is app:
-        identity, ownership = wiring.ownership(_config(), makes_name=True)
+        ownership = wiring.store(_config(), timeout_seconds=1.0).ownership
+        identity = wiring.identity(_config(), makes_name=True)
         gate.start(gate.Gate(identity, ownership, claims=signal is signals.worker_init))
 
 

@@ -9,14 +9,14 @@ import dataclasses
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import ceil
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from monitor.history.buckets import Buckets
 from monitor.history.samples import RESPONSE_TIME, Sample
 from monitor.history.series import Curves, Scale, of_buckets, of_samples, points, scale, sparks, unit
 from monitor.history.uptime import Uptime
 from monitor.model import Result, State, Status, Transition
-from monitor.ports import History, Reaches
+from monitor.ports import History, Reaches, StateStore
 
 CHECKS_AT_A_TIME = 50
 """Roll-ups of more are not in memory at once."""
@@ -25,14 +25,6 @@ EVENTS_READ = 10_000
 EVENTS_SECONDS = 0.3
 """What one request for the events of one check reads at most, and how long. The answer says where to go on."""
 _WORDS = {status: status.value for status in Status}
-
-
-class Transitions(Protocol):
-    """The part of a store that has the events."""
-
-    def transitions(self, *, after: str | None = None, limit: int = 100) -> list[tuple[str, Transition]]:
-        """Stored transitions, oldest first, as (cursor, transition), after the given cursor."""
-        ...
 
 
 class Events(NamedTuple):
@@ -147,7 +139,7 @@ def figures(found: Uptime) -> dict[str, Any]:
     }
 
 
-def events(store: Transitions, *, after: str | None, limit: int, check: str | None = None) -> Events:
+def events(states: StateStore, *, after: str | None, limit: int, check: str | None = None) -> Events:
     """Up to ``limit`` events after the cursor, of one check or of all. Raises StoreUnavailable.
 
     Reads no more than ``EVENTS_READ`` and begins no page after ``EVENTS_SECONDS``: of a check with few events in a long
@@ -157,7 +149,7 @@ def events(store: Transitions, *, after: str | None, limit: int, check: str | No
     cursor, page_size = after, limit + 1 if check is None else EVENTS_AT_A_TIME
     read, until = 0, time.monotonic() + EVENTS_SECONDS
     while True:
-        page = store.transitions(after=cursor, limit=page_size)
+        page = states.transitions(after=cursor, limit=page_size)
         for at, transition in page:
             if check is None or transition.check == check:
                 if len(found) == limit:

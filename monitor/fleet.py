@@ -30,7 +30,7 @@ from monitor.ports import (
     Reducer,
     Seen,
     Sighting,
-    Store,
+    StateStore,
 )
 
 FLIGHT = "fleet"
@@ -57,7 +57,7 @@ class Round:
 def run_round(
     settings: Workers,
     *,
-    store: Store,
+    store: StateStore,
     fleet: Fleet,
     broker: Broker,
     project: Identity = Identity(),  # noqa: B008 - frozen
@@ -88,7 +88,7 @@ class _Round:
     def __init__(
         self,
         settings: Workers,
-        store: Store,
+        store: StateStore,
         fleet: Fleet,
         broker: Broker,
         flight: Flight,

@@ -46,8 +46,11 @@ class ExecutorUnavailable(Exception):
     """Nothing can be run just now: no process could be had to run it in."""
 
 
-class Store(Protocol):
-    """Where states live. Every method may raise :class:`StoreUnavailable`; none blocks longer than its timeouts."""
+class StateStore(Protocol):
+    """The states of the checks, and the flights and windows by which they are written.
+
+    Every method may raise :class:`StoreUnavailable`; none blocks longer than its timeouts.
+    """
 
     def now(self) -> float:
         """The store's clock, in seconds since the Unix epoch."""
@@ -107,14 +110,6 @@ class Store(Protocol):
         """Stored transitions, oldest first, as (cursor, transition), after the given cursor."""
         ...
 
-    def alerts_overview(self) -> AlertsOverview:
-        """All there is to know of alerting."""
-        ...
-
-    def set_aside(self) -> Mapping[str, int]:
-        """How many values were set aside so far, by kind: stored by another program, or damaged."""
-        ...
-
     def forget(self, checks: Iterable[str]) -> None:
         """Remove everything about ``checks`` but their past transitions."""
         ...
@@ -137,14 +132,10 @@ class Compacted(NamedTuple):
 
 
 class History(Protocol):
-    """What was observed. Samples are written by :class:`Store`, together with the state that they are of.
+    """What was observed. Samples are written by :class:`StateStore`, together with the state that they are of.
 
     Every method may raise :class:`StoreUnavailable`. What cannot be understood is as good as absent.
     """
-
-    def now(self) -> float:
-        """The store's clock, in seconds since the Unix epoch."""
-        ...
 
     def samples(
         self, check: str, since: float, until: float | None = None, names: Collection[str] | None = None
@@ -388,6 +379,50 @@ class Fleet(Protocol):
 
     def note(self, notes: bytes, *, emitted: Mapping[str, float], gone: Iterable[Beacon] = ()) -> None:
         """Keep the notes for the next round, say when heartbeats were sent (by target field), forget workers."""
+        ...
+
+
+class Store(Protocol):
+    """A store: its parts, each for who needs it, and what concerns all of them."""
+
+    @property
+    def states(self) -> StateStore:
+        """The states of the checks."""
+        ...
+
+    @property
+    def history(self) -> History:
+        """What was observed."""
+        ...
+
+    @property
+    def alerts(self) -> Outbox:
+        """Alerts, and the notices that wait to be delivered."""
+        ...
+
+    @property
+    def workers(self) -> Fleet:
+        """What the project's workers write."""
+        ...
+
+    @property
+    def ownership(self) -> Ownership:
+        """The record of the project that the store belongs to."""
+        ...
+
+    def set_aside(self) -> Mapping[str, int]:
+        """Return how many values were set aside so far, by kind: stored by another program, or damaged.
+
+        Removes what is beyond all limits. Raises :class:`StoreUnavailable`.
+        """
+        ...
+
+    def refusal(self) -> str | None:
+        """Return the reason why the store takes no writes, as far as a read shows it. Raises StoreUnavailable."""
+        ...
+
+    def close(self) -> None:
+        """Close the idle connections. The next call opens one again."""
         ...
 
 

@@ -39,7 +39,7 @@ def look(
     None when somebody else is at it. Raises StoreUnavailable.
     """
     try:
-        flight = store.take(FLIGHT, uuid.uuid4().hex, lease_seconds=LEASE_SECONDS)
+        flight = store.states.take(FLIGHT, uuid.uuid4().hex, lease_seconds=LEASE_SECONDS)
     except FlightRefused:
         return None
     try:
@@ -47,7 +47,7 @@ def look(
     except FlightLost:
         return None
     finally:
-        store.release(flight)
+        store.states.release(flight)
 
 
 def claim_ping(store: Store, interval_seconds: float) -> Flight | None:
@@ -56,7 +56,7 @@ def claim_ping(store: Store, interval_seconds: float) -> Flight | None:
     It is used up by time. Release it when the ping did not get through, so that the next look tries again.
     """
     try:
-        return store.take(PING, uuid.uuid4().hex, lease_seconds=interval_seconds)
+        return store.states.take(PING, uuid.uuid4().hex, lease_seconds=interval_seconds)
     except FlightRefused:
         return None
 
@@ -65,12 +65,12 @@ def _look(
     checks: Mapping[str, CheckSpec], store: Store, flight: Flight, interval_seconds: float, seen: Mapping[str, Outcome]
 ) -> Looked:
     total = store.set_aside()  # first: it removes what is beyond what can be read
-    states, now = store.read().states, flight.taken_at
+    states, now = store.states.read().states, flight.taken_at
     specs = rules.specs(interval_seconds)
     since = rules.ticking_since(states.get(rules.BEAT), now, interval_seconds)
     late = rules.overdue((state for name, state in states.items() if rules.is_expected(name, checks)), now, since)
     own = {
-        rules.BEAT: rules.beat(store.dispatched_at(), now, since),
+        rules.BEAT: rules.beat(store.states.dispatched_at(), now, since),
         rules.SCHEDULE: rules.schedule(checks, states),
         rules.RESULTS: rules.results(checks, states, late),
         rules.STORE: rules.store(total, states.get(rules.STORE), now),
@@ -78,10 +78,10 @@ def _look(
     }
     reducers: dict[str, Reducer] = {state.check: _expire(state, flight) for state in late if state.stale_since is None}
     reducers |= {name: _advance(specs[name], flight, outcome) for name, outcome in own.items()}
-    made = store.update_many(flight, reducers, history=specs)
+    made = store.states.update_many(flight, reducers, history=specs)
     removed = [name for name, state in states.items() if _is_removed(state, checks, now)]
     if removed:
-        store.forget(removed)
+        store.states.forget(removed)
     transitions = tuple(transition for some in made.values() for transition in some)
     return Looked(transitions, own, tuple(removed), rules.is_whole(own))
 

@@ -10,7 +10,7 @@ from monitor import policy
 from monitor.config import CheckSpec
 from monitor.model import Flight, Outcome, Past, Result, Transition
 from monitor.policy.dynamic_checks import part_spec
-from monitor.ports import Executor, FlightLost, FlightRefused, Reducer, Store
+from monitor.ports import Executor, FlightLost, FlightRefused, Reducer, StateStore
 from monitor.schedule import Due, Plan
 
 
@@ -25,7 +25,7 @@ class Run:
     transitions: tuple[Transition, ...] = field(default=())
 
 
-def run_check(check: CheckSpec, due_at: float | None, *, store: Store, executor: Executor) -> Run:
+def run_check(check: CheckSpec, due_at: float | None, *, store: StateStore, executor: Executor) -> Run:
     """Run ``check`` once and store its result, unless somebody else is at it or its turn has passed.
 
     A run that is still waiting when the next one is due is of no use: it is dropped, by the store's clock.
@@ -53,14 +53,14 @@ def run_check(check: CheckSpec, due_at: float | None, *, store: Store, executor:
     return Run(check.name, "completed", outcome.reason, result, (*transitions, *parts))
 
 
-def due_now(plan: Plan, fingerprint: str, *, store: Store, at_least_seconds: float = 0.0) -> list[Due] | None:
+def due_now(plan: Plan, fingerprint: str, *, store: StateStore, at_least_seconds: float = 0.0) -> list[Due] | None:
     """What is due since anybody last asked, the earliest first; None when that was ``at_least_seconds`` ago or less."""
     window = store.claim_window(fingerprint, at_least_seconds=at_least_seconds)
     return None if window is None else plan.due(window)
 
 
 def _update_parts(
-    check: CheckSpec, flight: Flight, parts: Mapping[str, Outcome | None], response_time_ms: float, store: Store
+    check: CheckSpec, flight: Flight, parts: Mapping[str, Outcome | None], response_time_ms: float, store: StateStore
 ) -> tuple[Transition, ...]:
     if not parts:
         return ()

@@ -2,11 +2,11 @@
 
 >>> from monitor.testing import MemoryStore
 >>> store = MemoryStore(clock=lambda: 1000.0)
->>> store.read().states
+>>> store.states.read().states
 {}
 """
 
-from monitor.store.memory import MemoryStore
 from monitor.store.memory_history import MemoryHistory
+from monitor.store.memory_store import MemoryStore
 
 __all__ = ["MemoryHistory", "MemoryStore"]

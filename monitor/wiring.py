@@ -26,11 +26,11 @@ from monitor.config.keys import COMMON_CHANNEL_KEYS, COMMON_CHECK_KEYS
 from monitor.config.redaction import scrub
 from monitor.executor import ProcessExecutor
 from monitor.model import Notice
-from monitor.ports import Executor, Fleet, History, Outbox, Ownership, Send, Store, Undelivered
+from monitor.ports import Executor, Send, Store, Undelivered
 from monitor.redis_pool import connection_pool
 from monitor.redis_urls import is_redis
 from monitor.schedule import Plan
-from monitor.store import RedisFleet, RedisOwnership, RedisStore, Retention
+from monitor.store import RedisStore, Retention
 
 CHECK_PROCESS = "monitor.checks.process"
 
@@ -46,16 +46,8 @@ class Runtime:
     plan: Plan
     store: Store
     executor: Executor
-    outbox: Outbox | None = None
     senders: Mapping[str, Send] = field(default_factory=dict)
-    history: History | None = None
     project: Identity = Identity()  # noqa: RUF009 - frozen
-    ownership: Ownership | None = None
-
-    @functools.cached_property
-    def fleet(self) -> Fleet:
-        """What the project's workers write into the store."""
-        return RedisFleet(required_url(self.config, "redis_url"), prefix=self.config.key_prefix)
 
 
 def load(file: Path | None = None) -> Loaded:
@@ -93,40 +85,29 @@ def runtime() -> Runtime:
     """This process' runtime, built on first use. Connects to nothing yet. Raises ConfigError."""
     config = with_reminders(load().config)
     checks = {name: resolve(config, check) for name, check in config.checks.items()}
-    redis = store(config)
     senders = {name: sender(channel) for name, channel in config.channels.items()}
-    past, (identity, record) = redis.history, ownership(config)
-    return Runtime(
-        config, checks, Plan(checks.values()), redis, executor(config), redis.outbox, senders, past, identity, record
-    )
+    return Runtime(config, checks, Plan(checks.values()), store(config), executor(config), senders, identity(config))
 
 
-def store(config: Config) -> RedisStore:
+def store(config: Config, *, timeout_seconds: float = 2.0) -> Store:
     """The store, as the worker side uses it. Raises ConfigError when none is configured."""
+    kept = config.history
     return RedisStore(
         required_url(config, "redis_url"),
         prefix=config.key_prefix,
-        retention=retention(config),
+        timeout_seconds=timeout_seconds,
+        retention=Retention(kept.raw_seconds, kept.rollups_seconds, config.history_memory_bytes, kept.enabled),
         roster_size=len(config.checks),
     )
 
 
-def ownership(
-    config: Config, *, data_dir: Path | None = None, makes_name: bool = False
-) -> tuple[Identity, RedisOwnership]:
-    """Return this project's identity, and the record of the store's. Raises ConfigError when there is no store.
+def identity(config: Config, *, data_dir: Path | None = None, makes_name: bool = False) -> Identity:
+    """Return this project's identity.
 
     With ``makes_name``, a monitor that belongs to no project gets a name of its own in its data directory.
     """
-    record = RedisOwnership(required_url(config, "redis_url"), prefix=config.key_prefix)
     found = project.identity(config.project)
-    return (found if found.name else standalone.identity(data_dir or config.data_dir, makes=makes_name)), record
-
-
-def retention(config: Config) -> Retention:
-    """What is kept of the past."""
-    kept = config.history
-    return Retention(kept.raw_seconds, kept.rollups_seconds, config.history_memory_bytes, kept.enabled)
+    return found if found.name else standalone.identity(data_dir or config.data_dir, makes=makes_name)
 
 
 def executor(config: Config) -> ProcessExecutor:

@@ -78,7 +78,7 @@ class Stage:
 
     def now(self) -> float:
         """The store's clock."""
-        return self.monitor.store.now()
+        return self.monitor.store.states.now()
 
     def start_node(
         self,

@@ -89,7 +89,7 @@ class Watcher:
     def _watch(self) -> None:
         while not self._stop.wait(0.1):
             try:
-                changes = self._store.changes(self._cursor)
+                changes = self._store.states.changes(self._cursor)
                 self._read_transitions()
             except StoreUnavailable:
                 continue
@@ -109,6 +109,6 @@ class Watcher:
                     self.timeline.append(said)
 
     def _read_transitions(self) -> None:
-        while page := self._store.transitions(after=self._after, limit=500):
+        while page := self._store.states.transitions(after=self._after, limit=500):
             self._after = page[-1][0]
             self.transitions += [transition for _, transition in page]

@@ -68,17 +68,6 @@ def test_that_all_is_well_is_no_news(outcome: Outcome, level: str) -> None:
     assert (again["log_level"], again.get("note")) == (level, outcome.data.get("note"))
 
 
-class BrokenStore(MemoryStore):
-    """Refuses to take a flight, one way or another."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self._error = error
-
-    def take(self, *args: Any, **kwargs: Any) -> Any:
-        raise self._error
-
-
 @pytest.mark.parametrize(
     ("error", "event", "level"),
     [
@@ -86,9 +75,15 @@ class BrokenStore(MemoryStore):
         (StoreUnavailable("gone"), "check.store_unavailable", "warning"),
     ],
 )
-def test_what_was_not_run_is_logged(error: Exception, event: str, level: str) -> None:
+def test_what_was_not_run_is_logged(error: Exception, event: str, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refused flight and a store that is away: one event each, and no exception into Celery."""
-    [logged] = events(BrokenStore(error), fine)
+    store = MemoryStore()
+
+    def take(*args: Any, **kwargs: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(store.states, "take", take)
+    [logged] = events(store, fine)
     assert (logged["event"], logged["log_level"]) == (event, level)
 
 
@@ -127,12 +122,13 @@ class FullHistory(MemoryHistory):
         (MemoryHistory(lambda: 1000.0), ["history.compacted"]),
         (FullHistory(), ["history.compacted", "history.evicted"]),
         (FullHistory(StoreUnavailable("gone")), ["history.store_unavailable"]),
-        (None, []),
     ],
 )
-def test_what_became_of_history_is_logged(kept: MemoryHistory | None, events: list[str]) -> None:
+def test_what_became_of_history_is_logged(kept: MemoryHistory, events: list[str]) -> None:
     """That it was packed, that some had to go, that the store was away; and no exception into Celery."""
-    runtime = Runtime(Config(), {}, Plan([]), MemoryStore(), ScriptedExecutor(fine), history=kept)
+    store = MemoryStore()
+    store.history = kept
+    runtime = Runtime(Config(), {}, Plan([]), store, ScriptedExecutor(fine))
     with capture_logs() as logged:
         history._compact(runtime)
     assert [event["event"] for event in logged] == events

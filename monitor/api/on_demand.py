@@ -43,7 +43,7 @@ class Alerts:
             return
         self._tried_at = now
         try:
-            self._known = connection.get().alerts_overview()
+            self._known = connection.get().alerts.overview()
             self._read_at = now
         except Exception:
             connection.close()

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import structlog
 
 from monitor.api.on_demand import Alerts, HistoryReaches, Refusal
-from monitor.api.reader import Connection, Patrol, Reader
+from monitor.api.reader import Connection, Patrol
 from monitor.model import State
-from monitor.ports import StoreUnavailable
+from monitor.ports import Store, StoreUnavailable
 
 SILENCE_SECONDS = 1.0
 """A store not heard for this long after its turn does not answer, whatever the thread waits for (a name server?)."""
@@ -59,7 +59,7 @@ class Refresher:
     names are resolved anew and a connection whose other end is gone is replaced.
     """
 
-    def __init__(self, connect: Callable[[], Reader], *, interval_seconds: float = 0.25) -> None:
+    def __init__(self, connect: Callable[[], Store], *, interval_seconds: float = 0.25) -> None:
         self._connect = connect
         self._interval_seconds = interval_seconds
         self._stop = threading.Event()
@@ -135,7 +135,7 @@ class Refresher:
     def _attempt(self, connection: Connection, patrol: Patrol) -> bool:
         known, asked_at, was_open = self._known, time.monotonic(), connection.is_open
         try:
-            reader = connection.get()
+            reader = connection.get().states
             changes = reader.changes(known.cursor)
             states = changes.states
             if not changes.full:

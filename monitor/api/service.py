@@ -12,16 +12,15 @@ from monitor import config as configuration
 from monitor import project
 from monitor.api.access import Access
 from monitor.api.history import reading
-from monitor.api.history.reading import Archive, ReadingRoom
+from monitor.api.history.reading import ReadingRoom
 from monitor.api.history.snapshot import SnapshotRenderer
 from monitor.api.probes import Probes
-from monitor.api.reader import Reader
 from monitor.api.refresher import Refresher
 from monitor.api.render import Renderer
 from monitor.api.roster import Roster
 from monitor.config import Config, ConfigError
 from monitor.credentials.used_codes import UsedCodes
-from monitor.ports import StoreUnavailable
+from monitor.ports import Store, StoreUnavailable
 from monitor.store import RedisStore
 
 TIMEOUT_SECONDS = 1.0
@@ -58,8 +57,8 @@ def build(
     config: Config,
     *,
     problem: str | None = None,
-    connect: Callable[[], Reader] | None = None,
-    archive: Callable[[], Archive] | None = None,
+    connect: Callable[[], Store] | None = None,
+    archive: Callable[[], Store] | None = None,
 ) -> Service:
     """A service for a configuration, over the store it names unless ``connect`` makes readers of another.
 
@@ -91,8 +90,8 @@ def _load() -> Service:
     return build(loaded.config)
 
 
-def _reader(config: Config, timeout_seconds: float = TIMEOUT_SECONDS) -> RedisStore:
+def _reader(config: Config, timeout_seconds: float = TIMEOUT_SECONDS) -> Store:
     if config.redis_url is None:
         raise StoreUnavailable("no redis_url is configured")
     url = config.redis_url.get_secret_value()
-    return RedisStore.reader(url, prefix=config.key_prefix, timeout_seconds=timeout_seconds)
+    return RedisStore(url, prefix=config.key_prefix, timeout_seconds=timeout_seconds, retries=False)

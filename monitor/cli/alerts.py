@@ -24,8 +24,7 @@ from monitor.cli.problems import load_or_exit
 from monitor.cli.tables import ExitCode, coloured
 from monitor.config.names import Pattern, matches
 from monitor.config.units import seconds
-from monitor.ports import StoreUnavailable
-from monitor.store import RedisStore
+from monitor.ports import Store, StoreUnavailable
 
 LETTERS_SHOWN = 10
 
@@ -65,8 +64,8 @@ def silence(
     """
     try:
         with contextlib.closing(_store(config, data_dir)) as store:
-            made = store.outbox.silence(checks, for_seconds=for_seconds, why=why, by=by or _user())
-            known = [*store.read().states]
+            made = store.alerts.silence(checks, for_seconds=for_seconds, why=why, by=by or _user())
+            known = [*store.states.read().states]
     except StoreUnavailable as error:
         _no_answer(error)
     click.echo(f"silence {made.id} of {made.checks}, for {duration(for_seconds)}")
@@ -81,7 +80,7 @@ def silences(config: Path | None, data_dir: Path | None) -> None:
     """List the silences in force."""
     try:
         with contextlib.closing(_store(config, data_dir)) as store:
-            overview = store.alerts_overview()
+            overview = store.alerts.overview()
     except StoreUnavailable as error:
         _no_answer(error)
     if overview.silences:
@@ -98,7 +97,7 @@ def unsilence(silence_id: str, config: Path | None, data_dir: Path | None) -> No
     """End a silence: what still fails is told now."""
     try:
         with contextlib.closing(_store(config, data_dir)) as store:
-            ended = store.outbox.unsilence(silence_id)
+            ended = store.alerts.unsilence(silence_id)
     except StoreUnavailable as error:
         _no_answer(error)
     if not ended:
@@ -164,7 +163,7 @@ def _ago(overview: AlertsOverview, at: float | None) -> str:
     return "" if at is None else duration(overview.read_at - at)
 
 
-def _store(config: Path | None, data_dir: Path | None) -> RedisStore:
+def _store(config: Path | None, data_dir: Path | None) -> Store:
     loaded = load_or_exit(config, exit_code=ExitCode.UNKNOWN, fallback_url=lambda it: running_url(it, data_dir)).config
     return wiring.store(loaded)
 

@@ -19,8 +19,7 @@ from monitor.cli.options import config_option
 from monitor.cli.problems import load_or_exit
 from monitor.cli.tables import ExitCode, coloured
 from monitor.model import Transition
-from monitor.ports import StoreUnavailable
-from monitor.store import RedisStore
+from monitor.ports import StateStore, StoreUnavailable
 
 EVERY_SECONDS = 1.0
 AT_A_TIME = 1000
@@ -43,13 +42,13 @@ def events(
     loaded = load_or_exit(
         config, exit_code=ExitCode.UNKNOWN, fallback_url=lambda settings: running_url(settings, data_dir)
     ).config
-    store = wiring.store(loaded)
+    states = wiring.store(loaded).states
     # Colours go where they are seen. Not folded: an event is a line.
     console = Console(soft_wrap=True, highlight=False)
     try:
-        cursor = _print_last(store, console, check, limit, as_json)
+        cursor = _print_last(states, console, check, limit, as_json)
         if follow:
-            _follow(store, console, check, cursor, as_json)
+            _follow(states, console, check, cursor, as_json)
     except StoreUnavailable as error:
         click.echo(f"the store does not answer: {error}", err=True)
         sys.exit(ExitCode.UNKNOWN)
@@ -57,12 +56,12 @@ def events(
         sys.exit(ExitCode.OK)
 
 
-def _print_last(store: RedisStore, console: Console, check: str | None, limit: int, as_json: bool) -> str | None:
+def _print_last(states: StateStore, console: Console, check: str | None, limit: int, as_json: bool) -> str | None:
     """The cursor behind the last event of all."""
     last: deque[tuple[str, Transition]] = deque(maxlen=limit)
     cursor, more = None, True
     while more:
-        found = chronicle.events(store, after=cursor, limit=AT_A_TIME, check=check)
+        found = chronicle.events(states, after=cursor, limit=AT_A_TIME, check=check)
         last.extend(found.found)
         cursor, more = found.cursor, found.more
     for each in last:
@@ -70,11 +69,11 @@ def _print_last(store: RedisStore, console: Console, check: str | None, limit: i
     return cursor
 
 
-def _follow(store: RedisStore, console: Console, check: str | None, cursor: str | None, as_json: bool) -> None:
+def _follow(states: StateStore, console: Console, check: str | None, cursor: str | None, as_json: bool) -> None:
     answering = True
     while True:
         try:
-            found = chronicle.events(store, after=cursor, limit=AT_A_TIME, check=check)
+            found = chronicle.events(states, after=cursor, limit=AT_A_TIME, check=check)
         except StoreUnavailable as error:
             if answering:
                 click.echo(f"the store does not answer: {error}; waiting", err=True)

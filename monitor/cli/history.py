@@ -53,8 +53,8 @@ def history(
     names = tuple(each.strip() for each in series.split(",") if each.strip()) if series else None
     console = Console()
     try:
-        kept = wiring.store(loaded).history
-        now = kept.now()
+        store = wiring.store(loaded)
+        kept, now = store.history, store.states.now()
         begin = _begin(since, now)
         fine, reaches = chronicle.curves(kept, name, begin, now, step=_step(begin, now, console, as_json), names=names)
         coarse, _ = chronicle.curves(kept, name, begin, now, step=(now - begin) / ROWS, names=names, reaches=reaches)

@@ -28,8 +28,7 @@ from monitor.ownership import sentence
 from monitor.policy.dynamic_checks import dynamic
 from monitor.policy.overlays import Fleet, overlay
 from monitor.policy.workers import SUMMARY
-from monitor.ports import Ownership, Reaches, StoreUnavailable
-from monitor.store import RedisStore
+from monitor.ports import Reaches, Store, StoreUnavailable
 
 
 @click.command()
@@ -48,11 +47,11 @@ def status(*, as_json: bool, watch: bool, config: Path | None, data_dir: Path | 
     loaded = load_or_exit(
         config, exit_code=ExitCode.UNKNOWN, fallback_url=lambda settings: running_url(settings, data_dir)
     ).config
-    store, belongs = wiring.store(loaded), wiring.ownership(loaded, data_dir=data_dir)
+    store, project = wiring.store(loaded), wiring.identity(loaded, data_dir=data_dir)
     if watch:
-        keep_showing(lambda console: _show(_look(loaded, store, belongs), console))
+        keep_showing(lambda console: _show(_look(loaded, store, project), console))
     try:
-        seen = _look(loaded, store, belongs)
+        seen = _look(loaded, store, project)
     except StoreUnavailable as error:
         click.echo(f"the store does not answer: {error}", err=True)
         sys.exit(ExitCode.UNKNOWN)
@@ -97,12 +96,11 @@ class _Seen(NamedTuple):
     belonging: _Belonging
 
 
-def _look(config: Config, store: RedisStore, belongs: tuple[Identity, Ownership]) -> _Seen:
-    project, ownership = belongs
-    snapshot, alerts, reaches = store.read(), store.alerts_overview(), store.history.reaches()
+def _look(config: Config, store: Store, project: Identity) -> _Seen:
+    snapshot, alerts, reaches = store.states.read(), store.alerts.overview(), store.history.reaches()
     fleet = Fleet(snapshot.states if config.workers.enabled else {})
     rows = [_row(spec, snapshot, fleet) for spec in (*config.checks.values(), *_own(config, snapshot))]
-    belonging = _Belonging(project, ownership.read())
+    belonging = _Belonging(project, store.ownership.read())
     return _Seen(snapshot, alerts, reaches, fleet, rows, config.history.enabled, belonging)
 
 

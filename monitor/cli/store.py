@@ -30,11 +30,11 @@ def take_over(config: Path | None, data_dir: Path | None) -> None:
     stop within 5 seconds, those of this one start within 10. Exit code: 0; 1 when the store does not answer.
     """
     loaded = load_or_exit(config, fallback_url=lambda settings: running_url(settings, data_dir)).config
-    project, ownership = wiring.ownership(loaded, data_dir=data_dir)
+    project = wiring.identity(loaded, data_dir=data_dir)
     if not project.name:
         exit_with(Problem("project", None, "is required here; set MONITOR_PROJECT to the name that the roles have"))
     try:
-        before = ownership.take_over(project)
+        before = wiring.store(loaded).ownership.take_over(project)
     except StoreUnavailable as error:
         click.echo(f"the store does not answer: {error}", err=True)
         sys.exit(1)

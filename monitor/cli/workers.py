@@ -43,7 +43,7 @@ def workers(as_json: bool, config: Path | None, data_dir: Path | None) -> None:
         config, exit_code=ExitCode.UNKNOWN, fallback_url=lambda settings: running_url(settings, data_dir)
     ).config
     try:
-        snapshot = wiring.store(loaded).read()
+        snapshot = wiring.store(loaded).states.read()
     except StoreUnavailable as error:
         click.echo(f"the store does not answer: {error}", err=True)
         sys.exit(ExitCode.UNKNOWN)

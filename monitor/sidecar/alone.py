@@ -33,14 +33,14 @@ def run(config: Config, host: str, port: int, data_dir: Path | None = None) -> N
     if NEED_DJANGO.isdisjoint(check.kind for check in config.checks.values()):
         os.environ.pop(VARIABLE, None)
     store = MemoryStore(keeps_history=False)  # it runs for months, and nothing here tells of the past
-    memories = Memories(data_dir, store) if data_dir is not None else None
+    memories = Memories(data_dir, store.states) if data_dir is not None else None
     service = build(config, connect=lambda: store)
     server = Server(Application(service), host, port)
     if memories is not None:
         memories.recall()
     checks = {name: wiring.resolve(config, check) for name, check in config.checks.items()}
     executor = wiring.executor(config)
-    loop = Loop(config, checks, store, executor, memories.keep if memories is not None else lambda: None)
+    loop = Loop(config, checks, store.states, executor, memories.keep if memories is not None else lambda: None)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _leave)
     if config.channels:

@@ -13,10 +13,9 @@ from structlog.contextvars import bound_contextvars
 
 from monitor import runner
 from monitor.config import CheckSpec, Config
-from monitor.ports import Executor, ExecutorUnavailable, StoreUnavailable
+from monitor.ports import Executor, ExecutorUnavailable, StateStore, StoreUnavailable
 from monitor.run_log import report
 from monitor.schedule import Due, Plan
-from monitor.store import MemoryStore
 
 END_SECONDS = 5.0
 
@@ -33,7 +32,7 @@ class Loop:
         self,
         config: Config,
         checks: Mapping[str, CheckSpec],
-        store: MemoryStore,
+        store: StateStore,
         executor: Executor,
         after_run: Callable[[], None] = lambda: None,
     ) -> None:

@@ -13,7 +13,7 @@ import structlog
 
 from monitor import decoding
 from monitor.own_files import belongs_to_another
-from monitor.store import MemoryStore
+from monitor.store.memory import MemoryStateStore
 
 FILE = "sidecar.json"
 VERSION = 1
@@ -29,7 +29,7 @@ class CannotKeep(Exception):
 class Memories:
     """The file of a store in memory. Thread-safe."""
 
-    def __init__(self, directory: Path, store: MemoryStore) -> None:
+    def __init__(self, directory: Path, store: MemoryStateStore) -> None:
         """Use ``directory``, which is made if need be. Raises :class:`CannotKeep`."""
         self._path = directory / FILE
         self._new = directory / f".{FILE}.{os.getpid()}"

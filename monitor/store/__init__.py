@@ -1,11 +1,7 @@
-"""Where states live: in Redis or Valkey, or in memory. One contract (`monitor.ports.Store`), one test set."""
+"""The store: in Redis or Valkey, or in memory. One contract (`monitor.ports.Store`), one test set."""
 
-from monitor.store.fleet import RedisFleet
 from monitor.store.history import Retention
-from monitor.store.memory import MemoryStore
-from monitor.store.memory_history import MemoryHistory
-from monitor.store.ownership import RedisOwnership
-from monitor.store.redis_history import RedisHistory
-from monitor.store.redis_store import RedisStore
+from monitor.store.memory_store import MemoryStore
+from monitor.store.redis.store import RedisStore
 
-__all__ = ["MemoryHistory", "MemoryStore", "RedisFleet", "RedisHistory", "RedisOwnership", "RedisStore", "Retention"]
+__all__ = ["MemoryStore", "RedisStore", "Retention"]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from monitor.agent.protocol import Keys
 from monitor.history.blocks import decode_day, decode_samples, encode_day, encode_samples
 from monitor.history.packing import LIMIT_BYTES
-from monitor.history.rollups import Day, day_of, with_waiting
+from monitor.history.rollups import day_of, with_waiting
 from monitor.history.samples import DAY_SECONDS, HOUR_SECONDS, gather, merge
 from monitor.ports import Compacted
 from monitor.store.aside import SetAside
@@ -27,7 +27,6 @@ LISTS_PER_PASS = 500
 PASSES = 200
 BLOCKS_PER_TRIM = 500
 FORGOTTEN_PER_SCRIPT = 10
-CHECKS_PER_DAY_SCRIPT = 100
 BLOCK_OVERHEAD_BYTES = 250  # of a key, its expiry and its place in the index, measured on Redis 7.0
 
 
@@ -48,7 +47,7 @@ class _Packed(NamedTuple):
 
 
 class Compactor:
-    """The writing side of :class:`monitor.store.redis_history.RedisHistory`."""
+    """The writing side of :class:`monitor.store.redis_history.RedisHistory`, over the store's connection."""
 
     def __init__(self, link: Link, prefix: str, retention: Retention, aside: SetAside) -> None:
         self._link, self._names, self._retention, self._aside = link, Names.of(prefix), retention, aside
@@ -65,23 +64,6 @@ class Compactor:
                 break
         evicted, kept_bytes = self._trim(now, lines * LINE_BYTES + self._bytes_of_others())
         return Compacted(hours, evicted, kept_bytes + lines * LINE_BYTES)
-
-    def add_day(self, day: Day, checks: Iterable[str]) -> None:
-        """Write a day's roll-ups for each of these checks, if it has any. Raises StoreUnavailable."""
-        if day.tail is None:
-            return
-        names, blocks = self._names, [self._names.roll, self._names.blocks]
-        expires_at = int(day.start + DAY_SECONDS + self._retention.rollup_seconds)
-        head: list[Argument] = [
-            names.prefix,
-            BLOCK_OVERHEAD_BYTES,
-            day.start // DAY_SECONDS,
-            encode_day(day),
-            expires_at,
-        ]
-        known = list(checks)
-        for start in range(0, len(known), CHECKS_PER_DAY_SCRIPT):
-            self._link.run("history_add_day", blocks, [*head, *known[start : start + CHECKS_PER_DAY_SCRIPT]])
 
     def forget(self, checks: Iterable[str], now: float) -> None:
         """Remove all that is known of these checks. Raises StoreUnavailable."""

@@ -24,12 +24,11 @@ ORPHAN_SECONDS = 3600.0
 
 
 class RedisFleet:
-    """A :class:`monitor.ports.Fleet` on the store's server. Connects to nothing before the first call."""
+    """A :class:`monitor.ports.Fleet` over the store's connection."""
 
-    def __init__(self, url: str, *, prefix: str = "monitor:", timeout_seconds: float = 2.0) -> None:
-        self._link = Link(url, timeout_seconds=timeout_seconds, retries=True)
+    def __init__(self, link: Link, prefix: str, aside: SetAside) -> None:
+        self._link, self._aside = link, aside
         self._keys, self._notes = Keys.of(prefix), f"{prefix}fleet"
-        self._aside = SetAside(self._link, prefix, writes=True)
 
     def sight(self) -> Sighting:
         """Everything the workers have written; what is no beacon and no heartbeat is removed. StoreUnavailable."""
@@ -86,10 +85,6 @@ class RedisFleet:
         for beacon in workers:
             arguments += [beacon.node, beacon.instance, target_field("worker", beacon.target)]
         self._link.run("note", [*self._keys, self._notes], arguments)
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        self._link.close()
 
 
 def _newest(entries: Iterable[Seen | None]) -> dict[str, Seen]:

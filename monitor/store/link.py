@@ -63,6 +63,11 @@ class Link:
 
         return self._attempt(asked)
 
+    def now(self) -> float:
+        """Return the server's clock, in seconds since the Unix epoch."""
+        seconds, microseconds = self.call("TIME")
+        return int(seconds) + int(microseconds) / 1e6
+
     def close(self) -> None:
         """Close the connections that nobody is using. The next call opens one again."""
         self._pool.disconnect(inuse_connections=False)

@@ -1,8 +1,7 @@
-"""The store in memory: for users' tests, and for whatever runs without Redis."""
+"""States in memory: for users' tests, and for whatever runs without Redis."""
 
 from __future__ import annotations
 
-import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Mapping
@@ -11,7 +10,6 @@ from threading import RLock
 from typing import Any, TypeGuard
 
 from monitor import decoding
-from monitor.alert_states import AlertsOverview
 from monitor.history.samples import sample_of
 from monitor.model import Changes, Flight, Snapshot, State, Transition, Window
 from monitor.policy import FUTURE_TOLERANCE_SECONDS
@@ -19,7 +17,6 @@ from monitor.ports import FlightLost, FlightRefused, Reducer
 from monitor.store import codec
 from monitor.store.history import TRANSITIONS_KEPT
 from monitor.store.memory_history import MemoryHistory
-from monitor.store.memory_outbox import MemoryOutbox
 
 
 @dataclass(slots=True)
@@ -35,16 +32,16 @@ class _Dispatch:
     retries: dict[str, float] = field(default_factory=dict)
 
 
-class MemoryStore:
-    """A :class:`monitor.ports.Store` in this process, by ``clock``. May be shared by threads.
+class MemoryStateStore:
+    """A :class:`monitor.ports.StateStore` in this process, by ``clock``. May be shared by threads.
 
-    States go through the same encoding as in Redis, so that a test sees what production would. The samples are in
-    ``history``: until it is compacted all of them, unless it is not ``keeps_history``, and none.
+    States go through the same encoding as in Redis, so that a test sees what production would. Samples are added to
+    ``history`` when it ``keeps_history``.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time, *, keeps_history: bool = True) -> None:
+    def __init__(self, clock: Callable[[], float], history: MemoryHistory, *, keeps_history: bool) -> None:
         self._clock = clock
-        self._keeps_history = keeps_history
+        self._history, self._keeps_history = history, keeps_history
         self._lock = RLock()
         self._kept: dict[str, _Kept] = {}
         self._flights: dict[str, tuple[Flight, float]] = {}
@@ -53,8 +50,6 @@ class MemoryStore:
         self._transitions: deque[tuple[int, Transition]] = deque(maxlen=TRANSITIONS_KEPT)
         self._stored = self._tokens = self._change = 0
         self._epoch = 1
-        self.history = MemoryHistory(clock)
-        self.outbox = MemoryOutbox(clock, lambda after: self.transitions(after=after or None, limit=TRANSITIONS_KEPT))
 
     def now(self) -> float:
         """The clock, in seconds since the Unix epoch."""
@@ -150,7 +145,7 @@ class MemoryStore:
         """Remove everything about ``checks`` but their past transitions."""
         with self._lock:
             names = list(checks)
-            self.history.forget(names)
+            self._history.forget(names)
             for name in names:
                 self._kept.pop(name, None)
                 self._memories.pop(name, None)
@@ -176,21 +171,6 @@ class MemoryStore:
                     self._kept[name] = _Kept(raw, self._change)
             self._memories.update((name, memory) for name, memory in memories.items() if _is_kept(name, memory))
 
-    def set_aside(self) -> Mapping[str, int]:
-        """None: nobody else writes here."""
-        return {}
-
-    def refusal(self) -> str | None:
-        """Return None: memory takes all writes."""
-        return None
-
-    def alerts_overview(self) -> AlertsOverview:
-        """All there is to know of alerting."""
-        return self.outbox.overview()
-
-    def close(self) -> None:
-        """Nothing to close."""
-
     def _replace(self, flight: Flight, check: str, reducer: Reducer, *, sampled: bool) -> tuple[Transition, ...]:
         kept = self._kept.get(check)
         record = codec.decode(check, kept.raw) if kept else None
@@ -201,7 +181,7 @@ class MemoryStore:
         state, transitions = reducer(codec.believed(record, flight.taken_at))
         self._write(check, codec.Record(state, flight.run_id, transitions))
         if sampled and self._keeps_history and state.result.run_id == flight.run_id:
-            self.history.add(check, [sample_of(state)])
+            self._history.add(check, [sample_of(state)])
         return transitions
 
     def _write(self, check: str, record: codec.Record) -> None:

@@ -29,10 +29,6 @@ class MemoryHistory:
         for check in checks:
             self._kept.pop(check, None)
 
-    def now(self) -> float:
-        """The clock, in seconds since the Unix epoch."""
-        return self._clock()
-
     def samples(
         self, check: str, since: float, until: float | None = None, names: Collection[str] | None = None
     ) -> Samples:

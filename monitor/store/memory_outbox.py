@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from threading import RLock
 
 from monitor.alert_states import Alert, AlertsOverview, DeadLetter, Lane, Silence
-from monitor.model import Notice, Transition
-from monitor.ports import Delivery, Undecided
+from monitor.model import Notice
+from monitor.ports import Delivery, StateStore, Undecided
 from monitor.store import alert_codec
+from monitor.store.history import TRANSITIONS_KEPT
 
-Since = Callable[[str], list[tuple[str, Transition]]]
 DEAD_LETTERS_KEPT = 1000
 FIRST_SECONDS = 60.0
 
@@ -37,12 +37,12 @@ class _Channel:
 class MemoryOutbox:
     """A :class:`monitor.ports.Outbox` in this process. May be shared by threads.
 
-    ``since`` gives the transitions after a cursor. Notices go through the same encoding as in Redis.
+    Transitions are read from ``states``. Notices go through the same encoding as in Redis.
     """
 
-    def __init__(self, clock: Callable[[], float], since: Since) -> None:
+    def __init__(self, clock: Callable[[], float], states: StateStore) -> None:
         self._clock = clock
-        self._since = since
+        self._states = states
         self._lock = RLock()
         self._version, self._cursor = 0, ""
         self._alerts: dict[str, Alert] = {}
@@ -54,7 +54,7 @@ class MemoryOutbox:
         """What is to be decided now. There are no turns here: whoever asks gets an answer."""
         with self._lock:
             broken = not self._cursor
-            fresh = self._since(self._cursor)
+            fresh = self._states.transitions(after=self._cursor or None, limit=TRANSITIONS_KEPT)
             cursor = fresh[-1][0] if broken and fresh else self._cursor or "0"
             if broken and fresh:
                 newest = fresh[-1][1].at

@@ -26,9 +26,8 @@ there are; when the first channel is configured, older ones are history."""
 class RedisOutbox:
     """A :class:`monitor.ports.Outbox` over the store's connection. Every method may raise StoreUnavailable."""
 
-    def __init__(self, link: Link, prefix: str, aside: SetAside | None = None) -> None:
-        self._link = link
-        self._aside = aside or SetAside(link, prefix, writes=False)
+    def __init__(self, link: Link, prefix: str, aside: SetAside) -> None:
+        self._link, self._aside = link, aside
         self._prefix = f"{prefix}alerting:"
         self._transitions = f"{prefix}transitions"
         self._meta, self._alerts = f"{prefix}alerting", f"{self._prefix}alerts"
@@ -127,8 +126,7 @@ class RedisOutbox:
 
     def silence(self, checks: str, *, for_seconds: float, why: str, by: str = "") -> Silence:
         """Silence the checks whose names this pattern fits."""
-        seconds, microseconds = self._link.call("TIME")
-        now = int(seconds) + int(microseconds) / 1e6
+        now = self._link.now()
         made = Silence(uuid.uuid4().hex[:8], checks, now, now + for_seconds, why[:500], by[:100])
         names, raws = self._link.run("fields", [self._silences], [alert_codec.LIMIT_BYTES])
         for name, raw in zip(names, raws, strict=True):

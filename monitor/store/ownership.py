@@ -12,11 +12,10 @@ LEASE_SECONDS = 30.0
 
 
 class RedisOwnership:
-    """A :class:`monitor.ports.Ownership` on the store's server. Connects to nothing before the first call."""
+    """A :class:`monitor.ports.Ownership` over the store's connection."""
 
-    def __init__(self, url: str, *, prefix: str = "monitor:", timeout_seconds: float = 1.0) -> None:
-        self._link = Link(url, timeout_seconds=timeout_seconds, retries=True)
-        self._key = f"{prefix}project"
+    def __init__(self, link: Link, prefix: str) -> None:
+        self._link, self._key = link, f"{prefix}project"
 
     def read(self) -> Identity | None:
         """Return whose store it is; None while it is nobody's. Raises StoreUnavailable."""
@@ -35,10 +34,6 @@ class RedisOwnership:
             if decode(self._write(seen, project)) == project:
                 return decode(seen)
         raise StoreUnavailable("others write the store's project all the time")
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        self._link.close()
 
     def _raw(self) -> bytes:
         return self._own(b"", "", 0)

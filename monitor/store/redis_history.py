@@ -24,14 +24,12 @@ from monitor.history.samples import (
     merge,
 )
 from monitor.history.uptime import Part, Uptimes, date_of, linked, part, reaching_back, together, uptimes
-from monitor.ports import Compacted, Reaches
-from monitor.store.aside import SetAside
+from monitor.ports import Reaches
 from monitor.store.compaction import Compactor
-from monitor.store.history import Names, Retention, decode_lines, encode_line
-from monitor.store.link import Argument, Link
+from monitor.store.history import decode_lines
+from monitor.store.link import Argument
 
 CHECKS_PER_SCRIPT = 25  # a script holds up everybody else for a few milliseconds at most
-LINES_PER_SCRIPT = 1000
 HOURS_BACK = HOLD_SECONDS // HOUR_SECONDS
 DAYS_BACK = HOLD_SECONDS // DAY_SECONDS
 
@@ -54,22 +52,8 @@ class _Kept:
         return [self.days[number] for number in sorted(self.days)]
 
 
-class RedisHistory:
-    """A :class:`monitor.ports.History` on the store's server. Connects to nothing before the first call."""
-
-    def __init__(self, link: Link, prefix: str, retention: Retention, aside: SetAside | None = None) -> None:
-        self._link, self._names, self._retention = link, Names.of(prefix), retention
-        self._compactor = Compactor(link, prefix, retention, aside or SetAside(link, prefix, writes=False))
-
-    @classmethod
-    def reader(cls, url: str, *, prefix: str = "monitor:", timeout_seconds: float = 0.5) -> RedisHistory:
-        """For those who only read and would rather have no answer than a late one: no retries."""
-        return cls(Link(url, timeout_seconds=timeout_seconds, retries=False), prefix, Retention())
-
-    def now(self) -> float:
-        """The server's clock, in seconds since the Unix epoch. Raises StoreUnavailable."""
-        seconds, microseconds = self._link.call("TIME")
-        return int(seconds) + int(microseconds) / 1e6
+class RedisHistory(Compactor):
+    """A :class:`monitor.ports.History` over the store's connection."""
 
     def samples(
         self, check: str, since: float, until: float | None = None, names: Collection[str] | None = None
@@ -107,7 +91,7 @@ class RedisHistory:
 
         Most days are told by their digests; blocks are read of today, and of the days that windows begin in.
         """
-        names, now = list(checks), self.now()
+        names, now = list(checks), self._link.now()
         since = max(reaching_back([*spans.values(), 0.0], now, day_count), now - LONGEST_SECONDS)
         first, today = int(since // DAY_SECONDS), int(now // DAY_SECONDS)
         begun = {int((now - span) // DAY_SECONDS) for span in spans.values()} | {today}
@@ -139,40 +123,6 @@ class RedisHistory:
         begins = min(first_at, default=None)
         raw_since = _within(begins, oldest, HOUR_SECONDS)
         return Reaches(raw_since, raw_since if day is None else _within(begins, day, DAY_SECONDS))
-
-    def add(self, check: str, samples: Iterable[Sample]) -> None:
-        """Keep samples without states: as the store keeps a result's, but many at once. Raises StoreUnavailable.
-
-        For past that is brought along (a demonstration, a benchmark), not for results.
-        """
-        by_hour: dict[int, list[bytes]] = {}
-        for sample in samples:
-            by_hour.setdefault(int(sample.at // HOUR_SECONDS), []).append(encode_line(sample))
-        for hour, lines in by_hour.items():
-            head: list[Argument] = [f"{check}|{hour}", (hour + 1) * HOUR_SECONDS, self._retention.line_seconds]
-            for start in range(0, len(lines), LINES_PER_SCRIPT):
-                keys = [self._names.open_list(check, hour), self._names.open]
-                self._link.run("history_add", keys, [*head, *lines[start : start + LINES_PER_SCRIPT]])
-
-    def add_day(self, day: Day, checks: Iterable[str]) -> None:
-        """Keep a whole day of roll-ups of each of these checks, in place of what there is. Raises StoreUnavailable.
-
-        For past beyond the single samples that is brought along (a demonstration, a benchmark): it lies there as
-        packing would have left it. A day without samples is none.
-        """
-        self._compactor.add_day(day, checks)
-
-    def compact(self, now: float) -> Compacted:
-        """Pack what is waiting, drop what is too old or beyond the budget. Raises StoreUnavailable."""
-        return self._compactor.compact(now)
-
-    def forget(self, checks: Iterable[str], now: float) -> None:
-        """Remove all that is known of these checks. Raises StoreUnavailable."""
-        self._compactor.forget(checks, now)
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        self._link.close()
 
     def _hours(
         self, checks: Sequence[str], since: float, until: float | None, series: Collection[str] | None = None

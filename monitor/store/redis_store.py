@@ -1,4 +1,4 @@
-"""The store in Redis or Valkey. See docs/decisions/0002 for why scripts, and for what they keep."""
+"""States in Redis or Valkey. See docs/decisions/0002 for why scripts, and for what they keep."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitor.alert_states import AlertsOverview
 from monitor.history.samples import HOUR_SECONDS, sample_of
 from monitor.model import Changes, Flight, Snapshot, State, Transition, Window
 from monitor.ports import FlightLost, FlightRefused, Reducer, StoreUnavailable
@@ -16,7 +15,6 @@ from monitor.store import codec
 from monitor.store.aside import SetAside
 from monitor.store.history import LINE_BYTES, TRANSITIONS_KEPT, Names, Retention, encode_line
 from monitor.store.link import Argument, Link
-from monitor.store.outbox import RedisOutbox
 from monitor.store.redis_history import RedisHistory
 from monitor.store.sweeping import sweep
 
@@ -31,26 +29,23 @@ class _Held(Flight):
     seen: bytes = field(default=b"", repr=False, compare=False)
 
 
-class RedisStore:
-    """A :class:`monitor.ports.Store` on a Redis server, 6.2 or newer, or Valkey.
+class RedisStateStore:
+    """A :class:`monitor.ports.StateStore` over the store's connection.
 
-    Nothing connects before the first call. ``url`` is ``redis://``, ``rediss://`` or ``unix://``; every key begins
-    with ``prefix``. A call takes at most about three times ``timeout_seconds``. May be shared by threads, and kept
-    across a fork. ``retention`` is what is kept in ``history``, of ``roster_size`` checks together.
+    The samples of ``roster_size`` checks are kept as ``retention`` says, for ``history`` to read.
     """
 
     def __init__(
         self,
-        url: str,
+        link: Link,
+        prefix: str,
+        aside: SetAside,
         *,
-        prefix: str = "monitor:",
-        timeout_seconds: float = 2.0,
-        retention: Retention = Retention(),  # noqa: B008 - frozen
-        roster_size: int = 100,
-        retries: bool = True,
+        history: RedisHistory,
+        retention: Retention,
+        roster_size: int,
     ) -> None:
-        self._link = Link(url, timeout_seconds=timeout_seconds, retries=retries)
-        self._prefix = prefix
+        self._link, self._prefix, self._aside, self._history = link, prefix, aside, history
         self._retention, self._keys = retention, Names.of(prefix)
         # Should nobody pack them, the lists of samples stay within the budget by themselves.
         self._lines_kept = max(100, retention.budget_bytes // max(1, roster_size) // LINE_BYTES)
@@ -59,19 +54,10 @@ class RedisStore:
         self._memory = f"{prefix}memory"
         self._transitions, self._dispatch = f"{prefix}transitions", f"{prefix}dispatch"
         self._unreleased: dict[str, Flight] = {}
-        self._aside = SetAside(self._link, prefix, writes=retries)
-        self.outbox = RedisOutbox(self._link, prefix, self._aside)
-        self.history = RedisHistory(self._link, prefix, retention, self._aside)
-
-    @classmethod
-    def reader(cls, url: str, *, prefix: str = "monitor:", timeout_seconds: float = 0.2) -> RedisStore:
-        """A store for those who only read and would rather have no answer than a late one: no retries."""
-        return cls(url, prefix=prefix, timeout_seconds=timeout_seconds, retries=False)
 
     def now(self) -> float:
         """The server's clock, in seconds since the Unix epoch. Raises StoreUnavailable."""
-        seconds, microseconds = self._link.call("TIME")
-        return int(seconds) + int(microseconds) / 1e6
+        return self._link.now()
 
     def take(self, check: str, run_id: str, *, lease_seconds: float, overdue_at: float | None = None) -> Flight:
         """Take the check's flight. Raises FlightRefused (``busy``, ``overdue``) and StoreUnavailable."""
@@ -179,35 +165,20 @@ class RedisStore:
                 break
         return found[:limit]
 
-    def set_aside(self) -> Mapping[str, int]:
-        """How many values were set aside so far, by kind; what is beyond all limits is removed. StoreUnavailable."""
+    def sweep(self) -> None:
+        """Remove what is beyond all limits, whoever wrote it. Raises StoreUnavailable."""
         for key, kind in ((self._states, "state"), (self._memory, "memory")):
             limit = codec.LIMIT_BYTES if kind == "state" else codec.MEMORY_LIMIT_BYTES
             removed = sweep(self._link, key, changed=self._changed, least=1, limit=limit)
             self._aside.count(kind, removed + self._link.run("shorten", [key], [limit]))
-        self.outbox.sweep()
-        return self._aside.total()
 
     def forget(self, checks: Iterable[str]) -> None:
         """Remove everything about ``checks`` but their past transitions. Raises StoreUnavailable."""
         names = list(checks)
         if names:
             keys = [self._meta, self._states, self._changed, self._retries, self._memory]
-            self.history.forget(names, self.now())
+            self._history.forget(names, self.now())
             self._link.run("forget", keys, names)
-
-    def refusal(self) -> str | None:
-        """Return why the server takes no writes, as far as INFO shows it: a reason code. Raises StoreUnavailable."""
-        info = self._link.ask("INFO")
-        return refusal_in(info) if isinstance(info, dict) else None
-
-    def alerts_overview(self) -> AlertsOverview:
-        """All there is to know of alerting. Raises StoreUnavailable."""
-        return self.outbox.overview()
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        self._link.close()
 
     def _replace(
         self,
@@ -317,15 +288,3 @@ def _names(raw: Sequence[bytes]) -> Iterator[str]:
 
 def _stamp(at: float | None) -> str:
     return "" if at is None else str(round(at * 1e6))
-
-
-def refusal_in(info: Mapping[str, Any]) -> str | None:
-    """Return the reason why a server with this INFO refuses writes; None when it shows none."""
-    if info.get("loading"):
-        return "loading"
-    if info.get("role") == "slave":
-        return "read_only"
-    limit = info.get("maxmemory") or 0
-    if limit and info.get("maxmemory_policy") == "noeviction" and info.get("used_memory", 0) >= limit:
-        return "out_of_memory"
-    return None

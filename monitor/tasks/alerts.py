@@ -66,13 +66,13 @@ def wake(publisher: Publisher, config: Config, transitions: Collection[Transitio
 
 
 def _alert(publisher: Publisher, runtime: Runtime, everything: bool) -> None:
-    config, outbox = runtime.config, runtime.outbox
-    if outbox is None or not config.channels:
+    config, outbox = runtime.config, runtime.store.alerts
+    if not config.channels:
         return
     try:
-        for channel, notice in alarms.decide(config, store=runtime.store, outbox=outbox, everything=everything):
+        for channel, notice in alarms.decide(config, store=runtime.store.states, outbox=outbox, everything=everything):
             log.info("alert.decided", channel=channel, notice=notice.id, kind=notice.kind.value, check=notice.check)
-        if everything and (buried := alarms.retire(config, store=runtime.store, outbox=outbox)):
+        if everything and (buried := alarms.retire(config, store=runtime.store.states, outbox=outbox)):
             log.warning("alert.retired", notices=buried)
         due = outbox.due(config.channels)
     except StoreUnavailable as error:
@@ -82,8 +82,8 @@ def _alert(publisher: Publisher, runtime: Runtime, everything: bool) -> None:
 
 
 def _deliver(publisher: Publisher, runtime: Runtime, name: str) -> None:
-    config, outbox, channel = runtime.config, runtime.outbox, runtime.config.channels.get(name)
-    if outbox is None or channel is None:
+    config, outbox, channel = runtime.config, runtime.store.alerts, runtime.config.channels.get(name)
+    if channel is None:
         return
     try:
         attempts = alarms.deliver(

@@ -69,7 +69,7 @@ def _send_due(publisher: Publisher, runtime: Runtime) -> None:
     due = runner.due_now(
         runtime.plan,
         config.fingerprint,
-        store=runtime.store,
+        store=runtime.store.states,
         at_least_seconds=config.dispatch_interval_seconds / 4,
     )
     if due is None:
@@ -89,7 +89,7 @@ def _run_check(runtime: Runtime, name: str, due_at: float | None) -> tuple[Trans
         log.warning("check.unknown", hint="beat and worker have different configurations")
         return ()
     try:
-        run = runner.run_check(check, due_at, store=runtime.store, executor=runtime.executor)
+        run = runner.run_check(check, due_at, store=runtime.store.states, executor=runtime.executor)
     except StoreUnavailable as error:
         log.warning("check.store_unavailable", reason=error.reason, message=str(error))
         return ()

@@ -42,12 +42,9 @@ def beat_entries(config: Config) -> dict[str, Any]:
 
 
 def _compact(runtime: Runtime) -> None:
-    history = runtime.history
-    if history is None:
-        return
     started = time.perf_counter()
     try:
-        done = history.compact(history.now())
+        done = runtime.store.history.compact(runtime.store.states.now())
     except StoreUnavailable as error:
         log.warning("history.store_unavailable", reason=error.reason, message=str(error))
         return

@@ -76,9 +76,7 @@ def _look(publisher: Publisher, runtime: Runtime) -> use_case.Looked | None:
 
 
 def _backlog(runtime: Runtime) -> rules.Backlog:
-    if runtime.outbox is None:
-        return rules.Backlog()
-    overview = runtime.outbox.overview()
+    overview = runtime.store.alerts.overview()
     oldest_at = overview.oldest_pending_at
     return rules.Backlog(
         pending=sum(lane.pending for lane in overview.lanes),
@@ -97,5 +95,5 @@ def _ping(runtime: Runtime) -> None:
     try:
         dead_man.ping(alerting.ping_url, timeout_seconds=PING_TIMEOUT_SECONDS)
     except dead_man.NotReached as error:
-        runtime.store.release(claim)
+        runtime.store.states.release(claim)
         log.warning("ping.not_reached", message=str(error))

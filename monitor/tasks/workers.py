@@ -53,11 +53,11 @@ def _workers(publisher: Publisher, broker: Broker, runtime: Runtime) -> None:
     try:
         made = fleet.run_round(
             runtime.config.workers,
-            store=runtime.store,
-            fleet=runtime.fleet,
+            store=runtime.store.states,
+            fleet=runtime.store.workers,
             broker=broker,
             project=runtime.project,
-            owner=runtime.ownership.read() if runtime.ownership else None,
+            owner=runtime.store.ownership.read(),
         )
     except StoreUnavailable as error:
         log.warning("workers.store_unavailable", reason=error.reason, message=str(error))

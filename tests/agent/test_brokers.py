@@ -201,10 +201,10 @@ def test_sentinel_fails_over(sentinels: Sentinels, start_agent_worker: StartAgen
 def test_the_store_behind_sentinels(sentinels: Sentinels) -> None:
     """The monitor's side: a store by a `sentinel://` URL is at the new master after the old one was killed."""
     store = RedisStore(sentinels.url)
-    assert store.read().states == {}
+    assert store.states.read().states == {}
     sentinels.master.kill()
     wait_for(lambda: sentinels.master_port() == sentinels.replica.port, seconds=30, what="a new master")
     started = time.monotonic()
-    assert store.read().states == {}
+    assert store.states.read().states == {}
     assert time.monotonic() - started < 5
     store.close()

@@ -23,11 +23,11 @@ def main(redis_url: str, prefix: str, hook_url: str, name: str) -> None:
     store, send = RedisStore(redis_url, prefix=prefix), wiring.sender(hook)
     while True:
         try:
-            alarms.decide(config, store=store, outbox=store.outbox)
+            alarms.decide(config, store=store.states, outbox=store.alerts)
             attempts = alarms.deliver(
                 hook,
                 send,
-                store.outbox,
+                store.alerts,
                 retry_for_seconds=3600,
                 for_seconds=1.0,
                 first_retry_seconds=0.02,

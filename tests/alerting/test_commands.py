@@ -43,16 +43,16 @@ def monitor(*arguments: str) -> Result:
 def test_status_shows_who_was_told_and_who_was_not(store: RedisStore) -> None:
     """What fires, what is held back, what waits, what was given up."""
     config = Config(channels={one.name: one for one in (OPS, PAGER, MAIL)})
-    silence = store.outbox.silence("quiet*", for_seconds=3600, why="we know", by="ada")
+    silence = store.alerts.silence("quiet*", for_seconds=3600, why="we know", by="ada")
     for check in ("loud", "quiet"):
         change(store, check, Status.ERROR)
-    alarms.decide(config, store=store, outbox=store.outbox)
+    alarms.decide(config, store=store.states, outbox=store.alerts)
 
     def deliver(channel_name: str, failure: Undelivered | None) -> None:
         def send(_: Notice) -> Undelivered | None:
             return failure
 
-        for _ in alarms.deliver(config.channels[channel_name], send, store.outbox, retry_for_seconds=60, for_seconds=5):
+        for _ in alarms.deliver(config.channels[channel_name], send, store.alerts, retry_for_seconds=60, for_seconds=5):
             pass
 
     deliver("ops", None)
@@ -82,7 +82,7 @@ def test_silence(store: RedisStore) -> None:
     assert done.exit_code == 0
     assert "for 1 h 30 min" in done.output
     assert "no such check at present" in done.output
-    [silence] = store.alerts_overview().silences
+    [silence] = store.alerts.overview().silences
     assert (silence.checks, silence.why, silence.by) == ("queue:*", "moving", "ada")
     assert round(silence.until - silence.since) == 5400
     assert silence.id in monitor("silences").output
@@ -107,7 +107,7 @@ def test_what_is_no_silence(store: RedisStore, arguments: list[str], said: str) 
     done = monitor("silence", *arguments)
     assert done.exit_code == 2
     assert said in done.output
-    assert store.alerts_overview().silences == ()
+    assert store.alerts.overview().silences == ()
 
 
 def test_a_store_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:

@@ -61,7 +61,7 @@ def test_every_transition_is_told_although_senders_die(redis_server: RedisServer
     store = RedisStore(redis_server.url, prefix=key_prefix)
     dice = random.Random(3)
     # From here on every transition counts; what happened before anybody looked is told as it stands then.
-    alarms.decide(Config(), store=store, outbox=store.outbox)
+    alarms.decide(Config(), store=store.states, outbox=store.alerts)
     with receiving(failing=0.2) as receiver:
         replicas = Replicas(redis_server.url, key_prefix, receiver.url)
         try:
@@ -74,7 +74,7 @@ def test_every_transition_is_told_although_senders_die(redis_server: RedisServer
             wait_for(
                 lambda: len({one.body["id"] for one in receiver.taken}) >= TRANSITIONS, seconds=90, what="all told"
             )
-            wait_for(lambda: not store.alerts_overview().lanes[0].pending, seconds=30, what="nothing is left")
+            wait_for(lambda: not store.alerts.overview().lanes[0].pending, seconds=30, what="nothing is left")
         finally:
             replicas.stop()
         writer.join(timeout=10)
@@ -92,18 +92,18 @@ def write_transitions(store: RedisStore) -> None:
 def change(store: RedisStore, check: str, status: Status) -> tuple[Transition, ...]:
     """One run of a check, as the runner stores it."""
     spec = CheckSpec(name=check, kind="x", interval=600.0, timeout=5.0)
-    flight = store.take(check, f"{check}-{time.monotonic_ns()}", lease_seconds=30)
+    flight = store.states.take(check, f"{check}-{time.monotonic_ns()}", lease_seconds=30)
     result = Result(flight.run_id, status, flight.taken_at, flight.taken_at + 1800, 1.0)
 
     def reducer(state: State | None) -> tuple[State, tuple[Transition, ...]]:
         return policy.advance(state, result, spec)
 
-    return store.update(flight, reducer)
+    return store.states.update(flight, reducer)
 
 
 def judge(receiver: Receiver, store: RedisStore, killed: list[str]) -> None:
     """Compare what was told with what happened."""
-    happened = {transition.id for _, transition in store.transitions(limit=2 * TRANSITIONS)}
+    happened = {transition.id for _, transition in store.states.transitions(limit=2 * TRANSITIONS)}
     told: dict[str, list[Received]] = defaultdict(list)
     for one in receiver.taken:
         told[one.body["id"]].append(one)
@@ -117,7 +117,7 @@ def judge(receiver: Receiver, store: RedisStore, killed: list[str]) -> None:
         assert times[0].sender in killed  # which never said that it had told it
     for kinds in in_order(receiver):
         assert kinds == ["firing", "resolved", "firing", "resolved"]
-    assert store.alerts_overview().dead_letter_count == 0
+    assert store.alerts.overview().dead_letter_count == 0
 
 
 def in_order(receiver: Receiver) -> Iterator[list[str]]:

@@ -49,22 +49,24 @@ class World:
 
     def _turn(self, check: str, status: Status) -> None:
         spec = CheckSpec(name=check, kind="cpu", interval=10, timeout=5, valid_for=30)
-        flight = self.store.take(check, f"{random.getrandbits(128):032x}", lease_seconds=5)
+        flight = self.store.states.take(check, f"{random.getrandbits(128):032x}", lease_seconds=5)
         result = Result(flight.run_id, status, flight.taken_at, flight.taken_at + 30, 1.0)
-        made = self.store.update(flight, lambda state: policy.advance(state, result, spec))
+        made = self.store.states.update(flight, lambda state: policy.advance(state, result, spec))
         self.incidents += made
         self.since_fault += made
 
     def sweep(self) -> None:
         """Mark what is out of date, as a sweep does."""
-        flight = self.store.take("sweep", f"{random.getrandbits(128):032x}", lease_seconds=5)
-        late = [state for state in self.store.read().states.values() if flight.taken_at > state.result.valid_until]
+        flight = self.store.states.take("sweep", f"{random.getrandbits(128):032x}", lease_seconds=5)
+        late = [
+            state for state in self.store.states.read().states.values() if flight.taken_at > state.result.valid_until
+        ]
         reducers = {
             known.check: lambda state, known=known: policy.expire(state or known, flight.taken_at, flight.run_id)
             for known in late
         }
-        made = self.store.update_many(flight, reducers)
-        self.store.release(flight)
+        made = self.store.states.update_many(flight, reducers)
+        self.store.states.release(flight)
         found = [transition for some in made.values() for transition in some]
         self.incidents += found
         self.since_fault += found
@@ -72,7 +74,7 @@ class World:
     def decide(self) -> None:
         """Decide, and remember what is notified."""
         config = configured(channel(severity="warning"))
-        for _, notice in alarms.decide(config, store=self.store, outbox=self.store.outbox):
+        for _, notice in alarms.decide(config, store=self.store.states, outbox=self.store.alerts):
             self.notified.append((notice.check, notice.kind, notice.id))
 
     def save(self) -> None:
@@ -99,7 +101,7 @@ class World:
                     client.flushall()
             case _:
                 with self._server.client() as client:
-                    key = self.store.outbox._transitions
+                    key = self.store.alerts._transitions
                     client.delete(key) if name == "stream deleted" else client.xtrim(key, maxlen=1, approximate=False)
         self.since_fault = []
 
@@ -132,7 +134,7 @@ class World:
 def world(tmp_path: Path, start_redis: StartRedis) -> Iterator[World]:
     """A store whose clock and data suffer."""
     world = World(tmp_path, start_redis)
-    alarms.decide(Config(), store=world.store, outbox=world.store.outbox)
+    alarms.decide(Config(), store=world.store.states, outbox=world.store.alerts)
     yield world
     world.close()
 

@@ -33,7 +33,7 @@ def server(request: pytest.FixtureRequest, shared_redis: Callable[[str], RedisSe
 def redis_store(server: RedisServer, key_prefix: str) -> Iterator[RedisStore]:
     """A store of our own, over which somebody has decided already: what happens from now on is told."""
     store = RedisStore(server.url, prefix=key_prefix)
-    alarms.decide(Config(), store=store, outbox=store.outbox)
+    alarms.decide(Config(), store=store.states, outbox=store.alerts)
     yield store
     store.close()
 
@@ -45,7 +45,7 @@ def store(request: pytest.FixtureRequest, shared_redis: Callable[[str], RedisSer
         store: Any = MemoryStore()
     else:
         store = RedisStore(shared_redis(request.param).url, prefix=key_prefix)
-    alarms.decide(Config(), store=store, outbox=store.outbox)
+    alarms.decide(Config(), store=store.states, outbox=store.alerts)
     yield store
     store.close()
 
@@ -57,7 +57,7 @@ def configured(*channels: ChannelSpec) -> Config:
 
 def decide(store: RedisStore, *channels: ChannelSpec) -> list[str]:
     """The ids of what is to be told now, each with its channel."""
-    told = alarms.decide(configured(*channels), store=store, outbox=store.outbox)
+    told = alarms.decide(configured(*channels), store=store.states, outbox=store.alerts)
     return [f"{name} {kind(notice)}" for name, notice in told]
 
 
@@ -68,7 +68,7 @@ def kind(notice: Notice) -> str:
 
 def look(store: RedisStore) -> Undecided:
     """What is undecided."""
-    seen = store.outbox.undecided()
+    seen = store.alerts.undecided()
     assert seen is not None
     return seen
 
@@ -81,19 +81,19 @@ def put(store: RedisStore, *checks: str, at: float | None = None) -> list[Notice
         Notice(f"{check}:{number}", NoticeKind.FIRING, check, Status.OK, Status.ERROR, now, now)
         for number, check in enumerate(checks)
     ]
-    assert store.outbox.decide(seen, {}, [("ops", notice) for notice in notices])
+    assert store.alerts.decide(seen, {}, [("ops", notice) for notice in notices])
     return notices
 
 
 def take(store: RedisStore, token: str = "me", lease_seconds: float = LEASE) -> Delivery | None:
     """The next notice of `ops`."""
-    return store.outbox.take("ops", token, lease_seconds=lease_seconds)
+    return store.alerts.take("ops", token, lease_seconds=lease_seconds)
 
 
 def delivered(store: RedisStore, send: Callable[[Notice], Undelivered | None], **options: float) -> list[str]:
     """The events of delivering what waits in `ops`."""
     settings = {"retry_for_seconds": 3600.0, "for_seconds": 5.0, **options}
-    attempts = alarms.deliver(channel(), send, store.outbox, **settings)  # type: ignore[arg-type]
+    attempts = alarms.deliver(channel(), send, store.alerts, **settings)  # type: ignore[arg-type]
     return [f"{attempt.event} {attempt.notice.check}" for attempt in attempts]
 
 
@@ -126,10 +126,10 @@ def test_a_decision_that_is_late_writes_nothing(store: RedisStore) -> None:
     first, second = look(store), look(store)
     alert = Alert("a", Status.ERROR, Status.OK, 1.0, 1)
     notice = Notice("a:1", NoticeKind.FIRING, "a", Status.OK, Status.ERROR, 1.0, 1.0)
-    assert store.outbox.decide(first, {}, [])
-    assert not store.outbox.decide(second, {"a": alert}, [("ops", notice)])
+    assert store.alerts.decide(first, {}, [])
+    assert not store.alerts.decide(second, {"a": alert}, [("ops", notice)])
     assert take(store) is None
-    assert store.alerts_overview().alerts == ()
+    assert store.alerts.overview().alerts == ()
 
 
 def test_what_fails_when_the_first_channel_is_configured_is_told(server: RedisServer, key_prefix: str) -> None:
@@ -140,7 +140,7 @@ def test_what_fails_when_the_first_channel_is_configured_is_told(server: RedisSe
     for status in (Status.ERROR, Status.OK):
         change(fresh, "b", status)
     with server.client() as client:
-        _date_back(client, fresh.outbox._transitions, minutes=2)
+        _date_back(client, fresh.alerts._transitions, minutes=2)
     assert decide(fresh) == ["ops a firing"]
     assert decide(fresh) == []
     fresh.close()
@@ -164,7 +164,7 @@ def test_what_happened_between_a_flush_and_the_next_decision_is_told(start_redis
 def test_transitions_that_were_lost_are_made_up_for(server: RedisServer, redis_store: RedisStore, lost: str) -> None:
     """The stream was trimmed beyond the last decision, or is gone, or is an older one: the states tell what holds."""
     store = redis_store
-    key = f"{store.outbox._transitions}"
+    key = f"{store.alerts._transitions}"
     for check in ("a", "b"):
         change(store, check, Status.ERROR)
     assert decide(store) == ["ops a firing", "ops b firing"]
@@ -200,9 +200,9 @@ def test_what_is_forgotten_has_ended(store: RedisStore) -> None:
     """A worker that was scaled in while an alert of it stood: resolved, and then nothing is remembered of it."""
     change(store, "worker:a", Status.ERROR)
     assert decide(store) == ["ops worker:a firing"]
-    store.forget(["worker:a"])
+    store.states.forget(["worker:a"])
     assert decide(store) == ["ops worker:a resolved"]
-    assert store.alerts_overview().alerts == ()
+    assert store.alerts.overview().alerts == ()
 
 
 def test_notices_of_a_check_leave_in_order(store: RedisStore) -> None:
@@ -210,11 +210,11 @@ def test_notices_of_a_check_leave_in_order(store: RedisStore) -> None:
     put(store, "a", "a", "b")
     first = take(store)
     assert first is not None
-    store.outbox.retry(first, after_seconds=60, hold_seconds=0, reason="no")
+    store.alerts.retry(first, after_seconds=60, hold_seconds=0, reason="no")
     second = take(store)
     assert second is not None
     assert (first.notice.check, second.notice.check) == ("a", "b")
-    store.outbox.ack(second)
+    store.alerts.ack(second)
     assert take(store) is None
 
 
@@ -224,17 +224,17 @@ def test_one_has_the_channel_until_its_lease_ends(store: RedisStore) -> None:
     first = take(store, "one", lease_seconds=0.2)
     assert first is not None
     assert take(store, "two") is None
-    assert store.outbox.due(["ops"]) == []
+    assert store.alerts.due(["ops"]) == []
     second = wait_for(lambda: take(store, "two"), seconds=10)
     assert second.notice == first.notice
-    assert store.outbox.ack(second)
-    assert not store.outbox.ack(first)
+    assert store.alerts.ack(second)
+    assert not store.alerts.ack(first)
     third = take(store, "two")
     assert third is not None
     assert third.notice.check == "b"
-    store.outbox.leave("ops", "one")
+    store.alerts.leave("ops", "one")
     assert take(store, "three") is None
-    store.outbox.leave("ops", "two")
+    store.alerts.leave("ops", "two")
     assert take(store, "three") is not None
 
 
@@ -242,11 +242,11 @@ def test_failures_in_a_row_put_the_channel_off(store: RedisStore) -> None:
     """One may be the notice's own affair. With the second, and no success between, nothing of the channel is tried."""
     put(store, "a", "b", "c")
     assert delivered(store, lambda _: Undelivered("refused"), first_retry_seconds=60.0) == ["failed a", "failed b"]
-    [lane] = store.alerts_overview().lanes
+    [lane] = store.alerts.overview().lanes
     assert (lane.pending, lane.failures, lane.reason) == (3, 2, "refused")
     assert lane.held_until is not None
     assert lane.held_until > time.time() + 10
-    assert store.outbox.due(["ops"]) == []
+    assert store.alerts.due(["ops"]) == []
 
 
 def test_a_channel_that_recovers_goes_on(store: RedisStore) -> None:
@@ -257,7 +257,7 @@ def test_a_channel_that_recovers_goes_on(store: RedisStore) -> None:
 
     def all_told() -> bool:
         events.extend(delivered(store, lambda _: next(answers, None), first_retry_seconds=0.02))
-        return not store.alerts_overview().lanes[0].pending
+        return not store.alerts.overview().lanes[0].pending
 
     wait_for(all_told, seconds=30)
     assert sorted(event for event in events if event.startswith("delivered")) == [
@@ -265,16 +265,16 @@ def test_a_channel_that_recovers_goes_on(store: RedisStore) -> None:
         "delivered b",
         "delivered c",
     ]
-    assert store.alerts_overview().lanes[0].failures == 0
+    assert store.alerts.overview().lanes[0].failures == 0
 
 
 def test_a_receiver_says_when_to_come_again(store: RedisStore) -> None:
     """The whole channel waits as long."""
     put(store, "a", "b")
     assert delivered(store, lambda _: Undelivered("slow down", retry_after_seconds=120.0)) == ["failed a"]
-    held_until = store.alerts_overview().lanes[0].held_until
+    held_until = store.alerts.overview().lanes[0].held_until
     assert held_until is not None
-    assert 100 < held_until - store.now() < 140
+    assert 100 < held_until - store.states.now() < 140
 
 
 def test_what_cannot_be_told_is_a_dead_letter(store: RedisStore) -> None:
@@ -282,9 +282,9 @@ def test_what_cannot_be_told_is_a_dead_letter(store: RedisStore) -> None:
     put(store, "a", "b")
     answers = iter([Undelivered("no such address", permanent=True), None])
     assert delivered(store, lambda _: next(answers)) == ["dead a", "delivered b"]
-    put(store, "c", at=store.now() - 7200)
+    put(store, "c", at=store.states.now() - 7200)
     assert delivered(store, lambda _: Undelivered("no answer")) == ["dead c"]
-    overview = store.alerts_overview()
+    overview = store.alerts.overview()
     assert overview.dead_letter_count == 2
     assert [(letter.notice.check, letter.reason, letter.attempts) for letter in overview.dead_letters] == [
         ("c", "no answer", 1),
@@ -295,29 +295,29 @@ def test_what_cannot_be_told_is_a_dead_letter(store: RedisStore) -> None:
 def test_what_waits_for_a_channel_that_is_no_more_is_given_up(store: RedisStore) -> None:
     """And shown as such; the channels there are keep theirs."""
     put(store, "a", "b")
-    assert store.outbox.retire(["ops"], before=store.now()) == 0
-    assert store.outbox.retire(["other"], before=store.now() - 60) == 0  # it may be of a configuration to come
-    assert store.outbox.retire(["other"], before=store.now()) == 2
-    overview = store.alerts_overview()
+    assert store.alerts.retire(["ops"], before=store.states.now()) == 0
+    assert store.alerts.retire(["other"], before=store.states.now() - 60) == 0  # it may be of a configuration to come
+    assert store.alerts.retire(["other"], before=store.states.now()) == 2
+    overview = store.alerts.overview()
     assert overview.lanes == ()
     assert {letter.reason for letter in overview.dead_letters} == {"its channel is not configured any more"}
 
 
 def test_silences_end_by_themselves(store: RedisStore) -> None:
     """And by their id."""
-    short = store.outbox.silence("a*", for_seconds=0.2, why="we know", by="ada")
-    long = store.outbox.silence("b", for_seconds=60, why="so what")
+    short = store.alerts.silence("a*", for_seconds=0.2, why="we know", by="ada")
+    long = store.alerts.silence("b", for_seconds=60, why="so what")
     assert [silence.id for silence in look(store).silences] == [short.id, long.id]
-    wait_for(lambda: store.alerts_overview().silences == (long,), seconds=10)
-    assert store.outbox.unsilence(long.id)
-    assert not store.outbox.unsilence(long.id)
+    wait_for(lambda: store.alerts.overview().silences == (long,), seconds=10)
+    assert store.alerts.unsilence(long.id)
+    assert not store.alerts.unsilence(long.id)
 
 
 def test_a_timed_out_send_is_tried_again_by_the_next(store: RedisStore) -> None:
     """Time is up: the channel is free at once for whoever goes on."""
     put(store, "a", "b")
     assert delivered(store, lambda _: None, for_seconds=0.0) == ["delivered a"]
-    assert store.outbox.due(["ops"]) == ["ops"]
+    assert store.alerts.due(["ops"]) == ["ops"]
     assert delivered(store, lambda _: None) == ["delivered b"]
 
 
@@ -347,12 +347,12 @@ def test_garbage_costs_no_more_than_what_it_replaced(
                 client.zadd(key_prefix + key, {"zzz": 1})
             case _:
                 client.xadd(key_prefix + key, {"x": "y"})
-    store.alerts_overview()
+    store.alerts.overview()
     change(store, "b", Status.ERROR)
     assert "ops b firing" in decide(store)
-    assert store.outbox.due(["ops"]) == ["ops"]
+    assert store.alerts.due(["ops"]) == ["ops"]
     assert "delivered b" in delivered(store, lambda _: None)
-    assert store.outbox.retire([], before=store.now()) == 0
+    assert store.alerts.retire([], before=store.states.now()) == 0
 
 
 def _date_back(client: Any, stream: str, *, minutes: int) -> None:

@@ -133,7 +133,7 @@ def test_one_alert_for_what_falls_together(start_monitor: StartMonitor) -> None:
 
 
 def _held(monitor: Monitor) -> dict[str, str | None]:
-    return {alert.check: alert.held for alert in monitor.store.alerts_overview().alerts if alert.held}
+    return {alert.check: alert.held for alert in monitor.store.alerts.overview().alerts if alert.held}
 
 
 def test_a_channel_that_never_answers_holds_up_nobody_else(start_monitor: StartMonitor) -> None:
@@ -150,5 +150,5 @@ def test_a_channel_that_never_answers_holds_up_nobody_else(start_monitor: StartM
             say(monitor, "base", status)
             told.append(kind)
             wait_until_told(monitor, receiver, "base", told)
-        waiting = {lane.channel: lane.pending for lane in monitor.store.alerts_overview().lanes}
+        waiting = {lane.channel: lane.pending for lane in monitor.store.alerts.overview().lanes}
         assert waiting["dead"] >= 4

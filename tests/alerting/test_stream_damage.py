@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from monitor.store.alerts import PENDING_KEPT
 
 from monitor.model import Status
 from monitor.store import RedisStore
-from monitor.store.outbox import PENDING_KEPT
 from tests.alerting.test_delivery import change
 from tests.alerting.test_outbox import decide, delivered, look, put, redis_store, server
 from tests.support.redis_server import RedisServer
@@ -87,7 +87,7 @@ def test_a_decision_that_failed_after_the_removal(client: Any, stream: str, redi
     client.xadd(stream, LARGE)
     change(redis_store, "b", Status.ERROR)
     client.xadd(stream, LARGE)
-    assert redis_store.outbox.undecided("another") is not None
+    assert redis_store.alerts.undecided("another") is not None
     client.delete(f"{stream.removesuffix('transitions')}alerting:turn")
     assert client.xlen(stream) == 2
     assert not look(redis_store).broken
@@ -209,7 +209,7 @@ def test_a_number_of_waiting_notices_that_is_wrong(
     client.hset(about, "pending", str(pending))
     client.sadd(f"{key_prefix}alerting:channels", "ops")
     put(redis_store, "a", "b")
-    assert redis_store.alerts_overview().dead_letters == ()
+    assert redis_store.alerts.overview().dead_letters == ()
     client.hset(about, "pending", 7)
     assert delivered(redis_store, lambda _: None) == ["delivered a", "delivered b"]
-    assert [lane.pending for lane in redis_store.alerts_overview().lanes] == [0]
+    assert [lane.pending for lane in redis_store.alerts.overview().lanes] == [0]

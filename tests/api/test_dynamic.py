@@ -57,7 +57,7 @@ def test_a_worker_is_a_check_like_any_other(service: Service, store: MemoryStore
     assert body(service, "checks", NODE, authorization="Bearer hushhushhushhush")["message"] == "gone from 10.1.2.3"
     health = body(service, "checks", NODE, accept="application/health+json")
     assert (health["status"], list(health["checks"])) == ("fail", ["worker%3Acelery@web-1:responseTime"])
-    store.forget([NODE])
+    store.states.forget([NODE])
     assert ask(service, "checks", NODE).status == 404
 
 

@@ -6,10 +6,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import pytest
 
-from monitor.api.reader import Reader
 from monitor.api.refresher import Refresher
 from monitor.model import Changes, Snapshot
 from monitor.ports import StoreUnavailable
@@ -26,16 +26,20 @@ class Scripted:
         self.before: Callable[[], object] = lambda: None
         self.connections = self.closed = 0
 
-    def connect(self) -> Reader:
+    def connect(self) -> Any:
         self.connections += 1
+        return self
+
+    @property
+    def states(self) -> Scripted:
         return self
 
     def changes(self, cursor: str | None) -> Changes:
         self.before()
-        return self.store.changes(cursor)
+        return self.store.states.changes(cursor)
 
     def read(self, checks: Iterable[str] | None = None) -> Snapshot:
-        return self.store.read(checks)
+        return self.store.states.read(checks)
 
     def refusal(self) -> str | None:
         return None
@@ -145,7 +149,7 @@ def test_what_somebody_else_has_damaged_is_noticed(refresher: Refresher, scripte
     record(scripted.store, "database")
     refresher.start()
     wait_for(lambda: refresher.moment().states, what="the state")
-    scripted.store._kept["database"].raw = b"garbage"
+    scripted.store.states._kept["database"].raw = b"garbage"
     wait_for(lambda: not refresher.moment().states, what="no state")
 
 

@@ -25,7 +25,7 @@ def test_the_reason_is_found_by_reading(case: str, start_redis: Callable[..., Re
     server = start_redis()
     with server.client() as client:
         client.execute_command(*command)
-    refresher = Refresher(lambda: RedisStore.reader(server.url), interval_seconds=0.05)
+    refresher = Refresher(lambda: RedisStore(server.url, timeout_seconds=0.2, retries=False), interval_seconds=0.05)
     refresher.start()
     try:
         wait_for(lambda: refresher.moment().refusal == reason, seconds=20, what=reason)
@@ -38,7 +38,7 @@ def test_a_reason_is_not_shown_for_another_failure(start_redis: Callable[..., Re
     server = start_redis()
     with server.client() as client:
         client.config_set("maxmemory", "1")
-    refresher = Refresher(lambda: RedisStore.reader(server.url), interval_seconds=0.05)
+    refresher = Refresher(lambda: RedisStore(server.url, timeout_seconds=0.2, retries=False), interval_seconds=0.05)
     refresher.start()
     try:
         wait_for(lambda: refresher.moment().refusal == "out_of_memory", seconds=20, what="out_of_memory")

@@ -52,7 +52,7 @@ def moment(*states: State, answering: bool | None = True, tried: bool = True) ->
 
 def record(store: Store, name: str, status: str = "ok", *, valid_seconds: float = 30.0, **fields: Any) -> None:
     """Write a state to a store, as a run of the check would."""
-    flight = store.take(name, uuid.uuid4().hex, lease_seconds=5)
+    flight = store.states.take(name, uuid.uuid4().hex, lease_seconds=5)
     at = flight.taken_at
     result = Result(flight.run_id, Status(status), at, at + valid_seconds, 2.0, **fields)
-    store.update(flight, lambda before: advance(before, result, check(name)))
+    store.states.update(flight, lambda before: advance(before, result, check(name)))

@@ -193,11 +193,11 @@ def test_events_outlive_the_store(start_redis: Callable[..., RedisServer], tmp_p
 def test_status_says_how_far_back_history_reaches(command: Command) -> None:
     """Or that nothing is kept."""
     assert "history: nothing is kept yet" in command("status")[1]
-    began = command.store.now()
+    began = command.store.states.now()
     observe(command, "ok")
     assert "history reaches back" in (text := command("status")[1])
     assert "roll-ups" not in text, "they reach no further"
-    assert began - 1 <= command.json("status")["history"]["raw"] <= command.store.now(), "not to the hour"
+    assert began - 1 <= command.json("status")["history"]["raw"] <= command.store.states.now(), "not to the hour"
     command.variables["MONITOR_HISTORY__ENABLED"] = "false"
     assert "(off: nothing is added)" in command("status")[1]
 

@@ -52,7 +52,7 @@ def test_a_real_check_turns_and_is_followed(start_monitor: StartMonitor, open_pa
         door = page.locator('a.tile[data-check="door"]')
         expect(door.locator(".tile-word")).to_have_text("OK", timeout=PATIENCE)
         expect(page.locator("#detail canvas").first).to_be_visible(timeout=PATIENCE)
-        before = monitor.store.now()
+        before = monitor.store.states.now()
     expect(door.locator(".tile-word")).to_have_text("Error", timeout=PATIENCE)
     expect(door.locator(".tile-reason")).to_have_text("refused")
     expect(page.locator("#verdict-word")).to_have_text("Unhealthy")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 
 import pytest
 
 from demo import past
+from demo.history import HistoryWriter
 from demo.shop import HISTORY
 from demo.story import BILLING, Story, tell
 from monitor import chronicle
@@ -26,12 +28,19 @@ def store(redis_server: RedisServer) -> RedisStore:
 
 
 @pytest.fixture(scope="module")
-def story(store: RedisStore) -> Story:
+def writer(redis_server: RedisServer) -> Iterator[HistoryWriter]:
+    """Writes into its history."""
+    with redis_server.client() as client:
+        yield HistoryWriter(client, PREFIX)
+
+
+@pytest.fixture(scope="module")
+def story(store: RedisStore, writer: HistoryWriter) -> Story:
     """A story whose past is in the store, of two of its checks."""
-    now = store.now()
+    now = store.states.now()
     told = tell(11, now, now + 60)
     past.record(told, store)
-    for _ in past.fill(told, store, NAMES):
+    for _ in past.fill(told, store, writer, NAMES):
         pass
     return told
 
@@ -57,12 +66,12 @@ def test_it_reaches_back(store: RedisStore, story: Story) -> None:
     assert reaches.rollups is not None and story.began - reaches.rollups > 89 * DAY_SECONDS
 
 
-def test_days_are_as_compaction_leaves_them(store: RedisStore, story: Story) -> None:
+def test_days_are_as_compaction_leaves_them(store: RedisStore, writer: HistoryWriter, story: Story) -> None:
     """A day that was put there at once reads like one that was compacted of single samples."""
     number = int(past.raw_begins(story) // DAY_SECONDS) - 8
     since, until = number * DAY_SECONDS, (number + 1) * DAY_SECONDS
-    store.history.add("copy", past.samples(story, "checkout-api", since - 3600, until))
-    store.history.compact(store.now())
+    writer.add("copy", past.samples(story, "checkout-api", since - 3600, until))
+    store.history.compact(store.states.now())
     found = store.history.rollups(["copy", "checkout-api"], since, until)
     assert len(found["copy"]) == 288
     assert list(found["copy"]) == list(found["checkout-api"])
@@ -70,7 +79,7 @@ def test_days_are_as_compaction_leaves_them(store: RedisStore, story: Story) -> 
 
 def test_events_are_in_order(store: RedisStore, story: Story) -> None:
     """All changes of ninety days, oldest first, each from what the one before it left."""
-    turns = [transition for _, transition in store.transitions(limit=1000)]
+    turns = [transition for _, transition in store.states.transitions(limit=1000)]
     assert [each.at for each in turns] == sorted(each.at for each in turns)
     left: dict[str, Status] = {}
     for each in turns:
@@ -81,7 +90,7 @@ def test_events_are_in_order(store: RedisStore, story: Story) -> None:
 
 def test_everybody_has_a_state(store: RedisStore, story: Story) -> None:
     """As they were left, so that what comes next is a change from that."""
-    states = store.read().states
+    states = store.states.read().states
     assert set(HISTORY) <= set(states)
     assert all(state.status is Status.OK for state in states.values())
     assert states["catalog-api"].since == story.spells["catalog-api"][-1].until

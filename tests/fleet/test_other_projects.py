@@ -33,7 +33,7 @@ def test_workers_of_another_project_are_ignored(world: World) -> None:
     other = world.start("b@h", "celery", "mail")
     other.project = BLOG
     world.run(6 * T)
-    assert {*world.store.read().states} == {"worker:a@h", "queue:celery", "workers"}
+    assert {*world.store.states.read().states} == {"worker:a@h", "queue:celery", "workers"}
     assert world.state("queue:celery").result.data["workers"] == 1
     other.alive = other.executes = False
     world.run(20 * T)
@@ -73,7 +73,7 @@ def test_a_monitor_that_belongs_to_no_project_judges_all(world: World) -> None:
     world.project = world.owner = Identity("standalone-1", random=True)
     world.start("b@h", "mail").project = BLOG
     world.run(6 * T)
-    assert {"worker:a@h", "worker:b@h"} <= {*world.store.read().states}
+    assert {"worker:a@h", "worker:b@h"} <= {*world.store.states.read().states}
 
 
 def test_a_store_that_was_taken_over_begins_anew(world: World) -> None:
@@ -84,7 +84,7 @@ def test_a_store_that_was_taken_over_begins_anew(world: World) -> None:
     assert next_round(world).reason == "other_project"
     world.project = BLOG
     world.run(20 * T)
-    assert {*world.store.read().states} == {"worker:b@h", "queue:mail", "workers"}
+    assert {*world.store.states.read().states} == {"worker:b@h", "queue:mail", "workers"}
     assert world.state("workers").result.status is Status.OK
     assert world.alarms == []
 
@@ -98,4 +98,4 @@ def test_a_store_without_a_name_gets_one(world: World) -> None:
     world.nodes["c@h"].leaving = True
     world.owner = SHOP
     world.run(2 * T)
-    assert "queue:mail" in world.store.read().states, "it is expected though no worker declares it"
+    assert "queue:mail" in world.store.states.read().states, "it is expected though no worker declares it"

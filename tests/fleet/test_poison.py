@@ -13,7 +13,7 @@ from monitor import fleet as use_case
 from monitor.agent.protocol import Beacon, Keys, encode
 from monitor.config.settings import Workers
 from monitor.model import Status
-from monitor.store import RedisFleet, RedisStore
+from monitor.store import RedisStore
 from tests.fleet.world import World
 from tests.store.values import becoming
 from tests.support.redis_server import RedisServer
@@ -29,8 +29,8 @@ def client(redis_server: RedisServer) -> Iterator[redis.Redis]:
 def test_a_name_of_300_characters(redis_server: RedisServer, client: redis.Redis, key_prefix: str) -> None:
     """As a node, a queue, a host, in the round state and as a state: one round judges all others."""
     store = RedisStore(redis_server.url, prefix=key_prefix)
-    fleet, keys = RedisFleet(redis_server.url, prefix=key_prefix), Keys.of(key_prefix)
-    now, long = round(store.now() * 1e6), "x" * 300
+    fleet, keys = store.workers, Keys.of(key_prefix)
+    now, long = round(store.states.now() * 1e6), "x" * 300
     for node, fields in {
         "w@h": {},
         long: {},
@@ -46,28 +46,26 @@ def test_a_name_of_300_characters(redis_server: RedisServer, client: redis.Redis
     state = {"s": "ok", "a": 1e308}
     client.hset(f"{key_prefix}states", f"worker:{long}", json.dumps(state))
     world = World()
-    made = use_case.run_round(Workers(), store=store, fleet=fleet, broker=world)
+    made = use_case.run_round(Workers(), store=store.states, fleet=fleet, broker=world)
     assert made.event == "completed"
-    assert {"worker:w@h", "worker:q@h", "workers", "queue:celery"} <= set(store.read().states)
-    assert not [name for name in store.read().states if "xxx" in name]
+    assert {"worker:w@h", "worker:q@h", "workers", "queue:celery"} <= set(store.states.read().states)
+    assert not [name for name in store.states.read().states if "xxx" in name]
     counted = store.set_aside()
     assert counted["beacon"] == 3
     assert counted["round_state"] >= 1
-    fleet.close()
     store.close()
 
 
 def test_a_worker_s_state_without_a_verdict(redis_server: RedisServer, key_prefix: str) -> None:
     """While verdicts are suspended its last result is kept; the summary counts it all the same."""
     store = RedisStore(redis_server.url, prefix=key_prefix)
-    fleet, keys = RedisFleet(redis_server.url, prefix=key_prefix), Keys.of(key_prefix)
-    flight = store.take("worker:w@h", uuid.uuid4().hex, lease_seconds=5)
-    store.update(flight, becoming(flight))
+    fleet, keys = store.workers, Keys.of(key_prefix)
+    flight = store.states.take("worker:w@h", uuid.uuid4().hex, lease_seconds=5)
+    store.states.update(flight, becoming(flight))
     with redis_server.client() as client:
         beacon = Beacon("w@h", "h", 1, "prefork", 2, 10.0, 100.0)
-        client.hset(keys.beacons, "w@h", f"{round(store.now() * 1e6)}|{encode(beacon)}")
-    made = use_case.run_round(Workers(), store=store, fleet=fleet, broker=World())
+        client.hset(keys.beacons, "w@h", f"{round(store.states.now() * 1e6)}|{encode(beacon)}")
+    made = use_case.run_round(Workers(), store=store.states, fleet=fleet, broker=World())
     assert made.suspended
     assert made.outcomes["workers"].status is Status.OK
-    fleet.close()
     store.close()

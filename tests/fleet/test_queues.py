@@ -275,7 +275,7 @@ def test_a_queue_that_lives_with_one_process_is_not_expected() -> None:
         world.run(T)
     world.start("a")
     world.run(RETURN + 5 * T)
-    assert [check for check in world.store.read().states if check.startswith("queue:")] == ["queue:celery"]
+    assert [check for check in world.store.states.read().states if check.startswith("queue:")] == ["queue:celery"]
     assert not any(waiting for queue, waiting in world.messages.items() if queue.startswith("bcast"))
     assert not world.alarms
 
@@ -317,7 +317,7 @@ def test_queues_that_an_earlier_version_expected() -> None:
         world.messages[queue].append(("queue", queue, 1))
     world.notes = json.dumps(notes).encode()
     world.run(5 * T)
-    expected = {check for check in world.store.read().states if check.startswith("queue:")}
+    expected = {check for check in world.store.states.read().states if check.startswith("queue:")}
     assert expected == {"queue:celery", "queue:video", "queue:reports"}
     assert world.verdict("queue:reports") == "unconsumed"
     assert not any(world.messages.values())
@@ -329,6 +329,6 @@ def test_an_agent_that_does_not_say_which_queues_are_lasting() -> None:
     world = World()
     world.start("a", "celery", BROADCAST, "celery@web.dq2", "reports").short_lived = None  # type: ignore[assignment]
     world.run(5 * T)
-    expected = {check for check in world.store.read().states if check.startswith("queue:")}
+    expected = {check for check in world.store.states.read().states if check.startswith("queue:")}
     assert expected == {"queue:celery", "queue:reports"}
     assert not world.messages[BROADCAST]

@@ -34,7 +34,7 @@ def test_a_queue_of_one_process_has_no_check(stage: Stage) -> None:
     stage.wait_for(worker__a="consuming", queue__celery="consumed")
     assert len({*names}) == 2
     assert [stage.waiting(name) for name in names] == [0, 0]
-    states = stage.monitor.store.read().states
+    states = stage.monitor.store.states.read().states
     assert [check for check in states if check.startswith("queue:")] == ["queue:celery"]
     assert stage.alarms() == set(), stage.logs()
 

@@ -59,21 +59,21 @@ class Stage:
 
     def state(self, check: str) -> State | None:
         """What is stored of a check."""
-        return self.monitor.store.read([check]).states.get(check)
+        return self.monitor.store.states.read([check]).states.get(check)
 
     def wait_for(self, seconds: float = 30, **reasons: str) -> None:
         """Wait until checks have these reasons; `worker__NAME` is the check `worker:NAME@h`."""
         wanted = {_check(name): reason for name, reason in reasons.items()}
 
         def fits() -> bool:
-            states = self.monitor.store.read(wanted).states
+            states = self.monitor.store.states.read(wanted).states
             return all(name in states and states[name].result.reason == wanted[name] for name in wanted)
 
         wait_for(fits, seconds=seconds, what=Told(self, f"{wanted}"))
 
     def alarms(self) -> set[tuple[str, str | None]]:
         """All that was ever an error or a warning, but hosts: this one is busy with other tests."""
-        made = (transition for _, transition in self.monitor.store.transitions(limit=1000))
+        made = (transition for _, transition in self.monitor.store.states.transitions(limit=1000))
         bad = {(t.check, t.reason) for t in made if t.new.severity}
         return {(check, reason) for check, reason in bad if check.startswith(("worker:", "queue:"))}
 
@@ -87,7 +87,7 @@ class Stage:
 
     def logs(self) -> str:
         """For a failure's message."""
-        states = self.monitor.store.read().states.values()
+        states = self.monitor.store.states.read().states.values()
         told = "\n".join(f"{s.check} {s.status} {s.result.reason} {s.result.message} {s.result.data}" for s in states)
         workers = "\n".join(f"--- {worker.node} ({worker.status})\n{worker.logs()[-2000:]}" for worker in self._workers)
         return f"{told}\n{workers}\n{self.monitor.logs()}"
@@ -168,7 +168,7 @@ def test_two_workers_under_one_name(stage: Stage, tmp_path: Path, freezer: Freez
     alarms = stage.alarms()
     assert alarms == {("worker:app@h", "duplicate"), ("worker:app@h", "wedged")}, stage.logs()
 
-    began = stage.monitor.store.now()
+    began = stage.monitor.store.states.now()
     one.kill("SIGKILL")
     one.start()
     wait_for(lambda: _started(stage, "worker:app@h") > began, seconds=30, what=Told(stage, "the new one is judged"))

@@ -12,7 +12,8 @@ from monitor.agent import scripts
 from monitor.agent.link import Link as AgentLink
 from monitor.agent.protocol import Active, Beacon, Keys, direct_queue, encode, instance_target
 from monitor.ports import StoreUnavailable
-from monitor.store import RedisFleet, RedisStore
+from monitor.store import RedisStore
+from monitor.store.fleet import RedisFleet
 from tests.support.redis_server import RedisServer, StartRedis
 
 
@@ -26,9 +27,9 @@ def beacon(node: str, **fields: object) -> Beacon:
 @pytest.fixture
 def fleet(redis_server: RedisServer, key_prefix: str) -> Iterator[RedisFleet]:
     """On the session's server."""
-    fleet = RedisFleet(redis_server.url, prefix=key_prefix)
-    yield fleet
-    fleet.close()
+    store = RedisStore(redis_server.url, prefix=key_prefix)
+    yield store.workers
+    store.close()
 
 
 @pytest.fixture
@@ -151,17 +152,19 @@ def test_who_may_not_list_clients_cannot_tell(start_redis: StartRedis) -> None:
     server = start_redis()
     with server.client() as admin:
         admin.execute_command("ACL", "SETUSER", "limited", "on", ">pw", "~monitor:*", "+@all", "-client", "-info")
-    fleet = RedisFleet(f"redis://limited:pw@127.0.0.1:{server.port}/0")
+    store = RedisStore(f"redis://limited:pw@127.0.0.1:{server.port}/0")
+    fleet = store.workers
     assert fleet.connected([beacon("w@h", client_id=1)]) is None
     sighting = fleet.sight()
     assert (sighting.server, sighting.up_seconds) == (None, None)
-    fleet.close()
+    store.close()
 
 
 def test_a_server_that_is_away_is_said(start_redis: StartRedis) -> None:
     """StoreUnavailable, whatever is asked."""
     server = start_redis()
-    fleet = RedisFleet(server.url, timeout_seconds=0.1)
+    store = RedisStore(server.url, timeout_seconds=0.1)
+    fleet = store.workers
     fleet.sight()
     server.freeze()
     with pytest.raises(StoreUnavailable):
@@ -171,7 +174,7 @@ def test_a_server_that_is_away_is_said(start_redis: StartRedis) -> None:
     with pytest.raises(StoreUnavailable):
         fleet.note(b"", emitted={})
     server.thaw()
-    fleet.close()
+    store.close()
 
 
 def start(node: str, instance: str, **fields: object) -> Beacon:
@@ -290,20 +293,20 @@ def test_an_agent_that_may_not_remove(start_redis: StartRedis) -> None:
         admin.execute_command(
             "ACL", "SETUSER", "agent", "on", ">pw", "resetchannels", "~monitor:*", "-@all", *permitted
         )
-    url, fleet = f"redis://agent:pw@127.0.0.1:{server.port}/0", RedisFleet(server.url)
+    url, store = f"redis://agent:pw@127.0.0.1:{server.port}/0", RedisStore(server.url)
     links = [AgentLink(url, "monitor:", "w@h", f"w@h.{instance}", timeout_seconds=2) for instance in (ONE, OTHER)]
     for number in range(3):
         for link, instance in zip(links, (ONE, OTHER), strict=True):
             link.write(start("w@h", instance, done=number))
     links[0].write(start("w@h", ONE, done=5))
-    beacons = fleet.sight().beacons
+    beacons = store.workers.sight().beacons
     assert {target: seen.beacon.done for target, seen in beacons.items()} == {f"w@h.{ONE}": 5, f"w@h.{OTHER}": 2}
     with server.client() as admin:
         assert admin.hlen("monitor:beacons") == 2
-    assert RedisStore(server.url).set_aside() == {}
+    assert store.set_aside() == {}
     for link in links:
         link.close()
-    fleet.close()
+    store.close()
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_a_goodbye_is_no_alarm_and_the_worker_is_forgotten(world: World) -> None
     assert direct_queue(target) not in world.messages
     del world.nodes["a"]
     world.run(world.settings.forget_after_seconds + 2 * T)
-    assert "worker:a" not in world.store.read().states
+    assert "worker:a" not in world.store.states.read().states
     assert target not in world.beacons
     assert not world.alarms
 
@@ -126,7 +126,7 @@ def test_a_lost_worker_is_an_alarm_for_a_while_and_then_forgotten(world: World) 
     world.run(3 * T)
     assert (world.state("worker:a").status, world.state("worker:a").result.reason) == (Status.OK, "forgotten")
     world.run(world.settings.forget_after_seconds)
-    assert "worker:a" not in world.store.read().states
+    assert "worker:a" not in world.store.states.read().states
 
 
 def test_a_queue_outlives_its_workers(world: World) -> None:
@@ -138,10 +138,10 @@ def test_a_queue_outlives_its_workers(world: World) -> None:
     assert world.verdict("queue:mail") == "unconsumed"
     world.run(4000)
     assert world.verdict("queue:mail") == "unconsumed"
-    assert "worker:m" not in world.store.read().states
+    assert "worker:m" not in world.store.states.read().states
     world.now += 86_400
     world.run(5 * T)
-    assert "queue:mail" not in world.store.read().states
+    assert "queue:mail" not in world.store.states.read().states
     assert world.state("workers").status is Status.OK
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from celery import Celery
 from structlog.testing import capture_logs
@@ -12,7 +10,6 @@ from structlog.typing import EventDict
 from monitor.agent.identity import Identity
 from monitor.config import Config
 from monitor.config.settings import Workers
-from monitor.ports import Fleet, Store
 from monitor.schedule import Plan
 from monitor.tasks import registration, workers
 from monitor.tasks.publish import Publisher
@@ -20,22 +17,11 @@ from monitor.wiring import Runtime
 from tests.fleet.world import T, World
 
 
-class WorldRuntime(Runtime):
-    """A runtime of a world's store and fleet."""
-
-    world: World
-
-    @property
-    def fleet(self) -> Fleet:  # type: ignore[override]
-        return self.world
-
-
 def logged(world: World, *, enabled: bool = True) -> list[EventDict]:
     """What one run of the task logs."""
     config = Config(workers=Workers(interval=T, enabled=enabled))
-    store: Store = world.store
-    runtime: Any = WorldRuntime(config, {}, Plan([]), store, None, project=world.project)  # type: ignore[arg-type]
-    object.__setattr__(runtime, "world", world)
+    world.store.workers = world
+    runtime = Runtime(config, {}, Plan([]), world.store, None, project=world.project)  # type: ignore[arg-type]
     with capture_logs() as events:
         workers._workers(Publisher(Celery()), world, runtime)
     return events

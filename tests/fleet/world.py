@@ -119,7 +119,7 @@ class World:
         """One round of the monitor."""
         try:
             made = fleet.run_round(
-                self.settings, store=self.store, fleet=self, broker=self, project=self.project, owner=self.owner
+                self.settings, store=self.store.states, fleet=self, broker=self, project=self.project, owner=self.owner
             )
         except StoreUnavailable:
             return fleet.Round("unavailable")
@@ -130,7 +130,7 @@ class World:
 
     def state(self, check: str) -> State:
         """What is known of a check."""
-        return self.store.read().states[check]
+        return self.store.states.read().states[check]
 
     def verdict(self, check: str) -> str:
         """The verdict in the state of a check."""

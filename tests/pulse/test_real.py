@@ -83,7 +83,7 @@ def test_what_stops_coming_is_noted(start_monitor: StartMonitor, switch: Switch)
     monitor.wait_for_results(pulse.BEAT, after=said.observed_at + 2.0)
     assert switch.pings == pings  # twice its interval has passed
 
-    monitor.store.release(held)
+    monitor.store.states.release(held)
     back = _wait_for_transition(monitor, "steady", Status.OK)
     assert back.old is Status.STALE
     assert back.sequence > gone.sequence
@@ -100,8 +100,8 @@ def test_an_hour_without_beat_is_no_storm(start_monitor: StartMonitor, switch: S
     wait_for(lambda: switch.pings >= 1, seconds=30, what=Told(monitor, "a ping"))
     monitor.wait_for_results("steady", "other")
     beat.kill()
-    last = monitor.store.now()
-    pings = wait_for(lambda: monitor.store.now() > last + 4.0 and switch.pings, seconds=20, what="four seconds")
+    last = monitor.store.states.now()
+    pings = wait_for(lambda: monitor.store.states.now() > last + 4.0 and switch.pings, seconds=20, what="four seconds")
     switch.status = 503
     monitor.beat()
     wait_for(lambda: switch.pings >= pings + 3, seconds=30, what=Told(monitor, "pings that are refused"))
@@ -112,13 +112,13 @@ def test_an_hour_without_beat_is_no_storm(start_monitor: StartMonitor, switch: S
 
 def _hold(monitor: Monitor, check: str) -> Flight | None:
     try:
-        return monitor.store.take(check, "held", lease_seconds=60)
+        return monitor.store.states.take(check, "held", lease_seconds=60)
     except FlightRefused:
         return None
 
 
 def _transitions(monitor: Monitor) -> list[Transition]:
-    return [transition for _, transition in monitor.store.transitions(limit=1000)]
+    return [transition for _, transition in monitor.store.states.transitions(limit=1000)]
 
 
 def _wait_for_transition(monitor: Monitor, check: str, new: Status) -> Transition:

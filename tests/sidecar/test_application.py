@@ -58,7 +58,7 @@ class Client:
     def observe(self, status: str, **fields: Any) -> None:
         """A run of the check ends, and is known to the endpoints."""
         values.record(self.store, "kafka", status, **fields)
-        at = self.store.read(["kafka"]).states["kafka"].result.run_id
+        at = self.store.states.read(["kafka"]).states["kafka"].result.run_id
         wait_for(lambda: self._known() == at, what="the refresher has read it")
 
     def _known(self) -> str | None:
@@ -158,7 +158,7 @@ def test_metrics(client: Client) -> None:
     good(client)
     client.ask("/ready")
     found = samples(client)
-    observed_at = client.store.read(["kafka"]).states["kafka"].result.observed_at
+    observed_at = client.store.states.read(["kafka"]).states["kafka"].result.observed_at
     assert found.pop("health_probe_last_check_timestamp") == pytest.approx(observed_at, abs=0.01)
     assert found == {
         'health_probe_checks_total{endpoint="ready",status="unhealthy"}': 3.0,

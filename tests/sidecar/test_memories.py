@@ -18,36 +18,36 @@ from tests.store.values import becoming, run, state_of
 
 def remember(store: MemoryStore, text: str) -> None:
     """A run of a kind that remembers."""
-    flight = store.take("kafka", text, lease_seconds=5)
-    store.update(flight, becoming(flight), memory=text)
+    flight = store.states.take("kafka", text, lease_seconds=5)
+    store.states.update(flight, becoming(flight), memory=text)
 
 
 def recalled(directory: Path) -> MemoryStore:
     """A new store, with what the file in this directory holds."""
     store = MemoryStore()
-    Memories(directory, store).recall()
+    Memories(directory, store.states).recall()
     return store
 
 
 def test_a_new_process_knows_what_the_old_one_knew(tmp_path: Path) -> None:
     """States and memories, as they were; a run goes on from there."""
     store = MemoryStore()
-    memories = Memories(tmp_path / "made" / "on the way", store)
+    memories = Memories(tmp_path / "made" / "on the way", store.states)
     memories.recall()
     remember(store, "the window")
     run(store, "other", "error")
     memories.keep()
     again = recalled(tmp_path / "made" / "on the way")
-    assert again.read().states == store.read().states
-    assert again.take("kafka", "next", lease_seconds=5).memory == "the window"
-    assert again.take("other", "next", lease_seconds=5).memory is None
+    assert again.states.read().states == store.states.read().states
+    assert again.states.take("kafka", "next", lease_seconds=5).memory == "the window"
+    assert again.states.take("other", "next", lease_seconds=5).memory is None
     assert [file.name for file in (tmp_path / "made" / "on the way").iterdir()] == [FILE]
 
 
 def test_it_is_written_when_something_has_changed(tmp_path: Path) -> None:
     """And only then."""
     store = MemoryStore()
-    memories = Memories(tmp_path, store)
+    memories = Memories(tmp_path, store.states)
     remember(store, "one")
     memories.keep()
     (tmp_path / FILE).unlink()
@@ -76,13 +76,13 @@ def test_what_cannot_be_read_is_a_new_beginning(tmp_path: Path, garbage: bytes) 
     (tmp_path / FILE).write_bytes(garbage)
     with capture_logs() as logs:
         store = recalled(tmp_path)
-    assert (store.read().states, [log["event"] for log in logs]) == ({}, ["sidecar.memories_unreadable"])
+    assert (store.states.read().states, [log["event"] for log in logs]) == ({}, ["sidecar.memories_unreadable"])
 
 
 def test_a_state_that_is_none_is_left_out(tmp_path: Path) -> None:
     """The others are known."""
     store = MemoryStore()
-    memories = Memories(tmp_path, store)
+    memories = Memories(tmp_path, store.states)
     run(store, "good")
     run(store, "bad")
     memories.keep()
@@ -96,7 +96,7 @@ def test_a_state_that_is_none_is_left_out(tmp_path: Path) -> None:
 def test_a_full_disk_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The checks go on, what was written before stays whole, and it is written again as soon as that works."""
     store = MemoryStore()
-    memories = Memories(tmp_path, store)
+    memories = Memories(tmp_path, store.states)
     remember(store, "one")
     memories.keep()
 
@@ -118,7 +118,7 @@ def test_a_directory_of_no_use(tmp_path: Path) -> None:
     """Said before anything starts."""
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotKeep, match=r"cannot use the data directory .*: Not a directory"):
-        Memories(tmp_path / "file" / "data", MemoryStore())
+        Memories(tmp_path / "file" / "data", MemoryStore().states)
 
 
 def test_another_users_directory_is_not_used(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_another_users_directory_is_not_used(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     os.chown(tmp_path / "data", 65534, -1)
     with pytest.raises(CannotKeep, match="it belongs to another user"):
-        Memories(tmp_path / "data", MemoryStore())
+        Memories(tmp_path / "data", MemoryStore().states)
 
 
 def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("kept")
     (tmp_path / f".{FILE}.{os.getpid()}").symlink_to(tmp_path / "precious")
     with pytest.raises(CannotKeep):
-        Memories(tmp_path, MemoryStore())
+        Memories(tmp_path, MemoryStore().states)
     assert (tmp_path / "precious").read_text() == "kept"
 
 
@@ -148,10 +148,14 @@ def test_alone_it_keeps_no_history(monkeypatch: pytest.MonkeyPatch) -> None:
     class Begun(Exception):
         pass
 
-    def begin(_config: Config, _checks: object, store: MemoryStore, *_: object) -> None:
-        stores.append(store)
+    def made(*, keeps_history: bool) -> MemoryStore:
+        stores.append(MemoryStore(keeps_history=keeps_history))
+        return stores[0]
+
+    def begin(*_: object) -> None:
         raise Begun
 
+    monkeypatch.setattr(alone, "MemoryStore", made)
     monkeypatch.setattr(alone, "Loop", begin)
     monkeypatch.setattr(alone.logs, "configure", lambda *_: None)
     with pytest.raises(Begun):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from monitor.config import CheckSpec
 from monitor.model import Flight, Transition
 from monitor.policy import advance
-from monitor.ports import FlightLost, FlightRefused, Reducer
-from monitor.store import RedisStore, codec
+from monitor.ports import FlightLost, FlightRefused, Reducer, StateStore
+from monitor.store import RedisStore, Retention, codec
+from monitor.store.redis_store import RedisStateStore
 from tests.store.oracle import Log, make_result
 
 ROSTER = {
@@ -25,7 +27,7 @@ ROSTER = {
 }
 
 
-class Unguarded(RedisStore):
+class Unguarded(RedisStateStore):
     """Sabotage: everybody may fly, and the state is written over whatever is there by now."""
 
     def take(self, check: str, run_id: str, *, lease_seconds: float, overdue_at: float | None = None) -> Flight:
@@ -43,11 +45,24 @@ class Unguarded(RedisStore):
         return transitions
 
 
-def work(store_class: type[RedisStore], url: str, prefix: str, directory: str, seed: int) -> None:
+def guarded(url: str, prefix: str) -> StateStore:
+    """The states of a store as they are."""
+    return RedisStore(url, prefix=prefix).states
+
+
+def unguarded(url: str, prefix: str) -> StateStore:
+    """The sabotaged ones."""
+    store = RedisStore(url, prefix=prefix)
+    return Unguarded(
+        store._link, prefix, store._aside, history=store.history, retention=Retention(), roster_size=len(ROSTER)
+    )
+
+
+def work(connect: Callable[[str, str], StateStore], url: str, prefix: str, directory: str, seed: int) -> None:
     """Take, log, update, log, until a file named ``stop`` appears."""
     choose = random.Random(seed)
     log = Log(Path(directory) / f"{seed}.log")
-    store, stop = store_class(url, prefix=prefix), Path(directory) / "stop"
+    store, stop = connect(url, prefix), Path(directory) / "stop"
     while not stop.exists():
         check = choose.choice(list(ROSTER.values()))
         try:

@@ -18,13 +18,15 @@ from monitor.history.rollups import day_of, with_samples
 from monitor.history.samples import DAY_SECONDS, HOUR_SECONDS, Sample, gather
 from monitor.model import Status
 from monitor.ports import StoreUnavailable
-from monitor.store import RedisHistory, RedisStore, Retention
+from monitor.store import RedisStore, Retention
+from monitor.store.aside import SetAside
 from monitor.store.compaction import ENOUGH_LINES
 from monitor.store.link import Link
+from monitor.store.redis_history import RedisHistory
 from tests.history import brute
 from tests.history.strategies import T0, make
 from tests.store.test_garbage import WRONG
-from tests.store.values import run
+from tests.store.values import add, run, writer
 from tests.support.redis_server import BINARIES, RedisServer, StartRedis
 
 LONG = Retention(raw_seconds=3660 * DAY_SECONDS, rollup_seconds=3660 * DAY_SECONDS)
@@ -62,6 +64,11 @@ class MortalLink(Link):
         return answer
 
 
+def history_on(link: Link, prefix: str = "p:", retention: Retention = LONG) -> RedisHistory:
+    """A history over a connection of its own."""
+    return RedisHistory(link, prefix, retention, SetAside(link, prefix, writes=False))
+
+
 @pytest.fixture
 def new_history(server: RedisServer) -> Iterator[Callable[..., RedisHistory]]:
     """Makes histories: with a prefix of their own, or a given one."""
@@ -70,7 +77,7 @@ def new_history(server: RedisServer) -> Iterator[Callable[..., RedisHistory]]:
     def made(prefix: str | None = None, retention: Retention = LONG) -> RedisHistory:
         prefix = prefix or f"{uuid.uuid4().hex}:"
         prefixes.append(prefix)
-        return RedisHistory(MortalLink(server.url, timeout_seconds=2, retries=True), prefix, retention)
+        return history_on(MortalLink(server.url, timeout_seconds=2, retries=True), prefix, retention)
 
     yield made
     with server.client() as client:
@@ -102,7 +109,7 @@ def test_killed_at_every_script(new_history: Callable[..., RedisHistory], seed: 
         for after in (False, True):
             history, past = new_history(), a_past(seed, size=12)
             for check, written in past.items():
-                history.add(check, written)
+                add(history, check, written)
             link = link_of(history)
             link.lives, link.after, died = lives, after, False
             try:
@@ -123,12 +130,12 @@ def test_each_time_somebody_was_faster(new_history: Callable[..., RedisHistory])
     fast = new_history(slow._names.prefix)
     late = {check: [*written[::2]] for check, written in past.items()}
     for check, written in late.items():
-        slow.add(check, written)
+        add(slow, check, written)
     rest = [(check, sample) for check, written in past.items() for sample in written if sample not in late[check]]
 
     def meddle() -> None:
         for check, sample in [rest.pop() for _ in range(min(3, len(rest)))]:
-            fast.add(check, [sample])
+            add(fast, check, [sample])
         fast.compact(END)
 
     link_of(slow).before_each = meddle
@@ -159,7 +166,7 @@ def test_two_at_once_while_results_come(new_history: Callable[..., RedisHistory]
     try:
         for check, written in past.items():
             for sample in written:
-                history.add(check, [sample])
+                add(history, check, [sample])
     finally:
         done.append(True)
         for thread in threads:
@@ -175,7 +182,7 @@ def test_a_broken_block_of_samples(
 ) -> None:
     """Its hour has no samples; its buckets stay, and what comes later in the hour is added to them."""
     history, past = new_history(), steady("db", hours=3)
-    history.add("db", past["db"])
+    add(history, "db", past["db"])
     history.compact(T0 + 3 * HOUR_SECONDS)
     with server.client() as client:
         client.set(history._names.raw_block("db", T0 // HOUR_SECONDS + 1), broken)
@@ -183,13 +190,13 @@ def test_a_broken_block_of_samples(
         sample.at for sample in past["db"] if not T0 + 3600 <= sample.at < T0 + 7200
     ]
     late = Sample(T0 + 7195, Status.ERROR, T0 + 7198)
-    history.add("db", [late])
+    add(history, "db", [late])
     for _ in range(2):
         figures = uptime.uptime(history.rollups(["db"], T0, T0 + 7200)["db"])
         assert figures.seconds == brute.seconds([*past["db"], late], T0, T0 + 7200)
         history.compact(T0 + 3 * HOUR_SECONDS)
     early = Sample(T0 + 3605, Status.ERROR, T0 + 3608)  # nobody knows any more what it fell between
-    history.add("db", [early])
+    add(history, "db", [early])
     for _ in range(2):
         assert uptime.uptime(history.rollups(["db"], T0, T0 + 7200)["db"]) == figures
         history.compact(T0 + 3 * HOUR_SECONDS)
@@ -202,7 +209,7 @@ def test_a_broken_block_of_buckets(
     """Its day is unobserved, the others are not; what comes later brings its own hour back."""
     history = new_history()
     past = steady("db", hours=50, every=60)["db"]
-    history.add("db", past)
+    add(history, "db", past)
     history.compact(T0 + 50 * HOUR_SECONDS)
     with server.client() as client:
         client.set(history._names.roll_block("db", T0 // DAY_SECONDS + 1), broken)
@@ -212,7 +219,7 @@ def test_a_broken_block_of_buckets(
         return [(day.ok + day.error, day.unobserved) for _, day in uptime.days(found)]
 
     assert days() == [(DAY_SECONDS, 0), (120, DAY_SECONDS - 120), (2 * HOUR_SECONDS, 0)]
-    history.add("db", [Sample(T0 + 25 * HOUR_SECONDS - 5, Status.OK, T0 + 25 * HOUR_SECONDS)])
+    add(history, "db", [Sample(T0 + 25 * HOUR_SECONDS - 5, Status.OK, T0 + 25 * HOUR_SECONDS)])
     for _ in range(2):
         assert days() == [(DAY_SECONDS, 0), (HOUR_SECONDS, DAY_SECONDS - HOUR_SECONDS), (2 * HOUR_SECONDS, 0)]
         history.compact(T0 + 50 * HOUR_SECONDS)
@@ -225,7 +232,7 @@ def test_keys_of_another_type(
 ) -> None:
     """Reading goes on; what is written and packed from then on is there."""
     history = new_history(retention=Retention())
-    now = history.now()
+    now = history._link.now()
     hour = int(now // HOUR_SECONDS)
     names = {
         "list": f"open:db:{hour}",
@@ -260,7 +267,7 @@ def test_hours_of_one_day_are_packed_one_after_the_other(
     history, hours = new_history(), 30
     past = {name: steady(name, hours=hours, every=300)[name] for name in (f"check-{n}" for n in range(checks))}
     for check, written in past.items():
-        history.add(check, written)
+        add(history, check, written)
     read, asked, run_script = [], Counter[str](), Link.run
 
     def counted(link: Link, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
@@ -283,13 +290,13 @@ def test_days_at_once(new_history: Callable[..., RedisHistory], server: RedisSer
     packed, whole = new_history(), new_history()
     written = steady("a", hours=72, every=60)["a"]
     for check in ("a", "b"):
-        packed.add(check, written)
+        add(packed, check, written)
     packed.compact(END)
     for _ in range(2):
         for start in range(T0, T0 + 3 * DAY_SECONDS, DAY_SECONDS):
             day = with_samples(day_of(start), gather(written).within(start, start + DAY_SECONDS))
-            whole.add_day(day, ["a", "b"])
-            whole.add_day(day_of(start), ["c"])
+            writer(whole).add_day(day, ["a", "b"])
+            writer(whole).add_day(day_of(start), ["c"])
     assert whole.rollups(["a", "b", "c"], T0, END) == packed.rollups(["a", "b", "c"], T0, END)
     names, others = whole._names, packed._names
     with server.client() as client:
@@ -304,8 +311,8 @@ def test_days_at_once(new_history: Callable[..., RedisHistory], server: RedisSer
 def test_lists_that_are_long_are_packed_at_once(new_history: Callable[..., RedisHistory]) -> None:
     """Before their hour is over, so that neither readers nor memory have to bear many lines; short ones wait."""
     history = new_history()
-    history.add("long", steady("long", hours=1)["long"][:ENOUGH_LINES])
-    history.add("short", steady("short", hours=1)["short"][: ENOUGH_LINES - 1])
+    add(history, "long", steady("long", hours=1)["long"][:ENOUGH_LINES])
+    add(history, "short", steady("short", hours=1)["short"][: ENOUGH_LINES - 1])
     assert history.compact(T0 + 1800).hours == 1
     assert history.compact(T0 + 1800).hours == 0
     assert history.compact(T0 + HOUR_SECONDS).hours == 1
@@ -314,9 +321,9 @@ def test_lists_that_are_long_are_packed_at_once(new_history: Callable[..., Redis
 def test_times_that_are_kept(new_history: Callable[..., RedisHistory], server: RedisServer) -> None:
     """Samples for a day, roll-ups for a week: by expiry if nobody looks after them, and at once by the task."""
     history = new_history(retention=Retention(DAY_SECONDS, 7 * DAY_SECONDS))
-    now = history.now()
+    now = history._link.now()
     ages = (0.1, 10, 23, 26, 100, 24 * 6, 24 * 9)
-    history.add("db", [Sample(now - age * HOUR_SECONDS, Status.OK, now) for age in ages])
+    add(history, "db", [Sample(now - age * HOUR_SECONDS, Status.OK, now) for age in ages])
     history.compact(now)
     history.compact(now + HOUR_SECONDS)
     names = history._names
@@ -337,7 +344,7 @@ def test_within_its_budget(start_redis: StartRedis) -> None:
     """Past it the oldest goes, samples and roll-ups alike; what is left is whole, and it is known what is."""
     server = start_redis(binary=BINARIES[0])
     days, budget = 8, 80_000
-    history = RedisHistory(
+    history = history_on(
         Link(server.url, timeout_seconds=2, retries=True),
         "p:",
         Retention(3660.0 * DAY_SECONDS, 3660.0 * DAY_SECONDS, budget),
@@ -347,7 +354,7 @@ def test_within_its_budget(start_redis: StartRedis) -> None:
         for day in range(days):
             for check in past:
                 some = steady(check, hours=24, every=300, since=T0 + day * DAY_SECONDS)[check]
-                history.add(check, some)
+                add(history, check, some)
                 past[check] += some
             done = history.compact(T0 + (day + 1) * DAY_SECONDS)
             assert done.kept_bytes <= budget
@@ -373,7 +380,7 @@ def test_lists_that_nobody_packs_stay_within_the_budget(server: RedisServer, key
     store = RedisStore(server.url, prefix=key_prefix, retention=Retention(budget_bytes=10_000))
     for _ in range(150):
         run(store, "db")
-    assert 100 <= len(store.history.samples("db", store.now() - HOUR_SECONDS)) <= 101
+    assert 100 <= len(store.history.samples("db", store.states.now() - HOUR_SECONDS)) <= 101
 
 
 def test_history_off(server: RedisServer, key_prefix: str) -> None:
@@ -382,15 +389,15 @@ def test_history_off(server: RedisServer, key_prefix: str) -> None:
     run(store, "db")
     with server.client() as client:
         assert not client.keys(f"{key_prefix}open*")
-    assert len(store.history.samples("db", store.now() - HOUR_SECONDS)) == 0
+    assert len(store.history.samples("db", store.states.now() - HOUR_SECONDS)) == 0
     assert store.history.reaches() == (None, None)
 
 
 def test_whatever_is_asked_costs_what_there_is(new_history: Callable[..., RedisHistory]) -> None:
     """Since the beginning of time, or until its end: no more hours are looked at than there are."""
     history = new_history()
-    now = history.now()
-    history.add("db", [Sample(now - 7200, Status.OK, now)])
+    now = history._link.now()
+    add(history, "db", [Sample(now - 7200, Status.OK, now)])
     for since, until in ((0, None), (0, 9e9), (now - 10_000, 9e9), (8e9, 9e9)):
         assert len(history.samples("db", since, until)) == (since < now)
     assert len(history.rollups(["db"], 0)["db"]) <= 3661 * 288
@@ -399,9 +406,9 @@ def test_whatever_is_asked_costs_what_there_is(new_history: Callable[..., RedisH
 def test_a_full_server(start_redis: StartRedis) -> None:
     """It refuses the blocks: nothing is half done, and all is done when there is room."""
     server = start_redis(binary=BINARIES[0])
-    history = RedisHistory(Link(server.url, timeout_seconds=2, retries=True), "p:", LONG)
+    history = history_on(Link(server.url, timeout_seconds=2, retries=True))
     past = steady("db", hours=2)
-    history.add("db", past["db"])
+    add(history, "db", past["db"])
     with server.client() as client:
         client.config_set("maxmemory", 1)
         with pytest.raises(StoreUnavailable, match=r"OOM|OutOfMemory"):
@@ -415,7 +422,7 @@ def test_a_full_server(start_redis: StartRedis) -> None:
 def test_a_frozen_server_costs_a_reader_its_timeout(start_redis: StartRedis) -> None:
     """And no more."""
     server = start_redis(binary=BINARIES[0])
-    history = RedisHistory.reader(server.url, timeout_seconds=0.2)
+    history = RedisStore(server.url, timeout_seconds=0.2, retries=False).history
     history.reaches()
     server.freeze()
     started = time.monotonic()

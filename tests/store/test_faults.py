@@ -26,73 +26,73 @@ def own_server(request: pytest.FixtureRequest, start_redis: StartRedis) -> Redis
 
 def test_a_frozen_server_costs_a_reader_its_timeout(own_server: RedisServer) -> None:
     """On an open connection and on a new one, and no more than once."""
-    store = RedisStore.reader(own_server.url, timeout_seconds=0.1)
-    cursor = store.changes(None).cursor
+    store = RedisStore(own_server.url, timeout_seconds=0.1, retries=False)
+    cursor = store.states.changes(None).cursor
     own_server.freeze()
     for _ in range(3):
         started = time.monotonic()
         with pytest.raises(StoreUnavailable):
-            store.changes(cursor)
+            store.states.changes(cursor)
         assert time.monotonic() - started < 0.5
     own_server.thaw()
-    assert store.changes(cursor).states == {}
+    assert store.states.changes(cursor).states == {}
 
 
 def test_a_frozen_server_costs_a_writer_a_bounded_time(own_server: RedisServer) -> None:
     """Its retries end after three times the timeout."""
     store = RedisStore(own_server.url, timeout_seconds=0.2)
-    store.now()
+    store.states.now()
     own_server.freeze()
     started = time.monotonic()
     with pytest.raises(StoreUnavailable):
-        store.take("db", "run-1", lease_seconds=5)
+        store.states.take("db", "run-1", lease_seconds=5)
     assert time.monotonic() - started < 0.2 * 3 + 0.5
 
 
 def test_a_flight_that_could_not_be_released_does_not_hold_up_the_next(own_server: RedisServer) -> None:
     """A server that was frozen comes back with the flight, whose lease is long."""
     store = RedisStore(own_server.url, timeout_seconds=0.2)
-    flight = store.take("db", "run-1", lease_seconds=600)
+    flight = store.states.take("db", "run-1", lease_seconds=600)
     own_server.freeze()
     with pytest.raises(StoreUnavailable):
-        store.release(flight)
+        store.states.release(flight)
     own_server.thaw()
-    assert store.take("db", "run-2", lease_seconds=5).run_id == "run-2"
+    assert store.states.take("db", "run-2", lease_seconds=5).run_id == "run-2"
 
 
 def test_nobody_listens() -> None:
     """A refused connection is a StoreUnavailable, at once for a reader."""
-    store = RedisStore.reader(f"redis://127.0.0.1:{free_port()}/0")
+    store = RedisStore(f"redis://127.0.0.1:{free_port()}/0", timeout_seconds=0.2, retries=False)
     started = time.monotonic()
     with pytest.raises(StoreUnavailable):
-        store.changes(None)
+        store.states.changes(None)
     assert time.monotonic() - started < 0.5
 
 
 def test_a_lost_answer_is_asked_for_again(own_server: RedisServer) -> None:
     """The server was frozen with our update in its buffer: it applies it, we ask again, and it is there once."""
     store = RedisStore(own_server.url, timeout_seconds=0.1, retries=False)
-    flight = store.take("db", "run-1", lease_seconds=30)
-    store.update(flight, becoming(flight))
-    flight = store.take("db", "run-2", lease_seconds=30)
+    flight = store.states.take("db", "run-1", lease_seconds=30)
+    store.states.update(flight, becoming(flight))
+    flight = store.states.take("db", "run-2", lease_seconds=30)
     own_server.freeze()
     with pytest.raises(StoreUnavailable):
-        store.update(flight, becoming(flight, "error"))
+        store.states.update(flight, becoming(flight, "error"))
     own_server.thaw()
-    made = store.update(flight, becoming(flight, "error"))
+    made = store.states.update(flight, becoming(flight, "error"))
     assert [(t.old, t.new) for t in made] == [(Status.OK, Status.ERROR)]
-    assert [t for _, t in store.transitions()][1:] == list(made)
+    assert [t for _, t in store.states.transitions()][1:] == list(made)
 
 
 def test_a_window_whose_answer_was_lost(own_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same claim, sent again within the call, gets the window that its first attempt has claimed."""
     store = RedisStore(own_server.url, timeout_seconds=0.3)
-    first = store.claim_window("a")
+    first = store.states.claim_window("a")
     sent, windows = list[float](), list[Window | None]()
     execute = store._link._execute
     monkeypatch.setattr(store._link, "_execute", lambda *command: (sent.append(time.monotonic()), execute(*command))[1])
     own_server.freeze()
-    claim = Thread(target=lambda: windows.append(store.claim_window("a", at_least_seconds=0.2)))
+    claim = Thread(target=lambda: windows.append(store.states.claim_window("a", at_least_seconds=0.2)))
     claim.start()
     wait_for(lambda: len(sent) == 2, what="the second attempt")
     own_server.thaw()
@@ -114,23 +114,23 @@ def test_an_empty_server_starts_a_new_life(own_server: RedisServer) -> None:
     """Readers start anew; tokens and transition ids go on above what was ever used."""
     store = RedisStore(own_server.url)
     last = [run(store, "db", status)[0] for status in ("ok", "error", "ok", "error")][-1]
-    token, cursor = store.take("web", "run-1", lease_seconds=5).token, store.changes(None).cursor
+    token, cursor = store.states.take("web", "run-1", lease_seconds=5).token, store.states.changes(None).cursor
     own_server.restart()
-    told = store.changes(cursor)
+    told = store.states.changes(cursor)
     assert (told.full, told.states) == (True, {})
-    assert store.take("web", "run-2", lease_seconds=5).token > token
+    assert store.states.take("web", "run-2", lease_seconds=5).token > token
     run(store, "db")
-    told = store.changes(cursor)
+    told = store.states.changes(cursor)
     assert (told.full, set(told.states)) == (True, {"db"})
-    assert [t.sequence > last.sequence for _, t in store.transitions()] == [True]
+    assert [t.sequence > last.sequence for _, t in store.states.transitions()] == [True]
 
 
 def test_a_reader_ahead_of_the_store_starts_anew(own_server: RedisServer) -> None:
     """After a fail-over that lost writes the cursor is ahead of the log: everything is told again."""
     store = RedisStore(own_server.url)
     run(store, "db")
-    epoch, _, change = store.changes(None).cursor.partition(":")
-    told = store.changes(f"{epoch}:{int(change) + 1}")
+    epoch, _, change = store.states.changes(None).cursor.partition(":")
+    told = store.states.changes(f"{epoch}:{int(change) + 1}")
     assert told.full
     assert set(told.states) == {"db"}
 
@@ -138,27 +138,27 @@ def test_a_reader_ahead_of_the_store_starts_anew(own_server: RedisServer) -> Non
 def test_a_change_log_that_was_evicted(redis_store: RedisStore, server: RedisServer, key_prefix: str) -> None:
     """What it would have told is told by starting anew."""
     run(redis_store, "db")
-    cursor = redis_store.changes(None).cursor
+    cursor = redis_store.states.changes(None).cursor
     run(redis_store, "web")
     with server.client() as client:
         client.delete(f"{key_prefix}changed")
     run(redis_store, "db")
-    assert set(redis_store.changes(cursor).states) == {"db", "web"}
+    assert set(redis_store.states.changes(cursor).states) == {"db", "web"}
 
 
 def test_a_full_server_is_read_and_not_half_written(own_server: RedisServer) -> None:
     """A refused update leaves everything as it was, and is taken up again when there is room."""
     store = RedisStore(own_server.url)
     run(store, "db")
-    flight, before = store.take("db", "run-2", lease_seconds=30), store.changes(None)
+    flight, before = store.states.take("db", "run-2", lease_seconds=30), store.states.changes(None)
     with own_server.client() as client:
         client.config_set("maxmemory", 1)
         with pytest.raises(StoreUnavailable, match=r"OOM|OutOfMemory"):
-            store.update(flight, becoming(flight, "error"))
-        assert (store.changes(None).states, store.changes(None).cursor) == (before.states, before.cursor)
-        assert len(store.transitions()) == 1
+            store.states.update(flight, becoming(flight, "error"))
+        assert (store.states.changes(None).states, store.states.changes(None).cursor) == (before.states, before.cursor)
+        assert len(store.states.transitions()) == 1
         client.config_set("maxmemory", 0)
-    assert len(store.update(flight, becoming(flight, "error"))) == 1
+    assert len(store.states.update(flight, becoming(flight, "error"))) == 1
 
 
 def test_a_server_that_forgot_the_scripts(redis_store: RedisStore, server: RedisServer) -> None:
@@ -167,7 +167,7 @@ def test_a_server_that_forgot_the_scripts(redis_store: RedisStore, server: Redis
     with server.client() as client:
         client.script_flush()
     run(redis_store, "db", "error")
-    assert len(redis_store.transitions()) == 2
+    assert len(redis_store.states.transitions()) == 2
 
 
 def test_a_run_is_two_round_trips(own_server: RedisServer) -> None:
@@ -189,18 +189,18 @@ def test_changes_cost_what_has_changed(own_server: RedisServer) -> None:
     store = RedisStore(own_server.url)
     for number in range(300):
         run(store, f"check-{number}")
-    cursor = store.changes(None).cursor
+    cursor = store.states.changes(None).cursor
     for number in (7, 8, 9):
         run(store, f"check-{number}", "error")
     with own_server.client() as client:
         before = client.info("commandstats")["cmdstat_hstrlen"]["calls"]
-        assert set(store.changes(cursor).states) == {"check-7", "check-8", "check-9"}
+        assert set(store.states.changes(cursor).states) == {"check-7", "check-8", "check-9"}
         assert client.info("commandstats")["cmdstat_hstrlen"]["calls"] - before == 3 + 2  # and two of meta
 
 
 def test_many_survive_a_change_by_somebody_else(redis_store: RedisStore, server: RedisServer, key_prefix: str) -> None:
     """What changed between reading and writing is read again; the others are not held up by it."""
-    flight = redis_store.take("workers", "round-1", lease_seconds=5)
+    flight = redis_store.states.take("workers", "round-1", lease_seconds=5)
     meddler = RedisStore(server.url, prefix=key_prefix)
     reducers = {name: becoming(flight, "error", spec(name)) for name in ("worker:a", "worker:b")}
     meddled: list[str] = []
@@ -211,7 +211,7 @@ def test_many_survive_a_change_by_somebody_else(redis_store: RedisStore, server:
             run(meddler, "worker:b")
         return reducers["worker:b"](state)
 
-    made = redis_store.update_many(flight, {"worker:a": reducers["worker:a"], "worker:b": meddling})
+    made = redis_store.states.update_many(flight, {"worker:a": reducers["worker:a"], "worker:b": meddling})
     assert [(found.old, found.new) for found in made["worker:b"]] == [(Status.OK, Status.ERROR)]
     assert len(made["worker:a"]) == 1
 
@@ -253,9 +253,9 @@ def test_by_tls(start_redis: StartRedis, tmp_path: Path) -> None:
     assert state_of(store, "db")
     for _ in range(100):  # what the server sends after each handshake may come early or late
         store.close()
-        store.now()
+        store.states.now()
     with pytest.raises(StoreUnavailable):
-        RedisStore(f"rediss://127.0.0.1:{port}/0", retries=False).now()  # nobody we trust signed it
+        RedisStore(f"rediss://127.0.0.1:{port}/0", retries=False).states.now()  # nobody we trust signed it
 
 
 @pytest.mark.parametrize("retries", [True, False])
@@ -264,7 +264,7 @@ def test_errors_do_not_tell_the_password(start_redis: StartRedis, retries: bool)
     server = start_redis("--rename-command", "AUTH", "")
     store = RedisStore(f"redis://user:s3cr%2Ft@127.0.0.1:{server.port}/0", retries=retries)
     with pytest.raises(StoreUnavailable) as error:
-        store.now()
+        store.states.now()
     assert "s3cr/t" not in str(error.value)
     assert "***" in str(error.value)
     assert error.value.__suppress_context__ or error.value.__context__ is None
@@ -290,19 +290,21 @@ def test_urls_that_are_none(url: str) -> None:
 
 def test_a_url_does_not_change_our_timeouts(own_server: RedisServer) -> None:
     """`?socket_timeout=30` in a URL that was made for somebody else does not make a probe wait."""
-    store = RedisStore.reader(own_server.url + "?socket_timeout=30&socket_connect_timeout=30", timeout_seconds=0.1)
-    store.now()
+    store = RedisStore(
+        own_server.url + "?socket_timeout=30&socket_connect_timeout=30", timeout_seconds=0.1, retries=False
+    )
+    store.states.now()
     own_server.freeze()
     started = time.monotonic()
     with pytest.raises(StoreUnavailable):
-        store.now()
+        store.states.now()
     assert time.monotonic() - started < 0.5
 
 
 def _runs_right(store: RedisStore, name: str) -> bool:
     for number in range(100):
-        flight = store.take(name, f"{name}-{number}", lease_seconds=5)
-        store.update(flight, becoming(flight, "error" if number % 2 else "ok"))
+        flight = store.states.take(name, f"{name}-{number}", lease_seconds=5)
+        store.states.update(flight, becoming(flight, "error" if number % 2 else "ok"))
         state = state_of(store, name)
         if state is None or state.result.run_id != f"{name}-{number}":
             return False

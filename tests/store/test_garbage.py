@@ -33,24 +33,24 @@ def test_a_key_of_another_type(
 ) -> None:
     """Reading goes on; the next run and the next claim put things right again."""
     run(redis_store, "db")
-    redis_store.claim_window("a")
-    cursor = redis_store.changes(None).cursor
+    redis_store.states.claim_window("a")
+    cursor = redis_store.states.changes(None).cursor
     with server.client() as client:
         client.delete(key_prefix + key)
         WRONG[kind](client, key_prefix + key)
-    for name, state in [*redis_store.read().states.items(), *redis_store.changes(cursor).states.items()]:
+    for name, state in [*redis_store.states.read().states.items(), *redis_store.states.changes(cursor).states.items()]:
         assert (name, state.check) == ("db", "db")
-    redis_store.transitions()
+    redis_store.states.transitions()
     made = run(redis_store, "db", "error")
-    window = redis_store.claim_window("a")
+    window = redis_store.states.claim_window("a")
     assert window is not None
     state = state_of(redis_store, "db")
     assert state is not None
     assert state.status == "error"
-    assert redis_store.transitions()[-1][1] == made[-1]
-    assert "db" in redis_store.changes(cursor).states
-    assert "db" in redis_store.changes(None).states
-    assert redis_store.changes(redis_store.changes(None).cursor).states.keys() <= {"garbage"}
+    assert redis_store.states.transitions()[-1][1] == made[-1]
+    assert "db" in redis_store.states.changes(cursor).states
+    assert "db" in redis_store.states.changes(None).states
+    assert redis_store.states.changes(redis_store.states.changes(None).cursor).states.keys() <= {"garbage"}
 
 
 BAD_STATES = {
@@ -73,13 +73,13 @@ def test_a_state_that_is_none(redis_store: RedisStore, server: RedisServer, key_
     run(redis_store, "web")
     with server.client() as client:
         client.hset(f"{key_prefix}states", "db", raw)
-    assert set(redis_store.read().states) == {"web"}
-    assert set(redis_store.read(["db", "web"]).states) == {"web"}
-    assert set(redis_store.changes(None).states) == {"web"}
+    assert set(redis_store.states.read().states) == {"web"}
+    assert set(redis_store.states.read(["db", "web"]).states) == {"web"}
+    assert set(redis_store.states.changes(None).states) == {"web"}
     after = run(redis_store, "db")[0]
     assert after.old == "unknown"
     assert after.sequence > before.sequence
-    assert set(redis_store.read().states) == {"db", "web"}
+    assert set(redis_store.states.read().states) == {"db", "web"}
 
 
 def test_a_huge_value_stays_where_it_is(redis_store: RedisStore, server: RedisServer, key_prefix: str) -> None:
@@ -89,10 +89,10 @@ def test_a_huge_value_stays_where_it_is(redis_store: RedisStore, server: RedisSe
         client.hset(f"{key_prefix}states", "db", b"x" * (10 * 2**20))
         client.xadd(f"{key_prefix}transitions", {"transition": b"x" * (10 * 2**20)})
         before = client.info("stats")["total_net_output_bytes"]
-        redis_store.read()
-        redis_store.changes(None)
-        redis_store.transitions()
-        redis_store.take("db", "run-1", lease_seconds=5)
+        redis_store.states.read()
+        redis_store.states.changes(None)
+        redis_store.states.transitions()
+        redis_store.states.take("db", "run-1", lease_seconds=5)
         assert client.info("stats")["total_net_output_bytes"] - before < 100_000
 
 
@@ -106,11 +106,11 @@ def test_results_from_the_future(
         value = json.loads(client.hget(f"{key_prefix}states", "db"))
         value["r"]["o"] += ahead_seconds
         client.hset(f"{key_prefix}states", "db", json.dumps(value))
-    assert ("db" in redis_store.read().states) is believed
-    assert ("db" in redis_store.changes(None).states) is believed
+    assert ("db" in redis_store.states.read().states) is believed
+    assert ("db" in redis_store.states.changes(None).states) is believed
     made = run(redis_store, "db", "warning")
     assert (made[0].old == "ok") is believed
-    assert "db" in redis_store.read().states
+    assert "db" in redis_store.states.read().states
 
 
 MUTATIONS: dict[str, object] = {
@@ -152,9 +152,9 @@ def test_garbage_between_transitions(redis_store: RedisStore, server: RedisServe
         for _ in range(5):
             client.xadd(f"{key_prefix}transitions", {"transition": "garbage"})
     second = run(redis_store, "db", "error")
-    page = redis_store.transitions(limit=2)
+    page = redis_store.states.transitions(limit=2)
     assert tuple(t for _, t in page) == first + second
-    assert redis_store.transitions(after=page[0][0], limit=1) == page[1:]
+    assert redis_store.states.transitions(after=page[0][0], limit=1) == page[1:]
 
 
 CURSORS = {"text": "now", "not a number": "nan", "endless": "inf", "negative": "-5", "hexadecimal": "0xFFFFFFFFFFFFFFF"}
@@ -165,10 +165,10 @@ def test_a_dispatch_cursor_that_is_none(
     redis_store: RedisStore, server: RedisServer, key_prefix: str, cursor: str | None
 ) -> None:
     """Dispatching starts over, as on the first day."""
-    redis_store.claim_window("a")
+    redis_store.states.claim_window("a")
     with server.client() as client:
         client.hset(f"{key_prefix}dispatch", "cursor", cursor or f"{(time.time() + 60) * 1e6:.0f}")
-    window = redis_store.claim_window("a", at_least_seconds=5)
+    window = redis_store.states.claim_window("a", at_least_seconds=5)
     assert window is not None
     assert window.since is None
     assert window.observed == frozenset()
@@ -176,18 +176,18 @@ def test_a_dispatch_cursor_that_is_none(
 
 def test_a_dispatch_cursor_slightly_ahead(redis_store: RedisStore, server: RedisServer, key_prefix: str) -> None:
     """After a fail-over to a slower clock nothing is dispatched twice: the claim waits for the clock."""
-    redis_store.claim_window("a")
+    redis_store.states.claim_window("a")
     with server.client() as client:
         client.hset(f"{key_prefix}dispatch", "cursor", f"{(time.time() + 3) * 1e6:.0f}")
-    assert redis_store.claim_window("a") is None
+    assert redis_store.states.claim_window("a") is None
 
 
 def test_a_flight_without_an_end(redis_store: RedisStore, server: RedisServer, key_prefix: str) -> None:
     """A lease that somebody made permanent does not keep the check from running forever."""
-    redis_store.take("db", "run-1", lease_seconds=5)
+    redis_store.states.take("db", "run-1", lease_seconds=5)
     with server.client() as client:
         client.persist(f"{key_prefix}flight:db")
-    assert redis_store.take("db", "run-2", lease_seconds=5)
+    assert redis_store.states.take("db", "run-2", lease_seconds=5)
 
 
 def test_a_state_changed_by_others_in_mid_flight(redis_store: RedisStore, server: RedisServer, key_prefix: str) -> None:
@@ -196,7 +196,7 @@ def test_a_state_changed_by_others_in_mid_flight(redis_store: RedisStore, server
     with server.client() as client:
         older = client.hget(f"{key_prefix}states", "db")
         run(redis_store, "db", "error", failure_threshold=3)
-        flight = redis_store.take("db", "run-9", lease_seconds=5)
+        flight = redis_store.states.take("db", "run-9", lease_seconds=5)
         client.hset(f"{key_prefix}states", "db", older)
     seen = []
 
@@ -206,6 +206,6 @@ def test_a_state_changed_by_others_in_mid_flight(redis_store: RedisStore, server
         seen.append(state.streak and state.streak.count)
         return becoming(flight, "error", spec("db", failure_threshold=3))(state)
 
-    redis_store.update(flight, reducer)
+    redis_store.states.update(flight, reducer)
     assert seen == [1, None]
     assert state_of(redis_store, "db").streak.count == 1  # type: ignore[union-attr]

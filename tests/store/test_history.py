@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from monitor.history import uptime
 from monitor.history.samples import BUCKET_SECONDS, DAY_SECONDS, HOUR_SECONDS, Sample
 from monitor.model import Flight, Result, State, Status
-from monitor.store import MemoryHistory, MemoryStore, RedisHistory, RedisStore, Retention
+from monitor.store import MemoryStore, RedisStore, Retention
+from monitor.store.memory_history import MemoryHistory
+from monitor.store.redis_history import RedisHistory
 from tests.history import brute
 from tests.history.strategies import T0, samples
-from tests.store.values import run
+from tests.store.values import add, run
 from tests.support.redis_server import BINARIES
 
 FOREVER = Retention(raw_seconds=3660 * DAY_SECONDS, rollup_seconds=3660 * DAY_SECONDS)
@@ -38,9 +40,9 @@ class Past:
     def write(self, check: str, *some: Sample) -> None:
         """Each by a flight of its own, as a run would."""
         for sample in some:
-            flight = self.store.take(check, uuid.uuid4().hex, lease_seconds=5)
+            flight = self.store.states.take(check, uuid.uuid4().hex, lease_seconds=5)
             state = state_of(check, flight, sample)
-            self.store.update(flight, lambda _, state=state: (state, ()))
+            self.store.states.update(flight, lambda _, state=state: (state, ()))
 
 
 def state_of(check: str, flight: Flight, sample: Sample) -> State:
@@ -83,7 +85,7 @@ def new_past(request: pytest.FixtureRequest, shared_redis: Callable[..., object]
     yield made
     for store in stores:
         if isinstance(store, RedisStore):
-            for key in store._link.call("KEYS", f"{store._prefix}*"):
+            for key in store._link.call("KEYS", f"{store.states._prefix}*"):
                 store._link.call("DEL", key)
         store.close()
 
@@ -158,9 +160,9 @@ def test_uptimes(
     """Windows up to now and whole days, whatever of it is packed and what still waits."""
     past, written = new_past(), [timed(sample) for sample in written]
     now = round(max((sample.at for sample in written), default=T0) + after, 6)
-    past.history.add("db", written[:late])
+    add(past.history, "db", written[:late])
     past.history.compact(T0 + 90 * DAY_SECONDS)
-    past.history.add("db", written[late:])
+    add(past.history, "db", written[late:])
     set_clock(past.history, now)
     for _ in range(2):
         found = past.history.uptimes(["db", "new"], {str(span): float(span) for span in back}, day_count)
@@ -186,17 +188,17 @@ def set_clock(history: MemoryHistory | RedisHistory, now: float) -> None:
     if isinstance(history, MemoryHistory):
         history._clock = lambda: now
     else:
-        history.now = lambda: now  # type: ignore[method-assign]
+        history._link.now = lambda: now  # type: ignore[method-assign]
 
 
 def test_samples_come_with_the_state(past: Past) -> None:
     """The judged status, the reason, the response time and the series; nothing else of the data."""
-    at = past.store.now()
-    flight = past.store.take("db", "run-1", lease_seconds=5)
+    at = past.store.states.now()
+    flight = past.store.states.take("db", "run-1", lease_seconds=5)
     data = {"percent": 12.5, "count": 3, "name": "x", "odd": True, "nan": float("nan")}
     series = ("percent", "name", "odd", "nan", "missing")
     result = Result("run-1", Status.ERROR, at, at + 30, 1.5, data, "refused", series=series)
-    past.store.update(flight, lambda _: (State("db", Status.OK, at, 1, result), ()))
+    past.store.states.update(flight, lambda _: (State("db", Status.OK, at, 1, result), ()))
     (sample,) = past.history.samples("db", at - 60)
     assert sample == Sample(
         sample.at, Status.OK, sample.valid_until, "refused", {"response_time_ms": 1.5, "percent": 12.5}
@@ -206,18 +208,18 @@ def test_samples_come_with_the_state(past: Past) -> None:
 
 def test_a_state_without_a_new_result_is_no_sample(past: Past) -> None:
     """One that is noted to be out of date was not observed anew."""
-    past.write("db", sample := Sample(past.store.now(), Status.OK, past.store.now() + 30))
-    flight = past.store.take("db", "look", lease_seconds=5)
-    past.store.update(flight, lambda state: (state, ()))
+    past.write("db", sample := Sample(past.store.states.now(), Status.OK, past.store.states.now() + 30))
+    flight = past.store.states.take("db", "look", lease_seconds=5)
+    past.store.states.update(flight, lambda state: (state, ()))
     assert [found.at for found in past.history.samples("db", 0)] == [pytest.approx(sample.at, abs=1e-6)]
 
 
 def test_many_leave_samples_where_they_are_wanted(past: Past) -> None:
     """Pods come and go: their states are kept, their samples are not."""
-    flight = past.store.take("workers", "round-1", lease_seconds=5)
-    sample = Sample(past.store.now(), Status.OK, past.store.now() + 30)
+    flight = past.store.states.take("workers", "round-1", lease_seconds=5)
+    sample = Sample(past.store.states.now(), Status.OK, past.store.states.now() + 30)
     reducers = {name: lambda _, name=name: (state_of(name, flight, sample), ()) for name in ("worker:a", "queue:q")}
-    past.store.update_many(flight, reducers, history={"queue:q"})
+    past.store.states.update_many(flight, reducers, history={"queue:q"})
     assert len(past.history.samples("queue:q", sample.at - 60)) == 1
     assert len(past.history.samples("worker:a", sample.at - 60)) == 0
 
@@ -255,12 +257,12 @@ def test_many_checks_at_once(past: Past) -> None:
 def test_forgotten_checks_have_no_past(new_past: Callable[..., Past], compacted: bool) -> None:
     """And the others keep theirs."""
     past = new_past(Retention(raw_seconds=2 * DAY_SECONDS))
-    now = past.store.now()
+    now = past.store.states.now()
     for name in ("db", "web"):
         past.write(name, *(Sample(now - at, Status.OK, now) for at in (90_000, 7200, 3600, 0)))
     if compacted:
         past.history.compact(now + HOUR_SECONDS)
-    past.store.forget(["db"])
+    past.store.states.forget(["db"])
     for _ in range(2):
         assert len(past.history.samples("db", now - 2 * DAY_SECONDS)) == 0
         assert len(past.history.samples("web", now - 2 * DAY_SECONDS)) == 4
@@ -286,9 +288,9 @@ def test_no_history_in_memory() -> None:
         run(store, "db", status)
 
     assert store.history.reaches() == (None, None)
-    assert (len(store.transitions()), list(store.read().states)) == (3, ["db"])
+    assert (len(store.states.transitions()), list(store.states.read().states)) == (3, ["db"])
 
 
 def test_now_is_the_stores(past: Past) -> None:
     """In seconds."""
-    assert past.history.now() == pytest.approx(time.time(), abs=5)
+    assert past.store.states.now() == pytest.approx(time.time(), abs=5)

@@ -14,9 +14,10 @@ from typing import NamedTuple
 import pytest
 
 from monitor.model import State, Transition
+from monitor.ports import StateStore
 from monitor.store import RedisStore
 from tests.store.oracle import Input, Violation, read_logs, verify
-from tests.store.oracle_worker import ROSTER, Unguarded, work
+from tests.store.oracle_worker import ROSTER, guarded, unguarded, work
 from tests.support.redis_server import BINARIES, RedisServer
 
 PROCESSES = 4
@@ -32,7 +33,7 @@ class Evidence(NamedTuple):
 
 
 def let_loose(
-    store_class: type[RedisStore],
+    connect: Callable[[str, str], StateStore],
     server: RedisServer,
     prefix: str,
     directory: Path,
@@ -46,7 +47,7 @@ def let_loose(
     chance, crowd, kills = random.Random(7), list[BaseProcess](), 0
 
     def start(seed: int) -> BaseProcess:
-        arguments = (store_class, server.url, prefix, str(directory), seed)
+        arguments = (connect, server.url, prefix, str(directory), seed)
         process = context.Process(target=work, args=arguments)  # type: ignore[attr-defined]
         process.start()
         return process
@@ -64,8 +65,8 @@ def let_loose(
         process.join(20)
         assert process.exitcode == 0
     store = RedisStore(server.url, prefix=prefix)
-    stored = [transition for _, transition in store.transitions(limit=100_000)]
-    return Evidence(read_logs(directory.glob("*.log")), stored, dict(store.read().states), kills)
+    stored = [transition for _, transition in store.states.transitions(limit=100_000)]
+    return Evidence(read_logs(directory.glob("*.log")), stored, dict(store.states.read().states), kills)
 
 
 def _tries(directory: Path) -> int:
@@ -80,7 +81,7 @@ def evidence(
     updates, directory = (10_000 if request.param == BINARIES[0] else 2_000), tmp_path_factory.mktemp("oracle")
     server = shared_redis(request.param)
     return let_loose(
-        RedisStore, server, f"{directory.name}:{time.time_ns()}:", directory, updates=updates, kill_every_seconds=0.3
+        guarded, server, f"{directory.name}:{time.time_ns()}:", directory, updates=updates, kill_every_seconds=0.3
     )
 
 
@@ -98,7 +99,7 @@ def test_a_store_that_forgets_to_compare_is_found_out(
     redis_server: RedisServer, key_prefix: str, tmp_path: Path
 ) -> None:
     """The same crowd on a store that writes blindly: if the oracle were content, it would prove nothing."""
-    evidence = let_loose(Unguarded, redis_server, key_prefix, tmp_path, updates=1_000, kill_every_seconds=10)
+    evidence = let_loose(unguarded, redis_server, key_prefix, tmp_path, updates=1_000, kill_every_seconds=10)
     with pytest.raises(Violation):
         verify(evidence.inputs, ROSTER, evidence.stored, evidence.states)
 

@@ -16,7 +16,7 @@ from monitor.agent.protocol import Beacon, Keys, encode
 from monitor.config import Config
 from monitor.model import Status
 from monitor.policy import pulse as rules
-from monitor.store import RedisFleet, RedisStore
+from monitor.store import RedisStore
 from monitor.store.sweeping import FIELDS_AT_A_TIME
 from tests.alerting.values import channel
 from tests.store.values import run, spec, state_of
@@ -29,7 +29,7 @@ CONFIG = Config(channels={"ops": channel("ops")})
 
 def decide(store: RedisStore) -> list[str]:
     """What is decided to be notified now, by check."""
-    return [notice.check for _, notice in alarms.decide(CONFIG, store=store, outbox=store.outbox)]
+    return [notice.check for _, notice in alarms.decide(CONFIG, store=store.states, outbox=store.alerts)]
 
 
 def test_a_transition_with_a_lone_surrogate(redis_store: RedisStore, client: redis.Redis, key_prefix: str) -> None:
@@ -74,7 +74,7 @@ def test_a_notice_of_an_impossible_time(
     lane = f"{key_prefix}alerting:lane:ops|db"
     stamp, _, raw = client.lindex(lane, 0).partition(b"|")
     client.lpush(lane, stamp + b"|" + json.dumps(json.loads(raw) | {"at": at, "since": at}).encode())
-    delivery = redis_store.outbox.take("ops", "token", lease_seconds=5)
+    delivery = redis_store.alerts.take("ops", "token", lease_seconds=5)
     assert delivery is not None
     assert 1e9 < delivery.notice.at < 1e10
     assert redis_store.set_aside()["notice"] == 1
@@ -89,10 +89,10 @@ def test_a_state_of_a_crafted_name(
     """It is no state; it is counted and removed, and the others are read."""
     run(redis_store, "db")
     client.hset(f"{key_prefix}states", name, client.hget(f"{key_prefix}states", "db"))
-    reader = RedisStore.reader(redis_store_url(client), prefix=key_prefix, timeout_seconds=2)
-    assert set(reader.read().states) == set(reader.changes(None).states) == {"db"}
+    reader = RedisStore(redis_store_url(client), prefix=key_prefix, retries=False)
+    assert set(reader.states.read().states) == set(reader.states.changes(None).states) == {"db"}
     reader.close()
-    assert set(redis_store.read().states) == {"db"}
+    assert set(redis_store.states.read().states) == {"db"}
     assert client.hkeys(f"{key_prefix}states") == [b"db"]
     assert redis_store.set_aside()["state"] == 1
 
@@ -109,7 +109,7 @@ def test_a_state_with_numbers_beyond_all_range(redis_store: RedisStore, client: 
     raw = json.loads(client.hget(f"{key_prefix}states", "db"))
     for change in ({"a": 1e308}, {"n": 2**53}, {"r": raw["r"] | {"d": {"percent": 10**400}}}):
         client.hset(f"{key_prefix}states", "db", json.dumps(raw | change))
-        assert redis_store.read(["db"]).states == {}
+        assert redis_store.states.read(["db"]).states == {}
     run(redis_store, "db", "error")
     assert state_of(redis_store, "db") is not None
 
@@ -119,12 +119,12 @@ def test_meta_and_dispatch_of_odd_values(redis_store: RedisStore, client: redis.
     run(redis_store, "db")
     client.hset(f"{key_prefix}meta", mapping={"epoch": b"\xff", "change": "1e308", "token": "9" * 5000})
     client.hset(f"{key_prefix}dispatch", mapping={"cursor": "9" * 5000, "since": "inf", "claim": "x" * 10**6})
-    assert redis_store.dispatched_at() is None
-    cursor = redis_store.changes(None).cursor
-    assert "db" in redis_store.changes(cursor).states or redis_store.changes(cursor).states == {}
-    assert redis_store.claim_window("a") is not None
+    assert redis_store.states.dispatched_at() is None
+    cursor = redis_store.states.changes(None).cursor
+    assert "db" in redis_store.states.changes(cursor).states or redis_store.states.changes(cursor).states == {}
+    assert redis_store.states.claim_window("a") is not None
     run(redis_store, "db", "error")
-    assert redis_store.changes(cursor).states["db"].status is Status.ERROR
+    assert redis_store.states.changes(cursor).states["db"].status is Status.ERROR
     client.set(f"{key_prefix}flight:db", "9" * 5000 + ":1:x")
     run(redis_store, "db", "ok")
     client.set(f"{key_prefix}flight:db", "1:1:x", ex=10**8)
@@ -142,11 +142,11 @@ def test_a_version_that_is_none_does_not_stop_decisions(
     assert decide(redis_store) == ["db"]
     client.set(f"{key_prefix}alerting:flight:ops", "another", ex=10**8)
     client.hset(f"{key_prefix}alerting:channel:ops", mapping={"hold": "9" * 5000, "failures": "x", "tries:db": "y"})
-    assert redis_store.outbox.due(["ops"]) == ["ops"]
-    delivery = redis_store.outbox.take("ops", "token", lease_seconds=5)
+    assert redis_store.alerts.due(["ops"]) == ["ops"]
+    delivery = redis_store.alerts.take("ops", "token", lease_seconds=5)
     assert delivery is not None
-    redis_store.outbox.retry(delivery, after_seconds=0, hold_seconds=0, reason="why")
-    redis_store.alerts_overview()
+    redis_store.alerts.retry(delivery, after_seconds=0, hold_seconds=0, reason="why")
+    redis_store.alerts.overview()
 
 
 def test_a_channel_of_a_crafted_name(redis_store: RedisStore, client: redis.Redis, key_prefix: str) -> None:
@@ -158,8 +158,8 @@ def test_a_channel_of_a_crafted_name(redis_store: RedisStore, client: redis.Redi
     client.copy(f"{lane}ops|db", f"{lane}{name}|db")
     client.zadd(f"{key_prefix}alerting:due:{name}", {"db": 1})
     client.sadd(f"{key_prefix}alerting:channels", name)
-    assert redis_store.outbox.retire(["ops"], before=time.time() + 60) == 1
-    assert [letter.channel for letter in redis_store.alerts_overview().dead_letters] == [name]
+    assert redis_store.alerts.retire(["ops"], before=time.time() + 60) == 1
+    assert [letter.channel for letter in redis_store.alerts.overview().dead_letters] == [name]
 
 
 def test_broken_alerts_and_silences_are_removed(redis_store: RedisStore, client: redis.Redis, key_prefix: str) -> None:
@@ -171,7 +171,7 @@ def test_broken_alerts_and_silences_are_removed(redis_store: RedisStore, client:
     for name, change in {"a": {"since": 1e308}, "b": {"sequence": 2**70}, "c": {"check": 'group:"'}}.items():
         client.hset(f"{key_prefix}alerting:alerts", name, json.dumps(alert | change))
     client.hset(f"{key_prefix}alerting:silences", "x", "junk")
-    assert [alert.check for alert in redis_store.alerts_overview().alerts] == ["db"]
+    assert [alert.check for alert in redis_store.alerts.overview().alerts] == ["db"]
     assert client.hkeys(f"{key_prefix}alerting:alerts") == [b"db"]
     assert client.hlen(f"{key_prefix}alerting:silences") == 0
     assert dict(redis_store.set_aside()) == {"alert": 3, "silence": 1}
@@ -183,7 +183,7 @@ def test_an_index_entry_of_5000_digits(
 ) -> None:
     """Packing and reading history go on; packing removes it."""
     run(redis_store, "db")
-    now = redis_store.now()
+    now = redis_store.states.now()
     for key in ("open", "blocks:raw", "blocks:roll"):
         client.zadd(key_prefix + key, {f"db|{digits}": 1, f"{'y' * 300}|1": 2})
     client.hset(f"{key_prefix}blocks", mapping={"raw": digits, "roll": digits, "bytes": digits})
@@ -202,7 +202,7 @@ def test_an_index_entry_of_5000_digits(
 def test_a_size_that_is_no_size(redis_store: RedisStore, client: redis.Redis, key_prefix: str, score: float) -> None:
     """It is taken off, and the budget is kept as before."""
     run(redis_store, "db")
-    now = redis_store.now()
+    now = redis_store.states.now()
     redis_store.history.compact(now + 7200)
     client.zadd(f"{key_prefix}blocks:raw", {"db|1": score})
     client.hdel(f"{key_prefix}blocks", "bytes")
@@ -214,7 +214,7 @@ def test_a_size_that_is_no_size(redis_store: RedisStore, client: redis.Redis, ke
 def test_lines_that_are_no_samples(redis_store: RedisStore, client: redis.Redis, key_prefix: str) -> None:
     """They are counted and go with the next packing; the samples between them stay."""
     run(redis_store, "db")
-    now = redis_store.now()
+    now = redis_store.states.now()
     key = f"{key_prefix}open:db:{int(now // 3600)}"
     at = round(now * 1e6)
     lines = [
@@ -236,20 +236,20 @@ def test_lines_that_are_no_samples(redis_store: RedisStore, client: redis.Redis,
 def test_dead_letters_that_fill_the_server(redis_store: RedisStore, client: redis.Redis, key_prefix: str) -> None:
     """They are not copied for each who asks for alerts, and go with the next decision."""
     client.lpush(f"{key_prefix}alerting:dead", b"x" * 64_000_000)
-    assert redis_store.alerts_overview().dead_letters == ()
-    alarms.decide(Config(), store=redis_store, outbox=redis_store.outbox)
+    assert redis_store.alerts.overview().dead_letters == ()
+    alarms.decide(Config(), store=redis_store.states, outbox=redis_store.alerts)
     assert client.exists(f"{key_prefix}alerting:dead") == 0
 
 
 def test_lines_that_fill_the_server(redis_store: RedisStore, client: redis.Redis, key_prefix: str) -> None:
     """What is longer than any hour of ours is not copied at each read; the check's next run begins the hour anew."""
     run(redis_store, "db")
-    key = f"{key_prefix}open:db:{int(redis_store.now() // 3600)}"
+    key = f"{key_prefix}open:db:{int(redis_store.states.now() // 3600)}"
     client.rpush(key, b"x" * 64_000_000)
-    assert len(redis_store.history.samples("db", redis_store.now() - 60)) == 0
+    assert len(redis_store.history.samples("db", redis_store.states.now() - 60)) == 0
     run(redis_store, "db")
     assert client.memory_usage(key) < 10_000
-    assert len(redis_store.history.samples("db", redis_store.now() - 60)) == 1
+    assert len(redis_store.history.samples("db", redis_store.states.now() - 60)) == 1
 
 
 def test_a_memory_that_unpacks_to_300_megabytes(redis_store: RedisStore, client: redis.Redis, key_prefix: str) -> None:
@@ -257,14 +257,16 @@ def test_a_memory_that_unpacks_to_300_megabytes(redis_store: RedisStore, client:
     packing = zlib.compressobj(9)
     bomb = b"".join(packing.compress(bytes(10**6)) for _ in range(300)) + packing.flush()
     client.hset(f"{key_prefix}memory", "db", bomb)
-    assert redis_store.take("db", "run-1", lease_seconds=5).memory is None
+    assert redis_store.states.take("db", "run-1", lease_seconds=5).memory is None
     assert redis_store.set_aside()["memory"] == 1
     assert not client.hexists(f"{key_prefix}memory", "db")
 
 
-def test_a_beacon_of_300_megabytes_is_removed_unread(server: RedisServer, client: redis.Redis, key_prefix: str) -> None:
+def test_a_beacon_of_300_megabytes_is_removed_unread(
+    redis_store: RedisStore, client: redis.Redis, key_prefix: str
+) -> None:
     """By the first round that meets it, and without sending it to anybody."""
-    fleet, keys = RedisFleet(server.url, prefix=key_prefix), Keys.of(key_prefix)
+    fleet, keys = redis_store.workers, Keys.of(key_prefix)
     write_beacon(client, keys, "w@h", fleet.sight().now)
     client.hset(keys.beacons, "big", "")
     client.hset(keys.beacons, "w2", b"x" * 300_000_000)
@@ -275,7 +277,6 @@ def test_a_beacon_of_300_megabytes_is_removed_unread(server: RedisServer, client
     assert sighting.notes == b""
     assert client.info("stats")["total_net_output_bytes"] - before < 100_000
     assert client.hkeys(keys.beacons) == [b"w@h"]
-    fleet.close()
 
 
 def write_beacon(client: redis.Redis, keys: Keys, node: str, now: float) -> None:
@@ -293,7 +294,7 @@ def test_300000_fields_of_junk_are_removed_by_short_scripts(
     run(redis_store, "web", "error")
     decide(redis_store)
     keys = Keys.of(key_prefix)
-    fleet = RedisFleet(server.url, prefix=key_prefix)
+    fleet = redis_store.workers
     write_beacon(client, keys, "w@h", fleet.sight().now)
     hashes = [
         f"{key_prefix}states",
@@ -308,26 +309,25 @@ def test_300000_fields_of_junk_are_removed_by_short_scripts(
             client.eval(script, 1, key, first)
     client.config_resetstat()
     assert state_of(redis_store, "db") is not None
-    assert {"db", "web"} <= set(redis_store.changes(None).states)
+    assert {"db", "web"} <= set(redis_store.states.changes(None).states)
     redis_store.set_aside()
-    assert set(redis_store.read().states) == {"db", "web"}
+    assert set(redis_store.states.read().states) == {"db", "web"}
     assert "w@h" in fleet.sight().beacons
-    redis_store.alerts_overview()
+    redis_store.alerts.overview()
     scripts = client.info("commandstats")["cmdstat_evalsha"]["calls"]
     assert scripts >= 4 * (MANY - 20_000) / FIELDS_AT_A_TIME
     for key in hashes:
         assert client.hlen(key) <= 20_000, key
-    redis_store.read()
-    redis_store.alerts_overview()
+    redis_store.states.read()
+    redis_store.alerts.overview()
     assert client.hlen(f"{key_prefix}states") == 2
     assert sum(redis_store.set_aside().values()) >= 4 * (MANY - 20_000)
-    fleet.close()
 
 
 def test_junk_in_the_index_of_history(redis_store: RedisStore, client: redis.Redis, key_prefix: str) -> None:
     """300,000 members: packing removes them and packs what is there."""
     run(redis_store, "db")
-    now = redis_store.now()
+    now = redis_store.states.now()
     script = "for i = 1, 10000 do redis.call('ZADD', KEYS[1], ARGV[1] + i, 'junk' .. (ARGV[1] + i)) end"
     for first in range(0, MANY, 10_000):
         client.eval(script, 1, f"{key_prefix}open", first)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
+import redis
+
+from demo.history import HistoryWriter
 from monitor.config import CheckSpec
+from monitor.history.samples import Sample
 from monitor.model import Flight, Result, State, Status, Transition
 from monitor.policy import advance
 from monitor.ports import Reducer, Store
+from monitor.store.memory_history import MemoryHistory
+from monitor.store.redis_history import RedisHistory
 
 
 def spec(name: str = "db", **options: Any) -> CheckSpec:
@@ -30,10 +37,21 @@ def becoming(flight: Flight, status: str = "ok", check: CheckSpec | None = None,
 
 def run(store: Store, name: str, status: str = "ok", **options: Any) -> tuple[Transition, ...]:
     """One whole run of a check: take, update."""
-    flight = store.take(name, uuid.uuid4().hex, lease_seconds=5)
-    return store.update(flight, becoming(flight, status, spec(name, **options)))
+    flight = store.states.take(name, uuid.uuid4().hex, lease_seconds=5)
+    return store.states.update(flight, becoming(flight, status, spec(name, **options)))
 
 
 def state_of(store: Store, name: str) -> State | None:
     """What the store says of one check."""
-    return store.read([name]).states.get(name)
+    return store.states.read([name]).states.get(name)
+
+
+def writer(history: RedisHistory) -> HistoryWriter:
+    """What writes into a history what no check has observed."""
+    client = redis.Redis(connection_pool=history._link._pool)
+    return HistoryWriter(client, history._names.prefix, history._retention)
+
+
+def add(history: MemoryHistory | RedisHistory, check: str, samples: Iterable[Sample]) -> None:
+    """Write samples that wait to be packed."""
+    (history if isinstance(history, MemoryHistory) else writer(history)).add(check, samples)

@@ -80,7 +80,7 @@ class Monitor:
 
     def results(self) -> dict[str, Result]:
         """The last result of each check that has one, read from the store."""
-        return {name: state.result for name, state in self.store.read().states.items()}
+        return {name: state.result for name, state in self.store.states.read().states.items()}
 
     def wait_for_results(self, *checks: str, after: float = 0.0, seconds: float = 20.0) -> dict[str, Result]:
         """The results, once all ``checks`` have one observed after ``after`` (by Redis' clock)."""
@@ -165,7 +165,7 @@ class Recorder:
         cursor = None
         while not self._stop.wait(0.02):
             try:
-                changes = self._store.changes(cursor)
+                changes = self._store.states.changes(cursor)
             except StoreUnavailable:
                 continue
             cursor = changes.cursor

@@ -85,7 +85,7 @@ class Shop:
         """The results of ``checks``, once all have one with this status that is newer than ``after``."""
 
         def found() -> dict[str, Result] | None:
-            results = {name: state.result for name, state in self.store.read().states.items()}
+            results = {name: state.result for name, state in self.store.states.read().states.items()}
             good = (name in results and results[name].observed_at > after for name in checks)
             return results if all(good) and all(results[name].status == status for name in checks) else None
 

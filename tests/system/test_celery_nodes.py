@@ -52,5 +52,5 @@ def test_a_broker_that_dies_and_comes_back(celery_setup: CeleryTestSetup, monito
     """The monitor's own tasks travel through the watched broker: it finds back to it by itself, and the check is ok."""
     celery_setup.broker.kill()
     celery_setup.broker.restart()
-    monitor.wait_for_results("celery", after=monitor.store.now())
+    monitor.wait_for_results("celery", after=monitor.store.states.now())
     assert monitor.results()["celery"].status == "ok"

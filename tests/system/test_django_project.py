@@ -108,7 +108,7 @@ def test_the_projects_own_beat_and_workers_run_the_checks(
     shop.wait_for_results("database", "redis", "celery", "disk", after=newest)
     with shop.redis.client() as client:
         wait_for(lambda: int(client.get("shop:restocked") or 0) >= 2, what=Told(shop, "the shop's own task runs"))
-    judged = {name for name in shop.store.read().states if name.startswith("worker:")}
+    judged = {name for name in shop.store.states.read().states if name.startswith("worker:")}
     assert len(judged) == 1
     for name, verdict in [(judged.pop(), "consuming"), ("queue:shop", "consumed")]:
         wait_for(lambda name=name, verdict=verdict: _verdict(shop, name) == verdict, seconds=40, what=Told(shop, name))  # type: ignore[misc]
@@ -144,7 +144,7 @@ def test_probes_answer_while_a_page_hangs_on_the_frozen_database(
 
 
 def _verdict(shop: Shop, check: str) -> str | None:
-    state = shop.store.read([check]).states.get(check)
+    state = shop.store.states.read([check]).states.get(check)
     return None if state is None else str(state.result.data.get("verdict"))
 
 

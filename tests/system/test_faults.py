@@ -169,7 +169,7 @@ def test_only_database_fails_while_postgres_is_frozen(whole: Whole, freezer: Fre
     others = [name for name in NAMES if name != "database"]
     with Recorder(whole.monitor) as recorder:
         freezer.freeze(whole.postgres.pid)
-        frozen_at = whole.monitor.store.now()
+        frozen_at = whole.monitor.store.states.now()
         result = whole.monitor.wait_for_results("database", after=frozen_at)["database"]
         assert (result.status, result.reason) == ("error", "timeout")
         body = whole.monitor.wait_for_ready(503)
@@ -187,7 +187,7 @@ def test_a_frozen_backend_of_somebody_else_is_not_the_databases_failure(whole: W
     """The check's connection is its own: a backend that stands still for another client changes nothing."""
     with whole.postgres.connect() as connection:
         freezer.freeze(connection.info.backend_pid)
-        frozen_at = whole.monitor.store.now()
+        frozen_at = whole.monitor.store.states.now()
         result = whole.monitor.wait_for_results("database", after=frozen_at + INTERVAL)["database"]
         freezer.thaw_all()
     assert result.status == "ok"
@@ -221,7 +221,7 @@ def _let_it_last() -> None:
 
 def _recovers(monitor: Monitor, fault: str) -> None:
     """All checks have new results, all ok, and ready says so. Prints how long that took."""
-    healed, ended_at = time.monotonic(), monitor.store.now()
+    healed, ended_at = time.monotonic(), monitor.store.states.now()
     wait_for(lambda: _all_ok(monitor, ended_at), seconds=60, what=Told(monitor, "all checks are ok again"))
     monitor.wait_for_ready(200)
     print(f"\n{fault}: all {len(NAMES)} checks new and ok {time.monotonic() - healed:.1f} s after its end")

@@ -108,7 +108,7 @@ def test_a_web_process_that_starts_on_garbage(garbage: str, monitor: Monitor, st
 
 def _run_check(monitor: Monitor) -> None:
     """Have the check run once, and wait until its result is stored."""
-    sent_at = monitor.store.now()
+    sent_at = monitor.store.states.now()
     with Celery(broker=monitor.redis.url, set_as_current=False) as app:
         app.send_task("monitor.tasks.run_check", ("sound",), queue="monitor", ignore_result=True)
     monitor.wait_for_results("sound", after=sent_at)

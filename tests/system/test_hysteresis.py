@@ -54,18 +54,23 @@ def test_a_single_failure_tells_nobody(start_monitor: StartMonitor) -> None:
         client.delete("test:flaky")
         failed = next(r for r in recorder.results["flaky"] if r.status is Status.ERROR)
         wait_for(
-            lambda: recorder.results["flaky"][-1].status is Status.OK and monitor.store.now() > failed.observed_at + 1,
+            lambda: (
+                recorder.results["flaky"][-1].status is Status.OK
+                and monitor.store.states.now() > failed.observed_at + 1
+            ),
             what="it is well again",
         )
-    assert monitor.store.read().states["flaky"].streak is None
+    assert monitor.store.states.read().states["flaky"].streak is None
     assert [t.new for t in _transitions(monitor)] == [Status.OK]
     assert monitor.get("ready")[0] == 200
 
 
 def _transitions(monitor: Monitor) -> list[Transition]:
     """Those of the check; the monitor's own state has some, too."""
-    return [transition for _, transition in monitor.store.transitions() if transition.check == "flaky"]
+    return [transition for _, transition in monitor.store.states.transitions() if transition.check == "flaky"]
 
 
 def _wait_for_state(monitor: Monitor, status: Status) -> None:
-    wait_for(lambda: monitor.store.read().states["flaky"].status is status, seconds=20, what=f"flaky is {status}")
+    wait_for(
+        lambda: monitor.store.states.read().states["flaky"].status is status, seconds=20, what=f"flaky is {status}"
+    )

@@ -32,7 +32,7 @@ def test_two_workers_and_duplicated_messages_never_run_a_check_twice_at_once(sta
 
         def six_runs() -> bool:
             if client.llen("monitor") == 0:
-                _send_run_check(monitor, "counted", due_at=monitor.store.now(), times=10)
+                _send_run_check(monitor, "counted", due_at=monitor.store.states.now(), times=10)
             return int(client.get("test:c:runs") or 0) >= 6
 
         wait_for(six_runs, seconds=20, every=0.05, what=Told(monitor, "six runs"))
@@ -45,9 +45,9 @@ def test_overdue_messages_drop_themselves(start_monitor: StartMonitor) -> None:
     monitor = start_monitor(COUNTED)
     worker = monitor.worker()
     monitor.wait_for_consumers()
-    _send_run_check(monitor, "counted", due_at=monitor.store.now() - 5, times=20)
+    _send_run_check(monitor, "counted", due_at=monitor.store.states.now() - 5, times=20)
     wait_for(lambda: worker.logs().count('"reason": "overdue"') == 20, what=Told(monitor, "all are dropped"))
-    _send_run_check(monitor, "counted", due_at=monitor.store.now(), times=1)
+    _send_run_check(monitor, "counted", due_at=monitor.store.states.now(), times=1)
     assert monitor.wait_for_results("counted")["counted"].data["runs"] == 1
     assert len(psutil.Process(worker.pid).children()) == 1, "16 threads that begin at once share one zygote"
 
@@ -63,7 +63,7 @@ def test_worker_whose_clock_is_ahead_runs_checks_and_dates_them_by_redis(start_m
     monitor.beat()
     with Recorder(monitor) as recorder:
         runs = recorder.wait_for("plain", 4)
-        now = monitor.store.now()
+        now = monitor.store.states.now()
     worker.kill("SIGTERM")  # libfaketime leaves shared memory behind, by process id, when it is killed
     assert all(now - 30 < run.observed_at <= now for run in runs)
     assert {run.status for run in runs} == {"ok"}, runs

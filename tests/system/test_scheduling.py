@@ -60,14 +60,16 @@ def test_no_backlog_after_downtime(start_monitor: StartMonitor) -> None:
     monitor.beat()
     monitor.wait_for_results("counted")
     worker.kill("SIGTERM")
-    stopped_at = monitor.store.now()
+    stopped_at = monitor.store.states.now()
     with monitor.redis.client() as client:
-        wait_for(lambda: monitor.store.now() > stopped_at + 7, seconds=15, every=0.2, what="two intervals have passed")
+        wait_for(
+            lambda: monitor.store.states.now() > stopped_at + 7, seconds=15, every=0.2, what="two intervals have passed"
+        )
         waiting = int(client.llen("monitor.dispatch"))
         assert 0 < waiting <= 5
         assert client.llen("monitor") == 0
         before = int(client.get("test:c:runs") or 0)
-        back_at = monitor.store.now()
+        back_at = monitor.store.states.now()
         monitor.worker()
         result = monitor.wait_for_results("counted", after=back_at)["counted"]
         assert result.data["runs"] == before + 1

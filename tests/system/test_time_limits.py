@@ -81,7 +81,7 @@ def test_a_worker_that_is_killed_leaves_nothing_behind(start_monitor: StartMonit
     family = psutil.Process(worker.pid).children(recursive=True)
     worker.kill_alone()
     assert family
-    killed_at = monitor.store.now()
+    killed_at = monitor.store.states.now()
     with Recorder(monitor) as recorder:
         monitor.worker()
         runs = recorder.wait_for("doomed", 3)

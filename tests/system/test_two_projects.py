@@ -14,7 +14,7 @@ import pytest
 from monitor.agent.identity import Identity, encode
 from monitor.agent.protocol import Beacon
 from monitor.model import Status
-from monitor.store import RedisOwnership, RedisStore
+from monitor.store import RedisStore
 from tests.cli.tree import Up
 from tests.support.agents import AgentStore
 from tests.support.celery_nodes import HostProcess
@@ -114,14 +114,14 @@ def test_the_second_project_waits(create: Create, start_redis: StartRedis) -> No
     store = RedisStore(redis.url)
 
     def status() -> Status | None:
-        state = store.read(["database"]).states.get("database")
+        state = store.states.read(["database"]).states.get("database")
         return state.result.status if state else None
 
     def observe(expected: Status, *, runs: int) -> None:
         seen: set[str] = set()
 
         def enough() -> bool:
-            for state in store.read(["database"]).states.values():
+            for state in store.states.read(["database"]).states.values():
                 assert state.result.status is expected, f"{shop.logs()}\n{blog.logs()}"
                 seen.add(state.result.run_id)
             return len(seen) >= runs
@@ -151,7 +151,7 @@ def test_the_second_project_waits(create: Create, start_redis: StartRedis) -> No
 
     with redis.client() as client:
         client.flushall()
-    ownership = RedisOwnership(redis.url)
+    ownership = RedisStore(redis.url).ownership
     wait_for(lambda: ownership.read() is not None, seconds=30, what=Told(blog, "a name in the store"))
     assert ownership.read().name == "blog"  # type: ignore[union-attr]
     observe(Status.ERROR, runs=3)
@@ -169,7 +169,7 @@ def test_roles_with_three_settings_modules(create: Create, start_redis: StartRed
     shop.run("celery", "-A", "shop.celery", "worker", "-P", "solo", "-n", "w@h", settings=".worker")
 
     def consuming() -> bool:
-        states = store.read(["worker:w@h", "database"]).states
+        states = store.states.read(["worker:w@h", "database"]).states
         reasons = {name: state.result.data.get("verdict") for name, state in states.items()}
         return reasons.get("worker:w@h") == "consuming" and "database" in reasons
 
@@ -235,7 +235,7 @@ def test_two_monitors_without_a_project(tmp_path: Path, start_redis: StartRedis)
     first = Up(homes[0], "--redis-url", redis.url)
     second = None
     try:
-        ownership = RedisOwnership(redis.url)
+        ownership = RedisStore(redis.url).ownership
         wait_for(lambda: ownership.read() is not None, seconds=30, what=first.text())
         name = (homes[0] / "data" / "project").read_text().strip()
         assert ownership.read() == Identity(name, random=True)

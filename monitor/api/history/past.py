@@ -97,7 +97,7 @@ def uptime(request: HttpRequest, asked: Query[UptimeQuestion]) -> HttpResponse:
 def events(request: HttpRequest, asked: Query[EventsQuestion]) -> HttpResponse:
     """What changed, oldest first."""
     with service().reading.enter() as archive:
-        found = chronicle.events(archive, after=asked.after, limit=asked.limit, check=asked.check)
+        found = chronicle.events(archive.states, after=asked.after, limit=asked.limit, check=asked.check)
     said = chronicle.events_document(found)
     if asked.format == "csv":
         place = {"X-Monitor-More": str(found.more).lower(), "X-Monitor-Cursor": found.cursor or ""}

@@ -6,13 +6,11 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 import structlog
 
 from monitor.api.refresher import Refresher
-from monitor.model import Transition
-from monitor.ports import History, StoreUnavailable
+from monitor.ports import Store, StoreUnavailable
 
 TIMEOUT_SECONDS = 0.5
 """Of one answer of the store."""
@@ -24,23 +22,6 @@ PATIENCE_SECONDS = 0.5
 log = structlog.get_logger("monitor.api")
 
 
-class Archive(Protocol):
-    """The part of a store that has the past, through a connection with short timeouts and no retries."""
-
-    @property
-    def history(self) -> History:
-        """What was observed."""
-        ...
-
-    def transitions(self, *, after: str | None = None, limit: int = 100) -> list[tuple[str, Transition]]:
-        """Stored transitions, oldest first, as (cursor, transition), after the given cursor."""
-        ...
-
-    def close(self) -> None:
-        """Close the connections."""
-        ...
-
-
 class Busy(Exception):
     """Others are reading. In a moment they will have finished."""
 
@@ -48,14 +29,14 @@ class Busy(Exception):
 class ReadingRoom:
     """Where a process' requests read the past. ``connect`` makes the reader, which all of them share."""
 
-    def __init__(self, connect: Callable[[], Archive], refresher: Refresher) -> None:
+    def __init__(self, connect: Callable[[], Store], refresher: Refresher) -> None:
         self._connect = connect
         self._refresher = refresher
-        self._archive: Archive | None = None
+        self._archive: Store | None = None
         self._reset()
 
     @contextmanager
-    def enter(self) -> Iterator[Archive]:
+    def enter(self) -> Iterator[Store]:
         """The reader, for as long as one's turn lasts. Raises Busy and StoreUnavailable.
 
         At once, when the refresher knows that the store does not answer.

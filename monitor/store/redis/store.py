@@ -1,0 +1,68 @@
+"""The store in Redis or Valkey: its parts, which share one pool of connections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from monitor.store.aside import SetAside
+from monitor.store.fleet import RedisFleet
+from monitor.store.history import Retention
+from monitor.store.link import Link
+from monitor.store.outbox import RedisOutbox
+from monitor.store.ownership import RedisOwnership
+from monitor.store.redis_history import RedisHistory
+from monitor.store.redis_store import RedisStateStore
+
+
+class RedisStore:
+    """A :class:`monitor.ports.Store` on a Redis server, 6.2 or newer, or Valkey.
+
+    Nothing connects before the first call. ``url`` is ``redis://``, ``rediss://`` or ``unix://``; every key begins
+    with ``prefix``. A call takes at most about three times ``timeout_seconds``. May be shared by threads, and kept
+    across a fork. ``retention`` is what is kept in ``history``, of ``roster_size`` checks together. Without
+    ``retries``, for a process that only reads: it rather gets no answer than a late one, and removes nothing.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str = "monitor:",
+        timeout_seconds: float = 2.0,
+        retention: Retention = Retention(),  # noqa: B008 - frozen
+        roster_size: int = 100,
+        retries: bool = True,
+    ) -> None:
+        self._link = link = Link(url, timeout_seconds=timeout_seconds, retries=retries)
+        self._aside = aside = SetAside(link, prefix, writes=retries)
+        self.history = RedisHistory(link, prefix, retention, aside)
+        self.states = RedisStateStore(
+            link, prefix, aside, history=self.history, retention=retention, roster_size=roster_size
+        )
+        self.alerts = RedisOutbox(link, prefix, aside)
+        self.workers = RedisFleet(link, prefix, aside)
+        self.ownership = RedisOwnership(link, prefix)
+
+    def set_aside(self) -> Mapping[str, int]:
+        """Return how many values were set aside so far, by kind; remove what is beyond all limits. StoreUnavailable."""
+        self.states.sweep()
+        self.alerts.sweep()
+        return self._aside.total()
+
+    def refusal(self) -> str | None:
+        """Return why the server takes no writes, as far as INFO shows it: a reason code. Raises StoreUnavailable."""
+        info = self._link.ask("INFO")
+        if not isinstance(info, dict):
+            return None
+        if info.get("loading"):
+            return "loading"
+        if info.get("role") == "slave":
+            return "read_only"
+        limit = info.get("maxmemory") or 0
+        if limit and info.get("maxmemory_policy") == "noeviction" and info.get("used_memory", 0) >= limit:
+            return "out_of_memory"
+        return None
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._link.close()

@@ -1,0 +1,40 @@
+"""What workers write and what rounds note, over every store there is."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from monitor.agent.protocol import Beacon, target_field
+from monitor.ports import Executed, Seen, Store
+from monitor.store import MemoryStore
+
+
+def test_the_notes_of_a_round_are_there_in_the_next(store: Store) -> None:
+    """By the store's clock; before the first round there are none."""
+    assert store.workers.sight().notes == b""
+    store.workers.note(b"notes", emitted={target_field("queue", "celery"): 1.5})
+    sighting = store.workers.sight()
+    assert (sighting.notes, sighting.beacons, sighting.executed) == (b"notes", {}, {})
+    assert sighting.now == pytest.approx(time.time(), abs=5)
+
+
+def test_what_is_set_aside_is_counted(store: Store) -> None:
+    """By kind, and over all of the store."""
+    store.workers.set_aside("round_state", 2)
+    store.workers.set_aside("round_state")
+    store.workers.set_aside("beacon", 0)
+    assert store.set_aside() == {"round_state": 3}
+
+
+def test_a_worker_that_is_gone_is_forgotten() -> None:
+    """In memory, where a test is the worker: its beacon, and the heartbeat that it has executed."""
+    store = MemoryStore()
+    beacon = Beacon("w@h", "h", 1, "prefork", 2, 10.0, 100.0)
+    store.workers.beacons["w@h"] = Seen(beacon, 1.0)
+    store.workers.executed[target_field("worker", "w@h")] = Executed(1.0, 2.0, "w@h")
+    assert list(store.workers.sight().beacons) == ["w@h"]
+    assert store.workers.connected([beacon]) is None
+    store.workers.note(b"", emitted={}, gone=[beacon])
+    assert (store.workers.sight().beacons, store.workers.sight().executed) == ({}, {})
