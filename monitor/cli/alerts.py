@@ -7,7 +7,6 @@ import getpass
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import click
 from pydantic import TypeAdapter, ValidationError
@@ -18,13 +17,13 @@ from rich.text import Text
 from monitor import wiring
 from monitor.alert_states import Alert, AlertsOverview, Silence
 from monitor.alerts.text import duration
-from monitor.cli.data_dir import data_dir_option, running_url
+from monitor.cli.data_dir import data_dir_option
 from monitor.cli.options import config_option
-from monitor.cli.problems import load_or_exit
+from monitor.cli.stored import load_with_store, store_answers
 from monitor.cli.tables import ExitCode, coloured
 from monitor.config.names import Pattern, matches
 from monitor.config.units import seconds
-from monitor.ports import Store, StoreUnavailable
+from monitor.ports import Store
 
 LETTERS_SHOWN = 10
 
@@ -62,12 +61,9 @@ def silence(
     CHECK is a name, or a pattern such as 'queue:*'. What fails is still watched and shown, and the end of what was told
     is told. What still fails when the silence ends is told then.
     """
-    try:
-        with contextlib.closing(_store(config, data_dir)) as store:
-            made = store.alerts.silence(checks, for_seconds=for_seconds, why=why, by=by or _user())
-            known = [*store.states.read().states]
-    except StoreUnavailable as error:
-        _no_answer(error)
+    with _store(config, data_dir) as store:
+        made = store.alerts.silence(checks, for_seconds=for_seconds, why=why, by=by or _user())
+        known = [*store.states.read().states]
     click.echo(f"silence {made.id} of {made.checks}, for {duration(for_seconds)}")
     if not any(matches(name, (checks,)) for name in known):
         click.echo("there is no such check at present", err=True)
@@ -78,11 +74,8 @@ def silence(
 @data_dir_option
 def silences(config: Path | None, data_dir: Path | None) -> None:
     """List the silences in force."""
-    try:
-        with contextlib.closing(_store(config, data_dir)) as store:
-            overview = store.alerts.overview()
-    except StoreUnavailable as error:
-        _no_answer(error)
+    with _store(config, data_dir) as store:
+        overview = store.alerts.overview()
     if overview.silences:
         _print_silences(overview, Console())
     else:
@@ -95,11 +88,8 @@ def silences(config: Path | None, data_dir: Path | None) -> None:
 @data_dir_option
 def unsilence(silence_id: str, config: Path | None, data_dir: Path | None) -> None:
     """End a silence: what still fails is told now."""
-    try:
-        with contextlib.closing(_store(config, data_dir)) as store:
-            ended = store.alerts.unsilence(silence_id)
-    except StoreUnavailable as error:
-        _no_answer(error)
+    with _store(config, data_dir) as store:
+        ended = store.alerts.unsilence(silence_id)
     if not ended:
         click.echo(f"there is no such silence: {silence_id}; `monitor silences` lists them", err=True)
         sys.exit(ExitCode.WARNING)
@@ -163,14 +153,10 @@ def _ago(overview: AlertsOverview, at: float | None) -> str:
     return "" if at is None else duration(overview.read_at - at)
 
 
-def _store(config: Path | None, data_dir: Path | None) -> Store:
-    loaded = load_or_exit(config, exit_code=ExitCode.UNKNOWN, fallback_url=lambda it: running_url(it, data_dir)).config
-    return wiring.store(loaded)
-
-
-def _no_answer(error: StoreUnavailable) -> NoReturn:
-    click.echo(f"the store does not answer: {error}", err=True)
-    sys.exit(ExitCode.UNKNOWN)
+@contextlib.contextmanager
+def _store(config: Path | None, data_dir: Path | None) -> Iterator[Store]:
+    with store_answers(), contextlib.closing(wiring.store(load_with_store(config, data_dir))) as store:
+        yield store
 
 
 def _user() -> str:

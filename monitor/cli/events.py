@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.text import Text
 
 from monitor import chronicle, wiring
-from monitor.cli.data_dir import data_dir_option, running_url
+from monitor.cli.data_dir import data_dir_option
 from monitor.cli.options import config_option
-from monitor.cli.problems import load_or_exit
+from monitor.cli.stored import load_with_store, store_answers
 from monitor.cli.tables import ExitCode, coloured
 from monitor.model import Transition
 from monitor.ports import StateStore, StoreUnavailable
@@ -39,19 +39,15 @@ def events(
 
     Exit code: 0; 3 when the store does not answer. While following, it waits for the store.
     """
-    loaded = load_or_exit(
-        config, exit_code=ExitCode.UNKNOWN, fallback_url=lambda settings: running_url(settings, data_dir)
-    ).config
+    loaded = load_with_store(config, data_dir)
     states = wiring.store(loaded).states
     # Colours go where they are seen. Not folded: an event is a line.
     console = Console(soft_wrap=True, highlight=False)
     try:
-        cursor = _print_last(states, console, check, limit, as_json)
-        if follow:
-            _follow(states, console, check, cursor, as_json)
-    except StoreUnavailable as error:
-        click.echo(f"the store does not answer: {error}", err=True)
-        sys.exit(ExitCode.UNKNOWN)
+        with store_answers():
+            cursor = _print_last(states, console, check, limit, as_json)
+            if follow:
+                _follow(states, console, check, cursor, as_json)
     except KeyboardInterrupt:
         sys.exit(ExitCode.OK)
 

@@ -16,15 +16,15 @@ from rich.text import Text
 
 from monitor import chronicle, wiring
 from monitor.alerts.text import duration
-from monitor.cli.data_dir import data_dir_option, running_url
+from monitor.cli.data_dir import data_dir_option
 from monitor.cli.options import config_option
-from monitor.cli.problems import load_or_exit
+from monitor.cli.stored import load_with_store, store_answers
 from monitor.cli.tables import ExitCode, coloured
 from monitor.history.moments import moment
 from monitor.history.series import Curve, Curves
 from monitor.history.uptime import Uptime, uptime
 from monitor.model import Status
-from monitor.ports import Reaches, StoreUnavailable
+from monitor.ports import Reaches
 
 ROWS = 16
 BARS = "▁▂▃▄▅▆▇█"
@@ -47,12 +47,10 @@ def history(
 
     Exit code: 0; 3 when nothing is known of it in that time, or the store does not answer.
     """
-    loaded = load_or_exit(
-        config, exit_code=ExitCode.UNKNOWN, fallback_url=lambda settings: running_url(settings, data_dir)
-    ).config
+    loaded = load_with_store(config, data_dir)
     names = tuple(each.strip() for each in series.split(",") if each.strip()) if series else None
     console = Console()
-    try:
+    with store_answers():
         store = wiring.store(loaded)
         kept, now = store.history, store.states.now()
         begin = _begin(since, now)
@@ -60,8 +58,6 @@ def history(
         coarse, _ = chronicle.curves(kept, name, begin, now, step=(now - begin) / ROWS, names=names, reaches=reaches)
         known_since = max(begin, chronicle.begins(reaches) or now)
         figures = uptime(kept.rollups([name], known_since)[name])
-    except StoreUnavailable as error:
-        _fail(f"the store does not answer: {error}")
     if as_json:
         click.echo(json.dumps(chronicle.curves_document(name, fine, reaches), indent=2))
     elif any(fine.status):

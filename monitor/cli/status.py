@@ -17,9 +17,9 @@ from monitor.alert_states import AlertsOverview
 from monitor.alerts.text import duration
 from monitor.chronicle import reaches_document
 from monitor.cli.alerts import show_alerts
-from monitor.cli.data_dir import data_dir_option, running_url
+from monitor.cli.data_dir import data_dir_option
 from monitor.cli.options import config_option
-from monitor.cli.problems import load_or_exit
+from monitor.cli.stored import load_with_store, store_answers
 from monitor.cli.tables import ExitCode, Row, exit_code, show
 from monitor.cli.watching import keep_showing
 from monitor.config import CheckSpec, Config
@@ -28,7 +28,7 @@ from monitor.ownership import sentence
 from monitor.policy.dynamic_checks import dynamic
 from monitor.policy.overlays import Fleet, overlay
 from monitor.policy.workers import SUMMARY
-from monitor.ports import Reaches, Store, StoreUnavailable
+from monitor.ports import Reaches, Store
 
 
 @click.command()
@@ -44,17 +44,12 @@ def status(*, as_json: bool, watch: bool, config: Path | None, data_dir: Path | 
     """
     if as_json and watch:
         raise click.UsageError("--json or --watch: not both")
-    loaded = load_or_exit(
-        config, exit_code=ExitCode.UNKNOWN, fallback_url=lambda settings: running_url(settings, data_dir)
-    ).config
+    loaded = load_with_store(config, data_dir)
     store, project = wiring.store(loaded), wiring.identity(loaded, data_dir=data_dir)
     if watch:
         keep_showing(lambda console: _show(_look(loaded, store, project), console))
-    try:
+    with store_answers():
         seen = _look(loaded, store, project)
-    except StoreUnavailable as error:
-        click.echo(f"the store does not answer: {error}", err=True)
-        sys.exit(ExitCode.UNKNOWN)
     if as_json:
         document = _document(loaded, seen.rows, seen.snapshot)
         document |= {"alerting": documents.alerts(seen.alerts), "history": reaches_document(seen.reaches)}

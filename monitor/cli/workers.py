@@ -15,12 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor import documents, wiring
-from monitor.cli.data_dir import data_dir_option, running_url
+from monitor.cli.data_dir import data_dir_option
 from monitor.cli.options import config_option
-from monitor.cli.problems import load_or_exit
-from monitor.cli.tables import ExitCode, Row, coloured, exit_code
+from monitor.cli.stored import load_with_store, store_answers
+from monitor.cli.tables import Row, coloured, exit_code
 from monitor.model import Status
-from monitor.ports import StoreUnavailable
 
 _WORKERS = ("worker", "verdict", "since", "queues", "slots", "oldest", "reserved", "lag", "latency", "pool")
 _QUEUES = ("queue", "verdict", "since", "pending", "latency", "workers")
@@ -39,14 +38,9 @@ def workers(as_json: bool, config: Path | None, data_dir: Path | None) -> None:
     Exit code: 0 ok, 1 warning, 2 a worker or a queue is in error or its verdict is out of date, 3 nothing is known (the
     Nagios convention).
     """
-    loaded = load_or_exit(
-        config, exit_code=ExitCode.UNKNOWN, fallback_url=lambda settings: running_url(settings, data_dir)
-    ).config
-    try:
+    loaded = load_with_store(config, data_dir)
+    with store_answers():
         snapshot = wiring.store(loaded).states.read()
-    except StoreUnavailable as error:
-        click.echo(f"the store does not answer: {error}", err=True)
-        sys.exit(ExitCode.UNKNOWN)
     document = documents.workers(snapshot.states, snapshot.read_at)
     if as_json:
         click.echo(json.dumps(document, indent=2))

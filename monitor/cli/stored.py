@@ -1,0 +1,36 @@
+"""What the commands that read the store have in common: how they find it, and what they say when it is away."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from monitor.cli.data_dir import running_url
+from monitor.cli.problems import load_or_exit
+from monitor.cli.tables import ExitCode
+from monitor.config import Config
+from monitor.ports import StoreUnavailable
+
+
+def load_with_store(config: Path | None, data_dir: Path | None) -> Config:
+    """Return the configuration. Where it names no store, that of a `monitor up` over the same data directory is used.
+
+    Exits with 3 when the configuration is wrong.
+    """
+    return load_or_exit(
+        config, exit_code=ExitCode.UNKNOWN, fallback_url=lambda settings: running_url(settings, data_dir)
+    ).config
+
+
+@contextmanager
+def store_answers() -> Iterator[None]:
+    """Print that the store does not answer and exit with 3, when the block raises StoreUnavailable."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        click.echo(f"the store does not answer: {error}", err=True)
+        sys.exit(ExitCode.UNKNOWN)
