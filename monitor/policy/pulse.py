@@ -86,6 +86,25 @@ def overdue(states: Iterable[State], now: float, since: float) -> list[State]:
     return [state for state in states if now > max(state.result.valid_until, since + _round_seconds(state))]
 
 
+def judge(
+    checks: Mapping[str, CheckSpec],
+    states: Mapping[str, State],
+    *,
+    now: float,
+    since: float,
+    late: Iterable[State],
+    dispatched_at: float | None,
+    set_aside: Mapping[str, int],
+) -> dict[str, Outcome]:
+    """Return the outcomes of the monitor's own checks that follow from the store. ``late``: see :func:`overdue`."""
+    return {
+        BEAT: beat(dispatched_at, now, since),
+        SCHEDULE: schedule(checks, states),
+        RESULTS: results(checks, states, late),
+        STORE: store(set_aside, states.get(STORE), now),
+    }
+
+
 def beat(dispatched_at: float | None, now: float, since: float) -> Outcome:
     """Beat's tick, seen by what it causes: windows are claimed."""
     age = 0.0 if dispatched_at is None else max(0.0, now - dispatched_at)
