@@ -9,7 +9,7 @@ from monitor import policy
 from monitor.config import CheckSpec
 from monitor.flight import NotCompleted, in_flight, store_outcomes
 from monitor.model import Flight, Outcome, State, Transition
-from monitor.policy.pulse import BEAT, SERIES, is_expected, is_whole, judge, overdue, specs, ticking_since
+from monitor.policy.pulse import BEAT, SERIES, is_expected, judge, overdue, specs, ticking_since
 from monitor.ports import Reducer, Store
 
 LEASE_SECONDS = 15.0
@@ -23,12 +23,11 @@ REMOVED_SECONDS = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class SelfCheck:
-    """Result of one self-check. ``whole`` tells that nothing of the monitor itself is broken."""
+    """Result of one self-check: ``own`` are the outcomes of the monitor's own checks."""
 
     transitions: tuple[Transition, ...]
     own: Mapping[str, Outcome]
     forgotten: tuple[str, ...]
-    whole: bool
 
 
 def run_self_check(
@@ -70,7 +69,7 @@ def _run(
     removed = tuple(name for name, state in states.items() if _is_removed(state, checks, now))
     if removed:
         store.forget(removed)
-    return SelfCheck(transitions, own, removed, is_whole(own))
+    return SelfCheck(transitions, own, removed)
 
 
 def _is_removed(state: State, checks: Mapping[str, CheckSpec], now: float) -> bool:

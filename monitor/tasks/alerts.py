@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from celery import Celery
 from celery.worker import state
 from structlog.contextvars import bound_contextvars
 
@@ -18,11 +19,7 @@ from monitor.config import Config
 from monitor.model import Outcome, Transition
 from monitor.tasks.base import log, log_unavailable, rounds_queue
 from monitor.tasks.publish import Publisher
-
-if TYPE_CHECKING:
-    from celery import Celery
-
-    from monitor.wiring import Runtime
+from monitor.wiring import Runtime
 
 ALERT = "monitor.tasks.alert"
 DELIVER = "monitor.tasks.deliver"

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import structlog
 
 from monitor.config import Config
 from monitor.ports import StoreUnavailable
 from monitor.tasks.broker_errors import describe
-
-if TYPE_CHECKING:
-    from monitor.tasks.publish import Publisher
+from monitor.tasks.publish import Publisher
 
 log = structlog.get_logger("monitor.tasks")
 

@@ -7,10 +7,11 @@ import hashlib
 import json
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import amqp
 import redis
+from celery import Celery
 from kombu.exceptions import KombuError
 from kombu.transport.redis import Channel as RedisChannel
 
@@ -21,9 +22,6 @@ from monitor.kombu_redis import bindings_key, queue_keys, raw_client
 from monitor.ports import BrokerSight, BrokerUnavailable, Depth
 from monitor.tasks.broker_errors import is_missing_queue
 from monitor.tasks.publish import Publisher
-
-if TYPE_CHECKING:
-    from celery import Celery
 
 CONTROL = "celery.pidbox"
 """The exchange to which Celery's workers bind a queue each for remote control."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from celery import Celery
 from structlog.contextvars import bound_contextvars
 
 from monitor.ports import ExecutorUnavailable
@@ -12,11 +11,7 @@ from monitor.schedule import admit
 from monitor.tasks.alerts import wake
 from monitor.tasks.base import dispatch_queue, log, log_unavailable
 from monitor.tasks.publish import Publisher
-
-if TYPE_CHECKING:
-    from celery import Celery
-
-    from monitor.wiring import Runtime
+from monitor.wiring import Runtime
 
 RUN_CHECK = "monitor.tasks.run_check"
 DISPATCH = "monitor.tasks.dispatch"

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+
+from celery import Celery
 
 from monitor.tasks.base import log, log_unavailable
-
-if TYPE_CHECKING:
-    from celery import Celery
-
-    from monitor.wiring import Runtime
+from monitor.wiring import Runtime
 
 COMPACT = "monitor.tasks.compact"
 COMPACT_SECONDS = 60.0

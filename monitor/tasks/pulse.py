@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from celery import Celery
 
+from monitor.alert_states import AlertsOverview
 from monitor.alerts import dead_man
 from monitor.flight import NotCompleted, in_flight
-from monitor.policy.pulse import ALERTS, DEAD_SECONDS, QUEUE, Backlog, alerts, queue
+from monitor.policy.pulse import ALERTS, QUEUE, alerts, is_whole, queue
 from monitor.pulse import PING, run_self_check
 from monitor.tasks.alerts import announce
 from monitor.tasks.base import log, log_unavailable, own_queues
 from monitor.tasks.checks import WAITING_PER_SLOT
 from monitor.tasks.publish import Publisher
-
-if TYPE_CHECKING:
-    from celery import Celery
-
-    from monitor.wiring import Runtime
+from monitor.wiring import Runtime
 
 PULSE = "monitor.tasks.pulse"
 PING_TIMEOUT_SECONDS = 5.0
@@ -27,10 +24,8 @@ def pulse(app: Celery, runtime: Runtime) -> None:
     publisher, config = Publisher(app), runtime.config
     with log_unavailable("pulse", publisher):
         waiting = sum(publisher.waiting(name) for name in own_queues(config))
-        outcomes = {
-            QUEUE: queue(waiting, 2 * WAITING_PER_SLOT * config.worker_slots),
-            ALERTS: alerts(_backlog(runtime)),
-        }
+        overview = runtime.outbox.overview() if runtime.outbox else AlertsOverview(0.0)
+        outcomes = {QUEUE: queue(waiting, 2 * WAITING_PER_SLOT * config.worker_slots), ALERTS: alerts(overview)}
         interval_seconds = config.alerting.sweep_interval_seconds
         done = run_self_check(runtime.checks, store=runtime.store, interval_seconds=interval_seconds, outcomes=outcomes)
         if done is None:
@@ -38,20 +33,8 @@ def pulse(app: Celery, runtime: Runtime) -> None:
         if done.forgotten:
             log.info("check.forgotten", checks=done.forgotten)
         announce(publisher, config, done.transitions, done.own)
-        if done.whole:
+        if is_whole(done.own):
             _ping(runtime)
-
-
-def _backlog(runtime: Runtime) -> Backlog:
-    if runtime.outbox is None:
-        return Backlog()
-    overview = runtime.outbox.overview()
-    oldest_at = overview.oldest_pending_at
-    return Backlog(
-        pending=sum(lane.pending for lane in overview.lanes),
-        oldest_seconds=0.0 if oldest_at is None else max(0.0, overview.read_at - oldest_at),
-        dead=sum(letter.at > overview.read_at - DEAD_SECONDS for letter in overview.dead_letters),
-    )
 
 
 def _ping(runtime: Runtime) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from celery import Celery
 from structlog.contextvars import bound_contextvars
 
 from monitor.config import Config
@@ -15,11 +16,7 @@ from monitor.tasks.checks import DISPATCH, RUN_CHECK, dispatch, run
 from monitor.tasks.history import COMPACT, COMPACT_SECONDS, compact
 from monitor.tasks.pulse import PULSE, pulse
 from monitor.tasks.workers import WORKERS, workers
-
-if TYPE_CHECKING:
-    from celery import Celery
-
-    from monitor.wiring import Runtime
+from monitor.wiring import Runtime
 
 TASKS: Mapping[str, Callable[..., None]] = {
     RUN_CHECK: run,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from celery import Celery
 
 from monitor.fleet import run_round
 from monitor.ports import Broker
@@ -10,11 +10,7 @@ from monitor.tasks.alerts import announce
 from monitor.tasks.base import log, log_unavailable
 from monitor.tasks.broker import CeleryBroker
 from monitor.tasks.publish import Publisher
-
-if TYPE_CHECKING:
-    from celery import Celery
-
-    from monitor.wiring import Runtime
+from monitor.wiring import Runtime
 
 WORKERS = "monitor.tasks.workers"
 

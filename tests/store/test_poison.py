@@ -13,6 +13,7 @@ from monitor import alarms
 from monitor.agent import scripts as agent_scripts
 from monitor.agent.link import Link as AgentLink
 from monitor.agent.protocol import Beacon, Keys, encode
+from monitor.alert_states import AlertsOverview
 from monitor.config import Config
 from monitor.model import Status
 from monitor.policy import pulse
@@ -24,7 +25,7 @@ from tests.store.values import run, spec, state_of
 from tests.support.redis_server import RedisServer
 
 MANY = 300_000
-OUTCOMES = {pulse.QUEUE: pulse.queue(0, 10), pulse.ALERTS: pulse.alerts(pulse.Backlog())}
+OUTCOMES = {pulse.QUEUE: pulse.queue(0, 10), pulse.ALERTS: pulse.alerts(AlertsOverview(0.0))}
 CONFIG = Config(channels={"ops": channel("ops")})
 
 
