@@ -53,18 +53,18 @@ def _run_checks_in(app: Celery) -> None:
     from celery import signals  # noqa: PLC0415
 
     from monitor import wiring  # noqa: PLC0415
-    from monitor.agent import own_queues as queues  # noqa: PLC0415
-    from monitor.tasks.base import own_queues  # noqa: PLC0415
+    from monitor.agent import own_queues  # noqa: PLC0415
+    from monitor.tasks.base import all_queues  # noqa: PLC0415
     from monitor.tasks.registration import register  # noqa: PLC0415
 
     register(app, wiring.runtime)
-    queues.install(app)
+    own_queues.install(app)
 
     def consume_our_queues(instance: Any, **_: Any) -> None:
         if instance.app is not app:
             return
         config = wiring.runtime().config  # built before the pool forks, so that its processes share one zygote
-        queues.consume(app, own_queues(config))
+        own_queues.consume(app, all_queues(config))
 
     # In the worker only, before it connects.
     signals.celeryd_after_setup.connect(consume_our_queues, weak=False)

@@ -93,8 +93,7 @@ def announce(
 
 def _report(attempt: alarms.Attempted) -> None:
     notice = attempt.notice
-    fields: dict[str, Any] = {"notice": notice.id, "kind": notice.kind.value, "check": notice.check}
-    fields["attempts"] = attempt.attempts
+    fields = {"notice": notice.id, "kind": notice.kind.value, "check": notice.check, "attempts": attempt.attempts}
     match attempt.event:
         case "delivered":
             log.info("alert.delivered", **fields)

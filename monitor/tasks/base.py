@@ -25,7 +25,7 @@ def rounds_queue(config: Config) -> str:
     return f"{config.queue}.rounds"
 
 
-def own_queues(config: Config) -> tuple[str, ...]:
+def all_queues(config: Config) -> tuple[str, ...]:
     """All the queues that workers of the monitor consume."""
     return (config.queue, dispatch_queue(config), rounds_queue(config))
 

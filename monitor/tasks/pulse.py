@@ -10,7 +10,7 @@ from monitor.flight import NotCompleted, in_flight
 from monitor.policy.pulse import ALERTS, QUEUE, alerts, is_whole, queue
 from monitor.pulse import PING, run_self_check
 from monitor.tasks.alerts import announce
-from monitor.tasks.base import log, log_unavailable, own_queues
+from monitor.tasks.base import all_queues, log, log_unavailable
 from monitor.tasks.checks import WAITING_PER_SLOT
 from monitor.tasks.publish import Publisher
 from monitor.wiring import Runtime
@@ -23,7 +23,7 @@ def pulse(app: Celery, runtime: Runtime) -> None:
     """Run one self-check, and ping the dead-man's switch if nothing is broken."""
     publisher, config = Publisher(app), runtime.config
     with log_unavailable("pulse", publisher):
-        waiting = sum(publisher.waiting(name) for name in own_queues(config))
+        waiting = sum(publisher.waiting(name) for name in all_queues(config))
         overview = runtime.outbox.overview() if runtime.outbox else AlertsOverview(0.0)
         outcomes = {QUEUE: queue(waiting, 2 * WAITING_PER_SLOT * config.worker_slots), ALERTS: alerts(overview)}
         interval_seconds = config.alerting.sweep_interval_seconds
