@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from monitor.alert_states import Alert
 from monitor.config import ChannelSpec, Config, scrub
-from monitor.model import Notice, Snapshot, State, Status, Transition, transition_id
+from monitor.model import Notice, Snapshot, State, Status, Transition
 from monitor.policy.alerting import ROLL_OUT_SECONDS, Context, backoff_seconds, channels_for, evaluate
 from monitor.policy.dynamic_checks import is_dynamic
 from monitor.policy.suppression import Dependencies, hold
@@ -110,7 +110,6 @@ def _decision(
     seen: Undecided, config: Config, store: StateStore, dependencies: Dependencies
 ) -> tuple[dict[str, Alert | None], list[tuple[str, Notice]]]:
     happened: dict[str, list[Transition]] = {}
-    known = dict(seen.alerts)
     for transition in seen.transitions:
         happened.setdefault(transition.check, []).append(transition)
     if seen.broken:
@@ -122,8 +121,8 @@ def _decision(
     changed: dict[str, Alert | None] = {}
     notices: list[tuple[str, Notice]] = []
     context = _Contexts(config, dependencies, seen, snapshot)
-    for check in {**known, **happened}:
-        alert = known.get(check)
+    for check in {**seen.alerts, **happened}:
+        alert = seen.alerts.get(check)
         for transition in happened.get(check, ()):
             alert, some = evaluate(alert, transition, context.of(_after(transition)))
             notices += some
@@ -146,10 +145,7 @@ def _reconciled(
 ) -> Iterable[Transition]:
     """Yield the transitions that the states have had and that neither an alert nor the stream knows."""
     for state in snapshot.states.values():
-        alert, status = alerts.get(state.check), _status(state)
-        at = state.since if state.stale_since is None else state.stale_since
-        reason = state.result.reason if state.stale_since is None else "stale"
-        made = Transition(state.check, state.sequence, Status.UNKNOWN, status, at, state.turned_by, reason)
+        alert, made = alerts.get(state.check), _last_transition(state)
         if happened.get(state.check):
             last = happened[state.check][-1]
             if last.id != made.id:
@@ -157,28 +153,20 @@ def _reconciled(
         elif alert is not None:
             if alert.transition != made.id:
                 yield replace(made, old=alert.status)
-        elif status is not Status.OK and (status is not Status.UNKNOWN or state.is_judged):
+        elif made.new is not Status.OK and (made.new is not Status.UNKNOWN or state.is_judged):
             yield made
 
 
-def _status(state: State) -> Status:
-    return state.status if state.stale_since is None else Status.STALE
+def _last_transition(state: State) -> Transition:
+    """Return the state's last transition. What the status was before it is not known."""
+    status, at, reason = state.status, state.since, state.result.reason
+    if state.stale_since is not None:
+        status, at, reason = Status.STALE, state.stale_since, "stale"
+    return Transition(state.check, state.sequence, Status.UNKNOWN, status, at, state.turned_by, reason)
 
 
-def _last(state: State) -> str:
-    """Return the id of the state's last transition."""
-    return transition_id(state.check, state.sequence, state.turned_by)
-
-
-def _after(transition: Transition) -> Alert:
-    return Alert(
-        transition.check,
-        transition.new,
-        transition.old,
-        transition.at,
-        transition.sequence,
-        run_id=transition.run_id,
-    )
+def _after(made: Transition) -> Alert:
+    return Alert(made.check, made.new, made.old, made.at, made.sequence, run_id=made.run_id)
 
 
 class _Contexts:
@@ -195,7 +183,7 @@ class _Contexts:
         config, states = self._config, self._states
         spec, state = config.checks.get(alert.check), states.states.get(alert.check)
         labels = dict(spec.labels) if spec else {}
-        newest = state.result if state is not None and _last(state) == alert.transition else None
+        newest = state.result if state is not None and _last_transition(state).id == alert.transition else None
         return Context(
             now=states.read_at,
             channels=channels_for(alert.check, labels, config.groups_of(alert.check), config.channels),

@@ -16,9 +16,9 @@ from monitor.agent import attach, former_entries
 from monitor.config import Config
 from monitor.ports import Executor, ExecutorUnavailable
 from monitor.tasks import gate
-from monitor.tasks import registration as tasks
 from monitor.tasks.beat import DispatchScheduler
 from monitor.tasks.recovery import RECONNECT, RecoveringConnection, report_blocked
+from monitor.tasks.registration import beat_schedule, register
 from monitor.tasks.ticks import send_at_each_tick
 
 log = structlog.get_logger("monitor.worker")
@@ -37,7 +37,7 @@ def build() -> Celery:
     else:
         attach.leave_alone(app)
     app.conf.update(settings())
-    tasks.register(app, wiring.runtime)
+    register(app, wiring.runtime)
     app.names_no_project = True
     return app
 
@@ -60,7 +60,7 @@ def settings() -> dict[str, Any]:
             **RECONNECT,
             **config.broker_transport_options,
         },
-        "beat_schedule": tasks.beat_schedule(config),
+        "beat_schedule": beat_schedule(config),
         "task_default_queue": config.queue,
         "task_ignore_result": True,
         "result_backend": None,
@@ -122,7 +122,7 @@ def _attach_to_beat(sender: Any, **_: Any) -> None:
     """Send at the ticks of a scheduler that is not ours (``celery -A monitor beat -S ...``), not by its schedule."""
     if sender.app is app and not isinstance(sender.scheduler, DispatchScheduler):
         former_entries.remove_at_first_tick(sender.scheduler)
-        send_at_each_tick(sender.scheduler, app, tasks.beat_schedule(_config()))
+        send_at_each_tick(sender.scheduler, app, beat_schedule(_config()))
 
 
 app = build()

@@ -4,34 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 import time
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitor import policy
 from monitor.agent.identity import Identity
 from monitor.agent.protocol import Beacon, direct_queue, identity_of, target_field
-from monitor.config import CheckSpec
 from monitor.config.settings import Workers
+from monitor.flight import NotCompleted, in_flight, store_outcomes
 from monitor.model import Flight, Outcome, State, Transition
 from monitor.policy import asking, rounds
-from monitor.policy import notes as noting
 from monitor.policy.asking import Heartbeat, Scene
-from monitor.policy.notes import ASKED_KEPT, Notes
-from monitor.policy.workers import SUMMARY, check_spec
-from monitor.ports import (
-    Broker,
-    BrokerSight,
-    BrokerUnavailable,
-    Fleet,
-    FlightLost,
-    FlightRefused,
-    Reducer,
-    Seen,
-    Sighting,
-    StateStore,
+from monitor.policy.notes import (
+    ASKED_KEPT,
+    KINDS,
+    Notes,
+    answered,
+    asked,
+    broken,
+    decode,
+    encode,
+    resumed,
+    taken_back,
+    with_queues,
+    with_work,
 )
+from monitor.policy.workers import SUMMARY, check_spec
+from monitor.ports import Broker, BrokerSight, BrokerUnavailable, Fleet, Seen, Sighting, StateStore
 
 FLIGHT = "fleet"
 REMOVED_WITHIN_SECONDS = 3600.0
@@ -71,42 +70,32 @@ def run_round(
     """
     if project.differs_from(owner):
         return Round("dropped", "other_project")
+    lease_seconds = max(LEASE_SECONDS, 2 * settings.interval_seconds)
+    owner_name = owner.name if owner and not owner.is_local else ""
     try:
-        lease = max(LEASE_SECONDS, 2 * settings.interval_seconds)
-        flight = store.take(FLIGHT, uuid.uuid4().hex, lease_seconds=lease)
-    except FlightRefused as refusal:
-        return Round("dropped", refusal.reason)
-    try:
-        return _Round(settings, store, fleet, broker, flight, project=project, owner=owner).run()
-    except FlightLost:
-        return Round("lost", "lease_expired")
-    finally:
-        store.release(flight)
+        with in_flight(store, FLIGHT, lease_seconds=lease_seconds) as flight:
+            return _Round(settings, store, fleet, broker, flight, project, owner_name).run()
+    except NotCompleted as end:
+        return Round(end.event, end.reason)
 
 
+@dataclass
 class _Round:
-    def __init__(
-        self,
-        settings: Workers,
-        store: StateStore,
-        fleet: Fleet,
-        broker: Broker,
-        flight: Flight,
-        *,
-        project: Identity,
-        owner: Identity | None,
-    ) -> None:
-        self._settings = settings
-        self._project, self._owner = project, owner.name if owner and not owner.is_local else ""
-        self._store, self._fleet, self._broker = store, fleet, broker
-        self._flight = flight
-        self._message: str | None = None
-        self._others: dict[str, Seen] = {}
+    _settings: Workers
+    _store: StateStore
+    _fleet: Fleet
+    _broker: Broker
+    _flight: Flight
+    _project: Identity
+    _owner: str
+    """The name of the project that the store belongs to; empty for none, and for a monitor without a project."""
+    _message: str | None = None
+    _others: dict[str, Seen] = field(default_factory=dict)
 
     def run(self) -> Round:
         sighting, interval = self._own(self._fleet.sight()), self._settings.interval_seconds
         began = time.monotonic()
-        before, left_out = noting.decode(sighting.notes)
+        before, left_out = decode(sighting.notes)
         if before is not None and self._owner and before.project not in ("", self._owner):
             before = None  # its queues and workers are those of the project that had the store
         self._fleet.set_aside("round_state", left_out)
@@ -115,9 +104,9 @@ class _Round:
         scene = self._scene(sighting, before)
         plan = asking.heartbeats(scene)
         sent = self._send(plan, sighting.now - began)
-        notes = noting.asked(scene.notes, sent, sighting.now if plan else None)
+        notes = asked(scene.notes, sent, sighting.now if plan else None)
         if self._message:
-            notes = noting.broken(notes, interval)
+            notes = broken(notes, interval)
         judged = rounds.judge(dataclasses.replace(scene, notes=notes))
         kept = self._kept(judged.suspended)
         final = rounds.with_summary(judged.outcomes, kept, scene, bool(judged.suspended) or self._message is not None)
@@ -127,7 +116,7 @@ class _Round:
         past = [sighting.beacons[target] for target in judged.gone]
         # An instance whose queue could not be removed stays known for a while: nothing else would ever remove it.
         gone = [seen.beacon for seen in past if removed or sighting.now - seen.at > REMOVED_WITHIN_SECONDS]
-        self._fleet.note(noting.encode(notes), emitted=sent, gone=[*gone, *self._past_others(sighting.now)])
+        self._fleet.note(encode(notes), emitted=sent, gone=[*gone, *self._past_others(sighting.now)])
         transitions = self._write(final, sampled=bool(sent))
         if forget:
             self._store.forget(forget)
@@ -153,19 +142,19 @@ class _Round:
             for target, seen in sighting.beacons.items()
         }
         if before is not None:
-            before = noting.answered(before, sighting.executed, started)
+            before = answered(before, sighting.executed, started)
         declared = asking.declared_queues(sighting)
         consumed = asking.consumed_queues(sighting, settings)
         look = self._look(before, declared, consumed)
-        notes, _ = noting.resumed(before, sighting, look, settings.interval_seconds)
+        notes, _ = resumed(before, sighting, look, settings.interval_seconds)
         if before is None:
             states = self._store.read().states
             notes = dataclasses.replace(
-                notes, written=frozenset(n for n in states if n == SUMMARY or n.startswith(noting.KINDS))
+                notes, written=frozenset(n for n in states if n == SUMMARY or n.startswith(KINDS))
             )
-        notes = noting.with_work(notes, sighting)
+        notes = with_work(notes, sighting)
         short_lived = asking.short_lived_queues(sighting, notes)
-        notes = noting.with_queues(notes, declared, short_lived, settings.queues, rounds.QUEUE_FORGOTTEN_SECONDS)
+        notes = with_queues(notes, declared, short_lived, settings.queues, rounds.QUEUE_FORGOTTEN_SECONDS)
         if look is not None:
             look, notes = self._take_back(look, notes, consumed)
         unseen = asking.unseen(sighting, notes, settings)
@@ -173,11 +162,11 @@ class _Round:
         return Scene(settings, sighting, look, notes, connected)
 
     def _look(self, notes: Notes | None, declared: Iterable[str], consumed: frozenset[str]) -> BrokerSight | None:
-        asked = notes.asked if notes else {}
+        waiting = notes.asked if notes else {}
         expected = {*declared, *self._settings.queues, *(notes.queues if notes else ())}
         # Of the workers' own queues only those are looked at in which heartbeats pile up.
-        crowded = [direct_queue(t.removeprefix("worker:")) for t, sent in asked.items() if _is_crowded(t, sent)]
-        heads = {target.removeprefix("queue:") for target in asked if target.startswith("queue:")}
+        crowded = [direct_queue(t.removeprefix("worker:")) for t, sent in waiting.items() if _is_crowded(t, sent)]
+        heads = {target.removeprefix("queue:") for target in waiting if target.startswith("queue:")}
         heads |= expected - consumed
         try:
             look = self._broker.look([*sorted(expected), *crowded], heads=heads)
@@ -199,7 +188,7 @@ class _Round:
         except BrokerUnavailable:  # or it does not permit that
             return look, notes
         depths = {queue: look.queues[queue].without(found[queue]) for queue in queues if queue in found}
-        return dataclasses.replace(look, queues={**look.queues, **depths}), noting.taken_back(notes, [*found, *gone])
+        return dataclasses.replace(look, queues={**look.queues, **depths}), taken_back(notes, [*found, *gone])
 
     def _send(self, plan: list[Heartbeat], clock_offset: float) -> dict[str, float]:
         sent: dict[str, float] = {}
@@ -235,13 +224,10 @@ class _Round:
 
     def _write(self, outcomes: Mapping[str, Outcome], *, sampled: bool) -> tuple[Transition, ...]:
         interval = self._settings.interval_seconds
-        reducers = {
-            name: _advance(check_spec(name, interval), self._flight, outcome) for name, outcome in outcomes.items()
-        }
         # Once in an interval, which is what history reckons with. Workers come and go: they leave none.
         history = {name for name in outcomes if name == SUMMARY or name.startswith("queue:")} if sampled else ()
-        made = self._store.update_many(self._flight, reducers, history=history)
-        return tuple(transition for some in made.values() for transition in some)
+        checks = [(check_spec(name, interval), outcome) for name, outcome in outcomes.items()]
+        return store_outcomes(self._store, self._flight, checks, history=history)
 
 
 def _is_crowded(target: str, sent: tuple[float, ...]) -> bool:
@@ -252,8 +238,3 @@ def _again(state: State) -> Outcome:
     result = state.result
     data = {**result.data, "suspended": True}
     return Outcome(result.status, data, result.reason, result.message, result.detail, series=result.series)
-
-
-def _advance(check: CheckSpec, flight: Flight, outcome: Outcome) -> Reducer:
-    result = policy.as_result(check, flight, outcome, 0.0)
-    return lambda state: policy.advance(state, result, check)

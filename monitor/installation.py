@@ -39,10 +39,10 @@ def _attach_to_beat(app: Celery, *, run_checks: bool) -> None:
         if not run_checks:
             return
         from monitor import wiring  # noqa: PLC0415
-        from monitor.tasks import registration as tasks  # noqa: PLC0415
+        from monitor.tasks.registration import beat_schedule  # noqa: PLC0415
         from monitor.tasks.ticks import send_at_each_tick  # noqa: PLC0415
 
-        send_at_each_tick(sender.scheduler, app, tasks.beat_schedule(wiring.load().config))
+        send_at_each_tick(sender.scheduler, app, beat_schedule(wiring.load().config))
 
     # In beat only, once it has its scheduler. Celery logs what a receiver raises, and goes on: a wrong
     # configuration of ours does not stop the project's beat.
@@ -53,18 +53,18 @@ def _run_checks_in(app: Celery) -> None:
     from celery import signals  # noqa: PLC0415
 
     from monitor import wiring  # noqa: PLC0415
-    from monitor.agent import own_queues as queues  # noqa: PLC0415
-    from monitor.tasks import registration as tasks  # noqa: PLC0415
-    from monitor.tasks.entries import own_queues  # noqa: PLC0415
+    from monitor.agent import own_queues  # noqa: PLC0415
+    from monitor.tasks.base import all_queues  # noqa: PLC0415
+    from monitor.tasks.registration import register  # noqa: PLC0415
 
-    tasks.register(app, wiring.runtime)
-    queues.install(app)
+    register(app, wiring.runtime)
+    own_queues.install(app)
 
     def consume_our_queues(instance: Any, **_: Any) -> None:
         if instance.app is not app:
             return
         config = wiring.runtime().config  # built before the pool forks, so that its processes share one zygote
-        queues.consume(app, own_queues(config))
+        own_queues.consume(app, all_queues(config))
 
     # In the worker only, before it connects.
     signals.celeryd_after_setup.connect(consume_our_queues, weak=False)

@@ -1,100 +1,80 @@
-"""The use cases of the monitor itself: is it whole, and what has gone stale?"""
+"""The use case of the monitor itself: is it whole, and what has gone stale?"""
 
 from __future__ import annotations
 
-import dataclasses
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from monitor import policy
 from monitor.config import CheckSpec
+from monitor.flight import NotCompleted, in_flight, store_outcomes
 from monitor.model import Flight, Outcome, State, Transition
-from monitor.policy import pulse as rules
-from monitor.ports import FlightLost, FlightRefused, Reducer, Store
+from monitor.policy.pulse import BEAT, SERIES, is_expected, judge, overdue, specs, ticking_since
+from monitor.ports import Reducer, Store
 
 LEASE_SECONDS = 15.0
 FLIGHT = "monitor"
 PING = "monitor:ping"
+"""The flight of the dead-man's ping: its lease is the time between two pings, over all replicas."""
+
 REMOVED_SECONDS = 86_400.0
 """A check that no configuration names keeps its state for a day: another one, still being rolled out, may know it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """What one look came to. ``whole`` tells that nothing of the monitor itself is broken."""
+class SelfCheck:
+    """Result of one self-check: ``own`` are the outcomes of the monitor's own checks."""
 
     transitions: tuple[Transition, ...]
-    own: Mapping[str, Outcome] = field(default_factory=dict)
-    forgotten: tuple[str, ...] = ()
-    whole: bool = False
+    own: Mapping[str, Outcome]
+    forgotten: tuple[str, ...]
 
 
-def look(
-    checks: Mapping[str, CheckSpec], *, store: Store, interval_seconds: float, seen: Mapping[str, Outcome]
-) -> Looked | None:
-    """Note what has gone stale, store the monitor's own state, forget what is no longer configured.
+def run_self_check(
+    checks: Mapping[str, CheckSpec], *, store: Store, interval_seconds: float, outcomes: Mapping[str, Outcome]
+) -> SelfCheck | None:
+    """Mark what has gone stale, store the monitor's own state, forget what is no longer configured.
 
-    ``seen`` is the part of its own state that is seen elsewhere than in the store (``rules.queue``, ``rules.alerts``).
-    None when somebody else is at it. Raises StoreUnavailable.
+    ``outcomes`` are those of the monitor's own checks that do not follow from the store (``QUEUE``, ``ALERTS``).
+    None when another process is running a self-check. Raises StoreUnavailable.
     """
     try:
-        flight = store.states.take(FLIGHT, uuid.uuid4().hex, lease_seconds=LEASE_SECONDS)
-    except FlightRefused:
-        return None
-    try:
-        return _look(checks, store, flight, interval_seconds, seen)
-    except FlightLost:
-        return None
-    finally:
-        store.states.release(flight)
-
-
-def claim_ping(store: Store, interval_seconds: float) -> Flight | None:
-    """The right to send the dead-man's ping, once in ``interval_seconds`` over all replicas. Raises StoreUnavailable.
-
-    It is used up by time. Release it when the ping did not get through, so that the next look tries again.
-    """
-    try:
-        return store.states.take(PING, uuid.uuid4().hex, lease_seconds=interval_seconds)
-    except FlightRefused:
+        with in_flight(store.states, FLIGHT, lease_seconds=LEASE_SECONDS) as flight:
+            return _run(checks, store, flight, interval_seconds, outcomes)
+    except NotCompleted:
         return None
 
 
-def _look(
-    checks: Mapping[str, CheckSpec], store: Store, flight: Flight, interval_seconds: float, seen: Mapping[str, Outcome]
-) -> Looked:
-    total = store.set_aside()  # first: it removes what is beyond what can be read
+def _run(
+    checks: Mapping[str, CheckSpec],
+    store: Store,
+    flight: Flight,
+    interval_seconds: float,
+    outcomes: Mapping[str, Outcome],
+) -> SelfCheck:
+    set_aside = store.set_aside()  # first: it removes what is beyond what can be read
     states, now = store.states.read().states, flight.taken_at
-    specs = rules.specs(interval_seconds)
-    since = rules.ticking_since(states.get(rules.BEAT), now, interval_seconds)
-    late = rules.overdue((state for name, state in states.items() if rules.is_expected(name, checks)), now, since)
-    own = {
-        rules.BEAT: rules.beat(store.states.dispatched_at(), now, since),
-        rules.SCHEDULE: rules.schedule(checks, states),
-        rules.RESULTS: rules.results(checks, states, late),
-        rules.STORE: rules.store(total, states.get(rules.STORE), now),
-        **seen,
-    }
-    reducers: dict[str, Reducer] = {state.check: _expire(state, flight) for state in late if state.stale_since is None}
-    reducers |= {name: _advance(specs[name], flight, outcome) for name, outcome in own.items()}
-    made = store.states.update_many(flight, reducers, history=specs)
-    removed = [name for name, state in states.items() if _is_removed(state, checks, now)]
+    since = ticking_since(states.get(BEAT), now, interval_seconds)
+    late = overdue((state for name, state in states.items() if is_expected(name, checks)), now, since)
+    dispatched_at, own_checks = store.states.dispatched_at(), specs(interval_seconds)
+    judged = judge(checks, states, now=now, since=since, late=late, dispatched_at=dispatched_at, set_aside=set_aside)
+    own = {name: replace(outcome, series=SERIES[name]) for name, outcome in {**judged, **outcomes}.items()}
+    transitions = store_outcomes(
+        store.states,
+        flight,
+        [(own_checks[name], outcome) for name, outcome in own.items()],
+        history=own_checks,
+        reducers={state.check: _expire(state, flight) for state in late if state.stale_since is None},
+    )
+    removed = tuple(name for name, state in states.items() if _is_removed(state, checks, now))
     if removed:
         store.states.forget(removed)
-    transitions = tuple(transition for some in made.values() for transition in some)
-    return Looked(transitions, own, tuple(removed), rules.is_whole(own))
+    return SelfCheck(transitions, own, removed)
 
 
 def _is_removed(state: State, checks: Mapping[str, CheckSpec], now: float) -> bool:
-    return not rules.is_expected(state.check, checks) and now - state.result.valid_until > REMOVED_SECONDS
+    return not is_expected(state.check, checks) and now - state.result.valid_until > REMOVED_SECONDS
 
 
-def _expire(known: State, sweep: Flight) -> Reducer:
-    return lambda state: policy.expire(state or known, sweep.taken_at, sweep.run_id)
-
-
-def _advance(check: CheckSpec, flight: Flight, outcome: Outcome) -> Reducer:
-    outcome = dataclasses.replace(outcome, series=rules.SERIES[check.name])
-    result = policy.as_result(check, flight, outcome, 0.0)
-    return lambda state: policy.advance(state, result, check)
+def _expire(known: State, flight: Flight) -> Reducer:
+    return lambda state: policy.expire(state or known, flight.taken_at, flight.run_id)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 from monitor import policy
 from monitor.config import CheckSpec
-from monitor.model import Flight, Outcome, Past, Result, Transition
+from monitor.flight import NotCompleted, in_flight, store_outcomes
+from monitor.model import Flight, Outcome, Past, Result, Status, Transition
 from monitor.policy.dynamic_checks import part_spec
-from monitor.ports import Executor, FlightLost, FlightRefused, Reducer, StateStore
+from monitor.ports import Executor, StateStore
 from monitor.schedule import Due, Plan
 
 
@@ -33,24 +35,40 @@ def run_check(check: CheckSpec, due_at: float | None, *, store: StateStore, exec
     """
     executor.start()  # may take longer than a lease, when the first checks are due before a process is there
     overdue_at = None if due_at is None else due_at + check.interval_seconds
-    run_id = uuid.uuid4().hex
+    result: Result | None = None
     try:
-        flight = store.take(check.name, run_id, lease_seconds=check.lease_seconds, overdue_at=overdue_at)
-    except FlightRefused as refusal:
-        return Run(check.name, "dropped", refusal.reason)
-    try:
-        outcome, response_time_ms = executor.run(check, Past(flight.taken_at, flight.memory))
-    except BaseException:
-        store.release(flight)
-        raise
-    result = policy.as_result(check, flight, outcome, response_time_ms, due_at=due_at)
-    try:
-        # The check itself comes last: its memory says which parts there are, and frees the flight.
-        parts = _update_parts(check, flight, outcome.parts, response_time_ms, store)
-        transitions = store.update(flight, _advance(check, result), memory=outcome.memory)
-    except FlightLost:
-        return Run(check.name, "lost", "lease_expired", result)
+        with in_flight(
+            store, check.name, lease_seconds=check.lease_seconds, overdue_at=overdue_at, keep=True
+        ) as flight:
+            outcome, response_time_ms = executor.run(check, Past(flight.taken_at, flight.memory))
+            result = policy.as_result(check, flight, outcome, response_time_ms, due_at=due_at)
+            # The check itself comes last: its memory says which parts there are, and frees the flight.
+            parts = _update_parts(check, flight, outcome.parts, response_time_ms, store)
+            advance = partial(policy.advance, result=result, check=check)
+            transitions = store.update(flight, advance, memory=outcome.memory)
+    except NotCompleted as end:
+        return Run(check.name, end.event, end.reason, result)
     return Run(check.name, "completed", outcome.reason, result, (*transitions, *parts))
+
+
+def log_run(log: Any, run: Run) -> None:
+    """Log the run's event with ``log``: ``check.completed``, ``check.dropped`` or ``check.lost``.
+
+    At level info, or debug for a run that completed without a transition and has nothing to report.
+    """
+    fields: dict[str, Any] = {"reason": run.reason} if run.reason else {}
+    if run.result is not None:
+        fields |= {"status": run.result.status.value, "duration_ms": run.result.response_time_ms}
+        if run.result.message:
+            fields["message"] = run.result.message
+        if note := run.result.data.get("note"):
+            fields["note"] = note
+    for transition in run.transitions:
+        fields |= {"transition": transition.id, "was": transition.old.value, "now": transition.new.value}
+    is_ok = run.result is not None and run.result.status is Status.OK
+    has_news = "note" in fields or ("message" in fields and not is_ok)
+    quiet = run.event == "completed" and not run.transitions and not has_news
+    getattr(log, "debug" if quiet else "info")(f"check.{run.event}", **fields)
 
 
 def due_now(plan: Plan, fingerprint: str, *, store: StateStore, at_least_seconds: float = 0.0) -> list[Due] | None:
@@ -64,19 +82,11 @@ def _update_parts(
 ) -> tuple[Transition, ...]:
     if not parts:
         return ()
-    reducers: dict[str, Reducer] = {}
-    gone: list[str] = []
-    for part, outcome in parts.items():
-        spec = part_spec(check, part)
-        if outcome is None:
-            gone.append(spec.name)
-        else:
-            reducers[spec.name] = _advance(spec, policy.as_result(spec, flight, outcome, response_time_ms))
-    made = store.update_many(flight, reducers, history=reducers)
+    checks = [(part_spec(check, part), outcome) for part, outcome in parts.items()]
+    found = [(spec, outcome) for spec, outcome in checks if outcome is not None]
+    gone = [spec.name for spec, outcome in checks if outcome is None]
+    history = {spec.name for spec, _ in found}
+    transitions = store_outcomes(store, flight, found, response_time_ms=response_time_ms, history=history)
     if gone:
         store.forget(gone)
-    return tuple(transition for some in made.values() for transition in some)
-
-
-def _advance(check: CheckSpec, result: Result) -> Reducer:
-    return lambda state: policy.advance(state, result, check)
+    return transitions

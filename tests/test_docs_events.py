@@ -15,7 +15,7 @@ LEVELS = {"debug", "info", "warning", "error", "exception"}
 
 
 def logged_events() -> Iterator[str]:
-    """First arguments of calls on a module's ``log``, and the events of a run.
+    """First arguments of calls on a module's ``log``, the events of a run, and those of ``log_unavailable``.
 
     The agent speaks in the users' own logs, in sentences: it is not looked at.
     """
@@ -28,6 +28,12 @@ def logged_events() -> Iterator[str]:
                     yield event
                 case ast.Call(func=ast.Name(id="Run"), args=[_, ast.Constant(value=str(event)), *_]):
                     yield f"check.{event}"
+                case ast.Call(func=ast.Name(id="NotCompleted"), args=[ast.Constant(value=str(event)), _]):
+                    yield f"check.{event}"
+                case ast.Call(func=ast.Name(id="log_unavailable"), args=[ast.Constant(value=str(event)), *publisher]):
+                    yield f"{event}.store_unavailable"
+                    if publisher:
+                        yield f"{event}.broker_unavailable"
 
 
 def _is_log(node: ast.expr) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from celery import Celery
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
@@ -26,7 +27,7 @@ def events(store: Any, run: Callable[[CheckSpec], Outcome], *, name: str = "db",
     runtime = Runtime(Config(), {"db": CHECK}, Plan([CHECK]), store, ScriptedExecutor(run))
     with capture_logs() as logged:
         for _ in range(times):
-            checks._run_check(runtime, name, None)
+            checks.run(Celery(), runtime, name)
     return logged
 
 
@@ -130,7 +131,7 @@ def test_what_became_of_history_is_logged(kept: MemoryHistory, events: list[str]
     store.history = kept
     runtime = Runtime(Config(), {}, Plan([]), store, ScriptedExecutor(fine))
     with capture_logs() as logged:
-        history._compact(runtime)
+        history.compact(Celery(), runtime)
     assert [event["event"] for event in logged] == events
 
 

@@ -12,8 +12,8 @@ from celery.beat import PersistentScheduler, Scheduler
 from redbeat import RedBeatScheduler
 
 from monitor.agent import former_entries
-from monitor.tasks.entries import beat_entry
 from monitor.tasks.publish import Publisher
+from monitor.tasks.registration import beat_entry
 from monitor.tasks.ticks import BoundedPublisher, TickSender, send_at_each_tick
 from tests.support.processes import free_port, wait_for
 from tests.support.redis_server import RedisServer, StartRedis

@@ -6,8 +6,8 @@ The monitor's own state is checks like any other, ``monitor:beat`` and so on. Pu
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 
+from monitor.alert_states import AlertsOverview
 from monitor.config import CheckSpec
 from monitor.model import Outcome, State, Status
 from monitor.policy.dynamic_checks import PART, is_dynamic, wholes
@@ -38,15 +38,6 @@ SERIES: Mapping[str, tuple[str, ...]] = {
     STORE: ("values_set_aside",),
 }
 """The numbers of each that history keeps."""
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """What waits to be told: notices, the age of the oldest in seconds, and how many were given up within a day."""
-
-    pending: int = 0
-    oldest_seconds: float = 0.0
-    dead: int = 0
 
 
 def specs(interval_seconds: float) -> dict[str, CheckSpec]:
@@ -86,6 +77,25 @@ def overdue(states: Iterable[State], now: float, since: float) -> list[State]:
     return [state for state in states if now > max(state.result.valid_until, since + _round_seconds(state))]
 
 
+def judge(
+    checks: Mapping[str, CheckSpec],
+    states: Mapping[str, State],
+    *,
+    now: float,
+    since: float,
+    late: Iterable[State],
+    dispatched_at: float | None,
+    set_aside: Mapping[str, int],
+) -> dict[str, Outcome]:
+    """Return the outcomes of the monitor's own checks that follow from the store. ``late``: see :func:`overdue`."""
+    return {
+        BEAT: beat(dispatched_at, now, since),
+        SCHEDULE: schedule(checks, states),
+        RESULTS: results(checks, states, late),
+        STORE: store(set_aside, states.get(STORE), now),
+    }
+
+
 def beat(dispatched_at: float | None, now: float, since: float) -> Outcome:
     """Beat's tick, seen by what it causes: windows are claimed."""
     age = 0.0 if dispatched_at is None else max(0.0, now - dispatched_at)
@@ -123,16 +133,16 @@ def queue(waiting: int, limit: int) -> Outcome:
     return Outcome(Status.OK, data)
 
 
-def alerts(backlog: Backlog) -> Outcome:
+def alerts(overview: AlertsOverview) -> Outcome:
     """Whether what has to be told is told."""
-    data = {
-        "pending": backlog.pending,
-        "oldest_pending_seconds": round(backlog.oldest_seconds, 1),
-        "dead": backlog.dead,
-    }
-    if backlog.oldest_seconds > UNDELIVERABLE_SECONDS:
+    oldest_at = overview.oldest_pending_at
+    oldest_seconds = 0.0 if oldest_at is None else max(0.0, overview.read_at - oldest_at)
+    dead = sum(letter.at > overview.read_at - DEAD_SECONDS for letter in overview.dead_letters)
+    pending = sum(lane.pending for lane in overview.lanes)
+    data = {"pending": pending, "oldest_pending_seconds": round(oldest_seconds, 1), "dead": dead}
+    if oldest_seconds > UNDELIVERABLE_SECONDS:
         return Outcome(Status.ERROR, data, "undelivered", "alerts have waited for minutes; see `monitor status`")
-    if backlog.dead:
+    if dead:
         return Outcome(Status.WARNING, data, "dead_letters", "alerts were given up; see `monitor status`")
     return Outcome(Status.OK, data)
 

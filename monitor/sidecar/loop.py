@@ -11,10 +11,9 @@ import psutil
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from monitor import runner
 from monitor.config import CheckSpec, Config
 from monitor.ports import Executor, ExecutorUnavailable, StateStore, StoreUnavailable
-from monitor.run_log import report
+from monitor.runner import due_now, log_run, run_check
 from monitor.schedule import Due, Plan
 
 END_SECONDS = 5.0
@@ -64,7 +63,7 @@ class Loop:
     def _dispatch(self) -> None:
         while not self._stopping.is_set():
             try:
-                for due in runner.due_now(self._plan, self._config.fingerprint, store=self._store) or ():
+                for due in due_now(self._plan, self._config.fingerprint, store=self._store) or ():
                     threading.Thread(target=self._run, args=(due,), name=f"monitor-{due.check}", daemon=True).start()
             except Exception:
                 log.exception("sidecar.dispatch_failed")  # if this thread ended, every answer would grow stale
@@ -73,14 +72,14 @@ class Loop:
     def _run(self, due: Due) -> None:
         with bound_contextvars(check=due.check):
             try:
-                run = runner.run_check(self._checks[due.check], due.due_at, store=self._store, executor=self._executor)
+                run = run_check(self._checks[due.check], due.due_at, store=self._store, executor=self._executor)
             except (ExecutorUnavailable, StoreUnavailable) as error:
                 if not self._stopping.is_set():
                     log.error("check.not_run", message=str(error))
                 return
             if self._stopping.is_set():
                 return  # its process was killed by us: no failure of the check
-            report(log, run)
+            log_run(log, run)
             self._after_run()
 
 

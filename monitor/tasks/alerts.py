@@ -7,25 +7,19 @@ what time brings (reminders, retries, the ends of silences).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Mapping
+from typing import Any
 
-import structlog
+from celery import Celery
 from celery.worker import state
 from structlog.contextvars import bound_contextvars
 
 from monitor import alarms
 from monitor.config import Config
-from monitor.model import Transition
-from monitor.ports import StoreUnavailable
-from monitor.tasks.broker_errors import describe
-from monitor.tasks.entries import TASK_OPTIONS, beat_entry, rounds_queue
+from monitor.model import Outcome, Transition
+from monitor.tasks.base import log, log_unavailable, rounds_queue
 from monitor.tasks.publish import Publisher
-
-if TYPE_CHECKING:
-    from celery import Celery
-
-    from monitor.wiring import Runtime
+from monitor.wiring import Runtime
 
 ALERT = "monitor.tasks.alert"
 DELIVER = "monitor.tasks.deliver"
@@ -33,62 +27,30 @@ DELIVER = "monitor.tasks.deliver"
 AT_A_TIME_SECONDS = 20.0
 """One delivery leaves the rest to the next: its slot is wanted by others as well."""
 
-log = structlog.get_logger("monitor.tasks")
 
-
-def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
-    """Add these tasks to ``app``."""
-
-    def alert(task: Any, everything: bool = True) -> None:
-        with bound_contextvars(task_id=task.request.id):
-            _alert(Publisher(app), runtime(), everything)
-
-    def deliver(task: Any, channel: str) -> None:
-        with bound_contextvars(task_id=task.request.id, channel=channel):
-            _deliver(Publisher(app), runtime(), channel)
-
-    app.task(alert, name=ALERT, **TASK_OPTIONS)
-    app.task(deliver, name=DELIVER, **TASK_OPTIONS)
-
-
-def beat_entries(config: Config) -> dict[str, Any]:
-    """What beat sends: nothing, when there is nobody to tell."""
-    if not config.channels:
-        return {}
-    interval = config.alerting.sweep_interval_seconds
-    return {"celery-health-monitor-alerts": beat_entry(ALERT, interval, rounds_queue(config))}
-
-
-def wake(publisher: Publisher, config: Config, transitions: Collection[Transition]) -> None:
-    """Have somebody decide about new transitions now, rather than at the next sweep. Never raises."""
-    if config.channels and transitions:
-        _send(publisher, config, ALERT, [(False,)])
-
-
-def _alert(publisher: Publisher, runtime: Runtime, everything: bool) -> None:
+def alert(app: Celery, runtime: Runtime, everything: bool = True) -> None:
+    """Decide about alerts, and send a :func:`deliver` for each channel that has notices to deliver."""
     config, outbox = runtime.config, runtime.store.alerts
     if not config.channels:
         return
-    try:
+    with log_unavailable("alert"):
         for channel, notice in alarms.decide(config, store=runtime.store.states, outbox=outbox, everything=everything):
             log.info("alert.decided", channel=channel, notice=notice.id, kind=notice.kind.value, check=notice.check)
         if everything and (buried := alarms.retire(config, store=runtime.store.states, outbox=outbox)):
             log.warning("alert.retired", notices=buried)
         due = outbox.due(config.channels)
-    except StoreUnavailable as error:
-        log.warning("alert.store_unavailable", reason=error.reason, message=str(error))
-        return
-    _send(publisher, config, DELIVER, [(channel,) for channel in due])
+        _send(Publisher(app), config, DELIVER, [(channel,) for channel in due])
 
 
-def _deliver(publisher: Publisher, runtime: Runtime, name: str) -> None:
-    config, outbox, channel = runtime.config, runtime.store.alerts, runtime.config.channels.get(name)
-    if channel is None:
+def deliver(app: Celery, runtime: Runtime, channel: str) -> None:
+    """Deliver the notices of one channel that are due."""
+    config, outbox, spec = runtime.config, runtime.store.alerts, runtime.config.channels.get(channel)
+    if spec is None:
         return
-    try:
+    with bound_contextvars(channel=channel), log_unavailable("alert"):
         attempts = alarms.deliver(
-            channel,
-            runtime.senders[name],
+            spec,
+            runtime.senders[channel],
             outbox,
             retry_for_seconds=config.alerting.retry_for_seconds,
             for_seconds=AT_A_TIME_SECONDS,
@@ -98,17 +60,40 @@ def _deliver(publisher: Publisher, runtime: Runtime, name: str) -> None:
                 _report(attempt)
                 if state.should_stop not in (None, False):
                     break
-        due = outbox.due([name])
-    except StoreUnavailable as error:
-        log.warning("alert.store_unavailable", reason=error.reason, message=str(error))
-        return
-    _send(publisher, config, DELIVER, [(name,) for name in due])
+        due = outbox.due([channel])
+        _send(Publisher(app), config, DELIVER, [(name,) for name in due])
+
+
+def wake(publisher: Publisher, config: Config, transitions: Collection[Transition]) -> None:
+    """Have somebody decide about new transitions now, rather than at the next sweep. Never raises."""
+    if config.channels and transitions:
+        _send(publisher, config, ALERT, [(False,)])
+
+
+def announce(
+    publisher: Publisher, config: Config, transitions: Collection[Transition], outcomes: Mapping[str, Outcome]
+) -> None:
+    """Log transitions that no run of a check made, with the messages of their outcomes, and :func:`wake`.
+
+    Never raises.
+    """
+    for transition in transitions:
+        outcome = outcomes.get(transition.check)
+        log.info(
+            "check.changed",
+            check=transition.check,
+            transition=transition.id,
+            was=transition.old.value,
+            now=transition.new.value,
+            reason=transition.reason,
+            message=outcome.message if outcome else None,
+        )
+    wake(publisher, config, transitions)
 
 
 def _report(attempt: alarms.Attempted) -> None:
     notice = attempt.notice
-    fields: dict[str, Any] = {"notice": notice.id, "kind": notice.kind.value, "check": notice.check}
-    fields["attempts"] = attempt.attempts
+    fields = {"notice": notice.id, "kind": notice.kind.value, "check": notice.check, "attempts": attempt.attempts}
     match attempt.event:
         case "delivered":
             log.info("alert.delivered", **fields)
@@ -119,7 +104,5 @@ def _report(attempt: alarms.Attempted) -> None:
 
 
 def _send(publisher: Publisher, config: Config, task: str, arguments: list[tuple[Any, ...]]) -> None:
-    try:
+    with log_unavailable("alert", publisher):
         publisher.send_all(task, arguments, queue=rounds_queue(config))
-    except publisher.errors as error:
-        log.warning("alert.broker_unavailable", **describe(error))

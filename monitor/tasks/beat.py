@@ -36,7 +36,7 @@ class DispatchScheduler(Scheduler):  # type: ignore[misc]  # celery has no types
         After any error the connection is closed, and the next tick makes a new one.
         """
         self._follow_clock()
-        if gate.is_undecided() or not gate.is_open():
+        if not gate.is_open():
             return PAUSE_SECONDS
         try:
             return float(super().tick(*args, **kwargs))

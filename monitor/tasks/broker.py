@@ -6,11 +6,12 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Container, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import closing, contextmanager, suppress
+from typing import Any
 
 import amqp
 import redis
+from celery import Celery
 from kombu.exceptions import KombuError
 from kombu.transport.redis import Channel as RedisChannel
 
@@ -21,9 +22,6 @@ from monitor.kombu_redis import bindings_key, queue_keys, raw_client
 from monitor.ports import BrokerSight, BrokerUnavailable, Depth
 from monitor.tasks.broker_errors import is_missing_queue
 from monitor.tasks.publish import Publisher
-
-if TYPE_CHECKING:
-    from celery import Celery
 
 CONTROL = "celery.pidbox"
 """The exchange to which Celery's workers bind a queue each for remote control."""
@@ -179,26 +177,20 @@ def _is_heartbeat(value: bytes | str) -> bool:
 
 def _declared(connection: Any, queue: str) -> Depth | None:
     """None for a queue that another connection has to itself. A channel of its own: what is refused closes it."""
-    channel = connection.channel()
-    try:
-        found = channel.queue_declare(queue=queue, passive=True)
-    except connection.channel_errors as error:
-        if isinstance(error, amqp.ResourceLocked):
-            return None
-        if not is_missing_queue(error):
-            raise
-        return Depth(0, None, 0)
-    finally:
-        channel.close()
+    with closing(connection.channel()) as channel:
+        try:
+            found = channel.queue_declare(queue=queue, passive=True)
+        except connection.channel_errors as error:
+            if isinstance(error, amqp.ResourceLocked):
+                return None
+            if not is_missing_queue(error):
+                raise
+            return Depth(0, None, 0)
     pending, consumers = int(found.message_count), getattr(found, "consumer_count", None)
     return Depth(pending, "no consumer" if pending and consumers == 0 else None, consumers)
 
 
 def _delete(connection: Any, queue: str) -> None:
-    channel = connection.channel()
-    try:
+    # Refused when it is consumed after all, or was deleted.
+    with closing(connection.channel()) as channel, suppress(*connection.channel_errors):
         channel.queue_delete(queue, if_unused=True)
-    except connection.channel_errors:
-        return  # somebody consumes it after all, or it is gone
-    finally:
-        channel.close()

@@ -44,20 +44,15 @@ class Gate(threading.Thread):
 
     @property
     def is_open(self) -> bool:
-        """Whether the store is ours, or nobody's, as far as is known."""
-        return self._standing.owner is None
-
-    @property
-    def has_looked(self) -> bool:
-        """Whether the store has answered, or failed to, for the first time."""
-        return self._looked.is_set()
+        """Whether the store is ours, or nobody's, as far as is known: not before the first look at it."""
+        return self._looked.is_set() and self._standing.owner is None
 
     def wait(self, each_turn: Callable[[], Any]) -> None:
         """Return once the gate is open; call ``each_turn`` twice a second meanwhile."""
-        while not (self.has_looked and self.is_open):
+        while not self.is_open:
             each_turn()
             self._looked.wait(TURN_SECONDS)
-            if not self.is_open:
+            if self._standing.owner is not None:
                 threading.Event().wait(TURN_SECONDS)
 
     def when_refused(self, action: Callable[[], Any]) -> None:
@@ -114,11 +109,6 @@ def start(gate: Gate) -> None:
 def is_open() -> bool:
     """Return whether the roles of this process may work. True in a process without a gate."""
     return all(gate.is_open for gate in _gates)
-
-
-def is_undecided() -> bool:
-    """Return whether the store has not been looked at yet."""
-    return not all(gate.has_looked for gate in _gates)
 
 
 def wait(each_turn: Callable[[], Any]) -> None:

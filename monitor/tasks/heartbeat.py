@@ -1,5 +1,4 @@
-"""The one to name where no code may be changed: ``celery -A proj worker -I monitor.tasks.heartbeat``."""
+"""Module to name where no code may be changed: ``celery -A proj worker -I monitor.tasks.heartbeat``.
 
-from monitor.agent import attach
-
-attach.to_any_worker()
+It is empty: importing it imports `monitor.tasks`, which instruments the worker.
+"""

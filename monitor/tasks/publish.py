@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from celery import Celery
 from kombu.exceptions import ChannelError, OperationalError
 from kombu.transport import virtual
 from kombu.utils.uuid import uuid
 
 from monitor.tasks.broker_errors import is_missing_queue
-
-if TYPE_CHECKING:
-    from celery import Celery
 
 
 class Publisher:

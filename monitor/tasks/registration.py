@@ -1,27 +1,80 @@
-"""All our tasks, and all that beat has to send: each module of this package registers its own."""
+"""All tasks of the monitor, and all that beat sends."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from celery import Celery
+from structlog.contextvars import bound_contextvars
 
 from monitor.config import Config
-from monitor.tasks import alerts, checks, history, pulse, workers
+from monitor.tasks.alerts import ALERT, DELIVER, alert, deliver
+from monitor.tasks.base import dispatch_queue, rounds_queue
+from monitor.tasks.checks import DISPATCH, RUN_CHECK, dispatch, run
+from monitor.tasks.history import COMPACT, COMPACT_SECONDS, compact
+from monitor.tasks.pulse import PULSE, pulse
+from monitor.tasks.workers import WORKERS, workers
+from monitor.wiring import Runtime
 
-if TYPE_CHECKING:
-    from celery import Celery
+TASKS: Mapping[str, Callable[..., None]] = {
+    RUN_CHECK: run,
+    DISPATCH: dispatch,
+    PULSE: pulse,
+    WORKERS: workers,
+    ALERT: alert,
+    DELIVER: deliver,
+    COMPACT: compact,
+}
+"""The tasks by name: functions of the application, the runtime, and the arguments of the message."""
 
-    from monitor.wiring import Runtime
+# Explicit, because in a project's own app its defaults would apply to our tasks.
+TASK_OPTIONS: dict[str, Any] = {
+    "bind": True,
+    "ignore_result": True,
+    "acks_late": False,
+    "shared": False,
+    "rate_limit": None,
+    "serializer": "json",
+}
 
-FAMILIES = (checks, pulse, workers, alerts, history)
+# For a project's own beat. Judged by the worker's clock, which may be an hour ahead. Our beat sends without it.
+EXPIRES_SECONDS = 7200
 
 
 def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
-    """Add our tasks to ``app``. ``runtime`` is asked on the first run, in the process that runs it."""
-    for family in FAMILIES:
-        family.register(app, runtime)
+    """Add the tasks to ``app``. ``runtime`` is called in the process that runs them, at each run."""
+    for name, function in TASKS.items():
+        app.task(_task(function, app, runtime), name=name, **TASK_OPTIONS)
 
 
 def beat_schedule(config: Config) -> dict[str, Any]:
-    """The beat entries, by name."""
-    return {name: entry for family in FAMILIES for name, entry in family.beat_entries(config).items()}
+    """Return the beat entries, by name: none for what is switched off."""
+    rounds, sweep_seconds = rounds_queue(config), config.alerting.sweep_interval_seconds
+    entries = {
+        "celery-health-monitor": beat_entry(DISPATCH, config.dispatch_interval_seconds, dispatch_queue(config)),
+        "celery-health-monitor-pulse": beat_entry(PULSE, sweep_seconds, rounds),
+    }
+    if config.workers.enabled:
+        entries["celery-health-monitor-workers"] = beat_entry(WORKERS, config.workers.interval_seconds / 2, rounds)
+    if config.channels:
+        entries["celery-health-monitor-alerts"] = beat_entry(ALERT, sweep_seconds, rounds)
+    if config.history.enabled:
+        entries["celery-health-monitor-history"] = beat_entry(COMPACT, COMPACT_SECONDS, rounds)
+    return entries
+
+
+def beat_entry(task: str, interval_seconds: float, queue: str) -> dict[str, Any]:
+    """Return an entry for any scheduler (Celery's own, redbeat, ...)."""
+    options = {"queue": queue, "expires": EXPIRES_SECONDS, "ignore_result": True}
+    return {"task": task, "schedule": interval_seconds, "options": options}
+
+
+def _task(function: Callable[..., None], app: Celery, runtime: Callable[[], Runtime]) -> Callable[..., None]:
+    @functools.wraps(function)
+    def task(self: Any, *args: Any, **kwargs: Any) -> None:
+        with bound_contextvars(task_id=self.request.id):
+            function(app, runtime(), *args, **kwargs)
+
+    return task

@@ -11,16 +11,15 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakSet
+
+from celery import Celery
 
 from monitor.checks.celery import BriefConnection, limited
 from monitor.tasks.beat import MAX_WAITING
 from monitor.tasks.broker_errors import describe
 from monitor.tasks.publish import Publisher
-
-if TYPE_CHECKING:
-    from celery import Celery
 
 LONGEST_DELAY_SECONDS = 0.5
 """The scheduler ticks at least this often."""

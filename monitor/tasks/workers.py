@@ -2,56 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from celery import Celery
 
-import structlog
-from structlog.contextvars import bound_contextvars
-
-from monitor import fleet
-from monitor.config import Config
-from monitor.ports import Broker, StoreUnavailable
+from monitor.fleet import run_round
+from monitor.ports import Broker
+from monitor.tasks.alerts import announce
+from monitor.tasks.base import log, log_unavailable
 from monitor.tasks.broker import CeleryBroker
-from monitor.tasks.changes import announce
-from monitor.tasks.entries import TASK_OPTIONS, beat_entry, rounds_queue
 from monitor.tasks.publish import Publisher
-
-if TYPE_CHECKING:
-    from celery import Celery
-
-    from monitor.wiring import Runtime
+from monitor.wiring import Runtime
 
 WORKERS = "monitor.tasks.workers"
-
-log = structlog.get_logger("monitor.tasks")
 
 _ignored: set[str] = set()
 
 
-def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
-    """Add this task to ``app``."""
-
-    def workers(task: Any) -> None:
-        with bound_contextvars(task_id=task.request.id):
-            _workers(Publisher(app), CeleryBroker(app), runtime())
-
-    app.task(workers, name=WORKERS, **TASK_OPTIONS)
-
-
-def beat_entries(config: Config) -> dict[str, Any]:
-    """What beat sends; nothing when workers are not watched."""
-    if not config.workers.enabled:
-        return {}
-    return {
-        "celery-health-monitor-workers": beat_entry(WORKERS, config.workers.interval_seconds / 2, rounds_queue(config))
-    }
+def workers(app: Celery, runtime: Runtime) -> None:
+    """Run one round over the workers, if they are watched."""
+    _workers(Publisher(app), CeleryBroker(app), runtime)
 
 
 def _workers(publisher: Publisher, broker: Broker, runtime: Runtime) -> None:
     if not runtime.config.workers.enabled:
         return
-    try:
-        made = fleet.run_round(
+    with log_unavailable("workers"):
+        made = run_round(
             runtime.config.workers,
             store=runtime.store.states,
             fleet=runtime.store.workers,
@@ -59,18 +34,15 @@ def _workers(publisher: Publisher, broker: Broker, runtime: Runtime) -> None:
             project=runtime.project,
             owner=runtime.store.ownership.read(),
         )
-    except StoreUnavailable as error:
-        log.warning("workers.store_unavailable", reason=error.reason, message=str(error))
-        return
-    if made.event == "completed":
-        _report_ignored(runtime.project.name, made.ignored)
-    if made.broker_message is not None:
-        log.warning("workers.broker_unavailable", message=made.broker_message)
-    if made.event == "completed":
-        log.debug("workers.judged", checks=len(made.outcomes), sent=made.sent, suspended=made.suspended)
-    else:
-        log.debug("workers.not_judged", reason=made.reason)
-    announce(publisher, runtime.config, made.transitions, made.outcomes)
+        if made.event == "completed":
+            _report_ignored(runtime.project.name, made.ignored)
+        if made.broker_message is not None:
+            log.warning("workers.broker_unavailable", message=made.broker_message)
+        if made.event == "completed":
+            log.debug("workers.judged", checks=len(made.outcomes), sent=made.sent, suspended=made.suspended)
+        else:
+            log.debug("workers.not_judged", reason=made.reason)
+        announce(publisher, runtime.config, made.transitions, made.outcomes)
 
 
 def _report_ignored(project: str, names: tuple[str, ...]) -> None:

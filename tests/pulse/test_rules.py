@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from monitor import policy
+from monitor.alert_states import AlertsOverview, DeadLetter, Lane
 from monitor.model import Result, State, Status
 from monitor.policy import pulse
+from tests.alerts.notices import FIRING
 from tests.store.values import spec
 
 NOW = 1_000_000.0
@@ -114,11 +116,19 @@ def test_beat() -> None:
     assert pulse.beat(NOW - 6, NOW, NOW - 3).status is Status.OK
 
 
+def overview(pending: int = 0, oldest_seconds: float = 0.0, dead_seconds: float | None = None) -> AlertsOverview:
+    """What waits to be delivered, and the age of a dead letter."""
+    lane = Lane("ops", pending, NOW - oldest_seconds if pending else None)
+    dead = () if dead_seconds is None else (DeadLetter("ops", FIRING, "refused", NOW - dead_seconds, 3),)
+    return AlertsOverview(NOW, lanes=(lane,), dead_letters=dead)
+
+
 def test_alerts_and_queue() -> None:
     """Dead letters are a warning, minutes of waiting an error; a queue beyond its limit is a warning."""
-    assert pulse.alerts(pulse.Backlog(3, 10.0)).status is Status.OK
-    assert pulse.alerts(pulse.Backlog(0, 0.0, 1)).reason == "dead_letters"
-    assert pulse.alerts(pulse.Backlog(1, 301.0, 1)).reason == "undelivered"
+    assert pulse.alerts(overview(3, 10.0)).status is Status.OK
+    assert pulse.alerts(overview(dead_seconds=86_399.0)).reason == "dead_letters"
+    assert pulse.alerts(overview(dead_seconds=86_401.0)).status is Status.OK
+    assert pulse.alerts(overview(1, 301.0, 1.0)).reason == "undelivered"
     assert pulse.queue(10, 10).status is Status.OK
     assert pulse.queue(11, 10).status is Status.WARNING
 
@@ -128,9 +138,9 @@ def test_whole() -> None:
     good = {
         pulse.BEAT: pulse.beat(NOW, NOW, 0.0),
         pulse.RESULTS: pulse.results({"db": spec("db")}, {"db": state()}, []),
-        pulse.ALERTS: pulse.alerts(pulse.Backlog(0, 0.0, 2)),
+        pulse.ALERTS: pulse.alerts(overview(dead_seconds=1.0)),
     }
     assert pulse.is_whole(good)
     assert not pulse.is_whole({**good, pulse.BEAT: pulse.beat(NOW - 60, NOW, 0.0)})
     assert not pulse.is_whole({**good, pulse.RESULTS: pulse.results({"db": spec("db")}, {}, [state()])})
-    assert not pulse.is_whole({**good, pulse.ALERTS: pulse.alerts(pulse.Backlog(1, 999.0))})
+    assert not pulse.is_whole({**good, pulse.ALERTS: pulse.alerts(overview(1, 999.0))})

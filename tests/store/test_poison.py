@@ -9,13 +9,15 @@ import zlib
 import pytest
 import redis
 
-from monitor import alarms, pulse
+from monitor import alarms
 from monitor.agent import scripts as agent_scripts
 from monitor.agent.link import Link as AgentLink
 from monitor.agent.protocol import Beacon, Keys, encode
+from monitor.alert_states import AlertsOverview
 from monitor.config import Config
 from monitor.model import Status
-from monitor.policy import pulse as rules
+from monitor.policy import pulse
+from monitor.pulse import run_self_check
 from monitor.store import RedisStore
 from monitor.store.sweeping import FIELDS_AT_A_TIME
 from tests.alerting.values import channel
@@ -23,7 +25,7 @@ from tests.store.values import run, spec, state_of
 from tests.support.redis_server import RedisServer
 
 MANY = 300_000
-SEEN = {rules.QUEUE: rules.queue(0, 10), rules.ALERTS: rules.alerts(rules.Backlog())}
+OUTCOMES = {pulse.QUEUE: pulse.queue(0, 10), pulse.ALERTS: pulse.alerts(AlertsOverview(0.0))}
 CONFIG = Config(channels={"ops": channel("ops")})
 
 
@@ -340,22 +342,22 @@ def test_what_was_set_aside_is_shown(redis_store: RedisStore, client: redis.Redi
     """``monitor:store`` warns, with the number for everybody and the kinds for the authorised, and recovers."""
 
     def look() -> None:
-        pulse.look({"db": spec("db")}, store=redis_store, interval_seconds=5, seen=SEEN)
+        run_self_check({"db": spec("db")}, store=redis_store, interval_seconds=5, outcomes=OUTCOMES)
 
     run(redis_store, "db")
     look()
-    before = state_of(redis_store, rules.STORE)
+    before = state_of(redis_store, pulse.STORE)
     assert before is not None
     assert (before.status, before.result.data["values_set_aside"]) == (Status.OK, 0)
     client.hset(f"{key_prefix}states", 'group:"', "{}")
     look()
     look()
-    state = state_of(redis_store, rules.STORE)
+    state = state_of(redis_store, pulse.STORE)
     assert state is not None
     assert (state.status, state.result.reason) == (Status.WARNING, "values_set_aside")
     assert state.result.data["values_set_aside"] == 1
     assert state.result.detail == {"state": 1}
-    later = rules.store(state.result.detail, state, state.result.observed_at + rules.SET_ASIDE_SECONDS + 10)
+    later = pulse.store(state.result.detail, state, state.result.observed_at + pulse.SET_ASIDE_SECONDS + 10)
     assert (later.status, later.data["values_set_aside"]) == (Status.OK, 1)
 
 
