@@ -1,0 +1,97 @@
+"""Run the monitor's tasks one after the other, by their names, in a process in which nothing is left to chance.
+
+``python -m tests.contract.scenario PORT NOW RESULT [FILE]`` works on the Redis of that port. The time is NOW, and goes
+on only between two tasks. A FILE is loaded first: the store that real roles of an earlier commit have written. RESULT
+gets what lies in the store at the end. Check processes are real; the time that a check takes is always 0 there.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import re
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from tests.contract import stores
+from tests.contract.clock import ClockProxy
+
+TASKS = "monitor.tasks."
+CHECKS = ("steady", "orders", "depot")
+
+
+def main() -> None:
+    """Run the scenario."""
+    port, now, result, files = int(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:]
+    numbers = itertools.count(1)
+    uuid.uuid4 = lambda: uuid.UUID(int=next(numbers) * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128)
+    random.seed(11)
+    time.perf_counter = lambda: 0.0
+    clock = ClockProxy(port, now)
+    time.time = lambda: clock.now
+    client = redis.Redis(port=port)
+    for file in files:
+        stores.load(client, stores.read(Path(file))["store"])
+    os.environ["MONITOR_REDIS_URL"] = clock.url
+    said = Path(os.environ["CONTRACT_FILE"])
+    said.write_text("")
+    from monitor.celery_app import app
+
+    def run(task: str, *arguments: Any, after: float = 0.0) -> None:
+        clock.set(clock.now + after)
+        app.tasks[TASKS + task](*arguments)
+
+    def round_of_checks(after: float) -> None:
+        run("dispatch", after=after)
+        for check in CHECKS:
+            run("run_check", check, clock.now - 0.25)
+        run("workers", after=0.5)
+        run("pulse", after=0.25)
+        run("alert")
+        for channel in ("gone", "hook", "log"):
+            run("deliver", channel)
+
+    for _ in range(3):
+        round_of_checks(after=10.0)
+    said.write_text("error")
+    for _ in range(3):
+        round_of_checks(after=10.0)
+    run("compact", after=60.0)
+    said.write_text("")
+    round_of_checks(after=3600.0)  # all states were stale
+    run("compact", after=60.0)
+    round_of_checks(after=10.0)
+    result.write_text(_without_chance(client, stores.dump(client)))
+    from monitor import wiring
+
+    wiring.runtime().executor.close()
+
+
+def _without_chance(client: redis.Redis, found: stores.Dump) -> str:
+    """Replace what the server makes up: its id, and the ids of the entries of streams, which it makes of its own clock.
+
+    A time to live is rounded up to ten seconds. What lives for less than a minute is left out.
+    """
+    made = [number for entry in found.values() if entry["type"] == "stream" for number, _ in entry["value"]]
+    kept = {key: entry for key, entry in found.items() if entry["ttl"] is None or entry["ttl"] > 60_000}
+    for entry in kept.values():
+        entry["ttl"] = entry["ttl"] and -(-entry["ttl"] // 10_000) * 10
+    text = json.dumps(kept, indent=1).replace(str(client.info("server")["run_id"]), "SERVER")
+    for place, number in enumerate(dict.fromkeys(made)):
+        text = text.replace(number, f"ENTRY-{place}")
+    return _MESSAGE.sub(r"\1...", text) + "\n"
+
+
+_MESSAGE = re.compile(r'(\\"(?:m|message)\\":\\")(?:(?!\\").)*')
+"""A message, in JSON in a text in JSON: prose, which may change."""
+
+
+if __name__ == "__main__":
+    main()
