@@ -28,3 +28,10 @@ def commands() -> click.Group:
     from monitor.cli.commands import cli
 
     return cli
+
+
+def end_check_processes() -> None:
+    """End the check processes that the tasks of this process have started."""
+    from monitor import wiring
+
+    wiring.runtime().executor.close()

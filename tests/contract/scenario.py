@@ -20,7 +20,7 @@ from typing import Any
 
 import redis
 
-from tests.contract import stores
+from tests.contract import names, stores
 from tests.contract.clock import ClockProxy
 
 TASKS = "monitor.tasks."
@@ -71,9 +71,7 @@ def main() -> None:
     run("compact", after=60.0)
     round_of_checks(after=10.0)
     result.write_text(_without_chance(client, stores.dump(client)))
-    from monitor import wiring
-
-    wiring.runtime().executor.close()
+    names.end_check_processes()
 
 
 def _expire(client: redis.Redis) -> None:
