@@ -196,10 +196,10 @@ class Flight:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The time that one dispatch answers for: checks due in ``(since, until]``, and retries now due.
+    """The time that one dispatch covers: checks due in ``(since, until]``, and the checks whose retry is due now.
 
-    ``since`` is None on the first dispatch of all. ``unseen`` tells that the roster's fingerprint is
-    new, so that ``observed`` names the checks that have a state already.
+    ``since`` is None for the first dispatch of a store. ``observed`` holds the names of the checks that have a state;
+    it is None unless the roster's fingerprint is new.
     """
 
     since: float | None
