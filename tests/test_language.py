@@ -15,7 +15,8 @@ agent alarms.py alert_states.py alerts api celery_app.py checks chronicle.py cli
 consumer_groups.py credentials dashboard decoding.py documents.py executor fleet.py health_checker.py health_probe.py
 history installation.py lib model model.py ownership.py plugins policy ports ports.py presentation project project.py
 pulse.py redis_pool.py redis_urls.py registry.py runner.py safe_names.py schedule.py services settings.py sidecar
-standalone store supervisor tasks testing.py wiring.py wsgi.py
+standalone store supervisor tasks testing.py wiring.py wsgi.py cgroup.py kombu_redis.py logs.py option_docs.py
+own_files.py run_log.py
 """
 _PAGES = """
 alerting benchmarks channels checks configuration dashboard deployment docker endpoints events history kafka
