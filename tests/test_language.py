@@ -27,7 +27,6 @@ NOT_YET = frozenset(
         *(f"monitor/{name}" for name in _PACKAGE.split()),
         *(f"docs/{name}.md" for name in _PAGES.split()),
         "docs/decisions",
-        "README.md",
     }
 )
 
