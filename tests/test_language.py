@@ -19,8 +19,8 @@ standalone store supervisor tasks testing.py wiring.py wsgi.py cgroup.py kombu_r
 own_files.py run_log.py
 """
 _PAGES = """
-benchmarks channels checks configuration deployment events kafka
-runbook-hot-key sidecar soak
+benchmarks channels checks configuration kafka
+soak
 """
 NOT_YET = frozenset(
     {
