@@ -49,7 +49,8 @@ BANNED = re.compile(rf"(?<![\w'-])({'|'.join(sorted(INSTEAD, key=len, reverse=Tr
 ALLOWED: frozenset[tuple[str, str]] = frozenset()
 
 CODE_IN_MARKDOWN = re.compile(
-    r"^( *)(```+|~~~+).*?^ *\2 *$|<!--.*?-->|(`+)(?!`).+?(?<!`)\3(?!`)|\]\([^)]*\)", re.M | re.S
+    r"^( *)(```+|~~~+).*?^ *\2 *$|<!-- recorded: .*?<!-- end -->|<!--.*?-->|(`+)(?!`).+?(?<!`)\3(?!`)|\]\([^)]*\)",
+    re.M | re.S,
 )
 WORDS_OF_A_NAME = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
@@ -176,7 +177,7 @@ def _comments(name: str, text: str) -> Iterator[Violation]:
 
 
 def _prose(markdown: str) -> str:
-    """Blank out code, comments and link targets, and keep the number of lines."""
+    """Blank out code, recorded outcomes, comments and link targets, and keep the number of lines."""
     return CODE_IN_MARKDOWN.sub(lambda found: "\n" * found[0].count("\n") or " ", markdown)
 
 
