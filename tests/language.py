@@ -1,8 +1,9 @@
 """Language rules of the project, as far as a machine can enforce them.
 
-`python -m tests.language [PATH...]` prints every violation below the paths (default: `monitor`, `README.md`, `docs`,
-`CONTRIBUTING.md`) as `file:line: word: rule` and exits with 1 if there is one. `--advice` adds the words in docstrings
-and comments, and function docstrings that do not begin with a verb; the test does not enforce these.
+`python -m tests.language [PATH...]` prints every violation below the paths (default: `monitor`, `README.md`,
+`CONTRIBUTING.md`, `docs`) as `file:line: word: rule` and exits with 1 if there is one. `--advice` adds the words in
+docstrings, comments, messages and the files of the dashboard, and function docstrings that do not begin with a verb.
+The test does not enforce these.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
+SUFFIXES = frozenset({".py", ".md", ".js", ".html", ".lua"})
 EVERYTHING = ("monitor", "README.md", "CONTRIBUTING.md", "docs")
 
 OPENINGS = frozenset({"of", "that", "those", "who", "what", "where", "when", "how", "whether"})
@@ -46,7 +48,9 @@ INSTEAD = {
 BANNED = re.compile(rf"(?<![\w'-])({'|'.join(sorted(INSTEAD, key=len, reverse=True))})(?![\w-]|'s? switch)", re.I)
 
 # Fixed by the public contract or by a library: (file or folder, name).
-ALLOWED: frozenset[tuple[str, str]] = frozenset()
+ALLOWED = frozenset(
+    {("monitor/alert_states.py", "told"), ("monitor/model/alerts.py", "told")}
+)  # a key of stored alerts
 
 CODE_IN_MARKDOWN = re.compile(
     r"^( *)(```+|~~~+).*?^ *\2 *$|<!-- recorded: .*?<!-- end -->|<!--.*?-->|(`+)(?!`).+?(?<!`)\3(?!`)|\]\([^)]*\)",
@@ -73,7 +77,12 @@ def violations(paths: Iterable[str] = EVERYTHING, *, advice: bool = False) -> li
     for path in _files(paths):
         text = path.read_text()
         name = path.relative_to(ROOT).as_posix()
-        found += _of_python(name, text, advice=advice) if path.suffix == ".py" else _in_prose(name, _prose(text))
+        if path.suffix == ".py":
+            found += _of_python(name, text, advice=advice)
+        elif path.suffix == ".md":
+            found += _in_prose(name, _prose(text))
+        elif advice:
+            found += [one._replace(rule=f"advice: {one.rule}") for one in _in_prose(name, text)]
     under = tuple(paths)
     found += [one for one in _classes_with_one_name() if one.path.startswith(under)]
     return sorted(set(found))
@@ -82,7 +91,7 @@ def violations(paths: Iterable[str] = EVERYTHING, *, advice: bool = False) -> li
 def _files(paths: Iterable[str]) -> Iterator[Path]:
     for start in map(ROOT.joinpath, paths):
         candidates = sorted(start.rglob("*")) if start.is_dir() else [start]
-        yield from (path for path in candidates if path.suffix in {".py", ".md"} and path.is_file())
+        yield from (path for path in candidates if path.suffix in SUFFIXES and "vendor" not in path.parts)
 
 
 def _of_python(name: str, text: str, *, advice: bool) -> Iterator[Violation]:
@@ -95,6 +104,7 @@ def _of_python(name: str, text: str, *, advice: bool) -> Iterator[Violation]:
         yield from _aliases(name, node)
     if advice:
         yield from _comments(name, text)
+        yield from _texts(name, tree)
 
 
 def _docstring(name: str, node: ast.AST, *, advice: bool) -> Iterator[Violation]:
@@ -144,12 +154,16 @@ def _allowed(path: str, name: str) -> bool:
 
 
 def _descriptions(name: str, node: ast.AST) -> Iterator[Violation]:
-    if not isinstance(node, ast.keyword) or node.arg != "description":
+    if not _is_description(node):
         return
-    for part in ast.walk(node.value):
-        if isinstance(part, ast.Constant) and isinstance(part.value, str):
-            for found in _in_prose(name, re.sub(r"`[^`]*`", "", part.value)):
-                yield found._replace(line=part.lineno, rule=f"description; {found.rule}")
+    for text in ast.walk(node):
+        if isinstance(text, ast.Constant) and isinstance(text.value, str):
+            for found in _in_prose(name, text.value):
+                yield found._replace(line=text.lineno, rule=f"description; {found.rule}")
+
+
+def _is_description(node: ast.AST) -> bool:
+    return isinstance(node, ast.keyword) and node.arg == "description"
 
 
 def _aliases(name: str, node: ast.AST) -> Iterator[Violation]:
@@ -176,6 +190,16 @@ def _comments(name: str, text: str) -> Iterator[Violation]:
                 yield found._replace(line=token.start[0], rule=f"advice, comment: {found.rule}")
 
 
+def _texts(name: str, tree: ast.Module) -> Iterator[Violation]:
+    """Yield the words in sentences that are neither docstrings nor descriptions, such as messages and help."""
+    documented = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    documented |= {id(one) for node in ast.walk(tree) if _is_description(node) for one in ast.walk(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documented:
+            for found in _in_prose(name, node.value) if node.value.count(" ") > 1 else ():
+                yield found._replace(line=node.lineno, rule=f"advice, text: {found.rule}")
+
+
 def _prose(markdown: str) -> str:
     """Blank out code, recorded outcomes, comments and link targets, and keep the number of lines."""
     return CODE_IN_MARKDOWN.sub(lambda found: "\n" * found[0].count("\n") or " ", markdown)
@@ -190,7 +214,7 @@ def _in_prose(name: str, text: str) -> Iterator[Violation]:
 
 def _classes_with_one_name() -> Iterator[Violation]:
     places: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
-    for path in _files(["monitor"]):
+    for path in (path for path in _files(["monitor"]) if path.suffix == ".py"):
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append((path.relative_to(ROOT).as_posix(), node.lineno))
