@@ -26,8 +26,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(clock: Clock) -> StateStore:
-    return MemoryStore(clock).states
+def memory(clock: Clock) -> MemoryStore:
+    return MemoryStore(clock)
+
+
+@pytest.fixture
+def store(memory: MemoryStore) -> StateStore:
+    return memory.states
 
 
 def is_free(store: StateStore) -> bool:
@@ -86,15 +91,15 @@ def test_a_flight_that_is_lost(store: StateStore, clock: Clock) -> None:
     assert not is_free(store)
 
 
-def test_what_a_flight_has_observed_is_stored_together(store: StateStore, clock: Clock) -> None:
+def test_what_a_flight_has_observed_is_stored_together(memory: MemoryStore, clock: Clock) -> None:
     """Each check by its own rules, dated by the flight; only those that are named leave a sample in history."""
     outcomes = [(spec("db"), Outcome(Status.ERROR, reason="refused")), (spec("web"), Outcome(Status.OK))]
-    with in_flight(store, "work", lease_seconds=5) as flight:
-        transitions = store_outcomes(store, flight, outcomes, history={"web"})
+    with in_flight(memory.states, "work", lease_seconds=5) as flight:
+        transitions = store_outcomes(memory.states, flight, outcomes, history={"web"})
     assert [(made.check, made.new, made.run_id) for made in transitions] == [
         ("db", Status.ERROR, flight.run_id),
         ("web", Status.OK, flight.run_id),
     ]
-    assert {state.result.observed_at for state in store.read().states.values()} == {START}
+    assert {state.result.observed_at for state in memory.states.read().states.values()} == {START}
     clock.now += 1
-    assert [len(store.history.samples(name, START - 1)) for name in ("db", "web")] == [0, 1]
+    assert [len(memory.history.samples(name, START - 1)) for name in ("db", "web")] == [0, 1]
