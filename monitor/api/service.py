@@ -10,15 +10,15 @@ import structlog
 
 from monitor import config as configuration
 from monitor import project
+from monitor.api import history_reader as reading
 from monitor.api.access import Access
-from monitor.api.history import reading
-from monitor.api.history.reading import Archive, ReadingRoom
-from monitor.api.history.snapshot import SnapshotRenderer
-from monitor.api.probes import Probes
+from monitor.api.history_reader import Archive, ReadingRoom
+from monitor.api.probes.endpoints import Probes
 from monitor.api.reader import Reader
 from monitor.api.refresher import Refresher
 from monitor.api.render import Renderer
 from monitor.api.roster import Roster
+from monitor.api.snapshot import SnapshotRenderer
 from monitor.config import Config, ConfigError
 from monitor.credentials.used_codes import UsedCodes
 from monitor.ports import StoreUnavailable

@@ -10,9 +10,9 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import path, re_path
 
-from monitor.api.history import docs
-from monitor.api.history.api import views
-from monitor.api.history.guard import guarded
+from monitor.api import docs
+from monitor.api.guard import guarded
+from monitor.api.openapi import views
 from monitor.api.targets import NAMED, PARENTS, PROBES
 from monitor.api.views import probe
 

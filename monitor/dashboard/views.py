@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from monitor.api.access import Refused, cookie_name
 from monitor.api.assets import policy, serve
-from monitor.api.history.guard import failure
+from monitor.api.guard import failure
 from monitor.api.pages import CONFINED
 from monitor.api.service import service
 from monitor.api.views import is_staff

@@ -11,7 +11,7 @@ import structlog
 
 from monitor.api import targets
 from monitor.api.pages import Answer
-from monitor.api.probes import JSON, METHODS
+from monitor.api.probes.endpoints import JSON, METHODS
 from monitor.api.service import Service
 from monitor.sidecar import contract, verdict
 from monitor.sidecar.metrics import Metrics

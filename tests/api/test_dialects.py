@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from monitor.api import health_json, kubernetes
-from monitor.api.kubernetes import Line
+from monitor.api.probes import health_json, kubernetes
+from monitor.api.probes.kubernetes import Line
 from tests.api.values import check, moment, roster, state
 
 PASSING = [Line("ping", True), Line("db", True)]

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from monitor.api import history_reader as reading
 from monitor.api import service as composition
-from monitor.api.history import reading
-from monitor.api.history.reading import Busy, ReadingRoom
+from monitor.api.history_reader import Busy, ReadingRoom
 from monitor.api.service import Service, build
 from monitor.history.samples import Sample
 from monitor.model import Status

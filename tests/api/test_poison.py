@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from monitor.api import health_json, render
-from monitor.api.history.snapshot import SnapshotRenderer
+from monitor.api import render
+from monitor.api.probes import health_json
 from monitor.api.refresher import Moment
 from monitor.api.roster import Roster
+from monitor.api.snapshot import SnapshotRenderer
 from monitor.model import State
 from monitor.ports import Reaches
 from tests.api.values import check, config, moment, state

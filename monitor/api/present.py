@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from monitor.api.history.answers import Refusal, SnapshotAnswer
-from monitor.api.history.guard import answer
-from monitor.api.history.questions import Question
+from monitor.api.guard import answer
+from monitor.api.schema.bodies import Refusal, SnapshotAnswer
+from monitor.api.schema.parameters import Question
 from monitor.api.service import service
 
 QUESTIONS: dict[str, type[Question]] = {"snapshot": Question}

@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Router
 
-from monitor.api.history.answers import Open, Probed, Refusal
+from monitor.api.schema.bodies import Open, Probed, Refusal
 from monitor.api.targets import Target
 from monitor.api.views import respond
 from monitor.config.names import Name

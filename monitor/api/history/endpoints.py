@@ -10,8 +10,9 @@ from ninja import Query, Router
 
 from monitor import chronicle
 from monitor.api.entries import encode
+from monitor.api.guard import answer, failure
 from monitor.api.history import tables
-from monitor.api.history.answers import (
+from monitor.api.schema.bodies import (
     Detailed,
     EventsAnswer,
     HistoryAnswer,
@@ -20,8 +21,7 @@ from monitor.api.history.answers import (
     UptimeAnswer,
     Wrong,
 )
-from monitor.api.history.guard import answer, failure
-from monitor.api.history.questions import (
+from monitor.api.schema.parameters import (
     EventsQuestion,
     HistoryQuestion,
     MomentQuestion,
@@ -29,8 +29,8 @@ from monitor.api.history.questions import (
     Question,
     UptimeQuestion,
 )
-from monitor.api.history.snapshot import parts_of
 from monitor.api.service import service
+from monitor.api.snapshot import parts_of
 from monitor.history.moments import moment, span
 from monitor.history.samples import RESPONSE_TIME
 

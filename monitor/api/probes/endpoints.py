@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from monitor.api import health_json, kubernetes, render
+from monitor.api import render
 from monitor.api.access import Access
-from monitor.api.kubernetes import Line
 from monitor.api.pages import Answer, Page
+from monitor.api.probes import health_json, kubernetes
+from monitor.api.probes.kubernetes import Line
 from monitor.api.refresher import Moment, Refresher
 from monitor.api.roster import Group, Roster
 from monitor.api.targets import Target

@@ -17,8 +17,8 @@ from django.views.decorators.http import require_safe
 from monitor.api import assets
 from monitor.api.assets import Assets
 from monitor.api.entries import encode
-from monitor.api.history.api import api
-from monitor.api.history.guard import answer
+from monitor.api.guard import answer
+from monitor.api.openapi import api
 
 _POLICY = assets.policy(forms="'none'")
 _PAGE = """<!doctype html>

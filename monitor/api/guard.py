@@ -15,7 +15,7 @@ from django.views.decorators.http import conditional_page
 
 from monitor.api.entries import encode
 from monitor.api.pages import CONFINED
-from monitor.api.probes import METHODS
+from monitor.api.probes.endpoints import METHODS
 from monitor.api.service import service
 from monitor.api.views import is_staff
 

@@ -10,10 +10,12 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from ninja import NinjaAPI
 from ninja.errors import ValidationError
 
-from monitor.api.history import described, past, present
-from monitor.api.history.guard import View, failure
-from monitor.api.history.questions import NO_SUCH_CHECK, ODD, Question
-from monitor.api.history.reading import Busy
+from monitor.api import present
+from monitor.api.guard import View, failure
+from monitor.api.history import endpoints as past
+from monitor.api.history_reader import Busy
+from monitor.api.schema import probe_operations as described
+from monitor.api.schema.parameters import NO_SUCH_CHECK, ODD, Question
 from monitor.history.moments import HINT as MOMENT_HINT
 from monitor.history.moments import SPAN_HINT
 from monitor.ports import StoreUnavailable
@@ -39,7 +41,7 @@ api = NinjaAPI(
     description="The present and the past of every check. Times are by the store's clock: numbers are epoch seconds, "
     "texts ISO 8601. For the authorised: who sends the bearer token, staff of the site, or this machine where no token "
     "is set. A parameter that is left empty is as good as absent.",
-    openapi_url=None,  # `monitor.api.history.docs` serves both, under a strict policy and at any prefix
+    openapi_url=None,  # `monitor.api.docs` serves both, under a strict policy and at any prefix
     docs_url=None,
     urls_namespace="monitor_api",
 )
