@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from monitor.history.buckets import Buckets
 from monitor.history.samples import RESPONSE_TIME, Sample
-from monitor.history.series import Curves, Scale, of_buckets, of_samples, points, scale, sparks, unit
+from monitor.history.series import Curves, Scale, Span, of_buckets, of_samples, points, scale, sparks, unit
 from monitor.history.uptime import Uptime
 from monitor.model import Result, State, Status, Transition
 from monitor.ports import History, Reaches
@@ -51,24 +51,23 @@ def begins(reaches: Reaches) -> float | None:
 def curves(
     history: History,
     check: str,
-    since: float,
-    until: float,
+    span: Span,
     *,
-    step: float | None = None,
     names: Iterable[str] | None = None,
     reaches: Reaches | None = None,
 ) -> tuple[Curves, Reaches]:
-    """A check's past from ``since`` on, or from where history begins, at whole seconds of a step; how far it reaches.
+    """Return the past of a check at whole seconds of a step, from where history begins at the earliest, and its reach.
 
     ``names`` of series, all when None. Without points when history begins later. Raises StoreUnavailable.
     """
     reaches = history.reaches() if reaches is None else reaches
     wanted = None if names is None else list(names)
     begin = begins(reaches)
-    if begin is None or begin >= until:
-        empty = scale(since, until, step=step, raw_since=None)
+    if begin is None or begin >= span.until:
+        empty = scale(span.since, span.until, step=span.step, raw_since=None)
         return Curves(dataclasses.replace(empty, until=empty.since), []), reaches
-    at = _whole(scale(max(since, begin), until, step=step and ceil(step), raw_since=reaches.raw))
+    step = span.step and ceil(span.step)
+    at = _whole(scale(max(span.since, begin), span.until, step=step, raw_since=reaches.raw))
     if at.raw:
         return of_samples(history.samples(check, at.since, at.until, wanted), at, wanted), reaches
     return of_buckets(history.rollups([check], at.since, at.until)[check], at, wanted), reaches

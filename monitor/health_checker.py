@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from monitor.api import entries, render
-from monitor.api.refresher import Moment
+from monitor.api.refresher import CachedSnapshot
 from monitor.api.service import Service, service
 
 
@@ -61,12 +61,12 @@ class HealthChecker:
     def get_readiness_response(self) -> dict[str, Any]:
         """The body of ``ready``; its ``status`` is ``ready`` or ``not_ready``."""
         source = self._source()
-        return _document(source.renderer.group(source.roster.ready, _moment(source))[1])
+        return _document(source.renderer.group(source.roster.ready, _snapshot(source))[1])
 
     def get_detailed_response(self) -> dict[str, Any]:
         """The body of ``detailed``; its ``status`` is ``healthy``, ``degraded`` or ``unhealthy``."""
         source = self._source()
-        return _document(source.renderer.detailed(_moment(source), full=False))
+        return _document(source.renderer.detailed(_snapshot(source), full=False))
 
     def _check(self, kind: str) -> dict[str, Any]:
         """The check that is called like its kind, or else the first of that kind; unknown when there is none."""
@@ -75,18 +75,18 @@ class HealthChecker:
         checks = [named] if named else [check for check in source.roster.checks.values() if check.kind == kind]
         if not checks:
             return {"status": "unknown", "response_time_ms": None, "reason": "not_configured"}
-        moment = _moment(source)
-        reading, state = source.roster.read(checks[0], moment)
-        age = {} if state is None else {"age_ms": entries.age_ms(state, moment.now)}
+        snapshot = _snapshot(source)
+        reading, state = source.roster.read(checks[0], snapshot)
+        age = {} if state is None else {"age_ms": entries.age_ms(state, snapshot.now)}
         return entries.fields(reading, state) | age
 
     def _source(self) -> Service:
         return self._given or service()
 
 
-def _moment(source: Service) -> Moment:
+def _snapshot(source: Service) -> CachedSnapshot:
     refresher = source.refresher
-    return refresher.moment() if refresher.is_running else refresher.read_once()
+    return refresher.snapshot() if refresher.is_running else refresher.read_once()
 
 
 def _document(body: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the refresher's thread reads now and then, rather than in each of its rounds: some only while somebody asks."""
+"""Values that the refresher's thread reads less often than states, some of them only while clients request them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import time
 import structlog
 
 from monitor.alert_states import AlertsOverview
-from monitor.api.reader import Connection
+from monitor.api.reader import ReaderConnection
 from monitor.ports import Reaches, StoreUnavailable
 
 WANTED_SECONDS = 60.0
-"""Who has asked within this time will ask again."""
+"""The thread goes on reading for this long after a request."""
 
 EVERY_SECONDS = 1.0
 FRESH_SECONDS = 5.0
-"""What was read longer ago is not worth an answer."""
+"""The age up to which a value is returned."""
 
 REACHES_EVERY_SECONDS = 5.0
 
@@ -23,21 +23,21 @@ log = structlog.get_logger("monitor.api")
 
 
 class Alerts:
-    """What alerting has to tell, as the thread has read it last. Requests and the thread meet here without a lock."""
+    """The state of alerting, as the thread has read it last. Requests and the thread share it without a lock."""
 
     def __init__(self) -> None:
         self._wanted_until = 0.0
         self._tried_at = self._read_at = float("-inf")
         self._known: AlertsOverview | None = None
 
-    def ask(self) -> AlertsOverview | None:
-        """What was read a moment ago; None when nothing was, for nobody had asked or the store does not answer."""
+    def request(self) -> AlertsOverview | None:
+        """Return the last value; None before it is read for the first request, and while the store does not answer."""
         self._wanted_until = time.monotonic() + WANTED_SECONDS
         known = self._known
         return known if time.monotonic() - self._read_at < FRESH_SECONDS else None
 
-    def visit(self, connection: Connection) -> None:
-        """Read it, when it is wanted and due. Called by the thread after an attempt that went well; never raises."""
+    def refresh(self, connection: ReaderConnection) -> None:
+        """Read the value, when it is wanted and due. Called by the thread after a successful attempt; never raises."""
         now = time.monotonic()
         if now > self._wanted_until or now - self._tried_at < EVERY_SECONDS:
             return
@@ -50,15 +50,15 @@ class Alerts:
             log.debug("alerts.not_read", exc_info=True)
 
 
-class Refusal:
-    """Why the store takes no writes, as the thread has read it last. A reader that cannot tell has no part in it."""
+class WriteRefusal:
+    """The reason why the store takes no writes, as the thread has read it last."""
 
     def __init__(self) -> None:
         self.known: str | None = None
         self._tried_at = float("-inf")
 
-    def visit(self, connection: Connection) -> None:
-        """Read it, when it is due. Called by the thread after an attempt that went well; never raises."""
+    def refresh(self, connection: ReaderConnection) -> None:
+        """Read the value, when it is due. Called by the thread after a successful attempt; never raises."""
         now = time.monotonic()
         if now - self._tried_at < EVERY_SECONDS:
             return
@@ -71,14 +71,14 @@ class Refusal:
 
 
 class HistoryReaches:
-    """How far back history reaches, as the thread has read it last."""
+    """The times back to which history reaches, as the thread has read them last."""
 
     def __init__(self) -> None:
         self.known = Reaches()
         self._tried_at = float("-inf")
 
-    def visit(self, connection: Connection) -> None:
-        """Read it, when it is due. Called by the thread after an attempt that went well; never raises."""
+    def refresh(self, connection: ReaderConnection) -> None:
+        """Read the value, when it is due. Called by the thread after a successful attempt; never raises."""
         now = time.monotonic()
         if now - self._tried_at < REACHES_EVERY_SECONDS:
             return

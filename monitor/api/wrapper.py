@@ -17,7 +17,7 @@ from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 
 from monitor.api import mounts, refusals
-from monitor.api.pages import Answer, Page
+from monitor.api.pages import Page, ProbeResponse
 from monitor.api.targets import is_past, path_info
 
 RETRY_SECONDS = 1.0
@@ -25,7 +25,7 @@ _ANY = (None, "", "*/*")
 _REFUSALS = (401, 404, 405)
 
 
-class Front:
+class ProbeRouter:
     """The probes of one project, by path."""
 
     def __init__(self, found: tuple[mounts.Mount, ...]) -> None:
@@ -39,7 +39,7 @@ class Front:
             self._service = service()
             self._service.refresher.start()
 
-    def answer(self, path: str, *, query: str = "", cookies: str = "", **request: Any) -> Answer | None:
+    def answer(self, path: str, *, query: str = "", cookies: str = "", **request: Any) -> ProbeResponse | None:
         """The answer to a request (see ``Probes.answer``); None when it is for Django.
 
         That is: not for a probe, or for the past, or for what it may be authorised for by a session, which takes the
@@ -87,11 +87,11 @@ def _patch(handler: Any, call: Any) -> None:
     handler.__call__ = call
 
 
-def _attach(handler: Any) -> Front | _NotYet:
+def _attach(handler: Any) -> ProbeRouter | _NotYet:
     """The front of a handler, now that its project is set up; tried again by a later request when that fails."""
-    front: Front | _NotYet
+    front: ProbeRouter | _NotYet
     try:
-        front = Front(mounts.discover(getattr(handler, "urlconf", settings.ROOT_URLCONF)))
+        front = ProbeRouter(mounts.discover(getattr(handler, "urlconf", settings.ROOT_URLCONF)))
     except Exception as error:  # noqa: BLE001 - a URLconf may raise anything; Django reports it to who asks for a page
         import structlog  # noqa: PLC0415 - a project's workers have this app too, and 4 MB to save
 
@@ -101,8 +101,8 @@ def _attach(handler: Any) -> Front | _NotYet:
     return front
 
 
-def _front(handler: Any) -> Front | _NotYet:
-    front: Front | _NotYet | None = handler._monitor_front
+def _front(handler: Any) -> ProbeRouter | _NotYet:
+    front: ProbeRouter | _NotYet | None = handler._monitor_front
     if front is None or (isinstance(front, _NotYet) and time.monotonic() - front.tried_at > RETRY_SECONDS):
         front = _attach(handler)
     return front
@@ -133,7 +133,7 @@ def _wsgi(original: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[by
     return call
 
 
-def _answer_wsgi(front: Front | _NotYet, environ: dict[str, Any]) -> Answer | None:
+def _answer_wsgi(front: ProbeRouter | _NotYet, environ: dict[str, Any]) -> ProbeResponse | None:
     if isinstance(front, _NotYet):
         return None
     return front.answer(
@@ -161,7 +161,7 @@ def _asgi(original: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[N
     return call
 
 
-def _answer_asgi(front: Front | _NotYet, scope: dict[str, Any]) -> Answer | None:
+def _answer_asgi(front: ProbeRouter | _NotYet, scope: dict[str, Any]) -> ProbeResponse | None:
     if isinstance(front, _NotYet):
         return None
     # Sessions are of our own servers, none of which speaks ASGI.

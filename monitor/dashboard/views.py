@@ -16,10 +16,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from monitor.api.access import Refused, cookie_name
 from monitor.api.assets import policy, serve
-from monitor.api.guard import failure
+from monitor.api.guard import is_authorised
 from monitor.api.pages import CONFINED
+from monitor.api.responses import failure
 from monitor.api.service import service
-from monitor.api.views import is_staff
 from monitor.credentials import signed
 from monitor.dashboard import assets
 
@@ -37,9 +37,7 @@ _HEADERS = {
 @require_safe  # type: ignore[untyped-decorator]
 def page(request: HttpRequest, **_of_the_mount: Any) -> HttpResponse:
     """The page, for whom the API would answer; 401 for everybody else, with what to do about it."""
-    access = service().probes.access
-    authorization = request.headers.get("Authorization", "")
-    if access.allows(authorization, request.META) or access.allows("", {}, is_staff=is_staff(request)):
+    if is_authorised(request):
         return _page(request)
     return _answer(_template("refused.html").render(_context()), status=401)
 
@@ -54,7 +52,7 @@ def session(request: HttpRequest) -> HttpResponse:
     """
     same_page = request.headers.get("Sec-Fetch-Site") == "same-origin"
     code = request.read(2 * signed.CHARACTERS).decode("ascii", errors="replace")
-    opened = service().probes.access.open_session(code) if same_page else Refused.NO_CODE
+    opened = service().access.open_session(code) if same_page else Refused.NO_CODE
     if isinstance(opened, Refused):
         return failure(403, opened.value)
     response = _answer("", 204)

@@ -64,7 +64,7 @@ def store() -> MemoryStore:
 def service(store: MemoryStore, django_is_set_up: None) -> Iterator[Service]:
     """Over that store, with a token."""
     checks = check("database"), check("cache")
-    service = build(config(*checks, token="hushhushhushhush"), connect=lambda: store, archive=lambda: store)
+    service = build(config(*checks, token="hushhushhushhush"), connect=lambda: store, history_source=lambda: store)
     kept, composition._services[:] = composition._services[:], [service]
     service.refresher.start()
     wait_for(lambda: service.refresher.reaches.known.raw, what="the first read")

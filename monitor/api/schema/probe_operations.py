@@ -1,59 +1,53 @@
-"""The probes and lists beside the API, for its description: they are answered elsewhere, in front of Django."""
+"""The probe endpoints in the OpenAPI document, generated from their table."""
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
-from ninja import Path, Router
+from ninja.openapi.schema import REF_TEMPLATE
+from ninja.utils import normalize_path
+from pydantic import TypeAdapter
 
-from monitor.api.schema.bodies import Open, Probed, Refusal
-from monitor.api.targets import Target
-from monitor.api.views import respond
+from monitor.api.pages import JSON
+from monitor.api.schema.bodies import ErrorBody, Open, Probed
+from monitor.api.targets import ENDPOINTS, Endpoint
 from monitor.config.names import Name
 
-router = Router(tags=["the present"])
-_PROBE: dict[int, Any] = {200: Probed, 503: Probed}
-_ONE: dict[int, Any] = {**_PROBE, 404: Refusal}
+
+def paths(base: str) -> dict[str, Any]:
+    """Return the path items of all endpoints that have an operation, below ``base``."""
+    return {
+        normalize_path(f"/{base}/{path}/{{name}}/" if endpoint.is_named else f"/{base}/{path}/"): _item(path, endpoint)
+        for path, endpoint in ENDPOINTS.items()
+        if endpoint.responses
+    }
 
 
-@router.get("live/", response={200: Probed}, operation_id="live")
-def live(request: HttpRequest) -> HttpResponse:
-    """Whether this process lives."""
-    return respond(request, Target("live"))
+def components() -> dict[str, Any]:
+    """Return the schemas of their bodies."""
+    return {body.__name__: body.model_json_schema(ref_template=REF_TEMPLATE) for body in (ErrorBody, Probed, Open)}
 
 
-@router.get("ready/", response=_PROBE, operation_id="ready")
-def ready(request: HttpRequest) -> HttpResponse:
-    """Whether no critical check of the group `ready` fails."""
-    return respond(request, Target("ready"))
+def _item(path: str, endpoint: Endpoint) -> dict[str, Any]:
+    operation = path.removesuffix("s") if endpoint.is_named else path
+    name = {"in": "path", "name": "name", "schema": _name_schema(), "required": True}
+    return {
+        "get": {
+            "operationId": operation,
+            "summary": operation.title(),
+            "parameters": [name] if endpoint.is_named else [],
+            "responses": {status: _response(status, body) for status, body in endpoint.responses.items()},
+            "description": endpoint.description,
+            "tags": ["the present"],
+        }
+    }
 
 
-@router.get("startup/", response=_PROBE, operation_id="startup")
-def startup(request: HttpRequest) -> HttpResponse:
-    """Whether this process has its configuration and has tried to read the store."""
-    return respond(request, Target("startup"))
+def _name_schema() -> dict[str, Any]:
+    return dict(sorted({**TypeAdapter(Name).json_schema(), "title": "Name"}.items()))
 
 
-@router.get("groups/{name}/", response=_ONE, operation_id="group")
-def group(request: HttpRequest, name: Path[Name]) -> HttpResponse:
-    """Whether no critical check of a group fails."""
-    return respond(request, Target("groups", name))
-
-
-@router.get("checks/{name}/", response=_ONE, operation_id="check")
-def check(request: HttpRequest, name: Path[Name]) -> HttpResponse:
-    """One check: 503 when it is in error, stale or unknown."""
-    return respond(request, Target("checks", name))
-
-
-@router.get("workers/", response={200: Open, 401: Refusal}, operation_id="workers")
-def workers(request: HttpRequest) -> HttpResponse:
-    """All workers and queues, each with its verdict."""
-    return respond(request, Target("workers"))
-
-
-@router.get("alerts/", response={200: Open, 401: Refusal, 503: Refusal}, operation_id="alerts")
-def alerts(request: HttpRequest) -> HttpResponse:
-    """What alerting has to tell: 503 to who asks first, and while the store does not answer."""
-    return respond(request, Target("alerts"))
+def _response(status: int, body: str) -> dict[str, Any]:
+    schema = {"$ref": REF_TEMPLATE.format(model=body)}
+    return {"description": HTTPStatus(status).phrase, "content": {JSON: {"schema": schema}}}
