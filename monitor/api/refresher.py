@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from monitor.api.on_demand import Alerts, HistoryReaches, WriteRefusal
+from monitor.api.on_demand import PeriodicValue, RequestedAlerts
 from monitor.api.reader import Reader, ReaderConnection, Resync
 from monitor.model import State
-from monitor.ports import StoreUnavailable
+from monitor.ports import Reaches, StoreUnavailable
 
 SILENCE_SECONDS = 1.0
 """The store counts as down after this much silence, whatever the thread waits for (a name server, for example)."""
+REACHES_EVERY_SECONDS = 5.0
 
 log = structlog.get_logger("monitor.api")
 
@@ -66,9 +67,14 @@ class Refresher:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._known = _Known(time.monotonic())
-        self.alerts = Alerts()
-        self.reaches = HistoryReaches()
-        self.refusal = WriteRefusal()
+        self.alerts = RequestedAlerts()
+        self.reaches = PeriodicValue(
+            "history.reach_not_read",
+            lambda reader: reader.history.reaches(),
+            Reaches(),
+            every_seconds=REACHES_EVERY_SECONDS,
+        )
+        self.refusal = PeriodicValue("refusal.not_read", lambda reader: reader.refusal(), None)
         _forget_at_fork(self)
 
     def start(self) -> None:

@@ -9,7 +9,6 @@ from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from monitor.api.pages import ProbeResponse
 from monitor.api.service import service
 from monitor.api.targets import Target
 
@@ -25,23 +24,12 @@ def probe(request: HttpRequest, endpoint: str, name: str = "", **_of_the_mount: 
 
 def respond(request: HttpRequest, target: Target) -> HttpResponse:
     """Return the response of a probe as a Django response. Staff who are logged in are authorised."""
-    response = _answer(request, target)
+    probes, environ = service().probes, {**request.META, "REQUEST_METHOD": request.method}
+    response = probes.answer_environ(target, environ)
     if response.status == 401 and is_staff(request):
-        response = _answer(request, target, is_staff=True)
+        response = probes.answer_environ(target, environ, is_staff=True)
     body = b"" if request.method == "HEAD" else response.body
     return HttpResponse(body, status=response.status, headers=dict(response.headers))
-
-
-def _answer(request: HttpRequest, target: Target, *, is_staff: bool = False) -> ProbeResponse:
-    return service().probes.answer(
-        target,
-        method=request.method or "",
-        query=request.META.get("QUERY_STRING", ""),
-        accept=request.headers.get("Accept", ""),
-        authorization=request.headers.get("Authorization", ""),
-        origin=request.META,
-        is_staff=is_staff,
-    )
 
 
 def is_staff(request: HttpRequest) -> bool:

@@ -70,14 +70,7 @@ class Application:
         target = targets.find(path.removeprefix(API)) if path.startswith(API) else targets.find_at_root(path[1:])
         if target is None:
             return _Given(NOT_FOUND if method in METHODS else NOT_ALLOWED)
-        answer = self._service.probes.answer(
-            target,
-            method=method,
-            query=environ.get("QUERY_STRING", ""),
-            accept=environ.get("HTTP_ACCEPT", ""),
-            authorization=environ.get("HTTP_AUTHORIZATION", ""),
-            origin=environ,
-        )
+        answer = self._service.probes.answer_environ(target, environ)
         counted = answer.status in (200, 500, 503)
         return _Given(answer, target.endpoint if counted else "", answer.status == 200)
 

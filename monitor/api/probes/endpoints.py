@@ -68,6 +68,18 @@ class Probes:
         page = self.page(target, variant) if self._is_permanent(target) else None
         return page.current() if page else self._render(target, variant)
 
+    def answer_environ(self, target: Target, environ: Mapping[str, Any], *, is_staff: bool = False) -> ProbeResponse:
+        """Return the response to a request with these CGI variables, which are its origin, too."""
+        return self.answer(
+            target,
+            method=environ["REQUEST_METHOD"],
+            query=environ.get("QUERY_STRING", ""),
+            accept=environ.get("HTTP_ACCEPT", ""),
+            authorization=environ.get("HTTP_AUTHORIZATION", ""),
+            origin=environ,
+            is_staff=is_staff,
+        )
+
     def page(self, target: Target, variant: str = "") -> Page:
         """Return the kept page of a permanent target: public, ``FULL`` for authorised requests, or ``HEALTH_JSON``."""
         page = self._pages.get((target, variant))
