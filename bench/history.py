@@ -20,6 +20,7 @@ from monitor import chronicle, policy
 from monitor.config import CheckSpec
 from monitor.history.rollups import day_of, with_samples
 from monitor.history.samples import DAY_SECONDS, Sample, gather
+from monitor.history.series import Span
 from monitor.model import Outcome, Status
 from monitor.store import RedisStore, Retention
 from monitor.store.history import Names
@@ -132,16 +133,16 @@ def _queries(store: RedisStore, count: int, now: float, times: int) -> dict[str,
     history, checks = store.history, {f"check-{n}": ("percent",) for n in range(count)}
     asked: Mapping[str, Callable[[], object]] = {
         "day": lambda: chronicle.curves_document(
-            "check-1", *chronicle.curves(history, "check-1", now - DAY_SECONDS, now, step=60)
+            "check-1", *chronicle.curves(history, "check-1", Span(now - DAY_SECONDS, now, 60))
         ),
         "ninety": lambda: chronicle.curves_document(
-            "check-1", *chronicle.curves(history, "check-1", now - DAYS * DAY_SECONDS, now)
+            "check-1", *chronicle.curves(history, "check-1", Span(now - DAYS * DAY_SECONDS, now))
         ),
         "overview": lambda: chronicle.overview(history, checks, now - DAY_SECONDS, now, count=48),
         "uptime": lambda: chronicle.uptime(history, checks, SPANS, now, day_count=DAYS),
         "state": lambda: store.states.read(["check-1"]).read_at,
     }
-    answer = chronicle.curves(history, "check-1", now - DAY_SECONDS, now, step=60)[0]
+    answer = chronicle.curves(history, "check-1", Span(now - DAY_SECONDS, now, 60))[0]
     if answer.scale.resolution != "raw" or sum(status is not None for status in answer.status) < 1400:
         raise RuntimeError(f"not a day: {answer.scale}, {answer.status}")
     return {

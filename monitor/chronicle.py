@@ -1,4 +1,4 @@
-"""What the past is asked, and how it is told: the answers of history/, uptime/ and events/ as plain data.
+"""History queries and their documents: the bodies of history/, uptime/ and events/ as plain data.
 
 Times are epoch seconds by the store's clock.
 """
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from monitor.history.buckets import Buckets
 from monitor.history.samples import RESPONSE_TIME, Sample
-from monitor.history.series import Curves, Scale, of_buckets, of_samples, points, scale, sparks, unit
+from monitor.history.series import Curves, Scale, Span, of_buckets, of_samples, points, scale, sparks, unit
 from monitor.history.uptime import Uptime
 from monitor.model import Result, State, Status, Transition
 from monitor.ports import History, Reaches, StateStore
@@ -23,12 +23,12 @@ CHECKS_AT_A_TIME = 50
 EVENTS_AT_A_TIME = 1000
 EVENTS_READ = 10_000
 EVENTS_SECONDS = 0.3
-"""What one request for the events of one check reads at most, and how long. The answer says where to go on."""
+"""The limits of one request for the events of one check. Its cursor is the place to go on from."""
 _WORDS = {status: status.value for status in Status}
 
 
 class Events(NamedTuple):
-    """Transitions with their cursors, oldest first. ``cursor`` is where to go on, ``more`` whether there is more."""
+    """Transitions with their cursors, oldest first. ``cursor`` leads to the next, ``more``: there may be any."""
 
     found: Sequence[tuple[str, Transition]]
     cursor: str | None
@@ -36,38 +36,37 @@ class Events(NamedTuple):
 
 
 def begins(reaches: Reaches) -> float | None:
-    """When what is known of the past begins; None when nothing is."""
+    """Return the time from which anything of the past is known; None when nothing is."""
     return min((at for at in reaches if at is not None), default=None)
 
 
 def curves(
     history: History,
     check: str,
-    since: float,
-    until: float,
+    span: Span,
     *,
-    step: float | None = None,
     names: Iterable[str] | None = None,
     reaches: Reaches | None = None,
 ) -> tuple[Curves, Reaches]:
-    """A check's past from ``since`` on, or from where history begins, at whole seconds of a step; how far it reaches.
+    """Return the past of a check at whole seconds of a step, from where history begins at the earliest, and its reach.
 
     ``names`` of series, all when None. Without points when history begins later. Raises StoreUnavailable.
     """
     reaches = history.reaches() if reaches is None else reaches
     wanted = None if names is None else list(names)
     begin = begins(reaches)
-    if begin is None or begin >= until:
-        empty = scale(since, until, step=step, raw_since=None)
+    if begin is None or begin >= span.until:
+        empty = scale(span.since, span.until, step=span.step, raw_since=None)
         return Curves(dataclasses.replace(empty, until=empty.since), []), reaches
-    at = _whole(scale(max(since, begin), until, step=step and ceil(step), raw_since=reaches.raw))
+    step = span.step and ceil(span.step)
+    at = _whole(scale(max(span.since, begin), span.until, step=step, raw_since=reaches.raw))
     if at.raw:
         return of_samples(history.samples(check, at.since, at.until, wanted), at, wanted), reaches
     return of_buckets(history.rollups([check], at.since, at.until)[check], at, wanted), reaches
 
 
 def curves_document(check: str, found: Curves, reaches: Reaches) -> dict[str, Any]:
-    """The body of ``/api/health/history/``."""
+    """Return the body of ``/api/health/history/``."""
     at = found.scale
     return {
         "check": check,
@@ -93,7 +92,7 @@ def curves_document(check: str, found: Curves, reaches: Reaches) -> dict[str, An
 def overview(
     history: History, checks: Mapping[str, Sequence[str]], since: float, until: float, *, count: int
 ) -> dict[str, Any]:
-    """The body of ``/api/health/history/overview/``: one series of each check, for a sparkline.
+    """Return the body of ``/api/health/history/overview/``: one series of each check, for a sparkline.
 
     ``checks`` say which: the first that there is of these names, else the response time. Raises StoreUnavailable.
     """
@@ -112,7 +111,7 @@ def overview(
 def uptime(
     history: History, checks: Iterable[str], spans: Mapping[str, float], now: float, *, day_count: int
 ) -> dict[str, Any]:
-    """The body of ``/api/health/uptime/``: of each check the figures of windows up to now, and of whole UTC days.
+    """Return the body of ``/api/health/uptime/``: for each check the figures of windows up to now and of UTC days.
 
     ``spans`` are the windows' names and seconds. A window begins with a bucket. Raises StoreUnavailable.
     """
@@ -128,7 +127,7 @@ def uptime(
 
 
 def figures(found: Uptime) -> dict[str, Any]:
-    """The figures of one window."""
+    """Return the figures of one window."""
     return {
         "since": plain(found.since),
         "availability": found.availability,
@@ -140,10 +139,10 @@ def figures(found: Uptime) -> dict[str, Any]:
 
 
 def events(states: StateStore, *, after: str | None, limit: int, check: str | None = None) -> Events:
-    """Up to ``limit`` events after the cursor, of one check or of all. Raises StoreUnavailable.
+    """Return up to ``limit`` events after the cursor, of one check or of all. Raises StoreUnavailable.
 
-    Reads no more than ``EVENTS_READ`` and begins no page after ``EVENTS_SECONDS``: of a check with few events in a long
-    stream it may return fewer than ``limit``, or none, and ``more``.
+    Reads no more than ``EVENTS_READ`` and begins no page after ``EVENTS_SECONDS``: for a check with few events in a
+    long stream it may return fewer than ``limit``, or none, and ``more``.
     """
     found: list[tuple[str, Transition]] = []
     cursor, page_size = after, limit + 1 if check is None else EVENTS_AT_A_TIME
@@ -164,12 +163,12 @@ def events(states: StateStore, *, after: str | None, limit: int, check: str | No
 
 
 def events_document(found: Events) -> dict[str, Any]:
-    """The body of ``/api/health/events/``."""
+    """Return the body of ``/api/health/events/``."""
     return {"events": [event(*each) for each in found.found], "cursor": found.cursor, "more": found.more}
 
 
 def event(cursor: str, transition: Transition) -> dict[str, Any]:
-    """One event."""
+    """Return the document of one event."""
     return {
         "cursor": cursor,
         "id": transition.id,
@@ -182,7 +181,7 @@ def event(cursor: str, transition: Transition) -> dict[str, Any]:
 
 
 def states_at(history: History, checks: Iterable[str], at: float) -> dict[str, State]:
-    """What was known of each check at a moment, as states: judged status, reason, series and times are as they were.
+    """Return the states of checks at a moment: judged status, reason, series and times are as they were.
 
     Everything else is empty, ``since`` is the observation itself. Checks without one are left out. Raises
     StoreUnavailable.
@@ -191,18 +190,18 @@ def states_at(history: History, checks: Iterable[str], at: float) -> dict[str, S
 
 
 def reaches_document(reaches: Reaches) -> dict[str, float | None]:
-    """How far history reaches back."""
+    """Return the times back to which history reaches."""
     return {"raw": reaches.raw, "rollups": reaches.rollups}
 
 
 def plain(value: float) -> float | int:
-    """A whole number without a fraction."""
+    """Return a whole number without a fraction, another number as it is."""
     whole = int(value)
     return whole if whole == value else value
 
 
 def _whole(at: Scale) -> Scale:
-    """To the end of the last point: while nothing new was observed, the answer stays the same."""
+    """Extend a scale to the end of its last point: while nothing new is observed, the response stays the same."""
     return dataclasses.replace(at, until=at.since + ceil((at.until - at.since) / at.step) * at.step)
 
 
@@ -222,13 +221,7 @@ def _spark(buckets: Buckets, at: Scale, wanted: Sequence[str]) -> dict[str, Any]
 
 
 def _seconds(found: Uptime) -> dict[str, float]:
-    return {
-        "ok": plain(found.ok),
-        "warning": plain(found.warning),
-        "error": plain(found.error),
-        "unknown": plain(found.unknown),
-        "unobserved": plain(found.unobserved),
-    }
+    return {name: plain(getattr(found, name)) for name in ("ok", "warning", "error", "unknown", "unobserved")}
 
 
 def _words(found: Iterable[Status | None]) -> list[str | None]:

@@ -1,4 +1,4 @@
-"""Documents that the endpoints and the commands share: states, told as plain data."""
+"""Documents that endpoints and commands share: states and alerts as plain data."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _HEAD = frozenset({"name", "check", "verdict", "status", "reason", "since", "sta
 
 
 def workers(states: Mapping[str, State], now: float) -> dict[str, Any]:
-    """All workers and queues, each with its verdict; the body of ``/api/health/workers/``.
+    """Return all workers and queues, each with its verdict; the body of ``/api/health/workers/``.
 
-    ``status`` and ``reason`` are those of the summary: ``unknown`` when no round has judged anything yet. What is
-    out of date keeps its last verdict, and says ``stale``; so does, with ``suspended``, what cannot be judged now.
+    ``status`` and ``reason`` are those of the summary: ``unknown`` before the first round. An entry that is out of date
+    keeps its last verdict and is marked ``stale``. ``suspended``: nothing can be judged now.
     """
     summary = states.get(SUMMARY)
     reading = read_status(summary, now)
@@ -48,9 +48,9 @@ def workers(states: Mapping[str, State], now: float) -> dict[str, Any]:
 
 
 def alerts(overview: AlertsOverview) -> dict[str, Any]:
-    """What alerting has to tell; the body of ``/api/health/alerts/``.
+    """Return the state of alerting; the body of ``/api/health/alerts/``.
 
-    What fails or flaps, or was told of and is not over; silences; what waits for each channel; what was given up.
+    Checks that fail or flap or have an open notification; silences; the queue of each channel; dead letters.
     """
     shown = (each for each in overview.alerts if each.status.severity or each.flapping_since is not None or each.told)
     return {
@@ -64,7 +64,7 @@ def alerts(overview: AlertsOverview) -> dict[str, Any]:
 
 
 def hosts(known: Iterable[State], now: float) -> dict[str, Any]:
-    """The vitals of every host that runs a worker, by its name."""
+    """Return the metrics of every host that runs a worker, by its name."""
     return {
         host_name(state): {
             **state.result.data,
@@ -76,12 +76,12 @@ def hosts(known: Iterable[State], now: float) -> dict[str, Any]:
 
 
 def timestamp(at: float) -> str:
-    """An ISO 8601 time in UTC, to the second."""
+    """Return an ISO 8601 time in UTC, to the second."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def exact(at: float) -> str | None:
-    """An ISO 8601 time in UTC, to the millisecond; None for a number that is no time."""
+    """Return an ISO 8601 time in UTC, to the millisecond; None for a number that is no time."""
     try:
         return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     except (ValueError, OverflowError, OSError):
@@ -89,7 +89,7 @@ def exact(at: float) -> str | None:
 
 
 def number(value: float) -> float | int:
-    """Rounded to hundredths; whole numbers without a fraction."""
+    """Return a number rounded to hundredths; a whole one without a fraction."""
     rounded = round(value, 2)
     return int(rounded) if rounded == int(rounded) else rounded
 
@@ -138,11 +138,11 @@ def _entries(prefix: str, fields: tuple[str, ...], states: Mapping[str, State], 
 
 def _entry(state: State, reading: Reading, fields: tuple[str, ...], target: str) -> dict[str, Any]:
     result = state.result
-    said = {**result.data, **result.detail}
+    values = {**result.data, **result.detail}
     entry = {
-        "name": said.get("name") or target,
+        "name": values.get("name") or target,
         "check": state.check,
-        "verdict": said.get("verdict") or result.reason,
+        "verdict": values.get("verdict") or result.reason,
         "status": reading.status.value,
         "reason": reading.reason,
         "since": exact(state.since),
@@ -152,5 +152,5 @@ def _entry(state: State, reading: Reading, fields: tuple[str, ...], target: str)
         entry["stale"] = True
     if result.message:
         entry["message"] = result.message
-    entry |= {name: said.get(name) for name in fields}
-    return entry | {name: value for name, value in said.items() if name not in _HEAD and name not in entry}
+    entry |= {name: values.get(name) for name in fields}
+    return entry | {name: value for name, value in values.items() if name not in _HEAD and name not in entry}

@@ -1,4 +1,4 @@
-"""The health of this deployment for Python code: the same answers as the endpoints', from the same snapshot."""
+"""The health of this deployment for Python code: the bodies of the endpoints, from the same snapshot."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import time
 from typing import Any
 
 from monitor.api import entries, render
-from monitor.api.refresher import Moment
+from monitor.api.refresher import CachedSnapshot
 from monitor.api.service import Service, service
 
 
 class HealthChecker:
     """Reads the snapshot; runs no check.
 
-    In a web process it says what the endpoints say, without asking anybody. Elsewhere each call asks the store once,
-    for three seconds at most. Every method returns the JSON document of its endpoint, or of one check in it, as a
+    In a web process it uses the snapshot of the endpoints. Elsewhere each call reads the store once, for three seconds
+    at most. Every method returns the JSON document of its endpoint, or of one check in it, as a
     dict; none raises when the store does not answer.
     """
 
@@ -23,70 +23,70 @@ class HealthChecker:
         self._given = source
 
     def check_liveness(self) -> dict[str, Any]:
-        """``{"status": "alive", "timestamp": ...}``."""
+        """Return ``{"status": "alive", "timestamp": ...}``."""
         return self.get_liveness_response()
 
     def check_database(self) -> dict[str, Any]:
-        """``{"status": ..., "response_time_ms": ...}`` of the check of kind ``database``."""
+        """Return ``{"status": ..., "response_time_ms": ...}`` of the check of kind ``database``."""
         return self._check("database")
 
     def check_redis(self) -> dict[str, Any]:
-        """``{"status": ..., "response_time_ms": ...}`` of the check of kind ``redis``."""
+        """Return ``{"status": ..., "response_time_ms": ...}`` of the check of kind ``redis``."""
         return self._check("redis")
 
     def check_celery(self) -> dict[str, Any]:
-        """``{"status": ..., "response_time_ms": ..., "pending_tasks": ...}`` of the check of kind ``celery``."""
+        """Return ``{"status": ..., "response_time_ms": ..., "pending_tasks": ...}`` of the check of kind ``celery``."""
         return self._check("celery")
 
     def get_cpu_metrics(self) -> dict[str, Any]:
-        """``{"status": ..., "percent": ..., "count": ...}`` of the check of kind ``cpu``."""
+        """Return ``{"status": ..., "percent": ..., "count": ...}`` of the check of kind ``cpu``."""
         return self._check("cpu")
 
     def get_memory_metrics(self) -> dict[str, Any]:
-        """``{"status": ..., "percent": ..., "available_mb": ..., "total_mb": ...}`` of the check of kind ``memory``."""
+        """Return ``{"status": ..., "percent": ..., "available_mb": ..., "total_mb": ...}`` of the kind ``memory``."""
         return self._check("memory")
 
     def get_disk_metrics(self) -> dict[str, Any]:
-        """``{"status": ..., "percent": ..., "free_mb": ..., "total_mb": ...}`` of the check of kind ``disk``."""
+        """Return ``{"status": ..., "percent": ..., "free_mb": ..., "total_mb": ...}`` of the check of kind ``disk``."""
         return self._check("disk")
 
     def get_connections_metrics(self) -> dict[str, Any]:
-        """``{"status": ..., "active_connections": ...}`` of the check of kind ``connections``."""
+        """Return ``{"status": ..., "active_connections": ...}`` of the check of kind ``connections``."""
         return self._check("connections")
 
     def get_liveness_response(self) -> dict[str, Any]:
-        """The body of ``live``."""
+        """Return the body of ``live``."""
         return _document(render.live(time.time()))
 
     def get_readiness_response(self) -> dict[str, Any]:
-        """The body of ``ready``; its ``status`` is ``ready`` or ``not_ready``."""
+        """Return the body of ``ready``; its ``status`` is ``ready`` or ``not_ready``."""
         source = self._source()
-        return _document(source.renderer.group(source.roster.ready, _moment(source))[1])
+        return _document(source.renderer.group(source.roster.ready, _snapshot(source))[1])
 
     def get_detailed_response(self) -> dict[str, Any]:
-        """The body of ``detailed``; its ``status`` is ``healthy``, ``degraded`` or ``unhealthy``."""
+        """Return the body of ``detailed``; its ``status`` is ``healthy``, ``degraded`` or ``unhealthy``."""
         source = self._source()
-        return _document(source.renderer.detailed(_moment(source), full=False))
+        return _document(source.renderer.detailed(_snapshot(source), full=False))
 
     def _check(self, kind: str) -> dict[str, Any]:
-        """The check that is called like its kind, or else the first of that kind; unknown when there is none."""
+        """Return the check that is named like its kind, or else the first of that kind; unknown when there is none."""
         source = self._source()
         named = source.roster.checks.get(kind)
         checks = [named] if named else [check for check in source.roster.checks.values() if check.kind == kind]
         if not checks:
             return {"status": "unknown", "response_time_ms": None, "reason": "not_configured"}
-        moment = _moment(source)
-        reading, state = source.roster.read(checks[0], moment)
-        age = {} if state is None else {"age_ms": entries.age_ms(state, moment.now)}
+        snapshot = _snapshot(source)
+        reading, state = source.roster.read(checks[0], snapshot)
+        age = {} if state is None else {"age_ms": entries.age_ms(state, snapshot.now)}
         return entries.fields(reading, state) | age
 
     def _source(self) -> Service:
         return self._given or service()
 
 
-def _moment(source: Service) -> Moment:
+def _snapshot(source: Service) -> CachedSnapshot:
     refresher = source.refresher
-    return refresher.moment() if refresher.is_running else refresher.read_once()
+    return refresher.snapshot() if refresher.is_running else refresher.read_once()
 
 
 def _document(body: str) -> dict[str, Any]:

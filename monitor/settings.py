@@ -18,12 +18,12 @@ def _configuration() -> Config:
     try:
         return load().config
     except ConfigError:
-        # Whoever starts a role, or answers a probe, loads it again and reports all that is wrong with it.
+        # The code that starts a role or answers a probe loads it again and reports all errors in it.
         return Config()
 
 
 def _database(config: Config) -> dict[str, Any]:
-    """The database to watch: ``database_url``, or else an SQLite of our own, in memory without a data directory."""
+    """Return the database to watch: ``database_url``, or else our own SQLite, in memory without a data directory."""
     if config.database_url is None:
         home = config.data_dir or Path(".monitor")
         name = str(home / "monitor.sqlite3") if home.is_dir() else ":memory:"

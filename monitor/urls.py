@@ -1,4 +1,4 @@
-"""The URLs of our own server."""
+"""URLs of our own server."""
 
 from __future__ import annotations
 

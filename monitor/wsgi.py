@@ -1,4 +1,4 @@
-"""The WSGI application of our own server: our URLs and no others, with the settings of the project it is run in."""
+"""WSGI application of our own server: our URLs only, with the settings of the project that it runs in."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from monitor.api.pages import CONFINED
 from monitor.api.service import service
 
 BODIES = 2
-"""Requests with a body at a time. Reading one waits for its client, so threads must be left for probes."""
+"""Requests with a body at a time. Reading a body waits for its client, and probes need the other threads."""
 
 
 class Handler(WSGIHandler):  # type: ignore[misc]
@@ -39,12 +39,12 @@ class Handler(WSGIHandler):  # type: ignore[misc]
             self._bodies.release()
 
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:
-        """The view of a request. Called by Django, which lets a request name its URLconf."""
+        """Return the view of a request. Called by Django, which lets a request name its URLconf."""
         request.urlconf = self.urlconf
         return super().resolve_request(request)
 
     def get_response(self, request: HttpRequest) -> HttpResponse:
-        """The response to a request; those that Django itself makes are as confined as ours."""
+        """Return the response to a request; those of Django itself get the same headers as ours."""
         response = super().get_response(request)
         for name, value in CONFINED.items():
             response.setdefault(name, value)
@@ -52,7 +52,7 @@ class Handler(WSGIHandler):  # type: ignore[misc]
 
 
 def get_application() -> Handler:
-    """A handler that answers probes, even in a project that does not have this app in its INSTALLED_APPS."""
+    """Return a handler that answers probes, even in a project without this app in its INSTALLED_APPS."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "monitor.settings")
     django.setup(set_prefix=False)
     from monitor.api import refusals, wrapper  # noqa: PLC0415 - Django's handlers need the apps

@@ -1,7 +1,7 @@
-"""Who may see what is not for everybody: messages, hosts, versions, workers, alerts.
+"""Authorisation of requests for messages, hosts, versions, workers, alerts and history.
 
-Access is proven: by the bearer token, by a session that was opened with a link of `monitor up` or `monitor open`, or by
-a staff login. Where a request comes from proves nothing.
+A request proves its access by the bearer token, by a session that was opened with a link of `monitor up` or
+`monitor open`, or by a staff login. Its origin proves nothing.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from typing import Any
 from monitor.credentials import signed
 from monitor.credentials.used_codes import UsedCodes
 
-_SAME_SITE = ("same-origin", "none")  # what a browser says of its own pages, and of an address that was typed
+_SAME_SITE = (
+    "same-origin",
+    "none",
+)  # a browser's values for pages of the same server, and for an address that was typed
 
 
 class Refused(StrEnum):
-    """Why a code opens no session."""
+    """Reasons for which a code opens no session."""
 
     NO_CODE = "no_code"
     OVER = "over"
@@ -27,7 +30,7 @@ class Refused(StrEnum):
 
 
 class Access:
-    """The decision for one process. Without a token, only staff is authorised.
+    """Authorises requests in one process. Without a token, only staff is authorised.
 
     ``used_codes`` is None where no data directory is known: then no link opens a session.
     """
@@ -37,7 +40,7 @@ class Access:
         self._used_codes = used_codes
 
     def allows(self, authorization: str, origin: Mapping[str, Any], *, is_staff: bool = False) -> bool:
-        """Return whether a request is authorised. ``origin`` are its CGI variables; none when they are not known."""
+        """Return whether a request is authorised. ``origin`` are its CGI variables; empty when they are not known."""
         if is_staff:
             return True
         if self._token is None:
@@ -45,11 +48,11 @@ class Access:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() == "bearer":
             return hmac.compare_digest(token.strip().encode(), self._token.encode())
-        # Another scheme is somebody else's: a proxy with a password in front of us passes on what it was sent.
+        # Another scheme is not ours: a proxy that asks for a password passes on the header that it received.
         return self._has_session(origin)
 
     def open_session(self, code: str) -> str | Refused:
-        """Return a new session for a link's code, which is used up by it; or why not."""
+        """Return a new session for a link's code, which is used up by it; or the reason for none."""
         if self._token is None or self._used_codes is None:
             return Refused.UNAVAILABLE
         if not signed.verify(self._token, signed.CODE, code):

@@ -1,4 +1,4 @@
-"""The files of a page: read once, compressed once, at an address that their content decides. And what a page may load.
+"""Files of a page: read once, compressed once, at an address that depends on their content; and the page's policy.
 
 No static files have to be set up in a project, and nothing comes from elsewhere.
 """
@@ -27,7 +27,7 @@ class Asset(NamedTuple):
 
 
 class Assets(NamedTuple):
-    """All files of a page by their path. ``version`` is made of all of their contents: a change of one moves them all.
+    """All files of a page by their path. ``version`` is a digest of all contents: a change of one file moves them all.
 
     That keeps relative imports between modules as they are written, with neither a build step nor an import map
     (which would be an inline script).
@@ -38,7 +38,7 @@ class Assets(NamedTuple):
 
 
 def packed(files: Mapping[str, tuple[bytes, str]]) -> Assets:
-    """Files, each with its content type, to be served."""
+    """Return files, each with its content type, ready to be served."""
     digest, found = hashlib.blake2b(digest_size=8), {}
     for path, (body, content_type) in files.items():
         digest.update(f"{path} {len(body)} ".encode() + body)
@@ -47,7 +47,7 @@ def packed(files: Mapping[str, tuple[bytes, str]]) -> Assets:
 
 
 def serve(request: HttpRequest, assets: Assets, version: str, path: str) -> HttpResponse:
-    """One of the files; it never changes, for its address would. Raises Http404 for one of another version."""
+    """Return one of the files, which never changes at its address. Raises Http404 for one of another version."""
     if version != assets.version or path not in assets.files:
         raise Http404
     file = assets.files[path]
@@ -62,7 +62,7 @@ def serve(request: HttpRequest, assets: Assets, version: str, path: str) -> Http
 
 
 def policy(*, forms: str) -> str:
-    """The Content-Security-Policy of a page: all from here, nothing inline, in nobody's frame; ``forms`` go there."""
+    """Return the Content-Security-Policy of a page: own files only, nothing inline, no frames; ``forms`` go there."""
     return "; ".join(
         (
             "default-src 'none'",

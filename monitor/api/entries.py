@@ -1,4 +1,4 @@
-"""What is said of one check: status, times, numbers and reason codes for everybody; the rest for the authorised."""
+"""JSON fields of one check: status, times, numbers and reason codes for everyone; the rest for authorised requests."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _OURS = frozenset(
 
 
 def fields(reading: policy.Reading, state: State | None, *, full: bool = False) -> dict[str, Any]:
-    """All fields of a check but its age. ``full`` adds message and detail, which may hold hosts and versions."""
-    said: dict[str, Any] = {"status": reading.status.value}
+    """Return all fields of a check but its age. ``full`` adds message and detail, which may hold hosts and versions."""
+    found: dict[str, Any] = {"status": reading.status.value}
     if state is None:
         # Nothing was measured: 0 for what is known to fail, null for what is not known.
-        said["response_time_ms"] = None if reading.status is Status.UNKNOWN else 0
-        return said | _present(reason=reading.reason)
+        found["response_time_ms"] = None if reading.status is Status.UNKNOWN else 0
+        return found | _present(reason=reading.reason)
     result = state.result
-    said["response_time_ms"] = number(result.response_time_ms)
-    said |= {key: value for key, value in result.data.items() if key not in _OURS}
-    said |= _present(
+    found["response_time_ms"] = number(result.response_time_ms)
+    found |= {key: value for key, value in result.data.items() if key not in _OURS}
+    found |= _present(
         reason=reading.reason,
         held=reading.held or None,
         last_status=_unless(state.status, reading.status),
@@ -35,7 +35,7 @@ def fields(reading: policy.Reading, state: State | None, *, full: bool = False) 
         observed_at=exact(result.observed_at),
         valid_until=exact(result.valid_until),
     )
-    return said | _present(message=result.message, detail=dict(result.detail) or None) if full else said
+    return found | _present(message=result.message, detail=dict(result.detail) or None) if full else found
 
 
 def age_ms(state: State, now: float) -> int:
@@ -44,22 +44,22 @@ def age_ms(state: State, now: float) -> int:
 
 
 def encode(value: Any) -> str:
-    """Compact JSON."""
+    """Return compact JSON."""
     return _encode(value)
 
 
 def member(name: str, encoded: str) -> str:
-    """One member of a JSON object, whose value is encoded already."""
+    """Return one member of a JSON object, whose value is encoded already."""
     return f"{_encode(name)}:{encoded}"
 
 
 def joined(members: Iterable[str]) -> str:
-    """A JSON object of members (:func:`member`)."""
+    """Return a JSON object of members (:func:`member`)."""
     return "{" + ",".join(members) + "}"
 
 
 def extended(encoded: str, *members: str) -> str:
-    """An encoded JSON object, which has members already, with more of them."""
+    """Return an encoded JSON object, which has members already, with more of them."""
     return ",".join((encoded[:-1], *members)) + "}"
 
 

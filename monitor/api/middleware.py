@@ -1,4 +1,4 @@
-"""The fallback for projects whose handler is not Django's own: put it first in MIDDLEWARE."""
+"""Middleware for projects whose handler is not Django's own: put it first in MIDDLEWARE."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ProbeMiddleware:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> Any:
-        """The probe's answer, or what the project says; awaitable when the project's handler is."""
+        """Return the probe's response or the project's; awaitable when the project's handler is."""
         response = self._answer(request)
         if iscoroutinefunction(self):
             return self._awaited(request, response)

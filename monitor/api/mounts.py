@@ -1,4 +1,4 @@
-"""Where a Django project has mounted the probes: the prefixes under which its URLconf includes ours."""
+"""Mounts of the probes in a Django project: the prefixes under which its URLconf includes ours."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _FINDERS: dict[str, Callable[[str], Target | None]] = {
 
 
 class Mount(NamedTuple):
-    """A prefix, and what finds the probes below it."""
+    """A prefix, and the function that finds the probes below it."""
 
     prefix: str
     find: Callable[[str], Target | None]
 
 
 def discover(urlconf: str) -> tuple[Mount, ...]:
-    """The mounts of a URLconf. Imports it, and raises whatever that raises.
+    """Return the mounts of a URLconf. Imports it, and raises whatever that raises.
 
     Only prefixes that are the same for every request count: below a converter or a language prefix,
     Django's own routing finds the views.
@@ -35,7 +35,7 @@ def discover(urlconf: str) -> tuple[Mount, ...]:
 
 
 def find(mounts: tuple[Mount, ...], path: str) -> Target | None:
-    """The probe at a path, if it is one."""
+    """Return the probe at a path; None for another path."""
     for prefix, find_below in mounts:
         if path.startswith(prefix) and (target := find_below(path[len(prefix) :])):
             return target
@@ -43,7 +43,7 @@ def find(mounts: tuple[Mount, ...], path: str) -> Target | None:
 
 
 def covers(mounts: tuple[Mount, ...], path: str) -> bool:
-    """Whether a path is ours: a probe, or anything below the API's prefix, be there something or not."""
+    """Return whether a path is ours: a probe, or any path below the API's prefix, existing or not."""
     return any(
         path.startswith(prefix) and (find_below is targets.find or find_below(path[len(prefix) :]) is not None)
         for prefix, find_below in mounts
@@ -65,7 +65,7 @@ def _walk(patterns: Any, above: str) -> Iterator[Mount]:
 
 
 def _static(pattern: Any) -> str | None:
-    """The text that a pattern matches, if it matches only one."""
+    """Return the text that a pattern matches; None when it matches several."""
     text = str(pattern)
     if isinstance(pattern, RoutePattern):
         return None if pattern.converters else text

@@ -1,4 +1,4 @@
-"""Answers that were rendered already, and are given again for a tenth of a second."""
+"""Responses of probes, each kept for a tenth of a second."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from collections.abc import Callable
 from http import HTTPStatus
 from time import monotonic
 
+METHODS = ("GET", "HEAD")
+JSON = "application/json"
 KEEP_SECONDS = 0.1
 KEEP_AT_MOST_SECONDS = 1.0
 COST_SHARE = 10
-"""A page that is costly to render (10,000 checks) is kept for this many times its cost: it takes a tenth of a core."""
+"""A page is kept for this many times its rendering time: a costly one (10,000 checks) takes a tenth of a core."""
 
 CONFINED = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
-"""Headers of every answer of ours: it is what it says it is, and no page of another site may embed it."""
+"""Headers of every response: browsers keep to its content type, and no page of another site may embed it."""
 
 
-class Answer:
+class ProbeResponse:
     """One response: ready to be handed to a WSGI server (``line``, ``headers``) or an ASGI one (``raw_headers``)."""
 
     __slots__ = ("body", "headers", "line", "raw_headers", "status")
@@ -36,36 +38,36 @@ class Answer:
 
 
 class Page:
-    """An answer and the way to render it anew. Without a lock: a forked process may inherit none that is held."""
+    """A response and the function that renders it. Uses no lock: a forked process could inherit one that is held."""
 
-    __slots__ = ("_answer", "_expires_at", "_render", "_renewing_until")
+    __slots__ = ("_expires_at", "_render", "_renewing_until", "_response")
 
-    def __init__(self, render: Callable[[], Answer]) -> None:
+    def __init__(self, render: Callable[[], ProbeResponse]) -> None:
         self._render = render
-        self._answer: Answer | None = None
+        self._response: ProbeResponse | None = None
         self._expires_at = 0.0
         self._renewing_until = 0.0
 
-    def current(self) -> Answer:
-        """An answer that is not older than ``KEEP_SECONDS``, or ``COST_SHARE`` times the time it takes to render.
+    def current(self) -> ProbeResponse:
+        """Return a response that is not older than ``KEEP_SECONDS``, or ``COST_SHARE`` times its rendering time.
 
-        While one thread renders it anew, others are given the old one.
+        While one thread renders a new one, others get the old one.
         """
-        answer = self._answer
-        if answer is not None and monotonic() < self._expires_at:
-            return answer
-        return self._renew(answer)
+        response = self._response
+        if response is not None and monotonic() < self._expires_at:
+            return response
+        return self._renew(response)
 
-    def _renew(self, answer: Answer | None) -> Answer:
+    def _renew(self, response: ProbeResponse | None) -> ProbeResponse:
         now = monotonic()
-        if answer is not None and now < self._renewing_until:
-            return answer
+        if response is not None and now < self._renewing_until:
+            return response
         self._renewing_until = now + KEEP_AT_MOST_SECONDS
         try:
             began = time.thread_time()
-            answer = self._render()
+            response = self._render()
             keep = min(max(KEEP_SECONDS, COST_SHARE * (time.thread_time() - began)), KEEP_AT_MOST_SECONDS)
-            self._answer, self._expires_at = answer, monotonic() + keep
-            return answer
+            self._response, self._expires_at = response, monotonic() + keep
+            return response
         finally:
             self._renewing_until = 0.0

@@ -1,4 +1,4 @@
-"""How a store is read: through a connection that is replaced after every error, and now and then once more."""
+"""Connection of the refresher to the store, and a periodic second read of states that are known already."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import structlog
 from monitor.model import State
 from monitor.ports import StateStore, Store
 
-PATROL_SECONDS = 2.0
-PATROL_SIZE = 250
+RESYNC_SECONDS = 2.0
+RESYNC_SIZE = 250
 
 log = structlog.get_logger("monitor.api")
 
 
-class Connection:
-    """A reader that is made when it is needed, and thrown away when it is closed."""
+class ReaderConnection:
+    """A reader that is created on first use, and dropped when it is closed."""
 
     def __init__(self, connect: Callable[[], Store]) -> None:
         self._connect = connect
@@ -25,17 +25,17 @@ class Connection:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a reader that has been used before."""
+        """Return whether there is a reader that has been used before."""
         return self._reader is not None
 
     def get(self) -> Store:
-        """The reader."""
+        """Return the reader."""
         if self._reader is None:
             self._reader = self._connect()
         return self._reader
 
     def close(self) -> None:
-        """Throw the reader away. Never raises."""
+        """Close and drop the reader. Never raises."""
         reader, self._reader = self._reader, None
         if reader is not None:
             try:
@@ -44,20 +44,20 @@ class Connection:
                 log.debug("store.reader_not_closed", exc_info=True)
 
 
-class Patrol:
-    """Reads known states again, a few at a time: what somebody else damages or deletes is not announced as a change."""
+class Resync:
+    """Reads known states again, a few at a time: states that another client damages or deletes are not announced."""
 
     def __init__(self) -> None:
         self._waiting: list[str] = []
-        self._next_at = time.monotonic() + PATROL_SECONDS
+        self._next_at = time.monotonic() + RESYNC_SECONDS
 
-    def visit(self, reader: StateStore, states: Mapping[str, State]) -> Mapping[str, State]:
-        """The states, without those that were visited now and are not there any more."""
+    def without_lost(self, reader: StateStore, states: Mapping[str, State]) -> Mapping[str, State]:
+        """Return the states without those that this read no longer found."""
         if not states or time.monotonic() < self._next_at:
             return states
-        self._next_at = time.monotonic() + PATROL_SECONDS
+        self._next_at = time.monotonic() + RESYNC_SECONDS
         self._waiting = self._waiting or list(states)
-        visited, self._waiting = self._waiting[:PATROL_SIZE], self._waiting[PATROL_SIZE:]
-        found = reader.read(visited).states
-        lost = set(visited) - found.keys()
+        due, self._waiting = self._waiting[:RESYNC_SIZE], self._waiting[RESYNC_SIZE:]
+        found = reader.read(due).states
+        lost = set(due) - found.keys()
         return {name: state for name, state in states.items() if name not in lost} if lost else states

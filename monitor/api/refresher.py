@@ -1,4 +1,4 @@
-"""The thread that reads the store for a process, so that no request ever has to."""
+"""The thread that reads the store for a process, so that no request has to."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from monitor.api.on_demand import Alerts, HistoryReaches, Refusal
-from monitor.api.reader import Connection, Patrol
+from monitor.api.on_demand import PeriodicValue, RequestedAlerts
+from monitor.api.reader import ReaderConnection, Resync
 from monitor.model import State
-from monitor.ports import Store, StoreUnavailable
+from monitor.ports import Reaches, Store, StoreUnavailable
 
 SILENCE_SECONDS = 1.0
-"""A store not heard for this long after its turn does not answer, whatever the thread waits for (a name server?)."""
+"""The store counts as down after this much silence, whatever the thread waits for (a name server, for example)."""
+REACHES_EVERY_SECONDS = 5.0
 
 log = structlog.get_logger("monitor.api")
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """What a process knows at one moment.
+class CachedSnapshot:
+    """The states that a process has read, and what it knows about the store.
 
-    ``now`` is the store's clock. ``answering`` tells whether the store answers, as seen by this process;
-    None before the first attempt has come to an end. ``tried`` tells that there was one, good or bad.
-    ``refusal`` is the reason why the store takes no writes, or what it answered to the last read that failed.
+    ``now`` is the store's clock. ``answering`` is whether the store answers this process; None before the first
+    attempt has ended. ``tried`` is whether an attempt has ended, successful or not. ``refusal`` is the reason why the
+    store takes no writes, or its reply to the last read that failed.
     """
 
     states: Mapping[str, State]
@@ -41,7 +42,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the thread found out; replaced as a whole, so that readers need no lock. Times are monotonic."""
+    """The results of the thread; replaced as one value, so that readers need no lock. Times are monotonic."""
 
     started_at: float
     states: Mapping[str, State] = field(default_factory=dict)
@@ -49,11 +50,11 @@ class _Known:
     ahead_seconds: float | None = None  # the store's clock minus the monotonic clock
     succeeded_at: float | None = None
     failures: int = 0
-    refusal: str | None = None  # what the last read that failed was answered
+    refusal: str | None = None  # the store's reply to the last read that failed
 
 
 class Refresher:
-    """Asks the store what changed, every ``interval_seconds``, in one daemon thread per process.
+    """Reads the changes of the store every ``interval_seconds``, in one daemon thread per process.
 
     ``connect`` makes a reader. It is called in the thread, again after every error and after a fork, so that
     names are resolved anew and a connection whose other end is gone is replaced.
@@ -66,9 +67,14 @@ class Refresher:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._known = _Known(time.monotonic())
-        self.alerts = Alerts()
-        self.reaches = HistoryReaches()
-        self.refusal = Refusal()
+        self.alerts = RequestedAlerts()
+        self.reaches = PeriodicValue(
+            "history.reach_not_read",
+            lambda store: store.history.reaches(),
+            Reaches(),
+            every_seconds=REACHES_EVERY_SECONDS,
+        )
+        self.refusal = PeriodicValue("refusal.not_read", lambda store: store.refusal(), None)
         _forget_at_fork(self)
 
     def start(self) -> None:
@@ -85,6 +91,7 @@ class Refresher:
 
     @property
     def is_running(self) -> bool:
+        """Return whether the thread is running."""
         return self._thread is not None and self._thread.is_alive()
 
     def stop(self) -> None:
@@ -93,8 +100,8 @@ class Refresher:
         if self._thread is not None:
             self._thread.join(SILENCE_SECONDS)
 
-    def moment(self) -> Moment:
-        """What is known now. Reads memory only."""
+    def snapshot(self) -> CachedSnapshot:
+        """Return the current snapshot. Reads memory only."""
         known, clock = self._known, time.monotonic()
         heard_at = known.started_at if known.succeeded_at is None else known.succeeded_at
         silent = clock - heard_at > self._interval_seconds + SILENCE_SECONDS
@@ -104,36 +111,36 @@ class Refresher:
         elif known.succeeded_at is not None:
             answering = True
         now = time.time() if known.ahead_seconds is None else clock + known.ahead_seconds
-        # Why writes are refused is old once reads fail: then the reason is theirs, or there is none.
+        # Once reads fail, the reason why writes are refused is old: then the reason of the failed read counts.
         refusal = known.refusal if answering is False else self.refusal.known
-        return Moment(known.states, now, answering, answering is not None, refusal)
+        return CachedSnapshot(known.states, now, answering, answering is not None, refusal)
 
-    def read_once(self) -> Moment:
-        """One attempt in the calling thread, for a process that has no need of a thread."""
-        connection = Connection(self._connect)
+    def read_once(self) -> CachedSnapshot:
+        """Make one attempt in the calling thread, for a process that needs no thread, and return the snapshot."""
+        connection = ReaderConnection(self._connect)
         try:
-            self._attempt(connection, Patrol())
+            self._attempt(connection, Resync())
         finally:
             connection.close()
-        return self.moment()
+        return self.snapshot()
 
     def _run(self) -> None:
-        connection, patrol = Connection(self._connect), Patrol()
+        connection, resync = ReaderConnection(self._connect), Resync()
         while not self._stop.is_set():
             was_open = connection.is_open
-            answered = self._attempt(connection, patrol)
+            answered = self._attempt(connection, resync)
             if not answered and was_open:
                 # A server may close an idle connection at any time: only a new one tells whether it is there.
-                answered = self._attempt(connection, patrol)
+                answered = self._attempt(connection, resync)
             if answered:
-                self.alerts.visit(connection)
-                self.reaches.visit(connection)
-                self.refusal.visit(connection)
+                self.alerts.refresh(connection)
+                self.reaches.refresh(connection)
+                self.refusal.refresh(connection)
             self._stop.wait(self._interval_seconds)
         connection.close()
 
-    def _attempt(self, connection: Connection, patrol: Patrol) -> bool:
-        known, asked_at, was_open = self._known, time.monotonic(), connection.is_open
+    def _attempt(self, connection: ReaderConnection, resync: Resync) -> bool:
+        known, requested_at, was_open = self._known, time.monotonic(), connection.is_open
         try:
             reader = connection.get().states
             changes = reader.changes(known.cursor)
@@ -142,22 +149,22 @@ class Refresher:
                 states = {**known.states, **states} if states else known.states
             self._known = _Known(
                 known.started_at,
-                patrol.visit(reader, states),
+                resync.without_lost(reader, states),
                 changes.cursor,
-                # Counted from before the question, so that no answer looks younger than it is.
-                ahead_seconds=changes.read_at - asked_at,
+                # Counted from before the request, so that no result looks younger than it is.
+                ahead_seconds=changes.read_at - requested_at,
                 succeeded_at=time.monotonic(),
             )
         except Exception as error:  # noqa: BLE001 - if this thread ended, every answer would grow stale
             connection.close()
             if not was_open:
-                self._note_failure(known, error)
+                self._record_failure(known, error)
             return False
         if known.failures:
             log.info("store.answers", after_failures=known.failures)
         return True
 
-    def _note_failure(self, known: _Known, error: Exception) -> None:
+    def _record_failure(self, known: _Known, error: Exception) -> None:
         if not known.failures:
             log.warning("store.unreachable", error=f"{type(error).__name__}: {error}")
         # After silence the cursor is as good as before; after nonsense, nothing is.
@@ -167,7 +174,7 @@ class Refresher:
 
 
 def _forget_at_fork(refresher: Refresher) -> None:
-    """In a forked child (gunicorn --preload) the thread is gone: start one of its own, with a connection of its own."""
+    """Start a thread with a connection of its own in a forked child (gunicorn --preload), where the thread is lost."""
     known = weakref.ref(refresher)
 
     def restart() -> None:

@@ -1,4 +1,4 @@
-"""Requests that Django refuses for what they are, such as a foreign Host: one line in the log, without a traceback.
+"""Log records of requests that Django refuses, for a foreign Host for example: one line, without a traceback.
 
 Django logs the traceback of each, so that whoever sends such requests fills the log. Done by a filter of its loggers,
 and for our own paths only: what a project's pages log is the project's.
@@ -20,14 +20,14 @@ _PAGE_IN_ADMIN = "monitoring"
 
 
 class WithoutTraceback(logging.Filter):
-    """Takes the traceback out of the records of refused requests. ``everywhere``: whatever their path."""
+    """Removes the traceback from records of refused requests; of all paths where ``everywhere`` is set."""
 
     def __init__(self) -> None:
         super().__init__()
         self.everywhere = False
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """True: every record is logged."""
+        """Return True: every record is logged."""
         request = getattr(record, "request", None)
         if record.exc_info and request is not None and (self.everywhere or _is_ours(request.path_info)):
             record.exc_info = record.exc_text = None
@@ -38,7 +38,7 @@ _filter = WithoutTraceback()
 
 
 def install(*, everywhere: bool = False) -> None:
-    """Filter the loggers of refused requests. Doing it again changes nothing but ``everywhere``, which stays."""
+    """Filter the loggers of refused requests. A second call can only set ``everywhere``, which stays set."""
     _filter.everywhere = _filter.everywhere or everywhere
     for refusal in _kinds(SuspiciousOperation):
         logging.getLogger(f"django.security.{refusal.__name__}").addFilter(_filter)

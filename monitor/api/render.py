@@ -1,109 +1,211 @@
-"""What the endpoints say, as JSON: the bodies of live, ready, detailed, groups, checks and startup."""
+"""The JSON bodies of the endpoints that show states: probes, the snapshot, and the state at a past moment."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from functools import lru_cache
+from importlib import metadata
+from typing import Any, Literal, NamedTuple
 
 from monitor import documents, policy
-from monitor.alert_states import AlertsOverview
 from monitor.api import entries
-from monitor.api.refresher import Moment
-from monitor.api.roster import UNREADABLE, Group, Roster
+from monitor.api.refresher import CachedSnapshot
+from monitor.api.roster import UNREADABLE, Group, RosterReader
+from monitor.chronicle import reaches_document
 from monitor.config import CheckSpec
+from monitor.history.samples import RESPONSE_TIME
 from monitor.model import Overall, State
+from monitor.policy.dynamic_checks import PART, dynamic, is_dynamic
+from monitor.ports import Reaches
 
-BREATHE_EVERY = 256
+YIELD_EVERY = 256
+_Form = Literal["public", "full", "snapshot"]
+
+
+class _Rendered(NamedTuple):
+    """The reading of a check, the state behind it, and the encoded entry of both, without an age."""
+
+    reading: policy.Reading
+    state: State | None
+    entry: str
 
 
 class Renderer:
     """Renders bodies for a roster.
 
-    What does not change while a check's state and reading stay the same is rendered once and kept, so that
-    ten thousand checks cost ten thousand additions of an age, not as many encodings.
+    The entry of a check is rendered once and kept while its state and reading stay the same. So ten thousand checks
+    cost ten thousand additions of an age, not as many encodings.
     """
 
-    def __init__(self, roster: Roster) -> None:
+    def __init__(self, roster: RosterReader) -> None:
         self._roster = roster
-        self._kept: dict[tuple[str, bool], tuple[State | None, policy.Reading, str]] = {}
+        self._kept: dict[tuple[str, _Form], _Rendered] = {}
 
-    def group(self, group: Group, moment: Moment) -> tuple[bool, str]:
-        """Whether a group is ready, and the body that says so. A group that holds stale verdicts says that, too."""
-        readings, checks = self._entries(group, moment, full=False)
+    def group(self, group: Group, snapshot: CachedSnapshot) -> tuple[bool, str]:
+        """Return whether a group is ready, and its body. The body of a group that holds stale verdicts has ``held``."""
+        readings, checks = self._entries(group, snapshot, full=False)
         passes = self._roster.overall(group, readings) is not Overall.UNHEALTHY
         held = {"held": True} if any(reading.held for reading in readings.values()) else {}
-        head = self._head("ready" if passes else "not_ready", moment, **held)
+        head = self._head("ready" if passes else "not_ready", snapshot, **held)
         return passes, entries.extended(head, entries.member("checks", checks))
 
-    def detailed(self, moment: Moment, *, full: bool) -> str:
-        """The overall verdict and all checks; with ``full``, what is not for everybody: messages, details, hosts."""
-        everything = self._roster.everything(moment)
-        readings, checks = self._entries(everything, moment, full=full)
-        head = self._head(self._roster.overall(everything, readings), moment)
-        known = self._roster.fleet(moment).hosts if full else ()
-        hosts = [entries.member("hosts", entries.encode(documents.hosts(known, moment.now)))] if known else []
+    def detailed(self, snapshot: CachedSnapshot, *, full: bool) -> str:
+        """Return the overall verdict and all checks; with ``full``, messages, details and hosts, too."""
+        everything = self._roster.everything(snapshot)
+        readings, checks = self._entries(everything, snapshot, full=full)
+        head = self._head(self._roster.overall(everything, readings), snapshot)
+        known = self._roster.fleet(snapshot).hosts if full else ()
+        hosts = [entries.member("hosts", entries.encode(documents.hosts(known, snapshot.now)))] if known else []
         return entries.extended(head, entries.member("checks", checks), *hosts)
 
-    def check(self, check: CheckSpec, moment: Moment, *, full: bool) -> tuple[bool, str]:
-        """Whether a check does not fail, and its own body."""
-        reading, entry = self._entry(check, moment, hold=None, full=full)
-        head = entries.encode({"name": check.name, "timestamp": documents.timestamp(moment.now)})
+    def check(self, check: CheckSpec, snapshot: CachedSnapshot, *, full: bool) -> tuple[bool, str]:
+        """Return whether a check does not fail, and its own body."""
+        reading, entry = self._entry(check, snapshot, hold=None, full=full)
+        head = entries.encode({"name": check.name, "timestamp": documents.timestamp(snapshot.now)})
         return not policy.fails(reading), entries.extended(head, entry[1:-1])
 
-    def workers(self, moment: Moment) -> str:
-        """All workers and queues."""
-        return entries.encode(documents.workers(moment.states, moment.now))
+    def startup(self, snapshot: CachedSnapshot) -> tuple[bool, str]:
+        """Return whether the process has its roster and has tried to read the store, and the body."""
+        started = snapshot.tried and not self._roster.problem
+        return started, self._head("started" if started else "starting", snapshot)
 
-    def alerts(self, overview: AlertsOverview) -> str:
-        """What alerting has to tell."""
-        return entries.encode(documents.alerts(overview))
+    def snapshot(self, snapshot: CachedSnapshot, reaches: Reaches) -> str:
+        """Return the body of ``/api/health/snapshot/``.
 
-    def startup(self, moment: Moment) -> tuple[bool, str]:
-        """Whether the process has its roster and has tried to read the store, and the body that says so."""
-        started = moment.tried and not self._roster.problem
-        return started, self._head("started" if started else "starting", moment)
+        It has no ages: while nothing changes the body stays the same, and so does its ETag.
+        """
+        everything = self._roster.everything(snapshot)
+        checks = {check.name: self._rendered(check, snapshot, "snapshot") for check in everything.checks}
+        children = [(check.name, self._rendered(check, snapshot, "snapshot")) for check in child_checks(snapshot)]
+        readings = {name: rendered.reading for name, rendered in checks.items()}
+        fleet = documents.workers(snapshot.states, snapshot.now)
+        head = {
+            "status": self._roster.overall(everything, readings).value,
+            "workers": fleet["workers"],
+            "queues": fleet["queues"],
+            "hosts": documents.hosts(self._roster.fleet(snapshot).hosts, snapshot.now),
+            "reaches": reaches_document(reaches),
+            "answering": snapshot.answering is not False,
+            "version": _version(),
+        } | ({"reason": self._roster.problem} if self._roster.problem else {})
+        members = (
+            entries.member(key, entries.joined(entries.member(name, each.entry) for name, each in rendered))
+            for key, rendered in (("checks", checks.items()), ("groups", children))
+        )
+        return entries.extended(entries.encode(head), *members)
 
-    def _head(self, status: str, moment: Moment, **more: Any) -> str:
+    def past(self, states: Mapping[str, State], at: float, now: CachedSnapshot, reaches: Reaches) -> str:
+        """Return the body of ``/api/health/detailed/?at=``. ``absent`` names the fields that history does not keep."""
+        snapshot = CachedSnapshot(states, at, answering=True, tried=True)
+        checks: dict[str, Any] = {}
+        readings = {}
+        others = sorted(states.keys() - self._roster.checks.keys())
+        for check in (*self._roster.checks.values(), *map(dynamic, others)):
+            reading, state = self._roster.read(check, snapshot)
+            if not _is_of_fleet(check.name):
+                readings[check.name] = reading
+            fields = entries.fields(reading, state)
+            fields.pop("since", None)
+            absent = _absent(now.states.get(check.name), fields)
+            checks[check.name] = fields | self._about(check) | {"absent": absent}
+        document = {
+            "status": policy.overall(readings, self._roster.all.critical).value,
+            "at": at,
+            "timestamp": documents.timestamp(at),
+            "checks": checks,
+            "reaches": reaches_document(reaches),
+        }
+        return entries.encode(document)
+
+    def _head(self, status: str, snapshot: CachedSnapshot, **more: Any) -> str:
         problem = {"reason": self._roster.problem} if self._roster.problem else {}
-        return _head(status, moment.now, **problem, **more)
+        return _head(status, snapshot.now, **problem, **more)
 
-    def _entries(self, group: Group, moment: Moment, *, full: bool) -> tuple[Mapping[str, policy.Reading], str]:
+    def _entries(
+        self, group: Group, snapshot: CachedSnapshot, *, full: bool
+    ) -> tuple[Mapping[str, policy.Reading], str]:
         readings: dict[str, policy.Reading] = {}
         rendered = []
         for number, check in enumerate(group.checks, 1):
-            readings[check.name], entry = self._entry(check, moment, hold=group.hold, full=full)
+            readings[check.name], entry = self._entry(check, snapshot, hold=group.hold, full=full)
             rendered.append(entries.member(check.name, entry))
-            if number % BREATHE_EVERY == 0:
-                time.sleep(0)  # gives the interpreter lock away: other probes do not wait for a long roster
+            if number % YIELD_EVERY == 0:
+                time.sleep(0)  # releases the interpreter lock: other probes do not wait for a long roster
         return readings, entries.joined(rendered)
 
     def _entry(
-        self, check: CheckSpec, moment: Moment, *, hold: policy.Hold | None, full: bool
+        self, check: CheckSpec, snapshot: CachedSnapshot, *, hold: policy.Hold | None, full: bool
     ) -> tuple[policy.Reading, str]:
         try:
-            return self._readable_entry(check, moment, hold=hold, full=full)
+            reading, state, entry = self._rendered(check, snapshot, "full" if full else "public", hold)
+            if state is None:
+                return reading, entry
+            return reading, entries.extended(entry, f'"age_ms":{entries.age_ms(state, snapshot.now)}')
         except Exception:  # noqa: BLE001 - whatever a store let through, a probe has to answer
             return UNREADABLE, entries.encode(entries.fields(UNREADABLE, None))
 
-    def _readable_entry(
-        self, check: CheckSpec, moment: Moment, *, hold: policy.Hold | None, full: bool
-    ) -> tuple[policy.Reading, str]:
-        reading, state = self._roster.read(check, moment, hold=hold)
-        kept = self._kept.get((check.name, full))
-        if kept is None or kept[0] is not state or kept[1] != reading:
-            kept = (state, reading, entries.encode(entries.fields(reading, state, full=full)))
-            if check.name in self._roster.checks:  # what comes at run time goes again, and would stay here
-                self._kept[check.name, full] = kept
-        if state is None:
-            return reading, kept[2]
-        return reading, entries.extended(kept[2], f'"age_ms":{entries.age_ms(state, moment.now)}')
+    def _rendered(
+        self, check: CheckSpec, snapshot: CachedSnapshot, form: _Form, hold: policy.Hold | None = None
+    ) -> _Rendered:
+        reading, state = self._roster.read(check, snapshot, hold=hold)
+        kept = self._kept.get((check.name, form))
+        if kept is None or kept.state is not state or kept.reading != reading:
+            if form == "snapshot":
+                entry = self._snapshot_entry(check, reading, state, snapshot)
+            else:
+                entry = entries.encode(entries.fields(reading, state, full=form == "full"))
+            kept = _Rendered(reading, state, entry)
+            if check.name in self._roster.checks:  # a check created at run time expires, and would stay here
+                self._kept[check.name, form] = kept
+        return kept
+
+    def _snapshot_entry(
+        self, check: CheckSpec, reading: policy.Reading, state: State | None, snapshot: CachedSnapshot
+    ) -> str:
+        series = [RESPONSE_TIME, *own_series(snapshot.states.get(check.name))]
+        try:
+            fields = entries.fields(reading, state, full=True)
+            return entries.encode(fields | self._about(check) | {"series": series})
+        except Exception:  # noqa: BLE001 - whatever a store let through, the page gets an answer
+            return entries.encode(entries.fields(UNREADABLE, None) | self._about(check) | {"series": []})
+
+    def _about(self, check: CheckSpec) -> dict[str, Any]:
+        return {"kind": check.kind, "critical": check.critical, "groups": list(self._roster.groups_of(check.name))}
 
 
 def live(now: float) -> str:
-    """The body of a process that is alive."""
+    """Return the body of a process that is alive."""
     return _head("alive", now)
+
+
+def child_checks(snapshot: CachedSnapshot) -> list[CheckSpec]:
+    """Return the checks that runs of other checks created, by name: consumer groups."""
+    return [dynamic(name) for name in sorted(snapshot.states) if name.startswith(f"{PART}:") and is_dynamic(name)]
+
+
+def own_series(state: State | None) -> list[str]:
+    """Return the names of the series of a state, without the response time that every check has."""
+    return [name for name in state.result.series if name != RESPONSE_TIME] if state else []
 
 
 def _head(status: str, now: float, **more: Any) -> str:
     return entries.encode({"status": status, "timestamp": documents.timestamp(now), **more})
+
+
+def _is_of_fleet(name: str) -> bool:
+    return name.startswith(("worker:", "queue:", "host:", f"{PART}:")) or name == "workers"
+
+
+def _absent(now: State | None, kept: Mapping[str, Any]) -> list[str]:
+    """Return the names of the fields that the check has now, and that history does not keep."""
+    data = [] if now is None else [name for name in now.result.data if name not in kept]
+    return ["since", "message", "detail", *data]
+
+
+@lru_cache(maxsize=1)
+def _version() -> str:
+    try:
+        return metadata.version("celery-health-monitor")
+    except metadata.PackageNotFoundError:
+        return ""

@@ -1,4 +1,4 @@
-"""The probes at root paths, for those who opt in: ``path("", include("monitor.api.root_urls"))``."""
+"""Probes at root paths, which a project opts into: ``path("", include("monitor.api.root_urls"))``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from monitor.api.views import probe
 app_name = "monitor_root"
 
 urlpatterns = [
-    *(re_path(rf"^{path}/?$", probe, {"what": target.what}) for path, target in ROOT_PROBES.items()),
-    *(re_path(rf"^{what}/(?P<name>[^/]+)/?$", probe, {"what": what}) for what in ROOT_PARENTS),
+    *(re_path(rf"^{path}/?$", probe, {"endpoint": target.endpoint}) for path, target in ROOT_PROBES.items()),
+    *(re_path(rf"^{each}/(?P<name>[^/]+)/?$", probe, {"endpoint": each}) for each in ROOT_PARENTS),
 ]

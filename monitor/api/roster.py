@@ -1,4 +1,4 @@
-"""The roster as the endpoints need it, and what it says at one moment."""
+"""The configured checks and groups, and what a snapshot says about them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from monitor import policy
-from monitor.api.refresher import Moment
+from monitor.api.refresher import CachedSnapshot
 from monitor.config import CheckSpec, Config
 from monitor.config.model import DEFAULT_HOLD_SECONDS, READY, GroupSpec
 from monitor.model import Overall, State, Status
@@ -33,10 +33,10 @@ class Group:
         self.names = frozenset(check.name for check in self.checks)
 
 
-class Roster:
-    """All checks and groups of a configuration. The common fields only: never a kind's code.
+class RosterReader:
+    """Reads the checks and groups of a configuration in a snapshot. Uses their common fields, never a kind's code.
 
-    ``problem`` is a reason why there is none: then the process is alive, but neither started nor ready.
+    ``problem`` is the reason why there is no configuration: the process is alive, but neither started nor ready.
     """
 
     def __init__(self, config: Config, *, problem: str | None = None) -> None:
@@ -44,6 +44,7 @@ class Roster:
         self.all = Group(self.checks.values())
         self.groups = {name: Group(config.members(name), hold=_hold(spec)) for name, spec in config.groups.items()}
         self.ready = self.groups[READY]
+        self.groups_of = config.groups_of
         self.problem = problem
         self._watching_store = frozenset(
             check.name for check in self.checks.values() if check.kind == "redis" and not check.options.get("url")
@@ -53,75 +54,76 @@ class Roster:
         self._fleet = Fleet({})
         self._everything: tuple[tuple[str, ...], Group] = (), self.all
 
-    def find(self, check: str, moment: Moment) -> CheckSpec | None:
-        """A check of the roster, or one that came at run time and is there now; None for any other.
+    def find(self, check: str, snapshot: CachedSnapshot) -> CheckSpec | None:
+        """Return a check of the roster, or one that was created at run time and still exists; None for any other.
 
-        What came at run time is found by the name of its target, too: ``group:orders:a/b``, whose check has a digest
-        in its name.
+        A check created at run time is found by the name of its target, too: ``group:orders:a/b``, whose check has a
+        digest in its name.
         """
         if check in self.checks:
             return self.checks[check]
-        if is_dynamic(check) and check in moment.states:
+        if is_dynamic(check) and check in snapshot.states:
             return dynamic(check)
-        return next((dynamic(name) for name in check_names(check, self.checks) if name in moment.states), None)
+        return next((dynamic(name) for name in check_names(check, self.checks) if name in snapshot.states), None)
 
     def single(self, check: CheckSpec) -> Group:
-        """A check by itself: asked for directly, it is critical."""
+        """Return a group of one check, which is critical there."""
         return Group([check], all_critical=True)
 
-    def fleet(self, moment: Moment) -> Fleet:
-        """Workers' hosts and the monitor's own state, as known at that moment."""
+    def fleet(self, snapshot: CachedSnapshot) -> Fleet:
+        """Return the hosts of workers and the monitor's own state, as the snapshot has them."""
         known = self._fleet
-        if known.states is not moment.states:
-            known = self._fleet = Fleet(moment.states)
+        if known.states is not snapshot.states:
+            known = self._fleet = Fleet(snapshot.states)
         return known
 
-    def everything(self, moment: Moment) -> Group:
-        """All checks of the roster and, none of them critical, those of the monitor's own state."""
-        own = tuple(state.check for state in self.fleet(moment).monitor if state.check not in self.checks)
+    def everything(self, snapshot: CachedSnapshot) -> Group:
+        """Return all checks of the roster and those of the monitor's own state, none of which is critical."""
+        own = tuple(state.check for state in self.fleet(snapshot).monitor if state.check not in self.checks)
         kept = self._everything
         if own != kept[0]:
             kept = self._everything = own, Group((*self.all.checks, *map(dynamic, own)))
         return kept[1]
 
     def read(
-        self, check: CheckSpec, moment: Moment, *, hold: policy.Hold | None = None
+        self, check: CheckSpec, snapshot: CachedSnapshot, *, hold: policy.Hold | None = None
     ) -> tuple[policy.Reading, State | None]:
-        """What is known of a check, and the state it is known from (None when there is none, or when it is overruled).
+        """Return the reading of a check, and the state behind it (None when there is none, or when it is overruled).
 
-        That the store does not answer, the reader knows first-hand: a check that watches the store is in
-        error at once, and for the reason that the store gave. So is it while the store's memory is full. A replica
-        may be read on purpose: its refusal of writes is the reason only once nothing new comes. What others have
-        found keeps its word until it expires. The broker's check shows what became of the workers, too, and those of
-        a host show the host that is worst off. What cannot be judged is ``unreadable``: whatever a store let through,
-        a probe has to answer.
+        This process knows first-hand whether the store answers: a check that watches the store is in error at once,
+        for the reason that the store gave, and while the store's memory is full. A replica may be read on purpose: its
+        refusal of writes becomes the reason only once results are old. Results of other checks count until they
+        expire. The broker's check shows the workers' verdicts, too, and the checks of a host show the worst host. A
+        state that cannot be judged is ``unreadable``: whatever a store let through, a probe has to answer.
         """
         try:
-            return self._read(check, moment, hold=hold)
+            return self._read(check, snapshot, hold=hold)
         except Exception:  # noqa: BLE001
             return UNREADABLE, None
 
     def _read(
-        self, check: CheckSpec, moment: Moment, *, hold: policy.Hold | None
+        self, check: CheckSpec, snapshot: CachedSnapshot, *, hold: policy.Hold | None
     ) -> tuple[policy.Reading, State | None]:
         if check.name in self._watching_store:
-            if moment.answering is False:
-                return (UNREACHABLE if moment.refusal is None else UNREACHABLE._replace(reason=moment.refusal)), None
-            if moment.refusal == FULL:
+            if snapshot.answering is False:
+                return (
+                    UNREACHABLE if snapshot.refusal is None else UNREACHABLE._replace(reason=snapshot.refusal)
+                ), None
+            if snapshot.refusal == FULL:
                 return policy.Reading(Status.ERROR, FULL), None
-        state = moment.states.get(check.name)
-        reading = policy.read_status(state, moment.now, hold=hold)
-        if moment.refusal is not None and self._tells_refusal(check) and reading.status in _NOT_KNOWN:
-            return reading._replace(reason=moment.refusal), state
+        state = snapshot.states.get(check.name)
+        reading = policy.read_status(state, snapshot.now, hold=hold)
+        if snapshot.refusal is not None and self._tells_refusal(check) and reading.status in _NOT_KNOWN:
+            return reading._replace(reason=snapshot.refusal), state
         if check.kind in _OVERLAID and self._watches_workers:
-            return overlay(check, reading, state, self.fleet(moment), moment.now)
+            return overlay(check, reading, state, self.fleet(snapshot), snapshot.now)
         return reading, state
 
     def _tells_refusal(self, check: CheckSpec) -> bool:
         return check.name in self._watching_store or check.name == SCHEDULE
 
     def overall(self, group: Group, readings: Mapping[str, policy.Reading]) -> Overall:
-        """The verdict over the readings of a group."""
+        """Return the verdict over the readings of a group."""
         return Overall.UNHEALTHY if self.problem else policy.overall(readings, group.critical)
 
 

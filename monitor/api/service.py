@@ -1,4 +1,4 @@
-"""The read side's composition root: one roster, one refresher and one set of probes per process."""
+"""Composition root of the API: one roster, one refresher and one set of probes per process."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ import structlog
 
 from monitor import config as configuration
 from monitor import project
+from monitor.api import history_limiter
 from monitor.api.access import Access
-from monitor.api.history import reading
-from monitor.api.history.reading import ReadingRoom
-from monitor.api.history.snapshot import SnapshotRenderer
-from monitor.api.probes import Probes
+from monitor.api.history_limiter import HistoryReadLimiter
+from monitor.api.probes.endpoints import Probes
 from monitor.api.refresher import Refresher
 from monitor.api.render import Renderer
-from monitor.api.roster import Roster
+from monitor.api.roster import RosterReader
 from monitor.config import Config, ConfigError
 from monitor.credentials.used_codes import UsedCodes
 from monitor.ports import Store, StoreUnavailable
 from monitor.store import RedisStore
 
 TIMEOUT_SECONDS = 1.0
-"""Of one read. No request waits for it, each notices a silence by itself; less would be wrong on a busy machine."""
+"""The time limit of one read of the refresher. No request waits for it; less would be wrong on a busy machine."""
 
 log = structlog.get_logger("monitor.api")
 _building = threading.Lock()
@@ -33,19 +32,23 @@ _services: list[Service] = []
 
 @dataclass(frozen=True)
 class Service:
-    """What the endpoints of a process work with."""
+    """The parts that the endpoints of a process work with."""
 
     config: Config
-    roster: Roster
+    roster: RosterReader
     refresher: Refresher
     renderer: Renderer
     probes: Probes
-    reading: ReadingRoom
-    snapshots: SnapshotRenderer
+    history: HistoryReadLimiter
+
+    @property
+    def access(self) -> Access:
+        """Return the rules by which a request is authorised."""
+        return self.probes.access
 
 
 def service() -> Service:
-    """This process' service, built on first use. Neither connects nor starts the refresher."""
+    """Return the service of this process, built on first use. Neither connects nor starts the refresher."""
     if not _services:
         with _building:
             if not _services:
@@ -58,33 +61,28 @@ def build(
     *,
     problem: str | None = None,
     connect: Callable[[], Store] | None = None,
-    archive: Callable[[], Store] | None = None,
+    history_source: Callable[[], Store] | None = None,
 ) -> Service:
-    """A service for a configuration, over the store it names unless ``connect`` makes readers of another.
+    """Return a service for a configuration, over the store that it names.
 
-    ``archive`` makes readers of the past. With a ``problem``, it says that there is no configuration.
+    ``connect`` and ``history_source`` make readers of another store. ``problem`` is the reason why the configuration
+    cannot be used.
     """
-    roster = Roster(config, problem=problem)
+    roster = RosterReader(config, problem=problem)
     refresher = Refresher(connect or (lambda: _reader(config)), interval_seconds=config.refresh_interval_seconds)
     token = config.token.get_secret_value() if config.token else None
     used_codes = UsedCodes(config.data_dir) if config.data_dir else None
     renderer = Renderer(roster)
-    return Service(
-        config,
-        roster,
-        refresher,
-        renderer,
-        Probes(roster, refresher, renderer, Access(token, used_codes=used_codes)),
-        ReadingRoom(archive or (lambda: _reader(config, reading.TIMEOUT_SECONDS)), refresher),
-        SnapshotRenderer(config, roster),
-    )
+    probes = Probes(roster, refresher, renderer, Access(token, used_codes=used_codes))
+    source = history_source or (lambda: _reader(config, history_limiter.TIMEOUT_SECONDS))
+    return Service(config, roster, refresher, renderer, probes, HistoryReadLimiter(source, refresher))
 
 
 def _load() -> Service:
     try:
         loaded = configuration.load(django_settings=project.explicit_settings(), project=project.derived_settings())
     except ConfigError as error:
-        # The site around us goes on; its probes say that the monitor is not configured.
+        # The site around us goes on; its probes report that the monitor is not configured.
         log.error("configuration.wrong", problems=str(error))
         return build(Config(), problem="configuration")
     return build(loaded.config)

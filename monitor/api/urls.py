@@ -1,6 +1,6 @@
-"""The API, to be included where a project wants it: ``path("api/health/", include("monitor.api.urls"))``.
+"""URLs of the API: ``path("api/health/", include("monitor.api.urls"))`` includes them in a project.
 
-The probes are first; what comes behind them needs authorisation.
+The probes come first; the endpoints behind them need authorisation.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import path, re_path
 
-from monitor.api.history import docs
-from monitor.api.history.api import views
-from monitor.api.history.guard import guarded
+from monitor.api import docs
+from monitor.api.guard import guarded
+from monitor.api.openapi import views
 from monitor.api.targets import NAMED, PARENTS, PROBES
 from monitor.api.views import probe
 
@@ -23,18 +23,21 @@ _, _past = _VIEWS.pop("detailed")
 
 
 def detailed(request: HttpRequest, **of_the_mount: Any) -> HttpResponse:
-    """How everything is now, or was at a moment."""
+    """Return the state of everything now, or at a moment of the past."""
     return _past(request) if "at" in request.GET else probe(request, "detailed", **of_the_mount)
 
 
-# What `probe` says of itself: Django's handlers and middleware look at the outermost view.
+# The marks of `probe`: Django's handlers and middleware look at the outermost view.
 detailed.__dict__.update(probe.__dict__)
 
 urlpatterns = [
     re_path(r"^detailed/?$", detailed, name="detailed"),
-    *(re_path(rf"^{what}/?$", probe, {"what": what}, name=what) for what in PROBES if what != "detailed"),
-    re_path(rf"^checks/(?P<name>(?:{NAMED}):.*?[^/])/?$", probe, {"what": "checks"}, name="check"),
-    *(re_path(rf"^{what}/(?P<name>[^/]+)/?$", probe, {"what": what}, name=what.removesuffix("s")) for what in PARENTS),
+    *(re_path(rf"^{each}/?$", probe, {"endpoint": each}, name=each) for each in PROBES if each != "detailed"),
+    re_path(rf"^checks/(?P<name>(?:{NAMED}):.*?[^/])/?$", probe, {"endpoint": "checks"}, name="check"),
+    *(
+        re_path(rf"^{each}/(?P<name>[^/]+)/?$", probe, {"endpoint": each}, name=each.removesuffix("s"))
+        for each in PARENTS
+    ),
     *(re_path(rf"^{route}/?$", view, name=name) for name, (route, view) in _VIEWS.items()),
     re_path(r"^openapi\.json/?$", guarded(docs.description), name="openapi"),
     re_path(r"^docs/?$", guarded(docs.page), name="docs"),

@@ -1,4 +1,4 @@
-"""The probes as Django views: for test clients, and for mounts that the wrapper does not see."""
+"""Probes as Django views: for test clients, and for mounts that the wrapper does not see."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from monitor.api.pages import Answer
 from monitor.api.service import service
 from monitor.api.targets import Target
 
@@ -18,34 +17,23 @@ log = structlog.get_logger("monitor.api")
 
 @csrf_exempt  # type: ignore[untyped-decorator]
 @non_atomic_requests  # type: ignore[untyped-decorator]  # ATOMIC_REQUESTS would ask the database first
-def probe(request: HttpRequest, what: str, name: str = "", **_of_the_mount: Any) -> HttpResponse:
-    """The answer of a probe."""
-    return respond(request, Target(what, name))
+def probe(request: HttpRequest, endpoint: str, name: str = "", **_of_the_mount: Any) -> HttpResponse:
+    """Return the response of a probe."""
+    return respond(request, Target(endpoint, name))
 
 
 def respond(request: HttpRequest, target: Target) -> HttpResponse:
-    """The answer of a probe as a Django response. Whoever is logged in as staff is authorised."""
-    answer = _answer(request, target)
-    if answer.status == 401 and is_staff(request):
-        answer = _answer(request, target, is_staff=True)
-    body = b"" if request.method == "HEAD" else answer.body
-    return HttpResponse(body, status=answer.status, headers=dict(answer.headers))
-
-
-def _answer(request: HttpRequest, target: Target, *, is_staff: bool = False) -> Answer:
-    return service().probes.answer(
-        target,
-        method=request.method or "",
-        query=request.META.get("QUERY_STRING", ""),
-        accept=request.headers.get("Accept", ""),
-        authorization=request.headers.get("Authorization", ""),
-        origin=request.META,
-        is_staff=is_staff,
-    )
+    """Return the response of a probe as a Django response. Staff who are logged in are authorised."""
+    probes, environ = service().probes, {**request.META, "REQUEST_METHOD": request.method}
+    response = probes.answer_environ(target, environ)
+    if response.status == 401 and is_staff(request):
+        response = probes.answer_environ(target, environ, is_staff=True)
+    body = b"" if request.method == "HEAD" else response.body
+    return HttpResponse(body, status=response.status, headers=dict(response.headers))
 
 
 def is_staff(request: HttpRequest) -> bool:
-    """Whether a member of staff is logged in. Only asked about a request that was refused: it asks the database."""
+    """Return whether a member of staff is logged in. Reads the database: called only for a request that was refused."""
     try:
         user = getattr(request, "user", None)
         return bool(user is not None and user.is_active and user.is_staff)

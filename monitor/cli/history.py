@@ -21,7 +21,7 @@ from monitor.cli.options import config_option
 from monitor.cli.stored import load_with_store, store_answers
 from monitor.cli.tables import ExitCode, coloured
 from monitor.history.moments import moment
-from monitor.history.series import Curve, Curves
+from monitor.history.series import Curve, Curves, Span
 from monitor.history.uptime import Uptime, uptime
 from monitor.model import Status
 from monitor.ports import Reaches
@@ -54,8 +54,9 @@ def history(
         store = wiring.store(loaded)
         kept, now = store.history, store.states.now()
         begin = _begin(since, now)
-        fine, reaches = chronicle.curves(kept, name, begin, now, step=_step(begin, now, console, as_json), names=names)
-        coarse, _ = chronicle.curves(kept, name, begin, now, step=(now - begin) / ROWS, names=names, reaches=reaches)
+        sparks, rows = Span(begin, now, _step(begin, now, console, as_json)), Span(begin, now, (now - begin) / ROWS)
+        fine, reaches = chronicle.curves(kept, name, sparks, names=names)
+        coarse, _ = chronicle.curves(kept, name, rows, names=names, reaches=reaches)
         known_since = max(begin, chronicle.begins(reaches) or now)
         figures = uptime(kept.rollups([name], known_since)[name])
     if as_json:

@@ -1,4 +1,4 @@
-"""The page at ``monitoring/`` of every admin site of a project, wherever that is and whatever class it has."""
+"""The page at ``monitoring/`` of every admin site of a project, at any path and of any class."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def install() -> None:
-    """Add the page to what admin sites route: ahead of what they have, for their last pattern catches everything.
+    """Add the page to the URLs of admin sites, ahead of their own, whose last pattern matches every path.
 
     By the class, for a project's URLconf may make an admin site of its own. Done once, however often it is called.
     """

@@ -1,4 +1,4 @@
-"""The page's scripts and stylesheets."""
+"""Scripts and stylesheets of the page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TYPES = {
 
 @lru_cache(maxsize=1)
 def load() -> Assets:
-    """The files, read on first use: 0.3 MB. Raises OSError."""
+    """Return the files, read on first use: 0.3 MB. Raises OSError."""
     files = sorted(path for path in _ROOT.rglob("*") if path.is_file() and path.suffix in _TYPES)
     return packed(
         {PurePosixPath(file.relative_to(_ROOT)).as_posix(): (file.read_bytes(), _TYPES[file.suffix]) for file in files}
@@ -26,5 +26,5 @@ def load() -> Assets:
 
 
 def modules(assets: Assets) -> list[str]:
-    """Our own ES modules: to be loaded at once, rather than one after another as imports are discovered."""
+    """Return our ES modules, for the page to load at once rather than one after another as imports are discovered."""
     return sorted(path for path in assets.files if path.startswith("modules/"))

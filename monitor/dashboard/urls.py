@@ -1,6 +1,6 @@
-"""The page, where a server of ours or a project wants it: ``path("monitoring/", include("monitor.dashboard.urls"))``.
+"""URLs of the page, for our server or a project: ``path("monitoring/", include("monitor.dashboard.urls"))``.
 
-In the admin site it is without a line in any URLconf: see `monitor.dashboard.admin_site`.
+In the admin site the page needs no line in any URLconf: see `monitor.dashboard.admin_site`.
 """
 
 from __future__ import annotations

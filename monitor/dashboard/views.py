@@ -1,4 +1,4 @@
-"""The page and its files as Django views, which need nothing of a project's settings: no templates, no staticfiles."""
+"""The page and its files as Django views. They need no templates and no staticfiles in a project's settings."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from monitor.api.access import Refused, cookie_name
 from monitor.api.assets import policy, serve
-from monitor.api.history.guard import failure
+from monitor.api.guard import is_authorised
 from monitor.api.pages import CONFINED
+from monitor.api.responses import failure
 from monitor.api.service import service
-from monitor.api.views import is_staff
 from monitor.credentials import signed
 from monitor.dashboard import assets
 
@@ -33,13 +33,11 @@ _HEADERS = {
 }
 
 
-@login_not_required  # type: ignore[untyped-decorator]  # it asks by itself
+@login_not_required  # type: ignore[untyped-decorator]  # it decides by itself
 @require_safe  # type: ignore[untyped-decorator]
 def page(request: HttpRequest, **_of_the_mount: Any) -> HttpResponse:
-    """The page, for whom the API would answer; 401 for everybody else, with what to do about it."""
-    access = service().probes.access
-    authorization = request.headers.get("Authorization", "")
-    if access.allows(authorization, request.META) or access.allows("", {}, is_staff=is_staff(request)):
+    """Return the page for authorised requests; 401 for others, with instructions to get access."""
+    if is_authorised(request):
         return _page(request)
     return _answer(_template("refused.html").render(_context()), status=401)
 
@@ -54,7 +52,7 @@ def session(request: HttpRequest) -> HttpResponse:
     """
     same_page = request.headers.get("Sec-Fetch-Site") == "same-origin"
     code = request.read(2 * signed.CHARACTERS).decode("ascii", errors="replace")
-    opened = service().probes.access.open_session(code) if same_page else Refused.NO_CODE
+    opened = service().access.open_session(code) if same_page else Refused.NO_CODE
     if isinstance(opened, Refused):
         return failure(403, opened.value)
     response = _answer("", 204)
@@ -70,14 +68,14 @@ def session(request: HttpRequest) -> HttpResponse:
 
 
 def page_in(site: Any) -> Callable[..., HttpResponse]:
-    """The page within an admin site, which sends those who are not its staff to its login."""
+    """Return the page within an admin site, which sends all but its staff to its login."""
     return site.admin_view(require_safe(partial(_page, site=site)))  # type: ignore[no-any-return]
 
 
 @login_not_required  # type: ignore[untyped-decorator]
 @require_safe  # type: ignore[untyped-decorator]
 def asset(request: HttpRequest, version: str, path: str, **_of_the_mount: Any) -> HttpResponse:
-    """A file of the page. 404 for one of another version."""
+    """Return a file of the page. 404 for one of another version."""
     return serve(request, assets.load(), version, path)
 
 
@@ -100,7 +98,7 @@ def _context(**more: Any) -> Context:
 
 
 def _api() -> str | None:
-    """Where the API is, with a slash at the end; None when the project has not included it, or below a parameter."""
+    """Return the path of the API with its last slash; None when it is included below a parameter or not at all."""
     try:
         return str(reverse("monitor:live")).rstrip("/").removesuffix("live")
     except NoReverseMatch:
@@ -109,5 +107,5 @@ def _api() -> str | None:
 
 @lru_cache(maxsize=4)
 def _template(name: str) -> Template:
-    """Of an engine of our own: a project may have none, or another."""
+    """Return a template of our own engine: a project may have none, or another."""
     return Engine(dirs=[str(Path(__file__).parent / "templates")]).get_template(name)

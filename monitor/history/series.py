@@ -33,6 +33,15 @@ _UNITS = (  # the first that fits
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A requested period in epoch seconds, and the seconds between two points: None leaves them to the server."""
+
+    since: float
+    until: float
+    step: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Scale:
     """When the points are: at ``since``, a multiple of the step, and then each ``step`` seconds until ``until``."""
 

@@ -10,17 +10,16 @@ from typing import Any, NamedTuple
 import structlog
 
 from monitor.api import targets
-from monitor.api.pages import Answer
-from monitor.api.probes import JSON, METHODS
+from monitor.api.pages import JSON, METHODS, ProbeResponse
 from monitor.api.service import Service
 from monitor.sidecar import contract, verdict
 from monitor.sidecar.metrics import Metrics
 from monitor.sidecar.verdict import Verdict
 
 API = "/api/health/"
-NOT_FOUND = Answer(404, b'{"error":"not_found"}', JSON)
-NOT_ALLOWED = Answer(405, b'{"error":"method_not_allowed"}', JSON, ("Allow", ", ".join(METHODS)))
-BROKEN = Answer(500, b'{"healthy":false,"message":"Internal error (see the log)"}', JSON)
+NOT_FOUND = ProbeResponse(404, b'{"error":"not_found"}', JSON)
+NOT_ALLOWED = ProbeResponse(405, b'{"error":"method_not_allowed"}', JSON, ("Allow", ", ".join(METHODS)))
+BROKEN = ProbeResponse(500, b'{"healthy":false,"message":"Internal error (see the log)"}', JSON)
 
 log = structlog.get_logger("monitor.sidecar")
 
@@ -28,7 +27,7 @@ log = structlog.get_logger("monitor.sidecar")
 class _Given(NamedTuple):
     """An answer, and what the metrics call it."""
 
-    answer: Answer
+    answer: ProbeResponse
     endpoint: str = ""
     healthy: bool = True
 
@@ -52,7 +51,7 @@ class Application:
         start_response(answer.line, answer.headers.copy())
         return [answer.body] if method != "HEAD" else []
 
-    def _answer(self, method: str, environ: Mapping[str, Any]) -> Answer:
+    def _answer(self, method: str, environ: Mapping[str, Any]) -> ProbeResponse:
         started = time.perf_counter()
         try:
             given = self._give(method, environ)
@@ -71,16 +70,9 @@ class Application:
         target = targets.find(path.removeprefix(API)) if path.startswith(API) else targets.find_at_root(path[1:])
         if target is None:
             return _Given(NOT_FOUND if method in METHODS else NOT_ALLOWED)
-        answer = self._service.probes.answer(
-            target,
-            method=method,
-            query=environ.get("QUERY_STRING", ""),
-            accept=environ.get("HTTP_ACCEPT", ""),
-            authorization=environ.get("HTTP_AUTHORIZATION", ""),
-            origin=environ,
-        )
+        answer = self._service.probes.answer_environ(target, environ)
         counted = answer.status in (200, 500, 503)
-        return _Given(answer, target.what if counted else "", answer.status == 200)
+        return _Given(answer, target.endpoint if counted else "", answer.status == 200)
 
     def _health(self, _: str) -> _Given:
         return _Given(_json(200, {"status": "alive", "service": contract.service(self._service.roster)}), "health")
@@ -97,12 +89,12 @@ class Application:
 
     def _expose(self, accept: str) -> _Given:
         body, content_type = self._metrics.page(accept)
-        return _Given(Answer(200, body, content_type), "metrics")
+        return _Given(ProbeResponse(200, body, content_type), "metrics")
 
     def _look(self) -> Verdict:
         self._service.refresher.start()
-        return verdict.look(self._service.roster, self._service.refresher.moment())
+        return verdict.look(self._service.roster, self._service.refresher.snapshot())
 
 
-def _json(status: int, body: Mapping[str, Any]) -> Answer:
-    return Answer(status, json.dumps(body, separators=(",", ":"), allow_nan=False).encode(), JSON)
+def _json(status: int, body: Mapping[str, Any]) -> ProbeResponse:
+    return ProbeResponse(status, json.dumps(body, separators=(",", ":"), allow_nan=False).encode(), JSON)

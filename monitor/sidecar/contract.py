@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from monitor.api import entries
-from monitor.api.roster import Roster
+from monitor.api.roster import RosterReader
 from monitor.config import CheckSpec
 from monitor.config.probe_environment import GROUPS_OPTION, KIND
 from monitor.config.units import seconds
@@ -44,14 +44,14 @@ def ready(verdict: Verdict) -> dict[str, Any]:
     return body | (_about(spoken, verdict.now) if spoken else {})
 
 
-def status(verdict: Verdict, roster: Roster) -> dict[str, Any]:
+def status(verdict: Verdict, roster: RosterReader) -> dict[str, Any]:
     """The body of ``/status``: the same, and what it is configured to."""
     checks = [check for check in roster.ready.checks if check.kind == KIND]
     overall = verdict.healthy and not verdict.lacks_data
     return {"overall_healthy": overall, **ready(verdict), "config": {c.name: _config(c) for c in checks}}
 
 
-def service(roster: Roster) -> str:
+def service(roster: RosterReader) -> str:
     """What the sidecar is beside: the consumer groups it watches."""
     groups: dict[str, None] = {}
     for check in roster.checks.values():

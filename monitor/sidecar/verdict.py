@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from monitor import policy
-from monitor.api.refresher import Moment
-from monitor.api.roster import Roster
+from monitor.api.refresher import CachedSnapshot
+from monitor.api.roster import RosterReader
 from monitor.config import CheckSpec
 from monitor.config.probe_environment import KIND
 from monitor.documents import exact
@@ -107,11 +107,11 @@ class Verdict:
         return _sentence(first) + (f" (and {others} more)" if others else "")
 
 
-def look(roster: Roster, moment: Moment) -> Verdict:
+def look(roster: RosterReader, snapshot: CachedSnapshot) -> Verdict:
     """What the group ``ready`` says at this moment."""
     group = roster.ready
     said = [
-        Said(check, *roster.read(check, moment, hold=group.hold), _parts(check, moment), group.hold is not None)
+        Said(check, *roster.read(check, snapshot, hold=group.hold), _parts(check, snapshot), group.hold is not None)
         for check in group.checks
     ]
     overall = roster.overall(group, {each.check.name: each.reading for each in said})
@@ -120,7 +120,7 @@ def look(roster: Roster, moment: Moment) -> Verdict:
     spoken = next((each for each in ours if each.fails), first)
     failing = tuple(each for each in said if each.fails)
     healthy, lacks_data = overall is not Overall.UNHEALTHY, any(each.lacks_data for each in said)
-    return Verdict(healthy, failing, spoken, moment.now, roster.problem, lacks_data)
+    return Verdict(healthy, failing, spoken, snapshot.now, roster.problem, lacks_data)
 
 
 def skew_ratio(said: Said | None) -> float | None:
@@ -170,11 +170,11 @@ def _unheard(said: Said) -> str:
     return f"Last result is out of date (observed {exact(said.state.result.observed_at)})"
 
 
-def _parts(check: CheckSpec, moment: Moment) -> tuple[State, ...]:
-    state = moment.states.get(check.name)
+def _parts(check: CheckSpec, snapshot: CachedSnapshot) -> tuple[State, ...]:
+    state = snapshot.states.get(check.name)
     if check.kind != KIND or state is None or "groups" not in state.result.data:
         return ()
-    return tuple(known for name, known in moment.states.items() if wholes(name, (check.name,)))
+    return tuple(known for name, known in snapshot.states.items() if wholes(name, (check.name,)))
 
 
 def _first_number(state: State | None, names: Iterable[str]) -> float | None:

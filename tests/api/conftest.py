@@ -43,6 +43,6 @@ def ready_service(
     service = build(config(check("database")), connect=lambda: ready_store)
     monkeypatch.setattr(composition, "_services", [service])
     service.refresher.start()
-    wait_for(lambda: service.refresher.moment().answering, what="the first read")
+    wait_for(lambda: service.refresher.snapshot().answering, what="the first read")
     yield service
     service.refresher.stop()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from monitor.api.access import Access, Refused, cookie_name
-from monitor.api.pages import Answer
+from monitor.api.pages import ProbeResponse
 from monitor.api.service import Service, build
 from monitor.api.targets import Target
 from monitor.credentials import signed
@@ -122,7 +122,7 @@ def service(request: pytest.FixtureRequest) -> Iterator[Service]:
     service.refresher.stop()
 
 
-def ask(service: Service, what: str, **request: Any) -> Answer:
+def ask(service: Service, what: str, **request: Any) -> ProbeResponse:
     """Ask from this machine, as a browser does."""
     return service.probes.answer(Target(what, "database" if what == "checks" else ""), origin=LOCAL, **request)
 

@@ -11,7 +11,7 @@ import pytest
 from monitor import documents
 from monitor.alert_states import Alert, AlertsOverview, DeadLetter, Lane, Silence, Told
 from monitor.api import on_demand
-from monitor.api.pages import Answer
+from monitor.api.pages import ProbeResponse
 from monitor.api.service import Service, build
 from monitor.api.targets import Target
 from monitor.model import Notice, NoticeKind, Status
@@ -67,12 +67,12 @@ def service(store: TellingStore) -> Iterator[Service]:
         config(check("database"), token="hushhushhushhush", refresh_interval_seconds=0.05), connect=lambda: store
     )
     service.refresher.start()
-    wait_for(lambda: service.refresher.moment().answering, what="the first read")
+    wait_for(lambda: service.refresher.snapshot().answering, what="the first read")
     yield service
     service.refresher.stop()
 
 
-def ask(service: Service, authorization: str = "Bearer hushhushhushhush") -> Answer:
+def ask(service: Service, authorization: str = "Bearer hushhushhushhush") -> ProbeResponse:
     return service.probes.answer(Target("alerts"), authorization=authorization)
 
 
@@ -93,17 +93,17 @@ def test_that_it_cannot_be_read_takes_nothing_else_down(service: Service, store:
     ask(service)
     wait_for(lambda: store.asked >= 2, seconds=30, what="attempts")
     assert ask(service).status == 503
-    assert service.refresher.moment().answering
+    assert service.refresher.snapshot().answering
 
 
 def test_nobody_has_asked_for_a_while(service: Service, store: TellingStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was read then is not told any more, and nothing is read until somebody asks again."""
     monkeypatch.setattr(on_demand, "WANTED_SECONDS", 0.0)
     alerts = service.refresher.alerts
-    alerts.ask()
-    alerts.visit(_Never())
+    alerts.request()
+    alerts.refresh(_Never())
     monkeypatch.setattr(on_demand, "FRESH_SECONDS", -1.0)
-    assert alerts.ask() is None
+    assert alerts.request() is None
 
 
 class _Never:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from monitor.api import health_json, kubernetes
-from monitor.api.kubernetes import Line
+from monitor.api.probes import health_json, kubernetes
+from monitor.api.probes.kubernetes import Line
 from tests.api.values import check, moment, roster, state
 
 PASSING = [Line("ping", True), Line("db", True)]
@@ -43,12 +43,12 @@ FAILING = [Line("ping", True), Line("db", False, "timeout")]
 def test_kubernetes_texts(caption: str, lines: list[Line], asked: dict[str, Any], status: int, text: str) -> None:
     """Texts and status codes of k8s.io/apiserver/pkg/server/healthz."""
     asked = {"verbose": False, "exclude": (), **asked}
-    assert kubernetes.whole("readyz", lines, **asked) == (status, text), caption
+    assert kubernetes.endpoint("readyz", lines, **asked) == (status, text), caption
 
 
 def test_a_name_to_exclude_cannot_write_lines_of_its_own() -> None:
     """It comes from whoever asks."""
-    _, text = kubernetes.whole("readyz", PASSING, verbose=True, exclude=['x"\n[-]db failed'])
+    _, text = kubernetes.endpoint("readyz", PASSING, verbose=True, exclude=['x"\n[-]db failed'])
     assert text.splitlines()[2].startswith("warn: ")
     assert len(text.splitlines()) == 4
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from monitor.api.pages import Answer
+from monitor.api.pages import ProbeResponse
 from monitor.api.service import Service, build
 from monitor.api.targets import Target
 from monitor.store import MemoryStore
@@ -34,7 +34,7 @@ def service(store: MemoryStore) -> Iterator[Service]:
     service.refresher.stop()
 
 
-def ask(service: Service, what: str, name: str = "", **request: Any) -> Answer:
+def ask(service: Service, what: str, name: str = "", **request: Any) -> ProbeResponse:
     """An answer that knows of what was recorded last, and was not kept."""
     service.refresher.read_once()
     service.probes._pages.clear()

@@ -92,7 +92,9 @@ def test_results_expire_while_redis_is_away(service: Service, server: RedisServe
     store = RedisStore(server.url)
     record(store, "database", valid_seconds=2.0)
     store.close()
-    wait_for(lambda: service.refresher.moment().states["database"].result.valid_until < _now(service) + 2, what="read")
+    wait_for(
+        lambda: service.refresher.snapshot().states["database"].result.valid_until < _now(service) + 2, what="read"
+    )
     server.freeze()
     wait_for(lambda: statuses(service)["database"] == "stale", what="a stale database")
     server.thaw()
@@ -118,4 +120,4 @@ def test_keys_of_the_wrong_type_are_unknown(service: Service, server: RedisServe
 
 
 def _now(service: Service) -> float:
-    return service.refresher.moment().now
+    return service.refresher.snapshot().now

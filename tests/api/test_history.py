@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from monitor.api import history_limiter
 from monitor.api import service as composition
-from monitor.api.history import reading
-from monitor.api.history.reading import Busy, ReadingRoom
+from monitor.api.history_limiter import Busy, HistoryReadLimiter
 from monitor.api.service import Service, build
 from monitor.history.samples import Sample
 from monitor.model import Status
@@ -35,7 +35,7 @@ def store() -> MemoryStore:
 def service(store: MemoryStore, django_is_set_up: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """Over that store, with a token; a check that was never observed as well."""
     checks = check("database"), check("cache", critical=False), check("never", critical=False)
-    service = build(config(*checks, token="hushhushhushhush"), connect=lambda: store, archive=lambda: store)
+    service = build(config(*checks, token="hushhushhushhush"), connect=lambda: store, history_source=lambda: store)
     monkeypatch.setattr(composition, "_services", [service])
     service.refresher.start()
     wait_for(lambda: service.refresher.reaches.known.raw, what="the first read")
@@ -234,9 +234,9 @@ def test_what_is_left_empty_is_as_good_as_absent(ask: Client) -> None:
 
 def test_history_is_not_read_in_vain(ask: Client, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """503 while the store does not answer, without a try; to come again in a moment."""
-    seen = service.refresher.moment()
-    monkeypatch.setattr(service.refresher, "moment", lambda: seen.__class__(seen.states, seen.now, False, True))
-    monkeypatch.setattr(service.reading, "_connect", lambda: pytest.fail("it was asked"))
+    seen = service.refresher.snapshot()
+    monkeypatch.setattr(service.refresher, "snapshot", lambda: seen.__class__(seen.states, seen.now, False, True))
+    monkeypatch.setattr(service.history, "_connect", lambda: pytest.fail("it was asked"))
     for path in ("history/?check=database", "history/overview/", "uptime/", "events/", "detailed/?at=-1h"):
         reply = ask(path)
         assert (reply.status, reply.json, reply.headers["retry-after"]) == (503, {"error": "store_unavailable"}, "1")
@@ -246,32 +246,32 @@ def test_history_is_not_read_in_vain(ask: Client, service: Service, monkeypatch:
 
 def test_two_at_a_time(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """The third waits for its turn, a little; from the fourth on they are to come again."""
-    room: ReadingRoom = service.reading
-    monkeypatch.setattr(reading, "PATIENCE_SECONDS", 0.01)
-    with room.enter(), room.enter():
-        with pytest.raises(Busy), room.enter():
+    limiter: HistoryReadLimiter = service.history
+    monkeypatch.setattr(history_limiter, "QUEUE_SECONDS", 0.01)
+    with limiter.slot(), limiter.slot():
+        with pytest.raises(Busy), limiter.slot():
             pass
-        room._bench.acquire()
-        with pytest.raises(Busy), room.enter():
+        limiter._queue.acquire()
+        with pytest.raises(Busy), limiter.slot():
             pass
-        room._bench.release()
-    with room.enter():
+        limiter._queue.release()
+    with limiter.slot():
         pass
 
 
 def test_a_turn_ends_with_an_error_too(service: Service) -> None:
     """However often the store fails."""
     for _ in range(5):
-        with pytest.raises(StoreUnavailable), service.reading.enter():
+        with pytest.raises(StoreUnavailable), service.history.slot():
             raise StoreUnavailable("gone")
-    with service.reading.enter():
+    with service.history.slot():
         pass
 
 
 def test_busy_is_503(ask: Client, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """And says when to come again."""
-    monkeypatch.setattr(reading, "PATIENCE_SECONDS", 0.01)
-    with service.reading.enter(), service.reading.enter():
+    monkeypatch.setattr(history_limiter, "QUEUE_SECONDS", 0.01)
+    with service.history.slot(), service.history.slot():
         reply = ask("events/")
     assert (reply.status, reply.json, reply.headers["retry-after"]) == (503, {"error": "busy"}, "1")
 

@@ -39,10 +39,10 @@ def store() -> MemoryStore:
 
 def serve(store: MemoryStore, monkeypatch: pytest.MonkeyPatch, **settings: str) -> Service:
     """Make it this process' service: over the store, with one check."""
-    service = build(config(check("database"), **settings), connect=lambda: store, archive=lambda: store)
+    service = build(config(check("database"), **settings), connect=lambda: store, history_source=lambda: store)
     monkeypatch.setattr(composition, "_services", [service])
     service.refresher.start()
-    wait_for(lambda: service.refresher.moment().answering, what="the first read")
+    wait_for(lambda: service.refresher.snapshot().answering, what="the first read")
     return service
 
 

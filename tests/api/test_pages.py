@@ -6,12 +6,12 @@ import threading
 from collections.abc import Iterator
 from itertools import count
 
-from monitor.api.pages import Answer, Page
+from monitor.api.pages import Page, ProbeResponse
 from tests.support.processes import wait_for
 
 
-def numbered(numbers: Iterator[int]) -> Answer:
-    return Answer(200, str(next(numbers)).encode(), "text/plain")
+def numbered(numbers: Iterator[int]) -> ProbeResponse:
+    return ProbeResponse(200, str(next(numbers)).encode(), "text/plain")
 
 
 def test_an_answer_is_given_again_and_then_renewed() -> None:
@@ -27,7 +27,7 @@ def test_nobody_waits_for_somebody_else_who_renders() -> None:
     """While one thread renders, the others are given what there is."""
     numbers, rendering, go_on = count(), threading.Event(), threading.Event()
 
-    def render() -> Answer:
+    def render() -> ProbeResponse:
         answer = numbered(numbers)
         if answer.body == b"1":
             rendering.set()
@@ -36,7 +36,7 @@ def test_nobody_waits_for_somebody_else_who_renders() -> None:
 
     page = Page(render)
     page.current()
-    slow: list[Answer] = []
+    slow: list[ProbeResponse] = []
     other = threading.Thread(target=lambda: slow.append(wait_for(lambda: _later(page), what="a second rendering")))
     other.start()
     assert rendering.wait(10)
@@ -48,9 +48,9 @@ def test_nobody_waits_for_somebody_else_who_renders() -> None:
 
 def test_a_page_whose_rendering_fails_is_rendered_again() -> None:
     """An error is the request's that met it, not the next one's."""
-    answers = iter([ZeroDivisionError(), Answer(200, b"", "text/plain")])
+    answers = iter([ZeroDivisionError(), ProbeResponse(200, b"", "text/plain")])
 
-    def render() -> Answer:
+    def render() -> ProbeResponse:
         answer = next(answers)
         if isinstance(answer, Exception):
             raise answer
@@ -65,6 +65,6 @@ def test_a_page_whose_rendering_fails_is_rendered_again() -> None:
         raise AssertionError
 
 
-def _later(page: Page) -> Answer | None:
+def _later(page: Page) -> ProbeResponse | None:
     answer = page.current()
     return answer if answer.body != b"0" else None

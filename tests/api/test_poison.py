@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from monitor.api import health_json, render
-from monitor.api.history.snapshot import SnapshotRenderer
-from monitor.api.refresher import Moment
-from monitor.api.roster import Roster
+from monitor import documents
+from monitor.api import render
+from monitor.api.probes import health_json
+from monitor.api.refresher import CachedSnapshot
+from monitor.api.roster import RosterReader
 from monitor.model import State
 from monitor.ports import Reaches
 from tests.api.values import check, config, moment, state
@@ -45,8 +46,8 @@ def parsed(body: str) -> dict[str, Any]:
 def test_a_crafted_name_writes_no_json_of_its_own(name: str) -> None:
     """The page says `unhealthy`, as `ready` does; a state of that name, should it ever come so far, is a member."""
     known = moment(state("database", "error"), state(name), state(f"queue:{name}"))
-    roster = Roster(CONFIG)
-    page = parsed(SnapshotRenderer(CONFIG, roster).present(known, Reaches()))
+    roster = RosterReader(CONFIG)
+    page = parsed(render.Renderer(roster).snapshot(known, Reaches()))
     assert page["status"] == "unhealthy"
     assert page["groups"] == {}
     assert set(page["checks"]) == {"database", "cpu"}
@@ -56,7 +57,7 @@ def test_a_crafted_name_writes_no_json_of_its_own(name: str) -> None:
     assert parsed(ready)["status"] == "not_ready"
     for full in (False, True):
         assert parsed(renderer.detailed(known, full=full))["status"] == "unhealthy"
-    assert parsed(renderer.workers(known))["queues"]
+    assert documents.workers(known.states, known.now)["queues"]
     assert parsed(renderer.check(check("database"), known, full=True)[1])["name"] == "database"
 
 
@@ -64,7 +65,7 @@ def test_every_name_is_encoded() -> None:
     """Also one that no border has seen."""
     odd = check("database").model_copy(update={"name": 'a"b\\'})
     known = moment()
-    roster = Roster(config(odd))
+    roster = RosterReader(config(odd))
     assert set(parsed(render.Renderer(roster).group(roster.ready, known)[1])["checks"]) == {'a"b\\'}
     assert parsed(render.Renderer(roster).check(odd, known, full=False)[1])["name"] == 'a"b\\'
     roster.problem = 'wrong"'
@@ -86,12 +87,12 @@ def test_a_number_that_json_has_no_word_for(name: str, data: dict[str, Any]) -> 
     known = moment(state("database"), state("cpu"), state(name, data=data if name == "cpu" else {"cpu": data}))
     for full in (False, True):
         try:
-            body = render.Renderer(Roster(CONFIG)).detailed(known, full=full)
+            body = render.Renderer(RosterReader(CONFIG)).detailed(known, full=full)
         except (ValueError, TypeError):
             assert full, "the hosts of the authorised are all or nothing, behind the border"
             continue
         assert parsed(body)["checks"]["database"]["status"] == "ok"
-    roster = Roster(CONFIG)
+    roster = RosterReader(CONFIG)
     _, body = health_json.group(roster, roster.everything(known), known)
     checks = parsed(body)["checks"]
     assert checks["database:responseTime"][0]["status"] == "pass"
@@ -101,9 +102,9 @@ def test_a_moment_without_sense() -> None:
     """No probe raises, whatever a state is."""
     broken: Any = state("cpu")
     object.__setattr__(broken, "result", None)
-    known: Moment = moment(state("database"))
-    known = Moment({**known.states, "cpu": broken}, known.now, True, True)
-    roster = Roster(CONFIG)
+    known: CachedSnapshot = moment(state("database"))
+    known = CachedSnapshot({**known.states, "cpu": broken}, known.now, True, True)
+    roster = RosterReader(CONFIG)
     passes, body = health_json.group(roster, roster.ready, known)
     assert not passes
     assert parsed(body)["checks"]["cpu"][0]["output"] == "unreadable"

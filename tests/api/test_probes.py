@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from monitor.api import targets
-from monitor.api.pages import Answer
+from monitor.api.pages import ProbeResponse
 from monitor.api.service import Service, build
 from monitor.api.targets import Target
 from monitor.config import Config
@@ -64,12 +64,12 @@ def running() -> Iterator[Service]:
     checks = [check("database"), check("cache", critical=False), check("queue", groups=("slow",))]
     service = build(config(*checks, token="hushhushhushhush"), connect=lambda: store)
     service.refresher.start()
-    wait_for(lambda: service.refresher.moment().answering, what="the first read")
+    wait_for(lambda: service.refresher.snapshot().answering, what="the first read")
     yield service
     service.refresher.stop()
 
 
-def ask(service: Service, what: str, name: str = "", **request: str) -> Answer:
+def ask(service: Service, what: str, name: str = "", **request: str) -> ProbeResponse:
     return service.probes.answer(Target(what, name), **request)
 
 
@@ -178,7 +178,7 @@ def test_without_a_token_nobody_is_authorised() -> None:
 def test_a_wrong_configuration_is_alive_but_never_ready() -> None:
     """Restarting would not help, and nothing is known."""
     service = build(Config(), problem="configuration", connect=MemoryStore)
-    wait_for(lambda: service.refresher.start() or service.refresher.moment().answering, what="the first read")
+    wait_for(lambda: service.refresher.start() or service.refresher.snapshot().answering, what="the first read")
     said = {what: ask(service, what) for what in ("live", "ready", "startup", "detailed", "readyz", "livez")}
     assert {what: answer.status for what, answer in said.items()} == {
         "live": 200,

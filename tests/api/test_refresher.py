@@ -69,7 +69,7 @@ def raising(error: BaseException) -> Callable[[], object]:
 
 def test_before_the_first_attempt_nothing_is_known(refresher: Refresher) -> None:
     """Neither that the store answers, nor that it does not."""
-    moment = refresher.moment()
+    moment = refresher.snapshot()
     assert (dict(moment.states), moment.answering, moment.tried) == ({}, None, False)
 
 
@@ -77,19 +77,19 @@ def test_it_learns_what_changes(refresher: Refresher, scripted: Scripted) -> Non
     """States that were there before, and states that come later."""
     record(scripted.store, "database")
     refresher.start()
-    wait_for(lambda: "database" in refresher.moment().states, what="the first state")
+    wait_for(lambda: "database" in refresher.snapshot().states, what="the first state")
     record(scripted.store, "redis")
-    wait_for(lambda: set(refresher.moment().states) == {"database", "redis"}, what="the second state")
-    assert refresher.moment().answering
+    wait_for(lambda: set(refresher.snapshot().states) == {"database", "redis"}, what="the second state")
+    assert refresher.snapshot().answering
 
 
 def test_a_store_that_was_emptied_is_empty(refresher: Refresher, scripted: Scripted) -> None:
     """What was read before it was flushed is not kept."""
     record(scripted.store, "database")
     refresher.start()
-    wait_for(lambda: refresher.moment().states, what="the state")
+    wait_for(lambda: refresher.snapshot().states, what="the state")
     scripted.store = MemoryStore()
-    wait_for(lambda: not refresher.moment().states, what="no state")
+    wait_for(lambda: not refresher.snapshot().states, what="no state")
 
 
 @pytest.mark.parametrize(
@@ -99,24 +99,24 @@ def test_no_error_ends_it(refresher: Refresher, scripted: Scripted, error: Excep
     """The states stay, the store is known not to answer, the connection is given up; and then it recovers."""
     record(scripted.store, "database")
     refresher.start()
-    wait_for(lambda: refresher.moment().answering, what="the first read")
+    wait_for(lambda: refresher.snapshot().answering, what="the first read")
     scripted.before = raising(error)
-    wait_for(lambda: refresher.moment().answering is False, what="the failure")
-    assert "database" in refresher.moment().states
+    wait_for(lambda: refresher.snapshot().answering is False, what="the failure")
+    assert "database" in refresher.snapshot().states
     assert scripted.closed > 1
     scripted.before = lambda: None
-    wait_for(lambda: refresher.moment().answering, what="the recovery")
+    wait_for(lambda: refresher.snapshot().answering, what="the recovery")
     assert scripted.connections > 2
 
 
 def test_a_connection_that_was_closed_while_idle_is_no_news(refresher: Refresher, scripted: Scripted) -> None:
     """The second attempt, over a new connection, is the one that counts."""
     refresher.start()
-    wait_for(lambda: refresher.moment().answering, what="the first read")
+    wait_for(lambda: refresher.snapshot().answering, what="the first read")
     seen: list[bool | None] = []
 
     def fail_once() -> None:
-        scripted.before = lambda: seen.append(refresher.moment().answering)
+        scripted.before = lambda: seen.append(refresher.snapshot().answering)
         raise StoreUnavailable("closed by the server")
 
     scripted.before = fail_once
@@ -130,10 +130,10 @@ def test_a_thread_that_hangs_is_noticed_by_who_asks(refresher: Refresher, script
     go_on = threading.Event()
     scripted.before = lambda: go_on.wait(30)
     refresher.start()
-    wait_for(lambda: refresher.moment().answering is False, what="silence")
-    assert refresher.moment().tried, "a container starts without the store"
+    wait_for(lambda: refresher.snapshot().answering is False, what="silence")
+    assert refresher.snapshot().tried, "a container starts without the store"
     go_on.set()
-    wait_for(lambda: refresher.moment().answering, what="the answer")
+    wait_for(lambda: refresher.snapshot().answering, what="the answer")
 
 
 def test_time_is_the_stores(scripted: Scripted) -> None:
@@ -148,9 +148,9 @@ def test_what_somebody_else_has_damaged_is_noticed(refresher: Refresher, scripte
     """What is known is read again now and then, since damage is not announced as a change."""
     record(scripted.store, "database")
     refresher.start()
-    wait_for(lambda: refresher.moment().states, what="the state")
+    wait_for(lambda: refresher.snapshot().states, what="the state")
     scripted.store.states._kept["database"].raw = b"garbage"
-    wait_for(lambda: not refresher.moment().states, what="no state")
+    wait_for(lambda: not refresher.snapshot().states, what="no state")
 
 
 FORK = """
@@ -167,12 +167,12 @@ def connect():
 
 refresher = Refresher(connect, interval_seconds=0.01)
 refresher.start()
-while not refresher.moment().states:
+while not refresher.snapshot().states:
     time.sleep(0.01)
 if os.fork():
     sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
 deadline = time.monotonic() + 10
-while f"made-by-{os.getpid()}" not in refresher.moment().states:
+while f"made-by-{os.getpid()}" not in refresher.snapshot().states:
     if time.monotonic() > deadline:
         os._exit(1)
     time.sleep(0.01)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from monitor.api import render
-from monitor.api.refresher import Moment
+from monitor.api.refresher import CachedSnapshot
 from monitor.config import CheckSpec
 from tests.api.values import NOON, check, moment, renderer, roster, state
 
@@ -41,7 +41,7 @@ def test_the_body_of_ready() -> None:
     }
 
 
-def ready(known: Moment, *checks: CheckSpec, **fields: Any) -> tuple[bool, dict[str, Any]]:
+def ready(known: CachedSnapshot, *checks: CheckSpec, **fields: Any) -> tuple[bool, dict[str, Any]]:
     """Whether the group `ready` passes, and its document."""
     of = roster(*checks, **fields)
     passes, body = render.Renderer(of).group(of.ready, known)

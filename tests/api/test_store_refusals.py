@@ -28,7 +28,7 @@ def test_the_reason_is_found_by_reading(case: str, start_redis: Callable[..., Re
     refresher = Refresher(lambda: RedisStore(server.url, timeout_seconds=0.2, retries=False), interval_seconds=0.05)
     refresher.start()
     try:
-        wait_for(lambda: refresher.moment().refusal == reason, seconds=20, what=reason)
+        wait_for(lambda: refresher.snapshot().refusal == reason, seconds=20, what=reason)
     finally:
         refresher.stop()
 
@@ -41,9 +41,9 @@ def test_a_reason_is_not_shown_for_another_failure(start_redis: Callable[..., Re
     refresher = Refresher(lambda: RedisStore(server.url, timeout_seconds=0.2, retries=False), interval_seconds=0.05)
     refresher.start()
     try:
-        wait_for(lambda: refresher.moment().refusal == "out_of_memory", seconds=20, what="out_of_memory")
+        wait_for(lambda: refresher.snapshot().refusal == "out_of_memory", seconds=20, what="out_of_memory")
         server.kill()
-        wait_for(lambda: refresher.moment().answering is False, seconds=20, what="no answer")
-        assert refresher.moment().refusal is None
+        wait_for(lambda: refresher.snapshot().answering is False, seconds=20, what="no answer")
+        assert refresher.snapshot().refusal is None
     finally:
         refresher.stop()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from monitor.api.refresher import Moment
+from monitor.api.refresher import CachedSnapshot
 from monitor.api.render import Renderer
-from monitor.api.roster import Roster
+from monitor.api.roster import RosterReader
 from monitor.config import CheckSpec, Config, GroupSpec
 from monitor.model import Result, State, Status
 from monitor.policy import advance
@@ -28,9 +28,9 @@ def config(*checks: CheckSpec, **fields: Any) -> Config:
     return Config(checks={each.name: each for each in checks}, groups=groups, **fields)
 
 
-def roster(*checks: CheckSpec, **fields: Any) -> Roster:
+def roster(*checks: CheckSpec, **fields: Any) -> RosterReader:
     """The roster of such a configuration."""
-    return Roster(config(*checks, **fields))
+    return RosterReader(config(*checks, **fields))
 
 
 def renderer(*checks: CheckSpec, **fields: Any) -> Renderer:
@@ -45,9 +45,9 @@ def state(name: str, status: str = "ok", *, age: float = 1.0, **fields: Any) -> 
     return State(name, Status(status), at, 1, result)
 
 
-def moment(*states: State, answering: bool | None = True, tried: bool = True) -> Moment:
+def moment(*states: State, answering: bool | None = True, tried: bool = True) -> CachedSnapshot:
     """Noon, when these states are known."""
-    return Moment({each.check: each for each in states}, NOON, answering, tried)
+    return CachedSnapshot({each.check: each for each in states}, NOON, answering, tried)
 
 
 def record(store: Store, name: str, status: str = "ok", *, valid_seconds: float = 30.0, **fields: Any) -> None:

@@ -63,7 +63,7 @@ class Client:
 
     def _known(self) -> str | None:
         self.service.refresher.start()
-        state = self.service.refresher.moment().states.get("kafka")
+        state = self.service.refresher.snapshot().states.get("kafka")
         return state.result.run_id if state else None
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from monitor import policy
-from monitor.api.refresher import Moment
-from monitor.api.roster import Roster
+from monitor.api.refresher import CachedSnapshot
+from monitor.api.roster import RosterReader
 from monitor.checks import registry
 from monitor.config import Config, load, probe_environment
 from monitor.model import Flight, Past, State
@@ -32,7 +32,7 @@ class Probe:
 
     def __init__(self, config: Config) -> None:
         self.check = config.checks["kafka"]
-        self.roster = Roster(config)
+        self.roster = RosterReader(config)
         self.kind = registry.build(self.check.kind, self.check.options)
         self.state: State | None = None
         self.memory: str | None = None
@@ -47,7 +47,7 @@ class Probe:
     def status(self, now: float) -> dict[str, Any]:
         """The body of /status."""
         states = {} if self.state is None else {"kafka": self.state}
-        verdict = look(self.roster, Moment(states, now, True, True))
+        verdict = look(self.roster, CachedSnapshot(states, now, True, True))
         return contract.status(verdict, self.roster)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from monitor.api.refresher import Moment
-from monitor.api.roster import Roster
+from monitor.api.refresher import CachedSnapshot
+from monitor.api.roster import RosterReader
 from monitor.config import CheckSpec
 from monitor.model import State
 from monitor.sidecar import contract
@@ -39,7 +39,7 @@ def bad(name: str = "kafka", **fields: Any) -> State:
     return values.state(name, "error", **{"data": BAD, "reason": "skew", "message": SKEWED, **fields})
 
 
-def ready(*checks: CheckSpec, at: Moment, **fields: Any) -> dict[str, Any]:
+def ready(*checks: CheckSpec, at: CachedSnapshot, **fields: Any) -> dict[str, Any]:
     """The body of /ready, as a client gets it."""
     body: dict[str, Any] = json.loads(json.dumps(contract.ready(look(values.roster(*checks, **fields), at))))
     return body
@@ -155,7 +155,7 @@ def test_before_the_first_result_where_verdicts_are_kept() -> None:
         assert not any(check["healthy"] for check in body["checks"].values())
 
 
-def roster(forever: bool) -> Roster:
+def roster(forever: bool) -> RosterReader:
     """A roster whose group `ready` keeps verdicts for 300 s, or for ever."""
     hold_for = "forever" if forever else "300s"
     return values.roster(kafka(), hold=["ready"], hold_for=hold_for)
@@ -313,6 +313,6 @@ def test_what_failures_are_counted_as(states: tuple[State, ...], found: list[tup
 
 def test_a_wrong_configuration() -> None:
     """A server without a configuration says so, and is not healthy."""
-    verdict = look(Roster(values.config(), problem="configuration"), values.moment())
+    verdict = look(RosterReader(values.config(), problem="configuration"), values.moment())
     assert contract.ready(verdict)["message"] == "Nothing is checked: configuration"
     assert failures(verdict) == [("configuration", "configuration")]

@@ -1,4 +1,4 @@
-"""The answers as CSV (RFC 4180): a line for each point, window or event.
+"""History responses as CSV (RFC 4180): a line for each point, window or event.
 
 A text that a spreadsheet would take for a formula is preceded by an apostrophe, which tells it that it is a text.
 """
@@ -17,36 +17,38 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", 
 """First characters of a formula (OWASP, "CSV injection"), with their full-width forms."""
 
 
-def history(said: Mapping[str, Any]) -> str:
-    """The body of history/: when, the worst status, and three columns for each series."""
-    series = said["series"]
+def history(document: Mapping[str, Any]) -> str:
+    """Return the body of history/: time, worst status, and three columns for each series."""
+    series = document["series"]
     heads = [f"{name}_{part}" for name in series for part in ("min", "mean", "max")]
     columns = [series[name][part] for name in series for part in ("min", "mean", "max")]
-    rows = zip(said["times"], map(exact, said["times"]), said["status"], *columns, strict=True)
+    rows = zip(document["times"], map(exact, document["times"]), document["status"], *columns, strict=True)
     return _text(["at", "time", "status", *heads], rows)
 
 
-def uptime(said: Mapping[str, Any]) -> str:
-    """The windows of uptime/."""
+def uptime(document: Mapping[str, Any]) -> str:
+    """Return the windows of uptime/."""
     words = ("ok", "warning", "error", "unknown", "unobserved")
     figures = ("availability", "incidents", "mttr_seconds", "mtbf_seconds")
     heads = ["check", "window", "since", "until", *(f"{word}_seconds" for word in words), *figures]
     return _text(
         heads,
         (
-            [check, name, each["since"], said["until"]]
+            [check, name, each["since"], document["until"]]
             + [each["seconds"][word] for word in words]
             + [each[key] for key in figures]
-            for check, found in said["checks"].items()
+            for check, found in document["checks"].items()
             for name, each in found["windows"].items()
         ),
     )
 
 
-def events(said: Mapping[str, Any]) -> str:
-    """The events of events/."""
+def events(document: Mapping[str, Any]) -> str:
+    """Return the events of events/."""
     heads = ["cursor", "id", "check", "old", "new", "at", "time", "reason"]
-    return _text(heads, ([({**each, "time": exact(each["at"])})[head] for head in heads] for each in said["events"]))
+    return _text(
+        heads, ([({**each, "time": exact(each["at"])})[head] for head in heads] for each in document["events"])
+    )
 
 
 def _text(heads: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
@@ -58,5 +60,5 @@ def _text(heads: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
 
 
 def _plain(cell: Any) -> Any:
-    """A cell that is no formula, by its first character. Numbers stay as they are, negative ones too."""
+    """Return a cell that no spreadsheet takes for a formula. Numbers stay as they are, negative ones too."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

@@ -1,6 +1,6 @@
-"""The description of the API, and a page for people to read it: Swagger UI, from django-ninja's package.
+"""The OpenAPI document, and a page that shows it: Swagger UI, from django-ninja's package.
 
-Nothing comes from elsewhere, and no script or style is inline.
+The page loads nothing from other hosts and has no inline script or style.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from django.views.decorators.http import require_safe
 from monitor.api import assets
 from monitor.api.assets import Assets
 from monitor.api.entries import encode
-from monitor.api.history.api import api
-from monitor.api.history.guard import answer
+from monitor.api.openapi import api
+from monitor.api.responses import success
+from monitor.api.schema import probe_operations
 
 _POLICY = assets.policy(forms="'none'")
 _PAGE = """<!doctype html>
@@ -57,34 +58,37 @@ _TYPES = {
 
 
 def description(request: HttpRequest, **_of_the_mount: Any) -> HttpResponse:
-    """The OpenAPI description, with the paths as they are here."""
+    """Return the OpenAPI document, with the paths below this mount."""
     base = request.path.rstrip("/").removesuffix("openapi.json")
-    return answer(_description(base))
+    return success(_description(base))
 
 
 def page(request: HttpRequest, **_of_the_mount: Any) -> HttpResponse:
-    """The page."""
+    """Return the page."""
     base = request.path.rstrip("/").removesuffix("docs")
     safe = escape(quote(base))
     body = _PAGE.format(base=safe, assets=f"{safe}docs/static/{_assets().version}/")
     headers = {"Content-Security-Policy": _POLICY, "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin"}
-    return answer(body, "text/html; charset=utf-8", headers)
+    return success(body, "text/html; charset=utf-8", headers)
 
 
 @require_safe  # type: ignore[untyped-decorator]
 def asset(request: HttpRequest, version: str, file: str, **_of_the_mount: Any) -> HttpResponse:
-    """A file of the page, which never changes, for its address would."""
+    """Return a file of the page. Its content decides its address, so it never changes."""
     return assets.serve(request, _assets(), version, file)
 
 
 @lru_cache(maxsize=8)
 def _description(base: str) -> str:
-    return encode(api.get_openapi_schema(path_prefix=base))
+    document = api.get_openapi_schema(path_prefix=base)
+    document["paths"].update(probe_operations.paths(base))
+    document["components"]["schemas"].update(probe_operations.components())
+    return encode(document)
 
 
 @lru_cache(maxsize=1)
 def _assets() -> Assets:
-    """The page's files, read on first use."""
+    """Return the page's files, read on first use."""
     folder = resources.files("ninja") / "static" / "ninja"
     bodies = {name: _START if name == "start.js" else (folder / name).read_bytes() for name in _TYPES}
     return assets.packed({name: (body, _TYPES[name]) for name, body in bodies.items()})

@@ -1,4 +1,4 @@
-"""The dialect of draft-inadarei-api-health-check: ``Accept: application/health+json``, pass, warn and fail."""
+"""Response format of draft-inadarei-api-health-check: ``Accept: application/health+json``, pass, warn and fail."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 from monitor import policy
 from monitor.api.entries import encode
-from monitor.api.refresher import Moment
-from monitor.api.roster import UNREADABLE, Group, Roster
+from monitor.api.refresher import CachedSnapshot
+from monitor.api.roster import UNREADABLE, Group, RosterReader
 from monitor.config import CheckSpec
 from monitor.documents import exact, number
 from monitor.model import Overall, State, Status
@@ -21,15 +21,15 @@ _MEASURES = {
     "active_connections": ("connections", "count"),
     "pending_tasks": ("pendingTasks", "count"),
 }
-"""Numbers of our kinds that are worth a measurement of their own: its name (the draft's where it has one) and unit."""
+"""Numbers that get a measurement of their own: its name (the draft's where it has one) and unit."""
 
 
-def group(roster: Roster, members: Group, moment: Moment) -> tuple[bool, str]:
-    """Whether a group passes, and the document that says so."""
+def group(roster: RosterReader, members: Group, snapshot: CachedSnapshot) -> tuple[bool, str]:
+    """Return whether a group passes, and its document."""
     checks: dict[str, list[dict[str, Any]]] = {}
     readings = {}
     for check in members.checks:
-        reading, state = roster.read(check, moment, hold=members.hold)
+        reading, state = roster.read(check, snapshot, hold=members.hold)
         readings[check.name] = reading
         checks |= _readable_component(check, reading, state)
     verdict = roster.overall(members, readings)
@@ -37,7 +37,7 @@ def group(roster: Roster, members: Group, moment: Moment) -> tuple[bool, str]:
 
 
 def plain(passes: bool) -> str:
-    """A document without checks."""
+    """Return a document without checks."""
     return encode({"status": "pass" if passes else "fail"})
 
 

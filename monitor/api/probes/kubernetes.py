@@ -1,4 +1,4 @@
-"""The dialect of the Kubernetes API server: /livez, /readyz, /readyz/CHECK, ?verbose, ?exclude=.
+"""Response format of the Kubernetes API server: /livez, /readyz, /readyz/CHECK, ?verbose, ?exclude=.
 
 Texts and status codes are those of k8s.io/apiserver/pkg/server/healthz: 200 with ``ok``, 500 (not 503) with one line
 for each check, the reason withheld since the endpoint is public.
@@ -10,36 +10,36 @@ from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
 from monitor import policy
-from monitor.api.refresher import Moment
-from monitor.api.roster import Group, Roster
+from monitor.api.refresher import CachedSnapshot
+from monitor.api.roster import Group, RosterReader
 
 PING = "ping"
 
 
 class Line(NamedTuple):
-    """One check, as this dialect sees it: passed or not, and why not."""
+    """One check in this format: passed or not, and the reason."""
 
     name: str
     passed: bool
     reason: str | None = None
 
 
-def lines(roster: Roster, group: Group, moment: Moment) -> list[Line]:
-    """The checks of a group, after ``ping``, which always passes. A failing check that is not critical passes."""
+def lines(roster: RosterReader, group: Group, snapshot: CachedSnapshot) -> list[Line]:
+    """Return the checks of a group after ``ping``, which always passes, as failing checks do that are not critical."""
     found = [] if PING in group.names else [Line(PING, True)]
     for check in group.checks:
-        reading, _ = roster.read(check, moment, hold=group.hold)
+        reading, _ = roster.read(check, snapshot, hold=group.hold)
         found.append(Line(check.name, not (check.critical and policy.fails(reading)), reading.reason))
     return found + problem(roster)
 
 
-def problem(roster: Roster) -> list[Line]:
-    """The line of a configuration that is wrong; none when it is right."""
+def problem(roster: RosterReader) -> list[Line]:
+    """Return the line of a configuration that cannot be used; no line for one that can."""
     return [Line("configuration", False, roster.problem)] if roster.problem else []
 
 
-def whole(endpoint: str, found: Sequence[Line], *, verbose: bool, exclude: Iterable[str]) -> tuple[int, str]:
-    """Status code and text for a whole endpoint, say ``readyz``."""
+def endpoint(name: str, found: Sequence[Line], *, verbose: bool, exclude: Iterable[str]) -> tuple[int, str]:
+    """Return status code and text for an endpoint such as ``readyz``."""
     left_out = frozenset(exclude)
     text = "".join(_line(line, left_out) for line in found)
     unmatched = left_out - {line.name for line in found}
@@ -47,12 +47,12 @@ def whole(endpoint: str, found: Sequence[Line], *, verbose: bool, exclude: Itera
         names = ",".join(f'"{_printable(name)}"' for name in sorted(unmatched))
         text += f"warn: some health checks cannot be excluded: no matches for {names}\n"
     if any(not line.passed and line.name not in left_out for line in found):
-        return 500, f"{text}{endpoint} check failed\n"
-    return 200, f"{text}{endpoint} check passed\n" if verbose else "ok"
+        return 500, f"{text}{name} check failed\n"
+    return 200, f"{text}{name} check passed\n" if verbose else "ok"
 
 
 def single(found: Iterable[Line], name: str) -> tuple[int, str]:
-    """Status code and text for one check of an endpoint, say ``readyz/database``. Raises KeyError."""
+    """Return status code and text for one check of an endpoint, such as ``readyz/database``. Raises KeyError."""
     for line in found:
         if line.name == name:
             return (200, "ok") if line.passed else (500, f"internal server error: {line.reason or 'failed'}\n")

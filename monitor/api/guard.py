@@ -1,0 +1,61 @@
+"""The frame of every view behind authorisation: methods, access, the service, 304, gzip, and the store's clock."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.db.transaction import non_atomic_requests
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.gzip import gzip_page
+from django.views.decorators.http import conditional_page
+
+from monitor.api.pages import METHODS
+from monitor.api.responses import failure
+from monitor.api.service import service
+from monitor.api.views import is_staff
+
+View = Callable[..., HttpResponse]
+NOW = "X-Monitor-Now"
+"""The header with the store's clock, in epoch seconds: clients count ages from it."""
+
+
+def guarded(view: View) -> View:
+    """Return the view for authorised requests only, by the rules of workers/ and alerts/. HEAD is a GET without a body.
+
+    The view finds the service and one snapshot for the whole request in ``request.service`` and ``request.snapshot``.
+    """
+    compressed = gzip_page(conditional_page(view))
+
+    @csrf_exempt  # type: ignore[untyped-decorator]
+    @login_not_required  # type: ignore[untyped-decorator]  # it decides by itself
+    @non_atomic_requests  # type: ignore[untyped-decorator]  # ATOMIC_REQUESTS would begin a transaction first
+    @functools.wraps(view)
+    def respond(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.method not in METHODS:
+            return failure(405, "method_not_allowed", headers={"Allow": ", ".join(METHODS)})
+        request.service = service()
+        if not is_authorised(request):
+            return failure(401, "unauthorized", headers={"WWW-Authenticate": "Bearer"})
+        request.service.refresher.start()
+        request.snapshot = request.service.refresher.snapshot()
+        is_head, request.method = request.method == "HEAD", "GET"
+        response = compressed(request, *args, **kwargs)
+        response[NOW] = f"{request.snapshot.now:.3f}"
+        if is_head:
+            response["Content-Length"] = str(len(response.content))
+            response.content = b""
+        return response
+
+    return respond  # type: ignore[no-any-return]
+
+
+def is_authorised(request: HttpRequest) -> bool:
+    """Return whether the request has the token or a session, or comes from staff."""
+    access = service().access
+    if access.allows(request.headers.get("Authorization", ""), request.META):
+        return True
+    return access.allows("", {}, is_staff=is_staff(request))

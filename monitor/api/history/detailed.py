@@ -1,0 +1,65 @@
+"""The endpoint detailed/?at=: every check at a moment of the past."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpResponse
+from ninja import Query, Router
+from pydantic import Field, ValidationInfo, model_validator
+from pydantic_core import PydanticCustomError
+
+from monitor import chronicle
+from monitor.api import responses
+from monitor.api.schema.bodies import ERRORS, CheckBody, Open, OverallWord
+from monitor.api.schema.parameters import MOMENT_DESCRIPTION, Moment, Parameters, request_of
+
+AHEAD_SECONDS = 60.0
+"""A moment that is this little ahead of the store's clock counts as now."""
+
+router = Router(tags=["the past"])
+
+
+class DetailedParameters(Parameters, public_name="MomentQuestion"):
+    """The moment; now when absent."""
+
+    at: Moment | None = Field(
+        None, description=f"For authorised requests: the state at a moment of the past. {MOMENT_DESCRIPTION}"
+    )
+    full: str | None = Field(None, description="Without `at`: messages and details, or 401 without authorisation.")
+
+    @model_validator(mode="after")
+    def _not_ahead(self, info: ValidationInfo) -> DetailedParameters:
+        if self.at is not None and self.at > request_of(info).snapshot.now + AHEAD_SECONDS:
+            raise PydanticCustomError("future", "should be in the past", {"key": "at"})
+        return self
+
+
+class DetailedBody(Open, public_name="Detailed"):
+    """The overall verdict and all checks. For a past moment (`at`, epoch seconds): all that was observed then."""
+
+    status: OverallWord
+    timestamp: str
+    checks: dict[str, CheckBody]
+
+
+@router.get("detailed/", response={200: DetailedBody, **ERRORS}, operation_id="detailed", url_name="past")
+def detailed(request: Any, parameters: Query[DetailedParameters]) -> HttpResponse:
+    """Every check, now or at a moment for which single observations are still kept.
+
+    For a past moment, status, reason, series and times are exact; `absent` names the fields that are not kept.
+    """
+    service, now = request.service, request.snapshot
+    at = now.now if parameters.at is None else min(parameters.at, now.now)
+    names = [*service.roster.checks, *(name for name in now.states if name not in service.roster.checks)]
+    with service.history.slot() as source:
+        reaches = source.history.reaches()
+        if reaches.raw is None or at < reaches.raw:
+            return _not_kept(request.GET.get("at"), reaches.raw)
+        states = chronicle.states_at(source.history, names, at)
+    return responses.success(service.renderer.past(states, at, now, reaches))
+
+
+def _not_kept(at: str | None, begin: float | None) -> HttpResponse:
+    hint = "no observation is kept" if begin is None else f"observations are kept from {begin:.0f} on"
+    return responses.failure(404, "not_kept", problems=[{"key": "at", "value": at, "hint": hint}])

@@ -1,0 +1,70 @@
+"""The endpoint events/: changes of checks' statuses."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from django.http import HttpResponse
+from ninja import Query, Router
+from pydantic import Field
+
+from monitor import chronicle
+from monitor.api import responses
+from monitor.api.entries import encode
+from monitor.api.history import tables
+from monitor.api.schema.bodies import CSV, ERRORS, Described, ShownStatus
+from monitor.api.schema.parameters import Parameters
+from monitor.config.names import Name
+
+MAX_EVENTS = 1000
+
+router = Router(tags=["the past"])
+
+
+class EventsParameters(Parameters, public_name="EventsQuestion"):
+    """The place in the stream, the number of events, and the check."""
+
+    after: str | None = Field(
+        None,
+        pattern=r"^[0-9]{1,16}(-[0-9]{1,16})?$",
+        description="The cursor of the last event that the client knows; the oldest events when absent.",
+    )
+    limit: int = Field(100, ge=1, le=MAX_EVENTS, description="Most events to return.")
+    check: Name | None = Field(None, description="Events of one check, which may no longer exist. Follow `more`.")
+    format: Literal["json", "csv"] = Field("json", description="Format of the response.")
+
+
+class EventBody(Described, public_name="Event"):
+    """A change of a check's status. `id` is the same in events, notifications and logs."""
+
+    cursor: str
+    id: str
+    check: str
+    old: ShownStatus
+    new: ShownStatus
+    at: float = Field(..., description="Epoch seconds.")
+    reason: str | None
+
+
+class EventsBody(Described, public_name="EventsAnswer"):
+    """Events, oldest first. Request the next ones with `after=cursor`.
+
+    One request reads a bounded part of the stream: with `check` there may be fewer events than `limit`, or none, and
+    `more` is true all the same.
+    """
+
+    events: list[EventBody]
+    cursor: str | None = Field(..., description="Where to go on: behind the last event that was read.")
+    more: bool = Field(..., description="Whether there may be more already: request them at once.")
+
+
+@router.get("events/", response={200: EventsBody, **ERRORS}, operation_id="events", openapi_extra=CSV)
+def events(request: Any, parameters: Query[EventsParameters]) -> HttpResponse:
+    """Changes of status, oldest first."""
+    with request.service.history.slot() as source:
+        found = chronicle.events(source.states, after=parameters.after, limit=parameters.limit, check=parameters.check)
+    document = chronicle.events_document(found)
+    if parameters.format == "csv":
+        place = {"X-Monitor-More": str(found.more).lower(), "X-Monitor-Cursor": found.cursor or ""}
+        return responses.attachment(tables.events(document), tables.MEDIA_TYPE, "events.csv", place)
+    return responses.success(encode(document))

@@ -1,0 +1,140 @@
+"""The endpoints history/ and history/overview/: status and series over time."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from django.http import HttpResponse
+from ninja import Query, Router
+from pydantic import Field, ValidationInfo, model_validator
+from pydantic_core import PydanticCustomError
+
+from monitor import chronicle
+from monitor.api import responses
+from monitor.api.entries import encode
+from monitor.api.history import tables
+from monitor.api.render import child_checks, own_series
+from monitor.api.schema.bodies import CSV, ERRORS, Described, Numbers, ReachBody, StatusWord
+from monitor.api.schema.parameters import (
+    MAX_DAYS,
+    MOMENT_DESCRIPTION,
+    CheckName,
+    Duration,
+    Moment,
+    Parameters,
+    request_of,
+)
+from monitor.config.units import names as listed
+from monitor.history.series import MAX_POINTS, Span
+
+router = Router(tags=["the past"])
+
+
+class HistoryParameters(Parameters, public_name="HistoryQuestion"):
+    """The check, the series, the period, and the step of its points."""
+
+    check: CheckName = Field(..., description="The name of a check.")
+    series: str | None = Field(
+        None,
+        pattern=r"^[a-z][a-z0-9_]{0,63}(,[a-z][a-z0-9_]{0,63}){0,49}$",
+        description="Names of series, separated by commas; all when absent. Unknown names are left out.",
+    )
+    since: Moment = Field("-24h", validate_default=True, description=f"Start of the period. {MOMENT_DESCRIPTION}")
+    until: Moment = Field("now", validate_default=True, description=f"End of the period. {MOMENT_DESCRIPTION}")
+    step: Duration | None = Field(
+        None,
+        description="Seconds or a duration (`60`, `5m`) between two points. The server picks one when it is absent, "
+        f"and a longer one when there would be more than {MAX_POINTS} points.",
+    )
+    format: Literal["json", "csv"] = Field("json", description="Format of the response.")
+
+    @model_validator(mode="after")
+    def _forward_in_time(self, info: ValidationInfo) -> HistoryParameters:
+        if self.since >= self.until:
+            raise PydanticCustomError("empty", "should be before `until`", {"key": "since"})
+        if self.since >= request_of(info).snapshot.now:
+            raise PydanticCustomError("future", "should be in the past", {"key": "since"})
+        return self
+
+    def span(self, now: float) -> Span:
+        """Return the period, which ends now at the latest."""
+        return Span(self.since, min(self.until, now), self.step)
+
+
+class SeriesBody(Described, public_name="Series"):
+    """A series at each point; null where nothing was measured."""
+
+    unit: str = Field(..., description="`ms`, `s`, `%`, `MiB`, `x`, `/s`, ...; empty for a plain number.")
+    min: Numbers
+    mean: Numbers
+    max: Numbers
+
+
+class HistoryBody(Described, public_name="HistoryAnswer"):
+    """The past of a check. Times are epoch seconds; `times` has the start of each point."""
+
+    check: str
+    since: float = Field(..., description="The start of the first point: history may begin after the requested time.")
+    until: float = Field(..., description="The end of the last point.")
+    step_seconds: float = Field(..., description="The step used: the server widens it to keep to 2,000 points.")
+    resolution: Literal["raw", "5m"] = Field(..., description="Made of single observations, or of roll-ups.")
+    times: list[float] = Field(..., max_length=2000)
+    status: list[StatusWord | None] = Field(..., description="The worst status within each point; null: not observed.")
+    series: dict[str, SeriesBody]
+    reaches: ReachBody
+
+
+class OverviewParameters(Parameters, public_name="OverviewQuestion"):
+    """The period of a sparkline."""
+
+    window: Duration = Field("24h", validate_default=True, description="Length of the period, such as `24h` or `7d`.")
+    points: int = Field(48, ge=2, le=500, description="Most points to return; none is shorter than five minutes.")
+
+    @model_validator(mode="after")
+    def _not_too_long(self) -> OverviewParameters:
+        if self.window > MAX_DAYS * 86_400:
+            raise PydanticCustomError("long", f"should be no longer than {MAX_DAYS}d", {"key": "window"})
+        return self
+
+
+class SparkBody(Described, public_name="Spark"):
+    """A check in the overview: one of its series, the mean at each point."""
+
+    status: list[StatusWord | None]
+    series: str
+    unit: str
+    values: Numbers
+
+
+class OverviewBody(Described, public_name="OverviewAnswer"):
+    """All checks, for sparklines: the first point begins at `since`, each is `step_seconds` long."""
+
+    since: float
+    step_seconds: float
+    checks: dict[str, SparkBody]
+    reaches: ReachBody
+
+
+@router.get("history/", response={200: HistoryBody, **ERRORS}, operation_id="history", openapi_extra=CSV)
+def history(request: Any, parameters: Query[HistoryParameters]) -> HttpResponse:
+    """The status and the series of a check over time."""
+    names = None if parameters.series is None else tuple(listed(parameters.series))
+    with request.service.history.slot() as source:
+        found = chronicle.curves(source.history, parameters.check, parameters.span(request.snapshot.now), names=names)
+    document = chronicle.curves_document(parameters.check, *found)
+    if parameters.format == "csv":
+        return responses.attachment(tables.history(document), tables.MEDIA_TYPE, f"history-{parameters.check}.csv")
+    return responses.success(encode(document))
+
+
+@router.get("history/overview/", response={200: OverviewBody, **ERRORS}, operation_id="history_overview")
+def overview(request: Any, parameters: Query[OverviewParameters]) -> HttpResponse:
+    """One series of every check, for sparklines."""
+    snapshot = request.snapshot
+    specs = [*request.service.roster.everything(snapshot).checks, *child_checks(snapshot)]
+    checks = {spec.name: own_series(snapshot.states.get(spec.name)) for spec in specs}
+    since = snapshot.now - parameters.window
+    with request.service.history.slot() as source:
+        document = chronicle.overview(source.history, checks, since, snapshot.now, count=parameters.points)
+        reaches = source.history.reaches()
+    return responses.success(encode({**document, "reaches": chronicle.reaches_document(reaches)}))

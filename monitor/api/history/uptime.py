@@ -1,0 +1,88 @@
+"""The endpoint uptime/: availability in windows up to now and day by day."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from django.http import HttpResponse
+from ninja import Query, Router
+from pydantic import Field
+
+from monitor import chronicle
+from monitor.api import responses
+from monitor.api.entries import encode
+from monitor.api.history import tables
+from monitor.api.render import child_checks
+from monitor.api.schema.bodies import CSV, ERRORS, Described, ReachBody
+from monitor.api.schema.parameters import MAX_DAYS, CheckName, Parameters, Windows
+
+WINDOWS = "24h,7d,30d,90d"
+
+router = Router(tags=["the past"])
+
+
+class UptimeParameters(Parameters, public_name="UptimeQuestion"):
+    """The check, the windows, and the number of days."""
+
+    check: CheckName | None = Field(None, description="The name of a check; all of the roster when absent.")
+    window: Windows = Field(WINDOWS, validate_default=True, description="Windows up to now, separated by commas.")
+    days: int = Field(90, ge=0, le=MAX_DAYS, description="Number of UTC days, today being the last.")
+    format: Literal["json", "csv"] = Field("json", description="Format of the response. CSV has only the windows.")
+
+
+class SecondsBody(Described, public_name="Seconds"):
+    """Seconds in each status. `unobserved` is time without a valid observation: it counts as neither up nor down."""
+
+    ok: float
+    warning: float
+    error: float
+    unknown: float
+    unobserved: float
+
+
+class WindowBody(Described, public_name="Figures"):
+    """A window up to now."""
+
+    since: float = Field(..., description="Its start, that of a five-minute bucket, in epoch seconds.")
+    availability: float | None = Field(
+        ..., ge=0, le=1, description="(ok + warning) / (ok + warning + error); null when nothing was observed."
+    )
+    seconds: SecondsBody
+    incidents: int = Field(..., ge=0, description="Stretches of error. A gap in the observations does not end one.")
+    mttr_seconds: float | None = Field(..., description="Mean time to repair: error / incidents.")
+    mtbf_seconds: float | None = Field(..., description="Mean time between failures: (ok + warning) / incidents.")
+
+
+class DayBody(SecondsBody, public_name="Day"):
+    """Seconds in each status within a UTC day."""
+
+    date: str = Field(..., pattern=r"^\d{4}-\d\d-\d\d$")
+
+
+class CheckUptimeBody(Described, public_name="Uptime"):
+    """Windows by the texts that name them in the request, and days, oldest first."""
+
+    windows: dict[str, WindowBody]
+    days: list[DayBody]
+
+
+class UptimeBody(Described, public_name="UptimeAnswer"):
+    """The share of time that each check was up. `until` is now, in epoch seconds."""
+
+    until: float
+    checks: dict[str, CheckUptimeBody]
+    reaches: ReachBody
+
+
+@router.get("uptime/", response={200: UptimeBody, **ERRORS}, operation_id="uptime", openapi_extra=CSV)
+def uptime(request: Any, parameters: Query[UptimeParameters]) -> HttpResponse:
+    """The share of time that a check was up, in windows up to now and day by day."""
+    service, snapshot = request.service, request.snapshot
+    everything = [*service.roster.checks, *(child.name for child in child_checks(snapshot))]
+    names = [parameters.check] if parameters.check else everything
+    with service.history.slot() as source:
+        document = chronicle.uptime(source.history, names, parameters.window, snapshot.now, day_count=parameters.days)
+        reaches = source.history.reaches()
+    if parameters.format == "csv":
+        return responses.attachment(tables.uptime(document), tables.MEDIA_TYPE, "uptime.csv")
+    return responses.success(encode({**document, "reaches": chronicle.reaches_document(reaches)}))

@@ -1,0 +1,1 @@
+"""The OpenAPI document: request parameters, response bodies and the probes."""

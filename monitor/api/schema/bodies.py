@@ -1,0 +1,78 @@
+"""Response bodies that several endpoints share, as the OpenAPI document describes them.
+
+Bodies are rendered elsewhere; tests compare them with these classes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from ninja import Schema
+from pydantic import ConfigDict, Field
+
+StatusWord = Literal["ok", "warning", "error", "unknown"]
+ShownStatus = Literal["ok", "warning", "error", "stale", "unknown"]
+OverallWord = Literal["healthy", "degraded", "unhealthy"]
+Numbers = list[float | None]
+
+
+class Described(Schema):
+    """Base of the classes in the OpenAPI document. ``public_name`` is the name there, where it differs."""
+
+    def __init_subclass__(cls, *, public_name: str | None = None, **options: Any) -> None:
+        """Give the class its name in the document. Pydantic takes the names of its schemas from here."""
+        super().__init_subclass__(**options)
+        cls.__name__ = cls.__qualname__ = public_name or cls.__name__
+
+
+class Open(Described):
+    """A body that may have more fields than are described."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Probed(Open):
+    """The body of a probe."""
+
+    status: str
+
+
+class ReachBody(Described, public_name="Reach"):
+    """The times back to which history reaches, in epoch seconds; null where there is none."""
+
+    raw: float | None = Field(..., description="Single observations.")
+    rollups: float | None = Field(..., description="Five-minute roll-ups.")
+
+
+class CheckBody(Open, public_name="Check"):
+    """A check, with the numbers of its kind."""
+
+    status: ShownStatus
+    response_time_ms: float | None
+    reason: str | None = None
+
+
+class ParameterProblem(Described, public_name="Problem"):
+    """An error in one parameter."""
+
+    key: str
+    value: Any
+    hint: str
+
+
+class ErrorBody(Described, public_name="Refusal"):
+    """An error code."""
+
+    error: str
+
+
+class ParameterErrors(ErrorBody, public_name="Wrong"):
+    """All errors in the parameters."""
+
+    problems: list[ParameterProblem]
+
+
+ERRORS: dict[int, Any] = {400: ParameterErrors, 401: ErrorBody, 404: ParameterErrors, 503: ErrorBody}
+"""The bodies of the status codes of a history request that fails."""
+CSV: dict[str, Any] = {"responses": {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}}
+"""The addition to the description of an endpoint that answers ``format=csv``, too."""

@@ -1,0 +1,113 @@
+"""Query parameters: their types, each with its grammar and the function that parses it once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, Self
+
+from django.http import QueryDict
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from monitor.api.schema.bodies import Described
+from monitor.config.names import Name
+from monitor.history.moments import HINT, SPAN_HINT, moment, span
+
+NO_SUCH_CHECK, UNKNOWN_PARAMETERS = "no_such_check", "unknown_parameters"
+MAX_DAYS = 366
+MAX_WINDOWS = 12
+
+_QUANTITY = r"[0-9]{1,9}(\.[0-9]{1,3})?"
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+ -][0-9]{2}:[0-9]{2})?)?"
+_MOMENT = rf"^(now|-{_QUANTITY}(ms|s|m|h|d)?|[0-9]{{1,11}}(\.[0-9]{{1,6}})?|{_DATE})$"
+_SPAN = rf"^{_QUANTITY}(ms|s|m|h|d)?$"
+_SPANS = rf"^{_QUANTITY}(ms|s|m|h|d)?(,{_QUANTITY}(ms|s|m|h|d)?){{0,{MAX_WINDOWS - 1}}}$"
+
+MOMENT_DESCRIPTION = (
+    "A span back from now (`-24h`, `-30m`), a time (`2026-11-20T03:12:00Z`; UTC unless it has an offset), `now`, or "
+    "epoch seconds."
+)
+
+
+def _parsed(grammar: str, max_length: int, hint: str, parse: Callable[[str, float], Any]) -> tuple[Any, Any]:
+    """Return the annotations of a text that ``parse`` turns into a value, given the moment of the request."""
+    pattern = re.compile(grammar)
+
+    def convert(text: str, info: ValidationInfo) -> Any:
+        if len(text) > max_length or not pattern.fullmatch(text):
+            raise ValueError(hint)
+        return parse(text, request_of(info).snapshot.now)
+
+    described = {"type": "string", "pattern": grammar, "maxLength": max_length}
+    return BeforeValidator(convert), WithJsonSchema(described)
+
+
+def _windows(text: str) -> dict[str, float]:
+    found = {name: span(name) for name in text.split(",")}
+    if max(found.values()) > MAX_DAYS * 86_400:
+        raise ValueError(f"a window should be no longer than {MAX_DAYS}d")
+    return found
+
+
+def _existing_check(name: str, info: ValidationInfo) -> str:
+    """Return the name, unless this process knows by now that there is no such check."""
+    request = request_of(info)
+    snapshot = request.snapshot
+    if snapshot.tried and snapshot.answering and request.service.roster.find(name, snapshot) is None:
+        raise PydanticCustomError(NO_SUCH_CHECK, "there is no such check; /api/health/detailed/ lists them")
+    return name
+
+
+def request_of(info: ValidationInfo) -> Any:
+    """Return the request whose parameters are validated."""
+    return (info.context or {})["request"]
+
+
+CheckName = Annotated[Name, AfterValidator(_existing_check)]
+Moment = Annotated[float, *_parsed(_MOMENT, 64, HINT, moment)]
+"""Epoch seconds."""
+Duration = Annotated[float, *_parsed(_SPAN, 32, SPAN_HINT, lambda text, _: span(text))]
+"""Seconds."""
+Windows = Annotated[dict[str, float], *_parsed(_SPANS, 200, SPAN_HINT, lambda text, _: _windows(text))]
+"""The windows up to now, in seconds, by the texts that name them."""
+
+
+def _never_null(schema: dict[str, Any]) -> None:
+    """Describe each parameter as absent or a text: a query cannot hold null."""
+    for found in schema["properties"].values():
+        for each in found.pop("anyOf", ()):
+            if each != {"type": "null"}:
+                found.update(each)
+
+
+class Parameters(Described):
+    """Base of the query parameters of an endpoint, which takes no others."""
+
+    model_config = ConfigDict(json_schema_extra=_never_null)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _nothing_else(cls, values: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        request = request_of(info)
+        request.unknown_parameters = [*_unknown(request.GET, cls.model_fields)]
+        found = handler(values)
+        if request.unknown_parameters:
+            raise PydanticCustomError(UNKNOWN_PARAMETERS, "is no parameter")
+        return found
+
+
+def _unknown(query: QueryDict, known: Iterable[str]) -> Iterable[dict[str, Any]]:
+    for key, values in query.lists():
+        if key not in known:
+            yield {"key": key, "value": values[-1], "hint": f"is no parameter; there are {', '.join(known)}"}
+        elif len(values) > 1:
+            yield {"key": key, "value": ", ".join(values), "hint": "should be given once"}

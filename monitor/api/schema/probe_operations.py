@@ -1,0 +1,53 @@
+"""The probe endpoints in the OpenAPI document, generated from their table."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from ninja.openapi.schema import REF_TEMPLATE
+from ninja.utils import normalize_path
+from pydantic import TypeAdapter
+
+from monitor.api.pages import JSON
+from monitor.api.schema.bodies import ErrorBody, Open, Probed
+from monitor.api.targets import ENDPOINTS, Endpoint
+from monitor.config.names import Name
+
+
+def paths(base: str) -> dict[str, Any]:
+    """Return the path items of all endpoints that have an operation, below ``base``."""
+    return {
+        normalize_path(f"/{base}/{path}/{{name}}/" if endpoint.is_named else f"/{base}/{path}/"): _item(path, endpoint)
+        for path, endpoint in ENDPOINTS.items()
+        if endpoint.responses
+    }
+
+
+def components() -> dict[str, Any]:
+    """Return the schemas of their bodies."""
+    return {body.__name__: body.model_json_schema(ref_template=REF_TEMPLATE) for body in (ErrorBody, Probed, Open)}
+
+
+def _item(path: str, endpoint: Endpoint) -> dict[str, Any]:
+    operation = path.removesuffix("s") if endpoint.is_named else path
+    name = {"in": "path", "name": "name", "schema": _name_schema(), "required": True}
+    return {
+        "get": {
+            "operationId": operation,
+            "summary": operation.title(),
+            "parameters": [name] if endpoint.is_named else [],
+            "responses": {status: _response(status, body) for status, body in endpoint.responses.items()},
+            "description": endpoint.description,
+            "tags": ["the present"],
+        }
+    }
+
+
+def _name_schema() -> dict[str, Any]:
+    return dict(sorted({**TypeAdapter(Name).json_schema(), "title": "Name"}.items()))
+
+
+def _response(status: int, body: str) -> dict[str, Any]:
+    schema = {"$ref": REF_TEMPLATE.format(model=body)}
+    return {"description": HTTPStatus(status).phrase, "content": {JSON: {"schema": schema}}}

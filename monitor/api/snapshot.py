@@ -1,0 +1,44 @@
+"""The endpoint snapshot/: everything that this process knows now, from memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpResponse
+from ninja import Router
+from pydantic import Field
+
+from monitor.api import responses
+from monitor.api.schema.bodies import CheckBody, ErrorBody, Open, OverallWord, ReachBody
+
+router = Router(tags=["the present"])
+
+
+class SnapshotCheckBody(CheckBody, public_name="Present"):
+    """A check in a snapshot: all fields that it has in detailed, but its age."""
+
+    kind: str
+    critical: bool
+    groups: list[str]
+    series: list[str] = Field(..., description="The fields that history keeps.")
+
+
+class SnapshotBody(Open, public_name="SnapshotAnswer"):
+    """The current state of everything. Count ages from the header `X-Monitor-Now`, the store's clock."""
+
+    status: OverallWord
+    checks: dict[str, SnapshotCheckBody]
+    groups: dict[str, SnapshotCheckBody] = Field(..., description="Checks created by runs of checks: consumer groups.")
+    workers: list[dict[str, Any]]
+    queues: list[dict[str, Any]]
+    hosts: dict[str, Any]
+    reaches: ReachBody
+    answering: bool = Field(..., description="Whether the store answers.")
+    version: str
+
+
+@router.get("snapshot/", response={200: SnapshotBody, 401: ErrorBody}, operation_id="snapshot")
+def snapshot(request: Any) -> HttpResponse:
+    """The current state of everything, which a dashboard requests every two seconds with the ETag of the last one."""
+    service = request.service
+    return responses.success(service.renderer.snapshot(request.snapshot, service.refresher.reaches.known))
