@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from monitor.store.alerts import PENDING_KEPT
 
 from monitor.model import Status
 from monitor.store import RedisStore
+from monitor.store.outbox import PENDING_KEPT
 from tests.alerting.test_delivery import change
 from tests.alerting.test_outbox import decide, delivered, look, put, redis_store, server
 from tests.support.redis_server import RedisServer
