@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from monitor.alert_states import Alert
 from monitor.config import ChannelSpec, Config, scrub
-from monitor.model import Notice, Snapshot, State, Status, Transition, transition_id
+from monitor.model import Notice, Reason, Snapshot, State, Status, Transition, transition_id
 from monitor.policy.alerting import ROLL_OUT_SECONDS, Context, backoff_seconds, channels_for, evaluate
 from monitor.policy.dynamic_checks import is_dynamic
 from monitor.policy.suppression import Dependencies, hold
@@ -148,7 +148,7 @@ def _reconciled(
     for state in snapshot.states.values():
         alert, status = alerts.get(state.check), _status(state)
         at = state.since if state.stale_since is None else state.stale_since
-        reason = state.result.reason if state.stale_since is None else "stale"
+        reason = state.result.reason if state.stale_since is None else Reason.STALE
         made = Transition(state.check, state.sequence, Status.UNKNOWN, status, at, state.turned_by, reason)
         if happened.get(state.check):
             last = happened[state.check][-1]

@@ -31,6 +31,15 @@ class Status(StrEnum):
         return {"ok": 0, "warning": 1}.get(self.value, 2)
 
 
+class Reason(StrEnum):
+    """Reason codes that more than one module gives or compares. The codes of one kind are listed in that kind."""
+
+    ABOVE_THRESHOLD = "above_threshold"
+    STALE = "stale"
+    NOT_OBSERVED = "not_observed"
+    FROM_THE_FUTURE = "from_the_future"
+
+
 class Overall(StrEnum):
     """The verdict over all checks."""
 
