@@ -12,6 +12,7 @@ import zlib
 from typing import Any
 
 CHECK_NAME_CHARACTERS = 200
+CHECK_NAME = rf"[A-Za-z0-9_.@:-]{{1,{CHECK_NAME_CHARACTERS}}}"
 LABEL_BYTES = 255
 """Of the name of a queue, a task, a worker, a consumer group or a topic: AMQP and Kafka allow no more."""
 TEXT_BYTES = 64 * 1024
@@ -164,6 +165,6 @@ def _refuse(constant: str) -> float:
     raise ValueError(constant)
 
 
-_CHECK_NAME = re.compile(rf"[A-Za-z0-9_.@:-]{{1,{CHECK_NAME_CHARACTERS}}}")
+_CHECK_NAME = re.compile(CHECK_NAME)
 # Kept, because json.loads with options of its own builds it anew for each call.
 _load = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode
