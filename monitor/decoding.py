@@ -11,8 +11,7 @@ import re
 import zlib
 from typing import Any
 
-CHECK_NAME_CHARACTERS = 200
-CHECK_NAME = rf"[A-Za-z0-9_.@:-]{{1,{CHECK_NAME_CHARACTERS}}}"
+CHECK_NAME = "[A-Za-z0-9_.@:-]{1,200}"
 LABEL_BYTES = 255
 """Of the name of a queue, a task, a worker, a consumer group or a topic: AMQP and Kafka allow no more."""
 TEXT_BYTES = 64 * 1024
@@ -60,11 +59,6 @@ def moment(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LATEST:
         raise ValueError("no time")
     return float(value)
-
-
-def optional_moment(value: Any) -> float | None:
-    """Return a time, or None."""
-    return None if value is None else moment(value)
 
 
 def amount(value: Any) -> float:

@@ -111,10 +111,8 @@ class Round:
         parts = {name: part(name, verdict, self.details.get(name)) for name, verdict in self.verdicts.items()}
         whole = summary(self.verdicts) if self.verdicts else self._nothing()
         if self.unmatched and whole.status in (Status.OK, Status.WARNING):
-            text = unmatched_text(self.unmatched)
-            whole = replace(
-                whole, status=Status.UNKNOWN, reason=GroupReason.UNKNOWN_TOPIC, message=text, grace=self._is_early
-            )
+            reason, text = GroupReason.UNKNOWN_TOPIC, unmatched_text(self.unmatched)
+            whole = replace(whole, status=Status.UNKNOWN, reason=reason, message=text, grace=self._is_early)
         return replace(whole, parts={**parts, **dict.fromkeys(self.gone)}, memory=memory)
 
     def _say(self, name: str, verdict: Verdict | None, memory: Memory) -> None:

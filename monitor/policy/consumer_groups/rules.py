@@ -114,9 +114,8 @@ def aged(view: View, limits: Limits) -> Finding | None:
     if age is None or limit is None or not _lasts(view, GroupReason.LAG_AGE, limits):
         return None
     at = view.measured.hottest
-    return Finding(
-        GroupReason.LAG_AGE, f"Lag old: a record in {at} has waited for {_whole(age)} (limit: {short(limit)})"
-    )
+    text = f"Lag old: a record in {at} has waited for {_whole(age)} (limit: {short(limit)})"
+    return Finding(GroupReason.LAG_AGE, text)
 
 
 def near_deletion(view: View, limits: Limits) -> Finding | None:
@@ -125,9 +124,8 @@ def near_deletion(view: View, limits: Limits) -> Finding | None:
     if share is None or limit is None or not _lasts(view, GroupReason.RETENTION_SHARE, limits):
         return None
     at = view.measured.hottest
-    return Finding(
-        GroupReason.RETENTION_SHARE, f"Lag near the retention: {share:.0%} of {at} waits (limit: {limit:.0%})"
-    )
+    text = f"Lag near the retention: {share:.0%} of {at} waits (limit: {limit:.0%})"
+    return Finding(GroupReason.RETENTION_SHARE, text)
 
 
 def draining_slowly(view: View, limits: Limits) -> Finding | None:
