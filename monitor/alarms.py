@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from monitor.alert_states import Alert
 from monitor.config import ChannelSpec, Config, scrub
-from monitor.model import Notice, Snapshot, State, Status, Transition
+from monitor.model import Notice, Reason, Snapshot, State, Status, Transition
 from monitor.policy.alerting import ROLL_OUT_SECONDS, Context, backoff_seconds, channels_for, evaluate
 from monitor.policy.dynamic_checks import is_dynamic
 from monitor.policy.suppression import Dependencies, hold
@@ -161,7 +161,7 @@ def _last_transition(state: State) -> Transition:
     """Return the state's last transition. What the status was before it is not known."""
     status, at, reason = state.status, state.since, state.result.reason
     if state.stale_since is not None:
-        status, at, reason = Status.STALE, state.stale_since, "stale"
+        status, at, reason = Status.STALE, state.stale_since, Reason.STALE
     return Transition(state.check, state.sequence, Status.UNKNOWN, status, at, state.turned_by, reason)
 
 

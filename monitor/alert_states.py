@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from monitor.model import Notice, Status, transition_id
+from monitor.model import Amount, CheckName, Count, Label, Moment, Notice, Status, transition_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +19,10 @@ class Told:
     """
 
     status: Status
-    since: float
-    at: float
+    since: Moment
+    at: Moment
     notice: str
-    reminders: int = 0
+    reminders: Count = 0
     flapping: bool = False
 
 
@@ -36,15 +36,15 @@ class Alert:
     ``sequence`` and ``run_id`` are those of the transition that brought its status.
     """
 
-    check: str
+    check: CheckName
     status: Status
     old: Status
-    since: float
-    sequence: int
+    since: Moment
+    sequence: Count
     reason: str | None = None
-    told: Mapping[str, Told] = field(default_factory=dict)
-    changes: tuple[tuple[float, int], ...] = ()
-    flapping_since: float | None = None
+    told: Mapping[Label, Told] = field(default_factory=dict)
+    changes: tuple[tuple[Moment, int], ...] = ()
+    flapping_since: Moment | None = None
     held: str | None = None
     held_by: str | None = None
     deferred: tuple[str, ...] = ()
@@ -60,10 +60,10 @@ class Alert:
 class Silence:
     """Somebody knows: until then nobody is told that a check fails whose name ``checks`` (a pattern) fits."""
 
-    id: str
+    id: Label
     checks: str
-    since: float
-    until: float
+    since: Moment
+    until: Amount
     why: str
     by: str = ""
 
@@ -72,11 +72,11 @@ class Silence:
 class DeadLetter:
     """A notice that its channel was never told, and why. ``reason`` is free of secrets."""
 
-    channel: str
+    channel: Label
     notice: Notice
     reason: str
-    at: float
-    attempts: int
+    at: Moment
+    attempts: Count
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import re
 import zlib
 from typing import Any
 
-CHECK_NAME_CHARACTERS = 200
+CHECK_NAME = "[A-Za-z0-9_.@:-]{1,200}"
 LABEL_BYTES = 255
 """Of the name of a queue, a task, a worker, a consumer group or a topic: AMQP and Kafka allow no more."""
 TEXT_BYTES = 64 * 1024
@@ -59,11 +59,6 @@ def moment(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LATEST:
         raise ValueError("no time")
     return float(value)
-
-
-def optional_moment(value: Any) -> float | None:
-    """Return a time, or None."""
-    return None if value is None else moment(value)
 
 
 def amount(value: Any) -> float:
@@ -164,6 +159,6 @@ def _refuse(constant: str) -> float:
     raise ValueError(constant)
 
 
-_CHECK_NAME = re.compile(rf"[A-Za-z0-9_.@:-]{{1,{CHECK_NAME_CHARACTERS}}}")
+_CHECK_NAME = re.compile(CHECK_NAME)
 # Kept, because json.loads with options of its own builds it anew for each call.
 _load = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode

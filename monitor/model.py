@@ -9,7 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, PlainValidator, Strict
+
+from monitor import decoding
+
+# What the decoders of the store hold a value to; nothing is validated where a value is made.
+Text = Annotated[str, Field(max_length=decoding.TEXT_BYTES)]
+CheckName = Annotated[str, Field(pattern=rf"^{decoding.CHECK_NAME}$")]
+Moment = Annotated[float, Strict(), Field(ge=0, le=decoding.LATEST)]
+Amount = Annotated[float, Strict(), Field(gt=-decoding.INTEGER_LIMIT, lt=decoding.INTEGER_LIMIT)]
+Flag = Annotated[bool, Strict()]
+Count = Annotated[int, Strict(), Field(ge=0, lt=decoding.INTEGER_LIMIT)]
+Document = Annotated[Mapping[str, Any], PlainValidator(decoding.mapping)]
+Label = Annotated[str, PlainValidator(decoding.label)]
 
 
 class Status(StrEnum):
@@ -29,6 +43,15 @@ class Status(StrEnum):
     def severity(self) -> int:
         """0 for ok, 1 for warning, 2 for everything that fails a critical check."""
         return {"ok": 0, "warning": 1}.get(self.value, 2)
+
+
+class Reason(StrEnum):
+    """Reason codes that more than one module gives or compares. The codes of one kind are listed in that kind."""
+
+    ABOVE_THRESHOLD = "above_threshold"
+    STALE = "stale"
+    NOT_OBSERVED = "not_observed"
+    FROM_THE_FUTURE = "from_the_future"
 
 
 class Overall(StrEnum):
@@ -85,19 +108,19 @@ class Result:
     ``data`` that history keeps, besides the response time. ``held`` as in `Outcome`.
     """
 
-    run_id: str
+    run_id: Text
     status: Status
-    observed_at: float
-    valid_until: float
-    response_time_ms: float
-    data: Mapping[str, Any] = field(default_factory=dict)
-    reason: str | None = None
-    message: str | None = None
-    detail: Mapping[str, Any] = field(default_factory=dict)
-    late_ms: float | None = None
-    grace: bool = False
-    series: tuple[str, ...] = ()
-    held: bool = False
+    observed_at: Moment
+    valid_until: Moment
+    response_time_ms: Amount
+    data: Document = field(default_factory=dict)
+    reason: Text | None = None
+    message: Text | None = None
+    detail: Document = field(default_factory=dict)
+    late_ms: Amount | None = None
+    grace: Flag = False
+    series: tuple[Text, ...] = ()
+    held: Flag = False
 
     @property
     def numbers_at(self) -> float:
@@ -120,8 +143,8 @@ class Streak:
     """
 
     status: Status
-    count: int
-    since: float
+    count: Count
+    since: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +155,15 @@ class State:
     and ``turned_by`` are those of its last transition; ``turned_by`` is empty in states of earlier versions.
     """
 
-    check: str
+    check: CheckName
     status: Status
-    since: float
-    sequence: int
+    since: Moment
+    sequence: Count
     result: Result
     streak: Streak | None = None
-    retry_at: float | None = None
-    stale_since: float | None = None
-    turned_by: str = ""
+    retry_at: Moment | None = None
+    stale_since: Moment | None = None
+    turned_by: Text = ""
 
     @property
     def is_judged(self) -> bool:
@@ -156,13 +179,13 @@ class Transition:
     sweep that made the transition.
     """
 
-    check: str
-    sequence: int
+    check: CheckName
+    sequence: Count
     old: Status
     new: Status
-    at: float
-    run_id: str
-    reason: str | None = None
+    at: Moment
+    run_id: Text
+    reason: Text | None = None
 
     @property
     def id(self) -> str:
@@ -272,12 +295,12 @@ class Notice:
 
     id: str
     kind: NoticeKind
-    check: str
+    check: CheckName
     old: Status
     status: Status
-    since: float
-    at: float
+    since: Moment
+    at: Moment
     reason: str | None = None
     message: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: Document = field(default_factory=dict)

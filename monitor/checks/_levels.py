@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
 
-from monitor.model import Status
+from monitor.model import Reason, Status
 
-REASONS = {"above_threshold": "the number is above its threshold"}
+REASONS: Mapping[str, str] = {Reason.ABOVE_THRESHOLD: "the number is above its threshold"}
 
 WarningPercent = Annotated[float, Field(gt=0, le=100, description="above it: warning, in percent")]
 ErrorPercent = Annotated[float | None, Field(gt=0, le=100, description="above it: error, in percent; never by default")]
@@ -19,7 +20,7 @@ ErrorCount = Annotated[int | None, Field(ge=0, description="above it: error; nev
 def level(value: float, warning: float | None, error: float | None) -> tuple[Status, str | None]:
     """The status of a number, and the reason when it is not ok. A threshold itself is still fine."""
     if error is not None and value > error:
-        return Status.ERROR, "above_threshold"
+        return Status.ERROR, Reason.ABOVE_THRESHOLD
     if warning is not None and value > warning:
-        return Status.WARNING, "above_threshold"
+        return Status.WARNING, Reason.ABOVE_THRESHOLD
     return Status.OK, None

@@ -18,7 +18,7 @@ from monitor.checks.registry import register
 from monitor.config.headers import Headers
 from monitor.config.model import DEFAULT_HOLD_SECONDS
 from monitor.config.units import HoldTime, Seconds
-from monitor.model import NO_PAST, Outcome, Past, Status
+from monitor.model import NO_PAST, Outcome, Past, Reason, Status
 
 MAX_SHOWN = 20  # series in the detail, the worst first
 PARTIAL = "a part of the data is missing in the answer"
@@ -82,7 +82,7 @@ class PrometheusQuery(Kind):
     series: ClassVar[tuple[str, ...]] = ("value",)
     reasons: ClassVar[Mapping[str, str]] = {
         **REASONS,
-        "above_threshold": "the number is above its threshold",
+        Reason.ABOVE_THRESHOLD: "the number is above its threshold",
         "below_threshold": "the number is below its threshold",
         "no_data": "the result is empty, or NaN",
     }
@@ -153,7 +153,7 @@ class PrometheusQuery(Kind):
         With a part of the data missing, only what is beyond a threshold is believed.
         """
         outcome, partial = self._judge_numbers(observation), observation.detail.get("partial")
-        if partial is None or outcome.reason in ("above_threshold", "below_threshold"):
+        if partial is None or outcome.reason in (Reason.ABOVE_THRESHOLD, "below_threshold"):
             return outcome
         return Outcome(Status.ERROR, outcome.data, "unavailable", partial, outcome.detail)
 
@@ -169,7 +169,7 @@ class PrometheusQuery(Kind):
         status, reason, limit = self._level(value)
         if reason is None:
             return Outcome(status, data, detail=detail)
-        where = "above" if reason == "above_threshold" else "below"
+        where = "above" if reason == Reason.ABOVE_THRESHOLD else "below"
         message = f"{worst.get('labels') or 'the value'} is {value:g}, {where} {limit:g}"
         if data["series"] > 1:
             message += f" ({data['failing']} of {data['series']} series)"
@@ -181,7 +181,7 @@ class PrometheusQuery(Kind):
             (Status.WARNING, self.warning_above, self.warning_below),
         ):
             if above is not None and value > above:
-                return status, "above_threshold", above
+                return status, Reason.ABOVE_THRESHOLD, above
             if below is not None and value < below:
                 return status, "below_threshold", below
         return Status.OK, None, 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from monitor.history.samples import Sample
-from monitor.model import Status
+from monitor.model import Reason, Status
 
 
 class Then(NamedTuple):
@@ -22,7 +22,7 @@ def then(sample: Sample | None, at: float) -> Then:
     An ``unknown`` without a sample may also be one whose last sample is no longer kept.
     """
     if sample is None or sample.at > at:
-        return Then(Status.UNKNOWN, "not_observed")
+        return Then(Status.UNKNOWN, Reason.NOT_OBSERVED)
     if at > sample.valid_until:
-        return Then(Status.STALE, "stale", sample)
+        return Then(Status.STALE, Reason.STALE, sample)
     return Then(sample.status, sample.reason, sample)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from monitor.config.settings import Workers
 from monitor.model import Outcome, Status, WorkerVerdict
-from monitor.policy.workers import WorkerSight, is_over, is_seen
+from monitor.policy.workers import WorkerReason, WorkerSight, is_over, is_seen
 
 SIDE_BY_SIDE_INTERVALS = 6.0
 """The old and the new worker of a deployment may both live for so long."""
@@ -20,13 +20,10 @@ SIDE_BY_SIDE_INTERVALS = 6.0
 QUIET_INTERVALS = 0.75
 """A beacon comes twice in an interval: an instance that has missed one, while a newer one started, was restarted."""
 
-DUPLICATE = "duplicate"
-"""The reason of a node whose workers live side by side."""
-
 LISTED = 20
 NAMED = 3
 
-_WORST_FIRST = (
+WORST_FIRST = (
     WorkerVerdict.LOST,
     WorkerVerdict.FROZEN,
     WorkerVerdict.WEDGED,
@@ -102,7 +99,7 @@ def outcome(counted: Sequence[Instance], duplicates: Sequence[Instance]) -> Outc
     message = f"{worst.message} ({_place(counted[0])}); {names}" if worst.message else names
     if worst.status.severity > Status.WARNING.severity:
         return dataclasses.replace(made, message=message)
-    return dataclasses.replace(made, status=Status.WARNING, reason=DUPLICATE, message=message)
+    return dataclasses.replace(made, status=Status.WARNING, reason=WorkerReason.DUPLICATE, message=message)
 
 
 def _named(instances: Sequence[Instance]) -> str:
@@ -150,4 +147,4 @@ def _limit(settings: Workers) -> float:
 
 
 def _rank(each: Instance) -> tuple[int, int]:
-    return -each.outcome.status.severity, _WORST_FIRST.index(each.verdict)
+    return -each.outcome.status.severity, WORST_FIRST.index(each.verdict)

@@ -10,6 +10,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from monitor import decoding
@@ -110,7 +111,7 @@ def decode(raw: bytes) -> tuple[Notes | None, int]:
     try:
         value = decoding.load(raw, most_bytes=NOTES_BYTES)
         round_at = decoding.moment(value["round_at"])
-        at = _Past(round_at)
+        at = partial(_moment_until, round_at + CLOCK_SECONDS)
         notes = Notes(
             round_at=round_at,
             emitted_at=at(value["emitted_at"]),
@@ -121,24 +122,17 @@ def decode(raw: bytes) -> tuple[Notes | None, int]:
         )
     except decoding.BROKEN:
         return None, 1 if raw else 0
-    asked, bad_asked = _entries(value.get("asked"), _target, lambda sent: tuple(map(at, sent))[:ASKED_KEPT])
-    queues, bad_queues = _entries(value.get("queues"), decoding.label, lambda queue: _queue(at, queue))
-    worked, bad_worked = _entries(value.get("worked"), decoding.label, lambda each: _worked(at, *each))
-    departed, bad_departed = _entries(value.get("departed"), decoding.label, at)
-    written, bad_written = _names(value.get("written"), _check)
-    closed, bad_closed = _names(value.get("closed"), _check)
-    removed, bad_removed = _names(value.get("removed"), decoding.label)
-    whole = dataclasses.replace(
-        notes,
-        asked=asked,
-        queues=queues,
-        worked=worked,
-        departed=departed,
-        written=written,
-        closed=closed,
-        removed=removed,
-    )
-    return whole, bad_asked + bad_queues + bad_worked + bad_departed + bad_written + bad_closed + bad_removed
+    entries = {
+        "asked": _entries(value.get("asked"), _target, lambda sent: tuple(map(at, sent))[:ASKED_KEPT]),
+        "queues": _entries(value.get("queues"), decoding.label, lambda queue: _queue(at, queue)),
+        "worked": _entries(value.get("worked"), decoding.label, lambda each: _worked(at, *each)),
+        "departed": _entries(value.get("departed"), decoding.label, at),
+        "written": _names(value.get("written"), _check),
+        "closed": _names(value.get("closed"), _check),
+        "removed": _names(value.get("removed"), decoding.label),
+    }
+    found: dict[str, Any] = {name: read for name, (read, _) in entries.items()}
+    return dataclasses.replace(notes, **found), sum(left_out for _, left_out in entries.values())
 
 
 def resumed(
@@ -281,17 +275,11 @@ def _differ(old: str | None, new: str | None) -> bool:
     return old is not None and new is not None and old != new
 
 
-@dataclass(frozen=True, slots=True)
-class _Past:
-    """Reads times up to ``latest``; as text they may differ in the last microsecond."""
-
-    latest: float
-
-    def __call__(self, value: Any) -> float:
-        at = decoding.moment(value)
-        if at > self.latest + CLOCK_SECONDS:
-            raise ValueError("from the future")
-        return at
+def _moment_until(latest: float, value: Any) -> float:
+    at = decoding.moment(value)
+    if at > latest:
+        raise ValueError("from the future")
+    return at
 
 
 def _entries(value: Any, name: Callable[[Any], str], entry: Callable[[Any], Any]) -> tuple[dict[str, Any], int]:
@@ -325,14 +313,14 @@ def _target(value: Any) -> str:
     return decoding.label(value, most_bytes=decoding.LABEL_BYTES + len("worker:"))
 
 
-def _queue(at: _Past, values: Any) -> QueueNote:
+def _queue(at: Callable[[Any], float], values: Any) -> QueueNote:
     # Earlier versions wrote the first four of them.
     declared_at, served_at, head, head_since, left_at, instance = [*values, None, None][:6]
     head_since, left_at = (None if each is None else at(each) for each in (head_since, left_at))
     return QueueNote(at(declared_at), at(served_at), _name(head), head_since, left_at, _name(instance))
 
 
-def _worked(at: _Past, done: Any, since: Any) -> tuple[int, float]:
+def _worked(at: Callable[[Any], float], done: Any, since: Any) -> tuple[int, float]:
     return decoding.count(done), at(since)
 
 

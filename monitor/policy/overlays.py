@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from monitor.config import CheckSpec
-from monitor.model import State, Status
+from monitor.model import Reason, State, Status
 from monitor.policy.dynamic_checks import SUMMARY, is_dynamic
 from monitor.policy.states import Reading, read_status
 
@@ -115,7 +115,7 @@ def _vitals(kind: str, hosts: Iterable[State], now: float) -> Iterator[tuple[Sta
 
 def _shown(state: State, host: State, vitals: Mapping[str, Any]) -> tuple[Reading, State]:
     status = _status(vitals)
-    reason = vitals.get("reason") or (None if status is Status.OK else "above_threshold")
+    reason = vitals.get("reason") or (None if status is Status.OK else Reason.ABOVE_THRESHOLD)
     result = dataclasses.replace(
         host.result,
         status=status,

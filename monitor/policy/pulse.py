@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from monitor.alert_states import AlertsOverview
 from monitor.config import CheckSpec
-from monitor.model import Outcome, State, Status
+from monitor.model import Outcome, Reason, State, Status
 from monitor.policy.dynamic_checks import PART, is_dynamic, wholes
 
 KIND = "monitor"
@@ -129,7 +129,8 @@ def queue(waiting: int, limit: int) -> Outcome:
     """Whether the monitor's workers keep up with the monitor's queue."""
     data = {"pending_tasks": waiting}
     if waiting > limit:
-        return Outcome(Status.WARNING, data, "above_threshold", f"more than {limit} messages wait in our own queue")
+        message = f"more than {limit} messages wait in our own queue"
+        return Outcome(Status.WARNING, data, Reason.ABOVE_THRESHOLD, message)
     return Outcome(Status.OK, data)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Container, Mapping
 from typing import Any, NamedTuple
 
 from monitor.config import CheckSpec
-from monitor.model import Flight, Outcome, Overall, Result, State, Status, Streak, Transition
+from monitor.model import Flight, Outcome, Overall, Reason, Result, State, Status, Streak, Transition
 
 FUTURE_TOLERANCE_SECONDS = 5.0
 
@@ -81,7 +81,7 @@ def expire(state: State, now: float, sweep_id: str) -> tuple[State, tuple[Transi
     if now <= state.result.valid_until or state.stale_since is not None:
         return state, ()
     expired = _turned(state, state, now, sweep_id, stale_since=now)
-    return expired, (_transition(expired, state.status, Status.STALE, now, "stale"),)
+    return expired, (_transition(expired, state.status, Status.STALE, now, Reason.STALE),)
 
 
 def _advance(state: State, result: Result, check: CheckSpec) -> tuple[State, tuple[Transition, ...]]:
@@ -105,15 +105,15 @@ def read_status(state: State | None, now: float, *, hold: Hold | None = None) ->
     """
     forever = hold is not None and hold.forever
     if state is None:
-        return Reading(Status.UNKNOWN, "not_observed", forever)
+        return Reading(Status.UNKNOWN, Reason.NOT_OBSERVED, forever)
     result = state.result
     if result.observed_at > now + FUTURE_TOLERANCE_SECONDS:
-        return Reading(Status.UNKNOWN, "from_the_future", forever)
+        return Reading(Status.UNKNOWN, Reason.FROM_THE_FUTURE, forever)
     if now <= result.valid_until:
         return Reading(state.status, result.reason, held=result.held or not state.is_judged)
     if hold is not None and now - result.numbers_at <= hold.seconds:
-        return Reading(state.status, "stale", True)
-    return Reading(Status.STALE, "stale", forever)
+        return Reading(state.status, Reason.STALE, True)
+    return Reading(Status.STALE, Reason.STALE, forever)
 
 
 def fails(reading: Reading) -> bool:

@@ -14,7 +14,7 @@ from monitor.config import CheckSpec, Config, MaintenanceSpec
 from monitor.config.alerts import WEEKDAYS
 from monitor.config.names import matches
 from monitor.config.urls import celery_url
-from monitor.model import Snapshot, State, Status
+from monitor.model import Reason, Snapshot, State, Status
 from monitor.policy.dynamic_checks import wholes
 from monitor.policy.states import fails, read_status
 
@@ -130,7 +130,7 @@ def in_maintenance(window: MaintenanceSpec, now: float) -> bool:
 def _fails(check: str, parent: State, now: float) -> bool:
     reading = read_status(parent, now)
     # Many waiting tasks are what a queue that nobody consumes brings about, and not the other way round.
-    consequence = check.startswith(_OF_WORKERS) and reading.reason == "above_threshold"
+    consequence = check.startswith(_OF_WORKERS) and reading.reason == Reason.ABOVE_THRESHOLD
     return fails(reading) and not consequence
 
 

@@ -24,11 +24,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from monitor.config.settings import Workers
-from monitor.model import Outcome, QueueVerdict, Status, WorkerVerdict
-from monitor.policy.workers import QueueSight, WorkerSight, is_forgotten, slots_stuck
+from monitor.model import Outcome, QueueVerdict, Reason, Status, WorkerVerdict
+from monitor.policy.instances import WORST_FIRST
+from monitor.policy.workers import QueueSight, WorkerReason, WorkerSight, is_forgotten, slots_stuck
 from monitor.ports import Executed
 
-FORGOTTEN = Outcome(Status.OK, {"verdict": "retired"}, "forgotten", "not heard of any more")
+FORGOTTEN = Outcome(Status.OK, {"verdict": WorkerVerdict.RETIRED}, WorkerReason.FORGOTTEN, "not heard of any more")
 """The last that is said of what is gone, so that its alarm ends."""
 
 QUEUE_SERIES = ("latency_ms", "pending_tasks", "workers")
@@ -81,9 +82,9 @@ def worker(sight: WorkerSight, verdict: WorkerVerdict, settings: Workers) -> Out
     }
     status, reason = (Status.OK if verdict in _FINE else Status.ERROR), verdict.value
     if (verdict is WorkerVerdict.CONSUMING and stuck) or (verdict is WorkerVerdict.BUSY and beacon.stalled):
-        status, reason = Status.WARNING, "slots_stuck"
+        status, reason = Status.WARNING, WorkerReason.SLOTS_STUCK
     if verdict is WorkerVerdict.RETIRED and not beacon.leaving and is_forgotten(sight, settings):
-        reason = "forgotten"
+        reason = WorkerReason.FORGOTTEN
     return Outcome(status, data, reason, _worker_message(sight, verdict, reason, stuck), detail)
 
 
@@ -111,7 +112,7 @@ def host(name: str, vitals: Mapping[str, Mapping[str, float]], nodes: Iterable[s
     detail = {"host": name, "nodes": sorted(set(nodes))[:NAMES_TOLD]}
     if not high:
         return Outcome(Status.OK, data, detail=detail)
-    return Outcome(Status.WARNING, data, "above_threshold", f"{', '.join(high)} above the threshold", detail)
+    return Outcome(Status.WARNING, data, Reason.ABOVE_THRESHOLD, f"{', '.join(high)} above the threshold", detail)
 
 
 def summary(outcomes: Mapping[str, Outcome], *, suspended: bool, critical: bool) -> Outcome:
@@ -132,7 +133,7 @@ def summary(outcomes: Mapping[str, Outcome], *, suspended: bool, critical: bool)
     if not alarming:
         return Outcome(Status.OK, data, series=SUMMARY_SERIES)
     reason = min(alarming, key=_rank)
-    status = Status.ERROR if reason == "unconsumed" and critical else Status.WARNING
+    status = Status.ERROR if reason == QueueVerdict.UNCONSUMED and critical else Status.WARNING
     return Outcome(status, data, reason, _all_listed(detail), detail, series=SUMMARY_SERIES)
 
 
@@ -141,10 +142,17 @@ def _counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
 
 
 def _has_stuck_slots(outcome: Outcome) -> bool:
-    return outcome.reason == "slots_stuck" or (outcome.reason == "duplicate" and bool(outcome.data.get("slots_stuck")))
+    is_duplicate = outcome.reason == WorkerReason.DUPLICATE
+    return outcome.reason == WorkerReason.SLOTS_STUCK or (is_duplicate and bool(outcome.data.get("slots_stuck")))
 
 
-_RANKS = ("unconsumed", "lost", "frozen", "wedged", "stuck", "silent", "slow", "slots_stuck", "duplicate")
+_RANKS: tuple[str, ...] = (
+    QueueVerdict.UNCONSUMED,
+    *(verdict for verdict in WORST_FIRST if verdict not in _FINE),
+    QueueVerdict.SLOW,
+    WorkerReason.SLOTS_STUCK,
+    WorkerReason.DUPLICATE,
+)
 
 
 def _rank(reason: str) -> int:
@@ -164,7 +172,7 @@ def _vital(kind: str, numbers: Mapping[str, float]) -> dict[str, Any]:
     limit, percent = VITALS_WARNING.get(kind), numbers.get("percent")
     if limit is None or percent is None or percent <= limit:
         return {"status": Status.OK, **numbers}
-    return {"status": Status.WARNING, "reason": "above_threshold", **numbers}
+    return {"status": Status.WARNING, "reason": Reason.ABOVE_THRESHOLD, **numbers}
 
 
 def _latency_ms(executed: Executed | None) -> float | None:
@@ -173,11 +181,11 @@ def _latency_ms(executed: Executed | None) -> float | None:
 
 def _worker_message(sight: WorkerSight, verdict: WorkerVerdict, reason: str, stuck: int) -> str | None:
     beacon = sight.beacon
-    if reason == "slots_stuck":
+    if reason == WorkerReason.SLOTS_STUCK:
         stalled = "execute nothing, or " if beacon.stalled else ""
         return f"{stuck} of {beacon.slots} slots {stalled}hold a task for longer than stuck_after"
     if verdict in _FINE:
-        if reason == "forgotten":
+        if reason == WorkerReason.FORGOTTEN:
             return "not heard of any more"
         return _how_judged(sight) if verdict is WorkerVerdict.CONSUMING else None
     if verdict is WorkerVerdict.STUCK:

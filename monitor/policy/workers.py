@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from monitor.agent.capacity import executes_beside_loop, is_dear, is_full, is_holding_back, is_known_pool, overlong
 from monitor.agent.protocol import Beacon
@@ -18,6 +19,7 @@ from monitor.ports import Executed
 __all__ = [
     "SUMMARY",
     "QueueSight",
+    "WorkerReason",
     "WorkerSight",
     "check_name",
     "check_spec",
@@ -53,6 +55,14 @@ SERVING = frozenset({WorkerVerdict.STARTING, WorkerVerdict.CONSUMING, WorkerVerd
 
 ABSENT = frozenset({WorkerVerdict.LOST, WorkerVerdict.SILENT})
 """Workers that are gone without a goodbye, as far as it is known."""
+
+
+class WorkerReason(StrEnum):
+    """Reason codes of a worker's check that are no verdict."""
+
+    FORGOTTEN = "forgotten"
+    SLOTS_STUCK = "slots_stuck"
+    DUPLICATE = "duplicate"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from monitor.api.roster import RosterReader
 from monitor.config import CheckSpec
 from monitor.config.probe_environment import GROUPS_OPTION, KIND
 from monitor.config.units import seconds
-from monitor.model import Status
+from monitor.model import Reason, Status
 from monitor.policy.consumer_groups.limits import Limits, short
-from monitor.sidecar.verdict import CONSUMERS, RULES, SKEW, Said, Verdict, consumer_count, skew_ratio
+from monitor.policy.consumer_groups.reasons import GroupReason
+from monitor.sidecar.verdict import RULES, Said, Verdict, consumer_count, skew_ratio
 
 DEFAULTS = Limits()
 
@@ -28,14 +29,14 @@ def ready(verdict: Verdict) -> dict[str, Any]:
             "skew_ratio": {
                 "value": _rounded(skew_ratio(spoken)),
                 "threshold": _rounded(_limit(spoken, "skew_threshold")),
-                "healthy": _passes(verdict, SKEW),
+                "healthy": _passes(verdict, GroupReason.SKEW),
                 "window": short(window),
                 "aggregation": "max",
             },
             "consumer_count": {
                 "value": _plain(consumer_count(spoken)),
                 "min_required": _plain(_limit(spoken, "min_consumers")),
-                "healthy": _passes(verdict, CONSUMERS),
+                "healthy": _passes(verdict, GroupReason.UNDER_REPLICATED),
                 "window": short(window),
                 "aggregation": "min",
             },
@@ -97,7 +98,7 @@ def _about(said: Said, now: float) -> dict[str, Any]:
 def _note(said: Said) -> str | None:
     told = said.state.result.data.get("note") if said.state else None
     notes = [told] if isinstance(told, str) else []
-    if said.reading.held and said.reason == "stale":
+    if said.reading.held and said.reason == Reason.STALE:
         notes.append("the last verdict is kept: no new result has come")
     elif said.reading.held and said.reading.status is Status.UNKNOWN and not notes:
         notes.append(f"too early to say: {said.reason}" if said.reason else "too early to say")

@@ -15,21 +15,20 @@ from monitor.api.roster import RosterReader
 from monitor.config import CheckSpec
 from monitor.config.probe_environment import KIND
 from monitor.documents import exact
-from monitor.model import Overall, State, Status
+from monitor.model import Overall, Reason, State, Status
+from monitor.policy.consumer_groups.reasons import GroupProblem, GroupReason
 from monitor.policy.dynamic_checks import wholes
 
 HEALTHY = "System healthy"
-SKEW, CONSUMERS, NO_DATA = "skew", "under_replicated", "no_data"
-CHECK_TYPES: Mapping[str | None, str] = {SKEW: "skew_ratio", CONSUMERS: "consumer_count"}
+CHECK_TYPES: Mapping[str | None, str] = {
+    GroupReason.SKEW: "skew_ratio",
+    GroupReason.UNDER_REPLICATED: "consumer_count",
+}
 """The reasons of the two checks of the contract, and what they are called there."""
 
-_UNHEARD = ("stale", "not_observed", "from_the_future")
+_UNHEARD = (Reason.STALE, Reason.NOT_OBSERVED, Reason.FROM_THE_FUTURE)
 
-RULES = frozenset(
-    {SKEW, CONSUMERS, "stalled", "stopped", "rewound", "lag", "drain_eta", "rebalancing", "unowned_partitions"}
-    | {"records_lost", "unknown_group", "starting", "gone", NO_DATA}
-    | {"unknown_topic", "share_group", "lag_age", "retention_share"}
-)
+RULES = frozenset({*GroupReason, GroupProblem.SHARE_GROUP})
 """The reasons whose messages hold numbers and names only. Those of a source that failed may hold hosts."""
 
 
@@ -55,7 +54,7 @@ class Said:
     def lacks_data(self) -> bool:
         """Whether there is no number, or none that is young enough: from its source, or from its runs."""
         unknown = self.reading.status in (Status.STALE, Status.UNKNOWN)
-        return self.reason == NO_DATA or (self.kept and unknown and self.reason in _UNHEARD)
+        return self.reason == GroupReason.NO_DATA or (self.kept and unknown and self.reason in _UNHEARD)
 
     @property
     def reason(self) -> str | None:
@@ -135,7 +134,7 @@ def consumer_count(said: Said | None) -> float | None:
 
 def _is_known(said: Said | None) -> TypeGuard[Said]:
     """Whether its numbers count: those that a group has kept for long enough do not."""
-    return said is not None and not (said.lacks_data and said.reason != NO_DATA)
+    return said is not None and not (said.lacks_data and said.reason != GroupReason.NO_DATA)
 
 
 def hottest(said: Said | None, name: str) -> float | None:
@@ -153,7 +152,7 @@ def _sentence(said: Said) -> str:
     result = said.state.result if said.state else None
     if said.check.kind != KIND:
         return f"{said.check.name}: {said.reason or said.reading.status.value}"
-    if result is None or said.reason == "stale":
+    if result is None or said.reason == Reason.STALE:
         return _unheard(said)
     if said.reason in RULES and result.message:
         return result.message.partition("; ")[0]  # the contract knows one sentence; `findings` name the others

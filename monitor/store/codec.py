@@ -10,10 +10,13 @@ import json
 import math
 import zlib
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any, NamedTuple
 
+from pydantic import TypeAdapter
+
 from monitor import decoding
-from monitor.model import Result, State, Status, Streak, Transition
+from monitor.model import State, Text, Transition
 from monitor.policy import FUTURE_TOLERANCE_SECONDS
 
 LIMIT_BYTES = 64 * 1024  # no state is written, and none is read, that is longer
@@ -55,7 +58,7 @@ def decode(check: str, raw: bytes | None) -> Record | None:
     if not raw:
         return None
     try:
-        return _record_from_json(decoding.check_name(check), decoding.load(raw, most_bytes=LIMIT_BYTES))
+        return _record_from_json(check, decoding.load(raw, most_bytes=LIMIT_BYTES))
     except decoding.BROKEN:
         return None
 
@@ -78,9 +81,10 @@ def decode_transition(raw: bytes | None) -> Transition | None:
         return None
     try:
         check, *rest = decoding.load(raw, most_bytes=LIMIT_BYTES)
-        return _transition_from_json(decoding.check_name(check), rest)
+        transition: Transition = _TRANSITION_ADAPTER.validate_python(_transition_from_json(check, rest))
     except decoding.BROKEN:
         return None
+    return transition
 
 
 def encode_memory(memory: str) -> bytes:
@@ -136,84 +140,70 @@ def _encodable(text: str) -> str:
 
 def _record_to_json(record: Record) -> dict[str, Any]:
     state, result, streak = record.state, record.state.result, record.state.streak
-    value: dict[str, Any] = {
-        "s": state.status.value,
+    stored = dict(zip(_RESULT, _result_values(result), strict=True))
+    stored |= {"u": min(result.valid_until, decoding.LATEST), "d": fitting(result.data), "x": fitting(result.detail)}
+    if result.held:
+        stored["h"] = True
+    return {
+        "s": state.status,
         "a": state.since,
         "n": state.sequence,
-        "r": {
-            "i": result.run_id,
-            "s": result.status.value,
-            "o": result.observed_at,
-            "u": min(result.valid_until, decoding.LATEST),
-            "t": result.response_time_ms,
-            "d": fitting(result.data),
-            "c": result.reason,
-            "m": result.message,
-            "x": fitting(result.detail),
-            "l": result.late_ms,
-            "g": result.grace,
-            "e": result.series,
-            **({"h": True} if result.held else {}),
-        },
+        "r": stored,
         "i": record.run_id,
         "y": state.retry_at,
         "z": state.stale_since,
         "b": state.turned_by,
-        "k": streak and [streak.status.value, streak.count, streak.since],
+        "k": streak and [streak.status, streak.count, streak.since],
         "t": [_transition_to_json(transition) for transition in record.transitions],
     }
-    return value
 
 
 def _record_from_json(check: str, value: dict[str, Any]) -> Record:
-    result, streak = value["r"], value["k"]
-    state = State(
-        check=check,
-        status=Status(value["s"]),
-        since=_number(value["a"]),
-        sequence=_count(value["n"]),
-        result=Result(
-            run_id=_text(result["i"]),
-            status=Status(result["s"]),
-            observed_at=_number(result["o"]),
-            valid_until=_number(result["u"]),
-            response_time_ms=decoding.amount(result["t"]),
-            data=decoding.mapping(result["d"]),
-            reason=_maybe_text(result["c"]),
-            message=_maybe_text(result["m"]),
-            detail=decoding.mapping(result["x"]),
-            late_ms=decoding.optional_amount(result.get("l")),
-            grace=result.get("g") is True,
-            series=tuple(map(_text, result.get("e") or ())),
-            held=result.get("h") is True,
-        ),
-        streak=None if streak is None else _streak(*streak),
-        retry_at=_maybe_number(value["y"]),
-        stale_since=_maybe_number(value.get("z")),
-        turned_by=_text(value.get("b", "")),
-    )
-    return Record(state, _text(value["i"]), tuple(_transition_from_json(check, t) for t in value["t"]))
+    value, result, streak = _STATE_BEFORE | value, _RESULT_BEFORE | value["r"], value["k"]
+    state = {name: value[key] for key, name in _STATE.items()}
+    state |= {"check": check, "result": {name: result[key] for key, name in _RESULT_READ.items()}}
+    state["streak"] = None if streak is None else dict(zip(_STREAK, streak, strict=True))
+    transitions = [_transition_from_json(check, each) for each in value["t"]]
+    return Record(*_RECORD.validate_python((state, value["i"], transitions)))
 
 
 def _transition_to_json(transition: Transition) -> list[Any]:
-    old, new = transition.old.value, transition.new.value
+    old, new = transition.old, transition.new
     reason = transition.reason and transition.reason[:REASON_CHARACTERS]
     return [transition.sequence, old, new, transition.at, transition.run_id, reason]
 
 
-def _transition_from_json(check: str, value: list[Any]) -> Transition:
-    sequence, old, new, at, run_id, reason = value
-    return Transition(
-        check, _count(sequence), Status(old), Status(new), _number(at), _text(run_id), _maybe_text(reason)
-    )
+def _transition_from_json(check: Any, values: list[Any]) -> dict[str, Any]:
+    return {"check": check, **dict(zip(_TRANSITION, values, strict=True))}
 
 
-def _streak(status: Any, count: Any, since: Any) -> Streak:
-    return Streak(Status(status), _count(count), _number(since))
+_RECORD = TypeAdapter(tuple[State, Text, tuple[Transition, ...]])
+_TRANSITION_ADAPTER = TypeAdapter(Transition)
 
+# The short names of what is stored of each, in the order in which they are written.
+_STATE = {"s": "status", "a": "since", "n": "sequence", "y": "retry_at", "z": "stale_since", "b": "turned_by"}
+_RESULT = {
+    "i": "run_id",
+    "s": "status",
+    "o": "observed_at",
+    "u": "valid_until",
+    "t": "response_time_ms",
+    "d": "data",
+    "c": "reason",
+    "m": "message",
+    "x": "detail",
+    "l": "late_ms",
+    "g": "grace",
+    "e": "series",
+}
+_RESULT_READ = {**_RESULT, "h": "held"}
+_result_values = attrgetter(*_RESULT.values())
+# What is missing in the states of earlier versions.
+_STATE_BEFORE: dict[str, Any] = {"z": None, "b": ""}
+_RESULT_BEFORE: dict[str, Any] = {"l": None, "g": False, "e": (), "h": False}
+_STREAK = ("status", "count", "since")
+_TRANSITION = ("sequence", "old", "new", "at", "run_id", "reason")
 
-_text, _maybe_text = decoding.text, decoding.optional_text
-_number, _maybe_number, _count = decoding.moment, decoding.optional_moment, decoding.count
 _SURROGATE, _LARGEST = "\\ud", 10**300
 
 # Kept, because json.dumps with options of its own builds it anew for each call.

@@ -10,13 +10,15 @@ from fnmatch import fnmatchcase
 from monitor.checks._kafka.ages import Record, read_times
 from monitor.checks._kafka.client import Client
 from monitor.checks._kafka.connection import Connection, IsolationLevel
-from monitor.checks._kafka.failures import AUTHORIZATION, COORDINATOR, LEADER, UNSUBSCRIBED
+from monitor.checks._kafka.failures import LEADER
 from monitor.checks._kafka.groups import list_groups, read_committed, read_groups
 from monitor.checks._kafka.offsets import BEGINNING, END, Offsets, Topics, read_brokers, read_offsets, read_topics
 from monitor.checks._kafka.records import next_records
 from monitor.checks._kafka.told import Told
 from monitor.consumer_groups import GroupSight, PartitionSight, TopicPartition, Waiting
+from monitor.policy.consumer_groups.lag import UNSUBSCRIBED
 from monitor.policy.consumer_groups.outcomes import is_pattern
+from monitor.policy.consumer_groups.reasons import GroupProblem
 
 Remembered = Mapping[str, Collection[TopicPartition]]
 Standing = Callable[[GroupSight], Mapping[TopicPartition, int]]
@@ -184,8 +186,8 @@ def _unmatched(wish: _Wish, told: Mapping[str, Told]) -> tuple[str, ...]:
 
 def _allowed(group: Told, topics: Topics) -> Told:
     """The group; only that we may not, when we may not look at a topic it consumes. Its lag would be no lag."""
-    forbidden = any(topics.problems.get(topic) == AUTHORIZATION for topic in group.topics)
-    return Told(group.coordinator, problem=AUTHORIZATION) if forbidden and group.problem is None else group
+    forbidden = any(topics.problems.get(topic) == GroupProblem.AUTHORIZATION for topic in group.topics)
+    return Told(group.coordinator, problem=GroupProblem.AUTHORIZATION) if forbidden and group.problem is None else group
 
 
 def _sight(
@@ -217,5 +219,5 @@ def _with_records(sight: GroupSight, found: Mapping[TopicPartition, int]) -> Gro
 
 def _unreached(client: Client, group: Told, sight: GroupSight, topics: Topics) -> tuple[str, ...]:
     leaders = {topics.leaders.get(at) for at, partition in sight.partitions.items() if partition.problem == LEADER}
-    nodes = leaders | ({group.coordinator} if group.problem == COORDINATOR else set())
+    nodes = leaders | ({group.coordinator} if group.problem == GroupProblem.COORDINATOR else set())
     return tuple(sorted(filter(None, map(client.unreached, nodes))))

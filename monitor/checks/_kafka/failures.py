@@ -9,16 +9,11 @@ from kafka import errors
 from monitor.checks._failures import network_reason
 from monitor.checks.base import CheckFailed
 from monitor.config.redaction import scrub
+from monitor.policy.consumer_groups.lag import DELETED
+from monitor.policy.consumer_groups.reasons import GroupProblem
 
-# Words for what is wrong with one group or one partition, while the cluster answers.
-AUTHORIZATION = "authorization"  # we may not look at it
-COORDINATOR = "coordinator"  # its coordinator is not there, is loading or does not answer
+# The problem of one partition, besides those of a group and those of `lag`.
 LEADER = "leader"  # its leader is not there or does not answer
-DELETED = "deleted"  # there is no such topic or partition any more
-UNSUBSCRIBED = "unsubscribed"  # the group consumes other topics now
-SHARE_GROUP = "share_group"  # KIP-932: its members share partitions, and commit none
-UNSUPPORTED = "unsupported"  # a sort of group that this version cannot describe
-BROKER_ERROR = "broker_error"  # any other error that the broker answers
 
 HUNG_UP = "closed the connection"  # in words that are read again
 NOT_FOUND = 69  # GROUP_ID_NOT_FOUND
@@ -46,7 +41,7 @@ def worst(errors: Mapping[str, BaseException]) -> CheckFailed | None:
 
 def group_problem(code: int) -> str | None:
     """What an error code that is about a group says; ``coordinator`` is worth another try."""
-    return COORDINATOR if code in _COORDINATOR_MOVES else _problem(code)
+    return GroupProblem.COORDINATOR if code in _COORDINATOR_MOVES else _problem(code)
 
 
 def partition_problem(code: int) -> str | None:
@@ -76,7 +71,7 @@ def is_final(error: BaseException) -> bool:
 def _problem(code: int) -> str | None:
     if not code:
         return None
-    return AUTHORIZATION if code in _NOT_AUTHORIZED else BROKER_ERROR
+    return GroupProblem.AUTHORIZATION if code in _NOT_AUTHORIZED else GroupProblem.BROKER_ERROR
 
 
 def _text(error: BaseException) -> str:
@@ -92,7 +87,7 @@ _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ),
     ((errors.KafkaTimeoutError, errors.RequestTimedOutError), "timeout"),
     ((errors.UnsupportedVersionError, errors.UnrecognizedBrokerVersion), "unsupported_version"),
-    ((errors.AuthorizationError,), "authorization"),
+    ((errors.AuthorizationError,), GroupProblem.AUTHORIZATION),
 )
 _BY_TEXT = (
     ("ECONNREFUSED", "refused"),

@@ -13,11 +13,12 @@ from kafka.protocol.consumer import OffsetFetchRequest
 from kafka.protocol.metadata import FindCoordinatorRequest
 
 from monitor.checks._kafka.client import Client, Node, Versions
-from monitor.checks._kafka.failures import AUTHORIZATION, COORDINATOR, NOT_FOUND, SHARE_GROUP, group_problem
+from monitor.checks._kafka.failures import NOT_FOUND, group_problem
 from monitor.checks._kafka.protocol import ConsumerGroupDescribeRequest
 from monitor.checks._kafka.told import Committed, Told, classic, combined, kip_848, offsets
 from monitor.checks.base import CheckFailed
 from monitor.consumer_groups import TopicPartition
+from monitor.policy.consumer_groups.reasons import GroupProblem
 
 T = TypeVar("T")
 
@@ -76,7 +77,7 @@ async def read_groups(client: Client, names: Collection[str], until: float) -> d
         )
         for answer in answers:
             told.update(answer)
-        pending = [name for name in pending if told[name].problem == COORDINATOR]
+        pending = [name for name in pending if told[name].problem == GroupProblem.COORDINATOR]
         if not pending or not await client.pause(attempt, until):
             break
         attempt += 1
@@ -97,10 +98,10 @@ async def read_committed(
         try:
             answer = await client.send(group.coordinator, request, until)
         except KafkaError:
-            return name, replace(group, committed={}, problem=COORDINATOR)
+            return name, replace(group, committed={}, problem=GroupProblem.COORDINATOR)
         # An error of the group stands at each of its partitions; one that is not there is no error of the group.
         problems = {group_problem(p.error_code) for topic in answer.topics for p in topic.partitions}
-        problem = next(iter(problems & {COORDINATOR, AUTHORIZATION}), None)
+        problem = next(iter(problems & {GroupProblem.COORDINATOR, GroupProblem.AUTHORIZATION}), None)
         return name, combined(group, offsets(answer), problem, knows_all=False)
 
     return dict(await client.together(completed(name, group) for name, group in told.items()))
@@ -167,7 +168,7 @@ async def _read(client: Client, node: Node, names: Sequence[str], until: float) 
         ]
         described, committed = await client.together(asked)
     except KafkaError:
-        return {name: Told(node, problem=COORDINATOR) for name in names}
+        return {name: Told(node, problem=GroupProblem.COORDINATOR) for name in names}
     knows_all = (versions(DescribeGroupsRequest) or 0) >= 6
     return {name: combined(described[name], *committed[name], knows_all=knows_all) for name in names}
 
@@ -185,7 +186,7 @@ async def _describe(
     if missing and (versions(ListGroupsRequest) or 0) >= 5:
         answer = await client.send(node, ListGroupsRequest(types_filter=["share"], min_version=5), until)
         shared = {group.group_id for group in answer.groups}
-        told |= {name: Told(node, problem=SHARE_GROUP) for name in missing if name in shared}
+        told |= {name: Told(node, problem=GroupProblem.SHARE_GROUP) for name in missing if name in shared}
     return told
 
 

@@ -13,10 +13,11 @@ from kafka.protocol.metadata import MetadataRequest
 
 from monitor.checks._kafka.client import Client, Node, Versions
 from monitor.checks._kafka.connection import IsolationLevel
-from monitor.checks._kafka.failures import DELETED, LEADER, partition_problem
+from monitor.checks._kafka.failures import LEADER, partition_problem
 from monitor.checks._kafka.groups import by_topic, chunks
 from monitor.checks.base import CheckFailed
 from monitor.consumer_groups import TopicPartition
+from monitor.policy.consumer_groups.lag import DELETED
 
 PARTITIONS_PER_REQUEST = 10_000  # about 0.5 MB to ask; an answer takes the broker some 10 ms
 NOBODY = -1  # leads a partition whose replicas are all down

@@ -15,6 +15,7 @@ from monitor.checks._kafka.recorded import About, about, expression
 from monitor.checks._prometheus import Answer, Prometheus, Sample
 from monitor.checks.base import CheckFailed
 from monitor.policy.consumer_groups.measurement import Measurement, Windowed
+from monitor.policy.consumer_groups.reasons import MISSING
 
 SKEW = "kafka:group_skew_ratio"
 CONSUMERS = "kafka:group_consumer_count"
@@ -97,7 +98,7 @@ class _Missing(CheckFailed):
     """Prometheus answers, and has no such series. The message is for the public: it names no host."""
 
     def __init__(self, message: str) -> None:
-        super().__init__("missing", message)
+        super().__init__(MISSING, message)
 
 
 def _about(prometheus: Prometheus, group: str, question: Question) -> About:

@@ -9,8 +9,9 @@ from typing import Any
 from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment, ConsumerProtocolSubscription
 
 from monitor.checks._kafka.client import Node
-from monitor.checks._kafka.failures import NOT_FOUND, UNSUPPORTED, group_problem
+from monitor.checks._kafka.failures import NOT_FOUND, group_problem
 from monitor.consumer_groups import Member, TopicPartition
+from monitor.policy.consumer_groups.reasons import GroupProblem
 
 Committed = Mapping[TopicPartition, int]
 
@@ -55,7 +56,7 @@ def combined(group: Told, committed: Committed | None, problem: str | None, *, k
     if group.known or not committed:
         return replace(group, committed=committed)
     if knows_all:
-        return replace(group, known=True, committed=committed, problem=UNSUPPORTED)
+        return replace(group, known=True, committed=committed, problem=GroupProblem.UNSUPPORTED)
     return replace(group, known=True, state="Empty", committed=committed)
 
 

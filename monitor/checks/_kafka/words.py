@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from monitor.checks import _prometheus as prometheus
 from monitor.checks._user_code import IMPORT_REASONS
 from monitor.policy.consumer_groups.outcomes import PROBLEMS
+from monitor.policy.consumer_groups.reasons import MISSING, GroupReason
 
 REPORTS: Mapping[str, str] = {
     "lag": "messages that wait: end - committed, of all partitions whose lag is known",
@@ -34,25 +35,29 @@ REPORTS: Mapping[str, str] = {
     "requests": "requests sent to brokers",
 }
 REASONS: Mapping[str, str] = {
-    "skew": "one partition has most of a topic's lag",
-    "under_replicated": "fewer consumers than there must be",
-    "stopped": "records wait, and there was neither member nor commit for `stalled_after`",
-    "stalled": "records wait, and a committed offset has not moved for `stalled_after`",
-    "unowned_partitions": "partitions belong to no member, though there are some",
-    "rebalancing": "the group does not stop rebalancing",
-    "lag": "more messages wait than `max_lag`",
-    "lag_age": "a record has waited for longer than `max_lag_age`",
-    "retention_share": "more of the records that are there wait than `max_retention_share`",
-    "drain_eta": "what waits takes longer than `max_drain_eta`",
-    "rewound": "a committed offset went back within the window (a warning)",
-    "records_lost": "retention deleted records that the group had not committed (a warning)",
-    "no_data": "no number of the source is young enough to count (unknown); see `on_source_failure`, `hold_for`",
-    "starting": "within `start_grace`, and there are not enough members yet (unknown, fails nothing)",
-    "unknown_group": "the cluster has no such group (unknown; fails nothing within `start_grace`)",
-    "unknown_topic": "`topics` has a name or pattern of nothing that is consumed (unknown, as `unknown_group`)",
-    "gone": "a group that matched a pattern has been deleted (a warning, for one window)",
+    GroupReason.SKEW: "one partition has most of a topic's lag",
+    GroupReason.UNDER_REPLICATED: "fewer consumers than there must be",
+    GroupReason.STOPPED: "records wait, and there was neither member nor commit for `stalled_after`",
+    GroupReason.STALLED: "records wait, and a committed offset has not moved for `stalled_after`",
+    GroupReason.UNOWNED_PARTITIONS: "partitions belong to no member, though there are some",
+    GroupReason.REBALANCING: "the group does not stop rebalancing",
+    GroupReason.LAG: "more messages wait than `max_lag`",
+    GroupReason.LAG_AGE: "a record has waited for longer than `max_lag_age`",
+    GroupReason.RETENTION_SHARE: "more of the records that are there wait than `max_retention_share`",
+    GroupReason.DRAIN_ETA: "what waits takes longer than `max_drain_eta`",
+    GroupReason.REWOUND: "a committed offset went back within the window (a warning)",
+    GroupReason.RECORDS_LOST: "retention deleted records that the group had not committed (a warning)",
+    GroupReason.NO_DATA: (
+        "no number of the source is young enough to count (unknown); see `on_source_failure`, `hold_for`"
+    ),
+    GroupReason.STARTING: "within `start_grace`, and there are not enough members yet (unknown, fails nothing)",
+    GroupReason.UNKNOWN_GROUP: "the cluster has no such group (unknown; fails nothing within `start_grace`)",
+    GroupReason.UNKNOWN_TOPIC: (
+        "`topics` has a name or pattern of nothing that is consumed (unknown, as `unknown_group`)"
+    ),
+    GroupReason.GONE: "a group that matched a pattern has been deleted (a warning, for one window)",
     **PROBLEMS,
-    "missing": "Prometheus answers, and does not know the group or the rules",
+    MISSING: "Prometheus answers, and does not know the group or the rules",
     "not_configured": "kafka-python is not installed",
     "unsupported_version": "the brokers speak no version that we do",
     **IMPORT_REASONS,

@@ -61,13 +61,13 @@ def decode(text: str | None, now: float) -> Book:
         reader = _Clock(now, max(0, _Clock(now).at - _whole(document["at"])))
         first = reader.time(document["first"])
         groups = dict(document["groups"])
-    except _WRONG:
+    except decoding.BROKEN:
         return Book(now)
     known: dict[str, Memory] = {}
     for name, fields in groups.items():
         try:
             known[decoding.label(name, most_bytes=GROUP_BYTES)] = _memory(fields, reader)
-        except _WRONG:
+        except decoding.BROKEN:
             continue
     return Book(first, known)
 
@@ -76,9 +76,6 @@ def _load(text: str) -> Any:
     if text.count("[") + text.count("{") > CONTAINERS:
         raise ValueError("too many parts")
     return decoding.load(text, most_bytes=TEXT_CHARACTERS)
-
-
-_WRONG = decoding.BROKEN
 
 
 class _Clock:

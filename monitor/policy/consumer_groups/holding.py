@@ -8,10 +8,9 @@ from dataclasses import replace
 from monitor.model import Status
 from monitor.policy.consumer_groups.limits import Limits, settings, short
 from monitor.policy.consumer_groups.memory import Memory, Verdict
+from monitor.policy.consumer_groups.reasons import GroupReason
 from monitor.policy.states import Hold
 
-NO_DATA = "no_data"
-MISSING = "missing"
 NOTE_CHARACTERS = 300
 
 
@@ -49,4 +48,4 @@ def held(verdict: Verdict, note: str, age_seconds: float) -> Verdict:
 def no_data(reason: str, notes: Sequence[str], limits: Limits, hold: Hold) -> Verdict:
     """Return the verdict on a group of which nothing is known, because of ``reason``."""
     data = settings(limits) | ({"note": "; ".join(notes)[:NOTE_CHARACTERS]} if notes else {})
-    return Verdict(Status.UNKNOWN, NO_DATA, f"No data from the source ({reason})", data, held=hold.forever)
+    return Verdict(Status.UNKNOWN, GroupReason.NO_DATA, f"No data from the source ({reason})", data, held=hold.forever)

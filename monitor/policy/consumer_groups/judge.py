@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 from monitor.consumer_groups import GroupSight
 from monitor.model import Status
 from monitor.policy.consumer_groups import window
-from monitor.policy.consumer_groups.holding import MISSING, NOTE_CHARACTERS, held, last_verdict, no_data, with_verdict
+from monitor.policy.consumer_groups.holding import NOTE_CHARACTERS, held, last_verdict, no_data, with_verdict
 from monitor.policy.consumer_groups.limits import Limits, settings, short
 from monitor.policy.consumer_groups.measurement import UNTOLD, Measurement, Windowed
 from monitor.policy.consumer_groups.memory import Memory, Verdict, begin
 from monitor.policy.consumer_groups.observe import lapsed, observe
-from monitor.policy.consumer_groups.rules import RULES, UNKNOWN_TOPIC, Finding, View, conditions
+from monitor.policy.consumer_groups.reasons import MISSING, GroupReason
+from monitor.policy.consumer_groups.rules import RULES, Finding, View, conditions
 from monitor.policy.states import Hold
 
 LATE_SECONDS = 60.0
@@ -100,7 +101,7 @@ def judge_gone(memory: Memory, now: float, limits: Limits) -> Judged:
     if now - gone_at >= limits.window_seconds:
         return Judged(None, memory)
     text = f"Gone: the group has been deleted ({short(round(now - gone_at))} ago)"
-    return Judged(Verdict(Status.WARNING, "gone", text, settings(limits)), memory)
+    return Judged(Verdict(Status.WARNING, GroupReason.GONE, text, settings(limits)), memory)
 
 
 def _unknown(memory: Memory, now: float, limits: Limits, hint: str) -> Judged:
@@ -110,7 +111,7 @@ def _unknown(memory: Memory, now: float, limits: Limits, hint: str) -> Judged:
     grace = limits.sustained_seconds if memory.known else limits.start_grace_seconds
     text = f"Unknown group: the cluster has none of this name (for: {short(round(now - since))}){hint}"
     early = now - since < grace
-    verdict = Verdict(Status.UNKNOWN, "unknown_group", text, settings(limits), early)
+    verdict = Verdict(Status.UNKNOWN, GroupReason.UNKNOWN_GROUP, text, settings(limits), early)
     return Judged(verdict, replace(memory, seen_at=now))
 
 
@@ -129,9 +130,10 @@ def _conclude(measured: Measurement, memory: Memory, now: float, limits: Limits)
             f"Starting: {count:g} consumers (min: {limits.min_consumers},"
             f" for: {short(round(age))}, grace: {short(limits.start_grace_seconds)})"
         )
-        return Judged(Verdict(Status.UNKNOWN, "starting", text, data, early=True), memory)
+        return Judged(Verdict(Status.UNKNOWN, GroupReason.STARTING, text, data, early=True), memory)
     verdict = _verdict(findings, data)
-    if verdict.reason == UNKNOWN_TOPIC and (early or view.lasting[UNKNOWN_TOPIC] < limits.sustained_seconds):
+    topic = GroupReason.UNKNOWN_TOPIC
+    if verdict.reason == topic and (early or view.lasting[topic] < limits.sustained_seconds):
         verdict = verdict._replace(early=True)
     return Judged(verdict, memory)
 

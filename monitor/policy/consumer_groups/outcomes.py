@@ -15,18 +15,18 @@ from monitor.policy.consumer_groups.judge import judge_gone, judge_measurement, 
 from monitor.policy.consumer_groups.limits import Limits
 from monitor.policy.consumer_groups.measurement import Measurement
 from monitor.policy.consumer_groups.memory import Memory, Verdict, begin
-from monitor.policy.consumer_groups.rules import UNKNOWN_TOPIC, unmatched_text
+from monitor.policy.consumer_groups.reasons import GroupProblem, GroupReason
+from monitor.policy.consumer_groups.rules import unmatched_text
 from monitor.policy.consumer_groups.summary import outcome, part, summary
 from monitor.policy.consumer_groups.tables import tables
 from monitor.policy.states import Hold
 
-COORDINATOR, SHARE_GROUP = "coordinator", "share_group"
-PROBLEMS = {
-    "authorization": "we may not look at this group (it takes the right DESCRIBE on group and topics)",
-    COORDINATOR: "the group's coordinator does not answer",
-    SHARE_GROUP: "a share group (KIP-932): its lag is not looked at here (unknown)",
-    "unsupported": "a sort of group that cannot be looked at",
-    "broker_error": "the broker answers with an error",
+PROBLEMS: Mapping[str, str] = {
+    GroupProblem.AUTHORIZATION: "we may not look at this group (it takes the right DESCRIBE on group and topics)",
+    GroupProblem.COORDINATOR: "the group's coordinator does not answer",
+    GroupProblem.SHARE_GROUP: "a share group (KIP-932): its lag is not looked at here (unknown)",
+    GroupProblem.UNSUPPORTED: "a sort of group that cannot be looked at",
+    GroupProblem.BROKER_ERROR: "the broker answers with an error",
 }
 """Reasons why one group cannot be looked at, while the cluster answers."""
 
@@ -111,8 +111,8 @@ class Round:
         parts = {name: part(name, verdict, self.details.get(name)) for name, verdict in self.verdicts.items()}
         whole = summary(self.verdicts) if self.verdicts else self._nothing()
         if self.unmatched and whole.status in (Status.OK, Status.WARNING):
-            text = unmatched_text(self.unmatched)
-            whole = replace(whole, status=Status.UNKNOWN, reason=UNKNOWN_TOPIC, message=text, grace=self._is_early)
+            reason, text = GroupReason.UNKNOWN_TOPIC, unmatched_text(self.unmatched)
+            whole = replace(whole, status=Status.UNKNOWN, reason=reason, message=text, grace=self._is_early)
         return replace(whole, parts={**parts, **dict.fromkeys(self.gone)}, memory=memory)
 
     def _say(self, name: str, verdict: Verdict | None, memory: Memory) -> None:
@@ -125,19 +125,19 @@ class Round:
     def _fail(self, name: str, problem: str, unreached: tuple[str, ...] = ()) -> None:
         limits, memory = self.wanted.limits, self.book.groups.get(name)
         since = memory.seen_at if memory else self.now
-        if self.wanted.hold and problem != SHARE_GROUP:
+        if self.wanted.hold and problem != GroupProblem.SHARE_GROUP:
             self.verdicts[name] = kept(memory, problem, self.now, limits, since=since, hold=self.wanted.hold)
         else:
             # A coordinator moves: for a moment that says nothing of the group.
-            early = problem == COORDINATOR and self.now - since < limits.sustained_seconds
-            status = Status.UNKNOWN if early or problem == SHARE_GROUP else Status.ERROR
+            early = problem == GroupProblem.COORDINATOR and self.now - since < limits.sustained_seconds
+            status = Status.UNKNOWN if early or problem == GroupProblem.SHARE_GROUP else Status.ERROR
             text = PROBLEMS.get(problem, problem) + (ADVERTISED.format(", ".join(unreached)) if unreached else "")
             self.verdicts[name] = Verdict(status, problem, text, {}, early)
         self.memories[name] = memory or begin(self.now, known=False)
 
     def _nothing(self) -> Outcome:
         text = "no group of the cluster matches"
-        return Outcome(Status.UNKNOWN, {"groups": 0}, "unknown_group", text, grace=self._is_early)
+        return Outcome(Status.UNKNOWN, {"groups": 0}, GroupReason.UNKNOWN_GROUP, text, grace=self._is_early)
 
     @property
     def _is_early(self) -> bool:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from monitor.model import Status
 from monitor.policy.consumer_groups.limits import Limits, short
 from monitor.policy.consumer_groups.measurement import Measurement
+from monitor.policy.consumer_groups.reasons import GroupReason
 
-UNKNOWN_TOPIC = "unknown_topic"
 MOSTLY = 0.5
 """A group is always rebalancing when more than this share of the looks saw it do so."""
 
@@ -31,7 +31,7 @@ class View:
 class Finding:
     """What a rule has to say. ``forgiven`` says that it means nothing while a group starts."""
 
-    reason: str
+    reason: GroupReason
     message: str
     status: Status = Status.ERROR
     forgiven: bool = False
@@ -43,7 +43,7 @@ def skewed(view: View, limits: Limits) -> Finding | None:
     if ratio is None or threshold is None or ratio <= threshold:
         return None
     text = f"Hot-key skew high: {ratio:.2f}x (threshold: {float(threshold)}x, window: {short(limits.window_seconds)})"
-    return Finding("skew", text)
+    return Finding(GroupReason.SKEW, text)
 
 
 def under_replicated(view: View, limits: Limits) -> Finding | None:
@@ -54,7 +54,7 @@ def under_replicated(view: View, limits: Limits) -> Finding | None:
     text = (
         f"Under-replicated: {count:g} consumers (min: {limits.min_consumers}, window: {short(limits.window_seconds)})"
     )
-    return Finding("under_replicated", text, forgiven=True)
+    return Finding(GroupReason.UNDER_REPLICATED, text, forgiven=True)
 
 
 def stopped(view: View, limits: Limits) -> Finding | None:
@@ -65,7 +65,7 @@ def stopped(view: View, limits: Limits) -> Finding | None:
         return None
     lag = sum(each.lag for each in measured.stuck)
     text = f"Stopped: no consumer and no commit (for: {_whole(seconds)}, limit: {short(limit)}, lag: {lag})"
-    return Finding("stopped", text, forgiven=True)
+    return Finding(GroupReason.STOPPED, text, forgiven=True)
 
 
 def stalled(view: View, limits: Limits) -> Finding | None:
@@ -79,17 +79,17 @@ def stalled(view: View, limits: Limits) -> Finding | None:
         f"[{first.at.partition}] (lag: {first.lag}, for: {_whole(first.seconds)},"
         f" limit: {short(limits.stalled_after_seconds)})"
     )
-    return Finding("stalled", text)
+    return Finding(GroupReason.STALLED, text)
 
 
 def unowned(view: View, limits: Limits) -> Finding | None:
     """Partitions of topics that the group consumes belong to nobody, though it has members and is not rebalancing."""
     count = view.measured.unowned
-    if not count or not _lasts(view, "unowned_partitions", limits):
+    if not count or not _lasts(view, GroupReason.UNOWNED_PARTITIONS, limits):
         return None
-    lasted = _whole(view.lasting["unowned_partitions"])
+    lasted = _whole(view.lasting[GroupReason.UNOWNED_PARTITIONS])
     text = f"Unowned: {count} partition{'s' if count > 1 else ''} without a consumer (for: {lasted})"
-    return Finding("unowned_partitions", text, forgiven=True)
+    return Finding(GroupReason.UNOWNED_PARTITIONS, text, forgiven=True)
 
 
 def rebalancing(view: View, limits: Limits) -> Finding | None:
@@ -98,40 +98,42 @@ def rebalancing(view: View, limits: Limits) -> Finding | None:
     if share <= MOSTLY:
         return None
     text = f"Rebalancing: at {share:.0%} of the looks (for: {short(limits.rebalancing_after_seconds)})"
-    return Finding("rebalancing", text, forgiven=True)
+    return Finding(GroupReason.REBALANCING, text, forgiven=True)
 
 
 def lagging(view: View, limits: Limits) -> Finding | None:
     """More messages wait than may."""
-    if not _lasts(view, "lag", limits):
+    if not _lasts(view, GroupReason.LAG, limits):
         return None
-    return Finding("lag", f"Lag high: {view.measured.lag} messages (limit: {limits.max_lag})")
+    return Finding(GroupReason.LAG, f"Lag high: {view.measured.lag} messages (limit: {limits.max_lag})")
 
 
 def aged(view: View, limits: Limits) -> Finding | None:
     """A record has waited for longer than one may."""
     age, limit = view.measured.lag_seconds, limits.max_lag_age_seconds
-    if age is None or limit is None or not _lasts(view, "lag_age", limits):
+    if age is None or limit is None or not _lasts(view, GroupReason.LAG_AGE, limits):
         return None
     at = view.measured.hottest
-    return Finding("lag_age", f"Lag old: a record in {at} has waited for {_whole(age)} (limit: {short(limit)})")
+    text = f"Lag old: a record in {at} has waited for {_whole(age)} (limit: {short(limit)})"
+    return Finding(GroupReason.LAG_AGE, text)
 
 
 def near_deletion(view: View, limits: Limits) -> Finding | None:
     """Too much waits of what the retention has left: it may delete records before they are consumed."""
     share, limit = view.measured.retention_share, limits.max_retention_share
-    if share is None or limit is None or not _lasts(view, "retention_share", limits):
+    if share is None or limit is None or not _lasts(view, GroupReason.RETENTION_SHARE, limits):
         return None
     at = view.measured.hottest
-    return Finding("retention_share", f"Lag near the retention: {share:.0%} of {at} waits (limit: {limit:.0%})")
+    text = f"Lag near the retention: {share:.0%} of {at} waits (limit: {limit:.0%})"
+    return Finding(GroupReason.RETENTION_SHARE, text)
 
 
 def draining_slowly(view: View, limits: Limits) -> Finding | None:
     """What waits would take too long to consume, at the present rate."""
     eta, limit = view.measured.drain_eta_seconds, limits.max_drain_eta_seconds
-    if eta is None or limit is None or not _lasts(view, "drain_eta", limits):
+    if eta is None or limit is None or not _lasts(view, GroupReason.DRAIN_ETA, limits):
         return None
-    return Finding("drain_eta", f"Drain time high: {_whole(eta)} (limit: {short(limit)})")
+    return Finding(GroupReason.DRAIN_ETA, f"Drain time high: {_whole(eta)} (limit: {short(limit)})")
 
 
 def rewound(view: View, limits: Limits) -> Finding | None:
@@ -143,7 +145,7 @@ def rewound(view: View, limits: Limits) -> Finding | None:
         f"Rewound: {rewind.at.topic}[{rewind.at.partition}] went back by {rewind.records} messages"
         f" ({_whole(rewind.seconds_ago)} ago, window: {short(limits.window_seconds)})"
     )
-    return Finding("rewound", text, Status.WARNING)
+    return Finding(GroupReason.REWOUND, text, Status.WARNING)
 
 
 def records_lost(view: View, limits: Limits) -> Finding | None:
@@ -155,14 +157,14 @@ def records_lost(view: View, limits: Limits) -> Finding | None:
         f"Records lost: {loss.at.topic}[{loss.at.partition}] lost {loss.records} messages to retention"
         f" ({_whole(loss.seconds_ago)} ago, window: {short(limits.window_seconds)})"
     )
-    return Finding("records_lost", text, Status.WARNING)
+    return Finding(GroupReason.RECORDS_LOST, text, Status.WARNING)
 
 
 def unmatched(view: View, limits: Limits) -> Finding | None:  # noqa: ARG001
     """A filter of topics matches nothing that the group consumes: what it was to watch is not known."""
     if not view.measured.unmatched:
         return None
-    return Finding(UNKNOWN_TOPIC, unmatched_text(view.measured.unmatched), Status.UNKNOWN)
+    return Finding(GroupReason.UNKNOWN_TOPIC, unmatched_text(view.measured.unmatched), Status.UNKNOWN)
 
 
 def unmatched_text(patterns: Iterable[str]) -> str:
@@ -191,12 +193,12 @@ RULES: tuple[Callable[[View, Limits], Finding | None], ...] = (
 def conditions(measured: Measurement, limits: Limits) -> frozenset[str]:
     """What holds just now of that which counts once it has held for ``sustained`` seconds."""
     holds = {
-        "lag": _above(measured.lag, limits.max_lag),
-        "lag_age": _above(measured.lag_seconds, limits.max_lag_age_seconds),
-        "retention_share": _above(measured.retention_share, limits.max_retention_share),
-        "drain_eta": _above(measured.drain_eta_seconds, limits.max_drain_eta_seconds),
-        "unowned_partitions": measured.unowned > 0,
-        UNKNOWN_TOPIC: bool(measured.unmatched),
+        GroupReason.LAG: _above(measured.lag, limits.max_lag),
+        GroupReason.LAG_AGE: _above(measured.lag_seconds, limits.max_lag_age_seconds),
+        GroupReason.RETENTION_SHARE: _above(measured.retention_share, limits.max_retention_share),
+        GroupReason.DRAIN_ETA: _above(measured.drain_eta_seconds, limits.max_drain_eta_seconds),
+        GroupReason.UNOWNED_PARTITIONS: measured.unowned > 0,
+        GroupReason.UNKNOWN_TOPIC: bool(measured.unmatched),
     }
     return frozenset(name for name, true in holds.items() if true)
 
@@ -205,7 +207,7 @@ def _above(value: float | None, limit: float | None) -> bool:
     return value is not None and limit is not None and value > limit
 
 
-def _lasts(view: View, condition: str, limits: Limits) -> bool:
+def _lasts(view: View, condition: GroupReason, limits: Limits) -> bool:
     return condition in view.lasting and view.lasting[condition] >= limits.sustained_seconds
 
 

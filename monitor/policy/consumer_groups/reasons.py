@@ -1,0 +1,41 @@
+"""Reason codes of a verdict on a consumer group."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class GroupReason(StrEnum):
+    """Reason codes that a group was judged with. Their messages hold numbers and names only, never hosts."""
+
+    SKEW = "skew"
+    UNDER_REPLICATED = "under_replicated"
+    STOPPED = "stopped"
+    STALLED = "stalled"
+    UNOWNED_PARTITIONS = "unowned_partitions"
+    REBALANCING = "rebalancing"
+    LAG = "lag"
+    LAG_AGE = "lag_age"
+    RETENTION_SHARE = "retention_share"
+    DRAIN_ETA = "drain_eta"
+    REWOUND = "rewound"
+    RECORDS_LOST = "records_lost"
+    NO_DATA = "no_data"
+    STARTING = "starting"
+    UNKNOWN_GROUP = "unknown_group"
+    UNKNOWN_TOPIC = "unknown_topic"
+    GONE = "gone"
+
+
+class GroupProblem(StrEnum):
+    """Reason codes of a group that cannot be described, while the cluster answers."""
+
+    AUTHORIZATION = "authorization"
+    COORDINATOR = "coordinator"
+    SHARE_GROUP = "share_group"
+    UNSUPPORTED = "unsupported"
+    BROKER_ERROR = "broker_error"
+
+
+MISSING = "missing"
+"""Reason code of a Prometheus that answers, and has no numbers of the group or lacks the rules."""
