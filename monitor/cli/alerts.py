@@ -22,8 +22,7 @@ from monitor.cli.data_dir import data_dir_option, running_url
 from monitor.cli.options import config_option
 from monitor.cli.problems import load_or_exit
 from monitor.cli.tables import ExitCode, coloured
-from monitor.config.names import Pattern, matches
-from monitor.config.units import seconds
+from monitor.config.units import Pattern, matches, seconds
 from monitor.ports import StoreUnavailable
 from monitor.store import RedisStore
 

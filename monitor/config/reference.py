@@ -14,8 +14,7 @@ from pydantic.fields import FieldInfo
 
 from monitor.config.describe import describe
 from monitor.config.keys import SHORT_NAMES, environment_name, setting_keys, table_keys
-from monitor.config.loaded import Loaded
-from monitor.config.model import Config
+from monitor.config.model import Config, Loaded
 from monitor.config.roster import DEFAULT_ROSTER
 
 _INTRODUCTION = """\

@@ -10,7 +10,7 @@ from ninja import Path, Router
 from monitor.api.history.answers import Open, Probed, Refusal
 from monitor.api.targets import Target
 from monitor.api.views import respond
-from monitor.config.names import Name
+from monitor.config.units import Name
 
 router = Router(tags=["the present"])
 _PROBE: dict[int, Any] = {200: Probed, 503: Probed}

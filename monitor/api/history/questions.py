@@ -9,7 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, model_va
 from pydantic_core import PydanticCustomError
 
 from monitor.api.service import service
-from monitor.config.names import Name
+from monitor.config.units import Name
 from monitor.config.units import names as listed
 from monitor.history.moments import moment, span
 from monitor.history.series import MAX_POINTS
