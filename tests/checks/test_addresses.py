@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from monitor.checks import registry
-from monitor.checks._attempts import addresses
+from monitor.lib.attempts import addresses
 from monitor.model import Status
 from tests.support.faults import FaultProxy
 from tests.support.names import SilentPort, with_own_files

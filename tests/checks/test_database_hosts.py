@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from monitor.checks import _mysql, registry
-from monitor.checks._attempts import share
+from monitor.lib.attempts import share
 from monitor.model import Outcome, Status
 from tests.checks.conftest import DatabaseAlias
 from tests.support.faults import FaultProxy, Freezer
