@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import structlog
 
-from monitor import config as configuration
 from monitor import project
 from monitor.api.access import Access
 from monitor.api.history import reading
@@ -19,7 +18,7 @@ from monitor.api.reader import Reader
 from monitor.api.refresher import Refresher
 from monitor.api.render import Renderer
 from monitor.api.roster import Roster
-from monitor.config import Config, ConfigError
+from monitor.config import Config, ConfigError, loading
 from monitor.credentials.used_codes import UsedCodes
 from monitor.ports import StoreUnavailable
 from monitor.store import RedisStore
@@ -83,7 +82,7 @@ def build(
 
 def _load() -> Service:
     try:
-        loaded = configuration.load(django_settings=project.explicit_settings(), project=project.derived_settings())
+        loaded = loading.load(django_settings=project.explicit_settings(), project=project.derived_settings())
     except ConfigError as error:
         # The site around us goes on; its probes say that the monitor is not configured.
         log.error("configuration.wrong", problems=str(error))
