@@ -17,7 +17,7 @@ from bench.processes import ROOT, cpu_seconds, running, wait_for
 from bench.report import Claim, Report, Table, number
 from bench.scale import Scale
 from bench.worker import NOOP
-from monitor.checks import registry
+from monitor.checks.registry import KINDS
 from monitor.config import CheckSpec
 from monitor.executor import ProcessExecutor
 from monitor.model import NO_PAST, Outcome, Past
@@ -124,7 +124,7 @@ class _InProcess:
 
     def run(self, check: CheckSpec, past: Past = NO_PAST) -> tuple[Outcome, float]:
         """Run it right here."""
-        return registry.build(check.kind, check.options).run(check.timeout_seconds, past), 0.0
+        return KINDS.build(check.kind, check.options).run(check.timeout_seconds, past), 0.0
 
 
 def _parts(redis: RedisServer, times: int) -> dict[str, float]:

@@ -1,13 +1,43 @@
-"""What is plugged in, as Markdown made of its code: its options as a table, its example as TOML."""
+"""Reference documentation as Markdown, made of the code: a section for each class of a registry, and tables."""
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from monitor.registry import json_schema
+from monitor.registry import Registry, json_schema
+
+
+def page(
+    head: str,
+    registry: Registry[Any],
+    heading: str,
+    more: Callable[[Any], Iterable[str]] = lambda _: (),
+    *,
+    links: Iterable[str] = (),
+    end: Iterable[str] = (),
+) -> str:
+    """Return a page with a section for each of our own classes; what other packages ship depends on the machine.
+
+    ``heading`` is the table of the configuration that the examples are in, ``more`` gives the last lines of a section,
+    ``links`` end the list of contents, and ``end`` the page.
+    """
+    classes = [cls for cls in map(registry.find, registry.names()) if cls.__module__.startswith("monitor.")]
+    contents = " · ".join([*(f"[`{cls.name}`](#{cls.name})" for cls in classes), *links])
+    sections = ["\n".join([*section(cls, heading), *more(cls)]) for cls in classes]
+    return "\n".join([head, contents + "\n", *sections, *end])
+
+
+def section(cls: Any, heading: str) -> Iterator[str]:
+    """Yield the lines about a class: its docstring, its example and its options."""
+    yield f"## {cls.name}\n"
+    yield inspect.cleandoc(cls.__doc__ or "").replace("``", "`") + "\n"
+    yield from toml(f"{heading}.my-{cls.name.replace('_', '-')}", {"kind": cls.name, **cls.example})
+    if rows := list(options(cls)):
+        yield from table(("option", "value", "default", ""), rows)
 
 
 def options(cls: type[Any]) -> Iterator[tuple[str, str, str, str]]:

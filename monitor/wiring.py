@@ -13,15 +13,25 @@ from typing import Any
 import structlog
 from pydantic import SecretStr, ValidationError
 
-from monitor import config as configuration
 from monitor import project
 from monitor.agent.identity import Identity
-from monitor.alerts import registry as channels
 from monitor.alerts import text
 from monitor.alerts.base import Permanent, Temporary
-from monitor.checks import registry
+from monitor.alerts.registry import CHANNELS
 from monitor.checks.process import MODULE
-from monitor.config import ChannelSpec, CheckSpec, Config, ConfigError, Loaded, Problem, standalone
+from monitor.checks.registry import KINDS, configured_options
+from monitor.config import (
+    ChannelSpec,
+    CheckSpec,
+    Config,
+    ConfigError,
+    Loaded,
+    Problem,
+    loading,
+    problems_from_validation,
+    standalone,
+    unknown_hint,
+)
 from monitor.config.keys import COMMON_CHANNEL_KEYS, COMMON_CHECK_KEYS
 from monitor.config.redaction import scrub
 from monitor.executor import ProcessExecutor
@@ -29,6 +39,7 @@ from monitor.model import Notice
 from monitor.ports import Executor, Send, Store, Undelivered
 from monitor.redis_pool import connection_pool
 from monitor.redis_urls import is_redis
+from monitor.registry import Unknown
 from monitor.schedule import Plan
 from monitor.store import RedisStore, Retention
 
@@ -113,14 +124,14 @@ def identity(config: Config, *, data_dir: Path | None = None, makes_name: bool =
 def executor(config: Config) -> ProcessExecutor:
     """Check processes that have the roster's kinds imported, and the users' modules that their checks name."""
     kinds = {check.kind for check in config.checks.values()}
-    built = [registry.build(check.kind, resolve(config, check).options) for check in config.checks.values()]
+    built = [KINDS.build(check.kind, resolve(config, check).options) for check in config.checks.values()]
     modules = {f"{MODULE}{module}" for kind in built for module in kind.modules()}
     return ProcessExecutor(CHECK_PROCESS, needed=kinds, wanted=modules)
 
 
 def sender(spec: ChannelSpec) -> Send:
     """What tells a notice through a channel, in the channel's words."""
-    channel = channels.build(spec.kind, spec.options)
+    channel = CHANNELS.build(spec.kind, spec.options)
     title, body = spec.title or text.DEFAULT_TITLE, spec.body or text.DEFAULT_BODY
 
     def send(notice: Notice) -> Undelivered | None:
@@ -142,7 +153,7 @@ def sender(spec: ChannelSpec) -> Send:
 def with_reminders(config: Config) -> Config:
     """The configuration, in which a channel without a ``reminder`` has that of its kind."""
     usual = {
-        name: spec.model_copy(update={"reminder_seconds": channels.find(spec.kind).reminder_seconds})
+        name: spec.model_copy(update={"reminder_seconds": CHANNELS.find(spec.kind).reminder_seconds})
         for name, spec in config.channels.items()
         if spec.reminder_seconds is None
     }
@@ -168,7 +179,7 @@ def store_environment(config: Config) -> dict[str, str]:
 def resolve(config: Config, check: CheckSpec) -> CheckSpec:
     """The check with the options it leaves to the configuration (`checks.base.from_config`) filled in."""
     given = dict(check.options)
-    for option, key in registry.configured_options(check.kind).items():
+    for option, key in configured_options(check.kind).items():
         value = getattr(config, key)
         if option not in given and value is not None:
             given[option] = value.get_secret_value() if isinstance(value, SecretStr) else value
@@ -176,9 +187,7 @@ def resolve(config: Config, check: CheckSpec) -> CheckSpec:
 
 
 def _load(file: Path | None) -> Loaded:
-    return configuration.load(
-        file=file, django_settings=project.explicit_settings(), project=project.derived_settings()
-    )
+    return loading.load(file=file, django_settings=project.explicit_settings(), project=project.derived_settings())
 
 
 def _import_celery_app(loaded: Loaded) -> bool:
@@ -223,18 +232,18 @@ def _option_problems(check: CheckSpec, loaded: Loaded) -> list[Problem]:
         resolved = resolve(loaded.config, check)
         missing = {
             key
-            for option, key in registry.configured_options(check.kind).items()
+            for option, key in configured_options(check.kind).items()
             if key in _URLS and option not in resolved.options
         }
         if missing:
             return [Problem(key, None, _where_to_set(loaded.config, key)) for key in sorted(missing)]
-        registry.build(check.kind, resolved.options)
-    except registry.UnknownKind as error:
-        hint = configuration.unknown_hint(error.name, error.known, "kind")
+        KINDS.build(check.kind, resolved.options)
+    except Unknown as error:
+        hint = unknown_hint(error.name, error.known, "kind")
         return [Problem(f"{prefix}.kind", error.name, hint, loaded.origin(f"{prefix}.kind"))]
     except ValidationError as error:
-        known = {*registry.option_names(check.kind), *COMMON_CHECK_KEYS}
-        return configuration.problems_from_validation(prefix, error, known, loaded.origins)
+        known = {*KINDS.option_names(check.kind), *COMMON_CHECK_KEYS}
+        return problems_from_validation(prefix, error, known, loaded.origins)
     return []
 
 
@@ -246,13 +255,13 @@ def _channel_problems(channel: ChannelSpec, loaded: Loaded) -> list[Problem]:
         if template is not None and (hint := text.problem(template)):
             problems.append(Problem(f"{prefix}.{key}", repr(template), hint, loaded.origin(f"{prefix}.{key}")))
     try:
-        channels.build(channel.kind, channel.options)
-    except channels.UnknownChannel as error:
-        hint = configuration.unknown_hint(error.name, error.known, "kind")
+        CHANNELS.build(channel.kind, channel.options)
+    except Unknown as error:
+        hint = unknown_hint(error.name, error.known, "kind")
         problems.append(Problem(f"{prefix}.kind", error.name, hint, loaded.origin(f"{prefix}.kind")))
     except ValidationError as error:
-        known = {*channels.option_names(channel.kind), *COMMON_CHANNEL_KEYS}
-        problems += configuration.problems_from_validation(prefix, error, known, loaded.origins)
+        known = {*CHANNELS.option_names(channel.kind), *COMMON_CHANNEL_KEYS}
+        problems += problems_from_validation(prefix, error, known, loaded.origins)
     return problems
 
 

@@ -17,19 +17,15 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import Url, make_headers, parse_url
 
 from monitor.alerts.base import Attempt, Permanent, Temporary
+from monitor.lib.http import USUAL_HEADERS, http_url
 
 MAX_RETRY_AFTER_SECONDS = 21_600.0
 _TRY_AGAIN = {408, 425, 429}
 _MOVED = {301, 308}
-_SCHEMES = ("http", "https")
 
 
 def _http_url(value: SecretStr) -> SecretStr:
-    try:
-        url = parse_url(value.get_secret_value())
-    except HTTPError:
-        url = Url()
-    if url.scheme not in _SCHEMES or not url.host:
+    if http_url(value.get_secret_value()) is None:
         raise ValueError("write a URL such as https://host/path")
     return value
 
@@ -63,7 +59,7 @@ def ask(
     Permanent: all other statuses.
     """
     target = parse_url(url.get_secret_value())
-    all_headers = {"User-Agent": "celery-health-monitor", **(headers or {})}
+    all_headers = {"User-Agent": USUAL_HEADERS["User-Agent"], **(headers or {})}
     if target.auth:
         all_headers |= make_headers(basic_auth=unquote(target.auth))
     connection: HTTPConnection | None = None

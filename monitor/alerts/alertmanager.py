@@ -14,10 +14,9 @@ import structlog
 from pydantic import Field, SecretStr
 
 from monitor.alerts._http import SecretUrl, host_of, post, to_json
-from monitor.alerts._json import severity
 from monitor.alerts.base import Attempt, Channel, Temporary, Undelivered
 from monitor.alerts.registry import register
-from monitor.alerts.text import Text, iso
+from monitor.alerts.text import Text, iso, severity
 from monitor.config.headers import Headers, overlaid
 from monitor.config.units import Seconds
 from monitor.model import Notice, NoticeKind

@@ -6,7 +6,6 @@ import threading
 
 from pydantic import SecretStr
 
-from monitor.alerts import _http
 from monitor.alerts.base import Attempt, Undelivered
 
 
@@ -16,6 +15,8 @@ class NotReached(Exception):
 
 def ping(url: SecretStr, *, timeout_seconds: float) -> None:
     """GET ``url`` once and expect a 2xx within that time. Raises :class:`NotReached`."""
+    from monitor.alerts import _http  # noqa: PLC0415 - with urllib3, 2 MB that a monitor without such a switch saves
+
     attempt = Attempt(timeout_seconds)
     end = threading.Timer(timeout_seconds, attempt.finish)  # also of an answer that comes byte by byte
     end.daemon = True

@@ -13,10 +13,9 @@ from typing import IO, Annotated, Any, ClassVar
 from pydantic import Field, SecretStr
 
 from monitor.alerts._http import to_json
-from monitor.alerts._json import as_json
 from monitor.alerts.base import Attempt, Channel, Permanent, Temporary
 from monitor.alerts.registry import register
-from monitor.alerts.text import Text
+from monitor.alerts.text import Text, as_json
 from monitor.model import Notice
 
 _INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR")

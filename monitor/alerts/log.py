@@ -9,10 +9,9 @@ from typing import Annotated, Any, ClassVar, Literal
 import structlog
 from pydantic import Field
 
-from monitor.alerts._json import as_json
 from monitor.alerts.base import Attempt, Channel
 from monitor.alerts.registry import register
-from monitor.alerts.text import Text
+from monitor.alerts.text import Text, as_json
 from monitor.model import Notice
 
 log = structlog.get_logger(__name__)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
-from collections.abc import Iterator
 
-from monitor.alerts import registry
-from monitor.alerts.base import Channel
+from monitor.alerts.registry import CHANNELS
 from monitor.alerts.text import DEFAULT_BODY, DEFAULT_TITLE, LABEL, NAMES
-from monitor.option_docs import options, table, toml
+from monitor.option_docs import page, table
 
 _HEAD = """\
 # Alert channels
@@ -40,21 +37,10 @@ _TEMPLATES = f"""\
 
 
 def render() -> str:
-    """The whole page, as Markdown."""
-    # Only our own channels: what other packages ship depends on the machine.
-    ours = [cls for cls in map(registry.find, registry.names()) if cls.__module__.startswith("monitor.alerts.")]
-    contents = [*(f"[`{cls.name}`](#{cls.name})" for cls in ours), "[templates](#templates)"]
+    """Return the whole page, as Markdown."""
     meanings = {**NAMES, f"{LABEL}NAME": "the label of that name; empty without it"}
     names = table(("name", ""), ((f"`${name}`", meaning) for name, meaning in meanings.items()))
-    sections = ["\n".join(_section(cls)) for cls in ours]
-    return "\n".join([_HEAD, " · ".join(contents) + "\n", *sections, _TEMPLATES, *names])
-
-
-def _section(cls: type[Channel]) -> Iterator[str]:
-    yield f"## {cls.name}\n"
-    yield inspect.cleandoc(cls.__doc__ or "") + "\n"
-    yield from toml(f"channels.my-{cls.name}", {"kind": cls.name, **cls.example})
-    yield from table(("option", "value", "default", ""), options(cls))
+    return page(_HEAD, CHANNELS, "channels", links=["[templates](#templates)"], end=[_TEMPLATES, *names])
 
 
 if __name__ == "__main__":

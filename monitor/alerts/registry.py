@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from monitor.alerts.base import Channel
-from monitor.registry import Registry, Unknown, json_schema
-
-__all__ = ["UnknownChannel", "build", "find", "names", "option_names", "register", "schema"]
+from monitor.registry import Registry
 
 CHANNELS: Registry[Channel] = Registry(
     "channel", "monitor.alerts", "monitor.channels", {"base", "dead_man", "reference", "registry", "text"}
 )
 
-UnknownChannel = Unknown
 register = CHANNELS.register
-names = CHANNELS.names
-find = CHANNELS.find
-build = CHANNELS.build
-option_names = CHANNELS.option_names
-schema = json_schema
+"""What a channel is made known by, also one of another distribution."""

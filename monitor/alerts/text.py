@@ -1,4 +1,4 @@
-"""What is said: a title and a body, from templates with ``$names``."""
+"""A notice as a title and a body, from templates with ``$names``, and as JSON."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from string import Template
+from typing import Any
 
-from monitor.model import Notice, NoticeKind
+from monitor.model import Notice, NoticeKind, Status
 
 NAMES: Mapping[str, str] = {
     "headline": "in a few words: the check, what is the matter and, of a reminder, for how long",
@@ -54,6 +55,31 @@ def render(notice: Notice, title: str | None = None, body: str | None = None) ->
     headline = Template(title or DEFAULT_TITLE).substitute(values)
     # A title is a mail's subject, a chat's headline: a line break in it would be another header.
     return Text(" ".join(headline.split()), Template(body or DEFAULT_BODY).substitute(values))
+
+
+def as_json(notice: Notice, text: Text) -> dict[str, Any]:
+    """Return all that is known of a notice, as JSON: a webhook's body, a program's input. Times are ISO 8601 in UTC."""
+    return {
+        "id": notice.id,
+        "kind": notice.kind.value,
+        "check": notice.check,
+        "status": notice.status.value,
+        "was": notice.old.value,
+        "severity": severity(notice.status),
+        "reason": notice.reason,
+        "message": notice.message,
+        "since": iso(notice.since),
+        "at": iso(notice.at),
+        "labels": dict(notice.labels),
+        "data": dict(notice.data),
+        "title": text.title,
+        "body": text.body,
+    }
+
+
+def severity(status: Status) -> str:
+    """Return ``ok``, ``warning`` or ``critical``."""
+    return ("ok", "warning", "critical")[status.severity]
 
 
 def problem(template: str) -> str | None:

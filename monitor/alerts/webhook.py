@@ -15,10 +15,9 @@ from urllib.parse import quote
 from pydantic import AfterValidator, Field, SecretStr
 
 from monitor.alerts._http import SecretUrl, post, to_json
-from monitor.alerts._json import as_json
 from monitor.alerts.base import Attempt, Channel
 from monitor.alerts.registry import register
-from monitor.alerts.text import Text
+from monitor.alerts.text import Text, as_json
 from monitor.model import Notice
 
 PREFIX = "whsec_"

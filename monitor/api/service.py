@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import structlog
 
-from monitor import config as configuration
 from monitor import project
 from monitor.api import history_limiter
 from monitor.api.access import Access
@@ -17,7 +16,7 @@ from monitor.api.probes.endpoints import Probes
 from monitor.api.refresher import Refresher
 from monitor.api.render import Renderer
 from monitor.api.roster import RosterReader
-from monitor.config import Config, ConfigError
+from monitor.config import Config, ConfigError, loading
 from monitor.credentials.used_codes import UsedCodes
 from monitor.ports import Store, StoreUnavailable
 from monitor.store import RedisStore
@@ -80,7 +79,7 @@ def build(
 
 def _load() -> Service:
     try:
-        loaded = configuration.load(django_settings=project.explicit_settings(), project=project.derived_settings())
+        loaded = loading.load(django_settings=project.explicit_settings(), project=project.derived_settings())
     except ConfigError as error:
         # The site around us goes on; its probes report that the monitor is not configured.
         log.error("configuration.wrong", problems=str(error))

@@ -10,7 +10,7 @@ import math
 from collections.abc import MutableMapping
 from typing import Any
 
-from monitor.checks._attempts import addresses, narrow, share
+from monitor.lib.attempts import addresses, narrow, share
 
 
 def limit(options: MutableMapping[str, Any], driver: Any, host: str, timeout_seconds: float) -> None:

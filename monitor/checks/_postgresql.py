@@ -16,7 +16,7 @@ from psycopg import pq
 from psycopg.adapt import AdaptersMap
 from psycopg.conninfo import conninfo_attempts, conninfo_to_dict, make_conninfo, timeout_from_conninfo
 
-from monitor.checks._attempts import share
+from monitor.lib.attempts import share
 
 _EVENTS = {
     pq.PollingStatus.READING: selectors.EVENT_READ,

@@ -8,31 +8,23 @@ from __future__ import annotations
 import base64
 import json
 import time
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 from urllib.parse import unquote
 
-import urllib3
 from pydantic import AfterValidator, SecretStr
-from urllib3.exceptions import (
-    HTTPError,
-    InsecureRequestWarning,
-    LocationParseError,
-    SSLError,
-)
+from urllib3.exceptions import HTTPError, SSLError
 from urllib3.util import Url, parse_url
 
 from monitor.checks._failures import NETWORK_REASONS
-from monitor.checks._http_connections import pool_manager
-from monitor.checks._http_failures import http_failure, timed_out
+from monitor.checks._http_failures import http_failure
 from monitor.checks.base import CheckFailed
 from monitor.config.headers import overlaid
 from monitor.config.redaction import hide_secrets, scrub
+from monitor.lib.http import USUAL_HEADERS, HttpClient, http_url
 
 MAX_BODY_BYTES = 8 * 1024 * 1024  # some ten thousand series
-CHUNK_BYTES = 64 * 1024
 FIRST_PAUSE_SECONDS = 0.05
 MAX_SAID = 300  # characters of a text of the server
 REASONS = {
@@ -45,11 +37,8 @@ REASONS = {
 
 
 def _http_url(value: SecretStr) -> SecretStr:
-    try:
-        url = parse_url(value.get_secret_value().strip())
-    except HTTPError:  # its text repeats the URL
-        url = Url()
-    if url.scheme not in ("http", "https") or not url.host:
+    url = http_url(value.get_secret_value().strip())
+    if url is None:
         raise ValueError("write the URL of Prometheus, such as http://prometheus:9090 or https://host/prefix")
     if url.query is not None or url.fragment is not None:
         raise ValueError("write the URL of Prometheus without a query: '/api/v1/query?...' is added to it")
@@ -105,18 +94,13 @@ class Prometheus:
         self._server = server
         self._target = parse_url(server.url.get_secret_value().strip())
         self._deadline = time.monotonic() + budget_seconds
-        self._pool = pool_manager(
-            num_pools=1,
-            cert_reqs="CERT_REQUIRED" if server.verify_tls else "CERT_NONE",
-            assert_hostname=None if server.verify_tls else False,
-            ca_certs=server.ca_file,
-        )
+        self._client = HttpClient(verify_tls=server.verify_tls, ca_file=server.ca_file)
 
     def __enter__(self) -> Prometheus:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.clear()
+        self._client.close()
 
     def query(self, expression: str, *, partial: bool = False) -> Answer:
         """The value of ``expression`` now. Raises :class:`CheckFailed` with one of ``REASONS``.
@@ -144,41 +128,20 @@ class Prometheus:
         if patience <= 0:
             raise CheckFailed("timeout", f"{self._place}: no time is left to ask")
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", InsecureRequestWarning)
-                answer = self._pool.request(
-                    "GET",
-                    self._address,
-                    fields={"query": expression, "timeout": f"{max(1, round(patience * 1000))}ms"},
-                    headers=self._headers(),
-                    redirect=False,
-                    retries=False,
-                    preload_content=False,
-                    timeout=urllib3.Timeout(total=patience),
-                )
-                body = self._read(answer, deadline)
-        except (HTTPError, OSError, LocationParseError) as error:
+            status, body = self._client.fetch(
+                self._address,
+                deadline=deadline,
+                max_bytes=MAX_BODY_BYTES + 1,
+                headers=self._headers(),
+                fields={"query": expression, "timeout": f"{max(1, round(patience * 1000))}ms"},
+            )
+        except (HTTPError, OSError) as error:
             raise self._failure(error) from error
         except ValueError:  # what http.client cannot send as a header; its text repeats it
             raise CheckFailed("authentication", f"{self._place}: the token cannot be sent as a header") from None
-        return self._understand(answer.status, body)
-
-    def _read(self, answer: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
-        """The whole body. Raises TimeoutError on a slow drip too, where a socket's own timeout never ends."""
-        chunks, size = [], 0
-        try:
-            while chunk := answer.read1(CHUNK_BYTES):
-                chunks.append(chunk)
-                size += len(chunk)
-                if time.monotonic() > deadline:
-                    raise TimeoutError("the answer did not end in time")
-                if size > MAX_BODY_BYTES:
-                    raise CheckFailed("bad_answer", f"{self._place}: the answer is longer than 8 MiB")
-        except BaseException:
-            answer.close()  # its rest must not be taken for the next answer
-            raise
-        answer.release_conn()
-        return b"".join(chunks)
+        if len(body) > MAX_BODY_BYTES:
+            raise CheckFailed("bad_answer", f"{self._place}: the answer is longer than 8 MiB")
+        return self._understand(status, body)
 
     @property
     def _place(self) -> str:
@@ -191,7 +154,7 @@ class Prometheus:
         return Url(self._target.scheme, None, self._target.host, self._target.port, path).url
 
     def _headers(self) -> dict[str, str]:
-        headers = {"User-Agent": "celery-health-monitor", "Accept": "application/json", "Accept-Encoding": "identity"}
+        headers = {**USUAL_HEADERS, "Accept": "application/json"}
         server, login = self._server, None
         if server.token is not None:
             headers["Authorization"] = f"Bearer {server.token.get_secret_value().strip()}"
@@ -209,7 +172,7 @@ class Prometheus:
             return CheckFailed("bad_answer", f"{self._place}: the answer is not HTTP")
         if isinstance(error, SSLError):
             return failure
-        return _MayPass(failure.reason, f"{self._place}: no answer in time" if timed_out(error) else failure.message)
+        return _MayPass(failure.reason, failure.message)
 
     def _understand(self, status: int, body: bytes) -> Answer:
         try:

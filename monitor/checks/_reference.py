@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Iterator
 
-from monitor.checks import registry
 from monitor.checks.base import Kind
-from monitor.option_docs import options, table, toml
+from monitor.checks.registry import KINDS
+from monitor.option_docs import page, table
 
 _HEAD = """\
 # Kinds of checks
@@ -24,24 +23,14 @@ may end with `timeout` (not done in time, and ended), `exception` (it raised; th
 
 
 def render() -> str:
-    """The whole page, as Markdown."""
-    # Only our own kinds: what other packages ship depends on the machine.
-    ours = [name for name in registry.names() if registry.find(name).__module__.startswith("monitor.checks.")]
-    contents = [f"[`{name}`](#{name})" for name in ours]
-    parts = [_HEAD, " · ".join(contents) + "\n", *("\n".join(_section(registry.find(name))) for name in ours)]
-    return "\n".join(parts)
+    """Return the whole page, as Markdown."""
+    return page(_HEAD, KINDS, "checks", _tables)
 
 
-def _section(cls: type[Kind]) -> Iterator[str]:
-    yield f"## {cls.name}\n"
-    yield inspect.cleandoc(cls.__doc__ or "").replace("``", "`") + "\n"
-    yield from toml(f"checks.my-{cls.name.replace('_', '-')}", {"kind": cls.name, **cls.example})
-    if rows := list(options(cls)):
-        yield from table(("option", "value", "default", ""), rows)
-    if cls.reports:
-        yield from table(("data", ""), ((f"`{name}`", text) for name, text in cls.reports.items()))
-    if cls.reasons:
-        yield from table(("reason", ""), ((f"`{name}`", text) for name, text in cls.reasons.items()))
+def _tables(cls: type[Kind]) -> Iterator[str]:
+    for name, rows in (("data", cls.reports), ("reason", cls.reasons)):
+        if rows:
+            yield from table((name, ""), ((f"`{key}`", text) for key, text in rows.items()))
 
 
 if __name__ == "__main__":

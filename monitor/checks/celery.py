@@ -16,7 +16,6 @@ from pydantic import Field, SecretStr
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from monitor.checks._attempts import addresses, narrow, share
 from monitor.checks._failures import NETWORK_REASONS, patience
 from monitor.checks._levels import REASONS, ErrorCount, WarningCount, level
 from monitor.checks._redis_failures import SERVER_REASONS, failure
@@ -25,6 +24,7 @@ from monitor.checks.registry import register
 from monitor.config.redaction import scrub
 from monitor.config.urls import celery_broker_url, celery_transport_options
 from monitor.kombu_redis import queue_keys, raw_client
+from monitor.lib.attempts import addresses, narrow, share
 from monitor.model import Outcome
 
 

@@ -17,11 +17,11 @@ from django.db.utils import load_backend
 from pydantic import Field
 
 from monitor.checks import _mysql
-from monitor.checks._attempts import narrow
 from monitor.checks._failures import NETWORK_REASONS, network_reason, patience
 from monitor.checks.base import CheckFailed, Kind, Observation
 from monitor.checks.registry import register
 from monitor.config.redaction import scrub
+from monitor.lib.attempts import narrow
 
 
 @register("database")

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
-import urllib3
 from pydantic import Field
-from urllib3.exceptions import (
-    HTTPError,
-    InsecureRequestWarning,
-    LocationParseError,
-)
+from urllib3.exceptions import HTTPError
 
 from monitor.checks._failures import NETWORK_REASONS, patience
-from monitor.checks._http_connections import pool_manager
 from monitor.checks._http_failures import http_failure
 from monitor.checks.base import Kind, Observation
 from monitor.checks.registry import register
 from monitor.config.headers import Headers, overlaid
+from monitor.lib.http import USUAL_HEADERS, HttpClient
 from monitor.model import Outcome, Status
 
 MAX_BODY_BYTES = 1024 * 1024  # more is not read, and not looked into
-CHUNK_BYTES = 64 * 1024
 StatusCode = Annotated[int, Field(ge=100, le=599)]
 
 
@@ -68,25 +61,20 @@ class Http(Kind):
     def observe(self, timeout_seconds: float) -> Observation:
         """Request and read the answer to its end (or its first MiB), however slowly it comes, within the timeout."""
         deadline = time.monotonic() + patience(timeout_seconds)
-        usual = {"User-Agent": "celery-health-monitor", "Accept-Encoding": "identity"}
+        ca_file = self.ca_file if self.verify_tls else None
         try:
-            with self._pool() as pool, warnings.catch_warnings():
-                warnings.simplefilter("ignore", InsecureRequestWarning)
-                answer = pool.request(
-                    self.method,
+            with HttpClient(verify_tls=self.verify_tls, ca_file=ca_file) as client:
+                status_code, body = client.fetch(
                     self.url,
-                    headers=overlaid(usual, self.headers),
-                    redirect=False,
-                    retries=False,
-                    preload_content=False,
-                    timeout=patience(timeout_seconds),
+                    deadline=deadline,
+                    max_bytes=MAX_BODY_BYTES,
+                    method=self.method,
+                    headers=overlaid(USUAL_HEADERS, self.headers),
                 )
-                body = _read(answer, deadline)
-                answer.close()
-        except (HTTPError, OSError, LocationParseError) as error:
+        except (HTTPError, OSError) as error:
             raise http_failure(error, self.url, not_http="invalid_answer") from error
         found = self.contains is None or self.contains.encode() in body
-        return Observation({"status_code": answer.status}, {"contains": found})
+        return Observation({"status_code": status_code}, {"contains": found})
 
     def judge(self, observation: Observation) -> Outcome:
         """The status must be expected, and the text must be there."""
@@ -96,21 +84,3 @@ class Http(Kind):
         if not observation.detail.get("contains", True):
             return Outcome(Status.ERROR, data, "unexpected_body", f"{self.url}: the text is not in the body")
         return Outcome(Status.OK, data)
-
-    def _pool(self) -> urllib3.PoolManager:
-        if not self.verify_tls:
-            return pool_manager(cert_reqs="CERT_NONE", assert_hostname=False)
-        return pool_manager(cert_reqs="CERT_REQUIRED", ca_certs=self.ca_file)
-
-
-def _read(answer: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
-    """The body, up to a limit. Raises TimeoutError, on a slow drip too, where a socket's own never ends."""
-    body = b""
-    while len(body) < MAX_BODY_BYTES:
-        if time.monotonic() > deadline:
-            raise TimeoutError("the body did not end in time")
-        chunk = answer.read1(CHUNK_BYTES)
-        if not chunk:
-            return body
-        body += chunk
-    return body

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from monitor.checks import registry
+from monitor.checks.registry import KINDS, warm_up
 from monitor.model import NO_PAST, Outcome, Past
 
 MODULE = "module="
@@ -33,12 +33,12 @@ def prepare(names: Iterable[str]) -> None:
         if name.startswith(MODULE):
             _import(name.removeprefix(MODULE))
         else:
-            registry.warm_up(name)
+            warm_up(name)
 
 
 def run(kind: str, options: Mapping[str, Any], timeout_seconds: float, past: Past = NO_PAST) -> Outcome:
     """Run one check. May raise anything; the check process knows what to make of it."""
-    built = registry.build(kind, options)
+    built = KINDS.build(kind, options)
     outcome = built.run(timeout_seconds, past)
     parts = {
         name: part and dataclasses.replace(part, series=built.series_of(part)) for name, part in outcome.parts.items()

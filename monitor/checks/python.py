@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from monitor.checks._user_code import IMPORT_REASONS, DottedPath, load, module_of
 from monitor.checks.base import CheckFailed, Kind
-from monitor.checks.registry import register, validated
+from monitor.checks.registry import KINDS, register
 from monitor.config.redaction import scrub
 from monitor.model import NO_PAST, Outcome, Past, Status
 
@@ -61,7 +61,7 @@ class Python(Kind):
     def _run_class(self, target: type[Any], timeout_seconds: float) -> Outcome:
         if issubclass(target, Kind):
             try:
-                return validated(target, self.arguments).run(timeout_seconds)
+                return KINDS.validated(target, self.arguments).run(timeout_seconds)
             except ValidationError as error:
                 raise CheckFailed("arguments", scrub(str(error))) from error
         self._check_arguments(target)

@@ -10,13 +10,13 @@ import redis
 from pydantic import AfterValidator, Field, SecretStr
 from redis.sentinel import SentinelConnectionPool
 
-from monitor.checks._attempts import addresses, share
 from monitor.checks._failures import NETWORK_REASONS, patience
 from monitor.checks._levels import REASONS, level
 from monitor.checks._redis_failures import SERVER_REASONS, failure
 from monitor.checks.base import Kind, Observation, from_config
 from monitor.checks.registry import register
 from monitor.config.urls import redis_url
+from monitor.lib.attempts import addresses, share
 from monitor.model import Outcome
 from monitor.redis_pool import connection_pool
 from monitor.redis_urls import FORMS

@@ -5,41 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.checks.base import Kind
-from monitor.registry import Registry, Unknown, json_schema
-
-__all__ = [
-    "UnknownKind",
-    "build",
-    "configured_options",
-    "find",
-    "names",
-    "option_names",
-    "register",
-    "schema",
-    "validated",
-    "warm_up",
-]
+from monitor.registry import Registry
 
 KINDS: Registry[Kind] = Registry("kind", "monitor.checks", "monitor.kinds", {"base", "process", "registry"})
 
-UnknownKind = Unknown
 register = KINDS.register
-names = KINDS.names
-find = KINDS.find
-build = KINDS.build
-option_names = KINDS.option_names
-validated = KINDS.validated
-schema = json_schema
+"""What a kind is made known by, also one of another distribution."""
 
 
 def configured_options(name: str) -> Mapping[str, str]:
     """The options of a kind that the configuration fills when the check does not: option -> key of the configuration.
 
-    Raises :class:`UnknownKind`.
+    Raises :class:`monitor.registry.Unknown`.
     """
     return {field.name: field.metadata["config"] for field in KINDS.fields(name) if "config" in field.metadata}
 
 
 def warm_up(name: str) -> None:
     """Import a kind and build its validator, which else is part of its first run's response time."""
-    KINDS.validator(find(name))
+    KINDS.validator(KINDS.find(name))

@@ -10,10 +10,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from monitor.checks._attempts import addresses, share
 from monitor.checks._failures import NETWORK_REASONS, network_failure, patience
 from monitor.checks.base import Kind, Observation
 from monitor.checks.registry import register
+from monitor.lib.attempts import addresses, share
 
 
 @register("tcp")

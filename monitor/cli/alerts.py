@@ -21,8 +21,7 @@ from monitor.cli.data_dir import data_dir_option
 from monitor.cli.options import config_option
 from monitor.cli.stored import load_with_store, store_answers
 from monitor.cli.tables import ExitCode, coloured
-from monitor.config.names import Pattern, matches
-from monitor.config.units import seconds
+from monitor.config.units import Pattern, matches, seconds
 from monitor.ports import Store
 
 LETTERS_SHOWN = 10

@@ -23,7 +23,7 @@ COMMANDS = {
     "open": ("monitor.cli.access", "Print a link to the dashboard, for one use."),
     "token": ("monitor.cli.access", "Print the bearer token, for curl."),
     "store": ("monitor.cli.store", "Make the store this project's."),
-    "probe": ("monitor.cli.probe_command", "Ask a probe endpoint, or whether this machine's workers are alive."),
+    "probe": ("monitor.cli.probe", "Ask a probe endpoint, or whether this machine's workers are alive."),
     "config": ("monitor.cli.config", "Show the effective configuration and where it came from."),
 }
 

@@ -14,7 +14,7 @@ from monitor import wiring
 from monitor.cli.options import config_option
 from monitor.cli.problems import load_or_exit
 from monitor.config.describe import Row, describe
-from monitor.config.loaded import DEFAULT_ORIGIN
+from monitor.config.model import DEFAULT_ORIGIN
 
 _TABLES = ("checks.", "groups.", "channels.", "maintenance.")
 _ALWAYS_SHOWN = ("kind", "interval", "timeout", "groups", "stale")

@@ -1,17 +1,16 @@
-"""``monitor probe URL`` and ``monitor probe worker``: asked every few seconds, so answered lightly."""
+"""Lists ``monitor probe`` beside the other commands; when it runs alone, nothing of this is imported."""
 
-# Only what is needed is imported: an HTTP client is more than all of the other.
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from __future__ import annotations
+
+import sys
+
+import click
+
+from monitor.cli import run_probe
 
 
-def main(arguments: "Sequence[str]") -> int:
-    """Ask, print one line, and return the exit code: 0 passed, 1 failed, 2 a wrong command line."""
-    if arguments[:1] == ["worker"]:
-        from monitor.cli import probe_worker  # noqa: PLC0415
-
-        return probe_worker.main(arguments[1:])
-    from monitor.cli import probe_url  # noqa: PLC0415
-
-    return probe_url.main(arguments)
+@click.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1)
+def probe(arguments: tuple[str, ...]) -> None:
+    """Ask a probe endpoint: exit 0 when it answers 2xx in time, else 1. Or `worker`: the workers of this machine."""
+    sys.exit(run_probe(arguments))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -76,10 +77,19 @@ def worker(concurrency: int | None, config: Path | None) -> None:
     loaded = load_for_role_or_exit(config).config
     app = _celery_app(loaded)
     queues = dict.fromkeys([loaded.queue, *(entry["options"]["queue"] for entry in app.conf.beat_schedule.values())])
-    options = ["--pool=threads", f"--concurrency={concurrency or loaded.worker_slots}", f"--queues={','.join(queues)}"]
-    # Nobody here reads what these three send, and each is a broadcast on a broker that may be somebody's.
-    options += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    _run_celery(app, "worker", f"--hostname={loaded.queue}@%h", *options)
+    controller = app.Worker(
+        hostname=f"{loaded.queue}@{socket.gethostname()}",
+        pool_cls="threads",
+        concurrency=concurrency or loaded.worker_slots,
+        queues=list(queues),
+        # Nobody here reads what these three send, and each is a broadcast on a broker that may be somebody's.
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        quiet=True,
+    )
+    controller.start()
+    sys.exit(controller.exitcode)
 
 
 @click.command()
@@ -88,7 +98,7 @@ def beat(config: Path | None) -> None:
     """Say when each check is due."""
     app = _celery_app(load_for_role_or_exit(config).config)
     # When what is due is kept in the store: this scheduler needs no file.
-    _run_celery(app, "beat", "--scheduler=monitor.tasks.beat:DispatchScheduler")
+    app.Beat(scheduler="monitor.tasks.beat:DispatchScheduler", quiet=True).run()
 
 
 def load_application() -> Callable[..., Any]:
@@ -108,12 +118,6 @@ def _load_guarded(load: Callable[[], Callable[..., Any]], port: int, bounds: Bou
 
 
 def _celery_app(loaded: Config) -> Any:
+    """Return our application. Its commands (`celery.bin`) are not used: importing them takes 7 MB."""
     logs.configure(loaded.log_format, loaded.log_level)  # before Celery does, which warns before it asks
     return importlib.import_module("monitor.celery_app").app
-
-
-def _run_celery(app: Any, *arguments: str) -> NoReturn:
-    """Run a command of Celery and exit with its status, which ``app.start`` does not return."""
-    command = importlib.import_module("celery.bin.celery").celery
-    command.params[0].default = app
-    sys.exit(command.main(args=["--quiet", *arguments], standalone_mode=False))

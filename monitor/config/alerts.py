@@ -9,9 +9,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from monitor.config.names import Name, Names, Patterns, matches
 from monitor.config.settings import Frozen
-from monitor.config.units import Seconds
+from monitor.config.units import Name, Names, Patterns, Seconds, matches
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 

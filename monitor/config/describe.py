@@ -8,7 +8,7 @@ from functools import reduce
 from typing import Any, NamedTuple
 
 from monitor.config.keys import attribute, has_options, setting_keys, table_keys
-from monitor.config.loaded import DEFAULT_ORIGIN, Loaded
+from monitor.config.model import DEFAULT_ORIGIN, Loaded
 from monitor.config.redaction import hide_check_option, hide_option, mask
 from monitor.config.units import FOREVER
 

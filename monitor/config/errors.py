@@ -20,7 +20,7 @@ from monitor.config.redaction import (
 )
 
 if TYPE_CHECKING:
-    from monitor.config.loaded import Loaded
+    from monitor.config.model import Loaded
 
 NO_VALUE = object()
 """Stands for the value of a key that is missing."""

@@ -7,17 +7,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from pydantic import ConfigDict, Field, ValidationError
 
 from monitor.config import probe_environment
 from monitor.config.environment import CONFIG_VARIABLE, read_environment
 from monitor.config.errors import ConfigError, Problem, problem, problems_from_validation
 from monitor.config.keys import TABLES, setting_keys
 from monitor.config.layers import PROJECT_LABEL, Layer, read_file, read_mapping
-from monitor.config.loaded import DEFAULT_ORIGIN, Loaded
-from monitor.config.model import Config
+from monitor.config.model import DEFAULT_ORIGIN, Config, Loaded
 from monitor.config.roster import DEFAULT_ROSTER, Roster
 from monitor.config.settings import Settings
 from monitor.config.urls import celery_broker_url, celery_transport_options
@@ -72,30 +69,15 @@ def load(
     return loaded
 
 
-class _Document(BaseSettings, Settings):  # type: ignore[misc]  # SettingsConfigDict extends ConfigDict
+class _Document(Settings):
     """The layers laid over one another: settings validated, ``TABLES`` only known to be tables of tables."""
+
+    model_config = ConfigDict(validate_default=True)
 
     checks: dict[str, dict[str, Any]] = Field(default_factory=dict)
     groups: dict[str, dict[str, Any]] = Field(default_factory=dict)
     channels: dict[str, dict[str, Any]] = Field(default_factory=dict)
     maintenance: dict[str, dict[str, Any]] = Field(default_factory=dict)
-
-
-class _Source(PydanticBaseSettingsSource):
-    """A layer as pydantic-settings wants it."""
-
-    def __init__(self, settings_class: type[BaseSettings], values: dict[str, Any]) -> None:
-        super().__init__(settings_class)
-        self._values = values
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """One value; asked for by nobody, since a layer is taken as a whole."""
-        key = field.alias or field_name
-        return self._values.get(key), key, False
-
-    def __call__(self) -> dict[str, Any]:
-        """The layer's values."""
-        return self._values
 
 
 def _file_layer(file: Path | None, environ: Mapping[str, str]) -> Layer:
@@ -142,14 +124,19 @@ def _document(layers: list[Layer], origins: Mapping[str, str]) -> tuple[_Documen
 
 
 def _overlay(values: list[dict[str, Any]]) -> _Document:
-    class Document(_Document):
-        @classmethod
-        def settings_customise_sources(
-            cls, settings_cls: type[BaseSettings], *_: Any, **__: Any
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return tuple(_Source(settings_cls, layer) for layer in reversed(values))
+    merged: dict[str, Any] = {}
+    for layer in reversed(values):
+        merged = _merged(layer, merged)
+    return _Document.model_validate(merged)
 
-    return Document()
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Return both tables as one: tables in both are merged key by key, of anything else the one above remains."""
+    merged = {**below, **above}
+    for key in below.keys() & above.keys():
+        if isinstance(below[key], dict) and isinstance(above[key], dict):
+            merged[key] = _merged(below[key], above[key])
+    return merged
 
 
 def _without(values: dict[str, Any], paths: list[list[str]]) -> dict[str, Any]:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from monitor.config.alerts import ChannelSpec, MaintenanceSpec
-from monitor.config.names import Name, Names
 from monitor.config.settings import Defaults, Frozen, Hysteresis, Settings
-from monitor.config.units import HoldTime, Seconds
+from monitor.config.units import HoldTime, Name, Names, Seconds
 
 READY = "ready"
 """The group that always exists."""
 
 DEFAULT_HOLD_SECONDS = 300.0
 """How long a verdict is kept by default."""
+
+DEFAULT_ORIGIN = "default"
 
 _DEFAULTS = Defaults()
 
@@ -143,6 +145,19 @@ class Config(Settings):
         for spec in self.groups.values():
             found[spec.name].update((name, self.checks[name]) for name in spec.checks if name in self.checks)
         return {group: tuple(sorted(checks.values(), key=lambda c: order[c.name])) for group, checks in found.items()}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A configuration, and for each dotted key that was set where that was; what is not in ``origins`` is a default."""
+
+    config: Config
+    origins: Mapping[str, str]
+
+    def origin(self, key: str) -> str:
+        """Return where the value of the dotted key was set: ``default``, ``file monitor.toml``, ``settings.MONITOR`` or
+        ``environment MONITOR_X``."""
+        return self.origins.get(key, DEFAULT_ORIGIN)
 
 
 def default_timeout_seconds(interval_seconds: float, defaults: Defaults) -> float:

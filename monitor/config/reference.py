@@ -14,9 +14,9 @@ from pydantic.fields import FieldInfo
 
 from monitor.config.describe import describe
 from monitor.config.keys import SHORT_NAMES, environment_name, setting_keys, table_keys
-from monitor.config.loaded import Loaded
-from monitor.config.model import Config
+from monitor.config.model import Config, Loaded
 from monitor.config.roster import DEFAULT_ROSTER
+from monitor.option_docs import table
 
 _INTRODUCTION = """\
 # Configuration
@@ -129,23 +129,23 @@ def _settings() -> str:
     return "## Settings\n\n" + _markdown(("key", "environment", "type", "default", "meaning"), rows)
 
 
-def _table_of(table: str) -> str:
+def _table_of(name: str) -> str:
     derived = {
         "timeout": "`defaults.timeout`, at most half of the interval",
         "valid_for": "`defaults.stale_after` x interval",
     }
     rows = []
-    for key, field in table_keys(table).items():
-        if table == "checks" and key in derived:
+    for key, field in table_keys(name).items():
+        if name == "checks" and key in derived:
             default = derived[key]
-        elif table == "checks" and any(setting.dotted == f"defaults.{key}" for setting in setting_keys()):
+        elif name == "checks" and any(setting.dotted == f"defaults.{key}" for setting in setting_keys()):
             default = f"`defaults.{key}`"
         elif field.is_required():
             default = "required"
         else:
             default = _code(_plain(field.get_default(call_default_factory=True, validated_data={})))
         rows.append((f"`{key}`", _type(field), default, field.description or ""))
-    if table == "checks":
+    if name == "checks":
         rows.append(("`enabled`", "true or false", "`true`", "false takes the check off the roster"))
     return _markdown(("key", "type", "default", "meaning"), rows)
 
@@ -154,11 +154,11 @@ def _roster() -> str:
     rows = [
         (
             f"`{name}`",
-            f"`{table['kind']}`",
-            "yes" if table.get("critical", True) else "no",
-            ", ".join(table.get("groups", ())),
+            f"`{spec['kind']}`",
+            "yes" if spec.get("critical", True) else "no",
+            ", ".join(spec.get("groups", ())),
         )
-        for name, table in DEFAULT_ROSTER.items()
+        for name, spec in DEFAULT_ROSTER.items()
     ]
     return _markdown(("check", "kind", "critical", "groups"), rows)
 
@@ -211,8 +211,7 @@ def _code(value: str) -> str:
 
 
 def _markdown(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+    return "\n".join(table(head, rows))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
-"""Quantities and lists as people write them: ``"1.5s"``, ``"5m"``, ``"64MB"``, ``"ready,web"``."""
+"""Quantities, names and lists of names as people write them: ``"1.5s"``, ``"64MB"``, ``"ready,web"``, ``"queue:*"``."""
 
 from __future__ import annotations
 
 import math
 import re
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, StringConstraints
 
 FOREVER = "forever"
 _SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -57,6 +58,14 @@ def names(value: Any) -> Any:
     return value
 
 
+def matches(name: str, patterns: tuple[str, ...]) -> bool:
+    """Return whether any of the patterns fits the whole name.
+
+    In a pattern ``*`` is any text, ``?`` any character, ``[ab]`` one of these.
+    """
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
 def _quantity(text: str, units: dict[str, Any], hint: str) -> float:
     match = re.fullmatch(r"\s*([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([a-z]*)\s*", text.lower())
     if match is None or match[2] not in units:
@@ -70,3 +79,8 @@ HoldTime = Annotated[float, BeforeValidator(hold_time), Field(gt=0)]
 
 Bytes = Annotated[int, BeforeValidator(size_bytes)]
 CommaSeparated = BeforeValidator(names)
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@:-]+$", max_length=200)]
+Names = Annotated[tuple[Name, ...], CommaSeparated]
+Pattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@:*?\[\]!-]+$", max_length=200)]
+Patterns = Annotated[tuple[Pattern, ...], CommaSeparated]

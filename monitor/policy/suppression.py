@@ -12,7 +12,7 @@ from typing import NamedTuple
 from monitor.alert_states import Alert, Silence
 from monitor.config import CheckSpec, Config, MaintenanceSpec
 from monitor.config.alerts import WEEKDAYS
-from monitor.config.names import matches
+from monitor.config.units import matches
 from monitor.config.urls import celery_url
 from monitor.model import Reason, Snapshot, State, Status
 from monitor.policy.dynamic_checks import wholes

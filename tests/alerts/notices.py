@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from monitor.alerts import registry
 from monitor.alerts.base import Channel, Undelivered
+from monitor.alerts.registry import CHANNELS
 from monitor.alerts.text import render
 from monitor.model import Notice, NoticeKind, Status
 
@@ -55,4 +55,4 @@ def refusal(sending: Callable[[], None]) -> Undelivered:
 
 def channel(name: str, **options: Any) -> Channel:
     """A channel with its options."""
-    return registry.build(name, options)
+    return CHANNELS.build(name, options)

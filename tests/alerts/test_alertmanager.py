@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from monitor.alerts import registry
 from monitor.alerts.alertmanager import Alertmanager
 from monitor.alerts.base import Permanent, Temporary
+from monitor.alerts.registry import CHANNELS
 from monitor.alerts.text import render
 from monitor.model import Notice, NoticeKind, Status
 from tests.alerts.conftest import RealAlertmanager, Receiver
@@ -111,11 +111,11 @@ def test_a_member_that_does_not_answer_holds_nobody_up(receiver: Receiver, serve
 
 def test_what_it_refuses_is_given_up(alertmanager: RealAlertmanager) -> None:
     """With its own words; a mixture of refused and down is tried again."""
-    tell = registry.build("alertmanager", {"urls": [alertmanager.url], "generator_url": "https://no such/%zz"})
+    tell = CHANNELS.build("alertmanager", {"urls": [alertmanager.url], "generator_url": "https://no such/%zz"})
     assert isinstance(refusal(lambda: send(tell)), Permanent)
     down = f"http://127.0.0.1:{free_port()}"
     assert isinstance(refusal(lambda: send(channel("alertmanager", urls=[down]))), Temporary)
-    both = registry.build("alertmanager", {"urls": [alertmanager.url, down], "generator_url": "https://no such/%zz"})
+    both = CHANNELS.build("alertmanager", {"urls": [alertmanager.url, down], "generator_url": "https://no such/%zz"})
     assert isinstance(refusal(lambda: send(both)), Temporary)
 
 

@@ -65,9 +65,9 @@ def test_without_apprise_it_is_a_configuration_error() -> None:
     """That says what to install; every other channel works."""
     code = (
         "import sys; sys.modules['apprise'] = None\n"
-        "from monitor.alerts import registry\n"
-        "print('apprise' in registry.names(), registry.build('log', {}).name)\n"
-        "try: registry.build('apprise', {'url': 'json://host'})\n"
+        "from monitor.alerts.registry import CHANNELS\n"
+        "print('apprise' in CHANNELS.names(), CHANNELS.build('log', {}).name)\n"
+        "try: CHANNELS.build('apprise', {'url': 'json://host'})\n"
         "except ValueError as error: print(error)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -78,8 +78,8 @@ def test_without_apprise_it_is_a_configuration_error() -> None:
 def test_it_is_imported_when_it_is_needed() -> None:
     """Not by the processes that only look a channel's options up."""
     code = (
-        "import sys; from monitor.alerts import registry\n"
-        "registry.build('apprise', {'url': 'json://host'}); print('apprise' in sys.modules)"
+        "import sys; from monitor.alerts.registry import CHANNELS\n"
+        "CHANNELS.build('apprise', {'url': 'json://host'}); print('apprise' in sys.modules)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "False\n"

@@ -20,29 +20,31 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from monitor.alerts import reference, registry
+from monitor.alerts import reference
 from monitor.alerts.base import Channel, Permanent, Temporary, Undelivered
+from monitor.alerts.registry import CHANNELS
 from monitor.config.alerts import ChannelSpec
 from monitor.config.redaction import hide_option
+from monitor.registry import Unknown, json_schema
 from tests.alerts.notices import FIRING, firing, resolved, send
 
 SECRET = "sw0rdfish"
-every_channel = pytest.mark.parametrize("name", registry.names())
+every_channel = pytest.mark.parametrize("name", CHANNELS.names())
 Serve = Callable[[Callable[[socket.socket], None]], int]
 
 
 def example(name: str) -> Channel:
     """A channel with the options of its own example."""
-    return registry.build(name, registry.find(name).example)
+    return CHANNELS.build(name, CHANNELS.find(name).example)
 
 
 def aimed(name: str, port: int) -> dict[str, Any]:
     """The options of the example, with a secret wherever there may be one, and this machine as the receiver."""
-    cls = registry.find(name)
+    cls = CHANNELS.find(name)
     options: dict[str, Any] = dict(cls.example)
     if "host" in options:
         options |= {"host": "127.0.0.1", "port": port}
-    for option, about in registry.schema(cls).items():
+    for option, about in json_schema(cls).items():
         if '"password"' in json.dumps(about):
             options[option] = with_secrets(options.get(option), port, about)
     return options
@@ -62,7 +64,7 @@ def with_secrets(value: Any, port: int, about: dict[str, Any]) -> Any:
 @every_channel
 def test_a_channel_is_found_under_the_name_of_its_file(name: str) -> None:
     """So that one file can be imported for one channel."""
-    cls = registry.find(name)
+    cls = CHANNELS.find(name)
     assert cls.name == name
     assert cls.__module__ == f"monitor.alerts.{name}"
 
@@ -79,11 +81,11 @@ def test_a_channel_is_a_frozen_dataclass(name: str) -> None:
 @every_channel
 def test_a_channel_documents_itself(name: str) -> None:
     """The class, its example and every option have something to say."""
-    cls = registry.find(name)
+    cls = CHANNELS.find(name)
     assert "__doc__" in vars(cls)
     assert not inspect.getdoc(cls).startswith(f"{cls.__name__}("), "the dataclass' own, generated docstring"
     assert cls.example
-    for option, about in registry.schema(cls).items():
+    for option, about in json_schema(cls).items():
         assert about.get("description"), option
 
 
@@ -91,14 +93,14 @@ def test_a_channel_documents_itself(name: str) -> None:
 def test_options_do_not_hide_behind_the_common_fields_of_a_channel(name: str) -> None:
     """In a file both stand in one table."""
     fields = ChannelSpec.model_fields
-    assert not (set(fields) | {field.alias for field in fields.values()}) & set(registry.option_names(name))
+    assert not (set(fields) | {field.alias for field in fields.values()}) & set(CHANNELS.option_names(name))
 
 
 @every_channel
 def test_an_unknown_option_is_an_error_that_does_not_repeat_it(name: str) -> None:
     """A typing error must not be a channel that silently tells nobody; and it may be a password."""
     with pytest.raises(ValidationError) as caught:
-        registry.build(name, {**registry.find(name).example, "no_such_option": SECRET})
+        CHANNELS.build(name, {**CHANNELS.find(name).example, "no_such_option": SECRET})
     assert SECRET not in str(caught.value)
 
 
@@ -106,14 +108,14 @@ def test_an_unknown_option_is_an_error_that_does_not_repeat_it(name: str) -> Non
 def test_secrets_are_not_shown(name: str) -> None:
     """Neither by repr nor by `monitor config`."""
     options = aimed(name, 1)
-    assert SECRET not in repr(registry.build(name, options))
+    assert SECRET not in repr(CHANNELS.build(name, options))
     assert SECRET not in str({option: hide_option(value, option) for option, value in options.items()})
 
 
 @every_channel
 def test_what_may_be_secret_is_typed_so(name: str) -> None:
     """An address in a plain text would be shown."""
-    for option, about in registry.schema(registry.find(name)).items():
+    for option, about in json_schema(CHANNELS.find(name)).items():
         if re.search(r"(?<!generator_)urls?$|token|secret|password", option):
             assert '"password"' in json.dumps(about), option
 
@@ -141,7 +143,7 @@ def test_a_failure_names_no_secret(name: str, kind: str, serve: Serve, caplog: p
 
     receivers = {"echo": echo, "gibberish": gibberish, "bad headers": bad_headers}
     port = 1 if kind == "refused" else serve(receivers[kind])
-    channel = registry.build(name, aimed(name, port))
+    channel = CHANNELS.build(name, aimed(name, port))
     with caplog.at_level(logging.DEBUG), capture_logs() as logged:
         try:
             send(channel, firing(), 5.0)
@@ -168,7 +170,7 @@ def test_no_receiver_takes_longer_than_it_is_given(name: str, kind: str, serve: 
             time.sleep(0.05)
 
     port = serve({"black hole": black_hole, "drip": drip}[kind])
-    channel = registry.build(name, aimed(name, port))
+    channel = CHANNELS.build(name, aimed(name, port))
     began = time.monotonic()
     try:
         send(channel, firing(), 1.0)
@@ -186,15 +188,15 @@ def test_what_is_told_can_be_told(name: str) -> None:
     odd = dataclasses.replace(FIRING, message="\0\r\n\ud800" * 10_000, labels={"": "", "a b": "\n"}, data={"x": {1, 2}})
     for notice in (odd, resolved(odd, since=odd.at + 10)):
         try:
-            send(registry.build(name, aimed(name, 1)), notice)
+            send(CHANNELS.build(name, aimed(name, 1)), notice)
         except Undelivered as failure:
             assert not re.search(r"\w+Error", failure.reason), failure.reason
 
 
 def test_an_unknown_channel_says_which_there_are() -> None:
     """For the hint of a configuration error."""
-    with pytest.raises(registry.UnknownChannel, match=r"unknown channel 'e-mail'; there are: .*email"):
-        registry.find("e-mail")
+    with pytest.raises(Unknown, match=r"unknown channel 'e-mail'; there are: .*email"):
+        CHANNELS.find("e-mail")
 
 
 def test_the_reference_is_what_the_code_says() -> None:
@@ -207,4 +209,4 @@ def test_the_reference_s_examples_are_toml_that_builds() -> None:
     """What a reader copies into a file is valid."""
     for block in re.findall(r"```toml\n(.*?)```", reference.render(), re.DOTALL):
         (table,) = tomllib.loads(block)["channels"].values()
-        assert registry.build(table.pop("kind"), table)
+        assert CHANNELS.build(table.pop("kind"), table)

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from monitor.checks import registry
-from monitor.checks._attempts import addresses
+from monitor.checks.registry import KINDS
+from monitor.lib.attempts import addresses
 from monitor.model import Status
 from tests.support.faults import FaultProxy
 from tests.support.names import SilentPort, with_own_files
@@ -18,9 +18,9 @@ from tests.support.redis_server import RedisServer
 
 RUN = """
 import json, sys
-from monitor.checks import registry
+from monitor.checks.registry import KINDS
 for kind, options in json.load(sys.stdin):
-    outcome = registry.build(kind, options).run(2.0)
+    outcome = KINDS.build(kind, options).run(2.0)
     print(kind, outcome.status.value, outcome.reason)
 """
 Serve = Callable[[Callable[[socket.socket], None]], int]
@@ -57,7 +57,7 @@ def test_a_broker_list_whose_first_host_is_silent(
     silent = fault_proxy("127.0.0.1", redis_server.port)
     silent.set("blackhole")
     url = f"redis://127.0.0.1:{silent.port}/0;{redis_server.url}"
-    outcome = registry.build("celery", {"broker_url": url}).run(4.0)
+    outcome = KINDS.build("celery", {"broker_url": url}).run(4.0)
     assert outcome.status is Status.OK, outcome.message
 
 
@@ -65,5 +65,5 @@ def test_a_host_that_is_no_name() -> None:
     """A socket's path, as kombu has it, and a label that is too long: one attempt."""
     assert addresses("tmp/" + "x" * 70 + "/redis.sock") == addresses("/tmp/redis.sock") == 1
     assert addresses("x" * 70 + ".example", 80) == 1
-    outcome = registry.build("tcp", {"host": "x" * 70 + ".example", "port": 80}).run(2.0)
+    outcome = KINDS.build("tcp", {"host": "x" * 70 + ".example", "port": 80}).run(2.0)
     assert (outcome.status, outcome.reason) == (Status.ERROR, "name_resolution")

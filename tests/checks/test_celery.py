@@ -13,8 +13,8 @@ import kombu
 import pytest
 from celery import Celery
 
-from monitor.checks import registry
 from monitor.checks.celery import limited
+from monitor.checks.registry import KINDS
 from monitor.model import Outcome, Status
 from tests.support.faults import FaultProxy, Freezer
 from tests.support.processes import free_port, wait_for
@@ -24,7 +24,7 @@ Proxy = Callable[[str, int], FaultProxy]
 
 
 def run(url: str, timeout_seconds: float = 3.0, **options: Any) -> Outcome:
-    return registry.build("celery", {"broker_url": url, **options}).run(timeout_seconds)
+    return KINDS.build("celery", {"broker_url": url, **options}).run(timeout_seconds)
 
 
 def verdict(outcome: Outcome) -> tuple[Status, str | None]:

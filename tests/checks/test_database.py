@@ -11,8 +11,8 @@ from typing import Any
 import psutil
 import pytest
 
-from monitor.checks import registry
 from monitor.checks.database import failure_reason
+from monitor.checks.registry import KINDS
 from monitor.model import Outcome, Status
 from tests.checks.conftest import DatabaseAlias
 from tests.support.faults import FaultProxy, Freezer
@@ -23,7 +23,7 @@ Proxy = Callable[[str, int], FaultProxy]
 
 
 def run(alias: str, timeout_seconds: float = 5.0) -> Outcome:
-    return registry.build("database", {"alias": alias}).run(timeout_seconds)
+    return KINDS.build("database", {"alias": alias}).run(timeout_seconds)
 
 
 def verdict(outcome: Outcome) -> tuple[Status, str | None]:

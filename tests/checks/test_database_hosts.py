@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from monitor.checks import _mysql, registry
-from monitor.checks._attempts import share
+from monitor.checks import _mysql
+from monitor.checks.registry import KINDS
+from monitor.lib.attempts import share
 from monitor.model import Outcome, Status
 from tests.checks.conftest import DatabaseAlias
 from tests.support.faults import FaultProxy, Freezer
@@ -26,7 +27,7 @@ Proxy = Callable[[str, int], FaultProxy]
 
 
 def run(alias: str, timeout_seconds: float = 5.0) -> Outcome:
-    return registry.build("database", {"alias": alias}).run(timeout_seconds)
+    return KINDS.build("database", {"alias": alias}).run(timeout_seconds)
 
 
 def hosts(ports: list[int], **options: Any) -> dict[str, Any]:
@@ -169,7 +170,7 @@ pymysql.install_as_MySQLdb()
 settings.configure(DATABASES={"default": json.load(sys.stdin)})
 django.setup()
 from monitor.checks import registry
-outcome = registry.build("database", {"alias": "default"}).run(5.0)
+outcome = KINDS.build("database", {"alias": "default"}).run(5.0)
 print(outcome.status.value, outcome.reason, 400 < outcome.data.get("connect_ms", 0) < 4500)
 """
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from monitor.checks import registry
 from monitor.checks.base import Kind
+from monitor.checks.registry import KINDS
 from monitor.config.loading import load
 from monitor.model import NO_PAST, Outcome, Past, Status
 from monitor.policy.states import Hold
@@ -22,12 +22,12 @@ START = 1_000_000.0
 
 
 def group(**options: Any) -> Kind:
-    return registry.build("kafka_group", {"brokers": "127.0.0.1:9092", "consumer_groups": "orders", **options})
+    return KINDS.build("kafka_group", {"brokers": "127.0.0.1:9092", "consumer_groups": "orders", **options})
 
 
 def from_prometheus(**options: Any) -> Kind:
     given = {"consumer_groups": "orders", "source": "prometheus", "prometheus_url": f"http://127.0.0.1:{free_port()}"}
-    return registry.build("kafka_group", {**given, "prometheus_retries": 0, **options})
+    return KINDS.build("kafka_group", {**given, "prometheus_retries": 0, **options})
 
 
 WRONG = [
@@ -102,7 +102,7 @@ def test_a_table_of_the_configuration(tmp_path: Path) -> None:
     file.write_text(TABLE)
     config = load(file=file, environ={}).config
     assert config.checks["kafka"].groups == ("ready",)
-    kind: Any = registry.build("kafka_group", config.checks["kafka"].options)
+    kind: Any = KINDS.build("kafka_group", config.checks["kafka"].options)
     assert kind.brokers == ("a:9092", "b:9092")
     assert (kind.window, kind.stalled_after) == (600.0, 90.0)
 
@@ -170,10 +170,10 @@ def test_a_run_outside_of_any_schedule() -> None:
 WITHOUT_KAFKA = """
 import sys
 sys.modules["kafka"] = None
-from monitor.checks import registry
+from monitor.checks.registry import KINDS
 from monitor.model import Past
 for source in ({"brokers": "127.0.0.1:1"}, {"brokers": "127.0.0.1:1", "on_source_failure": "hold"}):
-    outcome = registry.build("kafka_group", {"consumer_groups": "g", **source}).run(2.0, Past(1.0))
+    outcome = KINDS.build("kafka_group", {"consumer_groups": "g", **source}).run(2.0, Past(1.0))
     print(outcome.status, outcome.reason, outcome.message)
 """
 

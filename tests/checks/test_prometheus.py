@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from monitor.checks import registry
 from monitor.checks._prometheus import Prometheus, Server
 from monitor.checks.base import CheckFailed, Kind
+from monitor.checks.registry import KINDS
 from monitor.model import Outcome, Past, Status
 from tests.support.faults import FaultProxy
 from tests.support.processes import free_port
@@ -38,7 +38,7 @@ def server() -> Iterator[PrometheusServer]:
 
 def kind(server: PrometheusServer | str, query: str = "vector(5)", **options: Any) -> Kind:
     url = server if isinstance(server, str) else server.url
-    return registry.build("prometheus", {"url": url, "query": query, **options})
+    return KINDS.build("prometheus", {"url": url, "query": query, **options})
 
 
 def verdict(outcome: Outcome) -> tuple[Status, str | None]:
@@ -448,7 +448,7 @@ def test_no_data_may_be_held_too(server: PrometheusServer) -> None:
 def test_options_that_make_no_sense(options: dict[str, Any]) -> None:
     """Said before anything runs, and without what may be a password."""
     with pytest.raises(ValidationError) as caught:
-        registry.build("prometheus", {"url": "http://user:swordfish@prometheus", "query": "up", **options})
+        KINDS.build("prometheus", {"url": "http://user:swordfish@prometheus", "query": "up", **options})
     assert "swordfish" not in str(caught.value)
 
 

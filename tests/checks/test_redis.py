@@ -12,7 +12,7 @@ import pytest
 import redis
 from pydantic import ValidationError
 
-from monitor.checks import registry
+from monitor.checks.registry import KINDS
 from monitor.model import Outcome, Status
 from tests.support.faults import FaultProxy, Freezer
 from tests.support.processes import free_port, wait_for
@@ -22,7 +22,7 @@ Proxy = Callable[[str, int], FaultProxy]
 
 
 def run(url: str, timeout_seconds: float = 2.0, **options: Any) -> Outcome:
-    return registry.build("redis", {"url": url, **options}).run(timeout_seconds)
+    return KINDS.build("redis", {"url": url, **options}).run(timeout_seconds)
 
 
 def verdict(outcome: Outcome) -> tuple[Status, str | None]:
@@ -192,4 +192,4 @@ def test_a_server_without_room_for_us(start_redis: StartRedis) -> None:
 def test_an_address_of_something_else(url: str) -> None:
     """Said before anything runs."""
     with pytest.raises(ValidationError, match="should begin with redis://"):
-        registry.build("redis", {"url": url})
+        KINDS.build("redis", {"url": url})

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from monitor.checks import registry
 from monitor.checks.base import Kind
+from monitor.checks.registry import KINDS
 from monitor.model import Outcome, Status
 from tests.support.faults import FaultProxy
 from tests.support.processes import free_port
@@ -23,7 +23,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
 
 def http(port: int, scheme: str = "http", path: str = "/", **options: Any) -> Kind:
-    return registry.build("http", {"url": f"{scheme}://127.0.0.1:{port}{path}", **options})
+    return KINDS.build("http", {"url": f"{scheme}://127.0.0.1:{port}{path}", **options})
 
 
 def request_of(client: socket.socket) -> bytes:
@@ -50,20 +50,20 @@ def verdict(outcome: Outcome) -> tuple[Status, str | None]:
 
 def test_tcp_connects(serve: Serve) -> None:
     """An open port is ok, and says how long it took."""
-    outcome = registry.build("tcp", {"host": "127.0.0.1", "port": serve(lambda client: None)}).run(2.0)
+    outcome = KINDS.build("tcp", {"host": "127.0.0.1", "port": serve(lambda client: None)}).run(2.0)
     assert verdict(outcome) == (Status.OK, None)
     assert 0 < outcome.data["connect_ms"] < 2000
 
 
 def test_tcp_refused() -> None:
     """A closed port is refused."""
-    outcome = registry.build("tcp", {"host": "127.0.0.1", "port": free_port()}).run(2.0)
+    outcome = KINDS.build("tcp", {"host": "127.0.0.1", "port": free_port()}).run(2.0)
     assert verdict(outcome) == (Status.ERROR, "refused")
 
 
 def test_tcp_name_that_does_not_exist() -> None:
     """A name that cannot be resolved is not a closed port (.invalid never exists: RFC 2606)."""
-    outcome = registry.build("tcp", {"host": "no-such-host.invalid", "port": 80}).run(5.0)
+    outcome = KINDS.build("tcp", {"host": "no-such-host.invalid", "port": 80}).run(5.0)
     assert verdict(outcome) == (Status.ERROR, "name_resolution")
 
 
@@ -73,7 +73,7 @@ def test_tcp_that_does_not_answer() -> None:
         address = listener.getsockname()
         with socket.create_connection(address):
             started = time.monotonic()
-            outcome = registry.build("tcp", {"host": address[0], "port": address[1]}).run(0.5)
+            outcome = KINDS.build("tcp", {"host": address[0], "port": address[1]}).run(0.5)
     assert verdict(outcome) == (Status.ERROR, "timeout")
     assert time.monotonic() - started < 2
 
@@ -207,5 +207,5 @@ def test_https(serve: Serve, certificate: Path) -> None:
 def test_http_options_that_make_no_sense(options: dict[str, Any]) -> None:
     """Said before anything runs, and without credentials."""
     with pytest.raises(ValidationError) as caught:
-        registry.build("http", options)
+        KINDS.build("http", options)
     assert "swordfish" not in str(caught.value)

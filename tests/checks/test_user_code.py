@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from monitor.checks import registry
+from monitor.checks.registry import KINDS
 from monitor.model import Outcome, Status
 from tests.support.redis_server import RedisServer
 
@@ -15,11 +15,11 @@ HERE = "tests.checks.user_code"
 
 
 def python(name: str, **arguments: Any) -> Outcome:
-    return registry.build("python", {"path": f"{HERE}:{name}", "arguments": arguments}).run(2.0)
+    return KINDS.build("python", {"path": f"{HERE}:{name}", "arguments": arguments}).run(2.0)
 
 
 def health_check(path: str, **arguments: Any) -> Outcome:
-    return registry.build("django_health_check", {"path": path, "arguments": arguments}).run(5.0)
+    return KINDS.build("django_health_check", {"path": path, "arguments": arguments}).run(5.0)
 
 
 RETURNED = {
@@ -96,7 +96,7 @@ def test_what_cannot_be_called(name: str, arguments: dict[str, Any], reason: str
 
 def test_a_module_that_is_not_there() -> None:
     """It may be there for the next deployment."""
-    assert registry.build("python", {"path": "no.such.module:name"}).run(1.0).reason == "import"
+    assert KINDS.build("python", {"path": "no.such.module:name"}).run(1.0).reason == "import"
 
 
 @pytest.mark.parametrize("path", ["", "name", "os:", ":name", "os system", "os:system()"])
@@ -104,7 +104,7 @@ def test_a_path_that_is_none(path: str) -> None:
     """Said before anything runs."""
     for kind in ("python", "django_health_check"):
         with pytest.raises(ValidationError):
-            registry.build(kind, {"path": path})
+            KINDS.build(kind, {"path": path})
 
 
 @pytest.mark.parametrize("cls", ["Says", "SaysLater"])

@@ -10,7 +10,7 @@ import pytest
 from monitor import wiring
 from monitor.config import Config, ConfigError, load
 from monitor.config.describe import describe
-from monitor.config.names import matches
+from monitor.config.units import matches
 
 SECRETS = {
     "kind": "webhook",

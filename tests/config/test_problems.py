@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from monitor.checks.registry import build
+from monitor.checks.registry import KINDS
 from monitor.config import ConfigError, Problem, load, problems_from_validation, unknown_hint
 from monitor.config.keys import setting_keys
 from monitor.redis_urls import FORMS
@@ -222,7 +222,7 @@ def test_problems_keep_secrets(values):
 def test_options_of_kinds_join_the_problems():
     """What pydantic says of a kind's options becomes problems with key, value, hint and origin."""
     with pytest.raises(ValidationError) as caught:
-        build("disk", {"pahts": ["/"], "warning_percent": "x"})
+        KINDS.build("disk", {"pahts": ["/"], "warning_percent": "x"})
     found = problems_from_validation(
         "checks.disk",
         caught.value,

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from monitor.checks import registry
 from monitor.checks._kafka.prometheus import COUNTED_NOW, DRAIN_ETA, LAG, UNCOUNTED, Question, measure
 from monitor.checks._prometheus import Answer, Prometheus, Server
 from monitor.checks.base import CheckFailed, Kind
+from monitor.checks.registry import KINDS
 from monitor.consumer_groups import TopicPartition
 from monitor.model import Outcome, Past, Status
 from monitor.policy.consumer_groups.measurement import Loss, Measurement, Windowed
@@ -336,10 +336,10 @@ def test_a_partial_answer_is_no_measurement(
     url, tenants = receiving_tenant(body)
     options = {"prometheus_url": url, "prometheus_retries": 1, "prometheus_headers": {"X-Scope-OrgID": "shop-eu"}}
     options |= {"source": "prometheus", "consumer_groups": ["orders"]}
-    outcome = registry.build("kafka_group", {**options, "on_source_failure": "fail"}).run(5.0, Past(100.0))
+    outcome = KINDS.build("kafka_group", {**options, "on_source_failure": "fail"}).run(5.0, Past(100.0))
     assert (outcome.status, outcome.reason) == (Status.ERROR, "unavailable")
     assert tenants == ["shop-eu", "shop-eu"], "it was tried again"
-    nothing_to_hold = registry.build("kafka_group", options).run(5.0, Past(100.0))
+    nothing_to_hold = KINDS.build("kafka_group", options).run(5.0, Past(100.0))
     assert (nothing_to_hold.status, nothing_to_hold.reason) == (Status.UNKNOWN, "no_data")
     assert "unavailable" in str(nothing_to_hold.message)
 
@@ -376,7 +376,7 @@ def receiving_tenant() -> Iterator[Callable[[bytes], tuple[str, list[str]]]]:
 def kafka_group(world: World, group: str, **options: Any) -> Kind:
     given = {"source": "prometheus", "prometheus_url": world.prometheus.url, "prometheus_timeout": 5}
     limits = {"window": 60, "sustained": 1, "start_grace": 0, "min_consumers": 2}
-    return registry.build("kafka_group", {"consumer_groups": group, **given, **limits, **options})
+    return KINDS.build("kafka_group", {"consumer_groups": group, **given, **limits, **options})
 
 
 def test_the_kind_judges_what_prometheus_recorded(world: World) -> None:

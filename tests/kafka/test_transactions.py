@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from kafka import KafkaProducer
 
-from monitor.checks import registry
 from monitor.checks._kafka import cluster
 from monitor.checks._kafka.records import Batch, first_committed, next_records
+from monitor.checks.registry import KINDS
 from monitor.model import Outcome, Past, Status
 from tests.support.kafka_server import KafkaServer
 from tests.support.processes import wait_for
@@ -32,7 +32,7 @@ class Watch:
 
     def __init__(self, kafka: KafkaServer, name: str, **options: Any) -> None:
         given = {"brokers": kafka.bootstrap, "consumer_groups": name, "min_consumers": 0, **options}
-        self.kind = registry.build("kafka_group", given)
+        self.kind = KINDS.build("kafka_group", given)
         self.now, self.memory = START, None
 
     def run(self) -> Outcome:

@@ -11,7 +11,7 @@ import pytest
 from kafka import TopicPartition
 from kafka.structs import OffsetAndMetadata
 
-from monitor.checks import registry
+from monitor.checks.registry import KINDS
 from monitor.model import Outcome, Past, Status
 from tests.support.kafka_server import KafkaServer
 from tests.support.processes import wait_for
@@ -46,7 +46,7 @@ def member(kafka: KafkaServer, name: str, committed: dict[int, int]) -> Iterator
 def run(kafka: KafkaServer, name: str, **options: Any) -> Outcome:
     """What one look, after which nothing has to last, comes to."""
     given = {"brokers": kafka.bootstrap, "consumer_groups": name, "sustained": 0, "start_grace": 0, **options}
-    return registry.build("kafka_group", given).run(20.0, Past(1_000_000.0))
+    return KINDS.build("kafka_group", given).run(20.0, Past(1_000_000.0))
 
 
 def fill(kafka: KafkaServer, name: str, hot: int, others: int) -> None:

@@ -13,7 +13,7 @@ import pytest
 from monitor import policy
 from monitor.api.refresher import CachedSnapshot
 from monitor.api.roster import RosterReader
-from monitor.checks import registry
+from monitor.checks.registry import KINDS
 from monitor.config import Config, load, probe_environment
 from monitor.model import Flight, Past, State
 from monitor.sidecar import contract
@@ -33,7 +33,7 @@ class Probe:
     def __init__(self, config: Config) -> None:
         self.check = config.checks["kafka"]
         self.roster = RosterReader(config)
-        self.kind = registry.build(self.check.kind, self.check.options)
+        self.kind = KINDS.build(self.check.kind, self.check.options)
         self.state: State | None = None
         self.memory: str | None = None
 

@@ -14,7 +14,7 @@ from monitor.api.entries import encode
 from monitor.api.history import tables
 from monitor.api.schema.bodies import CSV, ERRORS, Described, ShownStatus
 from monitor.api.schema.parameters import Parameters
-from monitor.config.names import Name
+from monitor.config.units import Name
 
 MAX_EVENTS = 1000
 

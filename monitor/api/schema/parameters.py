@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from monitor.api.schema.bodies import Described
-from monitor.config.names import Name
+from monitor.config.units import Name
 from monitor.history.moments import HINT, SPAN_HINT, moment, span
 
 NO_SUCH_CHECK, UNKNOWN_PARAMETERS = "no_such_check", "unknown_parameters"

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from monitor.api.pages import JSON
 from monitor.api.schema.bodies import ErrorBody, Open, Probed
 from monitor.api.targets import ENDPOINTS, Endpoint
-from monitor.config.names import Name
+from monitor.config.units import Name
 
 
 def paths(base: str) -> dict[str, Any]:
