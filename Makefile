@@ -19,7 +19,7 @@ ARGS ?=
 # Most tests wait for other processes most of the time. JOBS=0 runs one after the other.
 JOBS ?= 4
 # These hold real workers to a second: without neighbours, and first.
-ALONE := tests/faults
+ALONE := tests/system/faults
 MINUTES ?= 30
 
 .PHONY: up demo screenshots test lint servers bench soak clean

@@ -158,8 +158,8 @@ def _stage() -> Iterator[Any]:
     os.environ.setdefault("MONITOR_REDIS_URL", "redis://127.0.0.1:1/0")
     os.environ["MONITOR_TOKEN"] = rosters.TOKEN
     from monitor.wsgi import application
-    from tests.dashboard.stage import Stage
-    from tests.dashboard.world import calm
+    from tests.support.builders.page import calm
+    from tests.support.page_stage import Stage
 
     stage = Stage(calm(CHECKS), application)
     yield stage

@@ -2,7 +2,7 @@
 
 Worker, beat and web run on a real server, which is made to refuse (``tests/support/refusals.py``), and is repaired:
 several times, a few seconds each. No role may end, each names the reason once, and all work again within 5 s.
-``tests/system/test_refusals.py`` plays each answer once.
+``tests/system/store/test_refusals.py`` plays each answer once.
 """
 
 from __future__ import annotations

@@ -293,7 +293,7 @@ CASES: tuple[Case, ...] = (
         faults.fill_slots("sleep", 10.0),
         pool="custom",
         slots=1,
-        env={"CELERY_CUSTOM_WORKER_POOL": "tests.agent.own_pool:AsyncIOPool"},
+        env={"CELERY_CUSTOM_WORKER_POOL": "tests.support.own_pool:AsyncIOPool"},
         expected=(Expected(VICTIM, ("busy",)),),
         allowed=LATE,
         holds=6.0,

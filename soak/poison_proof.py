@@ -12,7 +12,7 @@ from celery import Celery
 
 from soak.poison_broken import NODE, PREFIX
 from soak.poison_http import HEALTH, Client, Wrong
-from tests.alerting.receiver import Receiver
+from tests.support.alert_receiver import Receiver
 
 SUBSYSTEMS = ("runs", "verdicts", "alerts", "packing", "queries")
 WORKER = f"worker:{NODE}"

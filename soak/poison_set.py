@@ -22,7 +22,7 @@ from soak.nodes import Node
 from soak.poison_broken import CHANNEL, NODE, PREFIX, Templates
 from soak.poison_http import TOKEN, Client, Wrong
 from soak.poison_proof import PATHS, WORKER, Proof, clock
-from tests.alerting.receiver import Receiver, receiving
+from tests.support.alert_receiver import Receiver, receiving
 from tests.support.processes import wait_for
 from tests.support.redis_server import RedisServer, find_binary
 from tests.support.roles import Monitor
@@ -180,12 +180,12 @@ sweep_interval = {INTERVAL_SECONDS}
 flap_changes = 100000
 [checks.sound]
 kind = "python"
-path = "tests.system.user_checks:nothing"
+path = "tests.support.user_checks:nothing"
 interval = {INTERVAL_SECONDS}
 groups = ["ready"]
 [checks.flip]
 kind = "python"
-path = "tests.system.user_checks:status"
+path = "tests.support.user_checks:status"
 arguments = {{ key = "flip" }}
 interval = 2
 [channels.{CHANNEL}]

@@ -21,7 +21,7 @@ from tests.support.processes import wait_for
 from tests.support.roles import Told
 
 APP = "shop"
-SOURCE = ROOT / "tests/agent/user_app.py"
+SOURCE = ROOT / "tests/support/user_app.py"
 
 
 def user_directory() -> Path:

@@ -39,7 +39,7 @@ from tests.support.processes import missing, wait_for
 from tests.support.redis_server import BINARIES, RedisServer, find_binary
 
 ROOT = Path(__file__).parents[2]
-WATCHED_APP = "tests.system.watched_app"
+WATCHED_APP = "tests.support.watched_app"
 
 
 def _inherited() -> dict[str, str]:

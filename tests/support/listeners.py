@@ -16,7 +16,7 @@ import psutil
 from monitor.cli import roles
 from monitor.connection_limit import Bounds
 from monitor.sidecar import server
-from tests.cli.tree import environment
+from tests.support.process_tree import environment
 from tests.support.processes import free_port, wait_for
 from tests.support.roles import get_json
 

@@ -22,7 +22,7 @@ ONE_CHECK = """
 interval = 1
 [checks.one]
 kind = "python"
-path = "tests.system.user_checks:nothing"
+path = "tests.support.user_checks:nothing"
 groups = ["ready"]
 """
 ROSTER = f"""{ONE_CHECK}

@@ -1,0 +1,5 @@
+"""Pulses of this test's own."""
+
+from tests.support.pulses import pulses
+
+__all__ = ["pulses"]

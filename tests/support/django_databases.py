@@ -1,0 +1,44 @@
+"""Django, and databases in its settings, for the tests of the kinds."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+DatabaseAlias = Callable[[dict[str, Any]], str]
+
+
+@pytest.fixture(scope="session")
+def django() -> None:
+    """Django, set up once for the session: with the project's settings, or bare ones."""
+    import django
+    from django.conf import settings
+
+    if not settings.configured and not os.environ.get("DJANGO_SETTINGS_MODULE"):
+        if importlib.util.find_spec("monitor.settings"):
+            os.environ["DJANGO_SETTINGS_MODULE"] = "monitor.settings"
+        else:
+            settings.configure(DATABASES={})
+    django.setup()
+
+
+@pytest.fixture
+def database_alias(django: None) -> Iterator[DatabaseAlias]:
+    """Adds a database to Django's settings: `database_alias({"ENGINE": ...})` is its alias; gone after the test."""
+    from django.db import connections
+
+    added: list[str] = []
+
+    def add(settings: dict[str, Any]) -> str:
+        alias = f"test-{len(added)}"
+        connections.settings[alias] = connections.configure_settings({"default": {}, alias: dict(settings)})[alias]
+        added.append(alias)
+        return alias
+
+    yield add
+    for alias in added:
+        del connections.settings[alias]

@@ -1,0 +1,19 @@
+"""Where workers under test leave their pulse."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from monitor.agent import beacon_file
+
+
+@pytest.fixture(autouse=True)
+def pulses(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where workers leave their pulse: not where a developer's own workers do."""
+    directory = tmp_path_factory.mktemp("pulses")
+    monkeypatch.setitem(os.environ, beacon_file.VARIABLE, str(directory))
+    yield directory

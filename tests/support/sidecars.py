@@ -1,0 +1,118 @@
+"""A real `monitor sidecar` under test, and everything below it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from monitor.config import probe_environment
+from tests.support.process_tree import alive
+from tests.support.processes import free_port, wait_for
+from tests.support.roles import AUTHORIZED, TOKEN, Told, get_json
+
+SIDECAR = ("monitor", "sidecar")
+PROBE = ("monitor.health_probe",)
+
+
+def clean(environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment without anything that would configure a sidecar, and then ``environ``."""
+    ours = ("MONITOR_", "DJANGO_", "DATABASE_", "CELERY_HEALTH_")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours) and k not in probe_environment.NAMES}
+    return {**kept, **environ}
+
+
+class Sidecar:
+    """A sidecar on a free port of 127.0.0.1, in a directory of its own."""
+
+    def __init__(
+        self, home: Path, environ: Mapping[str, str], *arguments: str, module: Sequence[str] = SIDECAR
+    ) -> None:
+        self.port = free_port()
+        self.log = home / f"sidecar-{self.port}.log"
+        self.started_at = time.monotonic()
+        listen = {"BIND_HOST": "127.0.0.1", "MONITOR_SIDECAR__PORT": str(self.port), "MONITOR_TOKEN": TOKEN}
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *module, *arguments],
+                cwd=home,
+                env=clean({**listen, **environ}),
+                stdout=output,
+                stderr=output,
+            )
+
+    def get(self, path: str, *, seconds: float = 10.0) -> tuple[int, dict[str, Any]]:
+        """Status code and body, with the token. Raises OSError when there is no answer in time."""
+        return get_json(f"http://127.0.0.1:{self.port}{path}", headers=AUTHORIZED, seconds=seconds)
+
+    def wait_until_it_answers(self, seconds: float = 30.0) -> float:
+        """Wait for the first answer; how many seconds after its start that was."""
+        wait_for(lambda: self._answers("/health"), seconds=seconds, what=Told(self, "the sidecar answers"))
+        return time.monotonic() - self.started_at
+
+    def wait_for(self, path: str, code: int, /, seconds: float = 60.0, **fields: Any) -> dict[str, Any]:
+        """The body of a path, once it answers with this status code and has these fields."""
+
+        def found() -> dict[str, Any] | None:
+            with contextlib.suppress(OSError):
+                answered, body = self.get(path)
+                if answered == code and all(body.get(name) == value for name, value in fields.items()):
+                    return body
+            return None
+
+        what = Told(self, f"{path} answers {code} {fields}")
+        return wait_for(found, seconds=seconds, every=0.05, what=what)
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """What it has logged under this name."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return [line for line in lines if line["event"] == name]
+
+    def logs(self) -> str:
+        """All that it has said, and what it answers, for a failure's message."""
+        try:
+            said = str(self.get("/status"))
+        except OSError as error:
+            said = repr(error)
+        return f"{said}\n{self.log.read_text(errors='replace')[-4000:]}"
+
+    def below(self) -> set[int]:
+        """The processes that it has started."""
+        return {process.pid for process in psutil.Process(self.process.pid).children(recursive=True)}
+
+    def send(self, number: signal.Signals) -> None:
+        """Signal the process that was started."""
+        self.process.send_signal(number)
+
+    def end(self) -> int:
+        """SIGTERM, and the exit code; nothing is left behind."""
+        below = self.below() if self.process.poll() is None else set()
+        if self.process.poll() is None:
+            self.send(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            pytest.fail(f"the sidecar does not end\n{self.log.read_text()[-4000:]}")
+        finally:
+            for pid in alive(below):
+                with contextlib.suppress(psutil.Error):
+                    psutil.Process(pid).kill()
+
+    def _answers(self, path: str) -> bool:
+        if self.process.poll() is not None:
+            pytest.fail(f"it ended with {self.process.returncode}\n{self.log.read_text()}")
+        try:
+            return self.get(path)[0] == 200
+        except OSError:
+            return False

@@ -1,0 +1,228 @@
+"""Every situation of docs/worker-probe.md on real workers: here, and in `test_probe_worker.py`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.celery_nodes import ROOT
+from tests.support.faults import FaultProxy, Freezer
+from tests.support.names import NameServer, name_server, with_own_files
+from tests.support.processes import wait_for
+from tests.support.redis_server import RedisServer, StartRedis
+from tests.system.cli import test_probe_worker
+from tests.system.cli.test_probe_worker import NODES, Probed, environment, probe, probed
+
+__all__ = ["name_server", "probed"]
+
+Proxy = Callable[[str, int], FaultProxy]
+
+SITUATIONS = {
+    "executes heartbeats, or other tasks": ["test_standing_still_and_being_busy", "test_the_worst_of_several_counts"],
+    "all slots that work are taken, some task younger than its `stuck_after`": [
+        "test_standing_still_and_being_busy",
+        "test_solo_executes_in_its_loop",
+        "tests/system/agent/test_limits.py::test_a_slot_that_stands_still_is_counted_and_the_others_execute",
+    ],
+    "its prefetch limit is used up by tasks that may not begin yet (`rate_limit`, ETA)": [
+        "tests/system/agent/test_limits.py::test_a_prefetch_full_of_tasks_that_may_not_begin"
+    ],
+    "has not written for three intervals (process stopped, gevent's loop spinning)": [
+        "test_standing_still_and_being_busy",
+        "test_a_green_pool_that_spins",
+    ],
+    (
+        "connected, and its event loop has not turned for three intervals "
+        "(solo, and pools that are none of Celery's: without a task in it)"
+    ): ["test_a_loop_that_does_not_turn", "tests/system/agent/test_limits.py::test_a_pool_of_its_own"],
+    (
+        "a heartbeat has been waiting for three intervals (six with `worker_max_tasks_per_child` below 10), "
+        "slots are free, nothing is executed"
+    ): ["test_standing_still_and_being_busy", "test_half_open_broker_connections"],
+    "a pool that is none of Celery's has never executed a heartbeat": ["test_a_pool_that_executes_no_heartbeats"],
+    "all slots hold tasks beyond their `stuck_after`, and a heartbeat is waiting": ["test_all_slots_stuck"],
+    "broker down, the monitor's store down, or back for less than 40 s": ["test_nothing_that_others_lack"],
+    "a name server does not answer, and the agent has lost the store": ["test_a_silent_name_server"],
+    "a name server does not answer, and Celery has lost its broker, whether or not the agent has lost the store": [
+        "test_a_broker_that_celery_has_lost_to_a_silent_name_server"
+    ],
+    "the disk of its file is full, or read-only": ["test_a_full_disk"],
+    "the same, and memory (`/dev/shm`), too": ["test_no_place_for_the_file"],
+    "no heartbeats come, because the monitor is down": ["test_a_monitor_that_is_down"],
+    "its broker refuses the agent a queue of its own, so that no heartbeats come": ["test_a_queue_that_is_refused"],
+    "its agent is switched off (`workers.enabled`), or knows no store": ["test_an_agent_that_does_nothing"],
+    "starting (also while it waits for its broker), or shutting down": [
+        "test_a_broker_that_is_down_when_the_worker_starts",
+        "test_shutting_down",
+    ],
+    "ended, or never started, or not instrumented": [
+        "test_killed",
+        "test_no_worker_was_ever_started",
+        "test_a_worker_without_the_agent",
+    ],
+}
+"""The rows of the table, and the tests that show them: ``FILE::NAME`` where they are in neither of the two files."""
+
+
+def test_every_situation_is_shown() -> None:
+    """The table in the documentation and the one above have the same rows, and the tests exist."""
+    text = (ROOT / "docs/worker-probe.md").read_text()
+    table = text.partition("## The policy")[2].partition("\n\n| ")[2].partition("\n\n")[0]
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in table.split("\n")[2:]]
+    assert rows == list(SITUATIONS)
+    for where, _, name in (test.rpartition("::") for tests in SITUATIONS.values() for test in tests):
+        assert name in {*vars(test_probe_worker), *globals()} or f"def {name}(" in (ROOT / where).read_text(), name
+
+
+@pytest.mark.parametrize("pool", ["prefork", "solo"])
+def test_a_loop_that_does_not_turn(probed: Probed, pool: str) -> None:
+    """Something in the main process waits for ever, and no task does."""
+    probed.start(NODES[0], "-P", pool)
+    probed.block(9)
+    probed.wait_for(1, "is frozen")
+    probed.wait_for(0, "has executed a heartbeat")
+
+
+def test_a_pool_that_executes_no_heartbeats(probed: Probed) -> None:
+    """They wait, and that says nothing of a pool of which it is not known how it executes."""
+    pool = {"CELERY_CUSTOM_WORKER_POOL": "probed_app:OtherPool"}
+    probed.start(NODES[0], "-P", "custom", waits_for="is not judged by heartbeats", **pool)
+    probed.stays_alive("is not judged by heartbeats", seconds=10)
+
+
+def test_a_monitor_that_is_down(probed: Probed) -> None:
+    """No heartbeats come any more."""
+    probed.start()
+    probed.stop_heartbeats()
+    probed.stays_alive("has executed a heartbeat")
+
+
+def test_a_queue_that_is_refused(probed: Probed) -> None:
+    """A user of the broker with rights to the project's own keys."""
+    keys = ("~probed*", "~_kombu*", "~unacked*", "~celery*", "~*.celery.pidbox*", "&*", "+@all")
+    with probed.broker.client() as admin:
+        admin.execute_command("ACL", "SETUSER", "shop", "on", ">pw", *keys)
+    url = f"redis://shop:pw@127.0.0.1:{probed.proxy.port}/0"
+    probed.start(waits_for="has been sent no heartbeat", CELERY_BROKER_URL=url)
+    probed.stays_alive("has been sent no heartbeat")
+
+
+def test_a_worker_without_the_agent(probed: Probed) -> None:
+    """No `monitor.install(app)`, no file."""
+    worker = probed.start_without_waiting(PROBED_INSTALLED="no")
+    wait_for(lambda: " ready." in worker.logs(), seconds=60, what="the worker is ready")
+    code, line = probe(probed.directory)
+    assert code == 1 and line.startswith("failed: no worker that runs has written into")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB where the pulses are."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a file system")
+    directory = tmp_path / "pulses"
+    directory.mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", str(directory)], check=True)
+    yield directory
+    subprocess.run(["umount", "--lazy", str(directory)], check=True)
+
+
+def fill(directory: Path) -> Path:
+    """Take all that is free there."""
+    path = directory / "fill"
+    with path.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        while file.write(b"x" * 4096):
+            pass
+    return path
+
+
+def test_a_full_disk(small_disk: Path, probed: Probed, freezer: Freezer, tmp_path: Path) -> None:
+    """The worker is judged as ever: also one that is started now, and one that stands still."""
+    worker = probed.start()
+    filling = fill(small_disk)
+    probed.stays_alive("has executed a heartbeat", seconds=6)
+    probed.start(NODES[1])
+    freezer.freeze(worker.pid)
+    probed.wait_for(1, "stands still")
+    assert probe(small_disk, "--name", NODES[1])[0] == 0
+    freezer.thaw(worker.pid)
+    probed.wait_for(0, "has executed a heartbeat")
+    filling.unlink()
+    wait_for(lambda: len(list(small_disk.glob("*.pulse"))) == 2, what="both write to the disk again")
+    wait_for(lambda: not list(Path("/dev/shm").glob(f"*{tmp_path.name}*")), what="memory is left")
+    probed.stays_alive("has executed a heartbeat", seconds=1)
+
+
+def test_no_place_for_the_file(small_disk: Path, probed: Probed) -> None:
+    """Memory cannot be written either: then nothing is known of the worker, and a restart is not called for."""
+    prefix = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o ro tmpfs /dev/shm && exec "$@"', "sh"]
+
+    def probe_there() -> tuple[int, str]:
+        command = [*prefix, sys.executable, "-m", "monitor", "probe", "worker"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment(small_disk))
+        return done.returncode, done.stdout
+
+    filling = fill(small_disk)
+    worker = probed.start_without_waiting(NODES[0], "-P", "threads", prefix=prefix)
+    wait_for(lambda: " ready." in worker.logs(), seconds=60, what="the worker is ready")
+    line = f"ok: no worker is judged: none can write into {small_disk} (No space left on device)\n"
+    assert probe_there() == (0, line)
+    filling.unlink()
+    wait_for(lambda: "has executed a heartbeat" in probe_there()[1], seconds=30, what="the worker is judged")
+    fill(small_disk)
+    wait_for(lambda: "is not judged: it cannot write" in probe_there()[1], seconds=30, what="the file is too old")
+    assert probe_there()[0] == 0
+
+
+@pytest.mark.parametrize("pool", ["prefork", "gevent"])
+def test_a_silent_name_server(
+    probed: Probed, name_server: NameServer, fault_proxy: Proxy, tmp_path: Path, pool: str
+) -> None:
+    """The agent waits for the store's address, and for longer than its pulse may be late."""
+    proxy = fault_proxy("127.0.0.1", probed.store.port)
+    prefix = with_own_files({"/etc/resolv.conf": name_server.resolv_conf(tmp_path)})
+    store = f"redis://store.{name_server.ZONE}:{proxy.port}/0"
+    probed.start(NODES[0], "-P", pool, prefix=prefix, MONITOR_REDIS_URL=store)
+    name_server.silent = True
+    proxy.set("ok", cut=True)
+    probed.wait_for(0, "store does not answer")
+    probed.stays_alive("store does not answer")
+    name_server.silent = False
+    probed.wait_for(0, "was away until")
+
+
+@pytest.fixture
+def on_one_redis(tmp_path: Path, start_redis: StartRedis, fault_proxy: Proxy) -> Iterator[Probed]:
+    """The broker is the store."""
+    server = start_redis()
+    probed = Probed(tmp_path / "pulses", server, server, fault_proxy("127.0.0.1", server.port))
+    yield probed
+    probed.close()
+
+
+def test_a_broker_that_celery_has_lost_to_a_silent_name_server(
+    on_one_redis: Probed, name_server: NameServer, tmp_path: Path
+) -> None:
+    """Celery's connections are gone and it finds no address for others, while the agent's connection works."""
+    url = f"redis://store.{name_server.ZONE}:{on_one_redis.store.port}/0"
+    prefix = with_own_files({"/etc/resolv.conf": name_server.resolv_conf(tmp_path)})
+    on_one_redis.start(prefix=prefix, MONITOR_REDIS_URL=url, CELERY_BROKER_URL=url)
+    name_server.silent = True
+    kill_connections(on_one_redis.store)
+    on_one_redis.wait_for(0, "its broker does not answer")
+    on_one_redis.stays_alive("is not judged", seconds=10)
+    name_server.silent = False
+    on_one_redis.wait_for(0, "was away until")
+
+
+def kill_connections(server: RedisServer) -> None:
+    """Close all connections except those of agents."""
+    with server.client() as admin:
+        for client in admin.client_list():
+            if not client["name"].startswith("monitor-agent:") and int(client["id"]) != admin.client_id():
+                admin.client_kill_filter(_id=client["id"])

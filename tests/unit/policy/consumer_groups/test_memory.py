@@ -1,0 +1,197 @@
+"""What is remembered: bounded whatever happens, readable by the next run, and harmless when it is not ours."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+import time
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from monitor.consumer_groups import GroupSight, Member, PartitionSight
+from monitor.model import Outcome, Status
+from monitor.policy.consumer_groups.codec import Book, decode, encode
+from monitor.policy.consumer_groups.judge import judge_sight
+from monitor.policy.consumer_groups.limits import Limits
+from monitor.policy.consumer_groups.memory import BUCKETS, RECENT, Memory, Verdict, begin
+from monitor.policy.consumer_groups.outcomes import Round, Wanted, run
+from tests.support.builders.consumer_groups import START, Traffic, Watch, sight, tp
+
+# Whole histories take a while to make up, on a busy machine.
+patient = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+
+offsets = st.none() | st.integers(0, 2**63)
+words = st.text(max_size=3)
+at = st.builds(tp, st.integers(0, 5), st.sampled_from(["a", "b", "ä\U0001f600"]))
+sights = st.builds(
+    GroupSight,
+    st.just("g"),
+    known=st.booleans(),
+    state=st.sampled_from(["", "Stable", "Empty", "PreparingRebalance", "Reconciling", "Dead", "New"]),
+    members=st.lists(st.builds(Member, words, words, words, st.frozensets(at, max_size=4)), max_size=3).map(tuple),
+    partitions=st.dictionaries(
+        at,
+        st.builds(PartitionSight, offsets, offsets, offsets, st.sampled_from([None, "leader", "deleted"]), offsets),
+        max_size=5,
+    ),
+)
+limits = st.builds(
+    Limits,
+    window_seconds=st.floats(0.1, 10_000),
+    sustained_seconds=st.floats(0, 1000),
+    skew_threshold=st.none() | st.floats(1, 10),
+    min_consumers=st.integers(0, 3),
+    max_lag=st.none() | st.integers(0, 10**6),
+    max_drain_eta_seconds=st.none() | st.floats(1, 1000),
+    stalled_after_seconds=st.floats(0.1, 1000),
+    rebalancing_after_seconds=st.floats(0.1, 1000),
+    start_grace_seconds=st.floats(0, 1000),
+)
+steps = st.lists(st.tuples(sights, st.floats(-10_000, 10_000) | st.floats(0, 30)), max_size=12)
+
+
+@patient
+@given(steps, limits)
+def test_the_judge_is_total(history: list[tuple[GroupSight, float]], rules: Limits) -> None:
+    """Any looks at any times give a verdict that can be stored, and a memory that is read back as it was."""
+    watch = Watch(rules)
+    for seen, after in history:
+        verdict = watch.look(seen, after)
+        json.dumps(verdict.data, allow_nan=False)
+        assert (verdict.reason is None) == (verdict.status is Status.OK)
+        assert verdict.status is Status.UNKNOWN or not verdict.early
+        assert verdict.data.get("lag", 0) >= 0
+        assert 1.0 <= verdict.data.get("skew_ratio", 1.0) <= max(1, len(seen.partitions))
+        remembered = decode(watch.text, watch.now)
+        assert remembered.groups
+        assert encode(remembered, watch.now) == watch.text
+        assert all(each.seen_at <= watch.now for each in remembered.groups.values())
+
+
+@patient
+@given(steps, limits, sights, st.floats(0, 1000))
+def test_the_same_memory_and_the_same_sight_give_the_same_verdict(
+    history: list[tuple[GroupSight, float]], rules: Limits, last: GroupSight, after: float
+) -> None:
+    """Nothing else is looked at."""
+    watch = Watch(rules)
+    for seen, pause in history:
+        watch.look(seen, pause)
+    now = round(watch.now + after, 1)
+    assert judge_sight(last, decode(watch.text, now).groups.get("g"), now, watch.limits) == judge_sight(
+        last, decode(watch.text, now).groups.get("g"), now, watch.limits
+    )
+
+
+def test_it_stays_as_it_is_after_a_thousand_runs() -> None:
+    """However often and however irregularly somebody looks, whatever he sees. A group of ten partitions: 1 kB."""
+    chance = random.Random(7)
+    watch = Watch(window_seconds=3600, sustained_seconds=600, min_consumers=3)
+    sizes = []
+    for _ in range(1000):
+        lags = [chance.choice([0, 5, 10_000_000]) for _ in range(10)]
+        state = chance.choice(["Stable", "PreparingRebalance"])
+        seen = sight(lags, consumers=chance.randrange(5), state=state, committed=chance.randrange(10**9))
+        watch.look(seen, after=chance.choice([0, 0.1, 1, 10, 60, 1000]))
+        sizes.append(len(watch.text or ""))
+        memory = watch.memory
+        assert memory is not None
+        assert len(memory.buckets) <= BUCKETS + 2
+        assert len(memory.recent) <= RECENT + 2
+    assert max(sizes) < 1600
+    assert max(sizes[500:]) <= max(sizes[:500]) * 1.2
+
+
+FOREIGN = [
+    ("none", None),
+    ("nothing", ""),
+    ("no JSON", "{"),
+    ("another document", '{"answer": 42}'),
+    ("a list", "[1, 2]"),
+    ("an older version", '{"v": 1, "at": 1, "first": 0, "groups": {}}'),
+    ("a newer version", '{"v": 3, "at": 1, "first": 0, "groups": {}}'),
+    ("no groups", '{"v": 2, "at": 1, "first": 0, "groups": 7}'),
+    ("times that are none", '{"v": 2, "at": "yesterday", "first": 0, "groups": {}}'),
+    ("not a number", '{"v": 2, "at": NaN, "first": 0, "groups": {}}'),
+    ("deeper than anybody digs", "[" * 100_000),
+]
+
+
+@pytest.mark.parametrize(("caption", "text"), FOREIGN, ids=[row[0] for row in FOREIGN])
+def test_what_is_not_ours_is_as_none(caption: str, text: str | None) -> None:
+    """A memory is a convenience: without it a check begins anew."""
+    assert decode(text, START) == Book(START), caption
+
+
+@patient
+@given(st.data())
+def test_what_was_tampered_with_is_read_or_left_out(data: st.DataObject) -> None:
+    """A group whose memory cannot be read begins anew; the others keep theirs."""
+    watch = Watch()
+    for each in Traffic([10.0] * 3, [5.0] * 3).every(10, 5):
+        watch.look(each)
+    document = json.loads(watch.text or "")
+    document["groups"]["other"] = json.loads(json.dumps(document["groups"]["g"]))
+    place: Any = document["groups"]["g"]
+    while True:
+        keys = list(range(len(place))) if isinstance(place, list) else list(place)
+        key = data.draw(st.sampled_from(keys))
+        if not place[key] or not isinstance(place[key], (list, dict)) or data.draw(st.booleans()):
+            break
+        place = place[key]
+    place[key] = data.draw(st.recursive(st.none() | st.integers() | st.text(max_size=3), st.lists, max_leaves=3))
+    book = decode(json.dumps(document), watch.now + 10)
+    assert "other" in book.groups
+    verdict, memory = judge_sight(sight(), book.groups.get("g"), watch.now + 10, watch.limits)
+    assert verdict is not None
+    assert decode(encode(Book(START, {"g": memory}), watch.now + 10), watch.now + 10).groups["g"] == memory
+
+
+def test_a_verdict_is_remembered_where_it_may_have_to_be_kept() -> None:
+    """With all that is public of it."""
+    verdict = Verdict(Status.ERROR, "skew", "Hot-key skew high", {"lag": 5, "note": "x"}, early=False)
+    memory = dataclasses.replace(begin(START), verdict=verdict, numbers_at=START - 12.5)
+    assert decode(encode(Book(START, {"g": memory}), START), START).groups["g"] == memory
+
+
+def test_ages_do_not_drift() -> None:
+    """Written down as ages a thousand times over, a moment stays where it was."""
+    watch = Watch()
+    watch.look(sight())
+    first = watch.memory
+    for _ in range(1000):
+        watch.look(sight(), after=10.07)
+    assert isinstance(first, Memory)
+    assert watch.memory is not None
+    assert watch.memory.first_at == first.first_at
+
+
+def test_many_groups() -> None:
+    """A tenth of a thousand: at most a kilobyte each, and half a millisecond of CPU."""
+    groups = {f"group-{i:04}": Traffic([10.0 + i % 7] * 10, [9.0 + i % 5] * 10) for i in range(100)}
+    wanted = Wanted(("group-*",), Limits(min_consumers=2))
+
+    def once(memory: str | None, now: float) -> tuple[Outcome, float]:
+        seen = {name: dataclasses.replace(each.after(30), group=name) for name, each in groups.items()}
+        began = time.process_time()
+        outcome = run(wanted, decode(memory, now), now, lambda current: _look(current, seen))
+        return outcome, time.process_time() - began
+
+    memory, times = None, []
+    for i in range(14):
+        outcome, seconds = once(memory, START + 30.0 * i)
+        memory = outcome.memory
+        times.append(seconds)
+    assert memory is not None
+    assert 60_000 <= len(memory) <= 100_000
+    assert min(times[-3:]) < 1.0  # about 0.04 s
+    assert len(outcome.parts) == 100
+
+
+def _look(current: Round, seen: dict[str, GroupSight]) -> None:
+    for each in seen.values():
+        current.look(each)

@@ -1,0 +1,146 @@
+"""What the monitor thinks of itself: pure rules."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor import policy
+from monitor.alert_states import AlertsOverview, DeadLetter, Lane
+from monitor.model import Result, State, Status
+from monitor.policy import pulse
+from tests.support.builders.notices import FIRING
+from tests.support.builders.runs import spec
+
+NOW = 1_000_000.0
+
+
+def state(name: str = "db", *, age: float = 1.0, valid: float = 30.0, **fields: object) -> State:
+    """A state whose result is ``age`` seconds old."""
+    at = NOW - age
+    late = fields.pop("late_ms", 0.0)
+    data = fields.pop("data", {})
+    result = Result("run", Status.OK, at, at + valid, 1.0, data=data, late_ms=late)  # type: ignore[arg-type]
+    return State(name, Status.OK, at, 5, result, **fields)  # type: ignore[arg-type]
+
+
+EXPIRED = {
+    "fresh": (state(age=29), False),
+    "at its very end": (state(age=30), False),
+    "just over": (state(age=30.5), True),
+    "noted before": (state(age=31, stale_since=NOW - 1), False),
+}
+
+
+@pytest.mark.parametrize(("before", "changes"), EXPIRED.values(), ids=EXPIRED)
+def test_expire(before: State, changes: bool) -> None:
+    """Out of date is noted once, with a transition of its own, and what was known last is kept."""
+    after, transitions = policy.expire(before, NOW, "sweep")
+    assert bool(transitions) is changes
+    assert after.status is before.status
+    if changes:
+        assert (transitions[0].old, transitions[0].new, transitions[0].reason) == (Status.OK, Status.STALE, "stale")
+        assert transitions[0].sequence == after.sequence == max(before.sequence + 1, int(NOW * 1000))
+        assert transitions[0].run_id == after.turned_by == "sweep"
+        assert after.stale_since == NOW
+
+
+@pytest.mark.parametrize("status", ["ok", "warning", "error"])
+def test_a_stale_state_comes_back(status: str) -> None:
+    """By one transition, whatever it comes back as, and only once."""
+    stale, _ = policy.expire(state(age=31), NOW, "sweep")
+    result = Result("next", Status(status), NOW + 1, NOW + 31, 1.0, reason="why")
+    after, transitions = policy.advance(stale, result, spec("db"))
+    assert [(t.old, t.new, t.run_id) for t in transitions] == [(Status.STALE, Status(status), "next")]
+    assert transitions[0].sequence > stale.sequence
+    assert (after.stale_since, after.status, after.since) == (None, Status(status), NOW + 1)
+    again = Result("more", Status(status), NOW + 2, NOW + 32, 1.0)
+    assert policy.advance(after, again, spec("db"))[1] == ()
+
+
+def test_a_stale_state_keeps_its_hysteresis() -> None:
+    """One bad result after a silence is one of the three it takes; that it is back is told all the same."""
+    stale, _ = policy.expire(state(age=31), NOW, "sweep")
+    result = Result("next", Status.ERROR, NOW + 1, NOW + 31, 1.0)
+    after, transitions = policy.advance(stale, result, spec("db", failure_threshold=3))
+    assert [(t.old, t.new) for t in transitions] == [(Status.STALE, Status.OK)]
+    assert after.streak is not None
+
+
+OVERDUE = {
+    "a fresh result": (state(age=5), NOW - 1000, False),
+    "an old one": (state(age=31), NOW - 1000, True),
+    "an old one, but nobody has looked for long": (state(age=3000), NOW - 20, False),
+    "its turn has come since, and nothing came": (state(age=3000), NOW - 33, True),
+}
+
+
+@pytest.mark.parametrize(("found", "since", "is_overdue"), OVERDUE.values(), ids=OVERDUE)
+def test_overdue(found: State, since: float, is_overdue: bool) -> None:
+    """A result that could have come and did not; after a gap each check has its turn first."""
+    assert bool(pulse.overdue([found], NOW, since)) is is_overdue
+
+
+TICKING = {
+    "never looked before": (None, NOW),
+    "looked a moment ago": (state(pulse.BEAT, age=5, data={"ticking_since": 77.0}), 77.0),
+    "a gap": (state(pulse.BEAT, age=40, data={"ticking_since": 77.0}), NOW),
+    "Redis was restarted, and is back since a while": (state(pulse.BEAT, age=13, data={"ticking_since": 77.0}), NOW),
+    "garbage": (state(pulse.BEAT, age=5, data={"ticking_since": "x"}), NOW),
+}
+
+
+@pytest.mark.parametrize(("last", "since"), TICKING.values(), ids=TICKING)
+def test_ticking_since(last: State | None, since: float) -> None:
+    """The time without a gap between two looks."""
+    assert pulse.ticking_since(last, NOW, 5.0) == since
+
+
+LATE = {
+    "nothing observed yet": ({}, Status.OK),
+    "on time": ({"db": state(late_ms=300.0)}, Status.OK),
+    "more than half of its interval of 10 s late": ({"db": state(late_ms=5001.0)}, Status.WARNING),
+    "a check that is not configured any more": ({"gone": state("gone", late_ms=9000.0)}, Status.OK),
+}
+
+
+@pytest.mark.parametrize(("states", "status"), LATE.values(), ids=LATE)
+def test_schedule(states: dict[str, State], status: Status) -> None:
+    """Lateness is judged against the interval of the check."""
+    assert pulse.schedule({"db": spec("db")}, states).status is status
+
+
+def test_beat() -> None:
+    """Silence counts only once there was time to hear something."""
+    assert pulse.beat(NOW - 1, NOW, NOW - 100).status is Status.OK
+    assert pulse.beat(NOW - 6, NOW, NOW - 100).reason == "not_dispatching"
+    assert pulse.beat(NOW - 6, NOW, NOW - 3).status is Status.OK
+
+
+def overview(pending: int = 0, oldest_seconds: float = 0.0, dead_seconds: float | None = None) -> AlertsOverview:
+    """What waits to be delivered, and the age of a dead letter."""
+    lane = Lane("ops", pending, NOW - oldest_seconds if pending else None)
+    dead = () if dead_seconds is None else (DeadLetter("ops", FIRING, "refused", NOW - dead_seconds, 3),)
+    return AlertsOverview(NOW, lanes=(lane,), dead_letters=dead)
+
+
+def test_alerts_and_queue() -> None:
+    """Dead letters are a warning, minutes of waiting an error; a queue beyond its limit is a warning."""
+    assert pulse.alerts(overview(3, 10.0)).status is Status.OK
+    assert pulse.alerts(overview(dead_seconds=86_399.0)).reason == "dead_letters"
+    assert pulse.alerts(overview(dead_seconds=86_401.0)).status is Status.OK
+    assert pulse.alerts(overview(1, 301.0, 1.0)).reason == "undelivered"
+    assert pulse.queue(10, 10).status is Status.OK
+    assert pulse.queue(11, 10).status is Status.WARNING
+
+
+def test_whole() -> None:
+    """A dead man's switch is told only while checks are dispatched, results come and alerts can be delivered."""
+    good = {
+        pulse.BEAT: pulse.beat(NOW, NOW, 0.0),
+        pulse.RESULTS: pulse.results({"db": spec("db")}, {"db": state()}, []),
+        pulse.ALERTS: pulse.alerts(overview(dead_seconds=1.0)),
+    }
+    assert pulse.is_whole(good)
+    assert not pulse.is_whole({**good, pulse.BEAT: pulse.beat(NOW - 60, NOW, 0.0)})
+    assert not pulse.is_whole({**good, pulse.RESULTS: pulse.results({"db": spec("db")}, {}, [state()])})
+    assert not pulse.is_whole({**good, pulse.ALERTS: pulse.alerts(overview(1, 999.0))})
