@@ -1,26 +1,13 @@
-"""Every situation of docs/worker-probe.md on real workers: here, and in `test_probe_worker.py`."""
+"""Every situation of docs/worker-probe.md on real workers: here, and where the table below says."""
 
 from __future__ import annotations
-
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.support.celery_nodes import ROOT
-from tests.support.faults import FaultProxy, Freezer
-from tests.support.names import NameServer, name_server, with_own_files
+from tests.support.probed import NODES, Probed, probe
 from tests.support.processes import wait_for
-from tests.support.redis_server import RedisServer, StartRedis
 from tests.system.cli import test_probe_worker
-from tests.system.cli.test_probe_worker import NODES, Probed, environment, probe, probed
-
-__all__ = ["name_server", "probed"]
-
-Proxy = Callable[[str, int], FaultProxy]
 
 SITUATIONS = {
     "executes heartbeats, or other tasks": ["test_standing_still_and_being_busy", "test_the_worst_of_several_counts"],
@@ -47,12 +34,14 @@ SITUATIONS = {
     "a pool that is none of Celery's has never executed a heartbeat": ["test_a_pool_that_executes_no_heartbeats"],
     "all slots hold tasks beyond their `stuck_after`, and a heartbeat is waiting": ["test_all_slots_stuck"],
     "broker down, the monitor's store down, or back for less than 40 s": ["test_nothing_that_others_lack"],
-    "a name server does not answer, and the agent has lost the store": ["test_a_silent_name_server"],
-    "a name server does not answer, and Celery has lost its broker, whether or not the agent has lost the store": [
-        "test_a_broker_that_celery_has_lost_to_a_silent_name_server"
+    "a name server does not answer, and the agent has lost the store": [
+        "tests/system/cli/test_probe_name_servers.py::test_a_silent_name_server"
     ],
-    "the disk of its file is full, or read-only": ["test_a_full_disk"],
-    "the same, and memory (`/dev/shm`), too": ["test_no_place_for_the_file"],
+    "a name server does not answer, and Celery has lost its broker, whether or not the agent has lost the store": [
+        "tests/system/cli/test_probe_name_servers.py::test_a_broker_that_celery_has_lost_to_a_silent_name_server"
+    ],
+    "the disk of its file is full, or read-only": ["tests/system/cli/test_probe_disks.py::test_a_full_disk"],
+    "the same, and memory (`/dev/shm`), too": ["tests/system/cli/test_probe_disks.py::test_no_place_for_the_file"],
     "no heartbeats come, because the monitor is down": ["test_a_monitor_that_is_down"],
     "its broker refuses the agent a queue of its own, so that no heartbeats come": ["test_a_queue_that_is_refused"],
     "its agent is switched off (`workers.enabled`), or knows no store": ["test_an_agent_that_does_nothing"],
@@ -118,111 +107,3 @@ def test_a_worker_without_the_agent(probed: Probed) -> None:
     wait_for(lambda: " ready." in worker.logs(), seconds=60, what="the worker is ready")
     code, line = probe(probed.directory)
     assert code == 1 and line.startswith("failed: no worker that runs has written into")
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB where the pulses are."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a file system")
-    directory = tmp_path / "pulses"
-    directory.mkdir(mode=0o700)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", str(directory)], check=True)
-    yield directory
-    subprocess.run(["umount", "--lazy", str(directory)], check=True)
-
-
-def fill(directory: Path) -> Path:
-    """Take all that is free there."""
-    path = directory / "fill"
-    with path.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
-        while file.write(b"x" * 4096):
-            pass
-    return path
-
-
-def test_a_full_disk(small_disk: Path, probed: Probed, freezer: Freezer, tmp_path: Path) -> None:
-    """The worker is judged as ever: also one that is started now, and one that stands still."""
-    worker = probed.start()
-    filling = fill(small_disk)
-    probed.stays_alive("has executed a heartbeat", seconds=6)
-    probed.start(NODES[1])
-    freezer.freeze(worker.pid)
-    probed.wait_for(1, "stands still")
-    assert probe(small_disk, "--name", NODES[1])[0] == 0
-    freezer.thaw(worker.pid)
-    probed.wait_for(0, "has executed a heartbeat")
-    filling.unlink()
-    wait_for(lambda: len(list(small_disk.glob("*.pulse"))) == 2, what="both write to the disk again")
-    wait_for(lambda: not list(Path("/dev/shm").glob(f"*{tmp_path.name}*")), what="memory is left")
-    probed.stays_alive("has executed a heartbeat", seconds=1)
-
-
-def test_no_place_for_the_file(small_disk: Path, probed: Probed) -> None:
-    """Memory cannot be written either: then nothing is known of the worker, and a restart is not called for."""
-    prefix = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o ro tmpfs /dev/shm && exec "$@"', "sh"]
-
-    def probe_there() -> tuple[int, str]:
-        command = [*prefix, sys.executable, "-m", "monitor", "probe", "worker"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment(small_disk))
-        return done.returncode, done.stdout
-
-    filling = fill(small_disk)
-    worker = probed.start_without_waiting(NODES[0], "-P", "threads", prefix=prefix)
-    wait_for(lambda: " ready." in worker.logs(), seconds=60, what="the worker is ready")
-    line = f"ok: no worker is judged: none can write into {small_disk} (No space left on device)\n"
-    assert probe_there() == (0, line)
-    filling.unlink()
-    wait_for(lambda: "has executed a heartbeat" in probe_there()[1], seconds=30, what="the worker is judged")
-    fill(small_disk)
-    wait_for(lambda: "is not judged: it cannot write" in probe_there()[1], seconds=30, what="the file is too old")
-    assert probe_there()[0] == 0
-
-
-@pytest.mark.parametrize("pool", ["prefork", "gevent"])
-def test_a_silent_name_server(
-    probed: Probed, name_server: NameServer, fault_proxy: Proxy, tmp_path: Path, pool: str
-) -> None:
-    """The agent waits for the store's address, and for longer than its pulse may be late."""
-    proxy = fault_proxy("127.0.0.1", probed.store.port)
-    prefix = with_own_files({"/etc/resolv.conf": name_server.resolv_conf(tmp_path)})
-    store = f"redis://store.{name_server.ZONE}:{proxy.port}/0"
-    probed.start(NODES[0], "-P", pool, prefix=prefix, MONITOR_REDIS_URL=store)
-    name_server.silent = True
-    proxy.set("ok", cut=True)
-    probed.wait_for(0, "store does not answer")
-    probed.stays_alive("store does not answer")
-    name_server.silent = False
-    probed.wait_for(0, "was away until")
-
-
-@pytest.fixture
-def on_one_redis(tmp_path: Path, start_redis: StartRedis, fault_proxy: Proxy) -> Iterator[Probed]:
-    """The broker is the store."""
-    server = start_redis()
-    probed = Probed(tmp_path / "pulses", server, server, fault_proxy("127.0.0.1", server.port))
-    yield probed
-    probed.close()
-
-
-def test_a_broker_that_celery_has_lost_to_a_silent_name_server(
-    on_one_redis: Probed, name_server: NameServer, tmp_path: Path
-) -> None:
-    """Celery's connections are gone and it finds no address for others, while the agent's connection works."""
-    url = f"redis://store.{name_server.ZONE}:{on_one_redis.store.port}/0"
-    prefix = with_own_files({"/etc/resolv.conf": name_server.resolv_conf(tmp_path)})
-    on_one_redis.start(prefix=prefix, MONITOR_REDIS_URL=url, CELERY_BROKER_URL=url)
-    name_server.silent = True
-    kill_connections(on_one_redis.store)
-    on_one_redis.wait_for(0, "its broker does not answer")
-    on_one_redis.stays_alive("is not judged", seconds=10)
-    name_server.silent = False
-    on_one_redis.wait_for(0, "was away until")
-
-
-def kill_connections(server: RedisServer) -> None:
-    """Close all connections except those of agents."""
-    with server.client() as admin:
-        for client in admin.client_list():
-            if not client["name"].startswith("monitor-agent:") and int(client["id"]) != admin.client_id():
-                admin.client_kill_filter(_id=client["id"])
