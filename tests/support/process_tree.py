@@ -9,7 +9,6 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +19,6 @@ from monitor.cli.up import marks
 from tests.support.processes import free_port, wait_for
 
 ROLES = ("worker", "beat", "web")
-
-
-def alive(pids: Iterable[int]) -> set[int]:
-    """Those of the processes that still run (what only waits to be reaped by init does not)."""
-    found = set()
-    for pid in pids:
-        try:
-            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-                found.add(pid)
-        except psutil.NoSuchProcess:
-            pass
-    return found
 
 
 def environment(**changes: str) -> dict[str, str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NoReturn, TypeVar
 
+import psutil
 import pytest
 
 T = TypeVar("T")
@@ -28,6 +29,18 @@ def wait_for(condition: Callable[[], T], *, seconds: float = 10.0, every: float 
             pytest.fail(f"not within {seconds} s: {what or condition}")
         time.sleep(every)
     return value
+
+
+def alive(pids: Iterable[int]) -> set[int]:
+    """Those of the processes that still run (what only waits to be reaped by init does not)."""
+    found = set()
+    for pid in pids:
+        try:
+            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                found.add(pid)
+        except psutil.NoSuchProcess:
+            pass
+    return found
 
 
 def missing(server: str) -> NoReturn:

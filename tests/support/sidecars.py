@@ -17,8 +17,7 @@ import psutil
 import pytest
 
 from monitor.config import probe_environment
-from tests.support.process_tree import alive
-from tests.support.processes import free_port, wait_for
+from tests.support.processes import alive, free_port, wait_for
 from tests.support.roles import AUTHORIZED, TOKEN, Told, get_json
 
 SIDECAR = ("monitor", "sidecar")

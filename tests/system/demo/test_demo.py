@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from demo.tree import prepare
-from tests.support.process_tree import alive, environment
-from tests.support.processes import free_port, wait_for
+from tests.support.process_tree import environment
+from tests.support.processes import alive, free_port, wait_for
 from tests.support.redis_server import RedisServer, StartRedis
 
 ROOT = Path(__file__).parents[3]

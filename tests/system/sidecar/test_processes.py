@@ -22,8 +22,7 @@ import pytest
 from monitor.policy.consumer_groups.codec import decode
 from tests.integration.checks.kafka.test_prometheus_source import RULES, lines
 from tests.support.kafka_server import KafkaServer
-from tests.support.process_tree import alive
-from tests.support.processes import free_port, wait_for
+from tests.support.processes import alive, free_port, wait_for
 from tests.support.prometheus_server import Exporter, StartPrometheus
 from tests.support.redis_server import StartRedis
 from tests.support.sidecars import PROBE, clean

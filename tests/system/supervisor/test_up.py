@@ -20,8 +20,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.process_tree import ROLES, Up, alive, environment
-from tests.support.processes import free_port, wait_for
+from tests.support.process_tree import ROLES, Up, environment
+from tests.support.processes import alive, free_port, wait_for
 from tests.support.redis_server import RedisServer
 
 

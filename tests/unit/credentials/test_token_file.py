@@ -19,9 +19,9 @@ from monitor.credentials import token_file
 from monitor.credentials.signed import CODE, sign
 from monitor.credentials.token_file import TokenUnusable
 from monitor.credentials.used_codes import UsedCodes
-from tests.support.roles import TOKEN
 
 OTHER, SELF = 65534, 12345
+TOKEN = "token-of-the-tests-0123456789"
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be two users")
 
 

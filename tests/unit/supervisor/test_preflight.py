@@ -19,8 +19,7 @@ from monitor.cli.data_dir import running_url
 from monitor.cli.up import embedded, marks
 from monitor.cli.up.preflight import CannotStart, check_port, lock
 from monitor.config import Config
-from tests.support.process_tree import alive
-from tests.support.processes import wait_for
+from tests.support.processes import alive, wait_for
 
 NOBODY = 65534
 RUNAWAY = """
