@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from monitor.config import CheckSpec
 from monitor.model import Window
 from monitor.schedule import Due, Plan, admit, phase
-
-NOW = 1_700_000_000.0
+from tests.support.builders import NOW
 
 
 def check(name: str, interval: float = 10.0) -> CheckSpec:

@@ -20,10 +20,10 @@ from monitor.sidecar import contract
 from monitor.sidecar.verdict import look
 from tests.integration.checks.kafka.test_prometheus_source import RULES, lines
 from tests.integration.deployment.test_compose import Consumer, health, stack_services
+from tests.support.builders import NOW
 from tests.support.prometheus_server import Exporter, PrometheusServer, StartPrometheus
 
 GROUP = "orders-consumers"
-START = 1_000_000.0
 HOUR = 3600
 
 
@@ -59,8 +59,8 @@ class Stack:
         told = {name: str(value) for name, value in service["environment"].items()}
         told |= {"PROMETHEUS_URL": server.url, "PROM_RETRIES": "0", probe_environment.VARIABLE: "1", **environ}
         self.probe = Probe(load(environ=told).config)
-        self.docker = Consumer(health(service), up_at=START - HOUR, next_check=START)
-        self.now, self.restarts = START, 0
+        self.docker = Consumer(health(service), up_at=NOW - HOUR, next_check=NOW)
+        self.now, self.restarts = NOW, 0
         self.last: dict[str, Any] = {}
 
     def during(self, seconds: int) -> None:

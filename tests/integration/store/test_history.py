@@ -19,7 +19,7 @@ from monitor.store.memory_history import MemoryHistory
 from monitor.store.redis_history import RedisHistory
 from tests.support import brute
 from tests.support.builders.runs import add, run
-from tests.support.builders.samples import T0, samples
+from tests.support.builders.samples import MIDNIGHT, samples
 from tests.support.redis_server import BINARIES
 
 FOREVER = Retention(raw_seconds=3660 * DAY_SECONDS, rollup_seconds=3660 * DAY_SECONDS)
@@ -99,16 +99,22 @@ def past(new_past: Callable[..., Past]) -> Past:
 def test_series_that_are_asked_for(past: Past) -> None:
     """Of packed samples and of waiting ones: all else is as it is, and a series that there is not is no error."""
     some = [
-        Sample(T0 + 10.0 * place, Status.OK, T0 + 10.0 * place + 30, "slow", {"a": place + 0.5, "b": 1.0 * place})
+        Sample(
+            MIDNIGHT + 10.0 * place,
+            Status.OK,
+            MIDNIGHT + 10.0 * place + 30,
+            "slow",
+            {"a": place + 0.5, "b": 1.0 * place},
+        )
         for place in range(80)
     ]
     past.write("db", *map(timed, some[:60]))
-    past.history.compact(T0 + HOUR_SECONDS)
+    past.history.compact(MIDNIGHT + HOUR_SECONDS)
     past.write("db", *map(timed, some[60:]))
-    every = past.history.samples("db", T0, T0 + DAY_SECONDS)
+    every = past.history.samples("db", MIDNIGHT, MIDNIGHT + DAY_SECONDS)
     assert set(every.series) == {"a", "b", "response_time_ms"}
     for names in (["a"], ["b", "response_time_ms"], ["c"], []):
-        found = past.history.samples("db", T0, T0 + DAY_SECONDS, names)
+        found = past.history.samples("db", MIDNIGHT, MIDNIGHT + DAY_SECONDS, names)
         assert set(found.series) == set(names) - {"c"}
         assert [(each.at, each.status, each.valid_until, each.reason) for each in found] == [
             (each.at, each.status, each.valid_until, each.reason) for each in every
@@ -123,13 +129,13 @@ def test_the_past_is_what_was_written(
 ) -> None:
     """Whenever it was packed in between: samples to the last digit, uptime to the microsecond."""
     past, written = new_past(), [timed(sample) for sample in written]
-    now = max((sample.at for sample in written), default=T0) + 7000.5
+    now = max((sample.at for sample in written), default=MIDNIGHT) + 7000.5
     for place, sample in enumerate(written):
         past.write("db", sample)
         if place in compactions:
             past.history.compact(now if place % 2 else sample.at)
     for _ in range(3):  # as it was left, packed, and packed once more
-        begin = T0 + since * BUCKET_SECONDS
+        begin = MIDNIGHT + since * BUCKET_SECONDS
         until = begin + 3 * DAY_SECONDS
         found = past.history.samples("db", begin, until)
         spans = [span for span in brute.spans(written) if span.end > begin * brute.M and span.begin < until * brute.M]
@@ -159,9 +165,9 @@ def test_uptimes(
 ) -> None:
     """Windows up to now and whole days, whatever of it is packed and what still waits."""
     past, written = new_past(), [timed(sample) for sample in written]
-    now = round(max((sample.at for sample in written), default=T0) + after, 6)
+    now = round(max((sample.at for sample in written), default=MIDNIGHT) + after, 6)
     add(past.history, "db", written[:late])
-    past.history.compact(T0 + 90 * DAY_SECONDS)
+    past.history.compact(MIDNIGHT + 90 * DAY_SECONDS)
     add(past.history, "db", written[late:])
     set_clock(past.history, now)
     for _ in range(2):
@@ -180,7 +186,7 @@ def test_uptimes(
         for _, day in days:
             assert day.seconds == brute.seconds(written, day.since, day.until)
             assert day.incidents == brute.incidents(written, day.since, day.until)
-        past.history.compact(T0 + 90 * DAY_SECONDS)
+        past.history.compact(MIDNIGHT + 90 * DAY_SECONDS)
 
 
 def set_clock(history: MemoryHistory | RedisHistory, now: float) -> None:
@@ -227,27 +233,29 @@ def test_many_leave_samples_where_they_are_wanted(past: Past) -> None:
 @pytest.mark.parametrize("compacted", [False, True])
 def test_what_a_check_looked_like(past: Past, compacted: bool) -> None:
     """The last sample up to a moment, of each check that has one; of two days ago at most."""
-    past.write("db", *(Sample(T0 + at, Status.OK, T0 + at + 30) for at in (10, 20, 4000)))
-    past.write("web", Sample(T0 - 40 * HOUR_SECONDS, Status.ERROR, T0, "timeout"))
+    past.write("db", *(Sample(MIDNIGHT + at, Status.OK, MIDNIGHT + at + 30) for at in (10, 20, 4000)))
+    past.write("web", Sample(MIDNIGHT - 40 * HOUR_SECONDS, Status.ERROR, MIDNIGHT, "timeout"))
     if compacted:
-        past.history.compact(T0 + DAY_SECONDS)
+        past.history.compact(MIDNIGHT + DAY_SECONDS)
 
     def at(moment: float) -> dict[str, float]:
-        return {name: sample.at - T0 for name, sample in past.history.latest(["db", "web", "new"], moment).items()}
+        return {
+            name: sample.at - MIDNIGHT for name, sample in past.history.latest(["db", "web", "new"], moment).items()
+        }
 
-    assert at(T0 + 19.9) == {"db": 10, "web": -40 * HOUR_SECONDS}
-    assert at(T0 + 20) == {"db": 20, "web": -40 * HOUR_SECONDS}
-    assert at(T0 + 3999) == {"db": 20, "web": -40 * HOUR_SECONDS}
-    assert at(T0 + 9 * HOUR_SECONDS) == {"db": 4000}
-    assert at(T0 - 60 * HOUR_SECONDS) == {}
+    assert at(MIDNIGHT + 19.9) == {"db": 10, "web": -40 * HOUR_SECONDS}
+    assert at(MIDNIGHT + 20) == {"db": 20, "web": -40 * HOUR_SECONDS}
+    assert at(MIDNIGHT + 3999) == {"db": 20, "web": -40 * HOUR_SECONDS}
+    assert at(MIDNIGHT + 9 * HOUR_SECONDS) == {"db": 4000}
+    assert at(MIDNIGHT - 60 * HOUR_SECONDS) == {}
 
 
 def test_many_checks_at_once(past: Past) -> None:
     """Each has its own buckets, one that nobody knows has empty ones."""
     names = [f"check-{number}" for number in range(120)]
     for name in names[:3]:
-        past.write(name, Sample(T0 + 10, Status.ERROR, T0 + 310))
-    found = past.history.rollups(names, T0, T0 + 600)
+        past.write(name, Sample(MIDNIGHT + 10, Status.ERROR, MIDNIGHT + 310))
+    found = past.history.rollups(names, MIDNIGHT, MIDNIGHT + 600)
     assert list(found) == names
     assert [sum(found[name].times[3]) for name in names[:4]] == [300_000_000] * 3 + [0]
     assert all(len(buckets) == 2 for buckets in found.values())
@@ -274,11 +282,11 @@ def test_forgotten_checks_have_no_past(new_past: Callable[..., Past], compacted:
 def test_how_far_it_reaches(past: Past) -> None:
     """Nothing at first; then as far as the oldest sample of any check, packed or not: not to its hour or day."""
     assert past.history.reaches() == (None, None)
-    past.write("web", Sample(T0 + 7305, Status.OK, T0 + 7400))
-    past.write("db", Sample(T0 + 7300.5, Status.OK, T0 + 7400))
+    past.write("web", Sample(MIDNIGHT + 7305, Status.OK, MIDNIGHT + 7400))
+    past.write("db", Sample(MIDNIGHT + 7300.5, Status.OK, MIDNIGHT + 7400))
     for _ in range(2):
-        assert past.history.reaches() == (pytest.approx(T0 + 7300.5), pytest.approx(T0 + 7300.5))
-        past.history.compact(T0 + DAY_SECONDS)
+        assert past.history.reaches() == (pytest.approx(MIDNIGHT + 7300.5), pytest.approx(MIDNIGHT + 7300.5))
+        past.history.compact(MIDNIGHT + DAY_SECONDS)
 
 
 def test_no_history_in_memory() -> None:

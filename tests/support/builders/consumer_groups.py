@@ -11,8 +11,8 @@ from monitor.policy.consumer_groups.codec import Book, decode, encode
 from monitor.policy.consumer_groups.judge import judge_sight
 from monitor.policy.consumer_groups.limits import Limits
 from monitor.policy.consumer_groups.memory import Memory, Verdict
+from tests.support.builders import NOW
 
-START = 1_000_000.0
 LIMITS = Limits()
 
 
@@ -50,7 +50,7 @@ class Watch:
 
     def __init__(self, limits: Limits = LIMITS, **changes: Any) -> None:
         self.limits = dataclasses.replace(limits, **changes)
-        self.now = START
+        self.now = NOW
         self.text: str | None = None
 
     @property
@@ -61,7 +61,7 @@ class Watch:
         """The verdict, so many seconds after the last look."""
         self.now = round(self.now + after, 1)
         verdict, memory = judge_sight(seen, self.memory, self.now, self.limits)
-        self.text = encode(Book(START, {"g": memory}), self.now)
+        self.text = encode(Book(NOW, {"g": memory}), self.now)
         assert verdict is not None
         return verdict
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from monitor.history.samples import DAY_SECONDS, Sample
 from monitor.model import Status
+from tests.support.builders import NOW
 
-T0 = 1_763_510_400  # a UTC midnight
+MIDNIGHT = int(NOW) - 12 * 3600
 STATUSES = [Status.OK, Status.OK, Status.OK, Status.WARNING, Status.ERROR, Status.ERROR, Status.UNKNOWN]
 REASONS = [None, None, "timeout", "refused", "above_threshold", "é\U0001f600"]
 BEGINS = [0.0, 299.0, 3599.999999, 3600.0, 80_000.25, 86_390.0]
@@ -22,9 +23,9 @@ VALID = [0.0, 0.5, 1.0, 30.0, 300.0, 900.0, 3600.0, 7200.0, 50_000.0, 3.0 * DAY_
 
 
 def make(seed: int, size: int) -> list[Sample]:
-    """``size`` samples from ``T0`` on, as they might be written."""
+    """``size`` samples from ``MIDNIGHT`` on, as they might be written."""
     chance = Random(seed)
-    at, step, valid = T0 + chance.choice(BEGINS), chance.choice(STEPS), chance.choice(VALID)
+    at, step, valid = MIDNIGHT + chance.choice(BEGINS), chance.choice(STEPS), chance.choice(VALID)
     found = []
     for _ in range(size):
         at = round(at + (chance.choice(GAPS) if chance.random() < 0.1 else step), 6)

@@ -12,8 +12,7 @@ from monitor.config import CheckSpec, Config, GroupSpec
 from monitor.model import Result, State, Status
 from monitor.policy import advance
 from monitor.ports import Store
-
-NOON = 1766836800.0  # 2025-12-27T12:00:00Z
+from tests.support.builders import NOW
 
 
 def check(name: str, **fields: Any) -> CheckSpec:
@@ -40,14 +39,14 @@ def renderer(*checks: CheckSpec, **fields: Any) -> Renderer:
 
 def state(name: str, status: str = "ok", *, age: float = 1.0, **fields: Any) -> State:
     """A state whose last result was observed `age` seconds before noon, and is good for 30 s."""
-    at = NOON - age
+    at = NOW - age
     result = Result(f"run-{name}", Status(fields.pop("result", status)), at, at + 30, fields.pop("ms", 2.0), **fields)
     return State(name, Status(status), at, 1, result)
 
 
 def moment(*states: State, answering: bool | None = True, tried: bool = True) -> CachedSnapshot:
     """Noon, when these states are known."""
-    return CachedSnapshot({each.check: each for each in states}, NOON, answering, tried)
+    return CachedSnapshot({each.check: each for each in states}, NOW, answering, tried)
 
 
 def record(store: Store, name: str, status: str = "ok", *, valid_seconds: float = 30.0, **fields: Any) -> None:

@@ -22,6 +22,7 @@ from monitor.ports import (
     StoreUnavailable,
 )
 from monitor.store import MemoryStore
+from tests.support.builders import NOW
 
 T = 10.0
 STEP = 0.5
@@ -69,7 +70,7 @@ class World:
     """Everything. A `monitor.ports.Fleet` and a `monitor.ports.Broker` at once."""
 
     settings: Workers = field(default_factory=lambda: Workers(interval=T))
-    now: float = 1_000_000.0
+    now: float = NOW
     nodes: dict[str, Node] = field(default_factory=dict)
     old_agents: bool = False
     messages: dict[str, deque[tuple[Any, ...]]] = field(default_factory=lambda: defaultdict(deque))

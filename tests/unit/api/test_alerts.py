@@ -17,21 +17,22 @@ from monitor.api.targets import Target
 from monitor.model import Notice, NoticeKind, Status
 from monitor.ports import StoreUnavailable
 from monitor.store import MemoryStore
-from tests.support.builders.values import NOON, check, config, record
+from tests.support.builders import NOW
+from tests.support.builders.values import check, config, record
 from tests.support.processes import wait_for
 
 TELLING = AlertsOverview(
-    read_at=NOON,
+    read_at=NOW,
     alerts=(
-        Alert("database", Status.ERROR, Status.OK, NOON - 60, 7, "refused", {"ops": Told(Status.ERROR, 0, NOON, "n")}),
-        Alert("cache", Status.OK, Status.ERROR, NOON - 5, 3),
-        Alert("mail", Status.OK, Status.ERROR, NOON - 5, 9, flapping_since=NOON - 30),
-        Alert("queue", Status.WARNING, Status.OK, NOON, 2, "slow", held="silenced", held_by="1", deferred=("ops",)),
+        Alert("database", Status.ERROR, Status.OK, NOW - 60, 7, "refused", {"ops": Told(Status.ERROR, 0, NOW, "n")}),
+        Alert("cache", Status.OK, Status.ERROR, NOW - 5, 3),
+        Alert("mail", Status.OK, Status.ERROR, NOW - 5, 9, flapping_since=NOW - 30),
+        Alert("queue", Status.WARNING, Status.OK, NOW, 2, "slow", held="silenced", held_by="1", deferred=("ops",)),
     ),
-    silences=(Silence("1", "queue*", NOON, NOON + 3600, "known", "ada"),),
-    lanes=(Lane("ops", 2, NOON - 20, 3, NOON + 30, "http_500"),),
+    silences=(Silence("1", "queue*", NOW, NOW + 3600, "known", "ada"),),
+    lanes=(Lane("ops", 2, NOW - 20, 3, NOW + 30, "http_500"),),
     dead_letters=(
-        DeadLetter("ops", Notice("old:1", NoticeKind.FIRING, "old", Status.OK, Status.ERROR, 0, NOON), "gone", NOON, 4),
+        DeadLetter("ops", Notice("old:1", NoticeKind.FIRING, "old", Status.OK, Status.ERROR, 0, NOW), "gone", NOW, 4),
     ),
     dead_letter_count=1,
 )

@@ -14,23 +14,22 @@ from monitor.history.blocks import decode_day, decode_samples, encode_day, encod
 from monitor.history.samples import DAY_SECONDS, MICRO, gather
 from monitor.model import Status
 from monitor.policy.consumer_groups.lag import lags
-
-BEGAN = 1_795_000_000.0
+from tests.support.builders import NOW
 
 
 @pytest.fixture(scope="module")
 def story() -> Story:
     """One whose incident begins a minute after the start."""
-    return tell(11, BEGAN, BEGAN + 60)
+    return tell(11, NOW, NOW + 60)
 
 
 def test_a_seed_and_a_moment_decide_everything(story: Story) -> None:
     """The same again is the same to the last digit; another seed is another past."""
-    again, other = tell(11, BEGAN, BEGAN + 60), tell(12, BEGAN, BEGAN + 60)
+    again, other = tell(11, NOW, NOW + 60), tell(12, NOW, NOW + 60)
     assert again == story
     assert other.spells != story.spells
     for name in HISTORY:
-        times = [BEGAN - 3600.0 * hours for hours in range(200)]
+        times = [NOW - 3600.0 * hours for hours in range(200)]
         assert [numbers(again, name, at) for at in times] == [numbers(story, name, at) for at in times]
 
 
@@ -43,7 +42,7 @@ def test_nothing_is_wrong_twice_at_once(story: Story) -> None:
 
 def test_the_script(story: Story) -> None:
     """All is well at the start; then a worker wedges, another, the queue stands, the API fails; then all is well."""
-    at = [BEGAN + 60 + seconds for seconds in (-30, 10, 130, 400)]
+    at = [NOW + 60 + seconds for seconds in (-30, 10, 130, 400)]
     verdicts = [{name: each.data.get("verdict") for name, each in fleet.outcomes(story, now).items()} for now in at]
     first, second = (f"worker:{WEDGED[place]}" for place in (1, 0))
     assert [each[first] for each in verdicts] == ["consuming", "wedged", "wedged", "consuming"]
@@ -57,7 +56,7 @@ def test_the_script(story: Story) -> None:
 
 def test_everything_can_be_told_at_any_time(story: Story) -> None:
     """Each check, worker, queue and group has something to say, also in the middle of what is wrong."""
-    for at in [BEGAN - DAY_SECONDS * 80, *(BEGAN + step * 7.0 for step in range(70))]:
+    for at in [NOW - DAY_SECONDS * 80, *(NOW + step * 7.0 for step in range(70))]:
         for name in CHECKS:
             found, took = outcome(story, name, at)
             assert took >= 0 and (found.status is Status.OK) == (found.reason is None)
@@ -67,7 +66,7 @@ def test_everything_can_be_told_at_any_time(story: Story) -> None:
 
 def test_partitions_add_up(story: Story) -> None:
     """The lag of a group is that of its partitions, the skew their max / mean, and each has an owner."""
-    for at in (BEGAN - 5000, BEGAN + 60 + 100):
+    for at in (NOW - 5000, NOW + 60 + 100):
         found, _ = kafka.outcomes(story, at)[BILLING]
         rows = found.detail["partition_table"]
         assert found.data["lag"] == sum(row["lag"] for row in rows)
@@ -79,10 +78,10 @@ def test_partitions_add_up(story: Story) -> None:
 @pytest.mark.parametrize("name", ["database", "checkout-api", "queue:checkout", BILLING, "workers"])
 def test_blocks_come_back(story: Story, name: str) -> None:
     """An hour of samples and a day of roll-ups survive their encoding; samples are as single ones would be."""
-    night = BEGAN - 8 * 3600
+    night = NOW - 8 * 3600
     some = past.samples(story, name, night, night + 3600)
     assert decode_samples(encode_samples(some)) == some == gather(some)
-    number = int(BEGAN // DAY_SECONDS) - 30
+    number = int(NOW // DAY_SECONDS) - 30
     day = past.rolled_up(story, name, number)
     assert decode_day(encode_day(day), number * DAY_SECONDS) == day
 
@@ -90,8 +89,8 @@ def test_blocks_come_back(story: Story, name: str) -> None:
 def test_time_down_is_that_of_the_spells(story: Story) -> None:
     """Counted sample by sample, what was down is what the story says, to the microsecond."""
     for name in ("checkout-api", "redis", BILLING):
-        for since in (BEGAN - 40 * DAY_SECONDS, past.raw_begins(story)):
-            until = min(since + 20 * DAY_SECONDS, BEGAN)
+        for since in (NOW - 40 * DAY_SECONDS, past.raw_begins(story)):
+            until = min(since + 20 * DAY_SECONDS, NOW)
             some = past.samples(story, name, since, until)
             down = sum(end - at for at, end, code in zip(some.at, some.ends(), some.codes, strict=True) if code == 3)
             said = sum(

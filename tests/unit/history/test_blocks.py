@@ -13,7 +13,7 @@ from monitor.history.blocks import DIGEST_BYTES, decode_day, decode_digest, deco
 from monitor.history.joining import digest_of
 from monitor.history.rollups import Day, day_of, with_samples
 from monitor.history.samples import DAY_SECONDS, Sample, gather
-from tests.support.builders.samples import T0, make, samples
+from tests.support.builders.samples import MIDNIGHT, make, samples
 
 
 @settings(max_examples=200, deadline=None)
@@ -72,18 +72,18 @@ def test_broken_blocks_are_none(seed: int) -> None:
 )
 def test_what_was_never_a_block(raw: bytes | None) -> None:
     """Nothing, a beginning, garbage."""
-    assert (decode_samples(raw), decode_day(raw, T0), decode_digest(raw, T0)) == (None, None, None)
+    assert (decode_samples(raw), decode_day(raw, MIDNIGHT), decode_digest(raw, MIDNIGHT)) == (None, None, None)
 
 
 @pytest.mark.parametrize("head", [b"S1", b"D1" + bytes(17)])
 def test_a_block_that_unpacks_to_too_much(head: bytes) -> None:
     """A few kilobytes of zeros do not become a gigabyte."""
     bomb = head + zlib.compress(bytes(64 * 2**20))
-    assert (decode_samples(bomb), decode_day(bomb, T0)) == (None, None)
+    assert (decode_samples(bomb), decode_day(bomb, MIDNIGHT)) == (None, None)
 
 
 def a_day(past: list[Sample]) -> Day:
     """The first day of a past."""
     ordered = gather(past)
-    start = int(ordered[0].at // DAY_SECONDS) * DAY_SECONDS if len(ordered) else T0
+    start = int(ordered[0].at // DAY_SECONDS) * DAY_SECONDS if len(ordered) else MIDNIGHT
     return with_samples(day_of(start), ordered.within(start, start + DAY_SECONDS))

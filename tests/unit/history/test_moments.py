@@ -6,16 +6,16 @@ import pytest
 
 from monitor.history.moments import moment, span
 
-NOW = 1_763_608_320.5
+READ_AT = 1_763_608_320.5
 
 
 @pytest.mark.parametrize(
     ("text", "at"),
     [
-        pytest.param("now", NOW, id="now"),
-        pytest.param("", NOW, id="nothing is now"),
-        pytest.param("-24h", NOW - 86_400, id="a day ago"),
-        pytest.param("-1.5m", NOW - 90, id="a fraction"),
+        pytest.param("now", READ_AT, id="now"),
+        pytest.param("", READ_AT, id="nothing is now"),
+        pytest.param("-24h", READ_AT - 86_400, id="a day ago"),
+        pytest.param("-1.5m", READ_AT - 90, id="a fraction"),
         pytest.param("1763608320.25", 1_763_608_320.25, id="epoch seconds"),
         pytest.param("2025-11-20T03:12:00Z", 1_763_608_320, id="UTC"),
         pytest.param("2025-11-20T03:12", 1_763_608_320, id="without an offset it is UTC"),
@@ -26,7 +26,7 @@ NOW = 1_763_608_320.5
 )
 def test_moments(text: str, at: float) -> None:
     """Back from now, or absolute."""
-    assert moment(text, NOW) == at
+    assert moment(text, READ_AT) == at
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_moments(text: str, at: float) -> None:
 def test_what_is_no_moment(text: str) -> None:
     """The error says what to write."""
     with pytest.raises(ValueError, match="write a"):
-        moment(text, NOW)
+        moment(text, READ_AT)
 
 
 def test_spans() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from monitor.history.rollups import Day, day_of, with_more, with_samples
 from monitor.history.samples import DAY_SECONDS, Sample, Samples, gather
-from tests.support.builders.samples import T0, samples
+from tests.support.builders.samples import MIDNIGHT, samples
 
 
 @settings(max_examples=100, deadline=None)
@@ -18,8 +18,8 @@ from tests.support.builders.samples import T0, samples
 def test_twice_is_once(past: list[Sample], cut: int) -> None:
     """An hour that was rolled up from a part of its samples, and then from all, is as if it had been done once."""
     day = of_day(past)
-    whole = with_samples(day_of(T0), day)
-    assert with_samples(with_samples(day_of(T0), day[:cut]), day) == whole
+    whole = with_samples(day_of(MIDNIGHT), day)
+    assert with_samples(with_samples(day_of(MIDNIGHT), day[:cut]), day) == whole
     assert with_samples(whole, day) == whole
 
 
@@ -28,7 +28,7 @@ def test_twice_is_once(past: list[Sample], cut: int) -> None:
 def test_more_is_the_same_as_all(past: list[Sample], cut: int) -> None:
     """What comes later can be added to what is there: times and counts exactly."""
     day = of_day(past)
-    whole, parts = with_samples(day_of(T0), day), with_more(with_samples(day_of(T0), day[:cut]), day[cut:])
+    whole, parts = with_samples(day_of(MIDNIGHT), day), with_more(with_samples(day_of(MIDNIGHT), day[:cut]), day[cut:])
     assert parts is not None
     assert (parts.heads, parts.times, parts.began, parts.goes_on) == (
         whole.heads,
@@ -41,14 +41,14 @@ def test_more_is_the_same_as_all(past: list[Sample], cut: int) -> None:
 
 def test_what_is_earlier_is_not_more() -> None:
     """It belongs between samples that are in the buckets already."""
-    early, late = (gather([Sample(T0 + at, "ok", T0 + at + 5)]) for at in (10, 20))
-    assert with_more(with_samples(day_of(T0), late), early) is None
-    assert with_more(with_samples(day_of(T0), late), late) is None
+    early, late = (gather([Sample(MIDNIGHT + at, "ok", MIDNIGHT + at + 5)]) for at in (10, 20))
+    assert with_more(with_samples(day_of(MIDNIGHT), late), early) is None
+    assert with_more(with_samples(day_of(MIDNIGHT), late), late) is None
 
 
 def of_day(past: list[Sample]) -> Samples:
     """What of it is of the first day."""
-    return gather(past).within(T0, T0 + DAY_SECONDS)
+    return gather(past).within(MIDNIGHT, MIDNIGHT + DAY_SECONDS)
 
 
 def assert_close(some: Day, others: Day) -> None:

@@ -10,7 +10,7 @@ from monitor.history import series
 from monitor.history.samples import BUCKET_SECONDS, DAY_SECONDS, HOUR_SECONDS, Sample, gather
 from monitor.history.series import MAX_POINTS, Scale
 from tests.support import brute
-from tests.support.builders.samples import T0, samples
+from tests.support.builders.samples import MIDNIGHT, samples
 from tests.unit.history.test_uptime import kept
 
 NAMES = ("response_time_ms", "percent", "lag")
@@ -25,7 +25,7 @@ NAMES = ("response_time_ms", "percent", "lag")
 )
 def test_curves_of_samples(past: list[Sample], since: int, step: float, points: int) -> None:
     """Worst status that held, least, mean and greatest number of each step."""
-    at = Scale(T0 + since, T0 + since + points * step - step / 3, step, raw=True)
+    at = Scale(MIDNIGHT + since, MIDNIGHT + since + points * step - step / 3, step, raw=True)
     curves = series.of_samples(gather(past).holding(at.since, at.until), at)
     times = at.times
     assert len(times) == points
@@ -48,7 +48,7 @@ def test_curves_of_samples(past: list[Sample], since: int, step: float, points: 
 def test_curves_of_buckets(past: list[Sample], since: int, buckets: int, points: int) -> None:
     """The same of whole buckets; numbers have seven digits."""
     step = buckets * BUCKET_SECONDS
-    at = Scale(T0 + since * BUCKET_SECONDS, T0 + since * BUCKET_SECONDS + points * step, step, raw=False)
+    at = Scale(MIDNIGHT + since * BUCKET_SECONDS, MIDNIGHT + since * BUCKET_SECONDS + points * step, step, raw=False)
     found = kept(past, at.until).rollups(["db"], at.since)["db"]
     curves = series.of_buckets(found, at)
     for name in NAMES:
@@ -85,7 +85,7 @@ def test_curves_of_buckets(past: list[Sample], since: int, buckets: int, points:
 )
 def test_the_server_chooses(span: float, step: float | None, raw_back: float | None, wanted: tuple[float, str]) -> None:
     """The step that was asked for, or a round one; never more than so many points."""
-    now = T0 + 12_345.678
+    now = MIDNIGHT + 12_345.678
     scale = series.scale(now - span, now, step=step, raw_since=None if raw_back is None else now - raw_back)
     assert (scale.step, scale.resolution) == wanted
     assert scale.since % scale.step == 0
@@ -95,7 +95,7 @@ def test_the_server_chooses(span: float, step: float | None, raw_back: float | N
 @given(span=st.floats(0.001, 4000 * DAY_SECONDS), step=st.none() | st.floats(0.001, 1e6), raw=st.booleans())
 def test_never_too_many_points(span: float, step: float | None, raw: bool) -> None:
     """Whatever is asked."""
-    now = T0 + 0.5
+    now = MIDNIGHT + 0.5
     scale = series.scale(now - span, now, step=step, raw_since=0.0 if raw else None)
     assert 1 <= len(scale.times) <= MAX_POINTS
 
@@ -103,7 +103,7 @@ def test_never_too_many_points(span: float, step: float | None, raw: bool) -> No
 @given(count=st.integers(1, 2000), span=st.floats(1, 91 * DAY_SECONDS))
 def test_sparklines(count: int, span: float) -> None:
     """At most so many points of whole buckets, but two at least when a bucket begins within the window."""
-    now = T0 + 17.25
+    now = MIDNIGHT + 17.25
     scale = series.points(count, now - span, now)
     assert scale.step % BUCKET_SECONDS == 0
     assert len(scale.times) <= max(count, 2)

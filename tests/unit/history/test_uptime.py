@@ -11,7 +11,7 @@ from monitor.history.samples import BUCKET_SECONDS, DAY_SECONDS, Sample
 from monitor.model import Status
 from monitor.store.memory_history import MemoryHistory
 from tests.support import brute
-from tests.support.builders.samples import T0, samples
+from tests.support.builders.samples import MIDNIGHT, samples
 
 DAYS = 4
 
@@ -37,7 +37,7 @@ def by_brute_force(past: list[Sample], since: float, until: float) -> dict[str, 
 @given(past=samples(), since=st.integers(0, DAYS * 288), span=st.integers(1, DAYS * 288))
 def test_any_window_of_buckets(past: list[Sample], since: int, span: int) -> None:
     """From any bucket to any other one: seconds in each status to the microsecond, and incidents."""
-    begin, end = T0 + since * BUCKET_SECONDS, T0 + (since + span) * BUCKET_SECONDS
+    begin, end = MIDNIGHT + since * BUCKET_SECONDS, MIDNIGHT + (since + span) * BUCKET_SECONDS
     (buckets,) = kept(past, end).rollups(["db"], begin, end).values()
     assert figures(uptime.uptime(buckets)) == by_brute_force(past, begin, end)
 
@@ -46,7 +46,7 @@ def test_any_window_of_buckets(past: list[Sample], since: int, span: int) -> Non
 @given(past=samples(), after=st.floats(0.00001, 5000), windows=st.lists(st.floats(1, 3 * DAY_SECONDS), max_size=3))
 def test_windows_that_end_now(past: list[Sample], after: float, windows: list[float]) -> None:
     """Now is anywhere within a bucket, from the last sample on; a window begins with a bucket, and says so."""
-    now = round(max((sample.at for sample in past), default=T0) + after, 6)
+    now = round(max((sample.at for sample in past), default=MIDNIGHT) + after, 6)
     named = {str(window): window for window in windows}
     (buckets,) = kept(past, now).rollups(["db"], uptime.reaching_back(windows, now, 2)).values()
     for name, found in uptime.windows(buckets, named).items():
@@ -63,9 +63,9 @@ def test_windows_that_end_now(past: list[Sample], after: float, windows: list[fl
 @given(past=samples())
 def test_each_bucket(past: list[Sample]) -> None:
     """Count, least, mean and greatest of every series; incidents counted once, where they began."""
-    end = T0 + DAYS * DAY_SECONDS
-    (buckets,) = kept(past, end).rollups(["db"], T0, end).values()
-    assert sum(bucket.incidents for bucket in buckets) == brute.incidents(past, T0, end)
+    end = MIDNIGHT + DAYS * DAY_SECONDS
+    (buckets,) = kept(past, end).rollups(["db"], MIDNIGHT, end).values()
+    assert sum(bucket.incidents for bucket in buckets) == brute.incidents(past, MIDNIGHT, end)
     for bucket in buckets:
         until = bucket.start + BUCKET_SECONDS
         for name in ("response_time_ms", "percent", "lag"):
@@ -82,13 +82,13 @@ def test_each_bucket(past: list[Sample]) -> None:
 def test_words() -> None:
     """Twenty minutes: up, then down twice with a repair in between, then nobody looks."""
     past = [
-        Sample(T0, Status.OK, T0 + 900),
-        Sample(T0 + 300, Status.ERROR, T0 + 900),
-        Sample(T0 + 360, Status.WARNING, T0 + 900),
-        Sample(T0 + 420, Status.ERROR, T0 + 480),
-        Sample(T0 + 600, Status.ERROR, T0 + 660),
+        Sample(MIDNIGHT, Status.OK, MIDNIGHT + 900),
+        Sample(MIDNIGHT + 300, Status.ERROR, MIDNIGHT + 900),
+        Sample(MIDNIGHT + 360, Status.WARNING, MIDNIGHT + 900),
+        Sample(MIDNIGHT + 420, Status.ERROR, MIDNIGHT + 480),
+        Sample(MIDNIGHT + 600, Status.ERROR, MIDNIGHT + 660),
     ]
-    found = uptime.uptime(kept(past, T0 + 1200).rollups(["db"], T0)["db"])
+    found = uptime.uptime(kept(past, MIDNIGHT + 1200).rollups(["db"], MIDNIGHT)["db"])
     assert found.seconds == {"ok": 300, "warning": 60, "error": 180, "unknown": 0, "unobserved": 660}
     assert found.availability == pytest.approx(360 / 540)
     assert (found.incidents, found.mttr_seconds, found.mtbf_seconds) == (2, 90, 180)
@@ -96,25 +96,25 @@ def test_words() -> None:
 
 def test_nothing_was_observed() -> None:
     """All of it is unobserved, and no figure is made of nothing."""
-    found = uptime.uptime(kept([], T0 + 600).rollups(["db"], T0)["db"])
+    found = uptime.uptime(kept([], MIDNIGHT + 600).rollups(["db"], MIDNIGHT)["db"])
     assert (found.unobserved, found.availability, found.incidents) == (600, None, 0)
     assert (found.mttr_seconds, found.mtbf_seconds) == (None, None)
 
 
 def test_an_outage_that_began_before_the_window() -> None:
     """It is an incident of the window too: there was one going on."""
-    past = [Sample(T0 + 10 * number, Status.ERROR, T0 + 10 * number + 30) for number in range(120)]
-    buckets = kept(past, T0 + 1200).rollups(["db"], T0)["db"]
+    past = [Sample(MIDNIGHT + 10 * number, Status.ERROR, MIDNIGHT + 10 * number + 30) for number in range(120)]
+    buckets = kept(past, MIDNIGHT + 1200).rollups(["db"], MIDNIGHT)["db"]
     assert [bucket.incidents for bucket in buckets] == [1, 0, 0, 0]
     assert [bucket.goes_on for bucket in buckets] == [False, True, True, True]
-    assert uptime.uptime(buckets, T0 + 600).incidents == 1
+    assert uptime.uptime(buckets, MIDNIGHT + 600).incidents == 1
 
 
 def test_dates_are_utc() -> None:
     """A day's bar is named after its UTC date; the last one is today's, as far as it has got."""
-    past = [Sample(T0 + DAY_SECONDS - 60, Status.OK, T0 + DAY_SECONDS + 60)]
-    buckets = kept(past, T0 + DAY_SECONDS + 600).rollups(["db"], T0)["db"]
+    past = [Sample(MIDNIGHT + DAY_SECONDS - 60, Status.OK, MIDNIGHT + DAY_SECONDS + 60)]
+    buckets = kept(past, MIDNIGHT + DAY_SECONDS + 600).rollups(["db"], MIDNIGHT)["db"]
     assert [(date, day.ok, day.unobserved) for date, day in uptime.days(buckets)] == [
-        ("2025-11-19", 60, DAY_SECONDS - 60),
-        ("2025-11-20", 60, 540),
+        ("2025-12-27", 60, DAY_SECONDS - 60),
+        ("2025-12-28", 60, 540),
     ]

@@ -10,7 +10,8 @@ from monitor.model import State
 from monitor.policy import Reading, read_status
 from monitor.policy.dynamic_checks import is_dynamic
 from monitor.policy.overlays import Fleet, overlay
-from tests.support.builders.values import NOON, check, state
+from tests.support.builders import NOW
+from tests.support.builders.values import check, state
 
 COUNTS = {"workers": {"consuming": 3, "lost": 1}, "queues": {"consumed": 1, "unconsumed": 1}}
 SHOWN = {"workers": COUNTS["workers"], "queue_verdicts": COUNTS["queues"]}
@@ -21,7 +22,7 @@ def seen(name: str, *states: State, **fields: Any) -> tuple[Reading, State]:
     """What a check of this name shows at noon, when these states are known."""
     known = {each.check: each for each in states}
     reading, shown = overlay(
-        check(name, **fields), read_status(known.get(name), NOON), known.get(name), Fleet(known), NOON
+        check(name, **fields), read_status(known.get(name), NOW), known.get(name), Fleet(known), NOW
     )
     assert shown is not None
     return reading, shown

@@ -8,10 +8,9 @@ from monitor import policy
 from monitor.alert_states import AlertsOverview, DeadLetter, Lane
 from monitor.model import Result, State, Status
 from monitor.policy import pulse
+from tests.support.builders import NOW
 from tests.support.builders.notices import FIRING
 from tests.support.builders.runs import spec
-
-NOW = 1_000_000.0
 
 
 def state(name: str = "db", *, age: float = 1.0, valid: float = 30.0, **fields: object) -> State:

@@ -13,10 +13,10 @@ from monitor import policy
 from monitor.config import CheckSpec
 from monitor.model import Overall, Result, State, Status, Transition
 from monitor.policy import Hold, Reading
+from tests.support.builders import NOW
 
 LETTERS = {"o": Status.OK, "w": Status.WARNING, "e": Status.ERROR, "u": Status.UNKNOWN, "g": Status.UNKNOWN}
 KEPT, FOREVER = Hold(60.0), Hold(60.0, forever=True)
-START = 1_700_000_000.0
 
 
 def check(**rules: Any) -> CheckSpec:
@@ -32,7 +32,7 @@ def play(letters: str, rules: CheckSpec, every: float = 10.0) -> tuple[str, list
     state: State | None = None
     seen, transitions = "", []
     for index, letter in enumerate(letters):
-        found = result(LETTERS[letter], START + index * every, f"r{index}", grace=letter == "g")
+        found = result(LETTERS[letter], NOW + index * every, f"r{index}", grace=letter == "g")
         state, new = policy.advance(state, found, rules)
         seen += state.status.value[0]
         transitions += new
@@ -70,7 +70,7 @@ def test_a_failure_being_confirmed_asks_for_another_look() -> None:
     """retry_at stands while a worse status waits for confirmation, and at no other time."""
     rules = check(failure_threshold=3, success_threshold=2, retry_interval=2)
     looks = [play(results, rules)[2].retry_at for results in ("o", "oe", "oee", "oeee", "oeeeo")]
-    assert looks == [None, START + 12, START + 22, None, None]
+    assert looks == [None, NOW + 12, NOW + 22, None, None]
 
 
 @given(st.text("owe", min_size=1, max_size=40), st.integers(1, 4), st.integers(1, 4), st.sampled_from([0, 15]))
@@ -107,17 +107,17 @@ def test_transitions_tell_the_whole_story(letters: str, failure: int, success: i
 )
 def test_reading_a_state(caption: str, age: float, hold: Hold | None, expected: Reading) -> None:
     """An old answer is never green, nor one from the future."""
-    stored = Result("r", Status.ERROR, START, START + 30, 1.0, reason="refused")
-    state = State("c", Status.ERROR, START, 1, stored)
-    assert policy.read_status(state, START + age, hold=hold) == expected, caption
+    stored = Result("r", Status.ERROR, NOW, NOW + 30, 1.0, reason="refused")
+    state = State("c", Status.ERROR, NOW, 1, stored)
+    assert policy.read_status(state, NOW + age, hold=hold) == expected, caption
 
 
 @pytest.mark.parametrize("name", ["numbers_age_seconds", "held_seconds"])
 def test_the_age_of_the_numbers_bounds_how_long_a_verdict_is_kept(name: str) -> None:
     """They were 25 s old when the check ran: 35 s later they are a minute old."""
-    stored = Result("r", Status.OK, START, START + 30, 1.0, data={name: 25.0}, held=True)
-    state = State("c", Status.OK, START, 1, stored)
-    readings = [policy.read_status(state, START + age, hold=KEPT) for age in (30, 35, 35.1)]
+    stored = Result("r", Status.OK, NOW, NOW + 30, 1.0, data={name: 25.0}, held=True)
+    state = State("c", Status.OK, NOW, 1, stored)
+    readings = [policy.read_status(state, NOW + age, hold=KEPT) for age in (30, 35, 35.1)]
     assert readings == [
         Reading(Status.OK, None, True),
         Reading(Status.OK, "stale", True),
@@ -130,8 +130,8 @@ def test_the_age_of_the_numbers_bounds_how_long_a_verdict_is_kept(name: str) -> 
 )
 def test_what_a_check_holds(status: str, held: bool, fails: bool) -> None:
     """Of ignorance it may say that it fails nothing; an error that is kept stays an error."""
-    state, _ = policy.advance(None, Result("r", Status(status), START, START + 30, 1.0, held=held), check())
-    assert policy.fails(policy.read_status(state, START + 1)) == fails
+    state, _ = policy.advance(None, Result("r", Status(status), NOW, NOW + 30, 1.0, held=held), check())
+    assert policy.fails(policy.read_status(state, NOW + 1)) == fails
 
 
 def test_too_early_to_say_fails_nothing_and_is_no_news() -> None:
@@ -144,10 +144,10 @@ def test_too_early_to_say_fails_nothing_and_is_no_news() -> None:
 
 def test_never_observed_is_unknown() -> None:
     """No state is no green; it does not fail where a verdict is held for ever."""
-    assert policy.read_status(None, START) == Reading(Status.UNKNOWN, "not_observed")
-    assert policy.fails(policy.read_status(None, START))
-    assert policy.fails(policy.read_status(None, START, hold=KEPT))
-    assert not policy.fails(policy.read_status(None, START, hold=FOREVER))
+    assert policy.read_status(None, NOW) == Reading(Status.UNKNOWN, "not_observed")
+    assert policy.fails(policy.read_status(None, NOW))
+    assert policy.fails(policy.read_status(None, NOW, hold=KEPT))
+    assert not policy.fails(policy.read_status(None, NOW, hold=FOREVER))
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from monitor.alert_states import Alert, Silence
 from monitor.config import CheckSpec, Config, MaintenanceSpec
 from monitor.model import Result, Snapshot, State, Status
 from monitor.policy.suppression import Dependencies, Hold, hold, in_maintenance
+from tests.support.builders import NOW
 
-NOW = 1_000_000.0
 BERLIN = ZoneInfo("Europe/Berlin")
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from monitor import documents
 from monitor.model import State
-from tests.support.builders.values import NOON, state
+from tests.support.builders import NOW
+from tests.support.builders.values import state
 
 WORKER = {
     "verdict": "consuming",
@@ -24,7 +25,7 @@ WORKER = {
 
 
 def document(*states: State) -> dict[str, Any]:
-    return documents.workers({each.check: each for each in states}, NOON)
+    return documents.workers({each.check: each for each in states}, NOW)
 
 
 def worker(name: str = "celery@web-1", status: str = "ok", **fields: Any) -> State:

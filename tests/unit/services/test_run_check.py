@@ -13,12 +13,11 @@ from monitor.policy.dynamic_checks import check_name
 from monitor.ports import ExecutorUnavailable
 from monitor.schedule import Plan
 from monitor.testing import MemoryStore
-
-START = 1_700_000_000.0
+from tests.support.builders import NOW
 
 
 class Clock:
-    now = START
+    now = NOW
 
     def __call__(self) -> float:
         return self.now
@@ -59,19 +58,19 @@ def test_a_result_is_dated_by_its_flight_and_says_until_when_it_holds(store: Mem
         clock.now += 4
         return Outcome(Status.WARNING, {"n": 1}, "above_threshold", "text", {"host": "h"})
 
-    run = runner.run_check(CHECK, START, store=store.states, executor=ScriptedExecutor(sleep))
+    run = runner.run_check(CHECK, NOW, store=store.states, executor=ScriptedExecutor(sleep))
     stored = store.states.read().states["db"].result
     assert run.event == "completed"
     assert stored == run.result
-    assert (stored.observed_at, stored.valid_until, stored.response_time_ms) == (START, START + 30, 12.346)
+    assert (stored.observed_at, stored.valid_until, stored.response_time_ms) == (NOW, NOW + 30, 12.346)
     assert (stored.status, stored.reason, stored.message) == (Status.WARNING, "above_threshold", "text")
     assert [t.id for t in run.transitions] == [t.id for _, t in store.states.transitions()]
 
 
 def test_a_run_whose_turn_has_passed_drops_itself(store: MemoryStore, clock: Clock) -> None:
     """By the store's clock: the next turn has its own message."""
-    clock.now = START + 10.1
-    run = runner.run_check(CHECK, START, store=store.states, executor=FINE)
+    clock.now = NOW + 10.1
+    run = runner.run_check(CHECK, NOW, store=store.states, executor=FINE)
     assert (run.event, run.reason) == ("dropped", "overdue")
     assert store.states.read().states == {}
 
@@ -81,11 +80,11 @@ def test_one_flight_at_a_time(store: MemoryStore) -> None:
     runs: list[runner.Run] = []
 
     def again(check: CheckSpec) -> Outcome:
-        runs.append(runner.run_check(CHECK, START, store=store.states, executor=FINE))
+        runs.append(runner.run_check(CHECK, NOW, store=store.states, executor=FINE))
         return Outcome(Status.OK)
 
-    runs.append(runner.run_check(CHECK, START, store=store.states, executor=ScriptedExecutor(again)))
-    runs.append(runner.run_check(CHECK, START, store=store.states, executor=FINE))
+    runs.append(runner.run_check(CHECK, NOW, store=store.states, executor=ScriptedExecutor(again)))
+    runs.append(runner.run_check(CHECK, NOW, store=store.states, executor=FINE))
     assert [(run.event, run.reason) for run in runs] == [("dropped", "busy"), ("completed", None), ("completed", None)]
 
 
@@ -96,7 +95,7 @@ def test_a_run_that_outlives_its_lease_writes_nothing(store: MemoryStore, clock:
         clock.now += check.lease_seconds + 0.1
         return Outcome(Status.ERROR)
 
-    run = runner.run_check(CHECK, START, store=store.states, executor=ScriptedExecutor(oversleep))
+    run = runner.run_check(CHECK, NOW, store=store.states, executor=ScriptedExecutor(oversleep))
     assert run.event == "lost"
     assert store.states.read().states == {}
 
@@ -108,8 +107,8 @@ def test_a_run_that_never_happened_frees_the_flight(store: MemoryStore) -> None:
         raise ExecutorUnavailable("no process")
 
     with pytest.raises(ExecutorUnavailable):
-        runner.run_check(CHECK, START, store=store.states, executor=ScriptedExecutor(fail))
-    assert runner.run_check(CHECK, START, store=store.states, executor=FINE).event == "completed"
+        runner.run_check(CHECK, NOW, store=store.states, executor=ScriptedExecutor(fail))
+    assert runner.run_check(CHECK, NOW, store=store.states, executor=FINE).event == "completed"
 
 
 def test_a_run_is_handed_its_past(store: MemoryStore, clock: Clock) -> None:
@@ -124,7 +123,7 @@ def test_a_run_is_handed_its_past(store: MemoryStore, clock: Clock) -> None:
     for _ in range(3):
         runner.run_check(CHECK, None, store=store.states, executor=Remembering(lambda check: Outcome(Status.OK)))
         clock.now += 10
-    assert pasts == [Past(START), Past(START + 10, "1"), Past(START + 20, "2")]
+    assert pasts == [Past(NOW), Past(NOW + 10, "1"), Past(NOW + 20, "2")]
 
 
 def test_what_a_run_finds_together_are_checks_of_their_own(store: MemoryStore, clock: Clock) -> None:
@@ -135,7 +134,7 @@ def test_what_a_run_finds_together_are_checks_of_their_own(store: MemoryStore, c
         "new": Outcome(Status.UNKNOWN, reason="starting", grace=True),
     }
     executor = ScriptedExecutor(lambda check: Outcome(Status.WARNING, parts=dict(found)))
-    run = runner.run_check(CHECK, START, store=store.states, executor=executor)
+    run = runner.run_check(CHECK, NOW, store=store.states, executor=executor)
     states = store.states.read().states
     assert {name: state.status.value for name, state in states.items()} == {
         "db": "warning",
@@ -145,7 +144,7 @@ def test_what_a_run_finds_together_are_checks_of_their_own(store: MemoryStore, c
     }
     assert len(run.transitions) == 3
     assert states["group:db:orders"].result.run_id == states["db"].result.run_id
-    assert states["group:db:orders"].result.valid_until == START + 30
+    assert states["group:db:orders"].result.valid_until == NOW + 30
     clock.now += 10
     found["orders"] = None
     runner.run_check(CHECK, None, store=store.states, executor=executor)
@@ -155,7 +154,7 @@ def test_what_a_run_finds_together_are_checks_of_their_own(store: MemoryStore, c
 def test_each_moment_is_dispatched_once(store: MemoryStore, clock: Clock) -> None:
     """Everything at first; then nothing until time has passed; None when asked again too soon."""
     plan = Plan([CHECK])
-    assert runner.due_now(plan, "f", store=store.states) == [("db", START)]
+    assert runner.due_now(plan, "f", store=store.states) == [("db", NOW)]
     clock.now += 0.01
     assert runner.due_now(plan, "f", store=store.states, at_least_seconds=0.1) is None
     clock.now += 20

@@ -14,10 +14,10 @@ from monitor.checks._kafka import cluster
 from monitor.checks._kafka.records import Batch, first_committed, next_records
 from monitor.checks.registry import KINDS
 from monitor.model import Outcome, Past, Status
+from tests.support.builders import NOW
 from tests.support.kafka_server import KafkaServer
 from tests.support.processes import wait_for
 
-START = 1_000_000.0
 PARTITIONS = 6
 
 
@@ -33,7 +33,7 @@ class Watch:
     def __init__(self, kafka: KafkaServer, name: str, **options: Any) -> None:
         given = {"brokers": kafka.bootstrap, "consumer_groups": name, "min_consumers": 0, **options}
         self.kind = KINDS.build("kafka_group", given)
-        self.now, self.memory = START, None
+        self.now, self.memory = NOW, None
 
     def run(self) -> Outcome:
         """The outcome, ten seconds after the last one."""

@@ -26,11 +26,11 @@ from monitor.store.redis_history import RedisHistory
 from tests.integration.store.redis.test_garbage import WRONG
 from tests.support import brute
 from tests.support.builders.runs import add, run, writer
-from tests.support.builders.samples import T0, make
+from tests.support.builders.samples import MIDNIGHT, make
 from tests.support.redis_server import BINARIES, RedisServer, StartRedis
 
 LONG = Retention(raw_seconds=3660 * DAY_SECONDS, rollup_seconds=3660 * DAY_SECONDS)
-END = T0 + 4 * DAY_SECONDS
+END = MIDNIGHT + 4 * DAY_SECONDS
 BROKEN = {
     "empty": b"",
     "a beginning": b"S1garbage",
@@ -183,23 +183,23 @@ def test_a_broken_block_of_samples(
     """Its hour has no samples; its buckets stay, and what comes later in the hour is added to them."""
     history, past = new_history(), steady("db", hours=3)
     add(history, "db", past["db"])
-    history.compact(T0 + 3 * HOUR_SECONDS)
+    history.compact(MIDNIGHT + 3 * HOUR_SECONDS)
     with server.client() as client:
-        client.set(history._names.raw_block("db", T0 // HOUR_SECONDS + 1), broken)
-    assert [sample.at for sample in history.samples("db", T0, END)] == [
-        sample.at for sample in past["db"] if not T0 + 3600 <= sample.at < T0 + 7200
+        client.set(history._names.raw_block("db", MIDNIGHT // HOUR_SECONDS + 1), broken)
+    assert [sample.at for sample in history.samples("db", MIDNIGHT, END)] == [
+        sample.at for sample in past["db"] if not MIDNIGHT + 3600 <= sample.at < MIDNIGHT + 7200
     ]
-    late = Sample(T0 + 7195, Status.ERROR, T0 + 7198)
+    late = Sample(MIDNIGHT + 7195, Status.ERROR, MIDNIGHT + 7198)
     add(history, "db", [late])
     for _ in range(2):
-        figures = uptime.uptime(history.rollups(["db"], T0, T0 + 7200)["db"])
-        assert figures.seconds == brute.seconds([*past["db"], late], T0, T0 + 7200)
-        history.compact(T0 + 3 * HOUR_SECONDS)
-    early = Sample(T0 + 3605, Status.ERROR, T0 + 3608)  # nobody knows any more what it fell between
+        figures = uptime.uptime(history.rollups(["db"], MIDNIGHT, MIDNIGHT + 7200)["db"])
+        assert figures.seconds == brute.seconds([*past["db"], late], MIDNIGHT, MIDNIGHT + 7200)
+        history.compact(MIDNIGHT + 3 * HOUR_SECONDS)
+    early = Sample(MIDNIGHT + 3605, Status.ERROR, MIDNIGHT + 3608)  # nobody knows any more what it fell between
     add(history, "db", [early])
     for _ in range(2):
-        assert uptime.uptime(history.rollups(["db"], T0, T0 + 7200)["db"]) == figures
-        history.compact(T0 + 3 * HOUR_SECONDS)
+        assert uptime.uptime(history.rollups(["db"], MIDNIGHT, MIDNIGHT + 7200)["db"]) == figures
+        history.compact(MIDNIGHT + 3 * HOUR_SECONDS)
 
 
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
@@ -210,19 +210,19 @@ def test_a_broken_block_of_buckets(
     history = new_history()
     past = steady("db", hours=50, every=60)["db"]
     add(history, "db", past)
-    history.compact(T0 + 50 * HOUR_SECONDS)
+    history.compact(MIDNIGHT + 50 * HOUR_SECONDS)
     with server.client() as client:
-        client.set(history._names.roll_block("db", T0 // DAY_SECONDS + 1), broken)
+        client.set(history._names.roll_block("db", MIDNIGHT // DAY_SECONDS + 1), broken)
 
     def days() -> list[tuple[float, float]]:
-        found = history.rollups(["db"], T0, T0 + 50 * HOUR_SECONDS)["db"]
+        found = history.rollups(["db"], MIDNIGHT, MIDNIGHT + 50 * HOUR_SECONDS)["db"]
         return [(day.ok + day.error, day.unobserved) for _, day in uptime.days(found)]
 
     assert days() == [(DAY_SECONDS, 0), (120, DAY_SECONDS - 120), (2 * HOUR_SECONDS, 0)]
-    add(history, "db", [Sample(T0 + 25 * HOUR_SECONDS - 5, Status.OK, T0 + 25 * HOUR_SECONDS)])
+    add(history, "db", [Sample(MIDNIGHT + 25 * HOUR_SECONDS - 5, Status.OK, MIDNIGHT + 25 * HOUR_SECONDS)])
     for _ in range(2):
         assert days() == [(DAY_SECONDS, 0), (HOUR_SECONDS, DAY_SECONDS - HOUR_SECONDS), (2 * HOUR_SECONDS, 0)]
-        history.compact(T0 + 50 * HOUR_SECONDS)
+        history.compact(MIDNIGHT + 50 * HOUR_SECONDS)
 
 
 @pytest.mark.parametrize("kind", WRONG)
@@ -293,17 +293,17 @@ def test_days_at_once(new_history: Callable[..., RedisHistory], server: RedisSer
         add(packed, check, written)
     packed.compact(END)
     for _ in range(2):
-        for start in range(T0, T0 + 3 * DAY_SECONDS, DAY_SECONDS):
+        for start in range(MIDNIGHT, MIDNIGHT + 3 * DAY_SECONDS, DAY_SECONDS):
             day = with_samples(day_of(start), gather(written).within(start, start + DAY_SECONDS))
             writer(whole).add_day(day, ["a", "b"])
             writer(whole).add_day(day_of(start), ["c"])
-    assert whole.rollups(["a", "b", "c"], T0, END) == packed.rollups(["a", "b", "c"], T0, END)
+    assert whole.rollups(["a", "b", "c"], MIDNIGHT, END) == packed.rollups(["a", "b", "c"], MIDNIGHT, END)
     names, others = whole._names, packed._names
     with server.client() as client:
         index, its_index = (client.zrange(each.roll, 0, -1, withscores=True) for each in (names, others))
         assert [member for member, _ in index] == [member for member, _ in its_index]
         assert int(client.hget(names.blocks, "bytes") or 0) == sum(int(score) % 2**32 for _, score in index)
-        for day in range(T0 // DAY_SECONDS, T0 // DAY_SECONDS + 3):
+        for day in range(MIDNIGHT // DAY_SECONDS, MIDNIGHT // DAY_SECONDS + 3):
             keys = names.roll_block("a", day), others.roll_block("a", day)
             assert client.expiretime(keys[0]) == client.expiretime(keys[1]) > 0
 
@@ -313,9 +313,9 @@ def test_lists_that_are_long_are_packed_at_once(new_history: Callable[..., Redis
     history = new_history()
     add(history, "long", steady("long", hours=1)["long"][:ENOUGH_LINES])
     add(history, "short", steady("short", hours=1)["short"][: ENOUGH_LINES - 1])
-    assert history.compact(T0 + 1800).hours == 1
-    assert history.compact(T0 + 1800).hours == 0
-    assert history.compact(T0 + HOUR_SECONDS).hours == 1
+    assert history.compact(MIDNIGHT + 1800).hours == 1
+    assert history.compact(MIDNIGHT + 1800).hours == 0
+    assert history.compact(MIDNIGHT + HOUR_SECONDS).hours == 1
 
 
 def test_times_that_are_kept(new_history: Callable[..., RedisHistory], server: RedisServer) -> None:
@@ -353,10 +353,10 @@ def test_within_its_budget(start_redis: StartRedis) -> None:
         past: Past = {f"check-{number}": [] for number in range(3)}
         for day in range(days):
             for check in past:
-                some = steady(check, hours=24, every=300, since=T0 + day * DAY_SECONDS)[check]
+                some = steady(check, hours=24, every=300, since=MIDNIGHT + day * DAY_SECONDS)[check]
                 add(history, check, some)
                 past[check] += some
-            done = history.compact(T0 + (day + 1) * DAY_SECONDS)
+            done = history.compact(MIDNIGHT + (day + 1) * DAY_SECONDS)
             assert done.kept_bytes <= budget
             used = sum(client.memory_usage(key, samples=0) or 0 for key in client.scan_iter("p:*", count=1000))
             assert used <= budget
@@ -364,9 +364,9 @@ def test_within_its_budget(start_redis: StartRedis) -> None:
     reaches = history.reaches()
     assert reaches.raw is not None
     assert reaches.rollups is not None
-    assert T0 < reaches.raw < T0 + (days - 1) * DAY_SECONDS
+    assert MIDNIGHT < reaches.raw < MIDNIGHT + (days - 1) * DAY_SECONDS
     assert abs(reaches.rollups - reaches.raw) <= DAY_SECONDS
-    end = T0 + days * DAY_SECONDS
+    end = MIDNIGHT + days * DAY_SECONDS
     for check, written in past.items():
         kept = [sample for sample in written if sample.at >= reaches.raw]
         assert list(history.samples(check, reaches.raw, end))[-len(kept) :] == kept
@@ -413,10 +413,10 @@ def test_a_full_server(start_redis: StartRedis) -> None:
         client.config_set("maxmemory", 1)
         with pytest.raises(StoreUnavailable, match=r"OOM|OutOfMemory"):
             history.compact(END)
-        assert list(history.samples("db", T0, END)) == past["db"]
+        assert list(history.samples("db", MIDNIGHT, END)) == past["db"]
         client.config_set("maxmemory", 0)
     assert history.compact(END).hours == 2
-    assert list(history.samples("db", T0, END)) == past["db"]
+    assert list(history.samples("db", MIDNIGHT, END)) == past["db"]
 
 
 def test_a_frozen_server_costs_a_reader_its_timeout(start_redis: StartRedis) -> None:
@@ -427,12 +427,12 @@ def test_a_frozen_server_costs_a_reader_its_timeout(start_redis: StartRedis) -> 
     server.freeze()
     started = time.monotonic()
     with pytest.raises(StoreUnavailable):
-        history.rollups(["db"], T0)
+        history.rollups(["db"], MIDNIGHT)
     assert time.monotonic() - started < 1.2
     server.thaw()
 
 
-def steady(check: str, *, hours: int, every: int = 10, since: float = T0) -> Past:
+def steady(check: str, *, hours: int, every: int = 10, since: float = MIDNIGHT) -> Past:
     """A result every few seconds, of which every hundredth is an error."""
     return {
         check: [
@@ -452,13 +452,13 @@ def assert_read(history: RedisHistory, past: Past, *, in_order: bool = True) -> 
     """Samples, seconds and incidents are what brute force says; of one moment's samples any may have been last."""
     for check, written in past.items():
         spans = brute.spans(written)
-        found = history.samples(check, T0, END)
+        found = history.samples(check, MIDNIGHT, END)
         assert [sample.at for sample in found] == [span.sample.at for span in spans]
         if not in_order and len({sample.at for sample in written}) < len(written):
             continue
         assert [(sample.status, sample.reason, sample.series) for sample in found] == [
             (span.sample.status, span.sample.reason, span.sample.series) for span in spans
         ]
-        figures = uptime.uptime(history.rollups([check], T0, END)[check])
-        assert figures.seconds == brute.seconds(written, T0, END)
-        assert figures.incidents == brute.incidents(written, T0, END)
+        figures = uptime.uptime(history.rollups([check], MIDNIGHT, END)[check])
+        assert figures.seconds == brute.seconds(written, MIDNIGHT, END)
+        assert figures.incidents == brute.incidents(written, MIDNIGHT, END)

@@ -14,7 +14,8 @@ from monitor.api import service as composition
 from monitor.api.service import Service, build
 from monitor.credentials.signed import SESSION, sign
 from monitor.store import MemoryStore
-from tests.support.builders.past import NOON, TOKEN, Client, with_a_past
+from tests.support.builders import NOW
+from tests.support.builders.past import TOKEN, Client, with_a_past
 from tests.support.builders.values import check, config
 from tests.support.processes import wait_for
 from tests.unit.api.test_staff import ASK, PROJECT, URLS
@@ -144,7 +145,7 @@ def test_in_a_project_it_is_wherever_the_probes_are(
             bare, _, query = path.partition("?")
             for spelt in (bare.rstrip("/"), f"{bare.rstrip('/')}/"):
                 assert ask(f"{spelt}?{query}").status == 200, spelt
-        then = ask(f"detailed/?at={NOON - 1800:.0f}").json
+        then = ask(f"detailed/?at={NOW - 1800:.0f}").json
         assert then["timestamp"] == "2025-12-27T11:30:00Z"
         assert "age_ms" not in then["checks"]["database"]
         assert "at" not in ask("detailed/").json

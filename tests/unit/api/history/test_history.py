@@ -16,8 +16,9 @@ from monitor.history.samples import Sample
 from monitor.model import Status
 from monitor.ports import Reaches, StoreUnavailable
 from monitor.store import MemoryStore
-from tests.support.builders.past import HOUR, NOW, TOKEN, Client, with_a_past
-from tests.support.builders.values import NOON, check, config, record
+from tests.support.builders import NOW
+from tests.support.builders.past import HOUR, READ_AT, TOKEN, Client, with_a_past
+from tests.support.builders.values import check, config, record
 from tests.support.processes import wait_for
 
 
@@ -55,17 +56,17 @@ def test_a_check_over_time(ask: Client) -> None:
     """At the step that was asked for, of single observations: the worst status, and least, mean and most of series."""
     said = ask("history/?check=database&since=-90m&step=1m").json
     assert (said["check"], said["resolution"], said["step_seconds"]) == ("database", "raw", 60)
-    assert said["times"] == [NOON - 89 * 60 + 60 * place for place in range(len(said["times"]))]
-    assert said["since"] == said["times"][0] <= NOW - 90 * 60 < said["times"][1]
-    assert said["until"] == said["times"][-1] + 60 >= NOW
-    eleven = said["times"].index(NOON - HOUR)
+    assert said["times"] == [NOW - 89 * 60 + 60 * place for place in range(len(said["times"]))]
+    assert said["since"] == said["times"][0] <= READ_AT - 90 * 60 < said["times"][1]
+    assert said["until"] == said["times"][-1] + 60 >= READ_AT
+    eleven = said["times"].index(NOW - HOUR)
     assert said["status"][eleven - 1 : eleven + 6] == ["ok", *["error"] * 5, "error"]  # it held until the next sample
     assert {"ok", "error"} == set(said["status"])
     percent = said["series"]["percent"]
     assert percent["unit"] == "%"
     assert (percent["min"][3], percent["mean"][3], percent["max"][3]) == (50, 51, 52)
     assert list(said["series"]) == ["response_time_ms", "percent"]
-    assert said["reaches"]["raw"] == pytest.approx(NOW - 2 * HOUR + 5)
+    assert said["reaches"]["raw"] == pytest.approx(READ_AT - 2 * HOUR + 5)
 
 
 def test_the_server_picks_the_resolution(ask: Client, store: MemoryStore) -> None:
@@ -76,7 +77,7 @@ def test_the_server_picks_the_resolution(ask: Client, store: MemoryStore) -> Non
     fine = ask("history/?check=database&since=-2h&step=1").json
     assert (fine["step_seconds"], fine["resolution"]) == (5, "raw")
     assert len(fine["times"]) <= 2000
-    store.history.add("database", [Sample(NOW - 80 * 86_400, Status.OK, NOW - 80 * 86_400 + 60)])
+    store.history.add("database", [Sample(READ_AT - 80 * 86_400, Status.OK, READ_AT - 80 * 86_400 + 60)])
     long = ask("history/?check=database&since=-90d&step=5m").json
     assert (long["resolution"], long["step_seconds"]) == ("5m", 3600)
     assert len(long["times"]) <= 2000
@@ -85,7 +86,7 @@ def test_the_server_picks_the_resolution(ask: Client, store: MemoryStore) -> Non
 def test_it_begins_where_history_does(ask: Client) -> None:
     """What was asked for before that is left out, with a step for what there is; nothing at all is no error."""
     said = ask("history/?check=database&since=-30d").json
-    assert NOW - 2 * HOUR - 300 < said["since"] <= NOW - 2 * HOUR + 5
+    assert READ_AT - 2 * HOUR - 300 < said["since"] <= READ_AT - 2 * HOUR + 5
     empty = ask("history/?check=database&since=-30d&until=-20d").json
     assert (empty["times"], empty["status"], empty["series"]) == ([], [], {})
 
@@ -98,7 +99,7 @@ def test_chosen_series(ask: Client) -> None:
 
 def test_a_moment_and_a_stretch_in_any_notation(ask: Client) -> None:
     """Epoch seconds, ISO 8601 with an offset, relative: the same answer."""
-    first = ask(f"history/?check=database&since={NOON - HOUR:.0f}&until={NOON - HOUR + 600:.0f}&step=60").json
+    first = ask(f"history/?check=database&since={NOW - HOUR:.0f}&until={NOW - HOUR + 600:.0f}&step=60").json
     for since, until in (
         ("2025-12-27T11:00:00Z", "2025-12-27T11:10:00Z"),
         ("2025-12-27T12:00:00%2B01:00", "2025-12-27T12:10:00+01:00"),
@@ -187,7 +188,7 @@ def test_events(ask: Client, store: MemoryStore) -> None:
 
 def test_how_everything_was(ask: Client) -> None:
     """Status, reason and series of that moment; what is not kept is named; what was not observed says so."""
-    said = ask(f"detailed/?at={NOON - HOUR + 60:.0f}").json
+    said = ask(f"detailed/?at={NOW - HOUR + 60:.0f}").json
     database = said["checks"]["database"]
     assert (said["status"], said["timestamp"]) == ("unhealthy", "2025-12-27T11:01:00Z")
     assert (database["status"], database["reason"]) == ("error", "timeout")
@@ -196,7 +197,7 @@ def test_how_everything_was(ask: Client) -> None:
     assert "rows" in database["absent"]
     assert "message" in database["absent"]
     assert (said["checks"]["cache"]["status"], said["checks"]["cache"]["reason"]) == ("unknown", "not_observed")
-    assert ask(f"detailed/?at={NOON - HOUR - 60:.0f}").json["status"] == "degraded"
+    assert ask(f"detailed/?at={NOW - HOUR - 60:.0f}").json["status"] == "degraded"
     assert "worker:celery@web-1" in ask("detailed/?at=now").json["checks"]
 
 
@@ -205,8 +206,8 @@ def test_a_moment_that_is_not_kept(ask: Client) -> None:
     reply = ask("detailed/?at=-3h")
     assert (reply.status, reply.json["error"]) == (404, "not_kept")
     assert reply.json["problems"][0]["key"] == "at"
-    assert ask(f"detailed/?at={NOW + 600}").status == 400
-    assert ask(f"detailed/?at={NOW + 5}").status == 200
+    assert ask(f"detailed/?at={READ_AT + 600}").status == 400
+    assert ask(f"detailed/?at={READ_AT + 5}").status == 200
 
 
 def test_all_that_is_wrong_at_once(ask: Client) -> None:
@@ -300,8 +301,8 @@ def test_the_snapshot(ask: Client, service: Service) -> None:
     assert said["checks"]["never"]["status"] == "unknown"
     assert said["groups"]["group:orders:billing"]["lag"] == 12
     assert [each["name"] for each in said["workers"]] == ["celery@web-1"]
-    assert said["reaches"]["raw"] == pytest.approx(NOW - 2 * HOUR + 5)
-    assert float(reply.headers["x-monitor-now"]) == pytest.approx(NOW, abs=5)
+    assert said["reaches"]["raw"] == pytest.approx(READ_AT - 2 * HOUR + 5)
+    assert float(reply.headers["x-monitor-now"]) == pytest.approx(READ_AT, abs=5)
     assert isinstance(service.refresher.reaches.known, Reaches)
 
 

@@ -11,7 +11,8 @@ import pytest
 from monitor.api import render
 from monitor.api.refresher import CachedSnapshot
 from monitor.config import CheckSpec
-from tests.support.builders.values import NOON, check, moment, renderer, roster, state
+from tests.support.builders import NOW
+from tests.support.builders.values import check, moment, renderer, roster, state
 
 TIME = "2025-12-27T12:00:00Z"
 FRESH = {"since": "2025-12-27T11:59:59.000Z", "observed_at": "2025-12-27T11:59:59.000Z"} | {
@@ -23,7 +24,7 @@ NEVER = {"status": "unknown", "response_time_ms": None, "reason": "not_observed"
 
 def test_the_body_of_live() -> None:
     """Alive, and when that was said."""
-    assert json.loads(render.live(NOON)) == {"status": "alive", "timestamp": TIME}
+    assert json.loads(render.live(NOW)) == {"status": "alive", "timestamp": TIME}
 
 
 def test_the_body_of_ready() -> None:
@@ -148,7 +149,7 @@ def test_ages_grow_while_nothing_else_changes() -> None:
     rendered, known = renderer(check("database")), moment(state("database"))
     ages = []
     for later in (0.0, 5.0):
-        at = dataclasses.replace(known, now=NOON + later)
+        at = dataclasses.replace(known, now=NOW + later)
         ages.append(json.loads(rendered.detailed(at, full=False))["checks"]["database"]["age_ms"])
     assert ages == [1000, 6000]
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import pytest
 
 from monitor.checks._kafka.ages import REQUESTS, Search
+from tests.support.builders import NOW
 
-NOW = 1_800_000_000_000.0
+NOW_MS = NOW * 1000
 DAY = 86_400_000.0
 
 
@@ -26,7 +27,7 @@ def first_at(times: Sequence[float], asked: float) -> tuple[int, float]:
 
 def search(times: Sequence[float], offset: int, beginning: int = 0) -> tuple[float | None, int]:
     """The time that is found, and how many questions it took."""
-    found, asked = Search(offset, NOW, NOW), 0
+    found, asked = Search(offset, NOW_MS, NOW_MS), 0
     there = list(times[beginning:])
     while asked < REQUESTS and (time := found.next_time) is not None:
         at, when = first_at(there, time)
@@ -36,7 +37,7 @@ def search(times: Sequence[float], offset: int, beginning: int = 0) -> tuple[flo
 
 
 def evenly(records: int, over: float) -> list[float]:
-    return [NOW - over + n * over / records for n in range(records)]
+    return [NOW_MS - over + n * over / records for n in range(records)]
 
 
 @pytest.mark.parametrize("over", [60_000.0, 3_600_000.0, DAY, 7 * DAY, 365 * DAY])
@@ -46,10 +47,10 @@ def test_any_age_in_any_retention(over: float, share: float) -> None:
     times = evenly(20_000, over)
     offset = int(share * (len(times) - 1))
     found, asked = search(times, offset)
-    age = NOW - times[offset]
+    age = NOW_MS - times[offset]
     assert asked <= REQUESTS
     assert found is not None
-    assert abs((NOW - found) - age) <= max(2000.0, 0.2 * age)
+    assert abs((NOW_MS - found) - age) <= max(2000.0, 0.2 * age)
 
 
 def test_the_oldest_record_takes_one_question() -> None:
@@ -61,15 +62,15 @@ def test_the_oldest_record_takes_one_question() -> None:
 
 def test_few_records_are_found_exactly() -> None:
     """Far apart, as those of a quiet topic."""
-    times = [NOW - 6 * DAY, NOW - 2 * DAY, NOW - 3_000_000, NOW - 40_000]
+    times = [NOW_MS - 6 * DAY, NOW_MS - 2 * DAY, NOW_MS - 3_000_000, NOW_MS - 40_000]
     for offset in range(len(times)):
         found, _ = search(times, offset)
-        assert found == pytest.approx(times[offset], abs=max(2000.0, 0.03 * (NOW - times[offset])))
+        assert found == pytest.approx(times[offset], abs=max(2000.0, 0.03 * (NOW_MS - times[offset])))
 
 
 def test_a_burst_is_one_moment() -> None:
     """All records of one millisecond: each of them is as old."""
-    times = [NOW - 90_000.0] * 500
+    times = [NOW_MS - 90_000.0] * 500
     assert search(times, 250)[0] == pytest.approx(times[0], abs=2000)
 
 
@@ -80,33 +81,33 @@ def test_producers_whose_clocks_differ() -> None:
     for offset in (0, 10, 2500, 4900, 4999):
         found, asked = search(times, offset)
         assert asked <= REQUESTS
-        assert found is None or abs(found - times[offset]) <= max(90_000, 0.2 * (NOW - times[offset]))
+        assert found is None or abs(found - times[offset]) <= max(90_000, 0.2 * (NOW_MS - times[offset]))
 
 
 def test_records_without_times() -> None:
     """As clients before 0.10 wrote them: it is not known."""
-    found = Search(5, NOW, NOW)
+    found = Search(5, NOW_MS, NOW_MS)
     found.learn(0, -1, -1)
     assert (found.next_time, found.time) == (None, None)
 
 
 def test_records_of_the_future() -> None:
     """They have not waited yet."""
-    times = [NOW + n * 1000 for n in range(1, 100)]
+    times = [NOW_MS + n * 1000 for n in range(1, 100)]
     found, _ = search(times, 50)
-    assert found is None or found >= NOW
+    assert found is None or found >= NOW_MS
 
 
 def test_what_was_found_stays() -> None:
     """Questions for another record of the partition change nothing."""
-    found = Search(0, NOW, NOW)
-    found.learn(0, 0, NOW - DAY)
-    found.learn(int(NOW - 1000), 7, NOW - 500)
-    assert (found.next_time, found.time) == (None, NOW - DAY)
+    found = Search(0, NOW_MS, NOW_MS)
+    found.learn(0, 0, NOW_MS - DAY)
+    found.learn(int(NOW_MS - 1000), 7, NOW_MS - 500)
+    assert (found.next_time, found.time) == (None, NOW_MS - DAY)
 
 
 def test_too_vague_is_not_told() -> None:
     """Where others used up the questions: between yesterday and now is no age."""
-    found = Search(500, NOW, NOW)
-    found.learn(0, 0, NOW - DAY)
+    found = Search(500, NOW_MS, NOW_MS)
+    found.learn(0, 0, NOW_MS - DAY)
     assert found.time is None

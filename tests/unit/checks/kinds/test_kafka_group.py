@@ -16,9 +16,8 @@ from monitor.checks.registry import KINDS
 from monitor.config.loading import load
 from monitor.model import NO_PAST, Outcome, Past, Status
 from monitor.policy.states import Hold
+from tests.support.builders import NOW
 from tests.support.processes import free_port
-
-START = 1_000_000.0
 
 
 def group(**options: Any) -> Kind:
@@ -120,7 +119,7 @@ def test_a_broker_that_is_not_there() -> None:
     """An error with its reason, at once; what was remembered is left as it is."""
     kind = group(brokers=f"127.0.0.1:{free_port()}")
     began = time.monotonic()
-    outcome = kind.run(5.0, Past(START, "whatever"))
+    outcome = kind.run(5.0, Past(NOW, "whatever"))
     assert (outcome.status, outcome.reason, outcome.memory) == (Status.ERROR, "refused", None)
     assert time.monotonic() - began < 4.0
 
@@ -128,7 +127,7 @@ def test_a_broker_that_is_not_there() -> None:
 def test_a_broker_that_is_not_there_keeps_the_verdict_where_that_is_wanted() -> None:
     """Before the first one there is no data, for each group that has a name; what the broker said is for the few."""
     kind = group(brokers=f"127.0.0.1:{free_port()}", consumer_groups="orders,mail,x-*", on_source_failure="hold")
-    first = kind.run(5.0, Past(START))
+    first = kind.run(5.0, Past(NOW))
     assert (first.status, first.reason, first.held) == (Status.UNKNOWN, "no_data", False)
     assert {name: part.message for name, part in first.parts.items() if part} == dict.fromkeys(
         ("orders", "mail"), "No data from the source (refused)"
@@ -138,7 +137,7 @@ def test_a_broker_that_is_not_there_keeps_the_verdict_where_that_is_wanted() -> 
 @pytest.mark.parametrize("hold_for", [None, "20s", "forever"])
 def test_a_prometheus_that_was_never_there(hold_for: str | None) -> None:
     """No data, and no host in what is public. That fails, unless verdicts are held for ever."""
-    outcome = from_prometheus(hold_for=hold_for).run(5.0, Past(START))
+    outcome = from_prometheus(hold_for=hold_for).run(5.0, Past(NOW))
     assert (outcome.status, outcome.message) == (Status.UNKNOWN, "No data from the source (refused)")
     assert outcome.held == (hold_for == "forever")
     assert "127.0.0.1" not in str(outcome.data)
@@ -154,7 +153,7 @@ def test_how_long_a_verdict_is_kept() -> None:
 
 def test_a_prometheus_that_is_not_there_fails_where_that_is_wanted() -> None:
     """With the reason."""
-    outcome = from_prometheus(on_source_failure="fail").run(5.0, Past(START))
+    outcome = from_prometheus(on_source_failure="fail").run(5.0, Past(NOW))
     assert (outcome.status, outcome.reason) == (Status.ERROR, "refused")
 
 

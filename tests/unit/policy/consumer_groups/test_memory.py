@@ -19,7 +19,8 @@ from monitor.policy.consumer_groups.judge import judge_sight
 from monitor.policy.consumer_groups.limits import Limits
 from monitor.policy.consumer_groups.memory import BUCKETS, RECENT, Memory, Verdict, begin
 from monitor.policy.consumer_groups.outcomes import Round, Wanted, run
-from tests.support.builders.consumer_groups import START, Traffic, Watch, sight, tp
+from tests.support.builders import NOW
+from tests.support.builders.consumer_groups import Traffic, Watch, sight, tp
 
 # Whole histories take a while to make up, on a busy machine.
 patient = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
@@ -124,7 +125,7 @@ FOREIGN = [
 @pytest.mark.parametrize(("caption", "text"), FOREIGN, ids=[row[0] for row in FOREIGN])
 def test_what_is_not_ours_is_as_none(caption: str, text: str | None) -> None:
     """A memory is a convenience: without it a check begins anew."""
-    assert decode(text, START) == Book(START), caption
+    assert decode(text, NOW) == Book(NOW), caption
 
 
 @patient
@@ -148,14 +149,14 @@ def test_what_was_tampered_with_is_read_or_left_out(data: st.DataObject) -> None
     assert "other" in book.groups
     verdict, memory = judge_sight(sight(), book.groups.get("g"), watch.now + 10, watch.limits)
     assert verdict is not None
-    assert decode(encode(Book(START, {"g": memory}), watch.now + 10), watch.now + 10).groups["g"] == memory
+    assert decode(encode(Book(NOW, {"g": memory}), watch.now + 10), watch.now + 10).groups["g"] == memory
 
 
 def test_a_verdict_is_remembered_where_it_may_have_to_be_kept() -> None:
     """With all that is public of it."""
     verdict = Verdict(Status.ERROR, "skew", "Hot-key skew high", {"lag": 5, "note": "x"}, early=False)
-    memory = dataclasses.replace(begin(START), verdict=verdict, numbers_at=START - 12.5)
-    assert decode(encode(Book(START, {"g": memory}), START), START).groups["g"] == memory
+    memory = dataclasses.replace(begin(NOW), verdict=verdict, numbers_at=NOW - 12.5)
+    assert decode(encode(Book(NOW, {"g": memory}), NOW), NOW).groups["g"] == memory
 
 
 def test_ages_do_not_drift() -> None:
@@ -183,7 +184,7 @@ def test_many_groups() -> None:
 
     memory, times = None, []
     for i in range(14):
-        outcome, seconds = once(memory, START + 30.0 * i)
+        outcome, seconds = once(memory, NOW + 30.0 * i)
         memory = outcome.memory
         times.append(seconds)
     assert memory is not None

@@ -16,7 +16,8 @@ from monitor.policy.consumer_groups.measurement import Measurement, Windowed
 from monitor.policy.consumer_groups.outcomes import Round, Wanted, held, run
 from monitor.policy.consumer_groups.tables import tables
 from monitor.policy.states import Hold
-from tests.support.builders.consumer_groups import START, sight, tp
+from tests.support.builders import NOW
+from tests.support.builders.consumer_groups import sight, tp
 
 STATE_BYTES = 32_000
 HOT = sight([400, 0, 0, 0, 0, 0])
@@ -27,7 +28,7 @@ class Check:
 
     def __init__(self, *groups: str, hold: Hold | None = None, **limits: Any) -> None:
         self.wanted = Wanted(groups, Limits(**limits), hold)
-        self.now = START
+        self.now = NOW
         self.memory: str | None = None
 
     def look(self, *seen: GroupSight, after: float = 10.0) -> Outcome:

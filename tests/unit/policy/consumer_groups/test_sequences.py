@@ -12,7 +12,8 @@ from monitor.consumer_groups import GroupSight, Member, PartitionSight, TopicPar
 from monitor.model import Status
 from monitor.policy.consumer_groups.memory import Verdict
 from monitor.policy.consumer_groups.standing import standing
-from tests.support.builders.consumer_groups import START, Traffic, Watch, members, sight, tp
+from tests.support.builders import NOW
+from tests.support.builders.consumer_groups import Traffic, Watch, members, sight, tp
 
 FAILING = (Status.ERROR, Status.UNKNOWN)
 
@@ -568,15 +569,15 @@ def test_what_is_looked_into(
 def test_the_age_of_what_waits() -> None:
     """Of the hottest partition: a number always, an error where there is a limit that was passed for long enough."""
     watch = Watch(max_lag_age_seconds=60.0, skew_threshold=None)
-    behind = sight([5, 0, 0, 0, 0, 0], oldest=Waiting(tp(0), START - 30))
+    behind = sight([5, 0, 0, 0, 0, 0], oldest=Waiting(tp(0), NOW - 30))
     seen = watch.during(120, behind)
     assert [each.data["lag_seconds"] for each in seen[:3]] == [40.0, 50.0, 60.0]
     assert [each.reason for each in seen] == [None] * 6 + ["lag_age"] * 6
     assert watch.look(sight()).data["lag_seconds"] == 0.0
     assert "lag_seconds" not in watch.look(sight([5] * 6)).data, "nobody could tell"
-    of_another = sight([5, 0, 0, 0, 0, 9], oldest=Waiting(tp(0), START))
+    of_another = sight([5, 0, 0, 0, 0, 9], oldest=Waiting(tp(0), NOW))
     assert "lag_seconds" not in watch.look(of_another).data, "it is not of the hottest partition"
-    assert watch.look(sight([5] * 6, oldest=Waiting(tp(5), START + 10_000))).data["lag_seconds"] == 0.0, "another clock"
+    assert watch.look(sight([5] * 6, oldest=Waiting(tp(5), NOW + 10_000))).data["lag_seconds"] == 0.0, "another clock"
 
 
 def test_the_share_of_the_retention() -> None:

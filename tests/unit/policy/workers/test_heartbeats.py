@@ -12,6 +12,7 @@ from monitor.config.settings import Workers
 from monitor.policy import asking
 from monitor.policy.notes import ASKED_KEPT, Notes, QueueNote
 from monitor.ports import BrokerSight, Depth, Seen, Sighting
+from tests.support.builders import NOW
 
 
 def consumer(place: int = 0, **fields: Any) -> Seen:
@@ -20,7 +21,6 @@ def consumer(place: int = 0, **fields: Any) -> Seen:
 
 
 T = 10.0
-NOW = 1_000_000.0
 
 CROWDED = {
     "few are waited for": (ASKED_KEPT - 1, Depth(500, "a"), 1.0, True),

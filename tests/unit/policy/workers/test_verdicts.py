@@ -23,8 +23,8 @@ from monitor.policy.workers import (
     worker_verdict,
 )
 from monitor.ports import Executed
+from tests.support.builders import NOW
 
-NOW = 1_000_000.0
 SETTINGS = Workers(interval=10, stuck_after=900, stuck_after_by_task={"long": 7200}, slow_after=60)
 
 
