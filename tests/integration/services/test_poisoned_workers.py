@@ -14,7 +14,7 @@ from monitor.config.settings import Workers
 from monitor.fleet import run_round
 from monitor.model import Status
 from monitor.store import RedisStore
-from tests.support.builders.runs import becoming
+from tests.support.builders.values import becoming
 from tests.support.builders.workers import World
 from tests.support.redis_server import RedisServer
 

@@ -11,7 +11,7 @@ import pytest
 from monitor.model import State, Status, Transition, Window
 from monitor.ports import FlightLost, FlightRefused, Store
 from monitor.store import RedisStore
-from tests.support.builders.runs import becoming, result, run, spec, state_of
+from tests.support.builders.values import becoming, check, result, run, state_of
 from tests.support.processes import wait_for
 
 
@@ -375,17 +375,17 @@ def test_one_flight_observes_many(store: Store) -> None:
     """Each check has its own state and transitions; the flight is kept until it is released."""
     flight = store.states.take("workers", "round-1", lease_seconds=5)
     names = [f"worker:w{number}" for number in range(250)]
-    made = store.states.update_many(flight, {name: becoming(flight, check=spec(name)) for name in names})
+    made = store.states.update_many(flight, {name: becoming(flight, spec=check(name)) for name in names})
     assert {name: [transition.id for transition in found] for name, found in made.items()} == {
         name: [f"{name}:{int(flight.taken_at * 1000)}:round-1"] for name in names
     }
-    store.states.update_many(flight, {"queue:q": becoming(flight, "error", spec("queue:q"))})
+    store.states.update_many(flight, {"queue:q": becoming(flight, "error", check("queue:q"))})
     assert state_of(store, "queue:q").status is Status.ERROR
     with pytest.raises(FlightRefused):
         store.states.take("workers", "round-2", lease_seconds=5)
     store.states.release(flight)
     again = store.states.take("workers", "round-2", lease_seconds=5)
-    worse = store.states.update_many(again, {names[0]: becoming(again, "error", spec(names[0]))})
+    worse = store.states.update_many(again, {names[0]: becoming(again, "error", check(names[0]))})
     assert [(found.old, found.new) for found in worse[names[0]]] == [(Status.OK, Status.ERROR)]
     assert len(store.states.read().states) == len(names) + 1
 
@@ -393,7 +393,7 @@ def test_one_flight_observes_many(store: Store) -> None:
 def test_many_are_applied_once(store: Store) -> None:
     """Asked again with the same flight, the answer is that of the first time, and nothing is written."""
     flight = store.states.take("workers", "round-1", lease_seconds=5)
-    reducers = {name: becoming(flight, "error", spec(name)) for name in ("worker:a", "worker:b")}
+    reducers = {name: becoming(flight, "error", check(name)) for name in ("worker:a", "worker:b")}
     first = store.states.update_many(flight, {"worker:a": reducers["worker:a"]})
     both = store.states.update_many(flight, reducers)
     assert both["worker:a"] == first["worker:a"]
@@ -408,5 +408,5 @@ def test_many_need_the_flight(store: Store) -> None:
     store.states.release(flight)
     store.states.take("workers", "round-2", lease_seconds=5)
     with pytest.raises(FlightLost):
-        store.states.update_many(flight, {"worker:a": becoming(flight, check=spec("worker:a"))})
+        store.states.update_many(flight, {"worker:a": becoming(flight, spec=check("worker:a"))})
     assert state_of(store, "worker:a") is None

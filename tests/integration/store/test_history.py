@@ -18,8 +18,8 @@ from monitor.store import MemoryStore, RedisStore, Retention
 from monitor.store.memory_history import MemoryHistory
 from monitor.store.redis_history import RedisHistory
 from tests.support import brute
-from tests.support.builders.runs import add, run
 from tests.support.builders.samples import MIDNIGHT, samples
+from tests.support.builders.values import add, run
 from tests.support.redis_server import BINARIES
 
 FOREVER = Retention(raw_seconds=3660 * DAY_SECONDS, rollup_seconds=3660 * DAY_SECONDS)

@@ -1,6 +1,7 @@
-"""Random pasts: gaps, restarts, changing validity, samples on boundaries, the same moment twice, any order.
+"""Samples of a past: a store with some, and random ones.
 
-Made of a seed and a size, because hypothesis takes long to draw thousands of numbers; it still shrinks the size.
+Random pasts have gaps, restarts, changing validity, samples on boundaries, the same moment twice, any order. They are
+made of a seed and a size, because hypothesis takes long to draw thousands of numbers; it still shrinks the size.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from random import Random
 
 from hypothesis import strategies as st
 
-from monitor.history.samples import DAY_SECONDS, Sample
+from monitor.history.samples import DAY_SECONDS, RESPONSE_TIME, Sample
 from monitor.model import Status
+from monitor.store import MemoryStore
 from tests.support.builders import NOW
 
+HOUR = 3600.0
+READ_AT = NOW + 90.0
 MIDNIGHT = int(NOW) - 12 * 3600
 STATUSES = [Status.OK, Status.OK, Status.OK, Status.WARNING, Status.ERROR, Status.ERROR, Status.UNKNOWN]
 REASONS = [None, None, "timeout", "refused", "above_threshold", "é\U0001f600"]
@@ -42,6 +46,21 @@ def make(seed: int, size: int) -> list[Sample]:
 def samples(max_size: int = 80) -> st.SearchStrategy[list[Sample]]:
     """Any past of up to ``max_size`` samples."""
     return st.builds(make, st.integers(0, 2**32), st.integers(0, max_size))
+
+
+def with_a_past(hours: float = 2.0, every: float = 10.0) -> MemoryStore:
+    """A store whose clock stands at READ_AT, with samples of ``database``: in error from 11:00 to 11:05, else ok."""
+    store = MemoryStore(lambda: READ_AT)
+    samples = []
+    count = int(hours * HOUR / every)
+    for number in range(count):
+        at = READ_AT - (count - number) * every + 5
+        failing = NOW - HOUR <= at < NOW - HOUR + 300
+        status, reason = (Status.ERROR, "timeout") if failing else (Status.OK, None)
+        series = {RESPONSE_TIME: float(number % 7), "percent": 50.0 + number % 3}
+        samples.append(Sample(at, status, at + 3 * every, reason, series))
+    store.history.add("database", samples)
+    return store
 
 
 def _value(chance: Random) -> float:

@@ -1,21 +1,28 @@
-"""Rosters, states and moments to render."""
+"""Checks, what runs find of them, and the rosters and snapshots that they are read as."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
+import redis
+
+from demo.history import HistoryWriter
 from monitor.api.refresher import CachedSnapshot
 from monitor.api.render import Renderer
 from monitor.api.roster import RosterReader
 from monitor.config import CheckSpec, Config, GroupSpec
-from monitor.model import Result, State, Status
+from monitor.history.samples import Sample
+from monitor.model import Flight, Result, State, Status, Transition
 from monitor.policy import advance
-from monitor.ports import Store
+from monitor.ports import Reducer, Store
+from monitor.store.memory_history import MemoryHistory
+from monitor.store.redis_history import RedisHistory
 from tests.support.builders import NOW
 
 
-def check(name: str, **fields: Any) -> CheckSpec:
+def check(name: str = "db", **fields: Any) -> CheckSpec:
     """A check of the kind that its name says, in the group `ready`."""
     return CheckSpec(**{"name": name, "kind": name, "interval": 10, "timeout": 5, "groups": ("ready",), **fields})
 
@@ -55,3 +62,37 @@ def record(store: Store, name: str, status: str = "ok", *, valid_seconds: float 
     at = flight.taken_at
     result = Result(flight.run_id, Status(status), at, at + valid_seconds, 2.0, **fields)
     store.states.update(flight, lambda before: advance(before, result, check(name)))
+
+
+def result(flight: Flight, status: str = "ok", **fields: Any) -> Result:
+    """What a run found, at the moment its flight was taken."""
+    at = fields.pop("observed_at", flight.taken_at)
+    return Result(flight.run_id, Status(status), at, at + 30, fields.pop("response_time_ms", 1.5), **fields)
+
+
+def becoming(flight: Flight, status: str = "ok", spec: CheckSpec | None = None, **fields: Any) -> Reducer:
+    """The reducer that a runner would pass: one more result."""
+    found, judged = result(flight, status, **fields), spec or check(flight.check)
+    return lambda state: advance(state, found, judged)
+
+
+def run(store: Store, name: str, status: str = "ok", **options: Any) -> tuple[Transition, ...]:
+    """One whole run of a check: take, update."""
+    flight = store.states.take(name, uuid.uuid4().hex, lease_seconds=5)
+    return store.states.update(flight, becoming(flight, status, check(name, **options)))
+
+
+def state_of(store: Store, name: str) -> State | None:
+    """What the store says of one check."""
+    return store.states.read([name]).states.get(name)
+
+
+def writer(history: RedisHistory) -> HistoryWriter:
+    """What writes into a history what no check has observed."""
+    client = redis.Redis(connection_pool=history._link._pool)
+    return HistoryWriter(client, history._names.prefix, history._retention)
+
+
+def add(history: MemoryHistory | RedisHistory, check: str, samples: Iterable[Sample]) -> None:
+    """Write samples that wait to be packed."""
+    (history if isinstance(history, MemoryHistory) else writer(history)).add(check, samples)

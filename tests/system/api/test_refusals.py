@@ -9,9 +9,9 @@ import pytest
 
 from monitor.api.pages import CONFINED
 from monitor.api.service import Service
-from tests.support.builders.past import TOKEN, Client
 from tests.support.processes import wait_for
 from tests.support.roles import StartMonitor
+from tests.support.wsgi_client import TOKEN, Client
 from tests.system.cli.test_web import ask, served
 from tests.unit.api.history.test_access import PATHS, guarded, store
 from tests.unit.standalone.test_settings import run
@@ -44,7 +44,7 @@ settings.configure(
 )
 django.setup()
 from django.core.handlers.wsgi import WSGIHandler
-from tests.support.builders.past import Client
+from tests.support.wsgi_client import Client
 client, found = Client(WSGIHandler(), ""), {}
 for path in json.loads(sys.argv[1]):
     reply = client(path, HTTP_HOST="evil.example")

@@ -10,7 +10,7 @@ from monitor.model import Result, State, Status
 from monitor.policy import pulse
 from tests.support.builders import NOW
 from tests.support.builders.notices import FIRING
-from tests.support.builders.runs import spec
+from tests.support.builders.values import check
 
 
 def state(name: str = "db", *, age: float = 1.0, valid: float = 30.0, **fields: object) -> State:
@@ -48,19 +48,19 @@ def test_a_stale_state_comes_back(status: str) -> None:
     """By one transition, whatever it comes back as, and only once."""
     stale, _ = policy.expire(state(age=31), NOW, "sweep")
     result = Result("next", Status(status), NOW + 1, NOW + 31, 1.0, reason="why")
-    after, transitions = policy.advance(stale, result, spec("db"))
+    after, transitions = policy.advance(stale, result, check("db"))
     assert [(t.old, t.new, t.run_id) for t in transitions] == [(Status.STALE, Status(status), "next")]
     assert transitions[0].sequence > stale.sequence
     assert (after.stale_since, after.status, after.since) == (None, Status(status), NOW + 1)
     again = Result("more", Status(status), NOW + 2, NOW + 32, 1.0)
-    assert policy.advance(after, again, spec("db"))[1] == ()
+    assert policy.advance(after, again, check("db"))[1] == ()
 
 
 def test_a_stale_state_keeps_its_hysteresis() -> None:
     """One bad result after a silence is one of the three it takes; that it is back is told all the same."""
     stale, _ = policy.expire(state(age=31), NOW, "sweep")
     result = Result("next", Status.ERROR, NOW + 1, NOW + 31, 1.0)
-    after, transitions = policy.advance(stale, result, spec("db", failure_threshold=3))
+    after, transitions = policy.advance(stale, result, check("db", failure_threshold=3))
     assert [(t.old, t.new) for t in transitions] == [(Status.STALE, Status.OK)]
     assert after.streak is not None
 
@@ -105,7 +105,7 @@ LATE = {
 @pytest.mark.parametrize(("states", "status"), LATE.values(), ids=LATE)
 def test_schedule(states: dict[str, State], status: Status) -> None:
     """Lateness is judged against the interval of the check."""
-    assert pulse.schedule({"db": spec("db")}, states).status is status
+    assert pulse.schedule({"db": check("db")}, states).status is status
 
 
 def test_beat() -> None:
@@ -136,10 +136,10 @@ def test_whole() -> None:
     """A dead man's switch is told only while checks are dispatched, results come and alerts can be delivered."""
     good = {
         pulse.BEAT: pulse.beat(NOW, NOW, 0.0),
-        pulse.RESULTS: pulse.results({"db": spec("db")}, {"db": state()}, []),
+        pulse.RESULTS: pulse.results({"db": check("db")}, {"db": state()}, []),
         pulse.ALERTS: pulse.alerts(overview(dead_seconds=1.0)),
     }
     assert pulse.is_whole(good)
     assert not pulse.is_whole({**good, pulse.BEAT: pulse.beat(NOW - 60, NOW, 0.0)})
-    assert not pulse.is_whole({**good, pulse.RESULTS: pulse.results({"db": spec("db")}, {}, [state()])})
+    assert not pulse.is_whole({**good, pulse.RESULTS: pulse.results({"db": check("db")}, {}, [state()])})
     assert not pulse.is_whole({**good, pulse.ALERTS: pulse.alerts(overview(1, 999.0))})

@@ -8,7 +8,7 @@ from monitor.flight import NotCompleted, in_flight, store_outcomes
 from monitor.model import Outcome, Status
 from monitor.ports import FlightRefused, StateStore, StoreUnavailable
 from monitor.testing import MemoryStore
-from tests.support.builders.runs import spec
+from tests.support.builders.values import check
 
 START = 1_700_000_000.0
 
@@ -85,7 +85,7 @@ def test_a_flight_that_is_lost(store: StateStore, clock: Clock) -> None:
     with pytest.raises(NotCompleted) as lost, in_flight(store, "work", lease_seconds=5) as flight:
         clock.now += 6
         store.take("work", "of another", lease_seconds=60)
-        store_outcomes(store, flight, [(spec("db"), Outcome(Status.OK))])
+        store_outcomes(store, flight, [(check("db"), Outcome(Status.OK))])
     assert (lost.value.event, lost.value.reason) == ("lost", "lease_expired")
     assert store.read().states == {}
     assert not is_free(store)
@@ -93,7 +93,7 @@ def test_a_flight_that_is_lost(store: StateStore, clock: Clock) -> None:
 
 def test_what_a_flight_has_observed_is_stored_together(memory: MemoryStore, clock: Clock) -> None:
     """Each check by its own rules, dated by the flight; only those that are named leave a sample in history."""
-    outcomes = [(spec("db"), Outcome(Status.ERROR, reason="refused")), (spec("web"), Outcome(Status.OK))]
+    outcomes = [(check("db"), Outcome(Status.ERROR, reason="refused")), (check("web"), Outcome(Status.OK))]
     with in_flight(memory.states, "work", lease_seconds=5) as flight:
         transitions = store_outcomes(memory.states, flight, outcomes, history={"web"})
     assert [(made.check, made.new, made.run_id) for made in transitions] == [

@@ -13,7 +13,7 @@ from monitor.config import Config
 from monitor.sidecar import alone
 from monitor.sidecar.memories import FILE, CannotKeep, Memories
 from monitor.store import MemoryStore
-from tests.support.builders.runs import becoming, run, state_of
+from tests.support.builders.values import becoming, run, state_of
 
 
 def remember(store: MemoryStore, text: str) -> None:

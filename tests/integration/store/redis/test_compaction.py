@@ -25,8 +25,8 @@ from monitor.store.link import Link
 from monitor.store.redis_history import RedisHistory
 from tests.integration.store.redis.test_garbage import WRONG
 from tests.support import brute
-from tests.support.builders.runs import add, run, writer
 from tests.support.builders.samples import MIDNIGHT, make
+from tests.support.builders.values import add, run, writer
 from tests.support.redis_server import BINARIES, RedisServer, StartRedis
 
 LONG = Retention(raw_seconds=3660 * DAY_SECONDS, rollup_seconds=3660 * DAY_SECONDS)

@@ -13,7 +13,7 @@ import pytest
 from monitor.model import State, Status, Transition, Window
 from monitor.ports import StoreUnavailable
 from monitor.store import RedisStore
-from tests.support.builders.runs import becoming, run, spec, state_of
+from tests.support.builders.values import becoming, check, run, state_of
 from tests.support.processes import free_port, missing, wait_for
 from tests.support.redis_server import BINARIES, RedisServer, StartRedis
 
@@ -202,7 +202,7 @@ def test_many_survive_a_change_by_somebody_else(redis_store: RedisStore, server:
     """What changed between reading and writing is read again; the others are not held up by it."""
     flight = redis_store.states.take("workers", "round-1", lease_seconds=5)
     meddler = RedisStore(server.url, prefix=key_prefix)
-    reducers = {name: becoming(flight, "error", spec(name)) for name in ("worker:a", "worker:b")}
+    reducers = {name: becoming(flight, "error", check(name)) for name in ("worker:a", "worker:b")}
     meddled: list[str] = []
 
     def meddling(state: State | None) -> tuple[State, tuple[Transition, ...]]:

@@ -11,7 +11,7 @@ import redis
 
 from monitor.store import RedisStore
 from monitor.store.codec import decode, decode_transition
-from tests.support.builders.runs import run, spec, state_of
+from tests.support.builders.values import check, run, state_of
 from tests.support.redis_server import RedisServer
 
 WRONG: dict[str, Callable[[redis.Redis, str], object]] = {
@@ -201,10 +201,10 @@ def test_a_state_changed_by_others_in_mid_flight(redis_store: RedisStore, server
     seen = []
 
     def reducer(state):  # type: ignore[no-untyped-def]
-        from tests.support.builders.runs import becoming
+        from tests.support.builders.values import becoming
 
         seen.append(state.streak and state.streak.count)
-        return becoming(flight, "error", spec("db", failure_threshold=3))(state)
+        return becoming(flight, "error", check("db", failure_threshold=3))(state)
 
     redis_store.states.update(flight, reducer)
     assert seen == [1, None]

@@ -21,7 +21,7 @@ from monitor.pulse import run_self_check
 from monitor.store import RedisStore
 from monitor.store.sweeping import FIELDS_AT_A_TIME
 from tests.support.builders.alerting import channel
-from tests.support.builders.runs import run, spec, state_of
+from tests.support.builders.values import check, run, state_of
 from tests.support.redis_server import RedisServer
 
 MANY = 300_000
@@ -38,8 +38,8 @@ def test_a_transition_with_a_lone_surrogate(redis_store: RedisStore, client: red
     """Alerting passes it by; what comes behind it is notified."""
     decide(redis_store)
     run(redis_store, "db", "ok")
-    for check, reason in (("\ud800", None), ("db", "\udfff"), ("x" * 300, None), ('group:"', None)):
-        raw = json.dumps([check, 1, "ok", "error", 1763608320.0, "r", reason])
+    for name, reason in (("\ud800", None), ("db", "\udfff"), ("x" * 300, None), ('group:"', None)):
+        raw = json.dumps([name, 1, "ok", "error", 1763608320.0, "r", reason])
         client.xadd(f"{key_prefix}transitions", {"id": "db:1", "transition": raw})
     for at in (1e308, -1, 10**400):
         raw = json.dumps(["db", 1, "ok", "error", at, "r", None])
@@ -342,7 +342,7 @@ def test_what_was_set_aside_is_shown(redis_store: RedisStore, client: redis.Redi
     """``monitor:store`` warns, with the number for everybody and the kinds for the authorised, and recovers."""
 
     def look() -> None:
-        run_self_check({"db": spec("db")}, store=redis_store, interval_seconds=5, outcomes=OUTCOMES)
+        run_self_check({"db": check("db")}, store=redis_store, interval_seconds=5, outcomes=OUTCOMES)
 
     run(redis_store, "db")
     look()

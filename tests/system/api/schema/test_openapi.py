@@ -25,10 +25,11 @@ from monitor.api.service import Service, build
 from monitor.api.targets import ENDPOINTS
 from monitor.store import MemoryStore
 from tests.support.browser import OpenPage, chromium, open_page
-from tests.support.builders.past import TOKEN, Client, with_a_past
+from tests.support.builders.samples import with_a_past
 from tests.support.builders.values import check, config, record
 from tests.support.processes import wait_for
 from tests.support.roles import StartMonitor
+from tests.support.wsgi_client import TOKEN, Client
 
 __all__ = ["chromium", "open_page"]
 

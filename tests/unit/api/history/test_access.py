@@ -15,9 +15,10 @@ from monitor.api.service import Service, build
 from monitor.credentials.signed import SESSION, sign
 from monitor.store import MemoryStore
 from tests.support.builders import NOW
-from tests.support.builders.past import TOKEN, Client, with_a_past
+from tests.support.builders.samples import with_a_past
 from tests.support.builders.values import check, config
 from tests.support.processes import wait_for
+from tests.support.wsgi_client import TOKEN, Client
 from tests.unit.api.test_staff import ASK, PROJECT, URLS
 from tests.unit.standalone.test_settings import run
 

@@ -17,9 +17,10 @@ from monitor.model import Status
 from monitor.ports import Reaches, StoreUnavailable
 from monitor.store import MemoryStore
 from tests.support.builders import NOW
-from tests.support.builders.past import HOUR, READ_AT, TOKEN, Client, with_a_past
+from tests.support.builders.samples import HOUR, READ_AT, with_a_past
 from tests.support.builders.values import check, config, record
 from tests.support.processes import wait_for
+from tests.support.wsgi_client import TOKEN, Client
 
 
 @pytest.fixture

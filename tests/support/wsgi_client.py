@@ -1,4 +1,4 @@
-"""A store with a past to ask for, and a client of the API over it: through Django's handler, as a server would."""
+"""A client of the API: through Django's handler, as a server would call it."""
 
 from __future__ import annotations
 
@@ -8,29 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from monitor.history.samples import RESPONSE_TIME, Sample
-from monitor.model import Status
-from monitor.store import MemoryStore
-from tests.support.builders import NOW
-
-READ_AT = NOW + 90.0
-HOUR = 3600.0
 TOKEN = {"HTTP_AUTHORIZATION": "Bearer hushhushhushhush"}
-
-
-def with_a_past(hours: float = 2.0, every: float = 10.0) -> MemoryStore:
-    """A store whose clock stands at READ_AT, with samples of ``database``: in error from 11:00 to 11:05, else ok."""
-    store = MemoryStore(lambda: READ_AT)
-    samples = []
-    count = int(hours * HOUR / every)
-    for number in range(count):
-        at = READ_AT - (count - number) * every + 5
-        failing = NOW - HOUR <= at < NOW - HOUR + 300
-        status, reason = (Status.ERROR, "timeout") if failing else (Status.OK, None)
-        series = {RESPONSE_TIME: float(number % 7), "percent": 50.0 + number % 3}
-        samples.append(Sample(at, status, at + 3 * every, reason, series))
-    store.history.add("database", samples)
-    return store
 
 
 class Reply(NamedTuple):
