@@ -20,8 +20,8 @@ from bench.worker import NOOP
 from monitor.checks.registry import KINDS
 from monitor.config import CheckSpec
 from monitor.executor import ProcessExecutor
-from monitor.model import NO_PAST, Outcome, Past
-from monitor.runner import run_check
+from monitor.model.checks import NO_PAST, Outcome, Past
+from monitor.services.run_check import run_check
 from monitor.store import RedisStore
 from monitor.tasks.checks import RUN_CHECK
 from monitor.wiring import CHECK_PROCESS

@@ -19,7 +19,7 @@ from celery import Celery
 from kombu import Connection
 
 from bench import machine
-from monitor.model import Notice, NoticeKind, Status
+from monitor.model.checks import Notice, NoticeKind, Status
 from monitor.store import RedisStore
 from tests.support.redis_server import RedisServer, find_binary
 

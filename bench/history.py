@@ -16,14 +16,15 @@ from bench.processes import cpu_seconds
 from bench.report import Claim, Report, Table, number
 from bench.scale import Scale
 from demo.history import HistoryWriter
-from monitor import chronicle, policy
+from monitor import policy
 from monitor.config import CheckSpec
 from monitor.history.rollups import day_of, with_samples
 from monitor.history.samples import DAY_SECONDS, Sample, gather
 from monitor.history.series import Span
-from monitor.model import Outcome, Status
+from monitor.model.checks import Outcome, Status
+from monitor.presentation import history as chronicle
 from monitor.store import RedisStore, Retention
-from monitor.store.history import Names
+from monitor.store.retention import HistoryKeys
 from tests.support.redis_server import RedisServer
 
 METHOD = (
@@ -94,7 +95,7 @@ def _past(name: str, begun: float, until: float, every: int) -> Iterator[Sample]
 
 def _copy(server: RedisServer, loaded: int, count: int) -> None:
     """The first checks' blocks under more names."""
-    names = Names.of("b:")
+    names = HistoryKeys.of("b:")
     with server.client() as client:
         for index, kind in ((names.raw, "raw"), (names.roll, "roll")):
             members = client.zrange(index, 0, -1, withscores=True)

@@ -23,10 +23,10 @@ from kafka.protocol.parser import KafkaProtocol
 
 from bench.report import Claim, Report, Table, number
 from bench.scale import Scale
-from monitor.checks._kafka.client import Client
-from monitor.checks._kafka.cluster import look
-from monitor.checks._kafka.connection import Connection
-from monitor.checks._kafka.groups import read_groups
+from monitor.checks.kafka.client import ClusterClient
+from monitor.checks.kafka.cluster import look
+from monitor.checks.kafka.connection import KafkaConnection
+from monitor.checks.kafka.groups import read_groups
 from tests.support.kafka_server import KafkaServer
 
 METHOD = (
@@ -53,7 +53,7 @@ def run(scale: Scale) -> Report:
     )
     ratio = found = 0.0
     with _kafka(names, topics) as kafka:
-        connection = Connection(brokers=(kafka.bootstrap,))
+        connection = KafkaConnection(brokers=(kafka.bootstrap,))
         connecting = median(_timed(lambda: _connect(connection))[0] for _ in range(rounds))
         for size in sizes:
             chosen = names[:size]
@@ -76,7 +76,7 @@ def run(scale: Scale) -> Report:
     )
 
 
-def _by_look(connection: Connection, names: Sequence[str]) -> int:
+def _by_look(connection: KafkaConnection, names: Sequence[str]) -> int:
     found = look(connection, groups=names, timeout_seconds=120)
     return sum(
         at.end - at.committed
@@ -98,8 +98,8 @@ def _one_by_one(kafka: KafkaServer, names: Sequence[str]) -> int:
     return lag
 
 
-def _connect(connection: Connection) -> int:
-    with Client(connection, 30) as client:
+def _connect(connection: KafkaConnection) -> int:
+    with ClusterClient(connection, 30) as client:
         client.run(client.enter(client.until(1)))
     return 0
 
@@ -154,14 +154,14 @@ def _kafka(names: Sequence[str], topics: int) -> Iterator[KafkaServer]:
         for n, partition, _ in itertools.product(range(topics), range(PARTITIONS), range(RECORDS)):
             producer.send(f"topic-{n}", b"record", partition=partition)
         producer.close()
-        with Client(Connection(brokers=(server.bootstrap,), client_id="bench"), 120) as client:
+        with ClusterClient(KafkaConnection(brokers=(server.bootstrap,), client_id="bench"), 120) as client:
             client.run(_make_groups(client, {name: f"topic-{n % topics}" for n, name in enumerate(names)}))
         yield server
     finally:
         server.stop()
 
 
-async def _make_groups(client: Client, topics: dict[str, str]) -> None:
+async def _make_groups(client: ClusterClient, topics: dict[str, str]) -> None:
     told = await read_groups(client, topics, client.until(1))
     made = await client.together(
         _make_group(client, told[name].coordinator, name, topic, RECORDS if n % 2 else 0)
@@ -170,7 +170,7 @@ async def _make_groups(client: Client, topics: dict[str, str]) -> None:
     assert len(made) == len(topics)
 
 
-async def _make_group(client: Client, node: Any, name: str, topic: str, offset: int) -> str:
+async def _make_group(client: ClusterClient, node: Any, name: str, topic: str, offset: int) -> str:
     """Join as its only member, take all partitions, commit an offset of each."""
     until = client.until(1)
     subscription = ConsumerProtocolSubscription(version=0, topics=[topic], user_data=b"").encode()

@@ -22,7 +22,7 @@ from demo.history import HistoryWriter
 from monitor import policy
 from monitor.config import CheckSpec
 from monitor.history.samples import HOUR_SECONDS, Sample
-from monitor.model import Result, Status
+from monitor.model.checks import Result, Status
 from monitor.store import RedisStore
 
 CHECKS = 100
@@ -157,7 +157,7 @@ def _stage() -> Iterator[Any]:
     os.environ["DJANGO_SETTINGS_MODULE"] = "monitor.settings"
     os.environ.setdefault("MONITOR_REDIS_URL", "redis://127.0.0.1:1/0")
     os.environ["MONITOR_TOKEN"] = rosters.TOKEN
-    from monitor.wsgi import application
+    from monitor.standalone.wsgi import application
     from tests.support.builders.page import calm
     from tests.support.page_stage import Stage
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from monitor import wiring
-from monitor.celery_app import app
+from monitor.standalone.celery_app import app
 from monitor.tasks.checks import RUN_CHECK
 from monitor.tasks.publish import Publisher
 

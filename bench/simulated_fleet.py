@@ -22,10 +22,11 @@ from typing import Any
 import redis
 
 from bench.instrumented import commands
-from monitor import fleet, wiring
+from monitor import wiring
 from monitor.agent import scripts
-from monitor.agent.protocol import Active, Beacon, Keys, direct_queue, encode, instance_target, target_field
-from monitor.celery_app import app
+from monitor.agent.protocol import ActiveTask, Beacon, Keys, direct_queue, encode, instance_target, target_field
+from monitor.services import watch_workers
+from monitor.standalone.celery_app import app
 from monitor.tasks.broker import CeleryBroker
 
 QUEUES_OF_A_WORKER = 3
@@ -109,8 +110,10 @@ def main() -> None:
     simulated = Workers(client, Keys.of(config.key_prefix), workers, queues, interval)
     simulated.load_scripts()
 
-    def judge() -> fleet.Round:
-        made = fleet.run_round(config.workers, store=runtime.store.states, fleet=runtime.store.workers, broker=broker)
+    def judge() -> watch_workers.WorkerRound:
+        made = watch_workers.run_round(
+            config.workers, store=runtime.store.states, fleet=runtime.store.workers, broker=broker
+        )
         if made.event != "completed":
             raise RuntimeError(f"the round was {made.event}: {made.reason}")
         return made
@@ -149,7 +152,7 @@ def _beacon(number: int, queues: list[str], interval_seconds: float) -> Beacon:
         direct_queue=direct_queue(instance_target(node, instance)),
         queues=tuple(sorted(mine)),
         direct=True,
-        active=(Active("shop.tasks.send_mail", 1.5), Active("shop.tasks.render_invoice", 0.4)),
+        active=(ActiveTask("shop.tasks.send_mail", 1.5), ActiveTask("shop.tasks.render_invoice", 0.4)),
         active_count=2,
         reserved=3,
         done=123_456,
@@ -167,7 +170,7 @@ def _beacon(number: int, queues: list[str], interval_seconds: float) -> Beacon:
     )
 
 
-def _evaluate(pipeline: Any, script: scripts.Script, keys: tuple[str, ...], arguments: tuple[Any, ...]) -> None:
+def _evaluate(pipeline: Any, script: scripts.AgentScript, keys: tuple[str, ...], arguments: tuple[Any, ...]) -> None:
     pipeline.execute_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
 
 

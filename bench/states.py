@@ -10,9 +10,10 @@ import argparse
 import itertools
 import time
 
-from monitor import runner, wiring
+from monitor import wiring
 from monitor.config import CheckSpec
-from monitor.model import NO_PAST, Outcome, Past, Status
+from monitor.model.checks import NO_PAST, Outcome, Past, Status
+from monitor.services import run_check
 
 # The fields of the documented bodies, so that what is rendered has its usual size.
 DATA = {
@@ -49,12 +50,12 @@ def main() -> None:
     store, executor = wiring.store(config), InventedOutcomes()
     checks = list(config.checks.values())
     for check in checks:
-        runner.run_check(check, None, store=store.states, executor=executor)
+        run_check.run_check(check, None, store=store.states, executor=executor)
     begin = time.monotonic()
     for number, check in enumerate(itertools.cycle(checks)):
         if (wait := begin + number / rate - time.monotonic()) > 0:
             time.sleep(wait)
-        runner.run_check(check, None, store=store.states, executor=executor)
+        run_check.run_check(check, None, store=store.states, executor=executor)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--queues")
     options = parser.parse_args()
     instead = [f"--pool={options.pool}", *([f"--queues={options.queues}"] if options.queues else [])]
-    from monitor.celery_app import app
+    from monitor.standalone.celery_app import app
 
     app.task(noop, name=NOOP, ignore_result=True, acks_late=False)
     start = app.start

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from demo import tree
-from monitor.cli.up.preflight import CannotStart
+from monitor.supervisor.preflight import CannotStart
 
 
 @click.command()

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from demo.curves import load, wobble
 from demo.shop import QUEUES, WORKERS, numbers
 from demo.story import Story
-from monitor.agent.protocol import Active, Beacon
-from monitor.config.settings import Workers
-from monitor.model import Outcome, QueueVerdict, WorkerVerdict
-from monitor.policy import told
-from monitor.policy.workers import SUMMARY, QueueSight, WorkerSight
-from monitor.ports import Executed
+from monitor.agent.protocol import ActiveTask, Beacon
+from monitor.config.settings import WorkerSettings
+from monitor.model.checks import Outcome, QueueVerdict, WorkerVerdict
+from monitor.policy.workers import outcomes as told
+from monitor.policy.workers.verdicts import SUMMARY, QueueObservation, WorkerObservation
+from monitor.ports.workers import ExecutedHeartbeat
 
 SLOTS = 8
 START_SECONDS = 20.0
@@ -23,7 +23,7 @@ _VERSIONS = {"celery": "5.7.0", "kombu": "5.7.0", "redis": "8.1.0", "python": "3
 
 def outcomes(story: Story, at: float) -> Mapping[str, Outcome]:
     """Of every worker and queue, and their summary, by check name."""
-    settings = Workers()
+    settings = WorkerSettings()
     verdicts = {name: _verdict(story, name, at) for name in WORKERS}
     found = {
         f"worker:{name}": told.worker(_worker(story, name, verdict, at), verdict, settings)
@@ -60,7 +60,7 @@ def _active(story: Story, name: str, at: float) -> int:
     return SLOTS if waiting > 500 else max(0, min(SLOTS - 1, round(usual)))
 
 
-def _worker(story: Story, name: str, verdict: WorkerVerdict, at: float) -> WorkerSight:
+def _worker(story: Story, name: str, verdict: WorkerVerdict, at: float) -> WorkerObservation:
     spell, active = story.spell(f"worker:{name}", at), _active(story, name, at)
     task = _TASKS.get(WORKERS[name][-1], "shop.tasks.work")
     up = _up(story, name, at)
@@ -74,7 +74,7 @@ def _worker(story: Story, name: str, verdict: WorkerVerdict, at: float) -> Worke
         up_seconds=up,
         queues=WORKERS[name],
         direct=True,
-        active=tuple(Active(task, round(2.4 - 0.25 * place, 1)) for place in range(active)),
+        active=tuple(ActiveTask(task, round(2.4 - 0.25 * place, 1)) for place in range(active)),
         active_count=active,
         reserved=24 if spell else active // 2,
         done=int((min(up, at - spell.since) if spell else up) * 3.1),
@@ -83,14 +83,14 @@ def _worker(story: Story, name: str, verdict: WorkerVerdict, at: float) -> Worke
         versions=_VERSIONS,
     )
     latency = 0.009 + 0.012 * load(at) + 0.006 * wobble(f"{story.seed}/{name}/latency", at, 15)
-    executed = Executed(at - 2.0 - latency, at - 2.0, name)
+    executed = ExecutedHeartbeat(at - 2.0 - latency, at - 2.0, name)
     if spell or verdict is WorkerVerdict.STARTING:
-        executed = Executed(at - up - 5.0, at - up - 4.0, name)  # by the one before it
+        executed = ExecutedHeartbeat(at - up - 5.0, at - up - 4.0, name)  # by the one before it
     waiting = at - spell.since + 6.0 if spell is not None else None
-    return WorkerSight(beacon, 1.0, 1.0, at - 1.0, executed, waiting, connected=True)
+    return WorkerObservation(beacon, 1.0, 1.0, at - 1.0, executed, waiting, connected=True)
 
 
-def _queue(story: Story, name: str, workers: tuple[WorkerVerdict, ...], at: float) -> QueueSight:
+def _queue(story: Story, name: str, workers: tuple[WorkerVerdict, ...], at: float) -> QueueObservation:
     found = numbers(story, f"queue:{name}", at)
-    executed = Executed(at - 2.0 - found["latency_ms"] / 1e3, at - 2.0, "")
-    return QueueSight(name, 0.0, workers, executed, pending=round(found["pending_tasks"]))
+    executed = ExecutedHeartbeat(at - 2.0 - found["latency_ms"] / 1e3, at - 2.0, "")
+    return QueueObservation(name, 0.0, workers, executed, pending=round(found["pending_tasks"]))

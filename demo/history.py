@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import redis
 
 from monitor.history.blocks import encode_day
-from monitor.history.rollups import Day
+from monitor.history.rollups import RollupDay
 from monitor.history.samples import DAY_SECONDS, HOUR_SECONDS, Sample
 from monitor.store import Retention
-from monitor.store.compaction import BLOCK_OVERHEAD_BYTES
-from monitor.store.history import Names, encode_line
+from monitor.store.redis.compaction import BLOCK_OVERHEAD_BYTES
+from monitor.store.retention import HistoryKeys, encode_line
 
 LINES_AT_ONCE = 1000
 SIZES = 2**32
@@ -25,7 +25,7 @@ class HistoryWriter:
     """
 
     def __init__(self, client: redis.Redis, prefix: str = "monitor:", retention: Retention = Retention()) -> None:  # noqa: B008 - frozen
-        self._client, self._names, self._retention = client, Names.of(prefix), retention
+        self._client, self._names, self._retention = client, HistoryKeys.of(prefix), retention
 
     def add(self, check: str, samples: Iterable[Sample]) -> None:
         """Write samples where those of results wait to be packed."""
@@ -41,7 +41,7 @@ class HistoryWriter:
                     pipe.zadd(self._names.open, {f"{check}|{hour}": (hour + 1) * HOUR_SECONDS})
                     pipe.execute()
 
-    def add_day(self, day: Day, checks: Iterable[str]) -> None:
+    def add_day(self, day: RollupDay, checks: Iterable[str]) -> None:
         """Write a day's roll-ups for each of these checks, in place of what there is. A day without samples is none."""
         if day.tail is None:
             return

@@ -8,9 +8,9 @@ from typing import Any
 from demo.curves import wobble
 from demo.shop import GROUPS, judged
 from demo.story import BILLING, Story
-from monitor.consumer_groups import GroupSight, Member, PartitionSight, TopicPartition
 from monitor.history.samples import RESPONSE_TIME
-from monitor.model import Outcome, Status
+from monitor.model.checks import Outcome, Status
+from monitor.model.consumer_groups import GroupMember, GroupObservation, PartitionObservation, TopicPartition
 from monitor.policy.consumer_groups.lag import lags
 
 PARTITIONS = {BILLING: 8, GROUPS[1]: 6}
@@ -25,7 +25,7 @@ def outcomes(story: Story, at: float) -> Mapping[str, tuple[Outcome, float]]:
     return {name: _outcome(story, name, at) for name in GROUPS}
 
 
-def sight(story: Story, name: str, at: float) -> GroupSight:
+def sight(story: Story, name: str, at: float) -> GroupObservation:
     """What is seen of a group: the lag of its numbers, the most of it in one partition."""
     _, found = judged(story, name, at)
     count, consumers, group = PARTITIONS[name], CONSUMERS[name], name.rpartition(":")[2]
@@ -37,13 +37,13 @@ def sight(story: Story, name: str, at: float) -> GroupSight:
     partitions = {}
     for number, share in enumerate(shares):
         end = int(sent * (0.93 + 0.02 * number))
-        partitions[TopicPartition("orders", number)] = PartitionSight(end, end - round(found["lag"] * share), 0)
+        partitions[TopicPartition("orders", number)] = PartitionObservation(end, end - round(found["lag"] * share), 0)
     assigned = [frozenset(at for at in partitions if at.partition % consumers == place) for place in range(consumers)]
     members = tuple(
-        Member(f"{group}-{place}", f"{group}-{place + 1}", f"10.0.4.{21 + place}", some)
+        GroupMember(f"{group}-{place}", f"{group}-{place + 1}", f"10.0.4.{21 + place}", some)
         for place, some in enumerate(assigned)
     )
-    return GroupSight(group, known=True, state="Stable", members=members, partitions=partitions)
+    return GroupObservation(group, known=True, state="Stable", members=members, partitions=partitions)
 
 
 def _outcome(story: Story, name: str, at: float) -> tuple[Outcome, float]:
@@ -71,7 +71,7 @@ def _outcome(story: Story, name: str, at: float) -> tuple[Outcome, float]:
     return Outcome(spell.status, data, spell.reason, message, detail, series=SERIES), took
 
 
-def _table(seen: GroupSight, found: Mapping[TopicPartition, Any]) -> list[dict[str, Any]]:
+def _table(seen: GroupObservation, found: Mapping[TopicPartition, Any]) -> list[dict[str, Any]]:
     owners = {at: member for member in seen.members for at in member.assigned}
     return [
         {

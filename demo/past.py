@@ -9,10 +9,10 @@ from math import inf, nan
 from demo.history import HistoryWriter
 from demo.shop import CHECKS, HISTORY, WORKERS, judged
 from demo.story import HOUR, RAW_SECONDS, Change, Story
-from monitor.history.rollups import Day, day_of, with_samples
+from monitor.history.rollups import RollupDay, day_of, with_samples
 from monitor.history.samples import CODES, DAY_SECONDS, HOUR_SECONDS, MICRO, OK, Samples
-from monitor.model import Result, State, Status, Transition
-from monitor.ports import Reducer, Store
+from monitor.model.checks import Result, State, Status, Transition
+from monitor.ports.store import Reducer, Store
 
 RAW_STEP, FINE_STEP, COARSE_STEP = 20.0, 300.0, 1800.0
 FINE_SECONDS = 8 * DAY_SECONDS
@@ -60,7 +60,7 @@ def raw_begins(story: Story) -> float:
     return (story.began - RAW_SECONDS) // HOUR * HOUR + HOUR
 
 
-def rolled_up(story: Story, name: str, number: int) -> Day:
+def rolled_up(story: Story, name: str, number: int) -> RollupDay:
     """A UTC day since the epoch, or what of it is older than single observations."""
     start = number * DAY_SECONDS
     until = min(start + DAY_SECONDS, raw_begins(story))

@@ -21,13 +21,14 @@ from demo import fleet, kafka, past
 from demo.history import HistoryWriter
 from demo.shop import CHECKS, INTERVAL, outcome
 from demo.story import Story, tell
-from monitor import logs, policy, wiring
-from monitor.cli.up import embedded
+from monitor import policy, wiring
 from monitor.config import CheckSpec, Config
-from monitor.model import Flight, Outcome
-from monitor.policy.dynamic_checks import SUMMARY, check_spec
-from monitor.ports import FlightLost, FlightRefused, Reducer, Store, StoreUnavailable
-from monitor.store.link import Link
+from monitor.lib import logs
+from monitor.model.checks import Flight, Outcome
+from monitor.policy.runtime_checks import SUMMARY, check_spec
+from monitor.ports.store import FlightLost, FlightRefused, Reducer, Store, StoreUnavailable
+from monitor.store.redis.connection import RedisConnection
+from monitor.supervisor import embedded
 
 MARK = "demo.json"
 PREFIX = "demo:"
@@ -80,7 +81,7 @@ class Present:
 def run(config: Config, home: Path) -> None:
     """Write until SIGTERM. Raises :class:`NotOurs`."""
     url = wiring.required_url(config, "redis_url")
-    store, link = wiring.store(config), Link(url, timeout_seconds=2.0, retries=True)
+    store, link = wiring.store(config), RedisConnection(url, timeout_seconds=2.0, retries=True)
     ensure_ours(url, home, link)
     story, is_new = _story(link, json.loads((home / MARK).read_text()))
     if is_new:
@@ -102,7 +103,7 @@ def run(config: Config, home: Path) -> None:
             time.sleep(0.5)
 
 
-def ensure_ours(url: str, home: Path, link: Link) -> None:
+def ensure_ours(url: str, home: Path, link: RedisConnection) -> None:
     """Raises :class:`NotOurs` unless this is the server that a demo started over ``home``, with nobody's data in it."""
     if url != embedded.url(home) or not (home / MARK).exists():
         raise NotOurs(f"{url} is not the embedded server of a demo in {home}")
@@ -113,7 +114,7 @@ def ensure_ours(url: str, home: Path, link: Link) -> None:
         raise NotOurs(f"the server at {url} holds somebody's data")
 
 
-def _story(link: Link, plan: Mapping[str, float]) -> tuple[Story, bool]:
+def _story(link: RedisConnection, plan: Mapping[str, float]) -> tuple[Story, bool]:
     """The story, and whether it begins now: after a crash of this process it goes on."""
     seconds, microseconds = link.call("TIME")
     now = int(seconds) + int(microseconds) / 1e6

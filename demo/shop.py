@@ -9,7 +9,7 @@ from typing import Any
 from demo.curves import DAY, grain, load, wobble
 from demo.story import BILLING, Spell, Story
 from monitor.history.samples import RESPONSE_TIME
-from monitor.model import Outcome, Status
+from monitor.model.checks import Outcome, Status
 
 QUEUES = ("checkout", "default", "mail")
 GROUPS = (BILLING, "group:kafka:search-indexer")

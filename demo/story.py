@@ -8,7 +8,7 @@ from random import Random
 from typing import NamedTuple
 
 from demo.curves import DAY, Surge
-from monitor.model import Status
+from monitor.model.checks import Status
 
 MINUTE, HOUR = 60.0, 3600.0
 PAST_SECONDS = 90 * DAY

@@ -14,14 +14,14 @@ from pathlib import Path
 
 from demo.present import MARK, PREFIX
 from demo.shop import TOML
-from monitor import logs
 from monitor.cli.access import PAGE, link
-from monitor.cli.up import embedded, preflight, readiness
-from monitor.cli.up.children import Role
-from monitor.cli.up.output import Output
-from monitor.cli.up.supervisor import Supervisor
 from monitor.config.keys import SHORT_NAMES
 from monitor.credentials import token_file
+from monitor.lib import logs
+from monitor.supervisor import embedded, preflight, readiness
+from monitor.supervisor.children import Role
+from monitor.supervisor.output import Output
+from monitor.supervisor.supervisor import Supervisor
 
 HOST, PORT = "127.0.0.1", 8000
 ROOT = Path(__file__).parents[1]

@@ -106,8 +106,8 @@ def _django_settings() -> Any:
     try:
         settings.INSTALLED_APPS  # noqa: B018 - settings are imported when the first of them is asked for
     except Exception as error:
-        from monitor.config import ConfigError, Problem  # noqa: PLC0415 - not in the project's own processes
+        from monitor.config import ConfigError, ConfigProblem  # noqa: PLC0415 - not in the project's own processes
 
         hint = f"the project's settings cannot be imported ({type(error).__name__}: {error})"
-        raise ConfigError([Problem(VARIABLE, os.environ[VARIABLE], hint)]) from error
+        raise ConfigError([ConfigProblem(VARIABLE, os.environ[VARIABLE], hint)]) from error
     return settings

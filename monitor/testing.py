@@ -6,7 +6,7 @@
 {}
 """
 
-from monitor.store.memory_history import MemoryHistory
-from monitor.store.memory_store import MemoryStore
+from monitor.store.memory.history import MemoryHistory
+from monitor.store.memory.store import MemoryStore
 
 __all__ = ["MemoryHistory", "MemoryStore"]

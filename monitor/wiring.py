@@ -25,22 +25,24 @@ from monitor.config import (
     CheckSpec,
     Config,
     ConfigError,
+    ConfigProblem,
     Loaded,
-    Problem,
     loading,
     problems_from_validation,
     standalone,
     unknown_hint,
 )
 from monitor.config.keys import COMMON_CHANNEL_KEYS, COMMON_CHECK_KEYS
-from monitor.config.redaction import scrub
 from monitor.executor import ProcessExecutor
-from monitor.model import Notice
-from monitor.ports import Executor, Send, Store, Undelivered
-from monitor.redis_pool import connection_pool
-from monitor.redis_urls import is_redis
-from monitor.registry import Unknown
-from monitor.schedule import Plan
+from monitor.lib.redaction import scrub
+from monitor.lib.redis_pool import connection_pool
+from monitor.lib.redis_urls import is_redis
+from monitor.model.checks import Notice
+from monitor.plugins.registry import UnknownPlugin
+from monitor.policy.schedule import Plan
+from monitor.ports.alerts import DeliveryFailure
+from monitor.ports.executor import Executor
+from monitor.ports.store import Send, Store
 from monitor.store import RedisStore, Retention
 
 CHECK_PROCESS = "monitor.checks.process"
@@ -134,17 +136,17 @@ def sender(spec: ChannelSpec) -> Send:
     channel = CHANNELS.build(spec.kind, spec.options)
     title, body = spec.title or text.DEFAULT_TITLE, spec.body or text.DEFAULT_BODY
 
-    def send(notice: Notice) -> Undelivered | None:
+    def send(notice: Notice) -> DeliveryFailure | None:
         try:
             channel.send(notice, text.render(notice, title, body), spec.timeout_seconds)
         except Permanent as failure:
-            return Undelivered(failure.reason, permanent=True)
+            return DeliveryFailure(failure.reason, permanent=True)
         except Temporary as failure:
-            return Undelivered(failure.reason, retry_after_seconds=failure.retry_after_seconds)
+            return DeliveryFailure(failure.reason, retry_after_seconds=failure.retry_after_seconds)
         except Exception:
             # One notice that a channel cannot render must not stop those behind it.
             log.exception("alert.channel_failed", channel=spec.name, notice=notice.id)
-            return Undelivered("internal_error")
+            return DeliveryFailure("internal_error")
         return None
 
     return send
@@ -164,7 +166,7 @@ def required_url(config: Config, key: str) -> str:
     """A URL that the role cannot do without. Raises ConfigError."""
     value: SecretStr | None = getattr(config, key)
     if value is None:
-        raise ConfigError([Problem(key, None, _where_to_set(config, key))])
+        raise ConfigError([ConfigProblem(key, None, _where_to_set(config, key))])
     return value.get_secret_value()
 
 
@@ -203,30 +205,30 @@ def _import_celery_app(loaded: Loaded) -> bool:
         project.from_celery(app)  # its configuration is loaded when something of it is read
     except Exception as error:
         hint = f"should be an importable Celery application, module:attribute ({type(error).__name__}: {error})"
-        raise ConfigError([Problem("celery_app", dotted, hint, loaded.origin("celery_app"))]) from error
+        raise ConfigError([ConfigProblem("celery_app", dotted, hint, loaded.origin("celery_app"))]) from error
     project.watch(app)
     return before != (project.applications(), os.environ.get(project.VARIABLE))
 
 
-def _url_problems(loaded: Loaded) -> list[Problem]:
+def _url_problems(loaded: Loaded) -> list[ConfigProblem]:
     """Return what the clients of the store and of the broker find wrong with their URLs. Connects to nothing."""
     problems, config = [], loaded.config
     try:
         if config.redis_url is not None:
             connection_pool(config.redis_url.get_secret_value(), timeout_seconds=1.0)
     except ValueError as error:
-        problems.append(Problem("redis_url", None, str(error), loaded.origin("redis_url")))
+        problems.append(ConfigProblem("redis_url", None, str(error), loaded.origin("redis_url")))
     broker = config.broker_url.get_secret_value() if config.broker_url else None
     try:
         if broker is not None and not is_redis(broker):
             importlib.import_module("kombu.connection").Connection(broker).get_transport_cls()
     except (ValueError, LookupError, ImportError, AttributeError, TypeError) as error:
         hint = f"names no broker that Celery can use: {scrub(str(error))}"
-        problems.append(Problem("broker_url", None, hint, loaded.origin("broker_url")))
+        problems.append(ConfigProblem("broker_url", None, hint, loaded.origin("broker_url")))
     return problems
 
 
-def _option_problems(check: CheckSpec, loaded: Loaded) -> list[Problem]:
+def _option_problems(check: CheckSpec, loaded: Loaded) -> list[ConfigProblem]:
     prefix = f"checks.{check.name}"
     try:
         resolved = resolve(loaded.config, check)
@@ -236,29 +238,29 @@ def _option_problems(check: CheckSpec, loaded: Loaded) -> list[Problem]:
             if key in _URLS and option not in resolved.options
         }
         if missing:
-            return [Problem(key, None, _where_to_set(loaded.config, key)) for key in sorted(missing)]
+            return [ConfigProblem(key, None, _where_to_set(loaded.config, key)) for key in sorted(missing)]
         KINDS.build(check.kind, resolved.options)
-    except Unknown as error:
+    except UnknownPlugin as error:
         hint = unknown_hint(error.name, error.known, "kind")
-        return [Problem(f"{prefix}.kind", error.name, hint, loaded.origin(f"{prefix}.kind"))]
+        return [ConfigProblem(f"{prefix}.kind", error.name, hint, loaded.origin(f"{prefix}.kind"))]
     except ValidationError as error:
         known = {*KINDS.option_names(check.kind), *COMMON_CHECK_KEYS}
         return problems_from_validation(prefix, error, known, loaded.origins)
     return []
 
 
-def _channel_problems(channel: ChannelSpec, loaded: Loaded) -> list[Problem]:
+def _channel_problems(channel: ChannelSpec, loaded: Loaded) -> list[ConfigProblem]:
     prefix = f"channels.{channel.name}"
     problems = []
     for key in ("title", "body"):
         template: str | None = getattr(channel, key)
         if template is not None and (hint := text.problem(template)):
-            problems.append(Problem(f"{prefix}.{key}", repr(template), hint, loaded.origin(f"{prefix}.{key}")))
+            problems.append(ConfigProblem(f"{prefix}.{key}", repr(template), hint, loaded.origin(f"{prefix}.{key}")))
     try:
         CHANNELS.build(channel.kind, channel.options)
-    except Unknown as error:
+    except UnknownPlugin as error:
         hint = unknown_hint(error.name, error.known, "kind")
-        problems.append(Problem(f"{prefix}.kind", error.name, hint, loaded.origin(f"{prefix}.kind")))
+        problems.append(ConfigProblem(f"{prefix}.kind", error.name, hint, loaded.origin(f"{prefix}.kind")))
     except ValidationError as error:
         known = {*CHANNELS.option_names(channel.kind), *COMMON_CHANNEL_KEYS}
         problems += problems_from_validation(prefix, error, known, loaded.origins)

@@ -16,8 +16,8 @@ from typing import Any
 import psutil
 
 from monitor.agent.protocol import decode, target_field
-from monitor.alert_states import DeadLetter, Silence
-from monitor.model import Notice, NoticeKind, Status
+from monitor.model.alerts import DeadLetter, Silence
+from monitor.model.checks import Notice, NoticeKind, Status
 from soak.nodes import Node
 from soak.poison_broken import CHANNEL, NODE, PREFIX, Templates
 from soak.poison_http import TOKEN, Client, Wrong

@@ -7,8 +7,8 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitor.model import Status, Transition
-from monitor.ports import StoreUnavailable
+from monitor.model.checks import Status, Transition
+from monitor.ports.store import StoreUnavailable
 from monitor.store import RedisStore
 
 

@@ -13,13 +13,13 @@ from weakref import WeakSet
 
 from celery import signals
 
-from monitor.agent import attached, beacon_places
-from monitor.agent.attached import safely
-from monitor.agent.liveness import OFF, STARTING, Pulse
+from monitor.agent import beacon_places, instrumentation
+from monitor.agent.instrumentation import safely
+from monitor.agent.liveness import OFF, STARTING, LivenessSample
 from monitor.agent.protocol import HEARTBEAT
 
 if TYPE_CHECKING:
-    from monitor.agent.settings import Settings
+    from monitor.agent.settings import AgentSettings
 
 log = logging.getLogger("monitor.agent")
 
@@ -94,7 +94,7 @@ def _worker_init(sender: Any, **_: Any) -> None:
     if not _concerns(app):
         return
     from monitor.agent import heartbeat, settings  # noqa: PLC0415
-    from monitor.agent.step import AgentStep  # noqa: PLC0415
+    from monitor.agent.consumer_step import AgentStep  # noqa: PLC0415
 
     found = settings.load(app.conf)
     for problem in found.problems:
@@ -107,8 +107,8 @@ def _worker_init(sender: Any, **_: Any) -> None:
         _write_down(str(sender.hostname), OFF, found)
         return
     heartbeat.record_executions()
-    attached.goes_by(app, found)
-    attached.begins(str(sender.hostname))
+    instrumentation.goes_by(app, found)
+    instrumentation.begins(str(sender.hostname))
     _register(app)
     for name in _TASK_LOGGERS:
         logging.getLogger(name).addFilter(_is_not_ours)
@@ -117,22 +117,22 @@ def _worker_init(sender: Any, **_: Any) -> None:
 
 @safely
 def _after_setup(sender: Any, instance: Any, **_: Any) -> None:
-    settings = attached.settings_of(instance.app)
+    settings = instrumentation.settings_of(instance.app)
     if settings is not None:
         _write_down(str(sender), STARTING, settings)
 
 
 @safely
-def _write_down(node: str, phase: str, settings: Settings) -> None:
+def _write_down(node: str, phase: str, settings: AgentSettings) -> None:
     """For `monitor probe worker`: a worker without a beacon, which waits for its broker, must not be restarted."""
-    beacon_places.write(node, Pulse(phase=phase, interval_seconds=settings.interval_seconds))
+    beacon_places.write(node, LivenessSample(phase=phase, interval_seconds=settings.interval_seconds))
 
 
 def _shutting_down(sender: Any, **_: Any) -> None:
     """Runs in a signal handler."""
-    attached.leaves(str(sender))
+    instrumentation.leaves(str(sender))
 
 
 @safely
 def _shutdown(sender: Any, **_: Any) -> None:
-    attached.ended(str(sender.hostname), failed=bool(sender.exitcode))
+    instrumentation.ended(str(sender.hostname), failed=bool(sender.exitcode))

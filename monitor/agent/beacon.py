@@ -17,17 +17,17 @@ from dataclasses import replace
 from redis.exceptions import RedisError
 
 from monitor.agent import beacon_places, identity
-from monitor.agent.bounded_link import BoundedLink
+from monitor.agent.bounded_connection import BoundedConnection
 from monitor.agent.capacity import is_dear, is_full, is_holding_back, is_known_pool, overlong
-from monitor.agent.link import Link, Seen, timeout_seconds
-from monitor.agent.liveness import LEAVING, RUNNING, Pulse
-from monitor.agent.progress import Progress
+from monitor.agent.connection import AgentConnection, BeaconReply, timeout_seconds
+from monitor.agent.heartbeat_recorder import HeartbeatRecorder, listen
+from monitor.agent.host_metrics import HostMetrics
+from monitor.agent.liveness import LEAVING, RUNNING, LivenessSample
+from monitor.agent.progress import HeartbeatProgress
 from monitor.agent.protocol import Beacon, of_project
-from monitor.agent.reach import Reach
-from monitor.agent.record import Executions, listen
-from monitor.agent.settings import Settings
-from monitor.agent.subject import Subject
-from monitor.agent.vitals import Vitals
+from monitor.agent.reachability import Reachability
+from monitor.agent.settings import AgentSettings
+from monitor.agent.worker_probe import WorkerProbe
 
 log = logging.getLogger("monitor.agent")
 
@@ -38,19 +38,21 @@ DELAYED_SECONDS = 1.0
 class BeaconThread:
     """Says every half interval how the worker is, until it has said goodbye."""
 
-    def __init__(self, settings: Settings, subject: Subject) -> None:
+    def __init__(self, settings: AgentSettings, subject: WorkerProbe) -> None:
         """Raises ValueError when the store's URL is wrong."""
         self._settings = settings
         self._subject = subject
         limit = timeout_seconds(settings.interval_seconds)
-        link = Link(settings.redis_url or "", settings.key_prefix, subject.node, subject.target, timeout_seconds=limit)
+        link = AgentConnection(
+            settings.redis_url or "", settings.key_prefix, subject.node, subject.target, timeout_seconds=limit
+        )
         self._project = identity.of_process(settings.project, [subject.app], os.environ)
         self._every_seconds = settings.interval_seconds / 2
         self._by = f"{subject.node}|{subject.instance}"
-        self._link = BoundedLink(link, wait_seconds=self._every_seconds)
-        self._vitals = Vitals()
-        self._progress = Progress(time.monotonic(), interval_seconds=self._every_seconds + limit)
-        self._reach = Reach(subject.conf, settings.redis_url)
+        self._link = BoundedConnection(link, wait_seconds=self._every_seconds)
+        self._vitals = HostMetrics()
+        self._progress = HeartbeatProgress(time.monotonic(), interval_seconds=self._every_seconds + limit)
+        self._reach = Reachability(subject.conf, settings.redis_url)
         self._failing = False
         self._file_failing = False
         self._broken = False
@@ -58,7 +60,7 @@ class BeaconThread:
         self._said = threading.Event()
         # Its `put` may be called from a signal handler, whatever the interrupted code was doing.
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._executions = Executions(subject.target, lambda: self._wake.put(None))
+        self._executions = HeartbeatRecorder(subject.target, lambda: self._wake.put(None))
         self._thread = threading.Thread(target=self._run, name="monitor-beacon", daemon=True)
 
     @property
@@ -128,7 +130,7 @@ class BeaconThread:
         if leaving and seen is not None:
             self._said.set()
 
-    def _write_down(self, beacon: Beacon, seen: Seen | None) -> None:
+    def _write_down(self, beacon: Beacon, seen: BeaconReply | None) -> None:
         """The pulse, for `monitor probe worker` on this machine."""
         stuck = is_full(beacon) and overlong(beacon, self._settings) == len(beacon.active)
         store_answers, broker_reachable = self._reachable(beacon, seen, busy=is_full(beacon) and not stuck)
@@ -141,7 +143,7 @@ class BeaconThread:
             executed_us=self._executions.newest_us,
             store_now_us=seen.now_us if seen else None,
         )
-        pulse = Pulse(
+        pulse = LivenessSample(
             phase=LEAVING if beacon.leaving else RUNNING,
             interval_seconds=self._settings.interval_seconds,
             pool=beacon.pool,
@@ -169,7 +171,7 @@ class BeaconThread:
                 log.warning("`monitor probe worker` will not find this worker: %s", error)
             self._file_failing = True
 
-    def _reachable(self, beacon: Beacon, seen: Seen | None, *, busy: bool) -> tuple[bool, bool]:
+    def _reachable(self, beacon: Beacon, seen: BeaconReply | None, *, busy: bool) -> tuple[bool, bool]:
         """Return whether the store answers, and whether the broker can be reached; see :meth:`Reach.observe`."""
         delayed = self._progress.unanswered_seconds > 0 or (beacon.loop_lag_seconds or 0.0) > DELAYED_SECONDS
         return self._reach.observe(

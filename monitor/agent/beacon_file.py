@@ -9,7 +9,7 @@ import os
 import stat
 import time
 
-from monitor.agent.liveness import Pulse
+from monitor.agent.liveness import LivenessSample
 
 VARIABLE = "CELERY_HEALTH_MONITOR_DIR"
 _SUFFIX = ".pulse"
@@ -32,12 +32,12 @@ _TYPES = {
 """All others are floats."""
 
 
-class Sighting:
+class LocalWorker:
     """A worker that runs on this machine: its node name, process id, last pulse, and that one's age in seconds."""
 
     __slots__ = ("age_seconds", "node", "pid", "pulse")
 
-    def __init__(self, node: str, pid: int, pulse: Pulse, age_seconds: float) -> None:
+    def __init__(self, node: str, pid: int, pulse: LivenessSample, age_seconds: float) -> None:
         self.node = node
         self.pid = pid
         self.pulse = pulse
@@ -67,7 +67,7 @@ def directory_to_write() -> str:
     return directory()  # of two that are made at once, both processes take the first
 
 
-def write(directory: str, node: str, pulse: Pulse) -> None:
+def write(directory: str, node: str, pulse: LivenessSample) -> None:
     """Replace the pulse of ``node``, a worker whose main process is this one. Raises OSError.
 
     Makes the directory for this user alone, and refuses one that belongs to another. The first call of a process also
@@ -88,7 +88,7 @@ def write(directory: str, node: str, pulse: Pulse) -> None:
         f"started {_started(pid) or 0}",
         f"at {time.monotonic():.3f}",
     ]
-    lines += [f"{name} {_text(name, getattr(pulse, name))}" for name in Pulse.__slots__]
+    lines += [f"{name} {_text(name, getattr(pulse, name))}" for name in LivenessSample.__slots__]
     write_whole(f"{path}.new", "\n".join(lines).encode("utf-8", "surrogateescape"), path)
 
 
@@ -119,13 +119,13 @@ def remove(directory: str, node: str) -> None:
         pass
 
 
-def read(directory: str) -> list[Sighting]:
+def read(directory: str) -> list[LocalWorker]:
     """All workers that have left a pulse there and whose process exists. Raises OSError."""
     _check(directory)
     seen = [_read(os.path.join(directory, name)) for name in _names(directory)]
     now = time.monotonic()
     return [
-        Sighting(node, pid, pulse, max(0.0, now - at))
+        LocalWorker(node, pid, pulse, max(0.0, now - at))
         for node, pid, started, at, pulse in filter(None, seen)
         if _runs(pid, started) and at < now + 1.0  # more: it was another boot
     ]
@@ -182,7 +182,7 @@ def _unlink(path: str) -> None:
         pass
 
 
-def _read(path: str) -> tuple[str, int, int, float, Pulse] | None:
+def _read(path: str) -> tuple[str, int, int, float, LivenessSample] | None:
     """Node, process id and its start, when it was written, and the pulse; None for anything else."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -191,7 +191,7 @@ def _read(path: str) -> tuple[str, int, int, float, Pulse] | None:
         finally:
             os.close(file)
         values = dict(line.split(" ", 1) for line in text.split("\n"))
-        pulse = Pulse(**{name: _value(name, values[name]) for name in Pulse.__slots__})  # type: ignore[arg-type]
+        pulse = LivenessSample(**{name: _value(name, values[name]) for name in LivenessSample.__slots__})  # type: ignore[arg-type]
         return values["node"], int(values["pid"]), int(values["started"]), float(values["at"]), pulse
     except (OSError, ValueError, KeyError):
         return None

@@ -7,13 +7,13 @@ import errno
 import os
 
 from monitor.agent import beacon_file
-from monitor.agent.liveness import Pulse
+from monitor.agent.liveness import LivenessSample
 
 MEMORY = "/dev/shm"  # noqa: S108 - below it is a directory of this user, which is checked
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
-def write(node: str, pulse: Pulse) -> None:
+def write(node: str, pulse: LivenessSample) -> None:
     """Write the pulse of ``node`` into the usual directory, or into memory if it cannot be written. Raises OSError."""
     directory = beacon_file.directory()
     try:
@@ -29,12 +29,12 @@ def write(node: str, pulse: Pulse) -> None:
             _leave(_used.pop(), node)
 
 
-def read(directory: str) -> list[beacon_file.Sighting]:
+def read(directory: str) -> list[beacon_file.LocalWorker]:
     """Return all workers with a pulse in ``directory`` or its place in memory; the newest one of each. Raises OSError.
 
     FileNotFoundError: neither exists.
     """
-    found: list[beacon_file.Sighting] = []
+    found: list[beacon_file.LocalWorker] = []
     failure: OSError | None = None
     for place in (directory, _in_memory(directory)):
         try:
@@ -43,7 +43,7 @@ def read(directory: str) -> list[beacon_file.Sighting]:
             failure = failure or error
     if failure is not None and not found:
         raise failure
-    newest: dict[tuple[str, int], beacon_file.Sighting] = {}
+    newest: dict[tuple[str, int], beacon_file.LocalWorker] = {}
     for sighting in sorted(found, key=lambda each: -each.age_seconds):
         newest[sighting.node, sighting.pid] = sighting
     return sorted(newest.values(), key=lambda each: each.node)

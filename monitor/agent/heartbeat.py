@@ -40,7 +40,7 @@ def register(app: Any) -> None:
 
 def record_executions() -> None:
     """Have the workers of this process record the heartbeats that their pools execute."""
-    from monitor.agent.request import HeartbeatRequest  # noqa: PLC0415 - it needs `celery.worker`
+    from monitor.agent.heartbeat_request import HeartbeatRequest  # noqa: PLC0415 - it needs `celery.worker`
 
     HeartbeatTask.Request = HeartbeatRequest
 

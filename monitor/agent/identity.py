@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from monitor import decoding
+from monitor.lib import decoding
 
 NAME = r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,98}[^\s\x00-\x1f\x7f])?$"
 """What a name looks like: 1 to 100 characters in one line, without spaces at its ends."""

@@ -18,7 +18,7 @@ RECONNECT_SECONDS = 40.0
 """Celery waits up to 30 s between two attempts to reach a broker that was away; its loop does not turn meanwhile."""
 
 
-class Pulse:
+class LivenessSample:
     """What a worker's liveness is judged by. Written by the agent, with each beacon and also when that cannot be sent.
 
     phase: ``starting`` before it is ready to consume, ``leaving`` from its goodbye on, else ``running``; ``off`` when
@@ -34,7 +34,7 @@ class Pulse:
     unanswered_seconds: how long a direct heartbeat has been waiting to be executed; 0 when none does.
     idle_seconds: since it last executed any task. store_answers, broker_reachable: as the agent sees them.
     recovered_seconds: since one of the two was away; None when that never was.
-    The last three ages come from :class:`monitor.agent.progress.Progress`.
+    The last three ages come from :class:`monitor.agent.progress.HeartbeatProgress`.
     """
 
     __slots__ = (
@@ -119,7 +119,7 @@ class Pulse:
         return self.pool not in CONCURRENT_POOLS and self.active > 0
 
 
-def judge(pulse: Pulse, age_seconds: float) -> tuple[bool, str]:
+def judge(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str]:
     """Whether the worker is alive, and why in a few words; ``age_seconds`` since it wrote the pulse.
 
     The process exists, that was looked at. Not alive only where a restart would help: the process stands still, or its
@@ -133,7 +133,7 @@ def judge(pulse: Pulse, age_seconds: float) -> tuple[bool, str]:
     return True, f"has executed a heartbeat sent {pulse.executed_age_seconds:.0f} s ago"
 
 
-def _coming_or_going(pulse: Pulse, age_seconds: float) -> tuple[bool, str] | None:
+def _coming_or_going(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
     if pulse.phase == LEAVING:
         return True, "is shutting down"
     if pulse.phase == OFF:
@@ -141,17 +141,17 @@ def _coming_or_going(pulse: Pulse, age_seconds: float) -> tuple[bool, str] | Non
     return (True, "is starting") if pulse.phase == STARTING else None
 
 
-def _stands_still(pulse: Pulse, age_seconds: float) -> tuple[bool, str] | None:
+def _stands_still(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
     if age_seconds > pulse.late_after_seconds:
         return False, f"stands still: has written nothing for {age_seconds:.0f} s"
     return None
 
 
-def _just_started(pulse: Pulse, age_seconds: float) -> tuple[bool, str] | None:
+def _just_started(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
     return (True, "has just started") if pulse.up_seconds < pulse.late_after_seconds else None
 
 
-def _cut_off(pulse: Pulse, age_seconds: float) -> tuple[bool, str] | None:
+def _cut_off(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
     if not pulse.broker_reachable:
         return True, "is not judged: its broker does not answer"
     if not pulse.store_answers:
@@ -162,14 +162,14 @@ def _cut_off(pulse: Pulse, age_seconds: float) -> tuple[bool, str] | None:
     return None
 
 
-def _frozen(pulse: Pulse, age_seconds: float) -> tuple[bool, str] | None:
+def _frozen(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
     lag = pulse.loop_lag_seconds
     if lag is not None and lag > pulse.late_after_seconds and not pulse.executes_in_loop:
         return False, f"is frozen: its event loop has not turned for {lag:.0f} s"
     return None
 
 
-def _taken(pulse: Pulse, age_seconds: float) -> tuple[bool, str] | None:
+def _taken(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
     if not (pulse.executes_in_loop or pulse.taken):
         return None
     if pulse.stuck and pulse.unanswered_seconds > pulse.unanswered_after_seconds:
@@ -177,7 +177,7 @@ def _taken(pulse: Pulse, age_seconds: float) -> tuple[bool, str] | None:
     return True, f"is busy: {_slots(pulse)}"
 
 
-def _not_yet(pulse: Pulse, age_seconds: float) -> tuple[bool, str] | None:
+def _not_yet(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
     if pulse.holding_back:
         return True, f"holds back tasks that may not begin yet (rate limits, ETAs): {_slots(pulse)}"
     if not pulse.judged:
@@ -185,15 +185,15 @@ def _not_yet(pulse: Pulse, age_seconds: float) -> tuple[bool, str] | None:
     return None
 
 
-def _wedged(pulse: Pulse, age_seconds: float) -> tuple[bool, str] | None:
+def _wedged(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
     if min(pulse.unanswered_seconds, pulse.idle_seconds) > pulse.unanswered_after_seconds:
         return False, f"is wedged: {_waits(pulse)}, nothing is executed, {_slots(pulse)}"
     return None
 
 
-def _slots(pulse: Pulse) -> str:
+def _slots(pulse: LivenessSample) -> str:
     return f"{pulse.active} of {pulse.slots} slots taken, {pulse.reserved} reserved"
 
 
-def _waits(pulse: Pulse) -> str:
+def _waits(pulse: LivenessSample) -> str:
     return f"a heartbeat has been waiting for {pulse.unanswered_seconds:.0f} s"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Progress:
+class HeartbeatProgress:
     """Whether direct heartbeats are executed, as seen by the worker that they are sent to. One thread uses it.
 
     Only time is counted in which the worker was looked at: after a pause (SIGSTOP, a suspended machine) it has as long

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
-from monitor import decoding
 from monitor.agent.identity import NAME_BYTES, Identity
-from monitor.safe_names import safe_name
+from monitor.lib import decoding
+from monitor.lib.safe_names import safe_name
 
 HEARTBEAT = "monitor.tasks.heartbeat"
 """The heartbeat task. Arguments: kind (``worker`` or ``queue``), target (:attr:`Beacon.target` or queue name), sent
@@ -83,7 +83,7 @@ class Keys(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Active:
+class ActiveTask:
     """A task in one of the pool's slots."""
 
     task: str
@@ -110,7 +110,7 @@ class Beacon:
     """What it consumes now, its direct queue left out."""
     direct: bool = False
     """Whether it consumes its direct queue. If not, the broker refuses that."""
-    active: tuple[Active, ...] = ()
+    active: tuple[ActiveTask, ...] = ()
     """The tasks in its slots, the oldest first; at most 200."""
     active_count: int = 0
     reserved: int = 0
@@ -201,7 +201,7 @@ def decode(text: str | bytes) -> Beacon | None:
             known["direct"] = bool(value.get(_CONSUMES_DIRECT))
         if "accept" in known:
             known["accept"] = tuple(map(str, known["accept"]))
-        known["active"] = tuple(Active(str(a["task"]), float(a["age_seconds"])) for a in known.get("active", ()))
+        known["active"] = tuple(ActiveTask(str(a["task"]), float(a["age_seconds"])) for a in known.get("active", ()))
         return _within_limits(Beacon(**known))
     except decoding.BROKEN:
         return None
@@ -220,7 +220,7 @@ def _within_limits(beacon: Beacon) -> Beacon:
         up_seconds=max(0.0, amount(beacon.up_seconds)),
         queues=tuple(name for name in map(decoding.text, beacon.queues[:QUEUES_KEPT]) if _is_label(name)),
         direct=bool(beacon.direct),
-        active=tuple(Active(_clipped(task.task), amount(task.age_seconds)) for task in beacon.active[:ACTIVE_KEPT]),
+        active=tuple(ActiveTask(_clipped(task.task), amount(task.age_seconds)) for task in beacon.active[:ACTIVE_KEPT]),
         active_count=count(beacon.active_count),
         reserved=count(beacon.reserved),
         held_back=count(beacon.held_back),

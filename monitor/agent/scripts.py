@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 from redis.exceptions import NoScriptError
 
 
-class Script(NamedTuple):
+class AgentScript(NamedTuple):
     """A script's text, and the digest by which a server that has seen it knows it."""
 
     text: str
     sha: str
 
 
-def run(client: Any, script: Script, keys: tuple[str, ...], arguments: tuple[Any, ...]) -> Any:
+def run(client: Any, script: AgentScript, keys: tuple[str, ...], arguments: tuple[Any, ...]) -> Any:
     """The script's answer, in one round trip once the server knows it. Raises redis.RedisError."""
     try:
         return client.execute_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
@@ -23,9 +23,9 @@ def run(client: Any, script: Script, keys: tuple[str, ...], arguments: tuple[Any
         return client.execute_command("EVAL", script.text, len(keys), *keys, *arguments)
 
 
-def _script(text: str) -> Script:
+def _script(text: str) -> AgentScript:
     whole = _NOW + text
-    return Script(whole, hashlib.sha1(whole.encode(), usedforsecurity=False).hexdigest())
+    return AgentScript(whole, hashlib.sha1(whole.encode(), usedforsecurity=False).hexdigest())
 
 
 # As text: a Lua number of this size would be written in scientific notation.

@@ -20,8 +20,8 @@ from typing import Any
 
 from monitor.agent import broker
 from monitor.agent.identity import is_name
-from monitor.redis_pool import connection_pool
-from monitor.redis_urls import for_redis_py
+from monitor.lib.redis_pool import connection_pool
+from monitor.lib.redis_urls import for_redis_py
 
 _PREFIX = "MONITOR_"
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -31,7 +31,7 @@ _MISSING = object()
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class AgentSettings:
     """What the agent goes by."""
 
     redis_url: str | None = None
@@ -46,7 +46,7 @@ class Settings:
     """What is wrong, without values: they may hold passwords."""
 
 
-def load(conf: Any = None, environ: Mapping[str, str] | None = None) -> Settings:
+def load(conf: Any = None, environ: Mapping[str, str] | None = None) -> AgentSettings:
     """The settings in a process whose Celery application has the configuration ``conf``. Never raises."""
     environ = os.environ if environ is None else environ
     problems: list[str] = []
@@ -62,7 +62,7 @@ def load(conf: Any = None, environ: Mapping[str, str] | None = None) -> Settings
                 values[attribute] = parse(value)
             except (ValueError, TypeError, OverflowError) as error:
                 problems.append(f"{key}: {error}")
-    return Settings(**values, problems=tuple(problems))
+    return AgentSettings(**values, problems=tuple(problems))
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, Any]:

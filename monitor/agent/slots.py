@@ -23,7 +23,7 @@ def given_to(request: Any) -> int | None:
     return getattr(getattr(job, "_write_to", None), "pid", None)
 
 
-class Slots:
+class PoolSlots:
     """The ages of what a pool's slots hold. Used by one thread."""
 
     def __init__(self, *, interval_seconds: float, tasks_per_child: int | None) -> None:

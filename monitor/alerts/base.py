@@ -16,8 +16,8 @@ import structlog
 from pydantic import ConfigDict, SecretStr
 
 from monitor.alerts.text import Text
-from monitor.config.redaction import MASK, scrub
-from monitor.model import Notice
+from monitor.lib.redaction import MASK, scrub
+from monitor.model.checks import Notice
 
 log = structlog.get_logger(__name__)
 

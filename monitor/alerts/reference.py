@@ -6,7 +6,7 @@ import sys
 
 from monitor.alerts.registry import CHANNELS
 from monitor.alerts.text import DEFAULT_BODY, DEFAULT_TITLE, LABEL, NAMES
-from monitor.option_docs import page, table
+from monitor.plugins.reference import page, table
 
 _HEAD = """\
 # Alert channels

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monitor.alerts.base import Channel
-from monitor.registry import Registry
+from monitor.plugins.registry import Registry
 
 CHANNELS: Registry[Channel] = Registry(
     "channel", "monitor.alerts", "monitor.channels", {"base", "dead_man", "reference", "registry", "text"}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from string import Template
 from typing import Any
 
-from monitor.model import Notice, NoticeKind, Status
+from monitor.model.checks import Notice, NoticeKind, Status
 
 NAMES: Mapping[str, str] = {
     "headline": "in a few words: the check, what is the matter and, of a reminder, for how long",

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from monitor import policy
-from monitor.documents import exact, number
-from monitor.model import State, Status
+from monitor.model.checks import State, Status
+from monitor.presentation.states import exact, number
 
 _OURS = frozenset(
     {"status", "response_time_ms", "reason", "held", "last_status", "last_result", "since", "observed_at"}

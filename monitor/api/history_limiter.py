@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import structlog
 
 from monitor.api.refresher import Refresher
-from monitor.ports import Store, StoreUnavailable
+from monitor.ports.store import Store, StoreUnavailable
 
 TIMEOUT_SECONDS = 0.5
 """The time limit of one reply of the store."""

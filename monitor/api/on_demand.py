@@ -8,9 +8,9 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from monitor.alert_states import AlertsOverview
 from monitor.api.reader import ReaderConnection
-from monitor.ports import Store
+from monitor.model.alerts import AlertsOverview
+from monitor.ports.store import Store
 
 WANTED_SECONDS = 60.0
 """The thread goes on reading for this long after a request."""

@@ -16,7 +16,7 @@ from monitor.api.history import detailed, events, series, uptime
 from monitor.api.history_limiter import Busy
 from monitor.api.responses import failure
 from monitor.api.schema.parameters import NO_SUCH_CHECK, UNKNOWN_PARAMETERS
-from monitor.ports import StoreUnavailable
+from monitor.ports.store import StoreUnavailable
 
 RETRY_AFTER = {"Retry-After": "1"}
 _HINTS = {

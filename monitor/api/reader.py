@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from monitor.model import State
-from monitor.ports import StateStore, Store
+from monitor.model.checks import State
+from monitor.ports.store import StateStore, Store
 
 RESYNC_SECONDS = 2.0
 RESYNC_SIZE = 250

@@ -14,8 +14,9 @@ import structlog
 
 from monitor.api.on_demand import PeriodicValue, RequestedAlerts
 from monitor.api.reader import ReaderConnection, Resync
-from monitor.model import State
-from monitor.ports import Reaches, Store, StoreUnavailable
+from monitor.model.checks import State
+from monitor.ports.history import HistoryBounds
+from monitor.ports.store import Store, StoreUnavailable
 
 SILENCE_SECONDS = 1.0
 """The store counts as down after this much silence, whatever the thread waits for (a name server, for example)."""
@@ -71,7 +72,7 @@ class Refresher:
         self.reaches = PeriodicValue(
             "history.reach_not_read",
             lambda store: store.history.reaches(),
-            Reaches(),
+            HistoryBounds(),
             every_seconds=REACHES_EVERY_SECONDS,
         )
         self.refusal = PeriodicValue("refusal.not_read", lambda store: store.refusal(), None)

@@ -8,16 +8,17 @@ from functools import lru_cache
 from importlib import metadata
 from typing import Any, Literal, NamedTuple
 
-from monitor import documents, policy
+from monitor import policy
 from monitor.api import entries
 from monitor.api.refresher import CachedSnapshot
 from monitor.api.roster import UNREADABLE, Group, RosterReader
-from monitor.chronicle import reaches_document
 from monitor.config import CheckSpec
 from monitor.history.samples import RESPONSE_TIME
-from monitor.model import Overall, State
-from monitor.policy.dynamic_checks import PART, dynamic, is_dynamic
-from monitor.ports import Reaches
+from monitor.model.checks import Overall, State
+from monitor.policy.runtime_checks import PART, dynamic, is_dynamic
+from monitor.ports.history import HistoryBounds
+from monitor.presentation import states as documents
+from monitor.presentation.history import reaches_document
 
 YIELD_EVERY = 256
 _Form = Literal["public", "full", "snapshot"]
@@ -70,7 +71,7 @@ class Renderer:
         started = snapshot.tried and not self._roster.problem
         return started, self._head("started" if started else "starting", snapshot)
 
-    def snapshot(self, snapshot: CachedSnapshot, reaches: Reaches) -> str:
+    def snapshot(self, snapshot: CachedSnapshot, reaches: HistoryBounds) -> str:
         """Return the body of ``/api/health/snapshot/``.
 
         It has no ages: while nothing changes the body stays the same, and so does its ETag.
@@ -95,7 +96,7 @@ class Renderer:
         )
         return entries.extended(entries.encode(head), *members)
 
-    def past(self, states: Mapping[str, State], at: float, now: CachedSnapshot, reaches: Reaches) -> str:
+    def past(self, states: Mapping[str, State], at: float, now: CachedSnapshot, reaches: HistoryBounds) -> str:
         """Return the body of ``/api/health/detailed/?at=``. ``absent`` names the fields that history does not keep."""
         snapshot = CachedSnapshot(states, at, answering=True, tried=True)
         checks: dict[str, Any] = {}
@@ -135,7 +136,7 @@ class Renderer:
         return readings, entries.joined(rendered)
 
     def _entry(
-        self, check: CheckSpec, snapshot: CachedSnapshot, *, hold: policy.Hold | None, full: bool
+        self, check: CheckSpec, snapshot: CachedSnapshot, *, hold: policy.GroupHold | None, full: bool
     ) -> tuple[policy.Reading, str]:
         try:
             reading, state, entry = self._rendered(check, snapshot, "full" if full else "public", hold)
@@ -146,7 +147,7 @@ class Renderer:
             return UNREADABLE, entries.encode(entries.fields(UNREADABLE, None))
 
     def _rendered(
-        self, check: CheckSpec, snapshot: CachedSnapshot, form: _Form, hold: policy.Hold | None = None
+        self, check: CheckSpec, snapshot: CachedSnapshot, form: _Form, hold: policy.GroupHold | None = None
     ) -> _Rendered:
         reading, state = self._roster.read(check, snapshot, hold=hold)
         kept = self._kept.get((check.name, form))

@@ -9,10 +9,10 @@ from monitor import policy
 from monitor.api.refresher import CachedSnapshot
 from monitor.config import CheckSpec, Config
 from monitor.config.model import DEFAULT_HOLD_SECONDS, READY, GroupSpec
-from monitor.model import Overall, State, Status
-from monitor.policy.dynamic_checks import check_names, dynamic, is_dynamic
-from monitor.policy.overlays import VITALS, Fleet, overlay
-from monitor.policy.pulse import SCHEDULE
+from monitor.model.checks import Overall, State, Status
+from monitor.policy.effective_status import VITALS, RuntimeStates, overlay
+from monitor.policy.runtime_checks import check_names, dynamic, is_dynamic
+from monitor.policy.self_check import SCHEDULE
 
 UNREADABLE = policy.Reading(Status.UNKNOWN, "unreadable")
 UNREACHABLE = policy.Reading(Status.ERROR, "unreachable")
@@ -25,7 +25,7 @@ class Group:
     """Checks behind one probe, in roster order."""
 
     def __init__(
-        self, checks: Iterable[CheckSpec], *, hold: policy.Hold | None = None, all_critical: bool = False
+        self, checks: Iterable[CheckSpec], *, hold: policy.GroupHold | None = None, all_critical: bool = False
     ) -> None:
         self.checks = tuple(checks)
         self.hold = hold
@@ -51,7 +51,7 @@ class RosterReader:
         )
 
         self._watches_workers = config.workers.enabled
-        self._fleet = Fleet({})
+        self._fleet = RuntimeStates({})
         self._everything: tuple[tuple[str, ...], Group] = (), self.all
 
     def find(self, check: str, snapshot: CachedSnapshot) -> CheckSpec | None:
@@ -70,11 +70,11 @@ class RosterReader:
         """Return a group of one check, which is critical there."""
         return Group([check], all_critical=True)
 
-    def fleet(self, snapshot: CachedSnapshot) -> Fleet:
+    def fleet(self, snapshot: CachedSnapshot) -> RuntimeStates:
         """Return the hosts of workers and the monitor's own state, as the snapshot has them."""
         known = self._fleet
         if known.states is not snapshot.states:
-            known = self._fleet = Fleet(snapshot.states)
+            known = self._fleet = RuntimeStates(snapshot.states)
         return known
 
     def everything(self, snapshot: CachedSnapshot) -> Group:
@@ -86,7 +86,7 @@ class RosterReader:
         return kept[1]
 
     def read(
-        self, check: CheckSpec, snapshot: CachedSnapshot, *, hold: policy.Hold | None = None
+        self, check: CheckSpec, snapshot: CachedSnapshot, *, hold: policy.GroupHold | None = None
     ) -> tuple[policy.Reading, State | None]:
         """Return the reading of a check, and the state behind it (None when there is none, or when it is overruled).
 
@@ -102,7 +102,7 @@ class RosterReader:
             return UNREADABLE, None
 
     def _read(
-        self, check: CheckSpec, snapshot: CachedSnapshot, *, hold: policy.Hold | None
+        self, check: CheckSpec, snapshot: CachedSnapshot, *, hold: policy.GroupHold | None
     ) -> tuple[policy.Reading, State | None]:
         if check.name in self._watching_store:
             if snapshot.answering is False:
@@ -127,8 +127,8 @@ class RosterReader:
         return Overall.UNHEALTHY if self.problem else policy.overall(readings, group.critical)
 
 
-def _hold(spec: GroupSpec) -> policy.Hold | None:
+def _hold(spec: GroupSpec) -> policy.GroupHold | None:
     if spec.stale != "hold":
         return None
     forever = spec.hold_for_seconds == math.inf
-    return policy.Hold(DEFAULT_HOLD_SECONDS if forever else spec.hold_for_seconds, forever)
+    return policy.GroupHold(DEFAULT_HOLD_SECONDS if forever else spec.hold_for_seconds, forever)

@@ -18,7 +18,7 @@ from monitor.api.render import Renderer
 from monitor.api.roster import RosterReader
 from monitor.config import Config, ConfigError, loading
 from monitor.credentials.used_codes import UsedCodes
-from monitor.ports import Store, StoreUnavailable
+from monitor.ports.store import Store, StoreUnavailable
 from monitor.store import RedisStore
 
 TIMEOUT_SECONDS = 1.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
-from monitor.safe_names import KINDS
+from monitor.lib.safe_names import KINDS
 
 PROBED, OPEN, REFUSAL = "Probed", "Open", "Refusal"
 """Names of response bodies in the OpenAPI document: a probe's status, any fields, an error code."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic import ConfigDict
 
-from monitor.model import NO_PAST, Outcome, Past, Status
+from monitor.model.checks import NO_PAST, Outcome, Past, Status
 
 SERIES_OF_USERS = 8
 """How many numbers of what a user's code returns are kept in history."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from monitor.checks.registry import KINDS, warm_up
-from monitor.model import NO_PAST, Outcome, Past
+from monitor.model.checks import NO_PAST, Outcome, Past
 
 MODULE = "module="
 IMPORT_SECONDS = 10.0

@@ -1,233 +1,239 @@
-"""A query to Prometheus, and the number it comes to."""
+"""Instant queries to Prometheus, or to whoever speaks its HTTP API (Thanos, Mimir, VictoriaMetrics).
+
+The API: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
+"""
 
 from __future__ import annotations
 
-import dataclasses
+import base64
 import json
-import math
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any
+from urllib.parse import unquote
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, SecretStr
+from urllib3.exceptions import HTTPError, SSLError
+from urllib3.util import Url, parse_url
 
-from monitor.checks._failures import patience
-from monitor.checks._prometheus import REASONS, BaseUrl, Prometheus, Sample, Server
-from monitor.checks.base import CheckFailed, Kind, Observation
-from monitor.checks.registry import register
-from monitor.config.headers import Headers
-from monitor.config.model import DEFAULT_HOLD_SECONDS
-from monitor.config.units import HoldTime, Seconds
-from monitor.model import NO_PAST, Outcome, Past, Reason, Status
+from monitor.checks.base import CheckFailed
+from monitor.checks.failures import NETWORK_REASONS
+from monitor.checks.http_failures import http_failure
+from monitor.config.headers import overlaid
+from monitor.lib.http import USUAL_HEADERS, HttpClient, http_url
+from monitor.lib.redaction import hide_secrets, scrub
 
-MAX_SHOWN = 20  # series in the detail, the worst first
-PARTIAL = "a part of the data is missing in the answer"
-Limit = Annotated[float | None, Field(allow_inf_nan=False)]
+MAX_BODY_BYTES = 8 * 1024 * 1024  # some ten thousand series
+FIRST_PAUSE_SECONDS = 0.05
+MAX_SAID = 300  # characters of a text of the server
+REASONS = {
+    **NETWORK_REASONS,
+    "authentication": "the user, the password or the token is wrong, or may not ask",
+    "unavailable": "Prometheus, or a proxy before it, cannot answer just now (429 or 5xx), or only in part",
+    "bad_query": "Prometheus refuses the query, or its result is not a number for each series",
+    "bad_answer": "the answer is not that of Prometheus' API: a wrong path, a redirect, another server",
+}
 
 
-@register("prometheus")
-@dataclass(frozen=True, kw_only=True)
-class PrometheusQuery(Kind):
-    """An instant query to Prometheus (or Thanos, Mimir, VictoriaMetrics), judged by thresholds.
+def _http_url(value: SecretStr) -> SecretStr:
+    url = http_url(value.get_secret_value().strip())
+    if url is None:
+        raise ValueError("write the URL of Prometheus, such as http://prometheus:9090 or https://host/prefix")
+    if url.query is not None or url.fragment is not None:
+        raise ValueError("write the URL of Prometheus without a query: '/api/v1/query?...' is added to it")
+    return value
 
-    A threshold itself is still fine. Of several series the worst counts; authorised readers see which. A series that
-    is NaN says nothing: a result of nothing else is an empty one. A query that filters, such as ``up == 0``, is empty
-    when all is well: that is ``on_empty = "ok"``.
 
-    An answer without a part of the data (``warnings`` of Thanos, ``isPartial`` of VictoriaMetrics) is never ok: what
-    is there and beyond a threshold counts, with a note; anything else is ``unavailable``, as without an answer.
+BaseUrl = Annotated[SecretStr, AfterValidator(_http_url)]
+"""Where Prometheus is, with the prefix of its path if it has one. It may hold ``user:password@``."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrometheusEndpoint:
+    """Whom to ask and how. A token goes before a user; both go before those of the URL, and ``headers`` before all.
+
+    ``timeout_seconds`` is for one attempt, ``retries`` the number of further ones after a failure that may pass.
     """
 
-    url: Annotated[BaseUrl, Field(description="address, with the prefix of its path if any; may hold user:password@")]
-    query: Annotated[str, Field(min_length=1, description="PromQL: a scalar, or an instant vector")]
-    error_above: Annotated[Limit, Field(description="above it: error")] = None
-    warning_above: Annotated[Limit, Field(description="above it: warning")] = None
-    warning_below: Annotated[Limit, Field(description="below it: warning")] = None
-    error_below: Annotated[Limit, Field(description="below it: error")] = None
-    on_empty: Annotated[
-        Literal["unknown", "error", "ok", "hold"],
-        Field(description="what a result without any number is; hold: the last verdict, for `hold_for`"),
-    ] = "unknown"
-    on_source_failure: Annotated[
-        Literal["fail", "hold"],
-        Field(description="when Prometheus cannot be asked: error, or the last verdict, for `hold_for`, and a note"),
-    ] = "fail"
-    hold_for: Annotated[
-        HoldTime,
-        Field(
-            description="with hold: how old a verdict may be. Then, and before the first one, the check is unknown and "
-            "fails; with `forever` it is so after 5 minutes, and fails nothing"
-        ),
-    ] = DEFAULT_HOLD_SECONDS
-    attempt_timeout: Annotated[Seconds, Field(gt=0, description="time limit of one attempt")] = 1.5
-    retries: Annotated[int, Field(ge=0, le=10, description="further attempts, as long as the check has time")] = 2
-    username: Annotated[str | None, Field(description="user of basic authentication")] = None
-    password: Annotated[SecretStr | None, Field(description="its password")] = field(default=None, repr=False)
-    token: Annotated[SecretStr | None, Field(description="bearer token, instead of a user")] = field(
-        default=None, repr=False
-    )
-    headers: Annotated[
-        Headers, Field(description="more request headers, such as X-Scope-OrgID; their values are taken for secrets")
-    ] = field(default_factory=dict, repr=False)
-    verify_tls: Annotated[bool, Field(description="whether the server's certificate must be valid")] = True
-    ca_file: Annotated[str | None, Field(description="CA certificates to trust instead of the system's")] = None
+    url: SecretStr
+    username: str | None = None
+    password: SecretStr | None = None
+    token: SecretStr | None = None
+    ca_file: str | None = None
+    verify_tls: bool = True
+    timeout_seconds: float = 1.5
+    retries: int = 2
+    headers: Mapping[str, SecretStr] = field(default_factory=dict)
 
-    reports: ClassVar[Mapping[str, str]] = {
-        "value": "the number; of several series the worst; absent when it is infinite or there is none",
-        "series": "series in the result, without those that are NaN",
-        "failing": "those of them that are beyond a threshold",
-        "note": "that a part of the data is missing, or why the last verdict is held",
-        "held_seconds": "how old the verdict is that is held; absent when there has been none",
-    }
-    series: ClassVar[tuple[str, ...]] = ("value",)
-    reasons: ClassVar[Mapping[str, str]] = {
-        **REASONS,
-        Reason.ABOVE_THRESHOLD: "the number is above its threshold",
-        "below_threshold": "the number is below its threshold",
-        "no_data": "the result is empty, or NaN",
-    }
-    example: ClassVar[Mapping[str, Any]] = {
-        "url": "http://127.0.0.1:9090",
-        "query": "histogram_quantile(0.99, sum by (le) (rate(http_request_duration_seconds_bucket[5m])))",
-        "warning_above": 0.5,
-        "error_above": 2,
-        "on_empty": "ok",
-    }
 
-    def __post_init__(self) -> None:
-        above, below = (self.warning_above, self.error_above), (self.error_below, self.warning_below)
-        if not _is_ascending(*above):
-            raise ValueError("warning_above is never reached: it must be less than error_above")
-        if not _is_ascending(*below):
-            raise ValueError("warning_below is never reached: it must be more than error_below")
-        if self.password is not None and self.username is None:
-            raise ValueError("a password needs a username")
+@dataclass(frozen=True, slots=True)
+class QuerySample:
+    """The value of one series, of one instant; of a scalar, without labels. It may be NaN or infinite."""
 
-    def run(self, timeout_seconds: float, past: Past = NO_PAST) -> Outcome:
-        """Observe and judge, or hold what was judged last where that is wanted."""
-        try:
-            outcome = self.judge(self.observe(timeout_seconds))
-        except CheckFailed as failure:
-            outcome = Outcome(Status.ERROR, failure.data, failure.reason, failure.message)
-            # A query that is refused is our own fault, and stays so: to hold a verdict would hide it for ever.
-            hold = self.on_source_failure == "hold" and failure.reason != "bad_query"
-            return _held(outcome, past, self.hold_for) if hold else outcome
-        if outcome.reason == "unavailable" and self.on_source_failure == "hold":
-            return _held(outcome, past, self.hold_for)
-        if outcome.reason == "no_data" and self.on_empty == "hold":
-            return _held(outcome, past, self.hold_for)
-        if "hold" in (self.on_source_failure, self.on_empty):
-            return dataclasses.replace(outcome, memory=_memory(outcome, past))
-        return outcome
+    value: float
+    labels: Mapping[str, str] = field(default_factory=dict)
 
-    def observe(self, timeout_seconds: float) -> Observation:
-        """Ask once, or some more times; within the timeout."""
-        server = Server(
-            self.url,
-            self.username,
-            self.password,
-            self.token,
-            self.ca_file,
-            self.verify_tls,
-            self.attempt_timeout,
-            self.retries,
-            self.headers,
-        )
-        with Prometheus(server, patience(timeout_seconds)) as prometheus:
-            answer = prometheus.query(self.query, partial=True)
-        samples = sorted((each for each in answer.samples if not math.isnan(each.value)), key=self._badness)
-        failing = sum(self._level(each.value)[0] is not Status.OK for each in samples)
-        data: dict[str, Any] = {"series": len(samples), "failing": failing}
-        detail: dict[str, Any] = {"series": [_shown(each) for each in samples[: -MAX_SHOWN - 1 : -1]]}
-        if samples and math.isfinite(samples[-1].value):
-            data["value"] = samples[-1].value
-        if answer.warnings:
-            detail["warnings"] = list(answer.warnings)
-        if answer.partial is not None:
-            data["note"], detail["partial"] = PARTIAL, answer.partial
-        return Observation(data, detail)
 
-    def judge(self, observation: Observation) -> Outcome:
-        """Beyond a threshold is a warning or an error; a result without a number is what ``on_empty`` says.
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """What an expression comes to; no samples when no series fits. ``warnings`` are Prometheus' own, scrubbed.
 
-        With a part of the data missing, only what is beyond a threshold is believed.
+    ``partial`` says why a part of the data is missing; None when nothing is.
+    """
+
+    samples: tuple[QuerySample, ...] = ()
+    warnings: tuple[str, ...] = ()
+    partial: str | None = None
+
+
+class Prometheus:
+    """A connection for the few queries of one run, which all together take no longer than ``budget_seconds``."""
+
+    def __init__(self, server: PrometheusEndpoint, budget_seconds: float) -> None:
+        self._server = server
+        self._target = parse_url(server.url.get_secret_value().strip())
+        self._deadline = time.monotonic() + budget_seconds
+        self._client = HttpClient(verify_tls=server.verify_tls, ca_file=server.ca_file)
+
+    def __enter__(self) -> Prometheus:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def query(self, expression: str, *, partial: bool = False) -> QueryResult:
+        """The value of ``expression`` now. Raises :class:`CheckFailed` with one of ``REASONS``.
+
+        Tried again after what may pass: no connection, no answer in time, 429 and 5xx. An answer that lacks a part of
+        the data is such a failure, unless the caller accepts a ``partial`` one.
         """
-        outcome, partial = self._judge_numbers(observation), observation.detail.get("partial")
-        if partial is None or outcome.reason in (Reason.ABOVE_THRESHOLD, "below_threshold"):
-            return outcome
-        return Outcome(Status.ERROR, outcome.data, "unavailable", partial, outcome.detail)
+        pause = FIRST_PAUSE_SECONDS
+        for left in range(self._server.retries, -1, -1):
+            try:
+                answer = self._ask(expression)
+                if answer.partial is None or partial:
+                    return answer
+                raise _MayPass("unavailable", answer.partial)
+            except _MayPass as failure:
+                if left == 0 or time.monotonic() + pause >= self._deadline:
+                    raise CheckFailed(failure.reason, failure.message) from failure.__cause__
+            time.sleep(pause)
+            pause *= 2
+        raise AssertionError("unreachable")
 
-    def _judge_numbers(self, observation: Observation) -> Outcome:
-        data, detail = observation.data, observation.detail
-        if not data["series"]:
-            status = Status(self.on_empty) if self.on_empty != "hold" else Status.UNKNOWN
-            if status is Status.OK:
-                return Outcome(status, data, detail=detail)
-            return Outcome(status, data, "no_data", "the query gives no data", detail)
-        worst = (detail.get("series") or [{"value": data.get("value")}])[0]
-        value = float(data.get("value", worst["value"]))
-        status, reason, limit = self._level(value)
-        if reason is None:
-            return Outcome(status, data, detail=detail)
-        where = "above" if reason == Reason.ABOVE_THRESHOLD else "below"
-        message = f"{worst.get('labels') or 'the value'} is {value:g}, {where} {limit:g}"
-        if data["series"] > 1:
-            message += f" ({data['failing']} of {data['series']} series)"
-        return Outcome(status, data, reason, message, detail)
+    def _ask(self, expression: str) -> QueryResult:
+        deadline = min(self._deadline, time.monotonic() + self._server.timeout_seconds)
+        patience = deadline - time.monotonic()
+        if patience <= 0:
+            raise CheckFailed("timeout", f"{self._place}: no time is left to ask")
+        try:
+            status, body = self._client.fetch(
+                self._address,
+                deadline=deadline,
+                max_bytes=MAX_BODY_BYTES + 1,
+                headers=self._headers(),
+                fields={"query": expression, "timeout": f"{max(1, round(patience * 1000))}ms"},
+            )
+        except (HTTPError, OSError) as error:
+            raise self._failure(error) from error
+        except ValueError:  # what http.client cannot send as a header; its text repeats it
+            raise CheckFailed("authentication", f"{self._place}: the token cannot be sent as a header") from None
+        if len(body) > MAX_BODY_BYTES:
+            raise CheckFailed("bad_answer", f"{self._place}: the answer is longer than 8 MiB")
+        return self._understand(status, body)
 
-    def _level(self, value: float) -> tuple[Status, str | None, float]:
-        for status, above, below in (
-            (Status.ERROR, self.error_above, self.error_below),
-            (Status.WARNING, self.warning_above, self.warning_below),
-        ):
-            if above is not None and value > above:
-                return status, Reason.ABOVE_THRESHOLD, above
-            if below is not None and value < below:
-                return status, "below_threshold", below
-        return Status.OK, None, 0.0
+    @property
+    def _place(self) -> str:
+        """Whom a message names: host and port, and the prefix of the path."""
+        return f"{self._target.netloc}{(self._target.path or '').rstrip('/')}"
 
-    def _badness(self, sample: Sample) -> tuple[int, float]:
-        """Its order: by what it is, then by how far it is beyond a threshold, or how near to one."""
-        return self._level(sample.value)[0].severity, max(self._distances(sample.value), default=sample.value)
+    @property
+    def _address(self) -> str:
+        path = f"{(self._target.path or '').rstrip('/')}/api/v1/query"
+        return Url(self._target.scheme, None, self._target.host, self._target.port, path).url
 
-    def _distances(self, value: float) -> Iterator[float]:
-        yield from (value - limit for limit in (self.warning_above, self.error_above) if limit is not None)
-        yield from (limit - value for limit in (self.warning_below, self.error_below) if limit is not None)
+    def _headers(self) -> dict[str, str]:
+        headers = {**USUAL_HEADERS, "Accept": "application/json"}
+        server, login = self._server, None
+        if server.token is not None:
+            headers["Authorization"] = f"Bearer {server.token.get_secret_value().strip()}"
+        elif server.username is not None:
+            login = f"{server.username}:{server.password.get_secret_value() if server.password else ''}"
+        elif self._target.auth:
+            login = unquote(self._target.auth)
+        if login is not None:
+            headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
+        return overlaid(headers, server.headers)
+
+    def _failure(self, error: Exception) -> CheckFailed:
+        failure = http_failure(error, self._place, not_http="bad_answer")
+        if failure.reason == "bad_answer":
+            return CheckFailed("bad_answer", f"{self._place}: the answer is not HTTP")
+        if isinstance(error, SSLError):
+            return failure
+        return _MayPass(failure.reason, failure.message)
+
+    def _understand(self, status: int, body: bytes) -> QueryResult:
+        try:
+            document = json.loads(body)
+        except (ValueError, RecursionError):  # not JSON, not UTF-8, too deep to be ours
+            document = None
+        said = document if isinstance(document, dict) else {}
+        if status == 200 and said.get("status") == "success":
+            return self._answer(said)
+        raise self._refusal(status, said)
+
+    def _refusal(self, status: int, said: Mapping[str, Any]) -> CheckFailed:
+        sort: type[CheckFailed] = CheckFailed
+        if status in (401, 403):
+            reason, text = "authentication", f"answered {status}"
+        elif said.get("errorType") in ("timeout", "canceled"):
+            sort, reason, text = _MayPass, "timeout", "gave up on the query"
+        elif said.get("errorType") == "execution" and str(said.get("error")).startswith("expanding series"):
+            # Whoever reads its series from elsewhere (Thanos, remote read) could not reach it: no fault of the query.
+            sort, reason, text = _MayPass, "unavailable", f"answered {status}"
+        elif said.get("errorType") in ("bad_data", "execution"):
+            reason, text = "bad_query", "refuses the query"
+        elif status in (408, 429) or status >= 500:
+            sort, reason, text = _MayPass, "unavailable", f"answered {status}"
+        elif 300 <= status < 400:
+            reason, text = "bad_answer", f"answered {status}: redirects are not followed"
+        elif status == 404:
+            reason, text = "bad_answer", "answered 404: is the path before /api/v1/query right?"
+        else:
+            reason, text = "bad_answer", f"answered {status}, and not as Prometheus does"
+        words = f": {self._clean(said['error'])}" if said.get("error") else ""
+        return sort(reason, f"{self._place} {text}{words}")
+
+    def _answer(self, said: Mapping[str, Any]) -> QueryResult:
+        try:
+            sort, result = said["data"]["resultType"], said["data"]["result"]
+            if sort == "scalar":
+                samples: tuple[QuerySample, ...] = (QuerySample(float(result[1])),)
+            elif sort == "vector":
+                if any("histogram" in each for each in result):
+                    raise CheckFailed("bad_query", "the query gives histograms: use histogram_quantile(), or the like")
+                samples = tuple(QuerySample(float(each["value"][1]), dict(each["metric"])) for each in result)
+            else:
+                raise CheckFailed("bad_query", f"the query gives a {sort}, not a number for each series")
+            notes = tuple(self._clean(note) for note in said.get("warnings") or ())
+            missing = [note for note in notes if not note.startswith("PromQL ")]  # of the query, not of the data
+        except (LookupError, TypeError, ValueError):
+            raise CheckFailed("bad_answer", f"{self._place}: the result is not as Prometheus writes it") from None
+        if not missing and said.get("isPartial") is not True:
+            return QueryResult(samples, notes)
+        why = "; ".join(missing) or "isPartial"
+        return QueryResult(samples, notes, f"{self._place} answered with a part of the data only: {why}"[:MAX_SAID])
+
+    def _clean(self, text: object) -> str:
+        """A text of the server without credentials; ours neither, should it repeat them."""
+        words = " ".join(str(text).split())
+        server = self._server
+        secrets = [secret for secret in (server.password, server.token, *server.headers.values()) if secret]
+        ours = [secret.get_secret_value() for secret in secrets]
+        return scrub(hide_secrets(words, [*ours, self._headers().get("Authorization", "")]))[:MAX_SAID]
 
 
-def _is_ascending(lower: float | None, higher: float | None) -> bool:
-    return lower is None or higher is None or lower < higher
-
-
-def _memory(outcome: Outcome, past: Past) -> str:
-    said = {"status": outcome.status, "reason": outcome.reason, "message": outcome.message, "data": dict(outcome.data)}
-    return json.dumps({"at": past.now, **said})
-
-
-def _held(failure: Outcome, past: Past, hold_for: float) -> Outcome:
-    """Return the last verdict, and that it is held; unknown when it is too old, and when there has been none."""
-    forever = hold_for == math.inf
-    keep_seconds = DEFAULT_HOLD_SECONDS if forever else hold_for
-    note = f"the last verdict is held: {failure.reason}"
-    try:
-        last = json.loads(past.memory or "")
-        age_seconds = round(max(0.0, past.now - last["at"]), 1)
-        data = {**last["data"], "note": note, "held_seconds": age_seconds}
-        status, reason, before = Status(last["status"]), last["reason"], last["message"]
-        if age_seconds > keep_seconds:
-            raise ValueError("too old")
-    except (ValueError, LookupError, TypeError):  # none, or one of another version
-        data = {"note": f"no verdict to hold: {failure.reason}"}
-        return Outcome(Status.UNKNOWN, data, failure.reason, failure.message, held=forever)
-    return Outcome(status, data, reason, "; ".join(filter(None, (before, failure.message))), held=True)
-
-
-def _shown(sample: Sample) -> dict[str, Any]:
-    value = sample.value if math.isfinite(sample.value) else f"{sample.value:+}"
-    return {"labels": _selector(sample.labels), "value": value}
-
-
-def _selector(labels: Mapping[str, str]) -> str:
-    """As Prometheus writes a series: ``up{instance="a", job="b"}``."""
-    pairs = ", ".join(f"{name}={json.dumps(value)}" for name, value in sorted(labels.items()) if name != "__name__")
-    return f"{labels.get('__name__', '')}{{{pairs}}}" if labels else ""
+class _MayPass(CheckFailed):
+    """A failure after which another attempt is worth its time."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.checks.base import Kind
-from monitor.registry import Registry
+from monitor.plugins.registry import Registry
 
 KINDS: Registry[Kind] = Registry("kind", "monitor.checks", "monitor.kinds", {"base", "process", "registry"})
 
@@ -16,7 +16,7 @@ register = KINDS.register
 def configured_options(name: str) -> Mapping[str, str]:
     """The options of a kind that the configuration fills when the check does not: option -> key of the configuration.
 
-    Raises :class:`monitor.registry.Unknown`.
+    Raises :class:`monitor.plugins.registry.UnknownPlugin`.
     """
     return {field.name: field.metadata["config"] for field in KINDS.fields(name) if "config" in field.metadata}
 

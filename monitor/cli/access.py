@@ -16,7 +16,7 @@ from monitor.cli.problems import read_or_exit
 from monitor.config import Config
 from monitor.credentials import signed, token_file
 from monitor.credentials.token_file import TokenUnusable
-from monitor.own_files import belongs_to_another
+from monitor.lib.own_files import belongs_to_another
 
 PAGE = "admin/monitoring/"
 _ADDRESS = "web-address"

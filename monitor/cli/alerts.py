@@ -15,14 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor import wiring
-from monitor.alert_states import Alert, AlertsOverview, Silence
 from monitor.alerts.text import duration
 from monitor.cli.data_dir import data_dir_option
 from monitor.cli.options import config_option
 from monitor.cli.stored import load_with_store, store_answers
 from monitor.cli.tables import ExitCode, coloured
 from monitor.config.units import Pattern, matches, seconds
-from monitor.ports import Store
+from monitor.model.alerts import Alert, AlertsOverview, Silence
+from monitor.ports.store import Store
 
 LETTERS_SHOWN = 10
 

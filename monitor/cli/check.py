@@ -13,12 +13,12 @@ from monitor import wiring
 from monitor.cli.data_dir import running_url
 from monitor.cli.options import config_option
 from monitor.cli.problems import load_or_exit
-from monitor.cli.tables import ExitCode, Row, exit_code, show
+from monitor.cli.tables import CheckRow, ExitCode, exit_code, show
 from monitor.config import CheckSpec, Config
-from monitor.config.redaction import scrub
-from monitor.model import Outcome, Status
-from monitor.policy.dynamic_checks import part_spec
-from monitor.ports import Executor, ExecutorUnavailable
+from monitor.lib.redaction import scrub
+from monitor.model.checks import Outcome, Status
+from monitor.policy.runtime_checks import part_spec
+from monitor.ports.executor import Executor, ExecutorUnavailable
 
 _AT_ONCE = 8
 
@@ -53,18 +53,18 @@ def _nearest_redis(config: Config) -> str:
     return running_url(config, None) or "redis://127.0.0.1:6379/0"
 
 
-def _run(executor: Executor, spec: CheckSpec) -> list[Row]:
+def _run(executor: Executor, spec: CheckSpec) -> list[CheckRow]:
     """The check's row, and one for each part that it found."""
     try:
         outcome, response_time_ms = executor.run(spec)
     except ExecutorUnavailable as error:
-        return [Row(spec.name, Status.UNKNOWN, "not_run", scrub(str(error)), critical=spec.critical)]
+        return [CheckRow(spec.name, Status.UNKNOWN, "not_run", scrub(str(error)), critical=spec.critical)]
     parts = ((part_spec(spec, part), found) for part, found in outcome.parts.items() if found is not None)
     return [_row(each, found, response_time_ms) for each, found in ((spec, outcome), *parts)]
 
 
-def _row(spec: CheckSpec, outcome: Outcome, response_time_ms: float) -> Row:
-    return Row(
+def _row(spec: CheckSpec, outcome: Outcome, response_time_ms: float) -> CheckRow:
+    return CheckRow(
         spec.name,
         outcome.status,
         outcome.reason,

@@ -7,7 +7,7 @@ import importlib
 import click
 
 COMMANDS = {
-    "up": ("monitor.cli.up.command", "Everything on this machine: embedded Redis, worker, beat and web."),
+    "up": ("monitor.cli.up", "Everything on this machine: embedded Redis, worker, beat and web."),
     "web": ("monitor.cli.roles", "Serve the probe endpoints."),
     "worker": ("monitor.cli.roles", "Run the checks that beat asks for."),
     "beat": ("monitor.cli.roles", "Say when each check is due."),

@@ -13,7 +13,7 @@ from rich.text import Text
 from monitor import wiring
 from monitor.cli.options import config_option
 from monitor.cli.problems import load_or_exit
-from monitor.config.describe import Row, describe
+from monitor.config.describe import SettingRow, describe
 from monitor.config.model import DEFAULT_ORIGIN
 
 _TABLES = ("checks.", "groups.", "channels.", "maintenance.")
@@ -41,7 +41,7 @@ def config(config: Path | None) -> None:
     Console().print(table)
 
 
-def _is_shown(row: Row) -> bool:
+def _is_shown(row: SettingRow) -> bool:
     """Every setting; of what has a name what was said, and what decides when it runs."""
     said = row.origin != DEFAULT_ORIGIN
     return said or not row.key.startswith(_TABLES) or row.key.rpartition(".")[2] in _ALWAYS_SHOWN

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from monitor.cli.up import embedded
 from monitor.config import Config
-from monitor.own_files import belongs_to_another
+from monitor.lib.own_files import belongs_to_another
+from monitor.supervisor import embedded
 
 DEFAULT = Path(".monitor")
 

@@ -13,13 +13,14 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from monitor import chronicle, wiring
+from monitor import wiring
 from monitor.cli.data_dir import data_dir_option
 from monitor.cli.options import config_option
 from monitor.cli.stored import load_with_store, store_answers
 from monitor.cli.tables import ExitCode, coloured
-from monitor.model import Transition
-from monitor.ports import StateStore, StoreUnavailable
+from monitor.model.checks import Transition
+from monitor.ports.store import StateStore, StoreUnavailable
+from monitor.presentation import history
 
 EVERY_SECONDS = 1.0
 AT_A_TIME = 1000
@@ -57,7 +58,7 @@ def _print_last(states: StateStore, console: Console, check: str | None, limit: 
     last: deque[tuple[str, Transition]] = deque(maxlen=limit)
     cursor, more = None, True
     while more:
-        found = chronicle.events(states, after=cursor, limit=AT_A_TIME, check=check)
+        found = history.events(states, after=cursor, limit=AT_A_TIME, check=check)
         last.extend(found.found)
         cursor, more = found.cursor, found.more
     for each in last:
@@ -69,7 +70,7 @@ def _follow(states: StateStore, console: Console, check: str | None, cursor: str
     answering = True
     while True:
         try:
-            found = chronicle.events(states, after=cursor, limit=AT_A_TIME, check=check)
+            found = history.events(states, after=cursor, limit=AT_A_TIME, check=check)
         except StoreUnavailable as error:
             if answering:
                 click.echo(f"the store does not answer: {error}; waiting", err=True)
@@ -85,7 +86,7 @@ def _follow(states: StateStore, console: Console, check: str | None, cursor: str
 
 def _print(console: Console, cursor: str, transition: Transition, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(chronicle.event(cursor, transition)))
+        click.echo(json.dumps(history.event(cursor, transition)))
         return
     at = datetime.fromtimestamp(transition.at).strftime("%Y-%m-%d %H:%M:%S")
     line = Text.assemble(f"{at}  ", (transition.check, "bold"), "  ")

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from monitor import chronicle, wiring
+from monitor import wiring
 from monitor.alerts.text import duration
 from monitor.cli.data_dir import data_dir_option
 from monitor.cli.options import config_option
@@ -22,9 +22,10 @@ from monitor.cli.stored import load_with_store, store_answers
 from monitor.cli.tables import ExitCode, coloured
 from monitor.history.moments import moment
 from monitor.history.series import Curve, Curves, Span
-from monitor.history.uptime import Uptime, uptime
-from monitor.model import Status
-from monitor.ports import Reaches
+from monitor.history.uptime import UptimeSeconds, uptime
+from monitor.model.checks import Status
+from monitor.ports.history import HistoryBounds
+from monitor.presentation import history as chronicle
 
 ROWS = 16
 BARS = "▁▂▃▄▅▆▇█"
@@ -143,7 +144,7 @@ def _spread(curve: Curve) -> list[str]:
     return [_number(min(lows)), _number(sum(means) / len(means)), _number(max(highs))]
 
 
-def _in_words(figures: Uptime) -> str:
+def _in_words(figures: UptimeSeconds) -> str:
     """Availability is never rounded up: an outage stays visible."""
     if figures.availability is None:
         return "never seen up or down"
@@ -166,7 +167,7 @@ def _clock(at: float, now: float) -> str:
     return then.strftime("%H:%M:%S" if then.date() == today.date() else "%Y-%m-%d %H:%M")
 
 
-def _reach(reaches: Reaches, begin: float, now: float) -> str:
+def _reach(reaches: HistoryBounds, begin: float, now: float) -> str:
     first = chronicle.begins(reaches)
     if first is None:
         return "; nothing is kept of any check: history is off, or has only just begun"

@@ -59,7 +59,7 @@ def ask(directory: str, name: str | None) -> tuple[bool, str]:
     return alive, f"{node} {why}{more}"
 
 
-def _judge(sighting: beacon_file.Sighting, directory: str) -> tuple[bool, str]:
+def _judge(sighting: beacon_file.LocalWorker, directory: str) -> tuple[bool, str]:
     alive, why = liveness.judge(sighting.pulse, sighting.age_seconds)
     stands_still = not alive and sighting.age_seconds > sighting.pulse.late_after_seconds
     if stands_still and (reason := beacon_places.full(directory)):

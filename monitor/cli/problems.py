@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from monitor import wiring
-from monitor.config import Config, ConfigError, Loaded, Problem
+from monitor.config import Config, ConfigError, ConfigProblem, Loaded
 
 WRONG_CONFIGURATION = 2
 
@@ -58,7 +58,7 @@ def in_words(error: ConfigError) -> str:
     return "\n".join([heading, *(f"  {problem}" for problem in error.problems)])
 
 
-def exit_with(problem: Problem) -> NoReturn:
+def exit_with(problem: ConfigProblem) -> NoReturn:
     """Print one problem that was found after loading, and exit as for any other."""
     _exit(ConfigError([problem]), WRONG_CONFIGURATION)
 

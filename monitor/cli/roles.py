@@ -13,16 +13,17 @@ from typing import Any
 
 import click
 
-from monitor import logs, wiring
+from monitor import wiring
 from monitor.cli.access import provide_token, remember_address
 from monitor.cli.data_dir import data_dir_of
 from monitor.cli.options import config_option
-from monitor.cli.parent import end_with_parent
 from monitor.cli.problems import load_for_role_or_exit
-from monitor.cli.up.preflight import CannotStart, check_port
-from monitor.cli.up.readiness import base_url
 from monitor.config import Config
-from monitor.connection_limit import Bounds, ConnectionGuard, make_room
+from monitor.lib import logs
+from monitor.lib.connection_limit import Bounds, ConnectionGuard, make_room
+from monitor.lib.parent_process import end_with_parent
+from monitor.supervisor.preflight import CannotStart, check_port
+from monitor.supervisor.readiness import base_url
 
 CONNECTIONS = 512
 """The most connections that `monitor web` keeps: a few for each probe, scraper and open page."""

@@ -15,7 +15,7 @@ import structlog
 from monitor import wiring
 from monitor.cli.options import config_option
 from monitor.cli.problems import in_words, load_or_exit
-from monitor.config import Config, ConfigError, Problem, probe_environment
+from monitor.config import Config, ConfigError, ConfigProblem, probe_environment
 from monitor.config.model import READY
 from monitor.project import VARIABLE as DJANGO
 
@@ -44,7 +44,7 @@ def sidecar(host: str | None, port: int | None, data_dir: Path | None, config: P
     if not settings.members(READY):
         # Nothing can fail then: it would be healthy for ever.
         hint = 'has no checks, and is what /ready tells of; set KAFKA_GROUP, or give checks groups = ["ready"]'
-        problem = Problem("groups.ready", None, hint)
+        problem = ConfigProblem("groups.ready", None, hint)
         click.echo(in_words(ConfigError([problem])), err=True)
         sys.exit(WRONG_CONFIGURATION)
     if loaded.origin(f"checks.{probe_environment.CHECK}.prometheus_url") == probe_environment.NOTHING_GIVEN_LABEL:
@@ -60,7 +60,7 @@ def sidecar(host: str | None, port: int | None, data_dir: Path | None, config: P
 
 
 def _log_defaults(settings: Config) -> None:
-    logs = _module("monitor.logs")
+    logs = _module("monitor.lib.logs")
     logs.configure(settings.log_format, settings.log_level)
     hint = "nothing is configured: set KAFKA_GROUP and KAFKA_BROKERS, or PROMETHEUS_URL, to watch another group"
     structlog.get_logger("monitor.sidecar").warning(
@@ -72,7 +72,7 @@ def _alone(settings: Config, host: str, port: int, data_dir: Path | None) -> Non
     # By name: what serves probes and what runs checks do not know one another, but where a process is put together.
     server, memories = _module("monitor.sidecar.server"), _module("monitor.sidecar.memories")
     try:
-        _module("monitor.sidecar.alone").run(settings, host, port, data_dir)
+        _module("monitor.sidecar.single_process").run(settings, host, port, data_dir)
     except server.CannotListen as error:
         raise click.ClickException(_why_not(host, port) or str(error)) from error
     except memories.CannotKeep as error:
@@ -81,7 +81,7 @@ def _alone(settings: Config, host: str, port: int, data_dir: Path | None) -> Non
 
 def _why_not(host: str, port: int) -> str | None:
     """Why an address cannot be listened on, in words; who it was that took it may just have left."""
-    from monitor.cli.up.preflight import CannotStart, check_port  # noqa: PLC0415 - 4 MB, and only in trouble
+    from monitor.supervisor.preflight import CannotStart, check_port  # noqa: PLC0415 - 4 MB, and only in trouble
 
     try:
         check_port(host, port)
@@ -91,11 +91,11 @@ def _why_not(host: str, port: int) -> str | None:
 
 
 def _with_roles(settings: Config, host: str, port: int) -> None:
-    from monitor import logs  # noqa: PLC0415 - all of it for this case alone
-    from monitor.cli.up import preflight  # noqa: PLC0415
-    from monitor.cli.up.children import Role  # noqa: PLC0415
-    from monitor.cli.up.output import Output  # noqa: PLC0415
-    from monitor.cli.up.supervisor import Supervisor  # noqa: PLC0415
+    from monitor.lib import logs  # noqa: PLC0415 - all of it for this case alone
+    from monitor.supervisor import preflight  # noqa: PLC0415
+    from monitor.supervisor.children import Role  # noqa: PLC0415
+    from monitor.supervisor.output import Output  # noqa: PLC0415
+    from monitor.supervisor.supervisor import Supervisor  # noqa: PLC0415
 
     os.environ.update(wiring.store_environment(settings))
     os.environ[DJANGO] = "monitor.settings"

@@ -11,24 +11,26 @@ from typing import NamedTuple
 import click
 from rich.console import Console
 
-from monitor import documents, policy, wiring
+from monitor import policy, wiring
 from monitor.agent.identity import Identity
-from monitor.alert_states import AlertsOverview
 from monitor.alerts.text import duration
-from monitor.chronicle import reaches_document
 from monitor.cli.alerts import show_alerts
 from monitor.cli.data_dir import data_dir_option
 from monitor.cli.options import config_option
 from monitor.cli.stored import load_with_store, store_answers
-from monitor.cli.tables import ExitCode, Row, exit_code, show
+from monitor.cli.tables import CheckRow, ExitCode, exit_code, show
 from monitor.cli.watching import keep_showing
 from monitor.config import CheckSpec, Config
-from monitor.model import Snapshot
-from monitor.ownership import sentence
-from monitor.policy.dynamic_checks import dynamic
-from monitor.policy.overlays import Fleet, overlay
-from monitor.policy.workers import SUMMARY
-from monitor.ports import Reaches, Store
+from monitor.model.alerts import AlertsOverview
+from monitor.model.checks import Snapshot
+from monitor.policy.effective_status import RuntimeStates, overlay
+from monitor.policy.runtime_checks import dynamic
+from monitor.policy.workers.verdicts import SUMMARY
+from monitor.ports.history import HistoryBounds
+from monitor.ports.store import Store
+from monitor.presentation import states
+from monitor.presentation.history import reaches_document
+from monitor.services.ownership import sentence
 
 
 @click.command()
@@ -52,7 +54,7 @@ def status(*, as_json: bool, watch: bool, config: Path | None, data_dir: Path | 
         seen = _look(loaded, store, project)
     if as_json:
         document = _document(loaded, seen.rows, seen.snapshot)
-        document |= {"alerting": documents.alerts(seen.alerts), "history": reaches_document(seen.reaches)}
+        document |= {"alerting": states.alerts(seen.alerts), "history": reaches_document(seen.reaches)}
         document |= {"project": seen.belonging.document()}
         click.echo(json.dumps(document, indent=2))
     else:
@@ -84,16 +86,16 @@ class _Belonging(NamedTuple):
 class _Seen(NamedTuple):
     snapshot: Snapshot
     alerts: AlertsOverview
-    reaches: Reaches
-    fleet: Fleet
-    rows: list[Row]
+    reaches: HistoryBounds
+    fleet: RuntimeStates
+    rows: list[CheckRow]
     keeps_history: bool
     belonging: _Belonging
 
 
 def _look(config: Config, store: Store, project: Identity) -> _Seen:
     snapshot, alerts, reaches = store.states.read(), store.alerts.overview(), store.history.reaches()
-    fleet = Fleet(snapshot.states if config.workers.enabled else {})
+    fleet = RuntimeStates(snapshot.states if config.workers.enabled else {})
     rows = [_row(spec, snapshot, fleet) for spec in (*config.checks.values(), *_own(config, snapshot))]
     belonging = _Belonging(project, store.ownership.read())
     return _Seen(snapshot, alerts, reaches, fleet, rows, config.history.enabled, belonging)
@@ -120,10 +122,12 @@ def _history(seen: _Seen) -> str:
 
 def _own(config: Config, snapshot: Snapshot) -> list[CheckSpec]:
     """The checks of the monitor's own state."""
-    return [dynamic(state.check) for state in Fleet(snapshot.states).monitor if state.check not in config.checks]
+    return [
+        dynamic(state.check) for state in RuntimeStates(snapshot.states).monitor if state.check not in config.checks
+    ]
 
 
-def _workers(fleet: Fleet, snapshot: Snapshot) -> list[Row]:
+def _workers(fleet: RuntimeStates, snapshot: Snapshot) -> list[CheckRow]:
     """A line about all workers and queues, which `monitor workers` has one by one. It weighs through the broker's."""
     if fleet.summary is None:
         return []
@@ -134,16 +138,16 @@ def _workers(fleet: Fleet, snapshot: Snapshot) -> list[Row]:
         if isinstance(result.data.get(what), Mapping) and any(result.data[what].values())
     ]
     age = max(0.0, snapshot.read_at - result.observed_at)
-    return [Row(SUMMARY, reading.status, reading.reason, "; ".join(counts) or None, None, age)]
+    return [CheckRow(SUMMARY, reading.status, reading.reason, "; ".join(counts) or None, None, age)]
 
 
-def _row(spec: CheckSpec, snapshot: Snapshot, fleet: Fleet) -> Row:
+def _row(spec: CheckSpec, snapshot: Snapshot, fleet: RuntimeStates) -> CheckRow:
     own = snapshot.states.get(spec.name)
     reading, state = overlay(spec, policy.read_status(own, snapshot.read_at), own, fleet, snapshot.read_at)
     if state is None:
-        return Row(spec.name, reading.status, reading.reason, critical=spec.critical)
+        return CheckRow(spec.name, reading.status, reading.reason, critical=spec.critical)
     result = state.result
-    return Row(
+    return CheckRow(
         spec.name,
         reading.status,
         reading.reason,
@@ -155,7 +159,7 @@ def _row(spec: CheckSpec, snapshot: Snapshot, fleet: Fleet) -> Row:
     )
 
 
-def _document(config: Config, rows: list[Row], snapshot: Snapshot) -> dict[str, object]:
+def _document(config: Config, rows: list[CheckRow], snapshot: Snapshot) -> dict[str, object]:
     readings = {row.check: policy.Reading(row.status, row.reason) for row in rows}
     critical = {name for name, spec in config.checks.items() if spec.critical}
     return {

@@ -11,8 +11,8 @@ from monitor import wiring
 from monitor.cli.data_dir import data_dir_option, running_url
 from monitor.cli.options import config_option
 from monitor.cli.problems import exit_with, load_or_exit
-from monitor.config import Problem
-from monitor.ports import StoreUnavailable
+from monitor.config import ConfigProblem
+from monitor.ports.store import StoreUnavailable
 
 
 @click.group()
@@ -32,7 +32,9 @@ def take_over(config: Path | None, data_dir: Path | None) -> None:
     loaded = load_or_exit(config, fallback_url=lambda settings: running_url(settings, data_dir)).config
     project = wiring.identity(loaded, data_dir=data_dir)
     if not project.name:
-        exit_with(Problem("project", None, "is required here; set MONITOR_PROJECT to the name that the roles have"))
+        exit_with(
+            ConfigProblem("project", None, "is required here; set MONITOR_PROJECT to the name that the roles have")
+        )
     try:
         before = wiring.store(loaded).ownership.take_over(project)
     except StoreUnavailable as error:

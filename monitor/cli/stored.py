@@ -13,7 +13,7 @@ from monitor.cli.data_dir import running_url
 from monitor.cli.problems import load_or_exit
 from monitor.cli.tables import ExitCode
 from monitor.config import Config
-from monitor.ports import StoreUnavailable
+from monitor.ports.store import StoreUnavailable
 
 
 def load_with_store(config: Path | None, data_dir: Path | None) -> Config:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.alerts.text import field
-from monitor.model import Status
+from monitor.model.checks import Status
 
 _COLOURS = {
     Status.OK: "green",
@@ -32,7 +32,7 @@ class ExitCode(IntEnum):
     UNKNOWN = 3
 
 
-class Row(NamedTuple):
+class CheckRow(NamedTuple):
     """One check in a table. ``age_seconds`` is None when it was observed just now, or never."""
 
     check: str
@@ -45,7 +45,7 @@ class Row(NamedTuple):
     critical: bool = True
 
 
-def exit_code(rows: Iterable[Row]) -> ExitCode:
+def exit_code(rows: Iterable[CheckRow]) -> ExitCode:
     """2: a critical check is in error or stale; 3: one was never observed; 1: anything else is not ok; 0: all well."""
     seen = [(row.status, row.critical) for row in rows]
     if any(critical and status in (Status.ERROR, Status.STALE) for status, critical in seen):
@@ -55,7 +55,7 @@ def exit_code(rows: Iterable[Row]) -> ExitCode:
     return ExitCode.WARNING if any(status is not Status.OK for status, _ in seen) else ExitCode.OK
 
 
-def show(rows: Iterable[Row], *, with_age: bool, console: Console | None = None) -> None:
+def show(rows: Iterable[CheckRow], *, with_age: bool, console: Console | None = None) -> None:
     """Print the table, to standard output unless there is a ``console``."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("check", "status", "reason", "time"):

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from monitor.cli.tables import ExitCode
-from monitor.ports import StoreUnavailable
+from monitor.ports.store import StoreUnavailable
 
 EVERY_SECONDS = 1.0
 

@@ -14,12 +14,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from monitor import documents, wiring
+from monitor import wiring
 from monitor.cli.data_dir import data_dir_option
 from monitor.cli.options import config_option
 from monitor.cli.stored import load_with_store, store_answers
-from monitor.cli.tables import Row, coloured, exit_code
-from monitor.model import Status
+from monitor.cli.tables import CheckRow, coloured, exit_code
+from monitor.model.checks import Status
+from monitor.presentation import states
 
 _WORKERS = ("worker", "verdict", "since", "queues", "slots", "oldest", "reserved", "lag", "latency", "pool")
 _QUEUES = ("queue", "verdict", "since", "pending", "latency", "workers")
@@ -41,7 +42,7 @@ def workers(as_json: bool, config: Path | None, data_dir: Path | None) -> None:
     loaded = load_with_store(config, data_dir)
     with store_answers():
         snapshot = wiring.store(loaded).states.read()
-    document = documents.workers(snapshot.states, snapshot.read_at)
+    document = states.workers(snapshot.states, snapshot.read_at)
     if as_json:
         click.echo(json.dumps(document, indent=2))
     else:
@@ -49,12 +50,12 @@ def workers(as_json: bool, config: Path | None, data_dir: Path | None) -> None:
     sys.exit(exit_code(_rows(document)))
 
 
-def _rows(document: Mapping[str, Any]) -> Iterator[Row]:
+def _rows(document: Mapping[str, Any]) -> Iterator[CheckRow]:
     """What the exit code is made of. The summary only tells whether anything is known: its parts weigh more."""
     known = Status(document["status"])
-    yield Row("workers", known, critical=known is not Status.ERROR)
+    yield CheckRow("workers", known, critical=known is not Status.ERROR)
     for entry in (*document["workers"], *document["queues"]):
-        yield Row(entry["check"], Status(entry["status"]))
+        yield CheckRow(entry["check"], Status(entry["status"]))
 
 
 def _show(document: Mapping[str, Any], now: float) -> None:

@@ -2,10 +2,10 @@
 it (`errors`), and what of it may be shown (`redaction`, `describe`)."""
 
 from monitor.config.alerts import ChannelSpec, MaintenanceSpec
-from monitor.config.errors import ConfigError, Problem, problems_from_validation, unknown_hint
+from monitor.config.errors import ConfigError, ConfigProblem, problems_from_validation, unknown_hint
 from monitor.config.loading import load
 from monitor.config.model import CheckSpec, Config, GroupSpec, Loaded
-from monitor.config.redaction import scrub
+from monitor.lib.redaction import scrub
 
 __all__ = [
     "ChannelSpec",
@@ -15,7 +15,7 @@ __all__ = [
     "GroupSpec",
     "Loaded",
     "MaintenanceSpec",
-    "Problem",
+    "ConfigProblem",
     "load",
     "problems_from_validation",
     "scrub",

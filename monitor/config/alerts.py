@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from monitor.config.settings import Frozen
+from monitor.config.settings import FrozenModel
 from monitor.config.units import Name, Names, Patterns, Seconds, matches
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -17,7 +17,7 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-class ChannelSpec(Frozen):
+class ChannelSpec(FrozenModel):
     """Somebody who is told, and of what: the fields every channel has, and the options of its kind."""
 
     name: Name
@@ -58,7 +58,7 @@ class ChannelSpec(Frozen):
         )
 
 
-class MaintenanceSpec(Frozen):
+class MaintenanceSpec(FrozenModel):
     """A time at which nobody is told that something fails: once from ``start`` to ``end``, or again and again."""
 
     name: Name

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 from monitor.config.keys import attribute, has_options, setting_keys, table_keys
 from monitor.config.model import DEFAULT_ORIGIN, Loaded
-from monitor.config.redaction import hide_check_option, hide_option, mask
 from monitor.config.units import FOREVER
+from monitor.lib.redaction import hide_check_option, hide_option, mask
 
 NOT_SET = "(not set)"
 NONE = "(none)"
 
 
-class Row(NamedTuple):
+class SettingRow(NamedTuple):
     """One value: its dotted key, how it may be shown, and where it came from."""
 
     key: str
@@ -24,19 +24,19 @@ class Row(NamedTuple):
     origin: str
 
 
-def describe(loaded: Loaded) -> list[Row]:
+def describe(loaded: Loaded) -> list[SettingRow]:
     """All settings, then the groups, the checks in roster order, and who is told when."""
     tables = (row for table in ("groups", "checks", "channels", "maintenance") for row in _table(loaded, table))
     return [*_settings(loaded), *tables]
 
 
-def _settings(loaded: Loaded) -> Iterator[Row]:
+def _settings(loaded: Loaded) -> Iterator[SettingRow]:
     for key in setting_keys():
         value: Any = reduce(getattr, key.attributes, loaded.config)
-        yield Row(key.dotted, _text(key.attributes[-1], value), loaded.origin(key.dotted))
+        yield SettingRow(key.dotted, _text(key.attributes[-1], value), loaded.origin(key.dotted))
 
 
-def _table(loaded: Loaded, table: str) -> Iterator[Row]:
+def _table(loaded: Loaded, table: str) -> Iterator[SettingRow]:
     entries: Mapping[str, Any] = getattr(loaded.config, table)
     for name, entry in entries.items():
         prefix = f"{table}.{name}"
@@ -45,10 +45,10 @@ def _table(loaded: Loaded, table: str) -> Iterator[Row]:
             if origin == DEFAULT_ORIGIN and table == "checks":  # somebody may have changed the default
                 origin = loaded.origin(f"defaults.{key}")
             name_here = attribute(table, key)
-            yield Row(f"{prefix}.{key}", _text(name_here, getattr(entry, name_here)), origin)
+            yield SettingRow(f"{prefix}.{key}", _text(name_here, getattr(entry, name_here)), origin)
         hide = hide_option if table == "channels" else hide_check_option
         for key, value in entry.options.items() if has_options(table) else ():
-            yield Row(f"{prefix}.{key}", _text(key, hide(value, key)), loaded.origin(f"{prefix}.{key}"))
+            yield SettingRow(f"{prefix}.{key}", _text(key, hide(value, key)), loaded.origin(f"{prefix}.{key}"))
 
 
 def _text(name: str, value: Any) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from monitor.config.errors import Problem, problem, unknown_key
+from monitor.config.errors import ConfigProblem, problem, unknown_key
 from monitor.config.keys import PREFIX, SHORT_NAMES, Path, environment_name, known_children, meant, setting_keys
 from monitor.config.layers import Layer
 
@@ -92,7 +92,7 @@ def _is_unknown(path: Path) -> bool:
     return any(known is not None and part not in known for known, part in levels)
 
 
-def _unknown(variable: str, path: Path, value: Any) -> Problem:
+def _unknown(variable: str, path: Path, value: Any) -> ConfigProblem:
     suggestion = meant(path)
     names = {environment_name(key.path) for key in setting_keys()}
     close = environment_name(suggestion) if suggestion else None

@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from monitor.config.redaction import (
-    MASK,
-    hide_check_option,
-    hide_option,
-    is_secret,
-    is_secret_path,
-    is_table_of_secrets,
-)
+from monitor.lib.redaction import MASK, hide_check_option, hide_option, is_secret, is_secret_path, is_table_of_secrets
 
 if TYPE_CHECKING:
     from monitor.config.model import Loaded
@@ -51,7 +44,7 @@ _SILENT = {"default_factory_not_called"}  # follows from another field's error, 
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ConfigProblem:
     """One thing that is wrong. ``value`` is None where there is none; secrets in it are masked already."""
 
     key: str
@@ -72,19 +65,19 @@ class ConfigError(Exception):
     ``rest`` is what is right in it, for who looks for further problems there; None when too little could be read.
     """
 
-    def __init__(self, problems: Iterable[Problem], rest: Loaded | None = None) -> None:
+    def __init__(self, problems: Iterable[ConfigProblem], rest: Loaded | None = None) -> None:
         self.problems = tuple(problems)
         self.rest = rest
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def problem(path: Sequence[str], value: Any, hint: str, origin: str | None = None) -> Problem:
+def problem(path: Sequence[str], value: Any, hint: str, origin: str | None = None) -> ConfigProblem:
     """A problem with the key at ``path``; masks the value, which is not shown when it is ``NO_VALUE``."""
     name = next((part for part in reversed(path) if not part.isdecimal()), "")  # not the place in a list
     hide = hide_option if path[0].partition(".")[0] == "channels" else hide_check_option
     if is_secret_path(path) and value is not NO_VALUE and not isinstance(value, Mapping):
         value = MASK
-    return Problem(".".join(path), None if value is NO_VALUE else _shown(hide(value, name)), hint, origin)
+    return ConfigProblem(".".join(path), None if value is NO_VALUE else _shown(hide(value, name)), hint, origin)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -106,7 +99,7 @@ def unknown_hint(name: str, known: Iterable[str], what: str = "key") -> str:
 
 def unknown_key(
     path: Sequence[str], value: Any, known: Iterable[str], origin: str | None = None, suggestion: str | None = None
-) -> Problem:
+) -> ConfigProblem:
     """The problem of a key nobody knows. The value of a misspelt secret (``toekn``) is a secret as well."""
     known = tuple(known)
     close = suggestion or nearest(path[-1], known)
@@ -120,7 +113,7 @@ def unknown_key(
 
 def problems_from_validation(
     prefix: str, error: ValidationError, known_names: Iterable[str], origins: Mapping[str, str] | None = None
-) -> list[Problem]:
+) -> list[ConfigProblem]:
     """The problems behind pydantic's error for the table at the dotted key ``prefix`` (``checks.NAME``).
 
     ``known_names`` are the keys the table may have, for the hint about one it may not; ``origins`` says

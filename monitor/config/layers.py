@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from monitor.config.errors import NO_VALUE, Problem, problem, unknown_key
+from monitor.config.errors import NO_VALUE, ConfigProblem, problem, unknown_key
 from monitor.config.keys import known_children, meant
 
 DJANGO_LABEL = "settings.MONITOR"
@@ -22,7 +22,7 @@ class Layer:
 
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[ConfigProblem] = field(default_factory=list)
     readable: bool = True
 
     def put(self, path: tuple[str, ...], value: Any, label: str) -> None:
@@ -75,7 +75,9 @@ def _layer(values: Mapping[Any, Any], label: str) -> Layer:
     return layer
 
 
-def _known(table: Mapping[Any, Any], path: tuple[str, ...], label: str, problems: list[Problem]) -> dict[str, Any]:
+def _known(
+    table: Mapping[Any, Any], path: tuple[str, ...], label: str, problems: list[ConfigProblem]
+) -> dict[str, Any]:
     """A copy with what has a known key; the rest becomes problems."""
     known, kept = known_children(path), {}
     for key, value in table.items():

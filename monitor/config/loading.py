@@ -11,11 +11,11 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from monitor.config import probe_environment
 from monitor.config.environment import CONFIG_VARIABLE, read_environment
-from monitor.config.errors import ConfigError, Problem, problem, problems_from_validation
+from monitor.config.errors import ConfigError, ConfigProblem, problem, problems_from_validation
 from monitor.config.keys import TABLES, setting_keys
 from monitor.config.layers import PROJECT_LABEL, Layer, read_file, read_mapping
 from monitor.config.model import DEFAULT_ORIGIN, Config, Loaded
-from monitor.config.roster import DEFAULT_ROSTER, Roster
+from monitor.config.roster import DEFAULT_ROSTER, RosterParser
 from monitor.config.settings import Settings
 from monitor.config.urls import celery_broker_url, celery_transport_options
 
@@ -89,7 +89,7 @@ def _file_layer(file: Path | None, environ: Mapping[str, str]) -> Layer:
     return read_file(Path(DEFAULT_FILE), f"file {DEFAULT_FILE}", None)
 
 
-def _transport_options(document: _Document, origins: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
+def _transport_options(document: _Document, origins: Mapping[str, str]) -> tuple[dict[str, Any], list[ConfigProblem]]:
     """The broker's transport options: those that its URL has, too. Of Sentinels, one has to name the master."""
     broker = document.broker_url
     options = {**({} if broker is None else celery_transport_options(broker)), **document.broker_transport_options}
@@ -113,7 +113,7 @@ def _names(layers: Iterable[Layer], table: str) -> list[str]:
     return names
 
 
-def _document(layers: list[Layer], origins: Mapping[str, str]) -> tuple[_Document, list[Problem]]:
+def _document(layers: list[Layer], origins: Mapping[str, str]) -> tuple[_Document, list[ConfigProblem]]:
     """The layers as one document. What is wrong is reported and put aside, so that the rest can be looked at."""
     try:
         return _overlay([layer.values for layer in layers]), []
@@ -151,11 +151,11 @@ def _without(values: dict[str, Any], paths: list[list[str]]) -> dict[str, Any]:
     return kept
 
 
-def _roster(document: _Document, origins: Mapping[str, str]) -> Roster:
+def _roster(document: _Document, origins: Mapping[str, str]) -> RosterParser:
     tables = {name: dict(table) for name, table in DEFAULT_ROSTER.items()} if document.default_checks else {}
     for name, table in document.checks.items():
         tables[name] = {**tables.get(name, {}), **table}
-    roster = Roster(document.defaults, origins)
+    roster = RosterParser(document.defaults, origins)
     roster.add_checks(tables)
     roster.add_groups(document.groups)
     roster.add_channels(document.channels)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from monitor.config.alerts import ChannelSpec, MaintenanceSpec
-from monitor.config.settings import Defaults, Frozen, Hysteresis, Settings
+from monitor.config.settings import CheckDefaults, FrozenModel, HysteresisSettings, Settings
 from monitor.config.units import HoldTime, Name, Names, Seconds
 
 READY = "ready"
@@ -22,10 +22,10 @@ DEFAULT_HOLD_SECONDS = 300.0
 
 DEFAULT_ORIGIN = "default"
 
-_DEFAULTS = Defaults()
+_DEFAULTS = CheckDefaults()
 
 
-class CheckSpec(Hysteresis):
+class CheckSpec(HysteresisSettings):
     """One check of the roster: the fields every check has, and the options of its kind.
 
     In a file it is one table, ``[checks.NAME]``; what is not a common field is an option.
@@ -81,7 +81,7 @@ class CheckSpec(Hysteresis):
         return value
 
 
-class GroupSpec(Frozen):
+class GroupSpec(FrozenModel):
     """A named set of checks behind one probe. Its members are the checks that name it in ``groups``, and ``checks``."""
 
     name: Name
@@ -160,6 +160,6 @@ class Loaded:
         return self.origins.get(key, DEFAULT_ORIGIN)
 
 
-def default_timeout_seconds(interval_seconds: float, defaults: Defaults) -> float:
+def default_timeout_seconds(interval_seconds: float, defaults: CheckDefaults) -> float:
     """The time limit of a check that names none: the default one, but never more than half of its interval."""
     return min(defaults.timeout_seconds, interval_seconds / 2)

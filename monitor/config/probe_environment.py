@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from monitor.config.errors import NO_VALUE, problem
 from monitor.config.layers import Layer
 from monitor.config.units import FOREVER, hold_time
-from monitor.safe_names import safe_name
+from monitor.lib.safe_names import safe_name
 
 VARIABLE = "CELERY_HEALTH_MONITOR_SIDECAR"
 """Set by a sidecar for itself and the processes below it (MONITOR_* are settings, and an unknown one is an error)."""

@@ -16,7 +16,7 @@ from monitor.config.describe import describe
 from monitor.config.keys import SHORT_NAMES, environment_name, setting_keys, table_keys
 from monitor.config.model import Config, Loaded
 from monitor.config.roster import DEFAULT_ROSTER
-from monitor.option_docs import table
+from monitor.plugins.reference import table
 
 _INTRODUCTION = """\
 # Configuration

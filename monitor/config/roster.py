@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from monitor.config.alerts import ChannelSpec, MaintenanceSpec
-from monitor.config.errors import NO_VALUE, Problem, nearest, problem, problems_from_validation
+from monitor.config.errors import NO_VALUE, ConfigProblem, nearest, problem, problems_from_validation
 from monitor.config.keys import COMMON_CHANNEL_KEYS, COMMON_CHECK_KEYS, table_keys
 from monitor.config.model import READY, CheckSpec, GroupSpec, default_timeout_seconds
-from monitor.config.settings import Defaults, Frozen
+from monitor.config.settings import CheckDefaults, FrozenModel
 from monitor.config.units import seconds
 
 Table = Mapping[str, Any]
@@ -34,24 +34,24 @@ DYNAMIC = frozenset({"workers"})
 """Such checks whose names are known."""
 
 _ENABLED = TypeAdapter(bool)
-F = TypeVar("F", bound=Frozen)
+F = TypeVar("F", bound=FrozenModel)
 
 
-class Roster:
+class RosterParser:
     """Checks, groups, channels and times of maintenance, made of their tables, and everything wrong with them."""
 
-    def __init__(self, defaults: Defaults, origins: Mapping[str, str]) -> None:
+    def __init__(self, defaults: CheckDefaults, origins: Mapping[str, str]) -> None:
         self.checks: dict[str, CheckSpec] = {}
         self.groups: dict[str, GroupSpec] = {}
         self.channels: dict[str, ChannelSpec] = {}
         self.maintenance: dict[str, MaintenanceSpec] = {}
-        self.problems: list[Problem] = []
+        self.problems: list[ConfigProblem] = []
         self._names: set[str] = set()
         self._defaults = defaults
         self._origins = origins
         self._fields = {
             field.alias or name: getattr(defaults, name)
-            for name, field in Defaults.model_fields.items()
+            for name, field in CheckDefaults.model_fields.items()
             if (field.alias or name) in COMMON_CHECK_KEYS and field.alias != "timeout"  # it depends on the interval
         }
 

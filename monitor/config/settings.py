@@ -8,14 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-from monitor import redis_urls
 from monitor.agent.identity import NAME as PROJECT_NAME
 from monitor.config.units import Bytes, CommaSeparated, Seconds
 from monitor.config.urls import broker_url, celery_transport_options, celery_url, redis_url, url
 from monitor.credentials.token_file import LEAST_CHARACTERS, is_sound
+from monitor.lib import redis_urls
 
 
-class Frozen(BaseModel):
+class FrozenModel(BaseModel):
     """A value of the configuration: cannot be changed, knows its keys, keeps wrong input out of its errors' texts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
@@ -44,7 +44,7 @@ LogFormat = Annotated[Literal["auto", "json", "console"], BeforeValidator(_lower
 LogLevel = Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)]
 
 
-class Hysteresis(Frozen):
+class HysteresisSettings(FrozenModel):
     """How many results it takes to change a check's status."""
 
     failure_threshold: int = Field(default=1, ge=1, description="consecutive worse results before the state gets worse")
@@ -62,7 +62,7 @@ class Hysteresis(Frozen):
     )
 
 
-class Defaults(Hysteresis):
+class CheckDefaults(HysteresisSettings):
     """What a check gets that does not say otherwise."""
 
     interval_seconds: Seconds = Field(default=10.0, alias="interval", gt=0, description="time between two runs")
@@ -77,7 +77,7 @@ class Defaults(Hysteresis):
     )
 
 
-class Web(Frozen):
+class WebSettings(FrozenModel):
     """Our own server."""
 
     host: str = Field(default="127.0.0.1", min_length=1, description="address to listen on; 0.0.0.0 for all")
@@ -94,14 +94,14 @@ class Web(Frozen):
     )
 
 
-class Sidecar(Frozen):
+class SidecarSettings(FrozenModel):
     """The server of `monitor sidecar`."""
 
     host: str = Field(default="0.0.0.0", min_length=1, description="address to listen on")  # noqa: S104 - the kubelet asks from outside of the pod
     port: int = Field(default=9011, ge=0, le=65535, description="port to listen on; 0 for any free one")
 
 
-class Workers(Frozen):
+class WorkerSettings(FrozenModel):
     """The project's Celery workers, which tell of themselves once they have ``monitor.install(app)``."""
 
     enabled: bool = Field(default=True, description="whether heartbeats are sent, and workers and queues judged")
@@ -145,7 +145,7 @@ class Workers(Frozen):
     )
 
 
-class Alerting(Frozen):
+class AlertingSettings(FrozenModel):
     """When somebody is told. To whom: the tables ``[channels.NAME]``."""
 
     flap_changes: int = Field(default=6, ge=3, description="changes of status within `flap_window` that are flapping")
@@ -167,7 +167,7 @@ class Alerting(Frozen):
     )
 
 
-class History(Frozen):
+class HistorySettings(FrozenModel):
     """What is kept of the past. How much memory all of it may take: ``history_memory``."""
 
     enabled: bool = Field(default=True, description="whether the past is kept; without it only the present is known")
@@ -183,7 +183,7 @@ class History(Frozen):
     )
 
 
-class Settings(Frozen):
+class Settings(FrozenModel):
     """Everything that is configured, except the checks and groups."""
 
     redis_url: RedisUrl | None = Field(
@@ -229,11 +229,11 @@ class Settings(Frozen):
         ge=10**6,
         description="memory for history, events and heartbeats in the store",
     )
-    history: History = Field(default_factory=History)
+    history: HistorySettings = Field(default_factory=HistorySettings)
     default_checks: bool = Field(
         default=True, description="whether the default roster runs besides the checks configured here"
     )
-    defaults: Defaults = Field(default_factory=Defaults)
+    defaults: CheckDefaults = Field(default_factory=CheckDefaults)
     worker_slots: int = Field(default=16, ge=1, le=1000, description="checks that one worker runs at the same time")
     dispatch_interval_seconds: Seconds = Field(
         default=0.5,
@@ -245,10 +245,10 @@ class Settings(Frozen):
     refresh_interval_seconds: Seconds = Field(
         default=0.25, alias="refresh_interval", ge=0.05, le=60, description="how often a web process reads the store"
     )
-    workers: Workers = Field(default_factory=Workers)
-    alerting: Alerting = Field(default_factory=Alerting)
-    web: Web = Field(default_factory=Web)
-    sidecar: Sidecar = Field(default_factory=Sidecar)
+    workers: WorkerSettings = Field(default_factory=WorkerSettings)
+    alerting: AlertingSettings = Field(default_factory=AlertingSettings)
+    web: WebSettings = Field(default_factory=WebSettings)
+    sidecar: SidecarSettings = Field(default_factory=SidecarSettings)
     token: Annotated[SecretStr, AfterValidator(_sound_token)] | None = Field(
         default=None,
         description=(

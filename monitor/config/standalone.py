@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 
 from monitor.agent.identity import Identity, is_name
-from monitor.own_files import belongs_to_another, create
+from monitor.lib.own_files import belongs_to_another, create
 
 FILE = "project"
 DEFAULT_DIRECTORY = Path(".monitor")

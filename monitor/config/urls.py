@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from monitor import redis_urls
+from monitor.lib import redis_urls
 
 
 def url(value: SecretStr) -> SecretStr:

@@ -7,7 +7,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from monitor.own_files import belongs_to_another, create
+from monitor.lib.own_files import belongs_to_another, create
 
 NAME = "token"
 LEAST_CHARACTERS = 16

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from monitor.credentials.signed import CODE_SECONDS
-from monitor.own_files import belongs_to_another
+from monitor.lib.own_files import belongs_to_another
 
 _KEPT_SECONDS = 2 * CODE_SECONDS
 

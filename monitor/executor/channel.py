@@ -28,7 +28,7 @@ SEND_SECONDS = 5.0  # how long a request may wait behind those that a frozen zyg
 _LOOK_SECONDS = 0.1  # how often a process that waits for a zygote looks whether there is one still
 
 
-class Handle:
+class ProcessHandle:
     """The means to kill one process, whatever has become of its process id: made by the kernel, not by a message."""
 
     def __init__(self, kind: bytes, descriptor: int) -> None:
@@ -49,7 +49,7 @@ class Handle:
             os.close(descriptor)
 
 
-class Channel:
+class ForkServerChannel:
     """A socket pair to request check processes through, and the lock that a zygote holds while it lives."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Channel:
         if not sys.executable:
             raise OSError("this Python does not know its own program (sys.executable)")
         inherited = (self._zygotes_end.fileno(), self._lock.fileno())
-        command = [sys.executable, "-m", "monitor.executor.zygote", *map(str, inherited), target, *names]
+        command = [sys.executable, "-m", "monitor.executor.fork_server", *map(str, inherited), target, *names]
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=inherited)  # noqa: S603
 
     def has_zygote(self) -> bool:
@@ -76,7 +76,7 @@ class Channel:
         fcntl.lockf(self._lock, fcntl.LOCK_UN)
         return False
 
-    def request(self, seconds: float, zygote: subprocess.Popen[bytes] | None) -> tuple[socket.socket, Handle]:
+    def request(self, seconds: float, zygote: subprocess.Popen[bytes] | None) -> tuple[socket.socket, ProcessHandle]:
         """The connection to a new check process, and the handle to kill it.
 
         ``zygote`` is the one that this process has started, if it has. Raises TimeoutError, EOFError when there is
@@ -99,7 +99,7 @@ class Channel:
         except BaseException:
             ours.close()
             raise
-        return ours, Handle(kind, descriptors[0])
+        return ours, ProcessHandle(kind, descriptors[0])
 
     def __del__(self) -> None:
         """Close this process' copies. The zygote ends once nobody has one any more."""

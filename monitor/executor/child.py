@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from monitor.executor.messages import Request, decode_request, encode_outcome
-from monitor.model import Outcome, Past, Status
+from monitor.model.checks import Outcome, Past, Status
 
 logger = logging.getLogger(__name__)
 

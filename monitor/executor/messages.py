@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from monitor.config import CheckSpec
-from monitor.model import Outcome, Past, Status
+from monitor.model.checks import Outcome, Past, Status
 
 MAX_OUTCOME_BYTES = 32 * 1024  # a state is kept for each check and read by every probe process
 MAX_MEMORY_BYTES = 8 * 1024 * 1024  # read and written with every run

@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from multiprocessing.connection import Connection
 
 from monitor.config import CheckSpec
-from monitor.executor.channel import Channel, Handle
+from monitor.executor.channel import ForkServerChannel, ProcessHandle
 from monitor.executor.messages import decode_outcome, encode_request
-from monitor.model import NO_PAST, Outcome, Past, Status
-from monitor.ports import ExecutorUnavailable
+from monitor.model.checks import NO_PAST, Outcome, Past, Status
+from monitor.ports.executor import ExecutorUnavailable
 
 START_SECONDS = 30.0  # a zygote imports Django and every kind; on a busy machine that takes a while
 HELLO_SECONDS = 5.0  # a zygote that has answered before forks in milliseconds
@@ -41,7 +41,7 @@ class ProcessExecutor:
         self._idle: deque[_CheckProcess] = deque()
         self._processes: set[_CheckProcess] = set()
         self._zygote: subprocess.Popen[bytes] | None = None
-        self._channel: Channel | None = Channel()  # before any fork, so that all share it
+        self._channel: ForkServerChannel | None = ForkServerChannel()  # before any fork, so that all share it
         self._answered = False
         self._starting = threading.Lock()
         os.register_at_fork(after_in_child=self._reset)
@@ -152,7 +152,7 @@ class ProcessExecutor:
     def _launch(self, names: list[str]) -> _CheckProcess:
         self._end_zygote()
         try:
-            self._channel = channel = self._channel or Channel()
+            self._channel = channel = self._channel or ForkServerChannel()
             self._zygote = channel.start_zygote(self._target, names)
             return self._request(channel, START_SECONDS)
         except (OSError, EOFError, TimeoutError) as error:
@@ -165,7 +165,7 @@ class ProcessExecutor:
                 raise ExecutorUnavailable(f"no check process within {START_SECONDS:g} s") from None
             raise ExecutorUnavailable(f"no check process can be started: {error or 'the zygote is gone'}") from None
 
-    def _request(self, channel: Channel, seconds: float) -> _CheckProcess:
+    def _request(self, channel: ForkServerChannel, seconds: float) -> _CheckProcess:
         process = _CheckProcess(*channel.request(seconds, self._zygote))
         self._processes.add(process)
         self._answered = True
@@ -185,7 +185,7 @@ class ProcessExecutor:
 class _CheckProcess:
     """One check process, as its client sees it."""
 
-    def __init__(self, connection: socket.socket, handle: Handle) -> None:
+    def __init__(self, connection: socket.socket, handle: ProcessHandle) -> None:
         # A memory does not fit into the socket's buffer: a process that is frozen would never take the rest of
         # it, nor give it.
         for blocked in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):

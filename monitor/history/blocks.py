@@ -15,12 +15,12 @@ from math import isfinite, isnan, nan
 from operator import add
 from typing import Any
 
-from monitor import decoding
 from monitor.history.buckets import Spreads, no_spreads
 from monitor.history.joining import digest_of
 from monitor.history.packing import BROKEN, Packed, pack
-from monitor.history.rollups import BUCKET, DAY, HOUR, PER_DAY, PER_HOUR, Day, Digest, Head, Tail
+from monitor.history.rollups import BUCKET, DAY, HOUR, PER_DAY, PER_HOUR, Digest, HourHead, LastSample, RollupDay
 from monitor.history.samples import ERROR, MICRO, Samples
+from monitor.lib import decoding
 
 DIGEST_BYTES = 68
 """A day's block begins with its digest (:func:`decode_digest`)."""
@@ -78,7 +78,7 @@ def decode_samples(raw: bytes | None, names: Collection[str] | None = None) -> S
         return None
 
 
-def encode_day(day: Day) -> bytes:
+def encode_day(day: RollupDay) -> bytes:
     """A block of a day: one that has at least an hour."""
     found = digest_of(day)
     heads = [[hour, head.first_at, head.first_code, *head.tail] for hour, head in day.heads.items()]
@@ -94,7 +94,7 @@ def encode_day(day: Day) -> bytes:
     )
 
 
-def decode_day(raw: bytes | None, start: int, *, with_series: bool = True) -> Day | None:
+def decode_day(raw: bytes | None, start: int, *, with_series: bool = True) -> RollupDay | None:
     """The day that begins at ``start``, or all of it but its series.
 
     None for anything that :func:`encode_day` does not make.
@@ -122,7 +122,7 @@ def decode_day(raw: bytes | None, start: int, *, with_series: bool = True) -> Da
             return None
         if any(isnan(sum(each)) for spreads in series.values() for each in (spreads.low, spreads.mean, spreads.high)):
             return None
-        return Day(start, heads, (ok, warning, unknown, error), began, goes_on, series)
+        return RollupDay(start, heads, (ok, warning, unknown, error), began, goes_on, series)
     except BROKEN:
         return None
 
@@ -139,7 +139,7 @@ def decode_digest(raw: bytes | None, start: int) -> Digest | None:
         return None
     if first_code > ERROR or code > ERROR or at >= until:
         return None
-    return Digest(first_at, first_code, Tail(code, at, until), (ok, warning, unknown, error), began)
+    return Digest(first_at, first_code, LastSample(code, at, until), (ok, warning, unknown, error), began)
 
 
 def _scale(values: array[float]) -> int:
@@ -192,12 +192,12 @@ def _scattered(some: array[Any], hours: Collection[int], empty: array[Any]) -> a
     return column
 
 
-def _head(start: int, row: Sequence[int]) -> Head:
+def _head(start: int, row: Sequence[int]) -> HourHead:
     hour, first_at, first_code, code, at, until = row
     begin = start * MICRO + hour * HOUR
     if not (begin <= first_at <= at < begin + HOUR and 0 <= first_code <= ERROR and 0 <= code <= ERROR and at < until):
         raise ValueError("not of that hour")
-    return Head(first_at, first_code, Tail(code, at, until))
+    return HourHead(first_at, first_code, LastSample(code, at, until))
 
 
 def _text(value: Any) -> str | None:

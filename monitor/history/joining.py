@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from math import ceil
 
 from monitor.history.buckets import Buckets, Spreads, no_spreads, zeros
-from monitor.history.rollups import BUCKET, HOUR, PER_DAY, Day, Digest, Head, Tail
+from monitor.history.rollups import BUCKET, HOUR, PER_DAY, Digest, HourHead, LastSample, RollupDay
 from monitor.history.samples import BUCKET_SECONDS, DAY_SECONDS, ERROR, MICRO, micros
 
 LONGEST_SECONDS = 3660 * DAY_SECONDS
 
 
-def digest_of(day: Day) -> Digest:
+def digest_of(day: RollupDay) -> Digest:
     """A day that has a sample, in a few numbers."""
     head = day.heads[min(day.heads)]
     joined = join([day], None, day.start, day.start + DAY_SECONDS)
@@ -21,7 +21,7 @@ def digest_of(day: Day) -> Digest:
     return Digest(head.first_at, head.first_code, last, (ok, warning, unknown, error), sum(joined.began))
 
 
-def join(days: Iterable[Day], tail: Tail | None, since: float, until: float) -> Buckets:
+def join(days: Iterable[RollupDay], tail: LastSample | None, since: float, until: float) -> Buckets:
     """The buckets from that of ``since`` on to that of ``until``: a bucket's end, or now.
 
     ``days`` are all that have samples in between, in order; ``tail`` is the last sample before them. No more than
@@ -50,7 +50,7 @@ class _Joint:
         self._began, self._goes_on = zeros(count), bytearray(count)
         self._series: dict[str, Spreads] = {}
 
-    def add(self, day: Day) -> None:
+    def add(self, day: RollupDay) -> None:
         """What the day knows by itself."""
         offset = (day.start * MICRO - self._start) // BUCKET
         low, high = max(0, -offset), min(PER_DAY, self._count - offset)
@@ -65,7 +65,7 @@ class _Joint:
                 self._series[name] = no_spreads(self._count)
             self._series[name].put(here, spreads, there)
 
-    def link(self, tail: Tail | None, head: Head) -> None:
+    def link(self, tail: LastSample | None, head: HourHead) -> None:
         """What holds from before an hour up to its first sample; an error there may be the same as before."""
         if tail is None:
             return
@@ -75,7 +75,7 @@ class _Joint:
             self._began[place] -= 1
             self._goes_on[place] = 1
 
-    def hold(self, tail: Tail, until: int) -> None:
+    def hold(self, tail: LastSample, until: int) -> None:
         """A last sample holds beyond its hour."""
         at = max((tail.at // HOUR + 1) * HOUR, self._start)
         until = min(tail.until, until, self._until)
@@ -87,7 +87,7 @@ class _Joint:
                 self._goes_on[place] = 1
             at = end
 
-    def cut(self, tail: Tail) -> None:
+    def cut(self, tail: LastSample) -> None:
         """The last sample of all may hold beyond ``until``, within its hour: that is not counted yet."""
         end = min(tail.until, (tail.at // HOUR + 1) * HOUR, self._start + self._count * BUCKET)
         if self._count and end > self._until:

@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Iterable
 from typing import Any
 
-from monitor import decoding
+from monitor.lib import decoding
 
 LIMIT_BYTES = 8 * 1024 * 1024
 """Nothing longer is unpacked: 36,000 samples of ten series are 3 MB."""

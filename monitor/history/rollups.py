@@ -22,7 +22,7 @@ BIGGEST = 3e38  # of the numbers that roll-ups hold
 NOTHING = -1  # the code of what was before the first sample
 
 
-class Tail(NamedTuple):
+class LastSample(NamedTuple):
     """The last sample before a moment: status code, when it was, and until when it is valid (microseconds)."""
 
     code: int
@@ -30,12 +30,12 @@ class Tail(NamedTuple):
     until: int
 
 
-class Head(NamedTuple):
+class HourHead(NamedTuple):
     """What an hour's neighbours need to know of it: its first sample (when, in microseconds; code) and its last."""
 
     first_at: int
     first_code: int
-    tail: Tail
+    tail: LastSample
 
 
 class Digest(NamedTuple):
@@ -46,13 +46,13 @@ class Digest(NamedTuple):
 
     first_at: int
     first_code: int
-    tail: Tail
+    tail: LastSample
     times: tuple[int, int, int, int]
     began: int
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class RollupDay:
     """The rolled-up hours of one UTC day, from ``start`` on, in columns of 288 buckets.
 
     ``heads`` are by hour of the day; hours that are not among them had no sample. ``times`` is how long samples held
@@ -60,25 +60,25 @@ class Day:
     """
 
     start: int
-    heads: Mapping[int, Head]
+    heads: Mapping[int, HourHead]
     times: Times
     began: array[int]
     goes_on: bytes
     series: Mapping[str, Spreads]
 
     @property
-    def tail(self) -> Tail | None:
+    def tail(self) -> LastSample | None:
         """The last sample of the day."""
         return self.heads[max(self.heads)].tail if self.heads else None
 
 
-def day_of(start: int) -> Day:
+def day_of(start: int) -> RollupDay:
     """A day without samples."""
     times = zeros(PER_DAY), zeros(PER_DAY), zeros(PER_DAY), zeros(PER_DAY)
-    return Day(start, {}, times, zeros(PER_DAY), bytes(PER_DAY), {})
+    return RollupDay(start, {}, times, zeros(PER_DAY), bytes(PER_DAY), {})
 
 
-def with_samples(day: Day, samples: Samples) -> Day:
+def with_samples(day: RollupDay, samples: Samples) -> RollupDay:
     """The day with these samples in place of what it knew of their hours: all the samples of each."""
     draft = _Draft(day)
     for hour, some in _by_hour(samples):
@@ -87,7 +87,7 @@ def with_samples(day: Day, samples: Samples) -> Day:
     return draft.day()
 
 
-def with_more(day: Day, samples: Samples) -> Day | None:
+def with_more(day: RollupDay, samples: Samples) -> RollupDay | None:
     """The day with samples that came after those it knows of their hours; None when some did not.
 
     The same as all samples of the hour would give, but that the means of series have a digit less.
@@ -101,7 +101,7 @@ def with_more(day: Day, samples: Samples) -> Day | None:
     return draft.day()
 
 
-def with_waiting(day: Day, known: Samples | None, fresh: Samples) -> Day | None:
+def with_waiting(day: RollupDay, known: Samples | None, fresh: Samples) -> RollupDay | None:
     """The day with samples of one hour that it does not know yet, next to all those that are ``known`` of that hour.
 
     Where those are not what the day was made of (they were lost), only what is later can be added; else None.
@@ -115,7 +115,7 @@ def with_waiting(day: Day, known: Samples | None, fresh: Samples) -> Day | None:
 class _Draft:
     """A day in the making."""
 
-    def __init__(self, day: Day) -> None:
+    def __init__(self, day: RollupDay) -> None:
         self._start = day.start * MICRO
         self._heads, self._began, self._goes_on = dict(day.heads), day.began[:], bytearray(day.goes_on)
         self._times = day.times[0][:], day.times[1][:], day.times[2][:], day.times[3][:]
@@ -151,15 +151,15 @@ class _Draft:
             counts[place % PER_HOUR] += 1
             self._fill(code, at, min(end, ended))
         self._spread(samples, hour * PER_HOUR, list(accumulate(counts, initial=0)))
-        tail = Tail(samples.codes[-1], samples.at[-1], samples.until[-1])
+        tail = LastSample(samples.codes[-1], samples.at[-1], samples.until[-1])
         first = (samples.at[0], samples.codes[0]) if head is None else (head.first_at, head.first_code)
-        self._heads[hour] = Head(*first, tail)
+        self._heads[hour] = HourHead(*first, tail)
 
-    def day(self) -> Day:
+    def day(self) -> RollupDay:
         """The outcome."""
         heads = {hour: self._heads[hour] for hour in sorted(self._heads)}
         series = {name: spreads for name, spreads in self._series.items() if any(spreads.count)}
-        return Day(self._start // MICRO, heads, self._times, self._began, bytes(self._goes_on), series)
+        return RollupDay(self._start // MICRO, heads, self._times, self._began, bytes(self._goes_on), series)
 
     def _fill(self, code: int, at: int, end: int) -> None:
         place, column = (at - self._start) // BUCKET, self._times[code]
@@ -170,7 +170,7 @@ class _Draft:
             if code == ERROR and at < end:
                 self._goes_on[place] = 1
 
-    def _take_back(self, tail: Tail, at: int, ended: int) -> None:
+    def _take_back(self, tail: LastSample, at: int, ended: int) -> None:
         """What was counted of the last sample from ``at`` on."""
         place, column, end = (at - self._start) // BUCKET, self._times[tail.code], min(tail.until, ended)
         while at < end:

@@ -14,7 +14,7 @@ from itertools import pairwise
 from math import isfinite, isnan, nan
 from typing import overload
 
-from monitor.model import State, Status
+from monitor.model.checks import State, Status
 
 HOUR_SECONDS = 3600
 DAY_SECONDS = 86_400

@@ -12,7 +12,7 @@ from operator import mul
 
 from monitor.history.buckets import Buckets, Spreads
 from monitor.history.samples import BUCKET_SECONDS, STATUSES, Samples, micros
-from monitor.model import Status
+from monitor.model.checks import Status
 
 MAX_POINTS = 2000
 USUAL_POINTS = 500
@@ -42,7 +42,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class TimeScale:
     """When the points are: at ``since``, a multiple of the step, and then each ``step`` seconds until ``until``."""
 
     since: float
@@ -75,12 +75,12 @@ class Curve:
 class Curves:
     """A check at each point: the worst status that held within it, None where none did; and its series."""
 
-    scale: Scale
+    scale: TimeScale
     status: list[Status | None]
     series: dict[str, Curve] = field(default_factory=dict)
 
 
-def scale(since: float, until: float, *, step: float | None = None, raw_since: float | None) -> Scale:
+def scale(since: float, until: float, *, step: float | None = None, raw_since: float | None) -> TimeScale:
     """The step and the source for a window: what was asked for, but no more than ``MAX_POINTS``.
 
     Samples are taken for steps below five minutes as far as they reach (``raw_since``), roll-ups for all else.
@@ -92,16 +92,16 @@ def scale(since: float, until: float, *, step: float | None = None, raw_since: f
     raw = wanted < BUCKET_SECONDS and raw_since is not None and since >= raw_since
     if not raw:
         wanted = ceil(wanted / BUCKET_SECONDS) * BUCKET_SECONDS
-    return Scale(since // wanted * wanted, until, wanted, raw)
+    return TimeScale(since // wanted * wanted, until, wanted, raw)
 
 
-def points(count: int, since: float, until: float) -> Scale:
+def points(count: int, since: float, until: float) -> TimeScale:
     """A scale of at most ``count`` points made of roll-ups, for a sparkline."""
     step = max(1, ceil((until - since) / max(1, count - 1) / BUCKET_SECONDS)) * BUCKET_SECONDS
-    return Scale(since // step * step, until, step, raw=False)
+    return TimeScale(since // step * step, until, step, raw=False)
 
 
-def of_samples(samples: Samples, at: Scale, names: Iterable[str] | None = None) -> Curves:
+def of_samples(samples: Samples, at: TimeScale, names: Iterable[str] | None = None) -> Curves:
     """Samples at a step: those of ``Samples.holding`` or more. ``names`` of series, all when None."""
     begins = [micros(time) for time in (*at.times, at.until)]
     times = samples.at.tolist()
@@ -115,7 +115,7 @@ def of_samples(samples: Samples, at: Scale, names: Iterable[str] | None = None) 
     return Curves(at, status, {name: _of_column(name, column, edges) for name, column in chosen.items()})
 
 
-def of_buckets(buckets: Buckets, at: Scale, names: Iterable[str] | None = None) -> Curves:
+def of_buckets(buckets: Buckets, at: TimeScale, names: Iterable[str] | None = None) -> Curves:
     """Buckets at a step, a multiple of theirs. ``names`` of series, all when None."""
     places = _places(buckets, at)
     chosen = buckets.series if names is None else {n: buckets.series[n] for n in names if n in buckets.series}
@@ -123,7 +123,7 @@ def of_buckets(buckets: Buckets, at: Scale, names: Iterable[str] | None = None) 
     return Curves(at, _worst(buckets, places), curves)
 
 
-def sparks(buckets: Buckets, at: Scale, name: str) -> tuple[list[Status | None], list[float | None]]:
+def sparks(buckets: Buckets, at: TimeScale, name: str) -> tuple[list[Status | None], list[float | None]]:
     """What :func:`of_buckets` has for statuses, and for means of one series: without the work for all else."""
     places = _places(buckets, at)
     spreads = buckets.series.get(name)
@@ -153,7 +153,7 @@ def _of_column(name: str, column: array[float], edges: Sequence[int]) -> Curve:
     return curve
 
 
-def _places(buckets: Buckets, at: Scale) -> list[int]:
+def _places(buckets: Buckets, at: TimeScale) -> list[int]:
     return [*map(buckets.place, at.times), len(buckets)]
 
 

@@ -13,11 +13,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from monitor.history.buckets import Buckets
-from monitor.history.rollups import DAY, Digest, Tail
+from monitor.history.rollups import DAY, Digest, LastSample
 from monitor.history.samples import BUCKET_SECONDS, DAY_SECONDS, ERROR, MICRO, micros
 
 
-class Uptime(NamedTuple):
+class UptimeSeconds(NamedTuple):
     """Seconds in each status from ``since`` to ``until``, and the incidents that were going on in between."""
 
     since: float
@@ -61,17 +61,17 @@ class Uptime(NamedTuple):
         }
 
 
-def uptime(buckets: Buckets, since: float | None = None) -> Uptime:
+def uptime(buckets: Buckets, since: float | None = None) -> UptimeSeconds:
     """The figures of all buckets, or from that of ``since`` on. Since when is said: the begin of a bucket."""
     return _between(buckets, 0 if since is None else buckets.place(since), len(buckets))
 
 
-def windows(buckets: Buckets, seconds: Mapping[str, float]) -> dict[str, Uptime]:
+def windows(buckets: Buckets, seconds: Mapping[str, float]) -> dict[str, UptimeSeconds]:
     """The figures of windows that end where the buckets do, by name: how many seconds each reaches back."""
     return {name: uptime(buckets, buckets.until - window) for name, window in seconds.items()}
 
 
-def days(buckets: Buckets) -> list[tuple[str, Uptime]]:
+def days(buckets: Buckets) -> list[tuple[str, UptimeSeconds]]:
     """The figures of each UTC day that the buckets touch, by its date (``2026-11-20``)."""
     found = []
     at: float = buckets.start
@@ -92,8 +92,8 @@ def date_of(at: float) -> str:
 class Uptimes(NamedTuple):
     """The figures of windows up to now, by name, and of whole UTC days, by date, today's being the last."""
 
-    windows: dict[str, Uptime]
-    days: list[tuple[str, Uptime]]
+    windows: dict[str, UptimeSeconds]
+    days: list[tuple[str, UptimeSeconds]]
 
 
 def uptimes(buckets: Buckets, spans: Mapping[str, float], day_count: int) -> Uptimes:
@@ -107,7 +107,7 @@ def reaching_back(seconds: Sequence[float], now: float, whole_days: int = 0) -> 
     return min([now - window for window in seconds] + [today - (whole_days - 1) * DAY_SECONDS] * bool(whole_days))
 
 
-class Part(NamedTuple):
+class UptimePart(NamedTuple):
     """A stretch of time, to be put together with others: microseconds by status code, the incidents that began in it,
     and whether the first thing that was observed in it is an incident that had begun before."""
 
@@ -118,12 +118,12 @@ class Part(NamedTuple):
     is_under_way: bool
 
 
-def part(buckets: Buckets, since: float, until: float) -> Part:
+def part(buckets: Buckets, since: float, until: float) -> UptimePart:
     """Of the bucket of ``since`` up to that of ``until``."""
     return _part(buckets, buckets.place(since), buckets.place(until))
 
 
-def linked(digests: Mapping[int, Digest], tail: Tail | None, first: int, last: int) -> list[Part]:
+def linked(digests: Mapping[int, Digest], tail: LastSample | None, first: int, last: int) -> list[UptimePart]:
     """Whole days, from number ``first`` to before ``last``; ``tail`` is the last sample before them."""
     found = []
     for number in range(first, last):
@@ -142,12 +142,12 @@ def linked(digests: Mapping[int, Digest], tail: Tail | None, first: int, last: i
                 is_same = digest is not None and digest.first_code == ERROR
                 is_under_way = held > 0 or is_same
                 began -= is_same
-        found.append(Part(start / MICRO, end / MICRO, times, began, is_under_way))
+        found.append(UptimePart(start / MICRO, end / MICRO, times, began, is_under_way))
         tail = digest.tail if digest else tail
     return found
 
 
-def together(parts: Sequence[Part]) -> Uptime:
+def together(parts: Sequence[UptimePart]) -> UptimeSeconds:
     """The figures of parts that follow one another: at least one."""
     since, until = parts[0].since, parts[-1].until
     first, began = parts[0], parts[0].began
@@ -157,7 +157,7 @@ def together(parts: Sequence[Part]) -> Uptime:
         first = next((part for part in parts if any(part.times)), first)
         began = sum(part.began for part in parts)
     unobserved = max(0, micros(until) - micros(since) - ok - warning - unknown - error)
-    return Uptime(
+    return UptimeSeconds(
         since=since,
         until=until,
         ok=ok / MICRO,
@@ -169,16 +169,16 @@ def together(parts: Sequence[Part]) -> Uptime:
     )
 
 
-def _between(buckets: Buckets, first: int, last: int) -> Uptime:
+def _between(buckets: Buckets, first: int, last: int) -> UptimeSeconds:
     return together([_part(buckets, first, last)])
 
 
-def _part(buckets: Buckets, first: int, last: int) -> Part:
+def _part(buckets: Buckets, first: int, last: int) -> UptimePart:
     ok, warning, unknown, error = (sum(column[first:last]) for column in buckets.times)
     since = buckets.start + first * BUCKET_SECONDS
     until = max(since, min(buckets.until, buckets.start + last * BUCKET_SECONDS))
     began, is_under_way = sum(buckets.began[first:last]), _is_under_way(buckets, first, last)
-    return Part(since, until, (ok, warning, unknown, error), began, is_under_way)
+    return UptimePart(since, until, (ok, warning, unknown, error), began, is_under_way)
 
 
 def _is_under_way(buckets: Buckets, first: int, last: int) -> bool:

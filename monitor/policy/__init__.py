@@ -2,7 +2,7 @@
 
 from monitor.policy.states import (
     FUTURE_TOLERANCE_SECONDS,
-    Hold,
+    GroupHold,
     Reading,
     advance,
     as_result,
@@ -15,7 +15,7 @@ from monitor.policy.states import (
 
 __all__ = [
     "FUTURE_TOLERANCE_SECONDS",
-    "Hold",
+    "GroupHold",
     "Reading",
     "advance",
     "as_result",

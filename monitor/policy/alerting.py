@@ -9,10 +9,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from monitor.alert_states import Alert, Told
 from monitor.config import ChannelSpec
-from monitor.model import Notice, NoticeKind, Status, Transition
-from monitor.policy.suppression import Hold
+from monitor.model.alerts import Alert, LastNotification
+from monitor.model.checks import Notice, NoticeKind, Status, Transition
+from monitor.policy.suppression import Suppression
 
 Notices = tuple[tuple[str, Notice], ...]
 
@@ -24,7 +24,7 @@ _LEVELS = {"warning": 1, "error": 2}
 
 
 @dataclass(frozen=True)
-class Context:
+class DecisionContext:
     """What a decision about one check depends on besides what happened.
 
     ``channels`` are those that shall be told of it, ``configured`` all there are. ``hold`` is why nobody is told that
@@ -36,14 +36,16 @@ class Context:
     configured: Mapping[str, ChannelSpec]
     flap_changes: int
     flap_window_seconds: float
-    hold: Hold | None = None
+    hold: Suppression | None = None
     message: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     gone: bool = False
 
 
-def evaluate(alert: Alert | None, transition: Transition | None, context: Context) -> tuple[Alert | None, Notices]:
+def evaluate(
+    alert: Alert | None, transition: Transition | None, context: DecisionContext
+) -> tuple[Alert | None, Notices]:
     """The alert after a transition, or after some time when that is None, and who is told what, by channel.
 
     None is the alert of a check of which there is nothing to remember: it is ok, and nobody was told otherwise. The
@@ -91,13 +93,13 @@ def _observed(alert: Alert | None, transition: Transition | None) -> Alert | Non
     )
 
 
-def _is_kept(channel: str, alert: Alert, context: Context) -> bool:
+def _is_kept(channel: str, alert: Alert, context: DecisionContext) -> bool:
     """A channel that this configuration does not have may be of one that is being rolled out."""
     newest = max(alert.since, alert.told[channel].at)
     return channel in context.configured or context.now - newest < ROLL_OUT_SECONDS
 
 
-def _told(alert: Alert, context: Context) -> tuple[Alert | None, Notices]:
+def _told(alert: Alert, context: DecisionContext) -> tuple[Alert | None, Notices]:
     told, deferred, notices = dict(alert.told), set(alert.deferred) & set(context.configured), []
     untold = False
     wanted = {channel.name: channel for channel in context.channels}
@@ -134,9 +136,9 @@ class _Decision:
     """About one check and one channel."""
 
     alert: Alert
-    context: Context
+    context: DecisionContext
     channel: ChannelSpec
-    told: Told | None
+    told: LastNotification | None
     deferred: bool
 
     @property
@@ -204,12 +206,14 @@ class _Decision:
             data=self.context.data,
         )
 
-    def told_after(self, kind: NoticeKind | None) -> Told | None:
+    def told_after(self, kind: NoticeKind | None) -> LastNotification | None:
         alert, now, told = self.alert, self.context.now, self.told
         match kind:
             case NoticeKind.FIRING | NoticeKind.FLAPPING:
                 since = told.since if told is not None and not self.began_anew else alert.since
-                return Told(alert.status, since, now, alert.transition, flapping=kind is NoticeKind.FLAPPING)
+                return LastNotification(
+                    alert.status, since, now, alert.transition, flapping=kind is NoticeKind.FLAPPING
+                )
             case NoticeKind.REMINDER if told is not None:
                 return replace(told, at=now, reminders=told.reminders + 1)
             case NoticeKind.RESOLVED:

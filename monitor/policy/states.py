@@ -10,12 +10,12 @@ from collections.abc import Container, Mapping
 from typing import Any, NamedTuple
 
 from monitor.config import CheckSpec
-from monitor.model import Flight, Outcome, Overall, Reason, Result, State, Status, Streak, Transition
+from monitor.model.checks import Flight, Outcome, Overall, Reason, Result, State, Status, Streak, Transition
 
 FUTURE_TOLERANCE_SECONDS = 5.0
 
 
-class Hold(NamedTuple):
+class GroupHold(NamedTuple):
     """How long a group keeps a verdict that is out of date, and whether it then fails nothing."""
 
     seconds: float
@@ -97,7 +97,7 @@ def _advance(state: State, result: Result, check: CheckSpec) -> tuple[State, tup
     return _evolve(state, result, streak, _retry_at(state, streak, result, check)), ()
 
 
-def read_status(state: State | None, now: float, *, hold: Hold | None = None) -> Reading:
+def read_status(state: State | None, now: float, *, hold: GroupHold | None = None) -> Reading:
     """Return the status of a stored state at ``now`` on the store's clock: an old one is ``stale``, none ``unknown``.
 
     With ``hold`` an out-of-date state keeps its last status for as long as its numbers are no older than that, and says

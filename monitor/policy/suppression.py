@@ -9,20 +9,20 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
 from typing import NamedTuple
 
-from monitor.alert_states import Alert, Silence
 from monitor.config import CheckSpec, Config, MaintenanceSpec
 from monitor.config.alerts import WEEKDAYS
 from monitor.config.units import matches
 from monitor.config.urls import celery_url
-from monitor.model import Reason, Snapshot, State, Status
-from monitor.policy.dynamic_checks import wholes
+from monitor.model.alerts import Alert, Silence
+from monitor.model.checks import Reason, Snapshot, State, Status
+from monitor.policy.runtime_checks import wholes
 from monitor.policy.states import fails, read_status
 
 _OF_WORKERS = ("worker:", "queue:")
 _OF_MONITOR = ("monitor:beat", "monitor:schedule", "monitor:results")
 
 
-class Hold(NamedTuple):
+class Suppression(NamedTuple):
     """``reason`` is ``silenced``, ``maintenance``, ``parent`` or ``waiting``; ``by`` is which silence, ... or check."""
 
     reason: str
@@ -85,25 +85,25 @@ class Dependencies:
 
 def hold(
     alert: Alert, *, config: Config, dependencies: Dependencies, silences: Iterable[Silence], states: Snapshot
-) -> Hold | None:
+) -> Suppression | None:
     """Why nobody is told now that a check fails, or None. ``states`` has those of all its ancestors."""
     now = states.read_at
     for silence in silences:
         if now < silence.until and matches(alert.check, (silence.checks,)):
-            return Hold("silenced", silence.id)
+            return Suppression("silenced", silence.id)
     for window in config.maintenance.values():
         if matches(alert.check, window.checks) and in_maintenance(window, now):
-            return Hold("maintenance", window.name)
+            return Suppression("maintenance", window.name)
     above = dependencies.ancestors(alert.check, stale=alert.status is Status.STALE)
     for parent in above:
         if parent in states.states and _fails(alert.check, states.states[parent], now):
-            return Hold("parent", parent)
+            return Suppression("parent", parent)
     for parent in above:
         spec, state = config.checks.get(parent), states.states.get(parent)
         # It may fail as well, and not have had its turn since: then that is the news, and this is not.
         unseen = state is None or state.result.observed_at < alert.since
         if spec is not None and unseen and now < alert.since + spec.interval_seconds + spec.timeout_seconds:
-            return Hold("waiting", parent)
+            return Suppression("waiting", parent)
     return None
 
 

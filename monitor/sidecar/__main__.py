@@ -8,10 +8,10 @@ from types import FrameType
 
 import structlog
 
-from monitor import logs
 from monitor.api.service import service
+from monitor.lib import logs
 from monitor.sidecar.application import Application
-from monitor.sidecar.server import CannotListen, Server
+from monitor.sidecar.server import CannotListen, SidecarServer
 
 log = structlog.get_logger("monitor.sidecar")
 
@@ -21,7 +21,7 @@ def main(host: str, port: int) -> int:
     known = service()
     logs.configure(known.config.log_format, known.config.log_level)
     try:
-        server = Server(Application(known), host, port)
+        server = SidecarServer(Application(known), host, port)
     except CannotListen as error:
         log.error("sidecar.cannot_listen", host=host, port=port, error=str(error))
         return 1

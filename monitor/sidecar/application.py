@@ -14,7 +14,7 @@ from monitor.api.pages import JSON, METHODS, ProbeResponse
 from monitor.api.service import Service
 from monitor.sidecar import contract, verdict
 from monitor.sidecar.metrics import Metrics
-from monitor.sidecar.verdict import Verdict
+from monitor.sidecar.verdict import SidecarVerdict
 
 API = "/api/health/"
 NOT_FOUND = ProbeResponse(404, b'{"error":"not_found"}', JSON)
@@ -91,7 +91,7 @@ class Application:
         body, content_type = self._metrics.page(accept)
         return _Given(ProbeResponse(200, body, content_type), "metrics")
 
-    def _look(self) -> Verdict:
+    def _look(self) -> SidecarVerdict:
         self._service.refresher.start()
         return verdict.look(self._service.roster, self._service.refresher.snapshot())
 

@@ -9,15 +9,15 @@ from monitor.api.roster import RosterReader
 from monitor.config import CheckSpec
 from monitor.config.probe_environment import GROUPS_OPTION, KIND
 from monitor.config.units import seconds
-from monitor.model import Reason, Status
+from monitor.model.checks import Reason, Status
 from monitor.policy.consumer_groups.limits import Limits, short
 from monitor.policy.consumer_groups.reasons import GroupReason
-from monitor.sidecar.verdict import RULES, Said, Verdict, consumer_count, skew_ratio
+from monitor.sidecar.verdict import RULES, CheckVerdict, SidecarVerdict, consumer_count, skew_ratio
 
 DEFAULTS = Limits()
 
 
-def ready(verdict: Verdict) -> dict[str, Any]:
+def ready(verdict: SidecarVerdict) -> dict[str, Any]:
     """The body of ``/ready``. What follows ``checks`` is more than the contract asks for."""
     spoken = verdict.spoken
     window = _window_seconds(spoken)
@@ -45,7 +45,7 @@ def ready(verdict: Verdict) -> dict[str, Any]:
     return body | (_about(spoken, verdict.now) if spoken else {})
 
 
-def status(verdict: Verdict, roster: RosterReader) -> dict[str, Any]:
+def status(verdict: SidecarVerdict, roster: RosterReader) -> dict[str, Any]:
     """The body of ``/status``: the same, and what it is configured to."""
     checks = [check for check in roster.ready.checks if check.kind == KIND]
     overall = verdict.healthy and not verdict.lacks_data
@@ -61,7 +61,7 @@ def service(roster: RosterReader) -> str:
     return ",".join(groups) or "monitor"
 
 
-def _passes(verdict: Verdict, reason: str) -> bool:
+def _passes(verdict: SidecarVerdict, reason: str) -> bool:
     """Whether one of the two checks passes. While their numbers are not known, they go with the verdict."""
     spoken = verdict.spoken
     if spoken is not None and spoken.lacks_data:
@@ -71,7 +71,7 @@ def _passes(verdict: Verdict, reason: str) -> bool:
     return spoken.reason in RULES and not spoken.found(reason)
 
 
-def _limit(said: Said | None, name: str) -> float | None:
+def _limit(said: CheckVerdict | None, name: str) -> float | None:
     """A threshold: as the result names it, else as configured."""
     known = said.number(name) if said else None
     if said is None or known is not None:
@@ -79,7 +79,7 @@ def _limit(said: Said | None, name: str) -> float | None:
     return _number(said.check.options.get(name, getattr(DEFAULTS, name)))
 
 
-def _about(said: Said, now: float) -> dict[str, Any]:
+def _about(said: CheckVerdict, now: float) -> dict[str, Any]:
     """How much the numbers are worth."""
     about: dict[str, Any] = {"check": said.check.name, "status": said.reading.status.value}
     if said.reason:
@@ -95,7 +95,7 @@ def _about(said: Said, now: float) -> dict[str, Any]:
     return about
 
 
-def _note(said: Said) -> str | None:
+def _note(said: CheckVerdict) -> str | None:
     told = said.state.result.data.get("note") if said.state else None
     notes = [told] if isinstance(told, str) else []
     if said.reading.held and said.reason == Reason.STALE:
@@ -123,7 +123,7 @@ def _config(check: CheckSpec) -> dict[str, Any]:
     return {name: value for name, value in shown.items() if value not in (None, [])}
 
 
-def _window_seconds(said: Said | None) -> float:
+def _window_seconds(said: CheckVerdict | None) -> float:
     known = said.number("window_seconds") if said else None
     return known or _option_seconds(said.check.options.get("window") if said else None)
 

@@ -12,9 +12,10 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from monitor.config import CheckSpec, Config
-from monitor.ports import Executor, ExecutorUnavailable, StateStore, StoreUnavailable
-from monitor.runner import due_now, log_run, run_check
-from monitor.schedule import Due, Plan
+from monitor.policy.schedule import DueCheck, Plan
+from monitor.ports.executor import Executor, ExecutorUnavailable
+from monitor.ports.store import StateStore, StoreUnavailable
+from monitor.services.run_check import due_now, log_run, run_check
 
 END_SECONDS = 5.0
 
@@ -69,7 +70,7 @@ class Loop:
                 log.exception("sidecar.dispatch_failed")  # if this thread ended, every answer would grow stale
             self._stopping.wait(self._config.dispatch_interval_seconds)
 
-    def _run(self, due: Due) -> None:
+    def _run(self, due: DueCheck) -> None:
         with bound_contextvars(check=due.check):
             try:
                 run = run_check(self._checks[due.check], due.due_at, store=self._store, executor=self._executor)

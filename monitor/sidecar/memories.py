@@ -11,9 +11,9 @@ from pathlib import Path
 
 import structlog
 
-from monitor import decoding
-from monitor.own_files import belongs_to_another
-from monitor.store.memory import MemoryStateStore
+from monitor.lib import decoding
+from monitor.lib.own_files import belongs_to_another
+from monitor.store.memory.states import MemoryStateStore
 
 FILE = "sidecar.json"
 VERSION = 1
@@ -22,7 +22,7 @@ LIMIT_BYTES = 32 * 1024 * 1024
 log = structlog.get_logger("monitor.sidecar")
 
 
-class CannotKeep(Exception):
+class UnusableDirectory(Exception):
     """The directory cannot be used: its text says why."""
 
 
@@ -44,7 +44,7 @@ class Memories:
             self._write("")
             self._new.unlink()
         except OSError as error:
-            raise CannotKeep(f"cannot use the data directory {directory}: {error.strerror}") from error
+            raise UnusableDirectory(f"cannot use the data directory {directory}: {error.strerror}") from error
 
     def recall(self) -> None:
         """Give the store what the file holds. One that is not there, or not ours, is a beginning without a past."""

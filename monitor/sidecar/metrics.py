@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric, UntypedMetricFamil
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from monitor.sidecar.verdict import Verdict, consumer_count, failures, hottest, skew_ratio
+from monitor.sidecar.verdict import SidecarVerdict, consumer_count, failures, hottest, skew_ratio
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 """Seconds. An answer is promised within a tenth of a second."""
@@ -18,7 +18,7 @@ BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 class Metrics:
     """The numbers of one process, in a registry of its own. ``look`` gives the verdict at the moment."""
 
-    def __init__(self, look: Callable[[], Verdict]) -> None:
+    def __init__(self, look: Callable[[], SidecarVerdict]) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a gauge for each counter, which nobody has asked for
         self._registry = CollectorRegistry()
         self._answers = Counter(
@@ -47,7 +47,7 @@ class Metrics:
         self._answers.labels(endpoint, "healthy" if healthy else "unhealthy").inc()
         self._durations.labels(endpoint).observe(took_seconds)
 
-    def failed(self, verdict: Verdict) -> None:
+    def failed(self, verdict: SidecarVerdict) -> None:
         """Count what made an answer of ``/ready`` unhealthy."""
         for check_type, reason in failures(verdict):
             self._failures.labels(check_type, reason).inc()
@@ -61,7 +61,7 @@ class Metrics:
 class _Known(Collector):
     """Gauges of what is known when they are asked for; those that are not known have no sample."""
 
-    def __init__(self, look: Callable[[], Verdict]) -> None:
+    def __init__(self, look: Callable[[], SidecarVerdict]) -> None:
         self._look = look
 
     def collect(self) -> Iterator[Metric]:

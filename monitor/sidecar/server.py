@@ -13,7 +13,7 @@ from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
-from monitor.connection_limit import ConnectionGuard, make_room
+from monitor.lib.connection_limit import ConnectionGuard, make_room
 
 THREADS = 4
 """No answer waits for anything, so few are enough."""
@@ -39,7 +39,7 @@ class CannotListen(Exception):
     """The address cannot be listened on; its cause is the OSError."""
 
 
-class Server:
+class SidecarServer:
     """A server that listens from the moment it is made, and answers once it runs."""
 
     def __init__(self, application: Callable[..., Any], host: str, port: int) -> None:

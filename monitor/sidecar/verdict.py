@@ -14,10 +14,10 @@ from monitor.api.refresher import CachedSnapshot
 from monitor.api.roster import RosterReader
 from monitor.config import CheckSpec
 from monitor.config.probe_environment import KIND
-from monitor.documents import exact
-from monitor.model import Overall, Reason, State, Status
+from monitor.model.checks import Overall, Reason, State, Status
 from monitor.policy.consumer_groups.reasons import GroupProblem, GroupReason
-from monitor.policy.dynamic_checks import wholes
+from monitor.policy.runtime_checks import wholes
+from monitor.presentation.states import exact
 
 HEALTHY = "System healthy"
 CHECK_TYPES: Mapping[str | None, str] = {
@@ -33,7 +33,7 @@ RULES = frozenset({*GroupReason, GroupProblem.SHARE_GROUP})
 
 
 @dataclass(frozen=True)
-class Said:
+class CheckVerdict:
     """What one check of the group says at a moment: its reading, the state that this is of, and those of its parts.
 
     A check of several consumer groups has a part for each. ``kept`` says that the group keeps verdicts for a while.
@@ -81,15 +81,15 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SidecarVerdict:
     """What the probe says at a moment. ``spoken`` is the check that supplies the numbers, where there is one.
 
     ``lacks_data``: one of the checks does, also where it fails nothing.
     """
 
     healthy: bool
-    failing: tuple[Said, ...]
-    spoken: Said | None
+    failing: tuple[CheckVerdict, ...]
+    spoken: CheckVerdict | None
     now: float
     problem: str | None = None
     lacks_data: bool = False
@@ -106,11 +106,13 @@ class Verdict:
         return _sentence(first) + (f" (and {others} more)" if others else "")
 
 
-def look(roster: RosterReader, snapshot: CachedSnapshot) -> Verdict:
+def look(roster: RosterReader, snapshot: CachedSnapshot) -> SidecarVerdict:
     """What the group ``ready`` says at this moment."""
     group = roster.ready
     said = [
-        Said(check, *roster.read(check, snapshot, hold=group.hold), _parts(check, snapshot), group.hold is not None)
+        CheckVerdict(
+            check, *roster.read(check, snapshot, hold=group.hold), _parts(check, snapshot), group.hold is not None
+        )
         for check in group.checks
     ]
     overall = roster.overall(group, {each.check.name: each.reading for each in said})
@@ -119,36 +121,36 @@ def look(roster: RosterReader, snapshot: CachedSnapshot) -> Verdict:
     spoken = next((each for each in ours if each.fails), first)
     failing = tuple(each for each in said if each.fails)
     healthy, lacks_data = overall is not Overall.UNHEALTHY, any(each.lacks_data for each in said)
-    return Verdict(healthy, failing, spoken, snapshot.now, roster.problem, lacks_data)
+    return SidecarVerdict(healthy, failing, spoken, snapshot.now, roster.problem, lacks_data)
 
 
-def skew_ratio(said: Said | None) -> float | None:
+def skew_ratio(said: CheckVerdict | None) -> float | None:
     """The skew that is judged: the maximum over the window, as far as it is known."""
     return max(said.numbers("skew_ratio_max", "skew_ratio"), default=None) if _is_known(said) else None
 
 
-def consumer_count(said: Said | None) -> float | None:
+def consumer_count(said: CheckVerdict | None) -> float | None:
     """The consumers that are judged: the minimum over the window, as far as it is known."""
     return min(said.numbers("consumers_min", "consumers"), default=None) if _is_known(said) else None
 
 
-def _is_known(said: Said | None) -> TypeGuard[Said]:
+def _is_known(said: CheckVerdict | None) -> TypeGuard[CheckVerdict]:
     """Whether its numbers count: those that a group has kept for long enough do not."""
     return said is not None and not (said.lacks_data and said.reason != GroupReason.NO_DATA)
 
 
-def hottest(said: Said | None, name: str) -> float | None:
+def hottest(said: CheckVerdict | None, name: str) -> float | None:
     """The highest of a number of the hottest partition of each group, as far as it is known."""
     return max(said.numbers(name), default=None) if said else None
 
 
-def failures(verdict: Verdict) -> list[tuple[str, str]]:
+def failures(verdict: SidecarVerdict) -> list[tuple[str, str]]:
     """What fails, as (check_type, reason): the two checks of the contract, ``kafka_group`` or another kind."""
     found = [(CHECK_TYPES.get(each.reason, each.check.kind), each.reason or "failed") for each in verdict.failing]
     return found or ([] if verdict.healthy else [("configuration", verdict.problem or "failed")])
 
 
-def _sentence(said: Said) -> str:
+def _sentence(said: CheckVerdict) -> str:
     result = said.state.result if said.state else None
     if said.check.kind != KIND:
         return f"{said.check.name}: {said.reason or said.reading.status.value}"
@@ -161,7 +163,7 @@ def _sentence(said: Said) -> str:
     return f"Source failed: {said.reason or said.reading.status.value}"
 
 
-def _unheard(said: Said) -> str:
+def _unheard(said: CheckVerdict) -> str:
     if said.lacks_data:
         return f"No data from the source ({said.reason})"
     if said.state is None:

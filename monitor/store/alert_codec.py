@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from monitor import decoding
-from monitor.alert_states import Alert, DeadLetter, Silence
-from monitor.model import Notice
+from monitor.lib import decoding
+from monitor.model.alerts import Alert, DeadLetter, Silence
+from monitor.model.checks import Notice
 from monitor.store.codec import MESSAGE_CHARACTERS, dump, fitting
 
 T = TypeVar("T", Alert, DeadLetter, Notice, Silence)

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from monitor import decoding
-from monitor.model import State, Text, Transition
+from monitor.lib import decoding
+from monitor.model.checks import State, Text, Transition
 from monitor.policy import FUTURE_TOLERANCE_SECONDS
 
 LIMIT_BYTES = 64 * 1024  # no state is written, and none is read, that is longer
@@ -26,7 +26,7 @@ MESSAGE_CHARACTERS = 2000
 REASON_CHARACTERS = 100
 
 
-class Record(NamedTuple):
+class StoredCheck(NamedTuple):
     """What is stored for a check: its state, and which run wrote it with which transitions.
 
     The last two answer a run that asks again, because the answer to its first attempt was lost.
@@ -37,7 +37,7 @@ class Record(NamedTuple):
     transitions: tuple[Transition, ...]
 
 
-def encode(record: Record) -> bytes:
+def encode(record: StoredCheck) -> bytes:
     """A record of at most ``LIMIT_BYTES``: when it would be longer, detail and data are left out."""
     raw = dump(_record_to_json(record))
     if len(raw) <= LIMIT_BYTES:
@@ -53,7 +53,7 @@ def encode(record: Record) -> bytes:
     return dump(slim)
 
 
-def decode(check: str, raw: bytes | None) -> Record | None:
+def decode(check: str, raw: bytes | None) -> StoredCheck | None:
     """The record of ``check``; None for anything that :func:`encode` does not make."""
     if not raw:
         return None
@@ -63,7 +63,7 @@ def decode(check: str, raw: bytes | None) -> Record | None:
         return None
 
 
-def believed(record: Record | None, now: float) -> State | None:
+def believed(record: StoredCheck | None, now: float) -> State | None:
     """The record's state; None when there is none, or when it is from further in the future than clocks may differ."""
     if record is None or record.state.result.observed_at > now + FUTURE_TOLERANCE_SECONDS:
         return None
@@ -138,7 +138,7 @@ def _encodable(text: str) -> str:
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 
-def _record_to_json(record: Record) -> dict[str, Any]:
+def _record_to_json(record: StoredCheck) -> dict[str, Any]:
     state, result, streak = record.state, record.state.result, record.state.streak
     stored = dict(zip(_RESULT, _result_values(result), strict=True))
     stored |= {"u": min(result.valid_until, decoding.LATEST), "d": fitting(result.data), "x": fitting(result.detail)}
@@ -158,13 +158,13 @@ def _record_to_json(record: Record) -> dict[str, Any]:
     }
 
 
-def _record_from_json(check: str, value: dict[str, Any]) -> Record:
+def _record_from_json(check: str, value: dict[str, Any]) -> StoredCheck:
     value, result, streak = _STATE_BEFORE | value, _RESULT_BEFORE | value["r"], value["k"]
     state = {name: value[key] for key, name in _STATE.items()}
     state |= {"check": check, "result": {name: result[key] for key, name in _RESULT_READ.items()}}
     state["streak"] = None if streak is None else dict(zip(_STREAK, streak, strict=True))
     transitions = [_transition_from_json(check, each) for each in value["t"]]
-    return Record(*_RECORD.validate_python((state, value["i"], transitions)))
+    return StoredCheck(*_RECORD.validate_python((state, value["i"], transitions)))
 
 
 def _transition_to_json(transition: Transition) -> list[Any]:

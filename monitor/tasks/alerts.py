@@ -14,9 +14,9 @@ from celery import Celery
 from celery.worker import state
 from structlog.contextvars import bound_contextvars
 
-from monitor import alarms
 from monitor.config import Config
-from monitor.model import Outcome, Transition
+from monitor.model.checks import Outcome, Transition
+from monitor.services import alerting
 from monitor.tasks.base import log, log_unavailable, rounds_queue
 from monitor.tasks.publish import Publisher
 from monitor.wiring import Runtime
@@ -34,9 +34,11 @@ def alert(app: Celery, runtime: Runtime, everything: bool = True) -> None:
     if not config.channels:
         return
     with log_unavailable("alert"):
-        for channel, notice in alarms.decide(config, store=runtime.store.states, outbox=outbox, everything=everything):
+        for channel, notice in alerting.decide(
+            config, store=runtime.store.states, outbox=outbox, everything=everything
+        ):
             log.info("alert.decided", channel=channel, notice=notice.id, kind=notice.kind.value, check=notice.check)
-        if everything and (buried := alarms.retire(config, store=runtime.store.states, outbox=outbox)):
+        if everything and (buried := alerting.retire(config, store=runtime.store.states, outbox=outbox)):
             log.warning("alert.retired", notices=buried)
         due = outbox.due(config.channels)
         _send(Publisher(app), config, DELIVER, [(channel,) for channel in due])
@@ -48,7 +50,7 @@ def deliver(app: Celery, runtime: Runtime, channel: str) -> None:
     if spec is None:
         return
     with bound_contextvars(channel=channel), log_unavailable("alert"):
-        attempts = alarms.deliver(
+        attempts = alerting.deliver(
             spec,
             runtime.senders[channel],
             outbox,
@@ -91,7 +93,7 @@ def announce(
     wake(publisher, config, transitions)
 
 
-def _report(attempt: alarms.Attempted) -> None:
+def _report(attempt: alerting.DeliveryAttempt) -> None:
     notice = attempt.notice
     fields = {"notice": notice.id, "kind": notice.kind.value, "check": notice.check, "attempts": attempt.attempts}
     match attempt.event:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import structlog
 
 from monitor.config import Config
-from monitor.ports import StoreUnavailable
+from monitor.ports.store import StoreUnavailable
 from monitor.tasks.broker_errors import describe
 from monitor.tasks.publish import Publisher
 

@@ -17,9 +17,9 @@ from kombu.transport.redis import Channel as RedisChannel
 
 from monitor.agent import formats
 from monitor.agent.protocol import EXPIRES_SECONDS, HEARTBEAT
-from monitor.config.redaction import scrub
-from monitor.kombu_redis import bindings_key, queue_keys, raw_client
-from monitor.ports import BrokerSight, BrokerUnavailable, Depth
+from monitor.lib.kombu_redis import bindings_key, queue_keys, raw_client
+from monitor.lib.redaction import scrub
+from monitor.ports.workers import BrokerSnapshot, BrokerUnavailable, QueueDepth
 from monitor.tasks.broker_errors import is_missing_queue
 from monitor.tasks.publish import Publisher
 
@@ -31,7 +31,7 @@ LOOKED_THROUGH = 100
 
 
 class CeleryBroker:
-    """A :class:`monitor.ports.Broker` behind a Celery application.
+    """A :class:`monitor.ports.workers.Broker` behind a Celery application.
 
     On Redis one round trip tells all lengths and heads; on other brokers (AMQP) queues are declared passively, which
     tells how many consume them: one that holds messages and has no consumer counts as one whose head stands still.
@@ -43,7 +43,7 @@ class CeleryBroker:
         self._bound = 0
         self._content_types = formats.available()
 
-    def look(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSight:
+    def look(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSnapshot:
         """How many messages wait in ``queues``, which is next in those in ``heads``, and which workers it knows."""
         with self._failures(), self._app.producer_or_acquire() as producer:
             channel = producer.channel
@@ -51,7 +51,7 @@ class CeleryBroker:
                 sight, self._bound = _look_at_redis(channel, list(queues), heads)
             else:
                 found = {queue: _declared(producer.connection, queue) for queue in queues}
-                sight = BrokerSight({queue: depth for queue, depth in found.items() if depth is not None})
+                sight = BrokerSnapshot({queue: depth for queue, depth in found.items() if depth is not None})
         return dataclasses.replace(sight, content_types=self._content_types)
 
     def send(self, heartbeats: Iterable[tuple[str, tuple[Any, ...], str]]) -> None:
@@ -123,7 +123,7 @@ def _waits_seconds(heartbeat: tuple[Any, ...]) -> float | None:
     return EXPIRES_SECONDS if heartbeat[0] == "worker" else None
 
 
-def _look_at_redis(channel: Any, queues: list[str], heads: Container[str]) -> tuple[BrokerSight, int]:
+def _look_at_redis(channel: Any, queues: list[str], heads: Container[str]) -> tuple[BrokerSnapshot, int]:
     """What is seen, and how many queues are bound for remote control."""
     commands = raw_client(channel).pipeline(transaction=False)
     keys = {queue: queue_keys(channel, queue) for queue in queues}
@@ -139,10 +139,10 @@ def _look_at_redis(channel: Any, queues: list[str], heads: Container[str]) -> tu
     depths = {queue: _depth(left, len(keys[queue]), queue in heads) for queue in queues}
     server = info.get("run_id") if isinstance(info, dict) else None
     members = bindings if isinstance(bindings, set | list) else ()
-    return BrokerSight(depths, frozenset(_nodes(members, channel.sep)), server), len(members)
+    return BrokerSnapshot(depths, frozenset(_nodes(members, channel.sep)), server), len(members)
 
 
-def _depth(answers: Iterator[Any], priorities: int, has_head: bool) -> Depth:
+def _depth(answers: Iterator[Any], priorities: int, has_head: bool) -> QueueDepth:
     pending, heads = 0, []
     for _ in range(priorities):
         length = next(answers)
@@ -152,7 +152,7 @@ def _depth(answers: Iterator[Any], priorities: int, has_head: bool) -> Depth:
         if has_head and isinstance(head := next(answers), bytes | str):
             heads.append(head if isinstance(head, bytes) else head.encode())
     digest = hashlib.blake2b(b"\0".join(heads), digest_size=8).hexdigest() if heads else None
-    return Depth(pending, digest)
+    return QueueDepth(pending, digest)
 
 
 def _nodes(members: Iterable[Any], separator: str) -> Iterator[str]:
@@ -175,7 +175,7 @@ def _is_heartbeat(value: bytes | str) -> bool:
         return False
 
 
-def _declared(connection: Any, queue: str) -> Depth | None:
+def _declared(connection: Any, queue: str) -> QueueDepth | None:
     """None for a queue that another connection has to itself. A channel of its own: what is refused closes it."""
     with closing(connection.channel()) as channel:
         try:
@@ -185,9 +185,9 @@ def _declared(connection: Any, queue: str) -> Depth | None:
                 return None
             if not is_missing_queue(error):
                 raise
-            return Depth(0, None, 0)
+            return QueueDepth(0, None, 0)
     pending, consumers = int(found.message_count), getattr(found, "consumer_count", None)
-    return Depth(pending, "no consumer" if pending and consumers == 0 else None, consumers)
+    return QueueDepth(pending, "no consumer" if pending and consumers == 0 else None, consumers)
 
 
 def _delete(connection: Any, queue: str) -> None:

@@ -9,8 +9,8 @@ import redis
 from celery.beat import SchedulingError
 from kombu.exceptions import KombuError, OperationalError
 
-from monitor.config.redaction import scrub
-from monitor.redis_pool import server_reason
+from monitor.lib.redaction import scrub
+from monitor.lib.redis_pool import server_reason
 
 ANSWERS: tuple[type[Exception], ...] = (redis.RedisError, amqp.exceptions.AMQPError, KombuError, OSError)
 """What a broker's refusals are raised as, whatever the transport says that it raises."""

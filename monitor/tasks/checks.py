@@ -5,9 +5,9 @@ from __future__ import annotations
 from celery import Celery
 from structlog.contextvars import bound_contextvars
 
-from monitor.ports import ExecutorUnavailable
-from monitor.runner import due_now, log_run, run_check
-from monitor.schedule import admit
+from monitor.policy.schedule import admit
+from monitor.ports.executor import ExecutorUnavailable
+from monitor.services.run_check import due_now, log_run, run_check
 from monitor.tasks.alerts import wake
 from monitor.tasks.base import dispatch_queue, log, log_unavailable
 from monitor.tasks.publish import Publisher

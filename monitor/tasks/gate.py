@@ -14,8 +14,8 @@ import structlog
 from celery import Task
 
 from monitor.agent.identity import Identity
-from monitor.ownership import Standing, look, sentence
-from monitor.ports import Ownership, StoreUnavailable
+from monitor.ports.store import Ownership, StoreUnavailable
+from monitor.services.ownership import OwnershipState, look, sentence
 
 REFUSED_SECONDS = 10.0
 """How often a role looks that was refused."""
@@ -38,7 +38,7 @@ class Gate(threading.Thread):
     def __init__(self, project: Identity, ownership: Ownership, *, claims: bool) -> None:
         super().__init__(name="monitor-project", daemon=True)
         self._project, self._ownership, self._claims = project, ownership, claims
-        self._standing = Standing()
+        self._standing = OwnershipState()
         self._looked = threading.Event()
         self._on_refusal: Callable[[], Any] = lambda: None
 

@@ -14,7 +14,7 @@ from monitor.tasks.alerts import ALERT, DELIVER, alert, deliver
 from monitor.tasks.base import dispatch_queue, rounds_queue
 from monitor.tasks.checks import DISPATCH, RUN_CHECK, dispatch, run
 from monitor.tasks.history import COMPACT, COMPACT_SECONDS, compact
-from monitor.tasks.pulse import PULSE, pulse
+from monitor.tasks.self_check import PULSE, pulse
 from monitor.tasks.workers import WORKERS, workers
 from monitor.wiring import Runtime
 

@@ -16,7 +16,7 @@ from weakref import WeakSet
 
 from celery import Celery
 
-from monitor.checks.celery import BriefConnection, limited
+from monitor.checks.kinds.celery import BriefConnection, limited
 from monitor.tasks.beat import MAX_WAITING
 from monitor.tasks.broker_errors import describe
 from monitor.tasks.publish import Publisher

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from celery import Celery
 
-from monitor.fleet import run_round
-from monitor.ports import Broker
+from monitor.ports.workers import Broker
+from monitor.services.watch_workers import run_round
 from monitor.tasks.alerts import announce
 from monitor.tasks.base import log, log_unavailable
 from monitor.tasks.broker import CeleryBroker

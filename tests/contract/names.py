@@ -10,7 +10,7 @@ import click
 
 def web() -> Callable[..., Any]:
     """Return the WSGI application of our own server."""
-    from monitor.wsgi import application
+    from monitor.standalone.wsgi import application
 
     return application
 

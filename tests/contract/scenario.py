@@ -43,7 +43,7 @@ def main() -> None:
     os.environ["MONITOR_REDIS_URL"] = clock.url
     said = Path(os.environ["CONTRACT_FILE"])
     said.write_text("")
-    from monitor.celery_app import app
+    from monitor.standalone.celery_app import app
 
     def run(task: str, *arguments: Any, after: float = 0.0) -> None:
         clock.set(clock.now + after)

@@ -36,7 +36,7 @@ IMPORTED = {
     "monitor.api.root_urls": ("urlpatterns", "app_name"),
     "monitor.api.middleware": ("ProbeMiddleware",),
     "monitor.dashboard.urls": ("urlpatterns",),
-    "monitor.urls": ("urlpatterns",),
+    "monitor.standalone.urls": ("urlpatterns",),
     "monitor.cli": ("main",),
     "monitor.checks.base": ("Kind", "CheckFailed"),
 }
@@ -103,7 +103,7 @@ def _configuration() -> list[list[str]]:
 
 
 def _celery() -> dict[str, Any]:
-    from monitor.celery_app import app
+    from monitor.standalone.celery_app import app
 
     kept = (
         "task_default_queue",

@@ -9,9 +9,10 @@ from __future__ import annotations
 import sys
 import time
 
-from monitor import alarms, wiring
+from monitor import wiring
 from monitor.config import Config
-from monitor.ports import StoreUnavailable
+from monitor.ports.store import StoreUnavailable
+from monitor.services import alerting
 from monitor.store import RedisStore
 from tests.support.builders.alerting import channel
 
@@ -23,8 +24,8 @@ def main(redis_url: str, prefix: str, hook_url: str, name: str) -> None:
     store, send = RedisStore(redis_url, prefix=prefix), wiring.sender(hook)
     while True:
         try:
-            alarms.decide(config, store=store.states, outbox=store.alerts)
-            attempts = alarms.deliver(
+            alerting.decide(config, store=store.states, outbox=store.alerts)
+            attempts = alerting.deliver(
                 hook,
                 send,
                 store.alerts,

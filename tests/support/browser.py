@@ -95,7 +95,7 @@ def open_page(chromium: Browser) -> Iterator[OpenPage]:
 def raise_stage(django_is_set_up: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Raise]:
     """`raise_stage(world)`: the real page over a scripted API; pages send the token."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "monitor.settings")
-    from monitor.wsgi import Handler
+    from monitor.standalone.wsgi import Handler
 
     service = build(config(check("database"), token=TOKEN), connect=MemoryStore)
     monkeypatch.setattr(composition, "_services", [service])

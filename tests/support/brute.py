@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from monitor.history.samples import HOLD_SECONDS, Sample
-from monitor.model import Status
+from monitor.model.checks import Status
 
 M = 1_000_000
 WORDS = ("ok", "warning", "error", "unknown")

@@ -1,6 +1,6 @@
 """Settings of a project that reads what forms post, as most do."""
 
 from monitor.settings import *  # noqa: F403
-from monitor.settings import MIDDLEWARE
+from monitor.standalone.settings import MIDDLEWARE
 
 MIDDLEWARE = [*MIDDLEWARE, "django.middleware.csrf.CsrfViewMiddleware"]

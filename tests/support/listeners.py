@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from monitor.cli import roles
-from monitor.connection_limit import Bounds
+from monitor.lib.connection_limit import Bounds
 from monitor.sidecar import server
 from tests.support.process_tree import environment
 from tests.support.processes import free_port, wait_for

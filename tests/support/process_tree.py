@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from monitor.cli.up import marks
+from monitor.supervisor import marks
 from tests.support.processes import free_port, wait_for
 
 ROLES = ("worker", "beat", "web")

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from monitor.model import Result
-from monitor.ports import StoreUnavailable
+from monitor.model.checks import Result
+from monitor.ports.store import StoreUnavailable
 from monitor.store import RedisStore
 from tests.support.celery_nodes import ROOT, HostProcess
 from tests.support.processes import free_port, wait_for

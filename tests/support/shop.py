@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from monitor.model import Result
+from monitor.model.checks import Result
 from monitor.store import RedisStore
 from tests.support.celery_nodes import HostProcess
 from tests.support.postgres_server import PASSWORD, USER, PostgresServer

@@ -18,7 +18,7 @@ from health_check.exceptions import (
 )
 
 from monitor.checks.base import CheckFailed, Kind, Observation
-from monitor.model import Outcome, Status
+from monitor.model.checks import Outcome, Status
 
 
 def echo(value: Any = None) -> Any:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor.model import Result
-from monitor.schedule import phase
+from monitor.model.checks import Result
+from monitor.policy.schedule import phase
 from tests.support.celery_nodes import HostProcess
 from tests.support.processes import wait_for
 from tests.support.roles import Monitor, Recorder, StartMonitor, Told

@@ -9,7 +9,7 @@ import pytest
 import monitor
 from monitor.api.service import Service, build
 from monitor.config import Config
-from monitor.ports import StoreUnavailable
+from monitor.ports.store import StoreUnavailable
 from monitor.store import MemoryStore
 from tests.support.builders.values import check, config, record
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.config import CheckSpec
-from monitor.model import Window
-from monitor.schedule import Due, Plan, admit, phase
+from monitor.model.checks import Window
+from monitor.policy.schedule import DueCheck, Plan, admit, phase
 from tests.support.builders import NOW
 
 
@@ -78,7 +78,7 @@ def test_checks_spread_over_their_interval_and_keep_their_place() -> None:
 )
 def test_no_more_is_sent_than_workers_take(caption: str, due: int, waiting: int, admitted: int) -> None:
     """A queue longer than an interval would hold overdue runs only."""
-    window = [Due(f"c{i}", NOW + i / 1000) for i in range(due)]
+    window = [DueCheck(f"c{i}", NOW + i / 1000) for i in range(due)]
     sent = admit(window, waiting, at_least=64)
     assert len(sent) == admitted, caption
     assert sent == sorted(set(sent) & set(window), key=lambda d: d.due_at)
@@ -86,6 +86,6 @@ def test_no_more_is_sent_than_workers_take(caption: str, due: int, waiting: int,
 
 def test_who_is_left_out_changes() -> None:
     """By chance, so that overload makes every check rarer, and none of them stale for ever."""
-    window = [Due(f"c{i}", NOW) for i in range(100)]
+    window = [DueCheck(f"c{i}", NOW) for i in range(100)]
     ever = {due.check for _ in range(200) for due in admit(window, 40, at_least=0)}
     assert len(ever) == 100

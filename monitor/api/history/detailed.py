@@ -9,10 +9,10 @@ from ninja import Query, Router
 from pydantic import Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
-from monitor import chronicle
 from monitor.api import responses
 from monitor.api.schema.bodies import ERRORS, CheckBody, Open, OverallWord
 from monitor.api.schema.parameters import MOMENT_DESCRIPTION, Moment, Parameters, request_of
+from monitor.presentation import history
 
 AHEAD_SECONDS = 60.0
 """A moment that is this little ahead of the store's clock counts as now."""
@@ -56,7 +56,7 @@ def detailed(request: Any, parameters: Query[DetailedParameters]) -> HttpRespons
         reaches = source.history.reaches()
         if reaches.raw is None or at < reaches.raw:
             return _not_kept(request.GET.get("at"), reaches.raw)
-        states = chronicle.states_at(source.history, names, at)
+        states = history.states_at(source.history, names, at)
     return responses.success(service.renderer.past(states, at, now, reaches))
 
 

@@ -8,13 +8,13 @@ from django.http import HttpResponse
 from ninja import Query, Router
 from pydantic import Field
 
-from monitor import chronicle
 from monitor.api import responses
 from monitor.api.entries import encode
 from monitor.api.history import tables
 from monitor.api.schema.bodies import CSV, ERRORS, Described, ShownStatus
 from monitor.api.schema.parameters import Parameters
 from monitor.config.units import Name
+from monitor.presentation import history
 
 MAX_EVENTS = 1000
 
@@ -62,8 +62,8 @@ class EventsBody(Described, public_name="EventsAnswer"):
 def events(request: Any, parameters: Query[EventsParameters]) -> HttpResponse:
     """Changes of status, oldest first."""
     with request.service.history.slot() as source:
-        found = chronicle.events(source.states, after=parameters.after, limit=parameters.limit, check=parameters.check)
-    document = chronicle.events_document(found)
+        found = history.events(source.states, after=parameters.after, limit=parameters.limit, check=parameters.check)
+    document = history.events_document(found)
     if parameters.format == "csv":
         place = {"X-Monitor-More": str(found.more).lower(), "X-Monitor-Cursor": found.cursor or ""}
         return responses.attachment(tables.events(document), tables.MEDIA_TYPE, "events.csv", place)

@@ -9,7 +9,6 @@ from ninja import Query, Router
 from pydantic import Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
-from monitor import chronicle
 from monitor.api import responses
 from monitor.api.entries import encode
 from monitor.api.history import tables
@@ -26,6 +25,7 @@ from monitor.api.schema.parameters import (
 )
 from monitor.config.units import names as listed
 from monitor.history.series import MAX_POINTS, Span
+from monitor.presentation import history as chronicle
 
 router = Router(tags=["the past"])
 

@@ -8,13 +8,13 @@ from django.http import HttpResponse
 from ninja import Query, Router
 from pydantic import Field
 
-from monitor import chronicle
 from monitor.api import responses
 from monitor.api.entries import encode
 from monitor.api.history import tables
 from monitor.api.render import child_checks
 from monitor.api.schema.bodies import CSV, ERRORS, Described, ReachBody
 from monitor.api.schema.parameters import MAX_DAYS, CheckName, Parameters, Windows
+from monitor.presentation import history
 
 WINDOWS = "24h,7d,30d,90d"
 
@@ -81,8 +81,8 @@ def uptime(request: Any, parameters: Query[UptimeParameters]) -> HttpResponse:
     everything = [*service.roster.checks, *(child.name for child in child_checks(snapshot))]
     names = [parameters.check] if parameters.check else everything
     with service.history.slot() as source:
-        document = chronicle.uptime(source.history, names, parameters.window, snapshot.now, day_count=parameters.days)
+        document = history.uptime(source.history, names, parameters.window, snapshot.now, day_count=parameters.days)
         reaches = source.history.reaches()
     if parameters.format == "csv":
         return responses.attachment(tables.uptime(document), tables.MEDIA_TYPE, "uptime.csv")
-    return responses.success(encode({**document, "reaches": chronicle.reaches_document(reaches)}))
+    return responses.success(encode({**document, "reaches": history.reaches_document(reaches)}))

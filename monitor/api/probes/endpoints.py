@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from monitor import documents
 from monitor.api import render
 from monitor.api.access import Access
 from monitor.api.entries import encode
@@ -17,7 +16,8 @@ from monitor.api.probes.kubernetes import Line
 from monitor.api.refresher import CachedSnapshot, Refresher
 from monitor.api.roster import Group, RosterReader
 from monitor.api.targets import Target
-from monitor.policy.dynamic_checks import dynamic
+from monitor.policy.runtime_checks import dynamic
+from monitor.presentation import states
 
 TEXT = "text/plain; charset=utf-8"
 FULL, HEALTH_JSON = "full", "health+json"
@@ -123,7 +123,7 @@ class Probes:
             case "detailed":
                 body = self._renderer.detailed(snapshot, full=full)
             case "workers":
-                body = encode(documents.workers(snapshot.states, snapshot.now))
+                body = encode(states.workers(snapshot.states, snapshot.now))
             case "startup":
                 passes, body = self._renderer.startup(snapshot)
             case "checks":
@@ -137,7 +137,7 @@ class Probes:
         overview = self._refresher.alerts.request()
         if overview is None:  # not read yet, or the store does not answer
             return ProbeResponse(503, b'{"error":"not_read_yet"}', JSON, ("Retry-After", "1"))
-        return ProbeResponse(200, encode(documents.alerts(overview)).encode(), JSON)
+        return ProbeResponse(200, encode(states.alerts(overview)).encode(), JSON)
 
     def _health_json(self, target: Target) -> ProbeResponse:
         if target.endpoint in ("live", "startup"):

@@ -9,8 +9,8 @@ from monitor.api.entries import encode
 from monitor.api.refresher import CachedSnapshot
 from monitor.api.roster import UNREADABLE, Group, RosterReader
 from monitor.config import CheckSpec
-from monitor.documents import exact, number
-from monitor.model import Overall, State, Status
+from monitor.model.checks import Overall, State, Status
+from monitor.presentation.states import exact, number
 
 MEDIA_TYPE = "application/health+json"
 _WORDS = {Overall.HEALTHY: "pass", Overall.DEGRADED: "warn", Overall.UNHEALTHY: "fail"}

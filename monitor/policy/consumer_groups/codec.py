@@ -11,10 +11,18 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from monitor import decoding
-from monitor.consumer_groups import TopicPartition
-from monitor.model import Status
-from monitor.policy.consumer_groups.memory import Bucket, Lost, Mark, Memory, Recent, Rewound, Verdict
+from monitor.lib import decoding
+from monitor.model.checks import Status
+from monitor.model.consumer_groups import TopicPartition
+from monitor.policy.consumer_groups.memory import (
+    GroupMemory,
+    GroupVerdict,
+    PartitionMark,
+    RecentValues,
+    RememberedLoss,
+    RememberedRewind,
+    WindowBucket,
+)
 
 VERSION = 2
 TICK = 10  # per second
@@ -29,14 +37,14 @@ CONTAINERS = 500_000
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class GroupMemories:
     """What a check remembers: its groups, and when it first ran."""
 
     first_at: float
-    groups: Mapping[str, Memory] = field(default_factory=dict)
+    groups: Mapping[str, GroupMemory] = field(default_factory=dict)
 
 
-def encode(book: Book, now: float) -> str:
+def encode(book: GroupMemories, now: float) -> str:
     """The book as text. ``now`` is the moment that ages are told of."""
     writer = _Clock(now)
     groups = {name: _group(memory, writer) for name, memory in book.groups.items()}
@@ -49,7 +57,7 @@ def encode(book: Book, now: float) -> str:
     return json.dumps(document, separators=(",", ":"), allow_nan=False)
 
 
-def decode(text: str | None, now: float) -> Book:
+def decode(text: str | None, now: float) -> GroupMemories:
     """The book; an empty one for anything that :func:`encode` does not make, and without groups that it does not.
 
     When the clock has gone back since, no time has passed.
@@ -57,19 +65,19 @@ def decode(text: str | None, now: float) -> Book:
     try:
         document = _load(text or "")
         if document["v"] != VERSION:
-            return Book(now)
+            return GroupMemories(now)
         reader = _Clock(now, max(0, _Clock(now).at - _whole(document["at"])))
         first = reader.time(document["first"])
         groups = dict(document["groups"])
     except decoding.BROKEN:
-        return Book(now)
-    known: dict[str, Memory] = {}
+        return GroupMemories(now)
+    known: dict[str, GroupMemory] = {}
     for name, fields in groups.items():
         try:
             known[decoding.label(name, most_bytes=GROUP_BYTES)] = _memory(fields, reader)
         except decoding.BROKEN:
             continue
-    return Book(first, known)
+    return GroupMemories(first, known)
 
 
 def _load(text: str) -> Any:
@@ -97,7 +105,7 @@ class _Clock:
         return None if age is None else self.time(age)
 
 
-def _group(memory: Memory, clock: _Clock) -> list[Any]:
+def _group(memory: GroupMemory, clock: _Clock) -> list[Any]:
     rewound, lost, verdict = memory.rewound, memory.lost, memory.verdict
     return [
         clock.age(memory.first_at),
@@ -119,10 +127,10 @@ def _group(memory: Memory, clock: _Clock) -> list[Any]:
     ]
 
 
-def _memory(fields: list[Any], clock: _Clock) -> Memory:
+def _memory(fields: list[Any], clock: _Clock) -> GroupMemory:
     first, seen, moved, member, pace, known, settled, rebalanced, gone, *rest = fields
     rewound, lost, spells, marks, recent, buckets, said = rest
-    return Memory(
+    return GroupMemory(
         first_at=clock.time(first),
         seen_at=clock.time(seen),
         moved_at=clock.time(moved),
@@ -132,23 +140,23 @@ def _memory(fields: list[Any], clock: _Clock) -> Memory:
         settled_at=clock.moment(settled),
         rebalanced_at=clock.moment(rebalanced),
         gone_at=clock.moment(gone),
-        rewound=Rewound(*_event(rewound, clock)) if rewound else None,
-        lost=Lost(*_event(lost, clock)) if lost else None,
+        rewound=RememberedRewind(*_event(rewound, clock)) if rewound else None,
+        lost=RememberedLoss(*_event(lost, clock)) if lost else None,
         spells={decoding.label(name): clock.time(since) for name, since in spells.items()},
         partitions={
             TopicPartition(decoding.label(topic), _whole(mark[0])): _mark(mark, clock)
             for topic, some in marks.items()
             for mark in some
         },
-        recent=tuple(Recent(clock.time(start), _ratio(skew), _count(count)) for start, skew, count in recent),
+        recent=tuple(RecentValues(clock.time(start), _ratio(skew), _count(count)) for start, skew, count in recent),
         buckets=tuple(_read_bucket(each, clock) for each in buckets),
         verdict=_verdict(said) if said else None,
         numbers_at=clock.moment(said[5]) if said else None,
     )
 
 
-def _marks(partitions: Mapping[TopicPartition, Mark], clock: _Clock) -> dict[str, list[Any]]:
-    def row(at: TopicPartition, mark: Mark) -> list[Any]:
+def _marks(partitions: Mapping[TopicPartition, PartitionMark], clock: _Clock) -> dict[str, list[Any]]:
+    def row(at: TopicPartition, mark: PartitionMark) -> list[Any]:
         known = mark.committed is not None and mark.end is not None
         end = (mark.end or 0) - (mark.committed or 0) if known else mark.end
         # Of a partition without a commit nothing stands still; the others are not passed over.
@@ -161,17 +169,19 @@ def _marks(partitions: Mapping[TopicPartition, Mark], clock: _Clock) -> dict[str
     return {topic: [row(*item) for item in some] for topic, some in groupby(ordered, key=lambda item: item[0].topic)}
 
 
-def _mark(row: list[Any], clock: _Clock) -> Mark:
+def _mark(row: list[Any], clock: _Clock) -> PartitionMark:
     _, committed, end, *more = row
     end = _count(end, negative=committed is not None)
     since = clock.moment(more[0]) if more else None
     if _count(committed) is None:
-        return Mark(None, end, passed_over_since=since)
+        return PartitionMark(None, end, passed_over_since=since)
     read = _count(more[1], negative=True) if len(more) > 1 else None
-    return Mark(committed, None if end is None else end + committed, since, None if read is None else committed + read)
+    return PartitionMark(
+        committed, None if end is None else end + committed, since, None if read is None else committed + read
+    )
 
 
-def _bucket(bucket: Bucket, clock: _Clock) -> list[Any]:
+def _bucket(bucket: WindowBucket, clock: _Clock) -> list[Any]:
     end = clock.age(bucket.end) or 0
     seconds = (clock.age(bucket.since) or 0) - end
     always = round(bucket.busy * TICK) == seconds and bucket.drained == bucket.consumed
@@ -195,13 +205,13 @@ def _bucket(bucket: Bucket, clock: _Clock) -> list[Any]:
     return row
 
 
-def _read_bucket(row: list[Any], clock: _Clock) -> Bucket:
+def _read_bucket(row: list[Any], clock: _Clock) -> WindowBucket:
     end, start, since, looks, rebalancing, consumed, produced, busy, drained, *values = row
     values += [None] * (4 - len(values))
     if busy == ALWAYS:
         busy, drained = since, consumed
     worst, held, fewest, fewest_held = values
-    return Bucket(
+    return WindowBucket(
         clock.time(_whole(since) + end),
         clock.time(_whole(start) + end),
         clock.time(end),
@@ -223,9 +233,9 @@ def _event(row: list[Any], clock: _Clock) -> tuple[float, TopicPartition, int]:
     return clock.time(age), TopicPartition(decoding.label(topic), _whole(partition)), _whole(records)
 
 
-def _verdict(row: list[Any]) -> Verdict:
+def _verdict(row: list[Any]) -> GroupVerdict:
     status, reason, message, data, early, _ = row
-    return Verdict(
+    return GroupVerdict(
         Status(status), decoding.optional_text(reason), decoding.text(message), decoding.mapping(data), bool(early)
     )
 

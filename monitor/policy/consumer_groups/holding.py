@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from monitor.model import Status
+from monitor.model.checks import Status
 from monitor.policy.consumer_groups.limits import Limits, settings, short
-from monitor.policy.consumer_groups.memory import Memory, Verdict
+from monitor.policy.consumer_groups.memory import GroupMemory, GroupVerdict
 from monitor.policy.consumer_groups.reasons import GroupReason
-from monitor.policy.states import Hold
+from monitor.policy.states import GroupHold
 
 NOTE_CHARACTERS = 300
 
 
-def kept(memory: Memory | None, reason: str, now: float, limits: Limits, *, since: float, hold: Hold) -> Verdict:
+def kept(
+    memory: GroupMemory | None, reason: str, now: float, limits: Limits, *, since: float, hold: GroupHold
+) -> GroupVerdict:
     """Return the verdict while the source does not answer, for ``reason`` since then.
 
     The last one while its numbers are young enough; later, and before the first number, there is no data.
@@ -26,26 +28,28 @@ def kept(memory: Memory | None, reason: str, now: float, limits: Limits, *, sinc
     return held(last, note, now - (memory.numbers_at or now))
 
 
-def last_verdict(memory: Memory | None, now: float, hold: Hold) -> Verdict | None:
+def last_verdict(memory: GroupMemory | None, now: float, hold: GroupHold) -> GroupVerdict | None:
     """Return the last verdict, unless its numbers are too old."""
     if memory is None or memory.numbers_at is None or now - memory.numbers_at > hold.seconds:
         return None
     return memory.verdict
 
 
-def with_verdict(memory: Memory, verdict: Verdict | None, at: float) -> Memory:
+def with_verdict(memory: GroupMemory, verdict: GroupVerdict | None, at: float) -> GroupMemory:
     """Return the memory with a verdict that may have to be kept, whose numbers are of then."""
     return replace(memory, verdict=verdict, numbers_at=round(at, 1))
 
 
-def held(verdict: Verdict, note: str, age_seconds: float) -> Verdict:
+def held(verdict: GroupVerdict, note: str, age_seconds: float) -> GroupVerdict:
     """Return the verdict as one whose numbers are so old, with a note more."""
     notes = "; ".join(filter(None, (note, verdict.data.get("note"))))[:NOTE_CHARACTERS]
     data = {**verdict.data, "note": notes, "numbers_age_seconds": round(age_seconds, 1)}
     return verdict._replace(data=data, held=True)
 
 
-def no_data(reason: str, notes: Sequence[str], limits: Limits, hold: Hold) -> Verdict:
+def no_data(reason: str, notes: Sequence[str], limits: Limits, hold: GroupHold) -> GroupVerdict:
     """Return the verdict on a group of which nothing is known, because of ``reason``."""
     data = settings(limits) | ({"note": "; ".join(notes)[:NOTE_CHARACTERS]} if notes else {})
-    return Verdict(Status.UNKNOWN, GroupReason.NO_DATA, f"No data from the source ({reason})", data, held=hold.forever)
+    return GroupVerdict(
+        Status.UNKNOWN, GroupReason.NO_DATA, f"No data from the source ({reason})", data, held=hold.forever
+    )

@@ -9,17 +9,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from monitor.consumer_groups import GroupSight
-from monitor.model import Status
+from monitor.model.checks import Status
+from monitor.model.consumer_groups import GroupObservation
 from monitor.policy.consumer_groups import window
 from monitor.policy.consumer_groups.holding import NOTE_CHARACTERS, held, last_verdict, no_data, with_verdict
 from monitor.policy.consumer_groups.limits import Limits, settings, short
-from monitor.policy.consumer_groups.measurement import UNTOLD, Measurement, Windowed
-from monitor.policy.consumer_groups.memory import Memory, Verdict, begin
+from monitor.policy.consumer_groups.measurement import UNTOLD, Measurement, WindowedValue
+from monitor.policy.consumer_groups.memory import GroupMemory, GroupVerdict, begin
 from monitor.policy.consumer_groups.observe import lapsed, observe
 from monitor.policy.consumer_groups.reasons import MISSING, GroupReason
-from monitor.policy.consumer_groups.rules import RULES, Finding, View, conditions
-from monitor.policy.states import Hold
+from monitor.policy.consumer_groups.rules import RULES, Finding, RuleInput, conditions
+from monitor.policy.states import GroupHold
 
 LATE_SECONDS = 60.0
 """Numbers of a recording that are older are not those of now."""
@@ -29,14 +29,16 @@ ABSENT = "absent"
 _GRAVEST = (Status.ERROR, Status.UNKNOWN, Status.WARNING)
 
 
-class Judged(NamedTuple):
+class GroupJudgement(NamedTuple):
     """A verdict, and the memory for the next one. ``verdict`` None: there is nothing more to say of this group."""
 
-    verdict: Verdict | None
-    memory: Memory
+    verdict: GroupVerdict | None
+    memory: GroupMemory
 
 
-def judge_sight(sight: GroupSight, memory: Memory | None, now: float, limits: Limits, *, hint: str = "") -> Judged:
+def judge_sight(
+    sight: GroupObservation, memory: GroupMemory | None, now: float, limits: Limits, *, hint: str = ""
+) -> GroupJudgement:
     """Of a group that was looked at. ``hint`` is said of one that the cluster does not know."""
     if not sight.known:
         return _unknown(memory or begin(now, known=False), now, limits, hint)
@@ -49,8 +51,8 @@ def judge_sight(sight: GroupSight, memory: Memory | None, now: float, limits: Li
 
 
 def judge_measurement(
-    measured: Measurement, memory: Memory | None, now: float, limits: Limits, *, hold: Hold | None = None
-) -> Judged:
+    measured: Measurement, memory: GroupMemory | None, now: float, limits: Limits, *, hold: GroupHold | None = None
+) -> GroupJudgement:
     """Return the verdict on numbers that a source has recorded.
 
     With ``hold``, a number that it should have and has not keeps its last value for so long. A group that lacks a
@@ -79,13 +81,13 @@ def judge_measurement(
     missing = {name: why for name, why in measured.missing.items() if needed.get(name)}
     if missing and hold is None:
         text = "; ".join(missing.values())
-        return Judged(Verdict(Status.ERROR, MISSING, text, _data(measured, limits)), memory)
+        return GroupJudgement(GroupVerdict(Status.ERROR, MISSING, text, _data(measured, limits)), memory)
     memory = _note_spells(memory, {f"no_{name}" for name in missing}, now, prefix="no_")
     if missing and hold is not None:
         return _with_gaps(measured, missing, memory, now, limits, hold=hold)
     at = now - measured.age_seconds
     if hold is not None and measured.age_seconds > hold.seconds:
-        return Judged(no_data(MISSING, measured.notes, limits, hold), memory)
+        return GroupJudgement(no_data(MISSING, measured.notes, limits, hold), memory)
     judged = _conclude(measured, memory, now, limits)
     judged = judged._replace(memory=with_verdict(judged.memory, judged.verdict, at))
     if hold is None or judged.verdict is None or measured.age_seconds <= LATE_SECONDS:
@@ -94,30 +96,30 @@ def judge_measurement(
     return judged._replace(verdict=held(judged.verdict, note, measured.age_seconds))
 
 
-def judge_gone(memory: Memory, now: float, limits: Limits) -> Judged:
+def judge_gone(memory: GroupMemory, now: float, limits: Limits) -> GroupJudgement:
     """Of a group that there was and is no more: said for a window, then forgotten."""
     gone_at = now if memory.gone_at is None else memory.gone_at
     memory = replace(memory, gone_at=gone_at)
     if now - gone_at >= limits.window_seconds:
-        return Judged(None, memory)
+        return GroupJudgement(None, memory)
     text = f"Gone: the group has been deleted ({short(round(now - gone_at))} ago)"
-    return Judged(Verdict(Status.WARNING, GroupReason.GONE, text, settings(limits)), memory)
+    return GroupJudgement(GroupVerdict(Status.WARNING, GroupReason.GONE, text, settings(limits)), memory)
 
 
-def _unknown(memory: Memory, now: float, limits: Limits, hint: str) -> Judged:
+def _unknown(memory: GroupMemory, now: float, limits: Limits, hint: str) -> GroupJudgement:
     if memory.known and ABSENT not in memory.spells:
         memory = replace(memory, spells={ABSENT: now})
     since = memory.spells.get(ABSENT, memory.first_at)
     grace = limits.sustained_seconds if memory.known else limits.start_grace_seconds
     text = f"Unknown group: the cluster has none of this name (for: {short(round(now - since))}){hint}"
     early = now - since < grace
-    verdict = Verdict(Status.UNKNOWN, GroupReason.UNKNOWN_GROUP, text, settings(limits), early)
-    return Judged(verdict, replace(memory, seen_at=now))
+    verdict = GroupVerdict(Status.UNKNOWN, GroupReason.UNKNOWN_GROUP, text, settings(limits), early)
+    return GroupJudgement(verdict, replace(memory, seen_at=now))
 
 
-def _conclude(measured: Measurement, memory: Memory, now: float, limits: Limits) -> Judged:
+def _conclude(measured: Measurement, memory: GroupMemory, now: float, limits: Limits) -> GroupJudgement:
     memory = _note_spells(memory, conditions(measured, limits), now)
-    view = View(measured, {name: now - since for name, since in memory.spells.items()})
+    view = RuleInput(measured, {name: now - since for name, since in memory.spells.items()})
     findings = [finding for rule in RULES if (finding := rule(view, limits))]
     age = now - memory.first_at
     early = age < limits.start_grace_seconds
@@ -130,17 +132,23 @@ def _conclude(measured: Measurement, memory: Memory, now: float, limits: Limits)
             f"Starting: {count:g} consumers (min: {limits.min_consumers},"
             f" for: {short(round(age))}, grace: {short(limits.start_grace_seconds)})"
         )
-        return Judged(Verdict(Status.UNKNOWN, GroupReason.STARTING, text, data, early=True), memory)
+        return GroupJudgement(GroupVerdict(Status.UNKNOWN, GroupReason.STARTING, text, data, early=True), memory)
     verdict = _verdict(findings, data)
     topic = GroupReason.UNKNOWN_TOPIC
     if verdict.reason == topic and (early or view.lasting[topic] < limits.sustained_seconds):
         verdict = verdict._replace(early=True)
-    return Judged(verdict, memory)
+    return GroupJudgement(verdict, memory)
 
 
 def _with_gaps(
-    measured: Measurement, missing: Mapping[str, str], memory: Memory, now: float, limits: Limits, *, hold: Hold
-) -> Judged:
+    measured: Measurement,
+    missing: Mapping[str, str],
+    memory: GroupMemory,
+    now: float,
+    limits: Limits,
+    *,
+    hold: GroupHold,
+) -> GroupJudgement:
     last = last_verdict(memory, now, hold)
     settled = measured.settled or "consumers" in missing
     if last is not None:
@@ -157,11 +165,11 @@ def _with_gaps(
     return judged._replace(verdict=verdict._replace(data={**_data(measured, limits), **verdict.data}))
 
 
-def _verdict(findings: list[Finding], data: Mapping[str, Any]) -> Verdict:
+def _verdict(findings: list[Finding], data: Mapping[str, Any]) -> GroupVerdict:
     if not findings:
-        return Verdict(Status.OK, None, HEALTHY, data)
+        return GroupVerdict(Status.OK, None, HEALTHY, data)
     worst = min(findings, key=lambda finding: _GRAVEST.index(finding.status))  # the first of the worst
-    return Verdict(worst.status, worst.reason, "; ".join(finding.message for finding in findings), data)
+    return GroupVerdict(worst.status, worst.reason, "; ".join(finding.message for finding in findings), data)
 
 
 def _is_starting(measured: Measurement, limits: Limits) -> bool:
@@ -169,14 +177,14 @@ def _is_starting(measured: Measurement, limits: Limits) -> bool:
     return not measured.settled or count < limits.min_consumers
 
 
-def _note_spells(memory: Memory, holding: set[str] | frozenset[str], now: float, prefix: str = "") -> Memory:
+def _note_spells(memory: GroupMemory, holding: set[str] | frozenset[str], now: float, prefix: str = "") -> GroupMemory:
     """The memory, with what holds since when. Conditions of another prefix are left alone."""
     others = {name: since for name, since in memory.spells.items() if name.startswith("no_") != (prefix == "no_")}
     return replace(memory, spells={**others, **{name: memory.spells.get(name, now) for name in sorted(holding)}})
 
 
 def _with_last(
-    measured: Measurement, missing: Mapping[str, str], verdict: Verdict, memory: Memory, now: float
+    measured: Measurement, missing: Mapping[str, str], verdict: GroupVerdict, memory: GroupMemory, now: float
 ) -> Measurement:
     last = verdict.data
     notes = list(measured.notes)
@@ -184,8 +192,8 @@ def _with_last(
         lasting = short(round(now - memory.spells[f"no_{name}"]))
         notes.append(f"{why} (for: {lasting}, the last value is kept)")
     kept: dict[str, Any] = {
-        "skew": Windowed(last.get("skew_ratio"), last.get("skew_ratio_max"), last.get("skew_ratio_max")),
-        "consumers": Windowed(last.get("consumers"), last.get("consumers_min"), last.get("consumers_min")),
+        "skew": WindowedValue(last.get("skew_ratio"), last.get("skew_ratio_max"), last.get("skew_ratio_max")),
+        "consumers": WindowedValue(last.get("consumers"), last.get("consumers_min"), last.get("consumers_min")),
         "lag": last.get("lag"),
         "drain_eta_seconds": last.get("drain_eta_seconds"),
     }
@@ -193,7 +201,7 @@ def _with_last(
     return replace(measured, notes=tuple(notes), **{name: kept[name] for name in fields})
 
 
-def _as_of_now(value: Windowed) -> Windowed:
+def _as_of_now(value: WindowedValue) -> WindowedValue:
     """Who tells nothing of this moment tells of the window."""
     return value._replace(now=_first(value.now, value.held, value.worst))
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from monitor.consumer_groups import GroupSight, PartitionSight, TopicPartition
+from monitor.model.consumer_groups import GroupObservation, PartitionObservation, TopicPartition
 
 NO_END = "no_end"
 EXPIRED = "expired"
@@ -27,7 +27,7 @@ _NOTES = {
 }
 
 
-class Lag(NamedTuple):
+class PartitionLag(NamedTuple):
     """The lag of a partition in messages, None where it is not known (``unclean`` says why, if there is something).
 
     ``at_most`` bounds a lag that is not known: all records that are still there; None where that is not known either,
@@ -41,13 +41,13 @@ class Lag(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Lags:
+class GroupLags:
     """The lags of a group. ``skew`` is None where the ends of a topic are not all known, and no other topic has one.
 
     ``widest`` is the largest number of partitions of a topic, ``known`` the largest number of those whose lag is known.
     """
 
-    partitions: Mapping[TopicPartition, Lag]
+    partitions: Mapping[TopicPartition, PartitionLag]
     total: int
     skew: float | None
     hottest: TopicPartition | None
@@ -57,11 +57,11 @@ class Lags:
 
 
 def lags(
-    sight: GroupSight,
+    sight: GroupObservation,
     last_ends: Mapping[TopicPartition, int],
     min_lag: int,
     passed_over: Collection[TopicPartition] = (),
-) -> Lags:
+) -> GroupLags:
     """Return the lags of a group. An end that its leader did not tell now is taken to be what it told last.
 
     ``passed_over`` are partitions without a commit whose records the group has been seen not to want.
@@ -71,7 +71,7 @@ def lags(
     ratios = topic_ratios(found, min_lag, passed_over)
     counted = {at: lag.lag for at, lag in found.items() if lag.lag}
     untold = any(lag.unclean == NO_END for lag in found.values())
-    return Lags(
+    return GroupLags(
         partitions=found,
         total=sum(counted.values()),
         skew=max(ratios.values(), default=None if untold else 1.0),
@@ -83,7 +83,7 @@ def lags(
 
 
 def topic_ratios(
-    found: Mapping[TopicPartition, Lag], min_lag: int, passed_over: Collection[TopicPartition] = ()
+    found: Mapping[TopicPartition, PartitionLag], min_lag: int, passed_over: Collection[TopicPartition] = ()
 ) -> dict[str, float]:
     """Return the skew ratio of each topic whose ends are all known."""
     known: defaultdict[str, list[int]] = defaultdict(list)
@@ -101,22 +101,22 @@ def topic_ratios(
     }
 
 
-def partition_lag(partition: PartitionSight, last_end: int | None, others_commit: bool) -> Lag:
+def partition_lag(partition: PartitionObservation, last_end: int | None, others_commit: bool) -> PartitionLag:
     """Return the lag: end - max(committed, beginning, next record), never negative; or a bound of it."""
     if partition.problem in (DELETED, UNSUBSCRIBED):
-        return Lag(None, partition.problem)
+        return PartitionLag(None, partition.problem)
     committed, beginning = partition.committed, partition.beginning or 0
     if committed is None:
         return _uncommitted(partition, others_commit)
     end = last_end if partition.end is None else partition.end
     if end is None:
-        return Lag(None, NO_END)
+        return PartitionLag(None, NO_END)
     if partition.end is not None and committed > end:
-        return Lag(None, BEYOND_END, max(0, end - beginning))
+        return PartitionLag(None, BEYOND_END, max(0, end - beginning))
     wanted = max(committed, partition.next_record or 0)
     lag, lost = max(0, end - max(wanted, beginning)), max(0, beginning - wanted)
     unclean = NO_END if partition.end is None else EXPIRED if lost else None
-    return Lag(lag, unclean, lost=lost)
+    return PartitionLag(lag, unclean, lost=lost)
 
 
 def skew_ratio(partition_lags: Sequence[int], min_lag: int, unknown: Sequence[int] = ()) -> float:
@@ -132,17 +132,17 @@ def skew_ratio(partition_lags: Sequence[int], min_lag: int, unknown: Sequence[in
     return max(1.0, round(max(partition_lags) * count / (total + sum(unknown)), 2))
 
 
-def _uncommitted(partition: PartitionSight, others_commit: bool) -> Lag:
+def _uncommitted(partition: PartitionObservation, others_commit: bool) -> PartitionLag:
     if partition.end is None:
-        return Lag(None, NO_END)
+        return PartitionLag(None, NO_END)
     # Nothing was ever in it, or nothing is left: there is nothing to commit.
     if partition.end in (0, partition.beginning):
-        return Lag(0)
+        return PartitionLag(0)
     bound = max(0, partition.end - (partition.beginning or 0))
-    return Lag(None, UNCOMMITTED if others_commit else None, bound)
+    return PartitionLag(None, UNCOMMITTED if others_commit else None, bound)
 
 
-def _notes(found: Iterable[Lag]) -> tuple[str, ...]:
+def _notes(found: Iterable[PartitionLag]) -> tuple[str, ...]:
     found = [lag for lag in found if lag.unclean]
     counts = Counter(lag.unclean for lag in found)
     bounds = {UNCOMMITTED: sum(lag.at_most or 0 for lag in found if lag.unclean == UNCOMMITTED)}

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from monitor.consumer_groups import TopicPartition
+from monitor.model.consumer_groups import TopicPartition
 
 
-class Windowed(NamedTuple):
+class WindowedValue(NamedTuple):
     """A number now, and over the window. None: not known.
 
     ``worst`` is its maximum over the window (skew) or its minimum (consumers). ``held`` is the worst value at or
@@ -22,10 +22,10 @@ class Windowed(NamedTuple):
     held: float | None = None
 
 
-UNTOLD = Windowed()
+UNTOLD = WindowedValue()
 
 
-class Stuck(NamedTuple):
+class StuckPartition(NamedTuple):
     """A partition with lag whose committed offset has not moved, for as many seconds."""
 
     at: TopicPartition
@@ -33,7 +33,7 @@ class Stuck(NamedTuple):
     seconds: float
 
 
-class Rewind(NamedTuple):
+class CommitRewind(NamedTuple):
     """A committed offset that went back by so many records, so many seconds ago."""
 
     at: TopicPartition
@@ -41,7 +41,7 @@ class Rewind(NamedTuple):
     seconds_ago: float
 
 
-class Loss(NamedTuple):
+class RecordLoss(NamedTuple):
     """Records that were deleted before the group had committed them, noticed so many seconds ago."""
 
     at: TopicPartition
@@ -69,8 +69,8 @@ class Measurement:
     said, and not judged.
     """
 
-    skew: Windowed = UNTOLD
-    consumers: Windowed = UNTOLD
+    skew: WindowedValue = UNTOLD
+    consumers: WindowedValue = UNTOLD
     lag: int | None = None
     lag_seconds: float | None = None
     retention_share: float | None = None
@@ -87,9 +87,9 @@ class Measurement:
     unowned: int = 0
     memberless_seconds: float = 0.0
     silent_seconds: float = 0.0
-    stuck: tuple[Stuck, ...] = ()
-    rewind: Rewind | None = None
-    loss: Loss | None = None
+    stuck: tuple[StuckPartition, ...] = ()
+    rewind: CommitRewind | None = None
+    loss: RecordLoss | None = None
     rebalancing: float = 0.0
     settled: bool = True
     unmatched: tuple[str, ...] = ()

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from monitor.consumer_groups import TopicPartition
-from monitor.model import Status
+from monitor.model.checks import Status
+from monitor.model.consumer_groups import TopicPartition
 
 BUCKETS = 10
 """Into so many pieces the window is divided: what is older than it is forgotten piece by piece."""
@@ -20,7 +20,7 @@ RECENT = 16
 """And ``sustained`` into so many."""
 
 
-class Mark(NamedTuple):
+class PartitionMark(NamedTuple):
     """Where a partition was.
 
     ``still_since``: since when records wait in it and the committed offset stands. ``next_record`` as in
@@ -36,7 +36,7 @@ class Mark(NamedTuple):
     passed_over_since: float | None = None
 
 
-class Recent(NamedTuple):
+class RecentValues(NamedTuple):
     """The mildest values of some looks in close succession, of which the first was at ``start``."""
 
     start: float
@@ -44,7 +44,7 @@ class Recent(NamedTuple):
     consumers: int | None
 
 
-class Bucket(NamedTuple):
+class WindowBucket(NamedTuple):
     """What the looks of a tenth of the window saw, from ``start`` to ``end``.
 
     ``worst`` and ``held`` as in `measurement.Windowed`, ``rebalancing`` of ``looks`` saw a rebalance, ``consumed``
@@ -67,7 +67,7 @@ class Bucket(NamedTuple):
     consumers_held: int | None = None
 
 
-class Rewound(NamedTuple):
+class RememberedRewind(NamedTuple):
     """A committed offset that went back."""
 
     when: float
@@ -75,7 +75,7 @@ class Rewound(NamedTuple):
     records: int
 
 
-class Lost(NamedTuple):
+class RememberedLoss(NamedTuple):
     """Records that were deleted before the group had committed them."""
 
     when: float
@@ -83,7 +83,7 @@ class Lost(NamedTuple):
     records: int
 
 
-class Verdict(NamedTuple):
+class GroupVerdict(NamedTuple):
     """The verdict on a group.
 
     ``early`` says of an ``unknown`` that it is too early to say more, ``held`` that the numbers are not those of now.
@@ -98,7 +98,7 @@ class Verdict(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class GroupMemory:
     """That of one group. ``pace`` is the usual time between two looks; ``known`` whether there was such a group.
 
     ``moved_at`` is when a commit was seen, ``member_at`` when a member was (or the first look), ``rebalanced_at``
@@ -115,16 +115,16 @@ class Memory:
     settled_at: float | None = None
     rebalanced_at: float | None = None
     gone_at: float | None = None
-    rewound: Rewound | None = None
-    lost: Lost | None = None
+    rewound: RememberedRewind | None = None
+    lost: RememberedLoss | None = None
     spells: Mapping[str, float] = field(default_factory=dict)
-    partitions: Mapping[TopicPartition, Mark] = field(default_factory=dict)
-    recent: tuple[Recent, ...] = ()
-    buckets: tuple[Bucket, ...] = ()
-    verdict: Verdict | None = None
+    partitions: Mapping[TopicPartition, PartitionMark] = field(default_factory=dict)
+    recent: tuple[RecentValues, ...] = ()
+    buckets: tuple[WindowBucket, ...] = ()
+    verdict: GroupVerdict | None = None
     numbers_at: float | None = None
 
 
-def begin(now: float, known: bool = True) -> Memory:
+def begin(now: float, known: bool = True) -> GroupMemory:
     """That of a group which is seen for the first time."""
-    return Memory(first_at=now, seen_at=now, moved_at=now, member_at=now, known=known)
+    return GroupMemory(first_at=now, seen_at=now, moved_at=now, member_at=now, known=known)

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from monitor.consumer_groups import GroupSight, PartitionSight, TopicPartition
+from monitor.model.consumer_groups import GroupObservation, PartitionObservation, TopicPartition
 from monitor.policy.consumer_groups import window
-from monitor.policy.consumer_groups.lag import DELETED, UNSUBSCRIBED, Lag, Lags, lags
+from monitor.policy.consumer_groups.lag import DELETED, UNSUBSCRIBED, GroupLags, PartitionLag, lags
 from monitor.policy.consumer_groups.limits import Limits
-from monitor.policy.consumer_groups.measurement import Loss, Measurement, Rewind, Stuck
-from monitor.policy.consumer_groups.memory import Lost, Mark, Memory, Rewound
+from monitor.policy.consumer_groups.measurement import CommitRewind, Measurement, RecordLoss, StuckPartition
+from monitor.policy.consumer_groups.memory import GroupMemory, PartitionMark, RememberedLoss, RememberedRewind
 
-E = TypeVar("E", Rewound, Lost)
+E = TypeVar("E", RememberedRewind, RememberedLoss)
 
 REBALANCING = frozenset({"PreparingRebalance", "CompletingRebalance", "AwaitingSync", "Assigning", "Reconciling"})
 """States of the brokers from 0.9 on; the last two are those of KIP-848."""
@@ -23,14 +23,16 @@ REBALANCING = frozenset({"PreparingRebalance", "CompletingRebalance", "AwaitingS
 class _Moves:
     """What has changed since the last look: where the partitions are now, and how many messages went through."""
 
-    marks: Mapping[TopicPartition, Mark]
+    marks: Mapping[TopicPartition, PartitionMark]
     consumed: int = 0
     produced: int = 0
     committed: bool = False
-    rewound: Rewound | None = None
+    rewound: RememberedRewind | None = None
 
 
-def observe(sight: GroupSight, memory: Memory, now: float, limits: Limits) -> tuple[Memory, Measurement]:
+def observe(
+    sight: GroupObservation, memory: GroupMemory, now: float, limits: Limits
+) -> tuple[GroupMemory, Measurement]:
     """What was measured, and what is remembered now. Time during which nobody looked is not taken for a standstill."""
     gap = window.is_gap(memory, now, limits)
     before = lapsed(memory, now) if gap or window.has_lapsed(memory, now, limits) else memory
@@ -42,7 +44,7 @@ def observe(sight: GroupSight, memory: Memory, now: float, limits: Limits) -> tu
     rebalancing = sight.state in REBALANCING
     count = len(sight.members)
     settles = before.settled_at is None and count >= limits.min_consumers and not rebalancing
-    look = window.Look(found.skew, count, rebalancing)
+    look = window.WindowEntry(found.skew, count, rebalancing)
     if not gap:
         look = replace(look, consumed=moves.consumed, produced=moves.produced, busy=_waited(memory))
     after = replace(
@@ -61,13 +63,13 @@ def observe(sight: GroupSight, memory: Memory, now: float, limits: Limits) -> tu
     return after, _measurement(sight, found, after, now, limits)
 
 
-def lapsed(memory: Memory, now: float) -> Memory:
+def lapsed(memory: GroupMemory, now: float) -> GroupMemory:
     """Who could not be looked at could perhaps not consume either: the broker was down, the group not there."""
     marks = {at: mark._replace(still_since=None, passed_over_since=None) for at, mark in memory.partitions.items()}
     return replace(memory, moved_at=now, member_at=now, recent=(), spells={}, partitions=marks)
 
 
-def recalled(sight: GroupSight, marks: Mapping[TopicPartition, Mark]) -> GroupSight:
+def recalled(sight: GroupObservation, marks: Mapping[TopicPartition, PartitionMark]) -> GroupObservation:
     """Return the sight, with what was read earlier of partitions whose committed offset has not moved since."""
     known = {
         at: replace(sight.partitions[at], next_record=mark.next_record)
@@ -77,7 +79,7 @@ def recalled(sight: GroupSight, marks: Mapping[TopicPartition, Mark]) -> GroupSi
     return replace(sight, partitions={**sight.partitions, **known}) if known else sight
 
 
-def passed_over(sight: GroupSight, memory: Memory, now: float, limits: Limits) -> set[TopicPartition]:
+def passed_over(sight: GroupObservation, memory: GroupMemory, now: float, limits: Limits) -> set[TopicPartition]:
     """Return the partitions without a commit whose records the group has left alone for a whole window."""
     return {
         at
@@ -96,7 +98,7 @@ def drain_eta(lag: int, rate: float | None) -> float | None:
     return lag / rate if rate else None
 
 
-def unreachable(threshold: float | None, found: Lags) -> str | None:
+def unreachable(threshold: float | None, found: GroupLags) -> str | None:
     """Return a note on a threshold of the skew that cannot be passed: max / mean is at most the number of partitions.
 
     Only partitions whose lag is known can have the maximum.
@@ -109,7 +111,9 @@ def unreachable(threshold: float | None, found: Lags) -> str | None:
     return f"the skew threshold of {threshold}x may be out of reach: no topic has more than {few}"
 
 
-def _measurement(sight: GroupSight, found: Lags, memory: Memory, now: float, limits: Limits) -> Measurement:
+def _measurement(
+    sight: GroupObservation, found: GroupLags, memory: GroupMemory, now: float, limits: Limits
+) -> Measurement:
     speed = window.rates(memory, now, limits)
     consume_rate, produce_rate = speed or (None, None)
     owned = {at for member in sight.members for at in member.assigned}
@@ -133,7 +137,7 @@ def _measurement(sight: GroupSight, found: Lags, memory: Memory, now: float, lim
         silent_seconds=now - memory.moved_at,
         stuck=_stuck(found, memory, now, limits),
         rewind=_rewind(memory.rewound, now),
-        loss=Loss(memory.lost.at, memory.lost.records, now - memory.lost.when) if memory.lost else None,
+        loss=RecordLoss(memory.lost.at, memory.lost.records, now - memory.lost.when) if memory.lost else None,
         rebalancing=window.rebalancing_share(memory, now, limits),
         settled=memory.settled_at is not None,
         unmatched=sight.unmatched,
@@ -141,7 +145,7 @@ def _measurement(sight: GroupSight, found: Lags, memory: Memory, now: float, lim
     )
 
 
-def _age(sight: GroupSight, found: Lags, now: float) -> float | None:
+def _age(sight: GroupObservation, found: GroupLags, now: float) -> float | None:
     """How old the oldest record is that waits in the partition with the most lag; 0 when none waits."""
     if found.hottest is None:
         return _none_waits(sight)
@@ -149,7 +153,7 @@ def _age(sight: GroupSight, found: Lags, now: float) -> float | None:
     return max(0.0, now - oldest.written_at) if oldest is not None and oldest.at == found.hottest else None
 
 
-def _retention_share(sight: GroupSight, found: Lags) -> float | None:
+def _retention_share(sight: GroupObservation, found: GroupLags) -> float | None:
     """The share of the records in the partition with the most lag that wait: at 1, the retention deletes them next."""
     if found.hottest is None:
         return _none_waits(sight)
@@ -159,11 +163,11 @@ def _retention_share(sight: GroupSight, found: Lags) -> float | None:
     return min(1.0, (found.partitions[found.hottest].lag or 0) / (partition.end - partition.beginning))
 
 
-def _none_waits(sight: GroupSight) -> float | None:
+def _none_waits(sight: GroupObservation) -> float | None:
     return None if any(partition.end is None for partition in sight.partitions.values()) else 0.0
 
 
-def _unread(sight: GroupSight) -> str | None:
+def _unread(sight: GroupObservation) -> str | None:
     if not sight.unread:
         return None
     count, first = len(sight.unread), sight.unread[0]
@@ -171,7 +175,7 @@ def _unread(sight: GroupSight) -> str | None:
     return f"{count} partition{plural} that no member reads, such as {first.topic}[{first.partition}]"
 
 
-def _waited(memory: Memory) -> bool:
+def _waited(memory: GroupMemory) -> bool:
     """Whether there were records to consume at the last look."""
     marks = memory.partitions.values()
     return any(
@@ -180,7 +184,7 @@ def _waited(memory: Memory) -> bool:
     )
 
 
-def _unowned(sight: GroupSight, owned: set[TopicPartition], unassigned: list[TopicPartition]) -> int:
+def _unowned(sight: GroupObservation, owned: set[TopicPartition], unassigned: list[TopicPartition]) -> int:
     """Partitions without owner, of topics that members do have partitions of.
 
     Those that the group never committed in may be new: clients learn of them within metadata.max.age.ms, 5 minutes.
@@ -192,35 +196,35 @@ def _unowned(sight: GroupSight, owned: set[TopicPartition], unassigned: list[Top
     return sum(sight.partitions[at].committed is not None for at in there)
 
 
-def _stuck(found: Lags, memory: Memory, now: float, limits: Limits) -> tuple[Stuck, ...]:
+def _stuck(found: GroupLags, memory: GroupMemory, now: float, limits: Limits) -> tuple[StuckPartition, ...]:
     stuck = [
-        Stuck(at, found.partitions[at].lag or 0, now - mark.still_since)
+        StuckPartition(at, found.partitions[at].lag or 0, now - mark.still_since)
         for at, mark in memory.partitions.items()
         if mark.still_since is not None and now - mark.still_since >= limits.stalled_after_seconds
     ]
     return tuple(sorted(stuck, key=lambda each: (-each.seconds, each.at)))
 
 
-def _rewind(rewound: Rewound | None, now: float) -> Rewind | None:
-    return Rewind(rewound.at, rewound.records, now - rewound.when) if rewound else None
+def _rewind(rewound: RememberedRewind | None, now: float) -> CommitRewind | None:
+    return CommitRewind(rewound.at, rewound.records, now - rewound.when) if rewound else None
 
 
 def _lately(event: E | None, now: float, limits: Limits) -> E | None:
     return event if event and now - event.when < limits.window_seconds else None
 
 
-def _lost(found: Lags, now: float, limits: Limits) -> Lost | None:
+def _lost(found: GroupLags, now: float, limits: Limits) -> RememberedLoss | None:
     # One may have been the end of a transaction.
     losses = [(lag.lost, at) for at, lag in found.partitions.items() if lag.lost >= limits.stalled_min_lag]
-    return Lost(now, max(losses)[1], max(losses)[0]) if losses else None
+    return RememberedLoss(now, max(losses)[1], max(losses)[0]) if losses else None
 
 
-def _still_holds(partition: PartitionSight, mark: Mark) -> bool:
+def _still_holds(partition: PartitionObservation, mark: PartitionMark) -> bool:
     ends = partition.end is None or mark.end is None or partition.end >= mark.end  # else the topic was made anew
     return ends and partition.next_record is None and partition.committed == mark.committed
 
 
-def _satisfied(sight: GroupSight, found: Lags, memory: Memory) -> set[TopicPartition]:
+def _satisfied(sight: GroupObservation, found: GroupLags, memory: GroupMemory) -> set[TopicPartition]:
     """Return the partitions of members that have committed something since the last look, and have nothing to read.
 
     Nothing in partitions that they commit in: with `earliest` they would go on with the others.
@@ -235,22 +239,22 @@ def _satisfied(sight: GroupSight, found: Lags, memory: Memory) -> set[TopicParti
     return satisfied
 
 
-def _moves(sight: GroupSight, found: Lags, memory: Memory, now: float, limits: Limits) -> _Moves:
-    marks: dict[TopicPartition, Mark] = {}
+def _moves(sight: GroupObservation, found: GroupLags, memory: GroupMemory, now: float, limits: Limits) -> _Moves:
+    marks: dict[TopicPartition, PartitionMark] = {}
     satisfied = _satisfied(sight, found, memory)
     consumed = produced = 0
     committed, rewound = False, None
     for at, partition in sight.partitions.items():
         if partition.problem == UNSUBSCRIBED:
             continue
-        before = memory.partitions.get(at, Mark(None, None))
+        before = memory.partitions.get(at, PartitionMark(None, None))
         end = before.end if partition.end is None else partition.end
         recreated = end is not None and before.end is not None and end < before.end
         moved = partition.committed != before.committed
         if before.committed is not None and partition.committed is not None and not recreated:
             consumed += max(0, partition.committed - before.committed)
             if partition.committed < before.committed:
-                rewound = Rewound(now, at, before.committed - partition.committed)
+                rewound = RememberedRewind(now, at, before.committed - partition.committed)
         if end is not None and before.end is not None:
             produced += max(0, end - before.end)
         committed = committed or (moved and partition.committed is not None)
@@ -258,11 +262,11 @@ def _moves(sight: GroupSight, found: Lags, memory: Memory, now: float, limits: L
         passed = None
         if found.partitions[at].at_most and end == before.end and partition.committed is None is before.committed:
             passed = before.passed_over_since or (now if at in satisfied else None)
-        marks[at] = Mark(partition.committed, end, still_since, partition.next_record, passed)
+        marks[at] = PartitionMark(partition.committed, end, still_since, partition.next_record, passed)
     return _Moves(marks, consumed, produced, committed, rewound)
 
 
-def _still_since(lag: Lag, before: Mark, moved: bool, now: float, limits: Limits) -> float | None:
+def _still_since(lag: PartitionLag, before: PartitionMark, moved: bool, now: float, limits: Limits) -> float | None:
     if (lag.lag or 0) < max(1, limits.stalled_min_lag):
         return None
     return now if moved or before.still_since is None else before.still_since

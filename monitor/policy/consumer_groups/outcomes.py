@@ -7,19 +7,19 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from monitor.consumer_groups import GroupSight
-from monitor.model import Outcome, Status
-from monitor.policy.consumer_groups.codec import Book, encode
+from monitor.model.checks import Outcome, Status
+from monitor.model.consumer_groups import GroupObservation
+from monitor.policy.consumer_groups.codec import GroupMemories, encode
 from monitor.policy.consumer_groups.holding import kept, with_verdict
 from monitor.policy.consumer_groups.judge import judge_gone, judge_measurement, judge_sight
 from monitor.policy.consumer_groups.limits import Limits
 from monitor.policy.consumer_groups.measurement import Measurement
-from monitor.policy.consumer_groups.memory import Memory, Verdict, begin
+from monitor.policy.consumer_groups.memory import GroupMemory, GroupVerdict, begin
 from monitor.policy.consumer_groups.reasons import GroupProblem, GroupReason
 from monitor.policy.consumer_groups.rules import unmatched_text
 from monitor.policy.consumer_groups.summary import outcome, part, summary
 from monitor.policy.consumer_groups.tables import tables
-from monitor.policy.states import Hold
+from monitor.policy.states import GroupHold
 
 PROBLEMS: Mapping[str, str] = {
     GroupProblem.AUTHORIZATION: "we may not look at this group (it takes the right DESCRIBE on group and topics)",
@@ -40,12 +40,12 @@ def is_pattern(name: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WatchedGroups:
     """What a check is configured to: ``groups`` are names and patterns; ``hold`` keeps verdicts without a source."""
 
     groups: tuple[str, ...]
     limits: Limits
-    hold: Hold | None = None
+    hold: GroupHold | None = None
 
     @property
     def single(self) -> bool:
@@ -58,20 +58,20 @@ class Wanted:
 
 
 @dataclass(slots=True)
-class Round:
+class GroupRound:
     """One run: what was remembered, and what is said of one group after the other."""
 
-    wanted: Wanted
-    book: Book
+    wanted: WatchedGroups
+    book: GroupMemories
     now: float
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
-    memories: dict[str, Memory] = field(default_factory=dict)
+    verdicts: dict[str, GroupVerdict] = field(default_factory=dict)
+    memories: dict[str, GroupMemory] = field(default_factory=dict)
     details: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     gone: list[str] = field(default_factory=list)
     unmatched: tuple[str, ...] = ()
     """Names and patterns of topics of which none of several groups consumes any."""
 
-    def look(self, sight: GroupSight) -> None:
+    def look(self, sight: GroupObservation) -> None:
         """A group was looked at."""
         limits, name, before = self.wanted.limits, sight.group, self.book.groups.get(sight.group)
         if sight.unreached:
@@ -104,7 +104,7 @@ class Round:
 
     def outcome(self) -> Outcome:
         """What it all comes to."""
-        memory = encode(Book(self.book.first_at, self.memories), self.now)
+        memory = encode(GroupMemories(self.book.first_at, self.memories), self.now)
         if self.wanted.single and self.verdicts:
             [(name, verdict)] = self.verdicts.items()
             return replace(outcome(verdict, self.details.get(name)), parts=dict.fromkeys(self.gone), memory=memory)
@@ -115,7 +115,7 @@ class Round:
             whole = replace(whole, status=Status.UNKNOWN, reason=reason, message=text, grace=self._is_early)
         return replace(whole, parts={**parts, **dict.fromkeys(self.gone)}, memory=memory)
 
-    def _say(self, name: str, verdict: Verdict | None, memory: Memory) -> None:
+    def _say(self, name: str, verdict: GroupVerdict | None, memory: GroupMemory) -> None:
         if verdict is None:
             return
         self.verdicts[name] = verdict
@@ -132,7 +132,7 @@ class Round:
             early = problem == GroupProblem.COORDINATOR and self.now - since < limits.sustained_seconds
             status = Status.UNKNOWN if early or problem == GroupProblem.SHARE_GROUP else Status.ERROR
             text = PROBLEMS.get(problem, problem) + (ADVERTISED.format(", ".join(unreached)) if unreached else "")
-            self.verdicts[name] = Verdict(status, problem, text, {}, early)
+            self.verdicts[name] = GroupVerdict(status, problem, text, {}, early)
         self.memories[name] = memory or begin(self.now, known=False)
 
     def _nothing(self) -> Outcome:
@@ -144,20 +144,20 @@ class Round:
         return self.now - self.book.first_at < self.wanted.limits.start_grace_seconds
 
 
-def run(wanted: Wanted, book: Book, now: float, ask: Callable[[Round], None]) -> Outcome:
+def run(wanted: WatchedGroups, book: GroupMemories, now: float, ask: Callable[[GroupRound], None]) -> Outcome:
     """The outcome of a run in which ``ask`` tells the round what it found. What that raises is not caught.
 
     ``book`` is what was remembered, as of ``now``: whole tenths of a second.
     """
-    current = Round(wanted, book, now)
+    current = GroupRound(wanted, book, now)
     ask(current)
     current.miss()
     return current.outcome()
 
 
-def held(wanted: Wanted, book: Book, now: float, reason: str, message: str) -> Outcome:
+def held(wanted: WatchedGroups, book: GroupMemories, now: float, reason: str, message: str) -> Outcome:
     """Return the outcome of a run whose source did not answer, when verdicts are kept for a while."""
-    hold = wanted.hold or Hold(0.0)
+    hold = wanted.hold or GroupHold(0.0)
     names = [name for name in wanted.groups if not is_pattern(name)]
     names += [name for name in book.groups if name not in names and wanted.wants(name)]
     verdicts = {}

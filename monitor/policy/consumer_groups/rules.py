@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from monitor.model import Status
+from monitor.model.checks import Status
 from monitor.policy.consumer_groups.limits import Limits, short
 from monitor.policy.consumer_groups.measurement import Measurement
 from monitor.policy.consumer_groups.reasons import GroupReason
@@ -20,7 +20,7 @@ MOSTLY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class RuleInput:
     """What the rules look at. ``lasting``: for how many seconds one of the ``conditions`` has held."""
 
     measured: Measurement
@@ -37,7 +37,7 @@ class Finding:
     forgiven: bool = False
 
 
-def skewed(view: View, limits: Limits) -> Finding | None:
+def skewed(view: RuleInput, limits: Limits) -> Finding | None:
     """One partition has most of a topic's lag: max / mean was above the threshold for a while within the window."""
     ratio, threshold = view.measured.skew.held, limits.skew_threshold
     if ratio is None or threshold is None or ratio <= threshold:
@@ -46,7 +46,7 @@ def skewed(view: View, limits: Limits) -> Finding | None:
     return Finding(GroupReason.SKEW, text)
 
 
-def under_replicated(view: View, limits: Limits) -> Finding | None:
+def under_replicated(view: RuleInput, limits: Limits) -> Finding | None:
     """There were fewer consumers than there must be, for a while within the window."""
     count = view.measured.consumers.held
     if count is None or count >= limits.min_consumers:
@@ -57,7 +57,7 @@ def under_replicated(view: View, limits: Limits) -> Finding | None:
     return Finding(GroupReason.UNDER_REPLICATED, text, forgiven=True)
 
 
-def stopped(view: View, limits: Limits) -> Finding | None:
+def stopped(view: RuleInput, limits: Limits) -> Finding | None:
     """Records wait, and nobody is there: no member and no commit, for as long as a consumer may take."""
     measured, limit = view.measured, limits.stalled_after_seconds
     seconds = min(measured.memberless_seconds, measured.silent_seconds)
@@ -68,7 +68,7 @@ def stopped(view: View, limits: Limits) -> Finding | None:
     return Finding(GroupReason.STOPPED, text, forgiven=True)
 
 
-def stalled(view: View, limits: Limits) -> Finding | None:
+def stalled(view: RuleInput, limits: Limits) -> Finding | None:
     """Records wait in a partition whose committed offset stands, while the group is there."""
     stuck = view.measured.stuck
     if not stuck or stopped(view, limits):
@@ -82,7 +82,7 @@ def stalled(view: View, limits: Limits) -> Finding | None:
     return Finding(GroupReason.STALLED, text)
 
 
-def unowned(view: View, limits: Limits) -> Finding | None:
+def unowned(view: RuleInput, limits: Limits) -> Finding | None:
     """Partitions of topics that the group consumes belong to nobody, though it has members and is not rebalancing."""
     count = view.measured.unowned
     if not count or not _lasts(view, GroupReason.UNOWNED_PARTITIONS, limits):
@@ -92,7 +92,7 @@ def unowned(view: View, limits: Limits) -> Finding | None:
     return Finding(GroupReason.UNOWNED_PARTITIONS, text, forgiven=True)
 
 
-def rebalancing(view: View, limits: Limits) -> Finding | None:
+def rebalancing(view: RuleInput, limits: Limits) -> Finding | None:
     """A rebalance that does not end, or one after the other."""
     share = view.measured.rebalancing
     if share <= MOSTLY:
@@ -101,14 +101,14 @@ def rebalancing(view: View, limits: Limits) -> Finding | None:
     return Finding(GroupReason.REBALANCING, text, forgiven=True)
 
 
-def lagging(view: View, limits: Limits) -> Finding | None:
+def lagging(view: RuleInput, limits: Limits) -> Finding | None:
     """More messages wait than may."""
     if not _lasts(view, GroupReason.LAG, limits):
         return None
     return Finding(GroupReason.LAG, f"Lag high: {view.measured.lag} messages (limit: {limits.max_lag})")
 
 
-def aged(view: View, limits: Limits) -> Finding | None:
+def aged(view: RuleInput, limits: Limits) -> Finding | None:
     """A record has waited for longer than one may."""
     age, limit = view.measured.lag_seconds, limits.max_lag_age_seconds
     if age is None or limit is None or not _lasts(view, GroupReason.LAG_AGE, limits):
@@ -118,7 +118,7 @@ def aged(view: View, limits: Limits) -> Finding | None:
     return Finding(GroupReason.LAG_AGE, text)
 
 
-def near_deletion(view: View, limits: Limits) -> Finding | None:
+def near_deletion(view: RuleInput, limits: Limits) -> Finding | None:
     """Too much waits of what the retention has left: it may delete records before they are consumed."""
     share, limit = view.measured.retention_share, limits.max_retention_share
     if share is None or limit is None or not _lasts(view, GroupReason.RETENTION_SHARE, limits):
@@ -128,7 +128,7 @@ def near_deletion(view: View, limits: Limits) -> Finding | None:
     return Finding(GroupReason.RETENTION_SHARE, text)
 
 
-def draining_slowly(view: View, limits: Limits) -> Finding | None:
+def draining_slowly(view: RuleInput, limits: Limits) -> Finding | None:
     """What waits would take too long to consume, at the present rate."""
     eta, limit = view.measured.drain_eta_seconds, limits.max_drain_eta_seconds
     if eta is None or limit is None or not _lasts(view, GroupReason.DRAIN_ETA, limits):
@@ -136,7 +136,7 @@ def draining_slowly(view: View, limits: Limits) -> Finding | None:
     return Finding(GroupReason.DRAIN_ETA, f"Drain time high: {_whole(eta)} (limit: {short(limit)})")
 
 
-def rewound(view: View, limits: Limits) -> Finding | None:
+def rewound(view: RuleInput, limits: Limits) -> Finding | None:
     """A committed offset went back: records are consumed once more. Somebody may have wanted it: a warning."""
     rewind = view.measured.rewind
     if rewind is None:
@@ -148,7 +148,7 @@ def rewound(view: View, limits: Limits) -> Finding | None:
     return Finding(GroupReason.REWOUND, text, Status.WARNING)
 
 
-def records_lost(view: View, limits: Limits) -> Finding | None:
+def records_lost(view: RuleInput, limits: Limits) -> Finding | None:
     """Records were deleted before the group had committed them. No restart brings them back: a warning."""
     loss = view.measured.loss
     if loss is None:
@@ -160,7 +160,7 @@ def records_lost(view: View, limits: Limits) -> Finding | None:
     return Finding(GroupReason.RECORDS_LOST, text, Status.WARNING)
 
 
-def unmatched(view: View, limits: Limits) -> Finding | None:  # noqa: ARG001
+def unmatched(view: RuleInput, limits: Limits) -> Finding | None:  # noqa: ARG001
     """A filter of topics matches nothing that the group consumes: what it was to watch is not known."""
     if not view.measured.unmatched:
         return None
@@ -172,7 +172,7 @@ def unmatched_text(patterns: Iterable[str]) -> str:
     return f"Unknown topic: nothing that is consumed matches {', '.join(patterns)}"
 
 
-RULES: tuple[Callable[[View, Limits], Finding | None], ...] = (
+RULES: tuple[Callable[[RuleInput, Limits], Finding | None], ...] = (
     skewed,
     under_replicated,
     stopped,
@@ -207,7 +207,7 @@ def _above(value: float | None, limit: float | None) -> bool:
     return value is not None and limit is not None and value > limit
 
 
-def _lasts(view: View, condition: GroupReason, limits: Limits) -> bool:
+def _lasts(view: RuleInput, condition: GroupReason, limits: Limits) -> bool:
     return condition in view.lasting and view.lasting[condition] >= limits.sustained_seconds
 
 

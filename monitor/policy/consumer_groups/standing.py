@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from monitor.consumer_groups import GroupSight, TopicPartition
+from monitor.model.consumer_groups import GroupObservation, TopicPartition
 from monitor.policy.consumer_groups import window
-from monitor.policy.consumer_groups.lag import EXPIRED, Lags, lags, topic_ratios
+from monitor.policy.consumer_groups.lag import EXPIRED, GroupLags, lags, topic_ratios
 from monitor.policy.consumer_groups.limits import Limits
-from monitor.policy.consumer_groups.memory import Mark, Memory
+from monitor.policy.consumer_groups.memory import GroupMemory, PartitionMark
 from monitor.policy.consumer_groups.observe import drain_eta, passed_over, recalled
 
 MOST = 20
@@ -17,7 +17,7 @@ MOST = 20
 Starts = Mapping[TopicPartition, int]
 
 
-def standing(sight: GroupSight, memory: Memory | None, now: float, limits: Limits) -> Starts:
+def standing(sight: GroupObservation, memory: GroupMemory | None, now: float, limits: Limits) -> Starts:
     """Return the partitions that have not moved since the last run and would fail the group, and where to read.
 
     A client that commits the offset behind its last record never commits over an aborted transaction: a lag that
@@ -43,7 +43,7 @@ def standing(sight: GroupSight, memory: Memory | None, now: float, limits: Limit
     return {at: waits[at] for at in failing[:MOST]}
 
 
-def _stands(sight: GroupSight, at: TopicPartition, marks: Mapping[TopicPartition, Mark]) -> int | None:
+def _stands(sight: GroupObservation, at: TopicPartition, marks: Mapping[TopicPartition, PartitionMark]) -> int | None:
     partition = sight.partitions[at]
     if partition.committed is None or partition.end is None or partition.problem is not None:
         return None
@@ -52,7 +52,7 @@ def _stands(sight: GroupSight, at: TopicPartition, marks: Mapping[TopicPartition
     return None if has_moved or partition.end <= read_from else read_from
 
 
-def _hot_topics(found: Lags, limits: Limits, skipped: set[TopicPartition]) -> set[str]:
+def _hot_topics(found: GroupLags, limits: Limits, skipped: set[TopicPartition]) -> set[str]:
     threshold = limits.skew_threshold
     if threshold is None:
         return set()
@@ -60,7 +60,7 @@ def _hot_topics(found: Lags, limits: Limits, skipped: set[TopicPartition]) -> se
     return {topic for topic, ratio in ratios.items() if ratio > threshold}
 
 
-def _fails_by_lag(found: Lags, memory: Memory | None, limits: Limits) -> bool:
+def _fails_by_lag(found: GroupLags, memory: GroupMemory | None, limits: Limits) -> bool:
     if limits.max_lag is not None and found.total > limits.max_lag:
         return True
     if limits.max_drain_eta_seconds is None or memory is None:
@@ -69,7 +69,7 @@ def _fails_by_lag(found: Lags, memory: Memory | None, limits: Limits) -> bool:
     return eta is not None and eta > limits.max_drain_eta_seconds
 
 
-def _has_stalled(found: Lags, mark: Mark | None, at: TopicPartition, now: float, limits: Limits) -> bool:
+def _has_stalled(found: GroupLags, mark: PartitionMark | None, at: TopicPartition, now: float, limits: Limits) -> bool:
     if mark is None or mark.still_since is None or (found.partitions[at].lag or 0) < limits.stalled_min_lag:
         return False
     return now - mark.still_since >= limits.stalled_after_seconds

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.model import Outcome, Status
+from monitor.model.checks import Outcome, Status
 from monitor.policy.consumer_groups.judge import HEALTHY
-from monitor.policy.consumer_groups.memory import Verdict
+from monitor.policy.consumer_groups.memory import GroupVerdict
 
 NAME_CHARACTERS = 200
 
 
-def outcome(verdict: Verdict, detail: Mapping[str, Any] | None = None) -> Outcome:
+def outcome(verdict: GroupVerdict, detail: Mapping[str, Any] | None = None) -> Outcome:
     """The outcome of one group."""
     status, reason, message, data, early, kept = verdict
     return Outcome(status, data, reason, message, detail or {}, grace=early, held=kept)
 
 
-def part(group: str, verdict: Verdict, detail: Mapping[str, Any] | None = None) -> Outcome:
+def part(group: str, verdict: GroupVerdict, detail: Mapping[str, Any] | None = None) -> Outcome:
     """The outcome of one group of several. Its check may have another name: the detail has the group's own."""
     return outcome(verdict, {"group": group, **(detail or {})})
 
 
-def summary(verdicts: Mapping[str, Verdict]) -> Outcome:
+def summary(verdicts: Mapping[str, GroupVerdict]) -> Outcome:
     """The worst of them, and their numbers together: sums of lag and consumers, the highest of the others.
 
     A group of which it is too early to say anything is passed over while there are others. Raises ValueError when
@@ -50,7 +50,7 @@ _HIGHEST = ("skew_ratio", "skew_ratio_max", "lag_seconds", "retention_share", "n
 _SETTINGS = ("window_seconds", "skew_threshold", "min_consumers")
 
 
-def _rank(verdict: Verdict) -> int:
+def _rank(verdict: GroupVerdict) -> int:
     if verdict.early:
         return 0
     if verdict.status is Status.UNKNOWN and verdict.held:
@@ -58,5 +58,5 @@ def _rank(verdict: Verdict) -> int:
     return {Status.OK: 1, Status.WARNING: 2, Status.ERROR: 5}.get(verdict.status, 4)
 
 
-def _numbers(verdicts: Mapping[str, Verdict], key: str) -> list[Any]:
+def _numbers(verdicts: Mapping[str, GroupVerdict], key: str) -> list[Any]:
     return [each.data[key] for each in verdicts.values() if key in each.data]

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.consumer_groups import GroupSight, TopicPartition
+from monitor.model.consumer_groups import GroupObservation, TopicPartition
 from monitor.policy.consumer_groups.lag import lags
-from monitor.policy.consumer_groups.memory import Mark
+from monitor.policy.consumer_groups.memory import PartitionMark
 
 ROWS = 50
 TEXT_CHARACTERS = 120
@@ -16,7 +16,7 @@ PARTITION_TABLE_BYTES = 16_000
 MEMBERS_BYTES = 6_000
 
 
-def tables(sight: GroupSight, before: Mapping[TopicPartition, Mark]) -> dict[str, list[dict[str, Any]]]:
+def tables(sight: GroupObservation, before: Mapping[TopicPartition, PartitionMark]) -> dict[str, list[dict[str, Any]]]:
     """``partition_table``, the most lag first, and ``members``: so much of both as fits into a state.
 
     ``before`` is where the partitions were at the last look: ``moved_*`` count since then.
@@ -28,7 +28,7 @@ def tables(sight: GroupSight, before: Mapping[TopicPartition, Mark]) -> dict[str
     rows = []
     for at in order[:ROWS]:
         partition, lag, owner = sight.partitions[at], found[at], owners.get(at)
-        last = before.get(at, Mark(None, None))
+        last = before.get(at, PartitionMark(None, None))
         row = {
             "topic": at.topic,
             "partition": at.partition,

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from monitor.policy.consumer_groups.limits import Limits
-from monitor.policy.consumer_groups.measurement import Windowed
-from monitor.policy.consumer_groups.memory import BUCKETS, RECENT, Bucket, Memory, Recent
+from monitor.policy.consumer_groups.measurement import WindowedValue
+from monitor.policy.consumer_groups.memory import BUCKETS, RECENT, GroupMemory, RecentValues, WindowBucket
 
 N = TypeVar("N", int, float)
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class WindowEntry:
     """What one look adds. The messages counted are those since the last look; ``busy``: some waited then."""
 
     skew: float | None
@@ -25,48 +25,48 @@ class Look:
     busy: bool = False
 
 
-def has_lapsed(memory: Memory, now: float, limits: Limits) -> bool:
+def has_lapsed(memory: GroupMemory, now: float, limits: Limits) -> bool:
     """Whether looks were missing, so that nothing has held or stood still since: looks that are always rare are not."""
     return now - memory.seen_at > max(2 * limits.sustained_seconds, 3 * memory.pace)
 
 
-def is_gap(memory: Memory, now: float, limits: Limits) -> bool:
+def is_gap(memory: GroupMemory, now: float, limits: Limits) -> bool:
     """Whether they were missing for so long that nothing before counts."""
     return now - memory.seen_at > max(limits.window_seconds, 3 * memory.pace)
 
 
-def pace(memory: Memory, now: float) -> float:
+def pace(memory: GroupMemory, now: float) -> float:
     """The usual time between two looks. One that was late says little: it doubles at most."""
     passed = round(now - memory.seen_at, 1)
     return min(passed, 2 * memory.pace) if memory.pace else passed
 
 
-def remember(memory: Memory, look: Look, now: float, limits: Limits) -> Memory:
+def remember(memory: GroupMemory, look: WindowEntry, now: float, limits: Limits) -> GroupMemory:
     """The memory with one look more, and without what has left the window."""
     recent = _recent(memory.recent, look, now, limits)
     return replace(memory, recent=recent, buckets=_buckets(memory, recent, look, now, limits))
 
 
-def forget_values(memory: Memory) -> Memory:
+def forget_values(memory: GroupMemory) -> GroupMemory:
     """The memory without how many consumers there were: they have only just become enough for the first time."""
     recent = tuple(each._replace(consumers=None) for each in memory.recent)
     buckets = tuple(each._replace(consumers_worst=None, consumers_held=None) for each in memory.buckets)
     return replace(memory, recent=recent, buckets=buckets)
 
 
-def skew(memory: Memory, now: float | None) -> Windowed:
+def skew(memory: GroupMemory, now: float | None) -> WindowedValue:
     """Its maximum over the window."""
     buckets = memory.buckets
-    return Windowed(now, _most(max, (b.skew_worst for b in buckets)), _most(max, (b.skew_held for b in buckets)))
+    return WindowedValue(now, _most(max, (b.skew_worst for b in buckets)), _most(max, (b.skew_held for b in buckets)))
 
 
-def consumers(memory: Memory, now: int | None) -> Windowed:
+def consumers(memory: GroupMemory, now: int | None) -> WindowedValue:
     """Their minimum over the window."""
     worst = _most(min, (bucket.consumers_worst for bucket in memory.buckets))
-    return Windowed(now, worst, _most(min, (bucket.consumers_held for bucket in memory.buckets)))
+    return WindowedValue(now, worst, _most(min, (bucket.consumers_held for bucket in memory.buckets)))
 
 
-def rates(memory: Memory, now: float, limits: Limits) -> tuple[float, float] | None:
+def rates(memory: GroupMemory, now: float, limits: Limits) -> tuple[float, float] | None:
     """Messages per second consumed and produced, over the window; None until half of it has been seen.
 
     Over less it would say nothing: a consumer may commit once a minute, and then a minute's work at once.
@@ -80,7 +80,7 @@ def rates(memory: Memory, now: float, limits: Limits) -> tuple[float, float] | N
     return consumed / seconds, sum(bucket.produced for bucket in memory.buckets) / seconds
 
 
-def drain_rate(memory: Memory, limits: Limits) -> float | None:
+def drain_rate(memory: GroupMemory, limits: Limits) -> float | None:
     """Messages per second consumed while others waited, within the window; None before a tenth of it was of this sort.
 
     A group that had nothing to do for most of the window is not slow.
@@ -91,7 +91,7 @@ def drain_rate(memory: Memory, limits: Limits) -> float | None:
     return sum(bucket.drained for bucket in memory.buckets) / busy
 
 
-def rebalancing_share(memory: Memory, now: float, limits: Limits) -> float:
+def rebalancing_share(memory: GroupMemory, now: float, limits: Limits) -> float:
     """The share of looks that saw a rebalance, 0 unless they go back long enough and one was seen lately."""
     long, seen = limits.rebalancing_after_seconds, memory.rebalanced_at
     if seen is None or now - seen > limits.sustained_seconds:
@@ -102,27 +102,31 @@ def rebalancing_share(memory: Memory, now: float, limits: Limits) -> float:
     return sum(bucket.rebalancing for bucket in buckets) / sum(bucket.looks for bucket in buckets)
 
 
-def _recent(before: tuple[Recent, ...], look: Look, now: float, limits: Limits) -> tuple[Recent, ...]:
+def _recent(
+    before: tuple[RecentValues, ...], look: WindowEntry, now: float, limits: Limits
+) -> tuple[RecentValues, ...]:
     last = before[-1] if before else None
     if last is not None and now - last.start < limits.sustained_seconds / RECENT:
         skew, consumers = _most(min, (last.skew, look.skew)), _most(max, (last.consumers, look.consumers))
-        looks = [*before[:-1], Recent(last.start, skew, consumers)]
+        looks = [*before[:-1], RecentValues(last.start, skew, consumers)]
     else:
-        looks = [*before, Recent(now, look.skew, look.consumers)]
+        looks = [*before, RecentValues(now, look.skew, look.consumers)]
     while len(looks) > 1 and looks[1].start <= now - limits.sustained_seconds:
         del looks[0]  # the next one reaches far enough back
     return tuple(looks)
 
 
-def _buckets(memory: Memory, recent: tuple[Recent, ...], look: Look, now: float, limits: Limits) -> tuple[Bucket, ...]:
+def _buckets(
+    memory: GroupMemory, recent: tuple[RecentValues, ...], look: WindowEntry, now: float, limits: Limits
+) -> tuple[WindowBucket, ...]:
     kept = [bucket for bucket in memory.buckets if bucket.end >= now - limits.window_seconds]
     if not kept or now - kept[-1].start >= limits.window_seconds / BUCKETS:
-        kept.append(Bucket(memory.seen_at, now, now, 0, 0, 0, 0))
+        kept.append(WindowBucket(memory.seen_at, now, now, 0, 0, 0, 0))
     far_enough = recent[0].start <= now - limits.sustained_seconds
     skews = [each.skew for each in recent] if far_enough and look.skew is not None else []
     counts = [each.consumers for each in recent] if far_enough and look.consumers is not None else []
     last = kept[-1]
-    kept[-1] = Bucket(
+    kept[-1] = WindowBucket(
         since=last.since,
         start=last.start,
         end=now,

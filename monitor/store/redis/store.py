@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from monitor.store.aside import SetAside
-from monitor.store.fleet import RedisFleet
-from monitor.store.history import Retention
-from monitor.store.link import Link
-from monitor.store.outbox import RedisOutbox
-from monitor.store.ownership import RedisOwnership
-from monitor.store.redis_history import RedisHistory
-from monitor.store.redis_store import RedisStateStore
+from monitor.store.redis.connection import RedisConnection
+from monitor.store.redis.history import RedisHistory
+from monitor.store.redis.outbox import RedisOutbox
+from monitor.store.redis.ownership import RedisOwnership
+from monitor.store.redis.states import RedisStateStore
+from monitor.store.redis.workers import RedisWorkers
+from monitor.store.rejected import RejectedValues
+from monitor.store.retention import Retention
 
 
 class RedisStore:
-    """A :class:`monitor.ports.Store` on a Redis server, 6.2 or newer, or Valkey.
+    """A :class:`monitor.ports.store.Store` on a Redis server, 6.2 or newer, or Valkey.
 
     Nothing connects before the first call. ``url`` is ``redis://``, ``rediss://`` or ``unix://``; every key begins
     with ``prefix``. A call takes at most about three times ``timeout_seconds``. May be shared by threads, and kept
@@ -33,14 +33,14 @@ class RedisStore:
         roster_size: int = 100,
         retries: bool = True,
     ) -> None:
-        self._link = link = Link(url, timeout_seconds=timeout_seconds, retries=retries)
-        self._aside = aside = SetAside(link, prefix, writes=retries)
+        self._link = link = RedisConnection(url, timeout_seconds=timeout_seconds, retries=retries)
+        self._aside = aside = RejectedValues(link, prefix, writes=retries)
         self.history = RedisHistory(link, prefix, retention, aside)
         self.states = RedisStateStore(
             link, prefix, aside, history=self.history, retention=retention, roster_size=roster_size
         )
         self.alerts = RedisOutbox(link, prefix, aside)
-        self.workers = RedisFleet(link, prefix, aside)
+        self.workers = RedisWorkers(link, prefix, aside)
         self.ownership = RedisOwnership(link, prefix)
 
     def set_aside(self) -> Mapping[str, int]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from monitor.agent.bounded_calls import BoundedCalls
-from monitor.agent.reach import Reach
+from monitor.agent.reachability import Reachability
 from tests.support.faults import Freezer
 from tests.support.processes import free_port
 from tests.support.redis_server import StartRedis
@@ -48,7 +48,7 @@ def test_a_redis_that_is_both(start_redis: StartRedis, freezer: Freezer) -> None
     with server.client() as admin:
         admin.execute_command("ACL", "SETUSER", "silent", "on", ">pw", "~*", "+@all", "-ping")
     for url in (server.url, f"redis://silent:pw@127.0.0.1:{server.port}/0", server.unix_url):
-        reach = Reach(conf(url.replace("unix://", "redis+socket://").replace("?db=0", "")), url)
+        reach = Reachability(conf(url.replace("unix://", "redis+socket://").replace("?db=0", "")), url)
         assert reach.one_server and reach.store()
     freezer.freeze(server.pid)
     assert not reach.store()
@@ -58,7 +58,7 @@ def test_two_servers(start_redis: StartRedis) -> None:
     """A server that accepts connections and refuses the login, or any further client, cannot be reached."""
     store, broker = start_redis(), start_redis()
     url = f"redis://shop:pw@127.0.0.1:{broker.port}/0"
-    reach = Reach(conf(url), store.url)
+    reach = Reachability(conf(url), store.url)
     assert not reach.one_server
     assert reach.store() and not reach.broker()
     with broker.client() as admin:
@@ -73,5 +73,5 @@ def test_brokers_that_are_no_redis(start_redis: StartRedis) -> None:
     server, nobody = start_redis(), free_port()
     down, up = f"amqp://127.0.0.1:{nobody}//", f"amqp://127.0.0.1:{server.port}//"
     for url, reached in ((down, False), (f"{down};{up}", True), ([down, up], True)):
-        assert Reach(conf(url), "redis://store/0").broker() is reached
-    assert Reach(conf("sqs://"), server.url).one_server
+        assert Reachability(conf(url), "redis://store/0").broker() is reached
+    assert Reachability(conf("sqs://"), server.url).one_server

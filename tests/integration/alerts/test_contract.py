@@ -24,8 +24,8 @@ from monitor.alerts import reference
 from monitor.alerts.base import Channel, Permanent, Temporary, Undelivered
 from monitor.alerts.registry import CHANNELS
 from monitor.config.alerts import ChannelSpec
-from monitor.config.redaction import hide_option
-from monitor.registry import Unknown, json_schema
+from monitor.lib.redaction import hide_option
+from monitor.plugins.registry import UnknownPlugin, json_schema
 from tests.support.builders.notices import FIRING, firing, resolved, send
 
 SECRET = "sw0rdfish"
@@ -195,7 +195,7 @@ def test_what_is_told_can_be_told(name: str) -> None:
 
 def test_an_unknown_channel_says_which_there_are() -> None:
     """For the hint of a configuration error."""
-    with pytest.raises(Unknown, match=r"unknown channel 'e-mail'; there are: .*email"):
+    with pytest.raises(UnknownPlugin, match=r"unknown channel 'e-mail'; there are: .*email"):
         CHANNELS.find("e-mail")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from monitor.checks.registry import KINDS
 from monitor.lib.attempts import addresses
-from monitor.model import Status
+from monitor.model.checks import Status
 from tests.support.faults import FaultProxy
 from tests.support.names import SilentPort, with_own_files
 from tests.support.redis_server import RedisServer

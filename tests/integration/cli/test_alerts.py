@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 from click.testing import CliRunner, Result
 
-from monitor import alarms
 from monitor.cli.commands import cli
 from monitor.config import Config
-from monitor.model import Notice, Status
-from monitor.ports import Undelivered
+from monitor.model.checks import Notice, Status
+from monitor.ports.alerts import DeliveryFailure
+from monitor.services import alerting as alarms
 from monitor.store import RedisStore
 from tests.support.builders.alerting import channel
 from tests.support.redis_server import RedisServer
@@ -48,16 +48,16 @@ def test_status_shows_who_was_told_and_who_was_not(store: RedisStore) -> None:
         change(store, check, Status.ERROR)
     alarms.decide(config, store=store.states, outbox=store.alerts)
 
-    def deliver(channel_name: str, failure: Undelivered | None) -> None:
-        def send(_: Notice) -> Undelivered | None:
+    def deliver(channel_name: str, failure: DeliveryFailure | None) -> None:
+        def send(_: Notice) -> DeliveryFailure | None:
             return failure
 
         for _ in alarms.deliver(config.channels[channel_name], send, store.alerts, retry_for_seconds=60, for_seconds=5):
             pass
 
     deliver("ops", None)
-    deliver("pager", Undelivered("refused"))
-    deliver("mail", Undelivered("no such address", permanent=True))
+    deliver("pager", DeliveryFailure("refused"))
+    deliver("mail", DeliveryFailure("no such address", permanent=True))
     shown = " ".join(monitor("status").output.split())
     assert "loud error" in shown
     assert "ops (error), pager (error), mail (error)" in shown

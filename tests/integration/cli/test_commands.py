@@ -13,8 +13,8 @@ import pytest
 from rich.console import Console
 
 from monitor.cli.commands import COMMANDS
-from monitor.cli.tables import ExitCode, Row, exit_code, show
-from monitor.model import Status
+from monitor.cli.tables import CheckRow, ExitCode, exit_code, show
+from monitor.model.checks import Status
 from tests.support.process_tree import environment
 from tests.support.processes import free_port
 from tests.support.redis_server import RedisServer
@@ -72,16 +72,20 @@ def test_every_command_explains_itself(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("caption", "rows", "expected"),
     [
-        ("all is well", [Row("a", Status.OK)], ExitCode.OK),
-        ("a warning", [Row("a", Status.OK), Row("b", Status.WARNING)], ExitCode.WARNING),
-        ("an error wins over all", [Row("a", Status.UNKNOWN), Row("b", Status.ERROR)], ExitCode.CRITICAL),
-        ("an old answer is as bad as an error", [Row("a", Status.STALE)], ExitCode.CRITICAL),
-        ("never observed wins over a warning", [Row("a", Status.WARNING), Row("b", Status.UNKNOWN)], ExitCode.UNKNOWN),
-        ("what is not critical only warns", [Row("a", Status.ERROR, critical=False)], ExitCode.WARNING),
+        ("all is well", [CheckRow("a", Status.OK)], ExitCode.OK),
+        ("a warning", [CheckRow("a", Status.OK), CheckRow("b", Status.WARNING)], ExitCode.WARNING),
+        ("an error wins over all", [CheckRow("a", Status.UNKNOWN), CheckRow("b", Status.ERROR)], ExitCode.CRITICAL),
+        ("an old answer is as bad as an error", [CheckRow("a", Status.STALE)], ExitCode.CRITICAL),
+        (
+            "never observed wins over a warning",
+            [CheckRow("a", Status.WARNING), CheckRow("b", Status.UNKNOWN)],
+            ExitCode.UNKNOWN,
+        ),
+        ("what is not critical only warns", [CheckRow("a", Status.ERROR, critical=False)], ExitCode.WARNING),
         ("nothing to complain of", [], ExitCode.OK),
     ],
 )
-def test_exit_codes_are_those_of_nagios(caption: str, rows: list[Row], expected: ExitCode) -> None:
+def test_exit_codes_are_those_of_nagios(caption: str, rows: list[CheckRow], expected: ExitCode) -> None:
     """One table for `check` and `status`."""
     assert exit_code(rows) is expected, caption
 
@@ -90,7 +94,7 @@ def test_a_table_has_times_and_no_gaps() -> None:
     """A moment among a check's numbers is a time, and what is not known is left out."""
     data = {"tick_age_ms": 12, "ticking_since": 1795748040.9, "set_aside_at": None, "parts": {}}
     console = Console(file=io.StringIO(), width=200)
-    show([Row("monitor:beat", Status.OK, data=data)], with_age=False, console=console)
+    show([CheckRow("monitor:beat", Status.OK, data=data)], with_age=False, console=console)
     assert "tick_age_ms=12, ticking_since=2026-11-27T02:54:00.900Z\n" in console.file.getvalue()
 
 

@@ -9,8 +9,8 @@ from pydantic import SecretStr, ValidationError
 
 from monitor.config import Config, load
 from monitor.config.urls import celery_url
-from monitor.redis_pool import connection_pool
-from monitor.redis_urls import SCHEMES, for_redis_py
+from monitor.lib.redis_pool import connection_pool
+from monitor.lib.redis_urls import SCHEMES, for_redis_py
 
 URLS = {
     "TCP stays": ("redis://:pw@h:1/2", "redis://:pw@h:1/2"),

@@ -6,8 +6,8 @@ import random
 import subprocess
 from pathlib import Path
 
-from monitor.consumer_groups import GroupSight, PartitionSight, TopicPartition
-from monitor.policy.consumer_groups.lag import Lags, lags
+from monitor.model.consumer_groups import GroupObservation, PartitionObservation, TopicPartition
+from monitor.policy.consumer_groups.lag import GroupLags, lags
 from tests.support.prometheus_server import (
     Exporter,
     PrometheusServer,
@@ -55,7 +55,7 @@ def test_the_rules_say_what_our_own_looks_say(
     server.wait_for_value("count(kafka:group_lag_sum)", len(groups))
     server.wait_for_value("count(count by (consumergroup) (kafka:group_skew_ratio))", len(groups))
     for group, partitions in groups.items():
-        sight = GroupSight(group, known=True, partitions=partitions)
+        sight = GroupObservation(group, known=True, partitions=partitions)
         assert recorded(server, group) == told(lags(sight, {}, MIN_LAG)), (group, partitions)
 
 
@@ -68,12 +68,12 @@ def recorded(server: PrometheusServer, group: str) -> tuple[float, float, float]
     return round(skew, 2), lag, hottest[0][1] if hottest else 0
 
 
-def told(found: Lags) -> tuple[float | None, float, float]:
+def told(found: GroupLags) -> tuple[float | None, float, float]:
     hottest = found.partitions[found.hottest].lag if found.hottest else 0
     return found.skew, found.total, hottest or 0
 
 
-def some_group(chance: random.Random) -> dict[TopicPartition, PartitionSight]:
+def some_group(chance: random.Random) -> dict[TopicPartition, PartitionObservation]:
     """One to three topics of one to twelve partitions: idle, even, hot, hardly used, some uncommitted or overtaken."""
     partitions = {}
     for topic in ("orders", "returns", "mails")[: chance.randint(1, 3)]:
@@ -83,16 +83,16 @@ def some_group(chance: random.Random) -> dict[TopicPartition, PartitionSight]:
             lag = chance.choice((0, 0, most, chance.randint(0, most)))
             committed = beginning + chance.randint(0, 50)
             overtaken = chance.random() < 0.1
-            sight = PartitionSight(
+            sight = PartitionObservation(
                 committed + lag, committed, min(committed + lag, committed + 30) if overtaken else beginning
             )
             if number and chance.random() < 0.2:
-                sight = PartitionSight(sight.end, None, chance.choice((beginning, sight.end)))
+                sight = PartitionObservation(sight.end, None, chance.choice((beginning, sight.end)))
             partitions[TopicPartition(topic, number)] = sight
     return partitions
 
 
-def exposition(groups: dict[str, dict[TopicPartition, PartitionSight]]) -> str:
+def exposition(groups: dict[str, dict[TopicPartition, PartitionObservation]]) -> str:
     """As danielqsj/kafka_exporter has it; every group on a cluster of its own, for the topics are of the same name."""
     lines = []
     for group, partitions in groups.items():

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from monitor import alarms, policy
+from monitor import policy
 from monitor.config import CheckSpec, Config
-from monitor.model import NoticeKind, Result, Status, Transition
-from monitor.ports import FlightLost
+from monitor.model.checks import NoticeKind, Result, Status, Transition
+from monitor.ports.store import FlightLost
+from monitor.services import alerting
 from monitor.store import RedisStore
 from tests.integration.store.test_outbox import configured
 from tests.support.builders.alerting import channel
@@ -74,7 +75,7 @@ class World:
     def decide(self) -> None:
         """Decide, and remember what is notified."""
         config = configured(channel(severity="warning"))
-        for _, notice in alarms.decide(config, store=self.store.states, outbox=self.store.alerts):
+        for _, notice in alerting.decide(config, store=self.store.states, outbox=self.store.alerts):
             self.notified.append((notice.check, notice.kind, notice.id))
 
     def save(self) -> None:
@@ -134,7 +135,7 @@ class World:
 def world(tmp_path: Path, start_redis: StartRedis) -> Iterator[World]:
     """A store whose clock and data suffer."""
     world = World(tmp_path, start_redis)
-    alarms.decide(Config(), store=world.store.states, outbox=world.store.alerts)
+    alerting.decide(Config(), store=world.store.states, outbox=world.store.alerts)
     yield world
     world.close()
 

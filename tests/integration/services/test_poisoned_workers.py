@@ -10,9 +10,9 @@ import pytest
 import redis
 
 from monitor.agent.protocol import Beacon, Keys, encode
-from monitor.config.settings import Workers
-from monitor.fleet import run_round
-from monitor.model import Status
+from monitor.config.settings import WorkerSettings
+from monitor.model.checks import Status
+from monitor.services.watch_workers import run_round
 from monitor.store import RedisStore
 from tests.support.builders.values import becoming
 from tests.support.builders.workers import World
@@ -46,7 +46,7 @@ def test_a_name_of_300_characters(redis_server: RedisServer, client: redis.Redis
     state = {"s": "ok", "a": 1e308}
     client.hset(f"{key_prefix}states", f"worker:{long}", json.dumps(state))
     world = World()
-    made = run_round(Workers(), store=store.states, fleet=fleet, broker=world)
+    made = run_round(WorkerSettings(), store=store.states, fleet=fleet, broker=world)
     assert made.event == "completed"
     assert {"worker:w@h", "worker:q@h", "workers", "queue:celery"} <= set(store.states.read().states)
     assert not [name for name in store.states.read().states if "xxx" in name]
@@ -65,7 +65,7 @@ def test_a_worker_s_state_without_a_verdict(redis_server: RedisServer, key_prefi
     with redis_server.client() as client:
         beacon = Beacon("w@h", "h", 1, "prefork", 2, 10.0, 100.0)
         client.hset(keys.beacons, "w@h", f"{round(store.states.now() * 1e6)}|{encode(beacon)}")
-    made = run_round(Workers(), store=store.states, fleet=fleet, broker=World())
+    made = run_round(WorkerSettings(), store=store.states, fleet=fleet, broker=World())
     assert made.suspended
     assert made.outcomes["workers"].status is Status.OK
     store.close()

@@ -15,7 +15,7 @@ from monitor.api.refresher import CachedSnapshot
 from monitor.api.roster import RosterReader
 from monitor.checks.registry import KINDS
 from monitor.config import Config, load, probe_environment
-from monitor.model import Flight, Past, State
+from monitor.model.checks import Flight, Past, State
 from monitor.sidecar import contract
 from monitor.sidecar.verdict import look
 from tests.integration.checks.kafka.test_prometheus_source import RULES, lines

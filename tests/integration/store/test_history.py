@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from monitor.history import uptime
 from monitor.history.samples import BUCKET_SECONDS, DAY_SECONDS, HOUR_SECONDS, Sample
-from monitor.model import Flight, Result, State, Status
+from monitor.model.checks import Flight, Result, State, Status
 from monitor.store import MemoryStore, RedisStore, Retention
-from monitor.store.memory_history import MemoryHistory
-from monitor.store.redis_history import RedisHistory
+from monitor.store.memory.history import MemoryHistory
+from monitor.store.redis.history import RedisHistory
 from tests.support import brute
 from tests.support.builders.samples import MIDNIGHT, samples
 from tests.support.builders.values import add, run

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from monitor import alarms
-from monitor.alert_states import Alert
 from monitor.config import ChannelSpec, Config
-from monitor.model import Notice, NoticeKind, Status
-from monitor.ports import Delivery, Undecided, Undelivered
+from monitor.model.alerts import Alert
+from monitor.model.checks import Notice, NoticeKind, Status
+from monitor.ports.alerts import Delivery, DeliveryFailure, PendingDecisions
+from monitor.services import alerting
 from monitor.store import MemoryStore, RedisStore
 from tests.support.builders.alerting import channel
 from tests.support.processes import wait_for
@@ -33,7 +33,7 @@ def server(request: pytest.FixtureRequest, shared_redis: Callable[[str], RedisSe
 def redis_store(server: RedisServer, key_prefix: str) -> Iterator[RedisStore]:
     """A store of our own, over which somebody has decided already: what happens from now on is told."""
     store = RedisStore(server.url, prefix=key_prefix)
-    alarms.decide(Config(), store=store.states, outbox=store.alerts)
+    alerting.decide(Config(), store=store.states, outbox=store.alerts)
     yield store
     store.close()
 
@@ -45,7 +45,7 @@ def store(request: pytest.FixtureRequest, shared_redis: Callable[[str], RedisSer
         store: Any = MemoryStore()
     else:
         store = RedisStore(shared_redis(request.param).url, prefix=key_prefix)
-    alarms.decide(Config(), store=store.states, outbox=store.alerts)
+    alerting.decide(Config(), store=store.states, outbox=store.alerts)
     yield store
     store.close()
 
@@ -57,7 +57,7 @@ def configured(*channels: ChannelSpec) -> Config:
 
 def decide(store: RedisStore, *channels: ChannelSpec) -> list[str]:
     """The ids of what is to be told now, each with its channel."""
-    told = alarms.decide(configured(*channels), store=store.states, outbox=store.alerts)
+    told = alerting.decide(configured(*channels), store=store.states, outbox=store.alerts)
     return [f"{name} {kind(notice)}" for name, notice in told]
 
 
@@ -66,7 +66,7 @@ def kind(notice: Notice) -> str:
     return f"{notice.check} {notice.kind.value}"
 
 
-def look(store: RedisStore) -> Undecided:
+def look(store: RedisStore) -> PendingDecisions:
     """What is undecided."""
     seen = store.alerts.undecided()
     assert seen is not None
@@ -90,10 +90,10 @@ def take(store: RedisStore, token: str = "me", lease_seconds: float = LEASE) -> 
     return store.alerts.take("ops", token, lease_seconds=lease_seconds)
 
 
-def delivered(store: RedisStore, send: Callable[[Notice], Undelivered | None], **options: float) -> list[str]:
+def delivered(store: RedisStore, send: Callable[[Notice], DeliveryFailure | None], **options: float) -> list[str]:
     """The events of delivering what waits in `ops`."""
     settings = {"retry_for_seconds": 3600.0, "for_seconds": 5.0, **options}
-    attempts = alarms.deliver(channel(), send, store.alerts, **settings)  # type: ignore[arg-type]
+    attempts = alerting.deliver(channel(), send, store.alerts, **settings)  # type: ignore[arg-type]
     return [f"{attempt.event} {attempt.notice.check}" for attempt in attempts]
 
 
@@ -241,7 +241,7 @@ def test_one_has_the_channel_until_its_lease_ends(store: RedisStore) -> None:
 def test_failures_in_a_row_put_the_channel_off(store: RedisStore) -> None:
     """One may be the notice's own affair. With the second, and no success between, nothing of the channel is tried."""
     put(store, "a", "b", "c")
-    assert delivered(store, lambda _: Undelivered("refused"), first_retry_seconds=60.0) == ["failed a", "failed b"]
+    assert delivered(store, lambda _: DeliveryFailure("refused"), first_retry_seconds=60.0) == ["failed a", "failed b"]
     [lane] = store.alerts.overview().lanes
     assert (lane.pending, lane.failures, lane.reason) == (3, 2, "refused")
     assert lane.held_until is not None
@@ -252,7 +252,7 @@ def test_failures_in_a_row_put_the_channel_off(store: RedisStore) -> None:
 def test_a_channel_that_recovers_goes_on(store: RedisStore) -> None:
     """Failures are tried again, and one success lets the others through."""
     put(store, "a", "b", "c")
-    answers = iter([Undelivered("no"), Undelivered("no"), Undelivered("no")])
+    answers = iter([DeliveryFailure("no"), DeliveryFailure("no"), DeliveryFailure("no")])
     events: list[str] = []
 
     def all_told() -> bool:
@@ -271,7 +271,7 @@ def test_a_channel_that_recovers_goes_on(store: RedisStore) -> None:
 def test_a_receiver_says_when_to_come_again(store: RedisStore) -> None:
     """The whole channel waits as long."""
     put(store, "a", "b")
-    assert delivered(store, lambda _: Undelivered("slow down", retry_after_seconds=120.0)) == ["failed a"]
+    assert delivered(store, lambda _: DeliveryFailure("slow down", retry_after_seconds=120.0)) == ["failed a"]
     held_until = store.alerts.overview().lanes[0].held_until
     assert held_until is not None
     assert 100 < held_until - store.states.now() < 140
@@ -280,10 +280,10 @@ def test_a_receiver_says_when_to_come_again(store: RedisStore) -> None:
 def test_what_cannot_be_told_is_a_dead_letter(store: RedisStore) -> None:
     """At once when trying again is useless, else when it was tried for long enough; what is behind it goes on."""
     put(store, "a", "b")
-    answers = iter([Undelivered("no such address", permanent=True), None])
+    answers = iter([DeliveryFailure("no such address", permanent=True), None])
     assert delivered(store, lambda _: next(answers)) == ["dead a", "delivered b"]
     put(store, "c", at=store.states.now() - 7200)
-    assert delivered(store, lambda _: Undelivered("no answer")) == ["dead c"]
+    assert delivered(store, lambda _: DeliveryFailure("no answer")) == ["dead c"]
     overview = store.alerts.overview()
     assert overview.dead_letter_count == 2
     assert [(letter.notice.check, letter.reason, letter.attempts) for letter in overview.dead_letters] == [

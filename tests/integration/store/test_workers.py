@@ -7,7 +7,8 @@ import time
 import pytest
 
 from monitor.agent.protocol import Beacon, target_field
-from monitor.ports import Executed, Seen, Store
+from monitor.ports.store import Store
+from monitor.ports.workers import ExecutedHeartbeat, StoredBeacon
 from monitor.store import MemoryStore
 
 
@@ -32,8 +33,8 @@ def test_a_worker_that_is_gone_is_forgotten() -> None:
     """In memory, where a test is the worker: its beacon, and the heartbeat that it has executed."""
     store = MemoryStore()
     beacon = Beacon("w@h", "h", 1, "prefork", 2, 10.0, 100.0)
-    store.workers.beacons["w@h"] = Seen(beacon, 1.0)
-    store.workers.executed[target_field("worker", "w@h")] = Executed(1.0, 2.0, "w@h")
+    store.workers.beacons["w@h"] = StoredBeacon(beacon, 1.0)
+    store.workers.executed[target_field("worker", "w@h")] = ExecutedHeartbeat(1.0, 2.0, "w@h")
     assert list(store.workers.sight().beacons) == ["w@h"]
     assert store.workers.connected([beacon]) is None
     store.workers.note(b"", emitted={}, gone=[beacon])

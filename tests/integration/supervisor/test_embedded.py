@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from monitor.cli.up import embedded
+from monitor.supervisor import embedded
 from tests.support.processes import wait_for
 
 FSYNC_SECONDS = 1.0

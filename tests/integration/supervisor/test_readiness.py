@@ -13,11 +13,11 @@ from typing import ClassVar
 import pytest
 from structlog.testing import capture_logs
 
-from monitor.cli.up import readiness
-from monitor.cli.up.children import Role
-from monitor.cli.up.command import FIRST_SNAPSHOT_SECONDS, FirstSnapshot
-from monitor.cli.up.output import Output
-from monitor.cli.up.supervisor import Supervisor
+from monitor.cli.up import FIRST_SNAPSHOT_SECONDS, FirstSnapshot
+from monitor.supervisor import readiness
+from monitor.supervisor.children import Role
+from monitor.supervisor.output import Output
+from monitor.supervisor.supervisor import Supervisor
 from tests.support.processes import free_port
 
 

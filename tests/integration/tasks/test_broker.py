@@ -12,7 +12,7 @@ from celery import Celery
 
 from monitor.agent.formats import JSON
 from monitor.agent.protocol import HEARTBEAT
-from monitor.ports import BrokerUnavailable, Depth
+from monitor.ports.workers import BrokerUnavailable, QueueDepth
 from monitor.tasks.broker import CeleryBroker
 from tests.support.processes import free_port, wait_for
 from tests.support.rabbitmq_server import RabbitServer, rabbitmq_server
@@ -38,15 +38,15 @@ def queue() -> str:
 def test_messages_are_counted_over_all_priorities(app: Celery, queue: str) -> None:
     """And the head is another one when a message of any priority was taken."""
     broker = CeleryBroker(app)
-    assert broker.look([queue], heads={queue}).queues == {queue: Depth(0)}
+    assert broker.look([queue], heads={queue}).queues == {queue: QueueDepth(0)}
     app.send_task("t", queue=queue)
     app.send_task("t", queue=queue, priority=9)
     two = broker.look([queue, "other"], heads={queue}).queues
-    assert (two[queue].pending, two["other"]) == (2, Depth(0))
+    assert (two[queue].pending, two["other"]) == (2, QueueDepth(0))
     assert two[queue].head is not None
     app.send_task("t", queue=queue)
-    assert broker.look([queue], heads={queue}).queues[queue] == Depth(3, two[queue].head), "it is behind the first"
-    assert broker.look([queue], heads=()).queues[queue] == Depth(3)
+    assert broker.look([queue], heads={queue}).queues[queue] == QueueDepth(3, two[queue].head), "it is behind the first"
+    assert broker.look([queue], heads=()).queues[queue] == QueueDepth(3)
     with app.connection_for_read() as connection:
         taken = connection.default_channel.basic_get(queue, no_ack=True)
         assert taken is not None
@@ -152,14 +152,14 @@ def test_rabbitmq(rabbitmq_server: RabbitServer, queue: str) -> None:
     """Consumers are counted; a queue that holds something and has none stands still; one in use is not removed."""
     with Celery(broker=rabbitmq_server.url, set_as_current=False) as app:
         broker = CeleryBroker(app)
-        assert broker.look([queue], heads={queue}).queues == {queue: Depth(0, None, 0)}
+        assert broker.look([queue], heads={queue}).queues == {queue: QueueDepth(0, None, 0)}
         with app.connection_for_read() as connection:
             channel = connection.default_channel
             channel.queue_declare(queue, durable=False, auto_delete=False)
-            assert broker.look([queue], heads=()).queues == {queue: Depth(0, None, 0)}
+            assert broker.look([queue], heads=()).queues == {queue: QueueDepth(0, None, 0)}
             broker.send([(queue, ("queue", queue, 1), JSON)])
             wait_for(lambda: broker.look([queue], heads=()).queues[queue].pending == 1, what="it is there")
-            assert broker.look([queue], heads=()).queues == {queue: Depth(1, "no consumer", 0)}
+            assert broker.look([queue], heads=()).queues == {queue: QueueDepth(1, "no consumer", 0)}
             channel.basic_consume(queue, callback=lambda message: None, no_ack=False)
             wait_for(lambda: broker.look([queue], heads=()).queues[queue].consumers == 1, what="it is consumed")
             broker.remove([queue, "missing"])
@@ -185,5 +185,5 @@ def test_a_queue_that_another_connection_has_to_itself(rabbitmq_server: RabbitSe
     with Celery(broker=rabbitmq_server.url, set_as_current=False) as app, app.connection_for_read() as owner:
         owner.default_channel.queue_declare(queue, exclusive=True)
         broker = CeleryBroker(app)
-        assert broker.look([queue, f"{queue}.missing"], heads=()).queues == {f"{queue}.missing": Depth(0, None, 0)}
+        assert broker.look([queue, f"{queue}.missing"], heads=()).queues == {f"{queue}.missing": QueueDepth(0, None, 0)}
         assert broker.take_back([queue]) == {}

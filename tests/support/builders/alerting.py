@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from monitor.alert_states import Alert
 from monitor.config import ChannelSpec
-from monitor.model import Status, Transition
-from monitor.policy.alerting import Context, Notices, evaluate
-from monitor.policy.suppression import Hold
+from monitor.model.alerts import Alert
+from monitor.model.checks import Status, Transition
+from monitor.policy.alerting import DecisionContext, Notices, evaluate
+from monitor.policy.suppression import Suppression
 
 FLAP_CHANGES = 4
 FLAP_WINDOW = 100.0
@@ -28,7 +28,7 @@ class Story:
         self.wanted = self.channels
         self.check = check
         self.alert: Alert | None = None
-        self.hold: Hold | None = None
+        self.hold: Suppression | None = None
         self.gone = False
         self.told: list[str] = []
         self._status, self._sequence = Status.UNKNOWN, 0
@@ -52,7 +52,7 @@ class Story:
         return told
 
     def _evaluate(self, now: float, transition: Transition | None) -> None:
-        context = Context(
+        context = DecisionContext(
             now=now,
             channels=self.wanted,
             configured={one.name: one for one in self.channels},

@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from monitor.consumer_groups import GroupSight, Member, PartitionSight, TopicPartition
-from monitor.policy.consumer_groups.codec import Book, decode, encode
+from monitor.model.consumer_groups import GroupMember, GroupObservation, PartitionObservation, TopicPartition
+from monitor.policy.consumer_groups.codec import GroupMemories, decode, encode
 from monitor.policy.consumer_groups.judge import judge_sight
 from monitor.policy.consumer_groups.limits import Limits
-from monitor.policy.consumer_groups.memory import Memory, Verdict
+from monitor.policy.consumer_groups.memory import GroupMemory, GroupVerdict
 from tests.support.builders import NOW
 
 LIMITS = Limits()
@@ -20,10 +20,10 @@ def tp(partition: int, topic: str = "orders") -> TopicPartition:
     return TopicPartition(topic, partition)
 
 
-def members(count: int, partitions: int = 6, topic: str = "orders") -> tuple[Member, ...]:
+def members(count: int, partitions: int = 6, topic: str = "orders") -> tuple[GroupMember, ...]:
     """So many members, that share the partitions among them."""
     return tuple(
-        Member(f"m{i}", f"client-{i}", "10.0.0.1", frozenset(tp(p, topic) for p in range(i, partitions, count)))
+        GroupMember(f"m{i}", f"client-{i}", "10.0.0.1", frozenset(tp(p, topic) for p in range(i, partitions, count)))
         for i in range(count)
     )
 
@@ -34,15 +34,15 @@ def sight(
     state: str = "Stable",
     committed: int = 1000,
     **fields: Any,
-) -> GroupSight:
+) -> GroupObservation:
     """A group whose partitions have these lags. None: no committed offset."""
     lags = [0] * 6 if lags is None else lags
     partitions = {
-        tp(i): PartitionSight(1000 if lag is None else committed + lag, None if lag is None else committed, 0)
+        tp(i): PartitionObservation(1000 if lag is None else committed + lag, None if lag is None else committed, 0)
         for i, lag in enumerate(lags)
     }
     values: dict[str, Any] = {"members": members(consumers, len(lags)) if consumers else (), "partitions": partitions}
-    return GroupSight("g", known=True, state=state, **{**values, **fields})
+    return GroupObservation("g", known=True, state=state, **{**values, **fields})
 
 
 class Watch:
@@ -54,18 +54,18 @@ class Watch:
         self.text: str | None = None
 
     @property
-    def memory(self) -> Memory | None:
+    def memory(self) -> GroupMemory | None:
         return decode(self.text, self.now).groups.get("g")
 
-    def look(self, seen: GroupSight, after: float = 10.0) -> Verdict:
+    def look(self, seen: GroupObservation, after: float = 10.0) -> GroupVerdict:
         """The verdict, so many seconds after the last look."""
         self.now = round(self.now + after, 1)
         verdict, memory = judge_sight(seen, self.memory, self.now, self.limits)
-        self.text = encode(Book(NOW, {"g": memory}), self.now)
+        self.text = encode(GroupMemories(NOW, {"g": memory}), self.now)
         assert verdict is not None
         return verdict
 
-    def during(self, seconds: float, seen: GroupSight, every: float = 10.0) -> list[Verdict]:
+    def during(self, seconds: float, seen: GroupObservation, every: float = 10.0) -> list[GroupVerdict]:
         """The verdicts while nothing changes."""
         return [self.look(seen, every) for _ in range(round(seconds / every))]
 
@@ -89,7 +89,7 @@ class Traffic:
         count = len(self.produce)
         self.ends, self.done, self.committed = [1000.0] * count, [1000.0] * count, [1000] * count
 
-    def after(self, seconds: float) -> GroupSight:
+    def after(self, seconds: float) -> GroupObservation:
         """What is seen of it so many seconds later."""
         self.clock += seconds
         for i, (speed, capacity) in enumerate(zip(self.produce, self.consume, strict=True)):
@@ -97,10 +97,10 @@ class Traffic:
             self.done[i] = min(self.ends[i], self.done[i] + capacity * seconds)
         if self.clock - self.committed_at >= self.commit_every:
             self.committed, self.committed_at = [int(done) for done in self.done], self.clock
-        partitions = {tp(i): PartitionSight(int(end), self.committed[i], 0) for i, end in enumerate(self.ends)}
+        partitions = {tp(i): PartitionObservation(int(end), self.committed[i], 0) for i, end in enumerate(self.ends)}
         shared = members(self.consumers, len(self.ends)) if self.consumers else ()
-        return GroupSight("g", known=True, state=self.state, members=shared, partitions=partitions)
+        return GroupObservation("g", known=True, state=self.state, members=shared, partitions=partitions)
 
-    def every(self, seconds: float, times: int) -> Iterator[GroupSight]:
+    def every(self, seconds: float, times: int) -> Iterator[GroupObservation]:
         for _ in range(times):
             yield self.after(seconds)

@@ -12,7 +12,7 @@ import pytest
 from monitor.alerts.base import Channel, Undelivered
 from monitor.alerts.registry import CHANNELS
 from monitor.alerts.text import render
-from monitor.model import Notice, NoticeKind, Status
+from monitor.model.checks import Notice, NoticeKind, Status
 
 FIRING = Notice(
     id="worker:celery@host.example:7",

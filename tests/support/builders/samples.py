@@ -11,7 +11,7 @@ from random import Random
 from hypothesis import strategies as st
 
 from monitor.history.samples import DAY_SECONDS, RESPONSE_TIME, Sample
-from monitor.model import Status
+from monitor.model.checks import Status
 from monitor.store import MemoryStore
 from tests.support.builders import NOW
 

@@ -14,11 +14,11 @@ from monitor.api.render import Renderer
 from monitor.api.roster import RosterReader
 from monitor.config import CheckSpec, Config, GroupSpec
 from monitor.history.samples import Sample
-from monitor.model import Flight, Result, State, Status, Transition
+from monitor.model.checks import Flight, Result, State, Status, Transition
 from monitor.policy import advance
-from monitor.ports import Reducer, Store
-from monitor.store.memory_history import MemoryHistory
-from monitor.store.redis_history import RedisHistory
+from monitor.ports.store import Reducer, Store
+from monitor.store.memory.history import MemoryHistory
+from monitor.store.redis.history import RedisHistory
 from tests.support.builders import NOW
 
 

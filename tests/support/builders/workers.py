@@ -7,20 +7,20 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitor import fleet
 from monitor.agent.identity import Identity
-from monitor.agent.protocol import Active, Beacon, direct_queue, instance_target, of_project, target_field
-from monitor.config.settings import Workers
-from monitor.model import State
-from monitor.ports import (
-    BrokerSight,
+from monitor.agent.protocol import ActiveTask, Beacon, direct_queue, instance_target, of_project, target_field
+from monitor.config.settings import WorkerSettings
+from monitor.model.checks import State
+from monitor.ports.store import StoreUnavailable
+from monitor.ports.workers import (
+    BrokerSnapshot,
     BrokerUnavailable,
-    Depth,
-    Executed,
-    Seen,
-    Sighting,
-    StoreUnavailable,
+    ExecutedHeartbeat,
+    QueueDepth,
+    StoredBeacon,
+    WorkerReport,
 )
+from monitor.services import watch_workers
 from monitor.store import MemoryStore
 from tests.support.builders import NOW
 
@@ -39,7 +39,7 @@ class Node:
     executes: bool = True
     connected: bool = True
     leaving: bool = False
-    tasks: tuple[Active, ...] = ()
+    tasks: tuple[ActiveTask, ...] = ()
     slots: int = 2
     lag: float = 0.5
     reserved: int = 0
@@ -67,15 +67,15 @@ class Node:
 
 @dataclass
 class World:
-    """Everything. A `monitor.ports.Fleet` and a `monitor.ports.Broker` at once."""
+    """Everything. A `monitor.ports.workers.WorkerRegistry` and a `monitor.ports.workers.Broker` at once."""
 
-    settings: Workers = field(default_factory=lambda: Workers(interval=T))
+    settings: WorkerSettings = field(default_factory=lambda: WorkerSettings(interval=T))
     now: float = NOW
     nodes: dict[str, Node] = field(default_factory=dict)
     old_agents: bool = False
     messages: dict[str, deque[tuple[Any, ...]]] = field(default_factory=lambda: defaultdict(deque))
-    beacons: dict[str, Seen] = field(default_factory=dict)
-    executed: dict[str, Executed] = field(default_factory=dict)
+    beacons: dict[str, StoredBeacon] = field(default_factory=dict)
+    executed: dict[str, ExecutedHeartbeat] = field(default_factory=dict)
     notes: bytes = b""
     store_up: bool = True
     broker_up: bool = True
@@ -116,14 +116,14 @@ class World:
                 self._round_at = self.now
                 self.round()
 
-    def round(self) -> fleet.Round:
+    def round(self) -> watch_workers.WorkerRound:
         """One round of the monitor."""
         try:
-            made = fleet.run_round(
+            made = watch_workers.run_round(
                 self.settings, store=self.store.states, fleet=self, broker=self, project=self.project, owner=self.owner
             )
         except StoreUnavailable:
-            return fleet.Round("unavailable")
+            return watch_workers.WorkerRound("unavailable")
         for transition in made.transitions:
             if transition.new.severity:
                 self.alarms.append((self.now, transition.check, transition.reason))
@@ -152,7 +152,7 @@ class World:
     def _live(self, node: Node) -> None:
         if node.alive and node.instrumented and self.store_up and self.now - node.beacon_at >= T / 2:
             node.beacon_at = self.now
-            self.beacons[node.target] = Seen(self._beacon(node), self.now)
+            self.beacons[node.target] = StoredBeacon(self._beacon(node), self.now)
         if not (node.alive and node.executes and self.broker_up and self.store_up and not node.leaving):
             return
         if len(node.tasks) >= node.slots:
@@ -171,7 +171,7 @@ class World:
 
     def _beacon(self, node: Node) -> Beacon:
         age = self.now - node.born_at
-        tasks = tuple(Active(task.task, self.now - task.age_seconds) for task in node.tasks)
+        tasks = tuple(ActiveTask(task.task, self.now - task.age_seconds) for task in node.tasks)
         values = (node.slots, T, age, node.queues, True, tasks, len(tasks))
         beacon = of_project(Beacon(node.name, node.host, node.pid, "prefork", *values), node.project)
         return Beacon(
@@ -196,14 +196,14 @@ class World:
     def _execute(self, node: Node, kind: str, target: str, sent: float) -> None:
         name = target_field(kind, target)
         if name not in self.executed or self.executed[name].sent_at < sent:
-            self.executed[name] = Executed(sent, self.now, node.name, node.instance)
+            self.executed[name] = ExecutedHeartbeat(sent, self.now, node.name, node.instance)
 
     # The ports.
 
-    def sight(self) -> Sighting:
+    def sight(self) -> WorkerReport:
         if not self.store_up:
             raise StoreUnavailable("away")
-        return Sighting(self.now, dict(self.beacons), dict(self.executed), self.notes, self.store_run, 1e6)
+        return WorkerReport(self.now, dict(self.beacons), dict(self.executed), self.notes, self.store_run, 1e6)
 
     def set_aside(self, kind: str, number: int = 1) -> None:
         self.left_out[kind] += number
@@ -219,11 +219,11 @@ class World:
             self.beacons.pop(beacon.target, None)
             self.executed.pop(target_field("worker", beacon.target), None)
 
-    def look(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSight:
+    def look(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSnapshot:
         if not self.broker_up:
             raise BrokerUnavailable("away")
-        depths = {q: Depth(len(self.messages[q]), self._head(q) if q in heads else None) for q in queues}
-        return BrokerSight(depths, self.strangers | {node.name for node in self.nodes.values()}, self.broker_run)
+        depths = {q: QueueDepth(len(self.messages[q]), self._head(q) if q in heads else None) for q in queues}
+        return BrokerSnapshot(depths, self.strangers | {node.name for node in self.nodes.values()}, self.broker_run)
 
     def send(self, heartbeats: Iterable[tuple[str, tuple[Any, ...], str]]) -> None:
         if not self.broker_up:

@@ -16,7 +16,7 @@ from tests.support.celery_nodes import ROOT
 from tests.support.processes import free_port, wait_for
 from tests.support.redis_server import StartRedis
 
-HEAVY = ("pydantic", "structlog", "monitor.config", "monitor.store", "monitor.model")
+HEAVY = ("pydantic", "structlog", "monitor.config", "monitor.store", "monitor.model.checks")
 """Not psutil and Django, which billiard and Celery import by themselves where there are any. The environment of the old
 Celery, in which the other tests run the agent, has neither."""
 SOLO = ("-P", "solo")

@@ -13,7 +13,7 @@ import pytest
 
 from monitor.agent import beacon_file
 from monitor.agent.capacity import is_dear, is_full, is_holding_back
-from monitor.agent.liveness import Pulse, judge
+from monitor.agent.liveness import LivenessSample, judge
 from monitor.agent.protocol import HEARTBEAT, Beacon
 from monitor.tasks.broker import CeleryBroker
 from tests.support.agents import AgentStore, AgentWorker, StartAgentWorker
@@ -38,10 +38,10 @@ def store(redis: RedisServer) -> AgentStore:
     return AgentStore(redis.client())
 
 
-def pulse(worker: AgentWorker, condition: Callable[[Pulse], object]) -> Pulse:
+def pulse(worker: AgentWorker, condition: Callable[[LivenessSample], object]) -> LivenessSample:
     """The worker's pulse, once there is one that fits."""
 
-    def fitting() -> Pulse | None:
+    def fitting() -> LivenessSample | None:
         directory = worker.variables.get(beacon_file.VARIABLE) or os.environ[beacon_file.VARIABLE]
         found = [sighting.pulse for sighting in beacon_file.read(directory) if sighting.node == worker.node]
         return next((each for each in found if condition(each)), None)
@@ -49,7 +49,7 @@ def pulse(worker: AgentWorker, condition: Callable[[Pulse], object]) -> Pulse:
     return wait_for(fitting, seconds=30, what=Told(worker, f"a pulse of {worker.node}"))
 
 
-def long_unanswered(found: Pulse) -> Pulse:
+def long_unanswered(found: LivenessSample) -> LivenessSample:
     """The same, when heartbeats have waited for hours."""
     found.up_seconds = found.unanswered_seconds = found.idle_seconds = 9999.0
     return found

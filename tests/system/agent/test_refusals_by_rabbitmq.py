@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from monitor.agent.direct import RETRY_AT_LEAST_SECONDS
+from monitor.agent.direct_queue import RETRY_AT_LEAST_SECONDS
 from tests.support.agents import AgentStore, StartAgentWorker
 from tests.support.faults import Freezer
 from tests.support.old_celery import VERSIONS

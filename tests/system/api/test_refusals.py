@@ -111,7 +111,7 @@ def test_every_answer_is_what_it_says_and_for_no_other_site(
     guarded: Service, path: str, headers: dict[str, str]
 ) -> None:
     """JSON, text, CSV and pages: `nosniff`, and not to be embedded elsewhere."""
-    from monitor.wsgi import Handler
+    from monitor.standalone.wsgi import Handler
 
     for method in ("GET", "HEAD", "POST"):
         reply = Client(Handler(), **headers)(path, method)
@@ -121,7 +121,7 @@ def test_every_answer_is_what_it_says_and_for_no_other_site(
 @pytest.mark.parametrize("path", ["/livez", "/readyz?verbose", "/api/health-check/"])
 def test_probes_at_the_root_too(guarded: Service, path: str) -> None:
     """Texts of the Kubernetes convention among them."""
-    from monitor.wsgi import Handler
+    from monitor.standalone.wsgi import Handler
 
     reply = Client(Handler(), "")(path)
     assert CONFINED.items() <= {_title(name): value for name, value in reply.headers.items()}.items()

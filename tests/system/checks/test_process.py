@@ -9,7 +9,7 @@ import pytest
 from monitor.config import CheckSpec
 from monitor.config.model import Config
 from monitor.executor import ProcessExecutor
-from monitor.model import Outcome, Status
+from monitor.model.checks import Outcome, Status
 from monitor.wiring import executor
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from monitor.agent import beacon_file
-from monitor.agent.liveness import RUNNING, Pulse
+from monitor.agent.liveness import RUNNING, LivenessSample
 from tests.support.faults import Freezer
 from tests.support.probed import NODES, Probed, environment, probe, run
 
 
 def test_nothing_else_is_imported(tmp_path: Path) -> None:
     """An exec probe starts it every few seconds in every pod: it imports ours and next to nothing."""
-    beacon_file.write(str(tmp_path), "w@h", Pulse(phase=RUNNING, interval_seconds=10, broker_reachable=True))
+    beacon_file.write(str(tmp_path), "w@h", LivenessSample(phase=RUNNING, interval_seconds=10, broker_reachable=True))
     code = "import sys; sys.stderr.write('begin\\n'); sys.argv[0] = 'monitor'; from monitor.cli import main; main()"
     command = [sys.executable, "-X", "importtime", "-c", code, "probe", "worker"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment(tmp_path))
@@ -42,13 +42,13 @@ def test_no_worker_was_ever_started(tmp_path: Path) -> None:
 def test_the_worst_of_several_counts(tmp_path: Path) -> None:
     """Several workers in one container are asked for together, or one of them by its name."""
     well = {"phase": RUNNING, "interval_seconds": 60.0, "up_seconds": 900.0, "broker_reachable": True}
-    beacon_file.write(str(tmp_path), "a@h", Pulse(**well, store_answers=True))
-    beacon_file.write(str(tmp_path), "b@h", Pulse(**well, store_answers=True, loop_lag_seconds=200.0))
+    beacon_file.write(str(tmp_path), "a@h", LivenessSample(**well, store_answers=True))
+    beacon_file.write(str(tmp_path), "b@h", LivenessSample(**well, store_answers=True, loop_lag_seconds=200.0))
     assert probe(tmp_path) == (1, "failed: b@h is frozen: its event loop has not turned for 200 s\n")
     assert probe(tmp_path, "--name", "b@h")[0] == probe(tmp_path, "--name=b")[0] == 1
     assert probe(tmp_path, "--name", "a@h") == (0, "ok: a@h has been sent no heartbeat\n")
     assert probe(tmp_path, "--name", "c@h")[1].startswith("failed: no worker c@h that runs")
-    beacon_file.write(str(tmp_path), "b@h", Pulse(**well, store_answers=True))
+    beacon_file.write(str(tmp_path), "b@h", LivenessSample(**well, store_answers=True))
     assert probe(tmp_path) == (0, "ok: a@h has been sent no heartbeat (and 1 more)\n")
 
 

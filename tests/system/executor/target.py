@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from monitor.model import Outcome, Past, Status
+from monitor.model.checks import Outcome, Past, Status
 from tests.support.stuck import blocked_in_c_with_the_gil, busy_and_deaf
 
 

@@ -19,10 +19,10 @@ import pytest
 
 from monitor.config import CheckSpec
 from monitor.executor import ProcessExecutor
-from monitor.executor.channel import PIDFD, Handle
+from monitor.executor.channel import PIDFD, ProcessHandle
 from monitor.executor.pool import _CheckProcess
-from monitor.model import NO_PAST, Outcome, Past, Status
-from monitor.ports import ExecutorUnavailable
+from monitor.model.checks import NO_PAST, Outcome, Past, Status
+from monitor.ports.executor import ExecutorUnavailable
 from tests.support.processes import wait_for
 
 TARGET = "tests.system.executor.target"
@@ -87,7 +87,7 @@ def test_a_process_that_freezes_in_the_middle_of_its_reply_is_given_up() -> None
             client.close()
 
         threading.Thread(target=freeze_half_way, daemon=True).start()
-        process = _CheckProcess(ours, Handle(PIDFD, os.pidfd_open(sleeping.pid)))
+        process = _CheckProcess(ours, ProcessHandle(PIDFD, os.pidfd_open(sleeping.pid)))
         rescue = threading.Timer(10.0, sleeping.kill)
         rescue.start()
         started = time.monotonic()

@@ -16,9 +16,9 @@ import psutil
 import pytest
 
 from monitor.executor import ProcessExecutor
-from monitor.executor.channel import PIDFD, Handle
+from monitor.executor.channel import PIDFD, ProcessHandle
 from monitor.executor.pool import _CheckProcess
-from monitor.model import NO_PAST, Status
+from monitor.model.checks import NO_PAST, Status
 from tests.support.processes import wait_for
 from tests.system.executor.test_executor import TARGET, check
 
@@ -86,7 +86,7 @@ def test_a_process_id_in_a_message_is_nobodys_death() -> None:
     ours, theirs = socket.socketpair()
     with theirs, subprocess.Popen(["sleep", "600"]) as meant, subprocess.Popen(["sleep", "600"]) as named:
         Connection(os.dup(theirs.fileno())).send_bytes(json.dumps({"pid": named.pid}).encode())
-        process = _CheckProcess(ours, Handle(PIDFD, os.pidfd_open(meant.pid)))
+        process = _CheckProcess(ours, ProcessHandle(PIDFD, os.pidfd_open(meant.pid)))
         assert json.loads(process.ask(check("fine"), NO_PAST)) == {"pid": named.pid}
         process.end()
         assert meant.wait(timeout=10) == -signal.SIGKILL

@@ -11,9 +11,10 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 
-from monitor import alarms, policy
+from monitor import policy
 from monitor.config import CheckSpec, Config
-from monitor.model import Result, State, Status, Transition
+from monitor.model.checks import Result, State, Status, Transition
+from monitor.services import alerting
 from monitor.store import RedisStore
 from tests.support.alert_receiver import Received, Receiver, receiving
 from tests.support.celery_nodes import ROOT
@@ -61,7 +62,7 @@ def test_every_transition_is_told_although_senders_die(redis_server: RedisServer
     store = RedisStore(redis_server.url, prefix=key_prefix)
     dice = random.Random(3)
     # From here on every transition counts; what happened before anybody looked is told as it stands then.
-    alarms.decide(Config(), store=store.states, outbox=store.alerts)
+    alerting.decide(Config(), store=store.states, outbox=store.alerts)
     with receiving(failing=0.2) as receiver:
         replicas = Replicas(redis_server.url, key_prefix, receiver.url)
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.model import Status, Transition
+from monitor.model.checks import Status, Transition
 from tests.support.processes import wait_for
 from tests.support.roles import Monitor, Recorder, StartMonitor
 

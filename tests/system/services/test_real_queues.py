@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from monitor.agent.protocol import HEARTBEAT
-from monitor.model import Status
+from monitor.model.checks import Status
 from tests.support.processes import wait_for
 from tests.support.roles import Told
 from tests.system.services.test_real_workers import Stage, stage, start_agent_worker, start_monitor

@@ -13,7 +13,7 @@ from celery import Celery
 
 from monitor.agent import beacon_file
 from monitor.cli import probe_worker
-from monitor.model import State, Status
+from monitor.model.checks import State, Status
 from tests.support.agents import AgentStore, AgentWorker, StartAgentWorker, start_agent_worker
 from tests.support.faults import Freezer
 from tests.support.processes import wait_for

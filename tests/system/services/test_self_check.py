@@ -8,9 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from monitor.model import Flight, Status, Transition
-from monitor.policy import pulse
-from monitor.ports import FlightRefused
+from monitor.model.checks import Flight, Status, Transition
+from monitor.policy import self_check
+from monitor.ports.store import FlightRefused
 from tests.support.processes import wait_for
 from tests.support.roles import Monitor, StartMonitor, Told
 
@@ -71,16 +71,16 @@ def test_what_stops_coming_is_noted(start_monitor: StartMonitor, switch: Switch)
     monitor = start_monitor(ROSTER, env={"MONITOR_ALERTING__PING_URL": switch.url, "MONITOR_LOG_LEVEL": "debug"})
     monitor.worker()
     monitor.beat()
-    monitor.wait_for_results("steady", "other", *pulse.specs(1.0))
+    monitor.wait_for_results("steady", "other", *self_check.specs(1.0))
     wait_for(lambda: switch.pings >= 2, seconds=30, what=Told(monitor, "pings"))
 
     held = wait_for(lambda: _hold(monitor, "steady"), seconds=10, what="the check's flight is ours")
     gone = _wait_for_transition(monitor, "steady", Status.STALE)
     assert (gone.old, gone.reason) == (Status.OK, "stale")
-    said = monitor.wait_for_results(pulse.RESULTS, after=gone.at)[pulse.RESULTS]
+    said = monitor.wait_for_results(self_check.RESULTS, after=gone.at)[self_check.RESULTS]
     assert (said.status, said.reason, said.data["overdue"]) == (Status.WARNING, "overdue", 1)
     pings = switch.pings
-    monitor.wait_for_results(pulse.BEAT, after=said.observed_at + 2.0)
+    monitor.wait_for_results(self_check.BEAT, after=said.observed_at + 2.0)
     assert switch.pings == pings  # twice its interval has passed
 
     monitor.store.states.release(held)
@@ -106,7 +106,7 @@ def test_an_hour_without_beat_is_no_storm(start_monitor: StartMonitor, switch: S
     monitor.beat()
     wait_for(lambda: switch.pings >= pings + 3, seconds=30, what=Told(monitor, "pings that are refused"))
     assert "ping.not_reached" in monitor.logs()
-    monitor.wait_for_results("steady", "other", pulse.RESULTS, after=last + 4.0)
+    monitor.wait_for_results("steady", "other", self_check.RESULTS, after=last + 4.0)
     assert not [found for found in _transitions(monitor) if found.new is Status.STALE]
 
 

@@ -206,7 +206,7 @@ main()
     body, modules = json.loads(done.stdout)
     assert body["healthy"] is True
     assert {"django", "celery", "kombu", "kafka", "billiard"} & set(modules) == set()
-    assert "monitor.checks.kafka_group" in modules  # its options are checked before anything starts
+    assert "monitor.checks.kinds.kafka_group" in modules  # its options are checked before anything starts
 
 
 def test_what_is_in_the_server_beside_the_roles(tmp_path: Path) -> None:
@@ -237,7 +237,7 @@ print(*sys.modules)
         "kafka",
         "monitor.checks",
         "monitor.wiring",
-        "monitor.runner",
+        "monitor.services.run_check",
     } & modules == set()
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from monitor.agent.identity import Identity, encode
 from monitor.agent.protocol import Beacon
-from monitor.model import Status
+from monitor.model.checks import Status
 from monitor.store import RedisStore
 from tests.support.agents import AgentStore
 from tests.support.celery_nodes import HostProcess

@@ -186,7 +186,7 @@ def read_terminal(terminal: int, *, until: bytes, seconds: float) -> bytes:
 def test_killed_itself_it_leaves_nothing(up: Up, also_the_watcher: bool) -> None:
     """SIGKILL the supervisor, with or without its watcher: the whole tree is gone within seconds."""
     tree = up.tree()
-    watcher = next(p for p in psutil.Process(up.process.pid).children() if "monitor.cli.up.watcher" in p.cmdline())
+    watcher = next(p for p in psutil.Process(up.process.pid).children() if "monitor.supervisor.watcher" in p.cmdline())
     up.process.kill()
     if also_the_watcher:
         watcher.kill()

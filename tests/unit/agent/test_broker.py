@@ -7,7 +7,7 @@ import ssl
 import pytest
 
 from monitor.agent import broker
-from monitor.redis_pool import connection_pool
+from monitor.lib.redis_pool import connection_pool
 
 MASTER = {"master_name": "m"}
 TLS = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": "/ca.pem", "ssl_check_hostname": None}

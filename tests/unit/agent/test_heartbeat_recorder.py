@@ -14,9 +14,9 @@ from celery.worker.request import create_request_cls
 from kombu.message import Message
 from kombu.utils.imports import symbol_by_name
 
-from monitor.agent import heartbeat, record
+from monitor.agent import heartbeat, heartbeat_recorder
+from monitor.agent.heartbeat_recorder import HeartbeatRecorder
 from monitor.agent.protocol import HEARTBEAT
-from monitor.agent.record import Executions
 
 
 @pytest.fixture
@@ -41,14 +41,14 @@ def run() -> Iterator[Callable[..., None]]:
             assert request.id not in state.requests, "the worker has heard of its result"
 
         yield execute
-    record._executions.pop("w@h", None)
+    heartbeat_recorder._executions.pop("w@h", None)
 
 
 def test_what_the_pool_has_executed_is_recorded_once(run: Callable[..., None]) -> None:
     """By target, the newest one of each, until it is taken; and the listener is woken."""
     woken: list[int] = []
-    executions = Executions("w@h", lambda: woken.append(1))
-    record.listen("w@h", executions)
+    executions = HeartbeatRecorder("w@h", lambda: woken.append(1))
+    heartbeat_recorder.listen("w@h", executions)
     for arguments in [("worker", "w@h", 7), ("worker", "w@h", 5), ("queue", "mail", 3)]:
         run(*arguments)
     assert executions.take() == {"worker:w@h": 7, "queue:mail": 3}
@@ -59,8 +59,8 @@ def test_what_the_pool_has_executed_is_recorded_once(run: Callable[..., None]) -
 @pytest.mark.parametrize("arguments", [(), ("worker", "w@h"), ("worker", "w@h", "soon"), (1, 2, 3, 4)])
 def test_a_heartbeat_of_another_shape_harms_nothing(run: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     """Whatever its arguments are, the worker executes it and goes on."""
-    executions = Executions("w@h", lambda: None)
-    record.listen("w@h", executions)
+    executions = HeartbeatRecorder("w@h", lambda: None)
+    heartbeat_recorder.listen("w@h", executions)
     run(*arguments)
     assert executions.newest_us is None
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from monitor.agent.vitals import Vitals
-from monitor.checks.connections import Connections
-from monitor.checks.cpu import Cpu
-from monitor.checks.disk import Disk
-from monitor.checks.memory import Memory
+from monitor.agent.host_metrics import HostMetrics
+from monitor.checks.kinds.connections import Connections
+from monitor.checks.kinds.cpu import Cpu
+from monitor.checks.kinds.disk import Disk
+from monitor.checks.kinds.memory import Memory
 from tests.support.cgroup_trees import MIB, cpu_v2, memory_v2, write_tree
 
 KINDS = {"cpu": Cpu(sample_seconds=0.1), "memory": Memory(), "disk": Disk(), "connections": Connections()}
@@ -21,7 +21,7 @@ KINDS = {"cpu": Cpu(sample_seconds=0.1), "memory": Memory(), "disk": Disk(), "co
 
 def test_the_same_fields_as_the_check_kinds() -> None:
     """Names are those that the kinds report, and units too: the numbers are about the same."""
-    vitals = Vitals()
+    vitals = HostMetrics()
     vitals.read()
     time.sleep(0.2)
     found = vitals.read()
@@ -37,7 +37,7 @@ def test_the_same_fields_as_the_check_kinds() -> None:
 
 def test_cpu_use_is_that_between_two_beacons() -> None:
     """The first beacon has none; a process that spins in between shows."""
-    vitals = Vitals()
+    vitals = HostMetrics()
     assert "cpu" not in vitals.read()
     end = time.monotonic() + 0.5
     while time.monotonic() < end:
@@ -48,13 +48,13 @@ def test_cpu_use_is_that_between_two_beacons() -> None:
 
 def test_resident_memory() -> None:
     """Of this process, in MiB."""
-    rss = Vitals().rss_mb()
+    rss = HostMetrics().rss_mb()
     assert rss == pytest.approx(psutil.Process().memory_info().rss / 2**20, rel=0.1)
 
 
 def test_no_proc_no_vitals(tmp_path: Path) -> None:
     """Off Linux: what statvfs says, and nothing else; nothing is raised."""
-    vitals = Vitals(proc=tmp_path)
+    vitals = HostMetrics(proc=tmp_path)
     assert set(vitals.read()) <= {"disk"}
     assert vitals.rss_mb() is None
 
@@ -62,7 +62,7 @@ def test_no_proc_no_vitals(tmp_path: Path) -> None:
 def test_in_a_container(tmp_path: Path) -> None:
     """Measured against the limits of our control group."""
     write_tree(tmp_path, {**memory_v2(str(256 * MIB), 192 * MIB, 64 * MIB), **cpu_v2("50000 100000", 1_000_000)})
-    vitals = Vitals(cgroup_root=tmp_path)
+    vitals = HostMetrics(cgroup_root=tmp_path)
     vitals.read()
     write_tree(tmp_path, cpu_v2("50000 100000", 1_050_000))
     time.sleep(0.2)

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from monitor import decoding
-from monitor.agent import attached
+from monitor.agent import instrumentation
 from monitor.agent.protocol import Beacon, decode, direct_queue, encode, instance_target
+from monitor.lib import decoding
 
 ID = "0123456789abcdef"
 BEACON = Beacon("w@h", "h", 1, "prefork", 2, 10.0, 100.0, direct=True, instance=ID)
@@ -56,9 +56,9 @@ def test_a_long_name_is_cut_in_the_queue_s_name_alone(node: str) -> None:
 
 def test_each_start_has_another_id() -> None:
     """Of a worker of the same name; of one that was not started here there is none."""
-    attached.begins("w@identity")
-    first = attached.instance_of("w@identity")
-    attached.begins("w@identity")
+    instrumentation.begins("w@identity")
+    first = instrumentation.instance_of("w@identity")
+    instrumentation.begins("w@identity")
     assert len(first) == 16
-    assert attached.instance_of("w@identity") != first
-    assert attached.instance_of("other@identity") == ""
+    assert instrumentation.instance_of("w@identity") != first
+    assert instrumentation.instance_of("other@identity") == ""

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from monitor.agent import beacon_file
-from monitor.agent.liveness import LEAVING, OFF, RUNNING, STARTING, Pulse, judge
-from monitor.agent.progress import Progress
+from monitor.agent.liveness import LEAVING, OFF, RUNNING, STARTING, LivenessSample, judge
+from monitor.agent.progress import HeartbeatProgress
 from monitor.cli import probe_worker
 
 WELL: dict[str, Any] = {
@@ -95,7 +95,7 @@ FULL = {"active": 4, "reserved": 12, "taken": True}
 )  # fmt: skip
 def test_verdicts(caption: str, pulse: dict[str, Any], age: float, alive: bool, why: str) -> None:
     """Only what a restart would mend is not alive."""
-    found, said = judge(Pulse(**{**WELL, **pulse}), age)
+    found, said = judge(LivenessSample(**{**WELL, **pulse}), age)
     assert found is alive, said
     assert why in said
 
@@ -105,12 +105,12 @@ class Worker:
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.progress = Progress(self.now, interval_seconds=10)
+        self.progress = HeartbeatProgress(self.now, interval_seconds=10)
         self.emitted: int | None = None
         self.executed: int | None = None
         self.done = 0
 
-    def look(self, times: int = 1, *, every: float = 5.0, store: bool = True, broker: bool = True) -> Progress:
+    def look(self, times: int = 1, *, every: float = 5.0, store: bool = True, broker: bool = True) -> HeartbeatProgress:
         """Let time pass, and look."""
         for _ in range(times):
             self.now += every
@@ -203,14 +203,14 @@ def test_round_trip(tmp_path: Path) -> None:
     """Everything that is written is read, for any node name, by the process's own clock; files are replaced whole."""
     directory = str(tmp_path / "pulses")
     for node in ("celery@höst/1", "w2@h"):
-        beacon_file.write(directory, node, Pulse(**{**WELL, **WAITS, **FULL, "stuck": True}))
+        beacon_file.write(directory, node, LivenessSample(**{**WELL, **WAITS, **FULL, "stuck": True}))
     first, second = beacon_file.read(directory)
     assert {first.node, second.node} == {"celery@höst/1", "w2@h"}
     assert first.pid == os.getpid()
     assert 0 <= first.age_seconds < 60
     expected = {**WELL, **WAITS, **FULL, "stuck": True, "recovered_seconds": None}
     expected |= {"holding_back": False, "judged": True, "dear": False}
-    assert {name: getattr(first.pulse, name) for name in Pulse.__slots__} == expected
+    assert {name: getattr(first.pulse, name) for name in LivenessSample.__slots__} == expected
     assert (tmp_path / "pulses").stat().st_mode & 0o777 == 0o700
     assert len(list(Path(directory).iterdir())) == 2
     for node in ("w2@h", "celery@höst/1", "celery@höst/1"):
@@ -231,7 +231,7 @@ def test_what_a_dead_worker_left_is_ignored_and_then_removed(tmp_path: Path) -> 
     reused.write_text(own_id)
     (tmp_path / "garbage.pulse").write_bytes(b"\xff\x00no pulse")
     assert beacon_file.read(str(tmp_path)) == []
-    beacon_file.write(str(tmp_path), "alive@h", Pulse(**WELL))
+    beacon_file.write(str(tmp_path), "alive@h", LivenessSample(**WELL))
     assert [sighting.node for sighting in beacon_file.read(str(tmp_path))] == ["alive@h"]
     assert [file.name for file in tmp_path.iterdir()] == [f"alive@h.{os.getpid()}.pulse"]
 
@@ -260,7 +260,7 @@ def test_two_workers_of_one_name_have_a_file_each(tmp_path: Path) -> None:
 
 def test_a_pulse_of_another_boot_is_ignored(tmp_path: Path) -> None:
     """Its time is ahead of this machine's."""
-    beacon_file.write(str(tmp_path), "w@h", Pulse(**WELL))
+    beacon_file.write(str(tmp_path), "w@h", LivenessSample(**WELL))
     (file,) = tmp_path.iterdir()
     file.write_text(re.sub("(?m)^at .*", "at 99999999999.0", file.read_text()))
     assert beacon_file.read(str(tmp_path)) == []
@@ -276,7 +276,7 @@ def test_a_directory_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: py
     link = tmp_path / "link"
     link.symlink_to(tmp_path)
     with pytest.raises(PermissionError, match="somebody else"):
-        beacon_file.write(str(foreign), "w@h", Pulse(**WELL))
+        beacon_file.write(str(foreign), "w@h", LivenessSample(**WELL))
     with pytest.raises(PermissionError, match="somebody else"):
         beacon_file.read(str(foreign))
     with pytest.raises(NotADirectoryError):
@@ -294,7 +294,9 @@ def write_and_probe(user: int) -> tuple[bool, str]:
             os.setgroups([])
             os.setresgid(user, user, user)
             os.setresuid(user, user, user)
-            beacon_file.write(beacon_file.directory_to_write(), "w@h", Pulse(phase=STARTING, interval_seconds=10))
+            beacon_file.write(
+                beacon_file.directory_to_write(), "w@h", LivenessSample(phase=STARTING, interval_seconds=10)
+            )
             alive, line = probe_worker.ask(beacon_file.directory(), None)
             os.write(sender, f"{alive:d}{line}".encode())
         except BaseException as error:  # noqa: BLE001 - the child must not go on with the tests

@@ -14,7 +14,7 @@ from celery import Celery
 from monitor import project
 from monitor.agent import settings
 from monitor.agent.identity import of_process
-from monitor.agent.settings import Settings
+from monitor.agent.settings import AgentSettings
 from monitor.config import ConfigError
 from monitor.config.loading import load
 
@@ -101,17 +101,17 @@ class World:
         self.app.conf.update(source.get("celery", {"broker_url": "amqp://h//"}))
         monkeypatch.setattr(project, "_installed", [self.app])
 
-    def agent(self) -> Settings:
+    def agent(self) -> AgentSettings:
         """What the agent goes by, with the name that it gives the project."""
         found = settings.load(self.app.conf, self.environ)
         return replace(found, project=of_process(found.project, [self.app], self.environ).name)
 
-    def monitor(self) -> Settings:
+    def monitor(self) -> AgentSettings:
         """What the monitor goes by, in the agent's words. Raises ConfigError."""
         config = load(
             django_settings=project.explicit_settings(), project=project.derived_settings(), environ=self.environ
         ).config
-        return Settings(
+        return AgentSettings(
             redis_url=config.redis_url.get_secret_value() if config.redis_url else None,
             key_prefix=config.key_prefix,
             project=project.identity(config.project).name,

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from monitor.alerts.base import Attempt, Channel, Permanent, Temporary
 from monitor.alerts.text import Text
-from monitor.model import Notice
+from monitor.model.checks import Notice
 from tests.support.builders.notices import refusal, send
 from tests.support.processes import wait_for
 

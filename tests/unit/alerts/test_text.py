@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from monitor.alerts.text import DEFAULT_BODY, DEFAULT_TITLE, NAMES, duration, field, iso, problem, render
-from monitor.model import NoticeKind, Status
+from monitor.model.checks import NoticeKind, Status
 from tests.support.builders.notices import FIRING
 
 

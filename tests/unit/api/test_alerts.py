@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from monitor import documents
-from monitor.alert_states import Alert, AlertsOverview, DeadLetter, Lane, Silence, Told
 from monitor.api import on_demand
 from monitor.api.pages import ProbeResponse
 from monitor.api.service import Service, build
 from monitor.api.targets import Target
-from monitor.model import Notice, NoticeKind, Status
-from monitor.ports import StoreUnavailable
+from monitor.model.alerts import Alert, AlertsOverview, DeadLetter, DeliveryQueue, LastNotification, Silence
+from monitor.model.checks import Notice, NoticeKind, Status
+from monitor.ports.store import StoreUnavailable
+from monitor.presentation import states
 from monitor.store import MemoryStore
 from tests.support.builders import NOW
 from tests.support.builders.values import check, config, record
@@ -24,13 +24,21 @@ from tests.support.processes import wait_for
 TELLING = AlertsOverview(
     read_at=NOW,
     alerts=(
-        Alert("database", Status.ERROR, Status.OK, NOW - 60, 7, "refused", {"ops": Told(Status.ERROR, 0, NOW, "n")}),
+        Alert(
+            "database",
+            Status.ERROR,
+            Status.OK,
+            NOW - 60,
+            7,
+            "refused",
+            {"ops": LastNotification(Status.ERROR, 0, NOW, "n")},
+        ),
         Alert("cache", Status.OK, Status.ERROR, NOW - 5, 3),
         Alert("mail", Status.OK, Status.ERROR, NOW - 5, 9, flapping_since=NOW - 30),
         Alert("queue", Status.WARNING, Status.OK, NOW, 2, "slow", held="silenced", held_by="1", deferred=("ops",)),
     ),
     silences=(Silence("1", "queue*", NOW, NOW + 3600, "known", "ada"),),
-    lanes=(Lane("ops", 2, NOW - 20, 3, NOW + 30, "http_500"),),
+    lanes=(DeliveryQueue("ops", 2, NOW - 20, 3, NOW + 30, "http_500"),),
     dead_letters=(
         DeadLetter("ops", Notice("old:1", NoticeKind.FIRING, "old", Status.OK, Status.ERROR, 0, NOW), "gone", NOW, 4),
     ),
@@ -114,7 +122,7 @@ class _Never:
 
 def test_the_document() -> None:
     """What fails, what flaps, what was told and held; not what has been well again and nobody was told of."""
-    said = documents.alerts(TELLING)
+    said = states.alerts(TELLING)
     assert json.loads(json.dumps(said)) == said
     assert [each["check"] for each in said["alerts"]] == ["database", "mail", "queue"]
     database, mail, queue = said["alerts"]

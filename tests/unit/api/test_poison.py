@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from monitor import documents
 from monitor.api import render
 from monitor.api.probes import health_json
 from monitor.api.refresher import CachedSnapshot
 from monitor.api.roster import RosterReader
-from monitor.model import State
-from monitor.ports import Reaches
+from monitor.model.checks import State
+from monitor.ports.history import HistoryBounds
+from monitor.presentation import states
 from tests.support.builders.values import check, config, moment, state
 
 CRAFTED = [
@@ -47,7 +47,7 @@ def test_a_crafted_name_writes_no_json_of_its_own(name: str) -> None:
     """The page says `unhealthy`, as `ready` does; a state of that name, should it ever come so far, is a member."""
     known = moment(state("database", "error"), state(name), state(f"queue:{name}"))
     roster = RosterReader(CONFIG)
-    page = parsed(render.Renderer(roster).snapshot(known, Reaches()))
+    page = parsed(render.Renderer(roster).snapshot(known, HistoryBounds()))
     assert page["status"] == "unhealthy"
     assert page["groups"] == {}
     assert set(page["checks"]) == {"database", "cpu"}
@@ -57,7 +57,7 @@ def test_a_crafted_name_writes_no_json_of_its_own(name: str) -> None:
     assert parsed(ready)["status"] == "not_ready"
     for full in (False, True):
         assert parsed(renderer.detailed(known, full=full))["status"] == "unhealthy"
-    assert documents.workers(known.states, known.now)["queues"]
+    assert states.workers(known.states, known.now)["queues"]
     assert parsed(renderer.check(check("database"), known, full=True)[1])["name"] == "database"
 
 

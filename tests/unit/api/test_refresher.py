@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from monitor.api.refresher import Refresher
-from monitor.model import Changes, Snapshot
-from monitor.ports import StoreUnavailable
+from monitor.model.checks import Changes, Snapshot
+from monitor.ports.store import StoreUnavailable
 from monitor.store import MemoryStore
 from tests.support.builders.values import record
 from tests.support.processes import wait_for

@@ -17,7 +17,7 @@ from django.test import override_settings
 
 from monitor.api import wrapper
 from monitor.api.service import Service
-from monitor.policy.dynamic_checks import check_name, part_name
+from monitor.policy.runtime_checks import check_name, part_name
 from monitor.store import MemoryStore
 from tests.support.builders.values import record
 

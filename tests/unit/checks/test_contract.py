@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from monitor.checks import _reference
+from monitor.checks import reference
 from monitor.checks.base import Kind, Observation
 from monitor.checks.registry import KINDS, configured_options
 from monitor.config import CheckSpec
-from monitor.model import Outcome, Status
-from monitor.registry import json_schema
+from monitor.model.checks import Outcome, Status
+from monitor.plugins.registry import json_schema
 
 CONFIG = {"broker_url": "redis://127.0.0.1:1/0", "redis_url": "redis://127.0.0.1:1/0"}
 WRITTEN = (Status.OK, Status.WARNING, Status.ERROR, Status.UNKNOWN)
@@ -137,14 +137,14 @@ def test_judging_is_pure_and_total(name: str, data: st.DataObject) -> None:
 def test_the_reference_is_what_the_code_says() -> None:
     """`docs/checks.md` is made of the code; make it again when this fails."""
     page = Path(__file__).parents[3] / "docs" / "checks.md"
-    assert page.read_text() == _reference.render(), "python -m monitor.checks._reference > docs/checks.md"
+    assert page.read_text() == reference.render(), "python -m monitor.checks.reference > docs/checks.md"
 
 
 def test_the_reference_s_examples_are_toml_that_builds() -> None:
     """What a reader copies into a file is valid."""
     import tomllib
 
-    for block in re.findall(r"```toml\n(.*?)```", _reference.render(), re.DOTALL):
+    for block in re.findall(r"```toml\n(.*?)```", reference.render(), re.DOTALL):
         (check,) = tomllib.loads(block)["checks"].values()
         options: dict[str, Any] = {key: value for key, value in check.items() if key != "kind"}
         assert KINDS.build(check["kind"], options)

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from monitor.checks import _failures, django_health_check, registry
-from monitor.checks._kafka import failures
-from monitor.model import QueueVerdict, Reason, WorkerVerdict
+from monitor.checks import failures as _failures
+from monitor.checks import registry
+from monitor.checks.kafka import failures
+from monitor.checks.kinds import django_health_check
+from monitor.model.checks import QueueVerdict, Reason, WorkerVerdict
 from monitor.policy.consumer_groups.reasons import MISSING, GroupProblem, GroupReason
-from monitor.policy.workers import WorkerReason
+from monitor.policy.workers.verdicts import WorkerReason
 
 ROOT = Path(__file__).parents[3]
 DOCS = "".join(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))

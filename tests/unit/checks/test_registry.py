@@ -12,8 +12,8 @@ import pytest
 
 from monitor.checks.base import CheckFailed, Kind, Observation, from_config
 from monitor.checks.registry import KINDS, configured_options
-from monitor.model import Status
-from monitor.registry import Unknown
+from monitor.model.checks import Status
+from monitor.plugins.registry import UnknownPlugin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ def test_an_expected_failure_is_an_error_with_its_reason(probe: str) -> None:
 
 def test_an_unknown_kind_says_which_there_are() -> None:
     """For the hint of a configuration error."""
-    with pytest.raises(Unknown) as caught:
+    with pytest.raises(UnknownPlugin) as caught:
         KINDS.find("databse")
     assert caught.value.name == "databse"
     assert "database" in caught.value.known

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from monitor.config import load
-from monitor.config.describe import Row, describe
+from monitor.config.describe import SettingRow, describe
 from monitor.config.reference import render
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "configuration.md"
@@ -21,16 +21,16 @@ def test_every_value_with_its_origin():
     )
     rows = {row.key: row for row in describe(loaded)}
     assert [rows[key] for key in ("token", "worker_slots", "refresh_interval", "groups.ready.stale")] == [
-        Row("token", "(not set)", "default"),
-        Row("worker_slots", "16", "default"),
-        Row("refresh_interval", "0.25s", "default"),
-        Row("groups.ready.stale", "fail", "default"),
+        SettingRow("token", "(not set)", "default"),
+        SettingRow("worker_slots", "16", "default"),
+        SettingRow("refresh_interval", "0.25s", "default"),
+        SettingRow("groups.ready.stale", "fail", "default"),
     ]
     assert [rows[f"checks.{key}"] for key in ("cpu.interval", "disk.interval", "disk.paths", "disk.critical")] == [
-        Row("checks.cpu.interval", "5s", "environment MONITOR_CHECKS__CPU__INTERVAL"),
-        Row("checks.disk.interval", "30s", "settings.MONITOR"),
-        Row("checks.disk.paths", "/, /data", "settings.MONITOR"),
-        Row("checks.disk.critical", "false", "default"),
+        SettingRow("checks.cpu.interval", "5s", "environment MONITOR_CHECKS__CPU__INTERVAL"),
+        SettingRow("checks.disk.interval", "30s", "settings.MONITOR"),
+        SettingRow("checks.disk.paths", "/, /data", "settings.MONITOR"),
+        SettingRow("checks.disk.critical", "false", "default"),
     ]
 
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from monitor.checks.registry import KINDS
-from monitor.config import ConfigError, Problem, load, problems_from_validation, unknown_hint
+from monitor.config import ConfigError, ConfigProblem, load, problems_from_validation, unknown_hint
 from monitor.config.keys import setting_keys
-from monitor.redis_urls import FORMS
+from monitor.lib.redis_urls import FORMS
 
 
-def problems(environ: dict[str, str] | None = None, **values: Any) -> tuple[Problem, ...]:
+def problems(environ: dict[str, str] | None = None, **values: Any) -> tuple[ConfigProblem, ...]:
     """The problems of this `settings.MONITOR` in this environment."""
     with pytest.raises(ConfigError) as caught:
         load(django_settings=values, environ=environ or {})
@@ -230,7 +230,7 @@ def test_options_of_kinds_join_the_problems():
         {"checks.disk": "file monitor.toml", "checks.disk.pahts": "settings.MONITOR"},
     )
     by_key = {problem.key: problem for problem in found}
-    assert by_key["checks.disk.pahts"] == Problem(
+    assert by_key["checks.disk.pahts"] == ConfigProblem(
         "checks.disk.pahts", "['/']", "unknown key; did you mean 'paths'?", "settings.MONITOR"
     )
     assert all(problem.key.startswith("checks.disk.") for problem in found)

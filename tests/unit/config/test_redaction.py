@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from monitor.config.errors import problem
-from monitor.config.redaction import hide_secrets, is_secret, mask, scrub
+from monitor.lib.redaction import hide_secrets, is_secret, mask, scrub
 
 TEXTS = {
     "a URL's user and password": ("at redis://user:pw@host:6379/0.", "at redis://***@host:6379/0."),

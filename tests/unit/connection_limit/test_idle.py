@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.connection_limit import Bounds
-from monitor.connection_limit.bounds import RESERVED_DESCRIPTORS
-from monitor.connection_limit.idle import REQUEST_SECONDS, Connection, IdleTimes, surplus
+from monitor.lib.connection_limit import Bounds
+from monitor.lib.connection_limit.bounds import RESERVED_DESCRIPTORS
+from monitor.lib.connection_limit.idle import REQUEST_SECONDS, IdleTimes, TrackedConnection, surplus
 
 T = 1000.0
 
 
-def silent(number: int, seconds: float) -> Connection:
+def silent(number: int, seconds: float) -> TrackedConnection:
     """Nothing was ever sent on it."""
-    return Connection(number, number, seconds, seconds)
+    return TrackedConnection(number, number, seconds, seconds)
 
 
-def answered(number: int, seconds: float) -> Connection:
+def answered(number: int, seconds: float) -> TrackedConnection:
     """Its last request was answered so long ago."""
-    return Connection(number, number, seconds + 0.1, seconds)
+    return TrackedConnection(number, number, seconds + 0.1, seconds)
 
 
-def asking(number: int, client: float, server: float) -> Connection:
+def asking(number: int, client: float, server: float) -> TrackedConnection:
     """Its client sent something ``client`` seconds ago, and the server nothing since before that."""
-    return Connection(number, number, client, server)
+    return TrackedConnection(number, number, client, server)
 
 
-def closed(*observations: tuple[float, list[Connection]], bound: int) -> list[int]:
+def closed(*observations: tuple[float, list[TrackedConnection]], bound: int) -> list[int]:
     """The numbers of those to close after the last of the observations, in order."""
     times = IdleTimes()
     for at, connections in observations:
@@ -75,7 +75,7 @@ def closed(*observations: tuple[float, list[Connection]], bound: int) -> list[in
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_which_goes(caption: str, observations: list[tuple[float, list[Connection]]], gone: list[int]) -> None:
+def test_which_goes(caption: str, observations: list[tuple[float, list[TrackedConnection]]], gone: list[int]) -> None:
     """Of three connections, one is kept."""
     assert closed(*observations, bound=1) == gone, caption
 
@@ -90,7 +90,7 @@ def test_a_request_that_is_never_answered_goes_whatever_the_bound() -> None:
 
 def test_where_the_system_does_not_tell_the_first_observed_goes_first() -> None:
     """As on macOS."""
-    older, newer = Connection(1, "a"), Connection(2, "b")
+    older, newer = TrackedConnection(1, "a"), TrackedConnection(2, "b")
     assert closed((T, [older]), (T + 1, [newer, older]), (T + 2, [newer, older]), bound=1) == [1]
 
 

@@ -12,7 +12,7 @@ from demo.story import BILLING, WEDGED, Story, tell
 from monitor.config.loading import load
 from monitor.history.blocks import decode_day, decode_samples, encode_day, encode_samples
 from monitor.history.samples import DAY_SECONDS, MICRO, gather
-from monitor.model import Status
+from monitor.model.checks import Status
 from monitor.policy.consumer_groups.lag import lags
 from tests.support.builders import NOW
 

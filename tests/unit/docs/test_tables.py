@@ -6,8 +6,8 @@ import json
 import re
 from pathlib import Path
 
-from monitor.model import NoticeKind
-from monitor.policy.workers import QueueVerdict, WorkerVerdict
+from monitor.model.checks import NoticeKind
+from monitor.policy.workers.verdicts import QueueVerdict, WorkerVerdict
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"

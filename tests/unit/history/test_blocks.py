@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from monitor.history.blocks import DIGEST_BYTES, decode_day, decode_digest, decode_samples, encode_day, encode_samples
 from monitor.history.joining import digest_of
-from monitor.history.rollups import Day, day_of, with_samples
+from monitor.history.rollups import RollupDay, day_of, with_samples
 from monitor.history.samples import DAY_SECONDS, Sample, gather
 from tests.support.builders.samples import MIDNIGHT, make, samples
 
@@ -64,7 +64,7 @@ def test_broken_blocks_are_none(seed: int) -> None:
             plain[chance.randrange(len(plain))] = chance.randrange(256)
         found = decode(raw[:head] + zlib.compress(plain))
         if found is not None:  # some numbers are as good as others
-            assert len(list(found.heads if isinstance(found, Day) else found)) <= 40
+            assert len(list(found.heads if isinstance(found, RollupDay) else found)) <= 40
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_block_that_unpacks_to_too_much(head: bytes) -> None:
     assert (decode_samples(bomb), decode_day(bomb, MIDNIGHT)) == (None, None)
 
 
-def a_day(past: list[Sample]) -> Day:
+def a_day(past: list[Sample]) -> RollupDay:
     """The first day of a past."""
     ordered = gather(past)
     start = int(ordered[0].at // DAY_SECONDS) * DAY_SECONDS if len(ordered) else MIDNIGHT

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.history.past import then
 from monitor.history.samples import Sample
-from monitor.model import Status
+from monitor.history.status_at import then
+from monitor.model.checks import Status
 from tests.support.builders.samples import MIDNIGHT
 
 SAMPLE = Sample(MIDNIGHT, Status.ERROR, MIDNIGHT + 30, "timeout", {"response_time_ms": 5000.0})

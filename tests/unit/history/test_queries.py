@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from monitor import chronicle
-from monitor.model import Status, Transition
+from monitor.model.checks import Status, Transition
+from monitor.presentation import history
 
 STREAM = 100_000
 RARE = (5, 60_000, 99_999)
@@ -31,8 +31,8 @@ def test_one_request_reads_a_bounded_part() -> None:
     """Of a check that has no events, too; and it says that there may be more."""
     for check in ("rare", "never"):
         stream = LongStream()
-        found = chronicle.events(stream, after=None, limit=100, check=check)
-        assert stream.read <= chronicle.EVENTS_READ
+        found = history.events(stream, after=None, limit=100, check=check)
+        assert stream.read <= history.EVENTS_READ
         assert found.more
         assert found.cursor is not None
 
@@ -41,15 +41,15 @@ def test_the_cursor_leads_to_all_of_them() -> None:
     """Each once and in order, and no event is read twice."""
     stream, found, cursor, more, requests = LongStream(), list[str](), None, True, 0
     while more:
-        page = chronicle.events(stream, after=cursor, limit=2, check="rare")
+        page = history.events(stream, after=cursor, limit=2, check="rare")
         found += [at for at, _ in page.found]
         cursor, more, requests = page.cursor, page.more, requests + 1
     assert found == [str(number) for number in RARE]
-    assert stream.read <= STREAM + chronicle.EVENTS_AT_A_TIME * requests
+    assert stream.read <= STREAM + history.EVENTS_AT_A_TIME * requests
 
 
 def test_all_events_are_read_as_far_as_asked() -> None:
     """Without a check there is nothing to look for."""
     stream = LongStream()
-    assert len(chronicle.events(stream, after=None, limit=1000).found) == 1000
+    assert len(history.events(stream, after=None, limit=1000).found) == 1000
     assert stream.read == 1001

@@ -8,7 +8,7 @@ from math import isclose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.history.rollups import Day, day_of, with_more, with_samples
+from monitor.history.rollups import RollupDay, day_of, with_more, with_samples
 from monitor.history.samples import DAY_SECONDS, Sample, Samples, gather
 from tests.support.builders.samples import MIDNIGHT, samples
 
@@ -51,7 +51,7 @@ def of_day(past: list[Sample]) -> Samples:
     return gather(past).within(MIDNIGHT, MIDNIGHT + DAY_SECONDS)
 
 
-def assert_close(some: Day, others: Day) -> None:
+def assert_close(some: RollupDay, others: RollupDay) -> None:
     """Equal series, but for the last digits of means."""
     assert some.series.keys() == others.series.keys()
     for name, spreads in some.series.items():

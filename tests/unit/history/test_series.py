@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from monitor.history import series
 from monitor.history.samples import BUCKET_SECONDS, DAY_SECONDS, HOUR_SECONDS, Sample, gather
-from monitor.history.series import MAX_POINTS, Scale
+from monitor.history.series import MAX_POINTS, TimeScale
 from tests.support import brute
 from tests.support.builders.samples import MIDNIGHT, samples
 from tests.unit.history.test_uptime import kept
@@ -25,7 +25,7 @@ NAMES = ("response_time_ms", "percent", "lag")
 )
 def test_curves_of_samples(past: list[Sample], since: int, step: float, points: int) -> None:
     """Worst status that held, least, mean and greatest number of each step."""
-    at = Scale(MIDNIGHT + since, MIDNIGHT + since + points * step - step / 3, step, raw=True)
+    at = TimeScale(MIDNIGHT + since, MIDNIGHT + since + points * step - step / 3, step, raw=True)
     curves = series.of_samples(gather(past).holding(at.since, at.until), at)
     times = at.times
     assert len(times) == points
@@ -48,7 +48,9 @@ def test_curves_of_samples(past: list[Sample], since: int, step: float, points: 
 def test_curves_of_buckets(past: list[Sample], since: int, buckets: int, points: int) -> None:
     """The same of whole buckets; numbers have seven digits."""
     step = buckets * BUCKET_SECONDS
-    at = Scale(MIDNIGHT + since * BUCKET_SECONDS, MIDNIGHT + since * BUCKET_SECONDS + points * step, step, raw=False)
+    at = TimeScale(
+        MIDNIGHT + since * BUCKET_SECONDS, MIDNIGHT + since * BUCKET_SECONDS + points * step, step, raw=False
+    )
     found = kept(past, at.until).rollups(["db"], at.since)["db"]
     curves = series.of_buckets(found, at)
     for name in NAMES:

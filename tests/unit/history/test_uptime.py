@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from monitor.history import uptime
 from monitor.history.samples import BUCKET_SECONDS, DAY_SECONDS, Sample
-from monitor.model import Status
-from monitor.store.memory_history import MemoryHistory
+from monitor.model.checks import Status
+from monitor.store.memory.history import MemoryHistory
 from tests.support import brute
 from tests.support.builders.samples import MIDNIGHT, samples
 
@@ -23,7 +23,7 @@ def kept(past: list[Sample], now: float) -> MemoryHistory:
     return history
 
 
-def figures(found: uptime.Uptime) -> dict[str, float]:
+def figures(found: uptime.UptimeSeconds) -> dict[str, float]:
     """What brute force says too."""
     return {**found.seconds, "incidents": found.incidents}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.cgroup import CpuLimit, MemoryLimit, cpu_limit, memory_limit
+from monitor.lib.cgroup import CpuLimit, MemoryLimit, cpu_limit, memory_limit
 from tests.support.cgroup_trees import MIB, NO_LIMIT_V1, below, cpu_v2, memory_v1, memory_v2, write_tree
 
 V1_FAR = "/docker/0123abc"  # the host's path, which a v1 container sees and cannot find below its mounts

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from monitor import decoding
 from monitor.agent import protocol
-from monitor.policy import notes
+from monitor.lib import decoding
 from monitor.policy.consumer_groups import codec as groups
+from monitor.policy.workers import round_state
 from monitor.store import codec
 
 HUGE = 10**400
@@ -102,25 +102,25 @@ def test_the_memory_of_a_kafka_check_has_few_parts() -> None:
 
 def test_one_bad_entry_of_the_round_state_takes_nothing_with_it() -> None:
     """It is left out and counted; a time that is to come is none, for it would never be over."""
-    good = notes.Notes(
+    good = round_state.RoundState(
         1000.0,
         asked={"worker:w@h": (990.0,)},
         worked={"w@h": (5, 990.0)},
         departed={"v@h": 5.0},
         queues={
-            "celery": notes.QueueNote(990.0, 995.0),
-            "mail": notes.QueueNote(990.0, 995.0, "head", 996.0, left_at=997.0, instance="4f"),
+            "celery": round_state.QueueRoundState(990.0, 995.0),
+            "mail": round_state.QueueRoundState(990.0, 995.0, "head", 996.0, left_at=997.0, instance="4f"),
         },
         written=frozenset({"workers", "worker:w@h"}),
     )
-    value = json.loads(notes.encode(good))
+    value = json.loads(round_state.encode(good))
     value["asked"] |= {"worker:x": [HUGE], "worker:" + "y" * 300: [1.0], "worker:z": [1e9], "\ud800": [1.0]}
     value["worked"] |= {"x": [2**60, 1.0], "y": None}
     value["departed"]["x"] = 1e308
     value["queues"] |= {"x" * 256: [1.0, 1.0, None, None], "y": []}
     value["written"] += ["database", 'worker:"', 7, "worker:" + "x" * 300]
-    assert notes.decode(json.dumps(value).encode()) == (good, 13)
-    assert notes.decode(notes.encode(good)) == (good, 0)
+    assert round_state.decode(json.dumps(value).encode()) == (good, 13)
+    assert round_state.decode(round_state.encode(good)) == (good, 0)
 
 
 @pytest.mark.parametrize(

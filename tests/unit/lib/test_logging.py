@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from monitor import logs
+from monitor.lib import logs
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def test_an_event_is_one_line_of_json(capsys):
     assert event == {
         "event": "check_finished",
         "level": "info",
-        "logger": "monitor.runner",
+        "logger": "monitor.services.run_check",
         "check": "orders",
         "task_id": "t1",
         "duration_ms": 3.5,
@@ -135,7 +135,7 @@ def test_configuring_again_replaces(capsys):
     assert [event["event"] for event in written(capsys)] == ["once"]
 
 
-SCRIPT = "import structlog, monitor.logs; monitor.logs.configure('auto'); structlog.get_logger('a').info('hello', n=1)"
+SCRIPT = "import structlog, monitor.lib.logs; monitor.lib.logs.configure('auto'); structlog.get_logger('a').info('hello', n=1)"
 
 
 def test_auto_is_json_without_a_terminal():

@@ -9,10 +9,10 @@ from functools import partial
 import pytest
 
 from monitor.agent.protocol import client_name, direct_queue
-from monitor.alerts.alertmanager import Alertmanager
+from monitor.alerts.channels.alertmanager import Alertmanager
 from monitor.config.probe_environment import namespace
-from monitor.policy.dynamic_checks import check_name, check_names, is_dynamic, part_name, wholes
-from monitor.safe_names import digest, safe_name
+from monitor.lib.safe_names import digest, safe_name
+from monitor.policy.runtime_checks import check_name, check_names, is_dynamic, part_name, wholes
 from tests.support.builders.notices import firing
 
 SIMILAR = [

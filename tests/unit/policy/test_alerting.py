@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.policy.alerting import backoff_seconds
-from monitor.policy.suppression import Hold
+from monitor.policy.suppression import Suppression
 from tests.support.builders.alerting import FLAP_WINDOW, Story, channel
 
-SILENCED = Hold("silenced", "s1")
-WAITING = Hold("waiting", "redis")
+SILENCED = Suppression("silenced", "s1")
+WAITING = Suppression("waiting", "redis")
 FREE = None
 
 # caption: channels, and what happens in turn: (second, what it becomes or None, hold), with what is told then

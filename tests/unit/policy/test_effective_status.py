@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from monitor.model import State
+from monitor.model.checks import State
 from monitor.policy import Reading, read_status
-from monitor.policy.dynamic_checks import is_dynamic
-from monitor.policy.overlays import Fleet, overlay
+from monitor.policy.effective_status import RuntimeStates, overlay
+from monitor.policy.runtime_checks import is_dynamic
 from tests.support.builders import NOW
 from tests.support.builders.values import check, state
 
@@ -22,7 +22,7 @@ def seen(name: str, *states: State, **fields: Any) -> tuple[Reading, State]:
     """What a check of this name shows at noon, when these states are known."""
     known = {each.check: each for each in states}
     reading, shown = overlay(
-        check(name, **fields), read_status(known.get(name), NOW), known.get(name), Fleet(known), NOW
+        check(name, **fields), read_status(known.get(name), NOW), known.get(name), RuntimeStates(known), NOW
     )
     assert shown is not None
     return reading, shown

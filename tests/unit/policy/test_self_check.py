@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from monitor import policy
-from monitor.alert_states import AlertsOverview, DeadLetter, Lane
-from monitor.model import Result, State, Status
-from monitor.policy import pulse
+from monitor.model.alerts import AlertsOverview, DeadLetter, DeliveryQueue
+from monitor.model.checks import Result, State, Status
+from monitor.policy import self_check
 from tests.support.builders import NOW
 from tests.support.builders.notices import FIRING
 from tests.support.builders.values import check
@@ -76,22 +76,25 @@ OVERDUE = {
 @pytest.mark.parametrize(("found", "since", "is_overdue"), OVERDUE.values(), ids=OVERDUE)
 def test_overdue(found: State, since: float, is_overdue: bool) -> None:
     """A result that could have come and did not; after a gap each check has its turn first."""
-    assert bool(pulse.overdue([found], NOW, since)) is is_overdue
+    assert bool(self_check.overdue([found], NOW, since)) is is_overdue
 
 
 TICKING = {
     "never looked before": (None, NOW),
-    "looked a moment ago": (state(pulse.BEAT, age=5, data={"ticking_since": 77.0}), 77.0),
-    "a gap": (state(pulse.BEAT, age=40, data={"ticking_since": 77.0}), NOW),
-    "Redis was restarted, and is back since a while": (state(pulse.BEAT, age=13, data={"ticking_since": 77.0}), NOW),
-    "garbage": (state(pulse.BEAT, age=5, data={"ticking_since": "x"}), NOW),
+    "looked a moment ago": (state(self_check.BEAT, age=5, data={"ticking_since": 77.0}), 77.0),
+    "a gap": (state(self_check.BEAT, age=40, data={"ticking_since": 77.0}), NOW),
+    "Redis was restarted, and is back since a while": (
+        state(self_check.BEAT, age=13, data={"ticking_since": 77.0}),
+        NOW,
+    ),
+    "garbage": (state(self_check.BEAT, age=5, data={"ticking_since": "x"}), NOW),
 }
 
 
 @pytest.mark.parametrize(("last", "since"), TICKING.values(), ids=TICKING)
 def test_ticking_since(last: State | None, since: float) -> None:
     """The time without a gap between two looks."""
-    assert pulse.ticking_since(last, NOW, 5.0) == since
+    assert self_check.ticking_since(last, NOW, 5.0) == since
 
 
 LATE = {
@@ -105,41 +108,41 @@ LATE = {
 @pytest.mark.parametrize(("states", "status"), LATE.values(), ids=LATE)
 def test_schedule(states: dict[str, State], status: Status) -> None:
     """Lateness is judged against the interval of the check."""
-    assert pulse.schedule({"db": check("db")}, states).status is status
+    assert self_check.schedule({"db": check("db")}, states).status is status
 
 
 def test_beat() -> None:
     """Silence counts only once there was time to hear something."""
-    assert pulse.beat(NOW - 1, NOW, NOW - 100).status is Status.OK
-    assert pulse.beat(NOW - 6, NOW, NOW - 100).reason == "not_dispatching"
-    assert pulse.beat(NOW - 6, NOW, NOW - 3).status is Status.OK
+    assert self_check.beat(NOW - 1, NOW, NOW - 100).status is Status.OK
+    assert self_check.beat(NOW - 6, NOW, NOW - 100).reason == "not_dispatching"
+    assert self_check.beat(NOW - 6, NOW, NOW - 3).status is Status.OK
 
 
 def overview(pending: int = 0, oldest_seconds: float = 0.0, dead_seconds: float | None = None) -> AlertsOverview:
     """What waits to be delivered, and the age of a dead letter."""
-    lane = Lane("ops", pending, NOW - oldest_seconds if pending else None)
+    lane = DeliveryQueue("ops", pending, NOW - oldest_seconds if pending else None)
     dead = () if dead_seconds is None else (DeadLetter("ops", FIRING, "refused", NOW - dead_seconds, 3),)
     return AlertsOverview(NOW, lanes=(lane,), dead_letters=dead)
 
 
 def test_alerts_and_queue() -> None:
     """Dead letters are a warning, minutes of waiting an error; a queue beyond its limit is a warning."""
-    assert pulse.alerts(overview(3, 10.0)).status is Status.OK
-    assert pulse.alerts(overview(dead_seconds=86_399.0)).reason == "dead_letters"
-    assert pulse.alerts(overview(dead_seconds=86_401.0)).status is Status.OK
-    assert pulse.alerts(overview(1, 301.0, 1.0)).reason == "undelivered"
-    assert pulse.queue(10, 10).status is Status.OK
-    assert pulse.queue(11, 10).status is Status.WARNING
+    assert self_check.alerts(overview(3, 10.0)).status is Status.OK
+    assert self_check.alerts(overview(dead_seconds=86_399.0)).reason == "dead_letters"
+    assert self_check.alerts(overview(dead_seconds=86_401.0)).status is Status.OK
+    assert self_check.alerts(overview(1, 301.0, 1.0)).reason == "undelivered"
+    assert self_check.queue(10, 10).status is Status.OK
+    assert self_check.queue(11, 10).status is Status.WARNING
 
 
 def test_whole() -> None:
     """A dead man's switch is told only while checks are dispatched, results come and alerts can be delivered."""
     good = {
-        pulse.BEAT: pulse.beat(NOW, NOW, 0.0),
-        pulse.RESULTS: pulse.results({"db": check("db")}, {"db": state()}, []),
-        pulse.ALERTS: pulse.alerts(overview(dead_seconds=1.0)),
+        self_check.BEAT: self_check.beat(NOW, NOW, 0.0),
+        self_check.RESULTS: self_check.results({"db": check("db")}, {"db": state()}, []),
+        self_check.ALERTS: self_check.alerts(overview(dead_seconds=1.0)),
     }
-    assert pulse.is_whole(good)
-    assert not pulse.is_whole({**good, pulse.BEAT: pulse.beat(NOW - 60, NOW, 0.0)})
-    assert not pulse.is_whole({**good, pulse.RESULTS: pulse.results({"db": check("db")}, {}, [state()])})
-    assert not pulse.is_whole({**good, pulse.ALERTS: pulse.alerts(overview(1, 999.0))})
+    assert self_check.is_whole(good)
+    assert not self_check.is_whole({**good, self_check.BEAT: self_check.beat(NOW - 60, NOW, 0.0)})
+    assert not self_check.is_whole({**good, self_check.RESULTS: self_check.results({"db": check("db")}, {}, [state()])})
+    assert not self_check.is_whole({**good, self_check.ALERTS: self_check.alerts(overview(1, 999.0))})

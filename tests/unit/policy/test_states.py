@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from monitor import policy
 from monitor.config import CheckSpec
-from monitor.model import Overall, Result, State, Status, Transition
-from monitor.policy import Hold, Reading
+from monitor.model.checks import Overall, Result, State, Status, Transition
+from monitor.policy import GroupHold, Reading
 from tests.support.builders import NOW
 
 LETTERS = {"o": Status.OK, "w": Status.WARNING, "e": Status.ERROR, "u": Status.UNKNOWN, "g": Status.UNKNOWN}
-KEPT, FOREVER = Hold(60.0), Hold(60.0, forever=True)
+KEPT, FOREVER = GroupHold(60.0), GroupHold(60.0, forever=True)
 
 
 def check(**rules: Any) -> CheckSpec:
@@ -105,7 +105,7 @@ def test_transitions_tell_the_whole_story(letters: str, failure: int, success: i
         ("from the future", -5.1, None, Reading(Status.UNKNOWN, "from_the_future")),
     ],
 )
-def test_reading_a_state(caption: str, age: float, hold: Hold | None, expected: Reading) -> None:
+def test_reading_a_state(caption: str, age: float, hold: GroupHold | None, expected: Reading) -> None:
     """An old answer is never green, nor one from the future."""
     stored = Result("r", Status.ERROR, NOW, NOW + 30, 1.0, reason="refused")
     state = State("c", Status.ERROR, NOW, 1, stored)

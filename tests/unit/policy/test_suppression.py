@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alert_states import Alert, Silence
 from monitor.config import CheckSpec, Config, MaintenanceSpec
-from monitor.model import Result, Snapshot, State, Status
-from monitor.policy.suppression import Dependencies, Hold, hold, in_maintenance
+from monitor.model.alerts import Alert, Silence
+from monitor.model.checks import Result, Snapshot, State, Status
+from monitor.policy.suppression import Dependencies, Suppression, hold, in_maintenance
 from tests.support.builders import NOW
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -103,7 +103,7 @@ def held(
     since: float = NOW - 5,
     status: Status = Status.ERROR,
     silences: tuple[Silence, ...] = (),
-) -> Hold | None:
+) -> Suppression | None:
     """Why nobody is told that this check fails."""
     return hold(
         Alert(check, status, Status.OK, since, 1),
@@ -120,22 +120,22 @@ CHAIN = config(spec("redis", kind="redis", url="redis://h"), spec("api", "redis"
 def test_a_failing_ancestor_holds_back():
     """However far above; a warning of it does not."""
     fine = [state("api"), state("shop", Status.ERROR)]
-    assert held("shop", CHAIN, state("redis", Status.ERROR), *fine) == Hold("parent", "redis")
+    assert held("shop", CHAIN, state("redis", Status.ERROR), *fine) == Suppression("parent", "redis")
     assert held("shop", CHAIN, state("redis", Status.WARNING), *fine) is None
     assert held("redis", CHAIN, state("redis", Status.ERROR), *fine) is None
 
 
 def test_an_ancestor_that_is_out_of_date_holds_back():
     """Nobody knows whether it fails; that is told of itself."""
-    assert held("shop", CHAIN, state("redis", observed_at=NOW - 31), state("api")) == Hold("parent", "redis")
+    assert held("shop", CHAIN, state("redis", observed_at=NOW - 31), state("api")) == Suppression("parent", "redis")
 
 
 def test_a_parent_has_its_turn_first():
     """It may fail as well: until it was observed since, or should have been, nobody is told."""
     before = state("api", observed_at=NOW - 8)
-    assert held("shop", CHAIN, before, state("redis"), since=NOW - 5) == Hold("waiting", "api")
+    assert held("shop", CHAIN, before, state("redis"), since=NOW - 5) == Suppression("waiting", "api")
     assert held("shop", CHAIN, before, state("redis"), since=NOW - 8) is None
-    assert held("shop", CHAIN, state("redis"), since=NOW - 5) == Hold("waiting", "api")
+    assert held("shop", CHAIN, state("redis"), since=NOW - 5) == Suppression("waiting", "api")
     assert held("shop", CHAIN, state("redis"), since=NOW - 16) is None
 
 
@@ -157,7 +157,7 @@ def test_a_backlog_is_no_reason_to_hide_the_queue_that_nobody_consumes():
     full = state("celery", Status.ERROR)
     full = replace(full, result=replace(full.result, reason="above_threshold"))
     assert held("queue:mail", ground, full) is None
-    assert held("queue:mail", ground, state("celery", Status.ERROR)) == Hold("parent", "celery")
+    assert held("queue:mail", ground, state("celery", Status.ERROR)) == Suppression("parent", "celery")
 
 
 def test_the_broker_needs_the_store_when_they_are_one_server():
@@ -188,7 +188,7 @@ def test_what_is_stale_depends_on_the_monitor_itself():
     """When checks do not run, that is the news: not forty checks that have grown old."""
     known = config(spec("shop"))
     broken = state("monitor:results", Status.ERROR)
-    assert held("shop", known, broken, status=Status.STALE) == Hold("parent", "monitor:results")
+    assert held("shop", known, broken, status=Status.STALE) == Suppression("parent", "monitor:results")
     assert held("shop", known, broken, status=Status.ERROR) is None
     assert held("monitor:beat", known, broken, status=Status.STALE) is None
 
@@ -197,7 +197,7 @@ def test_nothing_is_known_of_the_parts_of_a_whole_that_cannot_be_looked_at():
     """A cluster that is down is one alert, not one for each of its groups; a group that fails by itself is told."""
     known = config(spec("kafka", kind="kafka_group"), spec("kafka2"))
     down = state("kafka", Status.ERROR)
-    assert held("group:kafka:orders", known, down, status=Status.STALE) == Hold("parent", "kafka")
+    assert held("group:kafka:orders", known, down, status=Status.STALE) == Suppression("parent", "kafka")
     assert held("group:kafka:orders", known, down, status=Status.ERROR) is None
     assert held("group:kafka2:orders", known, down, state("kafka2"), status=Status.STALE) is None
 
@@ -207,7 +207,7 @@ def test_silences_come_first():
     silence = Silence("s", "sh*", NOW - 10, NOW + 10, "we know")
     over = Silence("o", "*", NOW - 10, NOW, "over")
     failing = state("redis", Status.ERROR)
-    assert held("shop", CHAIN, failing, silences=(over, silence)) == Hold("silenced", "s")
+    assert held("shop", CHAIN, failing, silences=(over, silence)) == Suppression("silenced", "s")
     assert held("redis", CHAIN, failing, silences=(over, silence)) is None
 
 
@@ -217,5 +217,5 @@ def test_maintenance_of_a_check():
         checks=["shop"], start=datetime.fromtimestamp(NOW - 1, BERLIN), end=datetime.fromtimestamp(NOW + 1, BERLIN)
     )
     known = config(spec("shop"), spec("api"), maintenance={"m": once})
-    assert held("shop", known) == Hold("maintenance", "m")
+    assert held("shop", known) == Suppression("maintenance", "m")
     assert held("api", known) is None

@@ -6,8 +6,8 @@ import json
 import time
 from typing import Any
 
-from monitor import documents
-from monitor.model import State
+from monitor.model.checks import State
+from monitor.presentation import states as documents
 from tests.support.builders import NOW
 from tests.support.builders.values import state
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.flight import NotCompleted, in_flight, store_outcomes
-from monitor.model import Outcome, Status
-from monitor.ports import FlightRefused, StateStore, StoreUnavailable
+from monitor.model.checks import Outcome, Status
+from monitor.ports.store import FlightRefused, StateStore, StoreUnavailable
+from monitor.services.flight import NotCompleted, in_flight, store_outcomes
 from monitor.testing import MemoryStore
 from tests.support.builders.values import check
 

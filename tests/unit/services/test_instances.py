@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from monitor.agent.protocol import Active, direct_queue
-from monitor.model import Status
-from monitor.ports import BrokerUnavailable
+from monitor.agent.protocol import ActiveTask, direct_queue
+from monitor.model.checks import Status
+from monitor.ports.workers import BrokerUnavailable
 from tests.support.builders.workers import STEP, Node, T, World
 from tests.unit.services.test_watch_workers import deafen, kill, stop
 
@@ -150,7 +150,7 @@ def test_a_stuck_worker_that_is_restarted(world: World) -> None:
     """What the old one said last is not said of the new one."""
     world = World()
     old = world.start("m", "mail")
-    old.tasks = (Active("t", world.now - 2000), Active("t", world.now - 2000))
+    old.tasks = (ActiveTask("t", world.now - 2000), ActiveTask("t", world.now - 2000))
     world.run(5 * T)
     assert world.verdict("worker:m") == "stuck"
     world.start("m", "mail")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from monitor.agent.identity import Identity
-from monitor.fleet import Round
-from monitor.model import Status
+from monitor.model.checks import Status
+from monitor.services.watch_workers import WorkerRound
 from tests.support.builders.workers import T, World
 
 SHOP, BLOG = Identity("shop", ("shop",), "config"), Identity("blog", ("blog",), "config")
@@ -20,7 +20,7 @@ def world() -> World:
     return world
 
 
-def next_round(world: World) -> Round:
+def next_round(world: World) -> WorkerRound:
     """The round that is due next."""
     world.rounds = False
     world.run(T)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from monitor.config.settings import Workers
+from monitor.config.settings import WorkerSettings
 from tests.support.builders.workers import T, World
 
 RETURN = 120.0
@@ -16,7 +16,7 @@ BROADCAST = "bcast.0b0c5f3e-98ab-4d5c-8f8e-0123456789ab"
 
 def watched(*, old_agents: bool = False, **settings: object) -> World:
     """A worker of `celery`, and one of `video`, that have been consuming for a while."""
-    world = World(Workers.model_validate({"interval": T, **settings}), old_agents=old_agents)
+    world = World(WorkerSettings.model_validate({"interval": T, **settings}), old_agents=old_agents)
     world.start("main")
     world.start("video", "video")
     world.run(10 * T)
@@ -202,7 +202,7 @@ def test_a_worker_of_a_queue_that_may_rest_is_killed() -> None:
 
 def test_a_queue_that_may_rest_and_never_had_a_worker() -> None:
     """It is configured, scaled to zero from the beginning, and nothing is ever sent to it."""
-    world = World(Workers(interval=T, queues=("video",), may_rest=("video",)))
+    world = World(WorkerSettings(interval=T, queues=("video",), may_rest=("video",)))
     world.start("main")
     run_and_watch_nothing_waits(world, 600)
     assert world.verdict("queue:video") == "resting"
@@ -234,7 +234,7 @@ def test_nothing_is_sent_to_a_queue_that_nobody_consumes(end: object) -> None:
 
 def test_a_configured_queue_without_any_agent_gets_one_heartbeat_at_a_time() -> None:
     """None of its workers tells of itself; it is unconsumed until one of them executes the heartbeat."""
-    world = World(Workers(interval=T, queues=("orders",)))
+    world = World(WorkerSettings(interval=T, queues=("orders",)))
     world.start("main")
     most = 0
     for _ in range(60):
@@ -291,7 +291,7 @@ def test_a_queue_is_lasting_when_any_of_its_workers_says_so() -> None:
 
 def test_a_configured_queue_is_expected_whatever_it_is() -> None:
     """But none of a fanout exchange is sent a heartbeat: on Redis it is no list. It is judged by its workers."""
-    world = World(Workers(interval=T, queues=("expiring", "fanout")))
+    world = World(WorkerSettings(interval=T, queues=("expiring", "fanout")))
     world.start("a", "expiring", "fanout").short_lived = {"expiring": "expires", "fanout": "fanout"}
     world.run(10 * T)
     assert (world.verdict("queue:expiring"), world.verdict("queue:fanout")) == ("consumed", "consumed")

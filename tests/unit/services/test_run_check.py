@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from monitor import runner
 from monitor.config import CheckSpec
-from monitor.model import NO_PAST, Outcome, Past, Status
-from monitor.policy.dynamic_checks import check_name
-from monitor.ports import ExecutorUnavailable
-from monitor.schedule import Plan
+from monitor.model.checks import NO_PAST, Outcome, Past, Status
+from monitor.policy.runtime_checks import check_name
+from monitor.policy.schedule import Plan
+from monitor.ports.executor import ExecutorUnavailable
+from monitor.services import run_check
 from monitor.testing import MemoryStore
 from tests.support.builders import NOW
 
@@ -58,7 +58,7 @@ def test_a_result_is_dated_by_its_flight_and_says_until_when_it_holds(store: Mem
         clock.now += 4
         return Outcome(Status.WARNING, {"n": 1}, "above_threshold", "text", {"host": "h"})
 
-    run = runner.run_check(CHECK, NOW, store=store.states, executor=ScriptedExecutor(sleep))
+    run = run_check.run_check(CHECK, NOW, store=store.states, executor=ScriptedExecutor(sleep))
     stored = store.states.read().states["db"].result
     assert run.event == "completed"
     assert stored == run.result
@@ -70,21 +70,21 @@ def test_a_result_is_dated_by_its_flight_and_says_until_when_it_holds(store: Mem
 def test_a_run_whose_turn_has_passed_drops_itself(store: MemoryStore, clock: Clock) -> None:
     """By the store's clock: the next turn has its own message."""
     clock.now = NOW + 10.1
-    run = runner.run_check(CHECK, NOW, store=store.states, executor=FINE)
+    run = run_check.run_check(CHECK, NOW, store=store.states, executor=FINE)
     assert (run.event, run.reason) == ("dropped", "overdue")
     assert store.states.read().states == {}
 
 
 def test_one_flight_at_a_time(store: MemoryStore) -> None:
     """A second run while the first is in the air is dropped; after it has landed the next may start."""
-    runs: list[runner.Run] = []
+    runs: list[run_check.Run] = []
 
     def again(check: CheckSpec) -> Outcome:
-        runs.append(runner.run_check(CHECK, NOW, store=store.states, executor=FINE))
+        runs.append(run_check.run_check(CHECK, NOW, store=store.states, executor=FINE))
         return Outcome(Status.OK)
 
-    runs.append(runner.run_check(CHECK, NOW, store=store.states, executor=ScriptedExecutor(again)))
-    runs.append(runner.run_check(CHECK, NOW, store=store.states, executor=FINE))
+    runs.append(run_check.run_check(CHECK, NOW, store=store.states, executor=ScriptedExecutor(again)))
+    runs.append(run_check.run_check(CHECK, NOW, store=store.states, executor=FINE))
     assert [(run.event, run.reason) for run in runs] == [("dropped", "busy"), ("completed", None), ("completed", None)]
 
 
@@ -95,7 +95,7 @@ def test_a_run_that_outlives_its_lease_writes_nothing(store: MemoryStore, clock:
         clock.now += check.lease_seconds + 0.1
         return Outcome(Status.ERROR)
 
-    run = runner.run_check(CHECK, NOW, store=store.states, executor=ScriptedExecutor(oversleep))
+    run = run_check.run_check(CHECK, NOW, store=store.states, executor=ScriptedExecutor(oversleep))
     assert run.event == "lost"
     assert store.states.read().states == {}
 
@@ -107,8 +107,8 @@ def test_a_run_that_never_happened_frees_the_flight(store: MemoryStore) -> None:
         raise ExecutorUnavailable("no process")
 
     with pytest.raises(ExecutorUnavailable):
-        runner.run_check(CHECK, NOW, store=store.states, executor=ScriptedExecutor(fail))
-    assert runner.run_check(CHECK, NOW, store=store.states, executor=FINE).event == "completed"
+        run_check.run_check(CHECK, NOW, store=store.states, executor=ScriptedExecutor(fail))
+    assert run_check.run_check(CHECK, NOW, store=store.states, executor=FINE).event == "completed"
 
 
 def test_a_run_is_handed_its_past(store: MemoryStore, clock: Clock) -> None:
@@ -121,7 +121,7 @@ def test_a_run_is_handed_its_past(store: MemoryStore, clock: Clock) -> None:
             return Outcome(Status.OK, memory=f"{len(pasts)}"), 1.0
 
     for _ in range(3):
-        runner.run_check(CHECK, None, store=store.states, executor=Remembering(lambda check: Outcome(Status.OK)))
+        run_check.run_check(CHECK, None, store=store.states, executor=Remembering(lambda check: Outcome(Status.OK)))
         clock.now += 10
     assert pasts == [Past(NOW), Past(NOW + 10, "1"), Past(NOW + 20, "2")]
 
@@ -134,7 +134,7 @@ def test_what_a_run_finds_together_are_checks_of_their_own(store: MemoryStore, c
         "new": Outcome(Status.UNKNOWN, reason="starting", grace=True),
     }
     executor = ScriptedExecutor(lambda check: Outcome(Status.WARNING, parts=dict(found)))
-    run = runner.run_check(CHECK, NOW, store=store.states, executor=executor)
+    run = run_check.run_check(CHECK, NOW, store=store.states, executor=executor)
     states = store.states.read().states
     assert {name: state.status.value for name, state in states.items()} == {
         "db": "warning",
@@ -147,16 +147,16 @@ def test_what_a_run_finds_together_are_checks_of_their_own(store: MemoryStore, c
     assert states["group:db:orders"].result.valid_until == NOW + 30
     clock.now += 10
     found["orders"] = None
-    runner.run_check(CHECK, None, store=store.states, executor=executor)
+    run_check.run_check(CHECK, None, store=store.states, executor=executor)
     assert "group:db:orders" not in store.states.read().states
 
 
 def test_each_moment_is_dispatched_once(store: MemoryStore, clock: Clock) -> None:
     """Everything at first; then nothing until time has passed; None when asked again too soon."""
     plan = Plan([CHECK])
-    assert runner.due_now(plan, "f", store=store.states) == [("db", NOW)]
+    assert run_check.due_now(plan, "f", store=store.states) == [("db", NOW)]
     clock.now += 0.01
-    assert runner.due_now(plan, "f", store=store.states, at_least_seconds=0.1) is None
+    assert run_check.due_now(plan, "f", store=store.states, at_least_seconds=0.1) is None
     clock.now += 20
-    assert [due.check for due in runner.due_now(plan, "f", store=store.states) or ()] == ["db"]
-    assert runner.due_now(plan, "f", store=store.states) == []
+    assert [due.check for due in run_check.due_now(plan, "f", store=store.states) or ()] == ["db"]
+    assert run_check.due_now(plan, "f", store=store.states) == []

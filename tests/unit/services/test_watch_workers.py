@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.agent.protocol import Active, direct_queue
-from monitor.config.settings import Workers
-from monitor.model import Status
-from monitor.policy import notes
+from monitor.agent.protocol import ActiveTask, direct_queue
+from monitor.config.settings import WorkerSettings
+from monitor.model.checks import Status
+from monitor.policy.workers import round_state
 from tests.support.builders.workers import STEP, Node, T, World
 
 
@@ -169,7 +169,7 @@ def test_a_consumer_that_is_cancelled(world: World) -> None:
 
 def test_a_queue_that_is_configured_and_never_consumed() -> None:
     """Expected from the first round on, and an alarm after the time a worker would have had to come."""
-    world = World(Workers(interval=T, queues=("orders",)))
+    world = World(WorkerSettings(interval=T, queues=("orders",)))
     world.start("a")
     world.run(2 * T)
     assert not world.alarms
@@ -179,11 +179,11 @@ def test_a_queue_that_is_configured_and_never_consumed() -> None:
 
 def test_long_tasks_in_every_slot_are_no_alarm_until_they_are_stuck(world: World) -> None:
     """Busy for as long as they may run, and so is their queue; then stuck."""
-    world.nodes["m"].tasks = (Active("t", world.now), Active("t", world.now))
+    world.nodes["m"].tasks = (ActiveTask("t", world.now), ActiveTask("t", world.now))
     world.run(5 * T)
     assert world.verdict("worker:m") == "busy"
     assert world.verdict("queue:mail") == "consumed"
-    world.nodes["m"].tasks = (Active("t", world.now), Active("t", world.now - 895))
+    world.nodes["m"].tasks = (ActiveTask("t", world.now), ActiveTask("t", world.now - 895))
     world.run(4 * T)
     assert world.verdict("worker:m") == "busy"
     world.run(900)
@@ -223,7 +223,7 @@ def limit(node: Node) -> None:
 
 
 def occupy(node: Node) -> None:
-    node.executes, node.tasks = False, (Active("t", node.born_at), Active("t", node.born_at))
+    node.executes, node.tasks = False, (ActiveTask("t", node.born_at), ActiveTask("t", node.born_at))
 
 
 @pytest.mark.parametrize("fill", [limit, occupy], ids=["tasks that may not begin", "tasks that take long"])
@@ -233,7 +233,7 @@ def test_a_worker_without_room_is_busy_and_its_queue_consumed(
 ) -> None:
     """Also in the moments before: its own heartbeat was executed between two tasks, that of the queue waits."""
     node = world.nodes["m"]
-    world.settings = Workers(interval=T, stuck_after=1e6, slow_after=1e6)
+    world.settings = WorkerSettings(interval=T, stuck_after=1e6, slow_after=1e6)
     fill(node)
     for _ in range(12):
         world.run((2 + share) * T)
@@ -365,7 +365,7 @@ def test_uninstrumented_workers_withhold_heartbeats_from_shared_queues(world: Wo
     """None is sent to a queue that such a worker may consume, and it is judged by its other workers; configured ones
     are sent to."""
     world.strangers = frozenset({"old@h"})
-    world.settings = Workers(interval=T, queues=("mail",))
+    world.settings = WorkerSettings(interval=T, queues=("mail",))
     stop(world.nodes["a"])
     stop(world.nodes["b"])
     world.run(3 * T)
@@ -379,7 +379,7 @@ def test_uninstrumented_workers_withhold_heartbeats_from_shared_queues(world: Wo
 
 def test_garbage_in_the_notes_is_as_good_as_none(world: World) -> None:
     """A round begins anew, with patience."""
-    for garbage in (b"\xff", b"[]", b'{"round_at": 1}', notes.encode(notes.Notes(world.now + 1e9))):
+    for garbage in (b"\xff", b"[]", b'{"round_at": 1}', round_state.encode(round_state.RoundState(world.now + 1e9))):
         world.notes = garbage
         world.run(5 * T)
     assert not world.alarms
@@ -466,7 +466,7 @@ def _happen(world: World, event: str, seconds: float, number: int) -> None:
             world.start(f"new{number}", "celery", "mail")
         case "long":
             for node in world.nodes.values():
-                node.tasks = (Active("t", world.now), Active("t", world.now))
+                node.tasks = (ActiveTask("t", world.now), ActiveTask("t", world.now))
         case "deploy":
             old = next(node for node in world.nodes.values() if node.alive)
             old.leaving = True

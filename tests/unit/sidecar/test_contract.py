@@ -11,7 +11,7 @@ import pytest
 from monitor.api.refresher import CachedSnapshot
 from monitor.api.roster import RosterReader
 from monitor.config import CheckSpec
-from monitor.model import State
+from monitor.model.checks import State
 from monitor.sidecar import contract
 from monitor.sidecar.verdict import failures, look
 from tests.support.builders import values

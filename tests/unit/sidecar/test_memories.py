@@ -10,8 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor.config import Config
-from monitor.sidecar import alone
-from monitor.sidecar.memories import FILE, CannotKeep, Memories
+from monitor.sidecar import single_process
+from monitor.sidecar.memories import FILE, Memories, UnusableDirectory
 from monitor.store import MemoryStore
 from tests.support.builders.values import becoming, run, state_of
 
@@ -117,7 +117,7 @@ def test_a_full_disk_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_directory_of_no_use(tmp_path: Path) -> None:
     """Said before anything starts."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(CannotKeep, match=r"cannot use the data directory .*: Not a directory"):
+    with pytest.raises(UnusableDirectory, match=r"cannot use the data directory .*: Not a directory"):
         Memories(tmp_path / "file" / "data", MemoryStore().states)
 
 
@@ -128,7 +128,7 @@ def test_another_users_directory_is_not_used(tmp_path: Path) -> None:
     tmp_path.chmod(0o1777)
     (tmp_path / "data").mkdir()
     os.chown(tmp_path / "data", 65534, -1)
-    with pytest.raises(CannotKeep, match="it belongs to another user"):
+    with pytest.raises(UnusableDirectory, match="it belongs to another user"):
         Memories(tmp_path / "data", MemoryStore().states)
 
 
@@ -136,7 +136,7 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     """The temporary file's name can be guessed by whoever else may write to the directory."""
     (tmp_path / "precious").write_text("kept")
     (tmp_path / f".{FILE}.{os.getpid()}").symlink_to(tmp_path / "precious")
-    with pytest.raises(CannotKeep):
+    with pytest.raises(UnusableDirectory):
         Memories(tmp_path, MemoryStore().states)
     assert (tmp_path / "precious").read_text() == "kept"
 
@@ -155,11 +155,11 @@ def test_alone_it_keeps_no_history(monkeypatch: pytest.MonkeyPatch) -> None:
     def begin(*_: object) -> None:
         raise Begun
 
-    monkeypatch.setattr(alone, "MemoryStore", made)
-    monkeypatch.setattr(alone, "Loop", begin)
-    monkeypatch.setattr(alone.logs, "configure", lambda *_: None)
+    monkeypatch.setattr(single_process, "MemoryStore", made)
+    monkeypatch.setattr(single_process, "Loop", begin)
+    monkeypatch.setattr(single_process.logs, "configure", lambda *_: None)
     with pytest.raises(Begun):
-        alone.run(Config(checks={}), "127.0.0.1", 0)
+        single_process.run(Config(checks={}), "127.0.0.1", 0)
 
     (store,) = stores
     run(store, "kafka")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from monitor.alert_states import Alert, DeadLetter, Silence, Told
-from monitor.model import Notice, NoticeKind, Result, State, Status, Streak, Transition
+from monitor.model.alerts import Alert, DeadLetter, LastNotification, Silence
+from monitor.model.checks import Notice, NoticeKind, Result, State, Status, Streak, Transition
 from monitor.store import alert_codec, codec
 
 RESULT = Result(
@@ -28,7 +28,7 @@ RESULT = Result(
 )
 TURN = Transition("db", 5, Status.OK, Status.ERROR, 1763608000.5, "run", "timeout")
 STATE = State("db", Status.OK, 1763608000.5, 5, RESULT, Streak(Status.ERROR, 2, 6.0), 7.0, 8.0, "run")
-RECORD = codec.Record(STATE, "run", (TURN,))
+RECORD = codec.StoredCheck(STATE, "run", (TURN,))
 STORED: dict[str, Any] = {
     "s": "ok",
     "a": 1763608000.5,
@@ -56,7 +56,7 @@ STORED: dict[str, Any] = {
     "t": [[5, "ok", "error", 1763608000.5, "run", "timeout"]],
 }
 NOTICE = Notice("db:5:run", NoticeKind.FIRING, "db", Status.OK, Status.ERROR, 1.0, 2.0, "timeout", "m", {"a": "b"})
-ALERT = Alert("db", Status.ERROR, Status.OK, 1.0, 5, told={"ops": Told(Status.ERROR, 1.0, 2.0, "db:5:run")})
+ALERT = Alert("db", Status.ERROR, Status.OK, 1.0, 5, told={"ops": LastNotification(Status.ERROR, 1.0, 2.0, "db:5:run")})
 SILENCE, LETTER = Silence("id", "db*", 1.0, 2.0, "why"), DeadLetter("ops", NOTICE, "why", 5.0, 3)
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from monitor.cli.data_dir import running_url
-from monitor.cli.up import embedded, marks
-from monitor.cli.up.preflight import CannotStart, check_port, lock
 from monitor.config import Config
+from monitor.supervisor import embedded, marks
+from monitor.supervisor.preflight import CannotStart, check_port, lock
 from tests.support.processes import alive, wait_for
 
 NOBODY = 65534

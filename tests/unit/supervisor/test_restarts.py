@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.cli.up.restarts import LONGEST_DELAY_SECONDS, SETTLED_SECONDS, Restarts
+from monitor.supervisor.restarts import LONGEST_DELAY_SECONDS, SETTLED_SECONDS, Restarts
 
 
 @pytest.mark.parametrize(

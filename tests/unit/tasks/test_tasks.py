@@ -11,9 +11,11 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from monitor.config import CheckSpec, Config
-from monitor.model import Outcome, Status
-from monitor.ports import Compacted, ExecutorUnavailable, FlightRefused, StoreUnavailable
-from monitor.schedule import Plan
+from monitor.model.checks import Outcome, Status
+from monitor.policy.schedule import Plan
+from monitor.ports.executor import ExecutorUnavailable
+from monitor.ports.history import CompactionResult
+from monitor.ports.store import FlightRefused, StoreUnavailable
 from monitor.tasks import checks, history, registration
 from monitor.testing import MemoryHistory, MemoryStore
 from monitor.wiring import Runtime
@@ -111,10 +113,10 @@ class FullHistory(MemoryHistory):
         super().__init__(lambda: 1000.0)
         self._error = error
 
-    def compact(self, now: float) -> Compacted:
+    def compact(self, now: float) -> CompactionResult:
         if self._error:
             raise self._error
-        return Compacted(hours=3, evicted=2, kept_bytes=64)
+        return CompactionResult(hours=3, evicted=2, kept_bytes=64)
 
 
 @pytest.mark.parametrize(

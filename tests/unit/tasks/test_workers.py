@@ -9,8 +9,8 @@ from structlog.typing import EventDict
 
 from monitor.agent.identity import Identity
 from monitor.config import Config
-from monitor.config.settings import Workers
-from monitor.schedule import Plan
+from monitor.config.settings import WorkerSettings
+from monitor.policy.schedule import Plan
 from monitor.tasks import registration, workers
 from monitor.tasks.publish import Publisher
 from monitor.wiring import Runtime
@@ -19,7 +19,7 @@ from tests.support.builders.workers import T, World
 
 def logged(world: World, *, enabled: bool = True) -> list[EventDict]:
     """What one run of the task logs."""
-    config = Config(workers=Workers(interval=T, enabled=enabled))
+    config = Config(workers=WorkerSettings(interval=T, enabled=enabled))
     world.store.workers = world
     runtime = Runtime(config, {}, Plan([]), world.store, None, project=world.project)  # type: ignore[arg-type]
     with capture_logs() as events:
@@ -74,7 +74,7 @@ def test_what_is_away_is_said(world: World) -> None:
 def test_workers_that_are_not_watched(world: World) -> None:
     """Nothing is sent by beat, and a message that comes all the same does nothing."""
     assert logged(world, enabled=False) == []
-    on, off = (registration.beat_schedule(Config(workers=Workers(enabled=enabled))) for enabled in (True, False))
+    on, off = (registration.beat_schedule(Config(workers=WorkerSettings(enabled=enabled))) for enabled in (True, False))
     assert on.keys() - off.keys() == {"celery-health-monitor-workers"}
     assert on["celery-health-monitor-workers"]["schedule"] == 5.0
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from monitor.alerts.alertmanager import Alertmanager
 from monitor.alerts.base import Permanent, Temporary
+from monitor.alerts.channels.alertmanager import Alertmanager
 from monitor.alerts.registry import CHANNELS
 from monitor.alerts.text import render
-from monitor.model import Notice, NoticeKind, Status
+from monitor.model.checks import Notice, NoticeKind, Status
 from tests.integration.alerts.conftest import RealAlertmanager, Receiver
 from tests.support.builders.notices import FIRING, channel, firing, refusal, resolved, send
 from tests.support.processes import free_port, wait_for

@@ -18,7 +18,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from monitor.alerts.base import Permanent, Temporary
-from monitor.alerts.webhook import signature
+from monitor.alerts.channels.webhook import signature
 from tests.integration.alerts.conftest import Receiver
 from tests.support.builders.notices import FIRING, channel, firing, refusal, resolved, send
 from tests.support.faults import FaultProxy

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from monitor.checks.kafka_group import KafkaGroup
-from monitor.model import Outcome, Past, Status
+from monitor.checks.kinds.kafka_group import KafkaGroup
+from monitor.model.checks import Outcome, Past, Status
 from tests.support.faults import FaultProxy, Freezer
 from tests.support.kafka_clients import KafkaClients
 from tests.support.kafka_cluster import KafkaCluster

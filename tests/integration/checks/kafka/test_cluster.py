@@ -14,10 +14,10 @@ import pytest
 from kafka import TopicPartition
 from kafka.protocol.consumer import JoinGroupRequest
 
-from monitor.checks._kafka.client import Client
-from monitor.checks._kafka.groups import read_groups
-from monitor.checks._kafka.told import Told, combined
-from monitor.consumer_groups import GroupSight, PartitionSight
+from monitor.checks.kafka.client import ClusterClient
+from monitor.checks.kafka.details import GroupDescription, combined
+from monitor.checks.kafka.groups import read_groups
+from monitor.model.consumer_groups import GroupObservation, PartitionObservation
 from tests.support.kafka_clients import KafkaClients
 from tests.support.kafka_consumers import StartConsumer
 from tests.support.kafka_looks import connection_to, grown, lags, left, one, seen, stable
@@ -42,9 +42,9 @@ def test_lag_is_what_was_produced_less_what_was_committed(any_kafka: KafkaClient
     any_kafka.commit(name, {(name, 0): 15, (name, 1): 0, (name, 2): 5})
     sight = one(any_kafka, name, topics=(name,))
     assert dict(sight.partitions) == {
-        (name, 0): PartitionSight(end=40, committed=15, beginning=0),
-        (name, 1): PartitionSight(end=0, committed=0),
-        (name, 2): PartitionSight(end=5, committed=5),
+        (name, 0): PartitionObservation(end=40, committed=15, beginning=0),
+        (name, 1): PartitionObservation(end=0, committed=0),
+        (name, 2): PartitionObservation(end=5, committed=5),
     }
     assert (sight.known, sight.state, sight.members, sight.problem) == (True, "Empty", (), None)
 
@@ -143,8 +143,8 @@ def test_member_that_has_committed_nothing_has_partitions(any_kafka: KafkaClient
         wait_for(lambda: consumer.poll(timeout_ms=200) is None or consumer.assignment(), seconds=60, what="partitions")
         sight = one(any_kafka, name)
     assert dict(sight.partitions) == {
-        (name, 0): PartitionSight(end=0, committed=None, beginning=0),
-        (name, 1): PartitionSight(end=7, committed=None, beginning=0),
+        (name, 0): PartitionObservation(end=0, committed=None, beginning=0),
+        (name, 1): PartitionObservation(end=7, committed=None, beginning=0),
     }
 
 
@@ -159,7 +159,7 @@ def test_added_partitions_are_seen_before_anybody_has_them(
     any_kafka.add_partitions(name, 4)
     sight = wait_for(lambda: grown(one(any_kafka, name), 4), seconds=60, what="four partitions")
     assert {number for member in sight.members for _, number in member.assigned} == {0, 1}
-    assert sight.partitions[TopicPartition(name, 3)] == PartitionSight(end=0, committed=None, beginning=0)
+    assert sight.partitions[TopicPartition(name, 3)] == PartitionObservation(end=0, committed=None, beginning=0)
 
 
 def test_committed_beyond_the_end_is_told_as_it_is(any_kafka: KafkaClients, name: str) -> None:
@@ -168,7 +168,7 @@ def test_committed_beyond_the_end_is_told_as_it_is(any_kafka: KafkaClients, name
     any_kafka.produce(name, 3, partition=0)
     any_kafka.commit(name, {(name, 0): 100})
     sight = one(any_kafka, name, topics=(name,))
-    assert dict(sight.partitions) == {(name, 0): PartitionSight(end=3, committed=100)}
+    assert dict(sight.partitions) == {(name, 0): PartitionObservation(end=3, committed=100)}
 
 
 def test_deleted_topic_is_gone_or_said(any_kafka: KafkaClients, start_consumer: StartConsumer, name: str) -> None:
@@ -178,7 +178,7 @@ def test_deleted_topic_is_gone_or_said(any_kafka: KafkaClients, start_consumer: 
     consumer.wait_committed({(name, 0): 0, (f"{name}-2", 0): 0})
     any_kafka.delete_topic(name)
 
-    def without() -> GroupSight | None:
+    def without() -> GroupObservation | None:
         sight = one(any_kafka, name)
         gone = sight.partitions.get(TopicPartition(name, 0))
         return sight if gone is None or gone.problem else None
@@ -186,7 +186,7 @@ def test_deleted_topic_is_gone_or_said(any_kafka: KafkaClients, start_consumer: 
     sight = wait_for(without, seconds=60, what="the topic is gone")
     gone = sight.partitions.get(TopicPartition(name, 0))
     assert gone is None or (gone.end, gone.problem) == (None, "deleted")
-    assert sight.partitions[TopicPartition(f"{name}-2", 0)] == PartitionSight(end=0, committed=0)
+    assert sight.partitions[TopicPartition(f"{name}-2", 0)] == PartitionObservation(end=0, committed=0)
 
 
 def test_topic_that_the_group_has_left_is_said(
@@ -200,7 +200,7 @@ def test_topic_that_the_group_has_left_is_said(
     assert one(any_kafka, name, topics=(f"{name}-*",)).partitions[old].problem is None
     start_consumer(any_kafka, name, f"{name}-new").wait_joined(1)
     sight = wait_for(lambda: stable(one(any_kafka, name, topics=(f"{name}-*",))), seconds=60, what="a stable group")
-    assert sight.partitions[old] == PartitionSight(end=8, committed=3, beginning=0, problem="unsubscribed")
+    assert sight.partitions[old] == PartitionObservation(end=8, committed=3, beginning=0, problem="unsubscribed")
     assert sight.partitions[new].problem is None
 
 
@@ -211,7 +211,7 @@ def test_workers_of_connect_are_members_without_partitions(any_kafka: KafkaClien
         group_id=name, session_timeout_ms=30_000, rebalance_timeout_ms=30_000, member_id="", protocol_type="connect",
         protocols=[protocol], max_version=3,
     )  # fmt: skip
-    with Client(connection_to(any_kafka), 30) as client:
+    with ClusterClient(connection_to(any_kafka), 30) as client:
 
         async def join() -> Any:
             told = await read_groups(client, {name}, client.until(0.5))
@@ -226,8 +226,8 @@ def test_workers_of_connect_are_members_without_partitions(any_kafka: KafkaClien
 
 def test_hundreds_of_groups_come_in_pieces(any_kafka: KafkaClients, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Large requests are cut, and nothing is lost at the cuts."""
-    monkeypatch.setattr("monitor.checks._kafka.groups.GROUPS_PER_REQUEST", 3)
-    monkeypatch.setattr("monitor.checks._kafka.offsets.PARTITIONS_PER_REQUEST", 4)
+    monkeypatch.setattr("monitor.checks.kafka.groups.GROUPS_PER_REQUEST", 3)
+    monkeypatch.setattr("monitor.checks.kafka.offsets.PARTITIONS_PER_REQUEST", 4)
     any_kafka.create_topics({f"{name}-{n}": 1 for n in range(10)})
     for n in range(10):
         any_kafka.commit(f"{name}-{n}", {(f"{name}-{n}", 0): n})
@@ -263,12 +263,12 @@ def test_member_that_died(any_kafka: KafkaClients, start_consumer: StartConsumer
     any_kafka.produce(name, 6, partition=0)
     after = wait_for(lambda: left(one(any_kafka, name, remembered=before)), seconds=60, what="the session ends")
     assert (after.known, after.state) == (True, "Empty")
-    assert dict(after.partitions) == {(name, 0): PartitionSight(end=6, committed=0, beginning=0)}
+    assert dict(after.partitions) == {(name, 0): PartitionObservation(end=6, committed=0, beginning=0)}
 
 
 AT = TopicPartition("orders", 0)
-DESCRIBED = Told(1, known=True, state="Stable")
-DEAD = Told(1, state="Dead")
+DESCRIBED = GroupDescription(1, known=True, state="Stable")
+DEAD = GroupDescription(1, state="Dead")
 
 
 @pytest.mark.parametrize(
@@ -279,15 +279,20 @@ DEAD = Told(1, state="Dead")
         ("unknown", DEAD, {}, None, True, DEAD),
         ("0.9 has to be asked for each topic", DEAD, None, None, False, replace(DEAD, committed=None)),
         ("old brokers call a group dead that has no members", DEAD, {AT: 3}, None, False,
-         Told(1, known=True, state="Empty", committed={AT: 3})),
+         GroupDescription(1, known=True, state="Empty", committed={AT: 3})),
         ("offsets of a group that nobody describes, as of Streams", DEAD, {AT: 3}, None, True,
-         Told(1, known=True, state="Dead", committed={AT: 3}, problem="unsupported")),
-        ("half an answer is none", DESCRIBED, {}, "coordinator", True, Told(1, problem="coordinator")),
-        ("nor is the other", Told(1, problem="authorization"), {AT: 3}, None, True, Told(1, problem="authorization")),
+         GroupDescription(1, known=True, state="Dead", committed={AT: 3}, problem="unsupported")),
+        ("half an answer is none", DESCRIBED, {}, "coordinator", True, GroupDescription(1, problem="coordinator")),
+        ("nor is the other", GroupDescription(1, problem="authorization"), {AT: 3}, None, True, GroupDescription(1, problem="authorization")),
     ],
 )  # fmt: skip
 def test_what_two_answers_say_together(
-    caption: str, described: Told, committed: Any, problem: str | None, knows_all: bool, expected: Told
+    caption: str,
+    described: GroupDescription,
+    committed: Any,
+    problem: str | None,
+    knows_all: bool,
+    expected: GroupDescription,
 ) -> None:
     """The description of a group and its offsets come from two requests."""
     assert combined(described, committed, problem, knows_all=knows_all) == expected, caption

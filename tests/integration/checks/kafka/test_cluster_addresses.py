@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from monitor.checks._kafka.cluster import look
-from monitor.checks._kafka.connection import Connection
 from monitor.checks.base import CheckFailed
-from monitor.checks.kafka_group import KafkaGroup
-from monitor.model import Status
+from monitor.checks.kafka.cluster import look
+from monitor.checks.kafka.connection import KafkaConnection
+from monitor.checks.kinds.kafka_group import KafkaGroup
+from monitor.model.checks import Status
 from tests.support.kafka_server import KafkaServer, Listener
 from tests.support.kafkas import StartKafka
 from tests.support.processes import free_port
@@ -70,7 +70,7 @@ def test_a_dead_address_of_a_configured_name(
     kafka.commit(name, {(name, 0): 0})
     resolve(monkeypatch, NAME, DEAD, "127.0.0.1")
     with dead(kafka.port, sort):
-        found = look(Connection(brokers=(f"{NAME}:{kafka.port}",)), groups=[name], timeout_seconds=SECONDS)
+        found = look(KafkaConnection(brokers=(f"{NAME}:{kafka.port}",)), groups=[name], timeout_seconds=SECONDS)
     assert found.groups[name].known
 
 
@@ -80,7 +80,7 @@ def test_a_dead_address_of_an_advertised_name(kafka: KafkaServer, name: str, mon
     kafka.commit(name, {(name, 0): 0, (name, 1): 0})
     resolve(monkeypatch, "127.0.0.1", DEAD, "127.0.0.1")
     with dead(kafka.port, "silent"):
-        found = look(Connection(brokers=(kafka.bootstrap,)), groups=[name], timeout_seconds=SECONDS)
+        found = look(KafkaConnection(brokers=(kafka.bootstrap,)), groups=[name], timeout_seconds=SECONDS)
     sight = found.groups[name]
     assert (sight.problem, sight.unreached) == (None, ())
     assert [at.end for at in sight.partitions.values()] == [0, 0]
@@ -91,9 +91,9 @@ def test_only_dead_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
     resolve(monkeypatch, NAME, DEAD, "127.0.0.8")
     with dead(port, "refused"), pytest.raises(CheckFailed) as refused:
-        look(Connection(brokers=(f"{NAME}:{port}",)), groups=["any"], timeout_seconds=SECONDS)
+        look(KafkaConnection(brokers=(f"{NAME}:{port}",)), groups=["any"], timeout_seconds=SECONDS)
     with dead(port, "silent"), pytest.raises(CheckFailed) as silent:
-        look(Connection(brokers=(f"{NAME}:{port}",)), groups=["any"], timeout_seconds=1.5)
+        look(KafkaConnection(brokers=(f"{NAME}:{port}",)), groups=["any"], timeout_seconds=1.5)
     assert refused.value.reason == "refused"
     assert silent.value.reason in {"timeout", "refused"}
 
@@ -102,7 +102,7 @@ def test_a_name_without_address(monkeypatch: pytest.MonkeyPatch) -> None:
     """As before: the name cannot be resolved."""
     resolve(monkeypatch, NAME)
     with pytest.raises(CheckFailed) as failure:
-        look(Connection(brokers=(f"{NAME}:9092",)), groups=["any"], timeout_seconds=SECONDS)
+        look(KafkaConnection(brokers=(f"{NAME}:9092",)), groups=["any"], timeout_seconds=SECONDS)
     assert failure.value.reason == "name_resolution"
 
 

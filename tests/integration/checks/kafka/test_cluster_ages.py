@@ -9,10 +9,10 @@ from collections import Counter
 import pytest
 from kafka import KafkaProducer, TopicPartition
 
-from monitor.checks._kafka.cluster import look
-from monitor.checks._kafka.connection import Connection
-from monitor.checks.kafka_group import KafkaGroup
-from monitor.model import Outcome
+from monitor.checks.kafka.cluster import look
+from monitor.checks.kafka.connection import KafkaConnection
+from monitor.checks.kinds.kafka_group import KafkaGroup
+from monitor.model.checks import Outcome
 from tests.support.kafka_clients import KafkaClients
 from tests.support.kafka_cluster import KafkaCluster
 from tests.support.kafka_looks import one
@@ -87,7 +87,7 @@ def test_requests_to_each_broker(kafka_cluster: KafkaCluster, name: str) -> None
     groups = [f"{name}-{n}" for n in range(8)]
     for n, group in enumerate(groups):
         kafka_cluster.commit(group, {(name, partition): 300 for partition in range(6)} | {(name, n % 6): 30 * n})
-    brokers = Connection(brokers=tuple(kafka_cluster.bootstrap.split(",")))
+    brokers = KafkaConnection(brokers=tuple(kafka_cluster.bootstrap.split(",")))
     found = look(brokers, groups=groups, timeout_seconds=20.0)
     assert 3 < Counter(found.requests)["ListOffsets"] <= 3 * REQUESTS_OF_A_BROKER
     told = [sight.oldest for sight in found.groups.values()]

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from monitor.checks._kafka.cluster import Look, look
-from monitor.checks._kafka.connection import Connection
 from monitor.checks.base import CheckFailed
+from monitor.checks.kafka.cluster import ClusterSnapshot, look
+from monitor.checks.kafka.connection import KafkaConnection
 from tests.support.faults import FaultProxy
 from tests.support.kafka_server import KafkaServer
 from tests.support.kafkas import StartKafka
@@ -25,10 +25,12 @@ from tests.support.processes import free_port, wait_for
 PATIENCE_SECONDS = 3.0
 
 
-def looked(*brokers: str, groups: tuple[str, ...] = ("some",), timeout_seconds: float = PATIENCE_SECONDS) -> Look:
+def looked(
+    *brokers: str, groups: tuple[str, ...] = ("some",), timeout_seconds: float = PATIENCE_SECONDS
+) -> ClusterSnapshot:
     """Look, and check that it ended in its time and left no thread behind."""
     with bounded(timeout_seconds):
-        return look(Connection(brokers=brokers), groups=groups, timeout_seconds=timeout_seconds)
+        return look(KafkaConnection(brokers=brokers), groups=groups, timeout_seconds=timeout_seconds)
 
 
 @contextlib.contextmanager
@@ -137,7 +139,7 @@ def test_tls_that_is_never_answered(serve: Callable[[Callable[[socket.socket], N
     port = serve(lambda client: client.recv(1_000_000) and time.sleep(10))
     with pytest.raises(CheckFailed) as failure, bounded(PATIENCE_SECONDS):
         look(
-            Connection(brokers=(f"127.0.0.1:{port}",), security_protocol="SSL"),
+            KafkaConnection(brokers=(f"127.0.0.1:{port}",), security_protocol="SSL"),
             groups=("some",),
             timeout_seconds=PATIENCE_SECONDS,
         )
@@ -231,7 +233,7 @@ def test_connections_are_closed(kafka: KafkaServer) -> None:
     assert psutil.Process().num_fds() < before + 50
 
 
-def well(bootstrap: str, group: str) -> Look | None:
+def well(bootstrap: str, group: str) -> ClusterSnapshot | None:
     """A look in which the group has no problem, or None."""
     try:
         found = looked(bootstrap, groups=(group,), timeout_seconds=10)

@@ -7,9 +7,9 @@ import uuid
 
 import pytest
 
-from monitor.checks._kafka.cluster import Look, look
-from monitor.checks._kafka.connection import Connection
-from monitor.consumer_groups import GroupSight
+from monitor.checks.kafka.cluster import ClusterSnapshot, look
+from monitor.checks.kafka.connection import KafkaConnection
+from monitor.model.consumer_groups import GroupObservation
 from tests.support.kafka_cluster import KafkaCluster
 from tests.support.processes import wait_for
 
@@ -28,11 +28,11 @@ def name(kafka_cluster: KafkaCluster) -> str:
     return name
 
 
-def looked(kafka: KafkaCluster, *groups: str, timeout_seconds: float = 10.0, brokers: str = "") -> Look:
+def looked(kafka: KafkaCluster, *groups: str, timeout_seconds: float = 10.0, brokers: str = "") -> ClusterSnapshot:
     """A look, within its time."""
     started_at = time.monotonic()
     found = look(
-        Connection(brokers=tuple((brokers or kafka.bootstrap).split(","))),
+        KafkaConnection(brokers=tuple((brokers or kafka.bootstrap).split(","))),
         groups=groups,
         timeout_seconds=timeout_seconds,
     )
@@ -40,7 +40,7 @@ def looked(kafka: KafkaCluster, *groups: str, timeout_seconds: float = 10.0, bro
     return found
 
 
-def lag(sight: GroupSight) -> int | None:
+def lag(sight: GroupObservation) -> int | None:
     """The sum over its partitions, None when one is not known."""
     known = [
         at.end - at.committed for at in sight.partitions.values() if at.end is not None and at.committed is not None
@@ -53,7 +53,7 @@ def expected(name: str) -> dict[str, int | None]:
     return {f"{name}-{n:02d}": 6 * (GROUPS - n) for n in range(GROUPS)}
 
 
-def right(found: Look, name: str) -> bool:
+def right(found: ClusterSnapshot, name: str) -> bool:
     """Whether all groups are seen with what they lag."""
     return {group: lag(sight) for group, sight in found.groups.items()} == expected(name)
 
@@ -110,7 +110,7 @@ def test_pattern_while_a_node_is_away(kafka_cluster: KafkaCluster, name: str) ->
     others = tuple(node.bootstrap for node in kafka_cluster.nodes.values() if node is not frozen)
     frozen.freeze()
     remembered = dict.fromkeys(expected(name), ()) | {"another": ()}
-    found = look(Connection(brokers=others), groups=(f"{name}-*",), timeout_seconds=4.0, remembered=remembered)
+    found = look(KafkaConnection(brokers=others), groups=(f"{name}-*",), timeout_seconds=4.0, remembered=remembered)
     frozen.thaw()
     if found.silent_brokers:
         assert found.silent_brokers == (frozen.bootstrap,)

@@ -11,12 +11,12 @@ import pytest
 from kafka import KafkaProducer, TopicPartition
 from kafka.protocol.api_message import ApiMessage
 
-from monitor.checks._kafka.client import Client
-from monitor.checks._kafka.connection import Connection
-from monitor.checks._kafka.groups import read_groups
-from monitor.checks.kafka_group import KafkaGroup
-from monitor.consumer_groups import PartitionSight
-from monitor.model import Status
+from monitor.checks.kafka.client import ClusterClient
+from monitor.checks.kafka.connection import KafkaConnection
+from monitor.checks.kafka.groups import read_groups
+from monitor.checks.kinds.kafka_group import KafkaGroup
+from monitor.model.checks import Status
+from monitor.model.consumer_groups import PartitionObservation
 from tests.support.kafka_looks import lags, one, seen
 from tests.support.kafka_server import KafkaServer, jars
 
@@ -62,7 +62,9 @@ def test_expired_records_move_the_beginning(kafka: KafkaServer, name: str) -> No
     kafka.commit(name, {(name, 0): 10})
     with kafka.admin() as admin:
         admin.delete_records({TopicPartition(name, 0): 25})
-    assert one(kafka, name).partitions[TopicPartition(name, 0)] == PartitionSight(end=30, committed=10, beginning=25)
+    assert one(kafka, name).partitions[TopicPartition(name, 0)] == PartitionObservation(
+        end=30, committed=10, beginning=25
+    )
 
 
 def test_open_transactions_end_where_committed_readers_stop(kafka: KafkaServer, name: str) -> None:
@@ -94,7 +96,7 @@ def test_groups_of_the_new_protocol_are_described(
     kafka.create_topic(name, partitions=3)
     kafka.produce(name, 8, partition=2)
     heartbeat = message("ConsumerGroupHeartbeat", tmp_path, monkeypatch)
-    with Client(Connection(brokers=(kafka.bootstrap,), client_id="newcomer"), 60) as client:
+    with ClusterClient(KafkaConnection(brokers=(kafka.bootstrap,), client_id="newcomer"), 60) as client:
 
         async def join() -> Any:
             node = (await read_groups(client, {name}, client.until(0.5)))[name].coordinator
@@ -119,7 +121,7 @@ def test_groups_of_the_new_protocol_are_described(
             sight = found.groups[name]
             assert (sight.known, sight.problem) == (True, None)
             assert [member.client_id for member in sight.members] == ["newcomer"]
-            assert sight.partitions[TopicPartition(name, 2)] == PartitionSight(end=8, committed=None, beginning=0)
+            assert sight.partitions[TopicPartition(name, 2)] == PartitionObservation(end=8, committed=None, beginning=0)
             assert len(sight.partitions) == 3
         assert sight.state in ("Stable", "Reconciling", "Assigning")
 
@@ -130,7 +132,7 @@ def test_share_groups_are_told_apart(
     """A group of KIP-932 is not one that nobody knows; no pattern stands for it. Only from 4.2 on."""
     kafka.create_topic(name)
     heartbeat = message("ShareGroupHeartbeat", tmp_path, monkeypatch)
-    with Client(Connection(brokers=(kafka.bootstrap,)), 60) as client:
+    with ClusterClient(KafkaConnection(brokers=(kafka.bootstrap,)), 60) as client:
 
         async def join() -> Any:
             node = (await read_groups(client, {name}, client.until(0.5)))[name].coordinator

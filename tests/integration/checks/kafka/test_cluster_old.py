@@ -6,11 +6,11 @@ import uuid
 
 import pytest
 
-from monitor.checks._kafka.cluster import look
-from monitor.checks._kafka.connection import Connection
 from monitor.checks.base import CheckFailed
-from monitor.consumer_groups import PartitionSight, TopicPartition
-from monitor.model import Status
+from monitor.checks.kafka.cluster import look
+from monitor.checks.kafka.connection import KafkaConnection
+from monitor.model.checks import Status
+from monitor.model.consumer_groups import PartitionObservation, TopicPartition
 from tests.integration.checks.kafka.test_broker_faults import UNREACHED, Watch
 from tests.support.kafka_consumers import StartConsumer
 from tests.support.kafka_looks import seen
@@ -30,8 +30,8 @@ def test_group_without_members(old_kafka: OldKafka, name: str) -> None:
     old_kafka.produce(name, 10, partition=1)
     old_kafka.commit(name, {(name, 0): 0, (name, 1): 3})
     expected = {
-        (name, 0): PartitionSight(end=0, committed=0),
-        (name, 1): PartitionSight(end=10, committed=3, beginning=0),
+        (name, 0): PartitionObservation(end=0, committed=0),
+        (name, 1): PartitionObservation(end=10, committed=3, beginning=0),
     }
     by_topic = seen(old_kafka, name, topics=(name,)).groups[name]
     assert (by_topic.known, by_topic.state, by_topic.members) == (True, "Empty", ())
@@ -55,7 +55,7 @@ def test_unknown_group_and_topic(old_kafka: OldKafka, name: str) -> None:
 def test_without_its_version(old_kafka: OldKafka) -> None:
     """A broker that cannot say which versions it speaks hangs up or is silent; the message says what to set."""
     with pytest.raises(CheckFailed) as failure:
-        look(Connection(brokers=(old_kafka.bootstrap,)), groups=("some",), timeout_seconds=15.0)
+        look(KafkaConnection(brokers=(old_kafka.bootstrap,)), groups=("some",), timeout_seconds=15.0)
     assert failure.value.reason in ("timeout", "reset")
     assert "api_version" in failure.value.message
 

@@ -17,20 +17,20 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from monitor.checks._kafka.prometheus import COUNTED_NOW, DRAIN_ETA, LAG, UNCOUNTED, Question, measure
-from monitor.checks._prometheus import Answer, Prometheus, Server
 from monitor.checks.base import CheckFailed, Kind
+from monitor.checks.kafka.prometheus import COUNTED_NOW, DRAIN_ETA, LAG, UNCOUNTED, GroupQuery, measure
+from monitor.checks.prometheus import Prometheus, PrometheusEndpoint, QueryResult
 from monitor.checks.registry import KINDS
-from monitor.consumer_groups import TopicPartition
-from monitor.model import Outcome, Past, Status
-from monitor.policy.consumer_groups.measurement import Loss, Measurement, Windowed
+from monitor.model.checks import Outcome, Past, Status
+from monitor.model.consumer_groups import TopicPartition
+from monitor.policy.consumer_groups.measurement import Measurement, RecordLoss, WindowedValue
 from tests.support.processes import free_port, wait_for
 from tests.support.prometheus_server import Exporter, PrometheusServer
 
 RULES = Path(__file__).parents[4] / "compose" / "prometheus" / "kafka.rules.yml"
 AWKWARD = 'a "b" \\ {c="d"} \n é'
-QUICK = Question(window_seconds=60, sustained_seconds=1)
-SLOW = Question(window_seconds=60, sustained_seconds=20)
+QUICK = GroupQuery(window_seconds=60, sustained_seconds=1)
+SLOW = GroupQuery(window_seconds=60, sustained_seconds=20)
 
 
 def lines(
@@ -65,11 +65,11 @@ class World:
         self.groups[group] = lines(group, lags, members, **more)
         self.exporter.text = "".join(sorted("".join(self.groups.values()).splitlines(keepends=True)))
 
-    def measure(self, group: str, question: Question = QUICK) -> Measurement:
+    def measure(self, group: str, question: GroupQuery = QUICK) -> Measurement:
         with connected(self.prometheus) as prometheus:
             return measure(prometheus, group, question)
 
-    def until(self, group: str, holds: Callable[[Measurement], bool], question: Question = QUICK) -> Measurement:
+    def until(self, group: str, holds: Callable[[Measurement], bool], question: GroupQuery = QUICK) -> Measurement:
         """What is measured, once something holds of it."""
         last: list[Measurement] = []
 
@@ -86,7 +86,7 @@ class World:
 
 
 def connected(server: PrometheusServer, seconds: float = 20.0, *, timeout: float = 5, retries: int = 2) -> Prometheus:
-    return Prometheus(Server(SecretStr(server.url), timeout_seconds=timeout, retries=retries), seconds)
+    return Prometheus(PrometheusEndpoint(SecretStr(server.url), timeout_seconds=timeout, retries=retries), seconds)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_even_lag_and_enough_consumers(world: World) -> None:
     world.tell("even", [300] * 6)
     measured = world.until("even", lambda seen: not seen.missing)
     young = dataclasses.replace(measured, age_seconds=0.0)
-    assert young == Measurement(skew=Windowed(worst=1, held=1), consumers=Windowed(worst=2, held=2))
+    assert young == Measurement(skew=WindowedValue(worst=1, held=1), consumers=WindowedValue(worst=2, held=2))
     assert 0.0 <= measured.age_seconds < 30.0
 
 
@@ -132,7 +132,7 @@ def test_a_hot_key_that_lasts(world: World) -> None:
     world.tell("hot", [0, 0, 0, 400, 0, 0])
     measured = world.until("hot", lambda seen: seen.skew.worst == 6, SLOW)
     assert measured.skew.held is None, "20 s have not passed"
-    assert world.until("hot", lambda seen: seen.skew.held is not None).skew == Windowed(worst=6, held=6)
+    assert world.until("hot", lambda seen: seen.skew.held is not None).skew == WindowedValue(worst=6, held=6)
 
 
 def test_a_hot_key_that_is_gone_stays_in_the_window(world: World) -> None:
@@ -140,9 +140,9 @@ def test_a_hot_key_that_is_gone_stays_in_the_window(world: World) -> None:
     world.tell("drained", [0, 0, 0, 400, 0, 0])
     world.until("drained", lambda seen: seen.skew.held == 6)
     world.tell("drained", [0] * 6)
-    short = Question(window_seconds=3, sustained_seconds=1)
+    short = GroupQuery(window_seconds=3, sustained_seconds=1)
     assert world.measure("drained").skew.worst == 6
-    assert world.until("drained", lambda seen: seen.skew.worst == 1, short).skew == Windowed(worst=1, held=1)
+    assert world.until("drained", lambda seen: seen.skew.worst == 1, short).skew == WindowedValue(worst=1, held=1)
     assert world.measure("drained").skew.held == 6, "it was, and for longer than a second, in the last minute"
 
 
@@ -158,7 +158,7 @@ def test_a_spike_is_in_the_window_and_is_not_held(world: World) -> None:
     assert measured.skew.held in (None, 1)
     assert measured.consumers.worst == 1
     assert measured.consumers.held in (None, 2)
-    bare = world.measure("spike", Question(window_seconds=60, sustained_seconds=0))
+    bare = world.measure("spike", GroupQuery(window_seconds=60, sustained_seconds=0))
     assert (bare.skew.held, bare.consumers.held) == (6, 1)
 
 
@@ -167,10 +167,10 @@ def test_too_few_consumers(world: World) -> None:
     world.tell("few", [0] * 6, members=1)
     assert world.until("few", lambda seen: seen.consumers.held == 1).consumers.worst == 1
     world.tell("few", [0] * 6, members=0)
-    assert world.until("few", lambda seen: seen.consumers.held == 0).consumers == Windowed(worst=0, held=0)
+    assert world.until("few", lambda seen: seen.consumers.held == 0).consumers == WindowedValue(worst=0, held=0)
 
 
-BRIEF = Question(window_seconds=6, sustained_seconds=1)
+BRIEF = GroupQuery(window_seconds=6, sustained_seconds=1)
 
 
 def test_no_members_of_a_group_that_moves(world: World, without_rules: World) -> None:
@@ -184,7 +184,7 @@ def test_no_members_of_a_group_that_moves(world: World, without_rules: World) ->
 
         where.tell("kip-848", [0] * 3, members=0)
         seen = where.until("kip-848", moves, BRIEF)
-        assert seen.consumers == Windowed()
+        assert seen.consumers == WindowedValue()
         assert "consumers" not in seen.missing
         assert where.measure("kip-848", replace(BRIEF, min_consumers=0)).notes != (UNCOUNTED,)
         where.until("kip-848", lambda seen: UNCOUNTED not in seen.notes and seen.consumers.held == 0, BRIEF)
@@ -213,7 +213,7 @@ def test_no_members_after_the_last_has_gone(world: World) -> None:
 def test_one_stray_record_is_no_skew(world: World) -> None:
     """The bare formula would say six."""
     world.tell("stray", [0, 0, 1, 0, 0, 0])
-    assert world.until("stray", lambda seen: not seen.missing).skew == Windowed(worst=1, held=1)
+    assert world.until("stray", lambda seen: not seen.missing).skew == WindowedValue(worst=1, held=1)
 
 
 def test_the_name_of_a_group_may_be_anything(world: World) -> None:
@@ -231,7 +231,7 @@ def test_the_worst_topic_counts_among_those_that_are_asked_for(world: World) -> 
     world.until("both", lambda seen: seen.skew.worst == 4)
 
     def worst(*topics: str) -> float | None:
-        return world.measure("both", Question(window_seconds=60, sustained_seconds=0, topics=topics)).skew.worst
+        return world.measure("both", GroupQuery(window_seconds=60, sustained_seconds=0, topics=topics)).skew.worst
 
     assert worst("orders") == 1
     assert worst("pay.ments-1") == 4
@@ -243,9 +243,9 @@ def test_topics_that_nothing_matches(world: World) -> None:
     """A misspelt name is not known: it is neither healthy nor a rule that is missing."""
     world.tell("spelt", [500, 500], topic="orders")
     world.until("spelt", lambda seen: not seen.missing)
-    none = world.measure("spelt", Question(topics=("ordres", "pay*")))
-    assert (none.skew, none.missing, none.unmatched) == (Windowed(), {}, ("ordres", "pay*"))
-    one = world.measure("spelt", Question(topics=("ord*", "pay*")))
+    none = world.measure("spelt", GroupQuery(topics=("ordres", "pay*")))
+    assert (none.skew, none.missing, none.unmatched) == (WindowedValue(), {}, ("ordres", "pay*"))
+    one = world.measure("spelt", GroupQuery(topics=("ord*", "pay*")))
     assert (one.skew.worst, one.unmatched) == (1, ("pay*",))
 
 
@@ -254,7 +254,7 @@ def test_a_group_that_is_not_known(world: World) -> None:
     world.tell("known", [0] * 6)
     world.until("known", lambda seen: not seen.missing)
     measured = world.measure("unknown")
-    assert measured.skew == measured.consumers == Windowed()
+    assert measured.skew == measured.consumers == WindowedValue()
     assert set(measured.missing) == {"skew", "consumers"}
     assert "of this group, but of others" in measured.missing["skew"]
     assert "of this group, but of others" in measured.missing["consumers"]
@@ -270,12 +270,12 @@ def test_without_the_rules(without_rules: World) -> None:
     world.groups["old"] = lines("old", [0, 0], members=None)
     world.tell("ids", [0, 0, 0], members=None, member_id="one")
     ids = world.until("ids", lambda seen: "consumers" not in seen.missing)
-    assert ids.consumers == Windowed(now=2, worst=2, held=2)
+    assert ids.consumers == WindowedValue(now=2, worst=2, held=2)
     assert ids.missing == {"skew": "Prometheus has no series kafka:group_skew_ratio: are the recording rules loaded?"}
     assert ids.notes == (COUNTED_NOW,)
     assert world.measure("one", SLOW).consumers.held in (None, 1)
-    assert world.until("one", lambda seen: seen.consumers.held is not None).consumers == Windowed(1, 1, 1)
-    assert world.measure("stock").consumers == Windowed(3, 3, 3), "the label that is absent is not one consumer"
+    assert world.until("one", lambda seen: seen.consumers.held is not None).consumers == WindowedValue(1, 1, 1)
+    assert world.measure("stock").consumers == WindowedValue(3, 3, 3), "the label that is absent is not one consumer"
     assert "does not tell the members" in world.measure("old").missing["consumers"]
     assert "are the recording rules loaded" in world.measure("nobody").missing["consumers"]
 
@@ -284,7 +284,7 @@ def test_one_missing_number_does_not_cost_the_other(world: World) -> None:
     """An exporter that tells no members leaves the skew; one that tells nothing but members leaves those."""
     world.tell("memberless", [0, 0, 0, 400, 0, 0], members=None)
     measured = world.until("memberless", lambda seen: seen.skew.held is not None)
-    assert measured.skew == Windowed(worst=6, held=6)
+    assert measured.skew == WindowedValue(worst=6, held=6)
     assert set(measured.missing) == {"consumers"}
     world.tell("lagless", [], members=2)
     measured = world.until("lagless", lambda seen: seen.consumers.worst is not None)
@@ -294,7 +294,7 @@ def test_one_missing_number_does_not_cost_the_other(world: World) -> None:
 def test_lag_and_drain_time_where_they_are_wanted(world: World) -> None:
     """One query each; a time without end is none, and a rule without the group is said."""
     world.tell("slow", [100, 200])
-    both = Question(window_seconds=60, sustained_seconds=1, lag=True, drain_eta=True)
+    both = GroupQuery(window_seconds=60, sustained_seconds=1, lag=True, drain_eta=True)
     measured = world.until("slow", lambda seen: seen.lag == 300 and DRAIN_ETA not in "".join(seen.notes), both)
     assert measured.drain_eta_seconds is None
     world.tell("slow", [0, 0])
@@ -456,8 +456,8 @@ def test_an_exporter_that_dies(mortal: World) -> None:
     assert runs_until(None).status is Status.OK
     gone = runs_until("no_data")
     assert (gone.status, gone.message, gone.held) == (Status.UNKNOWN, "No data from the source (missing)", False)
-    mortal.until("dying", lambda seen: set(seen.missing) == {"skew", "consumers"}, Question(window_seconds=2))
-    assert "is the exporter up" in mortal.measure("dying", Question(window_seconds=2)).missing["skew"]
+    mortal.until("dying", lambda seen: set(seen.missing) == {"skew", "consumers"}, GroupQuery(window_seconds=2))
+    assert "is the exporter up" in mortal.measure("dying", GroupQuery(window_seconds=2)).missing["skew"]
 
 
 def test_partitions_without_a_commit_and_lost_records(world: World) -> None:
@@ -470,7 +470,7 @@ def test_partitions_without_a_commit_and_lost_records(world: World) -> None:
     world.tell("latest", [], members=2)
     measured = world.until("latest", lambda seen: seen.skew.held == 4.4)
     assert measured.notes == ("5 partitions without a committed offset: lag unknown",)
-    assert measured.loss == Loss(TopicPartition("overtaken", 0), 390, 0.0)
+    assert measured.loss == RecordLoss(TopicPartition("overtaken", 0), 390, 0.0)
     ill = kafka_group(world, "latest").run(20.0, Past(1000.0))
     assert (ill.status, ill.data["findings"]) == (Status.ERROR, ["skew", "records_lost"])
     other = world.measure("latest", dataclasses.replace(QUICK, topics=("over*",)))
@@ -496,14 +496,14 @@ def test_the_queries_are_those_that_were_promised(world: World) -> None:
     asked: list[str] = []
 
     class Recorded(Prometheus):
-        def query(self, expression: str) -> Answer:
+        def query(self, expression: str) -> QueryResult:
             asked.append(expression)
             return super().query(expression)
 
     def queries(group: str) -> list[str]:
         asked.clear()
-        with Recorded(Server(SecretStr(world.prometheus.url), timeout_seconds=5), 20.0) as prometheus:
-            measure(prometheus, group, Question())
+        with Recorded(PrometheusEndpoint(SecretStr(world.prometheus.url), timeout_seconds=5), 20.0) as prometheus:
+            measure(prometheus, group, GroupQuery())
         return list(asked)
 
     skew = 'max_over_time(kafka:group_skew_ratio{consumergroup="%s"}[5m])'

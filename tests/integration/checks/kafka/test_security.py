@@ -10,9 +10,9 @@ import pytest
 from kafka.admin import ResourceType
 from pydantic import SecretStr
 
-from monitor.checks._kafka.cluster import Look, look
-from monitor.checks._kafka.connection import Connection, parse_api_version
 from monitor.checks.base import CheckFailed
+from monitor.checks.kafka.cluster import ClusterSnapshot, look
+from monitor.checks.kafka.connection import KafkaConnection, parse_api_version
 from tests.support.kafka_consumers import StartConsumer
 from tests.support.kafka_secured import PASSWORDS, SecuredKafka, unsecured_token
 from tests.support.processes import wait_for
@@ -30,11 +30,11 @@ def group(kafka_secured: SecuredKafka) -> str:
     return name
 
 
-def looked(kafka: SecuredKafka, listener: str, *groups: str, address: str = "", **settings: Any) -> Look:
+def looked(kafka: SecuredKafka, listener: str, *groups: str, address: str = "", **settings: Any) -> ClusterSnapshot:
     """A look through one of the listeners; the authority is known unless the settings say otherwise."""
     if "SSL" in listener or listener == "MTLS":
         settings.setdefault("tls_cafile", str(kafka.tls.ca))
-    connection = Connection(
+    connection = KafkaConnection(
         brokers=(address or kafka.addresses[listener],),
         security_protocol="SSL" if listener == "MTLS" else listener,
         **settings,
@@ -51,7 +51,7 @@ def failed(*arguments: Any, **settings: Any) -> CheckFailed:
     return failure.value
 
 
-def lag(found: Look, group: str) -> int | None:
+def lag(found: ClusterSnapshot, group: str) -> int | None:
     """Of the group's only partition."""
     (at,) = found.groups[group].partitions.values()
     return None if at.end is None or at.committed is None else at.end - at.committed
@@ -156,7 +156,7 @@ def test_wrong_protocol(kafka_secured: SecuredKafka, group: str) -> None:
     sasl, tls = kafka_secured.addresses["SASL_PLAINTEXT"], kafka_secured.addresses["SSL"]
     for address in (sasl, tls):
         with pytest.raises(CheckFailed) as failure:
-            look(Connection(brokers=(address,)), groups=(group,), timeout_seconds=TIMEOUT_SECONDS)
+            look(KafkaConnection(brokers=(address,)), groups=(group,), timeout_seconds=TIMEOUT_SECONDS)
         assert failure.value.reason in ("reset", "unreachable")
     assert failed(kafka_secured, "SSL", group, address=sasl).reason in ("tls", "reset")
 
@@ -167,7 +167,7 @@ def test_group_that_one_may_not_describe(kafka_secured: SecuredKafka, group: str
     kafka_secured.commit(forbidden, {(group, 0): 0})
     kafka_secured.deny("mallory", forbidden)
 
-    def denied() -> Look | None:
+    def denied() -> ClusterSnapshot | None:
         found = looked(kafka_secured, "SASL_SSL", group, forbidden, **as_user("mallory", "PLAIN"))
         return found if found.groups[forbidden].problem else None
 
@@ -186,7 +186,7 @@ def test_topic_that_one_may_not_describe(
     start_consumer(kafka_secured, topic, topic).wait_joined(1)
     kafka_secured.deny("mallory", topic, ResourceType.TOPIC)
 
-    def denied() -> Look | None:
+    def denied() -> ClusterSnapshot | None:
         found = looked(kafka_secured, "SASL_SSL", group, topic, **as_user("mallory", "PLAIN"))
         return found if found.groups[topic].problem else None
 
@@ -215,7 +215,7 @@ def test_topic_that_one_may_not_describe(
 def test_settings_that_cannot_work(settings: dict[str, Any], words: str) -> None:
     """Each is said before anybody connects, without what may be a password."""
     with pytest.raises(ValueError, match=words) as failure:
-        Connection(**{"brokers": ("a",), **settings})
+        KafkaConnection(**{"brokers": ("a",), **settings})
     assert "secret" not in str(failure.value)
 
 

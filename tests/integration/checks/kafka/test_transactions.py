@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from kafka import KafkaProducer
 
-from monitor.checks._kafka import cluster
-from monitor.checks._kafka.records import Batch, first_committed, next_records
+from monitor.checks.kafka import cluster
+from monitor.checks.kafka.records import RecordBatch, first_committed, next_records
 from monitor.checks.registry import KINDS
-from monitor.model import Outcome, Past, Status
+from monitor.model.checks import Outcome, Past, Status
 from tests.support.builders import NOW
 from tests.support.kafka_server import KafkaServer
 from tests.support.processes import wait_for
@@ -131,7 +131,7 @@ def test_a_large_aborted_transaction_is_read_in_pieces(
     """What one look has read the next one does not read again."""
     consumed(kafka, name)
     write(kafka, name, 300, commits=False, size=50_000)
-    monkeypatch.setattr("monitor.checks._kafka.records.REQUESTS", 3)
+    monkeypatch.setattr("monitor.checks.kafka.records.REQUESTS", 3)
     watch = Watch(kafka, name, stalled_after=3600, skew_min_lag=1)
     lags = [outcome.data["lag"] for outcome in watch.during(150)]
     assert lags == sorted(lags, reverse=True)
@@ -141,32 +141,42 @@ def test_a_large_aborted_transaction_is_read_in_pieces(
 ONE, OTHER = 1, 2
 BATCHES = [
     ("nothing", [], [], (10, False)),
-    ("a record", [Batch(10, 10, 1)], [], (10, True)),
-    ("a committed transaction", [Batch(10, 14, 5, ONE), Batch(15, 15, 1, ONE, True)], [], (10, True)),
-    ("an aborted one", [Batch(10, 14, 5, ONE), Batch(15, 15, 1, ONE, True)], [(ONE, 10)], (16, False)),
-    ("one that began before", [Batch(12, 14, 3, ONE), Batch(15, 15, 1, ONE, True)], [(ONE, 2)], (16, False)),
+    ("a record", [RecordBatch(10, 10, 1)], [], (10, True)),
+    ("a committed transaction", [RecordBatch(10, 14, 5, ONE), RecordBatch(15, 15, 1, ONE, True)], [], (10, True)),
+    ("an aborted one", [RecordBatch(10, 14, 5, ONE), RecordBatch(15, 15, 1, ONE, True)], [(ONE, 10)], (16, False)),
+    (
+        "one that began before",
+        [RecordBatch(12, 14, 3, ONE), RecordBatch(15, 15, 1, ONE, True)],
+        [(ONE, 2)],
+        (16, False),
+    ),
     (
         "aborted and then committed, by the same producer",
-        [Batch(10, 14, 5, ONE), Batch(15, 15, 1, ONE, True), Batch(16, 17, 2, ONE), Batch(18, 18, 1, ONE, True)],
+        [
+            RecordBatch(10, 14, 5, ONE),
+            RecordBatch(15, 15, 1, ONE, True),
+            RecordBatch(16, 17, 2, ONE),
+            RecordBatch(18, 18, 1, ONE, True),
+        ],
         [(ONE, 10)],
         (16, True),
     ),
     (
         "aborted, with another producer's between",
-        [Batch(10, 14, 5, ONE), Batch(15, 17, 3, OTHER), Batch(18, 18, 1, ONE, True)],
+        [RecordBatch(10, 14, 5, ONE), RecordBatch(15, 17, 3, OTHER), RecordBatch(18, 18, 1, ONE, True)],
         [(ONE, 10)],
         (15, True),
     ),
-    ("only markers", [Batch(10, 10, 1, ONE, True), Batch(11, 11, 1, OTHER, True)], [], (12, False)),
-    ("a batch that compaction has emptied", [Batch(10, 19, 0)], [], (20, False)),
-    ("a batch that begins before", [Batch(5, 14, 10)], [], (10, True)),
-    ("a batch that ends before", [Batch(5, 9, 5)], [], (10, False)),
+    ("only markers", [RecordBatch(10, 10, 1, ONE, True), RecordBatch(11, 11, 1, OTHER, True)], [], (12, False)),
+    ("a batch that compaction has emptied", [RecordBatch(10, 19, 0)], [], (20, False)),
+    ("a batch that begins before", [RecordBatch(5, 14, 10)], [], (10, True)),
+    ("a batch that ends before", [RecordBatch(5, 9, 5)], [], (10, False)),
 ]
 
 
 @pytest.mark.parametrize(("caption", "found", "aborted", "expected"), BATCHES, ids=[row[0] for row in BATCHES])
 def test_the_first_committed_record(
-    caption: str, found: list[Batch], aborted: list[tuple[int, int]], expected: tuple[int, bool]
+    caption: str, found: list[RecordBatch], aborted: list[tuple[int, int]], expected: tuple[int, bool]
 ) -> None:
     """From offset 10 on."""
     assert first_committed(found, aborted, 10) == expected, caption

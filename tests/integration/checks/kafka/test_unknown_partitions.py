@@ -12,7 +12,7 @@ from kafka import TopicPartition
 from kafka.structs import OffsetAndMetadata
 
 from monitor.checks.registry import KINDS
-from monitor.model import Outcome, Past, Status
+from monitor.model.checks import Outcome, Past, Status
 from tests.support.kafka_server import KafkaServer
 from tests.support.processes import wait_for
 

@@ -13,9 +13,9 @@ import kombu
 import pytest
 from celery import Celery
 
-from monitor.checks.celery import limited
+from monitor.checks.kinds.celery import limited
 from monitor.checks.registry import KINDS
-from monitor.model import Outcome, Status
+from monitor.model.checks import Outcome, Status
 from tests.support.faults import FaultProxy, Freezer
 from tests.support.processes import free_port, wait_for
 from tests.support.redis_server import RedisServer, StartRedis, find_binary

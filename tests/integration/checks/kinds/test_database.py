@@ -11,9 +11,9 @@ from typing import Any
 import psutil
 import pytest
 
-from monitor.checks.database import failure_reason
+from monitor.checks.kinds.database import failure_reason
 from monitor.checks.registry import KINDS
-from monitor.model import Outcome, Status
+from monitor.model.checks import Outcome, Status
 from tests.support.django_databases import DatabaseAlias
 from tests.support.faults import FaultProxy, Freezer
 from tests.support.postgres_server import PostgresServer, StartPostgres

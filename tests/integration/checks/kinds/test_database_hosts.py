@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from monitor.checks import _mysql
+from monitor.checks import mysql
 from monitor.checks.registry import KINDS
 from monitor.lib.attempts import share
-from monitor.model import Outcome, Status
+from monitor.model.checks import Outcome, Status
 from tests.support.django_databases import DatabaseAlias
 from tests.support.faults import FaultProxy, Freezer
 from tests.support.names import SilentPort, with_own_files
@@ -69,7 +69,7 @@ def test_limits_of_mysql(
 ) -> None:
     """The narrower limit wins, the project's or ours; mysqlclient knows whole seconds only."""
     options = dict(own)
-    _mysql.limit(options, SimpleNamespace(__name__=driver), addresses_of, timeout)
+    mysql.limit(options, SimpleNamespace(__name__=driver), addresses_of, timeout)
     assert (options["connect_timeout"], options["read_timeout"]) == expected
 
 

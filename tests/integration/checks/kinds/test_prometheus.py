@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from monitor.checks._prometheus import Prometheus, Server
 from monitor.checks.base import CheckFailed, Kind
+from monitor.checks.prometheus import Prometheus, PrometheusEndpoint
 from monitor.checks.registry import KINDS
-from monitor.model import Outcome, Past, Status
+from monitor.model.checks import Outcome, Past, Status
 from tests.support.faults import FaultProxy
 from tests.support.processes import free_port
 from tests.support.prometheus_server import PrometheusServer, StartPrometheus
@@ -455,7 +455,7 @@ def test_options_that_make_no_sense(options: dict[str, Any]) -> None:
 def test_several_queries_of_one_run_share_its_time(start_prometheus: StartPrometheus) -> None:
     """The second query has what the first has left."""
     server = start_prometheus()
-    with Prometheus(Server(SecretStr(server.url), timeout_seconds=5, retries=0), 0.5) as prometheus:
+    with Prometheus(PrometheusEndpoint(SecretStr(server.url), timeout_seconds=5, retries=0), 0.5) as prometheus:
         assert prometheus.query("vector(5)").samples[0].value == 5
         server.freeze()
         started = time.monotonic()

@@ -13,7 +13,7 @@ import redis
 from pydantic import ValidationError
 
 from monitor.checks.registry import KINDS
-from monitor.model import Outcome, Status
+from monitor.model.checks import Outcome, Status
 from tests.support.faults import FaultProxy, Freezer
 from tests.support.processes import free_port, wait_for
 from tests.support.redis_server import RedisServer, StartRedis

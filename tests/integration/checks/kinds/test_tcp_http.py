@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from monitor.checks.base import Kind
 from monitor.checks.registry import KINDS
-from monitor.model import Outcome, Status
+from monitor.model.checks import Outcome, Status
 from tests.support.faults import FaultProxy
 from tests.support.processes import free_port
 

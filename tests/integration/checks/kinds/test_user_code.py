@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from monitor.checks.registry import KINDS
-from monitor.model import Outcome, Status
+from monitor.model.checks import Outcome, Status
 from tests.support.redis_server import RedisServer
 
 HERE = "tests.support.user_code"

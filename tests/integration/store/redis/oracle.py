@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.config import CheckSpec
-from monitor.model import Result, State, Status, Transition
+from monitor.model.checks import Result, State, Status, Transition
 from monitor.policy import advance
 
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from monitor.config import CheckSpec
-from monitor.model import Flight, Transition
+from monitor.model.checks import Flight, Transition
 from monitor.policy import advance
-from monitor.ports import FlightLost, FlightRefused, Reducer, StateStore
+from monitor.ports.store import FlightLost, FlightRefused, Reducer, StateStore
 from monitor.store import RedisStore, Retention, codec
-from monitor.store.redis_store import RedisStateStore
+from monitor.store.redis.states import RedisStateStore
 from tests.integration.store.redis.oracle import Log, make_result
 
 ROSTER = {
@@ -38,7 +38,7 @@ class Unguarded(RedisStateStore):
     def update(self, flight: Flight, reducer: Reducer) -> tuple[Transition, ...]:
         """Read, think, write."""
         state, transitions = reducer(self.read([flight.check]).states.get(flight.check))
-        record = codec.Record(state, flight.run_id, transitions)
+        record = codec.StoredCheck(state, flight.run_id, transitions)
         self._link.call("HSET", self._states, flight.check, codec.encode(record))
         for transition in transitions:
             self._link.call("XADD", self._transitions, "*", "transition", codec.encode_transition(transition))

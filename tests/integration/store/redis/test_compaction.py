@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from monitor.history import uptime
 from monitor.history.rollups import day_of, with_samples
 from monitor.history.samples import DAY_SECONDS, HOUR_SECONDS, Sample, gather
-from monitor.model import Status
-from monitor.ports import StoreUnavailable
+from monitor.model.checks import Status
+from monitor.ports.store import StoreUnavailable
 from monitor.store import RedisStore, Retention
-from monitor.store.aside import SetAside
-from monitor.store.compaction import ENOUGH_LINES
-from monitor.store.link import Link
-from monitor.store.redis_history import RedisHistory
+from monitor.store.redis.compaction import ENOUGH_LINES
+from monitor.store.redis.connection import RedisConnection
+from monitor.store.redis.history import RedisHistory
+from monitor.store.rejected import RejectedValues
 from tests.integration.store.redis.test_garbage import WRONG
 from tests.support import brute
 from tests.support.builders.samples import MIDNIGHT, make
@@ -44,7 +44,7 @@ class Killed(BaseException):
     """What a process dies of."""
 
 
-class MortalLink(Link):
+class MortalLink(RedisConnection):
     """Dies before its ``lives``-th script from now on, or right after it."""
 
     lives = -1
@@ -64,9 +64,9 @@ class MortalLink(Link):
         return answer
 
 
-def history_on(link: Link, prefix: str = "p:", retention: Retention = LONG) -> RedisHistory:
+def history_on(link: RedisConnection, prefix: str = "p:", retention: Retention = LONG) -> RedisHistory:
     """A history over a connection of its own."""
-    return RedisHistory(link, prefix, retention, SetAside(link, prefix, writes=False))
+    return RedisHistory(link, prefix, retention, RejectedValues(link, prefix, writes=False))
 
 
 @pytest.fixture
@@ -268,16 +268,16 @@ def test_hours_of_one_day_are_packed_one_after_the_other(
     past = {name: steady(name, hours=hours, every=300)[name] for name in (f"check-{n}" for n in range(checks))}
     for check, written in past.items():
         add(history, check, written)
-    read, asked, run_script = [], Counter[str](), Link.run
+    read, asked, run_script = [], Counter[str](), RedisConnection.run
 
-    def counted(link: Link, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+    def counted(link: RedisConnection, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         answer = run_script(link, script, keys, arguments)
         asked[script] += 1
         if script == "history_fetch":
             read.extend(line for _, _, lines in answer for line in lines)
         return answer
 
-    monkeypatch.setattr(Link, "run", counted)
+    monkeypatch.setattr(RedisConnection, "run", counted)
     assert history.compact(END).hours == checks * hours
     assert len(read) == sum(map(len, past.values()))
     assert asked["history_pack"] == checks * hours
@@ -345,7 +345,7 @@ def test_within_its_budget(start_redis: StartRedis) -> None:
     server = start_redis(binary=BINARIES[0])
     days, budget = 8, 80_000
     history = history_on(
-        Link(server.url, timeout_seconds=2, retries=True),
+        RedisConnection(server.url, timeout_seconds=2, retries=True),
         "p:",
         Retention(3660.0 * DAY_SECONDS, 3660.0 * DAY_SECONDS, budget),
     )
@@ -406,7 +406,7 @@ def test_whatever_is_asked_costs_what_there_is(new_history: Callable[..., RedisH
 def test_a_full_server(start_redis: StartRedis) -> None:
     """It refuses the blocks: nothing is half done, and all is done when there is room."""
     server = start_redis(binary=BINARIES[0])
-    history = history_on(Link(server.url, timeout_seconds=2, retries=True))
+    history = history_on(RedisConnection(server.url, timeout_seconds=2, retries=True))
     past = steady("db", hours=2)
     add(history, "db", past["db"])
     with server.client() as client:

@@ -10,8 +10,8 @@ from threading import Thread
 
 import pytest
 
-from monitor.model import State, Status, Transition, Window
-from monitor.ports import StoreUnavailable
+from monitor.model.checks import State, Status, Transition, Window
+from monitor.ports.store import StoreUnavailable
 from monitor.store import RedisStore
 from tests.support.builders.values import becoming, check, run, state_of
 from tests.support.processes import free_port, missing, wait_for

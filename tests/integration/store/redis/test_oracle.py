@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import pytest
 
-from monitor.model import State, Transition
-from monitor.ports import StateStore
+from monitor.model.checks import State, Transition
+from monitor.ports.store import StateStore
 from monitor.store import RedisStore
 from tests.integration.store.redis.oracle import Input, Violation, read_logs, verify
 from tests.integration.store.redis.oracle_worker import ROSTER, guarded, unguarded, work

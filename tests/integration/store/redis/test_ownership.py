@@ -6,8 +6,8 @@ import pytest
 import redis
 
 from monitor.agent.identity import Identity, encode
-from monitor.ownership import Standing, look, sentence
-from monitor.ports import Ownership, Store, StoreUnavailable
+from monitor.ports.store import Ownership, Store, StoreUnavailable
+from monitor.services.ownership import OwnershipState, look, sentence
 from monitor.store import RedisStore
 from tests.support.processes import free_port
 
@@ -26,7 +26,7 @@ class Role:
 
     def __init__(self, ownership: Ownership, project: Identity, *, claims: bool = True) -> None:
         self._ownership, self._project, self._claims = ownership, project, claims
-        self._standing = Standing()
+        self._standing = OwnershipState()
 
     def works(self) -> bool:
         """Whether it works, after another look."""
@@ -151,7 +151,7 @@ def test_a_record_of_a_newer_version(redis_store: RedisStore, client: redis.Redi
 def test_no_store() -> None:
     """One that does not answer says so; nothing is written or assumed."""
     with pytest.raises(StoreUnavailable):
-        look(Standing(), SHOP, RedisStore(f"redis://127.0.0.1:{free_port()}/0").ownership, claims=True)
+        look(OwnershipState(), SHOP, RedisStore(f"redis://127.0.0.1:{free_port()}/0").ownership, claims=True)
 
 
 def test_the_sentence_names_what_to_change() -> None:

@@ -9,29 +9,29 @@ import zlib
 import pytest
 import redis
 
-from monitor import alarms
 from monitor.agent import scripts as agent_scripts
-from monitor.agent.link import Link as AgentLink
+from monitor.agent.connection import AgentConnection as AgentLink
 from monitor.agent.protocol import Beacon, Keys, encode
-from monitor.alert_states import AlertsOverview
 from monitor.config import Config
-from monitor.model import Status
-from monitor.policy import pulse
-from monitor.pulse import run_self_check
+from monitor.model.alerts import AlertsOverview
+from monitor.model.checks import Status
+from monitor.policy import self_check
+from monitor.services import alerting
+from monitor.services.self_check import run_self_check
 from monitor.store import RedisStore
-from monitor.store.sweeping import FIELDS_AT_A_TIME
+from monitor.store.redis.sweeping import FIELDS_AT_A_TIME
 from tests.support.builders.alerting import channel
 from tests.support.builders.values import check, run, state_of
 from tests.support.redis_server import RedisServer
 
 MANY = 300_000
-OUTCOMES = {pulse.QUEUE: pulse.queue(0, 10), pulse.ALERTS: pulse.alerts(AlertsOverview(0.0))}
+OUTCOMES = {self_check.QUEUE: self_check.queue(0, 10), self_check.ALERTS: self_check.alerts(AlertsOverview(0.0))}
 CONFIG = Config(channels={"ops": channel("ops")})
 
 
 def decide(store: RedisStore) -> list[str]:
     """What is decided to be notified now, by check."""
-    return [notice.check for _, notice in alarms.decide(CONFIG, store=store.states, outbox=store.alerts)]
+    return [notice.check for _, notice in alerting.decide(CONFIG, store=store.states, outbox=store.alerts)]
 
 
 def test_a_transition_with_a_lone_surrogate(redis_store: RedisStore, client: redis.Redis, key_prefix: str) -> None:
@@ -239,7 +239,7 @@ def test_dead_letters_that_fill_the_server(redis_store: RedisStore, client: redi
     """They are not copied for each who asks for alerts, and go with the next decision."""
     client.lpush(f"{key_prefix}alerting:dead", b"x" * 64_000_000)
     assert redis_store.alerts.overview().dead_letters == ()
-    alarms.decide(Config(), store=redis_store.states, outbox=redis_store.alerts)
+    alerting.decide(Config(), store=redis_store.states, outbox=redis_store.alerts)
     assert client.exists(f"{key_prefix}alerting:dead") == 0
 
 
@@ -346,18 +346,18 @@ def test_what_was_set_aside_is_shown(redis_store: RedisStore, client: redis.Redi
 
     run(redis_store, "db")
     look()
-    before = state_of(redis_store, pulse.STORE)
+    before = state_of(redis_store, self_check.STORE)
     assert before is not None
     assert (before.status, before.result.data["values_set_aside"]) == (Status.OK, 0)
     client.hset(f"{key_prefix}states", 'group:"', "{}")
     look()
     look()
-    state = state_of(redis_store, pulse.STORE)
+    state = state_of(redis_store, self_check.STORE)
     assert state is not None
     assert (state.status, state.result.reason) == (Status.WARNING, "values_set_aside")
     assert state.result.data["values_set_aside"] == 1
     assert state.result.detail == {"state": 1}
-    later = pulse.store(state.result.detail, state, state.result.observed_at + pulse.SET_ASIDE_SECONDS + 10)
+    later = self_check.store(state.result.detail, state, state.result.observed_at + self_check.SET_ASIDE_SECONDS + 10)
     assert (later.status, later.data["values_set_aside"]) == (Status.OK, 1)
 
 

@@ -9,23 +9,28 @@ import pytest
 import redis
 
 from monitor.agent import scripts
-from monitor.agent.link import Link as AgentLink
-from monitor.agent.protocol import Active, Beacon, Keys, direct_queue, encode, instance_target
-from monitor.ports import StoreUnavailable
+from monitor.agent.connection import AgentConnection as AgentLink
+from monitor.agent.protocol import ActiveTask, Beacon, Keys, direct_queue, encode, instance_target
+from monitor.ports.store import StoreUnavailable
 from monitor.store import RedisStore
-from monitor.store.fleet import RedisFleet
+from monitor.store.redis.workers import RedisWorkers
 from tests.support.redis_server import RedisServer, StartRedis
 
 
 def beacon(node: str, **fields: object) -> Beacon:
     """A beacon with everything in it."""
-    values = {"queues": ("celery",), "active": (Active("t", 1.5),), "active_count": 1, "versions": {"celery": "5.7"}}
+    values = {
+        "queues": ("celery",),
+        "active": (ActiveTask("t", 1.5),),
+        "active_count": 1,
+        "versions": {"celery": "5.7"},
+    }
     values |= {"vitals": {"cpu": {"percent": 1.5, "count": 2}}, "loop_lag_seconds": 0.1, **fields}
     return Beacon(node, "h", 1, "prefork", 2, 10.0, 100.0, **values)  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def fleet(redis_server: RedisServer, key_prefix: str) -> Iterator[RedisFleet]:
+def fleet(redis_server: RedisServer, key_prefix: str) -> Iterator[RedisWorkers]:
     """On the session's server."""
     store = RedisStore(redis_server.url, prefix=key_prefix)
     yield store.workers
@@ -45,7 +50,7 @@ def client(redis_server: RedisServer) -> Iterator[redis.Redis]:
         yield client
 
 
-def test_nothing_is_there(fleet: RedisFleet) -> None:
+def test_nothing_is_there(fleet: RedisWorkers) -> None:
     """No worker yet; the server tells which it is."""
     sighting = fleet.sight()
     assert (sighting.beacons, sighting.executed, sighting.notes) == ({}, {}, b"")
@@ -54,7 +59,7 @@ def test_nothing_is_there(fleet: RedisFleet) -> None:
     assert sighting.up_seconds is not None
 
 
-def test_beacons_and_heartbeats_are_read(fleet: RedisFleet, keys: Keys, client: redis.Redis) -> None:
+def test_beacons_and_heartbeats_are_read(fleet: RedisWorkers, keys: Keys, client: redis.Redis) -> None:
     """As they were written, stamps in seconds."""
     now = round(fleet.sight().now * 1e6)
     client.hset(keys.beacons, "w@h", f"{now}|{encode(beacon('w@h'))}")
@@ -79,7 +84,7 @@ WRONG = [
 ]  # fmt: skip
 
 
-def test_garbage_is_left_out_and_removed(fleet: RedisFleet, keys: Keys, client: redis.Redis) -> None:
+def test_garbage_is_left_out_and_removed(fleet: RedisWorkers, keys: Keys, client: redis.Redis) -> None:
     """Whatever stands there, the next worker's beacon is read; a beacon under another's name is none."""
     now = round(fleet.sight().now * 1e6)
     client.hset(keys.beacons, "w@h", f"{now}|{encode(beacon('w@h'))}")
@@ -103,7 +108,7 @@ def test_garbage_is_left_out_and_removed(fleet: RedisFleet, keys: Keys, client: 
 
 
 def test_keys_of_the_wrong_type_are_as_good_as_absent(
-    fleet: RedisFleet, keys: Keys, client: redis.Redis, key_prefix: str
+    fleet: RedisWorkers, keys: Keys, client: redis.Redis, key_prefix: str
 ) -> None:
     """Reading and noting both work."""
     for _ in range(2):
@@ -118,7 +123,7 @@ def test_keys_of_the_wrong_type_are_as_good_as_absent(
         assert fleet.sight().notes == b"notes"
 
 
-def test_notes_are_kept_and_workers_forgotten(fleet: RedisFleet, keys: Keys, client: redis.Redis) -> None:
+def test_notes_are_kept_and_workers_forgotten(fleet: RedisWorkers, keys: Keys, client: redis.Redis) -> None:
     """Thousands at once; what was sent is told to the agents in microseconds."""
     now = round(fleet.sight().now * 1e6)
     nodes = [f"w{number}@h" for number in range(2500)]
@@ -133,7 +138,7 @@ def test_notes_are_kept_and_workers_forgotten(fleet: RedisFleet, keys: Keys, cli
     assert client.hkeys(keys.emitted) == [b"worker:w0@h"]
 
 
-def test_connections_are_known_by_number_and_name(fleet: RedisFleet, redis_server: RedisServer) -> None:
+def test_connections_are_known_by_number_and_name(fleet: RedisWorkers, redis_server: RedisServer) -> None:
     """A number that another client has now is no proof, nor is one that nobody has."""
     with redis_server.client() as here, redis_server.client() as nameless, redis_server.client() as other:
         here.client_setname("monitor-agent:here@h")
@@ -199,7 +204,7 @@ def agents(redis_server: RedisServer, key_prefix: str) -> Iterator[tuple[AgentLi
 
 
 def test_two_workers_of_one_name_are_two_entries(
-    fleet: RedisFleet, keys: Keys, client: redis.Redis, agents: tuple[AgentLink, AgentLink]
+    fleet: RedisWorkers, keys: Keys, client: redis.Redis, agents: tuple[AgentLink, AgentLink]
 ) -> None:
     """However often each writes, by turns: both are read, and each hears of its own heartbeats alone."""
     one, other = agents
@@ -222,7 +227,7 @@ def test_two_workers_of_one_name_are_two_entries(
 
 
 def test_one_of_two_is_forgotten(
-    fleet: RedisFleet, keys: Keys, client: redis.Redis, agents: tuple[AgentLink, AgentLink]
+    fleet: RedisWorkers, keys: Keys, client: redis.Redis, agents: tuple[AgentLink, AgentLink]
 ) -> None:
     """Wherever its beacon stands by now, and the other one stays."""
     one, other = agents
@@ -239,7 +244,7 @@ def test_one_of_two_is_forgotten(
 
 
 def test_nothing_comes_after_a_goodbye_beside_another_worker(
-    fleet: RedisFleet, agents: tuple[AgentLink, AgentLink]
+    fleet: RedisWorkers, agents: tuple[AgentLink, AgentLink]
 ) -> None:
     """A beacon that was on its way when the goodbye was said changes nothing."""
     one, other = agents
@@ -255,7 +260,7 @@ def test_nothing_comes_after_a_goodbye_beside_another_worker(
 
 
 def test_an_agent_of_an_earlier_version_under_the_same_name(
-    fleet: RedisFleet, keys: Keys, client: redis.Redis, agents: tuple[AgentLink, AgentLink]
+    fleet: RedisWorkers, keys: Keys, client: redis.Redis, agents: tuple[AgentLink, AgentLink]
 ) -> None:
     """It overwrites what stands under the node, and what it has written is moved beside it."""
     old = beacon("w@h", instance="a" * 16, direct=True)
@@ -322,7 +327,7 @@ def test_an_agent_that_may_not_remove(start_redis: StartRedis) -> None:
     ids=str,
 )
 def test_a_queue_that_is_no_worker_s_own(
-    fleet: RedisFleet, keys: Keys, client: redis.Redis, wrong: dict[str, object]
+    fleet: RedisWorkers, keys: Keys, client: redis.Redis, wrong: dict[str, object]
 ) -> None:
     """Nothing is sent to it, and nothing of it removed: such a beacon is none."""
     now = round(fleet.sight().now * 1e6)

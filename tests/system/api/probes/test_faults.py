@@ -14,8 +14,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from monitor.model import Result
-from monitor.schedule import phase
+from monitor.model.checks import Result
+from monitor.policy.schedule import phase
 from tests.support.faults import FaultProxy, Freezer
 from tests.support.load import LoadProcess
 from tests.support.postgres_server import PostgresServer

@@ -77,7 +77,7 @@ def service(store: MemoryStore, django_is_set_up: None) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def application(service: Service) -> Any:
-    from monitor.wsgi import Handler
+    from monitor.standalone.wsgi import Handler
 
     return Handler()
 

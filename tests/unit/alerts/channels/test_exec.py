@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor.alerts.base import Channel, Permanent, Temporary
-from monitor.model import Status
+from monitor.model.checks import Status
 from tests.support.builders.notices import FIRING, channel, firing, refusal, resolved, send
 from tests.support.processes import wait_for
 

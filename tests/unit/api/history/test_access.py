@@ -67,7 +67,7 @@ def tokenless(store: MemoryStore, django_is_set_up: None, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("path", PATHS)
 def test_with_a_token_it_is_for_those_who_send_it(guarded: Service, path: str) -> None:
     """Nobody else learns anything, not even whether the question was a good one."""
-    from monitor.wsgi import Handler
+    from monitor.standalone.wsgi import Handler
 
     ask = Client(Handler())
     assert ask(path, **TOKEN).status == 200
@@ -82,7 +82,7 @@ def test_with_a_token_it_is_for_those_who_send_it(guarded: Service, path: str) -
 @pytest.mark.parametrize("path", PATHS)
 def test_without_one_it_is_for_staff_alone(tokenless: Service, path: str) -> None:
     """Wherever a request comes from, and whatever it sends."""
-    from monitor.wsgi import Handler
+    from monitor.standalone.wsgi import Handler
 
     ask = Client(Handler())
     for headers in ({}, TOKEN, {"HTTP_AUTHORIZATION": "Bearer "}, {"HTTP_SEC_FETCH_SITE": "same-origin"}):
@@ -92,7 +92,7 @@ def test_without_one_it_is_for_staff_alone(tokenless: Service, path: str) -> Non
 @pytest.mark.parametrize("path", PATHS)
 def test_a_session_of_a_link_is_enough(guarded: Service, path: str) -> None:
     """For the server's own page; another site's page has none of it."""
-    from monitor.wsgi import Handler
+    from monitor.standalone.wsgi import Handler
 
     session = {"HTTP_COOKIE": f"monitor_session_80={sign('hushhushhushhush', SESSION, 60)}", "SERVER_PORT": "80"}
     ask = Client(Handler())
@@ -162,7 +162,7 @@ def test_in_a_project_it_is_wherever_the_probes_are(
 @pytest.mark.parametrize("path", PATHS)
 def test_methods(guarded: Service, path: str) -> None:
     """HEAD is a GET without its body; nothing can be changed here."""
-    from monitor.wsgi import Handler
+    from monitor.standalone.wsgi import Handler
 
     ask = Client(Handler(), **TOKEN)
     got, head = ask(path), ask(path, "HEAD")

@@ -13,8 +13,9 @@ from monitor.api import service as composition
 from monitor.api.history_limiter import Busy, HistoryReadLimiter
 from monitor.api.service import Service, build
 from monitor.history.samples import Sample
-from monitor.model import Status
-from monitor.ports import Reaches, StoreUnavailable
+from monitor.model.checks import Status
+from monitor.ports.history import HistoryBounds
+from monitor.ports.store import StoreUnavailable
 from monitor.store import MemoryStore
 from tests.support.builders import NOW
 from tests.support.builders.samples import HOUR, READ_AT, with_a_past
@@ -48,7 +49,7 @@ def service(store: MemoryStore, django_is_set_up: None, monkeypatch: pytest.Monk
 @pytest.fixture
 def ask(service: Service) -> Client:
     """Asks our own server's application, with the token."""
-    from monitor.wsgi import Handler
+    from monitor.standalone.wsgi import Handler
 
     return Client(Handler(), **TOKEN)
 
@@ -304,7 +305,7 @@ def test_the_snapshot(ask: Client, service: Service) -> None:
     assert [each["name"] for each in said["workers"]] == ["celery@web-1"]
     assert said["reaches"]["raw"] == pytest.approx(READ_AT - 2 * HOUR + 5)
     assert float(reply.headers["x-monitor-now"]) == pytest.approx(READ_AT, abs=5)
-    assert isinstance(service.refresher.reaches.known, Reaches)
+    assert isinstance(service.refresher.reaches.known, HistoryBounds)
 
 
 def test_what_did_not_change_is_not_sent_again(ask: Client, store: MemoryStore, service: Service) -> None:

@@ -11,7 +11,7 @@ from django.test import AsyncClient, Client, override_settings
 from django.urls import reverse
 
 from monitor.api.service import Service
-from monitor.policy.dynamic_checks import check_name
+from monitor.policy.runtime_checks import check_name
 from monitor.store import MemoryStore
 from tests.support.builders.values import record
 
@@ -57,7 +57,7 @@ def test_a_check_answers_under_the_name_of_its_target(
 
 def test_probes_can_be_reversed() -> None:
     """For templates and documentation of a project."""
-    with override_settings(ROOT_URLCONF="monitor.urls"):
+    with override_settings(ROOT_URLCONF="monitor.standalone.urls"):
         assert Client().get("/readyz?verbose").content.startswith(b"[+]ping ok")
         assert json.loads(Client().get(reverse("monitor:check", args=["database"])).content)["status"] == "ok"
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from monitor.checks._kafka.ages import REQUESTS, Search
+from monitor.checks.kafka.ages import REQUESTS, TimestampSearch
 from tests.support.builders import NOW
 
 NOW_MS = NOW * 1000
@@ -27,7 +27,7 @@ def first_at(times: Sequence[float], asked: float) -> tuple[int, float]:
 
 def search(times: Sequence[float], offset: int, beginning: int = 0) -> tuple[float | None, int]:
     """The time that is found, and how many questions it took."""
-    found, asked = Search(offset, NOW_MS, NOW_MS), 0
+    found, asked = TimestampSearch(offset, NOW_MS, NOW_MS), 0
     there = list(times[beginning:])
     while asked < REQUESTS and (time := found.next_time) is not None:
         at, when = first_at(there, time)
@@ -86,7 +86,7 @@ def test_producers_whose_clocks_differ() -> None:
 
 def test_records_without_times() -> None:
     """As clients before 0.10 wrote them: it is not known."""
-    found = Search(5, NOW_MS, NOW_MS)
+    found = TimestampSearch(5, NOW_MS, NOW_MS)
     found.learn(0, -1, -1)
     assert (found.next_time, found.time) == (None, None)
 
@@ -100,7 +100,7 @@ def test_records_of_the_future() -> None:
 
 def test_what_was_found_stays() -> None:
     """Questions for another record of the partition change nothing."""
-    found = Search(0, NOW_MS, NOW_MS)
+    found = TimestampSearch(0, NOW_MS, NOW_MS)
     found.learn(0, 0, NOW_MS - DAY)
     found.learn(int(NOW_MS - 1000), 7, NOW_MS - 500)
     assert (found.next_time, found.time) == (None, NOW_MS - DAY)
@@ -108,6 +108,6 @@ def test_what_was_found_stays() -> None:
 
 def test_too_vague_is_not_told() -> None:
     """Where others used up the questions: between yesterday and now is no age."""
-    found = Search(500, NOW_MS, NOW_MS)
+    found = TimestampSearch(500, NOW_MS, NOW_MS)
     found.learn(0, 0, NOW_MS - DAY)
     assert found.time is None

@@ -15,11 +15,11 @@ import psutil
 import pytest
 
 from monitor.checks.base import Observation
-from monitor.checks.connections import Connections
-from monitor.checks.cpu import Cpu, usable_processors
-from monitor.checks.disk import Disk
-from monitor.checks.memory import Memory
-from monitor.model import Status
+from monitor.checks.kinds.connections import Connections
+from monitor.checks.kinds.cpu import Cpu, usable_processors
+from monitor.checks.kinds.disk import Disk
+from monitor.checks.kinds.memory import Memory
+from monitor.model.checks import Status
 from tests.support.cgroup_trees import MIB, cpu_v2, memory_v2, write_tree
 
 NOWHERE = Path("/nonexistent")

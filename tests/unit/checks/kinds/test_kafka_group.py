@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from monitor.checks.base import Kind
 from monitor.checks.registry import KINDS
 from monitor.config.loading import load
-from monitor.model import NO_PAST, Outcome, Past, Status
-from monitor.policy.states import Hold
+from monitor.model.checks import NO_PAST, Outcome, Past, Status
+from monitor.policy.states import GroupHold
 from tests.support.builders import NOW
 from tests.support.processes import free_port
 
@@ -147,7 +147,7 @@ def test_a_prometheus_that_was_never_there(hold_for: str | None) -> None:
 def test_how_long_a_verdict_is_kept() -> None:
     """The window by default; for ever means that later it fails nothing."""
     kept = [from_prometheus(window=60, hold_for=hold_for)._hold() for hold_for in (None, "90s", "forever")]  # type: ignore[attr-defined]
-    assert kept == [Hold(60.0), Hold(90.0), Hold(60.0, forever=True)]
+    assert kept == [GroupHold(60.0), GroupHold(90.0), GroupHold(60.0, forever=True)]
     assert group()._hold() is None  # type: ignore[attr-defined]
 
 
@@ -170,7 +170,7 @@ WITHOUT_KAFKA = """
 import sys
 sys.modules["kafka"] = None
 from monitor.checks.registry import KINDS
-from monitor.model import Past
+from monitor.model.checks import Past
 for source in ({"brokers": "127.0.0.1:1"}, {"brokers": "127.0.0.1:1", "on_source_failure": "hold"}):
     outcome = KINDS.build("kafka_group", {"consumer_groups": "g", **source}).run(2.0, Past(1.0))
     print(outcome.status, outcome.reason, outcome.message)

@@ -8,43 +8,48 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.consumer_groups import GroupSight, PartitionSight
-from monitor.policy.consumer_groups.lag import Lag, lags, partition_lag, skew_ratio
+from monitor.model.consumer_groups import GroupObservation, PartitionObservation
+from monitor.policy.consumer_groups.lag import PartitionLag, lags, partition_lag, skew_ratio
 from tests.support.builders.consumer_groups import sight, tp
 
-P = PartitionSight
+P = PartitionObservation
 PARTITIONS = [
-    ("records wait", P(500, 100, 0), None, Lag(400)),
-    ("all is consumed", P(500, 500, 0), None, Lag(0)),
-    ("nobody asked where it begins", P(500, 100), None, Lag(400)),
-    ("its leader did not tell the end, it did before", P(None, 100), 450, Lag(350, "no_end")),
-    ("the end of before is behind what was committed since", P(None, 460), 450, Lag(0, "no_end")),
-    ("its leader never told the end", P(None, 100), None, Lag(None, "no_end")),
-    ("never committed, others were", P(500, None, 0), None, Lag(None, "uncommitted", 500)),
-    ("never committed, and some records are gone", P(500, None, 300), None, Lag(None, "uncommitted", 200)),
-    ("never committed, and nobody knows where it begins", P(500, None), None, Lag(None, "uncommitted", 500)),
-    ("never committed, and its leader did not tell the end", P(None, None), 500, Lag(None, "no_end")),
-    ("never committed, and nothing was ever in it", P(0, None), None, Lag(0)),
-    ("never committed, and nothing is left in it", P(500, None, 500), None, Lag(0)),
-    ("retention has overtaken the group", P(500, 100, 200), None, Lag(300, "expired", lost=100)),
-    ("retention has overtaken the group, and nothing is left", P(500, 100, 500), None, Lag(0, "expired", lost=400)),
-    ("committed at where it begins", P(500, 200, 200), None, Lag(300)),
-    ("committed beyond the end", P(500, 501, 0), None, Lag(None, "beyond_end", 500)),
-    ("what waits was aborted", P(500, 100, 0, next_record=500), None, Lag(0)),
-    ("some of what waits was aborted", P(500, 100, 0, next_record=480), None, Lag(20)),
+    ("records wait", P(500, 100, 0), None, PartitionLag(400)),
+    ("all is consumed", P(500, 500, 0), None, PartitionLag(0)),
+    ("nobody asked where it begins", P(500, 100), None, PartitionLag(400)),
+    ("its leader did not tell the end, it did before", P(None, 100), 450, PartitionLag(350, "no_end")),
+    ("the end of before is behind what was committed since", P(None, 460), 450, PartitionLag(0, "no_end")),
+    ("its leader never told the end", P(None, 100), None, PartitionLag(None, "no_end")),
+    ("never committed, others were", P(500, None, 0), None, PartitionLag(None, "uncommitted", 500)),
+    ("never committed, and some records are gone", P(500, None, 300), None, PartitionLag(None, "uncommitted", 200)),
+    ("never committed, and nobody knows where it begins", P(500, None), None, PartitionLag(None, "uncommitted", 500)),
+    ("never committed, and its leader did not tell the end", P(None, None), 500, PartitionLag(None, "no_end")),
+    ("never committed, and nothing was ever in it", P(0, None), None, PartitionLag(0)),
+    ("never committed, and nothing is left in it", P(500, None, 500), None, PartitionLag(0)),
+    ("retention has overtaken the group", P(500, 100, 200), None, PartitionLag(300, "expired", lost=100)),
+    (
+        "retention has overtaken the group, and nothing is left",
+        P(500, 100, 500),
+        None,
+        PartitionLag(0, "expired", lost=400),
+    ),
+    ("committed at where it begins", P(500, 200, 200), None, PartitionLag(300)),
+    ("committed beyond the end", P(500, 501, 0), None, PartitionLag(None, "beyond_end", 500)),
+    ("what waits was aborted", P(500, 100, 0, next_record=500), None, PartitionLag(0)),
+    ("some of what waits was aborted", P(500, 100, 0, next_record=480), None, PartitionLag(20)),
     (
         "retention took what was aborted, too",
         P(500, 100, 200, next_record=150),
         None,
-        Lag(300, "expired", lost=50),
+        PartitionLag(300, "expired", lost=50),
     ),
-    ("the group consumes it no more", P(500, 100, 0, "unsubscribed"), None, Lag(None, "unsubscribed")),
-    ("its topic is deleted", P(None, 100, None, "deleted"), 450, Lag(None, "deleted")),
+    ("the group consumes it no more", P(500, 100, 0, "unsubscribed"), None, PartitionLag(None, "unsubscribed")),
+    ("its topic is deleted", P(None, 100, None, "deleted"), 450, PartitionLag(None, "deleted")),
 ]
 
 
 @pytest.mark.parametrize(("caption", "seen", "last", "lag"), PARTITIONS, ids=[row[0] for row in PARTITIONS])
-def test_lag_of_a_partition(caption: str, seen: PartitionSight, last: int | None, lag: Lag) -> None:
+def test_lag_of_a_partition(caption: str, seen: PartitionObservation, last: int | None, lag: PartitionLag) -> None:
     """End - max(committed, beginning, next record); of what is not known, a bound."""
     assert partition_lag(seen, last, others_commit=True) == lag, caption
 
@@ -81,7 +86,7 @@ partitions = st.builds(P, offsets, offsets, offsets, st.sampled_from([None, "lea
 
 @settings(deadline=None)
 @given(partitions, offsets, st.booleans())
-def test_lag_is_never_negative(seen: PartitionSight, last: int | None, others: bool) -> None:
+def test_lag_is_never_negative(seen: PartitionObservation, last: int | None, others: bool) -> None:
     """Whatever the leaders and the coordinator say, which they say at different moments."""
     lag = partition_lag(seen, last, others)
     assert lag.lost >= 0
@@ -93,7 +98,7 @@ def test_lag_is_never_negative(seen: PartitionSight, last: int | None, others: b
 @given(st.dictionaries(st.builds(tp, st.integers(0, 9), st.sampled_from("abc")), partitions, max_size=30))
 def test_lag_of_a_group(seen: dict) -> None:
     """Total, skew and hottest partition fit together."""
-    found = lags(GroupSight("g", known=True, partitions=seen), {}, 100)
+    found = lags(GroupObservation("g", known=True, partitions=seen), {}, 100)
     assert found.total == sum(lag.lag or 0 for lag in found.partitions.values())
     assert found.skew is None or 1.0 <= found.skew <= max(1, found.widest)
     assert (found.hottest is None) == (found.total == 0)
@@ -104,7 +109,7 @@ def test_the_worst_topic_counts() -> None:
     """Lag is summed over topics, skew is not."""
     even = {tp(i, "even"): P(1000, 0, 0) for i in range(3)}
     hot = {tp(i, "hot"): P(1000 if i == 2 else 0, 0, 0) for i in range(3)}
-    found = lags(GroupSight("g", known=True, partitions={**even, **hot}), {}, 100)
+    found = lags(GroupObservation("g", known=True, partitions={**even, **hot}), {}, 100)
     assert (found.total, found.skew, found.widest) == (4000, 3.0, 3)
     assert found.hottest == tp(2, "hot")
 
@@ -113,7 +118,7 @@ def test_a_topic_whose_ends_are_not_all_told_is_not_measured() -> None:
     """Of two partitions less, the ratio is another one: [100, 100, 100, 0] is even, [100, 0] is not."""
     seen = sight([100, 100, 100, 0])
     untold = {at: P(None, p.committed) if at.partition < 2 else p for at, p in seen.partitions.items()}
-    found = lags(GroupSight("g", known=True, partitions=untold), {tp(0): 1100}, 100)
+    found = lags(GroupObservation("g", known=True, partitions=untold), {tp(0): 1100}, 100)
     assert found.skew is None
     assert found.total == 200  # one end is known from before
     assert found.notes == ("2 partitions without an end offset",)
@@ -145,7 +150,7 @@ UNKNOWN = [
 def test_what_is_unknown_is_bounded(caption: str, offsets: list[tuple[int, int | None]], ratio: float) -> None:
     """It counts with all its records in the mean, and never in the maximum."""
     seen = {tp(i): P(end, committed, 0) for i, (end, committed) in enumerate(offsets)}
-    found = lags(GroupSight("g", known=True, partitions=seen), {}, 100)
+    found = lags(GroupObservation("g", known=True, partitions=seen), {}, 100)
     assert found.skew == ratio, caption
     unread = sum(committed is None and end > 0 for end, committed in offsets)
     others = any(committed is not None for _, committed in offsets)
@@ -162,7 +167,7 @@ def test_the_ratio_is_never_above_the_true_one_for_earliest(rows: list[tuple[int
     """A consumer that begins at the beginning has all records of a partition before it that it never committed."""
     seen = {tp(i): P(done + rest, done if known else None, 0) for i, (done, rest, known) in enumerate(rows)}
     truth = [rest if known else done + rest for done, rest, known in rows]
-    found = lags(GroupSight("g", known=True, partitions=seen), {}, 100)
+    found = lags(GroupObservation("g", known=True, partitions=seen), {}, 100)
     assert found.skew is not None
     assert found.skew <= max(1.0, round(max(truth) * len(truth) / max(1, sum(truth)), 2))
 
@@ -170,7 +175,7 @@ def test_the_ratio_is_never_above_the_true_one_for_earliest(rows: list[tuple[int
 def test_what_the_group_does_not_want_counts_as_nothing() -> None:
     """Partitions that it was seen to pass over; it is still not known, and said."""
     seen = {tp(i): P(end, committed, 0) for i, (end, committed) in enumerate(HOT_OF_ISSUE_10)}
-    found = lags(GroupSight("g", known=True, partitions=seen), {}, 100, {tp(i) for i in range(1, 6)})
+    found = lags(GroupObservation("g", known=True, partitions=seen), {}, 100, {tp(i) for i in range(1, 6)})
     assert found.skew == 6.0
     assert found.notes == ("5 partitions without a committed offset: lag unknown, at most 1000",)
 
@@ -178,4 +183,4 @@ def test_what_the_group_does_not_want_counts_as_nothing() -> None:
 def test_an_end_that_is_not_known_leaves_no_ratio() -> None:
     """Also of a partition without a commit: its records are not bounded."""
     seen = {tp(0): P(1000, 0, 0), tp(1): P(None, None), tp(2): P(0, 0)}
-    assert lags(GroupSight("g", known=True, partitions=seen), {}, 100).skew is None
+    assert lags(GroupObservation("g", known=True, partitions=seen), {}, 100).skew is None

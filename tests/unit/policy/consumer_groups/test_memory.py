@@ -12,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monitor.consumer_groups import GroupSight, Member, PartitionSight
-from monitor.model import Outcome, Status
-from monitor.policy.consumer_groups.codec import Book, decode, encode
+from monitor.model.checks import Outcome, Status
+from monitor.model.consumer_groups import GroupMember, GroupObservation, PartitionObservation
+from monitor.policy.consumer_groups.codec import GroupMemories, decode, encode
 from monitor.policy.consumer_groups.judge import judge_sight
 from monitor.policy.consumer_groups.limits import Limits
-from monitor.policy.consumer_groups.memory import BUCKETS, RECENT, Memory, Verdict, begin
-from monitor.policy.consumer_groups.outcomes import Round, Wanted, run
+from monitor.policy.consumer_groups.memory import BUCKETS, RECENT, GroupMemory, GroupVerdict, begin
+from monitor.policy.consumer_groups.outcomes import GroupRound, WatchedGroups, run
 from tests.support.builders import NOW
 from tests.support.builders.consumer_groups import Traffic, Watch, sight, tp
 
@@ -29,14 +29,16 @@ offsets = st.none() | st.integers(0, 2**63)
 words = st.text(max_size=3)
 at = st.builds(tp, st.integers(0, 5), st.sampled_from(["a", "b", "ä\U0001f600"]))
 sights = st.builds(
-    GroupSight,
+    GroupObservation,
     st.just("g"),
     known=st.booleans(),
     state=st.sampled_from(["", "Stable", "Empty", "PreparingRebalance", "Reconciling", "Dead", "New"]),
-    members=st.lists(st.builds(Member, words, words, words, st.frozensets(at, max_size=4)), max_size=3).map(tuple),
+    members=st.lists(st.builds(GroupMember, words, words, words, st.frozensets(at, max_size=4)), max_size=3).map(tuple),
     partitions=st.dictionaries(
         at,
-        st.builds(PartitionSight, offsets, offsets, offsets, st.sampled_from([None, "leader", "deleted"]), offsets),
+        st.builds(
+            PartitionObservation, offsets, offsets, offsets, st.sampled_from([None, "leader", "deleted"]), offsets
+        ),
         max_size=5,
     ),
 )
@@ -57,7 +59,7 @@ steps = st.lists(st.tuples(sights, st.floats(-10_000, 10_000) | st.floats(0, 30)
 
 @patient
 @given(steps, limits)
-def test_the_judge_is_total(history: list[tuple[GroupSight, float]], rules: Limits) -> None:
+def test_the_judge_is_total(history: list[tuple[GroupObservation, float]], rules: Limits) -> None:
     """Any looks at any times give a verdict that can be stored, and a memory that is read back as it was."""
     watch = Watch(rules)
     for seen, after in history:
@@ -76,7 +78,7 @@ def test_the_judge_is_total(history: list[tuple[GroupSight, float]], rules: Limi
 @patient
 @given(steps, limits, sights, st.floats(0, 1000))
 def test_the_same_memory_and_the_same_sight_give_the_same_verdict(
-    history: list[tuple[GroupSight, float]], rules: Limits, last: GroupSight, after: float
+    history: list[tuple[GroupObservation, float]], rules: Limits, last: GroupObservation, after: float
 ) -> None:
     """Nothing else is looked at."""
     watch = Watch(rules)
@@ -125,7 +127,7 @@ FOREIGN = [
 @pytest.mark.parametrize(("caption", "text"), FOREIGN, ids=[row[0] for row in FOREIGN])
 def test_what_is_not_ours_is_as_none(caption: str, text: str | None) -> None:
     """A memory is a convenience: without it a check begins anew."""
-    assert decode(text, NOW) == Book(NOW), caption
+    assert decode(text, NOW) == GroupMemories(NOW), caption
 
 
 @patient
@@ -149,14 +151,14 @@ def test_what_was_tampered_with_is_read_or_left_out(data: st.DataObject) -> None
     assert "other" in book.groups
     verdict, memory = judge_sight(sight(), book.groups.get("g"), watch.now + 10, watch.limits)
     assert verdict is not None
-    assert decode(encode(Book(NOW, {"g": memory}), watch.now + 10), watch.now + 10).groups["g"] == memory
+    assert decode(encode(GroupMemories(NOW, {"g": memory}), watch.now + 10), watch.now + 10).groups["g"] == memory
 
 
 def test_a_verdict_is_remembered_where_it_may_have_to_be_kept() -> None:
     """With all that is public of it."""
-    verdict = Verdict(Status.ERROR, "skew", "Hot-key skew high", {"lag": 5, "note": "x"}, early=False)
+    verdict = GroupVerdict(Status.ERROR, "skew", "Hot-key skew high", {"lag": 5, "note": "x"}, early=False)
     memory = dataclasses.replace(begin(NOW), verdict=verdict, numbers_at=NOW - 12.5)
-    assert decode(encode(Book(NOW, {"g": memory}), NOW), NOW).groups["g"] == memory
+    assert decode(encode(GroupMemories(NOW, {"g": memory}), NOW), NOW).groups["g"] == memory
 
 
 def test_ages_do_not_drift() -> None:
@@ -166,7 +168,7 @@ def test_ages_do_not_drift() -> None:
     first = watch.memory
     for _ in range(1000):
         watch.look(sight(), after=10.07)
-    assert isinstance(first, Memory)
+    assert isinstance(first, GroupMemory)
     assert watch.memory is not None
     assert watch.memory.first_at == first.first_at
 
@@ -174,7 +176,7 @@ def test_ages_do_not_drift() -> None:
 def test_many_groups() -> None:
     """A tenth of a thousand: at most a kilobyte each, and half a millisecond of CPU."""
     groups = {f"group-{i:04}": Traffic([10.0 + i % 7] * 10, [9.0 + i % 5] * 10) for i in range(100)}
-    wanted = Wanted(("group-*",), Limits(min_consumers=2))
+    wanted = WatchedGroups(("group-*",), Limits(min_consumers=2))
 
     def once(memory: str | None, now: float) -> tuple[Outcome, float]:
         seen = {name: dataclasses.replace(each.after(30), group=name) for name, each in groups.items()}
@@ -193,6 +195,6 @@ def test_many_groups() -> None:
     assert len(outcome.parts) == 100
 
 
-def _look(current: Round, seen: dict[str, GroupSight]) -> None:
+def _look(current: GroupRound, seen: dict[str, GroupObservation]) -> None:
     for each in seen.values():
         current.look(each)

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from monitor.consumer_groups import GroupSight, Member, PartitionSight, TopicPartition
-from monitor.model import Outcome, Status
+from monitor.model.checks import Outcome, Status
+from monitor.model.consumer_groups import GroupMember, GroupObservation, PartitionObservation, TopicPartition
 from monitor.policy.consumer_groups.codec import decode
 from monitor.policy.consumer_groups.limits import Limits
-from monitor.policy.consumer_groups.measurement import Measurement, Windowed
-from monitor.policy.consumer_groups.outcomes import Round, Wanted, held, run
+from monitor.policy.consumer_groups.measurement import Measurement, WindowedValue
+from monitor.policy.consumer_groups.outcomes import GroupRound, WatchedGroups, held, run
 from monitor.policy.consumer_groups.tables import tables
-from monitor.policy.states import Hold
+from monitor.policy.states import GroupHold
 from tests.support.builders import NOW
 from tests.support.builders.consumer_groups import sight, tp
 
@@ -26,12 +26,12 @@ HOT = sight([400, 0, 0, 0, 0, 0])
 class Check:
     """A check that runs every ten seconds."""
 
-    def __init__(self, *groups: str, hold: Hold | None = None, **limits: Any) -> None:
-        self.wanted = Wanted(groups, Limits(**limits), hold)
+    def __init__(self, *groups: str, hold: GroupHold | None = None, **limits: Any) -> None:
+        self.wanted = WatchedGroups(groups, Limits(**limits), hold)
         self.now = NOW
         self.memory: str | None = None
 
-    def look(self, *seen: GroupSight, after: float = 10.0) -> Outcome:
+    def look(self, *seen: GroupObservation, after: float = 10.0) -> Outcome:
         return self._run(lambda current: [current.look(each) for each in seen], after)
 
     def measure(self, after: float = 10.0, **measured: Measurement) -> Outcome:
@@ -50,7 +50,7 @@ class Check:
         return outcome
 
 
-def named(name: str, seen: GroupSight | None = None, **fields: Any) -> GroupSight:
+def named(name: str, seen: GroupObservation | None = None, **fields: Any) -> GroupObservation:
     return dataclasses.replace(sight() if seen is None else seen, group=name, **fields)
 
 
@@ -91,7 +91,7 @@ def test_too_early_for_all_groups() -> None:
     assert outcome.parts["a"] and outcome.parts["a"].grace
 
 
-def consumers_now(count: int) -> GroupSight:
+def consumers_now(count: int) -> GroupObservation:
     return sight(consumers=count)
 
 
@@ -111,7 +111,7 @@ def test_a_group_that_was_deleted_and_comes_back() -> None:
     """Nothing is left of it."""
     check = Check("*")
     check.look(named("a"))
-    check.look(GroupSight("a", known=False))
+    check.look(GroupObservation("a", known=False))
     assert check.look(named("a")).status is Status.OK
     assert check.look().reason == "gone"
 
@@ -120,7 +120,7 @@ def test_a_group_that_is_not_watched_any_more() -> None:
     """The configuration has changed: it is forgotten at once."""
     check = Check("a", "b")
     check.look(named("a"), named("b"))
-    check.wanted = Wanted(("a",), Limits())
+    check.wanted = WatchedGroups(("a",), Limits())
     assert check.look(named("a")).parts == {"b": None}
 
 
@@ -136,7 +136,7 @@ def test_a_group_that_we_may_not_look_at() -> None:
     """An error of that group alone, which keeps what it remembers."""
     check = Check("a", "b")
     check.look(named("a"), named("b"))
-    outcome = check.look(named("a"), GroupSight("b", known=False, problem="authorization"))
+    outcome = check.look(named("a"), GroupObservation("b", known=False, problem="authorization"))
     assert (outcome.status, outcome.reason) == (Status.ERROR, "authorization")
     assert decode(check.memory, check.now).groups["b"].seen_at == check.now - 10
 
@@ -146,7 +146,7 @@ def test_a_coordinator_that_moves() -> None:
     check = Check("a")
     for _ in range(40):
         check.look(named("a"))
-    moving = GroupSight("a", known=False, problem="coordinator")
+    moving = GroupObservation("a", known=False, problem="coordinator")
     seen = [check.look(moving) for _ in range(3)]
     assert [(each.status, each.grace) for each in seen] == [
         (Status.UNKNOWN, True),
@@ -156,8 +156,8 @@ def test_a_coordinator_that_moves() -> None:
     assert check.look(named("a")).status is Status.OK
 
 
-HOLD = Hold(300.0)
-FOREVER = Hold(300.0, forever=True)
+HOLD = GroupHold(300.0)
+FOREVER = GroupHold(300.0, forever=True)
 
 
 def test_a_verdict_is_kept_for_a_while() -> None:
@@ -185,7 +185,7 @@ def nothing(outcome: Outcome, cause: str, *, held: bool) -> None:
 
 
 @pytest.mark.parametrize("hold", [HOLD, FOREVER])
-def test_before_the_first_number_there_is_no_data(hold: Hold) -> None:
+def test_before_the_first_number_there_is_no_data(hold: GroupHold) -> None:
     """From the first run on, whatever the grace; with `forever` it fails nothing."""
     check = Check("g", hold=hold)
     for _ in range(3):
@@ -228,14 +228,14 @@ def test_no_group_is_known_and_the_source_does_not_answer() -> None:
         assert outcome.data["groups"] == 0
 
 
-WELL = Measurement(skew=Windowed(None, 1.5, 1.5), consumers=Windowed(None, 2, 2))
+WELL = Measurement(skew=WindowedValue(None, 1.5, 1.5), consumers=WindowedValue(None, 2, 2))
 
 
 def test_what_somebody_else_measured() -> None:
     """The same rules, the same words."""
     check = Check("g", hold=HOLD, min_consumers=2)
     assert check.measure(g=WELL).status is Status.OK
-    outcome = check.measure(g=dataclasses.replace(WELL, skew=Windowed(None, 5.2, 5.2)))
+    outcome = check.measure(g=dataclasses.replace(WELL, skew=WindowedValue(None, 5.2, 5.2)))
     assert outcome.message == "Hot-key skew high: 5.20x (threshold: 4.0x, window: 5m)"
     assert (outcome.data["skew_ratio"], outcome.data["consumers_min"]) == (5.2, 2)
 
@@ -243,21 +243,21 @@ def test_what_somebody_else_measured() -> None:
 def test_few_consumers_within_the_grace() -> None:
     """As with our own looks."""
     check = Check("g", hold=HOLD, min_consumers=2)
-    few = dataclasses.replace(WELL, consumers=Windowed(None, 1, 1))
+    few = dataclasses.replace(WELL, consumers=WindowedValue(None, 1, 1))
     seen = [check.measure(g=few) for _ in range(40)]
     assert [each.reason for each in seen] == ["starting"] * 30 + ["under_replicated"] * 10
     assert seen[0].grace
 
 
 GAP = {"skew": "no series kafka:group_skew_ratio"}
-HALF = dataclasses.replace(WELL, skew=Windowed(), missing=GAP)
+HALF = dataclasses.replace(WELL, skew=WindowedValue(), missing=GAP)
 NOTHING = Measurement(missing={**GAP, "consumers": "no series kafka:group_consumer_count"})
 
 
 def test_a_number_that_prometheus_does_not_have_any_more() -> None:
     """Its last value is kept for a while, and the other one is judged; then there is no data."""
     check = Check("g", hold=HOLD, min_consumers=2)
-    check.measure(g=dataclasses.replace(WELL, skew=Windowed(None, 5.2, 5.2)))
+    check.measure(g=dataclasses.replace(WELL, skew=WindowedValue(None, 5.2, 5.2)))
     seen = [check.measure(g=HALF) for _ in range(31)]
     assert {(each.reason, each.held) for each in seen[:30]} == {("skew", True)}
     assert seen[29].data["note"] == "no series kafka:group_skew_ratio (for: 290s, the last value is kept)"
@@ -265,13 +265,13 @@ def test_a_number_that_prometheus_does_not_have_any_more() -> None:
     assert (seen[30].status, seen[30].reason) == (Status.UNKNOWN, "no_data")
     assert seen[30].data["consumers_min"] == 2
     assert "skew_ratio_max" not in seen[30].data
-    fewer = check.measure(g=dataclasses.replace(HALF, consumers=Windowed(None, 1, 1)))
+    fewer = check.measure(g=dataclasses.replace(HALF, consumers=WindowedValue(None, 1, 1)))
     assert (fewer.status, fewer.data["findings"]) == (Status.ERROR, ["under_replicated"])
     assert "note" not in check.measure(g=WELL).data
 
 
 @pytest.mark.parametrize("hold", [HOLD, FOREVER])
-def test_a_number_that_prometheus_never_had(hold: Hold) -> None:
+def test_a_number_that_prometheus_never_had(hold: GroupHold) -> None:
     """No data from the start, said with what is missing; what the other number shows to fail fails all the same."""
     check = Check("g", hold=hold, min_consumers=2)
     outcome = check.measure(g=HALF)
@@ -280,14 +280,14 @@ def test_a_number_that_prometheus_never_had(hold: Hold) -> None:
     assert outcome.data["note"] == "no series kafka:group_skew_ratio"
     assert outcome.data["consumers_min"] == 2
     check.measure(g=NOTHING, after=400)
-    few = check.measure(g=dataclasses.replace(HALF, consumers=Windowed(None, 1, 1)))
+    few = check.measure(g=dataclasses.replace(HALF, consumers=WindowedValue(None, 1, 1)))
     assert (few.status, few.reason) == (Status.ERROR, "under_replicated")
     assert Check("g", hold=hold, skew_threshold=None).measure(g=HALF).status is Status.OK, "nobody needs it"
 
 
 def test_numbers_that_prometheus_has_recorded_a_while_ago() -> None:
     """A window has numbers for as long as it is after the last of them: their age is told, and bounds the hold."""
-    check = Check("g", hold=Hold(100.0), min_consumers=2)
+    check = Check("g", hold=GroupHold(100.0), min_consumers=2)
     for age, kept in ((0.0, False), (30.0, False), (61.0, True), (100.0, True)):
         outcome = check.measure(g=dataclasses.replace(WELL, age_seconds=age))
         assert (outcome.status, outcome.held) == (Status.OK, kept)
@@ -308,16 +308,18 @@ def test_the_age_of_numbers_goes_on_when_the_source_goes_away() -> None:
 @pytest.mark.parametrize(("limits", "status"), [({}, Status.ERROR), ({"skew_threshold": None}, Status.OK)])
 def test_a_rule_that_prometheus_does_not_have_fails_where_that_is_wanted(limits: Any, status: Status) -> None:
     """Unless nobody needs it."""
-    gap = dataclasses.replace(WELL, skew=Windowed(), missing={"skew": "no series"})
+    gap = dataclasses.replace(WELL, skew=WindowedValue(), missing={"skew": "no series"})
     assert Check("g", **limits).measure(g=gap).status is status
 
 
 def test_tables_fit_into_a_state() -> None:
     """However many partitions and however long the names: the most lag first."""
     topic = "t" * 249
-    partitions = {TopicPartition(topic, i): PartitionSight(10**15 + i, 10**14, 0) for i in range(5000)}
-    many = tuple(Member("m" * 300, "c" * 5000, "h" * 300, frozenset({TopicPartition(topic, i)})) for i in range(5000))
-    found = tables(GroupSight("g", known=True, members=many, partitions=partitions), {})
+    partitions = {TopicPartition(topic, i): PartitionObservation(10**15 + i, 10**14, 0) for i in range(5000)}
+    many = tuple(
+        GroupMember("m" * 300, "c" * 5000, "h" * 300, frozenset({TopicPartition(topic, i)})) for i in range(5000)
+    )
+    found = tables(GroupObservation("g", known=True, members=many, partitions=partitions), {})
     assert len(json.dumps(found)) < STATE_BYTES - 8_000
     assert found["partition_table"][0]["partition"] == 4999
     assert len(found["partition_table"]) >= 20
@@ -345,7 +347,7 @@ def test_a_round_is_told_of_each_group_once() -> None:
     """What is remembered of it is then the newest."""
     check = Check("g")
     check.look(sight())
-    current = Round(check.wanted, decode(check.memory, check.now + 10), check.now + 10)
+    current = GroupRound(check.wanted, decode(check.memory, check.now + 10), check.now + 10)
     current.look(sight([1] * 6))
     assert current.memories["g"].partitions[tp(0)].end == 1001
 
@@ -376,7 +378,7 @@ def test_topics_that_nothing_matches_of_several_groups(status: Status, hot: bool
     """It is said of the check, unless that says worse; each group is judged by what it has."""
     check = Check("a", "b", sustained_seconds=0, start_grace_seconds=0)
 
-    def ask(current: Round) -> None:
+    def ask(current: GroupRound) -> None:
         current.unmatched = ("ordres",)
         current.look(named("a", HOT if hot else None))
         current.look(named("b"))
@@ -390,7 +392,7 @@ def test_topics_that_nothing_matches_of_several_groups(status: Status, hot: bool
 @pytest.mark.parametrize("hold", [False, True])
 def test_a_share_group(hold: bool) -> None:
     """Not known, and it will not pass: no last verdict is kept."""
-    outcome = Check("g", hold=hold).look(GroupSight("g", known=False, problem="share_group"))
+    outcome = Check("g", hold=hold).look(GroupObservation("g", known=False, problem="share_group"))
     assert (outcome.status, outcome.reason, outcome.grace) == (Status.UNKNOWN, "share_group", False)
     assert "KIP-932" in str(outcome.message)
 
@@ -399,7 +401,7 @@ def test_brokers_that_were_not_reached_are_named() -> None:
     """To those who may know addresses: in the message and the detail, and never in the data."""
     where = ("kafka-2.internal:9092 (name_resolution)",)
     check = Check("g", sustained_seconds=0)
-    lost = check.look(GroupSight("g", known=False, problem="coordinator", unreached=where))
+    lost = check.look(GroupObservation("g", known=False, problem="coordinator", unreached=where))
     assert (lost.status, lost.reason) == (Status.ERROR, "coordinator")
     assert where[0] in str(lost.message)
     partly = check.look(sight(unreached=where))

@@ -7,43 +7,54 @@ from typing import Any
 
 import pytest
 
-from monitor.model import Status
+from monitor.model.checks import Status
 from monitor.policy.consumer_groups import rules
 from monitor.policy.consumer_groups.limits import Limits, short
-from monitor.policy.consumer_groups.measurement import Loss, Measurement, Rewind, Stuck, Windowed
-from monitor.policy.consumer_groups.rules import View
+from monitor.policy.consumer_groups.measurement import (
+    CommitRewind,
+    Measurement,
+    RecordLoss,
+    StuckPartition,
+    WindowedValue,
+)
+from monitor.policy.consumer_groups.rules import RuleInput
 from tests.support.builders.consumer_groups import tp
 
 LIMITS = Limits(min_consumers=2, max_lag=1000, max_drain_eta_seconds=600)
 
 
-def view(lasting: dict[str, float] | None = None, **measured: Any) -> View:
-    return View(Measurement(**measured), lasting or {})
+def view(lasting: dict[str, float] | None = None, **measured: Any) -> RuleInput:
+    return RuleInput(Measurement(**measured), lasting or {})
 
 
-def stuck(*seconds: float, lag: int = 7) -> tuple[Stuck, ...]:
-    return tuple(Stuck(tp(i), lag, each) for i, each in enumerate(seconds))
+def stuck(*seconds: float, lag: int = 7) -> tuple[StuckPartition, ...]:
+    return tuple(StuckPartition(tp(i), lag, each) for i, each in enumerate(seconds))
 
 
 SKEWED = [
-    ("above the threshold", view(skew=Windowed(1.0, 6.0, 5.2)), LIMITS, "5.20x (threshold: 4.0x, window: 5m)"),
-    ("at the threshold", view(skew=Windowed(4.0, 4.0, 4.0)), LIMITS, None),
-    ("above it, but not for long enough", view(skew=Windowed(6.0, 6.0, 1.0)), LIMITS, None),
-    ("not known", view(skew=Windowed(6.0)), LIMITS, None),
-    ("the rule is off", view(skew=Windowed(6.0, 6.0, 6.0)), Limits(skew_threshold=None), None),
+    ("above the threshold", view(skew=WindowedValue(1.0, 6.0, 5.2)), LIMITS, "5.20x (threshold: 4.0x, window: 5m)"),
+    ("at the threshold", view(skew=WindowedValue(4.0, 4.0, 4.0)), LIMITS, None),
+    ("above it, but not for long enough", view(skew=WindowedValue(6.0, 6.0, 1.0)), LIMITS, None),
+    ("not known", view(skew=WindowedValue(6.0)), LIMITS, None),
+    ("the rule is off", view(skew=WindowedValue(6.0, 6.0, 6.0)), Limits(skew_threshold=None), None),
     (
         "another window",
-        view(skew=Windowed(6, 6, 6.0)),
+        view(skew=WindowedValue(6, 6, 6.0)),
         Limits(window_seconds=90),
         "(threshold: 4.0x, window: 90s)",
     ),
 ]
 UNDER_REPLICATED = [
-    ("one too few", view(consumers=Windowed(2, 1, 1)), LIMITS, "Under-replicated: 1 consumers (min: 2, window: 5m)"),
-    ("enough", view(consumers=Windowed(2, 2, 2)), LIMITS, None),
-    ("too few, but not for long enough", view(consumers=Windowed(1, 1, 2)), LIMITS, None),
-    ("not known", view(consumers=Windowed(0, 0, None)), LIMITS, None),
-    ("nobody needs to be there", view(consumers=Windowed(0, 0, 0)), Limits(min_consumers=0), None),
+    (
+        "one too few",
+        view(consumers=WindowedValue(2, 1, 1)),
+        LIMITS,
+        "Under-replicated: 1 consumers (min: 2, window: 5m)",
+    ),
+    ("enough", view(consumers=WindowedValue(2, 2, 2)), LIMITS, None),
+    ("too few, but not for long enough", view(consumers=WindowedValue(1, 1, 2)), LIMITS, None),
+    ("not known", view(consumers=WindowedValue(0, 0, None)), LIMITS, None),
+    ("nobody needs to be there", view(consumers=WindowedValue(0, 0, 0)), Limits(min_consumers=0), None),
 ]
 GONE = {"memberless_seconds": 300.0, "silent_seconds": 310.0}
 STOPPED = [
@@ -115,7 +126,7 @@ DRAINING = [
 REWOUND = [
     (
         "lately",
-        view(rewind=Rewind(tp(3), 400, 40.0)),
+        view(rewind=CommitRewind(tp(3), 400, 40.0)),
         LIMITS,
         "orders[3] went back by 400 messages (40s ago,",
     ),
@@ -124,7 +135,7 @@ REWOUND = [
 LOST = [
     (
         "lately",
-        view(loss=Loss(tp(3), 15, 40.0)),
+        view(loss=RecordLoss(tp(3), 15, 40.0)),
         LIMITS,
         "Records lost: orders[3] lost 15 messages to retention (40s ago, window: 5m)",
     ),
@@ -161,7 +172,7 @@ ROWS = [(rule, reason, *row) for rule, reason, rows in TABLES for row in rows]
 @pytest.mark.parametrize(
     ("rule", "reason", "caption", "seen", "limits", "says"), ROWS, ids=[f"{row[1]}: {row[2]}" for row in ROWS]
 )
-def test_rule(rule: Any, reason: str, caption: str, seen: View, limits: Limits, says: str | None) -> None:
+def test_rule(rule: Any, reason: str, caption: str, seen: RuleInput, limits: Limits, says: str | None) -> None:
     """It says something, with its reason, or nothing at all."""
     finding = rule(seen, limits)
     assert (finding.reason, says in finding.message) == (reason, True) if says else finding is None, caption
@@ -174,8 +185,8 @@ def test_every_rule_has_a_table() -> None:
 
 def test_messages_of_the_contract() -> None:
     """To the letter: others read them."""
-    skew = rules.skewed(view(skew=Windowed(5.2, 5.2, 5.2)), LIMITS)
-    few = rules.under_replicated(view(consumers=Windowed(1, 1, 1)), LIMITS)
+    skew = rules.skewed(view(skew=WindowedValue(5.2, 5.2, 5.2)), LIMITS)
+    few = rules.under_replicated(view(consumers=WindowedValue(1, 1, 1)), LIMITS)
     assert skew and skew.message == "Hot-key skew high: 5.20x (threshold: 4.0x, window: 5m)"
     assert few and few.message == "Under-replicated: 1 consumers (min: 2, window: 5m)"
 
@@ -183,8 +194,8 @@ def test_messages_of_the_contract() -> None:
 def test_what_no_restart_helps_is_a_warning() -> None:
     """That a group went back somebody may have wanted, and records that are lost stay so."""
     for finding in (
-        rules.rewound(view(rewind=Rewind(tp(0), 1, 0.0)), LIMITS),
-        rules.records_lost(view(loss=Loss(tp(0), 2, 0.0)), LIMITS),
+        rules.rewound(view(rewind=CommitRewind(tp(0), 1, 0.0)), LIMITS),
+        rules.records_lost(view(loss=RecordLoss(tp(0), 2, 0.0)), LIMITS),
     ):
         assert finding and finding.status is Status.WARNING
 

@@ -8,9 +8,15 @@ from typing import Any
 
 import pytest
 
-from monitor.consumer_groups import GroupSight, Member, PartitionSight, TopicPartition, Waiting
-from monitor.model import Status
-from monitor.policy.consumer_groups.memory import Verdict
+from monitor.model.checks import Status
+from monitor.model.consumer_groups import (
+    GroupMember,
+    GroupObservation,
+    PartitionObservation,
+    TopicPartition,
+    WaitingRecord,
+)
+from monitor.policy.consumer_groups.memory import GroupVerdict
 from monitor.policy.consumer_groups.standing import standing
 from tests.support.builders import NOW
 from tests.support.builders.consumer_groups import Traffic, Watch, members, sight, tp
@@ -18,16 +24,16 @@ from tests.support.builders.consumer_groups import Traffic, Watch, members, sigh
 FAILING = (Status.ERROR, Status.UNKNOWN)
 
 
-def fails(verdict: Verdict) -> bool:
+def fails(verdict: GroupVerdict) -> bool:
     return verdict.status in FAILING and not verdict.early
 
 
-def never_fails(verdicts: Iterable[Verdict]) -> bool:
+def never_fails(verdicts: Iterable[GroupVerdict]) -> bool:
     """And nothing but ok and `starting` is said, either."""
     return all(each.status is Status.OK or each.early for each in verdicts)
 
 
-def reasons(verdicts: Iterable[Verdict]) -> list[str | None]:
+def reasons(verdicts: Iterable[GroupVerdict]) -> list[str | None]:
     return [each.reason for each in verdicts]
 
 
@@ -42,7 +48,7 @@ def test_an_idle_group() -> None:
 def test_a_fresh_group() -> None:
     """Not there, then in its first rebalance, then with members and without commits, then consuming."""
     watch = Watch(min_consumers=2)
-    seen = watch.during(100, GroupSight("g", known=False))
+    seen = watch.during(100, GroupObservation("g", known=False))
     seen += watch.during(20, sight(consumers=1, state="PreparingRebalance", partitions={}))
     seen += watch.during(60, sight([None] * 6, consumers=1))
     seen += watch.during(60, sight([None] * 6, consumers=2))
@@ -62,7 +68,7 @@ def test_members_that_came_late_are_not_told_of_after_the_grace() -> None:
 
 def test_an_empty_topic() -> None:
     """No offset is committed where nothing was ever written."""
-    empty = {tp(i): PartitionSight(0, None, 0) for i in range(6)}
+    empty = {tp(i): PartitionObservation(0, None, 0) for i in range(6)}
     assert never_fails(Watch().during(600, sight(partitions=empty)))
 
 
@@ -184,10 +190,10 @@ def test_a_clock_that_goes_back() -> None:
 def test_a_topic_that_a_release_has_dropped() -> None:
     """What was committed in it stays for days, while others go on to write there."""
     watch = Watch(skew_min_lag=1, max_lag=1000)
-    both = {tp(p, topic): PartitionSight(1000, 1000, 0) for topic in ("orders", "old") for p in range(6)}
+    both = {tp(p, topic): PartitionObservation(1000, 1000, 0) for topic in ("orders", "old") for p in range(6)}
     seen = watch.during(300, sight(partitions=both))
     for n in range(120):
-        left = {tp(p, "old"): PartitionSight(1000 + 50 * n * p, 1000, 0, "unsubscribed") for p in range(6)}
+        left = {tp(p, "old"): PartitionObservation(1000 + 50 * n * p, 1000, 0, "unsubscribed") for p in range(6)}
         seen.append(watch.look(sight(partitions={**both, **left})))
     assert never_fails(seen)
     assert seen[-1].data["note"] == "6 partitions of a topic that no member subscribes to"
@@ -197,7 +203,7 @@ def test_a_topic_that_a_release_has_dropped() -> None:
 def test_partitions_that_were_just_added() -> None:
     """Consumers learn of them after some minutes."""
     watch = Watch()
-    more = {**sight().partitions, tp(6): PartitionSight(0, None, 0), tp(7): PartitionSight(50, None, 0)}
+    more = {**sight().partitions, tp(6): PartitionObservation(0, None, 0), tp(7): PartitionObservation(50, None, 0)}
     seen = watch.during(300, sight()) + watch.during(300, sight(partitions=more))
     assert never_fails(seen)
     assert seen[-1].data["unassigned_partitions"] == 2
@@ -212,7 +218,7 @@ def test_looks_that_are_always_rare() -> None:
 # Alarms, in time.
 
 
-def first_failure(verdicts: list[Verdict], every: float = 10.0) -> float | None:
+def first_failure(verdicts: list[GroupVerdict], every: float = 10.0) -> float | None:
     """After how many seconds the first one failed."""
     return next((every * (i + 1) for i, each in enumerate(verdicts) if fails(each)), None)
 
@@ -273,7 +279,7 @@ def test_nobody_comes() -> None:
 def test_an_unknown_group() -> None:
     """It fails after the grace, as unknown."""
     watch = Watch()
-    seen = watch.during(400, GroupSight("g", known=False))
+    seen = watch.during(400, GroupObservation("g", known=False))
     assert first_failure(seen) == 310.0
     assert {(each.status, each.reason) for each in seen} == {(Status.UNKNOWN, "unknown_group")}
 
@@ -282,7 +288,7 @@ def test_a_group_that_was_there() -> None:
     """It had its time to start: it is missed after 30 s."""
     watch = Watch()
     watch.during(400, sight())
-    assert first_failure(watch.during(400, GroupSight("g", known=False))) == 40.0
+    assert first_failure(watch.during(400, GroupObservation("g", known=False))) == 40.0
 
 
 def test_a_group_that_comes_back_has_not_stood_still() -> None:
@@ -290,14 +296,14 @@ def test_a_group_that_comes_back_has_not_stood_still() -> None:
     watch = Watch()
     waiting = sight([50] * 6)
     assert never_fails(watch.during(200, waiting))
-    watch.during(600, GroupSight("g", known=False))
+    watch.during(600, GroupObservation("g", known=False))
     assert first_failure(watch.during(600, waiting)) == 310.0
 
 
 def test_a_group_that_comes_late_has_its_grace() -> None:
     """However long it was waited for."""
     watch = Watch(min_consumers=2)
-    watch.during(1000, GroupSight("g", known=False))
+    watch.during(1000, GroupObservation("g", known=False))
     assert first_failure(watch.during(400, sight(consumers=1))) == 310.0
 
 
@@ -390,7 +396,7 @@ def test_a_topic_that_was_made_anew() -> None:
     """Its offsets begin at 0: nothing went back."""
     watch = Watch()
     watch.during(400, sight())
-    anew = {tp(i): PartitionSight(10, 10, 0) for i in range(6)}
+    anew = {tp(i): PartitionObservation(10, 10, 0) for i in range(6)}
     assert never_fails(watch.during(400, sight(partitions=anew)))
 
 
@@ -448,9 +454,9 @@ def test_numbers_that_are_public() -> None:
     assert (data["window_seconds"], data["skew_threshold"], data["min_consumers"]) == (300.0, 4.0, 1)
 
 
-def latest(hot: int, committed: int, old: int = 200) -> dict[TopicPartition, PartitionSight]:
+def latest(hot: int, committed: int, old: int = 200) -> dict[TopicPartition, PartitionObservation]:
     """Six partitions with old records, of which the group has committed in the first alone."""
-    return {tp(i): PartitionSight(hot if i == 0 else old, committed if i == 0 else None, 0) for i in range(6)}
+    return {tp(i): PartitionObservation(hot if i == 0 else old, committed if i == 0 else None, 0) for i in range(6)}
 
 
 def test_a_hot_key_where_only_its_partition_has_a_commit() -> None:
@@ -478,7 +484,7 @@ def test_old_records_that_a_group_does_not_want() -> None:
         watch.look(sight(consumers=1, partitions=latest(100 + n, 100 + n, old=100_000)))
     hot = watch.during(60, sight(consumers=1, partitions=latest(2889, 139, old=100_000)))
     assert (hot[-1].reason, hot[-1].data["skew_ratio_max"]) == ("skew", 6.0)
-    more = {**latest(2889, 139, old=100_000), tp(3): PartitionSight(100_001, None, 0)}
+    more = {**latest(2889, 139, old=100_000), tp(3): PartitionObservation(100_001, None, 0)}
     moved = watch.look(sight(consumers=1, partitions=more))
     assert moved.data["skew_ratio"] == 1.0, "the end of one has moved: that it is not wanted is not known any more"
 
@@ -494,7 +500,10 @@ def test_old_records_that_a_group_has_not_come_to() -> None:
 def test_old_records_of_a_member_that_is_frozen() -> None:
     """Others of the group are well; that it has left its partitions alone says nothing."""
     watch = Watch()
-    two = (Member("m0", "", "", frozenset({tp(0)})), Member("m1", "", "", frozenset(tp(i) for i in range(1, 6))))
+    two = (
+        GroupMember("m0", "", "", frozenset({tp(0)})),
+        GroupMember("m1", "", "", frozenset(tp(i) for i in range(1, 6))),
+    )
     for n in range(60):
         verdict = watch.look(sight(members=two, partitions=latest(100 + n, 100 + n, old=1000)))
     assert verdict.data["note"].startswith("5 partitions without a committed offset")
@@ -505,9 +514,9 @@ def test_old_records_of_a_member_that_is_frozen() -> None:
 def test_retention_overtakes_the_hot_partition() -> None:
     """Its lag is all that is left in it; the lost records are a warning for a window after that."""
     watch = Watch(max_lag=500)
-    hot = {**sight().partitions, tp(0): PartitionSight(1000, 25, 0)}
+    hot = {**sight().partitions, tp(0): PartitionObservation(1000, 25, 0)}
     assert watch.during(60, sight(partitions=hot))[-1].reason == "skew"
-    overtaken = {**hot, tp(0): PartitionSight(1000, 25, 400)}
+    overtaken = {**hot, tp(0): PartitionObservation(1000, 25, 400)}
     last = watch.during(60, sight(partitions=overtaken))[-1]
     assert (last.data["lag"], last.data["skew_ratio"]) == (600, 6.0)
     assert last.data["findings"] == ["skew", "lag", "records_lost"]
@@ -519,19 +528,19 @@ def test_retention_overtakes_the_hot_partition() -> None:
 
 def test_the_end_of_a_transaction_is_no_loss() -> None:
     """Nobody commits it, and retention takes it."""
-    gone = {tp(i): PartitionSight(1001, 1000, 1001) for i in range(6)}
+    gone = {tp(i): PartitionObservation(1001, 1000, 1001) for i in range(6)}
     assert never_fails(Watch().during(600, sight(partitions=gone)))
 
 
 def test_aborted_records() -> None:
     """What was read once is remembered while the offset stands; what comes after it counts."""
     watch = Watch(stalled_after_seconds=60)
-    read = {**sight().partitions, tp(0): PartitionSight(1401, 1000, 0, next_record=1401)}
-    stands = {**read, tp(0): PartitionSight(1401, 1000, 0)}
+    read = {**sight().partitions, tp(0): PartitionObservation(1401, 1000, 0, next_record=1401)}
+    stands = {**read, tp(0): PartitionObservation(1401, 1000, 0)}
     seen = [watch.look(sight(partitions=read)), *watch.during(600, sight(partitions=stands))]
     assert never_fails(seen)
     assert seen[-1].data["lag"] == 0
-    more = {**read, tp(0): PartitionSight(1801, 1000, 0)}
+    more = {**read, tp(0): PartitionObservation(1801, 1000, 0)}
     assert watch.during(60, sight(partitions=more))[-1].data["lag"] == 400
 
 
@@ -555,9 +564,9 @@ def test_what_is_looked_into(
 ) -> None:
     """Partitions that stand and would fail the group; the most lag first."""
     watch = Watch(**(limits or {}))
-    waiting = {tp(0): PartitionSight(1002, 1000, 0)}
+    waiting = {tp(0): PartitionObservation(1002, 1000, 0)}
     watch.during(30, sight(partitions={**sight().partitions, **waiting}))
-    changed = {tp(i): PartitionSight(end, to, 0) for i, (end, to, *_) in now.items()}
+    changed = {tp(i): PartitionObservation(end, to, 0) for i, (end, to, *_) in now.items()}
     for i, (_, _, *more) in now.items():
         read, beginning = (*more, None, None)[:2]
         changed[tp(i)] = dataclasses.replace(changed[tp(i)], next_record=read, beginning=beginning or 0)
@@ -569,15 +578,17 @@ def test_what_is_looked_into(
 def test_the_age_of_what_waits() -> None:
     """Of the hottest partition: a number always, an error where there is a limit that was passed for long enough."""
     watch = Watch(max_lag_age_seconds=60.0, skew_threshold=None)
-    behind = sight([5, 0, 0, 0, 0, 0], oldest=Waiting(tp(0), NOW - 30))
+    behind = sight([5, 0, 0, 0, 0, 0], oldest=WaitingRecord(tp(0), NOW - 30))
     seen = watch.during(120, behind)
     assert [each.data["lag_seconds"] for each in seen[:3]] == [40.0, 50.0, 60.0]
     assert [each.reason for each in seen] == [None] * 6 + ["lag_age"] * 6
     assert watch.look(sight()).data["lag_seconds"] == 0.0
     assert "lag_seconds" not in watch.look(sight([5] * 6)).data, "nobody could tell"
-    of_another = sight([5, 0, 0, 0, 0, 9], oldest=Waiting(tp(0), NOW))
+    of_another = sight([5, 0, 0, 0, 0, 9], oldest=WaitingRecord(tp(0), NOW))
     assert "lag_seconds" not in watch.look(of_another).data, "it is not of the hottest partition"
-    assert watch.look(sight([5] * 6, oldest=Waiting(tp(5), NOW + 10_000))).data["lag_seconds"] == 0.0, "another clock"
+    assert watch.look(sight([5] * 6, oldest=WaitingRecord(tp(5), NOW + 10_000))).data["lag_seconds"] == 0.0, (
+        "another clock"
+    )
 
 
 def test_the_share_of_the_retention() -> None:
@@ -591,5 +602,7 @@ def test_the_share_of_the_retention() -> None:
 
 def test_neither_age_nor_share_while_a_leader_is_away() -> None:
     """That nothing waits elsewhere says nothing of it."""
-    away = sight(partitions={tp(0): PartitionSight(None, 5, None, "leader"), tp(1): PartitionSight(9, 9, 0)})
+    away = sight(
+        partitions={tp(0): PartitionObservation(None, 5, None, "leader"), tp(1): PartitionObservation(9, 9, 0)}
+    )
     assert {"lag_seconds", "retention_share"}.isdisjoint(Watch().look(away).data)

@@ -8,45 +8,47 @@ import pytest
 
 from monitor.agent.formats import JSON
 from monitor.agent.protocol import Beacon
-from monitor.config.settings import Workers
-from monitor.policy import asking
-from monitor.policy.notes import ASKED_KEPT, Notes, QueueNote
-from monitor.ports import BrokerSight, Depth, Seen, Sighting
+from monitor.config.settings import WorkerSettings
+from monitor.policy.workers import heartbeats
+from monitor.policy.workers.round_state import ASKED_KEPT, QueueRoundState, RoundState
+from monitor.ports.workers import BrokerSnapshot, QueueDepth, StoredBeacon, WorkerReport
 from tests.support.builders import NOW
 
 
-def consumer(place: int = 0, **fields: Any) -> Seen:
+def consumer(place: int = 0, **fields: Any) -> StoredBeacon:
     """A worker that consumes `mail`."""
-    return Seen(Beacon(f"w{place}@h", "h", 1, "prefork", 1, T, 100.0, ("mail",), **fields), NOW)
+    return StoredBeacon(Beacon(f"w{place}@h", "h", 1, "prefork", 1, T, 100.0, ("mail",), **fields), NOW)
 
 
 T = 10.0
 
 CROWDED = {
-    "few are waited for": (ASKED_KEPT - 1, Depth(500, "a"), 1.0, True),
-    "all of them still wait": (ASKED_KEPT, Depth(ASKED_KEPT, "a"), 1000.0, False),
-    "somebody purged the queue": (ASKED_KEPT, Depth(0), 1.0, True),
-    "somebody purged it, and tasks come all the time": (ASKED_KEPT, Depth(ASKED_KEPT - 1, "b"), 1.0, True),
-    "a long backlog that moves": (ASKED_KEPT, Depth(500, "b"), 5 * T + 1, True),
-    "a long backlog that moves, asked a moment ago": (ASKED_KEPT, Depth(500, "b"), 5 * T - 1, False),
-    "a long backlog that does not move": (ASKED_KEPT, Depth(500, "a"), 1000.0, False),
+    "few are waited for": (ASKED_KEPT - 1, QueueDepth(500, "a"), 1.0, True),
+    "all of them still wait": (ASKED_KEPT, QueueDepth(ASKED_KEPT, "a"), 1000.0, False),
+    "somebody purged the queue": (ASKED_KEPT, QueueDepth(0), 1.0, True),
+    "somebody purged it, and tasks come all the time": (ASKED_KEPT, QueueDepth(ASKED_KEPT - 1, "b"), 1.0, True),
+    "a long backlog that moves": (ASKED_KEPT, QueueDepth(500, "b"), 5 * T + 1, True),
+    "a long backlog that moves, asked a moment ago": (ASKED_KEPT, QueueDepth(500, "b"), 5 * T - 1, False),
+    "a long backlog that does not move": (ASKED_KEPT, QueueDepth(500, "a"), 1000.0, False),
     "a queue that is not seen": (ASKED_KEPT, None, 1000.0, False),
 }
 
 
 @pytest.mark.parametrize(("waiting", "depth", "asked_ago", "is_asked"), CROWDED.values(), ids=CROWDED)
-def test_a_queue_that_does_not_answer(waiting: int, depth: Depth | None, asked_ago: float, is_asked: bool) -> None:
+def test_a_queue_that_does_not_answer(waiting: int, depth: QueueDepth | None, asked_ago: float, is_asked: bool) -> None:
     """It gets a few heartbeats and then no more, unless some of those that are waited for cannot be there any more."""
     asked = tuple(NOW - asked_ago - place * T for place in reversed(range(waiting)))
-    notes = Notes(
+    notes = RoundState(
         round_at=NOW - T / 2,
         emitted_at=NOW - T,
         asked={"queue:mail": asked},
-        queues={"mail": QueueNote(NOW, NOW, head="a", head_since=NOW - 100)},
+        queues={"mail": QueueRoundState(NOW, NOW, head="a", head_since=NOW - 100)},
     )
-    broker = BrokerSight({"mail": depth} if depth else {})
-    scene = asking.Scene(Workers(interval=T), Sighting(NOW, {"w0@h": consumer()}, {}), broker, notes, {})
-    assert [found.queue for found in asking.heartbeats(scene)] == (["mail"] if is_asked else [])
+    broker = BrokerSnapshot({"mail": depth} if depth else {})
+    scene = heartbeats.RoundInput(
+        WorkerSettings(interval=T), WorkerReport(NOW, {"w0@h": consumer()}, {}), broker, notes, {}
+    )
+    assert [found.queue for found in heartbeats.heartbeats(scene)] == (["mail"] if is_asked else [])
 
 
 MSGPACK, YAML = "application/x-msgpack", "application/x-yaml"
@@ -72,10 +74,12 @@ def test_the_content_type_of_a_queue(
     for place, types in enumerate(accepted):
         fields = {} if types is None else {"accept": types}
         beacons[f"w{place}@h"] = consumer(place, **fields)
-    notes = Notes(round_at=NOW - T / 2, emitted_at=NOW - T, queues={"mail": QueueNote(NOW, NOW)})
-    broker = BrokerSight({"mail": Depth(0)}, content_types=(JSON, YAML))
-    scene = asking.Scene(Workers(interval=T, queues=configured), Sighting(NOW, beacons, {}), broker, notes, {})
-    sent = [(found.queue, found.content_type) for found in asking.heartbeats(scene)]
+    notes = RoundState(round_at=NOW - T / 2, emitted_at=NOW - T, queues={"mail": QueueRoundState(NOW, NOW)})
+    broker = BrokerSnapshot({"mail": QueueDepth(0)}, content_types=(JSON, YAML))
+    scene = heartbeats.RoundInput(
+        WorkerSettings(interval=T, queues=configured), WorkerReport(NOW, beacons, {}), broker, notes, {}
+    )
+    sent = [(found.queue, found.content_type) for found in heartbeats.heartbeats(scene)]
     somebody = accepted or configured  # who takes a heartbeat, as far as it is known
     assert sent == ([("mail", content_type)] if content_type and somebody else [])
-    assert asking.is_withheld(scene, "mail") is (content_type is None)
+    assert heartbeats.is_withheld(scene, "mail") is (content_type is None)

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.agent.protocol import Active, Beacon
-from monitor.config.settings import Workers
-from monitor.model import QueueVerdict, Status, WorkerVerdict
-from monitor.policy import told
-from monitor.policy.workers import (
-    QueueSight,
-    WorkerSight,
+from monitor.agent.protocol import ActiveTask, Beacon
+from monitor.config.settings import WorkerSettings
+from monitor.model.checks import QueueVerdict, Status, WorkerVerdict
+from monitor.policy.workers import outcomes
+from monitor.policy.workers.verdicts import (
+    QueueObservation,
+    WorkerObservation,
     check_name,
     check_spec,
     is_over,
@@ -22,17 +22,17 @@ from monitor.policy.workers import (
     queue_verdict,
     worker_verdict,
 )
-from monitor.ports import Executed
+from monitor.ports.workers import ExecutedHeartbeat
 from tests.support.builders import NOW
 
-SETTINGS = Workers(interval=10, stuck_after=900, stuck_after_by_task={"long": 7200}, slow_after=60)
+SETTINGS = WorkerSettings(interval=10, stuck_after=900, stuck_after_by_task={"long": 7200}, slow_after=60)
 
 
 FULL = {"prefetch_full": True}
 
 
-def tasks(*ages: float, name: str = "t") -> tuple[Active, ...]:
-    return tuple(Active(name, age) for age in ages)
+def tasks(*ages: float, name: str = "t") -> tuple[ActiveTask, ...]:
+    return tuple(ActiveTask(name, age) for age in ages)
 
 
 def worker(
@@ -42,7 +42,7 @@ def worker(
     connected: bool | None = False,
     worked: float | None = None,
     **fields: Any,
-) -> WorkerSight:
+) -> WorkerObservation:
     """A worker of two slots: seconds since its beacon, its oldest unanswered heartbeat, its newest executed one.
 
     That one was executed ten seconds before the oldest that waits was sent, or five seconds ago.
@@ -54,8 +54,8 @@ def worker(
     values["connected"] = bool(values.pop("connected_", True))
     values["active_count"] = fields.get("active_count", len(fields.get("active", ())))
     beacon = Beacon("w@h", "h", 1, values.pop("pool", "prefork"), interval_seconds=10, **values)
-    done = None if executed is None else Executed(NOW - executed, NOW - executed + 0.01, "w@h")
-    return WorkerSight(beacon, unseen, unseen, NOW - unseen, done, waiting, connected, worked)
+    done = None if executed is None else ExecutedHeartbeat(NOW - executed, NOW - executed + 0.01, "w@h")
+    return WorkerObservation(beacon, unseen, unseen, NOW - unseen, done, waiting, connected, worked)
 
 
 WORKERS = [
@@ -151,15 +151,15 @@ WORKERS = [
 
 
 @pytest.mark.parametrize(("caption", "sight", "verdict"), WORKERS, ids=[row[0] for row in WORKERS])
-def test_verdict_on_a_worker(caption: str, sight: WorkerSight, verdict: str) -> None:
+def test_verdict_on_a_worker(caption: str, sight: WorkerObservation, verdict: str) -> None:
     """The first rule that holds decides."""
     assert worker_verdict(sight, SETTINGS) == verdict, caption
 
 
-def queue(*workers: str, unserved: float = 5, took: float | None = 0.1, **fields: Any) -> QueueSight:
+def queue(*workers: str, unserved: float = 5, took: float | None = 0.1, **fields: Any) -> QueueObservation:
     """A queue whose newest heartbeat took so many seconds."""
-    done = None if took is None else Executed(NOW - 5 - took, NOW - 5, "w@h")
-    return QueueSight("q", unserved, tuple(map(WorkerVerdict, workers)), done, **fields)
+    done = None if took is None else ExecutedHeartbeat(NOW - 5 - took, NOW - 5, "w@h")
+    return QueueObservation("q", unserved, tuple(map(WorkerVerdict, workers)), done, **fields)
 
 
 QUEUES = [
@@ -206,7 +206,7 @@ QUEUES = [
 
 
 @pytest.mark.parametrize(("caption", "sight", "verdict"), QUEUES, ids=[row[0] for row in QUEUES])
-def test_verdict_on_a_queue(caption: str, sight: QueueSight, verdict: str) -> None:
+def test_verdict_on_a_queue(caption: str, sight: QueueObservation, verdict: str) -> None:
     """The first rule that holds decides."""
     assert queue_verdict(sight, SETTINGS) == verdict, caption
 
@@ -231,17 +231,17 @@ sights = st.builds(
     prefetch_full=st.booleans(),
     tasks_per_child=st.none() | st.integers(1, 300),
     up_seconds=ages,
-    active=st.lists(st.builds(Active, st.sampled_from(["t", "long"]), ages), max_size=4).map(tuple),
+    active=st.lists(st.builds(ActiveTask, st.sampled_from(["t", "long"]), ages), max_size=4).map(tuple),
     active_count=st.integers(0, 300),
     loop_lag_seconds=maybe_ages,
 )
 
 
 @given(sights)
-def test_every_worker_has_exactly_one_verdict(sight: WorkerSight) -> None:
+def test_every_worker_has_exactly_one_verdict(sight: WorkerObservation) -> None:
     """Whatever is seen: one verdict, a state that says so, and alarms only for what is an alarm."""
     verdict = worker_verdict(sight, SETTINGS)
-    outcome = told.worker(sight, verdict, SETTINGS)
+    outcome = outcomes.worker(sight, verdict, SETTINGS)
     assert outcome.data["verdict"] == verdict
     fine = verdict in {"retired", "starting", "consuming", "busy"}
     assert (outcome.status is Status.ERROR) is not fine
@@ -254,11 +254,11 @@ def test_every_worker_has_exactly_one_verdict(sight: WorkerSight) -> None:
 
 @given(
     st.builds(
-        QueueSight,
+        QueueObservation,
         name=st.just("q"),
         unserved_seconds=ages,
         workers=st.lists(st.sampled_from(WorkerVerdict), max_size=3).map(tuple),
-        executed=st.none() | st.builds(Executed, st.floats(0, NOW), st.floats(0, NOW), st.just("w")),
+        executed=st.none() | st.builds(ExecutedHeartbeat, st.floats(0, NOW), st.floats(0, NOW), st.just("w")),
         waiting_seconds=maybe_ages,
         head_seconds=maybe_ages,
         pending=st.none() | st.integers(0, 9000),
@@ -268,10 +268,10 @@ def test_every_worker_has_exactly_one_verdict(sight: WorkerSight) -> None:
         untaken_seconds=maybe_ages,
     )
 )
-def test_every_queue_has_exactly_one_verdict(sight: QueueSight) -> None:
+def test_every_queue_has_exactly_one_verdict(sight: QueueObservation) -> None:
     """Whatever is seen: one verdict, and a state that says so."""
     verdict = queue_verdict(sight, SETTINGS)
-    outcome = told.queue(sight, verdict, {})
+    outcome = outcomes.queue(sight, verdict, {})
     assert (outcome.data["verdict"], outcome.reason) == (verdict, verdict)
     assert (outcome.status is Status.OK) is (verdict in {QueueVerdict.CONSUMED, QueueVerdict.RESTING})
 
@@ -279,7 +279,7 @@ def test_every_queue_has_exactly_one_verdict(sight: QueueSight) -> None:
 def test_a_slot_that_is_stuck_is_a_warning_while_the_others_execute() -> None:
     """1 of 4 slots: consuming, with a warning and the count."""
     sight = worker(slots=4, active=tasks(1000, 3))
-    outcome = told.worker(sight, worker_verdict(sight, SETTINGS), SETTINGS)
+    outcome = outcomes.worker(sight, worker_verdict(sight, SETTINGS), SETTINGS)
     assert (outcome.status, outcome.reason) == (Status.WARNING, "slots_stuck")
     assert (outcome.data["verdict"], outcome.data["slots_stuck"], outcome.data["slots"]) == ("consuming", 1, 4)
 
@@ -314,11 +314,11 @@ def test_a_host_is_not_judged_by_a_moment() -> None:
 
 def test_the_summary_says_the_worst_first() -> None:
     """An unconsumed queue is an error, if that is critical; everything else is a warning."""
-    lost = told.worker(worker(unseen=30), WorkerVerdict.LOST, SETTINGS)
-    fine = told.worker(worker(), WorkerVerdict.CONSUMING, SETTINGS)
-    empty = told.queue(queue(), QueueVerdict.UNCONSUMED, {})
-    states = {"worker:a": lost, "worker:b": fine, "queue:q": empty, "host:h": told.host("h", {}, ())}
-    summary = told.summary(states, suspended=False, critical=True)
+    lost = outcomes.worker(worker(unseen=30), WorkerVerdict.LOST, SETTINGS)
+    fine = outcomes.worker(worker(), WorkerVerdict.CONSUMING, SETTINGS)
+    empty = outcomes.queue(queue(), QueueVerdict.UNCONSUMED, {})
+    states = {"worker:a": lost, "worker:b": fine, "queue:q": empty, "host:h": outcomes.host("h", {}, ())}
+    summary = outcomes.summary(states, suspended=False, critical=True)
     assert (summary.status, summary.reason) == (Status.ERROR, "unconsumed")
     assert summary.data == {
         "workers": {"lost": 1, "consuming": 1},
@@ -327,15 +327,15 @@ def test_the_summary_says_the_worst_first() -> None:
         "suspended": False,
     }
     assert summary.detail == {"unconsumed": ["q"], "lost": ["a"]}
-    assert told.summary(states, suspended=False, critical=False).status is Status.WARNING
+    assert outcomes.summary(states, suspended=False, critical=False).status is Status.WARNING
     del states["queue:q"]
-    assert told.summary(states, suspended=False, critical=True).status is Status.WARNING
+    assert outcomes.summary(states, suspended=False, critical=True).status is Status.WARNING
 
 
 def test_a_host_is_as_bad_as_the_worst_of_its_numbers() -> None:
     """Above 90 % CPU, 85 % memory or 80 % disk is a warning, beside the number."""
     vitals = {"cpu": {"percent": 90.0, "count": 4}, "disk": {"percent": 80.1}, "connections": {"active_connections": 7}}
-    outcome = told.host("h", vitals, ["b", "a"])
+    outcome = outcomes.host("h", vitals, ["b", "a"])
     assert (outcome.status, outcome.reason) == (Status.WARNING, "above_threshold")
     assert outcome.data["cpu"] == {"status": "ok", "percent": 90.0, "count": 4}
     assert outcome.data["disk"] == {"status": "warning", "reason": "above_threshold", "percent": 80.1}

@@ -1,0 +1,46 @@
+"""The request of a heartbeat in a worker's main process, which hears of the result of every task of its pool.
+
+Imported by a worker alone: it needs `celery.worker`.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from celery.worker.request import Request
+
+from monitor.agent import heartbeat_recorder
+
+log = logging.getLogger("monitor.agent")
+
+
+class HeartbeatRequest(Request):  # type: ignore[misc]
+    """A request that records its execution once the pool has reported success."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Wrap `on_success` of the class that Celery derives for each task: it does not call the inherited one."""
+        super().__init_subclass__(**options)
+        if "on_success" in cls.__dict__:
+            cls.on_success = _recording(cls.on_success)
+
+
+def _recording(on_success: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(on_success)
+    def recording(self: Any, outcome: Any, **options: Any) -> Any:
+        answer = on_success(self, outcome, **options)
+        try:
+            failed, *_ = outcome
+            if not failed:
+                kind, target, sent, *_ = self.args
+                heartbeat_recorder.executed(str(self.hostname), str(kind), str(target), int(sent))
+        except Exception:
+            log.debug("a heartbeat could not be recorded", exc_info=True)
+        return answer
+
+    return recording
+
+
+HeartbeatRequest.on_success = _recording(Request.on_success)

@@ -1,0 +1,110 @@
+"""How the host is: CPU, memory, disk, connections, in the words of the check kinds. Linux only; elsewhere nothing.
+
+From ``/proc`` and control groups, since a worker has no psutil. What cannot be read is left out.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from monitor.lib import cgroup
+
+MB = 1024 * 1024
+Values = dict[str, float]
+
+
+class HostMetrics:
+    """Measures; CPU use is that since the measurement before."""
+
+    def __init__(self, proc: Path = Path("/proc"), cgroup_root: Path = cgroup.ROOT) -> None:
+        self._proc = proc
+        self._cgroup_root = cgroup_root
+        self._cpu_before: tuple[float, float] | None = None
+
+    def read(self) -> dict[str, Values]:
+        """The vitals that can be read now, by the name of the check that has the same fields."""
+        found: dict[str, Values] = {}
+        sources: dict[str, Callable[[], Values]] = {
+            "cpu": self._cpu, "memory": self._memory, "disk": self._disk, "connections": self._connections,
+        }  # fmt: skip
+        for name, measure in sources.items():
+            try:
+                values = measure()
+            except (OSError, ValueError, IndexError, KeyError, ZeroDivisionError, AttributeError):
+                continue
+            if values:
+                found[name] = values
+        return found
+
+    def rss_mb(self) -> float | None:
+        """Resident memory of this process in MiB."""
+        try:
+            pages = int((self._proc / "self/statm").read_text().split()[1])
+            return round(pages * os.sysconf("SC_PAGE_SIZE") / MB, 1)
+        except (OSError, ValueError, IndexError):
+            return None
+
+    def _cpu(self) -> Values:
+        processors = os.sched_getaffinity(0)
+        limit = cgroup.cpu_limit(self._cgroup_root)
+        if limit is not None and limit.cores < len(processors):
+            count, now = limit.cores, (limit.used_seconds, time.monotonic() * limit.cores)
+        else:
+            count, now = float(len(processors)), self._ticks(processors)
+        before, self._cpu_before = self._cpu_before, now
+        if before is None or now[1] <= before[1]:
+            return {}
+        percent = (now[0] - before[0]) / (now[1] - before[1]) * 100
+        count = round(count, 2)
+        return {
+            "percent": round(min(100.0, max(0.0, percent)), 1),
+            "count": int(count) if count.is_integer() else count,
+        }
+
+    def _ticks(self, processors: set[int]) -> tuple[float, float]:
+        """Busy and all time of our processors so far, in ticks, from proc(5)'s ``stat``."""
+        busy = total = 0
+        for line in (self._proc / "stat").read_text().splitlines():
+            name, *fields = line.split()
+            if name.startswith("cpu") and name[3:].isdigit() and int(name[3:]) in processors:
+                user, nice, system, idle, iowait, *rest = map(int, fields[:8])  # guests are in user and nice
+                busy += user + nice + system + sum(rest)
+                total += user + nice + system + sum(rest) + idle + iowait
+        return busy, total
+
+    def _memory(self) -> Values:
+        fields = {}
+        for line in (self._proc / "meminfo").read_text().splitlines():
+            name, _, rest = line.partition(":")
+            fields[name] = rest
+        total, available = (int(fields[name].split()[0]) * 1024 for name in ("MemTotal", "MemAvailable"))
+        limit = cgroup.memory_limit(self._cgroup_root)
+        if limit is not None and limit.limit_bytes < total:
+            total = limit.limit_bytes
+            available = min(max(0, total - limit.used_bytes), available)
+        percent = (total - available) / total * 100
+        return {"percent": round(percent, 1), "available_mb": available // MB, "total_mb": total // MB}
+
+    def _disk(self) -> Values:
+        room = os.statvfs("/")
+        used = room.f_blocks - room.f_bfree
+        return {
+            "percent": round(used / (used + room.f_bavail) * 100, 1),  # as df has it: without what root keeps
+            "free_mb": room.f_bavail * room.f_frsize // MB,
+            "total_mb": room.f_blocks * room.f_frsize // MB,
+        }
+
+    def _connections(self) -> Values:
+        # Counted by the kernel: reading the table of all connections takes long on a busy host.
+        found: int | None = None
+        for line in (self._proc / "net/snmp").read_text().splitlines():
+            name, _, rest = line.partition(":")
+            if name == "Tcp":
+                if found is None:
+                    found = rest.split().index("CurrEstab")
+                else:
+                    return {"active_connections": int(rest.split()[found])}
+        return {}

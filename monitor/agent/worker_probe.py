@@ -1,0 +1,194 @@
+"""The worker that the agent lives in, as seen from the agent's thread: only reads, never waits for it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import celery
+import kombu
+import redis
+from celery.worker import state
+
+from monitor.agent import formats, instrumentation, lasting_queues
+from monitor.agent.direct_queue import DirectQueue
+from monitor.agent.protocol import HEARTBEAT, ActiveTask, Beacon, is_direct_queue
+from monitor.agent.slots import PoolSlots
+
+TICK_SECONDS = 1.0
+_SHOWN = 200
+_POOLS = {
+    "celery.concurrency.prefork": "prefork",
+    "celery.concurrency.thread": "threads",
+    "celery.concurrency.gevent": "gevent",
+    "celery.concurrency.eventlet": "eventlet",
+    "celery.concurrency.solo": "solo",
+}
+
+
+class WorkerProbe:
+    """A worker, from the first connection of its consumer on."""
+
+    def __init__(self, consumer: Any, direct: DirectQueue, *, interval_seconds: float) -> None:
+        self.node, self.target = str(consumer.hostname), direct.target
+        self.instance = instrumentation.instance_of(self.node)
+        self._consumer = consumer
+        self._direct = direct
+        self._ready_at = time.monotonic()
+        self._ticked_at: float | None = None
+        self._timer_entry: Any = None
+        self._queues: tuple[Any, ...] = ()
+        self._node_names = lasting_queues.node_names(self.node, socket.gethostname())
+        tasks_per_child = _tasks_per_child(consumer.pool)
+        self._slots = PoolSlots(interval_seconds=interval_seconds, tasks_per_child=tasks_per_child)
+        self._identity = {
+            "node": self.node,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "pool": _pool_name(consumer.pool),
+            "tasks_per_child": tasks_per_child,
+            "instance": self.instance,
+            "direct_queue": direct.name,
+            "accept": formats.accepted(consumer.app.conf),
+            "versions": {
+                "celery": celery.__version__,
+                "kombu": kombu.__version__,
+                "redis": redis.__version__,
+                "python": platform.python_version(),
+            },
+        }
+
+    @property
+    def conf(self) -> Any:
+        """The configuration of the worker's Celery application."""
+        return self._consumer.app.conf
+
+    @property
+    def app(self) -> Any:
+        """The worker's Celery application."""
+        return self._consumer.app
+
+    def connected(self) -> None:
+        """The consumer is connected to the broker, for the first time or anew. Called in the worker's main thread."""
+        self._cancel()
+        self._tick()
+        # Celery up to 5.6 clears the timer when a connection is lost, later ones drop what was added since.
+        self._timer_entry = self._consumer.timer.call_repeatedly(TICK_SECONDS, self._tick)
+        self._direct.connect()
+
+    def disconnected(self) -> None:
+        """The consumer has lost its connection, or stops: its loop does not turn. Called in the main thread."""
+        self._ticked_at = None
+        self._cancel()
+        self._direct.disconnect()
+
+    def executed(self) -> int:
+        """Tasks that were begun so far, heartbeats included."""
+        return sum(_copied(state.total_count.values()))
+
+    def observe(self, *, interval_seconds: float, leaving: bool) -> Beacon:
+        """The beacon of this moment, without what is not the worker's own: connection and vitals."""
+        running = _copied(state.active_requests)
+        # A heartbeat fills no slot: it says by itself whether it gets one, and when its process is stopped it must
+        # not pass for a task that takes long.
+        found, stalled = self._slots.observe(_copied(state.requests.values()), running, _children(self._consumer.pool))
+        tasks = [ActiveTask(str(request.name), round(age, 1)) for request, age in found]
+        tasks.sort(key=lambda task: -task.age_seconds)
+        held_back = self._held_back()
+        counts = dict(state.total_count)
+        queues = self._consumed()
+        ticked_at = self._ticked_at
+        values: dict[str, Any] = {
+            **self._identity,
+            "slots": _slots(self._consumer.pool),
+            "up_seconds": round(time.monotonic() - self._ready_at, 1),
+            "queues": tuple(sorted({str(queue.name) for queue in queues})),
+            "short_lived": lasting_queues.short_lived(
+                queues, names=self._node_names, default=self.conf.task_default_queue
+            ),
+            "direct": self._direct.consumed,
+            "active": tuple(tasks[:_SHOWN]),
+            "active_count": len(tasks),
+            "reserved": max(0, len(state.reserved_requests) - len(running)) + held_back,
+            "held_back": held_back,
+            "prefetch_full": self._is_prefetch_full(),
+            "stalled": stalled,
+            "done": max(0, sum(counts.values()) - counts.get(HEARTBEAT, 0) - _number_of_tasks(running)),
+            "connected": ticked_at is not None,
+            "restarts": max(0, int(self._consumer.restart_count)),
+            # Ticks come every second: between two of them there is no lag yet.
+            "loop_lag_seconds": None
+            if ticked_at is None
+            else round(max(0.0, time.monotonic() - ticked_at - TICK_SECONDS), 2),
+        }
+        return Beacon(**values, interval_seconds=interval_seconds, leaving=leaving)
+
+    def _tick(self) -> None:
+        self._ticked_at = time.monotonic()
+        self._direct.tick()
+
+    def _cancel(self) -> None:
+        entry, self._timer_entry = self._timer_entry, None
+        if entry is not None:
+            self._consumer.timer.cancel(entry)
+
+    def _consumed(self) -> tuple[Any, ...]:
+        """Return the queues that it consumes, without its direct queue; once it has stopped, those that it consumed."""
+        # Stays what it was while the consumer looks for its broker; None only at the very end, when goodbye is said.
+        consumers = self._consumer.task_consumer
+        if consumers is not None:
+            self._queues = tuple(queue for queue in consumers.queues if not is_direct_queue(str(queue.name)))
+        return self._queues
+
+    def _held_back(self) -> int:
+        """Return how many tasks wait for their rate limit or their ETA. Celery counts neither as reserved."""
+        consumer = self._consumer
+        limited = sum(len(bucket.contents) for bucket in _copied(consumer.task_buckets.values()) if bucket)
+        later = (consumer.apply_eta_task, consumer._limit_post_eta)
+        timers = getattr(getattr(consumer.timer, "schedule", None), "_queue", ())  # its `queue` would sort them
+        entries = (getattr(timer, "entry", None) for timer in _copied(timers))
+        return limited + sum(entry is not None and entry.fun in later and not entry.canceled for entry in entries)
+
+    def _is_prefetch_full(self) -> bool:
+        """Return whether kombu reads no queue at all; on AMQP the broker limits the consumer of the tasks alone."""
+        consumers = self._consumer.task_consumer
+        qos = getattr(consumers.channel, "qos", None) if consumers is not None else None
+        return qos is not None and not qos.can_consume()
+
+
+def _pool_name(pool: Any) -> str:
+    # A class that is derived from one of them may execute in another way.
+    return _POOLS.get(type(pool).__module__, type(pool).__name__)
+
+
+def _number_of_tasks(requests: Iterable[Any]) -> int:
+    return sum(request.name != HEARTBEAT for request in requests)
+
+
+def _children(pool: Any) -> set[int]:
+    processes = getattr(getattr(pool, "_pool", None), "_pool", None)
+    return {process.pid for process in processes if process.pid} if isinstance(processes, list) else set()
+
+
+def _tasks_per_child(pool: Any) -> int | None:
+    limit = getattr(getattr(pool, "_pool", None), "_maxtasksperchild", None)
+    return int(limit) if limit else None
+
+
+def _slots(pool: Any) -> int:
+    # Prefork's is that of the moment, which autoscaling changes, down to none.
+    return max(1, int(getattr(pool, "num_processes", None) or getattr(pool, "limit", None) or 1))
+
+
+def _copied(live: Iterable[Any]) -> list[Any]:
+    """What the main thread may be changing while we read it."""
+    for _ in range(20):
+        try:
+            return list(live)
+        except RuntimeError:  # changed size during iteration
+            continue
+    return []

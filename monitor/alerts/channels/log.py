@@ -1,0 +1,43 @@
+"""The monitor's own log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import structlog
+from pydantic import Field
+
+from monitor.alerts.base import Attempt, Channel
+from monitor.alerts.registry import register
+from monitor.alerts.text import Text, as_json
+from monitor.model.checks import Notice
+
+log = structlog.get_logger(__name__)
+
+_LEVELS = ("info", "warning", "error")
+
+
+@register("log")
+@dataclass(frozen=True, kw_only=True)
+class Log(Channel):
+    """Writes the log event `alert.notice` with the fields of a webhook's body, for those who alert on logs."""
+
+    level: Annotated[
+        Literal["info", "warning", "error"] | None,
+        Field(description="when not given: error, warning or info, after the check's status"),
+    ] = None
+
+    example: ClassVar[Mapping[str, Any]] = {"level": "warning"}
+
+    def deliver(self, notice: Notice, text: Text, attempt: Attempt) -> None:  # noqa: ARG002
+        """One event; it cannot fail."""
+        fields = {f"notice_{name}" if name == "id" else name: value for name, value in as_json(notice, text).items()}
+        match self.level or _LEVELS[notice.status.severity]:
+            case "info":
+                log.info("alert.notice", **fields)
+            case "warning":
+                log.warning("alert.notice", **fields)
+            case _:
+                log.error("alert.notice", **fields)

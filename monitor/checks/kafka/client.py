@@ -1,0 +1,256 @@
+"""Connections to the brokers of one cluster for the time of one look, none of which outlasts its deadline.
+
+kafka-python's own event loop runs on the caller's thread, only while ``Client.run`` is in it: no thread is left
+behind, whatever the network does, and nothing is shared over a fork.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError
+from kafka.net.selector import NetworkSelector
+
+from monitor.checks.base import CheckFailed
+from monitor.checks.kafka import library
+from monitor.checks.kafka.connection import KafkaConnection
+from monitor.checks.kafka.failures import HUNG_UP, failure, is_final, reason, worst
+from monitor.checks.kafka.library import ConnectionManager, quiet, uncollected
+from monitor.checks.kafka.race import first_of
+from monitor.checks.kafka.security import security_settings
+
+T = TypeVar("T")
+Node = library.Node
+Versions = Callable[[Any], int | None]  # of the class of a request: the newest version that both sides know
+
+LARGEST_ANSWER_BYTES = 100_000_000  # as the Java clients'; kafka-python's 1 MB is too little for 1,000 groups
+_HINT = " (is security_protocol right? brokers older than 0.10 need api_version)"
+RETRY_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6)
+
+
+class ClusterClient:
+    """A context manager. ``requests`` counts what was asked, by the API's name, without the greetings of connections.
+
+    A node is a broker's number, or kafka-python's name for an address that was configured.
+    """
+
+    def __init__(self, connection: KafkaConnection, timeout_seconds: float) -> None:
+        """Connects to nobody yet. Raises CheckFailed for certificates and tokens that cannot be read."""
+        self.requests: Counter[str] = Counter()
+        self._timeout_seconds = timeout_seconds
+        self._deadline = time.monotonic() + timeout_seconds
+        self._where = ", ".join(connection.brokers)
+        self._down: dict[Node, Exception] = {}  # nodes that were too late once are not waited for again
+        self._entry: Node | None = None
+        self._last_error: dict[Node, Exception] = {}
+        self._unreached: dict[Node, Exception] = {}  # by the node that was asked for
+        self._same: dict[int, Node] = {}  # brokers that were configured by the very address that they advertise
+        self._chosen: dict[Node, Node] = {}  # of the places of a node, the one that took a connection last
+        settings: dict[str, Any] = {
+            "bootstrap_servers": list(connection.brokers),
+            "client_id": connection.client_id,
+            "api_version": connection.api_version,
+            "request_timeout_ms": timeout_seconds * 1000,
+            "reconnect_backoff_max_ms": 1000,
+            "receive_message_max_bytes": LARGEST_ANSWER_BYTES,
+            "max_in_flight_requests_per_connection": 1_000_000,  # beyond its limit it refuses, it does not wait
+            **security_settings(connection),
+        }
+        with quiet():
+            self._loop = NetworkSelector(**settings)
+            self._manager = ConnectionManager(self._loop, **settings)
+        self._cluster = self._manager.cluster
+
+    def __enter__(self) -> ClusterClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with quiet():
+            self._manager.close()
+            self._loop.close()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The value of ``work``, which awaits nothing but this client. Raises CheckFailed when it is not in time."""
+        with quiet(), uncollected():
+            future = self._manager.call_soon(work)
+            self._loop.poll(timeout_ms=max(0.0, self._deadline - time.monotonic()) * 1000, future=future)
+        if not future.is_done:
+            raise self._too_late()
+        if isinstance(future.exception, KafkaError):
+            raise failure(future.exception, self._where) from future.exception
+        if future.exception is not None:
+            raise future.exception
+        value: T = future.value
+        return value
+
+    def until(self, share: float) -> float:
+        """The monotonic time at which that share of the time that is left now will be over."""
+        now = time.monotonic()
+        return now + (self._deadline - now) * share
+
+    async def together(self, work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+        """The values of all, which run at the same time."""
+        futures = [self._manager.call_soon(one) for one in work]
+        return [await future for future in futures]
+
+    async def pause(self, attempt: int, until: float) -> bool:
+        """Wait before another attempt. False when there were enough, or when it would be too late."""
+        if attempt >= len(RETRY_SECONDS) or time.monotonic() + RETRY_SECONDS[attempt] >= until:
+            return False
+        await self._loop.sleep(RETRY_SECONDS[attempt])
+        return True
+
+    async def enter(self, until: float) -> None:
+        """Reach one of the nodes that were configured. Raises CheckFailed when none answers."""
+        await self._entrance(until)
+
+    async def versions(self, node: Node, until: float) -> Versions:
+        """Which versions of the protocol we can speak with a node. Raises KafkaError when it cannot be reached."""
+        return _versions(await self._reach(node, until))
+
+    async def send(self, node: Node, request: Any, until: float) -> Any:
+        """What the node answers. Raises KafkaError when it does not."""
+        connection = await self._reach(node, until)
+        while connection.paused and time.monotonic() < until:  # throttled by a quota
+            await self._loop.sleep(0.02)
+        self.requests[type(request).__name__.removesuffix("Request")] += 1
+        try:
+            return await connection.send_request(request, request_timeout_ms=_milliseconds(until))
+        except (KafkaTimeoutError, RequestTimedOutError) as error:
+            self._unreached[node] = self._down[self._route(node)] = error
+            raise
+
+    def unreached(self, node: Node | None) -> str | None:
+        """The address of a node that was not reached and why, as ``host:port (refused)``; None for any other."""
+        error = None if node is None else self._unreached.get(node)
+        return None if error is None or node is None else f"{self.address(node)} ({reason(error)})"
+
+    async def ask(self, build: Callable[[Versions], Any], until: float) -> Any:
+        """What any node answers; the next when one does not. Raises CheckFailed when none does."""
+        while True:
+            node = await self._entrance(until)
+            try:
+                return await self.send(node, build(await self.versions(node, until)), until)
+            except KafkaError as error:
+                self._down[node] = error
+
+    def learn_brokers(self, metadata: Any) -> tuple[int, ...]:
+        """Remember where the brokers are that a Metadata response names: their numbers."""
+        self._cluster.update_metadata(metadata)
+        for broker in metadata.brokers:
+            self._recognise(broker)
+        return tuple(broker.node_id for broker in metadata.brokers)
+
+    def learn_coordinator(self, found: Any) -> int:
+        """Remember where the broker is that a FindCoordinator response names: its number."""
+        known = self._cluster.broker_metadata(found.node_id)
+        if known is None or (known.host, known.port) != (found.host, found.port):
+            self._cluster.add_coordinator(found, "group", "", synthesize_node_id=False)
+            self._recognise(found)
+        return int(found.node_id)
+
+    def address(self, node: Node) -> str:
+        """``host:port`` of a node."""
+        broker = self._cluster.broker_metadata(node)
+        return f"{broker.host}:{broker.port}" if broker else str(node)
+
+    async def _entrance(self, until: float) -> Node:
+        nodes = [broker.node_id for broker in self._cluster.bootstrap_brokers()]
+        nodes.sort(key=lambda node: node != self._entry)
+        first, failed = await first_of(self._manager, self._up(nodes), self._connect, until)
+        self._down |= failed
+        if first is None:
+            down = {self.address(node): self._down[node] for node in nodes if node in self._down}
+            raise worst(down) or self._too_late()
+        self._entry = first
+        return first
+
+    async def _reach(self, node: Node, until: float) -> Any:
+        try:
+            connection = await self._connect(self._route(node), until)
+        except KafkaError as error:
+            self._unreached[node] = error
+            raise
+        self._unreached.pop(node, None)
+        return connection
+
+    async def _connect(self, node: Node, until: float) -> Any:
+        if node in self._down:
+            raise self._down[node]
+        places = self._manager.places(node)
+        if not places:
+            self._down[node] = KafkaConnectionError("DNS Resolution failure")
+            raise self._down[node]
+        if len(places) == 1:
+            return await self._attempt(places[0], until)
+        if (chosen := self._chosen.get(node)) is not None:
+            with suppress(KafkaError):
+                return await self._attempt(chosen, until)
+            del self._chosen[node]
+            places = [place for place in places if place != chosen]
+        first, failed = await first_of(self._manager, self._up(places), self._attempt, until)
+        if first is None:
+            failures = [failed.get(place) or self._down.get(place) for place in places]
+            late = KafkaTimeoutError("no connection in time")
+            raise next(filter(is_final, filter(None, failures)), next(filter(None, failures), late))
+        self._chosen[node] = first
+        return await self._attempt(first, until)
+
+    async def _attempt(self, node: Node, until: float) -> Any:
+        if node in self._down:
+            raise self._down[node]
+        try:
+            # It gives up a second after we do, so that we can still see how far it came. And it is not to look for
+            # the cluster anew, on its own, when the connection is lost.
+            connection = self._manager.get_connection(
+                node, timeout_ms=_milliseconds(until) + 1000, refresh_metadata_on_err=False
+            )
+            await self._manager.wait_for(connection.init_future, _milliseconds(until))
+        except NodeNotReadyError as error:  # it was lost a moment ago
+            raise self._last_error.get(node, error) from None
+        except KafkaTimeoutError:
+            text = f"no answer to the greeting in time{_HINT}" if connection.transport else "no connection in time"
+            self._down[node] = KafkaTimeoutError(text)
+            raise self._down[node] from None
+        except KafkaError as error:
+            if reason(error) == "reset":
+                error = KafkaConnectionError(f"{HUNG_UP} at the greeting{_HINT}")
+            self._last_error[node] = error
+            raise error from None
+        except Exception as error:  # a host's name that is none, and what else nobody wraps
+            self._down[node] = KafkaConnectionError(error)
+            raise self._down[node] from error
+        return connection
+
+    def _up(self, nodes: Iterable[Node]) -> list[Node]:
+        return [node for node in nodes if node not in self._down]
+
+    def _route(self, node: Node) -> Node:
+        return self._same.get(node, node) if isinstance(node, int) else node
+
+    def _recognise(self, broker: Any) -> None:
+        self._same.pop(broker.node_id, None)
+        for entry in self._cluster.bootstrap_brokers():
+            if (entry.host, entry.port) == (broker.host, broker.port):
+                self._same[broker.node_id] = entry.node_id
+
+    def _too_late(self) -> CheckFailed:
+        return CheckFailed("timeout", f"{self._where}: no answer within {self._timeout_seconds:.1f} s")
+
+
+def _versions(connection: Any) -> Versions:
+    def version(request: Any) -> int | None:
+        try:
+            return int(connection.broker_version_data.api_version(request))
+        except KafkaError:
+            return None
+
+    return version
+
+
+def _milliseconds(until: float) -> float:
+    return max(0.0, until - time.monotonic()) * 1000

@@ -1,0 +1,248 @@
+"""One look at the consumer groups of a cluster, with as few requests as the protocol allows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+
+from monitor.checks.kafka.ages import Record, read_times
+from monitor.checks.kafka.client import ClusterClient
+from monitor.checks.kafka.connection import IsolationLevel, KafkaConnection
+from monitor.checks.kafka.details import GroupDescription
+from monitor.checks.kafka.failures import LEADER
+from monitor.checks.kafka.groups import list_groups, read_committed, read_groups
+from monitor.checks.kafka.offsets import (
+    BEGINNING,
+    END,
+    PartitionOffsets,
+    TopicLayout,
+    read_brokers,
+    read_offsets,
+    read_topics,
+)
+from monitor.checks.kafka.records import next_records
+from monitor.model.consumer_groups import GroupObservation, PartitionObservation, TopicPartition, WaitingRecord
+from monitor.policy.consumer_groups.lag import UNSUBSCRIBED
+from monitor.policy.consumer_groups.outcomes import is_pattern
+from monitor.policy.consumer_groups.reasons import GroupProblem
+
+Remembered = Mapping[str, Collection[TopicPartition]]
+Standing = Callable[[GroupObservation], Mapping[TopicPartition, int]]
+"""Returns the partitions of a group whose records are to be read, and from which offset on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSnapshot:
+    """What was seen. ``groups`` are in the order of their names, ``requests`` how many were sent, by the API's name.
+
+    ``silent_brokers`` did not tell which groups they coordinate: there may be more that match a pattern. ``unmatched``
+    are the names and patterns of topics of which no group consumes any.
+    """
+
+    groups: Mapping[str, GroupObservation]
+    requests: Mapping[str, int]
+    silent_brokers: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What is looked for."""
+
+    groups: Sequence[str]
+    topics: Sequence[str]
+    isolation_level: IsolationLevel
+    remembered: Remembered = field(default_factory=dict)
+    standing: Standing = field(default=lambda _: {})
+
+    def wants(self, topic: str) -> bool:
+        return not self.topics or any(fnmatchcase(topic, pattern) for pattern in self.topics)
+
+
+def look(
+    connection: KafkaConnection,
+    *,
+    groups: Sequence[str],
+    topics: Sequence[str] = (),
+    timeout_seconds: float,
+    isolation_level: IsolationLevel = "read_uncommitted",
+    remembered: Remembered | None = None,
+    standing: Standing = lambda _: {},
+) -> ClusterSnapshot:
+    """Connect, see what there is to see of the groups, and hang up.
+
+    ``groups`` are names and fnmatch patterns: a name is always in the result, a pattern stands for the groups of
+    consumers that the brokers list. ``topics`` are names and patterns of those that count, all when empty.
+    ``timeout_seconds`` is for everything, but for what the system takes to resolve names. ``remembered`` are the
+    groups, and their partitions, of an earlier look: they are asked for again where the brokers cannot tell (a broker
+    that is down lists no groups; 0.9 lists none without members, and tells offsets only of partitions that one names).
+    Of partitions that ``standing`` names, the heads of some records are read: see ``PartitionSight.next_record``.
+
+    Raises CheckFailed when the cluster cannot be looked at: ``refused``, ``timeout``, ``reset``, ``name_resolution``,
+    ``tls``, ``authentication``, ``unreachable``, ``unsupported_version``, ``import``. What concerns one group or one
+    partition is its ``problem``, see ``failures``.
+    """
+    wish = _Wish(groups, topics, isolation_level, remembered or {}, standing)
+    with ClusterClient(connection, timeout_seconds) as client:
+        return client.run(_look(client, wish))
+
+
+async def _look(client: ClusterClient, wish: _Wish) -> ClusterSnapshot:
+    await client.enter(client.until(0.9))
+    # Who is silent must leave time for those that are asked after him.
+    names, silent = await _names(client, wish, client.until(0.4))
+    told = await read_groups(client, names, client.until(0.5))
+    old = any(group.committed is None for group in told.values())
+    topics = await _topics(client, wish, told, client.until(0.4), everything=old)
+    partitions = {name: _partitions(wish, name, group, topics) for name, group in told.items()}
+    if old:
+        told = await read_committed(client, told, partitions, client.until(0.4))
+        # Where it was asked, and nothing is committed, is not the group's unless its members say so.
+        partitions = {name: _partitions(wish, name, group, topics) for name, group in told.items()}
+    unread = {name: _unread(wish, group, partitions[name], topics) for name, group in told.items()}
+    every: set[TopicPartition] = set().union(*partitions.values(), *unread.values())
+    level = wish.isolation_level
+    ends = await read_offsets(client, every, topics, which=END, isolation_level=level, until=client.until(0.6))
+    behind = {
+        partition
+        for name, group in told.items()
+        for partition in partitions[name] | unread[name]
+        if (group.committed or {}).get(partition, -1) < ends.found.get(partition, -1)
+    }
+    begins = await read_offsets(client, behind, topics, which=BEGINNING, isolation_level=level, until=client.until(0.9))
+    told = {name: _allowed(group, topics) for name, group in told.items()}
+    waiting = _waiting(told, partitions, ends, begins)
+    times = await read_times(client, waiting.values(), topics, time.time(), client.until(0.7))
+    sights = {name: _sight(name, told[name], partitions[name], ends, begins) for name in sorted(told)}
+    for name, sight in sights.items():
+        if starts := wish.standing(sight):
+            sight = _with_records(sight, await next_records(client, starts, topics, client.until(0.9)))  # noqa: PLW2901
+        filled = sorted(at for at in unread[name] if ends.found.get(at, 0) > begins.found.get(at, 0))
+        unreached = _unreached(client, told[name], sight, topics)
+        record = waiting.get(name)
+        oldest = WaitingRecord(record[0], times[record]) if record is not None and record in times else None
+        sights[name] = replace(sight, unreached=unreached, unread=tuple(filled), oldest=oldest)
+    return ClusterSnapshot(sights, dict(client.requests), silent, _unmatched(wish, told))
+
+
+async def _names(client: ClusterClient, wish: _Wish, until: float) -> tuple[set[str], tuple[str, ...]]:
+    names = {name for name in wish.groups if not is_pattern(name)}
+    patterns = [name for name in wish.groups if is_pattern(name)]
+    if not patterns:
+        return names, ()
+    listed, silent, forgets = await list_groups(client, await read_brokers(client, until), until)
+    if silent or forgets:
+        listed |= set(wish.remembered)
+    names |= {name for name in listed if any(name == each or fnmatchcase(name, each) for each in patterns)}
+    return names, tuple(sorted(map(client.address, silent)))
+
+
+async def _topics(
+    client: ClusterClient, wish: _Wish, told: Mapping[str, GroupDescription], until: float, *, everything: bool
+) -> TopicLayout:
+    if everything:
+        return await read_topics(client, None, until)
+    names = {topic for group in told.values() for topic in group.topics}
+    names |= {partition.topic for group in told.values() for partition in group.committed or ()}
+    names = set(filter(wish.wants, names))
+    return await read_topics(client, names, until) if names else TopicLayout({}, {}, {})
+
+
+def _partitions(wish: _Wish, name: str, group: GroupDescription, topics: TopicLayout) -> set[TopicPartition]:
+    """Those that the group has committed or been given, and all of the topics that its members subscribe to."""
+    wanted = [topics.partitions.get(topic, ()) for topic in group.subscribed]
+    if group.committed is None:
+        wanted += [wish.remembered.get(name, ())]
+        wanted += [found for topic, found in topics.partitions.items() if wish.topics and wish.wants(topic)]
+    partitions = set(group.committed or ()).union(*wanted, *(member.assigned for member in group.members))
+    return {each for each in partitions if wish.wants(each.topic)} if wish.topics else partitions
+
+
+def _unread(
+    wish: _Wish, group: GroupDescription, partitions: Collection[TopicPartition], topics: TopicLayout
+) -> set[TopicPartition]:
+    """The other partitions of the topics that a group without members commits in."""
+    if group.members or not group.committed:
+        return set()
+    consumed = {partition.topic for partition in group.committed if wish.wants(partition.topic)}
+    found = {partition for topic in consumed for partition in topics.partitions.get(topic, ())}
+    return found - set(partitions)
+
+
+def _waiting(
+    told: Mapping[str, GroupDescription],
+    partitions: Mapping[str, Collection[TopicPartition]],
+    ends: PartitionOffsets,
+    begins: PartitionOffsets,
+) -> dict[str, Record]:
+    """The oldest record that waits in the partition with the most lag, for each group that lags; the most lag first."""
+    found: dict[str, tuple[int, Record]] = {}
+    for name, group in told.items():
+        for at in partitions[name]:
+            committed, end = (group.committed or {}).get(at), ends.found.get(at)
+            if committed is None or end is None or group.has_left(at.topic):
+                continue
+            first = max(committed, begins.found.get(at, 0))
+            if end > first:
+                found[name] = max(found.get(name, (0, (at, first))), (end - first, (at, first)))
+    return {name: record for name, (_, record) in sorted(found.items(), key=lambda item: -item[1][0])}
+
+
+def _unmatched(wish: _Wish, told: Mapping[str, GroupDescription]) -> tuple[str, ...]:
+    """The names and patterns of topics of which no group consumes any; none while some group cannot be looked at."""
+    consumed = [group.topics | {partition.topic for partition in group.committed or ()} for group in told.values()]
+    if not all(consumed):
+        return ()
+    every = frozenset().union(*consumed)
+    return tuple(each for each in wish.topics if every and not any(fnmatchcase(topic, each) for topic in every))
+
+
+def _allowed(group: GroupDescription, topics: TopicLayout) -> GroupDescription:
+    """The group; only that we may not, when we may not look at a topic it consumes. Its lag would be no lag."""
+    forbidden = any(topics.problems.get(topic) == GroupProblem.AUTHORIZATION for topic in group.topics)
+    return (
+        GroupDescription(group.coordinator, problem=GroupProblem.AUTHORIZATION)
+        if forbidden and group.problem is None
+        else group
+    )
+
+
+def _sight(
+    name: str,
+    group: GroupDescription,
+    partitions: Collection[TopicPartition],
+    ends: PartitionOffsets,
+    begins: PartitionOffsets,
+) -> GroupObservation:
+    committed = group.committed or {}
+    return GroupObservation(
+        name,
+        known=group.known,
+        state=group.state,
+        members=group.members,
+        partitions={
+            partition: PartitionObservation(
+                ends.found.get(partition),
+                committed.get(partition),
+                begins.found.get(partition),
+                ends.problems.get(partition) or (UNSUBSCRIBED if group.has_left(partition.topic) else None),
+            )
+            for partition in sorted(partitions)
+        },
+        problem=group.problem,
+    )
+
+
+def _with_records(sight: GroupObservation, found: Mapping[TopicPartition, int]) -> GroupObservation:
+    read = {at: replace(sight.partitions[at], next_record=offset) for at, offset in found.items()}
+    return replace(sight, partitions={**sight.partitions, **read})
+
+
+def _unreached(
+    client: ClusterClient, group: GroupDescription, sight: GroupObservation, topics: TopicLayout
+) -> tuple[str, ...]:
+    leaders = {topics.leaders.get(at) for at, partition in sight.partitions.items() if partition.problem == LEADER}
+    nodes = leaders | ({group.coordinator} if group.problem == GroupProblem.COORDINATOR else set())
+    return tuple(sorted(filter(None, map(client.unreached, nodes))))

@@ -1,0 +1,94 @@
+"""How to reach a Kafka cluster: the settings, and what is wrong with them. Needs no kafka-python."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import SecretStr
+
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
+IsolationLevel = Literal["read_uncommitted", "read_committed"]
+
+OLDEST = (0, 9)  # the first version whose brokers keep consumer groups
+_BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+)(:\d{1,5})?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class KafkaConnection:
+    """Which cluster, and as whom. Raises ValueError, with everything that is wrong, when it cannot work.
+
+    ``brokers`` are ``host`` or ``host:port`` (9092), any of the cluster; it tells the others. ``api_version`` is
+    None for brokers that answer ApiVersions (0.10 and newer). ``tls_*`` are paths of PEM files.
+    ``sasl_token_provider`` is the dotted path of a callable without arguments that returns a token, for OAUTHBEARER.
+    """
+
+    brokers: tuple[str, ...]
+    api_version: tuple[int, ...] | None = None
+    client_id: str = "celery-health-monitor"
+    security_protocol: SecurityProtocol = "PLAINTEXT"
+    tls_cafile: str | None = None
+    tls_certfile: str | None = None
+    tls_keyfile: str | None = None
+    tls_password: SecretStr | None = None
+    tls_check_hostname: bool = True
+    sasl_mechanism: SaslMechanism | None = None
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    sasl_token_provider: str | None = None
+
+    def __post_init__(self) -> None:
+        if wrong := [*self._wrong_brokers(), *self._wrong_tls(), *self._wrong_sasl()]:
+            raise ValueError("; ".join(wrong))
+
+    @property
+    def tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.security_protocol in ("SSL", "SASL_SSL")
+
+    @property
+    def sasl(self) -> bool:
+        """Whether we have to say who we are."""
+        return self.security_protocol.startswith("SASL_")
+
+    def _wrong_brokers(self) -> list[str]:
+        # What does not look like an address may be a URL with a password in it: it is not repeated.
+        wrong = [] if self.brokers else ["brokers must name at least one host:port"]
+        addresses = [_BROKER.fullmatch(broker) for broker in self.brokers]
+        if any(address is None or int((address[2] or ":1")[1:]) > 65535 for address in addresses):
+            wrong.append("brokers must be host:port, without a scheme and without credentials")
+        if self.api_version is not None and self.api_version < OLDEST:
+            wrong.append("api_version must be 0.9 or newer: older brokers keep no consumer groups")
+        return wrong
+
+    def _wrong_tls(self) -> list[str]:
+        wrong = []
+        if not self.tls and any((self.tls_cafile, self.tls_certfile, self.tls_keyfile, self.tls_password)):
+            wrong.append("tls_* options need security_protocol SSL or SASL_SSL")
+        if self.tls_keyfile and not self.tls_certfile:
+            wrong.append("tls_keyfile needs tls_certfile")
+        return wrong
+
+    def _wrong_sasl(self) -> list[str]:
+        names = (self.sasl_mechanism, self.sasl_username, self.sasl_password, self.sasl_token_provider)
+        if not self.sasl:
+            return ["sasl_* options need security_protocol SASL_SSL or SASL_PLAINTEXT"] if any(names) else []
+        if self.sasl_mechanism is None:
+            return [f"{self.security_protocol} needs sasl_mechanism"]
+        if self.sasl_mechanism == "OAUTHBEARER":
+            return [] if self.sasl_token_provider else ["OAUTHBEARER needs sasl_token_provider"]
+        missing = self.sasl_username is None or self.sasl_password is None
+        return [f"{self.sasl_mechanism} needs sasl_username and sasl_password"] if missing else []
+
+
+def parse_api_version(value: str | Sequence[int] | None) -> tuple[int, ...] | None:
+    """``"0.9"`` or ``[0, 9]`` as numbers. Raises ValueError for what is no version."""
+    if value is None:
+        return None
+    try:
+        return tuple(int(part) for part in (value.split(".") if isinstance(value, str) else value))
+    except ValueError:
+        raise ValueError('api_version must be a version as "0.9" or [0, 9]') from None

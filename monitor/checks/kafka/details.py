@@ -1,0 +1,117 @@
+"""What the answers of coordinators say about a group."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment, ConsumerProtocolSubscription
+
+from monitor.checks.kafka.client import Node
+from monitor.checks.kafka.failures import NOT_FOUND, group_problem
+from monitor.model.consumer_groups import GroupMember, TopicPartition
+from monitor.policy.consumer_groups.reasons import GroupProblem
+
+Committed = Mapping[TopicPartition, int]
+
+NO_OFFSET = -1
+STABLE = "Stable"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupDescription:
+    """What a group's coordinator says. ``committed`` is None where only the topics that one names are told (0.9).
+
+    ``subscribed`` are the topics of the members' subscriptions, ``tells_all`` whether each member has told its own.
+    """
+
+    coordinator: Node | None = None
+    known: bool = False
+    state: str = ""
+    members: tuple[GroupMember, ...] = ()
+    subscribed: frozenset[str] = frozenset()
+    tells_all: bool = False
+    committed: Committed | None = field(default_factory=dict)
+    problem: str | None = None
+
+    @property
+    def topics(self) -> frozenset[str]:
+        """Those that the group consumes now, as far as its members tell."""
+        return self.subscribed.union(at.topic for member in self.members for at in member.assigned)
+
+    def has_left(self, topic: str) -> bool:
+        """Whether the group consumes now, and nothing of this topic: what it committed there is of the past."""
+        return self.tells_all and self.state == STABLE and topic not in self.topics
+
+
+def combined(
+    group: GroupDescription, committed: Committed | None, problem: str | None, *, knows_all: bool
+) -> GroupDescription:
+    """What both answers say together; nothing but the problem, where one of them has one.
+
+    ``knows_all``: a broker that does not describe a group, which has offsets, does not describe that sort of groups
+    (4.0 and newer). Older ones call a group dead that has no members.
+    """
+    if problem := group.problem or problem:
+        return GroupDescription(group.coordinator, problem=problem)
+    if group.known or not committed:
+        return replace(group, committed=committed)
+    if knows_all:
+        return replace(group, known=True, committed=committed, problem=GroupProblem.UNSUPPORTED)
+    return replace(group, known=True, state="Empty", committed=committed)
+
+
+def classic(node: Node, group: Any) -> GroupDescription:
+    """A row of DescribeGroups."""
+    problem = None if group.error_code == NOT_FOUND else group_problem(group.error_code)
+    known = not group.error_code and group.group_state not in ("", "Dead")
+    consumers = group.protocol_type == "consumer"
+    members, topics, tells_all = [], set(), bool(group.members)
+    for member in group.members:
+        # The bytes are the clients' own business, and empty while the group is not Stable.
+        assigned = _decoded(ConsumerProtocolAssignment, member.member_assignment) if consumers else None
+        subscription = _decoded(ConsumerProtocolSubscription, member.member_metadata) if consumers else None
+        tells_all = tells_all and bool(subscription and subscription.topics)
+        topics |= set(subscription.topics if subscription else ())
+        partitions = {TopicPartition(*partition) for partition in (assigned.partitions() if assigned else ())}
+        members.append(_member(member, partitions))
+    return GroupDescription(
+        node, known, group.group_state, tuple(members), frozenset(topics), tells_all, problem=problem
+    )
+
+
+def kip_848(node: Node, group: Any) -> GroupDescription:
+    """A row of ConsumerGroupDescribe."""
+    members, topics, tells_all = [], set(), bool(group.members)
+    for member in group.members:
+        tells_all = tells_all and bool(member.subscribed_topic_names) and not member.subscribed_topic_regex
+        topics |= set(member.subscribed_topic_names or ())
+        rows = member.assignment.topic_partitions
+        members.append(_member(member, {TopicPartition(row.topic_name, p) for row in rows for p in row.partitions}))
+    problem = group_problem(group.error_code)
+    known = problem is None
+    return GroupDescription(
+        node, known, group.group_state, tuple(members), frozenset(topics), tells_all, problem=problem
+    )
+
+
+def offsets(row: Any) -> dict[TopicPartition, int]:
+    """What a group has committed, of a row of OffsetFetch, or of an answer about one group."""
+    return {
+        TopicPartition(topic.name, partition.partition_index): partition.committed_offset
+        for topic in row.topics
+        for partition in topic.partitions
+        if partition.committed_offset != NO_OFFSET and not partition.error_code
+    }
+
+
+def _member(member: Any, assigned: Collection[TopicPartition]) -> GroupMember:
+    return GroupMember(member.member_id, member.client_id, member.client_host.lstrip("/"), frozenset(assigned))
+
+
+def _decoded(kind: Any, data: Any) -> Any:
+    try:
+        return kind.decode(bytes(data)) if data else None
+    except Exception:  # noqa: BLE001  whatever a client may have written there
+        return None

@@ -1,0 +1,222 @@
+"""What the coordinators of consumer groups know: which there are, their members, what they have committed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeVar
+
+from kafka.errors import KafkaError
+from kafka.protocol.admin import DescribeGroupsRequest, ListGroupsRequest
+from kafka.protocol.consumer import OffsetFetchRequest
+from kafka.protocol.metadata import FindCoordinatorRequest
+
+from monitor.checks.base import CheckFailed
+from monitor.checks.kafka.client import ClusterClient, Node, Versions
+from monitor.checks.kafka.details import Committed, GroupDescription, classic, combined, kip_848, offsets
+from monitor.checks.kafka.failures import NOT_FOUND, group_problem
+from monitor.checks.kafka.protocol import ConsumerGroupDescribeRequest
+from monitor.model.consumer_groups import TopicPartition
+from monitor.policy.consumer_groups.reasons import GroupProblem
+
+T = TypeVar("T")
+
+# A broker makes each answer in one piece and on one thread: a few MB for so many groups of ten members.
+GROUPS_PER_REQUEST = 1000
+CONSUMERS = ("consumer", "")  # protocol types: not Connect's workers; nothing where only offsets are kept
+
+
+class GroupListing(NamedTuple):
+    """The names of groups of consumers, and the brokers that did not tell.
+
+    ``forgets``: brokers before 0.10.2 may list no group without members, though they keep what it has committed.
+    """
+
+    names: set[str]
+    silent: set[Node]
+    forgets: bool
+
+
+async def list_groups(client: ClusterClient, nodes: Collection[Node], until: float) -> GroupListing:
+    """The groups of consumers that these brokers coordinate."""
+    names: set[str] = set()
+    missing, attempt, forgets = set(nodes), 0, False
+    while missing:
+        answers = await client.together(_list(client, node, until) for node in missing)
+        for node, listed in zip(list(missing), answers, strict=True):
+            if listed is not None:
+                names |= listed.names
+                forgets |= listed.forgets
+                missing.discard(node)
+        if not missing or not await client.pause(attempt, until):
+            break
+        attempt += 1
+    return GroupListing(names, missing, forgets)
+
+
+async def read_groups(client: ClusterClient, names: Collection[str], until: float) -> dict[str, GroupDescription]:
+    """Ask for all of them together, again for those whose coordinator is moving. Raises CheckFailed."""
+    told: dict[str, GroupDescription] = {}
+    pending, attempt = sorted(names), 0
+    while pending:
+        try:
+            told.update(await _find(client, pending, until))
+        except CheckFailed:
+            if not told:
+                raise
+            break
+        by_coordinator = defaultdict(list)
+        for name in pending:
+            if (node := told[name].coordinator) is not None:
+                by_coordinator[node].append(name)
+        answers = await client.together(
+            _read(client, node, chunk, until)
+            for node, group_names in by_coordinator.items()
+            for chunk in chunks(group_names, GROUPS_PER_REQUEST)
+        )
+        for answer in answers:
+            told.update(answer)
+        pending = [name for name in pending if told[name].problem == GroupProblem.COORDINATOR]
+        if not pending or not await client.pause(attempt, until):
+            break
+        attempt += 1
+    return told
+
+
+async def read_committed(
+    client: ClusterClient,
+    told: Mapping[str, GroupDescription],
+    partitions: Mapping[str, Collection[TopicPartition]],
+    until: float,
+) -> dict[str, GroupDescription]:
+    """``told`` with what the groups have committed of these partitions, where they could not be asked for all."""
+
+    async def completed(name: str, group: GroupDescription) -> tuple[str, GroupDescription]:
+        if group.committed is not None or group.coordinator is None:
+            return name, group
+        if not (wanted := partitions.get(name)):
+            return name, replace(group, committed={})
+        request = OffsetFetchRequest(group_id=name, topics=by_topic(wanted, _old_topic), max_version=1)
+        try:
+            answer = await client.send(group.coordinator, request, until)
+        except KafkaError:
+            return name, replace(group, committed={}, problem=GroupProblem.COORDINATOR)
+        # An error of the group stands at each of its partitions; one that is not there is no error of the group.
+        problems = {group_problem(p.error_code) for topic in answer.topics for p in topic.partitions}
+        problem = next(iter(problems & {GroupProblem.COORDINATOR, GroupProblem.AUTHORIZATION}), None)
+        return name, combined(group, offsets(answer), problem, knows_all=False)
+
+    return dict(await client.together(completed(name, group) for name, group in told.items()))
+
+
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The items in their order, at most so many at a time."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def by_topic(partitions: Iterable[TopicPartition], build: Any) -> list[Any]:
+    """One ``build(topic, numbers)`` for each topic, as requests want it."""
+    numbers = defaultdict(list)
+    for topic, partition in partitions:
+        numbers[topic].append(partition)
+    return [build(topic, sorted(found)) for topic, found in numbers.items()]
+
+
+async def _list(client: ClusterClient, node: Node, until: float) -> GroupListing | None:
+    try:
+        versions = await client.versions(node, until)
+        newest = versions(ListGroupsRequest) or 0
+        # Groups of Streams and of share consumers have nothing that we could say.
+        filters = {"types_filter": ["classic", "consumer"], "min_version": 5} if newest >= 5 else {}
+        answer = await client.send(node, ListGroupsRequest(**filters), until)
+    except KafkaError:
+        return None
+    if answer.error_code:
+        return None
+    names = {group.group_id for group in answer.groups if group.protocol_type in CONSUMERS}
+    return GroupListing(names, set(), _has_to_name_partitions(versions))
+
+
+async def _find(client: ClusterClient, names: Sequence[str], until: float) -> dict[str, GroupDescription]:
+    def build(versions: Versions) -> Any:
+        if (versions(FindCoordinatorRequest) or 0) >= 4:
+            return FindCoordinatorRequest(coordinator_keys=list(names), min_version=4)
+        return FindCoordinatorRequest(key=names[0], max_version=3)
+
+    def one(name: str) -> Any:
+        return client.ask(lambda _: FindCoordinatorRequest(key=name, max_version=3), until)
+
+    first = await client.ask(build, until)
+    if first.API_VERSION >= 4:
+        rows = [(row.key, row) for row in first.coordinators]
+    else:
+        rows = list(zip(names, [first, *await client.together(map(one, names[1:]))], strict=True))
+    return {
+        name: GroupDescription(problem=group_problem(row.error_code))
+        if row.error_code
+        else GroupDescription(coordinator=client.learn_coordinator(row))
+        for name, row in rows
+    }
+
+
+async def _read(client: ClusterClient, node: Node, names: Sequence[str], until: float) -> dict[str, GroupDescription]:
+    """Members and offsets, asked for at the same time."""
+    try:
+        versions = await client.versions(node, until)
+        asked: list[Any] = [
+            _describe(client, node, names, versions, until),
+            _fetch(client, node, names, versions, until),
+        ]
+        described, committed = await client.together(asked)
+    except KafkaError:
+        return {name: GroupDescription(node, problem=GroupProblem.COORDINATOR) for name in names}
+    knows_all = (versions(DescribeGroupsRequest) or 0) >= 6
+    return {name: combined(described[name], *committed[name], knows_all=knows_all) for name in names}
+
+
+async def _describe(
+    client: ClusterClient, node: Node, names: Sequence[str], versions: Versions, until: float
+) -> dict[str, GroupDescription]:
+    answer = await client.send(node, DescribeGroupsRequest(groups=list(names)), until)
+    told = {group.group_id: classic(node, group) for group in answer.groups}
+    missing = [name for name in names if not told[name].known and told[name].problem is None]
+    if missing and versions(ConsumerGroupDescribeRequest) is not None:
+        answer = await client.send(node, ConsumerGroupDescribeRequest(group_ids=missing), until)
+        told |= {group.group_id: kip_848(node, group) for group in answer.groups if group.error_code != NOT_FOUND}
+    missing = [name for name in missing if not told[name].known and told[name].problem is None]
+    if missing and (versions(ListGroupsRequest) or 0) >= 5:
+        answer = await client.send(node, ListGroupsRequest(types_filter=["share"], min_version=5), until)
+        shared = {group.group_id for group in answer.groups}
+        told |= {name: GroupDescription(node, problem=GroupProblem.SHARE_GROUP) for name in missing if name in shared}
+    return told
+
+
+async def _fetch(
+    client: ClusterClient, node: Node, names: Sequence[str], versions: Versions, until: float
+) -> dict[str, tuple[Committed | None, str | None]]:
+    newest = versions(OffsetFetchRequest) or 0
+    if _has_to_name_partitions(versions):
+        return dict.fromkeys(names, (None, None))
+    if newest >= 8:
+        groups = [OffsetFetchRequest.OffsetFetchRequestGroup(group_id=name, topics=None) for name in names]
+        # From version 10 on, topics have numbers instead of names.
+        answer = await client.send(node, OffsetFetchRequest(groups=groups, min_version=8, max_version=9), until)
+        rows = [(group.group_id, group) for group in answer.groups]
+    else:
+        requests = [OffsetFetchRequest(group_id=name, topics=None, min_version=2, max_version=7) for name in names]
+        answers = await client.together(client.send(node, request, until) for request in requests)
+        rows = list(zip(names, answers, strict=True))
+    return {
+        name: (offsets(row), None if row.error_code == NOT_FOUND else group_problem(row.error_code))
+        for name, row in rows
+    }
+
+
+def _has_to_name_partitions(versions: Versions) -> bool:
+    return (versions(OffsetFetchRequest) or 0) < 2
+
+
+def _old_topic(topic: str, partitions: list[int]) -> Any:
+    return OffsetFetchRequest.OffsetFetchRequestTopic(name=topic, partition_indexes=partitions)

@@ -1,0 +1,110 @@
+"""What of kafka-python we need otherwise."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+from kafka.errors import KafkaConnectionError, KafkaTimeoutError
+from kafka.net.inet import KafkaNetSocket
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
+
+Node = int | str
+_Address = tuple[Any, ...]  # as getaddrinfo returns it
+
+
+class ConnectionManager(KafkaConnectionManager):  # type: ignore[misc]
+    """Connections that lose no last words, and that go to one address each.
+
+    kafka-python drops what came together with the end of a connection: that is how brokers say that they do not
+    believe us. And it tries the addresses of a name one after the other, each for as long as it takes.
+    """
+
+    def __init__(self, net: Any, **settings: Any) -> None:
+        super().__init__(net, **settings)
+        self._addresses: dict[Node, _Address] = {}
+        self._places: dict[tuple[Node, str, int], list[Node]] = {}
+
+    def places(self, node: Node) -> list[Node]:
+        """The node itself; where its name has several addresses, a node for each. None where it cannot be resolved."""
+        broker = self.cluster.broker_metadata(node)
+        if broker is None:
+            return [node]
+        known = self._places.get((node, broker.host, broker.port))
+        if known is None:
+            found = _resolved(broker.host, broker.port)
+            known = [node] if len(found) == 1 else [f"{node} at {address[4][0]}" for address in found]
+            for place in known if len(found) > 1 else ():
+                row = SimpleNamespace(error_code=0, node_id=place, host=broker.host, port=broker.port)
+                self.cluster.add_coordinator(row, "group", str(place), synthesize_node_id=False)
+            self._addresses |= zip(known, found, strict=True)
+            self._places[node, broker.host, broker.port] = known
+        return known
+
+    async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
+        transport = await self._transport(node, timeout_at)
+        receive = transport._sock_recv
+
+        def receive_all() -> tuple[bytes, Exception | None]:
+            data, error = receive()
+            return data, None if data else error
+
+        transport._sock_recv = receive_all
+        return transport
+
+    async def _transport(self, node: Any, timeout_at: float | None) -> Any:
+        address, options = self._addresses[node.node_id], self.config["socket_options"]
+        try:
+            sock = await KafkaNetSocket().connect(self._net, address, options, timeout_at=timeout_at)
+        except KafkaTimeoutError:
+            raise KafkaConnectionError("Connection timed out") from None
+        except OSError as error:
+            raise KafkaConnectionError(f"unable to connect: {error}") from error
+        if self.ssl_enabled:
+            tls = {name: value for name, value in self.config.items() if name.startswith("ssl_")}
+            transport = KafkaSSLTransport(self._net, sock, host=node.host, **tls)
+        else:
+            transport = KafkaTCPTransport(self._net, sock, host=node.host)
+        try:
+            await transport.handshake()
+        except Exception as error:
+            raise KafkaConnectionError(f"Handshake failed: {error}") from error
+        return transport
+
+
+def _resolved(host: str, port: int) -> list[_Address]:
+    """The addresses of a name, in the order in which they are to be tried; none when it cannot be resolved."""
+    try:
+        return list(dict.fromkeys(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+    except (OSError, UnicodeError):
+        return []
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """kafka-python logs each failure several times, some with a traceback; ours is the outcome."""
+    logger = logging.getLogger("kafka")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """A look makes a hundred thousand objects, which all live to its end: to go through them is a third of its time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

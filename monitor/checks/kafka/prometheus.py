@@ -1,0 +1,278 @@
+"""Consumer groups as a Prometheus has recorded them: the same measurement as our own looks give, of fewer numbers.
+
+The recording rules are those of ``compose/prometheus/kafka.rules.yml``. Their numbers reach as far back as
+Prometheus does, so that nothing has to be remembered here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+from monitor.checks.base import CheckFailed
+from monitor.checks.kafka.recorded import RecordedFacts, about, expression
+from monitor.checks.prometheus import Prometheus, QueryResult, QuerySample
+from monitor.policy.consumer_groups.measurement import Measurement, WindowedValue
+from monitor.policy.consumer_groups.reasons import MISSING
+
+SKEW = "kafka:group_skew_ratio"
+CONSUMERS = "kafka:group_consumer_count"
+LAG = "kafka:group_lag_sum"
+DRAIN_ETA = "kafka:group_drain_eta_seconds"
+MEMBERS = "kafka_consumergroup_members"
+OFFSETS = "kafka_consumergroup_current_offset"
+RESOLUTION_SECONDS = 15.0  # as often as the rules are evaluated
+UNCOUNTED = "0 members of a group whose offsets move: exporters count no consumers of KIP-848, so how many is not known"
+COUNTED_NOW = "consumers are counted now, not over the window: Prometheus does not have kafka:group_consumer_count"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupQuery:
+    """What is to be known of each group. Durations in seconds; a threshold of None is never passed.
+
+    ``topics`` are names and patterns of the topics whose skew counts; none: all. Series without a topic always count.
+    ``lag`` and ``drain_eta``: whether these are wanted too, each for one query more.
+    """
+
+    window_seconds: float = 300.0
+    sustained_seconds: float = 30.0
+    skew_threshold: float | None = 4.0
+    min_consumers: int | None = 2
+    topics: Sequence[str] = ()
+    lag: bool = False
+    drain_eta: bool = False
+
+
+def measure(prometheus: Prometheus, group: str, question: GroupQuery) -> Measurement:
+    """What Prometheus knows of a group. Raises :class:`CheckFailed` when it does not answer, or to neither query.
+
+    ``now`` is not asked for, but how old the newest sample is. ``held`` is asked for where the worst value is beyond
+    its threshold, and else the worst value itself; it is None when the series is younger than ``sustained_seconds``.
+    """
+    missing: dict[str, str] = {}
+    notes: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()
+    skew = consumers = WindowedValue()
+    refusal: CheckFailed | None = None
+    try:
+        skew, unmatched = _skew(prometheus, group, question)
+    except _Missing as gap:
+        missing["skew"] = gap.message
+    except CheckFailed as failure:
+        if failure.reason != "bad_query":
+            raise  # the next query would meet the same
+        refusal, missing["skew"] = failure, "Prometheus refused the query for the skew"
+    try:
+        consumers, notes = _consumers(prometheus, group, question)
+    except _Missing as gap:
+        missing["consumers"] = gap.message
+    except CheckFailed as failure:
+        if refusal is not None:
+            raise
+        missing["consumers"] = f"Prometheus did not tell the consumers ({failure.reason})"
+    more = RecordedFacts() if {"skew", "consumers"} <= missing.keys() else _about(prometheus, group, question)
+    notes += more.notes
+    lag = drain_eta = None
+    if question.lag:
+        lag, said = _number_now(prometheus, LAG, group)
+        notes += said
+    if question.drain_eta:
+        drain_eta, said = _number_now(prometheus, DRAIN_ETA, group)
+        notes += said
+    return Measurement(
+        skew=skew,
+        consumers=consumers,
+        lag=None if lag is None else int(lag),
+        drain_eta_seconds=drain_eta,
+        missing=missing,
+        age_seconds=more.age_seconds,
+        loss=more.loss,
+        unmatched=unmatched,
+        notes=notes,
+    )
+
+
+class _Missing(CheckFailed):
+    """Prometheus answers, and has no such series. The message is for the public: it names no host."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(MISSING, message)
+
+
+def _about(prometheus: Prometheus, group: str, question: GroupQuery) -> RecordedFacts:
+    matcher = _matcher(group)
+    needed = {SKEW: question.skew_threshold is not None, CONSUMERS: bool(question.min_consumers)}
+    series = [f"{rule}{{{matcher}}}" for rule, is_needed in needed.items() if is_needed]
+    window = question.window_seconds
+    step = _duration(max(1.0, min(RESOLUTION_SECONDS, window / 20)))
+    return about(
+        prometheus,
+        expression(series, matcher, window=_duration(window), step=step),
+        lambda s: _counts(s, question.topics),
+    )
+
+
+def _skew(prometheus: Prometheus, group: str, question: GroupQuery) -> tuple[WindowedValue, tuple[str, ...]]:
+    """The skew, and the names and patterns of topics that match none which the rule has of the group."""
+    series = f"{SKEW}{{{_matcher(group)}}}"
+    answer = prometheus.query(f"max_over_time({series}[{_duration(question.window_seconds)}])")
+    if not answer.samples:
+        raise _missing(prometheus, SKEW)
+    unmatched = tuple(each for each in question.topics if not _of_topics(answer, [each]).samples)
+    answer = _of_topics(answer, question.topics)
+    if not answer.samples:
+        return WindowedValue(), unmatched
+    worst = round(max(_finite(answer), default=1.0), 2)  # NaN is the mean of no lag: rules other than ours say it so
+    held: float | None = worst
+    beyond = question.skew_threshold is not None and worst > question.skew_threshold
+    if beyond and question.sustained_seconds > 0:
+        stayed = _finite(_of_topics(prometheus.query(_sustained(series, "max", "min", question)), question.topics))
+        held = round(max(stayed), 2) if stayed else None
+    return WindowedValue(worst=worst, held=held), unmatched
+
+
+def _consumers(prometheus: Prometheus, group: str, question: GroupQuery) -> tuple[WindowedValue, tuple[str, ...]]:
+    series = f"{CONSUMERS}{{{_matcher(group)}}}"
+    answer = prometheus.query(f"min_over_time({series}[{_duration(question.window_seconds)}])")
+    if not answer.samples:
+        return _consumers_now(prometheus, group, question)
+    worst = min(_finite(answer), default=None)
+    if worst is None:
+        raise _Missing(f"{CONSUMERS} of the group is not a number")
+    if worst == 0 and _moves_uncounted(prometheus, lambda length: f"{series}[{length}]", group, question):
+        return WindowedValue(), (UNCOUNTED,)
+    held: float | None = worst
+    if question.sustained_seconds > 0 and _too_few(worst, question):
+        held = min(_finite(prometheus.query(_sustained(series, "min", "max", question))), default=None)
+    return WindowedValue(worst=worst, held=held), ()
+
+
+def _consumers_now(prometheus: Prometheus, group: str, question: GroupQuery) -> tuple[WindowedValue, tuple[str, ...]]:
+    """Counted from the exporter's own metrics, for want of the rule."""
+    counting = f"count(count by (memberid) ({OFFSETS}{{{_matcher(group)}}}))"
+    count = min(_finite(prometheus.query(counting)), default=None)
+    if count is None:
+        raise _missing(prometheus, CONSUMERS)
+    # That counts the absence of the label as a member: one of them where partitions have no owner, and the only one
+    # where the exporter knows no such label, as the stock one, which tells the members' number instead.
+    exactly = (
+        f"max({MEMBERS}{{{_matcher(group)}}}) or "
+        f'count(count by (memberid) ({OFFSETS}{{{_matcher(group)},memberid!=""}}))'
+    )
+    members = min(_finite(prometheus.query(exactly)), default=None)
+    if members is not None:
+        counting, count = exactly, members
+    elif count == 1:
+        raise _Missing(f"Prometheus has no {CONSUMERS}, and the exporter does not tell the members")
+    every = _duration(_step(question))
+    if count == 0 and _moves_uncounted(prometheus, lambda length: f"({counting})[{length}:{every}]", group, question):
+        return WindowedValue(), (UNCOUNTED,)
+    held: float | None = count
+    if question.sustained_seconds > 0 and _too_few(count, question):
+        lately = f"[{_duration(question.sustained_seconds)}:{_duration(_step(question))}]"
+        held = min(_finite(prometheus.query(f"max_over_time(({counting}){lately})")), default=None)
+    return WindowedValue(now=count, worst=count, held=held), (COUNTED_NOW,)
+
+
+def _moves_uncounted(prometheus: Prometheus, counted: Callable[[str], str], group: str, question: GroupQuery) -> bool:
+    """Whether offsets moved at some time within the window, while no member was counted for longer than that.
+
+    ``counted`` is the range of the count of this length. It is longer on both sides than that of the offsets: members
+    that have just gone, or have just come, are still, or already, counted somewhere in it.
+    """
+    if not _too_few(0, question):
+        return False
+    window, step = question.window_seconds, _duration(_step(question))
+    none = f"max_over_time({counted(_duration(window * 0.6))}) == 0"
+    lately = f"[{_duration(window * 0.4)}] offset {_duration(window * 0.1)}"
+    moved = f"sum(changes({OFFSETS}{{{_matcher(group)}}}{lately})) > 0"
+    found = prometheus.query(f"max_over_time(({none} and on () {moved})[{_duration(window)}:{step}])")
+    return bool(found.samples)
+
+
+def _number_now(prometheus: Prometheus, rule: str, group: str) -> tuple[float | None, tuple[str, ...]]:
+    """What a rule has of the group now, None where it is infinite; or None, and why it is not known."""
+    try:
+        answer = prometheus.query(f"{rule}{{{_matcher(group)}}}")
+        if not answer.samples:
+            raise _missing(prometheus, rule)
+    except _Missing as gap:
+        return None, (gap.message,)
+    except CheckFailed as failure:
+        return None, (f"Prometheus did not tell {rule} ({failure.reason})",)
+    return max(_finite(answer), default=None), ()
+
+
+def _too_few(count: float, question: GroupQuery) -> bool:
+    return question.min_consumers is not None and count < question.min_consumers
+
+
+def _missing(prometheus: Prometheus, rule: str) -> _Missing:
+    """Why there is no series: no such rule, or no such group. One cheap query more, which may fail."""
+    try:
+        others = max(_finite(prometheus.query(f"count({rule})")), default=0.0)
+    except CheckFailed:
+        others = 0.0
+    if others:
+        return _Missing(f"Prometheus has no {rule} of this group, but of others: is the name right?")
+    if not _has_exporter(prometheus):
+        return _Missing(f"Prometheus has no series {rule}, nor of an exporter: is the exporter up, and scraped?")
+    return _Missing(f"Prometheus has no series {rule}: are the recording rules loaded?")
+
+
+def _has_exporter(prometheus: Prometheus) -> bool:
+    try:
+        return bool(prometheus.query(f"count({MEMBERS}) or count({OFFSETS})").samples)
+    except CheckFailed:
+        return True
+
+
+def _sustained(series: str, outer: str, inner: str, question: GroupQuery) -> str:
+    """Beyond what the value stayed for a while, at its worst within the window.
+
+    A series that has just begun has stayed nowhere: ``offset`` demands that it was there at the beginning of the while.
+    """
+    while_ = question.sustained_seconds
+    step = _step(question)
+    reach = max(step, question.window_seconds - while_)  # each while lies within the window
+    stayed = f"{inner}_over_time({series}[{_duration(while_)}]) and {series} offset {_duration(while_)}"
+    return f"{outer}_over_time(({stayed})[{_duration(reach)}:{_duration(step)}])"
+
+
+def _step(question: GroupQuery) -> float:
+    return min(RESOLUTION_SECONDS, max(1.0, question.sustained_seconds / 2))
+
+
+def _finite(answer: QueryResult) -> list[float]:
+    return [sample.value for sample in answer.samples if math.isfinite(sample.value)]
+
+
+def _of_topics(answer: QueryResult, patterns: Sequence[str]) -> QueryResult:
+    # Not asked for in the query: rules of others may have one series for a group, and no topic.
+    return replace(answer, samples=tuple(each for each in answer.samples if _counts(each, patterns)))
+
+
+def _counts(sample: QuerySample, patterns: Sequence[str]) -> bool:
+    topic = sample.labels.get("topic")
+    return topic is None or not patterns or any(fnmatchcase(topic, pattern) for pattern in patterns)
+
+
+def _matcher(group: str) -> str:
+    return f"consumergroup={_quoted(group)}"
+
+
+def _quoted(text: str) -> str:
+    """As a string of PromQL, whose escapes are those of Go."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _duration(seconds: float) -> str:
+    """``5m``, ``30s``, ``1500ms``: PromQL knows no fractions."""
+    milliseconds = max(1, round(seconds * 1000))
+    for unit, size in (("m", 60_000), ("s", 1000)):
+        if milliseconds % size == 0:
+            return f"{milliseconds // size}{unit}"
+    return f"{milliseconds}ms"

@@ -1,0 +1,48 @@
+"""The first of some nodes that takes a connection: one is tried after the other, and none waits for those before it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Coroutine, Iterable
+from contextlib import suppress
+from typing import Any
+
+from kafka.errors import KafkaTimeoutError
+from kafka.future import Future
+
+from monitor.checks.kafka.library import ConnectionManager, Node
+
+NEXT_SECONDS = 0.5  # how long one broker, or one address of it, may take before the next is tried beside it
+
+
+async def first_of(
+    manager: ConnectionManager,
+    nodes: Collection[Node],
+    connect: Callable[[Node, float], Coroutine[Any, Any, Any]],
+    until: float,
+) -> tuple[Node | None, dict[Node, Exception]]:
+    """The first node that ``connect`` reaches until then, None for none; and the failures of others so far."""
+    waiting = [*nodes]
+    running: dict[Node, Any] = {}
+    failed: dict[Node, Exception] = {}
+    while waiting or running:
+        if waiting:
+            node = waiting.pop(0)
+            running[node] = manager.call_soon(connect(node, until))
+        await _one_of(manager, running.values(), NEXT_SECONDS if waiting else until - time.monotonic())
+        for node, future in list(running.items()):
+            if future.succeeded():
+                return node, failed
+            if future.is_done:
+                failed[node] = running.pop(node).exception
+        if time.monotonic() >= until and not waiting:
+            break
+    return None, failed
+
+
+async def _one_of(manager: ConnectionManager, futures: Iterable[Any], seconds: float) -> None:
+    ended = Future()
+    for future in futures:
+        future.add_both(lambda _: ended.is_done or ended.success(None))
+    with suppress(KafkaTimeoutError):
+        await manager.wait_for(ended, max(0.0, seconds) * 1000)

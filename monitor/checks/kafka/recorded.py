@@ -1,0 +1,75 @@
+"""The query about recorded numbers: their age, the partitions that they do not know, the records that were lost."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from monitor.checks.base import CheckFailed
+from monitor.checks.prometheus import Prometheus, QuerySample
+from monitor.model.consumer_groups import TopicPartition
+from monitor.policy.consumer_groups.measurement import RecordLoss
+
+UNKNOWN = "kafka:group_unknown_partitions"
+LOST = "kafka:group_lost_records"
+UNDATED = "the age of the numbers is not known: Prometheus refused the query (bad_query)"
+AGE = "age"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFacts:
+    """The age of the numbers, by the clock of Prometheus (0 where it is not known), and what else counts."""
+
+    age_seconds: float = 0.0
+    loss: RecordLoss | None = None
+    notes: tuple[str, ...] = ()
+
+
+def about(prometheus: Prometheus, expression: str, is_wanted: Callable[[QuerySample], bool]) -> RecordedFacts:
+    """Return the answer to the query of :func:`expression`, for the wanted topics. Raises CheckFailed."""
+    try:
+        answer = prometheus.query(expression)
+    except CheckFailed as failure:
+        if failure.reason != "bad_query":
+            raise
+        return RecordedFacts(notes=(UNDATED,))
+    values: defaultdict[str, list[QuerySample]] = defaultdict(list)
+    for sample in answer.samples:
+        if math.isfinite(sample.value) and is_wanted(sample):
+            values[sample.labels.get("about", "").partition(" ")[0]].append(sample)
+    age = max((sample.value for sample in values[AGE]), default=0.0)
+    unknown = round(sum(sample.value for sample in values[UNKNOWN]))
+    note = f"{unknown} partition{'s' if unknown > 1 else ''} without a committed offset: lag unknown"
+    return RecordedFacts(max(0.0, age), _loss(values[LOST]), (note,) if unknown else ())
+
+
+def expression(series: Iterable[str], matcher: str, *, window: str, step: str) -> str:
+    """Return the query: the age of each of these series, and what the rules know about the group besides."""
+    ages = (
+        _named(
+            f"{AGE} {number}",
+            f"time() - (max(timestamp({each})) or max(max_over_time(timestamp({each})[{window}:{step}])))",
+        )
+        for number, each in enumerate(series)
+    )
+    unknown = _named(UNKNOWN, f"sum by (topic) ({UNKNOWN}{{{matcher}}})")
+    lost = _named(LOST, f"max by (topic, partition) (max_over_time({LOST}{{{matcher}}}[{window}]))")
+    return " or ".join((*ages, unknown, lost))
+
+
+def _named(name: str, expression: str) -> str:
+    return f'label_replace({expression}, "about", "{name}", "", "")'
+
+
+def _loss(samples: Iterable[QuerySample]) -> RecordLoss | None:
+    worst = max(samples, key=lambda sample: sample.value, default=None)
+    if worst is None or worst.value < 2:  # one may have been the end of a transaction
+        return None
+    number = worst.labels.get("partition", "")
+    return RecordLoss(
+        TopicPartition(worst.labels.get("topic", ""), int(number) if number.isdecimal() else -1),
+        round(worst.value),
+        0.0,
+    )

@@ -1,0 +1,69 @@
+"""TLS and SASL in kafka-python's words."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+from kafka.net.sasl.oauth import AbstractTokenProvider
+
+from monitor.checks.base import CheckFailed
+from monitor.checks.kafka.connection import KafkaConnection
+from monitor.checks.user_code import load
+from monitor.lib.redaction import scrub
+
+
+def security_settings(connection: KafkaConnection) -> dict[str, Any]:
+    """Settings of kafka-python. Raises CheckFailed ``tls``, ``authentication`` or ``import``."""
+    settings: dict[str, Any] = {"security_protocol": connection.security_protocol}
+    if connection.tls:
+        settings["ssl_context"] = _tls_context(connection)
+    if connection.sasl:
+        settings["sasl_mechanism"] = connection.sasl_mechanism
+        settings["sasl_plain_username"] = connection.sasl_username
+        if connection.sasl_password is not None:
+            settings["sasl_plain_password"] = connection.sasl_password.get_secret_value()
+        if connection.sasl_token_provider is not None:
+            settings["sasl_oauth_token_provider"] = _Token(_token(connection.sasl_token_provider))
+    return settings
+
+
+class _Token(AbstractTokenProvider):  # type: ignore[misc]
+    """One token for all connections of a look."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+
+    def token(self) -> str:
+        return self._text
+
+
+def _token(path: str) -> str:
+    provider = load(path)
+    try:
+        token = provider()
+    except Exception as error:
+        raise CheckFailed("authentication", scrub(f"{path}: {type(error).__name__}: {error}")) from error
+    if not isinstance(token, str) or not token:
+        raise CheckFailed("authentication", f"{path}: returned no token, but {type(token).__name__}")
+    return token
+
+
+def _tls_context(connection: KafkaConnection) -> ssl.SSLContext:
+    password = connection.tls_password
+    try:
+        context = ssl.create_default_context(cafile=connection.tls_cafile)
+    except OSError as error:  # ssl.SSLError is one
+        raise CheckFailed("tls", f"tls_cafile {connection.tls_cafile}: {error.strerror or error}") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = connection.tls_check_hostname
+    if connection.tls_certfile:
+        try:
+            # Without a password, an encrypted key would be asked for on the terminal.
+            secret = password.get_secret_value() if password else ""
+            context.load_cert_chain(connection.tls_certfile, connection.tls_keyfile, secret)
+        except OSError as error:
+            files = ", ".join(filter(None, (connection.tls_certfile, connection.tls_keyfile)))
+            raise CheckFailed("tls", f"{files}: {error.strerror or error}") from error
+    return context

@@ -1,0 +1,43 @@
+"""Network connections of the host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import psutil
+
+from monitor.checks.base import CheckFailed, Kind, Observation
+from monitor.checks.levels import REASONS, ErrorCount, WarningCount, level
+from monitor.checks.registry import register
+from monitor.model.checks import Outcome
+
+
+@register("connections")
+@dataclass(frozen=True, kw_only=True)
+class Connections(Kind):
+    """Established TCP connections, IPv4 and IPv6, of this host or network namespace."""
+
+    warning_connections: WarningCount = None
+    error_connections: ErrorCount = None
+
+    reports: ClassVar[Mapping[str, str]] = {"active_connections": "connections that are established"}
+    reasons: ClassVar[Mapping[str, str]] = {**REASONS, "permission": "the system does not let us see them"}
+    example: ClassVar[Mapping[str, Any]] = {"warning_connections": 5000}
+    series: ClassVar[tuple[str, ...]] = ("active_connections",)
+
+    def observe(self, timeout_seconds: float) -> Observation:  # noqa: ARG002
+        """Count them."""
+        try:
+            found = psutil.net_connections(kind="tcp")
+        except psutil.AccessDenied as error:  # macOS asks for root
+            raise CheckFailed("permission", "not allowed to list the host's connections") from error
+        active = sum(connection.status == psutil.CONN_ESTABLISHED for connection in found)
+        return Observation({"active_connections": active})
+
+    def judge(self, observation: Observation) -> Outcome:
+        """Above a threshold is a warning or an error."""
+        active = observation.data["active_connections"]
+        status, reason = level(active, self.warning_connections, self.error_connections)
+        return Outcome(status, observation.data, reason)

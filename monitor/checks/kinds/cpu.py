@@ -1,0 +1,78 @@
+"""CPU in use, of what we may use: the container's quota, or the processors of the host."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import psutil
+from pydantic import Field
+
+from monitor.checks.base import Kind, Observation
+from monitor.checks.levels import REASONS, ErrorPercent, WarningPercent, level
+from monitor.checks.registry import register
+from monitor.config.units import Seconds
+from monitor.lib import cgroup
+from monitor.model.checks import Outcome
+
+
+@register("cpu")
+@dataclass(frozen=True, kw_only=True)
+class Cpu(Kind):
+    """CPU use, measured over a short time; inside a container, of its quota (cgroup v1 and v2)."""
+
+    warning_percent: WarningPercent = 90.0
+    error_percent: ErrorPercent = None
+    sample_seconds: Annotated[Seconds, Field(gt=0, le=5, description="how long to measure")] = 0.3
+    cgroup_root: Annotated[Path, Field(description="where control groups are mounted")] = cgroup.ROOT
+
+    reports: ClassVar[Mapping[str, str]] = {
+        "percent": "CPU in use, in percent of what may be used",
+        "count": "processors that may be used; a fraction when the quota is one",
+    }
+    reasons: ClassVar[Mapping[str, str]] = REASONS
+    example: ClassVar[Mapping[str, Any]] = {"warning_percent": 95}
+    series: ClassVar[tuple[str, ...]] = ("percent",)
+
+    def observe(self, timeout_seconds: float) -> Observation:
+        """Measure for ``sample_seconds``, or half the timeout when that is shorter."""
+        seconds = min(self.sample_seconds, timeout_seconds / 2)
+        processors = usable_processors()
+        before = cgroup.cpu_limit(self.cgroup_root)
+        if before is None or before.cores >= len(processors):
+            percent, count = _host_percent(processors, seconds), float(len(processors))
+        else:
+            percent, count = self._quota_percent(before, seconds), before.cores
+        count = round(count, 2)
+        return Observation({"percent": round(percent, 1), "count": int(count) if count.is_integer() else count})
+
+    def judge(self, observation: Observation) -> Outcome:
+        """Above a threshold is a warning or an error."""
+        status, reason = level(observation.data["percent"], self.warning_percent, self.error_percent)
+        return Outcome(status, observation.data, reason)
+
+    def _quota_percent(self, before: cgroup.CpuLimit, seconds: float) -> float:
+        started = time.monotonic()
+        time.sleep(seconds)
+        after = cgroup.cpu_limit(self.cgroup_root) or before
+        used = (after.used_seconds - before.used_seconds) / (time.monotonic() - started)
+        # The kernel lets a group overrun its quota for a moment.
+        return min(100.0, max(0.0, used / before.cores * 100))
+
+
+def usable_processors() -> set[int]:
+    """The processors we may run on (cpusets included), by number."""
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(psutil.cpu_count() or 1))
+
+
+def _host_percent(processors: set[int], seconds: float) -> float:
+    each = psutil.cpu_percent(interval=seconds, percpu=True)
+    # psutil lists the processors that are online; their numbers are their places unless one is offline.
+    ours = [each[number] for number in processors if number < len(each)] or each
+    return sum(ours) / len(ours)

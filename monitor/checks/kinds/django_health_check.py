@@ -1,0 +1,105 @@
+"""A check of the django-health-check package, run in the background: https://codingjoe.dev/django-health-check/"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from monitor.checks.base import CheckFailed, Kind
+from monitor.checks.registry import register
+from monitor.checks.user_code import IMPORT_REASONS, DottedPath, load, module_of
+from monitor.lib.redaction import scrub
+from monitor.model.checks import NO_PAST, Outcome, Past, Status
+
+
+@register("django_health_check")
+@dataclass(frozen=True, kw_only=True)
+class DjangoHealthCheck(Kind):
+    """Run a check class of django-health-check 4, or one of your own that is derived from its ``HealthCheck``.
+
+    Its ``ServiceWarning`` is a warning here, which does not fail a probe. Arguments are those of its dataclass: for a
+    ``timedelta`` write seconds, for a function or another object write ``{import = "package.module:name"}``.
+    """
+
+    path: Annotated[DottedPath, Field(description="the check class: `health_check.checks.Cache`")]
+    arguments: Annotated[Mapping[str, Any], Field(description="arguments of the check class")] = field(
+        default_factory=dict, repr=False
+    )
+
+    reasons: ClassVar[Mapping[str, str]] = {
+        **IMPORT_REASONS,
+        "arguments": "the class does not take these arguments",
+        "warning": "it raised ServiceWarning",
+        "unavailable": "it raised ServiceUnavailable",
+        "unexpected_result": "it raised ServiceReturnedUnexpectedResult",
+        "failed": "it raised another HealthCheckException",
+    }
+    example: ClassVar[Mapping[str, Any]] = {"path": "health_check.checks.Cache", "arguments": {"alias": "default"}}
+
+    def modules(self) -> tuple[str, ...]:
+        """The user's module."""
+        return (module_of(self.path),)
+
+    def run(self, timeout_seconds: float, past: Past = NO_PAST) -> Outcome:  # noqa: ARG002
+        """What the check says. Raises what it raises, apart from the exceptions that the package has for it."""
+        try:
+            exceptions = load("health_check.exceptions:HealthCheckException")
+            check = self._build(load(self.path))
+            try:
+                pending = check.run()
+                if inspect.isawaitable(pending):
+                    asyncio.run(_wait(pending))
+            except exceptions as error:
+                return _outcome(error)
+        except CheckFailed as failure:
+            return Outcome(Status.ERROR, failure.data, failure.reason, failure.message)
+        return Outcome(Status.OK)
+
+    def _build(self, cls: Any) -> Any:
+        given = {name: _value(cls, name, value) for name, value in self.arguments.items()}
+        try:
+            inspect.signature(cls).bind(**given)
+        except TypeError as error:
+            raise CheckFailed("arguments", f"{self.path}: {error}") from error
+        return cls(**given)
+
+
+async def _wait(pending: Any) -> None:
+    await pending
+
+
+def _outcome(error: Any) -> Outcome:
+    # By name along the classes: the package need not be installed when this module is imported.
+    reason = next((_REASONS[cls.__name__] for cls in type(error).__mro__ if cls.__name__ in _REASONS), "failed")
+    status = Status.WARNING if reason == "warning" else Status.ERROR
+    return Outcome(status, reason=reason, message=scrub(str(error)))
+
+
+def _value(cls: Any, name: str, value: Any) -> Any:
+    """An argument as the class wants it, from what a configuration file can say."""
+    if isinstance(value, Mapping) and set(value) == {"import"}:
+        return load(value["import"])
+    if isinstance(value, (int, float)) and isinstance(_default(cls, name), datetime.timedelta):
+        return datetime.timedelta(seconds=value)
+    return value
+
+
+def _default(cls: Any, name: str) -> Any:
+    for option in dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ():
+        if option.name == name:
+            return option.default
+    return None
+
+
+_REASONS = {
+    "ServiceWarning": "warning",
+    "ServiceUnavailable": "unavailable",
+    "ServiceReturnedUnexpectedResult": "unexpected_result",
+}

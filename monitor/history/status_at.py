@@ -1,0 +1,28 @@
+"""What a check looked like at a moment of the past."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from monitor.history.samples import Sample
+from monitor.model.checks import Reason, Status
+
+
+class StatusThen(NamedTuple):
+    """A check at a moment. ``sample`` is the last one before it, None when there was none."""
+
+    status: Status
+    reason: str | None
+    sample: Sample | None = None
+
+
+def then(sample: Sample | None, at: float) -> StatusThen:
+    """The check at ``at``, by its last sample: what would have been read then. Old is ``stale``, none is ``unknown``.
+
+    An ``unknown`` without a sample may also be one whose last sample is no longer kept.
+    """
+    if sample is None or sample.at > at:
+        return StatusThen(Status.UNKNOWN, Reason.NOT_OBSERVED)
+    if at > sample.valid_until:
+        return StatusThen(Status.STALE, Reason.STALE, sample)
+    return StatusThen(sample.status, sample.reason, sample)

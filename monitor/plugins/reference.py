@@ -1,0 +1,108 @@
+"""Reference documentation as Markdown, made of the code: a section for each class of a registry, and tables."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from monitor.plugins.registry import Registry, json_schema
+
+
+def page(
+    head: str,
+    registry: Registry[Any],
+    heading: str,
+    more: Callable[[Any], Iterable[str]] = lambda _: (),
+    *,
+    links: Iterable[str] = (),
+    end: Iterable[str] = (),
+) -> str:
+    """Return a page with a section for each of our own classes; what other packages ship depends on the machine.
+
+    ``heading`` is the table of the configuration that the examples are in, ``more`` gives the last lines of a section,
+    ``links`` end the list of contents, and ``end`` the page.
+    """
+    classes = [cls for cls in map(registry.find, registry.names()) if cls.__module__.startswith("monitor.")]
+    contents = " · ".join([*(f"[`{cls.name}`](#{cls.name})" for cls in classes), *links])
+    sections = ["\n".join([*section(cls, heading), *more(cls)]) for cls in classes]
+    return "\n".join([head, contents + "\n", *sections, *end])
+
+
+def section(cls: Any, heading: str) -> Iterator[str]:
+    """Yield the lines about a class: its docstring, its example and its options."""
+    yield f"## {cls.name}\n"
+    yield inspect.cleandoc(cls.__doc__ or "").replace("``", "`") + "\n"
+    yield from toml(f"{heading}.my-{cls.name.replace('_', '-')}", {"kind": cls.name, **cls.example})
+    if rows := list(options(cls)):
+        yield from table(("option", "value", "default", ""), rows)
+
+
+def options(cls: type[Any]) -> Iterator[tuple[str, str, str, str]]:
+    """Of each option of a dataclass: its name, what it may be, its default, and what it is."""
+    schema = json_schema(cls)
+    for field in dataclasses.fields(cls):
+        about = schema[field.name]
+        yield f"`{field.name}`", _value(about), _default(field), about.get("description", "")
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """The lines of a table, and an empty one."""
+    yield f"| {' | '.join(head)} |"
+    yield f"| {' | '.join('---' for _ in head)} |"
+    for row in rows:
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
+    yield ""
+
+
+def toml(heading: str, values: Mapping[str, Any]) -> Iterator[str]:
+    """The lines of a table of a configuration file, as a block of code."""
+    yield "```toml"
+    yield f"[{heading}]"
+    for option, value in values.items():
+        yield f"{option} = {_toml_value(value)}"
+    yield "```\n"
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml_value(item)}" for key, item in value.items()) + " }"
+    return json.dumps(value)  # strings, numbers and lists look the same in TOML
+
+
+def _value(about: Mapping[str, Any]) -> str:
+    """What an option may be, in words, from its JSON schema."""
+    if "anyOf" in about:
+        return " or ".join(_value(each) for each in about["anyOf"] if each.get("type") != "null")
+    if "enum" in about:
+        return " or ".join(f"`{value}`" for value in about["enum"])
+    if about.get("type") == "array":
+        return f"list ({_value(about['items'])})"
+    if about.get("format") == "password":
+        return "text (secret)"
+    words = {"string": "text", "integer": "whole number", "boolean": "true or false", "object": "table"}
+    return words.get(about.get("type", ""), str(about.get("type", "any"))) + _limits(about)
+
+
+def _limits(about: Mapping[str, Any]) -> str:
+    signs = (("exclusiveMinimum", ">"), ("minimum", ">="), ("exclusiveMaximum", "<"), ("maximum", "<="))
+    limits = [f"{sign} {about[key]:g}" for key, sign in signs if key in about]
+    return f" ({', '.join(limits)})" if limits else ""
+
+
+def _default(field: dataclasses.Field[Any]) -> str:
+    if key := field.metadata.get("config"):
+        otherwise = f", else `{json.dumps(field.default)}`" if field.default is not dataclasses.MISSING else ""
+        return f"`{key}` of the configuration{otherwise}"
+    if field.default_factory is not dataclasses.MISSING:
+        return "none"
+    if field.default is dataclasses.MISSING:
+        return "required"
+    default = field.default
+    if default is None:
+        return "none"
+    if isinstance(default, (tuple, frozenset)):
+        default = sorted(default)
+    return f"`{json.dumps(default, default=str)}`"

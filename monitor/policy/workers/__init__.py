@@ -1,0 +1,1 @@
+"""Judgement of workers, queues and hosts."""

@@ -1,0 +1,150 @@
+"""The instances of a worker: its starts under one node name. As a rule there is one, for a moment two, at a restart.
+
+Two that are up side by side for longer are two workers by mistake: containers with a fixed ``-n``. Then the check of
+the node takes the worst of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from monitor.config.settings import WorkerSettings
+from monitor.model.checks import Outcome, Status, WorkerVerdict
+from monitor.policy.workers.verdicts import WorkerObservation, WorkerReason, is_over, is_seen
+
+SIDE_BY_SIDE_INTERVALS = 6.0
+"""The old and the new worker of a deployment may both live for so long."""
+
+QUIET_INTERVALS = 0.75
+"""A beacon comes twice in an interval: an instance that has missed one, while a newer one started, was restarted."""
+
+LISTED = 20
+NAMED = 3
+
+WORST_FIRST = (
+    WorkerVerdict.LOST,
+    WorkerVerdict.FROZEN,
+    WorkerVerdict.WEDGED,
+    WorkerVerdict.STUCK,
+    WorkerVerdict.SILENT,
+    WorkerVerdict.BUSY,
+    WorkerVerdict.CONSUMING,
+    WorkerVerdict.STARTING,
+    WorkerVerdict.RETIRED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInstance:
+    """One start of a worker: what is known of it, its verdict and outcome, and whether they are suspended."""
+
+    worker: WorkerObservation
+    verdict: WorkerVerdict
+    outcome: Outcome
+    suspended: bool = False
+
+    @property
+    def target(self) -> str:
+        """What it is called where heartbeats are sent."""
+        return self.worker.beacon.target
+
+
+def past(instances: Collection[WorkerInstance], settings: WorkerSettings) -> list[WorkerInstance]:
+    """Return the instances to forget: those that are not shown any more, and those that newer ones have replaced."""
+    several = len(instances) > 1
+    return [
+        each
+        for each in instances
+        if is_over(each.worker, settings) or (several and _is_replaced(each, instances, settings))
+    ]
+
+
+def counted(instances: Sequence[WorkerInstance], settings: WorkerSettings) -> tuple[WorkerInstance, ...]:
+    """Return the instances that make up the check of their node, the worst first.
+
+    One that has said goodbye counts only when there is no other, and so does one in whose place a newer one has come.
+    """
+    if len(instances) < 2:
+        return tuple(instances)
+    present = [each for each in instances if not _is_succeeded(each, instances, settings)] or instances
+    serving = [each for each in present if each.verdict is not WorkerVerdict.RETIRED]
+    return tuple(sorted(serving, key=_rank)) or (max(present, key=lambda each: each.worker.seen_at),)
+
+
+def duplicates(instances: Sequence[WorkerInstance], settings: WorkerSettings) -> tuple[WorkerInstance, ...]:
+    """Return those that are up side by side under one name; none as a rule."""
+    if len(instances) < 2:
+        return ()
+    live = [each for each in instances if is_seen(each.worker, settings) and not each.worker.beacon.leaving]
+    return tuple(
+        each
+        for each in live
+        if any(other is not each and _overlap_seconds(each, other) >= _limit(settings) for other in live)
+    )
+
+
+def outcome(counted: Sequence[WorkerInstance], duplicates: Sequence[WorkerInstance]) -> Outcome:
+    """Return the outcome of a node, of those of its instances that are `counted`, and of its `duplicates`."""
+    worst = counted[0].outcome
+    if len(counted) == 1:
+        return worst
+    listed = [entry for each in counted[:LISTED] for entry in each.outcome.detail["instances"]]
+    detail = {**worst.detail, "instances": listed}
+    made = dataclasses.replace(worst, detail=detail)
+    if not duplicates:
+        return made
+    names = f"{len(duplicates)} workers run under this name: {_named(duplicates)}"
+    message = f"{worst.message} ({_place(counted[0])}); {names}" if worst.message else names
+    if worst.status.severity > Status.WARNING.severity:
+        return dataclasses.replace(made, message=message)
+    return dataclasses.replace(made, status=Status.WARNING, reason=WorkerReason.DUPLICATE, message=message)
+
+
+def _named(instances: Sequence[WorkerInstance]) -> str:
+    more = f" and {len(instances) - NAMED} more" if len(instances) > NAMED else ""
+    return f"{', '.join(_place(each) for each in instances[:NAMED])}{more}"
+
+
+def _place(each: WorkerInstance) -> str:
+    return f"host {each.worker.beacon.host} pid {each.worker.beacon.pid}"
+
+
+def _is_replaced(old: WorkerInstance, instances: Collection[WorkerInstance], settings: WorkerSettings) -> bool:
+    """Return whether it ended without a goodbye, and a newer one was started about then or later.
+
+    One that is still connected is frozen, and holds its tasks: that one is not replaced.
+    """
+    ended = old.verdict in (WorkerVerdict.LOST, WorkerVerdict.SILENT, WorkerVerdict.RETIRED)
+    if old.worker.beacon.leaving or not ended or is_seen(old.worker, settings):
+        return False
+    return any(_is_later(new, old) and _overlap_seconds(old, new) < _limit(settings) for new in instances)
+
+
+def _is_succeeded(old: WorkerInstance, instances: Collection[WorkerInstance], settings: WorkerSettings) -> bool:
+    """Return whether it was restarted a moment ago: it is quiet since before a newer one started.
+
+    Its last verdict, `stuck` for example, is not that of the node any more.
+    """
+    worker = old.worker
+    quiet = worker.unseen_seconds > QUIET_INTERVALS * settings.interval_seconds and is_seen(worker, settings)
+    return quiet and any(_is_later(new, old) and _overlap_seconds(old, new) <= 0.0 for new in instances)
+
+
+def _is_later(new: WorkerInstance, old: WorkerInstance) -> bool:
+    return new.worker.started_at > old.worker.started_at
+
+
+def _overlap_seconds(one: WorkerInstance, other: WorkerInstance) -> float:
+    """Return for how long both are known to have been up; negative when one ended before the other started."""
+    ends = min(one.worker.seen_at, other.worker.seen_at)
+    return ends - max(one.worker.started_at, other.worker.started_at)
+
+
+def _limit(settings: WorkerSettings) -> float:
+    return SIDE_BY_SIDE_INTERVALS * settings.interval_seconds
+
+
+def _rank(each: WorkerInstance) -> tuple[int, int]:
+    return -each.outcome.status.severity, WORST_FIRST.index(each.verdict)

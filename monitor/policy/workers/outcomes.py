@@ -1,0 +1,232 @@
+"""What the states of workers, queues, hosts and their summary hold: public numbers, a message, and what is not public.
+
+===================== =========================================================================================
+state                 keys of ``data``
+===================== =========================================================================================
+``worker:NODE``       name, verdict, queues, latency_ms, slots, slots_stuck, active, oldest_task_seconds, reserved,
+                      loop_lag_seconds, pool, up_seconds, done, rss_mb, withheld (it is judged without heartbeats)
+``queue:QUEUE``       name, verdict, latency_ms, pending_tasks, workers (how many consume it or are busy), withheld
+``host:HOST``         cpu, memory, disk, connections: the beacon's numbers and ``status``, ``reason`` when it has one
+``workers``           workers, queues (verdict -> how many), slots_stuck (workers that have any), suspended
+===================== =========================================================================================
+
+``detail``: of a worker host, pid, versions, tasks (name and age of the oldest ten), all of its worst instance, and
+instances (instance, host, pid, verdict, up_seconds of each that counts, the worst first); of a queue nodes (verdict by
+node); of a host its name and nodes; of the summary the names behind every verdict that is an alarm. While verdicts are
+suspended a state keeps its last result, with ``suspended: true`` in ``data``. ``reason`` is the verdict, or
+``slots_stuck``, or ``duplicate``, or ``forgotten``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from monitor.config.settings import WorkerSettings
+from monitor.model.checks import Outcome, QueueVerdict, Reason, Status, WorkerVerdict
+from monitor.policy.workers.instances import WORST_FIRST
+from monitor.policy.workers.verdicts import QueueObservation, WorkerObservation, WorkerReason, is_forgotten, slots_stuck
+from monitor.ports.workers import ExecutedHeartbeat
+
+FORGOTTEN = Outcome(Status.OK, {"verdict": WorkerVerdict.RETIRED}, WorkerReason.FORGOTTEN, "not heard of any more")
+"""The last that is said of what is gone, so that its alarm ends."""
+
+QUEUE_SERIES = ("latency_ms", "pending_tasks", "workers")
+SUMMARY_SERIES = ("slots_stuck",)
+
+WITHOUT_HEARTBEATS = "judged without heartbeats: its broker refuses it a queue of its own"
+UNKNOWN_POOL = "judged without heartbeats: its pool is none of Celery's, and has never executed any"
+
+VITALS_WARNING: Mapping[str, float] = {"cpu": 90.0, "memory": 85.0, "disk": 80.0}
+NAMES_TOLD = 20
+
+_FINE = {WorkerVerdict.RETIRED, WorkerVerdict.STARTING, WorkerVerdict.CONSUMING, WorkerVerdict.BUSY}
+_QUEUE_STATUS = {
+    QueueVerdict.CONSUMED: Status.OK,
+    QueueVerdict.RESTING: Status.OK,
+    QueueVerdict.SLOW: Status.WARNING,
+    QueueVerdict.UNCONSUMED: Status.ERROR,
+}
+
+
+def worker(sight: WorkerObservation, verdict: WorkerVerdict, settings: WorkerSettings) -> Outcome:
+    """The state of a worker."""
+    beacon = sight.beacon
+    stuck = slots_stuck(beacon, settings)
+    data = {
+        "name": beacon.node,
+        "verdict": verdict.value,
+        "queues": list(beacon.queues),
+        "latency_ms": _latency_ms(sight.executed) if sight.has_executed else None,
+        "slots": beacon.slots,
+        "slots_stuck": stuck,
+        "active": beacon.active_count,
+        "oldest_task_seconds": round(beacon.active[0].age_seconds, 1) if beacon.active else None,
+        "reserved": beacon.reserved,
+        "loop_lag_seconds": beacon.loop_lag_seconds,
+        "pool": beacon.pool,
+        "up_seconds": round(beacon.up_seconds, 1),
+        "done": beacon.done,
+        "rss_mb": beacon.rss_mb,
+        "withheld": not sight.is_judged_by_heartbeats,
+    }
+    place = {"host": beacon.host, "pid": beacon.pid}
+    up_seconds = round(beacon.up_seconds, 1)
+    instance = {"instance": beacon.instance, **place, "verdict": verdict.value, "up_seconds": up_seconds}
+    detail = {
+        **place,
+        "instances": [instance],
+        "versions": dict(beacon.versions),
+        "tasks": [[task.task, round(task.age_seconds, 1)] for task in beacon.active[:10]],
+    }
+    status, reason = (Status.OK if verdict in _FINE else Status.ERROR), verdict.value
+    if (verdict is WorkerVerdict.CONSUMING and stuck) or (verdict is WorkerVerdict.BUSY and beacon.stalled):
+        status, reason = Status.WARNING, WorkerReason.SLOTS_STUCK
+    if verdict is WorkerVerdict.RETIRED and not beacon.leaving and is_forgotten(sight, settings):
+        reason = WorkerReason.FORGOTTEN
+    return Outcome(status, data, reason, _worker_message(sight, verdict, reason, stuck), detail)
+
+
+def queue(sight: QueueObservation, verdict: QueueVerdict, nodes: Mapping[str, WorkerVerdict]) -> Outcome:
+    """The state of a queue."""
+    serving = sum(worker in (WorkerVerdict.CONSUMING, WorkerVerdict.BUSY) for worker in sight.workers)
+    data = {
+        "name": sight.name,
+        "verdict": verdict.value,
+        "latency_ms": None if sight.withheld or verdict is QueueVerdict.RESTING else _latency_ms(sight.executed),
+        "pending_tasks": sight.pending,
+        "workers": serving,
+        "withheld": sight.withheld,
+    }
+    named = dict(sorted(nodes.items())[:NAMES_TOLD])
+    detail = {"nodes": {node: worker.value for node, worker in named.items()}}
+    message = _queue_message(sight, verdict)
+    return Outcome(_QUEUE_STATUS[verdict], data, verdict.value, message, detail, series=QUEUE_SERIES)
+
+
+def host(name: str, vitals: Mapping[str, Mapping[str, float]], nodes: Iterable[str]) -> Outcome:
+    """The state of a host that runs workers."""
+    data = {kind: _vital(kind, numbers) for kind, numbers in vitals.items()}
+    high = sorted(kind for kind, numbers in data.items() if numbers["status"] is not Status.OK)
+    detail = {"host": name, "nodes": sorted(set(nodes))[:NAMES_TOLD]}
+    if not high:
+        return Outcome(Status.OK, data, detail=detail)
+    return Outcome(Status.WARNING, data, Reason.ABOVE_THRESHOLD, f"{', '.join(high)} above the threshold", detail)
+
+
+def summary(outcomes: Mapping[str, Outcome], *, suspended: bool, critical: bool) -> Outcome:
+    """The state of all workers and queues together, of the outcome of each by check name."""
+    workers = {name: outcome for name, outcome in outcomes.items() if name.startswith("worker:")}
+    queues = {name: outcome for name, outcome in outcomes.items() if name.startswith("queue:")}
+    data = {
+        "workers": _counts(workers.values()),
+        "queues": _counts(queues.values()),
+        "slots_stuck": sum(_has_stuck_slots(outcome) for outcome in workers.values()),
+        "suspended": suspended,
+    }
+    alarming: dict[str, list[str]] = {}
+    for name, outcome in {**queues, **workers}.items():
+        if outcome.status is not Status.OK:
+            alarming.setdefault(str(outcome.reason), []).append(name.partition(":")[2])
+    detail = {reason: sorted(names)[:NAMES_TOLD] for reason, names in alarming.items()}
+    if not alarming:
+        return Outcome(Status.OK, data, series=SUMMARY_SERIES)
+    reason = min(alarming, key=_rank)
+    status = Status.ERROR if reason == QueueVerdict.UNCONSUMED and critical else Status.WARNING
+    return Outcome(status, data, reason, _all_listed(detail), detail, series=SUMMARY_SERIES)
+
+
+def _counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
+    return dict(Counter(str(outcome.data.get("verdict")) for outcome in outcomes))
+
+
+def _has_stuck_slots(outcome: Outcome) -> bool:
+    is_duplicate = outcome.reason == WorkerReason.DUPLICATE
+    return outcome.reason == WorkerReason.SLOTS_STUCK or (is_duplicate and bool(outcome.data.get("slots_stuck")))
+
+
+_RANKS: tuple[str, ...] = (
+    QueueVerdict.UNCONSUMED,
+    *(verdict for verdict in WORST_FIRST if verdict not in _FINE),
+    QueueVerdict.SLOW,
+    WorkerReason.SLOTS_STUCK,
+    WorkerReason.DUPLICATE,
+)
+
+
+def _rank(reason: str) -> int:
+    return _RANKS.index(reason) if reason in _RANKS else len(_RANKS)
+
+
+def _all_listed(names: Mapping[str, list[str]]) -> str:
+    return "; ".join(_listed(reason, names[reason]) for reason in names)
+
+
+def _listed(reason: str, names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{reason.replace('_', ' ')}: {', '.join(names[:3])}{more}"
+
+
+def _vital(kind: str, numbers: Mapping[str, float]) -> dict[str, Any]:
+    limit, percent = VITALS_WARNING.get(kind), numbers.get("percent")
+    if limit is None or percent is None or percent <= limit:
+        return {"status": Status.OK, **numbers}
+    return {"status": Status.WARNING, "reason": Reason.ABOVE_THRESHOLD, **numbers}
+
+
+def _latency_ms(executed: ExecutedHeartbeat | None) -> float | None:
+    return round(max(0.0, executed.done_at - executed.sent_at) * 1e3, 1) if executed else None
+
+
+def _worker_message(sight: WorkerObservation, verdict: WorkerVerdict, reason: str, stuck: int) -> str | None:
+    beacon = sight.beacon
+    if reason == WorkerReason.SLOTS_STUCK:
+        stalled = "execute nothing, or " if beacon.stalled else ""
+        return f"{stuck} of {beacon.slots} slots {stalled}hold a task for longer than stuck_after"
+    if verdict in _FINE:
+        if reason == WorkerReason.FORGOTTEN:
+            return "not heard of any more"
+        return _how_judged(sight) if verdict is WorkerVerdict.CONSUMING else None
+    if verdict is WorkerVerdict.STUCK:
+        return f"all {beacon.slots} slots hold a task for longer than stuck_after; the oldest is {_oldest(sight)}"
+    gone = f"no sign of life for {sight.unseen_seconds:.0f} s"
+    texts = {
+        WorkerVerdict.LOST: f"{gone}, and its connection is gone: killed, or out of memory",
+        WorkerVerdict.SILENT: f"{gone}, and no way to tell whether it is still connected",
+        WorkerVerdict.FROZEN: f"{gone}, but it is still connected: stopped, or its host does not answer",
+        WorkerVerdict.WEDGED: f"{_unanswered(sight)}; {beacon.active_count} of {beacon.slots} slots taken, "
+        f"{beacon.reserved} tasks reserved",
+    }
+    if verdict is WorkerVerdict.FROZEN and sight.unseen_seconds < (beacon.loop_lag_seconds or 0.0):
+        return f"its event loop has not turned for {beacon.loop_lag_seconds:.0f} s"
+    return texts[verdict]
+
+
+def _how_judged(sight: WorkerObservation) -> str | None:
+    if sight.is_judged_by_heartbeats:
+        return None
+    return UNKNOWN_POOL if sight.beacon.direct else WITHOUT_HEARTBEATS
+
+
+def _unanswered(sight: WorkerObservation) -> str:
+    return f"executes nothing: a heartbeat has been waiting for {sight.waiting_seconds or 0.0:.0f} s"
+
+
+def _oldest(sight: WorkerObservation) -> str:
+    task = sight.beacon.active[0]
+    return f"{task.task}, {task.age_seconds:.0f} s"
+
+
+def _queue_message(sight: QueueObservation, verdict: QueueVerdict) -> str | None:
+    waits = f"; {sight.pending} tasks wait" if sight.pending is not None else ""
+    if verdict is QueueVerdict.CONSUMED:
+        return None
+    if verdict is QueueVerdict.SLOW:
+        return f"a heartbeat took, or has been waiting for, longer than slow_after{waits}"
+    if verdict is QueueVerdict.RESTING:
+        allowed = "as workers.may_rest allows" if sight.may_rest else "since the last one said goodbye"
+        return f"no worker consumes it, {allowed}{waits}"
+    if not sight.workers:
+        return f"no worker consumes it{waits}"
+    return f"none of the {len(sight.workers)} workers that declare it takes anything from it{waits}"

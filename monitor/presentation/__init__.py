@@ -1,0 +1,1 @@
+"""States and history as the plain data that endpoints and commands show."""

@@ -1,0 +1,243 @@
+"""History queries and their documents: the bodies of history/, uptime/ and events/ as plain data.
+
+Times are epoch seconds by the store's clock.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import ceil
+from typing import Any, NamedTuple
+
+from monitor.history.buckets import Buckets
+from monitor.history.samples import RESPONSE_TIME, Sample
+from monitor.history.series import Curves, Span, TimeScale, of_buckets, of_samples, points, scale, sparks, unit
+from monitor.history.uptime import UptimeSeconds
+from monitor.model.checks import Result, State, Status, Transition
+from monitor.ports.history import History, HistoryBounds
+from monitor.ports.store import StateStore
+
+CHECKS_AT_A_TIME = 50
+"""Roll-ups of more are not in memory at once."""
+EVENTS_AT_A_TIME = 1000
+EVENTS_READ = 10_000
+EVENTS_SECONDS = 0.3
+"""The limits of one request for the events of one check. Its cursor is the place to go on from."""
+_WORDS = {status: status.value for status in Status}
+
+
+class EventPage(NamedTuple):
+    """Transitions with their cursors, oldest first. ``cursor`` leads to the next, ``more``: there may be any."""
+
+    found: Sequence[tuple[str, Transition]]
+    cursor: str | None
+    more: bool
+
+
+def begins(reaches: HistoryBounds) -> float | None:
+    """Return the time from which anything of the past is known; None when nothing is."""
+    return min((at for at in reaches if at is not None), default=None)
+
+
+def curves(
+    history: History,
+    check: str,
+    span: Span,
+    *,
+    names: Iterable[str] | None = None,
+    reaches: HistoryBounds | None = None,
+) -> tuple[Curves, HistoryBounds]:
+    """Return the past of a check at whole seconds of a step, from where history begins at the earliest, and its reach.
+
+    ``names`` of series, all when None. Without points when history begins later. Raises StoreUnavailable.
+    """
+    reaches = history.reaches() if reaches is None else reaches
+    wanted = None if names is None else list(names)
+    begin = begins(reaches)
+    if begin is None or begin >= span.until:
+        empty = scale(span.since, span.until, step=span.step, raw_since=None)
+        return Curves(dataclasses.replace(empty, until=empty.since), []), reaches
+    step = span.step and ceil(span.step)
+    at = _whole(scale(max(span.since, begin), span.until, step=step, raw_since=reaches.raw))
+    if at.raw:
+        return of_samples(history.samples(check, at.since, at.until, wanted), at, wanted), reaches
+    return of_buckets(history.rollups([check], at.since, at.until)[check], at, wanted), reaches
+
+
+def curves_document(check: str, found: Curves, reaches: HistoryBounds) -> dict[str, Any]:
+    """Return the body of ``/api/health/history/``."""
+    at = found.scale
+    return {
+        "check": check,
+        "since": plain(at.since),
+        "until": plain(at.until),
+        "step_seconds": plain(at.step),
+        "resolution": at.resolution,
+        "times": [plain(time) for time in at.times],
+        "status": _words(found.status),
+        "series": {
+            name: {
+                "unit": curve.unit,
+                "min": _numbers(curve.low),
+                "mean": _rounded(curve.mean, 10) if at.raw else _numbers(curve.mean),
+                "max": _numbers(curve.high),
+            }
+            for name, curve in found.series.items()
+        },
+        "reaches": reaches_document(reaches),
+    }
+
+
+def overview(
+    history: History, checks: Mapping[str, Sequence[str]], since: float, until: float, *, count: int
+) -> dict[str, Any]:
+    """Return the body of ``/api/health/history/overview/``: one series of each check, for a sparkline.
+
+    ``checks`` say which: the first that there is of these names, else the response time. Raises StoreUnavailable.
+    """
+    at = _whole(points(count, since, until))
+    return {
+        "since": plain(at.since),
+        "step_seconds": plain(at.step),
+        "checks": {
+            check: _spark(buckets, at, checks[check])
+            for part in _parts(checks)
+            for check, buckets in history.rollups(part, at.since, until).items()
+        },
+    }
+
+
+def uptime(
+    history: History, checks: Iterable[str], spans: Mapping[str, float], now: float, *, day_count: int
+) -> dict[str, Any]:
+    """Return the body of ``/api/health/uptime/``: for each check the figures of windows up to now and of UTC days.
+
+    ``spans`` are the windows' names and seconds. A window begins with a bucket. Raises StoreUnavailable.
+    """
+    until, found = now, dict[str, Any]()
+    for part in _parts(checks):
+        for check, uptimes in history.uptimes(part, spans, day_count).items():
+            until = max((window.until for window in uptimes.windows.values()), default=now)
+            found[check] = {
+                "windows": {name: figures(window) for name, window in uptimes.windows.items()},
+                "days": [{"date": date, **_seconds(day)} for date, day in uptimes.days],
+            }
+    return {"until": plain(until), "checks": found}
+
+
+def figures(found: UptimeSeconds) -> dict[str, Any]:
+    """Return the figures of one window."""
+    return {
+        "since": plain(found.since),
+        "availability": found.availability,
+        "seconds": _seconds(found),
+        "incidents": found.incidents,
+        "mttr_seconds": found.mttr_seconds,
+        "mtbf_seconds": found.mtbf_seconds,
+    }
+
+
+def events(states: StateStore, *, after: str | None, limit: int, check: str | None = None) -> EventPage:
+    """Return up to ``limit`` events after the cursor, of one check or of all. Raises StoreUnavailable.
+
+    Reads no more than ``EVENTS_READ`` and begins no page after ``EVENTS_SECONDS``: for a check with few events in a
+    long stream it may return fewer than ``limit``, or none, and ``more``.
+    """
+    found: list[tuple[str, Transition]] = []
+    cursor, page_size = after, limit + 1 if check is None else EVENTS_AT_A_TIME
+    read, until = 0, time.monotonic() + EVENTS_SECONDS
+    while True:
+        page = states.transitions(after=cursor, limit=page_size)
+        for at, transition in page:
+            if check is None or transition.check == check:
+                if len(found) == limit:
+                    return EventPage(found, cursor, more=True)
+                found.append((at, transition))
+            cursor = at
+        read += len(page)
+        if len(page) < page_size:
+            return EventPage(found, cursor, more=False)
+        if read >= EVENTS_READ or time.monotonic() > until:
+            return EventPage(found, cursor, more=True)
+
+
+def events_document(found: EventPage) -> dict[str, Any]:
+    """Return the body of ``/api/health/events/``."""
+    return {"events": [event(*each) for each in found.found], "cursor": found.cursor, "more": found.more}
+
+
+def event(cursor: str, transition: Transition) -> dict[str, Any]:
+    """Return the document of one event."""
+    return {
+        "cursor": cursor,
+        "id": transition.id,
+        "check": transition.check,
+        "old": transition.old.value,
+        "new": transition.new.value,
+        "at": transition.at,
+        "reason": transition.reason,
+    }
+
+
+def states_at(history: History, checks: Iterable[str], at: float) -> dict[str, State]:
+    """Return the states of checks at a moment: judged status, reason, series and times are as they were.
+
+    Everything else is empty, ``since`` is the observation itself. Checks without one are left out. Raises
+    StoreUnavailable.
+    """
+    return {check: _state(check, sample) for check, sample in history.latest(checks, at).items()}
+
+
+def reaches_document(reaches: HistoryBounds) -> dict[str, float | None]:
+    """Return the times back to which history reaches."""
+    return {"raw": reaches.raw, "rollups": reaches.rollups}
+
+
+def plain(value: float) -> float | int:
+    """Return a whole number without a fraction, another number as it is."""
+    whole = int(value)
+    return whole if whole == value else value
+
+
+def _whole(at: TimeScale) -> TimeScale:
+    """Extend a scale to the end of its last point: while nothing new is observed, the response stays the same."""
+    return dataclasses.replace(at, until=at.since + ceil((at.until - at.since) / at.step) * at.step)
+
+
+def _state(check: str, sample: Sample) -> State:
+    data = {name: plain(value) for name, value in sample.series.items() if name != RESPONSE_TIME}
+    response_time_ms = sample.series.get(RESPONSE_TIME, 0.0)
+    result = Result(
+        "", sample.status, sample.at, sample.valid_until, response_time_ms, data, sample.reason, series=tuple(data)
+    )
+    return State(check, sample.status, sample.at, 0, result)
+
+
+def _spark(buckets: Buckets, at: TimeScale, wanted: Sequence[str]) -> dict[str, Any]:
+    name = next((name for name in wanted if name in buckets.series), RESPONSE_TIME)
+    status, values = sparks(buckets, at, name)
+    return {"status": _words(status), "series": name, "unit": unit(name), "values": _rounded(values, 4)}
+
+
+def _seconds(found: UptimeSeconds) -> dict[str, float]:
+    return {name: plain(getattr(found, name)) for name in ("ok", "warning", "error", "unknown", "unobserved")}
+
+
+def _words(found: Iterable[Status | None]) -> list[str | None]:
+    return [None if status is None else _WORDS[status] for status in found]
+
+
+def _numbers(values: Iterable[float | None]) -> list[float | None]:
+    return [int(value) if value is not None and value.is_integer() else value for value in values]
+
+
+def _rounded(values: Iterable[float | None], digits: int) -> list[float | None]:
+    return _numbers([None if value is None else float(f"{value:.{digits}g}") for value in values])
+
+
+def _parts(checks: Iterable[str]) -> Iterator[list[str]]:
+    names = list(checks)
+    for start in range(0, len(names), CHECKS_AT_A_TIME):
+        yield names[start : start + CHECKS_AT_A_TIME]

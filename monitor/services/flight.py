@@ -1,0 +1,75 @@
+"""Flights: work that one process at a time does, over all replicas, and what it stores."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+
+from monitor import policy
+from monitor.config import CheckSpec
+from monitor.model.checks import Flight, Outcome, Transition
+from monitor.ports.store import FlightLost, FlightRefused, Reducer, StateStore, StoreUnavailable
+
+
+class NotCompleted(Exception):
+    """Work that was not done, or not stored.
+
+    ``event`` is ``dropped`` (``reason``: ``busy``, ``overdue``) or ``lost`` (``lease_expired``).
+    """
+
+    def __init__(self, event: str, reason: str) -> None:
+        super().__init__(f"{event}: {reason}")
+        self.event = event
+        self.reason = reason
+
+
+@contextmanager
+def in_flight(
+    store: StateStore, name: str, *, lease_seconds: float, overdue_at: float | None = None, keep: bool = False
+) -> Iterator[Flight]:
+    """Take a flight for the work in the ``with`` block, and release it afterwards.
+
+    With ``keep`` it is released only if the work fails and the store answers: otherwise the work frees it
+    (:meth:`monitor.ports.store.StateStore.update`), or its lease runs out. Raises StoreUnavailable, and NotCompleted when the
+    flight cannot be taken or is lost.
+    """
+    try:
+        flight = store.take(name, uuid.uuid4().hex, lease_seconds=lease_seconds, overdue_at=overdue_at)
+    except FlightRefused as refusal:
+        raise NotCompleted("dropped", refusal.reason) from None
+    must_release = not keep
+    try:
+        yield flight
+    except FlightLost:
+        raise NotCompleted("lost", "lease_expired") from None
+    except StoreUnavailable:
+        raise
+    except BaseException:
+        must_release = True
+        raise
+    finally:
+        if must_release:
+            store.release(flight)
+
+
+def store_outcomes(
+    store: StateStore,
+    flight: Flight,
+    outcomes: Iterable[tuple[CheckSpec, Outcome]],
+    *,
+    response_time_ms: float = 0.0,
+    history: Container[str] = (),
+    reducers: Mapping[str, Reducer] | None = None,
+) -> tuple[Transition, ...]:
+    """Store the outcomes of checks that one flight observed, after those of ``reducers``; return the transitions.
+
+    Only checks in ``history`` leave a sample there. Raises FlightLost and StoreUnavailable.
+    """
+    all_reducers = dict(reducers or {})
+    for check, outcome in outcomes:
+        result = policy.as_result(check, flight, outcome, response_time_ms)
+        all_reducers[check.name] = partial(policy.advance, result=result, check=check)
+    made = store.update_many(flight, all_reducers, history=history)
+    return tuple(transition for some in made.values() for transition in some)

@@ -1,0 +1,93 @@
+"""The use cases: run one check and store what it found; say which checks are due now. Speaks to ports only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from monitor import policy
+from monitor.config import CheckSpec
+from monitor.model.checks import Flight, Outcome, Past, Result, Status, Transition
+from monitor.policy.runtime_checks import part_spec
+from monitor.policy.schedule import DueCheck, Plan
+from monitor.ports.executor import Executor
+from monitor.ports.store import StateStore
+from monitor.services.flight import NotCompleted, in_flight, store_outcomes
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What became of one run. ``event`` is ``completed``, ``dropped`` (overdue, or in flight elsewhere) or ``lost``."""
+
+    check: str
+    event: str
+    reason: str | None = None
+    result: Result | None = None
+    transitions: tuple[Transition, ...] = field(default=())
+
+
+def run_check(check: CheckSpec, due_at: float | None, *, store: StateStore, executor: Executor) -> Run:
+    """Run ``check`` once and store its result, unless somebody else is at it or its turn has passed.
+
+    A run that is still waiting when the next one is due is of no use: it is dropped, by the store's clock.
+    Raises StoreUnavailable, and whatever keeps the executor from running anything.
+    """
+    executor.start()  # may take longer than a lease, when the first checks are due before a process is there
+    overdue_at = None if due_at is None else due_at + check.interval_seconds
+    result: Result | None = None
+    try:
+        with in_flight(
+            store, check.name, lease_seconds=check.lease_seconds, overdue_at=overdue_at, keep=True
+        ) as flight:
+            outcome, response_time_ms = executor.run(check, Past(flight.taken_at, flight.memory))
+            result = policy.as_result(check, flight, outcome, response_time_ms, due_at=due_at)
+            # The check itself comes last: its memory says which parts there are, and frees the flight.
+            parts = _update_parts(check, flight, outcome.parts, response_time_ms, store)
+            advance = partial(policy.advance, result=result, check=check)
+            transitions = store.update(flight, advance, memory=outcome.memory)
+    except NotCompleted as end:
+        return Run(check.name, end.event, end.reason, result)
+    return Run(check.name, "completed", outcome.reason, result, (*transitions, *parts))
+
+
+def log_run(log: Any, run: Run) -> None:
+    """Log the run's event with ``log``: ``check.completed``, ``check.dropped`` or ``check.lost``.
+
+    At level info, or debug for a run that completed without a transition and has nothing to report.
+    """
+    fields: dict[str, Any] = {"reason": run.reason} if run.reason else {}
+    if run.result is not None:
+        fields |= {"status": run.result.status.value, "duration_ms": run.result.response_time_ms}
+        if run.result.message:
+            fields["message"] = run.result.message
+        if note := run.result.data.get("note"):
+            fields["note"] = note
+    for transition in run.transitions:
+        fields |= {"transition": transition.id, "was": transition.old.value, "now": transition.new.value}
+    is_ok = run.result is not None and run.result.status is Status.OK
+    has_news = "note" in fields or ("message" in fields and not is_ok)
+    quiet = run.event == "completed" and not run.transitions and not has_news
+    getattr(log, "debug" if quiet else "info")(f"check.{run.event}", **fields)
+
+
+def due_now(plan: Plan, fingerprint: str, *, store: StateStore, at_least_seconds: float = 0.0) -> list[DueCheck] | None:
+    """What is due since anybody last asked, the earliest first; None when that was ``at_least_seconds`` ago or less."""
+    window = store.claim_window(fingerprint, at_least_seconds=at_least_seconds)
+    return None if window is None else plan.due(window)
+
+
+def _update_parts(
+    check: CheckSpec, flight: Flight, parts: Mapping[str, Outcome | None], response_time_ms: float, store: StateStore
+) -> tuple[Transition, ...]:
+    if not parts:
+        return ()
+    checks = [(part_spec(check, part), outcome) for part, outcome in parts.items()]
+    found = [(spec, outcome) for spec, outcome in checks if outcome is not None]
+    gone = [spec.name for spec, outcome in checks if outcome is None]
+    history = {spec.name for spec, _ in found}
+    transitions = store_outcomes(store, flight, found, response_time_ms=response_time_ms, history=history)
+    if gone:
+        store.forget(gone)
+    return transitions

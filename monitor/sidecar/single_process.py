@@ -1,0 +1,64 @@
+"""The sidecar without Redis: everything in one process, but for the checks, which must be killable."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from monitor import wiring
+from monitor.api.service import build
+from monitor.config import Config
+from monitor.config.model import READY
+from monitor.lib import logs
+from monitor.project import VARIABLE
+from monitor.sidecar.application import Application
+from monitor.sidecar.loop import Loop
+from monitor.sidecar.memories import Memories
+from monitor.sidecar.server import SidecarServer
+from monitor.store import MemoryStore
+
+NEED_DJANGO = frozenset({"database", "django_health_check"})
+"""Kinds that work with Django's settings. For any other, 20 MB in each check process are too many."""
+
+log = structlog.get_logger("monitor.sidecar")
+
+
+def run(config: Config, host: str, port: int, data_dir: Path | None = None) -> None:
+    """Watch and answer until SIGTERM or SIGINT. Raises CannotListen, and CannotKeep for a directory of no use."""
+    logs.configure(config.log_format, config.log_level)
+    if NEED_DJANGO.isdisjoint(check.kind for check in config.checks.values()):
+        os.environ.pop(VARIABLE, None)
+    store = MemoryStore(keeps_history=False)  # it runs for months, and nothing here tells of the past
+    memories = Memories(data_dir, store.states) if data_dir is not None else None
+    service = build(config, connect=lambda: store)
+    server = SidecarServer(Application(service), host, port)
+    if memories is not None:
+        memories.recall()
+    checks = {name: wiring.resolve(config, check) for name, check in config.checks.items()}
+    executor = wiring.executor(config)
+    loop = Loop(config, checks, store.states, executor, memories.keep if memories is not None else lambda: None)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _leave)
+    if config.channels:
+        log.warning("sidecar.channels_ignored", channels=list(config.channels), hint="alerts need a Redis URL")
+    log.info("sidecar.listening", url=server.url, checks=[check.name for check in config.members(READY)])
+    try:
+        service.refresher.start()
+        loop.start()
+        server.run()
+    finally:
+        log.info("sidecar.stopping")
+        loop.stop()
+        service.refresher.stop()
+    log.info("sidecar.stopped")
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # once is enough: what follows takes little more than a second
+    sys.exit(0)

@@ -1,0 +1,1 @@
+"""The monitor's own Celery application, WSGI application, URLs and Django settings."""

@@ -1,0 +1,229 @@
+"""Alerts in memory: for users' tests, beside :class:`monitor.store.memory.states.MemoryStore`."""
+
+from __future__ import annotations
+
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import RLock
+
+from monitor.model.alerts import Alert, AlertsOverview, DeadLetter, DeliveryQueue, Silence
+from monitor.model.checks import Notice
+from monitor.ports.alerts import Delivery, PendingDecisions
+from monitor.ports.store import StateStore
+from monitor.store import alert_codec
+from monitor.store.retention import TRANSITIONS_KEPT
+
+DEAD_LETTERS_KEPT = 1000
+FIRST_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class _Lane:
+    due_at: float
+    notices: deque[bytes] = field(default_factory=deque)
+    attempts: int = 0
+
+
+@dataclass(slots=True)
+class _Channel:
+    lanes: dict[str, _Lane] = field(default_factory=dict)
+    holder: tuple[str, float] | None = None
+    failures: int = 0
+    held_until: float = 0.0
+    reason: str | None = None
+
+
+class MemoryOutbox:
+    """A :class:`monitor.ports.alerts.Outbox` in this process. May be shared by threads.
+
+    Transitions are read from ``states``. Notices go through the same encoding as in Redis.
+    """
+
+    def __init__(self, clock: Callable[[], float], states: StateStore) -> None:
+        self._clock = clock
+        self._states = states
+        self._lock = RLock()
+        self._version, self._cursor = 0, ""
+        self._alerts: dict[str, Alert] = {}
+        self._silences: dict[str, Silence] = {}
+        self._channels: dict[str, _Channel] = {}
+        self._dead: deque[DeadLetter] = deque(maxlen=DEAD_LETTERS_KEPT)
+
+    def undecided(self, token: str = "", *, everything: bool = True, limit: int = 500) -> PendingDecisions | None:  # noqa: ARG002
+        """What is to be decided now. There are no turns here: whoever asks gets an answer."""
+        with self._lock:
+            broken = not self._cursor
+            fresh = self._states.transitions(after=self._cursor or None, limit=TRANSITIONS_KEPT)
+            cursor = fresh[-1][0] if broken and fresh else self._cursor or "0"
+            if broken and fresh:
+                newest = fresh[-1][1].at
+                fresh = [entry for entry in fresh if entry[1].at >= newest - FIRST_SECONDS]
+            else:
+                fresh = fresh[:limit]
+            transitions = tuple(transition for _, transition in fresh)
+            names = {transition.check for transition in transitions}
+            wanted = {name: alert for name, alert in self._alerts.items() if everything or broken or name in names}
+            return PendingDecisions(
+                version=str(self._version),
+                cursor=fresh[-1][0] if fresh else cursor,
+                read_at=self._clock(),
+                transitions=transitions,
+                alerts=wanted,
+                silences=self._in_force(),
+                broken=broken,
+                moved=bool(fresh) or broken,
+            )
+
+    def decide(
+        self, seen: PendingDecisions, alerts: Mapping[str, Alert | None], notices: Sequence[tuple[str, Notice]]
+    ) -> bool:
+        """Write a decision. False when somebody else has decided since ``seen``."""
+        with self._lock:
+            if seen.version != str(self._version):
+                return False
+            self._version += 1
+            self._cursor = seen.cursor
+            for check, alert in alerts.items():
+                if alert is None:
+                    self._alerts.pop(check, None)
+                else:
+                    self._alerts[check] = alert
+            for name, notice in notices:
+                lanes = self._channels.setdefault(name, _Channel()).lanes
+                lane = lanes.setdefault(notice.check, _Lane(self._clock()))
+                lane.notices.append(alert_codec.encode(alert_codec.slim(notice)))
+            return True
+
+    def due(self, channels: Iterable[str]) -> list[str]:
+        """Those of ``channels`` that have something to tell now, and that nobody is at."""
+        with self._lock:
+            return [name for name in channels if self._holder(name) is None and self._next(name) is not None]
+
+    def take(self, channel: str, token: str, *, lease_seconds: float) -> Delivery | None:
+        """The next notice of a channel, under a lease; None when there is none now, or the channel is held."""
+        with self._lock:
+            if self._holder(channel) not in (None, token):
+                return None
+            check = self._next(channel)
+            if check is None:
+                self.leave(channel, token)
+                return None
+            known, now = self._channels[channel], self._clock()
+            known.holder = token, now + lease_seconds
+            lane = known.lanes[check]
+            notice = alert_codec.decode(Notice, lane.notices[0])
+            assert notice is not None  # noqa: S101  (nobody else writes here)
+            return Delivery(channel, token, notice, lane.attempts, known.failures, now, lane.notices[0])
+
+    def leave(self, channel: str, token: str) -> None:
+        """Let go of a channel, for somebody else to go on."""
+        with self._lock:
+            if self._holder(channel) == token:
+                self._channels[channel].holder = None
+
+    def ack(self, delivery: Delivery) -> bool:
+        """It was told. False when somebody else has said so before."""
+        with self._lock:
+            if not self._remove(delivery):
+                return False
+            known = self._channels[delivery.channel]
+            known.failures, known.held_until, known.reason = 0, 0.0, None
+            return True
+
+    def retry(self, delivery: Delivery, *, after_seconds: float, hold_seconds: float, reason: str) -> None:
+        """It was not told: try again later, and no other notice of this channel for ``hold_seconds``."""
+        with self._lock:
+            lane = self._lane(delivery)
+            if lane is None:
+                return
+            known, now = self._channels[delivery.channel], self._clock()
+            lane.attempts, lane.due_at = lane.attempts + 1, now + after_seconds
+            known.failures, known.reason = known.failures + 1, reason
+            if hold_seconds:
+                known.held_until = now + hold_seconds
+
+    def bury(self, delivery: Delivery, reason: str) -> None:
+        """It will never be told: a dead letter."""
+        with self._lock:
+            if self._remove(delivery):
+                attempts = delivery.attempts + 1
+                letter = DeadLetter(delivery.channel, delivery.notice, reason, delivery.taken_at, attempts)
+                self._dead.appendleft(letter)
+
+    def retire(self, channels: Iterable[str], *, before: float) -> int:
+        """Bury what has waited since ``before`` for channels other than these."""
+        known, buried = set(channels), 0
+        with self._lock:
+            for name in [name for name in self._channels if name not in known]:
+                for lane in self._channels[name].lanes.values():
+                    while lane.notices and (notice := alert_codec.decode(Notice, lane.notices[0])):
+                        if notice.at > before:
+                            break
+                        lane.notices.popleft()
+                        reason = "its channel is not configured any more"
+                        self._dead.appendleft(DeadLetter(name, notice, reason, self._clock(), 0))
+                        buried += 1
+                if not any(lane.notices for lane in self._channels[name].lanes.values()):
+                    del self._channels[name]
+        return buried
+
+    def silence(self, checks: str, *, for_seconds: float, why: str, by: str = "") -> Silence:
+        """Silence the checks whose names this pattern fits."""
+        now = self._clock()
+        made = Silence(uuid.uuid4().hex[:8], checks, now, now + for_seconds, why, by)
+        with self._lock:
+            self._silences[made.id] = made
+        return made
+
+    def unsilence(self, silence_id: str) -> bool:
+        """End a silence. False when there is none of that id."""
+        with self._lock:
+            return self._silences.pop(silence_id, None) is not None
+
+    def overview(self) -> AlertsOverview:
+        """All there is to know of alerting."""
+        with self._lock:
+            alerts = tuple(sorted(self._alerts.values(), key=lambda alert: alert.check))
+            lanes = tuple(_in_words(name, known) for name, known in sorted(self._channels.items()))
+            dead = tuple(self._dead)
+            return AlertsOverview(self._clock(), alerts, self._in_force(), lanes, dead[:100], len(dead))
+
+    def _in_force(self) -> tuple[Silence, ...]:
+        now = self._clock()
+        return tuple(sorted((one for one in self._silences.values() if one.until > now), key=lambda one: one.until))
+
+    def _holder(self, channel: str) -> str | None:
+        known = self._channels.get(channel)
+        return known.holder[0] if known and known.holder and known.holder[1] > self._clock() else None
+
+    def _next(self, channel: str) -> str | None:
+        known, now = self._channels.get(channel), self._clock()
+        if known is None or known.held_until > now:
+            return None
+        due = [(lane.due_at, check) for check, lane in known.lanes.items() if lane.notices and lane.due_at <= now]
+        return min(due)[1] if due else None
+
+    def _lane(self, delivery: Delivery) -> _Lane | None:
+        known = self._channels.get(delivery.channel)
+        lane = known.lanes.get(delivery.notice.check) if known else None
+        return lane if lane and lane.notices and lane.notices[0] == delivery.raw else None
+
+    def _remove(self, delivery: Delivery) -> bool:
+        lane = self._lane(delivery)
+        if lane is None:
+            return False
+        lane.notices.popleft()
+        lane.attempts, lane.due_at = 0, self._clock()
+        if not lane.notices:
+            del self._channels[delivery.channel].lanes[delivery.notice.check]
+        return True
+
+
+def _in_words(name: str, known: _Channel) -> DeliveryQueue:
+    waiting = [
+        notice for lane in known.lanes.values() for raw in lane.notices if (notice := alert_codec.decode(Notice, raw))
+    ]
+    oldest = min((notice.at for notice in waiting), default=None)
+    return DeliveryQueue(name, len(waiting), oldest, known.failures, known.held_until or None, known.reason)

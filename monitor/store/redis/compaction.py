@@ -1,0 +1,178 @@
+"""Packing what the checks' results have left: lines to blocks, blocks to roll-ups, and all of it within its bounds.
+
+Everything is read, computed here, and written by one script that does nothing unless all is still as it was read. So
+it may be ended anywhere and done again, and two at once do it once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from monitor.agent.protocol import Keys
+from monitor.history.blocks import decode_day, decode_samples, encode_day, encode_samples
+from monitor.history.packing import LIMIT_BYTES
+from monitor.history.rollups import day_of, with_waiting
+from monitor.history.samples import DAY_SECONDS, HOUR_SECONDS, gather, merge
+from monitor.ports.history import CompactionResult
+from monitor.store.redis.connection import Argument, RedisConnection
+from monitor.store.rejected import RejectedValues
+from monitor.store.retention import LINE_BYTES, HistoryKeys, Retention, decode_lines
+
+ENOUGH_LINES = 32
+"""Packed before its hour is over: readers have few lines to read, and memory holds a tenth of them."""
+LISTS_PER_FETCH = 20
+LISTS_PER_PASS = 500
+PASSES = 200
+BLOCKS_PER_TRIM = 500
+FORGOTTEN_PER_SCRIPT = 10
+BLOCK_OVERHEAD_BYTES = 250  # of a key, its expiry and its place in the index, measured on Redis 7.0
+
+
+class _Waiting(NamedTuple):
+    check: str
+    hour: int
+
+    @property
+    def day(self) -> int:
+        return self.hour * HOUR_SECONDS // DAY_SECONDS
+
+
+class _Packed(NamedTuple):
+    """The new blocks of an hour and of its day; empty for one that stays as it is."""
+
+    raw: bytes = b""
+    roll: bytes = b""
+
+
+class Compactor:
+    """The writing side of :class:`monitor.store.redis.history.RedisHistory`, over the store's connection."""
+
+    def __init__(self, link: RedisConnection, prefix: str, retention: Retention, aside: RejectedValues) -> None:
+        self._link, self._names, self._retention, self._aside = link, HistoryKeys.of(prefix), retention, aside
+        self._others = (f"{prefix}transitions", Keys.of(prefix).beacons, Keys.of(prefix).heartbeats)
+
+    def compact(self, now: float) -> CompactionResult:
+        """Pack the lists that are long enough or of an hour that is over, and trim. Raises StoreUnavailable."""
+        hours = lines = 0
+        for _ in range(PASSES):
+            lines, members = self._waiting(now)
+            packed = self._pack([_waiting(member) for member in members], now)
+            hours += packed
+            if not packed:  # nothing to do, or others are at it
+                break
+        evicted, kept_bytes = self._trim(now, lines * LINE_BYTES + self._bytes_of_others())
+        return CompactionResult(hours, evicted, kept_bytes + lines * LINE_BYTES)
+
+    def forget(self, checks: Iterable[str], now: float) -> None:
+        """Remove all that is known of these checks. Raises StoreUnavailable."""
+        names, kept = list(checks), self._retention
+        hours = (int((now - kept.raw_seconds) // HOUR_SECONDS) - 2, int(now // HOUR_SECONDS) + 1)
+        days = (int((now - kept.rollup_seconds) // DAY_SECONDS) - 2, int(now // DAY_SECONDS) + 1)
+        keys = [self._names.open, self._names.raw, self._names.roll, self._names.blocks]
+        for start in range(0, len(names), FORGOTTEN_PER_SCRIPT):
+            some = names[start : start + FORGOTTEN_PER_SCRIPT]
+            self._link.run("history_forget", keys, [self._names.prefix, *hours, *days, *some])
+
+    def _waiting(self, now: float) -> tuple[int, list[bytes]]:
+        """How many lines wait, and some of the lists to pack."""
+        lines, members, start = 0, list[bytes](), 0
+        for _ in range(PASSES):
+            some, start, refused, *found = self._link.run(
+                "history_waiting",
+                [self._names.open],
+                [self._names.prefix, int(now), ENOUGH_LINES, LISTS_PER_PASS - len(members), start],
+            )
+            self._aside.count("index_entry", refused)
+            lines, members = lines + some, members + found
+            if start < 0:
+                break
+        return lines, members
+
+    def _pack(self, waiting: Sequence[_Waiting], now: float) -> int:
+        packed = 0
+        for some in _batches(waiting):
+            wanted: list[Argument] = [part for each in some for part in (each.check, each.hour, each.day)]
+            found = self._link.run("history_fetch", [], [self._names.prefix, LIMIT_BYTES, *wanted])
+            for each, (raw, roll, lines) in zip(some, found, strict=True):
+                packed += bool(lines) and self._put(each, raw, roll, lines, now)
+        return packed
+
+    def _put(self, at: _Waiting, raw: bytes, roll: bytes, lines: Sequence[bytes], now: float) -> bool:
+        new, names, kept = self._packed(at, raw, roll, lines, now), self._names, self._retention
+        answer = self._link.run(
+            "history_pack",
+            [
+                names.open_list(at.check, at.hour),
+                names.open,
+                names.raw_block(at.check, at.hour),
+                names.roll_block(at.check, at.day),
+                names.raw,
+                names.roll,
+                names.blocks,
+            ],
+            [
+                *(at.check, at.hour, at.day, LIMIT_BYTES, BLOCK_OVERHEAD_BYTES, len(lines), lines[0], lines[-1]),
+                *(raw, roll, new.raw, int((at.hour + 1) * HOUR_SECONDS + kept.raw_seconds)),
+                *(new.roll, int((at.day + 1) * DAY_SECONDS + kept.rollup_seconds)),
+            ],
+        )
+        return bool(answer)
+
+    def _packed(self, at: _Waiting, raw: bytes, roll: bytes, lines: Sequence[bytes], now: float) -> _Packed:
+        began, kept = at.hour * HOUR_SECONDS, self._retention
+        decoded = list(decode_lines(lines))
+        known, fresh = decode_samples(raw), gather(decoded).within(began, began + HOUR_SECONDS)
+        self._aside.count("sample", len(lines) - len(decoded))
+        if not fresh:
+            return _Packed()
+        known_day = decode_day(roll, at.day * DAY_SECONDS)
+        self._aside.count("block", bool(raw and known is None) + bool(roll and known_day is None))
+        day = known_day or day_of(at.day * DAY_SECONDS)
+        rolled, samples = with_waiting(day, known, fresh), merge([known, fresh]) if known else fresh
+        is_raw = now < began + HOUR_SECONDS + kept.raw_seconds
+        is_rolled = rolled is not None and now < (at.day + 1) * DAY_SECONDS + kept.rollup_seconds
+        return _Packed(encode_samples(samples) if is_raw else b"", encode_day(rolled) if rolled and is_rolled else b"")
+
+    def _trim(self, now: float, other_bytes: int) -> tuple[int, int]:
+        names, kept = self._names, self._retention
+        evicted, total, more = 0, 0, 1
+        while more:
+            some, total, more = self._link.run(
+                "history_trim",
+                [names.raw, names.roll, names.blocks],
+                [
+                    names.prefix,
+                    int((now - kept.raw_seconds) // HOUR_SECONDS),
+                    int((now - kept.rollup_seconds) // DAY_SECONDS),
+                    max(0, kept.budget_bytes - other_bytes),
+                    BLOCKS_PER_TRIM,
+                ],
+            )
+            evicted += some
+        return evicted, total
+
+    def _bytes_of_others(self) -> int:
+        """What events and heartbeats occupy, which have the same budget; 0 where the server does not tell."""
+        return sum(int(self._link.ask("MEMORY", "USAGE", key) or 0) for key in self._others)
+
+
+def _batches(waiting: Iterable[_Waiting]) -> Iterator[Sequence[_Waiting]]:
+    """What is fetched together: no two hours of one check's day, for the first would change the block of the second."""
+    rounds: list[list[_Waiting]] = []
+    seen = Counter[tuple[str, int]]()
+    for each in waiting:
+        place = seen[each.check, each.day]
+        seen[each.check, each.day] += 1
+        if place == len(rounds):
+            rounds.append([])
+        rounds[place].append(each)
+    for some in rounds:
+        for start in range(0, len(some), LISTS_PER_FETCH):
+            yield some[start : start + LISTS_PER_FETCH]
+
+
+def _waiting(member: bytes) -> _Waiting:
+    check, _, hour = member.decode(errors="replace").rpartition("|")
+    return _Waiting(check, int(hour))

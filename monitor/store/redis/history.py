@@ -1,0 +1,228 @@
+"""History in Redis or Valkey: reading. See `monitor.store.retention` for how it lies there, `compaction` for how it got
+there, and docs/decisions/0012 for why."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from monitor.history.blocks import DIGEST_BYTES, decode_day, decode_digest, decode_samples
+from monitor.history.buckets import Buckets
+from monitor.history.joining import LONGEST_SECONDS, digest_of, join
+from monitor.history.packing import LIMIT_BYTES
+from monitor.history.rollups import Digest, LastSample, RollupDay, day_of, with_more, with_waiting
+from monitor.history.samples import (
+    BUCKET_SECONDS,
+    DAY_SECONDS,
+    HOLD_SECONDS,
+    HOUR_SECONDS,
+    MICRO,
+    Sample,
+    Samples,
+    gather,
+    merge,
+)
+from monitor.history.uptime import UptimePart, Uptimes, date_of, linked, part, reaching_back, together, uptimes
+from monitor.ports.history import HistoryBounds
+from monitor.store.redis.compaction import Compactor
+from monitor.store.redis.connection import Argument
+from monitor.store.retention import decode_lines
+
+CHECKS_PER_SCRIPT = 25  # a script holds up everybody else for a few milliseconds at most
+HOURS_BACK = HOLD_SECONDS // HOUR_SECONDS
+DAYS_BACK = HOLD_SECONDS // DAY_SECONDS
+
+
+@dataclass
+class _Kept:
+    """What there is of a check's days, by number. ``tail`` is the last sample before them.
+
+    ``is_incomplete`` tells that samples wait that belong to a day of which only the digest was read.
+    """
+
+    tail: LastSample | None
+    days: dict[int, RollupDay] = field(default_factory=dict)
+    digests: dict[int, Digest] = field(default_factory=dict)
+    is_incomplete: bool = False
+
+    @property
+    def ordered(self) -> list[RollupDay]:
+        """The days in order."""
+        return [self.days[number] for number in sorted(self.days)]
+
+
+class RedisHistory(Compactor):
+    """A :class:`monitor.ports.history.History` over the store's connection."""
+
+    def samples(
+        self, check: str, since: float, until: float | None = None, names: Collection[str] | None = None
+    ) -> Samples:
+        """The check's samples in [since, until), and before them the one that still holds. Raises StoreUnavailable.
+
+        Only series of these ``names`` (all when None) are unpacked, which is most of the work.
+        """
+        now, (hours,) = self._hours([check], since, until, names)
+        return merge(hours).only(names).holding(since, now if until is None else until)
+
+    def latest(self, checks: Iterable[str], at: float) -> dict[str, Sample]:
+        """The last sample of each check up to the moment ``at`` that may hold still. Raises StoreUnavailable."""
+        found = {}
+        names = list(checks)
+        for start in range(0, len(names), CHECKS_PER_SCRIPT):
+            some = names[start : start + CHECKS_PER_SCRIPT]
+            _, answers = self._hours(some, at, at)
+            for check, hours in zip(some, answers, strict=True):
+                before = merge(hours).within(at - HOLD_SECONDS, at + 1e-6)
+                if before:
+                    found[check] = before[-1]
+        return found
+
+    def rollups(self, checks: Iterable[str], since: float, until: float | None = None) -> dict[str, Buckets]:
+        """Buckets of each check from that of ``since`` on, up to ``until`` or now. Raises StoreUnavailable."""
+        found: dict[str, Buckets] = {}
+        last = "" if until is None else int(until // DAY_SECONDS)
+        for check, clock, kept in self._rolled_up(checks, int(since // DAY_SECONDS), last):
+            found[check] = join(kept.ordered, kept.tail, since, clock if until is None else until)
+        return found
+
+    def uptimes(self, checks: Iterable[str], spans: Mapping[str, float], day_count: int) -> dict[str, Uptimes]:
+        """The figures of windows up to now, and of whole UTC days. Raises StoreUnavailable.
+
+        Most days are told by their digests; blocks are read of today, and of the days that windows begin in.
+        """
+        names, now = list(checks), self._link.now()
+        since = max(reaching_back([*spans.values(), 0.0], now, day_count), now - LONGEST_SECONDS)
+        first, today = int(since // DAY_SECONDS), int(now // DAY_SECONDS)
+        begun = {int((now - span) // DAY_SECONDS) for span in spans.values()} | {today}
+        found: dict[str, Uptimes] = {}
+        for check, _, kept in self._rolled_up(names, first, today, begun):
+            if kept.is_incomplete:
+                (buckets,) = self.rollups([check], since, now).values()
+                found[check] = uptimes(buckets, spans, day_count)
+            else:
+                found[check] = _put_together(kept, spans, day_count, first, now)
+        return found
+
+    def reaches(self) -> HistoryBounds:
+        """How far back there are samples, and roll-ups. Raises StoreUnavailable.
+
+        They are kept by the hour and by the day: of the very first hour and day, when the first sample was.
+        """
+        names = self._names
+        keys = [names.open, names.raw, names.roll, names.blocks]
+        answer = self._link.run("history_reaches", keys, [names.prefix, DIGEST_BYTES])
+        raw, roll, waiting, _, digests, lines = answer
+        hours = [int(hour) for hour in (raw, waiting) if hour]
+        oldest = min(hours) * HOUR_SECONDS if hours else None
+        day = int(roll) * DAY_SECONDS if roll else None
+        first_at = (
+            [] if day is None else [found.first_at / MICRO for raw in digests if (found := decode_digest(raw, day))]
+        )
+        first_at += [sample.at for sample in decode_lines(lines)]
+        begins = min(first_at, default=None)
+        raw_since = _within(begins, oldest, HOUR_SECONDS)
+        return HistoryBounds(raw_since, raw_since if day is None else _within(begins, day, DAY_SECONDS))
+
+    def _hours(
+        self, checks: Sequence[str], since: float, until: float | None, series: Collection[str] | None = None
+    ) -> tuple[float, list[list[Samples]]]:
+        """The clock, and for each check what there is of the hours from ``since`` to ``until``, and the one before."""
+        first, last = int(since // HOUR_SECONDS), "" if until is None else int(until // HOUR_SECONDS)
+        arguments: list[Argument] = [self._names.prefix, LIMIT_BYTES, first, last, HOURS_BACK, *checks]
+        clock, *answers = self._link.run("history_samples", [self._names.open, self._names.raw], arguments)
+        return int(clock) / 1e6, [_hours_of(answer, series) for answer in answers]
+
+    def _rolled_up(
+        self, checks: Iterable[str], first: int, last: int | str, whole: Collection[int] | None = None
+    ) -> Iterator[tuple[str, float, _Kept]]:
+        """Each check with the clock and what there is of its days from ``first`` to ``last``; blocks of ``whole``."""
+        names = list(checks)
+        wanted = "" if whole is None else f",{','.join(map(str, whole))},"
+        for start in range(0, len(names), CHECKS_PER_SCRIPT):
+            some = names[start : start + CHECKS_PER_SCRIPT]
+            arguments = [self._names.prefix, LIMIT_BYTES, DIGEST_BYTES, first, last, DAYS_BACK, wanted, *some]
+            keys = [self._names.open, self._names.roll]
+            clock, *answers = self._link.run("history_rollups", keys, arguments)
+            for check, answer in zip(some, answers, strict=True):
+                yield check, int(clock) / 1e6, self._kept(check, first, whole, answer)
+
+    def _kept(self, check: str, first: int, whole: Container[int] | None, answer: list[Any]) -> _Kept:
+        tail_day, raw_digest, blocks, hours = answer
+        before = decode_digest(raw_digest, int(tail_day) * DAY_SECONDS) if tail_day else None
+        kept = _Kept(before.tail if before else None)
+        for number, raw in zip(map(int, blocks[::2]), blocks[1::2], strict=True):
+            digest, day = decode_digest(raw, number * DAY_SECONDS), None
+            if whole is None or number in whole:
+                day = decode_day(raw, number * DAY_SECONDS, with_series=whole is None)
+                digest = digest if day else None
+            if day is not None:
+                kept.days[number] = day
+            if digest is not None:
+                kept.digests[number] = digest
+        for hour, has_raw, lines in sorted(zip(map(int, hours[::3]), hours[1::3], hours[2::3], strict=True)):
+            samples = _within_hour(gather(decode_lines(lines)), hour)
+            if not samples:
+                continue
+            number = hour * HOUR_SECONDS // DAY_SECONDS
+            if number < first:
+                last = LastSample(samples.codes[-1], samples.at[-1], samples.until[-1])
+                kept.tail = max(kept.tail or last, last, key=lambda each: each.at)
+            elif whole is None or number in whole:
+                day = kept.days.get(number) or day_of(number * DAY_SECONDS)
+                kept.days[number] = day = self._with_waiting(check, day, samples, has_raw)
+                if whole is not None and day.heads:
+                    kept.digests[number] = digest_of(day)
+            else:
+                kept.is_incomplete = True
+        return kept
+
+    def _with_waiting(self, check: str, day: RollupDay, samples: Samples, has_raw: int) -> RollupDay:
+        hour = int(samples[0].at // HOUR_SECONDS)
+        added = with_more(day, samples) if hour % 24 in day.heads or not has_raw else None
+        if added is None and has_raw:
+            # Late samples, or a block of roll-ups that was lost: what the next compaction will make of it.
+            _, (hours,) = self._hours([check], hour * HOUR_SECONDS, hour * HOUR_SECONDS)
+            added = with_waiting(day, _within_hour(merge(hours), hour), samples)
+        return day if added is None else added
+
+
+def _within(moment: float | None, start: float | None, seconds: float) -> float | None:
+    """Return the moment when it is in what begins at ``start`` and is so long; else ``start``."""
+    is_within = moment is not None and start is not None and start <= moment < start + seconds
+    return moment if is_within else start
+
+
+def _put_together(kept: _Kept, spans: Mapping[str, float], day_count: int, first: int, now: float) -> Uptimes:
+    """Whole days by their digests; today, and the days that windows begin in, by their blocks."""
+    today = int(now // DAY_SECONDS)
+    days = linked(kept.digests, kept.tail, first, today)
+
+    def of(since: float) -> list[UptimePart]:
+        number = int(since // DAY_SECONDS)
+        before = max((at for at in kept.digests if at < number), default=None)
+        tail = kept.tail if before is None else kept.digests[before].tail
+        until = min(now, (number + 1) * DAY_SECONDS)
+        buckets = join([kept.days[number]] if number in kept.days else [], tail, since, until)
+        return [part(buckets, since, until + BUCKET_SECONDS), *days[number + 1 - first :]]
+
+    current = of(today * DAY_SECONDS) if now > today * DAY_SECONDS else []
+    found = {}
+    for name, span in spans.items():
+        since = max(now - span, now - LONGEST_SECONDS)
+        is_of_today = since >= today * DAY_SECONDS
+        found[name] = together(of(since) if is_of_today else [*of(since), *current])
+    bars = [together([day]) for day in [*days, *current]][-day_count:] if day_count else []
+    return Uptimes(found, [(date_of(bar.since), bar) for bar in bars])
+
+
+def _hours_of(answer: list[Any], series: Collection[str] | None) -> list[Samples]:
+    found = []
+    for hour, block, lines in zip(map(int, answer[::3]), answer[1::3], answer[2::3], strict=True):
+        parts = [samples for samples in (decode_samples(block, series), gather(decode_lines(lines))) if samples]
+        found.append(_within_hour(merge(parts), hour))
+    return found
+
+
+def _within_hour(samples: Samples, hour: int) -> Samples:
+    return samples.within(hour * HOUR_SECONDS, (hour + 1) * HOUR_SECONDS)

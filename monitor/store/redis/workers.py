@@ -1,0 +1,143 @@
+"""What workers write into Redis, and what their rounds note there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from monitor.agent import protocol
+from monitor.agent.protocol import Beacon, Keys, client_name, target_field
+from monitor.lib import decoding
+from monitor.ports.workers import ExecutedHeartbeat, StoredBeacon, WorkerReport
+from monitor.store.redis.connection import Argument, RedisConnection
+from monitor.store.redis.sweeping import sweep
+from monitor.store.rejected import RejectedValues
+
+LIMIT_BYTES = 64 * 1024
+NOTES_LIMIT_BYTES = 8 * 1024 * 1024
+BEACON_LEAST_BYTES = 100
+SHORT_BYTES = 1000
+FUTURE_SECONDS = 5.0
+ORPHAN_SECONDS = 3600.0
+"""A heartbeat of a worker that has no beacon is removed after this long: it was executed while it was forgotten."""
+
+
+class RedisWorkers:
+    """A :class:`monitor.ports.workers.WorkerRegistry` over the store's connection."""
+
+    def __init__(self, link: RedisConnection, prefix: str, aside: RejectedValues) -> None:
+        self._link, self._aside = link, aside
+        self._keys, self._notes = Keys.of(prefix), f"{prefix}fleet"
+
+    def sight(self) -> WorkerReport:
+        """Everything the workers have written; what is no beacon and no heartbeat is removed. StoreUnavailable."""
+        self._aside.count("beacon", sweep(self._link, self._keys.beacons, least=BEACON_LEAST_BYTES, limit=LIMIT_BYTES))
+        for key in (self._keys.heartbeats, self._keys.emitted):
+            self._aside.count("heartbeat", sweep(self._link, key, least=1, limit=SHORT_BYTES))
+        keys = [self._keys.beacons, self._keys.heartbeats, self._notes]
+        clock, notes, *hashes = self._link.run("sight", keys, [LIMIT_BYTES, NOTES_LIMIT_BYTES])
+        now = int(clock) / 1e6
+        (nodes, beacons, oversized), (targets, heartbeats, too_long) = hashes
+        seen = {field: _seen(field, value, now) for field, value in zip(nodes, beacons, strict=True)}
+        executed = {field: _executed(value, now) for field, value in zip(targets, heartbeats, strict=True)}
+        known = _newest(seen.values())
+        done = {
+            field.decode(errors="replace"): entry
+            for field, entry in executed.items()
+            if entry is not None and not _is_orphan(field, entry, known, now)
+        }
+        if garbage := [node for node, entry in seen.items() if entry is None or known[entry.beacon.target] != entry]:
+            self._link.call("HDEL", self._keys.beacons, *garbage)
+        self._aside.count("beacon", sum(entry is None for entry in seen.values()) + oversized)
+        if garbage := [field for field in executed if field.decode(errors="replace") not in done]:
+            self._link.call("HDEL", self._keys.heartbeats, *garbage)
+            self._link.call("HDEL", self._keys.emitted, *garbage)
+        self._aside.count("heartbeat", sum(entry is None for entry in executed.values()) + too_long)
+        server, up_seconds = _server(self._link.ask("INFO", "server"))
+        return WorkerReport(now, known, done, bytes(notes), server, up_seconds)
+
+    def set_aside(self, kind: str, number: int = 1) -> None:
+        """Count values that the reader of what was sighted has set aside."""
+        self._aside.count(kind, number)
+
+    def connected(self, workers: Iterable[Beacon]) -> Mapping[str, bool] | None:
+        """Return by target which workers' connections are open; None when the server does not tell.
+
+        Raises StoreUnavailable.
+        """
+        asked = list(workers)
+        ids = [str(beacon.client_id) for beacon in asked if beacon.client_id is not None]
+        answer = self._link.ask("CLIENT", "LIST", *(["ID", *ids] if len(ids) == len(asked) else []))
+        if not isinstance(answer, bytes):
+            return None
+        clients = dict(re.findall(rb"^id=(\d+) .*? name=(\S*)", answer, re.MULTILINE))
+        names = set(clients.values())
+        return {beacon.target: _is_connected(beacon, clients, names) for beacon in asked}
+
+    def note(self, notes: bytes, *, emitted: Mapping[str, float], gone: Iterable[Beacon] = ()) -> None:
+        """Keep the notes, say when heartbeats were sent, and forget workers. Raises StoreUnavailable."""
+        workers = list(gone)
+        arguments: list[Argument] = [notes, len(emitted)]
+        for field, sent_at in emitted.items():
+            arguments += [field, str(round(sent_at * 1e6))]
+        arguments.append(len(workers))
+        for beacon in workers:
+            arguments += [beacon.node, beacon.instance, target_field("worker", beacon.target)]
+        self._link.run("note", [*self._keys, self._notes], arguments)
+
+
+def _newest(entries: Iterable[StoredBeacon | None]) -> dict[str, StoredBeacon]:
+    """Return the beacons by target. An agent that may not remove its older one leaves two."""
+    known: dict[str, StoredBeacon] = {}
+    for entry in entries:
+        if entry is not None and (entry.beacon.target not in known or known[entry.beacon.target].at < entry.at):
+            known[entry.beacon.target] = entry
+    return known
+
+
+def _seen(field: bytes, raw: bytes, now: float) -> StoredBeacon | None:
+    """None for what no agent has written. A beacon from the future comes of a fail-over, and is as good as none."""
+    stamp, _, text = raw.partition(b"|")
+    try:
+        at, beacon = decoding.digits(stamp) / 1e6, protocol.decode(text)
+    except ValueError:
+        return None
+    if beacon is None or at > now + FUTURE_SECONDS:
+        return None
+    if field.decode(errors="replace") not in (beacon.node, f"{beacon.node}.{beacon.instance}"):
+        return None
+    return StoredBeacon(beacon, at)
+
+
+def _executed(raw: bytes, now: float) -> ExecutedHeartbeat | None:
+    fields = re.fullmatch(rb"(\d{1,16})\|(\d{1,16})\|(.{0,500}?)(?:\|([0-9a-f]{16})?)?", raw, re.DOTALL)
+    if not fields:
+        return None
+    sent_at, done_at = int(fields[1]) / 1e6, int(fields[2]) / 1e6
+    if max(sent_at, done_at) > now + FUTURE_SECONDS:
+        return None
+    return ExecutedHeartbeat(sent_at, done_at, fields[3].decode(errors="replace"), (fields[4] or b"").decode())
+
+
+def _is_orphan(field: bytes, executed: ExecutedHeartbeat, known: Mapping[str, StoredBeacon], now: float) -> bool:
+    kind, _, target = field.decode(errors="replace").partition(":")
+    if kind == "queue":
+        return False
+    return kind != "worker" or (target not in known and now - executed.done_at > ORPHAN_SECONDS)
+
+
+def _is_connected(beacon: Beacon, clients: Mapping[bytes, bytes], names: set[bytes]) -> bool:
+    name = client_name(beacon.target).encode()
+    if beacon.client_id is None:
+        return name in names
+    # Numbers begin anew with the server: another client may have it.
+    return clients.get(str(beacon.client_id).encode()) == name
+
+
+def _server(info: Any) -> tuple[str | None, float | None]:
+    # Redis-py makes a dict of this answer.
+    if not isinstance(info, dict):
+        return None, None
+    run_id, seconds = info.get("run_id"), info.get("uptime_in_seconds")
+    return (str(run_id) if run_id else None), (float(seconds) if isinstance(seconds, int) else None)

@@ -1,0 +1,93 @@
+"""What is looked at before anything starts, so that the answer is one plain sentence and not four crashing children."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from monitor.lib.own_files import belongs_to_another
+from monitor.supervisor.marks import end_marked
+
+
+class CannotStart(Exception):
+    """Why nothing was started, in words for the person at the terminal."""
+
+
+def check_port(host: str, port: int) -> tuple[str, int]:
+    """The address to listen on, in numbers, and the port (a free one for 0).
+
+    Raises :class:`CannotStart` when it is taken, forbidden or not of this machine.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise CannotStart(f"cannot listen on {host}: {error.strerror}") from error
+    with socket.socket(family, kind, protocol) as probe:
+        # Without SO_REUSEPORT, which the web server does set: two servers would silently share the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            raise CannotStart(_why_not(error, host, port)) from error
+        return str(address[0]), int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def lock(data_dir: Path, mark: str) -> Iterator[None]:
+    """Hold the data directory. Raises :class:`CannotStart` while another `monitor up` holds it.
+
+    Refuses a directory that another user has made. Ends first what an earlier holder left running, if even its watcher
+    was killed.
+    """
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if belongs_to_another(data_dir):
+            raise CannotStart(f"the data directory {data_dir} belongs to another user; choose another --data-dir")
+        descriptor = os.open(data_dir / "up.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise CannotStart(f"cannot use the data directory {data_dir}: {error.strerror}") from error
+    with os.fdopen(descriptor, "r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            pid = file.read().partition(" ")[0]
+            raise CannotStart(
+                f"another `monitor up` (pid {pid or 'unknown'}) is using {data_dir}; end it, or give another --data-dir"
+            ) from None
+        _, _, leftover = file.read().strip().partition(" ")
+        if leftover:
+            end_marked(leftover, grace_seconds=1.0)
+        _rewrite(file.fileno(), f"{os.getpid()} {mark}\n")
+        yield
+        _rewrite(file.fileno(), "")
+
+
+def _rewrite(descriptor: int, text: str) -> None:
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, text.encode(), 0)
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} on {host} is already in use{_by_whom(port)}; choose another with --port"
+    if error.errno == errno.EACCES:
+        return f"port {port} needs privileges; choose one above 1023 with --port"
+    return f"cannot listen on {host}:{port}: {error.strerror}"
+
+
+def _by_whom(port: int) -> str:
+    with contextlib.suppress(psutil.Error):
+        for connection in psutil.net_connections("tcp"):
+            listens = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
+            if listens and connection.pid:
+                return f" by {psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    return ""

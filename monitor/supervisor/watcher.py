@@ -1,0 +1,38 @@
+"""The process that outlives a killed supervisor just long enough to end what it left behind.
+
+Its standard input is a pipe whose other end only the supervisor holds: end of file means that the supervisor is gone,
+however it went. Everything that carries the supervisor's mark is then ended.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+from monitor.supervisor.marks import end_marked
+
+GRACE_SECONDS = 3.0
+
+
+def start(mark: str) -> subprocess.Popen[bytes]:
+    """Start a watcher over ``mark``. Closing its ``stdin`` sets it off."""
+    return subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", "monitor.supervisor.watcher", mark],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def main() -> None:
+    """Wait for the end of the supervisor, then end its tree."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    sys.stdin.buffer.read()
+    end_marked(sys.argv[1], grace_seconds=GRACE_SECONDS)
+
+
+if __name__ == "__main__":
+    main()

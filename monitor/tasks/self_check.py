@@ -1,0 +1,51 @@
+"""``pulse``, sent by beat every few seconds, looks after the monitor itself, and tells a dead-man's switch."""
+
+from __future__ import annotations
+
+from celery import Celery
+
+from monitor.alerts import dead_mans_switch
+from monitor.policy.self_check import ALERTS, QUEUE, alerts, is_whole, queue
+from monitor.services.flight import NotCompleted, in_flight
+from monitor.services.self_check import PING, run_self_check
+from monitor.tasks.alerts import announce
+from monitor.tasks.base import all_queues, log, log_unavailable
+from monitor.tasks.checks import WAITING_PER_SLOT
+from monitor.tasks.publish import Publisher
+from monitor.wiring import Runtime
+
+PULSE = "monitor.tasks.pulse"
+PING_TIMEOUT_SECONDS = 5.0
+
+
+def pulse(app: Celery, runtime: Runtime) -> None:
+    """Run one self-check, and ping the dead-man's switch if nothing is broken."""
+    publisher, config = Publisher(app), runtime.config
+    with log_unavailable("pulse", publisher):
+        waiting = sum(publisher.waiting(name) for name in all_queues(config))
+        outcomes = {
+            QUEUE: queue(waiting, 2 * WAITING_PER_SLOT * config.worker_slots),
+            ALERTS: alerts(runtime.store.alerts.overview()),
+        }
+        interval_seconds = config.alerting.sweep_interval_seconds
+        done = run_self_check(runtime.checks, store=runtime.store, interval_seconds=interval_seconds, outcomes=outcomes)
+        if done is None:
+            return
+        if done.forgotten:
+            log.info("check.forgotten", checks=done.forgotten)
+        announce(publisher, config, done.transitions, done.own)
+        if is_whole(done.own):
+            _ping(runtime)
+
+
+def _ping(runtime: Runtime) -> None:
+    alerting = runtime.config.alerting
+    if alerting.ping_url is None:
+        return
+    try:
+        with in_flight(runtime.store.states, PING, lease_seconds=alerting.ping_interval_seconds, keep=True):
+            dead_mans_switch.ping(alerting.ping_url, timeout_seconds=PING_TIMEOUT_SECONDS)
+    except NotCompleted:
+        return  # another process has sent it in this interval
+    except dead_mans_switch.SwitchNotReached as error:
+        log.warning("ping.not_reached", message=str(error))
