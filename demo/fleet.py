@@ -10,8 +10,9 @@ from demo.story import Story
 from monitor.agent.protocol import ActiveTask, Beacon
 from monitor.config.settings import WorkerSettings
 from monitor.model.checks import Outcome, QueueVerdict, WorkerVerdict
+from monitor.policy.runtime_checks import SUMMARY
 from monitor.policy.workers import outcomes as told
-from monitor.policy.workers.verdicts import SUMMARY, QueueObservation, WorkerObservation
+from monitor.policy.workers.verdicts import QueueObservation, WorkerObservation
 from monitor.ports.workers import ExecutedHeartbeat
 
 SLOTS = 8

@@ -5,9 +5,7 @@ from __future__ import annotations
 from monitor.alerts.base import Channel
 from monitor.plugins.registry import Registry
 
-CHANNELS: Registry[Channel] = Registry(
-    "channel", "monitor.alerts", "monitor.channels", {"base", "dead_man", "reference", "registry", "text"}
-)
+CHANNELS: Registry[Channel] = Registry("channel", "monitor.alerts.channels", "monitor.channels")
 
 register = CHANNELS.register
 """What a channel is made known by, also one of another distribution."""

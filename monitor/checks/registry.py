@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from monitor.checks.base import Kind
 from monitor.plugins.registry import Registry
 
-KINDS: Registry[Kind] = Registry("kind", "monitor.checks", "monitor.kinds", {"base", "process", "registry"})
+KINDS: Registry[Kind] = Registry("kind", "monitor.checks.kinds", "monitor.kinds")
 
 register = KINDS.register
 """What a kind is made known by, also one of another distribution."""

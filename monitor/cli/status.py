@@ -24,8 +24,7 @@ from monitor.config import CheckSpec, Config
 from monitor.model.alerts import AlertsOverview
 from monitor.model.checks import Snapshot
 from monitor.policy.effective_status import RuntimeStates, overlay
-from monitor.policy.runtime_checks import dynamic
-from monitor.policy.workers.verdicts import SUMMARY
+from monitor.policy.runtime_checks import SUMMARY, dynamic
 from monitor.ports.history import HistoryBounds
 from monitor.ports.store import Store
 from monitor.presentation import states

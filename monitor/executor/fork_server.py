@@ -1,7 +1,7 @@
 """The process that check processes are forked from: imports once, forks in milliseconds.
 
-``python -m monitor.executor.fork_server SOCKET LOCK TARGET [KIND...]`` reads requests from the socket whose descriptor it
-has inherited (see `channel`) and forks a check process for each. TARGET is a module with ``prepare(kinds)`` and
+``python -m monitor.executor.fork_server SOCKET LOCK TARGET [KIND...]`` reads requests from the socket whose descriptor
+it has inherited (see `channel`) and forks a check process for each. TARGET is a module with ``prepare(kinds)`` and
 ``run(kind, options, timeout_seconds, past)``. A zygote that finds the lock taken by another one leaves at once, so
 several starters need no agreement. It ends, and its check processes with it, when every process that could send a
 request has ended: a killed worker leaves nothing behind.

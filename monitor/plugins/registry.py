@@ -10,7 +10,7 @@ import dataclasses
 import importlib
 import logging
 import pkgutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
@@ -39,12 +39,11 @@ class Registry(Generic[P]):
     a module whose name begins with an underscore never does.
     """
 
-    def __init__(self, what: str, package: str, group: str, besides: Collection[str]) -> None:
+    def __init__(self, what: str, package: str, group: str) -> None:
         self.known: dict[str, type[P]] = {}
         self._what = what
         self._package = package
         self._group = group
-        self._besides = frozenset(besides)
         self._validators: dict[type[P], SchemaValidator] = {}
         self._complete = False
 
@@ -105,7 +104,7 @@ class Registry(Generic[P]):
 
     def _modules(self) -> frozenset[str]:
         found = {module.name for module in pkgutil.iter_modules(importlib.import_module(self._package).__path__)}
-        return frozenset(name for name in found - self._besides if not name.startswith("_"))
+        return frozenset(name for name in found if not name.startswith("_"))
 
     def _load_all(self) -> None:
         if self._complete:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from monitor.config import CheckSpec
 from monitor.model.checks import Window
 
-Choose = Callable[[Sequence["Due"], int], list["Due"]]
+Choose = Callable[[Sequence["DueCheck"], int], list["DueCheck"]]
 
 
 class DueCheck(NamedTuple):

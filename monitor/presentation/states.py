@@ -11,7 +11,7 @@ from monitor.model.alerts import Alert, AlertsOverview, DeadLetter
 from monitor.model.checks import State, Status
 from monitor.policy import Reading, read_status
 from monitor.policy.effective_status import host_name
-from monitor.policy.workers.verdicts import SUMMARY
+from monitor.policy.runtime_checks import SUMMARY
 
 _OF_WORKERS = (
     "queues",

@@ -31,9 +31,9 @@ def in_flight(
 ) -> Iterator[Flight]:
     """Take a flight for the work in the ``with`` block, and release it afterwards.
 
-    With ``keep`` it is released only if the work fails and the store answers: otherwise the work frees it
-    (:meth:`monitor.ports.store.StateStore.update`), or its lease runs out. Raises StoreUnavailable, and NotCompleted when the
-    flight cannot be taken or is lost.
+    With ``keep`` it is released only if the work fails and the store answers. Otherwise the work frees it (see
+    :meth:`monitor.ports.store.StateStore.update`), or its lease runs out. Raises StoreUnavailable, and NotCompleted
+    when the flight cannot be taken or is lost.
     """
     try:
         flight = store.take(name, uuid.uuid4().hex, lease_seconds=lease_seconds, overdue_at=overdue_at)

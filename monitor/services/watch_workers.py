@@ -12,6 +12,7 @@ from monitor.agent.identity import Identity
 from monitor.agent.protocol import Beacon, direct_queue, identity_of, target_field
 from monitor.config.settings import WorkerSettings
 from monitor.model.checks import Flight, Outcome, State, Transition
+from monitor.policy.runtime_checks import SUMMARY, check_spec
 from monitor.policy.workers import heartbeats, rounds
 from monitor.policy.workers.heartbeats import Heartbeat, RoundInput
 from monitor.policy.workers.round_state import (
@@ -28,7 +29,6 @@ from monitor.policy.workers.round_state import (
     with_queues,
     with_work,
 )
-from monitor.policy.workers.verdicts import SUMMARY, check_spec
 from monitor.ports.store import StateStore
 from monitor.ports.workers import Broker, BrokerSnapshot, BrokerUnavailable, StoredBeacon, WorkerRegistry, WorkerReport
 from monitor.services.flight import NotCompleted, in_flight, store_outcomes

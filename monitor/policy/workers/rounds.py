@@ -11,6 +11,7 @@ from monitor.agent.capacity import has_room
 from monitor.agent.protocol import EXPIRES_SECONDS, Beacon, target_field
 from monitor.config.settings import WorkerSettings
 from monitor.model.checks import Outcome, WorkerVerdict
+from monitor.policy.runtime_checks import SUMMARY, check_name
 from monitor.policy.workers import instances, round_state
 from monitor.policy.workers import outcomes as told
 from monitor.policy.workers.heartbeats import RoundInput, is_withheld, may_rest
@@ -18,10 +19,8 @@ from monitor.policy.workers.instances import WorkerInstance
 from monitor.policy.workers.round_state import ASKED_KEPT, GracePeriod, RoundState
 from monitor.policy.workers.verdicts import (
     SERVING,
-    SUMMARY,
     QueueObservation,
     WorkerObservation,
-    check_name,
     is_seen,
     proven_at,
     queue_verdict,

@@ -1,6 +1,7 @@
 """What is to be said of a worker and of a queue: ordered rules, of which the last always holds.
 
-What the states ``worker:NODE``, ``queue:QUEUE``, ``host:HOST`` and ``workers`` hold is made in `monitor.policy.workers.outcomes`.
+The contents of the states ``worker:NODE``, ``queue:QUEUE``, ``host:HOST`` and ``workers`` are made in
+`monitor.policy.workers.outcomes`.
 """
 
 from __future__ import annotations
@@ -13,24 +14,7 @@ from monitor.agent.capacity import executes_beside_loop, is_dear, is_full, is_ho
 from monitor.agent.protocol import Beacon
 from monitor.config.settings import WorkerSettings
 from monitor.model.checks import QueueVerdict, WorkerVerdict
-from monitor.policy.runtime_checks import SUMMARY, check_name, check_spec
 from monitor.ports.workers import ExecutedHeartbeat
-
-__all__ = [
-    "SUMMARY",
-    "QueueObservation",
-    "WorkerReason",
-    "WorkerObservation",
-    "check_name",
-    "check_spec",
-    "is_forgotten",
-    "is_over",
-    "is_seen",
-    "proven_at",
-    "queue_verdict",
-    "slots_stuck",
-    "worker_verdict",
-]
 
 OVERDUE_INTERVALS = 1.25
 """A heartbeat is overdue when it waits longer: one sent a moment after a fault is, within 2.25 intervals of it."""

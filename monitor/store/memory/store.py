@@ -40,7 +40,7 @@ class MemoryStore:
 
 
 class MemoryWorkers:
-    """A :class:`monitor.ports.workers.WorkerRegistry` in this process. Tests put what workers write into ``beacons``, ``executed``."""
+    """Registry of workers in this process. Tests put what workers write into ``beacons`` and ``executed``."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -135,7 +135,12 @@ def test_configuring_again_replaces(capsys):
     assert [event["event"] for event in written(capsys)] == ["once"]
 
 
-SCRIPT = "import structlog, monitor.lib.logs; monitor.lib.logs.configure('auto'); structlog.get_logger('a').info('hello', n=1)"
+SCRIPT = """
+import structlog
+from monitor.lib import logs
+logs.configure('auto')
+structlog.get_logger('a').info('hello', n=1)
+"""
 
 
 def test_auto_is_json_without_a_terminal():

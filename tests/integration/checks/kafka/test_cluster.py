@@ -283,7 +283,8 @@ DEAD = GroupDescription(1, state="Dead")
         ("offsets of a group that nobody describes, as of Streams", DEAD, {AT: 3}, None, True,
          GroupDescription(1, known=True, state="Dead", committed={AT: 3}, problem="unsupported")),
         ("half an answer is none", DESCRIBED, {}, "coordinator", True, GroupDescription(1, problem="coordinator")),
-        ("nor is the other", GroupDescription(1, problem="authorization"), {AT: 3}, None, True, GroupDescription(1, problem="authorization")),
+        ("nor is the other", GroupDescription(1, problem="authorization"), {AT: 3}, None, True,
+         GroupDescription(1, problem="authorization")),
     ],
 )  # fmt: skip
 def test_what_two_answers_say_together(

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from monitor.agent.protocol import ActiveTask, Beacon
 from monitor.config.settings import WorkerSettings
 from monitor.model.checks import QueueVerdict, Status, WorkerVerdict
+from monitor.policy.runtime_checks import check_name, check_spec
 from monitor.policy.workers import outcomes
 from monitor.policy.workers.verdicts import (
     QueueObservation,
     WorkerObservation,
-    check_name,
-    check_spec,
     is_over,
     proven_at,
     queue_verdict,
