@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SUFFIXES = frozenset({".py", ".md", ".js", ".html", ".lua"})
 EVERYTHING = ("monitor", "README.md", "CONTRIBUTING.md", "docs")
 
