@@ -36,7 +36,7 @@ IMPORTED = {
     "monitor.api.root_urls": ("urlpatterns", "app_name"),
     "monitor.api.middleware": ("ProbeMiddleware",),
     "monitor.dashboard.urls": ("urlpatterns",),
-    "monitor.standalone.urls": ("urlpatterns",),
+    "monitor.urls": ("urlpatterns",),
     "monitor.cli": ("main",),
     "monitor.checks.base": ("Kind", "CheckFailed"),
 }

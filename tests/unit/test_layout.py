@@ -15,11 +15,6 @@ PACKAGE = TESTS.parent / "monitor"
 PLACES = ("unit", "integration", "system")
 BESIDES_THE_PACKAGE = {"demo", "deployment", "docs", "faults", "soak", "support"}
 """Folders of tests for what is not in the package: its documents, manifests and tools, and the servers of the tests."""
-STILL_TO_COME = {
-    "alerts/channels", "api/probes", "api/schema", "checks/kafka", "checks/kinds", "lib", "policy/workers",
-    "presentation", "project", "services", "standalone", "store/redis", "supervisor",
-}  # fmt: skip
-"""Packages into which modules have not been moved yet. Empty, and to be removed, as soon as they have."""
 
 
 def test_every_test_says_by_its_folder_what_it_needs() -> None:
@@ -33,7 +28,7 @@ def test_the_folders_mirror_the_package() -> None:
     for place in PLACES:
         for path in (TESTS / place).rglob("test_*.py"):
             folder = path.parent.relative_to(TESTS / place)
-            mirrored = (PACKAGE / folder).is_dir() or str(folder) in BESIDES_THE_PACKAGE | STILL_TO_COME
+            mirrored = (PACKAGE / folder).is_dir() or str(folder) in BESIDES_THE_PACKAGE
             assert mirrored, f"{path.relative_to(TESTS)}: there is no monitor/{folder}"
 
 

@@ -66,7 +66,7 @@ def test_a_channel_is_found_under_the_name_of_its_file(name: str) -> None:
     """So that one file can be imported for one channel."""
     cls = CHANNELS.find(name)
     assert cls.name == name
-    assert cls.__module__ == f"monitor.alerts.{name}"
+    assert cls.__module__ == f"monitor.alerts.channels.{name}"
 
 
 @every_channel

@@ -69,7 +69,7 @@ def wait_until_told(monitor: Monitor, receiver: Receiver, check: str, kinds: lis
     wait_for(
         lambda: receiver.kinds(check) == kinds,
         seconds=seconds,
-        what=f"{check}: {kinds}, was told {receiver.kinds(check)}\n{monitor.lib.logs()}",
+        what=f"{check}: {kinds}, was told {receiver.kinds(check)}\n{monitor.logs()}",
     )
 
 

@@ -220,7 +220,8 @@ def test_round_trip(tmp_path: Path) -> None:
 
 def test_what_a_dead_worker_left_is_ignored_and_then_removed(tmp_path: Path) -> None:
     """By process id and its start: also when a file survives a restart of its container, and the id is used again."""
-    code = "import sys; from monitor.agent import beacon_file as b, liveness as l; b.write(*sys.argv[1:], l.Pulse("
+    code = "import sys; from monitor.agent import beacon_file as b, liveness as l; "
+    code += "b.write(*sys.argv[1:], l.LivenessSample("
     code += "phase=l.RUNNING, interval_seconds=10))"
     subprocess.run([sys.executable, "-c", code, str(tmp_path), "dead@h"], check=True, timeout=30)
     (left,) = tmp_path.glob("dead@h.*.pulse")
@@ -238,7 +239,8 @@ def test_what_a_dead_worker_left_is_ignored_and_then_removed(tmp_path: Path) -> 
 
 def test_two_workers_of_one_name_have_a_file_each(tmp_path: Path) -> None:
     """Neither answers for the other one; the probe says of the worst of them what it is."""
-    code = "import sys; from monitor.agent import beacon_file as b, liveness as l; b.write(*sys.argv[1:], l.Pulse("
+    code = "import sys; from monitor.agent import beacon_file as b, liveness as l; "
+    code += "b.write(*sys.argv[1:], l.LivenessSample("
     code += "phase=l.RUNNING, interval_seconds=60, up_seconds=900, loop_lag_seconds=float(sys.stdin.readline()), "
     code += "broker_reachable=True, store_answers=True)); print('written', flush=True); sys.stdin.readline()"
     command = [sys.executable, "-c", code, str(tmp_path), "w@h"]

@@ -39,7 +39,7 @@ def test_a_kind_is_found_under_the_name_of_its_file(name: str) -> None:
     """So that one file can be imported for one kind, without the libraries of all others."""
     cls = KINDS.find(name)
     assert cls.name == name
-    assert cls.__module__ == f"monitor.checks.{name}"
+    assert cls.__module__ == f"monitor.checks.kinds.{name}"
 
 
 @every_kind

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from monitor.checks import failures as _failures
-from monitor.checks import registry
+from monitor.checks import failures as network_failures
 from monitor.checks.kafka import failures
 from monitor.checks.kinds import django_health_check
+from monitor.checks.registry import KINDS
 from monitor.model.checks import QueueVerdict, Reason, WorkerVerdict
 from monitor.policy.consumer_groups.reasons import MISSING, GroupProblem, GroupReason
 from monitor.policy.workers.verdicts import WorkerReason
 
 ROOT = Path(__file__).parents[3]
 DOCS = "".join(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))
-KINDS = {name: registry.find(name).reasons for name in registry.names()}
+REASONS = {name: KINDS.find(name).reasons for name in KINDS.names()}
 REASON_ARGUMENT = {"CheckFailed": 0, "Outcome": 2, "Verdict": 1, "Reading": 1}
 """Which argument of what is constructed with a reason is the reason."""
 
@@ -38,19 +38,19 @@ def literals(path: Path) -> Iterator[str]:
 
 def test_a_reason_that_a_module_gives_is_explained() -> None:
     """A kind's own are in its reference; those of modules that kinds share are in some kind's, or in the docs."""
-    shared = {code for reasons in KINDS.values() for code in reasons}
+    shared = {code for reasons in REASONS.values() for code in reasons}
     unexplained = [
         (path.name, code)
         for path in (ROOT / "monitor").rglob("*.py")
         for code in literals(path)
-        if (code not in KINDS[path.stem] if is_kind(path) else code not in shared and f"`{code}`" not in DOCS)
+        if (code not in REASONS[path.stem] if is_kind(path) else code not in shared and f"`{code}`" not in DOCS)
     ]
     assert unexplained == []
 
 
 def is_kind(path: Path) -> bool:
     """Whether a module is that of a kind."""
-    return path.parent.name == "checks" and path.stem in KINDS
+    return path.parent.name == "kinds" and path.stem in REASONS
 
 
 @pytest.mark.parametrize("codes", [Reason, WorkerReason, WorkerVerdict, QueueVerdict], ids=lambda codes: codes.__name__)
@@ -62,10 +62,10 @@ def test_a_reason_that_several_modules_share_is_in_the_docs(codes: type[Reason])
 def test_each_reason_of_a_consumer_group_has_a_text() -> None:
     """In the reference of the kind `kafka_group`, whoever gives it: the judge, the brokers or Prometheus."""
     codes = {code for _, code in (*failures._BY_CLASS, *failures._BY_TEXT)}
-    assert {*GroupReason, *GroupProblem, MISSING, *codes} <= {*KINDS["kafka_group"]}
+    assert {*GroupReason, *GroupProblem, MISSING, *codes} <= {*REASONS["kafka_group"]}
 
 
 def test_each_reason_of_a_failure_has_a_text() -> None:
     """Of the network, and of a check of django-health-check."""
-    assert {code for _, code in _failures._REASONS} <= {*_failures.NETWORK_REASONS}
-    assert {*django_health_check._REASONS.values()} <= {*KINDS["django_health_check"]}
+    assert {code for _, code in network_failures._REASONS} <= {*network_failures.NETWORK_REASONS}
+    assert {*django_health_check._REASONS.values()} <= {*REASONS["django_health_check"]}

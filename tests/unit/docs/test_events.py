@@ -28,6 +28,11 @@ def logged_events() -> Iterator[str]:
                     yield event
                 case ast.Call(func=ast.Name(id="Run"), args=[_, ast.Constant(value=str(event)), *_]):
                     yield f"check.{event}"
+                case ast.Call(
+                    func=ast.Name(id="PeriodicValue") | ast.Attribute(attr="__init__"),
+                    args=[ast.Constant(value=str(event)), *_],
+                ) if event.endswith("_read"):
+                    yield event
                 case ast.Call(func=ast.Name(id="NotCompleted"), args=[ast.Constant(value=str(event)), _]):
                     yield f"check.{event}"
                 case ast.Call(func=ast.Name(id="log_unavailable"), args=[ast.Constant(value=str(event)), *publisher]):

@@ -44,7 +44,7 @@ def test_an_event_is_one_line_of_json(capsys):
     assert event == {
         "event": "check_finished",
         "level": "info",
-        "logger": "monitor.services.run_check",
+        "logger": "monitor.runner",
         "check": "orders",
         "task_id": "t1",
         "duration_ms": 3.5,

@@ -169,7 +169,7 @@ pymysql.version_info = (2, 2, 1, "final", 0)
 pymysql.install_as_MySQLdb()
 settings.configure(DATABASES={"default": json.load(sys.stdin)})
 django.setup()
-from monitor.checks import registry
+from monitor.checks.registry import KINDS
 outcome = KINDS.build("database", {"alias": "default"}).run(5.0)
 print(outcome.status.value, outcome.reason, 400 < outcome.data.get("connect_ms", 0) < 4500)
 """

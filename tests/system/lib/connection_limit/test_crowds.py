@@ -35,7 +35,7 @@ def test_probes_are_answered_beside_a_crowd(listener: Listener, shape: str) -> N
 
 def test_bodies_that_do_not_come_leave_threads_for_probes() -> None:
     """In a project whose middleware reads forms: far fewer clients than the bound, but more than there are threads."""
-    project = {"DJANGO_SETTINGS_MODULE": "tests.support.listener_project", "PYTHONPATH": str(Path(__file__).parents[3])}
+    project = {"DJANGO_SETTINGS_MODULE": "tests.support.listener_project", "PYTHONPATH": str(Path(__file__).parents[4])}
     with listening("web", **project) as listener, Crowd(listener.address, 20, "half a body") as crowd:
         wait_for(lambda: crowd.opened == 20, what="every client was connected")
         answers = probe(listener.address, PATHS["web"], seconds=1.5)
