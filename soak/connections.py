@@ -1,7 +1,7 @@
 """``python -m soak.connections [SERVER...] [--seconds 60] [--record]``: crowds of connections at every server of ours.
 
 Each crowd is held for so long; meanwhile live and ready are requested on new connections ten times a second, and each
-answer has a second. ``tests/system/connection_limit`` holds the same crowds for a moment.
+answer has a second. ``tests/system/lib/connection_limit`` holds the same crowds for a moment.
 """
 
 from __future__ import annotations
