@@ -9,27 +9,27 @@ from monitor.history.buckets import Buckets, Spreads, no_spreads, zeros
 from monitor.history.rollups import BUCKET, HOUR, PER_DAY, Digest, HourHead, LastSample, RollupDay
 from monitor.history.samples import BUCKET_SECONDS, DAY_SECONDS, ERROR, MICRO, micros
 
-LONGEST_SECONDS = 3660 * DAY_SECONDS
+MAX_SPAN_SECONDS = 3660 * DAY_SECONDS
 
 
 def digest_of(day: RollupDay) -> Digest:
     """A day that has a sample, in a few numbers."""
     head = day.heads[min(day.heads)]
-    joined = join([day], None, day.start, day.start + DAY_SECONDS)
+    joined = join_days([day], None, day.start, day.start + DAY_SECONDS)
     ok, warning, unknown, error = map(sum, joined.times)
     last = day.heads[max(day.heads)].tail
     return Digest(head.first_at, head.first_code, last, (ok, warning, unknown, error), sum(joined.began))
 
 
-def join(days: Iterable[RollupDay], tail: LastSample | None, since: float, until: float) -> Buckets:
+def join_days(days: Iterable[RollupDay], tail: LastSample | None, since: float, until: float) -> Buckets:
     """The buckets from that of ``since`` on to that of ``until``: a bucket's end, or now.
 
     ``days`` are all that have samples in between, in order; ``tail`` is the last sample before them. No more than
     ``LONGEST_SECONDS``, ten years.
     """
-    start = int(max(since, until - LONGEST_SECONDS) // BUCKET_SECONDS) * BUCKET_SECONDS
+    start = int(max(since, until - MAX_SPAN_SECONDS) // BUCKET_SECONDS) * BUCKET_SECONDS
     count = max(0, ceil((until - start) / BUCKET_SECONDS))
-    joint = _Joint(start * MICRO, count, micros(until))
+    joint = _BucketsDraft(start * MICRO, count, micros(until))
     for day in days:
         joint.add(day)
         for head in day.heads.values():
@@ -41,7 +41,7 @@ def join(days: Iterable[RollupDay], tail: LastSample | None, since: float, until
     return joint.buckets(until)
 
 
-class _Joint:
+class _BucketsDraft:
     """Buckets in the making."""
 
     def __init__(self, start: int, count: int, until: int) -> None:

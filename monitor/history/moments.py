@@ -12,20 +12,20 @@ SPAN_HINT = "write a duration such as '10s', '5m', '24h' or '90d'"
 LATEST = 253_402_300_799.0  # the end of the year 9999, beyond which nobody can write a date
 
 
-def moment(text: str, now: float) -> float:
+def parse_moment(text: str, now: float) -> float:
     """Epoch seconds. A time without an offset is UTC. Raises ValueError, whose text says what to write."""
     text = text.strip()
     if not text.isascii():  # float() knows the digits of all scripts
         raise ValueError(HINT)
     if text in ("", "now"):
         return now
-    at = now - span(text[1:], HINT) if text.startswith("-") else _absolute(text)
+    at = now - parse_span(text[1:], HINT) if text.startswith("-") else _absolute(text)
     if not 0 <= at <= LATEST:
         raise ValueError(HINT)
     return at
 
 
-def span(text: str, hint: str = SPAN_HINT) -> float:
+def parse_span(text: str, hint: str = SPAN_HINT) -> float:
     """A duration in seconds, more than 0. Raises ValueError, whose text says what to write."""
     try:
         found = float(seconds_of(text.strip()))

@@ -18,8 +18,8 @@ from monitor.history.samples import BUCKET_SECONDS, DAY_SECONDS, ERROR, HOUR_SEC
 
 BUCKET, HOUR, DAY = BUCKET_SECONDS * MICRO, HOUR_SECONDS * MICRO, DAY_SECONDS * MICRO
 PER_HOUR, PER_DAY = HOUR // BUCKET, DAY // BUCKET
-BIGGEST = 3e38  # of the numbers that roll-ups hold
-NOTHING = -1  # the code of what was before the first sample
+MAX_NUMBER = 3e38  # of the numbers that roll-ups hold
+NO_CODE = -1  # the code of what was before the first sample
 
 
 class LastSample(NamedTuple):
@@ -72,27 +72,27 @@ class RollupDay:
         return self.heads[max(self.heads)].tail if self.heads else None
 
 
-def day_of(start: int) -> RollupDay:
+def empty_day(start: int) -> RollupDay:
     """A day without samples."""
     times = zeros(PER_DAY), zeros(PER_DAY), zeros(PER_DAY), zeros(PER_DAY)
     return RollupDay(start, {}, times, zeros(PER_DAY), bytes(PER_DAY), {})
 
 
-def with_samples(day: RollupDay, samples: Samples) -> RollupDay:
+def replace_hours(day: RollupDay, samples: Samples) -> RollupDay:
     """The day with these samples in place of what it knew of their hours: all the samples of each."""
-    draft = _Draft(day)
+    draft = _DayDraft(day)
     for hour, some in _by_hour(samples):
         draft.clear((hour * HOUR - day.start * MICRO) // HOUR)
         draft.add(some)
     return draft.day()
 
 
-def with_more(day: RollupDay, samples: Samples) -> RollupDay | None:
+def append_samples(day: RollupDay, samples: Samples) -> RollupDay | None:
     """The day with samples that came after those it knows of their hours; None when some did not.
 
     The same as all samples of the hour would give, but that the means of series have a digit less.
     """
-    draft = _Draft(day)
+    draft = _DayDraft(day)
     for hour, some in _by_hour(samples):
         head = day.heads.get((hour * HOUR - day.start * MICRO) // HOUR)
         if head is not None and head.tail.at >= some.at[0]:
@@ -101,18 +101,18 @@ def with_more(day: RollupDay, samples: Samples) -> RollupDay | None:
     return draft.day()
 
 
-def with_waiting(day: RollupDay, known: Samples | None, fresh: Samples) -> RollupDay | None:
+def add_waiting_samples(day: RollupDay, known: Samples | None, fresh: Samples) -> RollupDay | None:
     """The day with samples of one hour that it does not know yet, next to all those that are ``known`` of that hour.
 
     Where those are not what the day was made of (they were lost), only what is later can be added; else None.
     """
     head = day.heads.get((fresh.at[0] - day.start * MICRO) // HOUR)
     if head is None or (known and head.first_at in known.at):
-        return with_samples(day, merge([known, fresh]) if known else fresh)
-    return with_more(day, fresh)
+        return replace_hours(day, merge([known, fresh]) if known else fresh)
+    return append_samples(day, fresh)
 
 
-class _Draft:
+class _DayDraft:
     """A day in the making."""
 
     def __init__(self, day: RollupDay) -> None:
@@ -136,7 +136,7 @@ class _Draft:
         hour = (samples.at[0] - self._start) // HOUR
         ended = self._start + (hour + 1) * HOUR
         head = self._heads.get(hour)
-        before, seen = NOTHING, -1
+        before, seen = NO_CODE, -1
         if head is not None:
             self._take_back(head.tail, samples.at[0], ended)
             before, seen = head.tail.code, (head.tail.at - self._start) // BUCKET
@@ -192,7 +192,7 @@ class _Draft:
                 spreads.low[place] = _bounded(min(low, spreads.low[place]))
                 spreads.high[place] = _bounded(max(high, spreads.high[place]))
                 # Of numbers that cannot be added up the mean is anything.
-                total = sum(found) if max(-low, high) < BIGGEST else low * len(found)
+                total = sum(found) if max(-low, high) < MAX_NUMBER else low * len(found)
                 spreads.mean[place] = _bounded((spreads.mean[place] * known + total) / count)
                 spreads.count[place] = count
 
@@ -207,4 +207,4 @@ def _by_hour(samples: Samples) -> Iterator[tuple[int, Samples]]:
 
 
 def _bounded(value: float) -> float:
-    return min(max(value, -BIGGEST), BIGGEST)
+    return min(max(value, -MAX_NUMBER), MAX_NUMBER)

@@ -80,7 +80,7 @@ class Curves:
     series: dict[str, Curve] = field(default_factory=dict)
 
 
-def scale(since: float, until: float, *, step: float | None = None, raw_since: float | None) -> TimeScale:
+def choose_scale(since: float, until: float, *, step: float | None = None, raw_since: float | None) -> TimeScale:
     """The step and the source for a window: what was asked for, but no more than ``MAX_POINTS``.
 
     Samples are taken for steps below five minutes as far as they reach (``raw_since``), roll-ups for all else.
@@ -95,13 +95,13 @@ def scale(since: float, until: float, *, step: float | None = None, raw_since: f
     return TimeScale(since // wanted * wanted, until, wanted, raw)
 
 
-def points(count: int, since: float, until: float) -> TimeScale:
+def sparkline_scale(count: int, since: float, until: float) -> TimeScale:
     """A scale of at most ``count`` points made of roll-ups, for a sparkline."""
     step = max(1, ceil((until - since) / max(1, count - 1) / BUCKET_SECONDS)) * BUCKET_SECONDS
     return TimeScale(since // step * step, until, step, raw=False)
 
 
-def of_samples(samples: Samples, at: TimeScale, names: Iterable[str] | None = None) -> Curves:
+def curves_of_samples(samples: Samples, at: TimeScale, names: Iterable[str] | None = None) -> Curves:
     """Samples at a step: those of ``Samples.holding`` or more. ``names`` of series, all when None."""
     begins = [micros(time) for time in (*at.times, at.until)]
     times = samples.at.tolist()
@@ -115,7 +115,7 @@ def of_samples(samples: Samples, at: TimeScale, names: Iterable[str] | None = No
     return Curves(at, status, {name: _of_column(name, column, edges) for name, column in chosen.items()})
 
 
-def of_buckets(buckets: Buckets, at: TimeScale, names: Iterable[str] | None = None) -> Curves:
+def curves_of_buckets(buckets: Buckets, at: TimeScale, names: Iterable[str] | None = None) -> Curves:
     """Buckets at a step, a multiple of theirs. ``names`` of series, all when None."""
     places = _places(buckets, at)
     chosen = buckets.series if names is None else {n: buckets.series[n] for n in names if n in buckets.series}
@@ -123,20 +123,20 @@ def of_buckets(buckets: Buckets, at: TimeScale, names: Iterable[str] | None = No
     return Curves(at, _worst(buckets, places), curves)
 
 
-def sparks(buckets: Buckets, at: TimeScale, name: str) -> tuple[list[Status | None], list[float | None]]:
+def sparkline_values(buckets: Buckets, at: TimeScale, name: str) -> tuple[list[Status | None], list[float | None]]:
     """What :func:`of_buckets` has for statuses, and for means of one series: without the work for all else."""
     places = _places(buckets, at)
     spreads = buckets.series.get(name)
     return _worst(buckets, places), [None] * len(at.times) if spreads is None else list(_means(spreads, places))
 
 
-def unit(name: str) -> str:
+def unit_of(name: str) -> str:
     """The unit of a series, by the end of its name; empty for a plain number."""
     return next((unit for ending, unit in _UNITS if name.endswith(ending)), "")
 
 
 def _of_column(name: str, column: array[float], edges: Sequence[int]) -> Curve:
-    curve = Curve(unit(name), [], [], [])
+    curve = Curve(unit_of(name), [], [], [])
     whole = not any(map(isnan, column))
     values = column.tolist()
     low, mean, high = curve.low.append, curve.mean.append, curve.high.append
@@ -176,7 +176,7 @@ def _means(spreads: Spreads, places: Sequence[int]) -> Iterator[float | None]:
 
 
 def _of_spreads(name: str, spreads: Spreads, places: Sequence[int]) -> Curve:
-    curve = Curve(unit(name), [], [*_means(spreads, places)], [])
+    curve = Curve(unit_of(name), [], [*_means(spreads, places)], [])
     for mean, (first, last) in zip(curve.mean, pairwise(places), strict=True):
         nothing = mean is None
         curve.low.append(None if nothing else _plain(min(spreads.low[first:last])))

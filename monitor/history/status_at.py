@@ -8,7 +8,7 @@ from monitor.history.samples import Sample
 from monitor.model.checks import Reason, Status
 
 
-class StatusThen(NamedTuple):
+class PastStatus(NamedTuple):
     """A check at a moment. ``sample`` is the last one before it, None when there was none."""
 
     status: Status
@@ -16,13 +16,13 @@ class StatusThen(NamedTuple):
     sample: Sample | None = None
 
 
-def then(sample: Sample | None, at: float) -> StatusThen:
+def status_at(sample: Sample | None, at: float) -> PastStatus:
     """The check at ``at``, by its last sample: what would have been read then. Old is ``stale``, none is ``unknown``.
 
     An ``unknown`` without a sample may also be one whose last sample is no longer kept.
     """
     if sample is None or sample.at > at:
-        return StatusThen(Status.UNKNOWN, Reason.NOT_OBSERVED)
+        return PastStatus(Status.UNKNOWN, Reason.NOT_OBSERVED)
     if at > sample.valid_until:
-        return StatusThen(Status.STALE, Reason.STALE, sample)
-    return StatusThen(sample.status, sample.reason, sample)
+        return PastStatus(Status.STALE, Reason.STALE, sample)
+    return PastStatus(sample.status, sample.reason, sample)

@@ -66,12 +66,12 @@ def uptime(buckets: Buckets, since: float | None = None) -> UptimeSeconds:
     return _between(buckets, 0 if since is None else buckets.place(since), len(buckets))
 
 
-def windows(buckets: Buckets, seconds: Mapping[str, float]) -> dict[str, UptimeSeconds]:
+def window_uptimes(buckets: Buckets, seconds: Mapping[str, float]) -> dict[str, UptimeSeconds]:
     """The figures of windows that end where the buckets do, by name: how many seconds each reaches back."""
     return {name: uptime(buckets, buckets.until - window) for name, window in seconds.items()}
 
 
-def days(buckets: Buckets) -> list[tuple[str, UptimeSeconds]]:
+def daily_uptimes(buckets: Buckets) -> list[tuple[str, UptimeSeconds]]:
     """The figures of each UTC day that the buckets touch, by its date (``2026-11-20``)."""
     found = []
     at: float = buckets.start
@@ -98,16 +98,16 @@ class Uptimes(NamedTuple):
 
 def uptimes(buckets: Buckets, spans: Mapping[str, float], day_count: int) -> Uptimes:
     """Both, of buckets that reach back far enough (:func:`reaching_back`)."""
-    return Uptimes(windows(buckets, spans), days(buckets)[-day_count:] if day_count else [])
+    return Uptimes(window_uptimes(buckets, spans), daily_uptimes(buckets)[-day_count:] if day_count else [])
 
 
-def reaching_back(seconds: Sequence[float], now: float, whole_days: int = 0) -> float:
+def earliest_needed(seconds: Sequence[float], now: float, whole_days: int = 0) -> float:
     """Since when buckets are needed for windows that end ``now``, and for whole UTC days, today's being the last."""
     today = now // DAY_SECONDS * DAY_SECONDS
     return min([now - window for window in seconds] + [today - (whole_days - 1) * DAY_SECONDS] * bool(whole_days))
 
 
-class UptimePart(NamedTuple):
+class UptimeSegment(NamedTuple):
     """A stretch of time, to be put together with others: microseconds by status code, the incidents that began in it,
     and whether the first thing that was observed in it is an incident that had begun before."""
 
@@ -118,12 +118,12 @@ class UptimePart(NamedTuple):
     is_under_way: bool
 
 
-def part(buckets: Buckets, since: float, until: float) -> UptimePart:
+def segment(buckets: Buckets, since: float, until: float) -> UptimeSegment:
     """Of the bucket of ``since`` up to that of ``until``."""
     return _part(buckets, buckets.place(since), buckets.place(until))
 
 
-def linked(digests: Mapping[int, Digest], tail: LastSample | None, first: int, last: int) -> list[UptimePart]:
+def day_segments(digests: Mapping[int, Digest], tail: LastSample | None, first: int, last: int) -> list[UptimeSegment]:
     """Whole days, from number ``first`` to before ``last``; ``tail`` is the last sample before them."""
     found = []
     for number in range(first, last):
@@ -142,12 +142,12 @@ def linked(digests: Mapping[int, Digest], tail: LastSample | None, first: int, l
                 is_same = digest is not None and digest.first_code == ERROR
                 is_under_way = held > 0 or is_same
                 began -= is_same
-        found.append(UptimePart(start / MICRO, end / MICRO, times, began, is_under_way))
+        found.append(UptimeSegment(start / MICRO, end / MICRO, times, began, is_under_way))
         tail = digest.tail if digest else tail
     return found
 
 
-def together(parts: Sequence[UptimePart]) -> UptimeSeconds:
+def combine(parts: Sequence[UptimeSegment]) -> UptimeSeconds:
     """The figures of parts that follow one another: at least one."""
     since, until = parts[0].since, parts[-1].until
     first, began = parts[0], parts[0].began
@@ -170,15 +170,15 @@ def together(parts: Sequence[UptimePart]) -> UptimeSeconds:
 
 
 def _between(buckets: Buckets, first: int, last: int) -> UptimeSeconds:
-    return together([_part(buckets, first, last)])
+    return combine([_part(buckets, first, last)])
 
 
-def _part(buckets: Buckets, first: int, last: int) -> UptimePart:
+def _part(buckets: Buckets, first: int, last: int) -> UptimeSegment:
     ok, warning, unknown, error = (sum(column[first:last]) for column in buckets.times)
     since = buckets.start + first * BUCKET_SECONDS
     until = max(since, min(buckets.until, buckets.start + last * BUCKET_SECONDS))
     began, is_under_way = sum(buckets.began[first:last]), _is_under_way(buckets, first, last)
-    return UptimePart(since, until, (ok, warning, unknown, error), began, is_under_way)
+    return UptimeSegment(since, until, (ok, warning, unknown, error), began, is_under_way)
 
 
 def _is_under_way(buckets: Buckets, first: int, last: int) -> bool:

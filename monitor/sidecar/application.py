@@ -13,7 +13,7 @@ from monitor.api import targets
 from monitor.api.pages import JSON, METHODS, ProbeResponse
 from monitor.api.service import Service
 from monitor.sidecar import contract, verdict
-from monitor.sidecar.metrics import Metrics
+from monitor.sidecar.metrics import ProbeMetrics
 from monitor.sidecar.verdict import SidecarVerdict
 
 API = "/api/health/"
@@ -37,7 +37,7 @@ class Application:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._metrics = Metrics(self._look)
+        self._metrics = ProbeMetrics(self._look)
         self._own: Mapping[str, Callable[[str], _Given]] = {
             "/health": self._health,
             "/ready": self._ready,
@@ -75,17 +75,17 @@ class Application:
         return _Given(answer, target.endpoint if counted else "", answer.status == 200)
 
     def _health(self, _: str) -> _Given:
-        return _Given(_json(200, {"status": "alive", "service": contract.service(self._service.roster)}), "health")
+        return _Given(_json(200, {"status": "alive", "service": contract.service_name(self._service.roster)}), "health")
 
     def _ready(self, _: str) -> _Given:
         said = self._look()
         if not said.healthy:
             self._metrics.failed(said)
-        return _Given(_json(200 if said.healthy else 500, contract.ready(said)), "ready", said.healthy)
+        return _Given(_json(200 if said.healthy else 500, contract.ready_body(said)), "ready", said.healthy)
 
     def _status(self, _: str) -> _Given:
         said = self._look()
-        return _Given(_json(200, contract.status(said, self._service.roster)), "status", said.healthy)
+        return _Given(_json(200, contract.status_body(said, self._service.roster)), "status", said.healthy)
 
     def _expose(self, accept: str) -> _Given:
         body, content_type = self._metrics.page(accept)
@@ -93,7 +93,7 @@ class Application:
 
     def _look(self) -> SidecarVerdict:
         self._service.refresher.start()
-        return verdict.look(self._service.roster, self._service.refresher.snapshot())
+        return verdict.current_verdict(self._service.roster, self._service.refresher.snapshot())
 
 
 def _json(status: int, body: Mapping[str, Any]) -> ProbeResponse:

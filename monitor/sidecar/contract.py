@@ -10,14 +10,14 @@ from monitor.config import CheckSpec
 from monitor.config.probe_environment import GROUPS_OPTION, KIND
 from monitor.config.units import seconds
 from monitor.model.checks import Reason, Status
-from monitor.policy.consumer_groups.limits import Limits, short
+from monitor.policy.consumer_groups.limits import Limits, format_duration
 from monitor.policy.consumer_groups.reasons import GroupReason
-from monitor.sidecar.verdict import RULES, CheckVerdict, SidecarVerdict, consumer_count, skew_ratio
+from monitor.sidecar.verdict import RULE_REASONS, CheckVerdict, SidecarVerdict, consumer_count, skew_ratio
 
 DEFAULTS = Limits()
 
 
-def ready(verdict: SidecarVerdict) -> dict[str, Any]:
+def ready_body(verdict: SidecarVerdict) -> dict[str, Any]:
     """The body of ``/ready``. What follows ``checks`` is more than the contract asks for."""
     spoken = verdict.spoken
     window = _window_seconds(spoken)
@@ -30,14 +30,14 @@ def ready(verdict: SidecarVerdict) -> dict[str, Any]:
                 "value": _rounded(skew_ratio(spoken)),
                 "threshold": _rounded(_limit(spoken, "skew_threshold")),
                 "healthy": _passes(verdict, GroupReason.SKEW),
-                "window": short(window),
+                "window": format_duration(window),
                 "aggregation": "max",
             },
             "consumer_count": {
                 "value": _plain(consumer_count(spoken)),
                 "min_required": _plain(_limit(spoken, "min_consumers")),
                 "healthy": _passes(verdict, GroupReason.UNDER_REPLICATED),
-                "window": short(window),
+                "window": format_duration(window),
                 "aggregation": "min",
             },
         },
@@ -45,14 +45,14 @@ def ready(verdict: SidecarVerdict) -> dict[str, Any]:
     return body | (_about(spoken, verdict.now) if spoken else {})
 
 
-def status(verdict: SidecarVerdict, roster: RosterReader) -> dict[str, Any]:
+def status_body(verdict: SidecarVerdict, roster: RosterReader) -> dict[str, Any]:
     """The body of ``/status``: the same, and what it is configured to."""
     checks = [check for check in roster.ready.checks if check.kind == KIND]
     overall = verdict.healthy and not verdict.lacks_data
-    return {"overall_healthy": overall, **ready(verdict), "config": {c.name: _config(c) for c in checks}}
+    return {"overall_healthy": overall, **ready_body(verdict), "config": {c.name: _config(c) for c in checks}}
 
 
-def service(roster: RosterReader) -> str:
+def service_name(roster: RosterReader) -> str:
     """What the sidecar is beside: the consumer groups it watches."""
     groups: dict[str, None] = {}
     for check in roster.checks.values():
@@ -68,7 +68,7 @@ def _passes(verdict: SidecarVerdict, reason: str) -> bool:
         return False
     if spoken is None or not spoken.fails:
         return verdict.healthy or spoken is not None
-    return spoken.reason in RULES and not spoken.found(reason)
+    return spoken.reason in RULE_REASONS and not spoken.found(reason)
 
 
 def _limit(said: CheckVerdict | None, name: str) -> float | None:

@@ -22,7 +22,7 @@ END_SECONDS = 5.0
 log = structlog.get_logger("monitor.sidecar")
 
 
-class Loop:
+class CheckLoop:
     """A thread that looks what is due, and one for each run; the checks themselves are in processes that can be ended.
 
     ``after_run`` is called in a run's thread when its result was stored.

@@ -26,7 +26,7 @@ class UnusableDirectory(Exception):
     """The directory cannot be used: its text says why."""
 
 
-class Memories:
+class MemoryFile:
     """The file of a store in memory. Thread-safe."""
 
     def __init__(self, directory: Path, store: MemoryStateStore) -> None:

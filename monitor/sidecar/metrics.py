@@ -9,13 +9,13 @@ from prometheus_client.core import GaugeMetricFamily, Metric, UntypedMetricFamil
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from monitor.sidecar.verdict import SidecarVerdict, consumer_count, failures, hottest, skew_ratio
+from monitor.sidecar.verdict import SidecarVerdict, consumer_count, failures, hottest_value, skew_ratio
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 """Seconds. An answer is promised within a tenth of a second."""
 
 
-class Metrics:
+class ProbeMetrics:
     """The numbers of one process, in a registry of its own. ``look`` gives the verdict at the moment."""
 
     def __init__(self, look: Callable[[], SidecarVerdict]) -> None:
@@ -84,12 +84,12 @@ class _Known(Collector):
         yield _gauge(
             "health_probe_lag_seconds",
             "Age of the oldest record that waits in the hottest partition.",
-            hottest(spoken, "lag_seconds"),
+            hottest_value(spoken, "lag_seconds"),
         )
         yield _gauge(
             "health_probe_retention_share",
             "Share of the records in the hottest partition that wait: at 1, the retention deletes them next.",
-            hottest(spoken, "retention_share"),
+            hottest_value(spoken, "retention_share"),
         )
         consumers = consumer_count(spoken)
         # Without a type: a gauge must not end in _count, and it is called so by everybody's alerts.

@@ -17,8 +17,8 @@ from monitor.config.model import READY
 from monitor.lib import logs
 from monitor.project import VARIABLE
 from monitor.sidecar.application import Application
-from monitor.sidecar.loop import Loop
-from monitor.sidecar.memories import Memories
+from monitor.sidecar.loop import CheckLoop
+from monitor.sidecar.memories import MemoryFile
 from monitor.sidecar.server import SidecarServer
 from monitor.store import MemoryStore
 
@@ -34,14 +34,14 @@ def run(config: Config, host: str, port: int, data_dir: Path | None = None) -> N
     if NEED_DJANGO.isdisjoint(check.kind for check in config.checks.values()):
         os.environ.pop(VARIABLE, None)
     store = MemoryStore(keeps_history=False)  # it runs for months, and nothing here tells of the past
-    memories = Memories(data_dir, store.states) if data_dir is not None else None
+    memories = MemoryFile(data_dir, store.states) if data_dir is not None else None
     service = build(config, connect=lambda: store)
     server = SidecarServer(Application(service), host, port)
     if memories is not None:
         memories.recall()
     checks = {name: wiring.resolve(config, check) for name, check in config.checks.items()}
     executor = wiring.executor(config)
-    loop = Loop(config, checks, store.states, executor, memories.keep if memories is not None else lambda: None)
+    loop = CheckLoop(config, checks, store.states, executor, memories.keep if memories is not None else lambda: None)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _leave)
     if config.channels:

@@ -28,7 +28,7 @@ CHECK_TYPES: Mapping[str | None, str] = {
 
 _UNHEARD = (Reason.STALE, Reason.NOT_OBSERVED, Reason.FROM_THE_FUTURE)
 
-RULES = frozenset({*GroupReason, GroupProblem.SHARE_GROUP})
+RULE_REASONS = frozenset({*GroupReason, GroupProblem.SHARE_GROUP})
 """The reasons whose messages hold numbers and names only. Those of a source that failed may hold hosts."""
 
 
@@ -106,7 +106,7 @@ class SidecarVerdict:
         return _sentence(first) + (f" (and {others} more)" if others else "")
 
 
-def look(roster: RosterReader, snapshot: CachedSnapshot) -> SidecarVerdict:
+def current_verdict(roster: RosterReader, snapshot: CachedSnapshot) -> SidecarVerdict:
     """What the group ``ready`` says at this moment."""
     group = roster.ready
     said = [
@@ -139,7 +139,7 @@ def _is_known(said: CheckVerdict | None) -> TypeGuard[CheckVerdict]:
     return said is not None and not (said.lacks_data and said.reason != GroupReason.NO_DATA)
 
 
-def hottest(said: CheckVerdict | None, name: str) -> float | None:
+def hottest_value(said: CheckVerdict | None, name: str) -> float | None:
     """The highest of a number of the hottest partition of each group, as far as it is known."""
     return max(said.numbers(name), default=None) if said else None
 
@@ -156,7 +156,7 @@ def _sentence(said: CheckVerdict) -> str:
         return f"{said.check.name}: {said.reason or said.reading.status.value}"
     if result is None or said.reason == Reason.STALE:
         return _unheard(said)
-    if said.reason in RULES and result.message:
+    if said.reason in RULE_REASONS and result.message:
         return result.message.partition("; ")[0]  # the contract knows one sentence; `findings` name the others
     if result.status.severity < 2:
         return "Recovering: not yet confirmed"

@@ -26,9 +26,9 @@ from monitor.policy.consumer_groups.memory import (
 
 VERSION = 2
 TICK = 10  # per second
-ALWAYS = -1
-LARGEST = 2**70  # offsets have 63 bits; these are sums of some of them
-FAR = 10**12  # ticks: no age is longer
+ALWAYS_BUSY = -1
+MAX_NUMBER = 2**70  # offsets have 63 bits; these are sums of some of them
+MAX_AGE_TICKS = 10**12  # ticks: no age is longer
 TEXT_CHARACTERS = 8 * 1024 * 1024
 GROUP_BYTES = 32_767
 """Of a group's name: Kafka has no other limit than that of a short string."""
@@ -97,7 +97,7 @@ class _Clock:
         return None if moment is None else max(0, self.at - round(moment * TICK))
 
     def time(self, age: Any) -> float:
-        if not 0 <= _whole(age) <= FAR:
+        if not 0 <= _whole(age) <= MAX_AGE_TICKS:
             raise ValueError(age)
         return (self.at - self._passed - int(age)) / TICK
 
@@ -193,7 +193,7 @@ def _bucket(bucket: WindowBucket, clock: _Clock) -> list[Any]:
         bucket.rebalancing,
         bucket.consumed,
         bucket.produced,
-        ALWAYS if always else round(bucket.busy * TICK),
+        ALWAYS_BUSY if always else round(bucket.busy * TICK),
         0 if always else bucket.drained,
         _hundredths(bucket.skew_worst),
         _hundredths(bucket.skew_held),
@@ -208,7 +208,7 @@ def _bucket(bucket: WindowBucket, clock: _Clock) -> list[Any]:
 def _read_bucket(row: list[Any], clock: _Clock) -> WindowBucket:
     end, start, since, looks, rebalancing, consumed, produced, busy, drained, *values = row
     values += [None] * (4 - len(values))
-    if busy == ALWAYS:
+    if busy == ALWAYS_BUSY:
         busy, drained = since, consumed
     worst, held, fewest, fewest_held = values
     return WindowBucket(
@@ -257,6 +257,6 @@ def _count(number: Any, *, negative: bool = False) -> int | None:
 
 
 def _whole(number: Any) -> int:
-    if type(number) is not int or abs(number) > LARGEST:
+    if type(number) is not int or abs(number) > MAX_NUMBER:
         raise TypeError(number)
     return number

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from monitor.model.checks import Status
-from monitor.policy.consumer_groups.limits import Limits, settings, short
+from monitor.policy.consumer_groups.limits import Limits, format_duration, public_limits
 from monitor.policy.consumer_groups.memory import GroupMemory, GroupVerdict
 from monitor.policy.consumer_groups.reasons import GroupReason
 from monitor.policy.states import GroupHold
@@ -14,7 +14,7 @@ from monitor.policy.states import GroupHold
 NOTE_CHARACTERS = 300
 
 
-def kept(
+def held_verdict(
     memory: GroupMemory | None, reason: str, now: float, limits: Limits, *, since: float, hold: GroupHold
 ) -> GroupVerdict:
     """Return the verdict while the source does not answer, for ``reason`` since then.
@@ -24,8 +24,8 @@ def kept(
     last = last_verdict(memory, now, hold)
     if last is None or memory is None:
         return no_data(reason, (), limits, hold)
-    note = f"no answer from the source for {short(round(now - since))} ({reason}): the last verdict is kept"
-    return held(last, note, now - (memory.numbers_at or now))
+    note = f"no answer from the source for {format_duration(round(now - since))} ({reason}): the last verdict is kept"
+    return as_held(last, note, now - (memory.numbers_at or now))
 
 
 def last_verdict(memory: GroupMemory | None, now: float, hold: GroupHold) -> GroupVerdict | None:
@@ -40,7 +40,7 @@ def with_verdict(memory: GroupMemory, verdict: GroupVerdict | None, at: float) -
     return replace(memory, verdict=verdict, numbers_at=round(at, 1))
 
 
-def held(verdict: GroupVerdict, note: str, age_seconds: float) -> GroupVerdict:
+def as_held(verdict: GroupVerdict, note: str, age_seconds: float) -> GroupVerdict:
     """Return the verdict as one whose numbers are so old, with a note more."""
     notes = "; ".join(filter(None, (note, verdict.data.get("note"))))[:NOTE_CHARACTERS]
     data = {**verdict.data, "note": notes, "numbers_age_seconds": round(age_seconds, 1)}
@@ -49,7 +49,7 @@ def held(verdict: GroupVerdict, note: str, age_seconds: float) -> GroupVerdict:
 
 def no_data(reason: str, notes: Sequence[str], limits: Limits, hold: GroupHold) -> GroupVerdict:
     """Return the verdict on a group of which nothing is known, because of ``reason``."""
-    data = settings(limits) | ({"note": "; ".join(notes)[:NOTE_CHARACTERS]} if notes else {})
+    data = public_limits(limits) | ({"note": "; ".join(notes)[:NOTE_CHARACTERS]} if notes else {})
     return GroupVerdict(
         Status.UNKNOWN, GroupReason.NO_DATA, f"No data from the source ({reason})", data, held=hold.forever
     )

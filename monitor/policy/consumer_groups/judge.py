@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 from monitor.model.checks import Status
 from monitor.model.consumer_groups import GroupObservation
 from monitor.policy.consumer_groups import window
-from monitor.policy.consumer_groups.holding import NOTE_CHARACTERS, held, last_verdict, no_data, with_verdict
-from monitor.policy.consumer_groups.limits import Limits, settings, short
-from monitor.policy.consumer_groups.measurement import UNTOLD, Measurement, WindowedValue
-from monitor.policy.consumer_groups.memory import GroupMemory, GroupVerdict, begin
-from monitor.policy.consumer_groups.observe import lapsed, observe
+from monitor.policy.consumer_groups.holding import NOTE_CHARACTERS, as_held, last_verdict, no_data, with_verdict
+from monitor.policy.consumer_groups.limits import Limits, format_duration, public_limits
+from monitor.policy.consumer_groups.measurement import NOT_MEASURED, Measurement, WindowedValue
+from monitor.policy.consumer_groups.measuring import derive_measurement, restart_standstills
+from monitor.policy.consumer_groups.memory import GroupMemory, GroupVerdict, new_memory
 from monitor.policy.consumer_groups.reasons import MISSING, GroupReason
-from monitor.policy.consumer_groups.rules import RULES, Finding, RuleInput, conditions
+from monitor.policy.consumer_groups.rules import RULES, Finding, RuleInput, current_conditions
 from monitor.policy.states import GroupHold
 
 LATE_SECONDS = 60.0
@@ -36,17 +36,17 @@ class GroupJudgement(NamedTuple):
     memory: GroupMemory
 
 
-def judge_sight(
+def judge_observation(
     sight: GroupObservation, memory: GroupMemory | None, now: float, limits: Limits, *, hint: str = ""
 ) -> GroupJudgement:
     """Of a group that was looked at. ``hint`` is said of one that the cluster does not know."""
     if not sight.known:
-        return _unknown(memory or begin(now, known=False), now, limits, hint)
+        return _unknown(memory or new_memory(now, known=False), now, limits, hint)
     if memory is None or not memory.known:
-        memory = begin(now)  # for the first time
+        memory = new_memory(now)  # for the first time
     elif ABSENT in memory.spells:
-        memory = lapsed(memory, now)
-    memory, measured = observe(sight, memory, now, limits)
+        memory = restart_standstills(memory, now)
+    memory, measured = derive_measurement(sight, memory, now, limits)
     return _conclude(measured, memory, now, limits)
 
 
@@ -58,11 +58,11 @@ def judge_measurement(
     With ``hold``, a number that it should have and has not keeps its last value for so long. A group that lacks a
     number for longer, or whose numbers are older, has no data; what its other numbers show to fail fails all the same.
     """
-    memory = memory or begin(now)
-    if window.has_lapsed(memory, now, limits):
+    memory = memory or new_memory(now)
+    if window.is_interrupted(memory, now, limits):
         memory = _note_spells(memory, frozenset(), now)
     fewest = measured.consumers.held
-    uncounted = measured.consumers == UNTOLD and "consumers" not in measured.missing
+    uncounted = measured.consumers == NOT_MEASURED and "consumers" not in measured.missing
     if memory.settled_at is None and (uncounted or (fewest is not None and fewest >= limits.min_consumers)):
         memory = replace(memory, settled_at=now)
     measured = replace(
@@ -71,7 +71,7 @@ def judge_measurement(
         consumers=_as_of_now(measured.consumers),
         settled=memory.settled_at is not None,
     )
-    memory = replace(memory, pace=window.pace(memory, now), seen_at=now)
+    memory = replace(memory, pace=window.usual_interval(memory, now), seen_at=now)
     needed = {
         "skew": limits.skew_threshold is not None,
         "consumers": limits.min_consumers > 0,
@@ -92,18 +92,18 @@ def judge_measurement(
     judged = judged._replace(memory=with_verdict(judged.memory, judged.verdict, at))
     if hold is None or judged.verdict is None or measured.age_seconds <= LATE_SECONDS:
         return judged
-    note = f"the newest numbers are {short(round(measured.age_seconds))} old: the last verdict is kept"
-    return judged._replace(verdict=held(judged.verdict, note, measured.age_seconds))
+    note = f"the newest numbers are {format_duration(round(measured.age_seconds))} old: the last verdict is kept"
+    return judged._replace(verdict=as_held(judged.verdict, note, measured.age_seconds))
 
 
-def judge_gone(memory: GroupMemory, now: float, limits: Limits) -> GroupJudgement:
+def judge_deleted_group(memory: GroupMemory, now: float, limits: Limits) -> GroupJudgement:
     """Of a group that there was and is no more: said for a window, then forgotten."""
     gone_at = now if memory.gone_at is None else memory.gone_at
     memory = replace(memory, gone_at=gone_at)
     if now - gone_at >= limits.window_seconds:
         return GroupJudgement(None, memory)
-    text = f"Gone: the group has been deleted ({short(round(now - gone_at))} ago)"
-    return GroupJudgement(GroupVerdict(Status.WARNING, GroupReason.GONE, text, settings(limits)), memory)
+    text = f"Gone: the group has been deleted ({format_duration(round(now - gone_at))} ago)"
+    return GroupJudgement(GroupVerdict(Status.WARNING, GroupReason.GONE, text, public_limits(limits)), memory)
 
 
 def _unknown(memory: GroupMemory, now: float, limits: Limits, hint: str) -> GroupJudgement:
@@ -111,14 +111,14 @@ def _unknown(memory: GroupMemory, now: float, limits: Limits, hint: str) -> Grou
         memory = replace(memory, spells={ABSENT: now})
     since = memory.spells.get(ABSENT, memory.first_at)
     grace = limits.sustained_seconds if memory.known else limits.start_grace_seconds
-    text = f"Unknown group: the cluster has none of this name (for: {short(round(now - since))}){hint}"
+    text = f"Unknown group: the cluster has none of this name (for: {format_duration(round(now - since))}){hint}"
     early = now - since < grace
-    verdict = GroupVerdict(Status.UNKNOWN, GroupReason.UNKNOWN_GROUP, text, settings(limits), early)
+    verdict = GroupVerdict(Status.UNKNOWN, GroupReason.UNKNOWN_GROUP, text, public_limits(limits), early)
     return GroupJudgement(verdict, replace(memory, seen_at=now))
 
 
 def _conclude(measured: Measurement, memory: GroupMemory, now: float, limits: Limits) -> GroupJudgement:
-    memory = _note_spells(memory, conditions(measured, limits), now)
+    memory = _note_spells(memory, current_conditions(measured, limits), now)
     view = RuleInput(measured, {name: now - since for name, since in memory.spells.items()})
     findings = [finding for rule in RULES if (finding := rule(view, limits))]
     age = now - memory.first_at
@@ -130,7 +130,7 @@ def _conclude(measured: Measurement, memory: GroupMemory, now: float, limits: Li
         count = _first(measured.consumers.now, 0)
         text = (
             f"Starting: {count:g} consumers (min: {limits.min_consumers},"
-            f" for: {short(round(age))}, grace: {short(limits.start_grace_seconds)})"
+            f" for: {format_duration(round(age))}, grace: {format_duration(limits.start_grace_seconds)})"
         )
         return GroupJudgement(GroupVerdict(Status.UNKNOWN, GroupReason.STARTING, text, data, early=True), memory)
     verdict = _verdict(findings, data)
@@ -156,7 +156,7 @@ def _with_gaps(
         judged = _conclude(measured, memory, now, limits)
         assert judged.verdict is not None  # noqa: S101  a conclusion is a verdict
         age = now - (memory.numbers_at or now)
-        return judged._replace(verdict=held(judged.verdict, "", age))
+        return judged._replace(verdict=as_held(judged.verdict, "", age))
     notes = (*measured.notes, *missing.values())
     judged = _conclude(replace(measured, settled=settled, notes=notes), memory, now, limits)
     if judged.verdict is not None and judged.verdict.status is Status.ERROR:
@@ -189,7 +189,7 @@ def _with_last(
     last = verdict.data
     notes = list(measured.notes)
     for name, why in missing.items():
-        lasting = short(round(now - memory.spells[f"no_{name}"]))
+        lasting = format_duration(round(now - memory.spells[f"no_{name}"]))
         notes.append(f"{why} (for: {lasting}, the last value is kept)")
     kept: dict[str, Any] = {
         "skew": WindowedValue(last.get("skew_ratio"), last.get("skew_ratio_max"), last.get("skew_ratio_max")),
@@ -227,7 +227,7 @@ def _data(measured: Measurement, limits: Limits) -> dict[str, Any]:
         "numbers_age_seconds": round(measured.age_seconds, 1) or None,
         "note": "; ".join(measured.notes)[:NOTE_CHARACTERS] or None,
     }
-    return {name: value for name, value in numbers.items() if value is not None} | settings(limits)
+    return {name: value for name, value in numbers.items() if value is not None} | public_limits(limits)
 
 
 def _first(*values: Any) -> Any:

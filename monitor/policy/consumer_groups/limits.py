@@ -27,7 +27,7 @@ class Limits:
     start_grace_seconds: float = 300.0
 
 
-def short(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A duration in the largest unit that it is a whole number of: ``5m``, ``90s``, ``1h``."""
     for size, unit in _UNITS:
         if seconds >= size and seconds % size == 0:
@@ -35,7 +35,7 @@ def short(seconds: float) -> str:
     return f"{round(seconds, 1):g}s"
 
 
-def settings(limits: Limits) -> dict[str, Any]:
+def public_limits(limits: Limits) -> dict[str, Any]:
     """Return the thresholds that are public beside the numbers."""
     given = {
         "window_seconds": limits.window_seconds,

@@ -22,7 +22,7 @@ class WindowedValue(NamedTuple):
     held: float | None = None
 
 
-UNTOLD = WindowedValue()
+NOT_MEASURED = WindowedValue()
 
 
 class StuckPartition(NamedTuple):
@@ -69,8 +69,8 @@ class Measurement:
     said, and not judged.
     """
 
-    skew: WindowedValue = UNTOLD
-    consumers: WindowedValue = UNTOLD
+    skew: WindowedValue = NOT_MEASURED
+    consumers: WindowedValue = NOT_MEASURED
     lag: int | None = None
     lag_seconds: float | None = None
     retention_share: float | None = None

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from monitor.model.checks import Status
 from monitor.model.consumer_groups import TopicPartition
 
-BUCKETS = 10
+WINDOW_BUCKETS = 10
 """Into so many pieces the window is divided: what is older than it is forgotten piece by piece."""
 
-RECENT = 16
+SUSTAINED_PIECES = 16
 """And ``sustained`` into so many."""
 
 
@@ -125,6 +125,6 @@ class GroupMemory:
     numbers_at: float | None = None
 
 
-def begin(now: float, known: bool = True) -> GroupMemory:
+def new_memory(now: float, known: bool = True) -> GroupMemory:
     """That of a group which is seen for the first time."""
     return GroupMemory(first_at=now, seen_at=now, moved_at=now, member_at=now, known=known)

@@ -10,14 +10,14 @@ from typing import Any
 from monitor.model.checks import Outcome, Status
 from monitor.model.consumer_groups import GroupObservation
 from monitor.policy.consumer_groups.codec import GroupMemories, encode
-from monitor.policy.consumer_groups.holding import kept, with_verdict
-from monitor.policy.consumer_groups.judge import judge_gone, judge_measurement, judge_sight
+from monitor.policy.consumer_groups.holding import held_verdict, with_verdict
+from monitor.policy.consumer_groups.judge import judge_deleted_group, judge_measurement, judge_observation
 from monitor.policy.consumer_groups.limits import Limits
 from monitor.policy.consumer_groups.measurement import Measurement
-from monitor.policy.consumer_groups.memory import GroupMemory, GroupVerdict, begin
+from monitor.policy.consumer_groups.memory import GroupMemory, GroupVerdict, new_memory
 from monitor.policy.consumer_groups.reasons import GroupProblem, GroupReason
-from monitor.policy.consumer_groups.rules import unmatched_text
-from monitor.policy.consumer_groups.summary import outcome, part, summary
+from monitor.policy.consumer_groups.rules import unknown_topic_text
+from monitor.policy.consumer_groups.summary import child_outcome, group_outcome, summary
 from monitor.policy.consumer_groups.tables import tables
 from monitor.policy.states import GroupHold
 
@@ -81,7 +81,7 @@ class GroupRound:
             return
         if not sight.known and name not in self.wanted.groups:
             return  # it matched a pattern a moment ago
-        judged = judge_sight(sight, before, self.now, limits, hint=HINT)
+        judged = judge_observation(sight, before, self.now, limits, hint=HINT)
         self.details[name] = {**self.details.get(name, {}), **tables(sight, before.partitions if before else {})}
         self._say(name, judged.verdict, with_verdict(judged.memory, judged.verdict, self.now))
 
@@ -96,7 +96,7 @@ class GroupRound:
         for name, memory in self.book.groups.items():
             if name in self.verdicts:
                 continue
-            judged = judge_gone(memory, self.now, self.wanted.limits) if self.wanted.wants(name) else None
+            judged = judge_deleted_group(memory, self.now, self.wanted.limits) if self.wanted.wants(name) else None
             if judged is None or judged.verdict is None:
                 self.gone.append(name)
             else:
@@ -107,11 +107,13 @@ class GroupRound:
         memory = encode(GroupMemories(self.book.first_at, self.memories), self.now)
         if self.wanted.single and self.verdicts:
             [(name, verdict)] = self.verdicts.items()
-            return replace(outcome(verdict, self.details.get(name)), parts=dict.fromkeys(self.gone), memory=memory)
-        parts = {name: part(name, verdict, self.details.get(name)) for name, verdict in self.verdicts.items()}
+            return replace(
+                group_outcome(verdict, self.details.get(name)), parts=dict.fromkeys(self.gone), memory=memory
+            )
+        parts = {name: child_outcome(name, verdict, self.details.get(name)) for name, verdict in self.verdicts.items()}
         whole = summary(self.verdicts) if self.verdicts else self._nothing()
         if self.unmatched and whole.status in (Status.OK, Status.WARNING):
-            reason, text = GroupReason.UNKNOWN_TOPIC, unmatched_text(self.unmatched)
+            reason, text = GroupReason.UNKNOWN_TOPIC, unknown_topic_text(self.unmatched)
             whole = replace(whole, status=Status.UNKNOWN, reason=reason, message=text, grace=self._is_early)
         return replace(whole, parts={**parts, **dict.fromkeys(self.gone)}, memory=memory)
 
@@ -126,14 +128,14 @@ class GroupRound:
         limits, memory = self.wanted.limits, self.book.groups.get(name)
         since = memory.seen_at if memory else self.now
         if self.wanted.hold and problem != GroupProblem.SHARE_GROUP:
-            self.verdicts[name] = kept(memory, problem, self.now, limits, since=since, hold=self.wanted.hold)
+            self.verdicts[name] = held_verdict(memory, problem, self.now, limits, since=since, hold=self.wanted.hold)
         else:
             # A coordinator moves: for a moment that says nothing of the group.
             early = problem == GroupProblem.COORDINATOR and self.now - since < limits.sustained_seconds
             status = Status.UNKNOWN if early or problem == GroupProblem.SHARE_GROUP else Status.ERROR
             text = PROBLEMS.get(problem, problem) + (ADVERTISED.format(", ".join(unreached)) if unreached else "")
             self.verdicts[name] = GroupVerdict(status, problem, text, {}, early)
-        self.memories[name] = memory or begin(self.now, known=False)
+        self.memories[name] = memory or new_memory(self.now, known=False)
 
     def _nothing(self) -> Outcome:
         text = "no group of the cluster matches"
@@ -144,7 +146,7 @@ class GroupRound:
         return self.now - self.book.first_at < self.wanted.limits.start_grace_seconds
 
 
-def run(wanted: WatchedGroups, book: GroupMemories, now: float, ask: Callable[[GroupRound], None]) -> Outcome:
+def judge_groups(wanted: WatchedGroups, book: GroupMemories, now: float, ask: Callable[[GroupRound], None]) -> Outcome:
     """The outcome of a run in which ``ask`` tells the round what it found. What that raises is not caught.
 
     ``book`` is what was remembered, as of ``now``: whole tenths of a second.
@@ -155,7 +157,7 @@ def run(wanted: WatchedGroups, book: GroupMemories, now: float, ask: Callable[[G
     return current.outcome()
 
 
-def held(wanted: WatchedGroups, book: GroupMemories, now: float, reason: str, message: str) -> Outcome:
+def held_outcome(wanted: WatchedGroups, book: GroupMemories, now: float, reason: str, message: str) -> Outcome:
     """Return the outcome of a run whose source did not answer, when verdicts are kept for a while."""
     hold = wanted.hold or GroupHold(0.0)
     names = [name for name in wanted.groups if not is_pattern(name)]
@@ -164,13 +166,13 @@ def held(wanted: WatchedGroups, book: GroupMemories, now: float, reason: str, me
     for name in names:
         known = book.groups.get(name)
         since = known.seen_at if known else book.first_at
-        verdicts[name] = kept(known, reason, now, wanted.limits, since=since, hold=hold)
+        verdicts[name] = held_verdict(known, reason, now, wanted.limits, since=since, hold=hold)
     detail = {"source": message}
     remembered = None if book.groups else encode(book, now)
     if wanted.single:
-        return replace(outcome(verdicts[names[0]], detail), memory=remembered)
-    parts = {name: part(name, verdict) for name, verdict in verdicts.items()}
+        return replace(group_outcome(verdicts[names[0]], detail), memory=remembered)
+    parts = {name: child_outcome(name, verdict) for name, verdict in verdicts.items()}
     if not verdicts:
-        nothing = kept(None, reason, now, wanted.limits, since=now, hold=hold)
-        return replace(outcome(nothing, detail), data={"groups": 0, **nothing.data}, memory=remembered)
+        nothing = held_verdict(None, reason, now, wanted.limits, since=now, hold=hold)
+        return replace(group_outcome(nothing, detail), data={"groups": 0, **nothing.data}, memory=remembered)
     return replace(summary(verdicts), parts=parts, detail=detail, memory=remembered)

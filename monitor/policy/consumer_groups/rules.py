@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from monitor.model.checks import Status
-from monitor.policy.consumer_groups.limits import Limits, short
+from monitor.policy.consumer_groups.limits import Limits, format_duration
 from monitor.policy.consumer_groups.measurement import Measurement
 from monitor.policy.consumer_groups.reasons import GroupReason
 
-MOSTLY = 0.5
+REBALANCING_SHARE_LIMIT = 0.5
 """A group is always rebalancing when more than this share of the looks saw it do so."""
 
 
@@ -42,7 +42,7 @@ def skewed(view: RuleInput, limits: Limits) -> Finding | None:
     ratio, threshold = view.measured.skew.held, limits.skew_threshold
     if ratio is None or threshold is None or ratio <= threshold:
         return None
-    text = f"Hot-key skew high: {ratio:.2f}x (threshold: {float(threshold)}x, window: {short(limits.window_seconds)})"
+    text = f"Hot-key skew high: {ratio:.2f}x (threshold: {float(threshold)}x, window: {format_duration(limits.window_seconds)})"
     return Finding(GroupReason.SKEW, text)
 
 
@@ -51,9 +51,7 @@ def under_replicated(view: RuleInput, limits: Limits) -> Finding | None:
     count = view.measured.consumers.held
     if count is None or count >= limits.min_consumers:
         return None
-    text = (
-        f"Under-replicated: {count:g} consumers (min: {limits.min_consumers}, window: {short(limits.window_seconds)})"
-    )
+    text = f"Under-replicated: {count:g} consumers (min: {limits.min_consumers}, window: {format_duration(limits.window_seconds)})"
     return Finding(GroupReason.UNDER_REPLICATED, text, forgiven=True)
 
 
@@ -64,7 +62,7 @@ def stopped(view: RuleInput, limits: Limits) -> Finding | None:
     if not measured.stuck or seconds < limit:
         return None
     lag = sum(each.lag for each in measured.stuck)
-    text = f"Stopped: no consumer and no commit (for: {_whole(seconds)}, limit: {short(limit)}, lag: {lag})"
+    text = f"Stopped: no consumer and no commit (for: {_whole(seconds)}, limit: {format_duration(limit)}, lag: {lag})"
     return Finding(GroupReason.STOPPED, text, forgiven=True)
 
 
@@ -77,7 +75,7 @@ def stalled(view: RuleInput, limits: Limits) -> Finding | None:
     text = (
         f"Stalled: {count} partition{'s' if count > 1 else ''} without progress, such as {first.at.topic}"
         f"[{first.at.partition}] (lag: {first.lag}, for: {_whole(first.seconds)},"
-        f" limit: {short(limits.stalled_after_seconds)})"
+        f" limit: {format_duration(limits.stalled_after_seconds)})"
     )
     return Finding(GroupReason.STALLED, text)
 
@@ -95,9 +93,9 @@ def unowned(view: RuleInput, limits: Limits) -> Finding | None:
 def rebalancing(view: RuleInput, limits: Limits) -> Finding | None:
     """A rebalance that does not end, or one after the other."""
     share = view.measured.rebalancing
-    if share <= MOSTLY:
+    if share <= REBALANCING_SHARE_LIMIT:
         return None
-    text = f"Rebalancing: at {share:.0%} of the looks (for: {short(limits.rebalancing_after_seconds)})"
+    text = f"Rebalancing: at {share:.0%} of the looks (for: {format_duration(limits.rebalancing_after_seconds)})"
     return Finding(GroupReason.REBALANCING, text, forgiven=True)
 
 
@@ -114,7 +112,7 @@ def aged(view: RuleInput, limits: Limits) -> Finding | None:
     if age is None or limit is None or not _lasts(view, GroupReason.LAG_AGE, limits):
         return None
     at = view.measured.hottest
-    text = f"Lag old: a record in {at} has waited for {_whole(age)} (limit: {short(limit)})"
+    text = f"Lag old: a record in {at} has waited for {_whole(age)} (limit: {format_duration(limit)})"
     return Finding(GroupReason.LAG_AGE, text)
 
 
@@ -133,7 +131,7 @@ def draining_slowly(view: RuleInput, limits: Limits) -> Finding | None:
     eta, limit = view.measured.drain_eta_seconds, limits.max_drain_eta_seconds
     if eta is None or limit is None or not _lasts(view, GroupReason.DRAIN_ETA, limits):
         return None
-    return Finding(GroupReason.DRAIN_ETA, f"Drain time high: {_whole(eta)} (limit: {short(limit)})")
+    return Finding(GroupReason.DRAIN_ETA, f"Drain time high: {_whole(eta)} (limit: {format_duration(limit)})")
 
 
 def rewound(view: RuleInput, limits: Limits) -> Finding | None:
@@ -143,7 +141,7 @@ def rewound(view: RuleInput, limits: Limits) -> Finding | None:
         return None
     text = (
         f"Rewound: {rewind.at.topic}[{rewind.at.partition}] went back by {rewind.records} messages"
-        f" ({_whole(rewind.seconds_ago)} ago, window: {short(limits.window_seconds)})"
+        f" ({_whole(rewind.seconds_ago)} ago, window: {format_duration(limits.window_seconds)})"
     )
     return Finding(GroupReason.REWOUND, text, Status.WARNING)
 
@@ -155,7 +153,7 @@ def records_lost(view: RuleInput, limits: Limits) -> Finding | None:
         return None
     text = (
         f"Records lost: {loss.at.topic}[{loss.at.partition}] lost {loss.records} messages to retention"
-        f" ({_whole(loss.seconds_ago)} ago, window: {short(limits.window_seconds)})"
+        f" ({_whole(loss.seconds_ago)} ago, window: {format_duration(limits.window_seconds)})"
     )
     return Finding(GroupReason.RECORDS_LOST, text, Status.WARNING)
 
@@ -164,10 +162,10 @@ def unmatched(view: RuleInput, limits: Limits) -> Finding | None:  # noqa: ARG00
     """A filter of topics matches nothing that the group consumes: what it was to watch is not known."""
     if not view.measured.unmatched:
         return None
-    return Finding(GroupReason.UNKNOWN_TOPIC, unmatched_text(view.measured.unmatched), Status.UNKNOWN)
+    return Finding(GroupReason.UNKNOWN_TOPIC, unknown_topic_text(view.measured.unmatched), Status.UNKNOWN)
 
 
-def unmatched_text(patterns: Iterable[str]) -> str:
+def unknown_topic_text(patterns: Iterable[str]) -> str:
     """What is said of names and patterns of topics that match nothing."""
     return f"Unknown topic: nothing that is consumed matches {', '.join(patterns)}"
 
@@ -190,7 +188,7 @@ RULES: tuple[Callable[[RuleInput, Limits], Finding | None], ...] = (
 """In the order in which they are told: the first is the group's reason."""
 
 
-def conditions(measured: Measurement, limits: Limits) -> frozenset[str]:
+def current_conditions(measured: Measurement, limits: Limits) -> frozenset[str]:
     """What holds just now of that which counts once it has held for ``sustained`` seconds."""
     holds = {
         GroupReason.LAG: _above(measured.lag, limits.max_lag),
@@ -212,4 +210,4 @@ def _lasts(view: RuleInput, condition: GroupReason, limits: Limits) -> bool:
 
 
 def _whole(seconds: float) -> str:
-    return short(round(seconds))
+    return format_duration(round(seconds))

@@ -12,15 +12,15 @@ from monitor.policy.consumer_groups.memory import GroupVerdict
 NAME_CHARACTERS = 200
 
 
-def outcome(verdict: GroupVerdict, detail: Mapping[str, Any] | None = None) -> Outcome:
+def group_outcome(verdict: GroupVerdict, detail: Mapping[str, Any] | None = None) -> Outcome:
     """The outcome of one group."""
     status, reason, message, data, early, kept = verdict
     return Outcome(status, data, reason, message, detail or {}, grace=early, held=kept)
 
 
-def part(group: str, verdict: GroupVerdict, detail: Mapping[str, Any] | None = None) -> Outcome:
+def child_outcome(group: str, verdict: GroupVerdict, detail: Mapping[str, Any] | None = None) -> Outcome:
     """The outcome of one group of several. Its check may have another name: the detail has the group's own."""
-    return outcome(verdict, {"group": group, **(detail or {})})
+    return group_outcome(verdict, {"group": group, **(detail or {})})
 
 
 def summary(verdicts: Mapping[str, GroupVerdict]) -> Outcome:

@@ -8,7 +8,13 @@ from typing import TypeVar
 
 from monitor.policy.consumer_groups.limits import Limits
 from monitor.policy.consumer_groups.measurement import WindowedValue
-from monitor.policy.consumer_groups.memory import BUCKETS, RECENT, GroupMemory, RecentValues, WindowBucket
+from monitor.policy.consumer_groups.memory import (
+    SUSTAINED_PIECES,
+    WINDOW_BUCKETS,
+    GroupMemory,
+    RecentValues,
+    WindowBucket,
+)
 
 N = TypeVar("N", int, float)
 
@@ -25,7 +31,7 @@ class WindowEntry:
     busy: bool = False
 
 
-def has_lapsed(memory: GroupMemory, now: float, limits: Limits) -> bool:
+def is_interrupted(memory: GroupMemory, now: float, limits: Limits) -> bool:
     """Whether looks were missing, so that nothing has held or stood still since: looks that are always rare are not."""
     return now - memory.seen_at > max(2 * limits.sustained_seconds, 3 * memory.pace)
 
@@ -35,32 +41,32 @@ def is_gap(memory: GroupMemory, now: float, limits: Limits) -> bool:
     return now - memory.seen_at > max(limits.window_seconds, 3 * memory.pace)
 
 
-def pace(memory: GroupMemory, now: float) -> float:
+def usual_interval(memory: GroupMemory, now: float) -> float:
     """The usual time between two looks. One that was late says little: it doubles at most."""
     passed = round(now - memory.seen_at, 1)
     return min(passed, 2 * memory.pace) if memory.pace else passed
 
 
-def remember(memory: GroupMemory, look: WindowEntry, now: float, limits: Limits) -> GroupMemory:
+def add_entry(memory: GroupMemory, look: WindowEntry, now: float, limits: Limits) -> GroupMemory:
     """The memory with one look more, and without what has left the window."""
     recent = _recent(memory.recent, look, now, limits)
     return replace(memory, recent=recent, buckets=_buckets(memory, recent, look, now, limits))
 
 
-def forget_values(memory: GroupMemory) -> GroupMemory:
+def forget_consumer_counts(memory: GroupMemory) -> GroupMemory:
     """The memory without how many consumers there were: they have only just become enough for the first time."""
     recent = tuple(each._replace(consumers=None) for each in memory.recent)
     buckets = tuple(each._replace(consumers_worst=None, consumers_held=None) for each in memory.buckets)
     return replace(memory, recent=recent, buckets=buckets)
 
 
-def skew(memory: GroupMemory, now: float | None) -> WindowedValue:
+def windowed_skew(memory: GroupMemory, now: float | None) -> WindowedValue:
     """Its maximum over the window."""
     buckets = memory.buckets
     return WindowedValue(now, _most(max, (b.skew_worst for b in buckets)), _most(max, (b.skew_held for b in buckets)))
 
 
-def consumers(memory: GroupMemory, now: int | None) -> WindowedValue:
+def windowed_consumers(memory: GroupMemory, now: int | None) -> WindowedValue:
     """Their minimum over the window."""
     worst = _most(min, (bucket.consumers_worst for bucket in memory.buckets))
     return WindowedValue(now, worst, _most(min, (bucket.consumers_held for bucket in memory.buckets)))
@@ -106,7 +112,7 @@ def _recent(
     before: tuple[RecentValues, ...], look: WindowEntry, now: float, limits: Limits
 ) -> tuple[RecentValues, ...]:
     last = before[-1] if before else None
-    if last is not None and now - last.start < limits.sustained_seconds / RECENT:
+    if last is not None and now - last.start < limits.sustained_seconds / SUSTAINED_PIECES:
         skew, consumers = _most(min, (last.skew, look.skew)), _most(max, (last.consumers, look.consumers))
         looks = [*before[:-1], RecentValues(last.start, skew, consumers)]
     else:
@@ -120,7 +126,7 @@ def _buckets(
     memory: GroupMemory, recent: tuple[RecentValues, ...], look: WindowEntry, now: float, limits: Limits
 ) -> tuple[WindowBucket, ...]:
     kept = [bucket for bucket in memory.buckets if bucket.end >= now - limits.window_seconds]
-    if not kept or now - kept[-1].start >= limits.window_seconds / BUCKETS:
+    if not kept or now - kept[-1].start >= limits.window_seconds / WINDOW_BUCKETS:
         kept.append(WindowBucket(memory.seen_at, now, now, 0, 0, 0, 0))
     far_enough = recent[0].start <= now - limits.sustained_seconds
     skews = [each.skew for each in recent] if far_enough and look.skew is not None else []

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from monitor.config import Config
 from monitor.sidecar import single_process
-from monitor.sidecar.memories import FILE, Memories, UnusableDirectory
+from monitor.sidecar.memories import FILE, MemoryFile, UnusableDirectory
 from monitor.store import MemoryStore
 from tests.support.builders.values import becoming, run, state_of
 
@@ -25,14 +25,14 @@ def remember(store: MemoryStore, text: str) -> None:
 def recalled(directory: Path) -> MemoryStore:
     """A new store, with what the file in this directory holds."""
     store = MemoryStore()
-    Memories(directory, store.states).recall()
+    MemoryFile(directory, store.states).recall()
     return store
 
 
 def test_a_new_process_knows_what_the_old_one_knew(tmp_path: Path) -> None:
     """States and memories, as they were; a run goes on from there."""
     store = MemoryStore()
-    memories = Memories(tmp_path / "made" / "on the way", store.states)
+    memories = MemoryFile(tmp_path / "made" / "on the way", store.states)
     memories.recall()
     remember(store, "the window")
     run(store, "other", "error")
@@ -47,7 +47,7 @@ def test_a_new_process_knows_what_the_old_one_knew(tmp_path: Path) -> None:
 def test_it_is_written_when_something_has_changed(tmp_path: Path) -> None:
     """And only then."""
     store = MemoryStore()
-    memories = Memories(tmp_path, store.states)
+    memories = MemoryFile(tmp_path, store.states)
     remember(store, "one")
     memories.keep()
     (tmp_path / FILE).unlink()
@@ -82,7 +82,7 @@ def test_what_cannot_be_read_is_a_new_beginning(tmp_path: Path, garbage: bytes) 
 def test_a_state_that_is_none_is_left_out(tmp_path: Path) -> None:
     """The others are known."""
     store = MemoryStore()
-    memories = Memories(tmp_path, store.states)
+    memories = MemoryFile(tmp_path, store.states)
     run(store, "good")
     run(store, "bad")
     memories.keep()
@@ -96,7 +96,7 @@ def test_a_state_that_is_none_is_left_out(tmp_path: Path) -> None:
 def test_a_full_disk_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The checks go on, what was written before stays whole, and it is written again as soon as that works."""
     store = MemoryStore()
-    memories = Memories(tmp_path, store.states)
+    memories = MemoryFile(tmp_path, store.states)
     remember(store, "one")
     memories.keep()
 
@@ -104,7 +104,7 @@ def test_a_full_disk_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch, capture_logs() as logs:
-        patch.setattr("monitor.sidecar.memories.Memories._write", full)
+        patch.setattr("monitor.sidecar.memories.MemoryFile._write", full)
         for text in ("two", "three"):
             remember(store, text)
             memories.keep()
@@ -118,7 +118,7 @@ def test_a_directory_of_no_use(tmp_path: Path) -> None:
     """Said before anything starts."""
     (tmp_path / "file").write_text("")
     with pytest.raises(UnusableDirectory, match=r"cannot use the data directory .*: Not a directory"):
-        Memories(tmp_path / "file" / "data", MemoryStore().states)
+        MemoryFile(tmp_path / "file" / "data", MemoryStore().states)
 
 
 def test_another_users_directory_is_not_used(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_another_users_directory_is_not_used(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     os.chown(tmp_path / "data", 65534, -1)
     with pytest.raises(UnusableDirectory, match="it belongs to another user"):
-        Memories(tmp_path / "data", MemoryStore().states)
+        MemoryFile(tmp_path / "data", MemoryStore().states)
 
 
 def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("kept")
     (tmp_path / f".{FILE}.{os.getpid()}").symlink_to(tmp_path / "precious")
     with pytest.raises(UnusableDirectory):
-        Memories(tmp_path, MemoryStore().states)
+        MemoryFile(tmp_path, MemoryStore().states)
     assert (tmp_path / "precious").read_text() == "kept"
 
 

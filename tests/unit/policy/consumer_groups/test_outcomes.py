@@ -13,7 +13,7 @@ from monitor.model.consumer_groups import GroupMember, GroupObservation, Partiti
 from monitor.policy.consumer_groups.codec import decode
 from monitor.policy.consumer_groups.limits import Limits
 from monitor.policy.consumer_groups.measurement import Measurement, WindowedValue
-from monitor.policy.consumer_groups.outcomes import GroupRound, WatchedGroups, held, run
+from monitor.policy.consumer_groups.outcomes import GroupRound, WatchedGroups, held_outcome, judge_groups
 from monitor.policy.consumer_groups.tables import tables
 from monitor.policy.states import GroupHold
 from tests.support.builders import NOW
@@ -39,11 +39,11 @@ class Check:
 
     def fail(self, reason: str = "refused", after: float = 10.0) -> Outcome:
         self.now += after
-        return self._keep(held(self.wanted, decode(self.memory, self.now), self.now, reason, "10.0.0.1: no"))
+        return self._keep(held_outcome(self.wanted, decode(self.memory, self.now), self.now, reason, "10.0.0.1: no"))
 
     def _run(self, ask: Any, after: float) -> Outcome:
         self.now += after
-        return self._keep(run(self.wanted, decode(self.memory, self.now), self.now, ask))
+        return self._keep(judge_groups(self.wanted, decode(self.memory, self.now), self.now, ask))
 
     def _keep(self, outcome: Outcome) -> Outcome:
         self.memory = outcome.memory or self.memory

@@ -20,7 +20,7 @@ REBALANCING = frozenset({"PreparingRebalance", "CompletingRebalance", "AwaitingS
 
 
 @dataclass(frozen=True, slots=True)
-class _Moves:
+class _Progress:
     """What has changed since the last look: where the partitions are now, and how many messages went through."""
 
     marks: Mapping[TopicPartition, PartitionMark]
@@ -30,14 +30,14 @@ class _Moves:
     rewound: RememberedRewind | None = None
 
 
-def observe(
+def derive_measurement(
     sight: GroupObservation, memory: GroupMemory, now: float, limits: Limits
 ) -> tuple[GroupMemory, Measurement]:
     """What was measured, and what is remembered now. Time during which nobody looked is not taken for a standstill."""
     gap = window.is_gap(memory, now, limits)
-    before = lapsed(memory, now) if gap or window.has_lapsed(memory, now, limits) else memory
+    before = restart_standstills(memory, now) if gap or window.is_interrupted(memory, now, limits) else memory
     before = replace(before, seen_at=now, buckets=(), rebalanced_at=None) if gap else before
-    sight = recalled(sight, memory.partitions)
+    sight = with_known_positions(sight, memory.partitions)
     ends = {at: mark.end for at, mark in memory.partitions.items() if mark.end is not None}
     found = lags(sight, ends, limits.skew_min_lag, passed_over(sight, before, now, limits))
     moves = _moves(sight, found, before, now, limits)
@@ -48,8 +48,8 @@ def observe(
     if not gap:
         look = replace(look, consumed=moves.consumed, produced=moves.produced, busy=_waited(memory))
     after = replace(
-        window.remember(window.forget_values(before) if settles else before, look, now, limits),
-        pace=window.pace(memory, now),
+        window.add_entry(window.forget_consumer_counts(before) if settles else before, look, now, limits),
+        pace=window.usual_interval(memory, now),
         seen_at=now,
         moved_at=now if moves.committed else before.moved_at,
         member_at=now if count else before.member_at,
@@ -63,13 +63,13 @@ def observe(
     return after, _measurement(sight, found, after, now, limits)
 
 
-def lapsed(memory: GroupMemory, now: float) -> GroupMemory:
+def restart_standstills(memory: GroupMemory, now: float) -> GroupMemory:
     """Who could not be looked at could perhaps not consume either: the broker was down, the group not there."""
     marks = {at: mark._replace(still_since=None, passed_over_since=None) for at, mark in memory.partitions.items()}
     return replace(memory, moved_at=now, member_at=now, recent=(), spells={}, partitions=marks)
 
 
-def recalled(sight: GroupObservation, marks: Mapping[TopicPartition, PartitionMark]) -> GroupObservation:
+def with_known_positions(sight: GroupObservation, marks: Mapping[TopicPartition, PartitionMark]) -> GroupObservation:
     """Return the sight, with what was read earlier of partitions whose committed offset has not moved since."""
     known = {
         at: replace(sight.partitions[at], next_record=mark.next_record)
@@ -98,7 +98,7 @@ def drain_eta(lag: int, rate: float | None) -> float | None:
     return lag / rate if rate else None
 
 
-def unreachable(threshold: float | None, found: GroupLags) -> str | None:
+def unreachable_threshold(threshold: float | None, found: GroupLags) -> str | None:
     """Return a note on a threshold of the skew that cannot be passed: max / mean is at most the number of partitions.
 
     Only partitions whose lag is known can have the maximum.
@@ -118,10 +118,10 @@ def _measurement(
     consume_rate, produce_rate = speed or (None, None)
     owned = {at for member in sight.members for at in member.assigned}
     unassigned = [at for at in sight.partitions if at not in owned]
-    hint = unreachable(limits.skew_threshold, found)
+    hint = unreachable_threshold(limits.skew_threshold, found)
     return Measurement(
-        skew=window.skew(memory, found.skew),
-        consumers=window.consumers(memory, len(sight.members)),
+        skew=window.windowed_skew(memory, found.skew),
+        consumers=window.windowed_consumers(memory, len(sight.members)),
         lag=found.total,
         lag_seconds=_age(sight, found, now),
         retention_share=_retention_share(sight, found),
@@ -239,7 +239,7 @@ def _satisfied(sight: GroupObservation, found: GroupLags, memory: GroupMemory) -
     return satisfied
 
 
-def _moves(sight: GroupObservation, found: GroupLags, memory: GroupMemory, now: float, limits: Limits) -> _Moves:
+def _moves(sight: GroupObservation, found: GroupLags, memory: GroupMemory, now: float, limits: Limits) -> _Progress:
     marks: dict[TopicPartition, PartitionMark] = {}
     satisfied = _satisfied(sight, found, memory)
     consumed = produced = 0
@@ -263,7 +263,7 @@ def _moves(sight: GroupObservation, found: GroupLags, memory: GroupMemory, now: 
         if found.partitions[at].at_most and end == before.end and partition.committed is None is before.committed:
             passed = before.passed_over_since or (now if at in satisfied else None)
         marks[at] = PartitionMark(partition.committed, end, still_since, partition.next_record, passed)
-    return _Moves(marks, consumed, produced, committed, rewound)
+    return _Progress(marks, consumed, produced, committed, rewound)
 
 
 def _still_since(lag: PartitionLag, before: PartitionMark, moved: bool, now: float, limits: Limits) -> float | None:

@@ -8,23 +8,23 @@ from monitor.model.consumer_groups import GroupObservation, TopicPartition
 from monitor.policy.consumer_groups import window
 from monitor.policy.consumer_groups.lag import EXPIRED, GroupLags, lags, topic_ratios
 from monitor.policy.consumer_groups.limits import Limits
+from monitor.policy.consumer_groups.measuring import drain_eta, passed_over, with_known_positions
 from monitor.policy.consumer_groups.memory import GroupMemory, PartitionMark
-from monitor.policy.consumer_groups.observe import drain_eta, passed_over, recalled
 
-MOST = 20
+MAX_PARTITIONS = 20
 """So many partitions of a group are looked into at most, those with the most lag."""
 
 Starts = Mapping[TopicPartition, int]
 
 
-def standing(sight: GroupObservation, memory: GroupMemory | None, now: float, limits: Limits) -> Starts:
+def standing_partitions(sight: GroupObservation, memory: GroupMemory | None, now: float, limits: Limits) -> Starts:
     """Return the partitions that have not moved since the last run and would fail the group, and where to read.
 
     A client that commits the offset behind its last record never commits over an aborted transaction: a lag that
     no consumer can work off.
     """
     marks = memory.partitions if memory is not None and memory.known else {}
-    sight = recalled(sight, marks)
+    sight = with_known_positions(sight, marks)
     waits = {at: read_from for at in sight.partitions if (read_from := _stands(sight, at, marks)) is not None}
     if not waits or sight.problem is not None:
         return {}
@@ -40,7 +40,7 @@ def standing(sight: GroupObservation, memory: GroupMemory | None, now: float, li
         and (everything or at.topic in hot or _has_stalled(found, marks.get(at), at, now, limits))
     ]
     failing.sort(key=lambda at: -(found.partitions[at].lag or 0))
-    return {at: waits[at] for at in failing[:MOST]}
+    return {at: waits[at] for at in failing[:MAX_PARTITIONS]}
 
 
 def _stands(sight: GroupObservation, at: TopicPartition, marks: Mapping[TopicPartition, PartitionMark]) -> int | None:
