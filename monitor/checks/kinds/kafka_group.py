@@ -203,7 +203,7 @@ class KafkaGroup(Kind):
 
         def tell(current: GroupRound) -> None:
             for sight in found.groups.values():
-                current.look(replace(sight, unmatched=found.unmatched) if wanted.single else sight)
+                current.add_observation(replace(sight, unmatched=found.unmatched) if wanted.single else sight)
             current.unmatched = found.unmatched
 
         outcome = judge_groups(wanted, book, now, tell)
@@ -240,7 +240,7 @@ class KafkaGroup(Kind):
         def tell(current: GroupRound) -> None:
             current.unmatched = _common(measured.unmatched for measured in told.values())
             for name, measured in told.items():
-                current.measure(name, measured if wanted.single else replace(measured, unmatched=()))
+                current.add_measurement(name, measured if wanted.single else replace(measured, unmatched=()))
 
         return judge_groups(wanted, book, now, tell)
 

@@ -1,4 +1,4 @@
-"""From a look at a group, and what is remembered of it, to what was measured."""
+"""Measurement of a group, derived from an observation of the cluster and the group's memory."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from monitor.policy.consumer_groups.memory import GroupMemory, PartitionMark, Re
 E = TypeVar("E", RememberedRewind, RememberedLoss)
 
 REBALANCING = frozenset({"PreparingRebalance", "CompletingRebalance", "AwaitingSync", "Assigning", "Reconciling"})
-"""States of the brokers from 0.9 on; the last two are those of KIP-848."""
+"""Group states during a rebalance, as brokers from 0.9 on name them. The last two belong to KIP-848."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Progress:
-    """What has changed since the last look: where the partitions are now, and how many messages went through."""
+    """Changes since the last observation: new positions of the partitions, and messages produced and consumed."""
 
     marks: Mapping[TopicPartition, PartitionMark]
     consumed: int = 0
@@ -31,152 +31,175 @@ class _Progress:
 
 
 def derive_measurement(
-    sight: GroupObservation, memory: GroupMemory, now: float, limits: Limits
+    observation: GroupObservation, memory: GroupMemory, now: float, limits: Limits
 ) -> tuple[GroupMemory, Measurement]:
-    """What was measured, and what is remembered now. Time during which nobody looked is not taken for a standstill."""
+    """Return the group's new memory and its measurement. Time without observations does not count as a standstill."""
     gap = window.is_gap(memory, now, limits)
     before = restart_standstills(memory, now) if gap or window.is_interrupted(memory, now, limits) else memory
-    before = replace(before, seen_at=now, buckets=(), rebalanced_at=None) if gap else before
-    sight = with_known_positions(sight, memory.partitions)
+    before = replace(before, observed_at=now, buckets=(), rebalanced_at=None) if gap else before
+    observation = with_known_positions(observation, memory.partitions)
     ends = {at: mark.end for at, mark in memory.partitions.items() if mark.end is not None}
-    found = lags(sight, ends, limits.skew_min_lag, passed_over(sight, before, now, limits))
-    moves = _moves(sight, found, before, now, limits)
-    rebalancing = sight.state in REBALANCING
-    count = len(sight.members)
+    group_lags = lags(observation, ends, limits.skew_min_lag, passed_over(observation, before, now, limits))
+    progress = _progress(observation, group_lags, before, now, limits)
+    rebalancing = observation.state in REBALANCING
+    count = len(observation.members)
     settles = before.settled_at is None and count >= limits.min_consumers and not rebalancing
-    look = window.WindowEntry(found.skew, count, rebalancing)
+    entry = window.WindowEntry(group_lags.skew, count, rebalancing)
     if not gap:
-        look = replace(look, consumed=moves.consumed, produced=moves.produced, busy=_waited(memory))
+        entry = replace(entry, consumed=progress.consumed, produced=progress.produced, busy=_waited(memory))
     after = replace(
-        window.add_entry(window.forget_consumer_counts(before) if settles else before, look, now, limits),
-        pace=window.usual_interval(memory, now),
-        seen_at=now,
-        moved_at=now if moves.committed else before.moved_at,
-        member_at=now if count else before.member_at,
+        window.add_entry(window.forget_consumer_counts(before) if settles else before, entry, now, limits),
+        usual_interval_seconds=window.usual_interval(memory, now),
+        observed_at=now,
+        last_commit_at=now if progress.committed else before.last_commit_at,
+        last_member_at=now if count else before.last_member_at,
         settled_at=now if settles else before.settled_at,
         rebalanced_at=now if rebalancing else before.rebalanced_at,
-        rewound=moves.rewound or _lately(before.rewound, now, limits),
-        lost=_lost(found, now, limits) or _lately(before.lost, now, limits),
-        partitions=moves.marks,
-        gone_at=None,
+        rewound=progress.rewound or _if_recent(before.rewound, now, limits),
+        lost=_lost(group_lags, now, limits) or _if_recent(before.lost, now, limits),
+        partitions=progress.marks,
+        deleted_at=None,
     )
-    return after, _measurement(sight, found, after, now, limits)
+    return after, _measurement(observation, group_lags, after, now, limits)
 
 
 def restart_standstills(memory: GroupMemory, now: float) -> GroupMemory:
-    """Who could not be looked at could perhaps not consume either: the broker was down, the group not there."""
+    """Return the memory with all standstills beginning now.
+
+    A group that could not be observed may have been unable to consume, for example because the broker was down.
+    """
     marks = {at: mark._replace(still_since=None, passed_over_since=None) for at, mark in memory.partitions.items()}
-    return replace(memory, moved_at=now, member_at=now, recent=(), spells={}, partitions=marks)
+    return replace(memory, last_commit_at=now, last_member_at=now, recent=(), condition_since={}, partitions=marks)
 
 
-def with_known_positions(sight: GroupObservation, marks: Mapping[TopicPartition, PartitionMark]) -> GroupObservation:
-    """Return the sight, with what was read earlier of partitions whose committed offset has not moved since."""
+def with_known_positions(
+    observation: GroupObservation, marks: Mapping[TopicPartition, PartitionMark]
+) -> GroupObservation:
+    """Return the observation with the ``next_record`` values that earlier runs have read.
+
+    They apply to partitions whose committed offset has not moved since.
+    """
     known = {
-        at: replace(sight.partitions[at], next_record=mark.next_record)
+        at: replace(observation.partitions[at], next_record=mark.next_record)
         for at, mark in marks.items()
-        if mark.next_record is not None and at in sight.partitions and _still_holds(sight.partitions[at], mark)
+        if mark.next_record is not None
+        and at in observation.partitions
+        and _still_holds(observation.partitions[at], mark)
     }
-    return replace(sight, partitions={**sight.partitions, **known}) if known else sight
+    return replace(observation, partitions={**observation.partitions, **known}) if known else observation
 
 
-def passed_over(sight: GroupObservation, memory: GroupMemory, now: float, limits: Limits) -> set[TopicPartition]:
-    """Return the partitions without a commit whose records the group has left alone for a whole window."""
+def passed_over(observation: GroupObservation, memory: GroupMemory, now: float, limits: Limits) -> set[TopicPartition]:
+    """Return the partitions without a commit whose records the group has not read for an entire window."""
     return {
         at
         for at, mark in memory.partitions.items()
         if mark.passed_over_since is not None
         and now - mark.passed_over_since >= limits.window_seconds
-        and at in sight.partitions
-        and sight.partitions[at].end == mark.end
+        and at in observation.partitions
+        and observation.partitions[at].end == mark.end
     }
 
 
 def drain_eta(lag: int, rate: float | None) -> float | None:
-    """Return how long it takes to consume what waits, at this rate; None when nothing is consumed."""
+    """Return the seconds until all waiting messages are consumed at this rate, in messages per second.
+
+    None if nothing is consumed.
+    """
     if lag == 0:
         return 0.0
     return lag / rate if rate else None
 
 
-def unreachable_threshold(threshold: float | None, found: GroupLags) -> str | None:
-    """Return a note on a threshold of the skew that cannot be passed: max / mean is at most the number of partitions.
+def unreachable_threshold(threshold: float | None, group_lags: GroupLags) -> str | None:
+    """Return a remark if the skew cannot exceed its threshold, else None.
 
-    Only partitions whose lag is known can have the maximum.
+    The skew is max / mean, so it is at most the number of partitions. Only partitions with a known lag can be the
+    maximum.
     """
-    if threshold is None or found.widest == 0 or threshold < found.known or (found.skew or 0.0) > threshold:
+    if (
+        threshold is None
+        or group_lags.widest == 0
+        or threshold < group_lags.known
+        or (group_lags.skew or 0.0) > threshold
+    ):
         return None
-    if threshold >= found.widest:
-        return f"the skew threshold of {threshold}x cannot be passed: no topic has more than {found.widest} partitions"
-    few = f"{found.known} partition{'s' if found.known != 1 else ''} with a committed offset"
-    return f"the skew threshold of {threshold}x may be out of reach: no topic has more than {few}"
+    if threshold >= group_lags.widest:
+        most = f"{group_lags.widest} partitions"
+        return f"the skew threshold of {threshold}x cannot be exceeded: no topic has more than {most}"
+    most = f"{group_lags.known} partition{'s' if group_lags.known != 1 else ''} with a committed offset"
+    return f"the skew threshold of {threshold}x may be out of reach: no topic has more than {most}"
 
 
 def _measurement(
-    sight: GroupObservation, found: GroupLags, memory: GroupMemory, now: float, limits: Limits
+    observation: GroupObservation, group_lags: GroupLags, memory: GroupMemory, now: float, limits: Limits
 ) -> Measurement:
     speed = window.rates(memory, now, limits)
     consume_rate, produce_rate = speed or (None, None)
-    owned = {at for member in sight.members for at in member.assigned}
-    unassigned = [at for at in sight.partitions if at not in owned]
-    hint = unreachable_threshold(limits.skew_threshold, found)
+    owned = {at for member in observation.members for at in member.assigned}
+    unassigned = [at for at in observation.partitions if at not in owned]
+    hint = unreachable_threshold(limits.skew_threshold, group_lags)
     return Measurement(
-        skew=window.windowed_skew(memory, found.skew),
-        consumers=window.windowed_consumers(memory, len(sight.members)),
-        lag=found.total,
-        lag_seconds=_age(sight, found, now),
-        retention_share=_retention_share(sight, found),
-        drain_eta_seconds=drain_eta(found.total, window.drain_rate(memory, limits)),
+        skew=window.windowed_skew(memory, group_lags.skew),
+        consumers=window.windowed_consumers(memory, len(observation.members)),
+        lag=group_lags.total,
+        lag_seconds=_age(observation, group_lags, now),
+        retention_share=_retention_share(observation, group_lags),
+        drain_eta_seconds=drain_eta(group_lags.total, window.drain_rate(memory, limits)),
         consume_rate=consume_rate,
         produce_rate=produce_rate,
-        partitions=len(sight.partitions),
-        hottest=f"{found.hottest.topic}[{found.hottest.partition}]" if found.hottest else None,
-        state=sight.state,
+        partitions=len(observation.partitions),
+        hottest=f"{group_lags.hottest.topic}[{group_lags.hottest.partition}]" if group_lags.hottest else None,
+        state=observation.state,
         unassigned=len(unassigned),
-        unowned=_unowned(sight, owned, unassigned),
-        memberless_seconds=0.0 if sight.members else now - memory.member_at,
-        silent_seconds=now - memory.moved_at,
-        stuck=_stuck(found, memory, now, limits),
+        unowned=_unowned(observation, owned, unassigned),
+        memberless_seconds=0.0 if observation.members else now - memory.last_member_at,
+        silent_seconds=now - memory.last_commit_at,
+        stuck=_stuck(group_lags, memory, now, limits),
         rewind=_rewind(memory.rewound, now),
         loss=RecordLoss(memory.lost.at, memory.lost.records, now - memory.lost.when) if memory.lost else None,
         rebalancing=window.rebalancing_share(memory, now, limits),
         settled=memory.settled_at is not None,
-        unmatched=sight.unmatched,
-        notes=tuple(filter(None, (*found.notes, _unread(sight), hint))),
+        unmatched=observation.unmatched,
+        remarks=tuple(filter(None, (*group_lags.remarks, _unread(observation), hint))),
     )
 
 
-def _age(sight: GroupObservation, found: GroupLags, now: float) -> float | None:
-    """How old the oldest record is that waits in the partition with the most lag; 0 when none waits."""
-    if found.hottest is None:
-        return _none_waits(sight)
-    oldest = sight.oldest
-    return max(0.0, now - oldest.written_at) if oldest is not None and oldest.at == found.hottest else None
+def _age(observation: GroupObservation, group_lags: GroupLags, now: float) -> float | None:
+    """Return the age of the oldest waiting record in the partition with the most lag, in seconds. 0 if none waits."""
+    if group_lags.hottest is None:
+        return _none_waits(observation)
+    oldest = observation.oldest
+    return max(0.0, now - oldest.written_at) if oldest is not None and oldest.at == group_lags.hottest else None
 
 
-def _retention_share(sight: GroupObservation, found: GroupLags) -> float | None:
-    """The share of the records in the partition with the most lag that wait: at 1, the retention deletes them next."""
-    if found.hottest is None:
-        return _none_waits(sight)
-    partition = sight.partitions[found.hottest]
+def _retention_share(observation: GroupObservation, group_lags: GroupLags) -> float | None:
+    """Return the share of the stored records that wait, in the partition with the most lag.
+
+    At 1, retention deletes waiting records next.
+    """
+    if group_lags.hottest is None:
+        return _none_waits(observation)
+    partition = observation.partitions[group_lags.hottest]
     if partition.end is None or partition.beginning is None or partition.end <= partition.beginning:
         return None
-    return min(1.0, (found.partitions[found.hottest].lag or 0) / (partition.end - partition.beginning))
+    return min(1.0, (group_lags.partitions[group_lags.hottest].lag or 0) / (partition.end - partition.beginning))
 
 
-def _none_waits(sight: GroupObservation) -> float | None:
-    return None if any(partition.end is None for partition in sight.partitions.values()) else 0.0
+def _none_waits(observation: GroupObservation) -> float | None:
+    return None if any(partition.end is None for partition in observation.partitions.values()) else 0.0
 
 
-def _unread(sight: GroupObservation) -> str | None:
-    if not sight.unread:
+def _unread(observation: GroupObservation) -> str | None:
+    if not observation.unread:
         return None
-    count, first = len(sight.unread), sight.unread[0]
+    count, first = len(observation.unread), observation.unread[0]
     plural = "s" if count > 1 else ""
     return f"{count} partition{plural} that no member reads, such as {first.topic}[{first.partition}]"
 
 
 def _waited(memory: GroupMemory) -> bool:
-    """Whether there were records to consume at the last look."""
+    """Return whether records waited to be consumed at the last observation."""
     marks = memory.partitions.values()
     return any(
         mark.committed is not None and mark.end is not None and mark.end > max(mark.committed, mark.next_record or 0)
@@ -184,21 +207,22 @@ def _waited(memory: GroupMemory) -> bool:
     )
 
 
-def _unowned(sight: GroupObservation, owned: set[TopicPartition], unassigned: list[TopicPartition]) -> int:
-    """Partitions without owner, of topics that members do have partitions of.
+def _unowned(observation: GroupObservation, owned: set[TopicPartition], unassigned: list[TopicPartition]) -> int:
+    """Return the number of partitions without an owner, in topics of which members own partitions.
 
-    Those that the group never committed in may be new: clients learn of them within metadata.max.age.ms, 5 minutes.
+    Partitions without a commit do not count, because they may be new: clients discover partitions only every
+    metadata.max.age.ms, 5 minutes.
     """
-    if sight.state in REBALANCING:
+    if observation.state in REBALANCING:
         return 0
     topics = {at.topic for at in owned}
-    there = (at for at in unassigned if at.topic in topics and sight.partitions[at].problem != DELETED)
-    return sum(sight.partitions[at].committed is not None for at in there)
+    there = (at for at in unassigned if at.topic in topics and observation.partitions[at].problem != DELETED)
+    return sum(observation.partitions[at].committed is not None for at in there)
 
 
-def _stuck(found: GroupLags, memory: GroupMemory, now: float, limits: Limits) -> tuple[StuckPartition, ...]:
+def _stuck(group_lags: GroupLags, memory: GroupMemory, now: float, limits: Limits) -> tuple[StuckPartition, ...]:
     stuck = [
-        StuckPartition(at, found.partitions[at].lag or 0, now - mark.still_since)
+        StuckPartition(at, group_lags.partitions[at].lag or 0, now - mark.still_since)
         for at, mark in memory.partitions.items()
         if mark.still_since is not None and now - mark.still_since >= limits.stalled_after_seconds
     ]
@@ -209,42 +233,45 @@ def _rewind(rewound: RememberedRewind | None, now: float) -> CommitRewind | None
     return CommitRewind(rewound.at, rewound.records, now - rewound.when) if rewound else None
 
 
-def _lately(event: E | None, now: float, limits: Limits) -> E | None:
+def _if_recent(event: E | None, now: float, limits: Limits) -> E | None:
     return event if event and now - event.when < limits.window_seconds else None
 
 
-def _lost(found: GroupLags, now: float, limits: Limits) -> RememberedLoss | None:
-    # One may have been the end of a transaction.
-    losses = [(lag.lost, at) for at, lag in found.partitions.items() if lag.lost >= limits.stalled_min_lag]
+def _lost(group_lags: GroupLags, now: float, limits: Limits) -> RememberedLoss | None:
+    # A single lost offset may be the end marker of a transaction.
+    losses = [(lag.lost, at) for at, lag in group_lags.partitions.items() if lag.lost >= limits.stalled_min_lag]
     return RememberedLoss(now, max(losses)[1], max(losses)[0]) if losses else None
 
 
 def _still_holds(partition: PartitionObservation, mark: PartitionMark) -> bool:
-    ends = partition.end is None or mark.end is None or partition.end >= mark.end  # else the topic was made anew
-    return ends and partition.next_record is None and partition.committed == mark.committed
+    # A smaller end offset means that the topic was deleted and created again.
+    same_topic = partition.end is None or mark.end is None or partition.end >= mark.end
+    return same_topic and partition.next_record is None and partition.committed == mark.committed
 
 
-def _satisfied(sight: GroupObservation, found: GroupLags, memory: GroupMemory) -> set[TopicPartition]:
-    """Return the partitions of members that have committed something since the last look, and have nothing to read.
+def _satisfied(observation: GroupObservation, group_lags: GroupLags, memory: GroupMemory) -> set[TopicPartition]:
+    """Return the partitions of members that have committed since the last observation and have nothing to read.
 
-    Nothing in partitions that they commit in: with `earliest` they would go on with the others.
+    Only partitions with a commit decide this: a member with `earliest` would also read the others.
     """
     satisfied: set[TopicPartition] = set()
-    for member in sight.members:
-        commits = {at: sight.partitions[at].committed for at in member.assigned if at in sight.partitions}
+    for member in observation.members:
+        commits = {at: observation.partitions[at].committed for at in member.assigned if at in observation.partitions}
         commits = {at: committed for at, committed in commits.items() if committed is not None}
         moved = any(at in memory.partitions and memory.partitions[at].committed != to for at, to in commits.items())
-        if moved and all(found.partitions[at].lag == 0 for at in commits):
+        if moved and all(group_lags.partitions[at].lag == 0 for at in commits):
             satisfied |= member.assigned
     return satisfied
 
 
-def _moves(sight: GroupObservation, found: GroupLags, memory: GroupMemory, now: float, limits: Limits) -> _Progress:
+def _progress(
+    observation: GroupObservation, group_lags: GroupLags, memory: GroupMemory, now: float, limits: Limits
+) -> _Progress:
     marks: dict[TopicPartition, PartitionMark] = {}
-    satisfied = _satisfied(sight, found, memory)
+    satisfied = _satisfied(observation, group_lags, memory)
     consumed = produced = 0
     committed, rewound = False, None
-    for at, partition in sight.partitions.items():
+    for at, partition in observation.partitions.items():
         if partition.problem == UNSUBSCRIBED:
             continue
         before = memory.partitions.get(at, PartitionMark(None, None))
@@ -258,9 +285,9 @@ def _moves(sight: GroupObservation, found: GroupLags, memory: GroupMemory, now: 
         if end is not None and before.end is not None:
             produced += max(0, end - before.end)
         committed = committed or (moved and partition.committed is not None)
-        still_since = _still_since(found.partitions[at], before, moved or recreated, now, limits)
+        still_since = _still_since(group_lags.partitions[at], before, moved or recreated, now, limits)
         passed = None
-        if found.partitions[at].at_most and end == before.end and partition.committed is None is before.committed:
+        if group_lags.partitions[at].at_most and end == before.end and partition.committed is None is before.committed:
             passed = before.passed_over_since or (now if at in satisfied else None)
         marks[at] = PartitionMark(partition.committed, end, still_since, partition.next_record, passed)
     return _Progress(marks, consumed, produced, committed, rewound)

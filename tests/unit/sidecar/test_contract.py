@@ -169,10 +169,10 @@ def test_an_old_result() -> None:
     assert (body["healthy"], body["status"], body["reason"]) == (False, "stale", "stale")
     assert body["message"] == "Last result is out of date (observed 2025-12-27T11:59:29.000Z)"
     good = ready(kafka(), at=values.moment(ok(age=300)), hold=["ready"])
-    assert (good["healthy"], good["note"]) == (True, "the last verdict is kept: no new result has come")
+    assert (good["healthy"], good["note"]) == (True, "the last verdict is kept: there is no new result")
     still_bad = ready(kafka(), at=values.moment(bad(age=31)), hold=["ready"])
     assert (still_bad["healthy"], still_bad["age_ms"], still_bad["held"]) == (False, 31000, True)
-    assert still_bad["note"] == "the last verdict is kept: no new result has come"
+    assert still_bad["note"] == "the last verdict is kept: there is no new result"
 
 
 @pytest.mark.parametrize("forever", [False, True])
@@ -213,7 +213,7 @@ def test_too_early_to_say() -> None:
         "kafka", "unknown", reason="starting", message="Starting: 0 consumers", grace=True, data=GOOD
     )
     body = ready(kafka(), at=values.moment(starting))
-    assert (body["healthy"], body["status"], body["note"]) == (True, "unknown", "too early to say: starting")
+    assert (body["healthy"], body["status"], body["note"]) == (True, "unknown", "too early to judge: starting")
 
 
 def test_a_note_is_passed_on() -> None:

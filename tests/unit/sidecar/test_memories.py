@@ -25,7 +25,7 @@ def remember(store: MemoryStore, text: str) -> None:
 def recalled(directory: Path) -> MemoryStore:
     """A new store, with what the file in this directory holds."""
     store = MemoryStore()
-    MemoryFile(directory, store.states).recall()
+    MemoryFile(directory, store.states).load()
     return store
 
 
@@ -33,10 +33,10 @@ def test_a_new_process_knows_what_the_old_one_knew(tmp_path: Path) -> None:
     """States and memories, as they were; a run goes on from there."""
     store = MemoryStore()
     memories = MemoryFile(tmp_path / "made" / "on the way", store.states)
-    memories.recall()
+    memories.load()
     remember(store, "the window")
     run(store, "other", "error")
-    memories.keep()
+    memories.save()
     again = recalled(tmp_path / "made" / "on the way")
     assert again.states.read().states == store.states.read().states
     assert again.states.take("kafka", "next", lease_seconds=5).memory == "the window"
@@ -49,12 +49,12 @@ def test_it_is_written_when_something_has_changed(tmp_path: Path) -> None:
     store = MemoryStore()
     memories = MemoryFile(tmp_path, store.states)
     remember(store, "one")
-    memories.keep()
+    memories.save()
     (tmp_path / FILE).unlink()
-    memories.keep()
+    memories.save()
     assert not (tmp_path / FILE).exists()
     remember(store, "two")
-    memories.keep()
+    memories.save()
     assert json.loads((tmp_path / FILE).read_text())["memories"] == {"kafka": "two"}
 
 
@@ -85,7 +85,7 @@ def test_a_state_that_is_none_is_left_out(tmp_path: Path) -> None:
     memories = MemoryFile(tmp_path, store.states)
     run(store, "good")
     run(store, "bad")
-    memories.keep()
+    memories.save()
     kept = json.loads((tmp_path / FILE).read_text())
     kept["states"]["bad"] = '{"s": "ok"}'
     (tmp_path / FILE).write_text(json.dumps(kept))
@@ -98,7 +98,7 @@ def test_a_full_disk_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     store = MemoryStore()
     memories = MemoryFile(tmp_path, store.states)
     remember(store, "one")
-    memories.keep()
+    memories.save()
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
@@ -107,10 +107,10 @@ def test_a_full_disk_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         patch.setattr("monitor.sidecar.memories.MemoryFile._write", full)
         for text in ("two", "three"):
             remember(store, text)
-            memories.keep()
+            memories.save()
     assert [log["event"] for log in logs] == ["sidecar.memories_not_written"]
     assert json.loads((tmp_path / FILE).read_text())["memories"] == {"kafka": "one"}
-    memories.keep()
+    memories.save()
     assert json.loads((tmp_path / FILE).read_text())["memories"] == {"kafka": "three"}
 
 
@@ -156,7 +156,7 @@ def test_alone_it_keeps_no_history(monkeypatch: pytest.MonkeyPatch) -> None:
         raise Begun
 
     monkeypatch.setattr(single_process, "MemoryStore", made)
-    monkeypatch.setattr(single_process, "Loop", begin)
+    monkeypatch.setattr(single_process, "CheckLoop", begin)
     monkeypatch.setattr(single_process.logs, "configure", lambda *_: None)
     with pytest.raises(Begun):
         single_process.run(Config(checks={}), "127.0.0.1", 0)

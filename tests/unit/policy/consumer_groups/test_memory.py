@@ -78,7 +78,7 @@ def test_the_judge_is_total(history: list[tuple[GroupObservation, float]], rules
         remembered = decode(watch.text, watch.now)
         assert remembered.groups
         assert encode(remembered, watch.now) == watch.text
-        assert all(each.seen_at <= watch.now for each in remembered.groups.values())
+        assert all(each.observed_at <= watch.now for each in remembered.groups.values())
 
 
 @patient
@@ -203,4 +203,4 @@ def test_many_groups() -> None:
 
 def _look(current: GroupRound, seen: dict[str, GroupObservation]) -> None:
     for each in seen.values():
-        current.look(each)
+        current.add_observation(each)

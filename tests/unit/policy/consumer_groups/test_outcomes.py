@@ -32,10 +32,10 @@ class Check:
         self.memory: str | None = None
 
     def look(self, *seen: GroupObservation, after: float = 10.0) -> Outcome:
-        return self._run(lambda current: [current.look(each) for each in seen], after)
+        return self._run(lambda current: [current.add_observation(each) for each in seen], after)
 
     def measure(self, after: float = 10.0, **measured: Measurement) -> Outcome:
-        return self._run(lambda current: [current.measure(*each) for each in measured.items()], after)
+        return self._run(lambda current: [current.add_measurement(*each) for each in measured.items()], after)
 
     def fail(self, reason: str = "refused", after: float = 10.0) -> Outcome:
         self.now += after
@@ -138,7 +138,7 @@ def test_a_group_that_we_may_not_look_at() -> None:
     check.look(named("a"), named("b"))
     outcome = check.look(named("a"), GroupObservation("b", known=False, problem="authorization"))
     assert (outcome.status, outcome.reason) == (Status.ERROR, "authorization")
-    assert decode(check.memory, check.now).groups["b"].seen_at == check.now - 10
+    assert decode(check.memory, check.now).groups["b"].observed_at == check.now - 10
 
 
 def test_a_coordinator_that_moves() -> None:
@@ -348,7 +348,7 @@ def test_a_round_is_told_of_each_group_once() -> None:
     check = Check("g")
     check.look(sight())
     current = GroupRound(check.wanted, decode(check.memory, check.now + 10), check.now + 10)
-    current.look(sight([1] * 6))
+    current.add_observation(sight([1] * 6))
     assert current.memories["g"].partitions[tp(0)].end == 1001
 
 
@@ -380,8 +380,8 @@ def test_topics_that_nothing_matches_of_several_groups(status: Status, hot: bool
 
     def ask(current: GroupRound) -> None:
         current.unmatched = ("ordres",)
-        current.look(named("a", HOT if hot else None))
-        current.look(named("b"))
+        current.add_observation(named("a", HOT if hot else None))
+        current.add_observation(named("b"))
 
     outcome = check._run(ask, 10.0)
     assert (outcome.status, outcome.grace) == (status, False)

@@ -86,7 +86,7 @@ UNOWNED = [
     ("since just now", view(unowned=2), LIMITS, None),
 ]
 REBALANCING = [
-    ("at most of the looks", view(rebalancing=0.51), LIMITS, "Rebalancing: at 51% of the looks (for: 5m)"),
+    ("at most of them", view(rebalancing=0.51), LIMITS, "Rebalancing: at 51% of the observations (for: 5m)"),
     ("at half of them", view(rebalancing=0.5), LIMITS, None),
     ("never", view(), LIMITS, None),
 ]

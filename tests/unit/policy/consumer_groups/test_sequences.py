@@ -420,7 +420,7 @@ def test_a_threshold_that_cannot_be_passed() -> None:
     """max / mean is at most the number of partitions: it is said, and fails nothing."""
     seen = Watch(skew_threshold=4.0).during(600, sight([400, 0, 0, 0]))
     assert not any(each.reason == "skew" for each in seen)
-    assert seen[-1].data["note"] == "the skew threshold of 4.0x cannot be passed: no topic has more than 4 partitions"
+    assert seen[-1].data["note"] == "the skew threshold of 4.0x cannot be exceeded: no topic has more than 4 partitions"
     assert "note" not in Watch().during(10, sight([400, 0, 0, 0, 0]))[-1].data
 
 
