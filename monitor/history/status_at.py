@@ -1,4 +1,4 @@
-"""What a check looked like at a moment of the past."""
+"""Status of a check at a time in the past."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from monitor.model.checks import Reason, Status
 
 
 class PastStatus(NamedTuple):
-    """A check at a moment. ``sample`` is the last one before it, None when there was none."""
+    """Status of a check at a time. ``sample`` is the last sample before it, or None."""
 
     status: Status
     reason: str | None
@@ -17,9 +17,10 @@ class PastStatus(NamedTuple):
 
 
 def status_at(sample: Sample | None, at: float) -> PastStatus:
-    """The check at ``at``, by its last sample: what would have been read then. Old is ``stale``, none is ``unknown``.
+    """Return the status that a client would have read at ``at``, given the last sample before it.
 
-    An ``unknown`` without a sample may also be one whose last sample is no longer kept.
+    It is ``stale`` if the sample had expired, and ``unknown`` without a sample. The latter may also mean that the last
+    sample is no longer stored.
     """
     if sample is None or sample.at > at:
         return PastStatus(Status.UNKNOWN, Reason.NOT_OBSERVED)
