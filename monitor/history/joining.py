@@ -31,13 +31,13 @@ def join_days(days: Iterable[RollupDay], tail: LastSample | None, since: float, 
     count = max(0, ceil((until - start) / BUCKET_SECONDS))
     draft = _BucketsDraft(start * MICRO, count, micros(until))
     for day in days:
-        draft.add(day)
+        draft.add_day(day)
         for head in day.heads.values():
-            draft.link(tail, head)
+            draft.link_hour(tail, head)
             tail = head.tail
     if tail is not None:
-        draft.hold(tail, micros(until))
-        draft.cut(tail)
+        draft.extend(tail, micros(until))
+        draft.trim(tail)
     return draft.buckets(until)
 
 
@@ -50,7 +50,7 @@ class _BucketsDraft:
         self._began, self._goes_on = zeros(count), bytearray(count)
         self._series: dict[str, Spreads] = {}
 
-    def add(self, day: RollupDay) -> None:
+    def add_day(self, day: RollupDay) -> None:
         """Add the buckets of a day, without the effect of earlier samples."""
         offset = (day.start * MICRO - self._start) // BUCKET
         low, high = max(0, -offset), min(PER_DAY, self._count - offset)
@@ -65,20 +65,20 @@ class _BucketsDraft:
                 self._series[name] = no_spreads(self._count)
             self._series[name].put(here, spreads, there)
 
-    def link(self, tail: LastSample | None, head: HourHead) -> None:
+    def link_hour(self, tail: LastSample | None, head: HourHead) -> None:
         """Add the time from the last sample before an hour to the hour's first sample.
 
         If both are errors, they are one incident.
         """
         if tail is None:
             return
-        self.hold(tail, head.first_at)
+        self.extend(tail, head.first_at)
         place = (head.first_at - self._start) // BUCKET
         if tail.code == ERROR and head.first_code == ERROR and 0 <= place < self._count:
             self._began[place] -= 1
             self._goes_on[place] = 1
 
-    def hold(self, tail: LastSample, until: int) -> None:
+    def extend(self, tail: LastSample, until: int) -> None:
         """Add the time for which a last sample holds after its hour."""
         at = max((tail.at // HOUR + 1) * HOUR, self._start)
         until = min(tail.until, until, self._until)
@@ -90,7 +90,7 @@ class _BucketsDraft:
                 self._goes_on[place] = 1
             at = end
 
-    def cut(self, tail: LastSample) -> None:
+    def trim(self, tail: LastSample) -> None:
         """Remove the time after ``until`` for which the very last sample holds within its hour."""
         end = min(tail.until, (tail.at // HOUR + 1) * HOUR, self._start + self._count * BUCKET)
         if self._count and end > self._until:

@@ -146,7 +146,7 @@ class _DayDraft:
         head = self._heads.get(hour)
         before, last_place = NO_CODE, -1
         if head is not None:
-            self._take_back(head.tail, samples.at[0], ended)
+            self._remove_time(head.tail, samples.at[0], ended)
             before, last_place = head.tail.code, (head.tail.at - self._start) // BUCKET
         counts = [0] * PER_HOUR
         for at, end, code in zip(samples.at, samples.ends(), samples.codes, strict=True):
@@ -158,7 +158,7 @@ class _DayDraft:
             before, last_place = code, place
             counts[place % PER_HOUR] += 1
             self._fill(code, at, min(end, ended))
-        self._spread(samples, hour * PER_HOUR, list(accumulate(counts, initial=0)))
+        self._add_series(samples, hour * PER_HOUR, list(accumulate(counts, initial=0)))
         tail = LastSample(samples.codes[-1], samples.at[-1], samples.until[-1])
         first = (samples.at[0], samples.codes[0]) if head is None else (head.first_at, head.first_code)
         self._heads[hour] = HourHead(*first, tail)
@@ -178,7 +178,7 @@ class _DayDraft:
             if code == ERROR and at < end:
                 self._goes_on[place] = 1
 
-    def _take_back(self, tail: LastSample, at: int, ended: int) -> None:
+    def _remove_time(self, tail: LastSample, at: int, ended: int) -> None:
         """Remove the time from ``at`` on that was counted for the last sample."""
         place, column, end = (at - self._start) // BUCKET, self._times[tail.code], min(tail.until, ended)
         while at < end:
@@ -188,7 +188,7 @@ class _DayDraft:
                 self._goes_on[place] = 0
             at, place = step, place + 1
 
-    def _spread(self, samples: Samples, offset: int, edges: list[int]) -> None:
+    def _add_series(self, samples: Samples, offset: int, edges: list[int]) -> None:
         for name, values in samples.series.items():
             spreads = self._series.setdefault(name, no_spreads(PER_DAY))
             for place, (first, last) in enumerate(pairwise(edges), offset):

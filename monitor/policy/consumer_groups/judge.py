@@ -26,7 +26,7 @@ LATE_SECONDS = 60.0
 
 HEALTHY = "System healthy"
 ABSENT = "absent"
-_GRAVEST = (Status.ERROR, Status.UNKNOWN, Status.WARNING)
+_WORST_FIRST = (Status.ERROR, Status.UNKNOWN, Status.WARNING)
 
 
 class GroupJudgement(NamedTuple):
@@ -70,8 +70,8 @@ def judge_measurement(
         memory = replace(memory, settled_at=now)
     measured = replace(
         measured,
-        skew=_as_of_now(measured.skew),
-        consumers=_as_of_now(measured.consumers),
+        skew=_with_current_number(measured.skew),
+        consumers=_with_current_number(measured.consumers),
         settled=memory.settled_at is not None,
     )
     memory = replace(memory, usual_interval_seconds=window.usual_interval(memory, now), observed_at=now)
@@ -87,7 +87,7 @@ def judge_measurement(
         return GroupJudgement(GroupVerdict(Status.ERROR, MISSING, text, _data(measured, limits)), memory)
     memory = _update_conditions(memory, {f"no_{name}" for name in missing}, now, prefix="no_")
     if missing and hold is not None:
-        return _with_gaps(measured, missing, memory, now, limits, hold=hold)
+        return _judge_with_gaps(measured, missing, memory, now, limits, hold=hold)
     at = now - measured.age_seconds
     if hold is not None and measured.age_seconds > hold.seconds:
         return GroupJudgement(no_data(MISSING, measured.remarks, limits, hold), memory)
@@ -122,8 +122,8 @@ def _unknown(memory: GroupMemory, now: float, limits: Limits, hint: str) -> Grou
 
 def _conclude(measured: Measurement, memory: GroupMemory, now: float, limits: Limits) -> GroupJudgement:
     memory = _update_conditions(memory, current_conditions(measured, limits), now)
-    view = RuleInput(measured, {name: now - since for name, since in memory.condition_since.items()})
-    findings = [finding for rule in RULES if (finding := rule(view, limits))]
+    facts = RuleInput(measured, {name: now - since for name, since in memory.condition_since.items()})
+    findings = [finding for rule in RULES if (finding := rule(facts, limits))]
     age = now - memory.first_at
     early = age < limits.start_grace_seconds
     if early:
@@ -138,12 +138,12 @@ def _conclude(measured: Measurement, memory: GroupMemory, now: float, limits: Li
         return GroupJudgement(GroupVerdict(Status.UNKNOWN, GroupReason.STARTING, text, data, early=True), memory)
     verdict = _verdict(findings, data)
     topic = GroupReason.UNKNOWN_TOPIC
-    if verdict.reason == topic and (early or view.lasting[topic] < limits.sustained_seconds):
+    if verdict.reason == topic and (early or facts.lasting[topic] < limits.sustained_seconds):
         verdict = verdict._replace(early=True)
     return GroupJudgement(verdict, memory)
 
 
-def _with_gaps(
+def _judge_with_gaps(
     measured: Measurement,
     missing: Mapping[str, str],
     memory: GroupMemory,
@@ -155,7 +155,7 @@ def _with_gaps(
     last = last_verdict(memory, now, hold)
     settled = measured.settled or "consumers" in missing
     if last is not None:
-        measured = replace(_with_last(measured, missing, last, memory, now), settled=settled)
+        measured = replace(_fill_gaps(measured, missing, last, memory, now), settled=settled)
         judged = _conclude(measured, memory, now, limits)
         assert judged.verdict is not None  # noqa: S101  _conclude always returns a verdict
         age = now - (memory.numbers_at or now)
@@ -171,7 +171,7 @@ def _with_gaps(
 def _verdict(findings: list[Finding], data: Mapping[str, Any]) -> GroupVerdict:
     if not findings:
         return GroupVerdict(Status.OK, None, HEALTHY, data)
-    worst = min(findings, key=lambda finding: _GRAVEST.index(finding.status))  # the first one of the worst status
+    worst = min(findings, key=lambda finding: _WORST_FIRST.index(finding.status))  # the first one of the worst status
     return GroupVerdict(worst.status, worst.reason, "; ".join(finding.message for finding in findings), data)
 
 
@@ -195,7 +195,7 @@ def _update_conditions(
     )
 
 
-def _with_last(
+def _fill_gaps(
     measured: Measurement, missing: Mapping[str, str], verdict: GroupVerdict, memory: GroupMemory, now: float
 ) -> Measurement:
     last = verdict.data
@@ -213,7 +213,7 @@ def _with_last(
     return replace(measured, remarks=tuple(remarks), **{name: kept[name] for name in fields})
 
 
-def _as_of_now(value: WindowedValue) -> WindowedValue:
+def _with_current_number(value: WindowedValue) -> WindowedValue:
     """Return the value with its current number taken from the window if the source has no current one."""
     return value._replace(now=_first(value.now, value.held, value.worst))
 

@@ -56,7 +56,7 @@ def derive_measurement(
         settled_at=now if settles else before.settled_at,
         rebalanced_at=now if rebalancing else before.rebalanced_at,
         rewound=progress.rewound or _if_recent(before.rewound, now, limits),
-        lost=_lost(group_lags, now, limits) or _if_recent(before.lost, now, limits),
+        lost=_find_loss(group_lags, now, limits) or _if_recent(before.lost, now, limits),
         partitions=progress.marks,
         deleted_at=None,
     )
@@ -134,8 +134,8 @@ def unreachable_threshold(threshold: float | None, group_lags: GroupLags) -> str
 def _measurement(
     observation: GroupObservation, group_lags: GroupLags, memory: GroupMemory, now: float, limits: Limits
 ) -> Measurement:
-    speed = window.rates(memory, now, limits)
-    consume_rate, produce_rate = speed or (None, None)
+    rates = window.rates(memory, now, limits)
+    consume_rate, produce_rate = rates or (None, None)
     owned = {at for member in observation.members for at in member.assigned}
     unassigned = [at for at in observation.partitions if at not in owned]
     hint = unreachable_threshold(limits.skew_threshold, group_lags)
@@ -161,14 +161,14 @@ def _measurement(
         rebalancing=window.rebalancing_share(memory, now, limits),
         settled=memory.settled_at is not None,
         unmatched=observation.unmatched,
-        remarks=tuple(filter(None, (*group_lags.remarks, _unread(observation), hint))),
+        remarks=tuple(filter(None, (*group_lags.remarks, _unread_remark(observation), hint))),
     )
 
 
 def _age(observation: GroupObservation, group_lags: GroupLags, now: float) -> float | None:
     """Return the age of the oldest waiting record in the partition with the most lag, in seconds. 0 if none waits."""
     if group_lags.hottest is None:
-        return _none_waits(observation)
+        return _zero_if_ends_known(observation)
     oldest = observation.oldest
     return max(0.0, now - oldest.written_at) if oldest is not None and oldest.at == group_lags.hottest else None
 
@@ -179,18 +179,18 @@ def _retention_share(observation: GroupObservation, group_lags: GroupLags) -> fl
     At 1, retention deletes waiting records next.
     """
     if group_lags.hottest is None:
-        return _none_waits(observation)
+        return _zero_if_ends_known(observation)
     partition = observation.partitions[group_lags.hottest]
     if partition.end is None or partition.beginning is None or partition.end <= partition.beginning:
         return None
     return min(1.0, (group_lags.partitions[group_lags.hottest].lag or 0) / (partition.end - partition.beginning))
 
 
-def _none_waits(observation: GroupObservation) -> float | None:
+def _zero_if_ends_known(observation: GroupObservation) -> float | None:
     return None if any(partition.end is None for partition in observation.partitions.values()) else 0.0
 
 
-def _unread(observation: GroupObservation) -> str | None:
+def _unread_remark(observation: GroupObservation) -> str | None:
     if not observation.unread:
         return None
     count, first = len(observation.unread), observation.unread[0]
@@ -216,8 +216,8 @@ def _unowned(observation: GroupObservation, owned: set[TopicPartition], unassign
     if observation.state in REBALANCING:
         return 0
     topics = {at.topic for at in owned}
-    there = (at for at in unassigned if at.topic in topics and observation.partitions[at].problem != DELETED)
-    return sum(observation.partitions[at].committed is not None for at in there)
+    candidates = (at for at in unassigned if at.topic in topics and observation.partitions[at].problem != DELETED)
+    return sum(observation.partitions[at].committed is not None for at in candidates)
 
 
 def _stuck(group_lags: GroupLags, memory: GroupMemory, now: float, limits: Limits) -> tuple[StuckPartition, ...]:
@@ -237,7 +237,7 @@ def _if_recent(event: E | None, now: float, limits: Limits) -> E | None:
     return event if event and now - event.when < limits.window_seconds else None
 
 
-def _lost(group_lags: GroupLags, now: float, limits: Limits) -> RememberedLoss | None:
+def _find_loss(group_lags: GroupLags, now: float, limits: Limits) -> RememberedLoss | None:
     # A single lost offset may be the end marker of a transaction.
     losses = [(lag.lost, at) for at, lag in group_lags.partitions.items() if lag.lost >= limits.stalled_min_lag]
     return RememberedLoss(now, max(losses)[1], max(losses)[0]) if losses else None

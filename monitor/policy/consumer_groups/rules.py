@@ -37,12 +37,12 @@ class Finding:
     ignored_at_start: bool = False
 
 
-def skewed(view: RuleInput, limits: Limits) -> Finding | None:
+def skewed(facts: RuleInput, limits: Limits) -> Finding | None:
     """Report a hot partition: one that has most of a topic's lag.
 
     The finding is made if the skew was above the threshold for ``sustained`` seconds within the window.
     """
-    ratio, threshold = view.measured.skew.held, limits.skew_threshold
+    ratio, threshold = facts.measured.skew.held, limits.skew_threshold
     if ratio is None or threshold is None or ratio <= threshold:
         return None
     window = format_duration(limits.window_seconds)
@@ -50,9 +50,9 @@ def skewed(view: RuleInput, limits: Limits) -> Finding | None:
     return Finding(GroupReason.SKEW, text)
 
 
-def under_replicated(view: RuleInput, limits: Limits) -> Finding | None:
+def under_replicated(facts: RuleInput, limits: Limits) -> Finding | None:
     """Report fewer consumers than required for ``sustained`` seconds within the window."""
-    count = view.measured.consumers.held
+    count = facts.measured.consumers.held
     if count is None or count >= limits.min_consumers:
         return None
     window = format_duration(limits.window_seconds)
@@ -60,9 +60,9 @@ def under_replicated(view: RuleInput, limits: Limits) -> Finding | None:
     return Finding(GroupReason.UNDER_REPLICATED, text, ignored_at_start=True)
 
 
-def stopped(view: RuleInput, limits: Limits) -> Finding | None:
+def stopped(facts: RuleInput, limits: Limits) -> Finding | None:
     """Report waiting records without any member or commit for longer than ``stalled_after_seconds``."""
-    measured, limit = view.measured, limits.stalled_after_seconds
+    measured, limit = facts.measured, limits.stalled_after_seconds
     seconds = min(measured.memberless_seconds, measured.silent_seconds)
     if not measured.stuck or seconds < limit:
         return None
@@ -72,12 +72,12 @@ def stopped(view: RuleInput, limits: Limits) -> Finding | None:
     return Finding(GroupReason.STOPPED, text, ignored_at_start=True)
 
 
-def stalled(view: RuleInput, limits: Limits) -> Finding | None:
+def stalled(facts: RuleInput, limits: Limits) -> Finding | None:
     """Report partitions with waiting records whose committed offset does not move while the group has members or
     commits.
     """
-    stuck = view.measured.stuck
-    if not stuck or stopped(view, limits):
+    stuck = facts.measured.stuck
+    if not stuck or stopped(facts, limits):
         return None
     first, count = stuck[0], len(stuck)
     text = (
@@ -88,70 +88,70 @@ def stalled(view: RuleInput, limits: Limits) -> Finding | None:
     return Finding(GroupReason.STALLED, text)
 
 
-def unowned(view: RuleInput, limits: Limits) -> Finding | None:
+def unowned(facts: RuleInput, limits: Limits) -> Finding | None:
     """Report partitions without an owner, in topics that the group consumes, while it has members and does not
     rebalance.
     """
-    count = view.measured.unowned
-    if not count or not _lasts(view, GroupReason.UNOWNED_PARTITIONS, limits):
+    count = facts.measured.unowned
+    if not count or not _lasts(facts, GroupReason.UNOWNED_PARTITIONS, limits):
         return None
-    lasted = _rounded_duration(view.lasting[GroupReason.UNOWNED_PARTITIONS])
+    lasted = _rounded_duration(facts.lasting[GroupReason.UNOWNED_PARTITIONS])
     text = f"Unowned: {count} partition{'s' if count > 1 else ''} without a consumer (for: {lasted})"
     return Finding(GroupReason.UNOWNED_PARTITIONS, text, ignored_at_start=True)
 
 
-def rebalancing(view: RuleInput, limits: Limits) -> Finding | None:
+def rebalancing(facts: RuleInput, limits: Limits) -> Finding | None:
     """Report a rebalance that does not end, or one rebalance after another."""
-    share = view.measured.rebalancing
+    share = facts.measured.rebalancing
     if share <= REBALANCING_SHARE_LIMIT:
         return None
     text = f"Rebalancing: at {share:.0%} of the observations (for: {format_duration(limits.rebalancing_after_seconds)})"
     return Finding(GroupReason.REBALANCING, text, ignored_at_start=True)
 
 
-def lagging(view: RuleInput, limits: Limits) -> Finding | None:
+def lagging(facts: RuleInput, limits: Limits) -> Finding | None:
     """Report a lag above the limit."""
-    if not _lasts(view, GroupReason.LAG, limits):
+    if not _lasts(facts, GroupReason.LAG, limits):
         return None
-    return Finding(GroupReason.LAG, f"Lag high: {view.measured.lag} messages (limit: {limits.max_lag})")
+    return Finding(GroupReason.LAG, f"Lag high: {facts.measured.lag} messages (limit: {limits.max_lag})")
 
 
-def aged(view: RuleInput, limits: Limits) -> Finding | None:
+def aged(facts: RuleInput, limits: Limits) -> Finding | None:
     """Report a record that has waited longer than the limit."""
-    age, limit = view.measured.lag_seconds, limits.max_lag_age_seconds
-    if age is None or limit is None or not _lasts(view, GroupReason.LAG_AGE, limits):
+    age, limit = facts.measured.lag_seconds, limits.max_lag_age_seconds
+    if age is None or limit is None or not _lasts(facts, GroupReason.LAG_AGE, limits):
         return None
-    at = view.measured.hottest
+    at = facts.measured.hottest
     text = f"Lag old: a record in {at} has waited for {_rounded_duration(age)} (limit: {format_duration(limit)})"
     return Finding(GroupReason.LAG_AGE, text)
 
 
-def near_deletion(view: RuleInput, limits: Limits) -> Finding | None:
+def near_deletion(facts: RuleInput, limits: Limits) -> Finding | None:
     """Report that a large share of the stored records waits: retention may delete records before they are consumed."""
-    share, limit = view.measured.retention_share, limits.max_retention_share
-    if share is None or limit is None or not _lasts(view, GroupReason.RETENTION_SHARE, limits):
+    share, limit = facts.measured.retention_share, limits.max_retention_share
+    if share is None or limit is None or not _lasts(facts, GroupReason.RETENTION_SHARE, limits):
         return None
-    at = view.measured.hottest
+    at = facts.measured.hottest
     text = f"Lag near the retention: {share:.0%} of {at} waits (limit: {limit:.0%})"
     return Finding(GroupReason.RETENTION_SHARE, text)
 
 
-def draining_slowly(view: RuleInput, limits: Limits) -> Finding | None:
+def draining_slowly(facts: RuleInput, limits: Limits) -> Finding | None:
     """Report that the waiting records would take too long to consume at the present rate."""
-    eta, limit = view.measured.drain_eta_seconds, limits.max_drain_eta_seconds
-    if eta is None or limit is None or not _lasts(view, GroupReason.DRAIN_ETA, limits):
+    eta, limit = facts.measured.drain_eta_seconds, limits.max_drain_eta_seconds
+    if eta is None or limit is None or not _lasts(facts, GroupReason.DRAIN_ETA, limits):
         return None
     return Finding(
         GroupReason.DRAIN_ETA, f"Drain time high: {_rounded_duration(eta)} (limit: {format_duration(limit)})"
     )
 
 
-def rewound(view: RuleInput, limits: Limits) -> Finding | None:
+def rewound(facts: RuleInput, limits: Limits) -> Finding | None:
     """Report a committed offset that moved back, so that records are consumed again.
 
     A warning, because it may be intended.
     """
-    rewind = view.measured.rewind
+    rewind = facts.measured.rewind
     if rewind is None:
         return None
     text = (
@@ -161,12 +161,12 @@ def rewound(view: RuleInput, limits: Limits) -> Finding | None:
     return Finding(GroupReason.REWOUND, text, Status.WARNING)
 
 
-def records_lost(view: RuleInput, limits: Limits) -> Finding | None:
+def records_lost(facts: RuleInput, limits: Limits) -> Finding | None:
     """Report records that were deleted before the group committed them.
 
     A warning, because a restart does not restore them.
     """
-    loss = view.measured.loss
+    loss = facts.measured.loss
     if loss is None:
         return None
     text = (
@@ -176,14 +176,14 @@ def records_lost(view: RuleInput, limits: Limits) -> Finding | None:
     return Finding(GroupReason.RECORDS_LOST, text, Status.WARNING)
 
 
-def unmatched(view: RuleInput, limits: Limits) -> Finding | None:  # noqa: ARG001
+def unmatched(facts: RuleInput, limits: Limits) -> Finding | None:  # noqa: ARG001
     """Report a topic filter that matches no topic the group consumes.
 
     The status is unknown: the intended topic is not watched.
     """
-    if not view.measured.unmatched:
+    if not facts.measured.unmatched:
         return None
-    return Finding(GroupReason.UNKNOWN_TOPIC, unknown_topic_text(view.measured.unmatched), Status.UNKNOWN)
+    return Finding(GroupReason.UNKNOWN_TOPIC, unknown_topic_text(facts.measured.unmatched), Status.UNKNOWN)
 
 
 def unknown_topic_text(patterns: Iterable[str]) -> str:
@@ -226,8 +226,8 @@ def _above(value: float | None, limit: float | None) -> bool:
     return value is not None and limit is not None and value > limit
 
 
-def _lasts(view: RuleInput, condition: GroupReason, limits: Limits) -> bool:
-    return condition in view.lasting and view.lasting[condition] >= limits.sustained_seconds
+def _lasts(facts: RuleInput, condition: GroupReason, limits: Limits) -> bool:
+    return condition in facts.lasting and facts.lasting[condition] >= limits.sustained_seconds
 
 
 def _rounded_duration(seconds: float) -> str:

@@ -28,27 +28,29 @@ def standing_partitions(
     """
     marks = memory.partitions if memory is not None and memory.known else {}
     observation = with_known_positions(observation, marks)
-    waits = {
-        at: read_from for at in observation.partitions if (read_from := _stands(observation, at, marks)) is not None
+    offsets = {
+        at: read_from
+        for at in observation.partitions
+        if (read_from := _read_offset(observation, at, marks)) is not None
     }
-    if not waits or observation.problem is not None:
+    if not offsets or observation.problem is not None:
         return {}
     ends = {at: mark.end for at, mark in marks.items() if mark.end is not None}
-    skipped = passed_over(observation, memory, now, limits) if memory is not None else set()
-    group_lags = lags(observation, ends, limits.skew_min_lag, skipped)
-    hot = _hot_topics(group_lags, limits, skipped)
-    everything = _fails_by_lag(group_lags, memory, limits)
+    not_read = passed_over(observation, memory, now, limits) if memory is not None else set()
+    group_lags = lags(observation, ends, limits.skew_min_lag, not_read)
+    hot = _hot_topics(group_lags, limits, not_read)
+    all_fail = _fails_by_lag(group_lags, memory, limits)
     failing = [
         at
-        for at in waits
+        for at in offsets
         if group_lags.partitions[at].unclean != EXPIRED
-        and (everything or at.topic in hot or _has_stalled(group_lags, marks.get(at), at, now, limits))
+        and (all_fail or at.topic in hot or _has_stalled(group_lags, marks.get(at), at, now, limits))
     ]
     failing.sort(key=lambda at: -(group_lags.partitions[at].lag or 0))
-    return {at: waits[at] for at in failing[:MAX_PARTITIONS]}
+    return {at: offsets[at] for at in failing[:MAX_PARTITIONS]}
 
 
-def _stands(
+def _read_offset(
     observation: GroupObservation, at: TopicPartition, marks: Mapping[TopicPartition, PartitionMark]
 ) -> int | None:
     partition = observation.partitions[at]
@@ -59,11 +61,11 @@ def _stands(
     return None if has_moved or partition.end <= read_from else read_from
 
 
-def _hot_topics(group_lags: GroupLags, limits: Limits, skipped: set[TopicPartition]) -> set[str]:
+def _hot_topics(group_lags: GroupLags, limits: Limits, not_read: set[TopicPartition]) -> set[str]:
     threshold = limits.skew_threshold
     if threshold is None:
         return set()
-    ratios = topic_ratios(group_lags.partitions, limits.skew_min_lag, skipped)
+    ratios = topic_ratios(group_lags.partitions, limits.skew_min_lag, not_read)
     return {topic for topic, ratio in ratios.items() if ratio > threshold}
 
 
