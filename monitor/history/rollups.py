@@ -86,25 +86,23 @@ def replace_hours(day: RollupDay, samples: Samples) -> RollupDay:
     ``samples`` must contain all samples of each such hour.
     """
     draft = _DayDraft(day)
-    for hour, some in _by_hour(samples):
+    for hour, hour_samples in _by_hour(samples):
         draft.clear((hour * HOUR - day.start * MICRO) // HOUR)
-        draft.add(some)
+        draft.add(hour_samples)
     return draft.day()
 
 
 def append_samples(day: RollupDay, samples: Samples) -> RollupDay | None:
-    """Return the day with later samples added to its hours.
-
-    None if a sample is not later than the known ones of its hour.
+    """Return the day with later samples added to its hours. None if a sample is not later than those of its hour.
 
     The result equals a roll-up of all samples, except that the means of series have one digit less.
     """
     draft = _DayDraft(day)
-    for hour, some in _by_hour(samples):
+    for hour, hour_samples in _by_hour(samples):
         head = day.heads.get((hour * HOUR - day.start * MICRO) // HOUR)
-        if head is not None and head.tail.at >= some.at[0]:
+        if head is not None and head.tail.at >= hour_samples.at[0]:
             return None
-        draft.add(some)
+        draft.add(hour_samples)
     return draft.day()
 
 
@@ -112,7 +110,7 @@ def add_waiting_samples(day: RollupDay, known: Samples | None, fresh: Samples) -
     """Return the day with new samples of one hour. ``known`` are the samples of that hour that were rolled up before.
 
     If the day was rolled up from other samples than ``known`` (they were lost), only later samples can be added. None
-    if some are not later.
+    if hour_samples are not later.
     """
     head = day.heads.get((fresh.at[0] - day.start * MICRO) // HOUR)
     if head is None or (known and head.first_at in known.at):
@@ -209,9 +207,9 @@ def _by_hour(samples: Samples) -> Iterator[tuple[int, Samples]]:
     place = 0
     while place < len(samples):
         hour = samples.at[place] // HOUR
-        some = samples.within(hour * HOUR_SECONDS, (hour + 1) * HOUR_SECONDS)
-        yield hour, some
-        place += len(some)
+        hour_samples = samples.within(hour * HOUR_SECONDS, (hour + 1) * HOUR_SECONDS)
+        yield hour, hour_samples
+        place += len(hour_samples)
 
 
 def _bounded(value: float) -> float:

@@ -73,8 +73,9 @@ def stopped(facts: RuleInput, limits: Limits) -> Finding | None:
 
 
 def stalled(facts: RuleInput, limits: Limits) -> Finding | None:
-    """Report partitions with waiting records whose committed offset does not move while the group has members or
-    commits.
+    """Report partitions with waiting records whose committed offset does not move.
+
+    The group has members or commits; without them the rule `stopped` applies.
     """
     stuck = facts.measured.stuck
     if not stuck or stopped(facts, limits):
@@ -89,8 +90,9 @@ def stalled(facts: RuleInput, limits: Limits) -> Finding | None:
 
 
 def unowned(facts: RuleInput, limits: Limits) -> Finding | None:
-    """Report partitions without an owner, in topics that the group consumes, while it has members and does not
-    rebalance.
+    """Report partitions without an owner, in topics that the group consumes.
+
+    The group has members and does not rebalance.
     """
     count = facts.measured.unowned
     if not count or not _lasts(facts, GroupReason.UNOWNED_PARTITIONS, limits):
@@ -206,7 +208,7 @@ RULES: tuple[Callable[[RuleInput, Limits], Finding | None], ...] = (
     records_lost,
     unmatched,
 )
-"""Rules in the order of their findings. The first of the worst findings gives the group's reason."""
+"""Rules in the order in which findings are listed. The first finding of the worst status gives the group's reason."""
 
 
 def current_conditions(measured: Measurement, limits: Limits) -> frozenset[str]:

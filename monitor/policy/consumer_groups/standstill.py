@@ -20,11 +20,10 @@ Starts = Mapping[TopicPartition, int]
 def standing_partitions(
     observation: GroupObservation, memory: GroupMemory | None, now: float, limits: Limits
 ) -> Starts:
-    """Return the partitions that have not moved since the last run and would fail the group, with the offset to read
-    from.
+    """Return the partitions that have not moved since the last run and would fail the group.
 
-    A client that commits the offset after its last record never commits past an aborted transaction. This leaves a lag
-    that no consumer can remove, so the records have to be read.
+    The values are the offsets to read from. A client that commits the offset after its last record never commits past
+    an aborted transaction. This leaves a lag that no consumer can remove, so the records have to be read.
     """
     marks = memory.partitions if memory is not None and memory.known else {}
     observation = with_known_positions(observation, marks)
