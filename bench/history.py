@@ -18,7 +18,7 @@ from bench.scale import Scale
 from demo.history import HistoryWriter
 from monitor import policy
 from monitor.config import CheckSpec
-from monitor.history.rollups import day_of, with_samples
+from monitor.history.rollups import empty_day, replace_hours
 from monitor.history.samples import DAY_SECONDS, Sample, gather
 from monitor.history.series import Span
 from monitor.model.checks import Outcome, Status
@@ -115,7 +115,7 @@ def _place_rollups(server: RedisServer, checks: list[str], now: float) -> None:
     for day in range(today - DAYS, today - 1):
         start = day * DAY_SECONDS
         past = _past(f"day-{day % 7}", float(start), float(start + DAY_SECONDS), 30)
-        writer.add_day(with_samples(day_of(start), gather(past)), checks)
+        writer.add_day(replace_hours(empty_day(start), gather(past)), checks)
 
 
 def _writer(server: RedisServer) -> HistoryWriter:

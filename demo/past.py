@@ -9,7 +9,7 @@ from math import inf, nan
 from demo.history import HistoryWriter
 from demo.shop import CHECKS, HISTORY, WORKERS, judged
 from demo.story import HOUR, RAW_SECONDS, Change, Story
-from monitor.history.rollups import RollupDay, day_of, with_samples
+from monitor.history.rollups import RollupDay, empty_day, replace_hours
 from monitor.history.samples import CODES, DAY_SECONDS, HOUR_SECONDS, MICRO, OK, Samples
 from monitor.model.checks import Result, State, Status, Transition
 from monitor.ports.store import Reducer, Store
@@ -64,7 +64,7 @@ def rolled_up(story: Story, name: str, number: int) -> RollupDay:
     """A UTC day since the epoch, or what of it is older than single observations."""
     start = number * DAY_SECONDS
     until = min(start + DAY_SECONDS, raw_begins(story))
-    return with_samples(day_of(start), samples(story, name, max(start, story.since), until))
+    return replace_hours(empty_day(start), samples(story, name, max(start, story.since), until))
 
 
 def samples(story: Story, name: str, since: float, until: float) -> Samples:

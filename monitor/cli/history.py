@@ -20,7 +20,7 @@ from monitor.cli.data_dir import data_dir_option
 from monitor.cli.options import config_option
 from monitor.cli.stored import load_with_store, store_answers
 from monitor.cli.tables import ExitCode, coloured
-from monitor.history.moments import moment
+from monitor.history.moments import parse_moment
 from monitor.history.series import Curve, Curves, Span
 from monitor.history.uptime import UptimeSeconds, uptime
 from monitor.model.checks import Status
@@ -81,10 +81,10 @@ def sparkline(values: Sequence[float | None]) -> str:
 
 def _begin(since: str, now: float) -> float:
     try:
-        begin = moment(since if since.startswith("-") else f"-{since}", now)
+        begin = parse_moment(since if since.startswith("-") else f"-{since}", now)
     except ValueError:
         try:
-            begin = moment(since, now)
+            begin = parse_moment(since, now)
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--since") from error
     if begin >= now:

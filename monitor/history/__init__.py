@@ -1,1 +1,4 @@
-"""The past: samples, roll-ups, uptime. Pure: no IO, no clock; ``now`` is an argument."""
+"""Arithmetic of past observations: samples, roll-ups, series and uptime.
+
+Pure: no IO and no clock; ``now`` is an argument.
+"""

@@ -1,7 +1,7 @@
-"""An hour of samples, and a day of buckets, as bytes and back.
+"""Blocks: an hour of samples or a day of buckets as bytes.
 
-Samples come back exactly, to the microsecond. Of buckets the times and counts do; the numbers of their series have
-seven digits. Whatever is not a block that we would have written decodes to None.
+Decoded samples are exact, to the microsecond. Decoded buckets have exact times and counts; the numbers of their series
+have seven digits. Bytes that are not a valid block decode to None.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from monitor.history.samples import ERROR, MICRO, Samples
 from monitor.lib import decoding
 
 DIGEST_BYTES = 68
-"""A day's block begins with its digest (:func:`decode_digest`)."""
+"""Length of the digest at the beginning of a day's block, see :func:`decode_digest`."""
 
 _SAMPLES, _DAY = b"S1", b"D1"
 _DIGEST = struct.Struct("<qBBqq4QI")
@@ -35,7 +35,7 @@ _NOTHING, _NO_FLAGS = no_spreads(PER_DAY), array("B", bytes(PER_DAY))
 
 
 def encode_samples(samples: Samples) -> bytes:
-    """A block of samples: at least one."""
+    """Return the block of at least one sample."""
     reasons = list(dict.fromkeys(samples.reasons))
     places = {reason: place for place, reason in enumerate(reasons)}
     scales = {name: _scale(values) for name, values in samples.series.items()}
@@ -50,15 +50,15 @@ def encode_samples(samples: Samples) -> bytes:
 
 
 def decode_samples(raw: bytes | None, names: Collection[str] | None = None) -> Samples | None:
-    """The samples, with their series of these names (all when None).
+    """Return the samples with the series of these names, or all series if ``names`` is None.
 
-    None for anything that :func:`encode_samples` does not make.
+    None for bytes that :func:`encode_samples` does not produce.
     """
     if not raw or not raw.startswith(_SAMPLES):
         return None
     try:
         packed = Packed(raw[len(_SAMPLES) :])
-        count, reasons, scales = packed.about
+        count, reasons, scales = packed.header
         deltas, valid, codes, places = (packed.take(typecode, count) for typecode in "qqBH")
         if min(valid) <= 0 or min(deltas[1:], default=1) <= 0 or deltas[0] < 0 or max(codes) > ERROR:
             return None
@@ -72,38 +72,38 @@ def decode_samples(raw: bytes | None, names: Collection[str] | None = None) -> S
                 series[decoding.text(name)] = _unscaled(packed, count, scale)
             else:
                 packed.skip("q", count)
-        told = tuple([texts[place] for place in places]) if len(texts) > 1 else (texts[0],) * count
-        return Samples(at, until, codes.tobytes(), told, series)
+        sample_reasons = tuple([texts[place] for place in places]) if len(texts) > 1 else (texts[0],) * count
+        return Samples(at, until, codes.tobytes(), sample_reasons, series)
     except BROKEN:
         return None
 
 
 def encode_day(day: RollupDay) -> bytes:
-    """A block of a day: one that has at least an hour."""
+    """Return the block of a day that has at least one rolled-up hour."""
     found = digest_of(day)
     heads = [[hour, head.first_at, head.first_code, *head.tail] for hour, head in day.heads.items()]
     spreads = [column for each in day.series.values() for column in (each.count, each.low, each.mean, each.high)]
     columns: list[array[Any]] = [*day.times, day.began, array("B", day.goes_on), *spreads]
-    about = [heads, list(day.series)]
+    header = [heads, list(day.series)]
     digest = _DIGEST.pack(found.first_at, found.first_code, *found.tail, *found.times, found.began)
     return (
         _DAY
         + digest
         + _SUM.pack(zlib.crc32(digest))
-        + pack(about, (_gathered(column, day.heads) for column in columns))
+        + pack(header, (_gathered(column, day.heads) for column in columns))
     )
 
 
 def decode_day(raw: bytes | None, start: int, *, with_series: bool = True) -> RollupDay | None:
-    """The day that begins at ``start``, or all of it but its series.
+    """Return the day that begins at ``start``, without its series if ``with_series`` is false.
 
-    None for anything that :func:`encode_day` does not make.
+    None for bytes that :func:`encode_day` does not produce.
     """
     if not raw or not raw.startswith(_DAY):
         return None
     try:
         packed = Packed(raw[DIGEST_BYTES:])
-        rows, names = packed.about
+        rows, names = packed.header
         heads = {int(row[0]): _head(start, row) for row in rows}
         if not heads or not 0 <= min(heads) <= max(heads) < PER_DAY // PER_HOUR or list(heads) != sorted(heads):
             return None
@@ -128,7 +128,10 @@ def decode_day(raw: bytes | None, start: int, *, with_series: bool = True) -> Ro
 
 
 def decode_digest(raw: bytes | None, start: int) -> Digest | None:
-    """The digest of the day that begins at ``start``, of its block's first ``DIGEST_BYTES``; None for no block."""
+    """Return the digest of the day that begins at ``start``, from the first ``DIGEST_BYTES`` of its block.
+
+    None if they are invalid.
+    """
     if not raw or not raw.startswith(_DAY) or len(raw) < DIGEST_BYTES:
         return None
     (checksum,) = _SUM.unpack_from(raw, len(_DAY) + _DIGEST.size)
@@ -143,7 +146,7 @@ def decode_digest(raw: bytes | None, start: int) -> Digest | None:
 
 
 def _scale(values: array[float]) -> int:
-    """What all values are whole numbers of when multiplied by it; 0 when there is no such power of ten."""
+    """Return the power of ten that makes all values integers when multiplied by it. 0 if there is none."""
     present = [value for value in values if not isnan(value)]
     if max(map(abs, present), default=0.0) * _SCALES[-1] >= _EXACT:
         return 0
@@ -158,37 +161,40 @@ def _unscaled(packed: Packed, count: int, scale: int) -> array[float]:
     if not scale:
         values = packed.take("d", count)
         if not all(isfinite(value) or isnan(value) for value in values):
-            raise ValueError("not a number that was measured")
+            raise ValueError("infinite number")
         return values
     if scale not in _SCALES:
-        raise ValueError("no scale of ours")
+        raise ValueError("unknown scale")
     column = packed.take("q", count)
     if min(column) == _ABSENT:
-        return array("d", [nan if whole == _ABSENT else whole / scale for whole in column])
-    return array("d", [whole / scale for whole in column])
+        return array("d", [nan if number == _ABSENT else number / scale for number in column])
+    return array("d", [number / scale for number in column])
 
 
 def _gathered(column: array[Any], hours: Collection[int]) -> array[Any]:
-    """Those of a day's buckets that are of these hours."""
+    """Return the buckets of these hours from a day's column."""
     if len(hours) == PER_DAY // PER_HOUR:
         return column
-    some = array(column.typecode)
+    gathered = array(column.typecode)
     for hour in hours:
-        some.extend(column[hour * PER_HOUR : (hour + 1) * PER_HOUR])
-    return some
+        gathered.extend(column[hour * PER_HOUR : (hour + 1) * PER_HOUR])
+    return gathered
 
 
-def _scattered(some: array[Any], hours: Collection[int], empty: array[Any]) -> array[Any]:
-    """The opposite, where the other hours are ``empty``."""
+def _scattered(gathered: array[Any], hours: Collection[int], empty: array[Any]) -> array[Any]:
+    """Return a day's column with these buckets in their hours, and ``empty`` in the other hours.
+
+    Inverse of `_gathered`.
+    """
     if len(hours) == PER_DAY // PER_HOUR:
-        return some
+        return gathered
     column = empty[:]
     first, last = min(hours), max(hours)
     if last - first + 1 == len(hours):
-        column[first * PER_HOUR : (last + 1) * PER_HOUR] = some
+        column[first * PER_HOUR : (last + 1) * PER_HOUR] = gathered
         return column
     for place, hour in enumerate(hours):
-        column[hour * PER_HOUR : (hour + 1) * PER_HOUR] = some[place * PER_HOUR : (place + 1) * PER_HOUR]
+        column[hour * PER_HOUR : (hour + 1) * PER_HOUR] = gathered[place * PER_HOUR : (place + 1) * PER_HOUR]
     return column
 
 
@@ -196,7 +202,7 @@ def _head(start: int, row: Sequence[int]) -> HourHead:
     hour, first_at, first_code, code, at, until = row
     begin = start * MICRO + hour * HOUR
     if not (begin <= first_at <= at < begin + HOUR and 0 <= first_code <= ERROR and 0 <= code <= ERROR and at < until):
-        raise ValueError("not of that hour")
+        raise ValueError("sample outside of its hour")
     return HourHead(first_at, first_code, LastSample(code, at, until))
 
 

@@ -1,4 +1,4 @@
-"""Five minutes of a check, one by one and many in columns."""
+"""Buckets of five minutes of a check: single ones, and many in columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monitor.history.samples import BUCKET_SECONDS, MICRO, micros
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """What became of one series within a bucket. Numbers of roll-ups have seven digits."""
+    """Number of values, minimum, mean and maximum of one series in a bucket. Roll-ups store them with seven digits."""
 
     count: int
     low: float
@@ -23,10 +23,12 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Five minutes of a check, from ``start`` on (epoch seconds). The seconds add up to ``BUCKET_SECONDS``.
+    """Five minutes of a check, from ``start`` (epoch seconds) on.
 
-    Of the bucket that is going on they add up to what of it has passed. ``incidents`` is how many stretches of
-    ``error`` began in it; ``goes_on`` tells that one of before did.
+    The seconds in all statuses add up to ``BUCKET_SECONDS``.
+
+    In the current bucket they add up to the time that has passed. ``incidents`` is the number of incidents that began
+    in the bucket; an incident is a period of ``error``. ``goes_on`` is true if an earlier incident continues in it.
     """
 
     start: int
@@ -42,7 +44,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Spreads:
-    """A series in buckets, by column. Where nothing was measured: 0, infinity, 0 and minus infinity."""
+    """One series in many buckets, in columns. A bucket without values has 0, infinity, 0 and minus infinity."""
 
     count: array[int]
     low: array[float]
@@ -50,24 +52,25 @@ class Spreads:
     high: array[float]
 
     def copy(self) -> Spreads:
-        """One that may be changed."""
+        """Return a copy that may be changed."""
         return Spreads(self.count[:], self.low[:], self.mean[:], self.high[:])
 
     def put(self, places: slice, other: Spreads, theirs: slice) -> None:
-        """Take over another's buckets."""
+        """Copy buckets of another series into these places."""
         self.count[places], self.low[places] = other.count[theirs], other.low[theirs]
         self.mean[places], self.high[places] = other.mean[theirs], other.high[theirs]
 
 
 Times = tuple["array[int]", "array[int]", "array[int]", "array[int]"]
-"""Four columns of microseconds, by status code."""
+"""Four columns of microseconds, in the order of the status codes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Buckets(Sequence[Bucket]):
-    """Consecutive buckets of one check in columns. Reads as a sequence of buckets.
+    """Consecutive buckets of one check in columns. A sequence of buckets.
 
-    ``start`` is the first one's; ``until`` is what the last is counted to (epoch seconds both).
+    ``start`` is the start of the first bucket, and ``until`` is the end of the counted time in the last (both in epoch
+    seconds).
     """
 
     start: int
@@ -113,15 +116,15 @@ class Buckets(Sequence[Bucket]):
     __hash__ = None  # type: ignore[assignment]
 
     def place(self, at: float) -> int:
-        """Where the bucket of a moment stands: at least 0, and at most one behind the last."""
+        """Return the index of the bucket at this time, clamped to between 0 and the number of buckets."""
         return min(max(0, int((at - self.start) // BUCKET_SECONDS)), len(self))
 
 
 def zeros(count: int) -> array[int]:
-    """A column of counts or microseconds."""
+    """Return a column of zeros for counts or microseconds."""
     return array("I", bytes(4 * count))
 
 
 def no_spreads(count: int) -> Spreads:
-    """A series of which nothing was measured."""
+    """Return a series without values in any bucket."""
     return Spreads(zeros(count), array("f", [inf]) * count, array("f", bytes(4 * count)), array("f", [-inf]) * count)

@@ -1,4 +1,4 @@
-"""Days put together: what one hour hands to the next, and a day in a few numbers."""
+"""Buckets of several days, joined from rolled-up hours, and the digest of a day."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from monitor.history.buckets import Buckets, Spreads, no_spreads, zeros
 from monitor.history.rollups import BUCKET, HOUR, PER_DAY, Digest, HourHead, LastSample, RollupDay
 from monitor.history.samples import BUCKET_SECONDS, DAY_SECONDS, ERROR, MICRO, micros
 
-LONGEST_SECONDS = 3660 * DAY_SECONDS
+MAX_SPAN_SECONDS = 3660 * DAY_SECONDS
 
 
 def digest_of(day: RollupDay) -> Digest:
-    """A day that has a sample, in a few numbers."""
+    """Return the digest of a day that has at least one sample."""
     head = day.heads[min(day.heads)]
-    joined = join([day], None, day.start, day.start + DAY_SECONDS)
+    joined = join_days([day], None, day.start, day.start + DAY_SECONDS)
     ok, warning, unknown, error = map(sum, joined.times)
     last = day.heads[max(day.heads)].tail
     return Digest(head.first_at, head.first_code, last, (ok, warning, unknown, error), sum(joined.began))
 
 
-def join(days: Iterable[RollupDay], tail: LastSample | None, since: float, until: float) -> Buckets:
-    """The buckets from that of ``since`` on to that of ``until``: a bucket's end, or now.
+def join_days(days: Iterable[RollupDay], tail: LastSample | None, since: float, until: float) -> Buckets:
+    """Return the buckets from that of ``since`` to that of ``until``, which is the end of a bucket or now.
 
-    ``days`` are all that have samples in between, in order; ``tail`` is the last sample before them. No more than
-    ``LONGEST_SECONDS``, ten years.
+    ``days`` are all days with samples in between, in order. ``tail`` is the last sample before them. The result covers
+    at most ``MAX_SPAN_SECONDS``, ten years.
     """
-    start = int(max(since, until - LONGEST_SECONDS) // BUCKET_SECONDS) * BUCKET_SECONDS
+    start = int(max(since, until - MAX_SPAN_SECONDS) // BUCKET_SECONDS) * BUCKET_SECONDS
     count = max(0, ceil((until - start) / BUCKET_SECONDS))
-    joint = _Joint(start * MICRO, count, micros(until))
+    draft = _BucketsDraft(start * MICRO, count, micros(until))
     for day in days:
-        joint.add(day)
+        draft.add_day(day)
         for head in day.heads.values():
-            joint.link(tail, head)
+            draft.link_hour(tail, head)
             tail = head.tail
     if tail is not None:
-        joint.hold(tail, micros(until))
-        joint.cut(tail)
-    return joint.buckets(until)
+        draft.extend(tail, micros(until))
+        draft.trim(tail)
+    return draft.buckets(until)
 
 
-class _Joint:
-    """Buckets in the making."""
+class _BucketsDraft:
+    """Columns of buckets while days are added to them."""
 
     def __init__(self, start: int, count: int, until: int) -> None:
         self._start, self._count, self._until = start, count, until
@@ -50,8 +50,8 @@ class _Joint:
         self._began, self._goes_on = zeros(count), bytearray(count)
         self._series: dict[str, Spreads] = {}
 
-    def add(self, day: RollupDay) -> None:
-        """What the day knows by itself."""
+    def add_day(self, day: RollupDay) -> None:
+        """Add the buckets of a day, without the effect of earlier samples."""
         offset = (day.start * MICRO - self._start) // BUCKET
         low, high = max(0, -offset), min(PER_DAY, self._count - offset)
         if low >= high:
@@ -65,18 +65,21 @@ class _Joint:
                 self._series[name] = no_spreads(self._count)
             self._series[name].put(here, spreads, there)
 
-    def link(self, tail: LastSample | None, head: HourHead) -> None:
-        """What holds from before an hour up to its first sample; an error there may be the same as before."""
+    def link_hour(self, tail: LastSample | None, head: HourHead) -> None:
+        """Add the time from the last sample before an hour to the hour's first sample.
+
+        If both are errors, they are one incident.
+        """
         if tail is None:
             return
-        self.hold(tail, head.first_at)
+        self.extend(tail, head.first_at)
         place = (head.first_at - self._start) // BUCKET
         if tail.code == ERROR and head.first_code == ERROR and 0 <= place < self._count:
             self._began[place] -= 1
             self._goes_on[place] = 1
 
-    def hold(self, tail: LastSample, until: int) -> None:
-        """A last sample holds beyond its hour."""
+    def extend(self, tail: LastSample, until: int) -> None:
+        """Add the time for which a last sample holds after its hour."""
         at = max((tail.at // HOUR + 1) * HOUR, self._start)
         until = min(tail.until, until, self._until)
         while at < until:
@@ -87,13 +90,13 @@ class _Joint:
                 self._goes_on[place] = 1
             at = end
 
-    def cut(self, tail: LastSample) -> None:
-        """The last sample of all may hold beyond ``until``, within its hour: that is not counted yet."""
+    def trim(self, tail: LastSample) -> None:
+        """Remove the time after ``until`` for which the very last sample holds within its hour."""
         end = min(tail.until, (tail.at // HOUR + 1) * HOUR, self._start + self._count * BUCKET)
         if self._count and end > self._until:
             column = self._times[tail.code]
             column[-1] -= min(column[-1], end - self._until)
 
     def buckets(self, until: float) -> Buckets:
-        """The outcome."""
+        """Return the buckets."""
         return Buckets(self._start // MICRO, until, self._times, self._began, bytes(self._goes_on), self._series)

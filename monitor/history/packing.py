@@ -1,6 +1,7 @@
-"""Columns of numbers as bytes and back: JSON about them, then each column by the significance of its bytes, then zlib.
+"""Packed columns of numbers: a JSON header and the columns, compressed with zlib.
 
-The high bytes of neighbouring numbers are alike; side by side they pack well.
+The bytes of a column are grouped by significance. The high bytes of neighbouring numbers are similar, so they compress
+well when they are adjacent.
 """
 
 from __future__ import annotations
@@ -16,68 +17,74 @@ from typing import Any
 from monitor.lib import decoding
 
 LIMIT_BYTES = 8 * 1024 * 1024
-"""Nothing longer is unpacked: 36,000 samples of ten series are 3 MB."""
+"""Maximum length of unpacked bytes. 36,000 samples of ten series take 3 MB."""
 
 COLUMNS_LIMIT_BYTES = 4 * LIMIT_BYTES
 HEAD_LIMIT_BYTES = 1024 * 1024
 
 BROKEN = (ValueError, TypeError, LookupError, OverflowError, RecursionError, AttributeError, struct.error, zlib.error)
-"""What reading something that was not packed here may raise."""
+"""Exceptions of reading bytes that `pack` did not make."""
 
 _LENGTH = struct.Struct("<I")
-_ZEROS, _NUMBERS = 0, 1  # a column of zeros is this one byte
+_ZEROS, _NUMBERS = 0, 1  # a column of zeros is stored as this single byte
 
 
-def pack(about: Any, columns: Iterable[array[Any]]) -> bytes:
-    """What is to be known about the columns (their lengths, for one), as JSON, and the columns."""
-    head = json.dumps(about, separators=(",", ":"), allow_nan=False).encode()
+def pack(header: Any, columns: Iterable[array[Any]]) -> bytes:
+    """Return the header as JSON and the columns as bytes.
+
+    The header must contain all that is needed to read them, such as their lengths.
+    """
+    head = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
     return zlib.compress(b"".join((_LENGTH.pack(len(head)), head, *map(_shuffled, columns))), level=6)
 
 
 class Packed:
-    """What was packed: ``about``, and then one column after the other. May raise any of ``BROKEN``."""
+    """Reader of packed bytes: ``header``, and then one column after another.
+
+    Its methods raise any of ``BROKEN`` for invalid bytes.
+    """
 
     def __init__(self, raw: bytes) -> None:
         self._bytes = decoding.inflate(raw, most_bytes=LIMIT_BYTES)
         self._left = COLUMNS_LIMIT_BYTES
         (length,) = _LENGTH.unpack_from(self._bytes)
         self._place = _LENGTH.size + length
-        self.about: Any = decoding.load(self._bytes[_LENGTH.size : self._place], most_bytes=HEAD_LIMIT_BYTES)
+        self.header: Any = decoding.load(self._bytes[_LENGTH.size : self._place], most_bytes=HEAD_LIMIT_BYTES)
 
     def take(self, typecode: str, count: int) -> array[Any]:
-        """The next column."""
+        """Return the next column."""
         column = array(typecode)
         size = column.itemsize
-        part = self._next(size * count)
-        self._left -= size * count  # zeros take no room in what was packed
+        piece = self._next(size * count)
+        self._left -= size * count  # a column of zeros has no bytes in the input, so it is counted here
         if self._left < 0:
             raise ValueError("too long")
-        if part is None:
+        if piece is None:
             column.frombytes(bytes(size * count))
             return column
         if size > 1:
-            ordered = bytearray(len(part))
+            ordered = bytearray(len(piece))
             for byte in range(size):
-                ordered[byte::size] = part[byte * count : (byte + 1) * count]
-            part = bytes(ordered)
-        column.frombytes(part)
+                ordered[byte::size] = piece[byte * count : (byte + 1) * count]
+            piece = bytes(ordered)
+        column.frombytes(piece)
         if sys.byteorder == "big":
             column.byteswap()
         return column
 
     def skip(self, typecode: str, count: int) -> None:
-        """Leave out the next column."""
+        """Skip the next column."""
         self._next(array(typecode).itemsize * count)
 
     def _next(self, length: int) -> bytes | None:
         kind, self._place = self._bytes[self._place], self._place + 1
         if kind == _ZEROS and 0 <= length <= LIMIT_BYTES:
             return None
-        part = self._bytes[self._place : self._place + length]
+        piece = self._bytes[self._place : self._place + length]
         self._place += length
-        if length < 0 or len(part) != length:
-            raise ValueError("cut short")
-        return part
+        if length < 0 or len(piece) != length:
+            raise ValueError("truncated")
+        return piece
 
 
 def _shuffled(column: array[Any]) -> bytes:

@@ -1,7 +1,8 @@
-"""From samples to buckets: each hour by itself, so that it can be done again; then what one hour hands to the next.
+"""Roll-up of samples into buckets, one hour at a time, and days of rolled-up hours.
 
-A rolled-up hour knows only its own samples. What still holds from before it, and whether an error goes on or begins,
-is found where hours are put together: so a late sample changes one hour, and no order of roll-ups is wrong.
+A rolled-up hour depends on its own samples only, so it can be computed again. The effect of earlier samples, such as
+whether an error is a new incident, is added where hours are joined. So a late sample changes one hour only, and hours
+can be rolled up in any order.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from monitor.history.samples import BUCKET_SECONDS, DAY_SECONDS, ERROR, HOUR_SEC
 
 BUCKET, HOUR, DAY = BUCKET_SECONDS * MICRO, HOUR_SECONDS * MICRO, DAY_SECONDS * MICRO
 PER_HOUR, PER_DAY = HOUR // BUCKET, DAY // BUCKET
-BIGGEST = 3e38  # of the numbers that roll-ups hold
-NOTHING = -1  # the code of what was before the first sample
+MAX_NUMBER = 3e38  # maximum of numbers in roll-ups, which are single-precision floats
+NO_CODE = -1  # status code before the first sample
 
 
 class LastSample(NamedTuple):
-    """The last sample before a moment: status code, when it was, and until when it is valid (microseconds)."""
+    """Last sample before a time: its status code, its time and the end of its validity (both in microseconds)."""
 
     code: int
     at: int
@@ -31,7 +32,7 @@ class LastSample(NamedTuple):
 
 
 class HourHead(NamedTuple):
-    """What an hour's neighbours need to know of it: its first sample (when, in microseconds; code) and its last."""
+    """First and last sample of an hour, which are needed to join hours. Times are in microseconds."""
 
     first_at: int
     first_code: int
@@ -39,9 +40,9 @@ class HourHead(NamedTuple):
 
 
 class Digest(NamedTuple):
-    """A day in a few numbers, as if nothing had been before it: enough for its uptime.
+    """Summary of a day, computed as if there were no samples before it. It is sufficient for the day's uptime.
 
-    ``times`` are microseconds by status code, ``began`` the incidents that began.
+    ``times`` are microseconds in the order of the status codes. ``began`` is the number of incidents that began.
     """
 
     first_at: int
@@ -53,10 +54,11 @@ class Digest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RollupDay:
-    """The rolled-up hours of one UTC day, from ``start`` on, in columns of 288 buckets.
+    """Rolled-up hours of one UTC day that begins at ``start``, in columns of 288 buckets.
 
-    ``heads`` are by hour of the day; hours that are not among them had no sample. ``times`` is how long samples held
-    within their own hour. ``began`` and ``goes_on`` are as in a Bucket, as if nothing had been before each hour.
+    ``heads`` maps the hours of the day that have samples. ``times`` is how long samples held within their own hour.
+    ``began`` and ``goes_on`` are like `incidents` and `goes_on` of a `Bucket`, computed as if there were no samples
+    before each hour.
     """
 
     start: int
@@ -68,52 +70,56 @@ class RollupDay:
 
     @property
     def tail(self) -> LastSample | None:
-        """The last sample of the day."""
+        """Return the last sample of the day, or None."""
         return self.heads[max(self.heads)].tail if self.heads else None
 
 
-def day_of(start: int) -> RollupDay:
-    """A day without samples."""
+def empty_day(start: int) -> RollupDay:
+    """Return a day without samples."""
     times = zeros(PER_DAY), zeros(PER_DAY), zeros(PER_DAY), zeros(PER_DAY)
     return RollupDay(start, {}, times, zeros(PER_DAY), bytes(PER_DAY), {})
 
 
-def with_samples(day: RollupDay, samples: Samples) -> RollupDay:
-    """The day with these samples in place of what it knew of their hours: all the samples of each."""
-    draft = _Draft(day)
-    for hour, some in _by_hour(samples):
-        draft.clear((hour * HOUR - day.start * MICRO) // HOUR)
-        draft.add(some)
-    return draft.day()
+def replace_hours(day: RollupDay, samples: Samples) -> RollupDay:
+    """Return the day with the hours of these samples computed again.
 
-
-def with_more(day: RollupDay, samples: Samples) -> RollupDay | None:
-    """The day with samples that came after those it knows of their hours; None when some did not.
-
-    The same as all samples of the hour would give, but that the means of series have a digit less.
+    ``samples`` must contain all samples of each such hour.
     """
-    draft = _Draft(day)
-    for hour, some in _by_hour(samples):
-        head = day.heads.get((hour * HOUR - day.start * MICRO) // HOUR)
-        if head is not None and head.tail.at >= some.at[0]:
-            return None
-        draft.add(some)
+    draft = _DayDraft(day)
+    for hour, hour_samples in _by_hour(samples):
+        draft.clear((hour * HOUR - day.start * MICRO) // HOUR)
+        draft.add(hour_samples)
     return draft.day()
 
 
-def with_waiting(day: RollupDay, known: Samples | None, fresh: Samples) -> RollupDay | None:
-    """The day with samples of one hour that it does not know yet, next to all those that are ``known`` of that hour.
+def append_samples(day: RollupDay, samples: Samples) -> RollupDay | None:
+    """Return the day with later samples added to its hours. None if a sample is not later than those of its hour.
 
-    Where those are not what the day was made of (they were lost), only what is later can be added; else None.
+    The result equals a roll-up of all samples, except that the means of series have one digit less.
+    """
+    draft = _DayDraft(day)
+    for hour, hour_samples in _by_hour(samples):
+        head = day.heads.get((hour * HOUR - day.start * MICRO) // HOUR)
+        if head is not None and head.tail.at >= hour_samples.at[0]:
+            return None
+        draft.add(hour_samples)
+    return draft.day()
+
+
+def add_waiting_samples(day: RollupDay, known: Samples | None, fresh: Samples) -> RollupDay | None:
+    """Return the day with new samples of one hour. ``known`` are the samples of that hour that were rolled up before.
+
+    If the day was rolled up from other samples than ``known`` (they were lost), only later samples can be added. None
+    if hour_samples are not later.
     """
     head = day.heads.get((fresh.at[0] - day.start * MICRO) // HOUR)
     if head is None or (known and head.first_at in known.at):
-        return with_samples(day, merge([known, fresh]) if known else fresh)
-    return with_more(day, fresh)
+        return replace_hours(day, merge([known, fresh]) if known else fresh)
+    return append_samples(day, fresh)
 
 
-class _Draft:
-    """A day in the making."""
+class _DayDraft:
+    """Columns of a day while samples are added to them."""
 
     def __init__(self, day: RollupDay) -> None:
         self._start = day.start * MICRO
@@ -122,7 +128,7 @@ class _Draft:
         self._series = {name: spreads.copy() for name, spreads in day.series.items()}
 
     def clear(self, hour: int) -> None:
-        """Forget an hour of the day."""
+        """Remove an hour of the day."""
         places = slice(hour * PER_HOUR, (hour + 1) * PER_HOUR)
         for column in (*self._times, self._began):
             column[places] = zeros(PER_HOUR)
@@ -132,31 +138,31 @@ class _Draft:
         self._heads.pop(hour, None)
 
     def add(self, samples: Samples) -> None:
-        """Samples of one hour, all after those that are known of it."""
+        """Add samples of one hour. All must be later than the known ones of that hour."""
         hour = (samples.at[0] - self._start) // HOUR
         ended = self._start + (hour + 1) * HOUR
         head = self._heads.get(hour)
-        before, seen = NOTHING, -1
+        before, last_place = NO_CODE, -1
         if head is not None:
-            self._take_back(head.tail, samples.at[0], ended)
-            before, seen = head.tail.code, (head.tail.at - self._start) // BUCKET
+            self._remove_time(head.tail, samples.at[0], ended)
+            before, last_place = head.tail.code, (head.tail.at - self._start) // BUCKET
         counts = [0] * PER_HOUR
         for at, end, code in zip(samples.at, samples.ends(), samples.codes, strict=True):
             place = (at - self._start) // BUCKET
             if code == ERROR and before != ERROR:
                 self._began[place] += 1
-            elif code == ERROR and place != seen:
+            elif code == ERROR and place != last_place:
                 self._goes_on[place] = 1
-            before, seen = code, place
+            before, last_place = code, place
             counts[place % PER_HOUR] += 1
             self._fill(code, at, min(end, ended))
-        self._spread(samples, hour * PER_HOUR, list(accumulate(counts, initial=0)))
+        self._add_series(samples, hour * PER_HOUR, list(accumulate(counts, initial=0)))
         tail = LastSample(samples.codes[-1], samples.at[-1], samples.until[-1])
         first = (samples.at[0], samples.codes[0]) if head is None else (head.first_at, head.first_code)
         self._heads[hour] = HourHead(*first, tail)
 
     def day(self) -> RollupDay:
-        """The outcome."""
+        """Return the day."""
         heads = {hour: self._heads[hour] for hour in sorted(self._heads)}
         series = {name: spreads for name, spreads in self._series.items() if any(spreads.count)}
         return RollupDay(self._start // MICRO, heads, self._times, self._began, bytes(self._goes_on), series)
@@ -170,8 +176,8 @@ class _Draft:
             if code == ERROR and at < end:
                 self._goes_on[place] = 1
 
-    def _take_back(self, tail: LastSample, at: int, ended: int) -> None:
-        """What was counted of the last sample from ``at`` on."""
+    def _remove_time(self, tail: LastSample, at: int, ended: int) -> None:
+        """Remove the time from ``at`` on that was counted for the last sample."""
         place, column, end = (at - self._start) // BUCKET, self._times[tail.code], min(tail.until, ended)
         while at < end:
             step = min(end, self._start + (place + 1) * BUCKET)
@@ -180,7 +186,7 @@ class _Draft:
                 self._goes_on[place] = 0
             at, place = step, place + 1
 
-    def _spread(self, samples: Samples, offset: int, edges: list[int]) -> None:
+    def _add_series(self, samples: Samples, offset: int, edges: list[int]) -> None:
         for name, values in samples.series.items():
             spreads = self._series.setdefault(name, no_spreads(PER_DAY))
             for place, (first, last) in enumerate(pairwise(edges), offset):
@@ -191,8 +197,8 @@ class _Draft:
                 count, low, high = known + len(found), min(found), max(found)
                 spreads.low[place] = _bounded(min(low, spreads.low[place]))
                 spreads.high[place] = _bounded(max(high, spreads.high[place]))
-                # Of numbers that cannot be added up the mean is anything.
-                total = sum(found) if max(-low, high) < BIGGEST else low * len(found)
+                # The sum of such large numbers could overflow. Their mean is not exact.
+                total = sum(found) if max(-low, high) < MAX_NUMBER else low * len(found)
                 spreads.mean[place] = _bounded((spreads.mean[place] * known + total) / count)
                 spreads.count[place] = count
 
@@ -201,10 +207,10 @@ def _by_hour(samples: Samples) -> Iterator[tuple[int, Samples]]:
     place = 0
     while place < len(samples):
         hour = samples.at[place] // HOUR
-        some = samples.within(hour * HOUR_SECONDS, (hour + 1) * HOUR_SECONDS)
-        yield hour, some
-        place += len(some)
+        hour_samples = samples.within(hour * HOUR_SECONDS, (hour + 1) * HOUR_SECONDS)
+        yield hour, hour_samples
+        place += len(hour_samples)
 
 
 def _bounded(value: float) -> float:
-    return min(max(value, -BIGGEST), BIGGEST)
+    return min(max(value, -MAX_NUMBER), MAX_NUMBER)

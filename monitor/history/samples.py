@@ -1,7 +1,7 @@
-"""What history keeps of one observation: samples, one by one and many in columns.
+"""Samples of a check, which history keeps of its observations: single ones, and many in columns.
 
-Times are epoch seconds by the store's clock, to the microsecond; columns hold whole microseconds, so that sums of them
-are exact.
+Times are epoch seconds on the store's clock, to the microsecond. Columns hold integer microseconds, so their sums are
+exact.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from monitor.model.checks import State, Status
 HOUR_SECONDS = 3600
 DAY_SECONDS = 86_400
 BUCKET_SECONDS = 300
-"""Roll-ups are of five minutes, aligned to the epoch."""
+"""Length of a roll-up bucket: five minutes, aligned to the epoch."""
 MICRO = 1_000_000
 HOLD_SECONDS = 2 * DAY_SECONDS
-"""No sample is believed for longer: it is how far back one has to look for what held at a moment."""
+"""Maximum time for which a sample holds. To find the status at a time, it is enough to read back this far."""
 
 RESPONSE_TIME = "response_time_ms"
-"""The series that every check has."""
+"""Series that every check has."""
 
 STATUSES = (Status.OK, Status.WARNING, Status.UNKNOWN, Status.ERROR)
-"""By code: the higher, the worse."""
+"""Statuses by code. A higher code is worse."""
 SERIES_LIMIT = 100
-"""Of a check in one hour: a column takes its room whether or not there is a number."""
+"""Maximum number of series of a check in one hour. A column takes its space even if it has no numbers."""
 OK, WARNING, UNKNOWN, ERROR = range(4)
 CODES = {Status.OK: OK, Status.WARNING: WARNING, Status.ERROR: ERROR}
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One observation: the status as it was judged then, which holds until ``valid_until`` or the next sample.
+    """One observation: the judged status, which holds until ``valid_until`` or until the next sample.
 
     ``series`` are the numbers that the check's kind declares, and ``response_time_ms``. A number that was not measured
     is absent.
@@ -52,10 +52,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples(Sequence[Sample]):
-    """Samples of one check in columns, by time; at most one for each microsecond. Reads as a sequence of samples.
+    """Samples of one check in columns, ordered by time, at most one for each microsecond. A sequence of samples.
 
-    ``at`` and ``until`` (when it stops being valid) are microseconds, ``codes`` index ``STATUSES``; where a series has
-    no number it has NaN.
+    ``at`` and ``until`` (end of validity) are microseconds. ``codes`` are indexes of ``STATUSES``. NaN stands for a
+    number that a series lacks.
     """
 
     at: array[int]
@@ -85,36 +85,39 @@ class Samples(Sequence[Sample]):
     __hash__ = None  # type: ignore[assignment]
 
     def ends(self) -> list[int]:
-        """When each stops to hold, in microseconds: with the next one, or with its validity."""
+        """Return the end of each sample in microseconds.
+
+        A sample holds until the next one, or until the end of its validity.
+        """
         return [*map(min, self.until, self.at[1:]), *self.until[-1:]]
 
     def only(self, names: Container[str] | None) -> Samples:
-        """With no other series than these; with all when None."""
+        """Return the samples with these series only, or with all series if ``names`` is None."""
         if names is None or all(name in names for name in self.series):
             return self
         series = {name: column for name, column in self.series.items() if name in names}
         return Samples(self.at, self.until, self.codes, self.reasons, series)
 
     def within(self, since: float, until: float) -> Samples:
-        """Those in [since, until)."""
+        """Return the samples in [since, until)."""
         return self[bisect_left(self.at, micros(since)) : bisect_left(self.at, micros(until))]
 
     def holding(self, since: float, until: float) -> Samples:
-        """Those in [since, until), and before them the one that still holds at ``since``, if any."""
+        """Return the samples in [since, until), and the earlier one that still holds at ``since``, if there is one."""
         first = bisect_left(self.at, micros(since))
-        begins = first < len(self.at) and self.at[first] == micros(since)  # the one before ends with it
+        begins = first < len(self.at) and self.at[first] == micros(since)  # the sample before ends there
         if first and not begins and self.until[first - 1] > micros(since):
             first -= 1
         return self[first : bisect_left(self.at, micros(until))]
 
 
 def micros(seconds: float) -> int:
-    """Whole microseconds."""
+    """Return the time in integer microseconds."""
     return round(seconds * MICRO)
 
 
 def sample_of(state: State) -> Sample:
-    """What history keeps of a check's state: its judged status, and what its last result measured."""
+    """Return the sample of a check's state: its judged status, and the numbers of its last result."""
     result = state.result
     series = {RESPONSE_TIME: result.response_time_ms}
     for name in result.series:
@@ -125,7 +128,7 @@ def sample_of(state: State) -> Sample:
 
 
 def gather(samples: Iterable[Sample]) -> Samples:
-    """Samples, in whatever order they were written. Of several at one moment, the last that was written counts."""
+    """Return samples in columns. Their order does not matter. Of several at the same time, the last one counts."""
     by_time = {micros(sample.at): sample for sample in samples}
     ordered = [by_time[at] for at in sorted(by_time)]
     names = [*dict.fromkeys(name for sample in ordered for name in sample.series)][:SERIES_LIMIT]
@@ -138,22 +141,25 @@ def gather(samples: Iterable[Sample]) -> Samples:
     )
 
 
-def merge(parts: Sequence[Samples]) -> Samples:
-    """All of them as one; where two are of one moment, the later part's. Cheap for parts that follow one another."""
-    parts = [part for part in parts if len(part)]
-    if len(parts) == 1:
-        return parts[0]
-    if any(before.at[-1] >= after.at[0] for before, after in pairwise(parts)):
-        return gather(sample for part in parts for sample in part)
+def merge(blocks: Sequence[Samples]) -> Samples:
+    """Return all samples as one. If two have the same time, the one in the later block counts.
+
+    This is cheap for blocks that follow one another in time.
+    """
+    blocks = [block for block in blocks if len(block)]
+    if len(blocks) == 1:
+        return blocks[0]
+    if any(before.at[-1] >= after.at[0] for before, after in pairwise(blocks)):
+        return gather(sample for block in blocks for sample in block)
     at, until, codes, reasons = array("q"), array("q"), bytearray(), list[str | None]()
-    series = {name: array("d") for part in parts for name in part.series}
-    for part in parts:
+    series = {name: array("d") for block in blocks for name in block.series}
+    for block in blocks:
         for name, column in series.items():
-            column.extend(part.series.get(name) or array("d", [nan]) * len(part))
-        at.extend(part.at)
-        until.extend(part.until)
-        codes += part.codes
-        reasons += part.reasons
+            column.extend(block.series.get(name) or array("d", [nan]) * len(block))
+        at.extend(block.at)
+        until.extend(block.until)
+        codes += block.codes
+        reasons += block.reasons
     return Samples(at, until, bytes(codes), tuple(reasons), series)
 
 

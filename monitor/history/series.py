@@ -1,4 +1,4 @@
-"""A check's past as a chart draws it: at a step, from samples or from roll-ups."""
+"""Past of a check as a chart draws it: points at a fixed step, from samples or from roll-ups."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from monitor.model.checks import Status
 MAX_POINTS = 2000
 USUAL_POINTS = 500
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
-"""The steps that the server chooses by itself."""
+"""Steps that the server chooses from."""
 
-_UNITS = (  # the first that fits
+_UNITS = (  # the first match counts
     ("_ms", "ms"),
     ("_seconds", "s"),
     ("_percent", "%"),
@@ -34,7 +34,10 @@ _UNITS = (  # the first that fits
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A requested period in epoch seconds, and the seconds between two points: None leaves them to the server."""
+    """Requested period in epoch seconds, and the seconds between two points.
+
+    If ``step`` is None, the server chooses it.
+    """
 
     since: float
     until: float
@@ -43,7 +46,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class TimeScale:
-    """When the points are: at ``since``, a multiple of the step, and then each ``step`` seconds until ``until``."""
+    """Times of the points: at ``since``, a multiple of the step, and then every ``step`` seconds until ``until``."""
 
     since: float
     until: float
@@ -52,18 +55,18 @@ class TimeScale:
 
     @property
     def resolution(self) -> str:
-        """What the points are made of: ``raw`` samples, or roll-ups of five minutes (``5m``)."""
+        """Return the source of the points: ``raw`` for samples, or ``5m`` for roll-ups of five minutes."""
         return "raw" if self.raw else "5m"
 
     @property
     def times(self) -> list[float]:
-        """The begin of each point, in epoch seconds."""
+        """Return the start of each point, in epoch seconds."""
         return [self.since + self.step * place for place in range(ceil((self.until - self.since) / self.step))]
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One series at each point; None where nothing was measured."""
+    """One series at each point. None where there is no value."""
 
     unit: str
     low: list[float | None]
@@ -73,36 +76,41 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """A check at each point: the worst status that held within it, None where none did; and its series."""
+    """Points of a check: the worst status that held within each, None where none did, and its series."""
 
     scale: TimeScale
     status: list[Status | None]
     series: dict[str, Curve] = field(default_factory=dict)
 
 
-def scale(since: float, until: float, *, step: float | None = None, raw_since: float | None) -> TimeScale:
-    """The step and the source for a window: what was asked for, but no more than ``MAX_POINTS``.
+def choose_scale(since: float, until: float, *, step: float | None = None, raw_since: float | None) -> TimeScale:
+    """Return the step and the source for a period: the requested step, but with at most ``MAX_POINTS`` points.
 
-    Samples are taken for steps below five minutes as far as they reach (``raw_since``), roll-ups for all else.
+    Steps below five minutes use samples if these reach back far enough (``raw_since``). All others use roll-ups.
     """
-    wanted = step or next((each for each in STEPS if (until - since) / each <= USUAL_POINTS), _day_step(since, until))
-    least = (until - since) / (MAX_POINTS - 1)  # the first point may begin before the window
-    if wanted < least:
-        wanted = next((each for each in STEPS if each >= least), _day_step(since, until))
-    raw = wanted < BUCKET_SECONDS and raw_since is not None and since >= raw_since
+    chosen_step = step or next(
+        (each for each in STEPS if (until - since) / each <= USUAL_POINTS), _day_step(since, until)
+    )
+    least = (until - since) / (MAX_POINTS - 1)  # the first point may begin before the period
+    if chosen_step < least:
+        chosen_step = next((each for each in STEPS if each >= least), _day_step(since, until))
+    raw = chosen_step < BUCKET_SECONDS and raw_since is not None and since >= raw_since
     if not raw:
-        wanted = ceil(wanted / BUCKET_SECONDS) * BUCKET_SECONDS
-    return TimeScale(since // wanted * wanted, until, wanted, raw)
+        chosen_step = ceil(chosen_step / BUCKET_SECONDS) * BUCKET_SECONDS
+    return TimeScale(since // chosen_step * chosen_step, until, chosen_step, raw)
 
 
-def points(count: int, since: float, until: float) -> TimeScale:
-    """A scale of at most ``count`` points made of roll-ups, for a sparkline."""
+def sparkline_scale(count: int, since: float, until: float) -> TimeScale:
+    """Return a scale of at most ``count`` points from roll-ups, for a sparkline."""
     step = max(1, ceil((until - since) / max(1, count - 1) / BUCKET_SECONDS)) * BUCKET_SECONDS
     return TimeScale(since // step * step, until, step, raw=False)
 
 
-def of_samples(samples: Samples, at: TimeScale, names: Iterable[str] | None = None) -> Curves:
-    """Samples at a step: those of ``Samples.holding`` or more. ``names`` of series, all when None."""
+def curves_of_samples(samples: Samples, at: TimeScale, names: Iterable[str] | None = None) -> Curves:
+    """Return the curves of samples, which must include those of ``Samples.holding``.
+
+    ``names`` are the series, None for all.
+    """
     begins = [micros(time) for time in (*at.times, at.until)]
     times = samples.at.tolist()
     edges = [bisect_left(times, begin) for begin in begins]
@@ -115,41 +123,41 @@ def of_samples(samples: Samples, at: TimeScale, names: Iterable[str] | None = No
     return Curves(at, status, {name: _of_column(name, column, edges) for name, column in chosen.items()})
 
 
-def of_buckets(buckets: Buckets, at: TimeScale, names: Iterable[str] | None = None) -> Curves:
-    """Buckets at a step, a multiple of theirs. ``names`` of series, all when None."""
+def curves_of_buckets(buckets: Buckets, at: TimeScale, names: Iterable[str] | None = None) -> Curves:
+    """Return the curves of buckets. The step must be a multiple of a bucket. ``names`` are the series, None for all."""
     places = _places(buckets, at)
     chosen = buckets.series if names is None else {n: buckets.series[n] for n in names if n in buckets.series}
     curves = {name: _of_spreads(name, spreads, places) for name, spreads in chosen.items()}
     return Curves(at, _worst(buckets, places), curves)
 
 
-def sparks(buckets: Buckets, at: TimeScale, name: str) -> tuple[list[Status | None], list[float | None]]:
-    """What :func:`of_buckets` has for statuses, and for means of one series: without the work for all else."""
+def sparkline_values(buckets: Buckets, at: TimeScale, name: str) -> tuple[list[Status | None], list[float | None]]:
+    """Return the statuses and the means of one series: like :func:`curves_of_buckets`, without computing the rest."""
     places = _places(buckets, at)
     spreads = buckets.series.get(name)
     return _worst(buckets, places), [None] * len(at.times) if spreads is None else list(_means(spreads, places))
 
 
-def unit(name: str) -> str:
-    """The unit of a series, by the end of its name; empty for a plain number."""
+def unit_of(name: str) -> str:
+    """Return the unit of a series, derived from the end of its name. Empty for a number without a unit."""
     return next((unit for ending, unit in _UNITS if name.endswith(ending)), "")
 
 
 def _of_column(name: str, column: array[float], edges: Sequence[int]) -> Curve:
-    curve = Curve(unit(name), [], [], [])
-    whole = not any(map(isnan, column))
+    curve = Curve(unit_of(name), [], [], [])
+    is_complete = not any(map(isnan, column))
     values = column.tolist()
     low, mean, high = curve.low.append, curve.mean.append, curve.high.append
     for first, last in pairwise(edges):
         found = values[first:last]
-        if not whole:
+        if not is_complete:
             found = [value for value in found if not isnan(value)]
         if found:
             low(min(found))
             mean(sum(found) / len(found))
             high(max(found))
         else:
-            _append_nothing(curve)
+            _append_none(curve)
     return curve
 
 
@@ -172,26 +180,26 @@ def _means(spreads: Spreads, places: Sequence[int]) -> Iterator[float | None]:
     for first, last in pairwise(places):
         counts = spreads.count[first:last]
         total = sum(counts)
-        yield _plain(sum(map(mul, counts, spreads.mean[first:last])) / total) if total else None
+        yield _seven_digits(sum(map(mul, counts, spreads.mean[first:last])) / total) if total else None
 
 
 def _of_spreads(name: str, spreads: Spreads, places: Sequence[int]) -> Curve:
-    curve = Curve(unit(name), [], [*_means(spreads, places)], [])
+    curve = Curve(unit_of(name), [], [*_means(spreads, places)], [])
     for mean, (first, last) in zip(curve.mean, pairwise(places), strict=True):
-        nothing = mean is None
-        curve.low.append(None if nothing else _plain(min(spreads.low[first:last])))
-        curve.high.append(None if nothing else _plain(max(spreads.high[first:last])))
+        is_empty = mean is None
+        curve.low.append(None if is_empty else _seven_digits(min(spreads.low[first:last])))
+        curve.high.append(None if is_empty else _seven_digits(max(spreads.high[first:last])))
     return curve
 
 
-def _append_nothing(curve: Curve) -> None:
+def _append_none(curve: Curve) -> None:
     curve.low.append(None)
     curve.mean.append(None)
     curve.high.append(None)
 
 
-def _plain(value: float) -> float:
-    """Without the digits that a roll-up does not have."""
+def _seven_digits(value: float) -> float:
+    """Return the value without the digits that a roll-up does not have."""
     return float(f"{value:.7g}")
 
 

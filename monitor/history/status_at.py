@@ -1,4 +1,4 @@
-"""What a check looked like at a moment of the past."""
+"""Status of a check at a time in the past."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from monitor.history.samples import Sample
 from monitor.model.checks import Reason, Status
 
 
-class StatusThen(NamedTuple):
-    """A check at a moment. ``sample`` is the last one before it, None when there was none."""
+class PastStatus(NamedTuple):
+    """Status of a check at a time. ``sample`` is the last sample before it, or None."""
 
     status: Status
     reason: str | None
     sample: Sample | None = None
 
 
-def then(sample: Sample | None, at: float) -> StatusThen:
-    """The check at ``at``, by its last sample: what would have been read then. Old is ``stale``, none is ``unknown``.
+def status_at(sample: Sample | None, at: float) -> PastStatus:
+    """Return the status that a client would have read at ``at``, given the last sample before it.
 
-    An ``unknown`` without a sample may also be one whose last sample is no longer kept.
+    It is ``stale`` if the sample had expired, and ``unknown`` without a sample. The latter may also mean that the last
+    sample is no longer stored.
     """
     if sample is None or sample.at > at:
-        return StatusThen(Status.UNKNOWN, Reason.NOT_OBSERVED)
+        return PastStatus(Status.UNKNOWN, Reason.NOT_OBSERVED)
     if at > sample.valid_until:
-        return StatusThen(Status.STALE, Reason.STALE, sample)
-    return StatusThen(sample.status, sample.reason, sample)
+        return PastStatus(Status.STALE, Reason.STALE, sample)
+    return PastStatus(sample.status, sample.reason, sample)

@@ -1,8 +1,8 @@
-"""How much of the time a check was up.
+"""Uptime of a check.
 
-*Up* is ok or warning, *down* is error. Time without a valid observation is neither, and never counted as up; nor is
-time in which the check could not say (``unknown``). An incident is a stretch of ``error``: a gap in the observations
-does not end it, anything else that is observed does.
+*Up* is ok or warning, *down* is error. Time without a valid observation is neither, and never counts as up. The same
+applies to time in ``unknown``. An incident is a period of ``error``. A gap in the observations does not end it; any
+other observed status does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from monitor.history.samples import BUCKET_SECONDS, DAY_SECONDS, ERROR, MICRO, m
 
 
 class UptimeSeconds(NamedTuple):
-    """Seconds in each status from ``since`` to ``until``, and the incidents that were going on in between."""
+    """Seconds in each status from ``since`` to ``until``, and the number of incidents in this time."""
 
     since: float
     until: float
@@ -31,27 +31,27 @@ class UptimeSeconds(NamedTuple):
 
     @property
     def up(self) -> float:
-        """Seconds up."""
+        """Return the seconds up."""
         return self.ok + self.warning
 
     @property
     def availability(self) -> float | None:
-        """The part of the observed time that was up, 0 to 1; None when it was neither up nor down."""
+        """Return the up share of the up and down time, 0 to 1. None if there is no such time."""
         return self.up / (self.up + self.error) if self.up + self.error > 0 else None
 
     @property
     def mttr_seconds(self) -> float | None:
-        """Mean time to repair: down seconds per incident; None without incidents."""
+        """Return the mean time to repair: down seconds per incident. None without incidents."""
         return self.error / self.incidents if self.incidents else None
 
     @property
     def mtbf_seconds(self) -> float | None:
-        """Mean time between failures: up seconds per incident; None without incidents."""
+        """Return the mean time between failures: up seconds per incident. None without incidents."""
         return self.up / self.incidents if self.incidents else None
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Seconds in each status, by its word."""
+        """Return the seconds in each status by the status's name."""
         return {
             "ok": self.ok,
             "warning": self.warning,
@@ -62,22 +62,25 @@ class UptimeSeconds(NamedTuple):
 
 
 def uptime(buckets: Buckets, since: float | None = None) -> UptimeSeconds:
-    """The figures of all buckets, or from that of ``since`` on. Since when is said: the begin of a bucket."""
-    return _between(buckets, 0 if since is None else buckets.place(since), len(buckets))
+    """Return the figures of all buckets, or of those from that of ``since`` on.
+
+    ``since`` of the result is the start of a bucket.
+    """
+    return _figures(buckets, 0 if since is None else buckets.place(since), len(buckets))
 
 
-def windows(buckets: Buckets, seconds: Mapping[str, float]) -> dict[str, UptimeSeconds]:
-    """The figures of windows that end where the buckets do, by name: how many seconds each reaches back."""
+def window_uptimes(buckets: Buckets, seconds: Mapping[str, float]) -> dict[str, UptimeSeconds]:
+    """Return the figures of windows that end with the buckets, by name. ``seconds`` are the lengths of the windows."""
     return {name: uptime(buckets, buckets.until - window) for name, window in seconds.items()}
 
 
-def days(buckets: Buckets) -> list[tuple[str, UptimeSeconds]]:
-    """The figures of each UTC day that the buckets touch, by its date (``2026-11-20``)."""
+def daily_uptimes(buckets: Buckets) -> list[tuple[str, UptimeSeconds]]:
+    """Return the figures of each UTC day that the buckets touch, with its date (``2026-11-20``)."""
     found = []
     at: float = buckets.start
     while at < buckets.until:
         following = (at // DAY_SECONDS + 1) * DAY_SECONDS
-        day = _between(buckets, buckets.place(at), buckets.place(following))
+        day = _figures(buckets, buckets.place(at), buckets.place(following))
         found.append((date_of(at), day))
         at = following
     return found
@@ -85,31 +88,36 @@ def days(buckets: Buckets) -> list[tuple[str, UptimeSeconds]]:
 
 @lru_cache(maxsize=1000)
 def date_of(at: float) -> str:
-    """The UTC date of a moment."""
+    """Return the UTC date of a time."""
     return datetime.fromtimestamp(at, UTC).date().isoformat()
 
 
 class Uptimes(NamedTuple):
-    """The figures of windows up to now, by name, and of whole UTC days, by date, today's being the last."""
+    """Figures of windows up to now, by name, and of UTC days, by date. Today is the last day."""
 
     windows: dict[str, UptimeSeconds]
     days: list[tuple[str, UptimeSeconds]]
 
 
 def uptimes(buckets: Buckets, spans: Mapping[str, float], day_count: int) -> Uptimes:
-    """Both, of buckets that reach back far enough (:func:`reaching_back`)."""
-    return Uptimes(windows(buckets, spans), days(buckets)[-day_count:] if day_count else [])
+    """Return the figures of windows and days. The buckets must reach back as far as :func:`earliest_needed`."""
+    return Uptimes(window_uptimes(buckets, spans), daily_uptimes(buckets)[-day_count:] if day_count else [])
 
 
-def reaching_back(seconds: Sequence[float], now: float, whole_days: int = 0) -> float:
-    """Since when buckets are needed for windows that end ``now``, and for whole UTC days, today's being the last."""
+def earliest_needed(seconds: Sequence[float], now: float, day_count: int = 0) -> float:
+    """Return the time from which on buckets are needed.
+
+    The windows, of these lengths in seconds, end ``now``. ``day_count`` is the number of UTC days, including today.
+    """
     today = now // DAY_SECONDS * DAY_SECONDS
-    return min([now - window for window in seconds] + [today - (whole_days - 1) * DAY_SECONDS] * bool(whole_days))
+    return min([now - window for window in seconds] + [today - (day_count - 1) * DAY_SECONDS] * bool(day_count))
 
 
-class UptimePart(NamedTuple):
-    """A stretch of time, to be put together with others: microseconds by status code, the incidents that began in it,
-    and whether the first thing that was observed in it is an incident that had begun before."""
+class UptimeSegment(NamedTuple):
+    """Period that can be combined with others: microseconds by status code, and the incidents that began in it.
+
+    ``is_under_way`` is true if the first observation in it belongs to an incident that began earlier.
+    """
 
     since: float
     until: float
@@ -118,13 +126,16 @@ class UptimePart(NamedTuple):
     is_under_way: bool
 
 
-def part(buckets: Buckets, since: float, until: float) -> UptimePart:
-    """Of the bucket of ``since`` up to that of ``until``."""
-    return _part(buckets, buckets.place(since), buckets.place(until))
+def segment(buckets: Buckets, since: float, until: float) -> UptimeSegment:
+    """Return the segment from the bucket of ``since`` to that of ``until``, without the latter."""
+    return _segment(buckets, buckets.place(since), buckets.place(until))
 
 
-def linked(digests: Mapping[int, Digest], tail: LastSample | None, first: int, last: int) -> list[UptimePart]:
-    """Whole days, from number ``first`` to before ``last``; ``tail`` is the last sample before them."""
+def day_segments(digests: Mapping[int, Digest], tail: LastSample | None, first: int, last: int) -> list[UptimeSegment]:
+    """Return the segments of the days with the numbers ``first`` to ``last`` - 1.
+
+    ``tail`` is the last sample before them.
+    """
     found = []
     for number in range(first, last):
         start, end = number * DAY, (number + 1) * DAY
@@ -142,20 +153,20 @@ def linked(digests: Mapping[int, Digest], tail: LastSample | None, first: int, l
                 is_same = digest is not None and digest.first_code == ERROR
                 is_under_way = held > 0 or is_same
                 began -= is_same
-        found.append(UptimePart(start / MICRO, end / MICRO, times, began, is_under_way))
+        found.append(UptimeSegment(start / MICRO, end / MICRO, times, began, is_under_way))
         tail = digest.tail if digest else tail
     return found
 
 
-def together(parts: Sequence[UptimePart]) -> UptimeSeconds:
-    """The figures of parts that follow one another: at least one."""
-    since, until = parts[0].since, parts[-1].until
-    first, began = parts[0], parts[0].began
+def combine(segments: Sequence[UptimeSegment]) -> UptimeSeconds:
+    """Return the figures of consecutive segments: at least one."""
+    since, until = segments[0].since, segments[-1].until
+    first, began = segments[0], segments[0].began
     ok, warning, unknown, error = first.times
-    if len(parts) > 1:
-        ok, warning, unknown, error = (sum(each) for each in zip(*(part.times for part in parts), strict=True))
-        first = next((part for part in parts if any(part.times)), first)
-        began = sum(part.began for part in parts)
+    if len(segments) > 1:
+        ok, warning, unknown, error = (sum(column) for column in zip(*(each.times for each in segments), strict=True))
+        first = next((each for each in segments if any(each.times)), first)
+        began = sum(each.began for each in segments)
     unobserved = max(0, micros(until) - micros(since) - ok - warning - unknown - error)
     return UptimeSeconds(
         since=since,
@@ -169,20 +180,20 @@ def together(parts: Sequence[UptimePart]) -> UptimeSeconds:
     )
 
 
-def _between(buckets: Buckets, first: int, last: int) -> UptimeSeconds:
-    return together([_part(buckets, first, last)])
+def _figures(buckets: Buckets, first: int, last: int) -> UptimeSeconds:
+    return combine([_segment(buckets, first, last)])
 
 
-def _part(buckets: Buckets, first: int, last: int) -> UptimePart:
+def _segment(buckets: Buckets, first: int, last: int) -> UptimeSegment:
     ok, warning, unknown, error = (sum(column[first:last]) for column in buckets.times)
     since = buckets.start + first * BUCKET_SECONDS
     until = max(since, min(buckets.until, buckets.start + last * BUCKET_SECONDS))
     began, is_under_way = sum(buckets.began[first:last]), _is_under_way(buckets, first, last)
-    return UptimePart(since, until, (ok, warning, unknown, error), began, is_under_way)
+    return UptimeSegment(since, until, (ok, warning, unknown, error), began, is_under_way)
 
 
 def _is_under_way(buckets: Buckets, first: int, last: int) -> bool:
-    """Whether the first thing that was observed is an incident that had begun before."""
+    """Return whether the first observation belongs to an incident that began earlier."""
     place = buckets.goes_on.find(1, first, last)
     return place >= 0 and not any(buckets.began[first:place]) and not _is_observed(buckets, first, place)
 

@@ -13,7 +13,17 @@ from typing import Any, NamedTuple
 
 from monitor.history.buckets import Buckets
 from monitor.history.samples import RESPONSE_TIME, Sample
-from monitor.history.series import Curves, Span, TimeScale, of_buckets, of_samples, points, scale, sparks, unit
+from monitor.history.series import (
+    Curves,
+    Span,
+    TimeScale,
+    choose_scale,
+    curves_of_buckets,
+    curves_of_samples,
+    sparkline_scale,
+    sparkline_values,
+    unit_of,
+)
 from monitor.history.uptime import UptimeSeconds
 from monitor.model.checks import Result, State, Status, Transition
 from monitor.ports.history import History, HistoryBounds
@@ -57,13 +67,13 @@ def curves(
     wanted = None if names is None else list(names)
     begin = begins(reaches)
     if begin is None or begin >= span.until:
-        empty = scale(span.since, span.until, step=span.step, raw_since=None)
+        empty = choose_scale(span.since, span.until, step=span.step, raw_since=None)
         return Curves(dataclasses.replace(empty, until=empty.since), []), reaches
     step = span.step and ceil(span.step)
-    at = _whole(scale(max(span.since, begin), span.until, step=step, raw_since=reaches.raw))
+    at = _whole(choose_scale(max(span.since, begin), span.until, step=step, raw_since=reaches.raw))
     if at.raw:
-        return of_samples(history.samples(check, at.since, at.until, wanted), at, wanted), reaches
-    return of_buckets(history.rollups([check], at.since, at.until)[check], at, wanted), reaches
+        return curves_of_samples(history.samples(check, at.since, at.until, wanted), at, wanted), reaches
+    return curves_of_buckets(history.rollups([check], at.since, at.until)[check], at, wanted), reaches
 
 
 def curves_document(check: str, found: Curves, reaches: HistoryBounds) -> dict[str, Any]:
@@ -97,7 +107,7 @@ def overview(
 
     ``checks`` say which: the first that there is of these names, else the response time. Raises StoreUnavailable.
     """
-    at = _whole(points(count, since, until))
+    at = _whole(sparkline_scale(count, since, until))
     return {
         "since": plain(at.since),
         "step_seconds": plain(at.step),
@@ -217,8 +227,8 @@ def _state(check: str, sample: Sample) -> State:
 
 def _spark(buckets: Buckets, at: TimeScale, wanted: Sequence[str]) -> dict[str, Any]:
     name = next((name for name in wanted if name in buckets.series), RESPONSE_TIME)
-    status, values = sparks(buckets, at, name)
-    return {"status": _words(status), "series": name, "unit": unit(name), "values": _rounded(values, 4)}
+    status, values = sparkline_values(buckets, at, name)
+    return {"status": _words(status), "series": name, "unit": unit_of(name), "values": _rounded(values, 4)}
 
 
 def _seconds(found: UptimeSeconds) -> dict[str, float]:

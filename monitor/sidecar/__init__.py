@@ -1,7 +1,9 @@
-"""The Kafka consumer probe as a process beside a consumer: light, and answering from what it knows already.
+"""Kafka consumer probe that runs beside a consumer.
 
-``verdict`` is what the states come to, ``contract`` and ``metrics`` say it, ``application`` is all endpoints as one
-WSGI callable, ``server`` serves it. Without Redis everything is in one process: ``loop`` runs the checks over a store
-in memory, ``memories`` keeps what they remember in a file, and ``alone`` puts it together. With Redis
-``python -m monitor.sidecar`` is the server, beside the usual roles.
+``verdict`` derives one verdict from the states of the checks. ``contract`` and ``metrics`` present it. ``application``
+is the WSGI application with all endpoints, and ``server`` serves it. All responses come from states in memory.
+
+Without Redis everything runs in one process: ``loop`` runs the checks over a store in memory, ``memories`` keeps their
+memories in a file, and ``single_process`` combines these. With Redis ``python -m monitor.sidecar`` is the server,
+beside the usual roles.
 """

@@ -1,4 +1,4 @@
-"""``python -m monitor.sidecar HOST PORT``: the sidecar's server where the states are in Redis, one role of several."""
+"""Server of the sidecar if the states are in Redis: ``python -m monitor.sidecar HOST PORT``. One role of several."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = structlog.get_logger("monitor.sidecar")
 
 
 def main(host: str, port: int) -> int:
-    """Answer until SIGTERM or SIGINT. The exit status."""
+    """Serve until SIGTERM or SIGINT. Return the exit status."""
     known = service()
     logs.configure(known.config.log_format, known.config.log_level)
     try:

@@ -1,4 +1,4 @@
-"""All endpoints of the sidecar as one WSGI callable. Answers from memory: no request waits for anything."""
+"""WSGI application with all endpoints of the sidecar. It responds from memory, so no request waits for IO."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monitor.api import targets
 from monitor.api.pages import JSON, METHODS, ProbeResponse
 from monitor.api.service import Service
 from monitor.sidecar import contract, verdict
-from monitor.sidecar.metrics import Metrics
+from monitor.sidecar.metrics import ProbeMetrics
 from monitor.sidecar.verdict import SidecarVerdict
 
 API = "/api/health/"
@@ -24,21 +24,21 @@ BROKEN = ProbeResponse(500, b'{"healthy":false,"message":"Internal error (see th
 log = structlog.get_logger("monitor.sidecar")
 
 
-class _Given(NamedTuple):
-    """An answer, and what the metrics call it."""
+class _Reply(NamedTuple):
+    """Response, with the endpoint's name in the metrics (empty: not counted) and whether it counts as healthy."""
 
-    answer: ProbeResponse
+    response: ProbeResponse
     endpoint: str = ""
     healthy: bool = True
 
 
 class Application:
-    """The probe's own endpoints, and below ``/api/health/`` and at the root those that every server of ours has."""
+    """Endpoints of the probe itself, and below ``/api/health/`` and at the root the monitor's usual endpoints."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._metrics = Metrics(self._look)
-        self._own: Mapping[str, Callable[[str], _Given]] = {
+        self._metrics = ProbeMetrics(self._read_verdict)
+        self._own: Mapping[str, Callable[[str], _Reply]] = {
             "/health": self._health,
             "/ready": self._ready,
             "/status": self._status,
@@ -47,53 +47,53 @@ class Application:
 
     def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
-        answer = self._answer(method, environ)
-        start_response(answer.line, answer.headers.copy())
-        return [answer.body] if method != "HEAD" else []
+        response = self._respond(method, environ)
+        start_response(response.line, response.headers.copy())
+        return [response.body] if method != "HEAD" else []
 
-    def _answer(self, method: str, environ: Mapping[str, Any]) -> ProbeResponse:
+    def _respond(self, method: str, environ: Mapping[str, Any]) -> ProbeResponse:
         started = time.perf_counter()
         try:
-            given = self._give(method, environ)
+            reply = self._reply(method, environ)
         except Exception:
             log.exception("sidecar.answer_failed", path=environ.get("PATH_INFO", ""))
             return BROKEN
-        if given.endpoint:
-            self._metrics.answered(given.endpoint, time.perf_counter() - started, healthy=given.healthy)
-        return given.answer
+        if reply.endpoint:
+            self._metrics.answered(reply.endpoint, time.perf_counter() - started, healthy=reply.healthy)
+        return reply.response
 
-    def _give(self, method: str, environ: Mapping[str, Any]) -> _Given:
+    def _reply(self, method: str, environ: Mapping[str, Any]) -> _Reply:
         path = targets.path_info(environ)
         own = self._own.get(path.removesuffix("/"))
         if own is not None:
-            return own(environ.get("HTTP_ACCEPT", "")) if method in METHODS else _Given(NOT_ALLOWED)
+            return own(environ.get("HTTP_ACCEPT", "")) if method in METHODS else _Reply(NOT_ALLOWED)
         target = targets.find(path.removeprefix(API)) if path.startswith(API) else targets.find_at_root(path[1:])
         if target is None:
-            return _Given(NOT_FOUND if method in METHODS else NOT_ALLOWED)
-        answer = self._service.probes.answer_environ(target, environ)
-        counted = answer.status in (200, 500, 503)
-        return _Given(answer, target.endpoint if counted else "", answer.status == 200)
+            return _Reply(NOT_FOUND if method in METHODS else NOT_ALLOWED)
+        response = self._service.probes.answer_environ(target, environ)
+        counted = response.status in (200, 500, 503)
+        return _Reply(response, target.endpoint if counted else "", response.status == 200)
 
-    def _health(self, _: str) -> _Given:
-        return _Given(_json(200, {"status": "alive", "service": contract.service(self._service.roster)}), "health")
+    def _health(self, _: str) -> _Reply:
+        return _Reply(_json(200, {"status": "alive", "service": contract.service_name(self._service.roster)}), "health")
 
-    def _ready(self, _: str) -> _Given:
-        said = self._look()
-        if not said.healthy:
-            self._metrics.failed(said)
-        return _Given(_json(200 if said.healthy else 500, contract.ready(said)), "ready", said.healthy)
+    def _ready(self, _: str) -> _Reply:
+        current = self._read_verdict()
+        if not current.healthy:
+            self._metrics.failed(current)
+        return _Reply(_json(200 if current.healthy else 500, contract.ready_body(current)), "ready", current.healthy)
 
-    def _status(self, _: str) -> _Given:
-        said = self._look()
-        return _Given(_json(200, contract.status(said, self._service.roster)), "status", said.healthy)
+    def _status(self, _: str) -> _Reply:
+        current = self._read_verdict()
+        return _Reply(_json(200, contract.status_body(current, self._service.roster)), "status", current.healthy)
 
-    def _expose(self, accept: str) -> _Given:
+    def _expose(self, accept: str) -> _Reply:
         body, content_type = self._metrics.page(accept)
-        return _Given(ProbeResponse(200, body, content_type), "metrics")
+        return _Reply(ProbeResponse(200, body, content_type), "metrics")
 
-    def _look(self) -> SidecarVerdict:
+    def _read_verdict(self) -> SidecarVerdict:
         self._service.refresher.start()
-        return verdict.look(self._service.roster, self._service.refresher.snapshot())
+        return verdict.current_verdict(self._service.roster, self._service.refresher.snapshot())
 
 
 def _json(status: int, body: Mapping[str, Any]) -> ProbeResponse:

@@ -1,4 +1,4 @@
-"""What ``/health``, ``/ready`` and ``/status`` of the Kafka probe say (DESIGN, section 4): bodies made of a verdict."""
+"""Bodies of ``/health``, ``/ready`` and ``/status`` of the Kafka probe (DESIGN, section 4), made from a verdict."""
 
 from __future__ import annotations
 
@@ -10,50 +10,50 @@ from monitor.config import CheckSpec
 from monitor.config.probe_environment import GROUPS_OPTION, KIND
 from monitor.config.units import seconds
 from monitor.model.checks import Reason, Status
-from monitor.policy.consumer_groups.limits import Limits, short
+from monitor.policy.consumer_groups.limits import Limits, format_duration
 from monitor.policy.consumer_groups.reasons import GroupReason
-from monitor.sidecar.verdict import RULES, CheckVerdict, SidecarVerdict, consumer_count, skew_ratio
+from monitor.sidecar.verdict import RULE_REASONS, CheckVerdict, SidecarVerdict, consumer_count, skew_ratio
 
 DEFAULTS = Limits()
 
 
-def ready(verdict: SidecarVerdict) -> dict[str, Any]:
-    """The body of ``/ready``. What follows ``checks`` is more than the contract asks for."""
-    spoken = verdict.spoken
-    window = _window_seconds(spoken)
+def ready_body(verdict: SidecarVerdict) -> dict[str, Any]:
+    """Return the body of ``/ready``. The keys after ``checks`` are additions to the contract."""
+    main_check = verdict.main_check
+    window = _window_seconds(main_check)
     body: dict[str, Any] = {
         "healthy": verdict.healthy,
         "message": verdict.message,
-        "window_minutes": _plain(window / 60),
+        "window_minutes": _without_fraction(window / 60),
         "checks": {
             "skew_ratio": {
-                "value": _rounded(skew_ratio(spoken)),
-                "threshold": _rounded(_limit(spoken, "skew_threshold")),
+                "value": _rounded(skew_ratio(main_check)),
+                "threshold": _rounded(_limit(main_check, "skew_threshold")),
                 "healthy": _passes(verdict, GroupReason.SKEW),
-                "window": short(window),
+                "window": format_duration(window),
                 "aggregation": "max",
             },
             "consumer_count": {
-                "value": _plain(consumer_count(spoken)),
-                "min_required": _plain(_limit(spoken, "min_consumers")),
+                "value": _without_fraction(consumer_count(main_check)),
+                "min_required": _without_fraction(_limit(main_check, "min_consumers")),
                 "healthy": _passes(verdict, GroupReason.UNDER_REPLICATED),
-                "window": short(window),
+                "window": format_duration(window),
                 "aggregation": "min",
             },
         },
     }
-    return body | (_about(spoken, verdict.now) if spoken else {})
+    return body | (_context(main_check, verdict.now) if main_check else {})
 
 
-def status(verdict: SidecarVerdict, roster: RosterReader) -> dict[str, Any]:
-    """The body of ``/status``: the same, and what it is configured to."""
+def status_body(verdict: SidecarVerdict, roster: RosterReader) -> dict[str, Any]:
+    """Return the body of ``/status``: the body of ``/ready`` and the configuration."""
     checks = [check for check in roster.ready.checks if check.kind == KIND]
     overall = verdict.healthy and not verdict.lacks_data
-    return {"overall_healthy": overall, **ready(verdict), "config": {c.name: _config(c) for c in checks}}
+    return {"overall_healthy": overall, **ready_body(verdict), "config": {c.name: _config(c) for c in checks}}
 
 
-def service(roster: RosterReader) -> str:
-    """What the sidecar is beside: the consumer groups it watches."""
+def service_name(roster: RosterReader) -> str:
+    """Return the service's name: the names of the watched consumer groups, or ``monitor`` if there are none."""
     groups: dict[str, None] = {}
     for check in roster.checks.values():
         if check.kind == KIND:
@@ -62,70 +62,73 @@ def service(roster: RosterReader) -> str:
 
 
 def _passes(verdict: SidecarVerdict, reason: str) -> bool:
-    """Whether one of the two checks passes. While their numbers are not known, they go with the verdict."""
-    spoken = verdict.spoken
-    if spoken is not None and spoken.lacks_data:
+    """Return whether one of the two checks of the contract passes.
+
+    While its numbers are unknown, it follows the overall verdict.
+    """
+    main_check = verdict.main_check
+    if main_check is not None and main_check.lacks_data:
         return False
-    if spoken is None or not spoken.fails:
-        return verdict.healthy or spoken is not None
-    return spoken.reason in RULES and not spoken.found(reason)
+    if main_check is None or not main_check.fails:
+        return verdict.healthy or main_check is not None
+    return main_check.reason in RULE_REASONS and not main_check.has_finding(reason)
 
 
-def _limit(said: CheckVerdict | None, name: str) -> float | None:
-    """A threshold: as the result names it, else as configured."""
-    known = said.number(name) if said else None
-    if said is None or known is not None:
+def _limit(verdict: CheckVerdict | None, name: str) -> float | None:
+    """Return a threshold, from the result if it contains one, else from the configuration."""
+    known = verdict.number(name) if verdict else None
+    if verdict is None or known is not None:
         return known
-    return _number(said.check.options.get(name, getattr(DEFAULTS, name)))
+    return _number(verdict.check.options.get(name, getattr(DEFAULTS, name)))
 
 
-def _about(said: CheckVerdict, now: float) -> dict[str, Any]:
-    """How much the numbers are worth."""
-    about: dict[str, Any] = {"check": said.check.name, "status": said.reading.status.value}
-    if said.reason:
-        about["reason"] = said.reason
-    if said.reading.held and not (said.state and said.state.result.grace):
-        about["held"] = True
-    if len(said.findings) > 1:
-        about["findings"] = list(said.findings)
-    if note := _note(said):
-        about["note"] = note
-    if said.state is not None:
-        about["age_ms"] = entries.age_ms(said.state, now)
-    return about
+def _context(verdict: CheckVerdict, now: float) -> dict[str, Any]:
+    """Return the additional keys: the check's status, and how current its numbers are."""
+    context: dict[str, Any] = {"check": verdict.check.name, "status": verdict.reading.status.value}
+    if verdict.reason:
+        context["reason"] = verdict.reason
+    if verdict.reading.held and not (verdict.state and verdict.state.result.grace):
+        context["held"] = True
+    if len(verdict.findings) > 1:
+        context["findings"] = list(verdict.findings)
+    if note := _note(verdict):
+        context["note"] = note
+    if verdict.state is not None:
+        context["age_ms"] = entries.age_ms(verdict.state, now)
+    return context
 
 
-def _note(said: CheckVerdict) -> str | None:
-    told = said.state.result.data.get("note") if said.state else None
-    notes = [told] if isinstance(told, str) else []
-    if said.reading.held and said.reason == Reason.STALE:
-        notes.append("the last verdict is kept: no new result has come")
-    elif said.reading.held and said.reading.status is Status.UNKNOWN and not notes:
-        notes.append(f"too early to say: {said.reason}" if said.reason else "too early to say")
-    return "; ".join(notes) or None
+def _note(verdict: CheckVerdict) -> str | None:
+    stored = verdict.state.result.data.get("note") if verdict.state else None
+    remarks = [stored] if isinstance(stored, str) else []
+    if verdict.reading.held and verdict.reason == Reason.STALE:
+        remarks.append("the last verdict is kept: there is no new result")
+    elif verdict.reading.held and verdict.reading.status is Status.UNKNOWN and not remarks:
+        remarks.append(f"too early to judge: {verdict.reason}" if verdict.reason else "too early to judge")
+    return "; ".join(remarks) or None
 
 
 def _config(check: CheckSpec) -> dict[str, Any]:
-    """What is not for everybody stays out: addresses, and whatever lets one in."""
+    """Return the public configuration. Addresses and credentials are left out."""
     options = check.options
     shown = {
         "groups": _names(options.get(GROUPS_OPTION)),
         "topics": _names(options.get("topics")),
         "source": options.get("source", "kafka"),
         "skew_threshold": _number(options.get("skew_threshold", DEFAULTS.skew_threshold)),
-        "min_consumers": _plain(_number(options.get("min_consumers", DEFAULTS.min_consumers))),
-        "window_minutes": _plain(_option_seconds(options.get("window")) / 60),
-        "interval_seconds": _plain(check.interval_seconds),
-        "timeout_seconds": _plain(check.timeout_seconds),
+        "min_consumers": _without_fraction(_number(options.get("min_consumers", DEFAULTS.min_consumers))),
+        "window_minutes": _without_fraction(_option_seconds(options.get("window")) / 60),
+        "interval_seconds": _without_fraction(check.interval_seconds),
+        "timeout_seconds": _without_fraction(check.timeout_seconds),
     }
     if shown["source"] == "prometheus":
         shown |= {name: options.get(name) for name in ("prometheus_timeout", "prometheus_retries", "hold_for")}
     return {name: value for name, value in shown.items() if value not in (None, [])}
 
 
-def _window_seconds(said: CheckVerdict | None) -> float:
-    known = said.number("window_seconds") if said else None
-    return known or _option_seconds(said.check.options.get("window") if said else None)
+def _window_seconds(verdict: CheckVerdict | None) -> float:
+    known = verdict.number("window_seconds") if verdict else None
+    return known or _option_seconds(verdict.check.options.get("window") if verdict else None)
 
 
 def _option_seconds(option: Any) -> float:
@@ -152,6 +155,6 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(float(value), 2)
 
 
-def _plain(value: float | None) -> float | None:
-    """A whole number without its fraction."""
+def _without_fraction(value: float | None) -> float | None:
+    """Return a float that is an integer as an int."""
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,4 +1,4 @@
-"""Runs the checks of a configuration in one process: what beat and worker do, without Celery and Redis."""
+"""Scheduler of a configuration's checks in one process: the work of beat and worker, without Celery and Redis."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ END_SECONDS = 5.0
 log = structlog.get_logger("monitor.sidecar")
 
 
-class Loop:
-    """A thread that looks what is due, and one for each run; the checks themselves are in processes that can be ended.
+class CheckLoop:
+    """Thread that starts due checks, and one thread for each run.
 
-    ``after_run`` is called in a run's thread when its result was stored.
+    The checks themselves run in processes that can be killed.
+
+    ``after_run`` is called in the thread of a run after its result was stored.
     """
 
     def __init__(
@@ -46,11 +48,11 @@ class Loop:
         self._thread = threading.Thread(target=self._dispatch, name="monitor-dispatch", daemon=True)
 
     def start(self) -> None:
-        """Begin: every check is due at once."""
+        """Start the thread. Every check is due at once."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End, with everything that runs below this process: what a check would still find is of no use."""
+        """Stop the thread and kill all child processes. Results of checks that still run are discarded."""
         self._stopping.set()
         self._thread.join(END_SECONDS)
         deadline = time.monotonic() + END_SECONDS
@@ -67,7 +69,7 @@ class Loop:
                 for due in due_now(self._plan, self._config.fingerprint, store=self._store) or ():
                     threading.Thread(target=self._run, args=(due,), name=f"monitor-{due.check}", daemon=True).start()
             except Exception:
-                log.exception("sidecar.dispatch_failed")  # if this thread ended, every answer would grow stale
+                log.exception("sidecar.dispatch_failed")  # if this thread ended, all results would become stale
             self._stopping.wait(self._config.dispatch_interval_seconds)
 
     def _run(self, due: DueCheck) -> None:
@@ -79,13 +81,16 @@ class Loop:
                     log.error("check.not_run", message=str(error))
                 return
             if self._stopping.is_set():
-                return  # its process was killed by us: no failure of the check
+                return  # `stop` killed the process: this is no failure of the check
             log_run(log, run)
             self._after_run()
 
 
 def _running_below() -> list[psutil.Process]:
-    """The processes below this one. As the first of a container it inherits orphans, which stay zombies."""
+    """Return the child processes that are not zombies.
+
+    As the first process of a container, this one inherits orphans, which stay zombies.
+    """
     found = []
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):

@@ -1,4 +1,4 @@
-"""What the checks know, in a file: so that a sidecar that is started again goes on where it stopped."""
+"""File with the states and memories of all checks, so that a restarted sidecar continues from them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ log = structlog.get_logger("monitor.sidecar")
 
 
 class UnusableDirectory(Exception):
-    """The directory cannot be used: its text says why."""
+    """Error for a data directory that cannot be used. Its text is the cause."""
 
 
-class Memories:
-    """The file of a store in memory. Thread-safe."""
+class MemoryFile:
+    """File copy of a store in memory. Thread-safe."""
 
     def __init__(self, directory: Path, store: MemoryStateStore) -> None:
-        """Use ``directory``, which is made if need be. Raises :class:`CannotKeep`."""
+        """Use ``directory``, which is created if it does not exist. Raise :class:`UnusableDirectory`."""
         self._path = directory / FILE
         self._new = directory / f".{FILE}.{os.getpid()}"
         self._store = store
@@ -46,8 +46,8 @@ class Memories:
         except OSError as error:
             raise UnusableDirectory(f"cannot use the data directory {directory}: {error.strerror}") from error
 
-    def recall(self) -> None:
-        """Give the store what the file holds. One that is not there, or not ours, is a beginning without a past."""
+    def load(self) -> None:
+        """Load the file into the store. If it does not exist or cannot be read, the store stays empty."""
         try:
             with self._path.open("rb") as file:
                 kept = decoding.load(file.read(LIMIT_BYTES + 1), most_bytes=LIMIT_BYTES)
@@ -59,8 +59,11 @@ class Memories:
         except (OSError, ValueError, AttributeError, RecursionError) as error:
             log.warning("sidecar.memories_unreadable", file=str(self._path), error=f"{type(error).__name__}: {error}")
 
-    def keep(self) -> None:
-        """Write the file anew when something has changed. It is whole at any moment; a full disk is logged, once."""
+    def save(self) -> None:
+        """Write the file if the store has changed.
+
+        The file is replaced atomically. A write error is logged once until a write succeeds.
+        """
         with self._lock:
             cursor = self._store.changes(self._cursor).cursor
             if cursor == self._cursor:

@@ -1,4 +1,4 @@
-"""The sidecar's HTTP server: waitress, because it is small, threaded, and slow clients occupy none of its threads."""
+"""HTTP server of the sidecar, based on waitress: small, threaded, and slow clients do not occupy its threads."""
 
 from __future__ import annotations
 
@@ -16,34 +16,33 @@ from waitress.task import ThreadedTaskDispatcher
 from monitor.lib.connection_limit import ConnectionGuard, make_room
 
 THREADS = 4
-"""No answer waits for anything, so few are enough."""
+"""No response waits for IO, so few threads are enough."""
 
 CONNECTIONS = 128
-"""The most connections that are kept. Waitress goes through all of them for each one that it accepts."""
+"""Maximum number of open connections. Waitress polls all of them for each one that it accepts."""
 
 IDLE_SECONDS = 30
 BACKLOG = 4096
 REQUEST_BYTES = 64 * 1024
 IN_MEMORY_BYTES = 64 * 1024 * 1024
-"""What is longer would go through a temporary file, and there may be no place for one."""
-
+"""Buffer size above which waitress uses a temporary file. High, because there may be no writable directory."""
 
 RECEIVED_BYTES = 1024
-"""Read from a connection at once: of hundreds of requests in one piece few are answered before others have a turn."""
+"""Bytes to read from a connection at once. Small, so that hundreds of pipelined requests do not delay other clients."""
 
 SWITCH_SECONDS = 0.0005
-"""A thread that answers gives way to the one that accepts after so long, which needs a turn for each connection."""
+"""Interpreter switch interval. Short, because the accepting thread needs the interpreter once for each connection."""
 
 
 class CannotListen(Exception):
-    """The address cannot be listened on; its cause is the OSError."""
+    """Error for an address that the server cannot listen on. Its cause is the OSError."""
 
 
 class SidecarServer:
-    """A server that listens from the moment it is made, and answers once it runs."""
+    """Server that listens from its creation on, and responds while it runs."""
 
     def __init__(self, application: Callable[..., Any], host: str, port: int) -> None:
-        """Listen. Raises :class:`CannotListen`."""
+        """Listen on the address. Raise :class:`CannotListen` if that fails."""
         self._socket = _listen(host, port)
         address = self._socket.getsockname()
         self.address: str = address[0]
@@ -54,11 +53,11 @@ class SidecarServer:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Return the URL of the server."""
         return f"http://{f'[{self.address}]' if ':' in self.address else self.address}:{self.port}"
 
     def run(self) -> None:
-        """Answer, until the thread that runs this gets a SystemExit or a KeyboardInterrupt, from a signal's handler."""
+        """Serve until a signal handler raises SystemExit or KeyboardInterrupt in this thread."""
         assert threading.current_thread() is threading.main_thread()  # noqa: S101 - handlers run there
         self._guard.start()
         sys.setswitchinterval(SWITCH_SECONDS)
@@ -67,14 +66,16 @@ class SidecarServer:
 
 
 class _Waitress(TcpWSGIServer):  # type: ignore[misc]
-    """Waitress on a socket that listens already, accepting as many connections at a time as there are.
+    """Waitress server on an existing listening socket. It accepts all waiting connections at once.
 
-    Its own server accepts one, then goes through all that are open: behind a thousand others a probe waits for seconds.
+    Waitress's own server accepts one connection and then polls all open ones. With a thousand others open, a probe
+    would wait for seconds.
     """
 
     def __init__(self, application: Callable[..., Any], listener: socket.socket, connections: int) -> None:
         self._connections = connections
-        # They log each request that waits for a thread, and each client that has left: it takes longer than an answer.
+        # Waitress logs each request that waits for a thread, and each client that disconnects. This takes longer than a
+        # response.
         logging.getLogger("waitress").setLevel(logging.WARNING)
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         dispatcher = ThreadedTaskDispatcher()
@@ -82,31 +83,34 @@ class _Waitress(TcpWSGIServer):  # type: ignore[misc]
         settings = Adjustments(
             sockets=[listener],
             threads=THREADS,
-            connection_limit=sys.maxsize,  # it would log each time that it is reached, and each time that it is not
+            connection_limit=sys.maxsize,  # waitress would log each time that the limit is reached or left
             channel_timeout=IDLE_SECONDS,
             cleanup_interval=5,
             backlog=BACKLOG,
             max_request_header_size=REQUEST_BYTES,
             max_request_body_size=REQUEST_BYTES,
-            outbuf_high_watermark=sys.maxsize,  # past it, a thread would wait for a client that does not read
+            outbuf_high_watermark=sys.maxsize,  # above it, a thread would wait for a client that does not read
             inbuf_overflow=IN_MEMORY_BYTES,
             outbuf_overflow=IN_MEMORY_BYTES,
             recv_bytes=RECEIVED_BYTES,
             ident=None,
-            # Whether a proxy is in between has a part in who may see what (`monitor.api.access`).
+            # `monitor.api.access` needs the proxy headers to decide which details the client may see.
             clear_untrusted_proxy_headers=False,
         )
-        about = (listener.family, listener.type, listener.proto, listener.getsockname())
+        socket_info = (listener.family, listener.type, listener.proto, listener.getsockname())
         super().__init__(
-            application, _sock=listener, dispatcher=dispatcher, adj=settings, sockinfo=about, bind_socket=False
+            application, _sock=listener, dispatcher=dispatcher, adj=settings, sockinfo=socket_info, bind_socket=False
         )
 
     def readable(self) -> bool:
-        """Whether to accept connections now. Called before each wait; closes those that are idle for too long."""
+        """Return whether to accept connections now.
+
+        Waitress calls this before each wait; it also closes idle connections.
+        """
         return super().readable() and len(self.active_channels) < self._connections
 
     def handle_accept(self) -> None:
-        """Accept what waits, up to the limit."""
+        """Accept waiting connections, up to the limit."""
         before = -1
         while before < len(self.active_channels) < self._connections:
             before = len(self.active_channels)

@@ -1,4 +1,4 @@
-"""The sidecar without Redis: everything in one process, but for the checks, which must be killable."""
+"""Sidecar without Redis: everything in one process except the checks, which run in processes that can be killed."""
 
 from __future__ import annotations
 
@@ -17,31 +17,35 @@ from monitor.config.model import READY
 from monitor.lib import logs
 from monitor.project import VARIABLE
 from monitor.sidecar.application import Application
-from monitor.sidecar.loop import Loop
-from monitor.sidecar.memories import Memories
+from monitor.sidecar.loop import CheckLoop
+from monitor.sidecar.memories import MemoryFile
 from monitor.sidecar.server import SidecarServer
 from monitor.store import MemoryStore
 
 NEED_DJANGO = frozenset({"database", "django_health_check"})
-"""Kinds that work with Django's settings. For any other, 20 MB in each check process are too many."""
+"""Kinds that need Django's settings. Without them, Django is not loaded, which saves 20 MB in each check process."""
 
 log = structlog.get_logger("monitor.sidecar")
 
 
 def run(config: Config, host: str, port: int, data_dir: Path | None = None) -> None:
-    """Watch and answer until SIGTERM or SIGINT. Raises CannotListen, and CannotKeep for a directory of no use."""
+    """Run the checks and serve until SIGTERM or SIGINT.
+
+    Raise CannotListen, or UnusableDirectory for an unusable ``data_dir``.
+    """
     logs.configure(config.log_format, config.log_level)
     if NEED_DJANGO.isdisjoint(check.kind for check in config.checks.values()):
         os.environ.pop(VARIABLE, None)
-    store = MemoryStore(keeps_history=False)  # it runs for months, and nothing here tells of the past
-    memories = Memories(data_dir, store.states) if data_dir is not None else None
+    # The process runs for months, and no endpoint of the sidecar reads history.
+    store = MemoryStore(keeps_history=False)
+    memories = MemoryFile(data_dir, store.states) if data_dir is not None else None
     service = build(config, connect=lambda: store)
     server = SidecarServer(Application(service), host, port)
     if memories is not None:
-        memories.recall()
+        memories.load()
     checks = {name: wiring.resolve(config, check) for name, check in config.checks.items()}
     executor = wiring.executor(config)
-    loop = Loop(config, checks, store.states, executor, memories.keep if memories is not None else lambda: None)
+    loop = CheckLoop(config, checks, store.states, executor, memories.save if memories is not None else lambda: None)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _leave)
     if config.channels:
@@ -60,5 +64,5 @@ def run(config: Config, host: str, port: int, data_dir: Path | None = None) -> N
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # once is enough: what follows takes little more than a second
+        signal.signal(number, signal.SIG_IGN)  # ignore further signals: the shutdown takes about a second
     sys.exit(0)

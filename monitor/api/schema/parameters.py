@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from monitor.api.schema.bodies import Described
 from monitor.config.units import Name
-from monitor.history.moments import HINT, SPAN_HINT, moment, span
+from monitor.history.moments import HINT, SPAN_HINT, parse_moment, parse_span
 
 NO_SUCH_CHECK, UNKNOWN_PARAMETERS = "no_such_check", "unknown_parameters"
 MAX_DAYS = 366
@@ -52,7 +52,7 @@ def _parsed(grammar: str, max_length: int, hint: str, parse: Callable[[str, floa
 
 
 def _windows(text: str) -> dict[str, float]:
-    found = {name: span(name) for name in text.split(",")}
+    found = {name: parse_span(name) for name in text.split(",")}
     if max(found.values()) > MAX_DAYS * 86_400:
         raise ValueError(f"a window should be no longer than {MAX_DAYS}d")
     return found
@@ -73,9 +73,9 @@ def request_of(info: ValidationInfo) -> Any:
 
 
 CheckName = Annotated[Name, AfterValidator(_existing_check)]
-Moment = Annotated[float, *_parsed(_MOMENT, 64, HINT, moment)]
+Moment = Annotated[float, *_parsed(_MOMENT, 64, HINT, parse_moment)]
 """Epoch seconds."""
-Duration = Annotated[float, *_parsed(_SPAN, 32, SPAN_HINT, lambda text, _: span(text))]
+Duration = Annotated[float, *_parsed(_SPAN, 32, SPAN_HINT, lambda text, _: parse_span(text))]
 """Seconds."""
 Windows = Annotated[dict[str, float], *_parsed(_SPANS, 200, SPAN_HINT, lambda text, _: _windows(text))]
 """The windows up to now, in seconds, by the texts that name them."""

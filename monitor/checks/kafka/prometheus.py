@@ -90,7 +90,7 @@ def measure(prometheus: Prometheus, group: str, question: GroupQuery) -> Measure
         age_seconds=more.age_seconds,
         loss=more.loss,
         unmatched=unmatched,
-        notes=notes,
+        remarks=notes,
     )
 
 

@@ -29,8 +29,8 @@ from monitor.config.units import CommaSeparated, HoldTime, Seconds
 from monitor.model.checks import NO_PAST, Outcome, Past, Status
 from monitor.policy.consumer_groups.codec import GroupMemories, decode
 from monitor.policy.consumer_groups.limits import Limits
-from monitor.policy.consumer_groups.outcomes import GroupRound, WatchedGroups, held, is_pattern, run
-from monitor.policy.consumer_groups.standing import standing
+from monitor.policy.consumer_groups.outcomes import GroupRound, WatchedGroups, held_outcome, is_pattern, judge_groups
+from monitor.policy.consumer_groups.standstill import standing_partitions
 from monitor.policy.states import GroupHold
 
 INSTALL = "install celery-health-monitor[kafka]: the package kafka-python is not there"
@@ -181,7 +181,7 @@ class KafkaGroup(Kind):
             return ask(patience(timeout_seconds), wanted, book, now)
         except CheckFailed as failure:
             if wanted.hold and failure.reason not in OUR_FAULT:
-                return held(wanted, book, now, failure.reason, failure.message)
+                return held_outcome(wanted, book, now, failure.reason, failure.message)
             return Outcome(Status.ERROR, failure.data, failure.reason, failure.message)
 
     def _ask_brokers(self, seconds: float, wanted: WatchedGroups, book: GroupMemories, now: float) -> Outcome:
@@ -198,15 +198,15 @@ class KafkaGroup(Kind):
             timeout_seconds=seconds,
             isolation_level=self.isolation_level,
             remembered={name: tuple(each.partitions) for name, each in book.groups.items()},
-            standing=lambda sight: standing(sight, book.groups.get(sight.group), now, wanted.limits),
+            standing=lambda sight: standing_partitions(sight, book.groups.get(sight.group), now, wanted.limits),
         )
 
         def tell(current: GroupRound) -> None:
             for sight in found.groups.values():
-                current.look(replace(sight, unmatched=found.unmatched) if wanted.single else sight)
+                current.add_observation(replace(sight, unmatched=found.unmatched) if wanted.single else sight)
             current.unmatched = found.unmatched
 
-        outcome = run(wanted, book, now, tell)
+        outcome = judge_groups(wanted, book, now, tell)
         data = {**outcome.data, "requests": sum(found.requests.values())}
         if silent := len(found.silent_brokers):
             told = f"{silent} broker{'s' if silent > 1 else ''} did not tell which groups there are"
@@ -240,9 +240,9 @@ class KafkaGroup(Kind):
         def tell(current: GroupRound) -> None:
             current.unmatched = _common(measured.unmatched for measured in told.values())
             for name, measured in told.items():
-                current.measure(name, measured if wanted.single else replace(measured, unmatched=()))
+                current.add_measurement(name, measured if wanted.single else replace(measured, unmatched=()))
 
-        return run(wanted, book, now, tell)
+        return judge_groups(wanted, book, now, tell)
 
     def _wanted(self, once: bool) -> WatchedGroups:
         limits = Limits(

@@ -1,1 +1,1 @@
-"""What is to be said of a Kafka consumer group: what was measured, over which time, and the rules that judge it."""
+"""Judgement of Kafka consumer groups: measurements, windows over time, and the rules."""

@@ -1,6 +1,6 @@
-"""The memory of a check as text: ages in tenths of a second, offsets, and as few words as it can be told in.
+"""Compact text of a check's memory: JSON rows with offsets, and with times as ages in tenths of a second.
 
-A group of ten partitions takes 0.7 kB, and up to 1 kB while it works: the more, the larger its offsets are.
+A group of ten partitions takes 0.7 kB, and up to 1 kB while it works. Larger offsets take more.
 """
 
 from __future__ import annotations
@@ -26,47 +26,47 @@ from monitor.policy.consumer_groups.memory import (
 
 VERSION = 2
 TICK = 10  # per second
-ALWAYS = -1
-LARGEST = 2**70  # offsets have 63 bits; these are sums of some of them
-FAR = 10**12  # ticks: no age is longer
+ALWAYS_BUSY = -1
+MAX_NUMBER = 2**70  # offsets have 63 bits, and some numbers are sums of offsets
+MAX_AGE_TICKS = 10**12  # upper limit of an age
 TEXT_CHARACTERS = 8 * 1024 * 1024
 GROUP_BYTES = 32_767
-"""Of a group's name: Kafka has no other limit than that of a short string."""
+"""Maximum length of a group's name. Kafka has no limit but that of its short string type."""
 CONTAINERS = 500_000
-"""In memory, each takes far more than the two characters that it is written with."""
+"""Maximum number of JSON lists and objects. In memory, each takes far more than its two characters of text."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupMemories:
-    """What a check remembers: its groups, and when it first ran."""
+    """Memories of all groups of a check, and the time of its first run."""
 
     first_at: float
     groups: Mapping[str, GroupMemory] = field(default_factory=dict)
 
 
-def encode(book: GroupMemories, now: float) -> str:
-    """The book as text. ``now`` is the moment that ages are told of."""
+def encode(memories: GroupMemories, now: float) -> str:
+    """Return the memories as text. Times are stored as ages at ``now``."""
     writer = _Clock(now)
-    groups = {name: _group(memory, writer) for name, memory in book.groups.items()}
+    groups = {name: _group(memory, writer) for name, memory in memories.groups.items()}
     document = {
         "v": VERSION,
         "at": writer.at,
-        "first": writer.age(book.first_at),
+        "first": writer.age(memories.first_at),
         "groups": groups,
     }
     return json.dumps(document, separators=(",", ":"), allow_nan=False)
 
 
 def decode(text: str | None, now: float) -> GroupMemories:
-    """The book; an empty one for anything that :func:`encode` does not make, and without groups that it does not.
+    """Return the memories. They are empty for text that :func:`encode` does not produce; an invalid group is left out.
 
-    When the clock has gone back since, no time has passed.
+    If the clock was set back since, the ages do not change.
     """
     try:
         document = _load(text or "")
         if document["v"] != VERSION:
             return GroupMemories(now)
-        reader = _Clock(now, max(0, _Clock(now).at - _whole(document["at"])))
+        reader = _Clock(now, max(0, _Clock(now).at - _integer(document["at"])))
         first = reader.time(document["first"])
         groups = dict(document["groups"])
     except decoding.BROKEN:
@@ -82,12 +82,12 @@ def decode(text: str | None, now: float) -> GroupMemories:
 
 def _load(text: str) -> Any:
     if text.count("[") + text.count("{") > CONTAINERS:
-        raise ValueError("too many parts")
+        raise ValueError("too many lists and objects")
     return decoding.load(text, most_bytes=TEXT_CHARACTERS)
 
 
 class _Clock:
-    """Times as ages, and back: ``passed`` ticks after they were told."""
+    """Conversion of times to ages and back. ``passed`` is the number of ticks since the ages were stored."""
 
     def __init__(self, now: float, passed: int = 0) -> None:
         self.at = round(now * TICK)
@@ -97,7 +97,7 @@ class _Clock:
         return None if moment is None else max(0, self.at - round(moment * TICK))
 
     def time(self, age: Any) -> float:
-        if not 0 <= _whole(age) <= FAR:
+        if not 0 <= _integer(age) <= MAX_AGE_TICKS:
             raise ValueError(age)
         return (self.at - self._passed - int(age)) / TICK
 
@@ -109,17 +109,17 @@ def _group(memory: GroupMemory, clock: _Clock) -> list[Any]:
     rewound, lost, verdict = memory.rewound, memory.lost, memory.verdict
     return [
         clock.age(memory.first_at),
-        clock.age(memory.seen_at),
-        clock.age(memory.moved_at),
-        clock.age(memory.member_at),
-        round(memory.pace * TICK),
+        clock.age(memory.observed_at),
+        clock.age(memory.last_commit_at),
+        clock.age(memory.last_member_at),
+        round(memory.usual_interval_seconds * TICK),
         int(memory.known),
         clock.age(memory.settled_at),
         clock.age(memory.rebalanced_at),
-        clock.age(memory.gone_at),
+        clock.age(memory.deleted_at),
         [clock.age(rewound.when), *rewound.at, rewound.records] if rewound else None,
         [clock.age(lost.when), *lost.at, lost.records] if lost else None,
-        {name: clock.age(since) for name, since in memory.spells.items()},
+        {name: clock.age(since) for name, since in memory.condition_since.items()},
         _marks(memory.partitions, clock),
         [[clock.age(each.start), _hundredths(each.skew), each.consumers] for each in memory.recent],
         [_bucket(each, clock) for each in memory.buckets],
@@ -128,30 +128,30 @@ def _group(memory: GroupMemory, clock: _Clock) -> list[Any]:
 
 
 def _memory(fields: list[Any], clock: _Clock) -> GroupMemory:
-    first, seen, moved, member, pace, known, settled, rebalanced, gone, *rest = fields
-    rewound, lost, spells, marks, recent, buckets, said = rest
+    first, observed, moved, member, usual_interval, known, settled, rebalanced, deleted, *rest = fields
+    rewound, lost, condition_since, marks, recent, buckets, verdict = rest
     return GroupMemory(
         first_at=clock.time(first),
-        seen_at=clock.time(seen),
-        moved_at=clock.time(moved),
-        member_at=clock.time(member),
-        pace=_whole(pace) / TICK,
-        known=bool(_whole(known)),
+        observed_at=clock.time(observed),
+        last_commit_at=clock.time(moved),
+        last_member_at=clock.time(member),
+        usual_interval_seconds=_integer(usual_interval) / TICK,
+        known=bool(_integer(known)),
         settled_at=clock.moment(settled),
         rebalanced_at=clock.moment(rebalanced),
-        gone_at=clock.moment(gone),
+        deleted_at=clock.moment(deleted),
         rewound=RememberedRewind(*_event(rewound, clock)) if rewound else None,
         lost=RememberedLoss(*_event(lost, clock)) if lost else None,
-        spells={decoding.label(name): clock.time(since) for name, since in spells.items()},
+        condition_since={decoding.label(name): clock.time(since) for name, since in condition_since.items()},
         partitions={
-            TopicPartition(decoding.label(topic), _whole(mark[0])): _mark(mark, clock)
+            TopicPartition(decoding.label(topic), _integer(mark[0])): _mark(mark, clock)
             for topic, some in marks.items()
             for mark in some
         },
         recent=tuple(RecentValues(clock.time(start), _ratio(skew), _count(count)) for start, skew, count in recent),
         buckets=tuple(_read_bucket(each, clock) for each in buckets),
-        verdict=_verdict(said) if said else None,
-        numbers_at=clock.moment(said[5]) if said else None,
+        verdict=_verdict(verdict) if verdict else None,
+        numbers_at=clock.moment(verdict[5]) if verdict else None,
     )
 
 
@@ -159,7 +159,7 @@ def _marks(partitions: Mapping[TopicPartition, PartitionMark], clock: _Clock) ->
     def row(at: TopicPartition, mark: PartitionMark) -> list[Any]:
         known = mark.committed is not None and mark.end is not None
         end = (mark.end or 0) - (mark.committed or 0) if known else mark.end
-        # Of a partition without a commit nothing stands still; the others are not passed over.
+        # `passed_over_since` is set only without a commit, and `still_since` only with one: they share a place.
         since = mark.passed_over_since if mark.committed is None else mark.still_since
         read = None if mark.next_record is None or mark.committed is None else mark.next_record - mark.committed
         more = [clock.age(since)] if read is None else [clock.age(since), read]
@@ -189,11 +189,11 @@ def _bucket(bucket: WindowBucket, clock: _Clock) -> list[Any]:
         end,
         (clock.age(bucket.start) or 0) - end,
         seconds,
-        bucket.looks,
+        bucket.observations,
         bucket.rebalancing,
         bucket.consumed,
         bucket.produced,
-        ALWAYS if always else round(bucket.busy * TICK),
+        ALWAYS_BUSY if always else round(bucket.busy * TICK),
         0 if always else bucket.drained,
         _hundredths(bucket.skew_worst),
         _hundredths(bucket.skew_held),
@@ -206,21 +206,21 @@ def _bucket(bucket: WindowBucket, clock: _Clock) -> list[Any]:
 
 
 def _read_bucket(row: list[Any], clock: _Clock) -> WindowBucket:
-    end, start, since, looks, rebalancing, consumed, produced, busy, drained, *values = row
+    end, start, since, observations, rebalancing, consumed, produced, busy, drained, *values = row
     values += [None] * (4 - len(values))
-    if busy == ALWAYS:
+    if busy == ALWAYS_BUSY:
         busy, drained = since, consumed
     worst, held, fewest, fewest_held = values
     return WindowBucket(
-        clock.time(_whole(since) + end),
-        clock.time(_whole(start) + end),
+        clock.time(_integer(since) + end),
+        clock.time(_integer(start) + end),
         clock.time(end),
-        max(1, _whole(looks)),
-        _whole(rebalancing),
-        max(0, _whole(consumed)),
-        max(0, _whole(produced)),
-        max(0, _whole(busy)) / TICK,
-        max(0, _whole(drained)),
+        max(1, _integer(observations)),
+        _integer(rebalancing),
+        max(0, _integer(consumed)),
+        max(0, _integer(produced)),
+        max(0, _integer(busy)) / TICK,
+        max(0, _integer(drained)),
         _ratio(worst),
         _ratio(held),
         _count(fewest),
@@ -230,7 +230,7 @@ def _read_bucket(row: list[Any], clock: _Clock) -> WindowBucket:
 
 def _event(row: list[Any], clock: _Clock) -> tuple[float, TopicPartition, int]:
     age, topic, partition, records = row
-    return clock.time(age), TopicPartition(decoding.label(topic), _whole(partition)), _whole(records)
+    return clock.time(age), TopicPartition(decoding.label(topic), _integer(partition)), _integer(records)
 
 
 def _verdict(row: list[Any]) -> GroupVerdict:
@@ -245,18 +245,18 @@ def _hundredths(ratio: float | None) -> int | None:
 
 
 def _ratio(hundredths: Any) -> float | None:
-    return None if hundredths is None else _whole(hundredths) / 100
+    return None if hundredths is None else _integer(hundredths) / 100
 
 
 def _count(number: Any, *, negative: bool = False) -> int | None:
     if number is None:
         return None
-    if _whole(number) < 0 and not negative:
+    if _integer(number) < 0 and not negative:
         raise ValueError(number)
     return int(number)
 
 
-def _whole(number: Any) -> int:
-    if type(number) is not int or abs(number) > LARGEST:
+def _integer(number: Any) -> int:
+    if type(number) is not int or abs(number) > MAX_NUMBER:
         raise TypeError(number)
     return number

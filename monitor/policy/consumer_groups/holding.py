@@ -1,4 +1,4 @@
-"""Verdicts that are kept for a while when there are no new numbers, and the verdict that there are none."""
+"""Verdicts that are held while there are no new numbers, and the verdict that there is no data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from monitor.model.checks import Status
-from monitor.policy.consumer_groups.limits import Limits, settings, short
+from monitor.policy.consumer_groups.limits import Limits, format_duration, public_limits
 from monitor.policy.consumer_groups.memory import GroupMemory, GroupVerdict
 from monitor.policy.consumer_groups.reasons import GroupReason
 from monitor.policy.states import GroupHold
@@ -14,42 +14,43 @@ from monitor.policy.states import GroupHold
 NOTE_CHARACTERS = 300
 
 
-def kept(
+def held_verdict(
     memory: GroupMemory | None, reason: str, now: float, limits: Limits, *, since: float, hold: GroupHold
 ) -> GroupVerdict:
-    """Return the verdict while the source does not answer, for ``reason`` since then.
+    """Return the verdict for a source that has not answered since ``since``, for ``reason``.
 
-    The last one while its numbers are young enough; later, and before the first number, there is no data.
+    It is the last verdict while its numbers are recent enough. After that, and before the first number, it is
+    ``no_data``.
     """
     last = last_verdict(memory, now, hold)
     if last is None or memory is None:
         return no_data(reason, (), limits, hold)
-    note = f"no answer from the source for {short(round(now - since))} ({reason}): the last verdict is kept"
-    return held(last, note, now - (memory.numbers_at or now))
+    note = f"no answer from the source for {format_duration(round(now - since))} ({reason}): the last verdict is kept"
+    return as_held(last, note, now - (memory.numbers_at or now))
 
 
 def last_verdict(memory: GroupMemory | None, now: float, hold: GroupHold) -> GroupVerdict | None:
-    """Return the last verdict, unless its numbers are too old."""
+    """Return the last verdict, or None if its numbers are too old."""
     if memory is None or memory.numbers_at is None or now - memory.numbers_at > hold.seconds:
         return None
     return memory.verdict
 
 
 def with_verdict(memory: GroupMemory, verdict: GroupVerdict | None, at: float) -> GroupMemory:
-    """Return the memory with a verdict that may have to be kept, whose numbers are of then."""
+    """Return the memory with a verdict that may have to be held, and the time of its numbers."""
     return replace(memory, verdict=verdict, numbers_at=round(at, 1))
 
 
-def held(verdict: GroupVerdict, note: str, age_seconds: float) -> GroupVerdict:
-    """Return the verdict as one whose numbers are so old, with a note more."""
-    notes = "; ".join(filter(None, (note, verdict.data.get("note"))))[:NOTE_CHARACTERS]
-    data = {**verdict.data, "note": notes, "numbers_age_seconds": round(age_seconds, 1)}
+def as_held(verdict: GroupVerdict, note: str, age_seconds: float) -> GroupVerdict:
+    """Return the verdict marked as held, with the age of its numbers and one more note."""
+    remarks = "; ".join(filter(None, (note, verdict.data.get("note"))))[:NOTE_CHARACTERS]
+    data = {**verdict.data, "note": remarks, "numbers_age_seconds": round(age_seconds, 1)}
     return verdict._replace(data=data, held=True)
 
 
-def no_data(reason: str, notes: Sequence[str], limits: Limits, hold: GroupHold) -> GroupVerdict:
-    """Return the verdict on a group of which nothing is known, because of ``reason``."""
-    data = settings(limits) | ({"note": "; ".join(notes)[:NOTE_CHARACTERS]} if notes else {})
+def no_data(reason: str, remarks: Sequence[str], limits: Limits, hold: GroupHold) -> GroupVerdict:
+    """Return the verdict that nothing is known about a group, because of ``reason``."""
+    data = public_limits(limits) | ({"note": "; ".join(remarks)[:NOTE_CHARACTERS]} if remarks else {})
     return GroupVerdict(
         Status.UNKNOWN, GroupReason.NO_DATA, f"No data from the source ({reason})", data, held=hold.forever
     )

@@ -1,6 +1,6 @@
-"""What is said of one group: a look or a measurement, and the memory of those before it, become a verdict.
+"""Verdict on one consumer group, derived from an observation or a measurement and the group's memory.
 
-Total: any sight gives a verdict and a memory. ``now`` is the store's clock, in seconds.
+Every observation gives a verdict and a new memory. ``now`` is the store's clock, in seconds.
 """
 
 from __future__ import annotations
@@ -12,66 +12,69 @@ from typing import Any, NamedTuple
 from monitor.model.checks import Status
 from monitor.model.consumer_groups import GroupObservation
 from monitor.policy.consumer_groups import window
-from monitor.policy.consumer_groups.holding import NOTE_CHARACTERS, held, last_verdict, no_data, with_verdict
-from monitor.policy.consumer_groups.limits import Limits, settings, short
-from monitor.policy.consumer_groups.measurement import UNTOLD, Measurement, WindowedValue
-from monitor.policy.consumer_groups.memory import GroupMemory, GroupVerdict, begin
-from monitor.policy.consumer_groups.observe import lapsed, observe
+from monitor.policy.consumer_groups.holding import NOTE_CHARACTERS, as_held, last_verdict, no_data, with_verdict
+from monitor.policy.consumer_groups.limits import Limits, format_duration, public_limits
+from monitor.policy.consumer_groups.measurement import NOT_MEASURED, Measurement, WindowedValue
+from monitor.policy.consumer_groups.measuring import derive_measurement, restart_standstills
+from monitor.policy.consumer_groups.memory import GroupMemory, GroupVerdict, new_memory
 from monitor.policy.consumer_groups.reasons import MISSING, GroupReason
-from monitor.policy.consumer_groups.rules import RULES, Finding, RuleInput, conditions
+from monitor.policy.consumer_groups.rules import RULES, Finding, RuleInput, current_conditions
 from monitor.policy.states import GroupHold
 
 LATE_SECONDS = 60.0
-"""Numbers of a recording that are older are not those of now."""
+"""Age above which recorded numbers are no longer current."""
 
 HEALTHY = "System healthy"
 ABSENT = "absent"
-_GRAVEST = (Status.ERROR, Status.UNKNOWN, Status.WARNING)
+_WORST_FIRST = (Status.ERROR, Status.UNKNOWN, Status.WARNING)
 
 
 class GroupJudgement(NamedTuple):
-    """A verdict, and the memory for the next one. ``verdict`` None: there is nothing more to say of this group."""
+    """Verdict, and the memory for the next one. The verdict is None when the group is to be forgotten."""
 
     verdict: GroupVerdict | None
     memory: GroupMemory
 
 
-def judge_sight(
-    sight: GroupObservation, memory: GroupMemory | None, now: float, limits: Limits, *, hint: str = ""
+def judge_observation(
+    observation: GroupObservation, memory: GroupMemory | None, now: float, limits: Limits, *, hint: str = ""
 ) -> GroupJudgement:
-    """Of a group that was looked at. ``hint`` is said of one that the cluster does not know."""
-    if not sight.known:
-        return _unknown(memory or begin(now, known=False), now, limits, hint)
+    """Return the verdict on an observed group.
+
+    ``hint`` is added to the message about a group that the cluster does not know.
+    """
+    if not observation.known:
+        return _unknown(memory or new_memory(now, known=False), now, limits, hint)
     if memory is None or not memory.known:
-        memory = begin(now)  # for the first time
-    elif ABSENT in memory.spells:
-        memory = lapsed(memory, now)
-    memory, measured = observe(sight, memory, now, limits)
+        memory = new_memory(now)
+    elif ABSENT in memory.condition_since:
+        memory = restart_standstills(memory, now)
+    memory, measured = derive_measurement(observation, memory, now, limits)
     return _conclude(measured, memory, now, limits)
 
 
 def judge_measurement(
     measured: Measurement, memory: GroupMemory | None, now: float, limits: Limits, *, hold: GroupHold | None = None
 ) -> GroupJudgement:
-    """Return the verdict on numbers that a source has recorded.
+    """Return the verdict on numbers that a Prometheus has recorded.
 
-    With ``hold``, a number that it should have and has not keeps its last value for so long. A group that lacks a
-    number for longer, or whose numbers are older, has no data; what its other numbers show to fail fails all the same.
+    With ``hold``, a missing number keeps its last value for ``hold.seconds``. If it is missing for longer, or if the
+    numbers are older than that, the verdict is ``no_data``, unless the other numbers show an error.
     """
-    memory = memory or begin(now)
-    if window.has_lapsed(memory, now, limits):
-        memory = _note_spells(memory, frozenset(), now)
+    memory = memory or new_memory(now)
+    if window.is_interrupted(memory, now, limits):
+        memory = _update_conditions(memory, frozenset(), now)
     fewest = measured.consumers.held
-    uncounted = measured.consumers == UNTOLD and "consumers" not in measured.missing
+    uncounted = measured.consumers == NOT_MEASURED and "consumers" not in measured.missing
     if memory.settled_at is None and (uncounted or (fewest is not None and fewest >= limits.min_consumers)):
         memory = replace(memory, settled_at=now)
     measured = replace(
         measured,
-        skew=_as_of_now(measured.skew),
-        consumers=_as_of_now(measured.consumers),
+        skew=_with_current_number(measured.skew),
+        consumers=_with_current_number(measured.consumers),
         settled=memory.settled_at is not None,
     )
-    memory = replace(memory, pace=window.pace(memory, now), seen_at=now)
+    memory = replace(memory, usual_interval_seconds=window.usual_interval(memory, now), observed_at=now)
     needed = {
         "skew": limits.skew_threshold is not None,
         "consumers": limits.min_consumers > 0,
@@ -82,65 +85,65 @@ def judge_measurement(
     if missing and hold is None:
         text = "; ".join(missing.values())
         return GroupJudgement(GroupVerdict(Status.ERROR, MISSING, text, _data(measured, limits)), memory)
-    memory = _note_spells(memory, {f"no_{name}" for name in missing}, now, prefix="no_")
+    memory = _update_conditions(memory, {f"no_{name}" for name in missing}, now, prefix="no_")
     if missing and hold is not None:
-        return _with_gaps(measured, missing, memory, now, limits, hold=hold)
+        return _judge_with_gaps(measured, missing, memory, now, limits, hold=hold)
     at = now - measured.age_seconds
     if hold is not None and measured.age_seconds > hold.seconds:
-        return GroupJudgement(no_data(MISSING, measured.notes, limits, hold), memory)
+        return GroupJudgement(no_data(MISSING, measured.remarks, limits, hold), memory)
     judged = _conclude(measured, memory, now, limits)
     judged = judged._replace(memory=with_verdict(judged.memory, judged.verdict, at))
     if hold is None or judged.verdict is None or measured.age_seconds <= LATE_SECONDS:
         return judged
-    note = f"the newest numbers are {short(round(measured.age_seconds))} old: the last verdict is kept"
-    return judged._replace(verdict=held(judged.verdict, note, measured.age_seconds))
+    note = f"the newest numbers are {format_duration(round(measured.age_seconds))} old: the last verdict is kept"
+    return judged._replace(verdict=as_held(judged.verdict, note, measured.age_seconds))
 
 
-def judge_gone(memory: GroupMemory, now: float, limits: Limits) -> GroupJudgement:
-    """Of a group that there was and is no more: said for a window, then forgotten."""
-    gone_at = now if memory.gone_at is None else memory.gone_at
-    memory = replace(memory, gone_at=gone_at)
-    if now - gone_at >= limits.window_seconds:
+def judge_deleted_group(memory: GroupMemory, now: float, limits: Limits) -> GroupJudgement:
+    """Return the verdict on a group that was deleted: a warning for one window, then None."""
+    deleted_at = now if memory.deleted_at is None else memory.deleted_at
+    memory = replace(memory, deleted_at=deleted_at)
+    if now - deleted_at >= limits.window_seconds:
         return GroupJudgement(None, memory)
-    text = f"Gone: the group has been deleted ({short(round(now - gone_at))} ago)"
-    return GroupJudgement(GroupVerdict(Status.WARNING, GroupReason.GONE, text, settings(limits)), memory)
+    text = f"Gone: the group has been deleted ({format_duration(round(now - deleted_at))} ago)"
+    return GroupJudgement(GroupVerdict(Status.WARNING, GroupReason.GONE, text, public_limits(limits)), memory)
 
 
 def _unknown(memory: GroupMemory, now: float, limits: Limits, hint: str) -> GroupJudgement:
-    if memory.known and ABSENT not in memory.spells:
-        memory = replace(memory, spells={ABSENT: now})
-    since = memory.spells.get(ABSENT, memory.first_at)
+    if memory.known and ABSENT not in memory.condition_since:
+        memory = replace(memory, condition_since={ABSENT: now})
+    since = memory.condition_since.get(ABSENT, memory.first_at)
     grace = limits.sustained_seconds if memory.known else limits.start_grace_seconds
-    text = f"Unknown group: the cluster has none of this name (for: {short(round(now - since))}){hint}"
+    text = f"Unknown group: the cluster has no group of this name (for: {format_duration(round(now - since))}){hint}"
     early = now - since < grace
-    verdict = GroupVerdict(Status.UNKNOWN, GroupReason.UNKNOWN_GROUP, text, settings(limits), early)
-    return GroupJudgement(verdict, replace(memory, seen_at=now))
+    verdict = GroupVerdict(Status.UNKNOWN, GroupReason.UNKNOWN_GROUP, text, public_limits(limits), early)
+    return GroupJudgement(verdict, replace(memory, observed_at=now))
 
 
 def _conclude(measured: Measurement, memory: GroupMemory, now: float, limits: Limits) -> GroupJudgement:
-    memory = _note_spells(memory, conditions(measured, limits), now)
-    view = RuleInput(measured, {name: now - since for name, since in memory.spells.items()})
-    findings = [finding for rule in RULES if (finding := rule(view, limits))]
+    memory = _update_conditions(memory, current_conditions(measured, limits), now)
+    facts = RuleInput(measured, {name: now - since for name, since in memory.condition_since.items()})
+    findings = [finding for rule in RULES if (finding := rule(facts, limits))]
     age = now - memory.first_at
     early = age < limits.start_grace_seconds
     if early:
-        findings = [finding for finding in findings if not finding.forgiven]
+        findings = [finding for finding in findings if not finding.ignored_at_start]
     data = _data(measured, limits) | ({"findings": [each.reason for each in findings]} if findings else {})
     if early and _is_starting(measured, limits) and not any(each.status is Status.ERROR for each in findings):
         count = _first(measured.consumers.now, 0)
         text = (
             f"Starting: {count:g} consumers (min: {limits.min_consumers},"
-            f" for: {short(round(age))}, grace: {short(limits.start_grace_seconds)})"
+            f" for: {format_duration(round(age))}, grace: {format_duration(limits.start_grace_seconds)})"
         )
         return GroupJudgement(GroupVerdict(Status.UNKNOWN, GroupReason.STARTING, text, data, early=True), memory)
     verdict = _verdict(findings, data)
     topic = GroupReason.UNKNOWN_TOPIC
-    if verdict.reason == topic and (early or view.lasting[topic] < limits.sustained_seconds):
+    if verdict.reason == topic and (early or facts.lasting[topic] < limits.sustained_seconds):
         verdict = verdict._replace(early=True)
     return GroupJudgement(verdict, memory)
 
 
-def _with_gaps(
+def _judge_with_gaps(
     measured: Measurement,
     missing: Mapping[str, str],
     memory: GroupMemory,
@@ -152,23 +155,23 @@ def _with_gaps(
     last = last_verdict(memory, now, hold)
     settled = measured.settled or "consumers" in missing
     if last is not None:
-        measured = replace(_with_last(measured, missing, last, memory, now), settled=settled)
+        measured = replace(_fill_gaps(measured, missing, last, memory, now), settled=settled)
         judged = _conclude(measured, memory, now, limits)
-        assert judged.verdict is not None  # noqa: S101  a conclusion is a verdict
+        assert judged.verdict is not None  # noqa: S101  _conclude always returns a verdict
         age = now - (memory.numbers_at or now)
-        return judged._replace(verdict=held(judged.verdict, "", age))
-    notes = (*measured.notes, *missing.values())
-    judged = _conclude(replace(measured, settled=settled, notes=notes), memory, now, limits)
+        return judged._replace(verdict=as_held(judged.verdict, "", age))
+    remarks = (*measured.remarks, *missing.values())
+    judged = _conclude(replace(measured, settled=settled, remarks=remarks), memory, now, limits)
     if judged.verdict is not None and judged.verdict.status is Status.ERROR:
         return judged
-    verdict = no_data(MISSING, notes, limits, hold)
+    verdict = no_data(MISSING, remarks, limits, hold)
     return judged._replace(verdict=verdict._replace(data={**_data(measured, limits), **verdict.data}))
 
 
 def _verdict(findings: list[Finding], data: Mapping[str, Any]) -> GroupVerdict:
     if not findings:
         return GroupVerdict(Status.OK, None, HEALTHY, data)
-    worst = min(findings, key=lambda finding: _GRAVEST.index(finding.status))  # the first of the worst
+    worst = min(findings, key=lambda finding: _WORST_FIRST.index(finding.status))  # the first one of the worst status
     return GroupVerdict(worst.status, worst.reason, "; ".join(finding.message for finding in findings), data)
 
 
@@ -177,20 +180,29 @@ def _is_starting(measured: Measurement, limits: Limits) -> bool:
     return not measured.settled or count < limits.min_consumers
 
 
-def _note_spells(memory: GroupMemory, holding: set[str] | frozenset[str], now: float, prefix: str = "") -> GroupMemory:
-    """The memory, with what holds since when. Conditions of another prefix are left alone."""
-    others = {name: since for name, since in memory.spells.items() if name.startswith("no_") != (prefix == "no_")}
-    return replace(memory, spells={**others, **{name: memory.spells.get(name, now) for name in sorted(holding)}})
+def _update_conditions(
+    memory: GroupMemory, holding: set[str] | frozenset[str], now: float, prefix: str = ""
+) -> GroupMemory:
+    """Return the memory with the conditions that hold, and the time since which each holds.
+
+    Conditions of the other prefix do not change.
+    """
+    others = {
+        name: since for name, since in memory.condition_since.items() if name.startswith("no_") != (prefix == "no_")
+    }
+    return replace(
+        memory, condition_since={**others, **{name: memory.condition_since.get(name, now) for name in sorted(holding)}}
+    )
 
 
-def _with_last(
+def _fill_gaps(
     measured: Measurement, missing: Mapping[str, str], verdict: GroupVerdict, memory: GroupMemory, now: float
 ) -> Measurement:
     last = verdict.data
-    notes = list(measured.notes)
+    remarks = list(measured.remarks)
     for name, why in missing.items():
-        lasting = short(round(now - memory.spells[f"no_{name}"]))
-        notes.append(f"{why} (for: {lasting}, the last value is kept)")
+        lasting = format_duration(round(now - memory.condition_since[f"no_{name}"]))
+        remarks.append(f"{why} (for: {lasting}, the last value is kept)")
     kept: dict[str, Any] = {
         "skew": WindowedValue(last.get("skew_ratio"), last.get("skew_ratio_max"), last.get("skew_ratio_max")),
         "consumers": WindowedValue(last.get("consumers"), last.get("consumers_min"), last.get("consumers_min")),
@@ -198,16 +210,16 @@ def _with_last(
         "drain_eta_seconds": last.get("drain_eta_seconds"),
     }
     fields = {"drain_eta_seconds" if name == "drain_eta" else name for name in missing}
-    return replace(measured, notes=tuple(notes), **{name: kept[name] for name in fields})
+    return replace(measured, remarks=tuple(remarks), **{name: kept[name] for name in fields})
 
 
-def _as_of_now(value: WindowedValue) -> WindowedValue:
-    """Who tells nothing of this moment tells of the window."""
+def _with_current_number(value: WindowedValue) -> WindowedValue:
+    """Return the value with its current number taken from the window if the source has no current one."""
     return value._replace(now=_first(value.now, value.held, value.worst))
 
 
 def _data(measured: Measurement, limits: Limits) -> dict[str, Any]:
-    """The public numbers. What is not known is left out."""
+    """Return the public numbers. Unknown ones are left out."""
     skew, consumers = measured.skew, measured.consumers
     numbers = {
         "lag": measured.lag,
@@ -225,9 +237,9 @@ def _data(measured: Measurement, limits: Limits) -> dict[str, Any]:
         "hottest_partition": measured.hottest,
         "state": measured.state or None,
         "numbers_age_seconds": round(measured.age_seconds, 1) or None,
-        "note": "; ".join(measured.notes)[:NOTE_CHARACTERS] or None,
+        "note": "; ".join(measured.remarks)[:NOTE_CHARACTERS] or None,
     }
-    return {name: value for name, value in numbers.items() if value is not None} | settings(limits)
+    return {name: value for name, value in numbers.items() if value is not None} | public_limits(limits)
 
 
 def _first(*values: Any) -> Any:

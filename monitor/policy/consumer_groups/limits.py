@@ -1,4 +1,4 @@
-"""What a consumer group is judged by."""
+"""Limits for judging a consumer group."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Thresholds and times, all in seconds, messages or members; None: that rule is off. See docs/kafka.md."""
+    """Thresholds and times of the rules, in seconds, messages or members. None turns a rule off. See docs/kafka.md."""
 
     window_seconds: float = 300.0
     sustained_seconds: float = 30.0
@@ -27,19 +27,19 @@ class Limits:
     start_grace_seconds: float = 300.0
 
 
-def short(seconds: float) -> str:
-    """A duration in the largest unit that it is a whole number of: ``5m``, ``90s``, ``1h``."""
+def format_duration(seconds: float) -> str:
+    """Return a duration in the largest unit that divides it, for example ``5m``, ``90s`` or ``1h``."""
     for size, unit in _UNITS:
         if seconds >= size and seconds % size == 0:
             return f"{seconds / size:g}{unit}"
     return f"{round(seconds, 1):g}s"
 
 
-def settings(limits: Limits) -> dict[str, Any]:
-    """Return the thresholds that are public beside the numbers."""
-    given = {
+def public_limits(limits: Limits) -> dict[str, Any]:
+    """Return the thresholds that are published together with the numbers."""
+    limits_by_name = {
         "window_seconds": limits.window_seconds,
         "skew_threshold": limits.skew_threshold,
         "min_consumers": limits.min_consumers,
     }
-    return {name: value for name, value in given.items() if value is not None}
+    return {name: value for name, value in limits_by_name.items() if value is not None}

@@ -1,4 +1,4 @@
-"""What was measured of a consumer group, whether by our own looks at its cluster or by asking a Prometheus."""
+"""Measurement of a consumer group, either from observations of the cluster or from a Prometheus."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from monitor.model.consumer_groups import TopicPartition
 
 
 class WindowedValue(NamedTuple):
-    """A number now, and over the window. None: not known.
+    """Current value of a number, and its values over the window. None if unknown.
 
-    ``worst`` is its maximum over the window (skew) or its minimum (consumers). ``held`` is the worst value at or
-    beyond which it stayed for all of some ``sustained`` seconds within the window: the one that is judged.
-    With ``sustained`` 0 the two are the same.
+    ``worst`` is the maximum over the window for skew and the minimum for consumers. ``held`` is the worst value that
+    lasted: for some period of ``sustained`` seconds in the window, the number was always that bad or worse. The rules
+    judge ``held``. If ``sustained`` is 0, ``held`` equals ``worst``.
     """
 
     now: float | None = None
@@ -22,11 +22,11 @@ class WindowedValue(NamedTuple):
     held: float | None = None
 
 
-UNTOLD = WindowedValue()
+NOT_MEASURED = WindowedValue()
 
 
 class StuckPartition(NamedTuple):
-    """A partition with lag whose committed offset has not moved, for as many seconds."""
+    """Partition with lag, and the seconds for which its committed offset has not moved."""
 
     at: TopicPartition
     lag: int
@@ -34,7 +34,7 @@ class StuckPartition(NamedTuple):
 
 
 class CommitRewind(NamedTuple):
-    """A committed offset that went back by so many records, so many seconds ago."""
+    """Move of a committed offset to an earlier record: the number of records, and the seconds since then."""
 
     at: TopicPartition
     records: int
@@ -42,7 +42,7 @@ class CommitRewind(NamedTuple):
 
 
 class RecordLoss(NamedTuple):
-    """Records that were deleted before the group had committed them, noticed so many seconds ago."""
+    """Records that were deleted before the group committed them, and the seconds since this was noticed."""
 
     at: TopicPartition
     records: int
@@ -51,26 +51,27 @@ class RecordLoss(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What is known of a group at one moment. None, or empty: not known, or there is none of it.
+    """Numbers of a consumer group at one moment. None or empty means unknown, or that there is nothing to report.
 
-    ``skew`` is max / mean of partition lag in the worst topic, 1 where it does not count (too little lag, one
-    partition). ``consumers`` counts the group's members. ``lag`` is in messages, rates in messages per second.
-    Of the ``hottest`` partition, the one with the most lag, ``lag_seconds`` is the age of the oldest record that waits
-    and ``retention_share`` the share that waits of all records that are there.
-    ``missing`` says of what the source should have told (``skew``, ``consumers``) and did not, why, without hosts.
+    ``skew`` is the highest lag of a partition divided by the mean lag, in the worst topic. It is 1 if it has no
+    meaning: too little lag, or a single partition. ``consumers`` is the number of members. ``lag`` is in messages,
+    rates are in messages per second. ``hottest`` is the partition with the most lag; ``lag_seconds`` is the age of its
+    oldest waiting record, and ``retention_share`` is the share of its stored records that wait. ``missing`` maps each
+    number that the source should have and lacks (``skew``, ``consumers``, ...) to the cause, without host names.
     ``age_seconds`` is the age of the newest numbers.
 
-    What only our own looks can tell: ``unassigned`` partitions have no owner; ``unowned`` are those of them that
-    should have one. For how long it has had no member and has committed nothing (``memberless_seconds``,
-    ``silent_seconds``); ``stuck`` partitions, longest first; the latest ``rewind`` and ``loss`` within the window;
-    ``rebalancing`` is the share of looks within ``rebalancing_after`` that saw it rebalance, 0 unless the looks go back
-    that far and it was seen rebalancing lately. ``settled`` is whether it has had enough consumers, outside of a
-    rebalance, at least once. ``unmatched`` are the patterns of topics of which the group consumes none. ``notes`` are
-    said, and not judged.
+    The following fields come from observations of the cluster; a Prometheus supplies ``loss``, ``unmatched`` and
+    ``remarks`` of them. ``unassigned`` partitions have no owner;
+    ``unowned`` is how many of them should have one. ``memberless_seconds`` and ``silent_seconds`` are the times without
+    a member and without a commit. ``stuck`` lists partitions, longest first. ``rewind`` and ``loss`` are the latest
+    ones within the window. ``rebalancing`` is the share of observations within ``rebalancing_after`` that found a
+    rebalance; it is 0 if the observations do not cover that period or the last rebalance is not recent. ``settled`` is
+    true if the group has had enough consumers, outside of a rebalance, at least once. ``unmatched`` lists the topic
+    patterns that match no topic the group consumes. ``remarks`` are reported in the result's note and not judged.
     """
 
-    skew: WindowedValue = UNTOLD
-    consumers: WindowedValue = UNTOLD
+    skew: WindowedValue = NOT_MEASURED
+    consumers: WindowedValue = NOT_MEASURED
     lag: int | None = None
     lag_seconds: float | None = None
     retention_share: float | None = None
@@ -93,4 +94,4 @@ class Measurement:
     rebalancing: float = 0.0
     settled: bool = True
     unmatched: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()

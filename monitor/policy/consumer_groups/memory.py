@@ -1,7 +1,7 @@
-"""What is remembered of a consumer group from one look to the next: bounded, whatever happens.
+"""Memory of a consumer group between two runs. Its size is bounded.
 
-Times are seconds by the store's clock, whole tenths. `codec` writes them down as ages, so that a clock which goes
-back changes nothing.
+Times are seconds on the store's clock, in steps of a tenth. `codec` stores them as ages, so a clock that is set back
+changes nothing.
 """
 
 from __future__ import annotations
@@ -13,20 +13,19 @@ from typing import Any, NamedTuple
 from monitor.model.checks import Status
 from monitor.model.consumer_groups import TopicPartition
 
-BUCKETS = 10
-"""Into so many pieces the window is divided: what is older than it is forgotten piece by piece."""
+WINDOW_BUCKETS = 10
+"""Number of buckets in a window. Old values are dropped one bucket at a time."""
 
-RECENT = 16
-"""And ``sustained`` into so many."""
+SUSTAINED_PIECES = 16
+"""Number of pieces that ``sustained_seconds`` is divided into."""
 
 
 class PartitionMark(NamedTuple):
-    """Where a partition was.
+    """Position of a partition at the last run.
 
-    ``still_since``: since when records wait in it and the committed offset stands. ``next_record`` as in
-    `PartitionSight`.
-    ``passed_over_since``, of a partition without a commit: since when its owner, with nothing else to read, has left
-    alone the records that are in it.
+    ``still_since`` is the time since which records wait in the partition while its committed offset does not move.
+    ``next_record`` is the same as in `PartitionObservation`. ``passed_over_since`` is set only for a partition without
+    a commit: the time since which its owner has had nothing else to read, and still has not read the records in it.
     """
 
     committed: int | None
@@ -37,7 +36,10 @@ class PartitionMark(NamedTuple):
 
 
 class RecentValues(NamedTuple):
-    """The mildest values of some looks in close succession, of which the first was at ``start``."""
+    """Mildest values of a few consecutive observations: lowest skew, most consumers.
+
+    ``start`` is the time of the first one.
+    """
 
     start: float
     skew: float | None
@@ -45,17 +47,18 @@ class RecentValues(NamedTuple):
 
 
 class WindowBucket(NamedTuple):
-    """What the looks of a tenth of the window saw, from ``start`` to ``end``.
+    """Totals of the observations in one tenth of the window, from ``start`` to ``end``.
 
-    ``worst`` and ``held`` as in `measurement.Windowed`, ``rebalancing`` of ``looks`` saw a rebalance, ``consumed``
-    and ``produced`` count the messages since ``since``: the look before its first. ``drained`` of those that were
-    consumed were so in the ``busy`` seconds during which others waited.
+    ``worst`` and ``held`` have the same meaning as in `measurement.WindowedValue`. ``rebalancing`` is the number of
+    observations, out of ``observations``, that found a rebalance. ``consumed`` and ``produced`` count messages from
+    ``since`` on, which is the time of the observation before the bucket's first. ``busy`` is the number of seconds
+    during which other records waited, and ``drained`` is the number of messages that were consumed in these seconds.
     """
 
     since: float
     start: float
     end: float
-    looks: int
+    observations: int
     rebalancing: int
     consumed: int
     produced: int
@@ -68,7 +71,7 @@ class WindowBucket(NamedTuple):
 
 
 class RememberedRewind(NamedTuple):
-    """A committed offset that went back."""
+    """Move of a committed offset to an earlier record."""
 
     when: float
     at: TopicPartition
@@ -76,7 +79,7 @@ class RememberedRewind(NamedTuple):
 
 
 class RememberedLoss(NamedTuple):
-    """Records that were deleted before the group had committed them."""
+    """Records that were deleted before the group committed them."""
 
     when: float
     at: TopicPartition
@@ -84,9 +87,10 @@ class RememberedLoss(NamedTuple):
 
 
 class GroupVerdict(NamedTuple):
-    """The verdict on a group.
+    """Verdict on a consumer group.
 
-    ``early`` says of an ``unknown`` that it is too early to say more, ``held`` that the numbers are not those of now.
+    ``early`` marks a verdict that was reached too early to count, for example while the group starts. ``held`` is true
+    if the numbers are older than this run.
     """
 
     status: Status
@@ -99,25 +103,28 @@ class GroupVerdict(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class GroupMemory:
-    """That of one group. ``pace`` is the usual time between two looks; ``known`` whether there was such a group.
+    """Memory of one consumer group.
 
-    ``moved_at`` is when a commit was seen, ``member_at`` when a member was (or the first look), ``rebalanced_at``
-    when a rebalance was. ``spells`` says since when a condition holds. ``verdict`` is the last one, where it may have
-    to be kept, and ``numbers_at`` the time of its numbers.
+    ``usual_interval_seconds`` is the usual time between two observations. ``known`` is true if the group has been found
+    in the cluster. ``last_commit_at``, ``last_member_at`` and ``rebalanced_at`` are the times of the last observation
+    with a new commit, with a member and with a rebalance; the first two begin with the first observation.
+    ``settled_at`` is the time at which the group first had enough consumers. ``condition_since`` maps each condition
+    that holds to the time since which it holds. ``verdict`` is the last verdict, stored only if it may have to be held,
+    and ``numbers_at`` is the time of its numbers.
     """
 
     first_at: float
-    seen_at: float
-    moved_at: float
-    member_at: float
-    pace: float = 0.0
+    observed_at: float
+    last_commit_at: float
+    last_member_at: float
+    usual_interval_seconds: float = 0.0
     known: bool = True
     settled_at: float | None = None
     rebalanced_at: float | None = None
-    gone_at: float | None = None
+    deleted_at: float | None = None
     rewound: RememberedRewind | None = None
     lost: RememberedLoss | None = None
-    spells: Mapping[str, float] = field(default_factory=dict)
+    condition_since: Mapping[str, float] = field(default_factory=dict)
     partitions: Mapping[TopicPartition, PartitionMark] = field(default_factory=dict)
     recent: tuple[RecentValues, ...] = ()
     buckets: tuple[WindowBucket, ...] = ()
@@ -125,6 +132,6 @@ class GroupMemory:
     numbers_at: float | None = None
 
 
-def begin(now: float, known: bool = True) -> GroupMemory:
-    """That of a group which is seen for the first time."""
-    return GroupMemory(first_at=now, seen_at=now, moved_at=now, member_at=now, known=known)
+def new_memory(now: float, known: bool = True) -> GroupMemory:
+    """Return the memory of a group at its first observation."""
+    return GroupMemory(first_at=now, observed_at=now, last_commit_at=now, last_member_at=now, known=known)

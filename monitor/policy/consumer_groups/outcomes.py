@@ -1,4 +1,4 @@
-"""What one run of a check comes to: its groups' verdicts, as parts where there are several, and its memory."""
+"""Outcome of one run of a check of consumer groups: verdicts, child checks for several groups, and the memory."""
 
 from __future__ import annotations
 
@@ -10,38 +10,41 @@ from typing import Any
 from monitor.model.checks import Outcome, Status
 from monitor.model.consumer_groups import GroupObservation
 from monitor.policy.consumer_groups.codec import GroupMemories, encode
-from monitor.policy.consumer_groups.holding import kept, with_verdict
-from monitor.policy.consumer_groups.judge import judge_gone, judge_measurement, judge_sight
+from monitor.policy.consumer_groups.holding import held_verdict, with_verdict
+from monitor.policy.consumer_groups.judge import judge_deleted_group, judge_measurement, judge_observation
 from monitor.policy.consumer_groups.limits import Limits
 from monitor.policy.consumer_groups.measurement import Measurement
-from monitor.policy.consumer_groups.memory import GroupMemory, GroupVerdict, begin
+from monitor.policy.consumer_groups.memory import GroupMemory, GroupVerdict, new_memory
 from monitor.policy.consumer_groups.reasons import GroupProblem, GroupReason
-from monitor.policy.consumer_groups.rules import unmatched_text
-from monitor.policy.consumer_groups.summary import outcome, part, summary
+from monitor.policy.consumer_groups.rules import unknown_topic_text
+from monitor.policy.consumer_groups.summary import child_outcome, group_outcome, summary
 from monitor.policy.consumer_groups.tables import tables
 from monitor.policy.states import GroupHold
 
 PROBLEMS: Mapping[str, str] = {
-    GroupProblem.AUTHORIZATION: "we may not look at this group (it takes the right DESCRIBE on group and topics)",
+    GroupProblem.AUTHORIZATION: "the monitor lacks the permission DESCRIBE on the group and its topics",
     GroupProblem.COORDINATOR: "the group's coordinator does not answer",
-    GroupProblem.SHARE_GROUP: "a share group (KIP-932): its lag is not looked at here (unknown)",
-    GroupProblem.UNSUPPORTED: "a sort of group that cannot be looked at",
+    GroupProblem.SHARE_GROUP: "a share group (KIP-932), whose lag this check does not read: unknown",
+    GroupProblem.UNSUPPORTED: "a type of group that this check cannot describe",
     GroupProblem.BROKER_ERROR: "the broker answers with an error",
 }
-"""Reasons why one group cannot be looked at, while the cluster answers."""
+"""Messages for a group that cannot be described although the cluster answers."""
 
-ADVERTISED = ": {}; is this address, which the broker advertises, right from here?"
-HINT = "; nobody has joined under it or committed yet, its offsets have expired, or the name is another"
+ADVERTISED = ": {}; check that this address, which the broker advertises, is reachable from here"
+HINT = "; either no consumer has joined or committed yet, its offsets have expired, or the name is wrong"
 
 
 def is_pattern(name: str) -> bool:
-    """Whether it stands for the groups that match it, by fnmatch."""
+    """Return whether the name is an fnmatch pattern rather than the name of one group."""
     return any(character in name for character in "*?[")
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedGroups:
-    """What a check is configured to: ``groups`` are names and patterns; ``hold`` keeps verdicts without a source."""
+    """Configured groups of a check.
+
+    ``groups`` are names and patterns. ``hold`` is the time to hold verdicts while the source fails.
+    """
 
     groups: tuple[str, ...]
     limits: Limits
@@ -49,128 +52,132 @@ class WatchedGroups:
 
     @property
     def single(self) -> bool:
-        """Whether the check is one group, rather than have groups as parts."""
+        """Return whether the check is of one group and so has no child checks."""
         return len(self.groups) == 1 and not is_pattern(self.groups[0])
 
-    def wants(self, group: str) -> bool:
-        """Whether it is one of those that are to be watched."""
+    def includes(self, group: str) -> bool:
+        """Return whether this group is configured, by name or by pattern."""
         return any(group == each or (is_pattern(each) and fnmatchcase(group, each)) for each in self.groups)
 
 
 @dataclass(slots=True)
 class GroupRound:
-    """One run: what was remembered, and what is said of one group after the other."""
+    """One run of a check: the memories of the previous run, and the verdicts reached so far."""
 
-    wanted: WatchedGroups
-    book: GroupMemories
+    watched: WatchedGroups
+    previous: GroupMemories
     now: float
     verdicts: dict[str, GroupVerdict] = field(default_factory=dict)
     memories: dict[str, GroupMemory] = field(default_factory=dict)
     details: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    gone: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
     unmatched: tuple[str, ...] = ()
-    """Names and patterns of topics of which none of several groups consumes any."""
+    """Topic names and patterns that match no topic any of the groups consumes."""
 
-    def look(self, sight: GroupObservation) -> None:
-        """A group was looked at."""
-        limits, name, before = self.wanted.limits, sight.group, self.book.groups.get(sight.group)
-        if sight.unreached:
-            self.details[name] = {"unreached": list(sight.unreached)}
-        if sight.problem is not None:
-            self._fail(name, sight.problem, sight.unreached)
+    def add_observation(self, observation: GroupObservation) -> None:
+        """Judge an observed group."""
+        limits, name, before = self.watched.limits, observation.group, self.previous.groups.get(observation.group)
+        if observation.unreached:
+            self.details[name] = {"unreached": list(observation.unreached)}
+        if observation.problem is not None:
+            self._fail(name, observation.problem, observation.unreached)
             return
-        if not sight.known and name not in self.wanted.groups:
-            return  # it matched a pattern a moment ago
-        judged = judge_sight(sight, before, self.now, limits, hint=HINT)
-        self.details[name] = {**self.details.get(name, {}), **tables(sight, before.partitions if before else {})}
-        self._say(name, judged.verdict, with_verdict(judged.memory, judged.verdict, self.now))
+        if not observation.known and name not in self.watched.groups:
+            return  # a group that matched a pattern was deleted during this run
+        judged = judge_observation(observation, before, self.now, limits, hint=HINT)
+        self.details[name] = {**self.details.get(name, {}), **tables(observation, before.partitions if before else {})}
+        self._set_verdict(name, judged.verdict, with_verdict(judged.memory, judged.verdict, self.now))
 
-    def measure(self, name: str, measured: Measurement) -> None:
-        """Somebody else told of a group."""
-        before = self.book.groups.get(name)
-        judged = judge_measurement(measured, before, self.now, self.wanted.limits, hold=self.wanted.hold)
-        self._say(name, judged.verdict, judged.memory)
+    def add_measurement(self, name: str, measured: Measurement) -> None:
+        """Judge a group by numbers from a Prometheus."""
+        before = self.previous.groups.get(name)
+        judged = judge_measurement(measured, before, self.now, self.watched.limits, hold=self.watched.hold)
+        self._set_verdict(name, judged.verdict, judged.memory)
 
-    def miss(self) -> None:
-        """Groups that are remembered and were not seen: deleted, or not to be watched any more."""
-        for name, memory in self.book.groups.items():
+    def add_missing_groups(self) -> None:
+        """Judge the groups that have a memory and were not observed: deleted, or no longer configured."""
+        for name, memory in self.previous.groups.items():
             if name in self.verdicts:
                 continue
-            judged = judge_gone(memory, self.now, self.wanted.limits) if self.wanted.wants(name) else None
+            judged = judge_deleted_group(memory, self.now, self.watched.limits) if self.watched.includes(name) else None
             if judged is None or judged.verdict is None:
-                self.gone.append(name)
+                self.removed.append(name)
             else:
-                self._say(name, judged.verdict, with_verdict(judged.memory, judged.verdict, self.now))
+                self._set_verdict(name, judged.verdict, with_verdict(judged.memory, judged.verdict, self.now))
 
     def outcome(self) -> Outcome:
-        """What it all comes to."""
-        memory = encode(GroupMemories(self.book.first_at, self.memories), self.now)
-        if self.wanted.single and self.verdicts:
+        """Return the outcome of the run."""
+        memory = encode(GroupMemories(self.previous.first_at, self.memories), self.now)
+        if self.watched.single and self.verdicts:
             [(name, verdict)] = self.verdicts.items()
-            return replace(outcome(verdict, self.details.get(name)), parts=dict.fromkeys(self.gone), memory=memory)
-        parts = {name: part(name, verdict, self.details.get(name)) for name, verdict in self.verdicts.items()}
-        whole = summary(self.verdicts) if self.verdicts else self._nothing()
-        if self.unmatched and whole.status in (Status.OK, Status.WARNING):
-            reason, text = GroupReason.UNKNOWN_TOPIC, unmatched_text(self.unmatched)
-            whole = replace(whole, status=Status.UNKNOWN, reason=reason, message=text, grace=self._is_early)
-        return replace(whole, parts={**parts, **dict.fromkeys(self.gone)}, memory=memory)
+            return replace(
+                group_outcome(verdict, self.details.get(name)), parts=dict.fromkeys(self.removed), memory=memory
+            )
+        parts = {name: child_outcome(name, verdict, self.details.get(name)) for name, verdict in self.verdicts.items()}
+        total = summary(self.verdicts) if self.verdicts else self._nothing()
+        if self.unmatched and total.status in (Status.OK, Status.WARNING):
+            reason, text = GroupReason.UNKNOWN_TOPIC, unknown_topic_text(self.unmatched)
+            total = replace(total, status=Status.UNKNOWN, reason=reason, message=text, grace=self._is_early)
+        return replace(total, parts={**parts, **dict.fromkeys(self.removed)}, memory=memory)
 
-    def _say(self, name: str, verdict: GroupVerdict | None, memory: GroupMemory) -> None:
+    def _set_verdict(self, name: str, verdict: GroupVerdict | None, memory: GroupMemory) -> None:
         if verdict is None:
             return
         self.verdicts[name] = verdict
-        # Kept where it may be needed: it is as long as all the rest.
-        self.memories[name] = memory if self.wanted.hold else replace(memory, verdict=None, numbers_at=None)
+        # The verdict is as long as the rest of the memory, so it is stored only if it may have to be held.
+        self.memories[name] = memory if self.watched.hold else replace(memory, verdict=None, numbers_at=None)
 
     def _fail(self, name: str, problem: str, unreached: tuple[str, ...] = ()) -> None:
-        limits, memory = self.wanted.limits, self.book.groups.get(name)
-        since = memory.seen_at if memory else self.now
-        if self.wanted.hold and problem != GroupProblem.SHARE_GROUP:
-            self.verdicts[name] = kept(memory, problem, self.now, limits, since=since, hold=self.wanted.hold)
+        limits, memory = self.watched.limits, self.previous.groups.get(name)
+        since = memory.observed_at if memory else self.now
+        if self.watched.hold and problem != GroupProblem.SHARE_GROUP:
+            self.verdicts[name] = held_verdict(memory, problem, self.now, limits, since=since, hold=self.watched.hold)
         else:
-            # A coordinator moves: for a moment that says nothing of the group.
+            # A coordinator that moves does not answer for a moment. This is no failure of the group.
             early = problem == GroupProblem.COORDINATOR and self.now - since < limits.sustained_seconds
             status = Status.UNKNOWN if early or problem == GroupProblem.SHARE_GROUP else Status.ERROR
             text = PROBLEMS.get(problem, problem) + (ADVERTISED.format(", ".join(unreached)) if unreached else "")
             self.verdicts[name] = GroupVerdict(status, problem, text, {}, early)
-        self.memories[name] = memory or begin(self.now, known=False)
+        self.memories[name] = memory or new_memory(self.now, known=False)
 
     def _nothing(self) -> Outcome:
-        text = "no group of the cluster matches"
+        text = "no group in the cluster matches"
         return Outcome(Status.UNKNOWN, {"groups": 0}, GroupReason.UNKNOWN_GROUP, text, grace=self._is_early)
 
     @property
     def _is_early(self) -> bool:
-        return self.now - self.book.first_at < self.wanted.limits.start_grace_seconds
+        return self.now - self.previous.first_at < self.watched.limits.start_grace_seconds
 
 
-def run(wanted: WatchedGroups, book: GroupMemories, now: float, ask: Callable[[GroupRound], None]) -> Outcome:
-    """The outcome of a run in which ``ask`` tells the round what it found. What that raises is not caught.
+def judge_groups(
+    watched: WatchedGroups, previous: GroupMemories, now: float, collect: Callable[[GroupRound], None]
+) -> Outcome:
+    """Return the outcome of a run in which ``collect`` adds what it finds to the round. Its exceptions are not caught.
 
-    ``book`` is what was remembered, as of ``now``: whole tenths of a second.
+    ``previous`` are the memories as of ``now``, in steps of a tenth of a second.
     """
-    current = GroupRound(wanted, book, now)
-    ask(current)
-    current.miss()
+    current = GroupRound(watched, previous, now)
+    collect(current)
+    current.add_missing_groups()
     return current.outcome()
 
 
-def held(wanted: WatchedGroups, book: GroupMemories, now: float, reason: str, message: str) -> Outcome:
-    """Return the outcome of a run whose source did not answer, when verdicts are kept for a while."""
-    hold = wanted.hold or GroupHold(0.0)
-    names = [name for name in wanted.groups if not is_pattern(name)]
-    names += [name for name in book.groups if name not in names and wanted.wants(name)]
+def held_outcome(watched: WatchedGroups, previous: GroupMemories, now: float, reason: str, message: str) -> Outcome:
+    """Return the outcome of a run whose source did not answer, with the verdicts that are held."""
+    hold = watched.hold or GroupHold(0.0)
+    names = [name for name in watched.groups if not is_pattern(name)]
+    names += [name for name in previous.groups if name not in names and watched.includes(name)]
     verdicts = {}
     for name in names:
-        known = book.groups.get(name)
-        since = known.seen_at if known else book.first_at
-        verdicts[name] = kept(known, reason, now, wanted.limits, since=since, hold=hold)
+        known = previous.groups.get(name)
+        since = known.observed_at if known else previous.first_at
+        verdicts[name] = held_verdict(known, reason, now, watched.limits, since=since, hold=hold)
     detail = {"source": message}
-    remembered = None if book.groups else encode(book, now)
-    if wanted.single:
-        return replace(outcome(verdicts[names[0]], detail), memory=remembered)
-    parts = {name: part(name, verdict) for name, verdict in verdicts.items()}
+    remembered = None if previous.groups else encode(previous, now)
+    if watched.single:
+        return replace(group_outcome(verdicts[names[0]], detail), memory=remembered)
+    parts = {name: child_outcome(name, verdict) for name, verdict in verdicts.items()}
     if not verdicts:
-        nothing = kept(None, reason, now, wanted.limits, since=now, hold=hold)
-        return replace(outcome(nothing, detail), data={"groups": 0, **nothing.data}, memory=remembered)
+        nothing = held_verdict(None, reason, now, watched.limits, since=now, hold=hold)
+        return replace(group_outcome(nothing, detail), data={"groups": 0, **nothing.data}, memory=remembered)
     return replace(summary(verdicts), parts=parts, detail=detail, memory=remembered)

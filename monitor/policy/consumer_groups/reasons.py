@@ -1,4 +1,4 @@
-"""Reason codes of a verdict on a consumer group."""
+"""Reason codes of verdicts on consumer groups."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class GroupReason(StrEnum):
-    """Reason codes that a group was judged with. Their messages hold numbers and names only, never hosts."""
+    """Reason codes of the rules. The messages that go with them contain numbers and names, never hosts."""
 
     SKEW = "skew"
     UNDER_REPLICATED = "under_replicated"
@@ -28,7 +28,7 @@ class GroupReason(StrEnum):
 
 
 class GroupProblem(StrEnum):
-    """Reason codes of a group that cannot be described, while the cluster answers."""
+    """Reason codes of a group that cannot be described although the cluster answers."""
 
     AUTHORIZATION = "authorization"
     COORDINATOR = "coordinator"
@@ -38,4 +38,4 @@ class GroupProblem(StrEnum):
 
 
 MISSING = "missing"
-"""Reason code of a Prometheus that answers, and has no numbers of the group or lacks the rules."""
+"""Reason code of a Prometheus that answers but has no numbers of the group, or lacks the recording rules."""

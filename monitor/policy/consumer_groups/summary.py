@@ -1,4 +1,4 @@
-"""What is said of many groups together."""
+"""Outcomes of consumer groups: of one group, and of many groups together."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from monitor.policy.consumer_groups.memory import GroupVerdict
 NAME_CHARACTERS = 200
 
 
-def outcome(verdict: GroupVerdict, detail: Mapping[str, Any] | None = None) -> Outcome:
-    """The outcome of one group."""
+def group_outcome(verdict: GroupVerdict, detail: Mapping[str, Any] | None = None) -> Outcome:
+    """Return the outcome of one group."""
     status, reason, message, data, early, kept = verdict
     return Outcome(status, data, reason, message, detail or {}, grace=early, held=kept)
 
 
-def part(group: str, verdict: GroupVerdict, detail: Mapping[str, Any] | None = None) -> Outcome:
-    """The outcome of one group of several. Its check may have another name: the detail has the group's own."""
-    return outcome(verdict, {"group": group, **(detail or {})})
+def child_outcome(group: str, verdict: GroupVerdict, detail: Mapping[str, Any] | None = None) -> Outcome:
+    """Return the outcome of one group of several.
+
+    The detail contains the group's name, because the check's name may differ.
+    """
+    return group_outcome(verdict, {"group": group, **(detail or {})})
 
 
 def summary(verdicts: Mapping[str, GroupVerdict]) -> Outcome:
-    """The worst of them, and their numbers together: sums of lag and consumers, the highest of the others.
+    """Return the worst verdict with the numbers of all groups: sums of lag and consumers, maxima of the others.
 
-    A group of which it is too early to say anything is passed over while there are others. Raises ValueError when
-    there are none at all.
+    Groups whose verdict is too early do not count if there are others. Raises ValueError if ``verdicts`` is empty.
     """
-    name, worst = max(verdicts.items(), key=lambda item: _rank(item[1]))  # the first of the worst
+    name, worst = max(verdicts.items(), key=lambda item: _rank(item[1]))  # the first one of the worst rank
     failing = [each for each in verdicts.values() if _rank(each) > 3]
     unwell = [each for each in verdicts.values() if each.status is not Status.OK and not each.early]
     data: dict[str, Any] = {"groups": len(verdicts), "failing": len(failing)}
@@ -54,7 +56,7 @@ def _rank(verdict: GroupVerdict) -> int:
     if verdict.early:
         return 0
     if verdict.status is Status.UNKNOWN and verdict.held:
-        return 3  # it fails nothing
+        return 3  # does not make the check fail
     return {Status.OK: 1, Status.WARNING: 2, Status.ERROR: 5}.get(verdict.status, 4)
 
 

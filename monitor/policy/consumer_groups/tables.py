@@ -1,4 +1,4 @@
-"""What only authorised readers are shown of a group: its partitions and its members."""
+"""Tables of a group's partitions and members, for authorised clients only."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ PARTITION_TABLE_BYTES = 16_000
 MEMBERS_BYTES = 6_000
 
 
-def tables(sight: GroupObservation, before: Mapping[TopicPartition, PartitionMark]) -> dict[str, list[dict[str, Any]]]:
-    """``partition_table``, the most lag first, and ``members``: so much of both as fits into a state.
+def tables(
+    observation: GroupObservation, before: Mapping[TopicPartition, PartitionMark]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return ``partition_table``, most lag first, and ``members``: as many rows of each as fit into a state.
 
-    ``before`` is where the partitions were at the last look: ``moved_*`` count since then.
+    ``before`` are the positions at the last observation; ``moved_*`` is the difference from them.
     """
-    owners = {at: member for member in sight.members for at in member.assigned}
+    owners = {at: member for member in observation.members for at in member.assigned}
     ends = {at: mark.end for at, mark in before.items() if mark.end is not None}
-    found = lags(sight, ends, 0).partitions
-    order = sorted(sight.partitions, key=lambda at: (-(found[at].lag or 0), at))
+    found = lags(observation, ends, 0).partitions
+    order = sorted(observation.partitions, key=lambda at: (-(found[at].lag or 0), at))
     rows = []
     for at in order[:ROWS]:
-        partition, lag, owner = sight.partitions[at], found[at], owners.get(at)
+        partition, lag, owner = observation.partitions[at], found[at], owners.get(at)
         last = before.get(at, PartitionMark(None, None))
         row = {
             "topic": at.topic,
@@ -45,7 +47,7 @@ def tables(sight: GroupObservation, before: Mapping[TopicPartition, PartitionMar
         rows.append({name: value for name, value in row.items() if value is not None})
     members = [
         {"client_id": _cut(member.client_id), "host": _cut(member.host), "partitions": len(member.assigned)}
-        for member in sight.members[:ROWS]
+        for member in observation.members[:ROWS]
     ]
     return {"partition_table": _fitting(rows, PARTITION_TABLE_BYTES), "members": _fitting(members, MEMBERS_BYTES)}
 

@@ -6,10 +6,10 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from monitor.history.buckets import Buckets
-from monitor.history.joining import join
-from monitor.history.rollups import day_of, with_samples
+from monitor.history.joining import join_days
+from monitor.history.rollups import empty_day, replace_hours
 from monitor.history.samples import DAY_SECONDS, HOLD_SECONDS, Sample, Samples, gather, micros
-from monitor.history.uptime import Uptimes, reaching_back, uptimes
+from monitor.history.uptime import Uptimes, earliest_needed, uptimes
 from monitor.ports.history import CompactionResult, HistoryBounds
 
 
@@ -43,7 +43,7 @@ class MemoryHistory:
     def uptimes(self, checks: Iterable[str], spans: Mapping[str, float], day_count: int) -> dict[str, Uptimes]:
         """The figures of windows up to now, and of whole UTC days."""
         now = self._clock()
-        since = reaching_back([*spans.values(), 0.0], now, day_count)
+        since = earliest_needed([*spans.values(), 0.0], now, day_count)
         return {name: uptimes(each, spans, day_count) for name, each in self.rollups(checks, since, now).items()}
 
     def latest(self, checks: Iterable[str], at: float) -> dict[str, Sample]:
@@ -77,6 +77,6 @@ def _rolled_up(samples: Samples, since: float, until: float) -> Buckets:
     while place < len(samples):
         start = int(samples[place].at // DAY_SECONDS) * DAY_SECONDS
         some = samples.within(start, start + DAY_SECONDS)
-        days.append(with_samples(day_of(start), some))
+        days.append(replace_hours(empty_day(start), some))
         place += len(some)
-    return join(days, None, since, until)
+    return join_days(days, None, since, until)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from monitor.agent.protocol import Keys
 from monitor.history.blocks import decode_day, decode_samples, encode_day, encode_samples
 from monitor.history.packing import LIMIT_BYTES
-from monitor.history.rollups import day_of, with_waiting
+from monitor.history.rollups import add_waiting_samples, empty_day
 from monitor.history.samples import DAY_SECONDS, HOUR_SECONDS, gather, merge
 from monitor.ports.history import CompactionResult
 from monitor.store.redis.connection import Argument, RedisConnection
@@ -129,8 +129,8 @@ class Compactor:
             return _Packed()
         known_day = decode_day(roll, at.day * DAY_SECONDS)
         self._aside.count("block", bool(raw and known is None) + bool(roll and known_day is None))
-        day = known_day or day_of(at.day * DAY_SECONDS)
-        rolled, samples = with_waiting(day, known, fresh), merge([known, fresh]) if known else fresh
+        day = known_day or empty_day(at.day * DAY_SECONDS)
+        rolled, samples = add_waiting_samples(day, known, fresh), merge([known, fresh]) if known else fresh
         is_raw = now < began + HOUR_SECONDS + kept.raw_seconds
         is_rolled = rolled is not None and now < (at.day + 1) * DAY_SECONDS + kept.rollup_seconds
         return _Packed(encode_samples(samples) if is_raw else b"", encode_day(rolled) if rolled and is_rolled else b"")

@@ -9,9 +9,9 @@ from typing import Any
 
 from monitor.history.blocks import DIGEST_BYTES, decode_day, decode_digest, decode_samples
 from monitor.history.buckets import Buckets
-from monitor.history.joining import LONGEST_SECONDS, digest_of, join
+from monitor.history.joining import MAX_SPAN_SECONDS, digest_of, join_days
 from monitor.history.packing import LIMIT_BYTES
-from monitor.history.rollups import Digest, LastSample, RollupDay, day_of, with_more, with_waiting
+from monitor.history.rollups import Digest, LastSample, RollupDay, add_waiting_samples, append_samples, empty_day
 from monitor.history.samples import (
     BUCKET_SECONDS,
     DAY_SECONDS,
@@ -23,7 +23,16 @@ from monitor.history.samples import (
     gather,
     merge,
 )
-from monitor.history.uptime import UptimePart, Uptimes, date_of, linked, part, reaching_back, together, uptimes
+from monitor.history.uptime import (
+    Uptimes,
+    UptimeSegment,
+    combine,
+    date_of,
+    day_segments,
+    earliest_needed,
+    segment,
+    uptimes,
+)
 from monitor.ports.history import HistoryBounds
 from monitor.store.redis.compaction import Compactor
 from monitor.store.redis.connection import Argument
@@ -83,7 +92,7 @@ class RedisHistory(Compactor):
         found: dict[str, Buckets] = {}
         last = "" if until is None else int(until // DAY_SECONDS)
         for check, clock, kept in self._rolled_up(checks, int(since // DAY_SECONDS), last):
-            found[check] = join(kept.ordered, kept.tail, since, clock if until is None else until)
+            found[check] = join_days(kept.ordered, kept.tail, since, clock if until is None else until)
         return found
 
     def uptimes(self, checks: Iterable[str], spans: Mapping[str, float], day_count: int) -> dict[str, Uptimes]:
@@ -92,7 +101,7 @@ class RedisHistory(Compactor):
         Most days are told by their digests; blocks are read of today, and of the days that windows begin in.
         """
         names, now = list(checks), self._link.now()
-        since = max(reaching_back([*spans.values(), 0.0], now, day_count), now - LONGEST_SECONDS)
+        since = max(earliest_needed([*spans.values(), 0.0], now, day_count), now - MAX_SPAN_SECONDS)
         first, today = int(since // DAY_SECONDS), int(now // DAY_SECONDS)
         begun = {int((now - span) // DAY_SECONDS) for span in spans.values()} | {today}
         found: dict[str, Uptimes] = {}
@@ -169,7 +178,7 @@ class RedisHistory(Compactor):
                 last = LastSample(samples.codes[-1], samples.at[-1], samples.until[-1])
                 kept.tail = max(kept.tail or last, last, key=lambda each: each.at)
             elif whole is None or number in whole:
-                day = kept.days.get(number) or day_of(number * DAY_SECONDS)
+                day = kept.days.get(number) or empty_day(number * DAY_SECONDS)
                 kept.days[number] = day = self._with_waiting(check, day, samples, has_raw)
                 if whole is not None and day.heads:
                     kept.digests[number] = digest_of(day)
@@ -179,11 +188,11 @@ class RedisHistory(Compactor):
 
     def _with_waiting(self, check: str, day: RollupDay, samples: Samples, has_raw: int) -> RollupDay:
         hour = int(samples[0].at // HOUR_SECONDS)
-        added = with_more(day, samples) if hour % 24 in day.heads or not has_raw else None
+        added = append_samples(day, samples) if hour % 24 in day.heads or not has_raw else None
         if added is None and has_raw:
             # Late samples, or a block of roll-ups that was lost: what the next compaction will make of it.
             _, (hours,) = self._hours([check], hour * HOUR_SECONDS, hour * HOUR_SECONDS)
-            added = with_waiting(day, _within_hour(merge(hours), hour), samples)
+            added = add_waiting_samples(day, _within_hour(merge(hours), hour), samples)
         return day if added is None else added
 
 
@@ -196,23 +205,23 @@ def _within(moment: float | None, start: float | None, seconds: float) -> float 
 def _put_together(kept: _Kept, spans: Mapping[str, float], day_count: int, first: int, now: float) -> Uptimes:
     """Whole days by their digests; today, and the days that windows begin in, by their blocks."""
     today = int(now // DAY_SECONDS)
-    days = linked(kept.digests, kept.tail, first, today)
+    days = day_segments(kept.digests, kept.tail, first, today)
 
-    def of(since: float) -> list[UptimePart]:
+    def of(since: float) -> list[UptimeSegment]:
         number = int(since // DAY_SECONDS)
         before = max((at for at in kept.digests if at < number), default=None)
         tail = kept.tail if before is None else kept.digests[before].tail
         until = min(now, (number + 1) * DAY_SECONDS)
-        buckets = join([kept.days[number]] if number in kept.days else [], tail, since, until)
-        return [part(buckets, since, until + BUCKET_SECONDS), *days[number + 1 - first :]]
+        buckets = join_days([kept.days[number]] if number in kept.days else [], tail, since, until)
+        return [segment(buckets, since, until + BUCKET_SECONDS), *days[number + 1 - first :]]
 
     current = of(today * DAY_SECONDS) if now > today * DAY_SECONDS else []
     found = {}
     for name, span in spans.items():
-        since = max(now - span, now - LONGEST_SECONDS)
+        since = max(now - span, now - MAX_SPAN_SECONDS)
         is_of_today = since >= today * DAY_SECONDS
-        found[name] = together(of(since) if is_of_today else [*of(since), *current])
-    bars = [together([day]) for day in [*days, *current]][-day_count:] if day_count else []
+        found[name] = combine(of(since) if is_of_today else [*of(since), *current])
+    bars = [combine([day]) for day in [*days, *current]][-day_count:] if day_count else []
     return Uptimes(found, [(date_of(bar.since), bar) for bar in bars])
 
 

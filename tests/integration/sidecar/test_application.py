@@ -197,6 +197,6 @@ def test_openmetrics_on_request(client: Client) -> None:
 
 def test_a_fault_of_ours_is_an_answer(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug behind an endpoint is 500 without a stack trace, and the next answer comes."""
-    monkeypatch.setattr("monitor.sidecar.verdict.look", lambda *_: 1 / 0)
+    monkeypatch.setattr("monitor.sidecar.verdict.current_verdict", lambda *_: 1 / 0)
     assert client.json("/ready") == (500, {"healthy": False, "message": "Internal error (see the log)"})
     assert client.json("/health")[0] == 200

@@ -17,7 +17,7 @@ from monitor.checks.registry import KINDS
 from monitor.config import Config, load, probe_environment
 from monitor.model.checks import Flight, Past, State
 from monitor.sidecar import contract
-from monitor.sidecar.verdict import look
+from monitor.sidecar.verdict import current_verdict
 from tests.integration.checks.kafka.test_prometheus_source import RULES, lines
 from tests.integration.deployment.test_compose import Consumer, health, stack_services
 from tests.support.builders import NOW
@@ -47,8 +47,8 @@ class Probe:
     def status(self, now: float) -> dict[str, Any]:
         """The body of /status."""
         states = {} if self.state is None else {"kafka": self.state}
-        verdict = look(self.roster, CachedSnapshot(states, now, True, True))
-        return contract.status(verdict, self.roster)
+        verdict = current_verdict(self.roster, CachedSnapshot(states, now, True, True))
+        return contract.status_body(verdict, self.roster)
 
 
 class Stack:

@@ -8,7 +8,7 @@ from typing import Any
 
 from monitor.model.consumer_groups import GroupMember, GroupObservation, PartitionObservation, TopicPartition
 from monitor.policy.consumer_groups.codec import GroupMemories, decode, encode
-from monitor.policy.consumer_groups.judge import judge_sight
+from monitor.policy.consumer_groups.judge import judge_observation
 from monitor.policy.consumer_groups.limits import Limits
 from monitor.policy.consumer_groups.memory import GroupMemory, GroupVerdict
 from tests.support.builders import NOW
@@ -60,7 +60,7 @@ class Watch:
     def look(self, seen: GroupObservation, after: float = 10.0) -> GroupVerdict:
         """The verdict, so many seconds after the last look."""
         self.now = round(self.now + after, 1)
-        verdict, memory = judge_sight(seen, self.memory, self.now, self.limits)
+        verdict, memory = judge_observation(seen, self.memory, self.now, self.limits)
         self.text = encode(GroupMemories(NOW, {"g": memory}), self.now)
         assert verdict is not None
         return verdict

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from monitor.history.blocks import DIGEST_BYTES, decode_day, decode_digest, decode_samples, encode_day, encode_samples
 from monitor.history.joining import digest_of
-from monitor.history.rollups import RollupDay, day_of, with_samples
+from monitor.history.rollups import RollupDay, empty_day, replace_hours
 from monitor.history.samples import DAY_SECONDS, Sample, gather
 from tests.support.builders.samples import MIDNIGHT, make, samples
 
@@ -86,4 +86,4 @@ def a_day(past: list[Sample]) -> RollupDay:
     """The first day of a past."""
     ordered = gather(past)
     start = int(ordered[0].at // DAY_SECONDS) * DAY_SECONDS if len(ordered) else MIDNIGHT
-    return with_samples(day_of(start), ordered.within(start, start + DAY_SECONDS))
+    return replace_hours(empty_day(start), ordered.within(start, start + DAY_SECONDS))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.history.moments import moment, span
+from monitor.history.moments import parse_moment, parse_span
 
 READ_AT = 1_763_608_320.5
 
@@ -26,7 +26,7 @@ READ_AT = 1_763_608_320.5
 )
 def test_moments(text: str, at: float) -> None:
     """Back from now, or absolute."""
-    assert moment(text, READ_AT) == at
+    assert parse_moment(text, READ_AT) == at
 
 
 @pytest.mark.parametrize(
@@ -35,12 +35,12 @@ def test_moments(text: str, at: float) -> None:
 def test_what_is_no_moment(text: str) -> None:
     """The error says what to write."""
     with pytest.raises(ValueError, match="write a"):
-        moment(text, READ_AT)
+        parse_moment(text, READ_AT)
 
 
 def test_spans() -> None:
     """A duration is more than nothing."""
-    assert span("90d") == 90 * 86_400
+    assert parse_span("90d") == 90 * 86_400
     for text in ("0", "-5m", "soon", "", "inf"):
         with pytest.raises(ValueError, match="write a duration"):
-            span(text)
+            parse_span(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from monitor.history.samples import Sample
-from monitor.history.status_at import then
+from monitor.history.status_at import status_at
 from monitor.model.checks import Status
 from tests.support.builders.samples import MIDNIGHT
 
@@ -24,5 +24,5 @@ SAMPLE = Sample(MIDNIGHT, Status.ERROR, MIDNIGHT + 30, "timeout", {"response_tim
 )
 def test_then(sample: Sample | None, at: float, status: Status, reason: str) -> None:
     """As it would have been read."""
-    found = then(sample, at)
+    found = status_at(sample, at)
     assert (found.status, found.reason) == (status, reason)

@@ -8,7 +8,7 @@ from math import isclose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.history.rollups import RollupDay, day_of, with_more, with_samples
+from monitor.history.rollups import RollupDay, append_samples, empty_day, replace_hours
 from monitor.history.samples import DAY_SECONDS, Sample, Samples, gather
 from tests.support.builders.samples import MIDNIGHT, samples
 
@@ -18,9 +18,9 @@ from tests.support.builders.samples import MIDNIGHT, samples
 def test_twice_is_once(past: list[Sample], cut: int) -> None:
     """An hour that was rolled up from a part of its samples, and then from all, is as if it had been done once."""
     day = of_day(past)
-    whole = with_samples(day_of(MIDNIGHT), day)
-    assert with_samples(with_samples(day_of(MIDNIGHT), day[:cut]), day) == whole
-    assert with_samples(whole, day) == whole
+    whole = replace_hours(empty_day(MIDNIGHT), day)
+    assert replace_hours(replace_hours(empty_day(MIDNIGHT), day[:cut]), day) == whole
+    assert replace_hours(whole, day) == whole
 
 
 @settings(max_examples=100, deadline=None)
@@ -28,7 +28,10 @@ def test_twice_is_once(past: list[Sample], cut: int) -> None:
 def test_more_is_the_same_as_all(past: list[Sample], cut: int) -> None:
     """What comes later can be added to what is there: times and counts exactly."""
     day = of_day(past)
-    whole, parts = with_samples(day_of(MIDNIGHT), day), with_more(with_samples(day_of(MIDNIGHT), day[:cut]), day[cut:])
+    whole, parts = (
+        replace_hours(empty_day(MIDNIGHT), day),
+        append_samples(replace_hours(empty_day(MIDNIGHT), day[:cut]), day[cut:]),
+    )
     assert parts is not None
     assert (parts.heads, parts.times, parts.began, parts.goes_on) == (
         whole.heads,
@@ -42,8 +45,8 @@ def test_more_is_the_same_as_all(past: list[Sample], cut: int) -> None:
 def test_what_is_earlier_is_not_more() -> None:
     """It belongs between samples that are in the buckets already."""
     early, late = (gather([Sample(MIDNIGHT + at, "ok", MIDNIGHT + at + 5)]) for at in (10, 20))
-    assert with_more(with_samples(day_of(MIDNIGHT), late), early) is None
-    assert with_more(with_samples(day_of(MIDNIGHT), late), late) is None
+    assert append_samples(replace_hours(empty_day(MIDNIGHT), late), early) is None
+    assert append_samples(replace_hours(empty_day(MIDNIGHT), late), late) is None
 
 
 def of_day(past: list[Sample]) -> Samples:

@@ -26,7 +26,7 @@ NAMES = ("response_time_ms", "percent", "lag")
 def test_curves_of_samples(past: list[Sample], since: int, step: float, points: int) -> None:
     """Worst status that held, least, mean and greatest number of each step."""
     at = TimeScale(MIDNIGHT + since, MIDNIGHT + since + points * step - step / 3, step, raw=True)
-    curves = series.of_samples(gather(past).holding(at.since, at.until), at)
+    curves = series.curves_of_samples(gather(past).holding(at.since, at.until), at)
     times = at.times
     assert len(times) == points
     for place, time in enumerate(times):
@@ -52,10 +52,10 @@ def test_curves_of_buckets(past: list[Sample], since: int, buckets: int, points:
         MIDNIGHT + since * BUCKET_SECONDS, MIDNIGHT + since * BUCKET_SECONDS + points * step, step, raw=False
     )
     found = kept(past, at.until).rollups(["db"], at.since)["db"]
-    curves = series.of_buckets(found, at)
+    curves = series.curves_of_buckets(found, at)
     for name in NAMES:
         mean = curves.series[name].mean if name in curves.series else [None] * len(at.times)
-        assert series.sparks(found, at, name) == (curves.status, mean)
+        assert series.sparkline_values(found, at, name) == (curves.status, mean)
     for place, time in enumerate(at.times):
         assert curves.status[place] == brute.worst(past, time, time + step)
         for name in NAMES:
@@ -88,7 +88,7 @@ def test_curves_of_buckets(past: list[Sample], since: int, buckets: int, points:
 def test_the_server_chooses(span: float, step: float | None, raw_back: float | None, wanted: tuple[float, str]) -> None:
     """The step that was asked for, or a round one; never more than so many points."""
     now = MIDNIGHT + 12_345.678
-    scale = series.scale(now - span, now, step=step, raw_since=None if raw_back is None else now - raw_back)
+    scale = series.choose_scale(now - span, now, step=step, raw_since=None if raw_back is None else now - raw_back)
     assert (scale.step, scale.resolution) == wanted
     assert scale.since % scale.step == 0
     assert scale.since <= now - span < scale.since + scale.step
@@ -98,7 +98,7 @@ def test_the_server_chooses(span: float, step: float | None, raw_back: float | N
 def test_never_too_many_points(span: float, step: float | None, raw: bool) -> None:
     """Whatever is asked."""
     now = MIDNIGHT + 0.5
-    scale = series.scale(now - span, now, step=step, raw_since=0.0 if raw else None)
+    scale = series.choose_scale(now - span, now, step=step, raw_since=0.0 if raw else None)
     assert 1 <= len(scale.times) <= MAX_POINTS
 
 
@@ -106,7 +106,7 @@ def test_never_too_many_points(span: float, step: float | None, raw: bool) -> No
 def test_sparklines(count: int, span: float) -> None:
     """At most so many points of whole buckets, but two at least when a bucket begins within the window."""
     now = MIDNIGHT + 17.25
-    scale = series.points(count, now - span, now)
+    scale = series.sparkline_scale(count, now - span, now)
     assert scale.step % BUCKET_SECONDS == 0
     assert len(scale.times) <= max(count, 2)
 
@@ -117,4 +117,4 @@ def test_sparklines(count: int, span: float) -> None:
 )
 def test_units(name: str, unit: str) -> None:
     """They are at the end of the name."""
-    assert series.unit(name) == unit
+    assert series.unit_of(name) == unit

@@ -48,12 +48,12 @@ def test_windows_that_end_now(past: list[Sample], after: float, windows: list[fl
     """Now is anywhere within a bucket, from the last sample on; a window begins with a bucket, and says so."""
     now = round(max((sample.at for sample in past), default=MIDNIGHT) + after, 6)
     named = {str(window): window for window in windows}
-    (buckets,) = kept(past, now).rollups(["db"], uptime.reaching_back(windows, now, 2)).values()
-    for name, found in uptime.windows(buckets, named).items():
+    (buckets,) = kept(past, now).rollups(["db"], uptime.earliest_needed(windows, now, 2)).values()
+    for name, found in uptime.window_uptimes(buckets, named).items():
         assert found.since == (now - named[name]) // BUCKET_SECONDS * BUCKET_SECONDS
         assert found.until == now
         assert figures(found) == by_brute_force(past, found.since, now)
-    days = uptime.days(buckets)
+    days = uptime.daily_uptimes(buckets)
     assert days[-1][1].until == now
     for _, day in days:
         assert figures(day) == by_brute_force(past, day.since, day.until)
@@ -114,7 +114,7 @@ def test_dates_are_utc() -> None:
     """A day's bar is named after its UTC date; the last one is today's, as far as it has got."""
     past = [Sample(MIDNIGHT + DAY_SECONDS - 60, Status.OK, MIDNIGHT + DAY_SECONDS + 60)]
     buckets = kept(past, MIDNIGHT + DAY_SECONDS + 600).rollups(["db"], MIDNIGHT)["db"]
-    assert [(date, day.ok, day.unobserved) for date, day in uptime.days(buckets)] == [
+    assert [(date, day.ok, day.unobserved) for date, day in uptime.daily_uptimes(buckets)] == [
         ("2025-12-27", 60, DAY_SECONDS - 60),
         ("2025-12-28", 60, 540),
     ]

@@ -13,7 +13,7 @@ from monitor.api.roster import RosterReader
 from monitor.config import CheckSpec
 from monitor.model.checks import State
 from monitor.sidecar import contract
-from monitor.sidecar.verdict import failures, look
+from monitor.sidecar.verdict import current_verdict, failures
 from tests.support.builders import values
 
 SKEWED = "Hot-key skew high: 5.20x (threshold: 4.0x, window: 5m)"
@@ -41,7 +41,9 @@ def bad(name: str = "kafka", **fields: Any) -> State:
 
 def ready(*checks: CheckSpec, at: CachedSnapshot, **fields: Any) -> dict[str, Any]:
     """The body of /ready, as a client gets it."""
-    body: dict[str, Any] = json.loads(json.dumps(contract.ready(look(values.roster(*checks, **fields), at))))
+    body: dict[str, Any] = json.loads(
+        json.dumps(contract.ready_body(current_verdict(values.roster(*checks, **fields), at)))
+    )
     return body
 
 
@@ -147,7 +149,7 @@ def test_before_the_first_result_where_verdicts_are_kept() -> None:
     """There is none to keep: no data. Where they are kept for ever, that is no failure, but not well either."""
     for forever in (False, True):
         said = roster(forever)
-        body = contract.status(look(said, values.moment()), said)
+        body = contract.status_body(current_verdict(said, values.moment()), said)
         assert (body["healthy"], body["overall_healthy"]) == (forever, False)
         assert (body["message"], body["status"]) == ("No data from the source (not_observed)", "unknown")
         assert body.get("held", False) is forever
@@ -167,10 +169,10 @@ def test_an_old_result() -> None:
     assert (body["healthy"], body["status"], body["reason"]) == (False, "stale", "stale")
     assert body["message"] == "Last result is out of date (observed 2025-12-27T11:59:29.000Z)"
     good = ready(kafka(), at=values.moment(ok(age=300)), hold=["ready"])
-    assert (good["healthy"], good["note"]) == (True, "the last verdict is kept: no new result has come")
+    assert (good["healthy"], good["note"]) == (True, "the last verdict is kept: there is no new result")
     still_bad = ready(kafka(), at=values.moment(bad(age=31)), hold=["ready"])
     assert (still_bad["healthy"], still_bad["age_ms"], still_bad["held"]) == (False, 31000, True)
-    assert still_bad["note"] == "the last verdict is kept: no new result has come"
+    assert still_bad["note"] == "the last verdict is kept: there is no new result"
 
 
 @pytest.mark.parametrize("forever", [False, True])
@@ -178,7 +180,7 @@ def test_an_old_result() -> None:
 def test_a_result_that_is_too_old_to_be_kept(forever: bool, made: Callable[..., State]) -> None:
     """Its numbers are none any more."""
     said = roster(forever)
-    body = contract.status(look(said, values.moment(made(age=301))), said)
+    body = contract.status_body(current_verdict(said, values.moment(made(age=301))), said)
     assert (body["healthy"], body["overall_healthy"]) == (forever, False)
     assert (body["message"], body["age_ms"]) == ("No data from the source (stale)", 301_000)
     assert [check["value"] for check in body["checks"].values()] == [None, None]
@@ -191,7 +193,7 @@ def test_a_source_that_has_no_data(forever: bool) -> None:
     message = "No data from the source (refused)"
     state = values.state("kafka", "unknown", data=LIMITS, reason="no_data", message=message, held=forever)
     said = values.roster(kafka())
-    body = contract.status(look(said, values.moment(state)), said)
+    body = contract.status_body(current_verdict(said, values.moment(state)), said)
     assert (body["healthy"], body["overall_healthy"], body.get("held")) == (forever, False, forever or None)
     assert (body["message"], body["status"], body["reason"]) == (message, "unknown", "no_data")
     assert [check["value"] for check in body["checks"].values()] == [None, None]
@@ -211,7 +213,7 @@ def test_too_early_to_say() -> None:
         "kafka", "unknown", reason="starting", message="Starting: 0 consumers", grace=True, data=GOOD
     )
     body = ready(kafka(), at=values.moment(starting))
-    assert (body["healthy"], body["status"], body["note"]) == (True, "unknown", "too early to say: starting")
+    assert (body["healthy"], body["status"], body["note"]) == (True, "unknown", "too early to judge: starting")
 
 
 def test_a_note_is_passed_on() -> None:
@@ -271,7 +273,7 @@ def test_status_has_the_configuration_and_no_secret() -> None:
         "window": "90s",
     }
     roster = values.roster(kafka(options=options, interval=15))
-    body = contract.status(look(roster, values.moment(bad())), roster)
+    body = contract.status_body(current_verdict(roster, values.moment(bad())), roster)
     assert body["overall_healthy"] is False and body["message"] == SKEWED
     assert body["config"] == {
         "kafka": {
@@ -290,9 +292,9 @@ def test_status_has_the_configuration_and_no_secret() -> None:
 
 def test_the_service_is_the_consumer_group() -> None:
     """Whom the sidecar is beside: all groups that it watches, each once."""
-    assert contract.service(values.roster(kafka(), kafka("b"))) == "orders"
-    assert contract.service(values.roster(kafka(), kafka("b", options={"consumer_groups": "a,b"}))) == "orders,a,b"
-    assert contract.service(values.roster(values.check("redis"))) == "monitor"
+    assert contract.service_name(values.roster(kafka(), kafka("b"))) == "orders"
+    assert contract.service_name(values.roster(kafka(), kafka("b", options={"consumer_groups": "a,b"}))) == "orders,a,b"
+    assert contract.service_name(values.roster(values.check("redis"))) == "monitor"
 
 
 @pytest.mark.parametrize(
@@ -307,12 +309,12 @@ def test_the_service_is_the_consumer_group() -> None:
 )
 def test_what_failures_are_counted_as(states: tuple[State, ...], found: list[tuple[str, str]]) -> None:
     """The two checks of the contract by their names there, anything else by its kind; each with its reason."""
-    verdict = look(values.roster(kafka()), values.moment(*states))
+    verdict = current_verdict(values.roster(kafka()), values.moment(*states))
     assert failures(verdict) == found
 
 
 def test_a_wrong_configuration() -> None:
     """A server without a configuration says so, and is not healthy."""
-    verdict = look(RosterReader(values.config(), problem="configuration"), values.moment())
-    assert contract.ready(verdict)["message"] == "Nothing is checked: configuration"
+    verdict = current_verdict(RosterReader(values.config(), problem="configuration"), values.moment())
+    assert contract.ready_body(verdict)["message"] == "Nothing is checked: configuration"
     assert failures(verdict) == [("configuration", "configuration")]

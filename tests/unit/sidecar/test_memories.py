@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from monitor.config import Config
 from monitor.sidecar import single_process
-from monitor.sidecar.memories import FILE, Memories, UnusableDirectory
+from monitor.sidecar.memories import FILE, MemoryFile, UnusableDirectory
 from monitor.store import MemoryStore
 from tests.support.builders.values import becoming, run, state_of
 
@@ -25,18 +25,18 @@ def remember(store: MemoryStore, text: str) -> None:
 def recalled(directory: Path) -> MemoryStore:
     """A new store, with what the file in this directory holds."""
     store = MemoryStore()
-    Memories(directory, store.states).recall()
+    MemoryFile(directory, store.states).load()
     return store
 
 
 def test_a_new_process_knows_what_the_old_one_knew(tmp_path: Path) -> None:
     """States and memories, as they were; a run goes on from there."""
     store = MemoryStore()
-    memories = Memories(tmp_path / "made" / "on the way", store.states)
-    memories.recall()
+    memories = MemoryFile(tmp_path / "made" / "on the way", store.states)
+    memories.load()
     remember(store, "the window")
     run(store, "other", "error")
-    memories.keep()
+    memories.save()
     again = recalled(tmp_path / "made" / "on the way")
     assert again.states.read().states == store.states.read().states
     assert again.states.take("kafka", "next", lease_seconds=5).memory == "the window"
@@ -47,14 +47,14 @@ def test_a_new_process_knows_what_the_old_one_knew(tmp_path: Path) -> None:
 def test_it_is_written_when_something_has_changed(tmp_path: Path) -> None:
     """And only then."""
     store = MemoryStore()
-    memories = Memories(tmp_path, store.states)
+    memories = MemoryFile(tmp_path, store.states)
     remember(store, "one")
-    memories.keep()
+    memories.save()
     (tmp_path / FILE).unlink()
-    memories.keep()
+    memories.save()
     assert not (tmp_path / FILE).exists()
     remember(store, "two")
-    memories.keep()
+    memories.save()
     assert json.loads((tmp_path / FILE).read_text())["memories"] == {"kafka": "two"}
 
 
@@ -82,10 +82,10 @@ def test_what_cannot_be_read_is_a_new_beginning(tmp_path: Path, garbage: bytes) 
 def test_a_state_that_is_none_is_left_out(tmp_path: Path) -> None:
     """The others are known."""
     store = MemoryStore()
-    memories = Memories(tmp_path, store.states)
+    memories = MemoryFile(tmp_path, store.states)
     run(store, "good")
     run(store, "bad")
-    memories.keep()
+    memories.save()
     kept = json.loads((tmp_path / FILE).read_text())
     kept["states"]["bad"] = '{"s": "ok"}'
     (tmp_path / FILE).write_text(json.dumps(kept))
@@ -96,21 +96,21 @@ def test_a_state_that_is_none_is_left_out(tmp_path: Path) -> None:
 def test_a_full_disk_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The checks go on, what was written before stays whole, and it is written again as soon as that works."""
     store = MemoryStore()
-    memories = Memories(tmp_path, store.states)
+    memories = MemoryFile(tmp_path, store.states)
     remember(store, "one")
-    memories.keep()
+    memories.save()
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch, capture_logs() as logs:
-        patch.setattr("monitor.sidecar.memories.Memories._write", full)
+        patch.setattr("monitor.sidecar.memories.MemoryFile._write", full)
         for text in ("two", "three"):
             remember(store, text)
-            memories.keep()
+            memories.save()
     assert [log["event"] for log in logs] == ["sidecar.memories_not_written"]
     assert json.loads((tmp_path / FILE).read_text())["memories"] == {"kafka": "one"}
-    memories.keep()
+    memories.save()
     assert json.loads((tmp_path / FILE).read_text())["memories"] == {"kafka": "three"}
 
 
@@ -118,7 +118,7 @@ def test_a_directory_of_no_use(tmp_path: Path) -> None:
     """Said before anything starts."""
     (tmp_path / "file").write_text("")
     with pytest.raises(UnusableDirectory, match=r"cannot use the data directory .*: Not a directory"):
-        Memories(tmp_path / "file" / "data", MemoryStore().states)
+        MemoryFile(tmp_path / "file" / "data", MemoryStore().states)
 
 
 def test_another_users_directory_is_not_used(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_another_users_directory_is_not_used(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     os.chown(tmp_path / "data", 65534, -1)
     with pytest.raises(UnusableDirectory, match="it belongs to another user"):
-        Memories(tmp_path / "data", MemoryStore().states)
+        MemoryFile(tmp_path / "data", MemoryStore().states)
 
 
 def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("kept")
     (tmp_path / f".{FILE}.{os.getpid()}").symlink_to(tmp_path / "precious")
     with pytest.raises(UnusableDirectory):
-        Memories(tmp_path, MemoryStore().states)
+        MemoryFile(tmp_path, MemoryStore().states)
     assert (tmp_path / "precious").read_text() == "kept"
 
 
@@ -156,7 +156,7 @@ def test_alone_it_keeps_no_history(monkeypatch: pytest.MonkeyPatch) -> None:
         raise Begun
 
     monkeypatch.setattr(single_process, "MemoryStore", made)
-    monkeypatch.setattr(single_process, "Loop", begin)
+    monkeypatch.setattr(single_process, "CheckLoop", begin)
     monkeypatch.setattr(single_process.logs, "configure", lambda *_: None)
     with pytest.raises(Begun):
         single_process.run(Config(checks={}), "127.0.0.1", 0)

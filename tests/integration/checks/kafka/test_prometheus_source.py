@@ -180,14 +180,14 @@ def test_no_members_of_a_group_that_moves(world: World, without_rules: World) ->
 
         def moves(seen: Measurement, where: World = where, offset: Iterator[int] = offset) -> bool:
             where.tell("kip-848", [0] * 3, members=0, offset=next(offset))
-            return UNCOUNTED in seen.notes
+            return UNCOUNTED in seen.remarks
 
         where.tell("kip-848", [0] * 3, members=0)
         seen = where.until("kip-848", moves, BRIEF)
         assert seen.consumers == WindowedValue()
         assert "consumers" not in seen.missing
-        assert where.measure("kip-848", replace(BRIEF, min_consumers=0)).notes != (UNCOUNTED,)
-        where.until("kip-848", lambda seen: UNCOUNTED not in seen.notes and seen.consumers.held == 0, BRIEF)
+        assert where.measure("kip-848", replace(BRIEF, min_consumers=0)).remarks != (UNCOUNTED,)
+        where.until("kip-848", lambda seen: UNCOUNTED not in seen.remarks and seen.consumers.held == 0, BRIEF)
 
 
 def test_no_members_after_the_last_has_gone(world: World) -> None:
@@ -201,7 +201,7 @@ def test_no_members_after_the_last_has_gone(world: World) -> None:
     notes: set[str] = set()
 
     def has_none(seen: Measurement) -> bool:
-        notes.update(seen.notes)
+        notes.update(seen.remarks)
         return seen.consumers.held == 0
 
     world.until("gone", has_none, BRIEF)
@@ -272,7 +272,7 @@ def test_without_the_rules(without_rules: World) -> None:
     ids = world.until("ids", lambda seen: "consumers" not in seen.missing)
     assert ids.consumers == WindowedValue(now=2, worst=2, held=2)
     assert ids.missing == {"skew": "Prometheus has no series kafka:group_skew_ratio: are the recording rules loaded?"}
-    assert ids.notes == (COUNTED_NOW,)
+    assert ids.remarks == (COUNTED_NOW,)
     assert world.measure("one", SLOW).consumers.held in (None, 1)
     assert world.until("one", lambda seen: seen.consumers.held is not None).consumers == WindowedValue(1, 1, 1)
     assert world.measure("stock").consumers == WindowedValue(3, 3, 3), "the label that is absent is not one consumer"
@@ -295,11 +295,11 @@ def test_lag_and_drain_time_where_they_are_wanted(world: World) -> None:
     """One query each; a time without end is none, and a rule without the group is said."""
     world.tell("slow", [100, 200])
     both = GroupQuery(window_seconds=60, sustained_seconds=1, lag=True, drain_eta=True)
-    measured = world.until("slow", lambda seen: seen.lag == 300 and DRAIN_ETA not in "".join(seen.notes), both)
+    measured = world.until("slow", lambda seen: seen.lag == 300 and DRAIN_ETA not in "".join(seen.remarks), both)
     assert measured.drain_eta_seconds is None
     world.tell("slow", [0, 0])
     world.until("slow", lambda seen: seen.lag == seen.drain_eta_seconds == 0, both)
-    notes = world.measure("nobody", both).notes
+    notes = world.measure("nobody", both).remarks
     assert [note.split(" of this group")[0] for note in notes] == [
         f"Prometheus has no {LAG}",
         f"Prometheus has no {DRAIN_ETA}",
@@ -469,12 +469,12 @@ def test_partitions_without_a_commit_and_lost_records(world: World) -> None:
     world.groups["latest/more"] = text + partition_lines("latest", "overtaken", 1, 450, 450, 0)
     world.tell("latest", [], members=2)
     measured = world.until("latest", lambda seen: seen.skew.held == 4.4)
-    assert measured.notes == ("5 partitions without a committed offset: lag unknown",)
+    assert measured.remarks == ("5 partitions without a committed offset: lag unknown",)
     assert measured.loss == RecordLoss(TopicPartition("overtaken", 0), 390, 0.0)
     ill = kafka_group(world, "latest").run(20.0, Past(1000.0))
     assert (ill.status, ill.data["findings"]) == (Status.ERROR, ["skew", "records_lost"])
     other = world.measure("latest", dataclasses.replace(QUICK, topics=("over*",)))
-    assert (other.skew.worst, other.notes) == (2, ())
+    assert (other.skew.worst, other.remarks) == (2, ())
     ok = kafka_group(world, "latest", topics="latest", skew_threshold=5).run(20.0, Past(1000.0))
     assert (ok.status, ok.data["note"]) == (Status.OK, "5 partitions without a committed offset: lag unknown")
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitor.history import uptime
-from monitor.history.rollups import day_of, with_samples
+from monitor.history.rollups import empty_day, replace_hours
 from monitor.history.samples import DAY_SECONDS, HOUR_SECONDS, Sample, gather
 from monitor.model.checks import Status
 from monitor.ports.store import StoreUnavailable
@@ -216,7 +216,7 @@ def test_a_broken_block_of_buckets(
 
     def days() -> list[tuple[float, float]]:
         found = history.rollups(["db"], MIDNIGHT, MIDNIGHT + 50 * HOUR_SECONDS)["db"]
-        return [(day.ok + day.error, day.unobserved) for _, day in uptime.days(found)]
+        return [(day.ok + day.error, day.unobserved) for _, day in uptime.daily_uptimes(found)]
 
     assert days() == [(DAY_SECONDS, 0), (120, DAY_SECONDS - 120), (2 * HOUR_SECONDS, 0)]
     add(history, "db", [Sample(MIDNIGHT + 25 * HOUR_SECONDS - 5, Status.OK, MIDNIGHT + 25 * HOUR_SECONDS)])
@@ -294,9 +294,9 @@ def test_days_at_once(new_history: Callable[..., RedisHistory], server: RedisSer
     packed.compact(END)
     for _ in range(2):
         for start in range(MIDNIGHT, MIDNIGHT + 3 * DAY_SECONDS, DAY_SECONDS):
-            day = with_samples(day_of(start), gather(written).within(start, start + DAY_SECONDS))
+            day = replace_hours(empty_day(start), gather(written).within(start, start + DAY_SECONDS))
             writer(whole).add_day(day, ["a", "b"])
-            writer(whole).add_day(day_of(start), ["c"])
+            writer(whole).add_day(empty_day(start), ["c"])
     assert whole.rollups(["a", "b", "c"], MIDNIGHT, END) == packed.rollups(["a", "b", "c"], MIDNIGHT, END)
     names, others = whole._names, packed._names
     with server.client() as client:

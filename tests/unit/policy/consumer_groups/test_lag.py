@@ -121,13 +121,13 @@ def test_a_topic_whose_ends_are_not_all_told_is_not_measured() -> None:
     found = lags(GroupObservation("g", known=True, partitions=untold), {tp(0): 1100}, 100)
     assert found.skew is None
     assert found.total == 200  # one end is known from before
-    assert found.notes == ("2 partitions without an end offset",)
+    assert found.remarks == ("2 partitions without an end offset",)
 
 
 def test_a_partition_without_offset_is_said_only_where_others_have_one() -> None:
     """A group that has just begun has committed nothing at all."""
-    assert lags(sight([None, None]), {}, 100).notes == ()
-    (note,) = lags(sight([None, 5]), {}, 100).notes
+    assert lags(sight([None, None]), {}, 100).remarks == ()
+    (note,) = lags(sight([None, 5]), {}, 100).remarks
     assert note == "1 partition without a committed offset: lag unknown, at most 1000"
 
 
@@ -154,7 +154,7 @@ def test_what_is_unknown_is_bounded(caption: str, offsets: list[tuple[int, int |
     assert found.skew == ratio, caption
     unread = sum(committed is None and end > 0 for end, committed in offsets)
     others = any(committed is not None for _, committed in offsets)
-    assert bool(unread and others) == any("without a committed offset" in note for note in found.notes)
+    assert bool(unread and others) == any("without a committed offset" in note for note in found.remarks)
 
 
 counts = st.integers(0, 5000)
@@ -177,7 +177,7 @@ def test_what_the_group_does_not_want_counts_as_nothing() -> None:
     seen = {tp(i): P(end, committed, 0) for i, (end, committed) in enumerate(HOT_OF_ISSUE_10)}
     found = lags(GroupObservation("g", known=True, partitions=seen), {}, 100, {tp(i) for i in range(1, 6)})
     assert found.skew == 6.0
-    assert found.notes == ("5 partitions without a committed offset: lag unknown, at most 1000",)
+    assert found.remarks == ("5 partitions without a committed offset: lag unknown, at most 1000",)
 
 
 def test_an_end_that_is_not_known_leaves_no_ratio() -> None:

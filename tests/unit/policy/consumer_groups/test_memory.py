@@ -15,10 +15,16 @@ from hypothesis import strategies as st
 from monitor.model.checks import Outcome, Status
 from monitor.model.consumer_groups import GroupMember, GroupObservation, PartitionObservation
 from monitor.policy.consumer_groups.codec import GroupMemories, decode, encode
-from monitor.policy.consumer_groups.judge import judge_sight
+from monitor.policy.consumer_groups.judge import judge_observation
 from monitor.policy.consumer_groups.limits import Limits
-from monitor.policy.consumer_groups.memory import BUCKETS, RECENT, GroupMemory, GroupVerdict, begin
-from monitor.policy.consumer_groups.outcomes import GroupRound, WatchedGroups, run
+from monitor.policy.consumer_groups.memory import (
+    SUSTAINED_PIECES,
+    WINDOW_BUCKETS,
+    GroupMemory,
+    GroupVerdict,
+    new_memory,
+)
+from monitor.policy.consumer_groups.outcomes import GroupRound, WatchedGroups, judge_groups
 from tests.support.builders import NOW
 from tests.support.builders.consumer_groups import Traffic, Watch, sight, tp
 
@@ -72,7 +78,7 @@ def test_the_judge_is_total(history: list[tuple[GroupObservation, float]], rules
         remembered = decode(watch.text, watch.now)
         assert remembered.groups
         assert encode(remembered, watch.now) == watch.text
-        assert all(each.seen_at <= watch.now for each in remembered.groups.values())
+        assert all(each.observed_at <= watch.now for each in remembered.groups.values())
 
 
 @patient
@@ -85,7 +91,7 @@ def test_the_same_memory_and_the_same_sight_give_the_same_verdict(
     for seen, pause in history:
         watch.look(seen, pause)
     now = round(watch.now + after, 1)
-    assert judge_sight(last, decode(watch.text, now).groups.get("g"), now, watch.limits) == judge_sight(
+    assert judge_observation(last, decode(watch.text, now).groups.get("g"), now, watch.limits) == judge_observation(
         last, decode(watch.text, now).groups.get("g"), now, watch.limits
     )
 
@@ -103,8 +109,8 @@ def test_it_stays_as_it_is_after_a_thousand_runs() -> None:
         sizes.append(len(watch.text or ""))
         memory = watch.memory
         assert memory is not None
-        assert len(memory.buckets) <= BUCKETS + 2
-        assert len(memory.recent) <= RECENT + 2
+        assert len(memory.buckets) <= WINDOW_BUCKETS + 2
+        assert len(memory.recent) <= SUSTAINED_PIECES + 2
     assert max(sizes) < 1600
     assert max(sizes[500:]) <= max(sizes[:500]) * 1.2
 
@@ -149,7 +155,7 @@ def test_what_was_tampered_with_is_read_or_left_out(data: st.DataObject) -> None
     place[key] = data.draw(st.recursive(st.none() | st.integers() | st.text(max_size=3), st.lists, max_leaves=3))
     book = decode(json.dumps(document), watch.now + 10)
     assert "other" in book.groups
-    verdict, memory = judge_sight(sight(), book.groups.get("g"), watch.now + 10, watch.limits)
+    verdict, memory = judge_observation(sight(), book.groups.get("g"), watch.now + 10, watch.limits)
     assert verdict is not None
     assert decode(encode(GroupMemories(NOW, {"g": memory}), watch.now + 10), watch.now + 10).groups["g"] == memory
 
@@ -157,7 +163,7 @@ def test_what_was_tampered_with_is_read_or_left_out(data: st.DataObject) -> None
 def test_a_verdict_is_remembered_where_it_may_have_to_be_kept() -> None:
     """With all that is public of it."""
     verdict = GroupVerdict(Status.ERROR, "skew", "Hot-key skew high", {"lag": 5, "note": "x"}, early=False)
-    memory = dataclasses.replace(begin(NOW), verdict=verdict, numbers_at=NOW - 12.5)
+    memory = dataclasses.replace(new_memory(NOW), verdict=verdict, numbers_at=NOW - 12.5)
     assert decode(encode(GroupMemories(NOW, {"g": memory}), NOW), NOW).groups["g"] == memory
 
 
@@ -181,7 +187,7 @@ def test_many_groups() -> None:
     def once(memory: str | None, now: float) -> tuple[Outcome, float]:
         seen = {name: dataclasses.replace(each.after(30), group=name) for name, each in groups.items()}
         began = time.process_time()
-        outcome = run(wanted, decode(memory, now), now, lambda current: _look(current, seen))
+        outcome = judge_groups(wanted, decode(memory, now), now, lambda current: _look(current, seen))
         return outcome, time.process_time() - began
 
     memory, times = None, []
@@ -197,4 +203,4 @@ def test_many_groups() -> None:
 
 def _look(current: GroupRound, seen: dict[str, GroupObservation]) -> None:
     for each in seen.values():
-        current.look(each)
+        current.add_observation(each)

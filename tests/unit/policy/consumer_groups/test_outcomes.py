@@ -13,7 +13,7 @@ from monitor.model.consumer_groups import GroupMember, GroupObservation, Partiti
 from monitor.policy.consumer_groups.codec import decode
 from monitor.policy.consumer_groups.limits import Limits
 from monitor.policy.consumer_groups.measurement import Measurement, WindowedValue
-from monitor.policy.consumer_groups.outcomes import GroupRound, WatchedGroups, held, run
+from monitor.policy.consumer_groups.outcomes import GroupRound, WatchedGroups, held_outcome, judge_groups
 from monitor.policy.consumer_groups.tables import tables
 from monitor.policy.states import GroupHold
 from tests.support.builders import NOW
@@ -32,18 +32,18 @@ class Check:
         self.memory: str | None = None
 
     def look(self, *seen: GroupObservation, after: float = 10.0) -> Outcome:
-        return self._run(lambda current: [current.look(each) for each in seen], after)
+        return self._run(lambda current: [current.add_observation(each) for each in seen], after)
 
     def measure(self, after: float = 10.0, **measured: Measurement) -> Outcome:
-        return self._run(lambda current: [current.measure(*each) for each in measured.items()], after)
+        return self._run(lambda current: [current.add_measurement(*each) for each in measured.items()], after)
 
     def fail(self, reason: str = "refused", after: float = 10.0) -> Outcome:
         self.now += after
-        return self._keep(held(self.wanted, decode(self.memory, self.now), self.now, reason, "10.0.0.1: no"))
+        return self._keep(held_outcome(self.wanted, decode(self.memory, self.now), self.now, reason, "10.0.0.1: no"))
 
     def _run(self, ask: Any, after: float) -> Outcome:
         self.now += after
-        return self._keep(run(self.wanted, decode(self.memory, self.now), self.now, ask))
+        return self._keep(judge_groups(self.wanted, decode(self.memory, self.now), self.now, ask))
 
     def _keep(self, outcome: Outcome) -> Outcome:
         self.memory = outcome.memory or self.memory
@@ -138,7 +138,7 @@ def test_a_group_that_we_may_not_look_at() -> None:
     check.look(named("a"), named("b"))
     outcome = check.look(named("a"), GroupObservation("b", known=False, problem="authorization"))
     assert (outcome.status, outcome.reason) == (Status.ERROR, "authorization")
-    assert decode(check.memory, check.now).groups["b"].seen_at == check.now - 10
+    assert decode(check.memory, check.now).groups["b"].observed_at == check.now - 10
 
 
 def test_a_coordinator_that_moves() -> None:
@@ -348,7 +348,7 @@ def test_a_round_is_told_of_each_group_once() -> None:
     check = Check("g")
     check.look(sight())
     current = GroupRound(check.wanted, decode(check.memory, check.now + 10), check.now + 10)
-    current.look(sight([1] * 6))
+    current.add_observation(sight([1] * 6))
     assert current.memories["g"].partitions[tp(0)].end == 1001
 
 
@@ -380,8 +380,8 @@ def test_topics_that_nothing_matches_of_several_groups(status: Status, hot: bool
 
     def ask(current: GroupRound) -> None:
         current.unmatched = ("ordres",)
-        current.look(named("a", HOT if hot else None))
-        current.look(named("b"))
+        current.add_observation(named("a", HOT if hot else None))
+        current.add_observation(named("b"))
 
     outcome = check._run(ask, 10.0)
     assert (outcome.status, outcome.grace) == (status, False)

@@ -9,7 +9,7 @@ import pytest
 
 from monitor.model.checks import Status
 from monitor.policy.consumer_groups import rules
-from monitor.policy.consumer_groups.limits import Limits, short
+from monitor.policy.consumer_groups.limits import Limits, format_duration
 from monitor.policy.consumer_groups.measurement import (
     CommitRewind,
     Measurement,
@@ -86,7 +86,7 @@ UNOWNED = [
     ("since just now", view(unowned=2), LIMITS, None),
 ]
 REBALANCING = [
-    ("at most of the looks", view(rebalancing=0.51), LIMITS, "Rebalancing: at 51% of the looks (for: 5m)"),
+    ("at most of them", view(rebalancing=0.51), LIMITS, "Rebalancing: at 51% of the observations (for: 5m)"),
     ("at half of them", view(rebalancing=0.5), LIMITS, None),
     ("never", view(), LIMITS, None),
 ]
@@ -211,8 +211,8 @@ def test_what_no_restart_helps_is_a_warning() -> None:
 def test_conditions(lag: int | None, eta: float | None, unowned: int, holds: set[str]) -> None:
     """What has to last before it counts."""
     measured = Measurement(lag=lag, drain_eta_seconds=eta, unowned=unowned)
-    assert rules.conditions(measured, LIMITS) == holds
-    assert not rules.conditions(dataclasses.replace(measured, unowned=0), Limits())
+    assert rules.current_conditions(measured, LIMITS) == holds
+    assert not rules.current_conditions(dataclasses.replace(measured, unowned=0), Limits())
 
 
 @pytest.mark.parametrize(
@@ -220,4 +220,4 @@ def test_conditions(lag: int | None, eta: float | None, unowned: int, holds: set
 )
 def test_durations(seconds: float, text: str) -> None:
     """In the largest unit that fits."""
-    assert short(seconds) == text
+    assert format_duration(seconds) == text

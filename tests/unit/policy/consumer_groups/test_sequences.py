@@ -17,7 +17,7 @@ from monitor.model.consumer_groups import (
     WaitingRecord,
 )
 from monitor.policy.consumer_groups.memory import GroupVerdict
-from monitor.policy.consumer_groups.standing import standing
+from monitor.policy.consumer_groups.standstill import standing_partitions
 from tests.support.builders import NOW
 from tests.support.builders.consumer_groups import Traffic, Watch, members, sight, tp
 
@@ -420,7 +420,7 @@ def test_a_threshold_that_cannot_be_passed() -> None:
     """max / mean is at most the number of partitions: it is said, and fails nothing."""
     seen = Watch(skew_threshold=4.0).during(600, sight([400, 0, 0, 0]))
     assert not any(each.reason == "skew" for each in seen)
-    assert seen[-1].data["note"] == "the skew threshold of 4.0x cannot be passed: no topic has more than 4 partitions"
+    assert seen[-1].data["note"] == "the skew threshold of 4.0x cannot be exceeded: no topic has more than 4 partitions"
     assert "note" not in Watch().during(10, sight([400, 0, 0, 0, 0]))[-1].data
 
 
@@ -571,7 +571,9 @@ def test_what_is_looked_into(
         read, beginning = (*more, None, None)[:2]
         changed[tp(i)] = dataclasses.replace(changed[tp(i)], next_record=read, beginning=beginning or 0)
     memory = None if limits is None else watch.memory
-    found = standing(sight(partitions={**sight().partitions, **changed}), memory, watch.now + 10, watch.limits)
+    found = standing_partitions(
+        sight(partitions={**sight().partitions, **changed}), memory, watch.now + 10, watch.limits
+    )
     assert dict(found) == {tp(i): start for i, start in expected.items()}, caption
 
 
