@@ -130,7 +130,7 @@ def identity(config: Config, *, data_dir: Path | None = None, makes_name: bool =
 
 
 def executor(config: Config) -> ProcessExecutor:
-    """Return an executor whose processes have imported the kinds of the roster and the users' modules that checks name."""
+    """Return an executor whose processes have imported the roster's kinds and the users' modules that checks name."""
     kinds = {check.kind for check in config.checks.values()}
     built = [KINDS.build(check.kind, resolve(config, check).options) for check in config.checks.values()]
     modules = {f"{MODULE}{module}" for kind in built for module in kind.modules()}

@@ -1,4 +1,4 @@
-"""The JSON bodies of the endpoints that show states: probes, the snapshot, and the state at a past moment."""
+"""JSON bodies of the endpoints that show states: probes, the snapshot, and the state at a past moment."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from monitor.history.samples import RESPONSE_TIME
 from monitor.model.checks import Overall, State
 from monitor.policy.runtime_checks import PART, dynamic, is_dynamic
 from monitor.ports.history import HistoryBounds
-from monitor.presentation import states as documents
 from monitor.presentation.history import reaches_document
+from monitor.presentation.states import hosts, timestamp, workers
 
 YIELD_EVERY = 256
 _Form = Literal["public", "full", "snapshot"]
 
 
 class _Rendered(NamedTuple):
-    """The reading of a check, the state behind it, and the encoded entry of both, without an age."""
+    """Reading of a check, its state, and the encoded entry of both, without an age."""
 
     reading: policy.Reading
     state: State | None
@@ -33,10 +33,10 @@ class _Rendered(NamedTuple):
 
 
 class Renderer:
-    """Renders bodies for a roster.
+    """Renderer of bodies for a roster.
 
-    The entry of a check is rendered once and kept while its state and reading stay the same. So ten thousand checks
-    cost ten thousand additions of an age, not as many encodings.
+    The entry of a check is encoded once and kept while its state and reading stay the same. Otherwise only the age is
+    added, which makes a body of ten thousand checks cheap.
     """
 
     def __init__(self, roster: RosterReader) -> None:
@@ -44,7 +44,7 @@ class Renderer:
         self._kept: dict[tuple[str, _Form], _Rendered] = {}
 
     def group(self, group: Group, snapshot: CachedSnapshot) -> tuple[bool, str]:
-        """Return whether a group is ready, and its body. The body of a group that holds stale verdicts has ``held``."""
+        """Return whether a group is ready, and its body, which has ``held`` if the group holds stale verdicts."""
         readings, checks = self._entries(group, snapshot, full=False)
         passes = self._roster.overall(group, readings) is not Overall.UNHEALTHY
         held = {"held": True} if any(reading.held for reading in readings.values()) else {}
@@ -52,18 +52,18 @@ class Renderer:
         return passes, entries.extended(head, entries.member("checks", checks))
 
     def detailed(self, snapshot: CachedSnapshot, *, full: bool) -> str:
-        """Return the overall verdict and all checks; with ``full``, messages, details and hosts, too."""
+        """Return the body with the overall verdict and all checks; with ``full``, also messages, details and hosts."""
         everything = self._roster.everything(snapshot)
         readings, checks = self._entries(everything, snapshot, full=full)
         head = self._head(self._roster.overall(everything, readings), snapshot)
         known = self._roster.fleet(snapshot).hosts if full else ()
-        hosts = [entries.member("hosts", entries.encode(documents.hosts(known, snapshot.now)))] if known else []
-        return entries.extended(head, entries.member("checks", checks), *hosts)
+        host_members = [entries.member("hosts", entries.encode(hosts(known, snapshot.now)))] if known else []
+        return entries.extended(head, entries.member("checks", checks), *host_members)
 
     def check(self, check: CheckSpec, snapshot: CachedSnapshot, *, full: bool) -> tuple[bool, str]:
-        """Return whether a check does not fail, and its own body."""
+        """Return whether a check passes, and its body."""
         reading, entry = self._entry(check, snapshot, hold=None, full=full)
-        head = entries.encode({"name": check.name, "timestamp": documents.timestamp(snapshot.now)})
+        head = entries.encode({"name": check.name, "timestamp": timestamp(snapshot.now)})
         return not policy.fails(reading), entries.extended(head, entry[1:-1])
 
     def startup(self, snapshot: CachedSnapshot) -> tuple[bool, str]:
@@ -74,18 +74,18 @@ class Renderer:
     def snapshot(self, snapshot: CachedSnapshot, reaches: HistoryBounds) -> str:
         """Return the body of ``/api/health/snapshot/``.
 
-        It has no ages: while nothing changes the body stays the same, and so does its ETag.
+        It contains no ages, so that the body and its ETag stay the same while nothing changes.
         """
         everything = self._roster.everything(snapshot)
         checks = {check.name: self._rendered(check, snapshot, "snapshot") for check in everything.checks}
         children = [(check.name, self._rendered(check, snapshot, "snapshot")) for check in child_checks(snapshot)]
         readings = {name: rendered.reading for name, rendered in checks.items()}
-        fleet = documents.workers(snapshot.states, snapshot.now)
+        runtime = workers(snapshot.states, snapshot.now)
         head = {
             "status": self._roster.overall(everything, readings).value,
-            "workers": fleet["workers"],
-            "queues": fleet["queues"],
-            "hosts": documents.hosts(self._roster.fleet(snapshot).hosts, snapshot.now),
+            "workers": runtime["workers"],
+            "queues": runtime["queues"],
+            "hosts": hosts(self._roster.fleet(snapshot).hosts, snapshot.now),
             "reaches": reaches_document(reaches),
             "answering": snapshot.answering is not False,
             "version": _version(),
@@ -104,7 +104,7 @@ class Renderer:
         others = sorted(states.keys() - self._roster.checks.keys())
         for check in (*self._roster.checks.values(), *map(dynamic, others)):
             reading, state = self._roster.read(check, snapshot)
-            if not _is_of_fleet(check.name):
+            if not _is_runtime_check(check.name):
                 readings[check.name] = reading
             fields = entries.fields(reading, state)
             fields.pop("since", None)
@@ -113,7 +113,7 @@ class Renderer:
         document = {
             "status": policy.overall(readings, self._roster.all.critical).value,
             "at": at,
-            "timestamp": documents.timestamp(at),
+            "timestamp": timestamp(at),
             "checks": checks,
             "reaches": reaches_document(reaches),
         }
@@ -132,7 +132,7 @@ class Renderer:
             readings[check.name], entry = self._entry(check, snapshot, hold=group.hold, full=full)
             rendered.append(entries.member(check.name, entry))
             if number % YIELD_EVERY == 0:
-                time.sleep(0)  # releases the interpreter lock: other probes do not wait for a long roster
+                time.sleep(0)  # releases the interpreter lock, so that other probes do not wait for a long roster
         return readings, entries.joined(rendered)
 
     def _entry(
@@ -143,7 +143,7 @@ class Renderer:
             if state is None:
                 return reading, entry
             return reading, entries.extended(entry, f'"age_ms":{entries.age_ms(state, snapshot.now)}')
-        except Exception:  # noqa: BLE001 - whatever a store let through, a probe has to answer
+        except Exception:  # noqa: BLE001 - a probe must answer, even when stored values are damaged
             return UNREADABLE, entries.encode(entries.fields(UNREADABLE, None))
 
     def _rendered(
@@ -157,7 +157,7 @@ class Renderer:
             else:
                 entry = entries.encode(entries.fields(reading, state, full=form == "full"))
             kept = _Rendered(reading, state, entry)
-            if check.name in self._roster.checks:  # a check created at run time expires, and would stay here
+            if check.name in self._roster.checks:  # a check created at run time expires, but its entry would not
                 self._kept[check.name, form] = kept
         return kept
 
@@ -168,7 +168,7 @@ class Renderer:
         try:
             fields = entries.fields(reading, state, full=True)
             return entries.encode(fields | self._about(check) | {"series": series})
-        except Exception:  # noqa: BLE001 - whatever a store let through, the page gets an answer
+        except Exception:  # noqa: BLE001 - the page must get a response, even when stored values are damaged
             return entries.encode(entries.fields(UNREADABLE, None) | self._about(check) | {"series": []})
 
     def _about(self, check: CheckSpec) -> dict[str, Any]:
@@ -176,12 +176,12 @@ class Renderer:
 
 
 def live(now: float) -> str:
-    """Return the body of a process that is alive."""
+    """Return the body for a process that is alive."""
     return _head("alive", now)
 
 
 def child_checks(snapshot: CachedSnapshot) -> list[CheckSpec]:
-    """Return the checks that runs of other checks created, by name: consumer groups."""
+    """Return the child checks in a snapshot by name: consumer groups."""
     return [dynamic(name) for name in sorted(snapshot.states) if name.startswith(f"{PART}:") and is_dynamic(name)]
 
 
@@ -191,15 +191,15 @@ def own_series(state: State | None) -> list[str]:
 
 
 def _head(status: str, now: float, **more: Any) -> str:
-    return entries.encode({"status": status, "timestamp": documents.timestamp(now), **more})
+    return entries.encode({"status": status, "timestamp": timestamp(now), **more})
 
 
-def _is_of_fleet(name: str) -> bool:
+def _is_runtime_check(name: str) -> bool:
     return name.startswith(("worker:", "queue:", "host:", f"{PART}:")) or name == "workers"
 
 
 def _absent(now: State | None, kept: Mapping[str, Any]) -> list[str]:
-    """Return the names of the fields that the check has now, and that history does not keep."""
+    """Return the names of the fields that the check has now and that history does not keep."""
     data = [] if now is None else [name for name in now.result.data if name not in kept]
     return ["since", "message", "detail", *data]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from monitor.api.assets import Assets, packed
+from monitor.api.assets import Assets, pack
 
 _ROOT = Path(__file__).parent / "static"
 _TYPES = {
@@ -20,7 +20,7 @@ _TYPES = {
 def load() -> Assets:
     """Return the files, read on first use: 0.3 MB. Raises OSError."""
     files = sorted(path for path in _ROOT.rglob("*") if path.is_file() and path.suffix in _TYPES)
-    return packed(
+    return pack(
         {PurePosixPath(file.relative_to(_ROOT)).as_posix(): (file.read_bytes(), _TYPES[file.suffix]) for file in files}
     )
 

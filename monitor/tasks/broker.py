@@ -33,9 +33,9 @@ MAX_SEARCHED = 100
 class CeleryBroker:
     """:class:`monitor.ports.workers.Broker` that uses the broker of a Celery application.
 
-    On Redis, one round trip reads all lengths and heads. On other brokers (AMQP) each queue is declared passively, which
-    returns its numbers of messages and of consumers. A queue with messages and without a consumer has a constant head,
-    so it counts as a queue that does not move.
+    On Redis, one round trip reads all lengths and heads. On other brokers (AMQP) each queue is declared passively,
+    which returns its numbers of messages and of consumers. A queue with messages and without a consumer gets a constant
+    head, so it counts as a queue that does not move.
     """
 
     def __init__(self, app: Celery) -> None:
@@ -45,7 +45,7 @@ class CeleryBroker:
         self._content_types = formats.available()
 
     def look(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSnapshot:
-        """Return the length of each of ``queues``, the head of those in ``heads``, and the workers that the broker knows."""
+        """Return the lengths of ``queues``, the heads of those in ``heads``, and the workers that the broker knows."""
         with self._failures(), self._app.producer_or_acquire() as producer:
             channel = producer.channel
             if isinstance(channel, RedisChannel):
@@ -120,7 +120,7 @@ class CeleryBroker:
 
 
 def _expiration_seconds(heartbeat: tuple[Any, ...]) -> float | None:
-    """Return the expiration for AMQP brokers; None for a project's own queue, which may dead-letter expired messages."""
+    """Return the expiration for AMQP brokers; None for a project's queue, which may dead-letter expired messages."""
     return EXPIRES_SECONDS if heartbeat[0] == "worker" else None
 
 

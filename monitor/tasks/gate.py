@@ -48,7 +48,7 @@ class Gate(threading.Thread):
 
     @property
     def is_open(self) -> bool:
-        """True if the last check found this project as the owner of the store, or no owner; False before the first check."""
+        """True if the last check found this project or none as the owner of the store; False before the first check."""
         return self._has_checked.is_set() and self._standing.owner is None
 
     def wait(self, on_poll: Callable[[], Any]) -> None:

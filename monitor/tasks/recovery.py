@@ -44,7 +44,7 @@ class RecoveringConnection(Connection):
         return self
 
     def _ensure_connection(self, errback: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Connect, and log the reason of each failed attempt. Without this, kombu logs nothing when it connects by itself."""
+        """Connect, and log the reason of each failed attempt. Kombu logs nothing when it connects by itself."""
         del errback  # Celery's callback, which would log each attempt a second time
         return super()._ensure_connection(_report_attempt, *args, **kwargs)  # type: ignore[no-untyped-call]
 

@@ -39,8 +39,8 @@ TASK_OPTIONS: dict[str, Any] = {
     "serializer": "json",
 }
 
-# For a project's own beat; the monitor's beat sends without expiry. The worker compares it with its own clock, which may
-# be an hour ahead.
+# For a project's own beat; the monitor's beat sends without expiry. The worker compares it with its own clock, which
+# may be an hour ahead.
 EXPIRES_SECONDS = 7200
 
 

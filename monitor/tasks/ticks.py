@@ -67,8 +67,8 @@ class TickSender:
     def send_due(self) -> float:
         """Send each due entry once, even if several intervals have passed since the last call. Never raises.
 
-        Return the seconds until the next call, at most ``LONGEST_DELAY_SECONDS``. While ``MAX_WAITING`` messages wait in
-        an entry's queue, nothing is sent there.
+        Return the seconds until the next call, at most ``LONGEST_DELAY_SECONDS``. While ``MAX_WAITING`` messages wait
+        in an entry's queue, nothing is sent there.
         """
         now = self._clock()
         for name in [name for name, due_at in self._due_at.items() if due_at <= now]:
