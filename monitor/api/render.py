@@ -17,8 +17,8 @@ from monitor.history.samples import RESPONSE_TIME
 from monitor.model.checks import Overall, State
 from monitor.policy.runtime_checks import PART, dynamic, is_dynamic
 from monitor.ports.history import HistoryBounds
+from monitor.presentation import states as documents
 from monitor.presentation.history import reaches_document
-from monitor.presentation.states import hosts, timestamp, workers
 
 YIELD_EVERY = 256
 _Form = Literal["public", "full", "snapshot"]
@@ -57,13 +57,13 @@ class Renderer:
         readings, checks = self._entries(everything, snapshot, full=full)
         head = self._head(self._roster.overall(everything, readings), snapshot)
         known = self._roster.fleet(snapshot).hosts if full else ()
-        host_members = [entries.member("hosts", entries.encode(hosts(known, snapshot.now)))] if known else []
-        return entries.extended(head, entries.member("checks", checks), *host_members)
+        hosts = [entries.member("hosts", entries.encode(documents.hosts(known, snapshot.now)))] if known else []
+        return entries.extended(head, entries.member("checks", checks), *hosts)
 
     def check(self, check: CheckSpec, snapshot: CachedSnapshot, *, full: bool) -> tuple[bool, str]:
         """Return whether a check passes, and its body."""
         reading, entry = self._entry(check, snapshot, hold=None, full=full)
-        head = entries.encode({"name": check.name, "timestamp": timestamp(snapshot.now)})
+        head = entries.encode({"name": check.name, "timestamp": documents.timestamp(snapshot.now)})
         return not policy.fails(reading), entries.extended(head, entry[1:-1])
 
     def startup(self, snapshot: CachedSnapshot) -> tuple[bool, str]:
@@ -80,12 +80,12 @@ class Renderer:
         checks = {check.name: self._rendered(check, snapshot, "snapshot") for check in everything.checks}
         children = [(check.name, self._rendered(check, snapshot, "snapshot")) for check in child_checks(snapshot)]
         readings = {name: rendered.reading for name, rendered in checks.items()}
-        runtime = workers(snapshot.states, snapshot.now)
+        fleet = documents.workers(snapshot.states, snapshot.now)
         head = {
             "status": self._roster.overall(everything, readings).value,
-            "workers": runtime["workers"],
-            "queues": runtime["queues"],
-            "hosts": hosts(self._roster.fleet(snapshot).hosts, snapshot.now),
+            "workers": fleet["workers"],
+            "queues": fleet["queues"],
+            "hosts": documents.hosts(self._roster.fleet(snapshot).hosts, snapshot.now),
             "reaches": reaches_document(reaches),
             "answering": snapshot.answering is not False,
             "version": _version(),
@@ -104,7 +104,7 @@ class Renderer:
         others = sorted(states.keys() - self._roster.checks.keys())
         for check in (*self._roster.checks.values(), *map(dynamic, others)):
             reading, state = self._roster.read(check, snapshot)
-            if not _is_runtime_check(check.name):
+            if not _is_of_fleet(check.name):
                 readings[check.name] = reading
             fields = entries.fields(reading, state)
             fields.pop("since", None)
@@ -113,7 +113,7 @@ class Renderer:
         document = {
             "status": policy.overall(readings, self._roster.all.critical).value,
             "at": at,
-            "timestamp": timestamp(at),
+            "timestamp": documents.timestamp(at),
             "checks": checks,
             "reaches": reaches_document(reaches),
         }
@@ -181,7 +181,7 @@ def live(now: float) -> str:
 
 
 def child_checks(snapshot: CachedSnapshot) -> list[CheckSpec]:
-    """Return the child checks in a snapshot by name: consumer groups."""
+    """Return the checks that runs of other checks created, by name: consumer groups."""
     return [dynamic(name) for name in sorted(snapshot.states) if name.startswith(f"{PART}:") and is_dynamic(name)]
 
 
@@ -191,10 +191,10 @@ def own_series(state: State | None) -> list[str]:
 
 
 def _head(status: str, now: float, **more: Any) -> str:
-    return entries.encode({"status": status, "timestamp": timestamp(now), **more})
+    return entries.encode({"status": status, "timestamp": documents.timestamp(now), **more})
 
 
-def _is_runtime_check(name: str) -> bool:
+def _is_of_fleet(name: str) -> bool:
     return name.startswith(("worker:", "queue:", "host:", f"{PART}:")) or name == "workers"
 
 

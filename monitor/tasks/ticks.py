@@ -123,9 +123,9 @@ class BoundedPublisher(Publisher):
 
 def _connection(app: Celery) -> Any:
     """Return a connection with the application's parameters and with time limits. It is not opened yet."""
-    original = app.connection_for_write()
-    connection: Any = BriefConnection(**dict(original._info(resolve=False)))  # type: ignore[no-untyped-call]
+    usual = app.connection_for_write()
+    connection: Any = BriefConnection(**dict(usual._info(resolve=False)))  # type: ignore[no-untyped-call]
     driver = connection.get_transport_cls().driver_type
     connection.connect_timeout = TIMEOUT_SECONDS
-    connection.transport_options = limited(original.transport_options, driver, len(original.alt), TIMEOUT_SECONDS)
+    connection.transport_options = limited(usual.transport_options, driver, len(usual.alt), TIMEOUT_SECONDS)
     return connection

@@ -25,7 +25,7 @@ from monitor.api.schema.parameters import (
 )
 from monitor.config.units import names as listed
 from monitor.history.series import MAX_POINTS, Span
-from monitor.presentation import history
+from monitor.presentation import history as chronicle
 
 router = Router(tags=["the past"])
 
@@ -119,15 +119,13 @@ class OverviewBody(Described, public_name="OverviewAnswer"):
     reaches: ReachBody
 
 
-@router.get(
-    "history/", response={200: HistoryBody, **ERRORS}, operation_id="history", summary="History", openapi_extra=CSV
-)
-def history_of_check(request: Any, parameters: Query[HistoryParameters]) -> HttpResponse:
+@router.get("history/", response={200: HistoryBody, **ERRORS}, operation_id="history", openapi_extra=CSV)
+def history(request: Any, parameters: Query[HistoryParameters]) -> HttpResponse:
     """Return the status and the series of a check over time."""
     names = None if parameters.series is None else tuple(listed(parameters.series))
     with request.service.history.slot() as source:
-        found = history.curves(source.history, parameters.check, parameters.span(request.snapshot.now), names=names)
-    document = history.curves_document(parameters.check, *found)
+        found = chronicle.curves(source.history, parameters.check, parameters.span(request.snapshot.now), names=names)
+    document = chronicle.curves_document(parameters.check, *found)
     if parameters.format == "csv":
         return responses.attachment(tables.history(document), tables.MEDIA_TYPE, f"history-{parameters.check}.csv")
     return responses.success(encode(document))
@@ -141,6 +139,6 @@ def overview(request: Any, parameters: Query[OverviewParameters]) -> HttpRespons
     checks = {spec.name: own_series(snapshot.states.get(spec.name)) for spec in specs}
     since = snapshot.now - parameters.window
     with request.service.history.slot() as source:
-        document = history.overview(source.history, checks, since, snapshot.now, count=parameters.points)
+        document = chronicle.overview(source.history, checks, since, snapshot.now, count=parameters.points)
         reaches = source.history.reaches()
-    return responses.success(encode({**document, "reaches": history.reaches_document(reaches)}))
+    return responses.success(encode({**document, "reaches": chronicle.reaches_document(reaches)}))

@@ -3,7 +3,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const IN_SVG = new Set(["svg", "use", "path", "rect", "g", "line", "title"]);
 
-/** Create a node: `h("p", {class: "note", dataset: {…}, on: {click: …}}, "text", child)`. Null and undefined children are obsolete out. */
+/** Create a node: `h("p", {class: "note", dataset: {…}, on: {click: …}}, "text", child)`. Null and undefined children are left out. */
 export function h(tag, properties = {}, ...children) {
   const node = IN_SVG.has(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
