@@ -95,7 +95,7 @@ def read(file: Path | None = None) -> Loaded:
             loaded = _load(file)
         return loaded
     finally:
-        # After the import, because the module of a project's Celery application sets the same default for its settings.
+        # After the import: the module of a Django project's Celery application sets this default, too.
         os.environ.setdefault(project.VARIABLE, "monitor.settings")
 
 

@@ -15,7 +15,7 @@ from monitor.ports.store import Store, StoreUnavailable
 TIMEOUT_SECONDS = 0.5
 """Time limit of one reply of the store."""
 SLOTS = 2
-"""Number of requests that a process reads for at the same time. The other threads of the server remain for probes."""
+"""Number of requests that read at the same time in a process. The server's other threads remain free for probes."""
 QUEUE_SECONDS = 0.5
 """Time that one more request waits for a slot. All further requests are refused at once."""
 

@@ -76,7 +76,7 @@ class Refresher:
             every_seconds=REACHES_EVERY_SECONDS,
         )
         self.refusal = PeriodicValue("refusal.not_read", lambda store: store.refusal(), None)
-        _forget_at_fork(self)
+        _restart_after_fork(self)
 
     def start(self) -> None:
         """Start the thread, also after a fork, where it is lost. Never blocks, and is cheap to call often."""
@@ -174,7 +174,7 @@ class Refresher:
         self._known = dataclasses.replace(known, cursor=cursor, failures=known.failures + 1, refusal=refusal)
 
 
-def _forget_at_fork(refresher: Refresher) -> None:
+def _restart_after_fork(refresher: Refresher) -> None:
     """Restart the thread with a new connection in a forked child (gunicorn --preload), where the thread is lost."""
     reference = weakref.ref(refresher)
 

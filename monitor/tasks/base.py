@@ -24,9 +24,9 @@ def dispatch_queue(config: Config) -> str:
 
 
 def rounds_queue(config: Config) -> str:
-    """Return the queue of all other periodic tasks and of deliveries.
+    """Return the queue of all tasks except ``dispatch`` and ``run_check``.
 
-    It is separate, because it must not be purged, and its tasks must not wait behind checks either.
+    It is separate, because it must not be purged, and its tasks must not wait behind checks.
     """
     return f"{config.queue}.rounds"
 

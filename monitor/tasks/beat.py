@@ -20,7 +20,7 @@ log = structlog.get_logger("monitor.beat")
 
 
 class DispatchScheduler(Scheduler):  # type: ignore[misc]  # celery has no types
-    """In-memory scheduler of Celery that sends no task to a queue in which ``MAX_WAITING`` messages wait.
+    """In-memory scheduler of Celery that sends no task of the monitor while ``MAX_WAITING`` messages wait in its queue.
 
     Redis does not expire messages: without a worker, two messages a second would pile up.
     A project's own beat works too. There, the first dispatch that runs purges the backlog.

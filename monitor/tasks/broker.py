@@ -27,7 +27,7 @@ CONTROL = "celery.pidbox"
 """Exchange for remote control. Each Celery worker binds one queue to it."""
 
 MAX_SEARCHED = 100
-"""Limit of messages of a queue that are searched for heartbeats."""
+"""Maximum number of messages in a queue that are searched for heartbeats."""
 
 
 class CeleryBroker:

@@ -48,7 +48,7 @@ class Gate(threading.Thread):
 
     @property
     def is_open(self) -> bool:
-        """True if the last check found this project or none as the owner of the store; False before the first check."""
+        """True if the last check permits this project to work in the store; False before the first check."""
         return self._has_checked.is_set() and self._standing.owner is None
 
     def wait(self, on_poll: Callable[[], Any]) -> None:
@@ -64,7 +64,7 @@ class Gate(threading.Thread):
         self._on_refusal = action
 
     def run(self) -> None:
-        """Check the owner of the store periodically, without an end."""
+        """Check the owner of the store periodically. Never return."""
         pause = threading.Event()
         while True:
             self.check()

@@ -50,7 +50,7 @@ def send_at_each_tick(scheduler: Any, app: Celery, entries: Mapping[str, Mapping
 
 
 class TickSender:
-    """Sender of each entry at its interval. Its caller gives the time of each attempt."""
+    """Sender of each entry at its interval. It sends only when :meth:`send_due` is called."""
 
     def __init__(
         self,

@@ -47,7 +47,9 @@ def test_the_server_goes_and_comes_back(stage: Stage, open_page: OpenPage) -> No
     expect(page.locator("#live")).to_have_attribute("data-state", "unreachable")
     expect(page.locator("#verdict-word")).to_have_text("Not known")
     expect(page.locator("#verdict")).to_have_attribute("data-status", "unknown")
-    expect(page.locator("#verdict-why")).to_contain_text(re.compile(r"has not answered for \d+ s\. The status was healthy at "))
+    expect(page.locator("#verdict-why")).to_contain_text(
+        re.compile(r"has not answered for \d+ s\. The status was healthy at ")
+    )
     expect(page).to_have_title("No answer · Health monitor")
     stage.open()
     expect(page.locator("#verdict-word")).to_have_text("Healthy")
