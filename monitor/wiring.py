@@ -1,4 +1,4 @@
-"""The worker side's one composition root: from a configuration to things that run."""
+"""Composition root of the worker side: builds the store, the executor and the channels from the configuration."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ log = structlog.get_logger("monitor.alerts")
 
 @dataclass(frozen=True)
 class Runtime:
-    """What the tasks of one process work with."""
+    """Configuration and services that the tasks of one process use."""
 
     config: Config
     checks: Mapping[str, CheckSpec]
@@ -64,7 +64,10 @@ class Runtime:
 
 
 def load(file: Path | None = None) -> Loaded:
-    """The configuration, with the options of every check validated too. Raises ConfigError with all that is wrong."""
+    """Return the configuration after validation of all URLs and of all options of checks and channels.
+
+    Raises ConfigError with all problems.
+    """
     try:
         loaded, problems = read(file), []
     except ConfigError as error:
@@ -80,22 +83,25 @@ def load(file: Path | None = None) -> Loaded:
 
 
 def read(file: Path | None = None) -> Loaded:
-    """The configuration, without a look at options: for who has yet to bring the store. Raises ConfigError."""
+    """Return the configuration without validation of URLs and options, for a caller that starts the store itself.
+
+    Raises ConfigError.
+    """
     if not os.environ.get(project.VARIABLE):
-        os.environ.pop(project.VARIABLE, None)  # an empty variable is one that is not set
+        os.environ.pop(project.VARIABLE, None)  # an empty variable counts as not set
     try:
         loaded = _load(file)
         if loaded.config.celery_app and _import_celery_app(loaded):
             loaded = _load(file)
         return loaded
     finally:
-        # After the import: the module of a Django project's application names the project's settings in the same way.
+        # After the import: the module of a Django project's Celery application sets this default, too.
         os.environ.setdefault(project.VARIABLE, "monitor.settings")
 
 
 @functools.cache
 def runtime() -> Runtime:
-    """This process' runtime, built on first use. Connects to nothing yet. Raises ConfigError."""
+    """Return the runtime of this process. The first call builds it, and connects to nothing. Raises ConfigError."""
     config = with_reminders(load().config)
     checks = {name: resolve(config, check) for name, check in config.checks.items()}
     senders = {name: sender(channel) for name, channel in config.channels.items()}
@@ -103,13 +109,13 @@ def runtime() -> Runtime:
 
 
 def store(config: Config, *, timeout_seconds: float = 2.0) -> Store:
-    """The store, as the worker side uses it. Raises ConfigError when none is configured."""
-    kept = config.history
+    """Return the Redis store of the worker side. Raises ConfigError when none is configured."""
+    history = config.history
     return RedisStore(
         required_url(config, "redis_url"),
         prefix=config.key_prefix,
         timeout_seconds=timeout_seconds,
-        retention=Retention(kept.raw_seconds, kept.rollups_seconds, config.history_memory_bytes, kept.enabled),
+        retention=Retention(history.raw_seconds, history.rollups_seconds, config.history_memory_bytes, history.enabled),
         roster_size=len(config.checks),
     )
 
@@ -117,14 +123,14 @@ def store(config: Config, *, timeout_seconds: float = 2.0) -> Store:
 def identity(config: Config, *, data_dir: Path | None = None, makes_name: bool = False) -> Identity:
     """Return this project's identity.
 
-    With ``makes_name``, a monitor that belongs to no project gets a name of its own in its data directory.
+    With ``makes_name``, a monitor without a project gets a generated name, which is kept in its data directory.
     """
     found = project.identity(config.project)
     return found if found.name else standalone.identity(data_dir or config.data_dir, makes=makes_name)
 
 
 def executor(config: Config) -> ProcessExecutor:
-    """Check processes that have the roster's kinds imported, and the users' modules that their checks name."""
+    """Return an executor whose processes have imported the roster's kinds and the users' modules that checks name."""
     kinds = {check.kind for check in config.checks.values()}
     built = [KINDS.build(check.kind, resolve(config, check).options) for check in config.checks.values()]
     modules = {f"{MODULE}{module}" for kind in built for module in kind.modules()}
@@ -132,7 +138,7 @@ def executor(config: Config) -> ProcessExecutor:
 
 
 def sender(spec: ChannelSpec) -> Send:
-    """What tells a notice through a channel, in the channel's words."""
+    """Return the function that renders a notice with the channel's templates and sends it."""
     channel = CHANNELS.build(spec.kind, spec.options)
     title, body = spec.title or text.DEFAULT_TITLE, spec.body or text.DEFAULT_BODY
 
@@ -144,7 +150,7 @@ def sender(spec: ChannelSpec) -> Send:
         except Temporary as failure:
             return DeliveryFailure(failure.reason, retry_after_seconds=failure.retry_after_seconds)
         except Exception:
-            # One notice that a channel cannot render must not stop those behind it.
+            # A notice that a channel cannot render must not block the next ones.
             log.exception("alert.channel_failed", channel=spec.name, notice=notice.id)
             return DeliveryFailure("internal_error")
         return None
@@ -153,33 +159,33 @@ def sender(spec: ChannelSpec) -> Send:
 
 
 def with_reminders(config: Config) -> Config:
-    """The configuration, in which a channel without a ``reminder`` has that of its kind."""
-    usual = {
+    """Return the configuration in which a channel without a ``reminder`` has the default of its kind."""
+    defaults = {
         name: spec.model_copy(update={"reminder_seconds": CHANNELS.find(spec.kind).reminder_seconds})
         for name, spec in config.channels.items()
         if spec.reminder_seconds is None
     }
-    return config.model_copy(update={"channels": {**config.channels, **usual}})
+    return config.model_copy(update={"channels": {**config.channels, **defaults}})
 
 
 def required_url(config: Config, key: str) -> str:
-    """A URL that the role cannot do without. Raises ConfigError."""
+    """Return a URL that the role requires. Raises ConfigError if it is not set."""
     value: SecretStr | None = getattr(config, key)
     if value is None:
-        raise ConfigError([ConfigProblem(key, None, _where_to_set(config, key))])
+        raise ConfigError([ConfigProblem(key, None, _missing_url_hint(config, key))])
     return value.get_secret_value()
 
 
 def store_environment(config: Config) -> dict[str, str]:
-    """Return the variables by which a process finds the store that does not import the project's Celery application.
+    """Return the environment variables for a process that does not import the project's Celery application.
 
-    Raises ConfigError when no store is configured.
+    They locate the store. Raises ConfigError when no store is configured.
     """
     return {"MONITOR_REDIS_URL": required_url(config, "redis_url"), "MONITOR_KEY_PREFIX": config.key_prefix}
 
 
 def resolve(config: Config, check: CheckSpec) -> CheckSpec:
-    """The check with the options it leaves to the configuration (`checks.base.from_config`) filled in."""
+    """Return the check with its missing options filled in from the configuration (`checks.base.from_config`)."""
     given = dict(check.options)
     for option, key in configured_options(check.kind).items():
         value = getattr(config, key)
@@ -193,16 +199,16 @@ def _load(file: Path | None) -> Loaded:
 
 
 def _import_celery_app(loaded: Loaded) -> bool:
-    """Import the project's Celery application. Return whether more is known of the project than before.
+    """Import the project's Celery application. Return whether the import added settings of the project.
 
-    Its module may call ``monitor.install(app)`` or not, and may be the one that names the project's Django settings.
+    Its module may call ``monitor.install(app)``, and may set ``DJANGO_SETTINGS_MODULE``.
     """
     dotted = loaded.config.celery_app or ""
     before = project.applications(), os.environ.get(project.VARIABLE)
     module, _, attribute = dotted.partition(":")
     try:
         app: Any = getattr(importlib.import_module(module), attribute or "app")
-        project.from_celery(app)  # its configuration is loaded when something of it is read
+        project.from_celery(app)  # reads its configuration, which Celery loads lazily
     except Exception as error:
         hint = f"should be an importable Celery application, module:attribute ({type(error).__name__}: {error})"
         raise ConfigError([ConfigProblem("celery_app", dotted, hint, loaded.origin("celery_app"))]) from error
@@ -211,7 +217,7 @@ def _import_celery_app(loaded: Loaded) -> bool:
 
 
 def _url_problems(loaded: Loaded) -> list[ConfigProblem]:
-    """Return what the clients of the store and of the broker find wrong with their URLs. Connects to nothing."""
+    """Return the problems that the client libraries report for the URLs of store and broker. Connects to nothing."""
     problems, config = [], loaded.config
     try:
         if config.redis_url is not None:
@@ -223,7 +229,7 @@ def _url_problems(loaded: Loaded) -> list[ConfigProblem]:
         if broker is not None and not is_redis(broker):
             importlib.import_module("kombu.connection").Connection(broker).get_transport_cls()
     except (ValueError, LookupError, ImportError, AttributeError, TypeError) as error:
-        hint = f"names no broker that Celery can use: {scrub(str(error))}"
+        hint = f"Celery cannot use this broker URL: {scrub(str(error))}"
         problems.append(ConfigProblem("broker_url", None, hint, loaded.origin("broker_url")))
     return problems
 
@@ -238,7 +244,7 @@ def _option_problems(check: CheckSpec, loaded: Loaded) -> list[ConfigProblem]:
             if key in _URLS and option not in resolved.options
         }
         if missing:
-            return [ConfigProblem(key, None, _where_to_set(loaded.config, key)) for key in sorted(missing)]
+            return [ConfigProblem(key, None, _missing_url_hint(loaded.config, key)) for key in sorted(missing)]
         KINDS.build(check.kind, resolved.options)
     except UnknownPlugin as error:
         hint = unknown_hint(error.name, error.known, "kind")
@@ -268,17 +274,17 @@ def _channel_problems(channel: ChannelSpec, loaded: Loaded) -> list[ConfigProble
 
 
 _URLS = {
-    "redis_url": "the store: set MONITOR_REDIS_URL, or run `monitor up`, which brings its own",
+    "redis_url": "the store: set MONITOR_REDIS_URL, or run `monitor up`, which starts its own",
     "broker_url": "the broker to watch: set MONITOR_BROKER_URL, MONITOR_CELERY_APP or MONITOR_REDIS_URL",
 }
-_URLS_BESIDE_APPLICATION = {
+_URLS_WITH_APPLICATION = {
     "redis_url": "the store: set MONITOR_REDIS_URL, or run `monitor up`; the broker of {app} is not a single Redis",
-    "broker_url": "the broker to watch: {app} names none; set its broker_url, or MONITOR_BROKER_URL",
+    "broker_url": "the broker to watch: {app} configures none; set its broker_url, or MONITOR_BROKER_URL",
 }
 
 
-def _where_to_set(config: Config, key: str) -> str:
-    """Return the hint about a missing URL. It names no variable that is set already, and none that would not help."""
+def _missing_url_hint(config: Config, key: str) -> str:
+    """Return the hint about a missing URL. It names only variables that are not set and would help."""
     if config.celery_app is None:
         return f"is required; {_URLS[key]}"
-    return f"is required; {_URLS_BESIDE_APPLICATION[key].format(app=config.celery_app)}"
+    return f"is required; {_URLS_WITH_APPLICATION[key].format(app=config.celery_app)}"

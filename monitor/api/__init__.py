@@ -1,1 +1,1 @@
-"""Probes that only read: they know the roster and the states, never a check's code."""
+"""HTTP endpoints. They only read: they know the roster and the states, never a check's code."""

@@ -1,7 +1,7 @@
 """Authorisation of requests for messages, hosts, versions, workers, alerts and history.
 
-A request proves its access by the bearer token, by a session that was opened with a link of `monitor up` or
-`monitor open`, or by a staff login. Its origin proves nothing.
+A request is authorised by the bearer token, by a session that was opened with a link of `monitor up` or
+`monitor open`, or by a staff login. Its network address does not count.
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ from typing import Any
 from monitor.credentials import signed
 from monitor.credentials.used_codes import UsedCodes
 
-_SAME_SITE = (
-    "same-origin",
-    "none",
-)  # a browser's values for pages of the same server, and for an address that was typed
+_SAME_SITE = ("same-origin", "none")
+"""A browser's values for requests of pages of the same server, and for an address that was typed."""
 
 
 class Refused(StrEnum):
-    """Reasons for which a code opens no session."""
+    """Reason why a code opens no session."""
 
     NO_CODE = "no_code"
     OVER = "over"
@@ -30,9 +28,9 @@ class Refused(StrEnum):
 
 
 class Access:
-    """Authorises requests in one process. Without a token, only staff is authorised.
+    """Rules of access in one process. Without a token, only staff is authorised.
 
-    ``used_codes`` is None where no data directory is known: then no link opens a session.
+    ``used_codes`` is None without a data directory: then no link opens a session.
     """
 
     def __init__(self, token: str | None, *, used_codes: UsedCodes | None = None) -> None:
@@ -40,7 +38,7 @@ class Access:
         self._used_codes = used_codes
 
     def allows(self, authorization: str, origin: Mapping[str, Any], *, is_staff: bool = False) -> bool:
-        """Return whether a request is authorised. ``origin`` are its CGI variables; empty when they are not known."""
+        """Return whether a request is authorised. ``origin`` has its CGI variables; empty if they are not known."""
         if is_staff:
             return True
         if self._token is None:
@@ -48,11 +46,11 @@ class Access:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() == "bearer":
             return hmac.compare_digest(token.strip().encode(), self._token.encode())
-        # Another scheme is not ours: a proxy that asks for a password passes on the header that it received.
+        # Another scheme is not for the monitor: a proxy that requires a password forwards the header to it.
         return self._has_session(origin)
 
     def open_session(self, code: str) -> str | Refused:
-        """Return a new session for a link's code, which is used up by it; or the reason for none."""
+        """Return a new session for the code of a link, which is valid once; or the reason for the refusal."""
         if self._token is None or self._used_codes is None:
             return Refused.UNAVAILABLE
         if not signed.verify(self._token, signed.CODE, code):
@@ -79,5 +77,5 @@ class Access:
 
 
 def cookie_name(origin: Mapping[str, Any]) -> str:
-    """Return the name of a server's session cookie: browsers keep cookies by host, and two servers may share one."""
+    """Return the name of a server's session cookie. It has the port, because browsers share cookies between ports."""
     return f"monitor_session_{origin.get('SERVER_PORT', '')}"

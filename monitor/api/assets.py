@@ -1,6 +1,7 @@
-"""Files of a page: read once, compressed once, at an address that depends on their content; and the page's policy.
+"""Files of a page, which are read and compressed once, and the page's Content-Security-Policy.
 
-No static files have to be set up in a project, and nothing comes from elsewhere.
+The address of a file depends on the content of all files. A project needs no static files, and no other server is
+used.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from django.utils.cache import patch_vary_headers
 
 from monitor.api.pages import CONFINED
 
-_FOR_EVER = "public, max-age=31536000, immutable"
+_FOREVER = "public, max-age=31536000, immutable"
 
 
 class Asset(NamedTuple):
-    """A file, as it is and as gzip."""
+    """File as it is, and compressed with gzip."""
 
     body: bytes
     compressed: bytes
@@ -27,18 +28,18 @@ class Asset(NamedTuple):
 
 
 class Assets(NamedTuple):
-    """All files of a page by their path. ``version`` is a digest of all contents: a change of one file moves them all.
+    """Files of a page by path. ``version`` is a digest of all contents, so a change of one file changes all addresses.
 
-    That keeps relative imports between modules as they are written, with neither a build step nor an import map
-    (which would be an inline script).
+    Therefore modules can import each other by relative paths, without a build step and without an import map (which
+    would be an inline script).
     """
 
     version: str
     files: Mapping[str, Asset]
 
 
-def packed(files: Mapping[str, tuple[bytes, str]]) -> Assets:
-    """Return files, each with its content type, ready to be served."""
+def pack(files: Mapping[str, tuple[bytes, str]]) -> Assets:
+    """Return the files of a page from their contents and content types by path."""
     digest, found = hashlib.blake2b(digest_size=8), {}
     for path, (body, content_type) in files.items():
         digest.update(f"{path} {len(body)} ".encode() + body)
@@ -47,7 +48,7 @@ def packed(files: Mapping[str, tuple[bytes, str]]) -> Assets:
 
 
 def serve(request: HttpRequest, assets: Assets, version: str, path: str) -> HttpResponse:
-    """Return one of the files, which never changes at its address. Raises Http404 for one of another version."""
+    """Return a file, which browsers may cache forever. Raises Http404 for an unknown file and for another version."""
     if version != assets.version or path not in assets.files:
         raise Http404
     file = assets.files[path]
@@ -57,12 +58,15 @@ def serve(request: HttpRequest, assets: Assets, version: str, path: str) -> Http
     if takes_gzip:
         response["Content-Encoding"] = "gzip"
     patch_vary_headers(response, ("Accept-Encoding",))
-    response["Cache-Control"] = _FOR_EVER
+    response["Cache-Control"] = _FOREVER
     return response
 
 
 def policy(*, forms: str) -> str:
-    """Return the Content-Security-Policy of a page: own files only, nothing inline, no frames; ``forms`` go there."""
+    """Return the Content-Security-Policy of a page: own files only, nothing inline, no frames.
+
+    ``forms`` is the permitted target of forms.
+    """
     return "; ".join(
         (
             "default-src 'none'",

@@ -1,6 +1,6 @@
-"""The OpenAPI document, and a page that shows it: Swagger UI, from django-ninja's package.
+"""Views of the OpenAPI document and of a page that shows it with Swagger UI (from the package of django-ninja).
 
-The page loads nothing from other hosts and has no inline script or style.
+The page loads nothing from other hosts, and has no inline script or style.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def description(request: HttpRequest, **_of_the_mount: Any) -> HttpResponse:
 
 
 def page(request: HttpRequest, **_of_the_mount: Any) -> HttpResponse:
-    """Return the page."""
+    """Return the page with Swagger UI."""
     base = request.path.rstrip("/").removesuffix("docs")
     safe = escape(quote(base))
     body = _PAGE.format(base=safe, assets=f"{safe}docs/static/{_assets().version}/")
@@ -74,7 +74,7 @@ def page(request: HttpRequest, **_of_the_mount: Any) -> HttpResponse:
 
 @require_safe  # type: ignore[untyped-decorator]
 def asset(request: HttpRequest, version: str, file: str, **_of_the_mount: Any) -> HttpResponse:
-    """Return a file of the page. Its content decides its address, so it never changes."""
+    """Return a file of the page. Its address depends on its content, so it never changes."""
     return assets.serve(request, _assets(), version, file)
 
 
@@ -91,4 +91,4 @@ def _assets() -> Assets:
     """Return the page's files, read on first use."""
     folder = resources.files("ninja") / "static" / "ninja"
     bodies = {name: _START if name == "start.js" else (folder / name).read_bytes() for name in _TYPES}
-    return assets.packed({name: (body, _TYPES[name]) for name, body in bodies.items()})
+    return assets.pack({name: (body, _TYPES[name]) for name, body in bodies.items()})

@@ -1,4 +1,4 @@
-"""JSON fields of one check: status, times, numbers and reason codes for everyone; the rest for authorised requests."""
+"""JSON fields of one check: status, times, numbers and reason codes; if authorised, also message and detail."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _OURS = frozenset(
 
 
 def fields(reading: policy.Reading, state: State | None, *, full: bool = False) -> dict[str, Any]:
-    """Return all fields of a check but its age. ``full`` adds message and detail, which may hold hosts and versions."""
+    """Return the fields of a check except its age. ``full`` adds message and detail, which may contain hosts."""
     found: dict[str, Any] = {"status": reading.status.value}
     if state is None:
-        # Nothing was measured: 0 for what is known to fail, null for what is not known.
+        # Nothing was measured: 0 for a check that fails, null for an unknown status.
         found["response_time_ms"] = None if reading.status is Status.UNKNOWN else 0
         return found | _present(reason=reading.reason)
     result = state.result
@@ -39,7 +39,7 @@ def fields(reading: policy.Reading, state: State | None, *, full: bool = False) 
 
 
 def age_ms(state: State, now: float) -> int:
-    """Return the age of its numbers, in milliseconds; what is a little ahead of the clock is new."""
+    """Return the age of a state's numbers in milliseconds; 0 if they are ahead of the clock."""
     return max(0, int((now - state.result.numbers_at) * 1000))
 
 
@@ -49,17 +49,17 @@ def encode(value: Any) -> str:
 
 
 def member(name: str, encoded: str) -> str:
-    """Return one member of a JSON object, whose value is encoded already."""
+    """Return a member of a JSON object, from its name and its encoded value."""
     return f"{_encode(name)}:{encoded}"
 
 
 def joined(members: Iterable[str]) -> str:
-    """Return a JSON object of members (:func:`member`)."""
+    """Return a JSON object that consists of members (:func:`member`)."""
     return "{" + ",".join(members) + "}"
 
 
 def extended(encoded: str, *members: str) -> str:
-    """Return an encoded JSON object, which has members already, with more of them."""
+    """Return an encoded JSON object with more members. The object must not be empty."""
     return ",".join((encoded[:-1], *members)) + "}"
 
 
@@ -67,7 +67,7 @@ def _present(**values: Any) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-# Kept, because json.dumps with options of its own builds it anew for each call.
+# A constant, because json.dumps with options creates an encoder for each call.
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 

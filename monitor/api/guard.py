@@ -1,4 +1,4 @@
-"""The frame of every view behind authorisation: methods, access, the service, 304, gzip, and the store's clock."""
+"""Decorator of the views that need authorisation: methods, access, service, 304, gzip and the store's clock."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from monitor.api.views import is_staff
 
 View = Callable[..., HttpResponse]
 NOW = "X-Monitor-Now"
-"""The header with the store's clock, in epoch seconds: clients count ages from it."""
+"""Header with the store's clock in epoch seconds, from which clients compute ages."""
 
 
 def guarded(view: View) -> View:
-    """Return the view for authorised requests only, by the rules of workers/ and alerts/. HEAD is a GET without a body.
+    """Return the view restricted to authorised requests, with the same rules as workers/ and alerts/.
 
-    The view finds the service and one snapshot for the whole request in ``request.service`` and ``request.snapshot``.
+    A HEAD request gets the response to GET without its body. The view finds the service in ``request.service``, and
+    one snapshot for the entire request in ``request.snapshot``.
     """
     compressed = gzip_page(conditional_page(view))
 
     @csrf_exempt  # type: ignore[untyped-decorator]
-    @login_not_required  # type: ignore[untyped-decorator]  # it decides by itself
+    @login_not_required  # type: ignore[untyped-decorator]  # the function checks access itself
     @non_atomic_requests  # type: ignore[untyped-decorator]  # ATOMIC_REQUESTS would begin a transaction first
     @functools.wraps(view)
     def respond(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -54,7 +55,7 @@ def guarded(view: View) -> View:
 
 
 def is_authorised(request: HttpRequest) -> bool:
-    """Return whether the request has the token or a session, or comes from staff."""
+    """Return whether the request has the token, a session or a staff login."""
     access = service().access
     if access.allows(request.headers.get("Authorization", ""), request.META):
         return True

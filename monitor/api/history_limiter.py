@@ -1,4 +1,4 @@
-"""Access to the stored history for requests: few at a time, with a short timeout, and not while the store is down."""
+"""Limiter of the requests that read the stored history: few at a time, and none while the store does not answer."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from monitor.api.refresher import Refresher
 from monitor.ports.store import Store, StoreUnavailable
 
 TIMEOUT_SECONDS = 0.5
-"""The time limit of one reply of the store."""
+"""Time limit of one reply of the store."""
 SLOTS = 2
-"""Requests that read at the same time in a process: a server's other threads are left to the probes."""
+"""Number of requests that read at the same time in a process. The server's other threads remain free for probes."""
 QUEUE_SECONDS = 0.5
-"""The time that one more request waits for a slot. All others are refused at once."""
+"""Time that one more request waits for a slot. All further requests are refused at once."""
 
 log = structlog.get_logger("monitor.api")
 
 
 class Busy(Exception):
-    """Raised when other requests hold all slots."""
+    """Error for a request that gets no slot, because other requests hold all."""
 
 
 class HistoryReadLimiter:
-    """Slots for the requests of a process that read history. ``connect`` makes the source, which all of them share."""
+    """Slots for the history requests of a process. ``connect`` opens the store, which all of them share."""
 
     def __init__(self, connect: Callable[[], Store], refresher: Refresher) -> None:
         self._connect = connect
@@ -37,9 +37,9 @@ class HistoryReadLimiter:
 
     @contextmanager
     def slot(self) -> Iterator[Store]:
-        """Yield the source, for as long as the request holds its slot. Raises Busy and StoreUnavailable.
+        """Hold a slot and yield the store. Raises Busy and StoreUnavailable.
 
-        Raises at once when the refresher knows that the store does not answer.
+        Raises StoreUnavailable at once if the refresher knows that the store does not answer.
         """
         if self._process != os.getpid():
             self._reset()  # after a fork: the parent may have held a slot

@@ -1,4 +1,4 @@
-"""Middleware for projects whose handler is not Django's own: put it first in MIDDLEWARE."""
+"""Middleware that answers probes in projects whose handler is not Django's own. It goes first in MIDDLEWARE."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from monitor.api.views import respond
 
 
 class ProbeMiddleware:
-    """Answers probes ahead of all other middleware, under WSGI and ASGI.
+    """Middleware that answers probes ahead of all other middleware, under WSGI and ASGI.
 
-    Not ahead of ``request_started``, so it cannot promise an answer while a database hangs; the wrapper can.
+    It runs after the signal ``request_started``, so its response may wait for a hanging database. The wrapper's
+    response does not.
     """
 
     sync_capable = True
@@ -41,12 +42,12 @@ class ProbeMiddleware:
 
     def _answer(self, request: HttpRequest) -> HttpResponse | None:
         if self._mounts is None:
-            # Not in the constructor: a URLconf may well import what is still being set up.
+            # Not in the constructor, because a URLconf may import modules that are still being set up.
             self._mounts = mounts.discover(settings.ROOT_URLCONF)
         target = mounts.find(self._mounts, request.path_info)
         if target is None or is_past(target, request.META.get("QUERY_STRING", "")):
             return None
         response = respond(request, target)
         if response.status_code == 401:
-            return None  # the session's middleware comes later: the view knows who is logged in
+            return None  # the middleware of sessions runs later, so the view decides
         return response

@@ -1,4 +1,4 @@
-"""Mounts of the probes in a Django project: the prefixes under which its URLconf includes ours."""
+"""Mounts of the probes in a Django project: the prefixes at which its URLconf includes the monitor's."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _FINDERS: dict[str, Callable[[str], Target | None]] = {
 
 
 class Mount(NamedTuple):
-    """A prefix, and the function that finds the probes below it."""
+    """Prefix, and the function that finds the probes below it."""
 
     prefix: str
     find: Callable[[str], Target | None]
 
 
 def discover(urlconf: str) -> tuple[Mount, ...]:
-    """Return the mounts of a URLconf. Imports it, and raises whatever that raises.
+    """Return the mounts of a URLconf. Imports it, and raises the errors of the import.
 
-    Only prefixes that are the same for every request count: below a converter or a language prefix,
-    Django's own routing finds the views.
+    Only prefixes that are the same for every request are found. Below a converter or a language prefix, Django's own
+    routing finds the views.
     """
     return tuple(_walk(get_resolver(urlconf).url_patterns, "/"))
 
@@ -43,7 +43,7 @@ def find(mounts: tuple[Mount, ...], path: str) -> Target | None:
 
 
 def covers(mounts: tuple[Mount, ...], path: str) -> bool:
-    """Return whether a path is ours: a probe, or any path below the API's prefix, existing or not."""
+    """Return whether a path belongs to the monitor: a probe, or any path below the API's prefix, existing or not."""
     return any(
         path.startswith(prefix) and (find_below is targets.find or find_below(path[len(prefix) :]) is not None)
         for prefix, find_below in mounts

@@ -1,4 +1,4 @@
-"""Values that the refresher's thread reads less often than states, some of them only while clients request them."""
+"""Values that the refresher's thread reads less often than states, and some of them only while clients request them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from monitor.model.alerts import AlertsOverview
 from monitor.ports.store import Store
 
 WANTED_SECONDS = 60.0
-"""The thread goes on reading for this long after a request."""
+"""Time after a request for which the thread continues to read the value."""
 
 EVERY_SECONDS = 1.0
 FRESH_SECONDS = 5.0
-"""The age up to which a requested value is returned."""
+"""Maximum age of a value that a request gets."""
 
 log = structlog.get_logger("monitor.api")
 T = TypeVar("T")
 
 
 class PeriodicValue(Generic[T]):
-    """A value as the thread has read it last. Requests and the thread share it without a lock."""
+    """Value that the thread reads periodically. Requests and the thread share it without a lock."""
 
     def __init__(
         self, failure_event: str, read: Callable[[Store], T], initial: T, *, every_seconds: float = EVERY_SECONDS
@@ -36,7 +36,7 @@ class PeriodicValue(Generic[T]):
         self._tried_at = self._read_at = float("-inf")
 
     def refresh(self, connection: ReaderConnection) -> None:
-        """Read the value, when it is due. Called by the thread after a successful attempt; never raises."""
+        """Read the value if it is due. The thread calls this after a successful read of the states. Never raises."""
         now = time.monotonic()
         if now - self._tried_at < self._every_seconds:
             return
@@ -50,19 +50,19 @@ class PeriodicValue(Generic[T]):
 
 
 class RequestedAlerts(PeriodicValue[AlertsOverview | None]):
-    """The state of alerting, which is read only while clients request it."""
+    """State of alerting, which is read only while clients request it."""
 
     def __init__(self) -> None:
         super().__init__("alerts.not_read", lambda store: store.alerts.overview(), None)
         self._wanted_until = 0.0
 
     def request(self) -> AlertsOverview | None:
-        """Return the last value; None before it is read for the first request, and while the store does not answer."""
+        """Return the last value; None until it is read after the first request, and while the store does not answer."""
         self._wanted_until = time.monotonic() + WANTED_SECONDS
         known = self.known
         return known if time.monotonic() - self._read_at < FRESH_SECONDS else None
 
     def refresh(self, connection: ReaderConnection) -> None:
-        """Read the value, when it is wanted and due."""
+        """Read the value if it was requested lately and is due."""
         if time.monotonic() <= self._wanted_until:
             super().refresh(connection)

@@ -1,4 +1,4 @@
-"""The endpoints behind authorisation, as django-ninja knows them: their parameters, bodies, views and errors."""
+"""Endpoints that need authorisation, as a django-ninja API: parameters, bodies, views and errors."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _SHAPE = frozenset({"string_pattern_mismatch", "string_too_long", "string_too_sh
 api = NinjaAPI(
     title="Health monitor",
     version="1",
-    description="The present and the past of every check. Times are by the store's clock: numbers are epoch seconds, "
-    "texts ISO 8601. Requests need authorisation: the bearer token, a session, or a staff login. A parameter that is "
-    "left empty counts as absent.",
-    openapi_url=None,  # `monitor.api.docs` serves both, under a strict policy and at any prefix
+    description="The current state and the history of every check. Times use the store's clock: numbers are epoch "
+    "seconds, texts are ISO 8601. Requests need authorisation: the bearer token, a session, or a staff login. An empty "
+    "parameter counts as absent.",
+    openapi_url=None,  # `monitor.api.docs` serves both, with a strict policy and at any prefix
     docs_url=None,
     urls_namespace="monitor_api",
 )
@@ -49,7 +49,7 @@ def views() -> Iterable[tuple[str, View, str]]:
 
 @api.exception_handler(ValidationError)
 def wrong_parameters(request: HttpRequest, found: ValidationError) -> HttpResponse:
-    """Return all errors in the parameters at once: 404 when the only one is a check that does not exist."""
+    """Return all errors in the parameters with 400; with 404 if the only error is a check that does not exist."""
     problems = [_problem(request, error) for error in found.errors if error["type"] != UNKNOWN_PARAMETERS]
     problems += request.unknown_parameters
     only_absent = len(problems) == 1 and found.errors[0]["type"] == NO_SUCH_CHECK
@@ -58,13 +58,13 @@ def wrong_parameters(request: HttpRequest, found: ValidationError) -> HttpRespon
 
 @api.exception_handler(StoreUnavailable)
 def unavailable(_request: HttpRequest, _error: StoreUnavailable) -> HttpResponse:
-    """Return 503: the store does not answer."""
+    """Return 503, because the store does not answer."""
     return failure(503, "store_unavailable", headers=RETRY_AFTER)
 
 
 @api.exception_handler(Busy)
 def busy(_request: HttpRequest, _error: Busy) -> HttpResponse:
-    """Return 503: other requests are reading."""
+    """Return 503, because other requests hold all slots."""
     return failure(503, "busy", headers=RETRY_AFTER)
 
 

@@ -1,4 +1,4 @@
-"""Responses of probes, each kept for a tenth of a second."""
+"""Pages of probes: responses that are kept for a tenth of a second."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ JSON = "application/json"
 KEEP_SECONDS = 0.1
 KEEP_AT_MOST_SECONDS = 1.0
 COST_SHARE = 10
-"""A page is kept for this many times its rendering time: a costly one (10,000 checks) takes a tenth of a core."""
+"""Factor between the time that a page is kept and its rendering time.
+
+So a costly page (10,000 checks) uses at most about a tenth of a core.
+"""
 
 CONFINED = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
-"""Headers of every response: browsers keep to its content type, and no page of another site may embed it."""
+"""Headers of every response: browsers must use its content type, and no page of another site may embed it."""
 
 
 class ProbeResponse:
-    """One response: ready to be handed to a WSGI server (``line``, ``headers``) or an ASGI one (``raw_headers``)."""
+    """Response in the forms that WSGI servers (``line``, ``headers``) and ASGI servers (``raw_headers``) need."""
 
     __slots__ = ("body", "headers", "line", "raw_headers", "status")
 
@@ -38,7 +41,7 @@ class ProbeResponse:
 
 
 class Page:
-    """A response and the function that renders it. Uses no lock: a forked process could inherit one that is held."""
+    """Response and the function that renders it. Uses no lock, because a forked process could inherit a held one."""
 
     __slots__ = ("_expires_at", "_render", "_renewing_until", "_response")
 
@@ -49,9 +52,9 @@ class Page:
         self._renewing_until = 0.0
 
     def current(self) -> ProbeResponse:
-        """Return a response that is not older than ``KEEP_SECONDS``, or ``COST_SHARE`` times its rendering time.
+        """Return a response that is at most ``KEEP_SECONDS`` or ``COST_SHARE`` times its rendering time old.
 
-        While one thread renders a new one, others get the old one.
+        While one thread renders a new response, other threads get the old one.
         """
         response = self._response
         if response is not None and monotonic() < self._expires_at:

@@ -1,4 +1,4 @@
-"""Connection of the refresher to the store, and a periodic second read of states that are known already."""
+"""Connection of the refresher to the store, and a periodic second read of all known states."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = structlog.get_logger("monitor.api")
 
 
 class ReaderConnection:
-    """A reader that is created on first use, and dropped when it is closed."""
+    """Store that is opened on first use, and dropped when it is closed."""
 
     def __init__(self, connect: Callable[[], Store]) -> None:
         self._connect = connect
@@ -25,17 +25,17 @@ class ReaderConnection:
 
     @property
     def is_open(self) -> bool:
-        """Return whether there is a reader that has been used before."""
+        """Return whether the store has been opened by an earlier use."""
         return self._reader is not None
 
     def get(self) -> Store:
-        """Return the reader."""
+        """Return the store, which is opened first if necessary."""
         if self._reader is None:
             self._reader = self._connect()
         return self._reader
 
     def close(self) -> None:
-        """Close and drop the reader. Never raises."""
+        """Close and drop the store. Never raises."""
         reader, self._reader = self._reader, None
         if reader is not None:
             try:
@@ -45,14 +45,14 @@ class ReaderConnection:
 
 
 class Resync:
-    """Reads known states again, a few at a time: states that another client damages or deletes are not announced."""
+    """Second read of known states, a few at a time: the store does not announce changes that other clients make."""
 
     def __init__(self) -> None:
         self._waiting: list[str] = []
         self._next_at = time.monotonic() + RESYNC_SECONDS
 
     def without_lost(self, reader: StateStore, states: Mapping[str, State]) -> Mapping[str, State]:
-        """Return the states without those that this read no longer found."""
+        """Read some of the states again, and return all states without those that were not found."""
         if not states or time.monotonic() < self._next_at:
             return states
         self._next_at = time.monotonic() + RESYNC_SECONDS

@@ -1,4 +1,4 @@
-"""The thread that reads the store for a process, so that no request has to."""
+"""Thread that reads the store for all requests of a process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from monitor.ports.history import HistoryBounds
 from monitor.ports.store import Store, StoreUnavailable
 
 SILENCE_SECONDS = 1.0
-"""The store counts as down after this much silence, whatever the thread waits for (a name server, for example)."""
+"""Silence after which the store counts as down, even if the thread waits for something else, such as a name server."""
 REACHES_EVERY_SECONDS = 5.0
 
 log = structlog.get_logger("monitor.api")
@@ -27,11 +27,11 @@ log = structlog.get_logger("monitor.api")
 
 @dataclass(frozen=True, slots=True)
 class CachedSnapshot:
-    """The states that a process has read, and what it knows about the store.
+    """States that a process has read, and the condition of the store.
 
     ``now`` is the store's clock. ``answering`` is whether the store answers this process; None before the first
     attempt has ended. ``tried`` is whether an attempt has ended, successful or not. ``refusal`` is the reason why the
-    store takes no writes, or its reply to the last read that failed.
+    store accepts no writes, or its error reply to the last read.
     """
 
     states: Mapping[str, State]
@@ -43,7 +43,7 @@ class CachedSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The results of the thread; replaced as one value, so that readers need no lock. Times are monotonic."""
+    """Results of the thread, replaced as one value, so that readers need no lock. Times are monotonic."""
 
     started_at: float
     states: Mapping[str, State] = field(default_factory=dict)
@@ -55,10 +55,10 @@ class _Known:
 
 
 class Refresher:
-    """Reads the changes of the store every ``interval_seconds``, in one daemon thread per process.
+    """Daemon thread, one per process, that reads the changes of the store every ``interval_seconds``.
 
-    ``connect`` makes a reader. It is called in the thread, again after every error and after a fork, so that
-    names are resolved anew and a connection whose other end is gone is replaced.
+    ``connect`` opens the store. The thread calls it again after every error and after a fork, so that names are
+    resolved again and a dead connection is replaced.
     """
 
     def __init__(self, connect: Callable[[], Store], *, interval_seconds: float = 0.25) -> None:
@@ -76,10 +76,10 @@ class Refresher:
             every_seconds=REACHES_EVERY_SECONDS,
         )
         self.refusal = PeriodicValue("refusal.not_read", lambda store: store.refusal(), None)
-        _forget_at_fork(self)
+        _restart_after_fork(self)
 
     def start(self) -> None:
-        """Start the thread, or start it again when a fork lost it. Never blocks, cheap to call often."""
+        """Start the thread, also after a fork, where it is lost. Never blocks, and is cheap to call often."""
         if self.is_running or not self._starting.acquire(blocking=False):
             return
         try:
@@ -96,7 +96,7 @@ class Refresher:
         return self._thread is not None and self._thread.is_alive()
 
     def stop(self) -> None:
-        """End the thread for good, after the attempt it is at (which may outlast this call)."""
+        """End the thread for good, after its current attempt, which may last longer than this call."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(SILENCE_SECONDS)
@@ -104,20 +104,20 @@ class Refresher:
     def snapshot(self) -> CachedSnapshot:
         """Return the current snapshot. Reads memory only."""
         known, clock = self._known, time.monotonic()
-        heard_at = known.started_at if known.succeeded_at is None else known.succeeded_at
-        silent = clock - heard_at > self._interval_seconds + SILENCE_SECONDS
+        last_success_at = known.started_at if known.succeeded_at is None else known.succeeded_at
+        silent = clock - last_success_at > self._interval_seconds + SILENCE_SECONDS
         answering: bool | None = None
         if silent or known.failures:
             answering = False
         elif known.succeeded_at is not None:
             answering = True
         now = time.time() if known.ahead_seconds is None else clock + known.ahead_seconds
-        # Once reads fail, the reason why writes are refused is old: then the reason of the failed read counts.
+        # When reads fail, the known reason for refused writes is out of date, so the reason of the failed read is used.
         refusal = known.refusal if answering is False else self.refusal.known
         return CachedSnapshot(known.states, now, answering, answering is not None, refusal)
 
     def read_once(self) -> CachedSnapshot:
-        """Make one attempt in the calling thread, for a process that needs no thread, and return the snapshot."""
+        """Read once in the calling thread, for a process that needs no thread, and return the snapshot."""
         connection = ReaderConnection(self._connect)
         try:
             self._attempt(connection, Resync())
@@ -131,7 +131,7 @@ class Refresher:
             was_open = connection.is_open
             answered = self._attempt(connection, resync)
             if not answered and was_open:
-                # A server may close an idle connection at any time: only a new one tells whether it is there.
+                # A server may close an idle connection at any time; only a new connection shows whether it answers.
                 answered = self._attempt(connection, resync)
             if answered:
                 self.alerts.refresh(connection)
@@ -152,11 +152,11 @@ class Refresher:
                 known.started_at,
                 resync.without_lost(reader, states),
                 changes.cursor,
-                # Counted from before the request, so that no result looks younger than it is.
+                # Measured from before the request, so that no result appears younger than it is.
                 ahead_seconds=changes.read_at - requested_at,
                 succeeded_at=time.monotonic(),
             )
-        except Exception as error:  # noqa: BLE001 - if this thread ended, every answer would grow stale
+        except Exception as error:  # noqa: BLE001 - without this thread, every response would become stale
             connection.close()
             if not was_open:
                 self._record_failure(known, error)
@@ -168,18 +168,18 @@ class Refresher:
     def _record_failure(self, known: _Known, error: Exception) -> None:
         if not known.failures:
             log.warning("store.unreachable", error=f"{type(error).__name__}: {error}")
-        # After silence the cursor is as good as before; after nonsense, nothing is.
+        # The cursor stays valid when the store did not answer, but not after a reply that could not be decoded.
         cursor = known.cursor if isinstance(error, StoreUnavailable) else None
         refusal = getattr(error, "reason", None)
         self._known = dataclasses.replace(known, cursor=cursor, failures=known.failures + 1, refusal=refusal)
 
 
-def _forget_at_fork(refresher: Refresher) -> None:
-    """Start a thread with a connection of its own in a forked child (gunicorn --preload), where the thread is lost."""
-    known = weakref.ref(refresher)
+def _restart_after_fork(refresher: Refresher) -> None:
+    """Restart the thread with a new connection in a forked child (gunicorn --preload), where the thread is lost."""
+    reference = weakref.ref(refresher)
 
     def restart() -> None:
-        survivor = known()
+        survivor = reference()
         if survivor is not None and survivor._thread is not None:
             survivor._starting = threading.Lock()
             survivor.start()

@@ -1,7 +1,7 @@
-"""Log records of requests that Django refuses, for a foreign Host for example: one line, without a traceback.
+"""Log filter that removes the traceback from records of requests that Django refuses, such as for a foreign Host.
 
-Django logs the traceback of each, so that whoever sends such requests fills the log. Done by a filter of its loggers,
-and for our own paths only: what a project's pages log is the project's.
+Django logs a traceback for each, so any client that sends such requests could fill the log. The filter is added to
+Django's loggers, and applies to the monitor's paths only: records of a project's own pages do not change.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _PAGE_IN_ADMIN = "monitoring"
 
 
 class WithoutTraceback(logging.Filter):
-    """Removes the traceback from records of refused requests; of all paths where ``everywhere`` is set."""
+    """Log filter that removes the traceback from records of refused requests; on all paths if ``everywhere`` is set."""
 
     def __init__(self) -> None:
         super().__init__()
         self.everywhere = False
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return True: every record is logged."""
+        """Remove the traceback, and return True: every record is logged."""
         request = getattr(record, "request", None)
         if record.exc_info and request is not None and (self.everywhere or _is_ours(request.path_info)):
             record.exc_info = record.exc_text = None
@@ -38,7 +38,7 @@ _filter = WithoutTraceback()
 
 
 def install(*, everywhere: bool = False) -> None:
-    """Filter the loggers of refused requests. A second call can only set ``everywhere``, which stays set."""
+    """Add the filter to the loggers of refused requests. Once set, ``everywhere`` stays set."""
     _filter.everywhere = _filter.everywhere or everywhere
     for refusal in _kinds(SuspiciousOperation):
         logging.getLogger(f"django.security.{refusal.__name__}").addFilter(_filter)

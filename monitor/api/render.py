@@ -1,4 +1,4 @@
-"""The JSON bodies of the endpoints that show states: probes, the snapshot, and the state at a past moment."""
+"""JSON bodies of the endpoints that show states: probes, the snapshot, and the state at a past moment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _Form = Literal["public", "full", "snapshot"]
 
 
 class _Rendered(NamedTuple):
-    """The reading of a check, the state behind it, and the encoded entry of both, without an age."""
+    """Reading of a check, its state, and the encoded entry of both, without an age."""
 
     reading: policy.Reading
     state: State | None
@@ -33,10 +33,10 @@ class _Rendered(NamedTuple):
 
 
 class Renderer:
-    """Renders bodies for a roster.
+    """Renderer of bodies for a roster.
 
-    The entry of a check is rendered once and kept while its state and reading stay the same. So ten thousand checks
-    cost ten thousand additions of an age, not as many encodings.
+    The entry of a check is encoded once and kept while its state and reading stay the same. Otherwise only the age is
+    added, which makes a body of ten thousand checks cheap.
     """
 
     def __init__(self, roster: RosterReader) -> None:
@@ -44,7 +44,7 @@ class Renderer:
         self._kept: dict[tuple[str, _Form], _Rendered] = {}
 
     def group(self, group: Group, snapshot: CachedSnapshot) -> tuple[bool, str]:
-        """Return whether a group is ready, and its body. The body of a group that holds stale verdicts has ``held``."""
+        """Return whether a group is ready, and its body, which has ``held`` if the group holds stale verdicts."""
         readings, checks = self._entries(group, snapshot, full=False)
         passes = self._roster.overall(group, readings) is not Overall.UNHEALTHY
         held = {"held": True} if any(reading.held for reading in readings.values()) else {}
@@ -52,7 +52,7 @@ class Renderer:
         return passes, entries.extended(head, entries.member("checks", checks))
 
     def detailed(self, snapshot: CachedSnapshot, *, full: bool) -> str:
-        """Return the overall verdict and all checks; with ``full``, messages, details and hosts, too."""
+        """Return the body with the overall verdict and all checks; with ``full``, also messages, details and hosts."""
         everything = self._roster.everything(snapshot)
         readings, checks = self._entries(everything, snapshot, full=full)
         head = self._head(self._roster.overall(everything, readings), snapshot)
@@ -61,7 +61,7 @@ class Renderer:
         return entries.extended(head, entries.member("checks", checks), *hosts)
 
     def check(self, check: CheckSpec, snapshot: CachedSnapshot, *, full: bool) -> tuple[bool, str]:
-        """Return whether a check does not fail, and its own body."""
+        """Return whether a check passes, and its body."""
         reading, entry = self._entry(check, snapshot, hold=None, full=full)
         head = entries.encode({"name": check.name, "timestamp": documents.timestamp(snapshot.now)})
         return not policy.fails(reading), entries.extended(head, entry[1:-1])
@@ -74,7 +74,7 @@ class Renderer:
     def snapshot(self, snapshot: CachedSnapshot, reaches: HistoryBounds) -> str:
         """Return the body of ``/api/health/snapshot/``.
 
-        It has no ages: while nothing changes the body stays the same, and so does its ETag.
+        It contains no ages, so that the body and its ETag stay the same while nothing changes.
         """
         everything = self._roster.everything(snapshot)
         checks = {check.name: self._rendered(check, snapshot, "snapshot") for check in everything.checks}
@@ -132,7 +132,7 @@ class Renderer:
             readings[check.name], entry = self._entry(check, snapshot, hold=group.hold, full=full)
             rendered.append(entries.member(check.name, entry))
             if number % YIELD_EVERY == 0:
-                time.sleep(0)  # releases the interpreter lock: other probes do not wait for a long roster
+                time.sleep(0)  # releases the interpreter lock, so that other probes do not wait for a long roster
         return readings, entries.joined(rendered)
 
     def _entry(
@@ -143,7 +143,7 @@ class Renderer:
             if state is None:
                 return reading, entry
             return reading, entries.extended(entry, f'"age_ms":{entries.age_ms(state, snapshot.now)}')
-        except Exception:  # noqa: BLE001 - whatever a store let through, a probe has to answer
+        except Exception:  # noqa: BLE001 - a probe must answer, even when stored values are damaged
             return UNREADABLE, entries.encode(entries.fields(UNREADABLE, None))
 
     def _rendered(
@@ -157,7 +157,7 @@ class Renderer:
             else:
                 entry = entries.encode(entries.fields(reading, state, full=form == "full"))
             kept = _Rendered(reading, state, entry)
-            if check.name in self._roster.checks:  # a check created at run time expires, and would stay here
+            if check.name in self._roster.checks:  # a check created at run time expires, but its entry would not
                 self._kept[check.name, form] = kept
         return kept
 
@@ -168,7 +168,7 @@ class Renderer:
         try:
             fields = entries.fields(reading, state, full=True)
             return entries.encode(fields | self._about(check) | {"series": series})
-        except Exception:  # noqa: BLE001 - whatever a store let through, the page gets an answer
+        except Exception:  # noqa: BLE001 - the page must get a response, even when stored values are damaged
             return entries.encode(entries.fields(UNREADABLE, None) | self._about(check) | {"series": []})
 
     def _about(self, check: CheckSpec) -> dict[str, Any]:
@@ -176,7 +176,7 @@ class Renderer:
 
 
 def live(now: float) -> str:
-    """Return the body of a process that is alive."""
+    """Return the body for a process that is alive."""
     return _head("alive", now)
 
 
@@ -199,7 +199,7 @@ def _is_of_fleet(name: str) -> bool:
 
 
 def _absent(now: State | None, kept: Mapping[str, Any]) -> list[str]:
-    """Return the names of the fields that the check has now, and that history does not keep."""
+    """Return the names of the fields that the check has now and that history does not keep."""
     data = [] if now is None else [name for name in now.result.data if name not in kept]
     return ["since", "message", "detail", *data]
 

@@ -1,4 +1,4 @@
-"""Django responses of the endpoints behind authorisation."""
+"""Django responses of the endpoints that need authorisation."""
 
 from __future__ import annotations
 
@@ -12,20 +12,24 @@ from monitor.api.pages import CONFINED, JSON
 
 
 def success(body: str, content_type: str = JSON, headers: Mapping[str, str] | None = None) -> HttpResponse:
-    """Return a body that the client may keep, to compare it with the next one."""
-    kept = {"Cache-Control": "private, no-cache", "Vary": "Accept-Encoding", **CONFINED}  # no-store would leave no ETag
-    return HttpResponse(body, content_type=content_type, headers=kept | dict(headers or {}))
+    """Return a response that the client may cache, if it revalidates it with each request."""
+    defaults = {
+        "Cache-Control": "private, no-cache",
+        "Vary": "Accept-Encoding",
+        **CONFINED,
+    }  # with no-store, Django sets no ETag
+    return HttpResponse(body, content_type=content_type, headers=defaults | dict(headers or {}))
 
 
 def attachment(text: str, content_type: str, filename: str, headers: Mapping[str, str] | None = None) -> HttpResponse:
-    """Return a text to be saved as a file."""
+    """Return a text that browsers save as a file."""
     disposition = {"Content-Disposition": f'attachment; filename="{filename.replace(":", "-")}"'}
     return success(text, content_type, disposition | dict(headers or {}))
 
 
 def failure(status: int, error: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> HttpResponse:
-    """Return an error code, with more fields."""
+    """Return a response with an error code and more fields."""
     headers = {"Cache-Control": "no-store", **CONFINED, **(headers or {})}
     response = HttpResponse(encode({"error": error, **more}), status=status, content_type=JSON, headers=headers)
-    response._has_been_logged = True  # Django would mail a project's admins about every 503
+    response._has_been_logged = True  # otherwise Django mails a project's admins about every 503
     return response

@@ -1,4 +1,4 @@
-"""The configured checks and groups, and what a snapshot says about them."""
+"""Configured checks and groups, and their readings in a snapshot."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OVERLAID = frozenset({"celery", *VITALS})
 
 
 class Group:
-    """Checks behind one probe, in roster order."""
+    """Group of checks behind one probe, in roster order."""
 
     def __init__(
         self, checks: Iterable[CheckSpec], *, hold: policy.GroupHold | None = None, all_critical: bool = False
@@ -34,9 +34,9 @@ class Group:
 
 
 class RosterReader:
-    """Reads the checks and groups of a configuration in a snapshot. Uses their common fields, never a kind's code.
+    """Reader of the configured checks and groups in a snapshot. Uses their common fields, never a kind's code.
 
-    ``problem`` is the reason why there is no configuration: the process is alive, but neither started nor ready.
+    ``problem`` is the reason why the configuration cannot be used: then the process is alive, but not started or ready.
     """
 
     def __init__(self, config: Config, *, problem: str | None = None) -> None:
@@ -51,14 +51,14 @@ class RosterReader:
         )
 
         self._watches_workers = config.workers.enabled
-        self._fleet = RuntimeStates({})
+        self._runtime_states = RuntimeStates({})
         self._everything: tuple[tuple[str, ...], Group] = (), self.all
 
     def find(self, check: str, snapshot: CachedSnapshot) -> CheckSpec | None:
         """Return a check of the roster, or one that was created at run time and still exists; None for any other.
 
-        A check created at run time is found by the name of its target, too: ``group:orders:a/b``, whose check has a
-        digest in its name.
+        A check created at run time is also found by the name of its target, such as ``group:orders:a/b``. The name of
+        such a check contains a digest.
         """
         if check in self.checks:
             return self.checks[check]
@@ -71,14 +71,14 @@ class RosterReader:
         return Group([check], all_critical=True)
 
     def fleet(self, snapshot: CachedSnapshot) -> RuntimeStates:
-        """Return the hosts of workers and the monitor's own state, as the snapshot has them."""
-        known = self._fleet
+        """Return the states of workers' hosts and of the monitor itself in the snapshot."""
+        known = self._runtime_states
         if known.states is not snapshot.states:
-            known = self._fleet = RuntimeStates(snapshot.states)
+            known = self._runtime_states = RuntimeStates(snapshot.states)
         return known
 
     def everything(self, snapshot: CachedSnapshot) -> Group:
-        """Return all checks of the roster and those of the monitor's own state, none of which is critical."""
+        """Return all checks of the roster, and the checks of the monitor itself, which are never critical."""
         own = tuple(state.check for state in self.fleet(snapshot).monitor if state.check not in self.checks)
         kept = self._everything
         if own != kept[0]:
@@ -88,13 +88,15 @@ class RosterReader:
     def read(
         self, check: CheckSpec, snapshot: CachedSnapshot, *, hold: policy.GroupHold | None = None
     ) -> tuple[policy.Reading, State | None]:
-        """Return the reading of a check, and the state behind it (None when there is none, or when it is overruled).
+        """Return the reading of a check, and its state (None if it has none, or if the reading does not come from it).
 
-        This process knows first-hand whether the store answers: a check that watches the store is in error at once,
-        for the reason that the store gave, and while the store's memory is full. A replica may be read on purpose: its
-        refusal of writes becomes the reason only once results are old. Results of other checks count until they
-        expire. The broker's check shows the workers' verdicts, too, and the checks of a host show the worst host. A
-        state that cannot be judged is ``unreadable``: whatever a store let through, a probe has to answer.
+        - A check that watches the store is an error as soon as the store does not answer this process, with the store's
+          reason, and while the store's memory is full.
+        - A store that refuses writes may be a replica that is read on purpose. So the refusal becomes the reason only
+          when results are old.
+        - Results of other checks are valid until they expire.
+        - The broker's check also shows the workers' verdicts, and the checks of a host show the worst host.
+        - A state that cannot be judged is ``unreadable``: a probe must answer even when stored values are damaged.
         """
         try:
             return self._read(check, snapshot, hold=hold)
@@ -113,13 +115,13 @@ class RosterReader:
                 return policy.Reading(Status.ERROR, FULL), None
         state = snapshot.states.get(check.name)
         reading = policy.read_status(state, snapshot.now, hold=hold)
-        if snapshot.refusal is not None and self._tells_refusal(check) and reading.status in _NOT_KNOWN:
+        if snapshot.refusal is not None and self._shows_refusal(check) and reading.status in _NOT_KNOWN:
             return reading._replace(reason=snapshot.refusal), state
         if check.kind in _OVERLAID and self._watches_workers:
             return overlay(check, reading, state, self.fleet(snapshot), snapshot.now)
         return reading, state
 
-    def _tells_refusal(self, check: CheckSpec) -> bool:
+    def _shows_refusal(self, check: CheckSpec) -> bool:
         return check.name in self._watching_store or check.name == SCHEDULE
 
     def overall(self, group: Group, readings: Mapping[str, policy.Reading]) -> Overall:

@@ -22,7 +22,7 @@ from monitor.ports.store import Store, StoreUnavailable
 from monitor.store import RedisStore
 
 TIMEOUT_SECONDS = 1.0
-"""The time limit of one read of the refresher. No request waits for it; less would be wrong on a busy machine."""
+"""Time limit of one read of the refresher. No request waits for it. A busy machine needs this much."""
 
 log = structlog.get_logger("monitor.api")
 _building = threading.Lock()
@@ -31,7 +31,7 @@ _services: list[Service] = []
 
 @dataclass(frozen=True)
 class Service:
-    """The parts that the endpoints of a process work with."""
+    """Objects that the endpoints of a process use."""
 
     config: Config
     roster: RosterReader
@@ -42,12 +42,12 @@ class Service:
 
     @property
     def access(self) -> Access:
-        """Return the rules by which a request is authorised."""
+        """Return the rules of access."""
         return self.probes.access
 
 
 def service() -> Service:
-    """Return the service of this process, built on first use. Neither connects nor starts the refresher."""
+    """Return the service of this process. The first call builds it; it does not connect or start the refresher."""
     if not _services:
         with _building:
             if not _services:
@@ -62,10 +62,10 @@ def build(
     connect: Callable[[], Store] | None = None,
     history_source: Callable[[], Store] | None = None,
 ) -> Service:
-    """Return a service for a configuration, over the store that it names.
+    """Return a service for a configuration.
 
-    ``connect`` and ``history_source`` make readers of another store. ``problem`` is the reason why the configuration
-    cannot be used.
+    ``connect`` and ``history_source`` open another store than the configured one. ``problem`` is the reason why the
+    configuration cannot be used.
     """
     roster = RosterReader(config, problem=problem)
     refresher = Refresher(connect or (lambda: _reader(config)), interval_seconds=config.refresh_interval_seconds)
@@ -81,7 +81,7 @@ def _load() -> Service:
     try:
         loaded = loading.load(django_settings=project.explicit_settings(), project=project.derived_settings())
     except ConfigError as error:
-        # The site around us goes on; its probes report that the monitor is not configured.
+        # The project's site continues to work; the probes report that the monitor is not configured.
         log.error("configuration.wrong", problems=str(error))
         return build(Config(), problem="configuration")
     return build(loaded.config)

@@ -1,4 +1,4 @@
-"""The endpoint snapshot/: everything that this process knows now, from memory."""
+"""Endpoint snapshot/: the current state of everything, from the memory of this process."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ router = Router(tags=["the present"])
 
 
 class SnapshotCheckBody(CheckBody, public_name="Present"):
-    """A check in a snapshot: all fields that it has in detailed, but its age."""
+    """A check in a snapshot: the fields that it has in detailed/, without its age."""
 
     kind: str
     critical: bool
     groups: list[str]
-    series: list[str] = Field(..., description="The fields that history keeps.")
+    series: list[str] = Field(..., description="Names of the fields that history keeps.")
 
 
 class SnapshotBody(Open, public_name="SnapshotAnswer"):
-    """The current state of everything. Count ages from the header `X-Monitor-Now`, the store's clock."""
+    """The current state of everything. Ages are relative to the header `X-Monitor-Now`, the store's clock."""
 
     status: OverallWord
     checks: dict[str, SnapshotCheckBody]
@@ -39,6 +39,6 @@ class SnapshotBody(Open, public_name="SnapshotAnswer"):
 
 @router.get("snapshot/", response={200: SnapshotBody, 401: ErrorBody}, operation_id="snapshot")
 def snapshot(request: Any) -> HttpResponse:
-    """The current state of everything, which a dashboard requests every two seconds with the ETag of the last one."""
+    """Return the current state of everything. Dashboards request it every two seconds, with the last ETag."""
     service = request.service
     return responses.success(service.renderer.snapshot(request.snapshot, service.refresher.reaches.known))

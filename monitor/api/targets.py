@@ -1,4 +1,4 @@
-"""The table of probe endpoints, and the paths that they answer."""
+"""Table of the probe endpoints, and their paths."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ PROBED, OPEN, REFUSAL = "Probed", "Open", "Refusal"
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One row of the table: what the OpenAPI document says of it, and the body of each status code by its name there.
+    """Row of the table: the description in the OpenAPI document, and the name of the body of each status code.
 
-    ``is_named``: the name of a group or of a check follows in the path. ``is_guarded``: for authorised requests only.
-    ``is_graded``: authorised requests get more than others.
+    ``is_named``: the name of a group or of a check follows in the path. ``is_guarded``: only authorised requests get a
+    response. ``is_graded``: authorised requests get more fields.
     """
 
     description: str
@@ -33,14 +33,16 @@ _NAMED = {**_EITHER, 404: REFUSAL}
 _GUARDED = {200: OPEN, 401: REFUSAL}
 
 ENDPOINTS: Mapping[str, Endpoint] = {
-    "live": Endpoint("Whether this process is alive.", {200: PROBED}),
-    "ready": Endpoint("Whether no critical check of the group `ready` fails.", _EITHER),
-    "startup": Endpoint("Whether this process has its configuration and has tried to read the store.", _EITHER),
-    "groups": Endpoint("Whether no critical check of a group fails.", _NAMED, is_named=True),
-    "checks": Endpoint("One check: 503 when it is in error, stale or unknown.", _NAMED, is_named=True, is_graded=True),
+    "live": Endpoint("200 while this process is alive.", {200: PROBED}),
+    "ready": Endpoint("200 while no critical check of the group `ready` fails.", _EITHER),
+    "startup": Endpoint("200 once this process has its configuration and has tried to read the store.", _EITHER),
+    "groups": Endpoint("200 while no critical check of a group fails.", _NAMED, is_named=True),
+    "checks": Endpoint(
+        "One check: 503 while its status is error, stale or unknown.", _NAMED, is_named=True, is_graded=True
+    ),
     "workers": Endpoint("All workers and queues, each with its verdict.", _GUARDED, is_guarded=True),
     "alerts": Endpoint(
-        "The state of alerting: 503 to the first request, and while the store does not answer.",
+        "The state of alerting: 503 for the first request, and while the store does not answer.",
         {**_GUARDED, 503: REFUSAL},
         is_guarded=True,
     ),
@@ -49,33 +51,33 @@ ENDPOINTS: Mapping[str, Endpoint] = {
 """The endpoints below the mount of ``monitor.api.urls``."""
 
 KUBERNETES: Mapping[str, str] = {"livez": "live", "healthz": "live", "readyz": "ready", "startupz": "startup"}
-"""The endpoints of the Kubernetes API server's convention, and the name of each in the table."""
+"""Endpoints with the names of the Kubernetes API server, and the endpoint in the table of each."""
 
 
 class Target(NamedTuple):
-    """The endpoint that a path names, and the name of the group or check below it."""
+    """Endpoint of a path, and the name of the group or check in it."""
 
     endpoint: str
     name: str = ""
 
     @property
     def is_kubernetes(self) -> bool:
-        """Return whether it follows the Kubernetes API server's convention."""
+        """Return whether the endpoint follows the convention of the Kubernetes API server."""
         return self.endpoint in KUBERNETES
 
     @property
     def is_guarded(self) -> bool:
-        """Return whether it is for authorised requests only."""
+        """Return whether only authorised requests get a response."""
         return self.endpoint in _GUARDED_NAMES
 
     @property
     def is_graded(self) -> bool:
-        """Return whether authorised requests get more than others."""
+        """Return whether authorised requests get more fields."""
         return self.endpoint in _GRADED_NAMES
 
     @property
     def plain(self) -> Target:
-        """Return the same target outside the Kubernetes convention."""
+        """Return the target with the endpoint's name in the table."""
         return Target(KUBERNETES.get(self.endpoint, self.endpoint), self.name)
 
 
@@ -86,16 +88,16 @@ PARENTS = tuple(name for name, endpoint in ENDPOINTS.items() if endpoint.is_name
 ROOT_PROBES = {name: Target(name) for name in KUBERNETES} | {"api/health-check": Target("ready")}
 ROOT_PARENTS = tuple(KUBERNETES)
 NAMED = "|".join(KINDS)
-"""The kinds of the checks that can be requested by the names of their targets, which may hold slashes."""
+"""Kinds of checks that can be requested by the names of their targets, which may contain slashes."""
 
 
 def is_past(target: Target, query: str) -> bool:
-    """Return whether the request is for a moment of the past, which takes the store: a view's work."""
+    """Return whether the request is for a past moment. Its response needs the store, so a view answers it."""
     return bool(query) and target.endpoint == "detailed" and "at" in parse_qs(query, keep_blank_values=True)
 
 
 def path_info(environ: Mapping[str, Any]) -> str:
-    """Return the path of a WSGI request as text. There, each of its bytes is a character (PEP 3333)."""
+    """Return the path of a WSGI request as text. In the environ, each byte is one character (PEP 3333)."""
     path: str = environ.get("PATH_INFO", "")
     return path if path.isascii() else path.encode("latin-1", errors="replace").decode(errors="replace")
 

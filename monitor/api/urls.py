@@ -1,6 +1,6 @@
 """URLs of the API: ``path("api/health/", include("monitor.api.urls"))`` includes them in a project.
 
-The probes come first; the endpoints behind them need authorisation.
+The endpoints after the probes need authorisation.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _, _past = _VIEWS.pop("detailed")
 
 
 def detailed(request: HttpRequest, **of_the_mount: Any) -> HttpResponse:
-    """Return the state of everything now, or at a moment of the past."""
+    """Return the state of everything now, or at a past moment."""
     return _past(request) if "at" in request.GET else probe(request, "detailed", **of_the_mount)
 
 
-# The marks of `probe`: Django's handlers and middleware look at the outermost view.
+# The attributes that decorators have set on `probe`: Django reads them from the outermost view.
 detailed.__dict__.update(probe.__dict__)
 
 urlpatterns = [

@@ -1,4 +1,4 @@
-"""Probes as Django views: for test clients, and for mounts that the wrapper does not see."""
+"""Django views of the probes, for test clients and for mounts that the wrapper does not find."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = structlog.get_logger("monitor.api")
 
 
 @csrf_exempt  # type: ignore[untyped-decorator]
-@non_atomic_requests  # type: ignore[untyped-decorator]  # ATOMIC_REQUESTS would ask the database first
+@non_atomic_requests  # type: ignore[untyped-decorator]  # ATOMIC_REQUESTS would begin a transaction first
 def probe(request: HttpRequest, endpoint: str, name: str = "", **_of_the_mount: Any) -> HttpResponse:
     """Return the response of a probe."""
     return respond(request, Target(endpoint, name))
@@ -33,10 +33,10 @@ def respond(request: HttpRequest, target: Target) -> HttpResponse:
 
 
 def is_staff(request: HttpRequest) -> bool:
-    """Return whether a member of staff is logged in. Reads the database: called only for a request that was refused."""
+    """Return whether a member of staff is logged in. Reads the database, so it is called only after a refusal."""
     try:
         user = getattr(request, "user", None)
         return bool(user is not None and user.is_active and user.is_staff)
-    except Exception as error:  # noqa: BLE001 - sessions and users may be kept anywhere
+    except Exception as error:  # noqa: BLE001 - a project may keep sessions and users anywhere
         log.warning("session.unreadable", error=f"{type(error).__name__}: {error}")
         return False

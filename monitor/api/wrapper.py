@@ -1,8 +1,8 @@
-"""Probes in front of Django's handlers, for WSGI and ASGI.
+"""Wrapper that answers probes in front of Django's handlers, for WSGI and ASGI.
 
-They are no middleware, because even the outermost middleware comes too late: ALLOWED_HOSTS and SECURE_SSL_REDIRECT
-would refuse kubelet, which sends the pod's address as Host, and ``request_started`` makes Django check its database
-connections, which takes as long as a hanging database pleases.
+It is not a middleware, because even the outermost middleware runs too late: ALLOWED_HOSTS and SECURE_SSL_REDIRECT
+would refuse kubelet, which sends the pod's address as Host; and on ``request_started`` Django checks its database
+connections, which may hang as long as the database does.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ _REFUSALS = (401, 404, 405)
 
 
 class ProbeRouter:
-    """Routes requests by path to the probes of one project. Without mounts, every request is for Django."""
+    """Router of a project's requests to the probes, by path. Without mounts, Django gets every request."""
 
     def __init__(self, found: tuple[mounts.Mount, ...], *, retry_at: float | None = None) -> None:
         self.pages: dict[str, Page] = {}
-        """Pages by path, for requests without special headers or query: filled by the first request for each."""
+        """Pages by path, for requests without special headers or query. The first request for a page adds it."""
         self.retry_at = retry_at
-        """The monotonic time from which the mounts are looked for again, when the URLconf could not be imported."""
+        """Monotonic time of the next search for mounts, if the URLconf could not be imported."""
         self._mounts = found
         if found:
-            # Imported where it is used: a project's workers have this app too, and need no configuration.
+            # A local import: a project's workers have this app too, and need no configuration.
             from monitor.api.service import service  # noqa: PLC0415
 
             self._service = service()
             self._service.refresher.start()
 
     def answer(self, path: str, environ: Mapping[str, Any]) -> ProbeResponse | None:
-        """Return the response to a request with these CGI variables; None when the request is for Django.
+        """Return the response to a request with these CGI variables; None for a request that Django gets.
 
-        Django gets requests that are not for a probe or are for the past, and those that a session may authorise,
-        which takes the project's database.
+        Django gets requests that are not for a probe or are for a past moment, and requests that a session may
+        authorise, because that needs the project's database.
         """
         target = mounts.find(self._mounts, path)
         if target is None or is_past(target, environ.get("QUERY_STRING", "")):
@@ -61,7 +61,7 @@ class ProbeRouter:
 
 
 def install() -> None:
-    """Put the probes in front of Django's handlers. A second call changes nothing."""
+    """Put the probes in front of Django's handlers. Further calls do nothing."""
     refusals.install()
     if not hasattr(WSGIHandler, "_monitor_router"):
         _patch(WSGIHandler, _wsgi(WSGIHandler.__call__))
@@ -82,11 +82,11 @@ def _patch(handler: Any, call: Any) -> None:
 
 
 def _attach(handler: Any) -> ProbeRouter:
-    """Give a handler its router, now that its project is set up."""
+    """Create the router of a handler, whose project is set up now."""
     try:
         router = ProbeRouter(mounts.discover(getattr(handler, "urlconf", settings.ROOT_URLCONF)))
     except Exception as error:  # noqa: BLE001 - a URLconf may raise anything; Django reports it with the first page
-        import structlog  # noqa: PLC0415 - a project's workers have this app too, and 4 MB to save
+        import structlog  # noqa: PLC0415 - saves 4 MB in a project's workers, which have this app too
 
         structlog.get_logger("monitor.api").warning("probes.not_mounted", error=f"{type(error).__name__}: {error}")
         router = ProbeRouter((), retry_at=time.monotonic() + RETRY_SECONDS)
@@ -119,7 +119,7 @@ def _wsgi(original: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[by
             response = _router(self).answer(path_info(environ), environ)
             if response is None:
                 return original(self, environ, start_response)
-        # A copy, for a WSGI server may change the list it is given.
+        # A copy, because a WSGI server may change the list.
         start_response(response.line, response.headers.copy())
         return [response.body] if environ["REQUEST_METHOD"] != "HEAD" else []
 
@@ -141,11 +141,14 @@ def _asgi(original: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[N
 
 
 def _environ(scope: dict[str, Any]) -> dict[str, str]:
-    """Return the CGI variables that probes need. Sessions do not: they belong to our own servers, which use WSGI."""
+    """Return the CGI variables that probes need.
+
+    Those of sessions are left out: only the monitor's own servers have sessions, and these use WSGI.
+    """
     headers = {
         name: value.decode("latin-1") for name, value in scope["headers"] if name in (b"accept", b"authorization")
     }
-    cookies = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")  # HTTP/2 splits them
+    cookies = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")  # HTTP/2 splits the header
     return {
         "REQUEST_METHOD": scope["method"],
         "QUERY_STRING": scope.get("query_string", b"").decode("latin-1"),
@@ -156,7 +159,7 @@ def _environ(scope: dict[str, Any]) -> dict[str, str]:
 
 
 def _path_info(scope: dict[str, Any]) -> str:
-    """Return the path below the script name, as Django's ASGIRequest understands it."""
+    """Return the path below the script name, like Django's ASGIRequest."""
     path: str = scope["path"]
     script_name = settings.FORCE_SCRIPT_NAME or scope.get("root_path", "")
     return path.removeprefix(script_name) if script_name else path

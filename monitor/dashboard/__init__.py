@@ -1,1 +1,1 @@
-"""The operators' page: one HTML page, ES modules and a stylesheet, which read ``/api/health/`` and nothing else."""
+"""Dashboard: one HTML page with ES modules and a stylesheet, which request ``/api/health/`` and nothing else."""

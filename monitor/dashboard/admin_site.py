@@ -1,4 +1,4 @@
-"""The page at ``monitoring/`` of every admin site of a project, at any path and of any class."""
+"""Installation of the page at ``monitoring/`` of each admin site of a project, at any path and of any class."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 
 def install() -> None:
-    """Add the page to the URLs of admin sites, ahead of their own, whose last pattern matches every path.
+    """Add the page to the URLs of admin sites, before their own, whose last pattern matches every path.
 
-    By the class, for a project's URLconf may make an admin site of its own. Done once, however often it is called.
+    Patches the class, because a project's URLconf may create admin sites of its own. Further calls do nothing.
     """
-    from django.contrib.admin.sites import AdminSite  # noqa: PLC0415 - not before the apps are there
+    from django.contrib.admin.sites import AdminSite  # noqa: PLC0415 - it cannot be imported before the apps are loaded
 
     original = AdminSite.get_urls
     if getattr(original, "_has_monitoring", False):
@@ -26,7 +26,7 @@ def install() -> None:
 
 
 def _patterns(site: Any) -> list[Any]:
-    from django.urls import include, path  # noqa: PLC0415 - a project's workers have this app too, and no pages
+    from django.urls import include, path  # noqa: PLC0415 - a project's workers have this app too, and serve no pages
 
     from monitor.dashboard import urls, views  # noqa: PLC0415
 

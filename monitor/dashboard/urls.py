@@ -1,6 +1,6 @@
-"""URLs of the page, for our server or a project: ``path("monitoring/", include("monitor.dashboard.urls"))``.
+"""URLs of the page, for the monitor's server or a project: ``path("monitoring/", include("monitor.dashboard.urls"))``.
 
-In the admin site the page needs no line in any URLconf: see `monitor.dashboard.admin_site`.
+Admin sites need no entry in a URLconf: see `monitor.dashboard.admin_site`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The page and its files as Django views. They need no templates and no staticfiles in a project's settings."""
+"""Django views of the page and its files. They need no templates and no static files in a project's settings."""
 
 from __future__ import annotations
 
@@ -33,29 +33,30 @@ _HEADERS = {
 }
 
 
-@login_not_required  # type: ignore[untyped-decorator]  # it decides by itself
+@login_not_required  # type: ignore[untyped-decorator]  # the view checks access itself
 @require_safe  # type: ignore[untyped-decorator]
 def page(request: HttpRequest, **_of_the_mount: Any) -> HttpResponse:
-    """Return the page for authorised requests; 401 for others, with instructions to get access."""
+    """Return the page for an authorised request, otherwise 401 with instructions for access."""
     if is_authorised(request):
         return _page(request)
-    return _answer(_template("refused.html").render(_context()), status=401)
+    return _respond(_template("refused.html").render(_context()), status=401)
 
 
-@csrf_exempt  # type: ignore[untyped-decorator]  # the code proves what a CSRF token would
+@csrf_exempt  # type: ignore[untyped-decorator]  # the code proves access, so no CSRF token is needed
 @login_not_required  # type: ignore[untyped-decorator]
 @require_POST  # type: ignore[untyped-decorator]
 def session(request: HttpRequest) -> HttpResponse:
-    """Open a session with a link's code, which is the body: 204 and a cookie, else 403 and ``{"error": REASON}``.
+    """Open a session with the code of a link, which is the body of the request.
 
-    Only for a page of this server: a browser says so in ``Sec-Fetch-Site``.
+    Return 204 with a cookie, or 403 with ``{"error": REASON}``. The request must come from a page of this server, which
+    browsers state in ``Sec-Fetch-Site``.
     """
-    same_page = request.headers.get("Sec-Fetch-Site") == "same-origin"
+    is_same_origin = request.headers.get("Sec-Fetch-Site") == "same-origin"
     code = request.read(2 * signed.CHARACTERS).decode("ascii", errors="replace")
-    opened = service().access.open_session(code) if same_page else Refused.NO_CODE
+    opened = service().access.open_session(code) if is_same_origin else Refused.NO_CODE
     if isinstance(opened, Refused):
         return failure(403, opened.value)
-    response = _answer("", 204)
+    response = _respond("", 204)
     response.set_cookie(
         cookie_name(request.META),
         opened,
@@ -68,14 +69,14 @@ def session(request: HttpRequest) -> HttpResponse:
 
 
 def page_in(site: Any) -> Callable[..., HttpResponse]:
-    """Return the page within an admin site, which sends all but its staff to its login."""
+    """Return the view of the page in an admin site, which redirects everyone but its staff to its login."""
     return site.admin_view(require_safe(partial(_page, site=site)))  # type: ignore[no-any-return]
 
 
 @login_not_required  # type: ignore[untyped-decorator]
 @require_safe  # type: ignore[untyped-decorator]
 def asset(request: HttpRequest, version: str, path: str, **_of_the_mount: Any) -> HttpResponse:
-    """Return a file of the page. 404 for one of another version."""
+    """Return a file of the page; 404 for another version."""
     return serve(request, assets.load(), version, path)
 
 
@@ -83,22 +84,22 @@ def _page(_: HttpRequest, site: Any = None, **_of_the_mount: Any) -> HttpRespons
     home = reverse(f"{site.name}:index") if site else None
     title = str(site.site_header) if site else None
     context = _context(api=_api(), home=home, title=title, banner=service().config.web.banner)
-    return _answer(_template("dashboard.html").render(context))
+    return _respond(_template("dashboard.html").render(context))
 
 
-def _answer(text: str, status: int = 200) -> HttpResponse:
+def _respond(text: str, status: int = 200) -> HttpResponse:
     return HttpResponse(text, status=status, headers=_HEADERS)
 
 
 def _context(**more: Any) -> Context:
-    found = assets.load()
+    files = assets.load()
     return Context(
-        {"static": f"static/{found.version}", "version": found.version, "modules": assets.modules(found), **more}
+        {"static": f"static/{files.version}", "version": files.version, "modules": assets.modules(files), **more}
     )
 
 
 def _api() -> str | None:
-    """Return the path of the API with its last slash; None when it is included below a parameter or not at all."""
+    """Return the path of the API with a slash at the end; None if it is not included, or below a parameter."""
     try:
         return str(reverse("monitor:live")).rstrip("/").removesuffix("live")
     except NoReverseMatch:
@@ -107,5 +108,5 @@ def _api() -> str | None:
 
 @lru_cache(maxsize=4)
 def _template(name: str) -> Template:
-    """Return a template of our own engine: a project may have none, or another."""
+    """Return a template from an engine of its own, because a project may have none or another."""
     return Engine(dirs=[str(Path(__file__).parent / "templates")]).get_template(name)

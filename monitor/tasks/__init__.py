@@ -1,7 +1,7 @@
-"""The Celery tasks. Thin; the work is in `monitor.services.run_check` and its neighbours.
+"""Celery tasks of the monitor. They are thin: the work is in `monitor.services`.
 
-Imported by a project's workers, too (``INSTALLED_APPS`` and autodiscovery), which is all it takes to instrument them:
-nothing is imported here that they do not need.
+A project's workers import this package too (``INSTALLED_APPS`` and autodiscovery), and the import instruments them.
+Therefore it imports nothing that a project's worker does not need.
 """
 
 from monitor.agent import attach

@@ -1,7 +1,7 @@
-"""``alert`` decides whom to tell what, and ``deliver`` tells it, one channel at a time.
+"""Tasks ``alert``, which decides about notices, and ``deliver``, which sends the notices of one channel.
 
-A task that stores a transition calls :func:`wake`; beat sends ``alert`` every few seconds for what was missed, and for
-what time brings (reminders, retries, the ends of silences).
+A task that stores a transition calls :func:`wake`. Beat also sends ``alert`` every few seconds, for transitions without
+a decision and for decisions that depend on time (reminders, retries, the ends of silences).
 """
 
 from __future__ import annotations
@@ -24,12 +24,15 @@ from monitor.wiring import Runtime
 ALERT = "monitor.tasks.alert"
 DELIVER = "monitor.tasks.deliver"
 
-AT_A_TIME_SECONDS = 20.0
-"""One delivery leaves the rest to the next: its slot is wanted by others as well."""
+DELIVERY_SECONDS = 20.0
+"""Time after which one run of ``deliver`` leaves the rest to the next, so that other tasks get its slot."""
 
 
 def alert(app: Celery, runtime: Runtime, everything: bool = True) -> None:
-    """Decide about alerts, and send a :func:`deliver` for each channel that has notices to deliver."""
+    """Decide about alerts, and send :func:`deliver` for each channel with due notices.
+
+    Without ``everything``, decide about new transitions only, not about reminders and ends of silences.
+    """
     config, outbox = runtime.config, runtime.store.alerts
     if not config.channels:
         return
@@ -38,14 +41,14 @@ def alert(app: Celery, runtime: Runtime, everything: bool = True) -> None:
             config, store=runtime.store.states, outbox=outbox, everything=everything
         ):
             log.info("alert.decided", channel=channel, notice=notice.id, kind=notice.kind.value, check=notice.check)
-        if everything and (buried := alerting.retire(config, store=runtime.store.states, outbox=outbox)):
-            log.warning("alert.retired", notices=buried)
+        if everything and (retired := alerting.retire(config, store=runtime.store.states, outbox=outbox)):
+            log.warning("alert.retired", notices=retired)
         due = outbox.due(config.channels)
         _send(Publisher(app), config, DELIVER, [(channel,) for channel in due])
 
 
 def deliver(app: Celery, runtime: Runtime, channel: str) -> None:
-    """Deliver the notices of one channel that are due."""
+    """Deliver the due notices of one channel."""
     config, outbox, spec = runtime.config, runtime.store.alerts, runtime.config.channels.get(channel)
     if spec is None:
         return
@@ -55,7 +58,7 @@ def deliver(app: Celery, runtime: Runtime, channel: str) -> None:
             runtime.senders[channel],
             outbox,
             retry_for_seconds=config.alerting.retry_for_seconds,
-            for_seconds=AT_A_TIME_SECONDS,
+            for_seconds=DELIVERY_SECONDS,
         )
         with contextlib.closing(attempts):
             for attempt in attempts:
@@ -67,7 +70,7 @@ def deliver(app: Celery, runtime: Runtime, channel: str) -> None:
 
 
 def wake(publisher: Publisher, config: Config, transitions: Collection[Transition]) -> None:
-    """Have somebody decide about new transitions now, rather than at the next sweep. Never raises."""
+    """Send ``alert``, so that new transitions are decided about before the next sweep. Never raises."""
     if config.channels and transitions:
         _send(publisher, config, ALERT, [(False,)])
 
@@ -75,7 +78,7 @@ def wake(publisher: Publisher, config: Config, transitions: Collection[Transitio
 def announce(
     publisher: Publisher, config: Config, transitions: Collection[Transition], outcomes: Mapping[str, Outcome]
 ) -> None:
-    """Log transitions that no run of a check made, with the messages of their outcomes, and :func:`wake`.
+    """Log the transitions of a round or a self-check with the messages of their outcomes, then call :func:`wake`.
 
     Never raises.
     """

@@ -1,4 +1,4 @@
-"""What the tasks share: their log, their queues, and how they report a store or a broker that does not answer."""
+"""Helpers that all tasks share: the log, the names of the queues, and the report of an unavailable store or broker."""
 
 from __future__ import annotations
 
@@ -16,17 +16,23 @@ log = structlog.get_logger("monitor.tasks")
 
 
 def dispatch_queue(config: Config) -> str:
-    """A queue of its own: checks waiting to be run do not hold up the schedule, and it can be purged."""
+    """Return the queue of ``dispatch``.
+
+    It is separate, so that waiting checks do not delay the schedule, and so that it can be purged.
+    """
     return f"{config.queue}.dispatch"
 
 
 def rounds_queue(config: Config) -> str:
-    """Another, for all that looks after the whole: it is not purged, and does not wait behind checks either."""
+    """Return the queue of all tasks except ``dispatch`` and ``run_check``.
+
+    It is separate, because it must not be purged, and its tasks must not wait behind checks.
+    """
     return f"{config.queue}.rounds"
 
 
 def all_queues(config: Config) -> tuple[str, ...]:
-    """All the queues that workers of the monitor consume."""
+    """Return all queues that the monitor's workers consume."""
     return (config.queue, dispatch_queue(config), rounds_queue(config))
 
 

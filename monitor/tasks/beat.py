@@ -1,4 +1,4 @@
-"""The scheduler of our own beat."""
+"""Scheduler of the monitor's own beat."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ log = structlog.get_logger("monitor.beat")
 
 
 class DispatchScheduler(Scheduler):  # type: ignore[misc]  # celery has no types
-    """Celery's in-memory scheduler, which sends none of ours while others wait to be taken.
+    """In-memory scheduler of Celery that sends no task of the monitor while ``MAX_WAITING`` messages wait in its queue.
 
-    Redis drops no message by itself: while no worker is there, two a second would pile up.
-    A project's own beat works as well; there the backlog is purged by the first dispatch that runs.
+    Redis does not expire messages: without a worker, two messages a second would pile up.
+    A project's own beat works too. There, the first dispatch that runs purges the backlog.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -31,9 +31,9 @@ class DispatchScheduler(Scheduler):  # type: ignore[misc]  # celery has no types
         self._ahead_seconds = time.time() - time.monotonic()
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
-        """Send what is due, and return the seconds until the next tick.
+        """Send the due entries, and return the seconds until the next tick.
 
-        After any error the connection is closed, and the next tick makes a new one.
+        After an error the connection is closed, and the next tick opens a new one.
         """
         self._follow_clock()
         if not gate.is_open():
@@ -45,18 +45,21 @@ class DispatchScheduler(Scheduler):  # type: ignore[misc]  # celery has no types
                 raise
             log.warning("beat.broker_unavailable", **describe(error))
             self._disconnect()
-            self.populate_heap()  # Celery took the entry that failed out of it
+            self.populate_heap()  # Celery has removed the failed entry from the heap
             return PAUSE_SECONDS
 
     def _disconnect(self) -> None:
-        """Close the connection; the next use makes a new one."""
+        """Close the connection. The next use opens a new one."""
         self.__dict__.pop("producer", None)
         connection = self.__dict__.pop("connection", None)
         if connection is not None:
-            connection.collect(socket_timeout=PAUSE_SECONDS)  # without a word to the broker, which may not answer
+            connection.collect(socket_timeout=PAUSE_SECONDS)  # sends nothing: the broker may not answer
 
     def _follow_clock(self) -> None:
-        """Start the schedule again when the system's clock was set: Celery's waits until the clock is where it was."""
+        """Restart the schedule after the system's clock was set.
+
+        If the clock was set back, Celery would send nothing until it reaches its former time.
+        """
         ahead_seconds = time.time() - time.monotonic()
         if abs(ahead_seconds - self._ahead_seconds) > CLOCK_STEP_SECONDS:
             for entry in self.schedule.values():
@@ -65,12 +68,15 @@ class DispatchScheduler(Scheduler):  # type: ignore[misc]  # celery has no types
         self._ahead_seconds = ahead_seconds
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
-        """Send one due entry; ours without the line of log that Celery writes for each. Raises what the broker says."""
+        """Send one due entry. Raises the errors of the broker.
+
+        For the monitor's own entries, Celery's log line is left out.
+        """
         if not entry.task.startswith("monitor.tasks."):
             super().apply_entry(entry, producer)
         elif messages_waiting(self.connection, entry.options["queue"]) < MAX_WAITING:
-            # Expiry is judged by the worker's clock, which may be off by hours. The count above bounds
-            # the backlog, and flights drop what is overdue by the store's clock.
+            # The worker would compare the expiry with its own clock, which may be wrong by hours. The condition
+            # above bounds the backlog, and a flight drops a run that is overdue by the store's clock.
             entry.options.pop("expires", None)
-            entry.options["retry"] = False  # the next tick does
+            entry.options["retry"] = False  # the next tick sends it again
             self.apply_async(entry, producer=producer, advance=False)

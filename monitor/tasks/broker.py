@@ -1,4 +1,4 @@
-"""The watched broker, as the rounds over the workers use it: over the connection of our own Celery application."""
+"""Access of the rounds to the watched broker, through the connection of the monitor's own Celery application."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ from monitor.tasks.broker_errors import is_missing_queue
 from monitor.tasks.publish import Publisher
 
 CONTROL = "celery.pidbox"
-"""The exchange to which Celery's workers bind a queue each for remote control."""
+"""Exchange for remote control. Each Celery worker binds one queue to it."""
 
-LOOKED_THROUGH = 100
-"""So many messages of a queue are looked through for our heartbeats, at most."""
+MAX_SEARCHED = 100
+"""Maximum number of messages in a queue that are searched for heartbeats."""
 
 
 class CeleryBroker:
-    """A :class:`monitor.ports.workers.Broker` behind a Celery application.
+    """:class:`monitor.ports.workers.Broker` that uses the broker of a Celery application.
 
-    On Redis one round trip tells all lengths and heads; on other brokers (AMQP) queues are declared passively, which
-    tells how many consume them: one that holds messages and has no consumer counts as one whose head stands still.
+    On Redis, one round trip reads all lengths and heads. On other brokers (AMQP) each queue is declared passively,
+    which returns its numbers of messages and of consumers. A queue with messages and without a consumer gets a constant
+    head, so it counts as a queue that does not move.
     """
 
     def __init__(self, app: Celery) -> None:
@@ -44,36 +45,37 @@ class CeleryBroker:
         self._content_types = formats.available()
 
     def look(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSnapshot:
-        """How many messages wait in ``queues``, which is next in those in ``heads``, and which workers it knows."""
+        """Return the lengths of ``queues``, the heads of those in ``heads``, and the workers that the broker knows."""
         with self._failures(), self._app.producer_or_acquire() as producer:
             channel = producer.channel
             if isinstance(channel, RedisChannel):
-                sight, self._bound = _look_at_redis(channel, list(queues), heads)
+                snapshot, self._bound = _redis_snapshot(channel, list(queues), heads)
             else:
-                found = {queue: _declared(producer.connection, queue) for queue in queues}
-                sight = BrokerSnapshot({queue: depth for queue, depth in found.items() if depth is not None})
-        return dataclasses.replace(sight, content_types=self._content_types)
+                found = {queue: _declare(producer.connection, queue) for queue in queues}
+                snapshot = BrokerSnapshot({queue: depth for queue, depth in found.items() if depth is not None})
+        return dataclasses.replace(snapshot, content_types=self._content_types)
 
     def send(self, heartbeats: Iterable[tuple[str, tuple[Any, ...], str]]) -> None:
-        """Send heartbeats to the queues: a worker or a queue each, when they are sent; in these content types.
+        """Send heartbeats, each given as queue, arguments and content type. The first argument is its target's kind.
 
-        Those of queues end when a worker joins meanwhile: it may have no ``monitor.install(app)``, and log them.
+        When another worker has joined since the snapshot, no more heartbeats to queues are sent: the worker may lack
+        ``monitor.install(app)``, and would log each heartbeat as an unknown task.
         """
         with self._failures():
             self._publisher.send_each(
                 HEARTBEAT,
                 (
-                    (queue, arguments, serializer, _waits_seconds(arguments))
-                    for queue, arguments, serializer in self._until_somebody_joins(heartbeats)
+                    (queue, arguments, serializer, _expiration_seconds(arguments))
+                    for queue, arguments, serializer in self._until_worker_joins(heartbeats)
                 ),
             )
 
     def remove(self, queues: Iterable[str]) -> None:
-        """Remove queues that nobody consumes any more."""
+        """Delete queues that have no consumer any more."""
         with self._failures(), self._app.producer_or_acquire() as producer:
             channel = producer.channel
             if isinstance(channel, RedisChannel):
-                # Kombu would remove only what it has declared itself.
+                # Kombu would delete only queues that it has declared itself.
                 keys = [key for queue in queues for key in queue_keys(channel, queue)]
                 raw_client(channel).delete(*keys)
                 return
@@ -81,9 +83,10 @@ class CeleryBroker:
                 _delete(producer.connection, queue)
 
     def take_back(self, queues: Iterable[str]) -> Mapping[str, int]:
-        """Remove our heartbeats from queues of few messages, and nothing else; how many there were in each.
+        """Remove the heartbeats among the newest 100 messages of each queue, and return their number by queue.
 
-        Only on Redis, where a message is a value in a list. On AMQP others' messages would be taken and returned.
+        Only on Redis, where a message is a value in a list. On AMQP, the search would take and return the project's
+        messages.
         """
         with self._failures(), self._app.producer_or_acquire() as producer:
             channel = producer.channel
@@ -92,15 +95,15 @@ class CeleryBroker:
             client = raw_client(channel)
             return {queue: sum(_take_back(client, key) for key in queue_keys(channel, queue)) for queue in queues}
 
-    def _until_somebody_joins(
+    def _until_worker_joins(
         self, heartbeats: Iterable[tuple[str, tuple[Any, ...], str]]
     ) -> Iterator[tuple[str, tuple[Any, ...], str]]:
         for queue, arguments, content_type in heartbeats:
-            if arguments[0] == "queue" and self._somebody_joined():
+            if arguments[0] == "queue" and self._has_worker_joined():
                 return
             yield queue, arguments, formats.SERIALIZERS[content_type]
 
-    def _somebody_joined(self) -> bool:
+    def _has_worker_joined(self) -> bool:
         with self._app.producer_or_acquire() as producer:
             channel = producer.channel
             if not isinstance(channel, RedisChannel):
@@ -116,15 +119,13 @@ class CeleryBroker:
             raise BrokerUnavailable(scrub(f"{type(error).__name__}: {error}")) from None
 
 
-def _waits_seconds(heartbeat: tuple[Any, ...]) -> float | None:
-    """Return how long a heartbeat may wait, where the broker counts that: not in a queue of the project's own, whose
-    dead letters it would become.
-    """
+def _expiration_seconds(heartbeat: tuple[Any, ...]) -> float | None:
+    """Return the expiration for AMQP brokers; None for a project's queue, which may dead-letter expired messages."""
     return EXPIRES_SECONDS if heartbeat[0] == "worker" else None
 
 
-def _look_at_redis(channel: Any, queues: list[str], heads: Container[str]) -> tuple[BrokerSnapshot, int]:
-    """What is seen, and how many queues are bound for remote control."""
+def _redis_snapshot(channel: Any, queues: list[str], heads: Container[str]) -> tuple[BrokerSnapshot, int]:
+    """Return the snapshot of a Redis broker, and the number of queues that are bound for remote control."""
     commands = raw_client(channel).pipeline(transaction=False)
     keys = {queue: queue_keys(channel, queue) for queue in queues}
     for queue in queues:
@@ -134,22 +135,22 @@ def _look_at_redis(channel: Any, queues: list[str], heads: Container[str]) -> tu
                 commands.lindex(key, -1)  # kombu pushes to the left
     commands.smembers(bindings_key(channel, CONTROL))
     commands.info("server")
-    *answers, bindings, info = commands.execute(raise_on_error=False)
-    left = iter(answers)
-    depths = {queue: _depth(left, len(keys[queue]), queue in heads) for queue in queues}
+    *replies, bindings, info = commands.execute(raise_on_error=False)
+    unread = iter(replies)
+    depths = {queue: _depth(unread, len(keys[queue]), queue in heads) for queue in queues}
     server = info.get("run_id") if isinstance(info, dict) else None
     members = bindings if isinstance(bindings, set | list) else ()
     return BrokerSnapshot(depths, frozenset(_nodes(members, channel.sep)), server), len(members)
 
 
-def _depth(answers: Iterator[Any], priorities: int, has_head: bool) -> QueueDepth:
+def _depth(replies: Iterator[Any], priorities: int, has_head: bool) -> QueueDepth:
     pending, heads = 0, []
     for _ in range(priorities):
-        length = next(answers)
+        length = next(replies)
         if isinstance(length, Exception):
-            raise length  # not a list, or not permitted
+            raise length  # the key is not a list, or the command is not permitted
         pending += length
-        if has_head and isinstance(head := next(answers), bytes | str):
+        if has_head and isinstance(head := next(replies), bytes | str):
             heads.append(head if isinstance(head, bytes) else head.encode())
     digest = hashlib.blake2b(b"\0".join(heads), digest_size=8).hexdigest() if heads else None
     return QueueDepth(pending, digest)
@@ -164,8 +165,10 @@ def _nodes(members: Iterable[Any], separator: str) -> Iterator[str]:
 
 
 def _take_back(client: Any, key: str) -> int:
-    found = [value for value in client.lrange(key, 0, LOOKED_THROUGH - 1) if _is_heartbeat(value)]
-    return sum(client.lrem(key, 1, value) for value in found)  # 0 for one that a worker has taken meanwhile
+    found = [value for value in client.lrange(key, 0, MAX_SEARCHED - 1) if _is_heartbeat(value)]
+    return sum(
+        client.lrem(key, 1, value) for value in found
+    )  # 0 for a heartbeat that a worker has taken in the meantime
 
 
 def _is_heartbeat(value: bytes | str) -> bool:
@@ -175,8 +178,11 @@ def _is_heartbeat(value: bytes | str) -> bool:
         return False
 
 
-def _declared(connection: Any, queue: str) -> QueueDepth | None:
-    """None for a queue that another connection has to itself. A channel of its own: what is refused closes it."""
+def _declare(connection: Any, queue: str) -> QueueDepth | None:
+    """Declare a queue passively and return its depth; None for an exclusive queue of another connection.
+
+    It uses a channel of its own, because the broker closes the channel of a refused declaration.
+    """
     with closing(connection.channel()) as channel:
         try:
             found = channel.queue_declare(queue=queue, passive=True)
@@ -191,6 +197,6 @@ def _declared(connection: Any, queue: str) -> QueueDepth | None:
 
 
 def _delete(connection: Any, queue: str) -> None:
-    # Refused when it is consumed after all, or was deleted.
+    # The broker refuses to delete a queue that has a consumer again, or that was deleted.
     with closing(connection.channel()) as channel, suppress(*connection.channel_errors):
         channel.queue_delete(queue, if_unused=True)

@@ -1,4 +1,4 @@
-"""``dispatch``, sent by beat several times a second, sends ``run_check`` for each check that is due."""
+"""Tasks ``dispatch``, which beat sends several times a second, and ``run_check``, which it sends for each due check."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WAITING_PER_SLOT = 4
 
 
 def run(app: Celery, runtime: Runtime, name: str, due_at: float | None = None) -> None:
-    """Run one check, and have its transitions decided about."""
+    """Run one check. If its status changes, start a decision about alerts."""
     with bound_contextvars(check=name), log_unavailable("check"):
         check = runtime.checks.get(name)
         if check is None:
@@ -36,16 +36,15 @@ def run(app: Celery, runtime: Runtime, name: str, due_at: float | None = None) -
 
 
 def dispatch(app: Celery, runtime: Runtime) -> None:
-    """Send the checks that are due."""
+    """Send ``run_check`` for each check that is due."""
     publisher, config = Publisher(app), runtime.config
     with log_unavailable("dispatch", publisher):
-        # Asked first: a broker that does not answer is noticed before a window is claimed, whose checks would be left
-        # out.
+        # Before the claim of a window: the checks of a claimed window would be skipped if the broker did not answer.
         waiting = publisher.waiting(config.queue)
         at_least_seconds = config.dispatch_interval_seconds / 4
         due = due_now(runtime.plan, config.fingerprint, store=runtime.store.states, at_least_seconds=at_least_seconds)
         if due is None:
-            # Somebody dispatched a moment ago: messages have piled up while no worker was there.
+            # Another dispatch ran a moment ago, so messages have piled up while no worker consumed them.
             publisher.purge(dispatch_queue(config))
             return
         admitted = admit(due, waiting, at_least=WAITING_PER_SLOT * config.worker_slots)

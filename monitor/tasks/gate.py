@@ -1,7 +1,7 @@
-"""The gate of our own worker and beat: they do nothing in a store that belongs to another project.
+"""Gate that keeps the monitor's worker and beat from working in a store that belongs to another project.
 
-A thread looks at the store again and again. A worker that is refused consumes nothing (the queues may be the other
-project's, too), and a beat sends nothing. While the store does not answer, both go on as before.
+A thread reads the owner of the store periodically. While the gate is closed, a worker consumes nothing (the queues may
+belong to the other project too), and a beat sends nothing. While the store does not answer, the gate keeps its state.
 """
 
 from __future__ import annotations
@@ -18,66 +18,70 @@ from monitor.ports.store import Ownership, StoreUnavailable
 from monitor.services.ownership import OwnershipState, look, sentence
 
 REFUSED_SECONDS = 10.0
-"""How often a role looks that was refused."""
+"""Interval of reading the owner while the gate is closed."""
 
 HELD_SECONDS = 5.0
-"""How often one looks that works: more often, so that after a flush its name is back before another's is written."""
+"""Interval while the gate is open. It is shorter, so that after a flush of the store the working project writes its
+name before a project that waits."""
 
-TURN_SECONDS = 0.5
+POLL_SECONDS = 0.5
 
 log = structlog.get_logger("monitor.project")
 
 
 class OtherProject(Exception):
-    """The store belongs to another project: the worker gives up its connection to the broker, and waits."""
+    """Error with which a worker gives up its connection to the broker when the store belongs to another project."""
 
 
 class Gate(threading.Thread):
-    """Whether the roles of this process may work. ``claims`` is for workers: they write the project's name."""
+    """Thread that decides whether the roles of this process may work in the store.
+
+    With ``claims`` (in workers) it also writes the project's name into a store without an owner.
+    """
 
     def __init__(self, project: Identity, ownership: Ownership, *, claims: bool) -> None:
         super().__init__(name="monitor-project", daemon=True)
         self._project, self._ownership, self._claims = project, ownership, claims
         self._standing = OwnershipState()
-        self._looked = threading.Event()
+        self._has_checked = threading.Event()
         self._on_refusal: Callable[[], Any] = lambda: None
 
     @property
     def is_open(self) -> bool:
-        """Whether the store is ours, or nobody's, as far as is known: not before the first look at it."""
-        return self._looked.is_set() and self._standing.owner is None
+        """True if the last check permits this project to work in the store; False before the first check."""
+        return self._has_checked.is_set() and self._standing.owner is None
 
-    def wait(self, each_turn: Callable[[], Any]) -> None:
-        """Return once the gate is open; call ``each_turn`` twice a second meanwhile."""
+    def wait(self, on_poll: Callable[[], Any]) -> None:
+        """Return once the gate is open; call ``on_poll`` twice a second until then."""
         while not self.is_open:
-            each_turn()
-            self._looked.wait(TURN_SECONDS)
+            on_poll()
+            self._has_checked.wait(POLL_SECONDS)
             if self._standing.owner is not None:
-                threading.Event().wait(TURN_SECONDS)
+                threading.Event().wait(POLL_SECONDS)
 
     def when_refused(self, action: Callable[[], Any]) -> None:
-        """Have this called, in the gate's thread, each time that the gate closes."""
+        """Set the callback that the gate's thread calls each time the gate closes."""
         self._on_refusal = action
 
     def run(self) -> None:
-        """Look for ever."""
+        """Check the owner of the store periodically. Never return."""
         pause = threading.Event()
         while True:
-            self.look()
+            self.check()
             pause.wait(HELD_SECONDS if self.is_open else REFUSED_SECONDS)
 
-    def look(self) -> None:
-        """Look once, and log what has changed."""
+    def check(self) -> None:
+        """Check the owner of the store once, and log a change."""
         before = self._standing
         try:
             self._standing = look(before, self._project, self._ownership, claims=self._claims)
         except StoreUnavailable as error:
             log.debug("project.not_compared", reason=error.reason, message=str(error))
         except Exception:
-            # A fault of ours must not keep a role waiting for its first look.
+            # A programming error must not keep a role waiting for the first check.
             log.exception("project.look_failed")
         owner = self._standing.owner
-        self._looked.set()
+        self._has_checked.set()
         if owner is not None and (before.owner is None or before.owner.name != owner.name):
             message = sentence(self._project, owner)
             log.error("project.refused", project=self._project.name, owner=owner.name, message=message)
@@ -87,12 +91,12 @@ class Gate(threading.Thread):
 
 
 class GatedTask(Task):  # type: ignore[misc]  # celery has no types
-    """A task that does nothing while the gate is closed: its message was taken from the broker before."""
+    """Task that does nothing while the gate is closed: the worker may have taken its message before."""
 
     abstract = True
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the task, unless the store belongs to another project."""
+        """Run the task, unless the gate is closed."""
         return super().__call__(*args, **kwargs) if is_open() else None
 
 
@@ -100,7 +104,7 @@ _gates: list[Gate] = []
 
 
 def start(gate: Gate) -> None:
-    """Start this process's gate. The first one counts: a worker with an embedded beat has one."""
+    """Start the gate of this process. Later calls do nothing: a worker with an embedded beat has one gate."""
     if not _gates:
         gate.start()
         _gates.append(gate)
@@ -111,13 +115,13 @@ def is_open() -> bool:
     return all(gate.is_open for gate in _gates)
 
 
-def wait(each_turn: Callable[[], Any]) -> None:
-    """Return once the roles of this process may work; call ``each_turn`` twice a second meanwhile."""
+def wait(on_poll: Callable[[], Any]) -> None:
+    """Return once the roles of this process may work; call ``on_poll`` twice a second until then."""
     for gate in _gates:
-        gate.wait(each_turn)
+        gate.wait(on_poll)
 
 
 def when_refused(action: Callable[[], Any]) -> None:
-    """Have this called each time that the gate closes."""
+    """Set the callback of this process's gate, which its thread calls each time the gate closes."""
     for gate in _gates:
         gate.when_refused(action)

@@ -1,4 +1,4 @@
-"""Module to name where no code may be changed: ``celery -A proj worker -I monitor.tasks.heartbeat``.
+"""Module that instruments a worker without a change of code: ``celery -A proj worker -I monitor.tasks.heartbeat``.
 
-It is empty: importing it imports `monitor.tasks`, which instruments the worker.
+It is empty: its import imports `monitor.tasks`, which instruments the worker.
 """

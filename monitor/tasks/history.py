@@ -1,4 +1,4 @@
-"""``compact``, sent by beat every minute, packs what the results have left and keeps history within its bounds."""
+"""Task ``compact``, which beat sends every minute: packs stored samples, and keeps history within its limits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COMPACT_SECONDS = 60.0
 
 
 def compact(_app: Celery, runtime: Runtime) -> None:
-    """Compact history, if it is kept. What there is of one that is not kept goes by its expiry."""
+    """Compact history, unless it is off. Samples of a history that was switched off expire by themselves."""
     if not runtime.config.history.enabled:
         return
     with log_unavailable("history"):

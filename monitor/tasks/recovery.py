@@ -1,11 +1,12 @@
-"""Recovery of our own worker and beat from every answer of a broker.
+"""Connection and consumer with which the monitor's worker and beat recover from every broker error.
 
-Celery recovers from what the transport calls a connection error. Every other answer (OOM, NOPERM, READONLY,
-UNBLOCKED, ACCESS_REFUSED, ...) ends its worker and its beat. Here whatever a broker answers, and whatever fails while
-a role talks to it, closes the connection, and a new one is made until one works. A process that has no memory or no
-threads left is the exception: it cannot recover by itself, and ends.
+Celery recovers from errors that the transport lists as connection errors. Any other error reply (OOM, NOPERM, READONLY,
+UNBLOCKED, ACCESS_REFUSED, ...) ends its worker and its beat. Here every error reply, and every error while a role uses
+the broker, closes the connection, and the role reconnects until a connection works. The exception is a process that
+has no memory or no threads left: it cannot recover by itself, and ends.
 
-For our own Celery application only: a project's application keeps its connections, consumer and scheduler.
+Only the monitor's own Celery application uses them. A project's application keeps its connections, consumer and
+scheduler.
 """
 
 from __future__ import annotations
@@ -19,96 +20,99 @@ from celery.worker.consumer import Consumer
 from kombu.connection import Connection
 
 from monitor.tasks import gate
-from monitor.tasks.broker_errors import ANSWERS, describe, is_exhausted
+from monitor.tasks.broker_errors import BROKER_ERRORS, describe, is_exhausted
 
 RECONNECT = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
 PAUSE_SECONDS = 0.5
-"""A broker that accepts a connection and refuses what is done with it is tried again after this time."""
+"""Pause before the next attempt, for a broker that accepts connections and refuses commands."""
 
 WATCH_SECONDS = 1.0
-"""Between two looks at whether the consumer's connection is open. It costs no round trip."""
+"""Interval at which the consumer checks that its connection is open. A check costs no round trip."""
 
 log = structlog.get_logger("monitor.worker")
 
 
 class RecoveringConnection(Connection):
-    """A connection that counts every answer of the broker as a reason to connect again, within 2 s of the repair.
+    """Connection that reconnects after every error reply of the broker, at most 2 s after the broker works again.
 
-    Celery's own waits longer after each attempt, up to 30 s, and has no setting for it.
+    Celery's own connection increases the pause with each attempt, up to 30 s, and has no setting for it.
     """
 
     def ensure_connection(self, *args: Any, **kwargs: Any) -> Connection:
-        """Connect, and try again until that works."""
+        """Connect, and retry until an attempt succeeds."""
         super().ensure_connection(*args, **{**RECONNECT, **kwargs})  # type: ignore[no-untyped-call]
         return self
 
     def _ensure_connection(self, errback: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Name the reason of a failed attempt in the log, whoever connects: kombu itself connects without a word."""
-        del errback  # Celery's, which logs the same in its own words at each attempt
+        """Connect, and log the reason of each failed attempt. Kombu logs nothing when it connects by itself."""
+        del errback  # Celery's callback, which would log each attempt a second time
         return super()._ensure_connection(_report_attempt, *args, **kwargs)  # type: ignore[no-untyped-call]
 
     @property
     def recoverable_connection_errors(self) -> tuple[type[Exception], ...]:
-        """What is tried again with a new connection."""
+        """Errors after which kombu retries with a new connection."""
         transport: Any = self.get_transport_cls()  # type: ignore[no-untyped-call]
         recoverable = getattr(transport, "recoverable_connection_errors", ())
-        return (*recoverable, *transport.connection_errors, *transport.channel_errors, *ANSWERS)
+        return (*recoverable, *transport.connection_errors, *transport.channel_errors, *BROKER_ERRORS)
 
     @property
     def connection_errors(self) -> tuple[type[Exception], ...]:
-        """What ends the consumer's event loop, and with it the connection."""
+        """Errors that end the consumer's event loop, and so its connection."""
         return self.recoverable_connection_errors
 
 
 class RecoveringConsumer(Consumer):  # type: ignore[misc]  # celery has no types
-    """Celery's consumer, which starts again after any error, and consumes only while the gate is open."""
+    """Celery consumer that restarts after any error, and consumes only while the gate is open."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.connection_errors = (Exception,)
-        self._watch: Any = None
-        gate.when_refused(lambda: self.call_soon(self._leave))
+        self._watch_timer: Any = None
+        gate.when_refused(lambda: self.call_soon(self._stop_if_refused))
 
     def connect(self) -> Any:
-        """Connect to the broker, once this worker may work in the store."""
+        """Wait until this worker may work in the store, then connect to the broker."""
         gate.wait(state.maybe_shutdown)
         return super().connect()
 
     def on_ready(self) -> None:
-        """Watch from now on whether the connection is open.
+        """Check from now on, once a second, that the connection is open.
 
-        Celery swallows its end where a broker closes it while the consumer starts (``loops._quick_drain``), and
-        consumes nothing from then on.
+        If the broker closes the connection while the consumer starts, Celery ignores the error
+        (``loops._quick_drain``) and then consumes nothing.
         """
         super().on_ready()
-        if self._watch is not None:
-            self._watch.cancel()
-        self._watch = self.hub.call_repeatedly(WATCH_SECONDS, self._check_connection) if self.hub else None
+        if self._watch_timer is not None:
+            self._watch_timer.cancel()
+        self._watch_timer = self.hub.call_repeatedly(WATCH_SECONDS, self._check_connection) if self.hub else None
 
     def perform_pending_operations(self) -> None:
-        """Do what `call_soon` was given, where there is no event loop; Celery logs there what that raises."""
+        """Run the callbacks of `call_soon` in a pool without an event loop.
+
+        Celery only logs what these callbacks raise, so a closed gate is checked again here.
+        """
         super().perform_pending_operations()
         if not self.hub:
-            self._leave()
+            self._stop_if_refused()
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
-        """Log why there is no connection."""
-        self._pause(exc)
+        """Log the reason of a failed connection attempt, and pause."""
+        self._report_and_pause(exc)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Log why the connection is given up, and close it."""
-        self._pause(exc)
+        """Log the error, pause, and close the connection."""
+        self._report_and_pause(exc)
         super().on_connection_error_after_connected(exc)
 
     def _check_connection(self) -> None:
         if self.connection and not self.connection.connected:
             raise ConnectionResetError("the broker has closed the connection")
 
-    def _leave(self) -> None:
+    def _stop_if_refused(self) -> None:
         if not gate.is_open() and self.connection:
             raise gate.OtherProject
 
-    def _pause(self, error: Exception) -> None:
+    def _report_and_pause(self, error: Exception) -> None:
         if isinstance(error, gate.OtherProject):
             return
         if is_exhausted(error):
@@ -118,7 +122,7 @@ class RecoveringConsumer(Consumer):  # type: ignore[misc]  # celery has no types
 
 
 def report_blocked(text: str) -> None:
-    """Log that RabbitMQ takes no messages, for want of memory or disk; py-amqp calls this with a text."""
+    """Log that RabbitMQ accepts no messages because it lacks memory or disk. py-amqp calls this with a text."""
     log.warning("connection.broker_unavailable", reason="blocked", message=text)
 
 

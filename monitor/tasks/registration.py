@@ -1,4 +1,4 @@
-"""All tasks of the monitor, and all that beat sends."""
+"""Registration of all tasks of the monitor, and the beat schedule."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ TASKS: Mapping[str, Callable[..., None]] = {
     DELIVER: deliver,
     COMPACT: compact,
 }
-"""The tasks by name: functions of the application, the runtime, and the arguments of the message."""
+"""Tasks by name. Each function receives the application, the runtime and the arguments of the message."""
 
-# Explicit, because in a project's own app its defaults would apply to our tasks.
+# All explicit, because the defaults of a project's application would apply to our tasks otherwise.
 TASK_OPTIONS: dict[str, Any] = {
     "bind": True,
     "ignore_result": True,
@@ -39,18 +39,19 @@ TASK_OPTIONS: dict[str, Any] = {
     "serializer": "json",
 }
 
-# For a project's own beat. Judged by the worker's clock, which may be an hour ahead. Our beat sends without it.
+# For a project's own beat; the monitor's beat sends without expiry. The worker compares it with its own clock, which
+# may be an hour ahead.
 EXPIRES_SECONDS = 7200
 
 
 def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
-    """Add the tasks to ``app``. ``runtime`` is called in the process that runs them, at each run."""
+    """Add the tasks to ``app``. Each run of a task calls ``runtime``, in the process that runs it."""
     for name, function in TASKS.items():
         app.task(_task(function, app, runtime), name=name, **TASK_OPTIONS)
 
 
 def beat_schedule(config: Config) -> dict[str, Any]:
-    """Return the beat entries, by name: none for what is switched off."""
+    """Return the beat entries by name. Features that are switched off have none."""
     rounds, sweep_seconds = rounds_queue(config), config.alerting.sweep_interval_seconds
     entries = {
         "celery-health-monitor": beat_entry(DISPATCH, config.dispatch_interval_seconds, dispatch_queue(config)),
@@ -66,7 +67,7 @@ def beat_schedule(config: Config) -> dict[str, Any]:
 
 
 def beat_entry(task: str, interval_seconds: float, queue: str) -> dict[str, Any]:
-    """Return an entry for any scheduler (Celery's own, redbeat, ...)."""
+    """Return a beat entry that any scheduler accepts (Celery's own, redbeat, ...)."""
     options = {"queue": queue, "expires": EXPIRES_SECONDS, "ignore_result": True}
     return {"task": task, "schedule": interval_seconds, "options": options}
 

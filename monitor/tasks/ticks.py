@@ -1,7 +1,7 @@
-"""The monitor's sends in a beat whose scheduler is not its own: they hang on the scheduler's ticks.
+"""Sending of the monitor's periodic tasks from a project's beat, after each tick of its scheduler.
 
-As entries of the schedule they would be stored by some schedulers, which round half a second to 0 (django-celery-beat)
-or keep them for ever. A beat that does not tick sends nothing this way, and neither does a redbeat without its lock.
+The tasks are not entries of the schedule, because some schedulers would store them, round half a second to 0
+(django-celery-beat) or keep them forever. A beat that does not tick, such as a redbeat without its lock, sends none.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from monitor.tasks.broker_errors import describe
 from monitor.tasks.publish import Publisher
 
 LONGEST_DELAY_SECONDS = 0.5
-"""The scheduler ticks at least this often."""
+"""Upper limit of the time between two ticks of the scheduler."""
 
 TIMEOUT_SECONDS = 1.0
 PAUSE_SECONDS = 3.0
-"""A broker that does not answer is left alone for this time, so that the project's own entries are not held up."""
+"""Pause after a failure of the broker, so that the project's own entries are not delayed by more attempts."""
 
-logger = logging.getLogger("monitor.beat")  # of the project's own beat, in sentences
+logger = logging.getLogger("monitor.beat")  # in the log of the project's beat, which is not structured: plain sentences
 
-_sending: WeakSet[Any] = WeakSet()
+_wrapped: WeakSet[Any] = WeakSet()
 
 
 def send_at_each_tick(scheduler: Any, app: Celery, entries: Mapping[str, Mapping[str, Any]]) -> None:
-    """Send the due ones of ``entries`` after each tick of ``scheduler``, which is wrapped on the instance."""
-    if scheduler in _sending:
+    """Send the due ``entries`` after each tick of ``scheduler``. Replaces the method ``tick`` of the instance, once."""
+    if scheduler in _wrapped:
         return
-    _sending.add(scheduler)
+    _wrapped.add(scheduler)
     tick, sender = scheduler.tick, TickSender(entries, BoundedPublisher(app))
 
     @functools.wraps(tick)
     def tick_and_send(*args: Any, **kwargs: Any) -> Any:
-        delay = tick(*args, **kwargs)  # raises where the beat has to end, such as without its lock
+        delay = tick(*args, **kwargs)  # raises when the beat must end, such as without its lock
         longest = sender.send_due()
         return min(delay, longest) if delay else delay
 
@@ -50,7 +50,7 @@ def send_at_each_tick(scheduler: Any, app: Celery, entries: Mapping[str, Mapping
 
 
 class TickSender:
-    """Sends each entry at its interval, as far as it is called."""
+    """Sender of each entry at its interval. It sends only when :meth:`send_due` is called."""
 
     def __init__(
         self,
@@ -65,19 +65,19 @@ class TickSender:
         self._failed = False
 
     def send_due(self) -> float:
-        """Send what is due, once each however long the last call is ago. Never raises.
+        """Send each due entry once, even if several intervals have passed since the last call. Never raises.
 
-        Returns the time until the next call is wanted, in seconds, at most ``LONGEST_DELAY_SECONDS``. While five of an
-        entry's queue wait to be taken, no more are sent there.
+        Return the seconds until the next call, at most ``LONGEST_DELAY_SECONDS``. While ``MAX_WAITING`` messages wait
+        in an entry's queue, nothing is sent there.
         """
         now = self._clock()
         for name in [name for name, due_at in self._due_at.items() if due_at <= now]:
             interval = self._entries[name]["schedule"]
-            in_rhythm = self._due_at[name] + interval
-            self._due_at[name] = in_rhythm if in_rhythm > now else now + interval
+            next_due_at = self._due_at[name] + interval
+            self._due_at[name] = next_due_at if next_due_at > now else now + interval
             try:
                 self._send(self._entries[name])
-            except Exception as error:  # noqa: BLE001 - of any transport: the project's beat goes on
+            except Exception as error:  # noqa: BLE001 - from any transport; the project's beat goes on
                 self._pause(error)
                 break
             self._failed = False
@@ -91,17 +91,17 @@ class TickSender:
 
     def _pause(self, error: Exception) -> None:
         if not self._failed:
-            found = describe(error)
-            logger.warning("the broker takes no checks: %s", found["message"] or found["reason"])
+            fields = describe(error)
+            logger.warning("the broker accepts no checks: %s", fields["message"] or fields["reason"])
         self._failed = True
-        later = self._clock() + PAUSE_SECONDS
-        self._due_at = {name: max(later, due_at) for name, due_at in self._due_at.items()}
+        resume_at = self._clock() + PAUSE_SECONDS
+        self._due_at = {name: max(resume_at, due_at) for name, due_at in self._due_at.items()}
 
 
 class BoundedPublisher(Publisher):
-    """A publisher with a connection of its own, each of whose steps is bounded in time.
+    """Publisher with a connection of its own that has time limits.
 
-    That of the project's beat may wait for its broker for ever.
+    The connection of the project's beat may wait for the broker forever.
     """
 
     def __init__(self, app: Celery) -> None:
@@ -122,7 +122,7 @@ class BoundedPublisher(Publisher):
 
 
 def _connection(app: Celery) -> Any:
-    """Return a connection like those of the application, with time limits. Connects to nothing yet."""
+    """Return a connection with the application's parameters and with time limits. It is not opened yet."""
     usual = app.connection_for_write()
     connection: Any = BriefConnection(**dict(usual._info(resolve=False)))  # type: ignore[no-untyped-call]
     driver = connection.get_transport_cls().driver_type

@@ -1,4 +1,4 @@
-"""``workers``, sent by beat twice in an interval, asks the project's workers and queues, and judges them."""
+"""Task ``workers``, which beat sends twice in an interval: one round over the project's workers and queues."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ignored: set[str] = set()
 
 
 def workers(app: Celery, runtime: Runtime) -> None:
-    """Run one round over the workers, if they are watched."""
+    """Run one round over the workers and queues, unless ``workers.enabled`` is off."""
     _workers(Publisher(app), CeleryBroker(app), runtime)
 
 
@@ -26,7 +26,7 @@ def _workers(publisher: Publisher, broker: Broker, runtime: Runtime) -> None:
     if not runtime.config.workers.enabled:
         return
     with log_unavailable("workers"):
-        made = run_round(
+        done = run_round(
             runtime.config.workers,
             store=runtime.store.states,
             fleet=runtime.store.workers,
@@ -34,25 +34,25 @@ def _workers(publisher: Publisher, broker: Broker, runtime: Runtime) -> None:
             project=runtime.project,
             owner=runtime.store.ownership.read(),
         )
-        if made.event == "completed":
-            _report_ignored(runtime.project.name, made.ignored)
-        if made.broker_message is not None:
-            log.warning("workers.broker_unavailable", message=made.broker_message)
-        if made.event == "completed":
-            log.debug("workers.judged", checks=len(made.outcomes), sent=made.sent, suspended=made.suspended)
+        if done.event == "completed":
+            _report_ignored(runtime.project.name, done.ignored)
+        if done.broker_message is not None:
+            log.warning("workers.broker_unavailable", message=done.broker_message)
+        if done.event == "completed":
+            log.debug("workers.judged", checks=len(done.outcomes), sent=done.sent, suspended=done.suspended)
         else:
-            log.debug("workers.not_judged", reason=made.reason)
-        announce(publisher, runtime.config, made.transitions, made.outcomes)
+            log.debug("workers.not_judged", reason=done.reason)
+        announce(publisher, runtime.config, done.transitions, done.outcomes)
 
 
 def _report_ignored(project: str, names: tuple[str, ...]) -> None:
-    """Log, once for each, which other projects have workers that write into this store."""
+    """Log each other project whose workers write into this store, once for each."""
     new = [name for name in names if name not in _ignored]
     _ignored.clear()
     _ignored.update(names)
     if new:
         message = (
             f"workers of {', '.join(map(repr, new))} write into the store of the project {project!r} and are ignored: "
-            "set another `key_prefix` or `redis_url` for them, or the same `project`"
+            "set another `key_prefix` or `redis_url` for them, or the same `project` for both"
         )
         log.warning("workers.ignored", project=project, others=new, message=message)

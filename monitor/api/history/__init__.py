@@ -1,1 +1,1 @@
-"""What dashboards ask: the present at once, and the past. The only part of the API that waits for the store."""
+"""History endpoints: status, series, uptime and events. Only they wait for the store."""

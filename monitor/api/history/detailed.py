@@ -1,4 +1,4 @@
-"""The endpoint detailed/?at=: every check at a moment of the past."""
+"""Endpoint detailed/?at=: every check at a past moment."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from monitor.api.schema.parameters import MOMENT_DESCRIPTION, Moment, Parameters
 from monitor.presentation import history
 
 AHEAD_SECONDS = 60.0
-"""A moment that is this little ahead of the store's clock counts as now."""
+"""Moments up to this far ahead of the store's clock count as now."""
 
 router = Router(tags=["the past"])
 
 
 class DetailedParameters(Parameters, public_name="MomentQuestion"):
-    """The moment; now when absent."""
+    """Parameters of detailed/. Without a moment, the current state is returned."""
 
     at: Moment | None = Field(
-        None, description=f"For authorised requests: the state at a moment of the past. {MOMENT_DESCRIPTION}"
+        None, description=f"For authorised requests: a past moment whose state is returned. {MOMENT_DESCRIPTION}"
     )
-    full: str | None = Field(None, description="Without `at`: messages and details, or 401 without authorisation.")
+    full: str | None = Field(None, description="Without `at`: adds messages and details. 401 without authorisation.")
 
     @model_validator(mode="after")
     def _not_ahead(self, info: ValidationInfo) -> DetailedParameters:
@@ -36,7 +36,7 @@ class DetailedParameters(Parameters, public_name="MomentQuestion"):
 
 
 class DetailedBody(Open, public_name="Detailed"):
-    """The overall verdict and all checks. For a past moment (`at`, epoch seconds): all that was observed then."""
+    """The overall verdict and all checks, now or at the past moment `at` (epoch seconds)."""
 
     status: OverallWord
     timestamp: str
@@ -45,7 +45,7 @@ class DetailedBody(Open, public_name="Detailed"):
 
 @router.get("detailed/", response={200: DetailedBody, **ERRORS}, operation_id="detailed", url_name="past")
 def detailed(request: Any, parameters: Query[DetailedParameters]) -> HttpResponse:
-    """Every check, now or at a moment for which single observations are still kept.
+    """Return every check now, or at a past moment for which single observations are still kept.
 
     For a past moment, status, reason, series and times are exact; `absent` names the fields that are not kept.
     """
@@ -60,6 +60,6 @@ def detailed(request: Any, parameters: Query[DetailedParameters]) -> HttpRespons
     return responses.success(service.renderer.past(states, at, now, reaches))
 
 
-def _not_kept(at: str | None, begin: float | None) -> HttpResponse:
-    hint = "no observation is kept" if begin is None else f"observations are kept from {begin:.0f} on"
+def _not_kept(at: str | None, reach: float | None) -> HttpResponse:
+    hint = "no observation is kept" if reach is None else f"observations are kept from {reach:.0f} on"
     return responses.failure(404, "not_kept", problems=[{"key": "at", "value": at, "hint": hint}])

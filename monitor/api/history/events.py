@@ -1,4 +1,4 @@
-"""The endpoint events/: changes of checks' statuses."""
+"""Endpoint events/: changes of checks' statuses."""
 
 from __future__ import annotations
 
@@ -22,15 +22,17 @@ router = Router(tags=["the past"])
 
 
 class EventsParameters(Parameters, public_name="EventsQuestion"):
-    """The place in the stream, the number of events, and the check."""
+    """Parameters of events/: the position in the stream, the number of events, and the check."""
 
     after: str | None = Field(
         None,
         pattern=r"^[0-9]{1,16}(-[0-9]{1,16})?$",
         description="The cursor of the last event that the client knows; the oldest events when absent.",
     )
-    limit: int = Field(100, ge=1, le=MAX_EVENTS, description="Most events to return.")
-    check: Name | None = Field(None, description="Events of one check, which may no longer exist. Follow `more`.")
+    limit: int = Field(100, ge=1, le=MAX_EVENTS, description="Maximum number of events.")
+    check: Name | None = Field(
+        None, description="Only events of this check, which may no longer exist. Read on while `more` is true."
+    )
     format: Literal["json", "csv"] = Field("json", description="Format of the response.")
 
 
@@ -49,22 +51,24 @@ class EventBody(Described, public_name="Event"):
 class EventsBody(Described, public_name="EventsAnswer"):
     """Events, oldest first. Request the next ones with `after=cursor`.
 
-    One request reads a bounded part of the stream: with `check` there may be fewer events than `limit`, or none, and
-    `more` is true all the same.
+    One request reads a limited number of entries of the stream. So with `check`, the response may have fewer events
+    than `limit`, or none, although `more` is true.
     """
 
     events: list[EventBody]
-    cursor: str | None = Field(..., description="Where to go on: behind the last event that was read.")
-    more: bool = Field(..., description="Whether there may be more already: request them at once.")
+    cursor: str | None = Field(
+        ..., description="The position behind the last entry that was read: `after` of the next request."
+    )
+    more: bool = Field(..., description="Whether there may be more events: request them at once.")
 
 
 @router.get("events/", response={200: EventsBody, **ERRORS}, operation_id="events", openapi_extra=CSV)
 def events(request: Any, parameters: Query[EventsParameters]) -> HttpResponse:
-    """Changes of status, oldest first."""
+    """Return changes of status, oldest first."""
     with request.service.history.slot() as source:
         found = history.events(source.states, after=parameters.after, limit=parameters.limit, check=parameters.check)
     document = history.events_document(found)
     if parameters.format == "csv":
-        place = {"X-Monitor-More": str(found.more).lower(), "X-Monitor-Cursor": found.cursor or ""}
-        return responses.attachment(tables.events(document), tables.MEDIA_TYPE, "events.csv", place)
+        headers = {"X-Monitor-More": str(found.more).lower(), "X-Monitor-Cursor": found.cursor or ""}
+        return responses.attachment(tables.events(document), tables.MEDIA_TYPE, "events.csv", headers)
     return responses.success(encode(document))

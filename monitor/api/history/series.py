@@ -1,4 +1,4 @@
-"""The endpoints history/ and history/overview/: status and series over time."""
+"""Endpoints history/ and history/overview/: status and series over time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ router = Router(tags=["the past"])
 
 
 class HistoryParameters(Parameters, public_name="HistoryQuestion"):
-    """The check, the series, the period, and the step of its points."""
+    """Parameters of history/: the check, the series, the period, and the step of the points."""
 
     check: CheckName = Field(..., description="The name of a check.")
     series: str | None = Field(
@@ -43,13 +43,13 @@ class HistoryParameters(Parameters, public_name="HistoryQuestion"):
     until: Moment = Field("now", validate_default=True, description=f"End of the period. {MOMENT_DESCRIPTION}")
     step: Duration | None = Field(
         None,
-        description="Seconds or a duration (`60`, `5m`) between two points. The server picks one when it is absent, "
-        f"and a longer one when there would be more than {MAX_POINTS} points.",
+        description="Time between two points, in seconds or as a duration (`60`, `5m`). When it is absent, the server "
+        f"chooses it. When there would be more than {MAX_POINTS} points, the server uses a longer one.",
     )
     format: Literal["json", "csv"] = Field("json", description="Format of the response.")
 
     @model_validator(mode="after")
-    def _forward_in_time(self, info: ValidationInfo) -> HistoryParameters:
+    def _check_period(self, info: ValidationInfo) -> HistoryParameters:
         if self.since >= self.until:
             raise PydanticCustomError("empty", "should be before `until`", {"key": "since"})
         if self.since >= request_of(info).snapshot.now:
@@ -57,12 +57,12 @@ class HistoryParameters(Parameters, public_name="HistoryQuestion"):
         return self
 
     def span(self, now: float) -> Span:
-        """Return the period, which ends now at the latest."""
+        """Return the period. It ends now at the latest."""
         return Span(self.since, min(self.until, now), self.step)
 
 
 class SeriesBody(Described, public_name="Series"):
-    """A series at each point; null where nothing was measured."""
+    """The values of a series at each point; null where nothing was measured."""
 
     unit: str = Field(..., description="`ms`, `s`, `%`, `MiB`, `x`, `/s`, ...; empty for a plain number.")
     min: Numbers
@@ -71,13 +71,17 @@ class SeriesBody(Described, public_name="Series"):
 
 
 class HistoryBody(Described, public_name="HistoryAnswer"):
-    """The past of a check. Times are epoch seconds; `times` has the start of each point."""
+    """The history of a check. Times are epoch seconds; `times` has the start of each point."""
 
     check: str
     since: float = Field(..., description="The start of the first point: history may begin after the requested time.")
     until: float = Field(..., description="The end of the last point.")
-    step_seconds: float = Field(..., description="The step used: the server widens it to keep to 2,000 points.")
-    resolution: Literal["raw", "5m"] = Field(..., description="Made of single observations, or of roll-ups.")
+    step_seconds: float = Field(
+        ..., description="The step that was used. The server widens it to return at most 2,000 points."
+    )
+    resolution: Literal["raw", "5m"] = Field(
+        ..., description="Source of the points: single observations, or five-minute roll-ups."
+    )
     times: list[float] = Field(..., max_length=2000)
     status: list[StatusWord | None] = Field(..., description="The worst status within each point; null: not observed.")
     series: dict[str, SeriesBody]
@@ -85,20 +89,20 @@ class HistoryBody(Described, public_name="HistoryAnswer"):
 
 
 class OverviewParameters(Parameters, public_name="OverviewQuestion"):
-    """The period of a sparkline."""
+    """Parameters of history/overview/: the period and the number of points."""
 
     window: Duration = Field("24h", validate_default=True, description="Length of the period, such as `24h` or `7d`.")
-    points: int = Field(48, ge=2, le=500, description="Most points to return; none is shorter than five minutes.")
+    points: int = Field(48, ge=2, le=500, description="Maximum number of points. A point covers at least five minutes.")
 
     @model_validator(mode="after")
-    def _not_too_long(self) -> OverviewParameters:
+    def _check_window(self) -> OverviewParameters:
         if self.window > MAX_DAYS * 86_400:
             raise PydanticCustomError("long", f"should be no longer than {MAX_DAYS}d", {"key": "window"})
         return self
 
 
 class SparkBody(Described, public_name="Spark"):
-    """A check in the overview: one of its series, the mean at each point."""
+    """A check in the overview: its status, and the mean of one of its series, at each point."""
 
     status: list[StatusWord | None]
     series: str
@@ -107,7 +111,7 @@ class SparkBody(Described, public_name="Spark"):
 
 
 class OverviewBody(Described, public_name="OverviewAnswer"):
-    """All checks, for sparklines: the first point begins at `since`, each is `step_seconds` long."""
+    """All checks, for sparklines. The first point begins at `since`; each covers `step_seconds`."""
 
     since: float
     step_seconds: float
@@ -117,7 +121,7 @@ class OverviewBody(Described, public_name="OverviewAnswer"):
 
 @router.get("history/", response={200: HistoryBody, **ERRORS}, operation_id="history", openapi_extra=CSV)
 def history(request: Any, parameters: Query[HistoryParameters]) -> HttpResponse:
-    """The status and the series of a check over time."""
+    """Return the status and the series of a check over time."""
     names = None if parameters.series is None else tuple(listed(parameters.series))
     with request.service.history.slot() as source:
         found = chronicle.curves(source.history, parameters.check, parameters.span(request.snapshot.now), names=names)
@@ -129,7 +133,7 @@ def history(request: Any, parameters: Query[HistoryParameters]) -> HttpResponse:
 
 @router.get("history/overview/", response={200: OverviewBody, **ERRORS}, operation_id="history_overview")
 def overview(request: Any, parameters: Query[OverviewParameters]) -> HttpResponse:
-    """One series of every check, for sparklines."""
+    """Return one series of every check, for sparklines."""
     snapshot = request.snapshot
     specs = [*request.service.roster.everything(snapshot).checks, *child_checks(snapshot)]
     checks = {spec.name: own_series(snapshot.states.get(spec.name)) for spec in specs}

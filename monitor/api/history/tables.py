@@ -1,6 +1,6 @@
-"""History responses as CSV (RFC 4180): a line for each point, window or event.
+"""History responses as CSV (RFC 4180), with one line for each point, window or event.
 
-A text that a spreadsheet would take for a formula is preceded by an apostrophe, which tells it that it is a text.
+A text that a spreadsheet would interpret as a formula gets an apostrophe in front, which marks it as text.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", 
 
 
 def history(document: Mapping[str, Any]) -> str:
-    """Return the body of history/: time, worst status, and three columns for each series."""
+    """Return a history as CSV: time, worst status, and three columns for each series."""
     series = document["series"]
-    heads = [f"{name}_{part}" for name in series for part in ("min", "mean", "max")]
-    columns = [series[name][part] for name in series for part in ("min", "mean", "max")]
+    heads = [f"{name}_{figure}" for name in series for figure in ("min", "mean", "max")]
+    columns = [series[name][figure] for name in series for figure in ("min", "mean", "max")]
     rows = zip(document["times"], map(exact, document["times"]), document["status"], *columns, strict=True)
     return _text(["at", "time", "status", *heads], rows)
 
 
 def uptime(document: Mapping[str, Any]) -> str:
-    """Return the windows of uptime/."""
+    """Return the windows of an uptime response as CSV."""
     words = ("ok", "warning", "error", "unknown", "unobserved")
     figures = ("availability", "incidents", "mttr_seconds", "mtbf_seconds")
     heads = ["check", "window", "since", "until", *(f"{word}_seconds" for word in words), *figures]
@@ -44,7 +44,7 @@ def uptime(document: Mapping[str, Any]) -> str:
 
 
 def events(document: Mapping[str, Any]) -> str:
-    """Return the events of events/."""
+    """Return events as CSV."""
     heads = ["cursor", "id", "check", "old", "new", "at", "time", "reason"]
     return _text(
         heads, ([({**each, "time": exact(each["at"])})[head] for head in heads] for each in document["events"])
@@ -60,5 +60,5 @@ def _text(heads: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
 
 
 def _plain(cell: Any) -> Any:
-    """Return a cell that no spreadsheet takes for a formula. Numbers stay as they are, negative ones too."""
+    """Return a cell that no spreadsheet interprets as a formula. Numbers do not change, negative ones included."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

@@ -1,4 +1,4 @@
-"""The endpoint uptime/: availability in windows up to now and day by day."""
+"""Endpoint uptime/: availability in windows that end now, and on each day."""
 
 from __future__ import annotations
 
@@ -22,16 +22,18 @@ router = Router(tags=["the past"])
 
 
 class UptimeParameters(Parameters, public_name="UptimeQuestion"):
-    """The check, the windows, and the number of days."""
+    """Parameters of uptime/: the check, the windows, and the number of days."""
 
-    check: CheckName | None = Field(None, description="The name of a check; all of the roster when absent.")
-    window: Windows = Field(WINDOWS, validate_default=True, description="Windows up to now, separated by commas.")
-    days: int = Field(90, ge=0, le=MAX_DAYS, description="Number of UTC days, today being the last.")
-    format: Literal["json", "csv"] = Field("json", description="Format of the response. CSV has only the windows.")
+    check: CheckName | None = Field(None, description="The name of a check; all checks when absent.")
+    window: Windows = Field(
+        WINDOWS, validate_default=True, description="Lengths of windows that end now, separated by commas."
+    )
+    days: int = Field(90, ge=0, le=MAX_DAYS, description="Number of UTC days, of which today is the last.")
+    format: Literal["json", "csv"] = Field("json", description="Format of the response. CSV contains only the windows.")
 
 
 class SecondsBody(Described, public_name="Seconds"):
-    """Seconds in each status. `unobserved` is time without a valid observation: it counts as neither up nor down."""
+    """Seconds in each status. `unobserved` is time without a valid observation, which counts as neither up nor down."""
 
     ok: float
     warning: float
@@ -41,14 +43,16 @@ class SecondsBody(Described, public_name="Seconds"):
 
 
 class WindowBody(Described, public_name="Figures"):
-    """A window up to now."""
+    """A window that ends now."""
 
-    since: float = Field(..., description="Its start, that of a five-minute bucket, in epoch seconds.")
+    since: float = Field(..., description="Start in epoch seconds. It is the start of a five-minute bucket.")
     availability: float | None = Field(
         ..., ge=0, le=1, description="(ok + warning) / (ok + warning + error); null when nothing was observed."
     )
     seconds: SecondsBody
-    incidents: int = Field(..., ge=0, description="Stretches of error. A gap in the observations does not end one.")
+    incidents: int = Field(
+        ..., ge=0, description="Number of periods of error. A gap in the observations does not end one."
+    )
     mttr_seconds: float | None = Field(..., description="Mean time to repair: error / incidents.")
     mtbf_seconds: float | None = Field(..., description="Mean time between failures: (ok + warning) / incidents.")
 
@@ -60,14 +64,14 @@ class DayBody(SecondsBody, public_name="Day"):
 
 
 class CheckUptimeBody(Described, public_name="Uptime"):
-    """Windows by the texts that name them in the request, and days, oldest first."""
+    """Windows by their names in the request, and days, oldest first."""
 
     windows: dict[str, WindowBody]
     days: list[DayBody]
 
 
 class UptimeBody(Described, public_name="UptimeAnswer"):
-    """The share of time that each check was up. `until` is now, in epoch seconds."""
+    """The share of time in which each check was up. `until` is now, in epoch seconds."""
 
     until: float
     checks: dict[str, CheckUptimeBody]
@@ -76,10 +80,10 @@ class UptimeBody(Described, public_name="UptimeAnswer"):
 
 @router.get("uptime/", response={200: UptimeBody, **ERRORS}, operation_id="uptime", openapi_extra=CSV)
 def uptime(request: Any, parameters: Query[UptimeParameters]) -> HttpResponse:
-    """The share of time that a check was up, in windows up to now and day by day."""
+    """Return the share of time in which checks were up, in windows that end now and on each day."""
     service, snapshot = request.service, request.snapshot
-    everything = [*service.roster.checks, *(child.name for child in child_checks(snapshot))]
-    names = [parameters.check] if parameters.check else everything
+    all_names = [*service.roster.checks, *(child.name for child in child_checks(snapshot))]
+    names = [parameters.check] if parameters.check else all_names
     with service.history.slot() as source:
         document = history.uptime(source.history, names, parameters.window, snapshot.now, day_count=parameters.days)
         reaches = source.history.reaches()

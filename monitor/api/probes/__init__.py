@@ -1,1 +1,1 @@
-"""The probes: which status code and which body each of them answers, in each response format."""
+"""Probes: status code and body of each, in each response format."""

@@ -1,4 +1,4 @@
-"""The probe endpoints: the status code and the body of each, in each response format."""
+"""Responses of the probe endpoints in each response format."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NO_ORIGIN: Mapping[str, Any] = {}
 
 
 class Probes:
-    """Answers probes from a roster and the refresher's snapshot, and touches nothing else."""
+    """Responses of all probes, made from a roster and the refresher's snapshot only."""
 
     def __init__(self, roster: RosterReader, refresher: Refresher, renderer: render.Renderer, access: Access) -> None:
         self.access = access
@@ -47,7 +47,7 @@ class Probes:
     ) -> ProbeResponse:
         """Return the response to a request with these properties. For HEAD, the caller leaves out the body.
 
-        ``origin`` are its CGI variables, where they are known. The response is 401 for a request that needs
+        ``origin`` has the request's CGI variables, if they are known. The response is 401 if the request needs
         authorisation and has none.
         """
         if method not in METHODS:
@@ -64,12 +64,12 @@ class Probes:
             variant = HEALTH_JSON
         elif query and target.is_kubernetes:
             return self._kubernetes(target, query)
-        # A kept page of a check created at run time would outlive the check.
+        # The page of a check that was created at run time is not kept, because it would outlive the check.
         page = self.page(target, variant) if self._is_permanent(target) else None
         return page.current() if page else self._render(target, variant)
 
     def answer_environ(self, target: Target, environ: Mapping[str, Any], *, is_staff: bool = False) -> ProbeResponse:
-        """Return the response to a request with these CGI variables, which are its origin, too."""
+        """Return the response to a request with these CGI variables."""
         return self.answer(
             target,
             method=environ["REQUEST_METHOD"],
@@ -81,14 +81,14 @@ class Probes:
         )
 
     def page(self, target: Target, variant: str = "") -> Page:
-        """Return the kept page of a permanent target: public, ``FULL`` for authorised requests, or ``HEALTH_JSON``."""
+        """Return the page of a permanent target: public, ``FULL`` (if authorised) or ``HEALTH_JSON``."""
         page = self._pages.get((target, variant))
         if page is None:
             page = self._pages.setdefault((target, variant), Page(lambda: self._render(target, variant)))
         return page
 
     def public_page(self, target: Target) -> Page | None:
-        """Return the page for every GET without special headers or query; None when there is no such page."""
+        """Return the page for all GET requests without special headers or query; None if the target has none."""
         if target.is_guarded or not self._is_permanent(target):
             return None
         return self.page(target)

@@ -1,4 +1,4 @@
-"""Response format of draft-inadarei-api-health-check: ``Accept: application/health+json``, pass, warn and fail."""
+"""Response format of draft-inadarei-api-health-check (``Accept: application/health+json``): pass, warn and fail."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _MEASURES = {
     "active_connections": ("connections", "count"),
     "pending_tasks": ("pendingTasks", "count"),
 }
-"""Numbers that get a measurement of their own: its name (the draft's where it has one) and unit."""
+"""Fields that become measurements of their own, with name (the draft's, if it has one) and unit."""
 
 
 def group(roster: RosterReader, members: Group, snapshot: CachedSnapshot) -> tuple[bool, str]:
-    """Return whether a group passes, and its document."""
+    """Return whether a group passes, and its JSON document."""
     checks: dict[str, list[dict[str, Any]]] = {}
     readings = {}
     for check in members.checks:
@@ -37,7 +37,7 @@ def group(roster: RosterReader, members: Group, snapshot: CachedSnapshot) -> tup
 
 
 def plain(passes: bool) -> str:
-    """Return a document without checks."""
+    """Return a JSON document without checks."""
     return encode({"status": "pass" if passes else "fail"})
 
 
@@ -47,7 +47,7 @@ def _readable_component(
     try:
         found = _component(check, reading, state)
         encode(found)
-    except Exception:  # noqa: BLE001 - whatever a store let through, a probe has to answer
+    except Exception:  # noqa: BLE001 - a probe must answer, even when stored values are damaged
         return _component(check, UNREADABLE, None)
     return found
 
@@ -56,7 +56,7 @@ def _component(check: CheckSpec, reading: policy.Reading, state: State | None) -
     common: dict[str, Any] = {"componentId": check.name, "componentType": _type(check.kind), "status": _word(reading)}
     if common["status"] != "pass" and reading.reason:
         common["output"] = reading.reason
-    # In a key the colon parts the component from what was measured.
+    # In a key, the colon separates the component from the measurement.
     component = check.name.replace(":", "%3A")
     if state is None:
         return {component: [common]}

@@ -1,7 +1,7 @@
 """Response format of the Kubernetes API server: /livez, /readyz, /readyz/CHECK, ?verbose, ?exclude=.
 
-Texts and status codes are those of k8s.io/apiserver/pkg/server/healthz: 200 with ``ok``, 500 (not 503) with one line
-for each check, the reason withheld since the endpoint is public.
+Texts and status codes are those of k8s.io/apiserver/pkg/server/healthz: 200 with ``ok``, or 500 (not 503) with one line
+for each check. The lines contain no reasons, because the endpoint is public.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PING = "ping"
 
 
 class Line(NamedTuple):
-    """One check in this format: passed or not, and the reason."""
+    """Check in this format: its name, whether it passed, and the reason if not."""
 
     name: str
     passed: bool
@@ -25,7 +25,7 @@ class Line(NamedTuple):
 
 
 def lines(roster: RosterReader, group: Group, snapshot: CachedSnapshot) -> list[Line]:
-    """Return the checks of a group after ``ping``, which always passes, as failing checks do that are not critical."""
+    """Return ``ping``, which always passes, and the checks of a group. A check that is not critical always passes."""
     found = [] if PING in group.names else [Line(PING, True)]
     for check in group.checks:
         reading, _ = roster.read(check, snapshot, hold=group.hold)
@@ -34,12 +34,12 @@ def lines(roster: RosterReader, group: Group, snapshot: CachedSnapshot) -> list[
 
 
 def problem(roster: RosterReader) -> list[Line]:
-    """Return the line of a configuration that cannot be used; no line for one that can."""
+    """Return one failed line if the configuration cannot be used, otherwise none."""
     return [Line("configuration", False, roster.problem)] if roster.problem else []
 
 
 def endpoint(name: str, found: Sequence[Line], *, verbose: bool, exclude: Iterable[str]) -> tuple[int, str]:
-    """Return status code and text for an endpoint such as ``readyz``."""
+    """Return the status code and the text of an endpoint such as ``readyz``."""
     left_out = frozenset(exclude)
     text = "".join(_line(line, left_out) for line in found)
     unmatched = left_out - {line.name for line in found}
@@ -52,7 +52,7 @@ def endpoint(name: str, found: Sequence[Line], *, verbose: bool, exclude: Iterab
 
 
 def single(found: Iterable[Line], name: str) -> tuple[int, str]:
-    """Return status code and text for one check of an endpoint, such as ``readyz/database``. Raises KeyError."""
+    """Return the status code and the text of one check, such as ``readyz/database``. Raises KeyError."""
     for line in found:
         if line.name == name:
             return (200, "ok") if line.passed else (500, f"internal server error: {line.reason or 'failed'}\n")

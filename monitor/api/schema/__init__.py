@@ -1,1 +1,1 @@
-"""The OpenAPI document: request parameters, response bodies and the probes."""
+"""Contents of the OpenAPI document: request parameters, response bodies and the probes."""

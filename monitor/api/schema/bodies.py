@@ -1,6 +1,6 @@
-"""Response bodies that several endpoints share, as the OpenAPI document describes them.
+"""Response bodies that several endpoints share, for the OpenAPI document.
 
-Bodies are rendered elsewhere; tests compare them with these classes.
+Other modules render the bodies; tests compare them with these classes.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ Numbers = list[float | None]
 
 
 class Described(Schema):
-    """Base of the classes in the OpenAPI document. ``public_name`` is the name there, where it differs."""
+    """Base of the classes in the OpenAPI document. ``public_name`` is the name there, if it differs."""
 
     def __init_subclass__(cls, *, public_name: str | None = None, **options: Any) -> None:
-        """Give the class its name in the document. Pydantic takes the names of its schemas from here."""
+        """Give the class its name in the document, from which Pydantic derives the name of the schema."""
         super().__init_subclass__(**options)
         cls.__name__ = cls.__qualname__ = public_name or cls.__name__
 
@@ -38,14 +38,14 @@ class Probed(Open):
 
 
 class ReachBody(Described, public_name="Reach"):
-    """The times back to which history reaches, in epoch seconds; null where there is none."""
+    """The start of the kept history, in epoch seconds; null without history."""
 
     raw: float | None = Field(..., description="Single observations.")
     rollups: float | None = Field(..., description="Five-minute roll-ups.")
 
 
 class CheckBody(Open, public_name="Check"):
-    """A check, with the numbers of its kind."""
+    """A check, with the fields of its kind."""
 
     status: ShownStatus
     response_time_ms: float | None
@@ -73,6 +73,6 @@ class ParameterErrors(ErrorBody, public_name="Wrong"):
 
 
 ERRORS: dict[int, Any] = {400: ParameterErrors, 401: ErrorBody, 404: ParameterErrors, 503: ErrorBody}
-"""The bodies of the status codes of a history request that fails."""
+"""Bodies of a failed history request by status code."""
 CSV: dict[str, Any] = {"responses": {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}}
-"""The addition to the description of an endpoint that answers ``format=csv``, too."""
+"""Addition to the description of an endpoint that also supports ``format=csv``."""

@@ -1,4 +1,4 @@
-"""Query parameters: their types, each with its grammar and the function that parses it once."""
+"""Types of query parameters, each with its grammar and the function that parses it."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _SPAN = rf"^{_QUANTITY}(ms|s|m|h|d)?$"
 _SPANS = rf"^{_QUANTITY}(ms|s|m|h|d)?(,{_QUANTITY}(ms|s|m|h|d)?){{0,{MAX_WINDOWS - 1}}}$"
 
 MOMENT_DESCRIPTION = (
-    "A span back from now (`-24h`, `-30m`), a time (`2026-11-20T03:12:00Z`; UTC unless it has an offset), `now`, or "
+    "A duration before now (`-24h`, `-30m`), a time (`2026-11-20T03:12:00Z`; UTC unless it has an offset), `now`, or "
     "epoch seconds."
 )
 
 
 def _parsed(grammar: str, max_length: int, hint: str, parse: Callable[[str, float], Any]) -> tuple[Any, Any]:
-    """Return the annotations of a text that ``parse`` turns into a value, given the moment of the request."""
+    """Return the annotations of a text that ``parse`` converts. It receives the text and the time of the request."""
     pattern = re.compile(grammar)
 
     def convert(text: str, info: ValidationInfo) -> Any:
@@ -59,7 +59,7 @@ def _windows(text: str) -> dict[str, float]:
 
 
 def _existing_check(name: str, info: ValidationInfo) -> str:
-    """Return the name, unless this process knows by now that there is no such check."""
+    """Return the name. Raises an error if this process knows that the check does not exist."""
     request = request_of(info)
     snapshot = request.snapshot
     if snapshot.tried and snapshot.answering and request.service.roster.find(name, snapshot) is None:
@@ -78,11 +78,11 @@ Moment = Annotated[float, *_parsed(_MOMENT, 64, HINT, parse_moment)]
 Duration = Annotated[float, *_parsed(_SPAN, 32, SPAN_HINT, lambda text, _: parse_span(text))]
 """Seconds."""
 Windows = Annotated[dict[str, float], *_parsed(_SPANS, 200, SPAN_HINT, lambda text, _: _windows(text))]
-"""The windows up to now, in seconds, by the texts that name them."""
+"""Lengths of windows in seconds, by their texts in the request."""
 
 
 def _never_null(schema: dict[str, Any]) -> None:
-    """Describe each parameter as absent or a text: a query cannot hold null."""
+    """Remove null from the description of each parameter, because a query cannot contain it."""
     for found in schema["properties"].values():
         for each in found.pop("anyOf", ()):
             if each != {"type": "null"}:
@@ -90,24 +90,28 @@ def _never_null(schema: dict[str, Any]) -> None:
 
 
 class Parameters(Described):
-    """Base of the query parameters of an endpoint, which takes no others."""
+    """Base of an endpoint's query parameters. Other parameters are errors."""
 
     model_config = ConfigDict(json_schema_extra=_never_null)
 
     @model_validator(mode="wrap")
     @classmethod
-    def _nothing_else(cls, values: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+    def _refuse_unknown(cls, values: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         request = request_of(info)
         request.unknown_parameters = [*_unknown(request.GET, cls.model_fields)]
         found = handler(values)
         if request.unknown_parameters:
-            raise PydanticCustomError(UNKNOWN_PARAMETERS, "is no parameter")
+            raise PydanticCustomError(UNKNOWN_PARAMETERS, "is not a parameter")
         return found
 
 
 def _unknown(query: QueryDict, known: Iterable[str]) -> Iterable[dict[str, Any]]:
     for key, values in query.lists():
         if key not in known:
-            yield {"key": key, "value": values[-1], "hint": f"is no parameter; there are {', '.join(known)}"}
+            yield {
+                "key": key,
+                "value": values[-1],
+                "hint": f"is not a parameter; the parameters are {', '.join(known)}",
+            }
         elif len(values) > 1:
             yield {"key": key, "value": ", ".join(values), "hint": "should be given once"}

@@ -1,4 +1,4 @@
-"""The probe endpoints in the OpenAPI document, generated from their table."""
+"""Descriptions of the probe endpoints for the OpenAPI document, generated from their table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from monitor.config.units import Name
 
 
 def paths(base: str) -> dict[str, Any]:
-    """Return the path items of all endpoints that have an operation, below ``base``."""
+    """Return the path items of all endpoints with responses in the table, below ``base``."""
     return {
         normalize_path(f"/{base}/{path}/{{name}}/" if endpoint.is_named else f"/{base}/{path}/"): _item(path, endpoint)
         for path, endpoint in ENDPOINTS.items()
@@ -25,7 +25,7 @@ def paths(base: str) -> dict[str, Any]:
 
 
 def components() -> dict[str, Any]:
-    """Return the schemas of their bodies."""
+    """Return the schemas of the bodies of probes."""
     return {body.__name__: body.model_json_schema(ref_template=REF_TEMPLATE) for body in (ErrorBody, Probed, Open)}
 
 

@@ -1,16 +1,16 @@
-// What cannot wait for the modules, which are parsed first and run after the page is: a classic script.
+// Work that must not wait for the modules, which run only after the page is parsed. Therefore a classic script.
 {
   const root = document.documentElement, base = root.dataset.api;
   try {
-    // Before anything is painted, so that a chosen theme does not flash.
+    // Set the theme before the first paint, so that the other one does not flash.
     const chosen = localStorage.getItem("monitor-theme");
     if (chosen === "light" || chosen === "dark") root.dataset.theme = chosen;
-  } catch { /* no storage: the system's choice */ }
-  // The first two questions; modules/api.js takes their answers.
-  globalThis.earlyAnswers = new Map();
+  } catch { /* no storage: the theme of the system */ }
+  // Send the first two requests. modules/api.js uses their responses.
+  globalThis.earlyResponses = new Map();
   for (const path of base ? ["snapshot/", "history/overview/?window=24h&points=48"] : []) {
-    const answer = fetch(base + path, { headers: { Accept: "application/json" }, cache: "no-store", signal: AbortSignal.timeout(5000) });
-    answer.catch(() => {}); // whoever takes it will see
-    globalThis.earlyAnswers.set(base + path, answer);
+    const response = fetch(base + path, { headers: { Accept: "application/json" }, cache: "no-store", signal: AbortSignal.timeout(5000) });
+    response.catch(() => {}); // modules/api.js handles the error
+    globalThis.earlyResponses.set(base + path, response);
   }
 }

@@ -100,7 +100,7 @@ def test_the_present_goes_on_while_the_past_is_shown(stage: Stage, open_page: Op
 def test_a_moment_that_is_not_kept(stage: Stage, open_page: OpenPage) -> None:
     """It says so, and shows nothing else in its place."""
     page = open_page(f"{stage.url}#at={stage.world.now - 40 * HOUR}")
-    expect(page.locator("#notices")).to_contain_text("That moment is not kept any more, or not yet.")
+    expect(page.locator("#notices")).to_contain_text("History does not contain that moment.")
     expect(page.locator("#verdict-word")).not_to_have_text("Healthy")
 
 

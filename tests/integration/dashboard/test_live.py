@@ -44,10 +44,12 @@ def test_the_server_goes_and_comes_back(stage: Stage, open_page: OpenPage) -> No
     page = open_page(stage.url)
     expect(page.locator("#verdict-word")).to_have_text("Healthy")
     stage.close()
-    expect(page.locator("#live")).to_have_attribute("data-state", "gone")
+    expect(page.locator("#live")).to_have_attribute("data-state", "unreachable")
     expect(page.locator("#verdict-word")).to_have_text("Not known")
     expect(page.locator("#verdict")).to_have_attribute("data-status", "unknown")
-    expect(page.locator("#verdict-why")).to_contain_text(re.compile(r"has not answered for \d+ s\. It was healthy at "))
+    expect(page.locator("#verdict-why")).to_contain_text(
+        re.compile(r"has not answered for \d+ s\. The status was healthy at ")
+    )
     expect(page).to_have_title("No answer · Health monitor")
     stage.open()
     expect(page.locator("#verdict-word")).to_have_text("Healthy")
@@ -77,7 +79,7 @@ def test_the_store_does_not_answer(stage: Stage, open_page: OpenPage) -> None:
     stage.world.answering = False
     page = open_page(stage.url)
     expect(page.locator("#notices")).to_contain_text("The store (Redis) does not answer.")
-    expect(page.locator("#events-note")).to_contain_text("History cannot be read just now")
+    expect(page.locator("#events-note")).to_contain_text("History cannot be read now")
     stage.world.answering = True
     expect(page.locator("#notices")).not_to_contain_text("does not answer")
     expect(page.locator("#events .event")).to_have_count(len(stage.world.events))
@@ -89,7 +91,7 @@ def test_there_is_no_history(stage: Stage, open_page: OpenPage) -> None:
     page = open_page(stage.url + "#check=database")
     expect(page.locator("#notices")).to_contain_text("There is no history.")
     expect(page.locator("#verdict-word")).to_have_text("Healthy")
-    expect(page.locator("#detail .note")).to_contain_text("Nothing is kept of this time")
+    expect(page.locator("#detail .note")).to_contain_text("There is no history of this period")
 
 
 def test_logged_out_meanwhile(stage: Stage, open_page: OpenPage) -> None:

@@ -101,7 +101,7 @@ def test_a_link_opens_a_session_once(start_monitor: StartMonitor, open_page: Ope
     expect(again.locator("#outcome")).to_contain_text("The link has been used before.")
     expect(
         open_page(f"http://127.0.0.1:{monitor.port}{PAGE}#{'A' * 51}", **nobody).locator("#outcome")
-    ).to_contain_text("not of this server")
+    ).to_contain_text("not for this server")
 
 
 def test_another_site_has_nothing_of_a_session(start_monitor: StartMonitor, open_page: OpenPage, stage: Stage) -> None:

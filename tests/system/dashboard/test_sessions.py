@@ -60,7 +60,7 @@ def shown(page: Page) -> None:
 def test_a_new_link_in_the_tab_of_a_refused_one(monitor: Monitor, open_page: OpenPage) -> None:
     """As the refusal asks for: only the fragment differs, so the browser loads no page."""
     page = open_page(f"http://127.0.0.1:{monitor.port}{PAGE}#{'A' * 51}", **NOBODY)
-    expect(page.locator("#outcome")).to_contain_text("not of this server")
+    expect(page.locator("#outcome")).to_contain_text("not for this server")
     page.evaluate("link => { location.href = link; }", printed(monitor, "open"))
     shown(page)
     assert page.url == f"http://127.0.0.1:{monitor.port}{PAGE}"

@@ -1,4 +1,4 @@
-// A number over time: its mean as a line, its extremes as a band, and behind them what the status was.
+// Chart of a number over time: its mean as a line, its extremes as a band, and the status as the background.
 
 import { h, setAttribute, setText } from "./dom.js";
 import { clock, day, label, moment, quantity, unitOf } from "./format.js";
@@ -8,44 +8,44 @@ const CLICK_PIXELS = 4, SPARSE = 60;
 const WORDS = { error: "error", warning: "warning", ok: "ok", unknown: "unknown", stale: "not observed", unobserved: "not observed" };
 
 export class Chart {
-  /** `on.pick(time)` and `on.zoom(since, until)` receive a click and a chosen range; `on.now()` is the server's time. */
-  constructor(name, on, sync, height) {
+  /** `actions.pick(time)` is called after a click, `actions.zoom(since, until)` after a drag; `actions.now()` is the store's clock. */
+  constructor(name, actions, sync, height) {
     this.name = name;
     this.height = height;
-    this.on = on;
+    this.actions = actions;
     this.sync = sync;
     this.plot = null;
     this.at = null;
     this.readout = h("p", { class: "chart-read" });
     this.box = h("div", { class: "chart-box", tabindex: "0", role: "slider", "aria-label": `${label(name)}: a moment`, "aria-valuenow": "0" });
     this.node = h("figure", { class: "chart" }, h("figcaption", {}, h("span", { class: "chart-name" }, label(name)), this.readout), this.box);
-    this.box.addEventListener("keydown", (event) => this.key(event));
+    this.box.addEventListener("keydown", (event) => this.onKey(event));
     this.resize = new ResizeObserver(() => this.plot?.setSize({ width: this.width(), height: this.height }));
     this.resize.observe(this.box);
   }
 
-  /** Draw a history: `{times, status, series: {NAME: {unit, min, mean, max}}, step_seconds}`. */
+  /** Draw a history `{times, status, series: {NAME: {unit, min, mean, max}}, step_seconds}`. */
   update(history) {
     const series = history.series[this.name] ?? { mean: [], min: [], max: [] };
     this.history = history;
     this.unit = unitOf(this.name, series.unit);
-    this.stretches = runs(history.status);
-    const data = [history.times, ...[series.max, series.min, series.mean].map((values) => spanned(values, history.status))];
+    this.statusRuns = runs(history.status);
+    const data = [history.times, ...[series.max, series.min, series.mean].map((values) => withGaps(values, history.status))];
     if (!this.plot) this.build(data);
     else this.plot.setData(data);
     setAttribute(this.box, "aria-valuemin", String(Math.round(history.times[0] ?? 0)));
     setAttribute(this.box, "aria-valuemax", String(Math.round(history.times.at(-1) ?? 0)));
-    this.tell(this.plot.cursor.idx);
+    this.showReadout(this.plot.cursor.idx);
   }
 
-  /** Mark the past moment that the page shows; null: none. */
+  /** Mark the past moment that the page shows; null for none. */
   mark(at) {
     if (at === this.at) return;
     this.at = at;
     this.plot?.redraw(false);
   }
 
-  /** Take the colours of the page's theme. */
+  /** Draw again with the colours of the theme. */
   restyle() {
     if (!this.plot) return;
     this.plot.destroy();
@@ -76,12 +76,12 @@ export class Chart {
       scales: { x: { time: true }, y: { range: (_, low, high) => rangeOf(low, high) } },
       axes: [{ ...axis, size: 26, space: 70, values: (_, ticks, ___, ____, step) => ticks.map((each) => (step >= 86_400 ? day(each) : clock(each).slice(0, step >= 60 ? 5 : 8))) },
         { ...axis, size: 58, gap: 4, space: 28, values: (_, ticks) => ticks.map((each) => quantity(each, this.unit)) }],
-      series: [{}, { ...band }, { ...band }, { stroke: this.colours.line, width: 1.5, points: { show: (_, __, from, to) => known(this.history.series[this.name]?.mean ?? [], from, to) <= SPARSE, size: 4 } }],
+      series: [{}, { ...band }, { ...band }, { stroke: this.colours.line, width: 1.5, points: { show: (_, __, from, to) => knownCount(this.history.series[this.name]?.mean ?? [], from, to) <= SPARSE, size: 4 } }],
       bands: [{ series: [1, 2], fill: `${this.colours.line}2e` }],
       hooks: {
         drawClear: [(plot) => this.shade(plot)],
         draw: [(plot) => this.markMoment(plot)],
-        setCursor: [(plot) => this.tell(plot.cursor.idx)],
+        setCursor: [(plot) => this.showReadout(plot.cursor.idx)],
         setSelect: [(plot) => this.selected(plot)],
       },
     }, data, this.box);
@@ -89,19 +89,19 @@ export class Chart {
     this.plot.over.addEventListener("mousedown", (event) => (down = [event.clientX, event.clientY]));
     this.plot.over.addEventListener("click", (event) => {
       if (down && Math.hypot(event.clientX - down[0], event.clientY - down[1]) < CLICK_PIXELS) {
-        this.on.pick(this.plot.posToVal(event.clientX - this.plot.rect.left, "x"));
+        this.actions.pick(this.plot.posToVal(event.clientX - this.plot.rect.left, "x"));
       }
     });
   }
 
-  /** Incidents are filled and hatched; what nobody observed is dotted: told apart without colours. */
+  /** Fill and hatch errors, fill warnings, and dot unobserved time, so that they differ without colours. */
   shade(plot) {
     const { ctx, bbox } = plot, step = this.history.step_seconds;
     ctx.save();
     ctx.beginPath();
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
     ctx.clip();
-    for (const { status, from, to } of this.stretches) {
+    for (const { status, from, to } of this.statusRuns) {
       if (status === "ok") continue;
       const left = plot.valToPos(this.history.times[from], "x", true);
       const right = plot.valToPos(this.history.times[to - 1] + step, "x", true);
@@ -125,16 +125,16 @@ export class Chart {
     ctx.restore();
   }
 
-  tell(index) {
+  showReadout(index) {
     const { times, status, series } = this.history, mine = series[this.name];
     let at = index ?? times.length - 1;
-    while (mine && at > 0 && mine.mean[at] === null && status[at] && status[at - 1]) at -= 1; // what was measured last
-    if (at < 0 || !mine || times[at] === undefined) return setText(this.readout, "nothing was observed in this time");
-    const time = moment(times[at], this.on.now());
-    const said = [time, mine.mean[at] === null ? "no value" : quantity(mine.mean[at], this.unit)];
-    if (mine.max[at] !== null && mine.max[at] !== mine.min[at]) said.push(`${quantity(mine.min[at], this.unit)} to ${quantity(mine.max[at], this.unit)}`);
-    said.push(WORDS[status[at] ?? "unobserved"]);
-    const text = said.join(" · ");
+    while (mine && at > 0 && mine.mean[at] === null && status[at] && status[at - 1]) at -= 1; // the last measured point
+    if (at < 0 || !mine || times[at] === undefined) return setText(this.readout, "nothing was observed in this period");
+    const time = moment(times[at], this.actions.now());
+    const texts = [time, mine.mean[at] === null ? "no value" : quantity(mine.mean[at], this.unit)];
+    if (mine.max[at] !== null && mine.max[at] !== mine.min[at]) texts.push(`${quantity(mine.min[at], this.unit)} to ${quantity(mine.max[at], this.unit)}`);
+    texts.push(WORDS[status[at] ?? "unobserved"]);
+    const text = texts.join(" · ");
     setText(this.readout, text);
     setAttribute(this.box, "aria-valuenow", String(Math.round(times[at])));
     setAttribute(this.box, "aria-valuetext", text);
@@ -145,10 +145,10 @@ export class Chart {
     if (width < CLICK_PIXELS) return;
     const since = plot.posToVal(left, "x"), until = plot.posToVal(left + width, "x");
     plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
-    this.on.zoom(since, until);
+    this.actions.zoom(since, until);
   }
 
-  key(event) {
+  onKey(event) {
     const times = this.history?.times ?? [], last = times.length - 1;
     if (last < 0 || event.altKey || event.ctrlKey || event.metaKey) return;
     const at = this.plot.cursor.idx ?? last, span = times[last] - times[0];
@@ -156,20 +156,20 @@ export class Chart {
     if (to !== undefined) {
       const index = Math.min(last, Math.max(0, to));
       this.plot.setCursor({ left: this.plot.valToPos(times[index], "x"), top: this.height / 3 });
-    } else if (event.key === "Enter") this.on.pick(times[at]);
-    else if (event.key === "+") this.on.zoom(times[at] - span / 6, times[at] + span / 6);
-    else if (event.key === "-") this.on.zoom(null, null);
+    } else if (event.key === "Enter") this.actions.pick(times[at]);
+    else if (event.key === "+") this.actions.zoom(times[at] - span / 6, times[at] + span / 6);
+    else if (event.key === "-") this.actions.zoom(null, null);
     else return;
     event.preventDefault();
   }
 }
 
-/** Values as uPlot takes them: a gap (null) where nothing was observed, and none between two observations. */
-function spanned(values, statuses) {
+/** Return values for uPlot: null is a gap in the line, undefined is bridged. Only unobserved points are gaps. */
+function withGaps(values, statuses) {
   return values.map((value, index) => (value === null && statuses[index] ? undefined : value));
 }
 
-function known(values, from, to) {
+function knownCount(values, from, to) {
   let count = 0;
   for (let index = from; index <= to; index += 1) if (values[index] !== null) count += 1;
   return count;

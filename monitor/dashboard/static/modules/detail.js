@@ -1,24 +1,24 @@
-// One check: how it is, how it was, and all that is known of it.
+// Detail of one check: state, charts, uptime, changes and all fields.
 
-import { Question } from "./api.js";
+import { RepeatedRequest } from "./api.js";
 import { Chart } from "./chart.js";
 import { byId, h, icon, Keyed, setAttribute, setIcon, setStatus, setText, show } from "./dom.js";
 import { age, clock, duration, isMoment, label, moment, percentage, plural, quantity, unitOf, words } from "./format.js";
 import { makeRow } from "./events.js";
 import { RANGES } from "./route.js";
-import { Bars, said, WINDOWS, worst } from "./uptime.js";
+import { Bars, dayText, WINDOWS, worstStatus } from "./uptime.js";
 
-const SECONDS = { "1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000, "90d": 7_776_000 };
-const AT_MOST_CHARTS = 6, CHANGES = 8, FINE_SECONDS = 21_600;
+const RANGE_SECONDS = { "1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000, "90d": 7_776_000 };
+const MAX_CHARTS = 6, MAX_CHANGES = 8, RAW_SECONDS = 21_600;
 
 export class Detail {
-  constructor(api, route, on) {
+  constructor(api, route, actions) {
     this.api = api;
     this.route = route;
-    this.on = on;
+    this.actions = actions;
     this.node = byId("detail");
-    this.history = new Question(api, "history/");
-    this.uptime = new Question(api, "uptime/");
+    this.history = new RepeatedRequest(api, "history/");
+    this.uptime = new RepeatedRequest(api, "uptime/");
     this.charts = new Map();
     this.check = null;
     this.zoom = null;
@@ -37,7 +37,7 @@ export class Detail {
     this.windows = new Keyed(h("div", { class: "windows" }), (each) => each.window, makeWindow);
     this.bars = new Bars();
     this.days = h("ul", { class: "days" });
-    this.daysBox = h("details", {}, h("summary", {}, "Days that were not all fine"), this.days);
+    this.daysBox = h("details", {}, h("summary", {}, "Days with other statuses than ok"), this.days);
     this.changes = new Keyed(h("ol"), (each) => each.key, (each) => makeRow(each, true));
     this.changesBox = h("div", {}, h("h3", {}, "Last changes"), this.changes.parent);
     this.fields = new Keyed(h("tbody"), ([name]) => name, makeField);
@@ -45,17 +45,17 @@ export class Detail {
     this.json = h("a", {}, "JSON");
     this.node.append(
       h("div", { class: "detail-head" }, this.icon, this.title,
-        h("button", { type: "button", class: "close", "aria-label": "Close", on: { click: () => this.on.close() } }, "×")),
+        h("button", { type: "button", class: "close", "aria-label": "Close", on: { click: () => this.actions.close() } }, "×")),
       this.state, this.message,
-      h("div", { class: "ranges", role: "group", "aria-label": "Time shown" }, this.ranges, this.back,
+      h("div", { class: "ranges", role: "group", "aria-label": "Period of the charts" }, this.ranges, this.back,
         h("span", { class: "links" }, this.csv, " ", this.json)),
       this.note, this.plots,
-      h("p", { class: "hint" }, "Drag to zoom. Click, or press Enter, to see everything as it was at that moment."),
+      h("p", { class: "hint" }, "Drag to zoom. Click or press Enter to show the state of everything at that moment."),
       h("h3", {}, "Uptime"), this.windows.parent, this.bars.node, this.daysBox, this.changesBox,
-      h("h3", {}, "What is known"), h("table", { class: "fields" }, h("caption", { class: "unseen" }, "All fields"), this.fields.parent));
+      h("h3", {}, "All fields"), h("table", { class: "fields" }, h("caption", { class: "visually-hidden" }, "All fields of the check"), this.fields.parent));
   }
 
-  /** Show this check (null: none), as the view has it. */
+  /** Show the check of the route in a view, or hide the detail if the route has none. */
   update(view, now, past, events) {
     const name = this.route.check, check = view?.checks.get(name) ?? view?.others.get(name) ?? null;
     if (name !== this.check) this.open(name);
@@ -66,17 +66,17 @@ export class Detail {
     const status = check?.status ?? "unknown";
     setStatus(this.node, status);
     setIcon(this.icon, status);
-    setText(this.state, check ? stateOf(check, now, past) : "There is no check of this name.");
+    setText(this.state, check ? stateOf(check, now, past) : "There is no check with this name.");
     setText(this.message, check?.message ?? "");
     show(this.message, Boolean(check?.message));
     this.ranges.forEach((each) => setAttribute(each, "aria-pressed", String(!this.zoom && each.textContent === this.route.range)));
     show(this.back, Boolean(this.zoom));
     for (const each of this.charts.values()) each.mark(this.route.at);
-    const mine = events.filter((each) => each.check === name && (!past || each.at <= this.route.at)).slice(-CHANGES).reverse();
-    this.changes.update(mine.map((each) => ({ key: each.id ?? each.cursor, ...each })), this.on.now());
-    show(this.changesBox, mine.length > 0);
+    const changes = events.filter((each) => each.check === name && (!past || each.at <= this.route.at)).slice(-MAX_CHANGES).reverse();
+    this.changes.update(changes.map((each) => ({ key: each.id ?? each.cursor, ...each })), this.actions.now());
+    show(this.changesBox, changes.length > 0);
     this.fields.update(check ? fieldsOf(check, now) : []);
-    setAttribute(this.csv, "href", this.api.url("history/", { ...this.question(), format: "csv" }));
+    setAttribute(this.csv, "href", this.api.url("history/", { ...this.parameters(), format: "csv" }));
     setAttribute(this.json, "href", this.api.url(`checks/${encodeURIComponent(name)}/`));
   }
 
@@ -93,7 +93,7 @@ export class Detail {
     this.charts.clear();
     this.history.close();
     this.uptime.close();
-    setText(this.note, this.check ? "Reading the history." : "");
+    setText(this.note, this.check ? "Loading the history." : "");
     this.windows.update([]);
     this.bars.update([]);
     show(this.bars.node, false);
@@ -108,55 +108,54 @@ export class Detail {
   }
 
   zoomTo(since, until) {
-    this.zoom = since === null ? null : { since, until: Math.min(until, this.on.now()) };
+    this.zoom = since === null ? null : { since, until: Math.min(until, this.actions.now()) };
     show(this.back, Boolean(this.zoom));
     void this.refresh();
   }
 
-  question() {
+  parameters() {
     const name = this.check;
     if (this.zoom) return { check: name, since: this.zoom.since.toFixed(3), until: this.zoom.until.toFixed(3) };
-    // Where observations begin within the range: from there on, they are finer than roll-ups that reach further.
-    const raw = this.on.reach(), seconds = SECONDS[this.route.range];
-    const since = raw && seconds <= FINE_SECONDS && raw > this.on.now() - seconds ? String(raw) : `-${this.route.range}`;
+    // If single observations begin within a short range, only they are requested: they are finer than roll-ups.
+    const raw = this.actions.reach(), seconds = RANGE_SECONDS[this.route.range];
+    const since = raw && seconds <= RAW_SECONDS && raw > this.actions.now() - seconds ? String(raw) : `-${this.route.range}`;
     return { check: name, since };
   }
 
-  /** Ask for the history and the figures again; what did not change costs next to nothing. */
+  /** Request history and uptime again. Unchanged responses cost little. */
   async refresh() {
     if (!this.check) return;
-    const parts = [this.refreshHistory(), this.refreshUptime()];
-    await Promise.all(parts);
+    await Promise.all([this.refreshHistory(), this.refreshUptime()]);
   }
 
   async refreshHistory() {
     try {
-      const answer = await this.history.ask(this.question());
-      if (answer) this.draw(answer);
+      const body = await this.history.load(this.parameters());
+      if (body) this.draw(body);
     } catch (failure) {
       if (failure.kind === "aborted") return;
-      setText(this.note, troubleOf(failure));
+      setText(this.note, failureText(failure));
     }
   }
 
   async refreshUptime() {
     try {
-      const answer = await this.uptime.ask({ check: this.check, window: WINDOWS.join(","), days: 90 });
-      const mine = answer?.checks[this.check];
-      if (!mine) return;
-      this.windows.update(WINDOWS.filter((each) => mine.windows[each]).map((each) => ({ window: each, ...mine.windows[each] })));
-      this.bars.update(mine.days ?? []);
+      const body = await this.uptime.load({ check: this.check, window: WINDOWS.join(","), days: 90 });
+      const figures = body?.checks[this.check];
+      if (!figures) return;
+      this.windows.update(WINDOWS.filter((each) => figures.windows[each]).map((each) => ({ window: each, ...figures.windows[each] })));
+      this.bars.update(figures.days ?? []);
       show(this.bars.node, true);
-      const odd = (mine.days ?? []).filter((each) => !["ok", "unobserved"].includes(worst(each))).reverse();
-      this.days.replaceChildren(...odd.map((each) => h("li", {}, said(each))));
-      show(this.daysBox, odd.length > 0);
+      const notOk = (figures.days ?? []).filter((each) => !["ok", "unobserved"].includes(worstStatus(each))).reverse();
+      this.days.replaceChildren(...notOk.map((each) => h("li", {}, dayText(each))));
+      show(this.daysBox, notOk.length > 0);
     } catch (failure) {
       if (!failure.kind) throw failure;
     }
   }
 
   draw(history) {
-    const names = ordered(Object.keys(history.series)).slice(0, AT_MOST_CHARTS);
+    const names = ordered(Object.keys(history.series)).slice(0, MAX_CHARTS);
     for (const [name, chart] of this.charts) {
       if (names.includes(name)) continue;
       chart.destroy();
@@ -165,7 +164,7 @@ export class Detail {
     for (const name of names) {
       let chart = this.charts.get(name);
       if (!chart) {
-        chart = new Chart(name, { now: this.on.now, pick: (at) => this.on.pick(at), zoom: (since, until) => this.zoomTo(since, until) }, "detail",
+        chart = new Chart(name, { now: this.actions.now, pick: (at) => this.actions.pick(at), zoom: (since, until) => this.zoomTo(since, until) }, "detail",
           names.length === 1 ? 220 : 140);
         this.charts.set(name, chart);
         this.plots.append(chart.node);
@@ -175,11 +174,11 @@ export class Detail {
     }
     const { raw, rollups } = history.reaches ?? {};
     const reach = history.resolution === "raw" ? raw : rollups;
-    const wanted = this.zoom?.since ?? this.on.now() - SECONDS[this.route.range];
-    const missing = typeof reach === "number" && reach > wanted + history.step_seconds ? ` History begins ${moment(reach, this.on.now())}.` : "";
+    const wanted = this.zoom?.since ?? this.actions.now() - RANGE_SECONDS[this.route.range];
+    const missing = typeof reach === "number" && reach > wanted + history.step_seconds ? ` History begins ${moment(reach, this.actions.now())}.` : "";
     setText(this.note, names.length
-      ? `${history.resolution === "raw" ? "Single observations" : "Five-minute roll-ups"}, a point for every ${duration(history.step_seconds)}${this.zoom ? `, ${moment(this.zoom.since, this.on.now())} to ${clock(this.zoom.until)}` : ""}.${missing}`
-      : "Nothing is kept of this time: history may be off, or have been lost.");
+      ? `${history.resolution === "raw" ? "Single observations" : "Five-minute roll-ups"}, a point for every ${duration(history.step_seconds)}${this.zoom ? `, ${moment(this.zoom.since, this.actions.now())} to ${clock(this.zoom.until)}` : ""}.${missing}`
+      : "There is no history of this period: it is off, or was lost.");
   }
 
   restyle() {
@@ -187,42 +186,42 @@ export class Detail {
   }
 }
 
-/** Why a part of the page is missing, in words. */
-export function troubleOf(failure) {
-  if (failure.kind === "unavailable") return "History cannot be read just now: the store does not answer. It is tried again.";
-  if (failure.kind === "absent") return "There is no history here: it is off, or this was never observed.";
-  if (failure.kind === "refused") return "You are not logged in any more.";
-  if (failure.kind === "wrong") return `The server refused the question: ${failure.message}`;
+/** Return why a request has failed, in words. */
+export function failureText(failure) {
+  if (failure.kind === "unavailable") return "History cannot be read now: the store does not answer. The page tries again.";
+  if (failure.kind === "absent") return "There is no history: it is off, or nothing was observed.";
+  if (failure.kind === "refused") return "You are no longer logged in.";
+  if (failure.kind === "wrong") return `The server refused the request: ${failure.message}`;
   return "The server does not answer.";
 }
 
 const ordered = (names) => names.toSorted((a, b) => Number(a === "response_time_ms") - Number(b === "response_time_ms"));
 
 function stateOf(check, now, past) {
-  const said = [`${check.status}${check.reason && words(check.reason) !== check.status ? `: ${words(check.reason)}` : ""}`];
-  if (check.since !== null) said.push(`for ${duration(now - check.since)}`);
-  if (check.observedAt !== null && !past) said.push(`observed ${age(now - check.observedAt)}${now - check.observedAt < 2 ? "" : " ago"}`);
-  said.push(check.kind, check.critical ? "critical" : "not critical");
-  if (check.groups.length) said.push(`in ${check.groups.join(", ")}`);
-  return said.join(" · ");
+  const texts = [`${check.status}${check.reason && words(check.reason) !== check.status ? `: ${words(check.reason)}` : ""}`];
+  if (check.since !== null) texts.push(`for ${duration(now - check.since)}`);
+  if (check.observedAt !== null && !past) texts.push(`observed ${age(now - check.observedAt)}${now - check.observedAt < 2 ? "" : " ago"}`);
+  texts.push(check.kind, check.critical ? "critical" : "not critical");
+  if (check.groups.length) texts.push(`in ${check.groups.join(", ")}`);
+  return texts.join(" · ");
 }
 
 function fieldsOf(check, now) {
-  const shown = (name, value) => (isMoment(name, value) ? moment(value, now) : null);
+  const special = (name, value) => (isMoment(name, value) ? moment(value, now) : null);
   const rows = Object.entries(check.fields)
-    .map(([name, value]) => [name, shown(name, value) ?? (typeof value === "number" ? quantity(value, unitOf(name)) : plain(value, shown))]);
+    .map(([name, value]) => [name, special(name, value) ?? (typeof value === "number" ? quantity(value, unitOf(name)) : valueText(value, special))]);
   const detail = Object.entries(check.detail ?? {}).filter(([name]) => name !== "partition_table")
-    .map(([name, value]) => [name, shown(name, value) ?? plain(value, shown)]);
+    .map(([name, value]) => [name, special(name, value) ?? valueText(value, special)]);
   const times = [["since", check.since], ["observed_at", check.observedAt], ["valid_until", check.validUntil]]
     .filter(([, at]) => at !== null).map(([name, at]) => [name, moment(at, now)]);
   return [...rows, ...detail, ...times];
 }
 
-/** A value as a text. `shown` has a text of its own for some fields of tables. */
-function plain(value, shown) {
+/** Return a value as text. `special` returns the text of fields with a format of their own, or null. */
+function valueText(value, special) {
   if (value === null || value === undefined) return "–";
-  if (Array.isArray(value)) return value.map((each) => plain(each, shown)).join(", ");
-  if (typeof value === "object") return Object.entries(value).map(([name, of]) => `${words(name)} ${shown(name, of) ?? plain(of, shown)}`).join(", ");
+  if (Array.isArray(value)) return value.map((each) => valueText(each, special)).join(", ");
+  if (typeof value === "object") return Object.entries(value).map(([name, field]) => `${words(name)} ${special(name, field) ?? valueText(field, special)}`).join(", ");
   return String(value);
 }
 
@@ -237,11 +236,11 @@ function makeWindow({ window }) {
     node: h("div", { class: "window" }, h("span", { class: "window-name" }, window), share, more),
     update(figures) {
       setText(share, figures.availability === null ? "not observed" : `${percentage(figures.availability)} up`);
-      const parts = [figures.incidents ? plural(figures.incidents, "incident") : "no incident"];
-      if (figures.mttr_seconds) parts.push(`repaired in ${duration(figures.mttr_seconds)}`);
-      if (figures.mtbf_seconds) parts.push(`every ${duration(figures.mtbf_seconds)}`);
-      if (figures.seconds.unobserved >= 60) parts.push(`${duration(figures.seconds.unobserved)} not observed`);
-      setText(more, parts.join(", "));
+      const texts = [figures.incidents ? plural(figures.incidents, "incident") : "no incident"];
+      if (figures.mttr_seconds) texts.push(`repaired after ${duration(figures.mttr_seconds)} on average`);
+      if (figures.mtbf_seconds) texts.push(`${duration(figures.mtbf_seconds)} between failures`);
+      if (figures.seconds.unobserved >= 60) texts.push(`${duration(figures.seconds.unobserved)} not observed`);
+      setText(more, texts.join(", "));
     },
   };
 }

@@ -1,14 +1,14 @@
-// What changed, newest first.
+// Events: changes of status, newest first.
 
 import { byId, checkLink, h, icon, Keyed, setText } from "./dom.js";
 import { age, clock, day, seconds, words } from "./format.js";
 
-const KEPT = 200, SHOWN = 60, ENOUGH = 30, PAGES = 20;
+const MAX_KEPT = 200, MAX_SHOWN = 60, ENOUGH = 30, PAGES = 20;
 const DAYS = [1, 7, 30];
 
-/** The newest events, asked for by cursor: what was read once is not asked for again. */
+/** The newest events. They are requested from a cursor on, so that each is read once. */
 export class EventLog {
-  /** `now()` is the store's clock. */
+  /** `now()` returns the store's clock. */
   constructor(api, now) {
     this.api = api;
     this.now = now;
@@ -16,11 +16,11 @@ export class EventLog {
     this.events = [];
   }
 
-  /** Read on; the first time, from as far back as it takes to have some. Throws Failure. */
+  /** Read new events. The first call goes back 1, 7 or 30 days, or to the start, until it has enough. Throws Failure. */
   async read() {
     if (this.cursor !== null) return this.readAfter(this.cursor);
     for (const days of DAYS) {
-      // A cursor is the id of an entry in a stream of Redis, which begins with its time in milliseconds.
+      // A cursor is the id of an entry in a Redis stream, which begins with its time in milliseconds.
       await this.readAfter(`${Math.floor((this.now() - days * 86_400) * 1000)}-0`);
       if (this.events.length >= ENOUGH) return;
       this.forget();
@@ -32,13 +32,13 @@ export class EventLog {
   async readAfter(cursor) {
     for (let page = 0; page < PAGES; page += 1) {
       const { body } = await this.api.get("events/", { limit: 500, ...(cursor === null ? {} : { after: cursor }) });
-      if (body.events.length) this.events = [...this.events, ...body.events].slice(-KEPT);
+      if (body.events.length) this.events = [...this.events, ...body.events].slice(-MAX_KEPT);
       this.cursor = cursor = body.cursor ?? body.events.at(-1)?.cursor ?? cursor;
       if (!body.more) return;
     }
   }
 
-  /** Start again: the store has lost what the cursor stood for. */
+  /** Start again, because the store has lost the entry of the cursor. */
   forget() {
     [this.cursor, this.events] = [null, []];
   }
@@ -49,24 +49,24 @@ export class Events {
     this.keyed = new Keyed(byId("events-list"), (each) => each.key, makeRow);
   }
 
-  /** The events, those after a past moment left out. */
-  update(events, now, at, trouble) {
+  /** Show the events; without those after the past moment `at`, if it is set. `problem` is the text of a failure. */
+  update(events, now, at, problem) {
     const until = at ?? Infinity;
-    const shown = events.filter((each) => seconds(each.at) <= until).slice(-SHOWN).reverse();
+    const shown = events.filter((each) => seconds(each.at) <= until).slice(-MAX_SHOWN).reverse();
     const rows = [];
     let last = "";
     for (const each of shown) {
-      const of = day(seconds(each.at));
-      if (of !== last) rows.push({ key: `day ${of}`, day: of === day(now) ? "Today" : of });
+      const dayOfEvent = day(seconds(each.at));
+      if (dayOfEvent !== last) rows.push({ key: `day ${dayOfEvent}`, day: dayOfEvent === day(now) ? "Today" : dayOfEvent });
       rows.push({ key: each.id ?? each.cursor, ...each });
-      last = of;
+      last = dayOfEvent;
     }
     this.keyed.update(rows, now);
-    setText(byId("events-note"), trouble ?? (shown.length ? "" : "Nothing has changed, as far as is known."));
+    setText(byId("events-note"), problem ?? (shown.length ? "" : "No events are known."));
   }
 }
 
-/** A row of an event; with its day, where that is not said above it. */
+/** Create the row of an event, or of a day's heading. `withDay` adds the day to the event's time. */
 export function makeRow(event, withDay = false) {
   if (event.day) {
     const heading = h("li", { class: "event-day" }, event.day);
@@ -75,7 +75,7 @@ export function makeRow(event, withDay = false) {
   const at = seconds(event.at);
   const ago = h("span", { class: "event-ago" });
   const node = h("li", { class: "event", dataset: { status: event.new } }, icon(event.new),
-    h("a", { class: "event-time", href: `#at=${at}`, dataset: { at }, title: "See everything as it was then" },
+    h("a", { class: "event-time", href: `#at=${at}`, dataset: { at }, title: "Show the state of everything at this time" },
       h("time", { datetime: new Date(at * 1000).toISOString() }, withDay ? `${day(at)}, ${clock(at)}` : clock(at))),
     h("span", { class: "event-what" }, withDay ? null : checkLink(event.check),
       ` ${event.old} → `, h("strong", {}, event.new),

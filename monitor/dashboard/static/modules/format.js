@@ -1,70 +1,70 @@
-// Numbers, ages and times as people read them. Pure: no document, no clock.
+// Numbers, ages and times as text. Pure: no document, no clock.
 
 const UNITS = { x: "×" };
 const SUFFIXES = [["_ms", "ms"], ["_seconds", "s"], ["_mb", "MiB"], ["_kb", "KiB"], ["_bytes", "B"],
   ["_ratio_max", "×"], ["_ratio", "×"], ["percent", "%"], ["_per_second", "/s"], ["_rate", "/s"]];
 
-/** The unit of a number, as it is written behind it. `told` is what the API calls it, if it does. */
-export function unitOf(name, told) {
-  if (told !== undefined && told !== null) return UNITS[told] ?? told;
+/** Return the unit of a number as it is shown. `apiUnit` is the unit in the API's response, if it has one. */
+export function unitOf(name, apiUnit) {
+  if (apiUnit !== undefined && apiUnit !== null) return UNITS[apiUnit] ?? apiUnit;
   return SUFFIXES.find(([suffix]) => name.endsWith(suffix))?.[1] ?? "";
 }
 
-/** Whether a field is a moment: a number of epoch seconds whose name says so. */
+/** Return whether a field is a time: epoch seconds, and a name that ends with `at` or `since`. */
 export function isMoment(name, value) {
   return typeof value === "number" && /(^|_)(at|since)$/.test(name) && value >= 1e9 && value < 1e11;
 }
 
-/** A field's name in words, without its unit: `response_time_ms` is "response time". */
+/** Return a field's name in words, without its unit: "response time" for `response_time_ms`. */
 export function label(name) {
   return name.replace(/_(ms|seconds|mb)$/, "").replaceAll("_", " ");
 }
 
-/** A code in words: `above_threshold` is "above threshold". */
+/** Return a code in words: "above threshold" for `above_threshold`. */
 export function words(code) {
   return code ? String(code).replaceAll("_", " ") : "";
 }
 
-/** A number to three places, with its unit: large ones shortened, durations in the unit that suits them. */
+/** Return a number with about three digits and its unit. Large numbers get a prefix, durations a suitable unit. */
 export function quantity(value, unit = "") {
   if (typeof value !== "number" || !Number.isFinite(value)) return "–";
   if (unit === "ms" && Math.abs(value) >= 10_000) return duration(value / 1000);
-  if (unit === "ms" && Math.abs(value) >= 1000) return `${places(value / 1000)} s`;
+  if (unit === "ms" && Math.abs(value) >= 1000) return `${threeDigits(value / 1000)} s`;
   if (unit === "s" && Math.abs(value) >= 120) return duration(value);
-  if (unit === "MiB" && Math.abs(value) >= 1024) return `${places(value / 1024)} GiB`;
+  if (unit === "MiB" && Math.abs(value) >= 1024) return `${threeDigits(value / 1024)} GiB`;
   const space = unit === "%" || unit === "×" || unit === "/s" ? "" : " ";
-  return unit ? `${places(value)}${space}${unit}` : places(value);
+  return unit ? `${threeDigits(value)}${space}${unit}` : threeDigits(value);
 }
 
-function places(value) {
+function threeDigits(value) {
   const size = Math.abs(value);
   for (const [limit, word] of [[1e9, "G"], [1e6, "M"], [1e4, "k"]]) {
-    if (size >= limit) return `${trimmed(value / (limit === 1e4 ? 1e3 : limit), 1)}${word}`;
+    if (size >= limit) return `${withoutZeros(value / (limit === 1e4 ? 1e3 : limit), 1)}${word}`;
   }
   if (size >= 100) return String(Math.round(value));
-  return trimmed(value, size >= 10 ? 1 : 2);
+  return withoutZeros(value, size >= 10 ? 1 : 2);
 }
 
-function trimmed(value, digits) {
+function withoutZeros(value, digits) {
   return String(Number(value.toFixed(digits)));
 }
 
-/** A duration in seconds, in its one or two largest units. */
+/** Return a duration, given in seconds, in its one or two largest units. */
 export function duration(seconds) {
   if (!Number.isFinite(seconds)) return "–";
-  const whole = Math.max(0, Math.round(seconds));
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return pair(whole, 60, "min", 1, "s", whole < 600);
-  if (whole < 86_400) return pair(whole, 3600, "h", 60, "min", true);
-  return pair(whole, 86_400, "d", 3600, "h", whole < 864_000);
+  const rounded = Math.max(0, Math.round(seconds));
+  if (rounded < 60) return `${rounded} s`;
+  if (rounded < 3600) return twoUnits(rounded, 60, "min", 1, "s", rounded < 600);
+  if (rounded < 86_400) return twoUnits(rounded, 3600, "h", 60, "min", true);
+  return twoUnits(rounded, 86_400, "d", 3600, "h", rounded < 864_000);
 }
 
-function pair(seconds, size, unit, below, unitBelow, both) {
+function twoUnits(seconds, size, unit, below, unitBelow, both) {
   const rest = Math.floor((seconds % size) / below);
   return `${Math.floor(seconds / size)} ${unit}${both && rest ? ` ${rest} ${unitBelow}` : ""}`;
 }
 
-/** How old something is; what is newer than two seconds is "now". */
+/** Return an age, given in seconds; "now" below two seconds. */
 export function age(seconds) {
   if (!Number.isFinite(seconds)) return "–";
   if (seconds < 2) return "now";
@@ -72,13 +72,13 @@ export function age(seconds) {
   return duration(seconds).split(" ").slice(0, 2).join(" ");
 }
 
-/** A share as a percentage, never rounded up: an outage stays visible. */
+/** Return a share as a percentage. It is never rounded up, so that an outage stays visible. */
 export function percentage(share) {
   if (typeof share !== "number") return "–";
   return share >= 1 ? "100%" : `${(Math.floor(share * 10_000 + 1e-6) / 100).toFixed(2)}%`;
 }
 
-/** Epoch seconds of a number or an ISO 8601 text; null for anything else. */
+/** Return the epoch seconds of a number or an ISO 8601 text; null for anything else. */
 export function seconds(value) {
   if (typeof value === "number") return value;
   const parsed = typeof value === "string" ? Date.parse(value) : NaN;
@@ -89,14 +89,14 @@ const TIME = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digi
 const DAY = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short" });
 const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
 
-/** The time of day, local. */
+/** Return the local time of day. */
 export const clock = (at) => TIME.format(new Date(at * 1000));
-/** The day, local. */
+/** Return the local day. */
 export const day = (at) => DAY.format(new Date(at * 1000));
-/** A day of the roll-ups, which is one of UTC. */
+/** Return the date of a UTC day, which roll-ups use. */
 export const date = (text) => DATE.format(new Date(`${text}T00:00:00Z`));
-/** The moment: the time of day, with its day unless that is today's. */
+/** Return the local time of day, with the day unless it is today. */
 export const moment = (at, now) => (day(at) === day(now) ? clock(at) : `${day(at)}, ${clock(at)}`);
 
-/** "1 check", "2 checks". */
+/** Return a count with its noun: "1 check", "2 checks". */
 export const plural = (count, word, many = `${word}s`) => `${count} ${count === 1 ? word : many}`;

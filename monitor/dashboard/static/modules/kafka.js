@@ -1,22 +1,22 @@
-// Consumer groups: how far behind, how unevenly, and who owns the partitions that are.
+// Consumer groups: lag, skew, and the partitions with the most lag with their owners.
 
 import { byId, checkLink, h, icon, Keyed, setAttribute, setIcon, setStatus, setText, show } from "./dom.js";
 import { plural, quantity, words } from "./format.js";
 
-const PARTITIONS = 12;
+const MAX_PARTITIONS = 12;
 const FACTS = [
   ["lag", "lag", ""],
-  ["lag_seconds", "oldest waits", "s"],
+  ["lag_seconds", "oldest message", "s"],
   ["skew_ratio", "skew", "×"],
   ["skew_ratio_max", "worst skew", "×"],
   ["consumers", "consumers", ""],
-  ["unassigned_partitions", "unowned partitions", ""],
+  ["unassigned_partitions", "unassigned partitions", ""],
   ["consume_rate", "consumed", "/s"],
   ["produce_rate", "produced", "/s"],
-  ["drain_eta_seconds", "drained in", "s"],
+  ["drain_eta_seconds", "time to drain", "s"],
 ];
 
-/** Whether a check is about a consumer group. */
+/** Return whether a check observes a consumer group. */
 export const isGroup = (check) => check.kind === "kafka_group" || check.kind === "group" || check.name.startsWith("group:");
 
 export class Kafka {
@@ -31,7 +31,7 @@ export class Kafka {
     show(this.section, groups.length > 0);
     show(this.jump, groups.length > 0);
     const lag = groups.reduce((sum, each) => sum + (each.fields.lag ?? 0), 0);
-    setText(byId("kafka-note"), `${plural(groups.length, "group")}, ${quantity(lag)} behind`);
+    setText(byId("kafka-note"), `${plural(groups.length, "group")}, ${quantity(lag)} messages behind`);
     this.keyed.update(groups, past);
   }
 }
@@ -44,9 +44,9 @@ class Group {
     this.rows = h("tbody");
     this.keyed = new Keyed(this.rows, (row) => `${row.topic}/${row.partition}`, makePartition);
     this.more = h("p", { class: "empty" });
-    this.table = h("table", { class: "partitions" }, h("caption", { class: "unseen" }, `Partitions of ${check.name}, by lag`),
+    this.table = h("table", { class: "partitions" }, h("caption", { class: "visually-hidden" }, `Partitions of ${check.name}, by lag`),
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Partition"), h("th", { scope: "col", class: "number" }, "Lag"),
-        h("th", { scope: "col" }, h("span", { class: "unseen" }, "Share of the largest lag")), h("th", { scope: "col" }, "Owner"))), this.rows);
+        h("th", { scope: "col" }, h("span", { class: "visually-hidden" }, "Share of the largest lag")), h("th", { scope: "col" }, "Owner"))), this.rows);
     this.node = h("article", { class: "group" },
       h("h3", {}, this.icon, " ", checkLink(check.name, {}, check.name.replace(/^group:/, "")), " ", this.word),
       this.facts.parent, this.table, this.more);
@@ -59,14 +59,14 @@ class Group {
     this.facts.update(FACTS.filter(([name]) => typeof check.fields[name] === "number").map(([name, text, unit]) => [name, text, quantity(check.fields[name], unit)]));
     const rows = partitions(check).toSorted((a, b) => (b.lag ?? -1) - (a.lag ?? -1));
     const largest = Math.max(1, ...rows.map((row) => row.lag ?? 0));
-    this.keyed.update(rows.slice(0, PARTITIONS), largest);
+    this.keyed.update(rows.slice(0, MAX_PARTITIONS), largest);
     show(this.table, rows.length > 0);
-    show(this.more, rows.length > PARTITIONS || past);
-    setText(this.more, past ? "Partitions are not kept: only the numbers above are." : `and ${plural(rows.length - PARTITIONS, "partition")} more, with ${quantity(rows.slice(PARTITIONS).reduce((sum, row) => sum + (row.lag ?? 0), 0))} behind`);
+    show(this.more, rows.length > MAX_PARTITIONS || past);
+    setText(this.more, past ? "For this moment, history has the numbers above, but not the partitions." : `and ${plural(rows.length - MAX_PARTITIONS, "more partition")}, ${quantity(rows.slice(MAX_PARTITIONS).reduce((sum, row) => sum + (row.lag ?? 0), 0))} messages behind`);
   }
 }
 
-/** The rows of a group's table: whether they came as objects, or as columns. */
+/** Return the rows of a group's table of partitions, which the API sends as rows or as columns. */
 export function partitions(check) {
   const table = check.detail?.partition_table;
   if (Array.isArray(table)) return table;
@@ -77,7 +77,7 @@ export function partitions(check) {
 
 function makeFact([, text]) {
   const value = h("dd");
-  return { node: h("div", {}, h("dt", {}, text), value), update: ([, , said]) => setText(value, said) };
+  return { node: h("div", {}, h("dt", {}, text), value), update: ([, , amount]) => setText(value, amount) };
 }
 
 function makePartition(row) {
@@ -88,11 +88,11 @@ function makePartition(row) {
   return {
     node,
     update(each, largest) {
-      setText(lag, each.lag === null || each.lag === undefined ? words(each.problem) || "not known" : quantity(each.lag));
+      setText(lag, each.lag === null || each.lag === undefined ? words(each.problem) || "unknown" : quantity(each.lag));
       setAttribute(bar, "width", String((100 * (each.lag ?? 0)) / largest));
-      const who = each.owner ?? each.client_id;
-      setText(owner, who || "nobody");
-      owner.classList.toggle("nobody", !who);
+      const ownerName = each.owner ?? each.client_id;
+      setText(owner, ownerName || "no owner");
+      owner.classList.toggle("no-owner", !ownerName);
     },
   };
 }

@@ -1,76 +1,76 @@
-// Asks for the snapshot every two seconds while somebody looks, and knows how old what it knows is.
+// Requests for the snapshot every two seconds while the page is visible, and the state of the connection.
 
 export const EVERY_MS = 2000;
 const LATE_SECONDS = 6;
 
 export class Live {
-  /** `tell(snapshot)` is called with each new snapshot, `moved()` after every attempt. */
-  constructor(api, tell, moved) {
+  /** `onSnapshot(snapshot)` is called with each new snapshot, `onAttempt()` after each attempt. */
+  constructor(api, onSnapshot, onAttempt) {
     this.api = api;
-    this.tell = tell;
-    this.moved = moved;
+    this.onSnapshot = onSnapshot;
+    this.onAttempt = onAttempt;
     this.etag = null;
     this.failure = null;
-    this.heard = null; // performance.now() of the last answer
-    this.ahead = null; // the store's clock minus performance.now(), in seconds
+    this.respondedAt = null; // performance.now() of the last response
+    this.clockOffset = null; // the store's clock minus performance.now(), in seconds
     this.timer = null;
-    this.asking = null;
+    this.pending = null;
     document.addEventListener("visibilitychange", () => (document.hidden ? this.pause() : this.wake()));
     addEventListener("online", () => this.wake());
     addEventListener("pageshow", (event) => event.persisted && this.wake());
   }
 
-  /** The store's clock, in epoch seconds. */
+  /** Return the store's clock in epoch seconds; the browser's clock before the first response. */
   now() {
-    return this.ahead === null ? Date.now() / 1000 : this.ahead + performance.now() / 1000;
+    return this.clockOffset === null ? Date.now() / 1000 : this.clockOffset + performance.now() / 1000;
   }
 
-  /** Seconds since the server last answered; infinite before it ever has. */
+  /** Seconds since the last response of the server; infinite before the first one. */
   get silence() {
-    return this.heard === null ? Infinity : (performance.now() - this.heard) / 1000;
+    return this.respondedAt === null ? Infinity : (performance.now() - this.respondedAt) / 1000;
   }
 
-  /** starting, live, late (a missed answer or two), gone, refused or paused. */
+  /** starting, live, late (the last attempt failed), unreachable, refused or paused. */
   get state() {
     if (this.failure?.kind === "refused") return "refused";
     if (document.hidden) return "paused";
-    if (this.heard === null) return this.failure ? "gone" : "starting";
-    if (this.silence > LATE_SECONDS) return "gone";
+    if (this.respondedAt === null) return this.failure ? "unreachable" : "starting";
+    if (this.silence > LATE_SECONDS) return "unreachable";
     return this.failure ? "late" : "live";
   }
 
   wake() {
     if (document.hidden) return;
     clearTimeout(this.timer);
-    if (!this.asking) this.poll();
+    if (!this.pending) this.poll();
   }
 
   pause() {
     clearTimeout(this.timer);
-    this.moved();
+    this.onAttempt();
   }
 
   async poll() {
     const began = performance.now();
-    this.asking = this.attempt();
-    await this.asking;
-    this.asking = null;
-    this.moved();
+    this.pending = this.attempt();
+    await this.pending;
+    this.pending = null;
+    this.onAttempt();
     if (!document.hidden) this.timer = setTimeout(() => this.poll(), Math.max(250, EVERY_MS - (performance.now() - began)));
   }
 
   async attempt() {
     try {
-      const answer = await this.api.get("snapshot/", {}, { etag: this.etag, timeout: 5000 });
-      this.heard = performance.now();
+      const response = await this.api.get("snapshot/", {}, { etag: this.etag, timeout: 5000 });
+      this.respondedAt = performance.now();
       this.failure = null;
-      if (answer.now !== null) this.ahead = answer.now - performance.now() / 1000;
-      if (answer.body !== null) {
-        this.etag = answer.etag;
-        this.tell(answer.body);
+      if (response.now !== null) this.clockOffset = response.now - performance.now() / 1000;
+      if (response.body !== null) {
+        this.etag = response.etag;
+        this.onSnapshot(response.body);
       }
     } catch (failure) {
-      if (!failure.kind) throw failure; // ours, not the network's
+      if (!failure.kind) throw failure; // an error in this code
       this.failure = failure;
     }
   }

@@ -1,16 +1,16 @@
-// Puts the page together: what is asked when, and which panel is told of it.
+// Page: sends the requests at their intervals, and updates the panels.
 
-import { Api, Question } from "./api.js";
-import { Detail, troubleOf } from "./detail.js";
+import { Api, RepeatedRequest } from "./api.js";
+import { Detail, failureText } from "./detail.js";
 import { byId, setText } from "./dom.js";
 import { EventLog, Events } from "./events.js";
 import { age, duration, moment } from "./format.js";
 import { Kafka } from "./kafka.js";
 import { Live } from "./live.js";
-import { read } from "./model.js";
+import { viewOf } from "./model.js";
 import { Notices } from "./notices.js";
 import { Route } from "./route.js";
-import { wireTheme } from "./theme-switch.js";
+import { connectThemeSwitch } from "./theme-switch.js";
 import { Tiles } from "./tiles.js";
 import { Uptime, WINDOWS } from "./uptime.js";
 import { Verdict } from "./verdict.js";
@@ -23,20 +23,20 @@ class Page {
     this.api = api;
     this.snapshot = null;
     this.view = null;
-    this.past = { at: null, view: null, trouble: null };
+    this.past = { at: null, view: null, problem: null };
     this.overview = null;
     this.figures = null;
-    this.trouble = { events: null, uptime: null };
+    this.problems = { events: null, uptime: null };
     this.loaded = null;
     this.observer = null;
-    this.route = new Route((before) => this.moved(before));
-    this.live = new Live(api, (snapshot) => this.told(snapshot), () => this.draw());
+    this.route = new Route((before) => this.onRouteChange(before));
+    this.live = new Live(api, (snapshot) => this.onSnapshot(snapshot), () => this.draw());
     this.log = new EventLog(api, () => this.live.now());
-    this.questions = { overview: new Question(api, "history/overview/"), uptime: new Question(api, "uptime/"), past: new Question(api, "detailed/") };
+    this.requests = { overview: new RepeatedRequest(api, "history/overview/"), uptime: new RepeatedRequest(api, "uptime/"), past: new RepeatedRequest(api, "detailed/") };
     this.due = { overview: 0, uptime: Infinity, detail: 0, events: 0 };
     this.busy = new Set();
-    const travel = { now: () => this.route.go({ at: null }), step: (by) => this.route.go({ at: Math.min(this.live.now(), this.route.at + by) }) };
-    this.notices = new Notices(travel);
+    const timeTravel = { now: () => this.route.go({ at: null }), step: (by) => this.route.go({ at: Math.min(this.live.now(), this.route.at + by) }) };
+    this.notices = new Notices(timeTravel);
     this.verdict = new Verdict();
     this.tiles = new Tiles(this.route);
     this.workers = new Workers();
@@ -48,17 +48,17 @@ class Page {
   }
 
   start() {
-    wireTheme(() => this.detail.restyle());
+    connectThemeSwitch(() => this.detail.restyle());
     document.addEventListener("keydown", (event) => this.key(event));
     document.addEventListener("click", (event) => this.click(event));
-    if (this.route.at) void this.travel();
+    if (this.route.at) void this.loadPast();
     void this.live.poll();
-    this.every("overview", OVERVIEW_MS, () => this.askOverview()); // beside the snapshot, not after it
-    this.every("events", RETRY_MS, () => this.askEvents());
+    this.runWhenDue("overview", OVERVIEW_MS, () => this.loadOverview()); // at the same time as the snapshot
+    this.runWhenDue("events", RETRY_MS, () => this.loadEvents());
     setInterval(() => this.tick(), 1000);
   }
 
-  told(snapshot) {
+  onSnapshot(snapshot) {
     const changed = JSON.stringify(statusesOf(snapshot)) !== JSON.stringify(statusesOf(this.snapshot ?? {}));
     this.snapshot = snapshot;
     this.loaded ??= snapshot.version ?? null;
@@ -66,92 +66,92 @@ class Page {
     if (changed) this.due.events = 0;
   }
 
-  /** Ask for ninety days of everything only once somebody has them in view; not before there is a page to scroll. */
+  /** Request uptime of all checks only when the reader scrolls to it. The page must be drawn before, so that it can scroll. */
   watchUptime() {
     if (this.observer) return;
     this.draw();
-    this.observer = new IntersectionObserver((seen) => {
-      if (!seen.some((each) => each.isIntersecting)) return;
+    this.observer = new IntersectionObserver((entries) => {
+      if (!entries.some((each) => each.isIntersecting)) return;
       this.observer.disconnect();
       this.due.uptime = 0;
     }, { rootMargin: "200px" });
     this.observer.observe(byId("uptime"));
   }
 
-  /** Once a second: ages, and what is due to be asked. */
+  /** Update ages and send the due requests. Called once a second. */
   tick() {
     if (document.hidden) return;
     this.draw();
-    if (["gone", "refused", "starting"].includes(this.live.state)) return;
-    this.every("events", RETRY_MS, () => this.askEvents());
-    this.every("overview", OVERVIEW_MS, () => this.askOverview());
-    this.every("uptime", UPTIME_MS, () => this.askUptime());
-    this.every("detail", DETAIL_MS, () => this.detail.refresh());
+    if (["unreachable", "refused", "starting"].includes(this.live.state)) return;
+    this.runWhenDue("events", RETRY_MS, () => this.loadEvents());
+    this.runWhenDue("overview", OVERVIEW_MS, () => this.loadOverview());
+    this.runWhenDue("uptime", UPTIME_MS, () => this.loadUptime());
+    this.runWhenDue("detail", DETAIL_MS, () => this.detail.refresh());
   }
 
-  every(what, milliseconds, act) {
-    if (this.busy.has(what) || performance.now() < this.due[what]) return;
-    this.busy.add(what);
-    this.due[what] = performance.now() + milliseconds;
-    act().finally(() => this.busy.delete(what));
+  runWhenDue(name, milliseconds, act) {
+    if (this.busy.has(name) || performance.now() < this.due[name]) return;
+    this.busy.add(name);
+    this.due[name] = performance.now() + milliseconds;
+    act().finally(() => this.busy.delete(name));
   }
 
-  async askOverview() {
+  async loadOverview() {
     try {
-      this.overview = (await this.questions.overview.ask({ window: "24h", points: 48 })) ?? this.overview;
+      this.overview = (await this.requests.overview.load({ window: "24h", points: 48 })) ?? this.overview;
     } catch (failure) {
-      this.later("overview", failure);
+      this.retryLater("overview", failure);
     }
     this.draw();
   }
 
-  async askUptime() {
+  async loadUptime() {
     try {
-      this.figures = (await this.questions.uptime.ask({ window: WINDOWS.join(","), days: 90 })) ?? this.figures;
-      this.trouble.uptime = null;
+      this.figures = (await this.requests.uptime.load({ window: WINDOWS.join(","), days: 90 })) ?? this.figures;
+      this.problems.uptime = null;
     } catch (failure) {
-      this.trouble.uptime = troubleOf(failure);
-      this.later("uptime", failure);
+      this.problems.uptime = failureText(failure);
+      this.retryLater("uptime", failure);
     }
     this.draw();
   }
 
-  async askEvents() {
+  async loadEvents() {
     try {
       await this.log.read();
-      this.trouble.events = null;
+      this.problems.events = null;
     } catch (failure) {
-      if (failure.kind === "wrong") this.log.forget(); // the cursor means nothing any more
-      this.trouble.events = troubleOf(failure);
-      this.later("events", failure);
+      if (failure.kind === "wrong") this.log.forget(); // the store has lost the cursor's entry
+      this.problems.events = failureText(failure);
+      this.retryLater("events", failure);
     }
     this.draw();
   }
 
-  later(what, failure) {
+  retryLater(name, failure) {
     if (!failure.kind) throw failure;
-    this.due[what] = performance.now() + RETRY_MS;
+    this.due[name] = performance.now() + RETRY_MS;
   }
 
-  async travel() {
+  async loadPast() {
     const at = this.route.at;
-    this.past = { at, view: null, trouble: null };
+    this.past = { at, view: null, problem: null };
     this.draw();
     try {
-      const body = (await this.questions.past.ask({ at: at.toFixed(6) })) ?? this.questions.past.body;
-      if (this.route.at === at) this.past = { at, view: { ...read(pastOf(body), at), ...workersOf(body) }, trouble: null };
+      const body = (await this.requests.past.load({ at: at.toFixed(6) })) ?? this.requests.past.body;
+      if (this.route.at === at) this.past = { at, view: { ...viewOf(pastOf(body), at), ...workersOf(body) }, problem: null };
     } catch (failure) {
       if (failure.kind === "aborted") return;
-      const beyond = ["wrong", "absent"].includes(failure.kind);
-      this.past = { at, view: null, trouble: beyond ? "That moment is not kept any more, or not yet." : troubleOf(failure) };
+      const isOutOfRange = ["wrong", "absent"].includes(failure.kind);
+      this.past = { at, view: null, problem: isOutOfRange ? "History does not contain that moment." : failureText(failure) };
     }
     this.draw();
   }
 
-  moved(before) {
+  onRouteChange(before) {
     if (this.route.at !== before.at) {
-      if (this.route.at) void this.travel();
-      else this.past = { at: null, view: null, trouble: null };
+      if (this.route.at) void this.loadPast();
+      else this.past = { at: null, view: null, problem: null };
     }
     this.draw();
     if (this.route.check && this.route.check !== before.check) byId("detail-title").focus({ preventScroll: true });
@@ -164,36 +164,36 @@ class Page {
 
   draw() {
     const now = this.live.now(), at = this.route.at;
-    if (this.snapshot) this.view = { ...read(this.snapshot, now), told: this.snapshot.status };
+    if (this.snapshot) this.view = { ...viewOf(this.snapshot, now), reportedStatus: this.snapshot.status };
     const shown = at ? this.past.view : this.view;
     this.notices.update(this.live, this.snapshot, this.route, this.past, { loaded: this.loaded, served: this.snapshot?.version });
     this.verdict.update(shown, this.live, at);
     document.documentElement.classList.toggle("past", Boolean(at));
-    document.documentElement.classList.toggle("old", !at && ["gone", "refused"].includes(this.live.state));
-    this.liveness(now);
+    document.documentElement.classList.toggle("old", !at && ["unreachable", "refused"].includes(this.live.state));
+    this.drawConnection(now);
     if (!shown) return;
     this.tiles.update(shown, this.overview, Boolean(at));
     this.tiles.tick(now);
     this.workers.update(shown, Boolean(at));
     this.kafka.update(shown, Boolean(at));
-    this.uptime.update(shown, this.figures, this.trouble.uptime);
-    this.events.update(this.log.events, now, at, this.trouble.events);
+    this.uptime.update(shown, this.figures, this.problems.uptime);
+    this.events.update(this.log.events, now, at, this.problems.events);
     this.detail.update(shown, at ?? now, Boolean(at), this.log.events);
   }
 
-  liveness(now) {
+  drawConnection(now) {
     const { state } = this.live, node = byId("live");
     if (node.dataset.state !== state) node.dataset.state = state;
     const newest = this.view ? Math.max(...[...this.view.checks.values()].map((each) => each.observedAt ?? 0)) : 0;
-    const silent = Number.isFinite(this.live.silence) ? duration(this.live.silence) : "";
-    const texts = { starting: "connecting", live: `live · newest result ${newest ? since(now - newest) : "–"}`, late: `no answer for ${silent}`,
-      gone: silent ? `server gone for ${silent}` : "no server", refused: "not logged in", paused: "paused" };
+    const silence = Number.isFinite(this.live.silence) ? duration(this.live.silence) : "";
+    const texts = { starting: "connecting", live: `live · newest result ${newest ? since(now - newest) : "–"}`, late: `no answer for ${silence}`,
+      unreachable: silence ? `server unreachable for ${silence}` : "server unreachable", refused: "not logged in", paused: "paused" };
     setText(byId("live-text"), texts[state]);
     const { raw, rollups } = this.snapshot?.reaches ?? {};
     setText(byId("reach"), raw || rollups ? `History: every observation since ${moment(raw ?? rollups, now)}${rollups && rollups < (raw ?? Infinity) ? `, roll-ups since ${moment(rollups, now)}` : ""}.` : "");
   }
 
-  /** Links lead to plain addresses; a click on one changes only that part of what is shown. */
+  /** Handle a click on a link of the page: change only the state that the link names. */
   click(event) {
     const link = event.target.closest?.("a[data-check], a[data-at], a[data-jump]");
     if (!link || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -217,14 +217,14 @@ class Page {
   }
 }
 
-/** A past snapshot says what is absent; what is not there expires nothing. */
+/** Return a past snapshot without expiry times, so that no check appears stale. */
 function pastOf(body) {
-  const checks = Object.fromEntries(Object.entries(body.checks ?? {}).map(([name, said]) => [name, { ...said, valid_until: null }]));
+  const checks = Object.fromEntries(Object.entries(body.checks ?? {}).map(([name, entry]) => [name, { ...entry, valid_until: null }]));
   return { ...body, checks };
 }
 
 const since = (seconds) => (seconds < 2 ? "now" : `${age(seconds)} ago`);
-const statusesOf = (snapshot) => Object.entries(snapshot.checks ?? {}).map(([name, said]) => [name, said.status]);
+const statusesOf = (snapshot) => Object.entries(snapshot.checks ?? {}).map(([name, entry]) => [name, entry.status]);
 
 function jump(link) {
   const target = byId(link.hash.slice(1));

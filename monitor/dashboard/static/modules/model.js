@@ -1,76 +1,76 @@
-// What the answers of the API mean: plain values for the panels to draw. Pure: `now` is an argument.
+// Views: the API's responses as plain values for the panels. Pure: `now` is an argument.
 
 import { plural, seconds, unitOf, words } from "./format.js";
 
 export const STATUSES = ["error", "stale", "unknown", "warning", "ok"];
 const FAILING = new Set(["error", "stale", "unknown"]);
-const DYNAMIC = /^(worker|queue|host):|^workers$/;
-const HEADLINES = ["percent", "lag", "pending_tasks", "active_connections", "value"];
-const OURS = new Set(["status", "reason", "held", "last_status", "last_result", "since", "observed_at", "valid_until",
+const HAS_OWN_PANEL = /^(worker|queue|host):|^workers$/;
+const HEADLINE_FIELDS = ["percent", "lag", "pending_tasks", "active_connections", "value"];
+const COMMON_FIELDS = new Set(["status", "reason", "held", "last_status", "last_result", "since", "observed_at", "valid_until",
   "message", "detail", "kind", "critical", "groups", "series", "age_ms", "absent", "name", "check", "stale", "labels", "interval_seconds",
   "timeout_seconds"]);
 
-/** Whether a status fails a critical check. */
+/** Return whether a critical check with this status counts as failing. */
 export const fails = (status) => FAILING.has(status);
 
 /**
- * A snapshot as the panels need it. What is not valid any more by `now` is stale, whatever it said when it was true.
- * `others` are checks that have no tile, for they have a panel of their own: workers and queues.
+ * Return the view of a snapshot. A check whose result has expired at `now` is stale.
+ * `others` are the checks without a tile, because another panel shows them: workers, queues and hosts.
  */
-export function read(snapshot, now) {
+export function viewOf(snapshot, now) {
   const checks = new Map(), others = new Map();
-  for (const [name, said] of Object.entries(snapshot.checks ?? {})) {
-    (DYNAMIC.test(name) ? others : checks).set(name, check(name, said, now));
+  for (const [name, entry] of Object.entries(snapshot.checks ?? {})) {
+    (HAS_OWN_PANEL.test(name) ? others : checks).set(name, checkOf(name, entry, now));
   }
   for (const each of [...(snapshot.workers ?? []), ...(snapshot.queues ?? [])]) {
-    others.set(each.check, check(each.check, { ...each, critical: false }, now));
+    others.set(each.check, checkOf(each.check, { ...each, critical: false }, now));
   }
-  for (const [name, said] of Object.entries(snapshot.groups ?? {})) {
-    if (!checks.has(name)) checks.set(name, check(name, { kind: "group", critical: false, ...said }, now));
+  for (const [name, entry] of Object.entries(snapshot.groups ?? {})) {
+    if (!checks.has(name)) checks.set(name, checkOf(name, { kind: "group", critical: false, ...entry }, now));
   }
   const counts = Object.fromEntries(STATUSES.map((status) => [status, 0]));
   for (const each of checks.values()) counts[each.status] += 1;
   return { checks, others, counts, overall: overall(checks, snapshot.status), workers: snapshot.workers ?? [], queues: snapshot.queues ?? [] };
 }
 
-/** A check, its status as of `now`. */
-export function check(name, said, now) {
-  const validUntil = seconds(said.valid_until);
-  const expired = validUntil !== null && validUntil < now && said.status !== "unknown" && !said.held;
-  const [status, reason] = expired && said.status !== "stale" ? ["stale", "stale"] : [known(said.status), said.reason];
+/** Return the view of a check, with its status at `now`. */
+export function checkOf(name, entry, now) {
+  const validUntil = seconds(entry.valid_until);
+  const expired = validUntil !== null && validUntil < now && entry.status !== "unknown" && !entry.held;
+  const [status, reason] = expired && entry.status !== "stale" ? ["stale", "stale"] : [knownStatus(entry.status), entry.reason];
   return {
     name,
-    kind: said.kind ?? name.split(":")[0],
-    critical: said.critical ?? true,
-    groups: said.groups ?? [],
+    kind: entry.kind ?? name.split(":")[0],
+    critical: entry.critical ?? true,
+    groups: entry.groups ?? [],
     status,
     reason: reason ?? null,
-    message: said.message ?? null,
-    before: expired ? said.status : (said.last_status ?? null),
-    since: seconds(said.since),
-    observedAt: seconds(said.observed_at),
+    message: entry.message ?? null,
+    previousStatus: expired ? entry.status : (entry.last_status ?? null),
+    since: seconds(entry.since),
+    observedAt: seconds(entry.observed_at),
     validUntil,
-    series: said.series && !Array.isArray(said.series) ? Object.keys(said.series) : (said.series ?? []),
-    fields: fieldsOf(said),
-    detail: said.detail ?? null,
-    absent: said.absent ?? false,
+    series: entry.series && !Array.isArray(entry.series) ? Object.keys(entry.series) : (entry.series ?? []),
+    fields: fieldsOf(entry),
+    detail: entry.detail ?? null,
+    absent: entry.absent ?? false,
   };
 }
 
-const known = (status) => (STATUSES.includes(status) ? status : "unknown");
+const knownStatus = (status) => (STATUSES.includes(status) ? status : "unknown");
 
-function fieldsOf(said) {
+function fieldsOf(entry) {
   const fields = {};
-  for (const [name, value] of Object.entries(said)) if (!OURS.has(name)) fields[name] = value;
-  if (said.series && !Array.isArray(said.series)) {
-    for (const [name, value] of Object.entries(said.series)) fields[name] = value?.value ?? value;
+  for (const [name, value] of Object.entries(entry)) if (!COMMON_FIELDS.has(name)) fields[name] = value;
+  if (entry.series && !Array.isArray(entry.series)) {
+    for (const [name, value] of Object.entries(entry.series)) fields[name] = value?.value ?? value;
   }
   return fields;
 }
 
-/** The number a tile shows: `{name, value, unit}`; null when the check has none. */
+/** Return the number for a tile: `{name, value, unit}`; null if the check has none. */
 export function headline(check, preferred) {
-  const candidates = [preferred?.series, ...check.series.filter((name) => name !== "response_time_ms"), ...HEADLINES, "response_time_ms"];
+  const candidates = [preferred?.series, ...check.series.filter((name) => name !== "response_time_ms"), ...HEADLINE_FIELDS, "response_time_ms"];
   for (const name of candidates) {
     if (name && typeof check.fields[name] === "number") {
       return { name, value: check.fields[name], unit: unitOf(name, name === preferred?.series ? preferred.unit : undefined) };
@@ -79,35 +79,35 @@ export function headline(check, preferred) {
   return null;
 }
 
-function overall(checks, told) {
+function overall(checks, reported) {
   const found = [...checks.values()];
-  if (told === "unhealthy" || found.some((each) => each.critical && fails(each.status))) return "unhealthy";
-  if (told === "degraded" || found.some((each) => each.status !== "ok")) return "degraded";
-  return told ?? (found.length ? "healthy" : "unknown");
+  if (reported === "unhealthy" || found.some((each) => each.critical && fails(each.status))) return "unhealthy";
+  if (reported === "degraded" || found.some((each) => each.status !== "ok")) return "degraded";
+  return reported ?? (found.length ? "healthy" : "unknown");
 }
 
-/** Why the verdict is what it is: the groups of checks that are not ok, worst first, each `{status, text, checks}`. */
-export function why(view) {
+/** Return the reasons of the verdict: the checks that are not ok, in groups `{status, text, checks}`, the worst first. */
+export function reasonsOf(view) {
   const found = [...view.checks.values()];
-  const parts = [
+  const categories = [
     ["error", true, (count) => `${plural(count, "critical check")} ${count === 1 ? "fails" : "fail"}`],
     ["stale", true, (count) => `${plural(count, "critical check")} out of date`],
-    ["unknown", true, (count) => `${plural(count, "critical check")} not known`],
-    ["error", false, (count) => `${plural(count, "other")} ${count === 1 ? "fails" : "fail"}`],
-    ["stale", false, (count) => `${plural(count, "other")} out of date`],
-    ["unknown", false, (count) => `${plural(count, "other")} not known`],
+    ["unknown", true, (count) => `${plural(count, "critical check")} of unknown status`],
+    ["error", false, (count) => `${plural(count, "other check")} ${count === 1 ? "fails" : "fail"}`],
+    ["stale", false, (count) => `${plural(count, "other check")} out of date`],
+    ["unknown", false, (count) => `${plural(count, "other check")} of unknown status`],
     ["warning", null, (count) => plural(count, "warning")],
   ];
-  return parts.flatMap(([status, critical, text]) => {
+  return categories.flatMap(([status, critical, text]) => {
     const checks = found.filter((each) => each.status === status && (critical === null || each.critical === critical));
     return checks.length ? [{ status, text: text(checks.length), checks }] : [];
   });
 }
 
-/** The status that a verdict looks like. */
+/** Return the status whose colour and symbol an overall verdict has. */
 export const verdictStatus = (verdict) => ({ healthy: "ok", degraded: "warning", unhealthy: "error" })[verdict] ?? "unknown";
 
-/** Whether a check is to be shown for these words and statuses. */
+/** Return whether a check matches the words and the statuses of the filter. */
 export function matches(check, query, statuses) {
   if (statuses.size && !statuses.has(check.status)) return false;
   if (!query) return true;
@@ -115,7 +115,7 @@ export function matches(check, query, statuses) {
   return query.toLowerCase().split(/\s+/).every((word) => text.includes(word));
 }
 
-/** Stretches of equal status within a history: `[{status, from, to}]`, in indexes, `to` exclusive. */
+/** Return the runs of equal status in a history: `[{status, from, to}]`, as indexes, `to` exclusive. */
 export function runs(statuses) {
   const found = [];
   for (let index = 0; index < statuses.length; index += 1) {

@@ -1,42 +1,42 @@
-// What is not as it should be with the page itself: shown plainly, above everything.
+// Notices above everything: the page shows a past moment, or cannot show the current state.
 
 import { byId, h, Keyed, setText } from "./dom.js";
 import { duration, moment } from "./format.js";
 
 export class Notices {
-  /** `on.now()`: back to now; `on.step(seconds)`: to another past moment. */
-  constructor(on) {
-    this.list = new Keyed(byId("notices").appendChild(h("div", { class: "notices" })), (each) => each.kind, (each) => makeNotice(each, on));
+  /** `actions.now()` returns to the present; `actions.step(seconds)` goes to another past moment. */
+  constructor(actions) {
+    this.list = new Keyed(byId("notices").appendChild(h("div", { class: "notices" })), (each) => each.kind, (each) => makeNotice(each, actions));
   }
 
   update(live, snapshot, route, past, versions) {
     const found = [];
-    if (route.at) found.push({ kind: "past", title: `This is ${moment(route.at, live.now())}, ${duration(live.now() - route.at)} ago.`, text: pastText(past) });
-    if (live.state === "refused") found.push({ kind: "refused", title: "You are not logged in any more.", text: "Nothing below is being updated." });
+    if (route.at) found.push({ kind: "past", title: `This is the state at ${moment(route.at, live.now())}, ${duration(live.now() - route.at)} ago.`, text: pastText(past) });
+    if (live.state === "refused") found.push({ kind: "refused", title: "You are no longer logged in.", text: "The page is no longer updated." });
     else if (snapshot?.answering === false) {
-      found.push({ kind: "store", title: "The store (Redis) does not answer.", text: "Shown is what this server read last; it expires check by check. History cannot be read meanwhile." });
+      found.push({ kind: "store", title: "The store (Redis) does not answer.", text: "The page shows the last states that this server has read; each becomes stale when it expires. History cannot be read until the store answers again." });
     }
     if (versions.loaded && versions.served && versions.loaded !== versions.served) {
-      found.push({ kind: "version", title: "The server has been updated.", text: "This page is of its older version." });
+      found.push({ kind: "version", title: "The server has been updated.", text: "This page belongs to an older version." });
     }
     if (snapshot && snapshot.answering !== false && !snapshot.reaches?.raw && !snapshot.reaches?.rollups) {
-      found.push({ kind: "history", title: "There is no history.", text: "It is off, was lost, or has only just begun: charts, uptime and time travel have nothing to show." });
+      found.push({ kind: "history", title: "There is no history.", text: "It is off, was lost, or has just begun. Charts, uptime and time travel have nothing to show." });
     }
     this.list.update(found);
   }
 }
 
 function pastText(past) {
-  if (past.trouble) return past.trouble;
-  return past.view ? "Statuses, reasons and series are exact; other fields are not kept." : "Reading it.";
+  if (past.problem) return past.problem;
+  return past.view ? "Statuses, reasons and series are exact; other fields are not kept." : "Loading that moment.";
 }
 
-function makeNotice({ kind }, on) {
+function makeNotice({ kind }, actions) {
   const title = h("strong"), text = h("span"), buttons = [];
   const button = (name, act, main) => h("button", { type: "button", class: main ? "main" : "", on: { click: act } }, name);
   if (kind === "past") {
-    buttons.push(button("Back to now", () => on.now(), true));
-    for (const [name, seconds] of [["−5 min", -300], ["−30 s", -30], ["+30 s", 30], ["+5 min", 300]]) buttons.push(button(name, () => on.step(seconds)));
+    buttons.push(button("Back to now", () => actions.now(), true));
+    for (const [name, seconds] of [["−5 min", -300], ["−30 s", -30], ["+30 s", 30], ["+5 min", 300]]) buttons.push(button(name, () => actions.step(seconds)));
   }
   if (kind === "refused" || kind === "version") buttons.push(button(kind === "refused" ? "Log in" : "Reload", () => location.reload(), true));
   return {

@@ -1,57 +1,57 @@
-// What the page shows, in its address: a link to it shows the same. #check=NAME&range=24h&at=TIME&q=WORDS&show=error
+// State of the page in its address, so that a link shows the same: #check=NAME&range=24h&at=TIME&q=WORDS&show=error
 
 const RANGES = ["1h", "6h", "24h", "7d", "30d", "90d"];
 
 export class Route {
-  /** `changed(before)` is called whenever it becomes another one. */
-  constructor(changed) {
-    this.changed = changed;
+  /** `onChange(before)` is called after each change, with the former check and time. */
+  constructor(onChange) {
+    this.onChange = onChange;
     this.read();
     addEventListener("hashchange", () => {
       const before = { check: this.check, at: this.at };
       this.read();
-      changed(before);
+      onChange(before);
     });
   }
 
   read() {
-    const said = new URLSearchParams(location.hash.slice(1));
-    const at = Number.parseFloat(said.get("at"));
-    this.check = said.get("check") || null;
+    const parameters = new URLSearchParams(location.hash.slice(1));
+    const at = Number.parseFloat(parameters.get("at"));
+    this.check = parameters.get("check") || null;
     this.at = Number.isFinite(at) && at > 0 ? at : null;
-    this.query = said.get("q") ?? "";
-    this.statuses = new Set((said.get("show") ?? "").split(",").filter(Boolean));
-    this.range = RANGES.includes(said.get("range")) ? said.get("range") : "24h";
+    this.query = parameters.get("q") ?? "";
+    this.statuses = new Set((parameters.get("show") ?? "").split(",").filter(Boolean));
+    this.range = RANGES.includes(parameters.get("range")) ? parameters.get("range") : "24h";
   }
 
-  /** The address of what would be shown with these changes. */
+  /** Return the address of the state with these changes. */
   href(changes = {}) {
     const now = { check: this.check, range: this.range, at: this.at, query: this.query, statuses: this.statuses, ...changes };
-    const said = new URLSearchParams();
-    if (now.check) said.set("check", now.check);
-    if (now.check && now.range !== "24h") said.set("range", now.range);
-    if (now.at) said.set("at", String(now.at)); // exact: an event's moment is the first of what it began
-    if (now.query) said.set("q", now.query);
-    if (now.statuses.size) said.set("show", [...now.statuses].join(","));
-    return `#${said}`;
+    const parameters = new URLSearchParams();
+    if (now.check) parameters.set("check", now.check);
+    if (now.check && now.range !== "24h") parameters.set("range", now.range);
+    if (now.at) parameters.set("at", String(now.at)); // not rounded: a new status begins exactly at its event
+    if (now.query) parameters.set("q", now.query);
+    if (now.statuses.size) parameters.set("show", [...now.statuses].join(","));
+    return `#${parameters}`;
   }
 
-  /** Go there, by a step that the browser's "back" undoes. */
+  /** Apply changes as a new entry of the browser's history. */
   go(changes) {
     const href = this.href(changes);
     if (href === (location.hash || "#")) return;
     const before = { check: this.check, at: this.at };
-    history.pushState(null, "", href); // at once: a hash that is set is told of later, and the next key may be faster
+    history.pushState(null, "", href); // setting the hash would take effect only with a later event, perhaps after the next key
     this.read();
-    this.changed(before);
+    this.onChange(before);
   }
 
-  /** Filter: not a step, for it is typed. */
+  /** Apply changes of the filter, without a new entry of the browser's history. */
   filter(changes) {
     const before = { check: this.check, at: this.at };
     history.replaceState(null, "", this.href(changes));
     this.read();
-    this.changed(before);
+    this.onChange(before);
   }
 }
 

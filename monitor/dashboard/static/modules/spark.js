@@ -1,4 +1,4 @@
-// A line of the last day in a tile: values as a line, and below it what the status was. Decoration: the words are beside it.
+// Sparkline of the last day in a tile: values as a line, and the status below it. Decoration: the same is shown in words beside it.
 
 import { h, setAttribute } from "./dom.js";
 import { runs } from "./model.js";
@@ -15,7 +15,7 @@ export class Spark {
     this.drawn = null;
   }
 
-  /** Draw a check's part of the overview: `{status: [...], values: [...]}`. */
+  /** Draw a check of the overview: `{status: [...], values: [...]}`. */
   update(history) {
     if (history === this.drawn) return;
     this.drawn = history;
@@ -24,7 +24,7 @@ export class Spark {
     const paths = Object.fromEntries(SHOWN.map((status) => [status, ""]));
     const step = WIDTH / Math.max(1, statuses.length);
     for (const { status, from, to } of runs(statuses)) {
-      // An error is taller, so that it is seen without its colour; what was not observed is a gap.
+      // An error is taller, so that it is visible without colours; unobserved time is a gap.
       const top = HEIGHT - (status === "error" ? 2 * STRIP : STRIP);
       if (status in paths) paths[status] += `M${round(from * step)} ${top}H${round(to * step)}V${HEIGHT}H${round(from * step)}z`;
     }
@@ -36,14 +36,14 @@ function linePath(values) {
   const known = values.filter((value) => value !== null);
   if (known.length < 2) return "";
   const low = Math.min(...known), high = Math.max(...known);
-  const room = HEIGHT - 2 * STRIP - 3, step = WIDTH / Math.max(1, values.length - 1);
+  const height = HEIGHT - 2 * STRIP - 3, step = WIDTH / Math.max(1, values.length - 1);
   let path = "", pen = "M";
   values.forEach((value, index) => {
     if (value === null) {
       pen = "M";
       return;
     }
-    const y = high === low ? room / 2 + 1 : 1 + room * (1 - (value - low) / (high - low));
+    const y = high === low ? height / 2 + 1 : 1 + height * (1 - (value - low) / (high - low));
     path += `${pen}${round(index * step)} ${round(y)}`;
     pen = "L";
   });

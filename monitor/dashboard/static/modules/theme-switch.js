@@ -1,13 +1,13 @@
-// Auto, light or dark: what the system says, unless somebody chose.
+// Theme switch: auto (the theme of the system), light or dark.
 
 import { byId, setAttribute, setText } from "./dom.js";
 
 const NEXT = { auto: "light", light: "dark", dark: "auto" };
 
-/** Wire the switch; `changed()` is called whenever the page looks different. */
-export function wireTheme(changed) {
+/** Connect the switch. `onChange()` is called after each change of the colours. */
+export function connectThemeSwitch(onChange) {
   const button = byId("theme"), root = document.documentElement;
-  const tell = () => {
+  const showChoice = () => {
     const name = root.dataset.theme ?? "auto";
     setText(byId("theme-name"), name);
     setAttribute(button, "aria-label", `Theme: ${name}`);
@@ -18,10 +18,10 @@ export function wireTheme(changed) {
     else root.dataset.theme = chosen;
     try {
       localStorage.setItem("monitor-theme", chosen);
-    } catch { /* no storage: until the page is left */ }
-    tell();
-    changed();
+    } catch { /* no storage: the choice lasts until the page is closed */ }
+    showChoice();
+    onChange();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
-  tell();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", onChange);
+  showChoice();
 }

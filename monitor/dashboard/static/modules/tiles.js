@@ -1,4 +1,4 @@
-// A tile for each check, in the order of the configuration: what stays where it was is found again without reading.
+// Tiles of the checks, in the order of the configuration, so that each keeps its place.
 
 import { byId, checkLink, h, icon, Keyed, setAttribute, setIcon, setStatus, setText, show } from "./dom.js";
 import { age, label, plural, quantity, words } from "./format.js";
@@ -8,7 +8,7 @@ import { Spark } from "./spark.js";
 const WORDS = { error: "Error", stale: "Stale", unknown: "Unknown", warning: "Warning", ok: "OK" };
 
 export class Tiles {
-  /** `route` knows what is selected and filtered, and is told what is filtered. */
+  /** `route` has the selected check and the filter. The tiles change its filter. */
   constructor(route) {
     this.route = route;
     this.list = byId("tiles");
@@ -19,7 +19,7 @@ export class Tiles {
     this.search.value = route.query;
     this.search.addEventListener("input", () => route.filter({ query: this.search.value.trim() }));
     byId("filter").addEventListener("submit", (event) => event.preventDefault());
-    this.list.addEventListener("keydown", (event) => this.move(event));
+    this.list.addEventListener("keydown", (event) => this.moveFocus(event));
   }
 
   update(view, overview, past) {
@@ -29,23 +29,23 @@ export class Tiles {
     const all = view.checks.size;
     setText(byId("checks-note"), shown.length === all ? plural(all, "check") : `${shown.length} of ${plural(all, "check")}`);
     const empty = byId("tiles-empty");
-    setText(empty, all ? "No check fits this filter." : "No checks are configured, or none is known yet.");
+    setText(empty, all ? "No check matches this filter." : "No checks are configured, or no state is known yet.");
     show(empty, !shown.length);
     if (document.activeElement !== this.search && this.search.value.trim() !== this.route.query) this.search.value = this.route.query;
   }
 
-  /** Once a second: how old everything is. */
+  /** Update all ages. Called once a second. */
   tick(now) {
-    for (const part of this.keyed.parts.values()) part.tick(now);
+    for (const tile of this.keyed.children.values()) tile.tick(now);
   }
 
-  /** Give focus to a check's tile. */
+  /** Focus the tile of a check. */
   focus(name) {
-    this.keyed.parts.get(name)?.link.focus();
+    this.keyed.children.get(name)?.link.focus();
   }
 
-  move(event) {
-    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: this.columns(), ArrowUp: -this.columns() }[event.key];
+  moveFocus(event) {
+    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: this.columnCount(), ArrowUp: -this.columnCount() }[event.key];
     if (!step || event.altKey || event.ctrlKey || event.metaKey) return;
     const links = [...this.list.querySelectorAll("a.tile")];
     const target = links[links.indexOf(document.activeElement) + step];
@@ -53,7 +53,7 @@ export class Tiles {
     target?.focus();
   }
 
-  columns() {
+  columnCount() {
     return getComputedStyle(this.list).gridTemplateColumns.split(" ").length;
   }
 }
@@ -63,14 +63,14 @@ class Tile {
     this.icon = icon("unknown");
     this.age = h("span", { class: "tile-age" });
     this.value = h("span", { class: "tile-value" });
-    this.of = h("span", { class: "tile-of" });
+    this.valueName = h("span", { class: "tile-of" });
     this.word = h("span", { class: "tile-word" });
     this.reason = h("span", { class: "tile-reason" });
     this.spark = new Spark();
     this.link = checkLink(name, { class: "tile" }, [
       h("span", { class: "tile-head" }, this.icon, h("span", { class: "tile-name", title: name }, name), " ", this.age),
       h("span", { class: "tile-body" }, this.value, this.spark.node),
-      h("span", { class: "tile-foot" }, this.word, " ", this.reason, " ", this.of)]);
+      h("span", { class: "tile-foot" }, this.word, " ", this.reason, " ", this.valueName)]);
     this.node = h("li", {}, this.link);
   }
 
@@ -80,9 +80,9 @@ class Tile {
     const history = overview?.checks?.[check.name];
     const shown = headline(check, history);
     setText(this.value, shown ? quantity(shown.value, shown.unit) : "–");
-    setText(this.of, shown ? label(shown.name) : "");
+    setText(this.valueName, shown ? label(shown.name) : "");
     setText(this.word, WORDS[check.status]);
-    setText(this.reason, said(check));
+    setText(this.reason, reasonOf(check));
     setAttribute(this.link, "aria-current", check.name === selected ? "true" : null);
     if (this.link.dataset.optional !== String(!check.critical)) this.link.dataset.optional = String(!check.critical);
     this.spark.update(history ?? null);
@@ -94,9 +94,9 @@ class Tile {
   }
 }
 
-function said(check) {
+function reasonOf(check) {
   const reason = check.reason && words(check.reason) !== check.status ? words(check.reason) : "";
-  if (check.status === "stale" && check.before) return `was ${check.before}`;
+  if (check.status === "stale" && check.previousStatus) return `was ${check.previousStatus}`;
   return reason;
 }
 

@@ -1,10 +1,10 @@
-// The verdict over everything, and why. Also in the tab's title and icon, for a page that is not looked at.
+// The overall verdict and its reasons. The title and the icon of the tab show it, too.
 
 import { byId, checkLink, h, icon, Keyed, setAttribute, setIcon, setStatus, setText } from "./dom.js";
 import { duration, moment, plural, words } from "./format.js";
-import { STATUSES, verdictStatus, why } from "./model.js";
+import { reasonsOf, STATUSES, verdictStatus } from "./model.js";
 
-const NAMED = 4;
+const MAX_NAMED = 4;
 const COLOURS = { ok: "#1a7f4b", warning: "#b7791f", error: "#c62f3b", unknown: "#667085" };
 const MARKS = {
   ok: ['<circle cx="8" cy="8" r="7.5"/>', "M4.4 8.3l2.4 2.4 4.8-5.1"],
@@ -17,57 +17,57 @@ export class Verdict {
   constructor() {
     this.node = byId("verdict");
     this.counts = new Keyed(byId("counts"), (each) => each.status, makeCount);
-    this.parts = "";
+    this.shown = "";
   }
 
-  /** The verdict of a view; `live` tells whether it is one of now, `at` that it is one of then. */
+  /** Show the verdict of a view. `live` is the connection; `at` is the time of a past view, or null. */
   update(view, live, at) {
-    const gone = !at && ["gone", "refused"].includes(live.state);
-    const status = gone || !view ? "unknown" : verdictStatus(view.overall);
-    const word = gone ? "Not known" : view ? view.overall[0].toUpperCase() + view.overall.slice(1) : "Connecting";
+    const unreachable = !at && ["unreachable", "refused"].includes(live.state);
+    const status = unreachable || !view ? "unknown" : verdictStatus(view.overall);
+    const word = unreachable ? "Not known" : view ? view.overall[0].toUpperCase() + view.overall.slice(1) : "Connecting";
     setStatus(this.node, status);
-    setIcon(this.node.firstElementChild, gone ? "gone" : status);
+    setIcon(this.node.firstElementChild, unreachable ? "unreachable" : status);
     setText(byId("verdict-word"), at && view ? `${word} then` : word);
-    const reasons = view ? why(view) : [];
-    if (gone) this.say(live.state === "refused" ? "You are not logged in any more." : silence(live, view));
+    const reasons = view ? reasonsOf(view) : [];
+    if (unreachable) this.setReason(live.state === "refused" ? "You are no longer logged in." : unreachableText(live, view));
     else if (view) this.explain(view, reasons);
-    this.announce(gone ? `${word}. ${live.state === "refused" ? "You are not logged in any more." : "The server does not answer."}`
+    this.announce(unreachable ? `${word}. ${live.state === "refused" ? "You are no longer logged in." : "The server does not answer."}`
       : view ? [`${at ? "Then: " : ""}${word}.`, ...reasons.map((each) => sentence(each))].join(" ") : "");
     if (view) this.counts.update(STATUSES.filter((each) => view.counts[each]).map((each) => ({ status: each, count: view.counts[each] })));
-    this.mark(status, gone, reasons, at);
+    this.setTitle(status, unreachable, reasons, at);
   }
 
   explain(view, reasons) {
     if (!reasons.length) {
-      this.say(view.checks.size ? `All ${plural(view.checks.size, "check")} fine.` : "Nothing is configured to be checked, or nothing is known yet.");
+      this.setReason(view.checks.size ? allOk(view.checks.size) : "No checks are configured, or no state is known yet.");
       return;
     }
     const key = JSON.stringify([reasons.map(({ text, checks }) => [text, checks.map((each) => [each.name, each.reason])])]);
-    if (key === this.parts) return;
-    this.parts = key;
+    if (key === this.shown) return;
+    this.shown = key;
     byId("verdict-why").replaceChildren(...reasons.flatMap(({ status, text, checks }) => [
       h("span", { class: "why", dataset: { status } }, icon(status), h("strong", {}, `${text}: `),
-        checks.slice(0, NAMED).flatMap((each, index) => [index ? ", " : "", checkLink(each.name),
+        checks.slice(0, MAX_NAMED).flatMap((each, index) => [index ? ", " : "", checkLink(each.name),
           each.reason && words(each.reason) !== status ? ` (${words(each.reason)})` : ""]),
-        checks.length > NAMED ? h("span", {}, ` and ${checks.length - NAMED} more`) : null),
+        checks.length > MAX_NAMED ? h("span", {}, ` and ${checks.length - MAX_NAMED} more`) : null),
       " ",
     ]));
   }
 
-  say(text) {
-    this.parts = "";
+  setReason(text) {
+    this.shown = "";
     setText(byId("verdict-why"), text);
   }
 
-  /** To screen readers, once, and only when it has become another. */
+  /** Announce a text to screen readers, if it has changed. */
   announce(text) {
     setText(byId("announcer"), text);
   }
 
-  mark(status, gone, reasons, at) {
+  setTitle(status, unreachable, reasons, at) {
     const count = reasons.filter((each) => each.status !== "warning").reduce((sum, each) => sum + each.checks.length, 0);
-    const told = gone ? "No answer" : at ? "Past" : count ? plural(count, "problem") : status === "ok" ? "OK" : status === "warning" ? "Warning" : "";
-    const title = told ? `${told} · Health monitor` : "Health monitor";
+    const summary = unreachable ? "No answer" : at ? "Past" : count ? plural(count, "problem") : status === "ok" ? "OK" : status === "warning" ? "Warning" : "";
+    const title = summary ? `${summary} · Health monitor` : "Health monitor";
     if (document.title !== title) document.title = title;
     const [shape, mark] = MARKS[status];
     const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><g fill="${COLOURS[status]}">${shape}</g>`
@@ -76,13 +76,15 @@ export class Verdict {
   }
 }
 
-function silence(live, view) {
-  if (!view) return `The server does not answer (${live.failure?.message ?? "nothing yet"}). Trying again every two seconds.`;
+const allOk = (count) => (count === 1 ? "The only check is ok." : `All ${count} checks are ok.`);
+
+function unreachableText(live, view) {
+  if (!view) return `The server does not answer (${live.failure?.message ?? "no response yet"}). The page tries again every two seconds.`;
   const at = live.now() - live.silence;
-  return `The server has not answered for ${duration(live.silence)}. It was ${view.told} at ${moment(at, live.now())}; what is below is of then. Trying again every two seconds.`;
+  return `The server has not answered for ${duration(live.silence)}. The status was ${view.reportedStatus} at ${moment(at, live.now())}, and everything below is from that time. The page tries again every two seconds.`;
 }
 
-const sentence = ({ text, checks }) => `${text}: ${checks.slice(0, NAMED).map((each) => each.name).join(", ")}${checks.length > NAMED ? " and more" : ""}.`;
+const sentence = ({ text, checks }) => `${text}: ${checks.slice(0, MAX_NAMED).map((each) => each.name).join(", ")}${checks.length > MAX_NAMED ? " and more" : ""}.`;
 
 function makeCount({ status }) {
   const number = h("strong");

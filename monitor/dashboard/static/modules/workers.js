@@ -1,9 +1,9 @@
-// Who consumes what: a row for each worker, a column for each queue.
+// Matrix of workers and queues: a row for each worker, a column for each queue.
 
 import { byId, checkLink, h, icon, Keyed, setAttribute, setIcon, setStatus, setText, show } from "./dom.js";
 import { plural, quantity, seconds, words } from "./format.js";
 
-const AT_MOST = 40;
+const MAX_ROWS = 40;
 const RANK = { error: 0, stale: 1, unknown: 2, warning: 3, ok: 4 };
 
 export class Workers {
@@ -12,39 +12,39 @@ export class Workers {
     this.head = h("tr");
     this.corner = h("th", { scope: "col" });
     this.rows = h("tbody");
-    this.table = h("table", { class: "matrix" }, h("caption", { class: "unseen" }, "Workers, and the queues that each consumes"),
+    this.table = h("table", { class: "matrix" }, h("caption", { class: "visually-hidden" }, "Workers, and the queues that each consumes"),
       h("thead", {}, this.head), this.rows);
-    this.empty = h("p", { class: "empty" }, "No worker is known. A worker is shown once the module of its Celery application has this line: ",
+    this.empty = h("p", { class: "empty" }, "No worker is known. To see the workers of a Celery application, add this line to its module: ",
       h("code", {}, "monitor.install(app)"));
-    this.nothing = h("p", { class: "empty" }, "No worker was known then.");
+    this.emptyPast = h("p", { class: "empty" }, "No worker was known at that time.");
     this.more = h("p", { class: "empty" });
-    this.body.append(this.table, this.more, this.empty, this.nothing);
+    this.body.append(this.table, this.more, this.empty, this.emptyPast);
     this.queues = "";
     this.columns = [];
     this.keyed = null;
   }
 
-  /** `view` of now, or of a past moment, of which only statuses and latencies are known. */
+  /** Show a view. With `past` it is the view of a past moment, which has only statuses and latencies. */
   update(view, past) {
     const workers = view.workers.toSorted((a, b) => (RANK[a.status] ?? 2) - (RANK[b.status] ?? 2) || (a.name < b.name ? -1 : 1));
     show(this.table, workers.length + view.queues.length > 0);
-    show(this.nothing, past && workers.length + view.queues.length === 0);
+    show(this.emptyPast, past && workers.length + view.queues.length === 0);
     show(this.empty, !past && workers.length === 0);
-    this.layOut(view);
+    this.createColumns(view);
     const prefix = commonPrefix(workers);
     setText(this.corner, prefix ? `Worker ${prefix}` : "Worker");
     this.columns.forEach(({ update }, index) => update(view.queues[index]));
-    this.keyed.update(workers.slice(0, AT_MOST), view.queues, past, prefix.length);
-    const unkept = past && !workers.length && view.queues.length > 0;
-    show(this.more, workers.length > AT_MOST || unkept);
-    setText(this.more, unkept ? "Which workers there were is not kept: only queues are."
-      : `and ${plural(workers.length - AT_MOST, "worker")} more, all of them no worse than these`);
+    this.keyed.update(workers.slice(0, MAX_ROWS), view.queues, past, prefix.length);
+    const queuesOnly = past && !workers.length && view.queues.length > 0;
+    show(this.more, workers.length > MAX_ROWS || queuesOnly);
+    setText(this.more, queuesOnly ? "For this moment, history has the queues, but not the workers."
+      : `and ${plural(workers.length - MAX_ROWS, "more worker")}, none in a worse state`);
     const failing = workers.filter((each) => each.status !== "ok").length;
-    setText(byId("workers-note"), workers.length ? `${plural(workers.length, "worker")}, ${plural(view.queues.length, "queue")}${failing ? `; ${failing} not fine` : ""}` : "");
+    setText(byId("workers-note"), workers.length ? `${plural(workers.length, "worker")}, ${plural(view.queues.length, "queue")}${failing ? `; ${failing} not ok` : ""}` : "");
   }
 
-  /** The columns: made anew only when there are other queues. */
-  layOut(view) {
+  /** Create the columns, if the queues have changed. */
+  createColumns(view) {
     const queues = JSON.stringify(view.queues.map((each) => each.name));
     if (queues === this.queues && this.keyed) return;
     this.queues = queues;
@@ -71,8 +71,8 @@ class Row {
       this.cells.map((each) => each.node));
   }
 
-  update(worker, queues, past, dropped) {
-    setText(this.link, worker.name.slice(dropped));
+  update(worker, queues, past, prefixLength) {
+    setText(this.link, worker.name.slice(prefixLength));
     setStatus(this.node, worker.status);
     setIcon(this.icon, worker.status);
     setText(this.verdict, verdict(worker));
@@ -84,19 +84,19 @@ class Row {
   }
 }
 
-/** What all names begin with, up to the @: said once, above them. */
+/** Return the prefix of all names up to the @, which the head of the column shows instead; empty if they differ. */
 function commonPrefix(workers) {
   const prefix = workers[0]?.name.slice(0, workers[0].name.indexOf("@") + 1) ?? "";
   return workers.every((each) => each.name.startsWith(prefix)) ? prefix : "";
 }
 
 function cell() {
-  const mark = icon("unknown"), word = h("span", { class: "unseen" });
+  const mark = icon("unknown"), word = h("span", { class: "visually-hidden" });
   const node = h("td", { class: "cell" }, mark, word);
   return {
     node,
     update(consumes, worker, queue) {
-      setText(word, consumes === null ? "not known" : consumes ? `${verdict(worker)} ${queue.name}` : "no");
+      setText(word, consumes === null ? "unknown" : consumes ? `${verdict(worker)} ${queue.name}` : "no");
       setStatus(node, consumes ? worker.status : "none");
       setIcon(mark, worker.status);
       mark.classList.toggle("hidden", !consumes);
@@ -113,27 +113,27 @@ function queueHead(name) {
       setStatus(node, queue.status);
       setIcon(mark, queue.status);
       setText(word, verdict(queue));
-      word.classList.toggle("unseen", queue.status === "ok" && queue.verdict !== "resting");
+      word.classList.toggle("visually-hidden", queue.status === "ok" && queue.verdict !== "resting");
       setText(latency, quantity(queue.latency_ms, "ms"));
-      setText(pending, typeof queue.pending_tasks === "number" ? `${quantity(queue.pending_tasks)} wait` : "");
+      setText(pending, typeof queue.pending_tasks === "number" ? `${quantity(queue.pending_tasks)} waiting` : "");
       setAttribute(node, "title", queue.message ?? null);
     },
   };
 }
 
-/** A verdict in words; what is out of date says so, for its last verdict is not one of now. */
+/** Return a verdict in words, marked if it is out of date. */
 function verdict(entry) {
-  const said = words(entry.reason && entry.status !== "stale" && entry.reason !== entry.verdict ? entry.reason : (entry.verdict ?? entry.status));
-  return entry.stale || entry.status === "stale" ? `${said}, out of date` : said;
+  const text = words(entry.reason && entry.status !== "stale" && entry.reason !== entry.verdict ? entry.reason : (entry.verdict ?? entry.status));
+  return entry.stale || entry.status === "stale" ? `${text}, out of date` : text;
 }
 
-/** What is said of workers and queues in a past snapshot, where they are checks among others. */
+/** Return the workers and queues of a past snapshot, which has them among all other checks. */
 export function workersOf(snapshot) {
-  const of = (prefix) => Object.entries(snapshot.checks ?? {}).filter(([name]) => name.startsWith(prefix)).map(([name, said]) => ({
-    name: said.name ?? name.slice(prefix.length), check: name, status: said.status, reason: said.reason, verdict: said.reason,
-    latency_ms: said.latency_ms ?? said.series?.latency_ms, pending_tasks: said.pending_tasks ?? said.series?.pending_tasks,
-    since: seconds(said.since),
+  const withPrefix = (prefix) => Object.entries(snapshot.checks ?? {}).filter(([name]) => name.startsWith(prefix)).map(([name, entry]) => ({
+    name: entry.name ?? name.slice(prefix.length), check: name, status: entry.status, reason: entry.reason, verdict: entry.reason,
+    latency_ms: entry.latency_ms ?? entry.series?.latency_ms, pending_tasks: entry.pending_tasks ?? entry.series?.pending_tasks,
+    since: seconds(entry.since),
   }));
-  return { workers: of("worker:"), queues: of("queue:") };
+  return { workers: withPrefix("worker:"), queues: withPrefix("queue:") };
 }
 
