@@ -24,7 +24,7 @@ from kafka.protocol.parser import KafkaProtocol
 from bench.report import Claim, Report, Table, number
 from bench.scale import Scale
 from monitor.checks.kafka.client import ClusterClient
-from monitor.checks.kafka.cluster import look
+from monitor.checks.kafka.cluster import observe_cluster
 from monitor.checks.kafka.connection import KafkaConnection
 from monitor.checks.kafka.groups import read_groups
 from tests.support.kafka_server import KafkaServer
@@ -77,7 +77,7 @@ def run(scale: Scale) -> Report:
 
 
 def _by_look(connection: KafkaConnection, names: Sequence[str]) -> int:
-    found = look(connection, groups=names, timeout_seconds=120)
+    found = observe_cluster(connection, groups=names, timeout_seconds=120)
     return sum(
         at.end - at.committed
         for sight in found.groups.values()

@@ -20,7 +20,7 @@ NETWORK_REASONS = {
 }
 
 
-def patience(timeout_seconds: float) -> float:
+def io_timeout(timeout_seconds: float) -> float:
     """How long a kind waits on its own connections, in seconds: a little less than the whole.
 
     So it says itself what did not answer, before its process is ended for being late.

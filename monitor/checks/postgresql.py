@@ -24,7 +24,7 @@ _EVENTS = {
 }
 
 
-def patient_driver(driver: Any, deadline: float, failures: list[str]) -> Any:
+def driver_with_deadline(driver: Any, deadline: float, failures: list[str]) -> Any:
     """Return psycopg with a ``connect`` that takes no longer than ``deadline`` (monotonic seconds).
 
     It makes psycopg's own attempts, so hosts, ports, ``load_balance_hosts``, ``target_session_attrs``, environment and
@@ -42,7 +42,7 @@ def patient_driver(driver: Any, deadline: float, failures: list[str]) -> Any:
         cursor_factory: Any = None,
         **parameters: Any,
     ) -> psycopg.Connection[Any]:
-        pgconn = _first(conninfo_to_dict(conninfo, **parameters), deadline, failures)
+        pgconn = _connect_first(conninfo_to_dict(conninfo, **parameters), deadline, failures)
         connection: psycopg.Connection[Any] = psycopg.Connection(pgconn)
         connection.autocommit, connection.prepare_threshold = autocommit, prepare_threshold
         connection.row_factory = row_factory or connection.row_factory
@@ -54,21 +54,21 @@ def patient_driver(driver: Any, deadline: float, failures: list[str]) -> Any:
     return SimpleNamespace(**{**vars(driver), "connect": connect})
 
 
-def _first(parameters: Any, deadline: float, failures: list[str]) -> pq.abc.PGconn:
+def _connect_first(parameters: Any, deadline: float, failures: list[str]) -> pq.abc.PGconn:
     """Return a connection by the first attempt that succeeds. Raises psycopg.OperationalError."""
     most_seconds = timeout_from_conninfo(parameters)
     attempts = conninfo_attempts(parameters)
     for made, attempt in enumerate(attempts):
         now = time.monotonic()
         try:
-            return _attempt(attempt, now + share(deadline - now, len(attempts) - made, most_seconds))
+            return _connect_once(attempt, now + share(deadline - now, len(attempts) - made, most_seconds))
         except psycopg.OperationalError as error:
             place = ", ".join(f"{name} {attempt[name]}" for name in ("host", "hostaddr", "port") if name in attempt)
             failures.append(f"{place or 'default host'}: {str(error).strip()}")
     raise psycopg.OperationalError("\n".join(failures))
 
 
-def _attempt(parameters: Any, deadline: float) -> pq.abc.PGconn:
+def _connect_once(parameters: Any, deadline: float) -> pq.abc.PGconn:
     pgconn = pq.PGconn.connect_start(make_conninfo(**parameters).encode())
     try:
         while pgconn.status != pq.ConnStatus.BAD and (state := pq.PollingStatus(pgconn.connect_poll())) in _EVENTS:

@@ -26,7 +26,7 @@ from monitor.lib.redaction import hide_secrets, scrub
 
 MAX_BODY_BYTES = 8 * 1024 * 1024  # some ten thousand series
 FIRST_PAUSE_SECONDS = 0.05
-MAX_SAID = 300  # characters of a text of the server
+MAX_MESSAGE_CHARACTERS = 300  # characters of a text of the server
 REASONS = {
     **NETWORK_REASONS,
     "authentication": "the user, the password or the token is wrong, or may not ask",
@@ -114,8 +114,8 @@ class Prometheus:
                 answer = self._ask(expression)
                 if answer.partial is None or partial:
                     return answer
-                raise _MayPass("unavailable", answer.partial)
-            except _MayPass as failure:
+                raise _TemporaryFailure("unavailable", answer.partial)
+            except _TemporaryFailure as failure:
                 if left == 0 or time.monotonic() + pause >= self._deadline:
                     raise CheckFailed(failure.reason, failure.message) from failure.__cause__
             time.sleep(pause)
@@ -172,7 +172,7 @@ class Prometheus:
             return CheckFailed("bad_answer", f"{self._place}: the answer is not HTTP")
         if isinstance(error, SSLError):
             return failure
-        return _MayPass(failure.reason, failure.message)
+        return _TemporaryFailure(failure.reason, failure.message)
 
     def _understand(self, status: int, body: bytes) -> QueryResult:
         try:
@@ -189,14 +189,14 @@ class Prometheus:
         if status in (401, 403):
             reason, text = "authentication", f"answered {status}"
         elif said.get("errorType") in ("timeout", "canceled"):
-            sort, reason, text = _MayPass, "timeout", "gave up on the query"
+            sort, reason, text = _TemporaryFailure, "timeout", "gave up on the query"
         elif said.get("errorType") == "execution" and str(said.get("error")).startswith("expanding series"):
             # Whoever reads its series from elsewhere (Thanos, remote read) could not reach it: no fault of the query.
-            sort, reason, text = _MayPass, "unavailable", f"answered {status}"
+            sort, reason, text = _TemporaryFailure, "unavailable", f"answered {status}"
         elif said.get("errorType") in ("bad_data", "execution"):
             reason, text = "bad_query", "refuses the query"
         elif status in (408, 429) or status >= 500:
-            sort, reason, text = _MayPass, "unavailable", f"answered {status}"
+            sort, reason, text = _TemporaryFailure, "unavailable", f"answered {status}"
         elif 300 <= status < 400:
             reason, text = "bad_answer", f"answered {status}: redirects are not followed"
         elif status == 404:
@@ -224,7 +224,9 @@ class Prometheus:
         if not missing and said.get("isPartial") is not True:
             return QueryResult(samples, notes)
         why = "; ".join(missing) or "isPartial"
-        return QueryResult(samples, notes, f"{self._place} answered with a part of the data only: {why}"[:MAX_SAID])
+        return QueryResult(
+            samples, notes, f"{self._place} answered with a part of the data only: {why}"[:MAX_MESSAGE_CHARACTERS]
+        )
 
     def _clean(self, text: object) -> str:
         """A text of the server without credentials; ours neither, should it repeat them."""
@@ -232,8 +234,8 @@ class Prometheus:
         server = self._server
         secrets = [secret for secret in (server.password, server.token, *server.headers.values()) if secret]
         ours = [secret.get_secret_value() for secret in secrets]
-        return scrub(hide_secrets(words, [*ours, self._headers().get("Authorization", "")]))[:MAX_SAID]
+        return scrub(hide_secrets(words, [*ours, self._headers().get("Authorization", "")]))[:MAX_MESSAGE_CHARACTERS]
 
 
-class _MayPass(CheckFailed):
+class _TemporaryFailure(CheckFailed):
     """A failure after which another attempt is worth its time."""

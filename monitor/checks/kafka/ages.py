@@ -96,7 +96,9 @@ async def read_times(
                 by_leader[node][partition] = time
         if not by_leader:
             break
-        answers = await client.together(_ask(client, node, asked, until) for node, asked in by_leader.items())
+        answers = await client.together(
+            _read_first_records(client, node, asked, until) for node, asked in by_leader.items()
+        )
         for asked, answer in zip(by_leader.values(), answers, strict=True):
             for partition, time in asked.items():
                 for search in searches[partition].values():
@@ -108,7 +110,7 @@ async def read_times(
     return {record: time / 1000 for record, time in found.items() if time is not None}
 
 
-async def _ask(
+async def _read_first_records(
     client: ClusterClient, node: Node, asked: Mapping[TopicPartition, int], until: float
 ) -> dict[TopicPartition, tuple[int, float]]:
     """The first record of each partition that is not older, with its time; nothing where the broker does not tell."""

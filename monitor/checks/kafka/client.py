@@ -18,9 +18,9 @@ from kafka.net.selector import NetworkSelector
 from monitor.checks.base import CheckFailed
 from monitor.checks.kafka import library
 from monitor.checks.kafka.connection import KafkaConnection
-from monitor.checks.kafka.failures import HUNG_UP, failure, is_final, reason, worst
-from monitor.checks.kafka.library import ConnectionManager, quiet, uncollected
-from monitor.checks.kafka.race import first_of
+from monitor.checks.kafka.failures import HUNG_UP, combined_failure, failure, is_final, reason
+from monitor.checks.kafka.library import ConnectionManager, garbage_collection_disabled, logging_silenced
+from monitor.checks.kafka.race import first_reachable
 from monitor.checks.kafka.security import security_settings
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class ClusterClient:
             "max_in_flight_requests_per_connection": 1_000_000,  # beyond its limit it refuses, it does not wait
             **security_settings(connection),
         }
-        with quiet():
+        with logging_silenced():
             self._loop = NetworkSelector(**settings)
             self._manager = ConnectionManager(self._loop, **settings)
         self._cluster = self._manager.cluster
@@ -69,13 +69,13 @@ class ClusterClient:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with quiet():
+        with logging_silenced():
             self._manager.close()
             self._loop.close()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """The value of ``work``, which awaits nothing but this client. Raises CheckFailed when it is not in time."""
-        with quiet(), uncollected():
+        with logging_silenced(), garbage_collection_disabled():
             future = self._manager.call_soon(work)
             self._loop.poll(timeout_ms=max(0.0, self._deadline - time.monotonic()) * 1000, future=future)
         if not future.is_done:
@@ -161,11 +161,11 @@ class ClusterClient:
     async def _entrance(self, until: float) -> Node:
         nodes = [broker.node_id for broker in self._cluster.bootstrap_brokers()]
         nodes.sort(key=lambda node: node != self._entry)
-        first, failed = await first_of(self._manager, self._up(nodes), self._connect, until)
+        first, failed = await first_reachable(self._manager, self._up(nodes), self._connect, until)
         self._down |= failed
         if first is None:
             down = {self.address(node): self._down[node] for node in nodes if node in self._down}
-            raise worst(down) or self._too_late()
+            raise combined_failure(down) or self._too_late()
         self._entry = first
         return first
 
@@ -192,7 +192,7 @@ class ClusterClient:
                 return await self._attempt(chosen, until)
             del self._chosen[node]
             places = [place for place in places if place != chosen]
-        first, failed = await first_of(self._manager, self._up(places), self._attempt, until)
+        first, failed = await first_reachable(self._manager, self._up(places), self._attempt, until)
         if first is None:
             failures = [failed.get(place) or self._down.get(place) for place in places]
             late = KafkaTimeoutError("no connection in time")

@@ -28,8 +28,8 @@ from monitor.policy.consumer_groups.lag import UNSUBSCRIBED
 from monitor.policy.consumer_groups.outcomes import is_pattern
 from monitor.policy.consumer_groups.reasons import GroupProblem
 
-Remembered = Mapping[str, Collection[TopicPartition]]
-Standing = Callable[[GroupObservation], Mapping[TopicPartition, int]]
+RememberedPartitions = Mapping[str, Collection[TopicPartition]]
+ReadStarts = Callable[[GroupObservation], Mapping[TopicPartition, int]]
 """Returns the partitions of a group whose records are to be read, and from which offset on."""
 
 
@@ -48,28 +48,28 @@ class ClusterSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
+class _ClusterQuery:
     """What is looked for."""
 
     groups: Sequence[str]
     topics: Sequence[str]
     isolation_level: IsolationLevel
-    remembered: Remembered = field(default_factory=dict)
-    standing: Standing = field(default=lambda _: {})
+    remembered: RememberedPartitions = field(default_factory=dict)
+    standing: ReadStarts = field(default=lambda _: {})
 
     def wants(self, topic: str) -> bool:
         return not self.topics or any(fnmatchcase(topic, pattern) for pattern in self.topics)
 
 
-def look(
+def observe_cluster(
     connection: KafkaConnection,
     *,
     groups: Sequence[str],
     topics: Sequence[str] = (),
     timeout_seconds: float,
     isolation_level: IsolationLevel = "read_uncommitted",
-    remembered: Remembered | None = None,
-    standing: Standing = lambda _: {},
+    remembered: RememberedPartitions | None = None,
+    standing: ReadStarts = lambda _: {},
 ) -> ClusterSnapshot:
     """Connect, see what there is to see of the groups, and hang up.
 
@@ -84,12 +84,12 @@ def look(
     ``tls``, ``authentication``, ``unreachable``, ``unsupported_version``, ``import``. What concerns one group or one
     partition is its ``problem``, see ``failures``.
     """
-    wish = _Wish(groups, topics, isolation_level, remembered or {}, standing)
+    wish = _ClusterQuery(groups, topics, isolation_level, remembered or {}, standing)
     with ClusterClient(connection, timeout_seconds) as client:
-        return client.run(_look(client, wish))
+        return client.run(_observe(client, wish))
 
 
-async def _look(client: ClusterClient, wish: _Wish) -> ClusterSnapshot:
+async def _observe(client: ClusterClient, wish: _ClusterQuery) -> ClusterSnapshot:
     await client.enter(client.until(0.9))
     # Who is silent must leave time for those that are asked after him.
     names, silent = await _names(client, wish, client.until(0.4))
@@ -112,10 +112,10 @@ async def _look(client: ClusterClient, wish: _Wish) -> ClusterSnapshot:
         if (group.committed or {}).get(partition, -1) < ends.found.get(partition, -1)
     }
     begins = await read_offsets(client, behind, topics, which=BEGINNING, isolation_level=level, until=client.until(0.9))
-    told = {name: _allowed(group, topics) for name, group in told.items()}
-    waiting = _waiting(told, partitions, ends, begins)
+    told = {name: _with_topic_authorization(group, topics) for name, group in told.items()}
+    waiting = _waiting_records(told, partitions, ends, begins)
     times = await read_times(client, waiting.values(), topics, time.time(), client.until(0.7))
-    sights = {name: _sight(name, told[name], partitions[name], ends, begins) for name in sorted(told)}
+    sights = {name: _observation(name, told[name], partitions[name], ends, begins) for name in sorted(told)}
     for name, sight in sights.items():
         if starts := wish.standing(sight):
             sight = _with_records(sight, await next_records(client, starts, topics, client.until(0.9)))  # noqa: PLW2901
@@ -127,7 +127,7 @@ async def _look(client: ClusterClient, wish: _Wish) -> ClusterSnapshot:
     return ClusterSnapshot(sights, dict(client.requests), silent, _unmatched(wish, told))
 
 
-async def _names(client: ClusterClient, wish: _Wish, until: float) -> tuple[set[str], tuple[str, ...]]:
+async def _names(client: ClusterClient, wish: _ClusterQuery, until: float) -> tuple[set[str], tuple[str, ...]]:
     names = {name for name in wish.groups if not is_pattern(name)}
     patterns = [name for name in wish.groups if is_pattern(name)]
     if not patterns:
@@ -140,7 +140,7 @@ async def _names(client: ClusterClient, wish: _Wish, until: float) -> tuple[set[
 
 
 async def _topics(
-    client: ClusterClient, wish: _Wish, told: Mapping[str, GroupDescription], until: float, *, everything: bool
+    client: ClusterClient, wish: _ClusterQuery, told: Mapping[str, GroupDescription], until: float, *, everything: bool
 ) -> TopicLayout:
     if everything:
         return await read_topics(client, None, until)
@@ -150,7 +150,7 @@ async def _topics(
     return await read_topics(client, names, until) if names else TopicLayout({}, {}, {})
 
 
-def _partitions(wish: _Wish, name: str, group: GroupDescription, topics: TopicLayout) -> set[TopicPartition]:
+def _partitions(wish: _ClusterQuery, name: str, group: GroupDescription, topics: TopicLayout) -> set[TopicPartition]:
     """Those that the group has committed or been given, and all of the topics that its members subscribe to."""
     wanted = [topics.partitions.get(topic, ()) for topic in group.subscribed]
     if group.committed is None:
@@ -161,7 +161,7 @@ def _partitions(wish: _Wish, name: str, group: GroupDescription, topics: TopicLa
 
 
 def _unread(
-    wish: _Wish, group: GroupDescription, partitions: Collection[TopicPartition], topics: TopicLayout
+    wish: _ClusterQuery, group: GroupDescription, partitions: Collection[TopicPartition], topics: TopicLayout
 ) -> set[TopicPartition]:
     """The other partitions of the topics that a group without members commits in."""
     if group.members or not group.committed:
@@ -171,7 +171,7 @@ def _unread(
     return found - set(partitions)
 
 
-def _waiting(
+def _waiting_records(
     told: Mapping[str, GroupDescription],
     partitions: Mapping[str, Collection[TopicPartition]],
     ends: PartitionOffsets,
@@ -190,7 +190,7 @@ def _waiting(
     return {name: record for name, (_, record) in sorted(found.items(), key=lambda item: -item[1][0])}
 
 
-def _unmatched(wish: _Wish, told: Mapping[str, GroupDescription]) -> tuple[str, ...]:
+def _unmatched(wish: _ClusterQuery, told: Mapping[str, GroupDescription]) -> tuple[str, ...]:
     """The names and patterns of topics of which no group consumes any; none while some group cannot be looked at."""
     consumed = [group.topics | {partition.topic for partition in group.committed or ()} for group in told.values()]
     if not all(consumed):
@@ -199,7 +199,7 @@ def _unmatched(wish: _Wish, told: Mapping[str, GroupDescription]) -> tuple[str, 
     return tuple(each for each in wish.topics if every and not any(fnmatchcase(topic, each) for topic in every))
 
 
-def _allowed(group: GroupDescription, topics: TopicLayout) -> GroupDescription:
+def _with_topic_authorization(group: GroupDescription, topics: TopicLayout) -> GroupDescription:
     """The group; only that we may not, when we may not look at a topic it consumes. Its lag would be no lag."""
     forbidden = any(topics.problems.get(topic) == GroupProblem.AUTHORIZATION for topic in group.topics)
     return (
@@ -209,7 +209,7 @@ def _allowed(group: GroupDescription, topics: TopicLayout) -> GroupDescription:
     )
 
 
-def _sight(
+def _observation(
     name: str,
     group: GroupDescription,
     partitions: Collection[TopicPartition],

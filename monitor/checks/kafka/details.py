@@ -45,7 +45,7 @@ class GroupDescription:
         return self.tells_all and self.state == STABLE and topic not in self.topics
 
 
-def combined(
+def merged(
     group: GroupDescription, committed: Committed | None, problem: str | None, *, knows_all: bool
 ) -> GroupDescription:
     """What both answers say together; nothing but the problem, where one of them has one.
@@ -62,7 +62,7 @@ def combined(
     return replace(group, known=True, state="Empty", committed=committed)
 
 
-def classic(node: Node, group: Any) -> GroupDescription:
+def from_describe_groups(node: Node, group: Any) -> GroupDescription:
     """A row of DescribeGroups."""
     problem = None if group.error_code == NOT_FOUND else group_problem(group.error_code)
     known = not group.error_code and group.group_state not in ("", "Dead")
@@ -81,7 +81,7 @@ def classic(node: Node, group: Any) -> GroupDescription:
     )
 
 
-def kip_848(node: Node, group: Any) -> GroupDescription:
+def from_consumer_group_describe(node: Node, group: Any) -> GroupDescription:
     """A row of ConsumerGroupDescribe."""
     members, topics, tells_all = [], set(), bool(group.members)
     for member in group.members:
@@ -96,7 +96,7 @@ def kip_848(node: Node, group: Any) -> GroupDescription:
     )
 
 
-def offsets(row: Any) -> dict[TopicPartition, int]:
+def committed_offsets(row: Any) -> dict[TopicPartition, int]:
     """What a group has committed, of a row of OffsetFetch, or of an answer about one group."""
     return {
         TopicPartition(topic.name, partition.partition_index): partition.committed_offset

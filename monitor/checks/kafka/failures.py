@@ -29,7 +29,7 @@ def failure(error: BaseException, where: str) -> CheckFailed:
     return CheckFailed(reason(error), scrub(f"{where}: {_text(error)}"))
 
 
-def worst(errors: Mapping[str, BaseException]) -> CheckFailed | None:
+def combined_failure(errors: Mapping[str, BaseException]) -> CheckFailed | None:
     """The failure when each of some addresses failed: the reason that will not go away by itself, if there is one."""
     if not errors:
         return None

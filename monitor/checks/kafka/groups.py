@@ -14,7 +14,14 @@ from kafka.protocol.metadata import FindCoordinatorRequest
 
 from monitor.checks.base import CheckFailed
 from monitor.checks.kafka.client import ClusterClient, Node, Versions
-from monitor.checks.kafka.details import Committed, GroupDescription, classic, combined, kip_848, offsets
+from monitor.checks.kafka.details import (
+    Committed,
+    GroupDescription,
+    committed_offsets,
+    from_consumer_group_describe,
+    from_describe_groups,
+    merged,
+)
 from monitor.checks.kafka.failures import NOT_FOUND, group_problem
 from monitor.checks.kafka.protocol import ConsumerGroupDescribeRequest
 from monitor.model.consumer_groups import TopicPartition
@@ -61,7 +68,7 @@ async def read_groups(client: ClusterClient, names: Collection[str], until: floa
     pending, attempt = sorted(names), 0
     while pending:
         try:
-            told.update(await _find(client, pending, until))
+            told.update(await _find_coordinators(client, pending, until))
         except CheckFailed:
             if not told:
                 raise
@@ -71,7 +78,7 @@ async def read_groups(client: ClusterClient, names: Collection[str], until: floa
             if (node := told[name].coordinator) is not None:
                 by_coordinator[node].append(name)
         answers = await client.together(
-            _read(client, node, chunk, until)
+            _read_from_coordinator(client, node, chunk, until)
             for node, group_names in by_coordinator.items()
             for chunk in chunks(group_names, GROUPS_PER_REQUEST)
         )
@@ -105,7 +112,7 @@ async def read_committed(
         # An error of the group stands at each of its partitions; one that is not there is no error of the group.
         problems = {group_problem(p.error_code) for topic in answer.topics for p in topic.partitions}
         problem = next(iter(problems & {GroupProblem.COORDINATOR, GroupProblem.AUTHORIZATION}), None)
-        return name, combined(group, offsets(answer), problem, knows_all=False)
+        return name, merged(group, committed_offsets(answer), problem, knows_all=False)
 
     return dict(await client.together(completed(name, group) for name, group in told.items()))
 
@@ -139,7 +146,7 @@ async def _list(client: ClusterClient, node: Node, until: float) -> GroupListing
     return GroupListing(names, set(), _has_to_name_partitions(versions))
 
 
-async def _find(client: ClusterClient, names: Sequence[str], until: float) -> dict[str, GroupDescription]:
+async def _find_coordinators(client: ClusterClient, names: Sequence[str], until: float) -> dict[str, GroupDescription]:
     def build(versions: Versions) -> Any:
         if (versions(FindCoordinatorRequest) or 0) >= 4:
             return FindCoordinatorRequest(coordinator_keys=list(names), min_version=4)
@@ -161,7 +168,9 @@ async def _find(client: ClusterClient, names: Sequence[str], until: float) -> di
     }
 
 
-async def _read(client: ClusterClient, node: Node, names: Sequence[str], until: float) -> dict[str, GroupDescription]:
+async def _read_from_coordinator(
+    client: ClusterClient, node: Node, names: Sequence[str], until: float
+) -> dict[str, GroupDescription]:
     """Members and offsets, asked for at the same time."""
     try:
         versions = await client.versions(node, until)
@@ -173,18 +182,22 @@ async def _read(client: ClusterClient, node: Node, names: Sequence[str], until: 
     except KafkaError:
         return {name: GroupDescription(node, problem=GroupProblem.COORDINATOR) for name in names}
     knows_all = (versions(DescribeGroupsRequest) or 0) >= 6
-    return {name: combined(described[name], *committed[name], knows_all=knows_all) for name in names}
+    return {name: merged(described[name], *committed[name], knows_all=knows_all) for name in names}
 
 
 async def _describe(
     client: ClusterClient, node: Node, names: Sequence[str], versions: Versions, until: float
 ) -> dict[str, GroupDescription]:
     answer = await client.send(node, DescribeGroupsRequest(groups=list(names)), until)
-    told = {group.group_id: classic(node, group) for group in answer.groups}
+    told = {group.group_id: from_describe_groups(node, group) for group in answer.groups}
     missing = [name for name in names if not told[name].known and told[name].problem is None]
     if missing and versions(ConsumerGroupDescribeRequest) is not None:
         answer = await client.send(node, ConsumerGroupDescribeRequest(group_ids=missing), until)
-        told |= {group.group_id: kip_848(node, group) for group in answer.groups if group.error_code != NOT_FOUND}
+        told |= {
+            group.group_id: from_consumer_group_describe(node, group)
+            for group in answer.groups
+            if group.error_code != NOT_FOUND
+        }
     missing = [name for name in missing if not told[name].known and told[name].problem is None]
     if missing and (versions(ListGroupsRequest) or 0) >= 5:
         answer = await client.send(node, ListGroupsRequest(types_filter=["share"], min_version=5), until)
@@ -209,7 +222,7 @@ async def _fetch(
         answers = await client.together(client.send(node, request, until) for request in requests)
         rows = list(zip(names, answers, strict=True))
     return {
-        name: (offsets(row), None if row.error_code == NOT_FOUND else group_problem(row.error_code))
+        name: (committed_offsets(row), None if row.error_code == NOT_FOUND else group_problem(row.error_code))
         for name, row in rows
     }
 

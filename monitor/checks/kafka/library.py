@@ -87,7 +87,7 @@ def _resolved(host: str, port: int) -> list[_Address]:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def logging_silenced() -> Iterator[None]:
     """kafka-python logs each failure several times, some with a traceback; ours is the outcome."""
     logger = logging.getLogger("kafka")
     level = logger.level
@@ -99,7 +99,7 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def garbage_collection_disabled() -> Iterator[None]:
     """A look makes a hundred thousand objects, which all live to its end: to go through them is a third of its time."""
     enabled = gc.isenabled()
     gc.disable()

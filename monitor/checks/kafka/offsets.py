@@ -20,7 +20,7 @@ from monitor.model.consumer_groups import TopicPartition
 from monitor.policy.consumer_groups.lag import DELETED
 
 PARTITIONS_PER_REQUEST = 10_000  # about 0.5 MB to ask; an answer takes the broker some 10 ms
-NOBODY = -1  # leads a partition whose replicas are all down
+NO_LEADER = -1  # leads a partition whose replicas are all down
 END, BEGINNING = -1, -2
 _ISOLATION = {"read_uncommitted": 0, "read_committed": 1}
 
@@ -38,7 +38,7 @@ class TopicLayout:
         node = self.leaders.get(partition)
         if node is None:
             return None, self.problems.get(partition.topic, DELETED)
-        return (None, LEADER) if node == NOBODY else (node, None)
+        return (None, LEADER) if node == NO_LEADER else (node, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from monitor.checks.base import CheckFailed
-from monitor.checks.kafka.recorded import RecordedFacts, about, expression
+from monitor.checks.kafka.recorded import RecordedFacts, facts_query, read_recorded_facts
 from monitor.checks.prometheus import Prometheus, QueryResult, QuerySample
 from monitor.policy.consumer_groups.measurement import Measurement, WindowedValue
 from monitor.policy.consumer_groups.reasons import MISSING
@@ -58,7 +58,7 @@ def measure(prometheus: Prometheus, group: str, question: GroupQuery) -> Measure
     refusal: CheckFailed | None = None
     try:
         skew, unmatched = _skew(prometheus, group, question)
-    except _Missing as gap:
+    except _MissingSeries as gap:
         missing["skew"] = gap.message
     except CheckFailed as failure:
         if failure.reason != "bad_query":
@@ -66,13 +66,13 @@ def measure(prometheus: Prometheus, group: str, question: GroupQuery) -> Measure
         refusal, missing["skew"] = failure, "Prometheus refused the query for the skew"
     try:
         consumers, notes = _consumers(prometheus, group, question)
-    except _Missing as gap:
+    except _MissingSeries as gap:
         missing["consumers"] = gap.message
     except CheckFailed as failure:
         if refusal is not None:
             raise
         missing["consumers"] = f"Prometheus did not tell the consumers ({failure.reason})"
-    more = RecordedFacts() if {"skew", "consumers"} <= missing.keys() else _about(prometheus, group, question)
+    more = RecordedFacts() if {"skew", "consumers"} <= missing.keys() else _read_facts(prometheus, group, question)
     notes += more.notes
     lag = drain_eta = None
     if question.lag:
@@ -94,22 +94,22 @@ def measure(prometheus: Prometheus, group: str, question: GroupQuery) -> Measure
     )
 
 
-class _Missing(CheckFailed):
+class _MissingSeries(CheckFailed):
     """Prometheus answers, and has no such series. The message is for the public: it names no host."""
 
     def __init__(self, message: str) -> None:
         super().__init__(MISSING, message)
 
 
-def _about(prometheus: Prometheus, group: str, question: GroupQuery) -> RecordedFacts:
+def _read_facts(prometheus: Prometheus, group: str, question: GroupQuery) -> RecordedFacts:
     matcher = _matcher(group)
     needed = {SKEW: question.skew_threshold is not None, CONSUMERS: bool(question.min_consumers)}
     series = [f"{rule}{{{matcher}}}" for rule, is_needed in needed.items() if is_needed]
     window = question.window_seconds
     step = _duration(max(1.0, min(RESOLUTION_SECONDS, window / 20)))
-    return about(
+    return read_recorded_facts(
         prometheus,
-        expression(series, matcher, window=_duration(window), step=step),
+        facts_query(series, matcher, window=_duration(window), step=step),
         lambda s: _counts(s, question.topics),
     )
 
@@ -119,7 +119,7 @@ def _skew(prometheus: Prometheus, group: str, question: GroupQuery) -> tuple[Win
     series = f"{SKEW}{{{_matcher(group)}}}"
     answer = prometheus.query(f"max_over_time({series}[{_duration(question.window_seconds)}])")
     if not answer.samples:
-        raise _missing(prometheus, SKEW)
+        raise _explain_missing(prometheus, SKEW)
     unmatched = tuple(each for each in question.topics if not _of_topics(answer, [each]).samples)
     answer = _of_topics(answer, question.topics)
     if not answer.samples:
@@ -128,7 +128,9 @@ def _skew(prometheus: Prometheus, group: str, question: GroupQuery) -> tuple[Win
     held: float | None = worst
     beyond = question.skew_threshold is not None and worst > question.skew_threshold
     if beyond and question.sustained_seconds > 0:
-        stayed = _finite(_of_topics(prometheus.query(_sustained(series, "max", "min", question)), question.topics))
+        stayed = _finite(
+            _of_topics(prometheus.query(_sustained_query(series, "max", "min", question)), question.topics)
+        )
         held = round(max(stayed), 2) if stayed else None
     return WindowedValue(worst=worst, held=held), unmatched
 
@@ -140,12 +142,12 @@ def _consumers(prometheus: Prometheus, group: str, question: GroupQuery) -> tupl
         return _consumers_now(prometheus, group, question)
     worst = min(_finite(answer), default=None)
     if worst is None:
-        raise _Missing(f"{CONSUMERS} of the group is not a number")
-    if worst == 0 and _moves_uncounted(prometheus, lambda length: f"{series}[{length}]", group, question):
+        raise _MissingSeries(f"{CONSUMERS} of the group is not a number")
+    if worst == 0 and _consumes_uncounted(prometheus, lambda length: f"{series}[{length}]", group, question):
         return WindowedValue(), (UNCOUNTED,)
     held: float | None = worst
     if question.sustained_seconds > 0 and _too_few(worst, question):
-        held = min(_finite(prometheus.query(_sustained(series, "min", "max", question))), default=None)
+        held = min(_finite(prometheus.query(_sustained_query(series, "min", "max", question))), default=None)
     return WindowedValue(worst=worst, held=held), ()
 
 
@@ -154,7 +156,7 @@ def _consumers_now(prometheus: Prometheus, group: str, question: GroupQuery) -> 
     counting = f"count(count by (memberid) ({OFFSETS}{{{_matcher(group)}}}))"
     count = min(_finite(prometheus.query(counting)), default=None)
     if count is None:
-        raise _missing(prometheus, CONSUMERS)
+        raise _explain_missing(prometheus, CONSUMERS)
     # That counts the absence of the label as a member: one of them where partitions have no owner, and the only one
     # where the exporter knows no such label, as the stock one, which tells the members' number instead.
     exactly = (
@@ -165,9 +167,11 @@ def _consumers_now(prometheus: Prometheus, group: str, question: GroupQuery) -> 
     if members is not None:
         counting, count = exactly, members
     elif count == 1:
-        raise _Missing(f"Prometheus has no {CONSUMERS}, and the exporter does not tell the members")
+        raise _MissingSeries(f"Prometheus has no {CONSUMERS}, and the exporter does not tell the members")
     every = _duration(_step(question))
-    if count == 0 and _moves_uncounted(prometheus, lambda length: f"({counting})[{length}:{every}]", group, question):
+    if count == 0 and _consumes_uncounted(
+        prometheus, lambda length: f"({counting})[{length}:{every}]", group, question
+    ):
         return WindowedValue(), (UNCOUNTED,)
     held: float | None = count
     if question.sustained_seconds > 0 and _too_few(count, question):
@@ -176,7 +180,9 @@ def _consumers_now(prometheus: Prometheus, group: str, question: GroupQuery) -> 
     return WindowedValue(now=count, worst=count, held=held), (COUNTED_NOW,)
 
 
-def _moves_uncounted(prometheus: Prometheus, counted: Callable[[str], str], group: str, question: GroupQuery) -> bool:
+def _consumes_uncounted(
+    prometheus: Prometheus, counted: Callable[[str], str], group: str, question: GroupQuery
+) -> bool:
     """Whether offsets moved at some time within the window, while no member was counted for longer than that.
 
     ``counted`` is the range of the count of this length. It is longer on both sides than that of the offsets: members
@@ -197,8 +203,8 @@ def _number_now(prometheus: Prometheus, rule: str, group: str) -> tuple[float | 
     try:
         answer = prometheus.query(f"{rule}{{{_matcher(group)}}}")
         if not answer.samples:
-            raise _missing(prometheus, rule)
-    except _Missing as gap:
+            raise _explain_missing(prometheus, rule)
+    except _MissingSeries as gap:
         return None, (gap.message,)
     except CheckFailed as failure:
         return None, (f"Prometheus did not tell {rule} ({failure.reason})",)
@@ -209,17 +215,17 @@ def _too_few(count: float, question: GroupQuery) -> bool:
     return question.min_consumers is not None and count < question.min_consumers
 
 
-def _missing(prometheus: Prometheus, rule: str) -> _Missing:
+def _explain_missing(prometheus: Prometheus, rule: str) -> _MissingSeries:
     """Why there is no series: no such rule, or no such group. One cheap query more, which may fail."""
     try:
         others = max(_finite(prometheus.query(f"count({rule})")), default=0.0)
     except CheckFailed:
         others = 0.0
     if others:
-        return _Missing(f"Prometheus has no {rule} of this group, but of others: is the name right?")
+        return _MissingSeries(f"Prometheus has no {rule} of this group, but of others: is the name right?")
     if not _has_exporter(prometheus):
-        return _Missing(f"Prometheus has no series {rule}, nor of an exporter: is the exporter up, and scraped?")
-    return _Missing(f"Prometheus has no series {rule}: are the recording rules loaded?")
+        return _MissingSeries(f"Prometheus has no series {rule}, nor of an exporter: is the exporter up, and scraped?")
+    return _MissingSeries(f"Prometheus has no series {rule}: are the recording rules loaded?")
 
 
 def _has_exporter(prometheus: Prometheus) -> bool:
@@ -229,7 +235,7 @@ def _has_exporter(prometheus: Prometheus) -> bool:
         return True
 
 
-def _sustained(series: str, outer: str, inner: str, question: GroupQuery) -> str:
+def _sustained_query(series: str, outer: str, inner: str, question: GroupQuery) -> str:
     """Beyond what the value stayed for a while, at its worst within the window.
 
     A series that has just begun has stayed nowhere: ``offset`` demands that it was there at the beginning of the while.

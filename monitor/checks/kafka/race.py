@@ -15,7 +15,7 @@ from monitor.checks.kafka.library import ConnectionManager, Node
 NEXT_SECONDS = 0.5  # how long one broker, or one address of it, may take before the next is tried beside it
 
 
-async def first_of(
+async def first_reachable(
     manager: ConnectionManager,
     nodes: Collection[Node],
     connect: Callable[[Node, float], Coroutine[Any, Any, Any]],
@@ -29,7 +29,7 @@ async def first_of(
         if waiting:
             node = waiting.pop(0)
             running[node] = manager.call_soon(connect(node, until))
-        await _one_of(manager, running.values(), NEXT_SECONDS if waiting else until - time.monotonic())
+        await _wait_for_any(manager, running.values(), NEXT_SECONDS if waiting else until - time.monotonic())
         for node, future in list(running.items()):
             if future.succeeded():
                 return node, failed
@@ -40,7 +40,7 @@ async def first_of(
     return None, failed
 
 
-async def _one_of(manager: ConnectionManager, futures: Iterable[Any], seconds: float) -> None:
+async def _wait_for_any(manager: ConnectionManager, futures: Iterable[Any], seconds: float) -> None:
     ended = Future()
     for future in futures:
         future.add_both(lambda _: ended.is_done or ended.success(None))

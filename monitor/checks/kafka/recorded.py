@@ -14,7 +14,7 @@ from monitor.policy.consumer_groups.measurement import RecordLoss
 
 UNKNOWN = "kafka:group_unknown_partitions"
 LOST = "kafka:group_lost_records"
-UNDATED = "the age of the numbers is not known: Prometheus refused the query (bad_query)"
+AGE_UNKNOWN = "the age of the numbers is not known: Prometheus refused the query (bad_query)"
 AGE = "age"
 
 
@@ -27,14 +27,16 @@ class RecordedFacts:
     notes: tuple[str, ...] = ()
 
 
-def about(prometheus: Prometheus, expression: str, is_wanted: Callable[[QuerySample], bool]) -> RecordedFacts:
+def read_recorded_facts(
+    prometheus: Prometheus, expression: str, is_wanted: Callable[[QuerySample], bool]
+) -> RecordedFacts:
     """Return the answer to the query of :func:`expression`, for the wanted topics. Raises CheckFailed."""
     try:
         answer = prometheus.query(expression)
     except CheckFailed as failure:
         if failure.reason != "bad_query":
             raise
-        return RecordedFacts(notes=(UNDATED,))
+        return RecordedFacts(notes=(AGE_UNKNOWN,))
     values: defaultdict[str, list[QuerySample]] = defaultdict(list)
     for sample in answer.samples:
         if math.isfinite(sample.value) and is_wanted(sample):
@@ -45,7 +47,7 @@ def about(prometheus: Prometheus, expression: str, is_wanted: Callable[[QuerySam
     return RecordedFacts(max(0.0, age), _loss(values[LOST]), (note,) if unknown else ())
 
 
-def expression(series: Iterable[str], matcher: str, *, window: str, step: str) -> str:
+def facts_query(series: Iterable[str], matcher: str, *, window: str, step: str) -> str:
     """Return the query: the age of each of these series, and what the rules know about the group besides."""
     ages = (
         _named(

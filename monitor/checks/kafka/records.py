@@ -46,7 +46,7 @@ async def next_records(
 
     That is where the next record is, or where the reading ended. Never beyond the first open transaction.
     """
-    found = await client.together(_next(client, at, start, topics, until) for at, start in starts.items())
+    found = await client.together(_next_record(client, at, start, topics, until) for at, start in starts.items())
     return {at: offset for at, offset in zip(starts, found, strict=True) if offset is not None}
 
 
@@ -86,7 +86,9 @@ def first_committed(found: Iterable[RecordBatch], aborted: Iterable[tuple[int, i
     return position, False
 
 
-async def _next(client: ClusterClient, at: TopicPartition, start: int, topics: TopicLayout, until: float) -> int | None:
+async def _next_record(
+    client: ClusterClient, at: TopicPartition, start: int, topics: TopicLayout, until: float
+) -> int | None:
     node, _ = topics.leader(at)
     if node is None:
         return None

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from monitor.checks.base import CheckFailed, Kind, Observation, from_config
-from monitor.checks.failures import NETWORK_REASONS, patience
+from monitor.checks.failures import NETWORK_REASONS, io_timeout
 from monitor.checks.levels import REASONS, ErrorCount, WarningCount, level
 from monitor.checks.redis_failures import SERVER_REASONS, failure
 from monitor.checks.registry import register
@@ -72,7 +72,7 @@ class Celery(Kind):
 
     def observe(self, timeout_seconds: float) -> Observation:
         """Connect as Celery would, but with timeouts and without retries, and count."""
-        with self._connection(patience(timeout_seconds)) as connection:
+        with self._connection(io_timeout(timeout_seconds)) as connection:
             # Only this way of connecting heeds the number of retries; any other tries again after 2 s.
             channel = connection.default_channel
             if isinstance(connection.transport, RedisTransport):
@@ -89,11 +89,13 @@ class Celery(Kind):
         """A kombu Connection that is closed afterwards, whose failures are those of the check."""
         expected: tuple[type[Exception], ...] = (KombuError, redis.RedisError, OSError)
         try:
-            connection: Any = BriefConnection(celery_broker_url(self.broker_url).get_secret_value(), ssl=self.use_ssl)  # type: ignore[no-untyped-call]
+            connection: Any = SingleAttemptConnection(
+                celery_broker_url(self.broker_url).get_secret_value(), ssl=self.use_ssl
+            )  # type: ignore[no-untyped-call]
             expected += (*connection.connection_errors, *connection.channel_errors)
             driver, alternatives = connection.get_transport_cls().driver_type, len(connection.alt)
             chosen = {**celery_transport_options(self.broker_url), **self.transport_options}
-            options = limited(chosen, driver, alternatives, timeout_seconds)
+            options = with_time_limits(chosen, driver, alternatives, timeout_seconds)
             shares = max(1, alternatives) * addresses(connection.hostname, connection.port)
             connection.connect_timeout = share(timeout_seconds, shares)
             if driver == "redis":
@@ -108,7 +110,9 @@ class Celery(Kind):
             raise CheckFailed("not_configured", scrub(str(error))) from error
 
 
-def limited(options: Mapping[str, Any], driver: str, alternatives: int, timeout_seconds: float) -> dict[str, Any]:
+def with_time_limits(
+    options: Mapping[str, Any], driver: str, alternatives: int, timeout_seconds: float
+) -> dict[str, Any]:
     """Transport options with time limits forced on: by default a broker connection has none at all. Pure.
 
     The hosts of a list share the time, and so do Sentinels with the master that they name. Narrower limits stay.
@@ -137,18 +141,18 @@ def _sockets(options: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     return found
 
 
-class BriefConnection(Connection):
+class SingleAttemptConnection(Connection):
     """Kombu's connection, whose Redis connections try once: redis-py's ten retries would take most of a minute."""
 
     def create_transport(self) -> Any:
         transport: Any = super().create_transport()  # type: ignore[no-untyped-call]
         if isinstance(transport, RedisTransport):
-            once: Any = type("Channel", (_TryOnce, transport.Channel), {})
+            once: Any = type("Channel", (_SingleAttemptChannel, transport.Channel), {})
             transport.Channel = once
         return transport
 
 
-class _TryOnce:
+class _SingleAttemptChannel:
     """A mixin for kombu's Redis channels."""
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from monitor.checks import mysql
 from monitor.checks.base import CheckFailed, Kind, Observation
-from monitor.checks.failures import NETWORK_REASONS, network_reason, patience
+from monitor.checks.failures import NETWORK_REASONS, io_timeout, network_reason
 from monitor.checks.registry import register
 from monitor.lib.attempts import narrow
 from monitor.lib.redaction import scrub
@@ -60,7 +60,7 @@ class Database(Kind):
         """Connect, ask, hang up. ``django.setup()`` must have been called in this process."""
         started = time.perf_counter()
         failures: list[str] = []
-        with self._connection(patience(timeout_seconds), failures) as connection:
+        with self._connection(io_timeout(timeout_seconds), failures) as connection:
             connection.ensure_connection()  # connect() alone would raise the driver's own errors
             connected = time.perf_counter()
             with connection.cursor() as cursor:
@@ -120,7 +120,7 @@ def _limit(connection: Any, timeout_seconds: float, failures: list[str]) -> None
         if driver.__name__ == "psycopg":
             from monitor.checks import postgresql  # noqa: PLC0415 - psycopg, only where it is used
 
-            connection.Database = postgresql.patient_driver(driver, time.monotonic() + timeout_seconds, failures)
+            connection.Database = postgresql.driver_with_deadline(driver, time.monotonic() + timeout_seconds, failures)
         else:
             narrow(options, "connect_timeout", max(1, math.ceil(timeout_seconds)))
     elif connection.vendor == "mysql":

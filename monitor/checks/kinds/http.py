@@ -11,7 +11,7 @@ from pydantic import Field
 from urllib3.exceptions import HTTPError
 
 from monitor.checks.base import Kind, Observation
-from monitor.checks.failures import NETWORK_REASONS, patience
+from monitor.checks.failures import NETWORK_REASONS, io_timeout
 from monitor.checks.http_failures import http_failure
 from monitor.checks.registry import register
 from monitor.config.headers import Headers, overlaid
@@ -60,7 +60,7 @@ class Http(Kind):
 
     def observe(self, timeout_seconds: float) -> Observation:
         """Request and read the answer to its end (or its first MiB), however slowly it comes, within the timeout."""
-        deadline = time.monotonic() + patience(timeout_seconds)
+        deadline = time.monotonic() + io_timeout(timeout_seconds)
         ca_file = self.ca_file if self.verify_tls else None
         try:
             with HttpClient(verify_tls=self.verify_tls, ca_file=ca_file) as client:

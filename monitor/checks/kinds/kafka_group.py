@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, SecretStr
 
 from monitor.checks.base import CheckFailed, Kind
-from monitor.checks.failures import patience
+from monitor.checks.failures import io_timeout
 from monitor.checks.kafka.connection import (
     IsolationLevel,
     KafkaConnection,
@@ -33,8 +33,8 @@ from monitor.policy.consumer_groups.outcomes import GroupRound, WatchedGroups, h
 from monitor.policy.consumer_groups.standing import standing
 from monitor.policy.states import GroupHold
 
-INSTALL = "install celery-health-monitor[kafka]: the package kafka-python is not there"
-OUR_FAULT = frozenset({"not_configured", "import", "bad_query"})
+INSTALL_HINT = "install celery-health-monitor[kafka]: the package kafka-python is not there"
+PERMANENT_FAILURES = frozenset({"not_configured", "import", "bad_query"})
 """Failures that do not pass by themselves: to keep a verdict would hide them for ever."""
 
 Names = Annotated[tuple[str, ...], CommaSeparated]
@@ -178,20 +178,20 @@ class KafkaGroup(Kind):
         book = decode(past.memory, now)
         ask = self._ask_brokers if self.source == "kafka" else self._ask_prometheus
         try:
-            return ask(patience(timeout_seconds), wanted, book, now)
+            return ask(io_timeout(timeout_seconds), wanted, book, now)
         except CheckFailed as failure:
-            if wanted.hold and failure.reason not in OUR_FAULT:
+            if wanted.hold and failure.reason not in PERMANENT_FAILURES:
                 return held(wanted, book, now, failure.reason, failure.message)
             return Outcome(Status.ERROR, failure.data, failure.reason, failure.message)
 
     def _ask_brokers(self, seconds: float, wanted: WatchedGroups, book: GroupMemories, now: float) -> Outcome:
         try:
-            from monitor.checks.kafka.cluster import look  # noqa: PLC0415  what it needs is an extra
+            from monitor.checks.kafka.cluster import observe_cluster  # noqa: PLC0415  what it needs is an extra
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != "kafka":
                 raise
-            raise CheckFailed("not_configured", INSTALL) from error
-        found = look(
+            raise CheckFailed("not_configured", INSTALL_HINT) from error
+        found = observe_cluster(
             self._connection(parse_api_version(self.api_version)),
             groups=self.consumer_groups,
             topics=self.topics,
@@ -238,7 +238,7 @@ class KafkaGroup(Kind):
             told = {name: measure(prometheus, name, question) for name in self.consumer_groups}
 
         def tell(current: GroupRound) -> None:
-            current.unmatched = _common(measured.unmatched for measured in told.values())
+            current.unmatched = _common_to_all(measured.unmatched for measured in told.values())
             for name, measured in told.items():
                 current.measure(name, measured if wanted.single else replace(measured, unmatched=()))
 
@@ -247,7 +247,7 @@ class KafkaGroup(Kind):
     def _wanted(self, once: bool) -> WatchedGroups:
         limits = Limits(
             window_seconds=self.window,
-            sustained_seconds=0.0 if once else _given(self.sustained, min(30.0, self.window / 10)),
+            sustained_seconds=0.0 if once else _value_or(self.sustained, min(30.0, self.window / 10)),
             skew_threshold=self.skew_threshold,
             skew_min_lag=self.skew_min_lag,
             min_consumers=self.min_consumers,
@@ -255,17 +255,17 @@ class KafkaGroup(Kind):
             max_lag_age_seconds=self.max_lag_age,
             max_retention_share=self.max_retention_share,
             max_drain_eta_seconds=self.max_drain_eta,
-            stalled_after_seconds=_given(self.stalled_after, self.window),
+            stalled_after_seconds=_value_or(self.stalled_after, self.window),
             stalled_min_lag=self.stalled_min_lag,
-            rebalancing_after_seconds=_given(self.rebalancing_after, self.window),
-            start_grace_seconds=0.0 if once else _given(self.start_grace, self.window),
+            rebalancing_after_seconds=_value_or(self.rebalancing_after, self.window),
+            start_grace_seconds=0.0 if once else _value_or(self.start_grace, self.window),
         )
         return WatchedGroups(self.consumer_groups, limits, self._hold())
 
     def _hold(self) -> GroupHold | None:
         if (self.on_source_failure or ("fail" if self.source == "kafka" else "hold")) == "fail":
             return None
-        hold_for = _given(self.hold_for, self.window)
+        hold_for = _value_or(self.hold_for, self.window)
         return GroupHold(self.window, forever=True) if hold_for == math.inf else GroupHold(hold_for)
 
     def _connection(self, api_version: tuple[int, ...] | None) -> KafkaConnection:
@@ -315,11 +315,11 @@ class KafkaGroup(Kind):
         return wrong
 
 
-def _common(several: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+def _common_to_all(several: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     """What is in all of them, in the order of the first."""
     first, *others = several
     return tuple(each for each in first if all(each in other for other in others))
 
 
-def _given(value: float | None, otherwise: float) -> float:
+def _value_or(value: float | None, otherwise: float) -> float:
     return otherwise if value is None else value

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, SecretStr
 
 from monitor.checks.base import CheckFailed, Kind, Observation
-from monitor.checks.failures import patience
+from monitor.checks.failures import io_timeout
 from monitor.checks.prometheus import REASONS, BaseUrl, Prometheus, PrometheusEndpoint, QuerySample
 from monitor.checks.registry import register
 from monitor.config.headers import Headers
@@ -133,7 +133,7 @@ class PrometheusQuery(Kind):
             self.retries,
             self.headers,
         )
-        with Prometheus(server, patience(timeout_seconds)) as prometheus:
+        with Prometheus(server, io_timeout(timeout_seconds)) as prometheus:
             answer = prometheus.query(self.query, partial=True)
         samples = sorted((each for each in answer.samples if not math.isnan(each.value)), key=self._badness)
         failing = sum(self._level(each.value)[0] is not Status.OK for each in samples)

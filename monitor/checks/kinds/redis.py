@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from redis.sentinel import SentinelConnectionPool
 
 from monitor.checks.base import Kind, Observation, from_config
-from monitor.checks.failures import NETWORK_REASONS, patience
+from monitor.checks.failures import NETWORK_REASONS, io_timeout
 from monitor.checks.levels import REASONS, level
 from monitor.checks.redis_failures import SERVER_REASONS, failure
 from monitor.checks.registry import register
@@ -57,7 +57,7 @@ class Redis(Kind):
     def observe(self, timeout_seconds: float) -> Observation:
         """Connect, ping, write and read the server's memory."""
         try:
-            with client(self.url.get_secret_value(), patience(timeout_seconds)) as connection:
+            with client(self.url.get_secret_value(), io_timeout(timeout_seconds)) as connection:
                 commands = connection.pipeline(transaction=False)
                 commands.ping()
                 commands.set(f"{self.key_prefix}canary", "1", px=KEY_EXPIRES_MS)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from monitor.checks.base import Kind, Observation
-from monitor.checks.failures import NETWORK_REASONS, network_failure, patience
+from monitor.checks.failures import NETWORK_REASONS, io_timeout, network_failure
 from monitor.checks.registry import register
 from monitor.lib.attempts import addresses, share
 
@@ -32,7 +32,7 @@ class Tcp(Kind):
     def observe(self, timeout_seconds: float) -> Observation:
         """Connect and hang up. Of several addresses each has its share of the time."""
         started = time.perf_counter()
-        each = share(patience(timeout_seconds), addresses(self.host, self.port))
+        each = share(io_timeout(timeout_seconds), addresses(self.host, self.port))
         try:
             with socket.create_connection((self.host, self.port), timeout=each):
                 elapsed_ms = (time.perf_counter() - started) * 1000
