@@ -30,7 +30,7 @@ class CheckFailed(Exception):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Observation:
-    """Measurement of one run. ``data`` is public (numbers, names of queues and groups); ``detail`` is not (hosts, ...)."""
+    """Measurement of one run. ``data`` is public (numbers, names of queues); ``detail`` is not (hosts, ...)."""
 
     data: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     detail: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -40,10 +40,9 @@ class Observation:
 class Kind:
     """Base of all kinds. A subclass adds its options as annotated fields and overrides ``observe`` and often ``judge``.
 
-    The class variables document the kind. ``docs/checks.md`` and the contract test of all kinds are generated from them:
-    ``reports`` describes each field of the data (empty if the user's code chooses the fields), ``reasons`` describes
-    each reason code, and ``example`` is a valid set of options. ``series`` names the numbers in the data that history
-    keeps.
+    The class variables document the kind; ``docs/checks.md`` and the contract test of all kinds use them. ``reports``
+    describes each field of the data (empty if the user's code chooses the fields), ``reasons`` describes each reason
+    code, and ``example`` is a valid set of options. ``series`` names the numbers in the data that history keeps.
     """
 
     name: ClassVar[str] = ""

@@ -34,7 +34,7 @@ def network_failure(error: BaseException, what: str) -> CheckFailed:
 
 
 def network_reason(error: BaseException) -> str | None:
-    """Return the reason of ``error``, or of the first of its causes that has one: a key of ``NETWORK_REASONS``, or None."""
+    """Return the reason of ``error`` or of its first cause that has one: a key of ``NETWORK_REASONS``, or None."""
     for cause in _causes(error):
         for types, reason in _REASONS:
             if isinstance(cause, types):
