@@ -32,7 +32,7 @@ class Database(Kind):
     The check uses neither the project's connection pool nor its persistent connections, because a server that hangs
     would leave these unusable. If the database has several hosts or addresses, each is tried for its share of the time:
     the remaining time divided by the number of remaining attempts, at least 0.5 s and at most the project's
-    `connect_timeout`. On MySQL, like its drivers, the check tries no other address once one has accepted the connection.
+    `connect_timeout`. On MySQL, like its drivers, the check tries no other address once one has accepted a connection.
     """
 
     alias: Annotated[str, Field(min_length=1, description="alias of the database in settings.DATABASES")] = "default"
