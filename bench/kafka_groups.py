@@ -100,7 +100,7 @@ def _one_by_one(kafka: KafkaServer, names: Sequence[str]) -> int:
 
 def _connect(connection: KafkaConnection) -> int:
     with ClusterClient(connection, 30) as client:
-        client.run(client.enter(client.until(1)))
+        client.run(client.connect(client.until(1)))
     return 0
 
 
@@ -163,7 +163,7 @@ def _kafka(names: Sequence[str], topics: int) -> Iterator[KafkaServer]:
 
 async def _make_groups(client: ClusterClient, topics: dict[str, str]) -> None:
     told = await read_groups(client, topics, client.until(1))
-    made = await client.together(
+    made = await client.gather(
         _make_group(client, told[name].coordinator, name, topic, RECORDS if n % 2 else 0)
         for n, (name, topic) in enumerate(topics.items())
     )

@@ -54,7 +54,7 @@ class TimestampSearch:
         middle = self.now - (oldest * youngest) ** 0.5
         return int(middle if self.low < int(middle) < self.high else (self.low + self.high) / 2)
 
-    def learn(self, asked: int, offset: int, time: float) -> None:
+    def learn(self, requested: int, offset: int, time: float) -> None:
         """Take in that ``offset``, written at ``time``, is the first record that is not older than ``asked``."""
         if self.found is not None:
             return  # another search in the same partition goes on
@@ -63,9 +63,9 @@ class TimestampSearch:
         elif offset == _NONE and self.low is None:
             self.given_up = True  # no record has a time
         elif offset == _NONE or offset > self.offset:
-            self.high = min(self.high, asked)
+            self.high = min(self.high, requested)
         else:
-            self.low = max(self.low or 0.0, asked, min(time, self.high))
+            self.low = max(self.low or 0.0, requested, min(time, self.high))
 
     @property
     def time(self) -> float | None:
@@ -96,11 +96,11 @@ async def read_times(
                 by_leader[node][partition] = time
         if not by_leader:
             break
-        answers = await client.together(
-            _read_first_records(client, node, asked, until) for node, asked in by_leader.items()
+        answers = await client.gather(
+            _read_first_records(client, node, requested, until) for node, requested in by_leader.items()
         )
-        for asked, answer in zip(by_leader.values(), answers, strict=True):
-            for partition, time in asked.items():
+        for requested, answer in zip(by_leader.values(), answers, strict=True):
+            for partition, time in requested.items():
                 for search in searches[partition].values():
                     if partition in answer:
                         search.learn(time, *answer[partition])
@@ -111,11 +111,11 @@ async def read_times(
 
 
 async def _read_first_records(
-    client: ClusterClient, node: Node, asked: Mapping[TopicPartition, int], until: float
+    client: ClusterClient, node: Node, requested: Mapping[TopicPartition, int], until: float
 ) -> dict[TopicPartition, tuple[int, float]]:
     """The first record of each partition that is not older, with its time; nothing where the broker does not tell."""
     rows: defaultdict[str, list[Any]] = defaultdict(list)
-    for (topic, number), time in asked.items():
+    for (topic, number), time in requested.items():
         rows[topic].append(ListOffsetsRequest.ListOffsetsTopic.ListOffsetsPartition(number, timestamp=time))
     try:
         if ((await client.versions(node, until))(ListOffsetsRequest) or 0) < 1:

@@ -48,7 +48,9 @@ class ClusterClient:
         self._entry: Node | None = None
         self._last_error: dict[Node, Exception] = {}
         self._unreached: dict[Node, Exception] = {}  # by the node that was asked for
-        self._same: dict[int, Node] = {}  # brokers that were configured by the very address that they advertise
+        self._configured_as: dict[
+            int, Node
+        ] = {}  # brokers that were configured by the very address that they advertise
         self._chosen: dict[Node, Node] = {}  # of the places of a node, the one that took a connection last
         settings: dict[str, Any] = {
             "bootstrap_servers": list(connection.brokers),
@@ -79,7 +81,7 @@ class ClusterClient:
             future = self._manager.call_soon(work)
             self._loop.poll(timeout_ms=max(0.0, self._deadline - time.monotonic()) * 1000, future=future)
         if not future.is_done:
-            raise self._too_late()
+            raise self._timeout_failure()
         if isinstance(future.exception, KafkaError):
             raise failure(future.exception, self._where) from future.exception
         if future.exception is not None:
@@ -92,7 +94,7 @@ class ClusterClient:
         now = time.monotonic()
         return now + (self._deadline - now) * share
 
-    async def together(self, work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    async def gather(self, work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         """The values of all, which run at the same time."""
         futures = [self._manager.call_soon(one) for one in work]
         return [await future for future in futures]
@@ -104,9 +106,9 @@ class ClusterClient:
         await self._loop.sleep(RETRY_SECONDS[attempt])
         return True
 
-    async def enter(self, until: float) -> None:
+    async def connect(self, until: float) -> None:
         """Reach one of the nodes that were configured. Raises CheckFailed when none answers."""
-        await self._entrance(until)
+        await self._entry_node(until)
 
     async def versions(self, node: Node, until: float) -> Versions:
         """Which versions of the protocol we can speak with a node. Raises KafkaError when it cannot be reached."""
@@ -129,10 +131,10 @@ class ClusterClient:
         error = None if node is None else self._unreached.get(node)
         return None if error is None or node is None else f"{self.address(node)} ({reason(error)})"
 
-    async def ask(self, build: Callable[[Versions], Any], until: float) -> Any:
+    async def send_to_any(self, build: Callable[[Versions], Any], until: float) -> Any:
         """What any node answers; the next when one does not. Raises CheckFailed when none does."""
         while True:
-            node = await self._entrance(until)
+            node = await self._entry_node(until)
             try:
                 return await self.send(node, build(await self.versions(node, until)), until)
             except KafkaError as error:
@@ -158,14 +160,14 @@ class ClusterClient:
         broker = self._cluster.broker_metadata(node)
         return f"{broker.host}:{broker.port}" if broker else str(node)
 
-    async def _entrance(self, until: float) -> Node:
+    async def _entry_node(self, until: float) -> Node:
         nodes = [broker.node_id for broker in self._cluster.bootstrap_brokers()]
         nodes.sort(key=lambda node: node != self._entry)
         first, failed = await first_reachable(self._manager, self._up(nodes), self._connect, until)
         self._down |= failed
         if first is None:
             down = {self.address(node): self._down[node] for node in nodes if node in self._down}
-            raise combined_failure(down) or self._too_late()
+            raise combined_failure(down) or self._timeout_failure()
         self._entry = first
         return first
 
@@ -181,20 +183,20 @@ class ClusterClient:
     async def _connect(self, node: Node, until: float) -> Any:
         if node in self._down:
             raise self._down[node]
-        places = self._manager.places(node)
-        if not places:
+        address_nodes = self._manager.address_nodes(node)
+        if not address_nodes:
             self._down[node] = KafkaConnectionError("DNS Resolution failure")
             raise self._down[node]
-        if len(places) == 1:
-            return await self._attempt(places[0], until)
+        if len(address_nodes) == 1:
+            return await self._attempt(address_nodes[0], until)
         if (chosen := self._chosen.get(node)) is not None:
             with suppress(KafkaError):
                 return await self._attempt(chosen, until)
             del self._chosen[node]
-            places = [place for place in places if place != chosen]
-        first, failed = await first_reachable(self._manager, self._up(places), self._attempt, until)
+            address_nodes = [address_node for address_node in address_nodes if address_node != chosen]
+        first, failed = await first_reachable(self._manager, self._up(address_nodes), self._attempt, until)
         if first is None:
-            failures = [failed.get(place) or self._down.get(place) for place in places]
+            failures = [failed.get(address_node) or self._down.get(address_node) for address_node in address_nodes]
             late = KafkaTimeoutError("no connection in time")
             raise next(filter(is_final, filter(None, failures)), next(filter(None, failures), late))
         self._chosen[node] = first
@@ -230,15 +232,15 @@ class ClusterClient:
         return [node for node in nodes if node not in self._down]
 
     def _route(self, node: Node) -> Node:
-        return self._same.get(node, node) if isinstance(node, int) else node
+        return self._configured_as.get(node, node) if isinstance(node, int) else node
 
     def _recognise(self, broker: Any) -> None:
-        self._same.pop(broker.node_id, None)
-        for entry in self._cluster.bootstrap_brokers():
-            if (entry.host, entry.port) == (broker.host, broker.port):
-                self._same[broker.node_id] = entry.node_id
+        self._configured_as.pop(broker.node_id, None)
+        for configured in self._cluster.bootstrap_brokers():
+            if (configured.host, configured.port) == (broker.host, broker.port):
+                self._configured_as[broker.node_id] = configured.node_id
 
-    def _too_late(self) -> CheckFailed:
+    def _timeout_failure(self) -> CheckFailed:
         return CheckFailed("timeout", f"{self._where}: no answer within {self._timeout_seconds:.1f} s")
 
 

@@ -55,9 +55,9 @@ class _ClusterQuery:
     topics: Sequence[str]
     isolation_level: IsolationLevel
     remembered: RememberedPartitions = field(default_factory=dict)
-    standing: ReadStarts = field(default=lambda _: {})
+    read_starts: ReadStarts = field(default=lambda _: {})
 
-    def wants(self, topic: str) -> bool:
+    def includes(self, topic: str) -> bool:
         return not self.topics or any(fnmatchcase(topic, pattern) for pattern in self.topics)
 
 
@@ -69,7 +69,7 @@ def observe_cluster(
     timeout_seconds: float,
     isolation_level: IsolationLevel = "read_uncommitted",
     remembered: RememberedPartitions | None = None,
-    standing: ReadStarts = lambda _: {},
+    read_starts: ReadStarts = lambda _: {},
 ) -> ClusterSnapshot:
     """Connect, see what there is to see of the groups, and hang up.
 
@@ -84,119 +84,128 @@ def observe_cluster(
     ``tls``, ``authentication``, ``unreachable``, ``unsupported_version``, ``import``. What concerns one group or one
     partition is its ``problem``, see ``failures``.
     """
-    wish = _ClusterQuery(groups, topics, isolation_level, remembered or {}, standing)
+    query = _ClusterQuery(groups, topics, isolation_level, remembered or {}, read_starts)
     with ClusterClient(connection, timeout_seconds) as client:
-        return client.run(_observe(client, wish))
+        return client.run(_observe(client, query))
 
 
-async def _observe(client: ClusterClient, wish: _ClusterQuery) -> ClusterSnapshot:
-    await client.enter(client.until(0.9))
+async def _observe(client: ClusterClient, query: _ClusterQuery) -> ClusterSnapshot:
+    await client.connect(client.until(0.9))
     # Who is silent must leave time for those that are asked after him.
-    names, silent = await _names(client, wish, client.until(0.4))
-    told = await read_groups(client, names, client.until(0.5))
-    old = any(group.committed is None for group in told.values())
-    topics = await _topics(client, wish, told, client.until(0.4), everything=old)
-    partitions = {name: _partitions(wish, name, group, topics) for name, group in told.items()}
-    if old:
-        told = await read_committed(client, told, partitions, client.until(0.4))
+    names, silent = await _names(client, query, client.until(0.4))
+    groups = await read_groups(client, names, client.until(0.5))
+    has_old_broker = any(group.committed is None for group in groups.values())
+    topics = await _topics(client, query, groups, client.until(0.4), all_topics=has_old_broker)
+    partitions = {name: _partitions(query, name, group, topics) for name, group in groups.items()}
+    if has_old_broker:
+        groups = await read_committed(client, groups, partitions, client.until(0.4))
         # Where it was asked, and nothing is committed, is not the group's unless its members say so.
-        partitions = {name: _partitions(wish, name, group, topics) for name, group in told.items()}
-    unread = {name: _unread(wish, group, partitions[name], topics) for name, group in told.items()}
+        partitions = {name: _partitions(query, name, group, topics) for name, group in groups.items()}
+    unread = {name: _unread(query, group, partitions[name], topics) for name, group in groups.items()}
     every: set[TopicPartition] = set().union(*partitions.values(), *unread.values())
-    level = wish.isolation_level
+    level = query.isolation_level
     ends = await read_offsets(client, every, topics, which=END, isolation_level=level, until=client.until(0.6))
-    behind = {
+    lagging = {
         partition
-        for name, group in told.items()
+        for name, group in groups.items()
         for partition in partitions[name] | unread[name]
         if (group.committed or {}).get(partition, -1) < ends.found.get(partition, -1)
     }
-    begins = await read_offsets(client, behind, topics, which=BEGINNING, isolation_level=level, until=client.until(0.9))
-    told = {name: _with_topic_authorization(group, topics) for name, group in told.items()}
-    waiting = _waiting_records(told, partitions, ends, begins)
+    beginnings = await read_offsets(
+        client, lagging, topics, which=BEGINNING, isolation_level=level, until=client.until(0.9)
+    )
+    groups = {name: _with_topic_authorization(group, topics) for name, group in groups.items()}
+    waiting = _waiting_records(groups, partitions, ends, beginnings)
     times = await read_times(client, waiting.values(), topics, time.time(), client.until(0.7))
-    sights = {name: _observation(name, told[name], partitions[name], ends, begins) for name in sorted(told)}
-    for name, sight in sights.items():
-        if starts := wish.standing(sight):
-            sight = _with_records(sight, await next_records(client, starts, topics, client.until(0.9)))  # noqa: PLW2901
-        filled = sorted(at for at in unread[name] if ends.found.get(at, 0) > begins.found.get(at, 0))
-        unreached = _unreached(client, told[name], sight, topics)
+    observations = {
+        name: _observation(name, groups[name], partitions[name], ends, beginnings) for name in sorted(groups)
+    }
+    for name, observation in observations.items():
+        if starts := query.read_starts(observation):
+            observation = _with_records(observation, await next_records(client, starts, topics, client.until(0.9)))  # noqa: PLW2901
+        filled = sorted(at for at in unread[name] if ends.found.get(at, 0) > beginnings.found.get(at, 0))
+        unreached = _unreached(client, groups[name], observation, topics)
         record = waiting.get(name)
         oldest = WaitingRecord(record[0], times[record]) if record is not None and record in times else None
-        sights[name] = replace(sight, unreached=unreached, unread=tuple(filled), oldest=oldest)
-    return ClusterSnapshot(sights, dict(client.requests), silent, _unmatched(wish, told))
+        observations[name] = replace(observation, unreached=unreached, unread=tuple(filled), oldest=oldest)
+    return ClusterSnapshot(observations, dict(client.requests), silent, _unmatched(query, groups))
 
 
-async def _names(client: ClusterClient, wish: _ClusterQuery, until: float) -> tuple[set[str], tuple[str, ...]]:
-    names = {name for name in wish.groups if not is_pattern(name)}
-    patterns = [name for name in wish.groups if is_pattern(name)]
+async def _names(client: ClusterClient, query: _ClusterQuery, until: float) -> tuple[set[str], tuple[str, ...]]:
+    names = {name for name in query.groups if not is_pattern(name)}
+    patterns = [name for name in query.groups if is_pattern(name)]
     if not patterns:
         return names, ()
     listed, silent, forgets = await list_groups(client, await read_brokers(client, until), until)
     if silent or forgets:
-        listed |= set(wish.remembered)
+        listed |= set(query.remembered)
     names |= {name for name in listed if any(name == each or fnmatchcase(name, each) for each in patterns)}
     return names, tuple(sorted(map(client.address, silent)))
 
 
 async def _topics(
-    client: ClusterClient, wish: _ClusterQuery, told: Mapping[str, GroupDescription], until: float, *, everything: bool
+    client: ClusterClient,
+    query: _ClusterQuery,
+    groups: Mapping[str, GroupDescription],
+    until: float,
+    *,
+    all_topics: bool,
 ) -> TopicLayout:
-    if everything:
+    if all_topics:
         return await read_topics(client, None, until)
-    names = {topic for group in told.values() for topic in group.topics}
-    names |= {partition.topic for group in told.values() for partition in group.committed or ()}
-    names = set(filter(wish.wants, names))
+    names = {topic for group in groups.values() for topic in group.topics}
+    names |= {partition.topic for group in groups.values() for partition in group.committed or ()}
+    names = set(filter(query.includes, names))
     return await read_topics(client, names, until) if names else TopicLayout({}, {}, {})
 
 
-def _partitions(wish: _ClusterQuery, name: str, group: GroupDescription, topics: TopicLayout) -> set[TopicPartition]:
+def _partitions(query: _ClusterQuery, name: str, group: GroupDescription, topics: TopicLayout) -> set[TopicPartition]:
     """Those that the group has committed or been given, and all of the topics that its members subscribe to."""
     wanted = [topics.partitions.get(topic, ()) for topic in group.subscribed]
     if group.committed is None:
-        wanted += [wish.remembered.get(name, ())]
-        wanted += [found for topic, found in topics.partitions.items() if wish.topics and wish.wants(topic)]
+        wanted += [query.remembered.get(name, ())]
+        wanted += [found for topic, found in topics.partitions.items() if query.topics and query.includes(topic)]
     partitions = set(group.committed or ()).union(*wanted, *(member.assigned for member in group.members))
-    return {each for each in partitions if wish.wants(each.topic)} if wish.topics else partitions
+    return {each for each in partitions if query.includes(each.topic)} if query.topics else partitions
 
 
 def _unread(
-    wish: _ClusterQuery, group: GroupDescription, partitions: Collection[TopicPartition], topics: TopicLayout
+    query: _ClusterQuery, group: GroupDescription, partitions: Collection[TopicPartition], topics: TopicLayout
 ) -> set[TopicPartition]:
     """The other partitions of the topics that a group without members commits in."""
     if group.members or not group.committed:
         return set()
-    consumed = {partition.topic for partition in group.committed if wish.wants(partition.topic)}
+    consumed = {partition.topic for partition in group.committed if query.includes(partition.topic)}
     found = {partition for topic in consumed for partition in topics.partitions.get(topic, ())}
     return found - set(partitions)
 
 
 def _waiting_records(
-    told: Mapping[str, GroupDescription],
+    groups: Mapping[str, GroupDescription],
     partitions: Mapping[str, Collection[TopicPartition]],
     ends: PartitionOffsets,
-    begins: PartitionOffsets,
+    beginnings: PartitionOffsets,
 ) -> dict[str, Record]:
     """The oldest record that waits in the partition with the most lag, for each group that lags; the most lag first."""
     found: dict[str, tuple[int, Record]] = {}
-    for name, group in told.items():
+    for name, group in groups.items():
         for at in partitions[name]:
             committed, end = (group.committed or {}).get(at), ends.found.get(at)
-            if committed is None or end is None or group.has_left(at.topic):
+            if committed is None or end is None or group.has_unsubscribed(at.topic):
                 continue
-            first = max(committed, begins.found.get(at, 0))
+            first = max(committed, beginnings.found.get(at, 0))
             if end > first:
                 found[name] = max(found.get(name, (0, (at, first))), (end - first, (at, first)))
     return {name: record for name, (_, record) in sorted(found.items(), key=lambda item: -item[1][0])}
 
 
-def _unmatched(wish: _ClusterQuery, told: Mapping[str, GroupDescription]) -> tuple[str, ...]:
+def _unmatched(query: _ClusterQuery, groups: Mapping[str, GroupDescription]) -> tuple[str, ...]:
     """The names and patterns of topics of which no group consumes any; none while some group cannot be looked at."""
-    consumed = [group.topics | {partition.topic for partition in group.committed or ()} for group in told.values()]
+    consumed = [group.topics | {partition.topic for partition in group.committed or ()} for group in groups.values()]
     if not all(consumed):
         return ()
     every = frozenset().union(*consumed)
-    return tuple(each for each in wish.topics if every and not any(fnmatchcase(topic, each) for topic in every))
+    return tuple(each for each in query.topics if every and not any(fnmatchcase(topic, each) for topic in every))
 
 
 def _with_topic_authorization(group: GroupDescription, topics: TopicLayout) -> GroupDescription:
@@ -214,7 +223,7 @@ def _observation(
     group: GroupDescription,
     partitions: Collection[TopicPartition],
     ends: PartitionOffsets,
-    begins: PartitionOffsets,
+    beginnings: PartitionOffsets,
 ) -> GroupObservation:
     committed = group.committed or {}
     return GroupObservation(
@@ -226,8 +235,8 @@ def _observation(
             partition: PartitionObservation(
                 ends.found.get(partition),
                 committed.get(partition),
-                begins.found.get(partition),
-                ends.problems.get(partition) or (UNSUBSCRIBED if group.has_left(partition.topic) else None),
+                beginnings.found.get(partition),
+                ends.problems.get(partition) or (UNSUBSCRIBED if group.has_unsubscribed(partition.topic) else None),
             )
             for partition in sorted(partitions)
         },
@@ -235,14 +244,16 @@ def _observation(
     )
 
 
-def _with_records(sight: GroupObservation, found: Mapping[TopicPartition, int]) -> GroupObservation:
-    read = {at: replace(sight.partitions[at], next_record=offset) for at, offset in found.items()}
-    return replace(sight, partitions={**sight.partitions, **read})
+def _with_records(observation: GroupObservation, found: Mapping[TopicPartition, int]) -> GroupObservation:
+    read = {at: replace(observation.partitions[at], next_record=offset) for at, offset in found.items()}
+    return replace(observation, partitions={**observation.partitions, **read})
 
 
 def _unreached(
-    client: ClusterClient, group: GroupDescription, sight: GroupObservation, topics: TopicLayout
+    client: ClusterClient, group: GroupDescription, observation: GroupObservation, topics: TopicLayout
 ) -> tuple[str, ...]:
-    leaders = {topics.leaders.get(at) for at, partition in sight.partitions.items() if partition.problem == LEADER}
+    leaders = {
+        topics.leaders.get(at) for at, partition in observation.partitions.items() if partition.problem == LEADER
+    }
     nodes = leaders | ({group.coordinator} if group.problem == GroupProblem.COORDINATOR else set())
     return tuple(sorted(filter(None, map(client.unreached, nodes))))

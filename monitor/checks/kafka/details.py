@@ -31,7 +31,7 @@ class GroupDescription:
     state: str = ""
     members: tuple[GroupMember, ...] = ()
     subscribed: frozenset[str] = frozenset()
-    tells_all: bool = False
+    lists_all_topics: bool = False
     committed: Committed | None = field(default_factory=dict)
     problem: str | None = None
 
@@ -40,9 +40,9 @@ class GroupDescription:
         """Those that the group consumes now, as far as its members tell."""
         return self.subscribed.union(at.topic for member in self.members for at in member.assigned)
 
-    def has_left(self, topic: str) -> bool:
+    def has_unsubscribed(self, topic: str) -> bool:
         """Whether the group consumes now, and nothing of this topic: what it committed there is of the past."""
-        return self.tells_all and self.state == STABLE and topic not in self.topics
+        return self.lists_all_topics and self.state == STABLE and topic not in self.topics
 
 
 def merged(
@@ -67,32 +67,34 @@ def from_describe_groups(node: Node, group: Any) -> GroupDescription:
     problem = None if group.error_code == NOT_FOUND else group_problem(group.error_code)
     known = not group.error_code and group.group_state not in ("", "Dead")
     consumers = group.protocol_type == "consumer"
-    members, topics, tells_all = [], set(), bool(group.members)
+    members, topics, lists_all_topics = [], set(), bool(group.members)
     for member in group.members:
         # The bytes are the clients' own business, and empty while the group is not Stable.
         assigned = _decoded(ConsumerProtocolAssignment, member.member_assignment) if consumers else None
         subscription = _decoded(ConsumerProtocolSubscription, member.member_metadata) if consumers else None
-        tells_all = tells_all and bool(subscription and subscription.topics)
+        lists_all_topics = lists_all_topics and bool(subscription and subscription.topics)
         topics |= set(subscription.topics if subscription else ())
         partitions = {TopicPartition(*partition) for partition in (assigned.partitions() if assigned else ())}
         members.append(_member(member, partitions))
     return GroupDescription(
-        node, known, group.group_state, tuple(members), frozenset(topics), tells_all, problem=problem
+        node, known, group.group_state, tuple(members), frozenset(topics), lists_all_topics, problem=problem
     )
 
 
 def from_consumer_group_describe(node: Node, group: Any) -> GroupDescription:
     """A row of ConsumerGroupDescribe."""
-    members, topics, tells_all = [], set(), bool(group.members)
+    members, topics, lists_all_topics = [], set(), bool(group.members)
     for member in group.members:
-        tells_all = tells_all and bool(member.subscribed_topic_names) and not member.subscribed_topic_regex
+        lists_all_topics = (
+            lists_all_topics and bool(member.subscribed_topic_names) and not member.subscribed_topic_regex
+        )
         topics |= set(member.subscribed_topic_names or ())
         rows = member.assignment.topic_partitions
         members.append(_member(member, {TopicPartition(row.topic_name, p) for row in rows for p in row.partitions}))
     problem = group_problem(group.error_code)
     known = problem is None
     return GroupDescription(
-        node, known, group.group_state, tuple(members), frozenset(topics), tells_all, problem=problem
+        node, known, group.group_state, tuple(members), frozenset(topics), lists_all_topics, problem=problem
     )
 
 

@@ -42,58 +42,58 @@ class GroupListing(NamedTuple):
 
     names: set[str]
     silent: set[Node]
-    forgets: bool
+    may_omit_groups: bool
 
 
 async def list_groups(client: ClusterClient, nodes: Collection[Node], until: float) -> GroupListing:
     """The groups of consumers that these brokers coordinate."""
     names: set[str] = set()
-    missing, attempt, forgets = set(nodes), 0, False
+    missing, attempt, may_omit_groups = set(nodes), 0, False
     while missing:
-        answers = await client.together(_list(client, node, until) for node in missing)
+        answers = await client.gather(_list(client, node, until) for node in missing)
         for node, listed in zip(list(missing), answers, strict=True):
             if listed is not None:
                 names |= listed.names
-                forgets |= listed.forgets
+                may_omit_groups |= listed.may_omit_groups
                 missing.discard(node)
         if not missing or not await client.pause(attempt, until):
             break
         attempt += 1
-    return GroupListing(names, missing, forgets)
+    return GroupListing(names, missing, may_omit_groups)
 
 
 async def read_groups(client: ClusterClient, names: Collection[str], until: float) -> dict[str, GroupDescription]:
     """Ask for all of them together, again for those whose coordinator is moving. Raises CheckFailed."""
-    told: dict[str, GroupDescription] = {}
+    descriptions: dict[str, GroupDescription] = {}
     pending, attempt = sorted(names), 0
     while pending:
         try:
-            told.update(await _find_coordinators(client, pending, until))
+            descriptions.update(await _find_coordinators(client, pending, until))
         except CheckFailed:
-            if not told:
+            if not descriptions:
                 raise
             break
         by_coordinator = defaultdict(list)
         for name in pending:
-            if (node := told[name].coordinator) is not None:
+            if (node := descriptions[name].coordinator) is not None:
                 by_coordinator[node].append(name)
-        answers = await client.together(
+        answers = await client.gather(
             _read_from_coordinator(client, node, chunk, until)
             for node, group_names in by_coordinator.items()
             for chunk in chunks(group_names, GROUPS_PER_REQUEST)
         )
         for answer in answers:
-            told.update(answer)
-        pending = [name for name in pending if told[name].problem == GroupProblem.COORDINATOR]
+            descriptions.update(answer)
+        pending = [name for name in pending if descriptions[name].problem == GroupProblem.COORDINATOR]
         if not pending or not await client.pause(attempt, until):
             break
         attempt += 1
-    return told
+    return descriptions
 
 
 async def read_committed(
     client: ClusterClient,
-    told: Mapping[str, GroupDescription],
+    descriptions: Mapping[str, GroupDescription],
     partitions: Mapping[str, Collection[TopicPartition]],
     until: float,
 ) -> dict[str, GroupDescription]:
@@ -114,7 +114,7 @@ async def read_committed(
         problem = next(iter(problems & {GroupProblem.COORDINATOR, GroupProblem.AUTHORIZATION}), None)
         return name, merged(group, committed_offsets(answer), problem, knows_all=False)
 
-    return dict(await client.together(completed(name, group) for name, group in told.items()))
+    return dict(await client.gather(completed(name, group) for name, group in descriptions.items()))
 
 
 def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
@@ -153,13 +153,13 @@ async def _find_coordinators(client: ClusterClient, names: Sequence[str], until:
         return FindCoordinatorRequest(key=names[0], max_version=3)
 
     def one(name: str) -> Any:
-        return client.ask(lambda _: FindCoordinatorRequest(key=name, max_version=3), until)
+        return client.send_to_any(lambda _: FindCoordinatorRequest(key=name, max_version=3), until)
 
-    first = await client.ask(build, until)
+    first = await client.send_to_any(build, until)
     if first.API_VERSION >= 4:
         rows = [(row.key, row) for row in first.coordinators]
     else:
-        rows = list(zip(names, [first, *await client.together(map(one, names[1:]))], strict=True))
+        rows = list(zip(names, [first, *await client.gather(map(one, names[1:]))], strict=True))
     return {
         name: GroupDescription(problem=group_problem(row.error_code))
         if row.error_code
@@ -174,11 +174,11 @@ async def _read_from_coordinator(
     """Members and offsets, asked for at the same time."""
     try:
         versions = await client.versions(node, until)
-        asked: list[Any] = [
+        requests: list[Any] = [
             _describe(client, node, names, versions, until),
             _fetch(client, node, names, versions, until),
         ]
-        described, committed = await client.together(asked)
+        described, committed = await client.gather(requests)
     except KafkaError:
         return {name: GroupDescription(node, problem=GroupProblem.COORDINATOR) for name in names}
     knows_all = (versions(DescribeGroupsRequest) or 0) >= 6
@@ -189,21 +189,23 @@ async def _describe(
     client: ClusterClient, node: Node, names: Sequence[str], versions: Versions, until: float
 ) -> dict[str, GroupDescription]:
     answer = await client.send(node, DescribeGroupsRequest(groups=list(names)), until)
-    told = {group.group_id: from_describe_groups(node, group) for group in answer.groups}
-    missing = [name for name in names if not told[name].known and told[name].problem is None]
+    descriptions = {group.group_id: from_describe_groups(node, group) for group in answer.groups}
+    missing = [name for name in names if not descriptions[name].known and descriptions[name].problem is None]
     if missing and versions(ConsumerGroupDescribeRequest) is not None:
         answer = await client.send(node, ConsumerGroupDescribeRequest(group_ids=missing), until)
-        told |= {
+        descriptions |= {
             group.group_id: from_consumer_group_describe(node, group)
             for group in answer.groups
             if group.error_code != NOT_FOUND
         }
-    missing = [name for name in missing if not told[name].known and told[name].problem is None]
+    missing = [name for name in missing if not descriptions[name].known and descriptions[name].problem is None]
     if missing and (versions(ListGroupsRequest) or 0) >= 5:
         answer = await client.send(node, ListGroupsRequest(types_filter=["share"], min_version=5), until)
         shared = {group.group_id for group in answer.groups}
-        told |= {name: GroupDescription(node, problem=GroupProblem.SHARE_GROUP) for name in missing if name in shared}
-    return told
+        descriptions |= {
+            name: GroupDescription(node, problem=GroupProblem.SHARE_GROUP) for name in missing if name in shared
+        }
+    return descriptions
 
 
 async def _fetch(
@@ -219,7 +221,7 @@ async def _fetch(
         rows = [(group.group_id, group) for group in answer.groups]
     else:
         requests = [OffsetFetchRequest(group_id=name, topics=None, min_version=2, max_version=7) for name in names]
-        answers = await client.together(client.send(node, request, until) for request in requests)
+        answers = await client.gather(client.send(node, request, until) for request in requests)
         rows = list(zip(names, answers, strict=True))
     return {
         name: (committed_offsets(row), None if row.error_code == NOT_FOUND else group_problem(row.error_code))

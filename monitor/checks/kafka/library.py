@@ -29,23 +29,23 @@ class ConnectionManager(KafkaConnectionManager):  # type: ignore[misc]
     def __init__(self, net: Any, **settings: Any) -> None:
         super().__init__(net, **settings)
         self._addresses: dict[Node, _Address] = {}
-        self._places: dict[tuple[Node, str, int], list[Node]] = {}
+        self._address_nodes: dict[tuple[Node, str, int], list[Node]] = {}
 
-    def places(self, node: Node) -> list[Node]:
+    def address_nodes(self, node: Node) -> list[Node]:
         """The node itself; where its name has several addresses, a node for each. None where it cannot be resolved."""
         broker = self.cluster.broker_metadata(node)
         if broker is None:
             return [node]
-        known = self._places.get((node, broker.host, broker.port))
-        if known is None:
+        nodes = self._address_nodes.get((node, broker.host, broker.port))
+        if nodes is None:
             found = _resolved(broker.host, broker.port)
-            known = [node] if len(found) == 1 else [f"{node} at {address[4][0]}" for address in found]
-            for place in known if len(found) > 1 else ():
-                row = SimpleNamespace(error_code=0, node_id=place, host=broker.host, port=broker.port)
-                self.cluster.add_coordinator(row, "group", str(place), synthesize_node_id=False)
-            self._addresses |= zip(known, found, strict=True)
-            self._places[node, broker.host, broker.port] = known
-        return known
+            nodes = [node] if len(found) == 1 else [f"{node} at {address[4][0]}" for address in found]
+            for address_node in nodes if len(found) > 1 else ():
+                row = SimpleNamespace(error_code=0, node_id=address_node, host=broker.host, port=broker.port)
+                self.cluster.add_coordinator(row, "group", str(address_node), synthesize_node_id=False)
+            self._addresses |= zip(nodes, found, strict=True)
+            self._address_nodes[node, broker.host, broker.port] = nodes
+        return nodes
 
     async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
         transport = await self._transport(node, timeout_at)

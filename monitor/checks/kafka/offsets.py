@@ -60,7 +60,7 @@ async def read_topics(client: ClusterClient, topics: Collection[str] | None, unt
         names = [MetadataRequest.MetadataRequestTopic(name=name) for name in wanted]
         return MetadataRequest(topics=names, allow_auto_topic_creation=False, max_version=9)
 
-    answer = await client.ask(build, until)
+    answer = await client.send_to_any(build, until)
     client.learn_brokers(answer)
     leaders: dict[TopicPartition, Node] = {}
     problems: dict[str, str] = {}
@@ -81,7 +81,7 @@ async def read_brokers(client: ClusterClient, until: float) -> tuple[Node, ...]:
         nothing = (versions(MetadataRequest) or 0) >= 1
         return MetadataRequest(topics=MetadataRequest.NO_TOPICS if nothing else MetadataRequest.ALL_TOPICS)
 
-    return client.learn_brokers(await client.ask(build, until))
+    return client.learn_brokers(await client.send_to_any(build, until))
 
 
 async def read_offsets(
@@ -105,7 +105,7 @@ async def read_offsets(
                 problems[partition] = problem or LEADER
             else:
                 by_leader[node].append(partition)
-        answers = await client.together(
+        answers = await client.gather(
             _read(client, node, _request(chunk, which, isolation_level), until)
             for node, led in by_leader.items()
             for chunk in chunks(led, PARTITIONS_PER_REQUEST)
@@ -127,11 +127,11 @@ async def read_offsets(
 
 
 def _request(partitions: Collection[TopicPartition], which: int, isolation_level: IsolationLevel) -> Any:
-    def asked(topic: str, numbers: list[int]) -> Any:
+    def topic_request(topic: str, numbers: list[int]) -> Any:
         rows = [ListOffsetsRequest.ListOffsetsTopic.ListOffsetsPartition(n, timestamp=which) for n in numbers]
         return ListOffsetsRequest.ListOffsetsTopic(name=topic, partitions=rows)
 
-    topics = by_topic(partitions, asked)
+    topics = by_topic(partitions, topic_request)
     return ListOffsetsRequest(isolation_level=_ISOLATION[isolation_level], topics=topics, max_version=9)
 
 

@@ -45,7 +45,7 @@ class GroupQuery:
     drain_eta: bool = False
 
 
-def measure(prometheus: Prometheus, group: str, question: GroupQuery) -> Measurement:
+def measure(prometheus: Prometheus, group: str, query: GroupQuery) -> Measurement:
     """What Prometheus knows of a group. Raises :class:`CheckFailed` when it does not answer, or to neither query.
 
     ``now`` is not asked for, but how old the newest sample is. ``held`` is asked for where the worst value is beyond
@@ -55,40 +55,40 @@ def measure(prometheus: Prometheus, group: str, question: GroupQuery) -> Measure
     notes: tuple[str, ...] = ()
     unmatched: tuple[str, ...] = ()
     skew = consumers = WindowedValue()
-    refusal: CheckFailed | None = None
+    rejection: CheckFailed | None = None
     try:
-        skew, unmatched = _skew(prometheus, group, question)
+        skew, unmatched = _skew(prometheus, group, query)
     except _MissingSeries as gap:
         missing["skew"] = gap.message
     except CheckFailed as failure:
         if failure.reason != "bad_query":
             raise  # the next query would meet the same
-        refusal, missing["skew"] = failure, "Prometheus refused the query for the skew"
+        rejection, missing["skew"] = failure, "Prometheus refused the query for the skew"
     try:
-        consumers, notes = _consumers(prometheus, group, question)
+        consumers, notes = _consumers(prometheus, group, query)
     except _MissingSeries as gap:
         missing["consumers"] = gap.message
     except CheckFailed as failure:
-        if refusal is not None:
+        if rejection is not None:
             raise
         missing["consumers"] = f"Prometheus did not tell the consumers ({failure.reason})"
-    more = RecordedFacts() if {"skew", "consumers"} <= missing.keys() else _read_facts(prometheus, group, question)
-    notes += more.notes
+    facts = RecordedFacts() if {"skew", "consumers"} <= missing.keys() else _read_facts(prometheus, group, query)
+    notes += facts.notes
     lag = drain_eta = None
-    if question.lag:
-        lag, said = _number_now(prometheus, LAG, group)
-        notes += said
-    if question.drain_eta:
-        drain_eta, said = _number_now(prometheus, DRAIN_ETA, group)
-        notes += said
+    if query.lag:
+        lag, number_notes = _number_now(prometheus, LAG, group)
+        notes += number_notes
+    if query.drain_eta:
+        drain_eta, number_notes = _number_now(prometheus, DRAIN_ETA, group)
+        notes += number_notes
     return Measurement(
         skew=skew,
         consumers=consumers,
         lag=None if lag is None else int(lag),
         drain_eta_seconds=drain_eta,
         missing=missing,
-        age_seconds=more.age_seconds,
-        loss=more.loss,
+        age_seconds=facts.age_seconds,
+        loss=facts.loss,
         unmatched=unmatched,
         notes=notes,
     )
@@ -101,57 +101,55 @@ class _MissingSeries(CheckFailed):
         super().__init__(MISSING, message)
 
 
-def _read_facts(prometheus: Prometheus, group: str, question: GroupQuery) -> RecordedFacts:
+def _read_facts(prometheus: Prometheus, group: str, query: GroupQuery) -> RecordedFacts:
     matcher = _matcher(group)
-    needed = {SKEW: question.skew_threshold is not None, CONSUMERS: bool(question.min_consumers)}
+    needed = {SKEW: query.skew_threshold is not None, CONSUMERS: bool(query.min_consumers)}
     series = [f"{rule}{{{matcher}}}" for rule, is_needed in needed.items() if is_needed]
-    window = question.window_seconds
+    window = query.window_seconds
     step = _duration(max(1.0, min(RESOLUTION_SECONDS, window / 20)))
     return read_recorded_facts(
         prometheus,
         facts_query(series, matcher, window=_duration(window), step=step),
-        lambda s: _counts(s, question.topics),
+        lambda s: _counts(s, query.topics),
     )
 
 
-def _skew(prometheus: Prometheus, group: str, question: GroupQuery) -> tuple[WindowedValue, tuple[str, ...]]:
+def _skew(prometheus: Prometheus, group: str, query: GroupQuery) -> tuple[WindowedValue, tuple[str, ...]]:
     """The skew, and the names and patterns of topics that match none which the rule has of the group."""
     series = f"{SKEW}{{{_matcher(group)}}}"
-    answer = prometheus.query(f"max_over_time({series}[{_duration(question.window_seconds)}])")
+    answer = prometheus.query(f"max_over_time({series}[{_duration(query.window_seconds)}])")
     if not answer.samples:
         raise _explain_missing(prometheus, SKEW)
-    unmatched = tuple(each for each in question.topics if not _of_topics(answer, [each]).samples)
-    answer = _of_topics(answer, question.topics)
+    unmatched = tuple(each for each in query.topics if not _of_topics(answer, [each]).samples)
+    answer = _of_topics(answer, query.topics)
     if not answer.samples:
         return WindowedValue(), unmatched
     worst = round(max(_finite(answer), default=1.0), 2)  # NaN is the mean of no lag: rules other than ours say it so
     held: float | None = worst
-    beyond = question.skew_threshold is not None and worst > question.skew_threshold
-    if beyond and question.sustained_seconds > 0:
-        stayed = _finite(
-            _of_topics(prometheus.query(_sustained_query(series, "max", "min", question)), question.topics)
-        )
+    beyond = query.skew_threshold is not None and worst > query.skew_threshold
+    if beyond and query.sustained_seconds > 0:
+        stayed = _finite(_of_topics(prometheus.query(_sustained_query(series, "max", "min", query)), query.topics))
         held = round(max(stayed), 2) if stayed else None
     return WindowedValue(worst=worst, held=held), unmatched
 
 
-def _consumers(prometheus: Prometheus, group: str, question: GroupQuery) -> tuple[WindowedValue, tuple[str, ...]]:
+def _consumers(prometheus: Prometheus, group: str, query: GroupQuery) -> tuple[WindowedValue, tuple[str, ...]]:
     series = f"{CONSUMERS}{{{_matcher(group)}}}"
-    answer = prometheus.query(f"min_over_time({series}[{_duration(question.window_seconds)}])")
+    answer = prometheus.query(f"min_over_time({series}[{_duration(query.window_seconds)}])")
     if not answer.samples:
-        return _consumers_now(prometheus, group, question)
+        return _consumers_now(prometheus, group, query)
     worst = min(_finite(answer), default=None)
     if worst is None:
         raise _MissingSeries(f"{CONSUMERS} of the group is not a number")
-    if worst == 0 and _consumes_uncounted(prometheus, lambda length: f"{series}[{length}]", group, question):
+    if worst == 0 and _consumes_uncounted(prometheus, lambda length: f"{series}[{length}]", group, query):
         return WindowedValue(), (UNCOUNTED,)
     held: float | None = worst
-    if question.sustained_seconds > 0 and _too_few(worst, question):
-        held = min(_finite(prometheus.query(_sustained_query(series, "min", "max", question))), default=None)
+    if query.sustained_seconds > 0 and _too_few(worst, query):
+        held = min(_finite(prometheus.query(_sustained_query(series, "min", "max", query))), default=None)
     return WindowedValue(worst=worst, held=held), ()
 
 
-def _consumers_now(prometheus: Prometheus, group: str, question: GroupQuery) -> tuple[WindowedValue, tuple[str, ...]]:
+def _consumers_now(prometheus: Prometheus, group: str, query: GroupQuery) -> tuple[WindowedValue, tuple[str, ...]]:
     """Counted from the exporter's own metrics, for want of the rule."""
     counting = f"count(count by (memberid) ({OFFSETS}{{{_matcher(group)}}}))"
     count = min(_finite(prometheus.query(counting)), default=None)
@@ -168,29 +166,25 @@ def _consumers_now(prometheus: Prometheus, group: str, question: GroupQuery) -> 
         counting, count = exactly, members
     elif count == 1:
         raise _MissingSeries(f"Prometheus has no {CONSUMERS}, and the exporter does not tell the members")
-    every = _duration(_step(question))
-    if count == 0 and _consumes_uncounted(
-        prometheus, lambda length: f"({counting})[{length}:{every}]", group, question
-    ):
+    every = _duration(_step(query))
+    if count == 0 and _consumes_uncounted(prometheus, lambda length: f"({counting})[{length}:{every}]", group, query):
         return WindowedValue(), (UNCOUNTED,)
     held: float | None = count
-    if question.sustained_seconds > 0 and _too_few(count, question):
-        lately = f"[{_duration(question.sustained_seconds)}:{_duration(_step(question))}]"
+    if query.sustained_seconds > 0 and _too_few(count, query):
+        lately = f"[{_duration(query.sustained_seconds)}:{_duration(_step(query))}]"
         held = min(_finite(prometheus.query(f"max_over_time(({counting}){lately})")), default=None)
     return WindowedValue(now=count, worst=count, held=held), (COUNTED_NOW,)
 
 
-def _consumes_uncounted(
-    prometheus: Prometheus, counted: Callable[[str], str], group: str, question: GroupQuery
-) -> bool:
+def _consumes_uncounted(prometheus: Prometheus, counted: Callable[[str], str], group: str, query: GroupQuery) -> bool:
     """Whether offsets moved at some time within the window, while no member was counted for longer than that.
 
     ``counted`` is the range of the count of this length. It is longer on both sides than that of the offsets: members
     that have just gone, or have just come, are still, or already, counted somewhere in it.
     """
-    if not _too_few(0, question):
+    if not _too_few(0, query):
         return False
-    window, step = question.window_seconds, _duration(_step(question))
+    window, step = query.window_seconds, _duration(_step(query))
     none = f"max_over_time({counted(_duration(window * 0.6))}) == 0"
     lately = f"[{_duration(window * 0.4)}] offset {_duration(window * 0.1)}"
     moved = f"sum(changes({OFFSETS}{{{_matcher(group)}}}{lately})) > 0"
@@ -211,8 +205,8 @@ def _number_now(prometheus: Prometheus, rule: str, group: str) -> tuple[float | 
     return max(_finite(answer), default=None), ()
 
 
-def _too_few(count: float, question: GroupQuery) -> bool:
-    return question.min_consumers is not None and count < question.min_consumers
+def _too_few(count: float, query: GroupQuery) -> bool:
+    return query.min_consumers is not None and count < query.min_consumers
 
 
 def _explain_missing(prometheus: Prometheus, rule: str) -> _MissingSeries:
@@ -235,20 +229,20 @@ def _has_exporter(prometheus: Prometheus) -> bool:
         return True
 
 
-def _sustained_query(series: str, outer: str, inner: str, question: GroupQuery) -> str:
+def _sustained_query(series: str, outer: str, inner: str, query: GroupQuery) -> str:
     """Beyond what the value stayed for a while, at its worst within the window.
 
     A series that has just begun has stayed nowhere: ``offset`` demands that it was there at the beginning of the while.
     """
-    while_ = question.sustained_seconds
-    step = _step(question)
-    reach = max(step, question.window_seconds - while_)  # each while lies within the window
-    stayed = f"{inner}_over_time({series}[{_duration(while_)}]) and {series} offset {_duration(while_)}"
+    sustained = query.sustained_seconds
+    step = _step(query)
+    reach = max(step, query.window_seconds - sustained)  # each while lies within the window
+    stayed = f"{inner}_over_time({series}[{_duration(sustained)}]) and {series} offset {_duration(sustained)}"
     return f"{outer}_over_time(({stayed})[{_duration(reach)}:{_duration(step)}])"
 
 
-def _step(question: GroupQuery) -> float:
-    return min(RESOLUTION_SECONDS, max(1.0, question.sustained_seconds / 2))
+def _step(query: GroupQuery) -> float:
+    return min(RESOLUTION_SECONDS, max(1.0, query.sustained_seconds / 2))
 
 
 def _finite(answer: QueryResult) -> list[float]:

@@ -46,7 +46,7 @@ async def next_records(
 
     That is where the next record is, or where the reading ended. Never beyond the first open transaction.
     """
-    found = await client.together(_next_record(client, at, start, topics, until) for at, start in starts.items())
+    found = await client.gather(_next_record(client, at, start, topics, until) for at, start in starts.items())
     return {at: offset for at, offset in zip(starts, found, strict=True) if offset is not None}
 
 
@@ -103,8 +103,8 @@ async def _next_record(
                 break
             aborted = [(each.producer_id, each.first_offset) for each in row.aborted_transactions or ()]
             before = position
-            position, is_there = first_committed(batches(bytes(row.records or b"")), aborted, position)
-            if is_there or position == before or position >= row.last_stable_offset:
+            position, is_found = first_committed(batches(bytes(row.records or b"")), aborted, position)
+            if is_found or position == before or position >= row.last_stable_offset:
                 break
             size = MORE_BYTES
     except KafkaError:
