@@ -1,7 +1,9 @@
-"""Connections to the brokers of one cluster for the time of one look, none of which outlasts its deadline.
+"""Connections to the brokers of one cluster for one observation, closed at its deadline.
 
-kafka-python's own event loop runs on the caller's thread, only while ``Client.run`` is in it: no thread is left
-behind, whatever the network does, and nothing is shared over a fork.
+kafka-python's own event loop runs on the caller's thread, only during ``ClusterClient.run``. So no thread is left behind,
+whatever the network does, and nothing is shared over a fork.
+
+Arguments named ``until`` are deadlines on the monotonic clock.
 """
 
 from __future__ import annotations
@@ -25,33 +27,34 @@ from monitor.checks.kafka.security import security_settings
 
 T = TypeVar("T")
 Node = library.Node
-Versions = Callable[[Any], int | None]  # of the class of a request: the newest version that both sides know
+Versions = Callable[[Any], int | None]
+"""Returns, for the class of a request, the newest version that broker and client support; None if there is none."""
 
-LARGEST_ANSWER_BYTES = 100_000_000  # as the Java clients'; kafka-python's 1 MB is too little for 1,000 groups
+LARGEST_ANSWER_BYTES = 100_000_000  # like the Java clients; kafka-python's 1 MB is too little for 1,000 groups
 _HINT = " (is security_protocol right? brokers older than 0.10 need api_version)"
 RETRY_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6)
 
 
 class ClusterClient:
-    """A context manager. ``requests`` counts what was asked, by the API's name, without the greetings of connections.
+    """Client of one cluster, as a context manager.
 
-    A node is a broker's number, or kafka-python's name for an address that was configured.
+    ``requests`` counts the sent requests by API name, without those that set up a connection. A node is a broker's
+    number, or kafka-python's name for a configured address.
     """
 
     def __init__(self, connection: KafkaConnection, timeout_seconds: float) -> None:
-        """Connects to nobody yet. Raises CheckFailed for certificates and tokens that cannot be read."""
+        """Prepare the client without connecting. Raises CheckFailed for certificates and tokens that cannot be read."""
         self.requests: Counter[str] = Counter()
         self._timeout_seconds = timeout_seconds
         self._deadline = time.monotonic() + timeout_seconds
         self._where = ", ".join(connection.brokers)
-        self._down: dict[Node, Exception] = {}  # nodes that were too late once are not waited for again
+        self._down: dict[Node, Exception] = {}  # nodes that failed or timed out are not tried again
         self._entry: Node | None = None
         self._last_error: dict[Node, Exception] = {}
-        self._unreached: dict[Node, Exception] = {}  # by the node that was asked for
-        self._configured_as: dict[
-            int, Node
-        ] = {}  # brokers that were configured by the very address that they advertise
-        self._chosen: dict[Node, Node] = {}  # of the places of a node, the one that took a connection last
+        self._unreached: dict[Node, Exception] = {}  # by the node before routing
+        # Brokers whose advertised address is also a configured address: they share its connection.
+        self._configured_as: dict[int, Node] = {}
+        self._chosen: dict[Node, Node] = {}  # the address of each node that accepted a connection last
         settings: dict[str, Any] = {
             "bootstrap_servers": list(connection.brokers),
             "client_id": connection.client_id,
@@ -59,7 +62,7 @@ class ClusterClient:
             "request_timeout_ms": timeout_seconds * 1000,
             "reconnect_backoff_max_ms": 1000,
             "receive_message_max_bytes": LARGEST_ANSWER_BYTES,
-            "max_in_flight_requests_per_connection": 1_000_000,  # beyond its limit it refuses, it does not wait
+            "max_in_flight_requests_per_connection": 1_000_000,  # kafka-python refuses further requests, it does not wait
             **security_settings(connection),
         }
         with logging_silenced():
@@ -76,7 +79,7 @@ class ClusterClient:
             self._loop.close()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The value of ``work``, which awaits nothing but this client. Raises CheckFailed when it is not in time."""
+        """Run ``work``, which may await only this client, and return its value. Raises CheckFailed after the deadline."""
         with logging_silenced(), garbage_collection_disabled():
             future = self._manager.call_soon(work)
             self._loop.poll(timeout_ms=max(0.0, self._deadline - time.monotonic()) * 1000, future=future)
@@ -90,32 +93,32 @@ class ClusterClient:
         return value
 
     def until(self, share: float) -> float:
-        """The monotonic time at which that share of the time that is left now will be over."""
+        """Return the monotonic time at which ``share`` of the remaining time will have passed."""
         now = time.monotonic()
         return now + (self._deadline - now) * share
 
     async def gather(self, work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-        """The values of all, which run at the same time."""
+        """Run coroutines concurrently and return their values."""
         futures = [self._manager.call_soon(one) for one in work]
         return [await future for future in futures]
 
     async def pause(self, attempt: int, until: float) -> bool:
-        """Wait before another attempt. False when there were enough, or when it would be too late."""
+        """Wait before another attempt. Return False if there were enough attempts, or if it would be too late."""
         if attempt >= len(RETRY_SECONDS) or time.monotonic() + RETRY_SECONDS[attempt] >= until:
             return False
         await self._loop.sleep(RETRY_SECONDS[attempt])
         return True
 
     async def connect(self, until: float) -> None:
-        """Reach one of the nodes that were configured. Raises CheckFailed when none answers."""
+        """Connect to one of the configured nodes. Raises CheckFailed if none answers."""
         await self._entry_node(until)
 
     async def versions(self, node: Node, until: float) -> Versions:
-        """Which versions of the protocol we can speak with a node. Raises KafkaError when it cannot be reached."""
+        """Return the protocol versions to use with a node. Raises KafkaError if it cannot be reached."""
         return _versions(await self._reach(node, until))
 
     async def send(self, node: Node, request: Any, until: float) -> Any:
-        """What the node answers. Raises KafkaError when it does not."""
+        """Send a request to a node and return the response. Raises KafkaError if there is none."""
         connection = await self._reach(node, until)
         while connection.paused and time.monotonic() < until:  # throttled by a quota
             await self._loop.sleep(0.02)
@@ -127,12 +130,15 @@ class ClusterClient:
             raise
 
     def unreached(self, node: Node | None) -> str | None:
-        """The address of a node that was not reached and why, as ``host:port (refused)``; None for any other."""
+        """Return address and reason of a node that was not reached, as ``host:port (refused)``; None for any other."""
         error = None if node is None else self._unreached.get(node)
         return None if error is None or node is None else f"{self.address(node)} ({reason(error)})"
 
     async def send_to_any(self, build: Callable[[Versions], Any], until: float) -> Any:
-        """What any node answers; the next when one does not. Raises CheckFailed when none does."""
+        """Send a request to the configured nodes, one after another until one responds, and return the response.
+
+        ``build`` makes the request for the versions of a node. Raises CheckFailed if no node responds.
+        """
         while True:
             node = await self._entry_node(until)
             try:
@@ -141,14 +147,14 @@ class ClusterClient:
                 self._down[node] = error
 
     def learn_brokers(self, metadata: Any) -> tuple[int, ...]:
-        """Remember where the brokers are that a Metadata response names: their numbers."""
+        """Store the addresses of the brokers in a Metadata response, and return the brokers' numbers."""
         self._cluster.update_metadata(metadata)
         for broker in metadata.brokers:
             self._recognise(broker)
         return tuple(broker.node_id for broker in metadata.brokers)
 
     def learn_coordinator(self, found: Any) -> int:
-        """Remember where the broker is that a FindCoordinator response names: its number."""
+        """Store the address of the broker in a FindCoordinator response, and return its number."""
         known = self._cluster.broker_metadata(found.node_id)
         if known is None or (known.host, known.port) != (found.host, found.port):
             self._cluster.add_coordinator(found, "group", "", synthesize_node_id=False)
@@ -156,7 +162,7 @@ class ClusterClient:
         return int(found.node_id)
 
     def address(self, node: Node) -> str:
-        """``host:port`` of a node."""
+        """Return ``host:port`` of a node."""
         broker = self._cluster.broker_metadata(node)
         return f"{broker.host}:{broker.port}" if broker else str(node)
 
@@ -206,24 +212,24 @@ class ClusterClient:
         if node in self._down:
             raise self._down[node]
         try:
-            # It gives up a second after we do, so that we can still see how far it came. And it is not to look for
-            # the cluster anew, on its own, when the connection is lost.
+            # kafka-python's timeout is a second longer than ours, so that `transport` still shows how far it came.
+            # When the connection is lost, it must not request the cluster's metadata by itself.
             connection = self._manager.get_connection(
                 node, timeout_ms=_milliseconds(until) + 1000, refresh_metadata_on_err=False
             )
             await self._manager.wait_for(connection.init_future, _milliseconds(until))
-        except NodeNotReadyError as error:  # it was lost a moment ago
+        except NodeNotReadyError as error:  # the connection was lost a moment ago
             raise self._last_error.get(node, error) from None
         except KafkaTimeoutError:
-            text = f"no answer to the greeting in time{_HINT}" if connection.transport else "no connection in time"
+            text = f"no answer to the handshake in time{_HINT}" if connection.transport else "no connection in time"
             self._down[node] = KafkaTimeoutError(text)
             raise self._down[node] from None
         except KafkaError as error:
             if reason(error) == "reset":
-                error = KafkaConnectionError(f"{HUNG_UP} at the greeting{_HINT}")
+                error = KafkaConnectionError(f"{HUNG_UP} during the handshake{_HINT}")
             self._last_error[node] = error
             raise error from None
-        except Exception as error:  # a host's name that is none, and what else nobody wraps
+        except Exception as error:  # an invalid host name, and other errors that kafka-python does not wrap
             self._down[node] = KafkaConnectionError(error)
             raise self._down[node] from error
         return connection

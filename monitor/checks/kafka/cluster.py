@@ -1,4 +1,4 @@
-"""One look at the consumer groups of a cluster, with as few requests as the protocol allows."""
+"""Observation of the consumer groups of a cluster, with as few requests as the protocol allows."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from monitor.policy.consumer_groups.reasons import GroupProblem
 
 RememberedPartitions = Mapping[str, Collection[TopicPartition]]
 ReadStarts = Callable[[GroupObservation], Mapping[TopicPartition, int]]
-"""Returns the partitions of a group whose records are to be read, and from which offset on."""
+"""Returns the partitions of a group whose records must be read, with the offset to read from."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterSnapshot:
-    """What was seen. ``groups`` are in the order of their names, ``requests`` how many were sent, by the API's name.
+    """Observation of a cluster's groups, sorted by name, and the number of ``requests`` by API name.
 
-    ``silent_brokers`` did not tell which groups they coordinate: there may be more that match a pattern. ``unmatched``
-    are the names and patterns of topics of which no group consumes any.
+    ``silent_brokers`` did not list the groups that they coordinate: more groups may match a pattern. ``unmatched`` are
+    names and patterns of topics that match no consumed topic.
     """
 
     groups: Mapping[str, GroupObservation]
@@ -49,7 +49,7 @@ class ClusterSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class _ClusterQuery:
-    """What is looked for."""
+    """Parameters of an observation; see ``observe_cluster``."""
 
     groups: Sequence[str]
     topics: Sequence[str]
@@ -71,17 +71,19 @@ def observe_cluster(
     remembered: RememberedPartitions | None = None,
     read_starts: ReadStarts = lambda _: {},
 ) -> ClusterSnapshot:
-    """Connect, see what there is to see of the groups, and hang up.
+    """Connect to the cluster, observe the groups and disconnect.
 
-    ``groups`` are names and fnmatch patterns: a name is always in the result, a pattern stands for the groups of
-    consumers that the brokers list. ``topics`` are names and patterns of those that count, all when empty.
-    ``timeout_seconds`` is for everything, but for what the system takes to resolve names. ``remembered`` are the
-    groups, and their partitions, of an earlier look: they are asked for again where the brokers cannot tell (a broker
-    that is down lists no groups; 0.9 lists none without members, and tells offsets only of partitions that one names).
-    Of partitions that ``standing`` names, the heads of some records are read: see ``PartitionSight.next_record``.
+    ``groups`` are names and fnmatch patterns. A name is always in the result; a pattern stands for the matching consumer
+    groups that the brokers list. ``topics`` are names and patterns of the topics that count; empty means all.
+    ``timeout_seconds`` covers everything except the time that the system takes to resolve names.
 
-    Raises CheckFailed when the cluster cannot be looked at: ``refused``, ``timeout``, ``reset``, ``name_resolution``,
-    ``tls``, ``authentication``, ``unreachable``, ``unsupported_version``, ``import``. What concerns one group or one
+    ``remembered`` are the groups and partitions of the previous observation. They are requested again if the brokers do
+    not list them: a broker that is down lists no groups; version 0.9 lists no groups without members, and returns
+    offsets only for partitions in the request. For partitions that ``read_starts`` returns, the heads of some records
+    are read, see ``PartitionObservation.next_record``.
+
+    Raises CheckFailed if the cluster cannot be observed: ``refused``, ``timeout``, ``reset``, ``name_resolution``,
+    ``tls``, ``authentication``, ``unreachable``, ``unsupported_version``, ``import``. A failure of one group or one
     partition is its ``problem``, see ``failures``.
     """
     query = _ClusterQuery(groups, topics, isolation_level, remembered or {}, read_starts)
@@ -91,7 +93,7 @@ def observe_cluster(
 
 async def _observe(client: ClusterClient, query: _ClusterQuery) -> ClusterSnapshot:
     await client.connect(client.until(0.9))
-    # Who is silent must leave time for those that are asked after him.
+    # The shares leave time for the later requests if a broker does not answer the first ones.
     names, silent = await _names(client, query, client.until(0.4))
     groups = await read_groups(client, names, client.until(0.5))
     has_old_broker = any(group.committed is None for group in groups.values())
@@ -99,12 +101,12 @@ async def _observe(client: ClusterClient, query: _ClusterQuery) -> ClusterSnapsh
     partitions = {name: _partitions(query, name, group, topics) for name, group in groups.items()}
     if has_old_broker:
         groups = await read_committed(client, groups, partitions, client.until(0.4))
-        # Where it was asked, and nothing is committed, is not the group's unless its members say so.
+        # A requested partition without a commit belongs to the group only if its members consume it.
         partitions = {name: _partitions(query, name, group, topics) for name, group in groups.items()}
     unread = {name: _unread(query, group, partitions[name], topics) for name, group in groups.items()}
-    every: set[TopicPartition] = set().union(*partitions.values(), *unread.values())
+    all_partitions: set[TopicPartition] = set().union(*partitions.values(), *unread.values())
     level = query.isolation_level
-    ends = await read_offsets(client, every, topics, which=END, isolation_level=level, until=client.until(0.6))
+    ends = await read_offsets(client, all_partitions, topics, which=END, isolation_level=level, until=client.until(0.6))
     lagging = {
         partition
         for name, group in groups.items()
@@ -160,7 +162,7 @@ async def _topics(
 
 
 def _partitions(query: _ClusterQuery, name: str, group: GroupDescription, topics: TopicLayout) -> set[TopicPartition]:
-    """Those that the group has committed or been given, and all of the topics that its members subscribe to."""
+    """Return the partitions that the group has committed in or is assigned, and all of the subscribed topics."""
     wanted = [topics.partitions.get(topic, ()) for topic in group.subscribed]
     if group.committed is None:
         wanted += [query.remembered.get(name, ())]
@@ -172,7 +174,7 @@ def _partitions(query: _ClusterQuery, name: str, group: GroupDescription, topics
 def _unread(
     query: _ClusterQuery, group: GroupDescription, partitions: Collection[TopicPartition], topics: TopicLayout
 ) -> set[TopicPartition]:
-    """The other partitions of the topics that a group without members commits in."""
+    """Return the other partitions of the topics that a group without members commits in."""
     if group.members or not group.committed:
         return set()
     consumed = {partition.topic for partition in group.committed if query.includes(partition.topic)}
@@ -186,7 +188,10 @@ def _waiting_records(
     ends: PartitionOffsets,
     beginnings: PartitionOffsets,
 ) -> dict[str, Record]:
-    """The oldest record that waits in the partition with the most lag, for each group that lags; the most lag first."""
+    """Return, for each group with lag, the oldest waiting record in its partition with the most lag.
+
+    The groups are sorted by that lag, the highest first.
+    """
     found: dict[str, tuple[int, Record]] = {}
     for name, group in groups.items():
         for at in partitions[name]:
@@ -200,16 +205,22 @@ def _waiting_records(
 
 
 def _unmatched(query: _ClusterQuery, groups: Mapping[str, GroupDescription]) -> tuple[str, ...]:
-    """The names and patterns of topics of which no group consumes any; none while some group cannot be looked at."""
+    """Return the names and patterns of topics that match no consumed topic.
+
+    The result is empty if the topics of any group are unknown.
+    """
     consumed = [group.topics | {partition.topic for partition in group.committed or ()} for group in groups.values()]
     if not all(consumed):
         return ()
-    every = frozenset().union(*consumed)
-    return tuple(each for each in query.topics if every and not any(fnmatchcase(topic, each) for topic in every))
+    topics = frozenset().union(*consumed)
+    return tuple(each for each in query.topics if topics and not any(fnmatchcase(topic, each) for topic in topics))
 
 
 def _with_topic_authorization(group: GroupDescription, topics: TopicLayout) -> GroupDescription:
-    """The group; only that we may not, when we may not look at a topic it consumes. Its lag would be no lag."""
+    """Return the group, or only the problem ``authorization`` if the monitor may not describe a topic that it consumes.
+
+    Without that topic its lag would be too low.
+    """
     forbidden = any(topics.problems.get(topic) == GroupProblem.AUTHORIZATION for topic in group.topics)
     return (
         GroupDescription(group.coordinator, problem=GroupProblem.AUTHORIZATION)

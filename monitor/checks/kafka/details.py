@@ -1,4 +1,4 @@
-"""What the answers of coordinators say about a group."""
+"""Conversion of the coordinators' responses to descriptions of groups."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ class GroupDescription:
 
     @property
     def topics(self) -> frozenset[str]:
-        """Those that the group consumes now, as far as its members tell."""
+        """Return the topics that the group consumes now, as far as its members list them."""
         return self.subscribed.union(at.topic for member in self.members for at in member.assigned)
 
     def has_unsubscribed(self, topic: str) -> bool:
-        """Whether the group consumes now, and nothing of this topic: what it committed there is of the past."""
+        """Return whether the stable group no longer consumes this topic: its commits in the topic are old."""
         return self.lists_all_topics and self.state == STABLE and topic not in self.topics
 
 
 def merged(
     group: GroupDescription, committed: Committed | None, problem: str | None, *, knows_all: bool
 ) -> GroupDescription:
-    """What both answers say together; nothing but the problem, where one of them has one.
+    """Return the description with the committed offsets; only the problem if either response has one.
 
-    ``knows_all``: a broker that does not describe a group, which has offsets, does not describe that sort of groups
-    (4.0 and newer). Older ones call a group dead that has no members.
+    If a broker does not describe a group that has offsets, the cause depends on its version. With ``knows_all`` (4.0
+    and newer) it does not support that type of group. Older brokers report a group without members as dead.
     """
     if problem := group.problem or problem:
         return GroupDescription(group.coordinator, problem=problem)
@@ -63,13 +63,13 @@ def merged(
 
 
 def from_describe_groups(node: Node, group: Any) -> GroupDescription:
-    """A row of DescribeGroups."""
+    """Return the description from a row of a DescribeGroups response."""
     problem = None if group.error_code == NOT_FOUND else group_problem(group.error_code)
     known = not group.error_code and group.group_state not in ("", "Dead")
     consumers = group.protocol_type == "consumer"
     members, topics, lists_all_topics = [], set(), bool(group.members)
     for member in group.members:
-        # The bytes are the clients' own business, and empty while the group is not Stable.
+        # Brokers do not interpret these bytes of the clients. They are empty while the group is not Stable.
         assigned = _decoded(ConsumerProtocolAssignment, member.member_assignment) if consumers else None
         subscription = _decoded(ConsumerProtocolSubscription, member.member_metadata) if consumers else None
         lists_all_topics = lists_all_topics and bool(subscription and subscription.topics)
@@ -82,7 +82,7 @@ def from_describe_groups(node: Node, group: Any) -> GroupDescription:
 
 
 def from_consumer_group_describe(node: Node, group: Any) -> GroupDescription:
-    """A row of ConsumerGroupDescribe."""
+    """Return the description from a row of a ConsumerGroupDescribe response (KIP-848)."""
     members, topics, lists_all_topics = [], set(), bool(group.members)
     for member in group.members:
         lists_all_topics = (
@@ -99,7 +99,7 @@ def from_consumer_group_describe(node: Node, group: Any) -> GroupDescription:
 
 
 def committed_offsets(row: Any) -> dict[TopicPartition, int]:
-    """What a group has committed, of a row of OffsetFetch, or of an answer about one group."""
+    """Return the committed offsets from a row of an OffsetFetch response, or from a response for one group."""
     return {
         TopicPartition(topic.name, partition.partition_index): partition.committed_offset
         for topic in row.topics
@@ -115,5 +115,5 @@ def _member(member: Any, assigned: Collection[TopicPartition]) -> GroupMember:
 def _decoded(kind: Any, data: Any) -> Any:
     try:
         return kind.decode(bytes(data)) if data else None
-    except Exception:  # noqa: BLE001  whatever a client may have written there
+    except Exception:  # noqa: BLE001  the client may have sent any bytes
         return None
