@@ -55,9 +55,9 @@ class TimestampSearch:
         return int(middle if self.low < int(middle) < self.high else (self.low + self.high) / 2)
 
     def learn(self, requested: int, offset: int, time: float) -> None:
-        """Take in that ``offset``, written at ``time``, is the first record that is not older than ``asked``."""
+        """Use a response: ``offset``, written at ``time``, is the first record that is not older than ``requested``."""
         if self.found is not None:
-            return  # another search in the same partition goes on
+            return  # the response was requested by another search in the same partition
         if offset == self.offset or (self.low is None and offset > self.offset):
             self.found = time
         elif offset == _NONE and self.low is None:

@@ -1,7 +1,7 @@
 """Connections to the brokers of one cluster for one observation, closed at its deadline.
 
-kafka-python's own event loop runs on the caller's thread, only during ``ClusterClient.run``. So no thread is left behind,
-whatever the network does, and nothing is shared over a fork.
+kafka-python's own event loop runs on the caller's thread, only during ``ClusterClient.run``. So no thread is left
+behind, whatever the network does, and nothing is shared over a fork.
 
 Arguments named ``until`` are deadlines on the monotonic clock.
 """
@@ -43,7 +43,7 @@ class ClusterClient:
     """
 
     def __init__(self, connection: KafkaConnection, timeout_seconds: float) -> None:
-        """Prepare the client without connecting. Raises CheckFailed for certificates and tokens that cannot be read."""
+        """Prepare the client without connecting. Raises CheckFailed if a certificate or a token cannot be read."""
         self.requests: Counter[str] = Counter()
         self._timeout_seconds = timeout_seconds
         self._deadline = time.monotonic() + timeout_seconds
@@ -62,7 +62,7 @@ class ClusterClient:
             "request_timeout_ms": timeout_seconds * 1000,
             "reconnect_backoff_max_ms": 1000,
             "receive_message_max_bytes": LARGEST_ANSWER_BYTES,
-            "max_in_flight_requests_per_connection": 1_000_000,  # kafka-python refuses further requests, it does not wait
+            "max_in_flight_requests_per_connection": 1_000_000,  # further requests are refused, not queued
             **security_settings(connection),
         }
         with logging_silenced():
@@ -79,7 +79,7 @@ class ClusterClient:
             self._loop.close()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run ``work``, which may await only this client, and return its value. Raises CheckFailed after the deadline."""
+        """Run ``work``, which may await only this client, and return its value. Raises CheckFailed at the deadline."""
         with logging_silenced(), garbage_collection_disabled():
             future = self._manager.call_soon(work)
             self._loop.poll(timeout_ms=max(0.0, self._deadline - time.monotonic()) * 1000, future=future)

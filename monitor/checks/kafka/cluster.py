@@ -73,8 +73,8 @@ def observe_cluster(
 ) -> ClusterSnapshot:
     """Connect to the cluster, observe the groups and disconnect.
 
-    ``groups`` are names and fnmatch patterns. A name is always in the result; a pattern stands for the matching consumer
-    groups that the brokers list. ``topics`` are names and patterns of the topics that count; empty means all.
+    ``groups`` are names and fnmatch patterns. A name is always in the result; a pattern stands for the matching
+    consumer groups that the brokers list. ``topics`` are names and patterns of the topics that count; empty means all.
     ``timeout_seconds`` covers everything except the time that the system takes to resolve names.
 
     ``remembered`` are the groups and partitions of the previous observation. They are requested again if the brokers do

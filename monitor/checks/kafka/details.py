@@ -21,9 +21,10 @@ STABLE = "Stable"
 
 @dataclass(frozen=True, slots=True)
 class GroupDescription:
-    """What a group's coordinator says. ``committed`` is None where only the topics that one names are told (0.9).
+    """Description of a group by its coordinator.
 
-    ``subscribed`` are the topics of the members' subscriptions, ``tells_all`` whether each member has told its own.
+    ``committed`` is None if the broker (0.9) returns offsets only for partitions in the request. ``subscribed`` are the
+    topics of the members' subscriptions; ``lists_all_topics`` is True if every member lists its topics by name.
     """
 
     coordinator: Node | None = None

@@ -1,4 +1,4 @@
-"""What the coordinators of consumer groups know: which there are, their members, what they have committed."""
+"""Requests to the coordinators of consumer groups: list of groups, members and committed offsets."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ from monitor.policy.consumer_groups.reasons import GroupProblem
 
 T = TypeVar("T")
 
-# A broker makes each answer in one piece and on one thread: a few MB for so many groups of ten members.
+# A broker builds each response in memory and on one thread: a few MB for this number of groups with ten members each.
 GROUPS_PER_REQUEST = 1000
-CONSUMERS = ("consumer", "")  # protocol types: not Connect's workers; nothing where only offsets are kept
+# Protocol types of consumer groups: excludes those of Kafka Connect. A group that has only offsets has an empty type.
+CONSUMERS = ("consumer", "")
 
 
 class GroupListing(NamedTuple):
-    """The names of groups of consumers, and the brokers that did not tell.
+    """Names of consumer groups, and the brokers that did not list theirs.
 
-    ``forgets``: brokers before 0.10.2 may list no group without members, though they keep what it has committed.
+    ``may_omit_groups``: brokers before 0.10.2 may not list groups without members, although they keep their offsets.
     """
 
     names: set[str]
@@ -46,7 +47,7 @@ class GroupListing(NamedTuple):
 
 
 async def list_groups(client: ClusterClient, nodes: Collection[Node], until: float) -> GroupListing:
-    """The groups of consumers that these brokers coordinate."""
+    """Return the consumer groups that these brokers coordinate."""
     names: set[str] = set()
     missing, attempt, may_omit_groups = set(nodes), 0, False
     while missing:
@@ -63,7 +64,7 @@ async def list_groups(client: ClusterClient, nodes: Collection[Node], until: flo
 
 
 async def read_groups(client: ClusterClient, names: Collection[str], until: float) -> dict[str, GroupDescription]:
-    """Ask for all of them together, again for those whose coordinator is moving. Raises CheckFailed."""
+    """Return the descriptions of groups. Requests are repeated while a coordinator is moving. Raises CheckFailed."""
     descriptions: dict[str, GroupDescription] = {}
     pending, attempt = sorted(names), 0
     while pending:
@@ -97,7 +98,10 @@ async def read_committed(
     partitions: Mapping[str, Collection[TopicPartition]],
     until: float,
 ) -> dict[str, GroupDescription]:
-    """``told`` with what the groups have committed of these partitions, where they could not be asked for all."""
+    """Return the descriptions, with the committed offsets of these partitions for groups that have none yet.
+
+    Brokers of version 0.9 return offsets only for partitions in the request.
+    """
 
     async def completed(name: str, group: GroupDescription) -> tuple[str, GroupDescription]:
         if group.committed is not None or group.coordinator is None:
@@ -109,7 +113,7 @@ async def read_committed(
             answer = await client.send(group.coordinator, request, until)
         except KafkaError:
             return name, replace(group, committed={}, problem=GroupProblem.COORDINATOR)
-        # An error of the group stands at each of its partitions; one that is not there is no error of the group.
+        # Each partition carries the error of the group. An unknown partition is not an error of the group.
         problems = {group_problem(p.error_code) for topic in answer.topics for p in topic.partitions}
         problem = next(iter(problems & {GroupProblem.COORDINATOR, GroupProblem.AUTHORIZATION}), None)
         return name, merged(group, committed_offsets(answer), problem, knows_all=False)
@@ -118,13 +122,13 @@ async def read_committed(
 
 
 def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """The items in their order, at most so many at a time."""
+    """Yield the items in their order, in chunks of at most ``size``."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
 
 
 def by_topic(partitions: Iterable[TopicPartition], build: Any) -> list[Any]:
-    """One ``build(topic, numbers)`` for each topic, as requests want it."""
+    """Return one ``build(topic, numbers)`` for each topic, for use in a request."""
     numbers = defaultdict(list)
     for topic, partition in partitions:
         numbers[topic].append(partition)
@@ -135,7 +139,7 @@ async def _list(client: ClusterClient, node: Node, until: float) -> GroupListing
     try:
         versions = await client.versions(node, until)
         newest = versions(ListGroupsRequest) or 0
-        # Groups of Streams and of share consumers have nothing that we could say.
+        # Groups of Kafka Streams and share groups cannot be judged.
         filters = {"types_filter": ["classic", "consumer"], "min_version": 5} if newest >= 5 else {}
         answer = await client.send(node, ListGroupsRequest(**filters), until)
     except KafkaError:
@@ -171,7 +175,7 @@ async def _find_coordinators(client: ClusterClient, names: Sequence[str], until:
 async def _read_from_coordinator(
     client: ClusterClient, node: Node, names: Sequence[str], until: float
 ) -> dict[str, GroupDescription]:
-    """Members and offsets, asked for at the same time."""
+    """Return the descriptions of groups from their coordinator. Members and offsets are requested concurrently."""
     try:
         versions = await client.versions(node, until)
         requests: list[Any] = [
@@ -216,7 +220,7 @@ async def _fetch(
         return dict.fromkeys(names, (None, None))
     if newest >= 8:
         groups = [OffsetFetchRequest.OffsetFetchRequestGroup(group_id=name, topics=None) for name in names]
-        # From version 10 on, topics have numbers instead of names.
+        # From version 10 on, topics are identified by ids instead of names.
         answer = await client.send(node, OffsetFetchRequest(groups=groups, min_version=8, max_version=9), until)
         rows = [(group.group_id, group) for group in answer.groups]
     else:

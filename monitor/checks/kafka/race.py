@@ -1,4 +1,7 @@
-"""The first of some nodes that takes a connection: one is tried after the other, and none waits for those before it."""
+"""Parallel connection attempts: the first node that accepts a connection is used.
+
+Another attempt starts every ``NEXT_SECONDS``, while the earlier ones continue.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from kafka.future import Future
 
 from monitor.checks.kafka.library import ConnectionManager, Node
 
-NEXT_SECONDS = 0.5  # how long one broker, or one address of it, may take before the next is tried beside it
+NEXT_SECONDS = 0.5  # time until the next broker or address is tried in parallel
 
 
 async def first_reachable(
@@ -21,7 +24,7 @@ async def first_reachable(
     connect: Callable[[Node, float], Coroutine[Any, Any, Any]],
     until: float,
 ) -> tuple[Node | None, dict[Node, Exception]]:
-    """The first node that ``connect`` reaches until then, None for none; and the failures of others so far."""
+    """Return the first node that ``connect`` reaches by ``until`` (None if there is none), and the failures so far."""
     waiting = [*nodes]
     running: dict[Node, Any] = {}
     failed: dict[Node, Exception] = {}
