@@ -56,8 +56,8 @@ class Kind:
     def series_of(self, outcome: Outcome) -> tuple[str, ...]:
         """Return the names of the numbers in an outcome's data that history keeps.
 
-        The outcome's own ``series`` come first, then those of the kind. If the data comes from a user's code and no
-        series are declared, its first ``SERIES_OF_USERS`` numbers are used.
+        The outcome's own ``series`` take precedence over those of the kind. If a user's code returned the data and
+        declared no series, the first ``SERIES_OF_USERS`` numbers are used.
         """
         if outcome.series or self.reports:
             return outcome.series or self.series

@@ -27,7 +27,7 @@ _EVENTS = {
 def driver_with_deadline(driver: Any, deadline: float, failures: list[str]) -> Any:
     """Return psycopg with a ``connect`` that ends by ``deadline`` (monotonic seconds).
 
-    The list of attempts comes from psycopg itself, so hosts, ports, ``load_balance_hosts``, ``target_session_attrs``,
+    psycopg itself makes the list of attempts, so hosts, ports, ``load_balance_hosts``, ``target_session_attrs``,
     environment variables and service file have their usual meaning. Each attempt gets its share of the time, at most
     the project's ``connect_timeout``. ``connect`` appends a line to ``failures`` for each attempt that fails.
     """

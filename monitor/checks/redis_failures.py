@@ -32,5 +32,5 @@ def failure_reason(error: BaseException) -> str:
         if reason := server_reason(cause):
             return reason
         cause = cause.__cause__ or cause.__context__
-    # Only redis-py's text tells that the server closed the connection.
+    # redis-py reports a connection that the server closed by its text only.
     return network_reason(error) or ("reset" if "closed" in str(error).lower() else "unreachable")

@@ -76,7 +76,8 @@ def measure(prometheus: Prometheus, group: str, query: GroupQuery) -> Measuremen
             raise
         missing["consumers"] = f"Prometheus did not return the number of consumers ({failure.reason})"
     facts = RecordedFacts() if {"skew", "consumers"} <= missing.keys() else _read_facts(prometheus, group, query)
-    notes += facts.notes
+    if facts.note:
+        notes += (facts.note,)
     lag = drain_eta = None
     if query.lag:
         lag, number_notes = _number_now(prometheus, LAG, group)
@@ -196,9 +197,9 @@ def _consumes_uncounted(prometheus: Prometheus, counted: Callable[[str], str], g
 
 
 def _number_now(prometheus: Prometheus, rule: str, group: str) -> tuple[float | None, tuple[str, ...]]:
-    """Return the current value of a rule for the group (None if it is infinite) and no notes.
+    """Return the current value of a rule for the group (None if it is infinite) and an empty tuple.
 
-    If the value is not known, return None and a note with the cause.
+    If the value is not known, return None and a tuple with the cause.
     """
     try:
         answer = prometheus.query(f"{rule}{{{_matcher(group)}}}")

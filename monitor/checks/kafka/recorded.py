@@ -20,11 +20,11 @@ AGE = "age"
 
 @dataclass(frozen=True, slots=True)
 class RecordedFacts:
-    """Age of the numbers, by the clock of Prometheus (0 if it is not known), lost records, and notes."""
+    """Age of the numbers, by the clock of Prometheus (0 if it is not known), lost records, and a note if there is one."""
 
     age_seconds: float = 0.0
     loss: RecordLoss | None = None
-    notes: tuple[str, ...] = ()
+    note: str = ""
 
 
 def read_recorded_facts(
@@ -36,7 +36,7 @@ def read_recorded_facts(
     except CheckFailed as failure:
         if failure.reason != "bad_query":
             raise
-        return RecordedFacts(notes=(AGE_UNKNOWN,))
+        return RecordedFacts(note=AGE_UNKNOWN)
     values: defaultdict[str, list[QuerySample]] = defaultdict(list)
     for sample in answer.samples:
         if math.isfinite(sample.value) and is_wanted(sample):
@@ -44,7 +44,7 @@ def read_recorded_facts(
     age = max((sample.value for sample in values[AGE]), default=0.0)
     unknown = round(sum(sample.value for sample in values[UNKNOWN]))
     note = f"{unknown} partition{'s' if unknown > 1 else ''} without a committed offset: lag unknown"
-    return RecordedFacts(max(0.0, age), _loss(values[LOST]), (note,) if unknown else ())
+    return RecordedFacts(max(0.0, age), _loss(values[LOST]), note if unknown else "")
 
 
 def facts_query(series: Iterable[str], matcher: str, *, window: str, step: str) -> str:
