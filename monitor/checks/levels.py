@@ -15,14 +15,10 @@ WarningPercent = Annotated[
     float, Field(gt=0, le=100, description="threshold in percent: the check is a warning above it")
 ]
 ErrorPercent = Annotated[
-    float | None, Field(gt=0, le=100, description="threshold in percent: the check is an error above it; default: none")
+    float | None, Field(gt=0, le=100, description="threshold in percent: the check is an error above it")
 ]
-WarningCount = Annotated[
-    int | None, Field(ge=0, description="threshold: the check is a warning above this number; default: none")
-]
-ErrorCount = Annotated[
-    int | None, Field(ge=0, description="threshold: the check is an error above this number; default: none")
-]
+WarningCount = Annotated[int | None, Field(ge=0, description="threshold: the check is a warning above this number")]
+ErrorCount = Annotated[int | None, Field(ge=0, description="threshold: the check is an error above this number")]
 
 
 def level(value: float, warning: float | None, error: float | None) -> tuple[Status, str | None]:

@@ -16,10 +16,11 @@ _HEAD = """\
 
 All kinds of checks, each with its options, data and reasons. Options that every check has (`interval`, `timeout`,
 `groups`, ...) are described in the [configuration](configuration.md). Each check is one table of the configuration
-file, as in the examples. A wrong option is an error when the configuration is read. Data is public: the probes'
-bodies contain it. A reason is the code that explains why a check is not `ok`. Besides the reasons below, every kind may
-report `timeout` (the run exceeded the check's timeout and was ended), `exception` (the check raised an exception; the
-log has the traceback), `crashed` (the check's process died) and `bad_data` (the returned data cannot be stored).
+file, as in the examples. Durations are numbers of seconds, or texts with a unit such as `"500ms"`, `"10s"`, `"5m"` and
+`"1h"`. A wrong option is an error when the configuration is read. Data is public: the probes' bodies contain it. A
+reason is the code that explains why a check is not `ok`. Besides the reasons below, every kind may report `timeout`
+(the run exceeded the check's timeout and was ended), `exception` (the check raised an exception; the log has the
+traceback), `crashed` (the check's process died) and `bad_data` (the returned data cannot be stored).
 """
 
 

@@ -12,7 +12,8 @@ from monitor.policy.consumer_groups.reasons import MISSING, GroupReason
 REPORTS: Mapping[str, str] = {
     "lag": "number of waiting messages: end - committed, of all partitions whose lag is known",
     "lag_seconds": "age of the oldest waiting record in the partition with the most lag, in seconds; only source kafka",
-    "retention_share": "lag / (end - beginning) of the partition with the most lag: at 1, retention deletes them next",
+    "retention_share": "lag / (end - beginning) of the partition with the most lag: at 1, all remaining records wait, "
+    "and retention deletes them next",
     "skew_ratio": "max / mean of the partitions' lag now, in the worst topic; 1 if the lag is too low "
     "or there is only one partition",
     "skew_ratio_max": "highest skew ratio that lasted `sustained` within the window; absent before one has lasted "
@@ -63,4 +64,5 @@ REASONS: Mapping[str, str] = {
     "unsupported_version": "the brokers do not support any protocol version that kafka-python supports",
     **IMPORT_REASONS,
     **prometheus.REASONS,
+    "authentication": "the brokers or Prometheus reject the credentials, or the SASL token cannot be obtained",
 }

@@ -20,7 +20,7 @@ AGE = "age"
 
 @dataclass(frozen=True, slots=True)
 class RecordedFacts:
-    """Age of the numbers, by the clock of Prometheus (0 if it is not known), lost records, and a note if there is one."""
+    """Age of the numbers, by the clock of Prometheus (0 if unknown), lost records, and a note if there is one."""
 
     age_seconds: float = 0.0
     loss: RecordLoss | None = None
@@ -48,7 +48,7 @@ def read_recorded_facts(
 
 
 def facts_query(series: Iterable[str], matcher: str, *, window: str, step: str) -> str:
-    """Return the query for the age of each of these series, and for the group's unknown partitions and lost records."""
+    """Return the query for the age of each of these series, and the group's unknown partitions and lost records."""
     ages = (
         _named(
             f"{AGE} {number}",

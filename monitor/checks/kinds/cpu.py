@@ -23,7 +23,10 @@ from monitor.model.checks import Outcome
 @register("cpu")
 @dataclass(frozen=True, kw_only=True)
 class Cpu(Kind):
-    """Measure the CPU use for a short time. Inside a container it is relative to its quota (cgroup v1 and v2)."""
+    """Measure the CPU use for a short time.
+
+    Inside a container, it is relative to the container's quota (cgroup v1 and v2).
+    """
 
     warning_percent: WarningPercent = 90.0
     error_percent: ErrorPercent = None
@@ -34,7 +37,7 @@ class Cpu(Kind):
 
     reports: ClassVar[Mapping[str, str]] = {
         "percent": "CPU use, in percent of the quota, or of the processors that the process may use",
-        "count": "number of these processors; not an integer if the quota is not",
+        "count": "number of processors in that quota or set; may be a fraction",
     }
     reasons: ClassVar[Mapping[str, str]] = REASONS
     example: ClassVar[Mapping[str, Any]] = {"warning_percent": 95}

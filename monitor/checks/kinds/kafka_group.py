@@ -60,7 +60,8 @@ class KafkaGroup(Kind):
         Field(description="source of the numbers: the brokers, or a Prometheus with this project's recording rules"),
     ] = "kafka"
     brokers: Annotated[
-        Names, Field(description="host:port of one or more brokers of the cluster (default port: 9092); source kafka")
+        Names,
+        Field(description="host:port of some brokers of the cluster (default port: 9092); required for source kafka"),
     ] = ()
     topics: Annotated[
         Names, Field(description="names and patterns of the topics that count; others are ignored. Default: all topics")
@@ -79,7 +80,7 @@ class KafkaGroup(Kind):
     prometheus_ca_file: Annotated[
         Text, Field(description="path of a PEM file with CA certificates to trust instead of the system's")
     ] = None
-    prometheus_timeout: Annotated[Duration, Field(description="time limit of one attempt")] = 1.5
+    prometheus_timeout: Annotated[Duration, Field(description="time limit of one attempt, in seconds")] = 1.5
     prometheus_retries: Annotated[
         int, Field(ge=0, le=10, description="maximum number of further attempts after a temporary failure")
     ] = 2
@@ -94,20 +95,21 @@ class KafkaGroup(Kind):
     hold_for: Annotated[
         HoldTime | None,
         Field(
-            description="with `hold`: maximum age of the numbers of a kept verdict; default: `window`. After that, and "
-            "before the first number, the check is unknown and fails. With `forever` it becomes unknown after the "
-            "window and fails nothing"
+            description="with `hold`: maximum age of the numbers of a kept verdict, in seconds; default: `window`. "
+            "After that, and before the first number, the check is unknown and fails. With `forever` it becomes "
+            "unknown after the window and fails nothing"
         ),
     ] = None
 
     window: Annotated[
-        Duration, Field(description="time over which the highest skew and the lowest number of consumers count")
+        Duration,
+        Field(description="time in seconds over which the highest skew and the lowest number of consumers count"),
     ] = 300.0
     sustained: Annotated[
         Annotated[Seconds, Field(ge=0)] | None,
         Field(
-            description="how long a value must stay beyond its threshold to count, at most `window`; 0: one "
-            "observation is enough. Default: 30 s, or a tenth of a shorter window"
+            description="time in seconds that a value must stay beyond its threshold to count, at most `window`; 0: "
+            "one observation is enough. Default: 30 s, or a tenth of a shorter window"
         ),
     ] = None
     skew_threshold: Annotated[
@@ -126,13 +128,13 @@ class KafkaGroup(Kind):
     ] = 1
     max_lag: Annotated[
         int | None,
-        Field(ge=0, description="lag of the group, in messages: the group is an error above it; default: off"),
+        Field(ge=0, description="lag of the group, in messages: the group is an error above it"),
     ] = None
     max_lag_age: Annotated[
         Duration | None,
         Field(
-            description="age of the oldest waiting record in the partition with the most lag: the group is an error "
-            "above it; default: off. Only source kafka"
+            description="age of the oldest waiting record in the partition with the most lag, in seconds: the group "
+            "is an error above it; only source kafka"
         ),
     ] = None
     max_retention_share: Annotated[
@@ -141,17 +143,17 @@ class KafkaGroup(Kind):
             gt=0,
             le=1,
             description="lag / (end - beginning) of the partition with the most lag: the group is an error above it; "
-            "default: off. Only source kafka",
+            "only source kafka",
         ),
     ] = None
     max_drain_eta: Annotated[
-        Duration | None, Field(description="lag / consume rate: the group is an error above it; default: off")
+        Duration | None, Field(description="lag / consume rate, in seconds: the group is an error above it")
     ] = None
     stalled_after: Annotated[
         Duration | None,
         Field(
-            description="the group is an error if records wait and a committed offset has not moved for this time; "
-            "default: `window`"
+            description="the group is an error if records wait and a committed offset has not moved for this time, in "
+            "seconds; default: `window`"
         ),
     ] = None
     stalled_min_lag: Annotated[
@@ -166,13 +168,14 @@ class KafkaGroup(Kind):
         Duration | None,
         Field(
             description="the group is an error if it was rebalancing in more than half of the observations of this "
-            "time; at most `window`, which is the default"
+            "time, in seconds; at most `window`, which is the default"
         ),
     ] = None
     start_grace: Annotated[
         Annotated[Seconds, Field(ge=0)] | None,
         Field(
-            description="grace period for members to join, from the first observation of the group; default: `window`"
+            description="grace period in seconds for members to join, from the first observation of the group; "
+            "default: `window`"
         ),
     ] = None
 

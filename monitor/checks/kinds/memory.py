@@ -22,7 +22,7 @@ MB = 1024 * 1024
 @register("memory")
 @dataclass(frozen=True, kw_only=True)
 class Memory(Kind):
-    """Measure the memory use. Inside a container it is relative to its limit (cgroup v1 and v2).
+    """Measure the memory use. Inside a container, it is relative to the container's limit (cgroup v1 and v2).
 
     File cache that the kernel can drop does not count as used.
     """
@@ -32,9 +32,9 @@ class Memory(Kind):
     cgroup_root: Annotated[Path, Field(description="directory in which control groups are mounted")] = cgroup.ROOT
 
     reports: ClassVar[Mapping[str, str]] = {
-        "percent": "memory in use, in percent of the limit or of the host's memory",
+        "percent": "memory in use, in percent of `total_mb`",
         "available_mb": "available memory, in MiB",
-        "total_mb": "the limit, or the host's memory if that is smaller, in MiB",
+        "total_mb": "the container's limit or the host's memory, whichever is smaller, in MiB",
     }
     reasons: ClassVar[Mapping[str, str]] = REASONS
     example: ClassVar[Mapping[str, Any]] = {"warning_percent": 80, "error_percent": 95}

@@ -67,11 +67,12 @@ class PrometheusQuery(Kind):
     hold_for: Annotated[
         HoldTime,
         Field(
-            description="with `hold`: maximum age of the kept verdict. After that, and before the first verdict, the "
-            "check is unknown and fails. With `forever` it becomes unknown after 5 minutes and fails nothing"
+            description="with `hold`: maximum age of the kept verdict, in seconds. After that, and before the first "
+            "verdict, the check is unknown and fails. With `forever` it becomes unknown after 5 minutes and fails "
+            "nothing"
         ),
     ] = DEFAULT_HOLD_SECONDS
-    attempt_timeout: Annotated[Seconds, Field(gt=0, description="time limit of one attempt")] = 1.5
+    attempt_timeout: Annotated[Seconds, Field(gt=0, description="time limit of one attempt, in seconds")] = 1.5
     retries: Annotated[
         int,
         Field(
