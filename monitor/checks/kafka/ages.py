@@ -55,7 +55,7 @@ class TimestampSearch:
         return int(middle if self.low < int(middle) < self.high else (self.low + self.high) / 2)
 
     def learn(self, requested: int, offset: int, time: float) -> None:
-        """Use a response: ``offset``, written at ``time``, is the first record that is not older than ``requested``."""
+        """Narrow the search: ``offset``, written at ``time``, is the first record not older than ``requested``."""
         if self.found is not None:
             return  # the response was requested by another search in the same partition
         if offset == self.offset or (self.low is None and offset > self.offset):

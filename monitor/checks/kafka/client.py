@@ -20,7 +20,7 @@ from kafka.net.selector import NetworkSelector
 from monitor.checks.base import CheckFailed
 from monitor.checks.kafka import library
 from monitor.checks.kafka.connection import KafkaConnection
-from monitor.checks.kafka.failures import HUNG_UP, combined_failure, failure, is_final, reason
+from monitor.checks.kafka.failures import CONNECTION_CLOSED, combined_failure, failure, is_final, reason
 from monitor.checks.kafka.library import ConnectionManager, garbage_collection_disabled, logging_silenced
 from monitor.checks.kafka.race import first_reachable
 from monitor.checks.kafka.security import security_settings
@@ -48,13 +48,13 @@ class ClusterClient:
         self._timeout_seconds = timeout_seconds
         self._deadline = time.monotonic() + timeout_seconds
         self._where = ", ".join(connection.brokers)
-        self._down: dict[Node, Exception] = {}  # nodes that failed or timed out are not tried again
-        self._entry: Node | None = None
+        self._failed: dict[Node, Exception] = {}  # nodes that failed or timed out are not tried again
+        self._last_entry_node: Node | None = None
         self._last_error: dict[Node, Exception] = {}
         self._unreached: dict[Node, Exception] = {}  # by the node before routing
         # Brokers whose advertised address is also a configured address: they share its connection.
         self._configured_as: dict[int, Node] = {}
-        self._chosen: dict[Node, Node] = {}  # the address of each node that accepted a connection last
+        self._chosen: dict[Node, Node] = {}  # for each node, the address that accepted last
         settings: dict[str, Any] = {
             "bootstrap_servers": list(connection.brokers),
             "client_id": connection.client_id,
@@ -115,18 +115,18 @@ class ClusterClient:
 
     async def versions(self, node: Node, until: float) -> Versions:
         """Return the protocol versions to use with a node. Raises KafkaError if it cannot be reached."""
-        return _versions(await self._reach(node, until))
+        return _versions(await self._connect_routed(node, until))
 
     async def send(self, node: Node, request: Any, until: float) -> Any:
         """Send a request to a node and return the response. Raises KafkaError if there is none."""
-        connection = await self._reach(node, until)
+        connection = await self._connect_routed(node, until)
         while connection.paused and time.monotonic() < until:  # throttled by a quota
             await self._loop.sleep(0.02)
         self.requests[type(request).__name__.removesuffix("Request")] += 1
         try:
             return await connection.send_request(request, request_timeout_ms=_milliseconds(until))
         except (KafkaTimeoutError, RequestTimedOutError) as error:
-            self._unreached[node] = self._down[self._route(node)] = error
+            self._unreached[node] = self._failed[self._route(node)] = error
             raise
 
     def unreached(self, node: Node | None) -> str | None:
@@ -144,13 +144,13 @@ class ClusterClient:
             try:
                 return await self.send(node, build(await self.versions(node, until)), until)
             except KafkaError as error:
-                self._down[node] = error
+                self._failed[node] = error
 
     def learn_brokers(self, metadata: Any) -> tuple[int, ...]:
         """Store the addresses of the brokers in a Metadata response, and return the brokers' numbers."""
         self._cluster.update_metadata(metadata)
         for broker in metadata.brokers:
-            self._recognise(broker)
+            self._match_configured_address(broker)
         return tuple(broker.node_id for broker in metadata.brokers)
 
     def learn_coordinator(self, found: Any) -> int:
@@ -158,7 +158,7 @@ class ClusterClient:
         known = self._cluster.broker_metadata(found.node_id)
         if known is None or (known.host, known.port) != (found.host, found.port):
             self._cluster.add_coordinator(found, "group", "", synthesize_node_id=False)
-            self._recognise(found)
+            self._match_configured_address(found)
         return int(found.node_id)
 
     def address(self, node: Node) -> str:
@@ -168,16 +168,16 @@ class ClusterClient:
 
     async def _entry_node(self, until: float) -> Node:
         nodes = [broker.node_id for broker in self._cluster.bootstrap_brokers()]
-        nodes.sort(key=lambda node: node != self._entry)
-        first, failed = await first_reachable(self._manager, self._up(nodes), self._connect, until)
-        self._down |= failed
+        nodes.sort(key=lambda node: node != self._last_entry_node)
+        first, failed = await first_reachable(self._manager, self._usable(nodes), self._connect, until)
+        self._failed |= failed
         if first is None:
-            down = {self.address(node): self._down[node] for node in nodes if node in self._down}
+            down = {self.address(node): self._failed[node] for node in nodes if node in self._failed}
             raise combined_failure(down) or self._timeout_failure()
-        self._entry = first
+        self._last_entry_node = first
         return first
 
-    async def _reach(self, node: Node, until: float) -> Any:
+    async def _connect_routed(self, node: Node, until: float) -> Any:
         try:
             connection = await self._connect(self._route(node), until)
         except KafkaError as error:
@@ -187,30 +187,30 @@ class ClusterClient:
         return connection
 
     async def _connect(self, node: Node, until: float) -> Any:
-        if node in self._down:
-            raise self._down[node]
+        if node in self._failed:
+            raise self._failed[node]
         address_nodes = self._manager.address_nodes(node)
         if not address_nodes:
-            self._down[node] = KafkaConnectionError("DNS Resolution failure")
-            raise self._down[node]
+            self._failed[node] = KafkaConnectionError("DNS Resolution failure")
+            raise self._failed[node]
         if len(address_nodes) == 1:
-            return await self._attempt(address_nodes[0], until)
+            return await self._connect_once(address_nodes[0], until)
         if (chosen := self._chosen.get(node)) is not None:
             with suppress(KafkaError):
-                return await self._attempt(chosen, until)
+                return await self._connect_once(chosen, until)
             del self._chosen[node]
             address_nodes = [address_node for address_node in address_nodes if address_node != chosen]
-        first, failed = await first_reachable(self._manager, self._up(address_nodes), self._attempt, until)
+        first, failed = await first_reachable(self._manager, self._usable(address_nodes), self._connect_once, until)
         if first is None:
-            failures = [failed.get(address_node) or self._down.get(address_node) for address_node in address_nodes]
+            failures = [failed.get(address_node) or self._failed.get(address_node) for address_node in address_nodes]
             late = KafkaTimeoutError("no connection in time")
             raise next(filter(is_final, filter(None, failures)), next(filter(None, failures), late))
         self._chosen[node] = first
-        return await self._attempt(first, until)
+        return await self._connect_once(first, until)
 
-    async def _attempt(self, node: Node, until: float) -> Any:
-        if node in self._down:
-            raise self._down[node]
+    async def _connect_once(self, node: Node, until: float) -> Any:
+        if node in self._failed:
+            raise self._failed[node]
         try:
             # kafka-python's timeout is a second longer than ours, so that `transport` still shows how far it came.
             # When the connection is lost, it must not request the cluster's metadata by itself.
@@ -222,25 +222,25 @@ class ClusterClient:
             raise self._last_error.get(node, error) from None
         except KafkaTimeoutError:
             text = f"no answer to the handshake in time{_HINT}" if connection.transport else "no connection in time"
-            self._down[node] = KafkaTimeoutError(text)
-            raise self._down[node] from None
+            self._failed[node] = KafkaTimeoutError(text)
+            raise self._failed[node] from None
         except KafkaError as error:
             if reason(error) == "reset":
-                error = KafkaConnectionError(f"{HUNG_UP} during the handshake{_HINT}")
+                error = KafkaConnectionError(f"{CONNECTION_CLOSED} during the handshake{_HINT}")
             self._last_error[node] = error
             raise error from None
         except Exception as error:  # an invalid host name, and other errors that kafka-python does not wrap
-            self._down[node] = KafkaConnectionError(error)
-            raise self._down[node] from error
+            self._failed[node] = KafkaConnectionError(error)
+            raise self._failed[node] from error
         return connection
 
-    def _up(self, nodes: Iterable[Node]) -> list[Node]:
-        return [node for node in nodes if node not in self._down]
+    def _usable(self, nodes: Iterable[Node]) -> list[Node]:
+        return [node for node in nodes if node not in self._failed]
 
     def _route(self, node: Node) -> Node:
         return self._configured_as.get(node, node) if isinstance(node, int) else node
 
-    def _recognise(self, broker: Any) -> None:
+    def _match_configured_address(self, broker: Any) -> None:
         self._configured_as.pop(broker.node_id, None)
         for configured in self._cluster.bootstrap_brokers():
             if (configured.host, configured.port) == (broker.host, broker.port):

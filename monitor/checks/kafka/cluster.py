@@ -125,11 +125,11 @@ async def _observe(client: ClusterClient, query: _ClusterQuery) -> ClusterSnapsh
     for name, observation in observations.items():
         if starts := query.read_starts(observation):
             observation = _with_records(observation, await next_records(client, starts, topics, client.until(0.9)))  # noqa: PLW2901
-        filled = sorted(at for at in unread[name] if ends.found.get(at, 0) > beginnings.found.get(at, 0))
+        uncommitted = sorted(at for at in unread[name] if ends.found.get(at, 0) > beginnings.found.get(at, 0))
         unreached = _unreached(client, groups[name], observation, topics)
         record = waiting.get(name)
         oldest = WaitingRecord(record[0], times[record]) if record is not None and record in times else None
-        observations[name] = replace(observation, unreached=unreached, unread=tuple(filled), oldest=oldest)
+        observations[name] = replace(observation, unreached=unreached, unread=tuple(uncommitted), oldest=oldest)
     return ClusterSnapshot(observations, dict(client.requests), silent, _unmatched(query, groups))
 
 
@@ -138,8 +138,8 @@ async def _names(client: ClusterClient, query: _ClusterQuery, until: float) -> t
     patterns = [name for name in query.groups if is_pattern(name)]
     if not patterns:
         return names, ()
-    listed, silent, forgets = await list_groups(client, await read_brokers(client, until), until)
-    if silent or forgets:
+    listed, silent, may_omit_groups = await list_groups(client, await read_brokers(client, until), until)
+    if silent or may_omit_groups:
         listed |= set(query.remembered)
     names |= {name for name in listed if any(name == each or fnmatchcase(name, each) for each in patterns)}
     return names, tuple(sorted(map(client.address, silent)))

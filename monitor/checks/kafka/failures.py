@@ -15,7 +15,7 @@ from monitor.policy.consumer_groups.reasons import GroupProblem
 LEADER = "leader"
 """Problem of one partition: its leader is unknown or does not answer. Others are in ``GroupProblem`` and ``lag``."""
 
-HUNG_UP = "closed the connection"  # `_BY_TEXT` recognises this text
+CONNECTION_CLOSED = "closed the connection"  # `_BY_TEXT` recognises this text
 NOT_FOUND = 69  # GROUP_ID_NOT_FOUND
 UNKNOWN_PARTITION = 3
 _NOT_AUTHORIZED = {29, 30, 31}
@@ -79,7 +79,7 @@ def _text(error: BaseException) -> str:
     return text if text and text != type(error).__name__ else _SENTENCES.get(reason(error), type(error).__name__)
 
 
-_SENTENCES = {"timeout": "no answer in time", "reset": HUNG_UP}
+_SENTENCES = {"timeout": "no answer in time", "reset": CONNECTION_CLOSED}
 _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     (
         (errors.SaslAuthenticationFailedError, errors.UnsupportedSaslMechanismError, errors.IllegalSaslStateError),
@@ -93,7 +93,7 @@ _BY_TEXT = (
     ("ECONNREFUSED", "refused"),
     ("ECONNRESET", "reset"),
     ("EPIPE", "reset"),
-    (HUNG_UP, "reset"),
+    (CONNECTION_CLOSED, "reset"),
     ("socket disconnected", "reset"),
     ("Connection closed", "reset"),
     ("ETIMEDOUT", "timeout"),

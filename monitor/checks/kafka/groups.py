@@ -156,14 +156,14 @@ async def _find_coordinators(client: ClusterClient, names: Sequence[str], until:
             return FindCoordinatorRequest(coordinator_keys=list(names), min_version=4)
         return FindCoordinatorRequest(key=names[0], max_version=3)
 
-    def one(name: str) -> Any:
+    def find_one(name: str) -> Any:
         return client.send_to_any(lambda _: FindCoordinatorRequest(key=name, max_version=3), until)
 
     first = await client.send_to_any(build, until)
     if first.API_VERSION >= 4:
         rows = [(row.key, row) for row in first.coordinators]
     else:
-        rows = list(zip(names, [first, *await client.gather(map(one, names[1:]))], strict=True))
+        rows = list(zip(names, [first, *await client.gather(map(find_one, names[1:]))], strict=True))
     return {
         name: GroupDescription(problem=group_problem(row.error_code))
         if row.error_code

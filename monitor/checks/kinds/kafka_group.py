@@ -45,7 +45,7 @@ Text = Annotated[str | None, Field(min_length=1)]
 @register("kafka_group")
 @dataclass(frozen=True, kw_only=True)
 class KafkaGroup(Kind):
-    """Observe consumer groups of one Kafka cluster and judge their lag, its skew, their members and their progress.
+    """Observe consumer groups of one Kafka cluster and judge their lag, skew, members and progress.
 
     With one name, the check is that group. With several names, or patterns, each group becomes a child check,
     `group:CHECK:GROUP`, and this check is their parent check with the worst status. All groups are observed together,
