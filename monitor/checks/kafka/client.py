@@ -48,7 +48,7 @@ class ClusterClient:
         self._timeout_seconds = timeout_seconds
         self._deadline = time.monotonic() + timeout_seconds
         self._where = ", ".join(connection.brokers)
-        self._failed: dict[Node, Exception] = {}  # nodes that failed or timed out are not tried again
+        self._failed: dict[Node, Exception] = {}  # nodes that are not tried again, with the cause
         self._last_entry_node: Node | None = None
         self._last_error: dict[Node, Exception] = {}
         self._unreached: dict[Node, Exception] = {}  # by the node before routing
