@@ -24,7 +24,7 @@ from kafka.protocol.parser import KafkaProtocol
 from bench.report import Claim, Report, Table, number
 from bench.scale import Scale
 from monitor.checks.kafka.client import ClusterClient
-from monitor.checks.kafka.cluster import look
+from monitor.checks.kafka.cluster import observe_cluster
 from monitor.checks.kafka.connection import KafkaConnection
 from monitor.checks.kafka.groups import read_groups
 from tests.support.kafka_server import KafkaServer
@@ -77,7 +77,7 @@ def run(scale: Scale) -> Report:
 
 
 def _by_look(connection: KafkaConnection, names: Sequence[str]) -> int:
-    found = look(connection, groups=names, timeout_seconds=120)
+    found = observe_cluster(connection, groups=names, timeout_seconds=120)
     return sum(
         at.end - at.committed
         for sight in found.groups.values()
@@ -100,7 +100,7 @@ def _one_by_one(kafka: KafkaServer, names: Sequence[str]) -> int:
 
 def _connect(connection: KafkaConnection) -> int:
     with ClusterClient(connection, 30) as client:
-        client.run(client.enter(client.until(1)))
+        client.run(client.connect(client.until(1)))
     return 0
 
 
@@ -163,7 +163,7 @@ def _kafka(names: Sequence[str], topics: int) -> Iterator[KafkaServer]:
 
 async def _make_groups(client: ClusterClient, topics: dict[str, str]) -> None:
     told = await read_groups(client, topics, client.until(1))
-    made = await client.together(
+    made = await client.gather(
         _make_group(client, told[name].coordinator, name, topic, RECORDS if n % 2 else 0)
         for n, (name, topic) in enumerate(topics.items())
     )

@@ -1,4 +1,4 @@
-"""What a kind of check is: a small frozen dataclass whose fields are its options."""
+"""Base class of the kinds of checks: a kind is a small frozen dataclass whose fields are its options."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pydantic import ConfigDict
 from monitor.model.checks import NO_PAST, Outcome, Past, Status
 
 SERIES_OF_USERS = 8
-"""How many numbers of what a user's code returns are kept in history."""
+"""Maximum number of fields that history keeps of the data that a user's code returns."""
 
 
 class CheckFailed(Exception):
-    """An expected way to fail: becomes status ``error`` with this reason, message and data.
+    """Expected failure of a check: the result is status ``error`` with this reason, message and data.
 
     Raise it from ``observe`` with a reason in snake_case (``refused``, ``timeout``, ``authentication``, ...).
     """
@@ -30,7 +30,7 @@ class CheckFailed(Exception):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Observation:
-    """What was measured. ``data`` is public (numbers, names of what was counted); ``detail`` is not (hosts, ...)."""
+    """Measurement of one run. ``data`` is public (numbers, names of queues); ``detail`` is not (hosts, ...)."""
 
     data: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     detail: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -40,10 +40,9 @@ class Observation:
 class Kind:
     """Base of all kinds. A subclass adds its options as annotated fields and overrides ``observe`` and often ``judge``.
 
-    The class variables document it: ``reports`` says what each field of its data is (empty: whatever the
-    user's code returns), ``reasons`` what each of its reason codes means, ``example`` is a set of options that
-    is valid. ``docs/checks.md`` and the contract test of all kinds are made of them. ``series`` are the fields of its
-    data that history keeps: numbers that are worth a chart over time.
+    The class variables document the kind; ``docs/checks.md`` and the contract test of all kinds use them. ``reports``
+    describes each field of the data (empty if the user's code chooses the fields), ``reasons`` describes each reason
+    code, and ``example`` is a valid set of options. ``series`` names the numbers in the data that history keeps.
     """
 
     name: ClassVar[str] = ""
@@ -55,32 +54,36 @@ class Kind:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
     def series_of(self, outcome: Outcome) -> tuple[str, ...]:
-        """What history keeps of an outcome: what it names, the kind's, or numbers that a user's code returned."""
+        """Return the names of the numbers in an outcome's data that history keeps.
+
+        The outcome's own ``series`` take precedence over those of the kind. If a user's code returned the data and
+        declared no series, the first ``SERIES_OF_USERS`` numbers are used.
+        """
         if outcome.series or self.reports:
             return outcome.series or self.series
         numbers = (name for name, value in outcome.data.items() if type(value) in (int, float))
         return tuple(itertools.islice(numbers, SERIES_OF_USERS))
 
     def modules(self) -> tuple[str, ...]:
-        """Modules that a run imports, to be imported once beforehand: outside of every time limit."""
+        """Return the modules that a run imports. They are imported in advance, outside of any check's time limit."""
         return ()
 
     def observe(self, timeout_seconds: float) -> Observation:
-        """Measure. Does IO, has no opinion. Raises :class:`CheckFailed` for the failures it expects.
+        """Measure and return the observation, without judging it. Raises :class:`CheckFailed` for expected failures.
 
-        ``timeout_seconds`` is for the timeouts of its own connections; the process is ended then anyway.
+        Derive the timeouts of connections from ``timeout_seconds``: the check process is ended after that time.
         """
         raise NotImplementedError
 
     def judge(self, observation: Observation) -> Outcome:
-        """Give an opinion on what was measured. Pure. By default what could be measured is ok."""
+        """Return the outcome for an observation. Pure. By default every observation is ok."""
         return Outcome(Status.OK, observation.data, detail=observation.detail)
 
     def run(self, timeout_seconds: float, past: Past = NO_PAST) -> Outcome:  # noqa: ARG002
-        """Observe and judge. Raises only what nobody expected.
+        """Observe and judge. Expected failures become outcomes; every other exception is raised.
 
-        Overridden where the opinion is somebody else's, or depends on the runs before: then ``past.memory`` is what
-        the last run returned as ``Outcome.memory``.
+        A kind overrides this method if other code decides the status, or if the outcome depends on earlier runs:
+        ``past.memory`` is the ``Outcome.memory`` of the previous run.
         """
         try:
             return self.judge(self.observe(timeout_seconds))
@@ -89,5 +92,5 @@ class Kind:
 
 
 def from_config(key: str, **field_arguments: Any) -> Any:
-    """A dataclass field that takes its value, unless the check gives it, from that key of the configuration."""
+    """Return a dataclass field whose value, if the check does not set it, is that of ``key`` in the configuration."""
     return dataclasses.field(metadata={"config": key}, **field_arguments)

@@ -1,4 +1,4 @@
-"""What the failures of the network are called, whichever library met them."""
+"""Reason codes of network failures, independent of the library that raised them."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from collections.abc import Iterator
 from monitor.checks.base import CheckFailed
 from monitor.lib.redaction import scrub
 
-TIMEOUT = {"timeout": "no answer in time"}
+TIMEOUT = {"timeout": "no answer within the timeout"}
 NETWORK_REASONS = {
     **TIMEOUT,
-    "refused": "nobody listens there",
-    "reset": "the connection was closed before the answer",
-    "name_resolution": "the host's name cannot be resolved",
+    "refused": "the connection was refused: no process listens at the address",
+    "reset": "the server closed the connection before the answer was complete",
+    "name_resolution": "the host name cannot be resolved",
     "tls": "the TLS handshake failed, or the certificate is not valid",
-    "unreachable": "any other failure of the network",
+    "unreachable": "any other network failure",
 }
 
 
-def patience(timeout_seconds: float) -> float:
-    """How long a kind waits on its own connections, in seconds: a little less than the whole.
+def io_timeout(timeout_seconds: float) -> float:
+    """Return the time limit for a kind's own IO, in seconds: 90 % of the check's timeout.
 
-    So it says itself what did not answer, before its process is ended for being late.
+    So the kind itself reports which server did not answer, before its process is ended at the timeout.
     """
     return timeout_seconds * 0.9
 
 
 def network_failure(error: BaseException, what: str) -> CheckFailed:
-    """The failure that ``error`` stands for, ``unreachable`` at worst; ``what`` names whom we talked to."""
+    """Return the CheckFailed for ``error``; the default reason is ``unreachable``. ``what`` names the server."""
     return CheckFailed(network_reason(error) or "unreachable", f"{what}: {scrub(str(error))}")
 
 
 def network_reason(error: BaseException) -> str | None:
-    """The reason hidden in ``error`` or in what caused it: a key of ``NETWORK_REASONS``, or None."""
+    """Return the reason of ``error`` or of its first cause that has one: a key of ``NETWORK_REASONS``, or None."""
     for cause in _causes(error):
         for types, reason in _REASONS:
             if isinstance(cause, types):
@@ -42,14 +42,14 @@ def network_reason(error: BaseException) -> str | None:
     return None
 
 
-# Order matters: most of these are OSErrors. EOFError is how some clients say that the peer hung up.
+# Order matters: most of these are OSErrors. Some clients raise EOFError when the peer closes the connection.
 _REASONS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((TimeoutError,), "timeout"),
     ((ConnectionRefusedError,), "refused"),
     ((ConnectionResetError, BrokenPipeError, ConnectionAbortedError, EOFError), "reset"),
-    ((socket.gaierror, UnicodeError), "name_resolution"),  # the latter for a label of more than 63 characters
+    ((socket.gaierror, UnicodeError), "name_resolution"),  # UnicodeError: a label of more than 63 characters
     ((ssl.SSLError,), "tls"),
-    ((FileNotFoundError,), "refused"),  # a unix socket that is not there
+    ((FileNotFoundError,), "refused"),  # a unix socket that does not exist
 )
 
 

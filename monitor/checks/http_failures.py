@@ -1,4 +1,4 @@
-"""What the failures of an HTTP request are called: urllib3's, and those of the network below it."""
+"""Reason codes of HTTP failures: those of urllib3, and those of the network below it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from monitor.lib.redaction import scrub
 
 
 def http_failure(error: Exception, what: str, *, not_http: str) -> CheckFailed:
-    """The failure that ``error`` stands for; ``not_http`` for an answer that is none. ``what`` names who was asked."""
+    """Return the CheckFailed for ``error``.
+
+    ``what`` names the server. ``not_http`` is the reason for an answer that is not HTTP.
+    """
     if isinstance(error, SSLError):
         return CheckFailed("tls", f"{what}: {scrub(str(error))}")
     failure = network_failure(error, what)

@@ -1,4 +1,4 @@
-"""Thresholds: what a measured number means."""
+"""Warning and error thresholds for measured numbers."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from pydantic import Field
 
 from monitor.model.checks import Reason, Status
 
-REASONS: Mapping[str, str] = {Reason.ABOVE_THRESHOLD: "the number is above its threshold"}
+REASONS: Mapping[str, str] = {Reason.ABOVE_THRESHOLD: "the value is above its threshold"}
 
-WarningPercent = Annotated[float, Field(gt=0, le=100, description="above it: warning, in percent")]
-ErrorPercent = Annotated[float | None, Field(gt=0, le=100, description="above it: error, in percent; never by default")]
-WarningCount = Annotated[int | None, Field(ge=0, description="above it: warning; never by default")]
-ErrorCount = Annotated[int | None, Field(ge=0, description="above it: error; never by default")]
+WarningPercent = Annotated[
+    float, Field(gt=0, le=100, description="threshold in percent: the check is a warning above it")
+]
+ErrorPercent = Annotated[
+    float | None, Field(gt=0, le=100, description="threshold in percent: the check is an error above it")
+]
+WarningCount = Annotated[int | None, Field(ge=0, description="threshold: the check is a warning above this number")]
+ErrorCount = Annotated[int | None, Field(ge=0, description="threshold: the check is an error above this number")]
 
 
 def level(value: float, warning: float | None, error: float | None) -> tuple[Status, str | None]:
-    """The status of a number, and the reason when it is not ok. A threshold itself is still fine."""
+    """Return the status of a value, and the reason if it is not ok. A value equal to its threshold is ok."""
     if error is not None and value > error:
         return Status.ERROR, Reason.ABOVE_THRESHOLD
     if warning is not None and value > warning:

@@ -1,7 +1,8 @@
 """Time limits of a connection to MySQL.
 
-Its drivers try the addresses of a host one after another, and give each the whole ``connect_timeout``. An address that
-has accepted is not left for another one: the project does not get any further with it, and neither does a check.
+The drivers try the addresses of a host one after another, and give each the full ``connect_timeout``. Once an address
+has accepted a connection, no other address is tried. The project's own connections behave the same, so a check that
+fails there reports what the project would meet.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ from monitor.lib.attempts import addresses, narrow, share
 
 
 def limit(options: MutableMapping[str, Any], driver: Any, host: str, timeout_seconds: float) -> None:
-    """Put time limits into ``options``: one for each address of ``host``, and one for each answer.
+    """Set time limits in ``options``: for the connection to each address of ``host``, and for each answer.
 
-    The project's own limits stay where they are narrower.
+    Shorter limits of the project are kept.
     """
-    several = (attempts := addresses(host)) > 1
+    has_several_addresses = (attempts := addresses(host)) > 1
     narrow(options, "connect_timeout", share(timeout_seconds, attempts))
     narrow(options, "read_timeout", timeout_seconds)
     narrow(options, "write_timeout", timeout_seconds)
-    if driver.__name__ != "pymysql":  # mysqlclient knows whole seconds only
+    if driver.__name__ != "pymysql":  # mysqlclient accepts only integer seconds
         for name in ("connect_timeout", "read_timeout", "write_timeout"):
-            whole = math.floor if several and name == "connect_timeout" else math.ceil
-            options[name] = max(1, whole(options[name]))
+            # Rounded up, the attempts at several addresses would take longer than the timeout.
+            to_integer = math.floor if has_several_addresses and name == "connect_timeout" else math.ceil
+            options[name] = max(1, to_integer(options[name]))

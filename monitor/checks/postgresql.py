@@ -1,7 +1,7 @@
-"""Connections to PostgreSQL whose attempts share one patience.
+"""Connections to PostgreSQL whose attempts share one time limit.
 
-psycopg tries the hosts of a connection one after another, and the addresses of each, but gives every one of them the
-whole ``connect_timeout``, which is at least 2 s. Here an attempt is closed when its share of the time has passed.
+psycopg tries the hosts of a connection one after another, and the addresses of each host, but gives every attempt the
+full ``connect_timeout``, which is at least 2 s. Here an attempt is closed when its share of the time has passed.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _EVENTS = {
 }
 
 
-def patient_driver(driver: Any, deadline: float, failures: list[str]) -> Any:
-    """Return psycopg with a ``connect`` that takes no longer than ``deadline`` (monotonic seconds).
+def driver_with_deadline(driver: Any, deadline: float, failures: list[str]) -> Any:
+    """Return psycopg with a ``connect`` that ends by ``deadline`` (monotonic seconds).
 
-    It makes psycopg's own attempts, so hosts, ports, ``load_balance_hosts``, ``target_session_attrs``, environment and
-    service file mean what they mean there. Each has its share of the time, at most the project's ``connect_timeout``.
-    Appends a line for each attempt that fails to ``failures``.
+    psycopg itself makes the list of attempts, so hosts, ports, ``load_balance_hosts``, ``target_session_attrs``,
+    environment variables and service file have their usual meaning. Each attempt gets its share of the time, at most
+    the project's ``connect_timeout``. ``connect`` appends a line to ``failures`` for each attempt that fails.
     """
 
     def connect(
@@ -42,33 +42,33 @@ def patient_driver(driver: Any, deadline: float, failures: list[str]) -> Any:
         cursor_factory: Any = None,
         **parameters: Any,
     ) -> psycopg.Connection[Any]:
-        pgconn = _first(conninfo_to_dict(conninfo, **parameters), deadline, failures)
+        pgconn = _connect_first(conninfo_to_dict(conninfo, **parameters), deadline, failures)
         connection: psycopg.Connection[Any] = psycopg.Connection(pgconn)
         connection.autocommit, connection.prepare_threshold = autocommit, prepare_threshold
         connection.row_factory = row_factory or connection.row_factory
         connection.cursor_factory = cursor_factory or connection.cursor_factory
         if context is not None:
-            connection._adapters = AdaptersMap(context.adapters)  # as psycopg has it: there is no other way
+            connection._adapters = AdaptersMap(context.adapters)  # like psycopg's own connect: there is no public way
         return connection
 
     return SimpleNamespace(**{**vars(driver), "connect": connect})
 
 
-def _first(parameters: Any, deadline: float, failures: list[str]) -> pq.abc.PGconn:
-    """Return a connection by the first attempt that succeeds. Raises psycopg.OperationalError."""
+def _connect_first(parameters: Any, deadline: float, failures: list[str]) -> pq.abc.PGconn:
+    """Return the connection of the first attempt that succeeds. Raises psycopg.OperationalError."""
     most_seconds = timeout_from_conninfo(parameters)
     attempts = conninfo_attempts(parameters)
     for made, attempt in enumerate(attempts):
         now = time.monotonic()
         try:
-            return _attempt(attempt, now + share(deadline - now, len(attempts) - made, most_seconds))
+            return _connect_once(attempt, now + share(deadline - now, len(attempts) - made, most_seconds))
         except psycopg.OperationalError as error:
             place = ", ".join(f"{name} {attempt[name]}" for name in ("host", "hostaddr", "port") if name in attempt)
             failures.append(f"{place or 'default host'}: {str(error).strip()}")
     raise psycopg.OperationalError("\n".join(failures))
 
 
-def _attempt(parameters: Any, deadline: float) -> pq.abc.PGconn:
+def _connect_once(parameters: Any, deadline: float) -> pq.abc.PGconn:
     pgconn = pq.PGconn.connect_start(make_conninfo(**parameters).encode())
     try:
         while pgconn.status != pq.ConnStatus.BAD and (state := pq.PollingStatus(pgconn.connect_poll())) in _EVENTS:
@@ -79,7 +79,7 @@ def _attempt(parameters: Any, deadline: float) -> pq.abc.PGconn:
     except BaseException:
         pgconn.finish()
         raise
-    pgconn.nonblocking = 1  # as psycopg has it
+    pgconn.nonblocking = 1  # like psycopg's own connect
     return pgconn
 
 

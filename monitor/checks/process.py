@@ -1,4 +1,4 @@
-"""What a check process does with a check: the target that `monitor.executor` is given."""
+"""Code that a check process runs for a check: the target of `monitor.executor`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ logger = logging.getLogger(__name__)
 
 
 def prepare(names: Iterable[str]) -> None:
-    """Import everything that checks need, once, before check processes are forked: kinds, and ``module=NAME``.
+    """Import the kinds and modules that checks need, once, before check processes are forked.
 
-    Otherwise each new process would import a user's modules within its first check's time limit; where
-    that takes longer than the limit, the check would never get to run.
+    A name is that of a kind, or ``module=NAME`` for a module. Otherwise each new process would import a user's modules
+    within the time limit of its first check. If the import takes longer than the limit, the check would never run.
     """
     if os.environ.get("DJANGO_SETTINGS_MODULE"):
         import django  # noqa: PLC0415
@@ -37,7 +37,7 @@ def prepare(names: Iterable[str]) -> None:
 
 
 def run(kind: str, options: Mapping[str, Any], timeout_seconds: float, past: Past = NO_PAST) -> Outcome:
-    """Run one check. May raise anything; the check process knows what to make of it."""
+    """Run one check and return its outcome. Any exception may be raised; the check process handles it."""
     built = KINDS.build(kind, options)
     outcome = built.run(timeout_seconds, past)
     parts = {
@@ -47,7 +47,7 @@ def run(kind: str, options: Mapping[str, Any], timeout_seconds: float, past: Pas
 
 
 def _import(module: str) -> None:
-    """Import a user's module. One that fails or hangs is left to its own check, which will say what is wrong."""
+    """Import a user's module. If that fails or hangs, log it: the check that needs the module reports the error."""
 
     def give_up(*_: object) -> None:
         raise TimeoutError(f"importing takes longer than {IMPORT_SECONDS:g} s")
@@ -57,7 +57,7 @@ def _import(module: str) -> None:
     try:
         importlib.import_module(module)
     except (Exception, SystemExit) as error:  # noqa: BLE001
-        logger.warning("%s cannot be imported beforehand: %s: %s", module, type(error).__name__, error)
+        logger.warning("%s cannot be imported in advance: %s: %s", module, type(error).__name__, error)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

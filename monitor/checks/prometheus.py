@@ -1,4 +1,4 @@
-"""Instant queries to Prometheus, or to whoever speaks its HTTP API (Thanos, Mimir, VictoriaMetrics).
+"""Instant queries to Prometheus, or to a server with the same HTTP API (Thanos, Mimir, VictoriaMetrics).
 
 The API: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
 """
@@ -24,15 +24,16 @@ from monitor.config.headers import overlaid
 from monitor.lib.http import USUAL_HEADERS, HttpClient, http_url
 from monitor.lib.redaction import hide_secrets, scrub
 
-MAX_BODY_BYTES = 8 * 1024 * 1024  # some ten thousand series
+MAX_BODY_BYTES = 8 * 1024 * 1024  # tens of thousands of series
 FIRST_PAUSE_SECONDS = 0.05
-MAX_SAID = 300  # characters of a text of the server
+MAX_MESSAGE_CHARACTERS = 300  # of a message that contains text from the server
 REASONS = {
     **NETWORK_REASONS,
-    "authentication": "the user, the password or the token is wrong, or may not ask",
-    "unavailable": "Prometheus, or a proxy before it, cannot answer just now (429 or 5xx), or only in part",
-    "bad_query": "Prometheus refuses the query, or its result is not a number for each series",
-    "bad_answer": "the answer is not that of Prometheus' API: a wrong path, a redirect, another server",
+    "authentication": "the user, password or token is wrong, or lacks permission (401 or 403)",
+    "unavailable": "Prometheus, or a proxy in front of it, is temporarily unavailable (429 or 5xx), or its answer is "
+    "incomplete",
+    "bad_query": "Prometheus rejects the query, or the result is not one number for each series",
+    "bad_answer": "the response does not come from the API of Prometheus: a wrong path, a redirect, another server",
 }
 
 
@@ -46,14 +47,15 @@ def _http_url(value: SecretStr) -> SecretStr:
 
 
 BaseUrl = Annotated[SecretStr, AfterValidator(_http_url)]
-"""Where Prometheus is, with the prefix of its path if it has one. It may hold ``user:password@``."""
+"""URL of Prometheus, with the prefix of its path if there is one. It may contain ``user:password@``."""
 
 
 @dataclass(frozen=True, slots=True)
 class PrometheusEndpoint:
-    """Whom to ask and how. A token goes before a user; both go before those of the URL, and ``headers`` before all.
+    """Address, credentials and time limits of a Prometheus server.
 
-    ``timeout_seconds`` is for one attempt, ``retries`` the number of further ones after a failure that may pass.
+    A token takes precedence over a username, both over the credentials in the URL, and ``headers`` over all of them.
+    ``timeout_seconds`` limits one attempt. ``retries`` is the number of further attempts after a temporary failure.
     """
 
     url: SecretStr
@@ -69,7 +71,7 @@ class PrometheusEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class QuerySample:
-    """The value of one series, of one instant; of a scalar, without labels. It may be NaN or infinite."""
+    """Value of one series at one instant, which may be NaN or infinite. A scalar has no labels."""
 
     value: float
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -77,9 +79,10 @@ class QuerySample:
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """What an expression comes to; no samples when no series fits. ``warnings`` are Prometheus' own, scrubbed.
+    """Result of a query: one sample for each series.
 
-    ``partial`` says why a part of the data is missing; None when nothing is.
+    ``warnings`` are those of the response, without credentials. ``partial`` is the reason why data is missing, or None
+    if the result is complete.
     """
 
     samples: tuple[QuerySample, ...] = ()
@@ -88,7 +91,7 @@ class QueryResult:
 
 
 class Prometheus:
-    """A connection for the few queries of one run, which all together take no longer than ``budget_seconds``."""
+    """Client for the queries of one run, which together take at most ``budget_seconds``."""
 
     def __init__(self, server: PrometheusEndpoint, budget_seconds: float) -> None:
         self._server = server
@@ -103,53 +106,53 @@ class Prometheus:
         self._client.close()
 
     def query(self, expression: str, *, partial: bool = False) -> QueryResult:
-        """The value of ``expression`` now. Raises :class:`CheckFailed` with one of ``REASONS``.
+        """Return the value of ``expression`` now. Raises :class:`CheckFailed` with one of ``REASONS``.
 
-        Tried again after what may pass: no connection, no answer in time, 429 and 5xx. An answer that lacks a part of
-        the data is such a failure, unless the caller accepts a ``partial`` one.
+        Temporary failures are retried: no connection, no answer in time, 429 and 5xx. An incomplete answer is also
+        a temporary failure, unless the caller accepts it with ``partial``.
         """
         pause = FIRST_PAUSE_SECONDS
-        for left in range(self._server.retries, -1, -1):
+        for retries_left in range(self._server.retries, -1, -1):
             try:
-                answer = self._ask(expression)
-                if answer.partial is None or partial:
-                    return answer
-                raise _MayPass("unavailable", answer.partial)
-            except _MayPass as failure:
-                if left == 0 or time.monotonic() + pause >= self._deadline:
+                result = self._request(expression)
+                if result.partial is None or partial:
+                    return result
+                raise _TemporaryFailure("unavailable", result.partial)
+            except _TemporaryFailure as failure:
+                if retries_left == 0 or time.monotonic() + pause >= self._deadline:
                     raise CheckFailed(failure.reason, failure.message) from failure.__cause__
             time.sleep(pause)
             pause *= 2
         raise AssertionError("unreachable")
 
-    def _ask(self, expression: str) -> QueryResult:
+    def _request(self, expression: str) -> QueryResult:
         deadline = min(self._deadline, time.monotonic() + self._server.timeout_seconds)
-        patience = deadline - time.monotonic()
-        if patience <= 0:
-            raise CheckFailed("timeout", f"{self._place}: no time is left to ask")
+        seconds_left = deadline - time.monotonic()
+        if seconds_left <= 0:
+            raise CheckFailed("timeout", f"{self._server_name}: the check's time is over")
         try:
             status, body = self._client.fetch(
-                self._address,
+                self._query_url,
                 deadline=deadline,
                 max_bytes=MAX_BODY_BYTES + 1,
                 headers=self._headers(),
-                fields={"query": expression, "timeout": f"{max(1, round(patience * 1000))}ms"},
+                fields={"query": expression, "timeout": f"{max(1, round(seconds_left * 1000))}ms"},
             )
         except (HTTPError, OSError) as error:
             raise self._failure(error) from error
-        except ValueError:  # what http.client cannot send as a header; its text repeats it
-            raise CheckFailed("authentication", f"{self._place}: the token cannot be sent as a header") from None
+        except ValueError:  # from http.client, for an invalid header; its text contains the value
+            raise CheckFailed("authentication", f"{self._server_name}: the token cannot be sent as a header") from None
         if len(body) > MAX_BODY_BYTES:
-            raise CheckFailed("bad_answer", f"{self._place}: the answer is longer than 8 MiB")
-        return self._understand(status, body)
+            raise CheckFailed("bad_answer", f"{self._server_name}: the response is longer than 8 MiB")
+        return self._parse_response(status, body)
 
     @property
-    def _place(self) -> str:
-        """Whom a message names: host and port, and the prefix of the path."""
+    def _server_name(self) -> str:
+        """Return the server's name for messages: host, port and the prefix of the path, without credentials."""
         return f"{self._target.netloc}{(self._target.path or '').rstrip('/')}"
 
     @property
-    def _address(self) -> str:
+    def _query_url(self) -> str:
         path = f"{(self._target.path or '').rstrip('/')}/api/v1/query"
         return Url(self._target.scheme, None, self._target.host, self._target.port, path).url
 
@@ -167,73 +170,78 @@ class Prometheus:
         return overlaid(headers, server.headers)
 
     def _failure(self, error: Exception) -> CheckFailed:
-        failure = http_failure(error, self._place, not_http="bad_answer")
+        failure = http_failure(error, self._server_name, not_http="bad_answer")
         if failure.reason == "bad_answer":
-            return CheckFailed("bad_answer", f"{self._place}: the answer is not HTTP")
+            return CheckFailed("bad_answer", f"{self._server_name}: the response is not HTTP")
         if isinstance(error, SSLError):
             return failure
-        return _MayPass(failure.reason, failure.message)
+        return _TemporaryFailure(failure.reason, failure.message)
 
-    def _understand(self, status: int, body: bytes) -> QueryResult:
+    def _parse_response(self, status: int, body: bytes) -> QueryResult:
         try:
-            document = json.loads(body)
-        except (ValueError, RecursionError):  # not JSON, not UTF-8, too deep to be ours
-            document = None
-        said = document if isinstance(document, dict) else {}
-        if status == 200 and said.get("status") == "success":
-            return self._answer(said)
-        raise self._refusal(status, said)
+            content = json.loads(body)
+        except (ValueError, RecursionError):  # not JSON, not UTF-8, or nested too deeply
+            content = None
+        document = content if isinstance(content, dict) else {}
+        if status == 200 and document.get("status") == "success":
+            return self._parse_result(document)
+        raise self._response_failure(status, document)
 
-    def _refusal(self, status: int, said: Mapping[str, Any]) -> CheckFailed:
-        sort: type[CheckFailed] = CheckFailed
+    def _response_failure(self, status: int, document: Mapping[str, Any]) -> CheckFailed:
+        error_type = document.get("errorType")
+        failure_class: type[CheckFailed] = CheckFailed
         if status in (401, 403):
             reason, text = "authentication", f"answered {status}"
-        elif said.get("errorType") in ("timeout", "canceled"):
-            sort, reason, text = _MayPass, "timeout", "gave up on the query"
-        elif said.get("errorType") == "execution" and str(said.get("error")).startswith("expanding series"):
-            # Whoever reads its series from elsewhere (Thanos, remote read) could not reach it: no fault of the query.
-            sort, reason, text = _MayPass, "unavailable", f"answered {status}"
-        elif said.get("errorType") in ("bad_data", "execution"):
-            reason, text = "bad_query", "refuses the query"
+        elif error_type in ("timeout", "canceled"):
+            failure_class, reason, text = _TemporaryFailure, "timeout", "cancelled the query after its timeout"
+        elif error_type == "execution" and str(document.get("error")).startswith("expanding series"):
+            # A server that reads its series from another one (Thanos, remote read) could not reach it. The query is ok.
+            failure_class, reason, text = _TemporaryFailure, "unavailable", f"answered {status}"
+        elif error_type in ("bad_data", "execution"):
+            reason, text = "bad_query", "rejects the query"
         elif status in (408, 429) or status >= 500:
-            sort, reason, text = _MayPass, "unavailable", f"answered {status}"
+            failure_class, reason, text = _TemporaryFailure, "unavailable", f"answered {status}"
         elif 300 <= status < 400:
             reason, text = "bad_answer", f"answered {status}: redirects are not followed"
         elif status == 404:
             reason, text = "bad_answer", "answered 404: is the path before /api/v1/query right?"
         else:
-            reason, text = "bad_answer", f"answered {status}, and not as Prometheus does"
-        words = f": {self._clean(said['error'])}" if said.get("error") else ""
-        return sort(reason, f"{self._place} {text}{words}")
+            reason, text = "bad_answer", f"answered {status}, which is not a response of the API of Prometheus"
+        error = f": {self._redact(document['error'])}" if document.get("error") else ""
+        return failure_class(reason, f"{self._server_name} {text}{error}")
 
-    def _answer(self, said: Mapping[str, Any]) -> QueryResult:
+    def _parse_result(self, document: Mapping[str, Any]) -> QueryResult:
         try:
-            sort, result = said["data"]["resultType"], said["data"]["result"]
-            if sort == "scalar":
+            result_type, result = document["data"]["resultType"], document["data"]["result"]
+            if result_type == "scalar":
                 samples: tuple[QuerySample, ...] = (QuerySample(float(result[1])),)
-            elif sort == "vector":
+            elif result_type == "vector":
                 if any("histogram" in each for each in result):
-                    raise CheckFailed("bad_query", "the query gives histograms: use histogram_quantile(), or the like")
+                    raise CheckFailed(
+                        "bad_query", "the result contains histograms: use histogram_quantile() or a similar function"
+                    )
                 samples = tuple(QuerySample(float(each["value"][1]), dict(each["metric"])) for each in result)
             else:
-                raise CheckFailed("bad_query", f"the query gives a {sort}, not a number for each series")
-            notes = tuple(self._clean(note) for note in said.get("warnings") or ())
-            missing = [note for note in notes if not note.startswith("PromQL ")]  # of the query, not of the data
+                raise CheckFailed("bad_query", f"the result is a {result_type}, not one number for each series")
+            warnings = tuple(self._redact(warning) for warning in document.get("warnings") or ())
+            # Warnings about the query begin with "PromQL ". All others report missing data.
+            about_data = [warning for warning in warnings if not warning.startswith("PromQL ")]
         except (LookupError, TypeError, ValueError):
-            raise CheckFailed("bad_answer", f"{self._place}: the result is not as Prometheus writes it") from None
-        if not missing and said.get("isPartial") is not True:
-            return QueryResult(samples, notes)
-        why = "; ".join(missing) or "isPartial"
-        return QueryResult(samples, notes, f"{self._place} answered with a part of the data only: {why}"[:MAX_SAID])
+            raise CheckFailed("bad_answer", f"{self._server_name}: the format of the result is unknown") from None
+        if not about_data and document.get("isPartial") is not True:
+            return QueryResult(samples, warnings)
+        cause = "; ".join(about_data) or "isPartial"
+        partial = f"{self._server_name} returned an incomplete answer: {cause}"[:MAX_MESSAGE_CHARACTERS]
+        return QueryResult(samples, warnings, partial)
 
-    def _clean(self, text: object) -> str:
-        """A text of the server without credentials; ours neither, should it repeat them."""
-        words = " ".join(str(text).split())
+    def _redact(self, text: object) -> str:
+        """Return a text of the server in one line, without credentials, also those that the request contained."""
+        line = " ".join(str(text).split())
         server = self._server
         secrets = [secret for secret in (server.password, server.token, *server.headers.values()) if secret]
-        ours = [secret.get_secret_value() for secret in secrets]
-        return scrub(hide_secrets(words, [*ours, self._headers().get("Authorization", "")]))[:MAX_SAID]
+        sent = [*(secret.get_secret_value() for secret in secrets), self._headers().get("Authorization", "")]
+        return scrub(hide_secrets(line, sent))[:MAX_MESSAGE_CHARACTERS]
 
 
-class _MayPass(CheckFailed):
-    """A failure after which another attempt is worth its time."""
+class _TemporaryFailure(CheckFailed):
+    """Failure after which another attempt may succeed."""

@@ -1,4 +1,4 @@
-"""What the errors of redis-py are called."""
+"""Reason codes of redis-py's errors."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from monitor.lib.redaction import scrub
 from monitor.lib.redis_pool import server_reason
 
 SERVER_REASONS = {
-    "authentication": "a password is missing or wrong",
-    "permission": "the user may not do it",
-    "loading": "the server is loading its data",
-    "read_only": "the server is a replica and takes no writes",
-    "out_of_memory": "the memory is full and nothing may be evicted",
-    "not_persisting": "the server cannot save its data and therefore takes no writes",
-    "too_many_clients": "the server takes no more connections",
+    "authentication": "the password is missing or wrong",
+    "permission": "the user lacks the permission for a command or a key",
+    "loading": "the server is loading its data from disk",
+    "read_only": "the server is a replica and refuses writes",
+    "out_of_memory": "the memory limit is reached and the eviction policy forbids eviction",
+    "not_persisting": "the server cannot save its data to disk and therefore refuses writes",
+    "too_many_clients": "the server has reached its maximum number of connections",
     "no_master": "no Sentinel knows a master that answers",
-    "server_error": "any other error that the server answers",
+    "server_error": "the server answers with any other error",
 }
 
 
 def failure(error: Exception) -> CheckFailed:
-    """The failure that an error of redis-py stands for, or that was caused by one."""
+    """Return the CheckFailed for an error of redis-py, or for an error that one of redis-py caused."""
     return CheckFailed(failure_reason(error), scrub(str(error)))
 
 
 def failure_reason(error: BaseException) -> str:
-    """The reason: by redis-py's class, by the server's own code, or by the network's error behind it."""
+    """Return the reason, found by redis-py's class, by the server's error code, or by the network error behind it."""
     cause: BaseException | None = error
     while cause is not None:
         if reason := server_reason(cause):
             return reason
         cause = cause.__cause__ or cause.__context__
-    # redis-py says that the server hung up by text alone.
+    # redis-py reports a connection that the server closed by its text only.
     return network_reason(error) or ("reset" if "closed" in str(error).lower() else "unreachable")

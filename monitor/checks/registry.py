@@ -1,4 +1,4 @@
-"""Which kinds there are: the files of this package, and what others ship under the entry point ``monitor.kinds``."""
+"""Registry of the kinds: the files of ``monitor.checks.kinds``, and other packages' entry points ``monitor.kinds``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from monitor.plugins.registry import Registry
 KINDS: Registry[Kind] = Registry("kind", "monitor.checks.kinds", "monitor.kinds")
 
 register = KINDS.register
-"""What a kind is made known by, also one of another distribution."""
+"""Class decorator that registers a kind, also one of another distribution: ``@register("name")``."""
 
 
 def configured_options(name: str) -> Mapping[str, str]:
-    """The options of a kind that the configuration fills when the check does not: option -> key of the configuration.
+    """Return the options of a kind whose default is a value of the configuration: option -> key of the configuration.
 
     Raises :class:`monitor.plugins.registry.UnknownPlugin`.
     """
@@ -22,5 +22,5 @@ def configured_options(name: str) -> Mapping[str, str]:
 
 
 def warm_up(name: str) -> None:
-    """Import a kind and build its validator, which else is part of its first run's response time."""
+    """Import a kind and build its validator, so that its first run does not take longer than others."""
     KINDS.validator(KINDS.find(name))

@@ -1,4 +1,4 @@
-"""Finding somebody else's function or class by its dotted path."""
+"""Import of a user's function or class by its dotted path."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ IMPORT_REASONS = {"import": "the dotted path cannot be imported"}
 
 
 def load(path: str) -> Any:
-    """What is at ``package.module:name`` (or ``package.module.name``). Raises CheckFailed ``import``."""
+    """Return the object at ``package.module:name`` (or ``package.module.name``). Raises CheckFailed ``import``."""
     module, name = _split(path)
     try:
         found: Any = importlib.import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
+        for attribute in name.split("."):
+            found = getattr(found, attribute)
     except (ImportError, AttributeError) as error:
         raise CheckFailed("import", f"{path}: {error}") from error
     return found
 
 
 def module_of(path: str) -> str:
-    """The module that a dotted path is in."""
+    """Return the module of a dotted path."""
     return _split(path)[0]
 
 

@@ -16,7 +16,7 @@ from weakref import WeakSet
 
 from celery import Celery
 
-from monitor.checks.kinds.celery import BriefConnection, limited
+from monitor.checks.kinds.celery import SingleAttemptConnection, with_time_limits
 from monitor.tasks.beat import MAX_WAITING
 from monitor.tasks.broker_errors import describe
 from monitor.tasks.publish import Publisher
@@ -124,8 +124,8 @@ class BoundedPublisher(Publisher):
 def _connection(app: Celery) -> Any:
     """Return a connection with the application's parameters and with time limits. It is not opened yet."""
     usual = app.connection_for_write()
-    connection: Any = BriefConnection(**dict(usual._info(resolve=False)))  # type: ignore[no-untyped-call]
+    connection: Any = SingleAttemptConnection(**dict(usual._info(resolve=False)))  # type: ignore[no-untyped-call]
     driver = connection.get_transport_cls().driver_type
     connection.connect_timeout = TIMEOUT_SECONDS
-    connection.transport_options = limited(usual.transport_options, driver, len(usual.alt), TIMEOUT_SECONDS)
+    connection.transport_options = with_time_limits(usual.transport_options, driver, len(usual.alt), TIMEOUT_SECONDS)
     return connection

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitor.checks.kafka.cluster import ClusterSnapshot, look
+from monitor.checks.kafka.cluster import ClusterSnapshot, observe_cluster
 from monitor.checks.kafka.connection import KafkaConnection
 from monitor.model.consumer_groups import GroupObservation
 from tests.support.kafka_clients import KafkaClients
@@ -17,7 +17,7 @@ def connection_to(kafka: KafkaClients, **options: Any) -> KafkaConnection:
 
 def seen(kafka: KafkaClients, *groups: str, **options: Any) -> ClusterSnapshot:
     """A look with time enough."""
-    return look(connection_to(kafka), groups=groups, **{"timeout_seconds": 20.0, **options})
+    return observe_cluster(connection_to(kafka), groups=groups, **{"timeout_seconds": 20.0, **options})
 
 
 def one(kafka: KafkaClients, group: str, **options: Any) -> GroupObservation:

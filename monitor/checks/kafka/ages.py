@@ -1,7 +1,7 @@
-"""When the oldest record was written that a group has not committed: by bisection over times, without reading records.
+"""Age of the oldest record that a group has not committed, found by bisection over timestamps.
 
-ListOffsets returns the first record that is not older than a time. So of a record with a known offset one learns, with
-every question, whether it is older than the time that was asked for.
+No record is read. ListOffsets returns the first record that is not older than a requested time. So each request shows
+whether the record with a known offset is older than the requested time.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from monitor.checks.kafka.client import ClusterClient, Node
 from monitor.checks.kafka.offsets import TopicLayout
 from monitor.model.consumer_groups import TopicPartition
 
-REQUESTS = 10  # to each broker: with those for ends and beginnings, 12
-PARTITIONS = 100  # in each of them, and in all: a broker may have to look into as many files
-EXACT_SHARE, EXACT_MILLISECONDS = 0.02, 250.0  # of the age: then the search ends
-GOOD_SHARE, GOOD_MILLISECONDS = 0.2, 2000.0  # what is less exact at the end is not told
+REQUESTS = 10  # maximum for each broker; 12 with those for ends and beginnings
+PARTITIONS = 100  # maximum in total: a broker may have to read one file for each partition
+EXACT_SHARE, EXACT_MILLISECONDS = 0.02, 250.0  # the search ends at this error, as a share of the age or absolute
+GOOD_SHARE, GOOD_MILLISECONDS = 0.2, 2000.0  # a result with a larger error is discarded
 _NONE = -1
 
 Record = tuple[TopicPartition, int]
@@ -29,9 +29,9 @@ Record = tuple[TopicPartition, int]
 
 @dataclass(slots=True)
 class TimestampSearch:
-    """The search for the time of the first record at or after ``offset``: after ``low``, not after ``high``.
+    """Search for the timestamp of the first record at or after ``offset``: it is after ``low`` and not after ``high``.
 
-    Times are milliseconds since the Unix epoch. ``found`` is the time itself, when it was met.
+    Times are milliseconds since the Unix epoch. ``found`` is the exact timestamp, once a response contained it.
     """
 
     offset: int
@@ -43,7 +43,7 @@ class TimestampSearch:
 
     @property
     def next_time(self) -> int | None:
-        """The time to ask for next: first for the oldest record, then by halves of the age; None at the end."""
+        """Return the time to request next, None at the end: first that of the oldest record, then by bisection."""
         if self.found is not None or self.given_up:
             return None
         if self.low is None:
@@ -54,34 +54,34 @@ class TimestampSearch:
         middle = self.now - (oldest * youngest) ** 0.5
         return int(middle if self.low < int(middle) < self.high else (self.low + self.high) / 2)
 
-    def learn(self, asked: int, offset: int, time: float) -> None:
-        """Take in that ``offset``, written at ``time``, is the first record that is not older than ``asked``."""
+    def learn(self, requested: int, offset: int, time: float) -> None:
+        """Narrow the search: ``offset``, written at ``time``, is the first record not older than ``requested``."""
         if self.found is not None:
-            return  # another search in the same partition goes on
+            return  # the response was requested by another search in the same partition
         if offset == self.offset or (self.low is None and offset > self.offset):
             self.found = time
         elif offset == _NONE and self.low is None:
-            self.given_up = True  # no record has a time
+            self.given_up = True  # no record has a timestamp
         elif offset == _NONE or offset > self.offset:
-            self.high = min(self.high, asked)
+            self.high = min(self.high, requested)
         else:
-            self.low = max(self.low or 0.0, asked, min(time, self.high))
+            self.low = max(self.low or 0.0, requested, min(time, self.high))
 
     @property
     def time(self) -> float | None:
-        """The time, or the latest that it can be; None when that is too vague."""
+        """Return the timestamp, or its upper bound; None if the bounds are too far apart."""
         if self.found is not None or self.low is None or self.given_up:
             return self.found
-        good = self.high - self.low <= max(GOOD_MILLISECONDS, GOOD_SHARE * (self.now - self.low))
-        return self.high if good else None
+        is_good = self.high - self.low <= max(GOOD_MILLISECONDS, GOOD_SHARE * (self.now - self.low))
+        return self.high if is_good else None
 
 
 async def read_times(
     client: ClusterClient, records: Iterable[Record], topics: TopicLayout, now: float, until: float
 ) -> Mapping[Record, float]:
-    """When these records were written, in seconds since the Unix epoch, as far as the brokers tell it in time.
+    """Return the timestamps of records, in seconds since the Unix epoch, as far as they can be found by ``until``.
 
-    ``now`` likewise: nothing is younger.
+    ``now``, in the same unit, is the upper bound of all timestamps.
     """
     searches: defaultdict[TopicPartition, dict[int, TimestampSearch]] = defaultdict(dict)
     for partition, offset in records:
@@ -89,38 +89,43 @@ async def read_times(
             searches[partition][offset] = TimestampSearch(offset, now * 1000, now * 1000)
     for _ in range(REQUESTS):
         by_leader: defaultdict[Node, dict[TopicPartition, int]] = defaultdict(dict)
-        for partition, some in searches.items():
+        for partition, by_offset in searches.items():
             node, _problem = topics.leader(partition)
-            time = next((each.next_time for each in some.values() if each.next_time is not None), None)
+            time = next((each.next_time for each in by_offset.values() if each.next_time is not None), None)
             if node is not None and time is not None:
                 by_leader[node][partition] = time
         if not by_leader:
             break
-        answers = await client.together(_ask(client, node, asked, until) for node, asked in by_leader.items())
-        for asked, answer in zip(by_leader.values(), answers, strict=True):
-            for partition, time in asked.items():
+        answers = await client.gather(
+            _read_first_records(client, node, requested, until) for node, requested in by_leader.items()
+        )
+        for requested, answer in zip(by_leader.values(), answers, strict=True):
+            for partition, time in requested.items():
                 for search in searches[partition].values():
                     if partition in answer:
                         search.learn(time, *answer[partition])
                     else:
                         search.given_up = True
-    found = {(at, each.offset): each.time for at, some in searches.items() for each in some.values()}
+    found = {(at, each.offset): each.time for at, by_offset in searches.items() for each in by_offset.values()}
     return {record: time / 1000 for record, time in found.items() if time is not None}
 
 
-async def _ask(
-    client: ClusterClient, node: Node, asked: Mapping[TopicPartition, int], until: float
+async def _read_first_records(
+    client: ClusterClient, node: Node, requested: Mapping[TopicPartition, int], until: float
 ) -> dict[TopicPartition, tuple[int, float]]:
-    """The first record of each partition that is not older, with its time; nothing where the broker does not tell."""
+    """Return offset and timestamp of the first record of each partition that is not older than the requested time.
+
+    Partitions for which the broker returns an error are absent.
+    """
     rows: defaultdict[str, list[Any]] = defaultdict(list)
-    for (topic, number), time in asked.items():
+    for (topic, number), time in requested.items():
         rows[topic].append(ListOffsetsRequest.ListOffsetsTopic.ListOffsetsPartition(number, timestamp=time))
     try:
         if ((await client.versions(node, until))(ListOffsetsRequest) or 0) < 1:
-            return {}  # before 0.10.1 records have no times that one could ask for
+            return {}  # before 0.10.1, brokers cannot search by timestamp
         request = ListOffsetsRequest(
             isolation_level=0,
-            topics=[ListOffsetsRequest.ListOffsetsTopic(name=topic, partitions=some) for topic, some in rows.items()],
+            topics=[ListOffsetsRequest.ListOffsetsTopic(name=topic, partitions=part) for topic, part in rows.items()],
             min_version=1,
             max_version=9,
         )

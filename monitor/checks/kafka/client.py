@@ -1,7 +1,9 @@
-"""Connections to the brokers of one cluster for the time of one look, none of which outlasts its deadline.
+"""Connections to the brokers of one cluster for one observation, closed at its deadline.
 
-kafka-python's own event loop runs on the caller's thread, only while ``Client.run`` is in it: no thread is left
+kafka-python's own event loop runs on the caller's thread, only during ``ClusterClient.run``. So no thread is left
 behind, whatever the network does, and nothing is shared over a fork.
+
+Arguments named ``until`` are deadlines on the monotonic clock.
 """
 
 from __future__ import annotations
@@ -18,38 +20,41 @@ from kafka.net.selector import NetworkSelector
 from monitor.checks.base import CheckFailed
 from monitor.checks.kafka import library
 from monitor.checks.kafka.connection import KafkaConnection
-from monitor.checks.kafka.failures import HUNG_UP, failure, is_final, reason, worst
-from monitor.checks.kafka.library import ConnectionManager, quiet, uncollected
-from monitor.checks.kafka.race import first_of
+from monitor.checks.kafka.failures import CONNECTION_CLOSED, combined_failure, failure, is_final, reason
+from monitor.checks.kafka.library import ConnectionManager, garbage_collection_disabled, logging_silenced
+from monitor.checks.kafka.race import first_reachable
 from monitor.checks.kafka.security import security_settings
 
 T = TypeVar("T")
 Node = library.Node
-Versions = Callable[[Any], int | None]  # of the class of a request: the newest version that both sides know
+Versions = Callable[[Any], int | None]
+"""Returns, for the class of a request, the newest version that broker and client support; None if there is none."""
 
-LARGEST_ANSWER_BYTES = 100_000_000  # as the Java clients'; kafka-python's 1 MB is too little for 1,000 groups
+LARGEST_ANSWER_BYTES = 100_000_000  # like the Java clients; kafka-python's 1 MB is too little for 1,000 groups
 _HINT = " (is security_protocol right? brokers older than 0.10 need api_version)"
 RETRY_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6)
 
 
 class ClusterClient:
-    """A context manager. ``requests`` counts what was asked, by the API's name, without the greetings of connections.
+    """Client of one cluster, as a context manager.
 
-    A node is a broker's number, or kafka-python's name for an address that was configured.
+    ``requests`` counts the sent requests by API name, without those that set up a connection. A node is a broker's
+    number, or kafka-python's name for a configured address.
     """
 
     def __init__(self, connection: KafkaConnection, timeout_seconds: float) -> None:
-        """Connects to nobody yet. Raises CheckFailed for certificates and tokens that cannot be read."""
+        """Prepare the client without connecting. Raises CheckFailed if a certificate or a token cannot be read."""
         self.requests: Counter[str] = Counter()
         self._timeout_seconds = timeout_seconds
         self._deadline = time.monotonic() + timeout_seconds
         self._where = ", ".join(connection.brokers)
-        self._down: dict[Node, Exception] = {}  # nodes that were too late once are not waited for again
-        self._entry: Node | None = None
+        self._failed: dict[Node, Exception] = {}  # nodes that are not tried again, with the cause
+        self._last_entry_node: Node | None = None
         self._last_error: dict[Node, Exception] = {}
-        self._unreached: dict[Node, Exception] = {}  # by the node that was asked for
-        self._same: dict[int, Node] = {}  # brokers that were configured by the very address that they advertise
-        self._chosen: dict[Node, Node] = {}  # of the places of a node, the one that took a connection last
+        self._unreached: dict[Node, Exception] = {}  # by the node before routing
+        # Brokers whose advertised address is also a configured address: they share its connection.
+        self._configured_as: dict[int, Node] = {}
+        self._chosen: dict[Node, Node] = {}  # for each node, the address that accepted last
         settings: dict[str, Any] = {
             "bootstrap_servers": list(connection.brokers),
             "client_id": connection.client_id,
@@ -57,10 +62,10 @@ class ClusterClient:
             "request_timeout_ms": timeout_seconds * 1000,
             "reconnect_backoff_max_ms": 1000,
             "receive_message_max_bytes": LARGEST_ANSWER_BYTES,
-            "max_in_flight_requests_per_connection": 1_000_000,  # beyond its limit it refuses, it does not wait
+            "max_in_flight_requests_per_connection": 1_000_000,  # further requests are refused, not queued
             **security_settings(connection),
         }
-        with quiet():
+        with logging_silenced():
             self._loop = NetworkSelector(**settings)
             self._manager = ConnectionManager(self._loop, **settings)
         self._cluster = self._manager.cluster
@@ -69,17 +74,17 @@ class ClusterClient:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with quiet():
+        with logging_silenced():
             self._manager.close()
             self._loop.close()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The value of ``work``, which awaits nothing but this client. Raises CheckFailed when it is not in time."""
-        with quiet(), uncollected():
+        """Run ``work``, which may await only this client, and return its value. Raises CheckFailed at the deadline."""
+        with logging_silenced(), garbage_collection_disabled():
             future = self._manager.call_soon(work)
             self._loop.poll(timeout_ms=max(0.0, self._deadline - time.monotonic()) * 1000, future=future)
         if not future.is_done:
-            raise self._too_late()
+            raise self._timeout_failure()
         if isinstance(future.exception, KafkaError):
             raise failure(future.exception, self._where) from future.exception
         if future.exception is not None:
@@ -88,88 +93,91 @@ class ClusterClient:
         return value
 
     def until(self, share: float) -> float:
-        """The monotonic time at which that share of the time that is left now will be over."""
+        """Return the monotonic time at which ``share`` of the remaining time will have passed."""
         now = time.monotonic()
         return now + (self._deadline - now) * share
 
-    async def together(self, work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-        """The values of all, which run at the same time."""
+    async def gather(self, work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+        """Run coroutines concurrently and return their values."""
         futures = [self._manager.call_soon(one) for one in work]
         return [await future for future in futures]
 
     async def pause(self, attempt: int, until: float) -> bool:
-        """Wait before another attempt. False when there were enough, or when it would be too late."""
+        """Wait before another attempt. Return False if there were enough attempts, or if it would be too late."""
         if attempt >= len(RETRY_SECONDS) or time.monotonic() + RETRY_SECONDS[attempt] >= until:
             return False
         await self._loop.sleep(RETRY_SECONDS[attempt])
         return True
 
-    async def enter(self, until: float) -> None:
-        """Reach one of the nodes that were configured. Raises CheckFailed when none answers."""
-        await self._entrance(until)
+    async def connect(self, until: float) -> None:
+        """Connect to one of the configured nodes. Raises CheckFailed if none answers."""
+        await self._entry_node(until)
 
     async def versions(self, node: Node, until: float) -> Versions:
-        """Which versions of the protocol we can speak with a node. Raises KafkaError when it cannot be reached."""
-        return _versions(await self._reach(node, until))
+        """Return the protocol versions to use with a node. Raises KafkaError if it cannot be reached."""
+        return _versions(await self._connect_routed(node, until))
 
     async def send(self, node: Node, request: Any, until: float) -> Any:
-        """What the node answers. Raises KafkaError when it does not."""
-        connection = await self._reach(node, until)
+        """Send a request to a node and return the response. Raises KafkaError if there is none."""
+        connection = await self._connect_routed(node, until)
         while connection.paused and time.monotonic() < until:  # throttled by a quota
             await self._loop.sleep(0.02)
         self.requests[type(request).__name__.removesuffix("Request")] += 1
         try:
             return await connection.send_request(request, request_timeout_ms=_milliseconds(until))
         except (KafkaTimeoutError, RequestTimedOutError) as error:
-            self._unreached[node] = self._down[self._route(node)] = error
+            self._unreached[node] = self._failed[self._route(node)] = error
             raise
 
     def unreached(self, node: Node | None) -> str | None:
-        """The address of a node that was not reached and why, as ``host:port (refused)``; None for any other."""
+        """Return address and reason of a node that was not reached, as ``host:port (refused)``; None for any other."""
         error = None if node is None else self._unreached.get(node)
         return None if error is None or node is None else f"{self.address(node)} ({reason(error)})"
 
-    async def ask(self, build: Callable[[Versions], Any], until: float) -> Any:
-        """What any node answers; the next when one does not. Raises CheckFailed when none does."""
+    async def send_to_any(self, build: Callable[[Versions], Any], until: float) -> Any:
+        """Send a request to the configured nodes, one after another until one responds, and return the response.
+
+        ``build`` makes the request for the versions of a node. Raises CheckFailed if no node responds.
+        """
         while True:
-            node = await self._entrance(until)
+            node = await self._entry_node(until)
             try:
                 return await self.send(node, build(await self.versions(node, until)), until)
             except KafkaError as error:
-                self._down[node] = error
+                self._failed[node] = error
 
     def learn_brokers(self, metadata: Any) -> tuple[int, ...]:
-        """Remember where the brokers are that a Metadata response names: their numbers."""
+        """Store the addresses of the brokers in a Metadata response, and return the brokers' numbers."""
         self._cluster.update_metadata(metadata)
         for broker in metadata.brokers:
-            self._recognise(broker)
+            self._match_configured_address(broker)
         return tuple(broker.node_id for broker in metadata.brokers)
 
     def learn_coordinator(self, found: Any) -> int:
-        """Remember where the broker is that a FindCoordinator response names: its number."""
+        """Store the address of the broker in a FindCoordinator response, and return its number."""
         known = self._cluster.broker_metadata(found.node_id)
         if known is None or (known.host, known.port) != (found.host, found.port):
             self._cluster.add_coordinator(found, "group", "", synthesize_node_id=False)
-            self._recognise(found)
+            self._match_configured_address(found)
         return int(found.node_id)
 
     def address(self, node: Node) -> str:
-        """``host:port`` of a node."""
+        """Return ``host:port`` of a node."""
         broker = self._cluster.broker_metadata(node)
         return f"{broker.host}:{broker.port}" if broker else str(node)
 
-    async def _entrance(self, until: float) -> Node:
+    async def _entry_node(self, until: float) -> Node:
         nodes = [broker.node_id for broker in self._cluster.bootstrap_brokers()]
-        nodes.sort(key=lambda node: node != self._entry)
-        first, failed = await first_of(self._manager, self._up(nodes), self._connect, until)
-        self._down |= failed
+        nodes.sort(key=lambda node: node != self._last_entry_node)
+        first, failed = await first_reachable(self._manager, self._usable(nodes), self._connect, until)
+        self._failed |= failed
         if first is None:
-            down = {self.address(node): self._down[node] for node in nodes if node in self._down}
-            raise worst(down) or self._too_late()
-        self._entry = first
+            down = {self.address(node): self._failed[node] for node in nodes if node in self._failed}
+            raise combined_failure(down) or self._timeout_failure()
+        self._last_entry_node = first
         return first
 
-    async def _reach(self, node: Node, until: float) -> Any:
+    async def _connect_routed(self, node: Node, until: float) -> Any:
         try:
             connection = await self._connect(self._route(node), until)
         except KafkaError as error:
@@ -179,66 +187,66 @@ class ClusterClient:
         return connection
 
     async def _connect(self, node: Node, until: float) -> Any:
-        if node in self._down:
-            raise self._down[node]
-        places = self._manager.places(node)
-        if not places:
-            self._down[node] = KafkaConnectionError("DNS Resolution failure")
-            raise self._down[node]
-        if len(places) == 1:
-            return await self._attempt(places[0], until)
+        if node in self._failed:
+            raise self._failed[node]
+        address_nodes = self._manager.address_nodes(node)
+        if not address_nodes:
+            self._failed[node] = KafkaConnectionError("DNS Resolution failure")
+            raise self._failed[node]
+        if len(address_nodes) == 1:
+            return await self._connect_once(address_nodes[0], until)
         if (chosen := self._chosen.get(node)) is not None:
             with suppress(KafkaError):
-                return await self._attempt(chosen, until)
+                return await self._connect_once(chosen, until)
             del self._chosen[node]
-            places = [place for place in places if place != chosen]
-        first, failed = await first_of(self._manager, self._up(places), self._attempt, until)
+            address_nodes = [address_node for address_node in address_nodes if address_node != chosen]
+        first, failed = await first_reachable(self._manager, self._usable(address_nodes), self._connect_once, until)
         if first is None:
-            failures = [failed.get(place) or self._down.get(place) for place in places]
+            failures = [failed.get(address_node) or self._failed.get(address_node) for address_node in address_nodes]
             late = KafkaTimeoutError("no connection in time")
             raise next(filter(is_final, filter(None, failures)), next(filter(None, failures), late))
         self._chosen[node] = first
-        return await self._attempt(first, until)
+        return await self._connect_once(first, until)
 
-    async def _attempt(self, node: Node, until: float) -> Any:
-        if node in self._down:
-            raise self._down[node]
+    async def _connect_once(self, node: Node, until: float) -> Any:
+        if node in self._failed:
+            raise self._failed[node]
         try:
-            # It gives up a second after we do, so that we can still see how far it came. And it is not to look for
-            # the cluster anew, on its own, when the connection is lost.
+            # kafka-python's timeout is a second longer than ours, so that `transport` still shows how far it came.
+            # When the connection is lost, it must not request the cluster's metadata by itself.
             connection = self._manager.get_connection(
                 node, timeout_ms=_milliseconds(until) + 1000, refresh_metadata_on_err=False
             )
             await self._manager.wait_for(connection.init_future, _milliseconds(until))
-        except NodeNotReadyError as error:  # it was lost a moment ago
+        except NodeNotReadyError as error:  # the connection was lost a moment ago
             raise self._last_error.get(node, error) from None
         except KafkaTimeoutError:
-            text = f"no answer to the greeting in time{_HINT}" if connection.transport else "no connection in time"
-            self._down[node] = KafkaTimeoutError(text)
-            raise self._down[node] from None
+            text = f"no answer to the handshake in time{_HINT}" if connection.transport else "no connection in time"
+            self._failed[node] = KafkaTimeoutError(text)
+            raise self._failed[node] from None
         except KafkaError as error:
             if reason(error) == "reset":
-                error = KafkaConnectionError(f"{HUNG_UP} at the greeting{_HINT}")
+                error = KafkaConnectionError(f"{CONNECTION_CLOSED} during the handshake{_HINT}")
             self._last_error[node] = error
             raise error from None
-        except Exception as error:  # a host's name that is none, and what else nobody wraps
-            self._down[node] = KafkaConnectionError(error)
-            raise self._down[node] from error
+        except Exception as error:  # an invalid host name, and other errors that kafka-python does not wrap
+            self._failed[node] = KafkaConnectionError(error)
+            raise self._failed[node] from error
         return connection
 
-    def _up(self, nodes: Iterable[Node]) -> list[Node]:
-        return [node for node in nodes if node not in self._down]
+    def _usable(self, nodes: Iterable[Node]) -> list[Node]:
+        return [node for node in nodes if node not in self._failed]
 
     def _route(self, node: Node) -> Node:
-        return self._same.get(node, node) if isinstance(node, int) else node
+        return self._configured_as.get(node, node) if isinstance(node, int) else node
 
-    def _recognise(self, broker: Any) -> None:
-        self._same.pop(broker.node_id, None)
-        for entry in self._cluster.bootstrap_brokers():
-            if (entry.host, entry.port) == (broker.host, broker.port):
-                self._same[broker.node_id] = entry.node_id
+    def _match_configured_address(self, broker: Any) -> None:
+        self._configured_as.pop(broker.node_id, None)
+        for configured in self._cluster.bootstrap_brokers():
+            if (configured.host, configured.port) == (broker.host, broker.port):
+                self._configured_as[broker.node_id] = configured.node_id
 
-    def _too_late(self) -> CheckFailed:
+    def _timeout_failure(self) -> CheckFailed:
         return CheckFailed("timeout", f"{self._where}: no answer within {self._timeout_seconds:.1f} s")
 
 

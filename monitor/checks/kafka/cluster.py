@@ -1,4 +1,4 @@
-"""One look at the consumer groups of a cluster, with as few requests as the protocol allows."""
+"""Observation of the consumer groups of a cluster, with as few requests as the protocol allows."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from monitor.policy.consumer_groups.lag import UNSUBSCRIBED
 from monitor.policy.consumer_groups.outcomes import is_pattern
 from monitor.policy.consumer_groups.reasons import GroupProblem
 
-Remembered = Mapping[str, Collection[TopicPartition]]
-Standing = Callable[[GroupObservation], Mapping[TopicPartition, int]]
-"""Returns the partitions of a group whose records are to be read, and from which offset on."""
+RememberedPartitions = Mapping[str, Collection[TopicPartition]]
+ReadStarts = Callable[[GroupObservation], Mapping[TopicPartition, int]]
+"""Returns the partitions of a group whose records must be read, with the offset to read from."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterSnapshot:
-    """What was seen. ``groups`` are in the order of their names, ``requests`` how many were sent, by the API's name.
+    """Observation of a cluster's groups, sorted by name, and the number of ``requests`` by API name.
 
-    ``silent_brokers`` did not tell which groups they coordinate: there may be more that match a pattern. ``unmatched``
-    are the names and patterns of topics of which no group consumes any.
+    ``silent_brokers`` did not list the groups that they coordinate: more groups may match a pattern. ``unmatched`` are
+    names and patterns of topics that match no consumed topic.
     """
 
     groups: Mapping[str, GroupObservation]
@@ -48,159 +48,179 @@ class ClusterSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
-    """What is looked for."""
+class _ClusterQuery:
+    """Parameters of an observation; see ``observe_cluster``."""
 
     groups: Sequence[str]
     topics: Sequence[str]
     isolation_level: IsolationLevel
-    remembered: Remembered = field(default_factory=dict)
-    standing: Standing = field(default=lambda _: {})
+    remembered: RememberedPartitions = field(default_factory=dict)
+    read_starts: ReadStarts = field(default=lambda _: {})
 
-    def wants(self, topic: str) -> bool:
+    def includes(self, topic: str) -> bool:
         return not self.topics or any(fnmatchcase(topic, pattern) for pattern in self.topics)
 
 
-def look(
+def observe_cluster(
     connection: KafkaConnection,
     *,
     groups: Sequence[str],
     topics: Sequence[str] = (),
     timeout_seconds: float,
     isolation_level: IsolationLevel = "read_uncommitted",
-    remembered: Remembered | None = None,
-    standing: Standing = lambda _: {},
+    remembered: RememberedPartitions | None = None,
+    read_starts: ReadStarts = lambda _: {},
 ) -> ClusterSnapshot:
-    """Connect, see what there is to see of the groups, and hang up.
+    """Connect to the cluster, observe the groups and disconnect.
 
-    ``groups`` are names and fnmatch patterns: a name is always in the result, a pattern stands for the groups of
-    consumers that the brokers list. ``topics`` are names and patterns of those that count, all when empty.
-    ``timeout_seconds`` is for everything, but for what the system takes to resolve names. ``remembered`` are the
-    groups, and their partitions, of an earlier look: they are asked for again where the brokers cannot tell (a broker
-    that is down lists no groups; 0.9 lists none without members, and tells offsets only of partitions that one names).
-    Of partitions that ``standing`` names, the heads of some records are read: see ``PartitionSight.next_record``.
+    ``groups`` are names and fnmatch patterns. A name is always in the result; a pattern stands for the matching
+    consumer groups that the brokers list. ``topics`` are names and patterns of the topics that count; empty means all.
+    ``timeout_seconds`` covers everything except the time that the system takes to resolve names.
 
-    Raises CheckFailed when the cluster cannot be looked at: ``refused``, ``timeout``, ``reset``, ``name_resolution``,
-    ``tls``, ``authentication``, ``unreachable``, ``unsupported_version``, ``import``. What concerns one group or one
+    ``remembered`` are the groups and partitions of the previous observation. They are requested again if the brokers do
+    not list them: a broker that is down lists no groups; version 0.9 lists no groups without members, and returns
+    offsets only for partitions in the request. For partitions that ``read_starts`` returns, the heads of some records
+    are read, see ``PartitionObservation.next_record``.
+
+    Raises CheckFailed if the cluster cannot be observed: ``refused``, ``timeout``, ``reset``, ``name_resolution``,
+    ``tls``, ``authentication``, ``unreachable``, ``unsupported_version``, ``import``. A failure of one group or one
     partition is its ``problem``, see ``failures``.
     """
-    wish = _Wish(groups, topics, isolation_level, remembered or {}, standing)
+    query = _ClusterQuery(groups, topics, isolation_level, remembered or {}, read_starts)
     with ClusterClient(connection, timeout_seconds) as client:
-        return client.run(_look(client, wish))
+        return client.run(_observe(client, query))
 
 
-async def _look(client: ClusterClient, wish: _Wish) -> ClusterSnapshot:
-    await client.enter(client.until(0.9))
-    # Who is silent must leave time for those that are asked after him.
-    names, silent = await _names(client, wish, client.until(0.4))
-    told = await read_groups(client, names, client.until(0.5))
-    old = any(group.committed is None for group in told.values())
-    topics = await _topics(client, wish, told, client.until(0.4), everything=old)
-    partitions = {name: _partitions(wish, name, group, topics) for name, group in told.items()}
-    if old:
-        told = await read_committed(client, told, partitions, client.until(0.4))
-        # Where it was asked, and nothing is committed, is not the group's unless its members say so.
-        partitions = {name: _partitions(wish, name, group, topics) for name, group in told.items()}
-    unread = {name: _unread(wish, group, partitions[name], topics) for name, group in told.items()}
-    every: set[TopicPartition] = set().union(*partitions.values(), *unread.values())
-    level = wish.isolation_level
-    ends = await read_offsets(client, every, topics, which=END, isolation_level=level, until=client.until(0.6))
-    behind = {
+async def _observe(client: ClusterClient, query: _ClusterQuery) -> ClusterSnapshot:
+    await client.connect(client.until(0.9))
+    # The shares leave time for the later requests if a broker does not answer the first ones.
+    names, silent = await _names(client, query, client.until(0.4))
+    groups = await read_groups(client, names, client.until(0.5))
+    has_old_broker = any(group.committed is None for group in groups.values())
+    topics = await _topics(client, query, groups, client.until(0.4), all_topics=has_old_broker)
+    partitions = {name: _partitions(query, name, group, topics) for name, group in groups.items()}
+    if has_old_broker:
+        groups = await read_committed(client, groups, partitions, client.until(0.4))
+        # A requested partition without a commit belongs to the group only if its members consume it.
+        partitions = {name: _partitions(query, name, group, topics) for name, group in groups.items()}
+    unread = {name: _unread(query, group, partitions[name], topics) for name, group in groups.items()}
+    all_partitions: set[TopicPartition] = set().union(*partitions.values(), *unread.values())
+    level = query.isolation_level
+    ends = await read_offsets(client, all_partitions, topics, which=END, isolation_level=level, until=client.until(0.6))
+    lagging = {
         partition
-        for name, group in told.items()
+        for name, group in groups.items()
         for partition in partitions[name] | unread[name]
         if (group.committed or {}).get(partition, -1) < ends.found.get(partition, -1)
     }
-    begins = await read_offsets(client, behind, topics, which=BEGINNING, isolation_level=level, until=client.until(0.9))
-    told = {name: _allowed(group, topics) for name, group in told.items()}
-    waiting = _waiting(told, partitions, ends, begins)
+    beginnings = await read_offsets(
+        client, lagging, topics, which=BEGINNING, isolation_level=level, until=client.until(0.9)
+    )
+    groups = {name: _with_topic_authorization(group, topics) for name, group in groups.items()}
+    waiting = _waiting_records(groups, partitions, ends, beginnings)
     times = await read_times(client, waiting.values(), topics, time.time(), client.until(0.7))
-    sights = {name: _sight(name, told[name], partitions[name], ends, begins) for name in sorted(told)}
-    for name, sight in sights.items():
-        if starts := wish.standing(sight):
-            sight = _with_records(sight, await next_records(client, starts, topics, client.until(0.9)))  # noqa: PLW2901
-        filled = sorted(at for at in unread[name] if ends.found.get(at, 0) > begins.found.get(at, 0))
-        unreached = _unreached(client, told[name], sight, topics)
+    observations = {
+        name: _observation(name, groups[name], partitions[name], ends, beginnings) for name in sorted(groups)
+    }
+    for name, observation in observations.items():
+        if starts := query.read_starts(observation):
+            observation = _with_records(observation, await next_records(client, starts, topics, client.until(0.9)))  # noqa: PLW2901
+        uncommitted = sorted(at for at in unread[name] if ends.found.get(at, 0) > beginnings.found.get(at, 0))
+        unreached = _unreached(client, groups[name], observation, topics)
         record = waiting.get(name)
         oldest = WaitingRecord(record[0], times[record]) if record is not None and record in times else None
-        sights[name] = replace(sight, unreached=unreached, unread=tuple(filled), oldest=oldest)
-    return ClusterSnapshot(sights, dict(client.requests), silent, _unmatched(wish, told))
+        observations[name] = replace(observation, unreached=unreached, unread=tuple(uncommitted), oldest=oldest)
+    return ClusterSnapshot(observations, dict(client.requests), silent, _unmatched(query, groups))
 
 
-async def _names(client: ClusterClient, wish: _Wish, until: float) -> tuple[set[str], tuple[str, ...]]:
-    names = {name for name in wish.groups if not is_pattern(name)}
-    patterns = [name for name in wish.groups if is_pattern(name)]
+async def _names(client: ClusterClient, query: _ClusterQuery, until: float) -> tuple[set[str], tuple[str, ...]]:
+    names = {name for name in query.groups if not is_pattern(name)}
+    patterns = [name for name in query.groups if is_pattern(name)]
     if not patterns:
         return names, ()
-    listed, silent, forgets = await list_groups(client, await read_brokers(client, until), until)
-    if silent or forgets:
-        listed |= set(wish.remembered)
+    listed, silent, may_omit_groups = await list_groups(client, await read_brokers(client, until), until)
+    if silent or may_omit_groups:
+        listed |= set(query.remembered)
     names |= {name for name in listed if any(name == each or fnmatchcase(name, each) for each in patterns)}
     return names, tuple(sorted(map(client.address, silent)))
 
 
 async def _topics(
-    client: ClusterClient, wish: _Wish, told: Mapping[str, GroupDescription], until: float, *, everything: bool
+    client: ClusterClient,
+    query: _ClusterQuery,
+    groups: Mapping[str, GroupDescription],
+    until: float,
+    *,
+    all_topics: bool,
 ) -> TopicLayout:
-    if everything:
+    if all_topics:
         return await read_topics(client, None, until)
-    names = {topic for group in told.values() for topic in group.topics}
-    names |= {partition.topic for group in told.values() for partition in group.committed or ()}
-    names = set(filter(wish.wants, names))
+    names = {topic for group in groups.values() for topic in group.topics}
+    names |= {partition.topic for group in groups.values() for partition in group.committed or ()}
+    names = set(filter(query.includes, names))
     return await read_topics(client, names, until) if names else TopicLayout({}, {}, {})
 
 
-def _partitions(wish: _Wish, name: str, group: GroupDescription, topics: TopicLayout) -> set[TopicPartition]:
-    """Those that the group has committed or been given, and all of the topics that its members subscribe to."""
+def _partitions(query: _ClusterQuery, name: str, group: GroupDescription, topics: TopicLayout) -> set[TopicPartition]:
+    """Return the partitions that the group has committed in or is assigned, and all of the subscribed topics."""
     wanted = [topics.partitions.get(topic, ()) for topic in group.subscribed]
     if group.committed is None:
-        wanted += [wish.remembered.get(name, ())]
-        wanted += [found for topic, found in topics.partitions.items() if wish.topics and wish.wants(topic)]
+        wanted += [query.remembered.get(name, ())]
+        wanted += [found for topic, found in topics.partitions.items() if query.topics and query.includes(topic)]
     partitions = set(group.committed or ()).union(*wanted, *(member.assigned for member in group.members))
-    return {each for each in partitions if wish.wants(each.topic)} if wish.topics else partitions
+    return {each for each in partitions if query.includes(each.topic)} if query.topics else partitions
 
 
 def _unread(
-    wish: _Wish, group: GroupDescription, partitions: Collection[TopicPartition], topics: TopicLayout
+    query: _ClusterQuery, group: GroupDescription, partitions: Collection[TopicPartition], topics: TopicLayout
 ) -> set[TopicPartition]:
-    """The other partitions of the topics that a group without members commits in."""
+    """Return the other partitions of the topics that a group without members commits in."""
     if group.members or not group.committed:
         return set()
-    consumed = {partition.topic for partition in group.committed if wish.wants(partition.topic)}
+    consumed = {partition.topic for partition in group.committed if query.includes(partition.topic)}
     found = {partition for topic in consumed for partition in topics.partitions.get(topic, ())}
     return found - set(partitions)
 
 
-def _waiting(
-    told: Mapping[str, GroupDescription],
+def _waiting_records(
+    groups: Mapping[str, GroupDescription],
     partitions: Mapping[str, Collection[TopicPartition]],
     ends: PartitionOffsets,
-    begins: PartitionOffsets,
+    beginnings: PartitionOffsets,
 ) -> dict[str, Record]:
-    """The oldest record that waits in the partition with the most lag, for each group that lags; the most lag first."""
+    """Return, for each group with lag, the oldest waiting record in its partition with the most lag.
+
+    The groups are sorted by that lag, the highest first.
+    """
     found: dict[str, tuple[int, Record]] = {}
-    for name, group in told.items():
+    for name, group in groups.items():
         for at in partitions[name]:
             committed, end = (group.committed or {}).get(at), ends.found.get(at)
-            if committed is None or end is None or group.has_left(at.topic):
+            if committed is None or end is None or group.has_unsubscribed(at.topic):
                 continue
-            first = max(committed, begins.found.get(at, 0))
+            first = max(committed, beginnings.found.get(at, 0))
             if end > first:
                 found[name] = max(found.get(name, (0, (at, first))), (end - first, (at, first)))
     return {name: record for name, (_, record) in sorted(found.items(), key=lambda item: -item[1][0])}
 
 
-def _unmatched(wish: _Wish, told: Mapping[str, GroupDescription]) -> tuple[str, ...]:
-    """The names and patterns of topics of which no group consumes any; none while some group cannot be looked at."""
-    consumed = [group.topics | {partition.topic for partition in group.committed or ()} for group in told.values()]
+def _unmatched(query: _ClusterQuery, groups: Mapping[str, GroupDescription]) -> tuple[str, ...]:
+    """Return the names and patterns of topics that match no consumed topic.
+
+    The result is empty if the topics of any group are unknown.
+    """
+    consumed = [group.topics | {partition.topic for partition in group.committed or ()} for group in groups.values()]
     if not all(consumed):
         return ()
-    every = frozenset().union(*consumed)
-    return tuple(each for each in wish.topics if every and not any(fnmatchcase(topic, each) for topic in every))
+    topics = frozenset().union(*consumed)
+    return tuple(each for each in query.topics if topics and not any(fnmatchcase(topic, each) for topic in topics))
 
 
-def _allowed(group: GroupDescription, topics: TopicLayout) -> GroupDescription:
-    """The group; only that we may not, when we may not look at a topic it consumes. Its lag would be no lag."""
+def _with_topic_authorization(group: GroupDescription, topics: TopicLayout) -> GroupDescription:
+    """Return the group, or only the problem ``authorization`` if the monitor may not describe a topic that it consumes.
+
+    Without that topic its lag would be too low.
+    """
     forbidden = any(topics.problems.get(topic) == GroupProblem.AUTHORIZATION for topic in group.topics)
     return (
         GroupDescription(group.coordinator, problem=GroupProblem.AUTHORIZATION)
@@ -209,12 +229,12 @@ def _allowed(group: GroupDescription, topics: TopicLayout) -> GroupDescription:
     )
 
 
-def _sight(
+def _observation(
     name: str,
     group: GroupDescription,
     partitions: Collection[TopicPartition],
     ends: PartitionOffsets,
-    begins: PartitionOffsets,
+    beginnings: PartitionOffsets,
 ) -> GroupObservation:
     committed = group.committed or {}
     return GroupObservation(
@@ -226,8 +246,8 @@ def _sight(
             partition: PartitionObservation(
                 ends.found.get(partition),
                 committed.get(partition),
-                begins.found.get(partition),
-                ends.problems.get(partition) or (UNSUBSCRIBED if group.has_left(partition.topic) else None),
+                beginnings.found.get(partition),
+                ends.problems.get(partition) or (UNSUBSCRIBED if group.has_unsubscribed(partition.topic) else None),
             )
             for partition in sorted(partitions)
         },
@@ -235,14 +255,16 @@ def _sight(
     )
 
 
-def _with_records(sight: GroupObservation, found: Mapping[TopicPartition, int]) -> GroupObservation:
-    read = {at: replace(sight.partitions[at], next_record=offset) for at, offset in found.items()}
-    return replace(sight, partitions={**sight.partitions, **read})
+def _with_records(observation: GroupObservation, found: Mapping[TopicPartition, int]) -> GroupObservation:
+    read = {at: replace(observation.partitions[at], next_record=offset) for at, offset in found.items()}
+    return replace(observation, partitions={**observation.partitions, **read})
 
 
 def _unreached(
-    client: ClusterClient, group: GroupDescription, sight: GroupObservation, topics: TopicLayout
+    client: ClusterClient, group: GroupDescription, observation: GroupObservation, topics: TopicLayout
 ) -> tuple[str, ...]:
-    leaders = {topics.leaders.get(at) for at, partition in sight.partitions.items() if partition.problem == LEADER}
+    leaders = {
+        topics.leaders.get(at) for at, partition in observation.partitions.items() if partition.problem == LEADER
+    }
     nodes = leaders | ({group.coordinator} if group.problem == GroupProblem.COORDINATOR else set())
     return tuple(sorted(filter(None, map(client.unreached, nodes))))

@@ -1,4 +1,4 @@
-"""How to reach a Kafka cluster: the settings, and what is wrong with them. Needs no kafka-python."""
+"""Connection settings of a Kafka cluster and their validation. Does not need kafka-python."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 IsolationLevel = Literal["read_uncommitted", "read_committed"]
 
-OLDEST = (0, 9)  # the first version whose brokers keep consumer groups
+OLDEST = (0, 9)  # the first version whose brokers support consumer groups
 _BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+)(:\d{1,5})?")
 
 
 @dataclass(frozen=True, kw_only=True)
 class KafkaConnection:
-    """Which cluster, and as whom. Raises ValueError, with everything that is wrong, when it cannot work.
+    """Connection settings of a Kafka cluster. Raises ValueError with all problems if they are invalid.
 
-    ``brokers`` are ``host`` or ``host:port`` (9092), any of the cluster; it tells the others. ``api_version`` is
-    None for brokers that answer ApiVersions (0.10 and newer). ``tls_*`` are paths of PEM files.
+    ``brokers`` are one or more brokers as ``host`` or ``host:port`` (default 9092); the cluster reports the others.
+    ``api_version`` is None for brokers that answer ApiVersions (0.10 and newer). ``tls_*`` are paths of PEM files.
     ``sasl_token_provider`` is the dotted path of a callable without arguments that returns a token, for OAUTHBEARER.
     """
 
@@ -41,38 +41,38 @@ class KafkaConnection:
     sasl_token_provider: str | None = None
 
     def __post_init__(self) -> None:
-        if wrong := [*self._wrong_brokers(), *self._wrong_tls(), *self._wrong_sasl()]:
-            raise ValueError("; ".join(wrong))
+        if problems := [*self._broker_problems(), *self._tls_problems(), *self._sasl_problems()]:
+            raise ValueError("; ".join(problems))
 
     @property
     def tls(self) -> bool:
-        """Whether the connection is encrypted."""
+        """Return whether the connection is encrypted."""
         return self.security_protocol in ("SSL", "SASL_SSL")
 
     @property
     def sasl(self) -> bool:
-        """Whether we have to say who we are."""
+        """Return whether the client authenticates itself with SASL."""
         return self.security_protocol.startswith("SASL_")
 
-    def _wrong_brokers(self) -> list[str]:
-        # What does not look like an address may be a URL with a password in it: it is not repeated.
-        wrong = [] if self.brokers else ["brokers must name at least one host:port"]
+    def _broker_problems(self) -> list[str]:
+        # The messages do not contain the values: an invalid one may be a URL with a password.
+        problems = [] if self.brokers else ["brokers must contain at least one host:port"]
         addresses = [_BROKER.fullmatch(broker) for broker in self.brokers]
         if any(address is None or int((address[2] or ":1")[1:]) > 65535 for address in addresses):
-            wrong.append("brokers must be host:port, without a scheme and without credentials")
+            problems.append("brokers must be host:port, without a scheme and without credentials")
         if self.api_version is not None and self.api_version < OLDEST:
-            wrong.append("api_version must be 0.9 or newer: older brokers keep no consumer groups")
-        return wrong
+            problems.append("api_version must be 0.9 or newer: older brokers do not support consumer groups")
+        return problems
 
-    def _wrong_tls(self) -> list[str]:
-        wrong = []
+    def _tls_problems(self) -> list[str]:
+        problems = []
         if not self.tls and any((self.tls_cafile, self.tls_certfile, self.tls_keyfile, self.tls_password)):
-            wrong.append("tls_* options need security_protocol SSL or SASL_SSL")
+            problems.append("tls_* options need security_protocol SSL or SASL_SSL")
         if self.tls_keyfile and not self.tls_certfile:
-            wrong.append("tls_keyfile needs tls_certfile")
-        return wrong
+            problems.append("tls_keyfile needs tls_certfile")
+        return problems
 
-    def _wrong_sasl(self) -> list[str]:
+    def _sasl_problems(self) -> list[str]:
         names = (self.sasl_mechanism, self.sasl_username, self.sasl_password, self.sasl_token_provider)
         if not self.sasl:
             return ["sasl_* options need security_protocol SASL_SSL or SASL_PLAINTEXT"] if any(names) else []
@@ -85,10 +85,10 @@ class KafkaConnection:
 
 
 def parse_api_version(value: str | Sequence[int] | None) -> tuple[int, ...] | None:
-    """``"0.9"`` or ``[0, 9]`` as numbers. Raises ValueError for what is no version."""
+    """Return ``"0.9"`` or ``[0, 9]`` as a tuple of numbers. Raises ValueError if it is not a version."""
     if value is None:
         return None
     try:
-        return tuple(int(part) for part in (value.split(".") if isinstance(value, str) else value))
+        return tuple(int(number) for number in (value.split(".") if isinstance(value, str) else value))
     except ValueError:
-        raise ValueError('api_version must be a version as "0.9" or [0, 9]') from None
+        raise ValueError('api_version must be a version such as "0.9" or [0, 9]') from None

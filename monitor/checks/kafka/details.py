@@ -1,4 +1,4 @@
-"""What the answers of coordinators say about a group."""
+"""Conversion of the coordinators' responses to descriptions of groups."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ STABLE = "Stable"
 
 @dataclass(frozen=True, slots=True)
 class GroupDescription:
-    """What a group's coordinator says. ``committed`` is None where only the topics that one names are told (0.9).
+    """Description of a group by its coordinator.
 
-    ``subscribed`` are the topics of the members' subscriptions, ``tells_all`` whether each member has told its own.
+    ``committed`` is None if the broker (0.9) returns offsets only for partitions in the request. ``subscribed`` are the
+    topics of the members' subscriptions; ``lists_all_topics`` is True if every member lists its topics by name.
     """
 
     coordinator: Node | None = None
@@ -31,27 +32,27 @@ class GroupDescription:
     state: str = ""
     members: tuple[GroupMember, ...] = ()
     subscribed: frozenset[str] = frozenset()
-    tells_all: bool = False
+    lists_all_topics: bool = False
     committed: Committed | None = field(default_factory=dict)
     problem: str | None = None
 
     @property
     def topics(self) -> frozenset[str]:
-        """Those that the group consumes now, as far as its members tell."""
+        """Return the topics that the group consumes now, as far as its members list them."""
         return self.subscribed.union(at.topic for member in self.members for at in member.assigned)
 
-    def has_left(self, topic: str) -> bool:
-        """Whether the group consumes now, and nothing of this topic: what it committed there is of the past."""
-        return self.tells_all and self.state == STABLE and topic not in self.topics
+    def has_unsubscribed(self, topic: str) -> bool:
+        """Return whether the stable group no longer consumes this topic: its commits in the topic are old."""
+        return self.lists_all_topics and self.state == STABLE and topic not in self.topics
 
 
-def combined(
+def merged(
     group: GroupDescription, committed: Committed | None, problem: str | None, *, knows_all: bool
 ) -> GroupDescription:
-    """What both answers say together; nothing but the problem, where one of them has one.
+    """Return the description with the committed offsets; only the problem if either response has one.
 
-    ``knows_all``: a broker that does not describe a group, which has offsets, does not describe that sort of groups
-    (4.0 and newer). Older ones call a group dead that has no members.
+    If a broker does not describe a group that has offsets, the cause depends on its version. With ``knows_all`` (4.0
+    and newer) it does not support that type of group. Older brokers report a group without members as dead.
     """
     if problem := group.problem or problem:
         return GroupDescription(group.coordinator, problem=problem)
@@ -62,42 +63,44 @@ def combined(
     return replace(group, known=True, state="Empty", committed=committed)
 
 
-def classic(node: Node, group: Any) -> GroupDescription:
-    """A row of DescribeGroups."""
+def from_describe_groups(node: Node, group: Any) -> GroupDescription:
+    """Return the description from a row of a DescribeGroups response."""
     problem = None if group.error_code == NOT_FOUND else group_problem(group.error_code)
     known = not group.error_code and group.group_state not in ("", "Dead")
     consumers = group.protocol_type == "consumer"
-    members, topics, tells_all = [], set(), bool(group.members)
+    members, topics, lists_all_topics = [], set(), bool(group.members)
     for member in group.members:
-        # The bytes are the clients' own business, and empty while the group is not Stable.
+        # Brokers do not interpret these bytes of the clients. They are empty while the group is not Stable.
         assigned = _decoded(ConsumerProtocolAssignment, member.member_assignment) if consumers else None
         subscription = _decoded(ConsumerProtocolSubscription, member.member_metadata) if consumers else None
-        tells_all = tells_all and bool(subscription and subscription.topics)
+        lists_all_topics = lists_all_topics and bool(subscription and subscription.topics)
         topics |= set(subscription.topics if subscription else ())
         partitions = {TopicPartition(*partition) for partition in (assigned.partitions() if assigned else ())}
         members.append(_member(member, partitions))
     return GroupDescription(
-        node, known, group.group_state, tuple(members), frozenset(topics), tells_all, problem=problem
+        node, known, group.group_state, tuple(members), frozenset(topics), lists_all_topics, problem=problem
     )
 
 
-def kip_848(node: Node, group: Any) -> GroupDescription:
-    """A row of ConsumerGroupDescribe."""
-    members, topics, tells_all = [], set(), bool(group.members)
+def from_consumer_group_describe(node: Node, group: Any) -> GroupDescription:
+    """Return the description from a row of a ConsumerGroupDescribe response (KIP-848)."""
+    members, topics, lists_all_topics = [], set(), bool(group.members)
     for member in group.members:
-        tells_all = tells_all and bool(member.subscribed_topic_names) and not member.subscribed_topic_regex
+        lists_all_topics = (
+            lists_all_topics and bool(member.subscribed_topic_names) and not member.subscribed_topic_regex
+        )
         topics |= set(member.subscribed_topic_names or ())
         rows = member.assignment.topic_partitions
         members.append(_member(member, {TopicPartition(row.topic_name, p) for row in rows for p in row.partitions}))
     problem = group_problem(group.error_code)
     known = problem is None
     return GroupDescription(
-        node, known, group.group_state, tuple(members), frozenset(topics), tells_all, problem=problem
+        node, known, group.group_state, tuple(members), frozenset(topics), lists_all_topics, problem=problem
     )
 
 
-def offsets(row: Any) -> dict[TopicPartition, int]:
-    """What a group has committed, of a row of OffsetFetch, or of an answer about one group."""
+def committed_offsets(row: Any) -> dict[TopicPartition, int]:
+    """Return the committed offsets from a row of an OffsetFetch response, or from a response for one group."""
     return {
         TopicPartition(topic.name, partition.partition_index): partition.committed_offset
         for topic in row.topics
@@ -113,5 +116,5 @@ def _member(member: Any, assigned: Collection[TopicPartition]) -> GroupMember:
 def _decoded(kind: Any, data: Any) -> Any:
     try:
         return kind.decode(bytes(data)) if data else None
-    except Exception:  # noqa: BLE001  whatever a client may have written there
+    except Exception:  # noqa: BLE001  the client may have sent any bytes
         return None

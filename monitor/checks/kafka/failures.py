@@ -1,4 +1,4 @@
-"""What the errors of kafka-python and of brokers are called."""
+"""Reason codes for the errors of kafka-python and of brokers."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from monitor.lib.redaction import scrub
 from monitor.policy.consumer_groups.lag import DELETED
 from monitor.policy.consumer_groups.reasons import GroupProblem
 
-# The problem of one partition, besides those of a group and those of `lag`.
-LEADER = "leader"  # its leader is not there or does not answer
+LEADER = "leader"
+"""Problem of one partition: its leader is unknown or does not answer. Others are in ``GroupProblem`` and ``lag``."""
 
-HUNG_UP = "closed the connection"  # in words that are read again
+CONNECTION_CLOSED = "closed the connection"  # `_BY_TEXT` recognises this text
 NOT_FOUND = 69  # GROUP_ID_NOT_FOUND
 UNKNOWN_PARTITION = 3
 _NOT_AUTHORIZED = {29, 30, 31}
-_COORDINATOR_MOVES = {14, 15, 16}  # loading, not available, not (any longer) the coordinator
-# No leader, not the leader, no replica, storage error, another epoch, offset not available yet.
+_COORDINATOR_MOVES = {14, 15, 16}  # loading, not available, not the coordinator any more
+# Leader not available, not the leader, replica not available, storage error, other epoch, offset not available yet.
 _LEADER_MOVES = {5, 6, 9, 56, 74, 75, 78}
 
 
 def failure(error: BaseException, where: str) -> CheckFailed:
-    """The failure of a whole cluster that ``error`` stands for; ``where`` names whom we talked to."""
+    """Return the CheckFailed for an error that concerns the entire cluster; ``where`` names the brokers."""
     return CheckFailed(reason(error), scrub(f"{where}: {_text(error)}"))
 
 
-def worst(errors: Mapping[str, BaseException]) -> CheckFailed | None:
-    """The failure when each of some addresses failed: the reason that will not go away by itself, if there is one."""
+def combined_failure(errors: Mapping[str, BaseException]) -> CheckFailed | None:
+    """Return the CheckFailed for several failed addresses, None for none. A permanent reason takes precedence."""
     if not errors:
         return None
     decisive = next(filter(is_final, errors.values()), next(iter(errors.values())))
@@ -40,23 +40,23 @@ def worst(errors: Mapping[str, BaseException]) -> CheckFailed | None:
 
 
 def group_problem(code: int) -> str | None:
-    """What an error code that is about a group says; ``coordinator`` is worth another try."""
+    """Return the problem for a group's error code. ``coordinator`` is temporary and can be retried."""
     return GroupProblem.COORDINATOR if code in _COORDINATOR_MOVES else _problem(code)
 
 
 def partition_problem(code: int) -> str | None:
-    """What an error code that is about a topic or a partition says; ``leader`` is worth another try."""
+    """Return the problem for the error code of a topic or partition. ``leader`` is temporary and can be retried."""
     if code == UNKNOWN_PARTITION:
         return DELETED
     return LEADER if code in _LEADER_MOVES else _problem(code)
 
 
 def reason(error: BaseException) -> str:
-    """A reason code: by kafka-python's class, by the network's error behind it, by its text, at worst unreachable."""
+    """Return the reason code of an error, by its class, the network error behind it or its text; else unreachable."""
     for types, code in _BY_CLASS:
         if isinstance(error, types):
             return code
-    # kafka-python wraps an error of the network without raising from it, or keeps only its name.
+    # kafka-python wraps a network error without `raise ... from`, or keeps only its name.
     for cause in (error, *(arg for arg in error.args if isinstance(arg, BaseException))):
         if found := network_reason(cause):
             return found
@@ -64,7 +64,7 @@ def reason(error: BaseException) -> str:
 
 
 def is_final(error: BaseException) -> bool:
-    """Whether the next try can only fail alike."""
+    """Return whether another attempt would fail with the same error."""
     return reason(error) in ("authentication", "tls", "unsupported_version")
 
 
@@ -79,7 +79,7 @@ def _text(error: BaseException) -> str:
     return text if text and text != type(error).__name__ else _SENTENCES.get(reason(error), type(error).__name__)
 
 
-_SENTENCES = {"timeout": "no answer in time", "reset": HUNG_UP}
+_SENTENCES = {"timeout": "no answer in time", "reset": CONNECTION_CLOSED}
 _BY_CLASS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     (
         (errors.SaslAuthenticationFailedError, errors.UnsupportedSaslMechanismError, errors.IllegalSaslStateError),
@@ -93,7 +93,7 @@ _BY_TEXT = (
     ("ECONNREFUSED", "refused"),
     ("ECONNRESET", "reset"),
     ("EPIPE", "reset"),
-    (HUNG_UP, "reset"),
+    (CONNECTION_CLOSED, "reset"),
     ("socket disconnected", "reset"),
     ("Connection closed", "reset"),
     ("ETIMEDOUT", "timeout"),

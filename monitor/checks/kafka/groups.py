@@ -1,4 +1,4 @@
-"""What the coordinators of consumer groups know: which there are, their members, what they have committed."""
+"""Requests to the coordinators of consumer groups: list of groups, members and committed offsets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from kafka.protocol.metadata import FindCoordinatorRequest
 
 from monitor.checks.base import CheckFailed
 from monitor.checks.kafka.client import ClusterClient, Node, Versions
-from monitor.checks.kafka.details import Committed, GroupDescription, classic, combined, kip_848, offsets
+from monitor.checks.kafka.details import (
+    Committed,
+    GroupDescription,
+    committed_offsets,
+    from_consumer_group_describe,
+    from_describe_groups,
+    merged,
+)
 from monitor.checks.kafka.failures import NOT_FOUND, group_problem
 from monitor.checks.kafka.protocol import ConsumerGroupDescribeRequest
 from monitor.model.consumer_groups import TopicPartition
@@ -22,75 +29,79 @@ from monitor.policy.consumer_groups.reasons import GroupProblem
 
 T = TypeVar("T")
 
-# A broker makes each answer in one piece and on one thread: a few MB for so many groups of ten members.
+# A broker builds each response in memory and on one thread: a few MB for this number of groups with ten members each.
 GROUPS_PER_REQUEST = 1000
-CONSUMERS = ("consumer", "")  # protocol types: not Connect's workers; nothing where only offsets are kept
+# Protocol types of consumer groups: excludes those of Kafka Connect. A group that has only offsets has an empty type.
+CONSUMERS = ("consumer", "")
 
 
 class GroupListing(NamedTuple):
-    """The names of groups of consumers, and the brokers that did not tell.
+    """Names of consumer groups, and the brokers that did not list theirs.
 
-    ``forgets``: brokers before 0.10.2 may list no group without members, though they keep what it has committed.
+    ``may_omit_groups``: brokers before 0.10.2 may not list groups without members, although they keep their offsets.
     """
 
     names: set[str]
     silent: set[Node]
-    forgets: bool
+    may_omit_groups: bool
 
 
 async def list_groups(client: ClusterClient, nodes: Collection[Node], until: float) -> GroupListing:
-    """The groups of consumers that these brokers coordinate."""
+    """Return the consumer groups that these brokers coordinate."""
     names: set[str] = set()
-    missing, attempt, forgets = set(nodes), 0, False
+    missing, attempt, may_omit_groups = set(nodes), 0, False
     while missing:
-        answers = await client.together(_list(client, node, until) for node in missing)
+        answers = await client.gather(_list(client, node, until) for node in missing)
         for node, listed in zip(list(missing), answers, strict=True):
             if listed is not None:
                 names |= listed.names
-                forgets |= listed.forgets
+                may_omit_groups |= listed.may_omit_groups
                 missing.discard(node)
         if not missing or not await client.pause(attempt, until):
             break
         attempt += 1
-    return GroupListing(names, missing, forgets)
+    return GroupListing(names, missing, may_omit_groups)
 
 
 async def read_groups(client: ClusterClient, names: Collection[str], until: float) -> dict[str, GroupDescription]:
-    """Ask for all of them together, again for those whose coordinator is moving. Raises CheckFailed."""
-    told: dict[str, GroupDescription] = {}
+    """Return the descriptions of groups. Requests are repeated while a coordinator is moving. Raises CheckFailed."""
+    descriptions: dict[str, GroupDescription] = {}
     pending, attempt = sorted(names), 0
     while pending:
         try:
-            told.update(await _find(client, pending, until))
+            descriptions.update(await _find_coordinators(client, pending, until))
         except CheckFailed:
-            if not told:
+            if not descriptions:
                 raise
             break
         by_coordinator = defaultdict(list)
         for name in pending:
-            if (node := told[name].coordinator) is not None:
+            if (node := descriptions[name].coordinator) is not None:
                 by_coordinator[node].append(name)
-        answers = await client.together(
-            _read(client, node, chunk, until)
+        answers = await client.gather(
+            _read_from_coordinator(client, node, chunk, until)
             for node, group_names in by_coordinator.items()
             for chunk in chunks(group_names, GROUPS_PER_REQUEST)
         )
         for answer in answers:
-            told.update(answer)
-        pending = [name for name in pending if told[name].problem == GroupProblem.COORDINATOR]
+            descriptions.update(answer)
+        pending = [name for name in pending if descriptions[name].problem == GroupProblem.COORDINATOR]
         if not pending or not await client.pause(attempt, until):
             break
         attempt += 1
-    return told
+    return descriptions
 
 
 async def read_committed(
     client: ClusterClient,
-    told: Mapping[str, GroupDescription],
+    descriptions: Mapping[str, GroupDescription],
     partitions: Mapping[str, Collection[TopicPartition]],
     until: float,
 ) -> dict[str, GroupDescription]:
-    """``told`` with what the groups have committed of these partitions, where they could not be asked for all."""
+    """Return the descriptions, with the committed offsets of these partitions for groups that have none yet.
+
+    Brokers of version 0.9 return offsets only for partitions in the request.
+    """
 
     async def completed(name: str, group: GroupDescription) -> tuple[str, GroupDescription]:
         if group.committed is not None or group.coordinator is None:
@@ -102,22 +113,22 @@ async def read_committed(
             answer = await client.send(group.coordinator, request, until)
         except KafkaError:
             return name, replace(group, committed={}, problem=GroupProblem.COORDINATOR)
-        # An error of the group stands at each of its partitions; one that is not there is no error of the group.
+        # Each partition carries the error of the group. An unknown partition is not an error of the group.
         problems = {group_problem(p.error_code) for topic in answer.topics for p in topic.partitions}
         problem = next(iter(problems & {GroupProblem.COORDINATOR, GroupProblem.AUTHORIZATION}), None)
-        return name, combined(group, offsets(answer), problem, knows_all=False)
+        return name, merged(group, committed_offsets(answer), problem, knows_all=False)
 
-    return dict(await client.together(completed(name, group) for name, group in told.items()))
+    return dict(await client.gather(completed(name, group) for name, group in descriptions.items()))
 
 
 def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """The items in their order, at most so many at a time."""
+    """Yield the items in their order, in chunks of at most ``size``."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
 
 
 def by_topic(partitions: Iterable[TopicPartition], build: Any) -> list[Any]:
-    """One ``build(topic, numbers)`` for each topic, as requests want it."""
+    """Return one ``build(topic, numbers)`` for each topic, for use in a request."""
     numbers = defaultdict(list)
     for topic, partition in partitions:
         numbers[topic].append(partition)
@@ -128,7 +139,7 @@ async def _list(client: ClusterClient, node: Node, until: float) -> GroupListing
     try:
         versions = await client.versions(node, until)
         newest = versions(ListGroupsRequest) or 0
-        # Groups of Streams and of share consumers have nothing that we could say.
+        # Groups of Kafka Streams and share groups cannot be judged.
         filters = {"types_filter": ["classic", "consumer"], "min_version": 5} if newest >= 5 else {}
         answer = await client.send(node, ListGroupsRequest(**filters), until)
     except KafkaError:
@@ -139,20 +150,20 @@ async def _list(client: ClusterClient, node: Node, until: float) -> GroupListing
     return GroupListing(names, set(), _has_to_name_partitions(versions))
 
 
-async def _find(client: ClusterClient, names: Sequence[str], until: float) -> dict[str, GroupDescription]:
+async def _find_coordinators(client: ClusterClient, names: Sequence[str], until: float) -> dict[str, GroupDescription]:
     def build(versions: Versions) -> Any:
         if (versions(FindCoordinatorRequest) or 0) >= 4:
             return FindCoordinatorRequest(coordinator_keys=list(names), min_version=4)
         return FindCoordinatorRequest(key=names[0], max_version=3)
 
-    def one(name: str) -> Any:
-        return client.ask(lambda _: FindCoordinatorRequest(key=name, max_version=3), until)
+    def find_one(name: str) -> Any:
+        return client.send_to_any(lambda _: FindCoordinatorRequest(key=name, max_version=3), until)
 
-    first = await client.ask(build, until)
+    first = await client.send_to_any(build, until)
     if first.API_VERSION >= 4:
         rows = [(row.key, row) for row in first.coordinators]
     else:
-        rows = list(zip(names, [first, *await client.together(map(one, names[1:]))], strict=True))
+        rows = list(zip(names, [first, *await client.gather(map(find_one, names[1:]))], strict=True))
     return {
         name: GroupDescription(problem=group_problem(row.error_code))
         if row.error_code
@@ -161,36 +172,44 @@ async def _find(client: ClusterClient, names: Sequence[str], until: float) -> di
     }
 
 
-async def _read(client: ClusterClient, node: Node, names: Sequence[str], until: float) -> dict[str, GroupDescription]:
-    """Members and offsets, asked for at the same time."""
+async def _read_from_coordinator(
+    client: ClusterClient, node: Node, names: Sequence[str], until: float
+) -> dict[str, GroupDescription]:
+    """Return the descriptions of groups from their coordinator. Members and offsets are requested concurrently."""
     try:
         versions = await client.versions(node, until)
-        asked: list[Any] = [
+        requests: list[Any] = [
             _describe(client, node, names, versions, until),
             _fetch(client, node, names, versions, until),
         ]
-        described, committed = await client.together(asked)
+        described, committed = await client.gather(requests)
     except KafkaError:
         return {name: GroupDescription(node, problem=GroupProblem.COORDINATOR) for name in names}
     knows_all = (versions(DescribeGroupsRequest) or 0) >= 6
-    return {name: combined(described[name], *committed[name], knows_all=knows_all) for name in names}
+    return {name: merged(described[name], *committed[name], knows_all=knows_all) for name in names}
 
 
 async def _describe(
     client: ClusterClient, node: Node, names: Sequence[str], versions: Versions, until: float
 ) -> dict[str, GroupDescription]:
     answer = await client.send(node, DescribeGroupsRequest(groups=list(names)), until)
-    told = {group.group_id: classic(node, group) for group in answer.groups}
-    missing = [name for name in names if not told[name].known and told[name].problem is None]
+    descriptions = {group.group_id: from_describe_groups(node, group) for group in answer.groups}
+    missing = [name for name in names if not descriptions[name].known and descriptions[name].problem is None]
     if missing and versions(ConsumerGroupDescribeRequest) is not None:
         answer = await client.send(node, ConsumerGroupDescribeRequest(group_ids=missing), until)
-        told |= {group.group_id: kip_848(node, group) for group in answer.groups if group.error_code != NOT_FOUND}
-    missing = [name for name in missing if not told[name].known and told[name].problem is None]
+        descriptions |= {
+            group.group_id: from_consumer_group_describe(node, group)
+            for group in answer.groups
+            if group.error_code != NOT_FOUND
+        }
+    missing = [name for name in missing if not descriptions[name].known and descriptions[name].problem is None]
     if missing and (versions(ListGroupsRequest) or 0) >= 5:
         answer = await client.send(node, ListGroupsRequest(types_filter=["share"], min_version=5), until)
         shared = {group.group_id for group in answer.groups}
-        told |= {name: GroupDescription(node, problem=GroupProblem.SHARE_GROUP) for name in missing if name in shared}
-    return told
+        descriptions |= {
+            name: GroupDescription(node, problem=GroupProblem.SHARE_GROUP) for name in missing if name in shared
+        }
+    return descriptions
 
 
 async def _fetch(
@@ -201,15 +220,15 @@ async def _fetch(
         return dict.fromkeys(names, (None, None))
     if newest >= 8:
         groups = [OffsetFetchRequest.OffsetFetchRequestGroup(group_id=name, topics=None) for name in names]
-        # From version 10 on, topics have numbers instead of names.
+        # From version 10 on, topics are identified by ids instead of names.
         answer = await client.send(node, OffsetFetchRequest(groups=groups, min_version=8, max_version=9), until)
         rows = [(group.group_id, group) for group in answer.groups]
     else:
         requests = [OffsetFetchRequest(group_id=name, topics=None, min_version=2, max_version=7) for name in names]
-        answers = await client.together(client.send(node, request, until) for request in requests)
+        answers = await client.gather(client.send(node, request, until) for request in requests)
         rows = list(zip(names, answers, strict=True))
     return {
-        name: (offsets(row), None if row.error_code == NOT_FOUND else group_problem(row.error_code))
+        name: (committed_offsets(row), None if row.error_code == NOT_FOUND else group_problem(row.error_code))
         for name, row in rows
     }
 

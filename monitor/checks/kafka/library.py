@@ -1,4 +1,4 @@
-"""What of kafka-python we need otherwise."""
+"""Adaptations of kafka-python: connections, logging and garbage collection."""
 
 from __future__ import annotations
 
@@ -20,32 +20,35 @@ _Address = tuple[Any, ...]  # as getaddrinfo returns it
 
 
 class ConnectionManager(KafkaConnectionManager):  # type: ignore[misc]
-    """Connections that lose no last words, and that go to one address each.
+    """Connection manager that keeps the last bytes of a closed connection and connects to one address at a time.
 
-    kafka-python drops what came together with the end of a connection: that is how brokers say that they do not
-    believe us. And it tries the addresses of a name one after the other, each for as long as it takes.
+    kafka-python drops bytes that arrive together with the end of a connection, but a broker reports a failed
+    authentication this way. And it tries the addresses of a host name one after another, each without a time limit.
     """
 
     def __init__(self, net: Any, **settings: Any) -> None:
         super().__init__(net, **settings)
         self._addresses: dict[Node, _Address] = {}
-        self._places: dict[tuple[Node, str, int], list[Node]] = {}
+        self._address_nodes: dict[tuple[Node, str, int], list[Node]] = {}
 
-    def places(self, node: Node) -> list[Node]:
-        """The node itself; where its name has several addresses, a node for each. None where it cannot be resolved."""
+    def address_nodes(self, node: Node) -> list[Node]:
+        """Return one node for each address of the node's host name: the node itself if there is only one.
+
+        The list is empty if the name cannot be resolved.
+        """
         broker = self.cluster.broker_metadata(node)
         if broker is None:
             return [node]
-        known = self._places.get((node, broker.host, broker.port))
-        if known is None:
+        nodes = self._address_nodes.get((node, broker.host, broker.port))
+        if nodes is None:
             found = _resolved(broker.host, broker.port)
-            known = [node] if len(found) == 1 else [f"{node} at {address[4][0]}" for address in found]
-            for place in known if len(found) > 1 else ():
-                row = SimpleNamespace(error_code=0, node_id=place, host=broker.host, port=broker.port)
-                self.cluster.add_coordinator(row, "group", str(place), synthesize_node_id=False)
-            self._addresses |= zip(known, found, strict=True)
-            self._places[node, broker.host, broker.port] = known
-        return known
+            nodes = [node] if len(found) == 1 else [f"{node} at {address[4][0]}" for address in found]
+            for address_node in nodes if len(found) > 1 else ():
+                row = SimpleNamespace(error_code=0, node_id=address_node, host=broker.host, port=broker.port)
+                self.cluster.add_coordinator(row, "group", str(address_node), synthesize_node_id=False)
+            self._addresses |= zip(nodes, found, strict=True)
+            self._address_nodes[node, broker.host, broker.port] = nodes
+        return nodes
 
     async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
         transport = await self._transport(node, timeout_at)
@@ -79,7 +82,7 @@ class ConnectionManager(KafkaConnectionManager):  # type: ignore[misc]
 
 
 def _resolved(host: str, port: int) -> list[_Address]:
-    """The addresses of a name, in the order in which they are to be tried; none when it cannot be resolved."""
+    """Return the addresses of a name in the order to try them; an empty list if it cannot be resolved."""
     try:
         return list(dict.fromkeys(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
     except (OSError, UnicodeError):
@@ -87,8 +90,8 @@ def _resolved(host: str, port: int) -> list[_Address]:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """kafka-python logs each failure several times, some with a traceback; ours is the outcome."""
+def logging_silenced() -> Iterator[None]:
+    """Silence kafka-python's logger: it logs each failure several times, and the outcome of the check reports it."""
     logger = logging.getLogger("kafka")
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)
@@ -99,8 +102,11 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
-    """A look makes a hundred thousand objects, which all live to its end: to go through them is a third of its time."""
+def garbage_collection_disabled() -> Iterator[None]:
+    """Turn off garbage collection for an observation.
+
+    It creates a hundred thousand objects that live until its end. To collect among them takes a third of the time.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:

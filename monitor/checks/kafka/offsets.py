@@ -1,4 +1,4 @@
-"""What the leaders of partitions know: where each begins and ends."""
+"""Requests to the leaders of partitions: metadata of topics, first and end offsets."""
 
 from __future__ import annotations
 
@@ -19,48 +19,48 @@ from monitor.checks.kafka.groups import by_topic, chunks
 from monitor.model.consumer_groups import TopicPartition
 from monitor.policy.consumer_groups.lag import DELETED
 
-PARTITIONS_PER_REQUEST = 10_000  # about 0.5 MB to ask; an answer takes the broker some 10 ms
-NOBODY = -1  # leads a partition whose replicas are all down
+PARTITIONS_PER_REQUEST = 10_000  # a request of about 0.5 MB, which a broker answers in about 10 ms
+NO_LEADER = -1  # the leader's number if all replicas of a partition are down
 END, BEGINNING = -1, -2
 _ISOLATION = {"read_uncommitted": 0, "read_committed": 1}
 
 
 @dataclass(frozen=True, slots=True)
 class TopicLayout:
-    """Some topics: which partitions they have, and who leads them. ``problems`` are those of whole topics."""
+    """Partitions of topics and their leaders. ``problems`` are those of entire topics."""
 
     leaders: Mapping[TopicPartition, Node]
     problems: Mapping[str, str]
     partitions: Mapping[str, Collection[TopicPartition]]
 
     def leader(self, partition: TopicPartition) -> tuple[Node | None, str | None]:
-        """Who leads it, or the problem why nobody does."""
+        """Return the leader of a partition, or the problem if it has none."""
         node = self.leaders.get(partition)
         if node is None:
             return None, self.problems.get(partition.topic, DELETED)
-        return (None, LEADER) if node == NOBODY else (node, None)
+        return (None, LEADER) if node == NO_LEADER else (node, None)
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionOffsets:
-    """Those that were found, and why others were not."""
+    """Offsets that were found, and the problems of the other partitions."""
 
     found: Mapping[TopicPartition, int]
     problems: Mapping[TopicPartition, str]
 
 
 async def read_topics(client: ClusterClient, topics: Collection[str] | None, until: float) -> TopicLayout:
-    """The leaders of all partitions of these topics; of all there are when None. Raises CheckFailed."""
+    """Return the partitions and leaders of these topics, or of all topics if None. Raises CheckFailed."""
     wanted = None if topics is None else sorted(topics)
 
     def build(versions: Versions) -> Any:
-        # Before version 4, a topic that is asked for by its name may be created by that.
+        # Before version 4, a request for a topic by name may create it.
         if wanted is None or (versions(MetadataRequest) or 0) < 4:
             return MetadataRequest(topics=MetadataRequest.ALL_TOPICS)
         names = [MetadataRequest.MetadataRequestTopic(name=name) for name in wanted]
         return MetadataRequest(topics=names, allow_auto_topic_creation=False, max_version=9)
 
-    answer = await client.ask(build, until)
+    answer = await client.send_to_any(build, until)
     client.learn_brokers(answer)
     leaders: dict[TopicPartition, Node] = {}
     problems: dict[str, str] = {}
@@ -75,13 +75,13 @@ async def read_topics(client: ClusterClient, topics: Collection[str] | None, unt
 
 
 async def read_brokers(client: ClusterClient, until: float) -> tuple[Node, ...]:
-    """The numbers of all brokers of the cluster. Raises CheckFailed."""
+    """Return the numbers of all brokers of the cluster. Raises CheckFailed."""
 
     def build(versions: Versions) -> Any:
-        nothing = (versions(MetadataRequest) or 0) >= 1
-        return MetadataRequest(topics=MetadataRequest.NO_TOPICS if nothing else MetadataRequest.ALL_TOPICS)
+        may_omit_topics = (versions(MetadataRequest) or 0) >= 1
+        return MetadataRequest(topics=MetadataRequest.NO_TOPICS if may_omit_topics else MetadataRequest.ALL_TOPICS)
 
-    return client.learn_brokers(await client.ask(build, until))
+    return client.learn_brokers(await client.send_to_any(build, until))
 
 
 async def read_offsets(
@@ -93,7 +93,7 @@ async def read_offsets(
     isolation_level: IsolationLevel,
     until: float,
 ) -> PartitionOffsets:
-    """``END`` or ``BEGINNING`` of all of them, together; again of those whose leader is moving."""
+    """Return the offset ``which`` (``END`` or ``BEGINNING``) of partitions. Retries while a leader is moving."""
     found: dict[TopicPartition, int] = {}
     problems: dict[TopicPartition, str] = {}
     pending, attempt = set(partitions), 0
@@ -105,7 +105,7 @@ async def read_offsets(
                 problems[partition] = problem or LEADER
             else:
                 by_leader[node].append(partition)
-        answers = await client.together(
+        answers = await client.gather(
             _read(client, node, _request(chunk, which, isolation_level), until)
             for node, led in by_leader.items()
             for chunk in chunks(led, PARTITIONS_PER_REQUEST)
@@ -127,11 +127,11 @@ async def read_offsets(
 
 
 def _request(partitions: Collection[TopicPartition], which: int, isolation_level: IsolationLevel) -> Any:
-    def asked(topic: str, numbers: list[int]) -> Any:
+    def topic_request(topic: str, numbers: list[int]) -> Any:
         rows = [ListOffsetsRequest.ListOffsetsTopic.ListOffsetsPartition(n, timestamp=which) for n in numbers]
         return ListOffsetsRequest.ListOffsetsTopic(name=topic, partitions=rows)
 
-    topics = by_topic(partitions, asked)
+    topics = by_topic(partitions, topic_request)
     return ListOffsetsRequest(isolation_level=_ISOLATION[isolation_level], topics=topics, max_version=9)
 
 
@@ -146,7 +146,8 @@ async def _read(client: ClusterClient, node: Node, request: Any, until: float) -
     for topic in answer.topics:
         for row in topic.partitions:
             partition = TopicPartition(topic.name, row.partition_index)
-            # What this broker does not know, right after it was named as the leader, has just moved or been deleted.
+            # The metadata named this broker as the leader a moment ago. If it does not know the partition (error 3),
+            # the partition has just moved or was just deleted.
             problem = LEADER if row.error_code == 3 else partition_problem(row.error_code)
             offset = row.old_style_offsets[0] if answer.API_VERSION == 0 and row.old_style_offsets else row.offset
             if problem:

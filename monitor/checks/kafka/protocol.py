@@ -1,4 +1,4 @@
-"""Requests of Kafka's protocol that kafka-python has not: the description of the groups of KIP-848."""
+"""Messages of Kafka's protocol that kafka-python lacks: descriptions of the groups of KIP-848."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ _SCHEMAS = "monitor.checks.kafka.schemas"
 
 
 class ConsumerGroupDescribeRequest(ApiMessage, load_json=_SCHEMAS):  # type: ignore[misc,call-arg]
-    """API 69, on brokers since 3.7; see its schema for the fields."""
+    """Request of API 69, on brokers since 3.7; see its schema for the fields."""
 
 
 class ConsumerGroupDescribeResponse(ApiMessage, load_json=_SCHEMAS):  # type: ignore[misc,call-arg]
-    """What a coordinator answers to it."""
+    """Response of a coordinator to ``ConsumerGroupDescribeRequest``."""

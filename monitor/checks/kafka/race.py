@@ -1,4 +1,7 @@
-"""The first of some nodes that takes a connection: one is tried after the other, and none waits for those before it."""
+"""Parallel connection attempts: the first node that accepts a connection is used.
+
+Another attempt starts every ``NEXT_SECONDS``, while the earlier ones continue.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,16 @@ from kafka.future import Future
 
 from monitor.checks.kafka.library import ConnectionManager, Node
 
-NEXT_SECONDS = 0.5  # how long one broker, or one address of it, may take before the next is tried beside it
+NEXT_SECONDS = 0.5  # time until the next broker or address is tried in parallel
 
 
-async def first_of(
+async def first_reachable(
     manager: ConnectionManager,
     nodes: Collection[Node],
     connect: Callable[[Node, float], Coroutine[Any, Any, Any]],
     until: float,
 ) -> tuple[Node | None, dict[Node, Exception]]:
-    """The first node that ``connect`` reaches until then, None for none; and the failures of others so far."""
+    """Return the first node that ``connect`` reaches by ``until`` (None if there is none), and the failures so far."""
     waiting = [*nodes]
     running: dict[Node, Any] = {}
     failed: dict[Node, Exception] = {}
@@ -29,7 +32,7 @@ async def first_of(
         if waiting:
             node = waiting.pop(0)
             running[node] = manager.call_soon(connect(node, until))
-        await _one_of(manager, running.values(), NEXT_SECONDS if waiting else until - time.monotonic())
+        await _wait_for_any(manager, running.values(), NEXT_SECONDS if waiting else until - time.monotonic())
         for node, future in list(running.items()):
             if future.succeeded():
                 return node, failed
@@ -40,7 +43,7 @@ async def first_of(
     return None, failed
 
 
-async def _one_of(manager: ConnectionManager, futures: Iterable[Any], seconds: float) -> None:
+async def _wait_for_any(manager: ConnectionManager, futures: Iterable[Any], seconds: float) -> None:
     ended = Future()
     for future in futures:
         future.add_both(lambda _: ended.is_done or ended.success(None))

@@ -1,4 +1,4 @@
-"""The query about recorded numbers: their age, the partitions that they do not know, the records that were lost."""
+"""Query for facts about recorded numbers: their age, unknown partitions and lost records."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ from monitor.policy.consumer_groups.measurement import RecordLoss
 
 UNKNOWN = "kafka:group_unknown_partitions"
 LOST = "kafka:group_lost_records"
-UNDATED = "the age of the numbers is not known: Prometheus refused the query (bad_query)"
+AGE_UNKNOWN = "the age of the numbers is not known: Prometheus rejected the query (bad_query)"
 AGE = "age"
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedFacts:
-    """The age of the numbers, by the clock of Prometheus (0 where it is not known), and what else counts."""
+    """Age of the numbers, by the clock of Prometheus (0 if unknown), lost records, and a note if there is one."""
 
     age_seconds: float = 0.0
     loss: RecordLoss | None = None
-    notes: tuple[str, ...] = ()
+    note: str = ""
 
 
-def about(prometheus: Prometheus, expression: str, is_wanted: Callable[[QuerySample], bool]) -> RecordedFacts:
-    """Return the answer to the query of :func:`expression`, for the wanted topics. Raises CheckFailed."""
+def read_recorded_facts(
+    prometheus: Prometheus, expression: str, is_wanted: Callable[[QuerySample], bool]
+) -> RecordedFacts:
+    """Return the result of a query of :func:`facts_query`, for the samples that ``is_wanted``. Raises CheckFailed."""
     try:
         answer = prometheus.query(expression)
     except CheckFailed as failure:
         if failure.reason != "bad_query":
             raise
-        return RecordedFacts(notes=(UNDATED,))
+        return RecordedFacts(note=AGE_UNKNOWN)
     values: defaultdict[str, list[QuerySample]] = defaultdict(list)
     for sample in answer.samples:
         if math.isfinite(sample.value) and is_wanted(sample):
@@ -42,11 +44,11 @@ def about(prometheus: Prometheus, expression: str, is_wanted: Callable[[QuerySam
     age = max((sample.value for sample in values[AGE]), default=0.0)
     unknown = round(sum(sample.value for sample in values[UNKNOWN]))
     note = f"{unknown} partition{'s' if unknown > 1 else ''} without a committed offset: lag unknown"
-    return RecordedFacts(max(0.0, age), _loss(values[LOST]), (note,) if unknown else ())
+    return RecordedFacts(max(0.0, age), _loss(values[LOST]), note if unknown else "")
 
 
-def expression(series: Iterable[str], matcher: str, *, window: str, step: str) -> str:
-    """Return the query: the age of each of these series, and what the rules know about the group besides."""
+def facts_query(series: Iterable[str], matcher: str, *, window: str, step: str) -> str:
+    """Return the query for the age of each of these series, and the group's unknown partitions and lost records."""
     ages = (
         _named(
             f"{AGE} {number}",
@@ -65,7 +67,7 @@ def _named(name: str, expression: str) -> str:
 
 def _loss(samples: Iterable[QuerySample]) -> RecordLoss | None:
     worst = max(samples, key=lambda sample: sample.value, default=None)
-    if worst is None or worst.value < 2:  # one may have been the end of a transaction
+    if worst is None or worst.value < 2:  # a single one may be the marker at the end of a transaction
         return None
     number = worst.labels.get("partition", "")
     return RecordLoss(

@@ -1,6 +1,6 @@
-"""Whether committed records lie behind an offset: aborted ones and the markers that end transactions do not count.
+"""Search for committed records behind an offset: aborted records and the markers of transactions do not count.
 
-Only the heads of batches are read. Format: record batches of version 2 (KIP-98), and what precedes it.
+Only the heads of batches are read. Format: record batches of version 2 (KIP-98), and the older message sets.
 """
 
 from __future__ import annotations
@@ -17,20 +17,23 @@ from monitor.checks.kafka.offsets import TopicLayout
 from monitor.model.consumer_groups import TopicPartition
 
 READ_COMMITTED = 1
-WITH_TRANSACTIONS = 4  # the version of Fetch that knows of them (0.11): before it, all records are committed
-NEWEST = 12  # the last one that calls topics by their names
-FIRST_BYTES, MORE_BYTES = 4_096, 1_048_576  # most of the time one batch is enough
+WITH_TRANSACTIONS = 4  # first version of Fetch with transactions (Kafka 0.11); before it, all records are committed
+NEWEST = 12  # last version of Fetch that identifies topics by name
+FIRST_BYTES, MORE_BYTES = 4_096, 1_048_576  # usually one batch is enough
 REQUESTS = 8
-"""How many there may be for a partition: what was read is remembered, and the next run goes on from there."""
+"""Maximum for a partition in one run. The position is stored, and the next run continues from there."""
 
 _HEAD = struct.Struct(">qiibIhiqqqhii")
 _HEAD_TO_MAGIC = struct.Struct(">qiib")
-_LENGTH_STARTS = 12  # offset and length themselves do not count
+_LENGTH_STARTS = 12  # the length does not include the fields offset and length
 _TRANSACTIONAL, _CONTROL = 0x10, 0x20
 
 
 class RecordBatch(NamedTuple):
-    """The head of a batch of records. ``producer`` is that of its transaction, ``is_marker`` set for the end of one."""
+    """Head of a batch of records.
+
+    ``producer`` is that of the batch's transaction, if any. ``is_marker`` is True for a marker that ends one.
+    """
 
     first: int
     last: int
@@ -42,16 +45,17 @@ class RecordBatch(NamedTuple):
 async def next_records(
     client: ClusterClient, starts: Mapping[TopicPartition, int], topics: TopicLayout, until: float
 ) -> dict[TopicPartition, int]:
-    """Return, for partitions that could be read, an offset that no committed record from their start on lies before.
+    """Return an offset for each partition that could be read, before which no committed record lies from the start on.
 
-    That is where the next record is, or where the reading ended. Never beyond the first open transaction.
+    It is the offset of the next committed record, or the end of the records that were read. It is never beyond the
+    first open transaction.
     """
-    found = await client.together(_next(client, at, start, topics, until) for at, start in starts.items())
+    found = await client.gather(_next_record(client, at, start, topics, until) for at, start in starts.items())
     return {at: offset for at, offset in zip(starts, found, strict=True) if offset is not None}
 
 
 def batches(data: bytes) -> Iterator[RecordBatch]:
-    """Yield the heads of the batches that are whole."""
+    """Yield the heads of the complete batches."""
     start = 0
     while start + _HEAD_TO_MAGIC.size <= len(data):
         first, length, _, magic = _HEAD_TO_MAGIC.unpack_from(data, start)
@@ -70,9 +74,9 @@ def batches(data: bytes) -> Iterator[RecordBatch]:
 
 
 def first_committed(found: Iterable[RecordBatch], aborted: Iterable[tuple[int, int]], start: int) -> tuple[int, bool]:
-    """Return the offset of the first committed record, and True; or where the batches end, and False.
+    """Return the offset of the first committed record and True, or the end of the batches and False.
 
-    ``aborted`` are the transactions among them that were aborted: producer and first offset.
+    ``aborted`` are the aborted transactions in these batches: producer and first offset.
     """
     waiting, running, position = sorted(aborted, key=lambda each: each[1]), set[int](), start
     for batch in found:
@@ -86,7 +90,9 @@ def first_committed(found: Iterable[RecordBatch], aborted: Iterable[tuple[int, i
     return position, False
 
 
-async def _next(client: ClusterClient, at: TopicPartition, start: int, topics: TopicLayout, until: float) -> int | None:
+async def _next_record(
+    client: ClusterClient, at: TopicPartition, start: int, topics: TopicLayout, until: float
+) -> int | None:
     node, _ = topics.leader(at)
     if node is None:
         return None
@@ -101,12 +107,12 @@ async def _next(client: ClusterClient, at: TopicPartition, start: int, topics: T
                 break
             aborted = [(each.producer_id, each.first_offset) for each in row.aborted_transactions or ()]
             before = position
-            position, is_there = first_committed(batches(bytes(row.records or b"")), aborted, position)
-            if is_there or position == before or position >= row.last_stable_offset:
+            position, is_found = first_committed(batches(bytes(row.records or b"")), aborted, position)
+            if is_found or position == before or position >= row.last_stable_offset:
                 break
             size = MORE_BYTES
     except KafkaError:
-        pass  # what was read until then holds
+        pass  # the position after the successful requests is valid
     return position if position > start else None
 
 

@@ -1,4 +1,4 @@
-"""TLS and SASL in kafka-python's words."""
+"""TLS and SASL settings for kafka-python."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from monitor.lib.redaction import scrub
 
 
 def security_settings(connection: KafkaConnection) -> dict[str, Any]:
-    """Settings of kafka-python. Raises CheckFailed ``tls``, ``authentication`` or ``import``."""
+    """Return the settings for kafka-python. Raises CheckFailed ``tls``, ``authentication`` or ``import``."""
     settings: dict[str, Any] = {"security_protocol": connection.security_protocol}
     if connection.tls:
         settings["ssl_context"] = _tls_context(connection)
@@ -29,7 +29,7 @@ def security_settings(connection: KafkaConnection) -> dict[str, Any]:
 
 
 class _Token(AbstractTokenProvider):  # type: ignore[misc]
-    """One token for all connections of a look."""
+    """Token provider that returns the same token for all connections of an observation."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ def _token(path: str) -> str:
     except Exception as error:
         raise CheckFailed("authentication", scrub(f"{path}: {type(error).__name__}: {error}")) from error
     if not isinstance(token, str) or not token:
-        raise CheckFailed("authentication", f"{path}: returned no token, but {type(token).__name__}")
+        raise CheckFailed("authentication", f"{path}: returned {type(token).__name__} instead of a token")
     return token
 
 
@@ -60,7 +60,7 @@ def _tls_context(connection: KafkaConnection) -> ssl.SSLContext:
     context.check_hostname = connection.tls_check_hostname
     if connection.tls_certfile:
         try:
-            # Without a password, an encrypted key would be asked for on the terminal.
+            # With None instead of "", OpenSSL would prompt for the password of an encrypted key on the terminal.
             secret = password.get_secret_value() if password else ""
             context.load_cert_chain(connection.tls_certfile, connection.tls_keyfile, secret)
         except OSError as error:

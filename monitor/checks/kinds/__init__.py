@@ -1,1 +1,1 @@
-"""The check kinds, one file each."""
+"""Kinds of checks, one file each."""

@@ -1,4 +1,4 @@
-"""Network connections of the host."""
+"""Check of the number of TCP connections of the host."""
 
 from __future__ import annotations
 
@@ -17,27 +17,30 @@ from monitor.model.checks import Outcome
 @register("connections")
 @dataclass(frozen=True, kw_only=True)
 class Connections(Kind):
-    """Established TCP connections, IPv4 and IPv6, of this host or network namespace."""
+    """Count the established TCP connections (IPv4 and IPv6) of this host, or of this container's network namespace."""
 
     warning_connections: WarningCount = None
     error_connections: ErrorCount = None
 
-    reports: ClassVar[Mapping[str, str]] = {"active_connections": "connections that are established"}
-    reasons: ClassVar[Mapping[str, str]] = {**REASONS, "permission": "the system does not let us see them"}
+    reports: ClassVar[Mapping[str, str]] = {"active_connections": "number of established connections"}
+    reasons: ClassVar[Mapping[str, str]] = {
+        **REASONS,
+        "permission": "the operating system does not allow the monitor to list connections (macOS requires root)",
+    }
     example: ClassVar[Mapping[str, Any]] = {"warning_connections": 5000}
     series: ClassVar[tuple[str, ...]] = ("active_connections",)
 
     def observe(self, timeout_seconds: float) -> Observation:  # noqa: ARG002
-        """Count them."""
+        """Count the established connections."""
         try:
             found = psutil.net_connections(kind="tcp")
-        except psutil.AccessDenied as error:  # macOS asks for root
+        except psutil.AccessDenied as error:  # macOS requires root
             raise CheckFailed("permission", "not allowed to list the host's connections") from error
         active = sum(connection.status == psutil.CONN_ESTABLISHED for connection in found)
         return Observation({"active_connections": active})
 
     def judge(self, observation: Observation) -> Outcome:
-        """Above a threshold is a warning or an error."""
+        """Return warning or error above the threshold."""
         active = observation.data["active_connections"]
         status, reason = level(active, self.warning_connections, self.error_connections)
         return Outcome(status, observation.data, reason)

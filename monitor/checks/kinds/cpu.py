@@ -1,4 +1,4 @@
-"""CPU in use, of what we may use: the container's quota, or the processors of the host."""
+"""Check of the CPU use, relative to the container's quota or to the processors of the host."""
 
 from __future__ import annotations
 
@@ -23,23 +23,28 @@ from monitor.model.checks import Outcome
 @register("cpu")
 @dataclass(frozen=True, kw_only=True)
 class Cpu(Kind):
-    """CPU use, measured over a short time; inside a container, of its quota (cgroup v1 and v2)."""
+    """Measure the CPU use for a short time.
+
+    Inside a container, it is relative to the container's quota (cgroup v1 and v2).
+    """
 
     warning_percent: WarningPercent = 90.0
     error_percent: ErrorPercent = None
-    sample_seconds: Annotated[Seconds, Field(gt=0, le=5, description="how long to measure")] = 0.3
-    cgroup_root: Annotated[Path, Field(description="where control groups are mounted")] = cgroup.ROOT
+    sample_seconds: Annotated[
+        Seconds, Field(gt=0, le=5, description="duration of the measurement, in seconds; at most half the timeout")
+    ] = 0.3
+    cgroup_root: Annotated[Path, Field(description="directory in which control groups are mounted")] = cgroup.ROOT
 
     reports: ClassVar[Mapping[str, str]] = {
-        "percent": "CPU in use, in percent of what may be used",
-        "count": "processors that may be used; a fraction when the quota is one",
+        "percent": "CPU use, in percent of the quota, or of the processors that the process may use",
+        "count": "number of processors in that quota or set; may be a fraction",
     }
     reasons: ClassVar[Mapping[str, str]] = REASONS
     example: ClassVar[Mapping[str, Any]] = {"warning_percent": 95}
     series: ClassVar[tuple[str, ...]] = ("percent",)
 
     def observe(self, timeout_seconds: float) -> Observation:
-        """Measure for ``sample_seconds``, or half the timeout when that is shorter."""
+        """Measure for ``sample_seconds``, or for half the timeout if that is shorter."""
         seconds = min(self.sample_seconds, timeout_seconds / 2)
         processors = usable_processors()
         before = cgroup.cpu_limit(self.cgroup_root)
@@ -51,7 +56,7 @@ class Cpu(Kind):
         return Observation({"percent": round(percent, 1), "count": int(count) if count.is_integer() else count})
 
     def judge(self, observation: Observation) -> Outcome:
-        """Above a threshold is a warning or an error."""
+        """Return warning or error above the threshold."""
         status, reason = level(observation.data["percent"], self.warning_percent, self.error_percent)
         return Outcome(status, observation.data, reason)
 
@@ -65,14 +70,14 @@ class Cpu(Kind):
 
 
 def usable_processors() -> set[int]:
-    """The processors we may run on (cpusets included), by number."""
+    """Return the numbers of the processors that this process may run on, with respect to cpusets."""
     if hasattr(os, "sched_getaffinity"):
         return os.sched_getaffinity(0)
     return set(range(psutil.cpu_count() or 1))
 
 
 def _host_percent(processors: set[int], seconds: float) -> float:
-    each = psutil.cpu_percent(interval=seconds, percpu=True)
-    # psutil lists the processors that are online; their numbers are their places unless one is offline.
-    ours = [each[number] for number in processors if number < len(each)] or each
-    return sum(ours) / len(ours)
+    percents = psutil.cpu_percent(interval=seconds, percpu=True)
+    # psutil lists only processors that are online: an index is a processor's number unless one is offline.
+    usable = [percents[number] for number in processors if number < len(percents)] or percents
+    return sum(usable) / len(usable)

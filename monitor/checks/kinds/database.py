@@ -1,4 +1,4 @@
-"""A Django database that answers a query."""
+"""Check of a Django database with a query."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pydantic import Field
 
 from monitor.checks import mysql
 from monitor.checks.base import CheckFailed, Kind, Observation
-from monitor.checks.failures import NETWORK_REASONS, network_reason, patience
+from monitor.checks.failures import NETWORK_REASONS, io_timeout, network_reason
 from monitor.checks.registry import register
 from monitor.lib.attempts import narrow
 from monitor.lib.redaction import scrub
@@ -27,57 +27,57 @@ from monitor.lib.redaction import scrub
 @register("database")
 @dataclass(frozen=True, kw_only=True)
 class Database(Kind):
-    """SELECT 1 through a connection of its own, made for this run and closed after it.
+    """Execute `SELECT 1` on a new connection, which is closed after the run.
 
-    No connection of the project is used: neither its pool nor a persistent one, which a frozen server would poison.
-    Of several hosts or addresses each is tried for its share of the time: what is left, divided by the attempts left,
-    at most the project's `connect_timeout`, and at least 0.5 s. On MySQL an address that accepts connections is not
-    left for another one, as its drivers do not.
+    The check uses neither the project's connection pool nor its persistent connections, because a server that hangs
+    would leave these unusable. If the database has several hosts or addresses, each is tried for its share of the time:
+    the remaining time divided by the number of remaining attempts, at least 0.5 s and at most the project's
+    `connect_timeout`. On MySQL, like its drivers, the check tries no other address once one has accepted a connection.
     """
 
-    alias: Annotated[str, Field(min_length=1, description="the database's alias in settings.DATABASES")] = "default"
+    alias: Annotated[str, Field(min_length=1, description="alias of the database in settings.DATABASES")] = "default"
 
     reports: ClassVar[Mapping[str, str]] = {
-        "connect_ms": "time to connect, in ms",
-        "query_ms": "time of the query, in ms",
+        "connect_ms": "duration of connecting, in milliseconds",
+        "query_ms": "duration of the query, in milliseconds",
     }
     reasons: ClassVar[Mapping[str, str]] = {
         **NETWORK_REASONS,
         "unknown_alias": "settings.DATABASES has no such alias",
-        "not_configured": "settings.DATABASES cannot be used: no engine, no driver, no name",
-        "authentication": "the password is wrong, or the user may not connect",
-        "unknown_database": "the server has no such database, or the SQLite file is missing",
-        "too_many_connections": "the server takes no more connections",
+        "not_configured": "settings.DATABASES is invalid: the engine, its driver or the database name is missing",
+        "authentication": "the password is wrong, or the user is not allowed to connect",
+        "unknown_database": "the server has no such database, or the SQLite file does not exist",
+        "too_many_connections": "the server has reached its maximum number of connections",
         "starting": "the server is starting up, shutting down or recovering",
-        "locked": "the SQLite file is locked",
-        "corrupt": "the SQLite file is no database",
-        "database_error": "any other error of the database",
+        "locked": "the SQLite file is locked by another process",
+        "corrupt": "the SQLite file is damaged or is not a database",
+        "database_error": "any other database error",
     }
     example: ClassVar[Mapping[str, Any]] = {"alias": "replica"}
     series: ClassVar[tuple[str, ...]] = ("connect_ms", "query_ms")
 
     def observe(self, timeout_seconds: float) -> Observation:
-        """Connect, ask, hang up. ``django.setup()`` must have been called in this process."""
+        """Connect, execute the query and disconnect. Requires that ``django.setup()`` was called in this process."""
         started = time.perf_counter()
         failures: list[str] = []
-        with self._connection(patience(timeout_seconds), failures) as connection:
+        with self._connection(io_timeout(timeout_seconds), failures) as connection:
             connection.ensure_connection()  # connect() alone would raise the driver's own errors
             connected = time.perf_counter()
             with connection.cursor() as cursor:
-                # On SQLite "SELECT 1" would not even read the file.
+                # On SQLite, "SELECT 1" would not read the file.
                 sqlite = connection.vendor == "sqlite"
                 cursor.execute("SELECT count(*) FROM sqlite_master" if sqlite else _select_one(connection))
                 cursor.fetchone()
-            answered = time.perf_counter()
-        elapsed = {"connect_ms": connected - started, "query_ms": answered - connected}
+            finished = time.perf_counter()
+        elapsed = {"connect_ms": connected - started, "query_ms": finished - connected}
         detail = {"failed_attempts": failures} if failures else {}
         return Observation({name: round(seconds * 1000, 3) for name, seconds in elapsed.items()}, detail)
 
     @contextmanager
     def _connection(self, timeout_seconds: float, failures: list[str]) -> Iterator[Any]:
-        """A wrapper that is not connected yet; closed afterwards. Its failures are those of the check.
+        """Yield a database wrapper that is not connected yet, and close it afterwards.
 
-        Attempts that fail while another one of the same connection succeeds are put into ``failures``.
+        Errors are raised as CheckFailed. Attempts that fail before another one succeeds are appended to ``failures``.
         """
         try:
             settings = connections.settings.get(self.alias)
@@ -96,7 +96,7 @@ class Database(Kind):
 
 
 def failure_reason(error: BaseException) -> str:
-    """The reason for an error of a driver. Drivers tell why a connection failed by their text only."""
+    """Return the reason of a driver's error. Most drivers report the cause of a failed connection only as text."""
     text = str(error)
     for pattern, reason in _BY_TEXT:
         if re.search(pattern, text, re.IGNORECASE):
@@ -105,22 +105,22 @@ def failure_reason(error: BaseException) -> str:
 
 
 def _private(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The alias' settings for a connection that nobody shares: without pool, without persistence."""
+    """Return the alias' settings for a private connection: not from the pool, and not persistent."""
     options = {name: value for name, value in settings["OPTIONS"].items() if name != "pool"}
     return {**settings, "OPTIONS": options, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": False}
 
 
 def _limit(connection: Any, timeout_seconds: float, failures: list[str]) -> None:
-    """Give the connection time limits. A statement_timeout would be for the server to keep, which may be frozen."""
+    """Set time limits on the client's side: a server that hangs would not enforce its own ``statement_timeout``."""
     settings, driver = connection.settings_dict, connection.Database
     options = settings["OPTIONS"]
     if connection.vendor == "postgresql":
-        # libpq knows no limit for an answer: the check's own time limit is behind it.
+        # libpq has no timeout for the answer to a query: the check's own time limit ends such a wait.
         narrow(options, "tcp_user_timeout", int(timeout_seconds * 1000))
         if driver.__name__ == "psycopg":
             from monitor.checks import postgresql  # noqa: PLC0415 - psycopg, only where it is used
 
-            connection.Database = postgresql.patient_driver(driver, time.monotonic() + timeout_seconds, failures)
+            connection.Database = postgresql.driver_with_deadline(driver, time.monotonic() + timeout_seconds, failures)
         else:
             narrow(options, "connect_timeout", max(1, math.ceil(timeout_seconds)))
     elif connection.vendor == "mysql":
@@ -131,7 +131,7 @@ def _limit(connection: Any, timeout_seconds: float, failures: list[str]) -> None
 
 
 def _refuse_missing_file(name: Any) -> None:
-    # SQLite makes a file that is not there: a check must not.
+    # SQLite creates a missing file. A check must not do that.
     text = str(name)
     if text and not text.startswith((":memory:", "file:")) and not Path(text).exists():
         raise CheckFailed("unknown_database", f"{text} does not exist")

@@ -1,4 +1,4 @@
-"""Room on file systems: bytes and inodes."""
+"""Check of the free space and inodes of file systems."""
 
 from __future__ import annotations
 
@@ -21,22 +21,27 @@ MB = 1024 * 1024
 @register("disk")
 @dataclass(frozen=True, kw_only=True)
 class Disk(Kind):
-    """Use of the file systems that hold some paths, as ``df`` counts it; the fullest one decides."""
+    """Measure the use of file systems, calculated like ``df``. The fullest one decides.
 
-    paths: Annotated[tuple[str, ...], Field(min_length=1, description="one path on each file system")] = ("/",)
+    The thresholds apply to the space and to the inodes in use.
+    """
+
+    paths: Annotated[tuple[str, ...], Field(min_length=1, description="paths, one on each file system to measure")] = (
+        "/",
+    )
     warning_percent: WarningPercent = 80.0
     error_percent: ErrorPercent = None
 
     reports: ClassVar[Mapping[str, str]] = {
-        "percent": "space in use on the fullest path, in percent",
-        "free_mb": "what is left there, in MiB",
-        "total_mb": "its size, in MiB",
-        "inodes_percent": "inodes in use on the path that has the fewest left, in percent; not on file systems without",
+        "percent": "space in use on the fullest file system, in percent",
+        "free_mb": "free space on that file system, in MiB",
+        "total_mb": "size of that file system, in MiB",
+        "inodes_percent": "highest share of inodes in use on a file system, in percent; absent if none limits inodes",
         "paths": "the same numbers for each path",
     }
     reasons: ClassVar[Mapping[str, str]] = {
         **REASONS,
-        "inodes_above_threshold": "the inodes in use are above the threshold, the space is not",
+        "inodes_above_threshold": "the share of inodes in use is above its threshold, and worse than that of the space",
         "missing_path": "a path does not exist",
         "unreadable_path": "a path cannot be read",
     }
@@ -44,17 +49,17 @@ class Disk(Kind):
     series: ClassVar[tuple[str, ...]] = ("percent", "free_mb")
 
     def observe(self, timeout_seconds: float) -> Observation:  # noqa: ARG002
-        """Ask each file system. A hung one (NFS) is met by the check's time limit."""
-        each = {path: _usage(path) for path in self.paths}
-        worst = max(each.values(), key=lambda usage: usage["percent"])
-        inodes = [usage["inodes_percent"] for usage in each.values() if "inodes_percent" in usage]
-        data: dict[str, Any] = {**worst, "paths": each}
+        """Measure each file system. If one hangs (NFS), the check's time limit ends the run."""
+        usages = {path: _usage(path) for path in self.paths}
+        fullest = max(usages.values(), key=lambda usage: usage["percent"])
+        inodes = [usage["inodes_percent"] for usage in usages.values() if "inodes_percent" in usage]
+        data: dict[str, Any] = {**fullest, "paths": usages}
         if inodes:
             data["inodes_percent"] = max(inodes)
         return Observation(data)
 
     def judge(self, observation: Observation) -> Outcome:
-        """Above a threshold, in bytes or in inodes, is a warning or an error."""
+        """Return warning or error if the space or the inodes in use are above the threshold."""
         data = observation.data
         space, reason = level(data["percent"], self.warning_percent, self.error_percent)
         inodes, _ = level(data.get("inodes_percent", 0.0), self.warning_percent, self.error_percent)
@@ -71,6 +76,6 @@ def _usage(path: str) -> dict[str, float]:
     except OSError as error:
         raise CheckFailed("unreadable_path", f"{path}: {error.strerror}") from error
     usage = {"percent": space.percent, "free_mb": space.free // MB, "total_mb": space.total // MB}
-    if inodes.f_files:  # btrfs and others make inodes as they need them
+    if inodes.f_files:  # 0 on btrfs and others, which create inodes on demand
         usage["inodes_percent"] = round((inodes.f_files - inodes.f_ffree) / inodes.f_files * 100, 1)
     return usage

@@ -1,4 +1,4 @@
-"""A check of the django-health-check package, run in the background: https://codingjoe.dev/django-health-check/"""
+"""Adapter for checks of the django-health-check package: https://codingjoe.dev/django-health-check/"""
 
 from __future__ import annotations
 
@@ -22,33 +22,36 @@ from monitor.model.checks import NO_PAST, Outcome, Past, Status
 @register("django_health_check")
 @dataclass(frozen=True, kw_only=True)
 class DjangoHealthCheck(Kind):
-    """Run a check class of django-health-check 4, or one of your own that is derived from its ``HealthCheck``.
+    """Run a check class of django-health-check 4, or your own subclass of its ``HealthCheck``.
 
-    Its ``ServiceWarning`` is a warning here, which does not fail a probe. Arguments are those of its dataclass: for a
-    ``timedelta`` write seconds, for a function or another object write ``{import = "package.module:name"}``.
+    A ``ServiceWarning`` becomes the status ``warning``, which does not fail a probe. The arguments are the fields of
+    the check's dataclass. Write a ``timedelta`` as a number of seconds, and a function or another object as
+    ``{import = "package.module:name"}``.
     """
 
-    path: Annotated[DottedPath, Field(description="the check class: `health_check.checks.Cache`")]
-    arguments: Annotated[Mapping[str, Any], Field(description="arguments of the check class")] = field(
+    path: Annotated[
+        DottedPath, Field(description="dotted path of the check class, such as `health_check.checks.Cache`")
+    ]
+    arguments: Annotated[Mapping[str, Any], Field(description="keyword arguments of the check class")] = field(
         default_factory=dict, repr=False
     )
 
     reasons: ClassVar[Mapping[str, str]] = {
         **IMPORT_REASONS,
-        "arguments": "the class does not take these arguments",
-        "warning": "it raised ServiceWarning",
-        "unavailable": "it raised ServiceUnavailable",
-        "unexpected_result": "it raised ServiceReturnedUnexpectedResult",
-        "failed": "it raised another HealthCheckException",
+        "arguments": "the check class does not accept these arguments",
+        "warning": "the check raised ServiceWarning",
+        "unavailable": "the check raised ServiceUnavailable",
+        "unexpected_result": "the check raised ServiceReturnedUnexpectedResult",
+        "failed": "the check raised another HealthCheckException",
     }
     example: ClassVar[Mapping[str, Any]] = {"path": "health_check.checks.Cache", "arguments": {"alias": "default"}}
 
     def modules(self) -> tuple[str, ...]:
-        """The user's module."""
+        """Return the user's module."""
         return (module_of(self.path),)
 
     def run(self, timeout_seconds: float, past: Past = NO_PAST) -> Outcome:  # noqa: ARG002
-        """What the check says. Raises what it raises, apart from the exceptions that the package has for it."""
+        """Run the check class. The package's own exceptions become outcomes; every other exception is raised."""
         try:
             exceptions = load("health_check.exceptions:HealthCheckException")
             check = self._build(load(self.path))
@@ -76,14 +79,14 @@ async def _wait(pending: Any) -> None:
 
 
 def _outcome(error: Any) -> Outcome:
-    # By name along the classes: the package need not be installed when this module is imported.
+    # Compared by name, because this module must be importable without the package.
     reason = next((_REASONS[cls.__name__] for cls in type(error).__mro__ if cls.__name__ in _REASONS), "failed")
     status = Status.WARNING if reason == "warning" else Status.ERROR
     return Outcome(status, reason=reason, message=scrub(str(error)))
 
 
 def _value(cls: Any, name: str, value: Any) -> Any:
-    """An argument as the class wants it, from what a configuration file can say."""
+    """Return an argument as the check class needs it, from its form in a configuration file."""
     if isinstance(value, Mapping) and set(value) == {"import"}:
         return load(value["import"])
     if isinstance(value, (int, float)) and isinstance(_default(cls, name), datetime.timedelta):

@@ -1,4 +1,4 @@
-"""An HTTP endpoint that answers as it should."""
+"""Check of an HTTP endpoint: its status code and its body."""
 
 from __future__ import annotations
 
@@ -11,42 +11,47 @@ from pydantic import Field
 from urllib3.exceptions import HTTPError
 
 from monitor.checks.base import Kind, Observation
-from monitor.checks.failures import NETWORK_REASONS, patience
+from monitor.checks.failures import NETWORK_REASONS, io_timeout
 from monitor.checks.http_failures import http_failure
 from monitor.checks.registry import register
 from monitor.config.headers import Headers, overlaid
 from monitor.lib.http import USUAL_HEADERS, HttpClient
 from monitor.model.checks import Outcome, Status
 
-MAX_BODY_BYTES = 1024 * 1024  # more is not read, and not looked into
+MAX_BODY_BYTES = 1024 * 1024  # the rest of a body is not read
 StatusCode = Annotated[int, Field(ge=100, le=599)]
 
 
 @register("http")
 @dataclass(frozen=True, kw_only=True)
 class Http(Kind):
-    """An answer with an expected status, and with some text in its body. Redirects and proxies are not followed."""
+    """Send a request and compare the status code, and optionally search the body for a text.
 
-    url: Annotated[str, Field(pattern=r"^https?://[^\s/@]+(/\S*)?$", description="address, without credentials")]
+    Redirects are not followed, and proxies from the environment are not used.
+    """
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/@]+(/\S*)?$", description="URL, without credentials")]
     method: Annotated[Literal["GET", "HEAD"], Field(description="request method")] = "GET"
-    expected_status: Annotated[frozenset[StatusCode], Field(min_length=1, description="statuses that are fine")] = (
-        frozenset({200})
-    )
+    expected_status: Annotated[
+        frozenset[StatusCode], Field(min_length=1, description="status codes that are ok; any other is an error")
+    ] = frozenset({200})
     contains: Annotated[
-        str | None, Field(min_length=1, description="text that the first MiB of the body must contain; GET only")
+        str | None, Field(min_length=1, description="text that the first MiB of the body must contain; only with GET")
     ] = None
-    headers: Annotated[Headers, Field(description="request headers; their values are taken for secrets")] = field(
+    headers: Annotated[Headers, Field(description="request headers; their values are treated as secrets")] = field(
         default_factory=dict, repr=False
     )
-    verify_tls: Annotated[bool, Field(description="whether the server's certificate must be valid")] = True
-    ca_file: Annotated[str | None, Field(description="CA certificates to trust instead of the system's")] = None
+    verify_tls: Annotated[bool, Field(description="whether to verify the server's certificate")] = True
+    ca_file: Annotated[
+        str | None, Field(description="path of a PEM file with CA certificates to trust instead of the system's")
+    ] = None
 
-    reports: ClassVar[Mapping[str, str]] = {"status_code": "the answer's status"}
+    reports: ClassVar[Mapping[str, str]] = {"status_code": "status code of the response"}
     reasons: ClassVar[Mapping[str, str]] = {
         **NETWORK_REASONS,
-        "unexpected_status": "the status is none of those expected",
-        "unexpected_body": "the body does not contain the text",
-        "invalid_answer": "the answer is not HTTP",
+        "unexpected_status": "the status code is not one of `expected_status`",
+        "unexpected_body": "the body does not contain the text of `contains`",
+        "invalid_answer": "the response is not HTTP",
     }
     example: ClassVar[Mapping[str, Any]] = {
         "url": "http://127.0.0.1:8001/api/ping",
@@ -56,11 +61,11 @@ class Http(Kind):
 
     def __post_init__(self) -> None:
         if self.contains is not None and self.method == "HEAD":
-            raise ValueError("an answer to HEAD has no body that could contain a text: use GET")
+            raise ValueError("a response to HEAD has no body to search for `contains`: use GET")
 
     def observe(self, timeout_seconds: float) -> Observation:
-        """Request and read the answer to its end (or its first MiB), however slowly it comes, within the timeout."""
-        deadline = time.monotonic() + patience(timeout_seconds)
+        """Send the request and read the response, at most its first MiB, within the timeout in total."""
+        deadline = time.monotonic() + io_timeout(timeout_seconds)
         ca_file = self.ca_file if self.verify_tls else None
         try:
             with HttpClient(verify_tls=self.verify_tls, ca_file=ca_file) as client:
@@ -77,10 +82,10 @@ class Http(Kind):
         return Observation({"status_code": status_code}, {"contains": found})
 
     def judge(self, observation: Observation) -> Outcome:
-        """The status must be expected, and the text must be there."""
+        """Return an error if the status code is not expected, or if the body lacks the text."""
         data, status_code = observation.data, observation.data["status_code"]
         if status_code not in self.expected_status:
             return Outcome(Status.ERROR, data, "unexpected_status", f"{self.url} answered {status_code}")
         if not observation.detail.get("contains", True):
-            return Outcome(Status.ERROR, data, "unexpected_body", f"{self.url}: the text is not in the body")
+            return Outcome(Status.ERROR, data, "unexpected_body", f"{self.url}: the body does not contain the text")
         return Outcome(Status.OK, data)

@@ -1,4 +1,4 @@
-"""Consumer groups of Kafka: skew, consumers, lag, progress."""
+"""Check of Kafka consumer groups: skew, consumers, lag and progress."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, SecretStr
 
 from monitor.checks.base import CheckFailed, Kind
-from monitor.checks.failures import patience
+from monitor.checks.failures import io_timeout
 from monitor.checks.kafka.connection import (
     IsolationLevel,
     KafkaConnection,
@@ -33,9 +33,9 @@ from monitor.policy.consumer_groups.outcomes import GroupRound, WatchedGroups, h
 from monitor.policy.consumer_groups.standstill import standing_partitions
 from monitor.policy.states import GroupHold
 
-INSTALL = "install celery-health-monitor[kafka]: the package kafka-python is not there"
-OUR_FAULT = frozenset({"not_configured", "import", "bad_query"})
-"""Failures that do not pass by themselves: to keep a verdict would hide them for ever."""
+INSTALL_HINT = "kafka-python is not installed: install celery-health-monitor[kafka]"
+PERMANENT_FAILURES = frozenset({"not_configured", "import", "bad_query"})
+"""Reasons of failures that need a change of the configuration. They always fail: a kept verdict would hide them."""
 
 Names = Annotated[tuple[str, ...], CommaSeparated]
 Duration = Annotated[Seconds, Field(gt=0)]
@@ -45,100 +45,176 @@ Text = Annotated[str | None, Field(min_length=1)]
 @register("kafka_group")
 @dataclass(frozen=True, kw_only=True)
 class KafkaGroup(Kind):
-    """Consumer groups of one Kafka cluster, judged by their lag and how it lies, their members and their progress.
+    """Observe consumer groups of one Kafka cluster and judge their lag, skew, members and progress.
 
-    One name: the check is that group. Several, or patterns: each group becomes a check of its own, `group:CHECK:GROUP`,
-    and this one says the worst of them. All are looked at together, with a handful of requests. Rules, definitions and
-    what is public: `docs/kafka.md`.
+    With one name, the check is that group. With several names, or patterns, each group becomes a child check,
+    `group:CHECK:GROUP`, and this check is their parent check with the worst status. All groups are observed together,
+    with a handful of requests. Rules, definitions and public data: [Kafka consumer groups](kafka.md).
     """
 
     consumer_groups: Annotated[
         Names, Field(min_length=1, description="names and patterns (`orders-*`) of the groups to watch")
     ]
     source: Annotated[
-        Literal["kafka", "prometheus"], Field(description="who is asked: the brokers, or a Prometheus with our rules")
+        Literal["kafka", "prometheus"],
+        Field(description="source of the numbers: the brokers, or a Prometheus with this project's recording rules"),
     ] = "kafka"
-    brokers: Annotated[Names, Field(description="host:port of any brokers of the cluster; of source kafka")] = ()
-    topics: Annotated[Names, Field(description="names and patterns of the topics that count; none: all")] = ()
+    brokers: Annotated[
+        Names,
+        Field(description="host:port of some brokers of the cluster (default port: 9092); required for source kafka"),
+    ] = ()
+    topics: Annotated[
+        Names, Field(description="names and patterns of the topics that count; others are ignored. Default: all topics")
+    ] = ()
     prometheus_url: Annotated[
-        BaseUrl | None, Field(description="address of Prometheus, may hold user:password@; of source prometheus")
+        BaseUrl | None,
+        Field(description="URL of Prometheus, may contain user:password@; required for source prometheus"),
     ] = field(default=None, repr=False)
-    prometheus_token: Annotated[SecretStr | None, Field(description="bearer token, instead of a user")] = field(
-        default=None, repr=False
-    )
+    prometheus_token: Annotated[
+        SecretStr | None, Field(description="bearer token; takes precedence over the URL's credentials")
+    ] = field(default=None, repr=False)
     prometheus_headers: Annotated[
-        Headers, Field(description="more request headers, such as X-Scope-OrgID; their values are taken for secrets")
+        Headers,
+        Field(description="additional request headers, such as X-Scope-OrgID; their values are treated as secrets"),
     ] = field(default_factory=dict, repr=False)
-    prometheus_ca_file: Annotated[Text, Field(description="CA certificates to trust instead of the system's")] = None
-    prometheus_timeout: Annotated[Duration, Field(description="time limit of one attempt")] = 1.5
-    prometheus_retries: Annotated[int, Field(ge=0, le=10, description="further attempts")] = 2
+    prometheus_ca_file: Annotated[
+        Text, Field(description="path of a PEM file with CA certificates to trust instead of the system's")
+    ] = None
+    prometheus_timeout: Annotated[Duration, Field(description="time limit of one attempt, in seconds")] = 1.5
+    prometheus_retries: Annotated[
+        int, Field(ge=0, le=10, description="maximum number of further attempts after a temporary failure")
+    ] = 2
     on_source_failure: Annotated[
         Literal["fail", "hold"] | None,
-        Field(description="without an answer: error, or the last verdict; by default fail for kafka, else hold"),
+        Field(
+            description="if the source does not answer: `fail` is an error, `hold` keeps the last verdict for "
+            "`hold_for`. Default: `fail` for source kafka, `hold` for source prometheus"
+        ),
     ] = None
 
     hold_for: Annotated[
         HoldTime | None,
         Field(
-            description="with hold: how old the numbers of a verdict may be, else the window. Then, and before the "
-            "first number, the check is unknown and fails; with `forever` it is so after the window, and fails nothing"
+            description="with `hold`: maximum age of the numbers of a kept verdict, in seconds; default: `window`. "
+            "After that, and before the first number, the check is unknown and fails. With `forever` it becomes "
+            "unknown after the window and fails nothing"
         ),
     ] = None
 
-    window: Annotated[Duration, Field(description="time over which the highest skew and fewest consumers count")] = (
-        300.0
-    )
+    window: Annotated[
+        Duration,
+        Field(description="time in seconds over which the highest skew and the lowest number of consumers count"),
+    ] = 300.0
     sustained: Annotated[
         Annotated[Seconds, Field(ge=0)] | None,
-        Field(description="how long a value must be beyond its limit to count; else 30 s, or a tenth of the window"),
+        Field(
+            description="time in seconds that a value must stay beyond its threshold to count, at most `window`; 0: "
+            "one observation is enough. Default: 30 s, or a tenth of a shorter window"
+        ),
     ] = None
-    skew_threshold: Annotated[float | None, Field(ge=1, description="max / mean of partition lag above: error")] = 4.0
-    skew_min_lag: Annotated[int, Field(ge=0, description="a topic with less lag, in messages, is not skewed")] = 100
-    min_consumers: Annotated[int, Field(ge=0, description="members of the group; fewer: error")] = 1
-    max_lag: Annotated[int | None, Field(ge=0, description="lag of the group above it, in messages: error")] = None
+    skew_threshold: Annotated[
+        float | None,
+        Field(
+            ge=1,
+            description="skew ratio (max / mean of the partitions' lag in a topic): the group is an error above it; "
+            "None (JSON: null) turns the rule off",
+        ),
+    ] = 4.0
+    skew_min_lag: Annotated[
+        int, Field(ge=0, description="lag of a topic, in messages, below which its skew ratio does not count")
+    ] = 100
+    min_consumers: Annotated[
+        int, Field(ge=0, description="minimum number of members: the group is an error below it")
+    ] = 1
+    max_lag: Annotated[
+        int | None,
+        Field(ge=0, description="lag of the group, in messages: the group is an error above it"),
+    ] = None
     max_lag_age: Annotated[
         Duration | None,
-        Field(description="age of the oldest record that waits in the hottest partition, above it: error"),
+        Field(
+            description="age of the oldest waiting record in the partition with the most lag, in seconds: the group "
+            "is an error above it; only source kafka"
+        ),
     ] = None
     max_retention_share: Annotated[
         float | None,
-        Field(gt=0, le=1, description="lag / (end - beginning) of the hottest partition above it: error"),
+        Field(
+            gt=0,
+            le=1,
+            description="lag / (end - beginning) of the partition with the most lag: the group is an error above it; "
+            "only source kafka",
+        ),
     ] = None
-    max_drain_eta: Annotated[Duration | None, Field(description="lag / consume rate above it: error")] = None
+    max_drain_eta: Annotated[
+        Duration | None, Field(description="lag / consume rate, in seconds: the group is an error above it")
+    ] = None
     stalled_after: Annotated[
         Duration | None,
-        Field(description="a commit stands for so long, while records wait: error; else the window"),
+        Field(
+            description="the group is an error if records wait and a committed offset has not moved for this time, in "
+            "seconds; default: `window`"
+        ),
     ] = None
     stalled_min_lag: Annotated[
-        int, Field(ge=1, description="records that must wait for that: 1 may be the end of a transaction")
+        int,
+        Field(
+            ge=1,
+            description="minimum number of waiting records for the reasons `stalled`, `stopped` and `records_lost`. "
+            "With 1, the marker at the end of a transaction counts as a record",
+        ),
     ] = 2
     rebalancing_after: Annotated[
-        Duration | None, Field(description="rebalancing most of such a time: error; at most the window, by default it")
+        Duration | None,
+        Field(
+            description="the group is an error if it was rebalancing in more than half of the observations of this "
+            "time, in seconds; at most `window`, which is the default"
+        ),
     ] = None
     start_grace: Annotated[
         Annotated[Seconds, Field(ge=0)] | None,
-        Field(description="time for members to come, from when the group is first seen; else the window"),
+        Field(
+            description="grace period in seconds for members to join, from the first observation of the group; "
+            "default: `window`"
+        ),
     ] = None
 
     isolation_level: Annotated[
-        IsolationLevel, Field(description="read_committed: records of open transactions are no lag")
+        IsolationLevel,
+        Field(description="with `read_committed`, the records of open transactions do not count as lag"),
     ] = "read_uncommitted"
     api_version: Annotated[
-        str | tuple[int, ...] | None, Field(description='version of brokers older than 0.10, as "0.9"; else they tell')
+        str | tuple[int, ...] | None,
+        Field(description='version of the brokers, such as "0.9"; required for brokers older than 0.10 only'),
     ] = None
-    security_protocol: Annotated[SecurityProtocol, Field(description="encryption and authentication")] = "PLAINTEXT"
-    tls_cafile: Annotated[Text, Field(description="CA certificates to trust instead of the system's")] = None
-    tls_certfile: Annotated[Text, Field(description="our certificate, for mutual TLS")] = None
-    tls_keyfile: Annotated[Text, Field(description="its key")] = None
-    tls_password: Annotated[SecretStr | None, Field(description="of the key")] = field(default=None, repr=False)
-    tls_check_hostname: Annotated[bool, Field(description="whether certificates must be of the broker's host")] = True
-    sasl_mechanism: Annotated[SaslMechanism | None, Field(description="how we say who we are")] = None
-    sasl_username: Annotated[Text, Field(description="for PLAIN and SCRAM")] = None
-    sasl_password: Annotated[SecretStr | None, Field(description="for PLAIN and SCRAM")] = field(
+    security_protocol: Annotated[
+        SecurityProtocol, Field(description="protocol of the listener: with or without TLS (`SSL`) and SASL")
+    ] = "PLAINTEXT"
+    tls_cafile: Annotated[
+        Text, Field(description="path of a PEM file with CA certificates to trust instead of the system's")
+    ] = None
+    tls_certfile: Annotated[
+        Text, Field(description="path of a PEM file with the client's certificate, for mutual TLS")
+    ] = None
+    tls_keyfile: Annotated[
+        Text, Field(description="path of a PEM file with the key of `tls_certfile`, if that does not contain it")
+    ] = None
+    tls_password: Annotated[SecretStr | None, Field(description="password of the key")] = field(
+        default=None, repr=False
+    )
+    tls_check_hostname: Annotated[
+        bool, Field(description="whether a broker's certificate must match its host name")
+    ] = True
+    sasl_mechanism: Annotated[
+        SaslMechanism | None, Field(description="SASL mechanism; required for SASL_PLAINTEXT and SASL_SSL")
+    ] = None
+    sasl_username: Annotated[Text, Field(description="user name for PLAIN and SCRAM")] = None
+    sasl_password: Annotated[SecretStr | None, Field(description="password for PLAIN and SCRAM")] = field(
         default=None, repr=False
     )
     sasl_token_provider: Annotated[
-        DottedPath | None, Field(description="dotted path of a callable that returns a token, for OAUTHBEARER")
+        DottedPath | None,
+        Field(description="dotted path of a callable without arguments that returns a token, for OAUTHBEARER"),
     ] = None
 
     reports: ClassVar[Mapping[str, str]] = REPORTS
@@ -161,62 +237,66 @@ class KafkaGroup(Kind):
     }
 
     def __post_init__(self) -> None:
-        if wrong := [*self._wrong_source(), *self._wrong_times()]:
-            raise ValueError("; ".join(wrong))
+        if problems := [*self._source_problems(), *self._duration_problems()]:
+            raise ValueError("; ".join(problems))
 
     def modules(self) -> tuple[str, ...]:
-        """The brokers' client takes a while to import."""
+        """Return the module of the brokers' client, whose import is slow."""
         return ("monitor.checks.kafka.cluster",) if self.source == "kafka" else ()
 
     def run(self, timeout_seconds: float, past: Past = NO_PAST) -> Outcome:
-        """Look at all groups together, and judge each with what is remembered of it.
+        """Observe all groups together, and judge each with its memory.
 
-        Outside of a schedule nothing is remembered, and nothing will be: what is seen now is all there is to judge.
+        A run outside of the schedule (``monitor check``) has no memory and stores none: it judges one observation only.
         """
-        once = past == NO_PAST
-        now, wanted = round(time.time() if once else past.now, 1), self._wanted(once)
-        book = decode(past.memory, now)
-        ask = self._ask_brokers if self.source == "kafka" else self._ask_prometheus
+        is_single_run = past == NO_PAST
+        now, watched = round(time.time() if is_single_run else past.now, 1), self._watched_groups(is_single_run)
+        memories = decode(past.memory, now)
+        observe = self._observe_brokers if self.source == "kafka" else self._query_prometheus
         try:
-            return ask(patience(timeout_seconds), wanted, book, now)
+            return observe(io_timeout(timeout_seconds), watched, memories, now)
         except CheckFailed as failure:
-            if wanted.hold and failure.reason not in OUR_FAULT:
-                return held_outcome(wanted, book, now, failure.reason, failure.message)
+            if watched.hold and failure.reason not in PERMANENT_FAILURES:
+                return held_outcome(watched, memories, now, failure.reason, failure.message)
             return Outcome(Status.ERROR, failure.data, failure.reason, failure.message)
 
-    def _ask_brokers(self, seconds: float, wanted: WatchedGroups, book: GroupMemories, now: float) -> Outcome:
+    def _observe_brokers(self, seconds: float, watched: WatchedGroups, memories: GroupMemories, now: float) -> Outcome:
         try:
-            from monitor.checks.kafka.cluster import look  # noqa: PLC0415  what it needs is an extra
+            from monitor.checks.kafka.cluster import observe_cluster  # noqa: PLC0415  kafka-python is optional
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != "kafka":
                 raise
-            raise CheckFailed("not_configured", INSTALL) from error
-        found = look(
+            raise CheckFailed("not_configured", INSTALL_HINT) from error
+        snapshot = observe_cluster(
             self._connection(parse_api_version(self.api_version)),
             groups=self.consumer_groups,
             topics=self.topics,
             timeout_seconds=seconds,
             isolation_level=self.isolation_level,
-            remembered={name: tuple(each.partitions) for name, each in book.groups.items()},
-            standing=lambda sight: standing_partitions(sight, book.groups.get(sight.group), now, wanted.limits),
+            remembered={name: tuple(each.partitions) for name, each in memories.groups.items()},
+            read_starts=lambda observation: standing_partitions(
+                observation, memories.groups.get(observation.group), now, watched.limits
+            ),
         )
 
-        def tell(current: GroupRound) -> None:
-            for sight in found.groups.values():
-                current.add_observation(replace(sight, unmatched=found.unmatched) if wanted.single else sight)
-            current.unmatched = found.unmatched
+        def add_observations(current: GroupRound) -> None:
+            for observation in snapshot.groups.values():
+                current.add_observation(
+                    replace(observation, unmatched=snapshot.unmatched) if watched.single else observation
+                )
+            current.unmatched = snapshot.unmatched
 
-        outcome = judge_groups(wanted, book, now, tell)
-        data = {**outcome.data, "requests": sum(found.requests.values())}
-        if silent := len(found.silent_brokers):
-            told = f"{silent} broker{'s' if silent > 1 else ''} did not tell which groups there are"
-            data["note"] = "; ".join(filter(None, (told, data.get("note"))))
-            outcome = replace(outcome, detail={**outcome.detail, "silent_brokers": [*found.silent_brokers]})
+        outcome = judge_groups(watched, memories, now, add_observations)
+        data = {**outcome.data, "requests": sum(snapshot.requests.values())}
+        if silent := len(snapshot.silent_brokers):
+            note = f"{silent} broker{'s' if silent > 1 else ''} did not list groups"
+            data["note"] = "; ".join(filter(None, (note, data.get("note"))))
+            outcome = replace(outcome, detail={**outcome.detail, "silent_brokers": [*snapshot.silent_brokers]})
         return replace(outcome, data=data)
 
-    def _ask_prometheus(self, seconds: float, wanted: WatchedGroups, book: GroupMemories, now: float) -> Outcome:
-        assert self.prometheus_url is not None  # noqa: S101  by __post_init__
-        limits = wanted.limits
+    def _query_prometheus(self, seconds: float, watched: WatchedGroups, memories: GroupMemories, now: float) -> Outcome:
+        assert self.prometheus_url is not None  # noqa: S101  checked by __post_init__
+        limits = watched.limits
         server = PrometheusEndpoint(
             self.prometheus_url,
             token=self.prometheus_token,
@@ -225,7 +305,7 @@ class KafkaGroup(Kind):
             retries=self.prometheus_retries,
             headers=self.prometheus_headers,
         )
-        question = GroupQuery(
+        query = GroupQuery(
             limits.window_seconds,
             limits.sustained_seconds,
             limits.skew_threshold,
@@ -235,19 +315,19 @@ class KafkaGroup(Kind):
             drain_eta=limits.max_drain_eta_seconds is not None,
         )
         with Prometheus(server, seconds) as prometheus:
-            told = {name: measure(prometheus, name, question) for name in self.consumer_groups}
+            measurements = {name: measure(prometheus, name, query) for name in self.consumer_groups}
 
-        def tell(current: GroupRound) -> None:
-            current.unmatched = _common(measured.unmatched for measured in told.values())
-            for name, measured in told.items():
-                current.add_measurement(name, measured if wanted.single else replace(measured, unmatched=()))
+        def add_measurements(current: GroupRound) -> None:
+            current.unmatched = _common_to_all(measured.unmatched for measured in measurements.values())
+            for name, measured in measurements.items():
+                current.add_measurement(name, measured if watched.single else replace(measured, unmatched=()))
 
-        return judge_groups(wanted, book, now, tell)
+        return judge_groups(watched, memories, now, add_measurements)
 
-    def _wanted(self, once: bool) -> WatchedGroups:
+    def _watched_groups(self, is_single_run: bool) -> WatchedGroups:
         limits = Limits(
             window_seconds=self.window,
-            sustained_seconds=0.0 if once else _given(self.sustained, min(30.0, self.window / 10)),
+            sustained_seconds=0.0 if is_single_run else _value_or(self.sustained, min(30.0, self.window / 10)),
             skew_threshold=self.skew_threshold,
             skew_min_lag=self.skew_min_lag,
             min_consumers=self.min_consumers,
@@ -255,17 +335,17 @@ class KafkaGroup(Kind):
             max_lag_age_seconds=self.max_lag_age,
             max_retention_share=self.max_retention_share,
             max_drain_eta_seconds=self.max_drain_eta,
-            stalled_after_seconds=_given(self.stalled_after, self.window),
+            stalled_after_seconds=_value_or(self.stalled_after, self.window),
             stalled_min_lag=self.stalled_min_lag,
-            rebalancing_after_seconds=_given(self.rebalancing_after, self.window),
-            start_grace_seconds=0.0 if once else _given(self.start_grace, self.window),
+            rebalancing_after_seconds=_value_or(self.rebalancing_after, self.window),
+            start_grace_seconds=0.0 if is_single_run else _value_or(self.start_grace, self.window),
         )
         return WatchedGroups(self.consumer_groups, limits, self._hold())
 
     def _hold(self) -> GroupHold | None:
         if (self.on_source_failure or ("fail" if self.source == "kafka" else "hold")) == "fail":
             return None
-        hold_for = _given(self.hold_for, self.window)
+        hold_for = _value_or(self.hold_for, self.window)
         return GroupHold(self.window, forever=True) if hold_for == math.inf else GroupHold(hold_for)
 
     def _connection(self, api_version: tuple[int, ...] | None) -> KafkaConnection:
@@ -284,42 +364,42 @@ class KafkaGroup(Kind):
             sasl_token_provider=self.sasl_token_provider,
         )
 
-    def _wrong_source(self) -> list[str]:
+    def _source_problems(self) -> list[str]:
         if self.source == "kafka":
-            return self._wrong_connection()
-        wrong = [] if self.prometheus_url else ["source prometheus needs prometheus_url"]
+            return self._connection_problems()
+        problems = [] if self.prometheus_url else ["source prometheus needs prometheus_url"]
         if self.max_lag_age is not None or self.max_retention_share is not None:
-            wrong.append("source prometheus does not tell max_lag_age and max_retention_share")
+            problems.append("source prometheus does not support max_lag_age and max_retention_share")
         if patterns := [name for name in self.consumer_groups if is_pattern(name)]:
-            wrong.append(f"source prometheus needs names of groups, not patterns: {', '.join(patterns)}")
-        return wrong
+            problems.append(f"source prometheus needs names of groups, not patterns: {', '.join(patterns)}")
+        return problems
 
-    def _wrong_connection(self) -> list[str]:
-        wrong, version = [], None
+    def _connection_problems(self) -> list[str]:
+        problems, version = [], None
         try:
             version = parse_api_version(self.api_version)
         except ValueError as error:
-            wrong.append(str(error))
+            problems.append(str(error))
         try:
             self._connection(version)
         except ValueError as error:
-            wrong.append(str(error))
-        return wrong
+            problems.append(str(error))
+        return problems
 
-    def _wrong_times(self) -> list[str]:
-        wrong = []
+    def _duration_problems(self) -> list[str]:
+        problems = []
         if self.sustained is not None and self.sustained > self.window:
-            wrong.append("sustained must not be longer than the window")
+            problems.append("sustained must not be longer than the window")
         if self.rebalancing_after is not None and self.rebalancing_after > self.window:
-            wrong.append("rebalancing_after must not be longer than the window")
-        return wrong
+            problems.append("rebalancing_after must not be longer than the window")
+        return problems
 
 
-def _common(several: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    """What is in all of them, in the order of the first."""
-    first, *others = several
+def _common_to_all(tuples: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the items that all tuples contain, in the order of the first tuple."""
+    first, *others = tuples
     return tuple(each for each in first if all(each in other for other in others))
 
 
-def _given(value: float | None, otherwise: float) -> float:
+def _value_or(value: float | None, otherwise: float) -> float:
     return otherwise if value is None else value

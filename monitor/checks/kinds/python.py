@@ -1,4 +1,4 @@
-"""A function or a dataclass of the user's own."""
+"""Check that runs a user's function or dataclass."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ _STATUSES = (Status.OK, Status.WARNING, Status.ERROR)
 class Python(Kind):
     """Call a function, or run a dataclass that is a ``monitor.checks.base.Kind`` (or has ``observe`` and ``judge``).
 
-    A function is synchronous. It returns None or True (ok), False (error), a number or a dict (data of an ok check), a
-    ``Status`` or its name, ``(status, message)``, or an ``Outcome``. It may raise ``CheckFailed``; anything else
-    that it raises is an error with the reason ``exception``, whose text stays in the log.
+    A function must be synchronous. It returns None or True (ok), False (error), a number or a dict (data of an ok
+    check), a ``Status`` or its name, ``(status, message)``, or an ``Outcome``. To report an error with a reason, it
+    raises ``CheckFailed``. Any other exception is an error with the reason ``exception``; its text is only logged.
     """
 
-    path: Annotated[DottedPath, Field(description="what to run: `package.module:name`")]
+    path: Annotated[DottedPath, Field(description="dotted path of the function or dataclass, as `package.module:name`")]
     arguments: Annotated[
         Mapping[str, Any], Field(description="keyword arguments of the function, or fields of the dataclass")
     ] = field(default_factory=dict, repr=False)
 
     reasons: ClassVar[Mapping[str, str]] = {
         **IMPORT_REASONS,
-        "arguments": "the function or dataclass does not take these arguments",
+        "arguments": "the function or dataclass does not accept these arguments",
         "returned_false": "the function returned False",
-        "unexpected_result": "the function returned something that is none of the above",
+        "unexpected_result": "the function returned a value of none of the types above, or data that is not JSON",
     }
     example: ClassVar[Mapping[str, Any]] = {"path": "shop.health:open_orders", "arguments": {"limit": 100}}
 
     def modules(self) -> tuple[str, ...]:
-        """The user's module."""
+        """Return the user's module."""
         return (module_of(self.path),)
 
     def run(self, timeout_seconds: float, past: Past = NO_PAST) -> Outcome:  # noqa: ARG002
-        """What the user's code says. Raises what it raises, apart from CheckFailed."""
+        """Run the user's code. CheckFailed becomes an error; every other exception of the user's code is raised."""
         try:
             target = load(self.path)
             if isinstance(target, type):
@@ -78,8 +78,8 @@ class Python(Kind):
             raise CheckFailed("arguments", f"{self.path}: {error}") from error
 
 
-def outcome_of(returned: Any) -> Outcome:  # noqa: PLR0911 - one line for each thing it may be
-    """The outcome that a returned value stands for. Raises CheckFailed ``unexpected_result``. Pure."""
+def outcome_of(returned: Any) -> Outcome:  # noqa: PLR0911 - one return for each type
+    """Return the outcome for a value that a function returned. Raises CheckFailed ``unexpected_result``. Pure."""
     match returned:
         case Outcome(status=Status.OK | Status.WARNING | Status.ERROR):
             return dataclasses.replace(returned, data=_plain(returned.data))
@@ -98,11 +98,11 @@ def outcome_of(returned: Any) -> Outcome:  # noqa: PLR0911 - one line for each t
     if inspect.iscoroutine(returned):
         returned.close()
         raise CheckFailed("unexpected_result", "the function is asynchronous: wrap it in asyncio.run()")
-    raise CheckFailed("unexpected_result", f"cannot tell what a {type(returned).__name__} means")
+    raise CheckFailed("unexpected_result", f"a return value of type {type(returned).__name__} is not supported")
 
 
 def _plain(data: Mapping[Any, Any]) -> Mapping[str, Any]:
-    """``data`` as JSON would have it."""
+    """Return ``data`` after a round trip through JSON."""
     try:
         plain: dict[str, Any] = json.loads(json.dumps(dict(data), allow_nan=False))
     except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""A Redis or Valkey server that takes writes."""
+"""Check that a Redis or Valkey server accepts writes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from redis.sentinel import SentinelConnectionPool
 
 from monitor.checks.base import Kind, Observation, from_config
-from monitor.checks.failures import NETWORK_REASONS, patience
+from monitor.checks.failures import NETWORK_REASONS, io_timeout
 from monitor.checks.levels import REASONS, level
 from monitor.checks.redis_failures import SERVER_REASONS, failure
 from monitor.checks.registry import register
@@ -34,30 +34,36 @@ def _usable(value: SecretStr) -> SecretStr:
 @register("redis")
 @dataclass(frozen=True, kw_only=True)
 class Redis(Kind):
-    """PING, and a SET of a key that expires, in one round trip and without retries."""
+    """Send `PING` and a `SET` of a key that expires after 60 s, in one round trip and without retries."""
 
-    url: Annotated[SecretStr, AfterValidator(_usable), Field(description=f"address: {FORMS}")] = from_config(
+    url: Annotated[SecretStr, AfterValidator(_usable), Field(description=f"URL of the server: {FORMS}")] = from_config(
         "redis_url", repr=False
     )
-    key_prefix: Annotated[str, Field(description="what the written key starts with")] = from_config(
-        "key_prefix", default="monitor:"
-    )
+    key_prefix: Annotated[
+        str, Field(description="prefix of the written key, `<prefix>canary`; the user must have permission to write it")
+    ] = from_config("key_prefix", default="monitor:")
     warning_memory_percent: Annotated[
-        float | None, Field(gt=0, le=100, description="above it: warning; only where a full memory refuses writes")
+        float | None,
+        Field(
+            gt=0,
+            le=100,
+            description="threshold in percent of maxmemory: the check is a warning above it. Only if maxmemory is set "
+            "and the policy is noeviction: the server then refuses writes at 100",
+        ),
     ] = 90.0
 
     reports: ClassVar[Mapping[str, str]] = {
-        "used_memory_mb": "memory in use, in MiB",
-        "used_memory_percent": "of maxmemory, where it is set and nothing may be evicted (noeviction)",
+        "used_memory_mb": "memory in use, in MiB; absent if the user may not call INFO",
+        "used_memory_percent": "memory in use, in percent of maxmemory; only if it is set and the policy is noeviction",
     }
     reasons: ClassVar[Mapping[str, str]] = {**NETWORK_REASONS, **SERVER_REASONS, **REASONS}
     example: ClassVar[Mapping[str, Any]] = {"url": "redis://127.0.0.1:6379/0"}
     series: ClassVar[tuple[str, ...]] = ("used_memory_mb",)
 
     def observe(self, timeout_seconds: float) -> Observation:
-        """Connect, ping, write and read the server's memory."""
+        """Connect, ping the server, write a key and read the memory use."""
         try:
-            with client(self.url.get_secret_value(), patience(timeout_seconds)) as connection:
+            with client(self.url.get_secret_value(), io_timeout(timeout_seconds)) as connection:
                 commands = connection.pipeline(transaction=False)
                 commands.ping()
                 commands.set(f"{self.key_prefix}canary", "1", px=KEY_EXPIRES_MS)
@@ -68,24 +74,24 @@ class Redis(Kind):
         for answer in (pong, written):
             if isinstance(answer, Exception):
                 raise failure(answer)
-        # A user without the right to INFO is no failure: the numbers are missing, that is all.
+        # Without the permission for INFO, the check does not fail; only the numbers are missing.
         return Observation({} if isinstance(memory, Exception) else _memory(memory))
 
     def judge(self, observation: Observation) -> Outcome:
-        """A memory that is nearly full, and will refuse writes then, is a warning."""
+        """Return a warning if the memory is nearly full and the server will then refuse writes."""
         percent = observation.data.get("used_memory_percent", 0.0)
         status, reason = level(percent, self.warning_memory_percent, None)
         return Outcome(status, observation.data, reason)
 
 
 def client(url: str, timeout_seconds: float) -> redis.Redis:
-    """A client with a connection of its own. Neither redis-py's ten retries nor options in the URL outlast the timeout.
+    """Return a client with its own connection, whose attempts end within the timeout.
 
-    The addresses of a host share it, and so do Sentinels with the master that they name.
-
-    Raises ValueError for an address that redis-py does not know.
+    redis-py's ten retries and longer timeouts in the URL have no effect. The addresses of a host share the timeout. The
+    Sentinels share it with the master. Raises ValueError for a URL that redis-py does not support.
     """
-    # A server that is about to hang up says why in its answer to the introduction, before anything else is sent.
+    # With `introduce`, redis-py sends its name and reads the answer before the first command. A server that is about
+    # to close the connection gives the reason in that answer.
     pool = connection_pool(url, timeout_seconds=timeout_seconds, introduce=True)
     if isinstance(pool, SentinelConnectionPool):
         sentinels = pool.sentinel_manager.sentinels

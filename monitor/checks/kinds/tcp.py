@@ -1,4 +1,4 @@
-"""A TCP port that accepts connections."""
+"""Check that a TCP port accepts connections."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from monitor.checks.base import Kind, Observation
-from monitor.checks.failures import NETWORK_REASONS, network_failure, patience
+from monitor.checks.failures import NETWORK_REASONS, io_timeout, network_failure
 from monitor.checks.registry import register
 from monitor.lib.attempts import addresses, share
 
@@ -19,20 +19,25 @@ from monitor.lib.attempts import addresses, share
 @register("tcp")
 @dataclass(frozen=True, kw_only=True)
 class Tcp(Kind):
-    """Somebody accepts connections on a port. A frozen process still does: its kernel accepts for it."""
+    """Open a connection to a port and close it.
 
-    host: Annotated[str, Field(min_length=1, description="name or address")]
-    port: Annotated[int, Field(ge=1, le=65535, description="port")]
+    The port of a frozen process still accepts connections, because the kernel accepts them.
+    """
 
-    reports: ClassVar[Mapping[str, str]] = {"connect_ms": "time to resolve the name and connect, in ms"}
+    host: Annotated[str, Field(min_length=1, description="host name or IP address")]
+    port: Annotated[int, Field(ge=1, le=65535, description="port number")]
+
+    reports: ClassVar[Mapping[str, str]] = {
+        "connect_ms": "duration of resolving the name and connecting, in milliseconds"
+    }
     reasons: ClassVar[Mapping[str, str]] = NETWORK_REASONS
     example: ClassVar[Mapping[str, Any]] = {"host": "127.0.0.1", "port": 25}
     series: ClassVar[tuple[str, ...]] = ("connect_ms",)
 
     def observe(self, timeout_seconds: float) -> Observation:
-        """Connect and hang up. Of several addresses each has its share of the time."""
+        """Connect and disconnect. If the host has several addresses, they share the time."""
         started = time.perf_counter()
-        each = share(patience(timeout_seconds), addresses(self.host, self.port))
+        each = share(io_timeout(timeout_seconds), addresses(self.host, self.port))
         try:
             with socket.create_connection((self.host, self.port), timeout=each):
                 elapsed_ms = (time.perf_counter() - started) * 1000

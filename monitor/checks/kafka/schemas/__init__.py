@@ -1,1 +1,1 @@
-"""Message schemas in the form of Apache Kafka, for kafka-python to read."""
+"""Message schemas in the format of Apache Kafka, read by kafka-python."""

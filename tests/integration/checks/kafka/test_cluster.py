@@ -15,7 +15,7 @@ from kafka import TopicPartition
 from kafka.protocol.consumer import JoinGroupRequest
 
 from monitor.checks.kafka.client import ClusterClient
-from monitor.checks.kafka.details import GroupDescription, combined
+from monitor.checks.kafka.details import GroupDescription, merged
 from monitor.checks.kafka.groups import read_groups
 from monitor.model.consumer_groups import GroupObservation, PartitionObservation
 from tests.support.kafka_clients import KafkaClients
@@ -296,4 +296,4 @@ def test_what_two_answers_say_together(
     expected: GroupDescription,
 ) -> None:
     """The description of a group and its offsets come from two requests."""
-    assert combined(described, committed, problem, knows_all=knows_all) == expected, caption
+    assert merged(described, committed, problem, knows_all=knows_all) == expected, caption

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from monitor.checks.base import CheckFailed
-from monitor.checks.kafka.cluster import look
+from monitor.checks.kafka.cluster import observe_cluster
 from monitor.checks.kafka.connection import KafkaConnection
 from monitor.checks.kinds.kafka_group import KafkaGroup
 from monitor.model.checks import Status
@@ -70,7 +70,9 @@ def test_a_dead_address_of_a_configured_name(
     kafka.commit(name, {(name, 0): 0})
     resolve(monkeypatch, NAME, DEAD, "127.0.0.1")
     with dead(kafka.port, sort):
-        found = look(KafkaConnection(brokers=(f"{NAME}:{kafka.port}",)), groups=[name], timeout_seconds=SECONDS)
+        found = observe_cluster(
+            KafkaConnection(brokers=(f"{NAME}:{kafka.port}",)), groups=[name], timeout_seconds=SECONDS
+        )
     assert found.groups[name].known
 
 
@@ -80,7 +82,7 @@ def test_a_dead_address_of_an_advertised_name(kafka: KafkaServer, name: str, mon
     kafka.commit(name, {(name, 0): 0, (name, 1): 0})
     resolve(monkeypatch, "127.0.0.1", DEAD, "127.0.0.1")
     with dead(kafka.port, "silent"):
-        found = look(KafkaConnection(brokers=(kafka.bootstrap,)), groups=[name], timeout_seconds=SECONDS)
+        found = observe_cluster(KafkaConnection(brokers=(kafka.bootstrap,)), groups=[name], timeout_seconds=SECONDS)
     sight = found.groups[name]
     assert (sight.problem, sight.unreached) == (None, ())
     assert [at.end for at in sight.partitions.values()] == [0, 0]
@@ -91,9 +93,9 @@ def test_only_dead_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
     resolve(monkeypatch, NAME, DEAD, "127.0.0.8")
     with dead(port, "refused"), pytest.raises(CheckFailed) as refused:
-        look(KafkaConnection(brokers=(f"{NAME}:{port}",)), groups=["any"], timeout_seconds=SECONDS)
+        observe_cluster(KafkaConnection(brokers=(f"{NAME}:{port}",)), groups=["any"], timeout_seconds=SECONDS)
     with dead(port, "silent"), pytest.raises(CheckFailed) as silent:
-        look(KafkaConnection(brokers=(f"{NAME}:{port}",)), groups=["any"], timeout_seconds=1.5)
+        observe_cluster(KafkaConnection(brokers=(f"{NAME}:{port}",)), groups=["any"], timeout_seconds=1.5)
     assert refused.value.reason == "refused"
     assert silent.value.reason in {"timeout", "refused"}
 
@@ -102,7 +104,7 @@ def test_a_name_without_address(monkeypatch: pytest.MonkeyPatch) -> None:
     """As before: the name cannot be resolved."""
     resolve(monkeypatch, NAME)
     with pytest.raises(CheckFailed) as failure:
-        look(KafkaConnection(brokers=(f"{NAME}:9092",)), groups=["any"], timeout_seconds=SECONDS)
+        observe_cluster(KafkaConnection(brokers=(f"{NAME}:9092",)), groups=["any"], timeout_seconds=SECONDS)
     assert failure.value.reason == "name_resolution"
 
 

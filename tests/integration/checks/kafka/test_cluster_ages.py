@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 from kafka import KafkaProducer, TopicPartition
 
-from monitor.checks.kafka.cluster import look
+from monitor.checks.kafka.cluster import observe_cluster
 from monitor.checks.kafka.connection import KafkaConnection
 from monitor.checks.kinds.kafka_group import KafkaGroup
 from monitor.model.checks import Outcome
@@ -88,7 +88,7 @@ def test_requests_to_each_broker(kafka_cluster: KafkaCluster, name: str) -> None
     for n, group in enumerate(groups):
         kafka_cluster.commit(group, {(name, partition): 300 for partition in range(6)} | {(name, n % 6): 30 * n})
     brokers = KafkaConnection(brokers=tuple(kafka_cluster.bootstrap.split(",")))
-    found = look(brokers, groups=groups, timeout_seconds=20.0)
+    found = observe_cluster(brokers, groups=groups, timeout_seconds=20.0)
     assert 3 < Counter(found.requests)["ListOffsets"] <= 3 * REQUESTS_OF_A_BROKER
     told = [sight.oldest for sight in found.groups.values()]
     assert sum(each is not None for each in told) >= 6

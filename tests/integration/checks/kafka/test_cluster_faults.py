@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from monitor.checks.base import CheckFailed
-from monitor.checks.kafka.cluster import ClusterSnapshot, look
+from monitor.checks.kafka.cluster import ClusterSnapshot, observe_cluster
 from monitor.checks.kafka.connection import KafkaConnection
 from tests.support.faults import FaultProxy
 from tests.support.kafka_server import KafkaServer
@@ -30,7 +30,7 @@ def looked(
 ) -> ClusterSnapshot:
     """Look, and check that it ended in its time and left no thread behind."""
     with bounded(timeout_seconds):
-        return look(KafkaConnection(brokers=brokers), groups=groups, timeout_seconds=timeout_seconds)
+        return observe_cluster(KafkaConnection(brokers=brokers), groups=groups, timeout_seconds=timeout_seconds)
 
 
 @contextlib.contextmanager
@@ -138,7 +138,7 @@ def test_tls_that_is_never_answered(serve: Callable[[Callable[[socket.socket], N
     """A handshake that hangs ends with the look."""
     port = serve(lambda client: client.recv(1_000_000) and time.sleep(10))
     with pytest.raises(CheckFailed) as failure, bounded(PATIENCE_SECONDS):
-        look(
+        observe_cluster(
             KafkaConnection(brokers=(f"127.0.0.1:{port}",), security_protocol="SSL"),
             groups=("some",),
             timeout_seconds=PATIENCE_SECONDS,

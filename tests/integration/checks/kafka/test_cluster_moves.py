@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from monitor.checks.kafka.cluster import ClusterSnapshot, look
+from monitor.checks.kafka.cluster import ClusterSnapshot, observe_cluster
 from monitor.checks.kafka.connection import KafkaConnection
 from monitor.model.consumer_groups import GroupObservation
 from tests.support.kafka_cluster import KafkaCluster
@@ -31,7 +31,7 @@ def name(kafka_cluster: KafkaCluster) -> str:
 def looked(kafka: KafkaCluster, *groups: str, timeout_seconds: float = 10.0, brokers: str = "") -> ClusterSnapshot:
     """A look, within its time."""
     started_at = time.monotonic()
-    found = look(
+    found = observe_cluster(
         KafkaConnection(brokers=tuple((brokers or kafka.bootstrap).split(","))),
         groups=groups,
         timeout_seconds=timeout_seconds,
@@ -110,7 +110,9 @@ def test_pattern_while_a_node_is_away(kafka_cluster: KafkaCluster, name: str) ->
     others = tuple(node.bootstrap for node in kafka_cluster.nodes.values() if node is not frozen)
     frozen.freeze()
     remembered = dict.fromkeys(expected(name), ()) | {"another": ()}
-    found = look(KafkaConnection(brokers=others), groups=(f"{name}-*",), timeout_seconds=4.0, remembered=remembered)
+    found = observe_cluster(
+        KafkaConnection(brokers=others), groups=(f"{name}-*",), timeout_seconds=4.0, remembered=remembered
+    )
     frozen.thaw()
     if found.silent_brokers:
         assert found.silent_brokers == (frozen.bootstrap,)

@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from monitor.checks.base import CheckFailed
-from monitor.checks.kafka.cluster import look
+from monitor.checks.kafka.cluster import observe_cluster
 from monitor.checks.kafka.connection import KafkaConnection
 from monitor.model.checks import Status
 from monitor.model.consumer_groups import PartitionObservation, TopicPartition
@@ -55,7 +55,7 @@ def test_unknown_group_and_topic(old_kafka: OldKafka, name: str) -> None:
 def test_without_its_version(old_kafka: OldKafka) -> None:
     """A broker that cannot say which versions it speaks hangs up or is silent; the message says what to set."""
     with pytest.raises(CheckFailed) as failure:
-        look(KafkaConnection(brokers=(old_kafka.bootstrap,)), groups=("some",), timeout_seconds=15.0)
+        observe_cluster(KafkaConnection(brokers=(old_kafka.bootstrap,)), groups=("some",), timeout_seconds=15.0)
     assert failure.value.reason in ("timeout", "reset")
     assert "api_version" in failure.value.message
 

@@ -276,7 +276,7 @@ def test_without_the_rules(without_rules: World) -> None:
     assert world.measure("one", SLOW).consumers.held in (None, 1)
     assert world.until("one", lambda seen: seen.consumers.held is not None).consumers == WindowedValue(1, 1, 1)
     assert world.measure("stock").consumers == WindowedValue(3, 3, 3), "the label that is absent is not one consumer"
-    assert "does not tell the members" in world.measure("old").missing["consumers"]
+    assert "does not export the members" in world.measure("old").missing["consumers"]
     assert "are the recording rules loaded" in world.measure("nobody").missing["consumers"]
 
 

@@ -11,7 +11,7 @@ from kafka.admin import ResourceType
 from pydantic import SecretStr
 
 from monitor.checks.base import CheckFailed
-from monitor.checks.kafka.cluster import ClusterSnapshot, look
+from monitor.checks.kafka.cluster import ClusterSnapshot, observe_cluster
 from monitor.checks.kafka.connection import KafkaConnection, parse_api_version
 from tests.support.kafka_consumers import StartConsumer
 from tests.support.kafka_secured import PASSWORDS, SecuredKafka, unsecured_token
@@ -39,7 +39,7 @@ def looked(kafka: SecuredKafka, listener: str, *groups: str, address: str = "", 
         security_protocol="SSL" if listener == "MTLS" else listener,
         **settings,
     )
-    return look(connection, groups=groups, timeout_seconds=TIMEOUT_SECONDS)
+    return observe_cluster(connection, groups=groups, timeout_seconds=TIMEOUT_SECONDS)
 
 
 def failed(*arguments: Any, **settings: Any) -> CheckFailed:
@@ -156,7 +156,7 @@ def test_wrong_protocol(kafka_secured: SecuredKafka, group: str) -> None:
     sasl, tls = kafka_secured.addresses["SASL_PLAINTEXT"], kafka_secured.addresses["SSL"]
     for address in (sasl, tls):
         with pytest.raises(CheckFailed) as failure:
-            look(KafkaConnection(brokers=(address,)), groups=(group,), timeout_seconds=TIMEOUT_SECONDS)
+            observe_cluster(KafkaConnection(brokers=(address,)), groups=(group,), timeout_seconds=TIMEOUT_SECONDS)
         assert failure.value.reason in ("reset", "unreachable")
     assert failed(kafka_secured, "SSL", group, address=sasl).reason in ("tls", "reset")
 

@@ -13,7 +13,7 @@ import kombu
 import pytest
 from celery import Celery
 
-from monitor.checks.kinds.celery import limited
+from monitor.checks.kinds.celery import with_time_limits
 from monitor.checks.registry import KINDS
 from monitor.model.checks import Outcome, Status
 from tests.support.faults import FaultProxy, Freezer
@@ -271,11 +271,11 @@ def test_other_transports(queue: str) -> None:
 def test_what_is_forced_on_a_user_s_options() -> None:
     """Time limits and tries; everything else stays."""
     given = {"visibility_timeout": 60, "socket_timeout": 99, "max_retries": 9}
-    options = limited(given, "redis", 3, 1.5)
+    options = with_time_limits(given, "redis", 3, 1.5)
     assert (options["socket_timeout"], options["max_retries"], options["visibility_timeout"]) == (0.5, 2, 60)
-    assert limited({"socket_timeout": 0.2}, "redis", 0, 1.5)["socket_timeout"] == 0.2
-    assert limited({"master_name": "m"}, "redis", 2, 1.5)["sentinel_kwargs"]["socket_timeout"] == 0.5
-    assert limited({"master_name": "m"}, "redis", 2, 1.5)["socket_timeout"] == 1.5
-    assert limited({}, "amqp", 0, 1.5)["read_timeout"] == 2
-    assert "socket_timeout" not in limited({}, "amqp", 0, 1.5)
+    assert with_time_limits({"socket_timeout": 0.2}, "redis", 0, 1.5)["socket_timeout"] == 0.2
+    assert with_time_limits({"master_name": "m"}, "redis", 2, 1.5)["sentinel_kwargs"]["socket_timeout"] == 0.5
+    assert with_time_limits({"master_name": "m"}, "redis", 2, 1.5)["socket_timeout"] == 1.5
+    assert with_time_limits({}, "amqp", 0, 1.5)["read_timeout"] == 2
+    assert "socket_timeout" not in with_time_limits({}, "amqp", 0, 1.5)
     assert given["socket_timeout"] == 99

@@ -335,10 +335,10 @@ def test_a_partial_answer_is_never_ok(
     url = f"http://127.0.0.1:{serve(saying('200 OK', partial(sample, mark)))}"
     outcome = kind(url, **options).run(10.0)
     assert verdict(outcome) == (Status.ERROR, expected)
-    assert outcome.data["note"] == "a part of the data is missing in the answer"
+    assert outcome.data["note"] == "the answer is incomplete: some data is missing"
     assert "store-eu" not in str(outcome.data)
     if expected == "unavailable":
-        assert "a part of the data" in str(outcome.message)
+        assert "incomplete answer" in str(outcome.message)
 
 
 def test_a_partial_answer_may_be_held_like_no_answer(serve: Serve) -> None:

@@ -109,10 +109,10 @@ def test_a_table_of_the_configuration(tmp_path: Path) -> None:
 def test_what_is_not_given_follows_the_window() -> None:
     """A tenth of it is `sustained`, at most 30 s."""
     kind: Any = group(window=60)
-    limits = kind._wanted(once=False).limits
+    limits = kind._watched_groups(is_single_run=False).limits
     assert (limits.sustained_seconds, limits.stalled_after_seconds, limits.start_grace_seconds) == (6.0, 60.0, 60.0)
     kind = group(window=3600)
-    assert kind._wanted(once=False).limits.sustained_seconds == 30.0
+    assert kind._watched_groups(is_single_run=False).limits.sustained_seconds == 30.0
 
 
 def test_a_broker_that_is_not_there() -> None:
@@ -160,7 +160,7 @@ def test_a_prometheus_that_is_not_there_fails_where_that_is_wanted() -> None:
 def test_a_run_outside_of_any_schedule() -> None:
     """`monitor check`: nothing has to last, and nothing is too early."""
     kind: Any = group()
-    limits = kind._wanted(once=True).limits
+    limits = kind._watched_groups(is_single_run=True).limits
     assert (limits.sustained_seconds, limits.start_grace_seconds) == (0.0, 0.0)
     outcome: Outcome = group(brokers=f"127.0.0.1:{free_port()}").run(5.0, NO_PAST)
     assert outcome.reason == "refused"
@@ -183,5 +183,5 @@ def test_without_kafka_python() -> None:
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert (
         done.stdout.splitlines()
-        == ["error not_configured install celery-health-monitor[kafka]: the package kafka-python is not there"] * 2
+        == ["error not_configured kafka-python is not installed: install celery-health-monitor[kafka]"] * 2
     ), done.stderr
