@@ -36,12 +36,12 @@ class EventPage(NamedTuple):
     more: bool
 
 
-def begins(reaches: HistoryBounds) -> float | None:
+def earliest_at(reaches: HistoryBounds) -> float | None:
     """Return the time from which anything of the past is known; None when nothing is."""
     return min((at for at in reaches if at is not None), default=None)
 
 
-def curves(
+def read_curves(
     history: History,
     check: str,
     span: Span,
@@ -55,7 +55,7 @@ def curves(
     """
     reaches = history.reaches() if reaches is None else reaches
     wanted = None if names is None else list(names)
-    begin = begins(reaches)
+    begin = earliest_at(reaches)
     if begin is None or begin >= span.until:
         empty = scale(span.since, span.until, step=span.step, raw_since=None)
         return Curves(dataclasses.replace(empty, until=empty.since), []), reaches
@@ -71,11 +71,11 @@ def curves_document(check: str, found: Curves, reaches: HistoryBounds) -> dict[s
     at = found.scale
     return {
         "check": check,
-        "since": plain(at.since),
-        "until": plain(at.until),
-        "step_seconds": plain(at.step),
+        "since": without_fraction(at.since),
+        "until": without_fraction(at.until),
+        "step_seconds": without_fraction(at.step),
         "resolution": at.resolution,
-        "times": [plain(time) for time in at.times],
+        "times": [without_fraction(time) for time in at.times],
         "status": _words(found.status),
         "series": {
             name: {
@@ -90,7 +90,7 @@ def curves_document(check: str, found: Curves, reaches: HistoryBounds) -> dict[s
     }
 
 
-def overview(
+def overview_document(
     history: History, checks: Mapping[str, Sequence[str]], since: float, until: float, *, count: int
 ) -> dict[str, Any]:
     """Return the body of ``/api/health/history/overview/``: one series of each check, for a sparkline.
@@ -99,8 +99,8 @@ def overview(
     """
     at = _whole(points(count, since, until))
     return {
-        "since": plain(at.since),
-        "step_seconds": plain(at.step),
+        "since": without_fraction(at.since),
+        "step_seconds": without_fraction(at.step),
         "checks": {
             check: _spark(buckets, at, checks[check])
             for part in _parts(checks)
@@ -109,7 +109,7 @@ def overview(
     }
 
 
-def uptime(
+def uptime_document(
     history: History, checks: Iterable[str], spans: Mapping[str, float], now: float, *, day_count: int
 ) -> dict[str, Any]:
     """Return the body of ``/api/health/uptime/``: for each check the figures of windows up to now and of UTC days.
@@ -121,16 +121,16 @@ def uptime(
         for check, uptimes in history.uptimes(part, spans, day_count).items():
             until = max((window.until for window in uptimes.windows.values()), default=now)
             found[check] = {
-                "windows": {name: figures(window) for name, window in uptimes.windows.items()},
+                "windows": {name: window_document(window) for name, window in uptimes.windows.items()},
                 "days": [{"date": date, **_seconds(day)} for date, day in uptimes.days],
             }
-    return {"until": plain(until), "checks": found}
+    return {"until": without_fraction(until), "checks": found}
 
 
-def figures(found: UptimeSeconds) -> dict[str, Any]:
+def window_document(found: UptimeSeconds) -> dict[str, Any]:
     """Return the figures of one window."""
     return {
-        "since": plain(found.since),
+        "since": without_fraction(found.since),
         "availability": found.availability,
         "seconds": _seconds(found),
         "incidents": found.incidents,
@@ -139,7 +139,7 @@ def figures(found: UptimeSeconds) -> dict[str, Any]:
     }
 
 
-def events(states: StateStore, *, after: str | None, limit: int, check: str | None = None) -> EventPage:
+def read_events(states: StateStore, *, after: str | None, limit: int, check: str | None = None) -> EventPage:
     """Return up to ``limit`` events after the cursor, of one check or of all. Raises StoreUnavailable.
 
     Reads no more than ``EVENTS_READ`` and begins no page after ``EVENTS_SECONDS``: for a check with few events in a
@@ -165,10 +165,10 @@ def events(states: StateStore, *, after: str | None, limit: int, check: str | No
 
 def events_document(found: EventPage) -> dict[str, Any]:
     """Return the body of ``/api/health/events/``."""
-    return {"events": [event(*each) for each in found.found], "cursor": found.cursor, "more": found.more}
+    return {"events": [event_document(*each) for each in found.found], "cursor": found.cursor, "more": found.more}
 
 
-def event(cursor: str, transition: Transition) -> dict[str, Any]:
+def event_document(cursor: str, transition: Transition) -> dict[str, Any]:
     """Return the document of one event."""
     return {
         "cursor": cursor,
@@ -195,7 +195,7 @@ def reaches_document(reaches: HistoryBounds) -> dict[str, float | None]:
     return {"raw": reaches.raw, "rollups": reaches.rollups}
 
 
-def plain(value: float) -> float | int:
+def without_fraction(value: float) -> float | int:
     """Return a whole number without a fraction, another number as it is."""
     whole = int(value)
     return whole if whole == value else value
@@ -207,7 +207,7 @@ def _whole(at: TimeScale) -> TimeScale:
 
 
 def _state(check: str, sample: Sample) -> State:
-    data = {name: plain(value) for name, value in sample.series.items() if name != RESPONSE_TIME}
+    data = {name: without_fraction(value) for name, value in sample.series.items() if name != RESPONSE_TIME}
     response_time_ms = sample.series.get(RESPONSE_TIME, 0.0)
     result = Result(
         "", sample.status, sample.at, sample.valid_until, response_time_ms, data, sample.reason, series=tuple(data)
@@ -222,7 +222,9 @@ def _spark(buckets: Buckets, at: TimeScale, wanted: Sequence[str]) -> dict[str, 
 
 
 def _seconds(found: UptimeSeconds) -> dict[str, float]:
-    return {name: plain(getattr(found, name)) for name in ("ok", "warning", "error", "unknown", "unobserved")}
+    return {
+        name: without_fraction(getattr(found, name)) for name in ("ok", "warning", "error", "unknown", "unobserved")
+    }
 
 
 def _words(found: Iterable[Status | None]) -> list[str | None]:

@@ -29,7 +29,7 @@ _OF_QUEUES = ("latency_ms", "pending_tasks", "workers")
 _HEAD = frozenset({"name", "check", "verdict", "status", "reason", "since", "stale", "observed_at", "message"})
 
 
-def workers(states: Mapping[str, State], now: float) -> dict[str, Any]:
+def workers_document(states: Mapping[str, State], now: float) -> dict[str, Any]:
     """Return all workers and queues, each with its verdict; the body of ``/api/health/workers/``.
 
     ``status`` and ``reason`` are those of the summary: ``unknown`` before the first round. An entry that is out of date
@@ -47,7 +47,7 @@ def workers(states: Mapping[str, State], now: float) -> dict[str, Any]:
     }
 
 
-def alerts(overview: AlertsOverview) -> dict[str, Any]:
+def alerts_document(overview: AlertsOverview) -> dict[str, Any]:
     """Return the state of alerting; the body of ``/api/health/alerts/``.
 
     Checks that fail or flap or have an open notification; silences; the queue of each channel; dead letters.
@@ -63,7 +63,7 @@ def alerts(overview: AlertsOverview) -> dict[str, Any]:
     }
 
 
-def hosts(known: Iterable[State], now: float) -> dict[str, Any]:
+def hosts_document(known: Iterable[State], now: float) -> dict[str, Any]:
     """Return the metrics of every host that runs a worker, by its name."""
     return {
         host_name(state): {

@@ -122,7 +122,7 @@ class _Never:
 
 def test_the_document() -> None:
     """What fails, what flaps, what was told and held; not what has been well again and nobody was told of."""
-    said = states.alerts(TELLING)
+    said = states.alerts_document(TELLING)
     assert json.loads(json.dumps(said)) == said
     assert [each["check"] for each in said["alerts"]] == ["database", "mail", "queue"]
     database, mail, queue = said["alerts"]
