@@ -105,7 +105,7 @@ class Outbox(Protocol):
         ...
 
     def retire(self, channels: Iterable[str], *, before: float) -> int:
-        """Move notices of all other channels that wait since ``before`` or longer to the dead letters; return their number."""
+        """Move notices of other channels that have waited since ``before`` to the dead letters. Return their number."""
         ...
 
     def silence(self, checks: str, *, for_seconds: float, why: str, by: str = "") -> Silence:

@@ -60,7 +60,7 @@ class History(Protocol):
         ...
 
     def latest(self, checks: Iterable[str], at: float) -> dict[str, Sample]:
-        """Return each check's last sample at or before ``at``. Checks whose last sample has expired by then are left out."""
+        """Return each check's last sample at or before ``at``. Checks whose last sample has expired are left out."""
         ...
 
     def reaches(self) -> HistoryBounds:

@@ -163,7 +163,7 @@ class Store(Protocol):
         ...
 
     def refusal(self) -> str | None:
-        """Return the reason code for which the store refuses writes; None when a read shows none. Raise StoreUnavailable."""
+        """Return the reason code for which the store refuses writes; None for none. Raise StoreUnavailable."""
         ...
 
     def close(self) -> None:

@@ -110,7 +110,7 @@ class Broker(Protocol):
         ...
 
     def send(self, heartbeats: Iterable[tuple[str, tuple[Any, ...], str]]) -> None:
-        """Send heartbeats: queue, arguments, content type. The next one is taken from the iterable after the last was sent."""
+        """Send heartbeats, each as queue, arguments and content type. Take the next one after the last was sent."""
         ...
 
     def remove(self, queues: Iterable[str]) -> None:

@@ -1,7 +1,7 @@
-"""Packing what the checks' results have left: lines to blocks, blocks to roll-ups, and all of it within its bounds.
+"""Compaction of history: packs waiting lines into blocks, rolls them up, and trims history to its limits.
 
-Everything is read, computed here, and written by one script that does nothing unless all is still as it was read. So
-it may be ended anywhere and done again, and two at once do it once.
+Each step reads, computes in this process, and writes with one script that does nothing unless the values are still the
+ones that were read. So it may be interrupted anywhere and repeated, and two processes at once do the work only once.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from monitor.store.rejected import RejectedValues
 from monitor.store.retention import LINE_BYTES, HistoryKeys, Retention, decode_lines
 
 ENOUGH_LINES = 32
-"""Packed before its hour is over: readers have few lines to read, and memory holds a tenth of them."""
+"""A list of this length is packed before its hour is over: reads are then short, and packed samples take a tenth of
+the memory."""
 LISTS_PER_FETCH = 20
 LISTS_PER_PASS = 500
 PASSES = 200
 BLOCKS_PER_TRIM = 500
 FORGOTTEN_PER_SCRIPT = 10
-BLOCK_OVERHEAD_BYTES = 250  # of a key, its expiry and its place in the index, measured on Redis 7.0
+BLOCK_OVERHEAD_BYTES = 250  # for a key, its expiry and its index entry, measured on Redis 7.0
 
 
 class _Waiting(NamedTuple):
@@ -40,7 +41,7 @@ class _Waiting(NamedTuple):
 
 
 class _Packed(NamedTuple):
-    """The new blocks of an hour and of its day; empty for one that stays as it is."""
+    """The new blocks of an hour and of its day; an empty one is not written."""
 
     raw: bytes = b""
     roll: bytes = b""
@@ -54,19 +55,19 @@ class Compactor:
         self._others = (f"{prefix}transitions", Keys.of(prefix).beacons, Keys.of(prefix).heartbeats)
 
     def compact(self, now: float) -> CompactionResult:
-        """Pack the lists that are long enough or of an hour that is over, and trim. Raises StoreUnavailable."""
+        """Pack the lists that are long enough or whose hour is over, and trim history. Raise StoreUnavailable."""
         hours = lines = 0
         for _ in range(PASSES):
             lines, members = self._waiting(now)
             packed = self._pack([_waiting(member) for member in members], now)
             hours += packed
-            if not packed:  # nothing to do, or others are at it
+            if not packed:  # nothing to do, or another process does it
                 break
         evicted, kept_bytes = self._trim(now, lines * LINE_BYTES + self._bytes_of_others())
         return CompactionResult(hours, evicted, kept_bytes + lines * LINE_BYTES)
 
     def forget(self, checks: Iterable[str], now: float) -> None:
-        """Remove all that is known of these checks. Raises StoreUnavailable."""
+        """Delete the history of these checks. Raise StoreUnavailable."""
         names, kept = list(checks), self._retention
         hours = (int((now - kept.raw_seconds) // HOUR_SECONDS) - 2, int(now // HOUR_SECONDS) + 1)
         days = (int((now - kept.rollup_seconds) // DAY_SECONDS) - 2, int(now // DAY_SECONDS) + 1)
@@ -76,7 +77,7 @@ class Compactor:
             self._link.run("history_forget", keys, [self._names.prefix, *hours, *days, *some])
 
     def _waiting(self, now: float) -> tuple[int, list[bytes]]:
-        """How many lines wait, and some of the lists to pack."""
+        """Return the number of all waiting lines, and some of the lists to pack."""
         lines, members, start = 0, list[bytes](), 0
         for _ in range(PASSES):
             some, start, refused, *found = self._link.run(
@@ -154,12 +155,12 @@ class Compactor:
         return evicted, total
 
     def _bytes_of_others(self) -> int:
-        """What events and heartbeats occupy, which have the same budget; 0 where the server does not tell."""
+        """Return the size of events and heartbeats, which share the budget; 0 when the server does not report it."""
         return sum(int(self._link.ask("MEMORY", "USAGE", key) or 0) for key in self._others)
 
 
 def _batches(waiting: Iterable[_Waiting]) -> Iterator[Sequence[_Waiting]]:
-    """What is fetched together: no two hours of one check's day, for the first would change the block of the second."""
+    """Yield lists to fetch together: no two hours of one check's day, as packing the first changes the day's block."""
     rounds: list[list[_Waiting]] = []
     seen = Counter[tuple[str, int]]()
     for each in waiting:

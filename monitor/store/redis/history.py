@@ -1,5 +1,7 @@
-"""History in Redis or Valkey: reading. See `monitor.store.retention` for how it lies there, `compaction` for how it got
-there, and docs/decisions/0012 for why."""
+"""Reading of history from Redis or Valkey.
+
+The keys are described in `monitor.store.retention`, the writing in `compaction`, the reasons in docs/decisions/0012.
+"""
 
 from __future__ import annotations
 
@@ -29,16 +31,16 @@ from monitor.store.redis.compaction import Compactor
 from monitor.store.redis.connection import Argument
 from monitor.store.retention import decode_lines
 
-CHECKS_PER_SCRIPT = 25  # a script holds up everybody else for a few milliseconds at most
+CHECKS_PER_SCRIPT = 25  # a script blocks the server for a few milliseconds at most
 HOURS_BACK = HOLD_SECONDS // HOUR_SECONDS
 DAYS_BACK = HOLD_SECONDS // DAY_SECONDS
 
 
 @dataclass
 class _Kept:
-    """What there is of a check's days, by number. ``tail`` is the last sample before them.
+    """The stored days of a check, by day number. ``tail`` is the last sample before them.
 
-    ``is_incomplete`` tells that samples wait that belong to a day of which only the digest was read.
+    ``is_incomplete`` is True when samples wait for a day of which only the digest was read.
     """
 
     tail: LastSample | None
@@ -48,7 +50,7 @@ class _Kept:
 
     @property
     def ordered(self) -> list[RollupDay]:
-        """The days in order."""
+        """Return the days in order."""
         return [self.days[number] for number in sorted(self.days)]
 
 
@@ -58,15 +60,15 @@ class RedisHistory(Compactor):
     def samples(
         self, check: str, since: float, until: float | None = None, names: Collection[str] | None = None
     ) -> Samples:
-        """The check's samples in [since, until), and before them the one that still holds. Raises StoreUnavailable.
+        """Return the check's samples in [since, until), preceded by the one that is still valid at ``since``.
 
-        Only series of these ``names`` (all when None) are unpacked, which is most of the work.
+        Only the series in ``names`` (all when None) are unpacked, which is most of the work. Raise StoreUnavailable.
         """
         now, (hours,) = self._hours([check], since, until, names)
         return merge(hours).only(names).holding(since, now if until is None else until)
 
     def latest(self, checks: Iterable[str], at: float) -> dict[str, Sample]:
-        """The last sample of each check up to the moment ``at`` that may hold still. Raises StoreUnavailable."""
+        """Return each check's last sample at or before ``at``, unless it has expired. Raise StoreUnavailable."""
         found = {}
         names = list(checks)
         for start in range(0, len(names), CHECKS_PER_SCRIPT):
@@ -79,7 +81,7 @@ class RedisHistory(Compactor):
         return found
 
     def rollups(self, checks: Iterable[str], since: float, until: float | None = None) -> dict[str, Buckets]:
-        """Buckets of each check from that of ``since`` on, up to ``until`` or now. Raises StoreUnavailable."""
+        """Return each check's buckets from the one of ``since`` on, up to ``until`` or now. Raise StoreUnavailable."""
         found: dict[str, Buckets] = {}
         last = "" if until is None else int(until // DAY_SECONDS)
         for check, clock, kept in self._rolled_up(checks, int(since // DAY_SECONDS), last):
@@ -87,9 +89,9 @@ class RedisHistory(Compactor):
         return found
 
     def uptimes(self, checks: Iterable[str], spans: Mapping[str, float], day_count: int) -> dict[str, Uptimes]:
-        """The figures of windows up to now, and of whole UTC days. Raises StoreUnavailable.
+        """Return the uptime figures for windows that end now, and for UTC days. Raise StoreUnavailable.
 
-        Most days are told by their digests; blocks are read of today, and of the days that windows begin in.
+        Digests are enough for most days. Blocks are read for today and for the days in which windows begin.
         """
         names, now = list(checks), self._link.now()
         since = max(reaching_back([*spans.values(), 0.0], now, day_count), now - LONGEST_SECONDS)
@@ -105,9 +107,9 @@ class RedisHistory(Compactor):
         return found
 
     def reaches(self) -> HistoryBounds:
-        """How far back there are samples, and roll-ups. Raises StoreUnavailable.
+        """Return how far back samples and roll-ups reach. Raise StoreUnavailable.
 
-        They are kept by the hour and by the day: of the very first hour and day, when the first sample was.
+        The index has only hours and days. For the very first hour and day, return the time of the first sample.
         """
         names = self._names
         keys = [names.open, names.raw, names.roll, names.blocks]
@@ -127,7 +129,10 @@ class RedisHistory(Compactor):
     def _hours(
         self, checks: Sequence[str], since: float, until: float | None, series: Collection[str] | None = None
     ) -> tuple[float, list[list[Samples]]]:
-        """The clock, and for each check what there is of the hours from ``since`` to ``until``, and the one before."""
+        """Return the time, and each check's samples by hour, from ``since`` to ``until``.
+
+        The last hour before ``since`` that has samples is included, unless it is too old.
+        """
         first, last = int(since // HOUR_SECONDS), "" if until is None else int(until // HOUR_SECONDS)
         arguments: list[Argument] = [self._names.prefix, LIMIT_BYTES, first, last, HOURS_BACK, *checks]
         clock, *answers = self._link.run("history_samples", [self._names.open, self._names.raw], arguments)
@@ -136,7 +141,10 @@ class RedisHistory(Compactor):
     def _rolled_up(
         self, checks: Iterable[str], first: int, last: int | str, whole: Collection[int] | None = None
     ) -> Iterator[tuple[str, float, _Kept]]:
-        """Each check with the clock and what there is of its days from ``first`` to ``last``; blocks of ``whole``."""
+        """Yield each check with the time and its days from ``first`` to ``last``.
+
+        Blocks are read for the days in ``whole``, for all when None; of other days only the digests.
+        """
         names = list(checks)
         wanted = "" if whole is None else f",{','.join(map(str, whole))},"
         for start in range(0, len(names), CHECKS_PER_SCRIPT):
@@ -181,20 +189,20 @@ class RedisHistory(Compactor):
         hour = int(samples[0].at // HOUR_SECONDS)
         added = with_more(day, samples) if hour % 24 in day.heads or not has_raw else None
         if added is None and has_raw:
-            # Late samples, or a block of roll-ups that was lost: what the next compaction will make of it.
+            # Late samples, or a lost block of roll-ups: compute what the next compaction will write.
             _, (hours,) = self._hours([check], hour * HOUR_SECONDS, hour * HOUR_SECONDS)
             added = with_waiting(day, _within_hour(merge(hours), hour), samples)
         return day if added is None else added
 
 
 def _within(moment: float | None, start: float | None, seconds: float) -> float | None:
-    """Return the moment when it is in what begins at ``start`` and is so long; else ``start``."""
+    """Return the moment if it lies in the ``seconds`` after ``start``, else ``start``."""
     is_within = moment is not None and start is not None and start <= moment < start + seconds
     return moment if is_within else start
 
 
 def _put_together(kept: _Kept, spans: Mapping[str, float], day_count: int, first: int, now: float) -> Uptimes:
-    """Whole days by their digests; today, and the days that windows begin in, by their blocks."""
+    """Compute uptimes from the digests of full days, and from the blocks of today and of windows' first days."""
     today = int(now // DAY_SECONDS)
     days = linked(kept.digests, kept.tail, first, today)
 

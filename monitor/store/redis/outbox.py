@@ -1,4 +1,4 @@
-"""Alerts in Redis: decided once, and delivered until somebody has been told. Each script says what it keeps."""
+"""Alerts in Redis: decided once, and delivered at least once. Each script documents the invariant that it keeps."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ PENDING_KEPT = 10_000
 DISCARDED_AT_ONCE = 500
 TURN_SECONDS = 5.0
 FIRST_SECONDS = 60
-"""The first decision of all covers transitions at most this much older than the newest. After a flush these are all
-there are; when the first channel is configured, older ones are history."""
+"""The very first decision covers transitions that are at most this much older than the newest. After a flush these are
+all; when the first channel is configured, older ones are too old to notify of."""
 
 
 class RedisOutbox:
@@ -35,7 +35,7 @@ class RedisOutbox:
         self._channels = f"{self._prefix}channels"
 
     def undecided(self, token: str = "", *, everything: bool = True, limit: int = 500) -> PendingDecisions | None:
-        """What is to be decided now; None while it is the turn of another token."""
+        """Return what has to be decided now; None while another token has the turn."""
         keys = [self._meta, self._transitions, self._alerts, self._silences, f"{self._prefix}turn"]
         answer = self._link.run(
             "alert_read",
@@ -62,7 +62,7 @@ class RedisOutbox:
     def decide(
         self, seen: PendingDecisions, alerts: Mapping[str, Alert | None], notices: Sequence[tuple[str, Notice]]
     ) -> bool:
-        """Write a decision. False when somebody else has decided since ``seen``."""
+        """Write a decision. Return False when another process has decided since ``seen`` was read."""
         arguments: list[Argument] = [self._prefix, seen.version, seen.cursor, DEAD_LETTERS_KEPT, PENDING_KEPT]
         arguments.append(len(alerts))
         for check, alert in alerts.items():
@@ -74,11 +74,11 @@ class RedisOutbox:
         return bool(self._link.run("alert_decide", keys, arguments))
 
     def due(self, channels: Iterable[str]) -> list[str]:
-        """Those of ``channels`` that have something to tell now, and that nobody is at."""
+        """Return those of ``channels`` that have a notice to deliver now and that no process is delivering to."""
         return [name.decode() for name in self._link.run("alert_due", [], [self._prefix, *channels])]
 
     def take(self, channel: str, token: str, *, lease_seconds: float) -> Delivery | None:
-        """The next notice of a channel, under a lease; None when there is none now, or the channel is held."""
+        """Return the channel's next notice under a lease; None when none is due or another token holds the channel."""
         lanes, lease_ms = self._lane(channel, b""), max(1, round(lease_seconds * 1e3))
         arguments: list[Argument] = [token, lease_ms, lanes, alert_codec.LIMIT_BYTES, PENDING_KEPT]
         while True:
@@ -93,18 +93,18 @@ class RedisOutbox:
             if notice is not None and notice.check.encode() == check:
                 return Delivery(channel, token, notice, _count(attempts), _count(failures), int(now) / 1e6, raw)
             self._aside.count("notice")
-            self._done(channel, token, check, raw, b"")  # nothing of ours
+            self._done(channel, token, check, raw, b"")  # stored by another program
 
     def leave(self, channel: str, token: str) -> None:
-        """Let go of a channel, for somebody else to go on."""
+        """Release a channel, so that another process can continue."""
         self._link.run("alert_leave", self._keys(channel)[:1], [token])
 
     def ack(self, delivery: Delivery) -> bool:
-        """It was told. False when somebody else has said so before."""
+        """Remove a delivered notice. Return False when another process has removed it before."""
         return self._done(delivery.channel, delivery.token, delivery.notice.check.encode(), delivery.raw, b"")
 
     def retry(self, delivery: Delivery, *, after_seconds: float, hold_seconds: float, reason: str) -> None:
-        """It was not told: try again later, and no other notice of this channel for ``hold_seconds``."""
+        """Schedule a failed notice for a later attempt, and hold all notices of the channel for ``hold_seconds``."""
         channel, check = delivery.channel, delivery.notice.check
         self._link.run(
             "alert_retry",
@@ -113,19 +113,19 @@ class RedisOutbox:
         )
 
     def bury(self, delivery: Delivery, reason: str) -> None:
-        """It will never be told: a dead letter."""
+        """Move a notice that will not be tried again to the dead letters."""
         attempts = delivery.attempts + 1
         letter = DeadLetter(delivery.channel, delivery.notice, reason[:500], delivery.taken_at, attempts)
         name, raw = delivery.notice.check.encode(), delivery.raw
         self._done(delivery.channel, delivery.token, name, raw, alert_codec.encode(letter))
 
     def retire(self, channels: Iterable[str], *, before: float) -> int:
-        """Bury what has waited since ``before`` for channels other than these."""
+        """Move notices of other channels that have waited since ``before`` to the dead letters. Return their number."""
         arguments: list[Argument] = [self._prefix, DEAD_LETTERS_KEPT, round(before * 1e6), *channels]
         return int(self._link.run("alert_retire", [self._channels, self._dead], arguments))
 
     def silence(self, checks: str, *, for_seconds: float, why: str, by: str = "") -> Silence:
-        """Silence the checks whose names this pattern fits."""
+        """Silence the checks whose names match the pattern ``checks``."""
         now = self._link.now()
         made = Silence(uuid.uuid4().hex[:8], checks, now, now + for_seconds, why[:500], by[:100])
         names, raws = self._link.run("fields", [self._silences], [alert_codec.LIMIT_BYTES])
@@ -137,11 +137,11 @@ class RedisOutbox:
         return made
 
     def unsilence(self, silence_id: str) -> bool:
-        """End a silence. False when there is none of that id."""
+        """End a silence. Return False when no silence has this id."""
         return bool(self._link.call("HDEL", self._silences, silence_id))
 
     def overview(self) -> AlertsOverview:
-        """All there is to know of alerting."""
+        """Return the complete state of alerting."""
         keys = [self._alerts, self._silences, self._dead, self._channels]
         clock, alerts, silences, dead, count, lanes = self._link.run(
             "alert_overview", keys, [self._prefix, DEAD_LETTERS_SHOWN, alert_codec.LIMIT_BYTES]
@@ -159,7 +159,7 @@ class RedisOutbox:
         )
 
     def sweep(self) -> None:
-        """Remove what is beyond all limits, whoever wrote it."""
+        """Delete alerts and silences beyond all limits, whichever program wrote them."""
         for key, kind in ((self._alerts, "alert"), (self._silences, "silence")):
             self._aside.count(kind, sweep(self._link, key, least=20, limit=alert_codec.LIMIT_BYTES))
 
@@ -178,7 +178,7 @@ class RedisOutbox:
         return tuple(sorted((silence for silence in known if silence.until > now), key=lambda s: s.until))
 
     def _remove_broken(self, key: str, kind: type[Alert] | type[Silence]) -> None:
-        """Remove what is not understood from a hash, of which the script has returned no names."""
+        """Delete the undecodable fields of a hash. This reads it again, because the script returned no field names."""
         if not self._aside.writes:
             return
         fields, values = self._link.run("fields", [key], [alert_codec.LIMIT_BYTES])
@@ -197,7 +197,7 @@ class RedisOutbox:
         return [f"{self._prefix}flight:{channel}", f"{self._prefix}channel:{channel}", f"{self._prefix}due:{channel}"]
 
     def _lane(self, channel: str, check: bytes) -> bytes:
-        """Return the key of a lane. A name that is none of ours is no text, perhaps."""
+        """Return the key of a check's lane as bytes, since the name of a foreign check may not be valid UTF-8."""
         return f"{self._prefix}lane:{channel}|".encode() + check
 
 

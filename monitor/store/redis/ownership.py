@@ -1,4 +1,4 @@
-"""The project that a store belongs to, in Redis: one key, ``PREFIX`` + ``project``."""
+"""Record of the project that a store belongs to, in Redis: one key, ``PREFIX`` + ``project``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from monitor.store.redis.connection import RedisConnection
 
 ATTEMPTS = 16
 LEASE_SECONDS = 30.0
-"""A name that was made up is given up after this time, unless it is claimed again: nobody may know it any more."""
+"""The record of a random project name expires after this time unless it is claimed again: its process may be gone."""
 
 
 class RedisOwnership:
@@ -18,17 +18,17 @@ class RedisOwnership:
         self._link, self._key = link, f"{prefix}project"
 
     def read(self) -> Identity | None:
-        """Return whose store it is; None while it is nobody's. Raises StoreUnavailable."""
+        """Return the project that owns the store; None when none does. Raise StoreUnavailable."""
         return decode(self._raw())
 
     def claim(self, project: Identity) -> Identity | None:
-        """Make the store this project's if it is nobody's or the same; return whose it is. Raises StoreUnavailable."""
+        """Make ``project`` the owner if there is no owner or it is this one. Return the owner. Raise StoreUnavailable."""
         seen = self._raw()
         found = decode(seen)
         return found if found not in (None, project) else decode(self._write(seen, project))
 
     def take_over(self, project: Identity) -> Identity | None:
-        """Make the store this project's; return whose it was. Raises StoreUnavailable."""
+        """Make ``project`` the owner. Return the previous one. Raise StoreUnavailable."""
         for _ in range(ATTEMPTS):
             seen = self._raw()
             if decode(self._write(seen, project)) == project:

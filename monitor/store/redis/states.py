@@ -1,4 +1,4 @@
-"""States in Redis or Valkey. See docs/decisions/0002 for why scripts, and for what they keep."""
+"""States in Redis or Valkey. See docs/decisions/0002 for the scripts and their guarantees."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from monitor.store.rejected import RejectedValues
 from monitor.store.retention import LINE_BYTES, TRANSITIONS_KEPT, HistoryKeys, Retention, encode_line
 
 CONFLICTS_BORNE = 16
-ENTRIES_PER_COMMIT = 100  # a script holds up everybody else for a few milliseconds at most
+ENTRIES_PER_COMMIT = 100  # a script blocks the server for a few milliseconds at most
 
 
 @dataclass(frozen=True, slots=True)
 class _Held(Flight):
-    """A flight that remembers the state it took off from, which saves ``update`` from reading it."""
+    """A flight with the state that was stored when it was taken, which saves ``update`` a read."""
 
     seen: bytes = field(default=b"", repr=False, compare=False)
 
@@ -32,7 +32,7 @@ class _Held(Flight):
 class RedisStateStore:
     """A :class:`monitor.ports.store.StateStore` over the store's connection.
 
-    The samples of ``roster_size`` checks are kept as ``retention`` says, for ``history`` to read.
+    Samples of ``roster_size`` checks are stored for ``history``, within the limits of ``retention``.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class RedisStateStore:
     ) -> None:
         self._link, self._prefix, self._aside, self._history = link, prefix, aside, history
         self._retention, self._keys = retention, HistoryKeys.of(prefix)
-        # Should nobody pack them, the lists of samples stay within the budget by themselves.
+        # This limit keeps the lists of samples within the budget when no compaction runs.
         self._lines_kept = max(100, retention.budget_bytes // max(1, roster_size) // LINE_BYTES)
         self._states, self._meta = f"{prefix}states", f"{prefix}meta"
         self._changed, self._retries = f"{prefix}changed", f"{prefix}retries"
@@ -56,11 +56,11 @@ class RedisStateStore:
         self._unreleased: dict[str, Flight] = {}
 
     def now(self) -> float:
-        """The server's clock, in seconds since the Unix epoch. Raises StoreUnavailable."""
+        """Return the server's time, in seconds since the Unix epoch. Raise StoreUnavailable."""
         return self._link.now()
 
     def take(self, check: str, run_id: str, *, lease_seconds: float, overdue_at: float | None = None) -> Flight:
-        """Take the check's flight. Raises FlightRefused (``busy``, ``overdue``) and StoreUnavailable."""
+        """Take the check's flight. Raise FlightRefused (``busy``, ``overdue``) and StoreUnavailable."""
         if left := self._unreleased.get(check):
             self.release(left)
         answer, *flight = self._link.run(
@@ -77,15 +77,15 @@ class RedisStateStore:
         memory = codec.decode_memory(raw)
         if raw and memory is None:
             self._aside.count("memory")
-            # A kind without a memory never replaces it, and unpacking it in each run takes time and memory.
+            # A kind without a memory never replaces it, and each run would spend time and memory to unpack it.
             self._link.run("discard", [self._memory], [check, raw])
         return _Held(check, run_id, int(token), int(taken_at) / 1e6, memory, bytes(seen))
 
     def update(self, flight: Flight, reducer: Reducer, *, memory: str | None = None) -> tuple[Transition, ...]:
-        """Replace the state by ``reducer(state)`` and the memory, and free the flight; the transitions this made.
+        """Replace the state by ``reducer(state)`` and the memory, and release the flight. Return the transitions.
 
-        Raises FlightLost when the flight is not the current one, and StoreUnavailable, after which it is not known
-        whether it was applied: asking again with the same flight answers as the first time.
+        Raise FlightLost when the flight is not the current one. Raise StoreUnavailable when it is unknown whether the
+        update was applied; a repeated call with the same flight returns the same transitions.
         """
         seen = flight.seen if isinstance(flight, _Held) else b"".join(self._read_raw("names", flight.check)[6:])
         made = self._replace(flight, {flight.check: reducer}, {flight.check: seen}, (flight.check,), memory)
@@ -94,10 +94,10 @@ class RedisStateStore:
     def update_many(
         self, flight: Flight, reducers: Mapping[str, Reducer], *, history: Container[str] = ()
     ) -> dict[str, tuple[Transition, ...]]:
-        """Replace the states of several checks that one flight observed; the transitions of each. Keeps the flight.
+        """Replace the states of several checks of one flight. Return the transitions of each. Keep the flight.
 
-        Raises FlightLost and StoreUnavailable, after which some of them may have been applied: asking again with the
-        same flight answers as the first time. Only checks in ``history`` leave a sample there.
+        Raise FlightLost and StoreUnavailable, after which some updates may have been applied; a repeated call with the
+        same flight returns the same transitions. Only the checks in ``history`` get a sample.
         """
         made: dict[str, tuple[Transition, ...]] = {}
         names = list(reducers)
@@ -109,16 +109,20 @@ class RedisStateStore:
         return made
 
     def release(self, flight: Flight) -> None:
-        """Free a flight without a result. Raises StoreUnavailable; then the next :meth:`take` of the check frees it.
+        """Release a flight without a result. Raise StoreUnavailable.
 
-        A server that comes back with its data would else refuse the check until the lease is over.
+        After a failure, the next :meth:`take` of the check releases it. Otherwise a server that returns with its data
+        would refuse the check until the lease ends.
         """
         self._unreleased[flight.check] = flight
         self._link.run("release", [self._flight(flight.check)], [str(flight.token)])
         self._unreleased.pop(flight.check, None)
 
     def claim_window(self, fingerprint: str, *, at_least_seconds: float = 0.0) -> Window | None:
-        """The time since the last claim; None if younger than ``at_least_seconds``. Raises StoreUnavailable."""
+        """Claim the time since the last claim. Raise StoreUnavailable.
+
+        Return None when the last claim is younger than ``at_least_seconds``.
+        """
         answer = self._link.run(
             "claim",
             [self._dispatch, self._retries, self._states],
@@ -135,23 +139,23 @@ class RedisStateStore:
         )
 
     def dispatched_at(self) -> float | None:
-        """When the last window was claimed; None when there has been none. Raises StoreUnavailable."""
+        """Return the time of the last claimed window; None when there is none. Raise StoreUnavailable."""
         cursor = self._link.call("HGET", self._dispatch, "cursor")
         return int(cursor) / 1e6 if cursor and cursor.isdigit() and len(cursor) <= 16 else None
 
     def read(self, checks: Iterable[str] | None = None) -> Snapshot:
-        """The states of ``checks`` (all when None) that can be understood. Raises StoreUnavailable."""
+        """Return the decodable states of ``checks``, of all checks when None. Raise StoreUnavailable."""
         _, now, states = self._read(*(["all"] if checks is None else ["names", *checks]))
         return Snapshot(states, now)
 
     def changes(self, cursor: str | None) -> Changes:
-        """The states written since ``cursor`` (all of them when it means nothing here). Raises StoreUnavailable."""
+        """Return the states written since ``cursor``; all of them when it is not valid. Raise StoreUnavailable."""
         since = re.fullmatch(r"(\d{1,16}):(\d{1,16})", cursor or "")
         (epoch, change, full), now, states = self._read(*(["since", *since.groups()] if since else ["all"]))
         return Changes(states, f"{epoch.decode()}:{change.decode()}", bool(full), now)
 
     def transitions(self, *, after: str | None = None, limit: int = 100) -> list[tuple[str, Transition]]:
-        """Up to ``limit`` transitions after the cursor ``after``, oldest first. Raises StoreUnavailable."""
+        """Return up to ``limit`` transitions after the cursor ``after``, oldest first. Raise StoreUnavailable."""
         start = f"({after}" if after and re.fullmatch(r"\d{1,16}(-\d{1,16})?", after) else "-"
         found: list[tuple[str, Transition]] = []
         while len(found) < limit:
@@ -166,14 +170,14 @@ class RedisStateStore:
         return found[:limit]
 
     def sweep(self) -> None:
-        """Remove what is beyond all limits, whoever wrote it. Raises StoreUnavailable."""
+        """Delete states and memories beyond all limits, whichever program wrote them. Raise StoreUnavailable."""
         for key, kind in ((self._states, "state"), (self._memory, "memory")):
             limit = codec.LIMIT_BYTES if kind == "state" else codec.MEMORY_LIMIT_BYTES
             removed = sweep(self._link, key, changed=self._changed, least=1, limit=limit)
             self._aside.count(kind, removed + self._link.run("shorten", [key], [limit]))
 
     def forget(self, checks: Iterable[str]) -> None:
-        """Remove everything about ``checks`` but their past transitions. Raises StoreUnavailable."""
+        """Delete everything about ``checks`` except their past transitions. Raise StoreUnavailable."""
         names = list(checks)
         if names:
             keys = [self._meta, self._states, self._changed, self._retries, self._memory]
@@ -189,7 +193,7 @@ class RedisStateStore:
         memory: str | None = None,
     ) -> dict[str, tuple[Transition, ...]]:
         made: dict[str, tuple[Transition, ...]] = {}
-        free = flight.check in reducers  # who writes the flight's own check is done with it
+        free = flight.check in reducers  # writing the flight's own check ends the flight
         current = {name: seen.get(name, b"") for name in reducers}
         for _ in range(CONFLICTS_BORNE):
             records: dict[str, codec.StoredCheck] = {}
@@ -222,7 +226,7 @@ class RedisStateStore:
         free: bool,
         memory: str | None,
     ) -> tuple[bytes, dict[str, bytes]]:
-        """The script's answer, and what is there now instead of what was seen."""
+        """Return the script's reply, and the current values of the entries in conflict."""
         keys = [self._flight(flight.check), self._states, self._meta, self._changed, self._retries, self._transitions]
         keys += [self._memory, self._keys.open]
         arguments: list[Argument] = [str(flight.token), "1" if free else "", TRANSITIONS_KEPT, codec.LIMIT_BYTES]
@@ -230,7 +234,7 @@ class RedisStateStore:
         arguments += [self._lines_kept, self._retention.line_seconds]
         for name, (seen, record) in entries.items():
             state = record.state
-            # A state that was changed without a new result (an overdue one) adds nothing to history.
+            # A state that changed without a new result (because it is overdue) adds no sample.
             new = self._retention.enabled and name in history and state.result.run_id == flight.run_id
             hour = int(state.result.observed_at // HOUR_SECONDS)
             line = encode_line(sample_of(state)) if new else b""
@@ -255,7 +259,7 @@ class RedisStateStore:
         return (epoch, change, full), read_at, {name: state for name, state in believed.items() if state}
 
     def _set_aside(self, wrong: Mapping[bytes, bytes], refused: int, *, everything: bool) -> None:
-        """Count the states that are none, and remove them where all are read: no run may ever replace them."""
+        """Count the undecodable states. Delete them when all are read, since perhaps no run ever replaces them."""
         self._aside.count("state", len(wrong) + refused)
         if wrong and everything and self._aside.writes:
             pairs = [part for item in wrong.items() for part in item]

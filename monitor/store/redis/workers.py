@@ -1,4 +1,4 @@
-"""What workers write into Redis, and what their rounds note there."""
+"""Registry of workers in Redis: what workers write, and the state between rounds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BEACON_LEAST_BYTES = 100
 SHORT_BYTES = 1000
 FUTURE_SECONDS = 5.0
 ORPHAN_SECONDS = 3600.0
-"""A heartbeat of a worker that has no beacon is removed after this long: it was executed while it was forgotten."""
+"""A heartbeat of a worker without a beacon is deleted after this time. It was executed while the worker was deleted."""
 
 
 class RedisWorkers:
@@ -31,7 +31,10 @@ class RedisWorkers:
         self._keys, self._notes = Keys.of(prefix), f"{prefix}fleet"
 
     def sight(self) -> WorkerReport:
-        """Everything the workers have written; what is no beacon and no heartbeat is removed. StoreUnavailable."""
+        """Return everything that workers have written. Raise StoreUnavailable.
+
+        Delete invalid beacons and heartbeats.
+        """
         self._aside.count("beacon", sweep(self._link, self._keys.beacons, least=BEACON_LEAST_BYTES, limit=LIMIT_BYTES))
         for key in (self._keys.heartbeats, self._keys.emitted):
             self._aside.count("heartbeat", sweep(self._link, key, least=1, limit=SHORT_BYTES))
@@ -58,13 +61,13 @@ class RedisWorkers:
         return WorkerReport(now, known, done, bytes(notes), server, up_seconds)
 
     def set_aside(self, kind: str, number: int = 1) -> None:
-        """Count values that the reader of what was sighted has set aside."""
+        """Count rejected values that the caller found in the report."""
         self._aside.count(kind, number)
 
     def connected(self, workers: Iterable[Beacon]) -> Mapping[str, bool] | None:
-        """Return by target which workers' connections are open; None when the server does not tell.
+        """Return by target which workers' connections are open; None when the server does not report it.
 
-        Raises StoreUnavailable.
+        Raise StoreUnavailable.
         """
         asked = list(workers)
         ids = [str(beacon.client_id) for beacon in asked if beacon.client_id is not None]
@@ -76,7 +79,7 @@ class RedisWorkers:
         return {beacon.target: _is_connected(beacon, clients, names) for beacon in asked}
 
     def note(self, notes: bytes, *, emitted: Mapping[str, float], gone: Iterable[Beacon] = ()) -> None:
-        """Keep the notes, say when heartbeats were sent, and forget workers. Raises StoreUnavailable."""
+        """Store the round state and the times of sent heartbeats, and delete workers. Raise StoreUnavailable."""
         workers = list(gone)
         arguments: list[Argument] = [notes, len(emitted)]
         for field, sent_at in emitted.items():
@@ -88,7 +91,7 @@ class RedisWorkers:
 
 
 def _newest(entries: Iterable[StoredBeacon | None]) -> dict[str, StoredBeacon]:
-    """Return the beacons by target. An agent that may not remove its older one leaves two."""
+    """Return the beacons by target. An agent that may not delete its older one leaves two."""
     known: dict[str, StoredBeacon] = {}
     for entry in entries:
         if entry is not None and (entry.beacon.target not in known or known[entry.beacon.target].at < entry.at):
@@ -97,7 +100,7 @@ def _newest(entries: Iterable[StoredBeacon | None]) -> dict[str, StoredBeacon]:
 
 
 def _seen(field: bytes, raw: bytes, now: float) -> StoredBeacon | None:
-    """None for what no agent has written. A beacon from the future comes of a fail-over, and is as good as none."""
+    """Return the decoded beacon; None if no agent wrote it, or if a fail-over left it with a time in the future."""
     stamp, _, text = raw.partition(b"|")
     try:
         at, beacon = decoding.digits(stamp) / 1e6, protocol.decode(text)
@@ -131,12 +134,12 @@ def _is_connected(beacon: Beacon, clients: Mapping[bytes, bytes], names: set[byt
     name = client_name(beacon.target).encode()
     if beacon.client_id is None:
         return name in names
-    # Numbers begin anew with the server: another client may have it.
+    # Client ids restart with the server, so another client may have this one.
     return clients.get(str(beacon.client_id).encode()) == name
 
 
 def _server(info: Any) -> tuple[str | None, float | None]:
-    # Redis-py makes a dict of this answer.
+    # Redis-py parses this reply into a dict.
     if not isinstance(info, dict):
         return None, None
     run_id, seconds = info.get("run_id"), info.get("uptime_in_seconds")
