@@ -109,11 +109,11 @@ class AlertsOverview:
     read_at: float
     alerts: tuple[Alert, ...] = ()
     silences: tuple[Silence, ...] = ()
-    lanes: tuple[DeliveryQueue, ...] = ()
+    queues: tuple[DeliveryQueue, ...] = ()
     dead_letters: tuple[DeadLetter, ...] = ()
     dead_letter_count: int = 0
 
     @property
     def oldest_pending_at(self) -> float | None:
         """Return the time since which the oldest pending notice waits; None when none is pending."""
-        return min((lane.oldest_at for lane in self.lanes if lane.oldest_at is not None), default=None)
+        return min((queue.oldest_at for queue in self.queues if queue.oldest_at is not None), default=None)

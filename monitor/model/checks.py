@@ -70,7 +70,7 @@ class Outcome:
     hosts, versions and texts; only authorised clients see them. ``reason`` is a short code in snake_case (``timeout``,
     ``refused``, ``above_threshold``). ``grace`` marks an ``unknown`` outcome that is too early to judge. It fails
     nothing and sends no notification. ``held`` marks numbers that are kept from an earlier run. A held ``unknown``
-    outcome fails nothing, either. ``parts`` are the outcomes of child checks by name; None for a child check that no
+    outcome fails nothing, either. ``children`` are the outcomes of child checks by name; None for a child check that no
     longer exists. ``memory`` is passed unchanged to the kind's next run; None keeps the stored memory. ``series`` names
     the fields of ``data`` that history keeps, if they are numbers.
     """
@@ -82,7 +82,7 @@ class Outcome:
     detail: Mapping[str, Any] = field(default_factory=dict)
     grace: bool = False
     held: bool = False
-    parts: Mapping[str, Outcome | None] = field(default_factory=dict)
+    children: Mapping[str, Outcome | None] = field(default_factory=dict)
     memory: str | None = field(default=None, repr=False)
     series: tuple[str, ...] = ()
 

@@ -69,11 +69,11 @@ class Outbox(Protocol):
         ...
 
     def decide(
-        self, seen: PendingDecisions, alerts: Mapping[str, Alert | None], notices: Sequence[tuple[str, Notice]]
+        self, pending: PendingDecisions, alerts: Mapping[str, Alert | None], notices: Sequence[tuple[str, Notice]]
     ) -> bool:
         """Write a decision: the changed alerts (None deletes one), and notices with the names of their channels.
 
-        Write all of it, or nothing and return False when another process has decided since ``seen`` was read.
+        Write all of it, or nothing and return False when another process has decided since ``pending`` was read.
         """
         ...
 

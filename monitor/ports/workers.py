@@ -46,7 +46,7 @@ class WorkerReport:
     now: float
     beacons: Mapping[str, StoredBeacon]
     executed: Mapping[str, ExecutedHeartbeat]
-    notes: bytes = b""
+    round_state: bytes = b""
     server: str | None = None
     up_seconds: float | None = None
 
@@ -54,7 +54,7 @@ class WorkerReport:
 class WorkerRegistry(Protocol):
     """Store of what workers write, and of the state between rounds. May raise :class:`StoreUnavailable`."""
 
-    def sight(self) -> WorkerReport:
+    def report(self) -> WorkerReport:
         """Return everything that workers have written. Values that cannot be decoded are left out and deleted."""
         ...
 
@@ -66,7 +66,7 @@ class WorkerRegistry(Protocol):
         """Return by target which workers are connected to the store; None when the server does not report it."""
         ...
 
-    def note(self, notes: bytes, *, emitted: Mapping[str, float], gone: Iterable[Beacon] = ()) -> None:
+    def store_round(self, round_state: bytes, *, emitted: Mapping[str, float], removed: Iterable[Beacon] = ()) -> None:
         """Store the round state and the times of sent heartbeats (by target field), and delete the given workers."""
         ...
 
@@ -105,7 +105,7 @@ class BrokerSnapshot:
 class Broker(Protocol):
     """The watched broker. Every method may raise :class:`BrokerUnavailable`."""
 
-    def look(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSnapshot:
+    def snapshot(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSnapshot:
         """Return the depths of ``queues``, with the id of the next message for the queues in ``heads``."""
         ...
 

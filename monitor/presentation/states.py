@@ -59,7 +59,7 @@ def alerts_document(overview: AlertsOverview) -> dict[str, Any]:
     return {
         "alerts": [_alert(each) for each in shown],
         "silences": [_times(asdict(each), "since", "until") for each in overview.silences],
-        "channels": [_times(asdict(each), "oldest_at", "held_until") for each in overview.lanes],
+        "channels": [_times(asdict(each), "oldest_at", "held_until") for each in overview.queues],
         "dead_letters": [_dead_letter(each) for each in overview.dead_letters],
         "dead_letter_count": overview.dead_letter_count,
         "timestamp": timestamp(overview.read_at),

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from monitor.lib import decoding
 from monitor.model.alerts import Alert, DeadLetter, Silence
 from monitor.model.checks import Notice
-from monitor.store.codec import MESSAGE_CHARACTERS, dump, fitting
+from monitor.store.codec import MESSAGE_CHARACTERS, dump, storable
 
 T = TypeVar("T", Alert, DeadLetter, Notice, Silence)
 
@@ -36,7 +36,7 @@ def decode(kind: type[T], raw: bytes | None) -> T | None:
 
 def slim(notice: Notice) -> Notice:
     """Return the notice with its message and data cut to a size that may be stored."""
-    data = fitting(notice.data)
+    data = storable(notice.data)
     small = len(dump(data)) <= DATA_LIMIT_BYTES
     message = notice.message and notice.message[:MESSAGE_CHARACTERS]
     return dataclasses.replace(notice, message=message, data=data if small else {})

@@ -63,7 +63,7 @@ def decode(check: str, raw: bytes | None) -> StoredCheck | None:
         return None
 
 
-def believed(record: StoredCheck | None, now: float) -> State | None:
+def trusted_state(record: StoredCheck | None, now: float) -> State | None:
     """Return the record's state; None for no record, or one from further in the future than clocks may differ."""
     if record is None or record.state.result.observed_at > now + FUTURE_TOLERANCE_SECONDS:
         return None
@@ -106,27 +106,27 @@ def dump(value: Any) -> bytes:
     try:
         text = _encode(value)
     except (ValueError, TypeError, RecursionError):  # NaN, a reference cycle, a key that is not a string
-        text = _encode(_plain(value))
+        text = _encode(_nearest_json(value))
     if _SURROGATE in text:  # perhaps half of a surrogate pair
-        text = _encode(_plain(value))
+        text = _encode(_nearest_json(value))
     return text.encode()
 
 
-def fitting(value: Mapping[str, Any]) -> dict[str, Any]:
+def storable(value: Mapping[str, Any]) -> dict[str, Any]:
     """Return a mapping that can be stored and decoded again. Values that are too large or too deep are replaced."""
     try:
         return decoding.mapping(dict(value))
     except decoding.BROKEN:
-        return {_encodable(str(key)): _plain(item, 1) for key, item in value.items()}
+        return {_encodable(str(key)): _nearest_json(item, 1) for key, item in value.items()}
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
+def _nearest_json(value: Any, depth: int = 0) -> Any:
     if depth > 10:
         return None
     if isinstance(value, Mapping):
-        return {_encodable(str(key)): _plain(item, depth + 1) for key, item in value.items()}
+        return {_encodable(str(key)): _nearest_json(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item, depth + 1) for item in value]
+        return [_nearest_json(item, depth + 1) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, int) and not -decoding.INTEGER_LIMIT < value < decoding.INTEGER_LIMIT:
@@ -141,7 +141,7 @@ def _encodable(text: str) -> str:
 def _record_to_json(record: StoredCheck) -> dict[str, Any]:
     state, result, streak = record.state, record.state.result, record.state.streak
     stored = dict(zip(_RESULT, _result_values(result), strict=True))
-    stored |= {"u": min(result.valid_until, decoding.LATEST), "d": fitting(result.data), "x": fitting(result.detail)}
+    stored |= {"u": min(result.valid_until, decoding.LATEST), "d": storable(result.data), "x": storable(result.detail)}
     if result.held:
         stored["h"] = True
     return {
@@ -159,7 +159,7 @@ def _record_to_json(record: StoredCheck) -> dict[str, Any]:
 
 
 def _record_from_json(check: str, value: dict[str, Any]) -> StoredCheck:
-    value, result, streak = _STATE_BEFORE | value, _RESULT_BEFORE | value["r"], value["k"]
+    value, result, streak = _STATE_DEFAULTS | value, _RESULT_DEFAULTS | value["r"], value["k"]
     state = {name: value[key] for key, name in _STATE.items()}
     state |= {"check": check, "result": {name: result[key] for key, name in _RESULT_READ.items()}}
     state["streak"] = None if streak is None else dict(zip(_STREAK, streak, strict=True))
@@ -199,8 +199,8 @@ _RESULT = {
 _RESULT_READ = {**_RESULT, "h": "held"}
 _result_values = attrgetter(*_RESULT.values())
 # Defaults for fields that states of earlier versions do not have.
-_STATE_BEFORE: dict[str, Any] = {"z": None, "b": ""}
-_RESULT_BEFORE: dict[str, Any] = {"l": None, "g": False, "e": (), "h": False}
+_STATE_DEFAULTS: dict[str, Any] = {"z": None, "b": ""}
+_RESULT_DEFAULTS: dict[str, Any] = {"l": None, "g": False, "e": (), "h": False}
 _STREAK = ("status", "count", "since")
 _TRANSITION = ("sequence", "old", "new", "at", "run_id", "reason")
 

@@ -28,8 +28,8 @@ log = structlog.get_logger("monitor.store")
 class RejectedValues:
     """Counter of rejected values: in this process, and with ``writes`` also in the store."""
 
-    def __init__(self, link: RedisConnection, prefix: str, *, writes: bool) -> None:
-        self._link, self._key, self.writes = link, f"{prefix}aside", writes
+    def __init__(self, connection: RedisConnection, prefix: str, *, writes: bool) -> None:
+        self._connection, self._key, self.writes = connection, f"{prefix}aside", writes
         self._counts = Counter[str]()
         self._logged: dict[str, tuple[float, int]] = {}
 
@@ -45,13 +45,13 @@ class RejectedValues:
             log.warning("store.values_set_aside", kind=kind, count=self._counts[kind] - before)
         if self.writes:
             with contextlib.suppress(StoreUnavailable):  # the log has it
-                self._link.ask("HINCRBY", self._key, kind, number)
+                self._connection.ask("HINCRBY", self._key, kind, number)
 
     def total(self) -> Mapping[str, int]:
         """Return the number counted in the store so far, by kind. Raise StoreUnavailable."""
-        found = self._link.ask("HMGET", self._key, *KINDS)
+        found = self._connection.ask("HMGET", self._key, *KINDS)
         if not isinstance(found, list):
-            self._link.ask("DEL", self._key)  # another type, not a hash
+            self._connection.ask("DEL", self._key)  # another type, not a hash
             return {}
         counts = {kind: raw for kind, raw in zip(KINDS, found, strict=True) if isinstance(raw, bytes)}
         return {kind: int(raw) for kind, raw in counts.items() if raw.isdigit() and len(raw) < 16}

@@ -43,7 +43,7 @@ class CeleryBroker:
         self._bound = 0
         self._content_types = formats.available()
 
-    def look(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSnapshot:
+    def snapshot(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSnapshot:
         """How many messages wait in ``queues``, which is next in those in ``heads``, and which workers it knows."""
         with self._failures(), self._app.producer_or_acquire() as producer:
             channel = producer.channel

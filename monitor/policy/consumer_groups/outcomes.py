@@ -107,13 +107,13 @@ class GroupRound:
         memory = encode(GroupMemories(self.book.first_at, self.memories), self.now)
         if self.wanted.single and self.verdicts:
             [(name, verdict)] = self.verdicts.items()
-            return replace(outcome(verdict, self.details.get(name)), parts=dict.fromkeys(self.gone), memory=memory)
+            return replace(outcome(verdict, self.details.get(name)), children=dict.fromkeys(self.gone), memory=memory)
         parts = {name: part(name, verdict, self.details.get(name)) for name, verdict in self.verdicts.items()}
         whole = summary(self.verdicts) if self.verdicts else self._nothing()
         if self.unmatched and whole.status in (Status.OK, Status.WARNING):
             reason, text = GroupReason.UNKNOWN_TOPIC, unmatched_text(self.unmatched)
             whole = replace(whole, status=Status.UNKNOWN, reason=reason, message=text, grace=self._is_early)
-        return replace(whole, parts={**parts, **dict.fromkeys(self.gone)}, memory=memory)
+        return replace(whole, children={**parts, **dict.fromkeys(self.gone)}, memory=memory)
 
     def _say(self, name: str, verdict: GroupVerdict | None, memory: GroupMemory) -> None:
         if verdict is None:
@@ -173,4 +173,4 @@ def held(wanted: WatchedGroups, book: GroupMemories, now: float, reason: str, me
     if not verdicts:
         nothing = kept(None, reason, now, wanted.limits, since=now, hold=hold)
         return replace(outcome(nothing, detail), data={"groups": 0, **nothing.data}, memory=remembered)
-    return replace(summary(verdicts), parts=parts, detail=detail, memory=remembered)
+    return replace(summary(verdicts), children=parts, detail=detail, memory=remembered)

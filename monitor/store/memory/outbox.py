@@ -71,20 +71,20 @@ class MemoryOutbox:
                 read_at=self._clock(),
                 transitions=transitions,
                 alerts=wanted,
-                silences=self._in_force(),
+                silences=self._active_silences(),
                 broken=broken,
                 moved=bool(fresh) or broken,
             )
 
     def decide(
-        self, seen: PendingDecisions, alerts: Mapping[str, Alert | None], notices: Sequence[tuple[str, Notice]]
+        self, pending: PendingDecisions, alerts: Mapping[str, Alert | None], notices: Sequence[tuple[str, Notice]]
     ) -> bool:
-        """Write a decision. Return False when another one was written since ``seen`` was read."""
+        """Write a decision. Return False when another one was written since ``pending`` was read."""
         with self._lock:
-            if seen.version != str(self._version):
+            if pending.version != str(self._version):
                 return False
             self._version += 1
-            self._cursor = seen.cursor
+            self._cursor = pending.cursor
             for check, alert in alerts.items():
                 if alert is None:
                     self._alerts.pop(check, None)
@@ -186,11 +186,11 @@ class MemoryOutbox:
         """Return the complete state of alerting."""
         with self._lock:
             alerts = tuple(sorted(self._alerts.values(), key=lambda alert: alert.check))
-            lanes = tuple(_in_words(name, known) for name, known in sorted(self._channels.items()))
+            queues = tuple(_delivery_queue(name, known) for name, known in sorted(self._channels.items()))
             dead = tuple(self._dead)
-            return AlertsOverview(self._clock(), alerts, self._in_force(), lanes, dead[:100], len(dead))
+            return AlertsOverview(self._clock(), alerts, self._active_silences(), queues, dead[:100], len(dead))
 
-    def _in_force(self) -> tuple[Silence, ...]:
+    def _active_silences(self) -> tuple[Silence, ...]:
         now = self._clock()
         return tuple(sorted((one for one in self._silences.values() if one.until > now), key=lambda one: one.until))
 
@@ -221,7 +221,7 @@ class MemoryOutbox:
         return True
 
 
-def _in_words(name: str, known: _Channel) -> DeliveryQueue:
+def _delivery_queue(name: str, known: _Channel) -> DeliveryQueue:
     waiting = [
         notice for lane in known.lanes.values() for raw in lane.notices if (notice := alert_codec.decode(Notice, raw))
     ]

@@ -112,9 +112,9 @@ class MemoryStateStore:
                 return None
             retries = tuple(name for name, at in sorted(last.retries.items(), key=lambda item: item[1]) if at <= now)
             waiting = {name: at for name, at in last.retries.items() if at > now}
-            unseen = since is None or last.fingerprint != fingerprint
+            is_new = since is None or last.fingerprint != fingerprint
             self._dispatch = _Dispatch(now, fingerprint, waiting)
-            return Window(since, now, retries, frozenset(self._kept) if unseen else None)
+            return Window(since, now, retries, frozenset(self._kept) if is_new else None)
 
     def dispatched_at(self) -> float | None:
         """Return the time of the last claimed window; None when there is none."""
@@ -125,14 +125,14 @@ class MemoryStateStore:
         with self._lock:
             now = self._clock()
             names = list(self._kept) if checks is None else [name for name in checks if name in self._kept]
-            return Snapshot(self._understood(names, now), now)
+            return Snapshot(self._decoded_states(names, now), now)
 
     def changes(self, cursor: str | None) -> Changes:
         """Return the states written since ``cursor``; all of them when it is not a cursor of this store."""
         with self._lock:
-            now, known = self._clock(), self._known(cursor)
+            now, known = self._clock(), self._change_of(cursor)
             names = [name for name, kept in self._kept.items() if known is None or kept.change > known]
-            return Changes(self._understood(names, now), f"{self._epoch}:{self._change}", known is None, now)
+            return Changes(self._decoded_states(names, now), f"{self._epoch}:{self._change}", known is None, now)
 
     def transitions(self, *, after: str | None = None, limit: int = 100) -> list[tuple[str, Transition]]:
         """Return up to ``limit`` transitions after the cursor ``after``, oldest first."""
@@ -161,15 +161,15 @@ class MemoryStateStore:
     def restore(self, exported: Mapping[str, Any]) -> None:
         """Restore exported states and memories, without undecodable states. Raise ValueError for a malformed export."""
         states, memories = exported.get("states"), exported.get("memories")
-        if not (_is_text(states) and _is_text(memories)):
-            raise ValueError("neither states nor memories")
+        if not (_is_text_mapping(states) and _is_text_mapping(memories)):
+            raise ValueError("an export contains states and memories, both as text by check")
         with self._lock:
             for name, text in states.items():
                 raw = text.encode(errors="replace")
                 if codec.decode(name, raw) is not None:
                     self._change += 1
                     self._kept[name] = _Kept(raw, self._change)
-            self._memories.update((name, memory) for name, memory in memories.items() if _is_kept(name, memory))
+            self._memories.update((name, memory) for name, memory in memories.items() if _is_valid_memory(name, memory))
 
     def _replace(self, flight: Flight, check: str, reducer: Reducer, *, sampled: bool) -> tuple[Transition, ...]:
         kept = self._kept.get(check)
@@ -178,7 +178,7 @@ class MemoryStateStore:
             return record.transitions
         if not self._is_current(flight):
             raise FlightLost(f"{flight.check}: flight {flight.token} is not the current one")
-        state, transitions = reducer(codec.believed(record, flight.taken_at))
+        state, transitions = reducer(codec.trusted_state(record, flight.taken_at))
         self._write(check, codec.StoredCheck(state, flight.run_id, transitions))
         if sampled and self._keeps_history and state.result.run_id == flight.run_id:
             self._history.add(check, [sample_of(state)])
@@ -202,24 +202,24 @@ class MemoryStateStore:
         current = self._current(flight.check)
         return current is not None and current.token == flight.token
 
-    def _known(self, cursor: str | None) -> int | None:
+    def _change_of(self, cursor: str | None) -> int | None:
         epoch, _, change = (cursor or "").partition(":")
         if epoch != str(self._epoch) or not change.isdigit() or int(change) > self._change:
             return None
         return int(change)
 
-    def _understood(self, names: Iterable[str], now: float) -> dict[str, State]:
+    def _decoded_states(self, names: Iterable[str], now: float) -> dict[str, State]:
         records = {name: codec.decode(name, self._kept[name].raw) for name in names}
-        states = {name: codec.believed(record, now) for name, record in records.items()}
+        states = {name: codec.trusted_state(record, now) for name, record in records.items()}
         return {name: state for name, state in states.items() if state is not None}
 
 
-def _is_kept(name: str, memory: str) -> bool:
+def _is_valid_memory(name: str, memory: str) -> bool:
     try:
         return bool(decoding.check_name(name) and decoding.text(memory, most_bytes=codec.MEMORY_TEXT_LIMIT_BYTES))
     except ValueError:
         return False
 
 
-def _is_text(value: Any) -> TypeGuard[Mapping[str, str]]:
+def _is_text_mapping(value: Any) -> TypeGuard[Mapping[str, str]]:
     return isinstance(value, Mapping) and all(isinstance(each, str) for item in value.items() for each in item)

@@ -44,14 +44,14 @@ class MemoryWorkers:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._notes = b""
+        self._round_state = b""
         self.beacons: dict[str, StoredBeacon] = {}
         self.executed: dict[str, ExecutedHeartbeat] = {}
         self.counts = Counter[str]()
 
-    def sight(self) -> WorkerReport:
+    def report(self) -> WorkerReport:
         """Return everything that workers have written, and the state of the last round."""
-        return WorkerReport(self._clock(), dict(self.beacons), dict(self.executed), self._notes)
+        return WorkerReport(self._clock(), dict(self.beacons), dict(self.executed), self._round_state)
 
     def set_aside(self, kind: str, number: int = 1) -> None:
         """Count rejected values that the caller found in the report."""
@@ -61,10 +61,10 @@ class MemoryWorkers:
         """Return None: no worker has a connection."""
         return None
 
-    def note(self, notes: bytes, *, emitted: Mapping[str, float], gone: Iterable[Beacon] = ()) -> None:  # noqa: ARG002
+    def store_round(self, round_state: bytes, *, emitted: Mapping[str, float], removed: Iterable[Beacon] = ()) -> None:  # noqa: ARG002
         """Store the state for the next round, and delete workers."""
-        self._notes = notes
-        for beacon in gone:
+        self._round_state = round_state
+        for beacon in removed:
             self.beacons.pop(beacon.target, None)
             self.executed.pop(target_field("worker", beacon.target), None)
 

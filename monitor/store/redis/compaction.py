@@ -50,8 +50,11 @@ class _Packed(NamedTuple):
 class Compactor:
     """The writing side of :class:`monitor.store.redis.history.RedisHistory`, over the store's connection."""
 
-    def __init__(self, link: RedisConnection, prefix: str, retention: Retention, aside: RejectedValues) -> None:
-        self._link, self._names, self._retention, self._aside = link, HistoryKeys.of(prefix), retention, aside
+    def __init__(
+        self, connection: RedisConnection, prefix: str, retention: Retention, rejected: RejectedValues
+    ) -> None:
+        self._connection, self._names = connection, HistoryKeys.of(prefix)
+        self._retention, self._rejected = retention, rejected
         self._others = (f"{prefix}transitions", Keys.of(prefix).beacons, Keys.of(prefix).heartbeats)
 
     def compact(self, now: float) -> CompactionResult:
@@ -73,19 +76,19 @@ class Compactor:
         days = (int((now - kept.rollup_seconds) // DAY_SECONDS) - 2, int(now // DAY_SECONDS) + 1)
         keys = [self._names.open, self._names.raw, self._names.roll, self._names.blocks]
         for start in range(0, len(names), FORGOTTEN_PER_SCRIPT):
-            some = names[start : start + FORGOTTEN_PER_SCRIPT]
-            self._link.run("history_forget", keys, [self._names.prefix, *hours, *days, *some])
+            batch = names[start : start + FORGOTTEN_PER_SCRIPT]
+            self._connection.run("history_forget", keys, [self._names.prefix, *hours, *days, *batch])
 
     def _waiting(self, now: float) -> tuple[int, list[bytes]]:
         """Return the number of all waiting lines, and some of the lists to pack."""
         lines, members, start = 0, list[bytes](), 0
         for _ in range(PASSES):
-            some, start, refused, *found = self._link.run(
+            some, start, refused, *found = self._connection.run(
                 "history_waiting",
                 [self._names.open],
                 [self._names.prefix, int(now), ENOUGH_LINES, LISTS_PER_PASS - len(members), start],
             )
-            self._aside.count("index_entry", refused)
+            self._rejected.count("index_entry", refused)
             lines, members = lines + some, members + found
             if start < 0:
                 break
@@ -93,16 +96,16 @@ class Compactor:
 
     def _pack(self, waiting: Sequence[_Waiting], now: float) -> int:
         packed = 0
-        for some in _batches(waiting):
-            wanted: list[Argument] = [part for each in some for part in (each.check, each.hour, each.day)]
-            found = self._link.run("history_fetch", [], [self._names.prefix, LIMIT_BYTES, *wanted])
-            for each, (raw, roll, lines) in zip(some, found, strict=True):
+        for batch in _batches(waiting):
+            wanted: list[Argument] = [value for each in batch for value in (each.check, each.hour, each.day)]
+            found = self._connection.run("history_fetch", [], [self._names.prefix, LIMIT_BYTES, *wanted])
+            for each, (raw, roll, lines) in zip(batch, found, strict=True):
                 packed += bool(lines) and self._put(each, raw, roll, lines, now)
         return packed
 
     def _put(self, at: _Waiting, raw: bytes, roll: bytes, lines: Sequence[bytes], now: float) -> bool:
         new, names, kept = self._packed(at, raw, roll, lines, now), self._names, self._retention
-        answer = self._link.run(
+        answer = self._connection.run(
             "history_pack",
             [
                 names.open_list(at.check, at.hour),
@@ -125,11 +128,11 @@ class Compactor:
         began, kept = at.hour * HOUR_SECONDS, self._retention
         decoded = list(decode_lines(lines))
         known, fresh = decode_samples(raw), gather(decoded).within(began, began + HOUR_SECONDS)
-        self._aside.count("sample", len(lines) - len(decoded))
+        self._rejected.count("sample", len(lines) - len(decoded))
         if not fresh:
             return _Packed()
         known_day = decode_day(roll, at.day * DAY_SECONDS)
-        self._aside.count("block", bool(raw and known is None) + bool(roll and known_day is None))
+        self._rejected.count("block", bool(raw and known is None) + bool(roll and known_day is None))
         day = known_day or day_of(at.day * DAY_SECONDS)
         rolled, samples = with_waiting(day, known, fresh), merge([known, fresh]) if known else fresh
         is_raw = now < began + HOUR_SECONDS + kept.raw_seconds
@@ -140,7 +143,7 @@ class Compactor:
         names, kept = self._names, self._retention
         evicted, total, more = 0, 0, 1
         while more:
-            some, total, more = self._link.run(
+            some, total, more = self._connection.run(
                 "history_trim",
                 [names.raw, names.roll, names.blocks],
                 [
@@ -156,22 +159,22 @@ class Compactor:
 
     def _bytes_of_others(self) -> int:
         """Return the size of events and heartbeats, which share the budget; 0 when the server does not report it."""
-        return sum(int(self._link.ask("MEMORY", "USAGE", key) or 0) for key in self._others)
+        return sum(int(self._connection.ask("MEMORY", "USAGE", key) or 0) for key in self._others)
 
 
 def _batches(waiting: Iterable[_Waiting]) -> Iterator[Sequence[_Waiting]]:
     """Yield lists to fetch together: no two hours of one check's day, as packing the first changes the day's block."""
     rounds: list[list[_Waiting]] = []
-    seen = Counter[tuple[str, int]]()
+    counts = Counter[tuple[str, int]]()
     for each in waiting:
-        place = seen[each.check, each.day]
-        seen[each.check, each.day] += 1
+        place = counts[each.check, each.day]
+        counts[each.check, each.day] += 1
         if place == len(rounds):
             rounds.append([])
         rounds[place].append(each)
-    for some in rounds:
-        for start in range(0, len(some), LISTS_PER_FETCH):
-            yield some[start : start + LISTS_PER_FETCH]
+    for batch in rounds:
+        for start in range(0, len(batch), LISTS_PER_FETCH):
+            yield batch[start : start + LISTS_PER_FETCH]
 
 
 def _waiting(member: bytes) -> _Waiting:

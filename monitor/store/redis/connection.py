@@ -40,13 +40,13 @@ class RedisConnection:
         """Return the reply of the script ``script``, in one round trip once the server has it."""
         text, sha = scripts.load(script)
 
-        def evaluated() -> Any:
+        def evaluate() -> Any:
             try:
                 return self._execute("EVALSHA", sha, len(keys), *keys, *arguments)
             except NoScriptError:
                 return self._execute("EVAL", text, len(keys), *keys, *arguments)
 
-        return self._attempt(evaluated)
+        return self._attempt(evaluate)
 
     def call(self, *command: Argument) -> Any:
         """Return the reply of a command."""
@@ -58,13 +58,13 @@ class RedisConnection:
         A server refuses a command that is not permitted, renamed, or unknown to its version.
         """
 
-        def asked() -> Any:
+        def attempt() -> Any:
             try:
                 return self._execute(*command)
             except ResponseError:
                 return None
 
-        return self._attempt(asked)
+        return self._attempt(attempt)
 
     def now(self) -> float:
         """Return the server's time, in seconds since the Unix epoch."""

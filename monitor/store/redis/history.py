@@ -72,9 +72,9 @@ class RedisHistory(Compactor):
         found = {}
         names = list(checks)
         for start in range(0, len(names), CHECKS_PER_SCRIPT):
-            some = names[start : start + CHECKS_PER_SCRIPT]
-            _, answers = self._hours(some, at, at)
-            for check, hours in zip(some, answers, strict=True):
+            batch = names[start : start + CHECKS_PER_SCRIPT]
+            _, answers = self._hours(batch, at, at)
+            for check, hours in zip(batch, answers, strict=True):
                 before = merge(hours).within(at - HOLD_SECONDS, at + 1e-6)
                 if before:
                     found[check] = before[-1]
@@ -93,7 +93,7 @@ class RedisHistory(Compactor):
 
         Digests are enough for most days. Blocks are read for today and for the days in which windows begin.
         """
-        names, now = list(checks), self._link.now()
+        names, now = list(checks), self._connection.now()
         since = max(reaching_back([*spans.values(), 0.0], now, day_count), now - LONGEST_SECONDS)
         first, today = int(since // DAY_SECONDS), int(now // DAY_SECONDS)
         begun = {int((now - span) // DAY_SECONDS) for span in spans.values()} | {today}
@@ -103,7 +103,7 @@ class RedisHistory(Compactor):
                 (buckets,) = self.rollups([check], since, now).values()
                 found[check] = uptimes(buckets, spans, day_count)
             else:
-                found[check] = _put_together(kept, spans, day_count, first, now)
+                found[check] = _combined_uptimes(kept, spans, day_count, first, now)
         return found
 
     def reaches(self) -> HistoryBounds:
@@ -113,7 +113,7 @@ class RedisHistory(Compactor):
         """
         names = self._names
         keys = [names.open, names.raw, names.roll, names.blocks]
-        answer = self._link.run("history_reaches", keys, [names.prefix, DIGEST_BYTES])
+        answer = self._connection.run("history_reaches", keys, [names.prefix, DIGEST_BYTES])
         raw, roll, waiting, _, digests, lines = answer
         hours = [int(hour) for hour in (raw, waiting) if hour]
         oldest = min(hours) * HOUR_SECONDS if hours else None
@@ -135,34 +135,34 @@ class RedisHistory(Compactor):
         """
         first, last = int(since // HOUR_SECONDS), "" if until is None else int(until // HOUR_SECONDS)
         arguments: list[Argument] = [self._names.prefix, LIMIT_BYTES, first, last, HOURS_BACK, *checks]
-        clock, *answers = self._link.run("history_samples", [self._names.open, self._names.raw], arguments)
+        clock, *answers = self._connection.run("history_samples", [self._names.open, self._names.raw], arguments)
         return int(clock) / 1e6, [_hours_of(answer, series) for answer in answers]
 
     def _rolled_up(
-        self, checks: Iterable[str], first: int, last: int | str, whole: Collection[int] | None = None
+        self, checks: Iterable[str], first: int, last: int | str, full_days: Collection[int] | None = None
     ) -> Iterator[tuple[str, float, _Kept]]:
         """Yield each check with the time and its days from ``first`` to ``last``.
 
-        Blocks are read for the days in ``whole``, for all when None; of other days only the digests.
+        Blocks are read for the days in ``full_days``, for all when None; of other days only the digests.
         """
         names = list(checks)
-        wanted = "" if whole is None else f",{','.join(map(str, whole))},"
+        wanted = "" if full_days is None else f",{','.join(map(str, full_days))},"
         for start in range(0, len(names), CHECKS_PER_SCRIPT):
-            some = names[start : start + CHECKS_PER_SCRIPT]
-            arguments = [self._names.prefix, LIMIT_BYTES, DIGEST_BYTES, first, last, DAYS_BACK, wanted, *some]
+            batch = names[start : start + CHECKS_PER_SCRIPT]
+            arguments = [self._names.prefix, LIMIT_BYTES, DIGEST_BYTES, first, last, DAYS_BACK, wanted, *batch]
             keys = [self._names.open, self._names.roll]
-            clock, *answers = self._link.run("history_rollups", keys, arguments)
-            for check, answer in zip(some, answers, strict=True):
-                yield check, int(clock) / 1e6, self._kept(check, first, whole, answer)
+            clock, *answers = self._connection.run("history_rollups", keys, arguments)
+            for check, answer in zip(batch, answers, strict=True):
+                yield check, int(clock) / 1e6, self._kept(check, first, full_days, answer)
 
-    def _kept(self, check: str, first: int, whole: Container[int] | None, answer: list[Any]) -> _Kept:
+    def _kept(self, check: str, first: int, full_days: Container[int] | None, answer: list[Any]) -> _Kept:
         tail_day, raw_digest, blocks, hours = answer
         before = decode_digest(raw_digest, int(tail_day) * DAY_SECONDS) if tail_day else None
         kept = _Kept(before.tail if before else None)
         for number, raw in zip(map(int, blocks[::2]), blocks[1::2], strict=True):
             digest, day = decode_digest(raw, number * DAY_SECONDS), None
-            if whole is None or number in whole:
-                day = decode_day(raw, number * DAY_SECONDS, with_series=whole is None)
+            if full_days is None or number in full_days:
+                day = decode_day(raw, number * DAY_SECONDS, with_series=full_days is None)
                 digest = digest if day else None
             if day is not None:
                 kept.days[number] = day
@@ -176,10 +176,10 @@ class RedisHistory(Compactor):
             if number < first:
                 last = LastSample(samples.codes[-1], samples.at[-1], samples.until[-1])
                 kept.tail = max(kept.tail or last, last, key=lambda each: each.at)
-            elif whole is None or number in whole:
+            elif full_days is None or number in full_days:
                 day = kept.days.get(number) or day_of(number * DAY_SECONDS)
                 kept.days[number] = day = self._with_waiting(check, day, samples, has_raw)
-                if whole is not None and day.heads:
+                if full_days is not None and day.heads:
                     kept.digests[number] = digest_of(day)
             else:
                 kept.is_incomplete = True
@@ -201,7 +201,7 @@ def _within(moment: float | None, start: float | None, seconds: float) -> float 
     return moment if is_within else start
 
 
-def _put_together(kept: _Kept, spans: Mapping[str, float], day_count: int, first: int, now: float) -> Uptimes:
+def _combined_uptimes(kept: _Kept, spans: Mapping[str, float], day_count: int, first: int, now: float) -> Uptimes:
     """Compute uptimes from the digests of full days, and from the blocks of today and of windows' first days."""
     today = int(now // DAY_SECONDS)
     days = linked(kept.digests, kept.tail, first, today)

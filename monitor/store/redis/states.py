@@ -26,7 +26,7 @@ ENTRIES_PER_COMMIT = 100  # a script blocks the server for a few milliseconds at
 class _Held(Flight):
     """A flight with the state that was stored when it was taken, which saves ``update`` a read."""
 
-    seen: bytes = field(default=b"", repr=False, compare=False)
+    stored: bytes = field(default=b"", repr=False, compare=False)
 
 
 class RedisStateStore:
@@ -37,15 +37,15 @@ class RedisStateStore:
 
     def __init__(
         self,
-        link: RedisConnection,
+        connection: RedisConnection,
         prefix: str,
-        aside: RejectedValues,
+        rejected: RejectedValues,
         *,
         history: RedisHistory,
         retention: Retention,
         roster_size: int,
     ) -> None:
-        self._link, self._prefix, self._aside, self._history = link, prefix, aside, history
+        self._connection, self._prefix, self._rejected, self._history = connection, prefix, rejected, history
         self._retention, self._keys = retention, HistoryKeys.of(prefix)
         # This limit keeps the lists of samples within the budget when no compaction runs.
         self._lines_kept = max(100, retention.budget_bytes // max(1, roster_size) // LINE_BYTES)
@@ -57,13 +57,13 @@ class RedisStateStore:
 
     def now(self) -> float:
         """Return the server's time, in seconds since the Unix epoch. Raise StoreUnavailable."""
-        return self._link.now()
+        return self._connection.now()
 
     def take(self, check: str, run_id: str, *, lease_seconds: float, overdue_at: float | None = None) -> Flight:
         """Take the check's flight. Raise FlightRefused (``busy``, ``overdue``) and StoreUnavailable."""
         if left := self._unreleased.get(check):
             self.release(left)
-        answer, *flight = self._link.run(
+        answer, *flight = self._connection.run(
             "take",
             [self._flight(check), self._states, self._meta, self._memory],
             [
@@ -73,13 +73,13 @@ class RedisStateStore:
         )
         if answer != b"taken":
             raise FlightRefused(check, str(answer, "ascii"))
-        token, taken_at, seen, raw = flight
+        token, taken_at, stored, raw = flight
         memory = codec.decode_memory(raw)
         if raw and memory is None:
-            self._aside.count("memory")
+            self._rejected.count("memory")
             # A kind without a memory never replaces it, and each run would spend time and memory to unpack it.
-            self._link.run("discard", [self._memory], [check, raw])
-        return _Held(check, run_id, int(token), int(taken_at) / 1e6, memory, bytes(seen))
+            self._connection.run("discard", [self._memory], [check, raw])
+        return _Held(check, run_id, int(token), int(taken_at) / 1e6, memory, bytes(stored))
 
     def update(self, flight: Flight, reducer: Reducer, *, memory: str | None = None) -> tuple[Transition, ...]:
         """Replace the state by ``reducer(state)`` and the memory, and release the flight. Return the transitions.
@@ -87,8 +87,8 @@ class RedisStateStore:
         Raise FlightLost when the flight is not the current one. Raise StoreUnavailable when it is unknown whether the
         update was applied; a repeated call with the same flight returns the same transitions.
         """
-        seen = flight.seen if isinstance(flight, _Held) else b"".join(self._read_raw("names", flight.check)[6:])
-        made = self._replace(flight, {flight.check: reducer}, {flight.check: seen}, (flight.check,), memory)
+        stored = flight.stored if isinstance(flight, _Held) else b"".join(self._read_raw("names", flight.check)[6:])
+        made = self._replace(flight, {flight.check: reducer}, {flight.check: stored}, (flight.check,), memory)
         return made[flight.check]
 
     def update_many(
@@ -104,8 +104,8 @@ class RedisStateStore:
         for start in range(0, len(names), ENTRIES_PER_COMMIT):
             some = names[start : start + ENTRIES_PER_COMMIT]
             flat = self._read_raw("names", *some)[5:]
-            seen = {name.decode(): bytes(raw) for name, raw in zip(flat[::2], flat[1::2], strict=True)}
-            made |= self._replace(flight, {name: reducers[name] for name in some}, seen, history)
+            stored = {name.decode(): bytes(raw) for name, raw in zip(flat[::2], flat[1::2], strict=True)}
+            made |= self._replace(flight, {name: reducers[name] for name in some}, stored, history)
         return made
 
     def release(self, flight: Flight) -> None:
@@ -115,7 +115,7 @@ class RedisStateStore:
         would refuse the check until the lease ends.
         """
         self._unreleased[flight.check] = flight
-        self._link.run("release", [self._flight(flight.check)], [str(flight.token)])
+        self._connection.run("release", [self._flight(flight.check)], [str(flight.token)])
         self._unreleased.pop(flight.check, None)
 
     def claim_window(self, fingerprint: str, *, at_least_seconds: float = 0.0) -> Window | None:
@@ -123,7 +123,7 @@ class RedisStateStore:
 
         Return None when the last claim is younger than ``at_least_seconds``.
         """
-        answer = self._link.run(
+        answer = self._connection.run(
             "claim",
             [self._dispatch, self._retries, self._states],
             [fingerprint, round(at_least_seconds * 1e6), uuid.uuid4().hex],
@@ -140,7 +140,7 @@ class RedisStateStore:
 
     def dispatched_at(self) -> float | None:
         """Return the time of the last claimed window; None when there is none. Raise StoreUnavailable."""
-        cursor = self._link.call("HGET", self._dispatch, "cursor")
+        cursor = self._connection.call("HGET", self._dispatch, "cursor")
         return int(cursor) / 1e6 if cursor and cursor.isdigit() and len(cursor) <= 16 else None
 
     def read(self, checks: Iterable[str] | None = None) -> Snapshot:
@@ -159,7 +159,7 @@ class RedisStateStore:
         start = f"({after}" if after and re.fullmatch(r"\d{1,16}(-\d{1,16})?", after) else "-"
         found: list[tuple[str, Transition]] = []
         while len(found) < limit:
-            page = self._link.run("page", [self._transitions], [start, limit, codec.LIMIT_BYTES])
+            page = self._connection.run("page", [self._transitions], [start, limit, codec.LIMIT_BYTES])
             for entry, raw in zip(page[::2], page[1::2], strict=True):
                 start = f"({entry.decode()}"
                 transition = codec.decode_transition(raw)
@@ -173,8 +173,8 @@ class RedisStateStore:
         """Delete states and memories beyond all limits, whichever program wrote them. Raise StoreUnavailable."""
         for key, kind in ((self._states, "state"), (self._memory, "memory")):
             limit = codec.LIMIT_BYTES if kind == "state" else codec.MEMORY_LIMIT_BYTES
-            removed = sweep(self._link, key, changed=self._changed, least=1, limit=limit)
-            self._aside.count(kind, removed + self._link.run("shorten", [key], [limit]))
+            removed = sweep(self._connection, key, changed=self._changed, least=1, limit=limit)
+            self._rejected.count(kind, removed + self._connection.run("remove_oversized", [key], [limit]))
 
     def forget(self, checks: Iterable[str]) -> None:
         """Delete everything about ``checks`` except their past transitions. Raise StoreUnavailable."""
@@ -182,19 +182,19 @@ class RedisStateStore:
         if names:
             keys = [self._meta, self._states, self._changed, self._retries, self._memory]
             self._history.forget(names, self.now())
-            self._link.run("forget", keys, names)
+            self._connection.run("forget", keys, names)
 
     def _replace(
         self,
         flight: Flight,
         reducers: Mapping[str, Reducer],
-        seen: Mapping[str, bytes],
+        stored: Mapping[str, bytes],
         history: Container[str],
         memory: str | None = None,
     ) -> dict[str, tuple[Transition, ...]]:
         made: dict[str, tuple[Transition, ...]] = {}
         free = flight.check in reducers  # writing the flight's own check ends the flight
-        current = {name: seen.get(name, b"") for name in reducers}
+        current = {name: stored.get(name, b"") for name in reducers}
         for _ in range(CONFLICTS_BORNE):
             records: dict[str, codec.StoredCheck] = {}
             for name, raw in current.items():
@@ -202,7 +202,7 @@ class RedisStateStore:
                 if before and before.run_id == flight.run_id:
                     made[name] = before.transitions
                     continue
-                state, transitions = reducers[name](codec.believed(before, flight.taken_at))
+                state, transitions = reducers[name](codec.trusted_state(before, flight.taken_at))
                 records[name] = codec.StoredCheck(state, flight.run_id, transitions)
             if not records:
                 if free:
@@ -216,7 +216,9 @@ class RedisStateStore:
             if not conflicts:
                 return made
             current = conflicts
-        raise StoreUnavailable(f"the state of {min(current)} is being changed by somebody who holds no flight")
+        raise StoreUnavailable(
+            f"the state of {min(current)} is being changed by another program, which holds no flight"
+        )
 
     def _commit(
         self,
@@ -232,18 +234,18 @@ class RedisStateStore:
         arguments: list[Argument] = [str(flight.token), "1" if free else "", TRANSITIONS_KEPT, codec.LIMIT_BYTES]
         arguments += [flight.check, b"" if memory is None else codec.encode_memory(memory)]
         arguments += [self._lines_kept, self._retention.line_seconds]
-        for name, (seen, record) in entries.items():
+        for name, (stored, record) in entries.items():
             state = record.state
             # A state that changed without a new result (because it is overdue) adds no sample.
             new = self._retention.enabled and name in history and state.result.run_id == flight.run_id
             hour = int(state.result.observed_at // HOUR_SECONDS)
             line = encode_line(sample_of(state)) if new else b""
             keys.append(self._keys.open_list(name, hour))
-            arguments += [name, seen, codec.encode(record), _stamp(state.retry_at), line, hour]
+            arguments += [name, stored, codec.encode(record), _stamp(state.retry_at), line, hour]
             arguments.append(len(record.transitions))
             for transition in record.transitions:
                 arguments += [transition.id, codec.encode_transition(transition)]
-        answer, *rest = self._link.run("commit", keys, arguments)
+        answer, *rest = self._connection.run("commit", keys, arguments)
         names = list(entries)
         if answer == b"lost":
             return answer, dict(zip(names, rest, strict=True))
@@ -255,20 +257,20 @@ class RedisStateStore:
         records = {name: _record(name, raw) for name, raw in zip(flat[::2], flat[1::2], strict=True)}
         wrong = {name: raw for name, raw in zip(flat[::2], flat[1::2], strict=True) if records[name] is None}
         self._set_aside(wrong, refused, everything=mode[0] == "all")
-        believed = {name.decode(): codec.believed(record, read_at) for name, record in records.items() if record}
-        return (epoch, change, full), read_at, {name: state for name, state in believed.items() if state}
+        trusted = {name.decode(): codec.trusted_state(record, read_at) for name, record in records.items() if record}
+        return (epoch, change, full), read_at, {name: state for name, state in trusted.items() if state}
 
     def _set_aside(self, wrong: Mapping[bytes, bytes], refused: int, *, everything: bool) -> None:
         """Count the undecodable states. Delete them when all are read, since perhaps no run ever replaces them."""
-        self._aside.count("state", len(wrong) + refused)
-        if wrong and everything and self._aside.writes:
+        self._rejected.count("state", len(wrong) + refused)
+        if wrong and everything and self._rejected.writes:
             pairs = [part for item in wrong.items() for part in item]
             for start in range(0, len(pairs), 2 * ENTRIES_PER_COMMIT):
-                self._link.run("discard", [self._states], pairs[start : start + 2 * ENTRIES_PER_COMMIT])
+                self._connection.run("discard", [self._states], pairs[start : start + 2 * ENTRIES_PER_COMMIT])
 
     def _read_raw(self, *mode: str) -> list[Any]:
         keys = [self._meta, self._states, self._changed]
-        answer: list[Any] = self._link.run("read", keys, [codec.LIMIT_BYTES, *mode])
+        answer: list[Any] = self._connection.run("read", keys, [codec.LIMIT_BYTES, *mode])
         return answer
 
     def _flight(self, check: str) -> str:

@@ -33,15 +33,15 @@ class RedisStore:
         roster_size: int = 100,
         retries: bool = True,
     ) -> None:
-        self._link = link = RedisConnection(url, timeout_seconds=timeout_seconds, retries=retries)
-        self._aside = aside = RejectedValues(link, prefix, writes=retries)
-        self.history = RedisHistory(link, prefix, retention, aside)
+        self._connection = connection = RedisConnection(url, timeout_seconds=timeout_seconds, retries=retries)
+        self._rejected = rejected = RejectedValues(connection, prefix, writes=retries)
+        self.history = RedisHistory(connection, prefix, retention, rejected)
         self.states = RedisStateStore(
-            link, prefix, aside, history=self.history, retention=retention, roster_size=roster_size
+            connection, prefix, rejected, history=self.history, retention=retention, roster_size=roster_size
         )
-        self.alerts = RedisOutbox(link, prefix, aside)
-        self.workers = RedisWorkers(link, prefix, aside)
-        self.ownership = RedisOwnership(link, prefix)
+        self.alerts = RedisOutbox(connection, prefix, rejected)
+        self.workers = RedisWorkers(connection, prefix, rejected)
+        self.ownership = RedisOwnership(connection, prefix)
 
     def set_aside(self) -> Mapping[str, int]:
         """Return the number of rejected values so far, by kind. Raise StoreUnavailable.
@@ -50,11 +50,11 @@ class RedisStore:
         """
         self.states.sweep()
         self.alerts.sweep()
-        return self._aside.total()
+        return self._rejected.total()
 
     def refusal(self) -> str | None:
-        """Return the reason code for which the server refuses writes; None when INFO shows none. Raise StoreUnavailable."""
-        info = self._link.ask("INFO")
+        """Return the reason code for which the server refuses writes; None for none. Raise StoreUnavailable."""
+        info = self._connection.ask("INFO")
         if not isinstance(info, dict):
             return None
         if info.get("loading"):
@@ -68,4 +68,4 @@ class RedisStore:
 
     def close(self) -> None:
         """Close the idle connections."""
-        self._link.close()
+        self._connection.close()

@@ -9,7 +9,7 @@ FIELDS_AT_A_TIME = 5000
 SCRIPTS = 400
 
 
-def sweep(link: RedisConnection, key: str, *, changed: str = "", least: int, limit: int) -> int:
+def sweep(connection: RedisConnection, key: str, *, changed: str = "", least: int, limit: int) -> int:
     """Delete fields of a hash beyond the limit of a script, and return their number. Raise StoreUnavailable.
 
     First delete fields whose values are not between ``least`` and ``limit`` bytes long, or that are not in the sorted
@@ -17,7 +17,7 @@ def sweep(link: RedisConnection, key: str, *, changed: str = "", least: int, lim
     """
     total, more = 0, 1
     for _ in range(SCRIPTS):
-        removed, more = link.run("sweep", [key, changed or key], [FIELDS_AT_A_TIME, least, limit])
+        removed, more = connection.run("sweep", [key, changed or key], [FIELDS_AT_A_TIME, least, limit])
         total += removed
         if not more:
             break

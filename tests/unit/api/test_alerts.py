@@ -38,7 +38,7 @@ TELLING = AlertsOverview(
         Alert("queue", Status.WARNING, Status.OK, NOW, 2, "slow", held="silenced", held_by="1", deferred=("ops",)),
     ),
     silences=(Silence("1", "queue*", NOW, NOW + 3600, "known", "ada"),),
-    lanes=(DeliveryQueue("ops", 2, NOW - 20, 3, NOW + 30, "http_500"),),
+    queues=(DeliveryQueue("ops", 2, NOW - 20, 3, NOW + 30, "http_500"),),
     dead_letters=(
         DeadLetter("ops", Notice("old:1", NoticeKind.FIRING, "old", Status.OK, Status.ERROR, 0, NOW), "gone", NOW, 4),
     ),
