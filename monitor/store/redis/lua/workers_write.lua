@@ -1,8 +1,10 @@
--- note: KEYS beacons heartbeats emitted notes; ARGV notes count (field sent)* count (node instance field)*
--- `count` pairs are set in emitted. Of the starts of workers that follow, the beacon is removed, which stands under the
--- node unless another start wrote there since, and else beside it; the field is removed from heartbeats and emitted.
+-- workers_write: KEYS beacons heartbeats emitted round_state; ARGV round_state count (field sent)* count
+--                (node instance field)*
+-- Stores the round state, and sets the first `count` pairs in emitted. Then deletes starts of workers: the beacon,
+-- which is the field `node` unless another start has written there since, and otherwise `node.instance`; and the field
+-- in heartbeats and emitted.
 
-for i, kind in ipairs({'hash', 'hash', 'hash', 'string'}) do sound(KEYS[i], kind) end
+for i, kind in ipairs({'hash', 'hash', 'hash', 'string'}) do ensure_type(KEYS[i], kind) end
 redis.call('SET', KEYS[4], ARGV[1])
 local pairs_end = 2 + 2 * tonumber(ARGV[2])
 for from = 3, pairs_end, 1000 do
@@ -10,7 +12,7 @@ for from = 3, pairs_end, 1000 do
 end
 for i = pairs_end + 2, #ARGV, 3 do
   local node, instance = ARGV[i], ARGV[i + 1]
-  local newest = string.match(readable(KEYS[1], node, 70000), '"instance":"(%w*)"') or ''
+  local newest = string.match(value_of(KEYS[1], node, 70000), '"instance":"(%w*)"') or ''
   if newest == instance then redis.call('HDEL', KEYS[1], node) end
   redis.call('HDEL', KEYS[1], node .. '.' .. instance)
   redis.call('HDEL', KEYS[2], ARGV[i + 2])
