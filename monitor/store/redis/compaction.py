@@ -27,11 +27,11 @@ LISTS_PER_FETCH = 20
 LISTS_PER_PASS = 500
 PASSES = 200
 BLOCKS_PER_TRIM = 500
-FORGOTTEN_PER_SCRIPT = 10
+CHECKS_PER_FORGET = 10
 BLOCK_OVERHEAD_BYTES = 250  # for a key, its expiry and its index entry, measured on Redis 7.0
 
 
-class _Waiting(NamedTuple):
+class _WaitingList(NamedTuple):
     check: str
     hour: int
 
@@ -40,7 +40,7 @@ class _Waiting(NamedTuple):
         return self.hour * HOUR_SECONDS // DAY_SECONDS
 
 
-class _Packed(NamedTuple):
+class _NewBlocks(NamedTuple):
     """The new blocks of an hour and of its day; an empty one is not written."""
 
     raw: bytes = b""
@@ -55,14 +55,14 @@ class Compactor:
     ) -> None:
         self._connection, self._names = connection, HistoryKeys.of(prefix)
         self._retention, self._rejected = retention, rejected
-        self._others = (f"{prefix}transitions", Keys.of(prefix).beacons, Keys.of(prefix).heartbeats)
+        self._other_keys = (f"{prefix}transitions", Keys.of(prefix).beacons, Keys.of(prefix).heartbeats)
 
     def compact(self, now: float) -> CompactionResult:
         """Pack the lists that are long enough or whose hour is over, and trim history. Raise StoreUnavailable."""
         hours = lines = 0
         for _ in range(PASSES):
-            lines, members = self._waiting(now)
-            packed = self._pack([_waiting(member) for member in members], now)
+            lines, members = self._waiting_lists(now)
+            packed = self._pack([_parse_member(member) for member in members], now)
             hours += packed
             if not packed:  # nothing to do, or another process does it
                 break
@@ -75,36 +75,36 @@ class Compactor:
         hours = (int((now - kept.raw_seconds) // HOUR_SECONDS) - 2, int(now // HOUR_SECONDS) + 1)
         days = (int((now - kept.rollup_seconds) // DAY_SECONDS) - 2, int(now // DAY_SECONDS) + 1)
         keys = [self._names.open, self._names.raw, self._names.roll, self._names.blocks]
-        for start in range(0, len(names), FORGOTTEN_PER_SCRIPT):
-            batch = names[start : start + FORGOTTEN_PER_SCRIPT]
+        for start in range(0, len(names), CHECKS_PER_FORGET):
+            batch = names[start : start + CHECKS_PER_FORGET]
             self._connection.run("history_forget", keys, [self._names.prefix, *hours, *days, *batch])
 
-    def _waiting(self, now: float) -> tuple[int, list[bytes]]:
+    def _waiting_lists(self, now: float) -> tuple[int, list[bytes]]:
         """Return the number of all waiting lines, and some of the lists to pack."""
         lines, members, start = 0, list[bytes](), 0
         for _ in range(PASSES):
-            some, start, refused, *found = self._connection.run(
+            count, start, refused, *found = self._connection.run(
                 "history_waiting",
                 [self._names.open],
                 [self._names.prefix, int(now), ENOUGH_LINES, LISTS_PER_PASS - len(members), start],
             )
             self._rejected.count("index_entry", refused)
-            lines, members = lines + some, members + found
+            lines, members = lines + count, members + found
             if start < 0:
                 break
         return lines, members
 
-    def _pack(self, waiting: Sequence[_Waiting], now: float) -> int:
+    def _pack(self, waiting: Sequence[_WaitingList], now: float) -> int:
         packed = 0
         for batch in _batches(waiting):
             wanted: list[Argument] = [value for each in batch for value in (each.check, each.hour, each.day)]
             found = self._connection.run("history_fetch", [], [self._names.prefix, LIMIT_BYTES, *wanted])
             for each, (raw, roll, lines) in zip(batch, found, strict=True):
-                packed += bool(lines) and self._put(each, raw, roll, lines, now)
+                packed += bool(lines) and self._write_blocks(each, raw, roll, lines, now)
         return packed
 
-    def _put(self, at: _Waiting, raw: bytes, roll: bytes, lines: Sequence[bytes], now: float) -> bool:
-        new, names, kept = self._packed(at, raw, roll, lines, now), self._names, self._retention
+    def _write_blocks(self, at: _WaitingList, raw: bytes, roll: bytes, lines: Sequence[bytes], now: float) -> bool:
+        new, names, kept = self._new_blocks(at, raw, roll, lines, now), self._names, self._retention
         answer = self._connection.run(
             "history_pack",
             [
@@ -124,26 +124,28 @@ class Compactor:
         )
         return bool(answer)
 
-    def _packed(self, at: _Waiting, raw: bytes, roll: bytes, lines: Sequence[bytes], now: float) -> _Packed:
+    def _new_blocks(self, at: _WaitingList, raw: bytes, roll: bytes, lines: Sequence[bytes], now: float) -> _NewBlocks:
         began, kept = at.hour * HOUR_SECONDS, self._retention
         decoded = list(decode_lines(lines))
         known, fresh = decode_samples(raw), gather(decoded).within(began, began + HOUR_SECONDS)
         self._rejected.count("sample", len(lines) - len(decoded))
         if not fresh:
-            return _Packed()
+            return _NewBlocks()
         known_day = decode_day(roll, at.day * DAY_SECONDS)
         self._rejected.count("block", bool(raw and known is None) + bool(roll and known_day is None))
         day = known_day or day_of(at.day * DAY_SECONDS)
         rolled, samples = with_waiting(day, known, fresh), merge([known, fresh]) if known else fresh
         is_raw = now < began + HOUR_SECONDS + kept.raw_seconds
         is_rolled = rolled is not None and now < (at.day + 1) * DAY_SECONDS + kept.rollup_seconds
-        return _Packed(encode_samples(samples) if is_raw else b"", encode_day(rolled) if rolled and is_rolled else b"")
+        return _NewBlocks(
+            encode_samples(samples) if is_raw else b"", encode_day(rolled) if rolled and is_rolled else b""
+        )
 
     def _trim(self, now: float, other_bytes: int) -> tuple[int, int]:
         names, kept = self._names, self._retention
         evicted, total, more = 0, 0, 1
         while more:
-            some, total, more = self._connection.run(
+            count, total, more = self._connection.run(
                 "history_trim",
                 [names.raw, names.roll, names.blocks],
                 [
@@ -154,17 +156,17 @@ class Compactor:
                     BLOCKS_PER_TRIM,
                 ],
             )
-            evicted += some
+            evicted += count
         return evicted, total
 
     def _bytes_of_others(self) -> int:
         """Return the size of events and heartbeats, which share the budget; 0 when the server does not report it."""
-        return sum(int(self._connection.ask("MEMORY", "USAGE", key) or 0) for key in self._others)
+        return sum(int(self._connection.ask("MEMORY", "USAGE", key) or 0) for key in self._other_keys)
 
 
-def _batches(waiting: Iterable[_Waiting]) -> Iterator[Sequence[_Waiting]]:
+def _batches(waiting: Iterable[_WaitingList]) -> Iterator[Sequence[_WaitingList]]:
     """Yield lists to fetch together: no two hours of one check's day, as packing the first changes the day's block."""
-    rounds: list[list[_Waiting]] = []
+    rounds: list[list[_WaitingList]] = []
     counts = Counter[tuple[str, int]]()
     for each in waiting:
         place = counts[each.check, each.day]
@@ -177,6 +179,6 @@ def _batches(waiting: Iterable[_Waiting]) -> Iterator[Sequence[_Waiting]]:
             yield batch[start : start + LISTS_PER_FETCH]
 
 
-def _waiting(member: bytes) -> _Waiting:
+def _parse_member(member: bytes) -> _WaitingList:
     check, _, hour = member.decode(errors="replace").rpartition("|")
-    return _Waiting(check, int(hour))
+    return _WaitingList(check, int(hour))

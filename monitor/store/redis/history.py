@@ -96,9 +96,9 @@ class RedisHistory(Compactor):
         names, now = list(checks), self._connection.now()
         since = max(reaching_back([*spans.values(), 0.0], now, day_count), now - LONGEST_SECONDS)
         first, today = int(since // DAY_SECONDS), int(now // DAY_SECONDS)
-        begun = {int((now - span) // DAY_SECONDS) for span in spans.values()} | {today}
+        window_days = {int((now - span) // DAY_SECONDS) for span in spans.values()} | {today}
         found: dict[str, Uptimes] = {}
-        for check, _, kept in self._rolled_up(names, first, today, begun):
+        for check, _, kept in self._rolled_up(names, first, today, window_days):
             if kept.is_incomplete:
                 (buckets,) = self.rollups([check], since, now).values()
                 found[check] = uptimes(buckets, spans, day_count)
@@ -139,30 +139,30 @@ class RedisHistory(Compactor):
         return int(clock) / 1e6, [_hours_of(answer, series) for answer in answers]
 
     def _rolled_up(
-        self, checks: Iterable[str], first: int, last: int | str, full_days: Collection[int] | None = None
+        self, checks: Iterable[str], first: int, last: int | str, block_days: Collection[int] | None = None
     ) -> Iterator[tuple[str, float, _Kept]]:
         """Yield each check with the time and its days from ``first`` to ``last``.
 
-        Blocks are read for the days in ``full_days``, for all when None; of other days only the digests.
+        Blocks are read for the days in ``block_days``, for all when None; of other days only the digests.
         """
         names = list(checks)
-        wanted = "" if full_days is None else f",{','.join(map(str, full_days))},"
+        day_list = "" if block_days is None else f",{','.join(map(str, block_days))},"
         for start in range(0, len(names), CHECKS_PER_SCRIPT):
             batch = names[start : start + CHECKS_PER_SCRIPT]
-            arguments = [self._names.prefix, LIMIT_BYTES, DIGEST_BYTES, first, last, DAYS_BACK, wanted, *batch]
+            arguments = [self._names.prefix, LIMIT_BYTES, DIGEST_BYTES, first, last, DAYS_BACK, day_list, *batch]
             keys = [self._names.open, self._names.roll]
             clock, *answers = self._connection.run("history_rollups", keys, arguments)
             for check, answer in zip(batch, answers, strict=True):
-                yield check, int(clock) / 1e6, self._kept(check, first, full_days, answer)
+                yield check, int(clock) / 1e6, self._kept(check, first, block_days, answer)
 
-    def _kept(self, check: str, first: int, full_days: Container[int] | None, answer: list[Any]) -> _Kept:
+    def _kept(self, check: str, first: int, block_days: Container[int] | None, answer: list[Any]) -> _Kept:
         tail_day, raw_digest, blocks, hours = answer
         before = decode_digest(raw_digest, int(tail_day) * DAY_SECONDS) if tail_day else None
         kept = _Kept(before.tail if before else None)
         for number, raw in zip(map(int, blocks[::2]), blocks[1::2], strict=True):
             digest, day = decode_digest(raw, number * DAY_SECONDS), None
-            if full_days is None or number in full_days:
-                day = decode_day(raw, number * DAY_SECONDS, with_series=full_days is None)
+            if block_days is None or number in block_days:
+                day = decode_day(raw, number * DAY_SECONDS, with_series=block_days is None)
                 digest = digest if day else None
             if day is not None:
                 kept.days[number] = day
@@ -176,10 +176,10 @@ class RedisHistory(Compactor):
             if number < first:
                 last = LastSample(samples.codes[-1], samples.at[-1], samples.until[-1])
                 kept.tail = max(kept.tail or last, last, key=lambda each: each.at)
-            elif full_days is None or number in full_days:
+            elif block_days is None or number in block_days:
                 day = kept.days.get(number) or day_of(number * DAY_SECONDS)
                 kept.days[number] = day = self._with_waiting(check, day, samples, has_raw)
-                if full_days is not None and day.heads:
+                if block_days is not None and day.heads:
                     kept.digests[number] = digest_of(day)
             else:
                 kept.is_incomplete = True
@@ -202,11 +202,11 @@ def _within(moment: float | None, start: float | None, seconds: float) -> float 
 
 
 def _combined_uptimes(kept: _Kept, spans: Mapping[str, float], day_count: int, first: int, now: float) -> Uptimes:
-    """Compute uptimes from the digests of full days, and from the blocks of today and of windows' first days."""
+    """Compute uptimes from the digests of entire days, and from the blocks of today and of windows' first days."""
     today = int(now // DAY_SECONDS)
     days = linked(kept.digests, kept.tail, first, today)
 
-    def of(since: float) -> list[UptimePart]:
+    def from_moment(since: float) -> list[UptimePart]:
         number = int(since // DAY_SECONDS)
         before = max((at for at in kept.digests if at < number), default=None)
         tail = kept.tail if before is None else kept.digests[before].tail
@@ -214,12 +214,12 @@ def _combined_uptimes(kept: _Kept, spans: Mapping[str, float], day_count: int, f
         buckets = join([kept.days[number]] if number in kept.days else [], tail, since, until)
         return [part(buckets, since, until + BUCKET_SECONDS), *days[number + 1 - first :]]
 
-    current = of(today * DAY_SECONDS) if now > today * DAY_SECONDS else []
+    current = from_moment(today * DAY_SECONDS) if now > today * DAY_SECONDS else []
     found = {}
     for name, span in spans.items():
         since = max(now - span, now - LONGEST_SECONDS)
         is_of_today = since >= today * DAY_SECONDS
-        found[name] = together(of(since) if is_of_today else [*of(since), *current])
+        found[name] = together(from_moment(since) if is_of_today else [*from_moment(since), *current])
     bars = [together([day]) for day in [*days, *current]][-day_count:] if day_count else []
     return Uptimes(found, [(date_of(bar.since), bar) for bar in bars])
 

@@ -16,7 +16,7 @@ from monitor.store.rejected import RejectedValues
 DEAD_LETTERS_KEPT = 1000
 DEAD_LETTERS_SHOWN = 100
 PENDING_KEPT = 10_000
-DISCARDED_AT_ONCE = 500
+DISCARDS_PER_SCRIPT = 500
 TURN_SECONDS = 5.0
 FIRST_SECONDS = 60
 """The very first decision covers transitions that are at most this much older than the newest. After a flush these are
@@ -186,8 +186,8 @@ class RedisOutbox:
         for field, raw in zip(fields, values, strict=True):
             if not (alert_codec.decode(Alert, raw) if kind is Alert else alert_codec.decode(Silence, raw)):
                 pairs += [field, raw]
-        for start in range(0, len(pairs), 2 * DISCARDED_AT_ONCE):
-            self._connection.run("discard", [key], pairs[start : start + 2 * DISCARDED_AT_ONCE])
+        for start in range(0, len(pairs), 2 * DISCARDS_PER_SCRIPT):
+            self._connection.run("discard", [key], pairs[start : start + 2 * DISCARDS_PER_SCRIPT])
 
     def _remove(self, channel: str, token: str, check: bytes, raw: bytes, letter: bytes) -> bool:
         keys = [*self._keys(channel), self._lane_key(channel, check), self._dead]

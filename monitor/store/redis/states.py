@@ -18,12 +18,12 @@ from monitor.store.redis.sweeping import sweep
 from monitor.store.rejected import RejectedValues
 from monitor.store.retention import LINE_BYTES, TRANSITIONS_KEPT, HistoryKeys, Retention, encode_line
 
-CONFLICTS_BORNE = 16
+MAX_CONFLICTS = 16
 ENTRIES_PER_COMMIT = 100  # a script blocks the server for a few milliseconds at most
 
 
 @dataclass(frozen=True, slots=True)
-class _Held(Flight):
+class _TakenFlight(Flight):
     """A flight with the state that was stored when it was taken, which saves ``update`` a read."""
 
     stored: bytes = field(default=b"", repr=False, compare=False)
@@ -61,13 +61,13 @@ class RedisStateStore:
 
     def take(self, check: str, run_id: str, *, lease_seconds: float, overdue_at: float | None = None) -> Flight:
         """Take the check's flight. Raise FlightRefused (``busy``, ``overdue``) and StoreUnavailable."""
-        if left := self._unreleased.get(check):
-            self.release(left)
+        if unreleased := self._unreleased.get(check):
+            self.release(unreleased)
         answer, *flight = self._connection.run(
             "take",
             [self._flight(check), self._states, self._meta, self._memory],
             [
-                *(check, run_id, max(1, round(lease_seconds * 1e3)), _stamp(overdue_at)),
+                *(check, run_id, max(1, round(lease_seconds * 1e3)), _microseconds(overdue_at)),
                 *(codec.LIMIT_BYTES, codec.MEMORY_LIMIT_BYTES),
             ],
         )
@@ -79,7 +79,7 @@ class RedisStateStore:
             self._rejected.count("memory")
             # A kind without a memory never replaces it, and each run would spend time and memory to unpack it.
             self._connection.run("discard", [self._memory], [check, raw])
-        return _Held(check, run_id, int(token), int(taken_at) / 1e6, memory, bytes(stored))
+        return _TakenFlight(check, run_id, int(token), int(taken_at) / 1e6, memory, bytes(stored))
 
     def update(self, flight: Flight, reducer: Reducer, *, memory: str | None = None) -> tuple[Transition, ...]:
         """Replace the state by ``reducer(state)`` and the memory, and release the flight. Return the transitions.
@@ -87,7 +87,9 @@ class RedisStateStore:
         Raise FlightLost when the flight is not the current one. Raise StoreUnavailable when it is unknown whether the
         update was applied; a repeated call with the same flight returns the same transitions.
         """
-        stored = flight.stored if isinstance(flight, _Held) else b"".join(self._read_raw("names", flight.check)[6:])
+        stored = (
+            flight.stored if isinstance(flight, _TakenFlight) else b"".join(self._read_raw("names", flight.check)[6:])
+        )
         made = self._replace(flight, {flight.check: reducer}, {flight.check: stored}, (flight.check,), memory)
         return made[flight.check]
 
@@ -102,10 +104,10 @@ class RedisStateStore:
         made: dict[str, tuple[Transition, ...]] = {}
         names = list(reducers)
         for start in range(0, len(names), ENTRIES_PER_COMMIT):
-            some = names[start : start + ENTRIES_PER_COMMIT]
-            flat = self._read_raw("names", *some)[5:]
+            batch = names[start : start + ENTRIES_PER_COMMIT]
+            flat = self._read_raw("names", *batch)[5:]
             stored = {name.decode(): bytes(raw) for name, raw in zip(flat[::2], flat[1::2], strict=True)}
-            made |= self._replace(flight, {name: reducers[name] for name in some}, stored, history)
+            made |= self._replace(flight, {name: reducers[name] for name in batch}, stored, history)
         return made
 
     def release(self, flight: Flight) -> None:
@@ -193,9 +195,9 @@ class RedisStateStore:
         memory: str | None = None,
     ) -> dict[str, tuple[Transition, ...]]:
         made: dict[str, tuple[Transition, ...]] = {}
-        free = flight.check in reducers  # writing the flight's own check ends the flight
+        releases = flight.check in reducers  # writing the flight's own check ends the flight
         current = {name: stored.get(name, b"") for name in reducers}
-        for _ in range(CONFLICTS_BORNE):
+        for _ in range(MAX_CONFLICTS):
             records: dict[str, codec.StoredCheck] = {}
             for name, raw in current.items():
                 before = codec.decode(name, raw)
@@ -205,11 +207,11 @@ class RedisStateStore:
                 state, transitions = reducers[name](codec.trusted_state(before, flight.taken_at))
                 records[name] = codec.StoredCheck(state, flight.run_id, transitions)
             if not records:
-                if free:
+                if releases:
                     self.release(flight)
                 return made
             entries = {name: (current[name], record) for name, record in records.items()}
-            answer, conflicts = self._commit(flight, entries, history, free, memory)
+            answer, conflicts = self._commit(flight, entries, history, releases, memory)
             if answer == b"lost":
                 return made | {name: _applied_before(flight, name, raw) for name, raw in conflicts.items()}
             made |= {name: record.transitions for name, record in records.items() if name not in conflicts}
@@ -225,13 +227,13 @@ class RedisStateStore:
         flight: Flight,
         entries: Mapping[str, tuple[bytes, codec.StoredCheck]],
         history: Container[str],
-        free: bool,
+        releases: bool,
         memory: str | None,
     ) -> tuple[bytes, dict[str, bytes]]:
         """Return the script's reply, and the current values of the entries in conflict."""
         keys = [self._flight(flight.check), self._states, self._meta, self._changed, self._retries, self._transitions]
         keys += [self._memory, self._keys.open]
-        arguments: list[Argument] = [str(flight.token), "1" if free else "", TRANSITIONS_KEPT, codec.LIMIT_BYTES]
+        arguments: list[Argument] = [str(flight.token), "1" if releases else "", TRANSITIONS_KEPT, codec.LIMIT_BYTES]
         arguments += [flight.check, b"" if memory is None else codec.encode_memory(memory)]
         arguments += [self._lines_kept, self._retention.line_seconds]
         for name, (stored, record) in entries.items():
@@ -241,7 +243,7 @@ class RedisStateStore:
             hour = int(state.result.observed_at // HOUR_SECONDS)
             line = encode_line(sample_of(state)) if new else b""
             keys.append(self._keys.open_list(name, hour))
-            arguments += [name, stored, codec.encode(record), _stamp(state.retry_at), line, hour]
+            arguments += [name, stored, codec.encode(record), _microseconds(state.retry_at), line, hour]
             arguments.append(len(record.transitions))
             for transition in record.transitions:
                 arguments += [transition.id, codec.encode_transition(transition)]
@@ -255,16 +257,16 @@ class RedisStateStore:
         now, epoch, change, full, refused, *flat = self._read_raw(*mode)
         read_at = int(now) / 1e6
         records = {name: _record(name, raw) for name, raw in zip(flat[::2], flat[1::2], strict=True)}
-        wrong = {name: raw for name, raw in zip(flat[::2], flat[1::2], strict=True) if records[name] is None}
-        self._set_aside(wrong, refused, everything=mode[0] == "all")
+        undecodable = {name: raw for name, raw in zip(flat[::2], flat[1::2], strict=True) if records[name] is None}
+        self._reject(undecodable, refused, everything=mode[0] == "all")
         trusted = {name.decode(): codec.trusted_state(record, read_at) for name, record in records.items() if record}
         return (epoch, change, full), read_at, {name: state for name, state in trusted.items() if state}
 
-    def _set_aside(self, wrong: Mapping[bytes, bytes], refused: int, *, everything: bool) -> None:
+    def _reject(self, undecodable: Mapping[bytes, bytes], refused: int, *, everything: bool) -> None:
         """Count the undecodable states. Delete them when all are read, since perhaps no run ever replaces them."""
-        self._rejected.count("state", len(wrong) + refused)
-        if wrong and everything and self._rejected.writes:
-            pairs = [part for item in wrong.items() for part in item]
+        self._rejected.count("state", len(undecodable) + refused)
+        if undecodable and everything and self._rejected.writes:
+            pairs = [value for item in undecodable.items() for value in item]
             for start in range(0, len(pairs), 2 * ENTRIES_PER_COMMIT):
                 self._connection.run("discard", [self._states], pairs[start : start + 2 * ENTRIES_PER_COMMIT])
 
@@ -292,5 +294,5 @@ def _names(raw: Sequence[bytes]) -> Iterator[str]:
     return (name.decode(errors="replace") for name in raw)
 
 
-def _stamp(at: float | None) -> str:
+def _microseconds(at: float | None) -> str:
     return "" if at is None else str(round(at * 1e6))

@@ -15,8 +15,8 @@ local limit = tonumber(ARGV[2])
 -- The time and the number of an entry's id, as text: they have up to 20 digits, more than a Lua number can express.
 local function id(text)
   local time, number = string.match(text or '', '^(%d+)-(%d+)$')
-  local function valid(part)
-    return not string.match(part, '^0%d') and (#part < 20 or (#part == 20 and part <= '18446744073709551615'))
+  local function valid(digits)
+    return not string.match(digits, '^0%d') and (#digits < 20 or (#digits == 20 and digits <= '18446744073709551615'))
   end
   if time and valid(time) and valid(number) then return time, number end
   return nil

@@ -1,7 +1,7 @@
 -- history_reaches: KEYS open blocks:raw blocks:roll blocks; ARGV prefix digest_bytes
 -- Writes nothing. Returns the first complete hour, the first complete day and the first hour with waiting samples (''
--- for none), the size of all blocks, and the values that tell when history begins: the digests of up to 100 checks'
--- first days (none when older blocks were evicted), and the first lines of up to 100 checks' first lists.
+-- for none), the size of all blocks, and the values from which the begin of history follows: the digests of up to 100
+-- checks' first days (none when older blocks were evicted), and the first lines of up to 100 checks' first lists.
 
 local kinds = {'raw', 'roll'}
 local answer = {}

@@ -1,6 +1,6 @@
 -- history_waiting: KEYS open; ARGV prefix now enough limit start
 -- Selects the lists to pack: those whose hour is over, and those with enough lines. A long block needs more lines,
--- because it is written anew as a whole. Members without a list are deleted. Reads the members from position `start`
+-- because all of it is written anew. Members without a list are deleted. Reads the members from position `start`
 -- on, as many as a script may. Returns the number of lines in their lists, the position to continue from (-1 for none),
 -- the number of invalid members, and at most `limit` members to pack.
 
