@@ -31,11 +31,13 @@ class LastNotification:
 class Alert:
     """The alerting state of a check that fails, has just recovered, or has an open notification.
 
-    ``told`` is the last notification of each channel. ``changes`` are the times at which the severity changed, with the
-    new severity. ``held`` is the reason why a due notification is not sent: ``silenced``, ``maintenance``, ``parent``
-    or ``waiting`` (until a check that it depends on was observed as well). ``held_by`` names the silence, the
-    maintenance window or the check that holds it, ``deferred`` the channels that it is held for. ``sequence`` and
-    ``run_id`` are those of the transition that led to the current status.
+    - ``told`` is the last notification of each channel.
+    - ``changes`` are the times at which the severity changed, with the new severity.
+    - ``held`` is the reason why a due notification is not sent: ``silenced``, ``maintenance``, ``parent`` or ``waiting``
+      (until a check that it depends on was observed as well).
+    - ``held_by`` names the silence, the maintenance window or the check that holds it.
+    - ``deferred`` names the channels that it is held for.
+    - ``sequence`` and ``run_id`` are those of the transition that led to the current status.
     """
 
     check: CheckName

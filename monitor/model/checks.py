@@ -66,13 +66,14 @@ class Overall(StrEnum):
 class Outcome:
     """The outcome of one run of a kind, before it is dated and timed.
 
-    ``data`` is public: it holds only numbers, and names of counted things. ``message`` and ``detail`` may contain
-    hosts, versions and texts; only authorised clients see them. ``reason`` is a short code in snake_case (``timeout``,
-    ``refused``, ``above_threshold``). ``grace`` marks an ``unknown`` outcome that is too early to judge. It fails
-    nothing and sends no notification. ``held`` marks numbers that are kept from an earlier run. A held ``unknown``
-    outcome fails nothing, either. ``children`` are the outcomes of child checks by name; None for a child check that no
-    longer exists. ``memory`` is passed unchanged to the kind's next run; None keeps the stored memory. ``series`` names
-    the fields of ``data`` that history keeps, if they are numbers.
+    - ``data`` is public: it holds only numbers, and names of counted things.
+    - ``message`` and ``detail`` may contain hosts, versions and texts; only authorised clients see them.
+    - ``reason`` is a short code in snake_case (``timeout``, ``refused``, ``above_threshold``).
+    - ``grace`` marks an ``unknown`` outcome that is too early to judge. It fails nothing and sends no notification.
+    - ``held`` marks numbers that are kept from an earlier run. A held ``unknown`` outcome fails nothing, either.
+    - ``children`` are the outcomes of child checks by name; None for a child check that no longer exists.
+    - ``memory`` is passed unchanged to the kind's next run; None keeps the stored memory.
+    - ``series`` names the fields of ``data`` that history keeps, if they are numbers.
     """
 
     status: Status

@@ -38,11 +38,13 @@ class GroupMember:
 class PartitionObservation:
     """The observed offsets of a partition for one group.
 
-    ``committed`` is the group's committed offset; None when there is none, or it has expired. ``end`` is the offset of
-    the next record to be written; None when the leader returned none (``problem`` is then the reason). ``beginning`` is
-    the first offset that still exists; None when it was not requested. ``problem`` is ``unsubscribed`` for a topic that
-    the group has committed in but no longer consumes. ``next_record`` is set when the records after the committed
-    offset were read: before it there are only aborted records and transaction markers, no committed record.
+    - ``end`` is the offset of the next record to be written; None when the leader returned none (``problem`` is then
+      the reason).
+    - ``committed`` is the group's committed offset; None when there is none, or it has expired.
+    - ``beginning`` is the first offset that still exists; None when it was not requested.
+    - ``problem`` is also ``unsubscribed``, for a topic that the group has committed in but no longer consumes.
+    - ``next_record`` is set when the records after the committed offset were read: before it there are only aborted
+      records and transaction markers, no committed record.
     """
 
     end: int | None
@@ -56,14 +58,17 @@ class PartitionObservation:
 class GroupObservation:
     """The observed state of a consumer group.
 
-    ``state`` is the broker's term (``Stable``, ``Empty``, ``PreparingRebalance``, ``CompletingRebalance``, ``Dead``;
-    ``Assigning`` and ``Reconciling`` for groups of KIP-848), empty when the broker returned none. ``known`` is False
-    when the cluster has no group of that name. ``problem`` is a reason code when only this group could not be read
-    (``authorization``, ``coordinator``, ``share_group``). ``unreached`` are the brokers needed for this group (its
-    coordinator, leaders of its partitions) that did not answer, with the reason. ``unmatched`` are the topic patterns
-    that match no topic that the group consumes. ``unread`` are partitions with records but without a commit of this
-    group, in topics that it commits in while it has no members (``assign()`` has none). ``oldest`` is the oldest
-    waiting record of the partition with the most lag; None when it could not be determined.
+    - ``known`` is False when the cluster has no group of that name.
+    - ``state`` is the broker's term (``Stable``, ``Empty``, ``PreparingRebalance``, ``CompletingRebalance``, ``Dead``;
+      ``Assigning`` and ``Reconciling`` for groups of KIP-848), empty when the broker returned none.
+    - ``problem`` is a reason code when only this group could not be read (``authorization``, ``coordinator``,
+      ``share_group``).
+    - ``unreached`` are the brokers needed for this group (its coordinator, leaders of its partitions) that did not
+      answer, with the reason.
+    - ``unmatched`` are the topic patterns that match no topic that the group consumes.
+    - ``unread`` are partitions with records but without a commit of this group, in topics that it commits in while it
+      has no members (``assign()`` has none).
+    - ``oldest`` is the oldest waiting record of the partition with the most lag; None when it could not be determined.
     """
 
     group: str

@@ -14,13 +14,14 @@ from monitor.model.checks import Notice, Transition
 class PendingDecisions:
     """The transitions that no process has decided about yet, and the data that the decision needs.
 
-    ``transitions`` are the oldest undecided ones. ``alerts`` are the alerts of their checks, or all alerts.
-    ``silences`` are the active ones. ``version`` changes with every decision, ``cursor`` is the place in the stream
-    after ``transitions``. ``moved`` is True when the stream has entries after the last decision.
-
-    ``broken`` is True when transitions may have been lost since the last decision, or when no decision was ever made.
-    In the first case ``transitions`` are all that are stored, in the second those of the last minute. In both cases the
-    states have to be compared with the alerts.
+    - ``version`` changes with every decision.
+    - ``cursor`` is the place in the stream after ``transitions``.
+    - ``transitions`` are the oldest undecided ones.
+    - ``alerts`` are the alerts of their checks, or all alerts. ``silences`` are the active ones.
+    - ``broken`` is True when transitions may have been lost since the last decision, or when no decision was ever made.
+      In the first case ``transitions`` are all that are stored, in the second those of the last minute. In both cases
+      the states have to be compared with the alerts.
+    - ``moved`` is True when the stream has entries after the last decision.
     """
 
     version: str
