@@ -33,8 +33,8 @@ class Alert:
 
     - ``told`` is the last notification of each channel.
     - ``changes`` are the times at which the severity changed, with the new severity.
-    - ``held`` is the reason why a due notification is not sent: ``silenced``, ``maintenance``, ``parent`` or ``waiting``
-      (until a check that it depends on was observed as well).
+    - ``held`` is the reason why a due notification is not sent: ``silenced``, ``maintenance``, ``parent``, or
+      ``waiting`` (until a check that it depends on was observed as well).
     - ``held_by`` names the silence, the maintenance window or the check that holds it.
     - ``deferred`` names the channels that it is held for.
     - ``sequence`` and ``run_id`` are those of the transition that led to the current status.
