@@ -22,7 +22,7 @@ from monitor.history.rollups import empty_day, replace_hours
 from monitor.history.samples import DAY_SECONDS, Sample, gather
 from monitor.history.series import Span
 from monitor.model.checks import Outcome, Status
-from monitor.presentation import history as chronicle
+from monitor.presentation.history import curves_document, overview_document, read_curves, uptime_document
 from monitor.store import RedisStore, Retention
 from monitor.store.retention import HistoryKeys
 from tests.support.redis_server import RedisServer
@@ -133,17 +133,15 @@ def _bytes(client: redis_py.Redis, *patterns: str) -> int:
 def _queries(store: RedisStore, count: int, now: float, times: int) -> dict[str, float]:
     history, checks = store.history, {f"check-{n}": ("percent",) for n in range(count)}
     asked: Mapping[str, Callable[[], object]] = {
-        "day": lambda: chronicle.curves_document(
-            "check-1", *chronicle.curves(history, "check-1", Span(now - DAY_SECONDS, now, 60))
+        "day": lambda: curves_document("check-1", *read_curves(history, "check-1", Span(now - DAY_SECONDS, now, 60))),
+        "ninety": lambda: curves_document(
+            "check-1", *read_curves(history, "check-1", Span(now - DAYS * DAY_SECONDS, now))
         ),
-        "ninety": lambda: chronicle.curves_document(
-            "check-1", *chronicle.curves(history, "check-1", Span(now - DAYS * DAY_SECONDS, now))
-        ),
-        "overview": lambda: chronicle.overview(history, checks, now - DAY_SECONDS, now, count=48),
-        "uptime": lambda: chronicle.uptime(history, checks, SPANS, now, day_count=DAYS),
+        "overview": lambda: overview_document(history, checks, now - DAY_SECONDS, now, count=48),
+        "uptime": lambda: uptime_document(history, checks, SPANS, now, day_count=DAYS),
         "state": lambda: store.states.read(["check-1"]).read_at,
     }
-    answer = chronicle.curves(history, "check-1", Span(now - DAY_SECONDS, now, 60))[0]
+    answer = read_curves(history, "check-1", Span(now - DAY_SECONDS, now, 60))[0]
     if answer.scale.resolution != "raw" or sum(status is not None for status in answer.status) < 1400:
         raise RuntimeError(f"not a day: {answer.scale}, {answer.status}")
     return {

@@ -17,8 +17,8 @@ from monitor.history.samples import RESPONSE_TIME
 from monitor.model.checks import Overall, State
 from monitor.policy.runtime_checks import PART, dynamic, is_dynamic
 from monitor.ports.history import HistoryBounds
-from monitor.presentation import states as documents
 from monitor.presentation.history import reaches_document
+from monitor.presentation.states import hosts_document, timestamp, workers_document
 
 YIELD_EVERY = 256
 _Form = Literal["public", "full", "snapshot"]
@@ -57,13 +57,13 @@ class Renderer:
         readings, checks = self._entries(everything, snapshot, full=full)
         head = self._head(self._roster.overall(everything, readings), snapshot)
         known = self._roster.fleet(snapshot).hosts if full else ()
-        hosts = [entries.member("hosts", entries.encode(documents.hosts(known, snapshot.now)))] if known else []
+        hosts = [entries.member("hosts", entries.encode(hosts_document(known, snapshot.now)))] if known else []
         return entries.extended(head, entries.member("checks", checks), *hosts)
 
     def check(self, check: CheckSpec, snapshot: CachedSnapshot, *, full: bool) -> tuple[bool, str]:
         """Return whether a check passes, and its body."""
         reading, entry = self._entry(check, snapshot, hold=None, full=full)
-        head = entries.encode({"name": check.name, "timestamp": documents.timestamp(snapshot.now)})
+        head = entries.encode({"name": check.name, "timestamp": timestamp(snapshot.now)})
         return not policy.fails(reading), entries.extended(head, entry[1:-1])
 
     def startup(self, snapshot: CachedSnapshot) -> tuple[bool, str]:
@@ -80,12 +80,12 @@ class Renderer:
         checks = {check.name: self._rendered(check, snapshot, "snapshot") for check in everything.checks}
         children = [(check.name, self._rendered(check, snapshot, "snapshot")) for check in child_checks(snapshot)]
         readings = {name: rendered.reading for name, rendered in checks.items()}
-        fleet = documents.workers(snapshot.states, snapshot.now)
+        fleet = workers_document(snapshot.states, snapshot.now)
         head = {
             "status": self._roster.overall(everything, readings).value,
             "workers": fleet["workers"],
             "queues": fleet["queues"],
-            "hosts": documents.hosts(self._roster.fleet(snapshot).hosts, snapshot.now),
+            "hosts": hosts_document(self._roster.fleet(snapshot).hosts, snapshot.now),
             "reaches": reaches_document(reaches),
             "answering": snapshot.answering is not False,
             "version": _version(),
@@ -113,7 +113,7 @@ class Renderer:
         document = {
             "status": policy.overall(readings, self._roster.all.critical).value,
             "at": at,
-            "timestamp": documents.timestamp(at),
+            "timestamp": timestamp(at),
             "checks": checks,
             "reaches": reaches_document(reaches),
         }
@@ -191,7 +191,7 @@ def own_series(state: State | None) -> list[str]:
 
 
 def _head(status: str, now: float, **more: Any) -> str:
-    return entries.encode({"status": status, "timestamp": documents.timestamp(now), **more})
+    return entries.encode({"status": status, "timestamp": timestamp(now), **more})
 
 
 def _is_of_fleet(name: str) -> bool:

@@ -41,9 +41,10 @@ def run(kind: str, options: Mapping[str, Any], timeout_seconds: float, past: Pas
     built = KINDS.build(kind, options)
     outcome = built.run(timeout_seconds, past)
     parts = {
-        name: part and dataclasses.replace(part, series=built.series_of(part)) for name, part in outcome.parts.items()
+        name: part and dataclasses.replace(part, series=built.series_of(part))
+        for name, part in outcome.children.items()
     }
-    return dataclasses.replace(outcome, series=built.series_of(outcome), parts=parts)
+    return dataclasses.replace(outcome, series=built.series_of(outcome), children=parts)
 
 
 def _import(module: str) -> None:

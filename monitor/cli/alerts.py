@@ -104,7 +104,7 @@ def show_alerts(overview: AlertsOverview, console: Console | None = None) -> Non
         _print(heads, (_alert(alert, overview) for alert in alerts), console)
     if overview.silences:
         _print_silences(overview, console)
-    waiting = [lane for lane in overview.lanes if lane.pending or lane.failures]
+    waiting = [lane for lane in overview.queues if lane.pending or lane.failures]
     if waiting:
         rows = (
             [lane.channel, str(lane.pending), _ago(overview, lane.oldest_at), str(lane.failures), lane.reason or ""]

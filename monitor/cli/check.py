@@ -59,7 +59,7 @@ def _run(executor: Executor, spec: CheckSpec) -> list[CheckRow]:
         outcome, response_time_ms = executor.run(spec)
     except ExecutorUnavailable as error:
         return [CheckRow(spec.name, Status.UNKNOWN, "not_run", scrub(str(error)), critical=spec.critical)]
-    parts = ((part_spec(spec, part), found) for part, found in outcome.parts.items() if found is not None)
+    parts = ((part_spec(spec, part), found) for part, found in outcome.children.items() if found is not None)
     return [_row(each, found, response_time_ms) for each, found in ((spec, outcome), *parts)]
 
 

@@ -58,7 +58,7 @@ def _print_last(states: StateStore, console: Console, check: str | None, limit: 
     last: deque[tuple[str, Transition]] = deque(maxlen=limit)
     cursor, more = None, True
     while more:
-        found = history.events(states, after=cursor, limit=AT_A_TIME, check=check)
+        found = history.read_events(states, after=cursor, limit=AT_A_TIME, check=check)
         last.extend(found.found)
         cursor, more = found.cursor, found.more
     for each in last:
@@ -70,7 +70,7 @@ def _follow(states: StateStore, console: Console, check: str | None, cursor: str
     answering = True
     while True:
         try:
-            found = history.events(states, after=cursor, limit=AT_A_TIME, check=check)
+            found = history.read_events(states, after=cursor, limit=AT_A_TIME, check=check)
         except StoreUnavailable as error:
             if answering:
                 click.echo(f"the store does not answer: {error}; waiting", err=True)
@@ -86,7 +86,7 @@ def _follow(states: StateStore, console: Console, check: str | None, cursor: str
 
 def _print(console: Console, cursor: str, transition: Transition, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(history.event(cursor, transition)))
+        click.echo(json.dumps(history.event_document(cursor, transition)))
         return
     at = datetime.fromtimestamp(transition.at).strftime("%Y-%m-%d %H:%M:%S")
     line = Text.assemble(f"{at}  ", (transition.check, "bold"), "  ")

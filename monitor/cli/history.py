@@ -25,7 +25,7 @@ from monitor.history.series import Curve, Curves, Span
 from monitor.history.uptime import UptimeSeconds, uptime
 from monitor.model.checks import Status
 from monitor.ports.history import HistoryBounds
-from monitor.presentation import history as chronicle
+from monitor.presentation.history import curves_document, earliest_at, read_curves
 
 ROWS = 16
 BARS = "▁▂▃▄▅▆▇█"
@@ -56,12 +56,12 @@ def history(
         kept, now = store.history, store.states.now()
         begin = _begin(since, now)
         sparks, rows = Span(begin, now, _step(begin, now, console, as_json)), Span(begin, now, (now - begin) / ROWS)
-        fine, reaches = chronicle.curves(kept, name, sparks, names=names)
-        coarse, _ = chronicle.curves(kept, name, rows, names=names, reaches=reaches)
-        known_since = max(begin, chronicle.begins(reaches) or now)
+        fine, reaches = read_curves(kept, name, sparks, names=names)
+        coarse, _ = read_curves(kept, name, rows, names=names, reaches=reaches)
+        known_since = max(begin, earliest_at(reaches) or now)
         figures = uptime(kept.rollups([name], known_since)[name])
     if as_json:
-        click.echo(json.dumps(chronicle.curves_document(name, fine, reaches), indent=2))
+        click.echo(json.dumps(curves_document(name, fine, reaches), indent=2))
     elif any(fine.status):
         heading = Text.assemble((name, "bold"), f" since {_clock(fine.scale.since, now)}: {_in_words(figures)}")
         _show(console, heading, fine, coarse, now)
@@ -168,7 +168,7 @@ def _clock(at: float, now: float) -> str:
 
 
 def _reach(reaches: HistoryBounds, begin: float, now: float) -> str:
-    first = chronicle.begins(reaches)
+    first = earliest_at(reaches)
     if first is None:
         return "; nothing is kept of any check: history is off, or has only just begun"
     return f"; history reaches back {duration(now - first)}" if first > begin else ""

@@ -53,7 +53,7 @@ def status(*, as_json: bool, watch: bool, config: Path | None, data_dir: Path | 
         seen = _look(loaded, store, project)
     if as_json:
         document = _document(loaded, seen.rows, seen.snapshot)
-        document |= {"alerting": states.alerts(seen.alerts), "history": reaches_document(seen.reaches)}
+        document |= {"alerting": states.alerts_document(seen.alerts), "history": reaches_document(seen.reaches)}
         document |= {"project": seen.belonging.document()}
         click.echo(json.dumps(document, indent=2))
     else:

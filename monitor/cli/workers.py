@@ -42,7 +42,7 @@ def workers(as_json: bool, config: Path | None, data_dir: Path | None) -> None:
     loaded = load_with_store(config, data_dir)
     with store_answers():
         snapshot = wiring.store(loaded).states.read()
-    document = states.workers(snapshot.states, snapshot.read_at)
+    document = states.workers_document(snapshot.states, snapshot.read_at)
     if as_json:
         click.echo(json.dumps(document, indent=2))
     else:

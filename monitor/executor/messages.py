@@ -41,7 +41,7 @@ def encode_outcome(outcome: Outcome, response_time_ms: float) -> bytes:
     if outcome.memory is not None and len(outcome.memory) > MAX_MEMORY_BYTES:
         raise ValueError(f"a memory of {len(outcome.memory)} characters is longer than {MAX_MEMORY_BYTES}")
     parts = ",".join(
-        f"{json.dumps(name)}:{'null' if part is None else _encode(part)}" for name, part in outcome.parts.items()
+        f"{json.dumps(name)}:{'null' if part is None else _encode(part)}" for name, part in outcome.children.items()
     )
     # Joined by hand, so that what was measured against its limit is not encoded again.
     return f"[{response_time_ms!r},{_encode(outcome)},{{{parts}}},{json.dumps(outcome.memory)}]".encode()
@@ -51,7 +51,7 @@ def decode_outcome(raw: bytes) -> tuple[Outcome, float]:
     """The outcome and the response time in milliseconds."""
     response_time_ms, whole, parts, memory = json.loads(raw)
     found = {name: None if part is None else _decode(part) for name, part in parts.items()}
-    return _decode(whole, parts=found, memory=memory), response_time_ms
+    return _decode(whole, children=found, memory=memory), response_time_ms
 
 
 def _encode(outcome: Outcome) -> str:

@@ -1,1 +1,1 @@
-"""The values that all other packages use: checks, alerts and consumer groups. Frozen."""
+"""Frozen values that all other packages use: checks, alerts and consumer groups."""

@@ -1,4 +1,4 @@
-"""The values of alerting: what was told to whom, what waits to be told, and what nobody wants to hear now.
+"""Values of alerting: open alerts, sent and pending notifications, silences and dead letters.
 
 Times are seconds since the Unix epoch by the store's clock.
 """
@@ -13,9 +13,10 @@ from monitor.model.checks import Amount, CheckName, Count, Label, Moment, Notice
 
 @dataclass(frozen=True, slots=True)
 class LastNotification:
-    """What a channel knows of a check that fails: what it was told last, when, and since when it is so.
+    """The last notification that a channel received about a failing check.
 
-    ``notice`` is the id of the transition behind it, ``reminders`` how often it was told again.
+    ``status`` and ``since`` are the ones that it reported, ``at`` is when it was decided. ``notice`` is the id of the
+    transition that caused it, ``reminders`` is the number of reminders sent since.
     """
 
     status: Status
@@ -28,12 +29,15 @@ class LastNotification:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What alerting remembers of a check that fails, failed a moment ago, or of which somebody was told.
+    """The alerting state of a check that fails, has just recovered, or has an open notification.
 
-    ``told`` is by channel. ``changes`` are the moments at which the severity changed, and to what. ``held`` says why
-    somebody who would be told is not: ``silenced``, ``maintenance``, ``parent``, ``waiting`` (until what it depends on
-    was observed as well); ``held_by`` which silence, window or check that is; ``deferred`` names these channels.
-    ``sequence`` and ``run_id`` are those of the transition that brought its status.
+    - ``told`` is the last notification of each channel.
+    - ``changes`` are the times at which the severity changed, with the new severity.
+    - ``held`` is the reason why a due notification is not sent: ``silenced``, ``maintenance``, ``parent``, or
+      ``waiting`` (until a check that it depends on was observed as well).
+    - ``held_by`` names the silence, the maintenance window or the check that holds it.
+    - ``deferred`` names the channels that it is held for.
+    - ``sequence`` and ``run_id`` are those of the transition that led to the current status.
     """
 
     check: CheckName
@@ -52,13 +56,16 @@ class Alert:
 
     @property
     def transition(self) -> str:
-        """Return the id of the transition that brought its status."""
+        """Return the id of the transition that led to the current status."""
         return transition_id(self.check, self.sequence, self.run_id)
 
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """Somebody knows: until then nobody is told that a check fails whose name ``checks`` (a pattern) fits."""
+    """A pattern of check names (``checks``) whose failures send no notification until a given time.
+
+    ``why`` and ``by`` are the operator's reason and name.
+    """
 
     id: Label
     checks: str
@@ -70,7 +77,7 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A notice that its channel was never told, and why. ``reason`` is free of secrets."""
+    """A notice that could not be delivered, and the reason, which contains no secrets."""
 
     channel: Label
     notice: Notice
@@ -81,7 +88,10 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryQueue:
-    """What waits to be told by one channel. ``held_until`` is when it is tried again after failures in a row."""
+    """The notices that wait for one channel.
+
+    ``failures`` counts the failed attempts in a row. After failures the channel is tried again at ``held_until``.
+    """
 
     channel: str
     pending: int
@@ -93,16 +103,19 @@ class DeliveryQueue:
 
 @dataclass(frozen=True, slots=True)
 class AlertsOverview:
-    """All there is to know of alerting at one moment of the store's clock. ``dead_letters`` are the newest first."""
+    """The complete state of alerting at one moment of the store's clock.
+
+    ``dead_letters`` are the newest ones, the newest first; ``dead_letter_count`` counts all that are stored.
+    """
 
     read_at: float
     alerts: tuple[Alert, ...] = ()
     silences: tuple[Silence, ...] = ()
-    lanes: tuple[DeliveryQueue, ...] = ()
+    queues: tuple[DeliveryQueue, ...] = ()
     dead_letters: tuple[DeadLetter, ...] = ()
     dead_letter_count: int = 0
 
     @property
     def oldest_pending_at(self) -> float | None:
-        """Since when the oldest notice waits; None when none does."""
-        return min((lane.oldest_at for lane in self.lanes if lane.oldest_at is not None), default=None)
+        """Return the time since which the oldest pending notice waits; None when none is pending."""
+        return min((queue.oldest_at for queue in self.queues if queue.oldest_at is not None), default=None)

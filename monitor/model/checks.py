@@ -1,7 +1,7 @@
-"""The values everything else speaks in: statuses, results, states, transitions, snapshots.
+"""Values of checks: statuses, outcomes, results, states, transitions, snapshots and notices.
 
-All are frozen and derived; only a store writes. Times are seconds since the Unix epoch by one
-clock, the store's (Redis ``TIME``); durations say their unit in their name.
+All are frozen; only a store writes them. Times are seconds since the Unix epoch by the store's clock (Redis ``TIME``).
+Durations have their unit in their name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import Field, PlainValidator, Strict
 
 from monitor.lib import decoding
 
-# What the decoders of the store hold a value to; nothing is validated where a value is made.
+# The types that the decoders of the store validate. Constructors validate nothing.
 Text = Annotated[str, Field(max_length=decoding.TEXT_BYTES)]
 CheckName = Annotated[str, Field(pattern=rf"^{decoding.CHECK_NAME}$")]
 Moment = Annotated[float, Strict(), Field(ge=0, le=decoding.LATEST)]
@@ -27,10 +27,10 @@ Label = Annotated[str, PlainValidator(decoding.label)]
 
 
 class Status(StrEnum):
-    """What is known of a check.
+    """The status of a check.
 
-    A result is ok, warning or error, or ``UNKNOWN`` where its kind looked and cannot say. ``UNKNOWN`` is also what
-    was never observed, and ``STALE`` what becomes of a result that is not followed by another.
+    A result is ok, warning or error, or ``UNKNOWN`` when its kind ran but could not decide. ``UNKNOWN`` is also the
+    status of a check that was never observed. ``STALE`` is the status of a check whose last result has expired.
     """
 
     OK = "ok"
@@ -41,12 +41,12 @@ class Status(StrEnum):
 
     @property
     def severity(self) -> int:
-        """0 for ok, 1 for warning, 2 for everything that fails a critical check."""
+        """Return 0 for ok, 1 for warning, and 2 for every status that fails a critical check."""
         return {"ok": 0, "warning": 1}.get(self.value, 2)
 
 
 class Reason(StrEnum):
-    """Reason codes that more than one module gives or compares. The codes of one kind are listed in that kind."""
+    """Reason codes that several modules set or compare. Codes of a single kind are listed in that kind."""
 
     ABOVE_THRESHOLD = "above_threshold"
     STALE = "stale"
@@ -55,7 +55,7 @@ class Reason(StrEnum):
 
 
 class Overall(StrEnum):
-    """The verdict over all checks."""
+    """The overall status of all checks together."""
 
     HEALTHY = "healthy"
     DEGRADED = "degraded"
@@ -64,16 +64,16 @@ class Overall(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one run of a kind came to, before anybody knows when it was or how long it took.
+    """The outcome of one run of a kind, before it is dated and timed.
 
-    ``data`` is public: numbers (and names of what was counted) only. ``message`` and ``detail`` may
-    hold hosts, versions and texts; they are shown to authorised readers alone.
-    ``reason`` is a short code in snake_case (``timeout``, ``refused``, ``above_threshold``).
-    ``grace`` says of an ``unknown`` that it is too early to say more: it fails nothing, and nobody is told.
-    ``held`` says that the numbers are kept from an earlier run. An ``unknown`` that is held fails nothing, either.
-    ``parts`` are things that were observed together, by name, each to be a check of its own; None for one that is no
-    more. ``memory`` is handed to the kind's next run as it is; None leaves there what was.
-    ``series`` names those fields of ``data`` that are worth a chart over time, where they are numbers.
+    - ``data`` is public: it holds only numbers, and names of counted things.
+    - ``message`` and ``detail`` may contain hosts, versions and texts; only authorised clients see them.
+    - ``reason`` is a short code in snake_case (``timeout``, ``refused``, ``above_threshold``).
+    - ``grace`` marks an ``unknown`` outcome that is too early to judge. It fails nothing and sends no notification.
+    - ``held`` marks numbers that are kept from an earlier run. A held ``unknown`` outcome fails nothing, either.
+    - ``children`` are the outcomes of child checks by name; None for a child check that no longer exists.
+    - ``memory`` is passed unchanged to the kind's next run; None keeps the stored memory.
+    - ``series`` names the fields of ``data`` that history keeps, if they are numbers.
     """
 
     status: Status
@@ -83,29 +83,29 @@ class Outcome:
     detail: Mapping[str, Any] = field(default_factory=dict)
     grace: bool = False
     held: bool = False
-    parts: Mapping[str, Outcome | None] = field(default_factory=dict)
+    children: Mapping[str, Outcome | None] = field(default_factory=dict)
     memory: str | None = field(default=None, repr=False)
     series: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What a run may know of those before it: the moment it is dated by, and the memory that the last one left."""
+    """The time by which a run is dated, and the memory that the kind's previous run left."""
 
     now: float
     memory: str | None = field(default=None, repr=False)
 
 
 NO_PAST = Past(0.0)
-"""That of a run outside of any schedule."""
+"""An empty past, for runs that are not scheduled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one run of a check found, and until when it may be believed.
+    """The dated result of one run of a check, valid until ``valid_until``.
 
-    ``late_ms`` is how long after it was due the run began; None where nobody said when. ``series`` are the fields of
-    ``data`` that history keeps, besides the response time. ``held`` as in `Outcome`.
+    ``late_ms`` is the time from the due time to the start of the run; None when no due time is known. ``series`` names
+    the fields of ``data`` that history keeps, besides the response time. ``grace`` and ``held`` are as in `Outcome`.
     """
 
     run_id: Text
@@ -124,22 +124,22 @@ class Result:
 
     @property
     def numbers_at(self) -> float:
-        """The time that the numbers are of: before it was observed, where they are kept, or come from a recording."""
+        """Return the time at which the numbers were measured: before the observation if they are held or recorded."""
         ages = (self.data.get(name) for name in AGES)
         known = (float(age) for age in ages if isinstance(age, int | float) and not isinstance(age, bool))
         return self.observed_at - max(0.0, next(known, 0.0))
 
 
 AGES = ("numbers_age_seconds", "held_seconds")
-"""The fields of ``data`` in which a kind reports how old its numbers were when it ran."""
+"""The fields of ``data`` that hold the age of the numbers, in seconds, at the time of the run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """Consecutive results that disagree with the state in one direction, while hysteresis waits.
+    """Consecutive results that disagree with the state in one direction, while a threshold delays the change.
 
-    ``status`` is what the state would become: the status nearest to the present one that every result
-    of the streak bears out (the mildest when it gets worse, the worst when it gets better).
+    ``status`` is what the state would become: the status nearest to the current one that every result of the streak
+    justifies (the mildest when the check gets worse, the worst when it gets better).
     """
 
     status: Status
@@ -149,10 +149,11 @@ class Streak:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A check's judged status after hysteresis.
+    """The judged status of a check after hysteresis, with its last result.
 
-    ``stale_since`` is when it was noted that no new result has come; ``status`` stays what was known last. ``sequence``
-    and ``turned_by`` are those of its last transition; ``turned_by`` is empty in states of earlier versions.
+    ``stale_since`` is the time at which a sweep found that the last result had expired; ``status`` keeps the last
+    judged status. ``sequence`` and ``turned_by`` are the sequence and the run id of the last transition. ``turned_by``
+    is empty in states of earlier versions.
     """
 
     check: CheckName
@@ -167,16 +168,16 @@ class State:
 
     @property
     def is_judged(self) -> bool:
-        """Whether there has been a result that says more than that it is too early to say anything."""
+        """Return False while all that is known is an ``unknown`` result in its grace period."""
         return not (self.status is Status.UNKNOWN and self.result.grace)
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A change of a state's status. Stored once; events and alerts are made of it.
+    """A change of a state's status. It is stored once; events and alerts are made from it.
 
-    ``sequence`` orders the transitions of a check within one life of the store. ``run_id`` is the id of the run or
-    sweep that made the transition.
+    ``sequence`` orders the transitions of a check as long as the store keeps its data. ``run_id`` is the id of the run
+    or sweep that made the transition.
     """
 
     check: CheckName
@@ -189,25 +190,25 @@ class Transition:
 
     @property
     def id(self) -> str:
-        """Return the idempotency key of whatever is done about it: see :func:`transition_id`."""
+        """Return the transition's idempotency key; see :func:`transition_id`."""
         return transition_id(self.check, self.sequence, self.run_id)
 
 
 def transition_id(check: str, sequence: int, run_id: str) -> str:
     """Return ``CHECK:SEQUENCE:RUN``, where RUN is the first eight characters of the run's or sweep's id.
 
-    A run that is applied again has the same id. Two incidents have different ones, whatever the store has lost: a
-    sequence may come back after a fail-over, a restored dump or a step of the clock, the id of a run does not.
-    ``CHECK:SEQUENCE`` for an empty ``run_id``, as earlier versions wrote it.
+    A run that is applied again has the same id. Two incidents have different ids even when the store has lost data: a
+    sequence may repeat after a fail-over, a restored dump or a step of the clock, the id of a run does not.
+    Return ``CHECK:SEQUENCE`` for an empty ``run_id``, as earlier versions wrote it.
     """
     return f"{check}:{sequence}:{run_id[:8]}" if run_id else f"{check}:{sequence}"
 
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """The right to run a check once, held under a lease. ``token`` grows with every flight taken.
+    """The right to run a check once, held under a lease.
 
-    ``memory`` is what the check's last run left for it.
+    ``token`` is higher for every later flight. ``memory`` is the memory that the check's last run left.
     """
 
     check: str
@@ -219,7 +220,7 @@ class Flight:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The time that one dispatch covers: checks due in ``(since, until]``, and the checks whose retry is due now.
+    """The time that one dispatch covers: checks due in ``(since, until]``, and checks whose retry is due.
 
     ``since`` is None for the first dispatch of a store. ``observed`` holds the names of the checks that have a state;
     it is None unless the roster's fingerprint is new.
@@ -241,10 +242,10 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a reader has to learn to be up to date: the states written since its ``cursor`` was made.
+    """The states written since a reader's cursor was made.
 
-    ``full`` tells that ``states`` is everything there is, replacing what the reader knew (first read,
-    or the store was flushed or failed over). ``read_at`` is the store's clock.
+    ``cursor`` is the cursor for the next read. With ``full``, ``states`` are all states and replace what the reader
+    has: on the first read, and after the store was flushed or failed over. ``read_at`` is the store's time.
     """
 
     states: Mapping[str, State]
@@ -254,7 +255,7 @@ class Changes:
 
 
 class WorkerVerdict(StrEnum):
-    """What is known of a worker (DESIGN section 6). Exactly one of them at any time."""
+    """The verdict of a worker. A worker has exactly one at any time."""
 
     RETIRED = "retired"
     LOST = "lost"
@@ -268,7 +269,7 @@ class WorkerVerdict(StrEnum):
 
 
 class QueueVerdict(StrEnum):
-    """What is known of an expected queue."""
+    """The verdict of a queue that is expected to be consumed."""
 
     CONSUMED = "consumed"
     RESTING = "resting"
@@ -277,7 +278,7 @@ class QueueVerdict(StrEnum):
 
 
 class NoticeKind(StrEnum):
-    """Why somebody is told something."""
+    """The occasion of a notification."""
 
     FIRING = "firing"
     REMINDER = "reminder"
@@ -287,10 +288,11 @@ class NoticeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One thing to tell through one alert channel.
+    """One notification for one alert channel.
 
-    ``id`` is the idempotency key: the id of the transition that caused it, and for what no transition caused
-    (a reminder, a deferred alert) that id and a suffix. ``message`` is scrubbed of credentials and may hold hosts.
+    ``id`` is the idempotency key: the id of the transition that caused the notice. A notice without a transition of its
+    own (a reminder, a deferred alert) has that id with a suffix. ``message`` contains no credentials, but may contain
+    hosts.
     """
 
     id: str

@@ -1,6 +1,6 @@
-"""The values that Kafka's consumer groups are told in: what one look at a cluster saw of each.
+"""Values of Kafka consumer groups: what one request to a cluster returned about each group.
 
-Offsets are Kafka's: a count of records since the beginning of a partition. Words as in the Kafka protocol.
+An offset counts records from the beginning of a partition. Terms are those of the Kafka protocol.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class TopicPartition(NamedTuple):
 
 
 class WaitingRecord(NamedTuple):
-    """A record that waits to be consumed: in which partition, and when it was written, in seconds since the epoch."""
+    """A record that waits to be consumed: its partition, and when it was written, in seconds since the epoch."""
 
     at: TopicPartition
     written_at: float
@@ -26,7 +26,7 @@ class WaitingRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class GroupMember:
-    """A consumer that is in a group now, and the partitions that the group has given it."""
+    """A consumer that is currently in a group, and the partitions that are assigned to it."""
 
     member_id: str
     client_id: str
@@ -36,13 +36,15 @@ class GroupMember:
 
 @dataclass(frozen=True, slots=True)
 class PartitionObservation:
-    """What was seen of a partition, for one group.
+    """The observed offsets of a partition for one group.
 
-    ``committed`` is the group's offset, None when it has committed none (or it has expired). ``end`` is the offset of
-    the next record to be written, None when the leader did not say (``problem`` then tells why). ``beginning`` is the
-    first offset that is still there, None where nobody asked. ``problem`` is also ``unsubscribed``, of a topic that the
-    group has committed in and does not consume any more. ``next_record`` is set where the records behind the committed
-    offset were read: no committed record lies before it, only aborted ones and markers of transactions.
+    - ``end`` is the offset of the next record to be written; None when the leader returned none (``problem`` is then
+      the reason).
+    - ``committed`` is the group's committed offset; None when there is none, or it has expired.
+    - ``beginning`` is the first offset that still exists; None when it was not requested.
+    - ``problem`` is also ``unsubscribed``, for a topic that the group has committed in but no longer consumes.
+    - ``next_record`` is set when the records after the committed offset were read: before it there are only aborted
+      records and transaction markers, no committed record.
     """
 
     end: int | None
@@ -54,16 +56,19 @@ class PartitionObservation:
 
 @dataclass(frozen=True, slots=True)
 class GroupObservation:
-    """What was seen of a consumer group.
+    """The observed state of a consumer group.
 
-    ``state`` is the broker's word (``Stable``, ``Empty``, ``PreparingRebalance``, ``CompletingRebalance``, ``Dead``;
-    ``Assigning`` and ``Reconciling`` for groups of KIP-848), empty when it did not say. ``known`` is False when the
-    cluster has no group of that name. ``problem`` is a reason code when this group, alone, could not be looked at
-    (``authorization``, ``coordinator``, ``share_group``). ``unreached`` are the addresses of brokers that did not
-    answer for it, and why: its coordinator, leaders of its partitions. ``unmatched`` are the patterns of topics of
-    which the group consumes none. ``unread`` are partitions with records, of topics that a group without members (as
-    ``assign()`` has none) commits in, in which it has committed nothing. ``oldest`` is the
-    oldest record that waits in the partition with the most lag, None where nobody could tell.
+    - ``known`` is False when the cluster has no group of that name.
+    - ``state`` is the broker's term (``Stable``, ``Empty``, ``PreparingRebalance``, ``CompletingRebalance``, ``Dead``;
+      ``Assigning`` and ``Reconciling`` for groups of KIP-848), empty when the broker returned none.
+    - ``problem`` is a reason code when only this group could not be read (``authorization``, ``coordinator``,
+      ``share_group``).
+    - ``unreached`` are the brokers needed for this group (its coordinator, leaders of its partitions) that did not
+      answer, with the reason.
+    - ``unmatched`` are the topic patterns that match no topic that the group consumes.
+    - ``unread`` are partitions with records but without a commit of this group, in topics that it commits in while it
+      has no members (``assign()`` has none).
+    - ``oldest`` is the oldest waiting record of the partition with the most lag; None when it could not be determined.
     """
 
     group: str

@@ -139,7 +139,7 @@ def alerts(overview: AlertsOverview) -> Outcome:
     oldest_at = overview.oldest_pending_at
     oldest_seconds = 0.0 if oldest_at is None else max(0.0, overview.read_at - oldest_at)
     dead = sum(letter.at > overview.read_at - DEAD_SECONDS for letter in overview.dead_letters)
-    pending = sum(lane.pending for lane in overview.lanes)
+    pending = sum(lane.pending for lane in overview.queues)
     data = {"pending": pending, "oldest_pending_seconds": round(oldest_seconds, 1), "dead": dead}
     if oldest_seconds > UNDELIVERABLE_SECONDS:
         return Outcome(Status.ERROR, data, "undelivered", "alerts have waited for minutes; see `monitor status`")

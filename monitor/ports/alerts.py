@@ -1,4 +1,4 @@
-"""Alerts: decided once, delivered at least once."""
+"""Outbox of alerts: each transition is decided once, each notice is delivered at least once."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from monitor.model.checks import Notice, Transition
 
 @dataclass(frozen=True, slots=True)
 class PendingDecisions:
-    """What nobody has decided yet whom to tell of, and what that depends on.
+    """The transitions that no process has decided about yet, and the data that the decision needs.
 
-    ``transitions`` are the oldest; ``alerts`` those of their checks, or all. ``broken`` tells that some transitions may
-    have been lost since the last decision (or that there was none): then ``transitions`` are all that are stored (of
-    the last minute, if there was none), and the states have to be compared with them. ``moved`` tells that there is
-    something behind the cursor. ``version`` changes with every decision.
+    - ``version`` changes with every decision.
+    - ``cursor`` is the place in the stream after ``transitions``.
+    - ``transitions`` are the oldest undecided ones.
+    - ``alerts`` are the alerts of their checks, or all alerts. ``silences`` are the active ones.
+    - ``broken`` is True when transitions may have been lost since the last decision, or when no decision was ever made.
+      In the first case ``transitions`` are all that are stored, in the second those of the last minute. In both cases
+      the states have to be compared with the alerts.
+    - ``moved`` is True when the stream has entries after the last decision.
     """
 
     version: str
@@ -32,7 +36,10 @@ class PendingDecisions:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A notice that is ours to deliver for the time of a lease. ``failures`` of its channel in a row came before."""
+    """A notice that this process may deliver until its lease ends.
+
+    ``failures`` counts the failed attempts of the channel in a row before this one.
+    """
 
     channel: str
     token: str
@@ -44,7 +51,7 @@ class Delivery:
 
 
 class DeliveryFailure(NamedTuple):
-    """Why a notice was not delivered, without secrets. ``permanent``: another try would end the same way."""
+    """The reason for a failed delivery, without secrets. ``permanent``: another attempt would fail in the same way."""
 
     reason: str
     permanent: bool = False
@@ -52,64 +59,64 @@ class DeliveryFailure(NamedTuple):
 
 
 class Outbox(Protocol):
-    """Where alerts are decided once, and notices wait until they are told. Every method may raise StoreUnavailable."""
+    """Store of alerts and of the notices that wait for delivery. Every method may raise StoreUnavailable."""
 
     def undecided(self, token: str = "", *, everything: bool = True, limit: int = 500) -> PendingDecisions | None:
-        """What is to be decided now, with the alerts of all checks if ``everything``.
+        """Return what has to be decided now, with the alerts of all checks if ``everything``.
 
-        With a token, it is that one's turn to decide until it is told that nothing is left (or stops asking for some
-        seconds); None while it is another's. Without one it only looks.
+        With a token, the caller gets the turn to decide. It keeps the turn until nothing is left, or until it has not
+        called for some seconds; meanwhile other tokens get None. Without a token the method only reads.
         """
         ...
 
     def decide(
-        self, seen: PendingDecisions, alerts: Mapping[str, Alert | None], notices: Sequence[tuple[str, Notice]]
+        self, pending: PendingDecisions, alerts: Mapping[str, Alert | None], notices: Sequence[tuple[str, Notice]]
     ) -> bool:
-        """Write a decision: the alerts that changed (None for one to forget), and notices with their channels.
+        """Write a decision: the changed alerts (None deletes one), and notices with the names of their channels.
 
-        All of it is written, or, when somebody else has decided since ``seen``, nothing: then False.
+        Write all of it, or nothing and return False when another process has decided since ``pending`` was read.
         """
         ...
 
     def due(self, channels: Iterable[str]) -> list[str]:
-        """Those of ``channels`` that have something to tell now, and that nobody is at."""
+        """Return those of ``channels`` that have a notice to deliver now and that no process is delivering to."""
         ...
 
     def take(self, channel: str, token: str, *, lease_seconds: float) -> Delivery | None:
-        """The next notice of a channel, under a lease; None when there is none now or another token holds the channel.
+        """Return the channel's next notice under a lease; None when none is due or another token holds the channel.
 
-        Notices of one check are delivered in order; the lease is on the channel, and prolonged by the next ``take``.
+        Notices of one check are delivered in order. The lease is on the channel, and the next ``take`` prolongs it.
         """
         ...
 
     def leave(self, channel: str, token: str) -> None:
-        """Let go of a channel, for somebody else to go on."""
+        """Release a channel, so that another process can continue."""
         ...
 
     def ack(self, delivery: Delivery) -> bool:
-        """It was told. False when somebody else has said so before."""
+        """Remove a delivered notice. Return False when another process has removed it before."""
         ...
 
     def retry(self, delivery: Delivery, *, after_seconds: float, hold_seconds: float, reason: str) -> None:
-        """It was not told: try again later, and no other notice of this channel for ``hold_seconds``."""
+        """Schedule a failed notice for a later attempt, and hold all notices of the channel for ``hold_seconds``."""
         ...
 
     def bury(self, delivery: Delivery, reason: str) -> None:
-        """It will never be told: a dead letter."""
+        """Move a notice that will not be tried again to the dead letters."""
         ...
 
     def retire(self, channels: Iterable[str], *, before: float) -> int:
-        """Bury what has waited since ``before`` for channels other than these. Returns how many notices."""
+        """Move notices of other channels that have waited since ``before`` to the dead letters. Return their number."""
         ...
 
     def silence(self, checks: str, *, for_seconds: float, why: str, by: str = "") -> Silence:
-        """Silence the checks whose names this pattern fits."""
+        """Silence the checks whose names match the pattern ``checks``."""
         ...
 
     def unsilence(self, silence_id: str) -> bool:
-        """End a silence. False when there is none of that id."""
+        """End a silence. Return False when no silence has this id."""
         ...
 
     def overview(self) -> AlertsOverview:
-        """All there is to know of alerting."""
+        """Return the complete state of alerting."""
         ...

@@ -1,4 +1,4 @@
-"""The executor: runs one check in a process of its own."""
+"""Executor: runs one check in a process of its own."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from monitor.model.checks import NO_PAST, Outcome, Past
 
 
 class ExecutorUnavailable(Exception):
-    """Nothing can be run just now: no process could be had to run it in."""
+    """Error: no process is available to run a check in."""
 
 
 class Executor(Protocol):
-    """Runs a check where it can be ended, whatever it is doing."""
+    """Runner of checks that can end a check whatever it is doing."""
 
     def start(self) -> None:
-        """Get ready, so that the first check does not have to wait. Raises :class:`ExecutorUnavailable`."""
+        """Start the processes, so that the first check does not wait. Raise :class:`ExecutorUnavailable`."""
         ...
 
     def run(self, check: CheckSpec, past: Past = NO_PAST) -> tuple[Outcome, float]:
-        """The outcome and the response time in milliseconds. Raises :class:`ExecutorUnavailable` and nothing else.
+        """Return the outcome and the response time in milliseconds. Raise nothing but :class:`ExecutorUnavailable`.
 
         A check that is not done after ``check.timeout_seconds`` is ended: status ``error``, reason ``timeout``.
         """
         ...
 
     def close(self) -> None:
-        """End what is idle."""
+        """End the idle processes."""
         ...

@@ -1,4 +1,4 @@
-"""History: samples and roll-ups of the past."""
+"""History: samples and roll-ups of past results."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from monitor.history.uptime import Uptimes
 
 
 class HistoryBounds(NamedTuple):
-    """How far back history goes, in epoch seconds; None where there is none."""
+    """The times at which samples and roll-ups begin, in epoch seconds; None when there are none."""
 
     raw: float | None = None
     rollups: float | None = None
 
 
 class CompactionResult(NamedTuple):
-    """What one compaction did: hours that were closed or added to, blocks that had to go for the memory budget, and
-    the bytes that history occupies now."""
+    """The outcome of one compaction.
+
+    ``hours`` counts the hours that were closed or added to, ``evicted`` the blocks that were removed to keep the memory
+    budget. ``kept_bytes`` is the size of history after it.
+    """
 
     hours: int = 0
     evicted: int = 0
@@ -27,45 +30,46 @@ class CompactionResult(NamedTuple):
 
 
 class History(Protocol):
-    """What was observed. Samples are written by :class:`StateStore`, together with the state that they are of.
+    """Reader of past results. :class:`StateStore` writes samples, together with the state that they belong to.
 
-    Every method may raise :class:`StoreUnavailable`. What cannot be understood is as good as absent.
+    Every method may raise :class:`StoreUnavailable`. Stored values that cannot be decoded are treated as absent.
     """
 
     def samples(
         self, check: str, since: float, until: float | None = None, names: Collection[str] | None = None
     ) -> Samples:
-        """The check's samples in [since, until), and before them the one that still holds at ``since``, if any.
+        """Return the check's samples in [since, until), preceded by the one that is still valid at ``since``, if any.
 
-        With their series of these ``names``, all when None.
+        Only the series in ``names`` are included, all when None. ``until`` None means now.
         """
         ...
 
     def rollups(self, checks: Iterable[str], since: float, until: float | None = None) -> dict[str, Buckets]:
-        """Buckets of each check from that of ``since`` on, up to the bucket's end ``until``, or up to now.
+        """Return each check's buckets, from the one of ``since`` to the one that ends at ``until`` (None means now).
 
-        Samples that are not rolled up yet are in them. A check of which nothing is known has empty ones.
+        They include samples that are not rolled up yet. A check without history has empty buckets.
         """
         ...
 
     def uptimes(self, checks: Iterable[str], spans: Mapping[str, float], day_count: int) -> dict[str, Uptimes]:
-        """The figures of each check's windows up to now (``spans`` by name, in seconds), and of so many UTC days.
+        """Return each check's uptime figures for windows that end now, and for the last ``day_count`` UTC days.
 
-        What `monitor.history.uptime` makes of roll-ups, for less: of many checks and days.
+        ``spans`` are the windows' lengths in seconds by name. The result equals that of `monitor.history.uptime` over
+        roll-ups, at a lower cost for many checks and days.
         """
         ...
 
     def latest(self, checks: Iterable[str], at: float) -> dict[str, Sample]:
-        """The last sample of each check up to the moment ``at``; not of those that have none that may hold still."""
+        """Return each check's last sample at or before ``at``. Checks whose last sample has expired are left out."""
         ...
 
     def reaches(self) -> HistoryBounds:
-        """How far back there are samples, and roll-ups."""
+        """Return how far back samples and roll-ups reach."""
         ...
 
     def compact(self, now: float) -> CompactionResult:
-        """Pack and roll up what is waiting, drop what is too old, and then the oldest until the budget is kept.
+        """Pack and roll up waiting samples, then delete expired blocks, then the oldest ones until the budget is kept.
 
-        Idempotent: may be ended anywhere, run again, and run by several at once.
+        Idempotent: it may be interrupted anywhere, repeated, and run by several processes at once.
         """
         ...

@@ -1,4 +1,4 @@
-"""The store, made of states, history, alerts and workers."""
+"""Store: states, history, alerts, workers and the record of the store's project."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Reducer = Callable[[State | None], tuple[State, tuple[Transition, ...]]]
 
 
 class StoreUnavailable(Exception):
-    """The store did not answer in time, or answered with an error. Its text is free of credentials.
+    """Error: the store did not answer in time, or answered with an error. The text contains no credentials.
 
-    ``reason`` is the code of the error that it answered; None when it did not answer.
+    ``reason`` is the code of the error that it returned; None when it did not answer.
     """
 
     def __init__(self, text: str = "", reason: str | None = None) -> None:
@@ -26,7 +26,7 @@ class StoreUnavailable(Exception):
 
 
 class FlightRefused(Exception):
-    """The flight cannot be taken: ``reason`` is ``busy`` (somebody holds it) or ``overdue``."""
+    """Error: the flight cannot be taken. ``reason`` is ``busy`` (another run holds it) or ``overdue``."""
 
     def __init__(self, check: str, reason: str) -> None:
         super().__init__(f"{check}: {reason}")
@@ -35,135 +35,135 @@ class FlightRefused(Exception):
 
 
 class FlightLost(Exception):
-    """The flight's lease ran out, or somebody else has taken the check since: nothing was written."""
+    """Error: the flight's lease has ended, or another run holds the flight. Nothing was written."""
 
 
 class StateStore(Protocol):
-    """The states of the checks, and the flights and windows by which they are written.
+    """Store of the checks' states, and of the flights and dispatch windows that control the writing.
 
-    Every method may raise :class:`StoreUnavailable`; none blocks longer than its timeouts.
+    Every method may raise :class:`StoreUnavailable`. None blocks longer than its timeouts.
     """
 
     def now(self) -> float:
-        """The store's clock, in seconds since the Unix epoch."""
+        """Return the time of the store's clock, in seconds since the Unix epoch."""
         ...
 
     def take(self, check: str, run_id: str, *, lease_seconds: float, overdue_at: float | None = None) -> Flight:
         """Take the check's flight, or raise :class:`FlightRefused`.
 
-        Idempotent per ``run_id``. Refused as ``overdue`` once the store's clock has passed ``overdue_at``. The flight
-        brings the memory of the check's last run.
+        Idempotent for each ``run_id``. Refused as ``overdue`` once the store's clock has passed ``overdue_at``. The
+        flight contains the memory of the check's last run.
         """
         ...
 
     def update(self, flight: Flight, reducer: Reducer, *, memory: str | None = None) -> tuple[Transition, ...]:
-        """Replace the state of ``flight.check`` by ``reducer(state)`` and free the flight: one optimistic transaction.
+        """Replace the state of ``flight.check`` by ``reducer(state)`` and release the flight.
 
-        State, history, transitions and ``memory`` (unless None) are written together or not at all. Applied once per
-        ``flight.run_id`` even when a reply is lost. Raises :class:`FlightLost` when the flight is no longer the
-        current one.
+        State, history, transitions and ``memory`` (unless None) are written together or not at all, in one optimistic
+        transaction. It is applied once for each ``flight.run_id``, even when a reply is lost. Return the transitions.
+        Raise :class:`FlightLost` when the flight is no longer the current one.
         """
         ...
 
     def update_many(
         self, flight: Flight, reducers: Mapping[str, Reducer], *, history: Container[str] = ()
     ) -> dict[str, tuple[Transition, ...]]:
-        """Replace the states of several checks that one flight observed; the transitions of each.
+        """Replace the states of several checks that one flight observed. Return the transitions of each check.
 
-        Each check as in :meth:`update`, but the flight, whose own check is none of them, is kept: several calls may
-        follow one another, and then :meth:`release`. Only checks in ``history`` leave a sample there.
+        Each check is written as in :meth:`update`, but the flight is kept, and its own check is not among ``reducers``.
+        Several calls may follow one another, then :meth:`release`. Only the checks in ``history`` get a sample.
         """
         ...
 
     def release(self, flight: Flight) -> None:
-        """Free a flight without a result; does nothing when it is no longer ours."""
+        """Release a flight without a result. Do nothing when another run holds it."""
         ...
 
     def claim_window(self, fingerprint: str, *, at_least_seconds: float = 0.0) -> Window | None:
-        """Claim the time since the last claim, so that each moment is dispatched by one dispatcher only.
+        """Claim the time since the last claim, so that each moment is dispatched by one process only.
 
-        None when the last claim is younger than ``at_least_seconds``.
+        Return None when the last claim is younger than ``at_least_seconds``.
         """
         ...
 
     def dispatched_at(self) -> float | None:
-        """When the last window was claimed, by the store's clock; None when there has been none."""
+        """Return the store's time of the last claimed window; None when there is none."""
         ...
 
     def read(self, checks: Iterable[str] | None = None) -> Snapshot:
-        """The states of ``checks`` (all when None). What cannot be understood is left out."""
+        """Return the states of ``checks``, of all checks when None. States that cannot be decoded are left out."""
         ...
 
     def changes(self, cursor: str | None) -> Changes:
-        """What was written since ``cursor`` (everything when None, or when the cursor means nothing any more)."""
+        """Return the states written since ``cursor``; all of them when it is None or no longer valid."""
         ...
 
     def transitions(self, *, after: str | None = None, limit: int = 100) -> list[tuple[str, Transition]]:
-        """Stored transitions, oldest first, as (cursor, transition), after the given cursor."""
+        """Return up to ``limit`` transitions after the cursor ``after``, oldest first, as (cursor, transition)."""
         ...
 
     def forget(self, checks: Iterable[str]) -> None:
-        """Remove everything about ``checks`` but their past transitions."""
+        """Delete everything about ``checks`` except their past transitions."""
         ...
 
 
 Send = Callable[[Notice], DeliveryFailure | None]
-"""Tells a notice, within the time of its channel; None when it was told."""
+"""Sends a notice within the timeout of its channel. Returns None when it was delivered."""
 
 
 class Ownership(Protocol):
     """The record of the project that a store belongs to. Every method may raise :class:`StoreUnavailable`."""
 
     def read(self) -> Identity | None:
-        """Return whose store it is; None while it is nobody's."""
+        """Return the project that owns the store; None when none does."""
         ...
 
     def claim(self, project: Identity) -> Identity | None:
-        """Make the store this project's if it is nobody's or the same; return whose it is then."""
+        """Make ``project`` the owner if the store has no owner or this one. Return the owner."""
         ...
 
     def take_over(self, project: Identity) -> Identity | None:
-        """Make the store this project's, and return whose it was."""
+        """Make ``project`` the owner. Return the previous one."""
         ...
 
 
 class Store(Protocol):
-    """A store: its parts, each for who needs it, and what concerns all of them."""
+    """The complete store. Each user takes the store that it needs; the methods here concern all of them."""
 
     @property
     def states(self) -> StateStore:
-        """The states of the checks."""
+        """Return the store of the checks' states."""
         ...
 
     @property
     def history(self) -> History:
-        """What was observed."""
+        """Return the reader of past results."""
         ...
 
     @property
     def alerts(self) -> Outbox:
-        """Alerts, and the notices that wait to be delivered."""
+        """Return the store of alerts and pending notices."""
         ...
 
     @property
     def workers(self) -> WorkerRegistry:
-        """What the project's workers write."""
+        """Return the registry of the project's workers."""
         ...
 
     @property
     def ownership(self) -> Ownership:
-        """The record of the project that the store belongs to."""
+        """Return the record of the project that the store belongs to."""
         ...
 
     def set_aside(self) -> Mapping[str, int]:
-        """Return how many values were set aside so far, by kind: stored by another program, or damaged.
+        """Return the number of rejected values so far, by kind: values that another program stored, or damaged ones.
 
-        Removes what is beyond all limits. Raises :class:`StoreUnavailable`.
+        Delete what exceeds all limits. Raise :class:`StoreUnavailable`.
         """
         ...
 
     def refusal(self) -> str | None:
-        """Return the reason why the store takes no writes, as far as a read shows it. Raises StoreUnavailable."""
+        """Return the reason code for which the store refuses writes; None for none. Raise StoreUnavailable."""
         ...
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Workers and the broker: what workers have written, what waits in queues."""
+"""Registry of the project's workers, and the watched broker with its queues."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from monitor.agent.protocol import Beacon
 
 
 class BrokerUnavailable(Exception):
-    """The watched broker did not answer in time, or refused. Its text is free of credentials."""
+    """Error: the watched broker did not answer in time, or refused. The text contains no credentials."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutedHeartbeat:
-    """The newest heartbeat to a worker or queue that was executed: when it was sent, when executed, and by whom.
+    """The newest executed heartbeat of a worker or queue: when it was sent and executed, and by which node.
 
     ``instance`` is the :attr:`Beacon.instance` of the worker; empty when its agent does not write it.
     """
@@ -28,7 +28,7 @@ class ExecutedHeartbeat:
 
 @dataclass(frozen=True, slots=True)
 class StoredBeacon:
-    """A worker's newest beacon, and when it was written."""
+    """A worker's newest beacon, and the time at which it was written."""
 
     beacon: Beacon
     at: float
@@ -36,60 +36,64 @@ class StoredBeacon:
 
 @dataclass(frozen=True, slots=True)
 class WorkerReport:
-    """What the workers have written into the store, by its clock, and what the last round noted there.
+    """Everything that workers have written into the store, and the state that the last round stored.
 
-    ``server`` changes when the store's server is another one, or was started again; None when it does not tell.
-    ``beacons`` is by :attr:`Beacon.target`: each start of a worker is an entry. ``executed`` is by
-    `monitor.agent.protocol.target_field`.
+    ``now`` is the store's time. ``beacons`` is by :attr:`Beacon.target`: each start of a worker is an entry.
+    ``executed`` is by `monitor.agent.protocol.target_field`. ``server`` changes when the store moves to another server
+    or its server is restarted; None when the server does not report it.
     """
 
     now: float
     beacons: Mapping[str, StoredBeacon]
     executed: Mapping[str, ExecutedHeartbeat]
-    notes: bytes = b""
+    round_state: bytes = b""
     server: str | None = None
     up_seconds: float | None = None
 
 
 class WorkerRegistry(Protocol):
-    """What workers write into the store, and the notes of those who read it. May raise :class:`StoreUnavailable`."""
+    """Store of what workers write, and of the state between rounds. May raise :class:`StoreUnavailable`."""
 
-    def sight(self) -> WorkerReport:
-        """Everything the workers have written. What cannot be understood is left out, and removed."""
+    def report(self) -> WorkerReport:
+        """Return everything that workers have written. Values that cannot be decoded are left out and deleted."""
         ...
 
     def set_aside(self, kind: str, number: int = 1) -> None:
-        """Count values that the reader of what was sighted has set aside. Never raises."""
+        """Count rejected values that the caller found in the report. Never raise."""
         ...
 
     def connected(self, workers: Iterable[Beacon]) -> Mapping[str, bool] | None:
-        """Return by target which workers are connected to the store; None when the server does not tell."""
+        """Return by target which workers are connected to the store; None when the server does not report it."""
         ...
 
-    def note(self, notes: bytes, *, emitted: Mapping[str, float], gone: Iterable[Beacon] = ()) -> None:
-        """Keep the notes for the next round, say when heartbeats were sent (by target field), forget workers."""
+    def store_round(self, round_state: bytes, *, emitted: Mapping[str, float], removed: Iterable[Beacon] = ()) -> None:
+        """Store the round state and the times of sent heartbeats (by target field), and delete the given workers."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """What waits in a queue. ``head`` names the message that is taken next, when it was asked for and is known."""
+    """The number of messages that wait in a queue, and the id of the next one.
+
+    ``head`` is the id of the next message, if it was requested and is known. ``consumers`` is None when it is unknown.
+    """
 
     pending: int
     head: str | None = None
     consumers: int | None = None
 
     def without(self, number: int) -> QueueDepth:
-        """Return what is left when so many messages were removed."""
+        """Return the depth after ``number`` messages were removed."""
         left = max(0, self.pending - number)
         return QueueDepth(left, self.head if left else None, self.consumers)
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerSnapshot:
-    """What is known of the watched broker. ``nodes`` are the workers that it knows, as far as it does.
+    """Queues and nodes of the watched broker at one moment.
 
-    ``content_types``: those in which heartbeats can be sent to it, the preferred one first.
+    ``nodes`` are the workers that the broker knows. ``content_types`` are those in which heartbeats can be sent, the
+    preferred one first.
     """
 
     queues: Mapping[str, QueueDepth]
@@ -101,18 +105,18 @@ class BrokerSnapshot:
 class Broker(Protocol):
     """The watched broker. Every method may raise :class:`BrokerUnavailable`."""
 
-    def look(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSnapshot:
-        """How many messages wait in ``queues``, and which is next in those that ``heads`` holds."""
+    def snapshot(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSnapshot:
+        """Return the depths of ``queues``, with the id of the next message for the queues in ``heads``."""
         ...
 
     def send(self, heartbeats: Iterable[tuple[str, tuple[Any, ...], str]]) -> None:
-        """Send heartbeats: the queue, the arguments, the content type. The next is taken when the last was sent."""
+        """Send heartbeats, each as queue, arguments and content type. Take the next one after the last was sent."""
         ...
 
     def remove(self, queues: Iterable[str]) -> None:
-        """Remove workers' own queues."""
+        """Delete workers' own queues."""
         ...
 
     def take_back(self, queues: Iterable[str]) -> Mapping[str, int]:
-        """Remove our heartbeats from queues of few messages; how many there were in each, where that is possible."""
+        """Remove our heartbeats from short queues. Return the removed number by queue, where the broker supports it."""
         ...

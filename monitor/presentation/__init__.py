@@ -1,1 +1,1 @@
-"""States and history as the plain data that endpoints and commands show."""
+"""Documents of states and history: the plain data that endpoints and commands show."""

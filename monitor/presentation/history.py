@@ -1,6 +1,6 @@
 """History queries and their documents: the bodies of history/, uptime/ and events/ as plain data.
 
-Times are epoch seconds by the store's clock.
+Times are seconds since the Unix epoch by the store's clock.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from monitor.history.series import (
     choose_scale,
     curves_of_buckets,
     curves_of_samples,
-    sparkline_scale,
     sparkline_values,
     unit_of,
 )
@@ -30,28 +29,31 @@ from monitor.ports.history import History, HistoryBounds
 from monitor.ports.store import StateStore
 
 CHECKS_AT_A_TIME = 50
-"""Roll-ups of more are not in memory at once."""
+"""Limit for roll-ups that are in memory at once."""
 EVENTS_AT_A_TIME = 1000
 EVENTS_READ = 10_000
 EVENTS_SECONDS = 0.3
-"""The limits of one request for the events of one check. Its cursor is the place to go on from."""
+"""Limits of one request for the events of one check. The next request continues from the returned cursor."""
 _WORDS = {status: status.value for status in Status}
 
 
 class EventPage(NamedTuple):
-    """Transitions with their cursors, oldest first. ``cursor`` leads to the next, ``more``: there may be any."""
+    """Transitions with their cursors, oldest first.
+
+    ``cursor`` is the place to continue from. ``more`` is True when there may be further ones.
+    """
 
     found: Sequence[tuple[str, Transition]]
     cursor: str | None
     more: bool
 
 
-def begins(reaches: HistoryBounds) -> float | None:
-    """Return the time from which anything of the past is known; None when nothing is."""
+def earliest_at(reaches: HistoryBounds) -> float | None:
+    """Return the earliest time of which history knows anything; None when history is empty."""
     return min((at for at in reaches if at is not None), default=None)
 
 
-def curves(
+def read_curves(
     history: History,
     check: str,
     span: Span,
@@ -59,34 +61,35 @@ def curves(
     names: Iterable[str] | None = None,
     reaches: HistoryBounds | None = None,
 ) -> tuple[Curves, HistoryBounds]:
-    """Return the past of a check at whole seconds of a step, from where history begins at the earliest, and its reach.
+    """Return a check's past in steps of full seconds, and the bounds of history. Raise StoreUnavailable.
 
-    ``names`` of series, all when None. Without points when history begins later. Raises StoreUnavailable.
+    The curves begin no earlier than history. They have no points when history begins after ``span``. ``names`` limits
+    the series, None means all. ``reaches`` are the bounds of history, if the caller has read them.
     """
     reaches = history.reaches() if reaches is None else reaches
-    wanted = None if names is None else list(names)
-    begin = begins(reaches)
-    if begin is None or begin >= span.until:
+    series = None if names is None else list(names)
+    begins_at = earliest_at(reaches)
+    if begins_at is None or begins_at >= span.until:
         empty = choose_scale(span.since, span.until, step=span.step, raw_since=None)
         return Curves(dataclasses.replace(empty, until=empty.since), []), reaches
     step = span.step and ceil(span.step)
-    at = _whole(choose_scale(max(span.since, begin), span.until, step=step, raw_since=reaches.raw))
+    at = _in_full_steps(choose_scale(max(span.since, begins_at), span.until, step=step, raw_since=reaches.raw))
     if at.raw:
-        return curves_of_samples(history.samples(check, at.since, at.until, wanted), at, wanted), reaches
-    return curves_of_buckets(history.rollups([check], at.since, at.until)[check], at, wanted), reaches
+        return curves_of_samples(history.samples(check, at.since, at.until, series), at, series), reaches
+    return curves_of_buckets(history.rollups([check], at.since, at.until)[check], at, series), reaches
 
 
-def curves_document(check: str, found: Curves, reaches: HistoryBounds) -> dict[str, Any]:
+def curves_document(check: str, curves: Curves, reaches: HistoryBounds) -> dict[str, Any]:
     """Return the body of ``/api/health/history/``."""
-    at = found.scale
+    at = curves.scale
     return {
         "check": check,
-        "since": plain(at.since),
-        "until": plain(at.until),
-        "step_seconds": plain(at.step),
+        "since": without_fraction(at.since),
+        "until": without_fraction(at.until),
+        "step_seconds": without_fraction(at.step),
         "resolution": at.resolution,
-        "times": [plain(time) for time in at.times],
-        "status": _words(found.status),
+        "times": [without_fraction(time) for time in at.times],
+        "status": _words(curves.status),
         "series": {
             name: {
                 "unit": curve.unit,
@@ -94,66 +97,67 @@ def curves_document(check: str, found: Curves, reaches: HistoryBounds) -> dict[s
                 "mean": _rounded(curve.mean, 10) if at.raw else _numbers(curve.mean),
                 "max": _numbers(curve.high),
             }
-            for name, curve in found.series.items()
+            for name, curve in curves.series.items()
         },
         "reaches": reaches_document(reaches),
     }
 
 
-def overview(
+def overview_document(
     history: History, checks: Mapping[str, Sequence[str]], since: float, until: float, *, count: int
 ) -> dict[str, Any]:
     """Return the body of ``/api/health/history/overview/``: one series of each check, for a sparkline.
 
-    ``checks`` say which: the first that there is of these names, else the response time. Raises StoreUnavailable.
+    ``checks`` gives the preferred series of each check: the first one that exists is shown, else the response time.
+    Raise StoreUnavailable.
     """
-    at = _whole(sparkline_scale(count, since, until))
+    at = _in_full_steps(sparkline_scale(count, since, until))
     return {
-        "since": plain(at.since),
-        "step_seconds": plain(at.step),
+        "since": without_fraction(at.since),
+        "step_seconds": without_fraction(at.step),
         "checks": {
             check: _spark(buckets, at, checks[check])
-            for part in _parts(checks)
-            for check, buckets in history.rollups(part, at.since, until).items()
+            for batch in _batches(checks)
+            for check, buckets in history.rollups(batch, at.since, until).items()
         },
     }
 
 
-def uptime(
+def uptime_document(
     history: History, checks: Iterable[str], spans: Mapping[str, float], now: float, *, day_count: int
 ) -> dict[str, Any]:
-    """Return the body of ``/api/health/uptime/``: for each check the figures of windows up to now and of UTC days.
+    """Return the body of ``/api/health/uptime/``: each check's figures for windows that end now, and for UTC days.
 
-    ``spans`` are the windows' names and seconds. A window begins with a bucket. Raises StoreUnavailable.
+    ``spans`` are the windows' lengths in seconds by name. A window begins with a bucket. Raise StoreUnavailable.
     """
     until, found = now, dict[str, Any]()
-    for part in _parts(checks):
-        for check, uptimes in history.uptimes(part, spans, day_count).items():
+    for batch in _batches(checks):
+        for check, uptimes in history.uptimes(batch, spans, day_count).items():
             until = max((window.until for window in uptimes.windows.values()), default=now)
             found[check] = {
-                "windows": {name: figures(window) for name, window in uptimes.windows.items()},
+                "windows": {name: window_document(window) for name, window in uptimes.windows.items()},
                 "days": [{"date": date, **_seconds(day)} for date, day in uptimes.days],
             }
-    return {"until": plain(until), "checks": found}
+    return {"until": without_fraction(until), "checks": found}
 
 
-def figures(found: UptimeSeconds) -> dict[str, Any]:
+def window_document(window: UptimeSeconds) -> dict[str, Any]:
     """Return the figures of one window."""
     return {
-        "since": plain(found.since),
-        "availability": found.availability,
-        "seconds": _seconds(found),
-        "incidents": found.incidents,
-        "mttr_seconds": found.mttr_seconds,
-        "mtbf_seconds": found.mtbf_seconds,
+        "since": without_fraction(window.since),
+        "availability": window.availability,
+        "seconds": _seconds(window),
+        "incidents": window.incidents,
+        "mttr_seconds": window.mttr_seconds,
+        "mtbf_seconds": window.mtbf_seconds,
     }
 
 
-def events(states: StateStore, *, after: str | None, limit: int, check: str | None = None) -> EventPage:
-    """Return up to ``limit`` events after the cursor, of one check or of all. Raises StoreUnavailable.
+def read_events(states: StateStore, *, after: str | None, limit: int, check: str | None = None) -> EventPage:
+    """Return up to ``limit`` events after the cursor, of one check or of all. Raise StoreUnavailable.
 
-    Reads no more than ``EVENTS_READ`` and begins no page after ``EVENTS_SECONDS``: for a check with few events in a
-    long stream it may return fewer than ``limit``, or none, and ``more``.
+    Read at most ``EVENTS_READ`` entries, and begin no page after ``EVENTS_SECONDS``. For a check with few events in a
+    long stream the page may have fewer than ``limit`` events, or none, and ``more`` is True.
     """
     found: list[tuple[str, Transition]] = []
     cursor, page_size = after, limit + 1 if check is None else EVENTS_AT_A_TIME
@@ -173,12 +177,12 @@ def events(states: StateStore, *, after: str | None, limit: int, check: str | No
             return EventPage(found, cursor, more=True)
 
 
-def events_document(found: EventPage) -> dict[str, Any]:
+def events_document(page: EventPage) -> dict[str, Any]:
     """Return the body of ``/api/health/events/``."""
-    return {"events": [event(*each) for each in found.found], "cursor": found.cursor, "more": found.more}
+    return {"events": [event_document(*each) for each in page.found], "cursor": page.cursor, "more": page.more}
 
 
-def event(cursor: str, transition: Transition) -> dict[str, Any]:
+def event_document(cursor: str, transition: Transition) -> dict[str, Any]:
     """Return the document of one event."""
     return {
         "cursor": cursor,
@@ -192,10 +196,10 @@ def event(cursor: str, transition: Transition) -> dict[str, Any]:
 
 
 def states_at(history: History, checks: Iterable[str], at: float) -> dict[str, State]:
-    """Return the states of checks at a moment: judged status, reason, series and times are as they were.
+    """Return the states of checks at a moment. Raise StoreUnavailable.
 
-    Everything else is empty, ``since`` is the observation itself. Checks without one are left out. Raises
-    StoreUnavailable.
+    Judged status, reason, series and times are those of that moment. All other fields are empty, and ``since`` is the
+    time of the observation. Checks without an observation are left out.
     """
     return {check: _state(check, sample) for check, sample in history.latest(checks, at).items()}
 
@@ -205,19 +209,19 @@ def reaches_document(reaches: HistoryBounds) -> dict[str, float | None]:
     return {"raw": reaches.raw, "rollups": reaches.rollups}
 
 
-def plain(value: float) -> float | int:
-    """Return a whole number without a fraction, another number as it is."""
-    whole = int(value)
-    return whole if whole == value else value
+def without_fraction(value: float) -> float | int:
+    """Return an integer for an integral number, any other number unchanged."""
+    integer = int(value)
+    return integer if integer == value else value
 
 
-def _whole(at: TimeScale) -> TimeScale:
-    """Extend a scale to the end of its last point: while nothing new is observed, the response stays the same."""
+def _in_full_steps(at: TimeScale) -> TimeScale:
+    """Extend a scale to the end of its last point: the response is then the same until there is a new observation."""
     return dataclasses.replace(at, until=at.since + ceil((at.until - at.since) / at.step) * at.step)
 
 
 def _state(check: str, sample: Sample) -> State:
-    data = {name: plain(value) for name, value in sample.series.items() if name != RESPONSE_TIME}
+    data = {name: without_fraction(value) for name, value in sample.series.items() if name != RESPONSE_TIME}
     response_time_ms = sample.series.get(RESPONSE_TIME, 0.0)
     result = Result(
         "", sample.status, sample.at, sample.valid_until, response_time_ms, data, sample.reason, series=tuple(data)
@@ -225,18 +229,20 @@ def _state(check: str, sample: Sample) -> State:
     return State(check, sample.status, sample.at, 0, result)
 
 
-def _spark(buckets: Buckets, at: TimeScale, wanted: Sequence[str]) -> dict[str, Any]:
-    name = next((name for name in wanted if name in buckets.series), RESPONSE_TIME)
+def _spark(buckets: Buckets, at: TimeScale, names: Sequence[str]) -> dict[str, Any]:
+    name = next((name for name in names if name in buckets.series), RESPONSE_TIME)
     status, values = sparkline_values(buckets, at, name)
     return {"status": _words(status), "series": name, "unit": unit_of(name), "values": _rounded(values, 4)}
 
 
-def _seconds(found: UptimeSeconds) -> dict[str, float]:
-    return {name: plain(getattr(found, name)) for name in ("ok", "warning", "error", "unknown", "unobserved")}
+def _seconds(window: UptimeSeconds) -> dict[str, float]:
+    return {
+        name: without_fraction(getattr(window, name)) for name in ("ok", "warning", "error", "unknown", "unobserved")
+    }
 
 
-def _words(found: Iterable[Status | None]) -> list[str | None]:
-    return [None if status is None else _WORDS[status] for status in found]
+def _words(statuses: Iterable[Status | None]) -> list[str | None]:
+    return [None if status is None else _WORDS[status] for status in statuses]
 
 
 def _numbers(values: Iterable[float | None]) -> list[float | None]:
@@ -247,7 +253,7 @@ def _rounded(values: Iterable[float | None], digits: int) -> list[float | None]:
     return _numbers([None if value is None else float(f"{value:.{digits}g}") for value in values])
 
 
-def _parts(checks: Iterable[str]) -> Iterator[list[str]]:
+def _batches(checks: Iterable[str]) -> Iterator[list[str]]:
     names = list(checks)
     for start in range(0, len(names), CHECKS_AT_A_TIME):
         yield names[start : start + CHECKS_AT_A_TIME]

@@ -1,4 +1,4 @@
-"""Documents that endpoints and commands share: states and alerts as plain data."""
+"""Documents of states, workers and alerts that endpoints and commands share, as plain data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monitor.policy import Reading, read_status
 from monitor.policy.effective_status import host_name
 from monitor.policy.runtime_checks import SUMMARY
 
-_OF_WORKERS = (
+_WORKER_FIELDS = (
     "queues",
     "latency_ms",
     "slots",
@@ -25,15 +25,17 @@ _OF_WORKERS = (
     "host",
     "versions",
 )
-_OF_QUEUES = ("latency_ms", "pending_tasks", "workers")
-_HEAD = frozenset({"name", "check", "verdict", "status", "reason", "since", "stale", "observed_at", "message"})
+_QUEUE_FIELDS = ("latency_ms", "pending_tasks", "workers")
+_LEADING_FIELDS = frozenset(
+    {"name", "check", "verdict", "status", "reason", "since", "stale", "observed_at", "message"}
+)
 
 
-def workers(states: Mapping[str, State], now: float) -> dict[str, Any]:
-    """Return all workers and queues, each with its verdict; the body of ``/api/health/workers/``.
+def workers_document(states: Mapping[str, State], now: float) -> dict[str, Any]:
+    """Return all workers and queues with their verdicts: the body of ``/api/health/workers/``.
 
-    ``status`` and ``reason`` are those of the summary: ``unknown`` before the first round. An entry that is out of date
-    keeps its last verdict and is marked ``stale``. ``suspended``: nothing can be judged now.
+    ``status`` and ``reason`` are those of the summary, ``unknown`` before the first round. An expired entry keeps its
+    last verdict and is marked ``stale``. ``suspended`` means that nothing can be judged now.
     """
     summary = states.get(SUMMARY)
     reading = read_status(summary, now)
@@ -41,37 +43,38 @@ def workers(states: Mapping[str, State], now: float) -> dict[str, Any]:
         "status": reading.status.value,
         "reason": reading.reason,
         "suspended": bool(summary and summary.result.data.get("suspended")),
-        "workers": _entries("worker:", _OF_WORKERS, states, now),
-        "queues": _entries("queue:", _OF_QUEUES, states, now),
+        "workers": _entries("worker:", _WORKER_FIELDS, states, now),
+        "queues": _entries("queue:", _QUEUE_FIELDS, states, now),
         "timestamp": timestamp(now),
     }
 
 
-def alerts(overview: AlertsOverview) -> dict[str, Any]:
-    """Return the state of alerting; the body of ``/api/health/alerts/``.
+def alerts_document(overview: AlertsOverview) -> dict[str, Any]:
+    """Return the state of alerting: the body of ``/api/health/alerts/``.
 
-    Checks that fail or flap or have an open notification; silences; the queue of each channel; dead letters.
+    It contains the checks that fail, flap or have an open notification, the silences, the queue of each channel, and
+    the dead letters.
     """
     shown = (each for each in overview.alerts if each.status.severity or each.flapping_since is not None or each.told)
     return {
         "alerts": [_alert(each) for each in shown],
         "silences": [_times(asdict(each), "since", "until") for each in overview.silences],
-        "channels": [_times(asdict(each), "oldest_at", "held_until") for each in overview.lanes],
+        "channels": [_times(asdict(each), "oldest_at", "held_until") for each in overview.queues],
         "dead_letters": [_dead_letter(each) for each in overview.dead_letters],
         "dead_letter_count": overview.dead_letter_count,
         "timestamp": timestamp(overview.read_at),
     }
 
 
-def hosts(known: Iterable[State], now: float) -> dict[str, Any]:
-    """Return the metrics of every host that runs a worker, by its name."""
+def hosts_document(states: Iterable[State], now: float) -> dict[str, Any]:
+    """Return the metrics of every host that runs a worker, by host name."""
     return {
         host_name(state): {
             **state.result.data,
             **({"stale": True} if read_status(state, now).status is Status.STALE else {}),
             "observed_at": exact(state.result.observed_at),
         }
-        for state in known
+        for state in states
     }
 
 
@@ -81,7 +84,7 @@ def timestamp(at: float) -> str:
 
 
 def exact(at: float) -> str | None:
-    """Return an ISO 8601 time in UTC, to the millisecond; None for a number that is no time."""
+    """Return an ISO 8601 time in UTC, to the millisecond; None for a number outside the range of dates."""
     try:
         return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     except (ValueError, OverflowError, OSError):
@@ -89,7 +92,7 @@ def exact(at: float) -> str | None:
 
 
 def number(value: float) -> float | int:
-    """Return a number rounded to hundredths; a whole one without a fraction."""
+    """Return a number rounded to hundredths, as an integer if it is integral."""
     rounded = round(value, 2)
     return int(rounded) if rounded == int(rounded) else rounded
 
@@ -106,8 +109,8 @@ def _alert(alert: Alert) -> dict[str, Any]:
         "held_by": alert.held_by,
         "deferred": list(alert.deferred),
         "told": {
-            channel: {"status": told.status.value, "at": exact(told.at), "reminders": told.reminders}
-            for channel, told in alert.told.items()
+            channel: {"status": last.status.value, "at": exact(last.at), "reminders": last.reminders}
+            for channel, last in alert.told.items()
         },
     }
 
@@ -153,4 +156,4 @@ def _entry(state: State, reading: Reading, fields: tuple[str, ...], target: str)
     if result.message:
         entry["message"] = result.message
     entry |= {name: values.get(name) for name in fields}
-    return entry | {name: value for name, value in values.items() if name not in _HEAD and name not in entry}
+    return entry | {name: value for name, value in values.items() if name not in _LEADING_FIELDS and name not in entry}

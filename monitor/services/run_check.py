@@ -44,7 +44,7 @@ def run_check(check: CheckSpec, due_at: float | None, *, store: StateStore, exec
             outcome, response_time_ms = executor.run(check, Past(flight.taken_at, flight.memory))
             result = policy.as_result(check, flight, outcome, response_time_ms, due_at=due_at)
             # The check itself comes last: its memory says which parts there are, and frees the flight.
-            parts = _update_parts(check, flight, outcome.parts, response_time_ms, store)
+            parts = _update_parts(check, flight, outcome.children, response_time_ms, store)
             advance = partial(policy.advance, result=result, check=check)
             transitions = store.update(flight, advance, memory=outcome.memory)
     except NotCompleted as end:

@@ -94,9 +94,9 @@ class _Round:
     _others: dict[str, StoredBeacon] = field(default_factory=dict)
 
     def run(self) -> WorkerRound:
-        sighting, interval = self._own(self._fleet.sight()), self._settings.interval_seconds
+        sighting, interval = self._own(self._fleet.report()), self._settings.interval_seconds
         began = time.monotonic()
-        before, left_out = decode(sighting.notes)
+        before, left_out = decode(sighting.round_state)
         if before is not None and self._owner and before.project not in ("", self._owner):
             before = None  # its queues and workers are those of the project that had the store
         self._fleet.set_aside("round_state", left_out)
@@ -117,7 +117,7 @@ class _Round:
         past = [sighting.beacons[target] for target in judged.gone]
         # An instance whose queue could not be removed stays known for a while: nothing else would ever remove it.
         gone = [seen.beacon for seen in past if removed or sighting.now - seen.at > REMOVED_WITHIN_SECONDS]
-        self._fleet.note(encode(notes), emitted=sent, gone=[*gone, *self._past_others(sighting.now)])
+        self._fleet.store_round(encode(notes), emitted=sent, removed=[*gone, *self._past_others(sighting.now)])
         transitions = self._write(final, sampled=bool(sent))
         if forget:
             self._store.forget(forget)
@@ -174,7 +174,7 @@ class _Round:
         heads = {target.removeprefix("queue:") for target in waiting if target.startswith("queue:")}
         heads |= expected - consumed
         try:
-            look = self._broker.look([*sorted(expected), *crowded], heads=heads)
+            look = self._broker.snapshot([*sorted(expected), *crowded], heads=heads)
             # No strangers: a worker of another project on this broker has the agent, too.
             return dataclasses.replace(look, nodes=look.nodes - {seen.beacon.node for seen in self._others.values()})
         except BrokerUnavailable as error:

@@ -1,4 +1,4 @@
-"""The store: in Redis or Valkey, or in memory. One contract (`monitor.ports.store.Store`), one test set."""
+"""The store, in Redis or Valkey, or in memory. Both pass the same tests of `monitor.ports.store.Store`."""
 
 from monitor.store.memory.store import MemoryStore
 from monitor.store.redis.store import RedisStore

@@ -1,7 +1,7 @@
-"""States and transitions as bytes and back.
+"""Codec for states, transitions and memories.
 
-Writing never fails for what a check reported; reading believes nothing: whatever is not exactly what
-we would have written decodes to None, and is then as good as absent.
+Encoding never fails because of what a check reported. Decoding trusts no stored value: anything that the encoder would
+not have written decodes to None and is treated as absent.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from monitor.lib import decoding
 from monitor.model.checks import State, Text, Transition
 from monitor.policy import FUTURE_TOLERANCE_SECONDS
 
-LIMIT_BYTES = 64 * 1024  # no state is written, and none is read, that is longer
+LIMIT_BYTES = 64 * 1024  # limit for states, when written and when read
 MEMORY_LIMIT_BYTES = 2 * 1024 * 1024
 MEMORY_TEXT_LIMIT_BYTES = 8 * 1024 * 1024  # 8,000 consumer groups of ten partitions
 MESSAGE_CHARACTERS = 2000
@@ -27,9 +27,9 @@ REASON_CHARACTERS = 100
 
 
 class StoredCheck(NamedTuple):
-    """What is stored for a check: its state, and which run wrote it with which transitions.
+    """The record that is stored for a check: its state, and the run that wrote it with that run's transitions.
 
-    The last two answer a run that asks again, because the answer to its first attempt was lost.
+    The run and its transitions answer a repeated request of a run whose first reply was lost.
     """
 
     state: State
@@ -38,7 +38,7 @@ class StoredCheck(NamedTuple):
 
 
 def encode(record: StoredCheck) -> bytes:
-    """A record of at most ``LIMIT_BYTES``: when it would be longer, detail and data are left out."""
+    """Return a record of at most ``LIMIT_BYTES``. Detail and data of a longer one are left out."""
     raw = dump(_record_to_json(record))
     if len(raw) <= LIMIT_BYTES:
         return raw
@@ -54,7 +54,7 @@ def encode(record: StoredCheck) -> bytes:
 
 
 def decode(check: str, raw: bytes | None) -> StoredCheck | None:
-    """The record of ``check``; None for anything that :func:`encode` does not make."""
+    """Return the record of ``check``; None for anything that :func:`encode` does not produce."""
     if not raw:
         return None
     try:
@@ -63,20 +63,20 @@ def decode(check: str, raw: bytes | None) -> StoredCheck | None:
         return None
 
 
-def believed(record: StoredCheck | None, now: float) -> State | None:
-    """The record's state; None when there is none, or when it is from further in the future than clocks may differ."""
+def trusted_state(record: StoredCheck | None, now: float) -> State | None:
+    """Return the record's state; None for no record, or one from further in the future than clocks may differ."""
     if record is None or record.state.result.observed_at > now + FUTURE_TOLERANCE_SECONDS:
         return None
     return record.state
 
 
 def encode_transition(transition: Transition) -> bytes:
-    """A transition, by itself."""
+    """Return a transition as JSON."""
     return dump([transition.check, *_transition_to_json(transition)])
 
 
 def decode_transition(raw: bytes | None) -> Transition | None:
-    """The transition; None for anything that :func:`encode_transition` does not make."""
+    """Return the decoded transition; None for anything that :func:`encode_transition` does not produce."""
     if not raw:
         return None
     try:
@@ -88,13 +88,13 @@ def decode_transition(raw: bytes | None) -> Transition | None:
 
 
 def encode_memory(memory: str) -> bytes:
-    """Return what a kind remembers in a third or less of its size; empty when it is more than is read again."""
+    """Return a kind's memory, compressed; empty when it is larger than :func:`decode_memory` accepts."""
     raw = zlib.compress(memory.encode(), level=1)
     return raw if len(memory) <= MEMORY_TEXT_LIMIT_BYTES and len(raw) <= MEMORY_LIMIT_BYTES else b""
 
 
 def decode_memory(raw: bytes) -> str | None:
-    """The memory; None for anything that :func:`encode_memory` does not make."""
+    """Return the decoded memory; None for anything that :func:`encode_memory` does not produce."""
     try:
         return decoding.inflate(raw, most_bytes=MEMORY_TEXT_LIMIT_BYTES).decode() if raw else None
     except ValueError:
@@ -102,31 +102,31 @@ def decode_memory(raw: bytes) -> str | None:
 
 
 def dump(value: Any) -> bytes:
-    """Any value as JSON that is read again; what has no word in it as the nearest thing that has."""
+    """Return a value as JSON that can be decoded again, with the nearest JSON value for what JSON cannot express."""
     try:
         text = _encode(value)
-    except (ValueError, TypeError, RecursionError):  # NaN, a circle, a key that is no text
-        text = _encode(_plain(value))
-    if _SURROGATE in text:  # half of a pair, perhaps
-        text = _encode(_plain(value))
+    except (ValueError, TypeError, RecursionError):  # NaN, a reference cycle, a key that is not a string
+        text = _encode(_nearest_json(value))
+    if _SURROGATE in text:  # perhaps half of a surrogate pair
+        text = _encode(_nearest_json(value))
     return text.encode()
 
 
-def fitting(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a mapping as it can be stored and read again: what is too large or too deep as the nearest thing."""
+def storable(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a mapping that can be stored and decoded again. Values that are too large or too deep are replaced."""
     try:
         return decoding.mapping(dict(value))
     except decoding.BROKEN:
-        return {_encodable(str(key)): _plain(item, 1) for key, item in value.items()}
+        return {_encodable(str(key)): _nearest_json(item, 1) for key, item in value.items()}
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
+def _nearest_json(value: Any, depth: int = 0) -> Any:
     if depth > 10:
         return None
     if isinstance(value, Mapping):
-        return {_encodable(str(key)): _plain(item, depth + 1) for key, item in value.items()}
+        return {_encodable(str(key)): _nearest_json(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item, depth + 1) for item in value]
+        return [_nearest_json(item, depth + 1) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, int) and not -decoding.INTEGER_LIMIT < value < decoding.INTEGER_LIMIT:
@@ -141,7 +141,7 @@ def _encodable(text: str) -> str:
 def _record_to_json(record: StoredCheck) -> dict[str, Any]:
     state, result, streak = record.state, record.state.result, record.state.streak
     stored = dict(zip(_RESULT, _result_values(result), strict=True))
-    stored |= {"u": min(result.valid_until, decoding.LATEST), "d": fitting(result.data), "x": fitting(result.detail)}
+    stored |= {"u": min(result.valid_until, decoding.LATEST), "d": storable(result.data), "x": storable(result.detail)}
     if result.held:
         stored["h"] = True
     return {
@@ -159,7 +159,7 @@ def _record_to_json(record: StoredCheck) -> dict[str, Any]:
 
 
 def _record_from_json(check: str, value: dict[str, Any]) -> StoredCheck:
-    value, result, streak = _STATE_BEFORE | value, _RESULT_BEFORE | value["r"], value["k"]
+    value, result, streak = _STATE_DEFAULTS | value, _RESULT_DEFAULTS | value["r"], value["k"]
     state = {name: value[key] for key, name in _STATE.items()}
     state |= {"check": check, "result": {name: result[key] for key, name in _RESULT_READ.items()}}
     state["streak"] = None if streak is None else dict(zip(_STREAK, streak, strict=True))
@@ -180,7 +180,7 @@ def _transition_from_json(check: Any, values: list[Any]) -> dict[str, Any]:
 _RECORD = TypeAdapter(tuple[State, Text, tuple[Transition, ...]])
 _TRANSITION_ADAPTER = TypeAdapter(Transition)
 
-# The short names of what is stored of each, in the order in which they are written.
+# Short JSON keys and the fields they store, in the order in which they are written.
 _STATE = {"s": "status", "a": "since", "n": "sequence", "y": "retry_at", "z": "stale_since", "b": "turned_by"}
 _RESULT = {
     "i": "run_id",
@@ -198,13 +198,13 @@ _RESULT = {
 }
 _RESULT_READ = {**_RESULT, "h": "held"}
 _result_values = attrgetter(*_RESULT.values())
-# What is missing in the states of earlier versions.
-_STATE_BEFORE: dict[str, Any] = {"z": None, "b": ""}
-_RESULT_BEFORE: dict[str, Any] = {"l": None, "g": False, "e": (), "h": False}
+# Defaults for fields that states of earlier versions do not have.
+_STATE_DEFAULTS: dict[str, Any] = {"z": None, "b": ""}
+_RESULT_DEFAULTS: dict[str, Any] = {"l": None, "g": False, "e": (), "h": False}
 _STREAK = ("status", "count", "since")
 _TRANSITION = ("sequence", "old", "new", "at", "run_id", "reason")
 
 _SURROGATE, _LARGEST = "\\ud", 10**300
 
-# Kept, because json.dumps with options of its own builds it anew for each call.
+# A module-level encoder, because json.dumps with options builds a new one for each call.
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=str).encode

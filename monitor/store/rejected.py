@@ -1,4 +1,4 @@
-"""Values that were set aside: stored by another program, or damaged, and therefore neither used nor fatal.
+"""Rejected values: stored by another program, or damaged, and therefore ignored without an error.
 
 They are counted by kind in a hash of the store (``PREFIX`` + ``aside``), which the self check ``monitor:store`` shows.
 A value that stays is counted each time it is read.
@@ -26,32 +26,32 @@ log = structlog.get_logger("monitor.store")
 
 
 class RejectedValues:
-    """Counts values that were set aside. With ``writes``, in the store as well as in this process."""
+    """Counter of rejected values: in this process, and with ``writes`` also in the store."""
 
-    def __init__(self, link: RedisConnection, prefix: str, *, writes: bool) -> None:
-        self._link, self._key, self.writes = link, f"{prefix}aside", writes
+    def __init__(self, connection: RedisConnection, prefix: str, *, writes: bool) -> None:
+        self._connection, self._key, self.writes = connection, f"{prefix}aside", writes
         self._counts = Counter[str]()
         self._logged: dict[str, tuple[float, int]] = {}
 
     def count(self, kind: str, number: int = 1) -> None:
-        """Count ``number`` values of a kind; log the kind, at most once in a minute. Never raises."""
+        """Count ``number`` values of a kind, and log the kind at most once in a minute. Never raise."""
         if number <= 0:
             return
-        number = int(number)  # truth counts, too
+        number = int(number)  # callers may pass a bool
         self._counts[kind] += number
         logged_at, before = self._logged.get(kind, (float("-inf"), 0))
         if time.monotonic() - logged_at >= LOG_EVERY_SECONDS:
             self._logged[kind] = time.monotonic(), self._counts[kind]
             log.warning("store.values_set_aside", kind=kind, count=self._counts[kind] - before)
         if self.writes:
-            with contextlib.suppress(StoreUnavailable):  # it is in the log
-                self._link.ask("HINCRBY", self._key, kind, number)
+            with contextlib.suppress(StoreUnavailable):  # the log has it
+                self._connection.ask("HINCRBY", self._key, kind, number)
 
     def total(self) -> Mapping[str, int]:
-        """Return how many were counted in the store so far, by kind. Raises StoreUnavailable."""
-        found = self._link.ask("HMGET", self._key, *KINDS)
+        """Return the number counted in the store so far, by kind. Raise StoreUnavailable."""
+        found = self._connection.ask("HMGET", self._key, *KINDS)
         if not isinstance(found, list):
-            self._link.ask("DEL", self._key)  # no hash
+            self._connection.ask("DEL", self._key)  # another type, not a hash
             return {}
         counts = {kind: raw for kind, raw in zip(KINDS, found, strict=True) if isinstance(raw, bytes)}
         return {kind: int(raw) for kind, raw in counts.items() if raw.isdigit() and len(raw) < 16}

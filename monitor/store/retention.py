@@ -1,17 +1,17 @@
-"""How history lies in Redis, and how much of it is kept. See docs/decisions/0012.
+"""Keys of history in Redis, its retention, and the codec for samples that wait to be packed. See docs/decisions/0012.
 
-=============================== ======================================================================================
-key                             holds
-=============================== ======================================================================================
-``open:CHECK:HOUR``             a list of samples, one JSON line each, as they were written with the check's state
-``open``                        which of these lists there are: ``CHECK|HOUR``, by the end of the hour
+=============================== ========================================================================================
+key                             value
+=============================== ========================================================================================
+``open:CHECK:HOUR``             list of samples as written with the check's state, one JSON line each
+``open``                        sorted set of these lists: ``CHECK|HOUR``, by the end of the hour
 ``raw:CHECK:HOUR``              an hour's samples, packed (`monitor.history.blocks`)
 ``roll:CHECK:DAY``              a UTC day's hours in five-minute buckets, packed
-``blocks:raw``, ``blocks:roll`` which of these there are: ``CHECK|HOUR``, ``CHECK|DAY``, by HOUR or DAY, then size
-``blocks``                      a hash: the bytes of all blocks, and what the last that had to go for the budget began
-=============================== ======================================================================================
+``blocks:raw``, ``blocks:roll`` sorted sets of these blocks: ``CHECK|HOUR``, ``CHECK|DAY``, by HOUR or DAY, then size
+``blocks``                      hash: the size of all blocks, and the hour and day before which blocks were evicted
+=============================== ========================================================================================
 
-HOUR and DAY count from the epoch.
+HOUR and DAY count from the Unix epoch.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ TRANSITIONS_KEPT = 10_000
 LINE_LIMIT_BYTES = 1024
 LINE_READ_BYTES = 2000
 LINE_BYTES = 100
-"""What one takes, about: of its list too."""
+"""Approximate memory of one line, with its share of the list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long samples and roll-ups are kept, and what all of it may occupy. ``enabled``: whether any are written."""
+    """Retention of samples and roll-ups, and the memory budget for both. ``enabled`` is False when none are written."""
 
     raw_seconds: float = float(DAY_SECONDS)
     rollup_seconds: float = 90.0 * DAY_SECONDS
@@ -42,12 +42,12 @@ class Retention:
 
     @property
     def line_seconds(self) -> int:
-        """How long samples wait to be packed, should nobody do it."""
+        """Return the expiry in seconds of samples that no process packs."""
         return int(self.raw_seconds) + 2 * HOUR_SECONDS
 
 
 class HistoryKeys(NamedTuple):
-    """The keys that are not of one check."""
+    """The history keys that do not depend on a check, and methods for those that do."""
 
     prefix: str
     open: str
@@ -57,24 +57,27 @@ class HistoryKeys(NamedTuple):
 
     @classmethod
     def of(cls, prefix: str) -> HistoryKeys:
-        """All keys begin with ``prefix``."""
+        """Return the keys that begin with ``prefix``."""
         return cls(prefix, f"{prefix}open", f"{prefix}blocks:raw", f"{prefix}blocks:roll", f"{prefix}blocks")
 
     def open_list(self, check: str, hour: int) -> str:
-        """The list of an hour's samples."""
+        """Return the key of the list of an hour's samples."""
         return f"{self.prefix}open:{check}:{hour}"
 
     def raw_block(self, check: str, hour: int) -> str:
-        """The block of an hour's samples."""
+        """Return the key of the block of an hour's samples."""
         return f"{self.prefix}raw:{check}:{hour}"
 
     def roll_block(self, check: str, day: int) -> str:
-        """The block of a day's buckets."""
+        """Return the key of the block of a day's buckets."""
         return f"{self.prefix}roll:{check}:{day}"
 
 
 def encode_line(sample: Sample) -> bytes:
-    """A sample as it is first written: [microseconds, status code, valid for, reason, {series}], about 80 bytes."""
+    """Return a sample as it is first written, about 80 bytes of JSON.
+
+    The format is [microseconds, status code, microseconds of validity, reason, {series}].
+    """
     at = micros(sample.at)
     reason = sample.reason and sample.reason[: codec.REASON_CHARACTERS]
     head = [at, CODES.get(sample.status, UNKNOWN), micros(sample.valid_until) - at, reason]
@@ -83,7 +86,7 @@ def encode_line(sample: Sample) -> bytes:
 
 
 def decode_lines(lines: Iterable[bytes]) -> Iterator[Sample]:
-    """The samples; without what :func:`encode_line` does not make."""
+    """Yield the decoded samples, without lines that :func:`encode_line` does not produce."""
     for line in lines:
         try:
             at, code, valid, reason, series = decoding.load(line, most_bytes=LINE_READ_BYTES)

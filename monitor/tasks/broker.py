@@ -44,7 +44,7 @@ class CeleryBroker:
         self._bound = 0
         self._content_types = formats.available()
 
-    def look(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSnapshot:
+    def snapshot(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSnapshot:
         """Return the lengths of ``queues``, the heads of those in ``heads``, and the workers that the broker knows."""
         with self._failures(), self._app.producer_or_acquire() as producer:
             channel = producer.channel

@@ -66,7 +66,9 @@ class EventsBody(Described, public_name="EventsAnswer"):
 def events(request: Any, parameters: Query[EventsParameters]) -> HttpResponse:
     """Return changes of status, oldest first."""
     with request.service.history.slot() as source:
-        found = history.events(source.states, after=parameters.after, limit=parameters.limit, check=parameters.check)
+        found = history.read_events(
+            source.states, after=parameters.after, limit=parameters.limit, check=parameters.check
+        )
     document = history.events_document(found)
     if parameters.format == "csv":
         headers = {"X-Monitor-More": str(found.more).lower(), "X-Monitor-Cursor": found.cursor or ""}

@@ -25,7 +25,7 @@ from monitor.api.schema.parameters import (
 )
 from monitor.config.units import names as listed
 from monitor.history.series import MAX_POINTS, Span
-from monitor.presentation import history as chronicle
+from monitor.presentation.history import curves_document, overview_document, reaches_document, read_curves
 
 router = Router(tags=["the past"])
 
@@ -124,8 +124,8 @@ def history(request: Any, parameters: Query[HistoryParameters]) -> HttpResponse:
     """Return the status and the series of a check over time."""
     names = None if parameters.series is None else tuple(listed(parameters.series))
     with request.service.history.slot() as source:
-        found = chronicle.curves(source.history, parameters.check, parameters.span(request.snapshot.now), names=names)
-    document = chronicle.curves_document(parameters.check, *found)
+        found = read_curves(source.history, parameters.check, parameters.span(request.snapshot.now), names=names)
+    document = curves_document(parameters.check, *found)
     if parameters.format == "csv":
         return responses.attachment(tables.history(document), tables.MEDIA_TYPE, f"history-{parameters.check}.csv")
     return responses.success(encode(document))
@@ -139,6 +139,6 @@ def overview(request: Any, parameters: Query[OverviewParameters]) -> HttpRespons
     checks = {spec.name: own_series(snapshot.states.get(spec.name)) for spec in specs}
     since = snapshot.now - parameters.window
     with request.service.history.slot() as source:
-        document = chronicle.overview(source.history, checks, since, snapshot.now, count=parameters.points)
+        document = overview_document(source.history, checks, since, snapshot.now, count=parameters.points)
         reaches = source.history.reaches()
-    return responses.success(encode({**document, "reaches": chronicle.reaches_document(reaches)}))
+    return responses.success(encode({**document, "reaches": reaches_document(reaches)}))

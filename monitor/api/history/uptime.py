@@ -85,7 +85,9 @@ def uptime(request: Any, parameters: Query[UptimeParameters]) -> HttpResponse:
     all_names = [*service.roster.checks, *(child.name for child in child_checks(snapshot))]
     names = [parameters.check] if parameters.check else all_names
     with service.history.slot() as source:
-        document = history.uptime(source.history, names, parameters.window, snapshot.now, day_count=parameters.days)
+        document = history.uptime_document(
+            source.history, names, parameters.window, snapshot.now, day_count=parameters.days
+        )
         reaches = source.history.reaches()
     if parameters.format == "csv":
         return responses.attachment(tables.uptime(document), tables.MEDIA_TYPE, "uptime.csv")

@@ -123,7 +123,7 @@ class Probes:
             case "detailed":
                 body = self._renderer.detailed(snapshot, full=full)
             case "workers":
-                body = encode(states.workers(snapshot.states, snapshot.now))
+                body = encode(states.workers_document(snapshot.states, snapshot.now))
             case "startup":
                 passes, body = self._renderer.startup(snapshot)
             case "checks":
@@ -137,7 +137,7 @@ class Probes:
         overview = self._refresher.alerts.request()
         if overview is None:  # not read yet, or the store does not answer
             return ProbeResponse(503, b'{"error":"not_read_yet"}', JSON, ("Retry-After", "1"))
-        return ProbeResponse(200, encode(states.alerts(overview)).encode(), JSON)
+        return ProbeResponse(200, encode(states.alerts_document(overview)).encode(), JSON)
 
     def _health_json(self, target: Target) -> ProbeResponse:
         if target.endpoint in ("live", "startup"):

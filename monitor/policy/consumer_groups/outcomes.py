@@ -111,14 +111,14 @@ class GroupRound:
         if self.watched.single and self.verdicts:
             [(name, verdict)] = self.verdicts.items()
             return replace(
-                group_outcome(verdict, self.details.get(name)), parts=dict.fromkeys(self.removed), memory=memory
+                group_outcome(verdict, self.details.get(name)), children=dict.fromkeys(self.removed), memory=memory
             )
         parts = {name: child_outcome(name, verdict, self.details.get(name)) for name, verdict in self.verdicts.items()}
         total = summary(self.verdicts) if self.verdicts else self._nothing()
         if self.unmatched and total.status in (Status.OK, Status.WARNING):
             reason, text = GroupReason.UNKNOWN_TOPIC, unknown_topic_text(self.unmatched)
             total = replace(total, status=Status.UNKNOWN, reason=reason, message=text, grace=self._is_early)
-        return replace(total, parts={**parts, **dict.fromkeys(self.removed)}, memory=memory)
+        return replace(total, children={**parts, **dict.fromkeys(self.removed)}, memory=memory)
 
     def _set_verdict(self, name: str, verdict: GroupVerdict | None, memory: GroupMemory) -> None:
         if verdict is None:
@@ -180,4 +180,4 @@ def held_outcome(watched: WatchedGroups, previous: GroupMemories, now: float, re
     if not verdicts:
         nothing = held_verdict(None, reason, now, watched.limits, since=now, hold=hold)
         return replace(group_outcome(nothing, detail), data={"groups": 0, **nothing.data}, memory=remembered)
-    return replace(summary(verdicts), parts=parts, detail=detail, memory=remembered)
+    return replace(summary(verdicts), children=parts, detail=detail, memory=remembered)

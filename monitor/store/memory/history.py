@@ -1,4 +1,4 @@
-"""History in memory: the samples as they are, and everything else made of them when asked."""
+"""History in memory. It keeps the samples and computes everything else on request."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from monitor.ports.history import CompactionResult, HistoryBounds
 
 
 class MemoryHistory:
-    """A :class:`monitor.ports.history.History` in this process, by ``clock``. Keeps samples for ``seconds``."""
+    """A :class:`monitor.ports.history.History` in this process. It keeps samples for ``seconds`` by ``clock``."""
 
     def __init__(self, clock: Callable[[], float], seconds: float = 90 * DAY_SECONDS) -> None:
         self._clock, self._seconds = clock, seconds
         self._kept: dict[str, list[Sample]] = {}
 
     def add(self, check: str, samples: Iterable[Sample]) -> None:
-        """Keep samples."""
+        """Add samples of a check."""
         self._kept.setdefault(check, []).extend(samples)
 
     def forget(self, checks: Iterable[str]) -> None:
@@ -32,22 +32,22 @@ class MemoryHistory:
     def samples(
         self, check: str, since: float, until: float | None = None, names: Collection[str] | None = None
     ) -> Samples:
-        """The check's samples in [since, until), and before them the one that still holds at ``since``, if any."""
+        """Return the check's samples in [since, until), preceded by the one that is still valid at ``since``."""
         return self._samples(check).only(names).holding(since, self._clock() if until is None else until)
 
     def rollups(self, checks: Iterable[str], since: float, until: float | None = None) -> dict[str, Buckets]:
-        """Buckets of each check, made of its samples."""
+        """Return each check's buckets, computed from its samples."""
         until = self._clock() if until is None else until
         return {check: _rolled_up(self._samples(check), since, until) for check in checks}
 
     def uptimes(self, checks: Iterable[str], spans: Mapping[str, float], day_count: int) -> dict[str, Uptimes]:
-        """The figures of windows up to now, and of whole UTC days."""
+        """Return the uptime figures for windows that end now, and for UTC days."""
         now = self._clock()
         since = earliest_needed([*spans.values(), 0.0], now, day_count)
         return {name: uptimes(each, spans, day_count) for name, each in self.rollups(checks, since, now).items()}
 
     def latest(self, checks: Iterable[str], at: float) -> dict[str, Sample]:
-        """The last sample of each check up to ``at`` that may hold still."""
+        """Return each check's last sample at or before ``at``, unless it has expired."""
         found = {}
         for check in checks:
             samples = self._samples(check)
@@ -57,12 +57,12 @@ class MemoryHistory:
         return found
 
     def reaches(self) -> HistoryBounds:
-        """Both as far as there are samples."""
+        """Return the time of the oldest sample for both."""
         oldest = min((sample.at for samples in self._kept.values() for sample in samples), default=None)
         return HistoryBounds(oldest, oldest)
 
     def compact(self, now: float) -> CompactionResult:
-        """Drop what is too old."""
+        """Drop the samples that have expired."""
         for check, samples in self._kept.items():
             self._kept[check] = [sample for sample in samples if sample.at >= now - self._seconds]
         return CompactionResult()

@@ -1,4 +1,4 @@
-"""Alerts in memory: for users' tests, beside :class:`monitor.store.memory.states.MemoryStore`."""
+"""Alerts in memory, for users' tests and for processes without Redis."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class _Channel:
 
 
 class MemoryOutbox:
-    """A :class:`monitor.ports.alerts.Outbox` in this process. May be shared by threads.
+    """A :class:`monitor.ports.alerts.Outbox` in this process. Threads may share it.
 
-    Transitions are read from ``states``. Notices go through the same encoding as in Redis.
+    Transitions are read from ``states``. Notices are encoded as in Redis.
     """
 
     def __init__(self, clock: Callable[[], float], states: StateStore) -> None:
@@ -52,7 +52,7 @@ class MemoryOutbox:
         self._dead: deque[DeadLetter] = deque(maxlen=DEAD_LETTERS_KEPT)
 
     def undecided(self, token: str = "", *, everything: bool = True, limit: int = 500) -> PendingDecisions | None:  # noqa: ARG002
-        """What is to be decided now. There are no turns here: whoever asks gets an answer."""
+        """Return what has to be decided now. There are no turns: every caller gets an answer."""
         with self._lock:
             broken = not self._cursor
             fresh = self._states.transitions(after=self._cursor or None, limit=TRANSITIONS_KEPT)
@@ -71,20 +71,20 @@ class MemoryOutbox:
                 read_at=self._clock(),
                 transitions=transitions,
                 alerts=wanted,
-                silences=self._in_force(),
+                silences=self._active_silences(),
                 broken=broken,
                 moved=bool(fresh) or broken,
             )
 
     def decide(
-        self, seen: PendingDecisions, alerts: Mapping[str, Alert | None], notices: Sequence[tuple[str, Notice]]
+        self, pending: PendingDecisions, alerts: Mapping[str, Alert | None], notices: Sequence[tuple[str, Notice]]
     ) -> bool:
-        """Write a decision. False when somebody else has decided since ``seen``."""
+        """Write a decision. Return False when another one was written since ``pending`` was read."""
         with self._lock:
-            if seen.version != str(self._version):
+            if pending.version != str(self._version):
                 return False
             self._version += 1
-            self._cursor = seen.cursor
+            self._cursor = pending.cursor
             for check, alert in alerts.items():
                 if alert is None:
                     self._alerts.pop(check, None)
@@ -97,12 +97,12 @@ class MemoryOutbox:
             return True
 
     def due(self, channels: Iterable[str]) -> list[str]:
-        """Those of ``channels`` that have something to tell now, and that nobody is at."""
+        """Return those of ``channels`` that have a notice to deliver now and that no process is delivering to."""
         with self._lock:
             return [name for name in channels if self._holder(name) is None and self._next(name) is not None]
 
     def take(self, channel: str, token: str, *, lease_seconds: float) -> Delivery | None:
-        """The next notice of a channel, under a lease; None when there is none now, or the channel is held."""
+        """Return the channel's next notice under a lease; None when none is due or another token holds the channel."""
         with self._lock:
             if self._holder(channel) not in (None, token):
                 return None
@@ -114,17 +114,17 @@ class MemoryOutbox:
             known.holder = token, now + lease_seconds
             lane = known.lanes[check]
             notice = alert_codec.decode(Notice, lane.notices[0])
-            assert notice is not None  # noqa: S101  (nobody else writes here)
+            assert notice is not None  # noqa: S101  (only this class writes here)
             return Delivery(channel, token, notice, lane.attempts, known.failures, now, lane.notices[0])
 
     def leave(self, channel: str, token: str) -> None:
-        """Let go of a channel, for somebody else to go on."""
+        """Release a channel, so that another process can continue."""
         with self._lock:
             if self._holder(channel) == token:
                 self._channels[channel].holder = None
 
     def ack(self, delivery: Delivery) -> bool:
-        """It was told. False when somebody else has said so before."""
+        """Remove a delivered notice. Return False when it was removed before."""
         with self._lock:
             if not self._remove(delivery):
                 return False
@@ -133,7 +133,7 @@ class MemoryOutbox:
             return True
 
     def retry(self, delivery: Delivery, *, after_seconds: float, hold_seconds: float, reason: str) -> None:
-        """It was not told: try again later, and no other notice of this channel for ``hold_seconds``."""
+        """Schedule a failed notice for a later attempt, and hold all notices of the channel for ``hold_seconds``."""
         with self._lock:
             lane = self._lane(delivery)
             if lane is None:
@@ -145,7 +145,7 @@ class MemoryOutbox:
                 known.held_until = now + hold_seconds
 
     def bury(self, delivery: Delivery, reason: str) -> None:
-        """It will never be told: a dead letter."""
+        """Move a notice that will not be tried again to the dead letters."""
         with self._lock:
             if self._remove(delivery):
                 attempts = delivery.attempts + 1
@@ -153,7 +153,7 @@ class MemoryOutbox:
                 self._dead.appendleft(letter)
 
     def retire(self, channels: Iterable[str], *, before: float) -> int:
-        """Bury what has waited since ``before`` for channels other than these."""
+        """Move notices of other channels that have waited since ``before`` to the dead letters. Return their number."""
         known, buried = set(channels), 0
         with self._lock:
             for name in [name for name in self._channels if name not in known]:
@@ -170,7 +170,7 @@ class MemoryOutbox:
         return buried
 
     def silence(self, checks: str, *, for_seconds: float, why: str, by: str = "") -> Silence:
-        """Silence the checks whose names this pattern fits."""
+        """Silence the checks whose names match the pattern ``checks``."""
         now = self._clock()
         made = Silence(uuid.uuid4().hex[:8], checks, now, now + for_seconds, why, by)
         with self._lock:
@@ -178,19 +178,19 @@ class MemoryOutbox:
         return made
 
     def unsilence(self, silence_id: str) -> bool:
-        """End a silence. False when there is none of that id."""
+        """End a silence. Return False when no silence has this id."""
         with self._lock:
             return self._silences.pop(silence_id, None) is not None
 
     def overview(self) -> AlertsOverview:
-        """All there is to know of alerting."""
+        """Return the complete state of alerting."""
         with self._lock:
             alerts = tuple(sorted(self._alerts.values(), key=lambda alert: alert.check))
-            lanes = tuple(_in_words(name, known) for name, known in sorted(self._channels.items()))
+            queues = tuple(_delivery_queue(name, known) for name, known in sorted(self._channels.items()))
             dead = tuple(self._dead)
-            return AlertsOverview(self._clock(), alerts, self._in_force(), lanes, dead[:100], len(dead))
+            return AlertsOverview(self._clock(), alerts, self._active_silences(), queues, dead[:100], len(dead))
 
-    def _in_force(self) -> tuple[Silence, ...]:
+    def _active_silences(self) -> tuple[Silence, ...]:
         now = self._clock()
         return tuple(sorted((one for one in self._silences.values() if one.until > now), key=lambda one: one.until))
 
@@ -221,7 +221,7 @@ class MemoryOutbox:
         return True
 
 
-def _in_words(name: str, known: _Channel) -> DeliveryQueue:
+def _delivery_queue(name: str, known: _Channel) -> DeliveryQueue:
     waiting = [
         notice for lane in known.lanes.values() for raw in lane.notices if (notice := alert_codec.decode(Notice, raw))
     ]

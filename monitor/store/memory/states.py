@@ -1,4 +1,4 @@
-"""States in memory: for users' tests, and for whatever runs without Redis."""
+"""States in memory, for users' tests and for processes without Redis."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class _Dispatch:
 
 
 class MemoryStateStore:
-    """A :class:`monitor.ports.store.StateStore` in this process, by ``clock``. May be shared by threads.
+    """A :class:`monitor.ports.store.StateStore` in this process, by ``clock``. Threads may share it.
 
-    States go through the same encoding as in Redis, so that a test sees what production would. Samples are added to
-    ``history`` when it ``keeps_history``.
+    States are encoded as in Redis, so that a test reads what production would read. Samples are added to ``history`` if
+    ``keeps_history``.
     """
 
     def __init__(self, clock: Callable[[], float], history: MemoryHistory, *, keeps_history: bool) -> None:
@@ -52,11 +52,11 @@ class MemoryStateStore:
         self._epoch = 1
 
     def now(self) -> float:
-        """The clock, in seconds since the Unix epoch."""
+        """Return the clock's time, in seconds since the Unix epoch."""
         return self._clock()
 
     def take(self, check: str, run_id: str, *, lease_seconds: float, overdue_at: float | None = None) -> Flight:
-        """Take the check's flight. Raises FlightRefused (``busy``, ``overdue``)."""
+        """Take the check's flight. Raise FlightRefused (``busy``, ``overdue``)."""
         with self._lock:
             now, held = self._clock(), self._current(check)
             if held and held.run_id == run_id:
@@ -71,7 +71,7 @@ class MemoryStateStore:
             return flight
 
     def update(self, flight: Flight, reducer: Reducer, *, memory: str | None = None) -> tuple[Transition, ...]:
-        """Replace the state by ``reducer(state)`` and the memory, and free the flight. Raises FlightLost."""
+        """Replace the state by ``reducer(state)`` and the memory, and release the flight. Raise FlightLost."""
         with self._lock:
             transitions = self._replace(flight, flight.check, reducer, sampled=True)
             if memory is not None and self._is_current(flight):
@@ -86,7 +86,7 @@ class MemoryStateStore:
         *,
         history: Container[str] = (),
     ) -> dict[str, tuple[Transition, ...]]:
-        """Replace the states of several checks that one flight observed; the transitions of each. Raises FlightLost."""
+        """Replace the states of several checks of one flight. Return the transitions of each. Raise FlightLost."""
         with self._lock:
             return {
                 name: self._replace(flight, name, reducer, sampled=name in history)
@@ -94,13 +94,13 @@ class MemoryStateStore:
             }
 
     def release(self, flight: Flight) -> None:
-        """Free a flight without a result."""
+        """Release a flight without a result."""
         with self._lock:
             if self._is_current(flight):
                 del self._flights[flight.check]
 
     def claim_window(self, fingerprint: str, *, at_least_seconds: float = 0.0) -> Window | None:
-        """The time since the last claim; None when that is younger than ``at_least_seconds``."""
+        """Claim the time since the last claim. Return None when that is younger than ``at_least_seconds``."""
         with self._lock:
             now, last = self._clock(), self._dispatch
             since = last.cursor
@@ -112,37 +112,37 @@ class MemoryStateStore:
                 return None
             retries = tuple(name for name, at in sorted(last.retries.items(), key=lambda item: item[1]) if at <= now)
             waiting = {name: at for name, at in last.retries.items() if at > now}
-            unseen = since is None or last.fingerprint != fingerprint
+            is_new = since is None or last.fingerprint != fingerprint
             self._dispatch = _Dispatch(now, fingerprint, waiting)
-            return Window(since, now, retries, frozenset(self._kept) if unseen else None)
+            return Window(since, now, retries, frozenset(self._kept) if is_new else None)
 
     def dispatched_at(self) -> float | None:
-        """When the last window was claimed; None when there has been none."""
+        """Return the time of the last claimed window; None when there is none."""
         return self._dispatch.cursor
 
     def read(self, checks: Iterable[str] | None = None) -> Snapshot:
-        """The states of ``checks`` (all when None)."""
+        """Return the states of ``checks``, of all checks when None."""
         with self._lock:
             now = self._clock()
             names = list(self._kept) if checks is None else [name for name in checks if name in self._kept]
-            return Snapshot(self._understood(names, now), now)
+            return Snapshot(self._decoded_states(names, now), now)
 
     def changes(self, cursor: str | None) -> Changes:
-        """The states written since ``cursor`` (all of them when it means nothing here)."""
+        """Return the states written since ``cursor``; all of them when it is not a cursor of this store."""
         with self._lock:
-            now, known = self._clock(), self._known(cursor)
+            now, known = self._clock(), self._change_of(cursor)
             names = [name for name, kept in self._kept.items() if known is None or kept.change > known]
-            return Changes(self._understood(names, now), f"{self._epoch}:{self._change}", known is None, now)
+            return Changes(self._decoded_states(names, now), f"{self._epoch}:{self._change}", known is None, now)
 
     def transitions(self, *, after: str | None = None, limit: int = 100) -> list[tuple[str, Transition]]:
-        """Up to ``limit`` transitions after the cursor ``after``, oldest first."""
+        """Return up to ``limit`` transitions after the cursor ``after``, oldest first."""
         with self._lock:
             kept = list(self._transitions)
             start = bisect_right(kept, int(after), key=lambda item: item[0]) if after and after.isdigit() else 0
             return [(str(number), transition) for number, transition in kept[start : start + limit]]
 
     def forget(self, checks: Iterable[str]) -> None:
-        """Remove everything about ``checks`` but their past transitions."""
+        """Delete everything about ``checks`` except their past transitions."""
         with self._lock:
             names = list(checks)
             self._history.forget(names)
@@ -153,23 +153,23 @@ class MemoryStateStore:
             self._epoch += 1
 
     def export(self) -> dict[str, Any]:
-        """What is known of each check, as JSON has it: for :meth:`restore` in another process."""
+        """Return the states and memories as JSON values, for :meth:`restore` in another process."""
         with self._lock:
             states = {name: kept.raw.decode() for name, kept in self._kept.items()}
             return {"states": states, "memories": dict(self._memories)}
 
     def restore(self, exported: Mapping[str, Any]) -> None:
-        """Know again what was exported. Raises ValueError for what is no export; a state that is none is left out."""
+        """Restore exported states and memories, without undecodable states. Raise ValueError for a malformed export."""
         states, memories = exported.get("states"), exported.get("memories")
-        if not (_is_text(states) and _is_text(memories)):
-            raise ValueError("neither states nor memories")
+        if not (_is_text_mapping(states) and _is_text_mapping(memories)):
+            raise ValueError("an export contains states and memories, both as text by check")
         with self._lock:
             for name, text in states.items():
                 raw = text.encode(errors="replace")
                 if codec.decode(name, raw) is not None:
                     self._change += 1
                     self._kept[name] = _Kept(raw, self._change)
-            self._memories.update((name, memory) for name, memory in memories.items() if _is_kept(name, memory))
+            self._memories.update((name, memory) for name, memory in memories.items() if _is_valid_memory(name, memory))
 
     def _replace(self, flight: Flight, check: str, reducer: Reducer, *, sampled: bool) -> tuple[Transition, ...]:
         kept = self._kept.get(check)
@@ -178,7 +178,7 @@ class MemoryStateStore:
             return record.transitions
         if not self._is_current(flight):
             raise FlightLost(f"{flight.check}: flight {flight.token} is not the current one")
-        state, transitions = reducer(codec.believed(record, flight.taken_at))
+        state, transitions = reducer(codec.trusted_state(record, flight.taken_at))
         self._write(check, codec.StoredCheck(state, flight.run_id, transitions))
         if sampled and self._keeps_history and state.result.run_id == flight.run_id:
             self._history.add(check, [sample_of(state)])
@@ -202,24 +202,24 @@ class MemoryStateStore:
         current = self._current(flight.check)
         return current is not None and current.token == flight.token
 
-    def _known(self, cursor: str | None) -> int | None:
+    def _change_of(self, cursor: str | None) -> int | None:
         epoch, _, change = (cursor or "").partition(":")
         if epoch != str(self._epoch) or not change.isdigit() or int(change) > self._change:
             return None
         return int(change)
 
-    def _understood(self, names: Iterable[str], now: float) -> dict[str, State]:
+    def _decoded_states(self, names: Iterable[str], now: float) -> dict[str, State]:
         records = {name: codec.decode(name, self._kept[name].raw) for name in names}
-        states = {name: codec.believed(record, now) for name, record in records.items()}
+        states = {name: codec.trusted_state(record, now) for name, record in records.items()}
         return {name: state for name, state in states.items() if state is not None}
 
 
-def _is_kept(name: str, memory: str) -> bool:
+def _is_valid_memory(name: str, memory: str) -> bool:
     try:
         return bool(decoding.check_name(name) and decoding.text(memory, most_bytes=codec.MEMORY_TEXT_LIMIT_BYTES))
     except ValueError:
         return False
 
 
-def _is_text(value: Any) -> TypeGuard[Mapping[str, str]]:
+def _is_text_mapping(value: Any) -> TypeGuard[Mapping[str, str]]:
     return isinstance(value, Mapping) and all(isinstance(each, str) for item in value.items() for each in item)

@@ -1,4 +1,4 @@
-"""The store in memory: for users' tests, and for whatever runs without Redis."""
+"""The store in memory, for users' tests and for processes without Redis."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from monitor.store.memory.states import MemoryStateStore
 
 
 class MemoryStore:
-    """A :class:`monitor.ports.store.Store` in this process, by ``clock``. May be shared by threads.
+    """A :class:`monitor.ports.store.Store` in this process, by ``clock``. Threads may share it.
 
-    Without ``keeps_history``, no samples are kept; else all of them, until history is compacted.
+    With ``keeps_history``, all samples are kept until history is compacted; without it, none.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time, *, keeps_history: bool = True) -> None:
@@ -28,11 +28,11 @@ class MemoryStore:
         self.ownership = MemoryOwnership()
 
     def set_aside(self) -> Mapping[str, int]:
-        """Return how many values were set aside so far, by kind."""
+        """Return the number of rejected values so far, by kind."""
         return dict(self.workers.counts)
 
     def refusal(self) -> str | None:
-        """Return None: memory takes all writes."""
+        """Return None: memory accepts all writes."""
         return None
 
     def close(self) -> None:
@@ -44,27 +44,27 @@ class MemoryWorkers:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._notes = b""
+        self._round_state = b""
         self.beacons: dict[str, StoredBeacon] = {}
         self.executed: dict[str, ExecutedHeartbeat] = {}
         self.counts = Counter[str]()
 
-    def sight(self) -> WorkerReport:
-        """Return everything that the workers have written, and the notes of the last round."""
-        return WorkerReport(self._clock(), dict(self.beacons), dict(self.executed), self._notes)
+    def report(self) -> WorkerReport:
+        """Return everything that workers have written, and the state of the last round."""
+        return WorkerReport(self._clock(), dict(self.beacons), dict(self.executed), self._round_state)
 
     def set_aside(self, kind: str, number: int = 1) -> None:
-        """Count values that the reader of what was sighted has set aside."""
+        """Count rejected values that the caller found in the report."""
         self.counts += Counter({kind: number})
 
     def connected(self, workers: Iterable[Beacon]) -> Mapping[str, bool] | None:  # noqa: ARG002
-        """Return None: nothing is connected."""
+        """Return None: no worker has a connection."""
         return None
 
-    def note(self, notes: bytes, *, emitted: Mapping[str, float], gone: Iterable[Beacon] = ()) -> None:  # noqa: ARG002
-        """Keep the notes for the next round, and forget workers."""
-        self._notes = notes
-        for beacon in gone:
+    def store_round(self, round_state: bytes, *, emitted: Mapping[str, float], removed: Iterable[Beacon] = ()) -> None:  # noqa: ARG002
+        """Store the state for the next round, and delete workers."""
+        self._round_state = round_state
+        for beacon in removed:
             self.beacons.pop(beacon.target, None)
             self.executed.pop(target_field("worker", beacon.target), None)
 
@@ -76,16 +76,16 @@ class MemoryOwnership:
         self._owner: Identity | None = None
 
     def read(self) -> Identity | None:
-        """Return whose store it is; None while it is nobody's."""
+        """Return the project that owns the store; None when none does."""
         return self._owner
 
     def claim(self, project: Identity) -> Identity | None:
-        """Make the store this project's if it is nobody's or the same; return whose it is then."""
+        """Make ``project`` the owner if the store has no owner or this one. Return the owner."""
         if self._owner is None:
             self._owner = project
         return self._owner
 
     def take_over(self, project: Identity) -> Identity | None:
-        """Make the store this project's, and return whose it was."""
+        """Make ``project`` the owner. Return the previous one."""
         before, self._owner = self._owner, project
         return before

@@ -1,1 +1,1 @@
-"""The store on a Redis server, or Valkey."""
+"""The store on a Redis or Valkey server."""

@@ -1,7 +1,7 @@
-"""Packing what the checks' results have left: lines to blocks, blocks to roll-ups, and all of it within its bounds.
+"""Compaction of history: packs waiting lines into blocks, rolls them up, and trims history to its limits.
 
-Everything is read, computed here, and written by one script that does nothing unless all is still as it was read. So
-it may be ended anywhere and done again, and two at once do it once.
+Each step reads, computes in this process, and writes with one script that does nothing unless the values are still the
+ones that were read. So it may be interrupted anywhere and repeated, and two processes at once do the work only once.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from monitor.store.rejected import RejectedValues
 from monitor.store.retention import LINE_BYTES, HistoryKeys, Retention, decode_lines
 
 ENOUGH_LINES = 32
-"""Packed before its hour is over: readers have few lines to read, and memory holds a tenth of them."""
+"""A list of this length is packed before its hour is over: reads are then short, and packed samples take a tenth of
+the memory."""
 LISTS_PER_FETCH = 20
 LISTS_PER_PASS = 500
 PASSES = 200
 BLOCKS_PER_TRIM = 500
-FORGOTTEN_PER_SCRIPT = 10
-BLOCK_OVERHEAD_BYTES = 250  # of a key, its expiry and its place in the index, measured on Redis 7.0
+CHECKS_PER_FORGET = 10
+BLOCK_OVERHEAD_BYTES = 250  # for a key, its expiry and its index entry, measured on Redis 7.0
 
 
-class _Waiting(NamedTuple):
+class _WaitingList(NamedTuple):
     check: str
     hour: int
 
@@ -39,8 +40,8 @@ class _Waiting(NamedTuple):
         return self.hour * HOUR_SECONDS // DAY_SECONDS
 
 
-class _Packed(NamedTuple):
-    """The new blocks of an hour and of its day; empty for one that stays as it is."""
+class _NewBlocks(NamedTuple):
+    """The new blocks of an hour and of its day; an empty one is not written."""
 
     raw: bytes = b""
     roll: bytes = b""
@@ -49,59 +50,62 @@ class _Packed(NamedTuple):
 class Compactor:
     """The writing side of :class:`monitor.store.redis.history.RedisHistory`, over the store's connection."""
 
-    def __init__(self, link: RedisConnection, prefix: str, retention: Retention, aside: RejectedValues) -> None:
-        self._link, self._names, self._retention, self._aside = link, HistoryKeys.of(prefix), retention, aside
-        self._others = (f"{prefix}transitions", Keys.of(prefix).beacons, Keys.of(prefix).heartbeats)
+    def __init__(
+        self, connection: RedisConnection, prefix: str, retention: Retention, rejected: RejectedValues
+    ) -> None:
+        self._connection, self._names = connection, HistoryKeys.of(prefix)
+        self._retention, self._rejected = retention, rejected
+        self._other_keys = (f"{prefix}transitions", Keys.of(prefix).beacons, Keys.of(prefix).heartbeats)
 
     def compact(self, now: float) -> CompactionResult:
-        """Pack the lists that are long enough or of an hour that is over, and trim. Raises StoreUnavailable."""
+        """Pack the lists that are long enough or whose hour is over, and trim history. Raise StoreUnavailable."""
         hours = lines = 0
         for _ in range(PASSES):
-            lines, members = self._waiting(now)
-            packed = self._pack([_waiting(member) for member in members], now)
+            lines, members = self._waiting_lists(now)
+            packed = self._pack([_parse_member(member) for member in members], now)
             hours += packed
-            if not packed:  # nothing to do, or others are at it
+            if not packed:  # nothing to do, or another process does it
                 break
         evicted, kept_bytes = self._trim(now, lines * LINE_BYTES + self._bytes_of_others())
         return CompactionResult(hours, evicted, kept_bytes + lines * LINE_BYTES)
 
     def forget(self, checks: Iterable[str], now: float) -> None:
-        """Remove all that is known of these checks. Raises StoreUnavailable."""
+        """Delete the history of these checks. Raise StoreUnavailable."""
         names, kept = list(checks), self._retention
         hours = (int((now - kept.raw_seconds) // HOUR_SECONDS) - 2, int(now // HOUR_SECONDS) + 1)
         days = (int((now - kept.rollup_seconds) // DAY_SECONDS) - 2, int(now // DAY_SECONDS) + 1)
         keys = [self._names.open, self._names.raw, self._names.roll, self._names.blocks]
-        for start in range(0, len(names), FORGOTTEN_PER_SCRIPT):
-            some = names[start : start + FORGOTTEN_PER_SCRIPT]
-            self._link.run("history_forget", keys, [self._names.prefix, *hours, *days, *some])
+        for start in range(0, len(names), CHECKS_PER_FORGET):
+            batch = names[start : start + CHECKS_PER_FORGET]
+            self._connection.run("history_forget", keys, [self._names.prefix, *hours, *days, *batch])
 
-    def _waiting(self, now: float) -> tuple[int, list[bytes]]:
-        """How many lines wait, and some of the lists to pack."""
+    def _waiting_lists(self, now: float) -> tuple[int, list[bytes]]:
+        """Return the number of all waiting lines, and some of the lists to pack."""
         lines, members, start = 0, list[bytes](), 0
         for _ in range(PASSES):
-            some, start, refused, *found = self._link.run(
+            count, start, refused, *found = self._connection.run(
                 "history_waiting",
                 [self._names.open],
                 [self._names.prefix, int(now), ENOUGH_LINES, LISTS_PER_PASS - len(members), start],
             )
-            self._aside.count("index_entry", refused)
-            lines, members = lines + some, members + found
+            self._rejected.count("index_entry", refused)
+            lines, members = lines + count, members + found
             if start < 0:
                 break
         return lines, members
 
-    def _pack(self, waiting: Sequence[_Waiting], now: float) -> int:
+    def _pack(self, waiting: Sequence[_WaitingList], now: float) -> int:
         packed = 0
-        for some in _batches(waiting):
-            wanted: list[Argument] = [part for each in some for part in (each.check, each.hour, each.day)]
-            found = self._link.run("history_fetch", [], [self._names.prefix, LIMIT_BYTES, *wanted])
-            for each, (raw, roll, lines) in zip(some, found, strict=True):
-                packed += bool(lines) and self._put(each, raw, roll, lines, now)
+        for batch in _batches(waiting):
+            wanted: list[Argument] = [value for each in batch for value in (each.check, each.hour, each.day)]
+            found = self._connection.run("history_fetch", [], [self._names.prefix, LIMIT_BYTES, *wanted])
+            for each, (raw, roll, lines) in zip(batch, found, strict=True):
+                packed += bool(lines) and self._write_blocks(each, raw, roll, lines, now)
         return packed
 
-    def _put(self, at: _Waiting, raw: bytes, roll: bytes, lines: Sequence[bytes], now: float) -> bool:
-        new, names, kept = self._packed(at, raw, roll, lines, now), self._names, self._retention
-        answer = self._link.run(
+    def _write_blocks(self, at: _WaitingList, raw: bytes, roll: bytes, lines: Sequence[bytes], now: float) -> bool:
+        new, names, kept = self._new_blocks(at, raw, roll, lines, now), self._names, self._retention
+        answer = self._connection.run(
             "history_pack",
             [
                 names.open_list(at.check, at.hour),
@@ -120,26 +124,28 @@ class Compactor:
         )
         return bool(answer)
 
-    def _packed(self, at: _Waiting, raw: bytes, roll: bytes, lines: Sequence[bytes], now: float) -> _Packed:
+    def _new_blocks(self, at: _WaitingList, raw: bytes, roll: bytes, lines: Sequence[bytes], now: float) -> _NewBlocks:
         began, kept = at.hour * HOUR_SECONDS, self._retention
         decoded = list(decode_lines(lines))
         known, fresh = decode_samples(raw), gather(decoded).within(began, began + HOUR_SECONDS)
-        self._aside.count("sample", len(lines) - len(decoded))
+        self._rejected.count("sample", len(lines) - len(decoded))
         if not fresh:
-            return _Packed()
+            return _NewBlocks()
         known_day = decode_day(roll, at.day * DAY_SECONDS)
-        self._aside.count("block", bool(raw and known is None) + bool(roll and known_day is None))
+        self._rejected.count("block", bool(raw and known is None) + bool(roll and known_day is None))
         day = known_day or empty_day(at.day * DAY_SECONDS)
         rolled, samples = add_waiting_samples(day, known, fresh), merge([known, fresh]) if known else fresh
         is_raw = now < began + HOUR_SECONDS + kept.raw_seconds
         is_rolled = rolled is not None and now < (at.day + 1) * DAY_SECONDS + kept.rollup_seconds
-        return _Packed(encode_samples(samples) if is_raw else b"", encode_day(rolled) if rolled and is_rolled else b"")
+        return _NewBlocks(
+            encode_samples(samples) if is_raw else b"", encode_day(rolled) if rolled and is_rolled else b""
+        )
 
     def _trim(self, now: float, other_bytes: int) -> tuple[int, int]:
         names, kept = self._names, self._retention
         evicted, total, more = 0, 0, 1
         while more:
-            some, total, more = self._link.run(
+            count, total, more = self._connection.run(
                 "history_trim",
                 [names.raw, names.roll, names.blocks],
                 [
@@ -150,29 +156,29 @@ class Compactor:
                     BLOCKS_PER_TRIM,
                 ],
             )
-            evicted += some
+            evicted += count
         return evicted, total
 
     def _bytes_of_others(self) -> int:
-        """What events and heartbeats occupy, which have the same budget; 0 where the server does not tell."""
-        return sum(int(self._link.ask("MEMORY", "USAGE", key) or 0) for key in self._others)
+        """Return the size of events and heartbeats, which share the budget; 0 when the server does not report it."""
+        return sum(int(self._connection.ask("MEMORY", "USAGE", key) or 0) for key in self._other_keys)
 
 
-def _batches(waiting: Iterable[_Waiting]) -> Iterator[Sequence[_Waiting]]:
-    """What is fetched together: no two hours of one check's day, for the first would change the block of the second."""
-    rounds: list[list[_Waiting]] = []
-    seen = Counter[tuple[str, int]]()
+def _batches(waiting: Iterable[_WaitingList]) -> Iterator[Sequence[_WaitingList]]:
+    """Yield lists to fetch together: no two hours of one check's day, as packing the first changes the day's block."""
+    rounds: list[list[_WaitingList]] = []
+    counts = Counter[tuple[str, int]]()
     for each in waiting:
-        place = seen[each.check, each.day]
-        seen[each.check, each.day] += 1
+        place = counts[each.check, each.day]
+        counts[each.check, each.day] += 1
         if place == len(rounds):
             rounds.append([])
         rounds[place].append(each)
-    for some in rounds:
-        for start in range(0, len(some), LISTS_PER_FETCH):
-            yield some[start : start + LISTS_PER_FETCH]
+    for batch in rounds:
+        for start in range(0, len(batch), LISTS_PER_FETCH):
+            yield batch[start : start + LISTS_PER_FETCH]
 
 
-def _waiting(member: bytes) -> _Waiting:
+def _parse_member(member: bytes) -> _WaitingList:
     check, _, hour = member.decode(errors="replace").rpartition("|")
-    return _Waiting(check, int(hour))
+    return _WaitingList(check, int(hour))

@@ -1,4 +1,4 @@
-"""The connection to a Redis server: bounded in time, shared by threads, not shared by processes."""
+"""Connection to a Redis server. Every call is bounded in time. Threads may share it, processes may not."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Argument = str | bytes | int | float
 
 
 class RedisConnection:
-    """Runs scripts and commands on one server. Every failure is a :class:`StoreUnavailable`.
+    """Runner of scripts and commands on one server. Every failure is a :class:`StoreUnavailable`.
 
-    One attempt takes at most ``timeout_seconds`` for each of connecting, sending and receiving. With
-    ``retries``, what was lost is tried again until twice ``timeout_seconds`` have passed, so only what may be
-    repeated belongs here. Looking up a host's name is up to the system's resolver, which nobody can bound.
+    One attempt takes at most ``timeout_seconds`` for each of connecting, sending and receiving. With ``retries``, a
+    lost call is repeated until twice ``timeout_seconds`` have passed, so every call must be repeatable. The time to
+    resolve a host name depends on the system's resolver and cannot be bounded.
     """
 
     def __init__(self, url: str, *, timeout_seconds: float, retries: bool) -> None:
@@ -37,39 +37,42 @@ class RedisConnection:
         self._execute: Callable[..., Any] = redis.Redis(connection_pool=pool).execute_command
 
     def run(self, script: str, keys: Sequence[str | bytes], arguments: Sequence[Argument]) -> Any:
-        """Return the answer of the script of this name, in one round trip once the server knows it."""
+        """Return the reply of the script ``script``, in one round trip once the server has it."""
         text, sha = scripts.load(script)
 
-        def evaluated() -> Any:
+        def evaluate() -> Any:
             try:
                 return self._execute("EVALSHA", sha, len(keys), *keys, *arguments)
             except NoScriptError:
                 return self._execute("EVAL", text, len(keys), *keys, *arguments)
 
-        return self._attempt(evaluated)
+        return self._attempt(evaluate)
 
     def call(self, *command: Argument) -> Any:
-        """A command's answer."""
+        """Return the reply of a command."""
         return self._attempt(lambda: self._execute(*command))
 
     def ask(self, *command: Argument) -> Any:
-        """A command's answer; None when the server refuses it: not permitted, renamed, unknown to this version."""
+        """Return the reply of a command; None when the server refuses it.
 
-        def asked() -> Any:
+        A server refuses a command that is not permitted, renamed, or unknown to its version.
+        """
+
+        def attempt() -> Any:
             try:
                 return self._execute(*command)
             except ResponseError:
                 return None
 
-        return self._attempt(asked)
+        return self._attempt(attempt)
 
     def now(self) -> float:
-        """Return the server's clock, in seconds since the Unix epoch."""
+        """Return the server's time, in seconds since the Unix epoch."""
         seconds, microseconds = self.call("TIME")
         return int(seconds) + int(microseconds) / 1e6
 
     def close(self) -> None:
-        """Close the connections that nobody is using. The next call opens one again."""
+        """Close the idle connections. The next call opens one again."""
         self._pool.disconnect(inuse_connections=False)
 
     def _attempt(self, action: Callable[[], T]) -> T:

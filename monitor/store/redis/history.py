@@ -1,5 +1,7 @@
-"""History in Redis or Valkey: reading. See `monitor.store.retention` for how it lies there, `compaction` for how it got
-there, and docs/decisions/0012 for why."""
+"""Reading of history from Redis or Valkey.
+
+The keys are described in `monitor.store.retention`, the writing in `compaction`, the reasons in docs/decisions/0012.
+"""
 
 from __future__ import annotations
 
@@ -38,16 +40,16 @@ from monitor.store.redis.compaction import Compactor
 from monitor.store.redis.connection import Argument
 from monitor.store.retention import decode_lines
 
-CHECKS_PER_SCRIPT = 25  # a script holds up everybody else for a few milliseconds at most
+CHECKS_PER_SCRIPT = 25  # a script blocks the server for a few milliseconds at most
 HOURS_BACK = HOLD_SECONDS // HOUR_SECONDS
 DAYS_BACK = HOLD_SECONDS // DAY_SECONDS
 
 
 @dataclass
 class _Kept:
-    """What there is of a check's days, by number. ``tail`` is the last sample before them.
+    """The stored days of a check, by day number. ``tail`` is the last sample before them.
 
-    ``is_incomplete`` tells that samples wait that belong to a day of which only the digest was read.
+    ``is_incomplete`` is True when samples wait for a day of which only the digest was read.
     """
 
     tail: LastSample | None
@@ -57,7 +59,7 @@ class _Kept:
 
     @property
     def ordered(self) -> list[RollupDay]:
-        """The days in order."""
+        """Return the days in order."""
         return [self.days[number] for number in sorted(self.days)]
 
 
@@ -67,28 +69,28 @@ class RedisHistory(Compactor):
     def samples(
         self, check: str, since: float, until: float | None = None, names: Collection[str] | None = None
     ) -> Samples:
-        """The check's samples in [since, until), and before them the one that still holds. Raises StoreUnavailable.
+        """Return the check's samples in [since, until), preceded by the one that is still valid at ``since``.
 
-        Only series of these ``names`` (all when None) are unpacked, which is most of the work.
+        Only the series in ``names`` (all when None) are unpacked, which is most of the work. Raise StoreUnavailable.
         """
         now, (hours,) = self._hours([check], since, until, names)
         return merge(hours).only(names).holding(since, now if until is None else until)
 
     def latest(self, checks: Iterable[str], at: float) -> dict[str, Sample]:
-        """The last sample of each check up to the moment ``at`` that may hold still. Raises StoreUnavailable."""
+        """Return each check's last sample at or before ``at``, unless it has expired. Raise StoreUnavailable."""
         found = {}
         names = list(checks)
         for start in range(0, len(names), CHECKS_PER_SCRIPT):
-            some = names[start : start + CHECKS_PER_SCRIPT]
-            _, answers = self._hours(some, at, at)
-            for check, hours in zip(some, answers, strict=True):
+            batch = names[start : start + CHECKS_PER_SCRIPT]
+            _, answers = self._hours(batch, at, at)
+            for check, hours in zip(batch, answers, strict=True):
                 before = merge(hours).within(at - HOLD_SECONDS, at + 1e-6)
                 if before:
                     found[check] = before[-1]
         return found
 
     def rollups(self, checks: Iterable[str], since: float, until: float | None = None) -> dict[str, Buckets]:
-        """Buckets of each check from that of ``since`` on, up to ``until`` or now. Raises StoreUnavailable."""
+        """Return each check's buckets from the one of ``since`` on, up to ``until`` or now. Raise StoreUnavailable."""
         found: dict[str, Buckets] = {}
         last = "" if until is None else int(until // DAY_SECONDS)
         for check, clock, kept in self._rolled_up(checks, int(since // DAY_SECONDS), last):
@@ -96,31 +98,31 @@ class RedisHistory(Compactor):
         return found
 
     def uptimes(self, checks: Iterable[str], spans: Mapping[str, float], day_count: int) -> dict[str, Uptimes]:
-        """The figures of windows up to now, and of whole UTC days. Raises StoreUnavailable.
+        """Return the uptime figures for windows that end now, and for UTC days. Raise StoreUnavailable.
 
-        Most days are told by their digests; blocks are read of today, and of the days that windows begin in.
+        Digests are enough for most days. Blocks are read for today and for the days in which windows begin.
         """
-        names, now = list(checks), self._link.now()
+        names, now = list(checks), self._connection.now()
         since = max(earliest_needed([*spans.values(), 0.0], now, day_count), now - MAX_SPAN_SECONDS)
         first, today = int(since // DAY_SECONDS), int(now // DAY_SECONDS)
-        begun = {int((now - span) // DAY_SECONDS) for span in spans.values()} | {today}
+        window_days = {int((now - span) // DAY_SECONDS) for span in spans.values()} | {today}
         found: dict[str, Uptimes] = {}
-        for check, _, kept in self._rolled_up(names, first, today, begun):
+        for check, _, kept in self._rolled_up(names, first, today, window_days):
             if kept.is_incomplete:
                 (buckets,) = self.rollups([check], since, now).values()
                 found[check] = uptimes(buckets, spans, day_count)
             else:
-                found[check] = _put_together(kept, spans, day_count, first, now)
+                found[check] = _combined_uptimes(kept, spans, day_count, first, now)
         return found
 
     def reaches(self) -> HistoryBounds:
-        """How far back there are samples, and roll-ups. Raises StoreUnavailable.
+        """Return how far back samples and roll-ups reach. Raise StoreUnavailable.
 
-        They are kept by the hour and by the day: of the very first hour and day, when the first sample was.
+        The index has only hours and days. For the very first hour and day, return the time of the first sample.
         """
         names = self._names
         keys = [names.open, names.raw, names.roll, names.blocks]
-        answer = self._link.run("history_reaches", keys, [names.prefix, DIGEST_BYTES])
+        answer = self._connection.run("history_reaches", keys, [names.prefix, DIGEST_BYTES])
         raw, roll, waiting, _, digests, lines = answer
         hours = [int(hour) for hour in (raw, waiting) if hour]
         oldest = min(hours) * HOUR_SECONDS if hours else None
@@ -136,34 +138,40 @@ class RedisHistory(Compactor):
     def _hours(
         self, checks: Sequence[str], since: float, until: float | None, series: Collection[str] | None = None
     ) -> tuple[float, list[list[Samples]]]:
-        """The clock, and for each check what there is of the hours from ``since`` to ``until``, and the one before."""
+        """Return the time, and each check's samples by hour, from ``since`` to ``until``.
+
+        The last hour before ``since`` that has samples is included, unless it is too old.
+        """
         first, last = int(since // HOUR_SECONDS), "" if until is None else int(until // HOUR_SECONDS)
         arguments: list[Argument] = [self._names.prefix, LIMIT_BYTES, first, last, HOURS_BACK, *checks]
-        clock, *answers = self._link.run("history_samples", [self._names.open, self._names.raw], arguments)
+        clock, *answers = self._connection.run("history_samples", [self._names.open, self._names.raw], arguments)
         return int(clock) / 1e6, [_hours_of(answer, series) for answer in answers]
 
     def _rolled_up(
-        self, checks: Iterable[str], first: int, last: int | str, whole: Collection[int] | None = None
+        self, checks: Iterable[str], first: int, last: int | str, block_days: Collection[int] | None = None
     ) -> Iterator[tuple[str, float, _Kept]]:
-        """Each check with the clock and what there is of its days from ``first`` to ``last``; blocks of ``whole``."""
-        names = list(checks)
-        wanted = "" if whole is None else f",{','.join(map(str, whole))},"
-        for start in range(0, len(names), CHECKS_PER_SCRIPT):
-            some = names[start : start + CHECKS_PER_SCRIPT]
-            arguments = [self._names.prefix, LIMIT_BYTES, DIGEST_BYTES, first, last, DAYS_BACK, wanted, *some]
-            keys = [self._names.open, self._names.roll]
-            clock, *answers = self._link.run("history_rollups", keys, arguments)
-            for check, answer in zip(some, answers, strict=True):
-                yield check, int(clock) / 1e6, self._kept(check, first, whole, answer)
+        """Yield each check with the time and its days from ``first`` to ``last``.
 
-    def _kept(self, check: str, first: int, whole: Container[int] | None, answer: list[Any]) -> _Kept:
+        Blocks are read for the days in ``block_days``, for all when None; of other days only the digests.
+        """
+        names = list(checks)
+        day_list = "" if block_days is None else f",{','.join(map(str, block_days))},"
+        for start in range(0, len(names), CHECKS_PER_SCRIPT):
+            batch = names[start : start + CHECKS_PER_SCRIPT]
+            arguments = [self._names.prefix, LIMIT_BYTES, DIGEST_BYTES, first, last, DAYS_BACK, day_list, *batch]
+            keys = [self._names.open, self._names.roll]
+            clock, *answers = self._connection.run("history_rollups", keys, arguments)
+            for check, answer in zip(batch, answers, strict=True):
+                yield check, int(clock) / 1e6, self._kept(check, first, block_days, answer)
+
+    def _kept(self, check: str, first: int, block_days: Container[int] | None, answer: list[Any]) -> _Kept:
         tail_day, raw_digest, blocks, hours = answer
         before = decode_digest(raw_digest, int(tail_day) * DAY_SECONDS) if tail_day else None
         kept = _Kept(before.tail if before else None)
         for number, raw in zip(map(int, blocks[::2]), blocks[1::2], strict=True):
             digest, day = decode_digest(raw, number * DAY_SECONDS), None
-            if whole is None or number in whole:
-                day = decode_day(raw, number * DAY_SECONDS, with_series=whole is None)
+            if block_days is None or number in block_days:
+                day = decode_day(raw, number * DAY_SECONDS, with_series=block_days is None)
                 digest = digest if day else None
             if day is not None:
                 kept.days[number] = day
@@ -177,10 +185,10 @@ class RedisHistory(Compactor):
             if number < first:
                 last = LastSample(samples.codes[-1], samples.at[-1], samples.until[-1])
                 kept.tail = max(kept.tail or last, last, key=lambda each: each.at)
-            elif whole is None or number in whole:
+            elif block_days is None or number in block_days:
                 day = kept.days.get(number) or empty_day(number * DAY_SECONDS)
                 kept.days[number] = day = self._with_waiting(check, day, samples, has_raw)
-                if whole is not None and day.heads:
+                if block_days is not None and day.heads:
                     kept.digests[number] = digest_of(day)
             else:
                 kept.is_incomplete = True
@@ -190,24 +198,24 @@ class RedisHistory(Compactor):
         hour = int(samples[0].at // HOUR_SECONDS)
         added = append_samples(day, samples) if hour % 24 in day.heads or not has_raw else None
         if added is None and has_raw:
-            # Late samples, or a block of roll-ups that was lost: what the next compaction will make of it.
+            # Late samples, or a lost block of roll-ups: compute what the next compaction will write.
             _, (hours,) = self._hours([check], hour * HOUR_SECONDS, hour * HOUR_SECONDS)
             added = add_waiting_samples(day, _within_hour(merge(hours), hour), samples)
         return day if added is None else added
 
 
 def _within(moment: float | None, start: float | None, seconds: float) -> float | None:
-    """Return the moment when it is in what begins at ``start`` and is so long; else ``start``."""
+    """Return the moment if it lies in the ``seconds`` after ``start``, else ``start``."""
     is_within = moment is not None and start is not None and start <= moment < start + seconds
     return moment if is_within else start
 
 
-def _put_together(kept: _Kept, spans: Mapping[str, float], day_count: int, first: int, now: float) -> Uptimes:
-    """Whole days by their digests; today, and the days that windows begin in, by their blocks."""
+def _combined_uptimes(kept: _Kept, spans: Mapping[str, float], day_count: int, first: int, now: float) -> Uptimes:
+    """Compute uptimes from the digests of entire days, and from the blocks of today and of windows' first days."""
     today = int(now // DAY_SECONDS)
     days = day_segments(kept.digests, kept.tail, first, today)
 
-    def of(since: float) -> list[UptimeSegment]:
+    def from_moment(since: float) -> list[UptimeSegment]:
         number = int(since // DAY_SECONDS)
         before = max((at for at in kept.digests if at < number), default=None)
         tail = kept.tail if before is None else kept.digests[before].tail
@@ -215,12 +223,12 @@ def _put_together(kept: _Kept, spans: Mapping[str, float], day_count: int, first
         buckets = join_days([kept.days[number]] if number in kept.days else [], tail, since, until)
         return [segment(buckets, since, until + BUCKET_SECONDS), *days[number + 1 - first :]]
 
-    current = of(today * DAY_SECONDS) if now > today * DAY_SECONDS else []
+    current = from_moment(today * DAY_SECONDS) if now > today * DAY_SECONDS else []
     found = {}
     for name, span in spans.items():
         since = max(now - span, now - MAX_SPAN_SECONDS)
         is_of_today = since >= today * DAY_SECONDS
-        found[name] = combine(of(since) if is_of_today else [*of(since), *current])
+        found[name] = combine(from_moment(since) if is_of_today else [*from_moment(since), *current])
     bars = [combine([day]) for day in [*days, *current]][-day_count:] if day_count else []
     return Uptimes(found, [(date_of(bar.since), bar) for bar in bars])
 

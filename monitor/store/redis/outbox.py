@@ -1,4 +1,4 @@
-"""Alerts in Redis: decided once, and delivered until somebody has been told. Each script says what it keeps."""
+"""Alerts in Redis: decided once, and delivered at least once. Each script documents the invariant that it keeps."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from monitor.store.rejected import RejectedValues
 DEAD_LETTERS_KEPT = 1000
 DEAD_LETTERS_SHOWN = 100
 PENDING_KEPT = 10_000
-DISCARDED_AT_ONCE = 500
+DISCARDS_PER_SCRIPT = 500
 TURN_SECONDS = 5.0
 FIRST_SECONDS = 60
-"""The first decision of all covers transitions at most this much older than the newest. After a flush these are all
-there are; when the first channel is configured, older ones are history."""
+"""The very first decision covers transitions that are at most this much older than the newest. After a flush these are
+all; when the first channel is configured, older ones are too old to notify of."""
 
 
 class RedisOutbox:
     """A :class:`monitor.ports.alerts.Outbox` over the store's connection. Every method may raise StoreUnavailable."""
 
-    def __init__(self, link: RedisConnection, prefix: str, aside: RejectedValues) -> None:
-        self._link, self._aside = link, aside
+    def __init__(self, connection: RedisConnection, prefix: str, rejected: RejectedValues) -> None:
+        self._connection, self._rejected = connection, rejected
         self._prefix = f"{prefix}alerting:"
         self._transitions = f"{prefix}transitions"
         self._meta, self._alerts = f"{prefix}alerting", f"{self._prefix}alerts"
@@ -35,9 +35,9 @@ class RedisOutbox:
         self._channels = f"{self._prefix}channels"
 
     def undecided(self, token: str = "", *, everything: bool = True, limit: int = 500) -> PendingDecisions | None:
-        """What is to be decided now; None while it is the turn of another token."""
+        """Return what has to be decided now; None while another token has the turn."""
         keys = [self._meta, self._transitions, self._alerts, self._silences, f"{self._prefix}turn"]
-        answer = self._link.run(
+        answer = self._connection.run(
             "alert_read",
             keys,
             [limit, codec.LIMIT_BYTES, int(everything), token, round(TURN_SECONDS * 1e3), FIRST_SECONDS],
@@ -47,23 +47,23 @@ class RedisOutbox:
         now, version, cursor, broken, fresh, alerts, silences = answer
         known = self._alerts_of(alerts)
         transitions = tuple(found for raw in fresh if (found := codec.decode_transition(raw)))
-        self._aside.count("transition", len(fresh) - len(transitions))
+        self._rejected.count("transition", len(fresh) - len(transitions))
         return PendingDecisions(
             version=version.decode(),
             cursor=cursor.decode(),
             read_at=int(now) / 1e6,
             transitions=transitions,
             alerts={alert.check: alert for alert in known},
-            silences=self._in_force(silences, int(now) / 1e6),
+            silences=self._active_silences(silences, int(now) / 1e6),
             broken=bool(broken),
             moved=bool(fresh) or bool(broken),
         )
 
     def decide(
-        self, seen: PendingDecisions, alerts: Mapping[str, Alert | None], notices: Sequence[tuple[str, Notice]]
+        self, pending: PendingDecisions, alerts: Mapping[str, Alert | None], notices: Sequence[tuple[str, Notice]]
     ) -> bool:
-        """Write a decision. False when somebody else has decided since ``seen``."""
-        arguments: list[Argument] = [self._prefix, seen.version, seen.cursor, DEAD_LETTERS_KEPT, PENDING_KEPT]
+        """Write a decision. Return False when another process has decided since ``pending`` was read."""
+        arguments: list[Argument] = [self._prefix, pending.version, pending.cursor, DEAD_LETTERS_KEPT, PENDING_KEPT]
         arguments.append(len(alerts))
         for check, alert in alerts.items():
             arguments += [check, alert_codec.encode(alert) if alert else ""]
@@ -71,19 +71,19 @@ class RedisOutbox:
             raw = alert_codec.encode(alert_codec.slim(notice))
             arguments += [channel, notice.check, b"%d|%s" % (round(notice.at * 1e6), raw)]
         keys = [self._meta, self._alerts, self._dead, self._channels]
-        return bool(self._link.run("alert_decide", keys, arguments))
+        return bool(self._connection.run("alert_decide", keys, arguments))
 
     def due(self, channels: Iterable[str]) -> list[str]:
-        """Those of ``channels`` that have something to tell now, and that nobody is at."""
-        return [name.decode() for name in self._link.run("alert_due", [], [self._prefix, *channels])]
+        """Return those of ``channels`` that have a notice to deliver now and that no process is delivering to."""
+        return [name.decode() for name in self._connection.run("alert_due", [], [self._prefix, *channels])]
 
     def take(self, channel: str, token: str, *, lease_seconds: float) -> Delivery | None:
-        """The next notice of a channel, under a lease; None when there is none now, or the channel is held."""
-        lanes, lease_ms = self._lane(channel, b""), max(1, round(lease_seconds * 1e3))
+        """Return the channel's next notice under a lease; None when none is due or another token holds the channel."""
+        lanes, lease_ms = self._lane_key(channel, b""), max(1, round(lease_seconds * 1e3))
         arguments: list[Argument] = [token, lease_ms, lanes, alert_codec.LIMIT_BYTES, PENDING_KEPT]
         while True:
-            answer, removed, *rest = self._link.run("alert_take", self._keys(channel), arguments)
-            self._aside.count("notice", removed)
+            answer, removed, *rest = self._connection.run("alert_take", self._keys(channel), arguments)
+            self._rejected.count("notice", removed)
             if answer == b"again":
                 continue
             if answer != b"notice":
@@ -92,58 +92,58 @@ class RedisOutbox:
             notice = alert_codec.decode(Notice, raw.partition(b"|")[2])
             if notice is not None and notice.check.encode() == check:
                 return Delivery(channel, token, notice, _count(attempts), _count(failures), int(now) / 1e6, raw)
-            self._aside.count("notice")
-            self._done(channel, token, check, raw, b"")  # nothing of ours
+            self._rejected.count("notice")
+            self._remove(channel, token, check, raw, b"")  # stored by another program
 
     def leave(self, channel: str, token: str) -> None:
-        """Let go of a channel, for somebody else to go on."""
-        self._link.run("alert_leave", self._keys(channel)[:1], [token])
+        """Release a channel, so that another process can continue."""
+        self._connection.run("alert_leave", self._keys(channel)[:1], [token])
 
     def ack(self, delivery: Delivery) -> bool:
-        """It was told. False when somebody else has said so before."""
-        return self._done(delivery.channel, delivery.token, delivery.notice.check.encode(), delivery.raw, b"")
+        """Remove a delivered notice. Return False when another process has removed it before."""
+        return self._remove(delivery.channel, delivery.token, delivery.notice.check.encode(), delivery.raw, b"")
 
     def retry(self, delivery: Delivery, *, after_seconds: float, hold_seconds: float, reason: str) -> None:
-        """It was not told: try again later, and no other notice of this channel for ``hold_seconds``."""
+        """Schedule a failed notice for a later attempt, and hold all notices of the channel for ``hold_seconds``."""
         channel, check = delivery.channel, delivery.notice.check
-        self._link.run(
+        self._connection.run(
             "alert_retry",
-            [*self._keys(channel), self._lane(channel, check.encode())],
+            [*self._keys(channel), self._lane_key(channel, check.encode())],
             [delivery.token, check, delivery.raw, round(after_seconds * 1e6), round(hold_seconds * 1e6), reason[:500]],
         )
 
     def bury(self, delivery: Delivery, reason: str) -> None:
-        """It will never be told: a dead letter."""
+        """Move a notice that will not be tried again to the dead letters."""
         attempts = delivery.attempts + 1
         letter = DeadLetter(delivery.channel, delivery.notice, reason[:500], delivery.taken_at, attempts)
         name, raw = delivery.notice.check.encode(), delivery.raw
-        self._done(delivery.channel, delivery.token, name, raw, alert_codec.encode(letter))
+        self._remove(delivery.channel, delivery.token, name, raw, alert_codec.encode(letter))
 
     def retire(self, channels: Iterable[str], *, before: float) -> int:
-        """Bury what has waited since ``before`` for channels other than these."""
+        """Move notices of other channels that have waited since ``before`` to the dead letters. Return their number."""
         arguments: list[Argument] = [self._prefix, DEAD_LETTERS_KEPT, round(before * 1e6), *channels]
-        return int(self._link.run("alert_retire", [self._channels, self._dead], arguments))
+        return int(self._connection.run("alert_retire", [self._channels, self._dead], arguments))
 
     def silence(self, checks: str, *, for_seconds: float, why: str, by: str = "") -> Silence:
-        """Silence the checks whose names this pattern fits."""
-        now = self._link.now()
+        """Silence the checks whose names match the pattern ``checks``."""
+        now = self._connection.now()
         made = Silence(uuid.uuid4().hex[:8], checks, now, now + for_seconds, why[:500], by[:100])
-        names, raws = self._link.run("fields", [self._silences], [alert_codec.LIMIT_BYTES])
+        names, raws = self._connection.run("fields", [self._silences], [alert_codec.LIMIT_BYTES])
         for name, raw in zip(names, raws, strict=True):
             known = alert_codec.decode(Silence, raw)
             if known is None or known.until <= now:
-                self._link.call("HDEL", self._silences, name)
-        self._link.call("HSET", self._silences, made.id, alert_codec.encode(made))
+                self._connection.call("HDEL", self._silences, name)
+        self._connection.call("HSET", self._silences, made.id, alert_codec.encode(made))
         return made
 
     def unsilence(self, silence_id: str) -> bool:
-        """End a silence. False when there is none of that id."""
-        return bool(self._link.call("HDEL", self._silences, silence_id))
+        """End a silence. Return False when no silence has this id."""
+        return bool(self._connection.call("HDEL", self._silences, silence_id))
 
     def overview(self) -> AlertsOverview:
-        """All there is to know of alerting."""
+        """Return the complete state of alerting."""
         keys = [self._alerts, self._silences, self._dead, self._channels]
-        clock, alerts, silences, dead, count, lanes = self._link.run(
+        clock, alerts, silences, dead, count, queues = self._connection.run(
             "alert_overview", keys, [self._prefix, DEAD_LETTERS_SHOWN, alert_codec.LIMIT_BYTES]
         )
         now = int(clock) / 1e6
@@ -152,56 +152,56 @@ class RedisOutbox:
         return AlertsOverview(
             read_at=now,
             alerts=tuple(sorted(known, key=lambda alert: alert.check)),
-            silences=self._in_force(silences, now),
-            lanes=tuple(_lane(lane) for lane in lanes),
+            silences=self._active_silences(silences, now),
+            queues=tuple(_delivery_queue(queue) for queue in queues),
             dead_letters=tuple(letter for letter in letters if letter),
             dead_letter_count=int(count),
         )
 
     def sweep(self) -> None:
-        """Remove what is beyond all limits, whoever wrote it."""
+        """Delete alerts and silences beyond all limits, whichever program wrote them."""
         for key, kind in ((self._alerts, "alert"), (self._silences, "silence")):
-            self._aside.count(kind, sweep(self._link, key, least=20, limit=alert_codec.LIMIT_BYTES))
+            self._rejected.count(kind, sweep(self._connection, key, least=20, limit=alert_codec.LIMIT_BYTES))
 
     def _alerts_of(self, raws: Sequence[bytes]) -> list[Alert]:
         known = [alert for raw in raws if (alert := alert_codec.decode(Alert, raw))]
         if len(known) < len(raws):
-            self._aside.count("alert", len(raws) - len(known))
+            self._rejected.count("alert", len(raws) - len(known))
             self._remove_broken(self._alerts, Alert)
         return known
 
-    def _in_force(self, raws: Sequence[bytes], now: float) -> tuple[Silence, ...]:
+    def _active_silences(self, raws: Sequence[bytes], now: float) -> tuple[Silence, ...]:
         known = [silence for raw in raws if (silence := alert_codec.decode(Silence, raw))]
         if len(known) < len(raws):
-            self._aside.count("silence", len(raws) - len(known))
+            self._rejected.count("silence", len(raws) - len(known))
             self._remove_broken(self._silences, Silence)
         return tuple(sorted((silence for silence in known if silence.until > now), key=lambda s: s.until))
 
     def _remove_broken(self, key: str, kind: type[Alert] | type[Silence]) -> None:
-        """Remove what is not understood from a hash, of which the script has returned no names."""
-        if not self._aside.writes:
+        """Delete the undecodable fields of a hash. This reads it again, because the script returned no field names."""
+        if not self._rejected.writes:
             return
-        fields, values = self._link.run("fields", [key], [alert_codec.LIMIT_BYTES])
+        fields, values = self._connection.run("fields", [key], [alert_codec.LIMIT_BYTES])
         pairs: list[Argument] = []
         for field, raw in zip(fields, values, strict=True):
             if not (alert_codec.decode(Alert, raw) if kind is Alert else alert_codec.decode(Silence, raw)):
                 pairs += [field, raw]
-        for start in range(0, len(pairs), 2 * DISCARDED_AT_ONCE):
-            self._link.run("discard", [key], pairs[start : start + 2 * DISCARDED_AT_ONCE])
+        for start in range(0, len(pairs), 2 * DISCARDS_PER_SCRIPT):
+            self._connection.run("discard", [key], pairs[start : start + 2 * DISCARDS_PER_SCRIPT])
 
-    def _done(self, channel: str, token: str, check: bytes, raw: bytes, letter: bytes) -> bool:
-        keys = [*self._keys(channel), self._lane(channel, check), self._dead]
-        return bool(self._link.run("alert_done", keys, [token, check, raw, letter, DEAD_LETTERS_KEPT]))
+    def _remove(self, channel: str, token: str, check: bytes, raw: bytes, letter: bytes) -> bool:
+        keys = [*self._keys(channel), self._lane_key(channel, check), self._dead]
+        return bool(self._connection.run("alert_done", keys, [token, check, raw, letter, DEAD_LETTERS_KEPT]))
 
     def _keys(self, channel: str) -> list[str | bytes]:
         return [f"{self._prefix}flight:{channel}", f"{self._prefix}channel:{channel}", f"{self._prefix}due:{channel}"]
 
-    def _lane(self, channel: str, check: bytes) -> bytes:
-        """Return the key of a lane. A name that is none of ours is no text, perhaps."""
+    def _lane_key(self, channel: str, check: bytes) -> bytes:
+        """Return the key of a check's lane as bytes, since the name of a foreign check may not be valid UTF-8."""
         return f"{self._prefix}lane:{channel}|".encode() + check
 
 
-def _lane(raw: Sequence[bytes]) -> DeliveryQueue:
+def _delivery_queue(raw: Sequence[bytes]) -> DeliveryQueue:
     channel, pending, oldest, failures, hold, reason = raw
     held = _count(hold) / 1e6 if _count(failures) else 0
     return DeliveryQueue(

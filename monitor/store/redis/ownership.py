@@ -1,4 +1,4 @@
-"""The project that a store belongs to, in Redis: one key, ``PREFIX`` + ``project``."""
+"""Record of the project that a store belongs to, in Redis: one key, ``PREFIX`` + ``project``."""
 
 from __future__ import annotations
 
@@ -8,38 +8,42 @@ from monitor.store.redis.connection import RedisConnection
 
 ATTEMPTS = 16
 LEASE_SECONDS = 30.0
-"""A name that was made up is given up after this time, unless it is claimed again: nobody may know it any more."""
+"""The record of a random project name expires after this time unless it is claimed again: its process may be gone."""
 
 
 class RedisOwnership:
     """A :class:`monitor.ports.store.Ownership` over the store's connection."""
 
-    def __init__(self, link: RedisConnection, prefix: str) -> None:
-        self._link, self._key = link, f"{prefix}project"
+    def __init__(self, connection: RedisConnection, prefix: str) -> None:
+        self._connection, self._key = connection, f"{prefix}project"
 
     def read(self) -> Identity | None:
-        """Return whose store it is; None while it is nobody's. Raises StoreUnavailable."""
+        """Return the project that owns the store; None when none does. Raise StoreUnavailable."""
         return decode(self._raw())
 
     def claim(self, project: Identity) -> Identity | None:
-        """Make the store this project's if it is nobody's or the same; return whose it is. Raises StoreUnavailable."""
-        seen = self._raw()
-        found = decode(seen)
-        return found if found not in (None, project) else decode(self._write(seen, project))
+        """Make ``project`` the owner if there is no other one. Return the owner. Raise StoreUnavailable."""
+        stored = self._raw()
+        found = decode(stored)
+        return found if found not in (None, project) else decode(self._write(stored, project))
 
     def take_over(self, project: Identity) -> Identity | None:
-        """Make the store this project's; return whose it was. Raises StoreUnavailable."""
+        """Make ``project`` the owner. Return the previous one. Raise StoreUnavailable."""
         for _ in range(ATTEMPTS):
-            seen = self._raw()
-            if decode(self._write(seen, project)) == project:
-                return decode(seen)
-        raise StoreUnavailable("others write the store's project all the time")
+            stored = self._raw()
+            if decode(self._write(stored, project)) == project:
+                return decode(stored)
+        raise StoreUnavailable("another process keeps changing the project of the store")
 
     def _raw(self) -> bytes:
         return self._own(b"", "", 0)
 
-    def _write(self, seen: bytes, project: Identity) -> bytes:
-        return self._own(seen, encode(project), LEASE_SECONDS if project.random else 0)
+    def _write(self, stored: bytes, project: Identity) -> bytes:
+        return self._own(stored, encode(project), LEASE_SECONDS if project.random else 0)
 
-    def _own(self, seen: bytes, value: str, lease_seconds: float) -> bytes:
-        return bytes(self._link.run("own", [self._key], [seen, value, round(lease_seconds * 1e3), RECORD_BYTES]))
+    def _own(self, stored: bytes, value: str, lease_seconds: float) -> bytes:
+        return bytes(
+            self._connection.run(
+                "project_claim", [self._key], [stored, value, round(lease_seconds * 1e3), RECORD_BYTES]
+            )
+        )

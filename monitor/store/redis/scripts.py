@@ -1,6 +1,6 @@
-"""The Lua scripts by which everything in Redis is read and written, one file each in ``lua/``.
+"""Lua scripts that read and write everything in Redis, one file each in ``lua/``.
 
-Each opens with its keys, its arguments and the invariant that it keeps.
+Each begins with a comment on its keys, its arguments and the invariant that it keeps.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Script(NamedTuple):
-    """A script's text, and the digest by which a server that has seen it knows it."""
+    """A script's text, and the digest under which a server caches it."""
 
     text: str
     sha: str
@@ -20,7 +20,7 @@ class Script(NamedTuple):
 
 @cache
 def load(name: str) -> Script:
-    """Return the script of this name, with the functions that all scripts share."""
+    """Return the script ``name``, preceded by the functions that all scripts share."""
     text = f"{_read('prelude')}\n{_read(name)}"
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 

@@ -1,4 +1,4 @@
-"""The store in Redis or Valkey: its parts, which share one pool of connections."""
+"""The store in Redis or Valkey: its five stores, which share one connection pool."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from monitor.store.retention import Retention
 class RedisStore:
     """A :class:`monitor.ports.store.Store` on a Redis server, 6.2 or newer, or Valkey.
 
-    Nothing connects before the first call. ``url`` is ``redis://``, ``rediss://`` or ``unix://``; every key begins
-    with ``prefix``. A call takes at most about three times ``timeout_seconds``. May be shared by threads, and kept
-    across a fork. ``retention`` is what is kept in ``history``, of ``roster_size`` checks together. Without
-    ``retries``, for a process that only reads: it rather gets no answer than a late one, and removes nothing.
+    ``url`` is ``redis://``, ``rediss://`` or ``unix://``. All keys begin with ``prefix``. The first call connects. A
+    call takes at most about three times ``timeout_seconds``. Threads may share the store, and it may be used after a
+    fork. ``history`` of all ``roster_size`` checks together stays within ``retention``. Pass ``retries=False`` for a
+    process that only reads: it prefers an early failure to a late answer, and deletes nothing.
     """
 
     def __init__(
@@ -33,25 +33,28 @@ class RedisStore:
         roster_size: int = 100,
         retries: bool = True,
     ) -> None:
-        self._link = link = RedisConnection(url, timeout_seconds=timeout_seconds, retries=retries)
-        self._aside = aside = RejectedValues(link, prefix, writes=retries)
-        self.history = RedisHistory(link, prefix, retention, aside)
+        self._connection = connection = RedisConnection(url, timeout_seconds=timeout_seconds, retries=retries)
+        self._rejected = rejected = RejectedValues(connection, prefix, writes=retries)
+        self.history = RedisHistory(connection, prefix, retention, rejected)
         self.states = RedisStateStore(
-            link, prefix, aside, history=self.history, retention=retention, roster_size=roster_size
+            connection, prefix, rejected, history=self.history, retention=retention, roster_size=roster_size
         )
-        self.alerts = RedisOutbox(link, prefix, aside)
-        self.workers = RedisWorkers(link, prefix, aside)
-        self.ownership = RedisOwnership(link, prefix)
+        self.alerts = RedisOutbox(connection, prefix, rejected)
+        self.workers = RedisWorkers(connection, prefix, rejected)
+        self.ownership = RedisOwnership(connection, prefix)
 
     def set_aside(self) -> Mapping[str, int]:
-        """Return how many values were set aside so far, by kind; remove what is beyond all limits. StoreUnavailable."""
+        """Return the number of rejected values so far, by kind. Raise StoreUnavailable.
+
+        Delete what exceeds all limits.
+        """
         self.states.sweep()
         self.alerts.sweep()
-        return self._aside.total()
+        return self._rejected.total()
 
     def refusal(self) -> str | None:
-        """Return why the server takes no writes, as far as INFO shows it: a reason code. Raises StoreUnavailable."""
-        info = self._link.ask("INFO")
+        """Return the reason code for which the server refuses writes; None for none. Raise StoreUnavailable."""
+        info = self._connection.ask("INFO")
         if not isinstance(info, dict):
             return None
         if info.get("loading"):
@@ -65,4 +68,4 @@ class RedisStore:
 
     def close(self) -> None:
         """Close the idle connections."""
-        self._link.close()
+        self._connection.close()

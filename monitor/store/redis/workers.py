@@ -1,4 +1,4 @@
-"""What workers write into Redis, and what their rounds note there."""
+"""Registry of workers in Redis: what workers write, and the state between rounds."""
 
 from __future__ import annotations
 
@@ -15,80 +15,85 @@ from monitor.store.redis.sweeping import sweep
 from monitor.store.rejected import RejectedValues
 
 LIMIT_BYTES = 64 * 1024
-NOTES_LIMIT_BYTES = 8 * 1024 * 1024
+ROUND_STATE_LIMIT_BYTES = 8 * 1024 * 1024
 BEACON_LEAST_BYTES = 100
 SHORT_BYTES = 1000
 FUTURE_SECONDS = 5.0
 ORPHAN_SECONDS = 3600.0
-"""A heartbeat of a worker that has no beacon is removed after this long: it was executed while it was forgotten."""
+"""A heartbeat of a worker without a beacon is deleted after this time. It was executed while the worker was deleted."""
 
 
 class RedisWorkers:
     """A :class:`monitor.ports.workers.WorkerRegistry` over the store's connection."""
 
-    def __init__(self, link: RedisConnection, prefix: str, aside: RejectedValues) -> None:
-        self._link, self._aside = link, aside
-        self._keys, self._notes = Keys.of(prefix), f"{prefix}fleet"
+    def __init__(self, connection: RedisConnection, prefix: str, rejected: RejectedValues) -> None:
+        self._connection, self._rejected = connection, rejected
+        self._keys, self._round_state_key = Keys.of(prefix), f"{prefix}fleet"
 
-    def sight(self) -> WorkerReport:
-        """Everything the workers have written; what is no beacon and no heartbeat is removed. StoreUnavailable."""
-        self._aside.count("beacon", sweep(self._link, self._keys.beacons, least=BEACON_LEAST_BYTES, limit=LIMIT_BYTES))
+    def report(self) -> WorkerReport:
+        """Return everything that workers have written. Raise StoreUnavailable.
+
+        Delete invalid beacons and heartbeats.
+        """
+        self._rejected.count(
+            "beacon", sweep(self._connection, self._keys.beacons, least=BEACON_LEAST_BYTES, limit=LIMIT_BYTES)
+        )
         for key in (self._keys.heartbeats, self._keys.emitted):
-            self._aside.count("heartbeat", sweep(self._link, key, least=1, limit=SHORT_BYTES))
-        keys = [self._keys.beacons, self._keys.heartbeats, self._notes]
-        clock, notes, *hashes = self._link.run("sight", keys, [LIMIT_BYTES, NOTES_LIMIT_BYTES])
+            self._rejected.count("heartbeat", sweep(self._connection, key, least=1, limit=SHORT_BYTES))
+        keys = [self._keys.beacons, self._keys.heartbeats, self._round_state_key]
+        clock, round_state, *hashes = self._connection.run("workers_read", keys, [LIMIT_BYTES, ROUND_STATE_LIMIT_BYTES])
         now = int(clock) / 1e6
         (nodes, beacons, oversized), (targets, heartbeats, too_long) = hashes
-        seen = {field: _seen(field, value, now) for field, value in zip(nodes, beacons, strict=True)}
+        decoded = {field: _stored_beacon(field, value, now) for field, value in zip(nodes, beacons, strict=True)}
         executed = {field: _executed(value, now) for field, value in zip(targets, heartbeats, strict=True)}
-        known = _newest(seen.values())
+        known = _newest(decoded.values())
         done = {
             field.decode(errors="replace"): entry
             for field, entry in executed.items()
             if entry is not None and not _is_orphan(field, entry, known, now)
         }
-        if garbage := [node for node, entry in seen.items() if entry is None or known[entry.beacon.target] != entry]:
-            self._link.call("HDEL", self._keys.beacons, *garbage)
-        self._aside.count("beacon", sum(entry is None for entry in seen.values()) + oversized)
+        if garbage := [node for node, entry in decoded.items() if entry is None or known[entry.beacon.target] != entry]:
+            self._connection.call("HDEL", self._keys.beacons, *garbage)
+        self._rejected.count("beacon", sum(entry is None for entry in decoded.values()) + oversized)
         if garbage := [field for field in executed if field.decode(errors="replace") not in done]:
-            self._link.call("HDEL", self._keys.heartbeats, *garbage)
-            self._link.call("HDEL", self._keys.emitted, *garbage)
-        self._aside.count("heartbeat", sum(entry is None for entry in executed.values()) + too_long)
-        server, up_seconds = _server(self._link.ask("INFO", "server"))
-        return WorkerReport(now, known, done, bytes(notes), server, up_seconds)
+            self._connection.call("HDEL", self._keys.heartbeats, *garbage)
+            self._connection.call("HDEL", self._keys.emitted, *garbage)
+        self._rejected.count("heartbeat", sum(entry is None for entry in executed.values()) + too_long)
+        server, up_seconds = _server(self._connection.ask("INFO", "server"))
+        return WorkerReport(now, known, done, bytes(round_state), server, up_seconds)
 
     def set_aside(self, kind: str, number: int = 1) -> None:
-        """Count values that the reader of what was sighted has set aside."""
-        self._aside.count(kind, number)
+        """Count rejected values that the caller found in the report."""
+        self._rejected.count(kind, number)
 
     def connected(self, workers: Iterable[Beacon]) -> Mapping[str, bool] | None:
-        """Return by target which workers' connections are open; None when the server does not tell.
+        """Return by target which workers' connections are open; None when the server does not report it.
 
-        Raises StoreUnavailable.
+        Raise StoreUnavailable.
         """
-        asked = list(workers)
-        ids = [str(beacon.client_id) for beacon in asked if beacon.client_id is not None]
-        answer = self._link.ask("CLIENT", "LIST", *(["ID", *ids] if len(ids) == len(asked) else []))
+        requested = list(workers)
+        ids = [str(beacon.client_id) for beacon in requested if beacon.client_id is not None]
+        answer = self._connection.ask("CLIENT", "LIST", *(["ID", *ids] if len(ids) == len(requested) else []))
         if not isinstance(answer, bytes):
             return None
         clients = dict(re.findall(rb"^id=(\d+) .*? name=(\S*)", answer, re.MULTILINE))
         names = set(clients.values())
-        return {beacon.target: _is_connected(beacon, clients, names) for beacon in asked}
+        return {beacon.target: _is_connected(beacon, clients, names) for beacon in requested}
 
-    def note(self, notes: bytes, *, emitted: Mapping[str, float], gone: Iterable[Beacon] = ()) -> None:
-        """Keep the notes, say when heartbeats were sent, and forget workers. Raises StoreUnavailable."""
-        workers = list(gone)
-        arguments: list[Argument] = [notes, len(emitted)]
+    def store_round(self, round_state: bytes, *, emitted: Mapping[str, float], removed: Iterable[Beacon] = ()) -> None:
+        """Store the round state and the times of sent heartbeats, and delete workers. Raise StoreUnavailable."""
+        workers = list(removed)
+        arguments: list[Argument] = [round_state, len(emitted)]
         for field, sent_at in emitted.items():
             arguments += [field, str(round(sent_at * 1e6))]
         arguments.append(len(workers))
         for beacon in workers:
             arguments += [beacon.node, beacon.instance, target_field("worker", beacon.target)]
-        self._link.run("note", [*self._keys, self._notes], arguments)
+        self._connection.run("workers_write", [*self._keys, self._round_state_key], arguments)
 
 
 def _newest(entries: Iterable[StoredBeacon | None]) -> dict[str, StoredBeacon]:
-    """Return the beacons by target. An agent that may not remove its older one leaves two."""
+    """Return the beacons by target. An agent that may not delete its older one leaves two."""
     known: dict[str, StoredBeacon] = {}
     for entry in entries:
         if entry is not None and (entry.beacon.target not in known or known[entry.beacon.target].at < entry.at):
@@ -96,8 +101,8 @@ def _newest(entries: Iterable[StoredBeacon | None]) -> dict[str, StoredBeacon]:
     return known
 
 
-def _seen(field: bytes, raw: bytes, now: float) -> StoredBeacon | None:
-    """None for what no agent has written. A beacon from the future comes of a fail-over, and is as good as none."""
+def _stored_beacon(field: bytes, raw: bytes, now: float) -> StoredBeacon | None:
+    """Return the decoded beacon; None if no agent wrote it, or if a fail-over left it with a time in the future."""
     stamp, _, text = raw.partition(b"|")
     try:
         at, beacon = decoding.digits(stamp) / 1e6, protocol.decode(text)
@@ -131,12 +136,12 @@ def _is_connected(beacon: Beacon, clients: Mapping[bytes, bytes], names: set[byt
     name = client_name(beacon.target).encode()
     if beacon.client_id is None:
         return name in names
-    # Numbers begin anew with the server: another client may have it.
+    # Client ids restart with the server, so another client may have this one.
     return clients.get(str(beacon.client_id).encode()) == name
 
 
 def _server(info: Any) -> tuple[str | None, float | None]:
-    # Redis-py makes a dict of this answer.
+    # Redis-py parses this reply into a dict.
     if not isinstance(info, dict):
         return None, None
     run_id, seconds = info.get("run_id"), info.get("uptime_in_seconds")

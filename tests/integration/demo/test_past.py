@@ -49,7 +49,7 @@ def story(store: RedisStore, writer: HistoryWriter) -> Story:
 def test_uptime_adds_up(store: RedisStore, story: Story, name: str) -> None:
     """Ninety days: time down and incidents are those of the story, the gap is not observed, and all adds up."""
     since = story.began - 89 * DAY_SECONDS
-    found = history.uptime(store.history, [name], {"89d": 89 * DAY_SECONDS}, story.began, day_count=90)
+    found = history.uptime_document(store.history, [name], {"89d": 89 * DAY_SECONDS}, story.began, day_count=90)
     window = found["checks"][name]["windows"]["89d"]
     errors = [each for each in story.spells[name] if each.status is Status.ERROR and since < each.until < story.began]
     assert window["seconds"]["error"] == pytest.approx(sum(each.until - each.since for each in errors), abs=0.01)

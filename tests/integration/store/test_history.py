@@ -85,8 +85,8 @@ def new_past(request: pytest.FixtureRequest, shared_redis: Callable[..., object]
     yield made
     for store in stores:
         if isinstance(store, RedisStore):
-            for key in store._link.call("KEYS", f"{store.states._prefix}*"):
-                store._link.call("DEL", key)
+            for key in store._connection.call("KEYS", f"{store.states._prefix}*"):
+                store._connection.call("DEL", key)
         store.close()
 
 
@@ -194,7 +194,7 @@ def set_clock(history: MemoryHistory | RedisHistory, now: float) -> None:
     if isinstance(history, MemoryHistory):
         history._clock = lambda: now
     else:
-        history._link.now = lambda: now  # type: ignore[method-assign]
+        history._connection.now = lambda: now  # type: ignore[method-assign]
 
 
 def test_samples_come_with_the_state(past: Past) -> None:

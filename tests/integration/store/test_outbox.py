@@ -242,7 +242,7 @@ def test_failures_in_a_row_put_the_channel_off(store: RedisStore) -> None:
     """One may be the notice's own affair. With the second, and no success between, nothing of the channel is tried."""
     put(store, "a", "b", "c")
     assert delivered(store, lambda _: DeliveryFailure("refused"), first_retry_seconds=60.0) == ["failed a", "failed b"]
-    [lane] = store.alerts.overview().lanes
+    [lane] = store.alerts.overview().queues
     assert (lane.pending, lane.failures, lane.reason) == (3, 2, "refused")
     assert lane.held_until is not None
     assert lane.held_until > time.time() + 10
@@ -257,7 +257,7 @@ def test_a_channel_that_recovers_goes_on(store: RedisStore) -> None:
 
     def all_told() -> bool:
         events.extend(delivered(store, lambda _: next(answers, None), first_retry_seconds=0.02))
-        return not store.alerts.overview().lanes[0].pending
+        return not store.alerts.overview().queues[0].pending
 
     wait_for(all_told, seconds=30)
     assert sorted(event for event in events if event.startswith("delivered")) == [
@@ -265,14 +265,14 @@ def test_a_channel_that_recovers_goes_on(store: RedisStore) -> None:
         "delivered b",
         "delivered c",
     ]
-    assert store.alerts.overview().lanes[0].failures == 0
+    assert store.alerts.overview().queues[0].failures == 0
 
 
 def test_a_receiver_says_when_to_come_again(store: RedisStore) -> None:
     """The whole channel waits as long."""
     put(store, "a", "b")
     assert delivered(store, lambda _: DeliveryFailure("slow down", retry_after_seconds=120.0)) == ["failed a"]
-    held_until = store.alerts.overview().lanes[0].held_until
+    held_until = store.alerts.overview().queues[0].held_until
     assert held_until is not None
     assert 100 < held_until - store.states.now() < 140
 
@@ -299,7 +299,7 @@ def test_what_waits_for_a_channel_that_is_no_more_is_given_up(store: RedisStore)
     assert store.alerts.retire(["other"], before=store.states.now() - 60) == 0  # it may be of a configuration to come
     assert store.alerts.retire(["other"], before=store.states.now()) == 2
     overview = store.alerts.overview()
-    assert overview.lanes == ()
+    assert overview.queues == ()
     assert {letter.reason for letter in overview.dead_letters} == {"its channel is not configured any more"}
 
 

@@ -14,10 +14,10 @@ from monitor.store import MemoryStore
 
 def test_the_notes_of_a_round_are_there_in_the_next(store: Store) -> None:
     """By the store's clock; before the first round there are none."""
-    assert store.workers.sight().notes == b""
-    store.workers.note(b"notes", emitted={target_field("queue", "celery"): 1.5})
-    sighting = store.workers.sight()
-    assert (sighting.notes, sighting.beacons, sighting.executed) == (b"notes", {}, {})
+    assert store.workers.report().round_state == b""
+    store.workers.store_round(b"notes", emitted={target_field("queue", "celery"): 1.5})
+    sighting = store.workers.report()
+    assert (sighting.round_state, sighting.beacons, sighting.executed) == (b"notes", {}, {})
     assert sighting.now == pytest.approx(time.time(), abs=5)
 
 
@@ -35,7 +35,7 @@ def test_a_worker_that_is_gone_is_forgotten() -> None:
     beacon = Beacon("w@h", "h", 1, "prefork", 2, 10.0, 100.0)
     store.workers.beacons["w@h"] = StoredBeacon(beacon, 1.0)
     store.workers.executed[target_field("worker", "w@h")] = ExecutedHeartbeat(1.0, 2.0, "w@h")
-    assert list(store.workers.sight().beacons) == ["w@h"]
+    assert list(store.workers.report().beacons) == ["w@h"]
     assert store.workers.connected([beacon]) is None
-    store.workers.note(b"", emitted={}, gone=[beacon])
-    assert (store.workers.sight().beacons, store.workers.sight().executed) == ({}, {})
+    store.workers.store_round(b"", emitted={}, removed=[beacon])
+    assert (store.workers.report().beacons, store.workers.report().executed) == ({}, {})

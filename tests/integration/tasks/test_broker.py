@@ -38,19 +38,21 @@ def queue() -> str:
 def test_messages_are_counted_over_all_priorities(app: Celery, queue: str) -> None:
     """And the head is another one when a message of any priority was taken."""
     broker = CeleryBroker(app)
-    assert broker.look([queue], heads={queue}).queues == {queue: QueueDepth(0)}
+    assert broker.snapshot([queue], heads={queue}).queues == {queue: QueueDepth(0)}
     app.send_task("t", queue=queue)
     app.send_task("t", queue=queue, priority=9)
-    two = broker.look([queue, "other"], heads={queue}).queues
+    two = broker.snapshot([queue, "other"], heads={queue}).queues
     assert (two[queue].pending, two["other"]) == (2, QueueDepth(0))
     assert two[queue].head is not None
     app.send_task("t", queue=queue)
-    assert broker.look([queue], heads={queue}).queues[queue] == QueueDepth(3, two[queue].head), "it is behind the first"
-    assert broker.look([queue], heads=()).queues[queue] == QueueDepth(3)
+    assert broker.snapshot([queue], heads={queue}).queues[queue] == QueueDepth(3, two[queue].head), (
+        "it is behind the first"
+    )
+    assert broker.snapshot([queue], heads=()).queues[queue] == QueueDepth(3)
     with app.connection_for_read() as connection:
         taken = connection.default_channel.basic_get(queue, no_ack=True)
         assert taken is not None
-    left = broker.look([queue], heads={queue}).queues[queue]
+    left = broker.snapshot([queue], heads={queue}).queues[queue]
     assert (left.pending, left.head != two[queue].head) == (2, True)
 
 
@@ -64,9 +66,9 @@ def test_heartbeats_are_sent_as_tasks(app: Celery, queue: str) -> None:
     assert first.headers["ignore_result"] is True
     assert json.loads(first.body)[0] == ["queue", queue, 1]
     assert first.delivery_info["exchange"] == ""
-    assert broker.look([queue], heads=()).queues[queue].pending == 1
+    assert broker.snapshot([queue], heads=()).queues[queue].pending == 1
     broker.remove([queue])
-    assert broker.look([queue], heads=()).queues[queue].pending == 0
+    assert broker.snapshot([queue], heads=()).queues[queue].pending == 0
 
 
 def test_our_heartbeats_are_taken_back(app: Celery, queue: str) -> None:
@@ -78,9 +80,9 @@ def test_our_heartbeats_are_taken_back(app: Celery, queue: str) -> None:
     app.send_task(HEARTBEAT, ("queue", queue, 3), queue=queue, priority=9)
     with app.connection_for_write() as connection:
         connection.default_channel.client.lpush(queue, "no message", '{"headers": 7}')
-    assert broker.look([queue], heads=()).queues[queue].pending == 7
+    assert broker.snapshot([queue], heads=()).queues[queue].pending == 7
     assert broker.take_back([queue, "missing"]) == {queue: 3, "missing": 0}
-    assert broker.look([queue], heads=()).queues[queue].pending == 4
+    assert broker.snapshot([queue], heads=()).queues[queue].pending == 4
     assert broker.take_back([queue]) == {queue: 0}
 
 
@@ -90,7 +92,7 @@ def test_the_next_heartbeat_is_asked_for_when_the_last_is_sent(app: Celery, queu
 
     def each() -> Iterator[tuple[str, tuple[Any, ...], str]]:
         for number in range(3):
-            seen.append(broker.look([queue], heads=()).queues[queue].pending)
+            seen.append(broker.snapshot([queue], heads=()).queues[queue].pending)
             yield queue, ("queue", queue, number), JSON
 
     broker.send(each())
@@ -102,12 +104,12 @@ def test_workers_that_can_be_controlled_are_known(app: Celery, redis_server: Red
     node = f"w@{uuid.uuid4().hex[:8]}"
     with app.connection_for_write() as connection:
         app.control.mailbox.get_queue(node)(connection.default_channel).declare()
-        assert node in CeleryBroker(app).look([], heads=()).nodes
+        assert node in CeleryBroker(app).snapshot([], heads=()).nodes
 
 
 def test_the_server_is_told_apart_from_another_start(app: Celery) -> None:
     """By its run id."""
-    assert len(CeleryBroker(app).look([], heads=()).server or "") == 40
+    assert len(CeleryBroker(app).snapshot([], heads=()).server or "") == 40
 
 
 def test_a_queue_that_is_no_list_is_said(app: Celery, queue: str, redis_server: RedisServer) -> None:
@@ -116,7 +118,7 @@ def test_a_queue_that_is_no_list_is_said(app: Celery, queue: str, redis_server: 
     with redis_server.client(db=7) as client:
         client.set(f"{prefix}{queue}", "x")
         with pytest.raises(BrokerUnavailable, match="WRONGTYPE"):
-            CeleryBroker(app).look([queue], heads=())
+            CeleryBroker(app).snapshot([queue], heads=())
         client.delete(f"{prefix}{queue}")
 
 
@@ -126,7 +128,7 @@ def test_a_broker_that_refuses_is_said_without_its_password() -> None:
         app.conf.broker_transport_options = {"socket_connect_timeout": 0.2, "max_retries": 0}
         broker = CeleryBroker(app)
         for attempt in (
-            lambda: broker.look(["q"], heads=()),
+            lambda: broker.snapshot(["q"], heads=()),
             lambda: broker.send([("q", ("queue", "q", 1), JSON)]),
             lambda: broker.remove(["q"]),
         ):
@@ -142,7 +144,7 @@ def test_other_brokers_are_asked_queue_by_queue() -> None:
         with app.connection_for_write() as connection:
             connection.default_channel.queue_declare("there")
             broker.send([("there", ("queue", "there", 1), JSON)])
-            depths = broker.look(["there", "missing"], heads={"there"}).queues
+            depths = broker.snapshot(["there", "missing"], heads={"there"}).queues
             assert depths["there"].pending == 1
             assert depths["missing"].pending == 0
             broker.remove(["there", "missing"])
@@ -152,19 +154,19 @@ def test_rabbitmq(rabbitmq_server: RabbitServer, queue: str) -> None:
     """Consumers are counted; a queue that holds something and has none stands still; one in use is not removed."""
     with Celery(broker=rabbitmq_server.url, set_as_current=False) as app:
         broker = CeleryBroker(app)
-        assert broker.look([queue], heads={queue}).queues == {queue: QueueDepth(0, None, 0)}
+        assert broker.snapshot([queue], heads={queue}).queues == {queue: QueueDepth(0, None, 0)}
         with app.connection_for_read() as connection:
             channel = connection.default_channel
             channel.queue_declare(queue, durable=False, auto_delete=False)
-            assert broker.look([queue], heads=()).queues == {queue: QueueDepth(0, None, 0)}
+            assert broker.snapshot([queue], heads=()).queues == {queue: QueueDepth(0, None, 0)}
             broker.send([(queue, ("queue", queue, 1), JSON)])
-            wait_for(lambda: broker.look([queue], heads=()).queues[queue].pending == 1, what="it is there")
-            assert broker.look([queue], heads=()).queues == {queue: QueueDepth(1, "no consumer", 0)}
+            wait_for(lambda: broker.snapshot([queue], heads=()).queues[queue].pending == 1, what="it is there")
+            assert broker.snapshot([queue], heads=()).queues == {queue: QueueDepth(1, "no consumer", 0)}
             channel.basic_consume(queue, callback=lambda message: None, no_ack=False)
-            wait_for(lambda: broker.look([queue], heads=()).queues[queue].consumers == 1, what="it is consumed")
+            wait_for(lambda: broker.snapshot([queue], heads=()).queues[queue].consumers == 1, what="it is consumed")
             broker.remove([queue, "missing"])
-            assert broker.look([queue], heads=()).queues[queue].consumers == 1
-        wait_for(lambda: broker.look([queue], heads=()).queues[queue].consumers == 0, what="nobody consumes it")
+            assert broker.snapshot([queue], heads=()).queues[queue].consumers == 1
+        wait_for(lambda: broker.snapshot([queue], heads=()).queues[queue].consumers == 0, what="nobody consumes it")
         broker.remove([queue])
         with app.connection_for_read() as connection, pytest.raises(connection.channel_errors, match="NOT_FOUND"):
             connection.default_channel.queue_declare(queue, passive=True)
@@ -185,5 +187,7 @@ def test_a_queue_that_another_connection_has_to_itself(rabbitmq_server: RabbitSe
     with Celery(broker=rabbitmq_server.url, set_as_current=False) as app, app.connection_for_read() as owner:
         owner.default_channel.queue_declare(queue, exclusive=True)
         broker = CeleryBroker(app)
-        assert broker.look([queue, f"{queue}.missing"], heads=()).queues == {f"{queue}.missing": QueueDepth(0, None, 0)}
+        assert broker.snapshot([queue, f"{queue}.missing"], heads=()).queues == {
+            f"{queue}.missing": QueueDepth(0, None, 0)
+        }
         assert broker.take_back([queue]) == {}

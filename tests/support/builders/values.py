@@ -89,7 +89,7 @@ def state_of(store: Store, name: str) -> State | None:
 
 def writer(history: RedisHistory) -> HistoryWriter:
     """What writes into a history what no check has observed."""
-    client = redis.Redis(connection_pool=history._link._pool)
+    client = redis.Redis(connection_pool=history._connection._pool)
     return HistoryWriter(client, history._names.prefix, history._retention)
 
 

@@ -200,7 +200,7 @@ class World:
 
     # The ports.
 
-    def sight(self) -> WorkerReport:
+    def report(self) -> WorkerReport:
         if not self.store_up:
             raise StoreUnavailable("away")
         return WorkerReport(self.now, dict(self.beacons), dict(self.executed), self.notes, self.store_run, 1e6)
@@ -213,13 +213,13 @@ class World:
             return None
         return {beacon.target: self._started[beacon.target].connected for beacon in workers}
 
-    def note(self, notes: bytes, *, emitted: Mapping[str, float], gone: Iterable[Beacon] = ()) -> None:
-        self.notes = notes
-        for beacon in gone:
+    def store_round(self, round_state: bytes, *, emitted: Mapping[str, float], removed: Iterable[Beacon] = ()) -> None:
+        self.notes = round_state
+        for beacon in removed:
             self.beacons.pop(beacon.target, None)
             self.executed.pop(target_field("worker", beacon.target), None)
 
-    def look(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSnapshot:
+    def snapshot(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSnapshot:
         if not self.broker_up:
             raise BrokerUnavailable("away")
         depths = {q: QueueDepth(len(self.messages[q]), self._head(q) if q in heads else None) for q in queues}

@@ -30,7 +30,7 @@ def run(kind: str, options: Mapping[str, Any], timeout_seconds: float, past: Pas
 def _remembers(past: Past) -> Outcome:
     count = int(past.memory or 0) + 1
     parts = {"one": Outcome(Status.WARNING, {"n": count}, "few", grace=True), "gone": None}
-    return Outcome(Status.OK, {"now": past.now}, parts=parts, memory=str(count))
+    return Outcome(Status.OK, {"now": past.now}, children=parts, memory=str(count))
 
 
 def _long_memory() -> Outcome:

@@ -55,7 +55,7 @@ def test_a_run_is_told_its_past_and_may_leave_a_memory(executor: ProcessExecutor
     """What was remembered, and the parts that were found, come back as they are."""
     outcome, _ = executor.run(check("remembers"), Past(1.5, "41"))
     assert (outcome.data, outcome.memory) == ({"now": 1.5}, "42")
-    assert outcome.parts == {"one": Outcome(Status.WARNING, {"n": 42}, "few", grace=True), "gone": None}
+    assert outcome.children == {"one": Outcome(Status.WARNING, {"n": 42}, "few", grace=True), "gone": None}
     assert executor.run(check("remembers"))[0].memory == "1"
 
 

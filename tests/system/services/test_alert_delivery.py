@@ -75,7 +75,7 @@ def test_every_transition_is_told_although_senders_die(redis_server: RedisServer
             wait_for(
                 lambda: len({one.body["id"] for one in receiver.taken}) >= TRANSITIONS, seconds=90, what="all told"
             )
-            wait_for(lambda: not store.alerts.overview().lanes[0].pending, seconds=30, what="nothing is left")
+            wait_for(lambda: not store.alerts.overview().queues[0].pending, seconds=30, what="nothing is left")
         finally:
             replicas.stop()
         writer.join(timeout=10)

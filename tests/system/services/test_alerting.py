@@ -150,5 +150,5 @@ def test_a_channel_that_never_answers_holds_up_nobody_else(start_monitor: StartM
             say(monitor, "base", status)
             told.append(kind)
             wait_until_told(monitor, receiver, "base", told)
-        waiting = {lane.channel: lane.pending for lane in monitor.store.alerts.overview().lanes}
+        waiting = {lane.channel: lane.pending for lane in monitor.store.alerts.overview().queues}
         assert waiting["dead"] >= 4

@@ -38,7 +38,7 @@ TELLING = AlertsOverview(
         Alert("queue", Status.WARNING, Status.OK, NOW, 2, "slow", held="silenced", held_by="1", deferred=("ops",)),
     ),
     silences=(Silence("1", "queue*", NOW, NOW + 3600, "known", "ada"),),
-    lanes=(DeliveryQueue("ops", 2, NOW - 20, 3, NOW + 30, "http_500"),),
+    queues=(DeliveryQueue("ops", 2, NOW - 20, 3, NOW + 30, "http_500"),),
     dead_letters=(
         DeadLetter("ops", Notice("old:1", NoticeKind.FIRING, "old", Status.OK, Status.ERROR, 0, NOW), "gone", NOW, 4),
     ),
@@ -122,7 +122,7 @@ class _Never:
 
 def test_the_document() -> None:
     """What fails, what flaps, what was told and held; not what has been well again and nobody was told of."""
-    said = states.alerts(TELLING)
+    said = states.alerts_document(TELLING)
     assert json.loads(json.dumps(said)) == said
     assert [each["check"] for each in said["alerts"]] == ["database", "mail", "queue"]
     database, mail, queue = said["alerts"]

@@ -57,7 +57,7 @@ def test_a_crafted_name_writes_no_json_of_its_own(name: str) -> None:
     assert parsed(ready)["status"] == "not_ready"
     for full in (False, True):
         assert parsed(renderer.detailed(known, full=full))["status"] == "unhealthy"
-    assert states.workers(known.states, known.now)["queues"]
+    assert states.workers_document(known.states, known.now)["queues"]
     assert parsed(renderer.check(check("database"), known, full=True)[1])["name"] == "database"
 
 

@@ -31,7 +31,7 @@ def test_one_request_reads_a_bounded_part() -> None:
     """Of a check that has no events, too; and it says that there may be more."""
     for check in ("rare", "never"):
         stream = LongStream()
-        found = history.events(stream, after=None, limit=100, check=check)
+        found = history.read_events(stream, after=None, limit=100, check=check)
         assert stream.read <= history.EVENTS_READ
         assert found.more
         assert found.cursor is not None
@@ -41,7 +41,7 @@ def test_the_cursor_leads_to_all_of_them() -> None:
     """Each once and in order, and no event is read twice."""
     stream, found, cursor, more, requests = LongStream(), list[str](), None, True, 0
     while more:
-        page = history.events(stream, after=cursor, limit=2, check="rare")
+        page = history.read_events(stream, after=cursor, limit=2, check="rare")
         found += [at for at, _ in page.found]
         cursor, more, requests = page.cursor, page.more, requests + 1
     assert found == [str(number) for number in RARE]
@@ -51,5 +51,5 @@ def test_the_cursor_leads_to_all_of_them() -> None:
 def test_all_events_are_read_as_far_as_asked() -> None:
     """Without a check there is nothing to look for."""
     stream = LongStream()
-    assert len(history.events(stream, after=None, limit=1000).found) == 1000
+    assert len(history.read_events(stream, after=None, limit=1000).found) == 1000
     assert stream.read == 1001

@@ -157,7 +157,7 @@ def test_a_queue_of_a_long_name_does_not_take_its_worker_with_it() -> None:
 
 def test_what_a_check_reports_can_always_be_read_again() -> None:
     """Numbers beyond JSON's and halves of letters become the nearest thing."""
-    found = codec.fitting({"n": 2**60, "m": HUGE, "t": "\ud800", "s": {1: [2**53]}, "f": float("nan")})
+    found = codec.storable({"n": 2**60, "m": HUGE, "t": "\ud800", "s": {1: [2**53]}, "f": float("nan")})
     assert found == {"n": float(2**60), "m": None, "t": "?", "s": {"1": [float(2**53)]}, "f": None}
     assert decoding.mapping(json.loads(codec.dump(found))) == found
     assert json.loads(codec.dump({"message": "half \ud800", "pair": "\U0001f600"})) == {

@@ -122,7 +122,7 @@ def overview(pending: int = 0, oldest_seconds: float = 0.0, dead_seconds: float 
     """What waits to be delivered, and the age of a dead letter."""
     lane = DeliveryQueue("ops", pending, NOW - oldest_seconds if pending else None)
     dead = () if dead_seconds is None else (DeadLetter("ops", FIRING, "refused", NOW - dead_seconds, 3),)
-    return AlertsOverview(NOW, lanes=(lane,), dead_letters=dead)
+    return AlertsOverview(NOW, queues=(lane,), dead_letters=dead)
 
 
 def test_alerts_and_queue() -> None:

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from monitor.model.checks import State
-from monitor.presentation import states as documents
+from monitor.presentation.states import workers_document
 from tests.support.builders import NOW
 from tests.support.builders.values import state
 
@@ -25,7 +25,7 @@ WORKER = {
 
 
 def document(*states: State) -> dict[str, Any]:
-    return documents.workers({each.check: each for each in states}, NOW)
+    return workers_document({each.check: each for each in states}, NOW)
 
 
 def worker(name: str = "celery@web-1", status: str = "ok", **fields: Any) -> State:

@@ -133,7 +133,7 @@ def test_what_a_run_finds_together_are_checks_of_their_own(store: MemoryStore, c
         "a b/c": Outcome(Status.OK, {"lag": 0}),
         "new": Outcome(Status.UNKNOWN, reason="starting", grace=True),
     }
-    executor = ScriptedExecutor(lambda check: Outcome(Status.WARNING, parts=dict(found)))
+    executor = ScriptedExecutor(lambda check: Outcome(Status.WARNING, children=dict(found)))
     run = run_check.run_check(CHECK, NOW, store=store.states, executor=executor)
     states = store.states.read().states
     assert {name: state.status.value for name, state in states.items()} == {

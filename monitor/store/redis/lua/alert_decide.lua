@@ -1,24 +1,25 @@
--- alert_decide: KEYS meta alerts dead channels; ARGV prefix version cursor kept room changed (check alert|'')*
---               (channel check notice)*
--- Invariant: whoever decides has seen the last decision. Version, cursor, alerts and notices are written together, or
--- nothing is: so what happened is decided once, however many decide. The first write is one a full server refuses.
--- Lanes, one for each channel and check, have names made of the prefix: no cluster has to find them.
+-- alert_decide: KEYS meta alerts dead channels; ARGV prefix version cursor dead_letters_kept pending_kept changed
+--               (check alert|'')*changed (channel check notice)*
+-- Invariant: a decision is written only by a process that has read the last one. Version, cursor, alerts and notices
+-- are written together or not at all, so each transition is decided once, however many processes decide. The first
+-- write is one that a full server refuses.
+-- A lane is a list of notices, one for each channel and check. Its key is made from the prefix and is not in KEYS.
 
-sound(KEYS[1], 'hash')
-local version = field(KEYS[1], 'version') or ''
-if not whole(version) then version = '' end
+ensure_type(KEYS[1], 'hash')
+local version = short_field(KEYS[1], 'version') or ''
+if not to_integer(version) then version = '' end
 if version ~= ARGV[2] then return 0 end
 
 local now = clock()
 local following = tonumber(version)
--- Counting starts at the clock, so that a version does not come back after a flush.
+-- Counting starts at the clock, so that a version does not repeat after a flush.
 if not following or following < 1e15 or following > 9e15 then following = now end
-redis.call('HSET', KEYS[1], 'version', text(following + 1), 'cursor', ARGV[3])
+redis.call('HSET', KEYS[1], 'version', format_integer(following + 1), 'cursor', ARGV[3])
 
-sound(KEYS[2], 'hash')
-sound(KEYS[3], 'list')
+ensure_type(KEYS[2], 'hash')
+ensure_type(KEYS[3], 'list')
 if is_bloated(KEYS[3]) then redis.call('DEL', KEYS[3]) end
-sound(KEYS[4], 'set')
+ensure_type(KEYS[4], 'set')
 local changed = tonumber(ARGV[6])
 for i = 7, 6 + 2 * changed, 2 do
   if ARGV[i + 1] == '' then
@@ -28,40 +29,42 @@ for i = 7, 6 + 2 * changed, 2 do
   end
 end
 
--- How many notices wait for a channel. Counted only where the counter says that there are too many, and once.
-local counted = {}
+-- Returns the number of notices that wait for a channel. Called at most once for each channel, and only when the stored
+-- counter exceeds the limit.
+local is_counted = {}
 local function waiting(channel)
   local total = 0
-  local checks = redis.call('ZRANGE', ARGV[1] .. 'due:' .. channel, 0, MOST - 1)
+  local checks = redis.call('ZRANGE', ARGV[1] .. 'due:' .. channel, 0, MAX_ITEMS - 1)
   for _, check in ipairs(checks) do
     local length = redis.pcall('LLEN', ARGV[1] .. 'lane:' .. channel .. '|' .. check)
     if type(length) == 'number' then total = total + length end
   end
-  counted[channel] = true
+  is_counted[channel] = true
   return total
 end
 
 for i = 7 + 2 * changed, #ARGV, 3 do
   local channel, check, notice = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local lane, due = ARGV[1] .. 'lane:' .. channel .. '|' .. check, ARGV[1] .. 'due:' .. channel
-  local about = ARGV[1] .. 'channel:' .. channel
-  sound(lane, 'list')
-  sound(due, 'zset')
-  sound(about, 'hash')
+  local channel_key = ARGV[1] .. 'channel:' .. channel
+  ensure_type(lane, 'list')
+  ensure_type(due, 'zset')
+  ensure_type(channel_key, 'hash')
   redis.call('SADD', KEYS[4], channel)
-  local pending = redis.pcall('HINCRBY', about, 'pending', 1)
+  local pending = redis.pcall('HINCRBY', channel_key, 'pending', 1)
   if type(pending) ~= 'number' or pending < 1 then
     pending = 1
-    redis.call('HSET', about, 'pending', 1)
+    redis.call('HSET', channel_key, 'pending', 1)
   end
-  if pending > tonumber(ARGV[5]) and not counted[channel] then
+  if pending > tonumber(ARGV[5]) and not is_counted[channel] then
     pending = math.min(pending, waiting(channel) + 1)
-    redis.call('HSET', about, 'pending', text(pending))
+    redis.call('HSET', channel_key, 'pending', format_integer(pending))
   end
   if pending > tonumber(ARGV[5]) then
-    redis.call('HINCRBY', about, 'pending', -1)
-    redis.call('LPUSH', KEYS[3], '{"channel":' .. cjson.encode(channel) .. ',"notice":' .. string.match(notice, '|(.*)$')
-      .. ',"reason":"too many notices wait for this channel","attempts":0,"at":' .. text(now / 1e6) .. '}')
+    redis.call('HINCRBY', channel_key, 'pending', -1)
+    redis.call('LPUSH', KEYS[3],
+      '{"channel":' .. cjson.encode(channel) .. ',"notice":' .. string.match(notice, '|(.*)$')
+      .. ',"reason":"too many notices wait for this channel","attempts":0,"at":' .. format_integer(now / 1e6) .. '}')
     redis.call('LTRIM', KEYS[3], 0, tonumber(ARGV[4]) - 1)
   else
     redis.call('RPUSH', lane, notice)

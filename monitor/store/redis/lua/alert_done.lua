@@ -1,10 +1,10 @@
--- alert_done: KEYS flight about due lane dead; ARGV token check notice letter|'' kept
--- Invariant: a notice leaves its lane once, told or as a dead letter, whoever says so and however often.
+-- alert_done: KEYS flight channel due lane dead; ARGV token check notice letter|'' dead_letters_kept
+-- Invariant: a notice leaves its lane once, delivered or as a dead letter, however many processes report it.
 
 if redis.pcall('LINDEX', KEYS[4], 0) ~= ARGV[3] then return 0 end
 redis.call('LPOP', KEYS[4])
-sound(KEYS[2], 'hash')
-sound(KEYS[3], 'zset')
+ensure_type(KEYS[2], 'hash')
+ensure_type(KEYS[3], 'zset')
 redis.call('HDEL', KEYS[2], 'tries:' .. ARGV[2])
 local pending = redis.pcall('HINCRBY', KEYS[2], 'pending', -1)
 if type(pending) ~= 'number' or pending < 0 then redis.call('HSET', KEYS[2], 'pending', 0) end
@@ -16,7 +16,7 @@ end
 if ARGV[4] == '' then
   redis.call('HDEL', KEYS[2], 'failures', 'hold', 'reason')
 else
-  sound(KEYS[5], 'list')
+  ensure_type(KEYS[5], 'list')
   redis.call('LPUSH', KEYS[5], ARGV[4])
   redis.call('LTRIM', KEYS[5], 0, tonumber(ARGV[5]) - 1)
 end

@@ -1,30 +1,30 @@
 -- alert_overview: KEYS alerts silences dead channels; ARGV prefix letters limit
--- Writes nothing. Returns clock, alerts, silences, dead letters, how many of them, and for each channel with something
--- to tell: name, pending, since when the oldest waits, failures, hold, reason.
+-- Writes nothing. Returns the clock, alerts, silences, dead letters, the number of all dead letters, and for each
+-- channel with pending notices: name, pending, time of the oldest notice, failures, hold, reason.
 
 local function values(key)
-  local _, found = fields(key, names_of(key), tonumber(ARGV[3]))
+  local _, found = read_fields(key, names_of(key), tonumber(ARGV[3]))
   return found
 end
 
-local lanes = {}
-local channels = redis.pcall('SRANDMEMBER', KEYS[4], SHORT)
+local queues = {}
+local channels = redis.pcall('SRANDMEMBER', KEYS[4], MAX_CHANNELS)
 if channels.err then channels = {} end
 table.sort(channels)
 for _, channel in ipairs(channels) do
-  local about = {}
+  local counters = {}
   for i, name in ipairs({'pending', 'failures', 'hold', 'reason'}) do
-    about[i] = field(ARGV[1] .. 'channel:' .. channel, name) or false
+    counters[i] = short_field(ARGV[1] .. 'channel:' .. channel, name) or false
   end
   local oldest = nil
   local due = redis.pcall('ZRANGE', ARGV[1] .. 'due:' .. channel, 0, 999)
   for _, check in ipairs(due.err and {} or due) do
     local head = redis.pcall('LINDEX', ARGV[1] .. 'lane:' .. channel .. '|' .. check, 0)
-    local since = type(head) == 'string' and whole(string.match(head, '^(%d+)|'))
+    local since = type(head) == 'string' and to_integer(string.match(head, '^(%d+)|'))
     if since and (not oldest or since < oldest) then oldest = since end
   end
-  lanes[#lanes + 1] = {channel, about[1] or '0', oldest and text(oldest) or '', about[2] or '0', about[3] or '',
-    about[4] or ''}
+  queues[#queues + 1] = {channel, counters[1] or '0', oldest and format_integer(oldest) or '',
+    counters[2] or '0', counters[3] or '', counters[4] or ''}
 end
 local dead = is_bloated(KEYS[3]) and {} or redis.pcall('LRANGE', KEYS[3], 0, tonumber(ARGV[2]) - 1)
 for i, letter in ipairs(dead.err and {} or dead) do
@@ -32,4 +32,4 @@ for i, letter in ipairs(dead.err and {} or dead) do
 end
 local count = redis.pcall('LLEN', KEYS[3])
 if dead.err then dead, count = {}, 0 end
-return {text(clock()), values(KEYS[1]), values(KEYS[2]), dead, count, lanes}
+return {format_integer(clock()), values(KEYS[1]), values(KEYS[2]), dead, count, queues}

@@ -1,25 +1,29 @@
--- alert_retire: KEYS channels dead; ARGV prefix kept before channel*
--- What has waited since then for channels that are no more becomes dead letters: at most 1,000 notices at once.
+-- alert_retire: KEYS channels dead; ARGV prefix dead_letters_kept before channel*
+-- Moves notices that have waited since `before` for other channels to the dead letters, at most 1,000 in one call.
 
-sound(KEYS[1], 'set')
-sound(KEYS[2], 'list')
+ensure_type(KEYS[1], 'set')
+ensure_type(KEYS[2], 'list')
 local known, buried = {}, 0
 for i = 4, #ARGV do known[ARGV[i]] = true end
-if redis.call('SCARD', KEYS[1]) > SHORT then redis.call('SPOP', KEYS[1], MOST) end -- deciding names ours again
-for _, channel in ipairs(redis.call('SRANDMEMBER', KEYS[1], SHORT)) do
+-- Another program has filled the set. The next decision adds our channels again.
+if redis.call('SCARD', KEYS[1]) > MAX_CHANNELS then redis.call('SPOP', KEYS[1], MAX_ITEMS) end
+for _, channel in ipairs(redis.call('SRANDMEMBER', KEYS[1], MAX_CHANNELS)) do
   if not known[channel] then
     local due = ARGV[1] .. 'due:' .. channel
-    sound(due, 'zset')
-    for _, check in ipairs(redis.call('ZRANGE', due, 0, SHORT - 1)) do
+    ensure_type(due, 'zset')
+    for _, check in ipairs(redis.call('ZRANGE', due, 0, MAX_CHECKS - 1)) do
       local lane = ARGV[1] .. 'lane:' .. channel .. '|' .. check
-      sound(lane, 'list')
+      ensure_type(lane, 'list')
       while buried < 1000 do
         local notice = redis.call('LINDEX', lane, 0)
         local since, value = string.match(notice or '', '^(%d+)|(.*)$')
-        if not notice or (whole(since) and tonumber(since) > tonumber(ARGV[3])) then break end
+        if not notice or (to_integer(since) and tonumber(since) > tonumber(ARGV[3])) then break end
         redis.call('LPOP', lane)
-        if value and #notice <= 100000 then redis.call('LPUSH', KEYS[2], '{"channel":' .. cjson.encode(channel) .. ',"notice":' .. value
-          .. ',"reason":"its channel is not configured any more","attempts":0,"at":' .. text(clock() / 1e6) .. '}') end
+        if value and #notice <= 100000 then
+          redis.call('LPUSH', KEYS[2], '{"channel":' .. cjson.encode(channel) .. ',"notice":' .. value
+            .. ',"reason":"its channel is not configured any more","attempts":0,"at":'
+            .. format_integer(clock() / 1e6) .. '}')
+        end
         buried = buried + 1
       end
       if redis.call('EXISTS', lane) == 0 then redis.call('ZREM', due, check) end

@@ -1,13 +1,14 @@
 -- commit: KEYS flight states meta changed retries transitions memory open list+
---         ARGV token free|'' transitions_kept limit check memory|'' lines_kept lines_seconds
---              (check seen state retry_at|'' sample|'' hour n (id transition)*n)+
--- One entry for each list, which is that of the hour's samples, and is registered in open; the memory, if any, is that
--- of the flight's check. Invariant: written only by the flight's holder, and each state only over the very
--- value its reducer saw; then state, history, transitions, retry and change log all change, or nothing of that entry
--- does. The flight is freed, if asked for, once nothing is left to do.
--- Repairs come first, because a script that fails half-way is not rolled back. The first write in the usual
--- case is one that a full server refuses: a script is refused at its first write or not at all.
--- Returns {'done', (place current)*} with the entries that were in conflict, or {'lost', current*}.
+--         ARGV token release|'' transitions_kept limit check memory|'' lines_kept lines_seconds
+--              (check stored state retry_at|'' sample|'' hour n (id transition)*n)+
+-- There is one entry for each list, which holds the samples of the entry's hour and is registered in open. The memory,
+-- if any, is that of the flight's check.
+-- Invariant: only the holder of the flight writes, and it replaces a state only if that is still the value that the
+-- reducer got. Then state, history, transitions, retry and change log of the entry change together, or none of them
+-- does. The flight is released, if requested, when no entry is in conflict.
+-- Repairs come first, because Redis does not roll back a script that fails halfway. The first write in the usual case
+-- is one that a full server refuses, so a script is refused at its first write or not at all.
+-- Returns {'done', (place current)*} with the entries in conflict, or {'lost', current*}.
 
 local limit = tonumber(ARGV[4])
 local entries = {}
@@ -19,7 +20,7 @@ end
 
 if holder(KEYS[1]) ~= ARGV[1] then
   local answer = {'lost'}
-  for _, entry in ipairs(entries) do answer[#answer + 1] = readable(KEYS[2], ARGV[entry], limit) end
+  for _, entry in ipairs(entries) do answer[#answer + 1] = value_of(KEYS[2], ARGV[entry], limit) end
   return answer
 end
 
@@ -27,26 +28,26 @@ local answer = {'done'}
 local sane = false
 for place, entry in ipairs(entries) do
   local name, history = ARGV[entry], KEYS[8 + place]
-  local current = readable(KEYS[2], name, limit)
+  local current = value_of(KEYS[2], name, limit)
   if current ~= ARGV[entry + 1] then
     answer[#answer + 1] = place
     answer[#answer + 1] = current
   else
     if not sane then
-      for i, kind in ipairs({'hash', 'hash', 'zset', 'zset', 'stream'}) do sound(KEYS[i + 1], kind) end
+      for i, kind in ipairs({'hash', 'hash', 'zset', 'zset', 'stream'}) do ensure_type(KEYS[i + 1], kind) end
       sane = true
     end
     local sample = ARGV[entry + 4]
 
     redis.call('HSET', KEYS[2], name, ARGV[entry + 2])
 
-    -- The epoch names one life of the change log: readers of another life start anew.
+    -- The epoch identifies one life of the change log. Readers with a cursor of another epoch read everything again.
     local change = redis.pcall('HINCRBY', KEYS[3], 'change', 1)
     if redis.call('EXISTS', KEYS[4]) == 0 or type(change) ~= 'number' or change < 1 or change > 9e15 then
       change = 1
-      redis.call('HSET', KEYS[3], 'change', 1, 'epoch', text(clock()))
+      redis.call('HSET', KEYS[3], 'change', 1, 'epoch', format_integer(clock()))
     elseif place == 1 then
-      redis.call('HSETNX', KEYS[3], 'epoch', text(clock()))
+      redis.call('HSETNX', KEYS[3], 'epoch', format_integer(clock()))
     end
     redis.call('ZADD', KEYS[4], change, name)
 
@@ -57,14 +58,14 @@ for place, entry in ipairs(entries) do
     end
 
     if sample ~= '' then
-      if is_bloated(history) then redis.call('DEL', history) end -- whatever is in it, each read would copy it
+      if is_bloated(history) then redis.call('DEL', history) end -- each read would copy its content
       local length = redis.pcall('RPUSH', history, sample)
       if type(length) ~= 'number' then
-        redis.call('DEL', history) -- of another type
+        redis.call('DEL', history) -- another type
         length = redis.call('RPUSH', history, sample)
       end
-      if length % 60 == 1 then -- once would do, if nobody ever lost what is in open
-        sound(KEYS[8], 'zset')
+      if length % 60 == 1 then -- repeated every 60 lines, in case open was lost
+        ensure_type(KEYS[8], 'zset')
         redis.call('ZADD', KEYS[8], (ARGV[entry + 5] + 1) * 3600, name .. '|' .. ARGV[entry + 5])
         redis.call('EXPIRE', history, ARGV[8])
       end
@@ -74,7 +75,7 @@ for place, entry in ipairs(entries) do
     for i = entry + 7, entry + 5 + 2 * tonumber(ARGV[entry + 6]), 2 do
       local add = {'XADD', KEYS[6], 'MAXLEN', '~', ARGV[3], '*', 'id', ARGV[i], 'transition', ARGV[i + 1]}
       if type(redis.pcall(unpack(add))) ~= 'string' then
-        redis.call('DEL', KEYS[6]) -- somebody has used up its ids
+        redis.call('DEL', KEYS[6]) -- another program has used up its ids
         redis.call(unpack(add))
       end
     end
@@ -82,7 +83,7 @@ for place, entry in ipairs(entries) do
 end
 
 if #answer == 1 and ARGV[6] ~= '' then
-  sound(KEYS[7], 'hash')
+  ensure_type(KEYS[7], 'hash')
   redis.call('HSET', KEYS[7], ARGV[5], ARGV[6])
 end
 if #answer == 1 and ARGV[2] ~= '' then redis.call('DEL', KEYS[1]) end

@@ -1,13 +1,13 @@
 -- forget: KEYS meta states changed retries memory; ARGV name*
--- A new epoch makes every reader start anew, and so forget as well.
+-- Deletes the checks. A new epoch makes every reader read everything again, so readers forget them as well.
 
 local kinds = {'hash', 'hash', 'zset', 'zset', 'hash'}
-for i, kind in ipairs(kinds) do sound(KEYS[i], kind) end
+for i, kind in ipairs(kinds) do ensure_type(KEYS[i], kind) end
 for _, name in ipairs(ARGV) do
   redis.call('HDEL', KEYS[2], name)
   redis.call('ZREM', KEYS[3], name)
   redis.call('ZREM', KEYS[4], name)
   redis.call('HDEL', KEYS[5], name)
 end
-redis.call('HSET', KEYS[1], 'epoch', text(clock()))
+redis.call('HSET', KEYS[1], 'epoch', format_integer(clock()))
 return 1

@@ -1,5 +1,5 @@
 -- history_fetch: ARGV prefix limit (check hour day)*
--- Writes nothing. Returns for each {hour's block|'', day's block|'', {line*}}, as history_pack wants to see them again.
+-- Writes nothing. Returns for each {block of the hour|'', block of the day|'', {line*}}, which history_pack compares.
 
 local answers = {}
 for i = 3, #ARGV, 3 do

@@ -1,7 +1,7 @@
 -- history_reaches: KEYS open blocks:raw blocks:roll blocks; ARGV prefix digest_bytes
--- Writes nothing. Returns the first hour and the first day of which all is kept that there was; '' for none; the first
--- hour of which samples wait; the bytes of all blocks; and what tells when that past begins: the digests of up to 100
--- checks' first days (none when older blocks had to go), and the first lines of up to 100 of their first lists.
+-- Writes nothing. Returns the first complete hour, the first complete day and the first hour with waiting samples (''
+-- for none), the size of all blocks, and the values from which the begin of history follows: the digests of up to 100
+-- checks' first days (none when older blocks were evicted), and the first lines of up to 100 checks' first lists.
 
 local kinds = {'raw', 'roll'}
 local answer = {}
@@ -15,7 +15,7 @@ end
 for i = 1, 2 do
   local first = ''
   for _, member in ipairs(at_most_a_hundred(KEYS[1 + i])) do
-    local check, at = place_of(member)
+    local check, at = split_member(member)
     -- The server may have evicted it by itself.
     local key = check and ARGV[1] .. kinds[i] .. ':' .. check .. ':' .. at
     if key and (first == '' or first == at) and redis.call('EXISTS', key) == 1 then
@@ -25,8 +25,8 @@ for i = 1, 2 do
       if type(digest) == 'string' then digests[#digests + 1] = digest end
     end
   end
-  local floor = field(KEYS[4], kinds[i])
-  if first ~= '' and floor and #floor <= 7 and (whole(floor) or 0) > tonumber(first) then
+  local floor = short_field(KEYS[4], kinds[i])
+  if first ~= '' and floor and #floor <= 7 and (to_integer(floor) or 0) > tonumber(first) then
     first = floor
     if i == 2 then digests = {} end
   end
@@ -35,14 +35,14 @@ end
 
 answer[3] = ''
 for _, member in ipairs(at_most_a_hundred(KEYS[1])) do
-  local check, at = place_of(member)
+  local check, at = split_member(member)
   if check and (answer[3] == '' or answer[3] == at) then
     answer[3] = at
     local line = redis.pcall('LINDEX', ARGV[1] .. 'open:' .. check .. ':' .. at, 0)
-    if type(line) == 'string' and #line <= 2 * SHORT then lines[#lines + 1] = line end
+    if type(line) == 'string' and #line <= 2 * SHORT_BYTES then lines[#lines + 1] = line end
   end
 end
-answer[4] = field(KEYS[4], 'bytes') or '0'
+answer[4] = short_field(KEYS[4], 'bytes') or '0'
 answer[5] = digests
 answer[6] = lines
 return answer

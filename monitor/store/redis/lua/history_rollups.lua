@@ -1,19 +1,19 @@
 -- history_rollups: KEYS open blocks:roll; ARGV prefix limit digest_bytes first_day last_day|'' days_back days|'' check*
--- Writes nothing. last_day '' is today and tomorrow. Of a day that is not among days (',1,2,', '' for all) only the
--- digest, which its block begins with. Returns clock, then for each check
--- {day|'', digest, {day, block}*, {hour, 1 if it has a block too, {line*}}*}: the digest of the last day before
--- first_day, the blocks from it on, and the samples that are not in them yet, from days_back before first_day on.
+-- Writes nothing. last_day '' means up to tomorrow. For a day that is not among `days` (',1,2,', '' for all), only the
+-- digest is returned, with which its block begins. Returns the clock, then for each check {day|'', digest, {day,
+-- block}*, {hour, 1 if it has a block too, {line*}}*}: the digest of the last day before first_day, the blocks from
+-- first_day on, and the samples that are not yet in a block, from days_back before first_day on.
 
-local DAYS = 3700 -- no more are looked at, whatever was asked for
+local DAYS = 3700 -- limit for days read, whatever was requested
 local limit, now = tonumber(ARGV[2]), clock()
 local present = math.floor(now / 8.64e10) + 1
 local first, last = tonumber(ARGV[4]), math.min(tonumber(ARGV[5]) or present, present)
 local back = first - tonumber(ARGV[6])
 local known = redis.pcall('ZRANGE', KEYS[2], 0, 0)
--- Whatever was asked for, no more days are looked at than there are.
+-- Days before the first stored block are not read, whatever was requested.
 local oldest = last + 1
 if not known.err and known[1] then
-  local check, day = place_of(known[1])
+  local check, day = split_member(known[1])
   oldest = check and tonumber(day) or last - DAYS
 end
 oldest = math.max(oldest, last - DAYS)
@@ -24,36 +24,37 @@ local function digest_of(key)
 end
 
 local waiting = {}
-local members = redis.pcall('ZRANGEBYSCORE', KEYS[1], text(back * 86400), text((last + 1) * 86400), 'LIMIT', 0, MOST)
+local members = redis.pcall('ZRANGEBYSCORE', KEYS[1],
+  format_integer(back * 86400), format_integer((last + 1) * 86400), 'LIMIT', 0, MAX_ITEMS)
 if members.err then members = {} end
 for _, member in ipairs(members) do
-  local check, hour = place_of(member)
+  local check, hour = split_member(member)
   if check and tonumber(hour) >= back * 24 and tonumber(hour) < (last + 1) * 24 then
     waiting[check] = waiting[check] or {}
     table.insert(waiting[check], hour)
   end
 end
 
-local answers = {text(now)}
+local answers = {format_integer(now)}
 for i = 8, #ARGV do
   local check, days, hours = ARGV[i], {}, {}
   local tail_day, tail = '', ''
   for day = math.min(first - 1, last), math.max(back, oldest), -1 do
-    local found = digest_of(ARGV[1] .. 'roll:' .. check .. ':' .. text(day))
+    local found = digest_of(ARGV[1] .. 'roll:' .. check .. ':' .. format_integer(day))
     if found ~= '' then
-      tail_day, tail = text(day), found
+      tail_day, tail = format_integer(day), found
       break
     end
   end
   for day = math.max(first, oldest), last do
-    local key, block = ARGV[1] .. 'roll:' .. check .. ':' .. text(day), nil
-    if ARGV[7] == '' or string.find(ARGV[7], ',' .. text(day) .. ',', 1, true) then
+    local key, block = ARGV[1] .. 'roll:' .. check .. ':' .. format_integer(day), nil
+    if ARGV[7] == '' or string.find(ARGV[7], ',' .. format_integer(day) .. ',', 1, true) then
       block = block_of(key, limit)
     else
       block = digest_of(key)
     end
     if block ~= '' then
-      days[#days + 1] = text(day)
+      days[#days + 1] = format_integer(day)
       days[#days + 1] = block
     end
   end

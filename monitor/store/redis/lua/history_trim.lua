@@ -1,19 +1,19 @@
 -- history_trim: KEYS blocks:raw blocks:roll blocks; ARGV prefix raw_hour roll_day budget limit
--- Takes off what began before raw_hour and roll_day (its time is over), and then, while there is more than the budget,
--- whatever began first, samples and roll-ups alike: at most `limit` blocks in all.
--- Returns blocks that had to go for the budget, bytes left, and 1 when there is more to do.
+-- Deletes the expired blocks, which began before raw_hour and roll_day. Then deletes the oldest blocks, samples and
+-- roll-ups alike, while their size exceeds the budget: at most `limit` blocks in all.
+-- Returns the number of blocks deleted for the budget, the remaining size, and 1 when there is more to do.
 
-sound(KEYS[1], 'zset')
-sound(KEYS[2], 'zset')
-sound(KEYS[3], 'hash')
+ensure_type(KEYS[1], 'zset')
+ensure_type(KEYS[2], 'zset')
+ensure_type(KEYS[3], 'hash')
 
--- Scores that put_block does not make.
+-- Delete scores that put_block does not produce.
 for index = 1, 2 do
   redis.call('ZREMRANGEBYSCORE', KEYS[index], '-inf', '(0')
   redis.call('ZREMRANGEBYSCORE', KEYS[index], '9007199254740992', '+inf')
 end
-local bytes = whole(field(KEYS[3], 'bytes'))
-if not bytes then -- it is counted as it grows; here is the sum
+local bytes = to_integer(short_field(KEYS[3], 'bytes'))
+if not bytes then -- The counter is missing or invalid: add up the sizes.
   bytes = 0
   for index = 1, 2 do
     for first = 0, redis.call('ZCARD', KEYS[index]) - 1, 1000 do
@@ -28,11 +28,12 @@ local left = tonumber(ARGV[5])
 
 local function oldest(index)
   local found = redis.call('ZRANGE', KEYS[index], 0, 0, 'WITHSCORES')
-  return found[1], found[2] and math.floor(tonumber(found[2]) / 4294967296), found[2] and tonumber(found[2]) % 4294967296
+  if not found[1] then return nil end
+  return found[1], math.floor(tonumber(found[2]) / 4294967296), tonumber(found[2]) % 4294967296
 end
 
 local function drop(index, member, size)
-  local check, at = place_of(member)
+  local check, at = split_member(member)
   if check then redis.call('DEL', ARGV[1] .. kinds[index] .. ':' .. check .. ':' .. at) end
   redis.call('ZREM', KEYS[index], member)
   bytes = bytes - size
@@ -62,9 +63,9 @@ while bytes > tonumber(ARGV[4]) do
   if left == 0 then more = 1 break end
   drop(index, member, size)
   evicted = evicted + 1
-  -- Of the hour, or day, that this was of others may be left: it does not count as kept any more.
+  -- Other blocks of this hour or day may be left; it no longer counts as complete.
   redis.call('HSET', KEYS[3], kinds[index], at + 1)
 end
 if bytes < 0 then bytes = 0 end
-redis.call('HSET', KEYS[3], 'bytes', text(bytes))
+redis.call('HSET', KEYS[3], 'bytes', format_integer(bytes))
 return {evicted, bytes, more}

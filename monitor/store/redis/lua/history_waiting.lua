@@ -1,15 +1,15 @@
 -- history_waiting: KEYS open; ARGV prefix now enough limit start
--- Which lists are to be packed: those whose hour is over, and those with enough lines, of which a block that is
--- already long wants more (it is all made anew). What is no list any more, or was never one, is taken off.
--- Looks at the members from place `start` on, as many as a script may. Returns how many lines their lists have, the
--- place to go on from (-1 for none), how many members were none of ours, and at most `limit` members to pack.
+-- Selects the lists to pack: those whose hour is over, and those with enough lines. A long block needs more lines,
+-- because all of it is written anew. Members without a list are deleted. Reads the members from position `start`
+-- on, as many as a script may. Returns the number of lines in their lists, the position to continue from (-1 for none),
+-- the number of invalid members, and at most `limit` members to pack.
 
-sound(KEYS[1], 'zset')
+ensure_type(KEYS[1], 'zset')
 local lines, refused, removed, members = 0, 0, 0, {}
 local start = tonumber(ARGV[5])
-local found = redis.call('ZRANGE', KEYS[1], start, start + MOST / 2 - 1)
+local found = redis.call('ZRANGE', KEYS[1], start, start + MAX_ITEMS / 2 - 1)
 for _, member in ipairs(found) do
-  local check, hour = place_of(member)
+  local check, hour = split_member(member)
   local key = check and ARGV[1] .. 'open:' .. check .. ':' .. hour
   local length = key and redis.pcall('LLEN', key)
   if type(length) ~= 'number' then
@@ -30,5 +30,5 @@ for _, member in ipairs(found) do
     end
   end
 end
-local following = #found == MOST / 2 and start + #found - removed or -1
+local following = #found == MAX_ITEMS / 2 and start + #found - removed or -1
 return {lines, following, refused, unpack(members)}

@@ -79,7 +79,7 @@ def test_what_is_well_and_what_died(old_kafka: OldKafka, start_consumer: StartCo
     assert (well.data["groups"], well.data["lag"], well.data["consumers"]) == (3, 1, 3)
     watch.stays_well()
     consumers[stray].kill()
-    died = watch.until("under_replicated").parts[stray]
+    died = watch.until("under_replicated").children[stray]
     assert died and (died.data["lag"], died.data["consumers"]) == (1, 0)
     start_consumer(old_kafka, stray, stray)
     wait_for(lambda: watch.run().data["lag"] == 0, seconds=60, what="its successor has consumed it")

@@ -32,16 +32,16 @@ class Unguarded(RedisStateStore):
 
     def take(self, check: str, run_id: str, *, lease_seconds: float, overdue_at: float | None = None) -> Flight:
         """A flight that nobody else respects."""
-        token = self._link.call("INCR", f"{self._prefix}unguarded")
+        token = self._connection.call("INCR", f"{self._prefix}unguarded")
         return Flight(check, run_id, int(token), self.now())
 
     def update(self, flight: Flight, reducer: Reducer) -> tuple[Transition, ...]:
         """Read, think, write."""
         state, transitions = reducer(self.read([flight.check]).states.get(flight.check))
         record = codec.StoredCheck(state, flight.run_id, transitions)
-        self._link.call("HSET", self._states, flight.check, codec.encode(record))
+        self._connection.call("HSET", self._states, flight.check, codec.encode(record))
         for transition in transitions:
-            self._link.call("XADD", self._transitions, "*", "transition", codec.encode_transition(transition))
+            self._connection.call("XADD", self._transitions, "*", "transition", codec.encode_transition(transition))
         return transitions
 
 
@@ -54,7 +54,12 @@ def unguarded(url: str, prefix: str) -> StateStore:
     """The sabotaged ones."""
     store = RedisStore(url, prefix=prefix)
     return Unguarded(
-        store._link, prefix, store._aside, history=store.history, retention=Retention(), roster_size=len(ROSTER)
+        store._connection,
+        prefix,
+        store._rejected,
+        history=store.history,
+        retention=Retention(),
+        roster_size=len(ROSTER),
     )
 
 

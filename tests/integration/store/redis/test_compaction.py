@@ -88,8 +88,8 @@ def new_history(server: RedisServer) -> Iterator[Callable[..., RedisHistory]]:
 
 def link_of(history: RedisHistory) -> MortalLink:
     """Its link, whose life is in our hands."""
-    assert isinstance(history._link, MortalLink)
-    return history._link
+    assert isinstance(history._connection, MortalLink)
+    return history._connection
 
 
 def a_past(seed: int, *, checks: int = 2, size: int = 60) -> Past:
@@ -232,7 +232,7 @@ def test_keys_of_another_type(
 ) -> None:
     """Reading goes on; what is written and packed from then on is there."""
     history = new_history(retention=Retention())
-    now = history._link.now()
+    now = history._connection.now()
     hour = int(now // HOUR_SECONDS)
     names = {
         "list": f"open:db:{hour}",
@@ -321,7 +321,7 @@ def test_lists_that_are_long_are_packed_at_once(new_history: Callable[..., Redis
 def test_times_that_are_kept(new_history: Callable[..., RedisHistory], server: RedisServer) -> None:
     """Samples for a day, roll-ups for a week: by expiry if nobody looks after them, and at once by the task."""
     history = new_history(retention=Retention(DAY_SECONDS, 7 * DAY_SECONDS))
-    now = history._link.now()
+    now = history._connection.now()
     ages = (0.1, 10, 23, 26, 100, 24 * 6, 24 * 9)
     add(history, "db", [Sample(now - age * HOUR_SECONDS, Status.OK, now) for age in ages])
     history.compact(now)
@@ -396,7 +396,7 @@ def test_history_off(server: RedisServer, key_prefix: str) -> None:
 def test_whatever_is_asked_costs_what_there_is(new_history: Callable[..., RedisHistory]) -> None:
     """Since the beginning of time, or until its end: no more hours are looked at than there are."""
     history = new_history()
-    now = history._link.now()
+    now = history._connection.now()
     add(history, "db", [Sample(now - 7200, Status.OK, now)])
     for since, until in ((0, None), (0, 9e9), (now - 10_000, 9e9), (8e9, 9e9)):
         assert len(history.samples("db", since, until)) == (since < now)

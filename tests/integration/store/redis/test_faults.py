@@ -89,8 +89,10 @@ def test_a_window_whose_answer_was_lost(own_server: RedisServer, monkeypatch: py
     store = RedisStore(own_server.url, timeout_seconds=0.3)
     first = store.states.claim_window("a")
     sent, windows = list[float](), list[Window | None]()
-    execute = store._link._execute
-    monkeypatch.setattr(store._link, "_execute", lambda *command: (sent.append(time.monotonic()), execute(*command))[1])
+    execute = store._connection._execute
+    monkeypatch.setattr(
+        store._connection, "_execute", lambda *command: (sent.append(time.monotonic()), execute(*command))[1]
+    )
     own_server.freeze()
     claim = Thread(target=lambda: windows.append(store.states.claim_window("a", at_least_seconds=0.2)))
     claim.start()

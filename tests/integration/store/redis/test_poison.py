@@ -269,14 +269,14 @@ def test_a_beacon_of_300_megabytes_is_removed_unread(
 ) -> None:
     """By the first round that meets it, and without sending it to anybody."""
     fleet, keys = redis_store.workers, Keys.of(key_prefix)
-    write_beacon(client, keys, "w@h", fleet.sight().now)
+    write_beacon(client, keys, "w@h", fleet.report().now)
     client.hset(keys.beacons, "big", "")
     client.hset(keys.beacons, "w2", b"x" * 300_000_000)
     client.set(f"{key_prefix}fleet", b"x" * 100_000_000)
     before = client.info("stats")["total_net_output_bytes"]
-    sighting = fleet.sight()
+    sighting = fleet.report()
     assert list(sighting.beacons) == ["w@h"]
-    assert sighting.notes == b""
+    assert sighting.round_state == b""
     assert client.info("stats")["total_net_output_bytes"] - before < 100_000
     assert client.hkeys(keys.beacons) == [b"w@h"]
 
@@ -297,7 +297,7 @@ def test_300000_fields_of_junk_are_removed_by_short_scripts(
     decide(redis_store)
     keys = Keys.of(key_prefix)
     fleet = redis_store.workers
-    write_beacon(client, keys, "w@h", fleet.sight().now)
+    write_beacon(client, keys, "w@h", fleet.report().now)
     hashes = [
         f"{key_prefix}states",
         f"{key_prefix}alerting:alerts",
@@ -314,7 +314,7 @@ def test_300000_fields_of_junk_are_removed_by_short_scripts(
     assert {"db", "web"} <= set(redis_store.states.changes(None).states)
     redis_store.set_aside()
     assert set(redis_store.states.read().states) == {"db", "web"}
-    assert "w@h" in fleet.sight().beacons
+    assert "w@h" in fleet.report().beacons
     redis_store.alerts.overview()
     scripts = client.info("commandstats")["cmdstat_evalsha"]["calls"]
     assert scripts >= 4 * (MANY - 20_000) / FIELDS_AT_A_TIME

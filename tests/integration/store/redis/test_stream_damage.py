@@ -213,4 +213,4 @@ def test_a_number_of_waiting_notices_that_is_wrong(
     assert redis_store.alerts.overview().dead_letters == ()
     client.hset(about, "pending", 7)
     assert delivered(redis_store, lambda _: None) == ["delivered a", "delivered b"]
-    assert [lane.pending for lane in redis_store.alerts.overview().lanes] == [0]
+    assert [lane.pending for lane in redis_store.alerts.overview().queues] == [0]

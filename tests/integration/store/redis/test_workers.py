@@ -52,8 +52,8 @@ def client(redis_server: RedisServer) -> Iterator[redis.Redis]:
 
 def test_nothing_is_there(fleet: RedisWorkers) -> None:
     """No worker yet; the server tells which it is."""
-    sighting = fleet.sight()
-    assert (sighting.beacons, sighting.executed, sighting.notes) == ({}, {}, b"")
+    sighting = fleet.report()
+    assert (sighting.beacons, sighting.executed, sighting.round_state) == ({}, {}, b"")
     assert sighting.now > 1e9
     assert len(sighting.server or "") == 40
     assert sighting.up_seconds is not None
@@ -61,11 +61,11 @@ def test_nothing_is_there(fleet: RedisWorkers) -> None:
 
 def test_beacons_and_heartbeats_are_read(fleet: RedisWorkers, keys: Keys, client: redis.Redis) -> None:
     """As they were written, stamps in seconds."""
-    now = round(fleet.sight().now * 1e6)
+    now = round(fleet.report().now * 1e6)
     client.hset(keys.beacons, "w@h", f"{now}|{encode(beacon('w@h'))}")
     client.hset(keys.heartbeats, "worker:w@h", f"{now - 2_000_000}|{now - 1_000_000}|w@h")
     client.hset(keys.heartbeats, "queue:a|b", f"{now}|{now}|x|y")
-    sighting = fleet.sight()
+    sighting = fleet.report()
     assert sighting.beacons["w@h"].beacon == beacon("w@h")
     assert sighting.beacons["w@h"].at == now / 1e6
     assert sighting.executed["worker:w@h"].done_at - sighting.executed["worker:w@h"].sent_at == pytest.approx(1.0)
@@ -86,7 +86,7 @@ WRONG = [
 
 def test_garbage_is_left_out_and_removed(fleet: RedisWorkers, keys: Keys, client: redis.Redis) -> None:
     """Whatever stands there, the next worker's beacon is read; a beacon under another's name is none."""
-    now = round(fleet.sight().now * 1e6)
+    now = round(fleet.report().now * 1e6)
     client.hset(keys.beacons, "w@h", f"{now}|{encode(beacon('w@h'))}")
     client.hset(keys.beacons, "other", f"{now}|{encode(beacon('w@h'))}")
     client.hset(keys.beacons, "future", f"{now + 60_000_000}|{encode(beacon('future'))}")
@@ -100,7 +100,7 @@ def test_garbage_is_left_out_and_removed(fleet: RedisWorkers, keys: Keys, client
         client.hset(keys.beacons, node, f"{now}|{json.dumps(value)}")
     client.hset(keys.heartbeats, b"\xff", "1|1|x")
     client.hset(keys.heartbeats, "worker:gone@h", "1|1|gone@h")
-    sighting = fleet.sight()
+    sighting = fleet.report()
     assert list(sighting.beacons) == ["w@h"]
     assert sighting.executed == {}
     assert client.hkeys(keys.beacons) == [b"w@h"]
@@ -115,26 +115,30 @@ def test_keys_of_the_wrong_type_are_as_good_as_absent(
         for key in (*keys, f"{key_prefix}fleet"):
             client.delete(key)
             client.rpush(key, "x")
-        assert fleet.sight().beacons == {}
+        assert fleet.report().beacons == {}
         for key in (*keys, f"{key_prefix}fleet"):
             client.delete(key)
             client.rpush(key, "x")
-        fleet.note(b"notes", emitted={"worker:w": 1.5})
-        assert fleet.sight().notes == b"notes"
+        fleet.store_round(b"notes", emitted={"worker:w": 1.5})
+        assert fleet.report().round_state == b"notes"
 
 
 def test_notes_are_kept_and_workers_forgotten(fleet: RedisWorkers, keys: Keys, client: redis.Redis) -> None:
     """Thousands at once; what was sent is told to the agents in microseconds."""
-    now = round(fleet.sight().now * 1e6)
+    now = round(fleet.report().now * 1e6)
     nodes = [f"w{number}@h" for number in range(2500)]
     client.hset(keys.beacons, mapping={node: f"{now}|{encode(beacon(node))}" for node in nodes})
     client.hset(keys.heartbeats, mapping={f"worker:{node}": f"{now}|{now}|{node}" for node in nodes})
-    fleet.note(b"\x00\xffnotes", emitted={f"worker:{node}": now / 1e6 for node in nodes})
+    fleet.store_round(b"\x00\xffnotes", emitted={f"worker:{node}": now / 1e6 for node in nodes})
     assert client.hget(keys.emitted, "worker:w7@h") == str(now).encode()
-    assert len(fleet.sight().beacons) == 2500
-    fleet.note(b"more", emitted={}, gone=[beacon(node) for node in nodes[1:]])
-    sighting = fleet.sight()
-    assert (sighting.notes, list(sighting.beacons), list(sighting.executed)) == (b"more", ["w0@h"], ["worker:w0@h"])
+    assert len(fleet.report().beacons) == 2500
+    fleet.store_round(b"more", emitted={}, removed=[beacon(node) for node in nodes[1:]])
+    sighting = fleet.report()
+    assert (sighting.round_state, list(sighting.beacons), list(sighting.executed)) == (
+        b"more",
+        ["w0@h"],
+        ["worker:w0@h"],
+    )
     assert client.hkeys(keys.emitted) == [b"worker:w0@h"]
 
 
@@ -160,7 +164,7 @@ def test_who_may_not_list_clients_cannot_tell(start_redis: StartRedis) -> None:
     store = RedisStore(f"redis://limited:pw@127.0.0.1:{server.port}/0")
     fleet = store.workers
     assert fleet.connected([beacon("w@h", client_id=1)]) is None
-    sighting = fleet.sight()
+    sighting = fleet.report()
     assert (sighting.server, sighting.up_seconds) == (None, None)
     store.close()
 
@@ -170,14 +174,14 @@ def test_a_server_that_is_away_is_said(start_redis: StartRedis) -> None:
     server = start_redis()
     store = RedisStore(server.url, timeout_seconds=0.1)
     fleet = store.workers
-    fleet.sight()
+    fleet.report()
     server.freeze()
     with pytest.raises(StoreUnavailable):
-        fleet.sight()
+        fleet.report()
     with pytest.raises(StoreUnavailable):
         fleet.connected([beacon("w@h", client_id=1)])
     with pytest.raises(StoreUnavailable):
-        fleet.note(b"", emitted={})
+        fleet.store_round(b"", emitted={})
     server.thaw()
     store.close()
 
@@ -211,18 +215,18 @@ def test_two_workers_of_one_name_are_two_entries(
     for number in range(3):
         one.write(start("w@h", ONE, done=number))
         other.write(start("w@h", OTHER, done=number))
-    sighting = fleet.sight()
+    sighting = fleet.report()
     targets = {instance: f"w@h.{instance}" for instance in (ONE, OTHER)}
     assert {target: seen.beacon.instance for target, seen in sighting.beacons.items()} == {
         target: instance for instance, target in targets.items()
     }
     assert {seen.beacon.done for seen in sighting.beacons.values()} == {2}
     assert client.hlen(keys.beacons) == 2
-    fleet.note(b"", emitted={f"worker:{targets[OTHER]}": 5.0, f"worker:{targets[ONE]}": 7.0})
+    fleet.store_round(b"", emitted={f"worker:{targets[OTHER]}": 5.0, f"worker:{targets[ONE]}": 7.0})
     scripts.run(client, scripts.EXECUTED, (keys.heartbeats,), (f"worker:{targets[OTHER]}", 5_000_000, f"w@h|{OTHER}"))
     assert one.write(start("w@h", ONE))[1:] == (None, 7_000_000)
     assert other.write(start("w@h", OTHER))[1:] == (5_000_000, 5_000_000)
-    executed = fleet.sight().executed[f"worker:{targets[OTHER]}"]
+    executed = fleet.report().executed[f"worker:{targets[OTHER]}"]
     assert (executed.node, executed.instance) == ("w@h", OTHER)
 
 
@@ -232,15 +236,15 @@ def test_one_of_two_is_forgotten(
     """Wherever its beacon stands by now, and the other one stays."""
     one, other = agents
     one.write(start("w@h", ONE))
-    read = fleet.sight().beacons[f"w@h.{ONE}"].beacon
+    read = fleet.report().beacons[f"w@h.{ONE}"].beacon
     other.write(start("w@h", OTHER))
-    fleet.note(b"", emitted={f"worker:w@h.{ONE}": 1.0, f"worker:w@h.{OTHER}": 1.0}, gone=[read])
-    assert list(fleet.sight().beacons) == [f"w@h.{OTHER}"]
+    fleet.store_round(b"", emitted={f"worker:w@h.{ONE}": 1.0, f"worker:w@h.{OTHER}": 1.0}, removed=[read])
+    assert list(fleet.report().beacons) == [f"w@h.{OTHER}"]
     assert client.hkeys(keys.beacons) == [b"w@h"]
     assert client.hkeys(keys.emitted) == [f"worker:w@h.{OTHER}".encode()]
     one.write(start("w@h", ONE))
-    fleet.note(b"", emitted={}, gone=[start("w@h", ONE)])
-    assert list(fleet.sight().beacons) == [f"w@h.{OTHER}"]
+    fleet.store_round(b"", emitted={}, removed=[start("w@h", ONE)])
+    assert list(fleet.report().beacons) == [f"w@h.{OTHER}"]
 
 
 def test_nothing_comes_after_a_goodbye_beside_another_worker(
@@ -254,7 +258,7 @@ def test_nothing_comes_after_a_goodbye_beside_another_worker(
     one.write(start("w@h", ONE, done=9))
     other.write(start("w@h", OTHER))
     one.write(start("w@h", ONE, done=9))
-    beacons = fleet.sight().beacons
+    beacons = fleet.report().beacons
     assert beacons[f"w@h.{ONE}"].beacon.leaving
     assert not beacons[f"w@h.{OTHER}"].beacon.leaving
 
@@ -264,16 +268,16 @@ def test_an_agent_of_an_earlier_version_under_the_same_name(
 ) -> None:
     """It overwrites what stands under the node, and what it has written is moved beside it."""
     old = beacon("w@h", instance="a" * 16, direct=True)
-    now = round(fleet.sight().now * 1e6)
+    now = round(fleet.report().now * 1e6)
     client.hset(keys.beacons, "w@h", f"{now}|{encode(old)}")
-    assert list(fleet.sight().beacons) == ["w@h"]
+    assert list(fleet.report().beacons) == ["w@h"]
     agents[0].write(start("w@h", ONE))
-    assert set(fleet.sight().beacons) == {"w@h", f"w@h.{ONE}"}
+    assert set(fleet.report().beacons) == {"w@h", f"w@h.{ONE}"}
     client.hset(keys.beacons, "w@h", f"{now + 1}|{encode(old)}")
-    sighting = fleet.sight()
+    sighting = fleet.report()
     assert (list(sighting.beacons), sighting.beacons["w@h"].at) == (["w@h"], (now + 1) / 1e6)
     agents[0].write(start("w@h", ONE))
-    assert set(fleet.sight().beacons) == {"w@h", f"w@h.{ONE}"}
+    assert set(fleet.report().beacons) == {"w@h", f"w@h.{ONE}"}
 
 
 def test_restarts_without_a_monitor_do_not_fill_the_store(
@@ -304,7 +308,7 @@ def test_an_agent_that_may_not_remove(start_redis: StartRedis) -> None:
         for link, instance in zip(links, (ONE, OTHER), strict=True):
             link.write(start("w@h", instance, done=number))
     links[0].write(start("w@h", ONE, done=5))
-    beacons = store.workers.sight().beacons
+    beacons = store.workers.report().beacons
     assert {target: seen.beacon.done for target, seen in beacons.items()} == {f"w@h.{ONE}": 5, f"w@h.{OTHER}": 2}
     with server.client() as admin:
         assert admin.hlen("monitor:beacons") == 2
@@ -330,7 +334,7 @@ def test_a_queue_that_is_no_worker_s_own(
     fleet: RedisWorkers, keys: Keys, client: redis.Redis, wrong: dict[str, object]
 ) -> None:
     """Nothing is sent to it, and nothing of it removed: such a beacon is none."""
-    now = round(fleet.sight().now * 1e6)
+    now = round(fleet.report().now * 1e6)
     client.hset(keys.beacons, "w@h", f"{now}|{json.dumps(json.loads(encode(start('w@h', ONE))) | wrong)}")
-    assert fleet.sight().beacons == {}
+    assert fleet.report().beacons == {}
     assert client.hlen(keys.beacons) == 0

@@ -129,7 +129,7 @@ def test_a_broker_that_is_not_there_keeps_the_verdict_where_that_is_wanted() -> 
     kind = group(brokers=f"127.0.0.1:{free_port()}", consumer_groups="orders,mail,x-*", on_source_failure="hold")
     first = kind.run(5.0, Past(NOW))
     assert (first.status, first.reason, first.held) == (Status.UNKNOWN, "no_data", False)
-    assert {name: part.message for name, part in first.parts.items() if part} == dict.fromkeys(
+    assert {name: part.message for name, part in first.children.items() if part} == dict.fromkeys(
         ("orders", "mail"), "No data from the source (refused)"
     )
 

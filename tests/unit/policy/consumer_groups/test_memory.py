@@ -198,7 +198,7 @@ def test_many_groups() -> None:
     assert memory is not None
     assert 60_000 <= len(memory) <= 100_000
     assert min(times[-3:]) < 1.0  # about 0.04 s
-    assert len(outcome.parts) == 100
+    assert len(outcome.children) == 100
 
 
 def _look(current: GroupRound, seen: dict[str, GroupObservation]) -> None:

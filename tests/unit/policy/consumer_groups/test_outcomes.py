@@ -59,7 +59,7 @@ def test_one_group_is_the_check() -> None:
     outcome = Check("g").look(sight([5] * 6))
     assert outcome.status is Status.OK
     assert outcome.message == "System healthy"
-    assert not outcome.parts
+    assert not outcome.children
     assert outcome.data["lag"] == 30
     assert len(outcome.detail["partition_table"]) == 6
 
@@ -73,11 +73,11 @@ def test_several_groups_are_parts_of_the_check() -> None:
     assert outcome.message == "1 of 2 groups: orders: Hot-key skew high: 6.00x (threshold: 4.0x, window: 5m)"
     numbers = {"groups": 2, "failing": 1, "lag": 442, "consumers": 5, "skew_ratio": 6.0, "skew_ratio_max": 6.0}
     assert numbers.items() <= outcome.data.items()
-    assert {name: part.status for name, part in outcome.parts.items() if part} == {
+    assert {name: part.status for name, part in outcome.children.items() if part} == {
         "orders": Status.ERROR,
         "mail": Status.OK,
     }
-    assert outcome.parts["mail"] and outcome.parts["mail"].data["lag"] == 42
+    assert outcome.children["mail"] and outcome.children["mail"].data["lag"] == 42
 
 
 def test_too_early_for_all_groups() -> None:
@@ -88,7 +88,7 @@ def test_too_early_for_all_groups() -> None:
     assert (outcome.status, outcome.reason, outcome.grace) == (Status.UNKNOWN, "starting", True)
     outcome = check.look(starting, named("b"))
     assert (outcome.status, outcome.grace) == (Status.OK, False)
-    assert outcome.parts["a"] and outcome.parts["a"].grace
+    assert outcome.children["a"] and outcome.children["a"].grace
 
 
 def consumers_now(count: int) -> GroupObservation:
@@ -103,8 +103,8 @@ def test_a_group_that_was_deleted() -> None:
     assert {(each.status, each.reason) for each in seen[:30]} == {(Status.WARNING, "gone")}
     assert seen[0].message == "1 of 2 groups: b: Gone: the group has been deleted (0s ago)"
     assert seen[30].status is Status.OK
-    assert seen[30].parts["b"] is None
-    assert "b" not in check.look(named("a")).parts
+    assert seen[30].children["b"] is None
+    assert "b" not in check.look(named("a")).children
 
 
 def test_a_group_that_was_deleted_and_comes_back() -> None:
@@ -121,7 +121,7 @@ def test_a_group_that_is_not_watched_any_more() -> None:
     check = Check("a", "b")
     check.look(named("a"), named("b"))
     check.wanted = WatchedGroups(("a",), Limits())
-    assert check.look(named("a")).parts == {"b": None}
+    assert check.look(named("a")).children == {"b": None}
 
 
 def test_no_group_matches() -> None:
@@ -209,11 +209,11 @@ def test_verdicts_of_many_are_kept() -> None:
     check.look(named("a"), named("b-1", HOT))
     outcome = check.fail()
     assert (outcome.status, outcome.reason, outcome.held) == (Status.ERROR, "skew", True)
-    assert {name: part.status for name, part in outcome.parts.items() if part} == {
+    assert {name: part.status for name, part in outcome.children.items() if part} == {
         "a": Status.OK,
         "b-1": Status.ERROR,
     }
-    assert all("note" in part.data and part.held for part in outcome.parts.values() if part)
+    assert all("note" in part.data and part.held for part in outcome.children.values() if part)
     later = check.fail(after=300)
     assert (later.status, later.reason, later.data["failing"]) == (Status.UNKNOWN, "no_data", 2)
     assert later.message == "2 of 2 groups: a: No data from the source (refused)"
@@ -386,7 +386,7 @@ def test_topics_that_nothing_matches_of_several_groups(status: Status, hot: bool
     outcome = check._run(ask, 10.0)
     assert (outcome.status, outcome.grace) == (status, False)
     assert outcome.reason == ("skew" if hot else "unknown_topic")
-    assert outcome.parts["b"] and outcome.parts["b"].status is Status.OK
+    assert outcome.children["b"] and outcome.children["b"].status is Status.OK
 
 
 @pytest.mark.parametrize("hold", [False, True])
@@ -422,4 +422,7 @@ def test_partitions_that_nobody_reads_are_a_note() -> None:
 def test_a_part_names_its_group() -> None:
     """The name of its check may be another one."""
     outcome = Check("grüße", "b").look(named("grüße"), named("b"))
-    assert {name: part.detail["group"] for name, part in outcome.parts.items() if part} == {"grüße": "grüße", "b": "b"}
+    assert {name: part.detail["group"] for name, part in outcome.children.items() if part} == {
+        "grüße": "grüße",
+        "b": "b",
+    }

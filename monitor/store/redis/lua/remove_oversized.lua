@@ -1,0 +1,10 @@
+-- remove_oversized: KEYS hash; ARGV limit
+-- Deletes fields with values longer than limit, or with names longer than the store writes. Returns their number.
+
+local removed = 0
+for _, name in ipairs(names_of(KEYS[1])) do
+  if #name > SHORT_BYTES or redis.call('HSTRLEN', KEYS[1], name) > tonumber(ARGV[1]) then
+    removed = removed + redis.call('HDEL', KEYS[1], name)
+  end
+end
+return removed
