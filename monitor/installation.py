@@ -20,7 +20,7 @@ def install(app: Celery, *, run_checks: bool = False) -> Celery:
     extra process (at a price: workers that are stuck can no longer report themselves).
     """
     project.remember(app)
-    attach.to(app)
+    attach.instrument(app)
     if run_checks:
         _run_checks_in(app)
     _attach_to_beat(app, run_checks=run_checks)

@@ -75,7 +75,7 @@ def from_celery(app: Any) -> dict[str, Any]:
     """What a Celery application's own configuration says of its broker."""
     conf = app.conf
     derived: dict[str, Any] = {}
-    url, _, _ = broker.of(conf)
+    url, _, _ = broker.connection_settings(conf)
     if url:
         derived["broker_url"] = url
     if conf.broker_transport_options:

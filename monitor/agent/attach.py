@@ -29,38 +29,38 @@ _TASK_LOGGERS = ("celery.worker.strategy", "celery.app.trace")
 _state = {"connected": False, "any": False}
 
 
-def to(app: Any) -> None:
+def instrument(app: Any) -> None:
     """Instrument the workers of this application."""
     app = getattr(app, "_get_current_object", lambda: app)()  # what is behind `current_app`
     _chosen.add(app)
-    _connect()
+    _connect_signals()
     _register(app)
 
 
-def to_any_worker() -> None:
+def instrument_any_worker() -> None:
     """Instrument whichever application's worker starts in this process."""
     if not _state["any"]:
         _state["any"] = True
-        _connect()
+        _connect_signals()
         _register_with_all()
 
 
-def leave_alone(app: Any) -> None:
+def exclude(app: Any) -> None:
     """Never instrument this one: it is the monitor's own."""
     _left_alone.add(app)
 
 
-def _is_not_ours(record: logging.LogRecord) -> bool:
+def _should_log(record: logging.LogRecord) -> bool:
     """Whether a worker's log needs this line: that a heartbeat was received and executed, it does not."""
     data = getattr(record, "data", None)
     return record.levelno > logging.INFO or not isinstance(data, dict) or data.get("name") != HEARTBEAT
 
 
-def _concerns(app: Any) -> bool:
+def _should_instrument(app: Any) -> bool:
     return app not in _left_alone and (_state["any"] or app in _chosen)
 
 
-def _connect() -> None:
+def _connect_signals() -> None:
     if not _state["connected"]:
         _state["connected"] = True
         signals.worker_init.connect(_worker_init, weak=False)
@@ -91,7 +91,7 @@ def _register_with_all() -> None:
 @safely
 def _worker_init(sender: Any, **_: Any) -> None:
     app = sender.app
-    if not _concerns(app):
+    if not _should_instrument(app):
         return
     from monitor.agent import heartbeat, settings  # noqa: PLC0415
     from monitor.agent.consumer_step import AgentStep  # noqa: PLC0415
@@ -100,18 +100,18 @@ def _worker_init(sender: Any, **_: Any) -> None:
     for problem in found.problems:
         log.warning("the monitor's agent: %s", problem)
     if not found.enabled:
-        _write_down(str(sender.hostname), OFF, found)
+        _write_sample(str(sender.hostname), OFF, found)
         return
     if found.redis_url is None:
         log.warning("the monitor's agent does nothing: MONITOR_REDIS_URL does not say where its store is")
-        _write_down(str(sender.hostname), OFF, found)
+        _write_sample(str(sender.hostname), OFF, found)
         return
     heartbeat.record_executions()
-    instrumentation.goes_by(app, found)
-    instrumentation.begins(str(sender.hostname))
+    instrumentation.use_settings(app, found)
+    instrumentation.begin_instance(str(sender.hostname))
     _register(app)
     for name in _TASK_LOGGERS:
-        logging.getLogger(name).addFilter(_is_not_ours)
+        logging.getLogger(name).addFilter(_should_log)
     app.steps["consumer"].add(AgentStep)
 
 
@@ -119,20 +119,20 @@ def _worker_init(sender: Any, **_: Any) -> None:
 def _after_setup(sender: Any, instance: Any, **_: Any) -> None:
     settings = instrumentation.settings_of(instance.app)
     if settings is not None:
-        _write_down(str(sender), STARTING, settings)
+        _write_sample(str(sender), STARTING, settings)
 
 
 @safely
-def _write_down(node: str, phase: str, settings: AgentSettings) -> None:
+def _write_sample(node: str, phase: str, settings: AgentSettings) -> None:
     """For `monitor probe worker`: a worker without a beacon, which waits for its broker, must not be restarted."""
     beacon_places.write(node, LivenessSample(phase=phase, interval_seconds=settings.interval_seconds))
 
 
 def _shutting_down(sender: Any, **_: Any) -> None:
     """Runs in a signal handler."""
-    instrumentation.leaves(str(sender))
+    instrumentation.request_goodbye(str(sender))
 
 
 @safely
 def _shutdown(sender: Any, **_: Any) -> None:
-    instrumentation.ended(str(sender.hostname), failed=bool(sender.exitcode))
+    instrumentation.finish(str(sender.hostname), failed=bool(sender.exitcode))

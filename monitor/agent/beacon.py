@@ -18,13 +18,13 @@ from redis.exceptions import RedisError
 
 from monitor.agent import beacon_places, identity
 from monitor.agent.bounded_connection import BoundedConnection
-from monitor.agent.capacity import is_dear, is_full, is_holding_back, is_known_pool, overlong
+from monitor.agent.capacity import is_costly, is_full, is_holding_back, is_known_pool, overlong
 from monitor.agent.connection import AgentConnection, BeaconReply, timeout_seconds
-from monitor.agent.heartbeat_recorder import HeartbeatRecorder, listen
+from monitor.agent.heartbeat_recorder import HeartbeatRecorder, register
 from monitor.agent.host_metrics import HostMetrics
 from monitor.agent.liveness import LEAVING, RUNNING, LivenessSample
 from monitor.agent.progress import HeartbeatProgress
-from monitor.agent.protocol import Beacon, of_project
+from monitor.agent.protocol import Beacon, with_project
 from monitor.agent.reachability import Reachability
 from monitor.agent.settings import AgentSettings
 from monitor.agent.worker_probe import WorkerProbe
@@ -70,7 +70,7 @@ class BeaconThread:
 
     def start(self) -> None:
         """Start the thread."""
-        listen(self.node, self._executions)
+        register(self.node, self._executions)
         self._thread.start()
 
     def leave(self) -> None:
@@ -120,7 +120,7 @@ class BeaconThread:
                 rss_mb=self._vitals.rss_mb(),
                 vitals=self._vitals.read(),
             )
-            whole = of_project(whole, self._project)
+            whole = with_project(whole, self._project)
             seen = self._link.write(whole)
         except (RedisError, OSError) as error:
             self._failed(error)
@@ -155,7 +155,7 @@ class BeaconThread:
             stuck=stuck,
             holding_back=is_holding_back(beacon),
             judged=is_known_pool(beacon) or self._executions.count > 0,
-            dear=is_dear(beacon),
+            dear=is_costly(beacon),
             loop_lag_seconds=beacon.loop_lag_seconds,
             executed_age_seconds=self._progress.executed_age_seconds,
             unanswered_seconds=self._progress.unanswered_seconds,

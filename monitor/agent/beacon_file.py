@@ -89,10 +89,10 @@ def write(directory: str, node: str, pulse: LivenessSample) -> None:
         f"at {time.monotonic():.3f}",
     ]
     lines += [f"{name} {_text(name, getattr(pulse, name))}" for name in LivenessSample.__slots__]
-    write_whole(f"{path}.new", "\n".join(lines).encode("utf-8", "surrogateescape"), path)
+    write_file(f"{path}.new", "\n".join(lines).encode("utf-8", "surrogateescape"), path)
 
 
-def write_whole(temporary: str, content: bytes, path: str | None) -> None:
+def write_file(temporary: str, content: bytes, path: str | None) -> None:
     """Write a file and give it the name ``path``, or only try to, and remove it. Raises OSError, and leaves nothing."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
     try:

@@ -26,7 +26,7 @@ def write(node: str, pulse: LivenessSample) -> None:
         _used.add(_in_memory(directory))
     else:
         while _used:
-            _leave(_used.pop(), node)
+            _remove(_used.pop(), node)
 
 
 def read(directory: str) -> list[beacon_file.LocalWorker]:
@@ -63,7 +63,7 @@ def full(directory: str) -> str | None:
 def _try_to_write(directory: str) -> OSError | None:
     try:
         path = directory if os.path.isdir(directory) else os.path.dirname(directory)
-        beacon_file.write_whole(os.path.join(path, f".celery-health-monitor-probe-{os.getpid()}"), b" " * 4096, None)
+        beacon_file.write_file(os.path.join(path, f".celery-health-monitor-probe-{os.getpid()}"), b" " * 4096, None)
     except OSError as error:
         return error
     return None
@@ -73,7 +73,7 @@ _used: set[str] = set()
 """The places in memory that this process has written to."""
 
 
-def _leave(place: str, node: str) -> None:
+def _remove(place: str, node: str) -> None:
     try:
         beacon_file.remove(place, node)
         os.rmdir(place)

@@ -17,7 +17,7 @@ _VERIFY_MODES = {0: "none", 1: "optional", 2: "required"}
 """Of ``ssl.VerifyMode``, which need not be imported for that."""
 
 
-def of(conf: Any) -> tuple[str | None, dict[str, Any], Any]:
+def connection_settings(conf: Any) -> tuple[str | None, dict[str, Any], Any]:
     """The URL, transport options and TLS options of a Celery application's configuration."""
     url = conf.broker_read_url or conf.broker_url
     if isinstance(url, list | tuple):

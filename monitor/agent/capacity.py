@@ -44,12 +44,12 @@ def is_holding_back(beacon: Beacon) -> bool:
     return beacon.prefetch_full and beacon.reserved == beacon.held_back > 0
 
 
-def has_room(beacon: Beacon) -> bool:
+def has_free_capacity(beacon: Beacon) -> bool:
     """Return whether it can take a message and execute it now."""
     return not (is_full(beacon) or beacon.prefetch_full or beacon.reserved > beacon.held_back)
 
 
-def is_dear(beacon: Beacon) -> bool:
+def is_costly(beacon: Beacon) -> bool:
     """Return whether each heartbeat costs it a good part of a process of its pool."""
     return beacon.tasks_per_child is not None and beacon.tasks_per_child < CHEAP_TASKS_PER_CHILD
 

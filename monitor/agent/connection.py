@@ -98,12 +98,12 @@ class AgentConnection:
     def _introduce(self, connection: Any) -> None:
         connection.on_connect()
         self.client_id = None
-        _permitted(connection, "CLIENT", "SETNAME", client_name(self._target))
-        answer = _permitted(connection, "CLIENT", "ID")
+        _try_command(connection, "CLIENT", "SETNAME", client_name(self._target))
+        answer = _try_command(connection, "CLIENT", "ID")
         self.client_id = int(answer) if answer is not None else None
 
 
-def _permitted(connection: Any, *command: str) -> Any:
+def _try_command(connection: Any, *command: str) -> Any:
     """A command's answer; None when the server refuses it."""
     connection.send_command(*command)
     try:

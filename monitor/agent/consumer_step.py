@@ -42,7 +42,7 @@ class AgentStep(bootsteps.StartStopStep):  # type: ignore[misc]
             self._subject = subject
             subject.connected()
             beacon.start()
-            instrumentation.started(beacon)
+            instrumentation.add_beacon(beacon)
         else:
             self._subject.connected()
 

@@ -118,7 +118,7 @@ class DirectQueue:
     def _received(self, raw: Any) -> None:
         try:
             message = self._channel.message_to_python(raw)
-            if found := _heartbeat(message, self.target):
+            if found := _decode_heartbeat(message, self.target):
                 if self._waiting is None or self._waiting.headers["args"] < found.headers["args"]:
                     self._waiting = found
                 self._submit()
@@ -131,7 +131,9 @@ class DirectQueue:
         message, self._waiting = self._waiting, None
         self._in_flight[message.headers["id"]] = None
         strategy = self._consumer.strategies[HEARTBEAT]
-        strategy(message, dict(message.headers), _nothing, _nothing, self._consumer.on_task_message)
+        strategy(
+            message, dict(message.headers), _acknowledge_nothing, _acknowledge_nothing, self._consumer.on_task_message
+        )
 
     def _may_submit(self) -> bool:
         """Return whether each heartbeat in Celery's hands is held by a slot, for long, and another slot may be free."""
@@ -213,7 +215,7 @@ class _Decoded(Message):
     payload: Any = ()
 
 
-def _heartbeat(message: Any, target: str) -> Any:
+def _decode_heartbeat(message: Any, target: str) -> Any:
     """Return the heartbeat as a message of Celery's protocol 1, whose parts are decoded; None for anything else.
 
     It is recorded for the worker that executes it, whatever worker the message names.
@@ -233,5 +235,5 @@ def _heartbeat(message: Any, target: str) -> Any:
     return made(channel=message.channel, delivery_info=message.delivery_info, properties={}, headers=task)
 
 
-def _nothing(*_: Any) -> None:
+def _acknowledge_nothing(*_: Any) -> None:
     """Acknowledge nothing: the message was acknowledged when it came."""

@@ -43,12 +43,12 @@ class HeartbeatRecorder:
         return taken
 
 
-def listen(node: str, executions: HeartbeatRecorder) -> None:
+def register(node: str, executions: HeartbeatRecorder) -> None:
     """Record the heartbeats that the worker ``node`` in this process executes."""
     _executions[node] = executions
 
 
-def executed(node: str, kind: str, target: str, sent: int) -> None:
+def record_execution(node: str, kind: str, target: str, sent: int) -> None:
     """Record a heartbeat that the worker ``node`` has executed, if its beacon listens."""
     if (executions := _executions.get(node)) is not None:
         executions.add(kind, target, sent)

@@ -35,7 +35,7 @@ def _recording(on_success: Callable[..., Any]) -> Callable[..., Any]:
             failed, *_ = outcome
             if not failed:
                 kind, target, sent, *_ = self.args
-                heartbeat_recorder.executed(str(self.hostname), str(kind), str(target), int(sent))
+                heartbeat_recorder.record_execution(str(self.hostname), str(kind), str(target), int(sent))
         except Exception:
             log.debug("a heartbeat could not be recorded", exc_info=True)
         return answer

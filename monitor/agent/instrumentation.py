@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("monitor.agent")
 
-FAREWELL_SECONDS = 0.5
+GOODBYE_SECONDS = 0.5
 """How long a process that ends waits for its goodbye to be said, at most."""
 
 _settings: WeakKeyDictionary[Any, AgentSettings] = WeakKeyDictionary()
@@ -39,12 +39,12 @@ def safely(function: Callable[..., None]) -> Callable[..., None]:
     return safe
 
 
-def goes_by(app: Any, settings: AgentSettings) -> None:
+def use_settings(app: Any, settings: AgentSettings) -> None:
     """The agent goes by these settings in workers of this application."""
     _settings[app] = settings
 
 
-def begins(node: str) -> None:
+def begin_instance(node: str) -> None:
     """Give this start of a worker an id of its own."""
     _instances[node] = uuid.uuid4().hex[:16]
 
@@ -59,40 +59,40 @@ def settings_of(app: Any) -> AgentSettings | None:
     return _settings.get(app)
 
 
-def started(beacon: BeaconThread) -> None:
+def add_beacon(beacon: BeaconThread) -> None:
     """A worker's beacon has been started; it says goodbye when the worker leaves."""
     _beacons.append(beacon)
     if len(_beacons) == 1:
-        atexit.register(_farewell, os.getpid())
+        atexit.register(_finish_process, os.getpid())
 
 
-def leaves(node: str) -> None:
+def request_goodbye(node: str) -> None:
     """A worker is asked to end. May be called in a signal handler: waits for nothing."""
     for beacon in _beacons:
         if beacon.node == node:
             beacon.leave()
 
 
-def ended(node: str, *, failed: bool) -> None:
+def finish(node: str, *, failed: bool) -> None:
     """A worker ends. One that was asked to (by remote control, too) says goodbye; one that has ``failed`` does not."""
     for beacon in [beacon for beacon in _beacons if beacon.node == node]:
-        if not failed or _asked():
+        if not failed or _is_shutdown_requested():
             beacon.leave()
-            beacon.wait(FAREWELL_SECONDS)
+            beacon.wait(GOODBYE_SECONDS)
         _beacons.remove(beacon)
 
 
-def _farewell(pid: int) -> None:
+def _finish_process(pid: int) -> None:
     """The process ends: a cold shutdown sends no such signal, and some no signal at all."""
     if os.getpid() != pid:
         return
     for beacon in _beacons:
-        if _asked():
+        if _is_shutdown_requested():
             beacon.leave()
         if beacon.leaving:
-            beacon.wait(FAREWELL_SECONDS)
+            beacon.wait(GOODBYE_SECONDS)
 
 
-def _asked() -> bool:
+def _is_shutdown_requested() -> bool:
     state: Any = importlib.import_module("celery.worker.state")
     return any(flag not in (None, False) for flag in (state.should_stop, state.should_terminate))

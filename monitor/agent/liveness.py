@@ -125,7 +125,16 @@ def judge(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str]:
     The process exists, that was looked at. Not alive only where a restart would help: the process stands still, or its
     loop does, or its pool executes nothing although it could and work is waiting. Never for what others lack.
     """
-    for rule in (_coming_or_going, _stands_still, _just_started, _cut_off, _frozen, _taken, _not_yet, _wedged):
+    for rule in (
+        _starting_or_leaving,
+        _process_stopped,
+        _just_started,
+        _unreachable,
+        _loop_frozen,
+        _slots_taken,
+        _not_judged,
+        _wedged,
+    ):
         if (found := rule(pulse, age_seconds)) is not None:
             return found
     if pulse.executed_age_seconds is None:
@@ -133,7 +142,7 @@ def judge(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str]:
     return True, f"has executed a heartbeat sent {pulse.executed_age_seconds:.0f} s ago"
 
 
-def _coming_or_going(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
+def _starting_or_leaving(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
     if pulse.phase == LEAVING:
         return True, "is shutting down"
     if pulse.phase == OFF:
@@ -141,7 +150,7 @@ def _coming_or_going(pulse: LivenessSample, age_seconds: float) -> tuple[bool, s
     return (True, "is starting") if pulse.phase == STARTING else None
 
 
-def _stands_still(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
+def _process_stopped(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
     if age_seconds > pulse.late_after_seconds:
         return False, f"stands still: has written nothing for {age_seconds:.0f} s"
     return None
@@ -151,7 +160,7 @@ def _just_started(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str]
     return (True, "has just started") if pulse.up_seconds < pulse.late_after_seconds else None
 
 
-def _cut_off(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
+def _unreachable(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
     if not pulse.broker_reachable:
         return True, "is not judged: its broker does not answer"
     if not pulse.store_answers:
@@ -162,14 +171,14 @@ def _cut_off(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | No
     return None
 
 
-def _frozen(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
+def _loop_frozen(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
     lag = pulse.loop_lag_seconds
     if lag is not None and lag > pulse.late_after_seconds and not pulse.executes_in_loop:
         return False, f"is frozen: its event loop has not turned for {lag:.0f} s"
     return None
 
 
-def _taken(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
+def _slots_taken(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
     if not (pulse.executes_in_loop or pulse.taken):
         return None
     if pulse.stuck and pulse.unanswered_seconds > pulse.unanswered_after_seconds:
@@ -177,7 +186,7 @@ def _taken(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None
     return True, f"is busy: {_slots(pulse)}"
 
 
-def _not_yet(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
+def _not_judged(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
     if pulse.holding_back:
         return True, f"holds back tasks that may not begin yet (rate limits, ETAs): {_slots(pulse)}"
     if not pulse.judged:

@@ -167,7 +167,7 @@ class Beacon:
         return self.direct_queue.removeprefix(_OWN_QUEUE) or self.node
 
 
-def of_project(beacon: Beacon, project: Identity) -> Beacon:
+def with_project(beacon: Beacon, project: Identity) -> Beacon:
     """Return the beacon with the identity of its worker's project."""
     application = next(iter(project.applications), "")
     return replace(beacon, project=project.name, application=application, settings_module=project.module)

@@ -33,7 +33,7 @@ class Reachability:
         self._url: str | None = store
         self._addresses: tuple[tuple[str, int], ...] = ()
         with contextlib.suppress(ValueError):
-            url, options, tls = broker.of(conf)
+            url, options, tls = broker.connection_settings(conf)
             found, addresses = broker.store_url(url, options, tls), broker.addresses(url)
             if found != store and addresses != broker.addresses(store) and (found or addresses):
                 self._url, self._addresses = found, addresses

@@ -135,7 +135,7 @@ def _derived(conf: Any, problems: list[str]) -> dict[str, str]:
     if conf is None:
         return {}
     try:
-        url, options, tls = broker.of(conf)
+        url, options, tls = broker.connection_settings(conf)
         store = broker.store_url(url, options, tls)
         prefix = broker.key_prefix(options)
     except Exception as error:  # noqa: BLE001 - whatever a project has put there

@@ -6,4 +6,4 @@ nothing is imported here that they do not need.
 
 from monitor.agent import attach
 
-attach.to_any_worker()
+attach.instrument_any_worker()

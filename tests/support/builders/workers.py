@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitor.agent.identity import Identity
-from monitor.agent.protocol import ActiveTask, Beacon, direct_queue, instance_target, of_project, target_field
+from monitor.agent.protocol import ActiveTask, Beacon, direct_queue, instance_target, target_field, with_project
 from monitor.config.settings import WorkerSettings
 from monitor.model.checks import State
 from monitor.ports.store import StoreUnavailable
@@ -173,7 +173,7 @@ class World:
         age = self.now - node.born_at
         tasks = tuple(ActiveTask(task.task, self.now - task.age_seconds) for task in node.tasks)
         values = (node.slots, T, age, node.queues, True, tasks, len(tasks))
-        beacon = of_project(Beacon(node.name, node.host, node.pid, "prefork", *values), node.project)
+        beacon = with_project(Beacon(node.name, node.host, node.pid, "prefork", *values), node.project)
         return Beacon(
             **{
                 **beacon.__dict__,

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from monitor.agent import beacon_file
-from monitor.agent.capacity import is_dear, is_full, is_holding_back
+from monitor.agent.capacity import is_costly, is_full, is_holding_back
 from monitor.agent.liveness import LivenessSample, judge
 from monitor.agent.protocol import HEARTBEAT, Beacon
 from monitor.tasks.broker import CeleryBroker
@@ -128,7 +128,7 @@ def test_one_task_per_process_needs_no_connections(
         for celery in VERSIONS
     ]
     for worker in workers:
-        assert is_dear(worker.beacon(lambda beacon: beacon.direct))
+        assert is_costly(worker.beacon(lambda beacon: beacon.direct))
         worker.prove()
     client, rounds = redis.client(), 3
     for worker in workers:
