@@ -1,8 +1,8 @@
-"""Where the agent meets a worker: Celery's signals and one step of the consumer.
+"""Installation of the agent in a worker: receivers of Celery's signals, and one step of the consumer.
 
-Two doors, of which either or both may be used: `to` for one application (``monitor.install(app)``), and
-`to_any_worker` for whichever starts in this process (autodiscovery and ``-I`` import `monitor.tasks`).
-Nothing here raises into the worker, and nothing connects.
+There are two entry points, and a process may use both: `instrument` for one application (``monitor.install(app)``), and
+`instrument_any_worker` for any application whose worker starts in this process (autodiscovery and ``-I`` import
+`monitor.tasks`). No function here raises an exception into the worker or opens a connection.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _state = {"connected": False, "any": False}
 
 def instrument(app: Any) -> None:
     """Instrument the workers of this application."""
-    app = getattr(app, "_get_current_object", lambda: app)()  # what is behind `current_app`
+    app = getattr(app, "_get_current_object", lambda: app)()  # `current_app` is a proxy
     _chosen.add(app)
     _connect_signals()
     _register(app)
 
 
 def instrument_any_worker() -> None:
-    """Instrument whichever application's worker starts in this process."""
+    """Instrument the worker of any application that starts in this process."""
     if not _state["any"]:
         _state["any"] = True
         _connect_signals()
@@ -46,12 +46,12 @@ def instrument_any_worker() -> None:
 
 
 def exclude(app: Any) -> None:
-    """Never instrument this one: it is the monitor's own."""
+    """Never instrument this application. Used for the monitor's own."""
     _left_alone.add(app)
 
 
 def _should_log(record: logging.LogRecord) -> bool:
-    """Whether a worker's log needs this line: that a heartbeat was received and executed, it does not."""
+    """Return False for Celery's INFO lines about heartbeats, which would fill the worker's log."""
     data = getattr(record, "data", None)
     return record.levelno > logging.INFO or not isinstance(data, dict) or data.get("name") != HEARTBEAT
 
@@ -79,7 +79,7 @@ def _register(app: Any) -> None:
 
 @safely
 def _register_with_all() -> None:
-    # As `shared_task` does it. Also children of prefork that are spawned, not forked, know the task by this.
+    # Done as in `shared_task`. Prefork children that are spawned instead of forked get the task this way, too.
     from celery._state import _get_active_apps, connect_on_app_finalize  # noqa: PLC0415
 
     connect_on_app_finalize(_register)
@@ -98,12 +98,12 @@ def _worker_init(sender: Any, **_: Any) -> None:
 
     found = settings.load(app.conf)
     for problem in found.problems:
-        log.warning("the monitor's agent: %s", problem)
+        log.warning("the monitor's agent ignores a wrong setting: %s", problem)
     if not found.enabled:
         _write_sample(str(sender.hostname), OFF, found)
         return
     if found.redis_url is None:
-        log.warning("the monitor's agent does nothing: MONITOR_REDIS_URL does not say where its store is")
+        log.warning("the monitor's agent is off: it has no store. Set MONITOR_REDIS_URL")
         _write_sample(str(sender.hostname), OFF, found)
         return
     heartbeat.record_executions()
@@ -124,12 +124,15 @@ def _after_setup(sender: Any, instance: Any, **_: Any) -> None:
 
 @safely
 def _write_sample(node: str, phase: str, settings: AgentSettings) -> None:
-    """For `monitor probe worker`: a worker without a beacon, which waits for its broker, must not be restarted."""
+    """Write a liveness sample for `monitor probe worker`.
+
+    A worker that is still waiting for its broker has no beacon thread, and the probe must not have it restarted.
+    """
     beacon_places.write(node, LivenessSample(phase=phase, interval_seconds=settings.interval_seconds))
 
 
 def _shutting_down(sender: Any, **_: Any) -> None:
-    """Runs in a signal handler."""
+    """Request the goodbye. Celery calls this in a signal handler, so it must not wait."""
     instrumentation.request_goodbye(str(sender))
 
 

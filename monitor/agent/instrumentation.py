@@ -1,4 +1,4 @@
-"""What the agent is attached to in this process: applications, and the beacons of workers until they have left."""
+"""State of the agent in this process: instrumented applications with their settings, and the running beacons."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("monitor.agent")
 
 GOODBYE_SECONDS = 0.5
-"""How long a process that ends waits for its goodbye to be said, at most."""
+"""Longest time that a process waits at its end until the goodbye (the last beacon) is written."""
 
 _settings: WeakKeyDictionary[Any, AgentSettings] = WeakKeyDictionary()
 _beacons: list[BeaconThread] = []
@@ -27,54 +27,57 @@ _instances: dict[str, str] = {}
 
 
 def safely(function: Callable[..., None]) -> Callable[..., None]:
-    """The same, except that what it raises is logged."""
+    """Wrap a function so that its exceptions are logged and not raised."""
 
     @wraps(function)
     def safe(*arguments: Any, **keywords: Any) -> None:
         try:
             function(*arguments, **keywords)
         except Exception:
-            log.warning("the monitor's agent does without: %s failed", function.__name__, exc_info=True)
+            log.warning("the monitor's agent continues without %s, which failed", function.__name__, exc_info=True)
 
     return safe
 
 
 def use_settings(app: Any, settings: AgentSettings) -> None:
-    """The agent goes by these settings in workers of this application."""
+    """Set the agent's settings for workers of this application, which marks it as instrumented."""
     _settings[app] = settings
 
 
 def begin_instance(node: str) -> None:
-    """Give this start of a worker an id of its own."""
+    """Create a new instance id for a worker that starts."""
     _instances[node] = uuid.uuid4().hex[:16]
 
 
 def instance_of(node: str) -> str:
-    """Return the id of this start of a worker; empty where none has begun."""
+    """Return the instance id of the worker ``node``; empty if none has started in this process."""
     return _instances.get(node, "")
 
 
 def settings_of(app: Any) -> AgentSettings | None:
-    """What the agent goes by in a worker of this application, if it is attached to it."""
+    """Return the agent's settings for workers of this application; None if it is not instrumented."""
     return _settings.get(app)
 
 
 def add_beacon(beacon: BeaconThread) -> None:
-    """A worker's beacon has been started; it says goodbye when the worker leaves."""
+    """Add the running beacon of a worker, so that it writes a goodbye when the worker ends."""
     _beacons.append(beacon)
     if len(_beacons) == 1:
         atexit.register(_finish_process, os.getpid())
 
 
 def request_goodbye(node: str) -> None:
-    """A worker is asked to end. May be called in a signal handler: waits for nothing."""
+    """Have the beacon of ``node`` write a goodbye. Returns at once, so a signal handler may call it."""
     for beacon in _beacons:
         if beacon.node == node:
             beacon.leave()
 
 
 def finish(node: str, *, failed: bool) -> None:
-    """A worker ends. One that was asked to (by remote control, too) says goodbye; one that has ``failed`` does not."""
+    """Remove the beacon of a worker that ends, and wait for its goodbye.
+
+    A worker that has ``failed`` writes a goodbye only if a signal or remote control requested its shutdown.
+    """
     for beacon in [beacon for beacon in _beacons if beacon.node == node]:
         if not failed or _is_shutdown_requested():
             beacon.leave()
@@ -83,7 +86,10 @@ def finish(node: str, *, failed: bool) -> None:
 
 
 def _finish_process(pid: int) -> None:
-    """The process ends: a cold shutdown sends no such signal, and some no signal at all."""
+    """Write the remaining goodbyes at the exit of the process ``pid``; do nothing in its forked children.
+
+    A cold shutdown sends no ``worker_shutting_down``, and some shutdowns send no signal at all.
+    """
     if os.getpid() != pid:
         return
     for beacon in _beacons:
