@@ -109,7 +109,7 @@ class BeaconThread:
     def _record(self) -> None:
         """Record executed heartbeats in the store.
 
-        Those that the store does not accept are dropped: recorded later, they would look slow.
+        Those that the store does not accept are dropped: a later record would show a wrong, longer delay.
         """
         if executed := self._executions.take():
             try:

@@ -1,7 +1,7 @@
 """Rules of ``monitor probe worker``: would a restart help this worker, given its last liveness sample?
 
 This module is pure and imports nothing. The probe starts every few seconds in every container, and importing `typing`
-or `dataclasses` alone would use a third of its time limit.
+or `dataclasses` alone would use a third of its time budget.
 """
 
 OFF, STARTING, RUNNING, LEAVING = "off", "starting", "running", "leaving"

@@ -93,8 +93,7 @@ class WorkerProbe:
     def observe(self, *, interval_seconds: float, leaving: bool) -> Beacon:
         """Return the present beacon, without project, host metrics, executed heartbeats and connection id."""
         running = _copied(state.active_requests)
-        # Heartbeats are not counted as active tasks. One in a stopped process must not look like a long task: it
-        # makes its slot stalled.
+        # Heartbeats are not active tasks: one in a stopped process would pass for a long task. Its slot is stalled.
         found, stalled = self._slots.observe(_copied(state.requests.values()), running, _children(self._consumer.pool))
         tasks = [ActiveTask(str(request.name), round(age, 1)) for request, age in found]
         tasks.sort(key=lambda task: -task.age_seconds)
@@ -137,7 +136,7 @@ class WorkerProbe:
             self._consumer.timer.cancel(entry)
 
     def _consumed(self) -> tuple[Any, ...]:
-        """Return the queues that it consumes, without its direct queue; after its end, those that it consumed before."""
+        """Return the queues that it consumes, without its direct queue; after its end, the last ones."""
         # Unchanged while the consumer reconnects; None only at the end of the worker, when the goodbye is written.
         consumers = self._consumer.task_consumer
         if consumers is not None:
@@ -145,7 +144,7 @@ class WorkerProbe:
         return self._queues
 
     def _held_back(self) -> int:
-        """Return the number of tasks that wait for a rate limit or an ETA. Celery does not count them as reserved."""
+        """Return the number of tasks held by a rate limit or ETA. Celery does not count them as reserved."""
         consumer = self._consumer
         limited = sum(len(bucket.contents) for bucket in _copied(consumer.task_buckets.values()) if bucket)
         later = (consumer.apply_eta_task, consumer._limit_post_eta)
