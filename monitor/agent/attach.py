@@ -23,31 +23,31 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("monitor.agent")
 
-_chosen: WeakSet[Any] = WeakSet()
-_left_alone: WeakSet[Any] = WeakSet()
+_instrumented: WeakSet[Any] = WeakSet()
+_excluded: WeakSet[Any] = WeakSet()
 _TASK_LOGGERS = ("celery.worker.strategy", "celery.app.trace")
-_state = {"connected": False, "any": False}
+_state = {"connected": False, "any_app": False}
 
 
 def instrument(app: Any) -> None:
     """Instrument the workers of this application."""
     app = getattr(app, "_get_current_object", lambda: app)()  # `current_app` is a proxy
-    _chosen.add(app)
+    _instrumented.add(app)
     _connect_signals()
     _register(app)
 
 
 def instrument_any_worker() -> None:
     """Instrument the worker of any application that starts in this process."""
-    if not _state["any"]:
-        _state["any"] = True
+    if not _state["any_app"]:
+        _state["any_app"] = True
         _connect_signals()
         _register_with_all()
 
 
 def exclude(app: Any) -> None:
     """Never instrument this application. Used for the monitor's own."""
-    _left_alone.add(app)
+    _excluded.add(app)
 
 
 def _should_log(record: logging.LogRecord) -> bool:
@@ -57,7 +57,7 @@ def _should_log(record: logging.LogRecord) -> bool:
 
 
 def _should_instrument(app: Any) -> bool:
-    return app not in _left_alone and (_state["any"] or app in _chosen)
+    return app not in _excluded and (_state["any_app"] or app in _instrumented)
 
 
 def _connect_signals() -> None:
@@ -73,7 +73,7 @@ def _connect_signals() -> None:
 def _register(app: Any) -> None:
     from monitor.agent import heartbeat  # noqa: PLC0415
 
-    if app not in _left_alone:
+    if app not in _excluded:
         heartbeat.register(app)
 
 

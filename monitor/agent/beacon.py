@@ -16,11 +16,11 @@ from dataclasses import replace
 
 from redis.exceptions import RedisError
 
-from monitor.agent import beacon_places, identity
+from monitor.agent import beacon_places, heartbeat_recorder, identity
 from monitor.agent.bounded_connection import BoundedConnection
 from monitor.agent.capacity import is_costly, is_full, is_holding_back, is_known_pool, overlong
 from monitor.agent.connection import AgentConnection, BeaconReply, timeout_seconds
-from monitor.agent.heartbeat_recorder import HeartbeatRecorder, register
+from monitor.agent.heartbeat_recorder import HeartbeatRecorder
 from monitor.agent.host_metrics import HostMetrics
 from monitor.agent.liveness import LEAVING, RUNNING, LivenessSample
 from monitor.agent.progress import HeartbeatProgress
@@ -45,16 +45,16 @@ class BeaconThread:
         """Prepare the thread, without connecting. Raises ValueError for a wrong URL of the store."""
         self._settings = settings
         self._probe = probe
-        limit = timeout_seconds(settings.interval_seconds)
+        step_timeout = timeout_seconds(settings.interval_seconds)
         connection = AgentConnection(
-            settings.redis_url or "", settings.key_prefix, probe.node, probe.target, timeout_seconds=limit
+            settings.redis_url or "", settings.key_prefix, probe.node, probe.target, timeout_seconds=step_timeout
         )
         self._project = identity.of_process(settings.project, [probe.app], os.environ)
         self._period_seconds = settings.interval_seconds / 2
         self._executed_by = f"{probe.node}|{probe.instance}"
         self._connection = BoundedConnection(connection, wait_seconds=self._period_seconds)
         self._host_metrics = HostMetrics()
-        self._progress = HeartbeatProgress(time.monotonic(), interval_seconds=self._period_seconds + limit)
+        self._progress = HeartbeatProgress(time.monotonic(), interval_seconds=self._period_seconds + step_timeout)
         self._reachability = Reachability(probe.conf, settings.redis_url)
         self._store_failing = False
         self._file_failing = False
@@ -63,7 +63,7 @@ class BeaconThread:
         self._goodbye_written = threading.Event()
         # `SimpleQueue.put` is reentrant: a signal handler may call it at any moment.
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._executions = HeartbeatRecorder(probe.target, lambda: self._wake.put(None))
+        self._recorder = HeartbeatRecorder(probe.target, lambda: self._wake.put(None))
         self._thread = threading.Thread(target=self._run, name="monitor-beacon", daemon=True)
 
     @property
@@ -73,16 +73,16 @@ class BeaconThread:
 
     def start(self) -> None:
         """Start the thread."""
-        register(self.node, self._executions)
+        heartbeat_recorder.register(self.node, self._recorder)
         self._thread.start()
 
-    def leave(self) -> None:
+    def request_goodbye(self) -> None:
         """Request the goodbye. Returns at once, so a signal handler may call it."""
         if not self.leaving:
             self.leaving = True
             self._wake.put(None)
 
-    def wait(self, seconds: float) -> bool:
+    def wait_for_goodbye(self, seconds: float) -> bool:
         """Wait for the goodbye, at most ``seconds``. Return whether it was written."""
         return self._goodbye_written.wait(seconds)
 
@@ -111,7 +111,7 @@ class BeaconThread:
 
         Those that the store does not accept are dropped: a later record would show a wrong, longer delay.
         """
-        if executed := self._executions.take():
+        if executed := self._recorder.take():
             try:
                 self._connection.record(executed, self._executed_by)
             except (RedisError, OSError) as error:
@@ -123,7 +123,7 @@ class BeaconThread:
         try:
             complete = replace(
                 beacon,
-                heartbeats=self._executions.count,
+                heartbeats=self._recorder.count,
                 rss_mb=self._host_metrics.rss_mb(),
                 vitals=self._host_metrics.read(),
             )
@@ -147,7 +147,7 @@ class BeaconThread:
             broker_reachable=broker_reachable,
             done=self._probe.executed(),
             emitted_us=reply.emitted_us if reply and beacon.direct else None,
-            executed_us=self._executions.newest_us,
+            executed_us=self._recorder.newest_us,
             store_now_us=reply.now_us if reply else None,
         )
         sample = LivenessSample(
@@ -161,7 +161,7 @@ class BeaconThread:
             taken=is_full(beacon),
             stuck=stuck,
             holding_back=is_holding_back(beacon),
-            judged=is_known_pool(beacon) or self._executions.count > 0,
+            judged=is_known_pool(beacon) or self._recorder.count > 0,
             dear=is_costly(beacon),
             loop_lag_seconds=beacon.loop_lag_seconds,
             executed_age_seconds=self._progress.executed_age_seconds,

@@ -43,15 +43,15 @@ class HeartbeatRecorder:
         return taken
 
 
-def register(node: str, executions: HeartbeatRecorder) -> None:
+def register(node: str, recorder: HeartbeatRecorder) -> None:
     """Register the recorder for the worker ``node`` in this process."""
-    _executions[node] = executions
+    _recorders[node] = recorder
 
 
 def record_execution(node: str, kind: str, target: str, sent: int) -> None:
     """Record a heartbeat that the worker ``node`` has executed. Does nothing for a worker without a recorder."""
-    if (executions := _executions.get(node)) is not None:
-        executions.add(kind, target, sent)
+    if (recorder := _recorders.get(node)) is not None:
+        recorder.add(kind, target, sent)
 
 
-_executions: dict[str, HeartbeatRecorder] = {}
+_recorders: dict[str, HeartbeatRecorder] = {}

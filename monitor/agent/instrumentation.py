@@ -50,7 +50,7 @@ def begin_instance(node: str) -> None:
 
 
 def instance_of(node: str) -> str:
-    """Return the instance id of the worker ``node``; empty if none has started in this process."""
+    """Return the instance id of the worker ``node``; empty if no such worker has started in this process."""
     return _instances.get(node, "")
 
 
@@ -70,7 +70,7 @@ def request_goodbye(node: str) -> None:
     """Have the beacon of ``node`` write a goodbye. Returns at once, so a signal handler may call it."""
     for beacon in _beacons:
         if beacon.node == node:
-            beacon.leave()
+            beacon.request_goodbye()
 
 
 def finish(node: str, *, failed: bool) -> None:
@@ -80,8 +80,8 @@ def finish(node: str, *, failed: bool) -> None:
     """
     for beacon in [beacon for beacon in _beacons if beacon.node == node]:
         if not failed or _is_shutdown_requested():
-            beacon.leave()
-            beacon.wait(GOODBYE_SECONDS)
+            beacon.request_goodbye()
+            beacon.wait_for_goodbye(GOODBYE_SECONDS)
         _beacons.remove(beacon)
 
 
@@ -94,9 +94,9 @@ def _finish_process(pid: int) -> None:
         return
     for beacon in _beacons:
         if _is_shutdown_requested():
-            beacon.leave()
+            beacon.request_goodbye()
         if beacon.leaving:
-            beacon.wait(GOODBYE_SECONDS)
+            beacon.wait_for_goodbye(GOODBYE_SECONDS)
 
 
 def _is_shutdown_requested() -> bool:

@@ -47,7 +47,7 @@ class PoolSlots:
         now = time.monotonic()
         since = {request: self._start(request, now) for request in running}
         self._observed_at = now
-        held = self._stopped(children, now)
+        held = self._stopped(children, now)  # slots that hold something without executing it, each since when
         tasks = [request for request in running if request.name != HEARTBEAT and request.worker_pid not in held]
         occupied = {request.worker_pid for request in tasks}
         for request in running:
@@ -62,7 +62,7 @@ class PoolSlots:
         return [(request, now - since[request]) for request in tasks], stalled
 
     def _stopped(self, children: Collection[int], now: float) -> dict[int, float]:
-        """Return the children that have been stopped (SIGSTOP) for too long, with the time of the first observation."""
+        """Return the children that have been stopped (SIGSTOP) for too long, with the time when this was first observed."""
         self._stopped_since = {pid: self._stopped_since.get(pid, now) for pid in children if _is_stopped(pid)}
         return {pid: at for pid, at in self._stopped_since.items() if now - at > self._stalled_after}
 

@@ -20,7 +20,7 @@ from monitor.agent.protocol import HEARTBEAT, ActiveTask, Beacon, is_direct_queu
 from monitor.agent.slots import PoolSlots
 
 TICK_SECONDS = 1.0
-_SHOWN = 200
+_MOST_ACTIVE_TASKS = 200
 _POOLS = {
     "celery.concurrency.prefork": "prefork",
     "celery.concurrency.thread": "threads",
@@ -74,7 +74,7 @@ class WorkerProbe:
 
     def connected(self) -> None:
         """Handle a first or new connection of the consumer. The worker's main thread calls this."""
-        self._cancel()
+        self._cancel_timer()
         self._tick()
         # Celery up to 5.6 clears the timer when a connection is lost; later versions drop entries added since then.
         self._timer_entry = self._consumer.timer.call_repeatedly(TICK_SECONDS, self._tick)
@@ -83,7 +83,7 @@ class WorkerProbe:
     def disconnected(self) -> None:
         """Handle a lost connection or the consumer's end: its loop no longer turns. The main thread calls this."""
         self._ticked_at = None
-        self._cancel()
+        self._cancel_timer()
         self._direct.disconnect()
 
     def executed(self) -> int:
@@ -110,7 +110,7 @@ class WorkerProbe:
                 queues, names=self._node_names, default=self.conf.task_default_queue
             ),
             "direct": self._direct.consumed,
-            "active": tuple(tasks[:_SHOWN]),
+            "active": tuple(tasks[:_MOST_ACTIVE_TASKS]),
             "active_count": len(tasks),
             "reserved": max(0, len(state.reserved_requests) - len(running)) + held_back,
             "held_back": held_back,
@@ -130,7 +130,7 @@ class WorkerProbe:
         self._ticked_at = time.monotonic()
         self._direct.tick()
 
-    def _cancel(self) -> None:
+    def _cancel_timer(self) -> None:
         entry, self._timer_entry = self._timer_entry, None
         if entry is not None:
             self._consumer.timer.cancel(entry)

@@ -41,7 +41,7 @@ def run() -> Iterator[Callable[..., None]]:
             assert request.id not in state.requests, "the worker has heard of its result"
 
         yield execute
-    heartbeat_recorder._executions.pop("w@h", None)
+    heartbeat_recorder._recorders.pop("w@h", None)
 
 
 def test_what_the_pool_has_executed_is_recorded_once(run: Callable[..., None]) -> None:
