@@ -1,6 +1,7 @@
-"""The stage: the real page and its files by Django, and an API that says what a script wants, by the same contract.
+"""Stage for the dashboard: the real page and its files from Django, and a scripted API with the same contract.
 
-For what cannot be had from a real monitor within seconds: a day of history, an outage on cue, a server that vanishes.
+It provides states that a real monitor cannot reach within seconds: a day of history, an outage at a given moment, a
+server that disappears.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Stage:
-    """A server on a port of this machine, which can go away and come back there."""
+    """Server on a port of this machine, which can close the port and open it again."""
 
     def __init__(self, world: World, page: Callable[..., Iterable[bytes]], port: int = 0) -> None:
-        """``page`` is the WSGI application that has the page."""
+        """Prepare the server. ``page`` is the WSGI application of the page."""
         self.world = world
         self.asked: list[str] = []
         self.refuses = False
@@ -49,17 +50,17 @@ class Stage:
 
     @property
     def url(self) -> str:
-        """Of the page."""
+        """Return the URL of the page."""
         return f"http://localhost:{self.port}/admin/monitoring/"
 
     def open(self) -> None:
-        """Listen."""
+        """Listen on the port."""
         self._server = make_server("127.0.0.1", self.port, self, _Server, _Quiet)
         self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def close(self) -> None:
-        """Be gone."""
+        """Close the port."""
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
