@@ -111,7 +111,7 @@ class Unjudged:
 
 
 @dataclasses.dataclass
-class Says(HealthCheck):
+class ErrorHealthCheck(HealthCheck):
     """Health check that raises the given error."""
 
     error: str = ""
@@ -135,13 +135,13 @@ class Says(HealthCheck):
 
 
 @dataclasses.dataclass
-class SaysLater(Says):
+class AsyncErrorHealthCheck(ErrorHealthCheck):
     """Asynchronous version of this health check."""
 
     async def run(self) -> None:  # type: ignore[override]
         """Raise the error in a coroutine."""
         await asyncio.sleep(0)
-        Says.run(self)
+        ErrorHealthCheck.run(self)
 
 
 def redis_client() -> Any:
