@@ -49,5 +49,5 @@ def _heartbeat(self: Any, *_: Any) -> None:
     """Occupy a slot of the pool for a moment."""
 
 
-# Prefork children that are spawned instead of forked import this module, which registers the task.
+# Prefork children that are spawned instead of forked import the module of this name, which registers the task.
 _heartbeat.__module__ = "monitor.tasks.heartbeat"

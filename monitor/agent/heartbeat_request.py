@@ -1,4 +1,4 @@
-"""The request class of heartbeats. A worker's main process calls it with the result of each task in its pool.
+"""The request class of heartbeats. A worker's main process calls it with the results of its pool.
 
 Only workers import this module, since it needs `celery.worker`.
 """

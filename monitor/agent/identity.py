@@ -27,7 +27,10 @@ _OWN_SETTINGS = "monitor.settings"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A project's name and the other facts that a process knows about it. One without a name equals any other."""
+    """A project's name, and the other facts that a process knows about it.
+
+    An identity without a name does not differ from any other.
+    """
 
     name: str = ""
     """The setting `project`, else the name of the Celery application, else the top package of the settings module."""

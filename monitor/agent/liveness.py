@@ -10,7 +10,7 @@ CONCURRENT_POOLS = ("prefork", "threads", "gevent", "eventlet")
 """Pools that run tasks beside the worker's loop. Solo runs them in the loop; of unknown pools this is not known."""
 
 LATE_AFTER_INTERVALS = 3
-DEAR_LATE_AFTER_INTERVALS = 6
+COSTLY_LATE_AFTER_INTERVALS = 6
 LATE_AFTER_AT_LEAST_SECONDS = 5.0
 """Lower limit of the time after which something is late, so that a busy machine causes no restart."""
 
@@ -112,7 +112,7 @@ class LivenessSample:
     @property
     def unanswered_after_seconds(self) -> float:
         """Return the time within which a heartbeat must be executed."""
-        intervals = DEAR_LATE_AFTER_INTERVALS if self.dear else LATE_AFTER_INTERVALS
+        intervals = COSTLY_LATE_AFTER_INTERVALS if self.dear else LATE_AFTER_INTERVALS
         return max(intervals * self.interval_seconds, self.late_after_seconds)
 
     @property
@@ -128,16 +128,7 @@ def judge(sample: LivenessSample, age_seconds: float) -> tuple[bool, str]:
     stopped, its loop is stopped, or its pool executes nothing although slots are free and work waits. An outage of
     another service never makes it not alive.
     """
-    for rule in (
-        _starting_or_leaving,
-        _process_stopped,
-        _just_started,
-        _unreachable,
-        _loop_frozen,
-        _slots_taken,
-        _not_judged,
-        _wedged,
-    ):
+    for rule in _RULES:
         if (found := rule(sample, age_seconds)) is not None:
             return found
     if sample.executed_age_seconds is None:
@@ -170,7 +161,7 @@ def _unreachable(sample: LivenessSample, age_seconds: float) -> tuple[bool, str]
         return True, "is not judged: the monitor's store does not answer"
     back = sample.recovered_seconds
     if back is not None and back < max(sample.late_after_seconds, RECONNECT_SECONDS):
-        return True, f"is not judged: its broker or the monitor's store was away until {back:.0f} s ago"
+        return True, f"is not judged: its broker or the monitor's store was unreachable until {back:.0f} s ago"
     return None
 
 
@@ -193,7 +184,7 @@ def _not_judged(sample: LivenessSample, age_seconds: float) -> tuple[bool, str] 
     if sample.holding_back:
         return True, f"holds back tasks that may not start yet (rate limits, ETAs): {_slots(sample)}"
     if not sample.judged:
-        return True, "is not judged by heartbeats: its pool is not one of Celery's, and has never executed one"
+        return True, "is not judged by heartbeats: its pool is not one of Celery's, and has never executed a heartbeat"
     return None
 
 
@@ -201,6 +192,19 @@ def _wedged(sample: LivenessSample, age_seconds: float) -> tuple[bool, str] | No
     if min(sample.unanswered_seconds, sample.idle_seconds) > sample.unanswered_after_seconds:
         return False, f"is wedged: {_waits(sample)}, nothing is executed, {_slots(sample)}"
     return None
+
+
+_RULES = (
+    _starting_or_leaving,
+    _process_stopped,
+    _just_started,
+    _unreachable,
+    _loop_frozen,
+    _slots_taken,
+    _not_judged,
+    _wedged,
+)
+"""The rules in order. The first one that returns a verdict decides."""
 
 
 def _slots(sample: LivenessSample) -> str:

@@ -52,9 +52,9 @@ class HeartbeatProgress:
             self.recovered_seconds += step
         if executed_us is not None and store_now_us is not None:
             self.executed_age_seconds = max(0.0, (store_now_us - executed_us) / 1e6)
-        self._wait(step, emitted_us or 0, executed_us or 0)
+        self._update_waiting(step, emitted_us or 0, executed_us or 0)
 
-    def _wait(self, step: float, emitted: int, executed: int) -> None:
+    def _update_waiting(self, step: float, emitted: int, executed: int) -> None:
         if self._not_before is None or emitted < max(self._not_before, self._waiting_for or 0):
             # A send time that is less than a known one means that the store was flushed.
             self._not_before, self._waiting_for = emitted, None

@@ -62,7 +62,7 @@ class PoolSlots:
         return [(request, now - since[request]) for request in tasks], stalled
 
     def _stopped(self, children: Collection[int], now: float) -> dict[int, float]:
-        """Return the children that have been stopped (SIGSTOP) for too long, each with the time of the first observation."""
+        """Return the children that have been stopped (SIGSTOP) for too long, each with its first observation."""
         self._stopped_since = {pid: self._stopped_since.get(pid, now) for pid in children if _is_stopped(pid)}
         return {pid: at for pid, at in self._stopped_since.items() if now - at > self._stalled_after}
 

@@ -123,7 +123,7 @@ def test_nothing_that_others_lack(probed: Probed) -> None:
     probed.wait_for(0, "its broker does not answer")
     probed.stays_alive("its broker does not answer")
     probed.proxy.set("ok")
-    probed.wait_for(0, "was away until")
+    probed.wait_for(0, "was unreachable until")
     probed.store.kill()
     probed.wait_for(0, "store does not answer")
     probed.stays_alive("store does not answer", seconds=6)

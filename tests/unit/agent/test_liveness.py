@@ -63,7 +63,7 @@ FULL = {"active": 4, "reserved": 12, "taken": True}
         ("store down, and was before", {"recovered_seconds": 0.0, "store_answers": False}, 5, True,
          "store does not answer"),
         ("the broker is just back, Celery not yet", {"loop_lag_seconds": 99.0, "recovered_seconds": 30.0}, 5, True,
-         "was away"),
+         "was unreachable"),
         ("the broker is back for long, Celery never came", {"loop_lag_seconds": 99.0, "recovered_seconds": 41.0}, 5,
          False, "frozen"),
         ("a heartbeat waits, broker down", {**WAITS, "broker_reachable": False}, 5, True, "broker does not answer"),
