@@ -54,7 +54,7 @@ class AgentStore:
         value = self._client.hget(self.keys.beacons, node)
         return decode(value.split(b"|", 1)[1]) if value else None
 
-    def seen_us(self, node: str) -> int:
+    def written_us(self, node: str) -> int:
         """Return the time at which the newest beacon of a worker was written; 0 without one."""
         return int((self._client.hget(self.keys.beacons, node) or b"0").split(b"|", 1)[0])
 

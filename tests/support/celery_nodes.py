@@ -51,7 +51,7 @@ class HostProcess(CeleryTestContainer):
     """Process of this machine in place of a container of pytest-celery, in its own session and with a log."""
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> None:
-        # The base class' constructor wants a container of the Docker engine.
+        # The constructor of the base class is not called: it needs a container of a Docker engine.
         self._id = uuid.uuid4().hex
         self._directory = Path(tempfile.mkdtemp(prefix="host-process-"))
         self._argv, self._env, self._cwd = [*argv], dict(env or {}), cwd
@@ -151,7 +151,7 @@ class HostRedis(CeleryTestContainer):
     """Private Redis or Valkey server in place of a container of pytest-celery."""
 
     def __init__(self) -> None:
-        # The base class' constructor wants a container of the Docker engine.
+        # The constructor of the base class is not called: it needs a container of a Docker engine.
         name = next(filter(find_binary, BINARIES), BINARIES[0])
         self._server = RedisServer(binary=find_binary(name) or missing(name))
         self._runs = True
@@ -215,8 +215,8 @@ class HostBackend(RedisTestBackend):
     """Result backend in a process."""
 
     def teardown(self) -> None:
-        # Not RedisTestBackend's: it asks everything in memory whether it is an AsyncResult, and Django's lazy
-        # objects (a static files storage that another test has imported) answer by demanding their settings.
+        # Not RedisTestBackend's teardown: it tests each object in memory for being an AsyncResult. For Django's lazy
+        # objects, such as a static files storage that another test has imported, that needs Django's settings.
         CeleryTestBackend.teardown(self)
 
 

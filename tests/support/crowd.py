@@ -97,7 +97,7 @@ class Crowd:
                 self.opened += 1
                 with _ignoring_full():
                     client.send(key.data or b"")
-                # Nothing to read is reported for it from here on: only its end.
+                # From here on only its end is reported, no data to read.
                 self._selector.modify(client, 0 if self._shape == "unread" else selectors.EVENT_READ)
                 return
             if client.recv(65536):

@@ -60,7 +60,7 @@ class KafkaClients:
         with self.admin() as admin:
             try:
                 admin.create_topics(topics)
-            except UnknownBrokerIdError:  # the controller has just come back, and the client does not know it yet
+            except UnknownBrokerIdError:  # the controller has just restarted, and the client does not know it yet
                 return False
             admin.wait_for_topics(list(topics), timeout_ms=30_000)
         return True
@@ -121,7 +121,7 @@ class KafkaClients:
         wait_for(lambda: self._knows(group), seconds=seconds, every=0.1, what=f"a coordinator for {group}")
 
     def _knows(self, group: str) -> bool:
-        # A new client each time: one remembers a coordinator for ever.
+        # A new client each time: a client caches its coordinator for ever.
         try:
             with self.admin(bootstrap_timeout_ms=5000, request_timeout_ms=5000) as admin:
                 return group in admin.list_group_offsets([group])

@@ -9,7 +9,7 @@ from tests.support.processes import free_port
 SETTINGS = {
     "offsets.topic.replication.factor": "3",
     "offsets.topic.num.partitions": "6",
-    "min.insync.replicas": "2",  # what was committed is there when the leader dies
+    "min.insync.replicas": "2",  # committed records survive the death of the leader
 }
 
 

@@ -77,7 +77,7 @@ class _Member(ConsumerRebalanceListener):
     def _consume(self) -> None:
         mine = self._consumer.assignment()
         if not mine and time.monotonic() > self._patience_ends:
-            # On a busy machine kafka-python 3.0 at times believes it has joined and has not; once is enough.
+            # On a busy machine kafka-python 3.0 sometimes reports a join that did not happen: join again once.
             self._patience_ends = float("inf")
             _report("error", error="joins anew")
             self._consumer.close(autocommit=False, timeout_ms=1000)

@@ -56,7 +56,7 @@ class ConsumerProcess:
             "reconnect_backoff_max_ms": 500,
         }
         if "api_version" not in kafka.client_options:
-            # How long a request to join that is lost is waited for; on 0.9 it is the session's time.
+            # Time limit of a join whose request was lost; on 0.9 it is the session's time.
             session["max_poll_interval_ms"] = int(max(20, session_seconds) * 1000)
         options = kafka.options(group_id=group, client_id=self.client_id, **{**session, **options})
         task = {"options": options, "topics": topics, "paused": paused, "delay": delay}
@@ -143,7 +143,7 @@ class ConsumerProcess:
             wait_for(lambda: condition() or not self.running, seconds=seconds, what=what)
         finally:
             if self.running and not condition():
-                os.kill(self.pid, signal.SIGUSR1)  # where it stands, on stderr
+                os.kill(self.pid, signal.SIGUSR1)  # it writes its stack to stderr
             told = f"{self.assignment=} {self.committed=} {self.consumed=} {self.errors=} {self.running=}"
             assert condition(), f"{self.client_id} {what}: {told}"
 

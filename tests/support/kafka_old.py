@@ -53,7 +53,7 @@ log.cleaner.dedupe.buffer.size=4194304
 
     def start(self) -> None:
         """Start it (again) with the same port and data, and wait until it accepts connections."""
-        # One that was killed is registered until its session ends, and its successor gives up.
+        # A killed broker stays registered until its session ends; its successor would give up before that.
         wait_for(lambda: not self._zookeeper.knows("/brokers/ids/1"), seconds=30, what="the broker's session ends")
         self.launch(*self._flags, "kafka.Kafka", str(self.directory / "server.properties"))
         self.wait_for_words(b"started (kafka.server.KafkaServer)")
@@ -71,7 +71,7 @@ log.cleaner.dedupe.buffer.size=4194304
     def create_topics(self, topics: Mapping[str, int], *, replicas: int = 1, **settings: str) -> None:
         """Create topics by their numbers of partitions in ZooKeeper, as Kafka's own tool does, and wait for them."""
         assert replicas == 1, "there is one broker"
-        # On a busy machine its session may end, and then there is no broker until it is registered anew.
+        # On a busy machine its session may end; then there is no broker until it has registered again.
         wait_for(lambda: self._zookeeper.knows("/brokers/ids/1"), seconds=60, what="the broker is registered")
         config = {"version": 1, "config": {name.replace("_", "."): value for name, value in settings.items()}}
         self._zookeeper.write({f"/config/topics/{topic}": json.dumps(config) for topic in topics})

@@ -132,7 +132,7 @@ class _Connection(asyncio.Protocol):
         if end_of_head and not any(
             name in head.lower() for name in (b"\r\ncontent-length:", b"\r\ntransfer-encoding:")
         ):
-            self._resolve()  # such an answer ends with its connection
+            self._resolve()  # such a response ends with its connection
         else:
             self._answer.set_exception(exc or ConnectionResetError("closed before the answer was complete"))
 

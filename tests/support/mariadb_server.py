@@ -61,5 +61,5 @@ def mariadb() -> Iterator[dict[str, Any]]:
 def mysql_driver() -> None:
     """Install PyMySQL in place of mysqlclient, as its manual describes."""
     pymysql = pytest.importorskip("pymysql")
-    pymysql.version_info = (2, 2, 1, "final", 0)  # Django asks for mysqlclient's
+    pymysql.version_info = (2, 2, 1, "final", 0)  # Django requires a version of mysqlclient
     pymysql.install_as_MySQLdb()

@@ -50,7 +50,7 @@ class NameServer:
     def close(self) -> None:
         """Stop answering, and free the port."""
         self._closed = True
-        self._socket.sendto(b"", (self.address, 53))  # a thread that waits would keep the port
+        self._socket.sendto(b"", (self.address, 53))  # wakes the thread, which would otherwise keep the port open
         self._thread.join()
         self._socket.close()
 

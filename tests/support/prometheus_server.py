@@ -134,7 +134,7 @@ class PrometheusServer:
     def freeze(self) -> None:
         """Send SIGSTOP. Connections are accepted, but get no response."""
         os.kill(self.pid, signal.SIGSTOP)
-        # One of its threads has to see the signal; on a busy machine the others answer until then.
+        # The process stops when one of its threads handles the signal. On a busy machine the others answer until then.
         wait_for(
             lambda: psutil.Process(self.pid).status() == psutil.STATUS_STOPPED,
             what="Prometheus stands still",

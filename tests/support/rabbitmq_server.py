@@ -96,7 +96,7 @@ class RabbitServer:
         """Stop it and its name server, and remove its directory."""
         self.kill()
         if epmd := shutil.which("epmd"):
-            # It refuses while it believes that the node lives.
+            # It refuses while it considers the node alive.
             wait_for(lambda: not self._refuses_to_end(epmd), seconds=20, every=0.1, what="the name server ends")
         shutil.rmtree(self.directory, ignore_errors=True)
 

@@ -14,7 +14,7 @@ app = Celery("shop", broker=os.environ["TEST_BROKER"])
 app.conf.update(
     broker_transport_options=eval(os.environ.get("TEST_TRANSPORT_OPTIONS", "{}")),
     broker_use_ssl=eval(os.environ.get("TEST_USE_SSL", "None")),
-    # What a project may have as its defaults, and the heartbeat must not get.
+    # Possible defaults of a project, which must not apply to the heartbeat.
     task_acks_late=True,
     task_default_rate_limit="1/h",
     task_annotations={"*": {"rate_limit": "1/h"}},
@@ -34,7 +34,7 @@ def nap(seconds):
 
 @app.task(rate_limit=None)
 def modules(key, names):
-    """Return those of these modules that this process has imported."""
+    """Store the names of those of these modules that this process has imported."""
     import redis
 
     found = [name for name in names if name in sys.modules]
@@ -60,7 +60,7 @@ def limited():
     """Do nothing. The annotations limit this task to one execution per hour."""
 
 
-nap.rate_limit = hold.rate_limit = done.rate_limit = modules.rate_limit = None  # the annotations came after
+nap.rate_limit = hold.rate_limit = done.rate_limit = modules.rate_limit = None  # overrides the annotations
 
 if os.environ.get("TEST_INSTALL") == "install":
     import monitor
