@@ -1,16 +1,17 @@
-"""Health monitor for Django + Celery + Redis: beat runs the checks, Redis keeps the answers, probes only read.
+"""Health monitor for Django, Celery and Redis: workers run the checks, Redis keeps the results, probes only read.
 
-Importing this package imports nothing else; its names are loaded when they are first used.
+Importing this package imports nothing else. Its names are loaded at their first use.
 """
 
-TYPE_CHECKING = False  # typing is a fifth of what `monitor probe worker` may cost, importlib a twentieth
+# `monitor probe worker` imports this file: typing would use a fifth of its time budget, importlib a twentieth.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 __version__ = "0.1.0"
 
 _LAZY = {
-    "app": "monitor.celery_app",  # what `celery -A monitor` looks for
+    "app": "monitor.celery_app",  # `celery -A monitor` uses this name
     "install": "monitor.installation",
     "HealthChecker": "monitor.health_checker",
 }

@@ -1,4 +1,4 @@
-"""``INSTALLED_APPS += ["monitor"]``."""
+"""Django application of the monitor, for ``INSTALLED_APPS += ["monitor"]``."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from django.apps import AppConfig, apps
 
 
 class MonitorConfig(AppConfig):  # type: ignore[misc]
-    """Puts the probes in front of Django's handlers, the dashboard in admin sites. Imports no checks and no URLs."""
+    """Django application that adds the probes before Django's handlers, and the dashboard to admin sites.
+
+    It imports no checks and no URLs.
+    """
 
     name = "monitor"
     label = "celery_health_monitor"
     verbose_name = "Health monitor"
 
     def ready(self) -> None:
-        """Called by Django once all apps are there."""
-        from monitor.api import wrapper  # noqa: PLC0415 - Django's handlers need the apps
+        """Install both. Django calls this when all applications are loaded."""
+        from monitor.api import wrapper  # noqa: PLC0415 - Django's handlers need loaded applications
 
         wrapper.install()
         if apps.is_installed("django.contrib.admin"):
-            from monitor.dashboard import admin_site  # noqa: PLC0415 - likewise
+            from monitor.dashboard import admin_site  # noqa: PLC0415 - so does the admin
 
             admin_site.install()

@@ -1,4 +1,4 @@
-"""The health of this deployment for Python code: the bodies of the endpoints, from the same snapshot."""
+"""Python interface to the health of a deployment: the bodies of the endpoints as dicts."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from monitor.api.service import Service, service
 
 
 class HealthChecker:
-    """Reads the snapshot; runs no check.
+    """Reader of the stored check results. It runs no check.
 
-    In a web process it uses the snapshot of the endpoints. Elsewhere each call reads the store once, for three seconds
-    at most. Every method returns the JSON document of its endpoint, or of one check in it, as a
-    dict; none raises when the store does not answer.
+    In a web process it uses the same snapshot as the endpoints. In other processes each call reads the store once and
+    waits at most three seconds. Every method returns a dict: the JSON document of its endpoint, or the entry of one
+    check in it. No method raises an exception if the store does not answer.
     """
 
     def __init__(self, source: Service | None = None) -> None:
@@ -69,7 +69,7 @@ class HealthChecker:
         return _document(source.renderer.detailed(_snapshot(source), full=False))
 
     def _check(self, kind: str) -> dict[str, Any]:
-        """Return the check that is named like its kind, or else the first of that kind; unknown when there is none."""
+        """Return the entry of the check named ``kind``, else of the first one of that kind, else ``unknown``."""
         source = self._source()
         named = source.roster.checks.get(kind)
         checks = [named] if named else [check for check in source.roster.checks.values() if check.kind == kind]

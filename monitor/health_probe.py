@@ -1,7 +1,7 @@
-"""``python -m monitor.health_probe``: the Kafka consumer probe as it has always been started.
+"""Entry point of ``python -m monitor.health_probe``, the earlier command of the Kafka consumer probe.
 
-``KAFKA_GROUP``, ``KAFKA_BROKERS``, ``PROMETHEUS_URL``, ... in the environment are all it needs: `monitor sidecar`
-without a command line.
+It is the same as `monitor sidecar`, configured by environment variables such as ``KAFKA_GROUP``, ``KAFKA_BROKERS`` and
+``PROMETHEUS_URL``.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import sys
 
 
 def main() -> None:
-    """Watch and answer until SIGTERM or SIGINT. Ends the process."""
-    from monitor.cli.commands import cli  # noqa: PLC0415 - importing this module costs nothing
+    """Run the sidecar until SIGTERM or SIGINT, and exit."""
+    from monitor.cli.commands import cli  # noqa: PLC0415 - keeps the import of this module cheap
 
     cli(["sidecar", *sys.argv[1:]], prog_name="monitor")
 

@@ -1,4 +1,4 @@
-"""The line a project adds to its ``celery.py``: ``monitor.install(app)``."""
+"""Installation of the monitor in a project: ``monitor.install(app)`` in its ``celery.py``."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ if TYPE_CHECKING:
 
 
 def install(app: Celery, *, run_checks: bool = False) -> Celery:
-    """Tell the monitor which Celery application it belongs to; returns the application.
+    """Register a project's Celery application with the monitor, and return the application.
 
-    The monitor's roles then watch this application's broker and queues, and its workers tell of themselves: each
-    gets a heartbeat task, a queue of its own and a beacon (docs/workers.md). Nothing else of the application is
-    changed, unless ``run_checks`` is set: then its own beat and workers run the checks, and need no
-    extra process (at a price: workers that are stuck can no longer report themselves).
+    The monitor's roles then watch this application's broker and queues. Each of its workers gets a heartbeat task, a
+    direct queue and a beacon (docs/workers.md). Nothing else in the application changes.
+
+    With ``run_checks`` the application's own beat and workers also run the checks, so that no other process is needed.
+    The disadvantage: workers that are stuck cannot report that they are stuck.
     """
     project.remember(app)
-    attach.to(app)
+    attach.instrument(app)
     if run_checks:
         _run_checks_in(app)
     _attach_to_beat(app, run_checks=run_checks)
@@ -44,8 +45,8 @@ def _attach_to_beat(app: Celery, *, run_checks: bool) -> None:
 
         send_at_each_tick(sender.scheduler, app, beat_schedule(wiring.load().config))
 
-    # In beat only, once it has its scheduler. Celery logs what a receiver raises, and goes on: a wrong
-    # configuration of ours does not stop the project's beat.
+    # Celery sends this signal in beat only, once the scheduler exists. It logs exceptions of receivers and continues:
+    # a wrong configuration of the monitor does not stop the project's beat.
     signals.beat_init.connect(attach_to_beat, weak=False)
 
 
@@ -63,8 +64,8 @@ def _run_checks_in(app: Celery) -> None:
     def consume_our_queues(instance: Any, **_: Any) -> None:
         if instance.app is not app:
             return
-        config = wiring.runtime().config  # built before the pool forks, so that its processes share one zygote
+        config = wiring.runtime().config  # built before the pool forks, so that its processes share one fork server
         own_queues.consume(app, all_queues(config))
 
-    # In the worker only, before it connects.
+    # Celery sends this signal in workers only, before they connect.
     signals.celeryd_after_setup.connect(consume_our_queues, weak=False)

@@ -1,7 +1,7 @@
-"""What the Django + Celery project around us says of itself, so that nobody has to write it twice.
+"""Settings derived from the Django and Celery project to which this process belongs.
 
-Imports neither Celery nor, at import time, Django or `monitor.config`: a probe process, a role of the monitor's and,
-through `monitor.install`, every process of the project ask here.
+The module does not import Celery, and imports Django and `monitor.config` only inside functions: probe processes, the
+monitor's roles and, through `monitor.install`, every process of the project import it.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from monitor.agent.identity import Identity, of_process
 
 VARIABLE = "DJANGO_SETTINGS_MODULE"
 OBSERVED_VARIABLE = "CELERY_HEALTH_MONITOR_OBSERVED"
-"""Set by `monitor up` for its worker, which is then observed like any other. In production, only a project's are."""
+"""Set by `monitor up`, so that its own worker is observed, too. In production only a project's workers are."""
 
 _installed: list[Any] = []
 
 
 def remember(app: Any) -> None:
-    """Add a Celery application of the project (`monitor.install(app)` was called)."""
+    """Add a Celery application of the project. `monitor.install(app)` calls this."""
     if app not in _installed:
         _installed.append(app)
 
 
 def watch(app: Any) -> None:
-    """Make this the Celery application to watch (`celery_app` names it), whichever others are known."""
+    """Make this the Celery application to watch (the setting `celery_app`), also if others were added."""
     if app in _installed:
         _installed.remove(app)
     _installed.append(app)
 
 
 def applications() -> tuple[Any, ...]:
-    """Return the known Celery applications. Where they differ, the last one decides."""
+    """Return the known Celery applications. If their settings differ, the last one wins."""
     return tuple(_installed)
 
 
 def explicit_settings() -> Mapping[str, Any]:
-    """``settings.MONITOR`` of the Django project that this process belongs to; empty when there is none.
+    """Return ``settings.MONITOR`` of this process's Django project; empty if there is none.
 
     Raises ConfigError when the project's settings cannot be imported.
     """
@@ -48,7 +48,7 @@ def explicit_settings() -> Mapping[str, Any]:
 
 
 def derived_settings() -> dict[str, Any]:
-    """What may be concluded where the configuration is silent: the project's broker and its queues."""
+    """Return defaults for missing settings: the project's broker, its queues, its name and a store."""
     derived: dict[str, Any] = {}
     settings = _django_settings()
     for name in ("CELERY_BROKER_URL", "BROKER_URL"):
@@ -67,15 +67,15 @@ def derived_settings() -> dict[str, Any]:
 
 
 def identity(name: str | None) -> Identity:
-    """Return the identity of the project that this process belongs to; ``name`` is the setting `project`."""
+    """Return the identity of this process's project; ``name`` is the setting `project`."""
     return of_process(name, _installed, os.environ)
 
 
 def from_celery(app: Any) -> dict[str, Any]:
-    """What a Celery application's own configuration says of its broker."""
+    """Return the settings for the broker that follow from a Celery application's configuration."""
     conf = app.conf
     derived: dict[str, Any] = {}
-    url, _, _ = broker.of(conf)
+    url, _, _ = broker.connection_settings(conf)
     if url:
         derived["broker_url"] = url
     if conf.broker_transport_options:
@@ -87,24 +87,24 @@ def from_celery(app: Any) -> dict[str, Any]:
 
 
 def _store_in(derived: Mapping[str, Any], tls: Any) -> dict[str, str]:
-    """The broker's Redis as the store, and there the broker's own key prefix: the only one some users may write."""
+    """Return the broker's Redis as the store, and its key prefix, to which the Redis user may be limited."""
     options = derived.get("broker_transport_options", {})
     try:
         store = broker.store_url(derived.get("broker_url"), options, tls)
-    except ValueError:  # the broker's own setting will be complained of
+    except ValueError:  # the setting of the broker is reported as wrong elsewhere
         return {}
     prefix = broker.key_prefix(options) if store else None
     return {key: value for key, value in (("redis_url", store), ("key_prefix", prefix)) if value is not None}
 
 
 def _django_settings() -> Any:
-    # Our own settings are made of the configuration: there is nothing to be learned from them.
+    # The monitor's own Django settings are derived from its configuration, so they add nothing.
     if os.environ.get(VARIABLE) in (None, "", "monitor.settings"):
         return None
     from django.conf import settings  # noqa: PLC0415
 
     try:
-        settings.INSTALLED_APPS  # noqa: B018 - settings are imported when the first of them is asked for
+        settings.INSTALLED_APPS  # noqa: B018 - the first access imports the settings
     except Exception as error:
         from monitor.config import ConfigError, ConfigProblem  # noqa: PLC0415 - not in the project's own processes
 

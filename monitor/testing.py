@@ -1,4 +1,4 @@
-"""What users need to test with: a store without a server.
+"""In-memory stores for the tests of a project: they need no server.
 
 >>> from monitor.testing import MemoryStore
 >>> store = MemoryStore(clock=lambda: 1000.0)

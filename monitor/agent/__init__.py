@@ -1,4 +1,5 @@
-"""What lives inside the users' workers: a heartbeat task, a beacon, a direct queue.
+"""The code that runs inside a project's Celery workers: a heartbeat task, a beacon, a direct queue.
 
-Standard library, celery, kombu and redis only (an import contract): a few megabytes in somebody else's process.
+It imports only the standard library, celery, kombu and redis (an import contract checks this), because every import
+costs memory in the project's processes.
 """

@@ -1,8 +1,8 @@
-"""Where the agent meets a worker: Celery's signals and one step of the consumer.
+"""Installation of the agent in a worker: receivers of Celery's signals, and one step of the consumer.
 
-Two doors, of which either or both may be used: `to` for one application (``monitor.install(app)``), and
-`to_any_worker` for whichever starts in this process (autodiscovery and ``-I`` import `monitor.tasks`).
-Nothing here raises into the worker, and nothing connects.
+There are two entry points, and a process may use both: `instrument` for one application (``monitor.install(app)``), and
+`instrument_any_worker` for any application whose worker starts in this process (autodiscovery and ``-I`` import
+`monitor.tasks`). No function here raises an exception into the worker or opens a connection.
 """
 
 from __future__ import annotations
@@ -23,44 +23,44 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("monitor.agent")
 
-_chosen: WeakSet[Any] = WeakSet()
-_left_alone: WeakSet[Any] = WeakSet()
+_instrumented: WeakSet[Any] = WeakSet()
+_excluded: WeakSet[Any] = WeakSet()
 _TASK_LOGGERS = ("celery.worker.strategy", "celery.app.trace")
-_state = {"connected": False, "any": False}
+_state = {"connected": False, "any_app": False}
 
 
-def to(app: Any) -> None:
+def instrument(app: Any) -> None:
     """Instrument the workers of this application."""
-    app = getattr(app, "_get_current_object", lambda: app)()  # what is behind `current_app`
-    _chosen.add(app)
-    _connect()
+    app = getattr(app, "_get_current_object", lambda: app)()  # `current_app` is a proxy
+    _instrumented.add(app)
+    _connect_signals()
     _register(app)
 
 
-def to_any_worker() -> None:
-    """Instrument whichever application's worker starts in this process."""
-    if not _state["any"]:
-        _state["any"] = True
-        _connect()
+def instrument_any_worker() -> None:
+    """Instrument the worker of any application that starts in this process."""
+    if not _state["any_app"]:
+        _state["any_app"] = True
+        _connect_signals()
         _register_with_all()
 
 
-def leave_alone(app: Any) -> None:
-    """Never instrument this one: it is the monitor's own."""
-    _left_alone.add(app)
+def exclude(app: Any) -> None:
+    """Never instrument this application. Used for the monitor's own."""
+    _excluded.add(app)
 
 
-def _is_not_ours(record: logging.LogRecord) -> bool:
-    """Whether a worker's log needs this line: that a heartbeat was received and executed, it does not."""
+def _should_log(record: logging.LogRecord) -> bool:
+    """Return False for Celery's INFO lines about heartbeats, which would fill the worker's log."""
     data = getattr(record, "data", None)
     return record.levelno > logging.INFO or not isinstance(data, dict) or data.get("name") != HEARTBEAT
 
 
-def _concerns(app: Any) -> bool:
-    return app not in _left_alone and (_state["any"] or app in _chosen)
+def _should_instrument(app: Any) -> bool:
+    return app not in _excluded and (_state["any_app"] or app in _instrumented)
 
 
-def _connect() -> None:
+def _connect_signals() -> None:
     if not _state["connected"]:
         _state["connected"] = True
         signals.worker_init.connect(_worker_init, weak=False)
@@ -73,13 +73,13 @@ def _connect() -> None:
 def _register(app: Any) -> None:
     from monitor.agent import heartbeat  # noqa: PLC0415
 
-    if app not in _left_alone:
+    if app not in _excluded:
         heartbeat.register(app)
 
 
 @safely
 def _register_with_all() -> None:
-    # As `shared_task` does it. Also children of prefork that are spawned, not forked, know the task by this.
+    # Done as in `shared_task`. Prefork children that are spawned instead of forked get the task this way, too.
     from celery._state import _get_active_apps, connect_on_app_finalize  # noqa: PLC0415
 
     connect_on_app_finalize(_register)
@@ -91,27 +91,27 @@ def _register_with_all() -> None:
 @safely
 def _worker_init(sender: Any, **_: Any) -> None:
     app = sender.app
-    if not _concerns(app):
+    if not _should_instrument(app):
         return
     from monitor.agent import heartbeat, settings  # noqa: PLC0415
     from monitor.agent.consumer_step import AgentStep  # noqa: PLC0415
 
     found = settings.load(app.conf)
     for problem in found.problems:
-        log.warning("the monitor's agent: %s", problem)
+        log.warning("the monitor's agent ignores a wrong setting: %s", problem)
     if not found.enabled:
-        _write_down(str(sender.hostname), OFF, found)
+        _write_sample(str(sender.hostname), OFF, found)
         return
     if found.redis_url is None:
-        log.warning("the monitor's agent does nothing: MONITOR_REDIS_URL does not say where its store is")
-        _write_down(str(sender.hostname), OFF, found)
+        log.warning("the monitor's agent is off: it has no store. Set MONITOR_REDIS_URL")
+        _write_sample(str(sender.hostname), OFF, found)
         return
     heartbeat.record_executions()
-    instrumentation.goes_by(app, found)
-    instrumentation.begins(str(sender.hostname))
+    instrumentation.use_settings(app, found)
+    instrumentation.begin_instance(str(sender.hostname))
     _register(app)
     for name in _TASK_LOGGERS:
-        logging.getLogger(name).addFilter(_is_not_ours)
+        logging.getLogger(name).addFilter(_should_log)
     app.steps["consumer"].add(AgentStep)
 
 
@@ -119,20 +119,23 @@ def _worker_init(sender: Any, **_: Any) -> None:
 def _after_setup(sender: Any, instance: Any, **_: Any) -> None:
     settings = instrumentation.settings_of(instance.app)
     if settings is not None:
-        _write_down(str(sender), STARTING, settings)
+        _write_sample(str(sender), STARTING, settings)
 
 
 @safely
-def _write_down(node: str, phase: str, settings: AgentSettings) -> None:
-    """For `monitor probe worker`: a worker without a beacon, which waits for its broker, must not be restarted."""
+def _write_sample(node: str, phase: str, settings: AgentSettings) -> None:
+    """Write a liveness sample for `monitor probe worker`.
+
+    A worker that is still waiting for its broker has no beacon thread, and the probe must not have it restarted.
+    """
     beacon_places.write(node, LivenessSample(phase=phase, interval_seconds=settings.interval_seconds))
 
 
 def _shutting_down(sender: Any, **_: Any) -> None:
-    """Runs in a signal handler."""
-    instrumentation.leaves(str(sender))
+    """Request the goodbye. Celery calls this in a signal handler, so it must not wait."""
+    instrumentation.request_goodbye(str(sender))
 
 
 @safely
 def _shutdown(sender: Any, **_: Any) -> None:
-    instrumentation.ended(str(sender.hostname), failed=bool(sender.exitcode))
+    instrumentation.finish(str(sender.hostname), failed=bool(sender.exitcode))

@@ -1,7 +1,8 @@
-"""Where workers leave their pulse for ``monitor probe worker``: one small file for each worker, on the same machine.
+"""Files that hold the liveness samples of the workers on this machine, one small file for each worker process.
 
-Times are CLOCK_MONOTONIC, which all processes of a machine share. Lines of a name and a value instead of JSON, and no
-import that the interpreter has not made anyway: see :mod:`monitor.agent.liveness`.
+The beacon thread writes them, and ``monitor probe worker`` reads them. Times are CLOCK_MONOTONIC, which all processes
+of a machine share. A file consists of lines with a name and a value instead of JSON, and this module imports only what
+the interpreter has loaded at its start: see :mod:`monitor.agent.liveness`.
 """
 
 import errno
@@ -29,11 +30,11 @@ _TYPES = {
     "store_answers": int,
     "broker_reachable": int,
 }
-"""All others are floats."""
+"""Types of the fields in a file. All other fields are floats."""
 
 
 class LocalWorker:
-    """A worker that runs on this machine: its node name, process id, last pulse, and that one's age in seconds."""
+    """A worker on this machine: its node name, process id, last liveness sample (``pulse``) and the sample's age."""
 
     __slots__ = ("age_seconds", "node", "pid", "pulse")
 
@@ -45,10 +46,10 @@ class LocalWorker:
 
 
 def directory() -> str:
-    """Where to read: ``$CELERY_HEALTH_MONITOR_DIR``, else the directory below /tmp that belongs to this user.
+    """Return the directory to read: ``$CELERY_HEALTH_MONITOR_DIR``, else this user's directory below /tmp.
 
-    Another user may have taken the name that it should have. Then it is one of that name and a suffix: the first that
-    is this user's, which nobody else can make.
+    If another user has created the directory of the usual name, the result is the first directory (in sorted order)
+    that has this name with a suffix and belongs to this user: no other user can have created it.
     """
     usual = _usual()
     if os.environ.get(VARIABLE) or not _is_foreign(usual):
@@ -59,19 +60,19 @@ def directory() -> str:
 
 
 def directory_to_write() -> str:
-    """The same, made under another name where that of `directory` belongs to somebody else. Raises OSError."""
+    """Return `directory`; if it belongs to another user, create one with a random suffix. Raises OSError."""
     found = directory()
     if os.environ.get(VARIABLE) or not _is_foreign(found):
         return found
     os.mkdir(f"{found}.{os.urandom(8).hex()}", 0o700)
-    return directory()  # of two that are made at once, both processes take the first
+    return directory()  # if two processes create one at the same time, both use the first
 
 
-def write(directory: str, node: str, pulse: LivenessSample) -> None:
-    """Replace the pulse of ``node``, a worker whose main process is this one. Raises OSError.
+def write(directory: str, node: str, sample: LivenessSample) -> None:
+    """Replace the sample of ``node``, a worker whose main process is this one. Raises OSError.
 
-    Makes the directory for this user alone, and refuses one that belongs to another. The first call of a process also
-    removes what workers that have ended have left behind.
+    The directory is created with mode 0700. A directory of another user is refused. The first call of a process also
+    removes the files of workers that have ended.
     """
     try:
         os.mkdir(directory, 0o700)
@@ -88,12 +89,15 @@ def write(directory: str, node: str, pulse: LivenessSample) -> None:
         f"started {_started(pid) or 0}",
         f"at {time.monotonic():.3f}",
     ]
-    lines += [f"{name} {_text(name, getattr(pulse, name))}" for name in LivenessSample.__slots__]
-    write_whole(f"{path}.new", "\n".join(lines).encode("utf-8", "surrogateescape"), path)
+    lines += [f"{name} {_text(name, getattr(sample, name))}" for name in LivenessSample.__slots__]
+    write_file(f"{path}.new", "\n".join(lines).encode("utf-8", "surrogateescape"), path)
 
 
-def write_whole(temporary: str, content: bytes, path: str | None) -> None:
-    """Write a file and give it the name ``path``, or only try to, and remove it. Raises OSError, and leaves nothing."""
+def write_file(temporary: str, content: bytes, path: str | None) -> None:
+    """Write ``content`` to the file ``temporary``, and rename it to ``path``; without a ``path``, remove it again.
+
+    Raises OSError, and then removes the file ``temporary``, too.
+    """
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
     try:
         file = os.open(temporary, flags, 0o600)
@@ -112,7 +116,7 @@ def write_whole(temporary: str, content: bytes, path: str | None) -> None:
 
 
 def remove(directory: str, node: str) -> None:
-    """Take the pulse of ``node`` away, if there is one: the worker has ended. Raises OSError."""
+    """Remove the sample of ``node``, a worker whose main process is this one, if there is one. Raises OSError."""
     try:
         os.unlink(_path(directory, node))
     except FileNotFoundError:
@@ -120,14 +124,14 @@ def remove(directory: str, node: str) -> None:
 
 
 def read(directory: str) -> list[LocalWorker]:
-    """All workers that have left a pulse there and whose process exists. Raises OSError."""
+    """Return all workers that have a sample in ``directory`` and whose process exists. Raises OSError."""
     _check(directory)
-    seen = [_read(os.path.join(directory, name)) for name in _names(directory)]
+    found = [_read(os.path.join(directory, name)) for name in _names(directory)]
     now = time.monotonic()
     return [
-        LocalWorker(node, pid, pulse, max(0.0, now - at))
-        for node, pid, started, at, pulse in filter(None, seen)
-        if _runs(pid, started) and at < now + 1.0  # more: it was another boot
+        LocalWorker(node, pid, sample, max(0.0, now - at))
+        for node, pid, started, at, sample in filter(None, found)
+        if _runs(pid, started) and at < now + 1.0  # a later time is from before a reboot
     ]
 
 
@@ -139,7 +143,7 @@ def _usual() -> str:
 
 
 def _is_foreign(path: str) -> bool:
-    """Whether it exists and is not a directory of this user."""
+    """Return whether the path exists and is not a directory of this user."""
     try:
         status = os.lstat(path)
     except FileNotFoundError:
@@ -148,17 +152,20 @@ def _is_foreign(path: str) -> bool:
 
 
 def _check(directory: str) -> None:
-    """It must be this user's; one that was named on purpose may also be root's, as a mounted volume is."""
+    """Raise OSError unless the directory belongs to this user.
+
+    The one in ``$CELERY_HEALTH_MONITOR_DIR`` may also belong to root, as mounted volumes do. Root may use any user's.
+    """
     named, user = os.environ.get(VARIABLE) == directory, os.geteuid()
     status = os.stat(directory) if named else os.lstat(directory)
     if not stat.S_ISDIR(status.st_mode):
-        raise NotADirectoryError(f"{directory} is no directory")
+        raise NotADirectoryError(f"{directory} is not a directory")
     if status.st_uid != user and not (named and 0 in (status.st_uid, user)):
-        raise PermissionError(f"{directory} belongs to somebody else")
+        raise PermissionError(f"{directory} belongs to another user")
 
 
 def _path(directory: str, node: str) -> str:
-    """Name the file of a worker whose main process is this one: another worker may have the same node name."""
+    """Return the path for a worker whose main process is this one. It holds the process id: node names may repeat."""
     kept = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02x}" for byte in node.encode("utf-8", "surrogateescape"))
     return os.path.join(directory, f"{kept}.{os.getpid()}{_SUFFIX}")
 
@@ -170,8 +177,8 @@ def _names(directory: str) -> list[str]:
 def _remove_ended(directory: str) -> None:
     for name in _names(directory):
         path = os.path.join(directory, name)
-        seen = _read(path)
-        if seen is None or not _runs(seen[1], seen[2]):
+        found = _read(path)
+        if found is None or not _runs(found[1], found[2]):
             _unlink(path)
 
 
@@ -183,7 +190,7 @@ def _unlink(path: str) -> None:
 
 
 def _read(path: str) -> tuple[str, int, int, float, LivenessSample] | None:
-    """Node, process id and its start, when it was written, and the pulse; None for anything else."""
+    """Return node, process id, start of the process, time of writing, and sample; None for a file without these."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
@@ -191,8 +198,8 @@ def _read(path: str) -> tuple[str, int, int, float, LivenessSample] | None:
         finally:
             os.close(file)
         values = dict(line.split(" ", 1) for line in text.split("\n"))
-        pulse = LivenessSample(**{name: _value(name, values[name]) for name in LivenessSample.__slots__})  # type: ignore[arg-type]
-        return values["node"], int(values["pid"]), int(values["started"]), float(values["at"]), pulse
+        sample = LivenessSample(**{name: _value(name, values[name]) for name in LivenessSample.__slots__})  # type: ignore[arg-type]
+        return values["node"], int(values["pid"]), int(values["started"]), float(values["at"]), sample
     except (OSError, ValueError, KeyError):
         return None
 
@@ -209,7 +216,7 @@ def _value(name: str, text: str) -> str | float | None:
 
 
 def _runs(pid: int, started: int) -> bool:
-    """Whether that process exists still, and is not another one that has got its id since."""
+    """Return whether the process still exists; False for a newer process that has the same id."""
     now_started = _started(pid)
     if now_started is not None:
         return now_started == started
@@ -225,7 +232,7 @@ def _runs(pid: int, started: int) -> bool:
 
 
 def _started(pid: int) -> int | None:
-    """When it started, in clock ticks since the machine's boot (proc(5)); None once it has ended, or without /proc."""
+    """Return the start of a process in clock ticks since boot (proc(5)); None if it has ended, or without /proc."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             state, *fields = file.read().rpartition(b")")[2].split()

@@ -1,6 +1,6 @@
-"""Where a worker's pulse is: in the directory of :mod:`monitor.agent.beacon_file`, or in memory if that is full.
+"""Storage of liveness samples in the directory of :mod:`monitor.agent.beacon_file`, or in memory if that is full.
 
-As light as that module: see :mod:`monitor.agent.liveness`.
+This module imports as little as that one: see :mod:`monitor.agent.liveness`.
 """
 
 import errno
@@ -9,30 +9,30 @@ import os
 from monitor.agent import beacon_file
 from monitor.agent.liveness import LivenessSample
 
-MEMORY = "/dev/shm"  # noqa: S108 - below it is a directory of this user, which is checked
+MEMORY = "/dev/shm"  # noqa: S108 - the directory below it is checked to be this user's
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
-def write(node: str, pulse: LivenessSample) -> None:
-    """Write the pulse of ``node`` into the usual directory, or into memory if it cannot be written. Raises OSError."""
+def write(node: str, sample: LivenessSample) -> None:
+    """Write the sample of ``node`` into the usual directory, or into memory if that one fails. Raises OSError."""
     directory = beacon_file.directory()
     try:
         directory = beacon_file.directory_to_write()
-        beacon_file.write(directory, node, pulse)
+        beacon_file.write(directory, node, sample)
     except OSError:
         if not os.path.isdir(MEMORY):
             raise
-        beacon_file.write(_in_memory(directory), node, pulse)
+        beacon_file.write(_in_memory(directory), node, sample)
         _used.add(_in_memory(directory))
     else:
         while _used:
-            _leave(_used.pop(), node)
+            _remove(_used.pop(), node)
 
 
 def read(directory: str) -> list[beacon_file.LocalWorker]:
-    """Return all workers with a pulse in ``directory`` or its place in memory; the newest one of each. Raises OSError.
+    """Return all workers with a sample in ``directory`` or its counterpart in memory, each with its newest sample.
 
-    FileNotFoundError: neither exists.
+    Raises OSError if no sample was found and a directory could not be read, FileNotFoundError if none exists.
     """
     found: list[beacon_file.LocalWorker] = []
     failure: OSError | None = None
@@ -44,15 +44,16 @@ def read(directory: str) -> list[beacon_file.LocalWorker]:
     if failure is not None and not found:
         raise failure
     newest: dict[tuple[str, int], beacon_file.LocalWorker] = {}
-    for sighting in sorted(found, key=lambda each: -each.age_seconds):
-        newest[sighting.node, sighting.pid] = sighting
+    for worker in sorted(found, key=lambda each: -each.age_seconds):
+        newest[worker.node, worker.pid] = worker
     return sorted(newest.values(), key=lambda each: each.node)
 
 
 def full(directory: str) -> str | None:
-    """Return why no worker can write its pulse there, or into memory; None when it can, or when that is not for space.
+    """Return why ``directory`` cannot be written (full, over quota, read-only); None if a worker can write its sample.
 
-    Tries it: a file system that is full for its users, or read-only, need not look like that.
+    Also None if the counterpart in memory can be written, or if writing fails for another reason. The function writes
+    a file to find out: a file system may report free space that its users must not use.
     """
     errors = [_try_to_write(place) for place in (directory, _in_memory(directory))]
     if None in errors or errors[0] is None or errors[0].errno not in _FULL:
@@ -63,17 +64,17 @@ def full(directory: str) -> str | None:
 def _try_to_write(directory: str) -> OSError | None:
     try:
         path = directory if os.path.isdir(directory) else os.path.dirname(directory)
-        beacon_file.write_whole(os.path.join(path, f".celery-health-monitor-probe-{os.getpid()}"), b" " * 4096, None)
+        beacon_file.write_file(os.path.join(path, f".celery-health-monitor-probe-{os.getpid()}"), b" " * 4096, None)
     except OSError as error:
         return error
     return None
 
 
 _used: set[str] = set()
-"""The places in memory that this process has written to."""
+"""Directories in memory that this process has written to."""
 
 
-def _leave(place: str, node: str) -> None:
+def _remove(place: str, node: str) -> None:
     try:
         beacon_file.remove(place, node)
         os.rmdir(place)
@@ -82,6 +83,6 @@ def _leave(place: str, node: str) -> None:
 
 
 def _in_memory(directory: str) -> str:
-    """Return the place in memory that belongs to ``directory``: of the same user, for its own workers alone."""
+    """Return the directory in memory that is the counterpart of ``directory``, for this user and these workers only."""
     name = directory.replace("=", "=0").replace("/", "=1")
     return os.path.join(MEMORY, f"celery-health-monitor-{os.geteuid()}-{name}")

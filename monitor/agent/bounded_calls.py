@@ -1,4 +1,4 @@
-"""Calls that may wait for longer than a worker's pulse can."""
+"""Calls with a time limit, for functions that may block for longer than the beacon thread may wait."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 class BoundedCalls:
-    """Runs calls one at a time in a thread of their own, so that another thread waits for them only so long.
+    """A helper thread that runs one call at a time, so that the calling thread waits only for a limited time.
 
-    A timeout of a socket does not bound ``getaddrinfo``, which waits for a silent name server for 10 s and more. Used
-    by one thread. The thread starts with the first call.
+    A socket timeout does not limit ``getaddrinfo``, which waits 10 s and more for a name server that does not answer.
+    Only one thread may use an object of this class. The helper thread starts with the first call.
     """
 
     def __init__(self, name: str) -> None:
@@ -25,8 +25,8 @@ class BoundedCalls:
     def run(self, function: Callable[[], T], *, seconds: float) -> T:
         """Return what ``function`` returns, or raise what it raises.
 
-        Raises TimeoutError when it takes longer, and at once while an earlier call still runs. What that one returns
-        is dropped.
+        Raises TimeoutError if it takes longer than ``seconds``; it then keeps running, and its result is dropped.
+        Until it has returned, every other call raises TimeoutError at once.
         """
         if self._last is None:
             threading.Thread(target=self._serve, name=self._name, daemon=True).start()
@@ -58,7 +58,7 @@ class _Call:
     def run(self) -> None:
         try:
             self.result = self.function()
-        except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+        except Exception as error:  # noqa: BLE001 - raised again in the calling thread
             self.error = error
         finally:
             self.done.set()

@@ -1,4 +1,4 @@
-"""The connection to the store, of which a worker's pulse waits only so long."""
+"""A connection to the store for which the beacon thread waits only for a limited time."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ WAIT_AT_LEAST_SECONDS = 2.0
 
 
 class BoundedConnection:
-    """A link that is used in a thread of its own. Raises TimeoutError where that takes too long.
+    """An agent's connection that a helper thread uses. Calls that take too long raise TimeoutError.
 
-    Whatever it does then, it goes on doing: until it has returned, everything else here raises TimeoutError at once.
+    Such a call keeps running. Until it has returned, every other call raises TimeoutError at once.
     """
 
-    def __init__(self, link: AgentConnection, *, wait_seconds: float) -> None:
-        """``wait_seconds``: how long to wait for a call, 2 s at least."""
-        self._link = link
+    def __init__(self, connection: AgentConnection, *, wait_seconds: float) -> None:
+        """Wait for each call up to ``wait_seconds``, but at least 2 s."""
+        self._connection = connection
         self._wait_seconds = max(WAIT_AT_LEAST_SECONDS, wait_seconds)
         self._calls = BoundedCalls("monitor-store")
 
     def write(self, beacon: Beacon) -> BeaconReply:
-        """Write a beacon; see :meth:`Link.write`. Raises redis.RedisError, OSError."""
-        return self._calls.run(lambda: self._link.write(beacon), seconds=self._wait_seconds)
+        """Write a beacon; see :meth:`AgentConnection.write`. Raises redis.RedisError, OSError."""
+        return self._calls.run(lambda: self._connection.write(beacon), seconds=self._wait_seconds)
 
     def record(self, executed: Mapping[str, int], by: str) -> None:
-        """Record executed heartbeats; see :meth:`Link.record`. Raises redis.RedisError, OSError."""
-        self._calls.run(lambda: self._link.record(executed, by), seconds=self._wait_seconds)
+        """Record executed heartbeats; see :meth:`AgentConnection.record`. Raises redis.RedisError, OSError."""
+        self._calls.run(lambda: self._connection.record(executed, by), seconds=self._wait_seconds)
 
     def close(self) -> None:
-        """Close the connection, unless it is in use. The next use opens one again."""
+        """Close the connection, unless a call is running. The next call opens a new one."""
         with contextlib.suppress(TimeoutError):
-            self._calls.run(self._link.close, seconds=self._wait_seconds)
+            self._calls.run(self._connection.close, seconds=self._wait_seconds)

@@ -1,6 +1,6 @@
-"""What a Celery application's broker settings say of a Redis in which the monitor could keep its data, too.
+"""Derivation of the monitor's store from a Celery application's broker settings.
 
-Used on both sides, so that the agent in a worker and the monitor find the same place without being told.
+The agent in a worker and the monitor both use it, so that they find the same Redis without configuration.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ DEFAULT_PORTS = {
 }  # fmt: skip
 
 _VERIFY_MODES = {0: "none", 1: "optional", 2: "required"}
-"""Of ``ssl.VerifyMode``, which need not be imported for that."""
+"""Names of the values of ``ssl.VerifyMode``; `ssl` itself is expensive to import."""
 
 
-def of(conf: Any) -> tuple[str | None, dict[str, Any], Any]:
-    """The URL, transport options and TLS options of a Celery application's configuration."""
+def connection_settings(conf: Any) -> tuple[str | None, dict[str, Any], Any]:
+    """Return the broker's URL, transport options and TLS options from a Celery application's configuration."""
     url = conf.broker_read_url or conf.broker_url
     if isinstance(url, list | tuple):
         url = ";".join(map(str, url))
@@ -26,9 +26,10 @@ def of(conf: Any) -> tuple[str | None, dict[str, Any], Any]:
 
 
 def store_url(broker: str | None, options: Mapping[str, Any], tls: Any = None) -> str | None:
-    """The Redis behind a broker, as the setting ``redis_url`` has it; None when it is another kind of broker.
+    """Return the URL of a broker's Redis in the form of the setting ``redis_url``; None for other kinds of broker.
 
-    Several Redis servers for failover are not one store either: None. Raises ValueError for a URL that makes no sense.
+    Also None for a list of several Redis servers: after a failover they do not hold the same data. Raises ValueError
+    for an invalid URL.
     """
     urls = [urlsplit(url) for url in _each(broker)]
     if not urls:
@@ -43,13 +44,13 @@ def store_url(broker: str | None, options: Mapping[str, Any], tls: Any = None) -
 
 
 def key_prefix(options: Mapping[str, Any]) -> str | None:
-    """What our keys in the broker's Redis begin with when everything there has a prefix; None when nothing has."""
+    """Return the monitor's key prefix for a broker's Redis with ``global_keyprefix``; None without that option."""
     prefix = options.get("global_keyprefix")
     return f"{prefix}monitor:" if prefix and isinstance(prefix, str) else None
 
 
 def addresses(broker: str | None) -> tuple[tuple[str, int], ...]:
-    """Where a broker may be reached by TCP: host and port, one of each URL. Raises ValueError for a nonsense port."""
+    """Return host and port of each URL of a broker that is reached by TCP. Raises ValueError for an invalid port."""
     found = []
     for text in _each(broker):
         url = urlsplit(text if "://" in text else f"amqp://{text}")
@@ -60,15 +61,15 @@ def addresses(broker: str | None) -> tuple[tuple[str, int], ...]:
 
 
 def _each(broker: str | None) -> Iterator[str]:
-    """The URLs of a failover list. A part without a scheme has that of the part before it, as kombu reads it."""
+    """Yield the URLs of a failover list. An entry without a scheme gets that of the entry before it, as in kombu."""
     scheme = ""
-    for text in filter(None, (part.strip() for part in (broker or "").split(";"))):
+    for text in filter(None, (entry.strip() for entry in (broker or "").split(";"))):
         scheme = text.partition("://")[0] if "://" in text else scheme
         yield text if "://" in text or not scheme else f"{scheme}://{text}"
 
 
 def _tcp(url: SplitResult, tls: Any) -> str:
-    # As kombu has it: `broker_use_ssl = True` changes nothing on Redis, a dict means TLS.
+    # As in kombu: on Redis `broker_use_ssl = True` has no effect, and a dict enables TLS.
     encrypted = url.scheme == "rediss" or isinstance(tls, Mapping)
     query = {**_tls_of(parse_qsl(url.query)), **(_tls_of(tls.items()) if isinstance(tls, Mapping) else {})}
     scheme = "rediss" if encrypted else "redis"
@@ -98,7 +99,7 @@ def _sentinel(urls: list[SplitResult], options: Mapping[str, Any], tls: Any) -> 
 def _credentials(url: SplitResult) -> str:
     if not url.username and not url.password:
         return ""
-    user, password = (quote(unquote(part or ""), safe="") for part in (url.username, url.password))
+    user, password = (quote(unquote(text or ""), safe="") for text in (url.username, url.password))
     return f"{user}:{password}@" if password else f"{user}@"
 
 
@@ -112,7 +113,7 @@ def _database(url: SplitResult) -> str:
 
 
 def _tls_of(options: Any) -> dict[str, str]:
-    """The TLS options in redis-py's words; Celery's users write constants of the module ``ssl`` as well."""
+    """Return TLS options under redis-py's names and values; Celery also accepts constants of the module ``ssl``."""
     found = {}
     for name, value in options:
         if name == "ssl_cert_reqs":

@@ -1,4 +1,4 @@
-"""What a beacon says about its worker's room for more: for the agent itself and for the monitor's verdicts."""
+"""Rules about a worker's free capacity, computed from its beacon. The agent and the monitor's verdicts use them."""
 
 from __future__ import annotations
 
@@ -9,52 +9,52 @@ from monitor.agent.liveness import CONCURRENT_POOLS
 from monitor.agent.protocol import Beacon
 
 CHEAP_TASKS_PER_CHILD = 10
-"""A process of the pool that is replaced after fewer tasks is dear: heartbeats use up a good part of it."""
+"""Heartbeats are costly for a pool that replaces its processes after fewer tasks than this."""
 
 
 class TaskLimits(Protocol):
-    """For how long a task may run, as the agent's settings and the monitor's have it."""
+    """Limits of the run time of tasks. The settings of the agent and of the monitor have these fields."""
 
     @property
     def stuck_after_seconds(self) -> float:
-        """For every task that has no limit of its own."""
+        """Limit in seconds for every task without a limit of its own."""
 
     @property
     def stuck_after_by_task(self) -> Mapping[str, float]:
-        """Limits by the task's name, in seconds."""
+        """Limits in seconds, by the task's name."""
 
 
 def is_known_pool(beacon: Beacon) -> bool:
-    """Return whether the pool is one of Celery's own. Of others it is not known how they execute."""
+    """Return whether the pool is one of Celery's own. How other pools execute tasks is unknown."""
     return executes_beside_loop(beacon) or beacon.pool == "solo"
 
 
 def executes_beside_loop(beacon: Beacon) -> bool:
-    """Return whether a task leaves the worker's loop free, and heartbeats with it: not in solo and unknown pools."""
+    """Return whether the worker's loop turns while a task runs; False for solo and for unknown pools."""
     return beacon.pool in CONCURRENT_POOLS
 
 
 def is_full(beacon: Beacon) -> bool:
-    """Return whether each slot that works is taken by a task."""
+    """Return whether a task occupies each slot that is not stalled."""
     return beacon.active_count >= max(1, beacon.slots - beacon.stalled if executes_beside_loop(beacon) else 1)
 
 
 def is_holding_back(beacon: Beacon) -> bool:
-    """Return whether tasks that may not begin yet are all it has, and keep it from taking others."""
+    """Return whether the prefetch limit is used up by tasks that may not start yet (rate limit, ETA)."""
     return beacon.prefetch_full and beacon.reserved == beacon.held_back > 0
 
 
-def has_room(beacon: Beacon) -> bool:
-    """Return whether it can take a message and execute it now."""
+def has_free_capacity(beacon: Beacon) -> bool:
+    """Return whether the worker can take a message and execute it at once."""
     return not (is_full(beacon) or beacon.prefetch_full or beacon.reserved > beacon.held_back)
 
 
-def is_dear(beacon: Beacon) -> bool:
-    """Return whether each heartbeat costs it a good part of a process of its pool."""
+def is_costly(beacon: Beacon) -> bool:
+    """Return whether heartbeats are costly: the pool replaces its processes after so few tasks that each one counts."""
     return beacon.tasks_per_child is not None and beacon.tasks_per_child < CHEAP_TASKS_PER_CHILD
 
 
 def overlong(beacon: Beacon, limits: TaskLimits) -> int:
-    """Return how many of its listed tasks run longer than they may."""
+    """Return the number of listed active tasks that run longer than their limit."""
     by_task, default = limits.stuck_after_by_task, limits.stuck_after_seconds
     return sum(task.age_seconds > by_task.get(task.task, default) for task in beacon.active)

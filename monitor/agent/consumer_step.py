@@ -1,4 +1,7 @@
-"""The agent's step in a worker's consumer. Started with each connection to the broker, stopped with its loss."""
+"""The agent's bootstep in a worker's consumer.
+
+Celery starts it with each connection to the broker, and stops it when that connection is lost.
+"""
 
 from __future__ import annotations
 
@@ -14,42 +17,42 @@ from monitor.agent.worker_probe import WorkerProbe
 
 
 class AgentStep(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Tells the beacon of its worker's connections; starts it with the first one."""
+    """Bootstep that starts the beacon thread with the first connection, and reports each connection to the probe."""
 
     label = "monitor"
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def __init__(self, parent: Any, **options: Any) -> None:
-        self._subject: WorkerProbe | None = None
+        self._probe: WorkerProbe | None = None
         super().__init__(parent, **options)
 
     def include_if(self, parent: Any) -> bool:
-        """Whether the agent is attached to this worker."""
+        """Return whether the agent instruments this worker."""
         return instrumentation.settings_of(parent.app) is not None
 
     @instrumentation.safely
     def start(self, parent: Any) -> None:
-        """The consumer has connected."""
+        """Handle a new connection of the consumer."""
         settings = instrumentation.settings_of(parent.app)
         if settings is None:
             return
-        if self._subject is None:
+        if self._probe is None:
             node, interval = str(parent.hostname), settings.interval_seconds
             target = instance_target(node, instrumentation.instance_of(node))
             direct = DirectQueue(parent, target, interval_seconds=interval)
-            subject = WorkerProbe(parent, direct, interval_seconds=interval)
-            beacon = BeaconThread(settings, subject)
-            self._subject = subject
-            subject.connected()
+            probe = WorkerProbe(parent, direct, interval_seconds=interval)
+            beacon = BeaconThread(settings, probe)
+            self._probe = probe
+            probe.connected()
             beacon.start()
-            instrumentation.started(beacon)
+            instrumentation.add_beacon(beacon)
         else:
-            self._subject.connected()
+            self._probe.connected()
 
     @instrumentation.safely
     def stop(self, parent: Any) -> None:  # noqa: ARG002
-        """The consumer has lost its connection, or is stopping."""
-        if self._subject is not None:
-            self._subject.disconnected()
+        """Handle the loss of the connection, or the end of the consumer."""
+        if self._probe is not None:
+            self._probe.disconnected()
 
     terminate = stop

@@ -1,14 +1,15 @@
-"""The worker's own queue, consumed beside Celery's own consumer and not through it.
+"""Consumer of the worker's direct queue, separate from Celery's own consumer.
 
-Celery declares its queues in a step of its own, where whatever the broker refuses ends the worker. So this queue is
-never one of `app.amqp.queues`. On AMQP it has a channel of its own on the worker's connection: a channel that the
-broker closes takes nothing else with it. On Redis it shares the channel of Celery's consumer, hence its one BRPOP
-(which a heartbeat is to prove), and leaves it as soon as Redis refuses that command.
+Celery declares the queues of `app.amqp.queues` in a bootstep in which any refusal by the broker ends the worker. So the
+direct queue is never one of them. On AMQP it has its own channel on the worker's connection: if the broker closes that
+channel, the others stay open. On Redis it shares the channel of Celery's consumer, and so its single BRPOP, which the
+heartbeat is meant to test. It leaves that channel as soon as Redis refuses the command.
 
-Heartbeats are acknowledged on arrival, and one at a time is in Celery's hands; of those that come meanwhile the newest
-is kept. One that a slot holds and does not execute, as a process that is stopped does, is not waited for: the next may
-find another slot. They count neither towards the prefetch limit nor towards RabbitMQ's timeout for acknowledgements,
-and are not decoded by Celery: it does not matter which content types the application accepts.
+Heartbeats are acknowledged on arrival. Only one at a time is passed to Celery; of those that arrive meanwhile
+the newest is kept. If a slot holds a heartbeat without executing it, as a stopped process does, the next heartbeat is
+passed on after a while, since another slot may execute it. Heartbeats count neither towards the prefetch limit nor
+towards RabbitMQ's acknowledgement timeout. Celery does not decode them, so the content types that the application
+accepts do not matter.
 """
 
 from __future__ import annotations
@@ -33,18 +34,18 @@ log = logging.getLogger("monitor.agent")
 RETRY_INTERVALS = 3
 RETRY_AT_LEAST_SECONDS = 10.0
 HELD_INTERVALS, HELD_AT_LEAST_SECONDS = 0.5, 2.0
-"""A slot that holds a heartbeat for longer is not waited for."""
+"""After this time in a slot, a heartbeat no longer delays the next one."""
 
 _TAG = "monitor"
 
 
 class DirectQueue:
-    """The consumer of one worker's own queue. Used in the thread that runs the worker's consumer, `tick` excepted."""
+    """Consumer of one worker's direct queue. All methods except `tick` run in the thread of the worker's consumer."""
 
     def __init__(self, consumer: Any, target: str, *, interval_seconds: float) -> None:
         self.target, self.name = target, direct_queue(target)
         self.consumed = False
-        """Whether the broker lets us consume it; stays as it was while the worker looks for its broker."""
+        """True while the broker permits the subscription. Unchanged while the worker reconnects to its broker."""
         self._consumer = consumer
         self._retry_seconds = max(RETRY_INTERVALS * interval_seconds, RETRY_AT_LEAST_SECONDS)
         self._retry_at = 0.0
@@ -56,10 +57,10 @@ class DirectQueue:
         self._in_flight: dict[str, float | None] = {}
 
     def connect(self) -> None:
-        """Consume it by the worker's present connection, as soon as the worker's loop runs.
+        """Subscribe on the worker's current connection, as soon as the worker's loop runs.
 
-        Not before: what waits in the queue comes with the broker's answer to the subscription, and a prefork pool loses
-        what it is given before it is part of the loop.
+        An earlier subscription would lose heartbeats: waiting messages arrive with the broker's reply, and a prefork
+        pool loses tasks that it gets before it is registered with the loop.
         """
         self._consumer.call_soon(self._connect)
 
@@ -77,12 +78,12 @@ class DirectQueue:
                 queue=self.name, no_ack=True, callback=self._received, consumer_tag=_TAG, on_cancel=self._cancelled
             )
         except Exception as error:
-            # A broker that ends the whole connection for it (a limit of channels) would do so again and again.
+            # A broker that closes the connection because of this (a limit of channels) would do so each time: give up.
             lost = isinstance(error, connection.connection_errors)
             self._given_up = lost and not isinstance(error, connection.recoverable_connection_errors)
             self._leave(channel, error)
             if lost:
-                raise  # for Celery's loop, which connects anew: it does not notice by itself what was lost in here
+                raise  # Celery's loop then reconnects; it does not notice by itself that the connection was lost here
             return
         self.consumed = True
         if self._refused:
@@ -90,7 +91,7 @@ class DirectQueue:
             log.info("the broker accepts the monitor's queue %s again", self.name)
 
     def disconnect(self) -> None:
-        """The connection is lost, or the worker is stopping: then take no more heartbeats. Never raises."""
+        """Handle a lost connection, or stop taking heartbeats if the worker is stopping. Never raises."""
         channel, self._channel, self._waiting = self._channel, None, None
         if channel is not None and self._consumer.blueprint.state in (bootsteps.CLOSE, bootsteps.TERMINATE):
             try:
@@ -100,7 +101,7 @@ class DirectQueue:
             self._close(channel)
 
     def tick(self) -> None:
-        """Called every second in whatever thread the worker's timer has: do in its main thread what is due."""
+        """Schedule due work in the worker's main thread. The worker's timer calls this every second, in any thread."""
         retry = not self.consumed and not self._given_up and time.monotonic() >= self._retry_at
         if retry or self._waiting is not None:
             self._consumer.call_soon(self._due)
@@ -113,17 +114,17 @@ class DirectQueue:
         except self._consumer.connection_errors:
             raise
         except Exception:
-            log.debug("the monitor's queue is not served", exc_info=True)
+            log.debug("the monitor's queue could not be served", exc_info=True)
 
     def _received(self, raw: Any) -> None:
         try:
             message = self._channel.message_to_python(raw)
-            if found := _heartbeat(message, self.target):
+            if found := _decode_heartbeat(message, self.target):
                 if self._waiting is None or self._waiting.headers["args"] < found.headers["args"]:
                     self._waiting = found
                 self._submit()
         except Exception:
-            log.debug("a message of the monitor's own queue is dropped", exc_info=True)
+            log.debug("a message in the monitor's queue was dropped", exc_info=True)
 
     def _submit(self) -> None:
         if self._waiting is None or not self._may_submit():
@@ -131,10 +132,16 @@ class DirectQueue:
         message, self._waiting = self._waiting, None
         self._in_flight[message.headers["id"]] = None
         strategy = self._consumer.strategies[HEARTBEAT]
-        strategy(message, dict(message.headers), _nothing, _nothing, self._consumer.on_task_message)
+        strategy(
+            message, dict(message.headers), _acknowledge_nothing, _acknowledge_nothing, self._consumer.on_task_message
+        )
 
     def _may_submit(self) -> bool:
-        """Return whether each heartbeat in Celery's hands is held by a slot, for long, and another slot may be free."""
+        """Return whether a heartbeat may be passed to Celery now.
+
+        True if no earlier one is unfinished, or if each unfinished one has been in a slot for long and there are more
+        slots than such heartbeats.
+        """
         now, before = time.monotonic(), self._in_flight
         self._in_flight = {each: before[each] or _given_at(each, now) for each in before if each in state.requests}
         if any(since is None or now - since < self._held_seconds for since in self._in_flight.values()):
@@ -142,13 +149,16 @@ class DirectQueue:
         return len(self._in_flight) < max(1, int(self._consumer.pool.num_processes or 1))
 
     def _cancelled(self, *_: Any) -> None:
-        """Called when the broker ends the subscription, for the queue was deleted. Else Celery would reconnect."""
+        """Handle the end of the subscription after the queue was deleted. Without this, Celery would reconnect."""
         channel, self._channel = self._channel, None
-        self._consumer.call_soon(self._close, channel)  # not in the midst of what the connection reads
-        self._failed("it has cancelled the subscription")
+        self._consumer.call_soon(self._close, channel)  # later: the connection is still reading this frame
+        self._failed("it cancelled the subscription")
 
     def _guard(self, channel: Any) -> None:
-        """Keep a refusal of our key from ending the worker, whose BRPOP it shares: leave, and let it try without."""
+        """Wrap the shared BRPOP so that a refusal of the direct queue's key does not end the worker.
+
+        On a refusal the direct queue leaves the channel, and the worker's next BRPOP does not name its key.
+        """
         handlers = getattr(channel, "handlers", None)
         if not isinstance(handlers, dict) or "BRPOP" not in handlers:
             return
@@ -177,14 +187,14 @@ class DirectQueue:
         self._retry_at = time.monotonic() + self._retry_seconds
         if not self._refused:
             log.warning(
-                "the broker refuses the monitor's queue %s: this worker runs without heartbeats of its own (%s)",
+                "the broker refuses the monitor's queue %s: this worker gets no direct heartbeats (%s)",
                 self.name,
                 str(reason)[:200] or type(reason).__name__,
             )
         self._refused = True
 
     def _close(self, channel: Any) -> None:
-        """Close a channel that is our own."""
+        """Close a channel, unless it is the one of Celery's consumer."""
         consumers = self._consumer.task_consumer
         if channel is None or (consumers is not None and channel is consumers.channel):
             return
@@ -197,26 +207,26 @@ class DirectQueue:
 
 def _queue(name: str) -> Any:
     entity: Any = importlib.import_module("kombu.entity")
-    exchange = entity.Exchange("")  # a named one would read every binding at each publish
+    exchange = entity.Exchange("")  # with a named one kombu reads all bindings at each publish
     return entity.Queue(name, exchange, routing_key=name, expires=DIRECT_QUEUE_EXPIRES_SECONDS)
 
 
 def _given_at(task_id: str, now: float) -> float | None:
-    """Return ``now`` for a heartbeat that a slot holds, None for one that waits for a slot."""
+    """Return ``now`` for a heartbeat that is in a slot, None for one that waits for a slot."""
     request = state.requests[task_id]
     return now if request in state.active_requests or given_to(request) is not None else None
 
 
 class _Decoded(Message):
-    """A message whose body Celery need not decode."""
+    """A message with a decoded body, which Celery need not decode."""
 
     payload: Any = ()
 
 
-def _heartbeat(message: Any, target: str) -> Any:
-    """Return the heartbeat as a message of Celery's protocol 1, whose parts are decoded; None for anything else.
+def _decode_heartbeat(message: Any, target: str) -> Any:
+    """Return a heartbeat as a decoded message of Celery's task protocol 1; None for any other message.
 
-    It is recorded for the worker that executes it, whatever worker the message names.
+    Its target is the worker that executes it, whatever target the message names.
     """
     if message.headers.get("task") != HEARTBEAT:
         return None
@@ -233,5 +243,5 @@ def _heartbeat(message: Any, target: str) -> Any:
     return made(channel=message.channel, delivery_info=message.delivery_info, properties={}, headers=task)
 
 
-def _nothing(*_: Any) -> None:
-    """Acknowledge nothing: the message was acknowledged when it came."""
+def _acknowledge_nothing(*_: Any) -> None:
+    """Do nothing: the message was acknowledged on arrival."""

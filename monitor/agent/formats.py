@@ -1,4 +1,4 @@
-"""The content types in which a heartbeat may travel a queue that Celery's own consumer reads."""
+"""Content types of heartbeats in queues that Celery's own consumer reads."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ SERIALIZERS = {
     "application/x-yaml": "yaml",
     "application/x-python-serialize": "pickle",
 }
-"""Content types, and what kombu calls the serializers of which they are; the first that everybody accepts is taken."""
+"""Content types and the names of their serializers in kombu, in order of preference."""
 
 
 def accepted(conf: Any) -> tuple[str, ...]:
-    """The content types that the workers of an application accept. Empty when that cannot be told."""
+    """Return the content types that an application's workers accept; empty if its configuration cannot be read."""
     serialization: Any = importlib.import_module("kombu.serialization")
     try:
         found = serialization.prepare_accept_content(conf.accept_content)
-    except Exception:  # noqa: BLE001 - whatever a project has put there
+    except Exception:  # noqa: BLE001 - a project may configure anything
         return ()
-    if found is None:  # everything that is not switched off
+    if found is None:  # None means all content types that are not disabled
         found = SERIALIZERS.keys() - serialization.registry._disabled_content_types
     return tuple(sorted(map(str, found)))[:50]
 
 
 def available() -> tuple[str, ...]:
-    """Those of `SERIALIZERS` that this process can write."""
+    """Return the content types of `SERIALIZERS` that this process can write."""
     serialization: Any = importlib.import_module("kombu.serialization")
     return tuple(content_type for content_type, name in SERIALIZERS.items() if _writes(serialization, name))
 
@@ -37,6 +37,6 @@ def available() -> tuple[str, ...]:
 def _writes(serialization: Any, name: str) -> bool:
     try:
         serialization.dumps([], serializer=name)
-    except Exception:  # noqa: BLE001 - of a package that is not installed
+    except Exception:  # noqa: BLE001 - the serializer's package may be missing
         return False
     return True

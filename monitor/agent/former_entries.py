@@ -1,6 +1,6 @@
-"""Beat entries that earlier versions of the monitor stored in a project's schedule, and their removal.
+"""Removal of the beat entries that earlier versions of the monitor stored in a project's schedule.
 
-django-celery-beat keeps such an entry as a row, redbeat as a key, for ever: even when nothing puts it there any more.
+django-celery-beat keeps an entry as a row and redbeat as a key, also when no configuration declares it any more.
 """
 
 from __future__ import annotations
@@ -18,16 +18,19 @@ NAMES = (
     "celery-health-monitor-pulse",
     "celery-health-monitor-workers",
 )
-"""What they are called. The monitor's own application has entries of these names for its own scheduler only."""
+"""Names of the entries. The monitor's own application still uses these names, in its own scheduler only."""
 
 PAUSE_SECONDS = 10.0
-"""Time between two attempts, while the database or the server with the schedule does not answer."""
+"""Time between two attempts while the schedule's database does not answer."""
 
 log = logging.getLogger("monitor.beat")
 
 
 def remove_at_first_tick(scheduler: Any) -> None:
-    """Have the entries removed by the scheduler's first tick, before it sends anything. The tick itself goes on."""
+    """Wrap the scheduler's tick so that the first one removes the entries before it sends anything.
+
+    If the removal fails, the tick continues, and a later tick tries again.
+    """
     tick = scheduler.tick
     next_at, failed = 0.0, False
 
@@ -38,10 +41,10 @@ def remove_at_first_tick(scheduler: Any) -> None:
             try:
                 remove(scheduler)
                 next_at = float("inf")
-            except Exception as error:  # noqa: BLE001 - of any database
+            except Exception as error:  # noqa: BLE001 - any database may raise here
                 next_at = time.monotonic() + PAUSE_SECONDS
                 if not failed:
-                    log.warning("entries of an earlier version cannot be removed yet (%s)", type(error).__name__)
+                    log.warning("old beat entries of the monitor could not be removed yet (%s)", type(error).__name__)
                 failed = True
         return tick(*args, **kwargs)
 
@@ -49,7 +52,7 @@ def remove_at_first_tick(scheduler: Any) -> None:
 
 
 def remove(scheduler: Any) -> None:
-    """Remove the entries from where the scheduler keeps them. Raises what its database raises."""
+    """Remove the entries from the scheduler and from its storage. Raises the exceptions of its database."""
     if hasattr(getattr(scheduler, "Model", None), "_default_manager"):
         _remove_rows(scheduler)
     elif hasattr(getattr(scheduler, "Entry", None), "generate_key"):
@@ -61,7 +64,7 @@ def remove(scheduler: Any) -> None:
 
 
 def _remove_rows(scheduler: Any) -> None:
-    """Remove the rows of django-celery-beat, and their intervals that nothing uses any more."""
+    """Remove the rows of django-celery-beat, and those of their intervals that no other row uses."""
     rows = scheduler.Model._default_manager.filter(name__in=NAMES, task__startswith="monitor.tasks.")
     intervals = {row.interval for row in rows if row.interval is not None}
     removed, _ = rows.delete()
@@ -69,11 +72,11 @@ def _remove_rows(scheduler: Any) -> None:
         if not _is_used(interval):
             interval.delete()
     if removed:
-        scheduler.Changes.update_changed()  # a row that has run is deleted without this
+        scheduler.Changes.update_changed()  # deleting a row that has run does not notify the scheduler
 
 
 def _is_used(row: Any) -> bool:
-    """Return whether a row of any model refers to this one: it would be deleted with it."""
+    """Return whether a row of any model refers to this one. Such a row would be deleted with it (cascade)."""
     return any(
         relation.related_model._base_manager.filter(**{relation.field.name: row}).exists()
         for relation in row._meta.get_fields(include_hidden=True)

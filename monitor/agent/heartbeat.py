@@ -1,4 +1,4 @@
-"""The heartbeat task: runs in the worker's pool and does nothing. That it was executed is recorded by its request."""
+"""The heartbeat task, which does nothing. Its request in the worker's main process records the execution."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from monitor.agent.protocol import HEARTBEAT
 
 
 class HeartbeatTask(Task):  # type: ignore[misc]
-    """A task that is the same in every application, whatever its defaults, annotations and own Task class say."""
+    """A task with fixed options, independent of an application's defaults, annotations and Task class."""
 
     from_config = ()
     ignore_result = True
@@ -29,25 +29,25 @@ class HeartbeatTask(Task):  # type: ignore[misc]
 
     @classmethod
     def annotate(cls) -> None:
-        """No ``task_annotations``: a ``"*"`` in there is meant for the project's own tasks."""
+        """Ignore ``task_annotations``: an entry ``"*"`` is meant for the project's own tasks."""
 
 
 def register(app: Any) -> None:
-    """Make the heartbeat task known to an application, now or when it is finalized. Again is once."""
+    """Register the heartbeat task with an application, now or when it is finalized. Repeated calls have no effect."""
     if HEARTBEAT not in app._tasks:
         app.task(name=HEARTBEAT, base=HeartbeatTask, bind=True, shared=False, lazy=not app.finalized)(_heartbeat)
 
 
 def record_executions() -> None:
-    """Have the workers of this process record the heartbeats that their pools execute."""
+    """Set the request class that records executed heartbeats in the workers of this process."""
     from monitor.agent.heartbeat_request import HeartbeatRequest  # noqa: PLC0415 - it needs `celery.worker`
 
     HeartbeatTask.Request = HeartbeatRequest
 
 
 def _heartbeat(self: Any, *_: Any) -> None:
-    """Take a slot of the pool for a moment."""
+    """Occupy a slot of the pool for a moment."""
 
 
-# What children of prefork that are spawned, not forked, are told to import; and that makes the task known to them.
+# Prefork children that are spawned instead of forked import the module of this name, which registers the task.
 _heartbeat.__module__ = "monitor.tasks.heartbeat"

@@ -1,7 +1,7 @@
-"""Executed heartbeats of the workers in this process, on their way from the pool's results to the store.
+"""Buffer for executed heartbeats between the pool's results and the store.
 
-Celery reports every result of a pool to the worker's main process. So the processes of the pool need no connection
-of their own, and a store that answers late holds no slot.
+Celery reports every result of a pool to the worker's main process. So the pool's processes need no connection to the
+store, and a slow store occupies no slot.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from monitor.agent.protocol import target_field
 
 
 class HeartbeatRecorder:
-    """Heartbeats that one worker has executed. Filled in any thread, emptied by the beacon's."""
+    """Heartbeats that one worker has executed. Any thread may add to it; the beacon thread takes from it."""
 
     def __init__(self, target: str, wake: Callable[[], None]) -> None:
-        """``target``: what its own heartbeats are sent to. ``wake`` is called when there is something to take."""
+        """Start empty. ``target`` is the worker's :attr:`Beacon.target`; ``wake`` is called after each addition."""
         self.count = 0
-        """How many were executed since the worker started."""
+        """Number of heartbeats executed since the worker started."""
         self.newest_us: int | None = None
-        """When the newest of its own that it has executed had been sent; None before the first."""
+        """Send time of the newest executed direct heartbeat, in microseconds; None before the first."""
         self._target, self._wake = target, wake
         self._lock = threading.Lock()
         self._waiting: dict[str, int] = {}
 
     def add(self, kind: str, target: str, sent: int) -> None:
-        """Add one. ``sent``: when it was sent, in microseconds by the store's clock."""
+        """Add a heartbeat. ``sent`` is its send time in microseconds by the store's clock."""
         own = kind == "worker"
         field = target_field(kind, self._target if own else target)
         with self._lock:
@@ -37,21 +37,21 @@ class HeartbeatRecorder:
         self._wake()
 
     def take(self) -> dict[str, int]:
-        """Return what was added since the last call: by target field, when the newest one had been sent."""
+        """Return the heartbeats since the last call as target field -> send time of the newest one."""
         with self._lock:
             taken, self._waiting = self._waiting, {}
         return taken
 
 
-def listen(node: str, executions: HeartbeatRecorder) -> None:
-    """Record the heartbeats that the worker ``node`` in this process executes."""
-    _executions[node] = executions
+def register(node: str, recorder: HeartbeatRecorder) -> None:
+    """Register the recorder for the worker ``node`` in this process."""
+    _recorders[node] = recorder
 
 
-def executed(node: str, kind: str, target: str, sent: int) -> None:
-    """Record a heartbeat that the worker ``node`` has executed, if its beacon listens."""
-    if (executions := _executions.get(node)) is not None:
-        executions.add(kind, target, sent)
+def record_execution(node: str, kind: str, target: str, sent: int) -> None:
+    """Record a heartbeat that the worker ``node`` has executed. Does nothing for a worker without a recorder."""
+    if (recorder := _recorders.get(node)) is not None:
+        recorder.add(kind, target, sent)
 
 
-_executions: dict[str, HeartbeatRecorder] = {}
+_recorders: dict[str, HeartbeatRecorder] = {}

@@ -1,6 +1,6 @@
-"""The request of a heartbeat in a worker's main process, which hears of the result of every task of its pool.
+"""The request class of heartbeats. A worker's main process calls it with the results of its pool.
 
-Imported by a worker alone: it needs `celery.worker`.
+Only workers import this module, since it needs `celery.worker`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ log = logging.getLogger("monitor.agent")
 
 
 class HeartbeatRequest(Request):  # type: ignore[misc]
-    """A request that records its execution once the pool has reported success."""
+    """A request that records a heartbeat when the pool reports its success."""
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Wrap `on_success` of the class that Celery derives for each task: it does not call the inherited one."""
+        """Wrap `on_success` of the subclass that Celery creates for a task: it does not call the inherited method."""
         super().__init_subclass__(**options)
         if "on_success" in cls.__dict__:
             cls.on_success = _recording(cls.on_success)
@@ -35,7 +35,7 @@ def _recording(on_success: Callable[..., Any]) -> Callable[..., Any]:
             failed, *_ = outcome
             if not failed:
                 kind, target, sent, *_ = self.args
-                heartbeat_recorder.executed(str(self.hostname), str(kind), str(target), int(sent))
+                heartbeat_recorder.record_execution(str(self.hostname), str(kind), str(target), int(sent))
         except Exception:
             log.debug("a heartbeat could not be recorded", exc_info=True)
         return answer

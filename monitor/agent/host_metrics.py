@@ -1,6 +1,6 @@
-"""How the host is: CPU, memory, disk, connections, in the words of the check kinds. Linux only; elsewhere nothing.
+"""CPU, memory, disk and connections of the host, with the field names of the check kinds. Linux only.
 
-From ``/proc`` and control groups, since a worker has no psutil. What cannot be read is left out.
+The values are read from ``/proc`` and control groups, since a worker may lack psutil. Unreadable values are omitted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Values = dict[str, float]
 
 
 class HostMetrics:
-    """Measures; CPU use is that since the measurement before."""
+    """Reader of the host's metrics. CPU use covers the time since the previous reading, so the first one has none."""
 
     def __init__(self, proc: Path = Path("/proc"), cgroup_root: Path = cgroup.ROOT) -> None:
         self._proc = proc
@@ -25,7 +25,7 @@ class HostMetrics:
         self._cpu_before: tuple[float, float] | None = None
 
     def read(self) -> dict[str, Values]:
-        """The vitals that can be read now, by the name of the check that has the same fields."""
+        """Return the metrics that can be read now, by the check kind that has the same fields."""
         found: dict[str, Values] = {}
         sources: dict[str, Callable[[], Values]] = {
             "cpu": self._cpu, "memory": self._memory, "disk": self._disk, "connections": self._connections,
@@ -40,7 +40,7 @@ class HostMetrics:
         return found
 
     def rss_mb(self) -> float | None:
-        """Resident memory of this process in MiB."""
+        """Return the resident memory of this process in MiB; None if it cannot be read."""
         try:
             pages = int((self._proc / "self/statm").read_text().split()[1])
             return round(pages * os.sysconf("SC_PAGE_SIZE") / MB, 1)
@@ -65,12 +65,12 @@ class HostMetrics:
         }
 
     def _ticks(self, processors: set[int]) -> tuple[float, float]:
-        """Busy and all time of our processors so far, in ticks, from proc(5)'s ``stat``."""
+        """Return busy and total time of the processors since boot, in ticks, from ``/proc/stat`` (see proc(5))."""
         busy = total = 0
         for line in (self._proc / "stat").read_text().splitlines():
             name, *fields = line.split()
             if name.startswith("cpu") and name[3:].isdigit() and int(name[3:]) in processors:
-                user, nice, system, idle, iowait, *rest = map(int, fields[:8])  # guests are in user and nice
+                user, nice, system, idle, iowait, *rest = map(int, fields[:8])  # user and nice include guest time
                 busy += user + nice + system + sum(rest)
                 total += user + nice + system + sum(rest) + idle + iowait
         return busy, total
@@ -89,22 +89,22 @@ class HostMetrics:
         return {"percent": round(percent, 1), "available_mb": available // MB, "total_mb": total // MB}
 
     def _disk(self) -> Values:
-        room = os.statvfs("/")
-        used = room.f_blocks - room.f_bfree
+        found = os.statvfs("/")
+        used = found.f_blocks - found.f_bfree
         return {
-            "percent": round(used / (used + room.f_bavail) * 100, 1),  # as df has it: without what root keeps
-            "free_mb": room.f_bavail * room.f_frsize // MB,
-            "total_mb": room.f_blocks * room.f_frsize // MB,
+            "percent": round(used / (used + found.f_bavail) * 100, 1),  # as in df: without the blocks reserved for root
+            "free_mb": found.f_bavail * found.f_frsize // MB,
+            "total_mb": found.f_blocks * found.f_frsize // MB,
         }
 
     def _connections(self) -> Values:
-        # Counted by the kernel: reading the table of all connections takes long on a busy host.
-        found: int | None = None
+        # The kernel's counter: reading the table of all connections takes long on a busy host.
+        column: int | None = None
         for line in (self._proc / "net/snmp").read_text().splitlines():
             name, _, rest = line.partition(":")
             if name == "Tcp":
-                if found is None:
-                    found = rest.split().index("CurrEstab")
+                if column is None:
+                    column = rest.split().index("CurrEstab")
                 else:
-                    return {"active_connections": int(rest.split()[found])}
+                    return {"active_connections": int(rest.split()[column])}
         return {}

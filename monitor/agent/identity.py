@@ -1,8 +1,8 @@
-"""The identity of a project: the name by which two projects that share a store are told apart.
+"""The identity of a project, which distinguishes projects that share a store.
 
-Processes of one project do not all know the same of it: a worker knows its Celery application, a role that is started
-beside it may know the settings module alone. So an identity keeps what its name was not taken from, too, and two of
-them are compared by the strongest thing that both know.
+The processes of one project do not all know the same facts about it. A worker knows its Celery application; a role of
+the monitor may know only the settings module. So an identity holds all facts that a process knows, not only the one
+that gave it its name. Two identities are compared by the strongest fact that both have.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from monitor.lib import decoding
 
 NAME = r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,98}[^\s\x00-\x1f\x7f])?$"
-"""What a name looks like: 1 to 100 characters in one line, without spaces at its ends."""
+"""Pattern of a name: 1 to 100 characters in one line, without spaces at its ends."""
 
 NAME_BYTES = 400
 RECORD_BYTES = 8192
@@ -27,29 +27,32 @@ _OWN_SETTINGS = "monitor.settings"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A project's name, and what else a process knows of it. Without a ``name`` it differs from no other."""
+    """A project's name, and the other facts that a process knows about it.
+
+    An identity without a name does not differ from any other.
+    """
 
     name: str = ""
-    """The setting `project`; else the name of the Celery application, else the first part of the settings module."""
+    """The setting `project`, else the name of the Celery application, else the top package of the settings module."""
     applications: tuple[str, ...] = ()
-    """The names of the project's Celery applications, as far as this process knows them."""
+    """Names of the project's Celery applications that this process knows."""
     module: str = ""
-    """The first part of the settings module's name."""
+    """Top package of the settings module."""
     random: bool = False
-    """Whether the name was made up. One that contains ``@HOST`` says nothing on another host."""
+    """True for a generated name. A generated name that contains ``@HOST`` is valid on that host only."""
 
     @property
     def is_set(self) -> bool:
-        """Whether the name is none that was derived."""
+        """Return whether the name was configured: neither derived nor generated."""
         return bool(self.name) and not self.random and self.name not in (*self.applications, self.module)
 
     @property
     def is_local(self) -> bool:
-        """Whether the name was made up for one host: another start may have another one."""
+        """Return whether the name was generated for one host. The next start may generate another one."""
         return self.random and "@" in self.name
 
     def differs_from(self, other: Identity | None) -> bool:
-        """Return whether the other one is known to be another project's."""
+        """Return whether the other identity certainly belongs to another project."""
         if other is None or not self.name or not other.name or self.name == other.name:
             return False
         if self.random and other.random:
@@ -61,7 +64,7 @@ class Identity:
         return not (self.module and self.module == other.module)
 
     def ignores(self, worker: Identity) -> bool:
-        """Return whether a worker belongs to another project. A monitor of a made up name watches what there is."""
+        """Return whether a worker belongs to another project. A monitor with a generated name ignores no worker."""
         return not self.random and self.differs_from(worker)
 
     def _is_on_another_host(self, other: Identity) -> bool:
@@ -70,8 +73,8 @@ class Identity:
 
 
 def of_process(setting: str | None, applications: Iterable[Any], environ: Mapping[str, str]) -> Identity:
-    """Return the identity of a process with these Celery applications; ``setting`` is the setting `project`."""
-    # Our own application belongs to the project that it watches.
+    """Return the identity of a process that knows these Celery applications; ``setting`` is the setting `project`."""
+    # The monitor's own application names no project: it belongs to the project that it watches.
     projects = [app for app in applications if not getattr(app, "names_no_project", False)]
     names = dict.fromkeys(str(getattr(app, "main", None) or "") for app in projects)
     known = tuple(name for name in names if is_name(name) and name != "__main__")[:APPLICATIONS_KEPT]
@@ -87,12 +90,12 @@ def is_name(text: str) -> bool:
 
 
 def encode(identity: Identity) -> str:
-    """Return the identity as JSON, the same for equal ones."""
+    """Return the identity as JSON. Equal identities have equal JSON."""
     return json.dumps(asdict(identity), separators=(",", ":"))
 
 
 def decode(raw: bytes | None) -> Identity | None:
-    """Return the identity; None for anything that is none. Unknown fields, of a newer version, are left out."""
+    """Return the identity; None for invalid input. Unknown fields, as from a newer version, are ignored."""
     try:
         value: dict[str, Any] = decoding.load(raw or b"", most_bytes=RECORD_BYTES)
         applications = tuple(_name(each) for each in value.get("applications", ()))[:APPLICATIONS_KEPT]
@@ -104,5 +107,5 @@ def decode(raw: bytes | None) -> Identity | None:
 
 def _name(value: Any) -> str:
     if not is_name(decoding.text(value)):
-        raise ValueError("no name of a project")
+        raise ValueError("not the name of a project")
     return str(value)

@@ -1,4 +1,4 @@
-"""What the agent is attached to in this process: applications, and the beacons of workers until they have left."""
+"""State of the agent in this process: instrumented applications with their settings, and the running beacons."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("monitor.agent")
 
-FAREWELL_SECONDS = 0.5
-"""How long a process that ends waits for its goodbye to be said, at most."""
+GOODBYE_SECONDS = 0.5
+"""Longest time that a process waits at its end until the goodbye (the last beacon) is written."""
 
 _settings: WeakKeyDictionary[Any, AgentSettings] = WeakKeyDictionary()
 _beacons: list[BeaconThread] = []
@@ -27,72 +27,78 @@ _instances: dict[str, str] = {}
 
 
 def safely(function: Callable[..., None]) -> Callable[..., None]:
-    """The same, except that what it raises is logged."""
+    """Wrap a function so that its exceptions are logged and not raised."""
 
     @wraps(function)
     def safe(*arguments: Any, **keywords: Any) -> None:
         try:
             function(*arguments, **keywords)
         except Exception:
-            log.warning("the monitor's agent does without: %s failed", function.__name__, exc_info=True)
+            log.warning("the monitor's agent continues without %s, which failed", function.__name__, exc_info=True)
 
     return safe
 
 
-def goes_by(app: Any, settings: AgentSettings) -> None:
-    """The agent goes by these settings in workers of this application."""
+def use_settings(app: Any, settings: AgentSettings) -> None:
+    """Set the agent's settings for workers of this application, which marks it as instrumented."""
     _settings[app] = settings
 
 
-def begins(node: str) -> None:
-    """Give this start of a worker an id of its own."""
+def begin_instance(node: str) -> None:
+    """Create a new instance id for a worker that starts."""
     _instances[node] = uuid.uuid4().hex[:16]
 
 
 def instance_of(node: str) -> str:
-    """Return the id of this start of a worker; empty where none has begun."""
+    """Return the instance id of the worker ``node``; empty if no such worker has started in this process."""
     return _instances.get(node, "")
 
 
 def settings_of(app: Any) -> AgentSettings | None:
-    """What the agent goes by in a worker of this application, if it is attached to it."""
+    """Return the agent's settings for workers of this application; None if it is not instrumented."""
     return _settings.get(app)
 
 
-def started(beacon: BeaconThread) -> None:
-    """A worker's beacon has been started; it says goodbye when the worker leaves."""
+def add_beacon(beacon: BeaconThread) -> None:
+    """Add the running beacon of a worker, so that it writes a goodbye when the worker ends."""
     _beacons.append(beacon)
     if len(_beacons) == 1:
-        atexit.register(_farewell, os.getpid())
+        atexit.register(_finish_process, os.getpid())
 
 
-def leaves(node: str) -> None:
-    """A worker is asked to end. May be called in a signal handler: waits for nothing."""
+def request_goodbye(node: str) -> None:
+    """Have the beacon of ``node`` write a goodbye. Returns at once, so a signal handler may call it."""
     for beacon in _beacons:
         if beacon.node == node:
-            beacon.leave()
+            beacon.request_goodbye()
 
 
-def ended(node: str, *, failed: bool) -> None:
-    """A worker ends. One that was asked to (by remote control, too) says goodbye; one that has ``failed`` does not."""
+def finish(node: str, *, failed: bool) -> None:
+    """Remove the beacon of a worker that ends, and wait for its goodbye.
+
+    A worker that has ``failed`` writes a goodbye only if a signal or remote control requested its shutdown.
+    """
     for beacon in [beacon for beacon in _beacons if beacon.node == node]:
-        if not failed or _asked():
-            beacon.leave()
-            beacon.wait(FAREWELL_SECONDS)
+        if not failed or _is_shutdown_requested():
+            beacon.request_goodbye()
+            beacon.wait_for_goodbye(GOODBYE_SECONDS)
         _beacons.remove(beacon)
 
 
-def _farewell(pid: int) -> None:
-    """The process ends: a cold shutdown sends no such signal, and some no signal at all."""
+def _finish_process(pid: int) -> None:
+    """Write the remaining goodbyes at the exit of the process ``pid``; do nothing in its forked children.
+
+    A cold shutdown sends no ``worker_shutting_down``, and some shutdowns send no signal at all.
+    """
     if os.getpid() != pid:
         return
     for beacon in _beacons:
-        if _asked():
-            beacon.leave()
+        if _is_shutdown_requested():
+            beacon.request_goodbye()
         if beacon.leaving:
-            beacon.wait(FAREWELL_SECONDS)
+            beacon.wait_for_goodbye(GOODBYE_SECONDS)
 
 
-def _asked() -> bool:
+def _is_shutdown_requested() -> bool:
     state: Any = importlib.import_module("celery.worker.state")
     return any(flag not in (None, False) for flag in (state.should_stop, state.should_terminate))

@@ -1,4 +1,4 @@
-"""Which of the queues that a worker consumes outlive it, and why the others do not."""
+"""Rules that find the queues of a worker that are not lasting, with the reason for each."""
 
 from __future__ import annotations
 
@@ -14,24 +14,27 @@ NOT_DURABLE = "not_durable"
 NODE = "node"
 
 _POD_SUFFIX = "-[bcdfghjklmnpqrstvwxz2456789]{5}$"
-"""What Kubernetes appends to the names of pods. A name without it and without a digit is that of a role, as in
-`hostname: mail` of a Compose file, and the queue `mail` belongs to the role."""
+"""Pattern of the suffix that Kubernetes appends to the names of pods.
+
+A host name without it and without a digit names a role, as `hostname: mail` does in a Compose file. The queue `mail`
+then belongs to the role and not to one host."""
 
 
 def short_lived(queues: Iterable[Any], *, names: re.Pattern[str], default: str) -> dict[str, str]:
-    """Return, by name, the kombu queues that are not lasting, each with the first reason that holds.
+    """Return the names of those kombu queues that are not lasting, each with the first reason that applies.
 
-    ``names`` are those of the worker's node (:func:`node_names`). ``default`` is the application's default queue, which
-    belongs to all workers, whatever their names are.
+    ``names`` is the pattern for the worker's node (:func:`node_names`). ``default`` is the application's default queue,
+    which belongs to all workers, also if its name matches the pattern.
     """
     found = {str(queue.name): _reason(queue, names, default) for queue in queues}
     return {name: reason for name, reason in found.items() if reason is not None}
 
 
 def node_names(node: str, host: str) -> re.Pattern[str]:
-    """Return a pattern for the names of queues that are made for one node: they contain its name, or its host's.
+    """Return a pattern for the names of queues that belong to one node: they contain its name or its host's name.
 
-    The name of a host counts as a whole word, and only when it can be that of a single machine, container or pod.
+    A host's name must be a separate word in the queue's name. It counts only if it can name a single machine, container
+    or pod.
     """
     hosts = {host, node.partition("@")[2]}
     hosts |= {first for first in (each.partition(".")[0] for each in hosts) if re.search("[A-Za-z]", first)}

@@ -1,40 +1,42 @@
-"""Would a restart help this worker? What its beacon thread last wrote down, judged by ``monitor probe worker``.
+"""Rules of ``monitor probe worker``: would a restart help this worker, given its last liveness sample?
 
-Pure, and nothing is imported here: the probe starts every few seconds in every container, and `typing` or `dataclasses`
-alone would cost a third of what it may cost.
+This module is pure and imports nothing. The probe starts every few seconds in every container, and importing `typing`
+or `dataclasses` alone would use a third of its time budget.
 """
 
 OFF, STARTING, RUNNING, LEAVING = "off", "starting", "running", "leaving"
 
 CONCURRENT_POOLS = ("prefork", "threads", "gevent", "eventlet")
-"""Pools whose tasks leave the worker's loop free. Those of solo do not, and those of unknown pools may not."""
+"""Pools that run tasks beside the worker's loop. Solo runs them in the loop; of unknown pools this is not known."""
 
 LATE_AFTER_INTERVALS = 3
-DEAR_LATE_AFTER_INTERVALS = 6
+COSTLY_LATE_AFTER_INTERVALS = 6
 LATE_AFTER_AT_LEAST_SECONDS = 5.0
-"""A machine that is busy for a moment is no reason to restart anything."""
+"""Lower limit of the time after which something is late, so that a busy machine causes no restart."""
 
 RECONNECT_SECONDS = 40.0
-"""Celery waits up to 30 s between two attempts to reach a broker that was away; its loop does not turn meanwhile."""
+"""Time that a worker needs to reconnect: Celery waits up to 30 s between attempts, and its loop stops meanwhile."""
 
 
 class LivenessSample:
-    """What a worker's liveness is judged by. Written by the agent, with each beacon and also when that cannot be sent.
+    """A worker's state for the liveness probe. The agent writes one with each beacon, also if the beacon fails.
 
-    phase: ``starting`` before it is ready to consume, ``leaving`` from its goodbye on, else ``running``; ``off`` when
-    the agent does nothing, by its settings.
-    interval_seconds: time between two pulses, at most. up_seconds: since it was ready.
-    slots, active, reserved: how many tasks it can execute, executes, and has taken in advance.
-    taken: every slot that works is taken. stuck: that, each by a task that runs longer than its ``stuck_after``.
-    holding_back: tasks that may not begin yet (rate limits, ETAs) keep it from taking others.
-    judged: heartbeats tell something about it; not so in an unknown pool that has never executed one.
-    dear: a heartbeat costs it a process of its pool, which takes its time.
-    loop_lag_seconds: since the consumer's timer last ticked; None where there is no such loop.
-    executed_age_seconds: since the newest direct heartbeat that was executed had been sent; None before the first.
-    unanswered_seconds: how long a direct heartbeat has been waiting to be executed; 0 when none does.
-    idle_seconds: since it last executed any task. store_answers, broker_reachable: as the agent sees them.
-    recovered_seconds: since one of the two was away; None when that never was.
-    The last three ages come from :class:`monitor.agent.progress.HeartbeatProgress`.
+    phase: ``starting`` before the worker is ready to consume, ``leaving`` from its goodbye on, else ``running``;
+    ``off`` if its settings switch the agent off.
+    interval_seconds: longest time between two samples. up_seconds: time since the worker was ready.
+    slots, active, reserved: numbers of tasks that it can execute, executes, and has taken in advance.
+    taken: a task occupies every slot that is not stalled. stuck: and each of these tasks exceeds its ``stuck_after``.
+    holding_back: the prefetch limit is used up by tasks that may not start yet (rate limits, ETAs).
+    judged: heartbeats are meaningful; False for an unknown pool that has never executed one.
+    dear: heartbeats are costly, because the pool replaces its processes after a few tasks.
+    loop_lag_seconds: delay of the consumer's timer, which ticks every second; None while it is not connected.
+    executed_age_seconds: age of the newest executed direct heartbeat since it was sent; None before the first.
+    unanswered_seconds: time that a direct heartbeat has been waiting for its execution; 0 if none waits.
+    idle_seconds: time since the worker last executed any task.
+    store_answers, broker_reachable: results of the agent's own connections.
+    recovered_seconds: time since an outage of the store or the broker ended; None if there was none.
+    The last four times come from :class:`monitor.agent.progress.HeartbeatProgress`.
+    The names are also those in the sample's file.
     """
 
     __slots__ = (
@@ -104,96 +106,110 @@ class LivenessSample:
 
     @property
     def late_after_seconds(self) -> float:
-        """What takes longer than this is not merely slow."""
+        """Return the time after which the process or its loop counts as stopped."""
         return max(LATE_AFTER_INTERVALS * self.interval_seconds, LATE_AFTER_AT_LEAST_SECONDS)
 
     @property
     def unanswered_after_seconds(self) -> float:
-        """What a heartbeat may take to be executed."""
-        intervals = DEAR_LATE_AFTER_INTERVALS if self.dear else LATE_AFTER_INTERVALS
+        """Return the time within which a heartbeat must be executed."""
+        intervals = COSTLY_LATE_AFTER_INTERVALS if self.dear else LATE_AFTER_INTERVALS
         return max(intervals * self.interval_seconds, self.late_after_seconds)
 
     @property
     def executes_in_loop(self) -> bool:
-        """Whether its loop rightly stands still: a pool like solo executes a task in it."""
+        """Return whether a task runs inside the loop, as in solo, so that the loop does not turn."""
         return self.pool not in CONCURRENT_POOLS and self.active > 0
 
 
-def judge(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str]:
-    """Whether the worker is alive, and why in a few words; ``age_seconds`` since it wrote the pulse.
+def judge(sample: LivenessSample, age_seconds: float) -> tuple[bool, str]:
+    """Return whether the worker is alive, and the reason in a few words. ``age_seconds`` is the age of the sample.
 
-    The process exists, that was looked at. Not alive only where a restart would help: the process stands still, or its
-    loop does, or its pool executes nothing although it could and work is waiting. Never for what others lack.
+    The caller has checked that the process exists. A worker is not alive only if a restart would help: its process is
+    stopped, its loop is stopped, or its pool executes nothing although slots are free and work waits. An outage of
+    another service never makes it not alive.
     """
-    for rule in (_coming_or_going, _stands_still, _just_started, _cut_off, _frozen, _taken, _not_yet, _wedged):
-        if (found := rule(pulse, age_seconds)) is not None:
+    for rule in _RULES:
+        if (found := rule(sample, age_seconds)) is not None:
             return found
-    if pulse.executed_age_seconds is None:
+    if sample.executed_age_seconds is None:
         return True, "has been sent no heartbeat"
-    return True, f"has executed a heartbeat sent {pulse.executed_age_seconds:.0f} s ago"
+    return True, f"has executed a heartbeat sent {sample.executed_age_seconds:.0f} s ago"
 
 
-def _coming_or_going(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
-    if pulse.phase == LEAVING:
+def _starting_or_leaving(sample: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
+    if sample.phase == LEAVING:
         return True, "is shutting down"
-    if pulse.phase == OFF:
-        return True, "is not judged: its agent is switched off, or does not know the monitor's store"
-    return (True, "is starting") if pulse.phase == STARTING else None
+    if sample.phase == OFF:
+        return True, "is not judged: its agent is switched off, or has no store (MONITOR_REDIS_URL)"
+    return (True, "is starting") if sample.phase == STARTING else None
 
 
-def _stands_still(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
-    if age_seconds > pulse.late_after_seconds:
-        return False, f"stands still: has written nothing for {age_seconds:.0f} s"
+def _process_stopped(sample: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
+    if age_seconds > sample.late_after_seconds:
+        return False, f"is stopped: has written nothing for {age_seconds:.0f} s"
     return None
 
 
-def _just_started(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
-    return (True, "has just started") if pulse.up_seconds < pulse.late_after_seconds else None
+def _just_started(sample: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
+    return (True, "has just started") if sample.up_seconds < sample.late_after_seconds else None
 
 
-def _cut_off(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
-    if not pulse.broker_reachable:
+def _unreachable(sample: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
+    if not sample.broker_reachable:
         return True, "is not judged: its broker does not answer"
-    if not pulse.store_answers:
+    if not sample.store_answers:
         return True, "is not judged: the monitor's store does not answer"
-    back = pulse.recovered_seconds
-    if back is not None and back < max(pulse.late_after_seconds, RECONNECT_SECONDS):
-        return True, f"is not judged: its broker or the monitor's store was away until {back:.0f} s ago"
+    back = sample.recovered_seconds
+    if back is not None and back < max(sample.late_after_seconds, RECONNECT_SECONDS):
+        return True, f"is not judged: its broker or the monitor's store was unreachable until {back:.0f} s ago"
     return None
 
 
-def _frozen(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
-    lag = pulse.loop_lag_seconds
-    if lag is not None and lag > pulse.late_after_seconds and not pulse.executes_in_loop:
+def _loop_frozen(sample: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
+    lag = sample.loop_lag_seconds
+    if lag is not None and lag > sample.late_after_seconds and not sample.executes_in_loop:
         return False, f"is frozen: its event loop has not turned for {lag:.0f} s"
     return None
 
 
-def _taken(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
-    if not (pulse.executes_in_loop or pulse.taken):
+def _slots_taken(sample: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
+    if not (sample.executes_in_loop or sample.taken):
         return None
-    if pulse.stuck and pulse.unanswered_seconds > pulse.unanswered_after_seconds:
-        return False, f"is stuck: its tasks run too long in {_slots(pulse)}, and {_waits(pulse)}"
-    return True, f"is busy: {_slots(pulse)}"
+    if sample.stuck and sample.unanswered_seconds > sample.unanswered_after_seconds:
+        return False, f"is stuck: its tasks run too long in {_slots(sample)}, and {_waits(sample)}"
+    return True, f"is busy: {_slots(sample)}"
 
 
-def _not_yet(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
-    if pulse.holding_back:
-        return True, f"holds back tasks that may not begin yet (rate limits, ETAs): {_slots(pulse)}"
-    if not pulse.judged:
-        return True, "is not judged by heartbeats: its pool is none of Celery's, and has never executed any"
+def _not_judged(sample: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
+    if sample.holding_back:
+        return True, f"holds back tasks that may not start yet (rate limits, ETAs): {_slots(sample)}"
+    if not sample.judged:
+        return True, "is not judged by heartbeats: its pool is not one of Celery's, and has never executed a heartbeat"
     return None
 
 
-def _wedged(pulse: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
-    if min(pulse.unanswered_seconds, pulse.idle_seconds) > pulse.unanswered_after_seconds:
-        return False, f"is wedged: {_waits(pulse)}, nothing is executed, {_slots(pulse)}"
+def _wedged(sample: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
+    if min(sample.unanswered_seconds, sample.idle_seconds) > sample.unanswered_after_seconds:
+        return False, f"is wedged: {_waits(sample)}, nothing is executed, {_slots(sample)}"
     return None
 
 
-def _slots(pulse: LivenessSample) -> str:
-    return f"{pulse.active} of {pulse.slots} slots taken, {pulse.reserved} reserved"
+_RULES = (
+    _starting_or_leaving,
+    _process_stopped,
+    _just_started,
+    _unreachable,
+    _loop_frozen,
+    _slots_taken,
+    _not_judged,
+    _wedged,
+)
+"""The rules in order. The first one that returns a verdict decides."""
 
 
-def _waits(pulse: LivenessSample) -> str:
-    return f"a heartbeat has been waiting for {pulse.unanswered_seconds:.0f} s"
+def _slots(sample: LivenessSample) -> str:
+    return f"{sample.active} of {sample.slots} slots taken, {sample.reserved} reserved"
+
+
+def _waits(sample: LivenessSample) -> str:
+    return f"a heartbeat has been waiting for {sample.unanswered_seconds:.0f} s"

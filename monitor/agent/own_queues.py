@@ -1,6 +1,7 @@
-"""The queues of the monitor's own tasks in a project's worker (`monitor.install(app, run_checks=True)`).
+"""Consumption of the monitor's own queues in a project's worker (`monitor.install(app, run_checks=True)`).
 
-Not by `app.amqp.queues`: Celery declares those in a step of its own, where a refusal of the broker ends the worker.
+The queues are not added to `app.amqp.queues`: Celery declares those in a bootstep in which a refusal by the broker ends
+the worker.
 """
 
 from __future__ import annotations
@@ -19,27 +20,27 @@ _queues: WeakKeyDictionary[Any, tuple[str, ...]] = WeakKeyDictionary()
 
 
 def install(app: Any) -> None:
-    """Have the workers of an application consume what is named to :func:`consume` before they connect."""
+    """Add the bootstep that consumes the queues of :func:`consume` to the workers of an application."""
     app.steps["consumer"].add(OwnQueuesStep)
 
 
 def consume(app: Any, queues: Iterable[str]) -> None:
-    """Name the queues that the worker in this process consumes, too."""
+    """Set the additional queues of the worker in this process. Call it before the worker connects."""
     _queues[app] = tuple(queues)
 
 
 class OwnQueuesStep(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Adds the queues to Celery's consumer with each connection to the broker."""
+    """Bootstep that adds the queues to Celery's consumer at each connection to the broker."""
 
     label = "monitor's queues"
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def start(self, parent: Any) -> None:
-        """The consumer has connected, and begins to consume what it has now."""
+        """Add the queues. Celery's consumer starts after this step."""
         for name in _queues.get(parent.app, ()):
             try:
                 _add(parent, name)
-            except Exception as error:  # noqa: BLE001 - of any transport
+            except Exception as error:  # noqa: BLE001 - any transport may raise here
                 log.warning("the broker refuses the queue %s: no checks of it run here (%s)", name, str(error)[:200])
 
 
@@ -47,11 +48,11 @@ def _add(parent: Any, name: str) -> None:
     entity: Any = importlib.import_module("kombu.entity")
     queue = entity.Queue(name, entity.Exchange(""), name, max_priority=parent.app.conf.task_queue_max_priority)
     if parent.connection.transport.driver_type == "amqp":
-        # An error closes the channel on which it occurs: try it on another one than Celery's.
+        # An error closes the channel on which it occurs, so this is tried on a channel other than Celery's.
         channel = parent.connection.channel()
         try:
             queue(channel).declare()
-            channel.basic_get(name, no_ack=False)  # the permission to read; what it has got returns with close()
+            channel.basic_get(name, no_ack=False)  # tests the permission to read; close() returns the message
         finally:
             channel.close()
     parent.task_consumer.add_queue(queue)

@@ -1,18 +1,18 @@
-"""What the beacon thread remembers from one look at its heartbeats to the next: what waits, and for how long."""
+"""Ages of waiting and executed heartbeats, which the beacon thread updates with each beacon."""
 
 from __future__ import annotations
 
 
 class HeartbeatProgress:
-    """Whether direct heartbeats are executed, as seen by the worker that they are sent to. One thread uses it.
+    """Tracker of one worker's direct heartbeats: how long has one been waiting? One thread uses it.
 
-    Only time is counted in which the worker was looked at: after a pause (SIGSTOP, a suspended machine) it has as long
-    to answer as ever. What was sent before the first look, or before an outage, may be lost, and is not waited for:
-    when the monitor is gone, too, nothing newer would ever take its place.
+    A step between two observations counts at most twice the usual time. So after a pause (SIGSTOP, a suspended machine)
+    the worker has the full time to execute a heartbeat. Heartbeats sent before the first observation or before an
+    outage are ignored: they may be lost, and without a running monitor no newer one would ever replace them.
     """
 
     def __init__(self, now: float, *, interval_seconds: float) -> None:
-        """``now``: monotonic seconds, as in all that follows; ``interval_seconds``: between two looks, at most."""
+        """Start at ``now`` (monotonic seconds, as everywhere here). ``interval_seconds`` is the longest usual step."""
         self.unanswered_seconds = 0.0
         self.idle_seconds = 0.0
         self.executed_age_seconds: float | None = None
@@ -34,11 +34,11 @@ class HeartbeatProgress:
         executed_us: int | None = None,
         store_now_us: int | None = None,
     ) -> None:
-        """Take a look, with every beacon.
+        """Update all ages.
 
-        ``done``: tasks executed since the start. By the store's clock, in microseconds, when it answers:
-        ``emitted_us``, the newest direct heartbeat sent; ``executed_us``, when the newest one that was executed had
-        been sent; ``store_now_us``. None: no such thing.
+        ``done`` is the number of tasks executed since the worker's start. The other times are in microseconds by the
+        store's clock: ``emitted_us`` is the send time of the newest direct heartbeat, ``executed_us`` that of the
+        newest executed one, ``store_now_us`` the present. They are None if unknown.
         """
         step = min(max(0.0, now - self._at), self._longest_step)
         self._at = now
@@ -52,10 +52,11 @@ class HeartbeatProgress:
             self.recovered_seconds += step
         if executed_us is not None and store_now_us is not None:
             self.executed_age_seconds = max(0.0, (store_now_us - executed_us) / 1e6)
-        self._wait(step, emitted_us or 0, executed_us or 0)
+        self._update_waiting(step, emitted_us or 0, executed_us or 0)
 
-    def _wait(self, step: float, emitted: int, executed: int) -> None:
-        if self._not_before is None or emitted < max(self._not_before, self._waiting_for or 0):  # less: flushed
+    def _update_waiting(self, step: float, emitted: int, executed: int) -> None:
+        if self._not_before is None or emitted < max(self._not_before, self._waiting_for or 0):
+            # A send time that is less than a known one means that the store was flushed.
             self._not_before, self._waiting_for = emitted, None
         if self._waiting_for is not None and executed < self._waiting_for:
             self.unanswered_seconds += step

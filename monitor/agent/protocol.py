@@ -1,6 +1,7 @@
-"""What the agent in a worker and the monitor say to each other: names, keys, and the beacon's fields.
+"""Protocol between the agents and the monitor: names, keys of the store, and the fields of a beacon.
 
-Standard library only. Ages and durations, never the worker's wall clock: the one clock is the store's.
+The module uses only the standard library. A beacon holds ages and durations, never times of the worker's wall clock:
+all times are those of the store's clock.
 """
 
 from __future__ import annotations
@@ -16,69 +17,72 @@ from monitor.lib import decoding
 from monitor.lib.safe_names import safe_name
 
 HEARTBEAT = "monitor.tasks.heartbeat"
-"""The heartbeat task. Arguments: kind (``worker`` or ``queue``), target (:attr:`Beacon.target` or queue name), sent
-(microseconds since the Unix epoch by the store's clock)."""
+"""Name of the heartbeat task.
+
+Its arguments are the kind (``worker`` or ``queue``), the target (:attr:`Beacon.target` or a queue's name) and the send
+time (microseconds since the Unix epoch by the store's clock)."""
 
 EXPIRES_SECONDS = 300
-"""What a heartbeat may wait in a worker's own queue, where the broker counts that (AMQP): no worker's clock does."""
+"""Expiration of a heartbeat in a direct queue. Only the broker applies it (AMQP), never a worker's clock."""
 
 DIRECT_QUEUE_EXPIRES_SECONDS = 300
-"""An unconsumed direct queue goes after this long (AMQP; Redis from kombu 5.7 on)."""
+"""Time after which the broker deletes a direct queue without a consumer (AMQP; Redis since kombu 5.7)."""
 
 BEACON_BYTES = 64 * 1024
 QUEUES_KEPT, ACTIVE_KEPT, VERSIONS_KEPT = 1000, 200, 20
-"""Of a beacon that has more, the rest is left out."""
+"""Limits of a beacon. Entries beyond them are dropped."""
 
 _OWN_QUEUE = "monitor.worker."
 NODE_BYTES = decoding.LABEL_BYTES - len(_OWN_QUEUE)
-"""The longest name of a worker whose own queue can have a name."""
+"""Longest node name in bytes, so that the name of the direct queue stays within its limit."""
 _FORBIDDEN = re.compile(r"[^!-~]")
 
 
 def instance_target(node: str, instance: str) -> str:
-    """Return the target of one start of a worker: ``NODE.INSTANCE``. A node is cut where that would be too long."""
+    """Return the target of one instance of a worker: ``NODE.INSTANCE``. A node name that is too long is truncated."""
     kept = node.encode()[: NODE_BYTES - len(instance) - 1].decode(errors="ignore")
     return f"{kept}.{instance}"
 
 
 def direct_queue(target: str) -> str:
-    """Return the name of the own queue of one start of a worker (see :attr:`Beacon.target`)."""
+    """Return the name of the direct queue of a target (see :attr:`Beacon.target`)."""
     return f"{_OWN_QUEUE}{target}"
 
 
 def is_direct_queue(queue: str) -> bool:
-    """Whether a queue is some worker's own one."""
+    """Return whether a queue is the direct queue of a worker."""
     return queue.startswith(_OWN_QUEUE)
 
 
 def client_name(node: str) -> str:
-    """The name of the agent's connection to the store, as Redis takes it."""
+    """Return the name of an agent's connection to the store in a form that CLIENT SETNAME accepts."""
     return f"monitor-agent:{safe_name(node, _FORBIDDEN, most_characters=2 * NODE_BYTES)}"
 
 
 def target_field(kind: str, target: str) -> str:
-    """Where in the hashes of :class:`Keys` something about a worker or a queue stands."""
+    """Return the field of a worker or a queue in the hashes of :class:`Keys`."""
     return f"{kind}:{target}"
 
 
 class Keys(NamedTuple):
-    """The keys in the store that agents write. All of them are hashes."""
+    """Keys in the store for beacons and heartbeats. All of them are hashes."""
 
     beacons: str
-    """``NODE`` -> ``SEEN_AT|JSON``: when it was written, in microseconds by the store's clock, and the beacon.
+    """``NODE`` -> ``SEEN_AT|JSON``: time of writing in microseconds by the store's clock, and the beacon.
 
-    Where several workers run under one name, or did, this is the one that wrote last; the others stand beside it under
-    ``NODE.INSTANCE``.
+    If several instances have one node name, this field holds the one that wrote last. The fields ``NODE.INSTANCE`` hold
+    the others.
     """
     heartbeats: str
-    """``worker:TARGET`` or ``queue:QUEUE`` -> ``SENT|DONE|NODE|INSTANCE``: the newest executed heartbeat; microseconds.
-    Agents of earlier versions leave ``|INSTANCE`` out."""
+    """``worker:TARGET`` or ``queue:QUEUE`` -> ``SENT|DONE|NODE|INSTANCE`` of the newest executed heartbeat.
+
+    Times are in microseconds. Agents of earlier versions omit ``|INSTANCE``."""
     emitted: str
-    """``worker:TARGET`` or ``queue:QUEUE`` -> ``SENT``: the newest heartbeat that the monitor has sent."""
+    """``worker:TARGET`` or ``queue:QUEUE`` -> ``SENT`` of the newest heartbeat that was sent. The monitor writes it."""
 
     @classmethod
     def of(cls, prefix: str) -> Keys:
-        """The keys below the store's prefix (the setting ``key_prefix``)."""
+        """Return the keys for the store's prefix (the setting ``key_prefix``)."""
         return cls(f"{prefix}beacons", f"{prefix}heartbeats", f"{prefix}emitted")
 
 
@@ -92,82 +96,82 @@ class ActiveTask:
 
 @dataclass(frozen=True)
 class Beacon:
-    """What a worker says about itself, in JSON under the names of these fields."""
+    """The state of a worker, as its agent reports it. It is stored as JSON with the names of these fields."""
 
     node: str
     """Celery's name of the worker, ``celery@host``."""
     host: str
     pid: int
     pool: str
-    """``prefork``, ``threads``, ``gevent``, ``eventlet`` or ``solo``; else the name of its class."""
+    """``prefork``, ``threads``, ``gevent``, ``eventlet`` or ``solo``; for other pools the name of the class."""
     slots: int
-    """How many tasks it can execute at once."""
+    """Number of tasks that it can execute at once."""
     interval_seconds: float
     """Time between two beacons."""
     up_seconds: float
-    """Since the worker was ready to consume."""
+    """Time since the worker was ready to consume."""
     queues: tuple[str, ...] = ()
-    """What it consumes now, its direct queue left out."""
+    """Queues that it consumes now, without its direct queue."""
     direct: bool = False
-    """Whether it consumes its direct queue. If not, the broker refuses that."""
+    """True if it consumes its direct queue, False if the broker refuses that."""
     active: tuple[ActiveTask, ...] = ()
-    """The tasks in its slots, the oldest first; at most 200."""
+    """The tasks in its slots, oldest first; at most 200."""
     active_count: int = 0
     reserved: int = 0
-    """Tasks taken from the broker and not yet in a slot."""
+    """Number of tasks taken from the broker that are not yet in a slot."""
     held_back: int = 0
-    """How many of those may not begin yet: their rate limit or their ETA forbids it."""
+    """Number of reserved tasks that may not start yet because of a rate limit or an ETA."""
     prefetch_full: bool = False
-    """Whether it takes no messages, those of its direct queue included, before it has acknowledged some."""
+    """True if the prefetch limit is reached: it takes no messages, also not from its direct queue."""
     done: int = 0
-    """Tasks executed since it started."""
+    """Number of tasks executed since its start."""
     heartbeats: int = 0
-    """Heartbeats executed since it started; 0 from agents before this field was there."""
+    """Number of heartbeats executed since its start; 0 from agents without this field."""
     stalled: int = 0
-    """Slots that are stopped, or execute nothing although they were given something; ``active`` has none of theirs."""
+    """Number of slots that are stopped, or do not execute the task they got. ``active`` omits their tasks."""
     tasks_per_child: int | None = None
-    """After how many tasks a process of the pool is replaced; None for never."""
+    """Number of tasks after which a process of the pool is replaced; None for never."""
     loop_lag_seconds: float | None = None
-    """Since the consumer's timer last ticked (it does every second); None where the pool has no such loop."""
+    """Delay of the consumer's timer, which should tick every second; None while the consumer is not connected."""
     connected: bool = True
-    """Whether its consumer has a connection to the broker; while it looks for one, its loop does not turn."""
+    """True if its consumer is connected to the broker. While it reconnects, its loop does not turn."""
     restarts: int = 0
-    """How often its consumer has connected anew."""
+    """Number of times that its consumer has reconnected."""
     instance: str = ""
-    """Which start of the worker this is: another one under the same name has another word here."""
+    """Id of this instance, which differs for each start of the worker."""
     direct_queue: str = ""
-    """The name of its direct queue. Empty in beacons of earlier versions: ``monitor.worker.NODE`` then."""
+    """Name of its direct queue. Empty from earlier versions, where it is ``monitor.worker.NODE``."""
     leaving: bool = False
-    """It has said goodbye. No other beacon of this ``instance`` comes after that."""
+    """True for the goodbye, which is the last beacon of an instance."""
     client_id: int | None = None
-    """CLIENT ID of the connection that writes the beacon; None when it may not ask."""
+    """CLIENT ID of the connection that writes the beacon; None if the server does not permit the command."""
     rss_mb: float | None = None
     """Resident memory of the worker's main process, in MiB."""
     vitals: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Of its host: ``cpu`` (percent, count), ``memory`` (percent, available_mb, total_mb), ``disk`` (percent, free_mb,
-    total_mb), ``connections`` (active_connections). What cannot be measured is left out."""
+    """Metrics of its host: ``cpu`` (percent, count), ``memory`` (percent, available_mb, total_mb), ``disk`` (percent,
+    free_mb, total_mb), ``connections`` (active_connections). Those that cannot be measured are omitted."""
     versions: Mapping[str, str] = field(default_factory=dict)
-    """Of celery, kombu, redis, python."""
+    """Versions of celery, kombu, redis and python."""
     project: str = ""
-    """The name of its project, by which a monitor ignores the workers of others (`monitor.agent.identity`). Empty from
-    agents of earlier versions, and where nothing names it."""
+    """Name of its project. A monitor ignores workers of other projects (`monitor.agent.identity`). Empty from agents of
+    earlier versions, and if the project has no name."""
     application: str = ""
-    """The name of its Celery application."""
+    """Name of its Celery application."""
     settings_module: str = ""
-    """The first part of its Django settings module's name."""
+    """Top package of its Django settings module."""
     accept: tuple[str, ...] = ("application/json",)
-    """The content types that its application accepts. Agents before this field was there were sent JSON alone."""
+    """Content types that its application accepts. Agents without this field get JSON only."""
     short_lived: Mapping[str, str] | None = None
-    """Of ``queues``, those that are not lasting, and why: ``fanout``, ``exclusive``, ``auto_delete``, ``expires``,
-    ``not_durable`` or ``node`` (made for this node alone). None from agents before this field was there."""
+    """Those of ``queues`` that are not lasting, with the reason: ``fanout``, ``exclusive``, ``auto_delete``,
+    ``expires``, ``not_durable`` or ``node`` (for this node only). None from agents without this field."""
 
     @property
     def target(self) -> str:
-        """What this start of the worker is called where heartbeats are sent and recorded."""
+        """Return the name of this instance as the target of heartbeats: ``NODE.INSTANCE``."""
         return self.direct_queue.removeprefix(_OWN_QUEUE) or self.node
 
 
-def of_project(beacon: Beacon, project: Identity) -> Beacon:
+def with_project(beacon: Beacon, project: Identity) -> Beacon:
     """Return the beacon with the identity of its worker's project."""
     application = next(iter(project.applications), "")
     return replace(beacon, project=project.name, application=application, settings_module=project.module)
@@ -182,8 +186,8 @@ def identity_of(beacon: Beacon) -> Identity:
 def encode(beacon: Beacon) -> str:
     """Return the beacon as JSON.
 
-    A monitor of an earlier version sends heartbeats to ``monitor.worker.NODE`` when ``direct`` is true, and nothing
-    consumes that: it reads false there, and judges the worker without heartbeats.
+    A monitor of an earlier version would send heartbeats to ``monitor.worker.NODE`` if ``direct`` were true, and no
+    worker consumes that queue. So ``direct`` is false in the JSON, and such a monitor judges without direct heartbeats.
     """
     value = asdict(beacon)
     if beacon.direct_queue:
@@ -192,7 +196,7 @@ def encode(beacon: Beacon) -> str:
 
 
 def decode(text: str | bytes) -> Beacon | None:
-    """The beacon; None for anything that is none. Unknown fields, of a newer agent, are left out."""
+    """Return the beacon; None for invalid input. Unknown fields, as from a newer agent, are ignored."""
     try:
         value: dict[str, Any] = decoding.load(text, most_bytes=BEACON_BYTES)
         known = {entry.name: value[entry.name] for entry in fields(Beacon) if entry.name in value}
@@ -248,7 +252,7 @@ def _within_limits(beacon: Beacon) -> Beacon:
 
 
 def _is_label(name: str) -> bool:
-    """Whether a queue can be the target of a heartbeat."""
+    """Return whether the name of a queue is short enough for the target of a heartbeat."""
     return 0 < len(name.encode()) <= decoding.LABEL_BYTES
 
 
@@ -257,18 +261,18 @@ def _reasons(short_lived: Mapping[str, str], queues: tuple[str, ...]) -> dict[st
 
 
 def _instance(value: Any) -> str:
-    """Return the id of an instance: letters and digits, for it is part of names, and scripts search it in the JSON."""
+    """Return a valid instance id: ASCII letters and digits. Names contain it, and scripts search for it in the JSON."""
     found = decoding.text(value, most_bytes=_INSTANCE_BYTES)
     if found and not (found.isascii() and found.isalnum()):
-        raise ValueError("no instance")
+        raise ValueError("not an instance id")
     return found
 
 
 def _own_queue(value: Any) -> str:
-    """Return the name of a direct queue: heartbeats are sent to it, and later it is removed."""
+    """Return a valid name of a direct queue. The monitor sends to this queue and deletes it later."""
     found = decoding.text(value, most_bytes=decoding.LABEL_BYTES)
     if found and (found == _OWN_QUEUE or not is_direct_queue(found)):
-        raise ValueError("no worker's own queue")
+        raise ValueError("not a direct queue")
     return found
 
 

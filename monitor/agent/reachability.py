@@ -1,7 +1,7 @@
-"""Whether a worker that started now would reach its broker and the monitor's store: tried by new connections.
+"""Test of whether a restarted worker could reach its broker and the monitor's store, by new connections to both.
 
-The connections that a worker and its agent have do not show that. They need no name server, and a broker that accepts
-no more of them keeps those that it has.
+The open connections of a worker and its agent do not show this: they work without a name server, and a broker that
+accepts no more connections keeps the open ones.
 """
 
 from __future__ import annotations
@@ -19,37 +19,38 @@ from monitor.agent.bounded_calls import BoundedCalls
 from monitor.lib.redis_pool import connection_pool
 
 TIMEOUT_SECONDS = 1.0
-"""For each step of a connection, and for the connection as a whole: so long the worker's pulse waits for it."""
+"""Timeout of each step of a connection, and of the entire attempt, for which the beacon thread waits."""
 
 
 class Reachability:
-    """Tries new connections to one worker's broker, and to the store. Connects to nothing until then."""
+    """Tester of new connections to one worker's broker and to the store. It connects only when it tests."""
 
     def __init__(self, conf: Any, store: str | None) -> None:
-        """``conf``: the configuration of the worker's application. A broker whose URL says nothing is the store."""
+        """Find the broker in ``conf``, the application's configuration. Without a usable URL it is the store."""
         self._store = store
         self._connected = True
         self._calls = BoundedCalls("monitor-reach")
         self._url: str | None = store
         self._addresses: tuple[tuple[str, int], ...] = ()
         with contextlib.suppress(ValueError):
-            url, options, tls = broker.of(conf)
+            url, options, tls = broker.connection_settings(conf)
             found, addresses = broker.store_url(url, options, tls), broker.addresses(url)
             if found != store and addresses != broker.addresses(store) and (found or addresses):
                 self._url, self._addresses = found, addresses
 
     @property
     def one_server(self) -> bool:
-        """Whether the broker is the store."""
+        """Return whether broker and store are the same server."""
         return self._url == self._store
 
     def observe(self, *, store_answers: bool, connected: bool, doubtful: bool) -> tuple[bool, bool]:
         """Return whether the store answers, and whether the broker can be reached.
 
-        As long as nothing is ``doubtful`` and Celery is ``connected``, the connections that are open count. Otherwise a
-        new one is tried to each: with a silent name server the open ones work, and what has lost its own (Celery, or a
-        child of the pool) cannot have another one. Nor would a worker that is restarted. A connection that Celery has
-        lost since the last call counts as an outage, which gives it time to come back.
+        The state of the open connections is returned while Celery is ``connected`` and nothing is ``doubtful``.
+        Otherwise a new connection to each server is tried. If a name server does not answer, open connections still
+        work, but Celery or a child of the pool that lost its connection cannot open another, and neither could a
+        restarted worker. If Celery has lost its connection since the last call, the broker counts as unreachable once,
+        which gives Celery time to reconnect.
         """
         lost, self._connected = self._connected and not connected, connected
         if connected and not doubtful:
@@ -63,7 +64,7 @@ class Reachability:
         return self._store is not None and self._answers(self._store)
 
     def broker(self) -> bool:
-        """Return whether the broker answers on a new connection; if it is no Redis, whether it accepts one."""
+        """Return whether the broker answers on a new connection; if it is not Redis, whether it accepts one."""
         if self._url is not None:
             return self._answers(self._url)
         return any(map(self._accepts, self._addresses))
@@ -82,7 +83,7 @@ class Reachability:
             finally:
                 pool.disconnect()
         except ResponseError:
-            return True  # it permits no PING
+            return True  # the server does not permit PING, but it answers
         except (RedisError, OSError, ValueError):
             return False
         return True

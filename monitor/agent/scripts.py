@@ -1,4 +1,4 @@
-"""The two Lua scripts by which an agent writes. Every stamp is the server's TIME: the one clock of all."""
+"""The two Lua scripts with which an agent writes to the store. All times come from the server's TIME."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from redis.exceptions import NoScriptError
 
 
 class AgentScript(NamedTuple):
-    """A script's text, and the digest by which a server that has seen it knows it."""
+    """A Lua script and its SHA-1 digest for EVALSHA."""
 
     text: str
     sha: str
 
 
 def run(client: Any, script: AgentScript, keys: tuple[str, ...], arguments: tuple[Any, ...]) -> Any:
-    """The script's answer, in one round trip once the server knows it. Raises redis.RedisError."""
+    """Run a script and return its reply, in one round trip if the server has cached it. Raises redis.RedisError."""
     try:
         return client.execute_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
     except NoScriptError:
@@ -24,17 +24,17 @@ def run(client: Any, script: AgentScript, keys: tuple[str, ...], arguments: tupl
 
 
 def _script(text: str) -> AgentScript:
-    whole = _NOW + text
-    return AgentScript(whole, hashlib.sha1(whole.encode(), usedforsecurity=False).hexdigest())
+    full_text = _PRELUDE + text
+    return AgentScript(full_text, hashlib.sha1(full_text.encode(), usedforsecurity=False).hexdigest())
 
 
-# As text: a Lua number of this size would be written in scientific notation.
-_NOW = """
+# The script handles times as text, since Lua writes numbers of this size in scientific notation.
+_PRELUDE = """
 local time = redis.call('TIME')
 local now = time[1] .. string.rep('0', 6 - #time[2]) .. time[2]
 
--- A field of at most so many bytes. What is longer, and a key of another type, is not ours: it is removed, where the
--- user of the store may do so, and read like a field that is absent.
+-- Returns a field's value if it has at most `limit` bytes, else false. A longer value, or a key of another type, was
+-- not written by the monitor: it is deleted, if the user of the store has the permission.
 local function field(key, name, limit)
     local length = redis.pcall('HSTRLEN', key, name)
     if type(length) == 'number' and length > limit then redis.pcall('HDEL', key, name) return false end
@@ -49,31 +49,32 @@ end
 
 BEACON = _script("""
 -- KEYS: beacons, heartbeats, emitted. ARGV: node, beacon, instance, field of the instance's heartbeats.
--- Keeps: nothing comes after the goodbye of an instance, however late the server takes it from a broken connection.
--- No instance overwrites what another one of this node has written: that is moved beside it.
+-- Invariants: no beacon of an instance follows its goodbye, also if the server executes an older write late, from a
+-- broken connection. No instance overwrites the beacon of another instance of the node: that one is moved to a field
+-- of its own (NODE.INSTANCE).
 local old = field(KEYS[1], ARGV[1], 65536)
 local other = old and string.match(old, '"instance":"(%w+)"')
 if other == ARGV[3] then other = nil end
-local aside = ARGV[1] .. '.' .. ARGV[3]
-local mine = old
-if other then mine = field(KEYS[1], aside, 65536) end
-if not (mine and string.find(mine, '"leaving":true', 1, true)
-        and string.find(mine, '"instance":"' .. ARGV[3] .. '"', 1, true)) then
+local own_field = ARGV[1] .. '.' .. ARGV[3]
+local previous = old
+if other then previous = field(KEYS[1], own_field, 65536) end
+if not (previous and string.find(previous, '"leaving":true', 1, true)
+        and string.find(previous, '"instance":"' .. ARGV[3] .. '"', 1, true)) then
     if other then
-        -- When no monitor removes what is past, the number of restarts must not be the number of fields.
+        -- Without a monitor nothing removes old fields. The limit keeps restarts from adding fields without end.
         local size = redis.pcall('HLEN', KEYS[1])
         if type(size) ~= 'number' or size < 5000 then redis.call('HSET', KEYS[1], ARGV[1] .. '.' .. other, old) end
-        redis.pcall('HDEL', KEYS[1], aside)
+        redis.pcall('HDEL', KEYS[1], own_field)
     end
     redis.call('HSET', KEYS[1], ARGV[1], now .. '|' .. ARGV[2])
 end
 return {now, field(KEYS[2], ARGV[4], 1000), field(KEYS[3], ARGV[4], 1000)}
 """)
-"""Write a beacon; answers now, and the instance's newest executed and newest emitted heartbeat (bytes or None)."""
+"""Write a beacon. Returns the server's time, and the newest executed and newest sent heartbeat of the instance."""
 
 EXECUTED = _script("""
 -- KEYS: heartbeats. ARGV: field, sent (microseconds), node and instance.
--- Keeps: the newest heartbeat that was executed stays, whatever older one arrives later.
+-- Invariant: an older heartbeat that arrives late does not replace a newer one.
 local old = field(KEYS[1], ARGV[1], 1000)
 local stamp = old and string.match(old, '^%d+')
 local sent = stamp and #stamp <= 16 and tonumber(stamp)

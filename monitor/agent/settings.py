@@ -1,7 +1,8 @@
-"""The few settings that the agent needs, from the same places and with the same precedence as `monitor.config`.
+"""The agent's settings, a few of those of `monitor.config`, from the same sources with the same precedence.
 
-Without pydantic, which would cost a worker 30 MB; a test holds the two equal. In a worker nothing that is wrong may
-raise: it is told in ``problems``, and the monitor's own roles refuse to start with it.
+The module does not use pydantic, which would cost each worker 30 MB. A test ensures that both give the same values. A
+wrong setting raises nothing in a worker: it is ignored and listed in ``problems``. The monitor's own roles refuse to
+start with it.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ _MISSING = object()
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """What the agent goes by."""
+    """Settings of the agent in one worker."""
 
     redis_url: str | None = None
-    """The store; None when nobody has said where it is, or what was said is wrong."""
+    """URL of the store; None if it is neither configured nor derived, or if it is wrong."""
     key_prefix: str = "monitor:"
     project: str | None = None
     interval_seconds: float = 10.0
@@ -43,17 +44,17 @@ class AgentSettings:
     stuck_after_seconds: float = 900.0
     stuck_after_by_task: Mapping[str, float] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
-    """What is wrong, without values: they may hold passwords."""
+    """Errors in the settings, without the values, which may contain passwords."""
 
 
 def load(conf: Any = None, environ: Mapping[str, str] | None = None) -> AgentSettings:
-    """The settings in a process whose Celery application has the configuration ``conf``. Never raises."""
+    """Return the settings for a Celery application with the configuration ``conf``. Never raises."""
     environ = os.environ if environ is None else environ
     problems: list[str] = []
-    said = _merged([_file(environ, problems), _django(environ, problems), _environment(environ)])
-    derived = _derived(conf, problems) if "redis_url" not in said else {}
-    workers = said.get("workers")
-    tables = {"": said, "workers": workers if isinstance(workers, Mapping) else {}}
+    configured = _merged([_file(environ, problems), _django(environ, problems), _environment(environ)])
+    derived = _derived(conf, problems) if "redis_url" not in configured else {}
+    workers = configured.get("workers")
+    tables = {"": configured, "workers": workers if isinstance(workers, Mapping) else {}}
     values = {}
     for table, key, attribute, parse in _KEYS:
         value = tables[table].get(key, derived.get(key, _MISSING))
@@ -66,17 +67,17 @@ def load(conf: Any = None, environ: Mapping[str, str] | None = None) -> AgentSet
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    said: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     names = [name for name in environ if name.startswith(_PREFIX) and environ[name]]
     for name in sorted(names, key=lambda name: name.count("__")):
         table, _, key = name.removeprefix(_PREFIX).lower().partition("__")
         if table == "workers" and key:
-            said.setdefault("workers", {})[key] = environ[name]
+            found.setdefault("workers", {})[key] = environ[name]
         elif table == "workers":
-            said["workers"] = _json_table(environ[name])
+            found["workers"] = _json_table(environ[name])
         elif not key:
-            said[table] = environ[name]
-    return said
+            found[table] = environ[name]
+    return found
 
 
 def _json_table(text: str) -> dict[str, Any]:
@@ -88,13 +89,13 @@ def _json_table(text: str) -> dict[str, Any]:
 
 
 def _django(environ: Mapping[str, str], problems: list[str]) -> Mapping[str, Any]:
-    # Our own settings are made of the configuration: there is nothing to be learned from them.
+    # The monitor's own Django settings are derived from its configuration, so they add nothing.
     if environ.get("DJANGO_SETTINGS_MODULE") in (None, "", "monitor.settings"):
         return {}
     try:
         settings = importlib.import_module("django.conf").settings
         values = getattr(settings, "MONITOR", None) or {}
-    except Exception as error:  # noqa: BLE001 - whatever a project's settings raise
+    except Exception as error:  # noqa: BLE001 - a project's settings may raise anything
         problems.append(f"DJANGO_SETTINGS_MODULE: the settings cannot be imported ({type(error).__name__})")
         return {}
     if isinstance(values, Mapping):
@@ -113,13 +114,13 @@ def _file(environ: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
             problems.append("MONITOR_CONFIG: there is no such file")
     except OSError as error:
         problems.append(f"{path.name}: cannot be read ({error.strerror})")
-    except ValueError:  # not UTF-8, or not TOML, whose error quotes a part of it
+    except ValueError:  # not UTF-8, or not TOML; TOML's error quotes the file's text
         problems.append(f"{path.name}: is not TOML")
     return {}
 
 
 def _merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The layers laid over one another, the later above; tables key by key."""
+    """Merge the layers. A later layer wins; tables are merged key by key."""
     merged: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
@@ -135,10 +136,10 @@ def _derived(conf: Any, problems: list[str]) -> dict[str, str]:
     if conf is None:
         return {}
     try:
-        url, options, tls = broker.of(conf)
+        url, options, tls = broker.connection_settings(conf)
         store = broker.store_url(url, options, tls)
         prefix = broker.key_prefix(options)
-    except Exception as error:  # noqa: BLE001 - whatever a project has put there
+    except Exception as error:  # noqa: BLE001 - a project may configure anything
         problems.append(f"broker_url: no store can be derived from it ({type(error).__name__})")
         return {}
     found = {"redis_url": store, "key_prefix": prefix} if store else {}
@@ -149,7 +150,7 @@ def _redis_url(value: Any) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise TypeError("should be a text")
+        raise TypeError("should be a string")
     connection_pool(value, timeout_seconds=1.0)
     return for_redis_py(value)
 
@@ -206,4 +207,4 @@ _KEYS: tuple[tuple[str, str, str, Callable[[Any], Any]], ...] = (
     ("workers", "stuck_after", "stuck_after_seconds", _seconds),
     ("workers", "stuck_after_by_task", "stuck_after_by_task", _by_task),
 )
-"""Table, key, attribute, parser."""
+"""Table, key, attribute of `AgentSettings`, and parser of each setting."""

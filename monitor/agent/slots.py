@@ -1,4 +1,4 @@
-"""What the slots of a worker's pool hold, and for how long: by the monotonic clock, whatever the wall clock does."""
+"""Tasks in the slots of a worker's pool, with their ages. The monotonic clock counts, not the wall clock."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from monitor.agent.protocol import HEARTBEAT
 STALLED_INTERVALS = 2
 STALLED_AT_LEAST_SECONDS = 10.0
 REPLACED_AT_LEAST_SECONDS = 30.0
-"""Celery may need 5 s to replace a child of prefork, more on a busy machine. What is given to it waits so long."""
+"""Least time until a slot counts as stalled, if the pool replaces its processes. Celery may need 5 s for that, or more
+on a busy machine, and the task given to the process waits meanwhile."""
 
 
 def given_to(request: Any) -> int | None:
-    """Return the process id of the prefork child that a request was given to; None when none has it."""
+    """Return the process id of the prefork child that a request was given to; None if there is none."""
     result = getattr(request, "_apply_result", None)
     job = result() if callable(result) else None
     return getattr(getattr(job, "_write_to", None), "pid", None)
 
 
 class PoolSlots:
-    """The ages of what a pool's slots hold. Used by one thread."""
+    """Tracker of the tasks in a pool's slots and of their ages. One thread uses it."""
 
     def __init__(self, *, interval_seconds: float, tasks_per_child: int | None) -> None:
         at_least = STALLED_AT_LEAST_SECONDS if tasks_per_child is None else REPLACED_AT_LEAST_SECONDS
@@ -37,21 +38,21 @@ class PoolSlots:
     def observe(
         self, requests: Collection[Any], running: Collection[Any], children: Collection[int]
     ) -> tuple[list[tuple[Any, float]], int]:
-        """Return the tasks in slots that work, each with its age in seconds, and how many slots are stalled.
+        """Return the tasks in working slots, each with its age in seconds, and the number of stalled slots.
 
-        ``requests`` are all that the worker has taken, ``running`` those that its pool has begun, ``children`` the
-        processes of a prefork pool. A slot is stalled when its process is stopped, or when it holds a heartbeat, or a
-        task that it was given and has not begun, for longer than that may take.
+        ``requests`` are all requests that the worker has taken, ``running`` those that its pool has started,
+        ``children`` the process ids of a prefork pool. A slot is stalled if its process is stopped, or if it has held a
+        heartbeat, or a task that it did not start, for too long.
         """
         now = time.monotonic()
         since = {request: self._start(request, now) for request in running}
         self._observed_at = now
-        held = self._stopped(children, now)
+        held = self._stopped(children, now)  # slots that hold something without executing it, each since when
         tasks = [request for request in running if request.name != HEARTBEAT and request.worker_pid not in held]
         occupied = {request.worker_pid for request in tasks}
         for request in running:
             if request.name == HEARTBEAT:
-                holder = given_to(request) or id(request)  # on the other pools each task has a slot of its own
+                holder = given_to(request) or id(request)  # in other pools each task has its own slot
                 held[holder] = min(since[request], held.get(holder, now))
         for request in set(requests) - since.keys():
             pid = given_to(request)
@@ -61,12 +62,16 @@ class PoolSlots:
         return [(request, now - since[request]) for request in tasks], stalled
 
     def _stopped(self, children: Collection[int], now: float) -> dict[int, float]:
-        """Return the children that have been stopped for too long (SIGSTOP), and since when they are."""
+        """Return the children that have been stopped (SIGSTOP) for too long, each with its first observation."""
         self._stopped_since = {pid: self._stopped_since.get(pid, now) for pid in children if _is_stopped(pid)}
         return {pid: at for pid, at in self._stopped_since.items() if now - at > self._stalled_after}
 
     def _start(self, request: Any, now: float) -> float:
-        """Return when a request was begun. Its wall clock is heeded at the first observation only, within limits."""
+        """Return the monotonic start time of a request.
+
+        The request holds a wall clock time. It is read at the first observation only, and the result is not before
+        the previous observation.
+        """
         started = self._started.get(request)
         if started is None:
             age = max(0.0, time.time() - (request.time_start or time.time()))
@@ -75,13 +80,13 @@ class PoolSlots:
 
     def _given_at(self, request: Any, pid: int, now: float) -> float:
         known = self._given.get(request)
-        if known is None or known[0] != pid:  # a new child has taken over what its predecessor was given
+        if known is None or known[0] != pid:  # a new child has taken over the task of its predecessor
             known = self._given[request] = (pid, now)
         return known[1]
 
 
 def _is_stopped(pid: int) -> bool:
-    """Return whether a process is stopped by a signal, as proc(5) tells; False without /proc."""
+    """Return whether a signal has stopped a process, according to proc(5); False without /proc."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:

@@ -1,4 +1,4 @@
-"""The worker that the agent lives in, as seen from the agent's thread: only reads, never waits for it."""
+"""Observation of a worker from the beacon thread, which only reads the worker's state and never waits for it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from monitor.agent.protocol import HEARTBEAT, ActiveTask, Beacon, is_direct_queu
 from monitor.agent.slots import PoolSlots
 
 TICK_SECONDS = 1.0
-_SHOWN = 200
+_MOST_ACTIVE_TASKS = 200
 _POOLS = {
     "celery.concurrency.prefork": "prefork",
     "celery.concurrency.thread": "threads",
@@ -31,7 +31,7 @@ _POOLS = {
 
 
 class WorkerProbe:
-    """A worker, from the first connection of its consumer on."""
+    """Observer of one worker, created at the first connection of its consumer."""
 
     def __init__(self, consumer: Any, direct: DirectQueue, *, interval_seconds: float) -> None:
         self.node, self.target = str(consumer.hostname), direct.target
@@ -73,28 +73,27 @@ class WorkerProbe:
         return self._consumer.app
 
     def connected(self) -> None:
-        """The consumer is connected to the broker, for the first time or anew. Called in the worker's main thread."""
-        self._cancel()
+        """Handle a first or new connection of the consumer. The worker's main thread calls this."""
+        self._cancel_timer()
         self._tick()
-        # Celery up to 5.6 clears the timer when a connection is lost, later ones drop what was added since.
+        # Celery up to 5.6 clears the timer when a connection is lost; later versions drop entries added since then.
         self._timer_entry = self._consumer.timer.call_repeatedly(TICK_SECONDS, self._tick)
         self._direct.connect()
 
     def disconnected(self) -> None:
-        """The consumer has lost its connection, or stops: its loop does not turn. Called in the main thread."""
+        """Handle a lost connection or the consumer's end: its loop no longer turns. The main thread calls this."""
         self._ticked_at = None
-        self._cancel()
+        self._cancel_timer()
         self._direct.disconnect()
 
     def executed(self) -> int:
-        """Tasks that were begun so far, heartbeats included."""
+        """Return the number of tasks started so far, including heartbeats."""
         return sum(_copied(state.total_count.values()))
 
     def observe(self, *, interval_seconds: float, leaving: bool) -> Beacon:
-        """The beacon of this moment, without what is not the worker's own: connection and vitals."""
+        """Return the present beacon, without project, host metrics, executed heartbeats and connection id."""
         running = _copied(state.active_requests)
-        # A heartbeat fills no slot: it says by itself whether it gets one, and when its process is stopped it must
-        # not pass for a task that takes long.
+        # Heartbeats are not active tasks: one in a stopped process would pass for a long task. Its slot is stalled.
         found, stalled = self._slots.observe(_copied(state.requests.values()), running, _children(self._consumer.pool))
         tasks = [ActiveTask(str(request.name), round(age, 1)) for request, age in found]
         tasks.sort(key=lambda task: -task.age_seconds)
@@ -111,7 +110,7 @@ class WorkerProbe:
                 queues, names=self._node_names, default=self.conf.task_default_queue
             ),
             "direct": self._direct.consumed,
-            "active": tuple(tasks[:_SHOWN]),
+            "active": tuple(tasks[:_MOST_ACTIVE_TASKS]),
             "active_count": len(tasks),
             "reserved": max(0, len(state.reserved_requests) - len(running)) + held_back,
             "held_back": held_back,
@@ -120,7 +119,7 @@ class WorkerProbe:
             "done": max(0, sum(counts.values()) - counts.get(HEARTBEAT, 0) - _number_of_tasks(running)),
             "connected": ticked_at is not None,
             "restarts": max(0, int(self._consumer.restart_count)),
-            # Ticks come every second: between two of them there is no lag yet.
+            # The timer ticks every second, so up to one second is no lag.
             "loop_lag_seconds": None
             if ticked_at is None
             else round(max(0.0, time.monotonic() - ticked_at - TICK_SECONDS), 2),
@@ -131,37 +130,42 @@ class WorkerProbe:
         self._ticked_at = time.monotonic()
         self._direct.tick()
 
-    def _cancel(self) -> None:
+    def _cancel_timer(self) -> None:
         entry, self._timer_entry = self._timer_entry, None
         if entry is not None:
             self._consumer.timer.cancel(entry)
 
     def _consumed(self) -> tuple[Any, ...]:
-        """Return the queues that it consumes, without its direct queue; once it has stopped, those that it consumed."""
-        # Stays what it was while the consumer looks for its broker; None only at the very end, when goodbye is said.
+        """Return the queues that it consumes, without its direct queue; after its end, the last ones."""
+        # Unchanged while the consumer reconnects; None only at the end of the worker, when the goodbye is written.
         consumers = self._consumer.task_consumer
         if consumers is not None:
             self._queues = tuple(queue for queue in consumers.queues if not is_direct_queue(str(queue.name)))
         return self._queues
 
     def _held_back(self) -> int:
-        """Return how many tasks wait for their rate limit or their ETA. Celery counts neither as reserved."""
+        """Return the number of tasks held by a rate limit or ETA. Celery does not count them as reserved."""
         consumer = self._consumer
         limited = sum(len(bucket.contents) for bucket in _copied(consumer.task_buckets.values()) if bucket)
         later = (consumer.apply_eta_task, consumer._limit_post_eta)
-        timers = getattr(getattr(consumer.timer, "schedule", None), "_queue", ())  # its `queue` would sort them
+        timers = getattr(
+            getattr(consumer.timer, "schedule", None), "_queue", ()
+        )  # the property `queue` would sort them
         entries = (getattr(timer, "entry", None) for timer in _copied(timers))
         return limited + sum(entry is not None and entry.fun in later and not entry.canceled for entry in entries)
 
     def _is_prefetch_full(self) -> bool:
-        """Return whether kombu reads no queue at all; on AMQP the broker limits the consumer of the tasks alone."""
+        """Return whether the prefetch limit keeps kombu from reading any queue.
+
+        On AMQP the broker applies the limit, and to the consumer of the tasks only.
+        """
         consumers = self._consumer.task_consumer
         qos = getattr(consumers.channel, "qos", None) if consumers is not None else None
         return qos is not None and not qos.can_consume()
 
 
 def _pool_name(pool: Any) -> str:
-    # A class that is derived from one of them may execute in another way.
+    # The name of a subclass is not in the table: it may execute tasks in another way.
     return _POOLS.get(type(pool).__module__, type(pool).__name__)
 
 
@@ -180,12 +184,12 @@ def _tasks_per_child(pool: Any) -> int | None:
 
 
 def _slots(pool: Any) -> int:
-    # Prefork's is that of the moment, which autoscaling changes, down to none.
+    # In prefork this is the current number of processes, which autoscaling changes, even to 0.
     return max(1, int(getattr(pool, "num_processes", None) or getattr(pool, "limit", None) or 1))
 
 
 def _copied(live: Iterable[Any]) -> list[Any]:
-    """What the main thread may be changing while we read it."""
+    """Return a copy of a collection that the main thread may change during the iteration."""
     for _ in range(20):
         try:
             return list(live)

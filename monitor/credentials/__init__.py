@@ -1,4 +1,4 @@
-"""The token of a server of ours, and the links and sessions that are made of it. Shared by commands and web processes.
+"""The token of a monitor's web server, and the login links and sessions derived from it.
 
-See docs/decisions/0016.
+Commands and web processes share this package. See docs/decisions/0016.
 """

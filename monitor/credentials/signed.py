@@ -1,7 +1,8 @@
-"""Random values with an end that only the holder of a token can have made: codes of links, and sessions.
+"""Signed random values that expire: the codes of login links, and sessions. Only a holder of the token can create one.
 
-A value is base64url of 16 random bytes, the end (6 bytes, seconds since the Unix epoch) and the first 16 bytes of an
-HMAC-SHA256 over the purpose and both, with the token as the key (RFC 2104). It says nothing of the token.
+A value is the base64url encoding of 16 random bytes, the expiry time (6 bytes, seconds since the Unix epoch) and the
+first 16 bytes of an HMAC-SHA256 over the purpose and these two, with the token as the key (RFC 2104). The token cannot
+be derived from it.
 """
 
 from __future__ import annotations
@@ -21,22 +22,22 @@ _RANDOM_BYTES, _END_BYTES, _MAC_BYTES = 16, 6, 16
 
 
 def sign(token: str, purpose: str, seconds: float) -> str:
-    """Return a new value for ``purpose`` (`CODE` or `SESSION`) that ends in so many seconds."""
-    said = secrets.token_bytes(_RANDOM_BYTES) + int(time.time() + seconds).to_bytes(_END_BYTES, "big")
-    return base64.urlsafe_b64encode(said + _mac(token, purpose, said)).decode().rstrip("=")
+    """Return a new value for ``purpose`` (`CODE` or `SESSION`) that expires after ``seconds``."""
+    payload = secrets.token_bytes(_RANDOM_BYTES) + int(time.time() + seconds).to_bytes(_END_BYTES, "big")
+    return base64.urlsafe_b64encode(payload + _mac(token, purpose, payload)).decode().rstrip("=")
 
 
 def verify(token: str, purpose: str, value: str) -> bool:
-    """Return whether the value was made with this token for this purpose. `is_over` says whether it still holds."""
+    """Return whether the value was created with this token for this purpose. `is_over` tests its expiry."""
     raw = _decoded(value)
     if raw is None:
         return False
-    said, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
-    return hmac.compare_digest(mac, _mac(token, purpose, said))
+    payload, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
+    return hmac.compare_digest(mac, _mac(token, purpose, payload))
 
 
 def is_over(value: str) -> bool:
-    """Return whether a value's end has passed, by this machine's clock. True for what is no value."""
+    """Return whether a value has expired, by this machine's clock. True for a malformed value."""
     raw = _decoded(value)
     return raw is None or int.from_bytes(raw[_RANDOM_BYTES : _RANDOM_BYTES + _END_BYTES], "big") < time.time()
 
@@ -50,5 +51,5 @@ def _decoded(value: str) -> bytes | None:
         return None
 
 
-def _mac(token: str, purpose: str, said: bytes) -> bytes:
-    return hmac.digest(token.encode(), purpose.encode() + b"\0" + said, hashlib.sha256)[:_MAC_BYTES]
+def _mac(token: str, purpose: str, payload: bytes) -> bytes:
+    return hmac.digest(token.encode(), purpose.encode() + b"\0" + payload, hashlib.sha256)[:_MAC_BYTES]

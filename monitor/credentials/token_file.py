@@ -1,4 +1,4 @@
-"""The token that a server of ours makes for itself, in a file that only its user can read."""
+"""The token that a monitor's web server generates, in a file that only its user can read."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _MOST_BYTES = 4096
 
 
 class TokenUnusable(Exception):
-    """The token's file cannot be used. The text says why, and what to do."""
+    """Error for a token file that cannot be used. The text names the reason and the remedy."""
 
 
 def is_sound(token: str) -> bool:
-    """Return whether a token has at least 16 printable ASCII characters, and no space at its ends."""
+    """Return whether a token has at least 16 printable ASCII characters and no spaces at its ends."""
     is_printable = all(" " <= character <= "~" for character in token)
     return len(token) >= LEAST_CHARACTERS and is_printable and token == token.strip()
 
 
 def read(directory: Path) -> str | None:
-    """Return the token in ``directory``; None when there is none.
+    """Return the token in ``directory``; None if there is no file.
 
-    Raises TokenUnusable for a file that another user owns or can read, for a link, and for one that holds no token.
+    Raises TokenUnusable for a symbolic link, for a file that another user owns or can read, and for an invalid token.
     """
     path = directory / NAME
     try:
@@ -39,17 +39,19 @@ def read(directory: Path) -> str | None:
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-            raise TokenUnusable(f"{path} must be a file of this user that nobody else can read (mode 0600); delete it")
+            raise TokenUnusable(f"{path} must be a file that only this user can read (mode 0600); delete it")
         token = os.read(descriptor, _MOST_BYTES).decode("ascii", errors="replace").strip()
     finally:
         os.close(descriptor)
     if not is_sound(token):
-        raise TokenUnusable(f"{path} holds no token of at least {LEAST_CHARACTERS} printable characters; delete it")
+        raise TokenUnusable(
+            f"{path} contains no token of at least {LEAST_CHARACTERS} printable ASCII characters; delete it"
+        )
     return token
 
 
 def prepare(directory: Path) -> None:
-    """See to it that the directory is there, and this user's. Raises TokenUnusable."""
+    """Create the directory if it does not exist. Raises TokenUnusable if it belongs to another user."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if belongs_to_another(directory):
@@ -59,7 +61,7 @@ def prepare(directory: Path) -> None:
 
 
 def ensure(directory: Path) -> str:
-    """Return the token in ``directory``, made now if there is none. Raises TokenUnusable."""
+    """Return the token in ``directory``, and generate it if there is none. Raises TokenUnusable."""
     prepare(directory)
     try:
         if (token := read(directory)) is not None:
@@ -69,5 +71,5 @@ def ensure(directory: Path) -> str:
         raise TokenUnusable(f"cannot write to {directory}: {error.strerror}") from error
     token = read(directory)
     if token is None:
-        raise TokenUnusable(f"{directory / NAME} was deleted meanwhile")
+        raise TokenUnusable(f"{directory / NAME} was deleted by another process at the same time; try again")
     return token

@@ -1,4 +1,4 @@
-"""Which codes have been used: a file for each, so that several processes agree and a restart forgets none."""
+"""Record of used login codes: one file for each, shared by all processes and kept across restarts."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _KEPT_SECONDS = 2 * CODE_SECONDS
 
 
 class UsedCodes:
-    """Files named by a digest of the code, in a directory of the data directory."""
+    """Record of used codes: empty files named by the codes' digests, in a subdirectory of the data directory."""
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
         self._directory = data_dir / "used-codes"
 
     def claim(self, code: str) -> bool:
-        """Return whether nobody has used the code before; from now on somebody has. Raises OSError.
+        """Mark the code as used. Return True if it was unused before. Raises OSError.
 
-        Nothing is claimed in another user's directory, where the claim could be taken away again.
+        A directory of another user is refused with PermissionError: that user could delete the mark.
         """
         if belongs_to_another(self._data_dir):
             raise PermissionError(f"the directory {self._data_dir} belongs to another user")

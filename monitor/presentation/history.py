@@ -20,6 +20,7 @@ from monitor.history.series import (
     choose_scale,
     curves_of_buckets,
     curves_of_samples,
+    sparkline_scale,
     sparkline_values,
     unit_of,
 )

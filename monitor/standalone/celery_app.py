@@ -34,9 +34,9 @@ def build() -> Celery:
     # No fixups: the Django one sets Django up and closes connections around every task, and none of ours uses any.
     app = Celery("monitor", amqp=_AMQP, task_cls=gate.GatedTask, fixups=[])
     if os.environ.get(project.OBSERVED_VARIABLE):
-        attach.to(app)
+        attach.instrument(app)
     else:
-        attach.leave_alone(app)
+        attach.exclude(app)
     app.conf.update(settings())
     register(app, wiring.runtime)
     app.names_no_project = True

@@ -6,4 +6,4 @@ Therefore it imports nothing that a project's worker does not need.
 
 from monitor.agent import attach
 
-attach.to_any_worker()
+attach.instrument_any_worker()

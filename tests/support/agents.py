@@ -1,4 +1,4 @@
-"""Real workers of users' applications, with our agent in them, and what it has written to the store."""
+"""Real workers of users' applications with the agent in them, and readers of what it writes to the store."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from monitor.agent.protocol import HEARTBEAT, Beacon, Keys, decode, direct_queue
 from tests.support.celery_nodes import ROOT, HostProcess
 from tests.support.old_celery import python_with_celery
 from tests.support.processes import wait_for
-from tests.support.roles import Told
+from tests.support.roles import FailureText
 
 APP = "shop"
 SOURCE = ROOT / "tests/support/user_app.py"
 
 
 def user_directory() -> Path:
-    """A user's project: `shop.py`, and our package as pip would have brought it, without what else is in our folder.
+    """Create the project of a user: `shop.py`, and the package as pip installs it, without our other files.
 
-    Without our `celeryconfig.py` above all, which Celery's default application would load.
+    Celery's default application would load our `celeryconfig.py`.
     """
     directory = Path(tempfile.mkdtemp(prefix="shop-"))
     (directory / "monitor").symlink_to(ROOT / "monitor")
@@ -38,28 +38,28 @@ def user_directory() -> Path:
 
 
 class AgentStore:
-    """What agents write, read with a client of our own."""
+    """Reader of the keys that agents write, with a separate client."""
 
     def __init__(self, client: redis.Redis, prefix: str = "monitor:") -> None:
         self._client = client
         self.keys = Keys.of(prefix)
 
     def now_us(self) -> int:
-        """The store's clock, in microseconds."""
+        """Return the store's clock in microseconds."""
         seconds, microseconds = self._client.time()
         return int(seconds) * 10**6 + int(microseconds)
 
     def beacon(self, node: str) -> Beacon | None:
-        """The newest beacon of a worker."""
+        """Return the newest beacon of a worker."""
         value = self._client.hget(self.keys.beacons, node)
         return decode(value.split(b"|", 1)[1]) if value else None
 
-    def seen_us(self, node: str) -> int:
-        """When the newest beacon of a worker was written; 0 without one."""
+    def written_us(self, node: str) -> int:
+        """Return the time at which the newest beacon of a worker was written; 0 without one."""
         return int((self._client.hget(self.keys.beacons, node) or b"0").split(b"|", 1)[0])
 
     def executed(self, field: str) -> tuple[int, int, str] | None:
-        """Sent, done and node of the newest executed heartbeat of ``worker:TARGET`` or ``queue:QUEUE``."""
+        """Return sent, done and node of the newest executed heartbeat of ``worker:TARGET`` or ``queue:QUEUE``."""
         value = self._client.hget(self.keys.heartbeats, field)
         if value is None:
             return None
@@ -67,16 +67,16 @@ class AgentStore:
         return int(sent), int(done), node
 
     def executed_by(self, field: str) -> str:
-        """The instance that has executed the newest heartbeat of ``worker:TARGET`` or ``queue:QUEUE``."""
+        """Return the instance that executed the newest heartbeat of ``worker:TARGET`` or ``queue:QUEUE``."""
         return (self._client.hget(self.keys.heartbeats, field) or b"").decode().rpartition("|")[2]
 
     def note_emitted(self, field: str, sent: int) -> None:
-        """What the monitor does when it sends a heartbeat."""
+        """Record a sent heartbeat, as the monitor does."""
         self._client.hset(self.keys.emitted, field, sent)
 
 
 class AgentWorker(HostProcess):
-    """A worker of `user_app`, and the means to send it heartbeats."""
+    """Worker of `user_app`, with methods that send heartbeats to it."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class AgentWorker(HostProcess):
         env: Mapping[str, str] | None = None,
         sent_to: str | None = None,
     ) -> None:
-        """``sent_to`` is the URL by which messages reach the broker, where that is not the worker's."""
+        """Start the worker. ``sent_to`` is the broker's URL for messages of the test, if the worker's differs."""
         self.node = node
         self.store = store
         self.variables = dict(env or {})
@@ -109,7 +109,7 @@ class AgentWorker(HostProcess):
         super().__init__(argv, {**environment, **(env or {})}, directory)
 
     def beacon(self, condition: Callable[[Beacon], Any] = lambda _: True, *, what: str = "a beacon") -> Beacon:
-        """Its beacon, once there is one that fits."""
+        """Return its beacon, once one fulfils the condition."""
 
         def fitting() -> Beacon | None:
             exited, beacon = self.status == "exited", self.store.beacon(self.node)
@@ -117,15 +117,15 @@ class AgentWorker(HostProcess):
                 pytest.fail(f"the worker exited with status {self.exit_code}: no {what}, but {beacon}\n{self.logs()}")
             return beacon if beacon is not None and condition(beacon) else None
 
-        return wait_for(fitting, seconds=30, what=Told(self, f"{what} of {self.node}, but {self._last()}"))
+        return wait_for(fitting, seconds=30, what=FailureText(self, f"{what} of {self.node}, but {self._last()}"))
 
     @property
     def target(self) -> str:
-        """What its newest beacon says that heartbeats are sent to."""
+        """Return the target of heartbeats in its newest beacon."""
         return self.beacon().target
 
     def heartbeat(self, kind: str = "worker", target: str | None = None, *, sent: int | None = None) -> int:
-        """Send it a heartbeat, as the monitor does; microseconds by the store's clock."""
+        """Send it a heartbeat, as the monitor does, and return the send time in microseconds by the store's clock."""
         target = target or self.target
         queue = direct_queue(target) if kind == "worker" else target
         sent = sent or self.store.now_us()
@@ -141,7 +141,7 @@ class AgentWorker(HostProcess):
         times: int = 1,
         eta_seconds: float | None = None,
     ) -> None:
-        """Publish a task to the default exchange, by Celery's protocol 2."""
+        """Publish a task to the default exchange in Celery's task protocol 2."""
         eta = None if eta_seconds is None else (datetime.now(UTC) + timedelta(seconds=eta_seconds)).isoformat()
         options: dict[str, Any] = {"transport_options": self._transport_options, "ssl": self._tls}
         with Connection(self._sent_to, **options) as connection, connection.channel() as channel:
@@ -158,21 +158,21 @@ class AgentWorker(HostProcess):
                 )
 
     def wait_for_execution(self, sent: int, kind: str = "worker", target: str | None = None) -> tuple[int, int, str]:
-        """Sent, done and node of the heartbeat, once one sent at ``sent`` or later was executed."""
+        """Return sent, done and node of a heartbeat, once one that was sent at ``sent`` or later is executed."""
         field = f"{kind}:{target or self.target}"
 
         def executed() -> tuple[int, int, str] | None:
             found = self.store.executed(field)
             return found if found is not None and found[0] >= sent else None
 
-        return wait_for(executed, seconds=30, what=Told(self, f"a heartbeat of {field} executed"))
+        return wait_for(executed, seconds=30, what=FailureText(self, f"a heartbeat of {field} executed"))
 
     def prove(self) -> None:
-        """Send it a direct heartbeat and wait until that was executed."""
+        """Send it a direct heartbeat, and wait until it is executed."""
         self.wait_for_execution(self.heartbeat())
 
     def teardown(self) -> None:
-        """Kill it and whatever it has started. May be called again."""
+        """Kill it and its child processes. A second call has no effect."""
         super().teardown()
         shutil.rmtree(self._cwd, ignore_errors=True)
 
@@ -185,7 +185,7 @@ StartAgentWorker = Callable[..., AgentWorker]
 
 @pytest.fixture
 def start_agent_worker() -> Iterator[StartAgentWorker]:
-    """Starts workers: `start_agent_worker(store, *options, node=..., broker=...)`; ended with the test."""
+    """Provide `start_agent_worker(store, *options, node=..., broker=...)`, which starts a worker for one test."""
     workers: list[AgentWorker] = []
 
     def start(*arguments: Any, **options: Any) -> AgentWorker:

@@ -1,4 +1,4 @@
-"""A real HTTP server that takes webhooks, counts them, and fails at random before it does."""
+"""Real HTTP server that accepts webhooks and counts them. It can fail at random before it accepts one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 
 class Received(NamedTuple):
-    """One notice that was taken: when, from which sender (its ``X-Sender``), and what it said."""
+    """One accepted notice: time, sender (its ``X-Sender``) and body."""
 
     at: float
     sender: str
@@ -21,7 +21,7 @@ class Received(NamedTuple):
 
 
 class Receiver:
-    """Counts what it took. ``failing`` is the share of requests that it refuses, one way or another."""
+    """Receiver that counts accepted notices. ``failing`` is the share of requests that it refuses in some way."""
 
     def __init__(self, failing: float = 0.0) -> None:
         self.taken: list[Received] = []
@@ -42,15 +42,15 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Return its URL."""
         return f"http://127.0.0.1:{self._server.server_port}/hook"
 
     def kinds(self, check: str) -> list[str]:
-        """What was told of a check, in order."""
+        """Return the kinds of the notices about a check, in order."""
         return [one.body["kind"] for one in list(self.taken) if one.body["check"] == check]
 
     def ids(self) -> set[str]:
-        """The ids of all that it took."""
+        """Return the ids of all accepted notices."""
         return {one.body["id"] for one in list(self.taken)}
 
     def _take(self, request: BaseHTTPRequestHandler) -> None:
@@ -72,7 +72,7 @@ class Receiver:
 
 @contextmanager
 def receiving(failing: float = 0.0) -> Iterator[Receiver]:
-    """A receiver that listens while the `with` block runs."""
+    """Provide a receiver that listens during the `with` block."""
     receiver = Receiver(failing)
     server = receiver._server
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)

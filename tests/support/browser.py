@@ -1,4 +1,4 @@
-"""A real Chromium, and pages in it that nothing may go wrong in unnoticed."""
+"""Real Chromium, with pages whose errors make the test fail."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EXPECTED = (
     "status of 400",
     "ERR_EMPTY_RESPONSE",
 )
-"""What the browser itself writes about answers that a test arranged."""
+"""Messages that the browser itself writes text responses that a test arranged."""
 
 expect.set_options(timeout=30_000)
 
@@ -40,15 +40,15 @@ OpenPage = Callable[..., Page]
 Raise = Callable[..., Stage]
 
 
-def is_wrong(said: ConsoleMessage) -> bool:
-    """Whether something is amiss; not that a project has not collected the admin's own static files."""
-    about = said.text + said.location["url"]
-    return said.type in ("error", "warning") and not any(part in about for part in ("/static/admin/", "/favicon.ico"))
+def is_wrong(message: ConsoleMessage) -> bool:
+    """Return whether a message is an error. Missing static files of Django's admin are ignored."""
+    text = message.text + message.location["url"]
+    return message.type in ("error", "warning") and not any(part in text for part in ("/static/admin/", "/favicon.ico"))
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, without a window. Not for the session: while it is there, `asyncio.run` cannot be called."""
+    """Provide Debian's Chromium without a window, for one module: while it runs, `asyncio.run` cannot be called."""
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or missing("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
@@ -58,18 +58,19 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(chromium: Browser) -> Iterator[OpenPage]:
-    """`open_page(url, width=..., height=..., dark=..., clock=...)`: a page of a profile of its own.
+    """Provide `open_page(url, width=..., height=..., dark=..., clock=...)`: a page with a profile of its own.
 
-    It sends the token of the tests, unless ``extra_http_headers`` are given. With ``clock``, the test can let time
-    pass in it (`page.clock`).
-    The test fails when a script raised, or when anything was refused by the page's own security policy.
+    It sends the token of the tests, unless ``extra_http_headers`` are given. With ``clock`` the test controls the time
+    in the page (`page.clock`).
+
+    The test fails if a script raised an exception, or if the page's security policy refused anything.
     """
     contexts: list[Any] = []
     wrong: list[str] = []
 
     def watch(page: Page) -> None:
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda said: is_wrong(said) and wrong.append(said.text))
+        page.on("console", lambda message: is_wrong(message) and wrong.append(message.text))
 
     def open_(
         url: str, *, width: int = 1440, height: int = 900, dark: bool = False, clock: bool = False, **more: Any
@@ -93,7 +94,7 @@ def open_page(chromium: Browser) -> Iterator[OpenPage]:
 
 @pytest.fixture
 def raise_stage(django_is_set_up: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Raise]:
-    """`raise_stage(world)`: the real page over a scripted API; pages send the token."""
+    """Provide `raise_stage(world)`: the real page with a scripted API. Pages send the token."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "monitor.settings")
     from monitor.standalone.wsgi import Handler
 
@@ -113,5 +114,5 @@ def raise_stage(django_is_set_up: None, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 @pytest.fixture
 def stage(raise_stage: Raise) -> Stage:
-    """Twenty checks, all fine."""
+    """Provide a stage with twenty checks, all ok."""
     return raise_stage()

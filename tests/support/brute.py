@@ -1,4 +1,4 @@
-"""The past by brute force: second for second over raw samples, without a thought for speed, buckets or blocks."""
+"""Reference implementation of history by brute force, second by second on raw samples, without buckets or blocks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WORDS = ("ok", "warning", "error", "unknown")
 
 @dataclass(frozen=True)
 class Span:
-    """A sample, and from when to when it held (microseconds)."""
+    """Sample with the time (microseconds) for which it held."""
 
     sample: Sample
     begin: int
@@ -23,7 +23,7 @@ class Span:
 
 
 def spans(samples: Sequence[Sample]) -> list[Span]:
-    """Samples in any order; the last one written of each moment counts."""
+    """Return the spans of samples in any order. For each moment the last one written counts."""
     by_time = {round(sample.at * M): sample for sample in samples}
     times = sorted(by_time)
     ends = [*times[1:], 2**62]
@@ -34,7 +34,7 @@ def spans(samples: Sequence[Sample]) -> list[Span]:
 
 
 def seconds(samples: Sequence[Sample], since: float, until: float) -> dict[str, float]:
-    """Time in each status, and unobserved, between two moments."""
+    """Return the time in each status, and unobserved, between two moments."""
     begin, end = round(since * M), round(until * M)
     spent = dict.fromkeys(WORDS, 0)
     for span in spans(samples):
@@ -44,20 +44,20 @@ def seconds(samples: Sequence[Sample], since: float, until: float) -> dict[str, 
 
 
 def incidents(samples: Sequence[Sample], since: float, until: float) -> int:
-    """Stretches of errors that were going on between two moments."""
+    """Return the number of periods of errors between two moments."""
     begin, end = round(since * M), round(until * M)
     seen = [span.sample.status for span in spans(samples) if span.begin < end and span.end > begin]
     return sum(status is Status.ERROR for status, _ in groupby(seen))
 
 
 def measured(samples: Sequence[Sample], name: str, since: float, until: float) -> list[float]:
-    """The numbers of a series in [since, until)."""
+    """Return the numbers of a series in [since, until)."""
     begin, end = round(since * M), round(until * M)
     return [s.sample.series[name] for s in spans(samples) if begin <= s.begin < end and name in s.sample.series]
 
 
 def worst(samples: Sequence[Sample], since: float, until: float) -> Status | None:
-    """The worst status that held between two moments."""
+    """Return the worst status between two moments."""
     begin, end = round(since * M), round(until * M)
     held = {span.sample.status for span in spans(samples) if span.begin < end and span.end > begin}
     order = (Status.ERROR, Status.UNKNOWN, Status.WARNING, Status.OK)

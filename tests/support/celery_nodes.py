@@ -1,8 +1,8 @@
-"""pytest-celery over real host processes; over its stock containers where a Docker engine answers.
+"""Nodes of pytest-celery as real processes of this machine, or as its stock containers if a Docker engine answers.
 
-The nodes are pytest-celery's own (`RedisTestBroker`, `CeleryTestWorker`, ...); what they hold is not a
-container but a process. `TEST_NODES=processes` keeps to processes beside a Docker engine.
-The fixtures are imported by `tests/system/conftest.py`.
+The nodes are pytest-celery's own (`RedisTestBroker`, `CeleryTestWorker`, ...), but each holds a process instead of a
+container. `TEST_NODES=processes` uses processes even if there is a Docker engine. `tests/system/conftest.py` imports
+the fixtures.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ WATCHED_APP = "tests.support.watched_app"
 
 
 def _inherited() -> dict[str, str]:
-    """Our environment, without what loading a configuration in this very process has put into it."""
+    """Return our environment without the variable that loading a configuration in this process has set."""
     return {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
 
 
 class HostProcess(CeleryTestContainer):
-    """A process of this machine where pytest-celery expects a container. In a session of its own, with a log."""
+    """Process of this machine in place of a container of pytest-celery, in its own session and with a log."""
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> None:
-        # The base class' constructor wants a container of the Docker engine.
+        # The constructor of the base class is not called: it needs a container of a Docker engine.
         self._id = uuid.uuid4().hex
         self._directory = Path(tempfile.mkdtemp(prefix="host-process-"))
         self._argv, self._env, self._cwd = [*argv], dict(env or {}), cwd
@@ -59,7 +59,7 @@ class HostProcess(CeleryTestContainer):
         self.start()
 
     def start(self) -> None:
-        """Start it, or start it again. Its log begins anew."""
+        """Start it (again), with a new log."""
         with (self._directory / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 self._argv,
@@ -81,7 +81,7 @@ class HostProcess(CeleryTestContainer):
 
     @property
     def pid(self) -> int:
-        """Of the process that was started; its children are in its process group."""
+        """Process id of the process. Its children are in its process group."""
         return self._process.pid
 
     @property
@@ -96,10 +96,10 @@ class HostProcess(CeleryTestContainer):
         return (self._directory / "log").read_text(errors="replace")
 
     def reload(self) -> None:
-        """Nothing is cached here."""
+        """Do nothing: nothing is cached."""
 
     def kill(self, signal: str | int = "SIGKILL") -> None:
-        """Send a signal. Like that of a container, SIGKILL takes the children too. Waits for the end that it brings."""
+        """Send a signal, and wait for the end of the process. As in a container, SIGKILL ends its children, too."""
         number = _number(signal)
         if number == _number("SIGKILL"):
             os.killpg(self.pid, number)
@@ -109,31 +109,31 @@ class HostProcess(CeleryTestContainer):
             self.wait()
 
     def kill_alone(self) -> None:
-        """SIGKILL the process and not its children, as the OOM killer would."""
+        """Send SIGKILL to the process but not to its children, as the OOM killer does."""
         os.kill(self.pid, signal.SIGKILL)
         self.wait()
 
     def wait(self, seconds: float = 30.0) -> int:
-        """The exit status, once it has ended."""
+        """Wait for its end, and return the exit status."""
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             pytest.fail(f"still running after {seconds} s: {self._argv}\n{self.logs()}")
 
     def restart(self, timeout: int = 30) -> None:
-        """End it, if it runs, start it again and wait until it is ready."""
+        """Stop it if it runs, start it again, and wait until it is ready."""
         if self.status == "running":
             self.kill("SIGTERM")
         self.start()
         self.ready()
 
     def ready(self) -> bool:
-        """Wait for `ready_prompt` in the log; fails the test with the log when the process ends before."""
+        """Wait for `ready_prompt` in the log. If the process ends first, fail the test with its log."""
         wait_for(self._is_ready, seconds=30, what=f"{self.ready_prompt!r} in the log of {self._argv}")
         return True
 
     def teardown(self) -> None:
-        """Kill it and whatever it has started. May be called again."""
+        """Kill it and its child processes. A second call has no effect."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
@@ -148,10 +148,10 @@ class HostProcess(CeleryTestContainer):
 
 
 class HostRedis(CeleryTestContainer):
-    """A private Redis or Valkey server where pytest-celery expects a container."""
+    """Private Redis or Valkey server in place of a container of pytest-celery."""
 
     def __init__(self) -> None:
-        # The base class' constructor wants a container of the Docker engine.
+        # The constructor of the base class is not called: it needs a container of a Docker engine.
         name = next(filter(find_binary, BINARIES), BINARIES[0])
         self._server = RedisServer(binary=find_binary(name) or missing(name))
         self._runs = True
@@ -184,10 +184,10 @@ class HostRedis(CeleryTestContainer):
         return bool(self.client.ping())
 
     def reload(self) -> None:
-        """Nothing is cached here."""
+        """Do nothing: nothing is cached."""
 
     def kill(self, signal: str | int = "SIGKILL") -> None:
-        """SIGKILL it, whatever the signal: its data is in memory only."""
+        """Send SIGKILL for any signal: its data is in memory only."""
         self._server.kill()
         self._runs = False
 
@@ -202,7 +202,7 @@ class HostRedis(CeleryTestContainer):
 
 
 class HostWorker(HostProcess, CeleryWorkerContainer):
-    """A Celery worker with the default pool, of an application that is not ours."""
+    """Celery worker with the default pool, of an application that is not ours."""
 
     def __init__(self, app: str, env: Mapping[str, str], *options: str) -> None:
         queue, name = self.worker_queue(), f"{self.worker_name()}@{uuid.uuid4().hex[:12]}"
@@ -212,17 +212,17 @@ class HostWorker(HostProcess, CeleryWorkerContainer):
 
 
 class HostBackend(RedisTestBackend):
-    """A result backend in a process."""
+    """Result backend in a process."""
 
     def teardown(self) -> None:
-        # Not RedisTestBackend's: it asks everything in memory whether it is an AsyncResult, and Django's lazy
-        # objects (a static files storage that another test has imported) answer by demanding their settings.
+        # Not RedisTestBackend's teardown: it tests each object in memory for being an AsyncResult. For Django's lazy
+        # objects, such as a static files storage that another test has imported, that needs Django's settings.
         CeleryTestBackend.teardown(self)
 
 
 @functools.cache
 def docker_answers() -> bool:
-    """Whether a Docker engine answers, and is wanted."""
+    """Return whether a Docker engine answers and may be used."""
     if os.environ.get("TEST_NODES") == "processes":
         return False
     try:
@@ -233,7 +233,7 @@ def docker_answers() -> bool:
 
 @pytest.fixture
 def celery_broker(request: pytest.FixtureRequest) -> Iterator[CeleryTestBroker]:
-    """The broker node of pytest-celery's set-up. Redis only: it is what the product runs on."""
+    """Provide the broker node of pytest-celery's set-up: Redis only."""
     node = request.getfixturevalue("celery_redis_broker") if docker_answers() else RedisTestBroker(HostRedis())
     yield node
     node.teardown()
@@ -241,7 +241,7 @@ def celery_broker(request: pytest.FixtureRequest) -> Iterator[CeleryTestBroker]:
 
 @pytest.fixture
 def celery_backend(request: pytest.FixtureRequest) -> Iterator[CeleryTestBackend]:
-    """The result backend node of pytest-celery's set-up."""
+    """Provide the result backend node of pytest-celery's set-up."""
     node = request.getfixturevalue("celery_redis_backend") if docker_answers() else HostBackend(HostRedis())
     yield node
     node.teardown()
@@ -251,7 +251,7 @@ def celery_backend(request: pytest.FixtureRequest) -> Iterator[CeleryTestBackend
 def celery_worker(
     request: pytest.FixtureRequest, celery_worker_cluster_config: dict[str, Any], celery_setup_app: Celery
 ) -> Iterator[CeleryTestWorker]:
-    """The worker node of pytest-celery's set-up: a prefork worker with one slot."""
+    """Provide the worker node of pytest-celery's set-up: a prefork worker with one slot."""
     if docker_answers():
         node = request.getfixturevalue("celery_setup_worker")
     else:

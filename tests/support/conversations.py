@@ -1,4 +1,4 @@
-"""Local servers of a few lines, and a certificate for those that speak TLS."""
+"""Local servers with scripted conversations, and a certificate for TLS."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Speak = Callable[[socket.socket], None]
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Speak], int]]:
-    """Serves a conversation: `serve(speak)` is the port where each connection is handed to `speak` in a thread."""
+    """Provide `serve(speak)`, which returns a port. Each connection to it is passed to `speak` in a thread."""
     listeners: list[socket.socket] = []
 
     def start(speak: Speak) -> int:
@@ -44,7 +44,7 @@ def serve() -> Iterator[Callable[[Speak], int]]:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1, with its key, in one file."""
+    """Provide a self-signed certificate for 127.0.0.1 and its key in one file."""
     path = tmp_path_factory.mktemp("tls") / "certificate.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
     command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path), "-out", str(path) + ".crt"]

@@ -1,4 +1,4 @@
-"""Clients that take a server's connections and do nothing useful with them, and probes beside them."""
+"""Clients that occupy a server's connections, and probes beside them."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ SHAPES = {
     "unread": _REQUEST * 20,
     "dripping": _HEAD.encode(),
 }
-"""What each client sends: ``unread`` never reads, ``dripping`` sends one more byte each second."""
+"""Data that each client sends: ``unread`` never reads, ``dripping`` sends one more byte each second."""
 
 TIMEOUT_SECONDS = 10.0
 _BUSY = {errno.EINPROGRESS, errno.EAGAIN}
 
 
 class Crowd:
-    """So many connections of one shape, opened at once and held until the end of the ``with`` block.
+    """So many connections of one kind, opened at once and held until the end of the ``with`` block.
 
-    With ``reopen``, one that the server ends is opened again at once.
+    With ``reopen``, a connection that the server ends is opened again at once.
     """
 
     def __init__(self, address: tuple[str, int], count: int, shape: str, *, reopen: bool = False) -> None:
@@ -62,7 +62,7 @@ class Crowd:
 
     @property
     def held(self) -> int:
-        """The connections that are open."""
+        """Return the open connections."""
         return self.opened - self.ended
 
     def _run(self) -> None:
@@ -97,7 +97,7 @@ class Crowd:
                 self.opened += 1
                 with _ignoring_full():
                     client.send(key.data or b"")
-                # Nothing to read is reported for it from here on: only its end.
+                # From here on only its end is reported, no data to read.
                 self._selector.modify(client, 0 if self._shape == "unread" else selectors.EVENT_READ)
                 return
             if client.recv(65536):
@@ -121,7 +121,7 @@ class Crowd:
 
 @dataclass
 class Answers:
-    """What probes on new connections got: the seconds of each answer, and what went wrong instead of one."""
+    """Results of probes on new connections: seconds of each response, and the failures."""
 
     seconds: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -130,9 +130,9 @@ class Answers:
 def probe(
     address: tuple[str, int], paths: Mapping[str, Sequence[int]], *, seconds: float, every: float = 0.1
 ) -> Answers:
-    """Request each of the paths again and again, each time on a new connection, for so many seconds.
+    """Request each of the paths repeatedly for so many seconds, each time on a new connection.
 
-    ``paths`` has the status codes that are right for each.
+    ``paths`` has the expected status codes for each.
     """
     answers = Answers()
     until = time.monotonic() + seconds
@@ -157,7 +157,7 @@ def probe(
 
 @contextmanager
 def open_files(count: int) -> Iterator[None]:
-    """Raise this process' soft limit on open files to ``count`` meanwhile."""
+    """Raise this process' soft limit on open files to ``count`` for the block."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(count, hard)), hard))
     try:

@@ -1,4 +1,4 @@
-"""Django, and databases in its settings, for the tests of the kinds."""
+"""Django with databases in its settings, for tests of the kinds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DatabaseAlias = Callable[[dict[str, Any]], str]
 
 @pytest.fixture(scope="session")
 def django() -> None:
-    """Django, set up once for the session: with the project's settings, or bare ones."""
+    """Set up Django once for the session, with the project's settings or with minimal ones."""
     import django
     from django.conf import settings
 
@@ -28,7 +28,7 @@ def django() -> None:
 
 @pytest.fixture
 def database_alias(django: None) -> Iterator[DatabaseAlias]:
-    """Adds a database to Django's settings: `database_alias({"ENGINE": ...})` is its alias; gone after the test."""
+    """Provide `database_alias({"ENGINE": ...})`, which adds a database to Django's settings for one test."""
     from django.db import connections
 
     added: list[str] = []

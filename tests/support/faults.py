@@ -1,4 +1,4 @@
-"""What goes wrong: a network that delays, swallows, resets or refuses, and processes that stand still."""
+"""Faults: a network that delays, swallows, resets or refuses, and stopped processes."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ class FaultProxy:
         self._call(self._listen())
 
     def set(self, mode: Mode, *, seconds: float = 0.0, bytes_per_second: float = 100.0, cut: bool = False) -> None:
-        """Switch to a mode, for open connections too. `cut` resets those that are open now."""
+        """Switch to a mode, also for open connections. `cut` resets the open ones."""
         self._call(self._set(mode, seconds, bytes_per_second, cut))
 
     @property
     def upstream_ports(self) -> tuple[int, ...]:
-        """The ports from which the connections that are open now reach the server, as it sees them."""
+        """Return the ports from which the open connections reach the server."""
         return tuple(self._pairs)
 
     def abandon(self, upstream_ports: Container[int] | None = None) -> None:
-        """Swallow everything on connections that are open now, for good: half-open, as after a firewall restarts.
+        """Swallow everything on the open connections from now on: half-open, as after the restart of a firewall.
 
-        Not even their end is passed on. ``upstream_ports`` chooses among them, see the property.
+        Even their end is not passed on. ``upstream_ports`` selects among them, see the property.
         """
         self._call(self._abandon(upstream_ports))
 
@@ -153,19 +153,19 @@ class FaultProxy:
 
 
 class Freezer:
-    """Stops processes by SIGSTOP, and remembers to let them go on."""
+    """Freezer of processes with SIGSTOP, which can thaw all of them."""
 
     def __init__(self) -> None:
         self._frozen: list[int] = []
 
     def freeze(self, pid: int, *, children: bool = False) -> None:
-        """Stop a process, and its children with `children`. Its connections stay open, and its port still accepts."""
+        """Stop a process, with ``children`` its children, too. Connections stay open, and ports still accept."""
         for each in [pid, *(_children(pid) if children else [])]:
             self._frozen.append(each)
             os.kill(each, signal.SIGSTOP)
 
     def thaw(self, pid: int) -> None:
-        """Let a process go on, and those of its children that were stopped with it."""
+        """Continue a process, and those of its children that were stopped with it."""
         family = {pid, *_children(pid)}
         for each in [each for each in self._frozen if each in family]:
             self._frozen.remove(each)
@@ -173,7 +173,7 @@ class Freezer:
                 os.kill(each, signal.SIGCONT)
 
     def thaw_all(self) -> None:
-        """Let everything go on."""
+        """Continue all processes."""
         while self._frozen:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._frozen.pop(), signal.SIGCONT)
@@ -181,7 +181,7 @@ class Freezer:
 
 @pytest.fixture
 def fault_proxy() -> Iterator[Callable[[str, int], FaultProxy]]:
-    """Puts a proxy in front of a server: `fault_proxy(host, port)`; closed with the test."""
+    """Provide `fault_proxy(host, port)`, which puts a proxy in front of a server for one test."""
     proxies: list[FaultProxy] = []
 
     def make(host: str, port: int) -> FaultProxy:
@@ -195,9 +195,9 @@ def fault_proxy() -> Iterator[Callable[[str, int], FaultProxy]]:
 
 @pytest.fixture
 def freezer() -> Iterator[Freezer]:
-    """Freezes processes; whatever is still frozen when the test ends goes on then.
+    """Provide a freezer. Processes that are still frozen at the end of the test are thawed.
 
-    Ask for it after the fixture that starts the server, so that the server is thawed before it is stopped.
+    Request it after the fixture that starts the server, so that the server is thawed before it is stopped.
     """
     freezer = Freezer()
     yield freezer
@@ -205,7 +205,7 @@ def freezer() -> Iterator[Freezer]:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """Close with RST instead of FIN: a linger time of zero does that (socket(7))."""
+    """Close with RST instead of FIN, by a linger time of zero (socket(7))."""
     with contextlib.suppress(OSError):
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()

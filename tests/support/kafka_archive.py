@@ -1,4 +1,4 @@
-"""Archives classes so that Kafkas start sooner: `python -m tests.support.kafka_archive`, a part of `make test`."""
+"""Archive of classes for a faster start of Kafka: `python -m tests.support.kafka_archive`, which `make test` runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.kafka_server import ARCHIVE, KafkaServer
 
 
 def main() -> None:
-    """Let a node work a little, and have it write down its classes as it ends. Nothing where there is no Kafka."""
+    """Let a node work a little, and write its classes to the archive at its end. Without a Kafka do nothing."""
     fresh = ARCHIVE.with_suffix(f".{os.getpid()}")
     try:
         server = KafkaServer(java_flags=[f"-XX:ArchiveClassesAtExit={fresh}"])

@@ -1,4 +1,4 @@
-"""What tests do to a Kafka as its clients: make topics, produce, commit, and look up what is there."""
+"""Client operations on a Kafka for tests: create topics, produce, commit, read offsets."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ Partition = tuple[str, int]
 
 
 class KafkaClients:
-    """The clients of a server or cluster whose addresses are known. All of them close what they open."""
+    """Clients of a server or cluster with known addresses. Each operation closes what it opens."""
 
     bootstrap: str
     client_options: Mapping[str, Any] = {}
 
     def options(self, **changes: Any) -> dict[str, Any]:
-        """What a client of kafka-python needs to connect."""
+        """Return the options with which a client of kafka-python connects."""
         return {"bootstrap_servers": self.bootstrap, **self.client_options, **changes}
 
     @contextlib.contextmanager
     def admin(self, **changes: Any) -> Iterator[KafkaAdminClient]:
-        """An admin client."""
+        """Return an admin client."""
         client = KafkaAdminClient(**self.options(**changes))
         try:
             yield client
@@ -36,7 +36,7 @@ class KafkaClients:
 
     @contextlib.contextmanager
     def consumer(self, group: str | None = None, **changes: Any) -> Iterator[KafkaConsumer]:
-        """A consumer that has joined nothing and commits only when told to."""
+        """Return a consumer that has joined no group and commits only explicitly."""
         consumer = KafkaConsumer(**self.options(group_id=group, enable_auto_commit=False, **changes))
         try:
             yield consumer
@@ -44,11 +44,11 @@ class KafkaClients:
             consumer.close(autocommit=False)
 
     def create_topic(self, topic: str, partitions: int = 1, replicas: int = 1, **settings: str) -> None:
-        """A topic, ready for use. ``settings`` are the topic's, with `_` for `.`."""
+        """Create a topic and wait until it is ready. ``settings`` are the topic's, with `_` for `.`."""
         self.create_topics({topic: partitions}, replicas=replicas, **settings)
 
     def create_topics(self, topics: Mapping[str, int], *, replicas: int = 1, **settings: str) -> None:
-        """Topics by their number of partitions, in one request, ready for use."""
+        """Create topics by their numbers of partitions in one request, and wait until they are ready."""
         configs = {name.replace("_", "."): value for name, value in settings.items()}
         new = {
             topic: {"num_partitions": partitions, "replication_factor": replicas, "configs": configs}
@@ -60,23 +60,23 @@ class KafkaClients:
         with self.admin() as admin:
             try:
                 admin.create_topics(topics)
-            except UnknownBrokerIdError:  # the controller has just come back, and the client does not know it yet
+            except UnknownBrokerIdError:  # the controller has just restarted, and the client does not know it yet
                 return False
             admin.wait_for_topics(list(topics), timeout_ms=30_000)
         return True
 
     def add_partitions(self, topic: str, partitions: int) -> None:
-        """Let a topic have so many partitions from now on; the brokers make them soon."""
+        """Increase the number of partitions of a topic. The brokers create them a little later."""
         with self.admin() as admin:
             admin.create_partitions({topic: partitions})
 
     def delete_topic(self, topic: str) -> None:
-        """Delete a topic; it is gone soon."""
+        """Delete a topic. It disappears a little later."""
         with self.admin() as admin:
             admin.delete_topics([topic])
 
     def produce(self, topic: str, count: int, *, partition: int | None = None, key: bytes | None = None) -> None:
-        """Write ``count`` records, to one partition or by one key; by neither, to partitions at random."""
+        """Write ``count`` records to one partition or with one key; without either, to random partitions."""
         producer = KafkaProducer(**self.options(linger_ms=5))
         try:
             sent = [producer.send(topic, b"record %d" % n, key=key, partition=partition) for n in range(count)]
@@ -86,7 +86,7 @@ class KafkaClients:
             producer.close()
 
     def commit(self, group: str, offsets: Mapping[Partition, int]) -> None:
-        """Commit offsets for a group that has no members, as a tool does."""
+        """Commit offsets for a group without members, as a tool does."""
         from kafka.structs import OffsetAndMetadata
 
         partitions = {TopicPartition(*each): OffsetAndMetadata(at, "", -1) for each, at in offsets.items()}
@@ -95,33 +95,33 @@ class KafkaClients:
             consumer.commit(partitions)
 
     def committed(self, group: str, topic: str) -> dict[int, int | None]:
-        """The group's committed offset of every partition of a topic, None where there is none."""
+        """Return the group's committed offset of every partition of a topic, None without one."""
         with self.consumer(group) as consumer:
             return {each: consumer.committed(TopicPartition(topic, each)) for each in _partitions(consumer, topic)}
 
     def end_offsets(self, topic: str) -> dict[int, int]:
-        """The end of every partition of a topic."""
+        """Return the end offset of every partition of a topic."""
         with self.consumer() as consumer:
             ends = consumer.end_offsets([TopicPartition(topic, each) for each in _partitions(consumer, topic)])
             return {partition.partition: end for partition, end in ends.items()}
 
     def lag(self, group: str, topic: str) -> dict[int, int]:
-        """End - committed of every partition that the group has committed."""
+        """Return the lag (end - committed) of every partition for which the group has committed."""
         ends = self.end_offsets(topic)
         return {each: ends[each] - at for each, at in self.committed(group, topic).items() if at is not None}
 
     def delete_group(self, group: str) -> None:
-        """Delete a group that has no members. Not on 0.9."""
+        """Delete a group without members. Not possible on 0.9."""
         with self.admin() as admin:
             failed = [each for each in admin.delete_groups([group]).items() if str(each[1]) not in {"OK", "None"}]
             assert not failed, failed
 
     def wait_for_coordinator(self, group: str = "anybody", *, seconds: float = 60) -> None:
-        """Return when the group's coordinator answers: a fresh server first has to make the topic of offsets."""
+        """Wait until the group's coordinator answers. A fresh server first creates the topic of offsets."""
         wait_for(lambda: self._knows(group), seconds=seconds, every=0.1, what=f"a coordinator for {group}")
 
     def _knows(self, group: str) -> bool:
-        # A new client each time: one remembers a coordinator for ever.
+        # A new client each time: a client caches its coordinator for ever.
         try:
             with self.admin(bootstrap_timeout_ms=5000, request_timeout_ms=5000) as admin:
                 return group in admin.list_group_offsets([group])

@@ -1,4 +1,4 @@
-"""A real Kafka of three nodes: one can be killed and the others go on. Five seconds to start, half a gigabyte."""
+"""Real Kafka of three nodes, which survives the loss of one. It starts in five seconds and needs half a gigabyte."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tests.support.processes import free_port
 SETTINGS = {
     "offsets.topic.replication.factor": "3",
     "offsets.topic.num.partitions": "6",
-    "min.insync.replicas": "2",  # what was committed is there when the leader dies
+    "min.insync.replicas": "2",  # committed records survive the death of the leader
 }
 
 
 class KafkaCluster(KafkaClients):
-    """Nodes 1, 2 and 3, each broker and controller. Topics have ``replicas`` as they are created."""
+    """Nodes 1, 2 and 3, each both broker and controller. New topics have ``replicas``."""
 
     def __init__(self) -> None:
         quorum = {node_id: free_port() for node_id in (1, 2, 3)}
@@ -37,18 +37,18 @@ class KafkaCluster(KafkaClients):
             raise
 
     def wait_until_started(self) -> None:
-        """Wait until every node that runs takes connections."""
+        """Wait until every running node accepts connections."""
         for node in self.nodes.values():
             if node.running:
                 node.wait_until_started()
 
     def coordinator(self, group: str) -> KafkaServer:
-        """The node that coordinates a group now."""
+        """Return the node that coordinates a group now."""
         with self.admin() as admin:
             return self.nodes[admin._manager.run(admin._find_coordinator_id, group)]
 
     def revive(self) -> None:
-        """Start every node that does not run, and let go on what is frozen."""
+        """Start every stopped node, and thaw every frozen one."""
         for node in self.nodes.values():
             if node.running:
                 node.thaw()
@@ -57,6 +57,6 @@ class KafkaCluster(KafkaClients):
         self.wait_until_started()
 
     def stop(self) -> None:
-        """End every node."""
+        """Stop every node."""
         for node in self.nodes.values():
             node.stop()

@@ -1,6 +1,7 @@
-"""The process of a `ConsumerProcess`: `python -m tests.support.kafka_consumer JSON`; told on stdin, tells on stdout.
+"""Process of a `ConsumerProcess`: `python -m tests.support.kafka_consumer JSON`.
 
-It ends when its stdin is closed, so that none outlives its test.
+It reads commands from stdin and writes reports to stdout. It ends when its stdin is closed, so that none outlives its
+test.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def main() -> None:
     try:
         _Member(task).run()
     except Exception as error:
-        _tell("error", error=repr(error))
+        _report("error", error=repr(error))
         raise
 
 
@@ -57,17 +58,17 @@ class _Member(ConsumerRebalanceListener):
                 if self._dirty and self._committing:
                     self._commit()
             except KafkaError as error:
-                _tell("error", error=repr(error))
+                _report("error", error=repr(error))
         self._consumer.close(autocommit=False)
 
     def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Nothing: what was consumed has been committed."""
+        """Do nothing: consumed records are committed already."""
 
     def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         mine = self._consumer.assignment()
         self._consumer.pause(*[each for each in mine if self._all_paused or each in self._paused])
         self._dirty = True
-        _tell("assigned", partitions=sorted([each.topic, each.partition] for each in mine))
+        _report("assigned", partitions=sorted([each.topic, each.partition] for each in mine))
 
     def _join(self) -> None:
         self._consumer = KafkaConsumer(**self._options)
@@ -76,12 +77,12 @@ class _Member(ConsumerRebalanceListener):
     def _consume(self) -> None:
         mine = self._consumer.assignment()
         if not mine and time.monotonic() > self._patience_ends:
-            # On a busy machine kafka-python 3.0 at times believes it has joined and has not; once is enough.
+            # On a busy machine kafka-python 3.0 sometimes reports a join that did not happen: join again once.
             self._patience_ends = float("inf")
-            _tell("error", error="joins anew")
+            _report("error", error="joins anew")
             self._consumer.close(autocommit=False, timeout_ms=1000)
             self._join()
-        # To give up too early on a join is how that comes about.
+        # This happens if the consumer gives up a join too early.
         for partition, records in self._consumer.poll(timeout_ms=50 if mine else 500).items():
             for record in records:
                 if record.offset >= self._limits.get(partition, record.offset + 1):
@@ -90,7 +91,7 @@ class _Member(ConsumerRebalanceListener):
                 time.sleep(self._delay)
                 self._consumed += 1
             self._dirty = True
-            _tell("consumed", count=self._consumed)
+            _report("consumed", count=self._consumed)
         for partition, limit in list(self._limits.items()):
             if partition in self._consumer.assignment() and self._consumer.position(partition) == limit:
                 self._stop_at(partition, limit)
@@ -106,11 +107,11 @@ class _Member(ConsumerRebalanceListener):
         known = {each: OffsetAndMetadata(at, "", -1) for each, at in positions.items() if at is not None}
         if known:
             self._consumer.commit(known)
-            _tell("committed", offsets=[[each.topic, each.partition, at.offset] for each, at in known.items()])
+            _report("committed", offsets=[[each.topic, each.partition, at.offset] for each, at in known.items()])
         self._dirty = len(known) < len(positions)
 
     def _obey(self) -> bool:
-        """Do what has been told; False when that was to close."""
+        """Execute a command. Return False if it was the command to close."""
         while not self._commands.empty():
             command = self._commands.get()
             partitions = [TopicPartition(*each[:2]) for each in command.get("partitions", ())]
@@ -131,7 +132,7 @@ class _Member(ConsumerRebalanceListener):
                 case "commit":
                     self._committing = self._dirty = True
                     self._commit()
-            _tell("done", number=command["number"])
+            _report("done", number=command["number"])
         return True
 
     def _pause(self, partitions: list[TopicPartition]) -> None:
@@ -156,7 +157,7 @@ class _Member(ConsumerRebalanceListener):
         os._exit(1)
 
 
-def _tell(event: str, **values: Any) -> None:
+def _report(event: str, **values: Any) -> None:
     sys.stdout.write(json.dumps({"event": event, **values}) + "\n")
     sys.stdout.flush()
 

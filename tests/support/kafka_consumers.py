@@ -1,7 +1,7 @@
-"""Real consumers: processes of their own that join a group, consume, commit, pause, freeze and die as they are told.
+"""Real consumers in processes of their own, which join a group, consume, commit, pause and freeze on command.
 
-A consumer starts at the beginning, commits what it has consumed after every poll (its first positions, too), and
-tells which offsets it has committed, so that tests can say the exact lag.
+A consumer starts at the beginning of a topic, commits after every poll (its first positions, too), and reports the
+committed offsets, so that tests know the exact lag.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class ConsumerProcess:
-    """One member of a group. What it told last is in `assignment`, `committed`, `consumed` and `errors`."""
+    """Member of a group. Its last reports are in `assignment`, `committed`, `consumed` and `errors`."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class ConsumerProcess:
         session_seconds: float = 6.0,
         **options: Any,
     ) -> None:
-        """Start it. ``delay`` is how long it works on a record; ``session_seconds`` after death the group notices."""
+        """Start it. It works ``delay`` on each record; the group notices its death after ``session_seconds``."""
         self.group = group
         self.client_id = client_id or f"consumer-{os.urandom(3).hex()}"
         self.assignment: set[Partition] = set()
@@ -56,7 +56,7 @@ class ConsumerProcess:
             "reconnect_backoff_max_ms": 500,
         }
         if "api_version" not in kafka.client_options:
-            # How long a request to join that is lost is waited for; on 0.9 it is the session's time.
+            # Time limit of a join whose request was lost; on 0.9 it is the session's time.
             session["max_poll_interval_ms"] = int(max(20, session_seconds) * 1000)
         options = kafka.options(group_id=group, client_id=self.client_id, **{**session, **options})
         task = {"options": options, "topics": topics, "paused": paused, "delay": delay}
@@ -71,16 +71,16 @@ class ConsumerProcess:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """Return its process id."""
         return self._process.pid
 
     @property
     def running(self) -> bool:
-        """Whether its process is there."""
+        """Return whether its process exists."""
         return self._process.poll() is None
 
     def wait_joined(self, partitions: int | None = None, *, seconds: float = 60) -> None:
-        """Wait until the group has given it partitions, or exactly so many."""
+        """Wait until the group has assigned partitions to it, or exactly so many."""
         self._wait(
             lambda: len(self.assignment) == partitions if partitions else self.assignments > 0,
             f"joins {self.group} with {partitions} partitions",
@@ -96,46 +96,46 @@ class ConsumerProcess:
         )
 
     def pause(self, *partitions: Partition) -> None:
-        """Take no more records of these partitions, or of any, also of those that it is given later."""
+        """Pause these partitions, or all of them, including those that are assigned later."""
         self._do("pause", [list(each) for each in partitions])
 
     def resume(self, *partitions: Partition) -> None:
-        """Take records of these partitions again, or of all; limits are forgotten with it."""
+        """Resume these partitions, or all of them, without their limits."""
         self._do("resume", [list(each) for each in partitions])
 
     def limit(self, offsets: Mapping[Partition, int]) -> None:
-        """Consume these partitions up to an offset, exactly, and pause there."""
+        """Consume these partitions exactly up to an offset, and pause there."""
         self._do("limit", [[*each, offset] for each, offset in offsets.items()])
 
     def hold_commits(self) -> None:
-        """Go on consuming, but commit nothing."""
+        """Continue to consume, but commit nothing."""
         self._do("hold")
 
     def commit(self) -> None:
-        """Commit what has been consumed, and go on committing."""
+        """Commit the consumed offsets, and continue to commit."""
         self._do("commit")
 
     def freeze(self) -> None:
-        """SIGSTOP it: it stays a member until its session ends."""
+        """Send SIGSTOP. It stays a member until its session ends."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """SIGCONT it."""
+        """Send SIGCONT."""
         os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
-        """SIGKILL it, frozen or not: it stays a member until its session ends."""
+        """Send SIGKILL, frozen or not. It stays a member until its session ends."""
         self._process.kill()
         self._process.wait()
 
     def close(self) -> None:
-        """Leave the group, committing nothing more, and end."""
-        self._say({"do": "close", "number": 0})
+        """Leave the group without another commit, and exit."""
+        self._send({"do": "close", "number": 0})
         self._process.wait(30)
 
     def _do(self, what: str, partitions: list[list[Any]] | None = None) -> None:
         number = next(self._numbers)
-        self._say({"do": what, "number": number, "partitions": partitions or []})
+        self._send({"do": what, "number": number, "partitions": partitions or []})
         self._wait(lambda: self._done >= number, f"does {what}", 60)
 
     def _wait(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
@@ -143,11 +143,11 @@ class ConsumerProcess:
             wait_for(lambda: condition() or not self.running, seconds=seconds, what=what)
         finally:
             if self.running and not condition():
-                os.kill(self.pid, signal.SIGUSR1)  # where it stands, on stderr
+                os.kill(self.pid, signal.SIGUSR1)  # it writes its stack to stderr
             told = f"{self.assignment=} {self.committed=} {self.consumed=} {self.errors=} {self.running=}"
             assert condition(), f"{self.client_id} {what}: {told}"
 
-    def _say(self, command: Mapping[str, Any]) -> None:
+    def _send(self, command: Mapping[str, Any]) -> None:
         assert self._process.stdin
         self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
@@ -175,7 +175,7 @@ StartConsumer = Callable[..., ConsumerProcess]
 
 @pytest.fixture
 def start_consumer() -> Iterator[StartConsumer]:
-    """Starts consumers: `start_consumer(kafka, group, topic, ...)`, see `ConsumerProcess`; killed with the test."""
+    """Provide `start_consumer(kafka, group, topic, ...)`, which starts a `ConsumerProcess` for one test."""
     consumers: list[ConsumerProcess] = []
 
     def start(*arguments: Any, **options: Any) -> ConsumerProcess:

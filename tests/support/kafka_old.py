@@ -1,4 +1,4 @@
-"""A real Kafka 0.9, the oldest that we support, with its ZooKeeper. Both start in two to four seconds."""
+"""Real Kafka 0.9, the oldest supported one, with its ZooKeeper. Both start in two to four seconds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log4j.appender.stderr.layout.ConversionPattern=[%d] %p %m (%c)%n
 
 
 class OldKafka(JavaServer, KafkaClients):
-    """A broker of Kafka 0.9.0.1: no ApiVersions, no admin requests but describe and list, no headers."""
+    """Broker of Kafka 0.9.0.1: no ApiVersions, no record headers, and describe and list as its only admin requests."""
 
     def __init__(self) -> None:
         self._jars = jars("0.9")
@@ -52,26 +52,26 @@ log.cleaner.dedupe.buffer.size=4194304
         self.start()
 
     def start(self) -> None:
-        """Start it (again) on the same port and data, and wait until it takes connections."""
-        # One that was killed is registered until its session ends, and its successor gives up.
+        """Start it (again) with the same port and data, and wait until it accepts connections."""
+        # A killed broker stays registered until its session ends; its successor would give up before that.
         wait_for(lambda: not self._zookeeper.knows("/brokers/ids/1"), seconds=30, what="the broker's session ends")
         self.launch(*self._flags, "kafka.Kafka", str(self.directory / "server.properties"))
         self.wait_for_words(b"started (kafka.server.KafkaServer)")
 
     def restart(self) -> None:
-        """Kill it and start it again: same port, same data."""
+        """Kill it and start it again with the same port and data."""
         self.kill()
         self.start()
 
     def stop(self) -> None:
-        """Kill it and its ZooKeeper, and remove their directories."""
+        """Stop it and its ZooKeeper, and remove their directories."""
         super().stop()
         self._zookeeper.stop()
 
     def create_topics(self, topics: Mapping[str, int], *, replicas: int = 1, **settings: str) -> None:
-        """Topics by their number of partitions, ready for use: written to ZooKeeper, as by Kafka's own tool."""
+        """Create topics by their numbers of partitions in ZooKeeper, as Kafka's own tool does, and wait for them."""
         assert replicas == 1, "there is one broker"
-        # On a busy machine its session may end, and then there is no broker until it is registered anew.
+        # On a busy machine its session may end; then there is no broker until it has registered again.
         wait_for(lambda: self._zookeeper.knows("/brokers/ids/1"), seconds=60, what="the broker is registered")
         config = {"version": 1, "config": {name.replace("_", "."): value for name, value in settings.items()}}
         self._zookeeper.write({f"/config/topics/{topic}": json.dumps(config) for topic in topics})
@@ -80,11 +80,11 @@ log.cleaner.dedupe.buffer.size=4194304
             admin.wait_for_topics(list(topics), timeout_ms=30_000)
 
     def add_partitions(self, topic: str, partitions: int) -> None:
-        """Let a topic have so many partitions from now on; the broker makes them soon."""
+        """Increase the number of partitions of a topic. The broker creates them a little later."""
         self._assign({topic: partitions})
 
     def delete_topic(self, topic: str) -> None:
-        """Delete a topic; it is gone soon."""
+        """Delete a topic. It disappears a little later."""
         self._zookeeper.write({f"/admin/delete_topics/{topic}": ""})
 
     def _assign(self, topics: Mapping[str, int]) -> None:

@@ -1,4 +1,4 @@
-"""A real Kafka behind TLS, SASL and access rules, besides a plain port on which everything is allowed."""
+"""Real Kafka with TLS, SASL and access rules, and a plain port on which everything is allowed."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _MODULES = "org.apache.kafka.common.security"
 
 
 class SecuredKafka(KafkaServer):
-    """A node that is spoken to as it should be in production.
+    """Node with the access control of a production server.
 
     `addresses` by listener: `SSL`, `MTLS` (asks for a client's certificate), `SASL_PLAINTEXT` and `SASL_SSL` (every
-    one of `MECHANISMS`, for the users of `PASSWORDS`; OAUTHBEARER takes any `unsecured_token`). Everybody may do
-    everything until `deny` says otherwise; `bootstrap` is the plain port, where the helpers are a super user.
+    one of `MECHANISMS`, for the users of `PASSWORDS`; OAUTHBEARER accepts any `unsecured_token`). Every user may do
+    everything until `deny` forbids it; `bootstrap` is the plain port, where the helpers are a super user.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class SecuredKafka(KafkaServer):
         super().__init__(settings=settings, listeners=listeners, formatting=scram)
 
     def deny(self, user: str, name: str, sort: ResourceType = ResourceType.GROUP) -> None:
-        """Forbid a user to describe one group, or topic; everybody else may go on."""
+        """Forbid a user to describe one group or topic. All other users keep their rights."""
         pattern = ResourcePattern(sort, name)
         rules = [
             ACL(f"User:{user}", "*", ACLOperation.ALL, ACLPermissionType.DENY, pattern),
@@ -70,20 +70,20 @@ class SecuredKafka(KafkaServer):
             assert not admin.create_acls(rules)["failed"]
 
     def credentials(self, user: str, mechanism: str) -> dict[str, Any]:
-        """What a client of kafka-python needs to be a user, besides addresses and protocol."""
+        """Return the login options of a client of kafka-python, without addresses and protocol."""
         options: dict[str, Any] = {"sasl_mechanism": mechanism, "ssl_cafile": str(self.tls.ca)}
         if mechanism == "OAUTHBEARER":
             return {**options, "sasl_oauth_token_provider": UnsecuredTokens(user)}
         return {**options, "sasl_plain_username": user, "sasl_plain_password": PASSWORDS[user]}
 
     def stop(self) -> None:
-        """End it and remove its directory and its certificates."""
+        """Stop it, and remove its directory and its certificates."""
         super().stop()
         shutil.rmtree(self.tls.directory, ignore_errors=True)
 
 
 class Certificates:
-    """PEM files: the broker's (for 127.0.0.1 and localhost), a client's, their authority, and a foreign authority."""
+    """PEM files: certificates of the broker and a client, the authority that signed them, and a foreign authority."""
 
     def __init__(self) -> None:
         if not shutil.which("openssl"):
@@ -101,7 +101,7 @@ class Certificates:
         return certificate
 
     def _signed(self, name: str, extension: str) -> Path:
-        """A file with the certificate and then its key."""
+        """Return a file with the certificate, followed by its key."""
         certificate, request = self.directory / f"{name}.pem", self.directory / f"{name}.csr"
         extensions = self.directory / f"{name}.ext"
         extensions.write_text(extension + "\n")
@@ -124,7 +124,7 @@ _NEW_KEY = ("-newkey", "rsa:2048", "-nodes", "-days", "2")
 
 
 def unsecured_token(user: str, *, seconds: float = 3600) -> str:
-    """A token that says who one is, unsigned; the validator that ships with Kafka believes it until it expires."""
+    """Return an unsigned token with a user's name, which Kafka's own validator accepts until it expires."""
     now = int(time.time()) - 1  # Kafka's validator allows no clock skew: a token of this millisecond may be of the next
     claims = {"sub": user, "iat": now, "exp": now + seconds}
     parts = [_encoded({"alg": "none"}), _encoded(claims), ""]
@@ -132,14 +132,14 @@ def unsecured_token(user: str, *, seconds: float = 3600) -> str:
 
 
 class UnsecuredTokens(AbstractTokenProvider):
-    """Gives a client such tokens, fresh each time."""
+    """Provider of such tokens for a client, a new one each time."""
 
     def __init__(self, user: str = "alice", seconds: float = 3600) -> None:
         super().__init__()
         self._user, self._seconds = user, seconds
 
     def token(self) -> str:
-        """A token."""
+        """Return a token."""
         return unsecured_token(self._user, seconds=self._seconds)
 
 

@@ -46,12 +46,11 @@ SETTINGS = {
 
 
 ARCHIVE = ROOT / ".venv" / ".kafka-4" / "classes.jsa"
-"""Classes as the JVM wants them in memory, when `tests.support.kafka_archive` has made it: a node starts with a third
-less of work."""
+"""Archive of classes in the JVM's memory format, made by `tests.support.kafka_archive`: a start takes a third less."""
 
 
 def jars(version: str) -> str:
-    """The class path of a Kafka (`4`, `0.9`); without it, or without Java, the test is skipped (CI: fails)."""
+    """Return the class path of a Kafka (`4`, `0.9`). Without it or without Java, skip the test (in CI: fail it)."""
     directory = ROOT / ".venv" / f".kafka-{version}"
     if not shutil.which("java"):
         missing("java")
@@ -62,7 +61,7 @@ def jars(version: str) -> str:
 
 @dataclass(frozen=True)
 class Listener:
-    """A port besides the plain one. ``advertised`` is the port that clients are told, when a proxy stands before it."""
+    """A port besides the plain one. ``advertised`` is the port that clients get, for a proxy in front of it."""
 
     name: str
     port: int
@@ -71,7 +70,7 @@ class Listener:
 
 
 class JavaServer:
-    """A Java process in a directory of its own, with one log. Subclasses say the command and when it has started."""
+    """Java process in its own directory, with one log. Subclasses define the command and the end of the start."""
 
     def __init__(self, prefix: str) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
@@ -81,29 +80,29 @@ class JavaServer:
 
     @property
     def pid(self) -> int:
-        """The process id of the server that runs now."""
+        """Return the process id of the current server process."""
         return self._process.pid
 
     @property
     def running(self) -> bool:
-        """Whether its process is there."""
+        """Return whether its process exists."""
         return self._process.poll() is None
 
     def freeze(self) -> None:
-        """SIGSTOP it: connections stay open and are accepted, nothing is answered."""
+        """Send SIGSTOP. Connections stay open and are accepted, but get no response."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """SIGCONT it."""
+        """Send SIGCONT."""
         os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
-        """SIGKILL it, frozen or not: connections are reset, the port is closed, the data stays."""
+        """Send SIGKILL, frozen or not. Connections are reset, the port is closed, the data stays."""
         self._process.kill()
         self._process.wait()
 
     def end(self, *, seconds: float = 30) -> None:
-        """SIGTERM it: it says goodbye and closes its files."""
+        """Send SIGTERM. It leaves the cluster and closes its files."""
         self._process.terminate()
         self._process.wait(seconds)
 
@@ -113,20 +112,20 @@ class JavaServer:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def launch(self, *command: str) -> None:
-        """Start the process; `wait_for_words` tells when it is there."""
+        """Start the process; `wait_for_words` returns when it is ready."""
         self._started_at = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(["java", *command], cwd=self.directory, stdout=log, stderr=log)
 
     def wait_for_words(self, words: bytes, *, seconds: float = 90) -> None:
-        """Wait until the process that runs now has logged ``words``; kill it when it does not."""
+        """Wait until the current process has logged ``words``; kill it if it does not."""
         try:
-            wait_for(lambda: self._said(words), seconds=seconds, every=0.05, what=f"{words!r} in {self.log}")
+            wait_for(lambda: self._has_logged(words), seconds=seconds, every=0.05, what=f"{words!r} in {self.log}")
         except BaseException:
             self.kill()
             raise
 
-    def _said(self, words: bytes) -> bool:
+    def _has_logged(self, words: bytes) -> bool:
         with self.log.open("rb") as log:
             log.seek(self._started_at)
             text = log.read()
@@ -138,10 +137,10 @@ class JavaServer:
 
 
 class KafkaServer(JavaServer, KafkaClients):
-    """A node of a current Kafka on free ports of 127.0.0.1. Alone it is a whole cluster.
+    """Node of a current Kafka on free ports of 127.0.0.1. Alone it is a complete cluster.
 
-    ``proxy`` puts a proxy in front of it: `behind` is then the address of a second listener that is reached, and whose
-    clients stay, behind the proxy. ``formatting`` are arguments of the tool that makes the data directory.
+    ``proxy`` puts a proxy in front of a second listener, whose address is `behind`. Its clients stay behind the proxy.
+    ``formatting`` are arguments of the tool that creates the data directory.
     """
 
     def __init__(
@@ -179,18 +178,18 @@ class KafkaServer(JavaServer, KafkaClients):
             self.start()
 
     def start(self) -> None:
-        """Start it (again) on the same ports and the same data, and wait until it takes connections."""
+        """Start it (again) with the same ports and data, and wait until it accepts connections."""
         self.begin()
         self.wait_until_started()
 
     def begin(self) -> None:
-        """Start it (again), waiting only until its data directory is there."""
+        """Start it (again), and wait only until its data directory exists."""
         if not self.data.exists():
             self.format()
         self.launch(*self._java_flags, "-cp", self._jars, "kafka.Kafka", str(self._properties))
 
     def format(self, like: KafkaServer | None = None) -> None:
-        """Make the data directory, a second's work; as a copy of that of another node of the cluster in no time."""
+        """Create the data directory (takes a second), or copy that of another node of the cluster (faster)."""
         if like:
             shutil.copytree(like.data, self.data)
             own = {"version": "1", "cluster.id": self._cluster_id, "node.id": str(self.node_id)}
@@ -202,16 +201,16 @@ class KafkaServer(JavaServer, KafkaClients):
         assert done.returncode == 0, (done.stdout + done.stderr).decode(errors="replace")
 
     def wait_until_started(self) -> None:
-        """Wait until it takes connections."""
+        """Wait until it accepts connections."""
         self.wait_for_words(b"Kafka Server started")
 
     def restart(self) -> None:
-        """Kill it and start it again: same ports, same data."""
+        """Kill it and start it again with the same ports and data."""
         self.kill()
         self.start()
 
     def write_properties(self) -> None:
-        """Its configuration; takes effect with the next start."""
+        """Write its configuration, which takes effect at the next start."""
         controller = self._quorum[self.node_id]
         plain = Listener("PLAINTEXT", self.port)
         listeners = [plain, *self._listeners]
@@ -235,7 +234,7 @@ class KafkaServer(JavaServer, KafkaClients):
 
     @property
     def data(self) -> Path:
-        """Its data directory."""
+        """Return its data directory."""
         return self.directory / "data"
 
     @property
@@ -244,7 +243,7 @@ class KafkaServer(JavaServer, KafkaClients):
 
 
 def new_cluster_id() -> str:
-    """An id as Kafka wants it. Its tool takes one that begins with a dash for an option."""
+    """Return a cluster id that Kafka's tool accepts: it would take a leading dash for an option."""
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
 
 

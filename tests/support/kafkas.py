@@ -1,4 +1,4 @@
-"""The Kafkas of the session, each started when first asked for."""
+"""Kafka servers of the session, each started at its first use."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ StartKafka = Callable[..., KafkaServer]
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[KafkaServer]:
-    """The session's Kafka: one node, plain. Tests keep apart by the names of topics and groups; none hurts it."""
+    """Provide the session's Kafka, one plain node. Tests use separate topics and groups, and none harms it."""
     with _running(KafkaServer()) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def kafka_secured() -> Iterator[SecuredKafka]:
-    """The session's Kafka behind TLS, SASL and access rules; none hurts it."""
+    """Provide the session's Kafka with TLS, SASL and access rules. No test harms it."""
     with _running(SecuredKafka()) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def old_kafka() -> Iterator[OldKafka]:
-    """The session's Kafka 0.9; none hurts it."""
+    """Provide the session's Kafka 0.9. No test harms it."""
     with _running(OldKafka()) as server:
         yield server
 
 
 @pytest.fixture(params=["kafka", "old_kafka"], ids=["current", "0.9"])
 def any_kafka(request: pytest.FixtureRequest) -> KafkaClients:
-    """The session's current Kafka and its Kafka 0.9, one after the other; none hurts them."""
+    """Provide the session's current Kafka and its Kafka 0.9 in turn. No test harms them."""
     server: KafkaClients = request.getfixturevalue(request.param)
     return server
 
 
 @pytest.fixture(scope="session")
 def session_cluster() -> Iterator[KafkaCluster]:
-    """The session's cluster of three nodes; ask for `kafka_cluster`."""
+    """Provide the session's cluster of three nodes. Tests use `kafka_cluster` instead."""
     with _running(KafkaCluster()) as cluster:
         yield cluster
 
 
 @pytest.fixture
 def kafka_cluster(session_cluster: KafkaCluster) -> Iterator[KafkaCluster]:
-    """The session's cluster; a test may kill and freeze its nodes, they are started again after it."""
+    """Provide the session's cluster. A test may kill and freeze its nodes; they are started again afterwards."""
     yield session_cluster
     session_cluster.revive()
     session_cluster.wait_for_coordinator()
@@ -62,7 +62,7 @@ def kafka_cluster(session_cluster: KafkaCluster) -> Iterator[KafkaCluster]:
 
 @pytest.fixture
 def start_kafka() -> Iterator[StartKafka]:
-    """Starts a private node that a test may kill and freeze: `start_kafka(proxy=...)`; ended with the test."""
+    """Provide `start_kafka(proxy=...)`, which starts a private node that the test may kill and freeze."""
     servers: list[KafkaServer] = []
 
     def start(**options: Any) -> KafkaServer:

@@ -1,4 +1,4 @@
-"""Settings of a project that reads what forms post, as most do."""
+"""Settings of a project that reads the bodies of forms, as most projects do."""
 
 from monitor.settings import *  # noqa: F403
 from monitor.standalone.settings import MIDDLEWARE

@@ -1,4 +1,4 @@
-"""Every server of ours as a real process, under any limit on open files, and what it says of its connections."""
+"""Our servers as real processes with a limit on open files, and their log lines about connections."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATHS: Mapping[str, Mapping[str, Sequence[int]]] = {
     "up": {"/api/health/live/": [200], "/api/health/ready/": [200, 503]},
     "sidecar": {"/health": [200], "/ready": [200, 500]},
 }
-"""Live and ready of each server, and the status codes that they may answer here, where nothing need be healthy."""
+"""URLs of live and ready of each server, with the status codes that are permitted here. Nothing need be healthy."""
 
 _NOWHERE = {"MONITOR_REDIS_URL": "redis://127.0.0.1:1"}
 _ENVIRONMENTS = {
@@ -38,7 +38,7 @@ _CONNECTIONS = {"web": roles.CONNECTIONS, "up": roles.CONNECTIONS, "sidecar": se
 
 @dataclass(frozen=True)
 class Listener:
-    """A server that answers. ``bound`` is how many connections it shall keep."""
+    """Server that answers. ``bound`` is the number of connections that it should keep."""
 
     role: str
     address: tuple[str, int]
@@ -47,14 +47,14 @@ class Listener:
     log: Path
 
     def connections(self) -> int:
-        """How many connections its processes have open."""
+        """Return the number of open connections of its processes."""
         family = [psutil.Process(self.pid), *psutil.Process(self.pid).children(recursive=True)]
         return sum(_open_on(process, self.address[1]) for process in family)
 
 
 @contextlib.contextmanager
 def listening(role: str, open_files: int | None = None, **variables: str) -> Iterator[Listener]:
-    """``monitor ROLE`` in a directory of its own, with this hard limit on its open files, and more environment."""
+    """Run ``monitor ROLE`` in its own directory, with this hard limit on open files and more environment variables."""
     port = free_port()
     argv = [sys.executable, "-m", "monitor", role, "--port", str(port)]
     if open_files is not None:

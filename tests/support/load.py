@@ -1,7 +1,7 @@
 """Open-loop HTTP load: requests leave when they are due, whether or not earlier ones were answered.
 
-A closed loop stops asking while the server hangs, and so never sees the hang (coordinated omission, G. Tene).
-Here every request has a scheduled time, is counted, and its latency runs from that time. It runs in a process of
+A closed loop sends nothing while the server hangs, and so never measures the hang (coordinated omission, G. Tene).
+Here every request has a scheduled time, from which its latency counts. The load runs in a process of
 its own, so that neither a test's threads nor its fault proxies delay it (`tests.support.load_generator`).
 """
 
@@ -21,10 +21,11 @@ ROOT = Path(__file__).parents[2]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Sample:
-    """One scheduled request. ``at`` is its scheduled time (``time.monotonic``, the same in all processes).
+    """One scheduled request.
 
-    ``status`` is None when there was no answer (``error`` says why). ``late_ms`` is how much of the
-    latency is the generator's own: it woke up that much after the scheduled time.
+    ``at`` is its scheduled time (``time.monotonic``, the same in all processes). ``status`` is None without a response;
+    ``error`` is then the reason. ``late_ms`` is the latency that the generator itself caused: it woke up
+    that much after the scheduled time.
     """
 
     url: str
@@ -37,39 +38,39 @@ class Sample:
 
 @dataclasses.dataclass(frozen=True)
 class Load:
-    """What became of a number of requests, in the order of their schedule."""
+    """Results of a number of requests, in the order of their schedule."""
 
     samples: tuple[Sample, ...]
 
     @property
     def statuses(self) -> Counter[int]:
-        """How many answers had which status code."""
+        """Return the number of responses for each status code."""
         return Counter(sample.status for sample in self.samples if sample.status is not None)
 
     @property
     def failures(self) -> list[Sample]:
-        """The requests without an answer."""
+        """Return the requests without a response."""
         return [sample for sample in self.samples if sample.status is None]
 
     @property
     def max_ms(self) -> float:
-        """The longest time to an answer; infinity when one is missing, NaN when nothing was asked."""
+        """Return the longest time to a response; infinity if one is missing, NaN without requests."""
         return self.percentile(100)
 
     def percentile(self, percent: float) -> float:
-        """Milliseconds from the scheduled time to the answer (nearest rank). An unanswered request took for ever."""
+        """Return a percentile of the latency in milliseconds (nearest rank). A missing response counts as infinite."""
         return _percentile([s.latency_ms if s.status is not None else math.inf for s in self.samples], percent)
 
     def late_percentile(self, percent: float) -> float:
-        """Milliseconds that the generator itself was late: what the percentiles above owe to a busy machine."""
+        """Return a percentile of the generator's own delay in milliseconds, caused by a busy machine."""
         return _percentile([sample.late_ms for sample in self.samples], percent)
 
     def of(self, url: str) -> Load:
-        """The requests to one URL."""
+        """Return the results of one URL."""
         return Load(tuple(sample for sample in self.samples if sample.url == url))
 
     def between(self, start: float, end: float = math.inf) -> Load:
-        """The requests scheduled in [start, end), in ``time.monotonic`` seconds."""
+        """Return the requests scheduled in [start, end), in ``time.monotonic`` seconds."""
         return Load(tuple(sample for sample in self.samples if start <= sample.at < end))
 
     def __len__(self) -> int:
@@ -82,7 +83,7 @@ class Load:
 
 
 class LoadProcess:
-    """A load that has begun. Ends by itself after ``seconds``, or with the ``with`` block, or with :meth:`stop`."""
+    """Load process. It ends after ``seconds``, at the end of the ``with`` block, or with :meth:`stop`."""
 
     def __init__(
         self,
@@ -95,8 +96,8 @@ class LoadProcess:
     ) -> None:
         """Send ``per_second`` GET requests to ``urls`` in turn, for ``seconds``.
 
-        ``fresh`` opens a connection for each request, as the kubelet does; otherwise idle ones are used again.
-        ``host`` is the Host header, when it should not be the URL's.
+        ``fresh`` opens a connection for each request, as the kubelet does; otherwise idle connections are reused.
+        ``host`` replaces the Host header of the URL.
         """
         command = [sys.executable, "-m", "tests.support.load_generator", *urls, "--rate", str(per_second)]
         command += ["--seconds", str(seconds), "--timeout", str(timeout_seconds), "--json"]
@@ -106,15 +107,15 @@ class LoadProcess:
         self._longest = seconds + timeout_seconds + 30
         self._load: Load | None = None
         assert self._process.stdout is not None
-        if not self._process.stdout.readline():  # it says a word when the first request is due
+        if not self._process.stdout.readline():  # it writes a line when the first request is due
             raise RuntimeError(f"the load generator did not start: {' '.join(command)}")
 
     def wait(self) -> Load:
-        """What came of it, once it is over."""
+        """Wait for the end of the load and return its results."""
         return self._finish(None)
 
     def stop(self) -> Load:
-        """End it early: nothing more is sent, what is on its way is waited for."""
+        """Stop early: send nothing more, and wait for the open requests."""
         return self._finish("stop\n")
 
     def _finish(self, order: str | None) -> Load:
@@ -135,7 +136,7 @@ class LoadProcess:
 
 
 def open_loop(*urls: str, per_second: float, seconds: float, **options: object) -> Load:
-    """Send the load, wait for its end and say what came of it (options as :class:`LoadProcess`)."""
+    """Send the load, wait for its end, and return its results (options as in :class:`LoadProcess`)."""
     with LoadProcess(*urls, per_second=per_second, seconds=seconds, **options) as process:  # type: ignore[arg-type]
         return process.wait()
 

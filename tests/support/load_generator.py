@@ -1,4 +1,4 @@
-"""The process behind `tests.support.load`: ``python -m tests.support.load_generator URL... --rate N --seconds S``."""
+"""Process of `tests.support.load`: ``python -m tests.support.load_generator URL... --rate N --seconds S``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def generate(
     host: str | None = None,
     stopped: asyncio.Event | None = None,
 ) -> list[Sample]:
-    """The load itself, in the running event loop. No more than ``timeout_seconds`` longer than ``seconds``."""
+    """Generate the load in the running event loop, at most ``timeout_seconds`` longer than ``seconds``."""
     targets = [_Target(url, fresh=fresh, host=host) for url in urls]
     stopped = stopped or asyncio.Event()
     begin = time.monotonic()
@@ -43,7 +43,7 @@ async def generate(
 
 
 class _Target:
-    """A URL and the idle connections to its server."""
+    """URL with the idle connections to its server."""
 
     def __init__(self, url: str, *, fresh: bool, host: str | None) -> None:
         parts = urlsplit(url)
@@ -96,7 +96,7 @@ class _Target:
 
 
 class _Connection(asyncio.Protocol):
-    """As much HTTP/1.1 as it takes to know that an answer is there, and complete."""
+    """Minimal HTTP/1.1 connection that detects a complete response."""
 
     def __init__(self) -> None:
         self._received = b""
@@ -132,7 +132,7 @@ class _Connection(asyncio.Protocol):
         if end_of_head and not any(
             name in head.lower() for name in (b"\r\ncontent-length:", b"\r\ntransfer-encoding:")
         ):
-            self._resolve()  # such an answer ends with its connection
+            self._resolve()  # such a response ends with its connection
         else:
             self._answer.set_exception(exc or ConnectionResetError("closed before the answer was complete"))
 
@@ -155,7 +155,7 @@ def _is_complete(received: bytes) -> bool:
 
 
 def main() -> None:
-    """With ``--json``, as `LoadProcess` wants it: all samples. Without, a line about each URL for a person."""
+    """Generate the load. With ``--json`` print all samples, for `LoadProcess`; else print a line about each URL."""
     parser = argparse.ArgumentParser(prog="python -m tests.support.load_generator", description=__doc__)
     parser.add_argument("urls", nargs="+", metavar="URL")
     parser.add_argument("--rate", type=float, default=500, help="requests per second, to all URLs in turn (500)")
@@ -178,12 +178,12 @@ async def _main(options: argparse.Namespace) -> list[Sample]:
     if options.json:
         loop = asyncio.get_running_loop()
 
-        def told() -> None:
+        def on_stdin() -> None:
             if sys.stdin.readline():
                 stopped.set()
-            loop.remove_reader(sys.stdin)  # what is left is the end of the file, over and over
+            loop.remove_reader(sys.stdin)  # else the end of the file would call it again and again
 
-        loop.add_reader(sys.stdin, told)
+        loop.add_reader(sys.stdin, on_stdin)
         sys.stdout.write("begun\n")
         sys.stdout.flush()
     return await generate(

@@ -1,4 +1,4 @@
-"""A real MariaDB server, and PyMySQL as its driver."""
+"""Real MariaDB server, with PyMySQL as its driver."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.processes import free_port, missing, wait_for
 
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[dict[str, Any]]:
-    """A MariaDB server of our own, as an entry for Django's DATABASES."""
+    """Provide a private MariaDB server as an entry for Django's DATABASES."""
     if not (shutil.which("mariadbd") or Path("/usr/sbin/mariadbd").exists()):
         missing("mariadb-server")
     pymysql = pytest.importorskip("pymysql")
@@ -59,7 +59,7 @@ def mariadb() -> Iterator[dict[str, Any]]:
 
 @pytest.fixture
 def mysql_driver() -> None:
-    """PyMySQL in the place of mysqlclient, as its manual has it."""
+    """Install PyMySQL in place of mysqlclient, as its manual describes."""
     pymysql = pytest.importorskip("pymysql")
-    pymysql.version_info = (2, 2, 1, "final", 0)  # Django asks for mysqlclient's
+    pymysql.version_info = (2, 2, 1, "final", 0)  # Django requires a version of mysqlclient
     pymysql.install_as_MySQLdb()

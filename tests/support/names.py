@@ -1,4 +1,4 @@
-"""Names as processes see them: files of their own in /etc, a name server that falls silent, and silent addresses."""
+"""Name resolution under test: private files in /etc, a name server that can stop answering, and silent ports."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _TYPE_A, _CLASS_IN = 1, 1
 
 
 def with_own_files(files: Mapping[str, Path]) -> list[str]:
-    """What to put in front of a command so that it, and nothing else on the machine, sees these files at these paths.
+    """Return a command prefix with which only that command sees these files at these paths.
 
-    Needs root: a mount namespace of its own.
+    It needs root, for a mount namespace.
     """
     if os.geteuid() != 0:
         pytest.skip("only root can give a process files of its own in /etc")
@@ -28,7 +28,7 @@ def with_own_files(files: Mapping[str, Path]) -> list[str]:
 
 
 class NameServer:
-    """A name server on port 53 of an address of its own, which answers for all names below its zone, or for none."""
+    """Name server on port 53 of its own address. It answers for all names in its zone, or not at all."""
 
     ZONE = "probed.test"
 
@@ -41,16 +41,16 @@ class NameServer:
         self._thread.start()
 
     def resolv_conf(self, directory: Path) -> Path:
-        """A file for /etc/resolv.conf that names this server, with glibc's own patience: 5 s, twice."""
+        """Return a file for /etc/resolv.conf that names this server, with glibc's default timeout: 5 s, twice."""
         path = directory / "resolv.conf"
         path.write_text(f"nameserver {self.address}\n")
         path.chmod(0o644)
         return path
 
     def close(self) -> None:
-        """Stop answering for good, and free the port."""
+        """Stop answering, and free the port."""
         self._closed = True
-        self._socket.sendto(b"", (self.address, 53))  # a thread that waits would keep the port
+        self._socket.sendto(b"", (self.address, 53))  # wakes the thread, which would otherwise keep the port open
         self._thread.join()
         self._socket.close()
 
@@ -71,7 +71,7 @@ class NameServer:
 
 
 class SilentPort:
-    """A port that swallows connection requests: its queue is full, so the kernel drops them, as a firewall does."""
+    """Port that drops connection requests, as a firewall does: its queue is full, so the kernel ignores them."""
 
     def __init__(self, address: str, port: int) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -93,7 +93,7 @@ class SilentPort:
 
 @pytest.fixture
 def name_server() -> Iterator[NameServer]:
-    """A name server that answers, until it is made silent."""
+    """Provide a name server that answers until the test silences it."""
     if os.geteuid() != 0:
         pytest.skip("only root can listen on port 53")
     server = NameServer()
@@ -102,7 +102,7 @@ def name_server() -> Iterator[NameServer]:
 
 
 def _answer(query: bytes, zone: str) -> bytes:
-    """Return 127.0.0.1 for an A question, nothing for another type, and NXDOMAIN outside of the zone."""
+    """Return 127.0.0.1 for an A query, nothing for another type, and NXDOMAIN outside of the zone."""
     labels, at = [], _HEADER.size
     while length := query[at]:
         labels.append(query[at + 1 : at + 1 + length].decode().lower())

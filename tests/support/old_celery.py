@@ -1,4 +1,4 @@
-"""The Celery versions that users' workers are tested with: ours, and the oldest one supported."""
+"""Celery versions of users' workers under test: ours, and the oldest supported one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ VERSIONS = ("current", "5.4")
 
 
 def python_with_celery(version: str) -> str:
-    """The interpreter of an environment with that Celery. The old one holds nothing else of ours (see the Makefile)."""
+    """Return the interpreter of an environment with that Celery. The old one has no other package of ours."""
     if version == "current":
         return sys.executable
     python = ROOT / f".venv/.celery-{version}/bin/python"

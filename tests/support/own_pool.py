@@ -1,6 +1,6 @@
-"""A pool that is none of Celery's: it runs each task in the event loop of a thread, and waits for it meanwhile.
+"""Pool that is not one of Celery's. It runs each task in the event loop of a thread, and waits for it.
 
-What users' asyncio pools do (celery-aio-pool).
+Asyncio pools of users do the same (celery-aio-pool).
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from celery.concurrency.base import BasePool
 
 
 class AsyncIOPool(BasePool):
-    """One task at a time, whatever `-c` says."""
+    """Pool that runs one task at a time, whatever `-c` is."""
 
     def __init__(self, *args, **options):
         super().__init__(*args, **options)

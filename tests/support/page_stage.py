@@ -1,6 +1,7 @@
-"""The stage: the real page and its files by Django, and an API that says what a script wants, by the same contract.
+"""Stage for the dashboard: the real page and its files from Django, and a scripted API with the same contract.
 
-For what cannot be had from a real monitor within seconds: a day of history, an outage on cue, a server that vanishes.
+It provides states that a real monitor cannot reach within seconds: a day of history, an outage at a given moment, a
+server that disappears.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Stage:
-    """A server on a port of this machine, which can go away and come back there."""
+    """Server on a port of this machine, which can close the port and open it again."""
 
     def __init__(self, world: World, page: Callable[..., Iterable[bytes]], port: int = 0) -> None:
-        """``page`` is the WSGI application that has the page."""
+        """Prepare the server. ``page`` is the WSGI application of the page."""
         self.world = world
         self.asked: list[str] = []
         self.refuses = False
@@ -49,17 +50,17 @@ class Stage:
 
     @property
     def url(self) -> str:
-        """Of the page."""
+        """Return the URL of the page."""
         return f"http://localhost:{self.port}/admin/monitoring/"
 
     def open(self) -> None:
-        """Listen."""
+        """Listen on the port."""
         self._server = make_server("127.0.0.1", self.port, self, _Server, _Quiet)
         self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def close(self) -> None:
-        """Be gone."""
+        """Close the port."""
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
@@ -83,7 +84,7 @@ class Stage:
         return [raw]
 
     def _answer(self, path: str, query: dict[str, list[str]]) -> tuple[int, Any]:
-        asked = {name: values[-1] for name, values in query.items()}
+        parameters = {name: values[-1] for name, values in query.items()}
         if self.refuses:
             return 401, {"error": "unauthorized"}
         if path == "snapshot/":
@@ -91,7 +92,7 @@ class Stage:
         if not self.world.answering:
             return 503, {"error": "store_unavailable"}
         if path == "events/":
-            return 200, self._events(asked)
+            return 200, self._events(parameters)
         if not self.world.has_history and path != "detailed/":
             return 200, self._nothing(path)
         answers = {
@@ -100,7 +101,7 @@ class Stage:
             "uptime/": self._uptime,
             "detailed/": self._detailed,
         }
-        return answers[path](asked) if path in answers else (404, {"error": "not_found"})
+        return answers[path](parameters) if path in answers else (404, {"error": "not_found"})
 
     def _reaches(self) -> dict[str, float | None]:
         if self.reaches is not None:
@@ -125,11 +126,11 @@ class Stage:
             "version": world.version,
         }
 
-    def _detailed(self, asked: dict[str, str]) -> tuple[int, Any]:
-        world, at = self.world, float(asked["at"])
+    def _detailed(self, parameters: dict[str, str]) -> tuple[int, Any]:
+        world, at = self.world, float(parameters["at"])
         if not world.has_history or at < (self._reaches()["raw"] or 0) or at > world.now:
             hint = "only the last 24 h are kept"
-            return 400, {"error": "not_kept", "problems": [{"key": "at", "value": asked["at"], "hint": hint}]}
+            return 400, {"error": "not_kept", "problems": [{"key": "at", "value": parameters["at"], "hint": hint}]}
         checks = {}
         for check in world.checks:
             status, reason, _ = world.status(check, at)
@@ -145,32 +146,32 @@ class Stage:
                 world.series(check)[0]: world.value(check, at),
             }
         for each in (*world.workers, *world.queues):
-            said = {"status": "ok", "reason": "consuming", "latency_ms": 4.2, "absent": ["name", "verdict", "queues"]}
-            checks[each["check"]] = {**said, "observed_at": at - 1, "valid_until": at + 29, "critical": False}
+            since = {"status": "ok", "reason": "consuming", "latency_ms": 4.2, "absent": ["name", "verdict", "queues"]}
+            checks[each["check"]] = {**since, "observed_at": at - 1, "valid_until": at + 29, "critical": False}
         for name in world.groups:
-            said = {"status": "ok", "lag": 12, "skew_ratio": 1.0, "kind": "group", "critical": False}
-            checks[name] = {**said, "observed_at": at - 1, "valid_until": at + 29, "absent": ["detail"]}
+            since = {"status": "ok", "lag": 12, "skew_ratio": 1.0, "kind": "group", "critical": False}
+            checks[name] = {**since, "observed_at": at - 1, "valid_until": at + 29, "absent": ["detail"]}
         return 200, {"status": world.overall(at), "at": at, "checks": checks}
 
-    def _events(self, asked: dict[str, str]) -> dict[str, Any]:
-        after, limit = _place(asked.get("after", "0-0")), int(asked.get("limit", 100))
+    def _events(self, parameters: dict[str, str]) -> dict[str, Any]:
+        after, limit = _place(parameters.get("after", "0-0")), int(parameters.get("limit", 100))
         found = [each for each in self.world.events if _place(each["cursor"]) > after]
         page = found[:limit]
-        cursor = page[-1]["cursor"] if page else asked.get("after")
+        cursor = page[-1]["cursor"] if page else parameters.get("after")
         return {"events": page, "cursor": cursor, "more": len(found) > limit}
 
-    def _times(self, asked: dict[str, str], points: int) -> tuple[list[float], float]:
+    def _times(self, parameters: dict[str, str], points: int) -> tuple[list[float], float]:
         now = self.world.now
-        until = float(asked["until"]) if "until" in asked else now
-        said = asked["since"]
-        since = now - float(said[1:-1]) * SECONDS[said[-1]] if said.startswith("-") else float(said)
+        until = float(parameters["until"]) if "until" in parameters else now
+        since = parameters["since"]
+        since = now - float(since[1:-1]) * SECONDS[since[-1]] if since.startswith("-") else float(since)
         step = max(10.0, math.ceil((until - since) / points / 10) * 10)
         first = since // step * step
         return [first + step * place for place in range(int((until - first) / step) + 1)], step
 
-    def _history(self, asked: dict[str, str]) -> tuple[int, Any]:
-        times, step = self._times(asked, 700)
-        world, check = self.world, asked["check"]
+    def _history(self, parameters: dict[str, str]) -> tuple[int, Any]:
+        times, step = self._times(parameters, 700)
+        world, check = self.world, parameters["check"]
         reach = self._reaches()["rollups" if times[-1] - times[0] > 90_000 else "raw"] or 0
         known = [at for at in times if at >= reach]
         statuses = [world.status(check, at)[0] if check in world.checks else "ok" for at in known]
@@ -184,8 +185,8 @@ class Stage:
                      "resolution": "5m" if step >= 300 else "raw", "times": known, "status": statuses,
                      "series": series, "reaches": self._reaches()}  # fmt: skip
 
-    def _overview(self, asked: dict[str, str]) -> tuple[int, Any]:
-        world, points = self.world, int(asked.get("points", 48))
+    def _overview(self, parameters: dict[str, str]) -> tuple[int, Any]:
+        world, points = self.world, int(parameters.get("points", 48))
         step = 86_400 / points
         first = (world.now - 86_400) // step * step
         times = [first + step * place for place in range(points)]
@@ -200,9 +201,9 @@ class Stage:
             checks[check] = {"status": worst, "series": name, "unit": unit, "values": values}
         return 200, {"since": first, "step_seconds": step, "checks": checks}
 
-    def _uptime(self, asked: dict[str, str]) -> tuple[int, Any]:
+    def _uptime(self, parameters: dict[str, str]) -> tuple[int, Any]:
         world, checks = self.world, {}
-        for check in [asked["check"]] if "check" in asked else world.checks:
+        for check in [parameters["check"]] if "check" in parameters else world.checks:
             seed = sum(map(ord, check))
             days = []
             for back in range(89, -1, -1):
@@ -215,7 +216,7 @@ class Stage:
                 days.append({"date": _date(date), "ok": 86_400 - lost - down - warned, "warning": warned, "error": down,
                              "unknown": 0, "unobserved": lost})  # fmt: skip
             windows = {}
-            for name in asked.get("window", "24h").split(","):
+            for name in parameters.get("window", "24h").split(","):
                 count = max(1, int(name[:-1]) // 24 if name.endswith("h") else int(name[:-1]))
                 part = days[-count:]
                 total = {key: sum(day[key] for day in part) for key in part[0] if key != "date"}

@@ -1,4 +1,4 @@
-"""A real PostgreSQL server: one for the session, or private ones that a test may freeze and kill."""
+"""Real PostgreSQL server: one for the session, or private ones that a test may freeze and kill."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PASSWORD = "swordfish"
 
 
 def find_binaries() -> Path | None:
-    """The directory of initdb and postgres: on PATH, or the newest of Debian's. None when there is none."""
+    """Return the directory of initdb and postgres: on PATH, or the newest of Debian's; None if there is none."""
     if found := shutil.which("initdb"):
         return Path(found).resolve().parent
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
@@ -30,9 +30,9 @@ def find_binaries() -> Path | None:
 
 
 class PostgresServer:
-    """A server of our own on a free port of 127.0.0.1, with database `monitor`; asks for a password over TCP.
+    """Private server on a free port of 127.0.0.1, with database `monitor`. TCP connections need a password.
 
-    Postgres refuses to run as root: as root it is started as the user `postgres`, or else `nobody`.
+    Postgres refuses to run as root. So root starts it as the user `postgres`, or else as `nobody`.
     """
 
     def __init__(self, *extra_settings: str) -> None:
@@ -47,21 +47,21 @@ class PostgresServer:
 
     @property
     def pid(self) -> int:
-        """The process id of the postmaster that runs now."""
+        """Return the process id of the current postmaster."""
         return self._process.pid
 
     @property
     def url(self) -> str:
-        """Its address, as `DATABASE_URL` has it."""
+        """Return its address in the form of `DATABASE_URL`."""
         return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/monitor"
 
     def django_settings(self, **changes: Any) -> dict[str, Any]:
-        """An entry for Django's DATABASES."""
+        """Return an entry for Django's DATABASES."""
         address = {"HOST": "127.0.0.1", "PORT": str(self.port), "USER": USER, "PASSWORD": PASSWORD, "NAME": "monitor"}
         return {"ENGINE": "django.db.backends.postgresql", **address, **changes}
 
     def connect(self) -> psycopg.Connection[Any]:
-        """A connection, in autocommit."""
+        """Return a connection in autocommit."""
         return psycopg.connect(self.url, connect_timeout=5, autocommit=True)
 
     def start(self) -> None:
@@ -74,7 +74,7 @@ class PostgresServer:
         wait_for(self._answers, what=f"PostgreSQL answers, see {self.directory}/log")
 
     def kill(self) -> None:
-        """End it at once (SIGQUIT: its backends end too), frozen or not."""
+        """Send SIGQUIT, frozen or not. Its backends end, too."""
         self._process.send_signal(signal.SIGQUIT)
         self._process.send_signal(signal.SIGCONT)
         try:
@@ -84,7 +84,7 @@ class PostgresServer:
             self._process.wait()
 
     def stop(self) -> None:
-        """End it and remove its directory."""
+        """Stop it and remove its directory."""
         self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -129,7 +129,7 @@ StartPostgres = Callable[..., PostgresServer]
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """The session's shared server. A test that freezes or kills a server starts its own (`start_postgres`)."""
+    """Provide the session's server. A test that freezes or kills a server starts its own (`start_postgres`)."""
     server = PostgresServer()
     yield server
     server.stop()
@@ -137,7 +137,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def start_postgres() -> Iterator[StartPostgres]:
-    """Starts a private server: `start_postgres("max_connections=5", ...)`; ended with the test."""
+    """Provide `start_postgres("max_connections=5", ...)`, which starts a private server for one test."""
     servers: list[PostgresServer] = []
 
     def start(*extra_settings: str) -> PostgresServer:
@@ -150,7 +150,7 @@ def start_postgres() -> Iterator[StartPostgres]:
 
 
 def _other_user() -> pwd.struct_passwd | None:
-    """Who runs the server when we are root."""
+    """Return the user that runs the server if we are root."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):

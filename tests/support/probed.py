@@ -1,4 +1,4 @@
-"""Workers with the agent, beside which `monitor probe worker` is started as an exec probe starts it."""
+"""Workers with the agent, and `monitor probe worker` started beside them as by an exec probe."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NODES = ("one@probed", "two@probed")
 
 
 class Probed:
-    """A broker behind a proxy, a store, workers with the agent, and heartbeats for them as the monitor sends them."""
+    """Broker behind a proxy, store, workers with the agent, and a sender of heartbeats in place of the monitor."""
 
     def __init__(self, directory: Path, broker: RedisServer, store: RedisServer, proxy: FaultProxy) -> None:
         self.directory = directory
@@ -44,7 +44,7 @@ class Probed:
         prefix: Sequence[str] = (),
         **variables: str,
     ) -> HostProcess:
-        """A worker, once it is alive for that reason."""
+        """Start a worker, and return when the probe reports it alive for the given reason."""
         worker = self.start_without_waiting(node, *options, prefix=prefix, **variables)
         self.wait_for(0, waits_for, node)
         return worker
@@ -52,7 +52,7 @@ class Probed:
     def start_without_waiting(
         self, node: str = NODES[0], *options: str, prefix: Sequence[str] = (), **variables: str
     ) -> HostProcess:
-        """A worker, whatever becomes of it; ``prefix`` is a command that executes the rest of its command line."""
+        """Start a worker without waiting. ``prefix`` is a command that executes the rest of its command line."""
         argv = [*prefix, sys.executable, "-m", "celery", "-A", "probed_app", "worker", "-l", "INFO", "-n", node]
         env = {
             **environment(self.directory),
@@ -65,11 +65,11 @@ class Probed:
         return self.workers[node]
 
     def block(self, seconds: float) -> None:
-        """Keep the event loops of all workers waiting for so long."""
+        """Block the event loops of all workers for so long."""
         self._app.control.broadcast("block", arguments={"seconds": seconds})
 
     def stop_heartbeats(self) -> None:
-        """The monitor is gone."""
+        """Stop sending heartbeats, as when the monitor is down."""
         self._stop.set()
         self._thread.join()
 
@@ -78,36 +78,36 @@ class Probed:
         for each in seconds:
             self._app.send_task(f"probed_app.{task}", (each,), queue="probed")
 
-    def wait_for(self, code: int, says: str, node: str = NODES[0]) -> None:
-        """Until the probe's exit code is ``code`` and its line has these words."""
+    def wait_for(self, code: int, words: str, node: str = NODES[0]) -> None:
+        """Wait until the probe's exit code is ``code`` and its line contains these words."""
         last = [(-1, "")]
 
         def answered() -> bool:
             last.append(probe(self.directory, "--name", node))
-            return last[-1][0] == code and says in last[-1][1]
+            return last[-1][0] == code and words in last[-1][1]
 
-        wait_for(answered, seconds=60, every=0.1, what=_Told(lambda: f"{code}: {says}; {last[-1]}\n{self.logs()}"))
+        wait_for(answered, seconds=60, every=0.1, what=_LazyText(lambda: f"{code}: {words}; {last[-1]}\n{self.logs()}"))
 
-    def stays_alive(self, says: str, *, seconds: float = 8.0, node: str = NODES[0]) -> None:
-        """For longer than anything may be late, each answer is 0 and has these words."""
+    def stays_alive(self, words: str, *, seconds: float = 8.0, node: str = NODES[0]) -> None:
+        """Check for longer than any limit that each result of the probe is 0 and contains these words."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             code, line = probe(self.directory, "--name", node)
-            assert code == 0 and says in line, f"{line}\n{self.logs()}"
+            assert code == 0 and words in line, f"{line}\n{self.logs()}"
 
     def logs(self) -> str:
-        """What the workers have logged."""
+        """Return the logs of the workers."""
         return "\n".join(f"--- {node}\n{worker.logs()[-3000:]}" for node, worker in self.workers.items())
 
     def close(self) -> None:
-        """End everything."""
+        """Stop everything."""
         self._stop.set()
         for worker in self.workers.values():
             worker.teardown()
         self._thread.join(10)
 
     def _project(self) -> Path:
-        """A user's folder: in ours, Celery's default application would load our `celeryconfig.py`."""
+        """Create a project folder without our `celeryconfig.py`, which Celery's default application would load."""
         project = self.directory.parent / "project"
         if not project.exists():
             project.mkdir()
@@ -136,7 +136,7 @@ class Probed:
 
 @pytest.fixture
 def probed(tmp_path: Path, start_redis: StartRedis, fault_proxy: Callable[[str, int], FaultProxy]) -> Iterator[Probed]:
-    """Servers, and no worker yet."""
+    """Provide servers, without any worker."""
     broker, store = start_redis(), start_redis()
     probed = Probed(tmp_path / "pulses", broker, store, fault_proxy("127.0.0.1", broker.port))
     yield probed
@@ -144,7 +144,7 @@ def probed(tmp_path: Path, start_redis: StartRedis, fault_proxy: Callable[[str, 
 
 
 def probe(directory: Path, *arguments: str) -> tuple[int, str]:
-    """Exit code and output of `monitor probe worker`."""
+    """Return exit code and output of `monitor probe worker`."""
     done = run(directory, *arguments)
     assert not done.stderr
     assert done.stdout.count("\n") == 1
@@ -159,13 +159,13 @@ def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def environment(directory: Path) -> Mapping[str, str]:
-    """That of a container whose workers write into ``directory``."""
+    """Return the environment of a container whose workers write into ``directory``."""
     return {**os.environ, beacon_file.VARIABLE: str(directory)}
 
 
-class _Told:
-    def __init__(self, tell: Callable[[], str]) -> None:
-        self._tell = tell
+class _LazyText:
+    def __init__(self, make: Callable[[], str]) -> None:
+        self._make = make
 
     def __str__(self) -> str:
-        return self._tell()
+        return self._make()

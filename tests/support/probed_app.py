@@ -1,4 +1,4 @@
-"""A Celery application whose workers have the agent, with a task that takes time. Broker and store are two servers."""
+"""Celery application whose workers have the agent, with tasks that take time. Broker and store are two servers."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ if os.environ.get("PROBED_INSTALLED") != "no":
 
 @app.task(ignore_result=True)
 def sleep(seconds: float) -> None:
-    """Take a slot for so long."""
+    """Occupy a slot for so long."""
     time.sleep(seconds)
 
 
 @app.task(ignore_result=True)
 def spin(seconds: float) -> None:
-    """Keep the interpreter, and on a green pool the whole worker, busy for so long."""
+    """Keep the interpreter busy for so long, and on a green pool the entire worker."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         pass
 
 
 class OtherPool(BasePool):  # type: ignore[misc]
-    """A pool that is none of Celery's, and keeps what it is given."""
+    """Pool that is not one of Celery's, and does not execute its tasks."""
 
     def on_apply(self, *_: Any, **__: Any) -> None:
-        """Execute it at some other time."""
+        """Keep the task without executing it."""
 
 
 @control_command(args=[("seconds", float)])
 def block(state: Any, seconds: float) -> None:
-    """Keep the worker's event loop waiting for so long."""
+    """Block the worker's event loop for so long."""
     time.sleep(seconds)

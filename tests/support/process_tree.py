@@ -1,4 +1,4 @@
-"""A real `monitor up` under test, and the whole tree of processes it started."""
+"""Real `monitor up` under test, with the entire tree of its processes."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ ROLES = ("worker", "beat", "web")
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """This process' environment without what would configure a monitor."""
+    """Return the environment of this process without the variables that configure a monitor."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("MONITOR_", "DJANGO_", "DATABASE_"))}
     return {**kept, **changes}
 
 
 class Up:
-    """`monitor up` in a directory of its own, on a free port."""
+    """`monitor up` in its own directory on a free port."""
 
     def __init__(self, home: Path, *arguments: str, **variables: str) -> None:
         self.home = home
@@ -42,7 +42,7 @@ class Up:
             )
 
     def get(self, path: str) -> tuple[int, Any]:
-        """Status code and JSON body; (0, None) when nobody answers."""
+        """Return status code and JSON body; (0, None) without a response."""
         try:
             with urllib.request.urlopen(self.url + path, timeout=2) as response:
                 return response.status, json.load(response)
@@ -52,23 +52,23 @@ class Up:
             return 0, None
 
     def wait_until_ready(self, seconds: float = 30) -> None:
-        """Wait for the first green ready."""
+        """Wait until ready answers 200 for the first time."""
         try:
             wait_for(lambda: self.get("/api/health/ready/")[0] == 200, seconds=seconds)
         except pytest.fail.Exception:
             pytest.fail(f"not ready within {seconds} s: {self.get('/api/health/ready/')}\n{self.text()}")
 
     def text(self) -> str:
-        """All that it and its children have written."""
+        """Return the output of it and its children."""
         return self.log.read_text(errors="replace")
 
     def events(self) -> list[dict[str, Any]]:
-        """Its own lines."""
+        """Return its own log lines."""
         lines = [json.loads(line) for line in self.text().splitlines() if line.startswith("{")]
         return [line for line in lines if "event" in line]
 
     def pid_of(self, role: str) -> int | None:
-        """The process that plays a role, found the way a person would: by its command line."""
+        """Return the process of a role, found by its command line as an operator would."""
         for process in psutil.Process(self.process.pid).children():
             try:
                 if f"-m monitor {role}" in " ".join(process.cmdline()):
@@ -78,13 +78,13 @@ class Up:
         return None
 
     def tree(self) -> set[int]:
-        """Every process of the tree: descendants, and whatever carries its mark."""
+        """Return every process of the tree: descendants, and processes with its mark."""
         mark = (self.home / "data" / "up.lock").read_text().split()[1]
         children = psutil.Process(self.process.pid).children(recursive=True)
         return {self.process.pid, *(child.pid for child in children), *(found.pid for found in marks.marked(mark))}
 
     def end(self) -> int:
-        """SIGTERM, and the exit code."""
+        """Send SIGTERM and return the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=30)

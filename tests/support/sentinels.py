@@ -1,4 +1,4 @@
-"""Real Redis Sentinels over a master and its replica, for tests that fail over."""
+"""Real Redis Sentinels for a master and its replica, for tests of a failover."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MASTER = "shop"
 
 
 class Sentinels:
-    """Three Sentinels. The master wants a password, and so do they."""
+    """Three Sentinels. They and the master need a password."""
 
     PASSWORD = "pw/1"
     SENTINEL_PASSWORD = "watch&see"
@@ -37,22 +37,22 @@ class Sentinels:
 
     @property
     def addresses(self) -> str:
-        """All of them, in Celery's words, with the master's password."""
+        """Return all addresses in Celery's form, with the master's password."""
         return ";".join(f"sentinel://:pw%2F1@127.0.0.1:{port}/0" for port in self.ports)
 
     @property
     def url(self) -> str:
-        """The master of the moment, in the words of `redis_url`."""
+        """Return the current master in the form of `redis_url`."""
         hosts = ";sentinel://".join(f"127.0.0.1:{port}" for port in self.ports)
         return f"sentinel://:pw%2F1@{hosts}/0?master_name={MASTER}&sentinel_password=watch%26see"
 
     def master_port(self) -> int:
-        """Of the server that is master now, by the first Sentinel."""
+        """Return the port of the current master, according to the first Sentinel."""
         with self._client(self.ports[0]) as client:
             return int(client.sentinel_get_master_addr_by_name(MASTER)[1])
 
     def stop(self) -> None:
-        """End everything."""
+        """Stop everything."""
         for process in self._processes:
             process.kill()
             process.wait()
@@ -93,7 +93,7 @@ class _Protected(RedisServer):
 
 @pytest.fixture
 def sentinels() -> Iterator[Sentinels]:
-    """A master, a replica and three Sentinels of the test's own."""
+    """Provide a private master, replica and three Sentinels."""
     found = Sentinels()
     yield found
     found.stop()

@@ -1,4 +1,4 @@
-"""The small project of `tests/support/project`, running: its servers, workers and beat, and our roles beside them."""
+"""The small project of `tests/support/project` at work: its servers, workers and beat, and the monitor's roles."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.celery_nodes import HostProcess
 from tests.support.postgres_server import PASSWORD, USER, PostgresServer
 from tests.support.processes import free_port, wait_for
 from tests.support.redis_server import RedisServer
-from tests.support.roles import Told
+from tests.support.roles import FailureText
 
 PROJECT = Path(__file__).parent / "project"
 BIN = Path(sys.executable).parent
@@ -42,7 +42,7 @@ SERVERS = {
 
 
 class Shop:
-    """The project with its broker and its database, of which nothing but its settings tells the monitor."""
+    """Project with a broker and a database, which the monitor knows only from the project's settings."""
 
     def __init__(self, redis: RedisServer, postgres: PostgresServer, **env: str) -> None:
         self.redis = redis
@@ -70,35 +70,35 @@ class Shop:
         self.port = free_port()
         command, *arguments = (part.format(port=self.port, threads=threads) for part in SERVERS[server])
         process = self.run(command, *arguments)
-        wait_for(lambda: self._answers(process), seconds=30, what=Told(process, f"{server} answers"))
+        wait_for(lambda: self._answers(process), seconds=30, what=FailureText(process, f"{server} answers"))
         return process
 
     def get(self, path: str, headers: dict[str, str], *, seconds: float = 1.0) -> Answer:
-        """Status, headers and body of a GET on a connection of its own. Raises OSError without an answer in time."""
+        """Return status, headers and body of a GET on a new connection. Raises OSError without a response in time."""
         return ask(self.connect(seconds), path, headers)
 
     def connect(self, seconds: float = 1.0) -> http.client.HTTPConnection:
-        """A connection to the shop's server, kept open by whoever uses it."""
+        """Return a connection to the shop's server. The caller closes it."""
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
 
     def wait_for_results(self, *checks: str, status: str = "ok", after: float = 0.0) -> dict[str, Result]:
-        """The results of ``checks``, once all have one with this status that is newer than ``after``."""
+        """Return the results of ``checks``, once all have one with this status that is newer than ``after``."""
 
         def found() -> dict[str, Result] | None:
             results = {name: state.result for name, state in self.store.states.read().states.items()}
             good = (name in results and results[name].observed_at > after for name in checks)
             return results if all(good) and all(results[name].status == status for name in checks) else None
 
-        return wait_for(found, seconds=40, what=Told(self, f"{checks} are {status}"))
+        return wait_for(found, seconds=40, what=FailureText(self, f"{checks} are {status}"))
 
     def logs(self) -> str:
-        """What everything has logged, for a failure's message."""
+        """Return all logs, for the message of a failure."""
         return "\n".join(
             f"--- {process.name} ({process.status})\n{process.logs()[-3000:]}" for process in self._processes
         )
 
     def stop(self) -> None:
-        """End everything that was started."""
+        """Stop everything that was started."""
         self.store.close()
         while self._processes:
             self._processes.pop().teardown()
@@ -115,14 +115,14 @@ class Shop:
 def ask(
     connection: http.client.HTTPConnection, path: str, headers: dict[str, str]
 ) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers (names in lower case) and body of a GET. Raises OSError."""
+    """Return status, headers (names in lower case) and body of a GET. Raises OSError."""
     connection.request("GET", path, headers=headers)
     answer = connection.getresponse()
     return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
 
 
 def celery_facts(shop: Shop, **env: str) -> dict[str, Any]:
-    """What `celery_facts.py` prints in the project."""
+    """Return the output of `celery_facts.py` in the project."""
     process = shop.run("python", "celery_facts.py", **env)
     assert process.wait() == 0, process.logs()
     facts: dict[str, Any] = json.loads(process.logs().splitlines()[-1])

@@ -1,4 +1,4 @@
-"""A real `monitor sidecar` under test, and everything below it."""
+"""Real `monitor sidecar` under test, with all its child processes."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ import pytest
 
 from monitor.config import probe_environment
 from tests.support.processes import alive, free_port, wait_for
-from tests.support.roles import AUTHORIZED, TOKEN, Told, get_json
+from tests.support.roles import AUTHORIZED, TOKEN, FailureText, get_json
 
 SIDECAR = ("monitor", "sidecar")
 PROBE = ("monitor.health_probe",)
 
 
 def clean(environ: Mapping[str, str]) -> dict[str, str]:
-    """An environment without anything that would configure a sidecar, and then ``environ``."""
+    """Return an environment without variables that configure a sidecar, plus ``environ``."""
     ours = ("MONITOR_", "DJANGO_", "DATABASE_", "CELERY_HEALTH_")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(ours) and k not in probe_environment.NAMES}
     return {**kept, **environ}
 
 
 class Sidecar:
-    """A sidecar on a free port of 127.0.0.1, in a directory of its own."""
+    """Sidecar on a free port of 127.0.0.1, in its own directory."""
 
     def __init__(
         self, home: Path, environ: Mapping[str, str], *arguments: str, module: Sequence[str] = SIDECAR
@@ -51,16 +51,16 @@ class Sidecar:
             )
 
     def get(self, path: str, *, seconds: float = 10.0) -> tuple[int, dict[str, Any]]:
-        """Status code and body, with the token. Raises OSError when there is no answer in time."""
+        """Return status code and body, with the token. Raises OSError without a response in time."""
         return get_json(f"http://127.0.0.1:{self.port}{path}", headers=AUTHORIZED, seconds=seconds)
 
     def wait_until_it_answers(self, seconds: float = 30.0) -> float:
-        """Wait for the first answer; how many seconds after its start that was."""
-        wait_for(lambda: self._answers("/health"), seconds=seconds, what=Told(self, "the sidecar answers"))
+        """Wait for the first response, and return how many seconds after the start it arrived."""
+        wait_for(lambda: self._answers("/health"), seconds=seconds, what=FailureText(self, "the sidecar answers"))
         return time.monotonic() - self.started_at
 
     def wait_for(self, path: str, code: int, /, seconds: float = 60.0, **fields: Any) -> dict[str, Any]:
-        """The body of a path, once it answers with this status code and has these fields."""
+        """Return the body of a path, once it has this status code and these fields."""
 
         def found() -> dict[str, Any] | None:
             with contextlib.suppress(OSError):
@@ -69,16 +69,16 @@ class Sidecar:
                     return body
             return None
 
-        what = Told(self, f"{path} answers {code} {fields}")
+        what = FailureText(self, f"{path} answers {code} {fields}")
         return wait_for(found, seconds=seconds, every=0.05, what=what)
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """What it has logged under this name."""
+        """Return the log events of this name."""
         lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
         return [line for line in lines if line["event"] == name]
 
     def logs(self) -> str:
-        """All that it has said, and what it answers, for a failure's message."""
+        """Return its output and its responses, for the message of a failure."""
         try:
             said = str(self.get("/status"))
         except OSError as error:
@@ -86,15 +86,15 @@ class Sidecar:
         return f"{said}\n{self.log.read_text(errors='replace')[-4000:]}"
 
     def below(self) -> set[int]:
-        """The processes that it has started."""
+        """Return its child processes."""
         return {process.pid for process in psutil.Process(self.process.pid).children(recursive=True)}
 
     def send(self, number: signal.Signals) -> None:
-        """Signal the process that was started."""
+        """Send a signal to the process that was started."""
         self.process.send_signal(number)
 
     def end(self) -> int:
-        """SIGTERM, and the exit code; nothing is left behind."""
+        """Send SIGTERM, check that no child process is left, and return the exit code."""
         below = self.below() if self.process.poll() is None else set()
         if self.process.poll() is None:
             self.send(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The URLs of a small project: ours among its own, static, nested, by regular expression, and below a converter."""
+"""URLs of a small project. It includes ours statically, nested, by regular expression, and below a converter."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from django.urls import include, path, re_path
 
 
 def page(request: HttpRequest, **_: str) -> HttpResponse:
-    """A page of the project."""
+    """Return a page of the project."""
     return HttpResponse(b"page")
 
 

@@ -1,4 +1,4 @@
-"""The URLs of a project that opts into the root paths."""
+"""URLs of a project that uses the root paths."""
 
 from __future__ import annotations
 

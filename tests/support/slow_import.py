@@ -1,4 +1,4 @@
-"""A user's module whose import takes longer than the time limit of a check in it."""
+"""Module of a user whose import takes longer than the time limit of its check."""
 
 import time
 
@@ -6,5 +6,5 @@ time.sleep(0.6)
 
 
 def answer() -> int:
-    """What costs nothing once it is there."""
+    """Return at once."""
     return 42

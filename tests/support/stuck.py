@@ -1,4 +1,4 @@
-"""Code that does not end by itself, for whoever claims to end it."""
+"""Code that never ends by itself, for tests of time limits."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import NoReturn
 
 
 def blocked_in_c_with_the_gil() -> None:
-    """A C call that does not let any other thread run, for an hour."""
+    """Run C code for an hour without releasing the GIL."""
     ctypes.PyDLL("libc.so.6").sleep(3600)
 
 
 def busy_and_deaf() -> NoReturn:
-    """A loop that catches whatever is thrown into it."""
+    """Loop, and catch every exception that is raised inside."""
     while True:
         try:
             while True:

@@ -1,4 +1,4 @@
-"""A user's Celery application, as the tests of the agent start it. It knows nothing of the tests."""
+"""Celery application of a user, for tests of the agent. It does not know the tests."""
 
 import json
 import os
@@ -14,7 +14,7 @@ app = Celery("shop", broker=os.environ["TEST_BROKER"])
 app.conf.update(
     broker_transport_options=eval(os.environ.get("TEST_TRANSPORT_OPTIONS", "{}")),
     broker_use_ssl=eval(os.environ.get("TEST_USE_SSL", "None")),
-    # What a project may have as its defaults, and the heartbeat must not get.
+    # Possible defaults of a project, which must not apply to the heartbeat.
     task_acks_late=True,
     task_default_rate_limit="1/h",
     task_annotations={"*": {"rate_limit": "1/h"}},
@@ -28,13 +28,13 @@ if os.environ.get("TEST_SPAWN"):
 
 @app.task(rate_limit=None)
 def nap(seconds):
-    """Take a slot for a while."""
+    """Occupy a slot for a while."""
     time.sleep(seconds)
 
 
 @app.task(rate_limit=None)
 def modules(key, names):
-    """Say which of these modules this process has imported."""
+    """Store the names of those of these modules that this process has imported."""
     import redis
 
     found = [name for name in names if name in sys.modules]
@@ -43,7 +43,7 @@ def modules(key, names):
 
 @app.task(rate_limit=None)
 def done(redis_url, key):
-    """Note that it was executed."""
+    """Record the execution."""
     import redis
 
     redis.Redis.from_url(redis_url).set(key, 1)
@@ -51,16 +51,16 @@ def done(redis_url, key):
 
 @app.task(rate_limit=None)
 def hold(seconds):
-    """Take a slot for a while, also where libfaketime breaks `sleep`."""
+    """Occupy a slot for a while, also where libfaketime breaks `sleep`."""
     threading.Event().wait(seconds)
 
 
 @app.task
 def limited():
-    """Be executed once an hour, as the annotations say."""
+    """Do nothing. The annotations limit this task to one execution per hour."""
 
 
-nap.rate_limit = hold.rate_limit = done.rate_limit = modules.rate_limit = None  # the annotations came after
+nap.rate_limit = hold.rate_limit = done.rate_limit = modules.rate_limit = None  # overrides the annotations
 
 if os.environ.get("TEST_INSTALL") == "install":
     import monitor

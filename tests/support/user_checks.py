@@ -1,4 +1,4 @@
-"""Checks as a user would write them, badly behaved on purpose. They reach Redis by ``TEST_REDIS_URL``."""
+"""Checks as users write them, with deliberate faults. They reach Redis by ``TEST_REDIS_URL``."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["blocked_in_c_with_the_gil", "busy_and_deaf"]
 
 
 def nothing() -> None:
-    """What costs least."""
+    """Return at once."""
 
 
 def status(key: str) -> str:
-    """The status that the test has written into a key, ``ok`` when it has written none."""
+    """Return the status that the test has written into a key; ``ok`` without one."""
     value = _redis().get(f"test:{key}")
     return str(value or "ok")
 
 
 def counted(key: str, seconds: float = 0.2) -> dict[str, int]:
-    """Take some time; count how many are at it at the same time, and remember the most there ever were."""
+    """Take some time, and store the highest number of simultaneous runs."""
     client = _redis()
     running = client.incr(f"test:{key}:running")
     client.zadd(f"test:{key}:most", {"running": running}, gt=True)
@@ -34,13 +34,13 @@ def counted(key: str, seconds: float = 0.2) -> dict[str, int]:
 
 
 def announced(key: str, seconds: float = 60.0) -> None:
-    """Say who runs this, then take long: a test ends the process meanwhile."""
+    """Report the process, and take long, so that a test can end the process meanwhile."""
     _redis().rpush(f"test:{key}:pids", os.getpid())
     time.sleep(seconds)
 
 
 def blocked_on_a_socket() -> None:
-    """Wait for bytes that never come, without a time limit."""
+    """Wait for bytes that never arrive, without a time limit."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
         client.recv(1)
 

@@ -1,4 +1,4 @@
-"""What users write, for the kinds `python` and `django_health_check`."""
+"""Checks and health checks as users write them, for the kinds `python` and `django_health_check`."""
 
 from __future__ import annotations
 
@@ -22,104 +22,104 @@ from monitor.model.checks import Outcome, Status
 
 
 def echo(value: Any = None) -> Any:
-    """Returns its argument."""
+    """Return the argument."""
     return value
 
 
 def status(name: str) -> Outcome:
-    """An outcome with everything."""
+    """Return an outcome with all its fields."""
     return Outcome(Status(name), {"orders": 3}, "too_many", "three orders", {"host": "shop"})
 
 
 def warning() -> tuple[Status, str]:
-    """A status with a message."""
+    """Return a status with a message."""
     return Status.WARNING, "slow"
 
 
 def stale() -> Status:
-    """A status that is not a check's to give."""
+    """Return a status that a check must not return."""
     return Status.STALE
 
 
 def not_a_number() -> float:
-    """What JSON has no word for."""
+    """Return data with a number that JSON cannot express."""
     return float("nan")
 
 
 def failing() -> None:
-    """An expected failure."""
+    """Fail in the expected way."""
     raise CheckFailed("no_stock", "nothing left", {"left": 0})
 
 
 def raising() -> None:
-    """An unexpected one."""
+    """Raise an unexpected exception."""
     raise RuntimeError("swordfish")
 
 
 async def coroutine() -> None:
-    """Not synchronous."""
+    """Return a coroutine, which the kind does not accept."""
 
 
 class Functions:
-    """A place for functions."""
+    """Namespace with a function."""
 
     @staticmethod
     def nested() -> int:
-        """A function deeper than its module."""
+        """Return from a function that is not at the top of its module."""
         return 7
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Stock(Kind):
-    """A kind that is not registered."""
+    """Kind of check that is not registered."""
 
     left: int
     limit: int = 5
 
     def observe(self, timeout_seconds: float) -> Observation:
-        """What is left."""
+        """Return the rest of the stock."""
         return Observation({"left": self.left, "timeout_seconds": timeout_seconds})
 
     def judge(self, observation: Observation) -> Outcome:
-        """Less than the limit is a warning."""
+        """Return a warning below the limit."""
         few = observation.data["left"] < self.limit
         return Outcome(Status.WARNING if few else Status.OK, observation.data, "few" if few else None)
 
 
 @dataclasses.dataclass
 class Plain:
-    """A dataclass of nobody's."""
+    """Dataclass that has no base class of the package."""
 
     left: int
 
     def observe(self, timeout_seconds: float) -> int:
-        """What is left."""
+        """Return the rest of the stock."""
         return self.left
 
     def judge(self, left: int) -> bool:
-        """Whether something is."""
+        """Return ok if there is any."""
         return left > 0
 
 
 @dataclasses.dataclass
 class Unjudged:
-    """A dataclass without an opinion."""
+    """Dataclass without a method `judge`."""
 
     def observe(self, timeout_seconds: float) -> dict[str, int]:
-        """A number."""
+        """Return a number."""
         return {"left": 2}
 
 
 @dataclasses.dataclass
-class Says(HealthCheck):
-    """A health check that raises what it is told."""
+class ErrorHealthCheck(HealthCheck):
+    """Health check that raises the given error."""
 
     error: str = ""
     timeout: datetime.timedelta = datetime.timedelta(seconds=5)
     function: Callable[[], Any] | None = None
 
     def run(self) -> None:  # type: ignore[override]
-        """Raise it."""
+        """Raise the error."""
         assert isinstance(self.timeout, datetime.timedelta)
         errors = {
             "warning": ServiceWarning,
@@ -135,17 +135,17 @@ class Says(HealthCheck):
 
 
 @dataclasses.dataclass
-class SaysLater(Says):
-    """The same, asynchronously."""
+class AsyncErrorHealthCheck(ErrorHealthCheck):
+    """Asynchronous version of this health check."""
 
     async def run(self) -> None:  # type: ignore[override]
-        """Raise it later."""
+        """Raise the error in a coroutine."""
         await asyncio.sleep(0)
-        Says.run(self)
+        ErrorHealthCheck.run(self)
 
 
 def redis_client() -> Any:
-    """A client as the package's Redis check wants it, without retries."""
+    """Return a client for the Redis check of the package, without retries."""
     from redis.asyncio import Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff

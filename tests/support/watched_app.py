@@ -1,4 +1,4 @@
-"""A Celery application that knows nothing of the monitor, with the tasks that pytest-celery brings."""
+"""Celery application without the monitor, with the tasks of pytest-celery."""
 
 import importlib
 import os

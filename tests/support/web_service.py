@@ -1,4 +1,4 @@
-"""Django, set up once for this process, and a service over a store in memory for its handlers to answer from."""
+"""Django, set up once for this process, with a service on a store in memory behind its handlers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.processes import wait_for
 
 @pytest.fixture(scope="session")
 def django_is_set_up() -> None:
-    """Our own project's settings, unless another test has set up others already: tests override what they need."""
+    """Use our own project's settings, unless another test has set up others: tests override the settings they need."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "monitor.settings")
     django.setup()
     from monitor.api import wrapper
@@ -27,7 +27,7 @@ def django_is_set_up() -> None:
 
 @pytest.fixture
 def ready_store() -> MemoryStore:
-    """The store of the service of this process."""
+    """Provide the store of the service of this process."""
     return MemoryStore()
 
 
@@ -35,7 +35,7 @@ def ready_store() -> MemoryStore:
 def ready_service(
     django_is_set_up: None, ready_store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Service]:
-    """The service of this process: one check, which is ok."""
+    """Provide the service of this process, with one check, which is ok."""
     record(ready_store, "database")
     service = build(config(check("database")), connect=lambda: ready_store)
     monkeypatch.setattr(composition, "_services", [service])

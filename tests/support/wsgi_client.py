@@ -1,4 +1,4 @@
-"""A client of the API: through Django's handler, as a server would call it."""
+"""Client of the API that calls Django's handler, as a server does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TOKEN = {"HTTP_AUTHORIZATION": "Bearer hushhushhushhush"}
 
 
 class Reply(NamedTuple):
-    """An answer: status code, headers by their names in lower case, and body."""
+    """Response: status code, headers by their names in lower case, and body."""
 
     status: int
     headers: dict[str, str]
@@ -20,13 +20,13 @@ class Reply(NamedTuple):
 
     @property
     def json(self) -> Any:
-        """The body's content, decompressed where it is compressed."""
+        """Return the content of the body, decompressed if needed."""
         is_gzip = self.headers.get("content-encoding") == "gzip"
         return json.loads(gzip.decompress(self.body) if is_gzip else self.body)
 
 
 class Client:
-    """Asks a WSGI application on this machine. ``headers`` are CGI variables."""
+    """Client of a WSGI application on this machine. ``headers`` are CGI variables."""
 
     def __init__(self, application: Any, prefix: str = "/api/health/", **headers: str) -> None:
         self._application = application
@@ -34,7 +34,7 @@ class Client:
         self._headers = headers
 
     def __call__(self, path: str, method: str = "GET", **headers: str) -> Reply:
-        """The answer to a request for a path (and query) below the prefix."""
+        """Return the response to a request for a path (and query) below the prefix."""
         path, _, query = f"{self._prefix}{path}".partition("?")
         said: list[Any] = []
         environ: Mapping[str, Any] = {

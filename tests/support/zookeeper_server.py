@@ -1,4 +1,4 @@
-"""A real ZooKeeper, for brokers that keep there which topics exist, and a client that can write into it."""
+"""Real ZooKeeper for brokers that keep their topics in it, with a client that can write to it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ANYBODY_MAY_ALL = struct.pack(">ii", 1, 31)
 
 
 class ZooKeeper(JavaServer):
-    """A server on a free port of 127.0.0.1; ``flags`` are Java's, with the class path."""
+    """Server on a free port of 127.0.0.1. ``flags`` are arguments of Java, with the class path."""
 
     def __init__(self, flags: list[str]) -> None:
         super().__init__("zookeeper-test-")
@@ -30,13 +30,13 @@ class ZooKeeper(JavaServer):
         wait_for(lambda: b"imok" in self._ask(b"ruok"), seconds=60, every=0.05, what=f"ZooKeeper, see {self.log}")
 
     def knows(self, path: str) -> bool:
-        """Whether a living session has made this node."""
+        """Return whether a live session has created this node."""
         return path.encode() in self._ask(b"dump")
 
     def write(self, nodes: Mapping[str, str]) -> None:
-        """Make these nodes, by their path, in this order; one that is there gets the new text.
+        """Create these nodes by their path, in this order. An existing node gets the new text.
 
-        Kafka's own tool takes a second for each, most of it to start Java.
+        Kafka's own tool takes a second for each, mostly for the start of Java.
         """
         with socket.create_connection(("127.0.0.1", self._port), timeout=30) as connection:
             hello = struct.pack(">iqiq", 0, 0, 30_000, 0) + _sized(bytes(16))
@@ -62,7 +62,7 @@ class ZooKeeper(JavaServer):
 
 
 def _request(connection: socket.socket, number: int, kind: int, body: bytes) -> int:
-    """The answer's error, 0 when there is none."""
+    """Return the error of the response, 0 without one."""
     answer = _exchange(connection, struct.pack(">ii", number, kind) + body)
     _, _, error = struct.unpack(">iqi", answer[:16])
     return int(error)

@@ -14,7 +14,7 @@ from monitor.model.checks import Result
 from monitor.policy.schedule import phase
 from tests.support.celery_nodes import HostProcess
 from tests.support.processes import wait_for
-from tests.support.roles import Monitor, Recorder, StartMonitor, Told
+from tests.support.roles import FailureText, Monitor, Recorder, StartMonitor
 
 INTERVAL = 1.0
 SAME_MOMENT_SECONDS = 0.001  # due times are exact; stored with a tenth of a millisecond
@@ -41,7 +41,9 @@ def test_first_run_at_once_then_each_check_on_its_own_phase(
         _start_beat(monitor, scheduler, tmp_path)
         for name in NAMES:
             # Only a stalled machine skips an interval: then the next five in a row are waited for.
-            wait_for(partial(_runs_in_a_row, recorder, name), seconds=60, what=Told(monitor, f"five runs of {name}"))
+            wait_for(
+                partial(_runs_in_a_row, recorder, name), seconds=60, what=FailureText(monitor, f"five runs of {name}")
+            )
     first = [_due_at(recorder.results[name][0]) for name in NAMES]
     assert max(first) - min(first) < SAME_MOMENT_SECONDS
     for name in NAMES:

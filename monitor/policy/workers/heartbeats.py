@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import NamedTuple
 
-from monitor.agent.capacity import is_dear
+from monitor.agent.capacity import is_costly
 from monitor.agent.formats import JSON
 from monitor.agent.lasting_queues import FANOUT
 from monitor.agent.protocol import EXPIRES_SECONDS, Beacon, direct_queue, is_direct_queue, target_field
@@ -192,7 +192,7 @@ def _short_lived(beacon: Beacon) -> frozenset[str]:
 def _is_dear(scene: RoundInput, queue: str) -> bool:
     """Return whether a heartbeat to a queue may cost one of its workers a process."""
     beacons = (seen.beacon for seen in scene.sighting.beacons.values())
-    return any(is_dear(beacon) and queue in beacon.queues and not beacon.leaving for beacon in beacons)
+    return any(is_costly(beacon) and queue in beacon.queues and not beacon.leaving for beacon in beacons)
 
 
 def _content_type(scene: RoundInput, queue: str) -> str | None:
@@ -213,7 +213,7 @@ def _is_worth_it(scene: RoundInput, broker: BrokerSnapshot, target: str, seen: S
     tasks wait, and else rarely.
     """
     beacon = seen.beacon
-    if not is_dear(beacon):
+    if not is_costly(beacon):
         return True
     depths = (broker.queues.get(queue) for queue in beacon.queues)
     waits = beacon.reserved > beacon.held_back or any(depth is not None and depth.pending > 0 for depth in depths)

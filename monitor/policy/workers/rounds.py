@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from monitor.agent.capacity import has_room
+from monitor.agent.capacity import has_free_capacity
 from monitor.agent.protocol import EXPIRES_SECONDS, Beacon, target_field
 from monitor.config.settings import WorkerSettings
 from monitor.model.checks import Outcome, WorkerVerdict
@@ -180,7 +180,9 @@ def _queue_note(scene: RoundInput, queue: str, served_at: float, able: bool) -> 
 def _is_able(workers: Sequence[tuple[Beacon, WorkerVerdict]]) -> bool:
     """Return whether some worker that serves a queue can take a message and execute it now, or none serves it."""
     serving = [(beacon, verdict) for beacon, verdict in workers if verdict in SERVING]
-    return not serving or any(verdict is WorkerVerdict.CONSUMING and has_room(beacon) for beacon, verdict in serving)
+    return not serving or any(
+        verdict is WorkerVerdict.CONSUMING and has_free_capacity(beacon) for beacon, verdict in serving
+    )
 
 
 def _goodbyes(scene: RoundInput) -> dict[str, float]:

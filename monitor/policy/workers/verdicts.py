@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from monitor.agent.capacity import executes_beside_loop, is_dear, is_full, is_holding_back, is_known_pool, overlong
+from monitor.agent.capacity import executes_beside_loop, is_costly, is_full, is_holding_back, is_known_pool, overlong
 from monitor.agent.protocol import Beacon
 from monitor.config.settings import WorkerSettings
 from monitor.model.checks import QueueVerdict, WorkerVerdict
@@ -157,7 +157,7 @@ def proven_at(worker: WorkerObservation, verdict: WorkerVerdict, now: float) -> 
     None when it does not serve them. What it has finished since that heartbeat was sent counts, too. Where processes
     are dear, a heartbeat that waits says nothing yet.
     """
-    if verdict is WorkerVerdict.CONSUMING and worker.waiting_seconds is not None and not is_dear(worker.beacon):
+    if verdict is WorkerVerdict.CONSUMING and worker.waiting_seconds is not None and not is_costly(worker.beacon):
         ages = (worker.waiting_seconds, worker.executed_seconds, worker.worked_seconds)
         return min(worker.seen_at, now - min(age for age in ages if age is not None))
     return worker.seen_at if verdict in SERVING else None
@@ -221,7 +221,7 @@ def _is_overdue(worker: WorkerObservation, settings: WorkerSettings) -> bool:
     interval = settings.interval_seconds
     if worker.waiting_seconds is None:
         return False
-    limit = DEAR_OVERDUE_INTERVALS if is_dear(worker.beacon) else OVERDUE_INTERVALS
+    limit = DEAR_OVERDUE_INTERVALS if is_costly(worker.beacon) else OVERDUE_INTERVALS
     alive_for = worker.waiting_seconds - worker.unseen_seconds
     return worker.waiting_seconds >= limit * interval and alive_for >= ALIVE_INTERVALS * interval
 

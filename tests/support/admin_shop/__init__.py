@@ -1,1 +1,1 @@
-"""A user's Django project: an admin site of its own class at a path of its own, DEBUG off, nothing collected."""
+"""Django project of a user: an admin site with its own class and path, DEBUG off, no collected static files."""

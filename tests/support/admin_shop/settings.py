@@ -1,4 +1,4 @@
-"""As a project has them. The environment names its database and the monitor's store."""
+"""Settings of a typical project. The environment names its database and the monitor's store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two admin sites, the API, and the page once more where the project wants it."""
+"""Two admin sites, the API, and the page at another path of the project."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from django.urls import include, path
 
 
 class Office(AdminSite):
-    """With a page of its own."""
+    """Admin site with a page of its own."""
 
     site_header = "Office"
 
     def get_urls(self) -> list[object]:
-        """Theirs first."""
+        """Return the URLs, its own first."""
         return super().get_urls()
 
 

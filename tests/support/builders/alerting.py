@@ -1,4 +1,4 @@
-"""Words in which the tests of alerting tell what happens to a check, and read what is told of it."""
+"""Vocabulary for tests of alerting: changes of a check, and the notifications about them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ FLAP_WINDOW = 100.0
 
 
 def channel(name: str = "ops", **keys: Any) -> ChannelSpec:
-    """A channel that takes everything, unless told otherwise."""
+    """Return a channel that gets all notifications, unless the options restrict it."""
     return ChannelSpec.model_validate({"name": name, "kind": "log", **keys})
 
 
 class Story:
-    """One check, to which things happen at given times."""
+    """Story of one check with events at given times."""
 
     def __init__(self, *channels: ChannelSpec, check: str = "db") -> None:
         self.channels = channels or (channel(),)
@@ -34,7 +34,7 @@ class Story:
         self._status, self._sequence = Status.UNKNOWN, 0
 
     def becomes(self, at: float, status: str) -> None:
-        """The check changes its status; then time is looked at, as every decision does."""
+        """Change the status of the check, and make the decision that follows each change."""
         new = Status(status)
         self._sequence += 1
         transition = Transition(self.check, self._sequence, self._status, new, at, f"run{self._sequence}", "why")
@@ -43,11 +43,11 @@ class Story:
         self._evaluate(at, None)
 
     def waits(self, until: float) -> None:
-        """Time passes."""
+        """Decide again at a later time, without a change of the check."""
         self._evaluate(until, None)
 
     def new(self) -> list[str]:
-        """What was told since this was asked last: `channel:kind:status id`."""
+        """Return the notices since the last call as `channel:kind:status id`."""
         told, self.told = self.told, []
         return told
 
@@ -66,6 +66,6 @@ class Story:
 
 
 def in_words(notices: Notices) -> Iterable[str]:
-    """Each as `channel:kind:status id`."""
+    """Return each notice as `channel:kind:status id`."""
     for name, notice in notices:
         yield f"{name}:{notice.kind.value}:{notice.status.value} {notice.id}"

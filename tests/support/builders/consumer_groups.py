@@ -1,4 +1,4 @@
-"""Made-up consumer groups, looked at every few seconds, with nobody's clock."""
+"""Artificial consumer groups, observed every few seconds by a clock of the test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def tp(partition: int, topic: str = "orders") -> TopicPartition:
 
 
 def members(count: int, partitions: int = 6, topic: str = "orders") -> tuple[GroupMember, ...]:
-    """So many members, that share the partitions among them."""
+    """Return so many members, which share the partitions."""
     return tuple(
         GroupMember(f"m{i}", f"client-{i}", "10.0.0.1", frozenset(tp(p, topic) for p in range(i, partitions, count)))
         for i in range(count)
@@ -35,7 +35,7 @@ def sight(
     committed: int = 1000,
     **fields: Any,
 ) -> GroupObservation:
-    """A group whose partitions have these lags. None: no committed offset."""
+    """Return the observation of a group whose partitions have these lags. None: no committed offset."""
     lags = [0] * 6 if lags is None else lags
     partitions = {
         tp(i): PartitionObservation(1000 if lag is None else committed + lag, None if lag is None else committed, 0)
@@ -46,7 +46,7 @@ def sight(
 
 
 class Watch:
-    """Looks at a group as a check does: what it remembers goes through its text each time."""
+    """Repeated observation of a group, as by a check: its memory is encoded and decoded each time."""
 
     def __init__(self, limits: Limits = LIMITS, **changes: Any) -> None:
         self.limits = dataclasses.replace(limits, **changes)
@@ -58,7 +58,7 @@ class Watch:
         return decode(self.text, self.now).groups.get("g")
 
     def look(self, seen: GroupObservation, after: float = 10.0) -> GroupVerdict:
-        """The verdict, so many seconds after the last look."""
+        """Return the verdict so many seconds after the last observation."""
         self.now = round(self.now + after, 1)
         verdict, memory = judge_observation(seen, self.memory, self.now, self.limits)
         self.text = encode(GroupMemories(NOW, {"g": memory}), self.now)
@@ -66,13 +66,13 @@ class Watch:
         return verdict
 
     def during(self, seconds: float, seen: GroupObservation, every: float = 10.0) -> list[GroupVerdict]:
-        """The verdicts while nothing changes."""
+        """Return the verdicts while nothing changes."""
         return [self.look(seen, every) for _ in range(round(seconds / every))]
 
 
 @dataclasses.dataclass
 class Traffic:
-    """A group that is produced to and consumed from: rates in messages per second, by partition."""
+    """Group with producers and consumers: rates in messages per second, by partition."""
 
     produce: list[float]
     consume: list[float]
@@ -90,7 +90,7 @@ class Traffic:
         self.ends, self.done, self.committed = [1000.0] * count, [1000.0] * count, [1000] * count
 
     def after(self, seconds: float) -> GroupObservation:
-        """What is seen of it so many seconds later."""
+        """Return the observation of it so many seconds later."""
         self.clock += seconds
         for i, (speed, capacity) in enumerate(zip(self.produce, self.consume, strict=True)):
             self.ends[i] += speed * seconds

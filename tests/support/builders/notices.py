@@ -1,4 +1,4 @@
-"""Notices and texts for the tests of channels."""
+"""Notices and texts for tests of channels."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ FIRING = Notice(
 
 
 def firing(**changes: Any) -> Notice:
-    """Something fails, since now."""
+    """Return a notice of a check that started to fail just now."""
     now = time.time()
     return dataclasses.replace(FIRING, **{"since": now, "at": now, **changes})
 
 
 def resolved(notice: Notice, **changes: Any) -> Notice:
-    """And has ended."""
+    """Return a notice of its end."""
     end = {"id": notice.id + "1", "kind": NoticeKind.RESOLVED, "old": notice.status, "status": Status.OK}
     return dataclasses.replace(notice, **{**end, "at": time.time(), "reason": None, "message": None, **changes})
 
 
 def send(channel: Channel, notice: Notice = FIRING, timeout_seconds: float = 20.0) -> None:
-    """In our own words."""
+    """Send a notice with the default text."""
     channel.send(notice, render(notice), timeout_seconds)
 
 
 def refusal(sending: Callable[[], None]) -> Undelivered:
-    """How it was refused."""
+    """Return the error of a notice that could not be delivered."""
     with pytest.raises(Undelivered) as caught:
         sending()
     return caught.value
 
 
 def channel(name: str, **options: Any) -> Channel:
-    """A channel with its options."""
+    """Return a channel with its options."""
     return CHANNELS.build(name, options)

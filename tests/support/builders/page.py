@@ -1,4 +1,4 @@
-"""A made-up fleet whose history is a formula: any moment of it can be asked for, and a test can bend it."""
+"""Artificial fleet with a computed history, available for any moment. Tests can change it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INTERVAL = 10
 
 @dataclass(frozen=True)
 class Incident:
-    """A stretch in which a check is not fine."""
+    """Period in which a check is not ok."""
 
     since: float
     until: float
@@ -24,7 +24,7 @@ class Incident:
 
 @dataclass
 class World:
-    """Checks and what happened to them. ``now`` is the store's clock, which ``ahead`` moves against the machine's."""
+    """Checks and their history. ``now`` is the store's clock, which ``ahead`` moves relative to the machine's."""
 
     checks: dict[str, str] = field(default_factory=dict)
     incidents: dict[str, list[Incident]] = field(default_factory=dict)
@@ -43,11 +43,11 @@ class World:
 
     @property
     def now(self) -> float:
-        """The store's clock."""
+        """Return the store's clock."""
         return round(time.time() + self.ahead, 6)
 
     def turn(self, check: str, status: str, reason: str = "refused") -> None:
-        """From now on, the check has this status."""
+        """Change the status of this check from now on."""
         now, old = self.now, self.status(check, self.now)[0]
         self.incidents[check] = [
             Incident(each.since, min(each.until, now), each.status, each.reason)
@@ -59,14 +59,14 @@ class World:
         self.event(check, old, status, now, reason if status != "ok" else None)
 
     def event(self, check: str, old: str, new: str, at: float, reason: str | None = None) -> None:
-        """Something changed."""
+        """Add an event."""
         number = len(self.events) + 1
         said = {"check": check, "old": old, "new": new, "at": at, "reason": reason}
         self.events.append({"cursor": f"{int(at * 1000)}-{number}", "id": f"{check}:{number}", **said})
         self.events.sort(key=lambda each: each["at"])
 
     def status(self, check: str, at: float) -> tuple[str, str | None, float]:
-        """Status, reason and since when."""
+        """Return status, reason and start of the status."""
         since = self.began
         for each in self.incidents.get(check, []):
             if each.since <= at < each.until:
@@ -76,24 +76,24 @@ class World:
         return "ok", None, since
 
     def down_seconds(self, check: str, since: float) -> float:
-        """How long it was in error since then."""
+        """Return the time in error since then, in seconds."""
         found = [each for each in self.incidents.get(check, []) if each.status == "error"]
         return sum(max(0.0, min(each.until, self.now) - max(each.since, since)) for each in found)
 
     def value(self, check: str, at: float) -> float:
-        """The number of a check."""
+        """Return the number of a check."""
         seed = sum(map(ord, check)) % 97
         wave = 1 + 0.35 * math.sin(at / 9000 + seed) + 0.12 * math.sin(at / 700 + 3 * seed) + 0.1 * math.sin(at * seed)
         base = {"percent": 38, "pending_tasks": 14}.get(self.series(check)[0], 4 + seed / 4)
         return round(base * wave * (5 if self.status(check, at)[0] == "error" else 1), 2)
 
     def series(self, check: str) -> tuple[str, str]:
-        """The name and unit of a check's number."""
+        """Return the name and unit of a check's number."""
         name = SERIES.get(self.checks.get(check, ""), "response_time_ms")
         return name, {"percent": "%", "response_time_ms": "ms"}.get(name, "")
 
     def entry(self, check: str, at: float) -> dict[str, Any]:
-        """What the snapshot says of a check."""
+        """Return the entry of a check in the snapshot."""
         status, reason, since = self.status(check, at)
         seen = self.frozen_at or (at // INTERVAL * INTERVAL + (sum(map(ord, check)) % 8) - INTERVAL * 0.8)
         name, _ = self.series(check)
@@ -115,7 +115,7 @@ class World:
         return said | self.more.get(check, {})
 
     def overall(self, at: float) -> str:
-        """The verdict."""
+        """Return the overall status."""
         found = {check: self.status(check, at)[0] for check in self.checks}
         if any(status == "error" and check not in self.optional for check, status in found.items()):
             return "unhealthy"
@@ -123,7 +123,7 @@ class World:
 
 
 def calm(count: int = 100) -> World:
-    """So many checks, all of them fine now; some were not in the last day. Workers, queues, one Kafka group."""
+    """Return so many checks, all ok now, some of them not in the last day; with workers, queues and a Kafka group."""
     names = ["database", "redis", "celery", "cpu", "memory", "disk", "connections"]
     kinds = ["database", "redis", "celery", "cpu", "memory", "disk", "tcp"]
     things = ["orders", "payments", "search", "mail", "billing", "catalog", "sessions", "reports", "media", "auth"]
@@ -158,7 +158,7 @@ def calm(count: int = 100) -> World:
 
 
 def kafka_group(lags: list[int], now: float, status: str = "ok", reason: str | None = None) -> dict[str, Any]:
-    """A consumer group with these lags."""
+    """Return a consumer group with these lags."""
     total = sum(lags)
     rows = [
         {"topic": "orders", "partition": number, "end": 90_000 + lag, "committed": 90_000, "lag": lag,

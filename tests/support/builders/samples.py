@@ -27,7 +27,7 @@ VALID = [0.0, 0.5, 1.0, 30.0, 300.0, 900.0, 3600.0, 7200.0, 50_000.0, 3.0 * DAY_
 
 
 def make(seed: int, size: int) -> list[Sample]:
-    """``size`` samples from ``MIDNIGHT`` on, as they might be written."""
+    """Return ``size`` samples from ``MIDNIGHT`` on, in the order in which they might be written."""
     chance = Random(seed)
     at, step, valid = MIDNIGHT + chance.choice(BEGINS), chance.choice(STEPS), chance.choice(VALID)
     found = []
@@ -44,12 +44,12 @@ def make(seed: int, size: int) -> list[Sample]:
 
 
 def samples(max_size: int = 80) -> st.SearchStrategy[list[Sample]]:
-    """Any past of up to ``max_size`` samples."""
+    """Draw any past of up to ``max_size`` samples."""
     return st.builds(make, st.integers(0, 2**32), st.integers(0, max_size))
 
 
 def with_a_past(hours: float = 2.0, every: float = 10.0) -> MemoryStore:
-    """A store whose clock stands at READ_AT, with samples of ``database``: in error from 11:00 to 11:05, else ok."""
+    """Return a store at READ_AT with samples of ``database``, which are in error from 11:00 to 11:05, else ok."""
     store = MemoryStore(lambda: READ_AT)
     samples = []
     count = int(hours * HOUR / every)

@@ -1,4 +1,4 @@
-"""Checks, what runs find of them, and the rosters and snapshots that they are read as."""
+"""Checks and their outcomes, and the rosters and snapshots from which they are read."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ from tests.support.builders import NOW
 
 
 def check(name: str = "db", **fields: Any) -> CheckSpec:
-    """A check of the kind that its name says, in the group `ready`."""
+    """Return a check with its kind as the name, in the group `ready`."""
     return CheckSpec(**{"name": name, "kind": name, "interval": 10, "timeout": 5, "groups": ("ready",), **fields})
 
 
 def config(*checks: CheckSpec, **fields: Any) -> Config:
-    """A configuration with these checks; `hold` names groups that keep their last verdict, for `hold_for`."""
+    """Return a configuration with these checks. `hold` names groups that keep their last verdict for `hold_for`."""
     hold, hold_for = fields.pop("hold", ()), fields.pop("hold_for", "5m")
     groups = {name: GroupSpec(name=name, stale="hold", hold_for=hold_for) for name in hold}
     return Config(checks={each.name: each for each in checks}, groups=groups, **fields)
 
 
 def roster(*checks: CheckSpec, **fields: Any) -> RosterReader:
-    """The roster of such a configuration."""
+    """Return the roster of such a configuration."""
     return RosterReader(config(*checks, **fields))
 
 
 def renderer(*checks: CheckSpec, **fields: Any) -> Renderer:
-    """A renderer for such a roster."""
+    """Return a renderer for such a roster."""
     return Renderer(roster(*checks, **fields))
 
 
 def state(name: str, status: str = "ok", *, age: float = 1.0, **fields: Any) -> State:
-    """A state whose last result was observed `age` seconds before noon, and is good for 30 s."""
+    """Return a state whose last result was observed `age` seconds before noon and is valid for 30 s."""
     at = NOW - age
     result = Result(f"run-{name}", Status(fields.pop("result", status)), at, at + 30, fields.pop("ms", 2.0), **fields)
     return State(name, Status(status), at, 1, result)
 
 
 def moment(*states: State, answering: bool | None = True, tried: bool = True) -> CachedSnapshot:
-    """Noon, when these states are known."""
+    """Return the snapshot of these states at noon."""
     return CachedSnapshot({each.check: each for each in states}, NOW, answering, tried)
 
 
@@ -65,34 +65,34 @@ def record(store: Store, name: str, status: str = "ok", *, valid_seconds: float 
 
 
 def result(flight: Flight, status: str = "ok", **fields: Any) -> Result:
-    """What a run found, at the moment its flight was taken."""
+    """Return the result of a run at the moment when its flight was taken."""
     at = fields.pop("observed_at", flight.taken_at)
     return Result(flight.run_id, Status(status), at, at + 30, fields.pop("response_time_ms", 1.5), **fields)
 
 
 def becoming(flight: Flight, status: str = "ok", spec: CheckSpec | None = None, **fields: Any) -> Reducer:
-    """The reducer that a runner would pass: one more result."""
+    """Return the reducer that a runner would pass, for one more result."""
     found, judged = result(flight, status, **fields), spec or check(flight.check)
     return lambda state: advance(state, found, judged)
 
 
 def run(store: Store, name: str, status: str = "ok", **options: Any) -> tuple[Transition, ...]:
-    """One whole run of a check: take, update."""
+    """Run a check completely: take its flight and update its state."""
     flight = store.states.take(name, uuid.uuid4().hex, lease_seconds=5)
     return store.states.update(flight, becoming(flight, status, check(name, **options)))
 
 
 def state_of(store: Store, name: str) -> State | None:
-    """What the store says of one check."""
+    """Return the state of one check in the store."""
     return store.states.read([name]).states.get(name)
 
 
 def writer(history: RedisHistory) -> HistoryWriter:
-    """What writes into a history what no check has observed."""
+    """Return a writer into a history, for samples that no check has observed."""
     client = redis.Redis(connection_pool=history._connection._pool)
     return HistoryWriter(client, history._names.prefix, history._retention)
 
 
 def add(history: MemoryHistory | RedisHistory, check: str, samples: Iterable[Sample]) -> None:
-    """Write samples that wait to be packed."""
+    """Write samples that are not yet packed."""
     (history if isinstance(history, MemoryHistory) else writer(history)).add(check, samples)

@@ -1,4 +1,4 @@
-"""Workers, a broker and a store in virtual time: hours of rounds in a second, with whatever may happen to them."""
+"""Workers, broker and store in virtual time, which simulate hours of rounds in a second."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitor.agent.identity import Identity
-from monitor.agent.protocol import ActiveTask, Beacon, direct_queue, instance_target, of_project, target_field
+from monitor.agent.protocol import ActiveTask, Beacon, direct_queue, instance_target, target_field, with_project
 from monitor.config.settings import WorkerSettings
 from monitor.model.checks import State
 from monitor.ports.store import StoreUnavailable
@@ -30,7 +30,7 @@ STEP = 0.5
 
 @dataclass
 class Node:
-    """A worker: ``alive`` writes beacons, ``executes`` what has waited for ``latency``, ``connected`` to the store."""
+    """Worker that writes beacons if ``alive``, ``executes`` tasks after ``latency``, and is ``connected`` or not."""
 
     name: str
     queues: tuple[str, ...] = ("celery",)
@@ -55,19 +55,19 @@ class Node:
     short_lived: dict[str, str] = field(default_factory=dict)
     instrumented: bool = True
     instance: str = ""
-    """Empty for an agent of an earlier version, whose queue is that of its name."""
+    """Empty for an agent of an earlier version, whose queue has its node name."""
     host: str = "h"
     pid: int = 1
 
     @property
     def target(self) -> str:
-        """What its queue and its heartbeats are called by."""
+        """Return the target of its heartbeats."""
         return instance_target(self.name, self.instance) if self.instance else self.name
 
 
 @dataclass
 class World:
-    """Everything. A `monitor.ports.workers.WorkerRegistry` and a `monitor.ports.workers.Broker` at once."""
+    """World of workers. It is both a `monitor.ports.workers.WorkerRegistry` and a `monitor.ports.workers.Broker`."""
 
     settings: WorkerSettings = field(default_factory=lambda: WorkerSettings(interval=T))
     now: float = NOW
@@ -96,7 +96,7 @@ class World:
         self._started: dict[str, Node] = {}
 
     def start(self, name: str, *queues: str, beside: bool = False) -> Node:
-        """A worker comes up: in place of what runs under its name, which is killed, or beside it."""
+        """Start a worker, beside or instead of the running one of its name, which is then killed."""
         if name in self.nodes and not beside:
             self.nodes[name].alive = self.nodes[name].connected = False
         number = len(self._started)
@@ -106,7 +106,7 @@ class World:
         return node
 
     def run(self, seconds: float) -> None:
-        """So much time passes."""
+        """Advance the clock."""
         end = self.now + seconds
         while self.now < end:
             self.now += STEP
@@ -117,7 +117,7 @@ class World:
                 self.round()
 
     def round(self) -> watch_workers.WorkerRound:
-        """One round of the monitor."""
+        """Run one round of the monitor."""
         try:
             made = watch_workers.run_round(
                 self.settings, store=self.store.states, fleet=self, broker=self, project=self.project, owner=self.owner
@@ -130,22 +130,22 @@ class World:
         return made
 
     def state(self, check: str) -> State:
-        """What is known of a check."""
+        """Return the state of a check."""
         return self.store.states.read().states[check]
 
     def verdict(self, check: str) -> str:
-        """The verdict in the state of a check."""
+        """Return the verdict in the state of a check."""
         return str(self.state(check).result.data["verdict"])
 
     def flush(self) -> None:
-        """The store and the broker are one server, which comes back empty."""
+        """Flush the server, which is both store and broker."""
         self.store = MemoryStore(clock=lambda: self.now)
         self.notes, self.beacons, self.executed = b"", {}, {}
         self.messages.clear()
         self.restart()
 
     def restart(self) -> None:
-        """The same server, restarted with its data."""
+        """Restart the server with its data."""
         self.store_run += "x"
         self.broker_run += "x"
 
@@ -161,7 +161,7 @@ class World:
             self.take(node, queue)
 
     def take(self, node: Node, queue: str) -> None:
-        """The worker executes what has waited in a queue for long enough."""
+        """Let the worker execute the tasks that have waited in a queue for long enough."""
         messages, ripe = self.messages[queue], (self.now - node.latency) * 1e6
         while messages and messages[0][2] <= ripe:
             kind, target, sent = messages.popleft()
@@ -173,7 +173,7 @@ class World:
         age = self.now - node.born_at
         tasks = tuple(ActiveTask(task.task, self.now - task.age_seconds) for task in node.tasks)
         values = (node.slots, T, age, node.queues, True, tasks, len(tasks))
-        beacon = of_project(Beacon(node.name, node.host, node.pid, "prefork", *values), node.project)
+        beacon = with_project(Beacon(node.name, node.host, node.pid, "prefork", *values), node.project)
         return Beacon(
             **{
                 **beacon.__dict__,

@@ -1,4 +1,4 @@
-"""Print, as JSON, what the shop's Celery application is like: with and without the monitor it should be the same."""
+"""Script that prints facts about the shop's Celery application as JSON, to compare it with and without the monitor."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Stores our beat entries in the project's database, as the monitor did until it hung its sends on beat's ticks."""
+"""Script that stores our beat entries in the project's database, as earlier versions of the monitor did."""
 
 import django
 

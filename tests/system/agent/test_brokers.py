@@ -193,7 +193,7 @@ def test_sentinel_fails_over(sentinels: Sentinels, start_agent_worker: StartAgen
     after = store.now_us()
     for worker in workers:
         worker.store = store
-        wait_for(lambda: store.seen_us(worker.node) > after, seconds=30, what="a beacon at the new master")  # noqa: B023
+        wait_for(lambda: store.written_us(worker.node) > after, seconds=30, what="a beacon at the new master")  # noqa: B023
         worker.beacon(lambda beacon: beacon.connected and beacon.restarts > 0, what="its consumer is back")
         worker.prove()
 

@@ -199,9 +199,9 @@ def test_a_stopped_worker_keeps_its_connection(
         return client_id in {int(client["id"]) for client in redis.client().client_list()}
 
     freezer.freeze(worker.pid)
-    seen = store.seen_us("w1@host")
+    seen = store.written_us("w1@host")
     time.sleep(1.5)  # longer than the interval between two beacons
-    assert store.seen_us("w1@host") == seen
+    assert store.written_us("w1@host") == seen
     assert is_connected()
     worker.kill("SIGKILL")
     wait_for(lambda: not is_connected(), what="the connection is gone")

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from monitor.agent import beacon_file
-from monitor.agent.capacity import is_dear, is_full, is_holding_back
+from monitor.agent.capacity import is_costly, is_full, is_holding_back
 from monitor.agent.liveness import LivenessSample, judge
 from monitor.agent.protocol import HEARTBEAT, Beacon
 from monitor.tasks.broker import CeleryBroker
@@ -21,7 +21,7 @@ from tests.support.faults import FaultProxy, Freezer
 from tests.support.old_celery import VERSIONS
 from tests.support.processes import missing, wait_for
 from tests.support.redis_server import RedisServer, StartRedis
-from tests.support.roles import Told
+from tests.support.roles import FailureText
 
 OWN_POOL = {"CELERY_CUSTOM_WORKER_POOL": "own_pool:AsyncIOPool"}
 
@@ -46,7 +46,7 @@ def pulse(worker: AgentWorker, condition: Callable[[LivenessSample], object]) ->
         found = [sighting.pulse for sighting in beacon_file.read(directory) if sighting.node == worker.node]
         return next((each for each in found if condition(each)), None)
 
-    return wait_for(fitting, seconds=30, what=Told(worker, f"a pulse of {worker.node}"))
+    return wait_for(fitting, seconds=30, what=FailureText(worker, f"a pulse of {worker.node}"))
 
 
 def long_unanswered(found: LivenessSample) -> LivenessSample:
@@ -128,7 +128,7 @@ def test_one_task_per_process_needs_no_connections(
         for celery in VERSIONS
     ]
     for worker in workers:
-        assert is_dear(worker.beacon(lambda beacon: beacon.direct))
+        assert is_costly(worker.beacon(lambda beacon: beacon.direct))
         worker.prove()
     client, rounds = redis.client(), 3
     for worker in workers:

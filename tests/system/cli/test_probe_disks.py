@@ -43,7 +43,7 @@ def test_a_full_disk(small_disk: Path, probed: Probed, freezer: Freezer, tmp_pat
     probed.stays_alive("has executed a heartbeat", seconds=6)
     probed.start(NODES[1])
     freezer.freeze(worker.pid)
-    probed.wait_for(1, "stands still")
+    probed.wait_for(1, "is stopped")
     assert probe(small_disk, "--name", NODES[1])[0] == 0
     freezer.thaw(worker.pid)
     probed.wait_for(0, "has executed a heartbeat")

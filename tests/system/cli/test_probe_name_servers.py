@@ -29,7 +29,7 @@ def test_a_silent_name_server(
     probed.wait_for(0, "store does not answer")
     probed.stays_alive("store does not answer")
     name_server.silent = False
-    probed.wait_for(0, "was away until")
+    probed.wait_for(0, "was unreachable until")
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_broker_that_celery_has_lost_to_a_silent_name_server(
     on_one_redis.wait_for(0, "its broker does not answer")
     on_one_redis.stays_alive("is not judged", seconds=10)
     name_server.silent = False
-    on_one_redis.wait_for(0, "was away until")
+    on_one_redis.wait_for(0, "was unreachable until")
 
 
 def kill_connections(server: RedisServer) -> None:

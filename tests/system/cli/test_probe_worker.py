@@ -83,7 +83,7 @@ def test_standing_still_and_being_busy(probed: Probed, freezer: Freezer) -> None
     probed.wait_for(0, "has executed a heartbeat")
 
     freezer.freeze(worker.pid)
-    probed.wait_for(1, "stands still")
+    probed.wait_for(1, "is stopped")
     assert probe(probed.directory, "--name", NODES[1])[0] == 0
     freezer.thaw_all()
     probed.wait_for(0, "has executed a heartbeat")
@@ -112,7 +112,7 @@ def test_a_green_pool_that_spins(probed: Probed) -> None:
     """A task that never yields stops everything in the worker, the beacon as well."""
     probed.start(NODES[0], "-P", "gevent")
     probed.execute(20, task="spin")
-    probed.wait_for(1, "stands still")
+    probed.wait_for(1, "is stopped")
     probed.wait_for(0, "has executed a heartbeat")
 
 
@@ -123,7 +123,7 @@ def test_nothing_that_others_lack(probed: Probed) -> None:
     probed.wait_for(0, "its broker does not answer")
     probed.stays_alive("its broker does not answer")
     probed.proxy.set("ok")
-    probed.wait_for(0, "was away until")
+    probed.wait_for(0, "was unreachable until")
     probed.store.kill()
     probed.wait_for(0, "store does not answer")
     probed.stays_alive("store does not answer", seconds=6)

@@ -12,7 +12,7 @@ from monitor.model.checks import Result
 from monitor.policy.schedule import phase
 from tests.support.celery_nodes import HostProcess
 from tests.support.processes import wait_for
-from tests.support.roles import Monitor, Recorder, StartMonitor, Told
+from tests.support.roles import FailureText, Monitor, Recorder, StartMonitor
 
 NEIGHBOURS = ("left", "right")
 HANGS = ("blocked_on_a_socket", "blocked_in_c_with_the_gil", "busy_and_deaf")
@@ -95,7 +95,7 @@ def test_a_worker_that_is_killed_leaves_nothing_behind(start_monitor: StartMonit
 def _announced(monitor: Monitor, key: str, seen: int) -> int:
     """The process id of the next run to say that it has begun."""
     with monitor.redis.client() as client:
-        wait_for(lambda: client.llen(f"test:{key}:pids") > seen, what=Told(monitor, "a run has begun"))
+        wait_for(lambda: client.llen(f"test:{key}:pids") > seen, what=FailureText(monitor, "a run has begun"))
         return int(client.lindex(f"test:{key}:pids", -1))
 
 

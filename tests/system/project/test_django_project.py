@@ -13,7 +13,7 @@ from tests.support.load import LoadProcess
 from tests.support.postgres_server import PostgresServer
 from tests.support.processes import wait_for
 from tests.support.redis_server import StartRedis
-from tests.support.roles import Told
+from tests.support.roles import FailureText
 from tests.support.shop import CUSTOMER, POD, SERVERS, Shop, ask, celery_facts
 
 PROBES = ("live", "ready", "detailed", "startup")
@@ -107,11 +107,15 @@ def test_the_projects_own_beat_and_workers_run_the_checks(
     newest = max(result.observed_at for result in first.values())
     shop.wait_for_results("database", "redis", "celery", "disk", after=newest)
     with shop.redis.client() as client:
-        wait_for(lambda: int(client.get("shop:restocked") or 0) >= 2, what=Told(shop, "the shop's own task runs"))
+        wait_for(
+            lambda: int(client.get("shop:restocked") or 0) >= 2, what=FailureText(shop, "the shop's own task runs")
+        )
     judged = {name for name in shop.store.states.read().states if name.startswith("worker:")}
     assert len(judged) == 1
     for name, verdict in [(judged.pop(), "consuming"), ("queue:shop", "consumed")]:
-        wait_for(lambda name=name, verdict=verdict: _verdict(shop, name) == verdict, seconds=40, what=Told(shop, name))  # type: ignore[misc]
+        wait_for(
+            lambda name=name, verdict=verdict: _verdict(shop, name) == verdict, seconds=40, what=FailureText(shop, name)
+        )  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("frozen", ["postmaster", "backend"])

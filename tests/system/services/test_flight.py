@@ -10,7 +10,7 @@ import psutil
 from celery import Celery
 
 from tests.support.processes import missing, wait_for
-from tests.support.roles import Monitor, Recorder, StartMonitor, Told
+from tests.support.roles import FailureText, Monitor, Recorder, StartMonitor
 
 COUNTED = """
 [checks.counted]
@@ -35,7 +35,7 @@ def test_two_workers_and_duplicated_messages_never_run_a_check_twice_at_once(sta
                 _send_run_check(monitor, "counted", due_at=monitor.store.states.now(), times=10)
             return int(client.get("test:c:runs") or 0) >= 6
 
-        wait_for(six_runs, seconds=20, every=0.05, what=Told(monitor, "six runs"))
+        wait_for(six_runs, seconds=20, every=0.05, what=FailureText(monitor, "six runs"))
         wait_for(lambda: client.llen("monitor") == 0, what="all messages were taken")
         assert client.zscore("test:c:most", "running") == 1
 
@@ -46,7 +46,7 @@ def test_overdue_messages_drop_themselves(start_monitor: StartMonitor) -> None:
     worker = monitor.worker()
     monitor.wait_for_consumers()
     _send_run_check(monitor, "counted", due_at=monitor.store.states.now() - 5, times=20)
-    wait_for(lambda: worker.logs().count('"reason": "overdue"') == 20, what=Told(monitor, "all are dropped"))
+    wait_for(lambda: worker.logs().count('"reason": "overdue"') == 20, what=FailureText(monitor, "all are dropped"))
     _send_run_check(monitor, "counted", due_at=monitor.store.states.now(), times=1)
     assert monitor.wait_for_results("counted")["counted"].data["runs"] == 1
     assert len(psutil.Process(worker.pid).children()) == 1, "16 threads that begin at once share one zygote"

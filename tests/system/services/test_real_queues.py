@@ -7,7 +7,7 @@ import json
 from monitor.agent.protocol import HEARTBEAT
 from monitor.model.checks import Status
 from tests.support.processes import wait_for
-from tests.support.roles import Told
+from tests.support.roles import FailureText
 from tests.system.services.test_real_workers import Stage, stage, start_agent_worker, start_monitor
 
 __all__ = ["stage", "start_agent_worker", "start_monitor"]
@@ -48,10 +48,12 @@ def test_an_autoscaler_that_scales_to_zero(stage: Stage) -> None:
     stage.wait_for(worker__a="consuming", worker__m="consuming", queue__mail="consumed", queue__celery="consumed")
     mail.kill("SIGTERM")
     stage.wait_for(worker__m="retired", queue__mail="resting", workers=None)  # type: ignore[arg-type]
-    wait_for(lambda: stage.waiting("mail") == 0, what=Told(stage, "what was in it is taken back"))
+    wait_for(lambda: stage.waiting("mail") == 0, what=FailureText(stage, "what was in it is taken back"))
     mail.send(HEARTBEAT, ("queue", "mail", 1), "mail")  # as a worker returns what it has not begun
     mail.send("shop.done", (), "mail")
-    wait_for(lambda: stage.waiting("mail") == 1, what=Told(stage, "the heartbeat is taken back, the task is not"))
+    wait_for(
+        lambda: stage.waiting("mail") == 1, what=FailureText(stage, "the heartbeat is taken back, the task is not")
+    )
     [left] = stage.messages("mail")
     assert json.loads(left)["headers"]["task"] == "shop.done"
     assert stage.alarms() == set(), stage.logs()

@@ -18,7 +18,7 @@ from tests.support.agents import AgentStore, AgentWorker, StartAgentWorker, star
 from tests.support.faults import Freezer
 from tests.support.processes import wait_for
 from tests.support.rabbitmq_server import RabbitServer, rabbitmq_server
-from tests.support.roles import Monitor, StartMonitor, Told, start_monitor
+from tests.support.roles import FailureText, Monitor, StartMonitor, start_monitor
 
 __all__ = ["rabbitmq_server", "start_agent_worker", "start_monitor"]
 
@@ -69,7 +69,7 @@ class Stage:
             states = self.monitor.store.states.read(wanted).states
             return all(name in states and states[name].result.reason == wanted[name] for name in wanted)
 
-        wait_for(fits, seconds=seconds, what=Told(self, f"{wanted}"))
+        wait_for(fits, seconds=seconds, what=FailureText(self, f"{wanted}"))
 
     def alarms(self) -> set[tuple[str, str | None]]:
         """All that was ever an error or a warning, but hosts: this one is busy with other tests."""
@@ -132,7 +132,7 @@ def test_the_right_worker_is_told_of(stage: Stage) -> None:
     os.kill(mail.pid, signal.SIGTERM)  # the goodbye is said at once, however long the worker takes to leave
     stage.wait_for(worker__m="retired", queue__mail="resting")
     stage.wait_for(queue__mail="unconsumed")
-    wait_for(lambda: stage.state("worker:m@h") is None, seconds=30, what=Told(stage, "m is forgotten"))
+    wait_for(lambda: stage.state("worker:m@h") is None, seconds=30, what=FailureText(stage, "m is forgotten"))
     assert stage.store.beacon("m@h") is None
     assert stage.waiting(own) == 0
     assert stage.state("queue:mail") is not None
@@ -154,14 +154,16 @@ def test_two_workers_under_one_name(stage: Stage, tmp_path: Path, freezer: Freez
 
     freezer.freeze(only_child(other.pid))
     stage.wait_for(worker__app="wedged", queue__celery="consumed")
-    wait_for(lambda: not probe(tmp_path / "b")[0], seconds=30, what=Told(stage, "the probe of the stopped one fails"))
+    wait_for(
+        lambda: not probe(tmp_path / "b")[0], seconds=30, what=FailureText(stage, "the probe of the stopped one fails")
+    )
     assert "is wedged" in probe(tmp_path / "b")[1]
     assert probe(tmp_path / "a")[0]
     state = stage.state("worker:app@h")
     assert state is not None and state.result.detail["pid"] == other.pid
     freezer.thaw_all()
     stage.wait_for(worker__app="duplicate")
-    wait_for(lambda: probe(tmp_path / "b")[0], seconds=30, what=Told(stage, "its probe is ok again"))
+    wait_for(lambda: probe(tmp_path / "b")[0], seconds=30, what=FailureText(stage, "its probe is ok again"))
 
     other.kill("SIGTERM")
     stage.wait_for(worker__app="consuming")
@@ -171,12 +173,18 @@ def test_two_workers_under_one_name(stage: Stage, tmp_path: Path, freezer: Freez
     began = stage.monitor.store.states.now()
     one.kill("SIGKILL")
     one.start()
-    wait_for(lambda: _started(stage, "worker:app@h") > began, seconds=30, what=Told(stage, "the new one is judged"))
+    wait_for(
+        lambda: _started(stage, "worker:app@h") > began, seconds=30, what=FailureText(stage, "the new one is judged")
+    )
     stage.wait_for(worker__app="consuming")
     stage.worker("app@h", "celery", slots=1, pulses=tmp_path / "b")
-    wait_for(lambda: len(_instances(stage, "worker:app@h")) == 2, seconds=30, what=Told(stage, "two side by side"))
+    wait_for(
+        lambda: len(_instances(stage, "worker:app@h")) == 2, seconds=30, what=FailureText(stage, "two side by side")
+    )
     one.kill("SIGTERM")
-    wait_for(lambda: len(_instances(stage, "worker:app@h")) == 1, seconds=30, what=Told(stage, "the new one alone"))
+    wait_for(
+        lambda: len(_instances(stage, "worker:app@h")) == 1, seconds=30, what=FailureText(stage, "the new one alone")
+    )
     stage.wait_for(worker__app="consuming")
     # A restart that takes longer than two intervals is an alarm while it lasts, on a busy machine.
     assert stage.alarms() - alarms <= {("queue:celery", "unconsumed"), ("worker:app@h", "lost")}, stage.logs()
@@ -186,7 +194,7 @@ def test_two_workers_under_one_name(stage: Stage, tmp_path: Path, freezer: Freez
     wait_for(
         lambda: set(client.scan_iter(match="monitor.worker.*", count=1000)) <= {own},
         seconds=30,
-        what=Told(stage, "the queues of those that have ended are removed"),
+        what=FailureText(stage, "the queues of those that have ended are removed"),
     )
 
 
@@ -205,7 +213,7 @@ def test_a_queue_that_is_cancelled_is_told_of(stage: Stage) -> None:
 def test_an_unmodified_worker_on_a_shared_queue_hears_nothing_of_us(stage: Stage) -> None:
     """No heartbeat reaches it; the queue is judged by its other worker."""
     unmodified = stage.worker("old@h", "celery", TEST_INSTALL="no")
-    wait_for(lambda: "ready." in unmodified.logs(), seconds=30, what=Told(unmodified, "it is ready"))
+    wait_for(lambda: "ready." in unmodified.logs(), seconds=30, what=FailureText(unmodified, "it is ready"))
     stage.worker("a@h", "celery")
     stage.wait_for(worker__a="consuming", queue__celery="consumed")
     began = time.monotonic()

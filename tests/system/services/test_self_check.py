@@ -12,7 +12,7 @@ from monitor.model.checks import Flight, Status, Transition
 from monitor.policy import self_check
 from monitor.ports.store import FlightRefused
 from tests.support.processes import wait_for
-from tests.support.roles import Monitor, StartMonitor, Told
+from tests.support.roles import FailureText, Monitor, StartMonitor
 
 ROSTER = """
 [alerting]
@@ -72,7 +72,7 @@ def test_what_stops_coming_is_noted(start_monitor: StartMonitor, switch: Switch)
     monitor.worker()
     monitor.beat()
     monitor.wait_for_results("steady", "other", *self_check.specs(1.0))
-    wait_for(lambda: switch.pings >= 2, seconds=30, what=Told(monitor, "pings"))
+    wait_for(lambda: switch.pings >= 2, seconds=30, what=FailureText(monitor, "pings"))
 
     held = wait_for(lambda: _hold(monitor, "steady"), seconds=10, what="the check's flight is ours")
     gone = _wait_for_transition(monitor, "steady", Status.STALE)
@@ -87,7 +87,7 @@ def test_what_stops_coming_is_noted(start_monitor: StartMonitor, switch: Switch)
     back = _wait_for_transition(monitor, "steady", Status.OK)
     assert back.old is Status.STALE
     assert back.sequence > gone.sequence
-    wait_for(lambda: switch.pings > pings, seconds=30, what=Told(monitor, "pings again"))
+    wait_for(lambda: switch.pings > pings, seconds=30, what=FailureText(monitor, "pings again"))
     assert {found.check for found in _transitions(monitor) if found.new is Status.STALE} == {"steady"}
     assert "s3cret-uuid" not in monitor.logs()  # not even where everything is logged
 
@@ -97,14 +97,14 @@ def test_an_hour_without_beat_is_no_storm(start_monitor: StartMonitor, switch: S
     monitor = start_monitor(ROSTER, env={"MONITOR_ALERTING__PING_URL": switch.url})
     monitor.worker()
     beat = monitor.beat()
-    wait_for(lambda: switch.pings >= 1, seconds=30, what=Told(monitor, "a ping"))
+    wait_for(lambda: switch.pings >= 1, seconds=30, what=FailureText(monitor, "a ping"))
     monitor.wait_for_results("steady", "other")
     beat.kill()
     last = monitor.store.states.now()
     pings = wait_for(lambda: monitor.store.states.now() > last + 4.0 and switch.pings, seconds=20, what="four seconds")
     switch.status = 503
     monitor.beat()
-    wait_for(lambda: switch.pings >= pings + 3, seconds=30, what=Told(monitor, "pings that are refused"))
+    wait_for(lambda: switch.pings >= pings + 3, seconds=30, what=FailureText(monitor, "pings that are refused"))
     assert "ping.not_reached" in monitor.logs()
     monitor.wait_for_results("steady", "other", self_check.RESULTS, after=last + 4.0)
     assert not [found for found in _transitions(monitor) if found.new is Status.STALE]
@@ -126,4 +126,4 @@ def _wait_for_transition(monitor: Monitor, check: str, new: Status) -> Transitio
         found = [transition for transition in _transitions(monitor) if transition.check == check]
         return found[-1] if found and found[-1].new is new else None
 
-    return wait_for(last, seconds=30, what=Told(monitor, f"{check} becomes {new}"))
+    return wait_for(last, seconds=30, what=FailureText(monitor, f"{check} becomes {new}"))

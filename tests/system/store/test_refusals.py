@@ -13,7 +13,7 @@ from monitor.config import Config
 from tests.support.processes import wait_for
 from tests.support.rabbitmq_server import RabbitServer, rabbitmq_server
 from tests.support.refusals import REFUSALS, Refusal, is_named, refusing, seconds_until_it_works
-from tests.support.roles import Monitor, Told
+from tests.support.roles import FailureText, Monitor
 
 __all__ = ["rabbitmq_server"]
 
@@ -69,7 +69,7 @@ def test_the_schedule_shows_why_results_are_not_stored(tmp_path: Path, request: 
         wait_for(
             lambda: _checks(monitor)["monitor:schedule"]["status"] == "ok",
             seconds=LIMIT_SECONDS,
-            what=Told(monitor, "the schedule is kept again"),
+            what=FailureText(monitor, "the schedule is kept again"),
         )
 
 
@@ -95,7 +95,7 @@ def _wait_until_named(refusal: Refusal, monitor: Monitor) -> None:
     wait_for(
         lambda: is_named(refusal, monitor),
         seconds=LIMIT_SECONDS,
-        what=Told(monitor, f"the log names {' or '.join(refusal.named)}"),
+        what=FailureText(monitor, f"the log names {' or '.join(refusal.named)}"),
     )
 
 
@@ -103,7 +103,7 @@ def _wait_until_shown(reason: str, check: str, monitor: Monitor) -> None:
     wait_for(
         lambda: _checks(monitor)[check].get("reason") == reason,
         seconds=LIMIT_SECONDS,
-        what=Told(monitor, f"{check} shows {reason}"),
+        what=FailureText(monitor, f"{check} shows {reason}"),
     )
 
 

@@ -11,7 +11,7 @@ import redis
 from monitor.store import RedisStore
 from tests.support.processes import wait_for
 from tests.support.refusals import ROSTER
-from tests.support.roles import Monitor, Told
+from tests.support.roles import FailureText, Monitor
 from tests.support.sentinels import MASTER, Sentinels, sentinels
 
 __all__ = ["sentinels"]
@@ -37,7 +37,7 @@ def test_roles_follow_a_fail_over(how: str, sentinels: Sentinels, tmp_path: Path
         print(f"works {time.monotonic() - started:.1f} s after the new master")
         monitor.wait_for_ready(200, seconds=30)
         assert [role.status for role in roles] == ["running"] * 3, monitor.logs()
-        assert "Traceback" not in "".join(role.logs() for role in roles[:2]), Told(monitor, "no traceback")
+        assert "Traceback" not in "".join(role.logs() for role in roles[:2]), FailureText(monitor, "no traceback")
     finally:
         monitor.stop()
 

@@ -20,7 +20,7 @@ from tests.support.celery_nodes import HostProcess
 from tests.support.process_tree import Up
 from tests.support.processes import free_port, wait_for
 from tests.support.redis_server import RedisServer, StartRedis
-from tests.support.roles import Told
+from tests.support.roles import FailureText
 
 BIN = Path(sys.executable).parent
 PORT_OF_NOBODY = 1
@@ -126,12 +126,12 @@ def test_the_second_project_waits(create: Create, start_redis: StartRedis) -> No
                 seen.add(state.result.run_id)
             return len(seen) >= runs
 
-        wait_for(enough, seconds=60, what=Told(shop, f"{runs} runs"))
+        wait_for(enough, seconds=60, what=FailureText(shop, f"{runs} runs"))
 
     shops = [shop.run("worker"), shop.run("beat")]
-    wait_for(lambda: status() is Status.OK, seconds=30, what=Told(shop, "the shop's result"))
+    wait_for(lambda: status() is Status.OK, seconds=30, what=FailureText(shop, "the shop's result"))
     blogs = [blog.run("worker"), blog.run("beat")]
-    wait_for(lambda: all(map(refused, blogs)), seconds=30, what=Told(blog, "the blog is refused"))
+    wait_for(lambda: all(map(refused, blogs)), seconds=30, what=FailureText(blog, "the blog is refused"))
     observe(Status.OK, runs=6)
     for process in blogs:
         for part in ("'shop'", "'blog'", "`project`", "`key_prefix`", "`redis_url`"):
@@ -145,14 +145,14 @@ def test_the_second_project_waits(create: Create, start_redis: StartRedis) -> No
 
     code, text = blog.finish("store", "take-over")
     assert (code, "'blog'" in text, "'shop'" in text) == (0, True, True), text
-    wait_for(lambda: all(map(refused, shops)), seconds=30, what=Told(shop, "the shop is refused"))
-    wait_for(lambda: status() is Status.ERROR, seconds=30, what=Told(blog, "the blog's result"))
+    wait_for(lambda: all(map(refused, shops)), seconds=30, what=FailureText(shop, "the shop is refused"))
+    wait_for(lambda: status() is Status.ERROR, seconds=30, what=FailureText(blog, "the blog's result"))
     observe(Status.ERROR, runs=3)
 
     with redis.client() as client:
         client.flushall()
     ownership = RedisStore(redis.url).ownership
-    wait_for(lambda: ownership.read() is not None, seconds=30, what=Told(blog, "a name in the store"))
+    wait_for(lambda: ownership.read() is not None, seconds=30, what=FailureText(blog, "a name in the store"))
     assert ownership.read().name == "blog"  # type: ignore[union-attr]
     observe(Status.ERROR, runs=3)
     assert [process.status for process in (*shops, *blogs)] == ["running"] * 4
@@ -173,7 +173,7 @@ def test_roles_with_three_settings_modules(create: Create, start_redis: StartRed
         reasons = {name: state.result.data.get("verdict") for name, state in states.items()}
         return reasons.get("worker:w@h") == "consuming" and "database" in reasons
 
-    wait_for(consuming, seconds=40, what=Told(shop, "the worker is judged"))
+    wait_for(consuming, seconds=40, what=FailureText(shop, "the worker is judged"))
     with redis.client() as client:
         beacon = AgentStore(client).beacon("w@h")
     assert isinstance(beacon, Beacon)
@@ -189,12 +189,12 @@ def test_a_store_that_answers_later_is_compared_later(create: Create, start_redi
     store.kill()
     blog = create("blog", broker.url, broker.port, MONITOR_REDIS_URL=store.url)
     worker = blog.run("worker")
-    wait_for(lambda: _consumers(broker) == 1, seconds=30, what=Told(blog, "the worker consumes"))
+    wait_for(lambda: _consumers(broker) == 1, seconds=30, what=FailureText(blog, "the worker consumes"))
     store.start()
-    wait_for(lambda: refused(worker), seconds=40, what=Told(blog, "the worker is refused"))
-    wait_for(lambda: _consumers(broker) == 0, seconds=20, what=Told(blog, "the worker consumes nothing"))
+    wait_for(lambda: refused(worker), seconds=40, what=FailureText(blog, "the worker is refused"))
+    wait_for(lambda: _consumers(broker) == 0, seconds=20, what=FailureText(blog, "the worker consumes nothing"))
     assert blog.finish("store", "take-over")[0] == 0
-    wait_for(lambda: _consumers(broker) == 1, seconds=40, what=Told(blog, "the worker consumes again"))
+    wait_for(lambda: _consumers(broker) == 1, seconds=40, what=FailureText(blog, "the worker consumes again"))
     began = time.monotonic()
     worker.kill("SIGTERM")
     assert (worker.exit_code, time.monotonic() - began < 25) == (0, True), worker.logs()
@@ -207,8 +207,8 @@ def test_a_role_that_is_refused_ends_by_a_signal(create: Create, start_redis: St
         client.set("monitor:project", encode(Identity("shop")))
     blog = create("blog", redis.url, redis.port)
     roles = [blog.run("worker"), blog.run("beat")]
-    wait_for(lambda: all(map(refused, roles)), seconds=30, what=Told(blog, "the blog is refused"))
-    wait_for(lambda: all(map(_handles_sigterm, roles)), seconds=30, what=Told(blog, "Celery handles signals"))
+    wait_for(lambda: all(map(refused, roles)), seconds=30, what=FailureText(blog, "the blog is refused"))
+    wait_for(lambda: all(map(_handles_sigterm, roles)), seconds=30, what=FailureText(blog, "Celery handles signals"))
     assert _consumers(redis) == 0
     for role in roles:
         role.kill("SIGTERM")

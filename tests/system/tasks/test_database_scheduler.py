@@ -9,7 +9,7 @@ import pytest
 from tests.support.postgres_server import PostgresServer
 from tests.support.processes import wait_for
 from tests.support.redis_server import StartRedis
-from tests.support.roles import Told
+from tests.support.roles import FailureText
 from tests.support.shop import Shop
 
 DATABASE_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
@@ -49,7 +49,9 @@ def test_what_earlier_versions_stored_floods_nothing(runs_checks: str, shop: Sho
     assert 0 in rows(postgres, "intervalschedule", "every")
     shop.run("celery", "-A", "shop", "beat", "-S", DATABASE_SCHEDULER, SHOP_RUNS_CHECKS=runs_checks)
     with shop.redis.client() as client:
-        wait_for(lambda: client.llen("shop") >= 4, seconds=40, what=Told(shop, "the shop's entry was due four times"))
+        wait_for(
+            lambda: client.llen("shop") >= 4, seconds=40, what=FailureText(shop, "the shop's entry was due four times")
+        )
         waiting = client.llen("monitor.dispatch")
     assert waiting <= 5
     assert bool(waiting) == bool(runs_checks), shop.logs()

@@ -41,14 +41,14 @@ def run() -> Iterator[Callable[..., None]]:
             assert request.id not in state.requests, "the worker has heard of its result"
 
         yield execute
-    heartbeat_recorder._executions.pop("w@h", None)
+    heartbeat_recorder._recorders.pop("w@h", None)
 
 
 def test_what_the_pool_has_executed_is_recorded_once(run: Callable[..., None]) -> None:
     """By target, the newest one of each, until it is taken; and the listener is woken."""
     woken: list[int] = []
     executions = HeartbeatRecorder("w@h", lambda: woken.append(1))
-    heartbeat_recorder.listen("w@h", executions)
+    heartbeat_recorder.register("w@h", executions)
     for arguments in [("worker", "w@h", 7), ("worker", "w@h", 5), ("queue", "mail", 3)]:
         run(*arguments)
     assert executions.take() == {"worker:w@h": 7, "queue:mail": 3}
@@ -60,7 +60,7 @@ def test_what_the_pool_has_executed_is_recorded_once(run: Callable[..., None]) -
 def test_a_heartbeat_of_another_shape_harms_nothing(run: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     """Whatever its arguments are, the worker executes it and goes on."""
     executions = HeartbeatRecorder("w@h", lambda: None)
-    heartbeat_recorder.listen("w@h", executions)
+    heartbeat_recorder.register("w@h", executions)
     run(*arguments)
     assert executions.newest_us is None
 

@@ -56,9 +56,9 @@ def test_a_long_name_is_cut_in_the_queue_s_name_alone(node: str) -> None:
 
 def test_each_start_has_another_id() -> None:
     """Of a worker of the same name; of one that was not started here there is none."""
-    instrumentation.begins("w@identity")
+    instrumentation.begin_instance("w@identity")
     first = instrumentation.instance_of("w@identity")
-    instrumentation.begins("w@identity")
+    instrumentation.begin_instance("w@identity")
     assert len(first) == 16
     assert instrumentation.instance_of("w@identity") != first
     assert instrumentation.instance_of("other@identity") == ""

@@ -41,8 +41,8 @@ FULL = {"active": 4, "reserved": 12, "taken": True}
         ("was never sent a heartbeat: no monitor", {"executed_age_seconds": None}, 5, True, "sent no heartbeat"),
         ("nothing to do and no new heartbeats: emitter down", {"idle_seconds": 900.0}, 5, True, "executed"),
         ("a pulse that is merely late", {}, 29, True, "executed"),
-        ("no pulse for three intervals: the process stands still", {}, 31, False, "stands still"),
-        ("stands still, its broker away when last seen", {"broker_reachable": False}, 31, False, "stands still"),
+        ("no pulse for three intervals: the process stands still", {}, 31, False, "is stopped"),
+        ("stands still, its broker away when last seen", {"broker_reachable": False}, 31, False, "is stopped"),
         ("starting: waits for its broker, whatever it takes", {"phase": STARTING}, 900, True, "starting"),
         ("shutting down: ends its tasks, whatever it takes", {"phase": LEAVING}, 900, True, "shutting down"),
         ("the agent is switched off: no reason to restart anything", {"phase": OFF}, 900, True, "switched off"),
@@ -63,7 +63,7 @@ FULL = {"active": 4, "reserved": 12, "taken": True}
         ("store down, and was before", {"recovered_seconds": 0.0, "store_answers": False}, 5, True,
          "store does not answer"),
         ("the broker is just back, Celery not yet", {"loop_lag_seconds": 99.0, "recovered_seconds": 30.0}, 5, True,
-         "was away"),
+         "was unreachable"),
         ("the broker is back for long, Celery never came", {"loop_lag_seconds": 99.0, "recovered_seconds": 41.0}, 5,
          False, "frozen"),
         ("a heartbeat waits, broker down", {**WAITS, "broker_reachable": False}, 5, True, "broker does not answer"),
@@ -81,7 +81,7 @@ FULL = {"active": 4, "reserved": 12, "taken": True}
          "not judged by heartbeats"),
         ("half of the slots stalled, the others taken", {**WAITS, "active": 2, "taken": True}, 5, True, "busy: 2 of 4"),
         ("its prefetch is full of tasks that may not begin yet", {**WAITS, "reserved": 16, "holding_back": True}, 5,
-         True, "may not begin yet"),
+         True, "may not start yet"),
         ("the same, its loop does not turn", {**WAITS, "holding_back": True, "loop_lag_seconds": 31.0}, 5, False,
          "frozen"),
         ("a heartbeat waits for a new process", {**WAITS, "unanswered_seconds": 59.0, "idle_seconds": 99.0,
@@ -90,7 +90,7 @@ FULL = {"active": 4, "reserved": 12, "taken": True}
          "wedged"),
         ("gevent: no such loop", {"pool": "gevent", "loop_lag_seconds": None}, 5, True, "executed"),
         ("short intervals do not make a busy machine a reason", {"interval_seconds": 0.5}, 4.9, True, "executed"),
-        ("but five seconds do", {"interval_seconds": 0.5}, 5.1, False, "stands still"),
+        ("but five seconds do", {"interval_seconds": 0.5}, 5.1, False, "is stopped"),
     ],
 )  # fmt: skip
 def test_verdicts(caption: str, pulse: dict[str, Any], age: float, alive: bool, why: str) -> None:
@@ -277,9 +277,9 @@ def test_a_directory_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: py
     os.chown(foreign, 12345, 12345)
     link = tmp_path / "link"
     link.symlink_to(tmp_path)
-    with pytest.raises(PermissionError, match="somebody else"):
+    with pytest.raises(PermissionError, match="another user"):
         beacon_file.write(str(foreign), "w@h", LivenessSample(**WELL))
-    with pytest.raises(PermissionError, match="somebody else"):
+    with pytest.raises(PermissionError, match="another user"):
         beacon_file.read(str(foreign))
     with pytest.raises(NotADirectoryError):
         beacon_file.read(str(link))

@@ -107,7 +107,7 @@ def test_a_path_that_is_none(path: str) -> None:
             KINDS.build(kind, {"path": path})
 
 
-@pytest.mark.parametrize("cls", ["Says", "SaysLater"])
+@pytest.mark.parametrize("cls", ["ErrorHealthCheck", "AsyncErrorHealthCheck"])
 @pytest.mark.parametrize(
     ("error", "status", "reason"),
     [
@@ -127,14 +127,14 @@ def test_exceptions_of_health_checks(django: None, cls: str, error: str, status:
 
 def test_arguments_of_health_checks(django: None) -> None:
     """Seconds for a timedelta, a dotted path for a function; what the class does not take is said."""
-    assert health_check(f"{HERE}:Says", timeout=2.5).status is Status.OK
-    assert health_check(f"{HERE}:Says", function={"import": f"{HERE}:Functions.nested"}).status is Status.OK
-    assert health_check(f"{HERE}:Says", function={"import": f"{HERE}:echo"}).reason == "unavailable"
-    assert health_check(f"{HERE}:Says", function={"import": f"{HERE}:gone"}).reason == "import"
-    assert health_check(f"{HERE}:Says", colour="red").reason == "arguments"
+    assert health_check(f"{HERE}:ErrorHealthCheck", timeout=2.5).status is Status.OK
+    assert health_check(f"{HERE}:ErrorHealthCheck", function={"import": f"{HERE}:Functions.nested"}).status is Status.OK
+    assert health_check(f"{HERE}:ErrorHealthCheck", function={"import": f"{HERE}:echo"}).reason == "unavailable"
+    assert health_check(f"{HERE}:ErrorHealthCheck", function={"import": f"{HERE}:gone"}).reason == "import"
+    assert health_check(f"{HERE}:ErrorHealthCheck", colour="red").reason == "arguments"
     assert health_check("health_check.checks.Gone").reason == "import"
     with pytest.raises(RuntimeError):
-        health_check(f"{HERE}:Says", error="bug")
+        health_check(f"{HERE}:ErrorHealthCheck", error="bug")
 
 
 def test_the_package_s_own_checks(django: None, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:

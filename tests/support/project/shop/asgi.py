@@ -1,4 +1,4 @@
-"""What an ASGI server is given."""
+"""ASGI application of the shop."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The shop's Celery application, and the third of the three lines."""
+"""Celery application of the shop, with the third of the three lines."""
 
 import os
 

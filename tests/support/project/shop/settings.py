@@ -1,4 +1,4 @@
-"""A small shop of somebody else's: narrow hosts, HTTPS only, kept PostgreSQL connections, a broker of its own."""
+"""Settings of a small shop: narrow hosts, HTTPS only, persistent PostgreSQL connections, its own broker."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What the shop does by itself."""
+"""Periodic tasks of the shop."""
 
 import os
 
@@ -8,5 +8,5 @@ from celery import shared_task
 
 @shared_task
 def restock() -> int:
-    """Count how often it ran."""
+    """Count the runs of this task."""
     return int(redis.Redis.from_url(os.environ["SHOP_BROKER_URL"]).incr("shop:restocked"))

@@ -1,4 +1,4 @@
-"""The shop's URLs, and the second of the three lines."""
+"""URLs of the shop, with the second of the three lines."""
 
 from django.urls import include, path
 

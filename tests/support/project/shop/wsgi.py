@@ -1,4 +1,4 @@
-"""What a WSGI server is given."""
+"""WSGI application of the shop."""
 
 import os
 

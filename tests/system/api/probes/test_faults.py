@@ -21,7 +21,7 @@ from tests.support.load import LoadProcess
 from tests.support.postgres_server import PostgresServer
 from tests.support.processes import missing, wait_for
 from tests.support.redis_server import RedisServer, find_binary
-from tests.support.roles import Monitor, Recorder, Told
+from tests.support.roles import FailureText, Monitor, Recorder
 
 INTERVAL = 2.0
 FAULT_SECONDS = float(os.environ.get("FAULT_SECONDS", "3"))
@@ -222,7 +222,7 @@ def _let_it_last() -> None:
 def _recovers(monitor: Monitor, fault: str) -> None:
     """All checks have new results, all ok, and ready says so. Prints how long that took."""
     healed, ended_at = time.monotonic(), monitor.store.states.now()
-    wait_for(lambda: _all_ok(monitor, ended_at), seconds=60, what=Told(monitor, "all checks are ok again"))
+    wait_for(lambda: _all_ok(monitor, ended_at), seconds=60, what=FailureText(monitor, "all checks are ok again"))
     monitor.wait_for_ready(200)
     print(f"\n{fault}: all {len(NAMES)} checks new and ok {time.monotonic() - healed:.1f} s after its end")
 
