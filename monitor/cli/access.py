@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 import structlog
 
+from monitor.cli.config_loading import read_or_exit
 from monitor.cli.data_dir import data_dir_of, data_dir_option
 from monitor.cli.options import config_option
-from monitor.cli.problems import read_or_exit
 from monitor.config import Config
 from monitor.credentials import signed, token_file
 from monitor.credentials.token_file import TokenUnusable

@@ -18,7 +18,7 @@ from monitor import wiring
 from monitor.alerts.text import duration
 from monitor.cli.data_dir import data_dir_option
 from monitor.cli.options import config_option
-from monitor.cli.stored import load_with_store, store_answers
+from monitor.cli.store_access import exit_if_store_unavailable, load_with_store
 from monitor.cli.tables import ExitCode, coloured
 from monitor.config.units import Pattern, matches, seconds
 from monitor.model.alerts import Alert, AlertsOverview, Silence
@@ -154,7 +154,7 @@ def _ago(overview: AlertsOverview, at: float | None) -> str:
 
 @contextlib.contextmanager
 def _store(config: Path | None, data_dir: Path | None) -> Iterator[Store]:
-    with store_answers(), contextlib.closing(wiring.store(load_with_store(config, data_dir))) as store:
+    with exit_if_store_unavailable(), contextlib.closing(wiring.store(load_with_store(config, data_dir))) as store:
         yield store
 
 

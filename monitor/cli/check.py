@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 
 from monitor import wiring
+from monitor.cli.config_loading import load_or_exit
 from monitor.cli.data_dir import running_url
 from monitor.cli.options import config_option
-from monitor.cli.problems import load_or_exit
-from monitor.cli.tables import CheckRow, ExitCode, exit_code, show
+from monitor.cli.tables import CheckRow, ExitCode, exit_code, print_checks
 from monitor.config import CheckSpec, Config
 from monitor.lib.redaction import scrub
 from monitor.model.checks import Outcome, Status
@@ -44,7 +44,7 @@ def check(names: tuple[str, ...], config: Path | None) -> None:
     except (ExecutorUnavailable, OSError) as error:
         click.echo(f"no check can be run: {scrub(str(error))}", err=True)
         sys.exit(ExitCode.UNKNOWN)
-    show(rows, with_age=False)
+    print_checks(rows, with_age=False)
     sys.exit(exit_code(rows))
 
 

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor import wiring
+from monitor.cli.config_loading import load_or_exit
 from monitor.cli.options import config_option
-from monitor.cli.problems import load_or_exit
 from monitor.config.describe import SettingRow, describe
 from monitor.config.model import DEFAULT_ORIGIN
 

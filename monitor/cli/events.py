@@ -16,14 +16,14 @@ from rich.text import Text
 from monitor import wiring
 from monitor.cli.data_dir import data_dir_option
 from monitor.cli.options import config_option
-from monitor.cli.stored import load_with_store, store_answers
+from monitor.cli.store_access import exit_if_store_unavailable, load_with_store
 from monitor.cli.tables import ExitCode, coloured
 from monitor.model.checks import Transition
 from monitor.ports.store import StateStore, StoreUnavailable
 from monitor.presentation import history
 
-EVERY_SECONDS = 1.0
-AT_A_TIME = 1000
+POLL_SECONDS = 1.0
+PAGE_SIZE = 1000
 
 
 @click.command()
@@ -45,7 +45,7 @@ def events(
     # Colours go where they are seen. Not folded: an event is a line.
     console = Console(soft_wrap=True, highlight=False)
     try:
-        with store_answers():
+        with exit_if_store_unavailable():
             cursor = _print_last(states, console, check, limit, as_json)
             if follow:
                 _follow(states, console, check, cursor, as_json)
@@ -58,7 +58,7 @@ def _print_last(states: StateStore, console: Console, check: str | None, limit: 
     last: deque[tuple[str, Transition]] = deque(maxlen=limit)
     cursor, more = None, True
     while more:
-        found = history.events(states, after=cursor, limit=AT_A_TIME, check=check)
+        found = history.events(states, after=cursor, limit=PAGE_SIZE, check=check)
         last.extend(found.found)
         cursor, more = found.cursor, found.more
     for each in last:
@@ -70,7 +70,7 @@ def _follow(states: StateStore, console: Console, check: str | None, cursor: str
     answering = True
     while True:
         try:
-            found = history.events(states, after=cursor, limit=AT_A_TIME, check=check)
+            found = history.events(states, after=cursor, limit=PAGE_SIZE, check=check)
         except StoreUnavailable as error:
             if answering:
                 click.echo(f"the store does not answer: {error}; waiting", err=True)
@@ -81,7 +81,7 @@ def _follow(states: StateStore, console: Console, check: str | None, cursor: str
             answering, cursor = True, found.cursor
             for each in found.found:
                 _print(console, *each, as_json)
-        time.sleep(EVERY_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def _print(console: Console, cursor: str, transition: Transition, as_json: bool) -> None:

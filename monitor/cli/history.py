@@ -18,7 +18,7 @@ from monitor import wiring
 from monitor.alerts.text import duration
 from monitor.cli.data_dir import data_dir_option
 from monitor.cli.options import config_option
-from monitor.cli.stored import load_with_store, store_answers
+from monitor.cli.store_access import exit_if_store_unavailable, load_with_store
 from monitor.cli.tables import ExitCode, coloured
 from monitor.history.moments import moment
 from monitor.history.series import Curve, Curves, Span
@@ -31,7 +31,7 @@ ROWS = 16
 BARS = "▁▂▃▄▅▆▇█"
 MARKS = {Status.OK: "▁", Status.WARNING: "▄", Status.ERROR: "█", Status.UNKNOWN: "?"}
 """Told apart without colours, too. What was not observed is blank."""
-CHARACTERS_BESIDE = 60
+RESERVED_CHARACTERS = 60
 
 
 @click.command()
@@ -51,7 +51,7 @@ def history(
     loaded = load_with_store(config, data_dir)
     names = tuple(each.strip() for each in series.split(",") if each.strip()) if series else None
     console = Console()
-    with store_answers():
+    with exit_if_store_unavailable():
         store = wiring.store(loaded)
         kept, now = store.history, store.states.now()
         begin = _begin(since, now)
@@ -94,7 +94,7 @@ def _begin(since: str, now: float) -> float:
 
 def _step(begin: float, now: float, console: Console, as_json: bool) -> float | None:
     """That of the sparklines: as many points as there is room for. The server's own for JSON."""
-    return None if as_json else (now - begin) / min(120, max(20, console.width - CHARACTERS_BESIDE))
+    return None if as_json else (now - begin) / min(120, max(20, console.width - RESERVED_CHARACTERS))
 
 
 def _show(console: Console, heading: Text, fine: Curves, coarse: Curves, now: float) -> None:

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     url, timeout_seconds = _parse(arguments)
     answers: list[tuple[bool, str]] = []
     # A socket's timeout bounds neither name resolution nor a reply that drips; waiting for a thread bounds both.
-    thread = threading.Thread(target=lambda: answers.append(ask(url, timeout_seconds)), daemon=True)
+    thread = threading.Thread(target=lambda: answers.append(request_endpoint(url, timeout_seconds)), daemon=True)
     thread.start()
     thread.join(timeout_seconds)
     passed, line = answers[0] if answers else (False, f"no answer within {timeout_seconds:g} s")
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0 if passed else 1
 
 
-def ask(url: str, timeout_seconds: float) -> tuple[bool, str]:
+def request_endpoint(url: str, timeout_seconds: float) -> tuple[bool, str]:
     """Whether the endpoint passes, and why in a few words. Redirects do not pass: they say nothing about health."""
     parts = urlsplit(url)
     connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection

@@ -34,12 +34,12 @@ def main(arguments: "Sequence[str]") -> int:
     except ValueError as error:
         sys.stderr.write(f"{USAGE}\nmonitor probe worker: error: {error}\n")
         return 2
-    alive, line = ask(beacon_file.directory(), name)
+    alive, line = judge_workers(beacon_file.directory(), name)
     sys.stdout.write(f"{'ok' if alive else 'failed'}: {line}\n")
     return 0 if alive else 1
 
 
-def ask(directory: str, name: str | None) -> tuple[bool, str]:
+def judge_workers(directory: str, name: str | None) -> tuple[bool, str]:
     """Whether all workers there are alive (or the one of that name), and why, or why not, in one line."""
     try:
         seen = beacon_places.read(directory)

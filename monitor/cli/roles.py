@@ -15,12 +15,12 @@ import click
 
 from monitor import wiring
 from monitor.cli.access import provide_token, remember_address
+from monitor.cli.config_loading import load_for_role_or_exit
 from monitor.cli.data_dir import data_dir_of
 from monitor.cli.options import config_option
-from monitor.cli.problems import load_for_role_or_exit
 from monitor.config import Config
 from monitor.lib import logs
-from monitor.lib.connection_limit import Bounds, ConnectionGuard, make_room
+from monitor.lib.connection_limit import Bounds, ConnectionGuard, raise_open_file_limit
 from monitor.lib.parent_process import end_with_parent
 from monitor.supervisor.preflight import CannotStart, check_port
 from monitor.supervisor.readiness import base_url
@@ -51,7 +51,7 @@ def web(host: str | None, port: int | None, config: Path | None) -> None:
     home = data_dir_of(loaded, None)
     if provide_token(loaded, home) is not None:
         remember_address(home, base_url(address, port))
-    bounds = make_room(CONNECTIONS)
+    bounds = raise_open_file_limit(CONNECTIONS)
     granian = importlib.import_module("granian")
     server = granian.Granian(
         "monitor.wsgi:application",

@@ -13,8 +13,8 @@ import click
 import structlog
 
 from monitor import wiring
+from monitor.cli.config_loading import load_or_exit, problems_text
 from monitor.cli.options import config_option
-from monitor.cli.problems import in_words, load_or_exit
 from monitor.config import Config, ConfigError, ConfigProblem, probe_environment
 from monitor.config.model import READY
 from monitor.project import VARIABLE as DJANGO
@@ -45,7 +45,7 @@ def sidecar(host: str | None, port: int | None, data_dir: Path | None, config: P
         # Nothing can fail then: it would be healthy for ever.
         hint = 'has no checks, and is what /ready tells of; set KAFKA_GROUP, or give checks groups = ["ready"]'
         problem = ConfigProblem("groups.ready", None, hint)
-        click.echo(in_words(ConfigError([problem])), err=True)
+        click.echo(problems_text(ConfigError([problem])), err=True)
         sys.exit(WRONG_CONFIGURATION)
     if loaded.origin(f"checks.{probe_environment.CHECK}.prometheus_url") == probe_environment.NOTHING_GIVEN_LABEL:
         _log_defaults(settings)

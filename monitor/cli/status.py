@@ -16,10 +16,10 @@ from monitor.agent.identity import Identity
 from monitor.alerts.text import duration
 from monitor.cli.alerts import show_alerts
 from monitor.cli.data_dir import data_dir_option
+from monitor.cli.live_view import show_live
 from monitor.cli.options import config_option
-from monitor.cli.stored import load_with_store, store_answers
-from monitor.cli.tables import CheckRow, ExitCode, exit_code, show
-from monitor.cli.watching import keep_showing
+from monitor.cli.store_access import exit_if_store_unavailable, load_with_store
+from monitor.cli.tables import CheckRow, ExitCode, exit_code, print_checks
 from monitor.config import CheckSpec, Config
 from monitor.model.alerts import AlertsOverview
 from monitor.model.checks import Snapshot
@@ -48,8 +48,8 @@ def status(*, as_json: bool, watch: bool, config: Path | None, data_dir: Path | 
     loaded = load_with_store(config, data_dir)
     store, project = wiring.store(loaded), wiring.identity(loaded, data_dir=data_dir)
     if watch:
-        keep_showing(lambda console: _show(_look(loaded, store, project), console))
-    with store_answers():
+        show_live(lambda console: _show(_look(loaded, store, project), console))
+    with exit_if_store_unavailable():
         seen = _look(loaded, store, project)
     if as_json:
         document = _document(loaded, seen.rows, seen.snapshot)
@@ -103,7 +103,7 @@ def _look(config: Config, store: Store, project: Identity) -> _Seen:
 def _show(seen: _Seen, console: Console) -> None:
     if text := seen.belonging.text():
         console.print(f"{text}\n\nThis is what that project has stored:\n", style="bold red")
-    show([*seen.rows, *_workers(seen.fleet, seen.snapshot)], with_age=True, console=console)
+    print_checks([*seen.rows, *_workers(seen.fleet, seen.snapshot)], with_age=True, console=console)
     show_alerts(seen.alerts, console)
     console.print()
     console.print(_history(seen), highlight=False)

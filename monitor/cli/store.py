@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from monitor import wiring
+from monitor.cli.config_loading import exit_with, load_or_exit
 from monitor.cli.data_dir import data_dir_option, running_url
 from monitor.cli.options import config_option
-from monitor.cli.problems import exit_with, load_or_exit
 from monitor.config import ConfigProblem
 from monitor.ports.store import StoreUnavailable
 

@@ -55,7 +55,7 @@ def exit_code(rows: Iterable[CheckRow]) -> ExitCode:
     return ExitCode.WARNING if any(status is not Status.OK for status, _ in seen) else ExitCode.OK
 
 
-def show(rows: Iterable[CheckRow], *, with_age: bool, console: Console | None = None) -> None:
+def print_checks(rows: Iterable[CheckRow], *, with_age: bool, console: Console | None = None) -> None:
     """Print the table, to standard output unless there is a ``console``."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("check", "status", "reason", "time"):

@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 
 from monitor.cli.access import PAGE, link, provide_token
+from monitor.cli.config_loading import load_or_exit
 from monitor.cli.data_dir import data_dir_of, data_dir_option
 from monitor.cli.options import config_option
-from monitor.cli.problems import load_or_exit
 from monitor.cli.roles import host_option, port_option
 from monitor.config import Config, standalone
 from monitor.lib import logs
@@ -66,7 +66,7 @@ def up(host: str | None, port: int | None, data_dir: Path | None, redis_url: str
             supervisor = Supervisor(server, _roles(host, port, terminal=output.terminal), mark, output)
             token = provide_token(settings, home)
             first = FirstSnapshot(address, port, supervisor, output, started_at=started_at, token=token)
-            storage = Storage(embedded.socket_path(home), output) if embeds else None
+            storage = StorageGuard(embedded.socket_path(home), output) if embeds else None
 
             def tick() -> None:
                 first.look()
@@ -78,7 +78,7 @@ def up(host: str | None, port: int | None, data_dir: Path | None, redis_url: str
         raise click.ClickException(str(error)) from error
 
 
-class Storage:
+class StorageGuard:
     """Sees to it that the embedded server takes writes while its disk is full."""
 
     def __init__(self, path: Path, output: Output) -> None:
@@ -122,7 +122,7 @@ class FirstSnapshot:
         """Called again and again; looks until it has found a whole snapshot."""
         if self._found:
             return
-        view = readiness.look(self._address, self._port)
+        view = readiness.fetch_readiness(self._address, self._port)
         took_seconds = round(time.monotonic() - self._started_at, 1)
         if view is not None and not view.unseen:
             self._found = True

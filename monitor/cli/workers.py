@@ -17,7 +17,7 @@ from rich.text import Text
 from monitor import wiring
 from monitor.cli.data_dir import data_dir_option
 from monitor.cli.options import config_option
-from monitor.cli.stored import load_with_store, store_answers
+from monitor.cli.store_access import exit_if_store_unavailable, load_with_store
 from monitor.cli.tables import CheckRow, coloured, exit_code
 from monitor.model.checks import Status
 from monitor.presentation import states
@@ -40,7 +40,7 @@ def workers(as_json: bool, config: Path | None, data_dir: Path | None) -> None:
     Nagios convention).
     """
     loaded = load_with_store(config, data_dir)
-    with store_answers():
+    with exit_if_store_unavailable():
         snapshot = wiring.store(loaded).states.read()
     document = states.workers(snapshot.states, snapshot.read_at)
     if as_json:

@@ -20,7 +20,7 @@ from monitor.model.checks import NO_PAST, Outcome, Past, Status
 from monitor.ports.executor import ExecutorUnavailable
 
 START_SECONDS = 30.0  # a zygote imports Django and every kind; on a busy machine that takes a while
-HELLO_SECONDS = 5.0  # a zygote that has answered before forks in milliseconds
+FORK_SECONDS = 5.0  # a zygote that has answered before forks in milliseconds
 BLOCKED_SECONDS = 2  # how long a process may leave a message half taken, or half said
 MAX_RUNS = 1000  # what a user's function leaks goes with its process
 MAX_IDLE_SECONDS = 60.0
@@ -128,7 +128,7 @@ class ProcessExecutor:
         channel = self._channel
         if channel is not None and self._answered and channel.has_zygote():
             with contextlib.suppress(OSError, EOFError, TimeoutError):
-                return self._request(channel, HELLO_SECONDS)
+                return self._request(channel, FORK_SECONDS)
         with self._starting:
             return self._start_zygote()
 
@@ -136,7 +136,7 @@ class ProcessExecutor:
         """A process of a new zygote, unless another thread or process has just started one. One thread at a time."""
         if self._channel is not None and self._channel.has_zygote():
             with contextlib.suppress(OSError, EOFError, TimeoutError):
-                return self._request(self._channel, HELLO_SECONDS if self._answered else START_SECONDS)
+                return self._request(self._channel, FORK_SECONDS if self._answered else START_SECONDS)
             self._end_zygote()  # it does not answer: frozen
             if self._channel.has_zygote():  # started by another process, which may have more patience
                 self._leave_channel()

@@ -74,12 +74,12 @@ def formatter(format: Format = "auto") -> logging.Formatter:
     else:
         renderer = structlog.processors.JSONRenderer()
     return ProcessorFormatter(
-        processors=[ProcessorFormatter.remove_processors_meta, without_secrets, renderer],
+        processors=[ProcessorFormatter.remove_processors_meta, redact_secrets, renderer],
         foreign_pre_chain=_ENRICH,
     )
 
 
-def without_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
+def redact_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """A processor: credentials in texts, and values whose name says that they are secret, become ``***``."""
     return {key: _shown(value, key) for key, value in event.items()}
 

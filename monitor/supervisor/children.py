@@ -86,6 +86,6 @@ class Child:
 
     def sweep(self) -> None:
         """Kill what the ended process left behind (a server's forks, a check in mid-run): it could hold the port."""
-        for process in marks.marked(self._mark):
+        for process in marks.marked_processes(self._mark):
             with contextlib.suppress(psutil.Error):
                 process.kill()

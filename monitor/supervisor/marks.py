@@ -16,7 +16,7 @@ VARIABLE = "CELERY_HEALTH_MONITOR_TREE"  # MONITOR_* are settings, and an unknow
 _GIVE_UP_SECONDS = 30.0
 
 
-def marked(mark: str) -> list[psutil.Process]:
+def marked_processes(mark: str) -> list[psutil.Process]:
     """The living processes of this user whose mark is ``mark`` or lies below it (``TOKEN`` covers ``TOKEN/web``)."""
     return [process for process in psutil.process_iter() if _is_below(_mark_of(process), mark)]
 
@@ -30,7 +30,7 @@ def end_marked(mark: str, *, grace_seconds: float) -> None:
     asked: set[psutil.Process] = set()
     empty_looks = 0
     while empty_looks < 2 and time.monotonic() - started < grace_seconds + _GIVE_UP_SECONDS:
-        found = marked(mark)
+        found = marked_processes(mark)
         # Looks twice: a child between fork and exec does not carry its mark yet.
         empty_looks = 0 if found else empty_looks + 1
         expired = time.monotonic() - started >= grace_seconds

@@ -27,7 +27,7 @@ class ReadinessView:
         return {name: status for name, status in self.checks.items() if status != "ok"}
 
 
-def look(address: str, port: int, timeout_seconds: float = 0.5) -> ReadinessView | None:
+def fetch_readiness(address: str, port: int, timeout_seconds: float = 0.5) -> ReadinessView | None:
     """What the endpoints say now, or None while nobody answers."""
     connection = http.client.HTTPConnection(reachable(address), port, timeout=timeout_seconds)
     try:

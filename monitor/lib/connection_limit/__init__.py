@@ -5,7 +5,7 @@ answered. ``bounds`` derives the bound from the limit on open files, ``idle`` de
 ``sockets`` reads the connections from the kernel, ``guard`` is the thread that closes them.
 """
 
-from monitor.lib.connection_limit.bounds import Bounds, make_room
+from monitor.lib.connection_limit.bounds import Bounds, raise_open_file_limit
 from monitor.lib.connection_limit.guard import ConnectionGuard
 
-__all__ = ["Bounds", "ConnectionGuard", "make_room"]
+__all__ = ["Bounds", "ConnectionGuard", "raise_open_file_limit"]

@@ -32,7 +32,7 @@ class Bounds:
         return cls(max(FEWEST, min(at_most, (open_files - RESERVED_DESCRIPTORS) * 3 // 4)))
 
 
-def make_room(at_most: int) -> Bounds:
+def raise_open_file_limit(at_most: int) -> Bounds:
     """Raise the soft limit on open files as far as ``at_most`` connections need and the hard limit allows.
 
     Returns the bounds that fit the limit as it is then.

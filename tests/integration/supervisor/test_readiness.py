@@ -84,7 +84,7 @@ def test_checks_that_nobody_runs_are_named(web_port: int) -> None:
 
 def test_a_view_of_the_endpoints(web_port: int) -> None:
     """The verdict, and each check's status with its reason."""
-    view = readiness.look("127.0.0.1", web_port)
+    view = readiness.fetch_readiness("127.0.0.1", web_port)
     assert view is not None
     assert not view.ready
     assert view.troubled == {

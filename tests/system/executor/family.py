@@ -35,7 +35,7 @@ def zygote(loses: bool) -> int:
 
 def main(blow: int) -> None:
     """Three rounds."""
-    pool.HELLO_SECONDS = 1.0
+    pool.FORK_SECONDS = 1.0
     rounds = []
     with CONTEXT.Pool(PROCESSES) as workers:
         for number in range(3):

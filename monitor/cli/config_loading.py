@@ -51,7 +51,7 @@ def read_or_exit(file: Path | None = None) -> Config:
         _exit(error, WRONG_CONFIGURATION)
 
 
-def in_words(error: ConfigError) -> str:
+def problems_text(error: ConfigError) -> str:
     """One line for each problem, under a line that counts them."""
     count = len(error.problems)
     heading = f"the configuration has {count} error{'' if count == 1 else 's'}; nothing was started"
@@ -64,7 +64,7 @@ def exit_with(problem: ConfigProblem) -> NoReturn:
 
 
 def _exit(error: ConfigError, exit_code: int) -> NoReturn:
-    click.echo(in_words(error), err=True)
+    click.echo(problems_text(error), err=True)
     sys.exit(exit_code)
 
 

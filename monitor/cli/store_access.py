@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
+from monitor.cli.config_loading import load_or_exit
 from monitor.cli.data_dir import running_url
-from monitor.cli.problems import load_or_exit
 from monitor.cli.tables import ExitCode
 from monitor.config import Config
 from monitor.ports.store import StoreUnavailable
@@ -27,7 +27,7 @@ def load_with_store(config: Path | None, data_dir: Path | None) -> Config:
 
 
 @contextmanager
-def store_answers() -> Iterator[None]:
+def exit_if_store_unavailable() -> Iterator[None]:
     """Print that the store does not answer and exit with 3, when the block raises StoreUnavailable."""
     try:
         yield

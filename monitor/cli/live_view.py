@@ -15,10 +15,10 @@ from rich.text import Text
 from monitor.cli.tables import ExitCode
 from monitor.ports.store import StoreUnavailable
 
-EVERY_SECONDS = 1.0
+INTERVAL_SECONDS = 1.0
 
 
-def keep_showing(show: Callable[[Console], None]) -> NoReturn:
+def show_live(show: Callable[[Console], None]) -> NoReturn:
     """Let ``show`` print, every second and over what it printed last, until Ctrl-C; then exit with 0.
 
     While the store does not answer, that is said below what it printed last. Where there is no terminal, one picture
@@ -41,7 +41,7 @@ def keep_showing(show: Callable[[Console], None]) -> NoReturn:
                 else:
                     console.print(shown)
                     console.file.flush()
-                time.sleep(EVERY_SECONDS)
+                time.sleep(INTERVAL_SECONDS)
     except KeyboardInterrupt:
         sys.exit(ExitCode.OK)
 
