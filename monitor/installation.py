@@ -63,7 +63,7 @@ def _run_checks_in(app: Celery) -> None:
     def consume_our_queues(instance: Any, **_: Any) -> None:
         if instance.app is not app:
             return
-        config = wiring.runtime().config  # built before the pool forks, so that its processes share one zygote
+        config = wiring.runtime().config  # built before the pool forks, so that its processes share one fork server
         own_queues.consume(app, all_queues(config))
 
     # In the worker only, before it connects.
