@@ -128,7 +128,7 @@ def test_a_long_data_directory_gets_its_socket_elsewhere(tmp_path: Path) -> None
 def test_somebody_elses_directory_is_not_used(tmp_path: Path) -> None:
     """A link or a file where the private directory should be is refused."""
     (tmp_path / "redis").symlink_to("/tmp")
-    with pytest.raises(CannotStart, match="is not a directory of this user"):
+    with pytest.raises(CannotStart, match="is not a directory owned by this user"):
         embedded.role(tmp_path)
 
 
