@@ -86,7 +86,7 @@ def client(url: str, timeout_seconds: float) -> redis.Redis:
     Raises ValueError for an address that redis-py does not know.
     """
     # A server that is about to hang up says why in its answer to the introduction, before anything else is sent.
-    pool = connection_pool(url, timeout_seconds=timeout_seconds, introduce=True)
+    pool = connection_pool(url, timeout_seconds=timeout_seconds, set_client_info=True)
     if isinstance(pool, SentinelConnectionPool):
         sentinels = pool.sentinel_manager.sentinels
         for sentinel in sentinels:
