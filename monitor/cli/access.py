@@ -43,7 +43,7 @@ def provide_token(config: Config, home: Path) -> str | None:
     return token
 
 
-def remember_address(home: Path, base: str) -> None:
+def store_address(home: Path, base: str) -> None:
     """Store the server's base URL in the data directory, for `monitor open`, if no other user owns the directory."""
     with contextlib.suppress(OSError):  # such as a read-only directory: `monitor open` then uses the configured port
         if belongs_to_another(home):
@@ -100,9 +100,10 @@ def _token(settings: Config, home: Path) -> str:
 
 
 def _address(home: Path) -> str | None:
-    """Return the server's base URL that `remember_address` stored, or None.
+    """Return the server's base URL that `store_address` stored, or None.
 
-    A directory of another user is ignored: its owner could send the link, and the one-time code in it, to any server.
+    A directory of another user is ignored: its owner could store the URL of any server, which would then receive the
+    one-time code of the link.
     """
     try:
         if belongs_to_another(home):

@@ -42,6 +42,6 @@ def config(config: Path | None) -> None:
 
 
 def _is_shown(row: SettingRow) -> bool:
-    """Return whether to show a row: every setting, but of checks, groups and so on not the less important defaults."""
+    """Return whether to show a row: any setting, but in ``_TABLES`` a default only if it is in ``_ALWAYS_SHOWN``."""
     is_configured = row.origin != DEFAULT_ORIGIN
     return is_configured or not row.key.startswith(_TABLES) or row.key.rpartition(".")[2] in _ALWAYS_SHOWN

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 
-def remember_file(file: Path | None) -> Path | None:
+def set_config_file(file: Path | None) -> Path | None:
     """Set the configuration file of the command line in the environment, for this process and its children."""
     if file is not None:
         os.environ["MONITOR_CONFIG"] = str(file.resolve())
@@ -19,5 +19,5 @@ config_option = click.option(
     "--config",
     type=click.Path(path_type=Path),
     help="Configuration file (default: $MONITOR_CONFIG).",
-    callback=lambda _context, _option, value: remember_file(value),
+    callback=lambda _context, _option, value: set_config_file(value),
 )

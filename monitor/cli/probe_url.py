@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def request_endpoint(url: str, timeout_seconds: float) -> tuple[bool, str]:
-    """Request the endpoint, and return whether it passes and the reason. A redirect does not pass: it has no status."""
+    """Request the endpoint, and return whether it passes, with the reason. A redirect does not pass."""
     parts = urlsplit(url)
     connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     try:

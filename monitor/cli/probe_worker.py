@@ -1,7 +1,7 @@
 """``monitor probe worker``: a liveness probe of the workers in this container, from the files that they write.
 
-It imports neither Django, Celery, redis and click nor `argparse` and `pathlib`: an exec probe starts it every few
-seconds in the container of every worker.
+To start fast, it does not import Django, Celery, redis or click, nor even `argparse` or `pathlib`: an exec probe starts
+it every few seconds in the container of every worker.
 """
 
 import sys

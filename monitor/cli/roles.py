@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from monitor import wiring
-from monitor.cli.access import provide_token, remember_address
+from monitor.cli.access import provide_token, store_address
 from monitor.cli.config_loading import load_for_role_or_exit
 from monitor.cli.data_dir import data_dir_of
 from monitor.cli.options import config_option
@@ -50,7 +50,7 @@ def web(host: str | None, port: int | None, config: Path | None) -> None:
         raise click.ClickException(str(error)) from error
     home = data_dir_of(loaded, None)
     if provide_token(loaded, home) is not None:
-        remember_address(home, base_url(address, port))
+        store_address(home, base_url(address, port))
     bounds = raise_open_file_limit(CONNECTIONS)
     granian = importlib.import_module("granian")
     server = granian.Granian(

@@ -69,7 +69,7 @@ def _log_defaults(settings: Config) -> None:
 
 
 def _run_single_process(settings: Config, host: str, port: int, data_dir: Path | None) -> None:
-    # Imported by name: the layers forbid static imports of both `monitor.api` and `monitor.checks` in one module.
+    # Imported by name: in the layers, `monitor.sidecar` is above `monitor.cli`.
     server, memories = _module("monitor.sidecar.server"), _module("monitor.sidecar.memories")
     try:
         _module("monitor.sidecar.single_process").run(settings, host, port, data_dir)
@@ -80,7 +80,7 @@ def _run_single_process(settings: Config, host: str, port: int, data_dir: Path |
 
 
 def _port_problem(host: str, port: int) -> str | None:
-    """Why an address cannot be listened on, in words; who it was that took it may just have left."""
+    """Return why the server cannot listen on the address; None if the port has become free in the meantime."""
     from monitor.supervisor.preflight import CannotStart, check_port  # noqa: PLC0415 - 4 MB, and only in trouble
 
     try:

@@ -46,9 +46,9 @@ class CheckRow(NamedTuple):
 
 
 def exit_code(rows: Iterable[CheckRow]) -> ExitCode:
-    """Return the first that applies.
+    """Return the exit code of the first condition that is true.
 
-    2: a critical check is in error or stale; 3: a critical check was never observed; 1: any check is not ok; 0.
+    2: a critical check is in error or stale; 3: a critical check was never observed; 1: a check is not ok; 0: else.
     """
     statuses = [(row.status, row.critical) for row in rows]
     if any(critical and status in (Status.ERROR, Status.STALE) for status, critical in statuses):

@@ -1,7 +1,7 @@
 """Fork server: the process that imports everything once and forks check processes in milliseconds.
 
 ``python -m monitor.executor.fork_server SOCKET LOCK TARGET [KIND...]`` reads requests from the socket whose descriptor
-it has inherited (see `channel`) and forks a check process for each. TARGET is a module with ``prepare(kinds)`` and
+it has inherited (see `sockets`) and forks a check process for each. TARGET is a module with ``prepare(kinds)`` and
 ``run(kind, options, timeout_seconds, past)``. A fork server exits at once if another one holds the lock, so several
 processes may start one at the same time. A fork server ends, and kills its check processes, when every process that
 could send a request has ended: a killed worker leaves no process behind.
@@ -24,7 +24,7 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
-from monitor.executor.channel import CLOSE_ON_EXEC, LEASH, PIDFD
+from monitor.executor.sockets import CLOSE_ON_EXEC, LEASH, PIDFD
 from monitor.lib.redaction import scrub
 
 LOCK_SECONDS = 1.0  # longer than a process that only tests the lock holds it

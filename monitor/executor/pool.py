@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from multiprocessing.connection import Connection
 
 from monitor.config import CheckSpec
-from monitor.executor.channel import ForkServerChannel, ProcessHandle
 from monitor.executor.messages import decode_outcome, encode_request
+from monitor.executor.sockets import ForkServerSockets, ProcessHandle
 from monitor.model.checks import NO_PAST, Outcome, Past, Status
 from monitor.ports.executor import ExecutorUnavailable
 
@@ -31,9 +31,9 @@ class ProcessExecutor:
 
     It may be used from several threads, and the process that holds it may fork.
 
-    ``target`` is the module that the processes run (see `fork_server`). ``needed`` and ``wanted`` are the names of the
-    kinds that the fork server imports first. After a start with ``wanted`` has failed, only ``needed`` is imported.
-    Nothing is started before the first use.
+    ``target`` is the module that the processes run (see `fork_server`). The fork server first imports ``needed``, names
+    of kinds, and ``wanted``, names of the users' modules. After a start with ``wanted`` has failed, only ``needed`` is
+    imported. Nothing is started before the first use.
     """
 
     def __init__(self, target: str, needed: Iterable[str] = (), wanted: Iterable[str] = ()) -> None:
@@ -43,7 +43,7 @@ class ProcessExecutor:
         self._idle: deque[_CheckProcess] = deque()
         self._processes: set[_CheckProcess] = set()
         self._fork_server: subprocess.Popen[bytes] | None = None
-        self._channel: ForkServerChannel | None = ForkServerChannel()  # made before any fork: all processes share it
+        self._sockets: ForkServerSockets | None = ForkServerSockets()  # made before any fork: all processes share it
         self._has_responded = False
         self._starting = threading.Lock()
         os.register_at_fork(after_in_child=self._reset)
@@ -88,12 +88,12 @@ class ProcessExecutor:
         while self._idle:
             self._end(self._idle.pop())
         self._end_fork_server()
-        self._leave_channel()
+        self._drop_sockets()
 
     def _reset(self) -> None:
         """Forget the parent's check processes and its fork server process, in a process that was just forked.
 
-        The channel stays shared, so this process sends its requests to the same fork server.
+        The sockets stay shared, so this process sends its requests to the same fork server.
         """
         for process in list(self._processes):
             with contextlib.suppress(OSError):  # another thread of the parent was closing it during the fork
@@ -128,10 +128,10 @@ class ProcessExecutor:
         self._processes.discard(process)
 
     def _new_process(self) -> _CheckProcess:
-        channel = self._channel
-        if channel is not None and self._has_responded and channel.has_fork_server():
+        sockets = self._sockets
+        if sockets is not None and self._has_responded and sockets.has_fork_server():
             with contextlib.suppress(OSError, EOFError, TimeoutError):
-                return self._request(channel, FORK_SECONDS)
+                return self._request(sockets, FORK_SECONDS)
         with self._starting:
             return self._process_of_new_server()
 
@@ -140,12 +140,12 @@ class ProcessExecutor:
 
         Called by one thread at a time.
         """
-        if self._channel is not None and self._channel.has_fork_server():
+        if self._sockets is not None and self._sockets.has_fork_server():
             with contextlib.suppress(OSError, EOFError, TimeoutError):
-                return self._request(self._channel, FORK_SECONDS if self._has_responded else START_SECONDS)
+                return self._request(self._sockets, FORK_SECONDS if self._has_responded else START_SECONDS)
             self._end_fork_server()  # it is frozen: it does not respond
-            if self._channel.has_fork_server():  # another process has started it and may wait longer for it
-                self._leave_channel()
+            if self._sockets.has_fork_server():  # another process has started it and may wait longer for it
+                self._drop_sockets()
         try:
             return self._launch([*self._needed, *self._wanted])
         except ExecutorUnavailable:
@@ -158,21 +158,21 @@ class ProcessExecutor:
     def _launch(self, names: list[str]) -> _CheckProcess:
         self._end_fork_server()
         try:
-            self._channel = channel = self._channel or ForkServerChannel()
-            self._fork_server = channel.start_fork_server(self._target, names)
-            return self._request(channel, START_SECONDS)
+            self._sockets = sockets = self._sockets or ForkServerSockets()
+            self._fork_server = sockets.start_fork_server(self._target, names)
+            return self._request(sockets, START_SECONDS)
         except (OSError, EOFError, TimeoutError) as error:
             status = self._fork_server.poll() if self._fork_server is not None else None
             self._end_fork_server()
-            self._leave_channel()  # drops the request, which no fork server has received
+            self._drop_sockets()  # drops the request, which no fork server has received
             if status:
                 raise ExecutorUnavailable(f"the fork server exited with status {status}") from None
             if isinstance(error, TimeoutError):
                 raise ExecutorUnavailable(f"no check process within {START_SECONDS:g} s") from None
             raise ExecutorUnavailable(f"no check process can be started: {error or 'the fork server ended'}") from None
 
-    def _request(self, channel: ForkServerChannel, seconds: float) -> _CheckProcess:
-        process = _CheckProcess(*channel.request(seconds, self._fork_server))
+    def _request(self, sockets: ForkServerSockets, seconds: float) -> _CheckProcess:
+        process = _CheckProcess(*sockets.request(seconds, self._fork_server))
         self._processes.add(process)
         self._has_responded = True
         return process
@@ -183,9 +183,9 @@ class ProcessExecutor:
             fork_server.kill()  # it needs no clean-up, and may be frozen
             fork_server.wait()
 
-    def _leave_channel(self) -> None:
+    def _drop_sockets(self) -> None:
         # Not closed here: another thread may wait for a response on it. It is closed with the last reference.
-        self._channel, self._has_responded = None, False
+        self._sockets, self._has_responded = None, False
 
 
 class _CheckProcess:

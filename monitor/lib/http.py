@@ -60,7 +60,7 @@ class HttpClient:
         headers: Mapping[str, str],
         fields: Mapping[str, str] | None = None,
     ) -> Response:
-        """Send one request and return its response. The body ends at its end, or once ``max_bytes`` or more were read.
+        """Send one request and return its response. The body is cut off once ``max_bytes`` or more were read.
 
         ``deadline`` is a time of ``time.monotonic()`` in the future. Raise TimeoutError at that time, even if the body
         is still being received. Other failures raise the exceptions of urllib3 and the network: HTTPError, OSError.

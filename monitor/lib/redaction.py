@@ -39,7 +39,7 @@ def scrub(text: str) -> str:
 
 
 def scrub_value(value: str) -> str:
-    """Return a text that is one value like :func:`scrub`; blanks and quotes in it may belong to a password."""
+    """Return a single value without credentials, like :func:`scrub`; its blanks and quotes may be in a password."""
     return scrub(_without_user_info(value))
 
 

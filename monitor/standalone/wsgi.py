@@ -27,7 +27,7 @@ class Handler(WSGIHandler):  # type: ignore[misc]
     _bodies = threading.BoundedSemaphore(BODIES)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Respond to a request; with 503 at once if it may have a body and ``BODIES`` such requests are running."""
+        """Respond to a request; with 503 at once if it may have a body and ``BODIES`` such requests are in progress."""
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             return super().__call__(environ, start_response)  # type: ignore[no-any-return]
         if not self._bodies.acquire(blocking=False):

@@ -80,17 +80,17 @@ class Child:
             return False
         self.exit_code = self._process.returncode
         self._process = None
-        self.sweep()
+        self.kill_leftovers()
         self.restarts = self.restarts.after_exit(time.monotonic() - self._started_at)
         self.start_at = time.monotonic() + self.restarts.delay_seconds
         return True
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal to the process itself. Until it ends, the process is responsible for its own children."""
+        """Send a signal to the process only, and not to its own children, which it has to end itself."""
         if self._process:
             self._process.send_signal(number)
 
-    def sweep(self) -> None:
+    def kill_leftovers(self) -> None:
         """Kill processes that the ended process left behind, such as a server's forks, which could hold the port."""
         for process in marks.marked_processes(self._mark):
             with contextlib.suppress(psutil.Error):

@@ -15,9 +15,9 @@ FEWEST = 8
 class Bounds:
     """Limits on connections: the guard closes those above ``connections``; the server accepts none above ``accepted``.
 
-    ``accepted`` is a third higher. That is enough for the guard to close connections as fast as clients open them. It
-    is also so little that a new connection survives until ``connections`` further ones were opened, which gives the
-    server time to respond.
+    ``accepted`` is a third higher. That gives the guard enough time to close connections while clients open more. It is
+    also small enough: a new connection stays open until about ``connections`` more were opened, and by then the server
+    has responded.
     """
 
     connections: int

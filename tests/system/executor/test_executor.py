@@ -19,8 +19,8 @@ import pytest
 
 from monitor.config import CheckSpec
 from monitor.executor import ProcessExecutor
-from monitor.executor.channel import PIDFD, ProcessHandle
 from monitor.executor.pool import _CheckProcess
+from monitor.executor.sockets import PIDFD, ProcessHandle
 from monitor.model.checks import NO_PAST, Outcome, Past, Status
 from monitor.ports.executor import ExecutorUnavailable
 from tests.support.processes import wait_for

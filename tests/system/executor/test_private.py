@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from monitor.executor import ProcessExecutor
-from monitor.executor.channel import PIDFD, ProcessHandle
 from monitor.executor.pool import _CheckProcess
+from monitor.executor.sockets import PIDFD, ProcessHandle
 from monitor.model.checks import NO_PAST, Status
 from tests.support.processes import wait_for
 from tests.system.executor.test_executor import TARGET, check

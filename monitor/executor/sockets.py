@@ -50,7 +50,7 @@ class ProcessHandle:
             os.close(descriptor)
 
 
-class ForkServerChannel:
+class ForkServerSockets:
     """Socket pair for requests for check processes, and the lock that a fork server holds while it lives."""
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class ForkServerChannel:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=inherited)  # noqa: S603
 
     def has_fork_server(self) -> bool:
-        """Return whether a fork server lives, started by this process or by another one that shares the channel."""
+        """Return whether a fork server lives, started by this process or by another one that shares these sockets."""
         try:
             # A shared lock, so that several processes can test at the same time.
             fcntl.lockf(self._lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
