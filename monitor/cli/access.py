@@ -24,32 +24,32 @@ _ADDRESS = "web-address"
 log = structlog.get_logger("monitor.web")
 
 
-def provide_token(config: Config, home: Path) -> str | None:
+def provide_token(config: Config, directory: Path) -> str | None:
     """Return the configured token, or else the token in the data directory, which is created if it is missing.
 
     The data directory and a token read from it are set in the environment, for child processes. Return None and log one
     line if there is no token and none can be created: then every endpoint that needs authorisation refuses requests.
     """
-    os.environ["MONITOR_DATA_DIR"] = str(home)
+    os.environ["MONITOR_DATA_DIR"] = str(directory)
     if config.token is not None:
         with contextlib.suppress(TokenUnusable):  # without a data directory the token works, and one-time links do not
-            token_file.prepare(home)
+            token_file.prepare(directory)
         return config.token.get_secret_value()
     try:
-        os.environ["MONITOR_TOKEN"] = token = token_file.ensure(home)
+        os.environ["MONITOR_TOKEN"] = token = token_file.ensure(directory)
     except TokenUnusable as error:
         log.warning("web.closed", message=str(error), hint="set MONITOR_TOKEN, or MONITOR_DATA_DIR to a directory")
         return None
     return token
 
 
-def store_address(home: Path, base: str) -> None:
+def store_address(directory: Path, base: str) -> None:
     """Store the server's base URL in the data directory, for `monitor open`, if no other user owns the directory."""
     with contextlib.suppress(OSError):  # such as a read-only directory: `monitor open` then uses the configured port
-        if belongs_to_another(home):
+        if belongs_to_another(directory):
             return
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with os.fdopen(os.open(home / _ADDRESS, flags, 0o600), "w") as file:
+        with os.fdopen(os.open(directory / _ADDRESS, flags, 0o600), "w") as file:
             file.write(base + "\n")
 
 
@@ -77,38 +77,40 @@ def token(data_dir: Path | None, config: Path | None) -> None:
 def open_page(data_dir: Path | None, port: int | None, browser: bool, config: Path | None) -> None:
     """Print a new link to the dashboard. It works once and expires after ten minutes."""
     settings = read_or_exit(config)
-    home = data_dir_of(settings, data_dir)
-    base = f"http://127.0.0.1:{port}" if port else _address(home) or f"http://127.0.0.1:{settings.web.port}"
-    url = link(base, _token(settings, home))
+    directory = data_dir_of(settings, data_dir)
+    base = f"http://127.0.0.1:{port}" if port else _address(directory) or f"http://127.0.0.1:{settings.web.port}"
+    url = link(base, _token(settings, directory))
     click.echo(url)
     if browser:
         webbrowser.open(url)
 
 
-def _token(settings: Config, home: Path) -> str:
+def _token(settings: Config, directory: Path) -> str:
     if settings.token is not None:
         return settings.token.get_secret_value()
     try:
-        found = token_file.read(home)
+        stored = token_file.read(directory)
     except TokenUnusable as error:
         raise click.ClickException(str(error)) from error
-    if found is None:
+    if stored is None:
         raise click.ClickException(
-            f"no token in {home}: start `monitor up` or `monitor web` first, or give the --data-dir that they use"
+            f"no token in {directory}: start `monitor up` or `monitor web` first, or give the --data-dir that they use"
         )
-    return found
+    return stored
 
 
-def _address(home: Path) -> str | None:
+def _address(directory: Path) -> str | None:
     """Return the server's base URL that `store_address` stored, or None.
 
     A directory of another user is ignored: its owner could store the URL of any server, which would then receive the
     one-time code of the link.
     """
     try:
-        if belongs_to_another(home):
+        if belongs_to_another(directory):
             return None
-        with os.fdopen(os.open(home / _ADDRESS, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
+        with os.fdopen(
+            os.open(directory / _ADDRESS, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        ) as file:
             return file.readline(200).strip() or None
     except (OSError, UnicodeDecodeError):
         return None

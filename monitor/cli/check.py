@@ -62,8 +62,8 @@ def _run(executor: Executor, spec: CheckSpec) -> list[CheckRow]:
         outcome, response_time_ms = executor.run(spec)
     except ExecutorUnavailable as error:
         return [CheckRow(spec.name, Status.UNKNOWN, "not_run", scrub(str(error)), critical=spec.critical)]
-    parts = ((part_spec(spec, part), found) for part, found in outcome.parts.items() if found is not None)
-    return [_row(each, found, response_time_ms) for each, found in ((spec, outcome), *parts)]
+    children = ((part_spec(spec, name), child) for name, child in outcome.parts.items() if child is not None)
+    return [_row(check, result, response_time_ms) for check, result in ((spec, outcome), *children)]
 
 
 def _row(spec: CheckSpec, outcome: Outcome, response_time_ms: float) -> CheckRow:

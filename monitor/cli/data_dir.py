@@ -29,7 +29,7 @@ def running_url(config: Config, given: Path | None) -> str | None:
 
     Return None also if another user owns the directory: the responses of a server there cannot be trusted.
     """
-    home = data_dir_of(config, given)
-    if not home.is_dir() or belongs_to_another(home):
+    directory = data_dir_of(config, given)
+    if not directory.is_dir() or belongs_to_another(directory):
         return None
-    return embedded.url(home) if embedded.answers(embedded.socket_path(home)) else None
+    return embedded.url(directory) if embedded.answers(embedded.socket_path(directory)) else None

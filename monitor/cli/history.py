@@ -51,7 +51,7 @@ def history(
     Exit code: 0, or 3 when nothing is known of the check in that time or the store does not answer.
     """
     loaded = load_with_store(config, data_dir)
-    names = tuple(each.strip() for each in series.split(",") if each.strip()) if series else None
+    names = tuple(one.strip() for one in series.split(",") if one.strip()) if series else None
     console = Console()
     with exit_if_store_unavailable():
         store = wiring.store(loaded)

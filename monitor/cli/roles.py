@@ -48,9 +48,9 @@ def web(host: str | None, port: int | None, config: Path | None) -> None:
         address, port = check_port(host or loaded.web.host, loaded.web.port if port is None else port)
     except CannotStart as error:
         raise click.ClickException(str(error)) from error
-    home = data_dir_of(loaded, None)
-    if provide_token(loaded, home) is not None:
-        store_address(home, base_url(address, port))
+    directory = data_dir_of(loaded, None)
+    if provide_token(loaded, directory) is not None:
+        store_address(directory, base_url(address, port))
     bounds = raise_open_file_limit(CONNECTIONS)
     granian = importlib.import_module("granian")
     server = granian.Granian(

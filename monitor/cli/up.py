@@ -43,37 +43,37 @@ def up(host: str | None, port: int | None, data_dir: Path | None, redis_url: str
     started_at = time.monotonic()
     if redis_url:
         os.environ["MONITOR_REDIS_URL"] = redis_url
-    embedded_homes: list[Path] = []
+    embedded_directories: list[Path] = []
 
     def use_embedded(settings: Config) -> str:
-        embedded_homes.append(data_dir_of(settings, data_dir))
-        return embedded.url(embedded_homes[0])
+        embedded_directories.append(data_dir_of(settings, data_dir))
+        return embedded.url(embedded_directories[0])
 
     settings = load_or_exit(config, fallback_url=use_embedded).config
-    home = data_dir_of(settings, data_dir)
-    os.environ["MONITOR_DATA_DIR"] = str(home)
+    directory = data_dir_of(settings, data_dir)
+    os.environ["MONITOR_DATA_DIR"] = str(directory)
     mark = secrets.token_hex(16)
     logs.configure(settings.log_format, settings.log_level)
     output = Output()
     try:
         host = host or settings.web.host
         address, port = preflight.check_port(host, settings.web.port if port is None else port)
-        with preflight.lock(home, mark):
-            (home / OWN_DATABASE).touch(0o600)
+        with preflight.lock(directory, mark):
+            (directory / OWN_DATABASE).touch(0o600)
             if settings.project is None:
-                standalone.name_in(home)  # before the roles start, so that all of them have the same project name
-            server = embedded.role(home) if embedded_homes else None
+                standalone.name_in(directory)  # before the roles start, so that all of them have the same project name
+            server = embedded.role(directory) if embedded_directories else None
             supervisor = Supervisor(server, _roles(host, port, terminal=output.terminal), mark, output)
-            token = provide_token(settings, home)
+            token = provide_token(settings, directory)
             first_snapshot = FirstSnapshot(address, port, supervisor, output, started_at=started_at, token=token)
-            storage = StorageGuard(embedded.socket_path(home), output) if embedded_homes else None
+            storage = StorageGuard(embedded.socket_path(directory), output) if embedded_directories else None
 
             def tick() -> None:
                 first_snapshot.tick()
                 if storage is not None:
                     storage.tick()
 
-            supervisor.run(lambda: embedded.answers(embedded.socket_path(home)), tick)
+            supervisor.run(lambda: embedded.answers(embedded.socket_path(directory)), tick)
     except CannotStart as error:
         raise click.ClickException(str(error)) from error
 

@@ -41,18 +41,18 @@ def encode_outcome(outcome: Outcome, response_time_ms: float) -> bytes:
     """
     if outcome.memory is not None and len(outcome.memory) > MAX_MEMORY_BYTES:
         raise ValueError(f"a memory of {len(outcome.memory)} characters is longer than {MAX_MEMORY_BYTES}")
-    parts = ",".join(
-        f"{json.dumps(name)}:{'null' if part is None else _encode(part)}" for name, part in outcome.parts.items()
+    children = ",".join(
+        f"{json.dumps(name)}:{'null' if child is None else _encode(child)}" for name, child in outcome.parts.items()
     )
     # Joined by hand: each outcome is encoded once, to measure its length, and that text is used here.
-    return f"[{response_time_ms!r},{_encode(outcome)},{{{parts}}},{json.dumps(outcome.memory)}]".encode()
+    return f"[{response_time_ms!r},{_encode(outcome)},{{{children}}},{json.dumps(outcome.memory)}]".encode()
 
 
 def decode_outcome(raw: bytes) -> tuple[Outcome, float]:
     """Return the outcome and the response time in milliseconds."""
-    response_time_ms, whole, parts, memory = json.loads(raw)
-    found = {name: None if part is None else _decode(part) for name, part in parts.items()}
-    return _decode(whole, parts=found, memory=memory), response_time_ms
+    response_time_ms, outcome, children, memory = json.loads(raw)
+    child_outcomes = {name: None if child is None else _decode(child) for name, child in children.items()}
+    return _decode(outcome, parts=child_outcomes, memory=memory), response_time_ms
 
 
 def _encode(outcome: Outcome) -> str:

@@ -24,10 +24,10 @@ def share(left_seconds: float, attempts_left: int, most_seconds: float | None = 
 def narrow(options: MutableMapping[str, Any], name: str, limit: float) -> None:
     """Set an option to ``limit`` unless its value is a smaller one. A value of 0 or None means no limit."""
     try:
-        own = float(options.get(name) or 0)
+        value = float(options.get(name) or 0)
     except (TypeError, ValueError):
         return  # the driver reports the invalid value
-    if not 0 < own < limit:
+    if not 0 < value < limit:
         options[name] = limit
 
 

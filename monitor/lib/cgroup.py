@@ -36,21 +36,21 @@ def memory_limit(root: Path = ROOT, membership: Path = MEMBERSHIP) -> MemoryLimi
 
     The usage is defined as in ``docker stats`` and kubelet's working set: usage minus inactive file cache.
     """
-    found = [
+    limits = [
         *(_memory_v2(group) for group in _groups(root, membership, "")),
         *(_memory_v1(group) for group in _groups(root, membership, "memory")),
     ]
-    return min((limit for limit in found if limit), key=lambda limit: limit.limit_bytes, default=None)
+    return min((limit for limit in limits if limit), key=lambda limit: limit.limit_bytes, default=None)
 
 
 def cpu_limit(root: Path = ROOT, membership: Path = MEMBERSHIP) -> CpuLimit | None:
     """Return the smallest CPU quota that applies to this process, or None if there is none."""
-    found = [_cpu_v2(group) for group in _groups(root, membership, "")]
+    limits = [_cpu_v2(group) for group in _groups(root, membership, "")]
     for group in _groups(root, membership, "cpu"):
         # The controllers may be mounted together (cpu,cpuacct) or separately.
         path = group.relative_to(_mount(root, "cpu"))
-        found.append(_cpu_v1(group, _mount(root, "cpuacct") / path))
-    return min((limit for limit in found if limit), key=lambda limit: limit.cores, default=None)
+        limits.append(_cpu_v1(group, _mount(root, "cpuacct") / path))
+    return min((limit for limit in limits if limit), key=lambda limit: limit.cores, default=None)
 
 
 def _groups(root: Path, membership: Path, controller: str) -> Iterator[Path]:

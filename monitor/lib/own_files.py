@@ -23,10 +23,10 @@ def belongs_to_another(directory: Path) -> bool:
 def is_private(directory: Path) -> bool:
     """Return whether a path is a directory that this user owns, and not a symbolic link."""
     try:
-        found = directory.lstat()
+        status = directory.lstat()
     except OSError:
         return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
 
 
 def create(path: Path, text: str) -> None:

@@ -25,8 +25,8 @@ def _configuration() -> Config:
 def _database(config: Config) -> dict[str, Any]:
     """Return the database to watch: ``database_url``, or else SQLite in the data directory (in memory without one)."""
     if config.database_url is None:
-        home = config.data_dir or Path(".monitor")
-        name = str(home / "monitor.sqlite3") if home.is_dir() else ":memory:"
+        data_dir = config.data_dir or Path(".monitor")
+        name = str(data_dir / "monitor.sqlite3") if data_dir.is_dir() else ":memory:"
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": name}
     try:
         return dict(dj_database_url.parse(config.database_url.get_secret_value()))

