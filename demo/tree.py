@@ -89,7 +89,7 @@ class Welcome:
         """Called again and again."""
         if self._said:
             return
-        view = readiness.look(self._host, self._port)
+        view = readiness.fetch_readiness(self._host, self._port)
         if view is None or view.unseen:
             return
         self._said = True

@@ -1,4 +1,4 @@
-"""``monitor token`` and ``monitor open``, and where a server gets its token from."""
+"""``monitor token`` and ``monitor open``, and the token and address that a server stores for them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 import structlog
 
+from monitor.cli.config_loading import read_or_exit
 from monitor.cli.data_dir import data_dir_of, data_dir_option
 from monitor.cli.options import config_option
-from monitor.cli.problems import read_or_exit
 from monitor.config import Config
 from monitor.credentials import signed, token_file
 from monitor.credentials.token_file import TokenUnusable
@@ -24,36 +24,37 @@ _ADDRESS = "web-address"
 log = structlog.get_logger("monitor.web")
 
 
-def provide_token(config: Config, home: Path) -> str | None:
-    """Return the configured token, or the one in the data directory, made now if need be; put it into the environment.
+def provide_token(config: Config, directory: Path) -> str | None:
+    """Return the configured token, or else the token in the data directory, which is created if it is missing.
 
-    None, and one line in the log, when there is none and none can be made: what needs authorisation stays closed.
+    The data directory and a token read from it are set in the environment, for child processes. Return None and log one
+    line if there is no token and none can be created: then every endpoint that needs authorisation refuses requests.
     """
-    os.environ["MONITOR_DATA_DIR"] = str(home)
+    os.environ["MONITOR_DATA_DIR"] = str(directory)
     if config.token is not None:
-        with contextlib.suppress(TokenUnusable):  # without a directory of ours the token works, and links do not
-            token_file.prepare(home)
+        with contextlib.suppress(TokenUnusable):  # without a data directory the token works, and one-time links do not
+            token_file.prepare(directory)
         return config.token.get_secret_value()
     try:
-        os.environ["MONITOR_TOKEN"] = token = token_file.ensure(home)
+        os.environ["MONITOR_TOKEN"] = token = token_file.ensure(directory)
     except TokenUnusable as error:
         log.warning("web.closed", message=str(error), hint="set MONITOR_TOKEN, or MONITOR_DATA_DIR to a directory")
         return None
     return token
 
 
-def remember_address(home: Path, base: str) -> None:
-    """Write down where the server of this data directory is, for `monitor open`; only in a directory of ours."""
-    with contextlib.suppress(OSError):  # a read-only directory, too: `monitor open` goes by the configuration
-        if belongs_to_another(home):
+def store_address(directory: Path, base: str) -> None:
+    """Store the server's base URL in the data directory, for `monitor open`, if no other user owns the directory."""
+    with contextlib.suppress(OSError):  # such as a read-only directory: `monitor open` then uses the configured port
+        if belongs_to_another(directory):
             return
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with os.fdopen(os.open(home / _ADDRESS, flags, 0o600), "w") as file:
+        with os.fdopen(os.open(directory / _ADDRESS, flags, 0o600), "w") as file:
             file.write(base + "\n")
 
 
 def link(base: str, token: str) -> str:
-    """Return a link to the page that opens a session once, within ten minutes."""
+    """Return a link to the dashboard that opens one session and expires after ten minutes."""
     return f"{base}/{PAGE}#{signed.sign(token, signed.CODE, signed.CODE_SECONDS)}"
 
 
@@ -68,40 +69,48 @@ def token(data_dir: Path | None, config: Path | None) -> None:
 
 @click.command("open")
 @data_dir_option
-@click.option("--port", type=click.IntRange(1, 65535), help="The server's port (default: that of the running server).")
-@click.option("--browser", is_flag=True, help="Open it in a browser as well.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help="Port of the server (default: the port of the running server)."
+)
+@click.option("--browser", is_flag=True, help="Also open the link in a browser.")
 @config_option
 def open_page(data_dir: Path | None, port: int | None, browser: bool, config: Path | None) -> None:
-    """Print a new link to the dashboard: for one use, within ten minutes."""
+    """Print a new link to the dashboard. It works once and expires after ten minutes."""
     settings = read_or_exit(config)
-    home = data_dir_of(settings, data_dir)
-    base = f"http://127.0.0.1:{port}" if port else _address(home) or f"http://127.0.0.1:{settings.web.port}"
-    url = link(base, _token(settings, home))
+    directory = data_dir_of(settings, data_dir)
+    base = f"http://127.0.0.1:{port}" if port else _address(directory) or f"http://127.0.0.1:{settings.web.port}"
+    url = link(base, _token(settings, directory))
     click.echo(url)
     if browser:
         webbrowser.open(url)
 
 
-def _token(settings: Config, home: Path) -> str:
+def _token(settings: Config, directory: Path) -> str:
     if settings.token is not None:
         return settings.token.get_secret_value()
     try:
-        found = token_file.read(home)
+        stored = token_file.read(directory)
     except TokenUnusable as error:
         raise click.ClickException(str(error)) from error
-    if found is None:
+    if stored is None:
         raise click.ClickException(
-            f"no token in {home}: start `monitor up` or `monitor web` first, or name their --data-dir"
+            f"no token in {directory}: start `monitor up` or `monitor web` first, or give the --data-dir that they use"
         )
-    return found
+    return stored
 
 
-def _address(home: Path) -> str | None:
-    """Return where the server is. Whoever names another server gets the code: only this user's word counts."""
+def _address(directory: Path) -> str | None:
+    """Return the server's base URL that `store_address` stored, or None.
+
+    A directory of another user is ignored: its owner could store the URL of any server, which would then receive the
+    one-time code of the link.
+    """
     try:
-        if belongs_to_another(home):
+        if belongs_to_another(directory):
             return None
-        with os.fdopen(os.open(home / _ADDRESS, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)) as file:
+        with os.fdopen(
+            os.open(directory / _ADDRESS, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        ) as file:
             return file.readline(200).strip() or None
     except (OSError, UnicodeDecodeError):
         return None

@@ -1,4 +1,4 @@
-"""``monitor silence``, ``silences`` and ``unsilence``, and what ``monitor status`` says of alerts."""
+"""``monitor silence``, ``silences`` and ``unsilence``, and the tables of alerts in ``monitor status``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from monitor import wiring
 from monitor.alerts.text import duration
 from monitor.cli.data_dir import data_dir_option
 from monitor.cli.options import config_option
-from monitor.cli.stored import load_with_store, store_answers
+from monitor.cli.store_access import exit_if_store_unavailable, load_with_store
 from monitor.cli.tables import ExitCode, coloured
 from monitor.config.units import Pattern, matches, seconds
 from monitor.model.alerts import Alert, AlertsOverview, Silence
@@ -27,14 +27,14 @@ from monitor.ports.store import Store
 LETTERS_SHOWN = 10
 
 
-def _how_long(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
+def _duration_seconds(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
     try:
-        how_long = float(seconds(value))
+        duration_seconds = float(seconds(value))
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
-    if not 0 < how_long <= 366 * 86_400:
-        raise click.BadParameter("should be more than nothing, and a year at most")
-    return how_long
+    if not 0 < duration_seconds <= 366 * 86_400:
+        raise click.BadParameter("should be more than 0 seconds, and a year at most")
+    return duration_seconds
 
 
 def _pattern(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -47,23 +47,23 @@ def _pattern(_context: click.Context, _parameter: click.Parameter, value: str) -
 
 @click.command()
 @click.argument("checks", metavar="CHECK", callback=_pattern)
-@click.option("--for", "for_seconds", callback=_how_long, required=True, help="How long, such as 30m or 8h.")
-@click.option("--why", required=True, help="What the others shall know.")
-@click.option("--by", help="Who says so (default: the name of the user).")
+@click.option("--for", "for_seconds", callback=_duration_seconds, required=True, help="Duration, such as 30m or 8h.")
+@click.option("--why", required=True, help="Reason, shown with the silence.")
+@click.option("--by", help="Author, shown with the silence (default: the name of the current user).")
 @config_option
 @data_dir_option
 def silence(
     *, checks: str, for_seconds: float, why: str, by: str | None, config: Path | None, data_dir: Path | None
 ) -> None:
-    """Tell nobody for a while that CHECK fails.
+    """Send no notification of failures of CHECK for a while.
 
-    CHECK is a name, or a pattern such as 'queue:*'. What fails is still watched and shown, and the end of what was told
-    is told. What still fails when the silence ends is told then.
+    CHECK is a name, or a pattern such as 'queue:*'. Silenced checks still run and are still shown, and the end of a
+    failure that was notified before is notified. A failure that outlasts the silence is notified when the silence ends.
     """
     with _store(config, data_dir) as store:
-        made = store.alerts.silence(checks, for_seconds=for_seconds, why=why, by=by or _user())
+        created = store.alerts.silence(checks, for_seconds=for_seconds, why=why, by=by or _user())
         known = [*store.states.read().states]
-    click.echo(f"silence {made.id} of {made.checks}, for {duration(for_seconds)}")
+    click.echo(f"silence {created.id} of {created.checks}, for {duration(for_seconds)}")
     if not any(matches(name, (checks,)) for name in known):
         click.echo("there is no such check at present", err=True)
 
@@ -86,7 +86,7 @@ def silences(config: Path | None, data_dir: Path | None) -> None:
 @config_option
 @data_dir_option
 def unsilence(silence_id: str, config: Path | None, data_dir: Path | None) -> None:
-    """End a silence: what still fails is told now."""
+    """End a silence. Failures that continue are notified now."""
     with _store(config, data_dir) as store:
         ended = store.alerts.unsilence(silence_id)
     if not ended:
@@ -96,12 +96,12 @@ def unsilence(silence_id: str, config: Path | None, data_dir: Path | None) -> No
 
 
 def show_alerts(overview: AlertsOverview, console: Console | None = None) -> None:
-    """Print what is told, held back, silenced, waiting and given up; nothing where there is nothing to say."""
+    """Print tables of alerts, silences, waiting notices and dead letters. An empty table is left out."""
     console = console or Console()
     alerts = [alert for alert in overview.alerts if alert.told or alert.held or alert.flapping_since is not None]
     if alerts:
-        heads = ("alert", "status", "since", "told", "held back")
-        _print(heads, (_alert(alert, overview) for alert in alerts), console)
+        headings = ("alert", "status", "since", "notified", "held back")
+        _print(headings, (_alert(alert, overview) for alert in alerts), console)
     if overview.silences:
         _print_silences(overview, console)
     waiting = [lane for lane in overview.queues if lane.pending or lane.failures]
@@ -112,14 +112,14 @@ def show_alerts(overview: AlertsOverview, console: Console | None = None) -> Non
         )
         _print(("channel", "waiting", "oldest", "failures", "last failure"), rows, console)
     if overview.dead_letter_count:
-        _print(("dead letter", "channel", "given up", "attempts", "why"), _letters(overview), console)
+        _print(("dead letter", "channel", "given up", "attempts", "reason"), _letters(overview), console)
 
 
 def _alert(alert: Alert, overview: AlertsOverview) -> list[str | Text]:
     status = coloured("flapping" if alert.flapping_since is not None else alert.status, alert.status)
-    told = ", ".join(f"{name} ({told.status})" for name, told in alert.told.items())
+    notified = ", ".join(f"{channel} ({last.status})" for channel, last in alert.told.items())
     held = f"{alert.held} ({alert.held_by})" if alert.held else ""
-    return [alert.check, status, _ago(overview, alert.since), told, held]
+    return [alert.check, status, _ago(overview, alert.since), notified, held]
 
 
 def _letters(overview: AlertsOverview) -> Iterator[list[str]]:
@@ -132,8 +132,8 @@ def _letters(overview: AlertsOverview) -> Iterator[list[str]]:
 
 
 def _print_silences(overview: AlertsOverview, console: Console) -> None:
-    def row(one: Silence) -> list[str]:
-        return [one.id, one.checks, duration(one.until - overview.read_at), one.by, one.why]
+    def row(silence: Silence) -> list[str]:
+        return [silence.id, silence.checks, duration(silence.until - overview.read_at), silence.by, silence.why]
 
     _print(("silence", "checks", "left", "by", "why"), map(row, overview.silences), console)
 
@@ -154,12 +154,12 @@ def _ago(overview: AlertsOverview, at: float | None) -> str:
 
 @contextlib.contextmanager
 def _store(config: Path | None, data_dir: Path | None) -> Iterator[Store]:
-    with store_answers(), contextlib.closing(wiring.store(load_with_store(config, data_dir))) as store:
+    with exit_if_store_unavailable(), contextlib.closing(wiring.store(load_with_store(config, data_dir))) as store:
         yield store
 
 
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # a container's user need not have a name
+    except (OSError, KeyError):  # the user of a container may have no name
         return ""

@@ -1,4 +1,4 @@
-"""``monitor check``: the checks, run here and now; needs neither Redis nor a worker."""
+"""``monitor check``: runs checks in this process tree, without a store and without a worker."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from pathlib import Path
 import click
 
 from monitor import wiring
+from monitor.cli.config_loading import load_or_exit
 from monitor.cli.data_dir import running_url
 from monitor.cli.options import config_option
-from monitor.cli.problems import load_or_exit
-from monitor.cli.tables import CheckRow, ExitCode, exit_code, show
+from monitor.cli.tables import CheckRow, ExitCode, exit_code, print_checks
 from monitor.config import CheckSpec, Config
 from monitor.lib.redaction import scrub
 from monitor.model.checks import Outcome, Status
 from monitor.policy.runtime_checks import part_spec
 from monitor.ports.executor import Executor, ExecutorUnavailable
 
-_AT_ONCE = 8
+_MAX_PARALLEL_CHECKS = 8
 
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME...]")
 @config_option
 def check(names: tuple[str, ...], config: Path | None) -> None:
-    """Run checks here and now, without Redis.
+    """Run checks once on this machine, without a store, and print their outcomes.
 
-    All checks of the roster, or those named. Exit code: 0 ok, 1 warning, 2 critical, 3 unknown (the Nagios convention).
+    Without NAME, all configured checks run. Exit code: 0 ok, 1 warning, 2 critical, 3 unknown (the Nagios convention).
     """
     loaded = load_or_exit(config, exit_code=ExitCode.UNKNOWN, fallback_url=_nearest_redis).config
     unknown = [name for name in names if name not in loaded.checks]
@@ -38,29 +38,32 @@ def check(names: tuple[str, ...], config: Path | None) -> None:
         sys.exit(ExitCode.UNKNOWN)
     chosen = [wiring.resolve(loaded, loaded.checks[name]) for name in names or loaded.checks]
     try:
-        with contextlib.closing(wiring.executor(loaded)) as executor, ThreadPoolExecutor(_AT_ONCE) as threads:
-            executor.start()  # once: without a process to run in, no check has an outcome
+        with (
+            contextlib.closing(wiring.executor(loaded)) as executor,
+            ThreadPoolExecutor(_MAX_PARALLEL_CHECKS) as threads,
+        ):
+            executor.start()  # first: if no check process can be started, no check can run
             rows = [row for rows in threads.map(lambda spec: _run(executor, spec), chosen) for row in rows]
     except (ExecutorUnavailable, OSError) as error:
         click.echo(f"no check can be run: {scrub(str(error))}", err=True)
         sys.exit(ExitCode.UNKNOWN)
-    show(rows, with_age=False)
+    print_checks(rows, with_age=False)
     sys.exit(exit_code(rows))
 
 
 def _nearest_redis(config: Config) -> str:
-    """Where no Redis is configured: that of a `monitor up` here, else the one that may run on this machine."""
+    """Return the URL of the Redis of a running `monitor up`, or else of a Redis on this machine's default port."""
     return running_url(config, None) or "redis://127.0.0.1:6379/0"
 
 
 def _run(executor: Executor, spec: CheckSpec) -> list[CheckRow]:
-    """The check's row, and one for each part that it found."""
+    """Run a check, and return its row and one for each of its child checks."""
     try:
         outcome, response_time_ms = executor.run(spec)
     except ExecutorUnavailable as error:
         return [CheckRow(spec.name, Status.UNKNOWN, "not_run", scrub(str(error)), critical=spec.critical)]
-    parts = ((part_spec(spec, part), found) for part, found in outcome.children.items() if found is not None)
-    return [_row(each, found, response_time_ms) for each, found in ((spec, outcome), *parts)]
+    children = ((part_spec(spec, name), child) for name, child in outcome.children.items() if child is not None)
+    return [_row(check, result, response_time_ms) for check, result in ((spec, outcome), *children)]
 
 
 def _row(spec: CheckSpec, outcome: Outcome, response_time_ms: float) -> CheckRow:

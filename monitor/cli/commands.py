@@ -1,4 +1,4 @@
-"""The command table. A command's module is imported when that command runs, not when another one does."""
+"""Table of commands. The module of a command is imported only when that command runs."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ import importlib
 import click
 
 COMMANDS = {
-    "up": ("monitor.cli.up", "Everything on this machine: embedded Redis, worker, beat and web."),
+    "up": ("monitor.cli.up", "Run everything on this machine: embedded Redis, worker, beat and web."),
     "web": ("monitor.cli.roles", "Serve the probe endpoints."),
-    "worker": ("monitor.cli.roles", "Run the checks that beat asks for."),
-    "beat": ("monitor.cli.roles", "Say when each check is due."),
-    "sidecar": ("monitor.cli.sidecar", "The Kafka consumer probe, as one light process tree."),
-    "check": ("monitor.cli.check", "Run checks here and now, without Redis."),
+    "worker": ("monitor.cli.roles", "Run the checks that beat dispatches."),
+    "beat": ("monitor.cli.roles", "Dispatch each check when it is due."),
+    "sidecar": ("monitor.cli.sidecar", "Run the Kafka consumer probe, as one light process tree."),
+    "check": ("monitor.cli.check", "Run checks once on this machine, without a store."),
     "status": ("monitor.cli.status", "Show the latest snapshot."),
-    "workers": ("monitor.cli.workers", "Show who consumes what, and who does not."),
-    "history": ("monitor.cli.history", "Show what became of a check."),
-    "events": ("monitor.cli.events", "Show what changed, and follow it."),
-    "silence": ("monitor.cli.alerts", "Tell nobody for a while that a check fails."),
+    "workers": ("monitor.cli.workers", "Show the workers and queues, each with its verdict."),
+    "history": ("monitor.cli.history", "Show the past of a check: its status and its numbers."),
+    "events": ("monitor.cli.events", "Show changes of status, and follow them."),
+    "silence": ("monitor.cli.alerts", "Send no notification of a check's failures for a while."),
     "silences": ("monitor.cli.alerts", "List the silences in force."),
     "unsilence": ("monitor.cli.alerts", "End a silence."),
-    "open": ("monitor.cli.access", "Print a link to the dashboard, for one use."),
+    "open": ("monitor.cli.access", "Print a one-time link to the dashboard."),
     "token": ("monitor.cli.access", "Print the bearer token, for curl."),
-    "store": ("monitor.cli.store", "Make the store this project's."),
-    "probe": ("monitor.cli.probe", "Ask a probe endpoint, or whether this machine's workers are alive."),
-    "config": ("monitor.cli.config", "Show the effective configuration and where it came from."),
+    "store": ("monitor.cli.store", "Change the project that owns the store."),
+    "probe": ("monitor.cli.probe", "Probe an endpoint, or the Celery workers on this machine."),
+    "config": ("monitor.cli.config", "Show the effective configuration and the source of each value."),
 }
 
 _ATTRIBUTES = {"open": "open_page"}
 
 
 class Commands(click.Group):
-    """A group that knows its commands' names and summaries without importing them."""
+    """Group of commands whose names and summaries are available without importing their modules."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
         return list(COMMANDS)

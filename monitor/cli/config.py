@@ -1,4 +1,4 @@
-"""``monitor config``: what is in force, and where each value came from."""
+"""``monitor config``: the effective configuration, and the source of each value."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor import wiring
+from monitor.cli.config_loading import load_or_exit
 from monitor.cli.options import config_option
-from monitor.cli.problems import load_or_exit
 from monitor.config.describe import SettingRow, describe
 from monitor.config.model import DEFAULT_ORIGIN
 
@@ -23,15 +23,15 @@ _ALWAYS_SHOWN = ("kind", "interval", "timeout", "groups", "stale")
 @click.command()
 @config_option
 def config(config: Path | None) -> None:
-    """Show the effective configuration: each value, and where it came from. Secrets are masked.
+    """Show the effective configuration: each value and its source. Secrets are masked.
 
-    Exit code 2, and all that is wrong, when it cannot be used.
+    If the configuration is invalid, all problems are printed, and the exit code is 2.
     """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("key", "value", "from"):
         table.add_column(heading, overflow="fold")
     configured = os.environ.get("MONITOR_REDIS_URL")
-    # `monitor up` brings a Redis where none is configured: here, too, its absence is no error.
+    # `monitor up` needs no configured Redis, so its absence is no error here either.
     load_or_exit(config, fallback_url=lambda _: "redis://127.0.0.1:6379/0")
     if not configured:
         os.environ.pop("MONITOR_REDIS_URL", None)
@@ -42,6 +42,6 @@ def config(config: Path | None) -> None:
 
 
 def _is_shown(row: SettingRow) -> bool:
-    """Every setting; of what has a name what was said, and what decides when it runs."""
-    said = row.origin != DEFAULT_ORIGIN
-    return said or not row.key.startswith(_TABLES) or row.key.rpartition(".")[2] in _ALWAYS_SHOWN
+    """Return whether to show a row: any setting, but in ``_TABLES`` a default only if it is in ``_ALWAYS_SHOWN``."""
+    is_configured = row.origin != DEFAULT_ORIGIN
+    return is_configured or not row.key.startswith(_TABLES) or row.key.rpartition(".")[2] in _ALWAYS_SHOWN

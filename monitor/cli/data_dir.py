@@ -1,4 +1,4 @@
-"""Where `monitor up` keeps its data, and whether one is running there: also for the commands beside it."""
+"""Data directory of `monitor up`, and the embedded server that runs over it."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ DEFAULT = Path(".monitor")
 data_dir_option = click.option(
     "--data-dir",
     type=click.Path(path_type=Path, file_okay=False),
-    help=f"Where `monitor up` keeps its data (default: data_dir, {DEFAULT}).",
+    help=f"Directory in which `monitor up` stores its data (default: data_dir, {DEFAULT}).",
 )
 
 
 def data_dir_of(config: Config, given: Path | None) -> Path:
-    """The directory: as given, else as configured, else `.monitor` in the working directory."""
+    """Return the directory as given, or else as configured, or else `.monitor` in the working directory."""
     return (given or config.data_dir or DEFAULT).resolve()
 
 
 def running_url(config: Config, given: Path | None) -> str | None:
-    """The URL of the embedded server of a `monitor up` that runs over that directory, or None.
+    """Return the URL of the embedded server of a `monitor up` that runs over the data directory, or None.
 
-    None too for a directory that another user has made: nothing that a server there answers is to be trusted.
+    Return None also if another user owns the directory: the responses of a server there cannot be trusted.
     """
-    home = data_dir_of(config, given)
-    if not home.is_dir() or belongs_to_another(home):
+    directory = data_dir_of(config, given)
+    if not directory.is_dir() or belongs_to_another(directory):
         return None
-    return embedded.url(home) if embedded.answers(embedded.socket_path(home)) else None
+    return embedded.url(directory) if embedded.answers(embedded.socket_path(directory)) else None

@@ -1,4 +1,4 @@
-"""``monitor events``: what changed, and what changes while one looks."""
+"""``monitor events``: the last changes of status, and new ones as they occur."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from rich.text import Text
 from monitor import wiring
 from monitor.cli.data_dir import data_dir_option
 from monitor.cli.options import config_option
-from monitor.cli.stored import load_with_store, store_answers
+from monitor.cli.store_access import exit_if_store_unavailable, load_with_store
 from monitor.cli.tables import ExitCode, coloured
 from monitor.model.checks import Transition
 from monitor.ports.store import StateStore, StoreUnavailable
 from monitor.presentation import history
 
-EVERY_SECONDS = 1.0
-AT_A_TIME = 1000
+POLL_SECONDS = 1.0
+PAGE_SIZE = 1000
 
 
 @click.command()
-@click.option("--check", help="Those of one check.")
-@click.option("--limit", "-n", type=click.IntRange(0), default=20, show_default=True, help="The last so many.")
-@click.option("--follow", "-f", is_flag=True, help="And then those that come, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="A line of JSON for each, as /api/health/events/ has it.")
+@click.option("--check", help="Name of a check: show only its events.")
+@click.option("--limit", "-n", type=click.IntRange(0), default=20, show_default=True, help="Number of past events.")
+@click.option("--follow", "-f", is_flag=True, help="Then print new events as they occur, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each, as in /api/health/events/.")
 @config_option
 @data_dir_option
 def events(
     *, check: str | None, limit: int, follow: bool, as_json: bool, config: Path | None, data_dir: Path | None
 ) -> None:
-    """Show what changed: the last events, oldest first.
+    """Show the last changes of status, oldest first.
 
-    Exit code: 0; 3 when the store does not answer. While following, it waits for the store.
+    Exit code: 0, or 3 when the store does not answer. With --follow, the command waits until the store answers again.
     """
     loaded = load_with_store(config, data_dir)
     states = wiring.store(loaded).states
-    # Colours go where they are seen. Not folded: an event is a line.
+    # Without folding, so that each event is one line. Rich uses colours on a terminal only.
     console = Console(soft_wrap=True, highlight=False)
     try:
-        with store_answers():
+        with exit_if_store_unavailable():
             cursor = _print_last(states, console, check, limit, as_json)
             if follow:
                 _follow(states, console, check, cursor, as_json)
@@ -54,34 +54,34 @@ def events(
 
 
 def _print_last(states: StateStore, console: Console, check: str | None, limit: int, as_json: bool) -> str | None:
-    """The cursor behind the last event of all."""
+    """Print the last ``limit`` events, and return the cursor behind the last event of all checks."""
     last: deque[tuple[str, Transition]] = deque(maxlen=limit)
     cursor, more = None, True
     while more:
-        found = history.read_events(states, after=cursor, limit=AT_A_TIME, check=check)
+        found = history.read_events(states, after=cursor, limit=PAGE_SIZE, check=check)
         last.extend(found.found)
         cursor, more = found.cursor, found.more
-    for each in last:
-        _print(console, *each, as_json)
+    for event in last:
+        _print(console, *event, as_json)
     return cursor
 
 
 def _follow(states: StateStore, console: Console, check: str | None, cursor: str | None, as_json: bool) -> None:
-    answering = True
+    is_answering = True
     while True:
         try:
-            found = history.read_events(states, after=cursor, limit=AT_A_TIME, check=check)
+            found = history.read_events(states, after=cursor, limit=PAGE_SIZE, check=check)
         except StoreUnavailable as error:
-            if answering:
+            if is_answering:
                 click.echo(f"the store does not answer: {error}; waiting", err=True)
-            answering = False
+            is_answering = False
         else:
-            if not answering:
+            if not is_answering:
                 click.echo("the store answers again", err=True)
-            answering, cursor = True, found.cursor
-            for each in found.found:
-                _print(console, *each, as_json)
-        time.sleep(EVERY_SECONDS)
+            is_answering, cursor = True, found.cursor
+            for event in found.found:
+                _print(console, *event, as_json)
+        time.sleep(POLL_SECONDS)
 
 
 def _print(console: Console, cursor: str, transition: Transition, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""``monitor history NAME``: what became of a check, as a table and sparklines."""
+"""``monitor history NAME``: the past of a check, as sparklines and a table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from monitor import wiring
 from monitor.alerts.text import duration
 from monitor.cli.data_dir import data_dir_option
 from monitor.cli.options import config_option
-from monitor.cli.stored import load_with_store, store_answers
+from monitor.cli.store_access import exit_if_store_unavailable, load_with_store
 from monitor.cli.tables import ExitCode, coloured
 from monitor.history.moments import parse_moment
 from monitor.history.series import Curve, Curves, Span
@@ -30,53 +30,56 @@ from monitor.presentation.history import curves_document, earliest_at, read_curv
 ROWS = 16
 BARS = "▁▂▃▄▅▆▇█"
 MARKS = {Status.OK: "▁", Status.WARNING: "▄", Status.ERROR: "█", Status.UNKNOWN: "?"}
-"""Told apart without colours, too. What was not observed is blank."""
-CHARACTERS_BESIDE = 60
+"""Marks that differ without colours, too. A time that was not observed is blank."""
+RESERVED_CHARACTERS = 60
 
 
 @click.command()
 @click.argument("name")
-@click.option("--since", default="24h", show_default=True, help="How far back, such as 6h; or a time, as in the API.")
+@click.option(
+    "--since", default="24h", show_default=True, help="Age of the first value, such as 6h; or a time, as in the API."
+)
 @click.option("--series", help="Names of series, separated by commas (default: all).")
-@click.option("--json", "as_json", is_flag=True, help="JSON, as /api/health/history/ has it.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, as in /api/health/history/.")
 @config_option
 @data_dir_option
 def history(
     *, name: str, since: str, series: str | None, as_json: bool, config: Path | None, data_dir: Path | None
 ) -> None:
-    """Show what became of the check NAME: its status and its numbers over time.
+    """Show the past of the check NAME: its status and its numbers over time.
 
-    Exit code: 0; 3 when nothing is known of it in that time, or the store does not answer.
+    Exit code: 0, or 3 when nothing is known of the check in that time or the store does not answer.
     """
     loaded = load_with_store(config, data_dir)
-    names = tuple(each.strip() for each in series.split(",") if each.strip()) if series else None
+    names = tuple(one.strip() for one in series.split(",") if one.strip()) if series else None
     console = Console()
-    with store_answers():
+    with exit_if_store_unavailable():
         store = wiring.store(loaded)
-        kept, now = store.history, store.states.now()
+        source, now = store.history, store.states.now()
         begin = _begin(since, now)
-        sparks, rows = Span(begin, now, _step(begin, now, console, as_json)), Span(begin, now, (now - begin) / ROWS)
-        fine, reaches = read_curves(kept, name, sparks, names=names)
-        coarse, _ = read_curves(kept, name, rows, names=names, reaches=reaches)
-        known_since = max(begin, earliest_at(reaches) or now)
-        figures = uptime(kept.rollups([name], known_since)[name])
+        sparkline_span = Span(begin, now, _step(begin, now, console, as_json))
+        row_span = Span(begin, now, (now - begin) / ROWS)
+        sparklines, bounds = read_curves(source, name, sparkline_span, names=names)
+        rows, _ = read_curves(source, name, row_span, names=names, reaches=bounds)
+        known_since = max(begin, earliest_at(bounds) or now)
+        figures = uptime(source.rollups([name], known_since)[name])
     if as_json:
-        click.echo(json.dumps(curves_document(name, fine, reaches), indent=2))
-    elif any(fine.status):
-        heading = Text.assemble((name, "bold"), f" since {_clock(fine.scale.since, now)}: {_in_words(figures)}")
-        _show(console, heading, fine, coarse, now)
-    if not any(fine.status):
-        _fail(f"nothing is known of {name} since {_clock(begin, now)}{_reach(reaches, begin, now)}")
+        click.echo(json.dumps(curves_document(name, sparklines, bounds), indent=2))
+    elif any(sparklines.status):
+        heading = Text.assemble((name, "bold"), f" since {_clock(sparklines.scale.since, now)}: {_summary(figures)}")
+        _show(console, heading, sparklines, rows, now)
+    if not any(sparklines.status):
+        _fail(f"nothing is known of {name} since {_clock(begin, now)}{_history_begin(bounds, begin, now)}")
 
 
 def sparkline(values: Sequence[float | None]) -> str:
-    """A bar for each value, between the least and the greatest; a blank where there is none."""
+    """Return a bar for each value, scaled from the least to the greatest value, and a blank for None."""
     known = [value for value in values if value is not None]
     if not known:
         return " " * len(values)
-    low, room = min(known), max(known) - min(known)
-    place = (lambda value: round((value - low) / room * (len(BARS) - 1))) if room else (lambda _: 0)
-    return "".join(" " if value is None else BARS[place(value)] for value in values)
+    low, extent = min(known), max(known) - min(known)
+    height = (lambda value: round((value - low) / extent * (len(BARS) - 1))) if extent else (lambda _: 0)
+    return "".join(" " if value is None else BARS[height(value)] for value in values)
 
 
 def _begin(since: str, now: float) -> float:
@@ -93,37 +96,37 @@ def _begin(since: str, now: float) -> float:
 
 
 def _step(begin: float, now: float, console: Console, as_json: bool) -> float | None:
-    """That of the sparklines: as many points as there is room for. The server's own for JSON."""
-    return None if as_json else (now - begin) / min(120, max(20, console.width - CHARACTERS_BESIDE))
+    """Return the seconds between two points of a sparkline, from the console's width. None, for JSON: the default."""
+    return None if as_json else (now - begin) / min(120, max(20, console.width - RESERVED_CHARACTERS))
 
 
-def _show(console: Console, heading: Text, fine: Curves, coarse: Curves, now: float) -> None:
+def _show(console: Console, heading: Text, sparklines: Curves, rows: Curves, now: float) -> None:
     console.print(heading)
-    sparks = Table(box=None, pad_edge=False, header_style="bold")
-    for head in ("series", "", "min", "mean", "max"):
-        sparks.add_column(head, justify="right" if head.startswith("m") else "left", no_wrap=True)
-    sparks.add_row("status", _strip(fine.status))
-    for series, curve in fine.series.items():
-        sparks.add_row(f"{series}, {curve.unit}" if curve.unit else series, sparkline(curve.mean), *_spread(curve))
-    console.print(sparks)
+    overview = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("series", "", "min", "mean", "max"):
+        overview.add_column(column, justify="right" if column.startswith("m") else "left", no_wrap=True)
+    overview.add_row("status", _strip(sparklines.status))
+    for series, curve in sparklines.series.items():
+        overview.add_row(f"{series}, {curve.unit}" if curve.unit else series, sparkline(curve.mean), *_spread(curve))
+    console.print(overview)
     console.print()
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("from")
     table.add_column("status")
-    for series in coarse.series:
+    for series in rows.series:
         table.add_column(series, justify="right", overflow="fold")
-    for row in _rows(coarse, now):
+    for row in _rows(rows, now):
         table.add_row(*row)
     console.print(table)
 
 
 def _rows(found: Curves, now: float) -> Iterator[list[str | Text]]:
-    for place, at in enumerate(found.scale.times):
-        status = found.status[place]
+    for index, at in enumerate(found.scale.times):
+        status = found.status[index]
         word = coloured(status, status) if status else Text("not observed", style="dim")
         numbers = []
         for curve in found.series.values():
-            low, mean, high = curve.low[place], curve.mean[place], curve.high[place]
+            low, mean, high = curve.low[index], curve.mean[index], curve.high[index]
             same = low == high
             numbers.append("" if mean is None else _number(mean) if same else f"{_number(mean)} (to {_number(high)})")
         yield [_clock(at, now), word, *numbers]
@@ -144,17 +147,17 @@ def _spread(curve: Curve) -> list[str]:
     return [_number(min(lows)), _number(sum(means) / len(means)), _number(max(highs))]
 
 
-def _in_words(figures: UptimeSeconds) -> str:
-    """Availability is never rounded up: an outage stays visible."""
+def _summary(figures: UptimeSeconds) -> str:
+    """Return the figures in one line. Availability is never rounded up, so that an outage stays visible."""
     if figures.availability is None:
-        return "never seen up or down"
+        return "never observed up or down"
     share = int(figures.availability * 100_000) / 1000
     count = figures.incidents
-    said = [f"{share:g}% up", f"{count} incident{'' if count == 1 else 's'}" if count else "no incident"]
+    texts = [f"{share:g}% up", f"{count} incident{'' if count == 1 else 's'}" if count else "no incident"]
     if figures.mttr_seconds is not None:
-        said.append(f"repaired in {duration(figures.mttr_seconds)}")
-    times = (("warning", figures.warning), ("not known", figures.unknown), ("not observed", figures.unobserved))
-    return ", ".join([*said, *(f"{duration(seconds)} {word}" for word, seconds in times if seconds >= 1)])
+        texts.append(f"mean time to repair {duration(figures.mttr_seconds)}")
+    times = (("warning", figures.warning), ("unknown", figures.unknown), ("not observed", figures.unobserved))
+    return ", ".join([*texts, *(f"{duration(seconds)} {word}" for word, seconds in times if seconds >= 1)])
 
 
 def _number(value: float | None) -> str:
@@ -162,18 +165,18 @@ def _number(value: float | None) -> str:
 
 
 def _clock(at: float, now: float) -> str:
-    """Local time; with the date, where it is not today's."""
-    then, today = datetime.fromtimestamp(at), datetime.fromtimestamp(now)
-    return then.strftime("%H:%M:%S" if then.date() == today.date() else "%Y-%m-%d %H:%M")
+    """Return a time as local time, with the date unless it is today."""
+    local, today = datetime.fromtimestamp(at), datetime.fromtimestamp(now)
+    return local.strftime("%H:%M:%S" if local.date() == today.date() else "%Y-%m-%d %H:%M")
 
 
-def _reach(reaches: HistoryBounds, begin: float, now: float) -> str:
-    first = earliest_at(reaches)
+def _history_begin(bounds: HistoryBounds, begin: float, now: float) -> str:
+    first = earliest_at(bounds)
     if first is None:
         return "; nothing is kept of any check: history is off, or has only just begun"
     return f"; history reaches back {duration(now - first)}" if first > begin else ""
 
 
-def _fail(why: str) -> NoReturn:
-    click.echo(why, err=True)
+def _fail(message: str) -> NoReturn:
+    click.echo(message, err=True)
     sys.exit(ExitCode.UNKNOWN)

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options of several commands."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 
-def remember_file(file: Path | None) -> Path | None:
-    """Make a file given on the command line the one that every process below this one reads."""
+def set_config_file(file: Path | None) -> Path | None:
+    """Set the configuration file of the command line in the environment, for this process and its children."""
     if file is not None:
         os.environ["MONITOR_CONFIG"] = str(file.resolve())
     return file
@@ -18,6 +18,6 @@ def remember_file(file: Path | None) -> Path | None:
 config_option = click.option(
     "--config",
     type=click.Path(path_type=Path),
-    help="The configuration file (default: $MONITOR_CONFIG).",
-    callback=lambda _context, _option, value: remember_file(value),
+    help="Configuration file (default: $MONITOR_CONFIG).",
+    callback=lambda _context, _option, value: set_config_file(value),
 )

@@ -1,6 +1,6 @@
 """``monitor probe URL``: one HTTP request as an exit code, for images without curl.
 
-Standard library only, and little of it: a HEALTHCHECK or an exec probe starts this every few seconds.
+It imports little, and only from the standard library: a HEALTHCHECK or an exec probe starts it every few seconds.
 """
 
 from __future__ import annotations
@@ -19,23 +19,26 @@ DEFAULT_TIMEOUT_SECONDS = 2.0
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print one line about the endpoint; 0 when it answered 2xx in time, 1 otherwise, 2 for a wrong command line."""
+    """Print one line about the endpoint, and return 0 if it responded with 2xx in time, else 1.
+
+    Exit with 2 if the arguments are invalid.
+    """
     url, timeout_seconds = _parse(arguments)
-    answers: list[tuple[bool, str]] = []
-    # A socket's timeout bounds neither name resolution nor a reply that drips; waiting for a thread bounds both.
-    thread = threading.Thread(target=lambda: answers.append(ask(url, timeout_seconds)), daemon=True)
+    results: list[tuple[bool, str]] = []
+    # A socket's timeout bounds neither name resolution nor a slowly sent response; waiting for a thread bounds both.
+    thread = threading.Thread(target=lambda: results.append(request_endpoint(url, timeout_seconds)), daemon=True)
     thread.start()
     thread.join(timeout_seconds)
-    passed, line = answers[0] if answers else (False, f"no answer within {timeout_seconds:g} s")
+    passed, line = results[0] if results else (False, f"no answer within {timeout_seconds:g} s")
     print(f"{'ok' if passed else 'failed'}: {line} ({url})")  # noqa: T201
-    if not answers:
+    if not results:
         sys.stdout.flush()
-        os._exit(1)  # the thread may sit in a C call that an orderly exit would wait for
+        os._exit(1)  # the thread may be in a C call, for which the interpreter's shutdown would wait
     return 0 if passed else 1
 
 
-def ask(url: str, timeout_seconds: float) -> tuple[bool, str]:
-    """Whether the endpoint passes, and why in a few words. Redirects do not pass: they say nothing about health."""
+def request_endpoint(url: str, timeout_seconds: float) -> tuple[bool, str]:
+    """Request the endpoint, and return whether it passes, with the reason. A redirect does not pass."""
     parts = urlsplit(url)
     connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     try:
@@ -47,25 +50,26 @@ def ask(url: str, timeout_seconds: float) -> tuple[bool, str]:
             body = response.read(65536)
     except (OSError, http.client.HTTPException) as error:
         return False, str(error) or type(error).__name__
-    return 200 <= response.status < 300, " ".join([str(response.status), *_words(body)])
+    return 200 <= response.status < 300, " ".join([str(response.status), *_summary(body)])
 
 
-def _words(body: bytes) -> list[str]:
+def _summary(body: bytes) -> list[str]:
+    """Return the status and the failing checks of a response of the monitor; nothing for any other response."""
     try:
-        told = json.loads(body)
+        document = json.loads(body)
         failing = [
-            name for name, check in told.get("checks", {}).items() if check.get("status") not in ("ok", "warning")
+            name for name, check in document.get("checks", {}).items() if check.get("status") not in ("ok", "warning")
         ]
-        return [str(told["status"]), *([f"[{', '.join(failing)}]"] if failing else [])]
+        return [str(document["status"]), *([f"[{', '.join(failing)}]"] if failing else [])]
     except (ValueError, AttributeError, KeyError, TypeError):
-        return []  # somebody else's endpoint: its status code says enough
+        return []
 
 
 def _parse(arguments: Sequence[str]) -> tuple[str, float]:
     parser = argparse.ArgumentParser(
         prog="monitor probe",
-        description="Ask a probe endpoint: exit 0 when it answers 2xx, else 1.",
-        epilog="`monitor probe worker` asks the Celery workers of this machine instead, without a connection.",
+        description="Request a probe endpoint: exit 0 if it responds with 2xx in time, else 1.",
+        epilog="`monitor probe worker` probes the Celery workers of this machine instead, without a connection.",
     )
     parser.add_argument("url", metavar="URL", help="for example http://127.0.0.1:8000/api/health/live/")
     parser.add_argument(
@@ -73,7 +77,7 @@ def _parse(arguments: Sequence[str]) -> tuple[str, float]:
         type=float,
         default=DEFAULT_TIMEOUT_SECONDS,
         metavar="SECONDS",
-        help="for all of it (default: %(default)s)",
+        help="time limit for the entire request (default: %(default)s)",
     )
     options = parser.parse_args(arguments)
     try:

@@ -1,7 +1,7 @@
-"""``monitor probe worker``: whether the workers of this container are alive, from the files that they write.
+"""``monitor probe worker``: a liveness probe of the workers in this container, from the files that they write.
 
-Neither Django nor Celery, neither redis nor click; not even `argparse` or `pathlib`: an exec probe starts this every
-few seconds, in every worker's container.
+To start fast, it does not import Django, Celery, redis or click, nor even `argparse` or `pathlib`: an exec probe starts
+it every few seconds in the container of every worker.
 """
 
 import sys
@@ -15,17 +15,20 @@ if TYPE_CHECKING:
 USAGE = "usage: monitor probe worker [--name NODE]"
 HELP = f"""{USAGE}
 
-Whether the Celery workers on this machine (in this container) are alive: exit 0 when they are, 1 when a restart would
-help, or when there is none. For exec probes in worker pods and Docker health checks; they need `monitor.install(app)`.
+Check that the Celery workers on this machine (in this container) are alive: exit 0 if they are, 1 if a restart would
+help or there is no worker. For exec probes in worker pods and Docker health checks; needs `monitor.install(app)`.
 
-  --name NODE  only this one: celery@host, or what is before the @; without it the worst of all counts
+  --name NODE  check only this worker: celery@host, or the name before the @ (default: all; one failure is enough)
 
-It reads what each worker writes into ${beacon_file.VARIABLE}, or {beacon_file.directory()}.
+It reads the files that each worker writes into ${beacon_file.VARIABLE}, or {beacon_file.directory()}.
 """
 
 
 def main(arguments: "Sequence[str]") -> int:
-    """Print one line about the worker that is worst off; 0 when it is alive, 1 when not, 2 for a wrong command line."""
+    """Print one line about the worker in the worst state, and return the exit code.
+
+    0 if that worker is alive, 1 if it is not or there is no worker, 2 if the arguments are invalid.
+    """
     if "-h" in arguments or "--help" in arguments:
         sys.stdout.write(HELP)
         return 0
@@ -34,44 +37,47 @@ def main(arguments: "Sequence[str]") -> int:
     except ValueError as error:
         sys.stderr.write(f"{USAGE}\nmonitor probe worker: error: {error}\n")
         return 2
-    alive, line = ask(beacon_file.directory(), name)
+    alive, line = judge_workers(beacon_file.directory(), name)
     sys.stdout.write(f"{'ok' if alive else 'failed'}: {line}\n")
     return 0 if alive else 1
 
 
-def ask(directory: str, name: str | None) -> tuple[bool, str]:
-    """Whether all workers there are alive (or the one of that name), and why, or why not, in one line."""
+def judge_workers(directory: str, name: str | None) -> tuple[bool, str]:
+    """Return whether all workers (or those with this name) are alive, and the reason in one line.
+
+    ``directory`` holds the files of the workers.
+    """
     try:
-        seen = beacon_places.read(directory)
+        workers = beacon_places.read(directory)
     except FileNotFoundError:
-        seen = []
+        workers = []
     except OSError as error:
-        return False, f"cannot look for workers: {error}"
+        return False, f"cannot read the files of workers: {error}"
     if name is not None:
-        seen = [sighting for sighting in seen if name in (sighting.node, sighting.node.partition("@")[0])]
-    if not seen and (reason := beacon_places.full(directory)):
+        workers = [worker for worker in workers if name in (worker.node, worker.node.partition("@")[0])]
+    if not workers and (reason := beacon_places.full(directory)):
         return True, f"no worker is judged: none can write into {directory} ({reason})"
-    if not seen:
-        return False, _nobody(directory, name)
-    found = [(*_judge(sighting, directory), sighting.node) for sighting in seen]
-    alive, why, node = min(found, key=lambda one: one[0])
+    if not workers:
+        return False, _no_worker_text(directory, name)
+    found = [(*_judge(worker, directory), worker.node) for worker in workers]
+    alive, why, node = min(found, key=lambda judged: judged[0])
     more = f" (and {len(found) - 1} more)" if alive and len(found) > 1 else ""
     return alive, f"{node} {why}{more}"
 
 
-def _judge(sighting: beacon_file.LocalWorker, directory: str) -> tuple[bool, str]:
-    alive, why = liveness.judge(sighting.pulse, sighting.age_seconds)
-    stands_still = not alive and sighting.age_seconds > sighting.pulse.late_after_seconds
-    if stands_still and (reason := beacon_places.full(directory)):
+def _judge(worker: beacon_file.LocalWorker, directory: str) -> tuple[bool, str]:
+    alive, why = liveness.judge(worker.pulse, worker.age_seconds)
+    is_out_of_date = not alive and worker.age_seconds > worker.pulse.late_after_seconds
+    if is_out_of_date and (reason := beacon_places.full(directory)):
         return True, f"is not judged: it cannot write into {directory} ({reason})"
     return alive, why
 
 
-def _nobody(directory: str, name: str | None) -> str:
-    who = "no worker" if name is None else f"no worker {name}"
+def _no_worker_text(directory: str, name: str | None) -> str:
+    subject = "no worker" if name is None else f"no worker {name}"
     return (
-        f"{who} that runs has written into {directory}: it needs `monitor.install(app)`, the same user as this probe, "
-        f"and the same ${beacon_file.VARIABLE}, if that is set"
+        f"{subject} that runs has written into {directory}: it needs `monitor.install(app)`, the same user as this "
+        f"probe, and the same ${beacon_file.VARIABLE}, if that is set"
     )
 
 

@@ -1,4 +1,4 @@
-"""The roles, one process tree each: ``monitor web``, ``monitor worker``, ``monitor beat``."""
+"""Commands of the roles, one process tree each: ``monitor web``, ``monitor worker``, ``monitor beat``."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from typing import Any
 import click
 
 from monitor import wiring
-from monitor.cli.access import provide_token, remember_address
+from monitor.cli.access import provide_token, store_address
+from monitor.cli.config_loading import load_for_role_or_exit
 from monitor.cli.data_dir import data_dir_of
 from monitor.cli.options import config_option
-from monitor.cli.problems import load_for_role_or_exit
 from monitor.config import Config
 from monitor.lib import logs
-from monitor.lib.connection_limit import Bounds, ConnectionGuard, make_room
+from monitor.lib.connection_limit import Bounds, ConnectionGuard, raise_open_file_limit
 from monitor.lib.parent_process import end_with_parent
 from monitor.supervisor.preflight import CannotStart, check_port
 from monitor.supervisor.readiness import base_url
 
 CONNECTIONS = 512
-"""The most connections that `monitor web` keeps: a few for each probe, scraper and open page."""
+"""Limit on the open connections of `monitor web`: each probe, scraper and open page needs a few."""
 
 BACKLOG = 4096
-"""Connections that wait to be accepted; the system may allow fewer. Past it a client tries again after a second."""
+"""Limit on connections that wait to be accepted; the system may allow fewer. Other clients retry after a second."""
 
-host_option = click.option("--host", help="The address to listen on (default: web.host, 127.0.0.1).")
-port_option = click.option("--port", type=click.IntRange(0, 65535), help="The port (default: web.port, 8000).")
+host_option = click.option("--host", help="Address to listen on (default: web.host, 127.0.0.1).")
+port_option = click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default: web.port, 8000).")
 
 
 @click.command()
@@ -42,16 +42,16 @@ port_option = click.option("--port", type=click.IntRange(0, 65535), help="The po
 def web(host: str | None, port: int | None, config: Path | None) -> None:
     """Serve the probe endpoints."""
     loaded = load_for_role_or_exit(config).config
-    # What the project's Celery application said is known here; server processes import no Celery to ask it.
+    # URLs that this process has read from the project's Celery application; server processes do not import Celery.
     os.environ.update(wiring.store_environment(loaded))
     try:
         address, port = check_port(host or loaded.web.host, loaded.web.port if port is None else port)
     except CannotStart as error:
         raise click.ClickException(str(error)) from error
-    home = data_dir_of(loaded, None)
-    if provide_token(loaded, home) is not None:
-        remember_address(home, base_url(address, port))
-    bounds = make_room(CONNECTIONS)
+    directory = data_dir_of(loaded, None)
+    if provide_token(loaded, directory) is not None:
+        store_address(directory, base_url(address, port))
+    bounds = raise_open_file_limit(CONNECTIONS)
     granian = importlib.import_module("granian")
     server = granian.Granian(
         "monitor.wsgi:application",
@@ -71,10 +71,10 @@ def web(host: str | None, port: int | None, config: Path | None) -> None:
 
 
 @click.command()
-@click.option("--concurrency", "-c", type=click.IntRange(1), help="Checks at the same time (default: worker_slots).")
+@click.option("--concurrency", "-c", type=click.IntRange(1), help="Number of parallel checks (default: worker_slots).")
 @config_option
 def worker(concurrency: int | None, config: Path | None) -> None:
-    """Run the checks that beat asks for."""
+    """Run the checks that beat dispatches."""
     loaded = load_for_role_or_exit(config).config
     app = _celery_app(loaded)
     queues = dict.fromkeys([loaded.queue, *(entry["options"]["queue"] for entry in app.conf.beat_schedule.values())])
@@ -83,7 +83,7 @@ def worker(concurrency: int | None, config: Path | None) -> None:
         pool_cls="threads",
         concurrency=concurrency or loaded.worker_slots,
         queues=list(queues),
-        # Nobody here reads what these three send, and each is a broadcast on a broker that may be somebody's.
+        # No process reads the messages of these three, and each is a broadcast on a broker that others may share.
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,
@@ -96,14 +96,14 @@ def worker(concurrency: int | None, config: Path | None) -> None:
 @click.command()
 @config_option
 def beat(config: Path | None) -> None:
-    """Say when each check is due."""
+    """Dispatch each check when it is due."""
     app = _celery_app(load_for_role_or_exit(config).config)
-    # When what is due is kept in the store: this scheduler needs no file.
+    # The store keeps the times at which checks are due, so this scheduler needs no file.
     app.Beat(scheduler="monitor.tasks.beat:DispatchScheduler", quiet=True).run()
 
 
 def load_application() -> Callable[..., Any]:
-    """Return the WSGI application, in a server process, which ends when its supervisor is killed (on Linux)."""
+    """Return the WSGI application. The calling server process will end when its supervisor is killed (on Linux)."""
     end = end_with_parent()
     if end is not None:
         end()
@@ -112,13 +112,13 @@ def load_application() -> Callable[..., Any]:
 
 
 def _load_guarded(load: Callable[[], Callable[..., Any]], port: int, bounds: Bounds) -> Callable[..., Any]:
-    """Return the application, in a server process whose connections are bounded from here on."""
+    """Return the application, and start to limit the connections of this server process."""
     application = load()
     ConnectionGuard(port, bounds).start()
     return application
 
 
 def _celery_app(loaded: Config) -> Any:
-    """Return our application. Its commands (`celery.bin`) are not used: importing them takes 7 MB."""
-    logs.configure(loaded.log_format, loaded.log_level)  # before Celery does, which warns before it asks
+    """Return the monitor's Celery application. Celery's own commands (`celery.bin`) would take 7 MB more memory."""
+    logs.configure(loaded.log_format, loaded.log_level)  # first, because Celery logs warnings before it sets up logging
     return importlib.import_module("monitor.celery_app").app

@@ -1,4 +1,4 @@
-"""``monitor sidecar``: the Kafka consumer probe, in one process without Redis, by the usual roles with it."""
+"""``monitor sidecar``: the Kafka consumer probe, as one process without Redis, or as the usual roles with Redis."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import click
 import structlog
 
 from monitor import wiring
+from monitor.cli.config_loading import load_or_exit, problems_text
 from monitor.cli.options import config_option
-from monitor.cli.problems import in_words, load_or_exit
 from monitor.config import Config, ConfigError, ConfigProblem, probe_environment
 from monitor.config.model import READY
 from monitor.project import VARIABLE as DJANGO
@@ -23,38 +23,38 @@ WRONG_CONFIGURATION = 2
 
 
 @click.command()
-@click.option("--host", help="The address to listen on (default: sidecar.host, $BIND_HOST, 0.0.0.0).")
-@click.option("--port", type=click.IntRange(0, 65535), help="The port (default: sidecar.port, 9011).")
+@click.option("--host", help="Address to listen on (default: sidecar.host, $BIND_HOST, 0.0.0.0).")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default: sidecar.port, 9011).")
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Without Redis: where what the checks remember is kept over a restart (default: nowhere).",
+    help="Without Redis: directory that keeps the memories of checks over a restart (default: they are lost).",
 )
 @config_option
 def sidecar(host: str | None, port: int | None, data_dir: Path | None, config: Path | None) -> None:
-    """The Kafka consumer probe, as one light process tree.
+    """Run the Kafka consumer probe, as one light process tree.
 
-    Reads KAFKA_GROUP, KAFKA_BROKERS, PROMETHEUS_URL, ... besides the usual configuration. Without a Redis URL all is
-    in one process and in memory; with one, worker and beat do the work.
+    KAFKA_GROUP, KAFKA_BROKERS, PROMETHEUS_URL, ... are read besides the usual configuration. Without a Redis URL,
+    everything runs in one process and in memory; with one, worker and beat run the checks.
     """
     probe_environment.mean(os.environ)
-    os.environ.pop(DJANGO, None)  # of the consumer it is beside, maybe, whose project is not here
+    os.environ.pop(DJANGO, None)  # may be set for the consumer beside this process, whose project is not installed here
     loaded = load_or_exit(config)
     settings = loaded.config
     if not settings.members(READY):
-        # Nothing can fail then: it would be healthy for ever.
-        hint = 'has no checks, and is what /ready tells of; set KAFKA_GROUP, or give checks groups = ["ready"]'
+        # Without checks nothing can fail, and the probe would pass for ever.
+        hint = 'has no checks, so /ready could never fail; set KAFKA_GROUP, or give checks groups = ["ready"]'
         problem = ConfigProblem("groups.ready", None, hint)
-        click.echo(in_words(ConfigError([problem])), err=True)
+        click.echo(problems_text(ConfigError([problem])), err=True)
         sys.exit(WRONG_CONFIGURATION)
     if loaded.origin(f"checks.{probe_environment.CHECK}.prometheus_url") == probe_environment.NOTHING_GIVEN_LABEL:
         _log_defaults(settings)
     host, port = host or settings.sidecar.host, settings.sidecar.port if port is None else port
     try:
         if settings.redis_url is None:
-            _alone(settings, host, port, data_dir or settings.data_dir)
+            _run_single_process(settings, host, port, data_dir or settings.data_dir)
         else:
-            _with_roles(settings, host, port)
+            _run_roles(settings, host, port)
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error}; install it with: pip install 'celery-health-monitor[kafka]'") from error
 
@@ -62,25 +62,25 @@ def sidecar(host: str | None, port: int | None, data_dir: Path | None, config: P
 def _log_defaults(settings: Config) -> None:
     logs = _module("monitor.lib.logs")
     logs.configure(settings.log_format, settings.log_level)
-    hint = "nothing is configured: set KAFKA_GROUP and KAFKA_BROKERS, or PROMETHEUS_URL, to watch another group"
+    hint = "no group is configured: set KAFKA_GROUP and KAFKA_BROKERS, or PROMETHEUS_URL, to watch another group"
     structlog.get_logger("monitor.sidecar").warning(
         "sidecar.defaults_taken", **probe_environment.NOTHING_GIVEN, hint=hint
     )
 
 
-def _alone(settings: Config, host: str, port: int, data_dir: Path | None) -> None:
-    # By name: what serves probes and what runs checks do not know one another, but where a process is put together.
+def _run_single_process(settings: Config, host: str, port: int, data_dir: Path | None) -> None:
+    # Imported by name: in the layers, `monitor.sidecar` is above `monitor.cli`.
     server, memories = _module("monitor.sidecar.server"), _module("monitor.sidecar.memories")
     try:
         _module("monitor.sidecar.single_process").run(settings, host, port, data_dir)
     except server.CannotListen as error:
-        raise click.ClickException(_why_not(host, port) or str(error)) from error
+        raise click.ClickException(_port_problem(host, port) or str(error)) from error
     except memories.CannotKeep as error:
         raise click.ClickException(str(error)) from error
 
 
-def _why_not(host: str, port: int) -> str | None:
-    """Why an address cannot be listened on, in words; who it was that took it may just have left."""
+def _port_problem(host: str, port: int) -> str | None:
+    """Return why the server cannot listen on the address; None if the port has become free in the meantime."""
     from monitor.supervisor.preflight import CannotStart, check_port  # noqa: PLC0415 - 4 MB, and only in trouble
 
     try:
@@ -90,8 +90,8 @@ def _why_not(host: str, port: int) -> str | None:
     return None
 
 
-def _with_roles(settings: Config, host: str, port: int) -> None:
-    from monitor.lib import logs  # noqa: PLC0415 - all of it for this case alone
+def _run_roles(settings: Config, host: str, port: int) -> None:
+    from monitor.lib import logs  # noqa: PLC0415 - these modules are needed in this case only
     from monitor.supervisor import preflight  # noqa: PLC0415
     from monitor.supervisor.children import Role  # noqa: PLC0415
     from monitor.supervisor.output import Output  # noqa: PLC0415
@@ -112,7 +112,7 @@ def _with_roles(settings: Config, host: str, port: int) -> None:
 
 
 def _name(words: tuple[str, ...]) -> str:
-    """What a role is called: the last word of its module, or the command."""
+    """Return the name of a role: its command, or the last word of its module."""
     return words[1] if words[0] == "monitor" else words[0].rpartition(".")[2]
 
 

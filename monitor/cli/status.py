@@ -16,10 +16,10 @@ from monitor.agent.identity import Identity
 from monitor.alerts.text import duration
 from monitor.cli.alerts import show_alerts
 from monitor.cli.data_dir import data_dir_option
+from monitor.cli.live_view import show_live
 from monitor.cli.options import config_option
-from monitor.cli.stored import load_with_store, store_answers
-from monitor.cli.tables import CheckRow, ExitCode, exit_code, show
-from monitor.cli.watching import keep_showing
+from monitor.cli.store_access import exit_if_store_unavailable, load_with_store
+from monitor.cli.tables import CheckRow, ExitCode, exit_code, print_checks
 from monitor.config import CheckSpec, Config
 from monitor.model.alerts import AlertsOverview
 from monitor.model.checks import Snapshot
@@ -33,116 +33,124 @@ from monitor.services.ownership import sentence
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
-@click.option("--watch", "-w", is_flag=True, help="Show it again every second, in place, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@click.option("--watch", "-w", is_flag=True, help="Refresh the output every second, until Ctrl-C.")
 @config_option
 @data_dir_option
 def status(*, as_json: bool, watch: bool, config: Path | None, data_dir: Path | None) -> None:
-    """Show the latest snapshot, what is told of it, and how far back history reaches.
+    """Show the latest snapshot, its alerts and silences, and how far back history reaches.
 
-    Where no Redis URL is configured, that of a `monitor up` over the same data directory.
+    Without a configured Redis URL, the store of a `monitor up` over the same data directory is read.
     Exit code: 0 ok, 1 warning, 2 critical, 3 unknown (the Nagios convention); 0 after --watch.
     """
     if as_json and watch:
-        raise click.UsageError("--json or --watch: not both")
+        raise click.UsageError("--json and --watch cannot be combined")
     loaded = load_with_store(config, data_dir)
     store, project = wiring.store(loaded), wiring.identity(loaded, data_dir=data_dir)
     if watch:
-        keep_showing(lambda console: _show(_look(loaded, store, project), console))
-    with store_answers():
-        seen = _look(loaded, store, project)
+        show_live(lambda console: _show(_read(loaded, store, project), console))
+    with exit_if_store_unavailable():
+        report = _read(loaded, store, project)
     if as_json:
-        document = _document(loaded, seen.rows, seen.snapshot)
-        document |= {"alerting": states.alerts_document(seen.alerts), "history": reaches_document(seen.reaches)}
-        document |= {"project": seen.belonging.document()}
+        document = _document(loaded, report.rows, report.snapshot)
+        document |= {"alerting": states.alerts_document(report.alerts), "history": reaches_document(report.reaches)}
+        document |= {"project": report.ownership.document()}
         click.echo(json.dumps(document, indent=2))
     else:
-        _show(seen, Console())
-    sys.exit(ExitCode.UNKNOWN if seen.belonging.is_another else exit_code(seen.rows))
+        _show(report, Console())
+    sys.exit(ExitCode.UNKNOWN if report.ownership.is_another else exit_code(report.rows))
 
 
-class _Belonging(NamedTuple):
-    """This project, and the one that the store belongs to."""
+class _Ownership(NamedTuple):
+    """This project, and the project that owns the store."""
 
     project: Identity
     owner: Identity | None
 
     @property
     def is_another(self) -> bool:
-        """Whether what the store holds is another project's."""
+        """True if another project owns the store."""
         return self.project.differs_from(self.owner)
 
     def document(self) -> dict[str, str | None]:
-        """Return it as JSON has it."""
+        """Return the value of ``project`` in the JSON output."""
         owner = self.owner.name if self.owner else None
         return {"name": self.project.name or None, "store": owner, "refused": self.text()}
 
     def text(self) -> str | None:
-        """Return why nothing runs here; None when it does."""
+        """Return why this project's roles do not run on the store; None if it does not belong to another project."""
         return sentence(self.project, self.owner) if self.owner and self.is_another else None
 
 
-class _Seen(NamedTuple):
+class _Report(NamedTuple):
+    """Contents of the store that the command shows."""
+
     snapshot: Snapshot
     alerts: AlertsOverview
     reaches: HistoryBounds
-    fleet: RuntimeStates
+    runtime_states: RuntimeStates
     rows: list[CheckRow]
     keeps_history: bool
-    belonging: _Belonging
+    ownership: _Ownership
 
 
-def _look(config: Config, store: Store, project: Identity) -> _Seen:
+def _read(config: Config, store: Store, project: Identity) -> _Report:
     snapshot, alerts, reaches = store.states.read(), store.alerts.overview(), store.history.reaches()
-    fleet = RuntimeStates(snapshot.states if config.workers.enabled else {})
-    rows = [_row(spec, snapshot, fleet) for spec in (*config.checks.values(), *_own(config, snapshot))]
-    belonging = _Belonging(project, store.ownership.read())
-    return _Seen(snapshot, alerts, reaches, fleet, rows, config.history.enabled, belonging)
+    runtime_states = RuntimeStates(snapshot.states if config.workers.enabled else {})
+    specs = (*config.checks.values(), *_monitor_checks(config, snapshot))
+    rows = [_row(spec, snapshot, runtime_states) for spec in specs]
+    ownership = _Ownership(project, store.ownership.read())
+    return _Report(snapshot, alerts, reaches, runtime_states, rows, config.history.enabled, ownership)
 
 
-def _show(seen: _Seen, console: Console) -> None:
-    if text := seen.belonging.text():
-        console.print(f"{text}\n\nThis is what that project has stored:\n", style="bold red")
-    show([*seen.rows, *_workers(seen.fleet, seen.snapshot)], with_age=True, console=console)
-    show_alerts(seen.alerts, console)
+def _show(report: _Report, console: Console) -> None:
+    if text := report.ownership.text():
+        console.print(f"{text}\n\nThe store of that project contains:\n", style="bold red")
+    rows = [*report.rows, *_summary_row(report.runtime_states, report.snapshot)]
+    print_checks(rows, with_age=True, console=console)
+    show_alerts(report.alerts, console)
     console.print()
-    console.print(_history(seen), highlight=False)
+    console.print(_history(report), highlight=False)
 
 
-def _history(seen: _Seen) -> str:
-    """How far back history reaches."""
-    now = seen.snapshot.read_at
-    raw, rollups = seen.reaches
-    parts = ((raw, "in single observations"), (None if rollups == raw else rollups, "in roll-ups of five minutes"))
-    reach = ", ".join(f"{duration(now - at)} {what}" for at, what in parts if at is not None)
-    off = "" if seen.keeps_history else " (off: nothing is added)"
+def _history(report: _Report) -> str:
+    """Return a line about how far back history reaches."""
+    now = report.snapshot.read_at
+    raw, rollups = report.reaches
+    sources = ((raw, "in single observations"), (None if rollups == raw else rollups, "in roll-ups of five minutes"))
+    reach = ", ".join(f"{duration(now - at)} {source}" for at, source in sources if at is not None)
+    off = "" if report.keeps_history else " (off: nothing is added)"
     return f"history reaches back {reach}{off}" if reach else f"history: nothing is kept{off or ' yet'}"
 
 
-def _own(config: Config, snapshot: Snapshot) -> list[CheckSpec]:
-    """The checks of the monitor's own state."""
+def _monitor_checks(config: Config, snapshot: Snapshot) -> list[CheckSpec]:
+    """Return the checks of the monitor itself, which are not configured."""
     return [
         dynamic(state.check) for state in RuntimeStates(snapshot.states).monitor if state.check not in config.checks
     ]
 
 
-def _workers(fleet: RuntimeStates, snapshot: Snapshot) -> list[CheckRow]:
-    """A line about all workers and queues, which `monitor workers` has one by one. It weighs through the broker's."""
-    if fleet.summary is None:
+def _summary_row(runtime_states: RuntimeStates, snapshot: Snapshot) -> list[CheckRow]:
+    """Return a row that counts all workers and queues by verdict; `monitor workers` shows each of them.
+
+    The row does not count for the exit code: the check of the broker includes it.
+    """
+    summary = runtime_states.summary
+    if summary is None:
         return []
-    reading, result = policy.read_status(fleet.summary, snapshot.read_at), fleet.summary.result
+    reading, result = policy.read_status(summary, snapshot.read_at), summary.result
     counts = [
-        f"{what}: " + ", ".join(f"{count} {verdict}" for verdict, count in result.data[what].items() if count)
-        for what in ("workers", "queues")
-        if isinstance(result.data.get(what), Mapping) and any(result.data[what].values())
+        f"{kind}: " + ", ".join(f"{count} {verdict}" for verdict, count in result.data[kind].items() if count)
+        for kind in ("workers", "queues")
+        if isinstance(result.data.get(kind), Mapping) and any(result.data[kind].values())
     ]
     age = max(0.0, snapshot.read_at - result.observed_at)
     return [CheckRow(SUMMARY, reading.status, reading.reason, "; ".join(counts) or None, None, age)]
 
 
-def _row(spec: CheckSpec, snapshot: Snapshot, fleet: RuntimeStates) -> CheckRow:
+def _row(spec: CheckSpec, snapshot: Snapshot, runtime_states: RuntimeStates) -> CheckRow:
     own = snapshot.states.get(spec.name)
-    reading, state = overlay(spec, policy.read_status(own, snapshot.read_at), own, fleet, snapshot.read_at)
+    reading, state = overlay(spec, policy.read_status(own, snapshot.read_at), own, runtime_states, snapshot.read_at)
     if state is None:
         return CheckRow(spec.name, reading.status, reading.reason, critical=spec.critical)
     result = state.result

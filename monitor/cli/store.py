@@ -1,4 +1,4 @@
-"""``monitor store take-over``: make the store this project's."""
+"""``monitor store take-over``: makes this project the owner of the store."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from pathlib import Path
 import click
 
 from monitor import wiring
+from monitor.cli.config_loading import exit_with, load_or_exit
 from monitor.cli.data_dir import data_dir_option, running_url
 from monitor.cli.options import config_option
-from monitor.cli.problems import exit_with, load_or_exit
 from monitor.config import ConfigProblem
 from monitor.ports.store import StoreUnavailable
 
 
 @click.group()
 def store() -> None:
-    """Say which project the store belongs to."""
+    """Change the project that owns the store."""
 
 
 @store.command("take-over")
 @config_option
 @data_dir_option
 def take_over(config: Path | None, data_dir: Path | None) -> None:
-    """Make the store this project's, whichever it belongs to now.
+    """Make this project the owner of the store, whichever project owns it now.
 
-    For a project that was renamed, and for one that gets the store of another. The roles of the project that had it
-    stop within 5 seconds, those of this one start within 10. Exit code: 0; 1 when the store does not answer.
+    For a project that was renamed or takes over the store of another one. The roles of the previous owner stop within
+    5 seconds; the roles of this project start within 10. Exit code: 0, or 1 when the store does not answer.
     """
     loaded = load_or_exit(config, fallback_url=lambda settings: running_url(settings, data_dir)).config
     project = wiring.identity(loaded, data_dir=data_dir)
     if not project.name:
         exit_with(
-            ConfigProblem("project", None, "is required here; set MONITOR_PROJECT to the name that the roles have")
+            ConfigProblem("project", None, "is required here; set MONITOR_PROJECT to the project name of the roles")
         )
     try:
         before = wiring.store(loaded).ownership.take_over(project)

@@ -1,4 +1,4 @@
-"""Tables of checks for a person, and Nagios' exit codes for a machine."""
+"""Tables of checks for the terminal, and exit codes of the Nagios convention."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COLOURS = {
 
 
 class ExitCode(IntEnum):
-    """The Nagios plugin convention."""
+    """Exit codes of the Nagios plugin convention."""
 
     OK = 0
     WARNING = 1
@@ -33,7 +33,7 @@ class ExitCode(IntEnum):
 
 
 class CheckRow(NamedTuple):
-    """One check in a table. ``age_seconds`` is None when it was observed just now, or never."""
+    """One check in a table. ``age_seconds`` is None if it was observed just now or never."""
 
     check: str
     status: Status
@@ -46,23 +46,26 @@ class CheckRow(NamedTuple):
 
 
 def exit_code(rows: Iterable[CheckRow]) -> ExitCode:
-    """2: a critical check is in error or stale; 3: one was never observed; 1: anything else is not ok; 0: all well."""
-    seen = [(row.status, row.critical) for row in rows]
-    if any(critical and status in (Status.ERROR, Status.STALE) for status, critical in seen):
+    """Return the exit code of the first condition that is true.
+
+    2: a critical check is in error or stale; 3: a critical check was never observed; 1: a check is not ok; 0: else.
+    """
+    statuses = [(row.status, row.critical) for row in rows]
+    if any(critical and status in (Status.ERROR, Status.STALE) for status, critical in statuses):
         return ExitCode.CRITICAL
-    if any(critical and status is Status.UNKNOWN for status, critical in seen):
+    if any(critical and status is Status.UNKNOWN for status, critical in statuses):
         return ExitCode.UNKNOWN
-    return ExitCode.WARNING if any(status is not Status.OK for status, _ in seen) else ExitCode.OK
+    return ExitCode.WARNING if any(status is not Status.OK for status, _ in statuses) else ExitCode.OK
 
 
-def show(rows: Iterable[CheckRow], *, with_age: bool, console: Console | None = None) -> None:
-    """Print the table, to standard output unless there is a ``console``."""
+def print_checks(rows: Iterable[CheckRow], *, with_age: bool, console: Console | None = None) -> None:
+    """Print a table of checks to ``console``, or else to standard output."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("check", "status", "reason", "time"):
         table.add_column(heading, justify="right" if heading == "time" else "left")
     if with_age:
         table.add_column("age", justify="right")
-    table.add_column("what was found", overflow="fold")
+    table.add_column("details", overflow="fold")
     for row in rows:
         cells = [
             Text(row.check),
@@ -76,7 +79,7 @@ def show(rows: Iterable[CheckRow], *, with_age: bool, console: Console | None = 
 
 
 def coloured(text: str, status: Status) -> Text:
-    """The text in the colour of a status."""
+    """Return the text in the colour of a status."""
     return Text(text, style=_COLOURS[status])
 
 

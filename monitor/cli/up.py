@@ -1,4 +1,4 @@
-"""``monitor up``: looks first, then starts the tree and says when it works."""
+"""``monitor up``: checks the preconditions, starts the process tree, and reports the first complete snapshot."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 
 from monitor.cli.access import PAGE, link, provide_token
+from monitor.cli.config_loading import load_or_exit
 from monitor.cli.data_dir import data_dir_of, data_dir_option
 from monitor.cli.options import config_option
-from monitor.cli.problems import load_or_exit
 from monitor.cli.roles import host_option, port_option
 from monitor.config import Config, standalone
 from monitor.lib import logs
@@ -26,7 +26,7 @@ from monitor.supervisor.supervisor import Supervisor
 
 FIRST_SNAPSHOT_SECONDS = 30.0
 STORAGE_SECONDS = 3.0
-OWN_DATABASE = "monitor.sqlite3"  # what `monitor.settings` watches where no database is named; empty is enough
+OWN_DATABASE = "monitor.sqlite3"  # `monitor.settings` watches it if no database is configured; it may be empty
 
 
 @click.command()
@@ -35,69 +35,69 @@ OWN_DATABASE = "monitor.sqlite3"  # what `monitor.settings` watches where no dat
 @data_dir_option
 @click.option(
     "--redis-url",
-    help="A Redis to use instead of the embedded one (default: $MONITOR_REDIS_URL, or the configuration's).",
+    help="URL of a Redis to use instead of the embedded one (default: $MONITOR_REDIS_URL, or redis_url).",
 )
 @config_option
 def up(host: str | None, port: int | None, data_dir: Path | None, redis_url: str | None, config: Path | None) -> None:
-    """Everything on this machine: embedded Redis, worker, beat and web, until Ctrl-C."""
+    """Run everything on this machine: embedded Redis, worker, beat and web, until Ctrl-C."""
     started_at = time.monotonic()
     if redis_url:
         os.environ["MONITOR_REDIS_URL"] = redis_url
-    embeds: list[Path] = []
+    embedded_directories: list[Path] = []
 
-    def embed(settings: Config) -> str:
-        embeds.append(data_dir_of(settings, data_dir))
-        return embedded.url(embeds[0])
+    def use_embedded(settings: Config) -> str:
+        embedded_directories.append(data_dir_of(settings, data_dir))
+        return embedded.url(embedded_directories[0])
 
-    settings = load_or_exit(config, fallback_url=embed).config
-    home = data_dir_of(settings, data_dir)
-    os.environ["MONITOR_DATA_DIR"] = str(home)
+    settings = load_or_exit(config, fallback_url=use_embedded).config
+    directory = data_dir_of(settings, data_dir)
+    os.environ["MONITOR_DATA_DIR"] = str(directory)
     mark = secrets.token_hex(16)
     logs.configure(settings.log_format, settings.log_level)
     output = Output()
     try:
         host = host or settings.web.host
         address, port = preflight.check_port(host, settings.web.port if port is None else port)
-        with preflight.lock(home, mark):
-            (home / OWN_DATABASE).touch(0o600)
+        with preflight.lock(directory, mark):
+            (directory / OWN_DATABASE).touch(0o600)
             if settings.project is None:
-                standalone.name_in(home)  # before the roles start: they belong together on whatever host
-            server = embedded.role(home) if embeds else None
+                standalone.name_in(directory)  # before the roles start, so that all of them have the same project name
+            server = embedded.role(directory) if embedded_directories else None
             supervisor = Supervisor(server, _roles(host, port, terminal=output.terminal), mark, output)
-            token = provide_token(settings, home)
-            first = FirstSnapshot(address, port, supervisor, output, started_at=started_at, token=token)
-            storage = Storage(embedded.socket_path(home), output) if embeds else None
+            token = provide_token(settings, directory)
+            first_snapshot = FirstSnapshot(address, port, supervisor, output, started_at=started_at, token=token)
+            storage = StorageGuard(embedded.socket_path(directory), output) if embedded_directories else None
 
             def tick() -> None:
-                first.look()
+                first_snapshot.tick()
                 if storage is not None:
-                    storage.look()
+                    storage.tick()
 
-            supervisor.run(lambda: embedded.answers(embedded.socket_path(home)), tick)
+            supervisor.run(lambda: embedded.answers(embedded.socket_path(directory)), tick)
     except CannotStart as error:
         raise click.ClickException(str(error)) from error
 
 
-class Storage:
-    """Sees to it that the embedded server takes writes while its disk is full."""
+class StorageGuard:
+    """Guard that lets the embedded server accept writes while its disk is full."""
 
     def __init__(self, path: Path, output: Output) -> None:
         self._path = path
         self._output = output
         self._next_at = 0.0
 
-    def look(self) -> None:
-        """Called again and again; looks every few seconds."""
+    def tick(self) -> None:
+        """Check the server, at most once in ``STORAGE_SECONDS``. Called several times a second."""
         if time.monotonic() < self._next_at:
             return
         self._next_at = time.monotonic() + STORAGE_SECONDS
         if (changed := embedded.keep_writable(self._path)) is not None:
-            text = "cannot write its file: results are in memory only" if changed == "off" else "writes its file again"
+            text = "cannot write its file: data is in memory only" if changed == "off" else "writes its file again"
             self._output.event("up.storage", f"the embedded Redis {text}", file=changed)
 
 
 class FirstSnapshot:
-    """Waits until every check is observed, then says what to open; says what is wrong when that takes too long."""
+    """Reporter of the first snapshot that includes every check, or of the problem when that takes too long."""
 
     def __init__(
         self,
@@ -115,27 +115,27 @@ class FirstSnapshot:
         self._supervisor = supervisor
         self._output = output
         self._started_at = started_at
-        self._found = False
-        self._complained = False
+        self._is_complete = False
+        self._has_warned = False
 
-    def look(self) -> None:
-        """Called again and again; looks until it has found a whole snapshot."""
-        if self._found:
+    def tick(self) -> None:
+        """Request the status of all checks, until all are observed. Called several times a second."""
+        if self._is_complete:
             return
-        view = readiness.look(self._address, self._port)
+        view = readiness.fetch_readiness(self._address, self._port)
         took_seconds = round(time.monotonic() - self._started_at, 1)
-        if view is not None and not view.unseen:
-            self._found = True
-            self._announce(view, took_seconds)
-        elif took_seconds > FIRST_SNAPSHOT_SECONDS and not self._complained:
-            self._complained = True
-            self._complain(view)
+        if view is not None and not view.unobserved:
+            self._is_complete = True
+            self._report(view, took_seconds)
+        elif took_seconds > FIRST_SNAPSHOT_SECONDS and not self._has_warned:
+            self._has_warned = True
+            self._warn(view)
 
-    def _announce(self, view: readiness.ReadinessView, took_seconds: float) -> None:
+    def _report(self, view: readiness.ReadinessView, took_seconds: float) -> None:
         base = readiness.base_url(self._address, self._port)
         verdict = "ready" if view.ready else "running, but not ready"
         text = [f"{verdict} after {took_seconds} s: {len(view.checks)} checks observed"]
-        text += [f"  {name}: {status}" for name, status in view.troubled.items()]
+        text += [f"  {name}: {status}" for name, status in view.not_ok.items()]
         text += [f"open {self._page(base)}", f"     {base}/api/health/ready/", "Ctrl-C ends everything"]
         for line in text if self._output.terminal else ["; ".join(text[:1])]:
             self._output.event(
@@ -143,21 +143,21 @@ class FirstSnapshot:
                 line,
                 url=base,
                 ready=view.ready,
-                troubled=dict(view.troubled),
+                troubled=dict(view.not_ok),
                 seconds=took_seconds,
             )
 
     def _page(self, base: str) -> str:
         if self._token is None:
             return f"{base}/{PAGE}"
-        return f"{link(base, self._token)}  (for one use within 10 minutes; another: monitor open)"
+        return f"{link(base, self._token)}  (works once, within 10 minutes; for a new link: monitor open)"
 
-    def _complain(self, view: readiness.ReadinessView | None) -> None:
-        reasons = [f"{name} {what}" for name, what in self._supervisor.troubled.items()]
+    def _warn(self, view: readiness.ReadinessView | None) -> None:
+        reasons = [f"{name} {exits}" for name, exits in self._supervisor.exited_children.items()]
         if view is None:
             reasons.append("web does not answer")
-        elif view.unseen:
-            reasons.append(f"not observed yet: {', '.join(view.unseen)}")
+        elif view.unobserved:
+            reasons.append(f"not observed yet: {', '.join(view.unobserved)}")
         text = f"no complete snapshot within {FIRST_SNAPSHOT_SECONDS:g} s ({'; '.join(reasons)}); still trying"
         self._output.event("up.no_snapshot", text, reasons=reasons)
 

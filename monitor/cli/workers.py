@@ -1,4 +1,4 @@
-"""``monitor workers``: who consumes what, and who does not."""
+"""``monitor workers``: tables of the workers and of the queues, each with its verdict."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rich.text import Text
 from monitor import wiring
 from monitor.cli.data_dir import data_dir_option
 from monitor.cli.options import config_option
-from monitor.cli.stored import load_with_store, store_answers
+from monitor.cli.store_access import exit_if_store_unavailable, load_with_store
 from monitor.cli.tables import CheckRow, coloured, exit_code
 from monitor.model.checks import Status
 from monitor.presentation import states
@@ -30,17 +30,17 @@ _LEFT_OUT, _WIDE = frozenset({"reserved", "lag", "pool"}), 100
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="JSON, as /api/health/workers/ has it.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, as in /api/health/workers/.")
 @config_option
 @data_dir_option
 def workers(as_json: bool, config: Path | None, data_dir: Path | None) -> None:
     """Show the workers and the queues, each with its verdict.
 
-    Exit code: 0 ok, 1 warning, 2 a worker or a queue is in error or its verdict is out of date, 3 nothing is known (the
-    Nagios convention).
+    Exit code: 0 ok, 1 warning, 2 a worker or a queue is in error or its verdict is out of date, 3 no worker has been
+    judged yet (the Nagios convention).
     """
     loaded = load_with_store(config, data_dir)
-    with store_answers():
+    with exit_if_store_unavailable():
         snapshot = wiring.store(loaded).states.read()
     document = states.workers_document(snapshot.states, snapshot.read_at)
     if as_json:
@@ -51,7 +51,10 @@ def workers(as_json: bool, config: Path | None, data_dir: Path | None) -> None:
 
 
 def _rows(document: Mapping[str, Any]) -> Iterator[CheckRow]:
-    """What the exit code is made of. The summary only tells whether anything is known: its parts weigh more."""
+    """Yield the rows that decide about the exit code.
+
+    The summary decides only if nothing is known or its verdict is out of date. Errors are counted by their own rows.
+    """
     known = Status(document["status"])
     yield CheckRow("workers", known, critical=known is not Status.ERROR)
     for entry in (*document["workers"], *document["queues"]):
@@ -67,7 +70,7 @@ def _show(document: Mapping[str, Any], now: float) -> None:
         same, different = _versions(document["workers"])
         _print((*_WORKERS, *different), (_worker(entry, now, different) for entry in document["workers"]))
         if same:
-            click.echo(f"everywhere: {', '.join(same)}\n")
+            click.echo(f"everywhere: {', '.join(same)}\n")  # versions that all workers have in common
         for entry in document["workers"]:
             if len(entry.get("instances") or ()) > 1:
                 click.echo(f"{entry['name']} runs more than once: {_instances(entry)}\n")
@@ -76,14 +79,14 @@ def _show(document: Mapping[str, Any], now: float) -> None:
 
 
 def _print(headings: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
-    """A table that folds names where it is narrow, between words, and there leaves out what is looked at least."""
+    """Print a table. A narrow console folds names between words and omits the columns in ``_LEFT_OUT``."""
     console, lines = Console(), list(rows)
     table = Table(box=None, pad_edge=False, header_style="bold")
     is_wide = console.width >= _WIDE
-    shown = [place for place, name in enumerate(headings) if is_wide or name not in _LEFT_OUT]
-    for place in shown:
-        name = headings[place]
-        words = [word for line in lines for word in str(line[place]).split(", ")]
+    shown = [index for index, name in enumerate(headings) if is_wide or name not in _LEFT_OUT]
+    for index in shown:
+        name = headings[index]
+        words = [word for line in lines for word in str(line[index]).split(", ")]
         table.add_column(
             name,
             justify="left" if name in _TEXTS else "right",
@@ -92,12 +95,12 @@ def _print(headings: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Non
             overflow="fold",
         )
     for line in lines:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in (line[place] for place in shown)))
+        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in (line[index] for index in shown)))
     console.print(table)
 
 
-def _worker(entry: Mapping[str, Any], now: float, versions: Iterable[str]) -> list[str | Text]:
-    said = entry["versions"] or {}
+def _worker(entry: Mapping[str, Any], now: float, packages: Iterable[str]) -> list[str | Text]:
+    versions = entry["versions"] or {}
     return [
         str(entry["name"]),
         _verdict(entry),
@@ -109,17 +112,17 @@ def _worker(entry: Mapping[str, Any], now: float, versions: Iterable[str]) -> li
         _seconds(entry["loop_lag_seconds"]),
         _milliseconds(entry["latency_ms"]),
         _plain(entry["pool"]),
-        *(_plain(said.get(name)) for name in versions),
+        *(_plain(versions.get(name)) for name in packages),
     ]
 
 
 def _instances(entry: Mapping[str, Any]) -> str:
-    return ", ".join(f"host {each['host']} pid {each['pid']} {each['verdict']}" for each in entry["instances"])
+    return ", ".join(f"host {one['host']} pid {one['pid']} {one['verdict']}" for one in entry["instances"])
 
 
 def _queue(entry: Mapping[str, Any], now: float) -> list[str | Text]:
-    of = entry["workers"]
-    count = len(of) if isinstance(of, Sequence) and not isinstance(of, str) else of
+    workers = entry["workers"]
+    count = len(workers) if isinstance(workers, Sequence) and not isinstance(workers, str) else workers
     latency = _milliseconds(entry["latency_ms"])
     return [
         str(entry["name"]),
@@ -132,7 +135,7 @@ def _queue(entry: Mapping[str, Any], now: float) -> list[str | Text]:
 
 
 def _versions(entries: Iterable[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
-    """What all workers have, with its version, and the names of what not all have in the same one."""
+    """Return the packages that have one version in all workers, with it, and the names of those that have several."""
     found: dict[str, set[str]] = {}
     for entry in entries:
         for name, version in (entry["versions"] or {}).items():
@@ -152,7 +155,7 @@ def _since(entry: Mapping[str, Any], now: float) -> str:
 
 
 def _seconds(value: float | None) -> str:
-    """A duration to two places, as people say it."""
+    """Return a duration with one decimal in its largest unit, such as ``1.5 h``."""
     if value is None:
         return ""
     for unit, seconds in (("d", 86_400), ("h", 3600), ("m", 60)):

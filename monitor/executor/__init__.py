@@ -1,7 +1,7 @@
-"""Where checks run: in processes that can be ended whatever they are doing.
+"""Executor of checks in processes of their own, which can be killed whatever they are doing.
 
-`zygote` imports everything once and forks a check process for each request; `child` is that process; `channel` has the
-sockets between a worker and its zygote; `pool` is the worker's side, which holds the clock.
+`fork_server` imports everything once and forks a check process for each request. `child` is that process. `sockets`
+connects a worker to its fork server. `pool` is the worker's side and enforces the time limits.
 """
 
 from monitor.executor.pool import ProcessExecutor

@@ -1,4 +1,4 @@
-"""A check process: runs one check at a time for one client, until the client hangs up."""
+"""Check process: runs one check at a time for one client until the client closes the connection."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ logger = logging.getLogger(__name__)
 
 Run = Callable[[str, Mapping[str, Any], float, Past], Outcome]
 
-# The client ends us on time. Should it have died itself, the kernel does it this much later:
-# an itimer with the default action needs no GIL and no interpreter.
+# The client kills this process at the time limit. If the client itself has died, the kernel does so this much later:
+# an itimer with the default action needs neither the GIL nor the interpreter.
 BACKSTOP_SECONDS = 0.5
 
 
 def serve(connection: Connection, run: Run) -> None:
-    """Answer requests (see `messages`) with an outcome and its response time. Returns when the client is gone."""
+    """Respond to requests (see `messages`) with an outcome and its response time until the connection is closed."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     while True:
         try:
@@ -49,6 +49,6 @@ def _answer(request: Request, run: Run) -> bytes:
     try:
         return encode_outcome(outcome, elapsed_ms)
     except (TypeError, ValueError) as error:
-        logger.error("check of kind %s returned what cannot be stored: %s", request.kind, error)
-        wrong = Outcome(Status.ERROR, reason="bad_data", message=f"cannot be stored: {error}")
-        return encode_outcome(wrong, elapsed_ms)
+        logger.error("check of kind %s returned an outcome that cannot be stored: %s", request.kind, error)
+        unusable = Outcome(Status.ERROR, reason="bad_data", message=f"cannot be stored: {error}")
+        return encode_outcome(unusable, elapsed_ms)

@@ -1,4 +1,4 @@
-"""What a check process and its client say to one another: requests and outcomes as JSON."""
+"""Messages between a check process and its client: requests and outcomes as JSON."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 from monitor.config import CheckSpec
 from monitor.model.checks import Outcome, Past, Status
 
-MAX_OUTCOME_BYTES = 32 * 1024  # a state is kept for each check and read by every probe process
+MAX_OUTCOME_BYTES = 32 * 1024  # every web process reads the state of every check
 MAX_MEMORY_BYTES = 8 * 1024 * 1024  # read and written with every run
 
 
 class Request(NamedTuple):
-    """A check to run."""
+    """Request to run a check once."""
 
     kind: str
     options: Mapping[str, Any]
@@ -23,35 +23,36 @@ class Request(NamedTuple):
 
 
 def encode_request(check: CheckSpec, past: Past) -> bytes:
-    """The request to run a check."""
+    """Return the message that requests a run of a check."""
     return json.dumps([check.kind, dict(check.options), check.timeout_seconds, past.now, past.memory]).encode()
 
 
 def decode_request(raw: bytes) -> Request:
-    """The request."""
+    """Return the request of a message from `encode_request`."""
     kind, options, timeout_seconds, now, memory = json.loads(raw)
     return Request(kind, options, timeout_seconds, Past(now, memory))
 
 
 def encode_outcome(outcome: Outcome, response_time_ms: float) -> bytes:
-    """The reply to a request.
+    """Return the message that responds to a request.
 
-    Raises TypeError or ValueError for what cannot be stored: no JSON, or more bytes than a state or a memory may have.
+    Raise TypeError or ValueError if the outcome cannot be stored: it is not JSON, or it is larger than
+    ``MAX_OUTCOME_BYTES`` or its memory than ``MAX_MEMORY_BYTES``.
     """
     if outcome.memory is not None and len(outcome.memory) > MAX_MEMORY_BYTES:
         raise ValueError(f"a memory of {len(outcome.memory)} characters is longer than {MAX_MEMORY_BYTES}")
-    parts = ",".join(
-        f"{json.dumps(name)}:{'null' if part is None else _encode(part)}" for name, part in outcome.children.items()
+    children = ",".join(
+        f"{json.dumps(name)}:{'null' if child is None else _encode(child)}" for name, child in outcome.children.items()
     )
-    # Joined by hand, so that what was measured against its limit is not encoded again.
-    return f"[{response_time_ms!r},{_encode(outcome)},{{{parts}}},{json.dumps(outcome.memory)}]".encode()
+    # Joined by hand: each outcome is encoded once, to measure its length, and that text is used here.
+    return f"[{response_time_ms!r},{_encode(outcome)},{{{children}}},{json.dumps(outcome.memory)}]".encode()
 
 
 def decode_outcome(raw: bytes) -> tuple[Outcome, float]:
-    """The outcome and the response time in milliseconds."""
-    response_time_ms, whole, parts, memory = json.loads(raw)
-    found = {name: None if part is None else _decode(part) for name, part in parts.items()}
-    return _decode(whole, children=found, memory=memory), response_time_ms
+    """Return the outcome and the response time in milliseconds."""
+    response_time_ms, outcome, children, memory = json.loads(raw)
+    child_outcomes = {name: None if child is None else _decode(child) for name, child in children.items()}
+    return _decode(outcome, children=child_outcomes, memory=memory), response_time_ms
 
 
 def _encode(outcome: Outcome) -> str:

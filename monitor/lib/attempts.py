@@ -1,4 +1,4 @@
-"""Time limits of attempts that are made one after another and share one patience."""
+"""Time limits of consecutive attempts that share one limit."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import MutableMapping
 from typing import Any
 
 LEAST_SECONDS = 0.5
-"""A server that is merely far away needs as long."""
+"""Shortest useful limit: a distant server needs this long."""
 
 
 def share(left_seconds: float, attempts_left: int, most_seconds: float | None = None) -> float:
-    """Return how long the next of several attempts may take, in seconds.
+    """Return the time limit of the next of several attempts, in seconds.
 
-    That is its equal share of ``left_seconds``, and at most ``most_seconds``, the user's own limit. It is at least
-    ``LEAST_SECONDS`` while so much is left: then there is no time for the last attempts.
+    The limit is an equal share of ``left_seconds``, at most ``most_seconds`` (the user's own limit) and at least
+    ``LEAST_SECONDS``, but never more than ``left_seconds``. With many attempts no time may be left for the last ones.
     """
     fair = left_seconds / max(1, attempts_left)
     limit = fair if most_seconds is None else min(fair, most_seconds)
@@ -22,20 +22,20 @@ def share(left_seconds: float, attempts_left: int, most_seconds: float | None = 
 
 
 def narrow(options: MutableMapping[str, Any], name: str, limit: float) -> None:
-    """Set an option to ``limit``, unless the user has set a narrower one. A user's 0, or none at all, is no limit."""
+    """Set an option to ``limit`` unless its value is a smaller one. A value of 0 or None means no limit."""
     try:
-        own = float(options.get(name) or 0)
+        value = float(options.get(name) or 0)
     except (TypeError, ValueError):
-        return  # the driver says that it is nonsense
-    if not 0 < own < limit:
+        return  # the driver reports the invalid value
+    if not 0 < value < limit:
         options[name] = limit
 
 
 def addresses(host: str | None, port: int | str | None = None) -> int:
-    """Return how many addresses of ``host`` a connection to it tries, one after another; 1 if it has none."""
-    if not host or "/" in host:  # a socket's path, of which kombu takes the first slash away
+    """Return the number of addresses of ``host`` that a connection tries, one after another; 1 if it has none."""
+    if not host or "/" in host:  # a socket's path; kombu removes its first slash
         return 1
     try:
-        return len({each[4] for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
-    except (OSError, UnicodeError):  # the latter for a label of more than 63 characters
-        return 1  # whoever connects finds out what is wrong with the name
+        return len({info[4] for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
+    except (OSError, UnicodeError):  # UnicodeError for a label of more than 63 characters
+        return 1  # the connection itself fails with the reason

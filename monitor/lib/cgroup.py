@@ -1,7 +1,7 @@
-"""What a container may use: CPU and memory limits of our control group, cgroup v1 and v2.
+"""CPU and memory limits of the control group of this process, and the usage of each; cgroup v1 and v2.
 
-Limits are looked for from our own group up to the top of what we can see, because the tightest one wins wherever
-it is set (a pod's, a slice's), and what it is measured against is the use of the group that has it.
+A limit can be set on the process's own group or on any group above it (a pod's, a slice's). The smallest limit of all
+visible groups applies. It is compared with the usage of the group that has the limit.
 Files: https://docs.kernel.org/admin-guide/cgroup-v2.html and cgroup-v1/memory.html, cpuacct.html; sched-bwc.html.
 """
 
@@ -17,7 +17,7 @@ MEMBERSHIP = Path("/proc/self/cgroup")
 
 @dataclass(frozen=True, slots=True)
 class MemoryLimit:
-    """A memory limit in bytes, and what the group that has it uses, without page cache that can be dropped."""
+    """Memory limit in bytes, and the usage of the group that has it, without page cache that can be dropped."""
 
     limit_bytes: int
     used_bytes: int
@@ -25,43 +25,42 @@ class MemoryLimit:
 
 @dataclass(frozen=True, slots=True)
 class CpuLimit:
-    """A CPU limit in cores, and the CPU time in seconds that the group that has it has used so far."""
+    """CPU limit in cores, and the CPU time in seconds that the group with this limit has used so far."""
 
     cores: float
     used_seconds: float
 
 
 def memory_limit(root: Path = ROOT, membership: Path = MEMBERSHIP) -> MemoryLimit | None:
-    """The smallest memory limit that applies to us; None without one.
+    """Return the smallest memory limit that applies to this process, or None if there is none.
 
-    Used is what ``docker stats`` and kubelet's working set call so: usage minus inactive file cache.
+    The usage is defined as in ``docker stats`` and kubelet's working set: usage minus inactive file cache.
     """
-    found = [
+    limits = [
         *(_memory_v2(group) for group in _groups(root, membership, "")),
         *(_memory_v1(group) for group in _groups(root, membership, "memory")),
     ]
-    return min((limit for limit in found if limit), key=lambda limit: limit.limit_bytes, default=None)
+    return min((limit for limit in limits if limit), key=lambda limit: limit.limit_bytes, default=None)
 
 
 def cpu_limit(root: Path = ROOT, membership: Path = MEMBERSHIP) -> CpuLimit | None:
-    """The smallest CPU quota that applies to us; None without one."""
-    found = [_cpu_v2(group) for group in _groups(root, membership, "")]
+    """Return the smallest CPU quota that applies to this process, or None if there is none."""
+    limits = [_cpu_v2(group) for group in _groups(root, membership, "")]
     for group in _groups(root, membership, "cpu"):
-        # The controllers may be mounted together (cpu,cpuacct) or apart.
-        place = group.relative_to(_mount(root, "cpu"))
-        found.append(_cpu_v1(group, _mount(root, "cpuacct") / place))
-    return min((limit for limit in found if limit), key=lambda limit: limit.cores, default=None)
+        # The controllers may be mounted together (cpu,cpuacct) or separately.
+        path = group.relative_to(_mount(root, "cpu"))
+        limits.append(_cpu_v1(group, _mount(root, "cpuacct") / path))
+    return min((limit for limit in limits if limit), key=lambda limit: limit.cores, default=None)
 
 
 def _groups(root: Path, membership: Path, controller: str) -> Iterator[Path]:
-    """Our group's directory and those above it, for a v1 controller, or for v2 when it is empty."""
+    """Yield the directories of this process's group and of the groups above it, for a v1 controller ("" for v2)."""
     path = _membership(membership, controller)
     top = _mount(root, controller)
     if path is None or not top.is_dir():
         return
-    # Without a cgroup namespace (Docker on v1) the path is the host's, while the mount shows our group as its top.
-    parts = [part for part in path.split("/") if part not in ("", "..")]
-    group = top.joinpath(*parts)
+    # Without a cgroup namespace (Docker on v1) the path is the host's, but the top of the mount is the process's group.
+    group = top.joinpath(*(name for name in path.split("/") if name not in ("", "..")))
     if not group.is_dir():
         group = top
     while True:
@@ -72,7 +71,7 @@ def _groups(root: Path, membership: Path, controller: str) -> Iterator[Path]:
 
 
 def _membership(membership: Path, controller: str) -> str | None:
-    """The path of our group, from lines such as ``4:memory:/docker/abc`` (v1) and ``0::/`` (v2)."""
+    """Return the path of this process's group, from a line such as ``4:memory:/docker/abc`` (v1) or ``0::/`` (v2)."""
     for line in (_read(membership) or "").splitlines():
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
@@ -99,7 +98,7 @@ def _memory_v1(group: Path) -> MemoryLimit | None:
 
 
 def _memory(limit: int | None, usage: int | None, inactive_file: int | None) -> MemoryLimit | None:
-    # v1 says "no limit" by a number near 2**63.
+    # v1 has a number near 2**63 if there is no limit.
     if limit is None or usage is None or limit >= 1 << 60:
         return None
     return MemoryLimit(limit, max(0, usage - (inactive_file or 0)))
@@ -122,7 +121,7 @@ def _cpu_v1(cpu: Path, cpuacct: Path) -> CpuLimit | None:
 
 
 def _number(path: Path) -> int | None:
-    """The number in a file; None when there is no file, or another word in it (``max``)."""
+    """Return the number in a file, or None if there is no file or it contains a word (``max``)."""
     try:
         return int(_read(path) or "")
     except ValueError:
@@ -130,7 +129,7 @@ def _number(path: Path) -> int | None:
 
 
 def _field(path: Path, name: str) -> int | None:
-    """The number behind ``name`` in a file of lines such as ``inactive_file 4096``."""
+    """Return the number of ``name`` in a file of lines such as ``inactive_file 4096``, or None."""
     for line in (_read(path) or "").splitlines():
         key, _, value = line.partition(" ")
         if key == name:

@@ -1,4 +1,4 @@
-"""Bounded HTTP requests: no redirects, no proxies, no retries, an end in time, and a body of limited size."""
+"""Bounded HTTP requests: no redirects, no proxies, no retries, a time limit, and a body of limited size."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ CHUNK_BYTES = 64 * 1024
 
 
 class Response(NamedTuple):
-    """The status of an answer, and its body or the beginning of it."""
+    """HTTP response: its status, and its body or the beginning of it."""
 
     status: int
     body: bytes
 
 
 class HttpClient:
-    """Connections for the requests of one run. An attempt at each address of a host gets its share of the time."""
+    """HTTP client for the requests of one run. The addresses of a host share the time limit of a connection."""
 
     def __init__(self, *, verify_tls: bool = True, ca_file: str | None = None) -> None:
         self._pool = urllib3.PoolManager(
@@ -60,15 +60,15 @@ class HttpClient:
         headers: Mapping[str, str],
         fields: Mapping[str, str] | None = None,
     ) -> Response:
-        """Return the answer to one request, with its body to the end, or until ``max_bytes`` or more were read.
+        """Send one request and return its response. The body is cut off once ``max_bytes`` or more were read.
 
-        ``deadline`` is a time of ``time.monotonic()``, which has not passed yet. Raises TimeoutError then, however
-        slowly the body comes, and for other failures what urllib3 and the network raise: HTTPError, OSError.
+        ``deadline`` is a time of ``time.monotonic()`` in the future. Raise TimeoutError at that time, even if the body
+        is still being received. Other failures raise the exceptions of urllib3 and the network: HTTPError, OSError.
         """
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", InsecureRequestWarning)
-                answer = self._pool.request(
+                response = self._pool.request(
                     method,
                     url,
                     fields=fields,
@@ -78,38 +78,40 @@ class HttpClient:
                     preload_content=False,
                     timeout=urllib3.Timeout(total=deadline - time.monotonic()),
                 )
-                return Response(answer.status, _read(answer, deadline, max_bytes))
+                return Response(response.status, _read(response, deadline, max_bytes))
         except HTTPTimeoutError as error:
-            if isinstance(error, NewConnectionError):  # the connection was refused: no timeout, in spite of its class
+            if isinstance(
+                error, NewConnectionError
+            ):  # the connection was refused: not a timeout, in spite of its class
                 raise
             raise TimeoutError("no answer in time") from error
 
 
 def http_url(text: str) -> Url | None:
-    """Return the parts of an http or https URL; None for a text that is none."""
+    """Return a parsed http or https URL, or None for any other text."""
     try:
         url = parse_url(text)
-    except HTTPError:  # its text repeats the URL
+    except HTTPError:  # not raised again: its text contains the URL
         return None
     return url if url.scheme in ("http", "https") and url.host else None
 
 
-def _read(answer: urllib3.BaseHTTPResponse, deadline: float, max_bytes: int) -> bytes:
-    """Return the body. The time is looked at after each piece: on a slow drip a socket's own timeout never ends."""
+def _read(response: urllib3.BaseHTTPResponse, deadline: float, max_bytes: int) -> bytes:
+    """Return the body. Check the deadline after each chunk, because each byte restarts the timeout of a socket."""
     body = bytearray()
     try:
         while len(body) < max_bytes:
-            chunk = answer.read1(CHUNK_BYTES)
+            chunk = response.read1(CHUNK_BYTES)
             if not chunk:
-                answer.release_conn()
+                response.release_conn()
                 return bytes(body)
             body += chunk
             if time.monotonic() > deadline:
                 raise TimeoutError("the body did not end in time")
     except BaseException:
-        answer.close()
+        response.close()
         raise
-    answer.close()  # its rest must not be taken for the next answer
+    response.close()  # the rest of the body must not be read as the next response
     return bytes(body)
 
 

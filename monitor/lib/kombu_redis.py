@@ -1,4 +1,4 @@
-"""Where kombu keeps queues on Redis, and a client that reads there."""
+"""Keys in which kombu stores queues and bindings on Redis, and a client to read them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ import redis
 
 
 def raw_client(channel: Any) -> Any:
-    """A client on the channel's connections that adds no prefix: kombu's own does so for some commands only."""
-    return redis.Redis(
-        connection_pool=channel.client.connection_pool
-    )  # `from_pool` would close the pool with the client
+    """Return a client on the channel's connections that adds no key prefix. Kombu's own adds it to some commands only.
+
+    `Redis.from_pool` is not used: its client closes the pool.
+    """
+    return redis.Redis(connection_pool=channel.client.connection_pool)
 
 
 def queue_keys(channel: Any, queue: str) -> list[str]:
-    """The lists of a queue, ``queue`` for priority 0 and ``queue SEP N`` for the others, in the order they are read.
+    """Return the keys of a queue's lists in the order in which kombu reads them.
 
-    (kombu's ``Channel._q_for_pri``)
+    They are ``queue`` for priority 0 and ``queue SEP N`` for the others (kombu's ``Channel._q_for_pri``).
     """
     priorities = sorted(set(channel.priority_steps))
     return [channel.global_keyprefix + channel._q_for_pri(queue, priority) for priority in priorities]
 
 
 def bindings_key(channel: Any, exchange: str) -> str:
-    """The set in which an exchange's bindings are: routing key, pattern and queue, with ``channel.sep`` between."""
+    """Return the key of the set of an exchange's bindings: routing key, pattern, queue, joined by ``channel.sep``."""
     return str(channel.global_keyprefix + channel.keyprefix_queue % (exchange,))

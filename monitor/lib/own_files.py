@@ -1,4 +1,4 @@
-"""Files of ours on a machine that other users share: directories that can be trusted, and files made in them."""
+"""Files of the current user on a shared machine: trusted directories, and the creation of private files."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 def belongs_to_another(directory: Path) -> bool:
-    """Whether an existing directory was made by another user, who could replace whatever is put there.
+    """Return whether another user owns an existing directory, and so could replace the files in it.
 
-    A directory of root's is trusted: volumes are often mounted so. Root itself trusts a directory of any user, unless
-    it is in one where everybody can make directories, as in ``/tmp``. Raises OSError.
+    A directory of root is trusted, because volumes are often mounted with that owner. Root itself trusts a directory of
+    any user unless every user can write to its parent, as in ``/tmp``. Raise OSError if it cannot be read.
     """
     owner, user = directory.stat().st_uid, os.geteuid()
     if owner in (user, 0):
@@ -21,26 +21,26 @@ def belongs_to_another(directory: Path) -> bool:
 
 
 def is_private(directory: Path) -> bool:
-    """Whether it is a directory of this user's, and no link to one."""
+    """Return whether a path is a directory that this user owns, and not a symbolic link."""
     try:
-        found = directory.lstat()
+        status = directory.lstat()
     except OSError:
         return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
 
 
 def create(path: Path, text: str) -> None:
-    """Make a file that only this user can read, whole or not at all, unless it is there. Raises OSError.
+    """Create a file that only this user can read, atomically, unless it exists. Raise OSError if that fails.
 
-    The first of several processes wins; the others leave its file as it is.
+    If several processes create the file at the same time, the first one succeeds, and the others leave it unchanged.
     """
-    made = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
     try:
-        os.link(made, path)
+        os.link(temporary, path)
     except FileExistsError:
         pass
     finally:
-        made.unlink()
+        temporary.unlink()

@@ -1,4 +1,4 @@
-"""Ending with the process that started us, on systems that can."""
+"""End of a process together with its parent process (Linux only)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent() -> Callable[[], None] | None:
-    """What to call in a process for it to get SIGTERM when its parent ends; None where there is no such thing.
+    """Return a function that makes the calling process get SIGTERM when its parent ends; None on other systems.
 
-    Linux only (prctl(2)). Found before a fork, the call itself is safe between fork and exec.
+    It uses prctl(2), which only Linux has. If this function was called before a fork, the returned one is safe to call
+    between fork and exec.
     """
     if sys.platform != "linux":
         return None

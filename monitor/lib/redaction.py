@@ -1,4 +1,4 @@
-"""What must never be shown: credentials in URLs and texts, and values whose name says that they are secret."""
+"""Redaction of secrets: credentials in URLs and texts, and values whose key names a secret."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _SECRET_NAME = re.compile(rf"(?i)(?:{_SECRETS}|signature|authorization|cookie)|(
 
 
 def scrub(text: str) -> str:
-    """The text without credentials: user and password of URLs, ``password=...``, ``Authorization: ...`` become ``***``.
+    """Return the text with ``***`` for secrets: user and password of URLs, ``password=...``, ``Authorization: ...``.
 
-    Safe to call twice. Texts without credentials come back as they are.
+    A second call changes nothing. A text without credentials is returned unchanged.
     """
     if "://" in text and "@" in text:
         text = _WORD.sub(lambda word: _without_user_info(word[0]), text)
@@ -39,18 +39,18 @@ def scrub(text: str) -> str:
 
 
 def scrub_value(value: str) -> str:
-    """Like :func:`scrub` for a text that is one value, in which blanks and quotes may be part of a password."""
+    """Return a single value without credentials, like :func:`scrub`; its blanks and quotes may be in a password."""
     return scrub(_without_user_info(value))
 
 
 def is_secret(name: str) -> bool:
-    """Whether a key of that name holds a secret: ``password``, ``api_key``, ``SLACK_TOKEN``, ``Authorization``, ..."""
+    """Return whether a key's name denotes a secret, such as ``password``, ``api_key``, ``SLACK_TOKEN``, ``Cookie``."""
     return _SECRET_NAME.search(name) is not None
 
 
 def is_secret_path(path: Sequence[str]) -> bool:
     """Return whether the key at ``path`` is, or lies in, a table whose every value is a secret, such as ``headers``."""
-    below_name = path[1:] if "." in path[0] else path[2:]  # a check may have such a name
+    below_name = path[1:] if "." in path[0] else path[2:]  # without the check's name, which may be ``headers``, too
     return any(map(is_table_of_secrets, below_name))
 
 
@@ -60,8 +60,11 @@ def is_table_of_secrets(name: str) -> bool:
 
 
 def hide_secrets(text: str, secrets: Iterable[str]) -> str:
-    """Return the text without these secrets. Short ones are hidden as whole words only: else nothing stays readable."""
-    for secret in sorted(filter(None, (each.strip() for each in secrets)), key=len, reverse=True):
+    """Return the text with ``***`` for these secrets. A short secret is hidden only where it is an entire word.
+
+    Otherwise, a secret such as ``a`` would make the text unreadable.
+    """
+    for secret in sorted(filter(None, (secret.strip() for secret in secrets)), key=len, reverse=True):
         if len(secret) >= _LEAST_TO_HIDE_ANYWHERE:
             text = text.replace(secret, MASK)
         else:
@@ -70,9 +73,9 @@ def hide_secrets(text: str, secrets: Iterable[str]) -> str:
 
 
 def mask(value: Any, name: str = "", scrub_text: Callable[[str], str] = scrub_value) -> Any:
-    """The value of the key ``name`` as it may be shown: same shape, secrets replaced by ``***``.
+    """Return the value of the key ``name`` with the same structure and ``***`` for secrets.
 
-    Give :func:`scrub` for ``scrub_text`` where texts are sentences rather than values.
+    Pass :func:`scrub` as ``scrub_text`` if texts are sentences and not single values.
     """
     shown = value
     match value:
@@ -84,7 +87,7 @@ def mask(value: Any, name: str = "", scrub_text: Callable[[str], str] = scrub_va
             secret = value.get_secret_value()
             shown = scrub_value(secret) if "://" in secret else MASK
         case str() if "://" not in value and name.lower().endswith(("url", "dsn")):
-            shown = re.sub(r"(?s)^.*@", f"{MASK}@", scrub_text(value))  # a URL that lost its scheme
+            shown = re.sub(r"(?s)^.*@", f"{MASK}@", scrub_text(value))  # a URL without its scheme
         case str():
             shown = scrub_text(value)
         case bytes():
@@ -97,27 +100,27 @@ def mask(value: Any, name: str = "", scrub_text: Callable[[str], str] = scrub_va
 
 
 def hide_check_option(value: Any, name: str = "") -> Any:
-    """Mask an option of a check. All values of its request headers are secrets, whatever their names are."""
+    """Return an option of a check with ``***`` for secrets. All values of its request headers are secrets."""
     return mask(_without_tables(value, name), name)
 
 
 def hide_option(value: Any, name: str = "") -> Any:
-    """Like :func:`mask` for an option of an alert channel, where any part of a URL may be what lets one in.
+    """Return an option of an alert channel with ``***`` for secrets. Of a URL only the scheme is shown.
 
-    (``https://hooks.slack.com/services/T00/B00/XXX``, ``tgram://TOKEN/CHAT``: only the scheme is shown.)
+    Its path may be the credential: ``https://hooks.slack.com/services/T00/B00/XXX``, ``tgram://TOKEN/CHAT``.
     """
     if name.lower().endswith("key") and not isinstance(value, bool | None):
         return MASK
     if isinstance(value, Mapping):
-        every = is_table_of_secrets(name)
-        return {key: MASK if every else hide_option(item, str(key)) for key, item in value.items()}
+        are_secrets = is_table_of_secrets(name)
+        return {key: MASK if are_secrets else hide_option(item, str(key)) for key, item in value.items()}
     return mask(value, name, _only_schemes)
 
 
 def _without_tables(value: Any, name: str) -> Any:
     if isinstance(value, Mapping):
-        every = is_table_of_secrets(name)
-        return {key: MASK if every else _without_tables(item, str(key)) for key, item in value.items()}
+        are_secrets = is_table_of_secrets(name)
+        return {key: MASK if are_secrets else _without_tables(item, str(key)) for key, item in value.items()}
     return [_without_tables(item, "") for item in value] if isinstance(value, list | tuple) else value
 
 
@@ -126,8 +129,8 @@ def _only_schemes(text: str) -> str:
 
 
 def _without_user_info(urls: str) -> str:
-    # A password may hold an unescaped "/" or "@", so everything up to the last "@" of a URL goes: a host too many
-    # is hidden rather than half a password shown.
+    # A password may contain an unescaped "/" or "@". So everything up to the last "@" of a URL is hidden, even if that
+    # hides a host, too.
     shown = []
     for url in _NEXT_URL.split(urls):
         scheme, separator, rest = url.partition("://")

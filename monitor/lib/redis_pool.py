@@ -1,7 +1,7 @@
-"""Connections to a Redis server whose every step is bounded in time: shared by the store, the checks and the agent.
+"""Connection pools for Redis with a time limit on every step, shared by the store, the checks and the agent.
 
-redis-py's own retries are switched off: its default (10 of them) turns one unanswered command into
-seconds, and a bound that holds has to count the attempts and the waiting in one place.
+redis-py's own retries are switched off. With its default of 10 retries, one unanswered command takes many seconds. A
+reliable time limit needs attempts and delays counted in one place.
 """
 
 from __future__ import annotations
@@ -20,27 +20,28 @@ from redis.sentinel import Sentinel, SentinelConnectionPool
 from monitor.lib.redis_urls import RedisUrl, for_redis_py, parse
 
 
-def connection_pool(url: str, *, timeout_seconds: float, introduce: bool = False) -> ConnectionPool:
-    """A pool for a URL of `monitor.lib.redis_urls`; of Sentinels, for the server that is the master of the moment.
+def connection_pool(url: str, *, timeout_seconds: float, set_client_info: bool = False) -> ConnectionPool:
+    """Return a connection pool for a URL of `monitor.lib.redis_urls`, without connecting.
 
+    A URL of Sentinels gives a pool for their current master:
     ``sentinel://[user:password@]host:port[;sentinel://host:port...]/db?master_name=NAME``, with ``sentinel_password``
-    and ``sentinel_username`` in the query if the Sentinels want them, and ``ssl=true`` for TLS. Connects to nothing.
+    and ``sentinel_username`` in the query if the Sentinels require them, and ``ssl=true`` for TLS.
 
-    One attempt takes at most ``timeout_seconds`` for each of connecting, sending and receiving, whatever the URL says;
-    to ask a Sentinel who is master takes such an attempt of its own, and each one that is silent another, once.
-    Unless it shall ``introduce`` itself, a new connection saves the two round trips in which redis-py tells its name.
-    Raises ValueError, without the URL's text, when it says nonsense.
+    One attempt takes at most ``timeout_seconds`` for each of connecting, sending and receiving; timeouts in the URL are
+    ignored. The query for the master is an attempt of its own, and each Sentinel that does not respond costs one more.
+    With ``set_client_info`` a new connection reports the name and version of redis-py, which takes two round trips.
+    Raise ValueError, without the URL's text, if the URL is invalid.
     """
     limits: dict[str, Any] = {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds}
     limits["retry"] = Retry(NoBackoff(), 0)
     parsed = parse(url)
     if parsed.scheme == "sentinel":
-        return _sentinel_pool(parsed, limits, introduce)
-    return ConnectionPool(**{**_options(for_redis_py(url), introduce), **limits})
+        return _sentinel_pool(parsed, limits, set_client_info)
+    return ConnectionPool(**{**_options(for_redis_py(url), set_client_info), **limits})
 
 
 def server_reason(error: BaseException) -> str | None:
-    """Return the reason code of what a server answered; None for errors of the network and others."""
+    """Return the reason code of an error that the server reported; None for errors of the network and others."""
     for types, reason in _BY_CLASS:
         if isinstance(error, types):
             return reason
@@ -59,57 +60,58 @@ _BY_CLASS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((redis.TimeoutError,), "timeout"),
     ((redis.sentinel.MasterNotFoundError, redis.sentinel.SlaveNotFoundError), "no_master"),
 )
-# What redis-py has no class for.
+# Errors without a class in redis-py.
 _BY_TEXT = (("MISCONF", "not_persisting"), ("UNBLOCKED", "read_only"), ("max number of clients", "too_many_clients"))
 
 
-def _sentinel_pool(url: RedisUrl, limits: dict[str, Any], introduce: bool) -> ConnectionPool:
-    said = {name: value for name, value in url.options.items() if name != "ssl"}
-    # Everything but the addresses is as in the URL of a server.
+def _sentinel_pool(url: RedisUrl, limits: dict[str, Any], set_client_info: bool) -> ConnectionPool:
+    query = {name: value for name, value in url.options.items() if name != "ssl"}
+    # All options are parsed from the URL of a single server; the addresses are replaced below.
     scheme, login = "rediss" if url.encrypted else "redis", f"{url.login}@" if url.login else ""
     server = f"{scheme}://{login}localhost/{url.database}"
-    options = _options(f"{server}?{urlencode(said)}" if said else server, introduce)
+    options = _options(f"{server}?{urlencode(query)}" if query else server, set_client_info)
     for key in ("host", "port", "connection_class"):
         options.pop(key, None)
-    kept = ("protocol", "lib_name", "lib_version", "driver_info", "socket_keepalive")
-    shared = {key: value for key, value in options.items() if key in kept or key.startswith("ssl_")}
-    own = {key: url.sentinel_login.get(key) for key in ("username", "password")}
-    shared |= {**own, **({"ssl": True} if url.encrypted else {}), **limits}
+    shared = ("protocol", "lib_name", "lib_version", "driver_info", "socket_keepalive")
+    sentinel_options = {key: value for key, value in options.items() if key in shared or key.startswith("ssl_")}
+    sentinel_login = {key: url.sentinel_login.get(key) for key in ("username", "password")}
+    sentinel_options |= {**sentinel_login, **({"ssl": True} if url.encrypted else {}), **limits}
     addresses = [(host, port or 26379) for host, port in url.addresses]
-    sentinel = Sentinel(addresses, sentinel_kwargs=shared)  # type: ignore[no-untyped-call]
-    found: ConnectionPool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
+    sentinel = Sentinel(addresses, sentinel_kwargs=sentinel_options)  # type: ignore[no-untyped-call]
+    pool: ConnectionPool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
         url.master_name, sentinel, ssl=url.encrypted, **{**options, **limits}
     )
-    return found
+    return pool
 
 
-def _options(url: str, introduce: bool) -> dict[str, Any]:
+def _options(url: str, set_client_info: bool) -> dict[str, Any]:
     try:
         options: dict[str, Any] = dict(parse_url(url))  # type: ignore[no-untyped-call]
     except ValueError:
-        # Not chained: a password with a slash in it ends up in the error as the "port".
+        # Not chained: if a password contains a slash, the error quotes a piece of it as the "port".
         raise ValueError("not a Redis URL; redis://, rediss:// or unix:// and no unquoted password is needed") from None
-    options["protocol"] = 2  # 3 would say HELLO, and ask for maintenance notifications
-    if str(options.get("ssl_cert_reqs", "")).startswith("CERT_"):
-        options["ssl_cert_reqs"] = options["ssl_cert_reqs"].removeprefix("CERT_").lower()  # as Celery spells it
+    options["protocol"] = 2  # with 3, redis-py would send HELLO and subscribe to maintenance notifications
+    if str(options.get("ssl_cert_reqs", "")).startswith("CERT_"):  # the spelling in Celery's URLs
+        options["ssl_cert_reqs"] = options["ssl_cert_reqs"].removeprefix("CERT_").lower()
     for retries in ("retry_on_timeout", "retry_on_error"):
         options.pop(retries, None)
-    kind = options.get("connection_class", Connection)
-    if kind is not UnixDomainSocketConnection:
+    connection_class = options.get("connection_class", Connection)
+    if connection_class is not UnixDomainSocketConnection:
         options["socket_keepalive"] = True
-    if issubclass(kind, SSLConnection):
-        # redis-py's parser over hiredis takes the session tickets that TLS 1.3 sends after connecting for an answer
-        # nobody asked for, and the pool then refuses the connection: "Connection not ready", now and then.
+    if issubclass(connection_class, SSLConnection):
+        # TLS 1.3 sends session tickets after connecting. redis-py's hiredis parser takes them for an unexpected
+        # response, and the pool then sometimes refuses the connection: "Connection not ready".
         options["parser_class"] = _RESP2Parser
-    if not introduce:
-        options |= _without_introduction(kind)
+    if not set_client_info:
+        options |= _without_client_info(connection_class)
+    not_for_connections = ("connection_class", "max_connections")
     try:
-        kind(**{name: value for name, value in options.items() if name not in ("connection_class", "max_connections")})
+        connection_class(**{name: value for name, value in options.items() if name not in not_for_connections})
     except TypeError as error:
         raise ValueError(f"unknown option in the Redis URL: {str(error).rpartition(' ')[2]}") from None
     return options
 
 
-def _without_introduction(kind: type[Connection]) -> dict[str, None]:
-    known = inspect.signature(kind).parameters | inspect.signature(redis.Redis).parameters
-    return {"driver_info": None} if "driver_info" in known else {"lib_name": None, "lib_version": None}
+def _without_client_info(connection_class: type[Connection]) -> dict[str, None]:
+    parameters = inspect.signature(connection_class).parameters | inspect.signature(redis.Redis).parameters
+    return {"driver_info": None} if "driver_info" in parameters else {"lib_name": None, "lib_version": None}

@@ -1,6 +1,6 @@
-"""URLs of Redis servers: every form that a setting may have, parsed once, and written as each client wants it.
+"""URLs of Redis servers: parses every form that a setting may have, and writes the form that each client needs.
 
-Errors never repeat a part of the URL: it may hold a password.
+Errors never quote the URL, because it may contain a password.
 """
 
 from __future__ import annotations
@@ -20,46 +20,46 @@ SCHEMES = {
     "redis+socket": "unix",
     "sentinel": "sentinel",
 }
-"""The schemes that are accepted, and what redis-py calls each of them; Sentinels are written as Celery does."""
+"""Accepted schemes, and the scheme that redis-py uses for each; URLs of Sentinels have Celery's form."""
 
 FORMS = "redis://, rediss://, valkey://, valkeys://, unix://, redis+socket:// or sentinel://"
 
 SENTINELS = "sentinel://host:26379;sentinel://host:26379/0?master_name=NAME"
 
-_QUOTING = "are '/', '@', '#' of the password %2F, %40, %23?"
+_QUOTING = "are '/', '@', '#' in the password written as %2F, %40, %23?"
 _TRUE = {"true", "1", "yes"}
 _SECONDS = ("socket_timeout", "socket_connect_timeout", "health_check_interval")
-"""Options of redis-py that Celery knows too, as transport options."""
+"""Options of redis-py that Celery also has, as transport options."""
 
 
 @dataclass(frozen=True, slots=True)
 class RedisUrl:
-    """One Redis server, or the one that Sentinels call the master."""
+    """Parsed URL of one Redis server, or of Sentinels and the name of their master."""
 
     scheme: str
     """``redis``, ``rediss``, ``unix`` or ``sentinel``."""
     login: str = field(default="", repr=False)
     """User and password with their percent signs, as in ``user:password@``; empty when there are none."""
     addresses: tuple[tuple[str, int | None], ...] = ()
-    """Host and port of the server or of each Sentinel; none for a socket."""
+    """Host and port of the server or of each Sentinel; empty for a socket."""
     path: str = ""
-    """Of the socket."""
+    """Path of the socket."""
     database: int = 0
     master_name: str = ""
     sentinel_login: Mapping[str, str] = field(default_factory=dict, repr=False)
     """``username`` and ``password`` of the Sentinels themselves."""
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The rest of the query, in redis-py's words."""
+    """Other parameters of the query, with redis-py's names."""
 
     @property
     def encrypted(self) -> bool:
-        """Return whether TLS is used. For Celery, each of its options in a URL means that."""
+        """True if TLS is used. As in Celery, any TLS option in a URL switches TLS on."""
         tls = self.options.get("ssl", "true" if self.tls_options else "")
         return self.scheme == "rediss" or (self.scheme == "sentinel" and tls.lower() in _TRUE)
 
     @property
     def tls_options(self) -> dict[str, str]:
-        """Return the options ``ssl_*``."""
+        """Options whose name begins with ``ssl_``."""
         return {name: value for name, value in self.options.items() if name.startswith("ssl_")}
 
 
@@ -69,9 +69,10 @@ def is_redis(text: str) -> bool:
 
 
 def parse(text: str, *, needs_master: bool = True) -> RedisUrl:
-    """Return what a URL of an accepted form means. Raises ValueError with a hint, without the URL's text.
+    """Return the parsed URL. Raise ValueError with a hint, without the URL's text, if it has no accepted form.
 
-    ``needs_master``: whether the URL of Sentinels has to name the master, which Celery's transport options can do too.
+    With ``needs_master``, a URL of Sentinels must contain ``master_name``. Celery's transport options may have it
+    instead.
     """
     if not is_redis(text):
         raise ValueError(f"should begin with {FORMS}")
@@ -79,11 +80,11 @@ def parse(text: str, *, needs_master: bool = True) -> RedisUrl:
     if scheme == "sentinel":
         return _sentinels(text, needs_master)
     if re.search(r";[a-z+]+://", text):
-        raise ValueError("names several servers; of servers that replace one another, only Sentinels know the master")
+        raise ValueError("names several servers; for a server with replicas, give the URLs of its Sentinels")
     try:
         parts = urlsplit(text)
         address = parts.hostname or "", parts.port
-    except ValueError:  # its text quotes what it took for the port, which may be half a password
+    except ValueError:  # not chained: its text quotes the supposed port, which may be half of a password
         raise ValueError(f"should be a Redis URL; is the port a number, and {_QUOTING}") from None
     login, query = parts.netloc.rpartition("@")[0], dict(parse_qsl(parts.query))
     if scheme == "unix":
@@ -95,7 +96,7 @@ def parse(text: str, *, needs_master: bool = True) -> RedisUrl:
 
 
 def for_redis_py(text: str) -> str:
-    """Return the URL with redis-py's name for its scheme; that of Sentinels stays as it is. Raises ValueError."""
+    """Return the URL with redis-py's scheme; a URL of Sentinels is returned unchanged. Raise ValueError."""
     url = parse(text)
     scheme, _, rest = text.partition("://")
     if scheme == "redis+socket":
@@ -105,10 +106,7 @@ def for_redis_py(text: str) -> str:
 
 
 def for_celery(text: str) -> str:
-    """Return the URL by which Celery reaches the server: kombu takes no option of redis-py's in it but those of TLS.
-
-    Raises ValueError.
-    """
+    """Return the URL for Celery, without redis-py's options: kombu accepts only those of TLS. Raise ValueError."""
     url = parse(text, needs_master=False)
     if url.scheme in {"redis", "rediss"} and "?" not in text:
         return for_redis_py(text)
@@ -119,12 +117,12 @@ def for_celery(text: str) -> str:
     if url.scheme == "sentinel" and url.encrypted:
         tls = {"ssl_cert_reqs": "required", **tls}
     query = f"?{urlencode(tls)}" if tls and url.encrypted else ""
-    # The login, the database and TLS at each address: kombu takes them from the one that it tries.
+    # Each address needs login, database and TLS options: kombu reads them from the address that it tries.
     return ";".join(f"{url.scheme}://{login}{_host(address)}/{url.database}{query}" for address in url.addresses)
 
 
 def celery_options(text: str) -> dict[str, Any]:
-    """Return Celery's transport options for the server: what its URL cannot say. Raises ValueError."""
+    """Return Celery's transport options for the server, which its URL cannot contain. Raise ValueError."""
     url = parse(text, needs_master=False)
     options: dict[str, Any] = {name: _seconds(url.options[name]) for name in _SECONDS if name in url.options}
     if url.scheme != "sentinel":
@@ -147,28 +145,29 @@ def _socket(scheme: str, path: str, login: str, query: dict[str, str]) -> RedisU
 def _sentinels(text: str, needs_master: bool) -> RedisUrl:
     addresses, _, query_text = text.partition("?")
     try:
-        parts = [urlsplit(each if "://" in each else f"sentinel://{each}") for each in addresses.split(";")]
-        hosts = tuple((part.hostname or "", part.port) for part in parts)
-        named = all(host for host, _ in hosts) and all(part.scheme == "sentinel" for part in parts)
+        urls = [urlsplit(url if "://" in url else f"sentinel://{url}") for url in addresses.split(";")]
+        hosts = tuple((url.hostname or "", url.port) for url in urls)
+        is_valid = all(host for host, _ in hosts) and all(url.scheme == "sentinel" for url in urls)
     except ValueError:
-        named = False
-    if not named:
+        is_valid = False
+    if not is_valid:
         raise ValueError(f"should be {SENTINELS}; {_QUOTING}")
     query = dict(parse_qsl(query_text))
-    paths = {query.pop("db", ""), *(part.path for part in parts)} - {"", "/"}
+    paths = {query.pop("db", ""), *(url.path for url in urls)} - {"", "/"}
     databases = {_number(path, "write the number after the last address") for path in paths}
     if len(databases) > 1:
         raise ValueError("names several databases; write the number after the last address")
     master_name = query.pop("master_name", "")
     if needs_master and not master_name:
-        raise ValueError("does not say which master; add ?master_name=NAME")
-    own = {name: query.pop(f"sentinel_{name}") for name in ("username", "password") if f"sentinel_{name}" in query}
-    login = next(filter(None, (part.netloc.rpartition("@")[0] for part in parts)), "")
-    return RedisUrl("sentinel", _login(login, query), hosts, "", max(databases, default=0), master_name, own, query)
+        raise ValueError("does not name the master; add ?master_name=NAME")
+    keys = [name for name in ("username", "password") if f"sentinel_{name}" in query]
+    sentinel_login = {name: query.pop(f"sentinel_{name}") for name in keys}
+    login = _login(next(filter(None, (url.netloc.rpartition("@")[0] for url in urls)), ""), query)
+    return RedisUrl("sentinel", login, hosts, "", max(databases, default=0), master_name, sentinel_login, query)
 
 
 def _login(login: str, query: dict[str, str]) -> str:
-    """Return the login of the URL, else that of its query, where redis-py takes it too."""
+    """Return the login before the host, or else the one in the query, where redis-py also accepts it."""
     user, password = query.pop("username", ""), query.pop("password", "")
     if login or not (user or password):
         return login
@@ -178,7 +177,7 @@ def _login(login: str, query: dict[str, str]) -> str:
 def _number(text: str, hint: str) -> int:
     digits = unquote(text).strip("/")
     if re.fullmatch(r"[0-9]{0,9}", digits) is None:
-        raise ValueError(f"has a path that is no database number; {hint}")
+        raise ValueError(f"has a path that is not a database number; {hint}")
     return int(digits or 0)
 
 
@@ -186,7 +185,7 @@ def _seconds(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ValueError("has an option that is no number of seconds") from None
+        raise ValueError("has an option that is not a number of seconds") from None
 
 
 def _host(address: tuple[str, int | None]) -> str:

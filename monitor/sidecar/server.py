@@ -13,7 +13,7 @@ from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
-from monitor.lib.connection_limit import ConnectionGuard, make_room
+from monitor.lib.connection_limit import ConnectionGuard, raise_open_file_limit
 
 THREADS = 4
 """No response waits for IO, so few threads are enough."""
@@ -47,7 +47,7 @@ class SidecarServer:
         address = self._socket.getsockname()
         self.address: str = address[0]
         self.port: int = address[1]
-        bounds = make_room(CONNECTIONS)
+        bounds = raise_open_file_limit(CONNECTIONS)
         self._guard = ConnectionGuard(self.port, bounds)
         self._server = _Waitress(application, self._socket, bounds.accepted)
 

@@ -1,4 +1,4 @@
-"""Our own Celery application, for the roles ``worker`` and ``beat`` (and ``celery -A monitor ...``)."""
+"""Celery application of the monitor, for the roles ``worker`` and ``beat`` (and ``celery -A monitor ...``)."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class _AMQP(AMQP):  # type: ignore[misc]
 
 
 def build() -> Celery:
-    """The application, configured. Raises ConfigError. Connects to nothing."""
-    # No fixups: the Django one sets Django up and closes connections around every task, and none of ours uses any.
+    """Return the configured application, without connecting to anything. Raise ConfigError."""
+    # No fixups: the Django fixup sets Django up and closes database connections around every task. No task needs that.
     app = Celery("monitor", amqp=_AMQP, task_cls=gate.GatedTask, fixups=[])
     if os.environ.get(project.OBSERVED_VARIABLE):
         attach.instrument(app)
@@ -44,20 +44,20 @@ def build() -> Celery:
 
 
 def settings() -> dict[str, Any]:
-    """What `celeryconfig.py` shows, too: every Celery setting that is not left at its default."""
+    """Return every Celery setting that is not left at its default. `celeryconfig.py` shows them, too."""
     config = _config()
     return {
         "broker_url": wiring.required_url(config, "broker_url"),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        # The transport has no timeout of its own: a half-open connection would silence us for ever.
+        # The transport has no timeout by default: a half-open connection would block the monitor for ever.
         "broker_transport_options": {
             "socket_timeout": 2,
             "socket_connect_timeout": 2,
             "socket_keepalive": True,
-            # BRPOP waits outside of socket_timeout. Kombu drops a half-open connection after two of these and a second.
+            # socket_timeout does not bound BRPOP. Kombu drops a half-open connection after twice this and a second.
             "health_check_interval": 5,
-            "on_blocked": report_blocked,  # AMQP
+            "on_blocked": report_blocked,  # for AMQP
             **RECONNECT,
             **config.broker_transport_options,
         },
@@ -86,7 +86,7 @@ def _setup_logging(**_: Any) -> None:
 
 
 def _compare_project(sender: Any, signal: Any, **_: Any) -> None:
-    """Work in the store of no other project; a worker writes the name of its own there."""
+    """Start the gate that stops all work in the store of another project. A worker claims a store without an owner."""
     if sender.app is app:
         ownership = wiring.store(_config(), timeout_seconds=1.0).ownership
         identity = wiring.identity(_config(), makes_name=True)
@@ -94,14 +94,14 @@ def _compare_project(sender: Any, signal: Any, **_: Any) -> None:
 
 
 def _warm_up(sender: Any, **_: Any) -> None:
-    """Import everything while the worker connects, so that the first checks need not wait for it."""
+    """Start the fork server while the worker connects, so that the first checks need not wait for its imports."""
     if sender.app is app:
-        runtime = wiring.runtime()  # before there are threads, of which each would build one of its own
+        runtime = wiring.runtime()  # before there are threads, each of which would build its own
         warm_up = threading.Thread(target=_start, args=(runtime.executor,), name="monitor-warm-up", daemon=True)
         try:
             warm_up.start()
         except (RuntimeError, MemoryError) as error:
-            # The worker would need more of them. Celery logs what a receiver raises, and goes on.
+            # The worker cannot run without threads. SystemExit, because Celery only logs a receiver's exception.
             log.error("worker.exhausted", message=str(error))
             raise SystemExit(1) from error
 
@@ -114,13 +114,13 @@ def _start(executor: Executor) -> None:
 
 
 def _close(sender: Any, **_: Any) -> None:
-    """Leave no processes behind for the seconds in which they would notice by themselves."""
+    """End the check processes at once. On their own they end seconds later, when they notice the worker's end."""
     if sender.app is app:
         wiring.runtime().executor.close()
 
 
 def _attach_to_beat(sender: Any, **_: Any) -> None:
-    """Send at the ticks of a scheduler that is not ours (``celery -A monitor beat -S ...``), not by its schedule."""
+    """Send the tasks at the ticks of a foreign scheduler (``celery -A monitor beat -S ...``), not by its schedule."""
     if sender.app is app and not isinstance(sender.scheduler, DispatchScheduler):
         former_entries.remove_at_first_tick(sender.scheduler)
         send_at_each_tick(sender.scheduler, app, beat_schedule(_config()))

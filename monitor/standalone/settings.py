@@ -1,6 +1,6 @@
-"""Settings of our own Django project, for when there is no other: no pages, no tables, one database to watch.
+"""Django settings of the monitor, for use without a Django project: no tables, and one database to watch.
 
-Reads the configuration, writes nothing and connects to nothing.
+The module reads the configuration. It writes nothing and connects to nothing.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ def _configuration() -> Config:
     try:
         return load().config
     except ConfigError:
-        # The code that starts a role or answers a probe loads it again and reports all errors in it.
+        # The code that starts a role or responds to a probe loads the configuration again and reports all errors.
         return Config()
 
 
 def _database(config: Config) -> dict[str, Any]:
-    """Return the database to watch: ``database_url``, or else our own SQLite, in memory without a data directory."""
+    """Return the database to watch: ``database_url``, or else SQLite in the data directory (in memory without one)."""
     if config.database_url is None:
-        home = config.data_dir or Path(".monitor")
-        name = str(home / "monitor.sqlite3") if home.is_dir() else ":memory:"
+        data_dir = config.data_dir or Path(".monitor")
+        name = str(data_dir / "monitor.sqlite3") if data_dir.is_dir() else ":memory:"
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": name}
     try:
         return dict(dj_database_url.parse(config.database_url.get_secret_value()))
@@ -36,7 +36,7 @@ def _database(config: Config) -> dict[str, Any]:
 
 _config = _configuration()
 
-# Signs nothing that outlives the process: there are no sessions here.
+# A new key for each process is enough: without Django sessions, nothing signed outlives the process.
 SECRET_KEY = get_random_secret_key()
 ALLOWED_HOSTS = list(_config.web.allowed_hosts)
 DATABASES = {"default": _database(_config)}

@@ -1,4 +1,4 @@
-"""URLs of our own server."""
+"""URLs of the monitor's web server."""
 
 from __future__ import annotations
 

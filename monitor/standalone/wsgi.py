@@ -1,4 +1,4 @@
-"""WSGI application of our own server: our URLs only, with the settings of the project that it runs in."""
+"""WSGI application of the monitor's web server: only its own URLs, with the Django settings of the project, if any."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from monitor.api.service import service
 from monitor.lib import logs
 
 BODIES = 2
-"""Requests with a body at a time. Reading a body waits for its client, and probes need the other threads."""
+"""Limit on simultaneous requests with a body. Reading a body waits for its client; probes need the other threads."""
 
 
 class Handler(WSGIHandler):  # type: ignore[misc]
-    """Django's handler for one URLconf."""
+    """Django's WSGI handler with the monitor's URLconf."""
 
     urlconf = "monitor.standalone.urls"
     _bodies = threading.BoundedSemaphore(BODIES)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer a request; 503 at once when it may have a body and clients are slow with others."""
+        """Respond to a request; with 503 at once if it may have a body and ``BODIES`` such requests are in progress."""
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             return super().__call__(environ, start_response)  # type: ignore[no-any-return]
         if not self._bodies.acquire(blocking=False):
@@ -39,12 +39,12 @@ class Handler(WSGIHandler):  # type: ignore[misc]
             self._bodies.release()
 
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:
-        """Return the view of a request. Called by Django, which lets a request name its URLconf."""
+        """Return the view of a request, from the monitor's URLconf and not from the project's. Called by Django."""
         request.urlconf = self.urlconf
         return super().resolve_request(request)
 
     def get_response(self, request: HttpRequest) -> HttpResponse:
-        """Return the response to a request; those of Django itself get the same headers as ours."""
+        """Return the response to a request. Responses of Django itself get the same headers as those of the monitor."""
         response = super().get_response(request)
         for name, value in CONFINED.items():
             response.setdefault(name, value)
@@ -52,7 +52,7 @@ class Handler(WSGIHandler):  # type: ignore[misc]
 
 
 def get_application() -> Handler:
-    """Return a handler that answers probes, even in a project without this app in its INSTALLED_APPS."""
+    """Return a handler for the monitor's URLs, even in a project without this app in its INSTALLED_APPS."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "monitor.settings")
     django.setup(set_prefix=False)
     from monitor.api import refusals, wrapper  # noqa: PLC0415 - Django's handlers need the apps

@@ -1,5 +1,5 @@
-"""``monitor up``: one supervised process tree on this machine.
+"""Supervised process tree of `monitor up` and of the sidecar with Redis.
 
-``command`` is the way in, ``preflight`` says no before anything starts, ``supervisor`` is the loop, ``children`` one
-child, ``restarts`` the pure restart policy, ``watcher`` the process that ends the rest when the supervisor is killed.
+``preflight`` checks the preconditions before anything starts. ``supervisor`` is the loop, ``children`` one child,
+``restarts`` the pure restart policy. ``watcher`` is the process that ends the tree when the supervisor is killed.
 """

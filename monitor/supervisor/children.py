@@ -1,4 +1,4 @@
-"""One supervised child: how it is started, told to end, cleaned up after, and when it may start again."""
+"""One supervised child: its start, its signals, the clean-up after its end, and the time of its next start."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from monitor.supervisor.restarts import Restarts
 
 @dataclass(frozen=True)
 class Role:
-    """What a child is: name, command line, additions to the environment, and a log file where it has one of its own."""
+    """Definition of a child: name, command line, additions to the environment, and its own log file, if it has one."""
 
     name: str
     argv: tuple[str, ...]
@@ -29,7 +29,7 @@ class Role:
 
 
 class Child:
-    """A role and the process that plays it at the moment."""
+    """Role, and the process that currently runs it."""
 
     def __init__(self, role: Role, mark: str) -> None:
         self.role = role
@@ -42,11 +42,14 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """The process id, while it runs."""
+        """Process id while the process runs, else None."""
         return self._process.pid if self._process else None
 
     def start(self, *, piped: bool) -> int | None:
-        """Start the process in a session of its own; with ``piped``, the descriptor to read its output from."""
+        """Start the process in a session of its own.
+
+        With ``piped``, return the descriptor from which to read its output, unless the role has a log file.
+        """
         environment = {**os.environ, **self.role.environment, marks.VARIABLE: self._mark}
         reader, output = os.pipe() if piped and not self.role.log else (None, None)
         if self.role.log:
@@ -59,7 +62,7 @@ class Child:
                 stdout=output,
                 stderr=None if output is None else subprocess.STDOUT,
                 start_new_session=True,
-                # A second string to the watcher's bow, should both be killed at once.
+                # In case the supervisor and the watcher are killed at the same time (Linux only).
                 preexec_fn=end_with_parent(),  # noqa: PLW1509  (safe: the supervisor has no threads)
             )
         finally:
@@ -69,23 +72,26 @@ class Child:
         return reader
 
     def has_ended(self) -> bool:
-        """Whether the process has ended since the last look: sets ``exit_code`` and ``start_at``, kills its rest."""
+        """Return whether the process has ended since the last call.
+
+        If so, set ``exit_code`` and ``start_at``, and kill the processes that it left behind.
+        """
         if self._process is None or self._process.poll() is None:
             return False
         self.exit_code = self._process.returncode
         self._process = None
-        self.sweep()
+        self.kill_leftovers()
         self.restarts = self.restarts.after_exit(time.monotonic() - self._started_at)
         self.start_at = time.monotonic() + self.restarts.delay_seconds
         return True
 
     def send(self, number: signal.Signals) -> None:
-        """Signal the process itself: what it has started is its own affair until it is gone."""
+        """Send a signal to the process only, and not to its own children, which it has to end itself."""
         if self._process:
             self._process.send_signal(number)
 
-    def sweep(self) -> None:
-        """Kill what the ended process left behind (a server's forks, a check in mid-run): it could hold the port."""
-        for process in marks.marked(self._mark):
+    def kill_leftovers(self) -> None:
+        """Kill processes that the ended process left behind, such as a server's forks, which could hold the port."""
+        for process in marks.marked_processes(self._mark):
             with contextlib.suppress(psutil.Error):
                 process.kill()

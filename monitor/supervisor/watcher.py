@@ -1,7 +1,7 @@
-"""The process that outlives a killed supervisor just long enough to end what it left behind.
+"""Watcher: the process that ends the processes of a killed supervisor.
 
-Its standard input is a pipe whose other end only the supervisor holds: end of file means that the supervisor is gone,
-however it went. Everything that carries the supervisor's mark is then ended.
+Its standard input is a pipe whose other end only the supervisor holds: end of file means that the supervisor has ended,
+for whatever reason. Then the watcher ends every process with the supervisor's mark.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ GRACE_SECONDS = 3.0
 
 
 def start(mark: str) -> subprocess.Popen[bytes]:
-    """Start a watcher over ``mark``. Closing its ``stdin`` sets it off."""
+    """Start a watcher for the processes with ``mark``. It ends them when its ``stdin`` is closed."""
     return subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", "monitor.supervisor.watcher", mark],
         stdin=subprocess.PIPE,
@@ -27,7 +27,7 @@ def start(mark: str) -> subprocess.Popen[bytes]:
 
 
 def main() -> None:
-    """Wait for the end of the supervisor, then end its tree."""
+    """Wait for the end of the supervisor, then end its process tree."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sys.stdin.buffer.read()

@@ -81,7 +81,11 @@ class Up:
         """Return every process of the tree: descendants, and processes with its mark."""
         mark = (self.home / "data" / "up.lock").read_text().split()[1]
         children = psutil.Process(self.process.pid).children(recursive=True)
-        return {self.process.pid, *(child.pid for child in children), *(found.pid for found in marks.marked(mark))}
+        return {
+            self.process.pid,
+            *(child.pid for child in children),
+            *(found.pid for found in marks.marked_processes(mark)),
+        }
 
     def end(self) -> int:
         """Send SIGTERM and return the exit code."""

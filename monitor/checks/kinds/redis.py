@@ -90,9 +90,9 @@ def client(url: str, timeout_seconds: float) -> redis.Redis:
     redis-py's ten retries and longer timeouts in the URL have no effect. The addresses of a host share the timeout. The
     Sentinels share it with the master. Raises ValueError for a URL that redis-py does not support.
     """
-    # With `introduce`, redis-py sends its name and reads the answer before the first command. A server that is about
-    # to close the connection gives the reason in that answer.
-    pool = connection_pool(url, timeout_seconds=timeout_seconds, introduce=True)
+    # With this, redis-py sends its name and reads the response first. A server that is about to close the connection
+    # gives the reason in that response.
+    pool = connection_pool(url, timeout_seconds=timeout_seconds, set_client_info=True)
     if isinstance(pool, SentinelConnectionPool):
         sentinels = pool.sentinel_manager.sentinels
         for sentinel in sentinels:

@@ -1,11 +1,11 @@
-"""A bound on the TCP connections of a server process, whichever server it is.
+"""Limit on the TCP connections of a server process; it works with any server.
 
-Without one, clients that connect and do nothing take every place that the server has for connections, and no probe is
-answered. ``bounds`` derives the bound from the limit on open files, ``idle`` decides which connections go (pure),
-``sockets`` reads the connections from the kernel, ``guard`` is the thread that closes them.
+Without a limit, idle clients use up all connections of the server, and no probe gets a response. ``bounds`` derives the
+limit from the limit on open files. ``idle`` selects the connections to close (pure). ``sockets`` reads the connections
+from the kernel. ``guard`` is the thread that closes them.
 """
 
-from monitor.lib.connection_limit.bounds import Bounds, make_room
+from monitor.lib.connection_limit.bounds import Bounds, raise_open_file_limit
 from monitor.lib.connection_limit.guard import ConnectionGuard
 
-__all__ = ["Bounds", "ConnectionGuard", "make_room"]
+__all__ = ["Bounds", "ConnectionGuard", "raise_open_file_limit"]

@@ -1,4 +1,4 @@
-"""The thread that keeps the connections of a server process below their bound."""
+"""Thread that keeps the connections of a server process below their limit."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from monitor.lib.connection_limit.idle import IdleTimes, surplus
 from monitor.lib.connection_limit.sockets import Sockets
 
 CALM_SECONDS = 0.2
-"""Between two counts of the open descriptors while there are few. Each wakes a server that is at rest."""
+"""Pause between two counts of the open descriptors while there are few. Each count wakes an idle server."""
 
 FILLING_SECONDS = 0.05
-"""The same while there are more descriptors than half the bound."""
+"""Pause while there are more descriptors than half the limit."""
 
 CROWDED_SECONDS = 0.01
-"""The same while there are more connections than the bound: the server must not reach its own limit meanwhile."""
+"""Pause while there are more connections than the limit: the server must not reach its own limit during the pause."""
 
 REVIEW_SECONDS = 2.0
-"""Between two reviews of all connections while there are few: requests that are never answered are found by them."""
+"""Interval between reviews of all connections while there are few. A review finds requests that get no response."""
 
 BUSY_SHARE = 0.2
-"""The most of one processor that the guard may take while clients connect faster than it closes."""
+"""Highest share of one processor that the guard uses while clients connect faster than it closes."""
 
 LOG_SECONDS = 60.0
+"""Shortest interval between two log events about closed connections."""
 
 log = structlog.get_logger("monitor.connections")
 
 
 class ConnectionGuard:
-    """Closes the longest idle connections on ``port`` above ``bounds.connections``, in a thread of this process."""
+    """Guard that closes the longest idle connections on ``port`` above ``bounds.connections``, in a thread."""
 
     def __init__(self, port: int, bounds: Bounds) -> None:
-        self._bound = bounds.connections
+        self._limit = bounds.connections
         self._sockets = Sockets(port)
         self._idle_times = IdleTimes()
         self._reviewed_at = 0.0
@@ -49,19 +50,19 @@ class ConnectionGuard:
         threading.Thread(target=self._run, name="monitor-connections", daemon=True).start()
 
     def enforce(self) -> None:
-        """Close what is above the bound now, and requests that are never answered."""
+        """Close the connections above the limit, and those whose request has got no response for too long."""
         now = time.monotonic()
         descriptors = self._sockets.descriptors()
-        self._pause_seconds = CALM_SECONDS if 2 * len(descriptors) <= self._bound else FILLING_SECONDS
-        if len(descriptors) <= self._bound and now - self._reviewed_at < REVIEW_SECONDS:
+        self._pause_seconds = CALM_SECONDS if 2 * len(descriptors) <= self._limit else FILLING_SECONDS
+        if len(descriptors) <= self._limit and now - self._reviewed_at < REVIEW_SECONDS:
             return
         self._reviewed_at = now
         idle = self._idle_times.observe(self._sockets.connections(descriptors), now)
-        if len(idle) > self._bound:
+        if len(idle) > self._limit:
             self._pause_seconds = CROWDED_SECONDS
-        self._closed += sum(self._sockets.close(connection) for connection in surplus(idle, self._bound))
+        self._closed += sum(self._sockets.close(connection) for connection in surplus(idle, self._limit))
         if self._closed and now - self._logged_at >= LOG_SECONDS:
-            log.warning("connections.closed", closed=self._closed, open=len(idle), bound=self._bound)
+            log.warning("connections.closed", closed=self._closed, open=len(idle), bound=self._limit)
             self._closed, self._logged_at = 0, now
 
     def _run(self) -> None:
@@ -69,7 +70,7 @@ class ConnectionGuard:
             used = time.thread_time()
             try:
                 self.enforce()
-            except Exception:  # a thread that ends would take the bound with it
+            except Exception:  # the thread must go on: without it there is no limit
                 if not self._failed:
                     log.exception("connections.guard_failed")
                 self._failed = True

@@ -1,4 +1,4 @@
-"""The connections of this process, as the kernel knows them, whichever library has accepted them."""
+"""Connections of this process as the kernel reports them, whichever library has accepted them."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _LINUX = sys.platform == "linux"
 _DESCRIPTORS = "/proc/self/fd" if _LINUX else "/dev/fd"
 _OPEN_STATES = {1, 8}  # ESTABLISHED and CLOSE_WAIT; all others are being closed
 _SILENCES = struct.Struct("=B43xI4xI")
-"""Of ``struct tcp_info`` (linux/tcp.h): ``tcpi_state``, ``tcpi_last_data_sent`` and ``tcpi_last_data_recv`` in ms."""
+"""Fields of ``struct tcp_info`` (linux/tcp.h): ``tcpi_state``, and in ms ``tcpi_last_data_sent``, ``..._recv``."""
 _SO_COOKIE = 57
 _COOKIE = struct.Struct("=Q")
 
 
 class Sockets:
-    """The connections that this process has accepted on one port."""
+    """Connections that this process has accepted on one port."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._is_ours: dict[Hashable, bool] = {}
 
     def descriptors(self) -> list[int]:
-        """Return all open descriptors of the process, files included: never fewer than it has connections."""
+        """Return all open descriptors of the process, files included. Connections cannot be more than these."""
         return [int(name) for name in os.listdir(_DESCRIPTORS)]  # noqa: PTH208 - called up to 100 times a second
 
     def connections(self, descriptors: list[int]) -> list[TrackedConnection]:
-        """Return those of the descriptors that are open connections on the port."""
+        """Return the open connections on the port among the descriptors."""
         found = []
         is_ours = {}
         for descriptor in descriptors:
@@ -47,19 +47,19 @@ class Sockets:
         return found
 
     def close(self, connection: TrackedConnection) -> bool:
-        """End a connection in both directions, so that the server sees its end and releases it.
+        """Shut a connection down in both directions, so that the server reads its end and closes it.
 
-        Does nothing, and returns False, when the descriptor has become another connection meanwhile.
+        Do nothing and return False if the descriptor now belongs to another connection.
         """
         duplicate = _duplicate(connection.descriptor)
         if duplicate is None:
             return False
-        with duplicate:  # as long as it is open, nothing else can take its place
+        with duplicate:  # while the duplicate is open, it refers to the same socket
             if _identity(duplicate.fileno()) != connection.identity:
                 return False
             try:
                 duplicate.shutdown(socket.SHUT_RDWR)
-            except OSError:  # the client was faster
+            except OSError:  # the client has closed the connection
                 return False
             return True
 
@@ -73,7 +73,7 @@ class Sockets:
             try:
                 duplicate.getpeername()
                 return bool(duplicate.getsockname()[1] == self._port)
-            except OSError:  # the listener, or one that has just ended
+            except OSError:  # the listener, or a connection that has just ended
                 return False
 
 
@@ -88,7 +88,7 @@ def _connection(descriptor: int, identity: Hashable) -> TrackedConnection | None
 
 
 def _identity(descriptor: int) -> Hashable:
-    """What no other socket has: its cookie, or where there are none, descriptor and client. None for any other file."""
+    """Return a unique value of a socket: its cookie, or on systems without cookies the client's address; else None."""
     if _LINUX:
         return _option(descriptor, socket.SOL_SOCKET, _SO_COOKIE, _COOKIE)
     duplicate = _duplicate(descriptor)
@@ -101,12 +101,12 @@ def _identity(descriptor: int) -> Hashable:
             return None
 
 
-# Python's own calls give way to other threads, each time for a millisecond and longer when those are busy.
+# A PyDLL keeps the GIL. Python's own getsockopt releases it, and busy threads then hold it for a millisecond or more.
 _getsockopt = ctypes.PyDLL(None).getsockopt
 
 
 def _option(descriptor: int, level: int, name: int, layout: struct.Struct) -> tuple[int, ...] | None:
-    """The value of a socket's option, or None when it has none."""
+    """Return the fields of a socket's option, or None if the descriptor has no such option."""
     buffer = ctypes.create_string_buffer(layout.size)
     size = ctypes.c_uint32(layout.size)
     failed = _getsockopt(descriptor, level, name, buffer, ctypes.byref(size)) != 0
@@ -114,7 +114,7 @@ def _option(descriptor: int, level: int, name: int, layout: struct.Struct) -> tu
 
 
 def _duplicate(descriptor: int) -> socket.socket | None:
-    """A descriptor of our own for the same socket, or None when there is no socket, or no room for one more."""
+    """Return a second descriptor of the same socket, or None if there is no socket or no free descriptor."""
     try:
         duplicate = os.dup(descriptor)
     except OSError:

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from monitor.cli.commands import COMMANDS
-from monitor.cli.tables import CheckRow, ExitCode, exit_code, show
+from monitor.cli.tables import CheckRow, ExitCode, exit_code, print_checks
 from monitor.model.checks import Status
 from tests.support.process_tree import environment
 from tests.support.processes import free_port
@@ -94,7 +94,7 @@ def test_a_table_has_times_and_no_gaps() -> None:
     """A moment among a check's numbers is a time, and what is not known is left out."""
     data = {"tick_age_ms": 12, "ticking_since": 1795748040.9, "set_aside_at": None, "parts": {}}
     console = Console(file=io.StringIO(), width=200)
-    show([CheckRow("monitor:beat", Status.OK, data=data)], with_age=False, console=console)
+    print_checks([CheckRow("monitor:beat", Status.OK, data=data)], with_age=False, console=console)
     assert "tick_age_ms=12, ticking_since=2026-11-27T02:54:00.900Z\n" in console.file.getvalue()
 
 

@@ -58,7 +58,7 @@ def complaints(port: int, supervisor: Supervisor, waited_seconds: float) -> list
     first = FirstSnapshot("127.0.0.1", port, supervisor, Output(terminal=False), started_at=started_at, token=None)
     with capture_logs() as events:
         for _ in range(3):
-            first.look()
+            first.tick()
     return [event["reasons"] for event in events if event["event"] == "up.no_snapshot"]
 
 
@@ -84,10 +84,10 @@ def test_checks_that_nobody_runs_are_named(web_port: int) -> None:
 
 def test_a_view_of_the_endpoints(web_port: int) -> None:
     """The verdict, and each check's status with its reason."""
-    view = readiness.look("127.0.0.1", web_port)
+    view = readiness.fetch_readiness("127.0.0.1", web_port)
     assert view is not None
     assert not view.ready
-    assert view.troubled == {
+    assert view.not_ok == {
         "disk": "warning (above_threshold)",
         "database": "unknown (not_observed)",
         "celery": "stale",
@@ -100,8 +100,8 @@ def test_a_child_that_keeps_ending_is_blamed() -> None:
     seen: list[dict[str, str]] = []
 
     def stop_after_two() -> None:
-        if "3 times" in supervisor.troubled.get("worker", ""):
-            seen.append(supervisor.troubled)
+        if "3 times" in supervisor.exited_children.get("worker", ""):
+            seen.append(supervisor.exited_children)
             supervisor.stop()
 
     role = Role("worker", (sys.executable, "-c", "raise SystemExit(7)"))

@@ -1,7 +1,7 @@
-"""A worker with pool processes that it forks. Prints which zygotes run their checks, in three rounds.
+"""A worker with pool processes that it forks. Prints which fork servers run their checks, in three rounds.
 
-``python -m tests.system.executor.family BLOW``: after the first round the zygote gets the signal BLOW, and every pool
-process loses its check process.
+``python -m tests.system.executor.family BLOW``: after the first round the fork server gets the signal BLOW, and every
+pool process loses its check process.
 """
 
 import contextlib
@@ -24,8 +24,8 @@ executor = ProcessExecutor(TARGET)
 barrier: Barrier = CONTEXT.Barrier(PROCESSES)
 
 
-def zygote(loses: bool) -> int:
-    """The process id of the zygote that this pool process uses."""
+def fork_server(loses: bool) -> int:
+    """Return the process id of the fork server that this pool process uses."""
     barrier.wait()  # each pool process gets one of these
     if loses:
         executor.run(check("dies", timeout=5))
@@ -35,11 +35,11 @@ def zygote(loses: bool) -> int:
 
 def main(blow: int) -> None:
     """Three rounds."""
-    pool.HELLO_SECONDS = 1.0
+    pool.FORK_SECONDS = 1.0
     rounds = []
     with CONTEXT.Pool(PROCESSES) as workers:
         for number in range(3):
-            rounds.append(sorted(set(workers.map(zygote, [number == 1] * PROCESSES, chunksize=1))))
+            rounds.append(sorted(set(workers.map(fork_server, [number == 1] * PROCESSES, chunksize=1))))
             if number == 0:
                 os.kill(rounds[0][0], blow)
         print(json.dumps(rounds))

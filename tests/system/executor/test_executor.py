@@ -19,8 +19,8 @@ import pytest
 
 from monitor.config import CheckSpec
 from monitor.executor import ProcessExecutor
-from monitor.executor.channel import PIDFD, ProcessHandle
 from monitor.executor.pool import _CheckProcess
+from monitor.executor.sockets import PIDFD, ProcessHandle
 from monitor.model.checks import NO_PAST, Outcome, Past, Status
 from monitor.ports.executor import ExecutorUnavailable
 from tests.support.processes import wait_for
@@ -92,7 +92,7 @@ def test_a_process_that_freezes_in_the_middle_of_its_reply_is_given_up() -> None
         rescue.start()
         started = time.monotonic()
         with pytest.raises(BlockingIOError):
-            process.ask(check("fine", timeout=5.0), NO_PAST)
+            process.run(check("fine", timeout=5.0), NO_PAST)
         assert time.monotonic() - started < 8
         process.end()
         rescue.cancel()
@@ -140,14 +140,14 @@ def test_a_hung_check_does_not_delay_others(executor: ProcessExecutor) -> None:
     hung.join()
 
 
-def test_a_dead_zygote_is_replaced() -> None:
-    """Killed or frozen: the next check that needs a new process gets one from a new zygote."""
+def test_a_dead_fork_server_is_replaced() -> None:
+    """Killed or frozen: the next check that needs a new process gets one from a new fork server."""
     executor = ProcessExecutor(TARGET)
     executor.start()
     try:
         for blow in (signal.SIGKILL, signal.SIGSTOP):
-            assert executor._zygote is not None
-            executor._zygote.send_signal(blow)
+            assert executor._fork_server is not None
+            executor._fork_server.send_signal(blow)
             executor.run(check("dies", timeout=5))
             assert executor.run(check("fine"))[0].status is Status.OK
     finally:
@@ -171,7 +171,7 @@ def test_a_target_that_cannot_be_imported_is_said() -> None:
 
 @pytest.mark.parametrize("kind", ["holding_the_gil", "deaf"])
 def test_nothing_is_left_behind_by_a_killed_worker(kind: str) -> None:
-    """A worker killed while its check holds the GIL, or ignores signals: zygote and check processes end."""
+    """A worker killed while its check holds the GIL, or ignores signals: fork server and check processes end."""
     worker = subprocess.Popen(
         [
             sys.executable,

@@ -49,7 +49,7 @@ def test_overdue_messages_drop_themselves(start_monitor: StartMonitor) -> None:
     wait_for(lambda: worker.logs().count('"reason": "overdue"') == 20, what=FailureText(monitor, "all are dropped"))
     _send_run_check(monitor, "counted", due_at=monitor.store.states.now(), times=1)
     assert monitor.wait_for_results("counted")["counted"].data["runs"] == 1
-    assert len(psutil.Process(worker.pid).children()) == 1, "16 threads that begin at once share one zygote"
+    assert len(psutil.Process(worker.pid).children()) == 1, "16 threads that begin at once share one fork server"
 
 
 def test_worker_whose_clock_is_ahead_runs_checks_and_dates_them_by_redis(start_monitor: StartMonitor) -> None:

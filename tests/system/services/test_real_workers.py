@@ -267,7 +267,7 @@ def only_child(pid: int) -> int:
 
 def probe(directory: Path) -> tuple[bool, str]:
     """What `monitor probe worker` says there."""
-    return probe_worker.ask(str(directory), None)
+    return probe_worker.judge_workers(str(directory), None)
 
 
 def _instances(stage: Stage, check: str) -> list[dict[str, object]]:

@@ -253,7 +253,7 @@ def test_two_workers_of_one_name_have_a_file_each(tmp_path: Path) -> None:
             ("w@h", one.pid),
             ("w@h", other.pid),
         }
-        alive, line = probe_worker.ask(str(tmp_path), "w@h")
+        alive, line = probe_worker.judge_workers(str(tmp_path), "w@h")
         one.stdin.close()
         other.stdin.close()
     assert not alive
@@ -299,7 +299,7 @@ def write_and_probe(user: int) -> tuple[bool, str]:
             beacon_file.write(
                 beacon_file.directory_to_write(), "w@h", LivenessSample(phase=STARTING, interval_seconds=10)
             )
-            alive, line = probe_worker.ask(beacon_file.directory(), None)
+            alive, line = probe_worker.judge_workers(beacon_file.directory(), None)
             os.write(sender, f"{alive:d}{line}".encode())
         except BaseException as error:  # noqa: BLE001 - the child must not go on with the tests
             os.write(sender, f"0{error!r}".encode())

@@ -58,7 +58,7 @@ CASES = {
     "a key that is a number": ({"checks": {5: CHECK}}, "checks.5", "{'kind': 'x'}", "key should be a text"),
     "a URL without a scheme": ({"broker_url": "broker:5672"}, "broker_url", "'broker:5672'", "should be a URL"),
     "a Redis URL without a host": ({"redis_url": "redis:///0"}, "redis_url", "'redis:///0'", "has no host"),
-    "a Redis URL with a name": ({"redis_url": "redis://h/x"}, "redis_url", "'redis://h/x'", "no database number"),
+    "a Redis URL with a name": ({"redis_url": "redis://h/x"}, "redis_url", "'redis://h/x'", "not a database number"),
     "Celery's socket without a path": (
         {"redis_url": "redis+socket://"},
         "redis_url",
@@ -75,7 +75,7 @@ CASES = {
         {"broker_url": "valkey://h/x"},
         "broker_url",
         "'valkey://h/x'",
-        "no database number",
+        "not a database number",
     ),
     "a form of other clients": (
         {"broker_url": "redis+sentinel://h:1/shop"},
@@ -88,7 +88,7 @@ CASES = {
         {"broker_url": "redis://h/0?socket_timeout=soon"},
         "broker_url",
         "'redis://h/0?socket_timeout=soon'",
-        "no number of seconds",
+        "not a number of seconds",
     ),
     "a socket without a path": ({"redis_url": "unix://"}, "redis_url", "'unix://'", "has no path"),
     "a port that is a word": ({"redis_url": "redis://h:x/0"}, "redis_url", "'redis://h:x/0'", "port a number"),

@@ -13,7 +13,7 @@ from pathlib import Path
 import click.testing
 import pytest
 
-from monitor.cli.access import open_page, provide_token, remember_address
+from monitor.cli.access import open_page, provide_token, store_address
 from monitor.config import Config
 from monitor.credentials import token_file
 from monitor.credentials.signed import CODE, sign
@@ -150,7 +150,7 @@ def test_nothing_is_put_into_a_directory_of_another_user(
         with pytest.raises(TokenUnusable):
             token_file.ensure(theirs)
         assert provide_token(Config.model_validate({"token": TOKEN}), theirs) == TOKEN
-        remember_address(theirs, "http://127.0.0.1:1")
+        store_address(theirs, "http://127.0.0.1:1")
         with pytest.raises(OSError, match="another user"):
             UsedCodes(theirs).claim(sign(TOKEN, CODE, 60))
 

@@ -42,7 +42,7 @@ def start_marked(code: str, mark: str) -> Iterator[subprocess.Popen[str]]:
         try:
             yield process
         finally:
-            for left in marks.marked(mark):
+            for left in marks.marked_processes(mark):
                 left.kill()
 
 
@@ -85,7 +85,7 @@ def test_the_next_start_ends_what_an_earlier_one_left(tmp_path: Path) -> None:
     mark = secrets.token_hex(16)
     with start_marked("import time; time.sleep(600)", f"{mark}/web") as leftover:
         (tmp_path / "up.lock").write_text(f"1 {mark}\n")
-        wait_for(lambda: marks.marked(mark), what="the mark is visible")
+        wait_for(lambda: marks.marked_processes(mark), what="the mark is visible")
         with lock(tmp_path, "next"):
             assert leftover.wait(timeout=1) is not None
 
@@ -100,7 +100,10 @@ def test_a_tree_is_ended_whatever_it_did() -> None:
         assert ours.stdout is not None
         pids = {int(ours.stdout.readline()) for _ in range(2)}
         # The process between the two, which orphaned the grandchild, may take a moment to go.
-        wait_for(lambda: {process.pid for process in marks.marked(mark)} == pids, what="both are found, and no other")
+        wait_for(
+            lambda: {process.pid for process in marks.marked_processes(mark)} == pids,
+            what="both are found, and no other",
+        )
         marks.end_marked(mark, grace_seconds=0.3)
         ours.wait(timeout=5)
         assert not alive(pids)
@@ -125,7 +128,7 @@ def test_a_long_data_directory_gets_its_socket_elsewhere(tmp_path: Path) -> None
 def test_somebody_elses_directory_is_not_used(tmp_path: Path) -> None:
     """A link or a file where the private directory should be is refused."""
     (tmp_path / "redis").symlink_to("/tmp")
-    with pytest.raises(CannotStart, match="is not a directory of this user"):
+    with pytest.raises(CannotStart, match="is not a directory owned by this user"):
         embedded.role(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Showing something again and again, in place."""
+"""Live view: output of a command that is refreshed in place every second."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from rich.text import Text
 from monitor.cli.tables import ExitCode
 from monitor.ports.store import StoreUnavailable
 
-EVERY_SECONDS = 1.0
+INTERVAL_SECONDS = 1.0
 
 
-def keep_showing(show: Callable[[Console], None]) -> NoReturn:
-    """Let ``show`` print, every second and over what it printed last, until Ctrl-C; then exit with 0.
+def show_live(show: Callable[[Console], None]) -> NoReturn:
+    """Call ``show`` every second and replace its previous output on the terminal, until Ctrl-C; then exit with 0.
 
-    While the store does not answer, that is said below what it printed last. Where there is no terminal, one picture
-    follows the other.
+    While the store does not answer, its error is printed below the last output. Without a terminal, each output is
+    printed below the previous one.
     """
     console = Console()
     in_place = Live(console=console, auto_refresh=False, vertical_overflow="crop") if console.is_terminal else None
-    picture = Text()
+    output = Text()
     try:
         with in_place or nullcontext():
             while True:
-                trouble = ""
+                problem = ""
                 try:
-                    picture = _picture(console, show)
+                    output = _captured(console, show)
                 except StoreUnavailable as error:
-                    trouble = f"\nthe store does not answer: {error}"
-                shown = Text.assemble(picture, (trouble, "bold red"))
+                    problem = f"\nthe store does not answer: {error}"
+                shown = Text.assemble(output, (problem, "bold red"))
                 if in_place:
                     in_place.update(shown, refresh=True)
                 else:
                     console.print(shown)
                     console.file.flush()
-                time.sleep(EVERY_SECONDS)
+                time.sleep(INTERVAL_SECONDS)
     except KeyboardInterrupt:
         sys.exit(ExitCode.OK)
 
 
-def _picture(console: Console, show: Callable[[Console], None]) -> Text:
-    """What ``show`` prints; nothing of it is printed when it raises."""
+def _captured(console: Console, show: Callable[[Console], None]) -> Text:
+    """Return the output of ``show`` without printing it."""
     canvas = Console(width=console.width, force_terminal=console.is_terminal, color_system=console.color_system)  # type: ignore[arg-type]
     with canvas.capture() as captured:
         show(canvas)

@@ -1,4 +1,4 @@
-"""What the commands that read the store have in common: how they find it, and what they say when it is away."""
+"""Access to the store for commands: finds its URL, and exits with a message when the store does not answer."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 
 import click
 
+from monitor.cli.config_loading import load_or_exit
 from monitor.cli.data_dir import running_url
-from monitor.cli.problems import load_or_exit
 from monitor.cli.tables import ExitCode
 from monitor.config import Config
 from monitor.ports.store import StoreUnavailable
 
 
 def load_with_store(config: Path | None, data_dir: Path | None) -> Config:
-    """Return the configuration. Where it names no store, that of a `monitor up` over the same data directory is used.
+    """Return the configuration, or exit with 3 if it is invalid.
 
-    Exits with 3 when the configuration is wrong.
+    Without a configured Redis URL, it has the URL of a running `monitor up` over the same data directory.
     """
     return load_or_exit(
         config, exit_code=ExitCode.UNKNOWN, fallback_url=lambda settings: running_url(settings, data_dir)
@@ -27,8 +27,8 @@ def load_with_store(config: Path | None, data_dir: Path | None) -> Config:
 
 
 @contextmanager
-def store_answers() -> Iterator[None]:
-    """Print that the store does not answer and exit with 3, when the block raises StoreUnavailable."""
+def exit_if_store_unavailable() -> Iterator[None]:
+    """Print that the store does not answer and exit with 3 if the block raises StoreUnavailable."""
     try:
         yield
     except StoreUnavailable as error:
