@@ -1,4 +1,4 @@
-"""What the environment says: ``MONITOR_WEB__PORT=8000`` is ``port`` in the table ``web``."""
+"""Settings from environment variables: ``MONITOR_WEB__PORT=8000`` is ``port`` in the table ``web``."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from monitor.config.layers import Layer
 CONFIG_VARIABLE = "MONITOR_CONFIG"
 Spellings = Mapping[str, Mapping[str, list[str]]]
 
-# Kubernetes puts variables into every pod for every Service of the namespace. One that is called `monitor`, or
-# `monitor-web`, brings MONITOR_PORT=tcp://10.0.0.1:80, MONITOR_WEB_SERVICE_HOST and so on: not ours.
+# Kubernetes sets variables in every pod for every Service of the namespace. A Service called `monitor` or `monitor-web`
+# sets MONITOR_PORT=tcp://10.0.0.1:80, MONITOR_WEB_SERVICE_HOST and so on. These are not settings.
 _SERVICE_LINK = re.compile(
     r"MONITOR_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_\w+)?)"
 )
@@ -23,10 +23,10 @@ _SERVICE_ADDRESS = re.compile(r"(?:tcp|udp|sctp)://")
 
 
 def read_environment(environ: Mapping[str, str], names: Mapping[str, Iterable[str]]) -> Layer:
-    """The layer of the environment. ``names`` are the checks and groups known so far, by table.
+    """Return the layer of the environment. ``names`` are the names of the other layers, by table.
 
-    Variables cannot spell every name, so ``MONITOR_CHECKS__ORDERS_KAFKA__INTERVAL`` means ``orders-kafka`` when
-    there is such a check. An empty variable is one that is not set.
+    A variable cannot contain every character of a name. So ``MONITOR_CHECKS__ORDERS_KAFKA__INTERVAL`` sets the interval
+    of ``orders-kafka`` if there is such a check. An empty variable counts as not set.
     """
     layer = Layer()
     spellings = {table: _spellings(known) for table, known in names.items()}
@@ -35,7 +35,8 @@ def read_environment(environ: Mapping[str, str], names: Mapping[str, Iterable[st
         value = _decoded(environ[variable], path)
         meanings = _meanings(path, spellings)
         if len(meanings) > 1:
-            hint = f"can mean {' or '.join(sorted(meaning[1] for meaning in meanings))}; configure it in the file"
+            entries = " or ".join(sorted(meaning[1] for meaning in meanings))
+            hint = f"is ambiguous: {entries}; set it in the configuration file"
             layer.problems.append(problem([variable], value, hint, label))
         elif _is_unknown(path):
             layer.problems.append(_unknown(variable, path, value))
@@ -45,7 +46,7 @@ def read_environment(environ: Mapping[str, str], names: Mapping[str, Iterable[st
 
 
 def _variables(environ: Mapping[str, str]) -> list[tuple[str, Path]]:
-    """The variables that are ours, with the key each means; one that wins over another comes after it."""
+    """Return our variables with their keys. A variable that overrides another one is after it."""
     short = [(variable, path) for variable, path in SHORT_NAMES.items() if variable in environ]
     long = [
         (variable, tuple(variable.removeprefix(PREFIX).lower().split("__")))
@@ -68,7 +69,7 @@ def _is_service_link(variable: str, value: str) -> bool:
 
 
 def _decoded(value: str, path: Path) -> Any:
-    """Lists and tables are written as JSON. In a setting that is a text, a bracket is only a bracket."""
+    """Return a value that begins with a bracket as decoded JSON, unless the setting is a scalar."""
     scalars = {key.path for key in setting_keys()} - {("broker_transport_options",), ("workers", "stuck_after_by_task")}
     if value[0] in "[{" and path not in scalars:
         try:
@@ -79,7 +80,7 @@ def _decoded(value: str, path: Path) -> Any:
 
 
 def _meanings(path: Path, spellings: Spellings) -> list[Path]:
-    """The keys that ``path`` can stand for; more than one when two names are spelt alike."""
+    """Return the keys that ``path`` may mean; several if the names of several entries give the same variable."""
     if len(path) < 2 or path[0] not in spellings:
         return [path]
     names = spellings[path[0]].get(_spelling(path[1]), [path[1]])
