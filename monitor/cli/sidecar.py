@@ -37,7 +37,7 @@ def sidecar(host: str | None, port: int | None, data_dir: Path | None, config: P
     Reads KAFKA_GROUP, KAFKA_BROKERS, PROMETHEUS_URL, ... besides the usual configuration. Without a Redis URL all is
     in one process and in memory; with one, worker and beat do the work.
     """
-    probe_environment.mean(os.environ)
+    probe_environment.mark_as_sidecar(os.environ)
     os.environ.pop(DJANGO, None)  # of the consumer it is beside, maybe, whose project is not here
     loaded = load_or_exit(config)
     settings = loaded.config

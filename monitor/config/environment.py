@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from monitor.config.errors import ConfigProblem, problem, unknown_key
-from monitor.config.keys import PREFIX, SHORT_NAMES, Path, environment_name, known_children, meant, setting_keys
+from monitor.config.keys import PREFIX, SHORT_NAMES, Path, environment_name, known_children, setting_keys, suggest_path
 from monitor.config.layers import Layer
 
 CONFIG_VARIABLE = "MONITOR_CONFIG"
@@ -94,7 +94,7 @@ def _is_unknown(path: Path) -> bool:
 
 
 def _unknown(variable: str, path: Path, value: Any) -> ConfigProblem:
-    suggestion = meant(path)
+    suggestion = suggest_path(path)
     names = {environment_name(key.path) for key in setting_keys()}
     close = environment_name(suggestion) if suggestion else None
     return unknown_key([variable], value, names, "environment", close)

@@ -24,7 +24,7 @@ def _sendable(headers: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
 Headers = Annotated[Mapping[str, SecretStr], AfterValidator(_sendable)]
 
 
-def overlaid(defaults: Mapping[str, str], headers: Mapping[str, SecretStr]) -> dict[str, str]:
+def merged_headers(defaults: Mapping[str, str], headers: Mapping[str, SecretStr]) -> dict[str, str]:
     """Return `defaults`, replaced and extended by `headers`. The case of names does not matter."""
     given = {name.lower() for name in headers}
     kept = {name: value for name, value in defaults.items() if name.lower() not in given}

@@ -107,7 +107,7 @@ def known_children(path: Path) -> frozenset[str] | None:
     return frozenset(below) or None
 
 
-def meant(path: Path) -> Path | None:
+def suggest_path(path: Path) -> Path | None:
     """Return the setting that the unknown key ``path`` most likely means, or None."""
     keys = [key.path for key in setting_keys()]
     for key in keys:  # in the wrong table, or with one underscore instead of two

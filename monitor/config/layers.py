@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.config.errors import NO_VALUE, ConfigProblem, problem, unknown_key
-from monitor.config.keys import known_children, meant
+from monitor.config.keys import known_children, suggest_path
 
 DJANGO_LABEL = "settings.MONITOR"
 PROJECT_LABEL = "the project's Celery settings"
@@ -88,7 +88,7 @@ def _known(
         if not isinstance(key, str):
             problems.append(problem(key_path, value, "the key should be a text", label))
         elif known is not None and key not in known:
-            suggestion = meant(key_path)
+            suggestion = suggest_path(key_path)
             problems.append(unknown_key(key_path, value, known, label, ".".join(suggestion) if suggestion else None))
         else:
             kept[key] = _known(value, key_path, label, problems) if isinstance(value, Mapping) else value

@@ -38,7 +38,7 @@ def load(
     """
     environ = os.environ if environ is None else environ
     layers = [_file_layer(file, environ)]
-    if probe_environment.is_meant(environ):
+    if probe_environment.is_sidecar(environ):
         layers.insert(0, probe_environment.read(environ, layers[0].values))
     if project:
         layers.insert(0, read_mapping(project, PROJECT_LABEL))

@@ -41,12 +41,12 @@ class _Name(NamedTuple):
     example: Any = None
 
 
-def is_meant(environ: Mapping[str, str]) -> bool:
+def is_sidecar(environ: Mapping[str, str]) -> bool:
     """Return whether this is the environment of a sidecar's process."""
     return bool(environ.get(VARIABLE))
 
 
-def mean(environ: MutableMapping[str, str]) -> None:
+def mark_as_sidecar(environ: MutableMapping[str, str]) -> None:
     """Mark the environment as that of a sidecar's process."""
     environ[VARIABLE] = "1"
 

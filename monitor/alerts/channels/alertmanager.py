@@ -17,7 +17,7 @@ from monitor.alerts.base import Attempt, Channel, Temporary, Undelivered
 from monitor.alerts.http import SecretUrl, host_of, post, to_json
 from monitor.alerts.registry import register
 from monitor.alerts.text import Text, iso, severity
-from monitor.config.headers import Headers, overlaid
+from monitor.config.headers import Headers, merged_headers
 from monitor.config.units import Seconds
 from monitor.lib.safe_names import digest
 from monitor.model.checks import Notice, NoticeKind
@@ -129,7 +129,7 @@ class Alertmanager(Channel):
         self, url: SecretStr, body: bytes, attempt: Attempt, answers: queue.SimpleQueue[Undelivered | None]
     ) -> None:
         token = {"Authorization": f"Bearer {self.token.get_secret_value()}"} if self.token else {}
-        headers = overlaid(token, self.headers)
+        headers = merged_headers(token, self.headers)
         address = url.get_secret_value().rstrip("/")
         try:
             post(
