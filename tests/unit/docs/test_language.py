@@ -72,6 +72,7 @@ def test_what_the_tool_finds_in_code(
         pytest.param("[page](told.md)\n", [], id="the target of a link"),
         pytest.param("<!-- recorded: x -->\ntold\n<!-- end -->\ntold\n", [4], id="a recorded outcome"),
         pytest.param("a dead man's switch\na dead man\n", [2], id="a phrase that a longer one allows"),
+        pytest.param("a whole number\nwhole\nnumbers\nthe whole\n", [4], id="a number that is whole"),
         pytest.param("in-house, retold, foreseen\n", [], id="a word inside a word"),
     ],
 )
