@@ -58,7 +58,7 @@ def test_a_title_is_one_line() -> None:
 
 @pytest.mark.parametrize(
     ("template", "hint"),
-    [("$chekc", "no $chekc; there are: headline, id,"), ("5 $", "write $$"), ("${x", "write $$")],
+    [("$chekc", "unknown name: $chekc; known: headline, id,"), ("5 $", "write $$"), ("${x", "write $$")],
 )
 def test_what_is_wrong_with_a_template(template: str, hint: str) -> None:
     """Said in words, for a configuration error."""

@@ -128,7 +128,7 @@ def test_what_only_the_kind_of_a_channel_knows_is_wrong(tmp_path, monkeypatch):
     assert "channels.b.severtiy" in said
     assert "did you mean 'severity'?" in said
     assert "channels.c.title = '$chekc'" in said
-    assert "there is no $chekc" in said
+    assert "unknown name: $chekc" in said
     assert "write $$ for a dollar sign" in said
     assert "hunter2" not in said
 
