@@ -22,7 +22,7 @@ def ping(url: SecretStr, *, timeout_seconds: float) -> None:
     end.daemon = True
     end.start()
     try:
-        http.ask("GET", url, attempt)
+        http.send_request("GET", url, attempt)
     except Undelivered as failure:
         raise SwitchNotReached(failure.reason) from None
     finally:

@@ -41,10 +41,12 @@ def host_of(url: SecretStr) -> str:
 
 def post(url: SecretStr, body: bytes, headers: Mapping[str, str], attempt: Attempt, ca_file: str | None = None) -> None:
     """Send JSON by POST. Raise as :func:`ask`."""
-    ask("POST", url, attempt, body=body, headers={"Content-Type": "application/json", **headers}, ca_file=ca_file)
+    send_request(
+        "POST", url, attempt, body=body, headers={"Content-Type": "application/json", **headers}, ca_file=ca_file
+    )
 
 
-def ask(
+def send_request(
     method: str,
     url: SecretStr,
     attempt: Attempt,

@@ -82,7 +82,7 @@ def severity(status: Status) -> str:
     return ("ok", "warning", "critical")[status.severity]
 
 
-def problem(template: str) -> str | None:
+def template_problem(template: str) -> str | None:
     """Return a hint about an invalid template; None for a valid one."""
     parsed = Template(template)
     if not parsed.is_valid():
