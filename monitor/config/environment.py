@@ -32,14 +32,14 @@ def read_environment(environ: Mapping[str, str], names: Mapping[str, Iterable[st
     spellings = {table: _spellings(known) for table, known in names.items()}
     for variable, path in _variables(environ):
         label = f"environment {variable}"
-        value = _decoded(environ[variable], path)
+        value = _decode(environ[variable], path)
         meanings = _meanings(path, spellings)
         if len(meanings) > 1:
             entries = " or ".join(sorted(meaning[1] for meaning in meanings))
             hint = f"is ambiguous: {entries}; set it in the configuration file"
             layer.problems.append(problem([variable], value, hint, label))
         elif _is_unknown(path):
-            layer.problems.append(_unknown(variable, path, value))
+            layer.problems.append(_unknown_variable(variable, path, value))
         else:
             layer.put(meanings[0], value, label)
     return layer
@@ -68,7 +68,7 @@ def _is_service_link(variable: str, value: str) -> bool:
     return bool(_SERVICE_LINK.fullmatch(variable) or is_address)
 
 
-def _decoded(value: str, path: Path) -> Any:
+def _decode(value: str, path: Path) -> Any:
     """Return a value that begins with a bracket as decoded JSON, unless the setting is a scalar."""
     scalars = {key.path for key in setting_keys()} - {("broker_transport_options",), ("workers", "stuck_after_by_task")}
     if value[0] in "[{" and path not in scalars:
@@ -90,10 +90,10 @@ def _meanings(path: Path, spellings: Spellings) -> list[Path]:
 
 def _is_unknown(path: Path) -> bool:
     levels = ((known_children(path[:depth]), path[depth]) for depth in range(len(path)))
-    return any(known is not None and part not in known for known, part in levels)
+    return any(known is not None and name not in known for known, name in levels)
 
 
-def _unknown(variable: str, path: Path, value: Any) -> ConfigProblem:
+def _unknown_variable(variable: str, path: Path, value: Any) -> ConfigProblem:
     suggestion = suggest_path(path)
     names = {environment_name(key.path) for key in setting_keys()}
     close = environment_name(suggestion) if suggestion else None

@@ -87,14 +87,14 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return folded[close[0]] if close else None
 
 
-def unknown_hint(name: str, known: Iterable[str], what: str = "key") -> str:
+def unknown_hint(name: str, known: Iterable[str], noun: str = "key") -> str:
     """Return the hint for an unknown name: the most similar known name, or all names if none is similar."""
     known = sorted(known)
     close = nearest(name, known)
     if close is not None:
-        return f"unknown {what}; did you mean {close!r}?"
+        return f"unknown {noun}; did you mean {close!r}?"
     listed = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
-    return f"unknown {what}; known: {listed or 'none'}"
+    return f"unknown {noun}; known: {listed or 'none'}"
 
 
 def unknown_key(

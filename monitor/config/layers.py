@@ -56,10 +56,10 @@ def read_file(path: Path, label: str, named_by: str | None) -> Layer:
     except UnicodeDecodeError as error:
         hint = f"is not UTF-8 (byte {error.start})"
     except tomllib.TOMLDecodeError as error:
-        where = re.search(r"^(.*) \(at (.*)\)$", str(error))
+        match = re.search(r"^(.*) \(at (.*)\)$", str(error))
         last = text.rstrip("\n").rpartition("\n")
         end = f"line {last[0].count(chr(10)) + 1 + bool(last[1])}, column {len(last[2]) + 1}"
-        hint = f"{where[2].replace('end of document', end)}: {where[1]}" if where else str(error)
+        hint = f"{match[2].replace('end of document', end)}: {match[1]}" if match else str(error)
         return Layer(readable=False, problems=[problem([str(path)], NO_VALUE, f"is not TOML: {hint}", label)])
     return Layer(readable=False, problems=[problem([named_by or label], str(path), hint, named_by)])
 
@@ -73,12 +73,12 @@ def read_mapping(values: Any, label: str = DJANGO_LABEL) -> Layer:
 
 def _layer(values: Mapping[Any, Any], label: str) -> Layer:
     layer = Layer()
-    layer.values = _known(values, (), label, layer.problems)
+    layer.values = _keep_known(values, (), label, layer.problems)
     layer.origins = dict.fromkeys(_dotted(layer.values), label)
     return layer
 
 
-def _known(
+def _keep_known(
     table: Mapping[Any, Any], path: tuple[str, ...], label: str, problems: list[ConfigProblem]
 ) -> dict[str, Any]:
     """Return a copy with the known keys. The other keys become problems."""
@@ -91,7 +91,7 @@ def _known(
             suggestion = suggest_path(key_path)
             problems.append(unknown_key(key_path, value, known, label, ".".join(suggestion) if suggestion else None))
         else:
-            kept[key] = _known(value, key_path, label, problems) if isinstance(value, Mapping) else value
+            kept[key] = _keep_known(value, key_path, label, problems) if isinstance(value, Mapping) else value
     return kept
 
 

@@ -46,7 +46,7 @@ def load(
         layers.append(read_mapping(django_settings))
     layers.append(read_environment(environ, {table: _names(layers, table) for table in TABLES}))
     if project and any("redis_url" in layer.values for layer in layers[1:]):
-        _forget_prefix(layers[0])
+        _drop_key_prefix(layers[0])
     origins = {key: origin for layer in layers for key, origin in layer.origins.items()}
     problems = [found for layer in layers for found in layer.problems]
 
@@ -99,7 +99,7 @@ def _transport_options(document: _Document, origins: Mapping[str, str]) -> tuple
     return options, [problem(["broker_url"], broker, hint, origins.get("broker_url", DEFAULT_ORIGIN))]
 
 
-def _forget_prefix(derived: Layer) -> None:
+def _drop_key_prefix(derived: Layer) -> None:
     """Remove the derived key prefix. It belongs to the store that was derived from the broker, and to no other."""
     derived.values.pop("key_prefix", None)
     derived.origins.pop("key_prefix", None)
@@ -120,7 +120,7 @@ def _document(layers: list[Layer], origins: Mapping[str, str]) -> tuple[_Documen
     except ValidationError as error:
         problems = problems_from_validation("", error, (), origins)
         wrong = [[str(part) for part in detail["loc"]] for detail in error.errors(include_url=False)]
-        return _overlay([_without(layer.values, wrong) for layer in layers]), problems
+        return _overlay([_remove(layer.values, wrong) for layer in layers]), problems
 
 
 def _overlay(values: list[dict[str, Any]]) -> _Document:
@@ -139,13 +139,13 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _without(values: dict[str, Any], paths: list[list[str]]) -> dict[str, Any]:
+def _remove(values: dict[str, Any], paths: list[list[str]]) -> dict[str, Any]:
     """Return the values without those at these paths, or without the innermost value on the way to a path."""
     kept = dict(values)
     for head in {path[0] for path in paths} & kept.keys():
         below = [path[1:] for path in paths if path[0] == head]
         if isinstance(kept[head], dict) and all(below):
-            kept[head] = _without(kept[head], below)
+            kept[head] = _remove(kept[head], below)
         else:
             del kept[head]
     return kept

@@ -71,7 +71,8 @@ class CheckSpec(HysteresisSettings):
     depends_on: Names = Field(
         default=(),
         description="names of checks that this one needs; while one of them fails, no notification is sent about this "
-        "one. A name that does not exist is an error",
+        "one. A check that does not exist is an error, except names such as `queue:orders`, which are "
+        "created at run time",
     )
     options: Mapping[str, Any] = Field(default_factory=dict, repr=False, description="options of the kind")
 

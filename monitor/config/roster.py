@@ -59,10 +59,10 @@ class RosterParser:
         """Add the checks. Disabled checks are validated and left out."""
         self._names |= {name for name, table in tables.items() if "kind" in table} | set(DEFAULT_ROSTER)
         for name, table in tables.items():
-            enabled = self._enabled(name, table)
+            enabled = self._parse_enabled(name, table)
             if "kind" not in table and not (enabled is False and name in DEFAULT_ROSTER):
-                self._kind_missing(name, enabled)
-            check = self._check(name, table)
+                self._report_missing_kind(name, enabled)
+            check = self._parse_check(name, table)
             if check is not None and enabled:
                 self.checks[name] = check
         for check in self.checks.values():
@@ -70,13 +70,13 @@ class RosterParser:
                 name for name in check.depends_on if name not in DYNAMIC and not name.startswith(DYNAMIC_PREFIXES)
             ]
             self._report_missing(needed, self._names, ("checks", check.name, "depends_on"), "check")
-            if circle := self._circle(check.name):
-                hint = f"is circular: {' -> '.join(circle)}; remove one of these dependencies"
+            if cycle := self._cycle(check.name):
+                hint = f"is circular: {' -> '.join(cycle)}; remove one of these dependencies"
                 self._report(("checks", check.name, "depends_on"), ", ".join(check.depends_on), hint)
 
     def add_groups(self, tables: Mapping[str, Table]) -> None:
         """Add the groups. All checks must have been added."""
-        self.groups |= self._made(GroupSpec, "groups", tables)
+        self.groups |= self._build(GroupSpec, "groups", tables)
         for group in self.groups.values():
             self._report_missing(group.checks, self._names, ("groups", group.name, "checks"), "check")
 
@@ -86,30 +86,30 @@ class RosterParser:
         for name, table in tables.items():
             common = {key: value for key, value in table.items() if key in COMMON_CHANNEL_KEYS}
             split[name] = {**common, "options": {key: value for key, value in table.items() if key not in common}}
-        self.channels |= self._made(ChannelSpec, "channels", split)
+        self.channels |= self._build(ChannelSpec, "channels", split)
         groups = {READY, *self.groups, *(group for check in self.checks.values() for group in check.groups)}
         for channel in self.channels.values():
             self._report_missing(channel.groups, groups, ("channels", channel.name, "groups"), "group")
 
     def add_maintenance(self, tables: Mapping[str, Table]) -> None:
         """Add the maintenance tables."""
-        self.maintenance |= self._made(MaintenanceSpec, "maintenance", tables)
+        self.maintenance |= self._build(MaintenanceSpec, "maintenance", tables)
 
-    def _made(self, model: type[F], table: str, tables: Mapping[str, Table]) -> dict[str, F]:
+    def _build(self, model: type[F], table: str, tables: Mapping[str, Table]) -> dict[str, F]:
         made = {}
         for name, values in tables.items():
             try:
                 made[name] = model.model_validate({**values, "name": name})
             except ValidationError as error:
-                self._invalid(table, name, error)
+                self._report_invalid(table, name, error)
         return made
 
-    def _report_missing(self, names: Iterable[str], known: set[str], path: tuple[str, ...], what: str) -> None:
+    def _report_missing(self, names: Iterable[str], known: set[str], path: tuple[str, ...], noun: str) -> None:
         for name in names:
             if name not in known:
-                self._report(path, name, f"there is no such {what}" + _did_you_mean(name, known))
+                self._report(path, name, f"there is no such {noun}" + _did_you_mean(name, known))
 
-    def _circle(self, name: str) -> list[str]:
+    def _cycle(self, name: str) -> list[str]:
         """Return the path of dependencies from a check back to itself; empty if there is none."""
         paths = [[name]]
         visited: set[str] = set()
@@ -124,7 +124,7 @@ class RosterParser:
                     paths.append([*path, parent])
         return []
 
-    def _check(self, name: str, table: Table) -> CheckSpec | None:
+    def _parse_check(self, name: str, table: Table) -> CheckSpec | None:
         fields: dict[str, Any] = {"kind": "missing", **self._fields, "name": name}
         options: dict[str, Any] = {}
         for key, value in table.items():
@@ -137,17 +137,17 @@ class RosterParser:
         try:
             return CheckSpec.model_validate({**fields, "options": options})
         except ValidationError as error:
-            self._invalid("checks", name, error)
+            self._report_invalid("checks", name, error)
             return None
 
-    def _enabled(self, name: str, table: Table) -> bool | None:
+    def _parse_enabled(self, name: str, table: Table) -> bool | None:
         try:
             return _ENABLED.validate_python(table.get("enabled", True))
         except ValidationError:
             self._report(("checks", name, "enabled"), table["enabled"], "should be true or false")
             return None
 
-    def _kind_missing(self, name: str, enabled: bool | None) -> None:
+    def _report_missing_kind(self, name: str, enabled: bool | None) -> None:
         known = DEFAULT_ROSTER.get(name)
         if known is not None:
             hint = f"is required, because default_checks is false; write kind = {known['kind']!r}"
@@ -159,7 +159,7 @@ class RosterParser:
             hint += _did_you_mean(name, self._names, "; did you mean the check {!r}?")
         self._report(("checks", name, "kind"), NO_VALUE, hint)
 
-    def _invalid(self, table: str, name: str, error: ValidationError) -> None:
+    def _report_invalid(self, table: str, name: str, error: ValidationError) -> None:
         for found in problems_from_validation(f"{table}.{name}", error, table_keys(table), self._origins):
             if found.key == f"{table}.{name}.name":
                 self._report(

@@ -321,8 +321,8 @@ class Settings(FrozenModel):
     queue: str = Field(
         default="monitor",
         pattern=r"^\S+$",
-        description="name of the queue of the monitor's own tasks; a queue of the project would mix them with its "
-        "tasks",
+        description="name of the queue of the monitor's own tasks, and prefix of its queues `.dispatch` and "
+        "`.rounds`; a queue of the project would mix them with its tasks",
     )
     history_memory_bytes: Bytes = Field(
         default=64 * 10**6,
