@@ -27,12 +27,12 @@ GROUPS_OPTION = "consumer_groups"
 DEFAULT_LABEL = "default of the sidecar"
 NOTHING_GIVEN: Mapping[str, str] = {"KAFKA_GROUP": "crm-events-sse", "PROMETHEUS_URL": "http://prometheus:9090"}
 """Defaults of the older probe, which apply if nothing to watch is configured."""
-NOTHING_GIVEN_LABEL = "default of the probe, for nothing is configured"
+NOTHING_GIVEN_LABEL = "default of the probe, because nothing is configured"
 _PREFIX = "monitor:sidecar:"
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_.@-]")
 
 
-class _Name(NamedTuple):
+class _Variable(NamedTuple):
     """A variable: the path of its setting, its parser, its default, and a valid example."""
 
     path: tuple[str, ...]
@@ -76,9 +76,8 @@ def read(environ: Mapping[str, str], file: Mapping[str, Any]) -> Layer:
         elif entry.default is not None:
             layer.put(entry.path, entry.default, DEFAULT_LABEL)
         elif name in given:
-            layer.put(
-                entry.path, entry.example, DEFAULT_LABEL
-            )  # the value is invalid and reported; the example lets the other keys be validated
+            # The value is invalid and reported. With the example, the other keys can be validated.
+            layer.put(entry.path, entry.example, DEFAULT_LABEL)
     if group is not None and "PROMETHEUS_URL" in given:
         _put_hold(layer, values.get("HOLD_FOR") or values.get("WINDOW_MINUTES") or NAMES["WINDOW_MINUTES"].default)
     _report_missing(layer, given, environ, file)
@@ -201,27 +200,27 @@ def _count(hint: str) -> Callable[[str], int]:
 
 _OPTION = ("checks", CHECK)
 
-NAMES: Mapping[str, _Name] = {
-    "KAFKA_BROKERS": _Name((*_OPTION, "brokers"), _brokers, example=["kafka:9092"]),
-    "KAFKA_GROUP": _Name((*_OPTION, GROUPS_OPTION), _names, example=["*"]),
-    "KAFKA_TOPIC": _Name((*_OPTION, "topics"), _names, example=["*"]),
-    "PROMETHEUS_URL": _Name((*_OPTION, "prometheus_url"), _url, example="http://prometheus:9090"),
-    "SKEW_THRESHOLD": _Name(
+NAMES: Mapping[str, _Variable] = {
+    "KAFKA_BROKERS": _Variable((*_OPTION, "brokers"), _brokers, example=["kafka:9092"]),
+    "KAFKA_GROUP": _Variable((*_OPTION, GROUPS_OPTION), _names, example=["*"]),
+    "KAFKA_TOPIC": _Variable((*_OPTION, "topics"), _names, example=["*"]),
+    "PROMETHEUS_URL": _Variable((*_OPTION, "prometheus_url"), _url, example="http://prometheus:9090"),
+    "SKEW_THRESHOLD": _Variable(
         (*_OPTION, "skew_threshold"),
         _number("should be a number of at least 1, such as 4.0 (max / mean of the lags)", least=1.0),
         4.0,
     ),
-    "MIN_CONSUMERS": _Name((*_OPTION, "min_consumers"), _count("should be a whole number, such as 2"), 2),
-    "WINDOW_MINUTES": _Name(
+    "MIN_CONSUMERS": _Variable((*_OPTION, "min_consumers"), _count("should be a whole number, such as 2"), 2),
+    "WINDOW_MINUTES": _Variable(
         (*_OPTION, "window"), _number("should be a number of minutes above 0, such as 5", divisor=1 / 60), 300.0
     ),
-    "HOLD_FOR": _Name((*_OPTION, "hold_for"), _hold_time, example="5m"),
-    "PROM_TIMEOUT_MS": _Name(
+    "HOLD_FOR": _Variable((*_OPTION, "hold_for"), _hold_time, example="5m"),
+    "PROM_TIMEOUT_MS": _Variable(
         (*_OPTION, "prometheus_timeout"),
         _number("should be a number of milliseconds above 0, such as 1500", divisor=1000),
         1.5,
     ),
-    "PROM_RETRIES": _Name((*_OPTION, "prometheus_retries"), _count("should be a whole number, such as 2"), 2),
-    "BIND_HOST": _Name(("sidecar", "host"), _text),
+    "PROM_RETRIES": _Variable((*_OPTION, "prometheus_retries"), _count("should be a whole number, such as 2"), 2),
+    "BIND_HOST": _Variable(("sidecar", "host"), _text),
 }
 """The variables, in the order of the documentation."""
