@@ -75,7 +75,7 @@ def _quantity(text: str, units: dict[str, Any], hint: str) -> float:
 
 Seconds = Annotated[float, BeforeValidator(seconds), Field(allow_inf_nan=False)]
 HoldTime = Annotated[float, BeforeValidator(hold_time), Field(gt=0)]
-"""Time for which a verdict is kept without new numbers; infinity keeps it until there are new ones."""
+"""Time for which a verdict is kept without new numbers. With infinity, missing numbers never make a check fail."""
 
 Bytes = Annotated[int, BeforeValidator(size_bytes)]
 CommaSeparated = BeforeValidator(names)
