@@ -117,9 +117,9 @@ class GroupSpec(FrozenModel):
     hold_for_seconds: HoldTime = Field(
         default=DEFAULT_HOLD_SECONDS,
         alias="hold_for",
-        description="with `hold`, the age of a verdict's numbers up to which it is kept. After that the check is `stale`, "
-        "before its first verdict `unknown`, and the group fails. With `forever` a verdict is kept for 300 s, and the "
-        "group does not fail after that or before the first verdict",
+        description="with `hold`, the age of a verdict's numbers up to which it is kept. After that the check is "
+        "`stale`, before its first verdict `unknown`, and the group fails. With `forever` a verdict is kept for 300 "
+        "s, and the group does not fail after that or before the first verdict",
     )
 
 
