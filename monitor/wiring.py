@@ -260,7 +260,7 @@ def _channel_problems(channel: ChannelSpec, loaded: Loaded) -> list[ConfigProble
     problems = []
     for key in ("title", "body"):
         template: str | None = getattr(channel, key)
-        if template is not None and (hint := text.problem(template)):
+        if template is not None and (hint := text.template_problem(template)):
             problems.append(ConfigProblem(f"{prefix}.{key}", repr(template), hint, loaded.origin(f"{prefix}.{key}")))
     try:
         CHANNELS.build(channel.kind, channel.options)

@@ -1,1 +1,1 @@
-"""Alert channels, one file each."""
+"""Alert channels: their base class, registry, texts and HTTP requests."""

@@ -1,4 +1,4 @@
-"""What an alert channel is: a small frozen dataclass whose fields are its options, and that can deliver a notice."""
+"""Base class of alert channels: a frozen dataclass of options, with a method that delivers a notice."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from monitor.model.checks import Notice
 
 log = structlog.get_logger(__name__)
 
-_WEB = ("http", "https")
-_SHORTEST_SECRET = 4  # of less, hiding each occurrence would garble a text and hide nothing
+_WEB_SCHEMES = ("http", "https")
+_MIN_SECRET_CHARACTERS = 4  # to mask each occurrence of a shorter one would garble a text and hide nothing
 
 
 class Undelivered(Exception):
-    """A notice was not delivered; ``reason`` says why, without secrets."""
+    """A notice was not delivered. ``reason`` describes the failure without secrets."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -34,7 +34,7 @@ class Undelivered(Exception):
 
 
 class Temporary(Undelivered):
-    """Worth another try, not before ``retry_after_seconds`` from now if the receiver said so."""
+    """A failure after which the delivery is repeated, not before ``retry_after_seconds`` if that is given."""
 
     def __init__(self, reason: str, retry_after_seconds: float | None = None) -> None:
         super().__init__(reason)
@@ -42,36 +42,36 @@ class Temporary(Undelivered):
 
 
 class Permanent(Undelivered):
-    """Another try would end the same way: somebody has to change something first."""
+    """A failure that a repetition cannot mend, such as a wrong address."""
 
 
 class Attempt:
-    """The time that one delivery has. Whatever is still going on at its end, the sender has stopped waiting for."""
+    """Time limit of one delivery. At its end the sender stops waiting, and everything that is registered is ended."""
 
     def __init__(self, timeout_seconds: float) -> None:
         self._ends_at = time.monotonic() + timeout_seconds
-        self._endings: list[Callable[[], None]] = []
-        self._over = False
+        self._callbacks: list[Callable[[], None]] = []
+        self._is_over = False
         self._lock = threading.Lock()
 
     @property
     def remaining_seconds(self) -> float:
-        """For the timeouts of sockets: never 0, which would mean none."""
+        """Return the remaining time for the timeout of a socket: never 0, which would mean no timeout."""
         return max(self._ends_at - time.monotonic(), 0.05)
 
     def when_over(self, end: Callable[[], None]) -> None:
-        """Have ``end`` called when the time is over, so that what is under way is ended too (a socket that drips)."""
+        """Call ``end`` when the time is over, such as to close a socket on which a response arrives byte by byte."""
         with self._lock:
-            if not self._over:
-                self._endings.append(end)
+            if not self._is_over:
+                self._callbacks.append(end)
                 return
         end()
 
     def finish(self) -> None:
-        """The time is over."""
+        """Call the registered functions, because the time is over."""
         with self._lock:
-            self._over, endings = True, self._endings
-        for end in endings:
+            self._is_over, callbacks = True, self._callbacks
+        for end in callbacks:
             with contextlib.suppress(Exception):
                 end()
 
@@ -80,9 +80,9 @@ class Attempt:
 class Channel:
     """Base of all channels. A subclass adds its options as annotated fields and overrides ``deliver``.
 
-    Options that hold passwords, tokens, or URLs that may have them in their path are ``SecretStr``. ``example`` is a
-    set of options that is valid; ``docs/channels.md`` and the contract test of all channels are made of them.
-    ``reminder_seconds`` is how often it wants to hear again of what lasts, unless it is configured; None: never.
+    Options with passwords, tokens, or URLs that may contain them are ``SecretStr``. ``example`` is a valid set of
+    options; ``docs/channels.md`` and the contract test of all channels use it. ``reminder_seconds`` is the default
+    interval of reminders; None sends none.
     """
 
     name: ClassVar[str] = ""
@@ -92,14 +92,14 @@ class Channel:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
     def deliver(self, notice: Notice, text: Text, attempt: Attempt) -> None:
-        """Tell it. Returns when the receiver has taken it; raises :class:`Temporary` or :class:`Permanent`."""
+        """Send the notice. Raise :class:`Temporary` or :class:`Permanent` if the receiver does not accept it."""
         raise NotImplementedError
 
     def send(self, notice: Notice, text: Text, timeout_seconds: float) -> None:
         """Deliver within ``timeout_seconds``, whatever the receiver does.
 
-        Raises :class:`Temporary` or :class:`Permanent` and nothing else, without a secret of its options in the
-        reason. Not done in time is Temporary; the receiver may have taken it nevertheless, and then gets the same
+        Raise only :class:`Temporary` or :class:`Permanent`, without a secret of the options in the reason. A delivery
+        that takes longer is Temporary. The receiver may have accepted it nevertheless, and then receives the same
         ``notice.id`` again.
         """
         attempt = Attempt(timeout_seconds)
@@ -108,22 +108,22 @@ class Channel:
         def run() -> None:
             try:
                 self.deliver(notice, text, attempt)
-            except BaseException as failure:  # noqa: BLE001  (judged below, in the thread that waits)
+            except BaseException as failure:  # noqa: BLE001  (raised below, in the thread that waits)
                 failures.append(failure)
 
-        # A thread, because not all of it has a timeout of its own: looking a name up, a library's retries, a drip.
+        # A thread, because not every step has a timeout: name resolution, a library's retries, a response byte by byte.
         context = contextvars.copy_context()
         thread = threading.Thread(target=context.run, args=(run,), name=f"alert-{self.name}", daemon=True)
         thread.start()
         thread.join(timeout_seconds)
         if thread.is_alive():
             attempt.finish()
-            raise Temporary(f"not done within {timeout_seconds:g} s")
+            raise Temporary(f"not delivered within {timeout_seconds:g} s")
         if failures:
             raise self._undelivered(failures[0]) from None
 
     def hide(self, text: str) -> str:
-        """The text without credentials, and without any of the secrets among the options."""
+        """Return the text without credentials and without the secrets of the options."""
         for secret in sorted(_secrets(self), key=len, reverse=True):
             text = text.replace(secret, MASK)
         return scrub(text)
@@ -134,7 +134,7 @@ class Channel:
                 return Temporary(self.hide(failure.reason), failure.retry_after_seconds)
             case Permanent():
                 return Permanent(self.hide(failure.reason))
-        # No traceback: its lines and locals are where an address with a token would be.
+        # No traceback: its lines and locals may contain a URL with a token.
         log.error(
             "channel.failed", channel_kind=self.name, error=type(failure).__name__, message=self.hide(str(failure))
         )
@@ -142,12 +142,12 @@ class Channel:
 
 
 def _secrets(value: Any) -> Iterator[str]:
-    """Every secret among the options, as a whole and in the parts that a library's error would repeat."""
+    """Yield each secret of the options, complete, and in the pieces that a library's error may repeat."""
     match value:
         case SecretStr():
             secret = value.get_secret_value()
-            parts = {secret, *(_parts(secret) if "://" in secret else ())}
-            yield from (part for part in parts if len(part) >= _SHORTEST_SECRET)
+            pieces = {secret, *(_secret_pieces(secret) if "://" in secret else ())}
+            yield from (piece for piece in pieces if len(piece) >= _MIN_SECRET_CHARACTERS)
         case Mapping():
             for item in value.values():
                 yield from _secrets(item)
@@ -159,12 +159,15 @@ def _secrets(value: Any) -> Iterator[str]:
                 yield from _secrets(getattr(value, field.name))
 
 
-def _parts(url: str) -> Iterator[str]:
-    """What of a URL may let one in: all but scheme, host and port; the host too where it is no web address."""
+def _secret_pieces(url: str) -> Iterator[str]:
+    """Yield the pieces of a URL that may be credentials: all but scheme, host and port.
+
+    The host is one as well if the URL is not a web address, as in ``slack://TOKEN/...``.
+    """
     scheme, _, rest = url.partition("://")
     authority, slash, target = rest.partition("/")
     user_info, _, host = authority.rpartition("@")
     if user_info or target:
         yield from (rest, slash + target)
-    for part in (*user_info.split(":"), *re.split(r"[/?&#=]", target), *([] if scheme in _WEB else [host])):
-        yield from (part, unquote(part))
+    for piece in (*user_info.split(":"), *re.split(r"[/?&#=]", target), *([] if scheme in _WEB_SCHEMES else [host])):
+        yield from (piece, unquote(piece))

@@ -1,4 +1,4 @@
-"""The outbound ping that a dead-man's switch waits for (https://healthchecks.io/docs/http_api/ and its like)."""
+"""Ping of a dead man's switch, such as Healthchecks.io (https://healthchecks.io/docs/http_api/)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from monitor.alerts.base import Attempt, Undelivered
 
 
 class SwitchNotReached(Exception):
-    """The switch did not take the ping. The text names its host, not its URL, which is a secret."""
+    """The switch did not accept the ping. The text names its host, not its URL, which is a secret."""
 
 
 def ping(url: SecretStr, *, timeout_seconds: float) -> None:
-    """GET ``url`` once and expect a 2xx within that time. Raises :class:`NotReached`."""
-    from monitor.alerts import http  # noqa: PLC0415 - with urllib3, 2 MB that a monitor without such a switch saves
+    """Send one GET request to ``url``. Raise :class:`SwitchNotReached` without a 2xx response within that time."""
+    from monitor.alerts import http  # noqa: PLC0415 - saves 2 MB (urllib3) in a monitor without a switch
 
     attempt = Attempt(timeout_seconds)
-    end = threading.Timer(timeout_seconds, attempt.finish)  # also of an answer that comes byte by byte
+    end = threading.Timer(timeout_seconds, attempt.finish)  # ends also a response that arrives byte by byte
     end.daemon = True
     end.start()
     try:
-        http.ask("GET", url, attempt)
+        http.send_request("GET", url, attempt)
     except Undelivered as failure:
         raise SwitchNotReached(failure.reason) from None
     finally:

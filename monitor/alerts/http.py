@@ -1,4 +1,4 @@
-"""One HTTP request to whoever is told: bounded in time, and judged by its answer's status."""
+"""HTTP requests of channels, each bounded in time and judged by the status of its response."""
 
 from __future__ import annotations
 
@@ -20,31 +20,33 @@ from monitor.alerts.base import Attempt, Permanent, Temporary
 from monitor.lib.http import USUAL_HEADERS, http_url
 
 MAX_RETRY_AFTER_SECONDS = 21_600.0
-_TRY_AGAIN = {408, 425, 429}
-_MOVED = {301, 308}
+_RETRIED = {408, 425, 429}
+_MOVED_PERMANENTLY = {301, 308}
 
 
 def _http_url(value: SecretStr) -> SecretStr:
     if http_url(value.get_secret_value()) is None:
-        raise ValueError("write a URL such as https://host/path")
+        raise ValueError("should be an http or https URL, such as https://host/path")
     return value
 
 
 SecretUrl = Annotated[SecretStr, AfterValidator(_http_url)]
-"""An address whose path, query or user info may be a credential, as those of chats and webhooks are."""
+"""URL whose path, query or user info may contain a credential, as in the URLs of chats and webhooks."""
 
 
 def host_of(url: SecretStr) -> str:
-    """Whom a message may name: host and port, nothing else of the URL."""
+    """Return host and port, the only components of the URL that a message may contain."""
     return parse_url(url.get_secret_value()).netloc or "?"
 
 
 def post(url: SecretStr, body: bytes, headers: Mapping[str, str], attempt: Attempt, ca_file: str | None = None) -> None:
-    """POST JSON, as :func:`ask`."""
-    ask("POST", url, attempt, body=body, headers={"Content-Type": "application/json", **headers}, ca_file=ca_file)
+    """Send JSON by POST. Raise as :func:`ask`."""
+    send_request(
+        "POST", url, attempt, body=body, headers={"Content-Type": "application/json", **headers}, ca_file=ca_file
+    )
 
 
-def ask(
+def send_request(
     method: str,
     url: SecretStr,
     attempt: Attempt,
@@ -53,10 +55,10 @@ def ask(
     headers: Mapping[str, str] | None = None,
     ca_file: str | None = None,
 ) -> None:
-    """Returns when the answer's status is 2xx. Redirects and proxies are not followed.
+    """Send a request, and return if the status of the response is 2xx. Redirects and proxies are not followed.
 
-    Temporary: no answer, 408, 425, 429 (``Retry-After`` is heard), 5xx, and redirects that are said to be temporary.
-    Permanent: all other statuses.
+    Raise Temporary without a response and for the statuses 408, 425, 429 (with ``Retry-After``), 5xx and temporary
+    redirects. Raise Permanent for all other statuses.
     """
     target = parse_url(url.get_secret_value())
     all_headers = {"User-Agent": USUAL_HEADERS["User-Agent"], **(headers or {})}
@@ -66,53 +68,53 @@ def ask(
     try:
         connection = _connection(target, attempt, ca_file)
         connection.request(method, target.request_uri, body, all_headers)
-        answer = connection.getresponse()
-        said = _beginning(answer.read1(2000)) if answer.status >= 400 else ""
-        status, retry_after = answer.status, answer.headers.get("Retry-After")
-    except OSError as error:  # a bad certificate is one, and a ValueError too
-        raise Temporary(f"{target.netloc}: {_words(error)}") from None
+        response = connection.getresponse()
+        excerpt = _excerpt(response.read1(2000)) if response.status >= 400 else ""
+        status, retry_after = response.status, response.headers.get("Retry-After")
+    except OSError as error:  # an invalid certificate is both an OSError and a ValueError
+        raise Temporary(f"{target.netloc}: {_text(error)}") from None
     except (InvalidURL, ValueError):
-        # Their texts repeat what is wrong.
-        raise Permanent(f"{target.netloc}: what is configured cannot be sent as an address or a header") from None
+        # Their texts repeat the value, which may be a secret.
+        raise Permanent(f"{target.netloc}: the configured URL or a header contains invalid characters") from None
     except HTTPException as error:
-        raise Temporary(f"{target.netloc}: {_words(error)}") from None
+        raise Temporary(f"{target.netloc}: {_text(error)}") from None
     finally:
         if connection is not None:
             connection.close()
-    _judge(target.netloc or "?", status, retry_after, said)
+    _raise_for_status(target.netloc or "?", status, retry_after, excerpt)
 
 
 def to_json(value: Any) -> bytes:
-    """As it is sent: what JSON cannot say is said as a text."""
+    """Return a value as JSON. Values that JSON does not have become texts."""
     return json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def _connection(target: Url, attempt: Attempt, ca_file: str | None) -> HTTPConnection:
-    # Neither requests nor urllib3: their logs have the whole address.
+    # Neither requests nor urllib3: their logs contain the complete URL.
     host, timeout = (target.host or "").strip("[]"), attempt.remaining_seconds
     if target.scheme == "https":
         context = ssl.create_default_context(cafile=ca_file)
         connection: HTTPConnection = HTTPSConnection(host, target.port, timeout=timeout, context=context)
     else:
         connection = HTTPConnection(host, target.port, timeout=timeout)
-    attempt.when_over(lambda: _hang_up(connection))
+    attempt.when_over(lambda: _shut_down(connection))
     return connection
 
 
-def _hang_up(connection: HTTPConnection) -> None:
+def _shut_down(connection: HTTPConnection) -> None:
     with contextlib.suppress(OSError, AttributeError):
         connection.sock.shutdown(socket.SHUT_RDWR)
 
 
-def _judge(host: str, status: int, retry_after: str | None, said: str) -> None:
+def _raise_for_status(host: str, status: int, retry_after: str | None, excerpt: str) -> None:
     if 200 <= status < 300:
         return
-    reason = f"{host} answered {status}{said}"
-    if status in _TRY_AGAIN or status >= 500:
+    reason = f"{host} answered {status}{excerpt}"
+    if status in _RETRIED or status >= 500:
         raise Temporary(reason, _seconds(retry_after))
-    if 300 <= status < 400 and status not in _MOVED:
+    if 300 <= status < 400 and status not in _MOVED_PERMANENTLY:
         raise Temporary(f"{reason}: redirects are not followed")
-    raise Permanent(f"{reason}: redirects are not followed" if status in _MOVED else reason)
+    raise Permanent(f"{reason}: redirects are not followed" if status in _MOVED_PERMANENTLY else reason)
 
 
 def _seconds(retry_after: str | None) -> float | None:
@@ -124,10 +126,10 @@ def _seconds(retry_after: str | None) -> float | None:
         return None
 
 
-def _beginning(body: bytes) -> str:
+def _excerpt(body: bytes) -> str:
     words = " ".join(body.decode("utf-8", "replace").split())[:200]
     return f" ({words})" if words else ""
 
 
-def _words(error: Exception) -> str:
+def _text(error: Exception) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,4 +1,4 @@
-"""Which channels there are: the files of this package, and the entry points ``monitor.channels`` of others."""
+"""Registry of alert channels: the files of `channels`, and entry points ``monitor.channels`` of other packages."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from monitor.plugins.registry import Registry
 CHANNELS: Registry[Channel] = Registry("channel", "monitor.alerts.channels", "monitor.channels")
 
 register = CHANNELS.register
-"""What a channel is made known by, also one of another distribution."""
+"""Decorator that registers a channel, also for channels of other distributions."""

@@ -1,4 +1,4 @@
-"""A notice as a title and a body, from templates with ``$names``, and as JSON."""
+"""Texts of a notice (title and body from templates with ``$names``), and its JSON."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Any
 from monitor.model.checks import Notice, NoticeKind, Status
 
 NAMES: Mapping[str, str] = {
-    "headline": "in a few words: the check, what is the matter and, of a reminder, for how long",
-    "id": "the notice's id; the same when it is delivered again",
+    "headline": "summary: the check, its status, the reason and, in a reminder, the time for which it lasts",
+    "id": "id of the notification; the same if it is delivered again",
     "kind": "`firing`, `reminder`, `resolved` or `flapping`",
     "check": "name of the check",
-    "was": "the check's status before",
-    "status": "its status now",
-    "reason": "code that says why; `-` without one",
-    "message": "the same in words, may hold hosts; `-` without one",
-    "since": "since when it is so (ISO 8601, UTC)",
-    "at": "when it was decided to tell it (ISO 8601, UTC)",
-    "duration": "the time between the two, such as `1 h 5 min`",
-    "labels": "the check's labels, such as `team=shop, tier=1`; `-` without any",
-    "data": "the numbers that go with it, such as `pending_tasks=10`; `-` without any",
+    "was": "status of the check before the change",
+    "status": "status of the check after the change",
+    "reason": "reason code; `-` without one",
+    "message": "message of the check, which may contain host names; `-` without one",
+    "since": "time of the change (ISO 8601, UTC)",
+    "at": "time of the decision to send the notification (ISO 8601, UTC)",
+    "duration": "time from `$since` to `$at`, such as `1 h 5 min`",
+    "labels": "labels of the check, such as `team=shop, tier=1`; `-` without labels",
+    "data": "data of the check, such as `pending_tasks=10`; `-` without data",
 }
 LABEL = "label_"
 _FIRST_MOMENT, _LAST_MOMENT = 1e9, 1e11
-"""Epoch seconds: smaller and larger numbers are no time of ours, whatever their name is."""
+"""Range of epoch seconds. Numbers outside of it are not shown as times, whatever their name is."""
 
 DEFAULT_TITLE = "[$kind] $headline"
 
@@ -43,22 +43,22 @@ notice: $id
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What a person reads. The title is one line."""
+    """Text of a notice for people. The title is one line."""
 
     title: str
     body: str
 
 
 def render(notice: Notice, title: str | None = None, body: str | None = None) -> Text:
-    """The text of a notice, from templates that :func:`problem` finds nothing wrong with; None: the default ones."""
+    """Return the text of a notice from templates without a :func:`problem`. None selects the default template."""
     values = _Values(_values(notice), notice.labels)
     headline = Template(title or DEFAULT_TITLE).substitute(values)
-    # A title is a mail's subject, a chat's headline: a line break in it would be another header.
+    # The title becomes the subject of a mail: a line break in it would begin another header.
     return Text(" ".join(headline.split()), Template(body or DEFAULT_BODY).substitute(values))
 
 
 def as_json(notice: Notice, text: Text) -> dict[str, Any]:
-    """Return all that is known of a notice, as JSON: a webhook's body, a program's input. Times are ISO 8601 in UTC."""
+    """Return all fields of a notice for a webhook's body or a program's input. Times are ISO 8601 in UTC."""
     return {
         "id": notice.id,
         "kind": notice.kind.value,
@@ -82,24 +82,24 @@ def severity(status: Status) -> str:
     return ("ok", "warning", "critical")[status.severity]
 
 
-def problem(template: str) -> str | None:
-    """What is wrong with a template, in words; None when nothing is."""
+def template_problem(template: str) -> str | None:
+    """Return a hint about an invalid template; None for a valid one."""
     parsed = Template(template)
     if not parsed.is_valid():
-        return "a $ that begins no name; write $$ for a dollar sign"
+        return "a $ without a name; write $$ for a dollar sign"
     unknown = [name for name in parsed.get_identifiers() if name not in NAMES and not name.startswith(LABEL)]
     if unknown:
-        return f"there is no ${', no $'.join(unknown)}; there are: {', '.join(NAMES)}, {LABEL}NAME"
+        return f"unknown name: ${', $'.join(unknown)}; known: {', '.join(NAMES)}, {LABEL}NAME"
     return None
 
 
 def iso(seconds: float) -> str:
-    """A time in ISO 8601 and RFC 3339, UTC, to the millisecond."""
+    """Return a time in ISO 8601 and RFC 3339, in UTC, with milliseconds."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def field(name: str, value: object) -> str:
-    """Return a field of a check's data as people read it: what is named as a moment (``..._at``) as a time."""
+    """Return a field of a check's data as text. A field that is named as a moment (``..._at``) becomes a time."""
     is_moment = name.rpartition("_")[2] in ("at", "since") and type(value) in (int, float)
     if is_moment and isinstance(value, int | float) and _FIRST_MOMENT <= value < _LAST_MOMENT:
         return iso(value)
@@ -107,18 +107,18 @@ def field(name: str, value: object) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A duration as a person says it: its two largest units."""
+    """Return a duration in its two largest units, such as ``1 h 5 min``."""
     left = round(max(seconds, 0))
-    parts = []
+    amounts = []
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
         count, left = divmod(left, size)
-        parts.append(f"{count} {unit}" if count else "")
-    first = next((place for place, part in enumerate(parts) if part), len(parts) - 1)
-    return " ".join(part for part in parts[first : first + 2] if part) or "0 s"
+        amounts.append(f"{count} {unit}" if count else "")
+    first = next((index for index, amount in enumerate(amounts) if amount), len(amounts) - 1)
+    return " ".join(amount for amount in amounts[first : first + 2] if amount) or "0 s"
 
 
 class _Values(Mapping[str, str]):
-    """The values of all names; a label that a check does not have is empty."""
+    """Values of all names in templates. A label that the check does not have is empty."""
 
     def __init__(self, values: Mapping[str, str], labels: Mapping[str, str]) -> None:
         self._values = values
@@ -152,7 +152,7 @@ def _values(notice: Notice) -> dict[str, str]:
         "labels": _pairs(notice.labels),
         "data": _pairs(notice.data),
     }
-    # A half of a surrogate pair, out of some server's error, is what neither JSON nor a mail can say.
+    # An error of a server may contain half of a surrogate pair, which neither JSON nor a mail can encode.
     return {name: value.encode("utf-8", "replace").decode() for name, value in values.items()}
 
 
@@ -160,14 +160,14 @@ def _headline(notice: Notice) -> str:
     why = f" ({notice.reason})" if notice.reason else ""
     match notice.kind:
         case NoticeKind.FIRING:
-            said = f"{notice.status.value}{why}"
+            summary = f"{notice.status.value}{why}"
         case NoticeKind.REMINDER:
-            said = f"still {notice.status.value} after {duration(notice.at - notice.since)}{why}"
+            summary = f"still {notice.status.value} after {duration(notice.at - notice.since)}{why}"
         case NoticeKind.RESOLVED:
-            said = f"{notice.status.value} again"
+            summary = f"{notice.status.value} again"
         case NoticeKind.FLAPPING:
-            said = "flapping: silent until it settles"
-    return f"{notice.check}: {said}"
+            summary = "flapping: silent until it settles"
+    return f"{notice.check}: {summary}"
 
 
 def _pairs(values: Mapping[str, object]) -> str:

@@ -20,7 +20,7 @@ from urllib3.util import Url, parse_url
 from monitor.checks.base import CheckFailed
 from monitor.checks.failures import NETWORK_REASONS
 from monitor.checks.http_failures import http_failure
-from monitor.config.headers import overlaid
+from monitor.config.headers import merged_headers
 from monitor.lib.http import USUAL_HEADERS, HttpClient, http_url
 from monitor.lib.redaction import hide_secrets, scrub
 
@@ -167,7 +167,7 @@ class Prometheus:
             login = unquote(self._target.auth)
         if login is not None:
             headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
-        return overlaid(headers, server.headers)
+        return merged_headers(headers, server.headers)
 
     def _failure(self, error: Exception) -> CheckFailed:
         failure = http_failure(error, self._server_name, not_http="bad_answer")

@@ -37,7 +37,7 @@ def sidecar(host: str | None, port: int | None, data_dir: Path | None, config: P
     KAFKA_GROUP, KAFKA_BROKERS, PROMETHEUS_URL, ... are read besides the usual configuration. Without a Redis URL,
     everything runs in one process and in memory; with one, worker and beat run the checks.
     """
-    probe_environment.mean(os.environ)
+    probe_environment.mark_as_sidecar(os.environ)
     os.environ.pop(DJANGO, None)  # may be set for the consumer beside this process, whose project is not installed here
     loaded = load_or_exit(config)
     settings = loaded.config

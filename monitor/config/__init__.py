@@ -1,5 +1,8 @@
-"""The configuration: where it comes from (`layers`, `loading`), what it holds (`settings`, `model`), what is wrong with
-it (`errors`), and what of it may be shown (`redaction`, `describe`)."""
+"""Configuration of the monitor.
+
+Its sources are in `layers`, `environment` and `loading`, its models in `settings`, `model` and `alerts`, its problems
+in `errors`, and its display without secrets in `describe`.
+"""
 
 from monitor.config.alerts import ChannelSpec, MaintenanceSpec
 from monitor.config.errors import ConfigError, ConfigProblem, problems_from_validation, unknown_hint

@@ -1,4 +1,4 @@
-"""Who is told, and when nobody shall be: the tables ``[channels.NAME]`` and ``[maintenance.NAME]``."""
+"""Models of the tables ``[channels.NAME]`` and ``[maintenance.NAME]``."""
 
 from __future__ import annotations
 
@@ -18,39 +18,61 @@ WEEKDAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class ChannelSpec(FrozenModel):
-    """Somebody who is told, and of what: the fields every channel has, and the options of its kind."""
+    """One channel: the fields that all channels have, and the options of its kind."""
 
     name: Name
-    kind: str = Field(pattern=r"^[A-Za-z0-9_.@:-]+$", description="how it is told")
-    checks: Patterns = Field(
-        default=("*",), description="of which checks: names, `*` for any text, such as `queue:*`; any of these"
+    kind: str = Field(
+        pattern=r"^[A-Za-z0-9_.@:-]+$",
+        description="name of the kind of channel, such as `webhook`, which decides how a notification is sent",
     )
-    labels: Mapping[str, str] = Field(default_factory=dict, description="of checks with all of these labels")
-    groups: Names = Field(default=(), description="of checks in any of these groups; none: whatever their groups")
+    checks: Patterns = Field(
+        default=("*",),
+        description="names or patterns, such as `queue:*`, of the checks to notify about; one of them must match. A "
+        "pattern that matches no check has no effect",
+    )
+    labels: Mapping[str, str] = Field(
+        default_factory=dict, description="notify only about checks that have all of these labels with these values"
+    )
+    groups: Names = Field(
+        default=(),
+        description="notify only about checks in one of these groups; empty selects checks of any group and of none",
+    )
     severity: Literal["warning", "error"] = Field(
         default="error",
-        description="the least status that is told; stale and unknown count as error. "
-        "A warning fails no probe, so by default it wakes nobody either",
+        description="least severe status to notify about; stale and unknown count as error. A warning fails no probe, "
+        "so by default it causes no notification either",
     )
     reminder_seconds: Seconds | None = Field(
-        default=None, alias="reminder", ge=1, description="tell it again this often while it lasts"
+        default=None,
+        alias="reminder",
+        ge=1,
+        description="time between two reminders while a failure lasts; without it none is sent, except by kinds that "
+        "have a default of their own",
     )
-    resolved: bool = Field(default=True, description="whether the end of what was told is told as well")
+    resolved: bool = Field(default=True, description="notify also about the end of a failure that was reported")
     title: str | None = Field(
         default=None,
         min_length=1,
-        description="template of the title, such as `$check is $status`; else its kind's own",
+        description="template of the title, such as `$check is $status`; without it the default of the kind "
+        "([templates](channels.md#templates)). An unknown name is an error",
     )
     body: str | None = Field(
-        default=None, min_length=1, description="template of the text below it; else its kind's own"
+        default=None,
+        min_length=1,
+        description="template of the text below the title; without it the default of the kind",
     )
     timeout_seconds: Seconds = Field(
-        default=10.0, alias="timeout", gt=0, le=300, description="an attempt to deliver that takes longer has failed"
+        default=10.0,
+        alias="timeout",
+        gt=0,
+        le=300,
+        description="time limit of one attempt to deliver; an attempt that takes longer has failed and is repeated, so "
+        "with too short a limit a notification may arrive twice",
     )
-    options: Mapping[str, Any] = Field(default_factory=dict, repr=False, description="options of its kind")
+    options: Mapping[str, Any] = Field(default_factory=dict, repr=False, description="options of the kind")
 
     def wants(self, check: str, labels: Mapping[str, str], groups: Collection[str]) -> bool:
-        """Whether it shall be told of a check of that name, with these labels, in these groups."""
+        """Return whether the channel is notified about a check with this name, these labels and these groups."""
         return (
             matches(check, self.checks)
             and all(labels.get(name) == value for name, value in self.labels.items())
@@ -59,20 +81,33 @@ class ChannelSpec(FrozenModel):
 
 
 class MaintenanceSpec(FrozenModel):
-    """A time at which nobody is told that something fails: once from ``start`` to ``end``, or again and again."""
+    """Planned time without notifications about failures: once from ``start`` to ``end``, or recurring on days."""
 
     name: Name
-    checks: Patterns = Field(default=("*",), description="the checks it is about: names, `*` for any text")
-    timezone: str = Field(default="UTC", description="where its times are read, such as `Europe/Berlin`")
-    start: datetime | None = Field(default=None, description="when it begins, such as `2026-12-24T22:00:00`")
-    end: datetime | None = Field(default=None, description="when it ends")
+    checks: Patterns = Field(
+        default=("*",),
+        description="names or patterns, such as `shop*`, of the checks under maintenance; the default is all checks",
+    )
+    timezone: str = Field(
+        default="UTC",
+        description="IANA name of the time zone of its times without an offset, such as `Europe/Berlin`; with a wrong "
+        "one it begins hours too early or too late",
+    )
+    start: datetime | None = Field(
+        default=None, description="begin of a single maintenance, such as `2026-12-24T22:00:00`"
+    )
+    end: datetime | None = Field(default=None, description="end of a single maintenance, after `start`")
     days: tuple[Day, ...] = Field(
         default=WEEKDAYS,
-        description='the days on which it begins, such as `["sat", "sun"]`',
+        description='days on which a recurring maintenance begins, such as `["sat", "sun"]`',
     )
-    from_time: time | None = Field(default=None, alias="from", description="the time of day it begins, such as `22:00`")
+    from_time: time | None = Field(
+        default=None, alias="from", description="time of day at which a recurring maintenance begins, such as `22:00`"
+    )
     until_time: time | None = Field(
-        default=None, alias="until", description="the time of day it ends; of the next day when that is not later"
+        default=None,
+        alias="until",
+        description="time of day at which it ends, on the next day if this is not later than `from`",
     )
 
     @field_validator("timezone")
@@ -81,25 +116,25 @@ class MaintenanceSpec(FrozenModel):
         try:
             ZoneInfo(value)
         except (ValueError, OSError, LookupError):
-            raise ValueError("there is no such time zone; write a name such as 'UTC' or 'Europe/Berlin'") from None
+            raise ValueError("unknown time zone; write a name such as 'UTC' or 'Europe/Berlin'") from None
         return value
 
     @field_validator("days", mode="before")
     @classmethod
-    def _list_of_days(cls, value: Any) -> Any:
+    def _split_days(cls, value: Any) -> Any:
         parts = value.split(",") if isinstance(value, str) else value
         return tuple(str(part).strip().lower()[:3] for part in parts) if isinstance(parts, list | tuple) else value
 
     @field_validator("end")
     @classmethod
-    def _after_its_start(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
+    def _end_after_start(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
         start, zone = info.data.get("start"), info.data.get("timezone")
         if value is not None and start is not None and zone is not None and _aware(value, zone) <= _aware(start, zone):
-            raise ValueError("should be after the start")
+            raise ValueError("should be after `start`")
         return value
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> MaintenanceSpec:
+    def _once_or_recurring(self) -> MaintenanceSpec:
         once = (self.start is not None, self.end is not None)
         daily = (self.from_time is not None, self.until_time is not None)
         if not ((all(once) and not any(daily)) or (all(daily) and not any(once))):
@@ -108,12 +143,12 @@ class MaintenanceSpec(FrozenModel):
 
     @property
     def zone(self) -> ZoneInfo:
-        """Where its times are read."""
+        """Return the time zone of its times."""
         return ZoneInfo(self.timezone)
 
     @property
     def once(self) -> tuple[datetime, datetime] | None:
-        """When it begins and ends, with a time zone; None for one that recurs."""
+        """Return begin and end, with a time zone; None for a recurring maintenance."""
         if self.start is None or self.end is None:
             return None
         return _aware(self.start, self.timezone), _aware(self.end, self.timezone)

@@ -1,4 +1,4 @@
-"""The effective configuration as rows for people: key, value, origin. Secrets are masked."""
+"""Effective configuration as rows of key, value and origin, for `monitor config`. Secrets are masked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NONE = "(none)"
 
 
 class SettingRow(NamedTuple):
-    """One value: its dotted key, how it may be shown, and where it came from."""
+    """One setting: its dotted key, its value as text without secrets, and its origin."""
 
     key: str
     value: str
@@ -25,7 +25,7 @@ class SettingRow(NamedTuple):
 
 
 def describe(loaded: Loaded) -> list[SettingRow]:
-    """All settings, then the groups, the checks in roster order, and who is told when."""
+    """Return all settings, then groups, checks in roster order, channels and maintenance."""
     tables = (row for table in ("groups", "checks", "channels", "maintenance") for row in _table(loaded, table))
     return [*_settings(loaded), *tables]
 
@@ -42,10 +42,10 @@ def _table(loaded: Loaded, table: str) -> Iterator[SettingRow]:
         prefix = f"{table}.{name}"
         for key in table_keys(table):
             origin = loaded.origin(f"{prefix}.{key}")
-            if origin == DEFAULT_ORIGIN and table == "checks":  # somebody may have changed the default
+            if origin == DEFAULT_ORIGIN and table == "checks":  # the configured default may apply
                 origin = loaded.origin(f"defaults.{key}")
-            name_here = attribute(table, key)
-            yield SettingRow(f"{prefix}.{key}", _text(name_here, getattr(entry, name_here)), origin)
+            field_name = attribute(table, key)
+            yield SettingRow(f"{prefix}.{key}", _text(field_name, getattr(entry, field_name)), origin)
         hide = hide_option if table == "channels" else hide_check_option
         for key, value in entry.options.items() if has_options(table) else ():
             yield SettingRow(f"{prefix}.{key}", _text(key, hide(value, key)), loaded.origin(f"{prefix}.{key}"))

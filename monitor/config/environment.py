@@ -1,4 +1,4 @@
-"""What the environment says: ``MONITOR_WEB__PORT=8000`` is ``port`` in the table ``web``."""
+"""Settings from environment variables: ``MONITOR_WEB__PORT=8000`` is ``port`` in the table ``web``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from monitor.config.errors import ConfigProblem, problem, unknown_key
-from monitor.config.keys import PREFIX, SHORT_NAMES, Path, environment_name, known_children, meant, setting_keys
+from monitor.config.keys import PREFIX, SHORT_NAMES, Path, environment_name, known_children, setting_keys, suggest_path
 from monitor.config.layers import Layer
 
 CONFIG_VARIABLE = "MONITOR_CONFIG"
 Spellings = Mapping[str, Mapping[str, list[str]]]
 
-# Kubernetes puts variables into every pod for every Service of the namespace. One that is called `monitor`, or
-# `monitor-web`, brings MONITOR_PORT=tcp://10.0.0.1:80, MONITOR_WEB_SERVICE_HOST and so on: not ours.
+# Kubernetes sets variables in every pod for every Service of the namespace. A Service called `monitor` or `monitor-web`
+# sets MONITOR_PORT=tcp://10.0.0.1:80, MONITOR_WEB_SERVICE_HOST and so on. These are not settings.
 _SERVICE_LINK = re.compile(
     r"MONITOR_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_\w+)?)"
 )
@@ -23,29 +23,30 @@ _SERVICE_ADDRESS = re.compile(r"(?:tcp|udp|sctp)://")
 
 
 def read_environment(environ: Mapping[str, str], names: Mapping[str, Iterable[str]]) -> Layer:
-    """The layer of the environment. ``names`` are the checks and groups known so far, by table.
+    """Return the layer of the environment. ``names`` are the names of the other layers, by table.
 
-    Variables cannot spell every name, so ``MONITOR_CHECKS__ORDERS_KAFKA__INTERVAL`` means ``orders-kafka`` when
-    there is such a check. An empty variable is one that is not set.
+    A variable cannot contain every character of a name. So ``MONITOR_CHECKS__ORDERS_KAFKA__INTERVAL`` sets the interval
+    of ``orders-kafka`` if there is such a check. An empty variable counts as not set.
     """
     layer = Layer()
     spellings = {table: _spellings(known) for table, known in names.items()}
     for variable, path in _variables(environ):
         label = f"environment {variable}"
-        value = _decoded(environ[variable], path)
+        value = _decode(environ[variable], path)
         meanings = _meanings(path, spellings)
         if len(meanings) > 1:
-            hint = f"can mean {' or '.join(sorted(meaning[1] for meaning in meanings))}; configure it in the file"
+            entries = " or ".join(sorted(meaning[1] for meaning in meanings))
+            hint = f"is ambiguous: {entries}; set it in the configuration file"
             layer.problems.append(problem([variable], value, hint, label))
         elif _is_unknown(path):
-            layer.problems.append(_unknown(variable, path, value))
+            layer.problems.append(_unknown_variable(variable, path, value))
         else:
             layer.put(meanings[0], value, label)
     return layer
 
 
 def _variables(environ: Mapping[str, str]) -> list[tuple[str, Path]]:
-    """The variables that are ours, with the key each means; one that wins over another comes after it."""
+    """Return our variables with their keys. A variable that overrides another one is after it."""
     short = [(variable, path) for variable, path in SHORT_NAMES.items() if variable in environ]
     long = [
         (variable, tuple(variable.removeprefix(PREFIX).lower().split("__")))
@@ -67,8 +68,8 @@ def _is_service_link(variable: str, value: str) -> bool:
     return bool(_SERVICE_LINK.fullmatch(variable) or is_address)
 
 
-def _decoded(value: str, path: Path) -> Any:
-    """Lists and tables are written as JSON. In a setting that is a text, a bracket is only a bracket."""
+def _decode(value: str, path: Path) -> Any:
+    """Return a value that begins with a bracket as decoded JSON, unless the setting is a scalar."""
     scalars = {key.path for key in setting_keys()} - {("broker_transport_options",), ("workers", "stuck_after_by_task")}
     if value[0] in "[{" and path not in scalars:
         try:
@@ -79,7 +80,7 @@ def _decoded(value: str, path: Path) -> Any:
 
 
 def _meanings(path: Path, spellings: Spellings) -> list[Path]:
-    """The keys that ``path`` can stand for; more than one when two names are spelt alike."""
+    """Return the keys that ``path`` may mean; several if the names of several entries give the same variable."""
     if len(path) < 2 or path[0] not in spellings:
         return [path]
     names = spellings[path[0]].get(_spelling(path[1]), [path[1]])
@@ -89,11 +90,11 @@ def _meanings(path: Path, spellings: Spellings) -> list[Path]:
 
 def _is_unknown(path: Path) -> bool:
     levels = ((known_children(path[:depth]), path[depth]) for depth in range(len(path)))
-    return any(known is not None and part not in known for known, part in levels)
+    return any(known is not None and name not in known for known, name in levels)
 
 
-def _unknown(variable: str, path: Path, value: Any) -> ConfigProblem:
-    suggestion = meant(path)
+def _unknown_variable(variable: str, path: Path, value: Any) -> ConfigProblem:
+    suggestion = suggest_path(path)
     names = {environment_name(key.path) for key in setting_keys()}
     close = environment_name(suggestion) if suggestion else None
     return unknown_key([variable], value, names, "environment", close)

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration: all of it at once, each with the key, the value and a hint."""
+"""Problems of a configuration, which are reported together, each with key, value, origin and hint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from monitor.config.model import Loaded
 
 NO_VALUE = object()
-"""Stands for the value of a key that is missing."""
+"""Placeholder for the value of a key that is missing."""
 
 _VALUE_LENGTH = 100
 _UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument", "unexpected_positional_argument"}
@@ -40,12 +40,12 @@ _HINTS = {
     "list_type": "should be a list",
     "path_type": "should be a path",
 }
-_SILENT = {"default_factory_not_called"}  # follows from another field's error, which is reported itself
+_SILENT = {"default_factory_not_called"}  # a consequence of another field's error, which has its own problem
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
-    """One thing that is wrong. ``value`` is None where there is none; secrets in it are masked already."""
+    """One problem of a configuration. ``value`` is None if there is none; its secrets are masked."""
 
     key: str
     value: str | None
@@ -60,9 +60,9 @@ class ConfigProblem:
 
 
 class ConfigError(Exception):
-    """A configuration that cannot be used. ``problems`` is all that is wrong with it; its text has a line for each.
+    """A configuration that cannot be used, with all its ``problems``. The text has one line for each.
 
-    ``rest`` is what is right in it, for who looks for further problems there; None when too little could be read.
+    ``rest`` is the valid remainder, in which the caller may search for further problems; None if a file was unreadable.
     """
 
     def __init__(self, problems: Iterable[ConfigProblem], rest: Loaded | None = None) -> None:
@@ -72,8 +72,8 @@ class ConfigError(Exception):
 
 
 def problem(path: Sequence[str], value: Any, hint: str, origin: str | None = None) -> ConfigProblem:
-    """A problem with the key at ``path``; masks the value, which is not shown when it is ``NO_VALUE``."""
-    name = next((part for part in reversed(path) if not part.isdecimal()), "")  # not the place in a list
+    """Return a problem of the key at ``path``, with the value masked, or without a value for ``NO_VALUE``."""
+    name = next((part for part in reversed(path) if not part.isdecimal()), "")  # skips the index in a list
     hide = hide_option if path[0].partition(".")[0] == "channels" else hide_check_option
     if is_secret_path(path) and value is not NO_VALUE and not isinstance(value, Mapping):
         value = MASK
@@ -81,26 +81,26 @@ def problem(path: Sequence[str], value: Any, hint: str, origin: str | None = Non
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that ``name`` is most likely a slip of, or None."""
+    """Return the known name that is most similar to ``name``; None if no name is similar."""
     folded = {candidate.lower(): candidate for candidate in known}
     close = difflib.get_close_matches(name.lower(), folded, n=1)
     return folded[close[0]] if close else None
 
 
-def unknown_hint(name: str, known: Iterable[str], what: str = "key") -> str:
-    """What to say about an unknown name: the nearest known one, or all of them when none is near."""
+def unknown_hint(name: str, known: Iterable[str], noun: str = "key") -> str:
+    """Return the hint for an unknown name: the most similar known name, or all names if none is similar."""
     known = sorted(known)
     close = nearest(name, known)
     if close is not None:
-        return f"unknown {what}; did you mean {close!r}?"
+        return f"unknown {noun}; did you mean {close!r}?"
     listed = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
-    return f"unknown {what}; known: {listed or 'none'}"
+    return f"unknown {noun}; known: {listed or 'none'}"
 
 
 def unknown_key(
     path: Sequence[str], value: Any, known: Iterable[str], origin: str | None = None, suggestion: str | None = None
 ) -> ConfigProblem:
-    """The problem of a key nobody knows. The value of a misspelt secret (``toekn``) is a secret as well."""
+    """Return the problem of an unknown key. The value of a misspelt secret (``toekn``) is masked as well."""
     known = tuple(known)
     close = suggestion or nearest(path[-1], known)
     words = path[-1].lower().split("_")
@@ -114,10 +114,10 @@ def unknown_key(
 def problems_from_validation(
     prefix: str, error: ValidationError, known_names: Iterable[str], origins: Mapping[str, str] | None = None
 ) -> list[ConfigProblem]:
-    """The problems behind pydantic's error for the table at the dotted key ``prefix`` (``checks.NAME``).
+    """Return the problems in pydantic's error for the table at the dotted key ``prefix`` (``checks.NAME``).
 
-    ``known_names`` are the keys the table may have, for the hint about one it may not; ``origins`` says
-    where each dotted key came from.
+    ``known_names`` are the keys that the table may have, for hints about unknown keys. ``origins`` has the origin of
+    each dotted key.
     """
     known = tuple(known_names)
     found = []

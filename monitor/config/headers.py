@@ -1,4 +1,4 @@
-"""HTTP request headers as an option: names and values that can be sent. All values are secrets."""
+"""HTTP request headers as an option of kinds and channels. All values are secrets."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 def _sendable(headers: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
     for name, value in headers.items():
         if _NAME.fullmatch(name) is None:
-            raise ValueError("has a name that is not the name of an HTTP header")
+            raise ValueError("contains a name that an HTTP header cannot have; write letters, digits and hyphens")
         if _VALUE.fullmatch(value.get_secret_value()) is None:
-            raise ValueError("has a value that cannot be sent in an HTTP header: write it in one line of Latin-1")
+            raise ValueError("contains a value that an HTTP header cannot have; write one line of Latin-1 characters")
     return headers
 
 
 Headers = Annotated[Mapping[str, SecretStr], AfterValidator(_sendable)]
 
 
-def overlaid(usual: Mapping[str, str], headers: Mapping[str, SecretStr]) -> dict[str, str]:
-    """Return the usual headers with those given on top, as they are sent, whatever case their names are written in."""
+def merged_headers(defaults: Mapping[str, str], headers: Mapping[str, SecretStr]) -> dict[str, str]:
+    """Return `defaults`, replaced and extended by `headers`. The case of names does not matter."""
     given = {name.lower() for name in headers}
-    kept = {name: value for name, value in usual.items() if name.lower() not in given}
+    kept = {name: value for name, value in defaults.items() if name.lower() not in given}
     return kept | {name: value.get_secret_value() for name, value in headers.items()}

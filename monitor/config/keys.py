@@ -1,4 +1,4 @@
-"""Which keys a configuration may have, and what each is called in the environment."""
+"""Keys that a configuration may have, and their environment variables."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHORT_NAMES = {
     "MONITOR_ALLOWED_HOSTS": ("web", "allowed_hosts"),
     "DATABASE_URL": ("database_url",),
 }
-"""Environment names besides the systematic ones, which win over these."""
+"""Additional environment variables. The systematic names override them."""
 
 TABLES: Mapping[str, type[BaseModel]] = {
     "checks": CheckSpec,
@@ -30,14 +30,14 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "channels": ChannelSpec,
     "maintenance": MaintenanceSpec,
 }
-"""What is configured by name, one table ``[TABLE.NAME]`` each."""
+"""Tables of named entries, each with one table ``[TABLE.NAME]``."""
 
 Path = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class SettingKey:
-    """A setting: where it stands in a file, where in a Config, and what is known about it."""
+    """A setting: its path in a file, its path of attributes in a Config, and its field."""
 
     path: Path
     attributes: Path
@@ -45,29 +45,29 @@ class SettingKey:
 
     @property
     def dotted(self) -> str:
-        """The key as files and messages write it."""
+        """Return the key as in files and messages, such as ``web.port``."""
         return ".".join(self.path)
 
 
 @cache
 def setting_keys() -> tuple[SettingKey, ...]:
-    """All settings outside the roster, in the order of their declaration."""
+    """Return all settings outside of the roster, in the order of their declaration."""
     return tuple(_keys_of(Settings, (), ()))
 
 
 @cache
 def table_keys(table: str) -> dict[str, FieldInfo]:
-    """The keys of a table ``[TABLE.NAME]``, without the options of kinds and a check's ``enabled``."""
+    """Return the keys of a table ``[TABLE.NAME]``, without options of kinds and without a check's ``enabled``."""
     return {key: field for key, (_, field) in _table(table).items()}
 
 
 def attribute(table: str, key: str) -> str:
-    """What the key of a table is called in the table's model."""
+    """Return the field name that the key of a table has in the table's model."""
     return _table(table)[key][0]
 
 
 def has_options(table: str) -> bool:
-    """Whether keys that are not common to all are options of a kind."""
+    """Return whether unknown keys of the table are options of a kind."""
     return "options" in TABLES[table].model_fields
 
 
@@ -78,25 +78,25 @@ def _table(table: str) -> dict[str, tuple[str, FieldInfo]]:
 
 
 def _fields(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
-    """A model's own fields, and then those it inherits: what a table is about comes first."""
+    """Return a model's own fields and then its inherited ones, so that the specific keys of a table are first."""
     own = inspect.get_annotations(model)
     return sorted(model.model_fields.items(), key=lambda field: field[0] not in own)
 
 
 COMMON_CHECK_KEYS = frozenset({*table_keys("checks"), "enabled"})
-"""What a ``[checks.NAME]`` table may hold whatever its kind; anything else there is an option of the kind."""
+"""Keys of all ``[checks.NAME]`` tables; any other key is an option of the kind."""
 
 COMMON_CHANNEL_KEYS = frozenset(table_keys("channels"))
-"""The same of a ``[channels.NAME]`` table."""
+"""Keys of all ``[channels.NAME]`` tables; any other key is an option of the kind."""
 
 
 def environment_name(path: Sequence[str]) -> str:
-    """The environment variable of the key at ``path``."""
+    """Return the environment variable of the key at ``path``."""
     return PREFIX + "__".join(part.upper() for part in path)
 
 
 def known_children(path: Path) -> frozenset[str] | None:
-    """The keys that may stand below ``path``; None where any may, or where none is looked for."""
+    """Return the keys that are permitted below ``path``; None if keys below it are not validated."""
     if path and path[0] in TABLES:
         return frozenset(table_keys(path[0])) if len(path) == 2 and not has_options(path[0]) else None
     below = {
@@ -107,10 +107,10 @@ def known_children(path: Path) -> frozenset[str] | None:
     return frozenset(below) or None
 
 
-def meant(path: Path) -> Path | None:
-    """The setting that somebody meant who wrote the unknown key ``path``, or None."""
+def suggest_path(path: Path) -> Path | None:
+    """Return the setting that the unknown key ``path`` most likely means, or None."""
     keys = [key.path for key in setting_keys()]
-    for key in keys:  # in the wrong table, or with one underscore for two
+    for key in keys:  # in the wrong table, or with one underscore instead of two
         if key[-1] == path[-1] or "_".join(key) == "_".join(path):
             return key
     last = {key[-1]: key for key in reversed(keys)}

@@ -1,4 +1,4 @@
-"""Load a configuration: the built-in defaults, the file, ``settings.MONITOR``, the environment; later wins."""
+"""Loading of a configuration from its sources: defaults, file, ``settings.MONITOR``, environment; the later wins."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def load(
     project: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Loaded:
-    """The effective configuration.
+    """Return the effective configuration.
 
-    The file is ``file``, or what ``MONITOR_CONFIG`` names, or ``monitor.toml`` in the working directory if there is
-    one. ``project`` is what may be concluded from the project around us, and gives way to everything else; in a
-    sidecar, the names of `probe_environment` come next. ``environ`` is the process' environment when not given.
-    Options of kinds are not looked at. Raises :class:`ConfigError` with everything that is wrong.
+    The file is ``file``, else the one in ``MONITOR_CONFIG``, else ``monitor.toml`` in the working directory if it
+    exists. ``project`` has the values derived from the project, which all other sources override. In a sidecar, the
+    variables of `probe_environment` follow. ``environ`` is by default the environment of the process. Options of
+    kinds are not validated. Raise :class:`ConfigError` with all problems.
     """
     environ = os.environ if environ is None else environ
     layers = [_file_layer(file, environ)]
-    if probe_environment.is_meant(environ):
+    if probe_environment.is_sidecar(environ):
         layers.insert(0, probe_environment.read(environ, layers[0].values))
     if project:
         layers.insert(0, read_mapping(project, PROJECT_LABEL))
@@ -46,13 +46,13 @@ def load(
         layers.append(read_mapping(django_settings))
     layers.append(read_environment(environ, {table: _names(layers, table) for table in TABLES}))
     if project and any("redis_url" in layer.values for layer in layers[1:]):
-        _forget_prefix(layers[0])
+        _drop_key_prefix(layers[0])
     origins = {key: origin for layer in layers for key, origin in layer.origins.items()}
     problems = [found for layer in layers for found in layer.problems]
 
     document, wrong = _document(layers, origins)
     problems += wrong
-    if all(layer.readable for layer in layers):  # else half the checks would seem to be missing
+    if all(layer.readable for layer in layers):  # else checks of the unreadable file would be reported as missing
         roster = _roster(document, origins)
         problems += roster.problems
     else:
@@ -70,7 +70,7 @@ def load(
 
 
 class _Document(Settings):
-    """The layers laid over one another: settings validated, ``TABLES`` only known to be tables of tables."""
+    """The merged layers. Settings are validated; of ``TABLES`` only that they are tables of tables."""
 
     model_config = ConfigDict(validate_default=True)
 
@@ -90,17 +90,17 @@ def _file_layer(file: Path | None, environ: Mapping[str, str]) -> Layer:
 
 
 def _transport_options(document: _Document, origins: Mapping[str, str]) -> tuple[dict[str, Any], list[ConfigProblem]]:
-    """The broker's transport options: those that its URL has, too. Of Sentinels, one has to name the master."""
+    """Return the broker's transport options, with those in its URL. Sentinels without a master are a problem."""
     broker = document.broker_url
     options = {**({} if broker is None else celery_transport_options(broker)), **document.broker_transport_options}
     if broker is None or not broker.get_secret_value().startswith("sentinel://") or options.get("master_name"):
         return options, []
-    hint = "does not say which master; add ?master_name=NAME, or master_name to broker_transport_options"
+    hint = "names no master; add ?master_name=NAME to the URL, or master_name to broker_transport_options"
     return options, [problem(["broker_url"], broker, hint, origins.get("broker_url", DEFAULT_ORIGIN))]
 
 
-def _forget_prefix(derived: Layer) -> None:
-    """The broker's key prefix belongs to the store that was derived from the broker, and to no other."""
+def _drop_key_prefix(derived: Layer) -> None:
+    """Remove the derived key prefix. It belongs to the store that was derived from the broker, and to no other."""
     derived.values.pop("key_prefix", None)
     derived.origins.pop("key_prefix", None)
 
@@ -114,13 +114,13 @@ def _names(layers: Iterable[Layer], table: str) -> list[str]:
 
 
 def _document(layers: list[Layer], origins: Mapping[str, str]) -> tuple[_Document, list[ConfigProblem]]:
-    """The layers as one document. What is wrong is reported and put aside, so that the rest can be looked at."""
+    """Return the merged layers, without their invalid values, and the problems of these."""
     try:
         return _overlay([layer.values for layer in layers]), []
     except ValidationError as error:
         problems = problems_from_validation("", error, (), origins)
         wrong = [[str(part) for part in detail["loc"]] for detail in error.errors(include_url=False)]
-        return _overlay([_without(layer.values, wrong) for layer in layers]), problems
+        return _overlay([_remove(layer.values, wrong) for layer in layers]), problems
 
 
 def _overlay(values: list[dict[str, Any]]) -> _Document:
@@ -131,7 +131,7 @@ def _overlay(values: list[dict[str, Any]]) -> _Document:
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Return both tables as one: tables in both are merged key by key, of anything else the one above remains."""
+    """Return both tables merged. Tables in both are merged key by key; other values are those of ``above``."""
     merged = {**below, **above}
     for key in below.keys() & above.keys():
         if isinstance(below[key], dict) and isinstance(above[key], dict):
@@ -139,13 +139,13 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _without(values: dict[str, Any], paths: list[list[str]]) -> dict[str, Any]:
-    """The values without what is at these paths, or without the innermost thing that leads there."""
+def _remove(values: dict[str, Any], paths: list[list[str]]) -> dict[str, Any]:
+    """Return the values without those at these paths, or without the innermost value on the way to a path."""
     kept = dict(values)
     for head in {path[0] for path in paths} & kept.keys():
         below = [path[1:] for path in paths if path[0] == head]
         if isinstance(kept[head], dict) and all(below):
-            kept[head] = _without(kept[head], below)
+            kept[head] = _remove(kept[head], below)
         else:
             del kept[head]
     return kept

@@ -1,6 +1,7 @@
-"""The names that the Kafka consumer probe has always been configured by: ``KAFKA_GROUP``, ``SKEW_THRESHOLD``, ...
+"""Environment variables of a sidecar: ``KAFKA_GROUP``, ``SKEW_THRESHOLD``, ... They configure the check ``kafka``.
 
-They are common words in the environment of a consumer, so only a sidecar reads them: they become the check ``kafka``.
+They are the names of the older Kafka consumer probe, which the sidecar replaces. A consumer's environment may contain
+them for other purposes, so only a sidecar reads them.
 """
 
 from __future__ import annotations
@@ -16,46 +17,46 @@ from monitor.config.units import FOREVER, hold_time
 from monitor.lib.safe_names import safe_name
 
 VARIABLE = "CELERY_HEALTH_MONITOR_SIDECAR"
-"""Set by a sidecar for itself and the processes below it (MONITOR_* are settings, and an unknown one is an error)."""
+"""Variable that a sidecar sets for itself and its child processes. An unknown MONITOR_* variable would be an error."""
 
 CHECK = "kafka"
 KIND = "kafka_group"
 GROUPS_OPTION = "consumer_groups"
-"""The option of that kind that names the consumer groups; ``groups`` of a check are those it belongs to."""
+"""Option of the kind for the consumer groups. (``groups`` of a check are its groups of checks.)"""
 
 DEFAULT_LABEL = "default of the sidecar"
 NOTHING_GIVEN: Mapping[str, str] = {"KAFKA_GROUP": "crm-events-sse", "PROMETHEUS_URL": "http://prometheus:9090"}
-"""What the probe has always watched where it was told nothing at all."""
-NOTHING_GIVEN_LABEL = "default of the probe, for nothing is configured"
+"""Defaults of the older probe, which apply if nothing to watch is configured."""
+NOTHING_GIVEN_LABEL = "default of the probe, because nothing is configured"
 _PREFIX = "monitor:sidecar:"
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_.@-]")
 
 
-class _Name(NamedTuple):
-    """A variable: the key it stands for, the value of that from its text, a default, and something that is right."""
+class _Variable(NamedTuple):
+    """A variable: the path of its setting, its parser, its default, and a valid example."""
 
     path: tuple[str, ...]
-    value: Callable[[str], Any]
+    parse: Callable[[str], Any]
     default: Any = None
     example: Any = None
 
 
-def is_meant(environ: Mapping[str, str]) -> bool:
-    """Whether this is the environment of a sidecar's process."""
+def is_sidecar(environ: Mapping[str, str]) -> bool:
+    """Return whether this is the environment of a sidecar's process."""
     return bool(environ.get(VARIABLE))
 
 
-def mean(environ: MutableMapping[str, str]) -> None:
-    """From now on it is."""
+def mark_as_sidecar(environ: MutableMapping[str, str]) -> None:
+    """Mark the environment as that of a sidecar's process."""
     environ[VARIABLE] = "1"
 
 
 def read(environ: Mapping[str, str], file: Mapping[str, Any]) -> Layer:
-    """The layer of these names: a sidecar's own defaults and, when ``KAFKA_GROUP`` is there, the check ``kafka``.
+    """Return the layer of these variables: a sidecar's defaults and, if ``KAFKA_GROUP`` is set, the check ``kafka``.
 
-    Without ``KAFKA_GROUP`` there must be other checks, in ``file`` or in the environment. Without anything that says
-    what to watch, it is ``NOTHING_GIVEN``. Both sources are given by
-    whoever has a Prometheus: then it is asked, as the probe has always done.
+    Without ``KAFKA_GROUP``, other checks must be configured in ``file`` or in the environment. If nothing to watch is
+    configured, ``NOTHING_GIVEN`` applies. If both ``KAFKA_BROKERS`` and ``PROMETHEUS_URL`` are set, Prometheus is the
+    source, as in the older probe.
     """
     layer = Layer()
     given = {name: environ[name] for name in NAMES if environ.get(name)}
@@ -75,15 +76,16 @@ def read(environ: Mapping[str, str], file: Mapping[str, Any]) -> Layer:
         elif entry.default is not None:
             layer.put(entry.path, entry.default, DEFAULT_LABEL)
         elif name in given:
-            layer.put(entry.path, entry.example, DEFAULT_LABEL)  # wrong, and said; so that the rest can be looked at
+            # The value is invalid and reported. With the example, the other keys can be validated.
+            layer.put(entry.path, entry.example, DEFAULT_LABEL)
     if group is not None and "PROMETHEUS_URL" in given:
         _put_hold(layer, values.get("HOLD_FOR") or values.get("WINDOW_MINUTES") or NAMES["WINDOW_MINUTES"].default)
-    _look_for_what_is_missing(layer, given, environ, file)
+    _report_missing(layer, given, environ, file)
     return layer
 
 
 def namespace(group: str | None) -> str:
-    """What keeps the sidecars of a consumer group apart from those of others, and from a monitor on the same Redis."""
+    """Return a name that separates the sidecars of a group from others and from a monitor in the same Redis."""
     return safe_name(group or "", _FORBIDDEN, most_characters=60)
 
 
@@ -107,17 +109,17 @@ def _put_hold(layer: Layer, hold_for: float | str) -> None:
     layer.put(("groups", "ready", "hold_for"), hold_for, "environment PROMETHEUS_URL")
 
 
-def _look_for_what_is_missing(
+def _report_missing(
     layer: Layer, given: Mapping[str, str], environ: Mapping[str, str], file: Mapping[str, Any]
 ) -> None:
-    """Unless the check is (also) configured in another way, where its kind says what is missing."""
+    """Report missing variables, unless checks are configured elsewhere, where their kind reports missing options."""
     if _has_checks_elsewhere(environ, file):
         return
     if "KAFKA_GROUP" not in given:
         hint = "is required; name the consumer group to watch (or configure checks in monitor.toml)"
         layer.problems.append(problem(["KAFKA_GROUP"], NO_VALUE, hint))
     if "KAFKA_BROKERS" not in given and "PROMETHEUS_URL" not in given:
-        hint = "is required, unless PROMETHEUS_URL is set; list the brokers to ask, such as kafka-1:9092,kafka-2:9092"
+        hint = "is required, unless PROMETHEUS_URL is set; list the brokers, such as kafka-1:9092,kafka-2:9092"
         layer.problems.append(problem(["KAFKA_BROKERS"], NO_VALUE, hint))
         if "KAFKA_GROUP" in given:
             layer.put(NAMES["KAFKA_BROKERS"].path, NAMES["KAFKA_BROKERS"].example, DEFAULT_LABEL)
@@ -128,13 +130,13 @@ def _has_checks_elsewhere(environ: Mapping[str, str], file: Mapping[str, Any]) -
 
 
 def _is_nothing_given(given: Mapping[str, str], environ: Mapping[str, str], file: Mapping[str, Any]) -> bool:
-    what = [name for name in given if name.startswith("KAFKA_") or name == "PROMETHEUS_URL"]
-    return not what and not _has_checks_elsewhere(environ, file)
+    sources = [name for name in given if name.startswith("KAFKA_") or name == "PROMETHEUS_URL"]
+    return not sources and not _has_checks_elsewhere(environ, file)
 
 
 def _value(layer: Layer, name: str, text: str) -> Any:
     try:
-        return NAMES[name].value(text.strip())
+        return NAMES[name].parse(text.strip())
     except ValueError as error:
         layer.problems.append(problem([name], text, str(error), "environment"))
         return None
@@ -147,7 +149,7 @@ def _text(text: str) -> str:
 def _names(text: str) -> list[str]:
     found = [part.strip() for part in text.split(",") if part.strip()]
     if not found:
-        raise ValueError("should name something")
+        raise ValueError("should list at least one name")
     return found
 
 
@@ -160,7 +162,7 @@ def _brokers(text: str) -> list[str]:
 
 def _url(text: str) -> str:
     if re.match(r"https?://[^/\s]", text) is None:
-        raise ValueError("should be the address of a Prometheus, such as http://prometheus:9090")
+        raise ValueError("should be the URL of a Prometheus server, such as http://prometheus:9090")
     return text
 
 
@@ -179,10 +181,10 @@ def _number(hint: str, *, least: float = 0.0, divisor: float = 1.0) -> Callable[
 
 def _hold_time(text: str) -> str:
     try:
-        enough = hold_time(text) > 0
+        is_valid = hold_time(text) > 0
     except ValueError:
-        enough = False
-    if not enough:
+        is_valid = False
+    if not is_valid:
         raise ValueError(f"should be a duration above 0, such as 10m, or {FOREVER}")
     return text
 
@@ -198,27 +200,27 @@ def _count(hint: str) -> Callable[[str], int]:
 
 _OPTION = ("checks", CHECK)
 
-NAMES: Mapping[str, _Name] = {
-    "KAFKA_BROKERS": _Name((*_OPTION, "brokers"), _brokers, example=["kafka:9092"]),
-    "KAFKA_GROUP": _Name((*_OPTION, GROUPS_OPTION), _names, example=["*"]),
-    "KAFKA_TOPIC": _Name((*_OPTION, "topics"), _names, example=["*"]),
-    "PROMETHEUS_URL": _Name((*_OPTION, "prometheus_url"), _url, example="http://prometheus:9090"),
-    "SKEW_THRESHOLD": _Name(
+NAMES: Mapping[str, _Variable] = {
+    "KAFKA_BROKERS": _Variable((*_OPTION, "brokers"), _brokers, example=["kafka:9092"]),
+    "KAFKA_GROUP": _Variable((*_OPTION, GROUPS_OPTION), _names, example=["*"]),
+    "KAFKA_TOPIC": _Variable((*_OPTION, "topics"), _names, example=["*"]),
+    "PROMETHEUS_URL": _Variable((*_OPTION, "prometheus_url"), _url, example="http://prometheus:9090"),
+    "SKEW_THRESHOLD": _Variable(
         (*_OPTION, "skew_threshold"),
         _number("should be a number of at least 1, such as 4.0 (max / mean of the lags)", least=1.0),
         4.0,
     ),
-    "MIN_CONSUMERS": _Name((*_OPTION, "min_consumers"), _count("should be a whole number, such as 2"), 2),
-    "WINDOW_MINUTES": _Name(
+    "MIN_CONSUMERS": _Variable((*_OPTION, "min_consumers"), _count("should be a whole number, such as 2"), 2),
+    "WINDOW_MINUTES": _Variable(
         (*_OPTION, "window"), _number("should be a number of minutes above 0, such as 5", divisor=1 / 60), 300.0
     ),
-    "HOLD_FOR": _Name((*_OPTION, "hold_for"), _hold_time, example="5m"),
-    "PROM_TIMEOUT_MS": _Name(
+    "HOLD_FOR": _Variable((*_OPTION, "hold_for"), _hold_time, example="5m"),
+    "PROM_TIMEOUT_MS": _Variable(
         (*_OPTION, "prometheus_timeout"),
         _number("should be a number of milliseconds above 0, such as 1500", divisor=1000),
         1.5,
     ),
-    "PROM_RETRIES": _Name((*_OPTION, "prometheus_retries"), _count("should be a whole number, such as 2"), 2),
-    "BIND_HOST": _Name(("sidecar", "host"), _text),
+    "PROM_RETRIES": _Variable((*_OPTION, "prometheus_retries"), _count("should be a whole number, such as 2"), 2),
+    "BIND_HOST": _Variable(("sidecar", "host"), _text),
 }
-"""The names, in the order in which the documentation has them."""
+"""The variables, in the order of the documentation."""

@@ -1,4 +1,4 @@
-"""The reference of all settings: ``python -m monitor.config.reference > docs/configuration.md``."""
+"""Reference page of all settings: ``python -m monitor.config.reference > docs/configuration.md``."""
 
 from __future__ import annotations
 
@@ -23,15 +23,17 @@ _INTRODUCTION = """\
 
 This page is generated from the code: `python -m monitor.config.reference > docs/configuration.md`.
 
-With no configuration at all the default roster runs (below). A value is looked for in these places; the later wins:
+Without any configuration the default roster runs (below). Values are read from these sources; a later source overrides
+an earlier one:
 
 1. the built-in defaults;
-2. a TOML file: `monitor.toml` in the working directory, or the one that `MONITOR_CONFIG` names (which must then exist);
+2. a TOML file: `monitor.toml` in the working directory, or the file in `MONITOR_CONFIG`, which must then exist;
 3. `settings.MONITOR` of a Django project, a dict of the same shape;
 4. the environment.
 
-Tables are merged key by key; lists are replaced. `monitor config` shows what is in force and where each value came
-from, with secrets masked. Everything that is wrong is reported at once, and nothing starts half-configured.
+Tables are merged key by key; lists are replaced. `monitor config` shows the effective values with their origins, and
+masks secrets. A wrong value is an error: all problems are reported together, with key, value, origin and hint, and no
+role starts.
 
 ```toml
 redis_url = "redis://:password@redis:6379/0"
@@ -56,56 +58,58 @@ enabled = false
 checks = ["orders-api", "database"]
 ```
 
-**Environment.** Two underscores lead into a table: `MONITOR_DEFAULTS__INTERVAL=5s`,
-`MONITOR_CHECKS__CPU__ENABLED=false`. The check `orders-api` is reached by `MONITOR_CHECKS__ORDERS_API__INTERVAL`. Lists
-of names are separated by commas; other lists and tables are JSON. An empty variable is one that is not set. The
-variables that Kubernetes makes for a Service called `monitor` (`MONITOR_PORT=tcp://...`, `MONITOR_SERVICE_HOST`, ...)
-are ignored.
+**Environment.** Two underscores separate a table from its key: `MONITOR_DEFAULTS__INTERVAL=5s`,
+`MONITOR_CHECKS__CPU__ENABLED=false`. Other characters of a name become underscores:
+`MONITOR_CHECKS__ORDERS_API__INTERVAL` sets a key of the check `orders-api`. Lists of names are separated by commas;
+other lists and tables are JSON. An empty variable counts as not set. The variables that Kubernetes sets for a Service
+called `monitor` (`MONITOR_PORT=tcp://...`, `MONITOR_SERVICE_HOST`, ...) are ignored.
 
-**Units.** Durations are seconds, or a text such as `500ms`, `10s`, `5m`, `1h`, `1d`. Sizes are bytes, or a text such
-as `64MB` (1000 x 1000) or `64MiB` (1024 x 1024).
+**Units.** A duration is a number of seconds, or a text such as `500ms`, `10s`, `5m`, `1h`, `1d`. A size is a number of
+bytes, or a text such as `64MB` (1000 x 1000) or `64MiB` (1024 x 1024).
 """
 
 _CHECKS = """\
 ## Checks
 
-One table `[checks.NAME]` for each; names hold letters, digits and `_ . @ : -`. The keys below are common to all
-checks; any other key is an option of its kind. In the environment: `MONITOR_CHECKS__NAME__KEY`.
+Each check has one table `[checks.NAME]`. A name has at most 200 characters: letters, digits and `_ . @ : -`. The keys
+below are common to all checks; any other key is an option of the kind ([checks](checks.md)). In the environment:
+`MONITOR_CHECKS__NAME__KEY`.
 """
 
 _GROUPS = """\
 ## Groups
 
-A group is a set of checks behind one probe. A check joins those it names in `groups`; a group may also list `checks`.
-The group `ready` always exists, and so does every group that a check names. A table `[groups.NAME]`, or
-`MONITOR_GROUPS__NAME__KEY`:
+A group is a set of checks behind one probe. It has the checks that name it in their `groups`, and those in its own
+`checks`. The group `ready` always exists, and so does each group that a check names. A group needs a table
+`[groups.NAME]` only for the keys below. In the environment: `MONITOR_GROUPS__NAME__KEY`.
 """
 
 _CHANNELS = """\
 ## Channels
 
-Who is told when a check changes its status: one table `[channels.NAME]` for each. The keys below are common to all; any
-other key is an option of its kind ([channels](channels.md)). What is told when: [alerting](alerting.md). In the
-environment: `MONITOR_CHANNELS__NAME__KEY`.
+A channel sends notifications when checks change their status. Each has one table `[channels.NAME]`. The keys below are
+common to all channels; any other key is an option of the kind ([channels](channels.md)). [Alerting](alerting.md)
+describes which notifications are sent. In the environment: `MONITOR_CHANNELS__NAME__KEY`.
 """
 
 _MAINTENANCE = """\
 ## Maintenance
 
-Times at which nobody is told that something fails. A table `[maintenance.NAME]`, or `MONITOR_MAINTENANCE__NAME__KEY`,
-has either `start` and `end`, or `from` and `until` and perhaps `days`:
+During maintenance no notification is sent about failures of the selected checks. Each maintenance has one table
+`[maintenance.NAME]`, with either `start` and `end`, or `from`, `until` and optionally `days`. Other combinations are an
+error. In the environment: `MONITOR_MAINTENANCE__NAME__KEY`.
 """
 
 _ROSTER = """\
 ## Default roster
 
-Runs unless `default_checks = false`. A table of the same name changes a check, `enabled = false` removes it. A check of
-your own is in `ready` only if it says so.
+These checks run unless `default_checks = false`. A table `[checks.NAME]` of the same name changes one, and
+`enabled = false` in it removes it. Checks of your own are in the group `ready` only if their `groups` contain it.
 """
 
 
 def render() -> str:
-    """The page, in Markdown."""
+    """Return the page, in Markdown."""
     parts = [_INTRODUCTION, _settings(), _CHECKS, _table_of("checks"), _GROUPS, _table_of("groups")]
     parts += [_CHANNELS, _table_of("channels"), _MAINTENANCE, _table_of("maintenance"), _ROSTER, _roster()]
     return "\n".join(parts)
@@ -146,7 +150,7 @@ def _table_of(name: str) -> str:
             default = _code(_plain(field.get_default(call_default_factory=True, validated_data={})))
         rows.append((f"`{key}`", _type(field), default, field.description or ""))
     if name == "checks":
-        rows.append(("`enabled`", "true or false", "`true`", "false takes the check off the roster"))
+        rows.append(("`enabled`", "true or false", "`true`", "with false the check is removed from the roster"))
     return _markdown(("key", "type", "default", "meaning"), rows)
 
 

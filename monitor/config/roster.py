@@ -1,4 +1,4 @@
-"""From tables to checks and groups, channels and times of maintenance."""
+"""Parser of the tables of checks, groups, channels and maintenance."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ DEFAULT_ROSTER: Mapping[str, Table] = {
     "disk": {"kind": "disk", "critical": False},
     "connections": {"kind": "connections", "critical": False},
 }
-"""What runs with no configuration at all."""
+"""Checks that run without any configuration."""
 
 DYNAMIC_PREFIXES = ("worker:", "queue:", "host:", "monitor:", "group:")
-"""What the names of checks begin with that are not configured: they come and go with what they are about."""
+"""Prefixes of the names of checks that are not configured, but created and deleted at run time."""
 
 DYNAMIC = frozenset({"workers"})
-"""Such checks whose names are known."""
+"""Checks created at run time whose names are fixed."""
 
 _ENABLED = TypeAdapter(bool)
 F = TypeVar("F", bound=FrozenModel)
 
 
 class RosterParser:
-    """Checks, groups, channels and times of maintenance, made of their tables, and everything wrong with them."""
+    """Checks, groups, channels and maintenance, made of their tables, and all problems of these."""
 
     def __init__(self, defaults: CheckDefaults, origins: Mapping[str, str]) -> None:
         self.checks: dict[str, CheckSpec] = {}
@@ -52,79 +52,79 @@ class RosterParser:
         self._fields = {
             field.alias or name: getattr(defaults, name)
             for name, field in CheckDefaults.model_fields.items()
-            if (field.alias or name) in COMMON_CHECK_KEYS and field.alias != "timeout"  # it depends on the interval
+            if (field.alias or name) in COMMON_CHECK_KEYS and field.alias != "timeout"  # which depends on the interval
         }
 
     def add_checks(self, tables: Mapping[str, Table]) -> None:
-        """Make the checks; those that are not enabled are looked at and left out."""
+        """Add the checks. Disabled checks are validated and left out."""
         self._names |= {name for name, table in tables.items() if "kind" in table} | set(DEFAULT_ROSTER)
         for name, table in tables.items():
-            enabled = self._enabled(name, table)
+            enabled = self._parse_enabled(name, table)
             if "kind" not in table and not (enabled is False and name in DEFAULT_ROSTER):
-                self._kind_missing(name, enabled)
-            check = self._check(name, table)
+                self._report_missing_kind(name, enabled)
+            check = self._parse_check(name, table)
             if check is not None and enabled:
                 self.checks[name] = check
         for check in self.checks.values():
-            wanted = [
+            needed = [
                 name for name in check.depends_on if name not in DYNAMIC and not name.startswith(DYNAMIC_PREFIXES)
             ]
-            self._look_for(wanted, self._names, ("checks", check.name, "depends_on"), "check")
-            if circle := self._circle(check.name):
-                hint = f"goes round in a circle: {' -> '.join(circle)}"
+            self._report_missing(needed, self._names, ("checks", check.name, "depends_on"), "check")
+            if cycle := self._cycle(check.name):
+                hint = f"is circular: {' -> '.join(cycle)}; remove one of these dependencies"
                 self._report(("checks", check.name, "depends_on"), ", ".join(check.depends_on), hint)
 
     def add_groups(self, tables: Mapping[str, Table]) -> None:
-        """Make the groups; call it when all checks were added."""
-        self.groups |= self._made(GroupSpec, "groups", tables)
+        """Add the groups. All checks must have been added."""
+        self.groups |= self._build(GroupSpec, "groups", tables)
         for group in self.groups.values():
-            self._look_for(group.checks, self._names, ("groups", group.name, "checks"), "check")
+            self._report_missing(group.checks, self._names, ("groups", group.name, "checks"), "check")
 
     def add_channels(self, tables: Mapping[str, Table]) -> None:
-        """Make the channels; call it when all checks and groups were added."""
+        """Add the channels. All checks and groups must have been added."""
         split = {}
         for name, table in tables.items():
             common = {key: value for key, value in table.items() if key in COMMON_CHANNEL_KEYS}
             split[name] = {**common, "options": {key: value for key, value in table.items() if key not in common}}
-        self.channels |= self._made(ChannelSpec, "channels", split)
+        self.channels |= self._build(ChannelSpec, "channels", split)
         groups = {READY, *self.groups, *(group for check in self.checks.values() for group in check.groups)}
         for channel in self.channels.values():
-            self._look_for(channel.groups, groups, ("channels", channel.name, "groups"), "group")
+            self._report_missing(channel.groups, groups, ("channels", channel.name, "groups"), "group")
 
     def add_maintenance(self, tables: Mapping[str, Table]) -> None:
-        """Make the times of maintenance."""
-        self.maintenance |= self._made(MaintenanceSpec, "maintenance", tables)
+        """Add the maintenance tables."""
+        self.maintenance |= self._build(MaintenanceSpec, "maintenance", tables)
 
-    def _made(self, model: type[F], table: str, tables: Mapping[str, Table]) -> dict[str, F]:
+    def _build(self, model: type[F], table: str, tables: Mapping[str, Table]) -> dict[str, F]:
         made = {}
         for name, values in tables.items():
             try:
                 made[name] = model.model_validate({**values, "name": name})
             except ValidationError as error:
-                self._invalid(table, name, error)
+                self._report_invalid(table, name, error)
         return made
 
-    def _look_for(self, names: Iterable[str], known: set[str], path: tuple[str, ...], what: str) -> None:
+    def _report_missing(self, names: Iterable[str], known: set[str], path: tuple[str, ...], noun: str) -> None:
         for name in names:
             if name not in known:
-                self._report(path, name, f"there is no such {what}" + _did_you_mean(name, known))
+                self._report(path, name, f"there is no such {noun}" + _did_you_mean(name, known))
 
-    def _circle(self, name: str) -> list[str]:
-        """The way from a check back to itself by what it depends on; empty when there is none."""
-        ways = [[name]]
-        seen: set[str] = set()
-        while ways:
-            way = ways.pop()
-            spec = self.checks.get(way[-1])
+    def _cycle(self, name: str) -> list[str]:
+        """Return the path of dependencies from a check back to itself; empty if there is none."""
+        paths = [[name]]
+        visited: set[str] = set()
+        while paths:
+            path = paths.pop()
+            spec = self.checks.get(path[-1])
             for parent in spec.depends_on if spec is not None else ():
                 if parent == name:
-                    return [*way, name]
-                if parent not in seen:
-                    seen.add(parent)
-                    ways.append([*way, parent])
+                    return [*path, name]
+                if parent not in visited:
+                    visited.add(parent)
+                    paths.append([*path, parent])
         return []
 
-    def _check(self, name: str, table: Table) -> CheckSpec | None:
+    def _parse_check(self, name: str, table: Table) -> CheckSpec | None:
         fields: dict[str, Any] = {"kind": "missing", **self._fields, "name": name}
         options: dict[str, Any] = {}
         for key, value in table.items():
@@ -137,32 +137,34 @@ class RosterParser:
         try:
             return CheckSpec.model_validate({**fields, "options": options})
         except ValidationError as error:
-            self._invalid("checks", name, error)
+            self._report_invalid("checks", name, error)
             return None
 
-    def _enabled(self, name: str, table: Table) -> bool | None:
+    def _parse_enabled(self, name: str, table: Table) -> bool | None:
         try:
             return _ENABLED.validate_python(table.get("enabled", True))
         except ValidationError:
             self._report(("checks", name, "enabled"), table["enabled"], "should be true or false")
             return None
 
-    def _kind_missing(self, name: str, enabled: bool | None) -> None:
+    def _report_missing_kind(self, name: str, enabled: bool | None) -> None:
         known = DEFAULT_ROSTER.get(name)
         if known is not None:
-            hint = f"is required, because the default roster is off; write kind = {known['kind']!r}"
+            hint = f"is required, because default_checks is false; write kind = {known['kind']!r}"
         elif enabled is False:
             self._report(("checks", name), NO_VALUE, "there is no such check" + _did_you_mean(name, self._names))
             return
         else:
-            hint = "is required; name the kind of the check"
+            hint = "is required; write the kind of the check"
             hint += _did_you_mean(name, self._names, "; did you mean the check {!r}?")
         self._report(("checks", name, "kind"), NO_VALUE, hint)
 
-    def _invalid(self, table: str, name: str, error: ValidationError) -> None:
+    def _report_invalid(self, table: str, name: str, error: ValidationError) -> None:
         for found in problems_from_validation(f"{table}.{name}", error, table_keys(table), self._origins):
             if found.key == f"{table}.{name}.name":
-                self._report((table, name), NO_VALUE, "a name holds up to 200 letters, digits and any of _ . @ : -")
+                self._report(
+                    (table, name), NO_VALUE, "a name has at most 200 characters: letters, digits and _ . @ : -"
+                )
             else:
                 self.problems.append(found)
 

@@ -1,4 +1,4 @@
-"""The name of a monitor that belongs to no project: random, and kept in its data directory for all of its roles."""
+"""Random name of a monitor without a project. It is kept in the data directory, for all roles of the monitor."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ _MOST_BYTES = 1024
 
 
 def identity(directory: Path | None, *, makes: bool = False) -> Identity:
-    """Return the identity of a monitor with this data directory, `.monitor` by default; without a name if it has none.
+    """Return the identity of a monitor with this data directory (default: `.monitor`), without a name if there is none.
 
-    A role that was started by itself ``makes`` a name where a directory is configured. The roles of one monitor may run
-    in containers that share no directory: so that name is one of this host, and says nothing on another one.
+    With ``makes``, a name is created if a directory is configured; a role that is started separately does so. The roles
+    of one monitor may run in containers that share no directory, so the created name contains the host and is not
+    compared with names of other hosts.
     """
     found = (
         name_in(directory, host=socket.gethostname()) if directory and makes else read(directory or DEFAULT_DIRECTORY)
@@ -28,7 +29,7 @@ def identity(directory: Path | None, *, makes: bool = False) -> Identity:
 
 
 def name_in(directory: Path, *, host: str = "") -> str | None:
-    """Return the name in a data directory, made now if there is none; None where that cannot be used."""
+    """Return the name in a data directory, created if there is none; None if the directory cannot be used."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (directory / FILE).exists() and not belongs_to_another(directory):
@@ -40,7 +41,7 @@ def name_in(directory: Path, *, host: str = "") -> str | None:
 
 
 def read(directory: Path) -> str | None:
-    """Return the name in a data directory; None where there is none, or the directory is another user's."""
+    """Return the name in a data directory; None if there is none, or if the directory belongs to another user."""
     try:
         if belongs_to_another(directory):
             return None

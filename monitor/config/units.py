@@ -1,4 +1,4 @@
-"""Quantities, names and lists of names as people write them: ``"1.5s"``, ``"64MB"``, ``"ready,web"``, ``"queue:*"``."""
+"""Types and parsers of durations, sizes, names and patterns: ``"1.5s"``, ``"64MB"``, ``"ready,web"``, ``"queue:*"``."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SIZE_HINT = "write a number of bytes or a size such as '500kB', '64MB', '1GB', 
 
 
 def seconds(value: Any) -> Any:
-    """A duration in seconds from a number of seconds, a timedelta or a text with a unit (ms, s, m, h, d).
+    """Return the seconds of a number of seconds, a timedelta or a text with a unit (ms, s, m, h, d).
 
-    Anything else is returned as it is, for the validator behind this one to refuse. Raises ValueError
-    for a text that is no duration, and for a boolean.
+    Any other value is returned unchanged, so that the next validator refuses it. Raise ValueError for a text that is
+    not a duration, and for a boolean.
     """
     if isinstance(value, timedelta):
         return value.total_seconds()
@@ -35,9 +35,9 @@ def seconds(value: Any) -> Any:
 
 
 def size_bytes(value: Any) -> Any:
-    """A size in bytes from a number of bytes or a text with a unit: kB, MB, GB count by 1000, KiB, MiB, GiB by 1024.
+    """Return the bytes of a number of bytes or a text with a unit: kB, MB, GB (1000), KiB, MiB, GiB (1024).
 
-    Raises ValueError for a text that is no size, and for a boolean.
+    Raise ValueError for a text that is not a size, and for a boolean.
     """
     if isinstance(value, bool):
         raise ValueError(_SIZE_HINT)
@@ -47,21 +47,21 @@ def size_bytes(value: Any) -> Any:
 
 
 def hold_time(value: Any) -> Any:
-    """A duration in seconds as of :func:`seconds`; infinite for the word ``forever``."""
+    """Return the result of :func:`seconds`; infinity for the word ``forever``."""
     return math.inf if value == FOREVER else seconds(value)
 
 
 def names(value: Any) -> Any:
-    """A text becomes the names it lists, separated by commas; anything else is returned as it is."""
+    """Return the names in a text, which commas separate. Any other value is returned unchanged."""
     if isinstance(value, str):
         return tuple(name for name in (part.strip() for part in value.split(",")) if name)
     return value
 
 
 def matches(name: str, patterns: tuple[str, ...]) -> bool:
-    """Return whether any of the patterns fits the whole name.
+    """Return whether one of the patterns matches the entire name.
 
-    In a pattern ``*`` is any text, ``?`` any character, ``[ab]`` one of these.
+    In a pattern ``*`` matches any text, ``?`` any character, and ``[ab]`` one of these characters.
     """
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
@@ -75,7 +75,7 @@ def _quantity(text: str, units: dict[str, Any], hint: str) -> float:
 
 Seconds = Annotated[float, BeforeValidator(seconds), Field(allow_inf_nan=False)]
 HoldTime = Annotated[float, BeforeValidator(hold_time), Field(gt=0)]
-"""How long a verdict is kept without new numbers; infinite: it never fails for the want of them."""
+"""Time for which a verdict is kept without new numbers. With infinity, missing numbers never make a check fail."""
 
 Bytes = Annotated[int, BeforeValidator(size_bytes)]
 CommaSeparated = BeforeValidator(names)

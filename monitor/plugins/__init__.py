@@ -1,1 +1,1 @@
-"""Check kinds and alert channels as plug-ins: found by name, documented from their fields."""
+"""Registries of check kinds and alert channels, and reference pages generated from their fields."""

@@ -1,4 +1,4 @@
-"""Reference documentation as Markdown, made of the code: a section for each class of a registry, and tables."""
+"""Generator of reference pages in Markdown: a section for each class of a registry, and tables."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def page(
     links: Iterable[str] = (),
     end: Iterable[str] = (),
 ) -> str:
-    """Return a page with a section for each of our own classes; what other packages ship depends on the machine.
+    """Return a page with a section for each class of this package. Classes of other packages depend on the machine.
 
-    ``heading`` is the table of the configuration that the examples are in, ``more`` gives the last lines of a section,
-    ``links`` end the list of contents, and ``end`` the page.
+    ``heading`` is the table of the configuration for the examples. ``more`` returns the last lines of a section.
+    ``links`` are the last entries of the table of contents, and ``end`` the last lines of the page.
     """
     classes = [cls for cls in map(registry.find, registry.names()) if cls.__module__.startswith("monitor.")]
     contents = " · ".join([*(f"[`{cls.name}`](#{cls.name})" for cls in classes), *links])
@@ -32,7 +32,7 @@ def page(
 
 
 def section(cls: Any, heading: str) -> Iterator[str]:
-    """Yield the lines about a class: its docstring, its example and its options."""
+    """Yield the lines of a class: its docstring, its example and its options."""
     yield f"## {cls.name}\n"
     yield inspect.cleandoc(cls.__doc__ or "").replace("``", "`") + "\n"
     yield from toml(f"{heading}.my-{cls.name.replace('_', '-')}", {"kind": cls.name, **cls.example})
@@ -41,15 +41,15 @@ def section(cls: Any, heading: str) -> Iterator[str]:
 
 
 def options(cls: type[Any]) -> Iterator[tuple[str, str, str, str]]:
-    """Of each option of a dataclass: its name, what it may be, its default, and what it is."""
+    """Yield name, type, default and description of each option of a dataclass."""
     schema = json_schema(cls)
     for field in dataclasses.fields(cls):
-        about = schema[field.name]
-        yield f"`{field.name}`", _value(about), _default(field), about.get("description", "")
+        option = schema[field.name]
+        yield f"`{field.name}`", _type(option), _default(field), option.get("description", "")
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    """The lines of a table, and an empty one."""
+    """Yield the lines of a table, and an empty line."""
     yield f"| {' | '.join(head)} |"
     yield f"| {' | '.join('---' for _ in head)} |"
     for row in rows:
@@ -58,7 +58,7 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[st
 
 
 def toml(heading: str, values: Mapping[str, Any]) -> Iterator[str]:
-    """The lines of a table of a configuration file, as a block of code."""
+    """Yield the lines of a table of a configuration file, as a block of code."""
     yield "```toml"
     yield f"[{heading}]"
     for option, value in values.items():
@@ -69,26 +69,26 @@ def toml(heading: str, values: Mapping[str, Any]) -> Iterator[str]:
 def _toml_value(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{key} = {_toml_value(item)}" for key, item in value.items()) + " }"
-    return json.dumps(value)  # strings, numbers and lists look the same in TOML
+    return json.dumps(value)  # strings, numbers and lists are equal in JSON and TOML
 
 
-def _value(about: Mapping[str, Any]) -> str:
-    """What an option may be, in words, from its JSON schema."""
-    if "anyOf" in about:
-        return " or ".join(_value(each) for each in about["anyOf"] if each.get("type") != "null")
-    if "enum" in about:
-        return " or ".join(f"`{value}`" for value in about["enum"])
-    if about.get("type") == "array":
-        return f"list ({_value(about['items'])})"
-    if about.get("format") == "password":
+def _type(schema: Mapping[str, Any]) -> str:
+    """Return the type of an option in words, from its JSON schema."""
+    if "anyOf" in schema:
+        return " or ".join(_type(choice) for choice in schema["anyOf"] if choice.get("type") != "null")
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])
+    if schema.get("type") == "array":
+        return f"list ({_type(schema['items'])})"
+    if schema.get("format") == "password":
         return "text (secret)"
     words = {"string": "text", "integer": "whole number", "boolean": "true or false", "object": "table"}
-    return words.get(about.get("type", ""), str(about.get("type", "any"))) + _limits(about)
+    return words.get(schema.get("type", ""), str(schema.get("type", "any"))) + _limits(schema)
 
 
-def _limits(about: Mapping[str, Any]) -> str:
+def _limits(schema: Mapping[str, Any]) -> str:
     signs = (("exclusiveMinimum", ">"), ("minimum", ">="), ("exclusiveMaximum", "<"), ("maximum", "<="))
-    limits = [f"{sign} {about[key]:g}" for key, sign in signs if key in about]
+    limits = [f"{sign} {schema[key]:g}" for key, sign in signs if key in schema]
     return f" ({', '.join(limits)})" if limits else ""
 
 

@@ -1,7 +1,7 @@
-"""What can be plugged in by one file: classes found under a name, with options that are their fields.
+"""Registry of classes that are found by name and whose fields are their options.
 
-One mechanism for the kinds of checks and the channels of alerts: each is a frozen dataclass in the file of its
-name in one package, or comes from another distribution by an entry point.
+Kinds of checks and kinds of channels use it. Each is a frozen dataclass in a file of its name in one package, or in
+another distribution with an entry point.
 """
 
 from __future__ import annotations
@@ -24,36 +24,35 @@ Q = TypeVar("Q")
 
 
 class UnknownPlugin(LookupError):
-    """There is nothing of that name; ``known`` lists what there is."""
+    """No class has this name; ``known`` lists the names that exist."""
 
     def __init__(self, what: str, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(f"unknown {what} {name!r}; there are: {', '.join(known)}")
+        super().__init__(f"unknown {what} {name!r}; known: {', '.join(known)}")
         self.name = name
         self.known = known
 
 
 class Registry(Generic[P]):
-    """The classes of one sort: those in the files of a package, and those of an entry point group.
+    """The classes in the modules of a package and in the entry points of a group.
 
-    ``what`` is the word for one of them in errors. ``besides`` are the package's modules that hold none;
-    a module whose name begins with an underscore never does.
+    ``noun`` names one of them in errors. Modules whose names begin with an underscore are not loaded.
     """
 
-    def __init__(self, what: str, package: str, group: str) -> None:
+    def __init__(self, noun: str, package: str, group: str) -> None:
         self.known: dict[str, type[P]] = {}
-        self._what = what
+        self._noun = noun
         self._package = package
         self._group = group
         self._validators: dict[type[P], SchemaValidator] = {}
         self._complete = False
 
     def register(self, name: str) -> Callable[[type[Q]], type[Q]]:
-        """Class decorator: makes a class known under ``name``. Raises ValueError when the name is taken."""
+        """Return a class decorator that registers a class as ``name``. It raises ValueError if the name is taken."""
 
         def decorate(cls: type[Any]) -> type[Any]:
             known = self.known.get(name)
             if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
-                raise ValueError(f"{self._what} {name!r} is {known.__module__}.{known.__qualname__} already")
+                raise ValueError(f"{self._noun} {name!r} is already {known.__module__}.{known.__qualname__}")
             cls.name = name
             self.known[name] = cls
             return cls
@@ -61,12 +60,12 @@ class Registry(Generic[P]):
         return decorate
 
     def names(self) -> tuple[str, ...]:
-        """All of them, sorted."""
+        """Return all names, sorted."""
         self._load_all()
         return tuple(sorted(self.known))
 
     def find(self, name: str) -> type[P]:
-        """The class of that name. Raises :class:`Unknown`."""
+        """Return the class of that name. Raise :class:`UnknownPlugin`."""
         if name not in self.known and name in self._modules():
             importlib.import_module(f"{self._package}.{name}")
         if name not in self.known:
@@ -74,30 +73,30 @@ class Registry(Generic[P]):
         try:
             return self.known[name]
         except KeyError:
-            raise UnknownPlugin(self._what, name, self.names()) from None
+            raise UnknownPlugin(self._noun, name, self.names()) from None
 
     def build(self, name: str, options: Mapping[str, Any]) -> P:
-        """One with its options. Raises :class:`Unknown`, or pydantic's ValidationError with all that is wrong."""
+        """Return an instance with these options. Raise :class:`UnknownPlugin`, or ValidationError with all problems."""
         return self.validated(self.find(name), options)
 
     def fields(self, name: str) -> tuple[dataclasses.Field[Any], ...]:
-        """The options, as fields. Raises :class:`Unknown`."""
+        """Return the options as fields. Raise :class:`UnknownPlugin`."""
         cls: Any = self.find(name)
         return dataclasses.fields(cls)
 
     def option_names(self, name: str) -> tuple[str, ...]:
-        """The names of the options. Raises :class:`Unknown`."""
+        """Return the names of the options. Raise :class:`UnknownPlugin`."""
         return tuple(field.name for field in self.fields(name))
 
     def validated(self, cls: type[P], options: Mapping[str, Any]) -> P:
-        """One of that class, which need not be registered. Raises a ValidationError without the values in its text."""
+        """Return an instance of a class, which may be unregistered. Raise ValidationError without the values."""
         built: P = self.validator(cls).validate_python(dict(options))
         return built
 
     def validator(self, cls: type[P]) -> SchemaValidator:
-        """What checks the options of that class; built once."""
+        """Return the validator of the class's options, which is built once."""
         if cls not in self._validators:
-            # A TypeAdapter cannot be told to hide the input of a dataclass, which may be a password.
+            # A TypeAdapter has no option to hide the input of a dataclass, which may be a password.
             schema = TypeAdapter(cls).core_schema
             self._validators[cls] = SchemaValidator(schema, CoreConfig(hide_input_in_errors=True))
         return self._validators[cls]
@@ -115,12 +114,12 @@ class Registry(Generic[P]):
             try:
                 entry.load()
             except Exception:
-                # Somebody else's package: without it what it has is unknown, and the others work.
-                logger.exception("cannot load %s of the entry points %s", entry.value, self._group)
+                # A failure of another package makes only its own classes unknown.
+                logger.exception("cannot load the entry point %s of the group %s", entry.value, self._group)
         self._complete = True
 
 
 def json_schema(cls: type[Any]) -> dict[str, Any]:
-    """The JSON schema of each option."""
+    """Return the JSON schema of each option of a class."""
     properties: dict[str, Any] = TypeAdapter(cls).json_schema().get("properties", {})
     return properties

@@ -45,7 +45,9 @@ INSTEAD = {
         ("those who", "whoever", "somebody", "nobody"), "the client, the operator, another process, no worker"
     ),
 }
-BANNED = re.compile(rf"(?<![\w'-])({'|'.join(sorted(INSTEAD, key=len, reverse=True))})(?![\w-]|'s? switch)", re.I)
+_WORDS = "|".join(sorted(INSTEAD, key=len, reverse=True))
+_LONGER_PHRASE = r"'s? switch|(?<=whole)\s+numbers?\b"  # a dead man's switch, a whole number
+BANNED = re.compile(rf"(?<![\w'-])({_WORDS})(?![\w-]|{_LONGER_PHRASE})", re.I)
 
 # Fixed by the public contract or by a library: (file or folder, name).
 ALLOWED = frozenset(

@@ -1,4 +1,4 @@
-"""Prometheus' Alertmanager, by version 2 of its API."""
+"""Channel `alertmanager`: Prometheus' Alertmanager, by version 2 of its API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from monitor.alerts.base import Attempt, Channel, Temporary, Undelivered
 from monitor.alerts.http import SecretUrl, host_of, post, to_json
 from monitor.alerts.registry import register
 from monitor.alerts.text import Text, iso, severity
-from monitor.config.headers import Headers, overlaid
+from monitor.config.headers import Headers, merged_headers
 from monitor.config.units import Seconds
 from monitor.lib.safe_names import digest
 from monitor.model.checks import Notice, NoticeKind
@@ -31,37 +31,58 @@ _FIRING = ("warning", "critical")
 @register("alertmanager")
 @dataclass(frozen=True, kw_only=True)
 class Alertmanager(Channel):
-    """POSTs alerts to [Alertmanager](https://prometheus.io/docs/alerting/latest/alerts_api/) (`/api/v2/alerts`, 0.16 or
-    later), resolved ones too.
+    """Firing and resolved alerts for [Alertmanager](https://prometheus.io/docs/alerting/latest/alerts_api/) 0.16 or
+    later, by POST to `/api/v2/alerts`.
 
-    Labels, which identify an alert there: `alertname`, `check`, `severity` (`warning` or `critical`), the check's own
-    labels and `extra_labels`. Annotations: `summary` (the title), `description` (the body), `kind`, `status`, `reason`
-    and `notice` (its id). When the severity changes, the alert of the other severity is resolved by the same request.
+    An alert is identified by its labels: `alertname`, `check`, `severity` (`warning` or `critical`), the labels of the
+    check, and `extra_labels`. Its annotations are `summary` (the title), `description` (the body), `kind`, `status`,
+    `reason` and `notice` (the id). When the severity changes, the same request resolves the alert of the other
+    severity.
 
-    Alertmanager expects that what still fires is sent again and again: what it is told once it forgets when it
-    restarts, and takes for resolved at its `endsAt`. So the `reminder` of this kind of channel is 2 minutes unless it
-    is configured; nobody is told more often by that, since Alertmanager has its own `repeat_interval`. `endsAt` is
-    `ends_after_seconds` after the last time of sending, and long: a monitor that is down is no reason to call
-    something resolved.
+    Alertmanager expects a firing alert to be sent repeatedly: it forgets alerts when it restarts, and resolves them at
+    their `endsAt`. So the default of `reminder` is 2 minutes for this kind of channel. This causes no additional
+    notifications, because Alertmanager has its own `repeat_interval`. `endsAt` is `ends_after_seconds` after the last
+    request. This time is long, because an alert should not be resolved while the monitor is down.
 
-    All `urls` are told at once, as a cluster's members want it; one that took it is enough. Tried again and given up
-    as by `webhook`.
+    Each notification is sent to all `urls` at the same time, as the members of a cluster expect; one member that
+    accepts it is enough. A delivery is repeated or given up by the same rules as for `webhook`.
     """
 
-    urls: Annotated[tuple[SecretUrl, ...], Field(min_length=1, description="one for each member of a cluster")]
-    token: Annotated[SecretStr | None, Field(description="bearer token")] = None
+    urls: Annotated[
+        tuple[SecretUrl, ...],
+        Field(min_length=1, description="http or https URLs of Alertmanager, one for each member of a cluster"),
+    ]
+    token: Annotated[SecretStr | None, Field(description="bearer token for the requests")] = None
     headers: Annotated[
-        Headers, Field(description="more request headers, such as X-Scope-OrgID; their values are taken for secrets")
+        Headers, Field(description="additional request headers, such as X-Scope-OrgID; their values are secrets")
     ] = field(default_factory=dict)
-    alertname: Annotated[str, Field(min_length=1, description="the label of that name")] = "HealthCheck"
-    extra_labels: Annotated[Mapping[str, str], Field(description="labels of every alert")] = field(default_factory=dict)
+    alertname: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="value of the label `alertname`; a change makes new alerts, and the old ones end at `endsAt`",
+        ),
+    ] = "HealthCheck"
+    extra_labels: Annotated[Mapping[str, str], Field(description="labels that are added to each alert")] = field(
+        default_factory=dict
+    )
     generator_url: Annotated[
-        str | None, Field(pattern=r"^https?://", description="link back, such as the dashboard's address")
+        str | None,
+        Field(
+            pattern=r"^https?://", description="http or https URL to which Alertmanager links, such as the dashboard"
+        ),
     ] = None
     ends_after_seconds: Annotated[
-        Seconds, Field(ge=60, description="when it takes what nobody resolved or sent again for resolved")
+        Seconds,
+        Field(
+            ge=60,
+            description="seconds after the last request at which Alertmanager resolves an alert; shorter than the "
+            "`reminder`, it resolves alerts that still fire",
+        ),
     ] = 86_400.0
-    ca_file: Annotated[str | None, Field(description="CA certificates to trust instead of the system's")] = None
+    ca_file: Annotated[
+        str | None, Field(description="path of a PEM file with the CA certificates to trust; without it the system's")
+    ] = None
 
     example: ClassVar[Mapping[str, Any]] = {
         "urls": ["http://alertmanager-0:9093", "http://alertmanager-1:9093"],
@@ -71,33 +92,33 @@ class Alertmanager(Channel):
     reminder_seconds: ClassVar[float | None] = 120.0
 
     def deliver(self, notice: Notice, text: Text, attempt: Attempt) -> None:
-        """One request to each member; done when one has taken it and the others are through or late."""
+        """Send one request to each member. Return when one has accepted it and the others are finished or late."""
         body = to_json(list(self.alerts(notice, text, time.time())))
         answers: queue.SimpleQueue[Undelivered | None] = queue.SimpleQueue()
         for url in self.urls:
             arguments = (url, body, attempt, answers)
-            threading.Thread(target=self._tell, args=arguments, name="alert-alertmanager", daemon=True).start()
-        failures, taken = [], 0
+            threading.Thread(target=self._send_to, args=arguments, name="alert-alertmanager", daemon=True).start()
+        failures, accepted = [], 0
         for _ in self.urls:
             try:
-                # Once one has taken it, the others' reasons are worth some waiting, but not being late.
-                answer = answers.get(timeout=attempt.remaining_seconds * (0.3 if taken else 0.9))
+                # After one has accepted it, wait only a little for the results of the others.
+                answer = answers.get(timeout=attempt.remaining_seconds * (0.3 if accepted else 0.9))
             except queue.Empty:
                 answer = Temporary("a member did not answer in time")
             if answer is None:
-                taken += 1
+                accepted += 1
             else:
                 failures.append(answer)
-        if not taken:
+        if not accepted:
             raise next((each for each in failures if isinstance(each, Temporary)), failures[0])
         for failure in failures:
             log.warning("channel.member_failed", channel_kind=self.name, message=self.hide(failure.reason))
 
     def alerts(self, notice: Notice, text: Text, now: float) -> Iterator[dict[str, Any]]:
-        """The alerts that a notice is, in the words of the API."""
+        """Yield the alerts of a notice in the format of the API."""
         before, current = severity(notice.old), severity(notice.status)
         if notice.kind is NoticeKind.RESOLVED:
-            # Getting milder is no news, so that what was told as critical may be a warning in the end.
+            # A change to a milder status is not notified: an alert sent as critical may have become a warning since.
             fires, ends = [], ["critical"] if before == "critical" else list(_FIRING)
         else:
             fires = [current if current in _FIRING else "warning"]
@@ -121,15 +142,15 @@ class Alertmanager(Channel):
     def _labels(self, notice: Notice, severity_label: str) -> dict[str, str]:
         given = {name: value for name, value in {**notice.labels, **self.extra_labels}.items() if value}
         labels = {_label_name(name): value for name, value in given.items()}
-        if len(labels) < len(given):  # two names have become one: those that were changed get a digest
+        if len(labels) < len(given):  # two names have become equal: changed names get a digest
             labels = {_label_name(name, with_digest=True): value for name, value in given.items()}
         return labels | {"alertname": self.alertname, "check": notice.check, "severity": severity_label}
 
-    def _tell(
+    def _send_to(
         self, url: SecretStr, body: bytes, attempt: Attempt, answers: queue.SimpleQueue[Undelivered | None]
     ) -> None:
         token = {"Authorization": f"Bearer {self.token.get_secret_value()}"} if self.token else {}
-        headers = overlaid(token, self.headers)
+        headers = merged_headers(token, self.headers)
         address = url.get_secret_value().rstrip("/")
         try:
             post(
@@ -138,11 +159,11 @@ class Alertmanager(Channel):
             answers.put(None)
         except Undelivered as failure:
             answers.put(failure)
-        except Exception as failure:  # noqa: BLE001  (a member that nobody foresaw must not hide the others)
+        except Exception as failure:  # noqa: BLE001  (an unexpected failure of one member must not hide the others)
             answers.put(Temporary(f"{host_of(url)}: {type(failure).__name__}"))
 
 
 def _label_name(name: str, *, with_digest: bool = False) -> str:
-    """A name that Alertmanager takes: letters, digits and underscores."""
-    taken = re.sub(r"^(?=[0-9])", "_", re.sub(r"[^A-Za-z0-9_]", "_", name))
-    return f"{taken}_{digest(name)}" if with_digest and taken != name else taken
+    """Return a name that Alertmanager accepts: letters, digits and underscores."""
+    valid = re.sub(r"^(?=[0-9])", "_", re.sub(r"[^A-Za-z0-9_]", "_", name))
+    return f"{valid}_{digest(name)}" if with_digest and valid != name else valid

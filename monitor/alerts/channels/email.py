@@ -1,4 +1,4 @@
-"""Mail, by SMTP."""
+"""Channel `email`: mail by SMTP."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 def _mail_address(value: str) -> str:
     name, _, domain = parseaddr(value)[1].rpartition("@")
     if not name or not domain or any(character in value for character in "\r\n,;"):
-        raise ValueError("write one address such as 'monitor@example.com' or 'Monitor <monitor@example.com>'")
+        raise ValueError("should be one address, such as 'monitor@example.com' or 'Monitor <monitor@example.com>'")
     return value
 
 
@@ -40,27 +40,41 @@ Address = Annotated[str, AfterValidator(_mail_address)]
 @register("email")
 @dataclass(frozen=True, kw_only=True)
 class Email(Channel):
-    """Sends a mail of plain text. Its `Message-ID` is made of the notice's id and its time, so that a mail server or
-    reader may recognise one that is delivered again; `Auto-Submitted: auto-generated` (RFC 3834) keeps out-of-office
-    replies away.
+    """Mail of plain text. Its `Message-ID` consists of the id and the time of the notification, so that a mail server
+    or client may recognise a mail that is delivered again. `Auto-Submitted: auto-generated` (RFC 3834) prevents
+    out-of-office replies.
 
-    Tried again: no connection, no answer, a reply of 4xx. Given up: a reply of 5xx (refused login, sender, or all of
-    the recipients). Where only some recipients are refused, the others have got it, and the log says which were not.
+    The delivery is repeated without a connection, without a reply, and after a reply of 4xx. It is given up after a
+    reply of 5xx (refused login, sender, or all recipients). If the server refuses only some of the recipients, the
+    others have received the mail, and the log event `channel.recipients_refused` names the refused ones.
     """
 
-    host: Annotated[str, Field(pattern=r"^[^\s/@]+$", description="the mail server")]
-    sender: Annotated[Address, Field(description="the address it is from")]
-    recipients: Annotated[tuple[Address, ...], Field(min_length=1, description="the addresses it is sent to")]
+    host: Annotated[str, Field(pattern=r"^[^\s/@]+$", description="host name or IP address of the mail server")]
+    sender: Annotated[
+        Address, Field(description="address of the sender; many servers refuse one that they do not know")
+    ]
+    recipients: Annotated[
+        tuple[Address, ...],
+        Field(min_length=1, description="addresses of the recipients, who receive one mail together"),
+    ]
     port: Annotated[
-        int | None, Field(ge=1, le=65535, description="465 with `tls`, 25 with `none`, else 587 when not given")
+        int | None,
+        Field(ge=1, le=65535, description="TCP port; without it 587 with `starttls`, 465 with `tls`, 25 with `none`"),
     ] = None
     security: Annotated[
         Literal["starttls", "tls", "none"],
-        Field(description="how the connection is encrypted; `starttls` fails where the server does not offer it"),
+        Field(
+            description="encryption of the connection; with `starttls` the delivery is given up if the server does not "
+            "offer it"
+        ),
     ] = "starttls"
-    username: Annotated[str | None, Field(description="to log in with")] = None
-    password: Annotated[SecretStr | None, Field(description="to log in with")] = None
-    ca_file: Annotated[str | None, Field(description="CA certificates to trust instead of the system's")] = None
+    username: Annotated[str | None, Field(description="user name for the login; needs `password`")] = None
+    password: Annotated[
+        SecretStr | None, Field(description="password for the login; not permitted with security `none`")
+    ] = None
+    ca_file: Annotated[
+        str | None, Field(description="path of a PEM file with the CA certificates to trust; without it the system's")
+    ] = None
 
     example: ClassVar[Mapping[str, Any]] = {
         "host": "smtp.example.com",
@@ -72,27 +86,27 @@ class Email(Channel):
 
     def __post_init__(self) -> None:
         if (self.username is None) != (self.password is None):
-            raise ValueError("`username` and `password` are needed both, or none of them")
+            raise ValueError("set both `username` and `password`, or neither")
         if self.password is not None and self.security == "none":
-            raise ValueError("a password is not sent unencrypted: set `security` to 'starttls' or 'tls'")
+            raise ValueError("a password needs encryption: set `security` to 'starttls' or 'tls'")
 
     def deliver(self, notice: Notice, text: Text, attempt: Attempt) -> None:
-        """One mail to all recipients."""
+        """Send one mail to all recipients."""
         try:
             server = self._connect(attempt)
-            attempt.when_over(lambda: _hang_up(server))
+            attempt.when_over(lambda: _shut_down(server))
             try:
-                self._introduce(server)
+                self._log_in(server)
                 refused = server.send_message(self.message(notice, text))
             finally:
-                _leave(server)
+                _quit(server)
         except smtplib.SMTPRecipientsRefused as error:
             codes = {code for code, _ in error.recipients.values()}
             raise _failure(
                 max(codes) if min(codes) >= 500 else min(codes), f"all recipients refused: {codes}"
             ) from None
         except smtplib.SMTPAuthenticationError as error:
-            # Its text may repeat what was sent to log in.
+            # Its text may repeat the password.
             raise _failure(error.smtp_code, f"the login was refused: {error.smtp_code}") from None
         except smtplib.SMTPResponseException as error:
             raise _failure(error.smtp_code, f"{error.smtp_code} {_decoded(error.smtp_error)}") from None
@@ -104,17 +118,17 @@ class Email(Channel):
             log.warning("channel.recipients_refused", channel_kind=self.name, recipients=sorted(refused))
 
     def message(self, notice: Notice, text: Text) -> EmailMessage:
-        """The mail."""
+        """Return the mail."""
         domain = parseaddr(self.sender)[1].rpartition("@")[2]
         message = EmailMessage()
         message["Subject"] = text.title
         message["From"] = self.sender
         message["To"] = ", ".join(self.recipients)
         message["Date"] = format_datetime(datetime.now(UTC))
-        # The time as well: after the store was flushed the ids begin again, and a reader would drop a known one.
+        # With the time, because ids may repeat after a flush of the store, and clients drop a mail with a known id.
         message["Message-ID"] = f"<{quote(notice.id, safe='')}.{notice.at * 1000:.0f}@{domain}>"
         message["Auto-Submitted"] = "auto-generated"
-        message["X-Auto-Response-Suppress"] = "All"  # what Exchange understands instead
+        message["X-Auto-Response-Suppress"] = "All"  # the same for Exchange
         message.set_content(text.body)
         return message
 
@@ -124,7 +138,7 @@ class Email(Channel):
             return smtplib.SMTP_SSL(self.host, port, timeout=timeout, context=self._context())
         return smtplib.SMTP(self.host, port, timeout=timeout)
 
-    def _introduce(self, server: smtplib.SMTP) -> None:
+    def _log_in(self, server: smtplib.SMTP) -> None:
         if self.security == "starttls":
             server.starttls(context=self._context())
         if self.username is not None and self.password is not None:
@@ -143,13 +157,13 @@ def _decoded(text: bytes | str) -> str:
     return " ".join(words.split())[:300]
 
 
-def _leave(server: smtplib.SMTP) -> None:
-    # What was accepted stays accepted, however the goodbye goes.
+def _quit(server: smtplib.SMTP) -> None:
+    # The mail is accepted already, so a failure here does not matter.
     with contextlib.suppress(smtplib.SMTPException, OSError):
         server.quit()
     server.close()
 
 
-def _hang_up(server: smtplib.SMTP) -> None:
+def _shut_down(server: smtplib.SMTP) -> None:
     with contextlib.suppress(OSError, AttributeError):
         server.sock.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]

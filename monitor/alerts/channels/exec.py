@@ -1,4 +1,4 @@
-"""A program of the user's own."""
+"""Channel `exec`: a program of the user."""
 
 from __future__ import annotations
 
@@ -29,54 +29,58 @@ _GIVE_UP = {
 @register("exec")
 @dataclass(frozen=True, kw_only=True)
 class Exec(Channel):
-    """Runs a program, without a shell. It reads the notice as JSON (a webhook's body) from its standard input, and has
-    the same in its environment: `ALERT_ID`, `ALERT_KIND`, `ALERT_CHECK`, `ALERT_STATUS`, `ALERT_WAS`,
-    `ALERT_SEVERITY`, `ALERT_REASON`, `ALERT_MESSAGE`, `ALERT_SINCE`, `ALERT_AT`, `ALERT_TITLE`, `ALERT_BODY`
-    (the first 8,000 characters of each). Of the monitor's own environment it gets `PATH`, `HOME`, the locale and the
-    like, and none of its settings; what it needs besides is given by `environment`, not in `command`, which everybody
-    on the machine can read in the process list. It may run twice for one notice: `ALERT_ID` is the same then.
+    """Run of a program, without a shell. The program reads the notification as JSON (the body of `webhook`) from its
+    standard input, and has the same data in its environment: `ALERT_ID`, `ALERT_KIND`, `ALERT_CHECK`, `ALERT_STATUS`,
+    `ALERT_WAS`, `ALERT_SEVERITY`, `ALERT_REASON`, `ALERT_MESSAGE`, `ALERT_SINCE`, `ALERT_AT`, `ALERT_TITLE`,
+    `ALERT_BODY` (at most 8,000 characters each). It inherits `PATH`, `HOME`, the user's names, `SHELL`, `TZ`, `TMPDIR`
+    and the locale from the monitor, but no settings. Pass other variables in `environment`. Write no secrets into
+    `command`: every user of the machine can read it in the process list. The program may run twice for one
+    notification, with the same `ALERT_ID`.
 
-    Exit status 0: told. Given up: 64, 65, 67, 68, 77, 78 (of `sysexits.h`: usage, data, user, host, permission,
-    configuration), 126 and 127 (no such program). Tried again: 75 (`EX_TEMPFAIL`), any other, since what tools such as
-    curl end with tells of their network, and being killed. Not done in time, its whole process group is killed. The
-    end of its standard error is the reason that is shown.
+    The exit status 0 means delivered. The delivery is given up after 64, 65, 67, 68, 77, 78 (`sysexits.h`: usage,
+    data, user, host, permission, configuration), 126 and 127 (program not found). It is repeated after 75
+    (`EX_TEMPFAIL`), after any other status (tools such as curl report failures of the network in this way), and after a
+    signal. If the program takes longer than `timeout`, its process group is killed. The end of its standard error is
+    shown as the reason.
     """
 
-    command: Annotated[tuple[str, ...], Field(min_length=1, description="the program and its arguments; no secrets")]
+    command: Annotated[
+        tuple[str, ...], Field(min_length=1, description="path of the program and its arguments; without secrets")
+    ]
     environment: Annotated[
-        Mapping[str, SecretStr], Field(description="variables to set; their values are taken for secrets")
+        Mapping[str, SecretStr], Field(description="environment variables of the program; their values are secrets")
     ] = field(default_factory=dict)
 
     example: ClassVar[Mapping[str, Any]] = {
-        "command": ["/usr/local/bin/page-somebody", "--team", "shop"],
+        "command": ["/usr/local/bin/page-on-call", "--team", "shop"],
         "environment": {"PAGER_TOKEN": "..."},
     }
 
     def deliver(self, notice: Notice, text: Text, attempt: Attempt) -> None:
-        """One run."""
-        told = as_json(notice, text)
-        # Files, not pipes: neither a program that reads nothing nor one that leaves a daemon behind holds us up.
-        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as complaints:
-            given.write(to_json(told))
-            given.seek(0)
+        """Run the program once."""
+        document = as_json(notice, text)
+        # Files, not pipes: a program that reads nothing, or that leaves a daemon behind, does not block the delivery.
+        with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
+            stdin.write(to_json(document))
+            stdin.seek(0)
             try:
                 process = subprocess.Popen(  # noqa: S603  (the user's own command)
                     self.command,
-                    stdin=given,
+                    stdin=stdin,
                     stdout=subprocess.DEVNULL,
-                    stderr=complaints,
-                    env=self._variables(told),
+                    stderr=stderr,
+                    env=self._variables(document),
                     start_new_session=True,
                 )
             except (OSError, ValueError) as error:
                 raise _not_started(error, self.command[0]) from None
             attempt.when_over(lambda: _kill(process))
             status = process.wait()
-            said = _end(complaints)
+            excerpt = _excerpt(stderr)
         if status:
-            raise _failure(status, said)
+            raise _failure(status, excerpt)
 
-    def _variables(self, told: Mapping[str, Any]) -> dict[str, str]:
+    def _variables(self, document: Mapping[str, Any]) -> dict[str, str]:
         inherited = {
             name: value
             for name, value in os.environ.items()
@@ -84,7 +88,7 @@ class Exec(Channel):
         }
         ours = {
             f"ALERT_{name.upper()}": ("" if value is None else str(value)).replace("\0", "")[:_LONGEST_VALUE]
-            for name, value in told.items()
+            for name, value in document.items()
             if not isinstance(value, Mapping)
         }
         return inherited | {name: value.get_secret_value() for name, value in self.environment.items()} | ours
@@ -96,10 +100,10 @@ def _not_started(error: Exception, program: str) -> Permanent | Temporary:
     return Permanent(reason) if missing else Temporary(reason)
 
 
-def _failure(status: int, said: str) -> Permanent | Temporary:
+def _failure(status: int, excerpt: str) -> Permanent | Temporary:
     if status < 0:
-        return Temporary(f"killed by {signal.Signals(-status).name}{said}")
-    return (Permanent if status in _GIVE_UP else Temporary)(f"ended with {status}{said}")
+        return Temporary(f"killed by {signal.Signals(-status).name}{excerpt}")
+    return (Permanent if status in _GIVE_UP else Temporary)(f"ended with {status}{excerpt}")
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -107,8 +111,8 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _end(complaints: IO[bytes]) -> str:
-    size = complaints.seek(0, os.SEEK_END)
-    complaints.seek(max(size - 1000, 0))
-    words = " ".join(complaints.read().decode("utf-8", "replace").split())[-300:]
+def _excerpt(stderr: IO[bytes]) -> str:
+    size = stderr.seek(0, os.SEEK_END)
+    stderr.seek(max(size - 1000, 0))
+    words = " ".join(stderr.read().decode("utf-8", "replace").split())[-300:]
     return f": {words}" if words else ""

@@ -1,4 +1,4 @@
-"""The monitor's own log."""
+"""Channel `log`: the monitor's own log."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _LEVELS = ("info", "warning", "error")
 @register("log")
 @dataclass(frozen=True, kw_only=True)
 class Log(Channel):
-    """Writes the log event `alert.notice` with the fields of a webhook's body, for those who alert on logs."""
+    """Log event `alert.notice` with the fields of a webhook's body, for alerting systems that read logs."""
 
     level: Annotated[
         Literal["info", "warning", "error"] | None,
-        Field(description="when not given: error, warning or info, after the check's status"),
+        Field(description="log level of the event; without it `error`, `warning` or `info`, by the check's status"),
     ] = None
 
     example: ClassVar[Mapping[str, Any]] = {"level": "warning"}
 
     def deliver(self, notice: Notice, text: Text, attempt: Attempt) -> None:  # noqa: ARG002
-        """One event; it cannot fail."""
+        """Write one log event. This cannot fail."""
         fields = {f"notice_{name}" if name == "id" else name: value for name, value in as_json(notice, text).items()}
         match self.level or _LEVELS[notice.status.severity]:
             case "info":

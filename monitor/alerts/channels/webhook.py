@@ -1,4 +1,4 @@
-"""A POST of JSON to any address, signed."""
+"""Channel `webhook`: a signed POST request with JSON."""
 
 from __future__ import annotations
 
@@ -25,35 +25,39 @@ PREFIX = "whsec_"
 
 def _signing_key(value: SecretStr) -> SecretStr:
     if not key_of(value):
-        raise ValueError(f"after {PREFIX} there should be base64")
+        raise ValueError(f"should be base64 after {PREFIX}, or a text without this prefix")
     return value
 
 
 @register("webhook")
 @dataclass(frozen=True, kw_only=True)
 class Webhook(Channel):
-    """POSTs the notice as JSON: `id`, `kind`, `check`, `status`, `was`, `severity`, `reason`, `message`, `since`, `at`,
-    `labels`, `data`, `title`, `body`.
+    """POST request with the notification as JSON: `id`, `kind`, `check`, `status`, `was`, `severity`, `reason`,
+    `message`, `since`, `at`, `labels`, `data`, `title`, `body`.
 
-    Signed as [Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md)
-    says, whose libraries verify it: `webhook-signature: v1,` and the base64 of HMAC-SHA256 over `webhook-id`, `.`,
-    `webhook-timestamp` (Unix seconds at sending), `.` and the body. `webhook-id` and `Idempotency-Key` are the notice's
-    id, the same when it is delivered again; in `webhook-id` a dot is written `%2E`, since a dot separates there.
+    The signature follows [Standard
+    Webhooks](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md), whose
+    libraries verify it: `webhook-signature` is `v1,` and the base64 of HMAC-SHA256 over `webhook-id`, `.`,
+    `webhook-timestamp` (Unix seconds at sending), `.` and the body. `webhook-id` and `Idempotency-Key` are the id of
+    the notification, which is the same if it is delivered again. In `webhook-id` a dot is written as `%2E`, because
+    the dot is the separator.
 
-    Tried again: no answer in time, 408, 425, 429 (after `Retry-After`), 5xx, 302, 303 and 307. Given up: all else that
-    is not 2xx. Redirects and proxies are not followed.
+    The delivery is repeated without a response in time, and after 408, 425, 429 (after `Retry-After`), 5xx, 302, 303
+    and 307. It is given up after any other status that is not 2xx. Redirects and proxies are not followed.
     """
 
-    url: Annotated[SecretUrl, Field(description="where to; taken for a secret as a whole")]
+    url: Annotated[SecretUrl, Field(description="http or https URL of the receiver; the complete URL is a secret")]
     secret: Annotated[
         SecretStr | None,
         AfterValidator(lambda value: value and _signing_key(value)),
-        Field(description="signs; `whsec_` and base64, or any text; without one there is no signature"),
+        Field(description="key of the signature: `whsec_` and base64, or any text; without it requests are not signed"),
     ] = None
     headers: Annotated[
-        Mapping[str, SecretStr], Field(description="more request headers; their values are taken for secrets")
+        Mapping[str, SecretStr], Field(description="additional request headers; their values are secrets")
     ] = field(default_factory=dict)
-    ca_file: Annotated[str | None, Field(description="CA certificates to trust instead of the system's")] = None
+    ca_file: Annotated[
+        str | None, Field(description="path of a PEM file with the CA certificates to trust; without it the system's")
+    ] = None
 
     example: ClassVar[Mapping[str, Any]] = {
         "url": "https://hooks.example.com/T0KEN",
@@ -61,7 +65,7 @@ class Webhook(Channel):
     }
 
     def deliver(self, notice: Notice, text: Text, attempt: Attempt) -> None:
-        """One request."""
+        """Send one request."""
         body = to_json(as_json(notice, text))
         headers = {name: value.get_secret_value() for name, value in self.headers.items()}
         headers["Idempotency-Key"] = quote(notice.id, safe="!#$%&'()*+,/:;=?@[]")
@@ -70,7 +74,7 @@ class Webhook(Channel):
 
 
 def signature(notice_id: str, timestamp: int, body: bytes, secret: SecretStr | None) -> dict[str, str]:
-    """The headers of Standard Webhooks; without a secret, those that need none."""
+    """Return the headers of Standard Webhooks, without a secret only those that need no signature."""
     webhook_id = quote(notice_id, safe=":@").replace(".", "%2E")
     headers = {"webhook-id": webhook_id, "webhook-timestamp": str(timestamp)}
     if secret is not None:
@@ -81,7 +85,7 @@ def signature(notice_id: str, timestamp: int, body: bytes, secret: SecretStr | N
 
 
 def key_of(secret: SecretStr) -> bytes:
-    """The bytes to sign with; empty when there are none."""
+    """Return the key of the signature; empty if it is not valid base64."""
     value = secret.get_secret_value()
     if not value.startswith(PREFIX):
         return value.encode()

@@ -14,7 +14,7 @@ from monitor.checks.base import Kind, Observation
 from monitor.checks.failures import NETWORK_REASONS, io_timeout
 from monitor.checks.http_failures import http_failure
 from monitor.checks.registry import register
-from monitor.config.headers import Headers, overlaid
+from monitor.config.headers import Headers, merged_headers
 from monitor.lib.http import USUAL_HEADERS, HttpClient
 from monitor.model.checks import Outcome, Status
 
@@ -74,7 +74,7 @@ class Http(Kind):
                     deadline=deadline,
                     max_bytes=MAX_BODY_BYTES,
                     method=self.method,
-                    headers=overlaid(USUAL_HEADERS, self.headers),
+                    headers=merged_headers(USUAL_HEADERS, self.headers),
                 )
         except (HTTPError, OSError) as error:
             raise http_failure(error, self.url, not_http="invalid_answer") from error

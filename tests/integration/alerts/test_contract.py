@@ -195,7 +195,7 @@ def test_what_is_told_can_be_told(name: str) -> None:
 
 def test_an_unknown_channel_says_which_there_are() -> None:
     """For the hint of a configuration error."""
-    with pytest.raises(UnknownPlugin, match=r"unknown channel 'e-mail'; there are: .*email"):
+    with pytest.raises(UnknownPlugin, match=r"unknown channel 'e-mail'; known: .*email"):
         CHANNELS.find("e-mail")
 
 

@@ -313,7 +313,7 @@ def test_a_wrong_environment(tmp_path: Path) -> None:
             "  SKEW_THRESHOLD = 'abc' (environment): should be a number of at least 1, such as 4.0 "
             "(max / mean of the lags)",
             "  MIN_CONSUMERS = '1.5' (environment): should be a whole number, such as 2",
-            "  KAFKA_BROKERS: is required, unless PROMETHEUS_URL is set; list the brokers to ask, such as "
+            "  KAFKA_BROKERS: is required, unless PROMETHEUS_URL is set; list the brokers, such as "
             "kafka-1:9092,kafka-2:9092",
             "  checks.kafka.prometheus_retries = 11 (environment PROM_RETRIES): should be less than or equal to 10",
         ]

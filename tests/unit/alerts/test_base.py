@@ -66,7 +66,7 @@ def test_what_is_under_way_is_ended_when_the_time_is_over() -> None:
     began = time.monotonic()
     failure = refusal(lambda: send(Odd(released=released), timeout_seconds=0.2))
     assert isinstance(failure, Temporary)
-    assert failure.reason == "not done within 0.2 s"
+    assert failure.reason == "not delivered within 0.2 s"
     assert time.monotonic() - began < 5
     assert released.is_set()
     wait_for(lambda: "alert-odd" not in [each.name for each in threading.enumerate()], seconds=20)

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from monitor.alerts.text import DEFAULT_BODY, DEFAULT_TITLE, NAMES, duration, field, iso, problem, render
+from monitor.alerts.text import DEFAULT_BODY, DEFAULT_TITLE, NAMES, duration, field, iso, render, template_problem
 from monitor.model.checks import NoticeKind, Status
 from tests.support.builders.notices import FIRING
 
@@ -43,7 +43,7 @@ def test_the_body_says_the_rest() -> None:
 def test_templates_know_every_documented_name() -> None:
     """And labels; what a check does not have is a dash, and a label that it does not have is nothing."""
     everything = " ".join(f"${{{name}}}" for name in NAMES)
-    assert problem(everything) is None
+    assert template_problem(everything) is None
     text = render(
         dataclasses.replace(FIRING, reason=None), "$check $$5 ${label_team}$label_none!", everything + " $reason"
     )
@@ -58,19 +58,19 @@ def test_a_title_is_one_line() -> None:
 
 @pytest.mark.parametrize(
     ("template", "hint"),
-    [("$chekc", "no $chekc; there are: headline, id,"), ("5 $", "write $$"), ("${x", "write $$")],
+    [("$chekc", "unknown name: $chekc; known: headline, id,"), ("5 $", "write $$"), ("${x", "write $$")],
 )
 def test_what_is_wrong_with_a_template(template: str, hint: str) -> None:
     """Said in words, for a configuration error."""
-    found = problem(template)
+    found = template_problem(template)
     assert found is not None
     assert hint in found
 
 
 def test_nothing_is_wrong_with_the_default() -> None:
     """By the same test."""
-    assert problem(DEFAULT_TITLE) is None
-    assert problem(DEFAULT_BODY) is None
+    assert template_problem(DEFAULT_TITLE) is None
+    assert template_problem(DEFAULT_BODY) is None
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_everything_that_is_wrong_at_once() -> None:
     ) == [
         "KAFKA_BROKERS = 'kafka://kafka:9092' (environment): should list brokers as host:port, such as "
         "kafka-1:9092,kafka-2:9092",
-        "PROMETHEUS_URL = 'ftp://***@prometheus' (environment): should be the address of a Prometheus, such as "
+        "PROMETHEUS_URL = 'ftp://***@prometheus' (environment): should be the URL of a Prometheus server, such as "
         "http://prometheus:9090",
         "SKEW_THRESHOLD = 'abc' (environment): should be a number of at least 1, such as 4.0 (max / mean of the lags)",
         "MIN_CONSUMERS = '-1' (environment): should be a whole number, such as 2",

@@ -98,7 +98,7 @@ CASES = {
     "a token that is not ASCII": ({"token": "sixteen-lettr\u00fcrs"}, "token", "'***'", "ASCII"),
     "no dotted path": ({"celery_app": "a/b"}, "celery_app", "'a/b'", "match pattern"),
     "a name with a blank": ({"checks": {"a b": CHECK}}, "checks.a b", None, "letters, digits"),
-    "a check without a kind": ({"checks": {"shop": {}}}, "checks.shop.kind", None, "name the kind"),
+    "a check without a kind": ({"checks": {"shop": {}}}, "checks.shop.kind", None, "write the kind"),
     "a misspelt default check": (
         {"checks": {"cpuu": {"interval": 5}}},
         "checks.cpuu.kind",
@@ -117,13 +117,13 @@ CASES = {
         {"checks": {"cpu": {"interval": 5, "timeout": "5s"}}},
         "checks.cpu.timeout",
         "'5s'",
-        "below the interval, which is 5 s",
+        "less than the interval (5 s)",
     ),
     "a result that is stale before the next": (
         {"checks": {"cpu": {"valid_for": 9}}},
         "checks.cpu.valid_for",
         "9",
-        "at least the interval, which is 10 s",
+        "at least the interval (10 s)",
     ),
     "an interval that dispatching cannot keep": (
         {"checks": {"cpu": {"interval": 0.2}}},

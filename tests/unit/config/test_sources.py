@@ -72,7 +72,7 @@ def test_which_file_is_read(toml, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        pytest.param(None, "no such file", id="a named file that is missing"),
+        pytest.param(None, "does not exist", id="a named file that is missing"),
         pytest.param(b"queue = 'a'\nworker_slots = = 2\n", "line 2, column 16: Invalid", id="a syntax error"),
         pytest.param(b"[web]\nhost = [1,\n", "line 2, column 11: ", id="a syntax error at the end"),
         pytest.param(b"queue = '\xff'", "not UTF-8", id="bytes that are no text"),
@@ -158,11 +158,11 @@ def test_database_url():
 
 
 def test_variables_reach_checks_whose_names_they_cannot_spell(toml):
-    """`orders-api` is ORDERS_API; where two names are spelt alike, nobody guesses."""
+    """`orders-api` is ORDERS_API; a variable that two names share is an error."""
     file = toml('[checks."Orders-API"]\nkind = "http"\n[checks."a.b"]\nkind = "x"\n[checks."a-b"]\nkind = "x"')
     config = configured({"MONITOR_CHECKS__ORDERS_API__INTERVAL": "30s"}, file=file)
     assert config.checks["Orders-API"].interval_seconds == 30
-    with pytest.raises(ConfigError, match=r"MONITOR_CHECKS__A_B__INTERVAL.*can mean a-b or a\.b"):
+    with pytest.raises(ConfigError, match=r"MONITOR_CHECKS__A_B__INTERVAL.*is ambiguous: a-b or a\.b"):
         load(environ={"MONITOR_CHECKS__A_B__INTERVAL": "30s"}, file=file)
 
 
