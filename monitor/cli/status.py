@@ -24,12 +24,12 @@ from monitor.config import CheckSpec, Config
 from monitor.model.alerts import AlertsOverview
 from monitor.model.checks import Snapshot
 from monitor.policy.effective_status import RuntimeStates, overlay
-from monitor.policy.runtime_checks import SUMMARY, dynamic
+from monitor.policy.runtime_checks import SUMMARY, dynamic_spec
 from monitor.ports.history import HistoryBounds
 from monitor.ports.store import Store
 from monitor.presentation import states
 from monitor.presentation.history import reaches_document
-from monitor.services.ownership import sentence
+from monitor.services.ownership import explanation
 
 
 @click.command()
@@ -79,7 +79,7 @@ class _Belonging(NamedTuple):
 
     def text(self) -> str | None:
         """Return why nothing runs here; None when it does."""
-        return sentence(self.project, self.owner) if self.owner and self.is_another else None
+        return explanation(self.project, self.owner) if self.owner and self.is_another else None
 
 
 class _Seen(NamedTuple):
@@ -122,7 +122,9 @@ def _history(seen: _Seen) -> str:
 def _own(config: Config, snapshot: Snapshot) -> list[CheckSpec]:
     """The checks of the monitor's own state."""
     return [
-        dynamic(state.check) for state in RuntimeStates(snapshot.states).monitor if state.check not in config.checks
+        dynamic_spec(state.check)
+        for state in RuntimeStates(snapshot.states).monitor
+        if state.check not in config.checks
     ]
 
 

@@ -12,7 +12,7 @@ from monitor.model.checks import Reason, State, Status
 from monitor.policy.runtime_checks import SUMMARY, is_dynamic
 from monitor.policy.states import Reading, read_status
 
-VITALS: Mapping[str, str] = {
+HOST_METRICS: Mapping[str, str] = {
     "cpu": "percent",
     "memory": "percent",
     "disk": "percent",
@@ -59,7 +59,7 @@ def overlay(
         return reading, state
     if check.kind == "celery" and known.summary is not None and not check.options.get("broker_url"):
         return with_workers(reading, state, known.summary, now)
-    if check.kind == check.name and check.kind in VITALS and known.hosts:
+    if check.kind == check.name and check.kind in HOST_METRICS and known.hosts:
         return worst_host(check.kind, reading, state, known.hosts, now)
     return reading, state
 
@@ -93,9 +93,9 @@ def worst_host(kind: str, reading: Reading, state: State, hosts: Iterable[State]
     For the authorised, the detail says which ``host`` it is.
     """
     believed = reading.status not in (Status.STALE, Status.UNKNOWN)
-    worst, place = None, _place(reading.status, state.result.data.get(VITALS[kind]) if believed else None)
+    worst, place = None, _place(reading.status, state.result.data.get(HOST_METRICS[kind]) if believed else None)
     for host, vitals in _vitals(kind, hosts, now):
-        theirs = _place(_status(vitals), vitals.get(VITALS[kind]))
+        theirs = _place(_status(vitals), vitals.get(HOST_METRICS[kind]))
         if theirs > place:
             worst, place = (host, vitals), theirs
     return (reading, state) if worst is None else _shown(state, *worst)

@@ -12,19 +12,19 @@ from monitor.lib.safe_names import KINDS, safe_name
 SUMMARY = "workers"
 """The name of the check that sums up all workers and queues."""
 
-PART = "group"
+CHILD = "group"
 """What the names of checks begin with that a run of another check found: consumer groups, so far."""
 
 HOST_INTERVALS = 6.0
 """A host's numbers must be high for so long: they are of a moment."""
 
 NAME_LENGTH = 200
-WHOLE_LENGTH = 150
+PARENT_LENGTH = 150
 """Of the name of the check that a part belongs to, within the part's name."""
 
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_.@:-]")
 _FORBIDDEN_IN_WHOLE = re.compile(r"[^A-Za-z0-9_.@-]")
-_DYNAMIC = re.compile(rf"{SUMMARY}|(worker|queue|host|monitor|{PART}):[A-Za-z0-9_.@:-]+")
+_DYNAMIC = re.compile(rf"{SUMMARY}|(worker|queue|host|monitor|{CHILD}):[A-Za-z0-9_.@:-]+")
 
 
 def is_dynamic(check: str) -> bool:
@@ -32,7 +32,7 @@ def is_dynamic(check: str) -> bool:
     return _DYNAMIC.fullmatch(check) is not None
 
 
-def dynamic(check: str) -> CheckSpec:
+def dynamic_spec(check: str) -> CheckSpec:
     """What there is to know beforehand of a check that came at run time: its name says its kind."""
     return CheckSpec.model_construct(name=check, kind=check.partition(":")[0], critical=False, groups=(), options={})
 
@@ -48,8 +48,8 @@ def check_names(name: str, checks: Iterable[str]) -> Iterator[str]:
     ``checks`` are those of the roster: a part is named ``group:CHECK:PART``.
     """
     kind, _, target = name.partition(":")
-    if kind == PART:
-        yield from (part_name(check, target[len(check) + 1 :]) for check in checks if target.startswith(f"{check}:"))
+    if kind == CHILD:
+        yield from (child_name(check, target[len(check) + 1 :]) for check in checks if target.startswith(f"{check}:"))
     elif kind in KINDS:
         yield check_name(kind, target)
 
@@ -63,25 +63,25 @@ def check_spec(name: str, interval_seconds: float) -> CheckSpec:
     return CheckSpec.model_validate({"name": name, "kind": kind, "critical": False, **fields})
 
 
-def part_spec(check: CheckSpec, part: str) -> CheckSpec:
+def child_spec(check: CheckSpec, part: str) -> CheckSpec:
     """The check of a part that a run of ``check`` found: judged as that, but never critical and in no group."""
-    name = part_name(check.name, part)
-    return check.model_copy(update={"name": name, "kind": PART, "critical": False, "groups": (), "options": {}})
+    name = child_name(check.name, part)
+    return check.model_copy(update={"name": name, "kind": CHILD, "critical": False, "groups": (), "options": {}})
 
 
-def part_name(check: str, part: str) -> str:
+def child_name(check: str, part: str) -> str:
     """The name of the check of a part that a run of ``check`` found."""
-    return check_name(PART, f"{_whole(check)}:{part}")
+    return check_name(CHILD, f"{_whole(check)}:{part}")
 
 
-def wholes(name: str, checks: Iterable[str]) -> tuple[str, ...]:
+def parent_checks(name: str, checks: Iterable[str]) -> tuple[str, ...]:
     """Those of ``checks`` that a check of this name is a part of: one, or none."""
-    if not name.startswith(f"{PART}:"):
+    if not name.startswith(f"{CHILD}:"):
         return ()
-    return tuple(check for check in checks if name.startswith(f"{PART}:{_whole(check)}:"))
+    return tuple(check for check in checks if name.startswith(f"{CHILD}:{_whole(check)}:"))
 
 
 @lru_cache(maxsize=20_000)
 def _whole(check: str) -> str:
     """A check as its parts name it: without a colon, at which the part begins."""
-    return safe_name(check, _FORBIDDEN_IN_WHOLE, most_characters=WHOLE_LENGTH)
+    return safe_name(check, _FORBIDDEN_IN_WHOLE, most_characters=PARENT_LENGTH)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from monitor.config import CheckSpec
 from monitor.model.alerts import AlertsOverview
 from monitor.model.checks import Outcome, Reason, State, Status
-from monitor.policy.runtime_checks import PART, is_dynamic, wholes
+from monitor.policy.runtime_checks import CHILD, is_dynamic, parent_checks
 
 KIND = "monitor"
 BEAT, SCHEDULE, RESULTS, QUEUE, ALERTS, STORE = (
@@ -64,8 +64,8 @@ def is_expected(check: str, checks: Collection[str]) -> bool:
     One that was taken off the configuration is not: its last state is no alarm. The monitor's own state speaks for
     itself: who would look at it is the one who writes it.
     """
-    if check.startswith(f"{PART}:"):
-        return check in checks or bool(wholes(check, checks))
+    if check.startswith(f"{CHILD}:"):
+        return check in checks or bool(parent_checks(check, checks))
     return check in checks or (is_dynamic(check) and check not in OWN)
 
 
@@ -89,14 +89,14 @@ def judge(
 ) -> dict[str, Outcome]:
     """Return the outcomes of the monitor's own checks that follow from the store. ``late``: see :func:`overdue`."""
     return {
-        BEAT: beat(dispatched_at, now, since),
-        SCHEDULE: schedule(checks, states),
-        RESULTS: results(checks, states, late),
-        STORE: store(set_aside, states.get(STORE), now),
+        BEAT: judge_beat(dispatched_at, now, since),
+        SCHEDULE: judge_schedule(checks, states),
+        RESULTS: judge_results(checks, states, late),
+        STORE: judge_store(set_aside, states.get(STORE), now),
     }
 
 
-def beat(dispatched_at: float | None, now: float, since: float) -> Outcome:
+def judge_beat(dispatched_at: float | None, now: float, since: float) -> Outcome:
     """Beat's tick, seen by what it causes: windows are claimed."""
     age = 0.0 if dispatched_at is None else max(0.0, now - dispatched_at)
     data = {"tick_age_ms": round(age * 1000), "ticking_since": since}
@@ -105,7 +105,7 @@ def beat(dispatched_at: float | None, now: float, since: float) -> Outcome:
     return Outcome(Status.OK, data)
 
 
-def schedule(checks: Mapping[str, CheckSpec], states: Mapping[str, State]) -> Outcome:
+def judge_schedule(checks: Mapping[str, CheckSpec], states: Mapping[str, State]) -> Outcome:
     """How long after they were due the latest runs began: a warning when that is half of a check's interval."""
     late = {name: states[name].result.late_ms or 0.0 for name in checks if name in states}
     worst = max(late, key=lambda name: late[name] / checks[name].interval_seconds, default=None)
@@ -115,7 +115,7 @@ def schedule(checks: Mapping[str, CheckSpec], states: Mapping[str, State]) -> Ou
     return Outcome(Status.OK, data)
 
 
-def results(checks: Mapping[str, CheckSpec], states: Mapping[str, State], late: Iterable[State]) -> Outcome:
+def judge_results(checks: Mapping[str, CheckSpec], states: Mapping[str, State], late: Iterable[State]) -> Outcome:
     """Whether every check has a result that can be believed."""
     missing = [name for name in checks if name not in states]
     old = [state.check for state in late]
@@ -125,7 +125,7 @@ def results(checks: Mapping[str, CheckSpec], states: Mapping[str, State], late: 
     return Outcome(Status.OK, data)
 
 
-def queue(waiting: int, limit: int) -> Outcome:
+def judge_queue(waiting: int, limit: int) -> Outcome:
     """Whether the monitor's workers keep up with the monitor's queue."""
     data = {"pending_tasks": waiting}
     if waiting > limit:
@@ -134,7 +134,7 @@ def queue(waiting: int, limit: int) -> Outcome:
     return Outcome(Status.OK, data)
 
 
-def alerts(overview: AlertsOverview) -> Outcome:
+def judge_alerts(overview: AlertsOverview) -> Outcome:
     """Whether what has to be told is told."""
     oldest_at = overview.oldest_pending_at
     oldest_seconds = 0.0 if oldest_at is None else max(0.0, overview.read_at - oldest_at)
@@ -148,7 +148,7 @@ def alerts(overview: AlertsOverview) -> Outcome:
     return Outcome(Status.OK, data)
 
 
-def store(total: Mapping[str, int], last: State | None, now: float) -> Outcome:
+def judge_store(total: Mapping[str, int], last: State | None, now: float) -> Outcome:
     """Whether all that was read from the store is ours: a warning for a while after some of it was set aside."""
     known = last.result.data if last is not None else {}
     count, before, at = sum(total.values()), known.get("values_set_aside"), known.get("set_aside_at")
@@ -162,7 +162,7 @@ def store(total: Mapping[str, int], last: State | None, now: float) -> Outcome:
     return Outcome(Status.OK, data, detail=dict(total))
 
 
-def is_whole(own: Mapping[str, Outcome]) -> bool:
+def may_ping(own: Mapping[str, Outcome]) -> bool:
     """Whether a dead-man's ping may be sent: checks are dispatched, results come, alerts can be delivered."""
     return own[BEAT].status is Status.OK and own[RESULTS].status is Status.OK and own[ALERTS].status is not Status.ERROR
 

@@ -15,7 +15,7 @@ from monitor.config.units import matches
 from monitor.config.urls import celery_url
 from monitor.model.alerts import Alert, Silence
 from monitor.model.checks import Reason, Snapshot, State, Status
-from monitor.policy.runtime_checks import wholes
+from monitor.policy.runtime_checks import parent_checks
 from monitor.policy.states import fails, read_status
 
 _OF_WORKERS = ("worker:", "queue:")
@@ -70,7 +70,7 @@ class Dependencies:
                     found[parent] = None
                     waiting.append(parent)
         if stale and not check.startswith("monitor:"):
-            found |= dict.fromkeys((*wholes(check, self._checks), *_OF_MONITOR))
+            found |= dict.fromkeys((*parent_checks(check, self._checks), *_OF_MONITOR))
         return tuple(found)
 
     def _said_above(self, check: str) -> set[str]:

@@ -18,7 +18,7 @@ from monitor.ports.alerts import Delivery, Outbox, PendingDecisions
 from monitor.ports.store import Send, StateStore
 
 LEASE_MARGIN_SECONDS = 5.0
-FAILURES_OF_ONE = 1
+SINGLE_NOTICE_FAILURES = 1
 """More failures in a row, with no success between, are the channel's and not a single notice's."""
 
 
@@ -98,7 +98,7 @@ def _attempt(
     jitter = random.uniform(0.5, 1.5)  # noqa: S311  (spreads load, keeps no secret)
     after = backoff_seconds(attempts, first_retry_seconds) * jitter
     hold_seconds = 0.0
-    if delivery.failures >= FAILURES_OF_ONE:
+    if delivery.failures >= SINGLE_NOTICE_FAILURES:
         hold_seconds = backoff_seconds(delivery.failures, first_retry_seconds) * jitter
     if failure.retry_after_seconds is not None:
         hold_seconds = max(hold_seconds, min(failure.retry_after_seconds, retry_for_seconds))

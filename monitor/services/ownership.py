@@ -21,20 +21,20 @@ class OwnershipState:
     absences: int = 0
 
 
-def look(before: OwnershipState, project: Identity, ownership: Ownership, *, claims: bool) -> OwnershipState:
+def check_ownership(before: OwnershipState, project: Identity, ownership: Ownership, *, claims: bool) -> OwnershipState:
     """Return how a project stands in a store; with ``claims``, write its name where there is none.
 
     Raises StoreUnavailable.
     """
     found = ownership.read()
-    standing = judge(before, project, found)
+    standing = judge_ownership(before, project, found)
     if claims and project.name and standing.owner is None and found in (None, project):
         # Also when it is there already: a name that was made up expires unless it is claimed again.
-        return judge(standing, project, ownership.claim(project))
+        return judge_ownership(standing, project, ownership.claim(project))
     return standing
 
 
-def judge(before: OwnershipState, project: Identity, found: Identity | None) -> OwnershipState:
+def judge_ownership(before: OwnershipState, project: Identity, found: Identity | None) -> OwnershipState:
     """Return how a project stands in a store that belongs to the project ``found``."""
     if project.differs_from(found):
         return OwnershipState(found)
@@ -43,7 +43,7 @@ def judge(before: OwnershipState, project: Identity, found: Identity | None) -> 
     return OwnershipState()
 
 
-def sentence(project: Identity, owner: Identity) -> str:
+def explanation(project: Identity, owner: Identity) -> str:
     """Return why a project does not work in the store of another, and which settings to change."""
     return (
         f"the store belongs to the project {owner.name!r} and this is the project {project.name!r}, so nothing is "

@@ -10,7 +10,7 @@ from typing import Any
 from monitor import policy
 from monitor.config import CheckSpec
 from monitor.model.checks import Flight, Outcome, Past, Result, Status, Transition
-from monitor.policy.runtime_checks import part_spec
+from monitor.policy.runtime_checks import child_spec
 from monitor.policy.schedule import DueCheck, Plan
 from monitor.ports.executor import Executor
 from monitor.ports.store import StateStore
@@ -83,7 +83,7 @@ def _update_parts(
 ) -> tuple[Transition, ...]:
     if not parts:
         return ()
-    checks = [(part_spec(check, part), outcome) for part, outcome in parts.items()]
+    checks = [(child_spec(check, part), outcome) for part, outcome in parts.items()]
     found = [(spec, outcome) for spec, outcome in checks if outcome is not None]
     gone = [spec.name for spec, outcome in checks if outcome is None]
     history = {spec.name for spec, _ in found}

@@ -16,25 +16,25 @@ from monitor.policy.runtime_checks import SUMMARY, check_spec
 from monitor.policy.workers import heartbeats, rounds
 from monitor.policy.workers.heartbeats import Heartbeat, RoundInput
 from monitor.policy.workers.round_state import (
-    ASKED_KEPT,
-    KINDS,
+    AWAITED_KEPT,
+    CHECK_PREFIXES,
     RoundState,
-    answered,
-    asked,
-    broken,
+    after_failed_send,
     decode,
     encode,
-    resumed,
-    taken_back,
-    with_queues,
-    with_work,
+    resume,
+    with_expected_queues,
+    with_finished_tasks,
+    with_sent_heartbeats,
+    without_answered,
+    without_removed,
 )
 from monitor.ports.store import StateStore
 from monitor.ports.workers import Broker, BrokerSnapshot, BrokerUnavailable, StoredBeacon, WorkerRegistry, WorkerReport
 from monitor.services.flight import NotCompleted, in_flight, store_outcomes
 
 FLIGHT = "fleet"
-REMOVED_WITHIN_SECONDS = 3600.0
+REMOVAL_TRIES_SECONDS = 3600.0
 """For so long it is tried to remove the queue of an instance that was replaced. A broker may refuse it for ever."""
 LEASE_SECONDS = 6.0  # a broker that does not answer is given up after about 5
 
@@ -103,20 +103,20 @@ class _Round:
         if before is not None and 0 <= sighting.now - before.round_at < interval / 4:
             return WorkerRound("dropped", "early")
         scene = self._scene(sighting, before)
-        plan = heartbeats.heartbeats(scene)
+        plan = heartbeats.plan_heartbeats(scene)
         sent = self._send(plan, sighting.now - began)
-        notes = asked(scene.notes, sent, sighting.now if plan else None)
+        notes = with_sent_heartbeats(scene.notes, sent, sighting.now if plan else None)
         if self._message:
-            notes = broken(notes, interval)
+            notes = after_failed_send(notes, interval)
         judged = rounds.judge(dataclasses.replace(scene, notes=notes))
         kept = self._kept(judged.suspended)
         final = rounds.with_summary(judged.outcomes, kept, scene, bool(judged.suspended) or self._message is not None)
-        final, notes, forget = rounds.without_past(final, judged.notes)
+        final, notes, forget = rounds.with_closing_outcomes(final, judged.notes)
         notes = dataclasses.replace(notes, project=self._owner or notes.project)
         notes, removed = self._remove(notes, judged.vanished)
         past = [sighting.beacons[target] for target in judged.gone]
         # An instance whose queue could not be removed stays known for a while: nothing else would ever remove it.
-        gone = [seen.beacon for seen in past if removed or sighting.now - seen.at > REMOVED_WITHIN_SECONDS]
+        gone = [seen.beacon for seen in past if removed or sighting.now - seen.at > REMOVAL_TRIES_SECONDS]
         self._fleet.note(encode(notes), emitted=sent, gone=[*gone, *self._past_others(sighting.now)])
         transitions = self._write(final, sampled=bool(sent))
         if forget:
@@ -145,22 +145,22 @@ class _Round:
             for target, seen in sighting.beacons.items()
         }
         if before is not None:
-            before = answered(before, sighting.executed, started)
+            before = without_answered(before, sighting.executed, started)
         declared = heartbeats.declared_queues(sighting)
         consumed = heartbeats.consumed_queues(sighting, settings)
         look = self._look(before, declared, consumed)
-        notes, _ = resumed(before, sighting, look, settings.interval_seconds)
+        notes, _ = resume(before, sighting, look, settings.interval_seconds)
         if before is None:
             states = self._store.read().states
             notes = dataclasses.replace(
-                notes, written=frozenset(n for n in states if n == SUMMARY or n.startswith(KINDS))
+                notes, written=frozenset(n for n in states if n == SUMMARY or n.startswith(CHECK_PREFIXES))
             )
-        notes = with_work(notes, sighting)
+        notes = with_finished_tasks(notes, sighting)
         short_lived = heartbeats.short_lived_queues(sighting, notes)
-        notes = with_queues(notes, declared, short_lived, settings.queues, rounds.QUEUE_FORGOTTEN_SECONDS)
+        notes = with_expected_queues(notes, declared, short_lived, settings.queues, rounds.QUEUE_FORGOTTEN_SECONDS)
         if look is not None:
             look, notes = self._take_back(look, notes, consumed)
-        unseen = heartbeats.unseen(sighting, notes, settings)
+        unseen = heartbeats.overdue_beacons(sighting, notes, settings)
         connected = self._fleet.connected([seen.beacon for seen in unseen]) if unseen else {}
         return RoundInput(settings, sighting, look, notes, connected)
 
@@ -187,7 +187,10 @@ class _Round:
         """Remove our heartbeats from queues that no worker consumes, since an autoscaler would start one for them, and
         from queues that are not expected any more.
         """
-        queues, gone = heartbeats.left_behind(notes, look, self._settings, consumed), heartbeats.not_expected(notes)
+        queues, gone = (
+            heartbeats.queues_to_clear(notes, look, self._settings, consumed),
+            heartbeats.no_longer_expected(notes),
+        )
         if not queues and not gone:
             return look, notes
         try:
@@ -195,7 +198,7 @@ class _Round:
         except BrokerUnavailable:  # or it does not permit that
             return look, notes
         depths = {queue: look.queues[queue].without(found[queue]) for queue in queues if queue in found}
-        return dataclasses.replace(look, queues={**look.queues, **depths}), taken_back(notes, [*found, *gone])
+        return dataclasses.replace(look, queues={**look.queues, **depths}), without_removed(notes, [*found, *gone])
 
     def _send(self, plan: list[Heartbeat], clock_offset: float) -> dict[str, float]:
         sent: dict[str, float] = {}
@@ -238,7 +241,7 @@ class _Round:
 
 
 def _is_crowded(target: str, sent: tuple[float, ...]) -> bool:
-    return target.startswith("worker:") and len(sent) >= ASKED_KEPT
+    return target.startswith("worker:") and len(sent) >= AWAITED_KEPT
 
 
 def _again(state: State) -> Outcome:

@@ -14,18 +14,18 @@ from monitor.agent.formats import JSON
 from monitor.agent.lasting_queues import FANOUT
 from monitor.agent.protocol import EXPIRES_SECONDS, Beacon, direct_queue, is_direct_queue, target_field
 from monitor.config.settings import WorkerSettings
-from monitor.policy.workers.round_state import ASKED_KEPT, RoundState
+from monitor.policy.workers.round_state import AWAITED_KEPT, RoundState
 from monitor.ports.workers import BrokerSnapshot, QueueDepth, StoredBeacon, WorkerReport
 
-EMIT_INTERVALS = 0.75  # rounds are half an interval apart, and none is exactly on time
-SELDOM_INTERVALS = 5.0
-RARELY_INTERVALS = 30.0
+SEND_INTERVALS = 0.75  # rounds are half an interval apart, and none is exactly on time
+SPARSE_INTERVALS = 5.0
+RARE_INTERVALS = 30.0
 """A worker whose processes are dear gets a heartbeat so seldom, or rarely while nothing waits for it."""
 
-LEFT_BEHIND_AT_MOST = 20
+CLEARED_BACKLOG_LIMIT = 20
 """Among more messages than this, heartbeats are not looked for."""
 
-BEAT_NODE = "celerybeat@"
+BEAT_NODE_PREFIX = "celerybeat@"
 """What the name of a beat begins with that listens to remote control (Celery 5.7): it consumes no queue of tasks."""
 
 _MADE_FOR_ONE = re.compile(r"(.*\.)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|.+@.+\.dq2")
@@ -105,13 +105,13 @@ def may_rest(settings: WorkerSettings, queue: str) -> bool:
     return any(fnmatchcase(queue, pattern) for pattern in settings.may_rest)
 
 
-def left_behind(
+def queues_to_clear(
     notes: RoundState, broker: BrokerSnapshot, settings: WorkerSettings, consumed: frozenset[str]
 ) -> list[str]:
     """Return the queues that get no heartbeats now and in which some may be: they are waited for, or another message is
     at the head, for a worker that ends returns what it has taken in advance.
     """
-    waiting = {queue: depth for queue, depth in broker.queues.items() if 0 < depth.pending <= LEFT_BEHIND_AT_MOST}
+    waiting = {queue: depth for queue, depth in broker.queues.items() if 0 < depth.pending <= CLEARED_BACKLOG_LIMIT}
     return [
         queue
         for queue, note in notes.queues.items()
@@ -121,13 +121,13 @@ def left_behind(
     ]
 
 
-def not_expected(notes: RoundState) -> list[str]:
+def no_longer_expected(notes: RoundState) -> list[str]:
     """Return the queues that are not expected any more, and from which heartbeats are waited for."""
     asked = [target.removeprefix("queue:") for target in notes.asked if target.startswith("queue:")]
     return [queue for queue in asked if queue not in notes.queues]
 
 
-def unseen(sighting: WorkerReport, notes: RoundState, settings: WorkerSettings) -> list[StoredBeacon]:
+def overdue_beacons(sighting: WorkerReport, notes: RoundState, settings: WorkerSettings) -> list[StoredBeacon]:
     """The workers that are overdue with their beacons: is their connection still there?"""
     limit = 2 * settings.interval_seconds
     since = notes.store.since
@@ -138,10 +138,10 @@ def unseen(sighting: WorkerReport, notes: RoundState, settings: WorkerSettings) 
     ]
 
 
-def heartbeats(scene: RoundInput) -> list[Heartbeat]:
+def plan_heartbeats(scene: RoundInput) -> list[Heartbeat]:
     """What to send now. Who leaves heartbeats unanswered gets no more than a few, until some of them are gone."""
     notes, settings, broker = scene.notes, scene.settings, scene.broker
-    if broker is None or scene.now - notes.emitted_at < EMIT_INTERVALS * settings.interval_seconds:
+    if broker is None or scene.now - notes.emitted_at < SEND_INTERVALS * settings.interval_seconds:
         return []
     plan = []
     for target, seen in sorted(scene.sighting.beacons.items()):
@@ -149,7 +149,7 @@ def heartbeats(scene: RoundInput) -> list[Heartbeat]:
         queue = direct_queue(target)
         if fresh and seen.beacon.direct and not seen.beacon.leaving and _is_worth_it(scene, broker, target, seen):
             asked = notes.asked.get(target_field("worker", target), ())
-            if len(asked) < ASKED_KEPT or _some_are_gone(broker.queues.get(queue), asked):
+            if len(asked) < AWAITED_KEPT or _some_are_gone(broker.queues.get(queue), asked):
                 plan.append(Heartbeat("worker", target, queue))
     for queue in sorted(notes.queues):
         may = _may_ask if queue in scene.consumed else _may_try
@@ -180,7 +180,7 @@ def is_withheld(scene: RoundInput, queue: str) -> bool:
 
 def _is_stranger(scene: RoundInput, node: str) -> bool:
     known = node in scene.nodes or node in scene.notes.departed
-    return not known and not node.startswith(BEAT_NODE)
+    return not known and not node.startswith(BEAT_NODE_PREFIX)
 
 
 def _short_lived(beacon: Beacon) -> frozenset[str]:
@@ -217,7 +217,7 @@ def _is_worth_it(scene: RoundInput, broker: BrokerSnapshot, target: str, seen: S
         return True
     depths = (broker.queues.get(queue) for queue in beacon.queues)
     waits = beacon.reserved > beacon.held_back or any(depth is not None and depth.pending > 0 for depth in depths)
-    pause = (SELDOM_INTERVALS if waits else RARELY_INTERVALS) * scene.settings.interval_seconds
+    pause = (SPARSE_INTERVALS if waits else RARE_INTERVALS) * scene.settings.interval_seconds
     field = target_field("worker", target)
     executed, started = scene.sighting.executed.get(field), seen.at - beacon.up_seconds
     latest = max(
@@ -250,10 +250,10 @@ def _may_try(scene: RoundInput, broker: BrokerSnapshot, queue: str) -> bool:
 def _may_ask(scene: RoundInput, broker: BrokerSnapshot, queue: str) -> bool:
     asked = scene.notes.asked.get(target_field("queue", queue), ())
     depth = broker.queues.get(queue)
-    if len(asked) < ASKED_KEPT or _some_are_gone(depth, asked):
+    if len(asked) < AWAITED_KEPT or _some_are_gone(depth, asked):
         return True
     # In a long backlog they wait for long, and those of one that was purged are gone: one more now and then, while it
     # moves.
     moves = depth is not None and depth.head is not None and depth.head != scene.notes.queues[queue].head
-    pause = min(EXPIRES_SECONDS, SELDOM_INTERVALS * scene.settings.interval_seconds)
+    pause = min(EXPIRES_SECONDS, SPARSE_INTERVALS * scene.settings.interval_seconds)
     return moves and scene.now - asked[-1] > pause

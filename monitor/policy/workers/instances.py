@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from monitor.config.settings import WorkerSettings
 from monitor.model.checks import Outcome, Status, WorkerVerdict
-from monitor.policy.workers.verdicts import WorkerObservation, WorkerReason, is_over, is_seen
+from monitor.policy.workers.verdicts import WorkerObservation, WorkerReason, has_fresh_beacon, is_expired
 
 SIDE_BY_SIDE_INTERVALS = 6.0
 """The old and the new worker of a deployment may both live for so long."""
@@ -51,17 +51,17 @@ class WorkerInstance:
         return self.worker.beacon.target
 
 
-def past(instances: Collection[WorkerInstance], settings: WorkerSettings) -> list[WorkerInstance]:
+def expired_instances(instances: Collection[WorkerInstance], settings: WorkerSettings) -> list[WorkerInstance]:
     """Return the instances to forget: those that are not shown any more, and those that newer ones have replaced."""
     several = len(instances) > 1
     return [
         each
         for each in instances
-        if is_over(each.worker, settings) or (several and _is_replaced(each, instances, settings))
+        if is_expired(each.worker, settings) or (several and _is_replaced(each, instances, settings))
     ]
 
 
-def counted(instances: Sequence[WorkerInstance], settings: WorkerSettings) -> tuple[WorkerInstance, ...]:
+def counted_instances(instances: Sequence[WorkerInstance], settings: WorkerSettings) -> tuple[WorkerInstance, ...]:
     """Return the instances that make up the check of their node, the worst first.
 
     One that has said goodbye counts only when there is no other, and so does one in whose place a newer one has come.
@@ -73,11 +73,11 @@ def counted(instances: Sequence[WorkerInstance], settings: WorkerSettings) -> tu
     return tuple(sorted(serving, key=_rank)) or (max(present, key=lambda each: each.worker.seen_at),)
 
 
-def duplicates(instances: Sequence[WorkerInstance], settings: WorkerSettings) -> tuple[WorkerInstance, ...]:
+def duplicate_instances(instances: Sequence[WorkerInstance], settings: WorkerSettings) -> tuple[WorkerInstance, ...]:
     """Return those that are up side by side under one name; none as a rule."""
     if len(instances) < 2:
         return ()
-    live = [each for each in instances if is_seen(each.worker, settings) and not each.worker.beacon.leaving]
+    live = [each for each in instances if has_fresh_beacon(each.worker, settings) and not each.worker.beacon.leaving]
     return tuple(
         each
         for each in live
@@ -85,7 +85,7 @@ def duplicates(instances: Sequence[WorkerInstance], settings: WorkerSettings) ->
     )
 
 
-def outcome(counted: Sequence[WorkerInstance], duplicates: Sequence[WorkerInstance]) -> Outcome:
+def node_outcome(counted: Sequence[WorkerInstance], duplicates: Sequence[WorkerInstance]) -> Outcome:
     """Return the outcome of a node, of those of its instances that are `counted`, and of its `duplicates`."""
     worst = counted[0].outcome
     if len(counted) == 1:
@@ -117,7 +117,7 @@ def _is_replaced(old: WorkerInstance, instances: Collection[WorkerInstance], set
     One that is still connected is frozen, and holds its tasks: that one is not replaced.
     """
     ended = old.verdict in (WorkerVerdict.LOST, WorkerVerdict.SILENT, WorkerVerdict.RETIRED)
-    if old.worker.beacon.leaving or not ended or is_seen(old.worker, settings):
+    if old.worker.beacon.leaving or not ended or has_fresh_beacon(old.worker, settings):
         return False
     return any(_is_later(new, old) and _overlap_seconds(old, new) < _limit(settings) for new in instances)
 
@@ -128,7 +128,7 @@ def _is_succeeded(old: WorkerInstance, instances: Collection[WorkerInstance], se
     Its last verdict, `stuck` for example, is not that of the node any more.
     """
     worker = old.worker
-    quiet = worker.unseen_seconds > QUIET_INTERVALS * settings.interval_seconds and is_seen(worker, settings)
+    quiet = worker.unseen_seconds > QUIET_INTERVALS * settings.interval_seconds and has_fresh_beacon(worker, settings)
     return quiet and any(_is_later(new, old) and _overlap_seconds(old, new) <= 0.0 for new in instances)
 
 

@@ -38,8 +38,8 @@ SUMMARY_SERIES = ("slots_stuck",)
 WITHOUT_HEARTBEATS = "judged without heartbeats: its broker refuses it a queue of its own"
 UNKNOWN_POOL = "judged without heartbeats: its pool is none of Celery's, and has never executed any"
 
-VITALS_WARNING: Mapping[str, float] = {"cpu": 90.0, "memory": 85.0, "disk": 80.0}
-NAMES_TOLD = 20
+HOST_METRIC_LIMITS: Mapping[str, float] = {"cpu": 90.0, "memory": 85.0, "disk": 80.0}
+NAMES_LISTED = 20
 
 _FINE = {WorkerVerdict.RETIRED, WorkerVerdict.STARTING, WorkerVerdict.CONSUMING, WorkerVerdict.BUSY}
 _QUEUE_STATUS = {
@@ -50,7 +50,7 @@ _QUEUE_STATUS = {
 }
 
 
-def worker(sight: WorkerObservation, verdict: WorkerVerdict, settings: WorkerSettings) -> Outcome:
+def worker_outcome(sight: WorkerObservation, verdict: WorkerVerdict, settings: WorkerSettings) -> Outcome:
     """The state of a worker."""
     beacon = sight.beacon
     stuck = slots_stuck(beacon, settings)
@@ -88,7 +88,7 @@ def worker(sight: WorkerObservation, verdict: WorkerVerdict, settings: WorkerSet
     return Outcome(status, data, reason, _worker_message(sight, verdict, reason, stuck), detail)
 
 
-def queue(sight: QueueObservation, verdict: QueueVerdict, nodes: Mapping[str, WorkerVerdict]) -> Outcome:
+def queue_outcome(sight: QueueObservation, verdict: QueueVerdict, nodes: Mapping[str, WorkerVerdict]) -> Outcome:
     """The state of a queue."""
     serving = sum(worker in (WorkerVerdict.CONSUMING, WorkerVerdict.BUSY) for worker in sight.workers)
     data = {
@@ -99,23 +99,23 @@ def queue(sight: QueueObservation, verdict: QueueVerdict, nodes: Mapping[str, Wo
         "workers": serving,
         "withheld": sight.withheld,
     }
-    named = dict(sorted(nodes.items())[:NAMES_TOLD])
+    named = dict(sorted(nodes.items())[:NAMES_LISTED])
     detail = {"nodes": {node: worker.value for node, worker in named.items()}}
     message = _queue_message(sight, verdict)
     return Outcome(_QUEUE_STATUS[verdict], data, verdict.value, message, detail, series=QUEUE_SERIES)
 
 
-def host(name: str, vitals: Mapping[str, Mapping[str, float]], nodes: Iterable[str]) -> Outcome:
+def host_outcome(name: str, vitals: Mapping[str, Mapping[str, float]], nodes: Iterable[str]) -> Outcome:
     """The state of a host that runs workers."""
     data = {kind: _vital(kind, numbers) for kind, numbers in vitals.items()}
     high = sorted(kind for kind, numbers in data.items() if numbers["status"] is not Status.OK)
-    detail = {"host": name, "nodes": sorted(set(nodes))[:NAMES_TOLD]}
+    detail = {"host": name, "nodes": sorted(set(nodes))[:NAMES_LISTED]}
     if not high:
         return Outcome(Status.OK, data, detail=detail)
     return Outcome(Status.WARNING, data, Reason.ABOVE_THRESHOLD, f"{', '.join(high)} above the threshold", detail)
 
 
-def summary(outcomes: Mapping[str, Outcome], *, suspended: bool, critical: bool) -> Outcome:
+def summary_outcome(outcomes: Mapping[str, Outcome], *, suspended: bool, critical: bool) -> Outcome:
     """The state of all workers and queues together, of the outcome of each by check name."""
     workers = {name: outcome for name, outcome in outcomes.items() if name.startswith("worker:")}
     queues = {name: outcome for name, outcome in outcomes.items() if name.startswith("queue:")}
@@ -129,7 +129,7 @@ def summary(outcomes: Mapping[str, Outcome], *, suspended: bool, critical: bool)
     for name, outcome in {**queues, **workers}.items():
         if outcome.status is not Status.OK:
             alarming.setdefault(str(outcome.reason), []).append(name.partition(":")[2])
-    detail = {reason: sorted(names)[:NAMES_TOLD] for reason, names in alarming.items()}
+    detail = {reason: sorted(names)[:NAMES_LISTED] for reason, names in alarming.items()}
     if not alarming:
         return Outcome(Status.OK, data, series=SUMMARY_SERIES)
     reason = min(alarming, key=_rank)
@@ -169,7 +169,7 @@ def _listed(reason: str, names: list[str]) -> str:
 
 
 def _vital(kind: str, numbers: Mapping[str, float]) -> dict[str, Any]:
-    limit, percent = VITALS_WARNING.get(kind), numbers.get("percent")
+    limit, percent = HOST_METRIC_LIMITS.get(kind), numbers.get("percent")
     if limit is None or percent is None or percent <= limit:
         return {"status": Status.OK, **numbers}
     return {"status": Status.WARNING, "reason": Reason.ABOVE_THRESHOLD, **numbers}

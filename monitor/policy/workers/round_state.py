@@ -21,22 +21,22 @@ from monitor.ports.workers import BrokerSnapshot, ExecutedHeartbeat, QueueDepth,
 GAP_INTERVALS = 1.25
 """Rounds are half an interval apart. A longer pause than this is a gap: beacons may be missing for the same reason."""
 
-PATIENCE_INTERVALS = 2.5
+GRACE_INTERVALS = 2.5
 """After so long, whoever is gone is overdue with a beacon, and whoever does nothing is overdue with a heartbeat."""
 
 RECONNECT_SECONDS = 10.0
 """Celery's workers may take this long to come back to a broker that was restarted."""
 
-CLOCK_SECONDS = 5.0
+CLOCK_TOLERANCE_SECONDS = 5.0
 """So far apart may two moments of the store's clock be that follow each other, after a fail-over."""
 
-ASKED_KEPT = 5
+AWAITED_KEPT = 5
 QUEUES_KEPT = 1000
 DEPARTED_KEPT = 2000
 DEPARTED_SECONDS = 7 * 86_400.0
-NOTES_BYTES = 8 * 1024 * 1024
+ROUND_STATE_BYTES = 8 * 1024 * 1024
 ENTRIES_KEPT = 20_000
-KINDS = ("worker:", "queue:", "host:")
+CHECK_PREFIXES = ("worker:", "queue:", "host:")
 """What the names of the checks begin with that a round writes, besides the summary."""
 
 
@@ -109,9 +109,9 @@ def decode(raw: bytes) -> tuple[RoundState | None, int]:
     No time is later than that of the round, so that nothing which a round waits for is never over.
     """
     try:
-        value = decoding.load(raw, most_bytes=NOTES_BYTES)
+        value = decoding.load(raw, most_bytes=ROUND_STATE_BYTES)
         round_at = decoding.moment(value["round_at"])
-        at = partial(_moment_until, round_at + CLOCK_SECONDS)
+        at = partial(_moment_until, round_at + CLOCK_TOLERANCE_SECONDS)
         notes = RoundState(
             round_at=round_at,
             emitted_at=at(value["emitted_at"]),
@@ -123,7 +123,7 @@ def decode(raw: bytes) -> tuple[RoundState | None, int]:
     except decoding.BROKEN:
         return None, 1 if raw else 0
     entries = {
-        "asked": _entries(value.get("asked"), _target, lambda sent: tuple(map(at, sent))[:ASKED_KEPT]),
+        "asked": _entries(value.get("asked"), _target, lambda sent: tuple(map(at, sent))[:AWAITED_KEPT]),
         "queues": _entries(value.get("queues"), decoding.label, lambda queue: _queue(at, queue)),
         "worked": _entries(value.get("worked"), decoding.label, lambda each: _worked(at, *each)),
         "departed": _entries(value.get("departed"), decoding.label, at),
@@ -135,13 +135,13 @@ def decode(raw: bytes) -> tuple[RoundState | None, int]:
     return dataclasses.replace(notes, **found), sum(left_out for _, left_out in entries.values())
 
 
-def resumed(
+def resume(
     before: RoundState | None, sighting: WorkerReport, broker: BrokerSnapshot | None, interval_seconds: float
 ) -> tuple[RoundState, bool]:
     """The notes this round begins with, and whether broker and store are as they were before."""
     now = sighting.now
-    patience = GracePeriod(now, now + PATIENCE_INTERVALS * interval_seconds)
-    restart = GracePeriod(now, now + max(PATIENCE_INTERVALS * interval_seconds, RECONNECT_SECONDS))
+    patience = GracePeriod(now, now + GRACE_INTERVALS * interval_seconds)
+    restart = GracePeriod(now, now + max(GRACE_INTERVALS * interval_seconds, RECONNECT_SECONDS))
     servers = (sighting.server, broker.server if broker else None)
     if before is None or before.round_at > now:
         # The notes may be missing because the server has just come back without them.
@@ -166,13 +166,15 @@ def resumed(
     return notes, whole
 
 
-def broken(notes: RoundState, interval_seconds: float) -> RoundState:
+def after_failed_send(notes: RoundState, interval_seconds: float) -> RoundState:
     """The notes after heartbeats could not be sent: nobody is asked anything that is waited for."""
-    until = notes.round_at + max(PATIENCE_INTERVALS * interval_seconds, RECONNECT_SECONDS)
+    until = notes.round_at + max(GRACE_INTERVALS * interval_seconds, RECONNECT_SECONDS)
     return dataclasses.replace(notes, broker=GracePeriod(notes.round_at, until), asked={})
 
 
-def answered(notes: RoundState, executed: Mapping[str, ExecutedHeartbeat], started: Mapping[str, float]) -> RoundState:
+def without_answered(
+    notes: RoundState, executed: Mapping[str, ExecutedHeartbeat], started: Mapping[str, float]
+) -> RoundState:
     """Without the heartbeats that are waited for no longer: a newer one was executed, or the worker began later.
 
     Or the worker is known no more: ``started`` holds when each of them began.
@@ -188,16 +190,16 @@ def answered(notes: RoundState, executed: Mapping[str, ExecutedHeartbeat], start
     return dataclasses.replace(notes, asked=asked)
 
 
-def asked(notes: RoundState, sent: Mapping[str, float], emitted_at: float | None) -> RoundState:
+def with_sent_heartbeats(notes: RoundState, sent: Mapping[str, float], emitted_at: float | None) -> RoundState:
     """With the heartbeats that were sent just now. Of many that wait, the oldest and the newest are kept."""
     merged = dict(notes.asked)
     for target, at in sent.items():
         waiting = (*merged.get(target, ()), at)
-        merged[target] = waiting if len(waiting) <= ASKED_KEPT else (waiting[0], *waiting[2:])
+        merged[target] = waiting if len(waiting) <= AWAITED_KEPT else (waiting[0], *waiting[2:])
     return dataclasses.replace(notes, asked=merged, emitted_at=emitted_at or notes.emitted_at)
 
 
-def with_work(notes: RoundState, sighting: WorkerReport) -> RoundState:
+def with_finished_tasks(notes: RoundState, sighting: WorkerReport) -> RoundState:
     """With what every worker has finished by its newest beacon: tasks and heartbeats."""
     worked = {}
     for node, seen in sighting.beacons.items():
@@ -209,7 +211,7 @@ def with_work(notes: RoundState, sighting: WorkerReport) -> RoundState:
     return dataclasses.replace(notes, worked=worked)
 
 
-def with_queues(
+def with_expected_queues(
     notes: RoundState,
     declared: Mapping[str, StoredBeacon],
     short_lived: Container[str],
@@ -236,7 +238,7 @@ def with_queues(
     return dataclasses.replace(notes, queues=expected)
 
 
-def looked_at(note: QueueRoundState, depth: QueueDepth | None, now: float, *, able: bool) -> QueueRoundState:
+def with_queue_head(note: QueueRoundState, depth: QueueDepth | None, now: float, *, able: bool) -> QueueRoundState:
     """The note after a look at the queue's head.
 
     Only that time counts in which somebody was ``able`` to take it: a head that workers have no room for may stand.
@@ -247,7 +249,7 @@ def looked_at(note: QueueRoundState, depth: QueueDepth | None, now: float, *, ab
     return note if able and head == note.head else dataclasses.replace(note, head=head, head_since=now)
 
 
-def taken_back(notes: RoundState, queues: Iterable[str]) -> RoundState:
+def without_removed(notes: RoundState, queues: Iterable[str]) -> RoundState:
     """Return the notes without the heartbeats of queues from which they were removed."""
     removed = {target_field("queue", queue) for queue in queues}
     return dataclasses.replace(notes, asked={key: sent for key, sent in notes.asked.items() if key not in removed})
@@ -304,7 +306,7 @@ def _names(value: Any, name: Callable[[Any], str]) -> tuple[frozenset[str], int]
 
 def _check(value: Any) -> str:
     name = decoding.check_name(value)
-    if name != SUMMARY and not name.startswith(KINDS):
+    if name != SUMMARY and not name.startswith(CHECK_PREFIXES):
         raise ValueError("no check of a round")
     return name
 

@@ -16,14 +16,14 @@ from monitor.policy.workers import instances, round_state
 from monitor.policy.workers import outcomes as told
 from monitor.policy.workers.heartbeats import RoundInput, is_withheld, may_rest
 from monitor.policy.workers.instances import WorkerInstance
-from monitor.policy.workers.round_state import ASKED_KEPT, GracePeriod, RoundState
+from monitor.policy.workers.round_state import AWAITED_KEPT, GracePeriod, RoundState
 from monitor.policy.workers.verdicts import (
     SERVING,
     QueueObservation,
     WorkerObservation,
-    is_seen,
-    proven_at,
+    has_fresh_beacon,
     queue_verdict,
+    served_until,
     worker_verdict,
 )
 from monitor.ports.workers import QueueDepth, StoredBeacon
@@ -54,7 +54,7 @@ def judge(scene: RoundInput) -> RoundResult:
     gone: list[str] = []
     vanished: list[str] = []
     for node, known in _by_node(scene).items():
-        past = {each.target for each in instances.past(known, scene.settings)}
+        past = {each.target for each in instances.expired_instances(known, scene.settings)}
         gone += past
         present = [each for each in known if each.target not in past]
         if not present:
@@ -63,14 +63,14 @@ def judge(scene: RoundInput) -> RoundResult:
             verdicts[each.target] = each.verdict
             if _is_vanished(each.worker, each.verdict, scene.settings) and each.target not in scene.notes.removed:
                 vanished.append(each.target)
-        counted = instances.counted(present, scene.settings)
+        counted = instances.counted_instances(present, scene.settings)
         name = check_name("worker", node)
-        outcomes[name] = instances.outcome(counted, instances.duplicates(counted, scene.settings))
+        outcomes[name] = instances.node_outcome(counted, instances.duplicate_instances(counted, scene.settings))
         if any(each.suspended for each in counted):
             suspended.add(name)
         for each in counted:
             if each.verdict is not WorkerVerdict.RETIRED:
-                proven = None if each.suspended else proven_at(each.worker, each.verdict, scene.now)
+                proven = None if each.suspended else served_until(each.worker, each.verdict, scene.now)
                 for queue in each.worker.beacon.queues:
                     proofs[queue].append((each, proven))
     queues, goodbyes = {}, _goodbyes(scene)
@@ -85,7 +85,7 @@ def judge(scene: RoundInput) -> RoundResult:
         queues[queue] = note
         sight = _queue(scene, queue, note, tuple(each.verdict for each, _ in proofs[queue]))
         name = check_name("queue", queue)
-        outcomes[name] = told.queue(sight, queue_verdict(sight, scene.settings), declared)
+        outcomes[name] = told.queue_outcome(sight, queue_verdict(sight, scene.settings), declared)
         if _is_queue_suspended(scene, sight, note):
             suspended.add(name)
     outcomes |= _hosts(scene)
@@ -102,11 +102,11 @@ def with_summary(
     """The outcomes, those that are kept in place of those that were judged, and their summary if there is anything."""
     final = {**outcomes, **kept}
     if final:
-        final[SUMMARY] = told.summary(final, suspended=suspended, critical=scene.settings.critical)
+        final[SUMMARY] = told.summary_outcome(final, suspended=suspended, critical=scene.settings.critical)
     return final
 
 
-def without_past(
+def with_closing_outcomes(
     final: Mapping[str, Outcome], notes: RoundState
 ) -> tuple[dict[str, Outcome], RoundState, frozenset[str]]:
     """The outcomes with a last word on each check that is no more, the notes, and the checks to forget.
@@ -127,7 +127,7 @@ def _by_node(scene: RoundInput) -> dict[str, list[WorkerInstance]]:
         worker = _worker(scene, target, seen)
         verdict = worker_verdict(worker, scene.settings)
         suspended = verdict is not WorkerVerdict.RETIRED and _is_suspended(scene, worker)
-        outcome = told.worker(worker, verdict, scene.settings)
+        outcome = told.worker_outcome(worker, verdict, scene.settings)
         found[seen.beacon.node].append(WorkerInstance(worker, verdict, outcome, suspended))
     return found
 
@@ -153,7 +153,7 @@ def _is_suspended(scene: RoundInput, worker: WorkerObservation) -> bool:
     cannot.
     """
     store, broker, since = scene.notes.store, scene.notes.broker, scene.notes.since
-    until = max(store.until, broker.until) if is_seen(worker, scene.settings) else store.until
+    until = max(store.until, broker.until) if has_fresh_beacon(worker, scene.settings) else store.until
     heard = worker.executed is not None and worker.executed.sent_at > since and worker.seen_at > since
     return scene.now < until and not heard and worker.started_at <= since
 
@@ -168,13 +168,13 @@ def _queue_note(scene: RoundInput, queue: str, served_at: float, able: bool) -> 
     """Return the note after this round. ``able``: some worker of the queue can take a message and execute it now."""
     note = scene.notes.queues[queue]
     depth = scene.broker.queues.get(queue) if scene.broker else None
-    if depth and depth.pending > ASKED_KEPT:  # more than our heartbeats: somebody still sends to it
+    if depth and depth.pending > AWAITED_KEPT:  # more than our heartbeats: somebody still sends to it
         note = dataclasses.replace(note, declared_at=scene.now)
     executed = scene.sighting.executed.get(target_field("queue", queue))
     if executed and note.instance is None:  # by a worker of which nothing else is known
         served_at = max(served_at, executed.done_at)
     note = dataclasses.replace(note, served_at=max(note.served_at, min(served_at, scene.now)))
-    return round_state.looked_at(note, depth, scene.now, able=able)
+    return round_state.with_queue_head(note, depth, scene.now, able=able)
 
 
 def _is_able(workers: Sequence[tuple[Beacon, WorkerVerdict]]) -> bool:
@@ -266,4 +266,7 @@ def _hosts(scene: RoundInput) -> dict[str, Outcome]:
         nodes[beacon.host].append(beacon.node)
         if beacon.host not in newest or newest[beacon.host].at < seen.at:
             newest[beacon.host] = seen
-    return {check_name("host", host): told.host(host, seen.beacon.vitals, nodes[host]) for host, seen in newest.items()}
+    return {
+        check_name("host", host): told.host_outcome(host, seen.beacon.vitals, nodes[host])
+        for host, seen in newest.items()
+    }

@@ -22,10 +22,10 @@ OVERDUE_INTERVALS = 1.25
 ALIVE_INTERVALS = 0.5
 """And a beacon must be that much younger than the heartbeat: else the worker may be gone, not wedged."""
 
-DEAR_OVERDUE_INTERVALS = 5.0
+EXPENSIVE_OVERDUE_INTERVALS = 5.0
 """Where each heartbeat costs a process of the pool, a new one has to start first."""
 
-UNSEEN_INTERVALS = 2.0
+FRESH_INTERVALS = 2.0
 START_INTERVALS = 3.0
 PROGRESS_INTERVALS = 2.0
 """A worker that has executed a heartbeat or finished a task within this time consumes."""
@@ -140,18 +140,18 @@ def is_forgotten(worker: WorkerObservation, settings: WorkerSettings) -> bool:
     return worker.unseen_seconds > settings.forget_lost_after_seconds
 
 
-def is_over(worker: WorkerObservation, settings: WorkerSettings) -> bool:
+def is_expired(worker: WorkerObservation, settings: WorkerSettings) -> bool:
     """Whether it is not to be shown any more."""
     lost = 0.0 if worker.beacon.leaving else settings.forget_lost_after_seconds
     return worker.unseen_seconds > lost + settings.forget_after_seconds
 
 
-def is_seen(worker: WorkerObservation, settings: WorkerSettings) -> bool:
+def has_fresh_beacon(worker: WorkerObservation, settings: WorkerSettings) -> bool:
     """Whether its beacon is fresh."""
-    return worker.beacon_age <= UNSEEN_INTERVALS * settings.interval_seconds
+    return worker.beacon_age <= FRESH_INTERVALS * settings.interval_seconds
 
 
-def proven_at(worker: WorkerObservation, verdict: WorkerVerdict, now: float) -> float | None:
+def served_until(worker: WorkerObservation, verdict: WorkerVerdict, now: float) -> float | None:
     """Until when the worker is known to have served its queues: its newest beacon, or the first heartbeat unanswered.
 
     None when it does not serve them. What it has finished since that heartbeat was sent counts, too. Where processes
@@ -168,15 +168,15 @@ def _is_retired(worker: WorkerObservation, settings: WorkerSettings) -> bool:
 
 
 def _is_silent(worker: WorkerObservation, settings: WorkerSettings) -> bool:
-    return not is_seen(worker, settings) and worker.connected is None
+    return not has_fresh_beacon(worker, settings) and worker.connected is None
 
 
 def _is_lost(worker: WorkerObservation, settings: WorkerSettings) -> bool:
-    return not is_seen(worker, settings) and not worker.connected
+    return not has_fresh_beacon(worker, settings) and not worker.connected
 
 
 def _is_stopped(worker: WorkerObservation, settings: WorkerSettings) -> bool:
-    return not is_seen(worker, settings)
+    return not has_fresh_beacon(worker, settings)
 
 
 def _is_starting(worker: WorkerObservation, settings: WorkerSettings) -> bool:
@@ -221,7 +221,7 @@ def _is_overdue(worker: WorkerObservation, settings: WorkerSettings) -> bool:
     interval = settings.interval_seconds
     if worker.waiting_seconds is None:
         return False
-    limit = DEAR_OVERDUE_INTERVALS if is_dear(worker.beacon) else OVERDUE_INTERVALS
+    limit = EXPENSIVE_OVERDUE_INTERVALS if is_dear(worker.beacon) else OVERDUE_INTERVALS
     alive_for = worker.waiting_seconds - worker.unseen_seconds
     return worker.waiting_seconds >= limit * interval and alive_for >= ALIVE_INTERVALS * interval
 
