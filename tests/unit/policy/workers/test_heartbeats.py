@@ -41,7 +41,7 @@ def test_a_queue_that_does_not_answer(waiting: int, depth: QueueDepth | None, as
     notes = RoundState(
         round_at=NOW - T / 2,
         emitted_at=NOW - T,
-        asked={"queue:mail": asked},
+        awaited={"queue:mail": asked},
         queues={"mail": QueueRoundState(NOW, NOW, head="a", head_since=NOW - 100)},
     )
     broker = BrokerSnapshot({"mail": depth} if depth else {})
