@@ -30,8 +30,8 @@ class GroupHold(NamedTuple):
 class Reading(NamedTuple):
     """The status of a state at one moment.
 
-    ``held`` is true when the result is out of date but the group or the check keeps the last verdict, and when it is too
-    early for a verdict. A held reading that is ``stale`` or ``unknown`` does not fail a group.
+    ``held`` is true when the result is out of date but the group or the check keeps the last verdict, and when it is
+    too early for a verdict. A held reading that is ``stale`` or ``unknown`` does not fail a group.
     """
 
     status: Status
@@ -42,7 +42,7 @@ class Reading(NamedTuple):
 def as_result(
     check: CheckSpec, flight: Flight, outcome: Outcome, response_time_ms: float, *, due_at: float | None = None
 ) -> Result:
-    """Return the result of a run: its outcome, dated by the time at which its flight was taken, not by the time of writing."""
+    """Return the result of a run: its outcome, dated by the taking of its flight, not by the time of writing."""
     return Result(
         run_id=flight.run_id,
         status=outcome.status,

@@ -71,7 +71,7 @@ def expired_instances(instances: Collection[WorkerInstance], settings: WorkerSet
 def counted_instances(instances: Sequence[WorkerInstance], settings: WorkerSettings) -> tuple[WorkerInstance, ...]:
     """Return the instances that determine the check of their node, the worst first.
 
-    An instance that said goodbye, or that was restarted a moment ago, counts only when there is no other.
+    An instance that left with a goodbye, or that was restarted a moment ago, counts only when there is no other.
     """
     if len(instances) < 2:
         return tuple(instances)

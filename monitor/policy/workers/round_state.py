@@ -66,7 +66,7 @@ class QueueRoundState:
       waited in it.
     - ``served_at``: last time at which a worker is known to have served it.
     - ``head``: identity of the message at its head; ``head_since``: time since which it is the same.
-    - ``left_at``: time at which the last worker that served it said goodbye.
+    - ``left_at``: time at which the last worker that served it left with a goodbye.
     - ``instance``: instance of the worker whose beacon declared it last. None when no worker with an agent ever did.
     """
 

@@ -192,7 +192,7 @@ def _has_capacity(workers: Sequence[tuple[Beacon, WorkerVerdict]]) -> bool:
 
 
 def _goodbyes(inputs: RoundInput) -> dict[str, float]:
-    """Return the time at which the last worker of a queue said goodbye, by queue.
+    """Return the time at which the last worker of a queue left with a goodbye, by queue.
 
     A worker whose beacon was replaced by the beacon of its next start counts, too, if it served the queue until then.
     """
