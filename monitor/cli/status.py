@@ -24,7 +24,7 @@ from monitor.config import CheckSpec, Config
 from monitor.model.alerts import AlertsOverview
 from monitor.model.checks import Snapshot
 from monitor.policy.effective_status import RuntimeStates, overlay
-from monitor.policy.runtime_checks import SUMMARY, dynamic_spec
+from monitor.policy.runtime_checks import SUMMARY, runtime_spec
 from monitor.ports.history import HistoryBounds
 from monitor.ports.store import Store
 from monitor.presentation import states
@@ -122,7 +122,7 @@ def _history(seen: _Seen) -> str:
 def _own(config: Config, snapshot: Snapshot) -> list[CheckSpec]:
     """The checks of the monitor's own state."""
     return [
-        dynamic_spec(state.check)
+        runtime_spec(state.check)
         for state in RuntimeStates(snapshot.states).monitor
         if state.check not in config.checks
     ]

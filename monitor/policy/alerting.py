@@ -23,6 +23,7 @@ ROLL_OUT_SECONDS = 3600.0
 LONGEST_BACKOFF_SECONDS = 300.0
 
 _LEVELS = {"warning": 1, "error": 2}
+"""Least severity of a status that a channel with this ``severity`` is notified about."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ def _is_kept(channel: str, alert: Alert, context: DecisionContext) -> bool:
 def _notify(alert: Alert, context: DecisionContext) -> tuple[Alert | None, Notices]:
     last, deferred, notices = dict(alert.told), set(alert.deferred) & set(context.configured), []
     is_held = False
+    # A channel that is no longer notified about this check, but was, is still notified of the end of the failure.
     wanted = {channel.name: channel for channel in context.channels}
     for name in [*wanted, *(name for name in last if name not in wanted and name in context.configured)]:
         decision = _Decision(alert, context, context.configured[name], last.get(name), name in deferred)
@@ -134,8 +136,8 @@ def _notify(alert: Alert, context: DecisionContext) -> tuple[Alert | None, Notic
         held=hold.reason if hold else None,
         held_by=hold.by if hold else None,
     )
-    remembered = alert.status.severity > 0 or last or alert.changes or alert.flapping_since is not None
-    return (alert if remembered and not context.is_deleted else None), tuple(notices)
+    is_kept = alert.status.severity > 0 or last or alert.changes or alert.flapping_since is not None
+    return (alert if is_kept and not context.is_deleted else None), tuple(notices)
 
 
 @dataclass(frozen=True)
@@ -170,8 +172,8 @@ class _Decision:
         """Return the kind of the notice, or None for no notice, and the suffix of its id after the transition's id."""
         late = ":deferred" if self.deferred else ""
         if self.alert.flapping_since is not None and not self.context.is_deleted:
-            concerned = max((severity for _, severity in self.alert.changes), default=0) >= self.level
-            is_new = concerned and not (self.last and self.last.flapping)
+            reaches_level = max((severity for _, severity in self.alert.changes), default=0) >= self.level
+            is_new = reaches_level and not (self.last and self.last.flapping)
             return (NoticeKind.FLAPPING, late) if is_new else (None, "")
         if not self.fires:
             return self.ending()
@@ -182,7 +184,7 @@ class _Decision:
         return self._reminder()
 
     def ending(self) -> tuple[NoticeKind | None, str]:
-        """Return the same as `kind` for a channel that is no longer notified about this check, but was."""
+        """Return the kind and the suffix of the notice that a notified failure has ended, or None and no suffix."""
         if self.last is None or self.fires or (self.alert.flapping_since is not None and not self.context.is_deleted):
             return None, ""
         if self.context.is_deleted:

@@ -9,7 +9,7 @@ from typing import Any
 
 from monitor.config import CheckSpec
 from monitor.model.checks import Reason, State, Status
-from monitor.policy.runtime_checks import SUMMARY, is_dynamic
+from monitor.policy.runtime_checks import SUMMARY, is_runtime_check
 from monitor.policy.states import Reading, read_status
 
 HOST_METRICS: Mapping[str, str] = {
@@ -43,7 +43,7 @@ class RuntimeStates:
         return self._with_prefix("monitor:")
 
     def _with_prefix(self, prefix: str) -> tuple[State, ...]:
-        names = sorted(name for name in self.states if name.startswith(prefix) and is_dynamic(name))
+        names = sorted(name for name in self.states if name.startswith(prefix) and is_runtime_check(name))
         return tuple(self.states[name] for name in names)
 
 

@@ -30,12 +30,12 @@ _FORBIDDEN_IN_PARENT = re.compile(r"[^A-Za-z0-9_.@-]")
 _RUNTIME_CHECK = re.compile(rf"{SUMMARY}|(worker|queue|host|monitor|{CHILD}):[A-Za-z0-9_.@:-]+")
 
 
-def is_dynamic(check: str) -> bool:
+def is_runtime_check(check: str) -> bool:
     """Return whether this is the name of a runtime check."""
     return _RUNTIME_CHECK.fullmatch(check) is not None
 
 
-def dynamic_spec(check: str) -> CheckSpec:
+def runtime_spec(check: str) -> CheckSpec:
     """Return the spec of a runtime check as far as its name alone determines it: name and kind."""
     return CheckSpec.model_construct(name=check, kind=check.partition(":")[0], critical=False, groups=(), options={})
 

@@ -78,12 +78,9 @@ def admit(due: Sequence[DueCheck], waiting: int, *, at_least: int, choose: Choos
 
 def _latest(entries: list[tuple[float, str]], interval: float, since: float, until: float) -> dict[str, float]:
     """Return the last due time in (since, until] of each entry that has one, by name."""
-    intervals = math.floor(until / interval)
+    current = math.floor(until / interval)
     found: dict[str, float] = {}
-    for start in (
-        intervals * interval,
-        (intervals - 1) * interval,
-    ):  # the interval with `until` in it, and the one before
+    for start in (current * interval, (current - 1) * interval):  # the interval with `until` in it, and the one before
         low = bisect_right(entries, (since - start, "\U0010ffff"))
         high = bisect_right(entries, (until - start, "\U0010ffff"))
         for offset, name in entries[low:high]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from monitor.config import CheckSpec
 from monitor.model.alerts import AlertsOverview
 from monitor.model.checks import Outcome, Reason, State, Status
-from monitor.policy.runtime_checks import CHILD, is_dynamic, parent_checks
+from monitor.policy.runtime_checks import CHILD, is_runtime_check, parent_checks
 
 KIND = "monitor"
 BEAT, SCHEDULE, RESULTS, QUEUE, ALERTS, STORE = (
@@ -70,13 +70,14 @@ def ticking_since(last: State | None, now: float, interval_seconds: float) -> fl
 def is_expected(check: str, checks: Collection[str]) -> bool:
     """Return whether new results of a check are expected.
 
-    They are for configured checks, for their child checks, and for the checks that the workers' rounds create and
-    delete. They are not for a check that was removed from the configuration: its last state is no alarm. They are not
-    for the monitor's own checks either, since the self-check that would find them overdue writes them itself.
+    Results are expected of configured checks, of their child checks, and of the checks that the workers' rounds create
+    and delete. They are not expected of a check that was removed from the configuration, so that its last state raises
+    no alarm. They are not expected of the monitor's own checks: the self-check, which would find them overdue, writes
+    them itself.
     """
     if check.startswith(f"{CHILD}:"):
         return check in checks or bool(parent_checks(check, checks))
-    return check in checks or (is_dynamic(check) and check not in OWN)
+    return check in checks or (is_runtime_check(check) and check not in OWN)
 
 
 def overdue(states: Iterable[State], now: float, since: float) -> list[State]:

@@ -197,8 +197,8 @@ def _change_status(state: State, result: Result, status: Status | None = None) -
     # A confirmed streak may have a milder status than its last result. That result then begins the next streak.
     rest = None if new is result.status else Streak(result.status, 1, result.observed_at)
     base = State(state.check, new, result.observed_at, state.sequence, result, rest)
-    turned = _with_next_sequence(base, state, result.observed_at, result.run_id)
-    return turned, (_transition(turned, state.status, new, result.observed_at, result.reason),)
+    changed = _with_next_sequence(base, state, result.observed_at, result.run_id)
+    return changed, (_transition(changed, state.status, new, result.observed_at, result.reason),)
 
 
 def _transition(state: State, old: Status, new: Status, at: float, reason: str | None) -> Transition:

@@ -81,13 +81,13 @@ class Dependencies:
         return tuple(found)
 
     def _explicit_ancestors(self, check: str) -> set[str]:
-        above: set[str] = set()
+        found: set[str] = set()
         waiting = [check]
         while waiting:
             spec = self._checks.get(waiting.pop())
-            waiting += [name for name in (spec.depends_on if spec is not None else ()) if name not in above]
-            above.update(waiting)
-        return above
+            waiting += [name for name in (spec.depends_on if spec is not None else ()) if name not in found]
+            found.update(waiting)
+        return found
 
 
 def hold(
@@ -110,7 +110,7 @@ def hold(
             return Suppression("parent", parent)
     for parent in ancestors:
         spec, state = config.checks.get(parent), states.states.get(parent)
-        # The parent may fail, too, and not have run since. Then only the parent's failure is notified.
+        # The parent may have failed, too, but not have run since. If so, only the parent's failure is to be notified.
         is_not_observed = state is None or state.result.observed_at < alert.since
         if spec is not None and is_not_observed and now < alert.since + spec.interval_seconds + spec.timeout_seconds:
             return Suppression("waiting", parent)

@@ -12,7 +12,7 @@ from monitor.config import ChannelSpec, Config, scrub
 from monitor.model.alerts import Alert
 from monitor.model.checks import Notice, Reason, Snapshot, State, Status, Transition
 from monitor.policy.alerting import ROLL_OUT_SECONDS, DecisionContext, backoff_seconds, channels_for, evaluate
-from monitor.policy.runtime_checks import is_dynamic
+from monitor.policy.runtime_checks import is_runtime_check
 from monitor.policy.suppression import Dependencies, hold
 from monitor.ports.alerts import Delivery, Outbox, PendingDecisions
 from monitor.ports.store import Send, StateStore
@@ -222,4 +222,4 @@ class _Contexts:
             return False
         if state is None:
             return True
-        return not is_dynamic(check) and self._states.read_at > state.result.valid_until
+        return not is_runtime_check(check) and self._states.read_at > state.result.valid_until

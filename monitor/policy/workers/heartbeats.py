@@ -183,11 +183,12 @@ def plan_heartbeats(inputs: RoundInput) -> list[Heartbeat]:
 def is_withheld(inputs: RoundInput, queue: str) -> bool:
     """Return whether a queue gets no heartbeats. There are four reasons:
 
-    - It belongs to a fanout exchange.
-    - One of its workers has expensive pool processes. The worker's direct heartbeats then prove its queues, too.
-    - Its workers accept no content type in common that the monitor can write. The others would log an error.
-    - A worker without ``monitor.install(app)`` may consume it, and would log an error. A queue in ``workers.queues``
-      is exempt from this reason.
+    - The queue belongs to a fanout exchange.
+    - A worker of the queue has expensive pool processes. Its direct heartbeats then count for its queues, too.
+    - No content type that the monitor can write is accepted by all workers of the queue. A worker that does not accept
+      it would log an error for each heartbeat.
+    - A worker without ``monitor.install(app)`` may consume the queue, and would log an error for each heartbeat. Queues
+      in ``workers.queues`` get heartbeats all the same.
     """
     if inputs.broker is None:
         return False
@@ -195,7 +196,7 @@ def is_withheld(inputs: RoundInput, queue: str) -> bool:
         return True
     if queue in inputs.settings.queues:
         return False
-    if any(_is_unknown(inputs, node) for node in inputs.broker.nodes):
+    if any(_is_unknown_worker(inputs, node) for node in inputs.broker.nodes):
         return True
     depth = inputs.broker.queues.get(queue)
     consumers = depth.consumers if depth else None
@@ -204,7 +205,7 @@ def is_withheld(inputs: RoundInput, queue: str) -> bool:
     return consumers > sum(queue in stored.beacon.queues for stored in inputs.report.beacons.values())
 
 
-def _is_unknown(inputs: RoundInput, node: str) -> bool:
+def _is_unknown_worker(inputs: RoundInput, node: str) -> bool:
     known = node in inputs.nodes or node in inputs.state.departed
     return not known and not node.startswith(BEAT_NODE_PREFIX)
 

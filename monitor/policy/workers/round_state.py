@@ -35,10 +35,16 @@ AWAITED_KEPT = 5
 """Unanswered heartbeats stored for each worker and queue."""
 
 QUEUES_KEPT = 1000
+"""Most expected queues in the round state."""
+
 DEPARTED_KEPT = 2000
 DEPARTED_SECONDS = 7 * 86_400.0
+"""Number and age of forgotten workers in the round state."""
+
 ROUND_STATE_BYTES = 8 * 1024 * 1024
 ENTRIES_KEPT = 20_000
+"""Most bytes of the round state, and most entries of each of its fields, that are read."""
+
 AWAITED_KEY = "asked"
 """Key of the unanswered heartbeats in the stored round state, as all versions write it."""
 

@@ -16,7 +16,7 @@ from monitor.model.checks import QueueVerdict, WorkerVerdict
 from monitor.ports.workers import ExecutedHeartbeat
 
 OVERDUE_INTERVALS = 1.25
-"""Age at which an unanswered heartbeat is overdue: at most 2.25 intervals after the fault that it shows."""
+"""Age, in intervals, at which an unanswered heartbeat is overdue: at most 2.25 intervals after a fault."""
 
 ALIVE_INTERVALS = 0.5
 """The newest beacon must also be this much younger than the heartbeat. Otherwise the worker may have ended."""
@@ -191,9 +191,9 @@ def _is_unresponsive(worker: WorkerObservation, settings: WorkerSettings) -> boo
 
 
 def _is_starting(worker: WorkerObservation, settings: WorkerSettings) -> bool:
-    young = worker.beacon.up_seconds < START_INTERVALS * settings.interval_seconds
+    is_young = worker.beacon.up_seconds < START_INTERVALS * settings.interval_seconds
     not_tested_yet = worker.beacon.direct and not _is_overdue(worker, settings)
-    return not worker.has_executed and (young or not_tested_yet)
+    return not worker.has_executed and (is_young or not_tested_yet)
 
 
 def _is_consuming(worker: WorkerObservation, settings: WorkerSettings) -> bool:
@@ -212,11 +212,11 @@ def _is_progressing(worker: WorkerObservation, settings: WorkerSettings) -> bool
 
 def _is_loop_blocked(worker: WorkerObservation, settings: WorkerSettings) -> bool:
     beacon = worker.beacon
-    occupied = not executes_beside_loop(beacon) and beacon.active_count > 0  # its tasks run in the loop
+    is_occupied = not executes_beside_loop(beacon) and beacon.active_count > 0  # its tasks run in the loop
     # A worker that searches for its broker blocks its loop, too. Its verdict is `wedged`.
-    excused = occupied or not beacon.connected
+    is_excused = is_occupied or not beacon.connected
     # The loop ticks every second. Heartbeats are overdue already, so a lag below their two intervals is enough.
-    return not excused and (beacon.loop_lag_seconds or 0.0) > max(2.0, settings.interval_seconds)
+    return not is_excused and (beacon.loop_lag_seconds or 0.0) > max(2.0, settings.interval_seconds)
 
 
 def _is_stuck(worker: WorkerObservation, settings: WorkerSettings) -> bool:
@@ -274,8 +274,8 @@ def _is_standing_still(queue: QueueObservation, settings: WorkerSettings) -> boo
     if set(queue.workers) == {WorkerVerdict.BUSY}:
         return False
     # The head is read only while a heartbeat is unanswered: from the next round on, half an interval after sending.
-    overdue = (queue.waiting_seconds or 0.0) >= OVERDUE_INTERVALS * interval
-    return overdue and (queue.head_seconds or 0.0) >= 1.5 * interval
+    is_overdue = (queue.waiting_seconds or 0.0) >= OVERDUE_INTERVALS * interval
+    return is_overdue and (queue.head_seconds or 0.0) >= 1.5 * interval
 
 
 def _is_slow(queue: QueueObservation, settings: WorkerSettings) -> bool:

@@ -12,7 +12,7 @@ from monitor.agent.protocol import client_name, direct_queue
 from monitor.alerts.channels.alertmanager import Alertmanager
 from monitor.config.probe_environment import namespace
 from monitor.lib.safe_names import digest, safe_name
-from monitor.policy.runtime_checks import check_name, check_names, child_name, is_dynamic, parent_checks
+from monitor.policy.runtime_checks import check_name, check_names, child_name, is_runtime_check, parent_checks
 from tests.support.builders.notices import firing
 
 SIMILAR = [
@@ -64,7 +64,7 @@ def test_a_check_is_found_by_its_targets_name(kind: str, target: str) -> None:
     kind, _, whole = kind.partition(":")
     made = child_name(whole, target) if whole else check_name(kind, target)
     asked = f"{kind}:{whole}:{target}" if whole else f"{kind}:{target}"
-    assert is_dynamic(made) and len(made) <= 200
+    assert is_runtime_check(made) and len(made) <= 200
     assert made in check_names(asked, roster)
     assert [each for each in roster if made in (child_name(each, target),)] == ([whole] if whole else [])
 
