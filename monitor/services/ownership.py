@@ -8,8 +8,10 @@ from monitor.agent.identity import Identity
 from monitor.ports.store import Ownership
 
 ABSENCES = 2
-"""Number of reads in a row without an owner after which a refused role may work. After a flush, this gives the previous
-owner time to write its name again."""
+"""Number of reads in a row without an owner after which a refused role may work.
+
+After a flush, this gives the previous owner time to write its name again.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class OwnershipState:
 
 
 def check_ownership(before: OwnershipState, project: Identity, ownership: Ownership, *, claims: bool) -> OwnershipState:
-    """Return whether a project may work in a store; with ``claims``, write its name into a store without an owner.
+    """Read the ownership of a store for a project; with ``claims``, write its name into a store without an owner.
 
     Raises StoreUnavailable.
     """
@@ -38,7 +40,7 @@ def check_ownership(before: OwnershipState, project: Identity, ownership: Owners
 
 
 def judge_ownership(before: OwnershipState, project: Identity, found: Identity | None) -> OwnershipState:
-    """Return whether a project may work in a store that belongs to the project ``found``."""
+    """Return the ownership, for a project, of a store in which the owner ``found`` was read (None: no owner)."""
     if project.differs_from(found):
         return OwnershipState(found)
     if found is None and before.owner is not None and before.absences + 1 < ABSENCES:

@@ -55,7 +55,7 @@ def run_check(check: CheckSpec, due_at: float | None, *, store: StateStore, exec
 def log_run(log: Any, run: Run) -> None:
     """Log the run's event with ``log``: ``check.completed``, ``check.dropped`` or ``check.lost``.
 
-    At level info, or debug for a run that completed without a transition and has nothing to report.
+    The level is info, or debug for a run that completed without a transition, a note or the message of a failure.
     """
     fields: dict[str, Any] = {"reason": run.reason} if run.reason else {}
     if run.result is not None:
@@ -67,8 +67,8 @@ def log_run(log: Any, run: Run) -> None:
     for transition in run.transitions:
         fields |= {"transition": transition.id, "was": transition.old.value, "now": transition.new.value}
     is_ok = run.result is not None and run.result.status is Status.OK
-    has_news = "note" in fields or ("message" in fields and not is_ok)
-    quiet = run.event == "completed" and not run.transitions and not has_news
+    has_text = "note" in fields or ("message" in fields and not is_ok)
+    quiet = run.event == "completed" and not run.transitions and not has_text
     getattr(log, "debug" if quiet else "info")(f"check.{run.event}", **fields)
 
 

@@ -164,12 +164,8 @@ def plan_heartbeats(inputs: RoundInput) -> list[Heartbeat]:
     for target, stored in sorted(inputs.report.beacons.items()):
         is_fresh = inputs.now - stored.at <= 2 * settings.interval_seconds
         queue = direct_queue(target)
-        if (
-            is_fresh
-            and stored.beacon.direct
-            and not stored.beacon.leaving
-            and _is_worth_its_cost(inputs, broker, target, stored)
-        ):
+        takes_heartbeats = is_fresh and stored.beacon.direct and not stored.beacon.leaving
+        if takes_heartbeats and _is_worth_its_cost(inputs, broker, target, stored):
             awaited = state.awaited.get(target_field("worker", target), ())
             if len(awaited) < AWAITED_KEPT or _some_were_lost(broker.queues.get(queue), awaited):
                 plan.append(Heartbeat("worker", target, queue))
@@ -206,11 +202,12 @@ def is_withheld(inputs: RoundInput, queue: str) -> bool:
 
 
 def _is_unknown_worker(inputs: RoundInput, node: str) -> bool:
-    known = node in inputs.nodes or node in inputs.state.departed
-    return not known and not node.startswith(BEAT_NODE_PREFIX)
+    is_known = node in inputs.nodes or node in inputs.state.departed
+    return not is_known and not node.startswith(BEAT_NODE_PREFIX)
 
 
 def _short_lived(beacon: Beacon) -> frozenset[str]:
+    """Return the queues in a beacon that are not lasting. Beacons of earlier agents do not list them."""
     if beacon.short_lived is not None:
         return frozenset(beacon.short_lived)
     return frozenset(queue for queue in beacon.queues if _SINGLE_CONSUMER_NAME.fullmatch(queue))
@@ -224,13 +221,13 @@ def _is_expensive(inputs: RoundInput, queue: str) -> bool:
 
 def _content_type(inputs: RoundInput, queue: str) -> str | None:
     """Return the first content type that every known worker of a queue accepts; None when there is none."""
-    written = inputs.broker.content_types if inputs.broker else ()
+    supported = inputs.broker.content_types if inputs.broker else ()
     accepted = [
         stored.beacon.accept
         for stored in inputs.report.beacons.values()
         if queue in stored.beacon.queues and not stored.beacon.leaving
     ]
-    return next((each for each in written if all(each in some for some in accepted)), None)
+    return next((one for one in supported if all(one in content_types for content_types in accepted)), None)
 
 
 def _is_worth_its_cost(inputs: RoundInput, broker: BrokerSnapshot, target: str, stored: StoredBeacon) -> bool:
@@ -271,10 +268,9 @@ def _may_have_unknown_workers(state: RoundState, settings: WorkerSettings, queue
 def _can_send_to_unknown(inputs: RoundInput, broker: BrokerSnapshot, queue: str) -> bool:
     """Return whether a queue that no known worker consumes gets a heartbeat now: one at a time."""
     depth = broker.queues.get(queue)
-    none_is_awaited = target_field("queue", queue) not in inputs.state.awaited or (
-        depth is not None and depth.pending == 0
-    )
-    return none_is_awaited and _may_have_unknown_workers(inputs.state, inputs.settings, queue)
+    is_empty = depth is not None and depth.pending == 0
+    none_waits = is_empty or target_field("queue", queue) not in inputs.state.awaited
+    return none_waits and _may_have_unknown_workers(inputs.state, inputs.settings, queue)
 
 
 def _can_send_to_known(inputs: RoundInput, broker: BrokerSnapshot, queue: str) -> bool:

@@ -180,10 +180,12 @@ def resume(
         start = restart if just_started else grace
         return RoundState(now, store=start, broker=start, servers=servers)
     latest = max(grace.until, restart.until)
-    before = dataclasses.replace(before, store=_until(before.store, latest), broker=_until(before.broker, latest))
+    before = dataclasses.replace(
+        before, store=_at_most_until(before.store, latest), broker=_at_most_until(before.broker, latest)
+    )
     store_grace, broker_grace = before.store, before.broker
     if now - before.round_at > GAP_INTERVALS * interval_seconds:
-        store_grace, broker_grace = _later(store_grace, grace), _later(broker_grace, grace)
+        store_grace, broker_grace = _extended(store_grace, grace), _extended(broker_grace, grace)
     if _differ(before.servers[0], servers[0]):
         store_grace, broker_grace = restart, restart
     if broker is None or _differ(before.servers[1], servers[1]):
@@ -255,16 +257,16 @@ def with_expected_queues(
     queue was served when that beacon was written. ``short_lived`` holds the queues that are known not to be lasting.
     """
     now = state.round_at
-    here = {*declared, *configured}
-    queues = {name: queue for name, queue in state.queues.items() if name in here or name not in short_lived}
-    for name in here:
+    present = {*declared, *configured}
+    queues = {name: queue for name, queue in state.queues.items() if name in present or name not in short_lived}
+    for name in present:
         stored = declared.get(name)
         known = queues.get(name) or QueueRoundState(now, min(now, stored.at) if stored else now)
         instance = stored.beacon.instance if stored else known.instance
         queues[name] = dataclasses.replace(known, declared_at=now, instance=instance)
     expected = {name: queue for name, queue in queues.items() if now - queue.declared_at < forget_seconds}
     if len(expected) > QUEUES_KEPT:
-        newest = sorted(expected, key=lambda name: (name in here, expected[name].declared_at), reverse=True)
+        newest = sorted(expected, key=lambda name: (name in present, expected[name].declared_at), reverse=True)
         expected = {name: expected[name] for name in newest[:QUEUES_KEPT]}
     return dataclasses.replace(state, queues=expected)
 
@@ -300,12 +302,13 @@ def with_departed(state: RoundState, nodes: Iterable[str]) -> RoundState:
     return dataclasses.replace(state, departed=dict(newest))
 
 
-def _later(old: GracePeriod, new: GracePeriod) -> GracePeriod:
+def _extended(old: GracePeriod, new: GracePeriod) -> GracePeriod:
+    """Return a grace period that begins with the new one and ends with the later of both."""
     return GracePeriod(new.since, max(old.until, new.until))
 
 
-def _until(grace: GracePeriod, latest: float) -> GracePeriod:
-    """Return the grace period, not longer than one that begins now."""
+def _at_most_until(grace: GracePeriod, latest: float) -> GracePeriod:
+    """Return the grace period, which ends no later than one that begins now."""
     return grace if grace.until <= latest else GracePeriod(grace.since, latest)
 
 
@@ -324,20 +327,20 @@ def _entries(value: Any, name: Callable[[Any], str], entry: Callable[[Any], Any]
     """Return the valid entries of a JSON object, and the number of invalid ones."""
     if not isinstance(value, dict):
         return {}, 1
-    found, left_out = {}, max(0, len(value) - ENTRIES_KEPT)
+    found, rejected = {}, max(0, len(value) - ENTRIES_KEPT)
     for key in [*value][:ENTRIES_KEPT]:
         try:
             found[name(key)] = entry(value[key])
         except decoding.BROKEN:
-            left_out += 1
-    return found, left_out
+            rejected += 1
+    return found, rejected
 
 
 def _names(value: Any, name: Callable[[Any], str]) -> tuple[frozenset[str], int]:
     if not isinstance(value, list):
         return frozenset(), 1
-    found, left_out = _entries(dict.fromkeys(each for each in value if isinstance(each, str)), name, bool)
-    return frozenset(found), left_out + sum(not isinstance(each, str) for each in value)
+    found, rejected = _entries(dict.fromkeys(each for each in value if isinstance(each, str)), name, bool)
+    return frozenset(found), rejected + sum(not isinstance(each, str) for each in value)
 
 
 def _check(value: Any) -> str:

@@ -1,5 +1,6 @@
 """Verdicts of workers and queues: ordered rules, of which the first that holds decides. The last one always holds.
 
+A worker that shuts down properly writes a last beacon with ``leaving``, which is its goodbye.
 `monitor.policy.workers.outcomes` makes outcomes from verdicts.
 """
 
