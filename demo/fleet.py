@@ -11,7 +11,7 @@ from monitor.agent.protocol import ActiveTask, Beacon
 from monitor.config.settings import WorkerSettings
 from monitor.model.checks import Outcome, QueueVerdict, WorkerVerdict
 from monitor.policy.runtime_checks import SUMMARY
-from monitor.policy.workers import outcomes as told
+from monitor.policy.workers.outcomes import queue_outcome, summary_outcome, worker_outcome
 from monitor.policy.workers.verdicts import QueueObservation, WorkerObservation
 from monitor.ports.workers import ExecutedHeartbeat
 
@@ -27,15 +27,15 @@ def outcomes(story: Story, at: float) -> Mapping[str, Outcome]:
     settings = WorkerSettings()
     verdicts = {name: _verdict(story, name, at) for name in WORKERS}
     found = {
-        f"worker:{name}": told.worker(_worker(story, name, verdict, at), verdict, settings)
+        f"worker:{name}": worker_outcome(_worker(story, name, verdict, at), verdict, settings)
         for name, verdict in verdicts.items()
     }
     for queue in QUEUES:
         spell = story.spell(f"queue:{queue}", at)
         verdict = QueueVerdict(spell.reason) if spell else QueueVerdict.CONSUMED
         nodes = {name: verdicts[name] for name, queues in WORKERS.items() if queue in queues}
-        found[f"queue:{queue}"] = told.queue(_queue(story, queue, tuple(nodes.values()), at), verdict, nodes)
-    return {**found, SUMMARY: told.summary(found, suspended=False, critical=True)}
+        found[f"queue:{queue}"] = queue_outcome(_queue(story, queue, tuple(nodes.values()), at), verdict, nodes)
+    return {**found, SUMMARY: summary_outcome(found, suspended=False, critical=True)}
 
 
 def _verdict(story: Story, name: str, at: float) -> WorkerVerdict:

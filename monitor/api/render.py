@@ -15,7 +15,7 @@ from monitor.api.roster import UNREADABLE, Group, RosterReader
 from monitor.config import CheckSpec
 from monitor.history.samples import RESPONSE_TIME
 from monitor.model.checks import Overall, State
-from monitor.policy.runtime_checks import PART, dynamic, is_dynamic
+from monitor.policy.runtime_checks import CHILD, is_runtime_check, runtime_spec
 from monitor.ports.history import HistoryBounds
 from monitor.presentation.history import reaches_document
 from monitor.presentation.states import hosts_document, timestamp, workers_document
@@ -102,7 +102,7 @@ class Renderer:
         checks: dict[str, Any] = {}
         readings = {}
         others = sorted(states.keys() - self._roster.checks.keys())
-        for check in (*self._roster.checks.values(), *map(dynamic, others)):
+        for check in (*self._roster.checks.values(), *map(runtime_spec, others)):
             reading, state = self._roster.read(check, snapshot)
             if not _is_of_fleet(check.name):
                 readings[check.name] = reading
@@ -182,7 +182,11 @@ def live(now: float) -> str:
 
 def child_checks(snapshot: CachedSnapshot) -> list[CheckSpec]:
     """Return the checks that runs of other checks created, by name: consumer groups."""
-    return [dynamic(name) for name in sorted(snapshot.states) if name.startswith(f"{PART}:") and is_dynamic(name)]
+    return [
+        runtime_spec(name)
+        for name in sorted(snapshot.states)
+        if name.startswith(f"{CHILD}:") and is_runtime_check(name)
+    ]
 
 
 def own_series(state: State | None) -> list[str]:
@@ -195,7 +199,7 @@ def _head(status: str, now: float, **more: Any) -> str:
 
 
 def _is_of_fleet(name: str) -> bool:
-    return name.startswith(("worker:", "queue:", "host:", f"{PART}:")) or name == "workers"
+    return name.startswith(("worker:", "queue:", "host:", f"{CHILD}:")) or name == "workers"
 
 
 def _absent(now: State | None, kept: Mapping[str, Any]) -> list[str]:

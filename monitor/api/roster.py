@@ -10,15 +10,15 @@ from monitor.api.refresher import CachedSnapshot
 from monitor.config import CheckSpec, Config
 from monitor.config.model import DEFAULT_HOLD_SECONDS, READY, GroupSpec
 from monitor.model.checks import Overall, State, Status
-from monitor.policy.effective_status import VITALS, RuntimeStates, overlay
-from monitor.policy.runtime_checks import check_names, dynamic, is_dynamic
+from monitor.policy.effective_status import HOST_METRICS, RuntimeStates, overlay
+from monitor.policy.runtime_checks import check_names, is_runtime_check, runtime_spec
 from monitor.policy.self_check import SCHEDULE
 
 UNREADABLE = policy.Reading(Status.UNKNOWN, "unreadable")
 UNREACHABLE = policy.Reading(Status.ERROR, "unreachable")
 FULL = "out_of_memory"
 _NOT_KNOWN = (Status.STALE, Status.UNKNOWN)
-_OVERLAID = frozenset({"celery", *VITALS})
+_OVERLAID = frozenset({"celery", *HOST_METRICS})
 
 
 class Group:
@@ -62,9 +62,9 @@ class RosterReader:
         """
         if check in self.checks:
             return self.checks[check]
-        if is_dynamic(check) and check in snapshot.states:
-            return dynamic(check)
-        return next((dynamic(name) for name in check_names(check, self.checks) if name in snapshot.states), None)
+        if is_runtime_check(check) and check in snapshot.states:
+            return runtime_spec(check)
+        return next((runtime_spec(name) for name in check_names(check, self.checks) if name in snapshot.states), None)
 
     def single(self, check: CheckSpec) -> Group:
         """Return a group of one check, which is critical there."""
@@ -82,7 +82,7 @@ class RosterReader:
         own = tuple(state.check for state in self.fleet(snapshot).monitor if state.check not in self.checks)
         kept = self._everything
         if own != kept[0]:
-            kept = self._everything = own, Group((*self.all.checks, *map(dynamic, own)))
+            kept = self._everything = own, Group((*self.all.checks, *map(runtime_spec, own)))
         return kept[1]
 
     def read(

@@ -17,7 +17,7 @@ from monitor.cli.tables import CheckRow, ExitCode, exit_code, print_checks
 from monitor.config import CheckSpec, Config
 from monitor.lib.redaction import scrub
 from monitor.model.checks import Outcome, Status
-from monitor.policy.runtime_checks import part_spec
+from monitor.policy.runtime_checks import child_spec
 from monitor.ports.executor import Executor, ExecutorUnavailable
 
 _MAX_PARALLEL_CHECKS = 8
@@ -62,8 +62,8 @@ def _run(executor: Executor, spec: CheckSpec) -> list[CheckRow]:
         outcome, response_time_ms = executor.run(spec)
     except ExecutorUnavailable as error:
         return [CheckRow(spec.name, Status.UNKNOWN, "not_run", scrub(str(error)), critical=spec.critical)]
-    children = ((part_spec(spec, name), child) for name, child in outcome.children.items() if child is not None)
-    return [_row(check, result, response_time_ms) for check, result in ((spec, outcome), *children)]
+    parts = ((child_spec(spec, part), found) for part, found in outcome.children.items() if found is not None)
+    return [_row(each, found, response_time_ms) for each, found in ((spec, outcome), *parts)]
 
 
 def _row(spec: CheckSpec, outcome: Outcome, response_time_ms: float) -> CheckRow:

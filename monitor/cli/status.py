@@ -24,12 +24,12 @@ from monitor.config import CheckSpec, Config
 from monitor.model.alerts import AlertsOverview
 from monitor.model.checks import Snapshot
 from monitor.policy.effective_status import RuntimeStates, overlay
-from monitor.policy.runtime_checks import SUMMARY, dynamic
+from monitor.policy.runtime_checks import SUMMARY, runtime_spec
 from monitor.ports.history import HistoryBounds
 from monitor.ports.store import Store
 from monitor.presentation import states
 from monitor.presentation.history import reaches_document
-from monitor.services.ownership import sentence
+from monitor.services.ownership import explanation
 
 
 @click.command()
@@ -78,8 +78,8 @@ class _Ownership(NamedTuple):
         return {"name": self.project.name or None, "store": owner, "refused": self.text()}
 
     def text(self) -> str | None:
-        """Return why this project's roles do not run on the store; None if it does not belong to another project."""
-        return sentence(self.project, self.owner) if self.owner and self.is_another else None
+        """Return why nothing runs here; None when it does."""
+        return explanation(self.project, self.owner) if self.owner and self.is_another else None
 
 
 class _Report(NamedTuple):
@@ -126,7 +126,9 @@ def _history(report: _Report) -> str:
 def _monitor_checks(config: Config, snapshot: Snapshot) -> list[CheckSpec]:
     """Return the checks of the monitor itself, which are not configured."""
     return [
-        dynamic(state.check) for state in RuntimeStates(snapshot.states).monitor if state.check not in config.checks
+        runtime_spec(state.check)
+        for state in RuntimeStates(snapshot.states).monitor
+        if state.check not in config.checks
     ]
 
 

@@ -1,4 +1,4 @@
-"""What workers, queues and hosts add to the checks of the roster when these are read: the worse of both is shown."""
+"""Effective status of the roster's checks when they are read: workers and hosts may make a check worse."""
 
 from __future__ import annotations
 
@@ -9,117 +9,117 @@ from typing import Any
 
 from monitor.config import CheckSpec
 from monitor.model.checks import Reason, State, Status
-from monitor.policy.runtime_checks import SUMMARY, is_dynamic
+from monitor.policy.runtime_checks import SUMMARY, is_runtime_check
 from monitor.policy.states import Reading, read_status
 
-VITALS: Mapping[str, str] = {
+HOST_METRICS: Mapping[str, str] = {
     "cpu": "percent",
     "memory": "percent",
     "disk": "percent",
     "connections": "active_connections",
 }
-"""The checks that hosts have numbers for, and the number that says which host is worse off."""
+"""Checks for which hosts have metrics, each with the number that ranks hosts of the same status."""
 
 
 class RuntimeStates:
-    """The states that come and go at run time, as far as they have a part in what the roster's checks show."""
+    """States of runtime checks that affect the effective status of the roster's checks."""
 
     def __init__(self, states: Mapping[str, State]) -> None:
         self.states = states
 
     @property
     def summary(self) -> State | None:
-        """The summary of all workers and queues."""
+        """Summary of all workers and queues."""
         return self.states.get(SUMMARY)
 
     @cached_property
     def hosts(self) -> tuple[State, ...]:
-        """The hosts, by name."""
-        return self._of("host:")
+        """States of the hosts, sorted by name."""
+        return self._with_prefix("host:")
 
     @cached_property
     def monitor(self) -> tuple[State, ...]:
-        """The monitor's own state, by name."""
-        return self._of("monitor:")
+        """States of the monitor's own checks, sorted by name."""
+        return self._with_prefix("monitor:")
 
-    def _of(self, prefix: str) -> tuple[State, ...]:
-        names = sorted(name for name in self.states if name.startswith(prefix) and is_dynamic(name))
+    def _with_prefix(self, prefix: str) -> tuple[State, ...]:
+        names = sorted(name for name in self.states if name.startswith(prefix) and is_runtime_check(name))
         return tuple(self.states[name] for name in names)
 
 
 def overlay(
     check: CheckSpec, reading: Reading, state: State | None, known: RuntimeStates, now: float
 ) -> tuple[Reading, State | None]:
-    """What a check of the roster shows, given its own reading and state.
+    """Return the effective reading and state of a check of the roster, given its own.
 
-    A check of the broker that the workers share shows what became of them, too. ``cpu``, ``memory``, ``disk`` and
-    ``connections`` show the host that is worst off. Every other check is as it was.
+    A check of the workers' broker includes the summary of the workers. The checks ``cpu``, ``memory``, ``disk`` and
+    ``connections`` show the worst host. All other checks are unchanged.
     """
     if state is None:
         return reading, state
     if check.kind == "celery" and known.summary is not None and not check.options.get("broker_url"):
         return with_workers(reading, state, known.summary, now)
-    if check.kind == check.name and check.kind in VITALS and known.hosts:
+    if check.kind == check.name and check.kind in HOST_METRICS and known.hosts:
         return worst_host(check.kind, reading, state, known.hosts, now)
     return reading, state
 
 
 def with_workers(reading: Reading, state: State, summary: State, now: float) -> tuple[Reading, State]:
-    """A broker's check with the workers' summary: the worse status wins, and its reason is the one that is shown.
+    """Return a broker's check with the workers' summary: the worse status with its reason.
 
-    A summary that is out of date fails nothing, for a pipeline that is dead makes the check itself stale.
+    A summary that is out of date does not make the check fail: if the monitor has stopped, the check itself is stale.
     """
-    found, theirs = state.result, read_status(summary, now)
-    if theirs.status in (Status.STALE, Status.UNKNOWN):
+    found, other = state.result, read_status(summary, now)
+    if other.status in (Status.STALE, Status.UNKNOWN):
         data = {**found.data, "workers_stale": True}
         return reading, dataclasses.replace(state, result=dataclasses.replace(found, data=data))
-    said = summary.result.data
-    counts = {"workers": said.get("workers"), "queue_verdicts": said.get("queues")}
-    if said.get("suspended"):
-        counts["workers_suspended"] = said["suspended"]
+    numbers = summary.result.data
+    counts = {"workers": numbers.get("workers"), "queue_verdicts": numbers.get("queues")}
+    if numbers.get("suspended"):
+        counts["workers_suspended"] = numbers["suspended"]
     data = {**found.data, **{name: value for name, value in counts.items() if value is not None}}
-    if theirs.status.severity <= reading.status.severity:
+    if other.status.severity <= reading.status.severity:
         return reading, dataclasses.replace(state, result=dataclasses.replace(found, data=data))
     worse = dataclasses.replace(
-        found, status=theirs.status, reason=theirs.reason, message=summary.result.message, data=data
+        found, status=other.status, reason=other.reason, message=summary.result.message, data=data
     )
-    shown = dataclasses.replace(state, status=theirs.status, since=summary.since, result=worse)
-    return Reading(theirs.status, theirs.reason, reading.held), shown
+    shown = dataclasses.replace(state, status=other.status, since=summary.since, result=worse)
+    return Reading(other.status, other.reason, reading.held), shown
 
 
 def worst_host(kind: str, reading: Reading, state: State, hosts: Iterable[State], now: float) -> tuple[Reading, State]:
-    """A check of our own host, or the same numbers of a worker's host that is worse off: by status, then by number.
+    """Return the reading and state of the worst host: the monitor's own, or a worker's host.
 
-    For the authorised, the detail says which ``host`` it is.
+    Hosts are compared by status, then by number. The detail, which only authorised clients get, names the ``host``.
     """
-    believed = reading.status not in (Status.STALE, Status.UNKNOWN)
-    worst, place = None, _place(reading.status, state.result.data.get(VITALS[kind]) if believed else None)
-    for host, vitals in _vitals(kind, hosts, now):
-        theirs = _place(_status(vitals), vitals.get(VITALS[kind]))
-        if theirs > place:
-            worst, place = (host, vitals), theirs
+    is_known = reading.status not in (Status.STALE, Status.UNKNOWN)
+    worst, rank = None, _rank(reading.status, state.result.data.get(HOST_METRICS[kind]) if is_known else None)
+    for host, metrics in _host_metrics(kind, hosts, now):
+        other = _rank(_status(metrics), metrics.get(HOST_METRICS[kind]))
+        if other > rank:
+            worst, rank = (host, metrics), other
     return (reading, state) if worst is None else _shown(state, *worst)
 
 
 def host_name(state: State) -> str:
-    """The host that a state of the kind ``host`` is about."""
+    """Return the name of the host of a ``host:HOST`` state."""
     return str(state.result.detail.get("host") or state.result.data.get("host") or state.check.partition(":")[2])
 
 
-def _vitals(kind: str, hosts: Iterable[State], now: float) -> Iterator[tuple[State, Mapping[str, Any]]]:
+def _host_metrics(kind: str, hosts: Iterable[State], now: float) -> Iterator[tuple[State, Mapping[str, Any]]]:
     for host in hosts:
-        vitals = host.result.data.get(kind)
-        if isinstance(vitals, Mapping) and read_status(host, now).status is not Status.STALE:
-            yield host, vitals
+        metrics = host.result.data.get(kind)
+        if isinstance(metrics, Mapping) and read_status(host, now).status is not Status.STALE:
+            yield host, metrics
 
 
-def _shown(state: State, host: State, vitals: Mapping[str, Any]) -> tuple[Reading, State]:
-    status = _status(vitals)
-    reason = vitals.get("reason") or (None if status is Status.OK else Reason.ABOVE_THRESHOLD)
+def _shown(state: State, host: State, metrics: Mapping[str, Any]) -> tuple[Reading, State]:
+    status = _status(metrics)
+    reason = metrics.get("reason") or (None if status is Status.OK else Reason.ABOVE_THRESHOLD)
     result = dataclasses.replace(
         host.result,
         status=status,
-        data={name: value for name, value in vitals.items() if name not in ("status", "reason")},
+        data={name: value for name, value in metrics.items() if name not in ("status", "reason")},
         reason=reason,
         message=None,
         detail={"host": host_name(host)},
@@ -127,12 +127,12 @@ def _shown(state: State, host: State, vitals: Mapping[str, Any]) -> tuple[Readin
     return Reading(status, reason), State(state.check, status, host.since, state.sequence, result)
 
 
-def _status(vitals: Mapping[str, Any]) -> Status:
+def _status(metrics: Mapping[str, Any]) -> Status:
     try:
-        return Status(vitals.get("status", Status.OK))
+        return Status(metrics.get("status", Status.OK))
     except ValueError:
         return Status.OK
 
 
-def _place(status: Status, number: Any) -> tuple[int, float]:
+def _rank(status: Status, number: Any) -> tuple[int, float]:
     return status.severity, float(number) if isinstance(number, int | float) else -1.0

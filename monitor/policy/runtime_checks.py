@@ -1,4 +1,7 @@
-"""Checks that no configuration has, because they come and go with what they are about: their names and fields."""
+"""Runtime checks: checks of workers, queues, hosts, consumer groups and the monitor, which no configuration contains.
+
+They are created and deleted with the things that they observe. This module derives their names and their fields.
+"""
 
 from __future__ import annotations
 
@@ -10,78 +13,81 @@ from monitor.config import CheckSpec
 from monitor.lib.safe_names import KINDS, safe_name
 
 SUMMARY = "workers"
-"""The name of the check that sums up all workers and queues."""
+"""Name of the check that sums up all workers and queues."""
 
-PART = "group"
-"""What the names of checks begin with that a run of another check found: consumer groups, so far."""
+CHILD = "group"
+"""Prefix of the names of child checks. All child checks are consumer groups so far."""
 
 HOST_INTERVALS = 6.0
-"""A host's numbers must be high for so long: they are of a moment."""
+"""A host's numbers must be high for this long, because each beacon shows only one moment."""
 
 NAME_LENGTH = 200
-WHOLE_LENGTH = 150
-"""Of the name of the check that a part belongs to, within the part's name."""
+PARENT_LENGTH = 150
+"""Most characters of the parent's name within the name of a child check."""
 
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_.@:-]")
-_FORBIDDEN_IN_WHOLE = re.compile(r"[^A-Za-z0-9_.@-]")
-_DYNAMIC = re.compile(rf"{SUMMARY}|(worker|queue|host|monitor|{PART}):[A-Za-z0-9_.@:-]+")
+_FORBIDDEN_IN_PARENT = re.compile(r"[^A-Za-z0-9_.@-]")
+_RUNTIME_CHECK = re.compile(rf"{SUMMARY}|(worker|queue|host|monitor|{CHILD}):[A-Za-z0-9_.@:-]+")
 
 
-def is_dynamic(check: str) -> bool:
-    """Whether a check of this name comes and goes at run time, rather than stand in the roster."""
-    return _DYNAMIC.fullmatch(check) is not None
+def is_runtime_check(check: str) -> bool:
+    """Return whether this is the name of a runtime check."""
+    return _RUNTIME_CHECK.fullmatch(check) is not None
 
 
-def dynamic(check: str) -> CheckSpec:
-    """What there is to know beforehand of a check that came at run time: its name says its kind."""
+def runtime_spec(check: str) -> CheckSpec:
+    """Return the spec of a runtime check as far as its name alone determines it: name and kind."""
     return CheckSpec.model_construct(name=check, kind=check.partition(":")[0], critical=False, groups=(), options={})
 
 
 def check_name(kind: str, target: str) -> str:
-    """The name of the check of a worker, a queue, ...; a short digest keeps apart what had to be changed."""
+    """Return the name of the check of a worker, a queue or another target.
+
+    Characters that a check name cannot have are replaced. A short digest keeps changed names apart.
+    """
     return f"{kind}:{safe_name(target, _FORBIDDEN, most_characters=NAME_LENGTH - len(kind) - 1)}"
 
 
 def check_names(name: str, checks: Iterable[str]) -> Iterator[str]:
-    """Yield the names of the checks that may be meant by ``name``: a kind, and a target under its own name.
+    """Yield the names of the checks that ``name``, a kind and an unchanged target (``KIND:TARGET``), may refer to.
 
-    ``checks`` are those of the roster: a part is named ``group:CHECK:PART``.
+    A child check is ``group:CHECK:CHILD``, where CHECK is one of ``checks``, the names of the roster.
     """
     kind, _, target = name.partition(":")
-    if kind == PART:
-        yield from (part_name(check, target[len(check) + 1 :]) for check in checks if target.startswith(f"{check}:"))
+    if kind == CHILD:
+        yield from (child_name(check, target[len(check) + 1 :]) for check in checks if target.startswith(f"{check}:"))
     elif kind in KINDS:
         yield check_name(kind, target)
 
 
 @lru_cache(maxsize=20_000)
 def check_spec(name: str, interval_seconds: float) -> CheckSpec:
-    """The check of this name, which no configuration has: never critical, in no group, valid for three intervals."""
+    """Return the spec of a runtime check: never critical, in no group, with results valid for three intervals."""
     kind = name.partition(":")[0]
     lasting = HOST_INTERVALS * interval_seconds if kind == "host" else 0.0
     fields = {"interval": interval_seconds, "valid_for": 3 * interval_seconds, "for": lasting}
     return CheckSpec.model_validate({"name": name, "kind": kind, "critical": False, **fields})
 
 
-def part_spec(check: CheckSpec, part: str) -> CheckSpec:
-    """The check of a part that a run of ``check`` found: judged as that, but never critical and in no group."""
-    name = part_name(check.name, part)
-    return check.model_copy(update={"name": name, "kind": PART, "critical": False, "groups": (), "options": {}})
+def child_spec(check: CheckSpec, child: str) -> CheckSpec:
+    """Return the spec of a child check: that of its parent ``check``, but never critical and in no group."""
+    name = child_name(check.name, child)
+    return check.model_copy(update={"name": name, "kind": CHILD, "critical": False, "groups": (), "options": {}})
 
 
-def part_name(check: str, part: str) -> str:
-    """The name of the check of a part that a run of ``check`` found."""
-    return check_name(PART, f"{_whole(check)}:{part}")
+def child_name(check: str, child: str) -> str:
+    """Return the name of a child check of ``check``."""
+    return check_name(CHILD, f"{_parent_prefix(check)}:{child}")
 
 
-def wholes(name: str, checks: Iterable[str]) -> tuple[str, ...]:
-    """Those of ``checks`` that a check of this name is a part of: one, or none."""
-    if not name.startswith(f"{PART}:"):
+def parent_checks(name: str, checks: Iterable[str]) -> tuple[str, ...]:
+    """Return the parent among ``checks`` of the check of this name: one name, or none."""
+    if not name.startswith(f"{CHILD}:"):
         return ()
-    return tuple(check for check in checks if name.startswith(f"{PART}:{_whole(check)}:"))
+    return tuple(check for check in checks if name.startswith(f"{CHILD}:{_parent_prefix(check)}:"))
 
 
 @lru_cache(maxsize=20_000)
-def _whole(check: str) -> str:
-    """A check as its parts name it: without a colon, at which the part begins."""
-    return safe_name(check, _FORBIDDEN_IN_WHOLE, most_characters=WHOLE_LENGTH)
+def _parent_prefix(check: str) -> str:
+    """Return the parent's name within a child's name: without colons, since a colon separates the two."""
+    return safe_name(check, _FORBIDDEN_IN_PARENT, most_characters=PARENT_LENGTH)

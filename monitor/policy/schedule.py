@@ -1,8 +1,8 @@
-"""When each check is due: at its own phase of its interval, forever.
+"""Schedule of the checks: each is due once in its interval, always at its own phase.
 
-A check with interval ``i`` is due at every moment ``t`` with ``t % i == phase(name) * i``. The phase
-is a stable hash of the name, so that checks spread over the interval and keep their place when the
-roster changes or a process restarts. Pure: a plan answers for any stretch of time it is asked about.
+A check with interval ``i`` is due at every time ``t`` with ``t % i == phase(name) * i``. The phase is a stable hash of
+the name, so that checks are spread over the interval and keep their phase when the roster changes or a process
+restarts. The rules are pure: a plan can be computed for any window of time.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ Choose = Callable[[Sequence["DueCheck"], int], list["DueCheck"]]
 
 
 class DueCheck(NamedTuple):
-    """A check to run, and the moment at which it was due (store's clock)."""
+    """A check to run, and the time at which it was due, by the store's clock."""
 
     check: str
     due_at: float
 
 
 def phase(name: str) -> float:
-    """A number in [0, 1) that depends on nothing but the name."""
+    """Return a number in [0, 1) that depends only on the name."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=7).digest()) / 2**56
 
 
 class Plan:
-    """The roster, sorted by when in its interval each check is due: a question costs what its answer holds."""
+    """The roster, sorted by interval and phase, so that finding the due checks costs in proportion to their number."""
 
     def __init__(self, checks: Iterable[CheckSpec]) -> None:
         slots: dict[float, list[tuple[float, str]]] = defaultdict(list)
@@ -44,10 +44,10 @@ class Plan:
         self._names = frozenset(name for entries in self._slots.values() for _, name in entries)
 
     def due(self, window: Window) -> list[DueCheck]:
-        """What to run in ``window``, each check at most once however long the window is, the earliest first.
+        """Return the checks to run in ``window``, the earliest first. Each occurs at most once, even in a long window.
 
-        Everything when there has been no window before; checks never observed at once; retries
-        once their time has come.
+        All checks are due in the first window of a store. Checks that were never observed, and retries whose time
+        has passed, are due at once.
         """
         if window.since is None:
             return [DueCheck(name, window.until) for name in sorted(self._names)]
@@ -62,25 +62,25 @@ class Plan:
 
 
 def admit(due: Sequence[DueCheck], waiting: int, *, at_least: int, choose: Choose = random.sample) -> list[DueCheck]:
-    """What of ``due`` to send, while ``waiting`` runs of earlier windows have not been taken by any worker.
+    """Return the checks of ``due`` to send, while ``waiting`` earlier runs have not been taken by any worker.
 
-    A queue that is longer than workers empty within an interval holds runs that are overdue when they are taken: then
-    all work is wasted. So no more wait than half a window's worth, or ``at_least``. When not everything fits,
-    chance decides: a check left out now is as likely as any other to be in the next time.
+    If a queue holds more runs than workers can take within an interval, all runs are overdue when they are taken and
+    all work is wasted. So at most half the due checks, or ``at_least``, may wait. When not all fit, ``choose`` picks
+    among them at random, so that a check that is left out now is as likely as any other to be sent next time.
     """
     if waiting == 0:
         return list(due)
-    room = max(len(due) // 2, at_least) - waiting
-    if room >= len(due):
+    free = max(len(due) // 2, at_least) - waiting
+    if free >= len(due):
         return list(due)
-    return sorted(choose(due, max(0, room)), key=lambda due: due.due_at)
+    return sorted(choose(due, max(0, free)), key=lambda due: due.due_at)
 
 
 def _latest(entries: list[tuple[float, str]], interval: float, since: float, until: float) -> dict[str, float]:
-    """For each entry with a due time in (since, until], the last such time."""
-    turn = math.floor(until / interval)
+    """Return the last due time in (since, until] of each entry that has one, by name."""
+    current = math.floor(until / interval)
     found: dict[str, float] = {}
-    for start in (turn * interval, (turn - 1) * interval):  # the interval that `until` lies in, and the one before
+    for start in (current * interval, (current - 1) * interval):  # the interval with `until` in it, and the one before
         low = bisect_right(entries, (since - start, "\U0010ffff"))
         high = bisect_right(entries, (until - start, "\U0010ffff"))
         for offset, name in entries[low:high]:

@@ -1,6 +1,6 @@
-"""Whether the monitor itself is whole: what has gone stale, what its own parts are worth, and what a dead man may say.
+"""Judgement of the monitor itself: overdue results, the monitor's own checks, and the ping of the dead man's switch.
 
-The monitor's own state is checks like any other, ``monitor:beat`` and so on. Pure.
+The monitor's own state consists of checks like any other: ``monitor:beat`` and so on. The rules are pure.
 """
 
 from __future__ import annotations
@@ -10,24 +10,31 @@ from collections.abc import Collection, Iterable, Mapping
 from monitor.config import CheckSpec
 from monitor.model.alerts import AlertsOverview
 from monitor.model.checks import Outcome, Reason, State, Status
-from monitor.policy.runtime_checks import PART, is_dynamic, wholes
+from monitor.policy.runtime_checks import CHILD, is_runtime_check, parent_checks
 
 KIND = "monitor"
 BEAT, SCHEDULE, RESULTS, QUEUE, ALERTS, STORE = (
-    f"{KIND}:{what}" for what in ("beat", "schedule", "results", "queue", "alerts", "store")
+    f"{KIND}:{name}" for name in ("beat", "schedule", "results", "queue", "alerts", "store")
 )
 OWN = (BEAT, SCHEDULE, RESULTS, QUEUE, ALERTS, STORE)
 
 GAP_SECONDS = 2.0
-"""Two looks further apart than this, or than two intervals, have something between them that nobody saw."""
+"""Two self-checks further apart than this, and than two intervals, have a gap between them."""
+
 GRACE_SECONDS = 2.0
+"""Tolerance for the next result of a check."""
+
 SILENT_SECONDS = 5.0
-"""A dispatch is expected every half second; the worker may be busy for a while."""
+"""Time without a dispatch that is an error. One is expected every half second; the worker may be busy for a while."""
+
 UNDELIVERABLE_SECONDS = 300.0
+"""Age of the oldest waiting notice that is an error."""
+
 SET_ASIDE_SECONDS = 300.0
-"""How long values that were set aside are a warning."""
+"""Time for which values that were set aside are a warning."""
+
 DEAD_SECONDS = 86_400.0
-"""How long a dead letter is a warning."""
+"""Time for which a dead letter is a warning."""
 
 SERIES: Mapping[str, tuple[str, ...]] = {
     BEAT: ("tick_age_ms",),
@@ -37,11 +44,11 @@ SERIES: Mapping[str, tuple[str, ...]] = {
     ALERTS: ("pending", "oldest_pending_seconds"),
     STORE: ("values_set_aside",),
 }
-"""The numbers of each that history keeps."""
+"""Numbers of each check that history keeps."""
 
 
 def specs(interval_seconds: float) -> dict[str, CheckSpec]:
-    """The checks that the monitor's own state is, by name."""
+    """Return the monitor's own checks, by name."""
     return {
         name: CheckSpec(name=name, kind=KIND, critical=False, interval=interval_seconds, valid_for=4 * interval_seconds)
         for name in OWN
@@ -49,7 +56,10 @@ def specs(interval_seconds: float) -> dict[str, CheckSpec]:
 
 
 def ticking_since(last: State | None, now: float, interval_seconds: float) -> float:
-    """Since when one look has followed the other without a gap: what is older than this proves nothing."""
+    """Return the time since which self-checks have run without a gap. Older observations prove nothing.
+
+    ``last`` is the state of ``monitor:beat``, which keeps that time.
+    """
     since = last.result.data.get("ticking_since") if last is not None else None
     if last is None or not isinstance(since, int | float):
         return now
@@ -58,21 +68,23 @@ def ticking_since(last: State | None, now: float, interval_seconds: float) -> fl
 
 
 def is_expected(check: str, checks: Collection[str]) -> bool:
-    """Whether new results should come of a check: it is configured, part of one that is, or found and retired
-    by the workers' rounds.
+    """Return whether new results of a check are expected.
 
-    One that was taken off the configuration is not: its last state is no alarm. The monitor's own state speaks for
-    itself: who would look at it is the one who writes it.
+    Results are expected of configured checks, of their child checks, and of the checks that the workers' rounds create
+    and delete. They are not expected of a check that was removed from the configuration, so that its last state raises
+    no alarm. They are not expected of the monitor's own checks: the self-check, which would find them overdue, writes
+    them itself.
     """
-    if check.startswith(f"{PART}:"):
-        return check in checks or bool(wholes(check, checks))
-    return check in checks or (is_dynamic(check) and check not in OWN)
+    if check.startswith(f"{CHILD}:"):
+        return check in checks or bool(parent_checks(check, checks))
+    return check in checks or (is_runtime_check(check) and check not in OWN)
 
 
 def overdue(states: Iterable[State], now: float, since: float) -> list[State]:
-    """The states whose next result has not come although it could have.
+    """Return the states whose next result is overdue.
 
-    After a gap (nobody dispatched, the store was away) every check first gets the time it takes to come round again.
+    After a gap, in which no checks were dispatched or the store was not available, each check first gets the time of
+    one more run. ``since`` is the end of the last gap.
     """
     return [state for state in states if now > max(state.result.valid_until, since + _round_seconds(state))]
 
@@ -87,26 +99,31 @@ def judge(
     dispatched_at: float | None,
     set_aside: Mapping[str, int],
 ) -> dict[str, Outcome]:
-    """Return the outcomes of the monitor's own checks that follow from the store. ``late``: see :func:`overdue`."""
+    """Return the outcomes of the monitor's own checks that follow from the store.
+
+    ``late`` are the states that `overdue` returns.
+    """
     return {
-        BEAT: beat(dispatched_at, now, since),
-        SCHEDULE: schedule(checks, states),
-        RESULTS: results(checks, states, late),
-        STORE: store(set_aside, states.get(STORE), now),
+        BEAT: judge_beat(dispatched_at, now, since),
+        SCHEDULE: judge_schedule(checks, states),
+        RESULTS: judge_results(checks, states, late),
+        STORE: judge_store(set_aside, states.get(STORE), now),
     }
 
 
-def beat(dispatched_at: float | None, now: float, since: float) -> Outcome:
-    """Beat's tick, seen by what it causes: windows are claimed."""
+def judge_beat(dispatched_at: float | None, now: float, since: float) -> Outcome:
+    """Return the outcome of ``monitor:beat``. A tick of beat shows in the store as a claimed window."""
     age = 0.0 if dispatched_at is None else max(0.0, now - dispatched_at)
     data = {"tick_age_ms": round(age * 1000), "ticking_since": since}
     if age > SILENT_SECONDS and now - since > SILENT_SECONDS:
-        return Outcome(Status.ERROR, data, "not_dispatching", "checks are not dispatched although beat's messages come")
+        return Outcome(
+            Status.ERROR, data, "not_dispatching", "checks are not dispatched although beat's messages arrive"
+        )
     return Outcome(Status.OK, data)
 
 
-def schedule(checks: Mapping[str, CheckSpec], states: Mapping[str, State]) -> Outcome:
-    """How long after they were due the latest runs began: a warning when that is half of a check's interval."""
+def judge_schedule(checks: Mapping[str, CheckSpec], states: Mapping[str, State]) -> Outcome:
+    """Return the outcome of ``monitor:schedule``: a warning when a run began more than half an interval late."""
     late = {name: states[name].result.late_ms or 0.0 for name in checks if name in states}
     worst = max(late, key=lambda name: late[name] / checks[name].interval_seconds, default=None)
     data = {"delay_ms": max(late.values(), default=0.0)}
@@ -115,8 +132,8 @@ def schedule(checks: Mapping[str, CheckSpec], states: Mapping[str, State]) -> Ou
     return Outcome(Status.OK, data)
 
 
-def results(checks: Mapping[str, CheckSpec], states: Mapping[str, State], late: Iterable[State]) -> Outcome:
-    """Whether every check has a result that can be believed."""
+def judge_results(checks: Mapping[str, CheckSpec], states: Mapping[str, State], late: Iterable[State]) -> Outcome:
+    """Return the outcome of ``monitor:results``: a warning when the result of a check is overdue."""
     missing = [name for name in checks if name not in states]
     old = [state.check for state in late]
     data = {"checks": len(checks), "overdue": len(old), "not_observed": len(missing)}
@@ -125,17 +142,17 @@ def results(checks: Mapping[str, CheckSpec], states: Mapping[str, State], late: 
     return Outcome(Status.OK, data)
 
 
-def queue(waiting: int, limit: int) -> Outcome:
-    """Whether the monitor's workers keep up with the monitor's queue."""
+def judge_queue(waiting: int, limit: int) -> Outcome:
+    """Return the outcome of ``monitor:queue``: a warning when more than ``limit`` messages wait."""
     data = {"pending_tasks": waiting}
     if waiting > limit:
-        message = f"more than {limit} messages wait in our own queue"
+        message = f"more than {limit} messages wait in the monitor's queue"
         return Outcome(Status.WARNING, data, Reason.ABOVE_THRESHOLD, message)
     return Outcome(Status.OK, data)
 
 
-def alerts(overview: AlertsOverview) -> Outcome:
-    """Whether what has to be told is told."""
+def judge_alerts(overview: AlertsOverview) -> Outcome:
+    """Return the outcome of ``monitor:alerts``: an error when notices wait too long, a warning for dead letters."""
     oldest_at = overview.oldest_pending_at
     oldest_seconds = 0.0 if oldest_at is None else max(0.0, overview.read_at - oldest_at)
     dead = sum(letter.at > overview.read_at - DEAD_SECONDS for letter in overview.dead_letters)
@@ -148,8 +165,11 @@ def alerts(overview: AlertsOverview) -> Outcome:
     return Outcome(Status.OK, data)
 
 
-def store(total: Mapping[str, int], last: State | None, now: float) -> Outcome:
-    """Whether all that was read from the store is ours: a warning for a while after some of it was set aside."""
+def judge_store(total: Mapping[str, int], last: State | None, now: float) -> Outcome:
+    """Return the outcome of ``monitor:store``: a warning for a while after values in the store were set aside.
+
+    ``total`` counts these values by kind, ``last`` is the previous state of the check.
+    """
     known = last.result.data if last is not None else {}
     count, before, at = sum(total.values()), known.get("values_set_aside"), known.get("set_aside_at")
     if count and count != (before if isinstance(before, int) else 0):
@@ -157,13 +177,13 @@ def store(total: Mapping[str, int], last: State | None, now: float) -> Outcome:
     data = {"values_set_aside": count, "set_aside_at": at}
     if isinstance(at, int | float) and now - SET_ASIDE_SECONDS < at <= now:
         kinds = ", ".join(f"{kind} {total[kind]}" for kind in sorted(total) if total[kind])
-        message = f"values in the store that are not ours were set aside, so far: {kinds}"
+        message = f"values in the store that are damaged or from another program were set aside, so far: {kinds}"
         return Outcome(Status.WARNING, data, "values_set_aside", message, dict(total))
     return Outcome(Status.OK, data, detail=dict(total))
 
 
-def is_whole(own: Mapping[str, Outcome]) -> bool:
-    """Whether a dead-man's ping may be sent: checks are dispatched, results come, alerts can be delivered."""
+def may_ping(own: Mapping[str, Outcome]) -> bool:
+    """Return whether to ping the dead man's switch: checks are dispatched, results arrive, alerts are delivered."""
     return own[BEAT].status is Status.OK and own[RESULTS].status is Status.OK and own[ALERTS].status is not Status.ERROR
 
 

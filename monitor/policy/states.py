@@ -1,6 +1,6 @@
-"""Judgement over results and states: hysteresis when one is written, staleness and verdicts when they are read.
+"""Rules for states: hysteresis when a result is written, staleness and group verdicts when states are read.
 
-Pure: no IO, no clock; ``now`` is an argument.
+The rules are pure: no IO, no clock; ``now`` is an argument.
 """
 
 from __future__ import annotations
@@ -13,10 +13,15 @@ from monitor.config import CheckSpec
 from monitor.model.checks import Flight, Outcome, Overall, Reason, Result, State, Status, Streak, Transition
 
 FUTURE_TOLERANCE_SECONDS = 5.0
+"""Clocks may differ by this much. A result from later than this is rejected."""
 
 
 class GroupHold(NamedTuple):
-    """How long a group keeps a verdict that is out of date, and whether it then fails nothing."""
+    """Handling of stale results in a group.
+
+    The last status of a stale check counts for ``seconds``. With ``forever``, a stale check does not fail the group
+    after that.
+    """
 
     seconds: float
     forever: bool = False
@@ -25,8 +30,8 @@ class GroupHold(NamedTuple):
 class Reading(NamedTuple):
     """The status of a state at one moment.
 
-    ``held`` says that it is out of date, but that its group or its check keeps the last verdict; or that it is too
-    early to say.
+    ``held`` is true when the result is out of date but the group or the check keeps the last verdict, and when it is
+    too early for a verdict. A held reading that is ``stale`` or ``unknown`` does not fail a group.
     """
 
     status: Status
@@ -37,7 +42,7 @@ class Reading(NamedTuple):
 def as_result(
     check: CheckSpec, flight: Flight, outcome: Outcome, response_time_ms: float, *, due_at: float | None = None
 ) -> Result:
-    """The outcome of a run, dated by the moment its flight was taken: never by the moment of writing."""
+    """Return the result of a run: its outcome, dated by the taking of its flight, not by the time of writing."""
     return Result(
         run_id=flight.run_id,
         status=outcome.status,
@@ -56,31 +61,33 @@ def as_result(
 
 
 def advance(state: State | None, result: Result, check: CheckSpec) -> tuple[State, tuple[Transition, ...]]:
-    """The state after one more result, and the transition this makes, if any.
+    """Return the state after one more result, and the transition that this makes, if any.
 
-    The first result of all is believed at once. After it, a worse status needs ``failure_threshold``
-    consecutive worse results that span ``for_seconds``, a better one ``success_threshold`` better ones.
-    A state that had been noted as stale comes back by a transition, whatever it comes back as. A result that only
-    says that it is too early to say anything changes nothing.
+    The first result determines the status at once. After it, a worse status needs ``failure_threshold`` consecutive
+    worse results that span ``for_seconds``; a better status needs ``success_threshold`` consecutive better results.
+    A state that was marked as stale always leaves that by a transition. A result with ``grace`` (too early for a
+    verdict) does not change the status.
     """
     if state is None:
         unknown = State(check.name, Status.UNKNOWN, result.observed_at, 0, result)
-        return (unknown, ()) if result.grace else _turn(unknown, result)
+        return (unknown, ()) if result.grace else _change_status(unknown, result)
     after, transitions = _advance(state, result, check)
     if state.stale_since is None:
         return after, transitions
-    after = _turned(after, state, result.observed_at, result.run_id, since=result.observed_at, stale_since=None)
+    after = _with_next_sequence(
+        after, state, result.observed_at, result.run_id, since=result.observed_at, stale_since=None
+    )
     return after, (_transition(after, Status.STALE, after.status, result.observed_at, result.reason),)
 
 
 def expire(state: State, now: float, sweep_id: str) -> tuple[State, tuple[Transition, ...]]:
     """Return the state marked as out of date at ``now`` by a sweep, and the transition this makes.
 
-    Nothing changes when its result is still valid, or when an earlier sweep marked it.
+    Nothing changes when the result is still valid, or when an earlier sweep has marked the state.
     """
     if now <= state.result.valid_until or state.stale_since is not None:
         return state, ()
-    expired = _turned(state, state, now, sweep_id, stale_since=now)
+    expired = _with_next_sequence(state, state, now, sweep_id, stale_since=now)
     return expired, (_transition(expired, state.status, Status.STALE, now, Reason.STALE),)
 
 
@@ -88,20 +95,21 @@ def _advance(state: State, result: Result, check: CheckSpec) -> tuple[State, tup
     if result.grace:
         return _evolve(state, result, state.streak, state.retry_at), ()
     if not state.is_judged:
-        return _turn(state, result)
+        return _change_status(state, result)
     streak = _continue_streak(state, result)
     if streak is None:
         return _evolve(state, result), ()
     if _is_confirmed(state, streak, result, check):
-        return _turn(state, result, streak.status)
+        return _change_status(state, result, streak.status)
     return _evolve(state, result, streak, _retry_at(state, streak, result, check)), ()
 
 
 def read_status(state: State | None, now: float, *, hold: GroupHold | None = None) -> Reading:
-    """Return the status of a stored state at ``now`` on the store's clock: an old one is ``stale``, none ``unknown``.
+    """Return the status of a stored state at ``now`` by the store's clock.
 
-    With ``hold`` an out-of-date state keeps its last status for as long as its numbers are no older than that, and says
-    so. A result from further in the future than clocks may differ is not believed.
+    A state whose result has expired is ``stale``. With ``hold`` it keeps its last status, marked as ``held``, while its
+    numbers are not older than ``hold.seconds``. A missing state is ``unknown``, and so is one with a result from
+    further in the future than `FUTURE_TOLERANCE_SECONDS`.
     """
     forever = hold is not None and hold.forever
     if state is None:
@@ -117,21 +125,21 @@ def read_status(state: State | None, now: float, *, hold: GroupHold | None = Non
 
 
 def fails(reading: Reading) -> bool:
-    """Whether a critical check with this reading fails its group.
+    """Return whether a critical check with this reading fails its group.
 
-    A warning never does; nor, where staleness holds, does ignorance.
+    A warning does not, and neither does a held reading that is ``stale`` or ``unknown``.
     """
-    ignorant = reading.status in (Status.STALE, Status.UNKNOWN)
-    return reading.status.severity == 2 and not (ignorant and reading.held)
+    is_unknown = reading.status in (Status.STALE, Status.UNKNOWN)
+    return reading.status.severity == 2 and not (is_unknown and reading.held)
 
 
 def group_passes(readings: Mapping[str, Reading], critical: Container[str]) -> bool:
-    """Whether a group is ready: no critical check of it fails."""
+    """Return whether a group passes: none of its critical checks fails."""
     return not any(fails(reading) for name, reading in readings.items() if name in critical)
 
 
 def overall(readings: Mapping[str, Reading], critical: Container[str]) -> Overall:
-    """``unhealthy`` when a critical check fails, else ``degraded`` when anything is not ok, else ``healthy``."""
+    """Return ``unhealthy`` when a critical check fails, else ``degraded`` when a check is not ok, else ``healthy``."""
     if not group_passes(readings, critical):
         return Overall.UNHEALTHY
     if any(reading.status is not Status.OK for reading in readings.values()):
@@ -139,15 +147,15 @@ def overall(readings: Mapping[str, Reading], critical: Container[str]) -> Overal
     return Overall.HEALTHY
 
 
-def _turned(state: State, before: State, at: float, run_id: str, **changes: Any) -> State:
-    """Return ``state`` with the next sequence after ``before``, turned by this run or sweep."""
-    # Not below the clock's milliseconds: after the store was flushed, numbering goes on above what was used.
+def _with_next_sequence(state: State, before: State, at: float, run_id: str, **changes: Any) -> State:
+    """Return ``state`` with the next sequence after ``before``, changed by this run or sweep."""
+    # Sequences are at least the clock's milliseconds, so that after a flush of the store they are above earlier ones.
     sequence = max(before.sequence + 1, int(at * 1000))
     return dataclasses.replace(state, sequence=sequence, turned_by=run_id, **changes)
 
 
 def _rank(status: Status) -> int:
-    """How bad a result is: as its severity, but to know of an error is worse than not to know."""
+    """Return how bad a status is: its severity, but a known error is worse than ``stale`` and ``unknown``."""
     return status.severity + (status is Status.ERROR)
 
 
@@ -184,13 +192,13 @@ def _evolve(state: State, result: Result, streak: Streak | None = None, retry_at
     return dataclasses.replace(state, result=result, streak=streak, retry_at=retry_at, stale_since=None)
 
 
-def _turn(state: State, result: Result, status: Status | None = None) -> tuple[State, tuple[Transition, ...]]:
+def _change_status(state: State, result: Result, status: Status | None = None) -> tuple[State, tuple[Transition, ...]]:
     new = status or result.status
-    # A streak may be confirmed at a milder status than its last result, which then begins the next streak.
+    # A confirmed streak may have a milder status than its last result. That result then begins the next streak.
     rest = None if new is result.status else Streak(result.status, 1, result.observed_at)
     base = State(state.check, new, result.observed_at, state.sequence, result, rest)
-    turned = _turned(base, state, result.observed_at, result.run_id)
-    return turned, (_transition(turned, state.status, new, result.observed_at, result.reason),)
+    changed = _with_next_sequence(base, state, result.observed_at, result.run_id)
+    return changed, (_transition(changed, state.status, new, result.observed_at, result.reason),)
 
 
 def _transition(state: State, old: Status, new: Status, at: float, reason: str | None) -> Transition:

@@ -1,1 +1,1 @@
-"""Use cases. They speak to ports only."""
+"""Use cases. They use ports only, no implementations of IO."""

@@ -1,4 +1,4 @@
-"""The use cases of alerting: decide once whom to tell what; tell it until it is told. Speaks to ports only."""
+"""Use cases of alerting: decide once about notices, and deliver them until they have been accepted."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from monitor.config import ChannelSpec, Config, scrub
 from monitor.model.alerts import Alert
 from monitor.model.checks import Notice, Reason, Snapshot, State, Status, Transition
 from monitor.policy.alerting import ROLL_OUT_SECONDS, DecisionContext, backoff_seconds, channels_for, evaluate
-from monitor.policy.runtime_checks import is_dynamic
+from monitor.policy.runtime_checks import is_runtime_check
 from monitor.policy.suppression import Dependencies, hold
 from monitor.ports.alerts import Delivery, Outbox, PendingDecisions
 from monitor.ports.store import Send, StateStore
 
 LEASE_MARGIN_SECONDS = 5.0
-FAILURES_OF_ONE = 1
-"""More failures in a row, with no success between, are the channel's and not a single notice's."""
+"""Time by which the lease on a channel exceeds the channel's timeout."""
+
+SINGLE_NOTICE_FAILURES = 1
+"""Up to this many failures in a row concern a single notice. More concern the channel and hold all its notices."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryAttempt:
-    """What became of one attempt to deliver. ``event`` is ``delivered``, ``failed`` (tried again) or ``dead``."""
+    """Result of one attempt to deliver a notice. ``event`` is ``delivered``, ``failed`` (to be retried) or ``dead``."""
 
     event: str
     channel: str
@@ -35,22 +37,23 @@ class DeliveryAttempt:
 
 
 def decide(config: Config, *, store: StateStore, outbox: Outbox, everything: bool = True) -> list[tuple[str, Notice]]:
-    """Decide about everything that happened: what is to be told now, by channel. Nothing, while somebody else is at it.
+    """Decide about all transitions without a decision; return the new notices, each with the name of its channel.
 
-    If ``everything``, decide also about what time has brought to all other alerts. Every transition is decided once,
-    however many decide at the same time. Raises StoreUnavailable.
+    With ``everything``, decide also about the passing of time for all other alerts, such as reminders. Every transition
+    is decided once, however many processes decide at the same time. Return no notices while another process has the
+    turn to decide. Raises StoreUnavailable.
     """
     dependencies = Dependencies(config)
     token = uuid.uuid4().hex
-    told: list[tuple[str, Notice]] = []
-    while seen := outbox.undecided(token, everything=everything):
-        if not (seen.moved or everything):
+    decided: list[tuple[str, Notice]] = []
+    while pending := outbox.undecided(token, everything=everything):
+        if not (pending.moved or everything):
             break
-        alerts, notices = _decision(seen, config, store, dependencies)
-        if not (seen.moved or alerts) or outbox.decide(seen, alerts, notices):
-            told += notices
+        alerts, notices = _evaluate_all(pending, config, store, dependencies)
+        if not (pending.moved or alerts) or outbox.decide(pending, alerts, notices):
+            decided += notices
             everything = False
-    return told
+    return decided
 
 
 def deliver(
@@ -63,9 +66,10 @@ def deliver(
     first_retry_seconds: float = 2.0,
     lease_margin_seconds: float = LEASE_MARGIN_SECONDS,
 ) -> Generator[DeliveryAttempt, None, None]:
-    """Tell what waits for a channel, unless somebody else is at it; stop when nothing is due, or after ``for_seconds``.
+    """Deliver the waiting notices of a channel until none is due, or until ``for_seconds`` have passed.
 
-    Raises StoreUnavailable: what was told a moment before is then told again, with the same id.
+    Deliver none while another process holds the channel's lease. Raises StoreUnavailable; a notice that was delivered
+    just before is then delivered again, with the same id.
     """
     token = uuid.uuid4().hex
     ends_at = time.monotonic() + for_seconds
@@ -80,7 +84,7 @@ def deliver(
 
 
 def retire(config: Config, *, store: StateStore, outbox: Outbox) -> int:
-    """Give up what waits for channels that no configuration has any more. Returns how many. Raises StoreUnavailable."""
+    """Give up notices for channels that are not configured any more; return their number. Raises StoreUnavailable."""
     return outbox.retire(config.channels, before=store.now() - ROLL_OUT_SECONDS)
 
 
@@ -98,7 +102,7 @@ def _attempt(
     jitter = random.uniform(0.5, 1.5)  # noqa: S311  (spreads load, keeps no secret)
     after = backoff_seconds(attempts, first_retry_seconds) * jitter
     hold_seconds = 0.0
-    if delivery.failures >= FAILURES_OF_ONE:
+    if delivery.failures >= SINGLE_NOTICE_FAILURES:
         hold_seconds = backoff_seconds(delivery.failures, first_retry_seconds) * jitter
     if failure.retry_after_seconds is not None:
         hold_seconds = max(hold_seconds, min(failure.retry_after_seconds, retry_for_seconds))
@@ -109,50 +113,50 @@ def _attempt(
     )
 
 
-def _decision(
-    seen: PendingDecisions, config: Config, store: StateStore, dependencies: Dependencies
+def _evaluate_all(
+    pending: PendingDecisions, config: Config, store: StateStore, dependencies: Dependencies
 ) -> tuple[dict[str, Alert | None], list[tuple[str, Notice]]]:
-    happened: dict[str, list[Transition]] = {}
-    for transition in seen.transitions:
-        happened.setdefault(transition.check, []).append(transition)
-    if seen.broken:
+    transitions: dict[str, list[Transition]] = {}
+    for transition in pending.transitions:
+        transitions.setdefault(transition.check, []).append(transition)
+    if pending.broken:
         snapshot = store.read()
-        for transition in _reconciled(snapshot, seen.alerts, happened):
-            happened.setdefault(transition.check, []).append(transition)
+        for transition in _reconciled(snapshot, pending.alerts, transitions):
+            transitions.setdefault(transition.check, []).append(transition)
     else:
-        snapshot = _states(happened, seen, store, dependencies)
+        snapshot = _read_states(transitions, pending, store, dependencies)
     changed: dict[str, Alert | None] = {}
     notices: list[tuple[str, Notice]] = []
-    context = _Contexts(config, dependencies, seen, snapshot)
-    for check in {**seen.alerts, **happened}:
-        alert = seen.alerts.get(check)
-        for transition in happened.get(check, ()):
-            alert, some = evaluate(alert, transition, context.of(_after(transition)))
+    contexts = _Contexts(config, dependencies, pending, snapshot)
+    for check in {**pending.alerts, **transitions}:
+        alert = pending.alerts.get(check)
+        for transition in transitions.get(check, ()):
+            alert, some = evaluate(alert, transition, contexts.of(_alert_after(transition)))
             notices += some
         if alert is not None:
-            alert, some = evaluate(alert, None, context.of(alert))
+            alert, some = evaluate(alert, None, contexts.of(alert))
             notices += some
-        if alert != seen.alerts.get(check):
+        if alert != pending.alerts.get(check):
             changed[check] = alert
     return changed, notices
 
 
-def _states(
-    happened: Mapping[str, object], seen: PendingDecisions, store: StateStore, dependencies: Dependencies
+def _read_states(
+    transitions: Mapping[str, object], pending: PendingDecisions, store: StateStore, dependencies: Dependencies
 ) -> Snapshot:
-    checks = {*happened, *seen.alerts}
-    above = {parent for check in checks for parent in dependencies.ancestors(check, stale=True)}
-    return store.read(checks | above)
+    checks = {*transitions, *pending.alerts}
+    ancestors = {parent for check in checks for parent in dependencies.ancestors(check, stale=True)}
+    return store.read(checks | ancestors)
 
 
 def _reconciled(
-    snapshot: Snapshot, alerts: Mapping[str, Alert], happened: Mapping[str, Sequence[Transition]]
+    snapshot: Snapshot, alerts: Mapping[str, Alert], transitions: Mapping[str, Sequence[Transition]]
 ) -> Iterable[Transition]:
-    """Yield the transitions that the states have had and that neither an alert nor the stream knows."""
+    """Yield the last transitions of states that neither an alert nor the stream contains."""
     for state in snapshot.states.values():
         alert, made = alerts.get(state.check), _last_transition(state)
-        if happened.get(state.check):
-            last = happened[state.check][-1]
+        if transitions.get(state.check):
+            last = transitions[state.check][-1]
             if last.id != made.id:
                 yield replace(made, old=last.new)
         elif alert is not None:
@@ -163,28 +167,35 @@ def _reconciled(
 
 
 def _last_transition(state: State) -> Transition:
-    """Return the state's last transition. What the status was before it is not known."""
+    """Return the last transition of a state. Its old status is not known, so it is ``unknown``."""
     status, at, reason = state.status, state.since, state.result.reason
     if state.stale_since is not None:
         status, at, reason = Status.STALE, state.stale_since, Reason.STALE
     return Transition(state.check, state.sequence, Status.UNKNOWN, status, at, state.turned_by, reason)
 
 
-def _after(made: Transition) -> Alert:
-    return Alert(made.check, made.new, made.old, made.at, made.sequence, run_id=made.run_id)
+def _alert_after(transition: Transition) -> Alert:
+    return Alert(
+        transition.check,
+        transition.new,
+        transition.old,
+        transition.at,
+        transition.sequence,
+        run_id=transition.run_id,
+    )
 
 
 class _Contexts:
-    """What decisions about checks depend on."""
+    """Decision contexts of checks, from the configuration, the silences and the states."""
 
-    def __init__(self, config: Config, dependencies: Dependencies, seen: PendingDecisions, states: Snapshot) -> None:
+    def __init__(self, config: Config, dependencies: Dependencies, pending: PendingDecisions, states: Snapshot) -> None:
         self._config = config
         self._dependencies = dependencies
-        self._silences = seen.silences
+        self._silences = pending.silences
         self._states = states
 
     def of(self, alert: Alert) -> DecisionContext:
-        """Of the check that this alert is about."""
+        """Return the context of the check of this alert."""
         config, states = self._config, self._states
         spec, state = config.checks.get(alert.check), states.states.get(alert.check)
         labels = dict(spec.labels) if spec else {}
@@ -199,13 +210,16 @@ class _Contexts:
             message=scrub(newest.message) if newest and newest.message else None,
             labels=labels,
             data=newest.data if newest else {},
-            gone=self._is_gone(alert.check, state),
+            is_deleted=self._is_deleted(alert.check, state),
         )
 
-    def _is_gone(self, check: str, state: State | None) -> bool:
-        """Forgotten; or of a configuration that is no more (during a roll-out, one that still is keeps it fresh)."""
+    def _is_deleted(self, check: str, state: State | None) -> bool:
+        """Return whether a check was forgotten, or is not configured any more.
+
+        During a roll-out another configuration may still contain the check. Then its result does not expire.
+        """
         if check in self._config.checks:
             return False
         if state is None:
             return True
-        return not is_dynamic(check) and self._states.read_at > state.result.valid_until
+        return not is_runtime_check(check) and self._states.read_at > state.result.valid_until

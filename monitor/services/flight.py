@@ -1,4 +1,4 @@
-"""Flights: work that one process at a time does, over all replicas, and what it stores."""
+"""Flights: the right of one process, over all replicas, to do a piece of work and to store its outcomes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from monitor.ports.store import FlightLost, FlightRefused, Reducer, StateStore, 
 
 
 class NotCompleted(Exception):
-    """Work that was not done, or not stored.
+    """Error of work that was not done, or not stored.
 
     ``event`` is ``dropped`` (``reason``: ``busy``, ``overdue``) or ``lost`` (``lease_expired``).
     """
@@ -31,8 +31,8 @@ def in_flight(
 ) -> Iterator[Flight]:
     """Take a flight for the work in the ``with`` block, and release it afterwards.
 
-    With ``keep`` it is released only if the work fails and the store answers. Otherwise the work frees it (see
-    :meth:`monitor.ports.store.StateStore.update`), or its lease runs out. Raises StoreUnavailable, and NotCompleted
+    With ``keep`` it is released only if the work fails and the store answers. Otherwise the work releases it (see
+    :meth:`monitor.ports.store.StateStore.update`), or its lease ends. Raises StoreUnavailable, and NotCompleted
     when the flight cannot be taken or is lost.
     """
     try:

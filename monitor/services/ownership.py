@@ -1,4 +1,4 @@
-"""The use case of a shared store: whether a role may work in it, or another project does."""
+"""Ownership of a store: a role works in a store only if the store does not belong to another project."""
 
 from __future__ import annotations
 
@@ -8,34 +8,39 @@ from monitor.agent.identity import Identity
 from monitor.ports.store import Ownership
 
 ABSENCES = 2
-"""A role that was refused goes on when so many looks in a row have found no project: after a flush, the one that was
-there before has time to write its name again."""
+"""Number of reads in a row without an owner after which a refused role may work.
+
+After a flush, this gives the previous owner time to write its name again.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class OwnershipState:
-    """The outcome of a look at the store. ``owner`` is the other project that it belongs to; None when this one may
-    work. ``absences`` counts the looks that have found no project since this one was refused."""
+    """Ownership of the store as last read.
+
+    ``owner`` is the other project that the store belongs to; None when this project may work. ``absences`` counts the
+    reads without an owner since this project was refused.
+    """
 
     owner: Identity | None = None
     absences: int = 0
 
 
-def look(before: OwnershipState, project: Identity, ownership: Ownership, *, claims: bool) -> OwnershipState:
-    """Return how a project stands in a store; with ``claims``, write its name where there is none.
+def check_ownership(before: OwnershipState, project: Identity, ownership: Ownership, *, claims: bool) -> OwnershipState:
+    """Read the ownership of a store for a project; with ``claims``, write its name into a store without an owner.
 
     Raises StoreUnavailable.
     """
     found = ownership.read()
-    standing = judge(before, project, found)
-    if claims and project.name and standing.owner is None and found in (None, project):
-        # Also when it is there already: a name that was made up expires unless it is claimed again.
-        return judge(standing, project, ownership.claim(project))
-    return standing
+    state = judge_ownership(before, project, found)
+    if claims and project.name and state.owner is None and found in (None, project):
+        # A name that is already there is claimed again, because a generated name expires otherwise.
+        return judge_ownership(state, project, ownership.claim(project))
+    return state
 
 
-def judge(before: OwnershipState, project: Identity, found: Identity | None) -> OwnershipState:
-    """Return how a project stands in a store that belongs to the project ``found``."""
+def judge_ownership(before: OwnershipState, project: Identity, found: Identity | None) -> OwnershipState:
+    """Return the ownership, for a project, of a store in which the owner ``found`` was read (None: no owner)."""
     if project.differs_from(found):
         return OwnershipState(found)
     if found is None and before.owner is not None and before.absences + 1 < ABSENCES:
@@ -43,8 +48,8 @@ def judge(before: OwnershipState, project: Identity, found: Identity | None) -> 
     return OwnershipState()
 
 
-def sentence(project: Identity, owner: Identity) -> str:
-    """Return why a project does not work in the store of another, and which settings to change."""
+def explanation(project: Identity, owner: Identity) -> str:
+    """Return a text on why a project does not work in the store of another, and on the settings to change."""
     return (
         f"the store belongs to the project {owner.name!r} and this is the project {project.name!r}, so nothing is "
         "dispatched or run here: set another `key_prefix` or `redis_url`, or the same `project` if both are one "

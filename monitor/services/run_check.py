@@ -1,4 +1,4 @@
-"""The use cases: run one check and store what it found; say which checks are due now. Speaks to ports only."""
+"""Runs of checks: run one and store its result, and list the checks that are due."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from monitor import policy
 from monitor.config import CheckSpec
 from monitor.model.checks import Flight, Outcome, Past, Result, Status, Transition
-from monitor.policy.runtime_checks import part_spec
+from monitor.policy.runtime_checks import child_spec
 from monitor.policy.schedule import DueCheck, Plan
 from monitor.ports.executor import Executor
 from monitor.ports.store import StateStore
@@ -19,7 +19,7 @@ from monitor.services.flight import NotCompleted, in_flight, store_outcomes
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What became of one run. ``event`` is ``completed``, ``dropped`` (overdue, or in flight elsewhere) or ``lost``."""
+    """Result of one run. ``event`` is ``completed``, ``dropped`` (overdue, or in flight elsewhere) or ``lost``."""
 
     check: str
     event: str
@@ -29,12 +29,12 @@ class Run:
 
 
 def run_check(check: CheckSpec, due_at: float | None, *, store: StateStore, executor: Executor) -> Run:
-    """Run ``check`` once and store its result, unless somebody else is at it or its turn has passed.
+    """Run ``check`` once and store its result, unless another run is in flight or this one is overdue.
 
-    A run that is still waiting when the next one is due is of no use: it is dropped, by the store's clock.
-    Raises StoreUnavailable, and whatever keeps the executor from running anything.
+    A run that starts only when the next one is due, by the store's clock, is dropped. Raises StoreUnavailable, and the
+    executor's errors if it cannot run checks.
     """
-    executor.start()  # may take longer than a lease, when the first checks are due before a process is there
+    executor.start()  # before the lease begins: starting the first process may take longer than a lease
     overdue_at = None if due_at is None else due_at + check.interval_seconds
     result: Result | None = None
     try:
@@ -43,19 +43,19 @@ def run_check(check: CheckSpec, due_at: float | None, *, store: StateStore, exec
         ) as flight:
             outcome, response_time_ms = executor.run(check, Past(flight.taken_at, flight.memory))
             result = policy.as_result(check, flight, outcome, response_time_ms, due_at=due_at)
-            # The check itself comes last: its memory says which parts there are, and frees the flight.
-            parts = _update_parts(check, flight, outcome.children, response_time_ms, store)
+            # The check itself is written last: its memory lists its child checks, and the write releases the flight.
+            child_transitions = _update_children(check, flight, outcome.children, response_time_ms, store)
             advance = partial(policy.advance, result=result, check=check)
             transitions = store.update(flight, advance, memory=outcome.memory)
     except NotCompleted as end:
         return Run(check.name, end.event, end.reason, result)
-    return Run(check.name, "completed", outcome.reason, result, (*transitions, *parts))
+    return Run(check.name, "completed", outcome.reason, result, (*transitions, *child_transitions))
 
 
 def log_run(log: Any, run: Run) -> None:
     """Log the run's event with ``log``: ``check.completed``, ``check.dropped`` or ``check.lost``.
 
-    At level info, or debug for a run that completed without a transition and has nothing to report.
+    The level is info, or debug for a run that completed without a transition, a note or the message of a failure.
     """
     fields: dict[str, Any] = {"reason": run.reason} if run.reason else {}
     if run.result is not None:
@@ -67,27 +67,30 @@ def log_run(log: Any, run: Run) -> None:
     for transition in run.transitions:
         fields |= {"transition": transition.id, "was": transition.old.value, "now": transition.new.value}
     is_ok = run.result is not None and run.result.status is Status.OK
-    has_news = "note" in fields or ("message" in fields and not is_ok)
-    quiet = run.event == "completed" and not run.transitions and not has_news
+    has_text = "note" in fields or ("message" in fields and not is_ok)
+    quiet = run.event == "completed" and not run.transitions and not has_text
     getattr(log, "debug" if quiet else "info")(f"check.{run.event}", **fields)
 
 
 def due_now(plan: Plan, fingerprint: str, *, store: StateStore, at_least_seconds: float = 0.0) -> list[DueCheck] | None:
-    """What is due since anybody last asked, the earliest first; None when that was ``at_least_seconds`` ago or less."""
+    """Return the checks that became due since the last window was claimed, the earliest first.
+
+    Return None when that was less than ``at_least_seconds`` ago.
+    """
     window = store.claim_window(fingerprint, at_least_seconds=at_least_seconds)
     return None if window is None else plan.due(window)
 
 
-def _update_parts(
-    check: CheckSpec, flight: Flight, parts: Mapping[str, Outcome | None], response_time_ms: float, store: StateStore
+def _update_children(
+    check: CheckSpec, flight: Flight, children: Mapping[str, Outcome | None], response_time_ms: float, store: StateStore
 ) -> tuple[Transition, ...]:
-    if not parts:
+    if not children:
         return ()
-    checks = [(part_spec(check, part), outcome) for part, outcome in parts.items()]
+    checks = [(child_spec(check, child), outcome) for child, outcome in children.items()]
     found = [(spec, outcome) for spec, outcome in checks if outcome is not None]
-    gone = [spec.name for spec, outcome in checks if outcome is None]
+    deleted = [spec.name for spec, outcome in checks if outcome is None]
     history = {spec.name for spec, _ in found}
     transitions = store_outcomes(store, flight, found, response_time_ms=response_time_ms, history=history)
-    if gone:
-        store.forget(gone)
+    if deleted:
+        store.forget(deleted)
     return transitions

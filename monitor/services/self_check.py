@@ -1,4 +1,4 @@
-"""The use case of the monitor itself: is it whole, and what has gone stale?"""
+"""Self-check of the monitor: mark stale checks, judge the monitor itself, forget removed checks."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from monitor.services.flight import NotCompleted, in_flight, store_outcomes
 LEASE_SECONDS = 15.0
 FLIGHT = "monitor"
 PING = "monitor:ping"
-"""The flight of the dead-man's ping: its lease is the time between two pings, over all replicas."""
+"""Flight of the ping of the dead man's switch. Its lease is the time between two pings, over all replicas."""
 
 REMOVED_SECONDS = 86_400.0
-"""A check that no configuration names keeps its state for a day: another one, still being rolled out, may know it."""
+"""Time for which a check that is not configured keeps its state. Another configuration may contain it in a roll-out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ class SelfCheck:
 def run_self_check(
     checks: Mapping[str, CheckSpec], *, store: Store, interval_seconds: float, outcomes: Mapping[str, Outcome]
 ) -> SelfCheck | None:
-    """Mark what has gone stale, store the monitor's own state, forget what is no longer configured.
+    """Mark stale checks, store the monitor's own checks, forget checks that are no longer configured.
 
-    ``outcomes`` are those of the monitor's own checks that do not follow from the store (``QUEUE``, ``ALERTS``).
+    ``outcomes`` are those of the monitor's own checks that do not follow from the store (``QUEUE``, ``ALERTS``). Return
     None when another process is running a self-check. Raises StoreUnavailable.
     """
     try:
@@ -52,7 +52,7 @@ def _run(
     interval_seconds: float,
     outcomes: Mapping[str, Outcome],
 ) -> SelfCheck:
-    set_aside = store.set_aside()  # first: it removes what is beyond what can be read
+    set_aside = store.set_aside()  # first: it removes values beyond all limits
     states, now = store.states.read().states, flight.taken_at
     since = ticking_since(states.get(BEAT), now, interval_seconds)
     late = overdue((state for name, state in states.items() if is_expected(name, checks)), now, since)

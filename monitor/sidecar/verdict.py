@@ -17,7 +17,7 @@ from monitor.config import CheckSpec
 from monitor.config.probe_environment import KIND
 from monitor.model.checks import Overall, Reason, State, Status
 from monitor.policy.consumer_groups.reasons import GroupProblem, GroupReason
-from monitor.policy.runtime_checks import wholes
+from monitor.policy.runtime_checks import parent_checks
 from monitor.presentation.states import exact
 
 HEALTHY = "System healthy"
@@ -181,7 +181,7 @@ def _child_states(check: CheckSpec, snapshot: CachedSnapshot) -> tuple[State, ..
     state = snapshot.states.get(check.name)
     if check.kind != KIND or state is None or "groups" not in state.result.data:
         return ()
-    return tuple(known for name, known in snapshot.states.items() if wholes(name, (check.name,)))
+    return tuple(known for name, known in snapshot.states.items() if parent_checks(name, (check.name,)))
 
 
 def _first_number(state: State | None, names: Iterable[str]) -> float | None:

@@ -15,7 +15,7 @@ from celery import Task
 
 from monitor.agent.identity import Identity
 from monitor.ports.store import Ownership, StoreUnavailable
-from monitor.services.ownership import OwnershipState, look, sentence
+from monitor.services.ownership import OwnershipState, check_ownership, explanation
 
 REFUSED_SECONDS = 10.0
 """Interval of reading the owner while the gate is closed."""
@@ -74,7 +74,7 @@ class Gate(threading.Thread):
         """Check the owner of the store once, and log a change."""
         before = self._standing
         try:
-            self._standing = look(before, self._project, self._ownership, claims=self._claims)
+            self._standing = check_ownership(before, self._project, self._ownership, claims=self._claims)
         except StoreUnavailable as error:
             log.debug("project.not_compared", reason=error.reason, message=str(error))
         except Exception:
@@ -83,7 +83,7 @@ class Gate(threading.Thread):
         owner = self._standing.owner
         self._has_checked.set()
         if owner is not None and (before.owner is None or before.owner.name != owner.name):
-            message = sentence(self._project, owner)
+            message = explanation(self._project, owner)
             log.error("project.refused", project=self._project.name, owner=owner.name, message=message)
             self._on_refusal()
         elif owner is None and before.owner is not None:

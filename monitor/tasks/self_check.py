@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import Celery
 
 from monitor.alerts import dead_mans_switch
-from monitor.policy.self_check import ALERTS, QUEUE, alerts, is_whole, queue
+from monitor.policy.self_check import ALERTS, QUEUE, judge_alerts, judge_queue, may_ping
 from monitor.services.flight import NotCompleted, in_flight
 from monitor.services.self_check import PING, run_self_check
 from monitor.tasks.alerts import announce
@@ -24,8 +24,8 @@ def pulse(app: Celery, runtime: Runtime) -> None:
     with log_unavailable("pulse", publisher):
         waiting = sum(publisher.waiting(name) for name in all_queues(config))
         outcomes = {
-            QUEUE: queue(waiting, 2 * WAITING_PER_SLOT * config.worker_slots),
-            ALERTS: alerts(runtime.store.alerts.overview()),
+            QUEUE: judge_queue(waiting, 2 * WAITING_PER_SLOT * config.worker_slots),
+            ALERTS: judge_alerts(runtime.store.alerts.overview()),
         }
         interval_seconds = config.alerting.sweep_interval_seconds
         done = run_self_check(runtime.checks, store=runtime.store, interval_seconds=interval_seconds, outcomes=outcomes)
@@ -34,7 +34,7 @@ def pulse(app: Celery, runtime: Runtime) -> None:
         if done.forgotten:
             log.info("check.forgotten", checks=done.forgotten)
         announce(publisher, config, done.transitions, done.own)
-        if is_whole(done.own):
+        if may_ping(done.own):
             _ping(runtime)
 
 

@@ -16,7 +16,7 @@ from monitor.api.probes.kubernetes import Line
 from monitor.api.refresher import CachedSnapshot, Refresher
 from monitor.api.roster import Group, RosterReader
 from monitor.api.targets import Target
-from monitor.policy.runtime_checks import dynamic
+from monitor.policy.runtime_checks import runtime_spec
 from monitor.presentation import states
 
 TEXT = "text/plain; charset=utf-8"
@@ -127,7 +127,7 @@ class Probes:
             case "startup":
                 passes, body = self._renderer.startup(snapshot)
             case "checks":
-                check = self._roster.find(target.name, snapshot) or dynamic(target.name)
+                check = self._roster.find(target.name, snapshot) or runtime_spec(target.name)
                 passes, body = self._renderer.check(check, snapshot, full=full)
             case _:
                 passes, body = self._renderer.group(self._group(target, snapshot), snapshot)
@@ -169,7 +169,7 @@ class Probes:
         if target.endpoint == "groups":
             return self._roster.groups[target.name]
         if target.endpoint == "checks":
-            return self._roster.single(self._roster.find(target.name, snapshot) or dynamic(target.name))
+            return self._roster.single(self._roster.find(target.name, snapshot) or runtime_spec(target.name))
         return self._roster.everything(snapshot) if target.endpoint == "detailed" else self._roster.ready
 
     def _snapshot(self) -> CachedSnapshot:

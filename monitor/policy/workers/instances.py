@@ -1,7 +1,8 @@
-"""The instances of a worker: its starts under one node name. As a rule there is one, for a moment two, at a restart.
+"""Instances of a worker: the starts of a Celery worker under one node name.
 
-Two that are up side by side for longer are two workers by mistake: containers with a fixed ``-n``. Then the check of
-the node takes the worst of them.
+Usually there is one, and during a restart two for a moment. Instances that are up side by side for longer are separate
+workers with the same name by mistake, such as containers with a fixed ``-n``. Then the check of the node has the worst
+of their outcomes.
 """
 
 from __future__ import annotations
@@ -12,16 +13,22 @@ from dataclasses import dataclass
 
 from monitor.config.settings import WorkerSettings
 from monitor.model.checks import Outcome, Status, WorkerVerdict
-from monitor.policy.workers.verdicts import WorkerObservation, WorkerReason, is_over, is_seen
+from monitor.policy.workers.verdicts import WorkerObservation, WorkerReason, has_fresh_beacon, is_expired
 
 SIDE_BY_SIDE_INTERVALS = 6.0
-"""The old and the new worker of a deployment may both live for so long."""
+"""Time for which the old and the new worker of a deployment may both be up."""
 
 QUIET_INTERVALS = 0.75
-"""A beacon comes twice in an interval: an instance that has missed one, while a newer one started, was restarted."""
+"""An instance that has not written a beacon for this long, while a newer instance started, was restarted.
+
+Beacons are written twice in an interval.
+"""
 
 LISTED = 20
+"""Instances in the detail of a node."""
+
 NAMED = 3
+"""Instances in the message of a node."""
 
 WORST_FIRST = (
     WorkerVerdict.LOST,
@@ -38,7 +45,7 @@ WORST_FIRST = (
 
 @dataclass(frozen=True, slots=True)
 class WorkerInstance:
-    """One start of a worker: what is known of it, its verdict and outcome, and whether they are suspended."""
+    """One start of a worker: the facts about it, its verdict and outcome, and whether these are suspended."""
 
     worker: WorkerObservation
     verdict: WorkerVerdict
@@ -47,37 +54,37 @@ class WorkerInstance:
 
     @property
     def target(self) -> str:
-        """What it is called where heartbeats are sent."""
+        """Name of the instance as a target of heartbeats."""
         return self.worker.beacon.target
 
 
-def past(instances: Collection[WorkerInstance], settings: WorkerSettings) -> list[WorkerInstance]:
-    """Return the instances to forget: those that are not shown any more, and those that newer ones have replaced."""
+def expired_instances(instances: Collection[WorkerInstance], settings: WorkerSettings) -> list[WorkerInstance]:
+    """Return the instances to forget: expired ones, and ones that a newer instance has replaced."""
     several = len(instances) > 1
     return [
         each
         for each in instances
-        if is_over(each.worker, settings) or (several and _is_replaced(each, instances, settings))
+        if is_expired(each.worker, settings) or (several and _is_replaced(each, instances, settings))
     ]
 
 
-def counted(instances: Sequence[WorkerInstance], settings: WorkerSettings) -> tuple[WorkerInstance, ...]:
-    """Return the instances that make up the check of their node, the worst first.
+def counted_instances(instances: Sequence[WorkerInstance], settings: WorkerSettings) -> tuple[WorkerInstance, ...]:
+    """Return the instances that determine the check of their node, the worst first.
 
-    One that has said goodbye counts only when there is no other, and so does one in whose place a newer one has come.
+    An instance that left with a goodbye, or that was restarted a moment ago, counts only when there is no other.
     """
     if len(instances) < 2:
         return tuple(instances)
-    present = [each for each in instances if not _is_succeeded(each, instances, settings)] or instances
+    present = [each for each in instances if not _was_just_restarted(each, instances, settings)] or instances
     serving = [each for each in present if each.verdict is not WorkerVerdict.RETIRED]
-    return tuple(sorted(serving, key=_rank)) or (max(present, key=lambda each: each.worker.seen_at),)
+    return tuple(sorted(serving, key=_rank)) or (max(present, key=lambda each: each.worker.beacon_at),)
 
 
-def duplicates(instances: Sequence[WorkerInstance], settings: WorkerSettings) -> tuple[WorkerInstance, ...]:
-    """Return those that are up side by side under one name; none as a rule."""
+def duplicate_instances(instances: Sequence[WorkerInstance], settings: WorkerSettings) -> tuple[WorkerInstance, ...]:
+    """Return the instances that have been up side by side under one name for too long; usually none."""
     if len(instances) < 2:
         return ()
-    live = [each for each in instances if is_seen(each.worker, settings) and not each.worker.beacon.leaving]
+    live = [each for each in instances if has_fresh_beacon(each.worker, settings) and not each.worker.beacon.leaving]
     return tuple(
         each
         for each in live
@@ -85,8 +92,8 @@ def duplicates(instances: Sequence[WorkerInstance], settings: WorkerSettings) ->
     )
 
 
-def outcome(counted: Sequence[WorkerInstance], duplicates: Sequence[WorkerInstance]) -> Outcome:
-    """Return the outcome of a node, of those of its instances that are `counted`, and of its `duplicates`."""
+def node_outcome(counted: Sequence[WorkerInstance], duplicates: Sequence[WorkerInstance]) -> Outcome:
+    """Return the outcome of a node from its counted instances, the worst first, and its duplicate instances."""
     worst = counted[0].outcome
     if len(counted) == 1:
         return worst
@@ -112,23 +119,23 @@ def _place(each: WorkerInstance) -> str:
 
 
 def _is_replaced(old: WorkerInstance, instances: Collection[WorkerInstance], settings: WorkerSettings) -> bool:
-    """Return whether it ended without a goodbye, and a newer one was started about then or later.
+    """Return whether an instance ended without a goodbye, and a newer one started at about that time or later.
 
-    One that is still connected is frozen, and holds its tasks: that one is not replaced.
+    An instance that is still connected is frozen and holds its tasks. It is not replaced.
     """
     ended = old.verdict in (WorkerVerdict.LOST, WorkerVerdict.SILENT, WorkerVerdict.RETIRED)
-    if old.worker.beacon.leaving or not ended or is_seen(old.worker, settings):
+    if old.worker.beacon.leaving or not ended or has_fresh_beacon(old.worker, settings):
         return False
     return any(_is_later(new, old) and _overlap_seconds(old, new) < _limit(settings) for new in instances)
 
 
-def _is_succeeded(old: WorkerInstance, instances: Collection[WorkerInstance], settings: WorkerSettings) -> bool:
-    """Return whether it was restarted a moment ago: it is quiet since before a newer one started.
+def _was_just_restarted(old: WorkerInstance, instances: Collection[WorkerInstance], settings: WorkerSettings) -> bool:
+    """Return whether an instance was restarted a moment ago: its beacons stopped before a newer instance started.
 
-    Its last verdict, `stuck` for example, is not that of the node any more.
+    Its last verdict, such as `stuck`, is no longer the verdict of the node.
     """
     worker = old.worker
-    quiet = worker.unseen_seconds > QUIET_INTERVALS * settings.interval_seconds and is_seen(worker, settings)
+    quiet = worker.unseen_seconds > QUIET_INTERVALS * settings.interval_seconds and has_fresh_beacon(worker, settings)
     return quiet and any(_is_later(new, old) and _overlap_seconds(old, new) <= 0.0 for new in instances)
 
 
@@ -137,8 +144,8 @@ def _is_later(new: WorkerInstance, old: WorkerInstance) -> bool:
 
 
 def _overlap_seconds(one: WorkerInstance, other: WorkerInstance) -> float:
-    """Return for how long both are known to have been up; negative when one ended before the other started."""
-    ends = min(one.worker.seen_at, other.worker.seen_at)
+    """Return the time in which both instances were up; negative when one ended before the other started."""
+    ends = min(one.worker.beacon_at, other.worker.beacon_at)
     return ends - max(one.worker.started_at, other.worker.started_at)
 
 

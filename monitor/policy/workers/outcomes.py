@@ -1,20 +1,21 @@
-"""What the states of workers, queues, hosts and their summary hold: public numbers, a message, and what is not public.
+"""Outcomes of workers, queues, hosts and their summary: public ``data``, a message, and ``detail`` that is not public.
 
 ===================== =========================================================================================
 state                 keys of ``data``
 ===================== =========================================================================================
 ``worker:NODE``       name, verdict, queues, latency_ms, slots, slots_stuck, active, oldest_task_seconds, reserved,
-                      loop_lag_seconds, pool, up_seconds, done, rss_mb, withheld (it is judged without heartbeats)
-``queue:QUEUE``       name, verdict, latency_ms, pending_tasks, workers (how many consume it or are busy), withheld
-``host:HOST``         cpu, memory, disk, connections: the beacon's numbers and ``status``, ``reason`` when it has one
-``workers``           workers, queues (verdict -> how many), slots_stuck (workers that have any), suspended
+                      loop_lag_seconds, pool, up_seconds, done, rss_mb, withheld (judged without heartbeats)
+``queue:QUEUE``       name, verdict, latency_ms, pending_tasks, workers (number that consume it or are busy), withheld
+``host:HOST``         cpu, memory, disk, connections: each the beacon's numbers, ``status`` and maybe ``reason``
+``workers``           workers, queues (numbers by verdict), slots_stuck (workers with stuck slots), suspended
 ===================== =========================================================================================
 
-``detail``: of a worker host, pid, versions, tasks (name and age of the oldest ten), all of its worst instance, and
-instances (instance, host, pid, verdict, up_seconds of each that counts, the worst first); of a queue nodes (verdict by
-node); of a host its name and nodes; of the summary the names behind every verdict that is an alarm. While verdicts are
-suspended a state keeps its last result, with ``suspended: true`` in ``data``. ``reason`` is the verdict, or
-``slots_stuck``, or ``duplicate``, or ``forgotten``.
+``detail`` of a worker: host, pid, versions and tasks (name and age of the oldest ten) of its worst instance; instances
+(instance, host, pid, verdict and up_seconds of each counted instance, the worst first). ``detail`` of a queue: nodes
+(verdict by node). Of a host: its name and nodes. Of the summary: names by each reason that is not ok.
+
+While a verdict is suspended, the state keeps its last result, with ``suspended: true`` in ``data``. ``reason`` is the
+verdict, ``slots_stuck``, ``duplicate`` or ``forgotten``.
 """
 
 from __future__ import annotations
@@ -29,19 +30,21 @@ from monitor.policy.workers.instances import WORST_FIRST
 from monitor.policy.workers.verdicts import QueueObservation, WorkerObservation, WorkerReason, is_forgotten, slots_stuck
 from monitor.ports.workers import ExecutedHeartbeat
 
-FORGOTTEN = Outcome(Status.OK, {"verdict": WorkerVerdict.RETIRED}, WorkerReason.FORGOTTEN, "not heard of any more")
-"""The last that is said of what is gone, so that its alarm ends."""
+FORGOTTEN = Outcome(Status.OK, {"verdict": WorkerVerdict.RETIRED}, WorkerReason.FORGOTTEN, "no longer observed")
+"""Last outcome of a worker, queue or host that no longer exists. It resolves the alert."""
 
 QUEUE_SERIES = ("latency_ms", "pending_tasks", "workers")
 SUMMARY_SERIES = ("slots_stuck",)
 
-WITHOUT_HEARTBEATS = "judged without heartbeats: its broker refuses it a queue of its own"
-UNKNOWN_POOL = "judged without heartbeats: its pool is none of Celery's, and has never executed any"
+WITHOUT_HEARTBEATS = "judged without heartbeats: the broker does not permit the worker a queue of its own"
+UNKNOWN_POOL = "judged without heartbeats: the pool is not one of Celery's own and has never executed a heartbeat"
 
-VITALS_WARNING: Mapping[str, float] = {"cpu": 90.0, "memory": 85.0, "disk": 80.0}
-NAMES_TOLD = 20
+HOST_METRIC_LIMITS: Mapping[str, float] = {"cpu": 90.0, "memory": 85.0, "disk": 80.0}
+"""Percentages above which a host has a warning."""
 
-_FINE = {WorkerVerdict.RETIRED, WorkerVerdict.STARTING, WorkerVerdict.CONSUMING, WorkerVerdict.BUSY}
+NAMES_LISTED = 20
+
+_OK_VERDICTS = {WorkerVerdict.RETIRED, WorkerVerdict.STARTING, WorkerVerdict.CONSUMING, WorkerVerdict.BUSY}
 _QUEUE_STATUS = {
     QueueVerdict.CONSUMED: Status.OK,
     QueueVerdict.RESTING: Status.OK,
@@ -50,15 +53,15 @@ _QUEUE_STATUS = {
 }
 
 
-def worker(sight: WorkerObservation, verdict: WorkerVerdict, settings: WorkerSettings) -> Outcome:
-    """The state of a worker."""
-    beacon = sight.beacon
+def worker_outcome(observation: WorkerObservation, verdict: WorkerVerdict, settings: WorkerSettings) -> Outcome:
+    """Return the outcome of a worker."""
+    beacon = observation.beacon
     stuck = slots_stuck(beacon, settings)
     data = {
         "name": beacon.node,
         "verdict": verdict.value,
         "queues": list(beacon.queues),
-        "latency_ms": _latency_ms(sight.executed) if sight.has_executed else None,
+        "latency_ms": _latency_ms(observation.executed) if observation.has_executed else None,
         "slots": beacon.slots,
         "slots_stuck": stuck,
         "active": beacon.active_count,
@@ -69,7 +72,7 @@ def worker(sight: WorkerObservation, verdict: WorkerVerdict, settings: WorkerSet
         "up_seconds": round(beacon.up_seconds, 1),
         "done": beacon.done,
         "rss_mb": beacon.rss_mb,
-        "withheld": not sight.is_judged_by_heartbeats,
+        "withheld": not observation.is_judged_by_heartbeats,
     }
     place = {"host": beacon.host, "pid": beacon.pid}
     up_seconds = round(beacon.up_seconds, 1)
@@ -80,43 +83,48 @@ def worker(sight: WorkerObservation, verdict: WorkerVerdict, settings: WorkerSet
         "versions": dict(beacon.versions),
         "tasks": [[task.task, round(task.age_seconds, 1)] for task in beacon.active[:10]],
     }
-    status, reason = (Status.OK if verdict in _FINE else Status.ERROR), verdict.value
+    status, reason = (Status.OK if verdict in _OK_VERDICTS else Status.ERROR), verdict.value
     if (verdict is WorkerVerdict.CONSUMING and stuck) or (verdict is WorkerVerdict.BUSY and beacon.stalled):
         status, reason = Status.WARNING, WorkerReason.SLOTS_STUCK
-    if verdict is WorkerVerdict.RETIRED and not beacon.leaving and is_forgotten(sight, settings):
+    if verdict is WorkerVerdict.RETIRED and not beacon.leaving and is_forgotten(observation, settings):
         reason = WorkerReason.FORGOTTEN
-    return Outcome(status, data, reason, _worker_message(sight, verdict, reason, stuck), detail)
+    return Outcome(status, data, reason, _worker_message(observation, verdict, reason, stuck), detail)
 
 
-def queue(sight: QueueObservation, verdict: QueueVerdict, nodes: Mapping[str, WorkerVerdict]) -> Outcome:
-    """The state of a queue."""
-    serving = sum(worker in (WorkerVerdict.CONSUMING, WorkerVerdict.BUSY) for worker in sight.workers)
+def queue_outcome(observation: QueueObservation, verdict: QueueVerdict, nodes: Mapping[str, WorkerVerdict]) -> Outcome:
+    """Return the outcome of a queue. ``nodes`` holds the verdicts of the workers that declare it, by node name."""
+    serving = sum(worker in (WorkerVerdict.CONSUMING, WorkerVerdict.BUSY) for worker in observation.workers)
     data = {
-        "name": sight.name,
+        "name": observation.name,
         "verdict": verdict.value,
-        "latency_ms": None if sight.withheld or verdict is QueueVerdict.RESTING else _latency_ms(sight.executed),
-        "pending_tasks": sight.pending,
+        "latency_ms": None
+        if observation.withheld or verdict is QueueVerdict.RESTING
+        else _latency_ms(observation.executed),
+        "pending_tasks": observation.pending,
         "workers": serving,
-        "withheld": sight.withheld,
+        "withheld": observation.withheld,
     }
-    named = dict(sorted(nodes.items())[:NAMES_TOLD])
+    named = dict(sorted(nodes.items())[:NAMES_LISTED])
     detail = {"nodes": {node: worker.value for node, worker in named.items()}}
-    message = _queue_message(sight, verdict)
+    message = _queue_message(observation, verdict)
     return Outcome(_QUEUE_STATUS[verdict], data, verdict.value, message, detail, series=QUEUE_SERIES)
 
 
-def host(name: str, vitals: Mapping[str, Mapping[str, float]], nodes: Iterable[str]) -> Outcome:
-    """The state of a host that runs workers."""
-    data = {kind: _vital(kind, numbers) for kind, numbers in vitals.items()}
+def host_outcome(name: str, metrics: Mapping[str, Mapping[str, float]], nodes: Iterable[str]) -> Outcome:
+    """Return the outcome of a host, from the metrics in the newest beacon of its workers."""
+    data = {kind: _host_metric(kind, numbers) for kind, numbers in metrics.items()}
     high = sorted(kind for kind, numbers in data.items() if numbers["status"] is not Status.OK)
-    detail = {"host": name, "nodes": sorted(set(nodes))[:NAMES_TOLD]}
+    detail = {"host": name, "nodes": sorted(set(nodes))[:NAMES_LISTED]}
     if not high:
         return Outcome(Status.OK, data, detail=detail)
     return Outcome(Status.WARNING, data, Reason.ABOVE_THRESHOLD, f"{', '.join(high)} above the threshold", detail)
 
 
-def summary(outcomes: Mapping[str, Outcome], *, suspended: bool, critical: bool) -> Outcome:
-    """The state of all workers and queues together, of the outcome of each by check name."""
+def summary_outcome(outcomes: Mapping[str, Outcome], *, suspended: bool, critical: bool) -> Outcome:
+    """Return the outcome of the check ``workers``, which sums up ``outcomes`` (by check name).
+
+    With ``critical`` a queue that is not consumed makes it an error. Everything else that is not ok is a warning.
+    """
     workers = {name: outcome for name, outcome in outcomes.items() if name.startswith("worker:")}
     queues = {name: outcome for name, outcome in outcomes.items() if name.startswith("queue:")}
     data = {
@@ -129,7 +137,7 @@ def summary(outcomes: Mapping[str, Outcome], *, suspended: bool, critical: bool)
     for name, outcome in {**queues, **workers}.items():
         if outcome.status is not Status.OK:
             alarming.setdefault(str(outcome.reason), []).append(name.partition(":")[2])
-    detail = {reason: sorted(names)[:NAMES_TOLD] for reason, names in alarming.items()}
+    detail = {reason: sorted(names)[:NAMES_LISTED] for reason, names in alarming.items()}
     if not alarming:
         return Outcome(Status.OK, data, series=SUMMARY_SERIES)
     reason = min(alarming, key=_rank)
@@ -148,7 +156,7 @@ def _has_stuck_slots(outcome: Outcome) -> bool:
 
 _RANKS: tuple[str, ...] = (
     QueueVerdict.UNCONSUMED,
-    *(verdict for verdict in WORST_FIRST if verdict not in _FINE),
+    *(verdict for verdict in WORST_FIRST if verdict not in _OK_VERDICTS),
     QueueVerdict.SLOW,
     WorkerReason.SLOTS_STUCK,
     WorkerReason.DUPLICATE,
@@ -168,8 +176,8 @@ def _listed(reason: str, names: list[str]) -> str:
     return f"{reason.replace('_', ' ')}: {', '.join(names[:3])}{more}"
 
 
-def _vital(kind: str, numbers: Mapping[str, float]) -> dict[str, Any]:
-    limit, percent = VITALS_WARNING.get(kind), numbers.get("percent")
+def _host_metric(kind: str, numbers: Mapping[str, float]) -> dict[str, Any]:
+    limit, percent = HOST_METRIC_LIMITS.get(kind), numbers.get("percent")
     if limit is None or percent is None or percent <= limit:
         return {"status": Status.OK, **numbers}
     return {"status": Status.WARNING, "reason": Reason.ABOVE_THRESHOLD, **numbers}
@@ -179,54 +187,54 @@ def _latency_ms(executed: ExecutedHeartbeat | None) -> float | None:
     return round(max(0.0, executed.done_at - executed.sent_at) * 1e3, 1) if executed else None
 
 
-def _worker_message(sight: WorkerObservation, verdict: WorkerVerdict, reason: str, stuck: int) -> str | None:
-    beacon = sight.beacon
+def _worker_message(observation: WorkerObservation, verdict: WorkerVerdict, reason: str, stuck: int) -> str | None:
+    beacon = observation.beacon
     if reason == WorkerReason.SLOTS_STUCK:
         stalled = "execute nothing, or " if beacon.stalled else ""
         return f"{stuck} of {beacon.slots} slots {stalled}hold a task for longer than stuck_after"
-    if verdict in _FINE:
+    if verdict in _OK_VERDICTS:
         if reason == WorkerReason.FORGOTTEN:
-            return "not heard of any more"
-        return _how_judged(sight) if verdict is WorkerVerdict.CONSUMING else None
+            return "no beacon for a long time"
+        return _how_judged(observation) if verdict is WorkerVerdict.CONSUMING else None
     if verdict is WorkerVerdict.STUCK:
-        return f"all {beacon.slots} slots hold a task for longer than stuck_after; the oldest is {_oldest(sight)}"
-    gone = f"no sign of life for {sight.unseen_seconds:.0f} s"
+        return f"all {beacon.slots} slots hold a task for longer than stuck_after; the oldest is {_oldest(observation)}"
+    no_beacon = f"no beacon for {observation.unseen_seconds:.0f} s"
     texts = {
-        WorkerVerdict.LOST: f"{gone}, and its connection is gone: killed, or out of memory",
-        WorkerVerdict.SILENT: f"{gone}, and no way to tell whether it is still connected",
-        WorkerVerdict.FROZEN: f"{gone}, but it is still connected: stopped, or its host does not answer",
-        WorkerVerdict.WEDGED: f"{_unanswered(sight)}; {beacon.active_count} of {beacon.slots} slots taken, "
+        WorkerVerdict.LOST: f"{no_beacon}, and it is no longer connected: killed, or out of memory",
+        WorkerVerdict.SILENT: f"{no_beacon}, and the store does not report whether it is still connected",
+        WorkerVerdict.FROZEN: f"{no_beacon}, but it is still connected: stopped, or its host does not respond",
+        WorkerVerdict.WEDGED: f"{_unanswered(observation)}; {beacon.active_count} of {beacon.slots} slots taken, "
         f"{beacon.reserved} tasks reserved",
     }
-    if verdict is WorkerVerdict.FROZEN and sight.unseen_seconds < (beacon.loop_lag_seconds or 0.0):
-        return f"its event loop has not turned for {beacon.loop_lag_seconds:.0f} s"
+    if verdict is WorkerVerdict.FROZEN and observation.unseen_seconds < (beacon.loop_lag_seconds or 0.0):
+        return f"its event loop has been blocked for {beacon.loop_lag_seconds:.0f} s"
     return texts[verdict]
 
 
-def _how_judged(sight: WorkerObservation) -> str | None:
-    if sight.is_judged_by_heartbeats:
+def _how_judged(observation: WorkerObservation) -> str | None:
+    if observation.is_judged_by_heartbeats:
         return None
-    return UNKNOWN_POOL if sight.beacon.direct else WITHOUT_HEARTBEATS
+    return UNKNOWN_POOL if observation.beacon.direct else WITHOUT_HEARTBEATS
 
 
-def _unanswered(sight: WorkerObservation) -> str:
-    return f"executes nothing: a heartbeat has been waiting for {sight.waiting_seconds or 0.0:.0f} s"
+def _unanswered(observation: WorkerObservation) -> str:
+    return f"executes nothing: a heartbeat has waited for {observation.waiting_seconds or 0.0:.0f} s"
 
 
-def _oldest(sight: WorkerObservation) -> str:
-    task = sight.beacon.active[0]
+def _oldest(observation: WorkerObservation) -> str:
+    task = observation.beacon.active[0]
     return f"{task.task}, {task.age_seconds:.0f} s"
 
 
-def _queue_message(sight: QueueObservation, verdict: QueueVerdict) -> str | None:
-    waits = f"; {sight.pending} tasks wait" if sight.pending is not None else ""
+def _queue_message(observation: QueueObservation, verdict: QueueVerdict) -> str | None:
+    waits = f"; {observation.pending} tasks wait" if observation.pending is not None else ""
     if verdict is QueueVerdict.CONSUMED:
         return None
     if verdict is QueueVerdict.SLOW:
-        return f"a heartbeat took, or has been waiting for, longer than slow_after{waits}"
+        return f"a heartbeat took, or has waited for, longer than slow_after{waits}"
     if verdict is QueueVerdict.RESTING:
-        allowed = "as workers.may_rest allows" if sight.may_rest else "since the last one said goodbye"
+        allowed = "as workers.may_rest allows" if observation.may_rest else "and the last one shut down properly"
         return f"no worker consumes it, {allowed}{waits}"
-    if not sight.workers:
+    if not observation.workers:
         return f"no worker consumes it{waits}"
-    return f"none of the {len(sight.workers)} workers that declare it takes anything from it{waits}"
+    return f"none of the {len(observation.workers)} workers that declare it takes messages from it{waits}"

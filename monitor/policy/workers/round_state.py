@@ -1,7 +1,8 @@
-"""What one round over the workers notes for the next: what was asked, what is expected, and since when to judge.
+"""State that one round over the workers stores for the next: sent heartbeats, expected queues, grace periods.
 
-Whoever was not heard while nobody could be heard is not to blame. So after a restart of the store or the broker, and
-after a gap between rounds, ages begin anew, and who has not been heard since keeps the verdict it had for a while.
+While the store or the broker is down, or no rounds take place, the monitor cannot observe workers and must not blame
+them. So after a restart of the store or the broker, and after a gap between rounds, all ages are counted anew. Until
+the grace period ends, a worker or queue that has not been observed again keeps its last verdict.
 """
 
 from __future__ import annotations
@@ -19,30 +20,45 @@ from monitor.policy.runtime_checks import SUMMARY
 from monitor.ports.workers import BrokerSnapshot, ExecutedHeartbeat, QueueDepth, StoredBeacon, WorkerReport
 
 GAP_INTERVALS = 1.25
-"""Rounds are half an interval apart. A longer pause than this is a gap: beacons may be missing for the same reason."""
+"""Rounds are half an interval apart. A longer pause is a gap: beacons may be missing for the same reason."""
 
-PATIENCE_INTERVALS = 2.5
-"""After so long, whoever is gone is overdue with a beacon, and whoever does nothing is overdue with a heartbeat."""
+GRACE_INTERVALS = 2.5
+"""Length of a grace period. After it, a dead worker's beacon is overdue, and an idle worker's heartbeat is overdue."""
 
 RECONNECT_SECONDS = 10.0
-"""Celery's workers may take this long to come back to a broker that was restarted."""
+"""Celery's workers may need this long to reconnect to a restarted broker."""
 
-CLOCK_SECONDS = 5.0
-"""So far apart may two moments of the store's clock be that follow each other, after a fail-over."""
+CLOCK_TOLERANCE_SECONDS = 5.0
+"""The store's clock may step back by this much in a fail-over."""
 
-ASKED_KEPT = 5
+AWAITED_KEPT = 5
+"""Unanswered heartbeats stored for each worker and queue."""
+
 QUEUES_KEPT = 1000
+"""Most expected queues in the round state."""
+
 DEPARTED_KEPT = 2000
 DEPARTED_SECONDS = 7 * 86_400.0
-NOTES_BYTES = 8 * 1024 * 1024
+"""Number and age of forgotten workers in the round state."""
+
+ROUND_STATE_BYTES = 8 * 1024 * 1024
 ENTRIES_KEPT = 20_000
-KINDS = ("worker:", "queue:", "host:")
-"""What the names of the checks begin with that a round writes, besides the summary."""
+"""Most bytes of the round state, and most entries of each of its fields, that are read."""
+
+AWAITED_KEY = "asked"
+"""Key of the unanswered heartbeats in the stored round state, as all versions write it."""
+
+CHECK_PREFIXES = ("worker:", "queue:", "host:")
+"""Prefixes of the checks that a round writes, besides the summary."""
 
 
 @dataclass(frozen=True, slots=True)
 class GracePeriod:
-    """Nothing before ``since`` is held against anybody, and who has not been heard since is not judged ``until``."""
+    """Time after a fault of the store, the broker or the monitor.
+
+    Failures before ``since`` are ignored. Verdicts on workers and queues not observed after ``since`` are suspended
+    until ``until``.
+    """
 
     since: float = 0.0
     until: float = 0.0
@@ -50,10 +66,14 @@ class GracePeriod:
 
 @dataclass(frozen=True, slots=True)
 class QueueRoundState:
-    """Of an expected queue: when it was last declared, and served; what its head is, and since when.
+    """Round state of one expected queue.
 
-    ``left_at``: when the last worker that served it said goodbye. ``instance``: the instance of the worker whose beacon
-    named it last; None when no worker with our agent ever did.
+    - ``declared_at``: last time at which a worker or the configuration declared it, or other messages than heartbeats
+      waited in it.
+    - ``served_at``: last time at which a worker is known to have served it.
+    - ``head``: identity of the message at its head; ``head_since``: time since which it is the same.
+    - ``left_at``: time at which the last worker that served it left with a goodbye.
+    - ``instance``: instance of the worker whose beacon declared it last. None when no worker with an agent ever did.
     """
 
     declared_at: float
@@ -66,10 +86,18 @@ class QueueRoundState:
 
 @dataclass(frozen=True, slots=True)
 class RoundState:
-    """What is noted. ``asked`` holds, by target field, when heartbeats were sent that are waited for: the oldest, and
-    the newest of the others. ``worked`` is how many tasks, heartbeats included, each worker had finished, and when
-    that last was another number (0 for never). ``departed`` are workers that were instrumented and are forgotten.
-    ``written`` are the checks that have a state, ``closed`` those of them of which the last has been said.
+    """State that a round leaves for the next one.
+
+    - ``round_at``: time of the round; ``emitted_at``: time of the last round that sent heartbeats.
+    - ``store``, ``broker``: their grace periods; ``servers``: identities of the store's and the broker's server.
+    - ``awaited``: times at which unanswered heartbeats were sent, by target field: the oldest, and the newest others.
+    - ``queues``: the expected queues, by name.
+    - ``worked``: by worker, the number of finished tasks (heartbeats included), and the time at which it last changed
+      (0 for never).
+    - ``departed``: instrumented workers that were forgotten, with the time of that.
+    - ``written``: checks that have a state; ``closed``: those of them that got their last outcome.
+    - ``removed``: workers whose own queue has been removed.
+    - ``project``: name of the project that owned the store.
     """
 
     round_at: float
@@ -77,42 +105,41 @@ class RoundState:
     store: GracePeriod = GracePeriod()
     broker: GracePeriod = GracePeriod()
     servers: tuple[str | None, str | None] = (None, None)
-    asked: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    awaited: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     queues: Mapping[str, QueueRoundState] = field(default_factory=dict)
     worked: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     departed: Mapping[str, float] = field(default_factory=dict)
     written: frozenset[str] = frozenset()
     closed: frozenset[str] = frozenset()
     removed: frozenset[str] = frozenset()
-    """Workers whose own queue is removed already."""
     project: str = ""
-    """The name of the project that the store belonged to."""
 
     @property
     def since(self) -> float:
-        """Nothing before it is held against anybody."""
+        """Time before which failures are ignored."""
         return max(self.store.since, self.broker.since)
 
 
-def encode(notes: RoundState) -> bytes:
-    """As JSON, about 130 bytes for each worker."""
-    value = dataclasses.asdict(notes)
-    value["queues"] = {name: list(dataclasses.astuple(queue)) for name, queue in notes.queues.items()}
+def encode(state: RoundState) -> bytes:
+    """Return the round state as JSON, about 130 bytes for each worker."""
+    value = dataclasses.asdict(state)
+    value[AWAITED_KEY] = value.pop("awaited")
+    value["queues"] = {name: list(dataclasses.astuple(queue)) for name, queue in state.queues.items()}
     for name in ("written", "closed", "removed"):
         value[name] = sorted(value[name])
     return json.dumps(value, separators=(",", ":")).encode()
 
 
 def decode(raw: bytes) -> tuple[RoundState | None, int]:
-    """The notes, and how many entries were set aside; None for what is no notes at all.
+    """Return the round state and the number of rejected entries; None for bytes that are not a round state.
 
-    No time is later than that of the round, so that nothing which a round waits for is never over.
+    An entry with a time later than the round's is rejected: a round would wait for it without end.
     """
     try:
-        value = decoding.load(raw, most_bytes=NOTES_BYTES)
+        value = decoding.load(raw, most_bytes=ROUND_STATE_BYTES)
         round_at = decoding.moment(value["round_at"])
-        at = partial(_moment_until, round_at + CLOCK_SECONDS)
-        notes = RoundState(
+        at = partial(_moment_until, round_at + CLOCK_TOLERANCE_SECONDS)
+        state = RoundState(
             round_at=round_at,
             emitted_at=at(value["emitted_at"]),
             store=GracePeriod(at(value["store"]["since"]), decoding.moment(value["store"]["until"])),
@@ -123,7 +150,7 @@ def decode(raw: bytes) -> tuple[RoundState | None, int]:
     except decoding.BROKEN:
         return None, 1 if raw else 0
     entries = {
-        "asked": _entries(value.get("asked"), _target, lambda sent: tuple(map(at, sent))[:ASKED_KEPT]),
+        "awaited": _entries(value.get(AWAITED_KEY), _target, lambda sent: tuple(map(at, sent))[:AWAITED_KEPT]),
         "queues": _entries(value.get("queues"), decoding.label, lambda queue: _queue(at, queue)),
         "worked": _entries(value.get("worked"), decoding.label, lambda each: _worked(at, *each)),
         "departed": _entries(value.get("departed"), decoding.label, at),
@@ -131,144 +158,158 @@ def decode(raw: bytes) -> tuple[RoundState | None, int]:
         "closed": _names(value.get("closed"), _check),
         "removed": _names(value.get("removed"), decoding.label),
     }
-    found: dict[str, Any] = {name: read for name, (read, _) in entries.items()}
-    return dataclasses.replace(notes, **found), sum(left_out for _, left_out in entries.values())
+    fields: dict[str, Any] = {name: valid for name, (valid, _) in entries.items()}
+    return dataclasses.replace(state, **fields), sum(rejected for _, rejected in entries.values())
 
 
-def resumed(
-    before: RoundState | None, sighting: WorkerReport, broker: BrokerSnapshot | None, interval_seconds: float
-) -> tuple[RoundState, bool]:
-    """The notes this round begins with, and whether broker and store are as they were before."""
-    now = sighting.now
-    patience = GracePeriod(now, now + PATIENCE_INTERVALS * interval_seconds)
-    restart = GracePeriod(now, now + max(PATIENCE_INTERVALS * interval_seconds, RECONNECT_SECONDS))
-    servers = (sighting.server, broker.server if broker else None)
-    if before is None or before.round_at > now:
-        # The notes may be missing because the server has just come back without them.
-        just_started = sighting.up_seconds is not None and sighting.up_seconds < 2 * RECONNECT_SECONDS
-        start = restart if just_started else patience
-        return RoundState(now, store=start, broker=start, servers=servers), False
-    latest = max(patience.until, restart.until)
-    before = dataclasses.replace(before, store=_until(before.store, latest), broker=_until(before.broker, latest))
-    store, theirs = before.store, before.broker
-    if now - before.round_at > GAP_INTERVALS * interval_seconds:
-        store, theirs = _later(store, patience), _later(theirs, patience)
-    if _differ(before.servers[0], servers[0]):
-        store, theirs = restart, restart
-    if broker is None or _differ(before.servers[1], servers[1]):
-        theirs = restart
-    asked = before.asked if theirs is before.broker else {}
-    kept = tuple(new or old for new, old in zip(servers, before.servers, strict=True))
-    whole = store is before.store and theirs is before.broker
-    notes = dataclasses.replace(
-        before, round_at=now, store=store, broker=theirs, servers=(kept[0], kept[1]), asked=asked
-    )
-    return notes, whole
+def resume(
+    before: RoundState | None, report: WorkerReport, broker: BrokerSnapshot | None, interval_seconds: float
+) -> RoundState:
+    """Return the round state that this round begins with.
 
-
-def broken(notes: RoundState, interval_seconds: float) -> RoundState:
-    """The notes after heartbeats could not be sent: nobody is asked anything that is waited for."""
-    until = notes.round_at + max(PATIENCE_INTERVALS * interval_seconds, RECONNECT_SECONDS)
-    return dataclasses.replace(notes, broker=GracePeriod(notes.round_at, until), asked={})
-
-
-def answered(notes: RoundState, executed: Mapping[str, ExecutedHeartbeat], started: Mapping[str, float]) -> RoundState:
-    """Without the heartbeats that are waited for no longer: a newer one was executed, or the worker began later.
-
-    Or the worker is known no more: ``started`` holds when each of them began.
+    A gap between rounds, and a restart of the store or the broker, begin grace periods. Unanswered heartbeats are
+    dropped when the broker's grace period begins.
     """
-    asked = {}
-    for target, sent in notes.asked.items():
+    now = report.now
+    grace = GracePeriod(now, now + GRACE_INTERVALS * interval_seconds)
+    restart = GracePeriod(now, now + max(GRACE_INTERVALS * interval_seconds, RECONNECT_SECONDS))
+    servers = (report.server, broker.server if broker else None)
+    if before is None or before.round_at > now:
+        # The round state may be missing because the server has just restarted without it.
+        just_started = report.up_seconds is not None and report.up_seconds < 2 * RECONNECT_SECONDS
+        start = restart if just_started else grace
+        return RoundState(now, store=start, broker=start, servers=servers)
+    latest = max(grace.until, restart.until)
+    before = dataclasses.replace(
+        before, store=_at_most_until(before.store, latest), broker=_at_most_until(before.broker, latest)
+    )
+    store_grace, broker_grace = before.store, before.broker
+    if now - before.round_at > GAP_INTERVALS * interval_seconds:
+        store_grace, broker_grace = _extended(store_grace, grace), _extended(broker_grace, grace)
+    if _differ(before.servers[0], servers[0]):
+        store_grace, broker_grace = restart, restart
+    if broker is None or _differ(before.servers[1], servers[1]):
+        broker_grace = restart
+    awaited = before.awaited if broker_grace is before.broker else {}
+    kept = tuple(new or old for new, old in zip(servers, before.servers, strict=True))
+    return dataclasses.replace(
+        before, round_at=now, store=store_grace, broker=broker_grace, servers=(kept[0], kept[1]), awaited=awaited
+    )
+
+
+def after_failed_send(state: RoundState, interval_seconds: float) -> RoundState:
+    """Return the round state after heartbeats could not be sent: no answer is awaited, and a grace period begins."""
+    until = state.round_at + max(GRACE_INTERVALS * interval_seconds, RECONNECT_SECONDS)
+    return dataclasses.replace(state, broker=GracePeriod(state.round_at, until), awaited={})
+
+
+def without_answered(
+    state: RoundState, executed: Mapping[str, ExecutedHeartbeat], started: Mapping[str, float]
+) -> RoundState:
+    """Return the round state without heartbeats that no longer await an answer.
+
+    An answer is not awaited once a newer heartbeat was executed, the worker has restarted, or the worker is not known
+    any more. ``started`` holds the start times of the known workers, by target field.
+    """
+    awaited = {}
+    for target, sent in state.awaited.items():
         if target.startswith("worker:") and target not in started:
             continue
         done = executed[target].sent_at if target in executed else 0.0
-        newest = max(done, started.get(target, 0.0)) + 1e-6  # as text they may differ in the last microsecond
+        # Times may differ in the last microsecond after they were stored as text.
+        newest = max(done, started.get(target, 0.0)) + 1e-6
         if left := tuple(at for at in sent if at > newest):
-            asked[target] = left
-    return dataclasses.replace(notes, asked=asked)
+            awaited[target] = left
+    return dataclasses.replace(state, awaited=awaited)
 
 
-def asked(notes: RoundState, sent: Mapping[str, float], emitted_at: float | None) -> RoundState:
-    """With the heartbeats that were sent just now. Of many that wait, the oldest and the newest are kept."""
-    merged = dict(notes.asked)
+def with_sent_heartbeats(state: RoundState, sent: Mapping[str, float], emitted_at: float | None) -> RoundState:
+    """Return the round state with heartbeats that were just sent. Of many, the oldest and the newest ones are kept."""
+    merged = dict(state.awaited)
     for target, at in sent.items():
         waiting = (*merged.get(target, ()), at)
-        merged[target] = waiting if len(waiting) <= ASKED_KEPT else (waiting[0], *waiting[2:])
-    return dataclasses.replace(notes, asked=merged, emitted_at=emitted_at or notes.emitted_at)
+        merged[target] = waiting if len(waiting) <= AWAITED_KEPT else (waiting[0], *waiting[2:])
+    return dataclasses.replace(state, awaited=merged, emitted_at=emitted_at or state.emitted_at)
 
 
-def with_work(notes: RoundState, sighting: WorkerReport) -> RoundState:
-    """With what every worker has finished by its newest beacon: tasks and heartbeats."""
+def with_finished_tasks(state: RoundState, report: WorkerReport) -> RoundState:
+    """Return the round state with the number of tasks and heartbeats that each worker has finished."""
     worked = {}
-    for node, seen in sighting.beacons.items():
-        finished = seen.beacon.done + seen.beacon.heartbeats
-        before, at = notes.worked.get(node, (finished, 0.0))
-        if finished < before:  # it has started anew
+    for node, stored in report.beacons.items():
+        finished = stored.beacon.done + stored.beacon.heartbeats
+        before, at = state.worked.get(node, (finished, 0.0))
+        if finished < before:  # it has restarted
             at = 0.0
-        worked[node] = (finished, seen.at if finished > before else at)
-    return dataclasses.replace(notes, worked=worked)
+        worked[node] = (finished, stored.at if finished > before else at)
+    return dataclasses.replace(state, worked=worked)
 
 
-def with_queues(
-    notes: RoundState,
+def with_expected_queues(
+    state: RoundState,
     declared: Mapping[str, StoredBeacon],
     short_lived: Container[str],
     configured: Iterable[str],
     forget_seconds: float,
 ) -> RoundState:
-    """Return the notes with all queues that are expected: configured, declared now, or once and not yet given up.
+    """Return the round state with the expected queues: configured, or declared within ``forget_seconds``.
 
-    ``declared``: the lasting queues in the workers' beacons, each with the newest of these beacons: a queue that is new
-    was served when that was written. ``short_lived``: those that are known not to be lasting.
+    ``declared`` holds the lasting queues in the workers' beacons, each with the newest of these beacons. A new
+    queue was served when that beacon was written. ``short_lived`` holds the queues that are known not to be lasting.
     """
-    now = notes.round_at
-    here = {*declared, *configured}
-    queues = {name: note for name, note in notes.queues.items() if name in here or name not in short_lived}
-    for name in here:
-        seen = declared.get(name)
-        known = queues.get(name) or QueueRoundState(now, min(now, seen.at) if seen else now)
-        instance = seen.beacon.instance if seen else known.instance
+    now = state.round_at
+    present = {*declared, *configured}
+    queues = {name: queue for name, queue in state.queues.items() if name in present or name not in short_lived}
+    for name in present:
+        stored = declared.get(name)
+        known = queues.get(name) or QueueRoundState(now, min(now, stored.at) if stored else now)
+        instance = stored.beacon.instance if stored else known.instance
         queues[name] = dataclasses.replace(known, declared_at=now, instance=instance)
-    expected = {name: note for name, note in queues.items() if now - note.declared_at < forget_seconds}
+    expected = {name: queue for name, queue in queues.items() if now - queue.declared_at < forget_seconds}
     if len(expected) > QUEUES_KEPT:
-        newest = sorted(expected, key=lambda name: (name in here, expected[name].declared_at), reverse=True)
+        newest = sorted(expected, key=lambda name: (name in present, expected[name].declared_at), reverse=True)
         expected = {name: expected[name] for name in newest[:QUEUES_KEPT]}
-    return dataclasses.replace(notes, queues=expected)
+    return dataclasses.replace(state, queues=expected)
 
 
-def looked_at(note: QueueRoundState, depth: QueueDepth | None, now: float, *, able: bool) -> QueueRoundState:
-    """The note after a look at the queue's head.
+def with_queue_head(
+    queue: QueueRoundState, depth: QueueDepth | None, now: float, *, has_capacity: bool
+) -> QueueRoundState:
+    """Return the state of a queue after its head was read.
 
-    Only that time counts in which somebody was ``able`` to take it: a head that workers have no room for may stand.
+    The age of the head counts only while ``has_capacity``: while some worker can take a message and execute it.
     """
     head = depth.head if depth else None
     if head is None:
-        return dataclasses.replace(note, head=None, head_since=None)
-    return note if able and head == note.head else dataclasses.replace(note, head=head, head_since=now)
+        return dataclasses.replace(queue, head=None, head_since=None)
+    return queue if has_capacity and head == queue.head else dataclasses.replace(queue, head=head, head_since=now)
 
 
-def taken_back(notes: RoundState, queues: Iterable[str]) -> RoundState:
-    """Return the notes without the heartbeats of queues from which they were removed."""
+def without_removed(state: RoundState, queues: Iterable[str]) -> RoundState:
+    """Return the round state without unanswered heartbeats of queues from which the heartbeats were removed."""
     removed = {target_field("queue", queue) for queue in queues}
-    return dataclasses.replace(notes, asked={key: sent for key, sent in notes.asked.items() if key not in removed})
+    return dataclasses.replace(state, awaited={key: sent for key, sent in state.awaited.items() if key not in removed})
 
 
-def with_departed(notes: RoundState, nodes: Iterable[str]) -> RoundState:
-    """With workers that are forgotten now, so that what the broker still knows of them is no stranger."""
-    now = notes.round_at
-    departed = {node: at for node, at in notes.departed.items() if now - at < DEPARTED_SECONDS}
+def with_departed(state: RoundState, nodes: Iterable[str]) -> RoundState:
+    """Return the round state with workers that are forgotten now.
+
+    The broker may still report such a worker. It must not count as one without an agent.
+    """
+    now = state.round_at
+    departed = {node: at for node, at in state.departed.items() if now - at < DEPARTED_SECONDS}
     departed |= dict.fromkeys(nodes, now)
     newest = sorted(departed.items(), key=lambda item: -item[1])[:DEPARTED_KEPT]
-    return dataclasses.replace(notes, departed=dict(newest))
+    return dataclasses.replace(state, departed=dict(newest))
 
 
-def _later(old: GracePeriod, new: GracePeriod) -> GracePeriod:
+def _extended(old: GracePeriod, new: GracePeriod) -> GracePeriod:
+    """Return a grace period that begins with the new one and ends with the later of both."""
     return GracePeriod(new.since, max(old.until, new.until))
 
 
-def _until(patience: GracePeriod, latest: float) -> GracePeriod:
-    """No patience outlasts one that begins now."""
-    return patience if patience.until <= latest else GracePeriod(patience.since, latest)
+def _at_most_until(grace: GracePeriod, latest: float) -> GracePeriod:
+    """Return the grace period, which ends no later than one that begins now."""
+    return grace if grace.until <= latest else GracePeriod(grace.since, latest)
 
 
 def _differ(old: str | None, new: str | None) -> bool:
@@ -278,34 +319,34 @@ def _differ(old: str | None, new: str | None) -> bool:
 def _moment_until(latest: float, value: Any) -> float:
     at = decoding.moment(value)
     if at > latest:
-        raise ValueError("from the future")
+        raise ValueError("later than the round")
     return at
 
 
 def _entries(value: Any, name: Callable[[Any], str], entry: Callable[[Any], Any]) -> tuple[dict[str, Any], int]:
-    """The entries of a JSON object that can be understood, and how many cannot."""
+    """Return the valid entries of a JSON object, and the number of invalid ones."""
     if not isinstance(value, dict):
         return {}, 1
-    found, left_out = {}, max(0, len(value) - ENTRIES_KEPT)
+    found, rejected = {}, max(0, len(value) - ENTRIES_KEPT)
     for key in [*value][:ENTRIES_KEPT]:
         try:
             found[name(key)] = entry(value[key])
         except decoding.BROKEN:
-            left_out += 1
-    return found, left_out
+            rejected += 1
+    return found, rejected
 
 
 def _names(value: Any, name: Callable[[Any], str]) -> tuple[frozenset[str], int]:
     if not isinstance(value, list):
         return frozenset(), 1
-    found, left_out = _entries(dict.fromkeys(each for each in value if isinstance(each, str)), name, bool)
-    return frozenset(found), left_out + sum(not isinstance(each, str) for each in value)
+    found, rejected = _entries(dict.fromkeys(each for each in value if isinstance(each, str)), name, bool)
+    return frozenset(found), rejected + sum(not isinstance(each, str) for each in value)
 
 
 def _check(value: Any) -> str:
     name = decoding.check_name(value)
-    if name != SUMMARY and not name.startswith(KINDS):
-        raise ValueError("no check of a round")
+    if name != SUMMARY and not name.startswith(CHECK_PREFIXES):
+        raise ValueError("not a check that a round writes")
     return name
 
 
@@ -314,7 +355,7 @@ def _target(value: Any) -> str:
 
 
 def _queue(at: Callable[[Any], float], values: Any) -> QueueRoundState:
-    # Earlier versions wrote the first four of them.
+    # Earlier versions wrote only the first four values.
     declared_at, served_at, head, head_since, left_at, instance = [*values, None, None][:6]
     head_since, left_at = (None if each is None else at(each) for each in (head_since, left_at))
     return QueueRoundState(at(declared_at), at(served_at), _name(head), head_since, left_at, _name(instance))

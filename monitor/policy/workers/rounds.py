@@ -1,4 +1,4 @@
-"""What is said of every worker, queue and host in one round, and of all of them together."""
+"""Judgement of every worker, queue and host in one round, and of all of them together."""
 
 from __future__ import annotations
 
@@ -13,259 +13,271 @@ from monitor.config.settings import WorkerSettings
 from monitor.model.checks import Outcome, WorkerVerdict
 from monitor.policy.runtime_checks import SUMMARY, check_name
 from monitor.policy.workers import instances, round_state
-from monitor.policy.workers import outcomes as told
 from monitor.policy.workers.heartbeats import RoundInput, is_withheld, may_rest
 from monitor.policy.workers.instances import WorkerInstance
-from monitor.policy.workers.round_state import ASKED_KEPT, GracePeriod, RoundState
+from monitor.policy.workers.outcomes import FORGOTTEN, host_outcome, queue_outcome, summary_outcome, worker_outcome
+from monitor.policy.workers.round_state import AWAITED_KEPT, GracePeriod, QueueRoundState, RoundState
 from monitor.policy.workers.verdicts import (
     SERVING,
     QueueObservation,
     WorkerObservation,
-    is_seen,
-    proven_at,
+    has_fresh_beacon,
     queue_verdict,
+    served_until,
     worker_verdict,
 )
 from monitor.ports.workers import QueueDepth, StoredBeacon
 
 QUEUE_FORGOTTEN_SECONDS = 86_400.0
+"""Time after its last declaration at which a queue is no longer expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoundResult:
-    """What a round has to say. ``suspended`` are the checks whose last result is kept, if they have one.
+    """Result of judging one round.
 
-    ``gone`` are the targets of workers to forget, ``vanished`` those of workers whose own queues are to be removed.
+    ``suspended`` are the checks that keep their last result, if they have one. ``forgotten`` are the targets of workers
+    to forget, ``ended`` the targets of workers whose own queues have to be removed.
     """
 
-    notes: RoundState
+    state: RoundState
     outcomes: Mapping[str, Outcome]
     suspended: frozenset[str]
-    gone: tuple[str, ...]
-    vanished: tuple[str, ...]
+    forgotten: tuple[str, ...]
+    ended: tuple[str, ...]
 
 
-def judge(scene: RoundInput) -> RoundResult:
-    """Every worker, queue and host, and all of them together."""
+def judge(inputs: RoundInput) -> RoundResult:
+    """Judge every worker, queue and host, and return their outcomes with the round state for the next round."""
     outcomes: dict[str, Outcome] = {}
     verdicts: dict[str, WorkerVerdict] = {}
     suspended: set[str] = set()
-    proofs: dict[str, list[tuple[WorkerInstance, float | None]]] = defaultdict(list)
-    gone: list[str] = []
-    vanished: list[str] = []
-    for node, known in _by_node(scene).items():
-        past = {each.target for each in instances.past(known, scene.settings)}
-        gone += past
-        present = [each for each in known if each.target not in past]
+    declarations: dict[str, list[tuple[WorkerInstance, float | None]]] = defaultdict(list)
+    forgotten: list[str] = []
+    ended: list[str] = []
+    for node, known in _by_node(inputs).items():
+        expired = {each.target for each in instances.expired_instances(known, inputs.settings)}
+        forgotten += expired
+        present = [each for each in known if each.target not in expired]
         if not present:
             continue
         for each in present:
             verdicts[each.target] = each.verdict
-            if _is_vanished(each.worker, each.verdict, scene.settings) and each.target not in scene.notes.removed:
-                vanished.append(each.target)
-        counted = instances.counted(present, scene.settings)
+            if _has_ended(each.worker, each.verdict, inputs.settings) and each.target not in inputs.state.removed:
+                ended.append(each.target)
+        counted = instances.counted_instances(present, inputs.settings)
         name = check_name("worker", node)
-        outcomes[name] = instances.outcome(counted, instances.duplicates(counted, scene.settings))
+        outcomes[name] = instances.node_outcome(counted, instances.duplicate_instances(counted, inputs.settings))
         if any(each.suspended for each in counted):
             suspended.add(name)
         for each in counted:
             if each.verdict is not WorkerVerdict.RETIRED:
-                proven = None if each.suspended else proven_at(each.worker, each.verdict, scene.now)
+                served_at = None if each.suspended else served_until(each.worker, each.verdict, inputs.now)
                 for queue in each.worker.beacon.queues:
-                    proofs[queue].append((each, proven))
-    queues, goodbyes = {}, _goodbyes(scene)
-    for queue in scene.notes.queues:
-        # The worst of a node's instances comes first: the mapping is made from the last one on.
-        declared = {each.worker.beacon.node: each.verdict for each, _ in reversed(proofs[queue])}
-        served = max((at for _, at in proofs[queue] if at is not None), default=0.0)
-        able = _is_able([(each.worker.beacon, each.verdict) for each, _ in proofs[queue]])
-        note = _queue_note(scene, queue, served, able)
+                    declarations[queue].append((each, served_at))
+    queue_states, goodbyes = {}, _goodbyes(inputs)
+    for queue in inputs.state.queues:
+        # The worst of a node's instances is the first. Reversed, it is the one that the mapping keeps.
+        declared = {each.worker.beacon.node: each.verdict for each, _ in reversed(declarations[queue])}
+        served_at = max((at for _, at in declarations[queue] if at is not None), default=0.0)
+        has_capacity = _has_capacity([(each.worker.beacon, each.verdict) for each, _ in declarations[queue]])
+        state = _queue_state(inputs, queue, served_at, has_capacity)
         if not declared:
-            note = _left(scene, note, goodbyes.get(queue))
-        queues[queue] = note
-        sight = _queue(scene, queue, note, tuple(each.verdict for each, _ in proofs[queue]))
+            state = _with_goodbye(inputs, state, goodbyes.get(queue))
+        queue_states[queue] = state
+        observation = _queue_observation(inputs, queue, state, tuple(each.verdict for each, _ in declarations[queue]))
         name = check_name("queue", queue)
-        outcomes[name] = told.queue(sight, queue_verdict(sight, scene.settings), declared)
-        if _is_queue_suspended(scene, sight, note):
+        outcomes[name] = queue_outcome(observation, queue_verdict(observation, inputs.settings), declared)
+        if _is_queue_suspended(inputs, observation, state):
             suspended.add(name)
-    outcomes |= _hosts(scene)
-    back = {each for each, verdict in verdicts.items() if verdict in (WorkerVerdict.STARTING, WorkerVerdict.CONSUMING)}
-    removed = (scene.notes.removed & verdicts.keys()) - back
-    departed = {scene.sighting.beacons[target].beacon.node for target in gone}
-    notes = round_state.with_departed(dataclasses.replace(scene.notes, queues=queues, removed=removed), departed)
-    return RoundResult(notes, outcomes, frozenset(suspended), tuple(gone), (*vanished, *gone))
+    outcomes |= _host_outcomes(inputs)
+    running = {
+        each for each, verdict in verdicts.items() if verdict in (WorkerVerdict.STARTING, WorkerVerdict.CONSUMING)
+    }
+    removed = (inputs.state.removed & verdicts.keys()) - running
+    departed = {inputs.report.beacons[target].beacon.node for target in forgotten}
+    next_state = dataclasses.replace(inputs.state, queues=queue_states, removed=removed)
+    next_state = round_state.with_departed(next_state, departed)
+    return RoundResult(next_state, outcomes, frozenset(suspended), tuple(forgotten), (*ended, *forgotten))
 
 
 def with_summary(
-    outcomes: Mapping[str, Outcome], kept: Mapping[str, Outcome], scene: RoundInput, suspended: bool
+    outcomes: Mapping[str, Outcome], kept: Mapping[str, Outcome], inputs: RoundInput, suspended: bool
 ) -> dict[str, Outcome]:
-    """The outcomes, those that are kept in place of those that were judged, and their summary if there is anything."""
+    """Return the outcomes with those that are kept in place of judged ones, and with their summary unless empty."""
     final = {**outcomes, **kept}
     if final:
-        final[SUMMARY] = told.summary(final, suspended=suspended, critical=scene.settings.critical)
+        final[SUMMARY] = summary_outcome(final, suspended=suspended, critical=inputs.settings.critical)
     return final
 
 
-def without_past(
-    final: Mapping[str, Outcome], notes: RoundState
+def with_closing_outcomes(
+    final: Mapping[str, Outcome], state: RoundState
 ) -> tuple[dict[str, Outcome], RoundState, frozenset[str]]:
-    """The outcomes with a last word on each check that is no more, the notes, and the checks to forget.
+    """Return the outcomes with last ones for checks that are no longer judged, the round state, and checks to forget.
 
-    What is gone is first said to be fine, so that its alarm ends, and forgotten by the next round.
+    A check that is no longer judged first gets a last outcome that is ok, which resolves its alert. The next round
+    forgets it.
     """
-    leftover = notes.written - final.keys()
-    forget = leftover & notes.closed
+    leftover = state.written - final.keys()
+    forget = leftover & state.closed
     close = leftover - forget
-    notes = dataclasses.replace(notes, written=frozenset(final) | close, closed=close)
-    return {**final, **dict.fromkeys(close, told.FORGOTTEN)}, notes, forget
+    state = dataclasses.replace(state, written=frozenset(final) | close, closed=close)
+    return {**final, **dict.fromkeys(close, FORGOTTEN)}, state, forget
 
 
-def _by_node(scene: RoundInput) -> dict[str, list[WorkerInstance]]:
-    """Judge every instance of every worker."""
+def _by_node(inputs: RoundInput) -> dict[str, list[WorkerInstance]]:
+    """Judge every instance of every worker; return the instances by node name."""
     found: dict[str, list[WorkerInstance]] = defaultdict(list)
-    for target, seen in scene.sighting.beacons.items():
-        worker = _worker(scene, target, seen)
-        verdict = worker_verdict(worker, scene.settings)
-        suspended = verdict is not WorkerVerdict.RETIRED and _is_suspended(scene, worker)
-        outcome = told.worker(worker, verdict, scene.settings)
-        found[seen.beacon.node].append(WorkerInstance(worker, verdict, outcome, suspended))
+    for target, stored in inputs.report.beacons.items():
+        worker = _worker_observation(inputs, target, stored)
+        verdict = worker_verdict(worker, inputs.settings)
+        suspended = verdict is not WorkerVerdict.RETIRED and _is_suspended(inputs, worker)
+        outcome = worker_outcome(worker, verdict, inputs.settings)
+        found[stored.beacon.node].append(WorkerInstance(worker, verdict, outcome, suspended))
     return found
 
 
-def _worker(scene: RoundInput, target: str, seen: StoredBeacon) -> WorkerObservation:
+def _worker_observation(inputs: RoundInput, target: str, stored: StoredBeacon) -> WorkerObservation:
     field = target_field("worker", target)
-    asked = scene.notes.asked.get(field) if seen.beacon.direct else None
-    _, worked_at = scene.notes.worked.get(target, (0, 0.0))
+    awaited = inputs.state.awaited.get(field) if stored.beacon.direct else None
+    _, worked_at = inputs.state.worked.get(target, (0, 0.0))
     return WorkerObservation(
-        beacon=seen.beacon,
-        beacon_age=max(0.0, scene.now - max(seen.at, scene.notes.store.since)),
-        unseen_seconds=max(0.0, scene.now - seen.at),
-        seen_at=seen.at,
-        executed=scene.sighting.executed.get(field),
-        waiting_seconds=max(0.0, scene.now - asked[0]) if asked else None,
-        connected=None if scene.connected is None else scene.connected.get(target, False),
-        worked_seconds=max(0.0, scene.now - worked_at) if worked_at else None,
+        beacon=stored.beacon,
+        beacon_age=max(0.0, inputs.now - max(stored.at, inputs.state.store.since)),
+        unseen_seconds=max(0.0, inputs.now - stored.at),
+        beacon_at=stored.at,
+        executed=inputs.report.executed.get(field),
+        waiting_seconds=max(0.0, inputs.now - awaited[0]) if awaited else None,
+        connected=None if inputs.connected is None else inputs.connected.get(target, False),
+        worked_seconds=max(0.0, inputs.now - worked_at) if worked_at else None,
     )
 
 
-def _is_suspended(scene: RoundInput, worker: WorkerObservation) -> bool:
-    """Return whether it may still be silent for what happened to the store or the broker. One that has started since
-    cannot.
+def _is_suspended(inputs: RoundInput, worker: WorkerObservation) -> bool:
+    """Return whether a failure of the store or the broker may still be the reason for a worker's silence.
+
+    It cannot be for a worker that has started since.
     """
-    store, broker, since = scene.notes.store, scene.notes.broker, scene.notes.since
-    until = max(store.until, broker.until) if is_seen(worker, scene.settings) else store.until
-    heard = worker.executed is not None and worker.executed.sent_at > since and worker.seen_at > since
-    return scene.now < until and not heard and worker.started_at <= since
+    store, broker, since = inputs.state.store, inputs.state.broker, inputs.state.since
+    until = max(store.until, broker.until) if has_fresh_beacon(worker, inputs.settings) else store.until
+    observed_since = worker.executed is not None and worker.executed.sent_at > since and worker.beacon_at > since
+    return inputs.now < until and not observed_since and worker.started_at <= since
 
 
-def _is_vanished(worker: WorkerObservation, verdict: WorkerVerdict, settings: WorkerSettings) -> bool:
+def _has_ended(worker: WorkerObservation, verdict: WorkerVerdict, settings: WorkerSettings) -> bool:
+    """Return whether a worker has ended for so long that nothing will consume its own queue any more."""
     if verdict is WorkerVerdict.RETIRED:
         return worker.unseen_seconds > 2 * settings.interval_seconds
     return verdict is WorkerVerdict.LOST and worker.unseen_seconds > EXPIRES_SECONDS
 
 
-def _queue_note(scene: RoundInput, queue: str, served_at: float, able: bool) -> round_state.QueueRoundState:
-    """Return the note after this round. ``able``: some worker of the queue can take a message and execute it now."""
-    note = scene.notes.queues[queue]
-    depth = scene.broker.queues.get(queue) if scene.broker else None
-    if depth and depth.pending > ASKED_KEPT:  # more than our heartbeats: somebody still sends to it
-        note = dataclasses.replace(note, declared_at=scene.now)
-    executed = scene.sighting.executed.get(target_field("queue", queue))
-    if executed and note.instance is None:  # by a worker of which nothing else is known
+def _queue_state(inputs: RoundInput, queue: str, served_at: float, has_capacity: bool) -> QueueRoundState:
+    """Return the state of a queue after this round, given what its workers have shown."""
+    state = inputs.state.queues[queue]
+    depth = inputs.broker.queues.get(queue) if inputs.broker else None
+    if depth and depth.pending > AWAITED_KEPT:  # more than heartbeats: tasks are still sent to it
+        state = dataclasses.replace(state, declared_at=inputs.now)
+    executed = inputs.report.executed.get(target_field("queue", queue))
+    if executed and state.instance is None:  # by a worker that writes no beacons
         served_at = max(served_at, executed.done_at)
-    note = dataclasses.replace(note, served_at=max(note.served_at, min(served_at, scene.now)))
-    return round_state.looked_at(note, depth, scene.now, able=able)
+    state = dataclasses.replace(state, served_at=max(state.served_at, min(served_at, inputs.now)))
+    return round_state.with_queue_head(state, depth, inputs.now, has_capacity=has_capacity)
 
 
-def _is_able(workers: Sequence[tuple[Beacon, WorkerVerdict]]) -> bool:
-    """Return whether some worker that serves a queue can take a message and execute it now, or none serves it."""
+def _has_capacity(workers: Sequence[tuple[Beacon, WorkerVerdict]]) -> bool:
+    """Return whether no worker serves a queue, or one that does can take a message and execute it now."""
     serving = [(beacon, verdict) for beacon, verdict in workers if verdict in SERVING]
     return not serving or any(
         verdict is WorkerVerdict.CONSUMING and has_free_capacity(beacon) for beacon, verdict in serving
     )
 
 
-def _goodbyes(scene: RoundInput) -> dict[str, float]:
-    """Return when the last worker of a queue left it, by queue. One whose beacon has been replaced by that of another
-    start has left, too, when its queue was served until a moment ago.
+def _goodbyes(inputs: RoundInput) -> dict[str, float]:
+    """Return the time at which the last worker of a queue left with a goodbye, by queue.
+
+    A worker whose beacon was replaced by the beacon of its next start counts, too, if it served the queue until then.
     """
-    recent = scene.now - 2 * scene.settings.interval_seconds
-    instances = {seen.beacon.instance for seen in scene.sighting.beacons.values()}
-    found = {
-        queue: note.served_at
-        for queue, note in scene.notes.queues.items()
-        if note.instance is not None and note.instance not in instances and note.served_at >= recent
+    recent = inputs.now - 2 * inputs.settings.interval_seconds
+    instances = {stored.beacon.instance for stored in inputs.report.beacons.values()}
+    goodbyes = {
+        queue: state.served_at
+        for queue, state in inputs.state.queues.items()
+        if state.instance is not None and state.instance not in instances and state.served_at >= recent
     }
-    for seen in scene.sighting.beacons.values():
-        if seen.beacon.leaving:
-            found |= {queue: max(seen.at, found.get(queue, 0.0)) for queue in seen.beacon.queues}
-    return found
+    for stored in inputs.report.beacons.values():
+        if stored.beacon.leaving:
+            goodbyes |= {queue: max(stored.at, goodbyes.get(queue, 0.0)) for queue in stored.beacon.queues}
+    return goodbyes
 
 
-def _left(
-    scene: RoundInput, note: round_state.QueueRoundState, goodbye_at: float | None
-) -> round_state.QueueRoundState:
-    """Return the note of a queue that no worker consumes, with the goodbye that ended its service; without it when the
-    service had failed before.
+def _with_goodbye(inputs: RoundInput, state: QueueRoundState, goodbye_at: float | None) -> QueueRoundState:
+    """Return the state of a queue that no worker consumes, with the goodbye that ended its service.
+
+    The goodbye is ignored when the service had failed before it.
     """
     if goodbye_at is None:
-        return note
-    failed = goodbye_at - max(note.served_at, scene.notes.since) > 2 * scene.settings.interval_seconds
-    if failed and goodbye_at > _until(scene.notes.store, scene.notes.broker):  # until then it may not have been heard
-        return note
-    return dataclasses.replace(note, left_at=max(goodbye_at, note.left_at or 0.0))
+        return state
+    failed_before = goodbye_at - max(state.served_at, inputs.state.since) > 2 * inputs.settings.interval_seconds
+    # Within a grace period the service may have gone on without being observed.
+    if failed_before and goodbye_at > _until(inputs.state.store, inputs.state.broker):
+        return state
+    return dataclasses.replace(state, left_at=max(goodbye_at, state.left_at or 0.0))
 
 
-def _queue(
-    scene: RoundInput, queue: str, note: round_state.QueueRoundState, workers: tuple[WorkerVerdict, ...]
+def _queue_observation(
+    inputs: RoundInput, queue: str, state: QueueRoundState, workers: tuple[WorkerVerdict, ...]
 ) -> QueueObservation:
     field = target_field("queue", queue)
-    asked = scene.notes.asked.get(field)
-    depth = scene.broker.queues.get(queue) if scene.broker else None
-    served_at = max(note.served_at, scene.notes.since)
-    left_at = note.left_at if note.left_at is not None and note.left_at >= note.served_at else None
+    awaited = inputs.state.awaited.get(field)
+    depth = inputs.broker.queues.get(queue) if inputs.broker else None
+    served_at = max(state.served_at, inputs.state.since)
+    left_at = state.left_at if state.left_at is not None and state.left_at >= state.served_at else None
     return QueueObservation(
         name=queue,
-        unserved_seconds=max(0.0, scene.now - served_at),
+        unserved_seconds=max(0.0, inputs.now - served_at),
         workers=workers,
-        executed=scene.sighting.executed.get(field),
-        waiting_seconds=max(0.0, scene.now - asked[0]) if asked else None,
-        head_seconds=None if note.head_since is None else scene.now - max(note.head_since, scene.notes.since),
+        executed=inputs.report.executed.get(field),
+        waiting_seconds=max(0.0, inputs.now - awaited[0]) if awaited else None,
+        head_seconds=None if state.head_since is None else inputs.now - max(state.head_since, inputs.state.since),
         pending=depth.pending if depth else None,
-        withheld=is_withheld(scene, queue),
-        left_seconds=None if left_at is None else max(0.0, scene.now - left_at),
-        may_rest=may_rest(scene.settings, queue),
-        untaken_seconds=_untaken(scene, note, depth, asked or ()),
+        withheld=is_withheld(inputs, queue),
+        left_seconds=None if left_at is None else max(0.0, inputs.now - left_at),
+        may_rest=may_rest(inputs.settings, queue),
+        untaken_seconds=_untaken_seconds(inputs, state, depth, awaited or ()),
     )
 
 
-def _untaken(
-    scene: RoundInput, note: round_state.QueueRoundState, depth: QueueDepth | None, asked: tuple[float, ...]
+def _untaken_seconds(
+    inputs: RoundInput, state: QueueRoundState, depth: QueueDepth | None, awaited: tuple[float, ...]
 ) -> float | None:
-    """Return for how long a message that is not ours has waited in a queue while none was taken."""
-    if depth is None or depth.pending <= len(asked) or note.head_since is None:
+    """Return the time for which a message other than a heartbeat has waited in a queue while none was taken."""
+    if depth is None or depth.pending <= len(awaited) or state.head_since is None:
         return None
-    return max(0.0, scene.now - max(note.head_since, note.served_at, scene.notes.since))
+    return max(0.0, inputs.now - max(state.head_since, state.served_at, inputs.state.since))
 
 
-def _is_queue_suspended(scene: RoundInput, queue: QueueObservation, note: round_state.QueueRoundState) -> bool:
-    since = scene.notes.since
-    heard = note.served_at > since or (queue.executed is not None and queue.executed.sent_at > since)
-    return scene.now < _until(scene.notes.store, scene.notes.broker) and not heard
+def _is_queue_suspended(inputs: RoundInput, queue: QueueObservation, state: QueueRoundState) -> bool:
+    since = inputs.state.since
+    observed_since = state.served_at > since or (queue.executed is not None and queue.executed.sent_at > since)
+    return inputs.now < _until(inputs.state.store, inputs.state.broker) and not observed_since
 
 
-def _until(*patience: GracePeriod) -> float:
-    return max(each.until for each in patience)
+def _until(*periods: GracePeriod) -> float:
+    return max(each.until for each in periods)
 
 
-def _hosts(scene: RoundInput) -> dict[str, Outcome]:
+def _host_outcomes(inputs: RoundInput) -> dict[str, Outcome]:
     newest: dict[str, StoredBeacon] = {}
     nodes: dict[str, list[str]] = defaultdict(list)
-    for seen in scene.sighting.beacons.values():
-        beacon = seen.beacon
-        if beacon.leaving or not beacon.vitals or scene.now - seen.at > 2 * scene.settings.interval_seconds:
+    for stored in inputs.report.beacons.values():
+        beacon = stored.beacon
+        if beacon.leaving or not beacon.vitals or inputs.now - stored.at > 2 * inputs.settings.interval_seconds:
             continue
         nodes[beacon.host].append(beacon.node)
-        if beacon.host not in newest or newest[beacon.host].at < seen.at:
-            newest[beacon.host] = seen
-    return {check_name("host", host): told.host(host, seen.beacon.vitals, nodes[host]) for host, seen in newest.items()}
+        if beacon.host not in newest or newest[beacon.host].at < stored.at:
+            newest[beacon.host] = stored
+    return {
+        check_name("host", host): host_outcome(host, stored.beacon.vitals, nodes[host])
+        for host, stored in newest.items()
+    }

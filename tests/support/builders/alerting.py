@@ -59,7 +59,7 @@ class Story:
             flap_changes=FLAP_CHANGES,
             flap_window_seconds=FLAP_WINDOW,
             hold=self.hold,
-            gone=self.gone,
+            is_deleted=self.gone,
         )
         self.alert, notices = evaluate(self.alert, transition, context)
         self.told += list(in_words(notices))

@@ -17,7 +17,7 @@ from django.test import override_settings
 
 from monitor.api import wrapper
 from monitor.api.service import Service
-from monitor.policy.runtime_checks import check_name, part_name
+from monitor.policy.runtime_checks import check_name, child_name
 from monitor.store import MemoryStore
 from tests.support.builders.values import record
 
@@ -113,7 +113,7 @@ def test_a_check_answers_under_the_name_of_its_target(
 ) -> None:
     """As other answers give it: with slashes, letters beyond ASCII, of any length. And under the check's own name."""
     kind, _, whole = kind.partition(":")
-    name = part_name(whole, target) if whole else check_name(kind, target)
+    name = child_name(whole, target) if whole else check_name(kind, target)
     asked = f"{path}{kind}:{whole}:{target}" if whole else f"{path}{kind}:{target}"
     assert ask("GET", asked).status == 404
     record(ready_store, name)

@@ -12,7 +12,7 @@ from monitor.agent.protocol import client_name, direct_queue
 from monitor.alerts.channels.alertmanager import Alertmanager
 from monitor.config.probe_environment import namespace
 from monitor.lib.safe_names import digest, safe_name
-from monitor.policy.runtime_checks import check_name, check_names, is_dynamic, part_name, wholes
+from monitor.policy.runtime_checks import check_name, check_names, child_name, is_runtime_check, parent_checks
 from tests.support.builders.notices import firing
 
 SIMILAR = [
@@ -37,7 +37,7 @@ NAMES = [*SIMILAR, *(f"{safe_name(name, re.compile('[^a-z_]'), most_characters=6
     [
         pytest.param(namespace, id="sidecar's keys and queue"),
         *(pytest.param(partial(check_name, kind), id=kind) for kind in ("worker", "queue", "host")),
-        pytest.param(lambda name: part_name("orders", name), id="group"),
+        pytest.param(lambda name: child_name("orders", name), id="group"),
         pytest.param(client_name, id="agent's connection"),
         pytest.param(direct_queue, id="worker's own queue"),
     ],
@@ -62,20 +62,20 @@ def test_a_check_is_found_by_its_targets_name(kind: str, target: str) -> None:
     """And by the name that it is given; both are names of checks."""
     roster = ["orders", "a", "a:b", "z" * 200]
     kind, _, whole = kind.partition(":")
-    made = part_name(whole, target) if whole else check_name(kind, target)
+    made = child_name(whole, target) if whole else check_name(kind, target)
     asked = f"{kind}:{whole}:{target}" if whole else f"{kind}:{target}"
-    assert is_dynamic(made) and len(made) <= 200
+    assert is_runtime_check(made) and len(made) <= 200
     assert made in check_names(asked, roster)
-    assert [each for each in roster if made in (part_name(each, target),)] == ([whole] if whole else [])
+    assert [each for each in roster if made in (child_name(each, target),)] == ([whole] if whole else [])
 
 
 def test_a_part_belongs_to_one_check() -> None:
     """Names of checks may hold colons: a group `b:c` of `a` is not the group `c` of `a:b`."""
     checks = ["a", "a:b", "a:b:c", "long" * 50, "a_b"]
     parts = ["x", "b:x", "b:c:x", "größe"]
-    made = {(check, part): part_name(check, part) for check, part in itertools.product(checks, parts)}
+    made = {(check, part): child_name(check, part) for check, part in itertools.product(checks, parts)}
     assert len(set(made.values())) == len(made)
-    assert all(wholes(name, checks) == (check,) for (check, _), name in made.items())
+    assert all(parent_checks(name, checks) == (check,) for (check, _), name in made.items())
 
 
 def test_labels_of_an_alert_stay_two() -> None:

@@ -9,7 +9,7 @@ import pytest
 from monitor.model.checks import State
 from monitor.policy import Reading, read_status
 from monitor.policy.effective_status import RuntimeStates, overlay
-from monitor.policy.runtime_checks import is_dynamic
+from monitor.policy.runtime_checks import is_runtime_check
 from tests.support.builders import NOW
 from tests.support.builders.values import check, state
 
@@ -202,4 +202,4 @@ def test_a_check_with_another_name_is_about_our_own_host() -> None:
 )
 def test_names_of_checks_that_come_and_go(name: str, expected: bool) -> None:
     """By their prefix; nothing that could not be the name of a check."""
-    assert is_dynamic(name) is expected
+    assert is_runtime_check(name) is expected

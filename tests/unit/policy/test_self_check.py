@@ -108,14 +108,14 @@ LATE = {
 @pytest.mark.parametrize(("states", "status"), LATE.values(), ids=LATE)
 def test_schedule(states: dict[str, State], status: Status) -> None:
     """Lateness is judged against the interval of the check."""
-    assert self_check.schedule({"db": check("db")}, states).status is status
+    assert self_check.judge_schedule({"db": check("db")}, states).status is status
 
 
 def test_beat() -> None:
     """Silence counts only once there was time to hear something."""
-    assert self_check.beat(NOW - 1, NOW, NOW - 100).status is Status.OK
-    assert self_check.beat(NOW - 6, NOW, NOW - 100).reason == "not_dispatching"
-    assert self_check.beat(NOW - 6, NOW, NOW - 3).status is Status.OK
+    assert self_check.judge_beat(NOW - 1, NOW, NOW - 100).status is Status.OK
+    assert self_check.judge_beat(NOW - 6, NOW, NOW - 100).reason == "not_dispatching"
+    assert self_check.judge_beat(NOW - 6, NOW, NOW - 3).status is Status.OK
 
 
 def overview(pending: int = 0, oldest_seconds: float = 0.0, dead_seconds: float | None = None) -> AlertsOverview:
@@ -127,22 +127,24 @@ def overview(pending: int = 0, oldest_seconds: float = 0.0, dead_seconds: float 
 
 def test_alerts_and_queue() -> None:
     """Dead letters are a warning, minutes of waiting an error; a queue beyond its limit is a warning."""
-    assert self_check.alerts(overview(3, 10.0)).status is Status.OK
-    assert self_check.alerts(overview(dead_seconds=86_399.0)).reason == "dead_letters"
-    assert self_check.alerts(overview(dead_seconds=86_401.0)).status is Status.OK
-    assert self_check.alerts(overview(1, 301.0, 1.0)).reason == "undelivered"
-    assert self_check.queue(10, 10).status is Status.OK
-    assert self_check.queue(11, 10).status is Status.WARNING
+    assert self_check.judge_alerts(overview(3, 10.0)).status is Status.OK
+    assert self_check.judge_alerts(overview(dead_seconds=86_399.0)).reason == "dead_letters"
+    assert self_check.judge_alerts(overview(dead_seconds=86_401.0)).status is Status.OK
+    assert self_check.judge_alerts(overview(1, 301.0, 1.0)).reason == "undelivered"
+    assert self_check.judge_queue(10, 10).status is Status.OK
+    assert self_check.judge_queue(11, 10).status is Status.WARNING
 
 
 def test_whole() -> None:
     """A dead man's switch is told only while checks are dispatched, results come and alerts can be delivered."""
     good = {
-        self_check.BEAT: self_check.beat(NOW, NOW, 0.0),
-        self_check.RESULTS: self_check.results({"db": check("db")}, {"db": state()}, []),
-        self_check.ALERTS: self_check.alerts(overview(dead_seconds=1.0)),
+        self_check.BEAT: self_check.judge_beat(NOW, NOW, 0.0),
+        self_check.RESULTS: self_check.judge_results({"db": check("db")}, {"db": state()}, []),
+        self_check.ALERTS: self_check.judge_alerts(overview(dead_seconds=1.0)),
     }
-    assert self_check.is_whole(good)
-    assert not self_check.is_whole({**good, self_check.BEAT: self_check.beat(NOW - 60, NOW, 0.0)})
-    assert not self_check.is_whole({**good, self_check.RESULTS: self_check.results({"db": check("db")}, {}, [state()])})
-    assert not self_check.is_whole({**good, self_check.ALERTS: self_check.alerts(overview(1, 999.0))})
+    assert self_check.may_ping(good)
+    assert not self_check.may_ping({**good, self_check.BEAT: self_check.judge_beat(NOW - 60, NOW, 0.0)})
+    assert not self_check.may_ping(
+        {**good, self_check.RESULTS: self_check.judge_results({"db": check("db")}, {}, [state()])}
+    )
+    assert not self_check.may_ping({**good, self_check.ALERTS: self_check.judge_alerts(overview(1, 999.0))})

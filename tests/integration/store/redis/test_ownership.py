@@ -7,7 +7,7 @@ import redis
 
 from monitor.agent.identity import Identity, encode
 from monitor.ports.store import Ownership, Store, StoreUnavailable
-from monitor.services.ownership import OwnershipState, look, sentence
+from monitor.services.ownership import OwnershipState, check_ownership, explanation
 from monitor.store import RedisStore
 from tests.support.processes import free_port
 
@@ -30,7 +30,7 @@ class Role:
 
     def works(self) -> bool:
         """Whether it works, after another look."""
-        self._standing = look(self._standing, self._project, self._ownership, claims=self._claims)
+        self._standing = check_ownership(self._standing, self._project, self._ownership, claims=self._claims)
         return self._standing.owner is None
 
 
@@ -151,11 +151,11 @@ def test_a_record_of_a_newer_version(redis_store: RedisStore, client: redis.Redi
 def test_no_store() -> None:
     """One that does not answer says so; nothing is written or assumed."""
     with pytest.raises(StoreUnavailable):
-        look(OwnershipState(), SHOP, RedisStore(f"redis://127.0.0.1:{free_port()}/0").ownership, claims=True)
+        check_ownership(OwnershipState(), SHOP, RedisStore(f"redis://127.0.0.1:{free_port()}/0").ownership, claims=True)
 
 
 def test_the_sentence_names_what_to_change() -> None:
     """Both names, and the settings."""
-    text = sentence(BLOG, SHOP)
+    text = explanation(BLOG, SHOP)
     for part in ("'shop'", "'blog'", "`project`", "`key_prefix`", "`redis_url`", "monitor store take-over"):
         assert part in text

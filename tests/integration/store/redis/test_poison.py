@@ -25,7 +25,10 @@ from tests.support.builders.values import check, run, state_of
 from tests.support.redis_server import RedisServer
 
 MANY = 300_000
-OUTCOMES = {self_check.QUEUE: self_check.queue(0, 10), self_check.ALERTS: self_check.alerts(AlertsOverview(0.0))}
+OUTCOMES = {
+    self_check.QUEUE: self_check.judge_queue(0, 10),
+    self_check.ALERTS: self_check.judge_alerts(AlertsOverview(0.0)),
+}
 CONFIG = Config(channels={"ops": channel("ops")})
 
 
@@ -357,7 +360,9 @@ def test_what_was_set_aside_is_shown(redis_store: RedisStore, client: redis.Redi
     assert (state.status, state.result.reason) == (Status.WARNING, "values_set_aside")
     assert state.result.data["values_set_aside"] == 1
     assert state.result.detail == {"state": 1}
-    later = self_check.store(state.result.detail, state, state.result.observed_at + self_check.SET_ASIDE_SECONDS + 10)
+    later = self_check.judge_store(
+        state.result.detail, state, state.result.observed_at + self_check.SET_ASIDE_SECONDS + 10
+    )
     assert (later.status, later.data["values_set_aside"]) == (Status.OK, 1)
 
 

@@ -10,7 +10,7 @@ from monitor.agent.formats import JSON
 from monitor.agent.protocol import Beacon
 from monitor.config.settings import WorkerSettings
 from monitor.policy.workers import heartbeats
-from monitor.policy.workers.round_state import ASKED_KEPT, QueueRoundState, RoundState
+from monitor.policy.workers.round_state import AWAITED_KEPT, QueueRoundState, RoundState
 from monitor.ports.workers import BrokerSnapshot, QueueDepth, StoredBeacon, WorkerReport
 from tests.support.builders import NOW
 
@@ -23,14 +23,14 @@ def consumer(place: int = 0, **fields: Any) -> StoredBeacon:
 T = 10.0
 
 CROWDED = {
-    "few are waited for": (ASKED_KEPT - 1, QueueDepth(500, "a"), 1.0, True),
-    "all of them still wait": (ASKED_KEPT, QueueDepth(ASKED_KEPT, "a"), 1000.0, False),
-    "somebody purged the queue": (ASKED_KEPT, QueueDepth(0), 1.0, True),
-    "somebody purged it, and tasks come all the time": (ASKED_KEPT, QueueDepth(ASKED_KEPT - 1, "b"), 1.0, True),
-    "a long backlog that moves": (ASKED_KEPT, QueueDepth(500, "b"), 5 * T + 1, True),
-    "a long backlog that moves, asked a moment ago": (ASKED_KEPT, QueueDepth(500, "b"), 5 * T - 1, False),
-    "a long backlog that does not move": (ASKED_KEPT, QueueDepth(500, "a"), 1000.0, False),
-    "a queue that is not seen": (ASKED_KEPT, None, 1000.0, False),
+    "few are waited for": (AWAITED_KEPT - 1, QueueDepth(500, "a"), 1.0, True),
+    "all of them still wait": (AWAITED_KEPT, QueueDepth(AWAITED_KEPT, "a"), 1000.0, False),
+    "somebody purged the queue": (AWAITED_KEPT, QueueDepth(0), 1.0, True),
+    "somebody purged it, and tasks come all the time": (AWAITED_KEPT, QueueDepth(AWAITED_KEPT - 1, "b"), 1.0, True),
+    "a long backlog that moves": (AWAITED_KEPT, QueueDepth(500, "b"), 5 * T + 1, True),
+    "a long backlog that moves, asked a moment ago": (AWAITED_KEPT, QueueDepth(500, "b"), 5 * T - 1, False),
+    "a long backlog that does not move": (AWAITED_KEPT, QueueDepth(500, "a"), 1000.0, False),
+    "a queue that is not seen": (AWAITED_KEPT, None, 1000.0, False),
 }
 
 
@@ -41,14 +41,14 @@ def test_a_queue_that_does_not_answer(waiting: int, depth: QueueDepth | None, as
     notes = RoundState(
         round_at=NOW - T / 2,
         emitted_at=NOW - T,
-        asked={"queue:mail": asked},
+        awaited={"queue:mail": asked},
         queues={"mail": QueueRoundState(NOW, NOW, head="a", head_since=NOW - 100)},
     )
     broker = BrokerSnapshot({"mail": depth} if depth else {})
     scene = heartbeats.RoundInput(
         WorkerSettings(interval=T), WorkerReport(NOW, {"w0@h": consumer()}, {}), broker, notes, {}
     )
-    assert [found.queue for found in heartbeats.heartbeats(scene)] == (["mail"] if is_asked else [])
+    assert [found.queue for found in heartbeats.plan_heartbeats(scene)] == (["mail"] if is_asked else [])
 
 
 MSGPACK, YAML = "application/x-msgpack", "application/x-yaml"
@@ -79,7 +79,7 @@ def test_the_content_type_of_a_queue(
     scene = heartbeats.RoundInput(
         WorkerSettings(interval=T, queues=configured), WorkerReport(NOW, beacons, {}), broker, notes, {}
     )
-    sent = [(found.queue, found.content_type) for found in heartbeats.heartbeats(scene)]
+    sent = [(found.queue, found.content_type) for found in heartbeats.plan_heartbeats(scene)]
     somebody = accepted or configured  # who takes a heartbeat, as far as it is known
     assert sent == ([("mail", content_type)] if content_type and somebody else [])
     assert heartbeats.is_withheld(scene, "mail") is (content_type is None)

@@ -16,9 +16,9 @@ from monitor.policy.workers import outcomes
 from monitor.policy.workers.verdicts import (
     QueueObservation,
     WorkerObservation,
-    is_over,
-    proven_at,
+    is_expired,
     queue_verdict,
+    served_until,
     worker_verdict,
 )
 from monitor.ports.workers import ExecutedHeartbeat
@@ -240,14 +240,14 @@ sights = st.builds(
 def test_every_worker_has_exactly_one_verdict(sight: WorkerObservation) -> None:
     """Whatever is seen: one verdict, a state that says so, and alarms only for what is an alarm."""
     verdict = worker_verdict(sight, SETTINGS)
-    outcome = outcomes.worker(sight, verdict, SETTINGS)
+    outcome = outcomes.worker_outcome(sight, verdict, SETTINGS)
     assert outcome.data["verdict"] == verdict
     fine = verdict in {"retired", "starting", "consuming", "busy"}
     assert (outcome.status is Status.ERROR) is not fine
     assert outcome.reason in {verdict.value, "slots_stuck", "forgotten"}
     judged = sight.is_judged_by_heartbeats or verdict != "consuming"
     assert (outcome.message is None) is (fine and outcome.reason == verdict and judged)
-    proven = proven_at(sight, verdict, NOW)
+    proven = served_until(sight, verdict, NOW)
     assert proven is None or (verdict in {"starting", "consuming", "busy"} and proven <= NOW)
 
 
@@ -270,7 +270,7 @@ def test_every_worker_has_exactly_one_verdict(sight: WorkerObservation) -> None:
 def test_every_queue_has_exactly_one_verdict(sight: QueueObservation) -> None:
     """Whatever is seen: one verdict, and a state that says so."""
     verdict = queue_verdict(sight, SETTINGS)
-    outcome = outcomes.queue(sight, verdict, {})
+    outcome = outcomes.queue_outcome(sight, verdict, {})
     assert (outcome.data["verdict"], outcome.reason) == (verdict, verdict)
     assert (outcome.status is Status.OK) is (verdict in {QueueVerdict.CONSUMED, QueueVerdict.RESTING})
 
@@ -278,7 +278,7 @@ def test_every_queue_has_exactly_one_verdict(sight: QueueObservation) -> None:
 def test_a_slot_that_is_stuck_is_a_warning_while_the_others_execute() -> None:
     """1 of 4 slots: consuming, with a warning and the count."""
     sight = worker(slots=4, active=tasks(1000, 3))
-    outcome = outcomes.worker(sight, worker_verdict(sight, SETTINGS), SETTINGS)
+    outcome = outcomes.worker_outcome(sight, worker_verdict(sight, SETTINGS), SETTINGS)
     assert (outcome.status, outcome.reason) == (Status.WARNING, "slots_stuck")
     assert (outcome.data["verdict"], outcome.data["slots_stuck"], outcome.data["slots"]) == ("consuming", 1, 4)
 
@@ -294,7 +294,7 @@ def test_a_slot_that_is_stuck_is_a_warning_while_the_others_execute() -> None:
 )
 def test_workers_go(caption: str, unseen: float, leaving: bool, over: bool) -> None:
     """`forget_after` after its goodbye, or after it was given up."""
-    assert is_over(worker(unseen=unseen, leaving=leaving), SETTINGS) is over, caption
+    assert is_expired(worker(unseen=unseen, leaving=leaving), SETTINGS) is over, caption
 
 
 def test_names_of_checks() -> None:
@@ -313,11 +313,11 @@ def test_a_host_is_not_judged_by_a_moment() -> None:
 
 def test_the_summary_says_the_worst_first() -> None:
     """An unconsumed queue is an error, if that is critical; everything else is a warning."""
-    lost = outcomes.worker(worker(unseen=30), WorkerVerdict.LOST, SETTINGS)
-    fine = outcomes.worker(worker(), WorkerVerdict.CONSUMING, SETTINGS)
-    empty = outcomes.queue(queue(), QueueVerdict.UNCONSUMED, {})
-    states = {"worker:a": lost, "worker:b": fine, "queue:q": empty, "host:h": outcomes.host("h", {}, ())}
-    summary = outcomes.summary(states, suspended=False, critical=True)
+    lost = outcomes.worker_outcome(worker(unseen=30), WorkerVerdict.LOST, SETTINGS)
+    fine = outcomes.worker_outcome(worker(), WorkerVerdict.CONSUMING, SETTINGS)
+    empty = outcomes.queue_outcome(queue(), QueueVerdict.UNCONSUMED, {})
+    states = {"worker:a": lost, "worker:b": fine, "queue:q": empty, "host:h": outcomes.host_outcome("h", {}, ())}
+    summary = outcomes.summary_outcome(states, suspended=False, critical=True)
     assert (summary.status, summary.reason) == (Status.ERROR, "unconsumed")
     assert summary.data == {
         "workers": {"lost": 1, "consuming": 1},
@@ -326,15 +326,15 @@ def test_the_summary_says_the_worst_first() -> None:
         "suspended": False,
     }
     assert summary.detail == {"unconsumed": ["q"], "lost": ["a"]}
-    assert outcomes.summary(states, suspended=False, critical=False).status is Status.WARNING
+    assert outcomes.summary_outcome(states, suspended=False, critical=False).status is Status.WARNING
     del states["queue:q"]
-    assert outcomes.summary(states, suspended=False, critical=True).status is Status.WARNING
+    assert outcomes.summary_outcome(states, suspended=False, critical=True).status is Status.WARNING
 
 
 def test_a_host_is_as_bad_as_the_worst_of_its_numbers() -> None:
     """Above 90 % CPU, 85 % memory or 80 % disk is a warning, beside the number."""
     vitals = {"cpu": {"percent": 90.0, "count": 4}, "disk": {"percent": 80.1}, "connections": {"active_connections": 7}}
-    outcome = outcomes.host("h", vitals, ["b", "a"])
+    outcome = outcomes.host_outcome("h", vitals, ["b", "a"])
     assert (outcome.status, outcome.reason) == (Status.WARNING, "above_threshold")
     assert outcome.data["cpu"] == {"status": "ok", "percent": 90.0, "count": 4}
     assert outcome.data["disk"] == {"status": "warning", "reason": "above_threshold", "percent": 80.1}
