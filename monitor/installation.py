@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from monitor import project
 from monitor.agent import attach
+from monitor.project import discovery
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -20,7 +20,7 @@ def install(app: Celery, *, run_checks: bool = False) -> Celery:
     With ``run_checks`` the application's own beat and workers also run the checks, so that no other process is needed.
     The disadvantage: workers that are stuck cannot report that they are stuck.
     """
-    project.remember(app)
+    discovery.remember(app)
     attach.instrument(app)
     if run_checks:
         _run_checks_in(app)

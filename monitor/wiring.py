@@ -13,7 +13,6 @@ from typing import Any
 import structlog
 from pydantic import SecretStr, ValidationError
 
-from monitor import project
 from monitor.agent.identity import Identity
 from monitor.alerts import text
 from monitor.alerts.base import Permanent, Temporary
@@ -43,6 +42,7 @@ from monitor.policy.schedule import Plan
 from monitor.ports.alerts import DeliveryFailure
 from monitor.ports.executor import Executor
 from monitor.ports.store import Send, Store
+from monitor.project import discovery
 from monitor.store import RedisStore, Retention
 
 CHECK_PROCESS = "monitor.checks.process"
@@ -87,8 +87,8 @@ def read(file: Path | None = None) -> Loaded:
 
     Raises ConfigError.
     """
-    if not os.environ.get(project.VARIABLE):
-        os.environ.pop(project.VARIABLE, None)  # an empty variable counts as not set
+    if not os.environ.get(discovery.VARIABLE):
+        os.environ.pop(discovery.VARIABLE, None)  # an empty variable counts as not set
     try:
         loaded = _load(file)
         if loaded.config.celery_app and _import_celery_app(loaded):
@@ -96,7 +96,7 @@ def read(file: Path | None = None) -> Loaded:
         return loaded
     finally:
         # After the import: the module of a Django project's Celery application sets this default, too.
-        os.environ.setdefault(project.VARIABLE, "monitor.settings")
+        os.environ.setdefault(discovery.VARIABLE, "monitor.settings")
 
 
 @functools.cache
@@ -125,7 +125,7 @@ def identity(config: Config, *, data_dir: Path | None = None, makes_name: bool =
 
     With ``makes_name``, a monitor without a project gets a generated name, which is kept in its data directory.
     """
-    found = project.identity(config.project)
+    found = discovery.identity(config.project)
     return found if found.name else standalone.identity(data_dir or config.data_dir, makes=makes_name)
 
 
@@ -195,7 +195,7 @@ def resolve(config: Config, check: CheckSpec) -> CheckSpec:
 
 
 def _load(file: Path | None) -> Loaded:
-    return loading.load(file=file, django_settings=project.explicit_settings(), project=project.derived_settings())
+    return loading.load(file=file, django_settings=discovery.explicit_settings(), project=discovery.derived_settings())
 
 
 def _import_celery_app(loaded: Loaded) -> bool:
@@ -204,16 +204,16 @@ def _import_celery_app(loaded: Loaded) -> bool:
     Its module may call ``monitor.install(app)``, and may set ``DJANGO_SETTINGS_MODULE``.
     """
     dotted = loaded.config.celery_app or ""
-    before = project.applications(), os.environ.get(project.VARIABLE)
+    before = discovery.applications(), os.environ.get(discovery.VARIABLE)
     module, _, attribute = dotted.partition(":")
     try:
         app: Any = getattr(importlib.import_module(module), attribute or "app")
-        project.from_celery(app)  # reads its configuration, which Celery loads lazily
+        discovery.from_celery(app)  # reads its configuration, which Celery loads lazily
     except Exception as error:
         hint = f"should be an importable Celery application, module:attribute ({type(error).__name__}: {error})"
         raise ConfigError([ConfigProblem("celery_app", dotted, hint, loaded.origin("celery_app"))]) from error
-    project.watch(app)
-    return before != (project.applications(), os.environ.get(project.VARIABLE))
+    discovery.watch(app)
+    return before != (discovery.applications(), os.environ.get(discovery.VARIABLE))
 
 
 def _url_problems(loaded: Loaded) -> list[ConfigProblem]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import structlog
 
-from monitor import project
 from monitor.api import history_limiter
 from monitor.api.access import Access
 from monitor.api.history_limiter import HistoryReadLimiter
@@ -19,6 +18,7 @@ from monitor.api.roster import RosterReader
 from monitor.config import Config, ConfigError, loading
 from monitor.credentials.used_codes import UsedCodes
 from monitor.ports.store import Store, StoreUnavailable
+from monitor.project import discovery
 from monitor.store import RedisStore
 
 TIMEOUT_SECONDS = 1.0
@@ -79,7 +79,7 @@ def build(
 
 def _load() -> Service:
     try:
-        loaded = loading.load(django_settings=project.explicit_settings(), project=project.derived_settings())
+        loaded = loading.load(django_settings=discovery.explicit_settings(), project=discovery.derived_settings())
     except ConfigError as error:
         # The project's site continues to work; the probes report that the monitor is not configured.
         log.error("configuration.wrong", problems=str(error))

@@ -17,7 +17,7 @@ from monitor.cli.config_loading import load_or_exit, problems_text
 from monitor.cli.options import config_option
 from monitor.config import Config, ConfigError, ConfigProblem, probe_environment
 from monitor.config.model import READY
-from monitor.project import VARIABLE as DJANGO
+from monitor.project.discovery import VARIABLE as DJANGO
 
 WRONG_CONFIGURATION = 2
 

@@ -17,7 +17,7 @@ from monitor.cli.options import config_option
 from monitor.cli.roles import host_option, port_option
 from monitor.config import Config, standalone
 from monitor.lib import logs
-from monitor.project import OBSERVED_VARIABLE
+from monitor.project.discovery import OBSERVED_VARIABLE
 from monitor.supervisor import embedded, preflight, readiness
 from monitor.supervisor.children import Role
 from monitor.supervisor.output import Output

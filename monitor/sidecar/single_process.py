@@ -15,7 +15,7 @@ from monitor.api.service import build
 from monitor.config import Config
 from monitor.config.model import READY
 from monitor.lib import logs
-from monitor.project import VARIABLE
+from monitor.project.discovery import VARIABLE
 from monitor.sidecar.application import Application
 from monitor.sidecar.loop import CheckLoop
 from monitor.sidecar.memories import MemoryFile

@@ -11,11 +11,12 @@ import structlog
 from celery import Celery, signals
 from celery.app.amqp import AMQP
 
-from monitor import project, wiring
+from monitor import wiring
 from monitor.agent import attach, former_entries
 from monitor.config import Config
 from monitor.lib import logs
 from monitor.ports.executor import Executor, ExecutorUnavailable
+from monitor.project import discovery
 from monitor.tasks import gate
 from monitor.tasks.beat import DispatchScheduler
 from monitor.tasks.recovery import RECONNECT, RecoveringConnection, report_blocked
@@ -33,7 +34,7 @@ def build() -> Celery:
     """Return the configured application, without connecting to anything. Raise ConfigError."""
     # No fixups: the Django fixup sets Django up and closes database connections around every task. No task needs that.
     app = Celery("monitor", amqp=_AMQP, task_cls=gate.GatedTask, fixups=[])
-    if os.environ.get(project.OBSERVED_VARIABLE):
+    if os.environ.get(discovery.OBSERVED_VARIABLE):
         attach.instrument(app)
     else:
         attach.exclude(app)

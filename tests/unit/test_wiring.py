@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 from django.conf import LazySettings
 
-from monitor import project, wiring
+from monitor import wiring
 from monitor.config import ConfigError
+from monitor.project import discovery
 
 
 @pytest.fixture(autouse=True)
 def own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No configuration but the test's own, and no project remembered from another test."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(project, "_installed", [])
+    monkeypatch.setattr(discovery, "_installed", [])
     monkeypatch.delenv("MONITOR_CONFIG", raising=False)
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "monitor.settings")
 
@@ -99,7 +100,7 @@ def test_without_a_store_it_is_said_once_what_to_set() -> None:
 
 def test_the_projects_own_broker_is_watched_and_may_be_the_store() -> None:
     """install(app) is enough: broker, options and queues are read off the application."""
-    project.remember(
+    discovery.remember(
         celery_like(
             broker_url="redis://broker/3",
             broker_transport_options={"global_keyprefix": "shop:"},
@@ -117,7 +118,7 @@ def test_the_projects_own_broker_is_watched_and_may_be_the_store() -> None:
 
 def test_what_is_configured_wins_over_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
     """The monitor's own store, beside a project on RabbitMQ."""
-    project.remember(celery_like(broker_url="amqp://rabbit//"))
+    discovery.remember(celery_like(broker_url="amqp://rabbit//"))
     monkeypatch.setenv("MONITOR_REDIS_URL", "redis://own/0")
     config = wiring.load().config
     assert wiring.required_url(config, "redis_url") == "redis://own/0"

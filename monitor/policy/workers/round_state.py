@@ -45,8 +45,8 @@ ROUND_STATE_BYTES = 8 * 1024 * 1024
 ENTRIES_KEPT = 20_000
 """Most bytes of the round state, and most entries of each of its fields, that are read."""
 
-AWAITED_KEY = "asked"
-"""Key of the unanswered heartbeats in the stored round state, as all versions write it."""
+_STORED_NAMES = {"awaited": "asked"}
+"""Fields whose key in the stored round state differs from their name, because all versions write that key."""
 
 CHECK_PREFIXES = ("worker:", "queue:", "host:")
 """Prefixes of the checks that a round writes, besides the summary."""
@@ -122,8 +122,7 @@ class RoundState:
 
 def encode(state: RoundState) -> bytes:
     """Return the round state as JSON, about 130 bytes for each worker."""
-    value = dataclasses.asdict(state)
-    value[AWAITED_KEY] = value.pop("awaited")
+    value = {_STORED_NAMES.get(name, name): content for name, content in dataclasses.asdict(state).items()}
     value["queues"] = {name: list(dataclasses.astuple(queue)) for name, queue in state.queues.items()}
     for name in ("written", "closed", "removed"):
         value[name] = sorted(value[name])
@@ -150,7 +149,9 @@ def decode(raw: bytes) -> tuple[RoundState | None, int]:
     except decoding.BROKEN:
         return None, 1 if raw else 0
     entries = {
-        "awaited": _entries(value.get(AWAITED_KEY), _target, lambda sent: tuple(map(at, sent))[:AWAITED_KEPT]),
+        "awaited": _entries(
+            value.get(_STORED_NAMES["awaited"]), _target, lambda sent: tuple(map(at, sent))[:AWAITED_KEPT]
+        ),
         "queues": _entries(value.get("queues"), decoding.label, lambda queue: _queue(at, queue)),
         "worked": _entries(value.get("worked"), decoding.label, lambda each: _worked(at, *each)),
         "departed": _entries(value.get("departed"), decoding.label, at),

@@ -11,12 +11,12 @@ import django.conf
 import pytest
 from celery import Celery
 
-from monitor import project
 from monitor.agent import settings
 from monitor.agent.identity import of_process
 from monitor.agent.settings import AgentSettings
 from monitor.config import ConfigError
 from monitor.config.loading import load
+from monitor.project import discovery
 
 BROKER = {"broker_url": "redis://:pw@shop:1/2"}
 PREFIXED = {**BROKER, "broker_transport_options": {"global_keyprefix": "shop:"}}
@@ -99,7 +99,7 @@ class World:
             monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "")
         self.app = Celery("shop", set_as_current=False)
         self.app.conf.update(source.get("celery", {"broker_url": "amqp://h//"}))
-        monkeypatch.setattr(project, "_installed", [self.app])
+        monkeypatch.setattr(discovery, "_installed", [self.app])
 
     def agent(self) -> AgentSettings:
         """What the agent goes by, with the name that it gives the project."""
@@ -109,12 +109,12 @@ class World:
     def monitor(self) -> AgentSettings:
         """What the monitor goes by, in the agent's words. Raises ConfigError."""
         config = load(
-            django_settings=project.explicit_settings(), project=project.derived_settings(), environ=self.environ
+            django_settings=discovery.explicit_settings(), project=discovery.derived_settings(), environ=self.environ
         ).config
         return AgentSettings(
             redis_url=config.redis_url.get_secret_value() if config.redis_url else None,
             key_prefix=config.key_prefix,
-            project=project.identity(config.project).name,
+            project=discovery.identity(config.project).name,
             interval_seconds=config.workers.interval_seconds,
             enabled=config.workers.enabled,
             stuck_after_seconds=config.workers.stuck_after_seconds,

@@ -8,7 +8,6 @@ import socket
 import stat
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -174,9 +173,11 @@ def test_a_data_directory_that_another_user_has_made_is_not_used(tmp_path: Path)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(home / "redis" / "redis.sock"))
         server.listen()
-        threading.Thread(target=lambda: server.accept()[0].sendall(b"+PONG\r\n"), daemon=True).start()
         os.chown(home, NOBODY, -1)
         assert running_url(Config(), home) is None
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()
     with pytest.raises(CannotStart, match="belongs to another user"), lock(home, "mark"):
         pass
     assert not (home / "up.lock").exists()

@@ -1,0 +1,1 @@
+"""The Django + Celery project in which the monitor runs."""
