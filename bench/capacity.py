@@ -10,7 +10,7 @@ from pathlib import Path
 from bench import rosters, servers
 from bench.processes import cpu_seconds, running, wait_for
 from bench.report import Table, percentile
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from tests.support.redis_server import RedisServer
 
 INTERVAL_SECONDS = 1.0

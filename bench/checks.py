@@ -22,7 +22,7 @@ from monitor.config import CheckSpec
 from monitor.executor import ProcessExecutor
 from monitor.model.checks import NO_PAST, Outcome, Past
 from monitor.services.run_check import run_check
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from monitor.tasks.checks import RUN_CHECK
 from monitor.wiring import CHECK_PROCESS
 from tests.support.redis_server import RedisServer

@@ -20,7 +20,7 @@ from kombu import Connection
 
 from bench import machine
 from monitor.model.checks import Notice, NoticeKind, Status
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from tests.support.redis_server import RedisServer, find_binary
 
 CHECKS = 20

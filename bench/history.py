@@ -23,8 +23,8 @@ from monitor.history.samples import DAY_SECONDS, Sample, gather
 from monitor.history.series import Span
 from monitor.model.checks import Outcome, Status
 from monitor.presentation.history import curves_document, overview_document, read_curves, uptime_document
-from monitor.store import RedisStore, Retention
-from monitor.store.retention import HistoryKeys
+from monitor.store.redis.store import RedisStore
+from monitor.store.retention import HistoryKeys, Retention
 from tests.support.redis_server import RedisServer
 
 METHOD = (

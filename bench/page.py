@@ -23,7 +23,7 @@ from monitor import policy
 from monitor.config import CheckSpec
 from monitor.history.samples import HOUR_SECONDS, Sample
 from monitor.model.checks import Result, Status
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 
 CHECKS = 100
 POLLS = 1800

@@ -9,9 +9,8 @@ import redis
 from monitor.history.blocks import encode_day
 from monitor.history.rollups import RollupDay
 from monitor.history.samples import DAY_SECONDS, HOUR_SECONDS, Sample
-from monitor.store import Retention
 from monitor.store.redis.compaction import BLOCK_OVERHEAD_BYTES
-from monitor.store.retention import HistoryKeys, encode_line
+from monitor.store.retention import HistoryKeys, Retention, encode_line
 
 LINES_AT_ONCE = 1000
 SIZES = 2**32

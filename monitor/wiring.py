@@ -43,7 +43,8 @@ from monitor.ports.alerts import DeliveryFailure
 from monitor.ports.executor import Executor
 from monitor.ports.store import Send, Store
 from monitor.project import discovery
-from monitor.store import RedisStore, Retention
+from monitor.store.redis.store import RedisStore
+from monitor.store.retention import Retention
 
 CHECK_PROCESS = "monitor.checks.process"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from monitor.model.checks import Status, Transition
 from monitor.ports.store import StoreUnavailable
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 
 
 @dataclass(frozen=True, slots=True)

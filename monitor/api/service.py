@@ -19,7 +19,7 @@ from monitor.config import Config, ConfigError, loading
 from monitor.credentials.used_codes import UsedCodes
 from monitor.ports.store import Store, StoreUnavailable
 from monitor.project import discovery
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 
 TIMEOUT_SECONDS = 1.0
 """Time limit of one read of the refresher. No request waits for it. A busy machine needs this much."""

@@ -20,7 +20,7 @@ from monitor.sidecar.application import Application
 from monitor.sidecar.loop import CheckLoop
 from monitor.sidecar.memories import MemoryFile
 from monitor.sidecar.server import SidecarServer
-from monitor.store import MemoryStore
+from monitor.store.memory.store import MemoryStore
 
 NEED_DJANGO = frozenset({"database", "django_health_check"})
 """Kinds that need Django's settings. Without them, Django is not loaded, which saves 20 MB in each check process."""

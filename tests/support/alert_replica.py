@@ -13,7 +13,7 @@ from monitor import wiring
 from monitor.config import Config
 from monitor.ports.store import StoreUnavailable
 from monitor.services import alerting
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from tests.support.builders.alerting import channel
 
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_play
 
 from monitor.api import service as composition
 from monitor.api.service import build
-from monitor.store import MemoryStore
+from monitor.store.memory.store import MemoryStore
 from tests.support.builders.page import World, calm
 from tests.support.builders.values import check, config
 from tests.support.page_stage import Stage

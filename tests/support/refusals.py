@@ -11,7 +11,7 @@ from pathlib import Path
 
 import redis
 
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from tests.support.processes import free_port, missing, wait_for
 from tests.support.rabbitmq_server import RabbitServer
 from tests.support.redis_server import RedisServer, find_binary

@@ -16,7 +16,7 @@ import pytest
 
 from monitor.model.checks import Result
 from monitor.ports.store import StoreUnavailable
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from tests.support.celery_nodes import ROOT, HostProcess
 from tests.support.processes import free_port, wait_for
 from tests.support.redis_server import RedisServer

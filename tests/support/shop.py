@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from monitor.model.checks import Result
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from tests.support.celery_nodes import HostProcess
 from tests.support.postgres_server import PASSWORD, USER, PostgresServer
 from tests.support.processes import free_port, wait_for

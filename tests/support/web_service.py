@@ -10,7 +10,7 @@ import pytest
 
 from monitor.api import service as composition
 from monitor.api.service import Service, build
-from monitor.store import MemoryStore
+from monitor.store.memory.store import MemoryStore
 from tests.support.builders.values import check, config, record
 from tests.support.processes import wait_for
 

@@ -10,7 +10,7 @@ import monitor
 from monitor.api.service import Service, build
 from monitor.config import Config
 from monitor.ports.store import StoreUnavailable
-from monitor.store import MemoryStore
+from monitor.store.memory.store import MemoryStore
 from tests.support.builders.values import check, config, record
 
 NUMBERS = {

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from monitor.api.refresher import Refresher
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from tests.support.processes import wait_for
 from tests.support.redis_server import RedisServer
 

@@ -13,7 +13,7 @@ from monitor.config import Config
 from monitor.model.checks import Notice, Status
 from monitor.ports.alerts import DeliveryFailure
 from monitor.services import alerting as alarms
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from tests.support.builders.alerting import channel
 from tests.support.redis_server import RedisServer
 from tests.system.services.test_alert_delivery import change

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from monitor.cli.tables import ExitCode
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from tests.integration.cli.test_commands import monitor
 from tests.support.builders.values import record
 from tests.support.processes import free_port

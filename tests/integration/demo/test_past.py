@@ -14,7 +14,7 @@ from demo.story import BILLING, Story, tell
 from monitor.history.samples import DAY_SECONDS
 from monitor.model.checks import Status
 from monitor.presentation import history
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from tests.support.redis_server import RedisServer
 
 PREFIX = f"demo-{uuid.uuid4().hex[:12]}:"

@@ -14,7 +14,7 @@ from monitor.config import CheckSpec, Config
 from monitor.model.checks import NoticeKind, Result, Status, Transition
 from monitor.ports.store import FlightLost
 from monitor.services import alerting
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from tests.integration.store.test_outbox import configured
 from tests.support.builders.alerting import channel
 from tests.support.processes import missing, wait_for

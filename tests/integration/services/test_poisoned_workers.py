@@ -13,7 +13,7 @@ from monitor.agent.protocol import Beacon, Keys, encode
 from monitor.config.settings import WorkerSettings
 from monitor.model.checks import Status
 from monitor.services.watch_workers import run_round
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from tests.support.builders.values import becoming
 from tests.support.builders.workers import World
 from tests.support.redis_server import RedisServer

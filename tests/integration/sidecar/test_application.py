@@ -14,7 +14,7 @@ import pytest
 
 from monitor.api.service import build
 from monitor.sidecar.application import Application
-from monitor.store import MemoryStore
+from monitor.store.memory.store import MemoryStore
 from tests.support.builders import values
 from tests.support.processes import wait_for
 from tests.support.prometheus_server import find_promtool

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 
-from monitor.store import MemoryStore, RedisStore
+from monitor.store.memory.store import MemoryStore
+from monitor.store.redis.store import RedisStore
 from tests.support.redis_server import BINARIES, RedisServer
 
 SharedRedis = Callable[[str], RedisServer]

@@ -10,7 +10,7 @@ import pytest
 
 from monitor.model.checks import State, Status, Transition, Window
 from monitor.ports.store import FlightLost, FlightRefused, Store
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from tests.support.builders.values import becoming, check, result, run, state_of
 from tests.support.processes import wait_for
 

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from monitor.history import uptime
 from monitor.history.samples import BUCKET_SECONDS, DAY_SECONDS, HOUR_SECONDS, Sample
 from monitor.model.checks import Flight, Result, State, Status
-from monitor.store import MemoryStore, RedisStore, Retention
 from monitor.store.memory.history import MemoryHistory
+from monitor.store.memory.store import MemoryStore
 from monitor.store.redis.history import RedisHistory
+from monitor.store.redis.store import RedisStore
+from monitor.store.retention import Retention
 from tests.support import brute
 from tests.support.builders.samples import MIDNIGHT, samples
 from tests.support.builders.values import add, run

@@ -14,7 +14,8 @@ from monitor.model.alerts import Alert
 from monitor.model.checks import Notice, NoticeKind, Status
 from monitor.ports.alerts import Delivery, DeliveryFailure, PendingDecisions
 from monitor.services import alerting
-from monitor.store import MemoryStore, RedisStore
+from monitor.store.memory.store import MemoryStore
+from monitor.store.redis.store import RedisStore
 from tests.support.builders.alerting import channel
 from tests.support.processes import wait_for
 from tests.support.redis_server import BINARIES, RedisServer

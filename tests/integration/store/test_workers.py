@@ -9,7 +9,7 @@ import pytest
 from monitor.agent.protocol import Beacon, target_field
 from monitor.ports.store import Store
 from monitor.ports.workers import ExecutedHeartbeat, StoredBeacon
-from monitor.store import MemoryStore
+from monitor.store.memory.store import MemoryStore
 
 
 def test_the_notes_of_a_round_are_there_in_the_next(store: Store) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from monitor.history.samples import DAY_SECONDS, RESPONSE_TIME, Sample
 from monitor.model.checks import Status
-from monitor.store import MemoryStore
+from monitor.store.memory.store import MemoryStore
 from tests.support.builders import NOW
 
 HOUR = 3600.0

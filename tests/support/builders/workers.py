@@ -21,7 +21,7 @@ from monitor.ports.workers import (
     WorkerReport,
 )
 from monitor.services import watch_workers
-from monitor.store import MemoryStore
+from monitor.store.memory.store import MemoryStore
 from tests.support.builders import NOW
 
 T = 10.0

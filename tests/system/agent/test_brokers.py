@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from tests.support.agents import AgentStore, StartAgentWorker
 from tests.support.celery_nodes import ROOT
 from tests.support.old_celery import VERSIONS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from tests.support.celery_nodes import HostProcess
 from tests.support.postgres_server import PostgresServer
 from tests.support.redis_server import StartRedis

@@ -15,7 +15,7 @@ from monitor import policy
 from monitor.config import CheckSpec, Config
 from monitor.model.checks import Result, State, Status, Transition
 from monitor.services import alerting
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from tests.support.alert_receiver import Received, Receiver, receiving
 from tests.support.celery_nodes import ROOT
 from tests.support.processes import wait_for

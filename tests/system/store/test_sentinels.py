@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from tests.support.processes import wait_for
 from tests.support.refusals import ROSTER
 from tests.support.roles import FailureText, Monitor

@@ -14,7 +14,7 @@ import pytest
 from monitor.agent.identity import Identity, encode
 from monitor.agent.protocol import Beacon
 from monitor.model.checks import Status
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from tests.support.agents import AgentStore
 from tests.support.celery_nodes import HostProcess
 from tests.support.process_tree import Up

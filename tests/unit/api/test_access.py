@@ -14,7 +14,7 @@ from monitor.api.service import Service, build
 from monitor.api.targets import Target
 from monitor.credentials import signed
 from monitor.credentials.used_codes import UsedCodes
-from monitor.store import MemoryStore
+from monitor.store.memory.store import MemoryStore
 from tests.support.builders.values import check, config, record
 
 TOKEN = "hushhushhushhush"

@@ -16,7 +16,7 @@ from monitor.model.alerts import Alert, AlertsOverview, DeadLetter, DeliveryQueu
 from monitor.model.checks import Notice, NoticeKind, Status
 from monitor.ports.store import StoreUnavailable
 from monitor.presentation import states
-from monitor.store import MemoryStore
+from monitor.store.memory.store import MemoryStore
 from tests.support.builders import NOW
 from tests.support.builders.values import check, config, record
 from tests.support.processes import wait_for

@@ -13,7 +13,7 @@ import pytest
 from monitor.api.refresher import Refresher
 from monitor.model.checks import Changes, Snapshot
 from monitor.ports.store import StoreUnavailable
-from monitor.store import MemoryStore
+from monitor.store.memory.store import MemoryStore
 from tests.support.builders.values import record
 from tests.support.processes import wait_for
 
@@ -156,7 +156,7 @@ def test_what_somebody_else_has_damaged_is_noticed(refresher: Refresher, scripte
 FORK = """
 import os, sys, time
 from monitor.api.refresher import Refresher
-from monitor.store import MemoryStore
+from monitor.store.memory.store import MemoryStore
 from tests.support.builders.values import record
 
 stores = []

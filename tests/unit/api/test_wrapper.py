@@ -18,7 +18,7 @@ from django.test import override_settings
 from monitor.api import wrapper
 from monitor.api.service import Service
 from monitor.policy.runtime_checks import check_name, child_name
-from monitor.store import MemoryStore
+from monitor.store.memory.store import MemoryStore
 from tests.support.builders.values import record
 
 SECURITY = ["django.middleware.security.SecurityMiddleware", "django.middleware.common.CommonMiddleware"]

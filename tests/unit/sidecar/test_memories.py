@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from monitor.config import Config
 from monitor.sidecar import single_process
 from monitor.sidecar.memories import FILE, MemoryFile, UnusableDirectory
-from monitor.store import MemoryStore
+from monitor.store.memory.store import MemoryStore
 from tests.support.builders.values import becoming, run, state_of
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from monitor.api.service import Service, build
 from monitor.api.targets import Target
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from tests.support.builders.values import check, config, record
 from tests.support.faults import FaultProxy
 from tests.support.processes import wait_for

@@ -11,8 +11,10 @@ from monitor.config import CheckSpec
 from monitor.model.checks import Flight, Transition
 from monitor.policy import advance
 from monitor.ports.store import FlightLost, FlightRefused, Reducer, StateStore
-from monitor.store import RedisStore, Retention, codec
+from monitor.store import codec
 from monitor.store.redis.states import RedisStateStore
+from monitor.store.redis.store import RedisStore
+from monitor.store.retention import Retention
 from tests.integration.store.redis.oracle import Log, make_result
 
 ROSTER = {

@@ -18,11 +18,12 @@ from monitor.history.rollups import empty_day, replace_hours
 from monitor.history.samples import DAY_SECONDS, HOUR_SECONDS, Sample, gather
 from monitor.model.checks import Status
 from monitor.ports.store import StoreUnavailable
-from monitor.store import RedisStore, Retention
 from monitor.store.redis.compaction import ENOUGH_LINES
 from monitor.store.redis.connection import RedisConnection
 from monitor.store.redis.history import RedisHistory
+from monitor.store.redis.store import RedisStore
 from monitor.store.rejected import RejectedValues
+from monitor.store.retention import Retention
 from tests.integration.store.redis.test_garbage import WRONG
 from tests.support import brute
 from tests.support.builders.samples import MIDNIGHT, make

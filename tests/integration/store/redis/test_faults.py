@@ -12,7 +12,7 @@ import pytest
 
 from monitor.model.checks import State, Status, Transition, Window
 from monitor.ports.store import StoreUnavailable
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from tests.support.builders.values import becoming, check, run, state_of
 from tests.support.processes import free_port, missing, wait_for
 from tests.support.redis_server import BINARIES, RedisServer, StartRedis

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from monitor.store import RedisStore
 from monitor.store.codec import decode, decode_transition
+from monitor.store.redis.store import RedisStore
 from tests.support.builders.values import check, run, state_of
 from tests.support.redis_server import RedisServer
 

@@ -15,7 +15,7 @@ import pytest
 
 from monitor.model.checks import State, Transition
 from monitor.ports.store import StateStore
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from tests.integration.store.redis.oracle import Input, Violation, read_logs, verify
 from tests.integration.store.redis.oracle_worker import ROSTER, guarded, unguarded, work
 from tests.support.redis_server import BINARIES, RedisServer

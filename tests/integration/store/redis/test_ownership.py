@@ -8,7 +8,7 @@ import redis
 from monitor.agent.identity import Identity, encode
 from monitor.ports.store import Ownership, Store, StoreUnavailable
 from monitor.services.ownership import OwnershipState, check_ownership, explanation
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from tests.support.processes import free_port
 
 SHOP, BLOG = Identity("shop", module="shop"), Identity("blog", module="blog")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from monitor.model.checks import Status
-from monitor.store import RedisStore
 from monitor.store.redis.outbox import PENDING_KEPT
+from monitor.store.redis.store import RedisStore
 from tests.integration.store.test_outbox import decide, delivered, look, put, redis_store, server
 from tests.support.redis_server import RedisServer
 from tests.system.services.test_alert_delivery import change

@@ -12,7 +12,7 @@ from monitor.agent import scripts
 from monitor.agent.connection import AgentConnection as AgentLink
 from monitor.agent.protocol import ActiveTask, Beacon, Keys, direct_queue, encode, instance_target
 from monitor.ports.store import StoreUnavailable
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from monitor.store.redis.workers import RedisWorkers
 from tests.support.redis_server import RedisServer, StartRedis
 

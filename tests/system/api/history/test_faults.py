@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from monitor.store import RedisStore
+from monitor.store.redis.store import RedisStore
 from tests.support.builders.values import record
 from tests.support.processes import wait_for
 from tests.support.redis_server import RedisServer, StartRedis

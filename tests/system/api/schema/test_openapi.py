@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 from monitor.api import service as composition
 from monitor.api.service import Service, build
 from monitor.api.targets import ENDPOINTS
-from monitor.store import MemoryStore
+from monitor.store.memory.store import MemoryStore
 from tests.support.browser import OpenPage, chromium, open_page
 from tests.support.builders.samples import with_a_past
 from tests.support.builders.values import check, config, record

@@ -13,7 +13,7 @@ from django.test import override_settings
 from monitor.api import service as composition
 from monitor.api.service import Service, build
 from monitor.credentials.signed import SESSION, sign
-from monitor.store import MemoryStore
+from monitor.store.memory.store import MemoryStore
 from tests.support.builders import NOW
 from tests.support.builders.samples import with_a_past
 from tests.support.builders.values import check, config

@@ -16,7 +16,7 @@ from monitor.history.samples import Sample
 from monitor.model.checks import Status
 from monitor.ports.history import HistoryBounds
 from monitor.ports.store import StoreUnavailable
-from monitor.store import MemoryStore
+from monitor.store.memory.store import MemoryStore
 from tests.support.builders import NOW
 from tests.support.builders.samples import HOUR, READ_AT, with_a_past
 from tests.support.builders.values import check, config, record

@@ -12,7 +12,7 @@ from monitor.api.pages import ProbeResponse
 from monitor.api.service import Service, build
 from monitor.api.targets import Target
 from monitor.config import Config
-from monitor.store import MemoryStore
+from monitor.store.memory.store import MemoryStore
 from tests.support.builders.values import check, config, record
 from tests.support.processes import wait_for
 

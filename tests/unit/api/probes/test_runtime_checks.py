@@ -11,7 +11,7 @@ import pytest
 from monitor.api.pages import ProbeResponse
 from monitor.api.service import Service, build
 from monitor.api.targets import Target
-from monitor.store import MemoryStore
+from monitor.store.memory.store import MemoryStore
 from tests.support.builders.values import check, config, record
 
 NODE = "worker:celery@web-1"

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from monitor.api.service import Service
 from monitor.policy.runtime_checks import check_name
-from monitor.store import MemoryStore
+from monitor.store.memory.store import MemoryStore
 from tests.support.builders.values import record
 
 MIDDLEWARE = ["monitor.api.middleware.ProbeMiddleware", "django.middleware.security.SecurityMiddleware"]
