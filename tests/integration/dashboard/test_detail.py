@@ -138,4 +138,4 @@ def test_by_keyboard_alone(stage: Stage, open_page: OpenPage) -> None:
 def test_a_check_that_is_not_there(stage: Stage, open_page: OpenPage) -> None:
     """A link of long ago says so."""
     page = open_page(stage.url + "#check=gone")
-    expect(page.locator(".detail-state")).to_have_text("There is no check of this name.")
+    expect(page.locator(".detail-state")).to_have_text("There is no check with this name.")

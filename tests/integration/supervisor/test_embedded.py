@@ -107,7 +107,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_silences_nothing(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Writes are refused only until the next look; once there is room, the file is written again."""
-    monkeypatch.setattr(embedded, "_ROOM_BYTES", 2**20)
+    monkeypatch.setattr(embedded, "_FREE_BYTES", 2**20)
     with running(small_disk) as (client, _):
         path = embedded.socket_path(small_disk)
 

@@ -10,7 +10,7 @@ from tests.support.redis_server import RedisServer
 
 NODE = "w1@host"
 ORDERS = ("-Q", "orders")
-REFUSED = "runs without heartbeats"
+REFUSED = "this worker gets no direct heartbeats"
 ALL_POOLS = pytest.mark.parametrize(
     "pool", [("-c", "1"), ("-P", "solo"), ("-P", "threads"), ("-P", "gevent")], ids=lambda p: p[-1]
 )

@@ -70,7 +70,7 @@ def test_a_store_that_is_away(
     queue = "orders" if fault == "from the start" else worker.beacon(lambda beacon: beacon.direct).direct_queue
     if fault == "frozen":
         freezer.freeze(redis.pid)
-    wait_for(lambda: "does not take the beacon" in worker.logs(), seconds=30, what="a line on the store")
+    wait_for(lambda: "does not accept the beacon" in worker.logs(), seconds=30, what="a line on the store")
     worker.send("shop.modules", ("done", []), "orders")
     wait_for(lambda: broker.client().get("done"), seconds=20, what="the user's task was executed")
     for _ in range(3):
@@ -81,9 +81,9 @@ def test_a_store_that_is_away(
         freezer.thaw(redis.pid)
     else:
         redis.start()
-    wait_for(lambda: "takes the beacon again" in worker.logs(), seconds=30, what="a line on the store's return")
+    wait_for(lambda: "accepts the beacon again" in worker.logs(), seconds=30, what="a line on the store's return")
     worker.prove()
-    assert worker.logs().count("does not take the beacon") == 1
+    assert worker.logs().count("does not accept the beacon") == 1
     assert "Traceback" not in worker.logs()
 
 
@@ -115,7 +115,7 @@ def test_nothing_comes_after_the_goodbye(
     worker.send("shop.nap", (4,), "orders")
     worker.beacon(lambda beacon: beacon.active_count == 1, what="a task in the slot")
     freezer.freeze(redis.pid)
-    wait_for(lambda: "does not take the beacon" in worker.logs(), seconds=30, what="a line on the store")
+    wait_for(lambda: "does not accept the beacon" in worker.logs(), seconds=30, what="a line on the store")
     os.kill(worker.pid, signal.SIGTERM)
     freezer.thaw(redis.pid)
     worker.beacon(lambda beacon: beacon.leaving, what="a goodbye")

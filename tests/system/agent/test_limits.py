@@ -190,7 +190,7 @@ def test_a_clock_that_is_ahead_executes_the_monitors_heartbeats(
     sent = store.now_us()
     with Celery(broker=redis.url, set_as_current=False) as app:
         broker = CeleryBroker(app)
-        broker.look(["orders"], heads=())  # it sends nothing when a worker has joined since
+        broker.snapshot(["orders"], heads=())  # it sends nothing when a worker has joined since
         broker.send([("orders", ("queue", "orders", sent), "application/json")])
     worker.wait_for_execution(sent, "queue", "orders")
     worker.kill("SIGTERM")  # libfaketime leaves shared memory behind when it is killed

@@ -71,7 +71,7 @@ def test_the_module_names_the_projects_settings(start_redis: StartRedis, postgre
     ("broker", "key", "hint"),
     [
         pytest.param("'amqp://127.0.0.1//'", "redis_url", "set MONITOR_REDIS_URL", id="no Redis"),
-        pytest.param("None", "broker_url", "shop_app:app names none", id="no broker"),
+        pytest.param("None", "broker_url", "shop_app:app configures none", id="no broker"),
     ],
 )
 def test_the_hint_names_no_variable_that_is_set(

@@ -256,8 +256,8 @@ def test_a_group_that_is_not_known(world: World) -> None:
     measured = world.measure("unknown")
     assert measured.skew == measured.consumers == WindowedValue()
     assert set(measured.missing) == {"skew", "consumers"}
-    assert "of this group, but of others" in measured.missing["skew"]
-    assert "of this group, but of others" in measured.missing["consumers"]
+    assert "of other groups, but not of this one" in measured.missing["skew"]
+    assert "of other groups, but not of this one" in measured.missing["consumers"]
 
 
 def test_without_the_rules(without_rules: World) -> None:
@@ -300,9 +300,9 @@ def test_lag_and_drain_time_where_they_are_wanted(world: World) -> None:
     world.tell("slow", [0, 0])
     world.until("slow", lambda seen: seen.lag == seen.drain_eta_seconds == 0, both)
     notes = world.measure("nobody", both).remarks
-    assert [note.split(" of this group")[0] for note in notes] == [
-        f"Prometheus has no {LAG}",
-        f"Prometheus has no {DRAIN_ETA}",
+    assert [note.split(" of other groups")[0] for note in notes] == [
+        f"Prometheus has {LAG}",
+        f"Prometheus has {DRAIN_ETA}",
     ]
 
 
