@@ -27,16 +27,16 @@ from kombu.message import Message
 from redis.exceptions import ResponseError
 
 from monitor.agent.protocol import DIRECT_QUEUE_EXPIRES_SECONDS, HEARTBEAT, direct_queue
-from monitor.agent.slots import given_to
+from monitor.agent.slots import pool_process_of
 
 log = logging.getLogger("monitor.agent")
 
 RETRY_INTERVALS = 3
 RETRY_AT_LEAST_SECONDS = 10.0
-HELD_INTERVALS, HELD_AT_LEAST_SECONDS = 0.5, 2.0
+BLOCKING_INTERVALS, BLOCKING_AT_LEAST_SECONDS = 0.5, 2.0
 """After this time in a slot, a heartbeat no longer delays the next one."""
 
-_TAG = "monitor"
+_CONSUMER_TAG = "monitor"
 
 
 class DirectQueue:
@@ -44,17 +44,17 @@ class DirectQueue:
 
     def __init__(self, consumer: Any, target: str, *, interval_seconds: float) -> None:
         self.target, self.name = target, direct_queue(target)
-        self.consumed = False
+        self.is_consumed = False
         """True while the broker permits the subscription. Unchanged while the worker reconnects to its broker."""
         self._consumer = consumer
         self._retry_seconds = max(RETRY_INTERVALS * interval_seconds, RETRY_AT_LEAST_SECONDS)
         self._retry_at = 0.0
-        self._refused = False
-        self._given_up = False
+        self._is_refused = False
+        self._has_given_up = False
         self._channel: Any = None
-        self._waiting: Any = None
-        self._held_seconds = max(HELD_INTERVALS * interval_seconds, HELD_AT_LEAST_SECONDS)
-        self._in_flight: dict[str, float | None] = {}
+        self._waiting_message: Any = None
+        self._blocking_seconds = max(BLOCKING_INTERVALS * interval_seconds, BLOCKING_AT_LEAST_SECONDS)
+        self._unfinished: dict[str, float | None] = {}
 
     def connect(self) -> None:
         """Subscribe on the worker's current connection, as soon as the worker's loop runs.
@@ -65,50 +65,54 @@ class DirectQueue:
         self._consumer.call_soon(self._connect)
 
     def _connect(self) -> None:
-        if self._given_up or self._channel is not None or not self._consumer.connection:
+        if self._has_given_up or self._channel is not None or not self._consumer.connection:
             return
         connection, channel = self._consumer.connection, None
         try:
-            own = connection.transport.driver_type == "amqp"
-            channel = connection.channel() if own else self._consumer.task_consumer.channel
+            has_own_channel = connection.transport.driver_type == "amqp"
+            channel = connection.channel() if has_own_channel else self._consumer.task_consumer.channel
             _queue(self.name)(channel).declare()
-            self._guard(channel)
+            self._guard_brpop(channel)
             self._channel = channel
             channel.basic_consume(
-                queue=self.name, no_ack=True, callback=self._received, consumer_tag=_TAG, on_cancel=self._cancelled
+                queue=self.name,
+                no_ack=True,
+                callback=self._received,
+                consumer_tag=_CONSUMER_TAG,
+                on_cancel=self._cancelled,
             )
         except Exception as error:
             # A broker that closes the connection because of this (a limit of channels) would do so each time: give up.
             lost = isinstance(error, connection.connection_errors)
-            self._given_up = lost and not isinstance(error, connection.recoverable_connection_errors)
-            self._leave(channel, error)
+            self._has_given_up = lost and not isinstance(error, connection.recoverable_connection_errors)
+            self._leave_channel(channel, error)
             if lost:
                 raise  # Celery's loop then reconnects; it does not notice by itself that the connection was lost here
             return
-        self.consumed = True
-        if self._refused:
-            self._refused = False
+        self.is_consumed = True
+        if self._is_refused:
+            self._is_refused = False
             log.info("the broker accepts the monitor's queue %s again", self.name)
 
     def disconnect(self) -> None:
         """Handle a lost connection, or stop taking heartbeats if the worker is stopping. Never raises."""
-        channel, self._channel, self._waiting = self._channel, None, None
+        channel, self._channel, self._waiting_message = self._channel, None, None
         if channel is not None and self._consumer.blueprint.state in (bootsteps.CLOSE, bootsteps.TERMINATE):
             try:
-                channel.basic_cancel(_TAG)
+                channel.basic_cancel(_CONSUMER_TAG)
             except Exception:
                 log.debug("the monitor's queue could not be cancelled", exc_info=True)
             self._close(channel)
 
     def tick(self) -> None:
         """Schedule due work in the worker's main thread. The worker's timer calls this every second, in any thread."""
-        retry = not self.consumed and not self._given_up and time.monotonic() >= self._retry_at
-        if retry or self._waiting is not None:
-            self._consumer.call_soon(self._due)
+        retry = not self.is_consumed and not self._has_given_up and time.monotonic() >= self._retry_at
+        if retry or self._waiting_message is not None:
+            self._consumer.call_soon(self._do_due_work)
 
-    def _due(self) -> None:
+    def _do_due_work(self) -> None:
         try:
-            if not self.consumed and time.monotonic() >= self._retry_at:
+            if not self.is_consumed and time.monotonic() >= self._retry_at:
                 self._connect()
             self._submit()
         except self._consumer.connection_errors:
@@ -119,18 +123,18 @@ class DirectQueue:
     def _received(self, raw: Any) -> None:
         try:
             message = self._channel.message_to_python(raw)
-            if found := _decode_heartbeat(message, self.target):
-                if self._waiting is None or self._waiting.headers["args"] < found.headers["args"]:
-                    self._waiting = found
+            if heartbeat := _decode_heartbeat(message, self.target):
+                if self._waiting_message is None or self._waiting_message.headers["args"] < heartbeat.headers["args"]:
+                    self._waiting_message = heartbeat
                 self._submit()
         except Exception:
             log.debug("a message in the monitor's queue was dropped", exc_info=True)
 
     def _submit(self) -> None:
-        if self._waiting is None or not self._may_submit():
+        if self._waiting_message is None or not self._may_submit():
             return
-        message, self._waiting = self._waiting, None
-        self._in_flight[message.headers["id"]] = None
+        message, self._waiting_message = self._waiting_message, None
+        self._unfinished[message.headers["id"]] = None
         strategy = self._consumer.strategies[HEARTBEAT]
         strategy(
             message, dict(message.headers), _acknowledge_nothing, _acknowledge_nothing, self._consumer.on_task_message
@@ -142,19 +146,21 @@ class DirectQueue:
         True if no earlier one is unfinished, or if each unfinished one has been in a slot for long and there are more
         slots than such heartbeats.
         """
-        now, before = time.monotonic(), self._in_flight
-        self._in_flight = {each: before[each] or _given_at(each, now) for each in before if each in state.requests}
-        if any(since is None or now - since < self._held_seconds for since in self._in_flight.values()):
+        now, before = time.monotonic(), self._unfinished
+        self._unfinished = {
+            each: before[each] or _in_slot_since(each, now) for each in before if each in state.requests
+        }
+        if any(since is None or now - since < self._blocking_seconds for since in self._unfinished.values()):
             return False
-        return len(self._in_flight) < max(1, int(self._consumer.pool.num_processes or 1))
+        return len(self._unfinished) < max(1, int(self._consumer.pool.num_processes or 1))
 
     def _cancelled(self, *_: Any) -> None:
         """Handle the end of the subscription after the queue was deleted. Without this, Celery would reconnect."""
         channel, self._channel = self._channel, None
         self._consumer.call_soon(self._close, channel)  # later: the connection is still reading this frame
-        self._failed("it cancelled the subscription")
+        self._handle_refusal("it cancelled the subscription")
 
-    def _guard(self, channel: Any) -> None:
+    def _guard_brpop(self, channel: Any) -> None:
         """Wrap the shared BRPOP so that a refusal of the direct queue's key does not end the worker.
 
         On a refusal the direct queue leaves the channel, and the worker's next BRPOP does not name its key.
@@ -168,30 +174,30 @@ class DirectQueue:
             try:
                 return read(**options)
             except ResponseError as error:
-                if not self.consumed or channel is not self._channel:
+                if not self.is_consumed or channel is not self._channel:
                     raise
-                channel.basic_cancel(_TAG)
-                self._leave(channel, error)
+                channel.basic_cancel(_CONSUMER_TAG)
+                self._leave_channel(channel, error)
                 raise Empty from None
 
         guarded.unguarded = read  # type: ignore[attr-defined]
         handlers["BRPOP"] = guarded
 
-    def _leave(self, channel: Any, reason: object) -> None:
+    def _leave_channel(self, channel: Any, reason: object) -> None:
         self._channel = None
-        self._failed(reason)
+        self._handle_refusal(reason)
         self._close(channel)
 
-    def _failed(self, reason: object) -> None:
-        self.consumed, self._waiting = False, None
+    def _handle_refusal(self, reason: object) -> None:
+        self.is_consumed, self._waiting_message = False, None
         self._retry_at = time.monotonic() + self._retry_seconds
-        if not self._refused:
+        if not self._is_refused:
             log.warning(
                 "the broker refuses the monitor's queue %s: this worker gets no direct heartbeats (%s)",
                 self.name,
                 str(reason)[:200] or type(reason).__name__,
             )
-        self._refused = True
+        self._is_refused = True
 
     def _close(self, channel: Any) -> None:
         """Close a channel, unless it is the one of Celery's consumer."""
@@ -211,10 +217,10 @@ def _queue(name: str) -> Any:
     return entity.Queue(name, exchange, routing_key=name, expires=DIRECT_QUEUE_EXPIRES_SECONDS)
 
 
-def _given_at(task_id: str, now: float) -> float | None:
+def _in_slot_since(task_id: str, now: float) -> float | None:
     """Return ``now`` for a heartbeat that is in a slot, None for one that waits for a slot."""
     request = state.requests[task_id]
-    return now if request in state.active_requests or given_to(request) is not None else None
+    return now if request in state.active_requests or pool_process_of(request) is not None else None
 
 
 class _Decoded(Message):
@@ -239,8 +245,8 @@ def _decode_heartbeat(message: Any, target: str) -> Any:
         "retries": 0,
         "ignore_result": True,
     }
-    made: Any = _Decoded
-    return made(channel=message.channel, delivery_info=message.delivery_info, properties={}, headers=task)
+    message_class: Any = _Decoded
+    return message_class(channel=message.channel, delivery_info=message.delivery_info, properties={}, headers=task)
 
 
 def _acknowledge_nothing(*_: Any) -> None:

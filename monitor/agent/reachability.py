@@ -28,7 +28,7 @@ class Reachability:
     def __init__(self, conf: Any, store: str | None) -> None:
         """Find the broker in ``conf``, the application's configuration. Without a usable URL it is the store."""
         self._store = store
-        self._connected = True
+        self._was_connected = True
         self._calls = BoundedCalls("monitor-reach")
         self._url: str | None = store
         self._addresses: tuple[tuple[str, int], ...] = ()
@@ -39,37 +39,37 @@ class Reachability:
                 self._url, self._addresses = found, addresses
 
     @property
-    def one_server(self) -> bool:
+    def is_one_server(self) -> bool:
         """Return whether broker and store are the same server."""
         return self._url == self._store
 
-    def observe(self, *, store_answers: bool, connected: bool, doubtful: bool) -> tuple[bool, bool]:
+    def observe(self, *, store_answers: bool, connected: bool, verify: bool) -> tuple[bool, bool]:
         """Return whether the store answers, and whether the broker can be reached.
 
-        The state of the open connections is returned while Celery is ``connected`` and nothing is ``doubtful``.
+        The state of the open connections is returned while Celery is ``connected`` and nothing is ``verify``.
         Otherwise a new connection to each server is tried. If a name server does not answer, open connections still
         work, but Celery or a child of the pool that lost its connection cannot open another, and neither could a
         restarted worker. If Celery has lost its connection since the last call, the broker counts as unreachable once,
         which gives Celery time to reconnect.
         """
-        lost, self._connected = self._connected and not connected, connected
-        if connected and not doubtful:
-            return store_answers, store_answers or not self.one_server
-        store_answers = store_answers and self._in_time(self.store)
-        reachable = store_answers if self.one_server else self._in_time(self.broker)
+        lost, self._was_connected = self._was_connected and not connected, connected
+        if connected and not verify:
+            return store_answers, store_answers or not self.is_one_server
+        store_answers = store_answers and self._within_timeout(self.is_store_reachable)
+        reachable = store_answers if self.is_one_server else self._within_timeout(self.is_broker_reachable)
         return store_answers, reachable and not lost
 
-    def store(self) -> bool:
+    def is_store_reachable(self) -> bool:
         """Return whether the store answers on a new connection."""
         return self._store is not None and self._answers(self._store)
 
-    def broker(self) -> bool:
+    def is_broker_reachable(self) -> bool:
         """Return whether the broker answers on a new connection; if it is not Redis, whether it accepts one."""
         if self._url is not None:
             return self._answers(self._url)
         return any(map(self._accepts, self._addresses))
 
-    def _in_time(self, connect: Callable[[], bool]) -> bool:
+    def _within_timeout(self, connect: Callable[[], bool]) -> bool:
         try:
             return self._calls.run(connect, seconds=TIMEOUT_SECONDS)
         except TimeoutError:
