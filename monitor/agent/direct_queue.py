@@ -1,15 +1,16 @@
 """Consumer of the worker's direct queue, separate from Celery's own consumer.
 
-Celery declares the queues of `app.amqp.queues` in a bootstep in which any refusal by the broker ends the worker. So the
-direct queue is never one of them. On AMQP it has its own channel on the worker's connection: if the broker closes that
-channel, the others stay open. On Redis it shares the channel of Celery's consumer, and so its single BRPOP, which the
-heartbeat is meant to test. It leaves that channel as soon as Redis refuses the command.
+Celery declares the queues of `app.amqp.queues` in a bootstep, and the worker ends if the broker refuses one of them. So
+the direct queue is not added to `app.amqp.queues`. On AMQP it has its own channel on the worker's connection: if the
+broker closes this channel, Celery's channels stay open. On Redis it shares the channel of Celery's consumer, so that
+heartbeats test the BRPOP with which the worker reads its tasks. It leaves this channel as soon as Redis refuses that
+command.
 
-Heartbeats are acknowledged on arrival. Only one at a time is passed to Celery; of those that arrive meanwhile
-the newest is kept. If a slot holds a heartbeat without executing it, as a stopped process does, the next heartbeat is
-passed on after a while, since another slot may execute it. Heartbeats count neither towards the prefetch limit nor
-towards RabbitMQ's acknowledgement timeout. Celery does not decode them, so the content types that the application
-accepts do not matter.
+Heartbeats are acknowledged on arrival. One heartbeat at a time is passed to Celery. If several arrive meanwhile, only
+the newest is kept. If a heartbeat stays in a slot, as in the slot of a stopped process, the next heartbeat is passed to
+Celery after `BLOCKING_INTERVALS`, since another slot may execute it. Heartbeats count neither towards the prefetch
+limit nor towards RabbitMQ's acknowledgement timeout. Celery does not decode them, so the application's setting
+`accept_content` does not affect them.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ log = logging.getLogger("monitor.agent")
 RETRY_INTERVALS = 3
 RETRY_AT_LEAST_SECONDS = 10.0
 BLOCKING_INTERVALS, BLOCKING_AT_LEAST_SECONDS = 0.5, 2.0
-"""After this time in a slot, a heartbeat no longer delays the next one."""
+"""After this time in a slot, a heartbeat no longer keeps the next one from being passed to Celery."""
 
 _CONSUMER_TAG = "monitor"
 
@@ -45,7 +46,7 @@ class DirectQueue:
     def __init__(self, consumer: Any, target: str, *, interval_seconds: float) -> None:
         self.target, self.name = target, direct_queue(target)
         self.is_consumed = False
-        """True while the broker permits the subscription. Unchanged while the worker reconnects to its broker."""
+        """True from a successful subscription until the broker refuses the queue, also while the worker reconnects."""
         self._consumer = consumer
         self._retry_seconds = max(RETRY_INTERVALS * interval_seconds, RETRY_AT_LEAST_SECONDS)
         self._retry_at = 0.0
@@ -57,10 +58,10 @@ class DirectQueue:
         self._unfinished: dict[str, float | None] = {}
 
     def connect(self) -> None:
-        """Subscribe on the worker's current connection, as soon as the worker's loop runs.
+        """Subscribe on the worker's current connection, as soon as the worker's event loop runs.
 
-        An earlier subscription would lose heartbeats: waiting messages arrive with the broker's reply, and a prefork
-        pool loses tasks that it gets before it is registered with the loop.
+        An earlier subscription would lose heartbeats. Waiting messages arrive with the broker's reply, and a prefork
+        pool loses the tasks that it gets before it is registered with the event loop.
         """
         self._consumer.call_soon(self._connect)
 
@@ -82,12 +83,12 @@ class DirectQueue:
                 on_cancel=self._cancelled,
             )
         except Exception as error:
-            # A broker that closes the connection because of this (a limit of channels) would do so each time: give up.
+            # A broker that closes the connection because of the attempt (a limit of channels) would do so each time.
             lost = isinstance(error, connection.connection_errors)
             self._has_given_up = lost and not isinstance(error, connection.recoverable_connection_errors)
             self._leave_channel(channel, error)
             if lost:
-                raise  # Celery's loop then reconnects; it does not notice by itself that the connection was lost here
+                raise  # so that Celery's loop reconnects: it does not notice otherwise that the connection is lost
             return
         self.is_consumed = True
         if self._is_refused:
@@ -95,7 +96,7 @@ class DirectQueue:
             log.info("the broker accepts the monitor's queue %s again", self.name)
 
     def disconnect(self) -> None:
-        """Handle a lost connection, or stop taking heartbeats if the worker is stopping. Never raises."""
+        """Handle a lost connection. If the worker is stopping, cancel the subscription. Never raises."""
         channel, self._channel, self._waiting_message = self._channel, None, None
         if channel is not None and self._consumer.blueprint.state in (bootsteps.CLOSE, bootsteps.TERMINATE):
             try:
@@ -105,7 +106,7 @@ class DirectQueue:
             self._close(channel)
 
     def tick(self) -> None:
-        """Schedule due work in the worker's main thread. The worker's timer calls this every second, in any thread."""
+        """Schedule due work in the consumer's thread. The worker's timer calls this every second, in any thread."""
         retry = not self.is_consumed and not self._has_given_up and time.monotonic() >= self._retry_at
         if retry or self._waiting_message is not None:
             self._consumer.call_soon(self._do_due_work)
@@ -143,27 +144,31 @@ class DirectQueue:
     def _may_submit(self) -> bool:
         """Return whether a heartbeat may be passed to Celery now.
 
-        True if no earlier one is unfinished, or if each unfinished one has been in a slot for long and there are more
-        slots than such heartbeats.
+        True if no earlier heartbeat is unfinished. Also True if each unfinished heartbeat has been in a slot for longer
+        than the limit, and another slot exists.
         """
         now, before = time.monotonic(), self._unfinished
         self._unfinished = {
-            each: before[each] or _in_slot_since(each, now) for each in before if each in state.requests
+            task_id: before[task_id] or _in_slot_since(task_id, now) for task_id in before if task_id in state.requests
         }
         if any(since is None or now - since < self._blocking_seconds for since in self._unfinished.values()):
             return False
         return len(self._unfinished) < max(1, int(self._consumer.pool.num_processes or 1))
 
     def _cancelled(self, *_: Any) -> None:
-        """Handle the end of the subscription after the queue was deleted. Without this, Celery would reconnect."""
+        """Handle the message that the broker ended the subscription, since the queue was deleted.
+
+        Without this handler, Celery would reconnect.
+        """
         channel, self._channel = self._channel, None
-        self._consumer.call_soon(self._close, channel)  # later: the connection is still reading this frame
+        self._consumer.call_soon(self._close, channel)  # not now: the connection is still reading this frame
         self._handle_refusal("it cancelled the subscription")
 
     def _guard_brpop(self, channel: Any) -> None:
-        """Wrap the shared BRPOP so that a refusal of the direct queue's key does not end the worker.
+        """Wrap the channel's BRPOP so that a refusal of the direct queue's key does not end the worker.
 
-        On a refusal the direct queue leaves the channel, and the worker's next BRPOP does not name its key.
+        On a refusal the direct queue leaves the channel. The worker's next BRPOP does not name the key of the direct
+        queue.
         """
         handlers = getattr(channel, "handlers", None)
         if not isinstance(handlers, dict) or "BRPOP" not in handlers:
@@ -200,7 +205,7 @@ class DirectQueue:
         self._is_refused = True
 
     def _close(self, channel: Any) -> None:
-        """Close a channel, unless it is the one of Celery's consumer."""
+        """Close a channel, unless it is the channel of Celery's consumer."""
         consumers = self._consumer.task_consumer
         if channel is None or (consumers is not None and channel is consumers.channel):
             return
@@ -213,26 +218,26 @@ class DirectQueue:
 
 def _queue(name: str) -> Any:
     entity: Any = importlib.import_module("kombu.entity")
-    exchange = entity.Exchange("")  # with a named one kombu reads all bindings at each publish
+    exchange = entity.Exchange("")  # with a named exchange, kombu reads all bindings at each publish
     return entity.Queue(name, exchange, routing_key=name, expires=DIRECT_QUEUE_EXPIRES_SECONDS)
 
 
 def _in_slot_since(task_id: str, now: float) -> float | None:
-    """Return ``now`` for a heartbeat that is in a slot, None for one that waits for a slot."""
+    """Return ``now`` if the heartbeat is in a slot; None if it waits for a slot."""
     request = state.requests[task_id]
     return now if request in state.active_requests or pool_process_of(request) is not None else None
 
 
 class _Decoded(Message):
-    """A message with a decoded body, which Celery need not decode."""
+    """A message whose body Celery does not decode: its fields are in the headers."""
 
     payload: Any = ()
 
 
 def _decode_heartbeat(message: Any, target: str) -> Any:
-    """Return a heartbeat as a decoded message of Celery's task protocol 1; None for any other message.
+    """Return a heartbeat as a decoded message of Celery's task protocol 1; None if the message is no heartbeat.
 
-    Its target is the worker that executes it, whatever target the message names.
+    The target in the message is replaced by ``target``, the worker that executes the heartbeat.
     """
     if message.headers.get("task") != HEARTBEAT:
         return None

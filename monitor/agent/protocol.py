@@ -269,7 +269,7 @@ def _reasons(short_lived: Mapping[str, str], queues: tuple[str, ...]) -> dict[st
 def _valid_instance(value: Any) -> str:
     """Return the instance id, or raise ValueError unless it consists of ASCII letters and digits.
 
-    The id is part of names, and the Lua scripts search for it in the JSON.
+    Names of queues contain the id, and the Lua scripts search for it in the JSON.
     """
     instance = decoding.text(value, most_bytes=_INSTANCE_BYTES)
     if instance and not (instance.isascii() and instance.isalnum()):
