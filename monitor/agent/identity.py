@@ -54,7 +54,7 @@ class Identity:
     def differs_from(self, other: Identity | None) -> bool:
         """Return whether the other identity belongs to another project.
 
-        Equal names, and identities without a name, do not differ. For different names, the first of these rules decides:
+        Equal names, and identities without a name, do not differ. Otherwise the first of these rules decides:
 
         1. Two generated names differ, unless they were generated for two hosts.
         2. A configured or generated name differs from any other name.

@@ -16,7 +16,10 @@ class AgentScript(NamedTuple):
 
 
 def run(client: Any, script: AgentScript, keys: tuple[str, ...], arguments: tuple[Any, ...]) -> Any:
-    """Run a script and return its reply, in one round trip if the server has cached it. Raises redis.RedisError."""
+    """Run a script and return its reply. Raises redis.RedisError.
+
+    One round trip if the server has cached the script, else two.
+    """
     try:
         return client.execute_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
     except NoScriptError:
@@ -28,7 +31,7 @@ def _script(text: str) -> AgentScript:
     return AgentScript(full_text, hashlib.sha1(full_text.encode(), usedforsecurity=False).hexdigest())
 
 
-# The script handles times as text, since Lua writes numbers of this size in scientific notation.
+# The script handles times as strings, since Lua formats numbers of this size in scientific notation.
 _PRELUDE = """
 local time = redis.call('TIME')
 local now = time[1] .. string.rep('0', 6 - #time[2]) .. time[2]
