@@ -19,7 +19,7 @@ from monitor.project import discovery
 def own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No configuration but the test's own, and no project remembered from another test."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(discovery, "_installed", [])
+    monkeypatch.setattr(discovery, "_applications", [])
     monkeypatch.delenv("MONITOR_CONFIG", raising=False)
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "monitor.settings")
 
