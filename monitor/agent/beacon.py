@@ -46,21 +46,25 @@ class BeaconThread:
         """Create the thread, without a connection. Raises ValueError for an invalid URL of the store."""
         self._settings = settings
         self._observer = observer
-        step_timeout = timeout_seconds(settings.interval_seconds)
+        operation_timeout = timeout_seconds(settings.interval_seconds)
         connection = AgentConnection(
-            settings.redis_url or "", settings.key_prefix, observer.node, observer.target, timeout_seconds=step_timeout
+            settings.redis_url or "",
+            settings.key_prefix,
+            observer.node,
+            observer.target,
+            timeout_seconds=operation_timeout,
         )
         self._project = identity.of_process(settings.project, [observer.app], os.environ)
         self._pause_seconds = settings.interval_seconds / 2
         self._own_name = f"{observer.node}|{observer.instance}"
         self._connection = BoundedConnection(connection, wait_seconds=self._pause_seconds)
         self._host_metrics = HostMetrics()
-        self._progress = HeartbeatProgress(time.monotonic(), interval_seconds=self._pause_seconds + step_timeout)
+        self._progress = HeartbeatProgress(time.monotonic(), interval_seconds=self._pause_seconds + operation_timeout)
         self._reachability = Reachability(observer.conf, settings.redis_url)
-        self._store_failing = False
-        self._file_failing = False
-        self._iteration_failed = False
-        self.leaving = False
+        self._is_store_failing = False
+        self._has_file_failed = False
+        self._has_logged_error = False
+        self.is_goodbye_requested = False
         self._goodbye_written = threading.Event()
         # `SimpleQueue.put` is reentrant: a signal handler may call it at any moment.
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -79,8 +83,8 @@ class BeaconThread:
 
     def request_goodbye(self) -> None:
         """Request the goodbye. Returns at once, so a signal handler may call it."""
-        if not self.leaving:
-            self.leaving = True
+        if not self.is_goodbye_requested:
+            self.is_goodbye_requested = True
             self._wake.put(None)
 
     def wait_for_goodbye(self, seconds: float) -> bool:
@@ -89,13 +93,13 @@ class BeaconThread:
 
     def _run(self) -> None:
         while not self._goodbye_written.is_set():
-            leaving = self.leaving
+            leaving = self.is_goodbye_requested
             try:
                 self._write_once(leaving)
             except Exception:  # logged as an error only once: the next beacons are likely to fail, too
-                level = logging.DEBUG if self._iteration_failed else logging.ERROR
+                level = logging.DEBUG if self._has_logged_error else logging.ERROR
                 log.log(level, "the monitor's beacon failed", exc_info=True)
-                self._iteration_failed = True
+                self._has_logged_error = True
             self._pause(min(self._pause_seconds, 1.0) if leaving else self._pause_seconds, leaving)
         self._connection.close()
 
@@ -104,7 +108,7 @@ class BeaconThread:
         ends_at = time.monotonic() + seconds
         while (
             not self._goodbye_written.is_set()
-            and self.leaving is leaving
+            and self.is_goodbye_requested is leaving
             and (remaining := ends_at - time.monotonic()) > 0
         ):
             with contextlib.suppress(queue.Empty):
@@ -136,9 +140,9 @@ class BeaconThread:
             full_beacon = with_project(full_beacon, self._project)
             reply = self._connection.write(full_beacon)
         except (RedisError, OSError) as error:
-            self._log_failure(error)
+            self._handle_store_failure(error)
         else:
-            self._log_recovery()
+            self._handle_store_success()
         self._write_sample(beacon, reply)
         if leaving and reply is not None:
             self._goodbye_written.set()
@@ -151,7 +155,7 @@ class BeaconThread:
             time.monotonic(),
             store_answers=store_answers,
             broker_reachable=broker_reachable,
-            done=self._observer.started_count(),
+            started_count=self._observer.started_count(),
             emitted_us=reply.emitted_us if reply and beacon.direct else None,
             executed_us=self._recorder.newest_us,
             store_now_us=reply.now_us if reply else None,
@@ -180,9 +184,9 @@ class BeaconThread:
         try:
             beacon_places.write(beacon.node, sample)
         except OSError as error:
-            if not self._file_failing:
+            if not self._has_file_failed:
                 log.warning("`monitor probe worker` will not find this worker: %s", error)
-            self._file_failing = True
+            self._has_file_failed = True
 
     def _reachable(self, beacon: Beacon, reply: BeaconReply | None, *, busy: bool) -> tuple[bool, bool]:
         """Return whether the store answers, and whether the broker can be reached.
@@ -195,17 +199,17 @@ class BeaconThread:
             store_answers=reply is not None, connected=beacon.connected, verify=delayed and not busy
         )
 
-    def _log_failure(self, error: Exception) -> None:
-        if not self._store_failing:
+    def _handle_store_failure(self, error: Exception) -> None:
+        if not self._is_store_failing:
             # The message is left out: a server without AUTH quotes the password in it.
             log.warning(
                 "the monitor's store does not accept the beacon (%s); the worker is not affected", type(error).__name__
             )
-        self._store_failing = True
+        self._is_store_failing = True
         with contextlib.suppress(Exception):
             self._connection.close()
 
-    def _log_recovery(self) -> None:
-        if self._store_failing:
+    def _handle_store_success(self) -> None:
+        if self._is_store_failing:
             log.info("the monitor's store accepts the beacon again")
-        self._store_failing = False
+        self._is_store_failing = False

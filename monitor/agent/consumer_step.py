@@ -41,18 +41,18 @@ class AgentStep(bootsteps.StartStopStep):  # type: ignore[misc]
             target = instance_target(node, instrumentation.instance_of(node))
             direct = DirectQueue(parent, target, interval_seconds=interval)
             observer = WorkerObserver(parent, direct, interval_seconds=interval)
-            beacon = BeaconThread(settings, observer)
+            thread = BeaconThread(settings, observer)
             self._observer = observer
-            observer.connected()
-            beacon.start()
-            instrumentation.add_beacon(beacon)
+            observer.handle_connection()
+            thread.start()
+            instrumentation.add_thread(thread)
         else:
-            self._observer.connected()
+            self._observer.handle_connection()
 
     @instrumentation.safely
     def stop(self, parent: Any) -> None:  # noqa: ARG002
         """Handle the loss of the connection, or the end of the consumer."""
         if self._observer is not None:
-            self._observer.disconnected()
+            self._observer.handle_disconnection()
 
     terminate = stop

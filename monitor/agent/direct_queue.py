@@ -106,7 +106,7 @@ class DirectQueue:
             self._close(channel)
 
     def tick(self) -> None:
-        """Schedule due work in the consumer's thread. The worker's timer calls this every second, in any thread."""
+        """Schedule due work in the consumer's thread. The timer calls this every second, from any thread."""
         retry = not self.is_consumed and not self._has_given_up and time.monotonic() >= self._retry_at
         if retry or self._waiting_message is not None:
             self._consumer.call_soon(self._do_due_work)
@@ -149,7 +149,9 @@ class DirectQueue:
         """
         now, before = time.monotonic(), self._unfinished
         self._unfinished = {
-            task_id: before[task_id] or _in_slot_since(task_id, now) for task_id in before if task_id in state.requests
+            task_id: before[task_id] or _time_if_in_slot(task_id, now)
+            for task_id in before
+            if task_id in state.requests
         }
         if any(since is None or now - since < self._blocking_seconds for since in self._unfinished.values()):
             return False
@@ -222,13 +224,13 @@ def _queue(name: str) -> Any:
     return entity.Queue(name, exchange, routing_key=name, expires=DIRECT_QUEUE_EXPIRES_SECONDS)
 
 
-def _in_slot_since(task_id: str, now: float) -> float | None:
+def _time_if_in_slot(task_id: str, now: float) -> float | None:
     """Return ``now`` if the heartbeat is in a slot; None if it waits for a slot."""
     request = state.requests[task_id]
     return now if request in state.active_requests or pool_process_of(request) is not None else None
 
 
-class _Decoded(Message):
+class _DecodedMessage(Message):
     """A message whose body Celery does not decode: its fields are in the headers."""
 
     payload: Any = ()
@@ -250,7 +252,7 @@ def _decode_heartbeat(message: Any, target: str) -> Any:
         "retries": 0,
         "ignore_result": True,
     }
-    message_class: Any = _Decoded
+    message_class: Any = _DecodedMessage
     return message_class(channel=message.channel, delivery_info=message.delivery_info, properties={}, headers=task)
 
 

@@ -22,7 +22,7 @@ GOODBYE_SECONDS = 0.5
 """Longest time for which a process waits at its end until the goodbye (the last beacon) is written."""
 
 _settings: WeakKeyDictionary[Any, AgentSettings] = WeakKeyDictionary()
-_beacons: list[BeaconThread] = []
+_threads: list[BeaconThread] = []
 _instances: dict[str, str] = {}
 
 
@@ -59,18 +59,18 @@ def settings_of(app: Any) -> AgentSettings | None:
     return _settings.get(app)
 
 
-def add_beacon(beacon: BeaconThread) -> None:
+def add_thread(thread: BeaconThread) -> None:
     """Add the running beacon thread of a worker, so that it writes a goodbye when the worker ends."""
-    _beacons.append(beacon)
-    if len(_beacons) == 1:
+    _threads.append(thread)
+    if len(_threads) == 1:
         atexit.register(_finish_process, os.getpid())
 
 
 def request_goodbye(node: str) -> None:
     """Request a goodbye from the beacon thread of ``node``. Returns at once, so a signal handler may call it."""
-    for beacon in _beacons:
-        if beacon.node == node:
-            beacon.request_goodbye()
+    for thread in _threads:
+        if thread.node == node:
+            thread.request_goodbye()
 
 
 def finish(node: str, *, failed: bool) -> None:
@@ -78,11 +78,11 @@ def finish(node: str, *, failed: bool) -> None:
 
     If the worker ``failed``, a goodbye is written only if a signal or remote control requested the shutdown.
     """
-    for beacon in [beacon for beacon in _beacons if beacon.node == node]:
+    for thread in [thread for thread in _threads if thread.node == node]:
         if not failed or _is_shutdown_requested():
-            beacon.request_goodbye()
-            beacon.wait_for_goodbye(GOODBYE_SECONDS)
-        _beacons.remove(beacon)
+            thread.request_goodbye()
+            thread.wait_for_goodbye(GOODBYE_SECONDS)
+        _threads.remove(thread)
 
 
 def _finish_process(pid: int) -> None:
@@ -92,11 +92,11 @@ def _finish_process(pid: int) -> None:
     """
     if os.getpid() != pid:
         return
-    for beacon in _beacons:
+    for thread in _threads:
         if _is_shutdown_requested():
-            beacon.request_goodbye()
-        if beacon.leaving:
-            beacon.wait_for_goodbye(GOODBYE_SECONDS)
+            thread.request_goodbye()
+        if thread.is_goodbye_requested:
+            thread.wait_for_goodbye(GOODBYE_SECONDS)
 
 
 def _is_shutdown_requested() -> bool:

@@ -34,21 +34,21 @@ class HeartbeatProgress:
         *,
         store_answers: bool,
         broker_reachable: bool,
-        done: int,
+        started_count: int,
         emitted_us: int | None = None,
         executed_us: int | None = None,
         store_now_us: int | None = None,
     ) -> None:
         """Update all ages at ``now``, a monotonic time.
 
-        ``done`` is the number of tasks and heartbeats started since the worker's start. Three times are in microseconds
-        by the store's clock, and None if unknown: ``emitted_us`` is the send time of the newest direct heartbeat,
+        ``started_count`` is the number of tasks and heartbeats started since the worker's start. Three times are in
+        microseconds by the store's clock, and None if unknown: ``emitted_us`` is the send time of the newest direct heartbeat,
         ``executed_us`` the send time of the newest executed direct heartbeat, ``store_now_us`` the present time.
         """
         step = min(max(0.0, now - self._observed_at), self._longest_step)
         self._observed_at = now
-        self.idle_seconds = 0.0 if done != self._started_count else self.idle_seconds + step
-        self._started_count = done
+        self.idle_seconds = 0.0 if started_count != self._started_count else self.idle_seconds + step
+        self._started_count = started_count
         if not (store_answers and broker_reachable):
             self.recovered_seconds = 0.0
             self.unanswered_seconds, self._ignored_until_us, self._waiting_sent_us = 0.0, None, None

@@ -38,7 +38,9 @@ class PoolSlots:
     def observe(
         self, requests: Collection[Any], running: Collection[Any], children: Collection[int]
     ) -> tuple[list[tuple[Any, float]], int]:
-        """Return the tasks in working slots, each with its age in seconds, and the number of stalled slots.
+        """Return the running tasks, each with its age in seconds, and the number of stalled slots.
+
+        Heartbeats, and tasks in processes that have been stopped for too long, are omitted from the tasks.
 
         ``requests`` are all requests that the worker has taken. ``running`` are the requests that its pool has started.
         ``children`` are the process ids of a prefork pool. A slot is stalled if one of these has lasted for too long:
@@ -68,7 +70,7 @@ class PoolSlots:
         return [(request, now - started_at[request]) for request in tasks], stalled
 
     def _long_stopped(self, children: Collection[int], now: float) -> dict[int, float]:
-        """Return the processes that have been stopped (SIGSTOP) for too long, each with the time since when."""
+        """Return the processes stopped (SIGSTOP) for too long, each with the time at which this was first observed."""
         self._stopped_since = {pid: self._stopped_since.get(pid, now) for pid in children if _is_stopped(pid)}
         return {pid: at for pid, at in self._stopped_since.items() if now - at > self._stalled_after}
 

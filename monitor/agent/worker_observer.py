@@ -20,7 +20,7 @@ from monitor.agent.protocol import HEARTBEAT, ActiveTask, Beacon, is_direct_queu
 from monitor.agent.slots import PoolSlots
 
 TICK_SECONDS = 1.0
-_MOST_ACTIVE_TASKS = 200
+_MAX_ACTIVE_TASKS = 200
 _POOLS = {
     "celery.concurrency.prefork": "prefork",
     "celery.concurrency.thread": "threads",
@@ -37,7 +37,7 @@ class WorkerObserver:
         self.node, self.target = str(consumer.hostname), direct.target
         self.instance = instrumentation.instance_of(self.node)
         self._consumer = consumer
-        self._direct = direct
+        self._direct_queue = direct
         self._ready_at = time.monotonic()
         self._ticked_at: float | None = None
         self._timer_entry: Any = None
@@ -72,19 +72,19 @@ class WorkerObserver:
         """The worker's Celery application."""
         return self._consumer.app
 
-    def connected(self) -> None:
+    def handle_connection(self) -> None:
         """Handle a new connection of the consumer to the broker. The worker's main thread calls this."""
         self._cancel_timer()
         self._tick()
         # Celery up to 5.6 clears the timer when a connection is lost; later versions drop entries added since then.
         self._timer_entry = self._consumer.timer.call_repeatedly(TICK_SECONDS, self._tick)
-        self._direct.connect()
+        self._direct_queue.connect()
 
-    def disconnected(self) -> None:
+    def handle_disconnection(self) -> None:
         """Handle the loss of the connection or the end of the consumer. The worker's main thread calls this."""
         self._ticked_at = None
         self._cancel_timer()
-        self._direct.disconnect()
+        self._direct_queue.disconnect()
 
     def started_count(self) -> int:
         """Return the number of tasks started so far, including heartbeats."""
@@ -114,8 +114,8 @@ class WorkerObserver:
             "short_lived": lasting_queues.short_lived(
                 queues, node_pattern=self._node_pattern, default=self.conf.task_default_queue
             ),
-            "direct": self._direct.is_consumed,
-            "active": tuple(tasks[:_MOST_ACTIVE_TASKS]),
+            "direct": self._direct_queue.is_consumed,
+            "active": tuple(tasks[:_MAX_ACTIVE_TASKS]),
             "active_count": len(tasks),
             "reserved": max(0, len(state.reserved_requests) - len(running)) + held_back,
             "held_back": held_back,
@@ -133,7 +133,7 @@ class WorkerObserver:
 
     def _tick(self) -> None:
         self._ticked_at = time.monotonic()
-        self._direct.tick()
+        self._direct_queue.tick()
 
     def _cancel_timer(self) -> None:
         entry, self._timer_entry = self._timer_entry, None
@@ -143,9 +143,9 @@ class WorkerObserver:
     def _consumed_queues(self) -> tuple[Any, ...]:
         """Return the queues that the worker consumes, without its direct queue. At its end: the last ones."""
         # While the consumer reconnects, `task_consumer` is unchanged. It is None only when the worker ends.
-        consumers = self._consumer.task_consumer
-        if consumers is not None:
-            self._last_queues = tuple(queue for queue in consumers.queues if not is_direct_queue(str(queue.name)))
+        task_consumer = self._consumer.task_consumer
+        if task_consumer is not None:
+            self._last_queues = tuple(queue for queue in task_consumer.queues if not is_direct_queue(str(queue.name)))
         return self._last_queues
 
     def _held_back_count(self) -> int:
@@ -165,8 +165,8 @@ class WorkerObserver:
 
         False on AMQP: there the broker applies the limit, and not to the direct queue.
         """
-        consumers = self._consumer.task_consumer
-        qos = getattr(consumers.channel, "qos", None) if consumers is not None else None
+        task_consumer = self._consumer.task_consumer
+        qos = getattr(task_consumer.channel, "qos", None) if task_consumer is not None else None
         return qos is not None and not qos.can_consume()
 
 

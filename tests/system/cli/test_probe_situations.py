@@ -49,7 +49,7 @@ SITUATIONS = {
     "the monitor is down and sends no heartbeats": ["test_a_monitor_that_is_down"],
     "its broker refuses the direct queue, so that it gets no direct heartbeats": ["test_a_queue_that_is_refused"],
     "its agent is switched off (`workers.enabled`), or has no URL of a store": ["test_an_agent_that_does_nothing"],
-    "starting (also while it waits for its broker), or shutting down": [
+    "is starting (also while it waits for its broker), or is shutting down": [
         "test_a_broker_that_is_down_when_the_worker_starts",
         "test_shutting_down",
     ],

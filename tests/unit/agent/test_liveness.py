@@ -118,7 +118,7 @@ class Worker:
                 self.now,
                 store_answers=store,
                 broker_reachable=broker,
-                done=self.done,
+                started_count=self.done,
                 emitted_us=self.emitted if store else None,
                 executed_us=self.executed if store else None,
                 store_now_us=round(self.now * 1e6) if store else None,
