@@ -61,10 +61,10 @@ def directory() -> str:
 
 def directory_to_write() -> str:
     """Return `directory`, or a new one with a random suffix if `directory` belongs to another user. Raises OSError."""
-    found = directory()
-    if os.environ.get(VARIABLE) or not _is_foreign(found):
-        return found
-    os.mkdir(f"{found}.{os.urandom(8).hex()}", 0o700)
+    path = directory()
+    if os.environ.get(VARIABLE) or not _is_foreign(path):
+        return path
+    os.mkdir(f"{path}.{os.urandom(8).hex()}", 0o700)
     return directory()  # if two processes each create one, both use the one that sorts first
 
 
@@ -126,11 +126,11 @@ def remove(directory: str, node: str) -> None:
 def read(directory: str) -> list[LocalWorker]:
     """Return all workers that have a sample in ``directory`` and whose process exists. Raises OSError."""
     _require_own(directory)
-    found = [_read(os.path.join(directory, name)) for name in _sample_names(directory)]
+    entries = [_read(os.path.join(directory, name)) for name in _sample_names(directory)]
     now = time.monotonic()
     return [
         LocalWorker(node, pid, sample, max(0.0, now - at))
-        for node, pid, started, at, sample in filter(None, found)
+        for node, pid, started, at, sample in filter(None, entries)
         if _is_running(pid, started) and at < now + 1.0  # a time in the future was written before a reboot
     ]
 
@@ -183,8 +183,8 @@ def _sample_names(directory: str) -> list[str]:
 def _remove_ended(directory: str) -> None:
     for name in _sample_names(directory):
         path = os.path.join(directory, name)
-        found = _read(path)
-        if found is None or not _is_running(found[1], found[2]):
+        entry = _read(path)
+        if entry is None or not _is_running(entry[1], entry[2]):
             _unlink(path)
 
 

@@ -42,8 +42,9 @@ class HeartbeatProgress:
         """Update all ages at ``now``, a monotonic time.
 
         ``started_count`` is the number of tasks and heartbeats started since the worker's start. Three times are in
-        microseconds by the store's clock, and None if unknown: ``emitted_us`` is the send time of the newest direct heartbeat,
-        ``executed_us`` the send time of the newest executed direct heartbeat, ``store_now_us`` the present time.
+        microseconds by the store's clock, and None if unknown: ``emitted_us`` is the send time of the newest direct
+        heartbeat, ``executed_us`` the send time of the newest executed direct heartbeat, ``store_now_us`` the present
+        time.
         """
         step = min(max(0.0, now - self._observed_at), self._longest_step)
         self._observed_at = now

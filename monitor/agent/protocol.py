@@ -129,7 +129,9 @@ class Beacon:
     heartbeats: int = 0
     """Number of heartbeats executed since the worker's start; 0 from agents without this field."""
     stalled: int = 0
-    """Number of slots whose process is stopped or does not execute its task. ``active`` omits their tasks."""
+    """Number of slots that hold a task without executing it, or whose process is stopped (`monitor.agent.slots`).
+
+    ``active`` omits the tasks in these slots."""
     tasks_per_child: int | None = None
     """Number of tasks after which a process of the pool is replaced; None for never."""
     loop_lag_seconds: float | None = None
@@ -173,13 +175,13 @@ class Beacon:
 
 
 def with_project(beacon: Beacon, project: Identity) -> Beacon:
-    """Return the beacon with the identity of its worker's project."""
+    """Return the beacon with the identity of the worker's project."""
     application = next(iter(project.applications), "")
     return replace(beacon, project=project.name, application=application, settings_module=project.module)
 
 
 def identity_of(beacon: Beacon) -> Identity:
-    """Return the identity of a worker's project."""
+    """Return the identity of the worker's project, as the beacon contains it."""
     applications = (beacon.application,) if beacon.application else ()
     return Identity(beacon.project, applications, beacon.settings_module)
 

@@ -1,7 +1,7 @@
 """Test whether a restarted worker could reach its broker and the monitor's store.
 
-The test opens new connections to both. The open connections of the worker and its agent prove nothing: they work
-without a name server, and also if the broker accepts no more connections.
+The test opens a new connection to each. The open connections of the worker and its agent prove nothing: they work
+even if no name server answers, or if the broker accepts no more connections.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Reachability:
         self._addresses: tuple[tuple[str, int], ...] = ()
         with contextlib.suppress(ValueError):
             url, options, tls = broker.connection_settings(conf)
-            found, addresses = broker.store_url(url, options, tls), broker.addresses(url)
-            if found != store and addresses != broker.addresses(store) and (found or addresses):
-                self._url, self._addresses = found, addresses
+            redis_url, addresses = broker.store_url(url, options, tls), broker.addresses(url)
+            if redis_url != store and addresses != broker.addresses(store) and (redis_url or addresses):
+                self._url, self._addresses = redis_url, addresses
 
     @property
     def is_one_server(self) -> bool:
@@ -51,9 +51,9 @@ class Reachability:
 
         ``store_answers`` is the result of the agent's open connection, ``connected`` the state of Celery's connection.
         If Celery is connected and ``verify`` is false, the states of the open connections are returned. Otherwise a
-        new connection to each server is tried: without a name server the open connections work, but a restarted worker
-        could not connect. If Celery has lost its connection since the last call, the broker is reported as unreachable
-        once. This gives Celery time to reconnect.
+        new connection to each server is tried: if no name server answers, the open connections still work, but a
+        restarted worker could not connect. If Celery has lost its connection since the last call, the broker is
+        reported as unreachable once. This gives Celery time to reconnect.
         """
         just_lost, self._was_connected = self._was_connected and not connected, connected
         if connected and not verify:
