@@ -20,7 +20,7 @@ def install(app: Celery, *, run_checks: bool = False) -> Celery:
     With ``run_checks`` the application's own beat and workers run the checks, so that the monitor needs no beat and no
     worker of its own. The disadvantage: workers that are stuck cannot report that they are stuck.
     """
-    discovery.remember(app)
+    discovery.add_application(app)
     attach.instrument(app)
     if run_checks:
         _run_checks_in(app)

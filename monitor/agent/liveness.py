@@ -7,12 +7,14 @@ and importing `typing` or `dataclasses` alone would use a third of its time budg
 OFF, STARTING, RUNNING, LEAVING = "off", "starting", "running", "leaving"
 
 CONCURRENT_POOLS = ("prefork", "threads", "gevent", "eventlet")
-"""Pools whose tasks run beside the worker's event loop. In solo they run in the loop. Unknown pools may do either."""
+"""Pools whose tasks run beside the worker's event loop. A solo pool runs them in the loop, an unknown pool may, too."""
 
 LATE_AFTER_INTERVALS = 3
+"""After this number of intervals, a missing sample, a loop that does not turn or a waiting heartbeat is a fault."""
 COSTLY_LATE_AFTER_INTERVALS = 6
+"""After this number of intervals, a waiting heartbeat is a fault if heartbeats are costly."""
 LATE_AFTER_AT_LEAST_SECONDS = 5.0
-"""Lower limit of these times, so that a busy machine causes no restart."""
+"""Lower limit of both times in seconds, so that a busy machine causes no restart."""
 
 RECONNECT_SECONDS = 40.0
 """Time that a worker may need to reconnect. Celery waits up to 30 s between attempts, and its loop stops meanwhile."""
@@ -34,7 +36,8 @@ class LivenessSample:
     - holding_back: true if the prefetch limit is used up by tasks that may not start yet (rate limits, ETAs).
     - judged: false for an unknown pool that has never executed a heartbeat. Its heartbeats prove nothing.
     - dear: true if heartbeats are costly, because the pool replaces its processes after a few tasks.
-    - loop_lag_seconds: delay of the consumer's timer, which ticks every second. None while it is not connected.
+    - loop_lag_seconds: delay of the consumer's timer, which ticks every second. None while the consumer is not
+      connected to the broker.
     - store_answers: true if the agent's connection to the store works.
     - broker_reachable: true if the broker can be reached (`monitor.agent.reachability`).
     - executed_age_seconds, unanswered_seconds, idle_seconds, recovered_seconds: attributes of

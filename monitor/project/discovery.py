@@ -20,13 +20,13 @@ OBSERVED_VARIABLE = "CELERY_HEALTH_MONITOR_OBSERVED"
 _applications: list[Any] = []
 
 
-def remember(app: Any) -> None:
+def add_application(app: Any) -> None:
     """Add a Celery application of the project. `monitor.install(app)` calls this."""
     if app not in _applications:
         _applications.append(app)
 
 
-def watch(app: Any) -> None:
+def prefer(app: Any) -> None:
     """Make this application the last one, so that its settings are used. Called for the setting `celery_app`."""
     if app in _applications:
         _applications.remove(app)
