@@ -66,7 +66,7 @@ def _run_checks_in(app: Celery) -> None:
             return
         # The runtime is created before the pool forks, so that the pool's processes share one fork server.
         config = wiring.runtime().config
-        own_queues.consume(app, all_queues(config))
+        own_queues.set_queues(app, all_queues(config))
 
     # Celery sends this signal in workers only, before they connect.
     signals.celeryd_after_setup.connect(consume_our_queues, weak=False)

@@ -35,17 +35,17 @@ def read(directory: str) -> list[beacon_file.LocalWorker]:
     If no sample is found and a directory cannot be read, the first OSError is raised: FileNotFoundError for a directory
     that does not exist.
     """
-    found: list[beacon_file.LocalWorker] = []
+    workers: list[beacon_file.LocalWorker] = []
     failure: OSError | None = None
     for candidate in (directory, _in_memory(directory)):
         try:
-            found += beacon_file.read(candidate)
+            workers += beacon_file.read(candidate)
         except OSError as error:
             failure = failure or error
-    if failure is not None and not found:
+    if failure is not None and not workers:
         raise failure
     newest: dict[tuple[str, int], beacon_file.LocalWorker] = {}
-    for worker in sorted(found, key=lambda worker: -worker.age_seconds):
+    for worker in sorted(workers, key=lambda worker: -worker.age_seconds):
         newest[worker.node, worker.pid] = worker
     return sorted(newest.values(), key=lambda worker: worker.node)
 

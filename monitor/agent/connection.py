@@ -61,7 +61,7 @@ class AgentConnection:
         try:
             return self._write(beacon)
         except (ConnectionError, TimeoutError):
-            # The connection may have broken while it was idle. If it worked before, try once more on a new one.
+            # The connection may have broken while it was idle. If it worked before, try once more on a new connection.
             has_worked, self._has_worked = self._has_worked, False
             if not has_worked:
                 raise

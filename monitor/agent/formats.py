@@ -20,12 +20,12 @@ def accepted(conf: Any) -> tuple[str, ...]:
     """Return the content types that an application's workers accept; empty if ``accept_content`` is invalid."""
     serialization: Any = importlib.import_module("kombu.serialization")
     try:
-        found = serialization.prepare_accept_content(conf.accept_content)
+        content_types = serialization.prepare_accept_content(conf.accept_content)
     except Exception:  # noqa: BLE001 - a project may configure anything
         return ()
-    if found is None:  # None means all content types that are not disabled
-        found = SERIALIZERS.keys() - serialization.registry._disabled_content_types
-    return tuple(sorted(map(str, found)))[:50]
+    if content_types is None:  # None means all content types that are not disabled
+        content_types = SERIALIZERS.keys() - serialization.registry._disabled_content_types
+    return tuple(sorted(map(str, content_types)))[:50]
 
 
 def available() -> tuple[str, ...]:

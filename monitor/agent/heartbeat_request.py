@@ -21,7 +21,7 @@ class HeartbeatRequest(Request):  # type: ignore[misc]
     """A request that records its heartbeat as executed when the pool reports success."""
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Wrap `on_success` of the subclass that Celery creates for a task: it does not call the inherited one."""
+        """Wrap `on_success` of the subclass that Celery creates for a task: it does not call the inherited method."""
         super().__init_subclass__(**options)
         if "on_success" in cls.__dict__:
             cls.on_success = _recording(cls.on_success)

@@ -88,11 +88,11 @@ def of_process(setting: str | None, applications: Iterable[Any], environ: Mappin
     # The monitor's own application is skipped: its name is not the name of the project that it watches.
     projects = [app for app in applications if not getattr(app, "names_no_project", False)]
     names = dict.fromkeys(str(getattr(app, "main", None) or "") for app in projects)
-    known = tuple(name for name in names if is_name(name) and name != "__main__")[:APPLICATIONS_KEPT]
+    known_applications = tuple(name for name in names if is_name(name) and name != "__main__")[:APPLICATIONS_KEPT]
     settings = environ.get(_VARIABLE, "")
     module = settings.partition(".")[0] if settings != _OWN_SETTINGS else ""
     module = module if is_name(module) else ""
-    return Identity(next(filter(None, (setting, *known, module)), ""), known, module)
+    return Identity(next(filter(None, (setting, *known_applications, module)), ""), known_applications, module)
 
 
 def is_name(text: str) -> bool:

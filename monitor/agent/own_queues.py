@@ -1,7 +1,7 @@
 """Consumption of the monitor's own queues in a project's worker (`monitor.install(app, run_checks=True)`).
 
 The queues are not added to `app.amqp.queues`. Celery declares the queues in `app.amqp.queues` in a bootstep, and the
-worker ends if the broker refuses one of them.
+worker ends if the broker refuses a queue.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _queues: WeakKeyDictionary[Any, tuple[str, ...]] = WeakKeyDictionary()
 
 
 def install(app: Any) -> None:
-    """Add a bootstep to the workers of an application. It consumes the queues that :func:`consume` sets."""
+    """Add a bootstep to the workers of an application. It consumes the queues of :func:`set_queues`."""
     app.steps["consumer"].add(OwnQueuesStep)
 
 
-def consume(app: Any, queues: Iterable[str]) -> None:
+def set_queues(app: Any, queues: Iterable[str]) -> None:
     """Set the additional queues of the worker in this process. Must be called before the worker connects."""
     _queues[app] = tuple(queues)
 
@@ -54,9 +54,8 @@ def _add(parent: Any, name: str) -> None:
         channel = parent.connection.channel()
         try:
             queue(channel).declare()
-            channel.basic_get(
-                name, no_ack=False
-            )  # tests the permission to read; closing the channel returns the message
+            # Tests the permission to read. Closing the channel returns the message.
+            channel.basic_get(name, no_ack=False)
         finally:
             channel.close()
     parent.task_consumer.add_queue(queue)

@@ -203,16 +203,16 @@ def decode(text: str | bytes) -> Beacon | None:
     """Return the beacon in a JSON text; None if it is invalid. Unknown fields, as from a newer agent, are ignored."""
     try:
         value: dict[str, Any] = decoding.load(text, most_bytes=BEACON_BYTES)
-        known = {entry.name: value[entry.name] for entry in fields(Beacon) if entry.name in value}
-        known["queues"] = tuple(map(str, known.get("queues", ())))
-        if known.get("direct_queue"):
-            known["direct"] = bool(value.get(_CONSUMES_DIRECT))
-        if "accept" in known:
-            known["accept"] = tuple(map(str, known["accept"]))
-        known["active"] = tuple(
-            ActiveTask(str(task["task"]), float(task["age_seconds"])) for task in known.get("active", ())
+        values = {entry.name: value[entry.name] for entry in fields(Beacon) if entry.name in value}
+        values["queues"] = tuple(map(str, values.get("queues", ())))
+        if values.get("direct_queue"):
+            values["direct"] = bool(value.get(_CONSUMES_DIRECT))
+        if "accept" in values:
+            values["accept"] = tuple(map(str, values["accept"]))
+        values["active"] = tuple(
+            ActiveTask(str(task["task"]), float(task["age_seconds"])) for task in values.get("active", ())
         )
-        return _within_limits(Beacon(**known))
+        return _within_limits(Beacon(**values))
     except decoding.BROKEN:
         return None
 

@@ -67,17 +67,17 @@ def load(conf: Any = None, environ: Mapping[str, str] | None = None) -> AgentSet
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     names = [name for name in environ if name.startswith(_PREFIX) and environ[name]]
     for name in sorted(names, key=lambda name: name.count("__")):
         table, _, key = name.removeprefix(_PREFIX).lower().partition("__")
         if table == "workers" and key:
-            found.setdefault("workers", {})[key] = environ[name]
+            values.setdefault("workers", {})[key] = environ[name]
         elif table == "workers":
-            found["workers"] = _json_table(environ[name])
+            values["workers"] = _json_table(environ[name])
         elif not key:
-            found[table] = environ[name]
-    return found
+            values[table] = environ[name]
+    return values
 
 
 def _json_table(text: str) -> dict[str, Any]:
@@ -142,8 +142,8 @@ def _from_broker(conf: Any, problems: list[str]) -> dict[str, str]:
     except Exception as error:  # noqa: BLE001 - a project may configure anything
         problems.append(f"broker_url: no store can be derived from it ({type(error).__name__})")
         return {}
-    found = {"redis_url": store, "key_prefix": prefix} if store else {}
-    return {key: value for key, value in found.items() if value is not None}
+    derived = {"redis_url": store, "key_prefix": prefix} if store else {}
+    return {key: value for key, value in derived.items() if value is not None}
 
 
 def _redis_url(value: Any) -> str | None:

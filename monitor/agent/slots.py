@@ -87,10 +87,10 @@ class PoolSlots:
         return started
 
     def _given_since(self, request: Any, pid: int, now: float) -> float:
-        known = self._given_to_process.get(request)
-        if known is None or known[0] != pid:  # a new process has taken over the task of its predecessor
-            known = self._given_to_process[request] = (pid, now)
-        return known[1]
+        given = self._given_to_process.get(request)
+        if given is None or given[0] != pid:  # a new process has taken over the task of its predecessor
+            given = self._given_to_process[request] = (pid, now)
+        return given[1]
 
 
 def _is_stopped(pid: int) -> bool:
