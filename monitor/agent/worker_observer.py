@@ -96,7 +96,7 @@ class WorkerObserver:
         The caller adds the project, the metrics of the host and the process, the heartbeat count and the connection id.
         """
         running = _copy(state.active_requests)
-        # Heartbeats are not reported as active: in a stopped process they would look like tasks that run too long.
+        # Heartbeats are not reported as active: in a stopped process they would count as tasks that run too long.
         aged_requests, stalled = self._pool_slots.observe(
             _copy(state.requests.values()), running, _pool_process_ids(self._consumer.pool)
         )
