@@ -6,9 +6,9 @@ from django.apps import AppConfig, apps
 
 
 class MonitorConfig(AppConfig):  # type: ignore[misc]
-    """Django application that adds the probes before Django's handlers, and the dashboard to admin sites.
+    """Django application that installs the probes before Django's handlers, and the dashboard in admin sites.
 
-    It imports no checks and no URLs.
+    The application imports no checks and no URLs.
     """
 
     name = "monitor"
@@ -16,11 +16,11 @@ class MonitorConfig(AppConfig):  # type: ignore[misc]
     verbose_name = "Health monitor"
 
     def ready(self) -> None:
-        """Install both. Django calls this when all applications are loaded."""
+        """Install the probes and the dashboard. Django calls this method when all applications are loaded."""
         from monitor.api import wrapper  # noqa: PLC0415 - Django's handlers need loaded applications
 
         wrapper.install()
         if apps.is_installed("django.contrib.admin"):
-            from monitor.dashboard import admin_site  # noqa: PLC0415 - so does the admin
+            from monitor.dashboard import admin_site  # noqa: PLC0415 - the admin needs loaded applications
 
             admin_site.install()

@@ -1,4 +1,4 @@
-"""Python interface to the health of a deployment: the bodies of the endpoints as dicts."""
+"""Python interface to the stored check results: the bodies of the endpoints as dicts."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from monitor.api.service import Service, service
 class HealthChecker:
     """Reader of the stored check results. It runs no check.
 
-    In a web process it uses the same snapshot as the endpoints. In other processes each call reads the store once and
-    waits at most three seconds. Every method returns a dict: the JSON document of its endpoint, or the entry of one
-    check in it. No method raises an exception if the store does not answer.
+    In a web process all methods use the same snapshot as the endpoints. In other processes each call reads the store
+    once and waits at most three seconds. Every method returns a dict: the JSON document of an endpoint, or the entry of
+    one check in such a document. No method raises an exception if the store does not answer.
     """
 
     def __init__(self, source: Service | None = None) -> None:
-        self._given = source
+        self._given_source = source
 
     def check_liveness(self) -> dict[str, Any]:
         """Return ``{"status": "alive", "timestamp": ...}``."""
@@ -69,7 +69,10 @@ class HealthChecker:
         return _document(source.renderer.detailed(_snapshot(source), full=False))
 
     def _check(self, kind: str) -> dict[str, Any]:
-        """Return the entry of the check named ``kind``, else of the first one of that kind, else ``unknown``."""
+        """Return the entry of the check with the name ``kind``, or of the first check of that kind.
+
+        Return an entry with the status ``unknown`` if no such check is configured.
+        """
         source = self._source()
         named = source.roster.checks.get(kind)
         checks = [named] if named else [check for check in source.roster.checks.values() if check.kind == kind]
@@ -81,7 +84,7 @@ class HealthChecker:
         return entries.fields(reading, state) | age
 
     def _source(self) -> Service:
-        return self._given or service()
+        return self._given_source or service()
 
 
 def _snapshot(source: Service) -> CachedSnapshot:

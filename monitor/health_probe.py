@@ -1,6 +1,6 @@
 """Entry point of ``python -m monitor.health_probe``, the earlier command of the Kafka consumer probe.
 
-It is the same as `monitor sidecar`, configured by environment variables such as ``KAFKA_GROUP``, ``KAFKA_BROKERS`` and
+The command runs `monitor sidecar`, which reads environment variables such as ``KAFKA_GROUP``, ``KAFKA_BROKERS`` and
 ``PROMETHEUS_URL``.
 """
 

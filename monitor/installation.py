@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 def install(app: Celery, *, run_checks: bool = False) -> Celery:
     """Register a project's Celery application with the monitor, and return the application.
 
-    The monitor's roles then watch this application's broker and queues. Each of its workers gets a heartbeat task, a
-    direct queue and a beacon (docs/workers.md). Nothing else in the application changes.
+    The monitor's roles then watch this application's broker and queues. Each worker of the application gets a heartbeat
+    task, a direct queue and a beacon thread (docs/workers.md). Nothing else in the application changes.
 
-    With ``run_checks`` the application's own beat and workers also run the checks, so that no other process is needed.
-    The disadvantage: workers that are stuck cannot report that they are stuck.
+    With ``run_checks`` the application's own beat and workers run the checks, so that the monitor needs no beat and no
+    worker of its own. The disadvantage: workers that are stuck cannot report that they are stuck.
     """
-    discovery.remember(app)
+    discovery.add_application(app)
     attach.instrument(app)
     if run_checks:
         _run_checks_in(app)
@@ -45,8 +45,8 @@ def _attach_to_beat(app: Celery, *, run_checks: bool) -> None:
 
         send_at_each_tick(sender.scheduler, app, beat_schedule(wiring.load().config))
 
-    # Celery sends this signal in beat only, once the scheduler exists. It logs exceptions of receivers and continues:
-    # a wrong configuration of the monitor does not stop the project's beat.
+    # Celery sends this signal in beat only, when the scheduler exists. Celery logs exceptions of receivers and
+    # continues, so an invalid configuration of the monitor does not stop the project's beat.
     signals.beat_init.connect(attach_to_beat, weak=False)
 
 
@@ -64,8 +64,9 @@ def _run_checks_in(app: Celery) -> None:
     def consume_our_queues(instance: Any, **_: Any) -> None:
         if instance.app is not app:
             return
-        config = wiring.runtime().config  # built before the pool forks, so that its processes share one fork server
-        own_queues.consume(app, all_queues(config))
+        # The runtime is created before the pool forks, so that the pool's processes share one fork server.
+        config = wiring.runtime().config
+        own_queues.set_queues(app, all_queues(config))
 
     # Celery sends this signal in workers only, before they connect.
     signals.celeryd_after_setup.connect(consume_our_queues, weak=False)

@@ -1,4 +1,4 @@
-"""In-memory stores for the tests of a project: they need no server.
+"""In-memory stores for the tests of a project. They need no Redis server.
 
 >>> from monitor.testing import MemoryStore
 >>> store = MemoryStore(clock=lambda: 1000.0)

@@ -213,7 +213,7 @@ def _import_celery_app(loaded: Loaded) -> bool:
     except Exception as error:
         hint = f"should be an importable Celery application, module:attribute ({type(error).__name__}: {error})"
         raise ConfigError([ConfigProblem("celery_app", dotted, hint, loaded.origin("celery_app"))]) from error
-    discovery.watch(app)
+    discovery.prefer(app)
     return before != (discovery.applications(), os.environ.get(discovery.VARIABLE))
 
 

@@ -1,8 +1,12 @@
-"""Installation of the agent in a worker: receivers of Celery's signals, and one step of the consumer.
+"""Installation of the agent in a worker: receivers of Celery's signals, and one bootstep of the consumer.
 
-There are two entry points, and a process may use both: `instrument` for one application (``monitor.install(app)``), and
-`instrument_any_worker` for any application whose worker starts in this process (autodiscovery and ``-I`` import
-`monitor.tasks`). No function here raises an exception into the worker or opens a connection.
+There are two entry points, and a process may use both:
+
+- `instrument` installs the agent in the workers of one application. ``monitor.install(app)`` calls it.
+- `instrument_any_worker` installs the agent in the worker of any application that starts in this process. The module
+  `monitor.tasks` calls it when autodiscovery or ``-I`` imports it.
+
+No function here raises an exception into the worker or opens a connection.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ _state = {"connected": False, "any_app": False}
 
 
 def instrument(app: Any) -> None:
-    """Instrument the workers of this application."""
+    """Install the agent in the workers of this application."""
     app = getattr(app, "_get_current_object", lambda: app)()  # `current_app` is a proxy
     _instrumented.add(app)
     _connect_signals()
@@ -38,7 +42,7 @@ def instrument(app: Any) -> None:
 
 
 def instrument_any_worker() -> None:
-    """Instrument the worker of any application that starts in this process."""
+    """Install the agent in the worker of any application that starts in this process."""
     if not _state["any_app"]:
         _state["any_app"] = True
         _connect_signals()
@@ -46,7 +50,7 @@ def instrument_any_worker() -> None:
 
 
 def exclude(app: Any) -> None:
-    """Never instrument this application. Used for the monitor's own."""
+    """Never install the agent in the workers of this application. Used for the monitor's own application."""
     _excluded.add(app)
 
 
@@ -79,7 +83,7 @@ def _register(app: Any) -> None:
 
 @safely
 def _register_with_all() -> None:
-    # Done as in `shared_task`. Prefork children that are spawned instead of forked get the task this way, too.
+    # As `shared_task` does. A prefork process that is spawned instead of forked also gets the task in this way.
     from celery._state import _get_active_apps, connect_on_app_finalize  # noqa: PLC0415
 
     connect_on_app_finalize(_register)
@@ -96,18 +100,18 @@ def _worker_init(sender: Any, **_: Any) -> None:
     from monitor.agent import heartbeat, settings  # noqa: PLC0415
     from monitor.agent.consumer_step import AgentStep  # noqa: PLC0415
 
-    found = settings.load(app.conf)
-    for problem in found.problems:
+    agent_settings = settings.load(app.conf)
+    for problem in agent_settings.problems:
         log.warning("the monitor's agent ignores a wrong setting: %s", problem)
-    if not found.enabled:
-        _write_sample(str(sender.hostname), OFF, found)
+    if not agent_settings.enabled:
+        _write_sample(str(sender.hostname), OFF, agent_settings)
         return
-    if found.redis_url is None:
+    if agent_settings.redis_url is None:
         log.warning("the monitor's agent is off: it has no store. Set MONITOR_REDIS_URL")
-        _write_sample(str(sender.hostname), OFF, found)
+        _write_sample(str(sender.hostname), OFF, agent_settings)
         return
     heartbeat.record_executions()
-    instrumentation.use_settings(app, found)
+    instrumentation.use_settings(app, agent_settings)
     instrumentation.begin_instance(str(sender.hostname))
     _register(app)
     for name in _TASK_LOGGERS:
@@ -126,13 +130,13 @@ def _after_setup(sender: Any, instance: Any, **_: Any) -> None:
 def _write_sample(node: str, phase: str, settings: AgentSettings) -> None:
     """Write a liveness sample for `monitor probe worker`.
 
-    A worker that is still waiting for its broker has no beacon thread, and the probe must not have it restarted.
+    A worker that still waits for its broker has no beacon thread. Without this sample, the probe would find no worker.
     """
     beacon_places.write(node, LivenessSample(phase=phase, interval_seconds=settings.interval_seconds))
 
 
 def _shutting_down(sender: Any, **_: Any) -> None:
-    """Request the goodbye. Celery calls this in a signal handler, so it must not wait."""
+    """Request the goodbye. Celery calls this receiver in a signal handler, so the function must not wait."""
     instrumentation.request_goodbye(str(sender))
 
 

@@ -1,8 +1,8 @@
 """Files that hold the liveness samples of the workers on this machine, one small file for each worker process.
 
-The beacon thread writes them, and ``monitor probe worker`` reads them. Times are CLOCK_MONOTONIC, which all processes
-of a machine share. A file consists of lines with a name and a value instead of JSON, and this module imports only what
-the interpreter has loaded at its start: see :mod:`monitor.agent.liveness`.
+The beacon thread writes the files, and ``monitor probe worker`` reads them. Times are values of CLOCK_MONOTONIC, which
+all processes of a machine share. Each line of a file is a name and a value, since JSON would need an import. This
+module imports only modules that the interpreter has loaded at its start: see :mod:`monitor.agent.liveness`.
 """
 
 import errno
@@ -14,8 +14,8 @@ from monitor.agent.liveness import LivenessSample
 
 VARIABLE = "CELERY_HEALTH_MONITOR_DIR"
 _SUFFIX = ".pulse"
-_LARGEST = 16384
-_PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@.-_"
+_MAX_BYTES = 16384
+_UNESCAPED = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@.-_"
 _TYPES = {
     "phase": str,
     "pool": str,
@@ -34,69 +34,69 @@ _TYPES = {
 
 
 class LocalWorker:
-    """A worker on this machine: its node name, process id, last liveness sample (``pulse``) and the sample's age."""
+    """A worker on this machine: its node name, process id, last liveness sample, and the age of this sample."""
 
-    __slots__ = ("age_seconds", "node", "pid", "pulse")
+    __slots__ = ("age_seconds", "node", "pid", "sample")
 
-    def __init__(self, node: str, pid: int, pulse: LivenessSample, age_seconds: float) -> None:
+    def __init__(self, node: str, pid: int, sample: LivenessSample, age_seconds: float) -> None:
         self.node = node
         self.pid = pid
-        self.pulse = pulse
+        self.sample = sample
         self.age_seconds = age_seconds
 
 
 def directory() -> str:
     """Return the directory to read: ``$CELERY_HEALTH_MONITOR_DIR``, else this user's directory below /tmp.
 
-    If another user has created the directory of the usual name, the result is the first directory (in sorted order)
-    that has this name with a suffix and belongs to this user: no other user can have created it.
+    If another user has created the directory below /tmp, the result is the first directory (in sorted order) whose name
+    is this name with a suffix, and which belongs to this user. Only this user can have created such a directory.
     """
-    usual = _usual()
-    if os.environ.get(VARIABLE) or not _is_foreign(usual):
-        return usual
-    parent, name = os.path.split(usual)
-    others = (os.path.join(parent, each) for each in sorted(os.listdir(parent)) if each.startswith(f"{name}."))
-    return next((path for path in others if not _is_foreign(path)), usual)
+    default = _default_directory()
+    if os.environ.get(VARIABLE) or not _is_foreign(default):
+        return default
+    parent, name = os.path.split(default)
+    with_suffix = (os.path.join(parent, entry) for entry in sorted(os.listdir(parent)) if entry.startswith(f"{name}."))
+    return next((path for path in with_suffix if not _is_foreign(path)), default)
 
 
 def directory_to_write() -> str:
-    """Return `directory`; if it belongs to another user, create one with a random suffix. Raises OSError."""
-    found = directory()
-    if os.environ.get(VARIABLE) or not _is_foreign(found):
-        return found
-    os.mkdir(f"{found}.{os.urandom(8).hex()}", 0o700)
-    return directory()  # if two processes create one at the same time, both use the first
+    """Return `directory`, or a new one with a random suffix if `directory` belongs to another user. Raises OSError."""
+    path = directory()
+    if os.environ.get(VARIABLE) or not _is_foreign(path):
+        return path
+    os.mkdir(f"{path}.{os.urandom(8).hex()}", 0o700)
+    return directory()  # if two processes each create one, both use the one that sorts first
 
 
 def write(directory: str, node: str, sample: LivenessSample) -> None:
     """Replace the sample of ``node``, a worker whose main process is this one. Raises OSError.
 
-    The directory is created with mode 0700. A directory of another user is refused. The first call of a process also
-    removes the files of workers that have ended.
+    The directory is created with mode 0700. If it belongs to another user, PermissionError is raised. The first call of
+    a process also removes the files of workers that have ended.
     """
     try:
         os.mkdir(directory, 0o700)
     except FileExistsError:
-        _check(directory)
+        _require_own(directory)
     pid = os.getpid()
     path = _path(directory, node)
-    if (directory, pid) not in _tidied:
-        _tidied.add((directory, pid))
+    if (directory, pid) not in _cleaned:
+        _cleaned.add((directory, pid))
         _remove_ended(directory)
     lines = [
         f"node {node}".replace("\n", " "),
         f"pid {pid}",
-        f"started {_started(pid) or 0}",
+        f"started {_start_ticks(pid) or 0}",
         f"at {time.monotonic():.3f}",
     ]
-    lines += [f"{name} {_text(name, getattr(sample, name))}" for name in LivenessSample.__slots__]
+    lines += [f"{name} {_encoded(name, getattr(sample, name))}" for name in LivenessSample.__slots__]
     write_file(f"{path}.new", "\n".join(lines).encode("utf-8", "surrogateescape"), path)
 
 
 def write_file(temporary: str, content: bytes, path: str | None) -> None:
-    """Write ``content`` to the file ``temporary``, and rename it to ``path``; without a ``path``, remove it again.
+    """Write ``content`` to the file ``temporary``, and rename the file to ``path``.
 
-    Raises OSError, and then removes the file ``temporary``, too.
+    If ``path`` is None, the file is removed again. If writing fails, the file is removed and OSError is raised.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
     try:
@@ -125,20 +125,20 @@ def remove(directory: str, node: str) -> None:
 
 def read(directory: str) -> list[LocalWorker]:
     """Return all workers that have a sample in ``directory`` and whose process exists. Raises OSError."""
-    _check(directory)
-    found = [_read(os.path.join(directory, name)) for name in _names(directory)]
+    _require_own(directory)
+    entries = [_read(os.path.join(directory, name)) for name in _sample_names(directory)]
     now = time.monotonic()
     return [
         LocalWorker(node, pid, sample, max(0.0, now - at))
-        for node, pid, started, at, sample in filter(None, found)
-        if _runs(pid, started) and at < now + 1.0  # a later time is from before a reboot
+        for node, pid, started, at, sample in filter(None, entries)
+        if _is_running(pid, started) and at < now + 1.0  # a time in the future was written before a reboot
     ]
 
 
-_tidied: set[tuple[str, int]] = set()
+_cleaned: set[tuple[str, int]] = set()
 
 
-def _usual() -> str:
+def _default_directory() -> str:
     return os.environ.get(VARIABLE) or f"/tmp/celery-health-monitor-{os.geteuid()}"  # noqa: S108  (see _is_foreign)
 
 
@@ -151,10 +151,11 @@ def _is_foreign(path: str) -> bool:
     return not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid()
 
 
-def _check(directory: str) -> None:
+def _require_own(directory: str) -> None:
     """Raise OSError unless the directory belongs to this user.
 
-    The one in ``$CELERY_HEALTH_MONITOR_DIR`` may also belong to root, as mounted volumes do. Root may use any user's.
+    The directory in ``$CELERY_HEALTH_MONITOR_DIR`` may also belong to root, as mounted volumes do. If this user is
+    root, that directory may belong to any user.
     """
     named, user = os.environ.get(VARIABLE) == directory, os.geteuid()
     status = os.stat(directory) if named else os.lstat(directory)
@@ -165,20 +166,25 @@ def _check(directory: str) -> None:
 
 
 def _path(directory: str, node: str) -> str:
-    """Return the path for a worker whose main process is this one. It holds the process id: node names may repeat."""
-    kept = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02x}" for byte in node.encode("utf-8", "surrogateescape"))
-    return os.path.join(directory, f"{kept}.{os.getpid()}{_SUFFIX}")
+    """Return the path for a worker whose main process is this one.
+
+    The path contains the process id, because several workers may have one node name.
+    """
+    file_name = "".join(
+        chr(byte) if byte in _UNESCAPED else f"%{byte:02x}" for byte in node.encode("utf-8", "surrogateescape")
+    )
+    return os.path.join(directory, f"{file_name}.{os.getpid()}{_SUFFIX}")
 
 
-def _names(directory: str) -> list[str]:
+def _sample_names(directory: str) -> list[str]:
     return sorted(name for name in os.listdir(directory) if name.endswith(_SUFFIX))
 
 
 def _remove_ended(directory: str) -> None:
-    for name in _names(directory):
+    for name in _sample_names(directory):
         path = os.path.join(directory, name)
-        found = _read(path)
-        if found is None or not _runs(found[1], found[2]):
+        entry = _read(path)
+        if entry is None or not _is_running(entry[1], entry[2]):
             _unlink(path)
 
 
@@ -190,36 +196,36 @@ def _unlink(path: str) -> None:
 
 
 def _read(path: str) -> tuple[str, int, int, float, LivenessSample] | None:
-    """Return node, process id, start of the process, time of writing, and sample; None for a file without these."""
+    """Return node, process id, start of the process, time of writing, and sample; None for an invalid file."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            text = os.read(file, _LARGEST).decode("utf-8", "surrogateescape")
+            text = os.read(file, _MAX_BYTES).decode("utf-8", "surrogateescape")
         finally:
             os.close(file)
         values = dict(line.split(" ", 1) for line in text.split("\n"))
-        sample = LivenessSample(**{name: _value(name, values[name]) for name in LivenessSample.__slots__})  # type: ignore[arg-type]
+        sample = LivenessSample(**{name: _decoded(name, values[name]) for name in LivenessSample.__slots__})  # type: ignore[arg-type]
         return values["node"], int(values["pid"]), int(values["started"]), float(values["at"]), sample
     except (OSError, ValueError, KeyError):
         return None
 
 
-def _text(name: str, value: str | float | None) -> str:
+def _encoded(name: str, value: str | float | None) -> str:
     if value is None:
         return "-"
     kind = _TYPES.get(name, float)
     return f"{value:.3f}" if kind is float else str(kind(value)).replace("\n", " ")
 
 
-def _value(name: str, text: str) -> str | float | None:
+def _decoded(name: str, text: str) -> str | float | None:
     return None if text == "-" else _TYPES.get(name, float)(text)
 
 
-def _runs(pid: int, started: int) -> bool:
-    """Return whether the process still exists; False for a newer process that has the same id."""
-    now_started = _started(pid)
-    if now_started is not None:
-        return now_started == started
+def _is_running(pid: int, started: int) -> bool:
+    """Return whether the process still exists. False if its id now belongs to a newer process."""
+    current_start = _start_ticks(pid)
+    if current_start is not None:
+        return current_start == started
     if os.path.exists("/proc/self/stat"):
         return False
     try:
@@ -231,7 +237,7 @@ def _runs(pid: int, started: int) -> bool:
     return True
 
 
-def _started(pid: int) -> int | None:
+def _start_ticks(pid: int) -> int | None:
     """Return the start of a process in clock ticks since boot (proc(5)); None if it has ended, or without /proc."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:

@@ -1,6 +1,6 @@
-"""Storage of liveness samples in the directory of :mod:`monitor.agent.beacon_file`, or in memory if that is full.
+"""Storage of liveness samples in a directory on disk, or in memory (``/dev/shm``) if the disk cannot be written.
 
-This module imports as little as that one: see :mod:`monitor.agent.liveness`.
+Like :mod:`monitor.agent.beacon_file`, this module imports only modules that the interpreter has loaded at its start.
 """
 
 import errno
@@ -9,12 +9,12 @@ import os
 from monitor.agent import beacon_file
 from monitor.agent.liveness import LivenessSample
 
-MEMORY = "/dev/shm"  # noqa: S108 - the directory below it is checked to be this user's
+MEMORY = "/dev/shm"  # noqa: S108 - `beacon_file` tests that the directory below it belongs to this user
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def write(node: str, sample: LivenessSample) -> None:
-    """Write the sample of ``node`` into the usual directory, or into memory if that one fails. Raises OSError."""
+    """Write the sample of ``node`` to disk, or into memory if that fails. Raises OSError if both fail."""
     directory = beacon_file.directory()
     try:
         directory = beacon_file.directory_to_write()
@@ -23,39 +23,40 @@ def write(node: str, sample: LivenessSample) -> None:
         if not os.path.isdir(MEMORY):
             raise
         beacon_file.write(_in_memory(directory), node, sample)
-        _used.add(_in_memory(directory))
+        _used_in_memory.add(_in_memory(directory))
     else:
-        while _used:
-            _remove(_used.pop(), node)
+        while _used_in_memory:
+            _remove(_used_in_memory.pop(), node)
 
 
 def read(directory: str) -> list[beacon_file.LocalWorker]:
     """Return all workers with a sample in ``directory`` or its counterpart in memory, each with its newest sample.
 
-    Raises OSError if no sample was found and a directory could not be read, FileNotFoundError if none exists.
+    If no sample is found and a directory cannot be read, the first OSError is raised: FileNotFoundError for a directory
+    that does not exist.
     """
-    found: list[beacon_file.LocalWorker] = []
+    workers: list[beacon_file.LocalWorker] = []
     failure: OSError | None = None
-    for place in (directory, _in_memory(directory)):
+    for candidate in (directory, _in_memory(directory)):
         try:
-            found += beacon_file.read(place)
+            workers += beacon_file.read(candidate)
         except OSError as error:
             failure = failure or error
-    if failure is not None and not found:
+    if failure is not None and not workers:
         raise failure
     newest: dict[tuple[str, int], beacon_file.LocalWorker] = {}
-    for worker in sorted(found, key=lambda each: -each.age_seconds):
+    for worker in sorted(workers, key=lambda worker: -worker.age_seconds):
         newest[worker.node, worker.pid] = worker
-    return sorted(newest.values(), key=lambda each: each.node)
+    return sorted(newest.values(), key=lambda worker: worker.node)
 
 
-def full(directory: str) -> str | None:
-    """Return why ``directory`` cannot be written (full, over quota, read-only); None if a worker can write its sample.
+def why_not_writable(directory: str) -> str | None:
+    """Return why neither ``directory`` nor its counterpart in memory can be written; None if one can be written.
 
-    Also None if the counterpart in memory can be written, or if writing fails for another reason. The function writes
-    a file to find out: a file system may report free space that its users must not use.
+    The reasons are: full, over quota, read-only. For any other reason the result is None. The function writes a file,
+    because a file system may report free space that its users must not use.
     """
-    errors = [_try_to_write(place) for place in (directory, _in_memory(directory))]
+    errors = [_try_to_write(candidate) for candidate in (directory, _in_memory(directory))]
     if None in errors or errors[0] is None or errors[0].errno not in _FULL:
         return None
     return os.strerror(errors[0].errno)
@@ -70,19 +71,19 @@ def _try_to_write(directory: str) -> OSError | None:
     return None
 
 
-_used: set[str] = set()
+_used_in_memory: set[str] = set()
 """Directories in memory that this process has written to."""
 
 
-def _remove(place: str, node: str) -> None:
+def _remove(directory: str, node: str) -> None:
     try:
-        beacon_file.remove(place, node)
-        os.rmdir(place)
+        beacon_file.remove(directory, node)
+        os.rmdir(directory)
     except OSError:
-        pass  # another worker uses it
+        pass  # another worker uses the directory
 
 
 def _in_memory(directory: str) -> str:
-    """Return the directory in memory that is the counterpart of ``directory``, for this user and these workers only."""
+    """Return the counterpart of ``directory`` in memory. Its name has the user id and the path of ``directory``."""
     name = directory.replace("=", "=0").replace("/", "=1")
     return os.path.join(MEMORY, f"celery-health-monitor-{os.geteuid()}-{name}")

@@ -1,4 +1,4 @@
-"""Calls with a time limit, for functions that may block for longer than the beacon thread may wait."""
+"""Calls with a time limit, for functions that may block for longer than the caller may wait."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class BoundedCalls:
-    """A helper thread that runs one call at a time, so that the calling thread waits only for a limited time.
+    """A helper thread that runs one call at a time, while the calling thread waits only for a limited time.
 
     A socket timeout does not limit ``getaddrinfo``, which waits 10 s and more for a name server that does not answer.
     Only one thread may use an object of this class. The helper thread starts with the first call.
@@ -20,19 +20,19 @@ class BoundedCalls:
     def __init__(self, name: str) -> None:
         self._name = name
         self._calls: queue.SimpleQueue[_Call] = queue.SimpleQueue()
-        self._last: _Call | None = None
+        self._latest: _Call | None = None
 
     def run(self, function: Callable[[], T], *, seconds: float) -> T:
-        """Return what ``function`` returns, or raise what it raises.
+        """Return the result of ``function``, or raise its exception.
 
-        Raises TimeoutError if it takes longer than ``seconds``; it then keeps running, and its result is dropped.
-        Until it has returned, every other call raises TimeoutError at once.
+        Raises TimeoutError if ``function`` takes longer than ``seconds``. It then keeps running, and its result is
+        dropped. Until it has returned, every call of this method raises TimeoutError at once.
         """
-        if self._last is None:
+        if self._latest is None:
             threading.Thread(target=self._serve, name=self._name, daemon=True).start()
-        elif not self._last.done.is_set():
+        elif not self._latest.done.is_set():
             raise TimeoutError("an earlier call is still running")
-        call = self._last = _Call(function)
+        call = self._latest = _Call(function)
         self._calls.put(call)
         if not call.done.wait(seconds):
             raise TimeoutError(f"not within {seconds:g} s")

@@ -1,4 +1,4 @@
-"""A connection to the store for which the beacon thread waits only for a limited time."""
+"""A connection to the store that limits the time for which the beacon thread waits."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ WAIT_AT_LEAST_SECONDS = 2.0
 
 
 class BoundedConnection:
-    """An agent's connection that a helper thread uses. Calls that take too long raise TimeoutError.
+    """An agent's connection, used by a helper thread. A method that takes too long raises TimeoutError.
 
-    Such a call keeps running. Until it has returned, every other call raises TimeoutError at once.
+    The helper thread continues with that call. Until it has returned, every method raises TimeoutError at once.
     """
 
     def __init__(self, connection: AgentConnection, *, wait_seconds: float) -> None:
-        """Wait for each call up to ``wait_seconds``, but at least 2 s."""
+        """Set the longest wait for a call: ``wait_seconds``, but at least 2 s."""
         self._connection = connection
         self._wait_seconds = max(WAIT_AT_LEAST_SECONDS, wait_seconds)
         self._calls = BoundedCalls("monitor-store")
@@ -33,6 +33,6 @@ class BoundedConnection:
         self._calls.run(lambda: self._connection.record(executed, by), seconds=self._wait_seconds)
 
     def close(self) -> None:
-        """Close the connection, unless a call is running. The next call opens a new one."""
+        """Close the connection, unless a call is running. The next call opens a new connection."""
         with contextlib.suppress(TimeoutError):
             self._calls.run(self._connection.close, seconds=self._wait_seconds)

@@ -1,6 +1,6 @@
 """Derivation of the monitor's store from a Celery application's broker settings.
 
-The agent in a worker and the monitor both use it, so that they find the same Redis without configuration.
+The agent in a worker and the monitor both use this module, so that they find the same Redis without configuration.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ DEFAULT_PORTS = {
 }  # fmt: skip
 
 _VERIFY_MODES = {0: "none", 1: "optional", 2: "required"}
-"""Names of the values of ``ssl.VerifyMode``; `ssl` itself is expensive to import."""
+"""Names of the values of ``ssl.VerifyMode``. The module `ssl` is not imported, since that is expensive."""
 
 
 def connection_settings(conf: Any) -> tuple[str | None, dict[str, Any], Any]:
@@ -26,62 +26,62 @@ def connection_settings(conf: Any) -> tuple[str | None, dict[str, Any], Any]:
 
 
 def store_url(broker: str | None, options: Mapping[str, Any], tls: Any = None) -> str | None:
-    """Return the URL of a broker's Redis in the form of the setting ``redis_url``; None for other kinds of broker.
+    """Return the URL of the broker's Redis as a value of ``redis_url``. Raises ValueError if the URL is invalid.
 
-    Also None for a list of several Redis servers: after a failover they do not hold the same data. Raises ValueError
-    for an invalid URL.
+    None if the broker is not Redis, or is a list of several Redis servers: after a failover these do not contain the
+    same data.
     """
-    urls = [urlsplit(url) for url in _each(broker)]
+    urls = [urlsplit(url) for url in _urls(broker)]
     if not urls:
         return None
     if urls[0].scheme == "sentinel":
-        return _sentinel(urls, options, tls)
+        return _sentinel_url(urls, options, tls)
     if len(urls) > 1:
         return None
     if urls[0].scheme in {"redis", "rediss"}:
-        return _tcp(urls[0], tls)
-    return _unix(urls[0]) if urls[0].scheme == "redis+socket" else None
+        return _tcp_url(urls[0], tls)
+    return _unix_url(urls[0]) if urls[0].scheme == "redis+socket" else None
 
 
 def key_prefix(options: Mapping[str, Any]) -> str | None:
-    """Return the monitor's key prefix for a broker's Redis with ``global_keyprefix``; None without that option."""
+    """Return the monitor's key prefix in a broker's Redis with ``global_keyprefix``; None without this option."""
     prefix = options.get("global_keyprefix")
     return f"{prefix}monitor:" if prefix and isinstance(prefix, str) else None
 
 
 def addresses(broker: str | None) -> tuple[tuple[str, int], ...]:
-    """Return host and port of each URL of a broker that is reached by TCP. Raises ValueError for an invalid port."""
-    found = []
-    for text in _each(broker):
+    """Return host and port of each of the broker's URLs that uses TCP. Raises ValueError for an invalid port."""
+    result = []
+    for text in _urls(broker):
         url = urlsplit(text if "://" in text else f"amqp://{text}")
         port = url.port or DEFAULT_PORTS.get(url.scheme)
         if port is not None:
-            found.append((url.hostname or "localhost", port))
-    return tuple(found)
+            result.append((url.hostname or "localhost", port))
+    return tuple(result)
 
 
-def _each(broker: str | None) -> Iterator[str]:
-    """Yield the URLs of a failover list. An entry without a scheme gets that of the entry before it, as in kombu."""
+def _urls(broker: str | None) -> Iterator[str]:
+    """Yield the URLs of a failover list. As in kombu, an entry without a scheme has the previous scheme."""
     scheme = ""
     for text in filter(None, (entry.strip() for entry in (broker or "").split(";"))):
         scheme = text.partition("://")[0] if "://" in text else scheme
         yield text if "://" in text or not scheme else f"{scheme}://{text}"
 
 
-def _tcp(url: SplitResult, tls: Any) -> str:
+def _tcp_url(url: SplitResult, tls: Any) -> str:
     # As in kombu: on Redis `broker_use_ssl = True` has no effect, and a dict enables TLS.
     encrypted = url.scheme == "rediss" or isinstance(tls, Mapping)
-    query = {**_tls_of(parse_qsl(url.query)), **(_tls_of(tls.items()) if isinstance(tls, Mapping) else {})}
+    query = {**_tls_options(parse_qsl(url.query)), **(_tls_options(tls.items()) if isinstance(tls, Mapping) else {})}
     scheme = "rediss" if encrypted else "redis"
     return f"{scheme}://{_credentials(url)}{_host(url, 6379)}/{_database(url)}{_query(query if encrypted else {})}"
 
 
-def _unix(url: SplitResult) -> str:
+def _unix_url(url: SplitResult) -> str:
     given = dict(parse_qsl(url.query))
     return f"unix://{_credentials(url)}{url.path}?db={given.get('virtual_host', '0').strip('/') or 0}"
 
 
-def _sentinel(urls: list[SplitResult], options: Mapping[str, Any], tls: Any) -> str | None:
+def _sentinel_url(urls: list[SplitResult], options: Mapping[str, Any], tls: Any) -> str | None:
     if not options.get("master_name"):
         return None
     query = {"master_name": str(options["master_name"])}
@@ -89,7 +89,7 @@ def _sentinel(urls: list[SplitResult], options: Mapping[str, Any], tls: Any) -> 
         if value := (options.get("sentinel_kwargs") or {}).get(name):
             query[f"sentinel_{name}"] = str(value)
     if isinstance(tls, Mapping):
-        query |= {"ssl": "true", **_tls_of(tls.items())}
+        query |= {"ssl": "true", **_tls_options(tls.items())}
     login = next(filter(None, map(_credentials, urls)), "")
     database = next((_database(url) for url in urls if url.path.strip("/")), "0")
     hosts = ";sentinel://".join(_host(url, 26379) for url in urls)
@@ -112,17 +112,17 @@ def _database(url: SplitResult) -> str:
     return url.path.strip("/") or "0"
 
 
-def _tls_of(options: Any) -> dict[str, str]:
-    """Return TLS options under redis-py's names and values; Celery also accepts constants of the module ``ssl``."""
-    found = {}
+def _tls_options(options: Any) -> dict[str, str]:
+    """Return TLS options with redis-py's names and values. Celery also accepts constants of the module ``ssl``."""
+    result = {}
     for name, value in options:
         if name == "ssl_cert_reqs":
             number = value if isinstance(value, int) else 0 if value is None else None
             text = _VERIFY_MODES[number] if number is not None else str(value)
-            found[name] = text.removeprefix("CERT_").lower()
+            result[name] = text.removeprefix("CERT_").lower()
         elif name.startswith("ssl_") and value is not None:
-            found[name] = str(value)
-    return found
+            result[name] = str(value)
+    return result
 
 
 def _query(values: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Rules about a worker's free capacity, computed from its beacon. The agent and the monitor's verdicts use them."""
+"""Rules that compute a worker's free capacity from its beacon. The agent and the monitor's verdicts use them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from monitor.agent.liveness import CONCURRENT_POOLS
 from monitor.agent.protocol import Beacon
 
 CHEAP_TASKS_PER_CHILD = 10
-"""Heartbeats are costly for a pool that replaces its processes after fewer tasks than this."""
+"""If a pool replaces each process after fewer tasks than this, heartbeats are costly."""
 
 
 class TaskLimits(Protocol):
@@ -17,7 +17,7 @@ class TaskLimits(Protocol):
 
     @property
     def stuck_after_seconds(self) -> float:
-        """Limit in seconds for every task without a limit of its own."""
+        """Limit in seconds for tasks that ``stuck_after_by_task`` does not name."""
 
     @property
     def stuck_after_by_task(self) -> Mapping[str, float]:
@@ -25,17 +25,17 @@ class TaskLimits(Protocol):
 
 
 def is_known_pool(beacon: Beacon) -> bool:
-    """Return whether the pool is one of Celery's own. How other pools execute tasks is unknown."""
+    """Return whether the pool is one of Celery's own. Other pools may execute tasks in any way."""
     return executes_beside_loop(beacon) or beacon.pool == "solo"
 
 
 def executes_beside_loop(beacon: Beacon) -> bool:
-    """Return whether the worker's loop turns while a task runs; False for solo and for unknown pools."""
+    """Return whether the worker's event loop turns while a task runs. False for solo and for unknown pools."""
     return beacon.pool in CONCURRENT_POOLS
 
 
 def is_full(beacon: Beacon) -> bool:
-    """Return whether a task occupies each slot that is not stalled."""
+    """Return whether all slots that are not stalled are occupied. In solo and unknown pools one task occupies all."""
     return beacon.active_count >= max(1, beacon.slots - beacon.stalled if executes_beside_loop(beacon) else 1)
 
 
@@ -50,7 +50,7 @@ def has_free_capacity(beacon: Beacon) -> bool:
 
 
 def is_costly(beacon: Beacon) -> bool:
-    """Return whether heartbeats are costly: the pool replaces its processes after so few tasks that each one counts."""
+    """Return whether heartbeats are costly, because the pool replaces its processes after a few tasks."""
     return beacon.tasks_per_child is not None and beacon.tasks_per_child < CHEAP_TASKS_PER_CHILD
 
 

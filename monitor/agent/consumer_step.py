@@ -1,6 +1,6 @@
 """The agent's bootstep in a worker's consumer.
 
-Celery starts it with each connection to the broker, and stops it when that connection is lost.
+Celery starts the bootstep for each connection to the broker, and stops it when the connection is lost.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from monitor.agent import instrumentation
 from monitor.agent.beacon import BeaconThread
 from monitor.agent.direct_queue import DirectQueue
 from monitor.agent.protocol import instance_target
-from monitor.agent.worker_probe import WorkerProbe
+from monitor.agent.worker_observer import WorkerObserver
 
 
 class AgentStep(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Bootstep that starts the beacon thread with the first connection, and reports each connection to the probe."""
+    """Bootstep that starts the beacon thread at the first connection, and reports each connection to the observer."""
 
     label = "monitor"
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def __init__(self, parent: Any, **options: Any) -> None:
-        self._probe: WorkerProbe | None = None
+        self._observer: WorkerObserver | None = None
         super().__init__(parent, **options)
 
     def include_if(self, parent: Any) -> bool:
-        """Return whether the agent instruments this worker."""
+        """Return whether this worker has the agent."""
         return instrumentation.settings_of(parent.app) is not None
 
     @instrumentation.safely
@@ -36,23 +36,23 @@ class AgentStep(bootsteps.StartStopStep):  # type: ignore[misc]
         settings = instrumentation.settings_of(parent.app)
         if settings is None:
             return
-        if self._probe is None:
+        if self._observer is None:
             node, interval = str(parent.hostname), settings.interval_seconds
             target = instance_target(node, instrumentation.instance_of(node))
             direct = DirectQueue(parent, target, interval_seconds=interval)
-            probe = WorkerProbe(parent, direct, interval_seconds=interval)
-            beacon = BeaconThread(settings, probe)
-            self._probe = probe
-            probe.connected()
-            beacon.start()
-            instrumentation.add_beacon(beacon)
+            observer = WorkerObserver(parent, direct, interval_seconds=interval)
+            thread = BeaconThread(settings, observer)
+            self._observer = observer
+            observer.handle_connection()
+            thread.start()
+            instrumentation.add_thread(thread)
         else:
-            self._probe.connected()
+            self._observer.handle_connection()
 
     @instrumentation.safely
     def stop(self, parent: Any) -> None:  # noqa: ARG002
         """Handle the loss of the connection, or the end of the consumer."""
-        if self._probe is not None:
-            self._probe.disconnected()
+        if self._observer is not None:
+            self._observer.handle_disconnection()
 
     terminate = stop

@@ -1,4 +1,4 @@
-"""Content types of heartbeats in queues that Celery's own consumer reads."""
+"""Content types of heartbeats in shared queues, which Celery's own consumer reads and decodes."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ SERIALIZERS = {
 
 
 def accepted(conf: Any) -> tuple[str, ...]:
-    """Return the content types that an application's workers accept; empty if its configuration cannot be read."""
+    """Return the content types that an application's workers accept; empty if ``accept_content`` is invalid."""
     serialization: Any = importlib.import_module("kombu.serialization")
     try:
-        found = serialization.prepare_accept_content(conf.accept_content)
+        content_types = serialization.prepare_accept_content(conf.accept_content)
     except Exception:  # noqa: BLE001 - a project may configure anything
         return ()
-    if found is None:  # None means all content types that are not disabled
-        found = SERIALIZERS.keys() - serialization.registry._disabled_content_types
-    return tuple(sorted(map(str, found)))[:50]
+    if content_types is None:  # None means all content types that are not disabled
+        content_types = SERIALIZERS.keys() - serialization.registry._disabled_content_types
+    return tuple(sorted(map(str, content_types)))[:50]
 
 
 def available() -> tuple[str, ...]:
-    """Return the content types of `SERIALIZERS` that this process can write."""
+    """Return the content types in `SERIALIZERS` that this process can write."""
     serialization: Any = importlib.import_module("kombu.serialization")
     return tuple(content_type for content_type, name in SERIALIZERS.items() if _writes(serialization, name))
 

@@ -1,6 +1,6 @@
 """Removal of the beat entries that earlier versions of the monitor stored in a project's schedule.
 
-django-celery-beat keeps an entry as a row and redbeat as a key, also when no configuration declares it any more.
+django-celery-beat keeps an entry as a row, and redbeat as a key, even if no configuration declares the entry any more.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NAMES = (
     "celery-health-monitor-pulse",
     "celery-health-monitor-workers",
 )
-"""Names of the entries. The monitor's own application still uses these names, in its own scheduler only."""
+"""Names of the entries. The scheduler of the monitor's own application still uses these names."""
 
 PAUSE_SECONDS = 10.0
 """Time between two attempts while the schedule's database does not answer."""
@@ -27,32 +27,32 @@ log = logging.getLogger("monitor.beat")
 
 
 def remove_at_first_tick(scheduler: Any) -> None:
-    """Wrap the scheduler's tick so that the first one removes the entries before it sends anything.
+    """Wrap the scheduler's tick: the first tick removes the entries before it sends any task.
 
-    If the removal fails, the tick continues, and a later tick tries again.
+    If the removal fails, this tick still sends its tasks, and a later tick tries the removal again.
     """
     tick = scheduler.tick
-    next_at, failed = 0.0, False
+    next_attempt_at, has_failed = 0.0, False
 
     @functools.wraps(tick)
     def remove_and_tick(*args: Any, **kwargs: Any) -> Any:
-        nonlocal next_at, failed
-        if next_at <= time.monotonic():
+        nonlocal next_attempt_at, has_failed
+        if next_attempt_at <= time.monotonic():
             try:
                 remove(scheduler)
-                next_at = float("inf")
+                next_attempt_at = float("inf")
             except Exception as error:  # noqa: BLE001 - any database may raise here
-                next_at = time.monotonic() + PAUSE_SECONDS
-                if not failed:
+                next_attempt_at = time.monotonic() + PAUSE_SECONDS
+                if not has_failed:
                     log.warning("old beat entries of the monitor could not be removed yet (%s)", type(error).__name__)
-                failed = True
+                has_failed = True
         return tick(*args, **kwargs)
 
     scheduler.tick = remove_and_tick
 
 
 def remove(scheduler: Any) -> None:
-    """Remove the entries from the scheduler and from its storage. Raises the exceptions of its database."""
+    """Remove the entries from the scheduler and from its database. Raises any exception of the database."""
     if hasattr(getattr(scheduler, "Model", None), "_default_manager"):
         _remove_rows(scheduler)
     elif hasattr(getattr(scheduler, "Entry", None), "generate_key"):
@@ -64,7 +64,7 @@ def remove(scheduler: Any) -> None:
 
 
 def _remove_rows(scheduler: Any) -> None:
-    """Remove the rows of django-celery-beat, and those of their intervals that no other row uses."""
+    """Remove the entries' rows from django-celery-beat's table, and the rows of intervals that only they used."""
     rows = scheduler.Model._default_manager.filter(name__in=NAMES, task__startswith="monitor.tasks.")
     intervals = {row.interval for row in rows if row.interval is not None}
     removed, _ = rows.delete()
@@ -72,11 +72,11 @@ def _remove_rows(scheduler: Any) -> None:
         if not _is_used(interval):
             interval.delete()
     if removed:
-        scheduler.Changes.update_changed()  # deleting a row that has run does not notify the scheduler
+        scheduler.Changes.update_changed()  # else the scheduler does not notice that a row which has run was deleted
 
 
 def _is_used(row: Any) -> bool:
-    """Return whether a row of any model refers to this one. Such a row would be deleted with it (cascade)."""
+    """Return whether a row of any model refers to this row. Deleting this row would delete the other, too (cascade)."""
     return any(
         relation.related_model._base_manager.filter(**{relation.field.name: row}).exists()
         for relation in row._meta.get_fields(include_hidden=True)
@@ -85,7 +85,7 @@ def _is_used(row: Any) -> bool:
 
 
 def _remove_keys(scheduler: Any) -> None:
-    """Remove the keys of redbeat."""
+    """Remove the entries' keys from redbeat's Redis."""
     app = scheduler.app
     for name in NAMES:
         scheduler.Entry(name, app=app).delete()

@@ -1,4 +1,4 @@
-"""The heartbeat task, which does nothing. Its request in the worker's main process records the execution."""
+"""The heartbeat task. It does nothing: its request in the worker's main process records that it was executed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class HeartbeatTask(Task):  # type: ignore[misc]
 
     @classmethod
     def annotate(cls) -> None:
-        """Ignore ``task_annotations``: an entry ``"*"`` is meant for the project's own tasks."""
+        """Ignore ``task_annotations``, since an entry ``"*"`` is meant for the project's own tasks."""
 
 
 def register(app: Any) -> None:
@@ -49,5 +49,5 @@ def _heartbeat(self: Any, *_: Any) -> None:
     """Occupy a slot of the pool for a moment."""
 
 
-# Prefork children that are spawned instead of forked import the module of this name, which registers the task.
+# A prefork process that is spawned instead of forked imports the module of this name, which registers the task.
 _heartbeat.__module__ = "monitor.tasks.heartbeat"

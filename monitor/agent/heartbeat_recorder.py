@@ -1,7 +1,7 @@
-"""Buffer for executed heartbeats between the pool's results and the store.
+"""Buffer of executed heartbeats in the worker's main process, until the beacon thread records them in the store.
 
-Celery reports every result of a pool to the worker's main process. So the pool's processes need no connection to the
-store, and a slow store occupies no slot.
+Celery reports every result of a pool to the main process. So the pool's processes need no connection to the store, and
+a slow store occupies no slot.
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ from monitor.agent.protocol import target_field
 
 
 class HeartbeatRecorder:
-    """Heartbeats that one worker has executed. Any thread may add to it; the beacon thread takes from it."""
+    """Heartbeats that one worker has executed. Any thread may add heartbeats; the beacon thread takes them."""
 
     def __init__(self, target: str, wake: Callable[[], None]) -> None:
-        """Start empty. ``target`` is the worker's :attr:`Beacon.target`; ``wake`` is called after each addition."""
+        """Create an empty buffer. ``target`` is the worker's :attr:`Beacon.target`. Each addition calls ``wake``."""
         self.count = 0
         """Number of heartbeats executed since the worker started."""
         self.newest_us: int | None = None
         """Send time of the newest executed direct heartbeat, in microseconds; None before the first."""
         self._target, self._wake = target, wake
         self._lock = threading.Lock()
-        self._waiting: dict[str, int] = {}
+        self._not_taken: dict[str, int] = {}
 
     def add(self, kind: str, target: str, sent: int) -> None:
-        """Add a heartbeat. ``sent`` is its send time in microseconds by the store's clock."""
-        own = kind == "worker"
-        field = target_field(kind, self._target if own else target)
+        """Add an executed heartbeat. ``sent`` is its send time in microseconds by the store's clock."""
+        is_direct = kind == "worker"
+        field = target_field(kind, self._target if is_direct else target)
         with self._lock:
             self.count += 1
-            self._waiting[field] = max(sent, self._waiting.get(field, 0))
-            if own:
+            self._not_taken[field] = max(sent, self._not_taken.get(field, 0))
+            if is_direct:
                 self.newest_us = max(sent, self.newest_us or 0)
         self._wake()
 
     def take(self) -> dict[str, int]:
-        """Return the heartbeats since the last call as target field -> send time of the newest one."""
+        """Return the send time of the newest heartbeat since the last call, by target field."""
         with self._lock:
-            taken, self._waiting = self._waiting, {}
+            taken, self._not_taken = self._not_taken, {}
         return taken
 
 

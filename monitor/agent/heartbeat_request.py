@@ -1,6 +1,6 @@
-"""The request class of heartbeats. A worker's main process calls it with the results of its pool.
+"""The request class of heartbeats. The worker's main process passes the results of its pool to it.
 
-Only workers import this module, since it needs `celery.worker`.
+Only workers import this module, since it imports `celery.worker`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ log = logging.getLogger("monitor.agent")
 
 
 class HeartbeatRequest(Request):  # type: ignore[misc]
-    """A request that records a heartbeat when the pool reports its success."""
+    """A request that records its heartbeat as executed when the pool reports success."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Wrap `on_success` of the subclass that Celery creates for a task: it does not call the inherited method."""
@@ -30,7 +30,7 @@ class HeartbeatRequest(Request):  # type: ignore[misc]
 def _recording(on_success: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(on_success)
     def recording(self: Any, outcome: Any, **options: Any) -> Any:
-        answer = on_success(self, outcome, **options)
+        result = on_success(self, outcome, **options)
         try:
             failed, *_ = outcome
             if not failed:
@@ -38,7 +38,7 @@ def _recording(on_success: Callable[..., Any]) -> Callable[..., Any]:
                 heartbeat_recorder.record_execution(str(self.hostname), str(kind), str(target), int(sent))
         except Exception:
             log.debug("a heartbeat could not be recorded", exc_info=True)
-        return answer
+        return result
 
     return recording
 

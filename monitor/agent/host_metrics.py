@@ -1,6 +1,7 @@
-"""CPU, memory, disk and connections of the host, with the field names of the check kinds. Linux only.
+"""Metrics of the host: CPU, memory, disk and connections. Linux only.
 
-The values are read from ``/proc`` and control groups, since a worker may lack psutil. Unreadable values are omitted.
+The metrics have the same names as the data of the check kinds ``cpu``, ``memory``, ``disk`` and ``connections``. They
+are read from ``/proc`` and control groups, since a worker may lack psutil. Metrics that cannot be read are omitted.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ Values = dict[str, float]
 
 
 class HostMetrics:
-    """Reader of the host's metrics. CPU use covers the time since the previous reading, so the first one has none."""
+    """Reader of the host's metrics. CPU use is measured since the previous reading, so the first reading has none."""
 
     def __init__(self, proc: Path = Path("/proc"), cgroup_root: Path = cgroup.ROOT) -> None:
         self._proc = proc
@@ -25,8 +26,8 @@ class HostMetrics:
         self._cpu_before: tuple[float, float] | None = None
 
     def read(self) -> dict[str, Values]:
-        """Return the metrics that can be read now, by the check kind that has the same fields."""
-        found: dict[str, Values] = {}
+        """Return the metrics that can be read now, by check kind."""
+        metrics: dict[str, Values] = {}
         sources: dict[str, Callable[[], Values]] = {
             "cpu": self._cpu, "memory": self._memory, "disk": self._disk, "connections": self._connections,
         }  # fmt: skip
@@ -36,8 +37,8 @@ class HostMetrics:
             except (OSError, ValueError, IndexError, KeyError, ZeroDivisionError, AttributeError):
                 continue
             if values:
-                found[name] = values
-        return found
+                metrics[name] = values
+        return metrics
 
     def rss_mb(self) -> float | None:
         """Return the resident memory of this process in MiB; None if it cannot be read."""
@@ -65,12 +66,14 @@ class HostMetrics:
         }
 
     def _ticks(self, processors: set[int]) -> tuple[float, float]:
-        """Return busy and total time of the processors since boot, in ticks, from ``/proc/stat`` (see proc(5))."""
+        """Return busy and total time of these processors since boot, in ticks, from ``/proc/stat`` (see proc(5))."""
         busy = total = 0
         for line in (self._proc / "stat").read_text().splitlines():
             name, *fields = line.split()
             if name.startswith("cpu") and name[3:].isdigit() and int(name[3:]) in processors:
-                user, nice, system, idle, iowait, *rest = map(int, fields[:8])  # user and nice include guest time
+                user, nice, system, idle, iowait, *rest = map(
+                    int, fields[:8]
+                )  # user and nice already include guest time
                 busy += user + nice + system + sum(rest)
                 total += user + nice + system + sum(rest) + idle + iowait
         return busy, total
@@ -89,16 +92,16 @@ class HostMetrics:
         return {"percent": round(percent, 1), "available_mb": available // MB, "total_mb": total // MB}
 
     def _disk(self) -> Values:
-        found = os.statvfs("/")
-        used = found.f_blocks - found.f_bfree
+        root = os.statvfs("/")
+        used = root.f_blocks - root.f_bfree
         return {
-            "percent": round(used / (used + found.f_bavail) * 100, 1),  # as in df: without the blocks reserved for root
-            "free_mb": found.f_bavail * found.f_frsize // MB,
-            "total_mb": found.f_blocks * found.f_frsize // MB,
+            "percent": round(used / (used + root.f_bavail) * 100, 1),  # as in df: without the blocks reserved for root
+            "free_mb": root.f_bavail * root.f_frsize // MB,
+            "total_mb": root.f_blocks * root.f_frsize // MB,
         }
 
     def _connections(self) -> Values:
-        # The kernel's counter: reading the table of all connections takes long on a busy host.
+        # The kernel's counter is read, because reading the table of all connections takes long on a busy host.
         column: int | None = None
         for line in (self._proc / "net/snmp").read_text().splitlines():
             name, _, rest = line.partition(":")

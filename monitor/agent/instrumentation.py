@@ -1,4 +1,4 @@
-"""State of the agent in this process: instrumented applications with their settings, and the running beacons."""
+"""State of the agent in this process: settings by application, instance ids, and running beacon threads."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("monitor.agent")
 
 GOODBYE_SECONDS = 0.5
-"""Longest time that a process waits at its end until the goodbye (the last beacon) is written."""
+"""Longest time for which a process waits at its end until the goodbye (the last beacon) is written."""
 
 _settings: WeakKeyDictionary[Any, AgentSettings] = WeakKeyDictionary()
-_beacons: list[BeaconThread] = []
+_threads: list[BeaconThread] = []
 _instances: dict[str, str] = {}
 
 
@@ -40,7 +40,7 @@ def safely(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def use_settings(app: Any, settings: AgentSettings) -> None:
-    """Set the agent's settings for workers of this application, which marks it as instrumented."""
+    """Set the agent's settings for the workers of this application. Workers without settings have no agent."""
     _settings[app] = settings
 
 
@@ -55,48 +55,48 @@ def instance_of(node: str) -> str:
 
 
 def settings_of(app: Any) -> AgentSettings | None:
-    """Return the agent's settings for workers of this application; None if it is not instrumented."""
+    """Return the agent's settings for the workers of this application; None if these have no agent."""
     return _settings.get(app)
 
 
-def add_beacon(beacon: BeaconThread) -> None:
-    """Add the running beacon of a worker, so that it writes a goodbye when the worker ends."""
-    _beacons.append(beacon)
-    if len(_beacons) == 1:
+def add_thread(thread: BeaconThread) -> None:
+    """Add the running beacon thread of a worker, so that it writes a goodbye when the worker ends."""
+    _threads.append(thread)
+    if len(_threads) == 1:
         atexit.register(_finish_process, os.getpid())
 
 
 def request_goodbye(node: str) -> None:
-    """Have the beacon of ``node`` write a goodbye. Returns at once, so a signal handler may call it."""
-    for beacon in _beacons:
-        if beacon.node == node:
-            beacon.request_goodbye()
+    """Request a goodbye from the beacon thread of ``node``. Returns at once, so a signal handler may call it."""
+    for thread in _threads:
+        if thread.node == node:
+            thread.request_goodbye()
 
 
 def finish(node: str, *, failed: bool) -> None:
-    """Remove the beacon of a worker that ends, and wait for its goodbye.
+    """Remove the beacon thread of a worker that ends, and wait for the goodbye.
 
-    A worker that has ``failed`` writes a goodbye only if a signal or remote control requested its shutdown.
+    If the worker ``failed``, a goodbye is written only if a signal or remote control requested the shutdown.
     """
-    for beacon in [beacon for beacon in _beacons if beacon.node == node]:
+    for thread in [thread for thread in _threads if thread.node == node]:
         if not failed or _is_shutdown_requested():
-            beacon.request_goodbye()
-            beacon.wait_for_goodbye(GOODBYE_SECONDS)
-        _beacons.remove(beacon)
+            thread.request_goodbye()
+            thread.wait_for_goodbye(GOODBYE_SECONDS)
+        _threads.remove(thread)
 
 
 def _finish_process(pid: int) -> None:
-    """Write the remaining goodbyes at the exit of the process ``pid``; do nothing in its forked children.
+    """Write the remaining goodbyes at the exit of the process ``pid``. Do nothing in its forked children.
 
-    A cold shutdown sends no ``worker_shutting_down``, and some shutdowns send no signal at all.
+    A cold shutdown sends no Celery signal ``worker_shutting_down``. Some shutdowns send no Celery signal at all.
     """
     if os.getpid() != pid:
         return
-    for beacon in _beacons:
+    for thread in _threads:
         if _is_shutdown_requested():
-            beacon.request_goodbye()
-        if beacon.leaving:
-            beacon.wait_for_goodbye(GOODBYE_SECONDS)
+            thread.request_goodbye()
+        if thread.is_goodbye_requested:
+            thread.wait_for_goodbye(GOODBYE_SECONDS)
 
 
 def _is_shutdown_requested() -> bool:

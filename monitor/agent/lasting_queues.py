@@ -1,4 +1,4 @@
-"""Rules that find the queues of a worker that are not lasting, with the reason for each."""
+"""Rules that find the queues of a worker that are not lasting, with a reason for each such queue."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ NODE = "node"
 _POD_SUFFIX = "-[bcdfghjklmnpqrstvwxz2456789]{5}$"
 """Pattern of the suffix that Kubernetes appends to the names of pods.
 
-A host name without it and without a digit names a role, as `hostname: mail` does in a Compose file. The queue `mail`
-then belongs to the role and not to one host."""
+A host name without this suffix and without a digit may be the name of a service, as `hostname: mail` in a Compose file.
+A queue `mail` then belongs to all hosts of the service."""
 
 
-def short_lived(queues: Iterable[Any], *, names: re.Pattern[str], default: str) -> dict[str, str]:
-    """Return the names of those kombu queues that are not lasting, each with the first reason that applies.
+def short_lived(queues: Iterable[Any], *, node_pattern: re.Pattern[str], default: str) -> dict[str, str]:
+    """Return the names of the given kombu queues that are not lasting, each with the first reason that applies.
 
-    ``names`` is the pattern for the worker's node (:func:`node_names`). ``default`` is the application's default queue,
-    which belongs to all workers, also if its name matches the pattern.
+    ``node_pattern`` is the result of :func:`node_pattern`. ``default`` is the name of the application's default queue,
+    which belongs to all workers, even if this name matches the pattern.
     """
-    found = {str(queue.name): _reason(queue, names, default) for queue in queues}
-    return {name: reason for name, reason in found.items() if reason is not None}
+    reasons = {str(queue.name): _reason(queue, node_pattern, default) for queue in queues}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
-def node_names(node: str, host: str) -> re.Pattern[str]:
-    """Return a pattern for the names of queues that belong to one node: they contain its name or its host's name.
+def node_pattern(node: str, host: str) -> re.Pattern[str]:
+    """Return a pattern for the names of queues that belong to one node.
 
-    A host's name must be a separate word in the queue's name. It counts only if it can name a single machine, container
-    or pod.
+    A name matches if it contains the node's name, or the name of its host as a separate word. The name of the host is
+    used only if it contains a digit or ends like the name of a pod, since other names may belong to several hosts.
     """
     hosts = {host, node.partition("@")[2]}
-    hosts |= {first for first in (each.partition(".")[0] for each in hosts) if re.search("[A-Za-z]", first)}
-    single = [re.escape(each) for each in sorted(hosts) if re.search(rf"\d|{_POD_SUFFIX}", each)]
-    words = [rf"(?<![A-Za-z0-9]){each}(?![A-Za-z0-9])" for each in single]
+    hosts |= {short for short in (name.partition(".")[0] for name in hosts) if re.search("[A-Za-z]", short)}
+    unique = [re.escape(name) for name in sorted(hosts) if re.search(rf"\d|{_POD_SUFFIX}", name)]
+    words = [rf"(?<![A-Za-z0-9]){name}(?![A-Za-z0-9])" for name in unique]
     return re.compile("|".join([re.escape(node), *words]))
 
 
-def _reason(queue: Any, names: re.Pattern[str], default: str) -> str | None:
+def _reason(queue: Any, node_pattern: re.Pattern[str], default: str) -> str | None:
     if _is_fanout(queue):
         return FANOUT
     if queue.exclusive:
@@ -54,7 +54,7 @@ def _reason(queue: Any, names: re.Pattern[str], default: str) -> str | None:
         return EXPIRES
     if not queue.durable:
         return NOT_DURABLE
-    return NODE if queue.name != default and names.search(queue.name) else None
+    return NODE if queue.name != default and node_pattern.search(queue.name) else None
 
 
 def _is_fanout(queue: Any) -> bool:

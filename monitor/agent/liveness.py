@@ -1,42 +1,47 @@
 """Rules of ``monitor probe worker``: would a restart help this worker, given its last liveness sample?
 
-This module is pure and imports nothing. The probe starts every few seconds in every container, and importing `typing`
-or `dataclasses` alone would use a third of its time budget.
+The rules have no side effects, and this module imports nothing. The probe starts every few seconds in every container,
+and importing `typing` or `dataclasses` alone would use a third of its time budget.
 """
 
 OFF, STARTING, RUNNING, LEAVING = "off", "starting", "running", "leaving"
 
 CONCURRENT_POOLS = ("prefork", "threads", "gevent", "eventlet")
-"""Pools that run tasks beside the worker's loop. Solo runs them in the loop; of unknown pools this is not known."""
+"""Pools whose tasks run beside the worker's event loop. A solo pool runs them in the loop, an unknown pool may, too."""
 
 LATE_AFTER_INTERVALS = 3
+"""After this number of intervals, a missing sample, a loop that does not turn or a waiting heartbeat is a fault."""
 COSTLY_LATE_AFTER_INTERVALS = 6
+"""After this number of intervals, a waiting heartbeat is a fault if heartbeats are costly."""
 LATE_AFTER_AT_LEAST_SECONDS = 5.0
-"""Lower limit of the time after which something is late, so that a busy machine causes no restart."""
+"""Lower limit of both times in seconds, so that a busy machine causes no restart."""
 
 RECONNECT_SECONDS = 40.0
-"""Time that a worker needs to reconnect: Celery waits up to 30 s between attempts, and its loop stops meanwhile."""
+"""Time that a worker may need to reconnect. Celery waits up to 30 s between attempts, and its loop stops meanwhile."""
 
 
 class LivenessSample:
-    """A worker's state for the liveness probe. The agent writes one with each beacon, also if the beacon fails.
+    """A worker's state for the liveness probe. The agent writes a sample with each beacon, also if the beacon fails.
 
-    phase: ``starting`` before the worker is ready to consume, ``leaving`` from its goodbye on, else ``running``;
-    ``off`` if its settings switch the agent off.
-    interval_seconds: longest time between two samples. up_seconds: time since the worker was ready.
-    slots, active, reserved: numbers of tasks that it can execute, executes, and has taken in advance.
-    taken: a task occupies every slot that is not stalled. stuck: and each of these tasks exceeds its ``stuck_after``.
-    holding_back: the prefetch limit is used up by tasks that may not start yet (rate limits, ETAs).
-    judged: heartbeats are meaningful; False for an unknown pool that has never executed one.
-    dear: heartbeats are costly, because the pool replaces its processes after a few tasks.
-    loop_lag_seconds: delay of the consumer's timer, which ticks every second; None while it is not connected.
-    executed_age_seconds: age of the newest executed direct heartbeat since it was sent; None before the first.
-    unanswered_seconds: time that a direct heartbeat has been waiting for its execution; 0 if none waits.
-    idle_seconds: time since the worker last executed any task.
-    store_answers, broker_reachable: results of the agent's own connections.
-    recovered_seconds: time since an outage of the store or the broker ended; None if there was none.
-    The last four times come from :class:`monitor.agent.progress.HeartbeatProgress`.
-    The names are also those in the sample's file.
+    The file of the sample contains these names:
+
+    - phase: ``starting`` before the worker is ready to consume, ``leaving`` from its goodbye on, else ``running``.
+      ``off`` if the settings switch the agent off or give it no store.
+    - interval_seconds: the setting ``workers.interval``. Two samples are written in each interval.
+    - up_seconds: time since the worker was ready to consume.
+    - slots: number of tasks that the worker can execute at once.
+    - active, reserved: numbers of tasks that the worker executes, and has taken in advance.
+    - taken: true if all slots that are not stalled are occupied.
+    - stuck: true if ``taken`` is true and each of the tasks in the slots exceeds its ``stuck_after``.
+    - holding_back: true if the prefetch limit is used up by tasks that may not start yet (rate limits, ETAs).
+    - judged: false for an unknown pool that has never executed a heartbeat. Its heartbeats prove nothing.
+    - dear: true if heartbeats are costly, because the pool replaces its processes after a few tasks.
+    - loop_lag_seconds: delay of the consumer's timer, which ticks every second. None while the consumer is not
+      connected to the broker.
+    - store_answers: true if the agent's connection to the store works.
+    - broker_reachable: true if the broker can be reached (`monitor.agent.reachability`).
+    - executed_age_seconds, unanswered_seconds, idle_seconds, recovered_seconds: attributes of
+      :class:`monitor.agent.progress.HeartbeatProgress`.
     """
 
     __slots__ = (
@@ -106,31 +111,35 @@ class LivenessSample:
 
     @property
     def late_after_seconds(self) -> float:
-        """Return the time after which the process or its loop counts as stopped."""
+        """Return the time without a sample, or without a turn of the loop, after which the worker is not alive."""
         return max(LATE_AFTER_INTERVALS * self.interval_seconds, LATE_AFTER_AT_LEAST_SECONDS)
 
     @property
     def unanswered_after_seconds(self) -> float:
-        """Return the time within which a heartbeat must be executed."""
+        """Return the time after which a heartbeat that waits makes the worker not alive."""
         intervals = COSTLY_LATE_AFTER_INTERVALS if self.dear else LATE_AFTER_INTERVALS
         return max(intervals * self.interval_seconds, self.late_after_seconds)
 
     @property
     def executes_in_loop(self) -> bool:
-        """Return whether a task runs inside the loop, as in solo, so that the loop does not turn."""
+        """Return whether a task runs in the event loop, as in solo. The loop does not turn meanwhile."""
         return self.pool not in CONCURRENT_POOLS and self.active > 0
 
 
 def judge(sample: LivenessSample, age_seconds: float) -> tuple[bool, str]:
     """Return whether the worker is alive, and the reason in a few words. ``age_seconds`` is the age of the sample.
 
-    The caller has checked that the process exists. A worker is not alive only if a restart would help: its process is
-    stopped, its loop is stopped, or its pool executes nothing although slots are free and work waits. An outage of
-    another service never makes it not alive.
+    The process must exist. The worker is not alive if a restart would help:
+
+    - Its process is stopped, or its event loop does not turn.
+    - All slots hold tasks that run too long, and a heartbeat waits.
+    - Its pool executes nothing, although slots are free and a heartbeat waits.
+
+    During an outage of the broker or the store, the worker is alive unless its process is stopped.
     """
     for rule in _RULES:
-        if (found := rule(sample, age_seconds)) is not None:
-            return found
+        if (result := rule(sample, age_seconds)) is not None:
+            return result
     if sample.executed_age_seconds is None:
         return True, "has been sent no heartbeat"
     return True, f"has executed a heartbeat sent {sample.executed_age_seconds:.0f} s ago"
@@ -159,9 +168,9 @@ def _unreachable(sample: LivenessSample, age_seconds: float) -> tuple[bool, str]
         return True, "is not judged: its broker does not answer"
     if not sample.store_answers:
         return True, "is not judged: the monitor's store does not answer"
-    back = sample.recovered_seconds
-    if back is not None and back < max(sample.late_after_seconds, RECONNECT_SECONDS):
-        return True, f"is not judged: its broker or the monitor's store was unreachable until {back:.0f} s ago"
+    recovered = sample.recovered_seconds
+    if recovered is not None and recovered < max(sample.late_after_seconds, RECONNECT_SECONDS):
+        return True, f"is not judged: its broker or the monitor's store was unreachable until {recovered:.0f} s ago"
     return None
 
 
@@ -176,13 +185,13 @@ def _slots_taken(sample: LivenessSample, age_seconds: float) -> tuple[bool, str]
     if not (sample.executes_in_loop or sample.taken):
         return None
     if sample.stuck and sample.unanswered_seconds > sample.unanswered_after_seconds:
-        return False, f"is stuck: its tasks run too long in {_slots(sample)}, and {_waits(sample)}"
-    return True, f"is busy: {_slots(sample)}"
+        return False, f"is stuck: its tasks run too long in {_slot_counts(sample)}, and {_waiting_text(sample)}"
+    return True, f"is busy: {_slot_counts(sample)}"
 
 
 def _not_judged(sample: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
     if sample.holding_back:
-        return True, f"holds back tasks that may not start yet (rate limits, ETAs): {_slots(sample)}"
+        return True, f"holds back tasks that may not start yet (rate limits, ETAs): {_slot_counts(sample)}"
     if not sample.judged:
         return True, "is not judged by heartbeats: its pool is not one of Celery's, and has never executed a heartbeat"
     return None
@@ -190,7 +199,7 @@ def _not_judged(sample: LivenessSample, age_seconds: float) -> tuple[bool, str] 
 
 def _wedged(sample: LivenessSample, age_seconds: float) -> tuple[bool, str] | None:
     if min(sample.unanswered_seconds, sample.idle_seconds) > sample.unanswered_after_seconds:
-        return False, f"is wedged: {_waits(sample)}, nothing is executed, {_slots(sample)}"
+        return False, f"is wedged: {_waiting_text(sample)}, nothing is executed, {_slot_counts(sample)}"
     return None
 
 
@@ -204,12 +213,12 @@ _RULES = (
     _not_judged,
     _wedged,
 )
-"""The rules in order. The first one that returns a verdict decides."""
+"""The rules in order. The first result that is not None is used."""
 
 
-def _slots(sample: LivenessSample) -> str:
+def _slot_counts(sample: LivenessSample) -> str:
     return f"{sample.active} of {sample.slots} slots taken, {sample.reserved} reserved"
 
 
-def _waits(sample: LivenessSample) -> str:
+def _waiting_text(sample: LivenessSample) -> str:
     return f"a heartbeat has been waiting for {sample.unanswered_seconds:.0f} s"

@@ -1,7 +1,7 @@
 """Consumption of the monitor's own queues in a project's worker (`monitor.install(app, run_checks=True)`).
 
-The queues are not added to `app.amqp.queues`: Celery declares those in a bootstep in which a refusal by the broker ends
-the worker.
+The queues are not added to `app.amqp.queues`. Celery declares the queues in `app.amqp.queues` in a bootstep, and the
+worker ends if the broker refuses a queue.
 """
 
 from __future__ import annotations
@@ -20,39 +20,42 @@ _queues: WeakKeyDictionary[Any, tuple[str, ...]] = WeakKeyDictionary()
 
 
 def install(app: Any) -> None:
-    """Add the bootstep that consumes the queues of :func:`consume` to the workers of an application."""
+    """Add a bootstep to the workers of an application. It consumes the queues of :func:`set_queues`."""
     app.steps["consumer"].add(OwnQueuesStep)
 
 
-def consume(app: Any, queues: Iterable[str]) -> None:
-    """Set the additional queues of the worker in this process. Call it before the worker connects."""
+def set_queues(app: Any, queues: Iterable[str]) -> None:
+    """Set the additional queues of the worker in this process. Must be called before the worker connects."""
     _queues[app] = tuple(queues)
 
 
 class OwnQueuesStep(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Bootstep that adds the queues to Celery's consumer at each connection to the broker."""
+    """Bootstep that adds the additional queues to Celery's consumer at each connection to the broker."""
 
     label = "monitor's queues"
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def start(self, parent: Any) -> None:
-        """Add the queues. Celery's consumer starts after this step."""
+        """Add the additional queues. Celery's consumer starts after this step."""
         for name in _queues.get(parent.app, ()):
             try:
                 _add(parent, name)
             except Exception as error:  # noqa: BLE001 - any transport may raise here
-                log.warning("the broker refuses the queue %s: no checks of it run here (%s)", name, str(error)[:200])
+                log.warning(
+                    "the broker refuses the queue %s: this worker runs no checks from it (%s)", name, str(error)[:200]
+                )
 
 
 def _add(parent: Any, name: str) -> None:
     entity: Any = importlib.import_module("kombu.entity")
     queue = entity.Queue(name, entity.Exchange(""), name, max_priority=parent.app.conf.task_queue_max_priority)
     if parent.connection.transport.driver_type == "amqp":
-        # An error closes the channel on which it occurs, so this is tried on a channel other than Celery's.
+        # An error closes the channel on which it occurs, so the queue is tried on a channel other than Celery's.
         channel = parent.connection.channel()
         try:
             queue(channel).declare()
-            channel.basic_get(name, no_ack=False)  # tests the permission to read; close() returns the message
+            # Tests the permission to read. Closing the channel returns the message.
+            channel.basic_get(name, no_ack=False)
         finally:
             channel.close()
     parent.task_consumer.add_queue(queue)

@@ -1,27 +1,32 @@
-"""Ages of waiting and executed heartbeats, which the beacon thread updates with each beacon."""
+"""Ages of a worker's waiting and executed heartbeats. The beacon thread updates them with each beacon."""
 
 from __future__ import annotations
 
 
 class HeartbeatProgress:
-    """Tracker of one worker's direct heartbeats: how long has one been waiting? One thread uses it.
+    """Tracker of one worker's direct heartbeats. Only one thread may use it.
 
-    A step between two observations counts at most twice the usual time. So after a pause (SIGSTOP, a suspended machine)
-    the worker has the full time to execute a heartbeat. Heartbeats sent before the first observation or before an
-    outage are ignored: they may be lost, and without a running monitor no newer one would ever replace them.
+    - ``unanswered_seconds``: time for which a direct heartbeat has been waiting for its execution; 0 if none waits.
+    - ``idle_seconds``: time since the worker last started a task or a heartbeat.
+    - ``executed_age_seconds``: time since the newest executed direct heartbeat was sent; None before the first.
+    - ``recovered_seconds``: time since an outage of the store or the broker ended; None if there was no outage.
+
+    The time between two observations is limited to twice the usual time. So a pause (SIGSTOP, a suspended machine) does
+    not count as a long wait. Heartbeats that were sent before the first observation or before the end of an outage
+    are ignored: they may be lost, and without a running monitor no newer heartbeat would replace them.
     """
 
     def __init__(self, now: float, *, interval_seconds: float) -> None:
-        """Start at ``now`` (monotonic seconds, as everywhere here). ``interval_seconds`` is the longest usual step."""
+        """Start at ``now``, a monotonic time. ``interval_seconds`` is the longest usual time between observations."""
         self.unanswered_seconds = 0.0
         self.idle_seconds = 0.0
         self.executed_age_seconds: float | None = None
         self.recovered_seconds: float | None = None
-        self._at = now
+        self._observed_at = now
         self._longest_step = 2 * interval_seconds
-        self._not_before: int | None = None
-        self._waiting_for: int | None = None
-        self._done = 0
+        self._ignored_until_us: int | None = None
+        self._waiting_sent_us: int | None = None
+        self._started_count = 0
 
     def observe(
         self,
@@ -29,24 +34,25 @@ class HeartbeatProgress:
         *,
         store_answers: bool,
         broker_reachable: bool,
-        done: int,
+        started_count: int,
         emitted_us: int | None = None,
         executed_us: int | None = None,
         store_now_us: int | None = None,
     ) -> None:
-        """Update all ages.
+        """Update all ages at ``now``, a monotonic time.
 
-        ``done`` is the number of tasks executed since the worker's start. The other times are in microseconds by the
-        store's clock: ``emitted_us`` is the send time of the newest direct heartbeat, ``executed_us`` that of the
-        newest executed one, ``store_now_us`` the present. They are None if unknown.
+        ``started_count`` is the number of tasks and heartbeats started since the worker's start. Three times are in
+        microseconds by the store's clock, and None if unknown: ``emitted_us`` is the send time of the newest direct
+        heartbeat, ``executed_us`` the send time of the newest executed direct heartbeat, ``store_now_us`` the present
+        time.
         """
-        step = min(max(0.0, now - self._at), self._longest_step)
-        self._at = now
-        self.idle_seconds = 0.0 if done != self._done else self.idle_seconds + step
-        self._done = done
+        step = min(max(0.0, now - self._observed_at), self._longest_step)
+        self._observed_at = now
+        self.idle_seconds = 0.0 if started_count != self._started_count else self.idle_seconds + step
+        self._started_count = started_count
         if not (store_answers and broker_reachable):
             self.recovered_seconds = 0.0
-            self.unanswered_seconds, self._not_before, self._waiting_for = 0.0, None, None
+            self.unanswered_seconds, self._ignored_until_us, self._waiting_sent_us = 0.0, None, None
             return
         if self.recovered_seconds is not None:
             self.recovered_seconds += step
@@ -55,12 +61,12 @@ class HeartbeatProgress:
         self._update_waiting(step, emitted_us or 0, executed_us or 0)
 
     def _update_waiting(self, step: float, emitted: int, executed: int) -> None:
-        if self._not_before is None or emitted < max(self._not_before, self._waiting_for or 0):
-            # A send time that is less than a known one means that the store was flushed.
-            self._not_before, self._waiting_for = emitted, None
-        if self._waiting_for is not None and executed < self._waiting_for:
+        if self._ignored_until_us is None or emitted < max(self._ignored_until_us, self._waiting_sent_us or 0):
+            # If the newest send time is earlier than before, the store was flushed.
+            self._ignored_until_us, self._waiting_sent_us = emitted, None
+        if self._waiting_sent_us is not None and executed < self._waiting_sent_us:
             self.unanswered_seconds += step
             return
-        unanswered = emitted > max(executed, self._not_before)
-        self._waiting_for = emitted if unanswered else None
+        unanswered = emitted > max(executed, self._ignored_until_us)
+        self._waiting_sent_us = emitted if unanswered else None
         self.unanswered_seconds = 0.0

@@ -1,7 +1,7 @@
 """Protocol between the agents and the monitor: names, keys of the store, and the fields of a beacon.
 
-The module uses only the standard library. A beacon holds ages and durations, never times of the worker's wall clock:
-all times are those of the store's clock.
+The module uses only the standard library. A beacon contains ages and durations, but no times: the store adds the time
+of writing by its own clock, and the worker's wall clock is not used.
 """
 
 from __future__ import annotations
@@ -23,44 +23,44 @@ Its arguments are the kind (``worker`` or ``queue``), the target (:attr:`Beacon.
 time (microseconds since the Unix epoch by the store's clock)."""
 
 EXPIRES_SECONDS = 300
-"""Expiration of a heartbeat in a direct queue. Only the broker applies it (AMQP), never a worker's clock."""
+"""Time after which the broker drops a heartbeat in a direct queue (AMQP only). Workers do not apply it."""
 
 DIRECT_QUEUE_EXPIRES_SECONDS = 300
 """Time after which the broker deletes a direct queue without a consumer (AMQP; Redis since kombu 5.7)."""
 
 BEACON_BYTES = 64 * 1024
 QUEUES_KEPT, ACTIVE_KEPT, VERSIONS_KEPT = 1000, 200, 20
-"""Limits of a beacon. Entries beyond them are dropped."""
+"""Limits of a beacon: queues, active tasks, and versions or content types. Entries beyond a limit are dropped."""
 
-_OWN_QUEUE = "monitor.worker."
-NODE_BYTES = decoding.LABEL_BYTES - len(_OWN_QUEUE)
-"""Longest node name in bytes, so that the name of the direct queue stays within its limit."""
+_DIRECT_QUEUE_PREFIX = "monitor.worker."
+NODE_BYTES = decoding.LABEL_BYTES - len(_DIRECT_QUEUE_PREFIX)
+"""Limit on a node name in bytes, so that the name of the direct queue stays within the limit for queue names."""
 _FORBIDDEN = re.compile(r"[^!-~]")
 
 
 def instance_target(node: str, instance: str) -> str:
     """Return the target of one instance of a worker: ``NODE.INSTANCE``. A node name that is too long is truncated."""
-    kept = node.encode()[: NODE_BYTES - len(instance) - 1].decode(errors="ignore")
-    return f"{kept}.{instance}"
+    short_node = node.encode()[: NODE_BYTES - len(instance) - 1].decode(errors="ignore")
+    return f"{short_node}.{instance}"
 
 
 def direct_queue(target: str) -> str:
     """Return the name of the direct queue of a target (see :attr:`Beacon.target`)."""
-    return f"{_OWN_QUEUE}{target}"
+    return f"{_DIRECT_QUEUE_PREFIX}{target}"
 
 
 def is_direct_queue(queue: str) -> bool:
     """Return whether a queue is the direct queue of a worker."""
-    return queue.startswith(_OWN_QUEUE)
+    return queue.startswith(_DIRECT_QUEUE_PREFIX)
 
 
 def client_name(node: str) -> str:
-    """Return the name of an agent's connection to the store in a form that CLIENT SETNAME accepts."""
+    """Return the name of an agent's connection, for CLIENT SETNAME: printable ASCII characters without spaces."""
     return f"monitor-agent:{safe_name(node, _FORBIDDEN, most_characters=2 * NODE_BYTES)}"
 
 
 def target_field(kind: str, target: str) -> str:
-    """Return the field of a worker or a queue in the hashes of :class:`Keys`."""
+    """Return the field of a worker or a queue in the hashes ``heartbeats`` and ``emitted`` of :class:`Keys`."""
     return f"{kind}:{target}"
 
 
@@ -68,17 +68,17 @@ class Keys(NamedTuple):
     """Keys in the store for beacons and heartbeats. All of them are hashes."""
 
     beacons: str
-    """``NODE`` -> ``SEEN_AT|JSON``: time of writing in microseconds by the store's clock, and the beacon.
+    """``NODE`` -> ``WRITTEN_AT|JSON``: time of writing in microseconds by the store's clock, and the beacon.
 
-    If several instances have one node name, this field holds the one that wrote last. The fields ``NODE.INSTANCE`` hold
-    the others.
+    If several instances have one node name, the field ``NODE`` holds the beacon that was written last. The fields
+    ``NODE.INSTANCE`` hold the beacons of the other instances.
     """
     heartbeats: str
     """``worker:TARGET`` or ``queue:QUEUE`` -> ``SENT|DONE|NODE|INSTANCE`` of the newest executed heartbeat.
 
-    Times are in microseconds. Agents of earlier versions omit ``|INSTANCE``."""
+    ``SENT`` and ``DONE`` are times in microseconds. Agents of earlier versions omit ``|INSTANCE``."""
     emitted: str
-    """``worker:TARGET`` or ``queue:QUEUE`` -> ``SENT`` of the newest heartbeat that was sent. The monitor writes it."""
+    """``worker:TARGET`` or ``queue:QUEUE`` -> ``SENT`` of the newest heartbeat sent. Written by the monitor."""
 
     @classmethod
     def of(cls, prefix: str) -> Keys:
@@ -96,7 +96,7 @@ class ActiveTask:
 
 @dataclass(frozen=True)
 class Beacon:
-    """The state of a worker, as its agent reports it. It is stored as JSON with the names of these fields."""
+    """The state of a worker, as its agent reports it. It is stored as JSON with these field names."""
 
     node: str
     """Celery's name of the worker, ``celery@host``."""
@@ -105,42 +105,45 @@ class Beacon:
     pool: str
     """``prefork``, ``threads``, ``gevent``, ``eventlet`` or ``solo``; for other pools the name of the class."""
     slots: int
-    """Number of tasks that it can execute at once."""
+    """Number of tasks that the worker can execute at once."""
     interval_seconds: float
-    """Time between two beacons."""
+    """The setting ``workers.interval``. The agent writes two beacons in each interval."""
     up_seconds: float
     """Time since the worker was ready to consume."""
     queues: tuple[str, ...] = ()
-    """Queues that it consumes now, without its direct queue."""
+    """Queues that the worker consumes now, without its direct queue."""
     direct: bool = False
-    """True if it consumes its direct queue, False if the broker refuses that."""
+    """True if the worker consumes its direct queue, False if the broker refuses this queue."""
     active: tuple[ActiveTask, ...] = ()
-    """The tasks in its slots, oldest first; at most 200."""
+    """The tasks in the worker's slots, oldest first; at most 200."""
     active_count: int = 0
+    """Number of tasks in the worker's slots."""
     reserved: int = 0
     """Number of tasks taken from the broker that are not yet in a slot."""
     held_back: int = 0
     """Number of reserved tasks that may not start yet because of a rate limit or an ETA."""
     prefetch_full: bool = False
-    """True if the prefetch limit is reached: it takes no messages, also not from its direct queue."""
+    """True if the prefetch limit keeps the worker from taking any message, even from its direct queue."""
     done: int = 0
-    """Number of tasks executed since its start."""
+    """Number of tasks executed since the worker's start, without heartbeats."""
     heartbeats: int = 0
-    """Number of heartbeats executed since its start; 0 from agents without this field."""
+    """Number of heartbeats executed since the worker's start; 0 from agents without this field."""
     stalled: int = 0
-    """Number of slots that are stopped, or do not execute the task they got. ``active`` omits their tasks."""
+    """Number of slots that hold a task without executing it, or whose process is stopped (`monitor.agent.slots`).
+
+    ``active`` omits the tasks in these slots."""
     tasks_per_child: int | None = None
     """Number of tasks after which a process of the pool is replaced; None for never."""
     loop_lag_seconds: float | None = None
-    """Delay of the consumer's timer, which should tick every second; None while the consumer is not connected."""
+    """Delay of the consumer's timer, which ticks every second; None while the consumer is not connected."""
     connected: bool = True
-    """True if its consumer is connected to the broker. While it reconnects, its loop does not turn."""
+    """True if the consumer is connected to the broker. While it reconnects, the event loop does not turn."""
     restarts: int = 0
-    """Number of times that its consumer has reconnected."""
+    """Number of times that the consumer has reconnected."""
     instance: str = ""
-    """Id of this instance, which differs for each start of the worker."""
+    """Id of this instance. Each start of the worker has a new id."""
     direct_queue: str = ""
-    """Name of its direct queue. Empty from earlier versions, where it is ``monitor.worker.NODE``."""
+    """Name of the worker's direct queue. Empty from earlier versions, which use ``monitor.worker.NODE``."""
     leaving: bool = False
     """True for the goodbye, which is the last beacon of an instance."""
     client_id: int | None = None
@@ -148,37 +151,37 @@ class Beacon:
     rss_mb: float | None = None
     """Resident memory of the worker's main process, in MiB."""
     vitals: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Metrics of its host: ``cpu`` (percent, count), ``memory`` (percent, available_mb, total_mb), ``disk`` (percent,
-    free_mb, total_mb), ``connections`` (active_connections). Those that cannot be measured are omitted."""
+    """Metrics of the worker's host: ``cpu`` (percent, count), ``memory`` (percent, available_mb, total_mb), ``disk``
+    (percent, free_mb, total_mb), ``connections`` (active_connections). Metrics that cannot be measured are omitted."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Versions of celery, kombu, redis and python."""
     project: str = ""
-    """Name of its project. A monitor ignores workers of other projects (`monitor.agent.identity`). Empty from agents of
-    earlier versions, and if the project has no name."""
+    """Name of the worker's project. A monitor ignores workers of other projects (`monitor.agent.identity`). Empty from
+    agents of earlier versions, and if the project has no name."""
     application: str = ""
-    """Name of its Celery application."""
+    """Name of the worker's Celery application."""
     settings_module: str = ""
-    """Top package of its Django settings module."""
+    """Top package of the Django settings module."""
     accept: tuple[str, ...] = ("application/json",)
-    """Content types that its application accepts. Agents without this field get JSON only."""
+    """Content types that the application accepts. Agents without this field accept JSON only."""
     short_lived: Mapping[str, str] | None = None
-    """Those of ``queues`` that are not lasting, with the reason: ``fanout``, ``exclusive``, ``auto_delete``,
-    ``expires``, ``not_durable`` or ``node`` (for this node only). None from agents without this field."""
+    """The queues in ``queues`` that are not lasting, each with a reason: ``fanout``, ``exclusive``, ``auto_delete``,
+    ``expires``, ``not_durable`` or ``node`` (named after this node). None from agents without this field."""
 
     @property
     def target(self) -> str:
-        """Return the name of this instance as the target of heartbeats: ``NODE.INSTANCE``."""
-        return self.direct_queue.removeprefix(_OWN_QUEUE) or self.node
+        """Return the target of direct heartbeats: ``NODE.INSTANCE``, or ``NODE`` for agents of earlier versions."""
+        return self.direct_queue.removeprefix(_DIRECT_QUEUE_PREFIX) or self.node
 
 
 def with_project(beacon: Beacon, project: Identity) -> Beacon:
-    """Return the beacon with the identity of its worker's project."""
+    """Return the beacon with the identity of the worker's project."""
     application = next(iter(project.applications), "")
     return replace(beacon, project=project.name, application=application, settings_module=project.module)
 
 
 def identity_of(beacon: Beacon) -> Identity:
-    """Return the identity of a worker's project."""
+    """Return the identity of the worker's project, as the beacon contains it."""
     applications = (beacon.application,) if beacon.application else ()
     return Identity(beacon.project, applications, beacon.settings_module)
 
@@ -186,8 +189,9 @@ def identity_of(beacon: Beacon) -> Identity:
 def encode(beacon: Beacon) -> str:
     """Return the beacon as JSON.
 
-    A monitor of an earlier version would send heartbeats to ``monitor.worker.NODE`` if ``direct`` were true, and no
-    worker consumes that queue. So ``direct`` is false in the JSON, and such a monitor judges without direct heartbeats.
+    A monitor of an earlier version sends heartbeats to ``monitor.worker.NODE`` if ``direct`` is true. No worker
+    consumes that queue any more. So the JSON contains ``direct`` as false. The field ``consumes_direct_queue`` contains
+    the true value.
     """
     value = asdict(beacon)
     if beacon.direct_queue:
@@ -196,17 +200,19 @@ def encode(beacon: Beacon) -> str:
 
 
 def decode(text: str | bytes) -> Beacon | None:
-    """Return the beacon; None for invalid input. Unknown fields, as from a newer agent, are ignored."""
+    """Return the beacon in a JSON text; None if it is invalid. Unknown fields, as from a newer agent, are ignored."""
     try:
         value: dict[str, Any] = decoding.load(text, most_bytes=BEACON_BYTES)
-        known = {entry.name: value[entry.name] for entry in fields(Beacon) if entry.name in value}
-        known["queues"] = tuple(map(str, known.get("queues", ())))
-        if known.get("direct_queue"):
-            known["direct"] = bool(value.get(_CONSUMES_DIRECT))
-        if "accept" in known:
-            known["accept"] = tuple(map(str, known["accept"]))
-        known["active"] = tuple(ActiveTask(str(a["task"]), float(a["age_seconds"])) for a in known.get("active", ()))
-        return _within_limits(Beacon(**known))
+        values = {entry.name: value[entry.name] for entry in fields(Beacon) if entry.name in value}
+        values["queues"] = tuple(map(str, values.get("queues", ())))
+        if values.get("direct_queue"):
+            values["direct"] = bool(value.get(_CONSUMES_DIRECT))
+        if "accept" in values:
+            values["accept"] = tuple(map(str, values["accept"]))
+        values["active"] = tuple(
+            ActiveTask(str(task["task"]), float(task["age_seconds"])) for task in values.get("active", ())
+        )
+        return _within_limits(Beacon(**values))
     except decoding.BROKEN:
         return None
 
@@ -222,9 +228,11 @@ def _within_limits(beacon: Beacon) -> Beacon:
         slots=max(1, count(beacon.slots)),
         interval_seconds=amount(beacon.interval_seconds),
         up_seconds=max(0.0, amount(beacon.up_seconds)),
-        queues=tuple(name for name in map(decoding.text, beacon.queues[:QUEUES_KEPT]) if _is_label(name)),
+        queues=tuple(name for name in map(decoding.text, beacon.queues[:QUEUES_KEPT]) if _has_valid_length(name)),
         direct=bool(beacon.direct),
-        active=tuple(ActiveTask(_clipped(task.task), amount(task.age_seconds)) for task in beacon.active[:ACTIVE_KEPT]),
+        active=tuple(
+            ActiveTask(_truncated(task.task), amount(task.age_seconds)) for task in beacon.active[:ACTIVE_KEPT]
+        ),
         active_count=count(beacon.active_count),
         reserved=count(beacon.reserved),
         held_back=count(beacon.held_back),
@@ -236,8 +244,8 @@ def _within_limits(beacon: Beacon) -> Beacon:
         loop_lag_seconds=decoding.optional_amount(beacon.loop_lag_seconds),
         connected=bool(beacon.connected),
         restarts=count(beacon.restarts),
-        instance=_instance(beacon.instance),
-        direct_queue=_own_queue(beacon.direct_queue),
+        instance=_valid_instance(beacon.instance),
+        direct_queue=_valid_direct_queue(beacon.direct_queue),
         leaving=bool(beacon.leaving),
         client_id=None if beacon.client_id is None else max(1, count(beacon.client_id)),
         rss_mb=decoding.optional_amount(beacon.rss_mb),
@@ -251,8 +259,8 @@ def _within_limits(beacon: Beacon) -> Beacon:
     )
 
 
-def _is_label(name: str) -> bool:
-    """Return whether the name of a queue is short enough for the target of a heartbeat."""
+def _has_valid_length(name: str) -> bool:
+    """Return whether the name of a queue has a valid length. Heartbeats contain the name."""
     return 0 < len(name.encode()) <= decoding.LABEL_BYTES
 
 
@@ -260,23 +268,26 @@ def _reasons(short_lived: Mapping[str, str], queues: tuple[str, ...]) -> dict[st
     return {name: decoding.label(short_lived[name]) for name in queues[:QUEUES_KEPT] if name in short_lived}
 
 
-def _instance(value: Any) -> str:
-    """Return a valid instance id: ASCII letters and digits. Names contain it, and scripts search for it in the JSON."""
-    found = decoding.text(value, most_bytes=_INSTANCE_BYTES)
-    if found and not (found.isascii() and found.isalnum()):
+def _valid_instance(value: Any) -> str:
+    """Return the instance id, or raise ValueError unless it consists of ASCII letters and digits.
+
+    Names of queues contain the id, and the Lua scripts search for it in the JSON.
+    """
+    instance = decoding.text(value, most_bytes=_INSTANCE_BYTES)
+    if instance and not (instance.isascii() and instance.isalnum()):
         raise ValueError("not an instance id")
-    return found
+    return instance
 
 
-def _own_queue(value: Any) -> str:
-    """Return a valid name of a direct queue. The monitor sends to this queue and deletes it later."""
-    found = decoding.text(value, most_bytes=decoding.LABEL_BYTES)
-    if found and (found == _OWN_QUEUE or not is_direct_queue(found)):
+def _valid_direct_queue(value: Any) -> str:
+    """Return the name of a direct queue, or raise ValueError: the monitor sends to the queue and deletes it later."""
+    queue = decoding.text(value, most_bytes=decoding.LABEL_BYTES)
+    if queue and (queue == _DIRECT_QUEUE_PREFIX or not is_direct_queue(queue)):
         raise ValueError("not a direct queue")
-    return found
+    return queue
 
 
-def _clipped(task: str) -> str:
+def _truncated(task: str) -> str:
     return decoding.text(task).encode()[: decoding.LABEL_BYTES].decode(errors="ignore")
 
 

@@ -1,7 +1,7 @@
-"""Test of whether a restarted worker could reach its broker and the monitor's store, by new connections to both.
+"""Test whether a restarted worker could reach its broker and the monitor's store.
 
-The open connections of a worker and its agent do not show this: they work without a name server, and a broker that
-accepts no more connections keeps the open ones.
+The test opens a new connection to each. The open connections of the worker and its agent prove nothing: they work
+even if no name server answers, or if the broker accepts no more connections.
 """
 
 from __future__ import annotations
@@ -19,57 +19,60 @@ from monitor.agent.bounded_calls import BoundedCalls
 from monitor.lib.redis_pool import connection_pool
 
 TIMEOUT_SECONDS = 1.0
-"""Timeout of each step of a connection, and of the entire attempt, for which the beacon thread waits."""
+"""Timeout of each operation on a new connection, and limit on the wait of the beacon thread for the entire test."""
 
 
 class Reachability:
-    """Tester of new connections to one worker's broker and to the store. It connects only when it tests."""
+    """Tester of new connections to one worker's broker and to the store."""
 
     def __init__(self, conf: Any, store: str | None) -> None:
-        """Find the broker in ``conf``, the application's configuration. Without a usable URL it is the store."""
+        """Prepare the tests. ``conf`` is the application's configuration, ``store`` the URL of the store.
+
+        If ``conf`` has no usable URL of the broker, the store is tested in its place.
+        """
         self._store = store
-        self._connected = True
+        self._was_connected = True
         self._calls = BoundedCalls("monitor-reach")
         self._url: str | None = store
         self._addresses: tuple[tuple[str, int], ...] = ()
         with contextlib.suppress(ValueError):
             url, options, tls = broker.connection_settings(conf)
-            found, addresses = broker.store_url(url, options, tls), broker.addresses(url)
-            if found != store and addresses != broker.addresses(store) and (found or addresses):
-                self._url, self._addresses = found, addresses
+            redis_url, addresses = broker.store_url(url, options, tls), broker.addresses(url)
+            if redis_url != store and addresses != broker.addresses(store) and (redis_url or addresses):
+                self._url, self._addresses = redis_url, addresses
 
     @property
-    def one_server(self) -> bool:
-        """Return whether broker and store are the same server."""
+    def is_one_server(self) -> bool:
+        """Return whether broker and store are the same server, as far as their URLs show."""
         return self._url == self._store
 
-    def observe(self, *, store_answers: bool, connected: bool, doubtful: bool) -> tuple[bool, bool]:
+    def observe(self, *, store_answers: bool, connected: bool, verify: bool) -> tuple[bool, bool]:
         """Return whether the store answers, and whether the broker can be reached.
 
-        The state of the open connections is returned while Celery is ``connected`` and nothing is ``doubtful``.
-        Otherwise a new connection to each server is tried. If a name server does not answer, open connections still
-        work, but Celery or a child of the pool that lost its connection cannot open another, and neither could a
-        restarted worker. If Celery has lost its connection since the last call, the broker counts as unreachable once,
-        which gives Celery time to reconnect.
+        ``store_answers`` is the result of the agent's open connection, ``connected`` the state of Celery's connection.
+        If Celery is connected and ``verify`` is false, the states of the open connections are returned. Otherwise a
+        new connection to each server is tried: if no name server answers, the open connections still work, but a
+        restarted worker could not connect. If Celery has lost its connection since the last call, the broker is
+        reported as unreachable once. This gives Celery time to reconnect.
         """
-        lost, self._connected = self._connected and not connected, connected
-        if connected and not doubtful:
-            return store_answers, store_answers or not self.one_server
-        store_answers = store_answers and self._in_time(self.store)
-        reachable = store_answers if self.one_server else self._in_time(self.broker)
-        return store_answers, reachable and not lost
+        just_lost, self._was_connected = self._was_connected and not connected, connected
+        if connected and not verify:
+            return store_answers, store_answers or not self.is_one_server
+        store_answers = store_answers and self._within_timeout(self.is_store_reachable)
+        reachable = store_answers if self.is_one_server else self._within_timeout(self.is_broker_reachable)
+        return store_answers, reachable and not just_lost
 
-    def store(self) -> bool:
+    def is_store_reachable(self) -> bool:
         """Return whether the store answers on a new connection."""
         return self._store is not None and self._answers(self._store)
 
-    def broker(self) -> bool:
-        """Return whether the broker answers on a new connection; if it is not Redis, whether it accepts one."""
+    def is_broker_reachable(self) -> bool:
+        """Return whether the broker answers on a new connection. A broker other than Redis only has to accept it."""
         if self._url is not None:
             return self._answers(self._url)
         return any(map(self._accepts, self._addresses))
 
-    def _in_time(self, connect: Callable[[], bool]) -> bool:
+    def _within_timeout(self, connect: Callable[[], bool]) -> bool:
         try:
             return self._calls.run(connect, seconds=TIMEOUT_SECONDS)
         except TimeoutError:

@@ -16,7 +16,10 @@ class AgentScript(NamedTuple):
 
 
 def run(client: Any, script: AgentScript, keys: tuple[str, ...], arguments: tuple[Any, ...]) -> Any:
-    """Run a script and return its reply, in one round trip if the server has cached it. Raises redis.RedisError."""
+    """Run a script and return its reply. Raises redis.RedisError.
+
+    One round trip if the server has cached the script, else two.
+    """
     try:
         return client.execute_command("EVALSHA", script.sha, len(keys), *keys, *arguments)
     except NoScriptError:
@@ -28,7 +31,7 @@ def _script(text: str) -> AgentScript:
     return AgentScript(full_text, hashlib.sha1(full_text.encode(), usedforsecurity=False).hexdigest())
 
 
-# The script handles times as text, since Lua writes numbers of this size in scientific notation.
+# The script handles times as strings, since Lua formats numbers of this size in scientific notation.
 _PRELUDE = """
 local time = redis.call('TIME')
 local now = time[1] .. string.rep('0', 6 - #time[2]) .. time[2]
@@ -49,9 +52,9 @@ end
 
 BEACON = _script("""
 -- KEYS: beacons, heartbeats, emitted. ARGV: node, beacon, instance, field of the instance's heartbeats.
--- Invariants: no beacon of an instance follows its goodbye, also if the server executes an older write late, from a
--- broken connection. No instance overwrites the beacon of another instance of the node: that one is moved to a field
--- of its own (NODE.INSTANCE).
+-- Invariants: After the goodbye of an instance, no beacon of this instance is written, even if the server executes an
+-- older write late, from a broken connection. The beacon of another instance of the node is not overwritten: it is
+-- first moved to the field NODE.INSTANCE.
 local old = field(KEYS[1], ARGV[1], 65536)
 local other = old and string.match(old, '"instance":"(%w+)"')
 if other == ARGV[3] then other = nil end
@@ -61,7 +64,7 @@ if other then previous = field(KEYS[1], own_field, 65536) end
 if not (previous and string.find(previous, '"leaving":true', 1, true)
         and string.find(previous, '"instance":"' .. ARGV[3] .. '"', 1, true)) then
     if other then
-        -- Without a monitor nothing removes old fields. The limit keeps restarts from adding fields without end.
+        -- Without a monitor nothing removes old fields. The limit of 5000 bounds the fields that restarts add.
         local size = redis.pcall('HLEN', KEYS[1])
         if type(size) ~= 'number' or size < 5000 then redis.call('HSET', KEYS[1], ARGV[1] .. '.' .. other, old) end
         redis.pcall('HDEL', KEYS[1], own_field)

@@ -1,8 +1,8 @@
-"""The agent's settings, a few of those of `monitor.config`, from the same sources with the same precedence.
+"""The agent's settings: a few of the settings of `monitor.config`, from the same sources with the same precedence.
 
-The module does not use pydantic, which would cost each worker 30 MB. A test ensures that both give the same values. A
-wrong setting raises nothing in a worker: it is ignored and listed in ``problems``. The monitor's own roles refuse to
-start with it.
+The module does not use pydantic, which would cost each worker 30 MB. A test ensures that this module and
+`monitor.config` read the same values. An invalid setting raises no exception in a worker: it is ignored and listed in
+``problems``. The monitor's own roles refuse to start with an invalid setting.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class AgentSettings:
     """Settings of the agent in one worker."""
 
     redis_url: str | None = None
-    """URL of the store; None if it is neither configured nor derived, or if it is wrong."""
+    """URL of the store. None if it is invalid, or neither configured nor derived from the broker."""
     key_prefix: str = "monitor:"
     project: str | None = None
     interval_seconds: float = 10.0
@@ -44,15 +44,15 @@ class AgentSettings:
     stuck_after_seconds: float = 900.0
     stuck_after_by_task: Mapping[str, float] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
-    """Errors in the settings, without the values, which may contain passwords."""
+    """Messages about invalid settings. They do not contain the values, which may be passwords."""
 
 
 def load(conf: Any = None, environ: Mapping[str, str] | None = None) -> AgentSettings:
     """Return the settings for a Celery application with the configuration ``conf``. Never raises."""
     environ = os.environ if environ is None else environ
     problems: list[str] = []
-    configured = _merged([_file(environ, problems), _django(environ, problems), _environment(environ)])
-    derived = _derived(conf, problems) if "redis_url" not in configured else {}
+    configured = _merged([_from_file(environ, problems), _from_django(environ, problems), _from_environment(environ)])
+    derived = _from_broker(conf, problems) if "redis_url" not in configured else {}
     workers = configured.get("workers")
     tables = {"": configured, "workers": workers if isinstance(workers, Mapping) else {}}
     values = {}
@@ -66,18 +66,18 @@ def load(conf: Any = None, environ: Mapping[str, str] | None = None) -> AgentSet
     return AgentSettings(**values, problems=tuple(problems))
 
 
-def _environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
     names = [name for name in environ if name.startswith(_PREFIX) and environ[name]]
     for name in sorted(names, key=lambda name: name.count("__")):
         table, _, key = name.removeprefix(_PREFIX).lower().partition("__")
         if table == "workers" and key:
-            found.setdefault("workers", {})[key] = environ[name]
+            values.setdefault("workers", {})[key] = environ[name]
         elif table == "workers":
-            found["workers"] = _json_table(environ[name])
+            values["workers"] = _json_table(environ[name])
         elif not key:
-            found[table] = environ[name]
-    return found
+            values[table] = environ[name]
+    return values
 
 
 def _json_table(text: str) -> dict[str, Any]:
@@ -88,8 +88,8 @@ def _json_table(text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _django(environ: Mapping[str, str], problems: list[str]) -> Mapping[str, Any]:
-    # The monitor's own Django settings are derived from its configuration, so they add nothing.
+def _from_django(environ: Mapping[str, str], problems: list[str]) -> Mapping[str, Any]:
+    # The monitor's own Django settings contain only values from its configuration.
     if environ.get("DJANGO_SETTINGS_MODULE") in (None, "", "monitor.settings"):
         return {}
     try:
@@ -104,35 +104,35 @@ def _django(environ: Mapping[str, str], problems: list[str]) -> Mapping[str, Any
     return {}
 
 
-def _file(environ: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
-    named = environ.get(f"{_PREFIX}CONFIG")
-    path = Path(named).expanduser() if named else Path("monitor.toml")
+def _from_file(environ: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
+    configured_path = environ.get(f"{_PREFIX}CONFIG")
+    path = Path(configured_path).expanduser() if configured_path else Path("monitor.toml")
     try:
         return tomllib.loads(path.read_bytes().decode())
     except FileNotFoundError:
-        if named:
+        if configured_path:
             problems.append("MONITOR_CONFIG: there is no such file")
     except OSError as error:
         problems.append(f"{path.name}: cannot be read ({error.strerror})")
-    except ValueError:  # not UTF-8, or not TOML; TOML's error quotes the file's text
+    except ValueError:  # not UTF-8, or not TOML. The error is not reported: it quotes the text of the file
         problems.append(f"{path.name}: is not TOML")
     return {}
 
 
 def _merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Merge the layers. A later layer wins; tables are merged key by key."""
+    """Merge the layers. A later layer has precedence. Tables are merged key by key."""
     merged: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
-            below = merged.get(key)
-            if isinstance(below, Mapping) and isinstance(value, Mapping):
-                merged[key] = _merged([below, value])
+            earlier = merged.get(key)
+            if isinstance(earlier, Mapping) and isinstance(value, Mapping):
+                merged[key] = _merged([earlier, value])
             else:
                 merged[key] = value
     return merged
 
 
-def _derived(conf: Any, problems: list[str]) -> dict[str, str]:
+def _from_broker(conf: Any, problems: list[str]) -> dict[str, str]:
     if conf is None:
         return {}
     try:
@@ -142,8 +142,8 @@ def _derived(conf: Any, problems: list[str]) -> dict[str, str]:
     except Exception as error:  # noqa: BLE001 - a project may configure anything
         problems.append(f"broker_url: no store can be derived from it ({type(error).__name__})")
         return {}
-    found = {"redis_url": store, "key_prefix": prefix} if store else {}
-    return {key: value for key, value in found.items() if value is not None}
+    derived = {"redis_url": store, "key_prefix": prefix} if store else {}
+    return {key: value for key, value in derived.items() if value is not None}
 
 
 def _redis_url(value: Any) -> str | None:
@@ -207,4 +207,4 @@ _KEYS: tuple[tuple[str, str, str, Callable[[Any], Any]], ...] = (
     ("workers", "stuck_after", "stuck_after_seconds", _seconds),
     ("workers", "stuck_after_by_task", "stuck_after_by_task", _by_task),
 )
-"""Table, key, attribute of `AgentSettings`, and parser of each setting."""
+"""For each setting: table, key, attribute of `AgentSettings`, and parser."""

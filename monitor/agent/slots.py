@@ -1,4 +1,4 @@
-"""Tasks in the slots of a worker's pool, with their ages. The monotonic clock counts, not the wall clock."""
+"""Tasks in the slots of a worker's pool, with their ages by the monotonic clock."""
 
 from __future__ import annotations
 
@@ -13,76 +13,84 @@ from monitor.agent.protocol import HEARTBEAT
 STALLED_INTERVALS = 2
 STALLED_AT_LEAST_SECONDS = 10.0
 REPLACED_AT_LEAST_SECONDS = 30.0
-"""Least time until a slot counts as stalled, if the pool replaces its processes. Celery may need 5 s for that, or more
-on a busy machine, and the task given to the process waits meanwhile."""
+"""If the pool replaces its processes, a slot is not stalled before this time. Celery may need 5 s to replace a process,
+or more on a busy machine, and the task given to the process waits meanwhile."""
 
 
-def given_to(request: Any) -> int | None:
-    """Return the process id of the prefork child that a request was given to; None if there is none."""
+def pool_process_of(request: Any) -> int | None:
+    """Return the id of the prefork process that a request was given to; None if it was given to no process."""
     result = getattr(request, "_apply_result", None)
     job = result() if callable(result) else None
     return getattr(getattr(job, "_write_to", None), "pid", None)
 
 
 class PoolSlots:
-    """Tracker of the tasks in a pool's slots and of their ages. One thread uses it."""
+    """Tracker of the tasks in a pool's slots and of their ages. Only one thread may use it."""
 
     def __init__(self, *, interval_seconds: float, tasks_per_child: int | None) -> None:
         at_least = STALLED_AT_LEAST_SECONDS if tasks_per_child is None else REPLACED_AT_LEAST_SECONDS
         self._stalled_after = max(STALLED_INTERVALS * interval_seconds, at_least)
         self._observed_at = time.monotonic()
         self._stopped_since: dict[int, float] = {}
-        self._started: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
-        self._given: WeakKeyDictionary[Any, tuple[int, float]] = WeakKeyDictionary()
+        self._start_times: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+        self._given_to_process: WeakKeyDictionary[Any, tuple[int, float]] = WeakKeyDictionary()
 
     def observe(
         self, requests: Collection[Any], running: Collection[Any], children: Collection[int]
     ) -> tuple[list[tuple[Any, float]], int]:
-        """Return the tasks in working slots, each with its age in seconds, and the number of stalled slots.
+        """Return the running tasks, each with its age in seconds, and the number of stalled slots.
 
-        ``requests`` are all requests that the worker has taken, ``running`` those that its pool has started,
-        ``children`` the process ids of a prefork pool. A slot is stalled if its process is stopped, or if it has held a
-        heartbeat, or a task that it did not start, for too long.
+        Heartbeats, and tasks in processes that have been stopped for too long, are omitted from the tasks.
+
+        ``requests`` are all requests that the worker has taken. ``running`` are the requests that its pool has started.
+        ``children`` are the process ids of a prefork pool. A slot is stalled if one of these has lasted for too long:
+
+        - Its process is stopped.
+        - It holds a heartbeat.
+        - It holds a task that it has not started.
         """
         now = time.monotonic()
-        since = {request: self._start(request, now) for request in running}
+        started_at = {request: self._start_time(request, now) for request in running}
         self._observed_at = now
-        held = self._stopped(children, now)  # slots that hold something without executing it, each since when
-        tasks = [request for request in running if request.name != HEARTBEAT and request.worker_pid not in held]
+        # The slots that hold a request without executing it. The keys are process ids, the values monotonic times.
+        blocked_since = self._long_stopped(children, now)
+        tasks = [
+            request for request in running if request.name != HEARTBEAT and request.worker_pid not in blocked_since
+        ]
         occupied = {request.worker_pid for request in tasks}
         for request in running:
             if request.name == HEARTBEAT:
-                holder = given_to(request) or id(request)  # in other pools each task has its own slot
-                held[holder] = min(since[request], held.get(holder, now))
-        for request in set(requests) - since.keys():
-            pid = given_to(request)
+                slot = pool_process_of(request) or id(request)  # in other pools each task has its own slot
+                blocked_since[slot] = min(started_at[request], blocked_since.get(slot, now))
+        for request in set(requests) - started_at.keys():
+            pid = pool_process_of(request)
             if pid is not None and pid in children and pid not in occupied:
-                held[pid] = min(self._given_at(request, pid, now), held.get(pid, now))
-        stalled = sum(now - at > self._stalled_after for at in held.values())
-        return [(request, now - since[request]) for request in tasks], stalled
+                blocked_since[pid] = min(self._given_since(request, pid, now), blocked_since.get(pid, now))
+        stalled = sum(now - at > self._stalled_after for at in blocked_since.values())
+        return [(request, now - started_at[request]) for request in tasks], stalled
 
-    def _stopped(self, children: Collection[int], now: float) -> dict[int, float]:
-        """Return the children that have been stopped (SIGSTOP) for too long, each with its first observation."""
+    def _long_stopped(self, children: Collection[int], now: float) -> dict[int, float]:
+        """Return the processes stopped (SIGSTOP) for too long, each with the time at which this was first observed."""
         self._stopped_since = {pid: self._stopped_since.get(pid, now) for pid in children if _is_stopped(pid)}
         return {pid: at for pid, at in self._stopped_since.items() if now - at > self._stalled_after}
 
-    def _start(self, request: Any, now: float) -> float:
+    def _start_time(self, request: Any, now: float) -> float:
         """Return the monotonic start time of a request.
 
-        The request holds a wall clock time. It is read at the first observation only, and the result is not before
-        the previous observation.
+        It is computed when the request is first observed, from the wall clock time in the request. A result before the
+        previous observation is wrong, because the wall clock was changed: the time of that observation is used instead.
         """
-        started = self._started.get(request)
+        started = self._start_times.get(request)
         if started is None:
             age = max(0.0, time.time() - (request.time_start or time.time()))
-            started = self._started[request] = max(now - age, self._observed_at)
+            started = self._start_times[request] = max(now - age, self._observed_at)
         return started
 
-    def _given_at(self, request: Any, pid: int, now: float) -> float:
-        known = self._given.get(request)
-        if known is None or known[0] != pid:  # a new child has taken over the task of its predecessor
-            known = self._given[request] = (pid, now)
-        return known[1]
+    def _given_since(self, request: Any, pid: int, now: float) -> float:
+        given = self._given_to_process.get(request)
+        if given is None or given[0] != pid:  # a new process has taken over the task of its predecessor
+            given = self._given_to_process[request] = (pid, now)
+        return given[1]
 
 
 def _is_stopped(pid: int) -> bool:

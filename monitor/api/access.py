@@ -55,7 +55,7 @@ class Access:
             return Refused.UNAVAILABLE
         if not signed.verify(self._token, signed.CODE, code):
             return Refused.NO_CODE
-        if signed.is_over(code):
+        if signed.is_expired(code):
             return Refused.OVER
         try:
             if not self._used_codes.claim(code):
@@ -71,7 +71,7 @@ class Access:
         name = cookie_name(origin)
         for cookie in cookies.split(";"):
             key, _, value = cookie.strip().partition("=")
-            if key == name and signed.verify(self._token, signed.SESSION, value) and not signed.is_over(value):
+            if key == name and signed.verify(self._token, signed.SESSION, value) and not signed.is_expired(value):
                 return True
         return False
 

@@ -55,7 +55,7 @@ def judge_workers(directory: str, name: str | None) -> tuple[bool, str]:
         return False, f"cannot read the files of workers: {error}"
     if name is not None:
         workers = [worker for worker in workers if name in (worker.node, worker.node.partition("@")[0])]
-    if not workers and (reason := beacon_places.full(directory)):
+    if not workers and (reason := beacon_places.why_not_writable(directory)):
         return True, f"no worker is judged: none can write into {directory} ({reason})"
     if not workers:
         return False, _no_worker_text(directory, name)
@@ -66,9 +66,9 @@ def judge_workers(directory: str, name: str | None) -> tuple[bool, str]:
 
 
 def _judge(worker: beacon_file.LocalWorker, directory: str) -> tuple[bool, str]:
-    alive, why = liveness.judge(worker.pulse, worker.age_seconds)
-    is_out_of_date = not alive and worker.age_seconds > worker.pulse.late_after_seconds
-    if is_out_of_date and (reason := beacon_places.full(directory)):
+    alive, why = liveness.judge(worker.sample, worker.age_seconds)
+    is_out_of_date = not alive and worker.age_seconds > worker.sample.late_after_seconds
+    if is_out_of_date and (reason := beacon_places.why_not_writable(directory)):
         return True, f"is not judged: it cannot write into {directory} ({reason})"
     return alive, why
 

@@ -1,4 +1,4 @@
-"""The token of a monitor's web server, and the login links and sessions derived from it.
+"""The token of a monitor's web server, and the login links and sessions that are signed with it.
 
-Commands and web processes share this package. See docs/decisions/0016.
+Commands and web processes use this package. See docs/decisions/0016.
 """

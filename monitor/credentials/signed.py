@@ -1,8 +1,8 @@
-"""Signed random values that expire: the codes of login links, and sessions. Only a holder of the token can create one.
+"""Signed random values that expire: the codes of login links, and sessions. Creating a value requires the token.
 
 A value is the base64url encoding of 16 random bytes, the expiry time (6 bytes, seconds since the Unix epoch) and the
-first 16 bytes of an HMAC-SHA256 over the purpose and these two, with the token as the key (RFC 2104). The token cannot
-be derived from it.
+first 16 bytes of an HMAC-SHA256 over the purpose, the random bytes and the expiry time, with the token as the key (RFC
+2104). The token cannot be derived from a value.
 """
 
 from __future__ import annotations
@@ -18,28 +18,30 @@ CODE, CODE_SECONDS = "code", 600.0
 SESSION, SESSION_SECONDS = "session", 12 * 3600.0
 CHARACTERS = 51
 
-_RANDOM_BYTES, _END_BYTES, _MAC_BYTES = 16, 6, 16
+_RANDOM_BYTES, _EXPIRY_BYTES, _MAC_BYTES = 16, 6, 16
 
 
 def sign(token: str, purpose: str, seconds: float) -> str:
     """Return a new value for ``purpose`` (`CODE` or `SESSION`) that expires after ``seconds``."""
-    payload = secrets.token_bytes(_RANDOM_BYTES) + int(time.time() + seconds).to_bytes(_END_BYTES, "big")
+    payload = secrets.token_bytes(_RANDOM_BYTES) + int(time.time() + seconds).to_bytes(_EXPIRY_BYTES, "big")
     return base64.urlsafe_b64encode(payload + _mac(token, purpose, payload)).decode().rstrip("=")
 
 
 def verify(token: str, purpose: str, value: str) -> bool:
-    """Return whether the value was created with this token for this purpose. `is_over` tests its expiry."""
-    raw = _decoded(value)
-    if raw is None:
+    """Return whether the value was created with this token for this purpose. `is_expired` tests its expiry."""
+    decoded = _decoded(value)
+    if decoded is None:
         return False
-    payload, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
+    payload, mac = decoded[:-_MAC_BYTES], decoded[-_MAC_BYTES:]
     return hmac.compare_digest(mac, _mac(token, purpose, payload))
 
 
-def is_over(value: str) -> bool:
-    """Return whether a value has expired, by this machine's clock. True for a malformed value."""
-    raw = _decoded(value)
-    return raw is None or int.from_bytes(raw[_RANDOM_BYTES : _RANDOM_BYTES + _END_BYTES], "big") < time.time()
+def is_expired(value: str) -> bool:
+    """Return whether a value has expired, by this machine's clock. A malformed value has expired."""
+    decoded = _decoded(value)
+    return (
+        decoded is None or int.from_bytes(decoded[_RANDOM_BYTES : _RANDOM_BYTES + _EXPIRY_BYTES], "big") < time.time()
+    )
 
 
 def _decoded(value: str) -> bytes | None:

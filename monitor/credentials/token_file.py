@@ -1,4 +1,4 @@
-"""The token that a monitor's web server generates, in a file that only its user can read."""
+"""File of the token that a monitor's web server generates. Only the user of the server can read the file."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from monitor.lib.own_files import belongs_to_another, create
 
 NAME = "token"
 LEAST_CHARACTERS = 16
-_MOST_BYTES = 4096
+_MAX_BYTES = 4096
 
 
 class TokenUnusable(Exception):
-    """Error for a token file that cannot be used. The text names the reason and the remedy."""
+    """Error for a token file that cannot be used. Its message contains the reason and the remedy."""
 
 
 def is_sound(token: str) -> bool:
-    """Return whether a token has at least 16 printable ASCII characters and no spaces at its ends."""
+    """Return whether a token has at least 16 printable ASCII characters, and no space at the start or the end."""
     is_printable = all(" " <= character <= "~" for character in token)
     return len(token) >= LEAST_CHARACTERS and is_printable and token == token.strip()
 
 
 def read(directory: Path) -> str | None:
-    """Return the token in ``directory``; None if there is no file.
+    """Return the token in ``directory``; None if there is no token file.
 
-    Raises TokenUnusable for a symbolic link, for a file that another user owns or can read, and for an invalid token.
+    Raises TokenUnusable if the file is a symbolic link, if another user owns the file or can read it, or if the token
+    is invalid.
     """
     path = directory / NAME
     try:
@@ -37,10 +38,10 @@ def read(directory: Path) -> str | None:
     except OSError as error:
         raise TokenUnusable(f"cannot read {path}: {error.strerror}") from error
     try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
             raise TokenUnusable(f"{path} must be a file that only this user can read (mode 0600); delete it")
-        token = os.read(descriptor, _MOST_BYTES).decode("ascii", errors="replace").strip()
+        token = os.read(descriptor, _MAX_BYTES).decode("ascii", errors="replace").strip()
     finally:
         os.close(descriptor)
     if not is_sound(token):
@@ -51,7 +52,7 @@ def read(directory: Path) -> str | None:
 
 
 def prepare(directory: Path) -> None:
-    """Create the directory if it does not exist. Raises TokenUnusable if it belongs to another user."""
+    """Create the directory if it does not exist. Raises TokenUnusable if the directory belongs to another user."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if belongs_to_another(directory):
@@ -61,7 +62,7 @@ def prepare(directory: Path) -> None:
 
 
 def ensure(directory: Path) -> str:
-    """Return the token in ``directory``, and generate it if there is none. Raises TokenUnusable."""
+    """Return the token in ``directory``. Generates one if there is no token file. Raises TokenUnusable."""
     prepare(directory)
     try:
         if (token := read(directory)) is not None:

@@ -1,7 +1,7 @@
 """Settings derived from the Django and Celery project to which this process belongs.
 
-The module does not import Celery, and imports Django and `monitor.config` only inside functions: probe processes, the
-monitor's roles and, through `monitor.install`, every process of the project import it.
+Every process of the project imports this module, through `monitor.install`. So the module does not import Celery, and
+imports Django and `monitor.config` only inside functions.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from monitor.agent.identity import Identity, of_process
 
 VARIABLE = "DJANGO_SETTINGS_MODULE"
 OBSERVED_VARIABLE = "CELERY_HEALTH_MONITOR_OBSERVED"
-"""Set by `monitor up`, so that its own worker is observed, too. In production only a project's workers are."""
+"""Set by `monitor up`, so that its own worker is observed. Otherwise only the project's workers are observed."""
 
-_installed: list[Any] = []
+_applications: list[Any] = []
 
 
-def remember(app: Any) -> None:
+def add_application(app: Any) -> None:
     """Add a Celery application of the project. `monitor.install(app)` calls this."""
-    if app not in _installed:
-        _installed.append(app)
+    if app not in _applications:
+        _applications.append(app)
 
 
-def watch(app: Any) -> None:
-    """Make this the Celery application to watch (the setting `celery_app`), also if others were added."""
-    if app in _installed:
-        _installed.remove(app)
-    _installed.append(app)
+def prefer(app: Any) -> None:
+    """Make this application the last one, so that its settings are used. Called for the setting `celery_app`."""
+    if app in _applications:
+        _applications.remove(app)
+    _applications.append(app)
 
 
 def applications() -> tuple[Any, ...]:
-    """Return the known Celery applications. If their settings differ, the last one wins."""
-    return tuple(_installed)
+    """Return the known Celery applications. If their settings differ, the settings of the last one are used."""
+    return tuple(_applications)
 
 
 def explicit_settings() -> Mapping[str, Any]:
-    """Return ``settings.MONITOR`` of this process's Django project; empty if there is none.
+    """Return ``settings.MONITOR`` of this process's Django project; empty without a project or this setting.
 
     Raises ConfigError when the project's settings cannot be imported.
     """
@@ -48,7 +48,7 @@ def explicit_settings() -> Mapping[str, Any]:
 
 
 def derived_settings() -> dict[str, Any]:
-    """Return defaults for missing settings: the project's broker, its queues, its name and a store."""
+    """Return defaults for missing settings: broker, queues and name of the project, and its broker as the store."""
     derived: dict[str, Any] = {}
     settings = _django_settings()
     for name in ("CELERY_BROKER_URL", "BROKER_URL"):
@@ -58,21 +58,21 @@ def derived_settings() -> dict[str, Any]:
     if transport_options:
         derived["broker_transport_options"] = dict(transport_options)
     tls = getattr(settings, "CELERY_BROKER_USE_SSL", None)
-    for app in _installed:
+    for app in _applications:
         derived.update(from_celery(app))
         tls = app.conf.broker_use_ssl
     if name := identity(None).name:
         derived["project"] = name
-    return derived | _store_in(derived, tls)
+    return derived | _store_of_broker(derived, tls)
 
 
 def identity(name: str | None) -> Identity:
-    """Return the identity of this process's project; ``name`` is the setting `project`."""
-    return of_process(name, _installed, os.environ)
+    """Return the identity of this process's project. ``name`` is the value of the setting `project`, if it is set."""
+    return of_process(name, _applications, os.environ)
 
 
 def from_celery(app: Any) -> dict[str, Any]:
-    """Return the settings for the broker that follow from a Celery application's configuration."""
+    """Return the monitor's settings for the broker, from a Celery application's configuration."""
     conf = app.conf
     derived: dict[str, Any] = {}
     url, _, _ = broker.connection_settings(conf)
@@ -86,19 +86,22 @@ def from_celery(app: Any) -> dict[str, Any]:
     return derived
 
 
-def _store_in(derived: Mapping[str, Any], tls: Any) -> dict[str, str]:
-    """Return the broker's Redis as the store, and its key prefix, to which the Redis user may be limited."""
+def _store_of_broker(derived: Mapping[str, Any], tls: Any) -> dict[str, str]:
+    """Return ``redis_url`` and ``key_prefix`` of the broker's Redis; empty if the broker is not Redis.
+
+    The key prefix begins with the broker's ``global_keyprefix``, since the Redis user may be limited to it.
+    """
     options = derived.get("broker_transport_options", {})
     try:
         store = broker.store_url(derived.get("broker_url"), options, tls)
-    except ValueError:  # the setting of the broker is reported as wrong elsewhere
+    except ValueError:  # the validation of the setting `broker_url` reports this error
         return {}
     prefix = broker.key_prefix(options) if store else None
     return {key: value for key, value in (("redis_url", store), ("key_prefix", prefix)) if value is not None}
 
 
 def _django_settings() -> Any:
-    # The monitor's own Django settings are derived from its configuration, so they add nothing.
+    # The monitor's own Django settings contain only values from its configuration.
     if os.environ.get(VARIABLE) in (None, "", "monitor.settings"):
         return None
     from django.conf import settings  # noqa: PLC0415
@@ -108,6 +111,6 @@ def _django_settings() -> Any:
     except Exception as error:
         from monitor.config import ConfigError, ConfigProblem  # noqa: PLC0415 - not in the project's own processes
 
-        hint = f"the project's settings cannot be imported ({type(error).__name__}: {error})"
-        raise ConfigError([ConfigProblem(VARIABLE, os.environ[VARIABLE], hint)]) from error
+        message = f"the project's settings cannot be imported ({type(error).__name__}: {error})"
+        raise ConfigError([ConfigProblem(VARIABLE, os.environ[VARIABLE], message)]) from error
     return settings

@@ -19,7 +19,7 @@ from monitor.project import discovery
 def own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No configuration but the test's own, and no project remembered from another test."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(discovery, "_installed", [])
+    monkeypatch.setattr(discovery, "_applications", [])
     monkeypatch.delenv("MONITOR_CONFIG", raising=False)
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "monitor.settings")
 
@@ -100,7 +100,7 @@ def test_without_a_store_it_is_said_once_what_to_set() -> None:
 
 def test_the_projects_own_broker_is_watched_and_may_be_the_store() -> None:
     """install(app) is enough: broker, options and queues are read off the application."""
-    discovery.remember(
+    discovery.add_application(
         celery_like(
             broker_url="redis://broker/3",
             broker_transport_options={"global_keyprefix": "shop:"},
@@ -118,7 +118,7 @@ def test_the_projects_own_broker_is_watched_and_may_be_the_store() -> None:
 
 def test_what_is_configured_wins_over_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
     """The monitor's own store, beside a project on RabbitMQ."""
-    discovery.remember(celery_like(broker_url="amqp://rabbit//"))
+    discovery.add_application(celery_like(broker_url="amqp://rabbit//"))
     monkeypatch.setenv("MONITOR_REDIS_URL", "redis://own/0")
     config = wiring.load().config
     assert wiring.required_url(config, "redis_url") == "redis://own/0"

@@ -49,9 +49,9 @@ def test_a_redis_that_is_both(start_redis: StartRedis, freezer: Freezer) -> None
         admin.execute_command("ACL", "SETUSER", "silent", "on", ">pw", "~*", "+@all", "-ping")
     for url in (server.url, f"redis://silent:pw@127.0.0.1:{server.port}/0", server.unix_url):
         reach = Reachability(conf(url.replace("unix://", "redis+socket://").replace("?db=0", "")), url)
-        assert reach.one_server and reach.store()
+        assert reach.is_one_server and reach.is_store_reachable()
     freezer.freeze(server.pid)
-    assert not reach.store()
+    assert not reach.is_store_reachable()
 
 
 def test_two_servers(start_redis: StartRedis) -> None:
@@ -59,13 +59,13 @@ def test_two_servers(start_redis: StartRedis) -> None:
     store, broker = start_redis(), start_redis()
     url = f"redis://shop:pw@127.0.0.1:{broker.port}/0"
     reach = Reachability(conf(url), store.url)
-    assert not reach.one_server
-    assert reach.store() and not reach.broker()
+    assert not reach.is_one_server
+    assert reach.is_store_reachable() and not reach.is_broker_reachable()
     with broker.client() as admin:
         admin.execute_command("ACL", "SETUSER", "shop", "on", ">pw", "+@all")
-        assert reach.broker()
+        assert reach.is_broker_reachable()
         admin.config_set("maxclients", 1)
-        assert not reach.broker()
+        assert not reach.is_broker_reachable()
 
 
 def test_brokers_that_are_no_redis(start_redis: StartRedis) -> None:
@@ -73,5 +73,5 @@ def test_brokers_that_are_no_redis(start_redis: StartRedis) -> None:
     server, nobody = start_redis(), free_port()
     down, up = f"amqp://127.0.0.1:{nobody}//", f"amqp://127.0.0.1:{server.port}//"
     for url, reached in ((down, False), (f"{down};{up}", True), ([down, up], True)):
-        assert Reachability(conf(url), "redis://store/0").broker() is reached
-    assert Reachability(conf("sqs://"), server.url).one_server
+        assert Reachability(conf(url), "redis://store/0").is_broker_reachable() is reached
+    assert Reachability(conf("sqs://"), server.url).is_one_server

@@ -126,7 +126,7 @@ def test_waiting_for_the_broker_is_starting(start_agent_worker: StartAgentWorker
         nowhere = f"redis://127.0.0.1:{free_port()}/0"
         start_agent_worker(AgentStore(server.client()), *SOLO, node="w1@host", broker=nowhere)
         wait_for(lambda: beacon_file.read(str(pulses)), seconds=30, what="a pulse")
-        assert [(seen.node, seen.pulse.phase) for seen in beacon_file.read(str(pulses))] == [("w1@host", STARTING)]
+        assert [(seen.node, seen.sample.phase) for seen in beacon_file.read(str(pulses))] == [("w1@host", STARTING)]
     finally:
         server.stop()
 

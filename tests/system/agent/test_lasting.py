@@ -46,9 +46,9 @@ QUEUES: dict[str, tuple[Any, str | None]] = {
 @pytest.mark.parametrize(("queue", "reason"), QUEUES.values(), ids=QUEUES)
 def test_why_a_queue_is_not_lasting(queue: Queue, reason: str | None) -> None:
     """The first reason that holds; none for a queue that outlives its worker."""
-    names = lasting_queues.node_names("w1@web-7", "web-7.shop.example")
+    names = lasting_queues.node_pattern("w1@web-7", "web-7.shop.example")
     default = "web-7"
-    found = lasting_queues.short_lived([queue], names=names, default=default)
+    found = lasting_queues.short_lived([queue], node_pattern=names, default=default)
     assert found == ({queue.name: reason} if reason else {})
 
 
@@ -68,8 +68,8 @@ HOSTS = {
 @pytest.mark.parametrize(("node", "queue", "is_of_node"), HOSTS.values(), ids=HOSTS)
 def test_a_name_of_one_node(node: str, queue: str, is_of_node: bool) -> None:
     """A queue that has the name of a role belongs to the role, however many hosts have that name."""
-    names = lasting_queues.node_names(node, node.partition("@")[2])
-    found = lasting_queues.short_lived([Queue(queue)], names=names, default="celery")
+    names = lasting_queues.node_pattern(node, node.partition("@")[2])
+    found = lasting_queues.short_lived([Queue(queue)], node_pattern=names, default="celery")
     assert found == ({queue: "node"} if is_of_node else {})
 
 

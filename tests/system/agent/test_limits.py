@@ -43,7 +43,7 @@ def pulse(worker: AgentWorker, condition: Callable[[LivenessSample], object]) ->
 
     def fitting() -> LivenessSample | None:
         directory = worker.variables.get(beacon_file.VARIABLE) or os.environ[beacon_file.VARIABLE]
-        found = [sighting.pulse for sighting in beacon_file.read(directory) if sighting.node == worker.node]
+        found = [sighting.sample for sighting in beacon_file.read(directory) if sighting.node == worker.node]
         return next((each for each in found if condition(each)), None)
 
     return wait_for(fitting, seconds=30, what=FailureText(worker, f"a pulse of {worker.node}"))

@@ -112,7 +112,7 @@ def test_goodbye_with_a_task_in_the_slot(fleet: Fleet, number: str, pool: str, c
     assert worker.beacon(lambda beacon: beacon.leaving, what="a goodbye")
     directory = worker.variables[beacon_file.VARIABLE]
     wait_for(
-        lambda: all(s.pulse.phase == LEAVING for s in beacon_file.read(directory) if s.node == worker.node),
+        lambda: all(s.sample.phase == LEAVING for s in beacon_file.read(directory) if s.node == worker.node),
         what="the pulse says so, too",
     )
     worker.wait()

@@ -77,7 +77,7 @@ def test_permissions_for_celerys_own_names_where_checks_run(
     worker = start_agent_worker(AgentStore(redis.client()), "-c", "1", *ORDERS, node=NODE, broker=shop.url, env=env)
     refused_once(worker)
     executes(worker, redis, "done")
-    assert worker.logs().count("no checks of it run here") == 3
+    assert worker.logs().count("this worker runs no checks from it") == 3
 
 
 def test_permissions_that_come_later(shop: Shop, redis: RedisServer, start_agent_worker: StartAgentWorker) -> None:

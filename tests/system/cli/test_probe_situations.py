@@ -10,8 +10,8 @@ from tests.support.processes import wait_for
 from tests.system.cli import test_probe_worker
 
 SITUATIONS = {
-    "executes heartbeats, or other tasks": ["test_standing_still_and_being_busy", "test_the_worst_of_several_counts"],
-    "all slots that work are taken, some task younger than its `stuck_after`": [
+    "executes heartbeats or other tasks": ["test_standing_still_and_being_busy", "test_the_worst_of_several_counts"],
+    "all slots that are not stalled are taken, and at least one task has not yet run for its `stuck_after`": [
         "test_standing_still_and_being_busy",
         "test_solo_executes_in_its_loop",
         "tests/system/agent/test_limits.py::test_a_slot_that_stands_still_is_counted_and_the_others_execute",
@@ -19,21 +19,23 @@ SITUATIONS = {
     "its prefetch limit is used up by tasks that may not begin yet (`rate_limit`, ETA)": [
         "tests/system/agent/test_limits.py::test_a_prefetch_full_of_tasks_that_may_not_begin"
     ],
-    "has not written for three intervals (process stopped, gevent's loop spinning)": [
+    "has not written its file for three intervals (process stopped, gevent's loop blocked)": [
         "test_standing_still_and_being_busy",
         "test_a_green_pool_that_spins",
     ],
     (
-        "connected, and its event loop has not turned for three intervals "
-        "(solo, and pools that are none of Celery's: without a task in it)"
+        "is connected to its broker, and its event loop has not turned for three intervals "
+        "(in a pool `solo` or one that is not Celery's: while no task runs)"
     ): ["test_a_loop_that_does_not_turn", "tests/system/agent/test_limits.py::test_a_pool_of_its_own"],
     (
         "a heartbeat has been waiting for three intervals (six with `worker_max_tasks_per_child` below 10), "
         "slots are free, nothing is executed"
     ): ["test_standing_still_and_being_busy", "test_half_open_broker_connections"],
-    "a pool that is none of Celery's has never executed a heartbeat": ["test_a_pool_that_executes_no_heartbeats"],
-    "all slots hold tasks beyond their `stuck_after`, and a heartbeat is waiting": ["test_all_slots_stuck"],
-    "broker down, the monitor's store down, or back for less than 40 s": ["test_nothing_that_others_lack"],
+    "its pool is not one of Celery's and has never executed a heartbeat": ["test_a_pool_that_executes_no_heartbeats"],
+    "all tasks in the slots have run for longer than their `stuck_after`, and a heartbeat is waiting": [
+        "test_all_slots_stuck"
+    ],
+    "the broker or the monitor's store is down, or it came back less than 40 s ago": ["test_nothing_that_others_lack"],
     "a name server does not answer, and the agent has lost the store": [
         "tests/system/cli/test_probe_name_servers.py::test_a_silent_name_server"
     ],
@@ -41,15 +43,17 @@ SITUATIONS = {
         "tests/system/cli/test_probe_name_servers.py::test_a_broker_that_celery_has_lost_to_a_silent_name_server"
     ],
     "the disk of its file is full, or read-only": ["tests/system/cli/test_probe_disks.py::test_a_full_disk"],
-    "the same, and memory (`/dev/shm`), too": ["tests/system/cli/test_probe_disks.py::test_no_place_for_the_file"],
-    "no heartbeats come, because the monitor is down": ["test_a_monitor_that_is_down"],
-    "its broker refuses the agent a queue of its own, so that no heartbeats come": ["test_a_queue_that_is_refused"],
-    "its agent is switched off (`workers.enabled`), or knows no store": ["test_an_agent_that_does_nothing"],
-    "starting (also while it waits for its broker), or shutting down": [
+    "neither the disk of its file nor memory (`/dev/shm`) can be written": [
+        "tests/system/cli/test_probe_disks.py::test_no_place_for_the_file"
+    ],
+    "the monitor is down and sends no heartbeats": ["test_a_monitor_that_is_down"],
+    "its broker refuses the direct queue, so that it gets no direct heartbeats": ["test_a_queue_that_is_refused"],
+    "its agent is switched off (`workers.enabled`), or has no URL of a store": ["test_an_agent_that_does_nothing"],
+    "is starting (also while it waits for its broker), or is shutting down": [
         "test_a_broker_that_is_down_when_the_worker_starts",
         "test_shutting_down",
     ],
-    "ended, or never started, or not instrumented": [
+    "has ended, was never started, or has no agent": [
         "test_killed",
         "test_no_worker_was_ever_started",
         "test_a_worker_without_the_agent",

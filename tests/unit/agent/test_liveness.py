@@ -118,7 +118,7 @@ class Worker:
                 self.now,
                 store_answers=store,
                 broker_reachable=broker,
-                done=self.done,
+                started_count=self.done,
                 emitted_us=self.emitted if store else None,
                 executed_us=self.executed if store else None,
                 store_now_us=round(self.now * 1e6) if store else None,
@@ -210,7 +210,7 @@ def test_round_trip(tmp_path: Path) -> None:
     assert 0 <= first.age_seconds < 60
     expected = {**WELL, **WAITS, **FULL, "stuck": True, "recovered_seconds": None}
     expected |= {"holding_back": False, "judged": True, "dear": False}
-    assert {name: getattr(first.pulse, name) for name in LivenessSample.__slots__} == expected
+    assert {name: getattr(first.sample, name) for name in LivenessSample.__slots__} == expected
     assert (tmp_path / "pulses").stat().st_mode & 0o777 == 0o700
     assert len(list(Path(directory).iterdir())) == 2
     for node in ("w2@h", "celery@höst/1", "celery@höst/1"):

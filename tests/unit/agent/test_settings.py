@@ -99,7 +99,7 @@ class World:
             monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "")
         self.app = Celery("shop", set_as_current=False)
         self.app.conf.update(source.get("celery", {"broker_url": "amqp://h//"}))
-        monkeypatch.setattr(discovery, "_installed", [self.app])
+        monkeypatch.setattr(discovery, "_applications", [self.app])
 
     def agent(self) -> AgentSettings:
         """What the agent goes by, with the name that it gives the project."""

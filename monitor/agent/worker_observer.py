@@ -1,4 +1,4 @@
-"""Observation of a worker from the beacon thread, which only reads the worker's state and never waits for it."""
+"""Observation of a worker. The beacon thread reads the worker's state and never waits for it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from monitor.agent.protocol import HEARTBEAT, ActiveTask, Beacon, is_direct_queu
 from monitor.agent.slots import PoolSlots
 
 TICK_SECONDS = 1.0
-_MOST_ACTIVE_TASKS = 200
+_MAX_ACTIVE_TASKS = 200
 _POOLS = {
     "celery.concurrency.prefork": "prefork",
     "celery.concurrency.thread": "threads",
@@ -30,22 +30,22 @@ _POOLS = {
 }
 
 
-class WorkerProbe:
-    """Observer of one worker, created at the first connection of its consumer."""
+class WorkerObserver:
+    """Observer of one worker. The agent creates it when the consumer connects to the broker for the first time."""
 
     def __init__(self, consumer: Any, direct: DirectQueue, *, interval_seconds: float) -> None:
         self.node, self.target = str(consumer.hostname), direct.target
         self.instance = instrumentation.instance_of(self.node)
         self._consumer = consumer
-        self._direct = direct
+        self._direct_queue = direct
         self._ready_at = time.monotonic()
         self._ticked_at: float | None = None
         self._timer_entry: Any = None
-        self._queues: tuple[Any, ...] = ()
-        self._node_names = lasting_queues.node_names(self.node, socket.gethostname())
+        self._last_queues: tuple[Any, ...] = ()
+        self._node_pattern = lasting_queues.node_pattern(self.node, socket.gethostname())
         tasks_per_child = _tasks_per_child(consumer.pool)
-        self._slots = PoolSlots(interval_seconds=interval_seconds, tasks_per_child=tasks_per_child)
-        self._identity = {
+        self._pool_slots = PoolSlots(interval_seconds=interval_seconds, tasks_per_child=tasks_per_child)
+        self._constant_fields = {
             "node": self.node,
             "host": socket.gethostname(),
             "pid": os.getpid(),
@@ -72,54 +72,59 @@ class WorkerProbe:
         """The worker's Celery application."""
         return self._consumer.app
 
-    def connected(self) -> None:
-        """Handle a first or new connection of the consumer. The worker's main thread calls this."""
+    def handle_connection(self) -> None:
+        """Handle a new connection of the consumer to the broker. The worker's main thread calls this."""
         self._cancel_timer()
         self._tick()
         # Celery up to 5.6 clears the timer when a connection is lost; later versions drop entries added since then.
         self._timer_entry = self._consumer.timer.call_repeatedly(TICK_SECONDS, self._tick)
-        self._direct.connect()
+        self._direct_queue.connect()
 
-    def disconnected(self) -> None:
-        """Handle a lost connection or the consumer's end: its loop no longer turns. The main thread calls this."""
+    def handle_disconnection(self) -> None:
+        """Handle the loss of the connection or the end of the consumer. The worker's main thread calls this."""
         self._ticked_at = None
         self._cancel_timer()
-        self._direct.disconnect()
+        self._direct_queue.disconnect()
 
-    def executed(self) -> int:
+    def started_count(self) -> int:
         """Return the number of tasks started so far, including heartbeats."""
-        return sum(_copied(state.total_count.values()))
+        return sum(_copy(state.total_count.values()))
 
     def observe(self, *, interval_seconds: float, leaving: bool) -> Beacon:
-        """Return the present beacon, without project, host metrics, executed heartbeats and connection id."""
-        running = _copied(state.active_requests)
-        # Heartbeats are not active tasks: one in a stopped process would pass for a long task. Its slot is stalled.
-        found, stalled = self._slots.observe(_copied(state.requests.values()), running, _children(self._consumer.pool))
-        tasks = [ActiveTask(str(request.name), round(age, 1)) for request, age in found]
+        """Return a beacon with the worker's present state.
+
+        The caller adds the project, the metrics of the host and the process, the heartbeat count and the connection id.
+        """
+        running = _copy(state.active_requests)
+        # Heartbeats are not reported as active: in a stopped process they would count as tasks that run too long.
+        aged_requests, stalled = self._pool_slots.observe(
+            _copy(state.requests.values()), running, _pool_process_ids(self._consumer.pool)
+        )
+        tasks = [ActiveTask(str(request.name), round(age, 1)) for request, age in aged_requests]
         tasks.sort(key=lambda task: -task.age_seconds)
-        held_back = self._held_back()
+        held_back = self._held_back_count()
         counts = dict(state.total_count)
-        queues = self._consumed()
+        queues = self._consumed_queues()
         ticked_at = self._ticked_at
         values: dict[str, Any] = {
-            **self._identity,
-            "slots": _slots(self._consumer.pool),
+            **self._constant_fields,
+            "slots": _slot_count(self._consumer.pool),
             "up_seconds": round(time.monotonic() - self._ready_at, 1),
             "queues": tuple(sorted({str(queue.name) for queue in queues})),
             "short_lived": lasting_queues.short_lived(
-                queues, names=self._node_names, default=self.conf.task_default_queue
+                queues, node_pattern=self._node_pattern, default=self.conf.task_default_queue
             ),
-            "direct": self._direct.consumed,
-            "active": tuple(tasks[:_MOST_ACTIVE_TASKS]),
+            "direct": self._direct_queue.is_consumed,
+            "active": tuple(tasks[:_MAX_ACTIVE_TASKS]),
             "active_count": len(tasks),
             "reserved": max(0, len(state.reserved_requests) - len(running)) + held_back,
             "held_back": held_back,
             "prefetch_full": self._is_prefetch_full(),
             "stalled": stalled,
-            "done": max(0, sum(counts.values()) - counts.get(HEARTBEAT, 0) - _number_of_tasks(running)),
+            "done": max(0, sum(counts.values()) - counts.get(HEARTBEAT, 0) - _task_count(running)),
             "connected": ticked_at is not None,
             "restarts": max(0, int(self._consumer.restart_count)),
-            # The timer ticks every second, so up to one second is no lag.
+            # The timer ticks every second, so a delay of up to one second is no lag.
             "loop_lag_seconds": None
             if ticked_at is None
             else round(max(0.0, time.monotonic() - ticked_at - TICK_SECONDS), 2),
@@ -128,52 +133,53 @@ class WorkerProbe:
 
     def _tick(self) -> None:
         self._ticked_at = time.monotonic()
-        self._direct.tick()
+        self._direct_queue.tick()
 
     def _cancel_timer(self) -> None:
         entry, self._timer_entry = self._timer_entry, None
         if entry is not None:
             self._consumer.timer.cancel(entry)
 
-    def _consumed(self) -> tuple[Any, ...]:
-        """Return the queues that it consumes, without its direct queue; after its end, the last ones."""
-        # Unchanged while the consumer reconnects; None only at the end of the worker, when the goodbye is written.
-        consumers = self._consumer.task_consumer
-        if consumers is not None:
-            self._queues = tuple(queue for queue in consumers.queues if not is_direct_queue(str(queue.name)))
-        return self._queues
+    def _consumed_queues(self) -> tuple[Any, ...]:
+        """Return the queues that the worker consumes, without its direct queue. At its end: the last ones."""
+        # While the consumer reconnects, `task_consumer` is unchanged. It is None only when the worker ends.
+        task_consumer = self._consumer.task_consumer
+        if task_consumer is not None:
+            self._last_queues = tuple(queue for queue in task_consumer.queues if not is_direct_queue(str(queue.name)))
+        return self._last_queues
 
-    def _held_back(self) -> int:
-        """Return the number of tasks held by a rate limit or ETA. Celery does not count them as reserved."""
+    def _held_back_count(self) -> int:
+        """Return the number of tasks that wait for a rate limit or an ETA. Celery does not count them as reserved."""
         consumer = self._consumer
-        limited = sum(len(bucket.contents) for bucket in _copied(consumer.task_buckets.values()) if bucket)
-        later = (consumer.apply_eta_task, consumer._limit_post_eta)
-        timers = getattr(
-            getattr(consumer.timer, "schedule", None), "_queue", ()
-        )  # the property `queue` would sort them
-        entries = (getattr(timer, "entry", None) for timer in _copied(timers))
-        return limited + sum(entry is not None and entry.fun in later and not entry.canceled for entry in entries)
+        rate_limited = sum(len(bucket.contents) for bucket in _copy(consumer.task_buckets.values()) if bucket)
+        eta_callbacks = (consumer.apply_eta_task, consumer._limit_post_eta)
+        # The private `_queue`, because the property `queue` sorts it.
+        timers = getattr(getattr(consumer.timer, "schedule", None), "_queue", ())
+        entries = (getattr(timer, "entry", None) for timer in _copy(timers))
+        return rate_limited + sum(
+            entry is not None and entry.fun in eta_callbacks and not entry.canceled for entry in entries
+        )
 
     def _is_prefetch_full(self) -> bool:
         """Return whether the prefetch limit keeps kombu from reading any queue.
 
-        On AMQP the broker applies the limit, and to the consumer of the tasks only.
+        False on AMQP: there the broker applies the limit, and not to the direct queue.
         """
-        consumers = self._consumer.task_consumer
-        qos = getattr(consumers.channel, "qos", None) if consumers is not None else None
+        task_consumer = self._consumer.task_consumer
+        qos = getattr(task_consumer.channel, "qos", None) if task_consumer is not None else None
         return qos is not None and not qos.can_consume()
 
 
 def _pool_name(pool: Any) -> str:
-    # The name of a subclass is not in the table: it may execute tasks in another way.
+    # A subclass is looked up by its own module, so it counts as unknown: it may execute tasks in another way.
     return _POOLS.get(type(pool).__module__, type(pool).__name__)
 
 
-def _number_of_tasks(requests: Iterable[Any]) -> int:
+def _task_count(requests: Iterable[Any]) -> int:
     return sum(request.name != HEARTBEAT for request in requests)
 
 
-def _children(pool: Any) -> set[int]:
+def _pool_process_ids(pool: Any) -> set[int]:
     processes = getattr(getattr(pool, "_pool", None), "_pool", None)
     return {process.pid for process in processes if process.pid} if isinstance(processes, list) else set()
 
@@ -183,13 +189,13 @@ def _tasks_per_child(pool: Any) -> int | None:
     return int(limit) if limit else None
 
 
-def _slots(pool: Any) -> int:
-    # In prefork this is the current number of processes, which autoscaling changes, even to 0.
+def _slot_count(pool: Any) -> int:
+    # `num_processes` of prefork is the current number of processes. Autoscaling changes it, even to 0.
     return max(1, int(getattr(pool, "num_processes", None) or getattr(pool, "limit", None) or 1))
 
 
-def _copied(live: Iterable[Any]) -> list[Any]:
-    """Return a copy of a collection that the main thread may change during the iteration."""
+def _copy(live: Iterable[Any]) -> list[Any]:
+    """Return a copy of a collection. The main thread may change the collection during the iteration."""
     for _ in range(20):
         try:
             return list(live)
