@@ -57,9 +57,7 @@ class KafkaGroup(Kind):
     ]
     source: Annotated[
         Literal["kafka", "prometheus"],
-        Field(
-            description="source of the numbers: the brokers, or a Prometheus that has the recording rules of this project"
-        ),
+        Field(description="source of the numbers: the brokers, or a Prometheus with this project's recording rules"),
     ] = "kafka"
     brokers: Annotated[
         Names,
@@ -285,7 +283,7 @@ class KafkaGroup(Kind):
             timeout_seconds=seconds,
             isolation_level=self.isolation_level,
             remembered={name: tuple(memory.partitions) for name, memory in memories.groups.items()},
-            read_starts=lambda observation: standing_partitions(
+            find_read_offsets=lambda observation: standing_partitions(
                 observation, memories.groups.get(observation.group), now, watched.limits
             ),
         )
