@@ -79,8 +79,8 @@ def observe_cluster(
     - ``topics`` are names and patterns of the topics to observe. If it is empty, all topics are observed.
     - ``timeout_seconds`` limits the duration of the call, without the time that the system takes to resolve names.
     - ``remembered`` are the groups and partitions of the previous observation. They are requested even if the brokers
-      do not list them. A broker that is down lists no groups. A broker of version 0.9 lists no groups without members, and
-      returns offsets only for partitions in the request.
+      do not list them. A broker that is down lists no groups. A broker of version 0.9 lists no groups without members,
+      and returns offsets only for partitions in the request.
     - ``find_read_offsets`` is called with each observation. The heads of record batches are read from the offsets that
       it returns, to find ``PartitionObservation.next_record``.
 
