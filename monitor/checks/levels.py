@@ -1,4 +1,4 @@
-"""Warning and error thresholds for measured numbers."""
+"""Options for warning and error thresholds, and the status of a number."""
 
 from __future__ import annotations
 

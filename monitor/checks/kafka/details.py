@@ -73,7 +73,7 @@ def from_describe_groups(node: Node, group: Any) -> GroupDescription:
     is_consumer_group = group.protocol_type == "consumer"
     members, topics, lists_all_topics = [], set(), bool(group.members)
     for member in group.members:
-        # The format of these bytes is defined by the clients, not by brokers. They are empty unless the group is Stable.
+        # Brokers do not interpret these bytes, which clients write. They are empty unless the group is Stable.
         assigned = _decoded(ConsumerProtocolAssignment, member.member_assignment) if is_consumer_group else None
         subscription = _decoded(ConsumerProtocolSubscription, member.member_metadata) if is_consumer_group else None
         lists_all_topics = lists_all_topics and bool(subscription and subscription.topics)

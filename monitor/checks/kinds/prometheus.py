@@ -159,7 +159,7 @@ class PrometheusQuery(Kind):
             self.headers,
         )
         with Prometheus(server, io_timeout(timeout_seconds)) as prometheus:
-            result = prometheus.query(self.query, partial=True)
+            result = prometheus.query(self.query, accept_partial=True)
         samples = sorted((each for each in result.samples if not math.isnan(each.value)), key=self._severity_order)
         failing = sum(self._level(each.value)[0] is not Status.OK for each in samples)
         data: dict[str, Any] = {"series": len(samples), "failing": failing}
@@ -168,8 +168,8 @@ class PrometheusQuery(Kind):
             data["value"] = samples[-1].value
         if result.warnings:
             detail["warnings"] = list(result.warnings)
-        if result.partial is not None:
-            data["note"], detail["partial"] = PARTIAL, result.partial
+        if result.partial_reason is not None:
+            data["note"], detail["partial"] = PARTIAL, result.partial_reason
         return Observation(data, detail)
 
     def judge(self, observation: Observation) -> Outcome:
