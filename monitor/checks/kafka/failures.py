@@ -65,8 +65,8 @@ def reason(error: BaseException) -> str:
             return code
     # kafka-python passes a network error as an argument of its own error, or only the name of the network error.
     for cause in (error, *(arg for arg in error.args if isinstance(arg, BaseException))):
-        if code := network_reason(cause):
-            return code
+        if network_code := network_reason(cause):
+            return network_code
     return next((code for text, code in _BY_TEXT if text in str(error)), "unreachable")
 
 
