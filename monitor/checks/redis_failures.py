@@ -28,7 +28,7 @@ def failure(error: Exception) -> CheckFailed:
 def failure_reason(error: BaseException) -> str:
     """Return the reason for an error of redis-py.
 
-    It is found by the class of the error, by the server's error code, or by the network error that caused it.
+    The reason is found by the class of the error, by the server's error code, or by the network error that caused it.
     """
     cause: BaseException | None = error
     while cause is not None:

@@ -47,7 +47,7 @@ class TimestampSearch:
     def next_time(self) -> int | None:
         """Return the time for the next request, or None if the search has ended.
 
-        The first time is 0, which returns the oldest record of the partition. The others bisect the age.
+        The first time is 0, for which the broker returns the oldest record. Each later time bisects the age.
         """
         if self.found is not None or self.given_up:
             return None

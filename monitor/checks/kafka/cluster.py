@@ -229,7 +229,7 @@ def _unmatched(query: _ClusterQuery, groups: Mapping[str, GroupDescription]) -> 
 
 
 def _problem_if_topic_forbidden(group: GroupDescription, topics: TopicLayout) -> GroupDescription:
-    """Return the group, or only its problem ``authorization`` if the group consumes a topic that must not be described.
+    """Return the group; only its problem ``authorization`` if the monitor may not describe one of its topics.
 
     The lag of the group without that topic would be too low.
     """

@@ -23,8 +23,8 @@ STABLE = "Stable"
 class GroupDescription:
     """Description of a group by its coordinator.
 
-    ``known`` is False if the cluster has no such group. ``committed`` is None if the broker (0.9) returns
-    offsets only for partitions in the request. ``subscribed`` are the topics to which members subscribe by name.
+    ``known`` is False if the cluster has no such group. ``committed`` is None if the broker is too old (0.9)
+    to return offsets without a list of partitions. ``subscribed`` are the topics to which members subscribe by name.
     ``lists_all_topics`` is False if a member subscribes by pattern, or if its subscription is not known.
     """
 
@@ -39,7 +39,7 @@ class GroupDescription:
 
     @property
     def topics(self) -> frozenset[str]:
-        """Return the topics of subscriptions and of assigned partitions."""
+        """Return the topics to which members subscribe by name, and the topics of assigned partitions."""
         return self.subscribed.union(at.topic for member in self.members for at in member.assigned)
 
     def has_unsubscribed(self, topic: str) -> bool:

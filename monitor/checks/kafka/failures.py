@@ -32,7 +32,7 @@ def failure(error: BaseException, where: str) -> CheckFailed:
 def combined_failure(errors: Mapping[str, BaseException]) -> CheckFailed | None:
     """Return one CheckFailed for the errors of several addresses; None if there are none.
 
-    Its reason is that of a final error if there is one, else that of the first error.
+    The reason is the reason of a final error if there is one, else the reason of the first error.
     """
     if not errors:
         return None
@@ -57,8 +57,8 @@ def partition_problem(code: int) -> str | None:
 def reason(error: BaseException) -> str:
     """Return the reason code of an error.
 
-    It is found by the class of the error, then by the network error that caused it, then by its text. Without a match
-    it is ``unreachable``.
+    The reason is found by the class of the error, then by the network error that caused it, then by its text. Without a
+    match the reason is ``unreachable``.
     """
     for types, code in _BY_CLASS:
         if isinstance(error, types):

@@ -29,7 +29,7 @@ from monitor.policy.consumer_groups.reasons import GroupProblem
 
 T = TypeVar("T")
 
-# A broker builds a response in memory and on one thread. For 1,000 groups of ten members it has a few MB.
+# A broker builds a response in memory and on one thread. For 1,000 groups of ten members, it is a few MB.
 GROUPS_PER_REQUEST = 1000
 # Protocol types of consumer groups. A group of Kafka Connect has another type. A group with only offsets has type "".
 CONSUMER_TYPES = ("consumer", "")
@@ -101,7 +101,8 @@ async def read_committed(
 ) -> dict[str, GroupDescription]:
     """Return the descriptions, with committed offsets for groups whose ``committed`` is None.
 
-    Brokers of version 0.9 return offsets only for partitions in the request. ``partitions`` are these, by group.
+    Brokers of version 0.9 return offsets only for partitions in the request. ``partitions`` are the partitions to
+    request, by group.
     """
 
     async def with_offsets(name: str, group: GroupDescription) -> tuple[str, GroupDescription]:

@@ -93,7 +93,7 @@ def _resolved(host: str, port: int) -> list[_Address]:
 
 @contextmanager
 def logging_silenced() -> Iterator[None]:
-    """Silence kafka-python's logger: it logs each failure several times. The check's outcome has it."""
+    """Silence kafka-python's logger, which logs each failure several times. The outcome contains the failure."""
     logger = logging.getLogger("kafka")
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)

@@ -218,7 +218,7 @@ def _offsets_move_without_members(
 def _number_now(prometheus: Prometheus, rule: str, group: str) -> tuple[float | None, tuple[str, ...]]:
     """Return the current value of a recording rule for the group, and remarks.
 
-    If the value is infinite, it is None, and there are no remarks. If it is not known, it is None, and the remark
+    An infinite value is returned as None, without a remark. An unknown value is returned as None, with a remark that
     contains the cause.
     """
     try:
