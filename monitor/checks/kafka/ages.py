@@ -32,7 +32,7 @@ Record = tuple[TopicPartition, int]
 class TimestampSearch:
     """Search for the timestamp of the first record at or after ``offset``.
 
-    The timestamp is later than ``low`` and not later than ``high``. ``found`` is the exact timestamp, None until a
+    The timestamp is later than ``low`` and not later than ``high``. ``exact`` is the exact timestamp, None until a
     response contains it. Times are milliseconds since the Unix epoch.
     """
 
@@ -40,7 +40,7 @@ class TimestampSearch:
     now: float
     high: float
     low: float | None = None
-    found: float | None = None
+    exact: float | None = None
     given_up: bool = False
 
     @property
@@ -49,7 +49,7 @@ class TimestampSearch:
 
         The first time is 0, for which the broker returns the oldest record. Each later time bisects the age.
         """
-        if self.found is not None or self.given_up:
+        if self.exact is not None or self.given_up:
             return None
         if self.low is None:
             return 0
@@ -61,10 +61,10 @@ class TimestampSearch:
 
     def learn(self, requested: int, offset: int, time: float) -> None:
         """Use a response: the first record that is not older than ``requested`` has this offset and this timestamp."""
-        if self.found is not None:
+        if self.exact is not None:
             return  # the response belongs to another search in the same partition
         if offset == self.offset or (self.low is None and offset > self.offset):
-            self.found = time
+            self.exact = time
         elif offset == _NONE and self.low is None:
             self.given_up = True  # no record has a timestamp
         elif offset == _NONE or offset > self.offset:
@@ -75,8 +75,8 @@ class TimestampSearch:
     @property
     def time(self) -> float | None:
         """Return the timestamp, or its upper bound; None if the bounds are too far apart."""
-        if self.found is not None or self.low is None or self.given_up:
-            return self.found
+        if self.exact is not None or self.low is None or self.given_up:
+            return self.exact
         is_good = self.high - self.low <= max(GOOD_MILLISECONDS, GOOD_SHARE * (self.now - self.low))
         return self.high if is_good else None
 

@@ -161,13 +161,13 @@ class ClusterClient:
             self._match_configured_address(broker)
         return tuple(broker.node_id for broker in metadata.brokers)
 
-    def learn_coordinator(self, found: Any) -> int:
+    def learn_coordinator(self, coordinator: Any) -> int:
         """Store the address of the broker in a FindCoordinator response, and return its number."""
-        known = self._cluster.broker_metadata(found.node_id)
-        if known is None or (known.host, known.port) != (found.host, found.port):
-            self._cluster.add_coordinator(found, "group", "", synthesize_node_id=False)
-            self._match_configured_address(found)
-        return int(found.node_id)
+        known = self._cluster.broker_metadata(coordinator.node_id)
+        if known is None or (known.host, known.port) != (coordinator.host, coordinator.port):
+            self._cluster.add_coordinator(coordinator, "group", "", synthesize_node_id=False)
+            self._match_configured_address(coordinator)
+        return int(coordinator.node_id)
 
     def address(self, node: Node) -> str:
         """Return ``host:port`` of a node."""

@@ -113,7 +113,7 @@ async def _observe(client: ClusterClient, query: _ClusterQuery) -> ClusterSnapsh
         partition
         for name, group in groups.items()
         for partition in partitions[name] | uncommitted[name]
-        if (group.committed or {}).get(partition, -1) < ends.found.get(partition, -1)
+        if (group.committed or {}).get(partition, -1) < ends.offsets.get(partition, -1)
     }
     beginnings = await read_offsets(
         client, lagging, topics, which=BEGINNING, isolation_level=level, until=client.until(0.9)
@@ -126,12 +126,12 @@ async def _observe(client: ClusterClient, query: _ClusterQuery) -> ClusterSnapsh
     }
     for name, observation in observations.items():
         if starts := query.find_read_offsets(observation):
-            found = await next_records(client, starts, topics, client.until(0.9))
-            observation = _with_next_records(observation, found)  # noqa: PLW2901
+            next_offsets = await next_records(client, starts, topics, client.until(0.9))
+            observation = _with_next_records(observation, next_offsets)  # noqa: PLW2901
         unread = sorted(
             partition
             for partition in uncommitted[name]
-            if ends.found.get(partition, 0) > beginnings.found.get(partition, 0)
+            if ends.offsets.get(partition, 0) > beginnings.offsets.get(partition, 0)
         )
         unreached = _unreached(client, groups[name], observation, topics)
         record = waiting.get(name)
@@ -148,7 +148,7 @@ async def _names(client: ClusterClient, query: _ClusterQuery, until: float) -> t
     listed, silent, may_omit_groups = await list_groups(client, await read_brokers(client, until), until)
     if silent or may_omit_groups:
         listed |= set(query.remembered)
-    names |= {name for name in listed if any(name == each or fnmatchcase(name, each) for each in patterns)}
+    names |= {name for name in listed if any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)}
     return names, tuple(sorted(map(client.address, silent)))
 
 
@@ -174,10 +174,12 @@ def _partitions(query: _ClusterQuery, name: str, group: GroupDescription, topics
     if group.committed is None:
         partitions_of_topics += [query.remembered.get(name, ())]
         partitions_of_topics += [
-            found for topic, found in topics.partitions.items() if query.topics and query.includes(topic)
+            partitions_of_topic
+            for topic, partitions_of_topic in topics.partitions.items()
+            if query.topics and query.includes(topic)
         ]
     partitions = set(group.committed or ()).union(*partitions_of_topics, *(member.assigned for member in group.members))
-    return {each for each in partitions if query.includes(each.topic)} if query.topics else partitions
+    return {p for p in partitions if query.includes(p.topic)} if query.topics else partitions
 
 
 def _uncommitted(
@@ -190,8 +192,8 @@ def _uncommitted(
     if group.members or not group.committed:
         return set()
     consumed = {partition.topic for partition in group.committed if query.includes(partition.topic)}
-    found = {partition for topic in consumed for partition in topics.partitions.get(topic, ())}
-    return found - set(partitions)
+    in_consumed_topics = {partition for topic in consumed for partition in topics.partitions.get(topic, ())}
+    return in_consumed_topics - set(partitions)
 
 
 def _waiting_records(
@@ -204,16 +206,16 @@ def _waiting_records(
 
     The group whose partition has the highest lag is first.
     """
-    found: dict[str, tuple[int, Record]] = {}
+    highest: dict[str, tuple[int, Record]] = {}
     for name, group in groups.items():
         for partition in partitions[name]:
-            committed, end = (group.committed or {}).get(partition), ends.found.get(partition)
+            committed, end = (group.committed or {}).get(partition), ends.offsets.get(partition)
             if committed is None or end is None or group.has_unsubscribed(partition.topic):
                 continue
-            first = max(committed, beginnings.found.get(partition, 0))
+            first = max(committed, beginnings.offsets.get(partition, 0))
             if end > first:
-                found[name] = max(found.get(name, (0, (partition, first))), (end - first, (partition, first)))
-    return {name: record for name, (_, record) in sorted(found.items(), key=lambda item: -item[1][0])}
+                highest[name] = max(highest.get(name, (0, (partition, first))), (end - first, (partition, first)))
+    return {name: record for name, (_, record) in sorted(highest.items(), key=lambda item: -item[1][0])}
 
 
 def _unmatched(query: _ClusterQuery, groups: Mapping[str, GroupDescription]) -> tuple[str, ...]:
@@ -225,7 +227,9 @@ def _unmatched(query: _ClusterQuery, groups: Mapping[str, GroupDescription]) -> 
     if not all(consumed):
         return ()
     topics = frozenset().union(*consumed)
-    return tuple(each for each in query.topics if topics and not any(fnmatchcase(topic, each) for topic in topics))
+    return tuple(
+        pattern for pattern in query.topics if topics and not any(fnmatchcase(topic, pattern) for topic in topics)
+    )
 
 
 def _problem_if_topic_forbidden(group: GroupDescription, topics: TopicLayout) -> GroupDescription:
@@ -256,9 +260,9 @@ def _observation(
         members=group.members,
         partitions={
             partition: PartitionObservation(
-                ends.found.get(partition),
+                ends.offsets.get(partition),
                 committed.get(partition),
-                beginnings.found.get(partition),
+                beginnings.offsets.get(partition),
                 ends.problems.get(partition) or (UNSUBSCRIBED if group.has_unsubscribed(partition.topic) else None),
             )
             for partition in sorted(partitions)
@@ -267,9 +271,10 @@ def _observation(
     )
 
 
-def _with_next_records(observation: GroupObservation, found: Mapping[TopicPartition, int]) -> GroupObservation:
+def _with_next_records(observation: GroupObservation, next_offsets: Mapping[TopicPartition, int]) -> GroupObservation:
     changed = {
-        partition: replace(observation.partitions[partition], next_record=offset) for partition, offset in found.items()
+        partition: replace(observation.partitions[partition], next_record=offset)
+        for partition, offset in next_offsets.items()
     }
     return replace(observation, partitions={**observation.partitions, **changed})
 

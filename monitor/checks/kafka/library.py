@@ -43,12 +43,12 @@ class ConnectionManager(KafkaConnectionManager):  # type: ignore[misc]
             return [node]
         nodes = self._address_nodes.get((node, broker.host, broker.port))
         if nodes is None:
-            found = _resolved(broker.host, broker.port)
-            nodes = [node] if len(found) == 1 else [f"{node} at {address[4][0]}" for address in found]
-            for address_node in nodes if len(found) > 1 else ():
+            addresses = _resolved(broker.host, broker.port)
+            nodes = [node] if len(addresses) == 1 else [f"{node} at {address[4][0]}" for address in addresses]
+            for address_node in nodes if len(addresses) > 1 else ():
                 row = SimpleNamespace(error_code=0, node_id=address_node, host=broker.host, port=broker.port)
                 self.cluster.add_coordinator(row, "group", str(address_node), synthesize_node_id=False)
-            self._addresses |= zip(nodes, found, strict=True)
+            self._addresses |= zip(nodes, addresses, strict=True)
             self._address_nodes[node, broker.host, broker.port] = nodes
         return nodes
 

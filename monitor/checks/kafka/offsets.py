@@ -45,7 +45,7 @@ class TopicLayout:
 class PartitionOffsets:
     """Offsets of partitions, and the problems of the partitions whose offset is not known."""
 
-    found: Mapping[TopicPartition, int]
+    offsets: Mapping[TopicPartition, int]
     problems: Mapping[TopicPartition, str]
 
 
@@ -97,7 +97,7 @@ async def read_offsets(
 
     ``which`` is ``END`` or ``BEGINNING``.
     """
-    found: dict[TopicPartition, int] = {}
+    offsets: dict[TopicPartition, int] = {}
     problems: dict[TopicPartition, str] = {}
     pending, attempt = set(partitions), 0
     while pending:
@@ -114,9 +114,9 @@ async def read_offsets(
             for chunk in chunks(partitions_of_leader, PARTITIONS_PER_REQUEST)
         )
         for answer in answers:
-            found.update(answer.found)
+            offsets.update(answer.offsets)
             problems.update(answer.problems)
-        pending = {partition for partition in pending if problems.get(partition) == LEADER and partition not in found}
+        pending = {partition for partition in pending if problems.get(partition) == LEADER and partition not in offsets}
         if not pending or not await client.pause(attempt, until):
             break
         attempt += 1
@@ -126,7 +126,7 @@ async def read_offsets(
             break
         for partition in pending:
             del problems[partition]
-    return PartitionOffsets(found, problems)
+    return PartitionOffsets(offsets, problems)
 
 
 def _request(partitions: Collection[TopicPartition], which: int, isolation_level: IsolationLevel) -> Any:
@@ -144,7 +144,7 @@ async def _read(client: ClusterClient, node: Node, request: Any, until: float) -
     except KafkaError:
         rows = [TopicPartition(topic.name, row.partition_index) for topic in request.topics for row in topic.partitions]
         return PartitionOffsets({}, dict.fromkeys(rows, LEADER))
-    found: dict[TopicPartition, int] = {}
+    offsets: dict[TopicPartition, int] = {}
     problems: dict[TopicPartition, str] = {}
     for topic in answer.topics:
         for row in topic.partitions:
@@ -156,5 +156,5 @@ async def _read(client: ClusterClient, node: Node, request: Any, until: float) -
             if problem:
                 problems[partition] = problem
             else:
-                found[partition] = offset
-    return PartitionOffsets(found, problems)
+                offsets[partition] = offset
+    return PartitionOffsets(offsets, problems)

@@ -108,7 +108,7 @@ async def _next_record(
             row = await _fetch(client, node, partition, position, size, until=until)
             if row is None or row.error_code:
                 break
-            aborted = [(each.producer_id, each.first_offset) for each in row.aborted_transactions or ()]
+            aborted = [(entry.producer_id, entry.first_offset) for entry in row.aborted_transactions or ()]
             last_position = position
             position, is_found = first_committed(batches(bytes(row.records or b"")), aborted, position)
             if is_found or position == last_position or position >= row.last_stable_offset:
