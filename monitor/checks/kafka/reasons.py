@@ -56,10 +56,10 @@ REASONS: Mapping[str, str] = {
     GroupReason.RECORDS_LOST: "retention deleted records that the group had not committed (a warning)",
     GroupReason.NO_DATA: "the source has returned no numbers for longer than `hold_for` (unknown); see "
     "`on_source_failure`",
-    GroupReason.STARTING: "within `start_grace`, the group does not have enough members yet (unknown; fails nothing)",
-    GroupReason.UNKNOWN_GROUP: "the cluster has no such group (unknown; fails nothing within `start_grace`)",
-    GroupReason.UNKNOWN_TOPIC: "a name or pattern in `topics` matches no consumed topic (unknown; fails nothing within "
-    "`start_grace`)",
+    GroupReason.STARTING: "within `start_grace`, the group does not have enough members yet (unknown; fails no probe)",
+    GroupReason.UNKNOWN_GROUP: "the cluster has no such group (unknown; fails no probe within `start_grace`)",
+    GroupReason.UNKNOWN_TOPIC: "a name or pattern in `topics` matches no consumed topic (unknown; fails no probe "
+    "within `start_grace`)",
     GroupReason.GONE: "a group that matched a pattern was deleted (a warning for one window)",
     **PROBLEMS,
     MISSING: "Prometheus answers, but has no series of the group, or does not have the recording rules",

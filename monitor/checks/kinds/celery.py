@@ -33,8 +33,8 @@ from monitor.model.checks import Outcome
 class Celery(Kind):
     """Connect to the broker and count the tasks that wait in its queues.
 
-    - On Redis (TCP, TLS, unix socket, Sentinel), the number of a queue is the sum over all priorities. Tasks that were
-      delivered and not acknowledged are a separate number.
+    - On Redis (TCP, TLS, unix socket, Sentinel), the number of waiting tasks of a queue is the sum over all priorities.
+      Tasks that were delivered and not acknowledged are counted separately.
     - On other brokers (AMQP), the check declares the queues passively. The number of unacknowledged tasks is not known.
     - A queue that does not exist has 0 tasks.
     """
@@ -48,8 +48,8 @@ class Celery(Kind):
     transport_options: Annotated[
         Mapping[str, Any],
         Field(
-            description="options of the transport, as in Celery's broker_transport_options. A timeout in them that is "
-            "longer than the check's timeout has no effect"
+            description="options of the transport, as in Celery's broker_transport_options. Timeouts that are longer "
+            "than the check's timeout are shortened"
         ),
     ] = from_config("broker_transport_options", default_factory=dict, repr=False)
     use_ssl: Annotated[

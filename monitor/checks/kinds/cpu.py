@@ -38,7 +38,7 @@ class Cpu(Kind):
 
     reports: ClassVar[Mapping[str, str]] = {
         "percent": "CPU use, in percent of the quota, or without a quota of the processors that the process may use",
-        "count": "number of processors that are 100 percent; a quota may be a fraction of a processor",
+        "count": "number of processors that `percent` is relative to; with a quota it may be a fraction",
     }
     reasons: ClassVar[Mapping[str, str]] = REASONS
     example: ClassVar[Mapping[str, Any]] = {"warning_percent": 95}

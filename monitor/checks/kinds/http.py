@@ -33,7 +33,8 @@ class Http(Kind):
     url: Annotated[str, Field(pattern=r"^https?://[^\s/@]+(/\S*)?$", description="URL, without credentials")]
     method: Annotated[Literal["GET", "HEAD"], Field(description="request method")] = "GET"
     expected_status: Annotated[
-        frozenset[StatusCode], Field(min_length=1, description="status codes that are ok; any other is an error")
+        frozenset[StatusCode],
+        Field(min_length=1, description="status codes of a response that is ok; any other status code is an error"),
     ] = frozenset({200})
     contains: Annotated[
         str | None, Field(min_length=1, description="text that the first MiB of the body must contain; only with GET")

@@ -99,7 +99,7 @@ class KafkaGroup(Kind):
         Field(
             description="with `hold`: maximum age of the numbers of a kept verdict, in seconds; default: `window`. If "
             "the numbers are older, or if there was no number yet, the check is unknown and fails. With `forever`, the "
-            "maximum age is `window`, and the unknown check fails nothing"
+            "maximum age is `window`, and the unknown check fails no probe"
         ),
     ] = None
 

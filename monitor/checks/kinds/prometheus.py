@@ -70,7 +70,7 @@ class PrometheusQuery(Kind):
         Field(
             description="with `hold`: maximum age of the kept verdict, in seconds. If the verdict is older, or if "
             "there was no verdict yet, the check is unknown and fails. With `forever`, the maximum age is 5 minutes, "
-            "and the unknown check fails nothing"
+            "and the unknown check fails no probe"
         ),
     ] = DEFAULT_HOLD_SECONDS
     attempt_timeout: Annotated[Seconds, Field(gt=0, description="time limit of one attempt, in seconds")] = 1.5

@@ -29,7 +29,7 @@ class Python(Kind):
 
     - None or True: the check is ok. False: the check is an error.
     - a number or a dict: the check is ok, and this is its data.
-    - a ``Status`` or the name of one, ``(status, message)``, or an ``Outcome``.
+    - a ``Status`` or its name, ``(status, message)``, or an ``Outcome``.
 
     To report an error with a reason, the function raises ``CheckFailed``. Any other exception is an error with the
     reason ``exception``; the text of the exception is only logged.
