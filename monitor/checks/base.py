@@ -1,4 +1,4 @@
-"""Base class of the kinds of checks: a kind is a small frozen dataclass whose fields are its options."""
+"""Base class of all kinds of checks. A kind is a frozen dataclass, and its fields are the options of the check."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pydantic import ConfigDict
 from monitor.model.checks import NO_PAST, Outcome, Past, Status
 
 SERIES_OF_USERS = 8
-"""Maximum number of fields that history keeps of the data that a user's code returns."""
+"""Maximum number of series in the data that a user's code returns without declaring series."""
 
 
 class CheckFailed(Exception):
-    """Expected failure of a check: the result is status ``error`` with this reason, message and data.
+    """Expected failure of a check. The status becomes ``error``, with this reason, message and data.
 
-    Raise it from ``observe`` with a reason in snake_case (``refused``, ``timeout``, ``authentication``, ...).
+    Raise it in ``observe``. The reason is a word in snake_case, such as ``refused``, ``timeout`` or ``authentication``.
     """
 
     def __init__(self, reason: str, message: str, data: Mapping[str, Any] | None = None) -> None:
@@ -30,7 +30,10 @@ class CheckFailed(Exception):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Observation:
-    """Measurement of one run. ``data`` is public (numbers, names of queues); ``detail`` is not (hosts, ...)."""
+    """Measurement of one run.
+
+    ``data`` is public, such as numbers and names of queues. Only authorised clients see ``detail``, such as hosts.
+    """
 
     data: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     detail: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -40,9 +43,12 @@ class Observation:
 class Kind:
     """Base of all kinds. A subclass adds its options as annotated fields and overrides ``observe`` and often ``judge``.
 
-    The class variables document the kind; ``docs/checks.md`` and the contract test of all kinds use them. ``reports``
-    describes each field of the data (empty if the user's code chooses the fields), ``reasons`` describes each reason
-    code, and ``example`` is a valid set of options. ``series`` names the numbers in the data that history keeps.
+    The class variables document the kind: ``docs/checks.md`` is generated from them.
+
+    - ``reports`` describes each field of the data. It is empty if the user's code chooses the fields.
+    - ``reasons`` describes each reason code.
+    - ``example`` is a valid set of options.
+    - ``series`` are the names of the numbers in the data that history keeps.
     """
 
     name: ClassVar[str] = ""
@@ -56,8 +62,8 @@ class Kind:
     def series_of(self, outcome: Outcome) -> tuple[str, ...]:
         """Return the names of the numbers in an outcome's data that history keeps.
 
-        The outcome's own ``series`` take precedence over those of the kind. If a user's code returned the data and
-        declared no series, the first ``SERIES_OF_USERS`` numbers are used.
+        Precedence: the ``series`` of the outcome, then the ``series`` of the kind. A kind without ``reports`` runs a
+        user's code: if its outcome has no ``series``, the first ``SERIES_OF_USERS`` numbers of the data are used.
         """
         if outcome.series or self.reports:
             return outcome.series or self.series
@@ -65,24 +71,24 @@ class Kind:
         return tuple(itertools.islice(numbers, SERIES_OF_USERS))
 
     def modules(self) -> tuple[str, ...]:
-        """Return the modules that a run imports. They are imported in advance, outside of any check's time limit."""
+        """Return the modules to import before the first run, because the check's timeout does not limit that import."""
         return ()
 
     def observe(self, timeout_seconds: float) -> Observation:
         """Measure and return the observation, without judging it. Raises :class:`CheckFailed` for expected failures.
 
-        Derive the timeouts of connections from ``timeout_seconds``: the check process is ended after that time.
+        The check process is ended after ``timeout_seconds``. So make the timeouts of connections shorter.
         """
         raise NotImplementedError
 
     def judge(self, observation: Observation) -> Outcome:
-        """Return the outcome for an observation. Pure. By default every observation is ok."""
+        """Return the outcome for an observation. Pure. The default implementation returns ok."""
         return Outcome(Status.OK, observation.data, detail=observation.detail)
 
     def run(self, timeout_seconds: float, past: Past = NO_PAST) -> Outcome:  # noqa: ARG002
-        """Observe and judge. Expected failures become outcomes; every other exception is raised.
+        """Observe and judge. A CheckFailed becomes an outcome; every other exception is raised.
 
-        A kind overrides this method if other code decides the status, or if the outcome depends on earlier runs:
+        A kind overrides this method if a user's code decides the status, or if the outcome depends on earlier runs.
         ``past.memory`` is the ``Outcome.memory`` of the previous run.
         """
         try:
@@ -92,5 +98,5 @@ class Kind:
 
 
 def from_config(key: str, **field_arguments: Any) -> Any:
-    """Return a dataclass field whose value, if the check does not set it, is that of ``key`` in the configuration."""
+    """Return a dataclass field whose default is the value of ``key`` in the configuration."""
     return dataclasses.field(metadata={"config": key}, **field_arguments)

@@ -1,4 +1,4 @@
-"""Reason codes of HTTP failures: those of urllib3, and those of the network below it."""
+"""Reason codes of HTTP requests that failed, from the exceptions of urllib3."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from monitor.lib.redaction import scrub
 def http_failure(error: Exception, what: str, *, not_http: str) -> CheckFailed:
     """Return the CheckFailed for ``error``.
 
-    ``what`` names the server. ``not_http`` is the reason for an answer that is not HTTP.
+    ``what`` names the server in the message. ``not_http`` is the reason to use if the response is not HTTP.
     """
     if isinstance(error, SSLError):
         return CheckFailed("tls", f"{what}: {scrub(str(error))}")

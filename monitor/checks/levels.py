@@ -1,4 +1,4 @@
-"""Warning and error thresholds for measured numbers."""
+"""Options for warning and error thresholds, and the status of a number."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from monitor.model.checks import Reason, Status
 REASONS: Mapping[str, str] = {Reason.ABOVE_THRESHOLD: "the value is above its threshold"}
 
 WarningPercent = Annotated[
-    float, Field(gt=0, le=100, description="threshold in percent: the check is a warning above it")
+    float, Field(gt=0, le=100, description="threshold in percent: the check is a warning above this value")
 ]
 ErrorPercent = Annotated[
-    float | None, Field(gt=0, le=100, description="threshold in percent: the check is an error above it")
+    float | None, Field(gt=0, le=100, description="threshold in percent: the check is an error above this value")
 ]
 WarningCount = Annotated[int | None, Field(ge=0, description="threshold: the check is a warning above this number")]
 ErrorCount = Annotated[int | None, Field(ge=0, description="threshold: the check is an error above this number")]

@@ -1,8 +1,8 @@
 """Time limits of a connection to MySQL.
 
-The drivers try the addresses of a host one after another, and give each the full ``connect_timeout``. Once an address
-has accepted a connection, no other address is tried. The project's own connections behave the same, so a check that
-fails there reports what the project would meet.
+The drivers try the addresses of a host one after another, and use the full ``connect_timeout`` for each address. After
+an address has accepted the TCP connection, they try no other address, even if the server then does not answer. The
+check uses the same drivers, so it fails in the same cases as the project's own connections.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from monitor.lib.attempts import addresses, narrow, share
 
 
 def limit(options: MutableMapping[str, Any], driver: Any, host: str, timeout_seconds: float) -> None:
-    """Set time limits in ``options``: for the connection to each address of ``host``, and for each answer.
+    """Set the time limits of a MySQL driver in ``options``. A shorter limit of the project is kept.
 
-    Shorter limits of the project are kept.
+    The addresses of ``host`` share ``timeout_seconds`` for connecting. Each answer may take ``timeout_seconds``.
     """
     has_several_addresses = (attempts := addresses(host)) > 1
     narrow(options, "connect_timeout", share(timeout_seconds, attempts))
@@ -25,6 +25,6 @@ def limit(options: MutableMapping[str, Any], driver: Any, host: str, timeout_sec
     narrow(options, "write_timeout", timeout_seconds)
     if driver.__name__ != "pymysql":  # mysqlclient accepts only integer seconds
         for name in ("connect_timeout", "read_timeout", "write_timeout"):
-            # Rounded up, the attempts at several addresses would take longer than the timeout.
+            # Rounded up, the attempts to connect to several addresses would take longer than the timeout.
             to_integer = math.floor if has_several_addresses and name == "connect_timeout" else math.ceil
             options[name] = max(1, to_integer(options[name]))

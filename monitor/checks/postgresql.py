@@ -1,7 +1,7 @@
-"""Connections to PostgreSQL whose attempts share one time limit.
+"""Connections to PostgreSQL with one time limit for all attempts.
 
-psycopg tries the hosts of a connection one after another, and the addresses of each host, but gives every attempt the
-full ``connect_timeout``, which is at least 2 s. Here an attempt is closed when its share of the time has passed.
+psycopg tries the hosts of a connection, and the addresses of each host, one after another. It uses the full
+``connect_timeout``, at least 2 s, for every attempt. Here an attempt ends when its share of the time has passed.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ _EVENTS = {
 
 
 def driver_with_deadline(driver: Any, deadline: float, failures: list[str]) -> Any:
-    """Return psycopg with a ``connect`` that ends by ``deadline`` (monotonic seconds).
+    """Return a copy of the module psycopg whose ``connect`` ends by ``deadline`` (monotonic seconds).
 
-    psycopg itself makes the list of attempts, so hosts, ports, ``load_balance_hosts``, ``target_session_attrs``,
-    environment variables and service file have their usual meaning. Each attempt gets its share of the time, at most
-    the project's ``connect_timeout``. ``connect`` appends a line to ``failures`` for each attempt that fails.
+    psycopg's own functions make the list of attempts. So hosts, ports, ``load_balance_hosts``,
+    ``target_session_attrs``, environment variables and the service file have their usual effect. Each attempt gets an
+    equal share of the remaining time, at most the project's ``connect_timeout``. ``connect`` appends one line to
+    ``failures`` for each attempt that fails.
     """
 
     def connect(
@@ -48,7 +49,7 @@ def driver_with_deadline(driver: Any, deadline: float, failures: list[str]) -> A
         connection.row_factory = row_factory or connection.row_factory
         connection.cursor_factory = cursor_factory or connection.cursor_factory
         if context is not None:
-            connection._adapters = AdaptersMap(context.adapters)  # like psycopg's own connect: there is no public way
+            connection._adapters = AdaptersMap(context.adapters)  # as in psycopg's own connect; there is no public way
         return connection
 
     return SimpleNamespace(**{**vars(driver), "connect": connect})
@@ -56,12 +57,12 @@ def driver_with_deadline(driver: Any, deadline: float, failures: list[str]) -> A
 
 def _connect_first(parameters: Any, deadline: float, failures: list[str]) -> pq.abc.PGconn:
     """Return the connection of the first attempt that succeeds. Raises psycopg.OperationalError."""
-    most_seconds = timeout_from_conninfo(parameters)
+    max_seconds = timeout_from_conninfo(parameters)
     attempts = conninfo_attempts(parameters)
-    for made, attempt in enumerate(attempts):
+    for attempts_made, attempt in enumerate(attempts):
         now = time.monotonic()
         try:
-            return _connect_once(attempt, now + share(deadline - now, len(attempts) - made, most_seconds))
+            return _connect_once(attempt, now + share(deadline - now, len(attempts) - attempts_made, max_seconds))
         except psycopg.OperationalError as error:
             place = ", ".join(f"{name} {attempt[name]}" for name in ("host", "hostaddr", "port") if name in attempt)
             failures.append(f"{place or 'default host'}: {str(error).strip()}")
@@ -72,19 +73,19 @@ def _connect_once(parameters: Any, deadline: float) -> pq.abc.PGconn:
     pgconn = pq.PGconn.connect_start(make_conninfo(**parameters).encode())
     try:
         while pgconn.status != pq.ConnStatus.BAD and (state := pq.PollingStatus(pgconn.connect_poll())) in _EVENTS:
-            if not _ready(pgconn.socket, _EVENTS[state], deadline - time.monotonic()):
+            if not _wait_until_ready(pgconn.socket, _EVENTS[state], deadline - time.monotonic()):
                 raise psycopg.errors.ConnectionTimeout("connection timeout expired")
         if pgconn.status != pq.ConnStatus.OK:
             raise psycopg.OperationalError(f"connection failed: {pgconn.get_error_message()}")
     except BaseException:
         pgconn.finish()
         raise
-    pgconn.nonblocking = 1  # like psycopg's own connect
+    pgconn.nonblocking = 1  # as in psycopg's own connect
     return pgconn
 
 
-def _ready(socket: int, events: int, seconds: float) -> bool:
-    # libpq may use another socket after each step.
+def _wait_until_ready(socket: int, events: int, seconds: float) -> bool:
+    # A new selector for each step: libpq may use another socket after each step.
     with selectors.DefaultSelector() as selector:
         selector.register(socket, events)
         return bool(selector.select(max(0.0, seconds)))

@@ -1,4 +1,4 @@
-"""Code that a check process runs for a check: the target of `monitor.executor`."""
+"""Functions that check processes call: `prepare` at the start of the fork server, `run` for each check."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 def prepare(names: Iterable[str]) -> None:
     """Import the kinds and modules that checks need, once, before check processes are forked.
 
-    A name is that of a kind, or ``module=NAME`` for a module. Otherwise each new process would import a user's modules
-    within the time limit of its first check. If the import takes longer than the limit, the check would never run.
+    Each name is the name of a kind, or ``module=NAME`` for a module. Without this, each check process would import a
+    user's modules within the timeout of its check. If the import takes longer than the timeout, the check never runs.
     """
     if os.environ.get("DJANGO_SETTINGS_MODULE"):
         import django  # noqa: PLC0415
@@ -37,23 +37,23 @@ def prepare(names: Iterable[str]) -> None:
 
 
 def run(kind: str, options: Mapping[str, Any], timeout_seconds: float, past: Past = NO_PAST) -> Outcome:
-    """Run one check and return its outcome. Any exception may be raised; the check process handles it."""
-    built = KINDS.build(kind, options)
-    outcome = built.run(timeout_seconds, past)
-    parts = {
-        name: part and dataclasses.replace(part, series=built.series_of(part))
-        for name, part in outcome.children.items()
+    """Run one check and return its outcome. Does not catch exceptions: the check process handles them."""
+    check = KINDS.build(kind, options)
+    outcome = check.run(timeout_seconds, past)
+    children = {
+        name: child and dataclasses.replace(child, series=check.series_of(child))
+        for name, child in outcome.children.items()
     }
-    return dataclasses.replace(outcome, series=built.series_of(outcome), children=parts)
+    return dataclasses.replace(outcome, series=check.series_of(outcome), children=children)
 
 
 def _import(module: str) -> None:
-    """Import a user's module. If that fails or hangs, log it: the check that needs the module reports the error."""
+    """Import a user's module. If the import fails or hangs, log a warning: the check itself will report the error."""
 
     def give_up(*_: object) -> None:
         raise TimeoutError(f"importing takes longer than {IMPORT_SECONDS:g} s")
 
-    before = signal.signal(signal.SIGALRM, give_up)
+    previous_handler = signal.signal(signal.SIGALRM, give_up)
     signal.setitimer(signal.ITIMER_REAL, IMPORT_SECONDS)
     try:
         importlib.import_module(module)
@@ -61,4 +61,4 @@ def _import(module: str) -> None:
         logger.warning("%s cannot be imported in advance: %s: %s", module, type(error).__name__, error)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, previous_handler)

@@ -26,14 +26,13 @@ from monitor.lib.redaction import hide_secrets, scrub
 
 MAX_BODY_BYTES = 8 * 1024 * 1024  # tens of thousands of series
 FIRST_PAUSE_SECONDS = 0.05
-MAX_MESSAGE_CHARACTERS = 300  # of a message that contains text from the server
+MAX_MESSAGE_CHARACTERS = 300  # limit for text from the server
 REASONS = {
     **NETWORK_REASONS,
     "authentication": "the user, password or token is wrong, or lacks permission (401 or 403)",
-    "unavailable": "Prometheus, or a proxy in front of it, is temporarily unavailable (429 or 5xx), or its answer is "
-    "incomplete",
+    "unavailable": "Prometheus, or a proxy in front of it, answers 429 or 5xx, or the answer is incomplete",
     "bad_query": "Prometheus rejects the query, or the result is not one number for each series",
-    "bad_answer": "the response does not come from the API of Prometheus: a wrong path, a redirect, another server",
+    "bad_answer": "the response is not one of the API of Prometheus: wrong path, redirect, or another server",
 }
 
 
@@ -47,14 +46,17 @@ def _http_url(value: SecretStr) -> SecretStr:
 
 
 BaseUrl = Annotated[SecretStr, AfterValidator(_http_url)]
-"""URL of Prometheus, with the prefix of its path if there is one. It may contain ``user:password@``."""
+"""Base URL of Prometheus, with its path prefix if it has one, such as ``https://host/prefix``.
+
+It may contain ``user:password@``.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class PrometheusEndpoint:
     """Address, credentials and time limits of a Prometheus server.
 
-    A token takes precedence over a username, both over the credentials in the URL, and ``headers`` over all of them.
+    Precedence, highest first: ``headers``, ``token``, ``username`` with ``password``, the credentials in ``url``.
     ``timeout_seconds`` limits one attempt. ``retries`` is the number of further attempts after a temporary failure.
     """
 
@@ -71,7 +73,7 @@ class PrometheusEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class QuerySample:
-    """Value of one series at one instant, which may be NaN or infinite. A scalar has no labels."""
+    """Current value of one series. The value may be NaN or infinite. A scalar has no labels."""
 
     value: float
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -81,23 +83,23 @@ class QuerySample:
 class QueryResult:
     """Result of a query: one sample for each series.
 
-    ``warnings`` are those of the response, without credentials. ``partial`` is the reason why data is missing, or None
-    if the result is complete.
+    ``warnings`` are the warnings in the response, with credentials removed. ``partial_reason`` explains why data is
+    missing; it is None if the result is complete.
     """
 
     samples: tuple[QuerySample, ...] = ()
     warnings: tuple[str, ...] = ()
-    partial: str | None = None
+    partial_reason: str | None = None
 
 
 class Prometheus:
-    """Client for the queries of one run, which together take at most ``budget_seconds``."""
+    """Client for the queries of one run. All queries together take at most ``budget_seconds``."""
 
-    def __init__(self, server: PrometheusEndpoint, budget_seconds: float) -> None:
-        self._server = server
-        self._target = parse_url(server.url.get_secret_value().strip())
+    def __init__(self, endpoint: PrometheusEndpoint, budget_seconds: float) -> None:
+        self._endpoint = endpoint
+        self._target = parse_url(endpoint.url.get_secret_value().strip())
         self._deadline = time.monotonic() + budget_seconds
-        self._client = HttpClient(verify_tls=server.verify_tls, ca_file=server.ca_file)
+        self._client = HttpClient(verify_tls=endpoint.verify_tls, ca_file=endpoint.ca_file)
 
     def __enter__(self) -> Prometheus:
         return self
@@ -105,19 +107,19 @@ class Prometheus:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def query(self, expression: str, *, partial: bool = False) -> QueryResult:
+    def query(self, expression: str, *, accept_partial: bool = False) -> QueryResult:
         """Return the value of ``expression`` now. Raises :class:`CheckFailed` with one of ``REASONS``.
 
-        Temporary failures are retried: no connection, no answer in time, 429 and 5xx. An incomplete answer is also
-        a temporary failure, unless the caller accepts it with ``partial``.
+        Temporary failures are retried: no connection, no answer in time, 429 and 5xx. An incomplete answer is a
+        temporary failure too, except with ``accept_partial``.
         """
         pause = FIRST_PAUSE_SECONDS
-        for retries_left in range(self._server.retries, -1, -1):
+        for retries_left in range(self._endpoint.retries, -1, -1):
             try:
                 result = self._request(expression)
-                if result.partial is None or partial:
+                if result.partial_reason is None or accept_partial:
                     return result
-                raise _TemporaryFailure("unavailable", result.partial)
+                raise _TemporaryFailure("unavailable", result.partial_reason)
             except _TemporaryFailure as failure:
                 if retries_left == 0 or time.monotonic() + pause >= self._deadline:
                     raise CheckFailed(failure.reason, failure.message) from failure.__cause__
@@ -126,7 +128,7 @@ class Prometheus:
         raise AssertionError("unreachable")
 
     def _request(self, expression: str) -> QueryResult:
-        deadline = min(self._deadline, time.monotonic() + self._server.timeout_seconds)
+        deadline = min(self._deadline, time.monotonic() + self._endpoint.timeout_seconds)
         seconds_left = deadline - time.monotonic()
         if seconds_left <= 0:
             raise CheckFailed("timeout", f"{self._server_name}: the check's time is over")
@@ -140,7 +142,7 @@ class Prometheus:
             )
         except (HTTPError, OSError) as error:
             raise self._failure(error) from error
-        except ValueError:  # from http.client, for an invalid header; its text contains the value
+        except ValueError:  # http.client raises it for an invalid header, with the header's value in its text
             raise CheckFailed("authentication", f"{self._server_name}: the token cannot be sent as a header") from None
         if len(body) > MAX_BODY_BYTES:
             raise CheckFailed("bad_answer", f"{self._server_name}: the response is longer than 8 MiB")
@@ -148,7 +150,7 @@ class Prometheus:
 
     @property
     def _server_name(self) -> str:
-        """Return the server's name for messages: host, port and the prefix of the path, without credentials."""
+        """Return host, port and path prefix of the server for messages, without credentials."""
         return f"{self._target.netloc}{(self._target.path or '').rstrip('/')}"
 
     @property
@@ -158,16 +160,16 @@ class Prometheus:
 
     def _headers(self) -> dict[str, str]:
         headers = {**USUAL_HEADERS, "Accept": "application/json"}
-        server, login = self._server, None
-        if server.token is not None:
-            headers["Authorization"] = f"Bearer {server.token.get_secret_value().strip()}"
-        elif server.username is not None:
-            login = f"{server.username}:{server.password.get_secret_value() if server.password else ''}"
+        endpoint, login = self._endpoint, None
+        if endpoint.token is not None:
+            headers["Authorization"] = f"Bearer {endpoint.token.get_secret_value().strip()}"
+        elif endpoint.username is not None:
+            login = f"{endpoint.username}:{endpoint.password.get_secret_value() if endpoint.password else ''}"
         elif self._target.auth:
             login = unquote(self._target.auth)
         if login is not None:
             headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
-        return merged_headers(headers, server.headers)
+        return merged_headers(headers, endpoint.headers)
 
     def _failure(self, error: Exception) -> CheckFailed:
         failure = http_failure(error, self._server_name, not_http="bad_answer")
@@ -195,7 +197,7 @@ class Prometheus:
         elif error_type in ("timeout", "canceled"):
             failure_class, reason, text = _TemporaryFailure, "timeout", "cancelled the query after its timeout"
         elif error_type == "execution" and str(document.get("error")).startswith("expanding series"):
-            # A server that reads its series from another one (Thanos, remote read) could not reach it. The query is ok.
+            # A server that reads series from another server (Thanos, remote read) could not reach it.
             failure_class, reason, text = _TemporaryFailure, "unavailable", f"answered {status}"
         elif error_type in ("bad_data", "execution"):
             reason, text = "bad_query", "rejects the query"
@@ -224,23 +226,23 @@ class Prometheus:
             else:
                 raise CheckFailed("bad_query", f"the result is a {result_type}, not one number for each series")
             warnings = tuple(self._redact(warning) for warning in document.get("warnings") or ())
-            # Warnings about the query begin with "PromQL ". All others report missing data.
-            about_data = [warning for warning in warnings if not warning.startswith("PromQL ")]
+            # A warning about the query begins with "PromQL ". Any other warning reports missing data.
+            data_warnings = [warning for warning in warnings if not warning.startswith("PromQL ")]
         except (LookupError, TypeError, ValueError):
             raise CheckFailed("bad_answer", f"{self._server_name}: the format of the result is unknown") from None
-        if not about_data and document.get("isPartial") is not True:
+        if not data_warnings and document.get("isPartial") is not True:
             return QueryResult(samples, warnings)
-        cause = "; ".join(about_data) or "isPartial"
-        partial = f"{self._server_name} returned an incomplete answer: {cause}"[:MAX_MESSAGE_CHARACTERS]
-        return QueryResult(samples, warnings, partial)
+        cause = "; ".join(data_warnings) or "isPartial"
+        partial_reason = f"{self._server_name} returned an incomplete answer: {cause}"[:MAX_MESSAGE_CHARACTERS]
+        return QueryResult(samples, warnings, partial_reason)
 
     def _redact(self, text: object) -> str:
-        """Return a text of the server in one line, without credentials, also those that the request contained."""
+        """Return a text from the server in one line, with credentials removed, including those of the request."""
         line = " ".join(str(text).split())
-        server = self._server
-        secrets = [secret for secret in (server.password, server.token, *server.headers.values()) if secret]
-        sent = [*(secret.get_secret_value() for secret in secrets), self._headers().get("Authorization", "")]
-        return scrub(hide_secrets(line, sent))[:MAX_MESSAGE_CHARACTERS]
+        endpoint = self._endpoint
+        secrets = [secret for secret in (endpoint.password, endpoint.token, *endpoint.headers.values()) if secret]
+        request_secrets = [*(secret.get_secret_value() for secret in secrets), self._headers().get("Authorization", "")]
+        return scrub(hide_secrets(line, request_secrets))[:MAX_MESSAGE_CHARACTERS]
 
 
 class _TemporaryFailure(CheckFailed):

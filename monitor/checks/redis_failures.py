@@ -16,21 +16,24 @@ SERVER_REASONS = {
     "not_persisting": "the server cannot save its data to disk and therefore refuses writes",
     "too_many_clients": "the server has reached its maximum number of connections",
     "no_master": "no Sentinel knows a master that answers",
-    "server_error": "the server answers with any other error",
+    "server_error": "the server answers with an error that has no other reason",
 }
 
 
 def failure(error: Exception) -> CheckFailed:
-    """Return the CheckFailed for an error of redis-py, or for an error that one of redis-py caused."""
+    """Return the CheckFailed for an error of redis-py, or for an error whose cause is one of redis-py."""
     return CheckFailed(failure_reason(error), scrub(str(error)))
 
 
 def failure_reason(error: BaseException) -> str:
-    """Return the reason, found by redis-py's class, by the server's error code, or by the network error behind it."""
+    """Return the reason for an error of redis-py.
+
+    The reason is found by the class of the error, by the server's error code, or by the network error that caused it.
+    """
     cause: BaseException | None = error
     while cause is not None:
         if reason := server_reason(cause):
             return reason
         cause = cause.__cause__ or cause.__context__
-    # redis-py reports a connection that the server closed by its text only.
+    # For a connection that the server has closed, redis-py raises an error that only its text distinguishes.
     return network_reason(error) or ("reset" if "closed" in str(error).lower() else "unreachable")

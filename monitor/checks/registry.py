@@ -1,4 +1,4 @@
-"""Registry of the kinds: the files of ``monitor.checks.kinds``, and other packages' entry points ``monitor.kinds``."""
+"""Registry of all kinds: the modules of ``monitor.checks.kinds`` and the entry points ``monitor.kinds`` of packages."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from monitor.plugins.registry import Registry
 KINDS: Registry[Kind] = Registry("kind", "monitor.checks.kinds", "monitor.kinds")
 
 register = KINDS.register
-"""Class decorator that registers a kind, also one of another distribution: ``@register("name")``."""
+"""Class decorator that registers a kind: ``@register("name")``. Packages of users may call it."""
 
 
 def configured_options(name: str) -> Mapping[str, str]:
-    """Return the options of a kind whose default is a value of the configuration: option -> key of the configuration.
+    """Return the options of a kind whose default is a value of the configuration, as option -> key of that value.
 
     Raises :class:`monitor.plugins.registry.UnknownPlugin`.
     """
@@ -22,5 +22,5 @@ def configured_options(name: str) -> Mapping[str, str]:
 
 
 def warm_up(name: str) -> None:
-    """Import a kind and build its validator, so that its first run does not take longer than others."""
+    """Import a kind and build its validator, so that the first run of the kind takes no longer than later runs."""
     KINDS.validator(KINDS.find(name))

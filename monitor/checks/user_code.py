@@ -17,12 +17,12 @@ def load(path: str) -> Any:
     """Return the object at ``package.module:name`` (or ``package.module.name``). Raises CheckFailed ``import``."""
     module, name = _split(path)
     try:
-        found: Any = importlib.import_module(module)
+        target: Any = importlib.import_module(module)
         for attribute in name.split("."):
-            found = getattr(found, attribute)
+            target = getattr(target, attribute)
     except (ImportError, AttributeError) as error:
         raise CheckFailed("import", f"{path}: {error}") from error
-    return found
+    return target
 
 
 def module_of(path: str) -> str:

@@ -1,7 +1,7 @@
-"""Age of the oldest record that a group has not committed, found by bisection over timestamps.
+"""Search for the timestamps of records at known offsets, by bisection with ListOffsets requests.
 
-No record is read. ListOffsets returns the first record that is not older than a requested time. So each request shows
-whether the record with a known offset is older than the requested time.
+ListOffsets returns the offset and timestamp of the first record that is not older than a requested time. If that offset
+is higher than the known one, the record at the known offset is older than the requested time. No record is read.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from monitor.checks.kafka.client import ClusterClient, Node
 from monitor.checks.kafka.offsets import TopicLayout
 from monitor.model.consumer_groups import TopicPartition
 
-REQUESTS = 10  # maximum for each broker; 12 with those for ends and beginnings
+REQUESTS = 10  # maximum for each broker; the requests for ends and beginnings are two more
 PARTITIONS = 100  # maximum in total: a broker may have to read one file for each partition
-EXACT_SHARE, EXACT_MILLISECONDS = 0.02, 250.0  # the search ends at this error, as a share of the age or absolute
-GOOD_SHARE, GOOD_MILLISECONDS = 0.2, 2000.0  # a result with a larger error is discarded
+# Errors of a timestamp, as a share of the age and absolute. The larger one of each pair counts.
+EXACT_SHARE, EXACT_MILLISECONDS = 0.02, 250.0  # below this error the search ends
+GOOD_SHARE, GOOD_MILLISECONDS = 0.2, 2000.0  # above this error the result is discarded
 _NONE = -1
 
 Record = tuple[TopicPartition, int]
@@ -29,22 +30,26 @@ Record = tuple[TopicPartition, int]
 
 @dataclass(slots=True)
 class TimestampSearch:
-    """Search for the timestamp of the first record at or after ``offset``: it is after ``low`` and not after ``high``.
+    """Search for the timestamp of the first record at or after ``offset``.
 
-    Times are milliseconds since the Unix epoch. ``found`` is the exact timestamp, once a response contained it.
+    The timestamp is later than ``low`` and not later than ``high``. ``exact`` is the exact timestamp, None until a
+    response contains it. Times are milliseconds since the Unix epoch.
     """
 
     offset: int
     now: float
     high: float
     low: float | None = None
-    found: float | None = None
+    exact: float | None = None
     given_up: bool = False
 
     @property
     def next_time(self) -> int | None:
-        """Return the time to request next, None at the end: first that of the oldest record, then by bisection."""
-        if self.found is not None or self.given_up:
+        """Return the time for the next request, or None if the search has ended.
+
+        The first time is 0, for which the broker returns the oldest record. Each later time bisects the age.
+        """
+        if self.exact is not None or self.given_up:
             return None
         if self.low is None:
             return 0
@@ -55,11 +60,11 @@ class TimestampSearch:
         return int(middle if self.low < int(middle) < self.high else (self.low + self.high) / 2)
 
     def learn(self, requested: int, offset: int, time: float) -> None:
-        """Narrow the search: ``offset``, written at ``time``, is the first record not older than ``requested``."""
-        if self.found is not None:
-            return  # the response was requested by another search in the same partition
+        """Use a response: the first record that is not older than ``requested`` has this offset and this timestamp."""
+        if self.exact is not None:
+            return  # the response belongs to another search in the same partition
         if offset == self.offset or (self.low is None and offset > self.offset):
-            self.found = time
+            self.exact = time
         elif offset == _NONE and self.low is None:
             self.given_up = True  # no record has a timestamp
         elif offset == _NONE or offset > self.offset:
@@ -70,8 +75,8 @@ class TimestampSearch:
     @property
     def time(self) -> float | None:
         """Return the timestamp, or its upper bound; None if the bounds are too far apart."""
-        if self.found is not None or self.low is None or self.given_up:
-            return self.found
+        if self.exact is not None or self.low is None or self.given_up:
+            return self.exact
         is_good = self.high - self.low <= max(GOOD_MILLISECONDS, GOOD_SHARE * (self.now - self.low))
         return self.high if is_good else None
 
@@ -79,7 +84,7 @@ class TimestampSearch:
 async def read_times(
     client: ClusterClient, records: Iterable[Record], topics: TopicLayout, now: float, until: float
 ) -> Mapping[Record, float]:
-    """Return the timestamps of records, in seconds since the Unix epoch, as far as they can be found by ``until``.
+    """Return the timestamps of records, in seconds since the Unix epoch. Records without a result are absent.
 
     ``now``, in the same unit, is the upper bound of all timestamps.
     """
@@ -91,7 +96,7 @@ async def read_times(
         by_leader: defaultdict[Node, dict[TopicPartition, int]] = defaultdict(dict)
         for partition, by_offset in searches.items():
             node, _problem = topics.leader(partition)
-            time = next((each.next_time for each in by_offset.values() if each.next_time is not None), None)
+            time = next((s.next_time for s in by_offset.values() if s.next_time is not None), None)
             if node is not None and time is not None:
                 by_leader[node][partition] = time
         if not by_leader:
@@ -106,14 +111,14 @@ async def read_times(
                         search.learn(time, *answer[partition])
                     else:
                         search.given_up = True
-    found = {(at, each.offset): each.time for at, by_offset in searches.items() for each in by_offset.values()}
+    found = {(partition, s.offset): s.time for partition, by_offset in searches.items() for s in by_offset.values()}
     return {record: time / 1000 for record, time in found.items() if time is not None}
 
 
 async def _read_first_records(
     client: ClusterClient, node: Node, requested: Mapping[TopicPartition, int], until: float
 ) -> dict[TopicPartition, tuple[int, float]]:
-    """Return offset and timestamp of the first record of each partition that is not older than the requested time.
+    """Return, for each partition, offset and timestamp of its first record that is not older than the requested time.
 
     Partitions for which the broker returns an error are absent.
     """
@@ -125,7 +130,9 @@ async def _read_first_records(
             return {}  # before 0.10.1, brokers cannot search by timestamp
         request = ListOffsetsRequest(
             isolation_level=0,
-            topics=[ListOffsetsRequest.ListOffsetsTopic(name=topic, partitions=part) for topic, part in rows.items()],
+            topics=[
+                ListOffsetsRequest.ListOffsetsTopic(name=topic, partitions=requests) for topic, requests in rows.items()
+            ],
             min_version=1,
             max_version=9,
         )

@@ -1,7 +1,7 @@
-"""Connections to the brokers of one cluster for one observation, closed at its deadline.
+"""Client of one Kafka cluster, which exists for one observation.
 
-kafka-python's own event loop runs on the caller's thread, only during ``ClusterClient.run``. So no thread is left
-behind, whatever the network does, and nothing is shared over a fork.
+kafka-python's event loop runs on the caller's thread, and only during ``ClusterClient.run``. So a broker that hangs
+leaves no thread behind, and a fork shares no connection.
 
 Arguments named ``until`` are deadlines on the monotonic clock.
 """
@@ -28,7 +28,7 @@ from monitor.checks.kafka.security import security_settings
 T = TypeVar("T")
 Node = library.Node
 Versions = Callable[[Any], int | None]
-"""Returns, for the class of a request, the newest version that broker and client support; None if there is none."""
+"""Returns the newest version of a request class that broker and kafka-python support; None if there is none."""
 
 LARGEST_ANSWER_BYTES = 100_000_000  # like the Java clients; kafka-python's 1 MB is too little for 1,000 groups
 _HINT = " (is security_protocol right? brokers older than 0.10 need api_version)"
@@ -38,23 +38,24 @@ RETRY_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6)
 class ClusterClient:
     """Client of one cluster, as a context manager.
 
-    ``requests`` counts the sent requests by API name, without those that set up a connection. A node is a broker's
-    number, or kafka-python's name for a configured address.
+    ``requests`` counts the sent requests by API name, without the requests that set up a connection. A node is the
+    number of a broker, or the name that kafka-python gives to a configured address.
     """
 
     def __init__(self, connection: KafkaConnection, timeout_seconds: float) -> None:
-        """Prepare the client without connecting. Raises CheckFailed if a certificate or a token cannot be read."""
+        """Prepare the client without connecting. Raises CheckFailed if a TLS file or a token cannot be read."""
         self.requests: Counter[str] = Counter()
         self._timeout_seconds = timeout_seconds
         self._deadline = time.monotonic() + timeout_seconds
         self._where = ", ".join(connection.brokers)
-        self._failed: dict[Node, Exception] = {}  # nodes that are not tried again, with the cause
+        self._failed: dict[Node, Exception] = {}  # nodes that are not tried again -> the error
         self._last_entry_node: Node | None = None
         self._last_error: dict[Node, Exception] = {}
-        self._unreached: dict[Node, Exception] = {}  # by the node before routing
-        # Brokers whose advertised address is also a configured address: they share its connection.
+        self._unreached: dict[Node, Exception] = {}  # by node, as the caller named it (before `_route`)
+        # Brokers whose advertised address is also a configured address -> the node of the configured address. Both use
+        # the same connection.
         self._configured_as: dict[int, Node] = {}
-        self._chosen: dict[Node, Node] = {}  # for each node, the address that accepted last
+        self._chosen: dict[Node, Node] = {}  # node -> the address that accepted the last connection to it
         settings: dict[str, Any] = {
             "bootstrap_servers": list(connection.brokers),
             "client_id": connection.client_id,
@@ -62,7 +63,7 @@ class ClusterClient:
             "request_timeout_ms": timeout_seconds * 1000,
             "reconnect_backoff_max_ms": 1000,
             "receive_message_max_bytes": LARGEST_ANSWER_BYTES,
-            "max_in_flight_requests_per_connection": 1_000_000,  # further requests are refused, not queued
+            "max_in_flight_requests_per_connection": 1_000_000,  # kafka-python refuses more; it does not queue
             **security_settings(connection),
         }
         with logging_silenced():
@@ -79,7 +80,10 @@ class ClusterClient:
             self._loop.close()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run ``work``, which may await only this client, and return its value. Raises CheckFailed at the deadline."""
+        """Run the coroutine ``work`` and return its value. It may await only methods of this client.
+
+        Raises CheckFailed at the deadline, or if ``work`` raises a KafkaError.
+        """
         with logging_silenced(), garbage_collection_disabled():
             future = self._manager.call_soon(work)
             self._loop.poll(timeout_ms=max(0.0, self._deadline - time.monotonic()) * 1000, future=future)
@@ -98,27 +102,30 @@ class ClusterClient:
         return now + (self._deadline - now) * share
 
     async def gather(self, work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-        """Run coroutines concurrently and return their values."""
-        futures = [self._manager.call_soon(one) for one in work]
+        """Run coroutines concurrently and return their values in order."""
+        futures = [self._manager.call_soon(coroutine) for coroutine in work]
         return [await future for future in futures]
 
     async def pause(self, attempt: int, until: float) -> bool:
-        """Wait before another attempt. Return False if there were enough attempts, or if it would be too late."""
+        """Wait before the next attempt and return True.
+
+        Return False at once if the maximum number of attempts is reached, or if the pause would end after ``until``.
+        """
         if attempt >= len(RETRY_SECONDS) or time.monotonic() + RETRY_SECONDS[attempt] >= until:
             return False
         await self._loop.sleep(RETRY_SECONDS[attempt])
         return True
 
     async def connect(self, until: float) -> None:
-        """Connect to one of the configured nodes. Raises CheckFailed if none answers."""
+        """Connect to one of the configured nodes. Raises CheckFailed if no node answers."""
         await self._entry_node(until)
 
     async def versions(self, node: Node, until: float) -> Versions:
-        """Return the protocol versions to use with a node. Raises KafkaError if it cannot be reached."""
+        """Return the protocol versions to use with a node. Raises KafkaError if the node cannot be reached."""
         return _versions(await self._connect_routed(node, until))
 
     async def send(self, node: Node, request: Any, until: float) -> Any:
-        """Send a request to a node and return the response. Raises KafkaError if there is none."""
+        """Send a request to a node and return the response. Raises KafkaError if there is no response by ``until``."""
         connection = await self._connect_routed(node, until)
         while connection.paused and time.monotonic() < until:  # throttled by a quota
             await self._loop.sleep(0.02)
@@ -130,14 +137,15 @@ class ClusterClient:
             raise
 
     def unreached(self, node: Node | None) -> str | None:
-        """Return address and reason of a node that was not reached, as ``host:port (refused)``; None for any other."""
+        """Return address and reason as ``host:port (refused)`` if the node was not reached, else None."""
         error = None if node is None else self._unreached.get(node)
         return None if error is None or node is None else f"{self.address(node)} ({reason(error)})"
 
     async def send_to_any(self, build: Callable[[Versions], Any], until: float) -> Any:
         """Send a request to the configured nodes, one after another until one responds, and return the response.
 
-        ``build`` makes the request for the versions of a node. Raises CheckFailed if no node responds.
+        ``build`` returns the request in the newest version that the node supports. Raises CheckFailed if no node
+        responds.
         """
         while True:
             node = await self._entry_node(until)
@@ -153,13 +161,13 @@ class ClusterClient:
             self._match_configured_address(broker)
         return tuple(broker.node_id for broker in metadata.brokers)
 
-    def learn_coordinator(self, found: Any) -> int:
+    def learn_coordinator(self, coordinator: Any) -> int:
         """Store the address of the broker in a FindCoordinator response, and return its number."""
-        known = self._cluster.broker_metadata(found.node_id)
-        if known is None or (known.host, known.port) != (found.host, found.port):
-            self._cluster.add_coordinator(found, "group", "", synthesize_node_id=False)
-            self._match_configured_address(found)
-        return int(found.node_id)
+        known = self._cluster.broker_metadata(coordinator.node_id)
+        if known is None or (known.host, known.port) != (coordinator.host, coordinator.port):
+            self._cluster.add_coordinator(coordinator, "group", "", synthesize_node_id=False)
+            self._match_configured_address(coordinator)
+        return int(coordinator.node_id)
 
     def address(self, node: Node) -> str:
         """Return ``host:port`` of a node."""
@@ -212,8 +220,9 @@ class ClusterClient:
         if node in self._failed:
             raise self._failed[node]
         try:
-            # kafka-python's timeout is a second longer than ours, so that `transport` still shows how far it came.
-            # When the connection is lost, it must not request the cluster's metadata by itself.
+            # kafka-python's timeout is a second longer than ours: at our timeout, `transport` still exists and
+            # shows whether the TCP connection was made.
+            # refresh_metadata_on_err: a lost connection must not make kafka-python request the cluster's metadata.
             connection = self._manager.get_connection(
                 node, timeout_ms=_milliseconds(until) + 1000, refresh_metadata_on_err=False
             )
@@ -229,7 +238,7 @@ class ClusterClient:
                 error = KafkaConnectionError(f"{CONNECTION_CLOSED} during the handshake{_HINT}")
             self._last_error[node] = error
             raise error from None
-        except Exception as error:  # an invalid host name, and other errors that kafka-python does not wrap
+        except Exception as error:  # an error that kafka-python does not wrap, such as an invalid host name
             self._failed[node] = KafkaConnectionError(error)
             raise self._failed[node] from error
         return connection

@@ -29,16 +29,17 @@ from monitor.policy.consumer_groups.outcomes import is_pattern
 from monitor.policy.consumer_groups.reasons import GroupProblem
 
 RememberedPartitions = Mapping[str, Collection[TopicPartition]]
-ReadStarts = Callable[[GroupObservation], Mapping[TopicPartition, int]]
-"""Returns the partitions of a group whose records must be read, with the offset to read from."""
+FindReadOffsets = Callable[[GroupObservation], Mapping[TopicPartition, int]]
+"""Returns the partitions of a group whose records must be read, and for each the offset of the first record to read."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterSnapshot:
-    """Observation of a cluster's groups, sorted by name, and the number of ``requests`` by API name.
+    """Observations of a cluster's groups, sorted by name.
 
-    ``silent_brokers`` did not list the groups that they coordinate: more groups may match a pattern. ``unmatched`` are
-    names and patterns of topics that match no consumed topic.
+    ``requests`` is the number of sent requests by API name. ``silent_brokers`` are addresses of brokers that did not
+    list the groups that they coordinate, so groups that match a pattern may be missing. ``unmatched`` are the names and
+    patterns of topics that match no consumed topic.
     """
 
     groups: Mapping[str, GroupObservation]
@@ -49,13 +50,13 @@ class ClusterSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class _ClusterQuery:
-    """Parameters of an observation; see ``observe_cluster``."""
+    """Arguments of ``observe_cluster``."""
 
     groups: Sequence[str]
     topics: Sequence[str]
     isolation_level: IsolationLevel
     remembered: RememberedPartitions = field(default_factory=dict)
-    read_starts: ReadStarts = field(default=lambda _: {})
+    find_read_offsets: FindReadOffsets = field(default=lambda _: {})
 
     def includes(self, topic: str) -> bool:
         return not self.topics or any(fnmatchcase(topic, pattern) for pattern in self.topics)
@@ -69,31 +70,32 @@ def observe_cluster(
     timeout_seconds: float,
     isolation_level: IsolationLevel = "read_uncommitted",
     remembered: RememberedPartitions | None = None,
-    read_starts: ReadStarts = lambda _: {},
+    find_read_offsets: FindReadOffsets = lambda _: {},
 ) -> ClusterSnapshot:
     """Connect to the cluster, observe the groups and disconnect.
 
-    ``groups`` are names and fnmatch patterns. A name is always in the result; a pattern stands for the matching
-    consumer groups that the brokers list. ``topics`` are names and patterns of the topics that count; empty means all.
-    ``timeout_seconds`` covers everything except the time that the system takes to resolve names.
-
-    ``remembered`` are the groups and partitions of the previous observation. They are requested again if the brokers do
-    not list them: a broker that is down lists no groups; version 0.9 lists no groups without members, and returns
-    offsets only for partitions in the request. For partitions that ``read_starts`` returns, the heads of some records
-    are read, see ``PartitionObservation.next_record``.
+    - ``groups`` are names and fnmatch patterns. The result contains every name, and for a pattern the matching consumer
+      groups that the brokers list.
+    - ``topics`` are names and patterns of the topics to observe. If it is empty, all topics are observed.
+    - ``timeout_seconds`` limits the duration of the call, without the time that the system takes to resolve names.
+    - ``remembered`` are the groups and partitions of the previous observation. They are requested even if the brokers
+      do not list them. A broker that is down lists no groups. A broker of version 0.9 lists no groups without members,
+      and returns offsets only for partitions in the request.
+    - ``find_read_offsets`` is called with each observation. The heads of record batches are read from the offsets that
+      it returns, to find ``PartitionObservation.next_record``.
 
     Raises CheckFailed if the cluster cannot be observed: ``refused``, ``timeout``, ``reset``, ``name_resolution``,
-    ``tls``, ``authentication``, ``unreachable``, ``unsupported_version``, ``import``. A failure of one group or one
-    partition is its ``problem``, see ``failures``.
+    ``tls``, ``authentication``, ``unreachable``, ``unsupported_version``, ``import``. A failure of a single group
+    or partition raises nothing: its reason is the ``problem`` of the group or partition.
     """
-    query = _ClusterQuery(groups, topics, isolation_level, remembered or {}, read_starts)
+    query = _ClusterQuery(groups, topics, isolation_level, remembered or {}, find_read_offsets)
     with ClusterClient(connection, timeout_seconds) as client:
         return client.run(_observe(client, query))
 
 
 async def _observe(client: ClusterClient, query: _ClusterQuery) -> ClusterSnapshot:
     await client.connect(client.until(0.9))
-    # The shares leave time for the later requests if a broker does not answer the first ones.
+    # Each step gets a share of the remaining time. So if a broker does not answer, later steps still have time.
     names, silent = await _names(client, query, client.until(0.4))
     groups = await read_groups(client, names, client.until(0.5))
     has_old_broker = any(group.committed is None for group in groups.values())
@@ -101,35 +103,40 @@ async def _observe(client: ClusterClient, query: _ClusterQuery) -> ClusterSnapsh
     partitions = {name: _partitions(query, name, group, topics) for name, group in groups.items()}
     if has_old_broker:
         groups = await read_committed(client, groups, partitions, client.until(0.4))
-        # A requested partition without a commit belongs to the group only if its members consume it.
+        # Version 0.9: now the commits are known. A partition without a commit is kept only if a member consumes it.
         partitions = {name: _partitions(query, name, group, topics) for name, group in groups.items()}
-    unread = {name: _unread(query, group, partitions[name], topics) for name, group in groups.items()}
-    all_partitions: set[TopicPartition] = set().union(*partitions.values(), *unread.values())
+    uncommitted = {name: _uncommitted(query, group, partitions[name], topics) for name, group in groups.items()}
+    all_partitions: set[TopicPartition] = set().union(*partitions.values(), *uncommitted.values())
     level = query.isolation_level
     ends = await read_offsets(client, all_partitions, topics, which=END, isolation_level=level, until=client.until(0.6))
     lagging = {
         partition
         for name, group in groups.items()
-        for partition in partitions[name] | unread[name]
-        if (group.committed or {}).get(partition, -1) < ends.found.get(partition, -1)
+        for partition in partitions[name] | uncommitted[name]
+        if (group.committed or {}).get(partition, -1) < ends.offsets.get(partition, -1)
     }
     beginnings = await read_offsets(
         client, lagging, topics, which=BEGINNING, isolation_level=level, until=client.until(0.9)
     )
-    groups = {name: _with_topic_authorization(group, topics) for name, group in groups.items()}
+    groups = {name: _problem_if_topic_forbidden(group, topics) for name, group in groups.items()}
     waiting = _waiting_records(groups, partitions, ends, beginnings)
     times = await read_times(client, waiting.values(), topics, time.time(), client.until(0.7))
     observations = {
         name: _observation(name, groups[name], partitions[name], ends, beginnings) for name in sorted(groups)
     }
     for name, observation in observations.items():
-        if starts := query.read_starts(observation):
-            observation = _with_records(observation, await next_records(client, starts, topics, client.until(0.9)))  # noqa: PLW2901
-        uncommitted = sorted(at for at in unread[name] if ends.found.get(at, 0) > beginnings.found.get(at, 0))
+        if starts := query.find_read_offsets(observation):
+            next_offsets = await next_records(client, starts, topics, client.until(0.9))
+            observation = _with_next_records(observation, next_offsets)  # noqa: PLW2901
+        unread = sorted(
+            partition
+            for partition in uncommitted[name]
+            if ends.offsets.get(partition, 0) > beginnings.offsets.get(partition, 0)
+        )
         unreached = _unreached(client, groups[name], observation, topics)
         record = waiting.get(name)
         oldest = WaitingRecord(record[0], times[record]) if record is not None and record in times else None
-        observations[name] = replace(observation, unreached=unreached, unread=tuple(uncommitted), oldest=oldest)
+        observations[name] = replace(observation, unreached=unreached, unread=tuple(unread), oldest=oldest)
     return ClusterSnapshot(observations, dict(client.requests), silent, _unmatched(query, groups))
 
 
@@ -141,7 +148,7 @@ async def _names(client: ClusterClient, query: _ClusterQuery, until: float) -> t
     listed, silent, may_omit_groups = await list_groups(client, await read_brokers(client, until), until)
     if silent or may_omit_groups:
         listed |= set(query.remembered)
-    names |= {name for name in listed if any(name == each or fnmatchcase(name, each) for each in patterns)}
+    names |= {name for name in listed if any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)}
     return names, tuple(sorted(map(client.address, silent)))
 
 
@@ -162,24 +169,31 @@ async def _topics(
 
 
 def _partitions(query: _ClusterQuery, name: str, group: GroupDescription, topics: TopicLayout) -> set[TopicPartition]:
-    """Return the partitions that the group has committed in or is assigned, and all of the subscribed topics."""
-    wanted = [topics.partitions.get(topic, ()) for topic in group.subscribed]
+    """Return the partitions in which the group has committed, those of its members, and those of subscribed topics."""
+    partitions_of_topics = [topics.partitions.get(topic, ()) for topic in group.subscribed]
     if group.committed is None:
-        wanted += [query.remembered.get(name, ())]
-        wanted += [found for topic, found in topics.partitions.items() if query.topics and query.includes(topic)]
-    partitions = set(group.committed or ()).union(*wanted, *(member.assigned for member in group.members))
-    return {each for each in partitions if query.includes(each.topic)} if query.topics else partitions
+        partitions_of_topics += [query.remembered.get(name, ())]
+        partitions_of_topics += [
+            partitions_of_topic
+            for topic, partitions_of_topic in topics.partitions.items()
+            if query.topics and query.includes(topic)
+        ]
+    partitions = set(group.committed or ()).union(*partitions_of_topics, *(member.assigned for member in group.members))
+    return {p for p in partitions if query.includes(p.topic)} if query.topics else partitions
 
 
-def _unread(
+def _uncommitted(
     query: _ClusterQuery, group: GroupDescription, partitions: Collection[TopicPartition], topics: TopicLayout
 ) -> set[TopicPartition]:
-    """Return the other partitions of the topics that a group without members commits in."""
+    """Return the partitions without a commit, in the topics in which a group without members has committed.
+
+    Empty for a group with members. ``partitions`` are the group's own partitions.
+    """
     if group.members or not group.committed:
         return set()
     consumed = {partition.topic for partition in group.committed if query.includes(partition.topic)}
-    found = {partition for topic in consumed for partition in topics.partitions.get(topic, ())}
-    return found - set(partitions)
+    in_consumed_topics = {partition for topic in consumed for partition in topics.partitions.get(topic, ())}
+    return in_consumed_topics - set(partitions)
 
 
 def _waiting_records(
@@ -188,38 +202,40 @@ def _waiting_records(
     ends: PartitionOffsets,
     beginnings: PartitionOffsets,
 ) -> dict[str, Record]:
-    """Return, for each group with lag, the oldest waiting record in its partition with the most lag.
+    """Return, for each group with lag, the oldest waiting record in the group's partition with the most lag.
 
-    The groups are sorted by that lag, the highest first.
+    The group whose partition has the highest lag is first.
     """
-    found: dict[str, tuple[int, Record]] = {}
+    highest: dict[str, tuple[int, Record]] = {}
     for name, group in groups.items():
-        for at in partitions[name]:
-            committed, end = (group.committed or {}).get(at), ends.found.get(at)
-            if committed is None or end is None or group.has_unsubscribed(at.topic):
+        for partition in partitions[name]:
+            committed, end = (group.committed or {}).get(partition), ends.offsets.get(partition)
+            if committed is None or end is None or group.has_unsubscribed(partition.topic):
                 continue
-            first = max(committed, beginnings.found.get(at, 0))
+            first = max(committed, beginnings.offsets.get(partition, 0))
             if end > first:
-                found[name] = max(found.get(name, (0, (at, first))), (end - first, (at, first)))
-    return {name: record for name, (_, record) in sorted(found.items(), key=lambda item: -item[1][0])}
+                highest[name] = max(highest.get(name, (0, (partition, first))), (end - first, (partition, first)))
+    return {name: record for name, (_, record) in sorted(highest.items(), key=lambda item: -item[1][0])}
 
 
 def _unmatched(query: _ClusterQuery, groups: Mapping[str, GroupDescription]) -> tuple[str, ...]:
     """Return the names and patterns of topics that match no consumed topic.
 
-    The result is empty if the topics of any group are unknown.
+    The result is empty if the topics of a group are unknown, because the group may consume a matching topic.
     """
     consumed = [group.topics | {partition.topic for partition in group.committed or ()} for group in groups.values()]
     if not all(consumed):
         return ()
     topics = frozenset().union(*consumed)
-    return tuple(each for each in query.topics if topics and not any(fnmatchcase(topic, each) for topic in topics))
+    return tuple(
+        pattern for pattern in query.topics if topics and not any(fnmatchcase(topic, pattern) for topic in topics)
+    )
 
 
-def _with_topic_authorization(group: GroupDescription, topics: TopicLayout) -> GroupDescription:
-    """Return the group, or only the problem ``authorization`` if the monitor may not describe a topic that it consumes.
+def _problem_if_topic_forbidden(group: GroupDescription, topics: TopicLayout) -> GroupDescription:
+    """Return the group; only its problem ``authorization`` if the monitor may not describe one of its topics.
 
-    Without that topic its lag would be too low.
+    The lag of the group without that topic would be too low.
     """
     forbidden = any(topics.problems.get(topic) == GroupProblem.AUTHORIZATION for topic in group.topics)
     return (
@@ -244,9 +260,9 @@ def _observation(
         members=group.members,
         partitions={
             partition: PartitionObservation(
-                ends.found.get(partition),
+                ends.offsets.get(partition),
                 committed.get(partition),
-                beginnings.found.get(partition),
+                beginnings.offsets.get(partition),
                 ends.problems.get(partition) or (UNSUBSCRIBED if group.has_unsubscribed(partition.topic) else None),
             )
             for partition in sorted(partitions)
@@ -255,16 +271,21 @@ def _observation(
     )
 
 
-def _with_records(observation: GroupObservation, found: Mapping[TopicPartition, int]) -> GroupObservation:
-    read = {at: replace(observation.partitions[at], next_record=offset) for at, offset in found.items()}
-    return replace(observation, partitions={**observation.partitions, **read})
+def _with_next_records(observation: GroupObservation, next_offsets: Mapping[TopicPartition, int]) -> GroupObservation:
+    changed = {
+        partition: replace(observation.partitions[partition], next_record=offset)
+        for partition, offset in next_offsets.items()
+    }
+    return replace(observation, partitions={**observation.partitions, **changed})
 
 
 def _unreached(
     client: ClusterClient, group: GroupDescription, observation: GroupObservation, topics: TopicLayout
 ) -> tuple[str, ...]:
     leaders = {
-        topics.leaders.get(at) for at, partition in observation.partitions.items() if partition.problem == LEADER
+        topics.leaders.get(partition)
+        for partition, observed in observation.partitions.items()
+        if observed.problem == LEADER
     }
     nodes = leaders | ({group.coordinator} if group.problem == GroupProblem.COORDINATOR else set())
     return tuple(sorted(filter(None, map(client.unreached, nodes))))

@@ -21,9 +21,11 @@ _BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+)(:\d{1,5})?")
 class KafkaConnection:
     """Connection settings of a Kafka cluster. Raises ValueError with all problems if they are invalid.
 
-    ``brokers`` are one or more brokers as ``host`` or ``host:port`` (default 9092); the cluster reports the others.
-    ``api_version`` is None for brokers that answer ApiVersions (0.10 and newer). ``tls_*`` are paths of PEM files.
-    ``sasl_token_provider`` is the dotted path of a callable without arguments that returns a token, for OAUTHBEARER.
+    - ``brokers`` are one or more brokers as ``host`` or ``host:port`` (default port 9092). They return the addresses of
+      the other brokers.
+    - ``api_version`` is None for brokers that support the request ApiVersions (0.10 and newer).
+    - ``tls_cafile``, ``tls_certfile`` and ``tls_keyfile`` are paths of PEM files.
+    - ``sasl_token_provider`` is the dotted path of a callable without arguments that returns a token for OAUTHBEARER.
     """
 
     brokers: tuple[str, ...]
@@ -55,7 +57,7 @@ class KafkaConnection:
         return self.security_protocol.startswith("SASL_")
 
     def _broker_problems(self) -> list[str]:
-        # The messages do not contain the values: an invalid one may be a URL with a password.
+        # The messages do not contain the addresses: an invalid address may be a URL with a password.
         problems = [] if self.brokers else ["brokers must contain at least one host:port"]
         addresses = [_BROKER.fullmatch(broker) for broker in self.brokers]
         if any(address is None or int((address[2] or ":1")[1:]) > 65535 for address in addresses):
@@ -73,9 +75,9 @@ class KafkaConnection:
         return problems
 
     def _sasl_problems(self) -> list[str]:
-        names = (self.sasl_mechanism, self.sasl_username, self.sasl_password, self.sasl_token_provider)
+        options = (self.sasl_mechanism, self.sasl_username, self.sasl_password, self.sasl_token_provider)
         if not self.sasl:
-            return ["sasl_* options need security_protocol SASL_SSL or SASL_PLAINTEXT"] if any(names) else []
+            return ["sasl_* options need security_protocol SASL_SSL or SASL_PLAINTEXT"] if any(options) else []
         if self.sasl_mechanism is None:
             return [f"{self.security_protocol} needs sasl_mechanism"]
         if self.sasl_mechanism == "OAUTHBEARER":
@@ -85,7 +87,7 @@ class KafkaConnection:
 
 
 def parse_api_version(value: str | Sequence[int] | None) -> tuple[int, ...] | None:
-    """Return ``"0.9"`` or ``[0, 9]`` as a tuple of numbers. Raises ValueError if it is not a version."""
+    """Return a version such as ``"0.9"`` or ``[0, 9]`` as a tuple of numbers. Raises ValueError if it is invalid."""
     if value is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Conversion of the coordinators' responses to descriptions of groups."""
+"""Descriptions of groups, decoded from the responses of coordinators."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ STABLE = "Stable"
 class GroupDescription:
     """Description of a group by its coordinator.
 
-    ``committed`` is None if the broker (0.9) returns offsets only for partitions in the request. ``subscribed`` are the
-    topics of the members' subscriptions; ``lists_all_topics`` is True if every member lists its topics by name.
+    ``known`` is False if the cluster has no such group. ``committed`` is None if the broker is too old (0.9)
+    to return offsets without a list of partitions. ``subscribed`` are the topics to which members subscribe by name.
+    ``lists_all_topics`` is False if a member subscribes by pattern, or if its subscription is not known.
     """
 
     coordinator: Node | None = None
@@ -38,27 +39,29 @@ class GroupDescription:
 
     @property
     def topics(self) -> frozenset[str]:
-        """Return the topics that the group consumes now, as far as its members list them."""
+        """Return the topics to which members subscribe by name, and the topics of assigned partitions."""
         return self.subscribed.union(at.topic for member in self.members for at in member.assigned)
 
     def has_unsubscribed(self, topic: str) -> bool:
-        """Return whether the stable group no longer consumes this topic: its commits in the topic are old."""
+        """Return whether the group no longer consumes ``topic``. False if that is not known, as in a rebalance."""
         return self.lists_all_topics and self.state == STABLE and topic not in self.topics
 
 
 def merged(
-    group: GroupDescription, committed: Committed | None, problem: str | None, *, knows_all: bool
+    group: GroupDescription, committed: Committed | None, problem: str | None, *, describes_all_types: bool
 ) -> GroupDescription:
-    """Return the description with the committed offsets; only the problem if either response has one.
+    """Return the description with the committed offsets. If a response contains a problem, return only the problem.
 
-    If a broker does not describe a group that has offsets, the cause depends on its version. With ``knows_all`` (4.0
-    and newer) it does not support that type of group. Older brokers report a group without members as dead.
+    If a broker does not describe a group that has offsets, the cause depends on the version of the broker:
+
+    - 4.0 and newer (``describes_all_types``): this check does not support the type of the group.
+    - older: the group has no members. The broker reports such a group as dead.
     """
     if problem := group.problem or problem:
         return GroupDescription(group.coordinator, problem=problem)
     if group.known or not committed:
         return replace(group, committed=committed)
-    if knows_all:
+    if describes_all_types:
         return replace(group, known=True, committed=committed, problem=GroupProblem.UNSUPPORTED)
     return replace(group, known=True, state="Empty", committed=committed)
 
@@ -67,12 +70,12 @@ def from_describe_groups(node: Node, group: Any) -> GroupDescription:
     """Return the description from a row of a DescribeGroups response."""
     problem = None if group.error_code == NOT_FOUND else group_problem(group.error_code)
     known = not group.error_code and group.group_state not in ("", "Dead")
-    consumers = group.protocol_type == "consumer"
+    is_consumer_group = group.protocol_type == "consumer"
     members, topics, lists_all_topics = [], set(), bool(group.members)
     for member in group.members:
-        # Brokers do not interpret these bytes of the clients. They are empty while the group is not Stable.
-        assigned = _decoded(ConsumerProtocolAssignment, member.member_assignment) if consumers else None
-        subscription = _decoded(ConsumerProtocolSubscription, member.member_metadata) if consumers else None
+        # Brokers do not interpret these bytes, which clients write. They are empty unless the group is Stable.
+        assigned = _decoded(ConsumerProtocolAssignment, member.member_assignment) if is_consumer_group else None
+        subscription = _decoded(ConsumerProtocolSubscription, member.member_metadata) if is_consumer_group else None
         lists_all_topics = lists_all_topics and bool(subscription and subscription.topics)
         topics |= set(subscription.topics if subscription else ())
         partitions = {TopicPartition(*partition) for partition in (assigned.partitions() if assigned else ())}
@@ -100,7 +103,7 @@ def from_consumer_group_describe(node: Node, group: Any) -> GroupDescription:
 
 
 def committed_offsets(row: Any) -> dict[TopicPartition, int]:
-    """Return the committed offsets from a row of an OffsetFetch response, or from a response for one group."""
+    """Return the committed offsets in an OffsetFetch response for one group, or in one group of a response."""
     return {
         TopicPartition(topic.name, partition.partition_index): partition.committed_offset
         for topic in row.topics
@@ -113,8 +116,8 @@ def _member(member: Any, assigned: Collection[TopicPartition]) -> GroupMember:
     return GroupMember(member.member_id, member.client_id, member.client_host.lstrip("/"), frozenset(assigned))
 
 
-def _decoded(kind: Any, data: Any) -> Any:
+def _decoded(message_class: Any, data: Any) -> Any:
     try:
-        return kind.decode(bytes(data)) if data else None
+        return message_class.decode(bytes(data)) if data else None
     except Exception:  # noqa: BLE001  the client may have sent any bytes
         return None

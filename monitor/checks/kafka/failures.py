@@ -13,9 +13,9 @@ from monitor.policy.consumer_groups.lag import DELETED
 from monitor.policy.consumer_groups.reasons import GroupProblem
 
 LEADER = "leader"
-"""Problem of one partition: its leader is unknown or does not answer. Others are in ``GroupProblem`` and ``lag``."""
+"""Problem of a partition whose leader is unknown or does not answer. See also ``GroupProblem`` and ``lag``."""
 
-CONNECTION_CLOSED = "closed the connection"  # `_BY_TEXT` recognises this text
+CONNECTION_CLOSED = "closed the connection"  # a key of `_BY_TEXT`
 NOT_FOUND = 69  # GROUP_ID_NOT_FOUND
 UNKNOWN_PARTITION = 3
 _NOT_AUTHORIZED = {29, 30, 31}
@@ -25,12 +25,15 @@ _LEADER_MOVES = {5, 6, 9, 56, 74, 75, 78}
 
 
 def failure(error: BaseException, where: str) -> CheckFailed:
-    """Return the CheckFailed for an error that concerns the entire cluster; ``where`` names the brokers."""
+    """Return the CheckFailed for an error that prevents the observation. ``where`` names the brokers in the message."""
     return CheckFailed(reason(error), scrub(f"{where}: {_text(error)}"))
 
 
 def combined_failure(errors: Mapping[str, BaseException]) -> CheckFailed | None:
-    """Return the CheckFailed for several failed addresses, None for none. A permanent reason takes precedence."""
+    """Return one CheckFailed for the errors of several addresses; None if there are none.
+
+    The reason is the reason of a final error if there is one, else the reason of the first error.
+    """
     if not errors:
         return None
     decisive = next(filter(is_final, errors.values()), next(iter(errors.values())))
@@ -40,27 +43,31 @@ def combined_failure(errors: Mapping[str, BaseException]) -> CheckFailed | None:
 
 
 def group_problem(code: int) -> str | None:
-    """Return the problem for a group's error code. ``coordinator`` is temporary and can be retried."""
+    """Return the problem for a group's error code, or None for code 0. The problem ``coordinator`` is temporary."""
     return GroupProblem.COORDINATOR if code in _COORDINATOR_MOVES else _problem(code)
 
 
 def partition_problem(code: int) -> str | None:
-    """Return the problem for the error code of a topic or partition. ``leader`` is temporary and can be retried."""
+    """Return the problem for the error code of a topic or partition, or None. The problem ``leader`` is temporary."""
     if code == UNKNOWN_PARTITION:
         return DELETED
     return LEADER if code in _LEADER_MOVES else _problem(code)
 
 
 def reason(error: BaseException) -> str:
-    """Return the reason code of an error, by its class, the network error behind it or its text; else unreachable."""
+    """Return the reason code of an error.
+
+    The reason is found by the class of the error, then by the network error that caused it, then by its text. Without a
+    match the reason is ``unreachable``.
+    """
     for types, code in _BY_CLASS:
         if isinstance(error, types):
             return code
-    # kafka-python wraps a network error without `raise ... from`, or keeps only its name.
+    # kafka-python passes a network error as an argument of its own error, or only the name of the network error.
     for cause in (error, *(arg for arg in error.args if isinstance(arg, BaseException))):
-        if found := network_reason(cause):
-            return found
-    return next((code for word, code in _BY_TEXT if word in str(error)), "unreachable")
+        if network_code := network_reason(cause):
+            return network_code
+    return next((code for text, code in _BY_TEXT if text in str(error)), "unreachable")
 
 
 def is_final(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""Requests to the coordinators of consumer groups: list of groups, members and committed offsets."""
+"""Requests to the coordinators of consumer groups: names of groups, members and committed offsets."""
 
 from __future__ import annotations
 
@@ -29,16 +29,17 @@ from monitor.policy.consumer_groups.reasons import GroupProblem
 
 T = TypeVar("T")
 
-# A broker builds each response in memory and on one thread: a few MB for this number of groups with ten members each.
+# A broker builds a response in memory and on one thread. For 1,000 groups of ten members, it is a few MB.
 GROUPS_PER_REQUEST = 1000
-# Protocol types of consumer groups: excludes those of Kafka Connect. A group that has only offsets has an empty type.
-CONSUMERS = ("consumer", "")
+# Protocol types of consumer groups. A group of Kafka Connect has another type. A group with only offsets has type "".
+CONSUMER_TYPES = ("consumer", "")
 
 
 class GroupListing(NamedTuple):
-    """Names of consumer groups, and the brokers that did not list theirs.
+    """Names of consumer groups, and the brokers that did not answer the request for their groups.
 
-    ``may_omit_groups``: brokers before 0.10.2 may not list groups without members, although they keep their offsets.
+    ``may_omit_groups`` is True if a broker is older than 0.10.2: it may not list a group without members, although it
+    stores the group's offsets.
     """
 
     names: set[str]
@@ -64,7 +65,7 @@ async def list_groups(client: ClusterClient, nodes: Collection[Node], until: flo
 
 
 async def read_groups(client: ClusterClient, names: Collection[str], until: float) -> dict[str, GroupDescription]:
-    """Return the descriptions of groups. Requests are repeated while a coordinator is moving. Raises CheckFailed."""
+    """Return the descriptions of groups. Repeats requests while a coordinator is moving. Raises CheckFailed."""
     descriptions: dict[str, GroupDescription] = {}
     pending, attempt = sorted(names), 0
     while pending:
@@ -98,27 +99,28 @@ async def read_committed(
     partitions: Mapping[str, Collection[TopicPartition]],
     until: float,
 ) -> dict[str, GroupDescription]:
-    """Return the descriptions, with the committed offsets of these partitions for groups that have none yet.
+    """Return the descriptions, with committed offsets for groups whose ``committed`` is None.
 
-    Brokers of version 0.9 return offsets only for partitions in the request.
+    Brokers of version 0.9 return offsets only for partitions in the request. ``partitions`` are the partitions to
+    request, by group.
     """
 
-    async def completed(name: str, group: GroupDescription) -> tuple[str, GroupDescription]:
+    async def with_offsets(name: str, group: GroupDescription) -> tuple[str, GroupDescription]:
         if group.committed is not None or group.coordinator is None:
             return name, group
-        if not (wanted := partitions.get(name)):
+        if not (requested := partitions.get(name)):
             return name, replace(group, committed={})
-        request = OffsetFetchRequest(group_id=name, topics=by_topic(wanted, _old_topic), max_version=1)
+        request = OffsetFetchRequest(group_id=name, topics=by_topic(requested, _offset_fetch_topic), max_version=1)
         try:
             answer = await client.send(group.coordinator, request, until)
         except KafkaError:
             return name, replace(group, committed={}, problem=GroupProblem.COORDINATOR)
-        # Each partition carries the error of the group. An unknown partition is not an error of the group.
+        # Each partition contains the error code of the group. An unknown partition is no error of the group.
         problems = {group_problem(p.error_code) for topic in answer.topics for p in topic.partitions}
         problem = next(iter(problems & {GroupProblem.COORDINATOR, GroupProblem.AUTHORIZATION}), None)
-        return name, merged(group, committed_offsets(answer), problem, knows_all=False)
+        return name, merged(group, committed_offsets(answer), problem, describes_all_types=False)
 
-    return dict(await client.gather(completed(name, group) for name, group in descriptions.items()))
+    return dict(await client.gather(with_offsets(name, group) for name, group in descriptions.items()))
 
 
 def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
@@ -128,26 +130,26 @@ def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 
 def by_topic(partitions: Iterable[TopicPartition], build: Any) -> list[Any]:
-    """Return one ``build(topic, numbers)`` for each topic, for use in a request."""
+    """Return ``build(topic, partition_numbers)`` for each topic, for use in a request."""
     numbers = defaultdict(list)
     for topic, partition in partitions:
         numbers[topic].append(partition)
-    return [build(topic, sorted(found)) for topic, found in numbers.items()]
+    return [build(topic, sorted(topic_numbers)) for topic, topic_numbers in numbers.items()]
 
 
 async def _list(client: ClusterClient, node: Node, until: float) -> GroupListing | None:
     try:
         versions = await client.versions(node, until)
         newest = versions(ListGroupsRequest) or 0
-        # Groups of Kafka Streams and share groups cannot be judged.
+        # Without these filters, brokers also list groups of Kafka Streams and share groups, which cannot be judged.
         filters = {"types_filter": ["classic", "consumer"], "min_version": 5} if newest >= 5 else {}
         answer = await client.send(node, ListGroupsRequest(**filters), until)
     except KafkaError:
         return None
     if answer.error_code:
         return None
-    names = {group.group_id for group in answer.groups if group.protocol_type in CONSUMERS}
-    return GroupListing(names, set(), _has_to_name_partitions(versions))
+    names = {group.group_id for group in answer.groups if group.protocol_type in CONSUMER_TYPES}
+    return GroupListing(names, set(), _needs_partitions_in_request(versions))
 
 
 async def _find_coordinators(client: ClusterClient, names: Sequence[str], until: float) -> dict[str, GroupDescription]:
@@ -175,7 +177,7 @@ async def _find_coordinators(client: ClusterClient, names: Sequence[str], until:
 async def _read_from_coordinator(
     client: ClusterClient, node: Node, names: Sequence[str], until: float
 ) -> dict[str, GroupDescription]:
-    """Return the descriptions of groups from their coordinator. Members and offsets are requested concurrently."""
+    """Return the descriptions of groups. Requests members and offsets from their coordinator concurrently."""
     try:
         versions = await client.versions(node, until)
         requests: list[Any] = [
@@ -185,8 +187,8 @@ async def _read_from_coordinator(
         described, committed = await client.gather(requests)
     except KafkaError:
         return {name: GroupDescription(node, problem=GroupProblem.COORDINATOR) for name in names}
-    knows_all = (versions(DescribeGroupsRequest) or 0) >= 6
-    return {name: merged(described[name], *committed[name], knows_all=knows_all) for name in names}
+    describes_all_types = (versions(DescribeGroupsRequest) or 0) >= 6
+    return {name: merged(described[name], *committed[name], describes_all_types=describes_all_types) for name in names}
 
 
 async def _describe(
@@ -216,7 +218,7 @@ async def _fetch(
     client: ClusterClient, node: Node, names: Sequence[str], versions: Versions, until: float
 ) -> dict[str, tuple[Committed | None, str | None]]:
     newest = versions(OffsetFetchRequest) or 0
-    if _has_to_name_partitions(versions):
+    if _needs_partitions_in_request(versions):
         return dict.fromkeys(names, (None, None))
     if newest >= 8:
         groups = [OffsetFetchRequest.OffsetFetchRequestGroup(group_id=name, topics=None) for name in names]
@@ -233,9 +235,9 @@ async def _fetch(
     }
 
 
-def _has_to_name_partitions(versions: Versions) -> bool:
+def _needs_partitions_in_request(versions: Versions) -> bool:
     return (versions(OffsetFetchRequest) or 0) < 2
 
 
-def _old_topic(topic: str, partitions: list[int]) -> Any:
+def _offset_fetch_topic(topic: str, partitions: list[int]) -> Any:
     return OffsetFetchRequest.OffsetFetchRequestTopic(name=topic, partition_indexes=partitions)

@@ -16,14 +16,16 @@ from kafka.net.manager import KafkaConnectionManager
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 
 Node = int | str
-_Address = tuple[Any, ...]  # as getaddrinfo returns it
+_Address = tuple[Any, ...]  # an item of the result of getaddrinfo
 
 
 class ConnectionManager(KafkaConnectionManager):  # type: ignore[misc]
-    """Connection manager that keeps the last bytes of a closed connection and connects to one address at a time.
+    """Connection manager with two changes to kafka-python's.
 
-    kafka-python drops bytes that arrive together with the end of a connection, but a broker reports a failed
-    authentication this way. And it tries the addresses of a host name one after another, each without a time limit.
+    1. It keeps bytes that arrive together with the end of a connection. kafka-python drops them, although a broker
+       reports a failed authentication in this way.
+    2. It connects to one address of a host name, with a time limit. kafka-python tries all addresses one after another,
+       each without a time limit.
     """
 
     def __init__(self, net: Any, **settings: Any) -> None:
@@ -32,7 +34,7 @@ class ConnectionManager(KafkaConnectionManager):  # type: ignore[misc]
         self._address_nodes: dict[tuple[Node, str, int], list[Node]] = {}
 
     def address_nodes(self, node: Node) -> list[Node]:
-        """Return one node for each address of the node's host name: the node itself if there is only one.
+        """Return one node for each address of the node's host name. For a single address it is the node itself.
 
         The list is empty if the name cannot be resolved.
         """
@@ -41,12 +43,12 @@ class ConnectionManager(KafkaConnectionManager):  # type: ignore[misc]
             return [node]
         nodes = self._address_nodes.get((node, broker.host, broker.port))
         if nodes is None:
-            found = _resolved(broker.host, broker.port)
-            nodes = [node] if len(found) == 1 else [f"{node} at {address[4][0]}" for address in found]
-            for address_node in nodes if len(found) > 1 else ():
+            addresses = _resolved(broker.host, broker.port)
+            nodes = [node] if len(addresses) == 1 else [f"{node} at {address[4][0]}" for address in addresses]
+            for address_node in nodes if len(addresses) > 1 else ():
                 row = SimpleNamespace(error_code=0, node_id=address_node, host=broker.host, port=broker.port)
                 self.cluster.add_coordinator(row, "group", str(address_node), synthesize_node_id=False)
-            self._addresses |= zip(nodes, found, strict=True)
+            self._addresses |= zip(nodes, addresses, strict=True)
             self._address_nodes[node, broker.host, broker.port] = nodes
         return nodes
 
@@ -82,7 +84,7 @@ class ConnectionManager(KafkaConnectionManager):  # type: ignore[misc]
 
 
 def _resolved(host: str, port: int) -> list[_Address]:
-    """Return the addresses of a name in the order to try them; an empty list if it cannot be resolved."""
+    """Return the addresses of a host name in the order of getaddrinfo; an empty list if it cannot be resolved."""
     try:
         return list(dict.fromkeys(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
     except (OSError, UnicodeError):
@@ -91,7 +93,7 @@ def _resolved(host: str, port: int) -> list[_Address]:
 
 @contextmanager
 def logging_silenced() -> Iterator[None]:
-    """Silence kafka-python's logger: it logs each failure several times, and the outcome of the check reports it."""
+    """Silence kafka-python's logger, which logs each failure several times. The outcome contains the failure."""
     logger = logging.getLogger("kafka")
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)
@@ -105,12 +107,13 @@ def logging_silenced() -> Iterator[None]:
 def garbage_collection_disabled() -> Iterator[None]:
     """Turn off garbage collection for an observation.
 
-    It creates a hundred thousand objects that live until its end. To collect among them takes a third of the time.
+    An observation of a large cluster creates a hundred thousand objects, none of which can be freed before its end.
+    Garbage collection would take a third of the observation's time.
     """
-    enabled = gc.isenabled()
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if enabled:
+        if was_enabled:
             gc.enable()

@@ -1,4 +1,4 @@
-"""Requests to the leaders of partitions: metadata of topics, first and end offsets."""
+"""Requests for the metadata of topics, and requests to the leaders of partitions for first and end offsets."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from monitor.checks.kafka.groups import by_topic, chunks
 from monitor.model.consumer_groups import TopicPartition
 from monitor.policy.consumer_groups.lag import DELETED
 
-PARTITIONS_PER_REQUEST = 10_000  # a request of about 0.5 MB, which a broker answers in about 10 ms
-NO_LEADER = -1  # the leader's number if all replicas of a partition are down
+PARTITIONS_PER_REQUEST = 10_000  # about 0.5 MB; a broker answers in about 10 ms
+NO_LEADER = -1  # what Kafka returns as the leader of a partition whose replicas are all down
 END, BEGINNING = -1, -2
 _ISOLATION = {"read_uncommitted": 0, "read_committed": 1}
 
 
 @dataclass(frozen=True, slots=True)
 class TopicLayout:
-    """Partitions of topics and their leaders. ``problems`` are those of entire topics."""
+    """Partitions of topics, and the leaders of the partitions. ``problems`` maps a topic to its problem."""
 
     leaders: Mapping[TopicPartition, Node]
     problems: Mapping[str, str]
     partitions: Mapping[str, Collection[TopicPartition]]
 
     def leader(self, partition: TopicPartition) -> tuple[Node | None, str | None]:
-        """Return the leader of a partition, or the problem if it has none."""
+        """Return the leader of a partition and None, or None and the problem if the partition has no leader."""
         node = self.leaders.get(partition)
         if node is None:
             return None, self.problems.get(partition.topic, DELETED)
@@ -43,21 +43,21 @@ class TopicLayout:
 
 @dataclass(frozen=True, slots=True)
 class PartitionOffsets:
-    """Offsets that were found, and the problems of the other partitions."""
+    """Offsets of partitions, and the problems of the partitions whose offset is not known."""
 
-    found: Mapping[TopicPartition, int]
+    offsets: Mapping[TopicPartition, int]
     problems: Mapping[TopicPartition, str]
 
 
 async def read_topics(client: ClusterClient, topics: Collection[str] | None, until: float) -> TopicLayout:
-    """Return the partitions and leaders of these topics, or of all topics if None. Raises CheckFailed."""
-    wanted = None if topics is None else sorted(topics)
+    """Return the partitions and leaders of ``topics``; None means all topics. Raises CheckFailed."""
+    requested = None if topics is None else sorted(topics)
 
     def build(versions: Versions) -> Any:
-        # Before version 4, a request for a topic by name may create it.
-        if wanted is None or (versions(MetadataRequest) or 0) < 4:
+        # Before version 4, a request that contains the name of a topic may create the topic.
+        if requested is None or (versions(MetadataRequest) or 0) < 4:
             return MetadataRequest(topics=MetadataRequest.ALL_TOPICS)
-        names = [MetadataRequest.MetadataRequestTopic(name=name) for name in wanted]
+        names = [MetadataRequest.MetadataRequestTopic(name=name) for name in requested]
         return MetadataRequest(topics=names, allow_auto_topic_creation=False, max_version=9)
 
     answer = await client.send_to_any(build, until)
@@ -93,8 +93,11 @@ async def read_offsets(
     isolation_level: IsolationLevel,
     until: float,
 ) -> PartitionOffsets:
-    """Return the offset ``which`` (``END`` or ``BEGINNING``) of partitions. Retries while a leader is moving."""
-    found: dict[TopicPartition, int] = {}
+    """Return the end offsets or the first offsets of partitions. Repeats requests while a leader is moving.
+
+    ``which`` is ``END`` or ``BEGINNING``.
+    """
+    offsets: dict[TopicPartition, int] = {}
     problems: dict[TopicPartition, str] = {}
     pending, attempt = set(partitions), 0
     while pending:
@@ -107,13 +110,13 @@ async def read_offsets(
                 by_leader[node].append(partition)
         answers = await client.gather(
             _read(client, node, _request(chunk, which, isolation_level), until)
-            for node, led in by_leader.items()
-            for chunk in chunks(led, PARTITIONS_PER_REQUEST)
+            for node, partitions_of_leader in by_leader.items()
+            for chunk in chunks(partitions_of_leader, PARTITIONS_PER_REQUEST)
         )
         for answer in answers:
-            found.update(answer.found)
+            offsets.update(answer.offsets)
             problems.update(answer.problems)
-        pending = {partition for partition in pending if problems.get(partition) == LEADER and partition not in found}
+        pending = {partition for partition in pending if problems.get(partition) == LEADER and partition not in offsets}
         if not pending or not await client.pause(attempt, until):
             break
         attempt += 1
@@ -123,7 +126,7 @@ async def read_offsets(
             break
         for partition in pending:
             del problems[partition]
-    return PartitionOffsets(found, problems)
+    return PartitionOffsets(offsets, problems)
 
 
 def _request(partitions: Collection[TopicPartition], which: int, isolation_level: IsolationLevel) -> Any:
@@ -141,17 +144,17 @@ async def _read(client: ClusterClient, node: Node, request: Any, until: float) -
     except KafkaError:
         rows = [TopicPartition(topic.name, row.partition_index) for topic in request.topics for row in topic.partitions]
         return PartitionOffsets({}, dict.fromkeys(rows, LEADER))
-    found: dict[TopicPartition, int] = {}
+    offsets: dict[TopicPartition, int] = {}
     problems: dict[TopicPartition, str] = {}
     for topic in answer.topics:
         for row in topic.partitions:
             partition = TopicPartition(topic.name, row.partition_index)
-            # The metadata named this broker as the leader a moment ago. If it does not know the partition (error 3),
-            # the partition has just moved or was just deleted.
+            # A moment ago, this broker was the leader according to the metadata. If it does not know the partition
+            # (error 3), the partition was just moved or deleted: new metadata are requested.
             problem = LEADER if row.error_code == 3 else partition_problem(row.error_code)
             offset = row.old_style_offsets[0] if answer.API_VERSION == 0 and row.old_style_offsets else row.offset
             if problem:
                 problems[partition] = problem
             else:
-                found[partition] = offset
-    return PartitionOffsets(found, problems)
+                offsets[partition] = offset
+    return PartitionOffsets(offsets, problems)

@@ -1,7 +1,7 @@
 """Measurement of consumer groups from the recording rules of a Prometheus.
 
-It has the same form as that of the brokers, with fewer numbers. The rules are those of
-``compose/prometheus/kafka.rules.yml``. Prometheus stores the past, so the check needs no memory for the window.
+The recording rules are in ``compose/prometheus/kafka.rules.yml``. Prometheus has no data for some fields of
+``Measurement``; these keep their defaults. Prometheus stores past values, so the check does not store a window.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from monitor.checks.base import CheckFailed
-from monitor.checks.kafka.recorded import RecordedFacts, facts_query, read_recorded_facts
+from monitor.checks.kafka.recorded import RecordedFacts, read_recorded_facts, recorded_facts_query
 from monitor.checks.prometheus import Prometheus, QueryResult, QuerySample
 from monitor.policy.consumer_groups.measurement import Measurement, WindowedValue
 from monitor.policy.consumer_groups.reasons import MISSING
@@ -31,11 +31,12 @@ COUNTED_NOW = "consumers are counted now, not over the window: Prometheus does n
 
 
 @dataclass(frozen=True, slots=True)
-class GroupQuery:
-    """Parameters of the measurement of each group. Durations are in seconds; a threshold of None is off.
+class MeasurementOptions:
+    """Options of the measurement of a group. A threshold of None turns the rule off.
 
-    ``topics`` are names and patterns of the topics whose skew counts; empty means all. Series without a topic always
-    count. ``lag`` and ``drain_eta`` request these numbers too, with one additional query each.
+    ``topics`` are names and patterns: the skew of other topics is ignored. If it is empty, no topic is ignored. Series
+    without the label ``topic`` are never ignored. ``lag`` and ``drain_eta`` are True if the group's lag or drain ETA is
+    measured; each needs one additional query.
     """
 
     window_seconds: float = 300.0
@@ -47,159 +48,178 @@ class GroupQuery:
     drain_eta: bool = False
 
 
-def measure(prometheus: Prometheus, group: str, query: GroupQuery) -> Measurement:
-    """Return the measurement of a group. Raises :class:`CheckFailed` if Prometheus answers neither query.
+def measure(prometheus: Prometheus, group: str, options: MeasurementOptions) -> Measurement:
+    """Return the measurement of a group.
 
-    Of each ``WindowedValue``, ``now`` stays None; the age of the newest sample is queried instead. ``held`` is queried
-    only if the worst value is beyond its threshold; otherwise it is the worst value. It is None if the series is
-    younger than ``sustained_seconds``.
+    Raises :class:`CheckFailed` if Prometheus does not answer, or if it rejects the queries for the skew and for the
+    consumers. If it rejects one of the two, or has no series for it, the number is in ``missing``.
+
+    Fields of the two ``WindowedValue``:
+
+    - ``held`` is the result of a query only if ``worst`` is beyond its threshold; otherwise it equals ``worst``. It is
+      None if the series is younger than ``sustained_seconds``.
+    - ``now`` is None, except for consumers without a recording rule. ``age_seconds`` is the age of the newest sample.
     """
     missing: dict[str, str] = {}
-    notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     unmatched: tuple[str, ...] = ()
     skew = consumers = WindowedValue()
     rejection: CheckFailed | None = None
     try:
-        skew, unmatched = _skew(prometheus, group, query)
+        skew, unmatched = _skew(prometheus, group, options)
     except _MissingSeries as gap:
         missing["skew"] = gap.message
     except CheckFailed as failure:
         if failure.reason != "bad_query":
-            raise  # the next query would fail alike
+            raise  # the next query would fail for the same reason
         rejection, missing["skew"] = failure, "Prometheus rejected the query for the skew"
     try:
-        consumers, notes = _consumers(prometheus, group, query)
+        consumers, remarks = _consumers(prometheus, group, options)
     except _MissingSeries as gap:
         missing["consumers"] = gap.message
     except CheckFailed as failure:
         if rejection is not None:
             raise
         missing["consumers"] = f"Prometheus did not return the number of consumers ({failure.reason})"
-    facts = RecordedFacts() if {"skew", "consumers"} <= missing.keys() else _read_facts(prometheus, group, query)
-    if facts.note:
-        notes += (facts.note,)
+    recorded = (
+        RecordedFacts() if {"skew", "consumers"} <= missing.keys() else _read_recorded(prometheus, group, options)
+    )
+    if recorded.remark:
+        remarks += (recorded.remark,)
     lag = drain_eta = None
-    if query.lag:
-        lag, number_notes = _number_now(prometheus, LAG, group)
-        notes += number_notes
-    if query.drain_eta:
-        drain_eta, number_notes = _number_now(prometheus, DRAIN_ETA, group)
-        notes += number_notes
+    if options.lag:
+        lag, more_remarks = _number_now(prometheus, LAG, group)
+        remarks += more_remarks
+    if options.drain_eta:
+        drain_eta, more_remarks = _number_now(prometheus, DRAIN_ETA, group)
+        remarks += more_remarks
     return Measurement(
         skew=skew,
         consumers=consumers,
         lag=None if lag is None else int(lag),
         drain_eta_seconds=drain_eta,
         missing=missing,
-        age_seconds=facts.age_seconds,
-        loss=facts.loss,
+        age_seconds=recorded.age_seconds,
+        loss=recorded.loss,
         unmatched=unmatched,
-        remarks=notes,
+        remarks=remarks,
     )
 
 
 class _MissingSeries(CheckFailed):
-    """Failure of a Prometheus that answers, but lacks a series. The message is public and names no host."""
+    """Failure because Prometheus answers, but has no such series. The message is public, so it names no host."""
 
     def __init__(self, message: str) -> None:
         super().__init__(MISSING, message)
 
 
-def _read_facts(prometheus: Prometheus, group: str, query: GroupQuery) -> RecordedFacts:
+def _read_recorded(prometheus: Prometheus, group: str, options: MeasurementOptions) -> RecordedFacts:
     matcher = _matcher(group)
-    needed = {SKEW: query.skew_threshold is not None, CONSUMERS: bool(query.min_consumers)}
+    needed = {SKEW: options.skew_threshold is not None, CONSUMERS: bool(options.min_consumers)}
     series = [f"{rule}{{{matcher}}}" for rule, is_needed in needed.items() if is_needed]
-    window = query.window_seconds
+    window = options.window_seconds
     step = _duration(max(1.0, min(RESOLUTION_SECONDS, window / 20)))
     return read_recorded_facts(
         prometheus,
-        facts_query(series, matcher, window=_duration(window), step=step),
-        lambda s: _counts(s, query.topics),
+        recorded_facts_query(series, matcher, window=_duration(window), step=step),
+        lambda sample: _matches_topics(sample, options.topics),
     )
 
 
-def _skew(prometheus: Prometheus, group: str, query: GroupQuery) -> tuple[WindowedValue, tuple[str, ...]]:
-    """Return the skew, and the names and patterns of topics that match no topic in the rule's series of the group."""
+def _skew(prometheus: Prometheus, group: str, options: MeasurementOptions) -> tuple[WindowedValue, tuple[str, ...]]:
+    """Return the skew of the group, and the items of ``options.topics`` that match no topic of the group."""
     series = f"{SKEW}{{{_matcher(group)}}}"
-    answer = prometheus.query(f"max_over_time({series}[{_duration(query.window_seconds)}])")
+    answer = prometheus.query(f"max_over_time({series}[{_duration(options.window_seconds)}])")
     if not answer.samples:
         raise _explain_missing(prometheus, SKEW)
-    unmatched = tuple(each for each in query.topics if not _of_topics(answer, [each]).samples)
-    answer = _of_topics(answer, query.topics)
+    unmatched = tuple(each for each in options.topics if not _select_topics(answer, [each]).samples)
+    answer = _select_topics(answer, options.topics)
     if not answer.samples:
         return WindowedValue(), unmatched
-    worst = round(max(_finite(answer), default=1.0), 2)  # rules of other authors return NaN for a mean of 0
+    worst = round(max(_finite(answer), default=1.0), 2)  # a user's own rules may return NaN for a mean of 0
     held: float | None = worst
-    is_beyond = query.skew_threshold is not None and worst > query.skew_threshold
-    if is_beyond and query.sustained_seconds > 0:
-        values = _finite(_of_topics(prometheus.query(_sustained_query(series, "max", "min", query)), query.topics))
+    is_beyond = options.skew_threshold is not None and worst > options.skew_threshold
+    if is_beyond and options.sustained_seconds > 0:
+        values = _finite(
+            _select_topics(prometheus.query(_sustained_query(series, "max", "min", options)), options.topics)
+        )
         held = round(max(values), 2) if values else None
     return WindowedValue(worst=worst, held=held), unmatched
 
 
-def _consumers(prometheus: Prometheus, group: str, query: GroupQuery) -> tuple[WindowedValue, tuple[str, ...]]:
+def _consumers(
+    prometheus: Prometheus, group: str, options: MeasurementOptions
+) -> tuple[WindowedValue, tuple[str, ...]]:
     series = f"{CONSUMERS}{{{_matcher(group)}}}"
-    answer = prometheus.query(f"min_over_time({series}[{_duration(query.window_seconds)}])")
+    answer = prometheus.query(f"min_over_time({series}[{_duration(options.window_seconds)}])")
     if not answer.samples:
-        return _consumers_now(prometheus, group, query)
+        return _consumers_now(prometheus, group, options)
     worst = min(_finite(answer), default=None)
     if worst is None:
         raise _MissingSeries(f"{CONSUMERS} of the group is not a number")
-    if worst == 0 and _consumes_uncounted(prometheus, lambda length: f"{series}[{length}]", group, query):
+    if worst == 0 and _offsets_move_without_members(prometheus, lambda length: f"{series}[{length}]", group, options):
         return WindowedValue(), (UNCOUNTED,)
     held: float | None = worst
-    if query.sustained_seconds > 0 and _too_few(worst, query):
-        held = min(_finite(prometheus.query(_sustained_query(series, "min", "max", query))), default=None)
+    if options.sustained_seconds > 0 and _too_few(worst, options):
+        held = min(_finite(prometheus.query(_sustained_query(series, "min", "max", options))), default=None)
     return WindowedValue(worst=worst, held=held), ()
 
 
-def _consumers_now(prometheus: Prometheus, group: str, query: GroupQuery) -> tuple[WindowedValue, tuple[str, ...]]:
-    """Return the number of consumers now, from the exporter's own metrics, because the rule has no series."""
-    counting = f"count(count by (memberid) ({OFFSETS}{{{_matcher(group)}}}))"
-    count = min(_finite(prometheus.query(counting)), default=None)
+def _consumers_now(
+    prometheus: Prometheus, group: str, options: MeasurementOptions
+) -> tuple[WindowedValue, tuple[str, ...]]:
+    """Return the number of consumers now, from the exporter's own metrics. Used if the recording rule has no series."""
+    count_query = f"count(count by (memberid) ({OFFSETS}{{{_matcher(group)}}}))"
+    count = min(_finite(prometheus.query(count_query)), default=None)
     if count is None:
         raise _explain_missing(prometheus, CONSUMERS)
-    # The query counts an absent label as one member: if some partitions have no owner, or if the exporter does not
-    # export the label at all. The stock exporter does not; it exports the number of members instead.
-    exactly = (
+    # An absent label counts as one member. Partitions without an owner have no ``memberid``. The stock exporter never
+    # exports ``memberid``; it exports the number of members instead.
+    exact_query = (
         f"max({MEMBERS}{{{_matcher(group)}}}) or "
         f'count(count by (memberid) ({OFFSETS}{{{_matcher(group)},memberid!=""}}))'
     )
-    members = min(_finite(prometheus.query(exactly)), default=None)
+    members = min(_finite(prometheus.query(exact_query)), default=None)
     if members is not None:
-        counting, count = exactly, members
+        count_query, count = exact_query, members
     elif count == 1:
         raise _MissingSeries(f"Prometheus has no {CONSUMERS}, and the exporter does not export the members")
-    every = _duration(_step(query))
-    if count == 0 and _consumes_uncounted(prometheus, lambda length: f"({counting})[{length}:{every}]", group, query):
+    step = _duration(_step(options))
+    if count == 0 and _offsets_move_without_members(
+        prometheus, lambda length: f"({count_query})[{length}:{step}]", group, options
+    ):
         return WindowedValue(), (UNCOUNTED,)
     held: float | None = count
-    if query.sustained_seconds > 0 and _too_few(count, query):
-        lately = f"[{_duration(query.sustained_seconds)}:{_duration(_step(query))}]"
-        held = min(_finite(prometheus.query(f"max_over_time(({counting}){lately})")), default=None)
+    if options.sustained_seconds > 0 and _too_few(count, options):
+        sustained = f"[{_duration(options.sustained_seconds)}:{step}]"
+        held = min(_finite(prometheus.query(f"max_over_time(({count_query}){sustained})")), default=None)
     return WindowedValue(now=count, worst=count, held=held), (COUNTED_NOW,)
 
 
-def _consumes_uncounted(prometheus: Prometheus, counted: Callable[[str], str], group: str, query: GroupQuery) -> bool:
-    """Return whether offsets moved at some time within the window while no member was counted.
+def _offsets_move_without_members(
+    prometheus: Prometheus, count_over: Callable[[str], str], group: str, options: MeasurementOptions
+) -> bool:
+    """Return whether offsets moved at some time within the window while the number of members was 0.
 
-    ``counted`` returns the range selector of the count for a length. Its range begins before and ends after that of the
-    offsets, so that it includes members that have just left or just joined.
+    ``count_over`` returns the range selector of the number of members for a duration. The range for the members begins
+    before the range for the offsets and ends after it. So a member that committed and left, or joined and committed, is
+    not missed.
     """
-    if not _too_few(0, query):
+    if not _too_few(0, options):
         return False
-    window, step = query.window_seconds, _duration(_step(query))
-    none = f"max_over_time({counted(_duration(window * 0.6))}) == 0"
-    lately = f"[{_duration(window * 0.4)}] offset {_duration(window * 0.1)}"
-    moved = f"sum(changes({OFFSETS}{{{_matcher(group)}}}{lately})) > 0"
-    found = prometheus.query(f"max_over_time(({none} and on () {moved})[{_duration(window)}:{step}])")
-    return bool(found.samples)
+    window, step = options.window_seconds, _duration(_step(options))
+    no_members = f"max_over_time({count_over(_duration(window * 0.6))}) == 0"
+    shorter_range = f"[{_duration(window * 0.4)}] offset {_duration(window * 0.1)}"
+    moved = f"sum(changes({OFFSETS}{{{_matcher(group)}}}{shorter_range})) > 0"
+    answer = prometheus.query(f"max_over_time(({no_members} and on () {moved})[{_duration(window)}:{step}])")
+    return bool(answer.samples)
 
 
 def _number_now(prometheus: Prometheus, rule: str, group: str) -> tuple[float | None, tuple[str, ...]]:
-    """Return the current value of a rule for the group (None if it is infinite) and an empty tuple.
+    """Return the current value of a recording rule for the group, and remarks.
 
-    If the value is not known, return None and a tuple with the cause.
+    An infinite value is returned as None, without a remark. An unknown value is returned as None, with a remark that
+    contains the cause.
     """
     try:
         answer = prometheus.query(f"{rule}{{{_matcher(group)}}}")
@@ -212,21 +232,25 @@ def _number_now(prometheus: Prometheus, rule: str, group: str) -> tuple[float | 
     return max(_finite(answer), default=None), ()
 
 
-def _too_few(count: float, query: GroupQuery) -> bool:
-    return query.min_consumers is not None and count < query.min_consumers
+def _too_few(count: float, options: MeasurementOptions) -> bool:
+    return options.min_consumers is not None and count < options.min_consumers
 
 
 def _explain_missing(prometheus: Prometheus, rule: str) -> _MissingSeries:
-    """Return the failure for a missing series: the rule or the group is unknown. Sends one or two cheap queries."""
+    """Return the failure for a rule without a series of the group. Sends one or two cheap queries to find the cause.
+
+    The cause is the name of the group if ``rule`` has series of other groups. It is the exporter if Prometheus has no
+    metrics of an exporter. Otherwise it is the recording rules.
+    """
     try:
-        others = max(_finite(prometheus.query(f"count({rule})")), default=0.0)
+        series_count = max(_finite(prometheus.query(f"count({rule})")), default=0.0)
     except CheckFailed:
-        others = 0.0
-    if others:
-        return _MissingSeries(f"Prometheus has {rule} of other groups, but not of this one: is the name right?")
+        series_count = 0.0
+    if series_count:
+        return _MissingSeries(f"Prometheus has {rule} of other groups, but not of this group: is the name right?")
     if not _has_exporter(prometheus):
         return _MissingSeries(
-            f"Prometheus has no series {rule}, and none of an exporter: is the exporter up and scraped?"
+            f"Prometheus has no series {rule}, and no metrics of an exporter: is the exporter up and scraped?"
         )
     return _MissingSeries(f"Prometheus has no series {rule}: are the recording rules loaded?")
 
@@ -238,33 +262,33 @@ def _has_exporter(prometheus: Prometheus) -> bool:
         return True
 
 
-def _sustained_query(series: str, outer: str, inner: str, query: GroupQuery) -> str:
+def _sustained_query(series: str, outer: str, inner: str, options: MeasurementOptions) -> str:
     """Return the query for the worst value that lasted ``sustained_seconds`` within the window.
 
-    ``inner`` and ``outer`` are ``min`` and ``max`` or the reverse. A value of a series that has just begun does not
-    count: ``offset`` requires a sample at the beginning of the sustained time.
+    For the highest value, ``outer`` is ``max`` and ``inner`` is ``min``; for the lowest value, the reverse. ``offset``
+    requires a sample at the beginning of the sustained time, so a series that has just begun has no such value.
     """
-    sustained = query.sustained_seconds
-    step = _step(query)
-    reach = max(step, query.window_seconds - sustained)  # each sustained time lies within the window
-    stayed = f"{inner}_over_time({series}[{_duration(sustained)}]) and {series} offset {_duration(sustained)}"
-    return f"{outer}_over_time(({stayed})[{_duration(reach)}:{_duration(step)}])"
+    sustained = options.sustained_seconds
+    step = _step(options)
+    search_seconds = max(step, options.window_seconds - sustained)  # so each sustained time lies within the window
+    lasted = f"{inner}_over_time({series}[{_duration(sustained)}]) and {series} offset {_duration(sustained)}"
+    return f"{outer}_over_time(({lasted})[{_duration(search_seconds)}:{_duration(step)}])"
 
 
-def _step(query: GroupQuery) -> float:
-    return min(RESOLUTION_SECONDS, max(1.0, query.sustained_seconds / 2))
+def _step(options: MeasurementOptions) -> float:
+    return min(RESOLUTION_SECONDS, max(1.0, options.sustained_seconds / 2))
 
 
 def _finite(answer: QueryResult) -> list[float]:
     return [sample.value for sample in answer.samples if math.isfinite(sample.value)]
 
 
-def _of_topics(answer: QueryResult, patterns: Sequence[str]) -> QueryResult:
-    # Not filtered by the query: rules of other authors may have one series for a group, without a topic.
-    return replace(answer, samples=tuple(each for each in answer.samples if _counts(each, patterns)))
+def _select_topics(answer: QueryResult, patterns: Sequence[str]) -> QueryResult:
+    # Filtered here and not by the query: the rules of a user may have one series for a group, without a topic.
+    return replace(answer, samples=tuple(each for each in answer.samples if _matches_topics(each, patterns)))
 
 
-def _counts(sample: QuerySample, patterns: Sequence[str]) -> bool:
+def _matches_topics(sample: QuerySample, patterns: Sequence[str]) -> bool:
     topic = sample.labels.get("topic")
     return topic is None or not patterns or any(fnmatchcase(topic, pattern) for pattern in patterns)
 

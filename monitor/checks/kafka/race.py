@@ -1,6 +1,6 @@
-"""Parallel connection attempts: the first node that accepts a connection is used.
+"""Parallel connection attempts to several nodes.
 
-Another attempt starts every ``NEXT_SECONDS``, while the earlier ones continue.
+Every ``NEXT_SECONDS`` one more attempt starts, while the earlier attempts continue. The first success ends the search.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from kafka.future import Future
 
 from monitor.checks.kafka.library import ConnectionManager, Node
 
-NEXT_SECONDS = 0.5  # time until the next broker or address is tried in parallel
+NEXT_SECONDS = 0.5
 
 
 async def first_reachable(
@@ -24,7 +24,10 @@ async def first_reachable(
     connect: Callable[[Node, float], Coroutine[Any, Any, Any]],
     until: float,
 ) -> tuple[Node | None, dict[Node, Exception]]:
-    """Return the first node that ``connect`` reaches by ``until`` (None if there is none), and the failures so far."""
+    """Return the first node to which ``connect`` succeeds, and the errors of the other nodes so far.
+
+    The node is None if all attempts fail, or if none succeeds by ``until``.
+    """
     waiting = [*nodes]
     running: dict[Node, Any] = {}
     failed: dict[Node, Exception] = {}

@@ -1,6 +1,6 @@
-"""Search for committed records behind an offset: aborted records and the markers of transactions do not count.
+"""Search for the first committed record after an offset. Skips aborted records and the markers of transactions.
 
-Only the heads of batches are read. Format: record batches of version 2 (KIP-98), and the older message sets.
+Only the heads of batches are read. Formats: record batches of version 2 (KIP-98), and the older message sets.
 """
 
 from __future__ import annotations
@@ -17,22 +17,23 @@ from monitor.checks.kafka.offsets import TopicLayout
 from monitor.model.consumer_groups import TopicPartition
 
 READ_COMMITTED = 1
-WITH_TRANSACTIONS = 4  # first version of Fetch with transactions (Kafka 0.11); before it, all records are committed
+WITH_TRANSACTIONS = 4  # first version of Fetch with transactions (Kafka 0.11); older brokers have none
 NEWEST = 12  # last version of Fetch that identifies topics by name
-FIRST_BYTES, MORE_BYTES = 4_096, 1_048_576  # usually one batch is enough
+FIRST_BYTES, MORE_BYTES = 4_096, 1_048_576  # size of the first and of each later response
 REQUESTS = 8
-"""Maximum for a partition in one run. The position is stored, and the next run continues from there."""
+"""Maximum for a partition in one run. The check stores the position, and the next run continues from it."""
 
 _HEAD = struct.Struct(">qiibIhiqqqhii")
 _HEAD_TO_MAGIC = struct.Struct(">qiib")
-_LENGTH_STARTS = 12  # the length does not include the fields offset and length
+_LENGTH_STARTS = 12  # size of the fields offset and length, which the length does not include
 _TRANSACTIONAL, _CONTROL = 0x10, 0x20
 
 
 class RecordBatch(NamedTuple):
     """Head of a batch of records.
 
-    ``producer`` is that of the batch's transaction, if any. ``is_marker`` is True for a marker that ends one.
+    ``first`` and ``last`` are offsets; ``records`` is the number of records. ``producer`` is the id of the producer if
+    the batch belongs to a transaction, else None. ``is_marker`` is True for a batch that ends a transaction.
     """
 
     first: int
@@ -45,17 +46,19 @@ class RecordBatch(NamedTuple):
 async def next_records(
     client: ClusterClient, starts: Mapping[TopicPartition, int], topics: TopicLayout, until: float
 ) -> dict[TopicPartition, int]:
-    """Return an offset for each partition that could be read, before which no committed record lies from the start on.
+    """Return, for each partition, the offset of the next committed record at or after its start offset.
 
-    It is the offset of the next committed record, or the end of the records that were read. It is never beyond the
-    first open transaction.
+    If the records that were read contain none, the offset is the end of these records. It is never beyond the first
+    open transaction. Partitions are absent if they could not be read, or if the offset is the start offset.
     """
-    found = await client.gather(_next_record(client, at, start, topics, until) for at, start in starts.items())
-    return {at: offset for at, offset in zip(starts, found, strict=True) if offset is not None}
+    offsets = await client.gather(
+        _next_record(client, partition, start, topics, until) for partition, start in starts.items()
+    )
+    return {partition: offset for partition, offset in zip(starts, offsets, strict=True) if offset is not None}
 
 
 def batches(data: bytes) -> Iterator[RecordBatch]:
-    """Yield the heads of the complete batches."""
+    """Yield the heads of the batches in ``data``. An incomplete batch at the end is ignored."""
     start = 0
     while start + _HEAD_TO_MAGIC.size <= len(data):
         first, length, _, magic = _HEAD_TO_MAGIC.unpack_from(data, start)
@@ -73,27 +76,27 @@ def batches(data: bytes) -> Iterator[RecordBatch]:
         start = end
 
 
-def first_committed(found: Iterable[RecordBatch], aborted: Iterable[tuple[int, int]], start: int) -> tuple[int, bool]:
+def first_committed(heads: Iterable[RecordBatch], aborted: Iterable[tuple[int, int]], start: int) -> tuple[int, bool]:
     """Return the offset of the first committed record and True, or the end of the batches and False.
 
-    ``aborted`` are the aborted transactions in these batches: producer and first offset.
+    ``aborted`` are the aborted transactions in these batches, each as producer and first offset.
     """
-    waiting, running, position = sorted(aborted, key=lambda each: each[1]), set[int](), start
-    for batch in found:
-        while waiting and waiting[0][1] <= batch.last:
-            running.add(waiting.pop(0)[0])
+    pending, aborting, position = sorted(aborted, key=lambda transaction: transaction[1]), set[int](), start
+    for batch in heads:
+        while pending and pending[0][1] <= batch.last:
+            aborting.add(pending.pop(0)[0])
         if batch.is_marker:
-            running.discard(batch.producer if batch.producer is not None else -1)
-        elif batch.last >= start and batch.records and batch.producer not in running:
+            aborting.discard(batch.producer if batch.producer is not None else -1)
+        elif batch.last >= start and batch.records and batch.producer not in aborting:
             return max(batch.first, start), True
         position = max(position, batch.last + 1)
     return position, False
 
 
 async def _next_record(
-    client: ClusterClient, at: TopicPartition, start: int, topics: TopicLayout, until: float
+    client: ClusterClient, partition: TopicPartition, start: int, topics: TopicLayout, until: float
 ) -> int | None:
-    node, _ = topics.leader(at)
+    node, _ = topics.leader(partition)
     if node is None:
         return None
     position, size = start, FIRST_BYTES
@@ -102,30 +105,32 @@ async def _next_record(
         if (versions(FetchRequest) or 0) < WITH_TRANSACTIONS:
             return None
         for _ in range(REQUESTS):
-            row = await _fetch(client, node, at, position, size, until=until)
+            row = await _fetch(client, node, partition, position, size, until=until)
             if row is None or row.error_code:
                 break
-            aborted = [(each.producer_id, each.first_offset) for each in row.aborted_transactions or ()]
-            before = position
+            aborted = [(entry.producer_id, entry.first_offset) for entry in row.aborted_transactions or ()]
+            last_position = position
             position, is_found = first_committed(batches(bytes(row.records or b"")), aborted, position)
-            if is_found or position == before or position >= row.last_stable_offset:
+            if is_found or position == last_position or position >= row.last_stable_offset:
                 break
             size = MORE_BYTES
     except KafkaError:
-        pass  # the position after the successful requests is valid
+        pass  # the position that the successful requests have reached is valid
     return position if position > start else None
 
 
-async def _fetch(client: ClusterClient, node: Node, at: TopicPartition, offset: int, size: int, *, until: float) -> Any:
-    partition = FetchRequest.FetchTopic.FetchPartition(
-        partition=at.partition, fetch_offset=offset, partition_max_bytes=size
+async def _fetch(
+    client: ClusterClient, node: Node, partition: TopicPartition, offset: int, size: int, *, until: float
+) -> Any:
+    row = FetchRequest.FetchTopic.FetchPartition(
+        partition=partition.partition, fetch_offset=offset, partition_max_bytes=size
     )
     request = FetchRequest(
         max_wait_ms=0,
         min_bytes=0,
         max_bytes=size,
         isolation_level=READ_COMMITTED,
-        topics=[FetchRequest.FetchTopic(topic=at.topic, partitions=[partition])],
+        topics=[FetchRequest.FetchTopic(topic=partition.topic, partitions=[row])],
         min_version=WITH_TRANSACTIONS,
         max_version=NEWEST,
     )

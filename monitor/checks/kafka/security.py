@@ -14,7 +14,10 @@ from monitor.lib.redaction import scrub
 
 
 def security_settings(connection: KafkaConnection) -> dict[str, Any]:
-    """Return the settings for kafka-python. Raises CheckFailed ``tls``, ``authentication`` or ``import``."""
+    """Return the security settings for kafka-python.
+
+    Raises CheckFailed with the reason ``tls``, ``authentication`` or ``import``.
+    """
     settings: dict[str, Any] = {"security_protocol": connection.security_protocol}
     if connection.tls:
         settings["ssl_context"] = _tls_context(connection)
@@ -24,12 +27,12 @@ def security_settings(connection: KafkaConnection) -> dict[str, Any]:
         if connection.sasl_password is not None:
             settings["sasl_plain_password"] = connection.sasl_password.get_secret_value()
         if connection.sasl_token_provider is not None:
-            settings["sasl_oauth_token_provider"] = _Token(_token(connection.sasl_token_provider))
+            settings["sasl_oauth_token_provider"] = _Token(_obtain_token(connection.sasl_token_provider))
     return settings
 
 
 class _Token(AbstractTokenProvider):  # type: ignore[misc]
-    """Token provider that returns the same token for all connections of an observation."""
+    """Token provider of kafka-python that returns a fixed token."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -39,7 +42,7 @@ class _Token(AbstractTokenProvider):  # type: ignore[misc]
         return self._text
 
 
-def _token(path: str) -> str:
+def _obtain_token(path: str) -> str:
     provider = load(path)
     try:
         token = provider()
@@ -54,15 +57,15 @@ def _tls_context(connection: KafkaConnection) -> ssl.SSLContext:
     password = connection.tls_password
     try:
         context = ssl.create_default_context(cafile=connection.tls_cafile)
-    except OSError as error:  # ssl.SSLError is one
+    except OSError as error:  # includes ssl.SSLError
         raise CheckFailed("tls", f"tls_cafile {connection.tls_cafile}: {error.strerror or error}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = connection.tls_check_hostname
     if connection.tls_certfile:
         try:
             # With None instead of "", OpenSSL would prompt for the password of an encrypted key on the terminal.
-            secret = password.get_secret_value() if password else ""
-            context.load_cert_chain(connection.tls_certfile, connection.tls_keyfile, secret)
+            key_password = password.get_secret_value() if password else ""
+            context.load_cert_chain(connection.tls_certfile, connection.tls_keyfile, key_password)
         except OSError as error:
             files = ", ".join(filter(None, (connection.tls_certfile, connection.tls_keyfile)))
             raise CheckFailed("tls", f"{files}: {error.strerror or error}") from error

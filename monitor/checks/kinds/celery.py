@@ -1,4 +1,4 @@
-"""Check of a Celery broker and of the number of tasks that wait in its queues."""
+"""Check of a Celery broker, which counts the waiting tasks in queues."""
 
 from __future__ import annotations
 
@@ -33,20 +33,23 @@ from monitor.model.checks import Outcome
 class Celery(Kind):
     """Connect to the broker and count the tasks that wait in its queues.
 
-    On Redis (TCP, TLS, unix socket, Sentinel) the sub-queues of all priorities are added up, and tasks that were
-    delivered and not acknowledged are counted separately. On other brokers (AMQP) the queues are declared passively,
-    and the number of unacknowledged tasks is not known. A queue that does not exist has 0 tasks.
+    - On Redis (TCP, TLS, unix socket, Sentinel), the number of waiting tasks of a queue is the sum over all priorities.
+      Tasks that were delivered and not acknowledged are counted separately.
+    - On other brokers (AMQP), the check declares the queues passively. The number of unacknowledged tasks is not known.
+    - A queue that does not exist has 0 tasks.
     """
 
     broker_url: Annotated[
         SecretStr,
-        Field(description="URL of the broker, as in Celery's broker_url, or of a Redis in any form of `redis_url`"),
+        Field(
+            description="URL of the broker, as in Celery's broker_url, or any URL of a Redis that `redis_url` accepts"
+        ),
     ] = from_config("broker_url", repr=False)
     transport_options: Annotated[
         Mapping[str, Any],
         Field(
-            description="options of the transport, as in Celery's broker_transport_options; timeouts longer than the "
-            "check's are shortened"
+            description="options of the transport, as in Celery's broker_transport_options. Timeouts that are longer "
+            "than the check's timeout are shortened"
         ),
     ] = from_config("broker_transport_options", default_factory=dict, repr=False)
     use_ssl: Annotated[
@@ -59,9 +62,9 @@ class Celery(Kind):
     error_pending: ErrorCount = None
 
     reports: ClassVar[Mapping[str, str]] = {
-        "pending_tasks": "total number of waiting tasks in these queues; the thresholds apply to it",
-        "unacked_tasks": "tasks delivered to workers and not acknowledged (running, prefetched, with an ETA), in all "
-        "queues of the broker; Redis only",
+        "pending_tasks": "number of waiting tasks in all configured queues together; the thresholds apply to it",
+        "unacked_tasks": "number of tasks that were delivered to workers and not acknowledged (running, prefetched, or "
+        "waiting for their ETA), in all queues of the broker; Redis only",
         "queues": "number of waiting tasks of each queue",
     }
     reasons: ClassVar[Mapping[str, str]] = {
@@ -79,33 +82,33 @@ class Celery(Kind):
     series: ClassVar[tuple[str, ...]] = ("pending_tasks", "unacked_tasks")
 
     def observe(self, timeout_seconds: float) -> Observation:
-        """Connect like Celery, but with timeouts and without retries, and count the tasks."""
+        """Connect like Celery, but with timeouts and without retries, and count the waiting tasks."""
         with self._connection(io_timeout(timeout_seconds)) as connection:
-            # Only `default_channel` respects max_retries; other ways of connecting try again after 2 s.
+            # Connecting by `default_channel` respects max_retries. Other methods of kombu try again after 2 s.
             channel = connection.default_channel
             if isinstance(connection.transport, RedisTransport):
                 return Observation(_count_on_redis(channel, self.queues))
-            return Observation(_totals({name: _declared_count(connection, name) for name in self.queues}))
+            return Observation(_totals({name: _count_by_declaring(connection, name) for name in self.queues}))
 
     def judge(self, observation: Observation) -> Outcome:
-        """Return warning or error if more tasks are pending than the threshold."""
+        """Return warning or error if more tasks wait than the threshold."""
         status, reason = level(observation.data["pending_tasks"], self.warning_pending, self.error_pending)
         return Outcome(status, observation.data, reason)
 
     @contextmanager
     def _connection(self, timeout_seconds: float) -> Iterator[Any]:
-        """Yield a kombu Connection and close it afterwards. Its errors are raised as CheckFailed."""
+        """Yield a kombu Connection and close it afterwards. Errors of the connection are raised as CheckFailed."""
         expected: tuple[type[Exception], ...] = (KombuError, redis.RedisError, OSError)
         try:
             connection: Any = SingleAttemptConnection(
                 celery_broker_url(self.broker_url).get_secret_value(), ssl=self.use_ssl
             )  # type: ignore[no-untyped-call]
             expected += (*connection.connection_errors, *connection.channel_errors)
-            driver, alternatives = connection.get_transport_cls().driver_type, len(connection.alt)
-            chosen = {**celery_transport_options(self.broker_url), **self.transport_options}
-            options = with_time_limits(chosen, driver, alternatives, timeout_seconds)
-            shares = max(1, alternatives) * addresses(connection.hostname, connection.port)
-            connection.connect_timeout = share(timeout_seconds, shares)
+            driver, host_count = connection.get_transport_cls().driver_type, len(connection.alt)
+            configured = {**celery_transport_options(self.broker_url), **self.transport_options}
+            options = with_time_limits(configured, driver, host_count, timeout_seconds)
+            attempt_count = max(1, host_count) * addresses(connection.hostname, connection.port)
+            connection.connect_timeout = share(timeout_seconds, attempt_count)
             if driver == "redis":
                 narrow(options, "socket_connect_timeout", connection.connect_timeout)
             connection.transport_options = options
@@ -119,30 +122,32 @@ class Celery(Kind):
 
 
 def with_time_limits(
-    options: Mapping[str, Any], driver: str, alternatives: int, timeout_seconds: float
+    options: Mapping[str, Any], driver: str, host_count: int, timeout_seconds: float
 ) -> dict[str, Any]:
-    """Return transport options with time limits added: by default a broker connection has none. Pure.
+    """Return the transport options with time limits. Without them, kombu waits without a limit. Pure.
 
-    The hosts of a list share the time. The Sentinels share it with the master. Shorter limits in ``options`` are kept.
+    If the URL lists several hosts (``host_count``), each host gets an equal share of ``timeout_seconds``. With n
+    Sentinels, each Sentinel gets 1 / (n + 1) of it, so that one share remains for the master. A shorter limit in
+    ``options`` is kept.
     """
-    sentinel = bool(options.get("master_name"))
-    each = timeout_seconds if sentinel else share(timeout_seconds, alternatives)
-    # Each host of a list is tried once. With Sentinel, each attempt already tries all Sentinels of the list.
-    retries = 0 if sentinel else max(0, alternatives - 1)
+    uses_sentinel = bool(options.get("master_name"))
+    host_seconds = timeout_seconds if uses_sentinel else share(timeout_seconds, host_count)
+    # kombu tries the next host of the list at each retry. With Sentinel, one attempt tries all Sentinels of the list.
+    retries = 0 if uses_sentinel else max(0, host_count - 1)
     limits: dict[str, Any] = {"max_retries": retries, "interval_start": 0, "interval_step": 0, "interval_max": 0}
-    limits["connect_retries_timeout"] = timeout_seconds  # by default, kombu uses the limit of one attempt
+    limits["connect_retries_timeout"] = timeout_seconds  # kombu's default is the limit of one attempt
     if driver == "redis":
-        limits |= _sockets(options, each)
-        if sentinel:
-            given = options.get("sentinel_kwargs") or {}
-            sockets = _sockets(given, share(timeout_seconds, max(1, alternatives) + 1))
-            limits["sentinel_kwargs"] = {**given, **sockets, "retry": Retry(NoBackoff(), 0)}
+        limits |= _socket_limits(options, host_seconds)
+        if uses_sentinel:
+            sentinel_options = options.get("sentinel_kwargs") or {}
+            socket_limits = _socket_limits(sentinel_options, share(timeout_seconds, max(1, host_count) + 1))
+            limits["sentinel_kwargs"] = {**sentinel_options, **socket_limits, "retry": Retry(NoBackoff(), 0)}
     elif driver == "amqp":
-        limits |= {"read_timeout": math.ceil(each), "write_timeout": math.ceil(each)}
+        limits |= {"read_timeout": math.ceil(host_seconds), "write_timeout": math.ceil(host_seconds)}
     return {**options, **limits}
 
 
-def _sockets(options: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+def _socket_limits(options: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     limits = {name: options.get(name) for name in ("socket_timeout", "socket_connect_timeout")}
     for name in limits:
         narrow(limits, name, seconds)
@@ -150,7 +155,7 @@ def _sockets(options: Mapping[str, Any], seconds: float) -> dict[str, Any]:
 
 
 class SingleAttemptConnection(Connection):
-    """Kombu connection without retries of redis-py, whose ten retries would take most of a minute."""
+    """Kombu connection that turns off redis-py's retries. The ten retries would take most of a minute."""
 
     def create_transport(self) -> Any:
         transport: Any = super().create_transport()  # type: ignore[no-untyped-call]
@@ -171,7 +176,7 @@ class _SingleAttemptChannel:
 
 
 def _count_on_redis(channel: Any, queues: tuple[str, ...]) -> dict[str, Any]:
-    """Return the counts of all queues, read in one round trip."""
+    """Return the numbers of tasks, read in one round trip."""
     commands = raw_client(channel).pipeline(transaction=False)
     keys = {queue: queue_keys(channel, queue) for queue in queues}
     for queue in queues:
@@ -184,10 +189,10 @@ def _count_on_redis(channel: Any, queues: tuple[str, ...]) -> dict[str, Any]:
     return {**_totals(counts), "unacked_tasks": unacked}
 
 
-def _declared_count(connection: Any, queue: str) -> int:
-    """Return the length of a queue; 0 if it does not exist.
+def _count_by_declaring(connection: Any, queue: str) -> int:
+    """Return the number of tasks in a queue; 0 if the queue does not exist.
 
-    Each queue needs a channel of its own, because the broker closes the channel if the queue does not exist.
+    Opens a channel for each queue, because the broker closes the channel if the queue does not exist.
     """
     channel = connection.channel()
     try:

@@ -1,4 +1,4 @@
-"""Check of the number of TCP connections of the host."""
+"""Check of the number of established TCP connections of the host."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Connections(Kind):
     def observe(self, timeout_seconds: float) -> Observation:  # noqa: ARG002
         """Count the established connections."""
         try:
-            found = psutil.net_connections(kind="tcp")
+            connections = psutil.net_connections(kind="tcp")
         except psutil.AccessDenied as error:  # macOS requires root
             raise CheckFailed("permission", "not allowed to list the host's connections") from error
-        active = sum(connection.status == psutil.CONN_ESTABLISHED for connection in found)
-        return Observation({"active_connections": active})
+        established = sum(connection.status == psutil.CONN_ESTABLISHED for connection in connections)
+        return Observation({"active_connections": established})
 
     def judge(self, observation: Observation) -> Outcome:
-        """Return warning or error above the threshold."""
+        """Return warning or error if the number is above its threshold."""
         active = observation.data["active_connections"]
         status, reason = level(active, self.warning_connections, self.error_connections)
         return Outcome(status, observation.data, reason)

@@ -1,4 +1,4 @@
-"""Check of the CPU use, relative to the container's quota or to the processors of the host."""
+"""Check of the CPU use, in percent of the container's quota or of the host's processors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from monitor.model.checks import Outcome
 class Cpu(Kind):
     """Measure the CPU use for a short time.
 
-    Inside a container, it is relative to the container's quota (cgroup v1 and v2).
+    Inside a container with a CPU quota (cgroup v1 and v2), the result is the container's CPU use in percent of the
+    quota. Otherwise it is the CPU use of the host.
     """
 
     warning_percent: WarningPercent = 90.0
@@ -36,8 +37,8 @@ class Cpu(Kind):
     cgroup_root: Annotated[Path, Field(description="directory in which control groups are mounted")] = cgroup.ROOT
 
     reports: ClassVar[Mapping[str, str]] = {
-        "percent": "CPU use, in percent of the quota, or of the processors that the process may use",
-        "count": "number of processors in that quota or set; may be a fraction",
+        "percent": "CPU use, in percent of the quota, or without a quota of the processors that the process may use",
+        "count": "number of processors that `percent` is relative to; with a quota it may be a fraction",
     }
     reasons: ClassVar[Mapping[str, str]] = REASONS
     example: ClassVar[Mapping[str, Any]] = {"warning_percent": 95}
@@ -56,7 +57,7 @@ class Cpu(Kind):
         return Observation({"percent": round(percent, 1), "count": int(count) if count.is_integer() else count})
 
     def judge(self, observation: Observation) -> Outcome:
-        """Return warning or error above the threshold."""
+        """Return warning or error if the CPU use is above its threshold."""
         status, reason = level(observation.data["percent"], self.warning_percent, self.error_percent)
         return Outcome(status, observation.data, reason)
 
@@ -64,13 +65,13 @@ class Cpu(Kind):
         started = time.monotonic()
         time.sleep(seconds)
         after = cgroup.cpu_limit(self.cgroup_root) or before
-        used = (after.used_seconds - before.used_seconds) / (time.monotonic() - started)
-        # The kernel lets a group overrun its quota for a moment.
-        return min(100.0, max(0.0, used / before.cores * 100))
+        cores_used = (after.used_seconds - before.used_seconds) / (time.monotonic() - started)
+        # The kernel lets a control group exceed its quota for a moment.
+        return min(100.0, max(0.0, cores_used / before.cores * 100))
 
 
 def usable_processors() -> set[int]:
-    """Return the numbers of the processors that this process may run on, with respect to cpusets."""
+    """Return the numbers of the processors on which this process may run. A cpuset may exclude processors."""
     if hasattr(os, "sched_getaffinity"):
         return os.sched_getaffinity(0)
     return set(range(psutil.cpu_count() or 1))
@@ -78,6 +79,6 @@ def usable_processors() -> set[int]:
 
 def _host_percent(processors: set[int], seconds: float) -> float:
     percents = psutil.cpu_percent(interval=seconds, percpu=True)
-    # psutil lists only processors that are online: an index is a processor's number unless one is offline.
+    # psutil lists only online processors. So the index in its list is the processor's number, unless one is offline.
     usable = [percents[number] for number in processors if number < len(percents)] or percents
     return sum(usable) / len(usable)

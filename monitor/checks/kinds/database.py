@@ -1,4 +1,4 @@
-"""Check of a Django database with a query."""
+"""Check that a Django database answers a query."""
 
 from __future__ import annotations
 
@@ -30,9 +30,11 @@ class Database(Kind):
     """Execute `SELECT 1` on a new connection, which is closed after the run.
 
     The check uses neither the project's connection pool nor its persistent connections, because a server that hangs
-    would leave these unusable. If the database has several hosts or addresses, each is tried for its share of the time:
-    the remaining time divided by the number of remaining attempts, at least 0.5 s and at most the project's
-    `connect_timeout`. On MySQL, like its drivers, the check tries no other address once one has accepted a connection.
+    would leave these unusable.
+
+    If the database has several hosts or addresses, the check tries them one after another. Each attempt may take the
+    remaining time divided by the number of remaining attempts, at least 0.5 s and at most the project's
+    `connect_timeout`. MySQL's drivers try no other address after one address has accepted a connection.
     """
 
     alias: Annotated[str, Field(min_length=1, description="alias of the database in settings.DATABASES")] = "default"
@@ -51,22 +53,22 @@ class Database(Kind):
         "starting": "the server is starting up, shutting down or recovering",
         "locked": "the SQLite file is locked by another process",
         "corrupt": "the SQLite file is damaged or is not a database",
-        "database_error": "any other database error",
+        "database_error": "a database error with none of the other reasons",
     }
     example: ClassVar[Mapping[str, Any]] = {"alias": "replica"}
     series: ClassVar[tuple[str, ...]] = ("connect_ms", "query_ms")
 
     def observe(self, timeout_seconds: float) -> Observation:
-        """Connect, execute the query and disconnect. Requires that ``django.setup()`` was called in this process."""
+        """Connect, execute the query and disconnect. ``django.setup()`` must have been called in this process."""
         started = time.perf_counter()
         failures: list[str] = []
         with self._connection(io_timeout(timeout_seconds), failures) as connection:
             connection.ensure_connection()  # connect() alone would raise the driver's own errors
             connected = time.perf_counter()
             with connection.cursor() as cursor:
-                # On SQLite, "SELECT 1" would not read the file.
-                sqlite = connection.vendor == "sqlite"
-                cursor.execute("SELECT count(*) FROM sqlite_master" if sqlite else _select_one(connection))
+                # On SQLite, "SELECT 1" does not read the file.
+                is_sqlite = connection.vendor == "sqlite"
+                cursor.execute("SELECT count(*) FROM sqlite_master" if is_sqlite else _select_one(connection))
                 cursor.fetchone()
             finished = time.perf_counter()
         elapsed = {"connect_ms": connected - started, "query_ms": finished - connected}
@@ -77,14 +79,14 @@ class Database(Kind):
     def _connection(self, timeout_seconds: float, failures: list[str]) -> Iterator[Any]:
         """Yield a database wrapper that is not connected yet, and close it afterwards.
 
-        Errors are raised as CheckFailed. Attempts that fail before another one succeeds are appended to ``failures``.
+        Errors are raised as CheckFailed. If an attempt to connect fails, a line about it is appended to ``failures``.
         """
         try:
             settings = connections.settings.get(self.alias)
             if settings is None:
                 raise CheckFailed("unknown_alias", f"settings.DATABASES has no {self.alias!r}")
-            connection = load_backend(settings["ENGINE"]).DatabaseWrapper(_private(settings), self.alias)
-            _limit(connection, timeout_seconds, failures)
+            connection = load_backend(settings["ENGINE"]).DatabaseWrapper(_separate_connection(settings), self.alias)
+            _set_time_limits(connection, timeout_seconds, failures)
             try:
                 yield connection
             finally:
@@ -96,7 +98,7 @@ class Database(Kind):
 
 
 def failure_reason(error: BaseException) -> str:
-    """Return the reason of a driver's error. Most drivers report the cause of a failed connection only as text."""
+    """Return the reason for a driver's error. Most drivers report the cause of a failed connection only as text."""
     text = str(error)
     for pattern, reason in _BY_TEXT:
         if re.search(pattern, text, re.IGNORECASE):
@@ -104,21 +106,21 @@ def failure_reason(error: BaseException) -> str:
     return network_reason(error) or "database_error"
 
 
-def _private(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the alias' settings for a private connection: not from the pool, and not persistent."""
+def _separate_connection(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of an alias, changed for a connection that is neither pooled nor persistent."""
     options = {name: value for name, value in settings["OPTIONS"].items() if name != "pool"}
     return {**settings, "OPTIONS": options, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": False}
 
 
-def _limit(connection: Any, timeout_seconds: float, failures: list[str]) -> None:
-    """Set time limits on the client's side: a server that hangs would not enforce its own ``statement_timeout``."""
+def _set_time_limits(connection: Any, timeout_seconds: float, failures: list[str]) -> None:
+    """Set time limits in the client. A server that hangs would not enforce its ``statement_timeout``."""
     settings, driver = connection.settings_dict, connection.Database
     options = settings["OPTIONS"]
     if connection.vendor == "postgresql":
-        # libpq has no timeout for the answer to a query: the check's own time limit ends such a wait.
+        # libpq has no timeout for the answer to a query: such a wait ends with the check's timeout.
         narrow(options, "tcp_user_timeout", int(timeout_seconds * 1000))
         if driver.__name__ == "psycopg":
-            from monitor.checks import postgresql  # noqa: PLC0415 - psycopg, only where it is used
+            from monitor.checks import postgresql  # noqa: PLC0415 - psycopg is optional
 
             connection.Database = postgresql.driver_with_deadline(driver, time.monotonic() + timeout_seconds, failures)
         else:
@@ -131,10 +133,10 @@ def _limit(connection: Any, timeout_seconds: float, failures: list[str]) -> None
 
 
 def _refuse_missing_file(name: Any) -> None:
-    # SQLite creates a missing file. A check must not do that.
-    text = str(name)
-    if text and not text.startswith((":memory:", "file:")) and not Path(text).exists():
-        raise CheckFailed("unknown_database", f"{text} does not exist")
+    # SQLite would create the missing file.
+    path = str(name)
+    if path and not path.startswith((":memory:", "file:")) and not Path(path).exists():
+        raise CheckFailed("unknown_database", f"{path} does not exist")
 
 
 def _select_one(connection: Any) -> str:

@@ -21,27 +21,27 @@ MB = 1024 * 1024
 @register("disk")
 @dataclass(frozen=True, kw_only=True)
 class Disk(Kind):
-    """Measure the use of file systems, calculated like ``df``. The fullest one decides.
+    """Measure the used space and the used inodes of file systems, calculated like ``df``.
 
-    The thresholds apply to the space and to the inodes in use.
+    The thresholds apply to the highest percentage of space and to the highest percentage of inodes.
     """
 
-    paths: Annotated[tuple[str, ...], Field(min_length=1, description="paths, one on each file system to measure")] = (
+    paths: Annotated[tuple[str, ...], Field(min_length=1, description="one path on each file system to measure")] = (
         "/",
     )
     warning_percent: WarningPercent = 80.0
     error_percent: ErrorPercent = None
 
     reports: ClassVar[Mapping[str, str]] = {
-        "percent": "space in use on the fullest file system, in percent",
-        "free_mb": "free space on that file system, in MiB",
-        "total_mb": "size of that file system, in MiB",
-        "inodes_percent": "highest share of inodes in use on a file system, in percent; absent if none limits inodes",
-        "paths": "the same numbers for each path",
+        "percent": "used space of the fullest file system, in percent",
+        "free_mb": "free space of the fullest file system, in MiB",
+        "total_mb": "size of the fullest file system, in MiB",
+        "inodes_percent": "highest percentage of used inodes of a file system; absent if no file system limits inodes",
+        "paths": "the numbers above for each path",
     }
     reasons: ClassVar[Mapping[str, str]] = {
         **REASONS,
-        "inodes_above_threshold": "the share of inodes in use is above its threshold, and worse than that of the space",
+        "inodes_above_threshold": "the used inodes are above a threshold, and the status for the used space is better",
         "missing_path": "a path does not exist",
         "unreadable_path": "a path cannot be read",
     }
@@ -49,7 +49,7 @@ class Disk(Kind):
     series: ClassVar[tuple[str, ...]] = ("percent", "free_mb")
 
     def observe(self, timeout_seconds: float) -> Observation:  # noqa: ARG002
-        """Measure each file system. If one hangs (NFS), the check's time limit ends the run."""
+        """Measure each file system. If a file system hangs (NFS), the run ends with the check's timeout."""
         usages = {path: _usage(path) for path in self.paths}
         fullest = max(usages.values(), key=lambda usage: usage["percent"])
         inodes = [usage["inodes_percent"] for usage in usages.values() if "inodes_percent" in usage]
@@ -59,7 +59,7 @@ class Disk(Kind):
         return Observation(data)
 
     def judge(self, observation: Observation) -> Outcome:
-        """Return warning or error if the space or the inodes in use are above the threshold."""
+        """Return warning or error if the used space or the used inodes are above a threshold."""
         data = observation.data
         space, reason = level(data["percent"], self.warning_percent, self.error_percent)
         inodes, _ = level(data.get("inodes_percent", 0.0), self.warning_percent, self.error_percent)
@@ -76,6 +76,6 @@ def _usage(path: str) -> dict[str, float]:
     except OSError as error:
         raise CheckFailed("unreadable_path", f"{path}: {error.strerror}") from error
     usage = {"percent": space.percent, "free_mb": space.free // MB, "total_mb": space.total // MB}
-    if inodes.f_files:  # 0 on btrfs and others, which create inodes on demand
+    if inodes.f_files:  # 0 if the file system creates inodes on demand (btrfs)
         usage["inodes_percent"] = round((inodes.f_files - inodes.f_ffree) / inodes.f_files * 100, 1)
     return usage

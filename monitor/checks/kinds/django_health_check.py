@@ -25,8 +25,8 @@ class DjangoHealthCheck(Kind):
     """Run a check class of django-health-check 4, or your own subclass of its ``HealthCheck``.
 
     A ``ServiceWarning`` becomes the status ``warning``, which does not fail a probe. The arguments are the fields of
-    the check's dataclass. Write a ``timedelta`` as a number of seconds, and a function or another object as
-    ``{import = "package.module:name"}``.
+    the check class, which is a dataclass. Write a ``timedelta`` as a number of seconds. Write a function, or another
+    object that TOML cannot express, as ``{import = "package.module:name"}``.
     """
 
     path: Annotated[
@@ -51,42 +51,42 @@ class DjangoHealthCheck(Kind):
         return (module_of(self.path),)
 
     def run(self, timeout_seconds: float, past: Past = NO_PAST) -> Outcome:  # noqa: ARG002
-        """Run the check class. The package's own exceptions become outcomes; every other exception is raised."""
+        """Run the check class. A HealthCheckException becomes an outcome; every other exception is raised."""
         try:
-            exceptions = load("health_check.exceptions:HealthCheckException")
+            exception_class = load("health_check.exceptions:HealthCheckException")
             check = self._build(load(self.path))
             try:
-                pending = check.run()
-                if inspect.isawaitable(pending):
-                    asyncio.run(_wait(pending))
-            except exceptions as error:
+                result = check.run()
+                if inspect.isawaitable(result):
+                    asyncio.run(_wait(result))
+            except exception_class as error:
                 return _outcome(error)
         except CheckFailed as failure:
             return Outcome(Status.ERROR, failure.data, failure.reason, failure.message)
         return Outcome(Status.OK)
 
     def _build(self, cls: Any) -> Any:
-        given = {name: _value(cls, name, value) for name, value in self.arguments.items()}
+        arguments = {name: _value(cls, name, value) for name, value in self.arguments.items()}
         try:
-            inspect.signature(cls).bind(**given)
+            inspect.signature(cls).bind(**arguments)
         except TypeError as error:
             raise CheckFailed("arguments", f"{self.path}: {error}") from error
-        return cls(**given)
+        return cls(**arguments)
 
 
-async def _wait(pending: Any) -> None:
-    await pending
+async def _wait(awaitable: Any) -> None:
+    await awaitable
 
 
 def _outcome(error: Any) -> Outcome:
-    # Compared by name, because this module must be importable without the package.
+    # Compared by name, so that this module can be imported without django-health-check.
     reason = next((_REASONS[cls.__name__] for cls in type(error).__mro__ if cls.__name__ in _REASONS), "failed")
     status = Status.WARNING if reason == "warning" else Status.ERROR
     return Outcome(status, reason=reason, message=scrub(str(error)))
 
 
 def _value(cls: Any, name: str, value: Any) -> Any:
-    """Return an argument as the check class needs it, from its form in a configuration file."""
+    """Return the argument for the check class, from its value in the configuration."""
     if isinstance(value, Mapping) and set(value) == {"import"}:
         return load(value["import"])
     if isinstance(value, (int, float)) and isinstance(_default(cls, name), datetime.timedelta):

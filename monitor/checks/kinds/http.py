@@ -1,4 +1,4 @@
-"""Check of an HTTP endpoint: its status code and its body."""
+"""Check of the status code and the body of an HTTP response."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ StatusCode = Annotated[int, Field(ge=100, le=599)]
 @register("http")
 @dataclass(frozen=True, kw_only=True)
 class Http(Kind):
-    """Send a request and compare the status code, and optionally search the body for a text.
+    """Send a request, check the status code of the response, and optionally search the body for a text.
 
-    Redirects are not followed, and proxies from the environment are not used.
+    Redirects are not followed. Proxies that environment variables set are not used.
     """
 
     url: Annotated[str, Field(pattern=r"^https?://[^\s/@]+(/\S*)?$", description="URL, without credentials")]
     method: Annotated[Literal["GET", "HEAD"], Field(description="request method")] = "GET"
     expected_status: Annotated[
-        frozenset[StatusCode], Field(min_length=1, description="status codes that are ok; any other is an error")
+        frozenset[StatusCode],
+        Field(min_length=1, description="status codes of a response that is ok; any other status code is an error"),
     ] = frozenset({200})
     contains: Annotated[
         str | None, Field(min_length=1, description="text that the first MiB of the body must contain; only with GET")
@@ -43,14 +44,15 @@ class Http(Kind):
     )
     verify_tls: Annotated[bool, Field(description="whether to verify the server's certificate")] = True
     ca_file: Annotated[
-        str | None, Field(description="path of a PEM file with CA certificates to trust instead of the system's")
+        str | None,
+        Field(description="path of a PEM file with CA certificates, which replace the system's CA certificates"),
     ] = None
 
     reports: ClassVar[Mapping[str, str]] = {"status_code": "status code of the response"}
     reasons: ClassVar[Mapping[str, str]] = {
         **NETWORK_REASONS,
         "unexpected_status": "the status code is not one of `expected_status`",
-        "unexpected_body": "the body does not contain the text of `contains`",
+        "unexpected_body": "the first MiB of the body does not contain the text of `contains`",
         "invalid_answer": "the response is not HTTP",
     }
     example: ClassVar[Mapping[str, Any]] = {
@@ -64,7 +66,7 @@ class Http(Kind):
             raise ValueError("a response to HEAD has no body to search for `contains`: use GET")
 
     def observe(self, timeout_seconds: float) -> Observation:
-        """Send the request and read the response, at most its first MiB, within the timeout in total."""
+        """Send the request and read the response up to its first MiB. Both together end within the timeout."""
         deadline = time.monotonic() + io_timeout(timeout_seconds)
         ca_file = self.ca_file if self.verify_tls else None
         try:
@@ -78,8 +80,8 @@ class Http(Kind):
                 )
         except (HTTPError, OSError) as error:
             raise http_failure(error, self.url, not_http="invalid_answer") from error
-        found = self.contains is None or self.contains.encode() in body
-        return Observation({"status_code": status_code}, {"contains": found})
+        has_text = self.contains is None or self.contains.encode() in body
+        return Observation({"status_code": status_code}, {"contains": has_text})
 
     def judge(self, observation: Observation) -> Outcome:
         """Return an error if the status code is not expected, or if the body lacks the text."""

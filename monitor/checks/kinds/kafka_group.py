@@ -19,7 +19,7 @@ from monitor.checks.kafka.connection import (
     SecurityProtocol,
     parse_api_version,
 )
-from monitor.checks.kafka.prometheus import GroupQuery, measure
+from monitor.checks.kafka.prometheus import MeasurementOptions, measure
 from monitor.checks.kafka.reasons import REASONS, REPORTS
 from monitor.checks.prometheus import BaseUrl, Prometheus, PrometheusEndpoint
 from monitor.checks.registry import register
@@ -35,11 +35,11 @@ from monitor.policy.states import GroupHold
 
 INSTALL_HINT = "kafka-python is not installed: install celery-health-monitor[kafka]"
 PERMANENT_FAILURES = frozenset({"not_configured", "import", "bad_query"})
-"""Reasons of failures that need a change of the configuration. They always fail: a kept verdict would hide them."""
+"""Reasons of failures that need a change of the configuration. No verdict is kept: it would hide them."""
 
 Names = Annotated[tuple[str, ...], CommaSeparated]
 Duration = Annotated[Seconds, Field(gt=0)]
-Text = Annotated[str | None, Field(min_length=1)]
+OptionalText = Annotated[str | None, Field(min_length=1)]
 
 
 @register("kafka_group")
@@ -47,9 +47,9 @@ Text = Annotated[str | None, Field(min_length=1)]
 class KafkaGroup(Kind):
     """Observe consumer groups of one Kafka cluster and judge their lag, skew, members and progress.
 
-    With one name, the check is that group. With several names, or patterns, each group becomes a child check,
-    `group:CHECK:GROUP`, and this check is their parent check with the worst status. All groups are observed together,
-    with a handful of requests. Rules, definitions and public data: [Kafka consumer groups](kafka.md).
+    If `consumer_groups` contains one name, the check is about that group. If it contains several names, or a pattern,
+    each group is a child check `group:CHECK:GROUP`, and this check is the parent check with the worst status of its
+    child checks. Rules, definitions and public data are described in [Kafka consumer groups](kafka.md).
     """
 
     consumer_groups: Annotated[
@@ -64,11 +64,12 @@ class KafkaGroup(Kind):
         Field(description="host:port of some brokers of the cluster (default port: 9092); required for source kafka"),
     ] = ()
     topics: Annotated[
-        Names, Field(description="names and patterns of the topics that count; others are ignored. Default: all topics")
+        Names,
+        Field(description="names and patterns of the topics to watch; other topics are ignored. Default: all topics"),
     ] = ()
     prometheus_url: Annotated[
         BaseUrl | None,
-        Field(description="URL of Prometheus, may contain user:password@; required for source prometheus"),
+        Field(description="base URL of Prometheus, which may contain user:password@; required for source prometheus"),
     ] = field(default=None, repr=False)
     prometheus_token: Annotated[
         SecretStr | None, Field(description="bearer token; takes precedence over the URL's credentials")
@@ -78,7 +79,8 @@ class KafkaGroup(Kind):
         Field(description="additional request headers, such as X-Scope-OrgID; their values are treated as secrets"),
     ] = field(default_factory=dict, repr=False)
     prometheus_ca_file: Annotated[
-        Text, Field(description="path of a PEM file with CA certificates to trust instead of the system's")
+        OptionalText,
+        Field(description="path of a PEM file with CA certificates, which replace the system's CA certificates"),
     ] = None
     prometheus_timeout: Annotated[Duration, Field(description="time limit of one attempt, in seconds")] = 1.5
     prometheus_retries: Annotated[
@@ -87,54 +89,57 @@ class KafkaGroup(Kind):
     on_source_failure: Annotated[
         Literal["fail", "hold"] | None,
         Field(
-            description="if the source does not answer: `fail` is an error, `hold` keeps the last verdict for "
-            "`hold_for`. Default: `fail` for source kafka, `hold` for source prometheus"
+            description="result if the source does not answer: `fail` makes the check an error, `hold` keeps the last "
+            "verdict for `hold_for`. Default: `fail` for source kafka, `hold` for source prometheus"
         ),
     ] = None
 
     hold_for: Annotated[
         HoldTime | None,
         Field(
-            description="with `hold`: maximum age of the numbers of a kept verdict, in seconds; default: `window`. "
-            "After that, and before the first number, the check is unknown and fails. With `forever` it becomes "
-            "unknown after the window and fails nothing"
+            description="with `hold`: maximum age of the numbers of a kept verdict, in seconds; default: `window`. If "
+            "the numbers are older, or if there was no number yet, the check is unknown and fails. With `forever`, the "
+            "maximum age is `window`, and the unknown check fails no probe"
         ),
     ] = None
 
     window: Annotated[
         Duration,
-        Field(description="time in seconds over which the highest skew and the lowest number of consumers count"),
+        Field(
+            description="length of the window, in seconds: the check is an error while the window contains a sustained "
+            "skew or a sustained number of consumers beyond its threshold"
+        ),
     ] = 300.0
     sustained: Annotated[
         Annotated[Seconds, Field(ge=0)] | None,
         Field(
-            description="time in seconds that a value must stay beyond its threshold to count, at most `window`; 0: "
-            "one observation is enough. Default: 30 s, or a tenth of a shorter window"
+            description="time in seconds for which a value must stay beyond its threshold before the check reports it; "
+            "at most `window`. With 0, one observation is enough. Default: a tenth of `window`, at most 30 s"
         ),
     ] = None
     skew_threshold: Annotated[
         float | None,
         Field(
             ge=1,
-            description="skew ratio (max / mean of the partitions' lag in a topic): the group is an error above it; "
-            "None (JSON: null) turns the rule off",
+            description="threshold of the skew ratio (max / mean of the lag of a topic's partitions): the check is an "
+            "error above it. None (JSON: null) turns the rule off",
         ),
     ] = 4.0
     skew_min_lag: Annotated[
-        int, Field(ge=0, description="lag of a topic, in messages, below which its skew ratio does not count")
+        int, Field(ge=0, description="lag of a topic, in messages, below which its skew ratio is set to 1")
     ] = 100
     min_consumers: Annotated[
-        int, Field(ge=0, description="minimum number of members: the group is an error below it")
+        int, Field(ge=0, description="minimum number of members of a group: the check is an error below it")
     ] = 1
     max_lag: Annotated[
         int | None,
-        Field(ge=0, description="lag of the group, in messages: the group is an error above it"),
+        Field(ge=0, description="threshold of the lag of a group, in messages: the check is an error above it"),
     ] = None
     max_lag_age: Annotated[
         Duration | None,
         Field(
-            description="age of the oldest waiting record in the partition with the most lag, in seconds: the group "
-            "is an error above it; only source kafka"
+            description="threshold of the age of the oldest waiting record in the partition with the most lag, in "
+            "seconds: the check is an error above it. Only for source kafka"
         ),
     ] = None
     max_retention_share: Annotated[
@@ -142,40 +147,41 @@ class KafkaGroup(Kind):
         Field(
             gt=0,
             le=1,
-            description="lag / (end - beginning) of the partition with the most lag: the group is an error above it; "
-            "only source kafka",
+            description="threshold of lag / (end - beginning) of the partition with the most lag: the check is an "
+            "error above it. Only for source kafka",
         ),
     ] = None
     max_drain_eta: Annotated[
-        Duration | None, Field(description="lag / consume rate, in seconds: the group is an error above it")
+        Duration | None,
+        Field(description="threshold of lag / consume rate, in seconds: the check is an error above it"),
     ] = None
     stalled_after: Annotated[
         Duration | None,
         Field(
-            description="the group is an error if records wait and a committed offset has not moved for this time, in "
-            "seconds; default: `window`"
+            description="time in seconds: the check is an error if records wait in a partition and its committed "
+            "offset has not moved for this time. Default: `window`"
         ),
     ] = None
     stalled_min_lag: Annotated[
         int,
         Field(
             ge=1,
-            description="minimum number of waiting records for the reasons `stalled`, `stopped` and `records_lost`. "
-            "With 1, the marker at the end of a transaction counts as a record",
+            description="minimum number of records in a partition for the reasons `stalled`, `stopped` and "
+            "`records_lost`. With 1, the marker at the end of a transaction counts as a record",
         ),
     ] = 2
     rebalancing_after: Annotated[
         Duration | None,
         Field(
-            description="the group is an error if it was rebalancing in more than half of the observations of this "
-            "time, in seconds; at most `window`, which is the default"
+            description="time in seconds, at most `window`: the check is an error if more than half of the "
+            "observations within this time found a rebalance. Default: `window`"
         ),
     ] = None
     start_grace: Annotated[
         Annotated[Seconds, Field(ge=0)] | None,
         Field(
-            description="grace period in seconds for members to join, from the first observation of the group; "
-            "default: `window`"
+            description="time in seconds from the first observation of a group, in which missing members do not fail "
+            "the check. Default: `window`"
         ),
     ] = None
 
@@ -185,21 +191,23 @@ class KafkaGroup(Kind):
     ] = "read_uncommitted"
     api_version: Annotated[
         str | tuple[int, ...] | None,
-        Field(description='version of the brokers, such as "0.9"; required for brokers older than 0.10 only'),
+        Field(description='version of the brokers, such as "0.9"; set it only for brokers older than 0.10'),
     ] = None
     security_protocol: Annotated[
-        SecurityProtocol, Field(description="protocol of the listener: with or without TLS (`SSL`) and SASL")
+        SecurityProtocol, Field(description="security protocol of the brokers' listener. `SSL` in the name means TLS")
     ] = "PLAINTEXT"
     tls_cafile: Annotated[
-        Text, Field(description="path of a PEM file with CA certificates to trust instead of the system's")
+        OptionalText,
+        Field(description="path of a PEM file with CA certificates, which replace the system's CA certificates"),
     ] = None
     tls_certfile: Annotated[
-        Text, Field(description="path of a PEM file with the client's certificate, for mutual TLS")
+        OptionalText, Field(description="path of a PEM file with the client's certificate, for mutual TLS")
     ] = None
     tls_keyfile: Annotated[
-        Text, Field(description="path of a PEM file with the key of `tls_certfile`, if that does not contain it")
+        OptionalText,
+        Field(description="path of a PEM file with the key; not needed if `tls_certfile` contains the key"),
     ] = None
-    tls_password: Annotated[SecretStr | None, Field(description="password of the key")] = field(
+    tls_password: Annotated[SecretStr | None, Field(description="password of the client's key")] = field(
         default=None, repr=False
     )
     tls_check_hostname: Annotated[
@@ -208,7 +216,7 @@ class KafkaGroup(Kind):
     sasl_mechanism: Annotated[
         SaslMechanism | None, Field(description="SASL mechanism; required for SASL_PLAINTEXT and SASL_SSL")
     ] = None
-    sasl_username: Annotated[Text, Field(description="user name for PLAIN and SCRAM")] = None
+    sasl_username: Annotated[OptionalText, Field(description="user name for PLAIN and SCRAM")] = None
     sasl_password: Annotated[SecretStr | None, Field(description="password for PLAIN and SCRAM")] = field(
         default=None, repr=False
     )
@@ -241,13 +249,14 @@ class KafkaGroup(Kind):
             raise ValueError("; ".join(problems))
 
     def modules(self) -> tuple[str, ...]:
-        """Return the module of the brokers' client, whose import is slow."""
+        """Return the module that imports kafka-python, which takes long. Prometheus as source does not need it."""
         return ("monitor.checks.kafka.cluster",) if self.source == "kafka" else ()
 
     def run(self, timeout_seconds: float, past: Past = NO_PAST) -> Outcome:
-        """Observe all groups together, and judge each with its memory.
+        """Observe all groups together, and judge each group with its memory.
 
-        A run outside of the schedule (``monitor check``) has no memory and stores none: it judges one observation only.
+        ``monitor check`` passes no past. Such a single run has no memory, so it uses 0 for ``sustained`` and
+        ``start_grace``.
         """
         is_single_run = past == NO_PAST
         now, watched = round(time.time() if is_single_run else past.now, 1), self._watched_groups(is_single_run)
@@ -273,8 +282,8 @@ class KafkaGroup(Kind):
             topics=self.topics,
             timeout_seconds=seconds,
             isolation_level=self.isolation_level,
-            remembered={name: tuple(each.partitions) for name, each in memories.groups.items()},
-            read_starts=lambda observation: standing_partitions(
+            remembered={name: tuple(memory.partitions) for name, memory in memories.groups.items()},
+            find_read_offsets=lambda observation: standing_partitions(
                 observation, memories.groups.get(observation.group), now, watched.limits
             ),
         )
@@ -288,8 +297,8 @@ class KafkaGroup(Kind):
 
         outcome = judge_groups(watched, memories, now, add_observations)
         data = {**outcome.data, "requests": sum(snapshot.requests.values())}
-        if silent := len(snapshot.silent_brokers):
-            note = f"{silent} broker{'s' if silent > 1 else ''} did not list groups"
+        if silent_count := len(snapshot.silent_brokers):
+            note = f"{silent_count} broker{'s' if silent_count > 1 else ''} did not list groups"
             data["note"] = "; ".join(filter(None, (note, data.get("note"))))
             outcome = replace(outcome, detail={**outcome.detail, "silent_brokers": [*snapshot.silent_brokers]})
         return replace(outcome, data=data)
@@ -297,7 +306,7 @@ class KafkaGroup(Kind):
     def _query_prometheus(self, seconds: float, watched: WatchedGroups, memories: GroupMemories, now: float) -> Outcome:
         assert self.prometheus_url is not None  # noqa: S101  checked by __post_init__
         limits = watched.limits
-        server = PrometheusEndpoint(
+        endpoint = PrometheusEndpoint(
             self.prometheus_url,
             token=self.prometheus_token,
             ca_file=self.prometheus_ca_file,
@@ -305,7 +314,7 @@ class KafkaGroup(Kind):
             retries=self.prometheus_retries,
             headers=self.prometheus_headers,
         )
-        query = GroupQuery(
+        options = MeasurementOptions(
             limits.window_seconds,
             limits.sustained_seconds,
             limits.skew_threshold,
@@ -314,8 +323,8 @@ class KafkaGroup(Kind):
             lag=limits.max_lag is not None,
             drain_eta=limits.max_drain_eta_seconds is not None,
         )
-        with Prometheus(server, seconds) as prometheus:
-            measurements = {name: measure(prometheus, name, query) for name in self.consumer_groups}
+        with Prometheus(endpoint, seconds) as prometheus:
+            measurements = {name: measure(prometheus, name, options) for name in self.consumer_groups}
 
         def add_measurements(current: GroupRound) -> None:
             current.unmatched = _common_to_all(measured.unmatched for measured in measurements.values())
@@ -327,7 +336,7 @@ class KafkaGroup(Kind):
     def _watched_groups(self, is_single_run: bool) -> WatchedGroups:
         limits = Limits(
             window_seconds=self.window,
-            sustained_seconds=0.0 if is_single_run else _value_or(self.sustained, min(30.0, self.window / 10)),
+            sustained_seconds=0.0 if is_single_run else _or_default(self.sustained, min(30.0, self.window / 10)),
             skew_threshold=self.skew_threshold,
             skew_min_lag=self.skew_min_lag,
             min_consumers=self.min_consumers,
@@ -335,17 +344,17 @@ class KafkaGroup(Kind):
             max_lag_age_seconds=self.max_lag_age,
             max_retention_share=self.max_retention_share,
             max_drain_eta_seconds=self.max_drain_eta,
-            stalled_after_seconds=_value_or(self.stalled_after, self.window),
+            stalled_after_seconds=_or_default(self.stalled_after, self.window),
             stalled_min_lag=self.stalled_min_lag,
-            rebalancing_after_seconds=_value_or(self.rebalancing_after, self.window),
-            start_grace_seconds=0.0 if is_single_run else _value_or(self.start_grace, self.window),
+            rebalancing_after_seconds=_or_default(self.rebalancing_after, self.window),
+            start_grace_seconds=0.0 if is_single_run else _or_default(self.start_grace, self.window),
         )
         return WatchedGroups(self.consumer_groups, limits, self._hold())
 
     def _hold(self) -> GroupHold | None:
         if (self.on_source_failure or ("fail" if self.source == "kafka" else "hold")) == "fail":
             return None
-        hold_for = _value_or(self.hold_for, self.window)
+        hold_for = _or_default(self.hold_for, self.window)
         return GroupHold(self.window, forever=True) if hold_for == math.inf else GroupHold(hold_for)
 
     def _connection(self, api_version: tuple[int, ...] | None) -> KafkaConnection:
@@ -398,8 +407,8 @@ class KafkaGroup(Kind):
 def _common_to_all(tuples: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     """Return the items that all tuples contain, in the order of the first tuple."""
     first, *others = tuples
-    return tuple(each for each in first if all(each in other for other in others))
+    return tuple(item for item in first if all(item in other for other in others))
 
 
-def _value_or(value: float | None, otherwise: float) -> float:
-    return otherwise if value is None else value
+def _or_default(value: float | None, default: float) -> float:
+    return default if value is None else value

@@ -1,4 +1,4 @@
-"""Check of the memory use, relative to the container's limit or to the host's memory."""
+"""Check of the memory use, in percent of the container's limit or of the host's memory."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ MB = 1024 * 1024
 @register("memory")
 @dataclass(frozen=True, kw_only=True)
 class Memory(Kind):
-    """Measure the memory use. Inside a container, it is relative to the container's limit (cgroup v1 and v2).
+    """Measure the used memory.
 
-    File cache that the kernel can drop does not count as used.
+    Inside a container with a memory limit (cgroup v1 and v2), the result is the container's memory in percent of the
+    limit. Otherwise it is the host's memory. File cache that the kernel can drop does not count as used.
     """
 
     warning_percent: WarningPercent = 85.0
@@ -32,9 +33,9 @@ class Memory(Kind):
     cgroup_root: Annotated[Path, Field(description="directory in which control groups are mounted")] = cgroup.ROOT
 
     reports: ClassVar[Mapping[str, str]] = {
-        "percent": "memory in use, in percent of `total_mb`",
+        "percent": "used memory, in percent of `total_mb`",
         "available_mb": "available memory, in MiB",
-        "total_mb": "the container's limit or the host's memory, whichever is smaller, in MiB",
+        "total_mb": "the smaller of the container's limit and the host's memory, in MiB",
     }
     reasons: ClassVar[Mapping[str, str]] = REASONS
     example: ClassVar[Mapping[str, Any]] = {"warning_percent": 80, "error_percent": 95}
@@ -47,7 +48,7 @@ class Memory(Kind):
         limit = cgroup.memory_limit(self.cgroup_root)
         if limit is not None and limit.limit_bytes < total:
             total = limit.limit_bytes
-            # The host may have less memory available than the limit allows.
+            # The host may have less available memory than the container may still use.
             available = min(max(0, total - limit.used_bytes), available)
         percent = (total - available) / total * 100 if total else 100.0
         return Observation(
@@ -55,6 +56,6 @@ class Memory(Kind):
         )
 
     def judge(self, observation: Observation) -> Outcome:
-        """Return warning or error above the threshold."""
+        """Return warning or error if the used memory is above its threshold."""
         status, reason = level(observation.data["percent"], self.warning_percent, self.error_percent)
         return Outcome(status, observation.data, reason)

@@ -1,4 +1,4 @@
-"""Check of the result of a Prometheus query against thresholds."""
+"""Check that compares the result of a Prometheus query with thresholds."""
 
 from __future__ import annotations
 
@@ -30,17 +30,18 @@ Limit = Annotated[float | None, Field(allow_inf_nan=False)]
 class PrometheusQuery(Kind):
     """Send an instant query to Prometheus (or Thanos, Mimir, VictoriaMetrics) and compare the result with thresholds.
 
-    A value equal to a threshold is ok. If the result has several series, the worst one decides; authorised clients see
-    which. Series with the value NaN are ignored: a result with no other series is empty. A query that filters, such as
-    ``up == 0``, has an empty result if all is well: set ``on_empty = "ok"``.
-
-    An incomplete answer (``warnings`` of Thanos, ``isPartial`` of VictoriaMetrics) is never ok. If a value in it is
-    beyond a threshold, the check has that status, with a note. Otherwise it is ``unavailable``, as without an answer.
+    - A value equal to a threshold is ok.
+    - If the result has several series, the check has the status of the worst series. Authorised clients see its labels.
+    - Series with the value NaN are ignored. If all values are NaN, the result is empty.
+    - A query that filters, such as ``up == 0``, has an empty result if there is no problem: set ``on_empty = "ok"``.
+    - An answer may be incomplete (``warnings`` of Thanos, ``isPartial`` of VictoriaMetrics). If a value in it is beyond
+      a threshold, the check has the status of that threshold, with a ``note``. Otherwise the check is an error with the
+      reason ``unavailable``.
     """
 
     url: Annotated[
         BaseUrl,
-        Field(description="URL of Prometheus, with the prefix of its path if there is one; may contain user:password@"),
+        Field(description="base URL of Prometheus, such as https://host/prefix; may contain user:password@"),
     ]
     query: Annotated[
         str, Field(min_length=1, description="PromQL expression whose result is a scalar or an instant vector")
@@ -55,21 +56,21 @@ class PrometheusQuery(Kind):
     error_below: Annotated[Limit, Field(description="threshold: the check is an error below it")] = None
     on_empty: Annotated[
         Literal["unknown", "error", "ok", "hold"],
-        Field(description="status of an empty result; `hold` keeps the last verdict for `hold_for`"),
+        Field(description="status if the result is empty; `hold` keeps the last verdict for `hold_for`"),
     ] = "unknown"
     on_source_failure: Annotated[
         Literal["fail", "hold"],
         Field(
-            description="if Prometheus does not answer or its answer is incomplete: `fail` is an error, `hold` keeps "
-            "the last verdict for `hold_for`, with a note. A rejected query is always an error"
+            description="result if Prometheus does not answer or its answer is incomplete: `fail` makes the check "
+            "an error, `hold` keeps the last verdict for `hold_for`. A rejected query is always an error"
         ),
     ] = "fail"
     hold_for: Annotated[
         HoldTime,
         Field(
-            description="with `hold`: maximum age of the kept verdict, in seconds. After that, and before the first "
-            "verdict, the check is unknown and fails. With `forever` it becomes unknown after 5 minutes and fails "
-            "nothing"
+            description="with `hold`: maximum age of the kept verdict, in seconds. If the verdict is older, or if "
+            "there was no verdict yet, the check is unknown and fails. With `forever`, the maximum age is 5 minutes, "
+            "and the unknown check fails no probe"
         ),
     ] = DEFAULT_HOLD_SECONDS
     attempt_timeout: Annotated[Seconds, Field(gt=0, description="time limit of one attempt, in seconds")] = 1.5
@@ -94,14 +95,15 @@ class PrometheusQuery(Kind):
     ] = field(default_factory=dict, repr=False)
     verify_tls: Annotated[bool, Field(description="whether to verify the server's certificate")] = True
     ca_file: Annotated[
-        str | None, Field(description="path of a PEM file with CA certificates to trust instead of the system's")
+        str | None,
+        Field(description="path of a PEM file with CA certificates, which replace the system's CA certificates"),
     ] = None
 
     reports: ClassVar[Mapping[str, str]] = {
         "value": "value of the worst series; absent if it is infinite or the result is empty",
         "series": "number of series in the result, without those with the value NaN",
-        "failing": "number of these series that are beyond a threshold",
-        "note": "notice that the answer is incomplete, or the reason why the last verdict is kept",
+        "failing": "number of series in the result whose value is beyond a threshold",
+        "note": "that the answer is incomplete, or why the last verdict is kept; absent otherwise",
         "held_seconds": "age of the kept verdict, in seconds; absent if no verdict is kept",
     }
     series: ClassVar[tuple[str, ...]] = ("value",)
@@ -129,14 +131,14 @@ class PrometheusQuery(Kind):
             raise ValueError("password needs username")
 
     def run(self, timeout_seconds: float, past: Past = NO_PAST) -> Outcome:
-        """Observe and judge; without a value, keep the last verdict if the options demand it."""
+        """Observe and judge. If there is no value, keep the last verdict if the option for that case is ``hold``."""
         try:
             outcome = self.judge(self.observe(timeout_seconds))
         except CheckFailed as failure:
             outcome = Outcome(Status.ERROR, failure.data, failure.reason, failure.message)
             # A rejected query is a permanent failure: a kept verdict would hide it.
-            hold = self.on_source_failure == "hold" and failure.reason != "bad_query"
-            return _held(outcome, past, self.hold_for) if hold else outcome
+            keeps_verdict = self.on_source_failure == "hold" and failure.reason != "bad_query"
+            return _held(outcome, past, self.hold_for) if keeps_verdict else outcome
         if outcome.reason == "unavailable" and self.on_source_failure == "hold":
             return _held(outcome, past, self.hold_for)
         if outcome.reason == "no_data" and self.on_empty == "hold":
@@ -159,7 +161,7 @@ class PrometheusQuery(Kind):
             self.headers,
         )
         with Prometheus(server, io_timeout(timeout_seconds)) as prometheus:
-            result = prometheus.query(self.query, partial=True)
+            result = prometheus.query(self.query, accept_partial=True)
         samples = sorted((each for each in result.samples if not math.isnan(each.value)), key=self._severity_order)
         failing = sum(self._level(each.value)[0] is not Status.OK for each in samples)
         data: dict[str, Any] = {"series": len(samples), "failing": failing}
@@ -168,19 +170,19 @@ class PrometheusQuery(Kind):
             data["value"] = samples[-1].value
         if result.warnings:
             detail["warnings"] = list(result.warnings)
-        if result.partial is not None:
-            data["note"], detail["partial"] = PARTIAL, result.partial
+        if result.partial_reason is not None:
+            data["note"], detail["partial"] = PARTIAL, result.partial_reason
         return Observation(data, detail)
 
     def judge(self, observation: Observation) -> Outcome:
-        """Return warning or error beyond a threshold, and the status of ``on_empty`` for an empty result.
+        """Return warning or error if a value is beyond a threshold, else ok. An empty result gives ``on_empty``.
 
-        An incomplete result counts only if a value is beyond a threshold; otherwise it is an error.
+        An incomplete result without a value beyond a threshold is an error.
         """
-        outcome, partial = self._judge_numbers(observation), observation.detail.get("partial")
-        if partial is None or outcome.reason in (Reason.ABOVE_THRESHOLD, "below_threshold"):
+        outcome, partial_reason = self._judge_numbers(observation), observation.detail.get("partial")
+        if partial_reason is None or outcome.reason in (Reason.ABOVE_THRESHOLD, "below_threshold"):
             return outcome
-        return Outcome(Status.ERROR, outcome.data, "unavailable", partial, outcome.detail)
+        return Outcome(Status.ERROR, outcome.data, "unavailable", partial_reason, outcome.detail)
 
     def _judge_numbers(self, observation: Observation) -> Outcome:
         data, detail = observation.data, observation.detail
@@ -212,7 +214,7 @@ class PrometheusQuery(Kind):
         return Status.OK, None, 0.0
 
     def _severity_order(self, sample: QuerySample) -> tuple[int, float]:
-        """Return a sort key: first the status, then how far the value is beyond a threshold, or how near to one."""
+        """Return a sort key: the status, then how far the value is beyond a threshold (negative: within)."""
         return self._level(sample.value)[0].severity, max(self._distances(sample.value), default=sample.value)
 
     def _distances(self, value: float) -> Iterator[float]:
@@ -230,7 +232,7 @@ def _memory(outcome: Outcome, past: Past) -> str:
 
 
 def _held(failure: Outcome, past: Past, hold_for: float) -> Outcome:
-    """Return the last verdict, marked as held; unknown if it is too old or there is none."""
+    """Return the last verdict, marked as held. If it is too old or there is none, return unknown."""
     forever = hold_for == math.inf
     keep_seconds = DEFAULT_HOLD_SECONDS if forever else hold_for
     note = f"the last verdict is held: {failure.reason}"
@@ -241,7 +243,7 @@ def _held(failure: Outcome, past: Past, hold_for: float) -> Outcome:
         status, reason, message = Status(last["status"]), last["reason"], last["message"]
         if age_seconds > keep_seconds:
             raise ValueError("too old")
-    except (ValueError, LookupError, TypeError):  # no memory, or that of another version
+    except (ValueError, LookupError, TypeError):  # no memory, or the memory of another version
         data = {"note": f"no verdict to hold: {failure.reason}"}
         return Outcome(Status.UNKNOWN, data, failure.reason, failure.message, held=forever)
     return Outcome(status, data, reason, "; ".join(filter(None, (message, failure.message))), held=True)

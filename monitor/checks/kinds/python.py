@@ -1,4 +1,4 @@
-"""Check that runs a user's function or dataclass."""
+"""Check that runs a user's function or class."""
 
 from __future__ import annotations
 
@@ -23,23 +23,30 @@ _STATUSES = (Status.OK, Status.WARNING, Status.ERROR)
 @register("python")
 @dataclass(frozen=True, kw_only=True)
 class Python(Kind):
-    """Call a function, or run a dataclass that is a ``monitor.checks.base.Kind`` (or has ``observe`` and ``judge``).
+    """Call a function, or run a class that is a ``monitor.checks.base.Kind`` or has ``observe`` (and ``judge``).
 
-    A function must be synchronous. It returns None or True (ok), False (error), a number or a dict (data of an ok
-    check), a ``Status`` or its name, ``(status, message)``, or an ``Outcome``. To report an error with a reason, it
-    raises ``CheckFailed``. Any other exception is an error with the reason ``exception``; its text is only logged.
+    A function must be synchronous. It may return:
+
+    - None or True: the check is ok. False: the check is an error.
+    - a number or a dict: the check is ok, and this is its data.
+    - a ``Status`` or its name, ``(status, message)``, or an ``Outcome``.
+
+    To report an error with a reason, the function raises ``CheckFailed``. Any other exception is an error with the
+    reason ``exception``; the text of the exception is only logged.
     """
 
-    path: Annotated[DottedPath, Field(description="dotted path of the function or dataclass, as `package.module:name`")]
+    path: Annotated[
+        DottedPath, Field(description="dotted path of the function or class, such as `package.module:name`")
+    ]
     arguments: Annotated[
-        Mapping[str, Any], Field(description="keyword arguments of the function, or fields of the dataclass")
+        Mapping[str, Any], Field(description="keyword arguments of the function, or fields of the class")
     ] = field(default_factory=dict, repr=False)
 
     reasons: ClassVar[Mapping[str, str]] = {
         **IMPORT_REASONS,
-        "arguments": "the function or dataclass does not accept these arguments",
+        "arguments": "the function or class does not accept these arguments",
         "returned_false": "the function returned False",
-        "unexpected_result": "the function returned a value of none of the types above, or data that is not JSON",
+        "unexpected_result": "the function returned a value of another type, or data that cannot be written as JSON",
     }
     example: ClassVar[Mapping[str, Any]] = {"path": "shop.health:open_orders", "arguments": {"limit": 100}}
 
@@ -48,7 +55,7 @@ class Python(Kind):
         return (module_of(self.path),)
 
     def run(self, timeout_seconds: float, past: Past = NO_PAST) -> Outcome:  # noqa: ARG002
-        """Run the user's code. CheckFailed becomes an error; every other exception of the user's code is raised."""
+        """Run the user's code. A CheckFailed becomes an error; every other exception is raised."""
         try:
             target = load(self.path)
             if isinstance(target, type):
@@ -82,29 +89,29 @@ def outcome_of(returned: Any) -> Outcome:  # noqa: PLR0911 - one return for each
     """Return the outcome for a value that a function returned. Raises CheckFailed ``unexpected_result``. Pure."""
     match returned:
         case Outcome(status=Status.OK | Status.WARNING | Status.ERROR):
-            return dataclasses.replace(returned, data=_plain(returned.data))
+            return dataclasses.replace(returned, data=_through_json(returned.data))
         case None | True:
             return Outcome(Status.OK)
         case False:
             return Outcome(Status.ERROR, reason="returned_false")
         case int() | float():
-            return Outcome(Status.OK, _plain({"value": returned}))
+            return Outcome(Status.OK, _through_json({"value": returned}))
         case str() if returned in _STATUSES:
             return Outcome(Status(returned))
         case (str() as status, str() | None as message) if status in _STATUSES:
             return Outcome(Status(status), message=message)
         case Mapping():
-            return Outcome(Status.OK, _plain(returned))
+            return Outcome(Status.OK, _through_json(returned))
     if inspect.iscoroutine(returned):
         returned.close()
         raise CheckFailed("unexpected_result", "the function is asynchronous: wrap it in asyncio.run()")
     raise CheckFailed("unexpected_result", f"a return value of type {type(returned).__name__} is not supported")
 
 
-def _plain(data: Mapping[Any, Any]) -> Mapping[str, Any]:
-    """Return ``data`` after a round trip through JSON."""
+def _through_json(data: Mapping[Any, Any]) -> Mapping[str, Any]:
+    """Return ``data`` encoded to JSON and decoded again, as the store will return it. Raises CheckFailed."""
     try:
-        plain: dict[str, Any] = json.loads(json.dumps(dict(data), allow_nan=False))
+        decoded: dict[str, Any] = json.loads(json.dumps(dict(data), allow_nan=False))
     except (TypeError, ValueError) as error:
         raise CheckFailed("unexpected_result", f"the data cannot be stored: {error}") from error
-    return plain
+    return decoded

@@ -25,7 +25,7 @@ KEY_EXPIRES_MS = 60_000
 MB = 1024 * 1024
 
 
-def _usable(value: SecretStr) -> SecretStr:
+def _checked_url(value: SecretStr) -> SecretStr:
     url = redis_url(value)
     connection_pool(url.get_secret_value(), timeout_seconds=1.0)
     return url
@@ -36,25 +36,27 @@ def _usable(value: SecretStr) -> SecretStr:
 class Redis(Kind):
     """Send `PING` and a `SET` of a key that expires after 60 s, in one round trip and without retries."""
 
-    url: Annotated[SecretStr, AfterValidator(_usable), Field(description=f"URL of the server: {FORMS}")] = from_config(
-        "redis_url", repr=False
+    url: Annotated[SecretStr, AfterValidator(_checked_url), Field(description=f"URL of the server: {FORMS}")] = (
+        from_config("redis_url", repr=False)
     )
     key_prefix: Annotated[
-        str, Field(description="prefix of the written key, `<prefix>canary`; the user must have permission to write it")
+        str,
+        Field(description="prefix of the written key `<prefix>canary`; the Redis user needs permission to write it"),
     ] = from_config("key_prefix", default="monitor:")
     warning_memory_percent: Annotated[
         float | None,
         Field(
             gt=0,
             le=100,
-            description="threshold in percent of maxmemory: the check is a warning above it. Only if maxmemory is set "
-            "and the policy is noeviction: the server then refuses writes at 100",
+            description="threshold of the used memory, in percent of maxmemory: the check is a warning above it. Used "
+            "only if maxmemory is set and the eviction policy is noeviction: the server then refuses writes at 100",
         ),
     ] = 90.0
 
     reports: ClassVar[Mapping[str, str]] = {
-        "used_memory_mb": "memory in use, in MiB; absent if the user may not call INFO",
-        "used_memory_percent": "memory in use, in percent of maxmemory; only if it is set and the policy is noeviction",
+        "used_memory_mb": "used memory, in MiB; absent if the Redis user may not call INFO",
+        "used_memory_percent": "used memory, in percent of maxmemory; absent unless maxmemory is set and the policy is "
+        "noeviction",
     }
     reasons: ClassVar[Mapping[str, str]] = {**NETWORK_REASONS, **SERVER_REASONS, **REASONS}
     example: ClassVar[Mapping[str, Any]] = {"url": "redis://127.0.0.1:6379/0"}
@@ -74,24 +76,25 @@ class Redis(Kind):
         for answer in (pong, written):
             if isinstance(answer, Exception):
                 raise failure(answer)
-        # Without the permission for INFO, the check does not fail; only the numbers are missing.
+        # If the user may not call INFO, the check does not fail, and the numbers are absent.
         return Observation({} if isinstance(memory, Exception) else _memory(memory))
 
     def judge(self, observation: Observation) -> Outcome:
-        """Return a warning if the memory is nearly full and the server will then refuse writes."""
+        """Return a warning if the used memory is above its threshold, so that the server may soon refuse writes."""
         percent = observation.data.get("used_memory_percent", 0.0)
         status, reason = level(percent, self.warning_memory_percent, None)
         return Outcome(status, observation.data, reason)
 
 
 def client(url: str, timeout_seconds: float) -> redis.Redis:
-    """Return a client with its own connection, whose attempts end within the timeout.
+    """Return a client with a connection of its own. All attempts to connect together end within the timeout.
 
-    redis-py's ten retries and longer timeouts in the URL have no effect. The addresses of a host share the timeout. The
-    Sentinels share it with the master. Raises ValueError for a URL that redis-py does not support.
+    redis-py's ten retries are turned off, and longer timeouts in the URL are shortened. If a host has several
+    addresses, each gets an equal share of the timeout. With n Sentinels, each Sentinel gets 1 / (n + 1) of the timeout,
+    so that one share remains for the master. Raises ValueError for a URL that redis-py does not support.
     """
-    # With this, redis-py sends its name and reads the response first. A server that is about to close the connection
-    # gives the reason in that response.
+    # set_client_info: redis-py sends its name after connecting and reads the response. If the server is about to close
+    # the connection, this response contains the reason.
     pool = connection_pool(url, timeout_seconds=timeout_seconds, set_client_info=True)
     if isinstance(pool, SentinelConnectionPool):
         sentinels = pool.sentinel_manager.sentinels

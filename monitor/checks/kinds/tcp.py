@@ -21,7 +21,7 @@ from monitor.lib.attempts import addresses, share
 class Tcp(Kind):
     """Open a connection to a port and close it.
 
-    The port of a frozen process still accepts connections, because the kernel accepts them.
+    The check does not find a process that hangs: the kernel still accepts connections to its port.
     """
 
     host: Annotated[str, Field(min_length=1, description="host name or IP address")]
@@ -35,11 +35,11 @@ class Tcp(Kind):
     series: ClassVar[tuple[str, ...]] = ("connect_ms",)
 
     def observe(self, timeout_seconds: float) -> Observation:
-        """Connect and disconnect. If the host has several addresses, they share the time."""
+        """Connect and disconnect. If the host has several addresses, each gets an equal share of the timeout."""
         started = time.perf_counter()
-        each = share(io_timeout(timeout_seconds), addresses(self.host, self.port))
+        attempt_seconds = share(io_timeout(timeout_seconds), addresses(self.host, self.port))
         try:
-            with socket.create_connection((self.host, self.port), timeout=each):
+            with socket.create_connection((self.host, self.port), timeout=attempt_seconds):
                 elapsed_ms = (time.perf_counter() - started) * 1000
         except (OSError, UnicodeError) as error:
             raise network_failure(error, f"{self.host}:{self.port}") from error

@@ -272,7 +272,7 @@ DEAD = GroupDescription(1, state="Dead")
 
 
 @pytest.mark.parametrize(
-    ("caption", "described", "committed", "problem", "knows_all", "expected"),
+    ("caption", "described", "committed", "problem", "describes_all_types", "expected"),
     [
         ("described, with offsets", DESCRIBED, {AT: 3}, None, True, replace(DESCRIBED, committed={AT: 3})),
         ("described, no offsets yet", DESCRIBED, {}, None, True, DESCRIBED),
@@ -292,8 +292,8 @@ def test_what_two_answers_say_together(
     described: GroupDescription,
     committed: Any,
     problem: str | None,
-    knows_all: bool,
+    describes_all_types: bool,
     expected: GroupDescription,
 ) -> None:
     """The description of a group and its offsets come from two requests."""
-    assert merged(described, committed, problem, knows_all=knows_all) == expected, caption
+    assert merged(described, committed, problem, describes_all_types=describes_all_types) == expected, caption

@@ -18,7 +18,7 @@ import pytest
 from pydantic import SecretStr
 
 from monitor.checks.base import CheckFailed, Kind
-from monitor.checks.kafka.prometheus import COUNTED_NOW, DRAIN_ETA, LAG, UNCOUNTED, GroupQuery, measure
+from monitor.checks.kafka.prometheus import COUNTED_NOW, DRAIN_ETA, LAG, UNCOUNTED, MeasurementOptions, measure
 from monitor.checks.prometheus import Prometheus, PrometheusEndpoint, QueryResult
 from monitor.checks.registry import KINDS
 from monitor.model.checks import Outcome, Past, Status
@@ -29,8 +29,8 @@ from tests.support.prometheus_server import Exporter, PrometheusServer
 
 RULES = Path(__file__).parents[4] / "compose" / "prometheus" / "kafka.rules.yml"
 AWKWARD = 'a "b" \\ {c="d"} \n é'
-QUICK = GroupQuery(window_seconds=60, sustained_seconds=1)
-SLOW = GroupQuery(window_seconds=60, sustained_seconds=20)
+QUICK = MeasurementOptions(window_seconds=60, sustained_seconds=1)
+SLOW = MeasurementOptions(window_seconds=60, sustained_seconds=20)
 
 
 def lines(
@@ -65,11 +65,13 @@ class World:
         self.groups[group] = lines(group, lags, members, **more)
         self.exporter.text = "".join(sorted("".join(self.groups.values()).splitlines(keepends=True)))
 
-    def measure(self, group: str, question: GroupQuery = QUICK) -> Measurement:
+    def measure(self, group: str, question: MeasurementOptions = QUICK) -> Measurement:
         with connected(self.prometheus) as prometheus:
             return measure(prometheus, group, question)
 
-    def until(self, group: str, holds: Callable[[Measurement], bool], question: GroupQuery = QUICK) -> Measurement:
+    def until(
+        self, group: str, holds: Callable[[Measurement], bool], question: MeasurementOptions = QUICK
+    ) -> Measurement:
         """What is measured, once something holds of it."""
         last: list[Measurement] = []
 
@@ -140,7 +142,7 @@ def test_a_hot_key_that_is_gone_stays_in_the_window(world: World) -> None:
     world.tell("drained", [0, 0, 0, 400, 0, 0])
     world.until("drained", lambda seen: seen.skew.held == 6)
     world.tell("drained", [0] * 6)
-    short = GroupQuery(window_seconds=3, sustained_seconds=1)
+    short = MeasurementOptions(window_seconds=3, sustained_seconds=1)
     assert world.measure("drained").skew.worst == 6
     assert world.until("drained", lambda seen: seen.skew.worst == 1, short).skew == WindowedValue(worst=1, held=1)
     assert world.measure("drained").skew.held == 6, "it was, and for longer than a second, in the last minute"
@@ -158,7 +160,7 @@ def test_a_spike_is_in_the_window_and_is_not_held(world: World) -> None:
     assert measured.skew.held in (None, 1)
     assert measured.consumers.worst == 1
     assert measured.consumers.held in (None, 2)
-    bare = world.measure("spike", GroupQuery(window_seconds=60, sustained_seconds=0))
+    bare = world.measure("spike", MeasurementOptions(window_seconds=60, sustained_seconds=0))
     assert (bare.skew.held, bare.consumers.held) == (6, 1)
 
 
@@ -170,7 +172,7 @@ def test_too_few_consumers(world: World) -> None:
     assert world.until("few", lambda seen: seen.consumers.held == 0).consumers == WindowedValue(worst=0, held=0)
 
 
-BRIEF = GroupQuery(window_seconds=6, sustained_seconds=1)
+BRIEF = MeasurementOptions(window_seconds=6, sustained_seconds=1)
 
 
 def test_no_members_of_a_group_that_moves(world: World, without_rules: World) -> None:
@@ -231,7 +233,9 @@ def test_the_worst_topic_counts_among_those_that_are_asked_for(world: World) -> 
     world.until("both", lambda seen: seen.skew.worst == 4)
 
     def worst(*topics: str) -> float | None:
-        return world.measure("both", GroupQuery(window_seconds=60, sustained_seconds=0, topics=topics)).skew.worst
+        return world.measure(
+            "both", MeasurementOptions(window_seconds=60, sustained_seconds=0, topics=topics)
+        ).skew.worst
 
     assert worst("orders") == 1
     assert worst("pay.ments-1") == 4
@@ -243,9 +247,9 @@ def test_topics_that_nothing_matches(world: World) -> None:
     """A misspelt name is not known: it is neither healthy nor a rule that is missing."""
     world.tell("spelt", [500, 500], topic="orders")
     world.until("spelt", lambda seen: not seen.missing)
-    none = world.measure("spelt", GroupQuery(topics=("ordres", "pay*")))
+    none = world.measure("spelt", MeasurementOptions(topics=("ordres", "pay*")))
     assert (none.skew, none.missing, none.unmatched) == (WindowedValue(), {}, ("ordres", "pay*"))
-    one = world.measure("spelt", GroupQuery(topics=("ord*", "pay*")))
+    one = world.measure("spelt", MeasurementOptions(topics=("ord*", "pay*")))
     assert (one.skew.worst, one.unmatched) == (1, ("pay*",))
 
 
@@ -294,7 +298,7 @@ def test_one_missing_number_does_not_cost_the_other(world: World) -> None:
 def test_lag_and_drain_time_where_they_are_wanted(world: World) -> None:
     """One query each; a time without end is none, and a rule without the group is said."""
     world.tell("slow", [100, 200])
-    both = GroupQuery(window_seconds=60, sustained_seconds=1, lag=True, drain_eta=True)
+    both = MeasurementOptions(window_seconds=60, sustained_seconds=1, lag=True, drain_eta=True)
     measured = world.until("slow", lambda seen: seen.lag == 300 and DRAIN_ETA not in "".join(seen.remarks), both)
     assert measured.drain_eta_seconds is None
     world.tell("slow", [0, 0])
@@ -456,8 +460,8 @@ def test_an_exporter_that_dies(mortal: World) -> None:
     assert runs_until(None).status is Status.OK
     gone = runs_until("no_data")
     assert (gone.status, gone.message, gone.held) == (Status.UNKNOWN, "No data from the source (missing)", False)
-    mortal.until("dying", lambda seen: set(seen.missing) == {"skew", "consumers"}, GroupQuery(window_seconds=2))
-    assert "is the exporter up" in mortal.measure("dying", GroupQuery(window_seconds=2)).missing["skew"]
+    mortal.until("dying", lambda seen: set(seen.missing) == {"skew", "consumers"}, MeasurementOptions(window_seconds=2))
+    assert "is the exporter up" in mortal.measure("dying", MeasurementOptions(window_seconds=2)).missing["skew"]
 
 
 def test_partitions_without_a_commit_and_lost_records(world: World) -> None:
@@ -503,7 +507,7 @@ def test_the_queries_are_those_that_were_promised(world: World) -> None:
     def queries(group: str) -> list[str]:
         asked.clear()
         with Recorded(PrometheusEndpoint(SecretStr(world.prometheus.url), timeout_seconds=5), 20.0) as prometheus:
-            measure(prometheus, group, GroupQuery())
+            measure(prometheus, group, MeasurementOptions())
         return list(asked)
 
     skew = 'max_over_time(kafka:group_skew_ratio{consumergroup="%s"}[5m])'
