@@ -25,7 +25,7 @@ from monitor.policy.consumer_groups.memory import (
 )
 
 VERSION = 2
-TICK = 10  # per second
+TICKS_PER_SECOND = 10  # per second
 ALWAYS_BUSY = -1
 MAX_NUMBER = 2**70  # offsets have 63 bits, and some numbers are sums of offsets
 MAX_AGE_TICKS = 10**12  # upper limit of an age
@@ -90,16 +90,16 @@ class _Clock:
     """Conversion of times to ages and back. ``passed`` is the number of ticks since the ages were stored."""
 
     def __init__(self, now: float, passed: int = 0) -> None:
-        self.at = round(now * TICK)
+        self.at = round(now * TICKS_PER_SECOND)
         self._passed = passed
 
     def age(self, moment: float | None) -> int | None:
-        return None if moment is None else max(0, self.at - round(moment * TICK))
+        return None if moment is None else max(0, self.at - round(moment * TICKS_PER_SECOND))
 
     def time(self, age: Any) -> float:
         if not 0 <= _integer(age) <= MAX_AGE_TICKS:
             raise ValueError(age)
-        return (self.at - self._passed - int(age)) / TICK
+        return (self.at - self._passed - int(age)) / TICKS_PER_SECOND
 
     def moment(self, age: Any) -> float | None:
         return None if age is None else self.time(age)
@@ -112,7 +112,7 @@ def _group(memory: GroupMemory, clock: _Clock) -> list[Any]:
         clock.age(memory.observed_at),
         clock.age(memory.last_commit_at),
         clock.age(memory.last_member_at),
-        round(memory.usual_interval_seconds * TICK),
+        round(memory.usual_interval_seconds * TICKS_PER_SECOND),
         int(memory.known),
         clock.age(memory.settled_at),
         clock.age(memory.rebalanced_at),
@@ -135,7 +135,7 @@ def _memory(fields: list[Any], clock: _Clock) -> GroupMemory:
         observed_at=clock.time(observed),
         last_commit_at=clock.time(moved),
         last_member_at=clock.time(member),
-        usual_interval_seconds=_integer(usual_interval) / TICK,
+        usual_interval_seconds=_integer(usual_interval) / TICKS_PER_SECOND,
         known=bool(_integer(known)),
         settled_at=clock.moment(settled),
         rebalanced_at=clock.moment(rebalanced),
@@ -184,7 +184,7 @@ def _mark(row: list[Any], clock: _Clock) -> PartitionMark:
 def _bucket(bucket: WindowBucket, clock: _Clock) -> list[Any]:
     end = clock.age(bucket.end) or 0
     seconds = (clock.age(bucket.since) or 0) - end
-    always = round(bucket.busy * TICK) == seconds and bucket.drained == bucket.consumed
+    always = round(bucket.busy * TICKS_PER_SECOND) == seconds and bucket.drained == bucket.consumed
     row = [
         end,
         (clock.age(bucket.start) or 0) - end,
@@ -193,7 +193,7 @@ def _bucket(bucket: WindowBucket, clock: _Clock) -> list[Any]:
         bucket.rebalancing,
         bucket.consumed,
         bucket.produced,
-        ALWAYS_BUSY if always else round(bucket.busy * TICK),
+        ALWAYS_BUSY if always else round(bucket.busy * TICKS_PER_SECOND),
         0 if always else bucket.drained,
         _hundredths(bucket.skew_worst),
         _hundredths(bucket.skew_held),
@@ -219,7 +219,7 @@ def _read_bucket(row: list[Any], clock: _Clock) -> WindowBucket:
         _integer(rebalancing),
         max(0, _integer(consumed)),
         max(0, _integer(produced)),
-        max(0, _integer(busy)) / TICK,
+        max(0, _integer(busy)) / TICKS_PER_SECOND,
         max(0, _integer(drained)),
         _ratio(worst),
         _ratio(held),

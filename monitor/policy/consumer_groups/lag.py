@@ -59,7 +59,7 @@ class GroupLags:
     remarks: tuple[str, ...]
 
 
-def lags(
+def derive_lags(
     observation: GroupObservation,
     last_ends: Mapping[TopicPartition, int],
     min_lag: int,
@@ -73,7 +73,7 @@ def lags(
     lags_by_partition = {
         at: partition_lag(partition, last_ends.get(at), others) for at, partition in observation.partitions.items()
     }
-    ratios = topic_ratios(lags_by_partition, min_lag, passed_over)
+    ratios = skew_by_topic(lags_by_partition, min_lag, passed_over)
     counted = {at: lag.lag for at, lag in lags_by_partition.items() if lag.lag}
     has_unknown_end = any(lag.unclean == NO_END for lag in lags_by_partition.values())
     return GroupLags(
@@ -89,7 +89,7 @@ def lags(
     )
 
 
-def topic_ratios(
+def skew_by_topic(
     lags_by_partition: Mapping[TopicPartition, PartitionLag], min_lag: int, passed_over: Collection[TopicPartition] = ()
 ) -> dict[str, float]:
     """Return the skew ratio of each topic whose ends are all known."""

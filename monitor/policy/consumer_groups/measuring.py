@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from monitor.model.consumer_groups import GroupObservation, PartitionObservation, TopicPartition
 from monitor.policy.consumer_groups import window
-from monitor.policy.consumer_groups.lag import DELETED, UNSUBSCRIBED, GroupLags, PartitionLag, lags
+from monitor.policy.consumer_groups.lag import DELETED, UNSUBSCRIBED, GroupLags, PartitionLag, derive_lags
 from monitor.policy.consumer_groups.limits import Limits
 from monitor.policy.consumer_groups.measurement import CommitRewind, Measurement, RecordLoss, StuckPartition
 from monitor.policy.consumer_groups.memory import GroupMemory, PartitionMark, RememberedLoss, RememberedRewind
@@ -39,7 +39,7 @@ def derive_measurement(
     before = replace(before, observed_at=now, buckets=(), rebalanced_at=None) if gap else before
     observation = with_known_positions(observation, memory.partitions)
     ends = {at: mark.end for at, mark in memory.partitions.items() if mark.end is not None}
-    group_lags = lags(observation, ends, limits.skew_min_lag, passed_over(observation, before, now, limits))
+    group_lags = derive_lags(observation, ends, limits.skew_min_lag, find_passed_over(observation, before, now, limits))
     progress = _progress(observation, group_lags, before, now, limits)
     rebalancing = observation.state in REBALANCING
     count = len(observation.members)
@@ -89,7 +89,9 @@ def with_known_positions(
     return replace(observation, partitions={**observation.partitions, **known}) if known else observation
 
 
-def passed_over(observation: GroupObservation, memory: GroupMemory, now: float, limits: Limits) -> set[TopicPartition]:
+def find_passed_over(
+    observation: GroupObservation, memory: GroupMemory, now: float, limits: Limits
+) -> set[TopicPartition]:
     """Return the partitions without a commit whose records the group has not read for an entire window."""
     return {
         at

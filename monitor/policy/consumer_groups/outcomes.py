@@ -17,8 +17,8 @@ from monitor.policy.consumer_groups.measurement import Measurement
 from monitor.policy.consumer_groups.memory import GroupMemory, GroupVerdict, new_memory
 from monitor.policy.consumer_groups.reasons import GroupProblem, GroupReason
 from monitor.policy.consumer_groups.rules import unknown_topic_text
-from monitor.policy.consumer_groups.summary import child_outcome, group_outcome, summary
-from monitor.policy.consumer_groups.tables import tables
+from monitor.policy.consumer_groups.summary import child_outcome, group_outcome, summarize
+from monitor.policy.consumer_groups.tables import detail_tables
 from monitor.policy.states import GroupHold
 
 PROBLEMS: Mapping[str, str] = {
@@ -30,8 +30,8 @@ PROBLEMS: Mapping[str, str] = {
 }
 """Messages for a group that cannot be described although the cluster answers."""
 
-ADVERTISED = ": {}; check that this address, which the broker advertises, is reachable from here"
-HINT = "; either no consumer has joined or committed yet, its offsets have expired, or the name is wrong"
+UNREACHED_HINT = ": {}; check that this address, which the broker advertises, is reachable from here"
+UNKNOWN_GROUP_HINT = "; either no consumer has joined or committed yet, its offsets have expired, or the name is wrong"
 
 
 def is_pattern(name: str) -> bool:
@@ -84,8 +84,11 @@ class GroupRound:
             return
         if not observation.known and name not in self.watched.groups:
             return  # a group that matched a pattern was deleted during this run
-        judged = judge_observation(observation, before, self.now, limits, hint=HINT)
-        self.details[name] = {**self.details.get(name, {}), **tables(observation, before.partitions if before else {})}
+        judged = judge_observation(observation, before, self.now, limits, hint=UNKNOWN_GROUP_HINT)
+        self.details[name] = {
+            **self.details.get(name, {}),
+            **detail_tables(observation, before.partitions if before else {}),
+        }
         self._set_verdict(name, judged.verdict, with_verdict(judged.memory, judged.verdict, self.now))
 
     def add_measurement(self, name: str, measured: Measurement) -> None:
@@ -114,7 +117,7 @@ class GroupRound:
                 group_outcome(verdict, self.details.get(name)), children=dict.fromkeys(self.removed), memory=memory
             )
         parts = {name: child_outcome(name, verdict, self.details.get(name)) for name, verdict in self.verdicts.items()}
-        total = summary(self.verdicts) if self.verdicts else self._nothing()
+        total = summarize(self.verdicts) if self.verdicts else self._nothing()
         if self.unmatched and total.status in (Status.OK, Status.WARNING):
             reason, text = GroupReason.UNKNOWN_TOPIC, unknown_topic_text(self.unmatched)
             total = replace(total, status=Status.UNKNOWN, reason=reason, message=text, grace=self._is_early)
@@ -136,7 +139,7 @@ class GroupRound:
             # A coordinator that moves does not answer for a moment. This is no failure of the group.
             early = problem == GroupProblem.COORDINATOR and self.now - since < limits.sustained_seconds
             status = Status.UNKNOWN if early or problem == GroupProblem.SHARE_GROUP else Status.ERROR
-            text = PROBLEMS.get(problem, problem) + (ADVERTISED.format(", ".join(unreached)) if unreached else "")
+            text = PROBLEMS.get(problem, problem) + (UNREACHED_HINT.format(", ".join(unreached)) if unreached else "")
             self.verdicts[name] = GroupVerdict(status, problem, text, {}, early)
         self.memories[name] = memory or new_memory(self.now, known=False)
 
@@ -180,4 +183,4 @@ def held_outcome(watched: WatchedGroups, previous: GroupMemories, now: float, re
     if not verdicts:
         nothing = held_verdict(None, reason, now, watched.limits, since=now, hold=hold)
         return replace(group_outcome(nothing, detail), data={"groups": 0, **nothing.data}, memory=remembered)
-    return replace(summary(verdicts), children=parts, detail=detail, memory=remembered)
+    return replace(summarize(verdicts), children=parts, detail=detail, memory=remembered)

@@ -118,7 +118,7 @@ def lagging(facts: RuleInput, limits: Limits) -> Finding | None:
     return Finding(GroupReason.LAG, f"Lag high: {facts.measured.lag} messages (limit: {limits.max_lag})")
 
 
-def aged(facts: RuleInput, limits: Limits) -> Finding | None:
+def lag_too_old(facts: RuleInput, limits: Limits) -> Finding | None:
     """Report a record that has waited longer than the limit."""
     age, limit = facts.measured.lag_seconds, limits.max_lag_age_seconds
     if age is None or limit is None or not _lasts(facts, GroupReason.LAG_AGE, limits):
@@ -178,7 +178,7 @@ def records_lost(facts: RuleInput, limits: Limits) -> Finding | None:
     return Finding(GroupReason.RECORDS_LOST, text, Status.WARNING)
 
 
-def unmatched(facts: RuleInput, limits: Limits) -> Finding | None:  # noqa: ARG001
+def unknown_topic(facts: RuleInput, limits: Limits) -> Finding | None:  # noqa: ARG001
     """Report a topic filter that matches no topic the group consumes.
 
     The status is unknown: the intended topic is not watched.
@@ -201,12 +201,12 @@ RULES: tuple[Callable[[RuleInput, Limits], Finding | None], ...] = (
     unowned,
     rebalancing,
     lagging,
-    aged,
+    lag_too_old,
     near_deletion,
     draining_slowly,
     rewound,
     records_lost,
-    unmatched,
+    unknown_topic,
 )
 """Rules in the order in which findings are listed. The first finding of the worst status gives the group's reason."""
 

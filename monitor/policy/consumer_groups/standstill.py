@@ -6,20 +6,20 @@ from collections.abc import Mapping
 
 from monitor.model.consumer_groups import GroupObservation, TopicPartition
 from monitor.policy.consumer_groups import window
-from monitor.policy.consumer_groups.lag import EXPIRED, GroupLags, lags, topic_ratios
+from monitor.policy.consumer_groups.lag import EXPIRED, GroupLags, derive_lags, skew_by_topic
 from monitor.policy.consumer_groups.limits import Limits
-from monitor.policy.consumer_groups.measuring import drain_eta, passed_over, with_known_positions
+from monitor.policy.consumer_groups.measuring import drain_eta, find_passed_over, with_known_positions
 from monitor.policy.consumer_groups.memory import GroupMemory, PartitionMark
 
 MAX_PARTITIONS = 20
 """Maximum number of partitions of a group to read from, those with the most lag first."""
 
-Starts = Mapping[TopicPartition, int]
+StartOffsets = Mapping[TopicPartition, int]
 
 
 def standing_partitions(
     observation: GroupObservation, memory: GroupMemory | None, now: float, limits: Limits
-) -> Starts:
+) -> StartOffsets:
     """Return the partitions that have not moved since the last run and would fail the group.
 
     The values are the offsets to read from. A client that commits the offset after its last record never commits past
@@ -35,8 +35,8 @@ def standing_partitions(
     if not offsets or observation.problem is not None:
         return {}
     ends = {at: mark.end for at, mark in marks.items() if mark.end is not None}
-    not_read = passed_over(observation, memory, now, limits) if memory is not None else set()
-    group_lags = lags(observation, ends, limits.skew_min_lag, not_read)
+    not_read = find_passed_over(observation, memory, now, limits) if memory is not None else set()
+    group_lags = derive_lags(observation, ends, limits.skew_min_lag, not_read)
     hot = _hot_topics(group_lags, limits, not_read)
     all_fail = _fails_by_lag(group_lags, memory, limits)
     failing = [
@@ -64,7 +64,7 @@ def _hot_topics(group_lags: GroupLags, limits: Limits, not_read: set[TopicPartit
     threshold = limits.skew_threshold
     if threshold is None:
         return set()
-    ratios = topic_ratios(group_lags.partitions, limits.skew_min_lag, not_read)
+    ratios = skew_by_topic(group_lags.partitions, limits.skew_min_lag, not_read)
     return {topic for topic, ratio in ratios.items() if ratio > threshold}
 
 

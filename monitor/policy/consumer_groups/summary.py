@@ -26,7 +26,7 @@ def child_outcome(group: str, verdict: GroupVerdict, detail: Mapping[str, Any] |
     return group_outcome(verdict, {"group": group, **(detail or {})})
 
 
-def summary(verdicts: Mapping[str, GroupVerdict]) -> Outcome:
+def summarize(verdicts: Mapping[str, GroupVerdict]) -> Outcome:
     """Return the worst verdict with the numbers of all groups: sums of lag and consumers, maxima of the others.
 
     Groups whose verdict is too early do not count if there are others. Raises ValueError if ``verdicts`` is empty.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from monitor.model.consumer_groups import GroupObservation, TopicPartition
-from monitor.policy.consumer_groups.lag import lags
+from monitor.policy.consumer_groups.lag import derive_lags
 from monitor.policy.consumer_groups.memory import PartitionMark
 
 ROWS = 50
@@ -16,7 +16,7 @@ PARTITION_TABLE_BYTES = 16_000
 MEMBERS_BYTES = 6_000
 
 
-def tables(
+def detail_tables(
     observation: GroupObservation, before: Mapping[TopicPartition, PartitionMark]
 ) -> dict[str, list[dict[str, Any]]]:
     """Return ``partition_table``, most lag first, and ``members``: as many rows of each as fit into a state.
@@ -25,7 +25,7 @@ def tables(
     """
     owners = {at: member for member in observation.members for at in member.assigned}
     ends = {at: mark.end for at, mark in before.items() if mark.end is not None}
-    found = lags(observation, ends, 0).partitions
+    found = derive_lags(observation, ends, 0).partitions
     order = sorted(observation.partitions, key=lambda at: (-(found[at].lag or 0), at))
     rows = []
     for at in order[:ROWS]:
