@@ -51,7 +51,7 @@ PARTITIONS = [
 @pytest.mark.parametrize(("caption", "seen", "last", "lag"), PARTITIONS, ids=[row[0] for row in PARTITIONS])
 def test_lag_of_a_partition(caption: str, seen: PartitionObservation, last: int | None, lag: PartitionLag) -> None:
     """End - max(committed, beginning, next record); of what is not known, a bound."""
-    assert partition_lag(seen, last, others_commit=True) == lag, caption
+    assert partition_lag(seen, last, group_commits=True) == lag, caption
 
 
 SKEWS = [
@@ -91,7 +91,7 @@ def test_lag_is_never_negative(seen: PartitionObservation, last: int | None, oth
     lag = partition_lag(seen, last, others)
     assert lag.lost >= 0
     assert lag.lag is None or lag.lag >= 0
-    assert lag.at_most is None or lag.at_most >= 0
+    assert lag.upper_bound is None or lag.upper_bound >= 0
 
 
 @settings(deadline=None)
@@ -100,7 +100,7 @@ def test_lag_of_a_group(seen: dict) -> None:
     """Total, skew and hottest partition fit together."""
     found = derive_lags(GroupObservation("g", known=True, partitions=seen), {}, 100)
     assert found.total == sum(lag.lag or 0 for lag in found.partitions.values())
-    assert found.skew is None or 1.0 <= found.skew <= max(1, found.widest)
+    assert found.skew is None or 1.0 <= found.skew <= max(1, found.max_partitions)
     assert (found.hottest is None) == (found.total == 0)
     assert found.skew is None or math.isfinite(found.skew)
 
@@ -110,7 +110,7 @@ def test_the_worst_topic_counts() -> None:
     even = {tp(i, "even"): P(1000, 0, 0) for i in range(3)}
     hot = {tp(i, "hot"): P(1000 if i == 2 else 0, 0, 0) for i in range(3)}
     found = derive_lags(GroupObservation("g", known=True, partitions={**even, **hot}), {}, 100)
-    assert (found.total, found.skew, found.widest) == (4000, 3.0, 3)
+    assert (found.total, found.skew, found.max_partitions) == (4000, 3.0, 3)
     assert found.hottest == tp(2, "hot")
 
 
