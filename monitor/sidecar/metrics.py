@@ -1,4 +1,4 @@
-"""Prometheus metrics of the Kafka probe: its responses and its current verdict. Metric names are a public contract."""
+"""Prometheus metrics of the sidecar: its responses and its current verdict. Their names must not change."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from prometheus_client.registry import Collector
 from monitor.sidecar.verdict import SidecarVerdict, consumer_count, failures, hottest_value, skew_ratio
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
-"""Seconds. The contract promises a response within 0.1 s."""
+"""Buckets of the duration of a response, in seconds. It should be at most 0.1 s."""
 
 
 class ProbeMetrics:
-    """Metrics of one process, in their own registry. ``read_verdict`` returns the current verdict."""
+    """Metrics of the sidecar's server, in a separate registry. ``read_verdict`` returns the current verdict."""
 
     def __init__(self, read_verdict: Callable[[], SidecarVerdict]) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # else each counter gets an additional gauge
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # otherwise each counter has an additional gauge
         self._registry = CollectorRegistry()
-        self._answers = Counter(
+        self._responses = Counter(
             "health_probe_checks_total",
             "Responses, by endpoint and by their status.",
             ("endpoint", "status"),
@@ -42,24 +42,24 @@ class ProbeMetrics:
         )
         self._registry.register(_VerdictGauges(read_verdict))
 
-    def answered(self, endpoint: str, took_seconds: float, *, healthy: bool) -> None:
+    def count_response(self, endpoint: str, took_seconds: float, *, healthy: bool) -> None:
         """Count a response."""
-        self._answers.labels(endpoint, "healthy" if healthy else "unhealthy").inc()
+        self._responses.labels(endpoint, "healthy" if healthy else "unhealthy").inc()
         self._durations.labels(endpoint).observe(took_seconds)
 
-    def failed(self, verdict: SidecarVerdict) -> None:
-        """Count the failures that made a response of ``/ready`` unhealthy."""
+    def count_failures(self, verdict: SidecarVerdict) -> None:
+        """Count each failing check of a response of ``/ready``."""
         for check_type, reason in failures(verdict):
             self._failures.labels(check_type, reason).inc()
 
     def page(self, accept: str) -> tuple[bytes, str]:
-        """Return the exposition and its content type, in the format that the scraper prefers."""
+        """Return all metrics in the format that the ``Accept`` header prefers, and its content type."""
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
 
 
 class _VerdictGauges(Collector):
-    """Gauges of the current verdict, read at each scrape. A number that is unknown has no sample."""
+    """Gauges of the current verdict, which is read at each scrape. For an unknown number there is no sample."""
 
     def __init__(self, read_verdict: Callable[[], SidecarVerdict]) -> None:
         self._read_verdict = read_verdict
