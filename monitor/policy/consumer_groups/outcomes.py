@@ -80,7 +80,7 @@ class GroupRound:
         if observation.unreached:
             self.details[name] = {"unreached": list(observation.unreached)}
         if observation.problem is not None:
-            self._fail(name, observation.problem, observation.unreached)
+            self._set_problem(name, observation.problem, observation.unreached)
             return
         if not observation.known and name not in self.watched.groups:
             return  # the group was listed because it matched a pattern, and was then deleted
@@ -132,7 +132,7 @@ class GroupRound:
         # The verdict takes as many bytes as the rest of the memory, so it is stored only if the check holds verdicts.
         self.memories[name] = memory if self.watched.hold else replace(memory, verdict=None, numbers_at=None)
 
-    def _fail(self, name: str, problem: str, unreached: tuple[str, ...] = ()) -> None:
+    def _set_problem(self, name: str, problem: str, unreached: tuple[str, ...] = ()) -> None:
         limits, memory = self.watched.limits, self.previous.groups.get(name)
         since = memory.observed_at if memory else self.now
         if self.watched.hold and problem != GroupProblem.SHARE_GROUP:

@@ -30,9 +30,9 @@ def standing_partitions(
     marks = memory.partitions if memory is not None and memory.known else {}
     observation = with_known_positions(observation, marks)
     offsets = {
-        tp: read_from
+        tp: first_offset
         for tp in observation.partitions
-        if (read_from := _read_offset(observation, tp, marks)) is not None
+        if (first_offset := _first_offset_to_read(observation, tp, marks)) is not None
     }
     if not offsets or observation.problem is not None:
         return {}
@@ -51,15 +51,15 @@ def standing_partitions(
     return {tp: offsets[tp] for tp in failing[:MAX_PARTITIONS]}
 
 
-def _read_offset(
+def _first_offset_to_read(
     observation: GroupObservation, tp: TopicPartition, marks: Mapping[TopicPartition, PartitionMark]
 ) -> int | None:
     partition = observation.partitions[tp]
     if partition.committed is None or partition.end is None or partition.problem is not None:
         return None
-    read_from = max(partition.committed, partition.next_record or 0)
+    first_offset = max(partition.committed, partition.next_record or 0)
     has_moved = tp in marks and marks[tp].committed != partition.committed
-    return None if has_moved or partition.end <= read_from else read_from
+    return None if has_moved or partition.end <= first_offset else first_offset
 
 
 def _hot_topics(group_lags: GroupLags, limits: Limits, passed_over: set[TopicPartition]) -> set[str]:
