@@ -23,19 +23,19 @@ class ProbeMetrics:
         self._registry = CollectorRegistry()
         self._responses = Counter(
             "health_probe_checks_total",
-            "Responses, by endpoint and by their status.",
+            "Number of responses, by endpoint and status.",
             ("endpoint", "status"),
             registry=self._registry,
         )
         self._failures = Counter(
             "health_probe_failures_total",
-            "Unhealthy responses of /ready, by check type and reason of the failure.",
+            "Number of failing checks in unhealthy responses of /ready, by check type and reason.",
             ("check_type", "reason"),
             registry=self._registry,
         )
         self._durations = Histogram(
             "health_probe_duration_seconds",
-            "Time to make a response, by endpoint.",
+            "Time to produce a response, by endpoint.",
             ("endpoint",),
             buckets=BUCKETS,
             registry=self._registry,
@@ -78,22 +78,24 @@ class _VerdictGauges(Collector):
         )
         yield _gauge(
             "health_probe_skew_ratio",
-            "Hot-key skew as judged: the maximum over the window of max / mean of the partitions' lags.",
+            "Skew that is judged: the maximum over the window of max / mean of the partitions' lags.",
             skew_ratio(main_check),
         )
         yield _gauge(
             "health_probe_lag_seconds",
-            "Age of the oldest record that waits in the hottest partition.",
+            "Age of the oldest waiting record in the partition with the most lag.",
             hottest_value(main_check, "lag_seconds"),
         )
         yield _gauge(
             "health_probe_retention_share",
-            "Share of the records in the hottest partition that wait: at 1, the retention deletes them next.",
+            "Share of waiting records among the stored records, in the partition with the most lag.",
             hottest_value(main_check, "retention_share"),
         )
         consumers = consumer_count(main_check)
         # Untyped, because the name of a gauge must not end in _count, and existing alerts use this name.
-        count = UntypedMetricFamily("health_probe_consumer_count", "Consumers as judged: the minimum over the window.")
+        count = UntypedMetricFamily(
+            "health_probe_consumer_count", "Number of consumers that is judged: the minimum over the window."
+        )
         if consumers is not None:
             count.add_metric((), consumers)
         yield count

@@ -35,8 +35,9 @@ RULE_REASONS = frozenset({*GroupReason, GroupProblem.SHARE_GROUP})
 
 @dataclass(frozen=True)
 class CheckVerdict:
-    """Current verdict of one check: its reading, its state and the states of its child checks.
+    """Current verdict of one check.
 
+    ``reading`` is its current status, derived from its last result and the time. ``state`` contains this result.
     A check that watches several consumer groups has one child check for each of them. ``has_hold`` is true if the group
     ``ready`` has ``stale = "hold"``.
     """

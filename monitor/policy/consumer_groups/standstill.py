@@ -12,7 +12,7 @@ from monitor.policy.consumer_groups.measuring import drain_eta, find_passed_over
 from monitor.policy.consumer_groups.memory import GroupMemory, PartitionMark
 
 MAX_PARTITIONS = 20
-"""Maximum number of partitions of a group to read from. Those with the most lag are read."""
+"""Maximum number of partitions of a group to read from. If there are more, those with the most lag are read."""
 
 StartOffsets = Mapping[TopicPartition, int]
 

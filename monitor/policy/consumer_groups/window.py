@@ -49,7 +49,7 @@ def is_gap(memory: GroupMemory, now: float, limits: Limits) -> bool:
 
 
 def usual_interval(memory: GroupMemory, now: float) -> float:
-    """Return the usual seconds between two observations: those since the last one, at most twice the known value."""
+    """Return the usual time between two observations: the time since the last one, at most twice the stored value."""
     passed = round(now - memory.observed_at, 1)
     return min(passed, 2 * memory.usual_interval_seconds) if memory.usual_interval_seconds else passed
 
