@@ -26,7 +26,7 @@ class _Progress:
     marks: Mapping[TopicPartition, PartitionMark]
     consumed: int = 0
     produced: int = 0
-    committed: bool = False
+    has_commit: bool = False
     rewound: RememberedRewind | None = None
 
 
@@ -56,7 +56,7 @@ def derive_measurement(
         window.add_entry(window.forget_consumer_counts(before) if is_settling else before, entry, now, limits),
         usual_interval_seconds=window.usual_interval(memory, now),
         observed_at=now,
-        last_commit_at=now if progress.committed else before.last_commit_at,
+        last_commit_at=now if progress.has_commit else before.last_commit_at,
         last_member_at=now if count else before.last_member_at,
         settled_at=now if is_settling else before.settled_at,
         rebalanced_at=now if rebalancing else before.rebalanced_at,
@@ -270,8 +270,8 @@ def _partitions_of_idle_members(
 ) -> set[TopicPartition]:
     """Return the partitions of idle members.
 
-    A member is idle if it has committed since the last observation and has no lag now. Only its partitions with a
-    commit decide this. If the member used `auto.offset.reset=earliest`, it would read its partitions without a commit.
+    A member is idle if it has committed since the last observation and has no lag now. Its partitions without a commit
+    do not count: if the member used `auto.offset.reset=earliest`, it would read them.
     """
     idle: set[TopicPartition] = set()
     for member in observation.members:
@@ -289,7 +289,7 @@ def _progress(
     marks: dict[TopicPartition, PartitionMark] = {}
     idle = _partitions_of_idle_members(observation, group_lags, memory)
     consumed = produced = 0
-    committed, rewound = False, None
+    has_commit, rewound = False, None
     for tp, partition in observation.partitions.items():
         if partition.problem == UNSUBSCRIBED:
             continue
@@ -303,7 +303,7 @@ def _progress(
                 rewound = RememberedRewind(now, tp, before.committed - partition.committed)
         if end is not None and before.end is not None:
             produced += max(0, end - before.end)
-        committed = committed or (has_moved and partition.committed is not None)
+        has_commit = has_commit or (has_moved and partition.committed is not None)
         still_since = _still_since(group_lags.partitions[tp], before, has_moved or is_recreated, now, limits)
         passed_over_since = None
         if (
@@ -313,7 +313,7 @@ def _progress(
         ):
             passed_over_since = before.passed_over_since or (now if tp in idle else None)
         marks[tp] = PartitionMark(partition.committed, end, still_since, partition.next_record, passed_over_since)
-    return _Progress(marks, consumed, produced, committed, rewound)
+    return _Progress(marks, consumed, produced, has_commit, rewound)
 
 
 def _still_since(lag: PartitionLag, before: PartitionMark, has_moved: bool, now: float, limits: Limits) -> float | None:
