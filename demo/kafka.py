@@ -11,7 +11,7 @@ from demo.story import BILLING, Story
 from monitor.history.samples import RESPONSE_TIME
 from monitor.model.checks import Outcome, Status
 from monitor.model.consumer_groups import GroupMember, GroupObservation, PartitionObservation, TopicPartition
-from monitor.policy.consumer_groups.lag import lags
+from monitor.policy.consumer_groups.lag import derive_lags
 
 PARTITIONS = {BILLING: 8, GROUPS[1]: 6}
 CONSUMERS = {BILLING: 4, GROUPS[1]: 2}
@@ -49,7 +49,7 @@ def sight(story: Story, name: str, at: float) -> GroupObservation:
 def _outcome(story: Story, name: str, at: float) -> tuple[Outcome, float]:
     spell, found = judged(story, name, at)
     seen = sight(story, name, at)
-    measured = lags(seen, {}, 0)
+    measured = derive_lags(seen, {}, 0)
     took = found.pop(RESPONSE_TIME)
     skew = measured.skew or 1.0
     data: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Arithmetic of past observations: samples, roll-ups, series and uptime.
+"""Computations on past observations: samples, roll-ups, series and uptime.
 
-Pure: no IO and no clock; ``now`` is an argument.
+The functions do no IO and read no clock: ``now`` is an argument.
 """

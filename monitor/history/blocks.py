@@ -1,7 +1,7 @@
-"""Blocks: an hour of samples or a day of buckets as bytes.
+"""Codec for blocks. A block is an hour of samples or a day of buckets, as bytes.
 
-Decoded samples are exact, to the microsecond. Decoded buckets have exact times and counts; the numbers of their series
-have seven digits. Bytes that are not a valid block decode to None.
+Encoding keeps samples exactly. It keeps the times and counts of buckets exactly, and seven digits of the numbers of
+their series. Bytes that are not a valid block decode to None.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from monitor.history.samples import ERROR, MICRO, Samples
 from monitor.lib import decoding
 
 DIGEST_BYTES = 68
-"""Length of the digest at the beginning of a day's block, see :func:`decode_digest`."""
+"""Number of bytes at the beginning of a day's block that :func:`decode_digest` needs."""
 
 _SAMPLES, _DAY = b"S1", b"D1"
 _DIGEST = struct.Struct("<qBBqq4QI")
-_SUM = struct.Struct("<I")
+_CHECKSUM = struct.Struct("<I")
 _SCALES = (1, 10, 100, 1000, 10**6)
 _ABSENT = -(2**63)
-_EXACT = 2**53
-_NOTHING, _NO_FLAGS = no_spreads(PER_DAY), array("B", bytes(PER_DAY))
+_MAX_EXACT_INTEGER = 2**53
+_EMPTY_SPREADS, _EMPTY_FLAGS = no_spreads(PER_DAY), array("B", bytes(PER_DAY))
 
 
 def encode_samples(samples: Samples) -> bytes:
-    """Return the block of at least one sample."""
+    """Return the block of these samples. There must be at least one sample."""
     reasons = list(dict.fromkeys(samples.reasons))
     places = {reason: place for place, reason in enumerate(reasons)}
     scales = {name: _scale(values) for name, values in samples.series.items()}
@@ -44,15 +44,15 @@ def encode_samples(samples: Samples) -> bytes:
         array("q", (until - at for at, until in zip(samples.at, samples.until, strict=True))),
         array("B", samples.codes),
         array("H", [places[reason] for reason in samples.reasons]),
-        *(_scaled(values, scales[name]) for name, values in samples.series.items()),
+        *(_scale_values(values, scales[name]) for name, values in samples.series.items()),
     ]
     return _SAMPLES + pack([len(samples), reasons, scales], columns)
 
 
 def decode_samples(raw: bytes | None, names: Collection[str] | None = None) -> Samples | None:
-    """Return the samples with the series of these names, or all series if ``names`` is None.
+    """Return the samples of a block. None for bytes that :func:`encode_samples` does not produce.
 
-    None for bytes that :func:`encode_samples` does not produce.
+    Of the series, only those in ``names`` are returned, or all if ``names`` is None.
     """
     if not raw or not raw.startswith(_SAMPLES):
         return None
@@ -65,11 +65,11 @@ def decode_samples(raw: bytes | None, names: Collection[str] | None = None) -> S
         at = array("q", accumulate(deltas))
         decoding.moment(at[-1] / MICRO)
         until = array("q", map(add, at, valid))
-        texts = [_text(reason) for reason in reasons]
+        texts = [_optional_text(reason) for reason in reasons]
         series = {}
         for name, scale in scales.items():
             if names is None or name in names:
-                series[decoding.text(name)] = _unscaled(packed, count, scale)
+                series[decoding.text(name)] = _read_scaled(packed, count, scale)
             else:
                 packed.skip("q", count)
         sample_reasons = tuple([texts[place] for place in places]) if len(texts) > 1 else (texts[0],) * count
@@ -79,41 +79,41 @@ def decode_samples(raw: bytes | None, names: Collection[str] | None = None) -> S
 
 
 def encode_day(day: RollupDay) -> bytes:
-    """Return the block of a day that has at least one rolled-up hour."""
-    found = digest_of(day)
+    """Return the block of a day. The day must have at least one rolled-up hour."""
+    digest = digest_of(day)
     heads = [[hour, head.first_at, head.first_code, *head.tail] for hour, head in day.heads.items()]
     spreads = [column for each in day.series.values() for column in (each.count, each.low, each.mean, each.high)]
     columns: list[array[Any]] = [*day.times, day.began, array("B", day.goes_on), *spreads]
     header = [heads, list(day.series)]
-    digest = _DIGEST.pack(found.first_at, found.first_code, *found.tail, *found.times, found.began)
+    digest_bytes = _DIGEST.pack(digest.first_at, digest.first_code, *digest.tail, *digest.times, digest.began)
     return (
         _DAY
-        + digest
-        + _SUM.pack(zlib.crc32(digest))
-        + pack(header, (_gathered(column, day.heads) for column in columns))
+        + digest_bytes
+        + _CHECKSUM.pack(zlib.crc32(digest_bytes))
+        + pack(header, (_select_hours(column, day.heads) for column in columns))
     )
 
 
 def decode_day(raw: bytes | None, start: int, *, with_series: bool = True) -> RollupDay | None:
-    """Return the day that begins at ``start``, without its series if ``with_series`` is false.
+    """Return the day of a block. None for bytes that :func:`encode_day` does not produce.
 
-    None for bytes that :func:`encode_day` does not produce.
+    ``start`` is the start of the day. If ``with_series`` is false, the day has no series.
     """
     if not raw or not raw.startswith(_DAY):
         return None
     try:
         packed = Packed(raw[DIGEST_BYTES:])
         rows, names = packed.header
-        heads = {int(row[0]): _head(start, row) for row in rows}
+        heads = {int(row[0]): _read_head(start, row) for row in rows}
         if not heads or not 0 <= min(heads) <= max(heads) < PER_DAY // PER_HOUR or list(heads) != sorted(heads):
             return None
 
         def column(empty: array[Any]) -> array[Any]:
-            return _scattered(packed.take(empty.typecode, len(heads) * PER_HOUR), heads, empty)
+            return _restore_hours(packed.take(empty.typecode, len(heads) * PER_HOUR), heads, empty)
 
-        count, low, mean, high = _NOTHING.count, _NOTHING.low, _NOTHING.mean, _NOTHING.high
+        count, low, mean, high = _EMPTY_SPREADS.count, _EMPTY_SPREADS.low, _EMPTY_SPREADS.mean, _EMPTY_SPREADS.high
         ok, warning, unknown, error, began = (column(count) for _ in range(5))
-        goes_on = column(_NO_FLAGS).tobytes()
+        goes_on = column(_EMPTY_FLAGS).tobytes()
         series = {
             decoding.text(name): Spreads(column(count), column(low), column(mean), column(high))
             for name in (names if with_series else ())
@@ -128,13 +128,13 @@ def decode_day(raw: bytes | None, start: int, *, with_series: bool = True) -> Ro
 
 
 def decode_digest(raw: bytes | None, start: int) -> Digest | None:
-    """Return the digest of the day that begins at ``start``, from the first ``DIGEST_BYTES`` of its block.
+    """Return the digest of a day from the first ``DIGEST_BYTES`` of its block. None if these bytes are invalid.
 
-    None if they are invalid.
+    ``start`` is the start of the day.
     """
     if not raw or not raw.startswith(_DAY) or len(raw) < DIGEST_BYTES:
         return None
-    (checksum,) = _SUM.unpack_from(raw, len(_DAY) + _DIGEST.size)
+    (checksum,) = _CHECKSUM.unpack_from(raw, len(_DAY) + _DIGEST.size)
     if zlib.crc32(raw[len(_DAY) : len(_DAY) + _DIGEST.size]) != checksum:
         return None
     first_at, first_code, code, at, until, ok, warning, unknown, error, began = _DIGEST.unpack_from(raw, len(_DAY))
@@ -146,18 +146,18 @@ def decode_digest(raw: bytes | None, start: int) -> Digest | None:
 
 
 def _scale(values: array[float]) -> int:
-    """Return the power of ten that makes all values integers when multiplied by it. 0 if there is none."""
+    """Return the smallest scale that makes all values integers when they are multiplied by it. 0 if there is none."""
     present = [value for value in values if not isnan(value)]
-    if max(map(abs, present), default=0.0) * _SCALES[-1] >= _EXACT:
+    if max(map(abs, present), default=0.0) * _SCALES[-1] >= _MAX_EXACT_INTEGER:
         return 0
     return next((scale for scale in _SCALES if all(round(v * scale) / scale == v for v in present)), 0)
 
 
-def _scaled(values: array[float], scale: int) -> array[Any]:
+def _scale_values(values: array[float], scale: int) -> array[Any]:
     return array("q", [_ABSENT if isnan(v) else round(v * scale) for v in values]) if scale else values
 
 
-def _unscaled(packed: Packed, count: int, scale: int) -> array[float]:
+def _read_scaled(packed: Packed, count: int, scale: int) -> array[float]:
     if not scale:
         values = packed.take("d", count)
         if not all(isfinite(value) or isnan(value) for value in values):
@@ -171,34 +171,34 @@ def _unscaled(packed: Packed, count: int, scale: int) -> array[float]:
     return array("d", [number / scale for number in column])
 
 
-def _gathered(column: array[Any], hours: Collection[int]) -> array[Any]:
-    """Return the buckets of these hours from a day's column."""
+def _select_hours(column: array[Any], hours: Collection[int]) -> array[Any]:
+    """Return a column with only the buckets of these hours of the day."""
     if len(hours) == PER_DAY // PER_HOUR:
         return column
-    gathered = array(column.typecode)
+    selected = array(column.typecode)
     for hour in hours:
-        gathered.extend(column[hour * PER_HOUR : (hour + 1) * PER_HOUR])
-    return gathered
+        selected.extend(column[hour * PER_HOUR : (hour + 1) * PER_HOUR])
+    return selected
 
 
-def _scattered(gathered: array[Any], hours: Collection[int], empty: array[Any]) -> array[Any]:
-    """Return a day's column with these buckets in their hours, and ``empty`` in the other hours.
+def _restore_hours(selected: array[Any], hours: Collection[int], empty: array[Any]) -> array[Any]:
+    """Return the column of the entire day. The other hours get their buckets from ``empty``.
 
-    Inverse of `_gathered`.
+    Inverse of `_select_hours`.
     """
     if len(hours) == PER_DAY // PER_HOUR:
-        return gathered
+        return selected
     column = empty[:]
     first, last = min(hours), max(hours)
     if last - first + 1 == len(hours):
-        column[first * PER_HOUR : (last + 1) * PER_HOUR] = gathered
+        column[first * PER_HOUR : (last + 1) * PER_HOUR] = selected
         return column
     for place, hour in enumerate(hours):
-        column[hour * PER_HOUR : (hour + 1) * PER_HOUR] = gathered[place * PER_HOUR : (place + 1) * PER_HOUR]
+        column[hour * PER_HOUR : (hour + 1) * PER_HOUR] = selected[place * PER_HOUR : (place + 1) * PER_HOUR]
     return column
 
 
-def _head(start: int, row: Sequence[int]) -> HourHead:
+def _read_head(start: int, row: Sequence[int]) -> HourHead:
     hour, first_at, first_code, code, at, until = row
     begin = start * MICRO + hour * HOUR
     if not (begin <= first_at <= at < begin + HOUR and 0 <= first_code <= ERROR and 0 <= code <= ERROR and at < until):
@@ -206,7 +206,7 @@ def _head(start: int, row: Sequence[int]) -> HourHead:
     return HourHead(first_at, first_code, LastSample(code, at, until))
 
 
-def _text(value: Any) -> str | None:
+def _optional_text(value: Any) -> str | None:
     if value is not None and not isinstance(value, str):
         raise TypeError
     return decoding.optional_text(value)

@@ -1,4 +1,4 @@
-"""Buckets of five minutes of a check: single ones, and many in columns."""
+"""Five-minute buckets of a check, as single values and in columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monitor.history.samples import BUCKET_SECONDS, MICRO, micros
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Number of values, minimum, mean and maximum of one series in a bucket. Roll-ups store them with seven digits."""
+    """Number of values, minimum, mean and maximum of one series in one bucket. Roll-ups keep seven digits."""
 
     count: int
     low: float
@@ -23,12 +23,12 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Five minutes of a check, from ``start`` (epoch seconds) on.
+    """Five minutes of a check that begin at ``start`` (epoch seconds).
 
-    The seconds in all statuses add up to ``BUCKET_SECONDS``.
-
-    In the current bucket they add up to the time that has passed. ``incidents`` is the number of incidents that began
-    in the bucket; an incident is a period of ``error``. ``goes_on`` is true if an earlier incident continues in it.
+    - ``ok``, ``warning``, ``error``, ``unknown`` and ``unobserved`` are seconds. Their sum is ``BUCKET_SECONDS``, or in
+      the current bucket the time since ``start``.
+    - ``incidents`` is the number of incidents that began in this bucket. An incident is a period of ``error``.
+    - ``goes_on`` is true if an incident that began in an earlier bucket continues in this bucket.
     """
 
     start: int
@@ -44,7 +44,10 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Spreads:
-    """One series in many buckets, in columns. A bucket without values has 0, infinity, 0 and minus infinity."""
+    """One series in many buckets, in columns.
+
+    For a bucket without values, the columns contain 0, infinity, 0 and minus infinity.
+    """
 
     count: array[int]
     low: array[float]
@@ -55,22 +58,22 @@ class Spreads:
         """Return a copy that may be changed."""
         return Spreads(self.count[:], self.low[:], self.mean[:], self.high[:])
 
-    def put(self, places: slice, other: Spreads, theirs: slice) -> None:
-        """Copy buckets of another series into these places."""
-        self.count[places], self.low[places] = other.count[theirs], other.low[theirs]
-        self.mean[places], self.high[places] = other.mean[theirs], other.high[theirs]
+    def put(self, places: slice, other: Spreads, other_places: slice) -> None:
+        """Copy the buckets ``other_places`` of ``other`` to ``places`` of this series. Both are slices of buckets."""
+        self.count[places], self.low[places] = other.count[other_places], other.low[other_places]
+        self.mean[places], self.high[places] = other.mean[other_places], other.high[other_places]
 
 
 Times = tuple["array[int]", "array[int]", "array[int]", "array[int]"]
-"""Four columns of microseconds, in the order of the status codes."""
+"""Microseconds in each status: one column for each status code, in their order."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Buckets(Sequence[Bucket]):
-    """Consecutive buckets of one check in columns. A sequence of buckets.
+    """Consecutive buckets of one check, in columns. Usable as a sequence of `Bucket`.
 
-    ``start`` is the start of the first bucket, and ``until`` is the end of the counted time in the last (both in epoch
-    seconds).
+    ``start`` is the start of the first bucket. ``until`` is the time up to which the last bucket is counted: its end,
+    or now. Both are epoch seconds.
     """
 
     start: int
@@ -116,7 +119,7 @@ class Buckets(Sequence[Bucket]):
     __hash__ = None  # type: ignore[assignment]
 
     def place(self, at: float) -> int:
-        """Return the index of the bucket at this time, clamped to between 0 and the number of buckets."""
+        """Return the index of the bucket that contains this time, at least 0 and at most the number of buckets."""
         return min(max(0, int((at - self.start) // BUCKET_SECONDS)), len(self))
 
 

@@ -1,4 +1,4 @@
-"""Buckets of several days, joined from rolled-up hours, and the digest of a day."""
+"""Join of rolled-up hours into buckets of several days, and the digest of a day."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ def digest_of(day: RollupDay) -> Digest:
 
 
 def join_days(days: Iterable[RollupDay], tail: LastSample | None, since: float, until: float) -> Buckets:
-    """Return the buckets from that of ``since`` to that of ``until``, which is the end of a bucket or now.
+    """Return the buckets from ``since`` to ``until``. Incidents and validity continue from each hour to the next.
 
-    ``days`` are all days with samples in between, in order. ``tail`` is the last sample before them. The result covers
-    at most ``MAX_SPAN_SECONDS``, ten years.
+    - The first bucket contains ``since``. ``until`` is the end of a bucket, or now.
+    - ``days`` are all days with samples in this time, in order. ``tail`` is the last sample before these days.
+    - The result covers at most ``MAX_SPAN_SECONDS``, ten years.
     """
     start = int(max(since, until - MAX_SPAN_SECONDS) // BUCKET_SECONDS) * BUCKET_SECONDS
     count = max(0, ceil((until - start) / BUCKET_SECONDS))
@@ -51,7 +52,7 @@ class _BucketsDraft:
         self._series: dict[str, Spreads] = {}
 
     def add_day(self, day: RollupDay) -> None:
-        """Add the buckets of a day, without the effect of earlier samples."""
+        """Copy the buckets of a day. The effect of samples before each hour is added by `link_hour`."""
         offset = (day.start * MICRO - self._start) // BUCKET
         low, high = max(0, -offset), min(PER_DAY, self._count - offset)
         if low >= high:
@@ -66,9 +67,9 @@ class _BucketsDraft:
             self._series[name].put(here, spreads, there)
 
     def link_hour(self, tail: LastSample | None, head: HourHead) -> None:
-        """Add the time from the last sample before an hour to the hour's first sample.
+        """Add the effect of ``tail``, the last sample before an hour, on this hour.
 
-        If both are errors, they are one incident.
+        ``tail`` may hold until the first sample of the hour. If both samples are errors, they belong to one incident.
         """
         if tail is None:
             return
@@ -79,7 +80,7 @@ class _BucketsDraft:
             self._goes_on[place] = 1
 
     def extend(self, tail: LastSample, until: int) -> None:
-        """Add the time for which a last sample holds after its hour."""
+        """Add the time for which ``tail`` holds after the end of its own hour, up to ``until``."""
         at = max((tail.at // HOUR + 1) * HOUR, self._start)
         until = min(tail.until, until, self._until)
         while at < until:
@@ -91,7 +92,7 @@ class _BucketsDraft:
             at = end
 
     def trim(self, tail: LastSample) -> None:
-        """Remove the time after ``until`` for which the very last sample holds within its hour."""
+        """Remove the time after the end of the buckets that was counted for the last sample."""
         end = min(tail.until, (tail.at // HOUR + 1) * HOUR, self._start + self._count * BUCKET)
         if self._count and end > self._until:
             column = self._times[tail.code]

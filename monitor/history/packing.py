@@ -1,7 +1,7 @@
 """Packed columns of numbers: a JSON header and the columns, compressed with zlib.
 
-The bytes of a column are grouped by significance. The high bytes of neighbouring numbers are similar, so they compress
-well when they are adjacent.
+Within a column, the lowest bytes of all numbers come first, then the next higher bytes, and so on. The high bytes of
+consecutive numbers are similar, so they compress well when they are adjacent.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from typing import Any
 from monitor.lib import decoding
 
 LIMIT_BYTES = 8 * 1024 * 1024
-"""Maximum length of unpacked bytes. 36,000 samples of ten series take 3 MB."""
+"""Maximum length of decompressed bytes. 36,000 samples of ten series take 3 MB."""
 
 COLUMNS_LIMIT_BYTES = 4 * LIMIT_BYTES
 HEAD_LIMIT_BYTES = 1024 * 1024
 
 BROKEN = (ValueError, TypeError, LookupError, OverflowError, RecursionError, AttributeError, struct.error, zlib.error)
-"""Exceptions of reading bytes that `pack` did not make."""
+"""Exceptions that reading invalid bytes may raise."""
 
 _LENGTH = struct.Struct("<I")
 _ZEROS, _NUMBERS = 0, 1  # a column of zeros is stored as this single byte
 
 
 def pack(header: Any, columns: Iterable[array[Any]]) -> bytes:
-    """Return the header as JSON and the columns as bytes.
+    """Return bytes that contain the header (as JSON) and the columns.
 
-    The header must contain all that is needed to read them, such as their lengths.
+    The columns' types and lengths are not stored, so the header must contain what the reader needs to know them.
     """
     head = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
-    return zlib.compress(b"".join((_LENGTH.pack(len(head)), head, *map(_shuffled, columns))), level=6)
+    return zlib.compress(b"".join((_LENGTH.pack(len(head)), head, *map(_shuffle, columns))), level=6)
 
 
 class Packed:
-    """Reader of packed bytes: ``header``, and then one column after another.
+    """Reader of packed bytes: first the attribute ``header``, and then one column after another.
 
-    Its methods raise any of ``BROKEN`` for invalid bytes.
+    For invalid bytes, its methods raise one of the exceptions in ``BROKEN``.
     """
 
     def __init__(self, raw: bytes) -> None:
@@ -52,11 +52,11 @@ class Packed:
         self.header: Any = decoding.load(self._bytes[_LENGTH.size : self._place], most_bytes=HEAD_LIMIT_BYTES)
 
     def take(self, typecode: str, count: int) -> array[Any]:
-        """Return the next column."""
+        """Return the next column: ``count`` numbers of an array's ``typecode``."""
         column = array(typecode)
         size = column.itemsize
         piece = self._next(size * count)
-        self._left -= size * count  # a column of zeros has no bytes in the input, so it is counted here
+        self._left -= size * count  # LIMIT_BYTES does not cover a column of zeros: it is a single byte
         if self._left < 0:
             raise ValueError("too long")
         if piece is None:
@@ -87,7 +87,7 @@ class Packed:
         return piece
 
 
-def _shuffled(column: array[Any]) -> bytes:
+def _shuffle(column: array[Any]) -> bytes:
     if sys.byteorder == "big":
         column = column[:]
         column.byteswap()

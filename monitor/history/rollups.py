@@ -1,8 +1,7 @@
 """Roll-up of samples into buckets, one hour at a time, and days of rolled-up hours.
 
-A rolled-up hour depends on its own samples only, so it can be computed again. The effect of earlier samples, such as
-whether an error is a new incident, is added where hours are joined. So a late sample changes one hour only, and hours
-can be rolled up in any order.
+A rolled-up hour depends only on the samples of this hour. So hours can be rolled up in any order, and a late sample
+changes one hour only. `joining` adds the effect of earlier samples, such as whether an error is a new incident.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from monitor.history.samples import BUCKET_SECONDS, DAY_SECONDS, ERROR, HOUR_SEC
 
 BUCKET, HOUR, DAY = BUCKET_SECONDS * MICRO, HOUR_SECONDS * MICRO, DAY_SECONDS * MICRO
 PER_HOUR, PER_DAY = HOUR // BUCKET, DAY // BUCKET
-MAX_NUMBER = 3e38  # maximum of numbers in roll-ups, which are single-precision floats
+MAX_NUMBER = 3e38  # roll-ups store numbers as single-precision floats
 NO_CODE = -1  # status code before the first sample
 
 
 class LastSample(NamedTuple):
-    """Last sample before a time: its status code, its time and the end of its validity (both in microseconds)."""
+    """Last sample before a time: its status code, and its time and the end of its validity in microseconds."""
 
     code: int
     at: int
@@ -32,7 +31,7 @@ class LastSample(NamedTuple):
 
 
 class HourHead(NamedTuple):
-    """First and last sample of an hour, which are needed to join hours. Times are in microseconds."""
+    """First and last sample of an hour, which `joining` needs. ``tail`` is the last one. Times are in microseconds."""
 
     first_at: int
     first_code: int
@@ -40,9 +39,10 @@ class HourHead(NamedTuple):
 
 
 class Digest(NamedTuple):
-    """Summary of a day, computed as if there were no samples before it. It is sufficient for the day's uptime.
+    """Summary of a day for uptime, computed as if there were no samples before this day.
 
-    ``times`` are microseconds in the order of the status codes. ``began`` is the number of incidents that began.
+    ``times`` are the microseconds in each status, in the order of the status codes. ``began`` is the number of
+    incidents that began on this day.
     """
 
     first_at: int
@@ -54,11 +54,12 @@ class Digest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RollupDay:
-    """Rolled-up hours of one UTC day that begins at ``start``, in columns of 288 buckets.
+    """Rolled-up hours of the UTC day that begins at ``start`` (epoch seconds), in columns of 288 buckets.
 
-    ``heads`` maps the hours of the day that have samples. ``times`` is how long samples held within their own hour.
-    ``began`` and ``goes_on`` are like `incidents` and `goes_on` of a `Bucket`, computed as if there were no samples
-    before each hour.
+    - ``heads`` contains the hours that have samples. Its keys are 0 to 23.
+    - ``times`` is the time for which samples held, up to the end of their own hour.
+    - ``began`` and ``goes_on`` correspond to `Bucket.incidents` and `Bucket.goes_on`. They are computed as if there
+      were no samples before each hour.
     """
 
     start: int
@@ -81,7 +82,7 @@ def empty_day(start: int) -> RollupDay:
 
 
 def replace_hours(day: RollupDay, samples: Samples) -> RollupDay:
-    """Return the day with the hours of these samples computed again.
+    """Return the day after each hour in ``samples`` was replaced by a roll-up of these samples.
 
     ``samples`` must contain all samples of each such hour.
     """
@@ -93,9 +94,10 @@ def replace_hours(day: RollupDay, samples: Samples) -> RollupDay:
 
 
 def append_samples(day: RollupDay, samples: Samples) -> RollupDay | None:
-    """Return the day with later samples added to its hours. None if a sample is not later than those of its hour.
+    """Return the day after samples were added to its hours. Each must be later than the known samples of its hour.
 
-    The result equals a roll-up of all samples, except that the means of series have one digit less.
+    Return None if one of them is not later. The result equals a roll-up of all samples, except that the means of series
+    have one digit less.
     """
     draft = _DayDraft(day)
     for hour, hour_samples in _by_hour(samples):
@@ -107,10 +109,11 @@ def append_samples(day: RollupDay, samples: Samples) -> RollupDay | None:
 
 
 def add_waiting_samples(day: RollupDay, known: Samples | None, fresh: Samples) -> RollupDay | None:
-    """Return the day with new samples of one hour. ``known`` are the samples of that hour that were rolled up before.
+    """Return the day after the new samples of one hour, ``fresh``, were added.
 
-    If the day was rolled up from other samples than ``known`` (they were lost), only later samples can be added. None
-    if hour_samples are not later.
+    ``known`` are the stored samples of this hour. Normally the hour is rolled up again, from ``known`` and ``fresh``.
+    If the hour was rolled up from other samples, which are lost now, ``fresh`` can only be appended. Return None if
+    ``fresh`` is then not later than the lost samples.
     """
     head = day.heads.get((fresh.at[0] - day.start * MICRO) // HOUR)
     if head is None or (known and head.first_at in known.at):
@@ -128,7 +131,7 @@ class _DayDraft:
         self._series = {name: spreads.copy() for name, spreads in day.series.items()}
 
     def clear(self, hour: int) -> None:
-        """Remove an hour of the day."""
+        """Remove the samples of an hour of the day."""
         places = slice(hour * PER_HOUR, (hour + 1) * PER_HOUR)
         for column in (*self._times, self._began):
             column[places] = zeros(PER_HOUR)
@@ -138,7 +141,7 @@ class _DayDraft:
         self._heads.pop(hour, None)
 
     def add(self, samples: Samples) -> None:
-        """Add samples of one hour. All must be later than the known ones of that hour."""
+        """Add samples of one hour. All must be later than the samples of this hour so far."""
         hour = (samples.at[0] - self._start) // HOUR
         ended = self._start + (hour + 1) * HOUR
         head = self._heads.get(hour)
@@ -177,7 +180,7 @@ class _DayDraft:
                 self._goes_on[place] = 1
 
     def _remove_time(self, tail: LastSample, at: int, ended: int) -> None:
-        """Remove the time from ``at`` on that was counted for the last sample."""
+        """Remove the time after ``at`` that was counted for ``tail``, the last sample of the hour so far."""
         place, column, end = (at - self._start) // BUCKET, self._times[tail.code], min(tail.until, ended)
         while at < end:
             step = min(end, self._start + (place + 1) * BUCKET)
@@ -190,16 +193,16 @@ class _DayDraft:
         for name, values in samples.series.items():
             spreads = self._series.setdefault(name, no_spreads(PER_DAY))
             for place, (first, last) in enumerate(pairwise(edges), offset):
-                found = [value for value in values[first:last] if not isnan(value)] if first < last else None
-                if not found:
+                values_in_bucket = [value for value in values[first:last] if not isnan(value)] if first < last else None
+                if not values_in_bucket:
                     continue
                 known = spreads.count[place]
-                count, low, high = known + len(found), min(found), max(found)
-                spreads.low[place] = _bounded(min(low, spreads.low[place]))
-                spreads.high[place] = _bounded(max(high, spreads.high[place]))
-                # The sum of such large numbers could overflow. Their mean is not exact.
-                total = sum(found) if max(-low, high) < MAX_NUMBER else low * len(found)
-                spreads.mean[place] = _bounded((spreads.mean[place] * known + total) / count)
+                count, low, high = known + len(values_in_bucket), min(values_in_bucket), max(values_in_bucket)
+                spreads.low[place] = _clamp(min(low, spreads.low[place]))
+                spreads.high[place] = _clamp(max(high, spreads.high[place]))
+                # The sum of numbers above MAX_NUMBER could overflow, so their mean is only an approximation.
+                total = sum(values_in_bucket) if max(-low, high) < MAX_NUMBER else low * len(values_in_bucket)
+                spreads.mean[place] = _clamp((spreads.mean[place] * known + total) / count)
                 spreads.count[place] = count
 
 
@@ -212,5 +215,5 @@ def _by_hour(samples: Samples) -> Iterator[tuple[int, Samples]]:
         place += len(hour_samples)
 
 
-def _bounded(value: float) -> float:
+def _clamp(value: float) -> float:
     return min(max(value, -MAX_NUMBER), MAX_NUMBER)

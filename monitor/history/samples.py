@@ -1,7 +1,7 @@
-"""Samples of a check, which history keeps of its observations: single ones, and many in columns.
+"""Samples of a check, as single values and in columns. A sample is what history keeps of one observation.
 
-Times are epoch seconds on the store's clock, to the microsecond. Columns hold integer microseconds, so their sums are
-exact.
+Times are epoch seconds on the store's clock, rounded to the microsecond. Columns contain integer microseconds, so sums
+of times are exact.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ BUCKET_SECONDS = 300
 """Length of a roll-up bucket: five minutes, aligned to the epoch."""
 MICRO = 1_000_000
 HOLD_SECONDS = 2 * DAY_SECONDS
-"""Maximum time for which a sample holds. To find the status at a time, it is enough to read back this far."""
+"""Maximum time for which a sample holds. So the status at a time depends only on samples of this period before it."""
 
 RESPONSE_TIME = "response_time_ms"
 """Series that every check has."""
 
 STATUSES = (Status.OK, Status.WARNING, Status.UNKNOWN, Status.ERROR)
-"""Statuses by code. A higher code is worse."""
+"""Statuses by status code. A higher code is worse."""
 SERIES_LIMIT = 100
-"""Maximum number of series of a check in one hour. A column takes its space even if it has no numbers."""
+"""Maximum number of series of a check in one hour. Each series takes a full column, even with a single number."""
 OK, WARNING, UNKNOWN, ERROR = range(4)
 CODES = {Status.OK: OK, Status.WARNING: WARNING, Status.ERROR: ERROR}
 
@@ -39,8 +39,8 @@ CODES = {Status.OK: OK, Status.WARNING: WARNING, Status.ERROR: ERROR}
 class Sample:
     """One observation: the judged status, which holds until ``valid_until`` or until the next sample.
 
-    ``series`` are the numbers that the check's kind declares, and ``response_time_ms``. A number that was not measured
-    is absent.
+    ``series`` contains ``response_time_ms`` and the numbers that the check's kind declares, without those that were not
+    measured.
     """
 
     at: float
@@ -52,10 +52,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples(Sequence[Sample]):
-    """Samples of one check in columns, ordered by time, at most one for each microsecond. A sequence of samples.
+    """Samples of one check in columns, ordered by time. Usable as a sequence of `Sample`.
 
-    ``at`` and ``until`` (end of validity) are microseconds. ``codes`` are indexes of ``STATUSES``. NaN stands for a
-    number that a series lacks.
+    - ``at`` (time) and ``until`` (end of validity) are in microseconds. No two samples have the same ``at``.
+    - ``codes`` are status codes: indexes of ``STATUSES``.
+    - In ``series``, NaN stands for a missing number.
     """
 
     at: array[int]
@@ -85,14 +86,14 @@ class Samples(Sequence[Sample]):
     __hash__ = None  # type: ignore[assignment]
 
     def ends(self) -> list[int]:
-        """Return the end of each sample in microseconds.
+        """Return the time until which each sample holds, in microseconds.
 
-        A sample holds until the next one, or until the end of its validity.
+        A sample holds until the next sample or until the end of its validity, whichever is first.
         """
         return [*map(min, self.until, self.at[1:]), *self.until[-1:]]
 
     def only(self, names: Container[str] | None) -> Samples:
-        """Return the samples with these series only, or with all series if ``names`` is None."""
+        """Return the samples with only the series in ``names``, or with all series if ``names`` is None."""
         if names is None or all(name in names for name in self.series):
             return self
         series = {name: column for name, column in self.series.items() if name in names}
@@ -103,9 +104,11 @@ class Samples(Sequence[Sample]):
         return self[bisect_left(self.at, micros(since)) : bisect_left(self.at, micros(until))]
 
     def holding(self, since: float, until: float) -> Samples:
-        """Return the samples in [since, until), and the earlier one that still holds at ``since``, if there is one."""
+        """Return the samples in [since, until), and before them the sample that holds at ``since`` if there is one."""
         first = bisect_left(self.at, micros(since))
-        begins = first < len(self.at) and self.at[first] == micros(since)  # the sample before ends there
+        begins = first < len(self.at) and self.at[first] == micros(
+            since
+        )  # the sample before it does not hold at `since`
         if first and not begins and self.until[first - 1] > micros(since):
             first -= 1
         return self[first : bisect_left(self.at, micros(until))]
@@ -128,7 +131,7 @@ def sample_of(state: State) -> Sample:
 
 
 def gather(samples: Iterable[Sample]) -> Samples:
-    """Return samples in columns. Their order does not matter. Of several at the same time, the last one counts."""
+    """Return the samples in columns, ordered by time. Of several samples with the same time, the last one is kept."""
     by_time = {micros(sample.at): sample for sample in samples}
     ordered = [by_time[at] for at in sorted(by_time)]
     names = [*dict.fromkeys(name for sample in ordered for name in sample.series)][:SERIES_LIMIT]
@@ -142,9 +145,10 @@ def gather(samples: Iterable[Sample]) -> Samples:
 
 
 def merge(blocks: Sequence[Samples]) -> Samples:
-    """Return all samples as one. If two have the same time, the one in the later block counts.
+    """Return the samples of all blocks in one `Samples`.
 
-    This is cheap for blocks that follow one another in time.
+    If two samples have the same time, the sample of the later block is kept. This is fast if the blocks do not overlap
+    and are ordered by time.
     """
     blocks = [block for block in blocks if len(block)]
     if len(blocks) == 1:

@@ -1,4 +1,4 @@
-"""Past of a check as a chart draws it: points at a fixed step, from samples or from roll-ups."""
+"""Points of a chart of a check's past: values at a fixed step, computed from samples or from roll-ups."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from monitor.model.checks import Status
 MAX_POINTS = 2000
 USUAL_POINTS = 500
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
-"""Steps that the server chooses from."""
+"""Steps in seconds that are chosen if the client requests none."""
 
 _UNITS = (  # the first match counts
     ("_ms", "ms"),
@@ -34,9 +34,9 @@ _UNITS = (  # the first match counts
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Requested period in epoch seconds, and the seconds between two points.
+    """Requested period in epoch seconds. ``step`` is the number of seconds between two points.
 
-    If ``step`` is None, the server chooses it.
+    If ``step`` is None, `choose_scale` chooses it.
     """
 
     since: float
@@ -46,7 +46,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class TimeScale:
-    """Times of the points: at ``since``, a multiple of the step, and then every ``step`` seconds until ``until``."""
+    """Times of the points: every ``step`` seconds from ``since`` to ``until``. ``since`` is a multiple of ``step``.
+
+    If ``raw`` is true, the points are computed from samples, else from roll-ups.
+    """
 
     since: float
     until: float
@@ -55,7 +58,7 @@ class TimeScale:
 
     @property
     def resolution(self) -> str:
-        """Return the source of the points: ``raw`` for samples, or ``5m`` for roll-ups of five minutes."""
+        """Return ``raw`` if the points are computed from samples, ``5m`` if from roll-ups."""
         return "raw" if self.raw else "5m"
 
     @property
@@ -66,7 +69,7 @@ class TimeScale:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One series at each point. None where there is no value."""
+    """Minimum, mean and maximum of one series at each point. None at a point without values."""
 
     unit: str
     low: list[float | None]
@@ -76,7 +79,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """Points of a check: the worst status that held within each, None where none did, and its series."""
+    """Points of a check. ``status`` is the worst status that held within each point, None if no status held."""
 
     scale: TimeScale
     status: list[Status | None]
@@ -84,9 +87,13 @@ class Curves:
 
 
 def choose_scale(since: float, until: float, *, step: float | None = None, raw_since: float | None) -> TimeScale:
-    """Return the step and the source for a period: the requested step, but with at most ``MAX_POINTS`` points.
+    """Return the scale for a period.
 
-    Steps below five minutes use samples if these reach back far enough (``raw_since``). All others use roll-ups.
+    1. The step is ``step``. If it is None, it is the shortest step with at most ``USUAL_POINTS`` points.
+    2. If the step gives more than ``MAX_POINTS`` points, a longer step is used.
+    3. If the step is shorter than five minutes and the samples reach back to ``since``, samples are used. ``raw_since``
+       is the time of the oldest sample.
+    4. Otherwise roll-ups are used, and the step is rounded up to a multiple of five minutes.
     """
     chosen_step = step or next(
         (each for each in STEPS if (until - since) / each <= USUAL_POINTS), _day_step(since, until)
@@ -101,49 +108,57 @@ def choose_scale(since: float, until: float, *, step: float | None = None, raw_s
 
 
 def sparkline_scale(count: int, since: float, until: float) -> TimeScale:
-    """Return a scale of at most ``count`` points from roll-ups, for a sparkline."""
+    """Return the scale of a sparkline: at most ``count`` points, from roll-ups."""
     step = max(1, ceil((until - since) / max(1, count - 1) / BUCKET_SECONDS)) * BUCKET_SECONDS
     return TimeScale(since // step * step, until, step, raw=False)
 
 
-def curves_of_samples(samples: Samples, at: TimeScale, names: Iterable[str] | None = None) -> Curves:
-    """Return the curves of samples, which must include those of ``Samples.holding``.
+def curves_of_samples(samples: Samples, scale: TimeScale, names: Iterable[str] | None = None) -> Curves:
+    """Return the curves of samples. ``samples`` must be the result of `Samples.holding` for the period of the scale.
 
-    ``names`` are the series, None for all.
+    ``names`` are the series to return, None for all.
     """
-    begins = [micros(time) for time in (*at.times, at.until)]
+    begins = [micros(time) for time in (*scale.times, scale.until)]
     times = samples.at.tolist()
     edges = [bisect_left(times, begin) for begin in begins]
     status: list[Status | None] = []
     codes, until = samples.codes, samples.until
     for begin, (first, last) in zip(begins, pairwise(edges), strict=False):
-        held = first - (first > 0 and until[first - 1] > begin)
-        status.append(STATUSES[max(codes[held:last])] if held < last else None)
+        first_holding = first - (first > 0 and until[first - 1] > begin)
+        status.append(STATUSES[max(codes[first_holding:last])] if first_holding < last else None)
     chosen = samples.series if names is None else {n: samples.series[n] for n in names if n in samples.series}
-    return Curves(at, status, {name: _of_column(name, column, edges) for name, column in chosen.items()})
+    return Curves(scale, status, {name: _curve_of_column(name, column, edges) for name, column in chosen.items()})
 
 
-def curves_of_buckets(buckets: Buckets, at: TimeScale, names: Iterable[str] | None = None) -> Curves:
-    """Return the curves of buckets. The step must be a multiple of a bucket. ``names`` are the series, None for all."""
-    places = _places(buckets, at)
+def curves_of_buckets(buckets: Buckets, scale: TimeScale, names: Iterable[str] | None = None) -> Curves:
+    """Return the curves of buckets. The step of the scale must be a multiple of ``BUCKET_SECONDS``.
+
+    ``names`` are the series to return, None for all.
+    """
+    places = _places(buckets, scale)
     chosen = buckets.series if names is None else {n: buckets.series[n] for n in names if n in buckets.series}
-    curves = {name: _of_spreads(name, spreads, places) for name, spreads in chosen.items()}
-    return Curves(at, _worst(buckets, places), curves)
+    curves = {name: _curve_of_spreads(name, spreads, places) for name, spreads in chosen.items()}
+    return Curves(scale, _worst_statuses(buckets, places), curves)
 
 
-def sparkline_values(buckets: Buckets, at: TimeScale, name: str) -> tuple[list[Status | None], list[float | None]]:
-    """Return the statuses and the means of one series: like :func:`curves_of_buckets`, without computing the rest."""
-    places = _places(buckets, at)
+def sparkline_values(buckets: Buckets, scale: TimeScale, name: str) -> tuple[list[Status | None], list[float | None]]:
+    """Return the status and the mean of one series at each point.
+
+    This is faster than :func:`curves_of_buckets`, which also computes minima and maxima.
+    """
+    places = _places(buckets, scale)
     spreads = buckets.series.get(name)
-    return _worst(buckets, places), [None] * len(at.times) if spreads is None else list(_means(spreads, places))
+    return _worst_statuses(buckets, places), [None] * len(scale.times) if spreads is None else list(
+        _means(spreads, places)
+    )
 
 
 def unit_of(name: str) -> str:
-    """Return the unit of a series, derived from the end of its name. Empty for a number without a unit."""
+    """Return the unit of a series, which the end of its name determines. Empty if the number has no unit."""
     return next((unit for ending, unit in _UNITS if name.endswith(ending)), "")
 
 
-def _of_column(name: str, column: array[float], edges: Sequence[int]) -> Curve:
+def _curve_of_column(name: str, column: array[float], edges: Sequence[int]) -> Curve:
     curve = Curve(unit_of(name), [], [], [])
     is_complete = not any(map(isnan, column))
     values = column.tolist()
@@ -161,11 +176,11 @@ def _of_column(name: str, column: array[float], edges: Sequence[int]) -> Curve:
     return curve
 
 
-def _places(buckets: Buckets, at: TimeScale) -> list[int]:
-    return [*map(buckets.place, at.times), len(buckets)]
+def _places(buckets: Buckets, scale: TimeScale) -> list[int]:
+    return [*map(buckets.place, scale.times), len(buckets)]
 
 
-def _worst(buckets: Buckets, places: Sequence[int]) -> list[Status | None]:
+def _worst_statuses(buckets: Buckets, places: Sequence[int]) -> list[Status | None]:
     found: list[Status | None] = [None] * (len(places) - 1)
     for status, column in zip(STATUSES, buckets.times, strict=True):
         if not any(column):
@@ -183,7 +198,7 @@ def _means(spreads: Spreads, places: Sequence[int]) -> Iterator[float | None]:
         yield _seven_digits(sum(map(mul, counts, spreads.mean[first:last])) / total) if total else None
 
 
-def _of_spreads(name: str, spreads: Spreads, places: Sequence[int]) -> Curve:
+def _curve_of_spreads(name: str, spreads: Spreads, places: Sequence[int]) -> Curve:
     curve = Curve(unit_of(name), [], [*_means(spreads, places)], [])
     for mean, (first, last) in zip(curve.mean, pairwise(places), strict=True):
         is_empty = mean is None
@@ -199,7 +214,7 @@ def _append_none(curve: Curve) -> None:
 
 
 def _seven_digits(value: float) -> float:
-    """Return the value without the digits that a roll-up does not have."""
+    """Return the value rounded to seven digits. A roll-up has no more."""
     return float(f"{value:.7g}")
 
 

@@ -9,7 +9,7 @@ from monitor.model.checks import Reason, Status
 
 
 class PastStatus(NamedTuple):
-    """Status of a check at a time. ``sample`` is the last sample before it, or None."""
+    """Status of a check at a time in the past. ``sample`` is the last sample up to this time, or None."""
 
     status: Status
     reason: str | None
@@ -17,10 +17,10 @@ class PastStatus(NamedTuple):
 
 
 def status_at(sample: Sample | None, at: float) -> PastStatus:
-    """Return the status that a client would have read at ``at``, given the last sample before it.
+    """Return the status that a client would have read at ``at``. ``sample`` is the last sample up to ``at``.
 
-    It is ``stale`` if the sample had expired, and ``unknown`` without a sample. The latter may also mean that the last
-    sample is no longer stored.
+    The status is ``stale`` if the sample had expired. It is ``unknown`` if there is no sample: there was no
+    observation, or its sample is no longer stored.
     """
     if sample is None or sample.at > at:
         return PastStatus(Status.UNKNOWN, Reason.NOT_OBSERVED)

@@ -1,8 +1,8 @@
 """Uptime of a check.
 
-*Up* is ok or warning, *down* is error. Time without a valid observation is neither, and never counts as up. The same
-applies to time in ``unknown``. An incident is a period of ``error``. A gap in the observations does not end it; any
-other observed status does.
+*Up* is ``ok`` or ``warning``, *down* is ``error``. Time without a valid observation and time in ``unknown`` are neither
+up nor down. An incident is a period of ``error``. A gap in the observations does not end an incident. Any other
+observed status ends it.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class UptimeSeconds(NamedTuple):
 
     @property
     def up(self) -> float:
-        """Return the seconds up."""
+        """Return the number of seconds up."""
         return self.ok + self.warning
 
     @property
     def availability(self) -> float | None:
-        """Return the up share of the up and down time, 0 to 1. None if there is no such time."""
+        """Return up / (up + down), 0 to 1. None if there was no time up and no time down."""
         return self.up / (self.up + self.error) if self.up + self.error > 0 else None
 
     @property
@@ -51,7 +51,7 @@ class UptimeSeconds(NamedTuple):
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Return the seconds in each status by the status's name."""
+        """Return the seconds in each status. The keys are the names of the statuses."""
         return {
             "ok": self.ok,
             "warning": self.warning,
@@ -62,25 +62,28 @@ class UptimeSeconds(NamedTuple):
 
 
 def uptime(buckets: Buckets, since: float | None = None) -> UptimeSeconds:
-    """Return the figures of all buckets, or of those from that of ``since`` on.
+    """Return the uptime over all buckets, or from the bucket that contains ``since``.
 
-    ``since`` of the result is the start of a bucket.
+    ``since`` of the result is the start of this bucket.
     """
-    return _figures(buckets, 0 if since is None else buckets.place(since), len(buckets))
+    return _uptime_seconds(buckets, 0 if since is None else buckets.place(since), len(buckets))
 
 
 def window_uptimes(buckets: Buckets, seconds: Mapping[str, float]) -> dict[str, UptimeSeconds]:
-    """Return the figures of windows that end with the buckets, by name. ``seconds`` are the lengths of the windows."""
+    """Return the uptime of each window, by its name. All windows end where the buckets end.
+
+    ``seconds`` maps the name of each window to its length.
+    """
     return {name: uptime(buckets, buckets.until - window) for name, window in seconds.items()}
 
 
 def daily_uptimes(buckets: Buckets) -> list[tuple[str, UptimeSeconds]]:
-    """Return the figures of each UTC day that the buckets touch, with its date (``2026-11-20``)."""
+    """Return the date (``2026-11-20``) and the uptime of each UTC day in which there are buckets."""
     found = []
     at: float = buckets.start
     while at < buckets.until:
         following = (at // DAY_SECONDS + 1) * DAY_SECONDS
-        day = _figures(buckets, buckets.place(at), buckets.place(following))
+        day = _uptime_seconds(buckets, buckets.place(at), buckets.place(following))
         found.append((date_of(at), day))
         at = following
     return found
@@ -93,30 +96,36 @@ def date_of(at: float) -> str:
 
 
 class Uptimes(NamedTuple):
-    """Figures of windows up to now, by name, and of UTC days, by date. Today is the last day."""
+    """Uptime of windows that end now, by name, and of UTC days, by date. The last day is today."""
 
     windows: dict[str, UptimeSeconds]
     days: list[tuple[str, UptimeSeconds]]
 
 
 def uptimes(buckets: Buckets, spans: Mapping[str, float], day_count: int) -> Uptimes:
-    """Return the figures of windows and days. The buckets must reach back as far as :func:`earliest_needed`."""
+    """Return the uptime of windows and of the last ``day_count`` days.
+
+    The buckets must begin at or before the time that :func:`earliest_needed` returns.
+    """
     return Uptimes(window_uptimes(buckets, spans), daily_uptimes(buckets)[-day_count:] if day_count else [])
 
 
 def earliest_needed(seconds: Sequence[float], now: float, day_count: int = 0) -> float:
-    """Return the time from which on buckets are needed.
+    """Return the time at which the buckets for :func:`uptimes` must begin.
 
-    The windows, of these lengths in seconds, end ``now``. ``day_count`` is the number of UTC days, including today.
+    ``seconds`` are the lengths of the windows, which end ``now``. ``day_count`` is the number of UTC days, including
+    today.
     """
     today = now // DAY_SECONDS * DAY_SECONDS
     return min([now - window for window in seconds] + [today - (day_count - 1) * DAY_SECONDS] * bool(day_count))
 
 
 class UptimeSegment(NamedTuple):
-    """Period that can be combined with others: microseconds by status code, and the incidents that began in it.
+    """Uptime of a period, in a form in which consecutive periods can be combined.
 
-    ``is_under_way`` is true if the first observation in it belongs to an incident that began earlier.
+    ``times`` are the microseconds in each status, in the order of the status codes. ``began`` is the number of
+    incidents that began in this period. ``is_under_way`` is true if the first observation of this period belongs to an
+    incident that began earlier.
     """
 
     since: float
@@ -127,14 +136,14 @@ class UptimeSegment(NamedTuple):
 
 
 def segment(buckets: Buckets, since: float, until: float) -> UptimeSegment:
-    """Return the segment from the bucket of ``since`` to that of ``until``, without the latter."""
+    """Return the segment of the buckets in [since, until): the bucket that contains ``until`` is not included."""
     return _segment(buckets, buckets.place(since), buckets.place(until))
 
 
 def day_segments(digests: Mapping[int, Digest], tail: LastSample | None, first: int, last: int) -> list[UptimeSegment]:
-    """Return the segments of the days with the numbers ``first`` to ``last`` - 1.
+    """Return one segment for each of the days ``first`` to ``last`` - 1. Days are numbered from the epoch on.
 
-    ``tail`` is the last sample before them.
+    ``tail`` is the last sample before the first of these days.
     """
     found = []
     for number in range(first, last):
@@ -143,23 +152,23 @@ def day_segments(digests: Mapping[int, Digest], tail: LastSample | None, first: 
         times, began = (digest.times, digest.began) if digest else ((0, 0, 0, 0), 0)
         is_under_way = False
         if tail is not None:
-            held = min(tail.until, digest.first_at if digest else end) - start
-            if held > 0:
-                spent = [*times]
-                spent[tail.code] += held
-                ok, warning, unknown, error = spent
+            held_micros = min(tail.until, digest.first_at if digest else end) - start
+            if held_micros > 0:
+                times_with_tail = [*times]
+                times_with_tail[tail.code] += held_micros
+                ok, warning, unknown, error = times_with_tail
                 times = (ok, warning, unknown, error)
             if tail.code == ERROR:
-                is_same = digest is not None and digest.first_code == ERROR
-                is_under_way = held > 0 or is_same
-                began -= is_same
+                is_same_incident = digest is not None and digest.first_code == ERROR
+                is_under_way = held_micros > 0 or is_same_incident
+                began -= is_same_incident
         found.append(UptimeSegment(start / MICRO, end / MICRO, times, began, is_under_way))
         tail = digest.tail if digest else tail
     return found
 
 
 def combine(segments: Sequence[UptimeSegment]) -> UptimeSeconds:
-    """Return the figures of consecutive segments: at least one."""
+    """Return the uptime over consecutive segments. There must be at least one segment."""
     since, until = segments[0].since, segments[-1].until
     first, began = segments[0], segments[0].began
     ok, warning, unknown, error = first.times
@@ -180,7 +189,7 @@ def combine(segments: Sequence[UptimeSegment]) -> UptimeSeconds:
     )
 
 
-def _figures(buckets: Buckets, first: int, last: int) -> UptimeSeconds:
+def _uptime_seconds(buckets: Buckets, first: int, last: int) -> UptimeSeconds:
     return combine([_segment(buckets, first, last)])
 
 
@@ -193,7 +202,7 @@ def _segment(buckets: Buckets, first: int, last: int) -> UptimeSegment:
 
 
 def _is_under_way(buckets: Buckets, first: int, last: int) -> bool:
-    """Return whether the first observation belongs to an incident that began earlier."""
+    """Return whether the first observation of these buckets belongs to an incident that began earlier."""
     place = buckets.goes_on.find(1, first, last)
     return place >= 0 and not any(buckets.began[first:place]) and not _is_observed(buckets, first, place)
 

@@ -1,9 +1,9 @@
-"""Kafka consumer probe that runs beside a consumer.
+"""Sidecar: a server with the health of a Kafka consumer, which runs beside the consumer.
 
-``verdict`` derives one verdict from the states of the checks. ``contract`` and ``metrics`` present it. ``application``
-is the WSGI application with all endpoints, and ``server`` serves it. All responses come from states in memory.
+``verdict`` derives one verdict from the states of all checks. ``contract`` and ``metrics`` format this verdict.
+``application`` is the WSGI application with all endpoints, and ``server`` serves it.
 
-Without Redis everything runs in one process: ``loop`` runs the checks over a store in memory, ``memories`` keeps their
-memories in a file, and ``single_process`` combines these. With Redis ``python -m monitor.sidecar`` is the server,
-beside the usual roles.
+Without Redis everything runs in one process. ``loop`` runs the checks and stores their states in memory, ``memories``
+copies the states and memories to a file, and ``single_process`` starts both and the server. With Redis, ``python -m
+monitor.sidecar`` is only the server. Worker and beat run the checks.
 """

@@ -1,4 +1,4 @@
-"""Server of the sidecar if the states are in Redis: ``python -m monitor.sidecar HOST PORT``. One role of several."""
+"""Server of a sidecar with Redis: ``python -m monitor.sidecar HOST PORT``. Worker and beat are separate processes."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ log = structlog.get_logger("monitor.sidecar")
 
 
 def main(host: str, port: int) -> int:
-    """Serve until SIGTERM or SIGINT. Return the exit status."""
-    known = service()
-    logs.configure(known.config.log_format, known.config.log_level)
+    """Serve until SIGTERM, SIGINT or SIGHUP. Return 1 if the server cannot listen."""
+    api_service = service()
+    logs.configure(api_service.config.log_format, api_service.config.log_level)
     try:
-        server = SidecarServer(Application(known), host, port)
+        server = SidecarServer(Application(api_service), host, port)
     except CannotListen as error:
         log.error("sidecar.cannot_listen", host=host, port=port, error=str(error))
         return 1
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, _leave)
-    known.refresher.start()
+        signal.signal(number, _exit)
+    api_service.refresher.start()
     log.info("sidecar.listening", url=server.url)
     server.run()
-    known.refresher.stop()
+    api_service.refresher.stop()
     return 0
 
 
-def _leave(_number: int, _frame: FrameType | None) -> None:
+def _exit(_number: int, _frame: FrameType | None) -> None:
     sys.exit(0)
 
 

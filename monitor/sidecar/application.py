@@ -1,4 +1,4 @@
-"""WSGI application with all endpoints of the sidecar. It responds from memory, so no request waits for IO."""
+"""WSGI application with all endpoints of the sidecar. All data is in memory, so no request waits for IO."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = structlog.get_logger("monitor.sidecar")
 
 
 class _Reply(NamedTuple):
-    """Response, with the endpoint's name in the metrics (empty: not counted) and whether it counts as healthy."""
+    """Response, and the labels with which the metrics count it. If ``endpoint`` is empty, they do not count it."""
 
     response: ProbeResponse
     endpoint: str = ""
@@ -33,16 +33,16 @@ class _Reply(NamedTuple):
 
 
 class Application:
-    """Endpoints of the probe itself, and below ``/api/health/`` and at the root the monitor's usual endpoints."""
+    """Application with the sidecar's own endpoints and all endpoints of `monitor web`."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._metrics = ProbeMetrics(self._read_verdict)
-        self._own: Mapping[str, Callable[[str], _Reply]] = {
+        self._endpoints: Mapping[str, Callable[[str], _Reply]] = {
             "/health": self._health,
             "/ready": self._ready,
             "/status": self._status,
-            "/metrics": self._expose,
+            "/metrics": self._metrics_page,
         }
 
     def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -59,14 +59,14 @@ class Application:
             log.exception("sidecar.answer_failed", path=environ.get("PATH_INFO", ""))
             return BROKEN
         if reply.endpoint:
-            self._metrics.answered(reply.endpoint, time.perf_counter() - started, healthy=reply.healthy)
+            self._metrics.count_response(reply.endpoint, time.perf_counter() - started, healthy=reply.healthy)
         return reply.response
 
     def _reply(self, method: str, environ: Mapping[str, Any]) -> _Reply:
         path = targets.path_info(environ)
-        own = self._own.get(path.removesuffix("/"))
-        if own is not None:
-            return own(environ.get("HTTP_ACCEPT", "")) if method in METHODS else _Reply(NOT_ALLOWED)
+        endpoint = self._endpoints.get(path.removesuffix("/"))
+        if endpoint is not None:
+            return endpoint(environ.get("HTTP_ACCEPT", "")) if method in METHODS else _Reply(NOT_ALLOWED)
         target = targets.find(path.removeprefix(API)) if path.startswith(API) else targets.find_at_root(path[1:])
         if target is None:
             return _Reply(NOT_FOUND if method in METHODS else NOT_ALLOWED)
@@ -80,14 +80,14 @@ class Application:
     def _ready(self, _: str) -> _Reply:
         current = self._read_verdict()
         if not current.healthy:
-            self._metrics.failed(current)
+            self._metrics.count_failures(current)
         return _Reply(_json(200 if current.healthy else 500, contract.ready_body(current)), "ready", current.healthy)
 
     def _status(self, _: str) -> _Reply:
         current = self._read_verdict()
         return _Reply(_json(200, contract.status_body(current, self._service.roster)), "status", current.healthy)
 
-    def _expose(self, accept: str) -> _Reply:
+    def _metrics_page(self, accept: str) -> _Reply:
         body, content_type = self._metrics.page(accept)
         return _Reply(ProbeResponse(200, body, content_type), "metrics")
 

@@ -1,4 +1,4 @@
-"""Bodies of ``/health``, ``/ready`` and ``/status`` of the Kafka probe (DESIGN, section 4), made from a verdict."""
+"""Bodies of ``/ready`` and ``/status``, made from a verdict. They are compatible with the older Kafka probe."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEFAULTS = Limits()
 
 
 def ready_body(verdict: SidecarVerdict) -> dict[str, Any]:
-    """Return the body of ``/ready``. The keys after ``checks`` are additions to the contract."""
+    """Return the body of ``/ready``. The older probe had no keys after ``checks``."""
     main_check = verdict.main_check
     window = _window_seconds(main_check)
     body: dict[str, Any] = {
@@ -28,28 +28,32 @@ def ready_body(verdict: SidecarVerdict) -> dict[str, Any]:
         "checks": {
             "skew_ratio": {
                 "value": _rounded(skew_ratio(main_check)),
-                "threshold": _rounded(_limit(main_check, "skew_threshold")),
-                "healthy": _passes(verdict, GroupReason.SKEW),
+                "threshold": _rounded(_threshold(main_check, "skew_threshold")),
+                "healthy": _is_healthy(verdict, GroupReason.SKEW),
                 "window": format_duration(window),
                 "aggregation": "max",
             },
             "consumer_count": {
                 "value": _without_fraction(consumer_count(main_check)),
-                "min_required": _without_fraction(_limit(main_check, "min_consumers")),
-                "healthy": _passes(verdict, GroupReason.UNDER_REPLICATED),
+                "min_required": _without_fraction(_threshold(main_check, "min_consumers")),
+                "healthy": _is_healthy(verdict, GroupReason.UNDER_REPLICATED),
                 "window": format_duration(window),
                 "aggregation": "min",
             },
         },
     }
-    return body | (_context(main_check, verdict.now) if main_check else {})
+    return body | (_additional_keys(main_check, verdict.now) if main_check else {})
 
 
 def status_body(verdict: SidecarVerdict, roster: RosterReader) -> dict[str, Any]:
     """Return the body of ``/status``: the body of ``/ready`` and the configuration."""
     checks = [check for check in roster.ready.checks if check.kind == KIND]
     overall = verdict.healthy and not verdict.lacks_data
-    return {"overall_healthy": overall, **ready_body(verdict), "config": {c.name: _config(c) for c in checks}}
+    return {
+        "overall_healthy": overall,
+        **ready_body(verdict),
+        "config": {check.name: _config(check) for check in checks},
+    }
 
 
 def service_name(roster: RosterReader) -> str:
@@ -61,10 +65,11 @@ def service_name(roster: RosterReader) -> str:
     return ",".join(groups) or "monitor"
 
 
-def _passes(verdict: SidecarVerdict, reason: str) -> bool:
-    """Return whether one of the two checks of the contract passes.
+def _is_healthy(verdict: SidecarVerdict, reason: str) -> bool:
+    """Return ``healthy`` for ``skew_ratio`` or ``consumer_count``. ``reason`` is the reason code of its rule.
 
-    While its numbers are unknown, it follows the overall verdict.
+    It is false if the rule has a finding, if the check fails for a reason that is not a rule's, and if the check lacks
+    data. Without a check of the kind ``kafka_group`` it is the overall verdict.
     """
     main_check = verdict.main_check
     if main_check is not None and main_check.lacks_data:
@@ -74,28 +79,28 @@ def _passes(verdict: SidecarVerdict, reason: str) -> bool:
     return main_check.reason in RULE_REASONS and not main_check.has_finding(reason)
 
 
-def _limit(verdict: CheckVerdict | None, name: str) -> float | None:
-    """Return a threshold, from the result if it contains one, else from the configuration."""
-    known = verdict.number(name) if verdict else None
-    if verdict is None or known is not None:
-        return known
+def _threshold(verdict: CheckVerdict | None, name: str) -> float | None:
+    """Return a threshold: from the check's result, or from the configuration if the result does not contain it."""
+    stored = verdict.number(name) if verdict else None
+    if verdict is None or stored is not None:
+        return stored
     return _number(verdict.check.options.get(name, getattr(DEFAULTS, name)))
 
 
-def _context(verdict: CheckVerdict, now: float) -> dict[str, Any]:
-    """Return the additional keys: the check's status, and how current its numbers are."""
-    context: dict[str, Any] = {"check": verdict.check.name, "status": verdict.reading.status.value}
+def _additional_keys(verdict: CheckVerdict, now: float) -> dict[str, Any]:
+    """Return the keys that the older probe did not have."""
+    keys: dict[str, Any] = {"check": verdict.check.name, "status": verdict.reading.status.value}
     if verdict.reason:
-        context["reason"] = verdict.reason
+        keys["reason"] = verdict.reason
     if verdict.reading.held and not (verdict.state and verdict.state.result.grace):
-        context["held"] = True
+        keys["held"] = True
     if len(verdict.findings) > 1:
-        context["findings"] = list(verdict.findings)
+        keys["findings"] = list(verdict.findings)
     if note := _note(verdict):
-        context["note"] = note
+        keys["note"] = note
     if verdict.state is not None:
-        context["age_ms"] = entries.age_ms(verdict.state, now)
-    return context
+        keys["age_ms"] = entries.age_ms(verdict.state, now)
+    return keys
 
 
 def _note(verdict: CheckVerdict) -> str | None:
@@ -109,9 +114,9 @@ def _note(verdict: CheckVerdict) -> str | None:
 
 
 def _config(check: CheckSpec) -> dict[str, Any]:
-    """Return the public configuration. Addresses and credentials are left out."""
+    """Return the configuration of a check, without addresses and credentials."""
     options = check.options
-    shown = {
+    config = {
         "groups": _names(options.get(GROUPS_OPTION)),
         "topics": _names(options.get("topics")),
         "source": options.get("source", "kafka"),
@@ -121,14 +126,14 @@ def _config(check: CheckSpec) -> dict[str, Any]:
         "interval_seconds": _without_fraction(check.interval_seconds),
         "timeout_seconds": _without_fraction(check.timeout_seconds),
     }
-    if shown["source"] == "prometheus":
-        shown |= {name: options.get(name) for name in ("prometheus_timeout", "prometheus_retries", "hold_for")}
-    return {name: value for name, value in shown.items() if value not in (None, [])}
+    if config["source"] == "prometheus":
+        config |= {name: options.get(name) for name in ("prometheus_timeout", "prometheus_retries", "hold_for")}
+    return {name: value for name, value in config.items() if value not in (None, [])}
 
 
 def _window_seconds(verdict: CheckVerdict | None) -> float:
-    known = verdict.number("window_seconds") if verdict else None
-    return known or _option_seconds(verdict.check.options.get("window") if verdict else None)
+    stored = verdict.number("window_seconds") if verdict else None
+    return stored or _option_seconds(verdict.check.options.get("window") if verdict else None)
 
 
 def _option_seconds(option: Any) -> float:
@@ -156,5 +161,5 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _without_fraction(value: float | None) -> float | None:
-    """Return a float that is an integer as an int."""
+    """Return the value, as an int if it is a whole number."""
     return int(value) if isinstance(value, float) and value.is_integer() else value

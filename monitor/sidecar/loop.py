@@ -1,4 +1,4 @@
-"""Scheduler of a configuration's checks in one process: the work of beat and worker, without Celery and Redis."""
+"""Scheduler that runs all checks in one process, without Celery and Redis. It replaces beat and worker."""
 
 from __future__ import annotations
 
@@ -17,17 +17,15 @@ from monitor.ports.executor import Executor, ExecutorUnavailable
 from monitor.ports.store import StateStore, StoreUnavailable
 from monitor.services.run_check import due_now, log_run, run_check
 
-END_SECONDS = 5.0
+STOP_SECONDS = 5.0
 
 log = structlog.get_logger("monitor.sidecar")
 
 
 class CheckLoop:
-    """Thread that starts due checks, and one thread for each run.
+    """Loop in a thread that starts each due check in another thread.
 
-    The checks themselves run in processes that can be killed.
-
-    ``after_run`` is called in the thread of a run after its result was stored.
+    That thread waits for the check, which runs in a child process. After the result was stored, it calls ``after_run``.
     """
 
     def __init__(
@@ -48,19 +46,19 @@ class CheckLoop:
         self._thread = threading.Thread(target=self._dispatch, name="monitor-dispatch", daemon=True)
 
     def start(self) -> None:
-        """Start the thread. Every check is due at once."""
+        """Start the loop. All checks are due immediately."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop the thread and kill all child processes. Results of checks that still run are discarded."""
+        """Stop the loop and kill all child processes. The results of running checks are discarded."""
         self._stopping.set()
-        self._thread.join(END_SECONDS)
-        deadline = time.monotonic() + END_SECONDS
-        while (below := _running_below()) and time.monotonic() < deadline:
-            for process in below:
+        self._thread.join(STOP_SECONDS)
+        deadline = time.monotonic() + STOP_SECONDS
+        while (children := _running_children()) and time.monotonic() < deadline:
+            for process in children:
                 with contextlib.suppress(psutil.Error):
                     process.kill()
-            psutil.wait_procs(below, timeout=0.2)
+            psutil.wait_procs(children, timeout=0.2)
             self._executor.close()
 
     def _dispatch(self) -> None:
@@ -69,7 +67,7 @@ class CheckLoop:
                 for due in due_now(self._plan, self._config.fingerprint, store=self._store) or ():
                     threading.Thread(target=self._run, args=(due,), name=f"monitor-{due.check}", daemon=True).start()
             except Exception:
-                log.exception("sidecar.dispatch_failed")  # if this thread ended, all results would become stale
+                log.exception("sidecar.dispatch_failed")  # the loop must go on, else all results become stale
             self._stopping.wait(self._config.dispatch_interval_seconds)
 
     def _run(self, due: DueCheck) -> None:
@@ -81,19 +79,19 @@ class CheckLoop:
                     log.error("check.not_run", message=str(error))
                 return
             if self._stopping.is_set():
-                return  # `stop` killed the process: this is no failure of the check
+                return  # the run ended because `stop` killed its process, so it is not logged
             log_run(log, run)
             self._after_run()
 
 
-def _running_below() -> list[psutil.Process]:
+def _running_children() -> list[psutil.Process]:
     """Return the child processes that are not zombies.
 
-    As the first process of a container, this one inherits orphans, which stay zombies.
+    In a container this process may be PID 1. It then inherits orphaned processes, which stay zombies when they end.
     """
-    found = []
+    running = []
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             if process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
+                running.append(process)
+    return running

@@ -1,4 +1,4 @@
-"""File with the states and memories of all checks, so that a restarted sidecar continues from them."""
+"""File with the states and memories of all checks. A restarted sidecar loads it."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ log = structlog.get_logger("monitor.sidecar")
 
 
 class UnusableDirectory(Exception):
-    """Error for a data directory that cannot be used. Its text is the cause."""
+    """Error for a data directory that cannot be used. Its message contains the cause."""
 
 
 class MemoryFile:
-    """File copy of a store in memory. Thread-safe."""
+    """Copy of a store in memory, in a file. Thread-safe."""
 
     def __init__(self, directory: Path, store: MemoryStateStore) -> None:
-        """Use ``directory``, which is created if it does not exist. Raise :class:`UnusableDirectory`."""
+        """Create ``directory`` if it does not exist. Raise :class:`UnusableDirectory` if it cannot be used."""
         self._path = directory / FILE
-        self._new = directory / f".{FILE}.{os.getpid()}"
+        self._temporary_path = directory / f".{FILE}.{os.getpid()}"
         self._store = store
         self._lock = threading.Lock()
         self._cursor: str | None = None
@@ -42,18 +42,18 @@ class MemoryFile:
             if belongs_to_another(directory):
                 raise PermissionError(errno.EPERM, "it belongs to another user")
             self._write("")
-            self._new.unlink()
+            self._temporary_path.unlink()
         except OSError as error:
             raise UnusableDirectory(f"cannot use the data directory {directory}: {error.strerror}") from error
 
     def load(self) -> None:
-        """Load the file into the store. If it does not exist or cannot be read, the store stays empty."""
+        """Load the file into the store. If the file does not exist or is invalid, the store stays empty."""
         try:
             with self._path.open("rb") as file:
-                kept = decoding.load(file.read(LIMIT_BYTES + 1), most_bytes=LIMIT_BYTES)
-            if kept.get("version") != VERSION:
-                raise ValueError(f"version {kept.get('version')}")
-            self._store.restore(kept)
+                stored = decoding.load(file.read(LIMIT_BYTES + 1), most_bytes=LIMIT_BYTES)
+            if stored.get("version") != VERSION:
+                raise ValueError(f"version {stored.get('version')}")
+            self._store.restore(stored)
         except FileNotFoundError:
             return
         except (OSError, ValueError, AttributeError, RecursionError) as error:
@@ -62,7 +62,7 @@ class MemoryFile:
     def save(self) -> None:
         """Write the file if the store has changed.
 
-        The file is replaced atomically. A write error is logged once until a write succeeds.
+        The file is replaced atomically. Of consecutive write errors, only the first is logged.
         """
         with self._lock:
             cursor = self._store.changes(self._cursor).cursor
@@ -70,10 +70,10 @@ class MemoryFile:
                 return
             try:
                 self._write(json.dumps({"version": VERSION, **self._store.export()}))
-                self._new.replace(self._path)
+                self._temporary_path.replace(self._path)
             except OSError as error:
                 with contextlib.suppress(OSError):
-                    self._new.unlink()
+                    self._temporary_path.unlink()
                 if not self._failing:
                     log.warning("sidecar.memories_not_written", file=str(self._path), error=str(error.strerror))
                 self._failing = True
@@ -81,6 +81,6 @@ class MemoryFile:
             self._cursor, self._failing = cursor, False
 
     def _write(self, text: str) -> None:
-        descriptor = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(self._temporary_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(text)

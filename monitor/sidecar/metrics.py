@@ -1,4 +1,4 @@
-"""Prometheus metrics of the Kafka probe: its responses and its current verdict. Metric names are a public contract."""
+"""Prometheus metrics of the sidecar: its responses and its current verdict. Their names must not change."""
 
 from __future__ import annotations
 
@@ -12,54 +12,54 @@ from prometheus_client.registry import Collector
 from monitor.sidecar.verdict import SidecarVerdict, consumer_count, failures, hottest_value, skew_ratio
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
-"""Seconds. The contract promises a response within 0.1 s."""
+"""Buckets of the duration of a response, in seconds. It should be at most 0.1 s."""
 
 
 class ProbeMetrics:
-    """Metrics of one process, in their own registry. ``read_verdict`` returns the current verdict."""
+    """Metrics of the sidecar's server, in a separate registry. ``read_verdict`` returns the current verdict."""
 
     def __init__(self, read_verdict: Callable[[], SidecarVerdict]) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # else each counter gets an additional gauge
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # otherwise each counter has an additional gauge
         self._registry = CollectorRegistry()
-        self._answers = Counter(
+        self._responses = Counter(
             "health_probe_checks_total",
-            "Responses, by endpoint and by their status.",
+            "Number of responses, by endpoint and status.",
             ("endpoint", "status"),
             registry=self._registry,
         )
         self._failures = Counter(
             "health_probe_failures_total",
-            "Unhealthy responses of /ready, by check type and reason of the failure.",
+            "Number of failing checks in unhealthy responses of /ready, by check type and reason.",
             ("check_type", "reason"),
             registry=self._registry,
         )
         self._durations = Histogram(
             "health_probe_duration_seconds",
-            "Time to make a response, by endpoint.",
+            "Time to produce a response, by endpoint.",
             ("endpoint",),
             buckets=BUCKETS,
             registry=self._registry,
         )
         self._registry.register(_VerdictGauges(read_verdict))
 
-    def answered(self, endpoint: str, took_seconds: float, *, healthy: bool) -> None:
+    def count_response(self, endpoint: str, took_seconds: float, *, healthy: bool) -> None:
         """Count a response."""
-        self._answers.labels(endpoint, "healthy" if healthy else "unhealthy").inc()
+        self._responses.labels(endpoint, "healthy" if healthy else "unhealthy").inc()
         self._durations.labels(endpoint).observe(took_seconds)
 
-    def failed(self, verdict: SidecarVerdict) -> None:
-        """Count the failures that made a response of ``/ready`` unhealthy."""
+    def count_failures(self, verdict: SidecarVerdict) -> None:
+        """Count each failing check of a response of ``/ready``."""
         for check_type, reason in failures(verdict):
             self._failures.labels(check_type, reason).inc()
 
     def page(self, accept: str) -> tuple[bytes, str]:
-        """Return the exposition and its content type, in the format that the scraper prefers."""
+        """Return all metrics in the format that the ``Accept`` header prefers, and its content type."""
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
 
 
 class _VerdictGauges(Collector):
-    """Gauges of the current verdict, read at each scrape. A number that is unknown has no sample."""
+    """Gauges of the current verdict, which is read at each scrape. For an unknown number there is no sample."""
 
     def __init__(self, read_verdict: Callable[[], SidecarVerdict]) -> None:
         self._read_verdict = read_verdict
@@ -78,22 +78,24 @@ class _VerdictGauges(Collector):
         )
         yield _gauge(
             "health_probe_skew_ratio",
-            "Hot-key skew as judged: the maximum over the window of max / mean of the partitions' lags.",
+            "Skew that is judged: the maximum over the window of max / mean of the partitions' lags.",
             skew_ratio(main_check),
         )
         yield _gauge(
             "health_probe_lag_seconds",
-            "Age of the oldest record that waits in the hottest partition.",
+            "Age of the oldest waiting record in the partition with the most lag.",
             hottest_value(main_check, "lag_seconds"),
         )
         yield _gauge(
             "health_probe_retention_share",
-            "Share of the records in the hottest partition that wait: at 1, the retention deletes them next.",
+            "Share of waiting records among the stored records, in the partition with the most lag.",
             hottest_value(main_check, "retention_share"),
         )
         consumers = consumer_count(main_check)
         # Untyped, because the name of a gauge must not end in _count, and existing alerts use this name.
-        count = UntypedMetricFamily("health_probe_consumer_count", "Consumers as judged: the minimum over the window.")
+        count = UntypedMetricFamily(
+            "health_probe_consumer_count", "Number of consumers that is judged: the minimum over the window."
+        )
         if consumers is not None:
             count.add_metric((), consumers)
         yield count

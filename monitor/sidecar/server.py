@@ -1,4 +1,7 @@
-"""HTTP server of the sidecar, based on waitress: small, threaded, and slow clients do not occupy its threads."""
+"""HTTP server of the sidecar, based on waitress.
+
+Waitress needs little memory, and a slow client does not block a thread.
+"""
 
 from __future__ import annotations
 
@@ -19,27 +22,27 @@ THREADS = 4
 """No response waits for IO, so few threads are enough."""
 
 CONNECTIONS = 128
-"""Maximum number of open connections. Waitress polls all of them for each one that it accepts."""
+"""Maximum number of open connections. For each new connection, waitress polls all open ones."""
 
 IDLE_SECONDS = 30
 BACKLOG = 4096
 REQUEST_BYTES = 64 * 1024
 IN_MEMORY_BYTES = 64 * 1024 * 1024
-"""Buffer size above which waitress uses a temporary file. High, because there may be no writable directory."""
+"""Size of a buffer above which waitress uses a temporary file. It is large because no directory may be writable."""
 
 RECEIVED_BYTES = 1024
-"""Bytes to read from a connection at once. Small, so that hundreds of pipelined requests do not delay other clients."""
+"""Bytes to read from a connection at once. It is small so that pipelined requests do not delay other clients."""
 
 SWITCH_SECONDS = 0.0005
-"""Interpreter switch interval. Short, because the accepting thread needs the interpreter once for each connection."""
+"""Switch interval of the interpreter. It is short because the accepting thread needs the GIL for each connection."""
 
 
 class CannotListen(Exception):
-    """Error for an address that the server cannot listen on. Its cause is the OSError."""
+    """Error for an address that the server cannot listen on. Its ``__cause__`` is the OSError."""
 
 
 class SidecarServer:
-    """Server that listens from its creation on, and responds while it runs."""
+    """HTTP server. It listens when it is created, and responds to requests in :meth:`run`."""
 
     def __init__(self, application: Callable[..., Any], host: str, port: int) -> None:
         """Listen on the address. Raise :class:`CannotListen` if that fails."""
@@ -47,9 +50,9 @@ class SidecarServer:
         address = self._socket.getsockname()
         self.address: str = address[0]
         self.port: int = address[1]
-        bounds = raise_open_file_limit(CONNECTIONS)
-        self._guard = ConnectionGuard(self.port, bounds)
-        self._server = _Waitress(application, self._socket, bounds.accepted)
+        limits = raise_open_file_limit(CONNECTIONS)
+        self._guard = ConnectionGuard(self.port, limits)
+        self._server = _Waitress(application, self._socket, limits.accepted)
 
     @property
     def url(self) -> str:
@@ -66,16 +69,16 @@ class SidecarServer:
 
 
 class _Waitress(TcpWSGIServer):  # type: ignore[misc]
-    """Waitress server on an existing listening socket. It accepts all waiting connections at once.
+    """Waitress server on an existing listening socket that accepts all waiting connections before it polls.
 
-    Waitress's own server accepts one connection and then polls all open ones. With a thousand others open, a probe
-    would wait for seconds.
+    The base class polls all open connections after each connection that it accepts. With a thousand open connections, a
+    probe would wait for seconds.
     """
 
     def __init__(self, application: Callable[..., Any], listener: socket.socket, connections: int) -> None:
         self._connections = connections
-        # Waitress logs each request that waits for a thread, and each client that disconnects. This takes longer than a
-        # response.
+        # Waitress logs each request that waits for a thread and each client that disconnects. Logging takes longer than
+        # responding.
         logging.getLogger("waitress").setLevel(logging.WARNING)
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         dispatcher = ThreadedTaskDispatcher()
@@ -83,18 +86,18 @@ class _Waitress(TcpWSGIServer):  # type: ignore[misc]
         settings = Adjustments(
             sockets=[listener],
             threads=THREADS,
-            connection_limit=sys.maxsize,  # waitress would log each time that the limit is reached or left
+            connection_limit=sys.maxsize,  # `readable` limits connections; waitress would also log each time
             channel_timeout=IDLE_SECONDS,
             cleanup_interval=5,
             backlog=BACKLOG,
             max_request_header_size=REQUEST_BYTES,
             max_request_body_size=REQUEST_BYTES,
-            outbuf_high_watermark=sys.maxsize,  # above it, a thread would wait for a client that does not read
+            outbuf_high_watermark=sys.maxsize,  # above this size, a thread waits until the client has read
             inbuf_overflow=IN_MEMORY_BYTES,
             outbuf_overflow=IN_MEMORY_BYTES,
             recv_bytes=RECEIVED_BYTES,
             ident=None,
-            # `monitor.api.access` needs the proxy headers to decide which details the client may see.
+            # `monitor.api.access` uses the proxy headers to decide which details the client may see.
             clear_untrusted_proxy_headers=False,
         )
         socket_info = (listener.family, listener.type, listener.proto, listener.getsockname())
@@ -103,14 +106,14 @@ class _Waitress(TcpWSGIServer):  # type: ignore[misc]
         )
 
     def readable(self) -> bool:
-        """Return whether to accept connections now.
+        """Return whether to accept connections now. Waitress calls this before each poll.
 
-        Waitress calls this before each wait; it also closes idle connections.
+        The method of the base class also closes idle connections.
         """
         return super().readable() and len(self.active_channels) < self._connections
 
     def handle_accept(self) -> None:
-        """Accept waiting connections, up to the limit."""
+        """Accept all waiting connections, up to the limit of open connections."""
         before = -1
         while before < len(self.active_channels) < self._connections:
             before = len(self.active_channels)

@@ -1,4 +1,4 @@
-"""Sidecar without Redis: everything in one process except the checks, which run in processes that can be killed."""
+"""Sidecar without Redis: one process that schedules the checks and serves. The checks run in child processes."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from monitor.sidecar.server import SidecarServer
 from monitor.store.memory.store import MemoryStore
 
 NEED_DJANGO = frozenset({"database", "django_health_check"})
-"""Kinds that need Django's settings. Without them, Django is not loaded, which saves 20 MB in each check process."""
+"""Kinds that need Django's settings. Without such a check, Django is not loaded. This saves 20 MB in each process."""
 
 log = structlog.get_logger("monitor.sidecar")
 
 
 def run(config: Config, host: str, port: int, data_dir: Path | None = None) -> None:
-    """Run the checks and serve until SIGTERM or SIGINT.
+    """Run the checks and serve until SIGTERM, SIGINT or SIGHUP.
 
-    Raise CannotListen, or UnusableDirectory for an unusable ``data_dir``.
+    Raise CannotListen if the address cannot be used, and UnusableDirectory if ``data_dir`` cannot be used.
     """
     logs.configure(config.log_format, config.log_level)
     if NEED_DJANGO.isdisjoint(check.kind for check in config.checks.values()):
         os.environ.pop(VARIABLE, None)
-    # The process runs for months, and no endpoint of the sidecar reads history.
+    # History would grow while the process runs, and no endpoint of the sidecar reads it.
     store = MemoryStore(keeps_history=False)
     memories = MemoryFile(data_dir, store.states) if data_dir is not None else None
     service = build(config, connect=lambda: store)
@@ -47,7 +47,7 @@ def run(config: Config, host: str, port: int, data_dir: Path | None = None) -> N
     executor = wiring.executor(config)
     loop = CheckLoop(config, checks, store.states, executor, memories.save if memories is not None else lambda: None)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, _leave)
+        signal.signal(number, _exit)
     if config.channels:
         log.warning("sidecar.channels_ignored", channels=list(config.channels), hint="alerts need a Redis URL")
     log.info("sidecar.listening", url=server.url, checks=[check.name for check in config.members(READY)])
@@ -62,7 +62,7 @@ def run(config: Config, host: str, port: int, data_dir: Path | None = None) -> N
     log.info("sidecar.stopped")
 
 
-def _leave(_number: int, _frame: FrameType | None) -> None:
+def _exit(_number: int, _frame: FrameType | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # ignore further signals: the shutdown takes about a second
     sys.exit(0)

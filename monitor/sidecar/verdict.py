@@ -1,7 +1,7 @@
-"""Verdict of the Kafka probe: the overall status of the group ``ready``, and the check that supplies the numbers.
+"""Verdict of the sidecar: the overall status of the group of checks ``ready``, and its main check.
 
-The numbers come from a check of the kind ``kafka_group``: the first that fails or, if none fails, the first one that
-lacks data, or else the first one.
+The main check supplies the numbers. It is the first check of the kind ``kafka_group`` that fails. If none fails, it is
+the first that lacks data. If none lacks data, it is the first.
 """
 
 from __future__ import annotations
@@ -25,20 +25,21 @@ CHECK_TYPES: Mapping[str | None, str] = {
     GroupReason.SKEW: "skew_ratio",
     GroupReason.UNDER_REPLICATED: "consumer_count",
 }
-"""Names that the contract gives to the checks with these reasons."""
+"""Names of these two rules in the body of ``/ready`` and in the metrics. The key is the reason code of the rule."""
 
-_NO_RESULT = (Reason.STALE, Reason.NOT_OBSERVED, Reason.FROM_THE_FUTURE)
+_NO_RESULT_REASONS = (Reason.STALE, Reason.NOT_OBSERVED, Reason.FROM_THE_FUTURE)
 
 RULE_REASONS = frozenset({*GroupReason, GroupProblem.SHARE_GROUP})
-"""Reasons whose messages contain numbers and names only. Messages of a failed source may contain hosts."""
+"""Reasons whose messages are public: they contain only numbers and names. Other messages may contain hosts."""
 
 
 @dataclass(frozen=True)
 class CheckVerdict:
-    """Current verdict of one check of the group: its reading, its state and the states of its child checks.
+    """Current verdict of one check.
 
-    A check of several consumer groups has a child check for each. ``has_hold`` is true if the group of checks holds
-    verdicts.
+    ``reading`` is its current status, derived from its last result and the time. ``state`` contains this result.
+    A check that watches several consumer groups has one child check for each of them. ``has_hold`` is true if the group
+    ``ready`` has ``stale = "hold"``.
     """
 
     check: CheckSpec
@@ -49,18 +50,18 @@ class CheckVerdict:
 
     @property
     def fails(self) -> bool:
-        """Return whether this check makes the group fail."""
+        """Return whether this check makes the group ``ready`` fail."""
         return self.check.critical and policy.fails(self.reading)
 
     @property
     def lacks_data(self) -> bool:
-        """Return whether there is no number that is recent enough, from the source or from the runs of the check."""
+        """Return whether verdicts are held but no number is recent enough to hold one."""
         unknown = self.reading.status in (Status.STALE, Status.UNKNOWN)
-        return self.reason == GroupReason.NO_DATA or (self.has_hold and unknown and self.reason in _NO_RESULT)
+        return self.reason == GroupReason.NO_DATA or (self.has_hold and unknown and self.reason in _NO_RESULT_REASONS)
 
     @property
     def reason(self) -> str | None:
-        """Return the reason code of the reading."""
+        """Return the reason code of the current status."""
         return self.reading.reason
 
     @property
@@ -69,25 +70,26 @@ class CheckVerdict:
         return _findings(self.state) if self.state is not None else ()
 
     def number(self, *names: str) -> float | None:
-        """Return the first of these numbers that the state has."""
+        """Return the number with the first of these names that the state contains."""
         return _first_number(self.state, names)
 
     def numbers(self, *names: str) -> list[float]:
-        """Return the first of these numbers of each child check, or of the check itself if it has no child checks."""
-        found = (_first_number(state, names) for state in self.children or (self.state,))
-        return [number for number in found if number is not None]
+        """Return :meth:`number` of each child check, or of the check itself if it has no child checks."""
+        numbers = (_first_number(state, names) for state in self.children or (self.state,))
+        return [number for number in numbers if number is not None]
 
     def has_finding(self, reason: str) -> bool:
-        """Return whether the check or a child check has this reason or finding."""
+        """Return whether this is the reason or a finding of the check or of one of its child checks."""
         return any(_has_reason(state, reason) for state in (self.state, *self.children) if state is not None)
 
 
 @dataclass(frozen=True)
 class SidecarVerdict:
-    """Current verdict of the probe.
+    """Current verdict of the sidecar.
 
-    ``main_check`` supplies the numbers. It is None without a check of the kind ``kafka_group``. ``lacks_data`` is true
-    if a check lacks data, even if it does not make the group fail.
+    - ``main_check`` is None if no check has the kind ``kafka_group``.
+    - ``problem`` is the configuration error, if the configuration is invalid.
+    - ``lacks_data`` is true if at least one check lacks data, even if this check does not make the group fail.
     """
 
     healthy: bool
@@ -99,7 +101,7 @@ class SidecarVerdict:
 
     @property
     def message(self) -> str:
-        """Return one sentence about the first failing check, and the number of other failing checks."""
+        """Return one sentence about a failing check, and the number of other failing checks."""
         if self.problem:
             return f"Nothing is checked: {self.problem}"
         if self.healthy:
@@ -110,7 +112,7 @@ class SidecarVerdict:
 
 
 def current_verdict(roster: RosterReader, snapshot: CachedSnapshot) -> SidecarVerdict:
-    """Return the current verdict of the group ``ready``."""
+    """Return the current verdict, derived from the group ``ready`` and a snapshot."""
     group = roster.ready
     verdicts = [
         CheckVerdict(
@@ -121,39 +123,42 @@ def current_verdict(roster: RosterReader, snapshot: CachedSnapshot) -> SidecarVe
         )
         for check in group.checks
     ]
-    overall = roster.overall(group, {each.check.name: each.reading for each in verdicts})
-    group_checks = [each for each in verdicts if each.check.kind == KIND]
-    first = next((each for each in group_checks if each.lacks_data), group_checks[0] if group_checks else None)
-    main_check = next((each for each in group_checks if each.fails), first)
-    failing = tuple(each for each in verdicts if each.fails)
-    healthy, lacks_data = overall is not Overall.UNHEALTHY, any(each.lacks_data for each in verdicts)
+    overall = roster.overall(group, {verdict.check.name: verdict.reading for verdict in verdicts})
+    group_checks = [verdict for verdict in verdicts if verdict.check.kind == KIND]
+    first = next((verdict for verdict in group_checks if verdict.lacks_data), group_checks[0] if group_checks else None)
+    main_check = next((verdict for verdict in group_checks if verdict.fails), first)
+    failing = tuple(verdict for verdict in verdicts if verdict.fails)
+    healthy, lacks_data = overall is not Overall.UNHEALTHY, any(verdict.lacks_data for verdict in verdicts)
     return SidecarVerdict(healthy, failing, main_check, snapshot.now, roster.problem, lacks_data)
 
 
 def skew_ratio(verdict: CheckVerdict | None) -> float | None:
-    """Return the judged skew: the maximum over the window. None if unknown."""
-    return max(verdict.numbers("skew_ratio_max", "skew_ratio"), default=None) if _is_known(verdict) else None
+    """Return the skew that is judged: the highest in the window, of all groups. None if unknown."""
+    return max(verdict.numbers("skew_ratio_max", "skew_ratio"), default=None) if _has_current_numbers(verdict) else None
 
 
 def consumer_count(verdict: CheckVerdict | None) -> float | None:
-    """Return the judged number of consumers: the minimum over the window. None if unknown."""
-    return min(verdict.numbers("consumers_min", "consumers"), default=None) if _is_known(verdict) else None
+    """Return the number of consumers that is judged: the lowest in the window, of all groups. None if unknown."""
+    return min(verdict.numbers("consumers_min", "consumers"), default=None) if _has_current_numbers(verdict) else None
 
 
-def _is_known(verdict: CheckVerdict | None) -> TypeGuard[CheckVerdict]:
-    """Return whether the numbers count. Those that were held for too long do not."""
+def _has_current_numbers(verdict: CheckVerdict | None) -> TypeGuard[CheckVerdict]:
+    """Return whether the numbers are current. They are not if the check has had no result for too long."""
     return verdict is not None and not (verdict.lacks_data and verdict.reason != GroupReason.NO_DATA)
 
 
 def hottest_value(verdict: CheckVerdict | None, name: str) -> float | None:
-    """Return the highest value of a number of the hottest partitions of all groups. None if unknown."""
+    """Return the highest value of the number ``name`` of all groups. None if unknown.
+
+    The number is one that describes the partition with the most lag, such as ``lag_seconds``.
+    """
     return max(verdict.numbers(name), default=None) if verdict else None
 
 
 def failures(verdict: SidecarVerdict) -> list[tuple[str, str]]:
-    """Return the failures as (check_type, reason): a check of the contract, ``kafka_group`` or another kind."""
-    found = [(CHECK_TYPES.get(each.reason, each.check.kind), each.reason or "failed") for each in verdict.failing]
-    return found or ([] if verdict.healthy else [("configuration", verdict.problem or "failed")])
+    """Return (check_type, reason) of each failing check. The check type is a name in `CHECK_TYPES` or the kind."""
+    pairs = [(CHECK_TYPES.get(each.reason, each.check.kind), each.reason or "failed") for each in verdict.failing]
+    return pairs or ([] if verdict.healthy else [("configuration", verdict.problem or "failed")])
 
 
 def _sentence(verdict: CheckVerdict) -> str:
@@ -161,15 +166,15 @@ def _sentence(verdict: CheckVerdict) -> str:
     if verdict.check.kind != KIND:
         return f"{verdict.check.name}: {verdict.reason or verdict.reading.status.value}"
     if result is None or verdict.reason == Reason.STALE:
-        return _missing_result(verdict)
+        return _missing_result_sentence(verdict)
     if verdict.reason in RULE_REASONS and result.message:
-        return result.message.partition("; ")[0]  # the contract allows one sentence; `findings` lists the other reasons
+        return result.message.partition("; ")[0]  # one sentence, as the older probe; `findings` lists all reasons
     if result.status.severity < 2:
         return "Recovering: not yet confirmed"
     return f"Source failed: {verdict.reason or verdict.reading.status.value}"
 
 
-def _missing_result(verdict: CheckVerdict) -> str:
+def _missing_result_sentence(verdict: CheckVerdict) -> str:
     if verdict.lacks_data:
         return f"No data from the source ({verdict.reason})"
     if verdict.state is None:
@@ -181,7 +186,7 @@ def _child_states(check: CheckSpec, snapshot: CachedSnapshot) -> tuple[State, ..
     state = snapshot.states.get(check.name)
     if check.kind != KIND or state is None or "groups" not in state.result.data:
         return ()
-    return tuple(known for name, known in snapshot.states.items() if parent_checks(name, (check.name,)))
+    return tuple(child for name, child in snapshot.states.items() if parent_checks(name, (check.name,)))
 
 
 def _first_number(state: State | None, names: Iterable[str]) -> float | None:

@@ -1,6 +1,6 @@
-"""Verdict on one consumer group, derived from an observation or a measurement and the group's memory.
+"""Verdict on one consumer group, derived from the group's memory and an observation or a measurement.
 
-Every observation gives a verdict and a new memory. ``now`` is the store's clock, in seconds.
+Each function returns the verdict and the new memory. ``now`` is the time of the store's clock, in seconds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from monitor.policy.consumer_groups.rules import RULES, Finding, RuleInput, curr
 from monitor.policy.states import GroupHold
 
 LATE_SECONDS = 60.0
-"""Age above which recorded numbers are no longer current."""
+"""If the numbers of a Prometheus are older than this, the verdict is marked as held."""
 
 HEALTHY = "System healthy"
 ABSENT = "absent"
@@ -30,7 +30,7 @@ _WORST_FIRST = (Status.ERROR, Status.UNKNOWN, Status.WARNING)
 
 
 class GroupJudgement(NamedTuple):
-    """Verdict, and the memory for the next one. The verdict is None when the group is to be forgotten."""
+    """Verdict, and the memory for the next run. If the verdict is None, the group and its memory are to be removed."""
 
     verdict: GroupVerdict | None
     memory: GroupMemory
@@ -41,37 +41,39 @@ def judge_observation(
 ) -> GroupJudgement:
     """Return the verdict on an observed group.
 
-    ``hint`` is added to the message about a group that the cluster does not know.
+    If the cluster does not know the group, ``hint`` is appended to the message.
     """
     if not observation.known:
-        return _unknown(memory or new_memory(now, known=False), now, limits, hint)
+        return _judge_unknown_group(memory or new_memory(now, known=False), now, limits, hint)
     if memory is None or not memory.known:
         memory = new_memory(now)
     elif ABSENT in memory.condition_since:
         memory = restart_standstills(memory, now)
     memory, measured = derive_measurement(observation, memory, now, limits)
-    return _conclude(measured, memory, now, limits)
+    return _apply_rules(measured, memory, now, limits)
 
 
 def judge_measurement(
     measured: Measurement, memory: GroupMemory | None, now: float, limits: Limits, *, hold: GroupHold | None = None
 ) -> GroupJudgement:
-    """Return the verdict on numbers that a Prometheus has recorded.
+    """Return the verdict on numbers from a Prometheus.
 
-    With ``hold``, a missing number keeps its last value for ``hold.seconds``. If it is missing for longer, or if the
-    numbers are older than that, the verdict is ``no_data``, unless the other numbers show an error.
+    1. Without ``hold``, a missing number is an error.
+    2. With ``hold``, a missing number keeps its last value for ``hold.seconds``.
+    3. If a number is missing for longer, the verdict is ``no_data``, or an error if the other numbers show one.
+    4. If all numbers are older than ``hold.seconds``, the verdict is ``no_data``.
     """
     memory = memory or new_memory(now)
     if window.is_interrupted(memory, now, limits):
         memory = _update_conditions(memory, frozenset(), now)
     fewest = measured.consumers.held
-    uncounted = measured.consumers == NOT_MEASURED and "consumers" not in measured.missing
-    if memory.settled_at is None and (uncounted or (fewest is not None and fewest >= limits.min_consumers)):
+    has_no_consumer_count = measured.consumers == NOT_MEASURED and "consumers" not in measured.missing
+    if memory.settled_at is None and (has_no_consumer_count or (fewest is not None and fewest >= limits.min_consumers)):
         memory = replace(memory, settled_at=now)
     measured = replace(
         measured,
-        skew=_with_current_number(measured.skew),
-        consumers=_with_current_number(measured.consumers),
+        skew=_with_value_now(measured.skew),
+        consumers=_with_value_now(measured.consumers),
         settled=memory.settled_at is not None,
     )
     memory = replace(memory, usual_interval_seconds=window.usual_interval(memory, now), observed_at=now)
@@ -84,15 +86,15 @@ def judge_measurement(
     missing = {name: why for name, why in measured.missing.items() if needed.get(name)}
     if missing and hold is None:
         text = "; ".join(missing.values())
-        return GroupJudgement(GroupVerdict(Status.ERROR, MISSING, text, _data(measured, limits)), memory)
+        return GroupJudgement(GroupVerdict(Status.ERROR, MISSING, text, _public_numbers(measured, limits)), memory)
     memory = _update_conditions(memory, {f"no_{name}" for name in missing}, now, prefix="no_")
     if missing and hold is not None:
         return _judge_with_gaps(measured, missing, memory, now, limits, hold=hold)
-    at = now - measured.age_seconds
+    numbers_at = now - measured.age_seconds
     if hold is not None and measured.age_seconds > hold.seconds:
         return GroupJudgement(no_data(MISSING, measured.remarks, limits, hold), memory)
-    judged = _conclude(measured, memory, now, limits)
-    judged = judged._replace(memory=with_verdict(judged.memory, judged.verdict, at))
+    judged = _apply_rules(measured, memory, now, limits)
+    judged = judged._replace(memory=with_verdict(judged.memory, judged.verdict, numbers_at))
     if hold is None or judged.verdict is None or measured.age_seconds <= LATE_SECONDS:
         return judged
     note = f"the newest numbers are {format_duration(round(measured.age_seconds))} old: the last verdict is kept"
@@ -100,7 +102,7 @@ def judge_measurement(
 
 
 def judge_deleted_group(memory: GroupMemory, now: float, limits: Limits) -> GroupJudgement:
-    """Return the verdict on a group that was deleted: a warning for one window, then None."""
+    """Return the verdict on a deleted group: a warning for ``window_seconds``, and None after that."""
     deleted_at = now if memory.deleted_at is None else memory.deleted_at
     memory = replace(memory, deleted_at=deleted_at)
     if now - deleted_at >= limits.window_seconds:
@@ -109,7 +111,7 @@ def judge_deleted_group(memory: GroupMemory, now: float, limits: Limits) -> Grou
     return GroupJudgement(GroupVerdict(Status.WARNING, GroupReason.GONE, text, public_limits(limits)), memory)
 
 
-def _unknown(memory: GroupMemory, now: float, limits: Limits, hint: str) -> GroupJudgement:
+def _judge_unknown_group(memory: GroupMemory, now: float, limits: Limits, hint: str) -> GroupJudgement:
     if memory.known and ABSENT not in memory.condition_since:
         memory = replace(memory, condition_since={ABSENT: now})
     since = memory.condition_since.get(ABSENT, memory.first_at)
@@ -120,17 +122,17 @@ def _unknown(memory: GroupMemory, now: float, limits: Limits, hint: str) -> Grou
     return GroupJudgement(verdict, replace(memory, observed_at=now))
 
 
-def _conclude(measured: Measurement, memory: GroupMemory, now: float, limits: Limits) -> GroupJudgement:
+def _apply_rules(measured: Measurement, memory: GroupMemory, now: float, limits: Limits) -> GroupJudgement:
     memory = _update_conditions(memory, current_conditions(measured, limits), now)
-    facts = RuleInput(measured, {name: now - since for name, since in memory.condition_since.items()})
-    findings = [finding for rule in RULES if (finding := rule(facts, limits))]
+    rule_input = RuleInput(measured, {name: now - since for name, since in memory.condition_since.items()})
+    findings = [finding for rule in RULES if (finding := rule(rule_input, limits))]
     age = now - memory.first_at
     early = age < limits.start_grace_seconds
     if early:
         findings = [finding for finding in findings if not finding.ignored_at_start]
-    data = _data(measured, limits) | ({"findings": [each.reason for each in findings]} if findings else {})
+    data = _public_numbers(measured, limits) | ({"findings": [each.reason for each in findings]} if findings else {})
     if early and _is_starting(measured, limits) and not any(each.status is Status.ERROR for each in findings):
-        count = _first(measured.consumers.now, 0)
+        count = _first_known(measured.consumers.now, 0)
         text = (
             f"Starting: {count:g} consumers (min: {limits.min_consumers},"
             f" for: {format_duration(round(age))}, grace: {format_duration(limits.start_grace_seconds)})"
@@ -138,7 +140,7 @@ def _conclude(measured: Measurement, memory: GroupMemory, now: float, limits: Li
         return GroupJudgement(GroupVerdict(Status.UNKNOWN, GroupReason.STARTING, text, data, early=True), memory)
     verdict = _verdict(findings, data)
     topic = GroupReason.UNKNOWN_TOPIC
-    if verdict.reason == topic and (early or facts.lasting[topic] < limits.sustained_seconds):
+    if verdict.reason == topic and (early or rule_input.lasted_seconds[topic] < limits.sustained_seconds):
         verdict = verdict._replace(early=True)
     return GroupJudgement(verdict, memory)
 
@@ -156,42 +158,45 @@ def _judge_with_gaps(
     settled = measured.settled or "consumers" in missing
     if last is not None:
         measured = replace(_fill_gaps(measured, missing, last, memory, now), settled=settled)
-        judged = _conclude(measured, memory, now, limits)
+        judged = _apply_rules(measured, memory, now, limits)
         assert judged.verdict is not None  # noqa: S101  _conclude always returns a verdict
         age = now - (memory.numbers_at or now)
         return judged._replace(verdict=as_held(judged.verdict, "", age))
     remarks = (*measured.remarks, *missing.values())
-    judged = _conclude(replace(measured, settled=settled, remarks=remarks), memory, now, limits)
+    judged = _apply_rules(replace(measured, settled=settled, remarks=remarks), memory, now, limits)
     if judged.verdict is not None and judged.verdict.status is Status.ERROR:
         return judged
     verdict = no_data(MISSING, remarks, limits, hold)
-    return judged._replace(verdict=verdict._replace(data={**_data(measured, limits), **verdict.data}))
+    return judged._replace(verdict=verdict._replace(data={**_public_numbers(measured, limits), **verdict.data}))
 
 
 def _verdict(findings: list[Finding], data: Mapping[str, Any]) -> GroupVerdict:
     if not findings:
         return GroupVerdict(Status.OK, None, HEALTHY, data)
-    worst = min(findings, key=lambda finding: _WORST_FIRST.index(finding.status))  # the first one of the worst status
+    worst = min(
+        findings, key=lambda finding: _WORST_FIRST.index(finding.status)
+    )  # the first finding of the worst status
     return GroupVerdict(worst.status, worst.reason, "; ".join(finding.message for finding in findings), data)
 
 
 def _is_starting(measured: Measurement, limits: Limits) -> bool:
-    count = _first(measured.consumers.now, limits.min_consumers)
+    count = _first_known(measured.consumers.now, limits.min_consumers)
     return not measured.settled or count < limits.min_consumers
 
 
 def _update_conditions(
-    memory: GroupMemory, holding: set[str] | frozenset[str], now: float, prefix: str = ""
+    memory: GroupMemory, current: set[str] | frozenset[str], now: float, prefix: str = ""
 ) -> GroupMemory:
-    """Return the memory with the conditions that hold, and the time since which each holds.
+    """Return the memory with the current conditions. A condition that is already in the memory keeps its start.
 
-    Conditions of the other prefix do not change.
+    There are two kinds of conditions: missing numbers, whose names begin with ``no_``, and all others. ``prefix``
+    selects the kind to update; the other kind does not change.
     """
     others = {
         name: since for name, since in memory.condition_since.items() if name.startswith("no_") != (prefix == "no_")
     }
     return replace(
-        memory, condition_since={**others, **{name: memory.condition_since.get(name, now) for name in sorted(holding)}}
+        memory, condition_since={**others, **{name: memory.condition_since.get(name, now) for name in sorted(current)}}
     )
 
 
@@ -201,8 +206,8 @@ def _fill_gaps(
     last = verdict.data
     remarks = list(measured.remarks)
     for name, why in missing.items():
-        lasting = format_duration(round(now - memory.condition_since[f"no_{name}"]))
-        remarks.append(f"{why} (for: {lasting}, the last value is kept)")
+        duration = format_duration(round(now - memory.condition_since[f"no_{name}"]))
+        remarks.append(f"{why} (for: {duration}, the last value is kept)")
     kept: dict[str, Any] = {
         "skew": WindowedValue(last.get("skew_ratio"), last.get("skew_ratio_max"), last.get("skew_ratio_max")),
         "consumers": WindowedValue(last.get("consumers"), last.get("consumers_min"), last.get("consumers_min")),
@@ -213,13 +218,13 @@ def _fill_gaps(
     return replace(measured, remarks=tuple(remarks), **{name: kept[name] for name in fields})
 
 
-def _with_current_number(value: WindowedValue) -> WindowedValue:
-    """Return the value with its current number taken from the window if the source has no current one."""
-    return value._replace(now=_first(value.now, value.held, value.worst))
+def _with_value_now(value: WindowedValue) -> WindowedValue:
+    """Return the value with ``now`` set. If the source has no current number, it is taken from the window."""
+    return value._replace(now=_first_known(value.now, value.held, value.worst))
 
 
-def _data(measured: Measurement, limits: Limits) -> dict[str, Any]:
-    """Return the public numbers. Unknown ones are left out."""
+def _public_numbers(measured: Measurement, limits: Limits) -> dict[str, Any]:
+    """Return the public numbers. Unknown numbers are left out."""
     skew, consumers = measured.skew, measured.consumers
     numbers = {
         "lag": measured.lag,
@@ -242,7 +247,7 @@ def _data(measured: Measurement, limits: Limits) -> dict[str, Any]:
     return {name: value for name, value in numbers.items() if value is not None} | public_limits(limits)
 
 
-def _first(*values: Any) -> Any:
+def _first_known(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
 

@@ -10,7 +10,7 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Thresholds and times of the rules, in seconds, messages or members. None turns a rule off. See docs/kafka.md."""
+    """Thresholds and times of the rules. A threshold of None turns its rule off. See docs/kafka.md."""
 
     window_seconds: float = 300.0
     sustained_seconds: float = 30.0
@@ -28,7 +28,7 @@ class Limits:
 
 
 def format_duration(seconds: float) -> str:
-    """Return a duration in the largest unit that divides it, for example ``5m``, ``90s`` or ``1h``."""
+    """Return a duration as text, in the largest unit in which it is a whole number: ``5m``, ``90s`` or ``1h``."""
     for size, unit in _UNITS:
         if seconds >= size and seconds % size == 0:
             return f"{seconds / size:g}{unit}"
@@ -36,7 +36,7 @@ def format_duration(seconds: float) -> str:
 
 
 def public_limits(limits: Limits) -> dict[str, Any]:
-    """Return the thresholds that are published together with the numbers."""
+    """Return the thresholds that a result's data contains."""
     limits_by_name = {
         "window_seconds": limits.window_seconds,
         "skew_threshold": limits.skew_threshold,

@@ -1,4 +1,4 @@
-"""Measurement of a consumer group, either from observations of the cluster or from a Prometheus."""
+"""Measurement of a consumer group. Its source is either observations of the cluster or a Prometheus."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from monitor.model.consumer_groups import TopicPartition
 
 
 class WindowedValue(NamedTuple):
-    """Current value of a number, and its values over the window. None if unknown.
+    """Values of a number (skew or consumers): the current one, and two over the window. None if unknown.
 
-    ``worst`` is the maximum over the window for skew and the minimum for consumers. ``held`` is the worst value that
-    lasted: for some period of ``sustained`` seconds in the window, the number was always that bad or worse. The rules
-    judge ``held``. If ``sustained`` is 0, ``held`` equals ``worst``.
+    - ``now`` is the current value.
+    - ``worst`` is the maximum of the skew over the window, or the minimum of the consumers.
+    - ``held`` is the worst value that lasted for ``sustained`` seconds: the window contains a period of this length in
+      which the number was always this bad or worse. The rules judge ``held``. If ``sustained`` is 0, ``held`` equals
+      ``worst``.
     """
 
     now: float | None = None
@@ -26,48 +28,59 @@ NOT_MEASURED = WindowedValue()
 
 
 class StuckPartition(NamedTuple):
-    """Partition with lag, and the seconds for which its committed offset has not moved."""
+    """Partition with lag whose committed offset has not moved for ``seconds``."""
 
-    at: TopicPartition
+    tp: TopicPartition
     lag: int
     seconds: float
 
 
 class CommitRewind(NamedTuple):
-    """Move of a committed offset to an earlier record: the number of records, and the seconds since then."""
+    """Move of a committed offset back by ``records``. ``seconds_ago`` is the time since the move."""
 
-    at: TopicPartition
+    tp: TopicPartition
     records: int
     seconds_ago: float
 
 
 class RecordLoss(NamedTuple):
-    """Records that were deleted before the group committed them, and the seconds since this was noticed."""
+    """Records that were deleted before the group committed them. The check noticed this ``seconds_ago``."""
 
-    at: TopicPartition
+    tp: TopicPartition
     records: int
     seconds_ago: float
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Numbers of a consumer group at one moment. None or empty means unknown, or that there is nothing to report.
+    """Numbers of a consumer group at one moment. A number that is unknown is None.
 
-    ``skew`` is the highest lag of a partition divided by the mean lag, in the worst topic. It is 1 if it has no
-    meaning: too little lag, or a single partition. ``consumers`` is the number of members. ``lag`` is in messages,
-    rates are in messages per second. ``hottest`` is the partition with the most lag; ``lag_seconds`` is the age of its
-    oldest waiting record, and ``retention_share`` is the share of its stored records that wait. ``missing`` maps each
-    number that the source should have and lacks (``skew``, ``consumers``, ...) to the cause, without host names.
-    ``age_seconds`` is the age of the newest numbers.
+    Both sources supply:
 
-    The following fields come from observations of the cluster; a Prometheus supplies ``loss``, ``unmatched`` and
-    ``remarks`` of them. ``unassigned`` partitions have no owner;
-    ``unowned`` is how many of them should have one. ``memberless_seconds`` and ``silent_seconds`` are the times without
-    a member and without a commit. ``stuck`` lists partitions, longest first. ``rewind`` and ``loss`` are the latest
-    ones within the window. ``rebalancing`` is the share of observations within ``rebalancing_after`` that found a
-    rebalance; it is 0 if the observations do not cover that period or the last rebalance is not recent. ``settled`` is
-    true if the group has had enough consumers, outside of a rebalance, at least once. ``unmatched`` lists the topic
-    patterns that match no topic the group consumes. ``remarks`` are reported in the result's note and not judged.
+    - ``skew``: max / mean of the partitions' lags, in the topic where this is highest. It is 1 if the lag is too low
+      or the topic has a single partition.
+    - ``consumers``: the number of members.
+    - ``lag``: the number of waiting messages. ``consume_rate`` and ``produce_rate`` are in messages per second.
+    - ``hottest``: the partition with the most lag. ``lag_seconds`` is the age of its oldest waiting record, and
+      ``retention_share`` is its lag divided by the number of its stored records.
+    - ``missing``: the numbers that the source should have but lacks (``skew``, ``consumers``, ...), each with the
+      cause, without host names.
+    - ``age_seconds``: the age of the newest numbers.
+    - ``loss``: the latest loss of records within the window.
+    - ``unmatched``: the topic patterns that match no topic that the group consumes.
+    - ``remarks``: texts for the result's note. They are not judged.
+
+    Only observations of the cluster supply:
+
+    - ``unassigned``: the number of partitions without an owner. ``unowned`` is the number of those that should have an
+      owner.
+    - ``memberless_seconds`` and ``silent_seconds``: the time since the group last had a member, and since its last
+      commit.
+    - ``stuck``: the stuck partitions, the one that is stuck longest first.
+    - ``rewind``: the latest rewind within the window.
+    - ``rebalancing``: the share of the observations in the last ``rebalancing_after`` seconds that found a rebalance.
+      It is 0 if the observations do not cover this period, or if the last rebalance is not recent.
+    - ``settled``: whether the group has had enough consumers, outside of a rebalance, at least once.
     """
 
     skew: WindowedValue = NOT_MEASURED

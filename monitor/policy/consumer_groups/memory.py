@@ -1,7 +1,7 @@
-"""Memory of a consumer group between two runs. Its size is bounded.
+"""Memory of a consumer group: what one run leaves for the next. Its size is bounded.
 
-Times are seconds on the store's clock, in steps of a tenth. `codec` stores them as ages, so a clock that is set back
-changes nothing.
+Times are seconds on the store's clock, in steps of 0.1 s. `codec` stores them as ages, so that they stay right if the
+clock is set back.
 """
 
 from __future__ import annotations
@@ -14,18 +14,20 @@ from monitor.model.checks import Status
 from monitor.model.consumer_groups import TopicPartition
 
 WINDOW_BUCKETS = 10
-"""Number of buckets in a window. Old values are dropped one bucket at a time."""
+"""Number of buckets in a window. When values leave the window, an entire bucket is removed."""
 
 SUSTAINED_PIECES = 16
 """Number of pieces that ``sustained_seconds`` is divided into."""
 
 
 class PartitionMark(NamedTuple):
-    """Position of a partition at the last run.
+    """Offsets of a partition at the last run.
 
-    ``still_since`` is the time since which records wait in the partition while its committed offset does not move.
-    ``next_record`` is the same as in `PartitionObservation`. ``passed_over_since`` is set only for a partition without
-    a commit: the time since which its owner has had nothing else to read, and still has not read the records in it.
+    - ``still_since`` is set while records wait in the partition and its committed offset does not move. It is the start
+      of this time.
+    - ``next_record`` is the same as in `PartitionObservation`.
+    - ``passed_over_since`` is set only for a partition with records but without a commit, while its owner reads nothing
+      although it has no other records to read. It is the start of this time.
     """
 
     committed: int | None
@@ -36,9 +38,9 @@ class PartitionMark(NamedTuple):
 
 
 class RecentValues(NamedTuple):
-    """Mildest values of a few consecutive observations: lowest skew, most consumers.
+    """Lowest skew and highest number of consumers in a few consecutive observations.
 
-    ``start`` is the time of the first one.
+    ``start`` is the time of the first observation.
     """
 
     start: float
@@ -49,10 +51,12 @@ class RecentValues(NamedTuple):
 class WindowBucket(NamedTuple):
     """Totals of the observations in one tenth of the window, from ``start`` to ``end``.
 
-    ``worst`` and ``held`` have the same meaning as in `measurement.WindowedValue`. ``rebalancing`` is the number of
-    observations, out of ``observations``, that found a rebalance. ``consumed`` and ``produced`` count messages from
-    ``since`` on, which is the time of the observation before the bucket's first. ``busy`` is the number of seconds
-    during which other records waited, and ``drained`` is the number of messages that were consumed in these seconds.
+    - ``observations`` is the number of observations. ``rebalancing`` is the number of those that found a rebalance.
+    - ``consumed`` and ``produced`` are the numbers of messages since ``since``, the time of the last observation before
+      this bucket.
+    - ``busy`` is the number of seconds in which records waited. ``drained`` is the number of messages that were
+      consumed in these seconds.
+    - ``..._worst`` and ``..._held`` have the same meaning as in `measurement.WindowedValue`.
     """
 
     since: float
@@ -71,10 +75,10 @@ class WindowBucket(NamedTuple):
 
 
 class RememberedRewind(NamedTuple):
-    """Move of a committed offset to an earlier record."""
+    """Move of a committed offset back by ``records``."""
 
     when: float
-    at: TopicPartition
+    tp: TopicPartition
     records: int
 
 
@@ -82,15 +86,15 @@ class RememberedLoss(NamedTuple):
     """Records that were deleted before the group committed them."""
 
     when: float
-    at: TopicPartition
+    tp: TopicPartition
     records: int
 
 
 class GroupVerdict(NamedTuple):
     """Verdict on a consumer group.
 
-    ``early`` marks a verdict that was reached too early to count, for example while the group starts. ``held`` is true
-    if the numbers are older than this run.
+    ``early`` is true if it is too early for a verdict, for example while the group starts. Such a verdict does not make
+    the check fail. ``held`` is true if the numbers are from an earlier run.
     """
 
     status: Status
@@ -105,12 +109,16 @@ class GroupVerdict(NamedTuple):
 class GroupMemory:
     """Memory of one consumer group.
 
-    ``usual_interval_seconds`` is the usual time between two observations. ``known`` is true if the group has been found
-    in the cluster. ``last_commit_at``, ``last_member_at`` and ``rebalanced_at`` are the times of the last observation
-    with a new commit, with a member and with a rebalance; the first two begin with the first observation.
-    ``settled_at`` is the time at which the group first had enough consumers. ``condition_since`` maps each condition
-    that holds to the time since which it holds. ``verdict`` is the last verdict, stored only if it may have to be held,
-    and ``numbers_at`` is the time of its numbers.
+    - ``first_at`` and ``observed_at`` are the times of the first and of the last observation.
+    - ``usual_interval_seconds`` is the usual time between two observations.
+    - ``known`` is true if the group has been found in the cluster.
+    - ``last_commit_at`` is the time of the last observation with a new commit, ``last_member_at`` of the last with a
+      member. Without such an observation, both are the time of the first observation.
+    - ``rebalanced_at`` is the time of the last observation with a rebalance.
+    - ``settled_at`` is the time at which the group first had enough consumers.
+    - ``condition_since`` maps each current condition to its start.
+    - ``verdict`` is the last verdict, and ``numbers_at`` is the time of its numbers. They are stored only if the check
+      holds verdicts.
     """
 
     first_at: float

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class GroupReason(StrEnum):
-    """Reason codes of the rules. The messages that go with them contain numbers and names, never hosts."""
+    """Reason codes of verdicts. Their messages contain numbers and names, but no host names."""
 
     SKEW = "skew"
     UNDER_REPLICATED = "under_replicated"
@@ -28,7 +28,7 @@ class GroupReason(StrEnum):
 
 
 class GroupProblem(StrEnum):
-    """Reason codes of a group that cannot be described although the cluster answers."""
+    """Reason codes for a group that the cluster does not describe although it answers."""
 
     AUTHORIZATION = "authorization"
     COORDINATOR = "coordinator"
@@ -38,4 +38,4 @@ class GroupProblem(StrEnum):
 
 
 MISSING = "missing"
-"""Reason code of a Prometheus that answers but has no numbers of the group, or lacks the recording rules."""
+"""Reason code for a Prometheus that answers but has no numbers of the group, or no recording rules."""

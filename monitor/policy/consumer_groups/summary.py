@@ -1,4 +1,4 @@
-"""Outcomes of consumer groups: of one group, and of many groups together."""
+"""Outcomes of consumer groups: of one group, and of all groups of a check."""
 
 from __future__ import annotations
 
@@ -14,42 +14,45 @@ NAME_CHARACTERS = 200
 
 def group_outcome(verdict: GroupVerdict, detail: Mapping[str, Any] | None = None) -> Outcome:
     """Return the outcome of one group."""
-    status, reason, message, data, early, kept = verdict
-    return Outcome(status, data, reason, message, detail or {}, grace=early, held=kept)
+    status, reason, message, data, early, held = verdict
+    return Outcome(status, data, reason, message, detail or {}, grace=early, held=held)
 
 
 def child_outcome(group: str, verdict: GroupVerdict, detail: Mapping[str, Any] | None = None) -> Outcome:
-    """Return the outcome of one group of several.
+    """Return the outcome of the child check of one group.
 
-    The detail contains the group's name, because the check's name may differ.
+    The detail contains the group's name, because the child check's name may differ from it.
     """
     return group_outcome(verdict, {"group": group, **(detail or {})})
 
 
-def summary(verdicts: Mapping[str, GroupVerdict]) -> Outcome:
-    """Return the worst verdict with the numbers of all groups: sums of lag and consumers, maxima of the others.
+def summarize(verdicts: Mapping[str, GroupVerdict]) -> Outcome:
+    """Return the outcome of the parent check: the worst verdict, with the numbers of all groups.
 
-    Groups whose verdict is too early do not count if there are others. Raises ValueError if ``verdicts`` is empty.
+    Lag and consumers are sums, other numbers are maxima. A verdict that is too early counts only if all are too early.
+    Raises ValueError if ``verdicts`` is empty.
     """
-    name, worst = max(verdicts.items(), key=lambda item: _rank(item[1]))  # the first one of the worst rank
-    failing = [each for each in verdicts.values() if _rank(each) > 3]
-    unwell = [each for each in verdicts.values() if each.status is not Status.OK and not each.early]
+    name, worst = max(
+        verdicts.items(), key=lambda item: _rank(item[1])
+    )  # if several have the worst rank, the first of these
+    failing = [verdict for verdict in verdicts.values() if _rank(verdict) > 3]
+    not_ok = [verdict for verdict in verdicts.values() if verdict.status is not Status.OK and not verdict.early]
     data: dict[str, Any] = {"groups": len(verdicts), "failing": len(failing)}
     data |= {key: sum(numbers) for key in ("lag", "consumers") if (numbers := _numbers(verdicts, key))}
-    data |= {key: max(numbers) for key in _HIGHEST if (numbers := _numbers(verdicts, key))}
-    data |= {key: worst.data[key] for key in _SETTINGS if key in worst.data}
+    data |= {key: max(numbers) for key in _MAXIMUM_KEYS if (numbers := _numbers(verdicts, key))}
+    data |= {key: worst.data[key] for key in _LIMIT_KEYS if key in worst.data}
     if note := worst.data.get("note"):
         data["note"] = note
-    early = all(each.early for each in verdicts.values())
-    if not unwell and not early:
+    early = all(verdict.early for verdict in verdicts.values())
+    if not not_ok and not early:
         return Outcome(Status.OK, data, message=HEALTHY, held=worst.held)
-    count = len(verdicts) if early else len(unwell)
+    count = len(verdicts) if early else len(not_ok)
     message = f"{count} of {len(verdicts)} groups: {name[:NAME_CHARACTERS]}: {worst.message}"
     return Outcome(worst.status, data, worst.reason, message, grace=early, held=worst.held)
 
 
-_HIGHEST = ("skew_ratio", "skew_ratio_max", "lag_seconds", "retention_share", "numbers_age_seconds")
-_SETTINGS = ("window_seconds", "skew_threshold", "min_consumers")
+_MAXIMUM_KEYS = ("skew_ratio", "skew_ratio_max", "lag_seconds", "retention_share", "numbers_age_seconds")
+_LIMIT_KEYS = ("window_seconds", "skew_threshold", "min_consumers")
 
 
 def _rank(verdict: GroupVerdict) -> int:
@@ -61,4 +64,4 @@ def _rank(verdict: GroupVerdict) -> int:
 
 
 def _numbers(verdicts: Mapping[str, GroupVerdict], key: str) -> list[Any]:
-    return [each.data[key] for each in verdicts.values() if key in each.data]
+    return [verdict.data[key] for verdict in verdicts.values() if key in verdict.data]

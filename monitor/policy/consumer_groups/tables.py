@@ -1,4 +1,4 @@
-"""Tables of a group's partitions and members, for authorised clients only."""
+"""Tables of a group's partitions and of its members. Only authorised clients may see them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from monitor.model.consumer_groups import GroupObservation, TopicPartition
-from monitor.policy.consumer_groups.lag import lags
+from monitor.policy.consumer_groups.lag import derive_lags
 from monitor.policy.consumer_groups.memory import PartitionMark
 
 ROWS = 50
@@ -16,33 +16,33 @@ PARTITION_TABLE_BYTES = 16_000
 MEMBERS_BYTES = 6_000
 
 
-def tables(
+def detail_tables(
     observation: GroupObservation, before: Mapping[TopicPartition, PartitionMark]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return ``partition_table``, most lag first, and ``members``: as many rows of each as fit into a state.
+    """Return the tables ``partition_table`` (most lag first) and ``members``, cut to the size that a state may have.
 
-    ``before`` are the positions at the last observation; ``moved_*`` is the difference from them.
+    ``before`` are the offsets at the last run. ``moved_end`` and ``moved_committed`` are the differences from them.
     """
-    owners = {at: member for member in observation.members for at in member.assigned}
-    ends = {at: mark.end for at, mark in before.items() if mark.end is not None}
-    found = lags(observation, ends, 0).partitions
-    order = sorted(observation.partitions, key=lambda at: (-(found[at].lag or 0), at))
+    owners = {tp: member for member in observation.members for tp in member.assigned}
+    ends = {tp: mark.end for tp, mark in before.items() if mark.end is not None}
+    partition_lags = derive_lags(observation, ends, 0).partitions
+    ordered = sorted(observation.partitions, key=lambda tp: (-(partition_lags[tp].lag or 0), tp))
     rows = []
-    for at in order[:ROWS]:
-        partition, lag, owner = observation.partitions[at], found[at], owners.get(at)
-        last = before.get(at, PartitionMark(None, None))
+    for tp in ordered[:ROWS]:
+        partition, lag, owner = observation.partitions[tp], partition_lags[tp], owners.get(tp)
+        last = before.get(tp, PartitionMark(None, None))
         row = {
-            "topic": at.topic,
-            "partition": at.partition,
+            "topic": tp.topic,
+            "partition": tp.partition,
             "end": partition.end,
             "committed": partition.committed,
             "lag": lag.lag,
-            "lag_at_most": lag.at_most,
+            "lag_at_most": lag.upper_bound,
             "client_id": _cut(owner.client_id) if owner else None,
             "host": _cut(owner.host) if owner else None,
             "moved_end": _moved(partition.end, last.end),
             "moved_committed": _moved(partition.committed, last.committed),
-            "problem": partition.problem or lag.unclean,
+            "problem": partition.problem or lag.irregularity,
         }
         rows.append({name: value for name, value in row.items() if value is not None})
     members = [

@@ -1,4 +1,4 @@
-"""Values over a window, computed from observations that may be late or missing."""
+"""Window over the observations of a group: minima, maxima and rates. Observations may be late or missing."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ N = TypeVar("N", int, float)
 class WindowEntry:
     """Values that one observation adds to the window.
 
-    ``consumed`` and ``produced`` count the messages since the previous observation. ``busy`` is true if records waited
-    at that time.
+    ``consumed`` and ``produced`` are the numbers of messages since the previous observation. ``busy`` is true if
+    records waited at the previous observation.
     """
 
     skew: float | None
@@ -36,32 +36,35 @@ class WindowEntry:
 
 
 def is_interrupted(memory: GroupMemory, now: float, limits: Limits) -> bool:
-    """Return whether observations are missing, so that no condition or standstill can be assumed to have lasted.
+    """Return whether observations before ``now`` are missing. All conditions and standstills then begin again.
 
-    An interval that is always long is not an interruption.
+    The limit depends on the usual interval, so a long interval alone is not an interruption.
     """
     return now - memory.observed_at > max(2 * limits.sustained_seconds, 3 * memory.usual_interval_seconds)
 
 
 def is_gap(memory: GroupMemory, now: float, limits: Limits) -> bool:
-    """Return whether observations are missing for so long that everything before the gap is ignored."""
+    """Return whether observations are missing for so long that the window begins again."""
     return now - memory.observed_at > max(limits.window_seconds, 3 * memory.usual_interval_seconds)
 
 
 def usual_interval(memory: GroupMemory, now: float) -> float:
-    """Return the usual number of seconds between two observations. A late observation at most doubles it."""
+    """Return the usual time between two observations: the time since the last one, at most twice the stored value."""
     passed = round(now - memory.observed_at, 1)
     return min(passed, 2 * memory.usual_interval_seconds) if memory.usual_interval_seconds else passed
 
 
 def add_entry(memory: GroupMemory, entry: WindowEntry, now: float, limits: Limits) -> GroupMemory:
-    """Return the memory with one more entry, and without the entries that have left the window."""
-    recent = _recent(memory.recent, entry, now, limits)
-    return replace(memory, recent=recent, buckets=_buckets(memory, recent, entry, now, limits))
+    """Return the memory with a new entry, and without the entries that are older than the window."""
+    recent = _next_recent(memory.recent, entry, now, limits)
+    return replace(memory, recent=recent, buckets=_next_buckets(memory, recent, entry, now, limits))
 
 
 def forget_consumer_counts(memory: GroupMemory) -> GroupMemory:
-    """Return the memory without consumer counts. Used when the group reaches enough consumers for the first time."""
+    """Return the memory without numbers of consumers.
+
+    Used when the group has enough consumers for the first time, so that earlier numbers are not judged.
+    """
     recent = tuple(each._replace(consumers=None) for each in memory.recent)
     buckets = tuple(each._replace(consumers_worst=None, consumers_held=None) for each in memory.buckets)
     return replace(memory, recent=recent, buckets=buckets)
@@ -84,8 +87,8 @@ def windowed_consumers(memory: GroupMemory, now: int | None) -> WindowedValue:
 def rates(memory: GroupMemory, now: float, limits: Limits) -> tuple[float, float] | None:
     """Return the messages consumed and produced per second, over the window.
 
-    None until half of the window has been observed. A shorter period has no meaning: a consumer may commit once a
-    minute, and then a minute's work at once.
+    None until half of the window has been observed. In a shorter period the rate is not reliable, because a consumer
+    may commit only once a minute.
     """
     if not memory.buckets:
         return None
@@ -97,10 +100,10 @@ def rates(memory: GroupMemory, now: float, limits: Limits) -> tuple[float, float
 
 
 def drain_rate(memory: GroupMemory, limits: Limits) -> float | None:
-    """Return the messages consumed per second while others waited, within the window.
+    """Return the messages consumed per second, over the time in the window in which records waited.
 
-    None until records have waited for a tenth of the window. Idle time does not count: a group with nothing to do for
-    most of the window is not slow.
+    Time in which no records waited does not count, so a group that is idle for most of the window is not slow. None
+    until records have waited for a tenth of the window.
     """
     busy = sum(bucket.busy for bucket in memory.buckets)
     if busy < max(1.0, limits.window_seconds / 10):
@@ -109,9 +112,9 @@ def drain_rate(memory: GroupMemory, limits: Limits) -> float | None:
 
 
 def rebalancing_share(memory: GroupMemory, now: float, limits: Limits) -> float:
-    """Return the share of observations that found a rebalance.
+    """Return the share of the observations in the last ``rebalancing_after_seconds`` that found a rebalance.
 
-    0 if the observations do not cover ``rebalancing_after_seconds``, or none found one within ``sustained_seconds``.
+    0 if the observations do not cover this period, or if the last rebalance is more than ``sustained_seconds`` ago.
     """
     period, last_rebalance = limits.rebalancing_after_seconds, memory.rebalanced_at
     if last_rebalance is None or now - last_rebalance > limits.sustained_seconds:
@@ -122,7 +125,7 @@ def rebalancing_share(memory: GroupMemory, now: float, limits: Limits) -> float:
     return sum(bucket.rebalancing for bucket in buckets) / sum(bucket.observations for bucket in buckets)
 
 
-def _recent(
+def _next_recent(
     before: tuple[RecentValues, ...], entry: WindowEntry, now: float, limits: Limits
 ) -> tuple[RecentValues, ...]:
     last = before[-1] if before else None
@@ -132,11 +135,11 @@ def _recent(
     else:
         values = [*before, RecentValues(now, entry.skew, entry.consumers)]
     while len(values) > 1 and values[1].start <= now - limits.sustained_seconds:
-        del values[0]  # the next entry is old enough to cover the period
+        del values[0]  # the next entry is old enough to be the first one of the period
     return tuple(values)
 
 
-def _buckets(
+def _next_buckets(
     memory: GroupMemory, recent: tuple[RecentValues, ...], entry: WindowEntry, now: float, limits: Limits
 ) -> tuple[WindowBucket, ...]:
     kept = [bucket for bucket in memory.buckets if bucket.end >= now - limits.window_seconds]

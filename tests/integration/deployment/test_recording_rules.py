@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from monitor.model.consumer_groups import GroupObservation, PartitionObservation, TopicPartition
-from monitor.policy.consumer_groups.lag import GroupLags, lags
+from monitor.policy.consumer_groups.lag import GroupLags, derive_lags
 from tests.support.prometheus_server import (
     Exporter,
     PrometheusServer,
@@ -56,7 +56,7 @@ def test_the_rules_say_what_our_own_looks_say(
     server.wait_for_value("count(count by (consumergroup) (kafka:group_skew_ratio))", len(groups))
     for group, partitions in groups.items():
         sight = GroupObservation(group, known=True, partitions=partitions)
-        assert recorded(server, group) == told(lags(sight, {}, MIN_LAG)), (group, partitions)
+        assert recorded(server, group) == told(derive_lags(sight, {}, MIN_LAG)), (group, partitions)
 
 
 def recorded(server: PrometheusServer, group: str) -> tuple[float, float, float]:

@@ -13,7 +13,7 @@ from monitor.config.loading import load
 from monitor.history.blocks import decode_day, decode_samples, encode_day, encode_samples
 from monitor.history.samples import DAY_SECONDS, MICRO, gather
 from monitor.model.checks import Status
-from monitor.policy.consumer_groups.lag import lags
+from monitor.policy.consumer_groups.lag import derive_lags
 from tests.support.builders import NOW
 
 
@@ -70,7 +70,7 @@ def test_partitions_add_up(story: Story) -> None:
         found, _ = kafka.outcomes(story, at)[BILLING]
         rows = found.detail["partition_table"]
         assert found.data["lag"] == sum(row["lag"] for row in rows)
-        assert found.data["skew_ratio"] == lags(kafka.sight(story, BILLING, at), {}, 0).skew
+        assert found.data["skew_ratio"] == derive_lags(kafka.sight(story, BILLING, at), {}, 0).skew
         assert all(row["client_id"] and row["end"] - row["committed"] == row["lag"] for row in rows)
         assert (found.data["skew_ratio"] > 4) == (found.status is Status.ERROR)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.model.consumer_groups import GroupObservation, PartitionObservation
-from monitor.policy.consumer_groups.lag import PartitionLag, lags, partition_lag, skew_ratio
+from monitor.policy.consumer_groups.lag import PartitionLag, derive_lags, partition_lag, skew_ratio
 from tests.support.builders.consumer_groups import sight, tp
 
 P = PartitionObservation
@@ -51,7 +51,7 @@ PARTITIONS = [
 @pytest.mark.parametrize(("caption", "seen", "last", "lag"), PARTITIONS, ids=[row[0] for row in PARTITIONS])
 def test_lag_of_a_partition(caption: str, seen: PartitionObservation, last: int | None, lag: PartitionLag) -> None:
     """End - max(committed, beginning, next record); of what is not known, a bound."""
-    assert partition_lag(seen, last, others_commit=True) == lag, caption
+    assert partition_lag(seen, last, group_commits=True) == lag, caption
 
 
 SKEWS = [
@@ -91,16 +91,16 @@ def test_lag_is_never_negative(seen: PartitionObservation, last: int | None, oth
     lag = partition_lag(seen, last, others)
     assert lag.lost >= 0
     assert lag.lag is None or lag.lag >= 0
-    assert lag.at_most is None or lag.at_most >= 0
+    assert lag.upper_bound is None or lag.upper_bound >= 0
 
 
 @settings(deadline=None)
 @given(st.dictionaries(st.builds(tp, st.integers(0, 9), st.sampled_from("abc")), partitions, max_size=30))
 def test_lag_of_a_group(seen: dict) -> None:
     """Total, skew and hottest partition fit together."""
-    found = lags(GroupObservation("g", known=True, partitions=seen), {}, 100)
+    found = derive_lags(GroupObservation("g", known=True, partitions=seen), {}, 100)
     assert found.total == sum(lag.lag or 0 for lag in found.partitions.values())
-    assert found.skew is None or 1.0 <= found.skew <= max(1, found.widest)
+    assert found.skew is None or 1.0 <= found.skew <= max(1, found.max_partitions)
     assert (found.hottest is None) == (found.total == 0)
     assert found.skew is None or math.isfinite(found.skew)
 
@@ -109,8 +109,8 @@ def test_the_worst_topic_counts() -> None:
     """Lag is summed over topics, skew is not."""
     even = {tp(i, "even"): P(1000, 0, 0) for i in range(3)}
     hot = {tp(i, "hot"): P(1000 if i == 2 else 0, 0, 0) for i in range(3)}
-    found = lags(GroupObservation("g", known=True, partitions={**even, **hot}), {}, 100)
-    assert (found.total, found.skew, found.widest) == (4000, 3.0, 3)
+    found = derive_lags(GroupObservation("g", known=True, partitions={**even, **hot}), {}, 100)
+    assert (found.total, found.skew, found.max_partitions) == (4000, 3.0, 3)
     assert found.hottest == tp(2, "hot")
 
 
@@ -118,7 +118,7 @@ def test_a_topic_whose_ends_are_not_all_told_is_not_measured() -> None:
     """Of two partitions less, the ratio is another one: [100, 100, 100, 0] is even, [100, 0] is not."""
     seen = sight([100, 100, 100, 0])
     untold = {at: P(None, p.committed) if at.partition < 2 else p for at, p in seen.partitions.items()}
-    found = lags(GroupObservation("g", known=True, partitions=untold), {tp(0): 1100}, 100)
+    found = derive_lags(GroupObservation("g", known=True, partitions=untold), {tp(0): 1100}, 100)
     assert found.skew is None
     assert found.total == 200  # one end is known from before
     assert found.remarks == ("2 partitions without an end offset",)
@@ -126,8 +126,8 @@ def test_a_topic_whose_ends_are_not_all_told_is_not_measured() -> None:
 
 def test_a_partition_without_offset_is_said_only_where_others_have_one() -> None:
     """A group that has just begun has committed nothing at all."""
-    assert lags(sight([None, None]), {}, 100).remarks == ()
-    (note,) = lags(sight([None, 5]), {}, 100).remarks
+    assert derive_lags(sight([None, None]), {}, 100).remarks == ()
+    (note,) = derive_lags(sight([None, 5]), {}, 100).remarks
     assert note == "1 partition without a committed offset: lag unknown, at most 1000"
 
 
@@ -150,7 +150,7 @@ UNKNOWN = [
 def test_what_is_unknown_is_bounded(caption: str, offsets: list[tuple[int, int | None]], ratio: float) -> None:
     """It counts with all its records in the mean, and never in the maximum."""
     seen = {tp(i): P(end, committed, 0) for i, (end, committed) in enumerate(offsets)}
-    found = lags(GroupObservation("g", known=True, partitions=seen), {}, 100)
+    found = derive_lags(GroupObservation("g", known=True, partitions=seen), {}, 100)
     assert found.skew == ratio, caption
     unread = sum(committed is None and end > 0 for end, committed in offsets)
     others = any(committed is not None for _, committed in offsets)
@@ -167,7 +167,7 @@ def test_the_ratio_is_never_above_the_true_one_for_earliest(rows: list[tuple[int
     """A consumer that begins at the beginning has all records of a partition before it that it never committed."""
     seen = {tp(i): P(done + rest, done if known else None, 0) for i, (done, rest, known) in enumerate(rows)}
     truth = [rest if known else done + rest for done, rest, known in rows]
-    found = lags(GroupObservation("g", known=True, partitions=seen), {}, 100)
+    found = derive_lags(GroupObservation("g", known=True, partitions=seen), {}, 100)
     assert found.skew is not None
     assert found.skew <= max(1.0, round(max(truth) * len(truth) / max(1, sum(truth)), 2))
 
@@ -175,7 +175,7 @@ def test_the_ratio_is_never_above_the_true_one_for_earliest(rows: list[tuple[int
 def test_what_the_group_does_not_want_counts_as_nothing() -> None:
     """Partitions that it was seen to pass over; it is still not known, and said."""
     seen = {tp(i): P(end, committed, 0) for i, (end, committed) in enumerate(HOT_OF_ISSUE_10)}
-    found = lags(GroupObservation("g", known=True, partitions=seen), {}, 100, {tp(i) for i in range(1, 6)})
+    found = derive_lags(GroupObservation("g", known=True, partitions=seen), {}, 100, {tp(i) for i in range(1, 6)})
     assert found.skew == 6.0
     assert found.remarks == ("5 partitions without a committed offset: lag unknown, at most 1000",)
 
@@ -183,4 +183,4 @@ def test_what_the_group_does_not_want_counts_as_nothing() -> None:
 def test_an_end_that_is_not_known_leaves_no_ratio() -> None:
     """Also of a partition without a commit: its records are not bounded."""
     seen = {tp(0): P(1000, 0, 0), tp(1): P(None, None), tp(2): P(0, 0)}
-    assert lags(GroupObservation("g", known=True, partitions=seen), {}, 100).skew is None
+    assert derive_lags(GroupObservation("g", known=True, partitions=seen), {}, 100).skew is None

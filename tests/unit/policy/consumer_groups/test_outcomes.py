@@ -14,7 +14,7 @@ from monitor.policy.consumer_groups.codec import decode
 from monitor.policy.consumer_groups.limits import Limits
 from monitor.policy.consumer_groups.measurement import Measurement, WindowedValue
 from monitor.policy.consumer_groups.outcomes import GroupRound, WatchedGroups, held_outcome, judge_groups
-from monitor.policy.consumer_groups.tables import tables
+from monitor.policy.consumer_groups.tables import detail_tables
 from monitor.policy.states import GroupHold
 from tests.support.builders import NOW
 from tests.support.builders.consumer_groups import sight, tp
@@ -319,7 +319,7 @@ def test_tables_fit_into_a_state() -> None:
     many = tuple(
         GroupMember("m" * 300, "c" * 5000, "h" * 300, frozenset({TopicPartition(topic, i)})) for i in range(5000)
     )
-    found = tables(GroupObservation("g", known=True, members=many, partitions=partitions), {})
+    found = detail_tables(GroupObservation("g", known=True, members=many, partitions=partitions), {})
     assert len(json.dumps(found)) < STATE_BYTES - 8_000
     assert found["partition_table"][0]["partition"] == 4999
     assert len(found["partition_table"]) >= 20

@@ -159,12 +159,12 @@ TABLES = [
     (rules.unowned, "unowned_partitions", UNOWNED),
     (rules.rebalancing, "rebalancing", REBALANCING),
     (rules.lagging, "lag", LAGGING),
-    (rules.aged, "lag_age", AGED),
+    (rules.lag_too_old, "lag_age", AGED),
     (rules.near_deletion, "retention_share", NEAR_DELETION),
     (rules.draining_slowly, "drain_eta", DRAINING),
     (rules.rewound, "rewound", REWOUND),
     (rules.records_lost, "records_lost", LOST),
-    (rules.unmatched, "unknown_topic", UNMATCHED),
+    (rules.unknown_topic, "unknown_topic", UNMATCHED),
 ]
 ROWS = [(rule, reason, *row) for rule, reason, rows in TABLES for row in rows]
 
