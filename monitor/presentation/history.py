@@ -203,8 +203,8 @@ def states_at(history: History, checks: Iterable[str], at: float) -> dict[str, S
     """Return the states that checks had at the time ``at``. Raise StoreUnavailable.
 
     Each state is built from the check's last sample: status, reason, series, ``observed_at`` and ``valid_until``.
-    ``since`` is ``observed_at``, because a sample does not contain it. All other fields are empty. Checks without a valid
-    sample are left out.
+    ``since`` is ``observed_at``, because a sample does not contain it. All other fields are empty. Checks without a
+    sample in the two days before ``at`` are left out.
     """
     return {check: _state_of_sample(check, sample) for check, sample in history.latest(checks, at).items()}
 

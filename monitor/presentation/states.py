@@ -34,9 +34,9 @@ _LEADING_FIELDS = frozenset(
 def workers_document(states: Mapping[str, State], now: float) -> dict[str, Any]:
     """Return all workers and queues with their verdicts: the body of ``/api/health/workers/``.
 
-    ``status`` and ``reason`` are taken from the check ``workers``; before the first round, ``status`` is ``unknown``. An
-    entry whose result has expired keeps its last verdict and has ``stale`` set. ``suspended`` is True while the monitor
-    cannot observe the workers and therefore keeps the old verdicts.
+    ``status`` and ``reason`` are taken from the check ``workers``. Before the first round, ``status`` is ``unknown``.
+    An entry whose result has expired keeps its last verdict and has ``stale`` set. ``suspended`` is True while the
+    monitor cannot observe the workers and therefore keeps the old verdicts.
     """
     summary = states.get(SUMMARY)
     reading = read_status(summary, now)
