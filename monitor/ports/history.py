@@ -40,8 +40,8 @@ class History(Protocol):
     ) -> Samples:
         """Return the check's samples in [since, until). When ``until`` is None, it is the current time.
 
-        An earlier sample that is still valid at ``since`` comes first. Only the series in ``names`` are included; all
-        series when None.
+        An earlier sample that is still valid at ``since`` is returned first. Only the series in ``names`` are included;
+        all series when None.
         """
         ...
 

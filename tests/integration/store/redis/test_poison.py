@@ -19,7 +19,7 @@ from monitor.policy import self_check
 from monitor.services import alerting
 from monitor.services.self_check import run_self_check
 from monitor.store.redis.store import RedisStore
-from monitor.store.redis.sweeping import FIELDS_AT_A_TIME
+from monitor.store.redis.surplus_fields import FIELDS_AT_A_TIME
 from tests.support.builders.alerting import channel
 from tests.support.builders.values import check, run, state_of
 from tests.support.redis_server import RedisServer

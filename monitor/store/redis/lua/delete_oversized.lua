@@ -1,4 +1,4 @@
--- remove_oversized: KEYS hash; ARGV limit
+-- delete_oversized: KEYS hash; ARGV limit
 -- Deletes fields with values longer than limit, or with names longer than the store writes. Returns their number.
 
 local removed = 0
