@@ -57,7 +57,7 @@ class MemoryHistory:
         return found
 
     def reaches(self) -> HistoryBounds:
-        """Return the time of the oldest sample as the begin of samples and of roll-ups."""
+        """Return the time of the oldest sample as the beginning of samples and of roll-ups."""
         oldest = min((sample.at for samples in self._kept.values() for sample in samples), default=None)
         return HistoryBounds(oldest, oldest)
 
