@@ -1,4 +1,4 @@
-"""The store in Redis or Valkey. Its parts share one connection pool."""
+"""The store in Redis or Valkey. All its stores share one connection pool."""
 
 from __future__ import annotations
 

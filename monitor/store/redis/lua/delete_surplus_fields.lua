@@ -1,8 +1,8 @@
 -- delete_surplus_fields: KEYS hash changed (or hash again); ARGV count least limit
 -- Does nothing for a hash of at most MAX_ITEMS fields. A larger hash was filled by another program.
 -- Reads `count` fields. Deletes those that the store did not write: the value is shorter than `least` bytes or longer
--- than `limit` bytes, the name is too long, or, with `changed`, the name is not in that sorted set. If there are none of
--- these, deletes some of the fields read, until the hash has MAX_ITEMS fields.
+-- than `limit` bytes, the name is too long, or, with `changed`, the name is not in that sorted set. If there are none
+-- of these, deletes some of the fields read, until the hash has MAX_ITEMS fields.
 -- Returns the number of deleted fields, and 1 when the hash still has too many.
 
 local size = redis.pcall('HLEN', KEYS[1])
