@@ -161,7 +161,7 @@ class Store(Protocol):
         """Return the record of the project that owns the store."""
         ...
 
-    def set_aside(self) -> Mapping[str, int]:
+    def rejected_counts(self) -> Mapping[str, int]:
         """Return the number of rejected values so far, by kind. A rejected value cannot be decoded or is too large.
 
         Delete values that are too large or too many. Raise :class:`StoreUnavailable`.

@@ -61,7 +61,7 @@ class WorkerRegistry(Protocol):
         """Return all stored beacons and heartbeats, and the round state. Delete values that cannot be decoded."""
         ...
 
-    def set_aside(self, kind: str, number: int = 1) -> None:
+    def count_rejected(self, kind: str, number: int = 1) -> None:
         """Count rejected values that the caller found in the report. Raise nothing."""
         ...
 

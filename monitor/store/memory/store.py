@@ -27,7 +27,7 @@ class MemoryStore:
         self.workers = MemoryWorkers(clock)
         self.ownership = MemoryOwnership()
 
-    def set_aside(self) -> Mapping[str, int]:
+    def rejected_counts(self) -> Mapping[str, int]:
         """Return the number of rejected values so far, by kind."""
         return dict(self.workers.counts)
 
@@ -53,7 +53,7 @@ class MemoryWorkers:
         """Return all beacons and executed heartbeats, and the round state."""
         return WorkerReport(self._clock(), dict(self.beacons), dict(self.executed), self._round_state)
 
-    def set_aside(self, kind: str, number: int = 1) -> None:
+    def count_rejected(self, kind: str, number: int = 1) -> None:
         """Count rejected values that the caller found in the report."""
         self.counts += Counter({kind: number})
 

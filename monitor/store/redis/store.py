@@ -47,7 +47,7 @@ class RedisStore:
         self.workers = RedisWorkers(connection, prefix, rejected)
         self.ownership = RedisOwnership(connection, prefix)
 
-    def set_aside(self) -> Mapping[str, int]:
+    def rejected_counts(self) -> Mapping[str, int]:
         """Return the number of rejected values so far, by kind. Raise StoreUnavailable.
 
         Delete values that are too large or too many.

@@ -66,7 +66,7 @@ class RedisWorkers:
         server, up_seconds = _server_id_and_uptime(self._connection.ask("INFO", "server"))
         return WorkerReport(now, newest, kept, bytes(round_state), server, up_seconds)
 
-    def set_aside(self, kind: str, number: int = 1) -> None:
+    def count_rejected(self, kind: str, number: int = 1) -> None:
         """Count rejected values that the caller found in the report. Raise nothing."""
         self._rejected.count(kind, number)
 

@@ -4,15 +4,15 @@
 -- Broken is 1 in two cases, else 0. In both cases the returned cursor is the end of the stream.
 --   1. Transitions may be lost: the stream was deleted or replaced, or entries after the cursor were trimmed. All
 --      transitions in the stream are returned.
---   2. No decision was made yet: the store was flushed, or the first channel was configured. Transitions that are older
---      than the newest by more than first_seconds are not returned.
+--   2. No decision was made yet: the store was flushed, or the first channel was configured. Transitions that are
+--      older than the newest by more than first_seconds are not returned.
 -- Alerts: those of the checks with a returned transition. All alerts if everything or broken is 1.
 -- Silences: all.
 -- Entries that are too large are deleted. The returned cursor is never the id of a deleted entry: if the first entry of
 -- the stream is after the cursor, the stream counts as trimmed.
--- The turn prevents that several processes do the same work. A call that finds no transition also releases the turn, in
--- one step. So a process that adds a transition while another process has the turn does not have to decide about it: the
--- holder of the turn reads it.
+-- The turn prevents that several processes do the same work. A call that finds no transition releases the turn in the
+-- same step. So a process that adds a transition while another process has the turn does not have to decide about it:
+-- the holder of the turn reads it.
 
 local limit = tonumber(ARGV[2])
 
