@@ -18,7 +18,7 @@ class PendingDecisions:
     """The transitions that no process has decided about yet, and the data that a decision about them needs.
 
     - ``version`` is the number of the last decision. The store accepts a new decision only if this number is unchanged.
-    - ``cursor`` is the id of the last entry in ``transitions``. The next decision starts after this entry.
+    - ``cursor`` is the stream id up to which transitions were read. The next decision starts after this id.
     - ``transitions`` are the undecided transitions, the oldest first.
     - ``alerts`` are the alerts of the checks in ``transitions``, or of all checks (see :meth:`Outbox.undecided`).
     - ``silences`` are the silences that have not ended.
