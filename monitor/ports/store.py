@@ -134,7 +134,7 @@ class Ownership(Protocol):
 
 
 class Store(Protocol):
-    """The complete store. Each property is a part of the store. The methods concern all parts."""
+    """The complete store. Each property is one of its stores. The methods concern all of these stores."""
 
     @property
     def states(self) -> StateStore:

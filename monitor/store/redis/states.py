@@ -261,18 +261,18 @@ class RedisStateStore:
         return answer, {names[place - 1]: bytes(raw) for place, raw in zip(rest[::2], rest[1::2], strict=True)}
 
     def _read(self, *mode: str) -> tuple[tuple[bytes, bytes, int], float, dict[str, State]]:
-        now, epoch, change, full, refused, *flat = self._read_raw(*mode)
+        now, epoch, change, full, oversized_count, *flat = self._read_raw(*mode)
         read_at = int(now) / 1e6
         records = {name: _record(name, raw) for name, raw in zip(flat[::2], flat[1::2], strict=True)}
         undecodable = {name: raw for name, raw in zip(flat[::2], flat[1::2], strict=True) if records[name] is None}
-        self._reject(undecodable, refused, everything=mode[0] == "all")
+        self._reject(undecodable, oversized_count, has_read_all=mode[0] == "all")
         trusted = {name.decode(): codec.trusted_state(record, read_at) for name, record in records.items() if record}
         return (epoch, change, full), read_at, {name: state for name, state in trusted.items() if state}
 
-    def _reject(self, undecodable: Mapping[bytes, bytes], refused: int, *, everything: bool) -> None:
-        """Count the undecodable states. After a read of all states, delete them: perhaps no run ever replaces them."""
-        self._rejected.count("state", len(undecodable) + refused)
-        if undecodable and everything and self._rejected.writes:
+    def _reject(self, undecodable: Mapping[bytes, bytes], oversized_count: int, *, has_read_all: bool) -> None:
+        """Count undecodable and oversized states. After a read of all states, delete them: perhaps no run ever replaces them."""
+        self._rejected.count("state", len(undecodable) + oversized_count)
+        if undecodable and has_read_all and self._rejected.writes:
             pairs = [value for item in undecodable.items() for value in item]
             for start in range(0, len(pairs), 2 * ENTRIES_PER_COMMIT):
                 self._connection.run("discard", [self._states], pairs[start : start + 2 * ENTRIES_PER_COMMIT])
