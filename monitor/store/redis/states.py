@@ -270,7 +270,7 @@ class RedisStateStore:
         return (epoch, change, full), read_at, {name: state for name, state in trusted.items() if state}
 
     def _reject(self, undecodable: Mapping[bytes, bytes], oversized_count: int, *, has_read_all: bool) -> None:
-        """Count undecodable and oversized states. After a read of all states, delete them: perhaps no run ever replaces them."""
+        """Count undecodable and oversized states. After a read of all states, delete the undecodable ones."""
         self._rejected.count("state", len(undecodable) + oversized_count)
         if undecodable and has_read_all and self._rejected.writes:
             pairs = [value for item in undecodable.items() for value in item]
