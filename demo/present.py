@@ -64,7 +64,7 @@ class Present:
         # Workers come and go: they leave no history.
         kept = [name for name in found if name == SUMMARY or name.startswith(("queue:", "group:"))]
         self._rounds += 1
-        self._store.states.update_many(flight, reducers, history=kept if self._rounds % 2 else ())
+        self._store.states.update_many(flight, reducers, sampled_checks=kept if self._rounds % 2 else ())
         self._store.states.release(flight)
 
     def everything(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from monitor import policy
 from monitor.model.checks import State, Status
-from monitor.presentation.states import exact, number
+from monitor.presentation.states import iso_milliseconds, rounded
 
 _OURS = frozenset(
     {"status", "response_time_ms", "reason", "held", "last_status", "last_result", "since", "observed_at"}
@@ -24,16 +24,16 @@ def fields(reading: policy.Reading, state: State | None, *, full: bool = False) 
         found["response_time_ms"] = None if reading.status is Status.UNKNOWN else 0
         return found | _present(reason=reading.reason)
     result = state.result
-    found["response_time_ms"] = number(result.response_time_ms)
+    found["response_time_ms"] = rounded(result.response_time_ms)
     found |= {key: value for key, value in result.data.items() if key not in _OURS}
     found |= _present(
         reason=reading.reason,
         held=reading.held or None,
         last_status=_unless(state.status, reading.status),
         last_result=_unless(result.status, state.status),
-        since=exact(state.since),
-        observed_at=exact(result.observed_at),
-        valid_until=exact(result.valid_until),
+        since=iso_milliseconds(state.since),
+        observed_at=iso_milliseconds(result.observed_at),
+        valid_until=iso_milliseconds(result.valid_until),
     )
     return found | _present(message=result.message, detail=dict(result.detail) or None) if full else found
 

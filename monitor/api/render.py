@@ -18,7 +18,7 @@ from monitor.model.checks import Overall, State
 from monitor.policy.runtime_checks import CHILD, is_runtime_check, runtime_spec
 from monitor.ports.history import HistoryBounds
 from monitor.presentation.history import reaches_document
-from monitor.presentation.states import hosts_document, timestamp, workers_document
+from monitor.presentation.states import hosts_document, iso_seconds, workers_document
 
 YIELD_EVERY = 256
 _Form = Literal["public", "full", "snapshot"]
@@ -63,7 +63,7 @@ class Renderer:
     def check(self, check: CheckSpec, snapshot: CachedSnapshot, *, full: bool) -> tuple[bool, str]:
         """Return whether a check passes, and its body."""
         reading, entry = self._entry(check, snapshot, hold=None, full=full)
-        head = entries.encode({"name": check.name, "timestamp": timestamp(snapshot.now)})
+        head = entries.encode({"name": check.name, "timestamp": iso_seconds(snapshot.now)})
         return not policy.fails(reading), entries.extended(head, entry[1:-1])
 
     def startup(self, snapshot: CachedSnapshot) -> tuple[bool, str]:
@@ -113,7 +113,7 @@ class Renderer:
         document = {
             "status": policy.overall(readings, self._roster.all.critical).value,
             "at": at,
-            "timestamp": timestamp(at),
+            "timestamp": iso_seconds(at),
             "checks": checks,
             "reaches": reaches_document(reaches),
         }
@@ -195,7 +195,7 @@ def own_series(state: State | None) -> list[str]:
 
 
 def _head(status: str, now: float, **more: Any) -> str:
-    return entries.encode({"status": status, "timestamp": timestamp(now), **more})
+    return entries.encode({"status": status, "timestamp": iso_seconds(now), **more})
 
 
 def _is_of_fleet(name: str) -> bool:

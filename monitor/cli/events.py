@@ -59,7 +59,7 @@ def _print_last(states: StateStore, console: Console, check: str | None, limit: 
     cursor, more = None, True
     while more:
         found = history.read_events(states, after=cursor, limit=PAGE_SIZE, check=check)
-        last.extend(found.found)
+        last.extend(found.events)
         cursor, more = found.cursor, found.more
     for event in last:
         _print(console, *event, as_json)
@@ -79,7 +79,7 @@ def _follow(states: StateStore, console: Console, check: str | None, cursor: str
             if not is_answering:
                 click.echo("the store answers again", err=True)
             is_answering, cursor = True, found.cursor
-            for event in found.found:
+            for event in found.events:
                 _print(console, *event, as_json)
         time.sleep(POLL_SECONDS)
 

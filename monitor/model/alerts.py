@@ -15,8 +15,10 @@ from monitor.model.checks import Amount, CheckName, Count, Label, Moment, Notice
 class LastNotification:
     """The last notification that a channel received about a failing check.
 
-    ``status`` and ``since`` are the ones that it reported, ``at`` is when it was decided. ``notice`` is the id of the
-    transition that caused it, ``reminders`` is the number of reminders sent since.
+    - ``status`` and ``since`` are the reported status of the check, and the time since which it had this status.
+    - ``at`` is the time at which the notification was decided.
+    - ``notice`` is the id of the transition that caused the notification.
+    - ``reminders`` is the number of reminders sent after the notification.
     """
 
     status: Status
@@ -29,15 +31,15 @@ class LastNotification:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """The alerting state of a check that fails, has just recovered, or has an open notification.
+    """The alerting state of a check that fails, that has just recovered, or whose recovery still has to be notified.
 
-    - ``told`` is the last notification of each channel.
-    - ``changes`` are the times at which the severity changed, with the new severity.
-    - ``held`` is the reason why a due notification is not sent: ``silenced``, ``maintenance``, ``parent``, or
-      ``waiting`` (until a check that it depends on was observed as well).
-    - ``held_by`` names the silence, the maintenance window or the check that holds it.
-    - ``deferred`` names the channels that it is held for.
-    - ``sequence`` and ``run_id`` are those of the transition that led to the current status.
+    - ``told`` maps each channel to its last notification.
+    - ``changes`` are the last changes of severity, each as (time, new severity).
+    - ``held`` is the reason why a due notification is not sent: ``silenced``, ``maintenance``, ``parent``
+      (a check that this check depends on fails), or ``waiting`` (for the next run of such a check).
+    - ``held_by`` is the silence, the maintenance window or the check that holds the notification.
+    - ``deferred`` are the channels to which the held notification will be sent after the hold.
+    - ``sequence`` and ``run_id`` are copied from the transition that led to the current status.
     """
 
     check: CheckName
@@ -62,9 +64,9 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """A pattern of check names (``checks``) whose failures send no notification until a given time.
+    """A silence: checks whose names match the pattern ``checks`` send no notification from ``since`` to ``until``.
 
-    ``why`` and ``by`` are the operator's reason and name.
+    ``why`` is the operator's reason, ``by`` the operator's name.
     """
 
     id: Label
@@ -90,7 +92,8 @@ class DeadLetter:
 class DeliveryQueue:
     """The notices that wait for one channel.
 
-    ``failures`` counts the failed attempts in a row. After failures the channel is tried again at ``held_until``.
+    ``failures`` counts the failed deliveries since the last successful one. No notice is delivered to the channel
+    before ``held_until``. ``reason`` is the reason of the last failure.
     """
 
     channel: str
@@ -103,9 +106,9 @@ class DeliveryQueue:
 
 @dataclass(frozen=True, slots=True)
 class AlertsOverview:
-    """The complete state of alerting at one moment of the store's clock.
+    """All alerts, silences and delivery queues, and the newest dead letters, at the time ``read_at``.
 
-    ``dead_letters`` are the newest ones, the newest first; ``dead_letter_count`` counts all that are stored.
+    ``dead_letters`` is sorted, the newest first. ``dead_letter_count`` is the number of all stored dead letters.
     """
 
     read_at: float
@@ -117,5 +120,5 @@ class AlertsOverview:
 
     @property
     def oldest_pending_at(self) -> float | None:
-        """Return the time since which the oldest pending notice waits; None when none is pending."""
+        """Return the time at which the oldest pending notice was decided; None when no notice is pending."""
         return min((queue.oldest_at for queue in self.queues if queue.oldest_at is not None), default=None)

@@ -1,7 +1,7 @@
 """Values of checks: statuses, outcomes, results, states, transitions, snapshots and notices.
 
-All are frozen; only a store writes them. Times are seconds since the Unix epoch by the store's clock (Redis ``TIME``).
-Durations have their unit in their name.
+All values are frozen. Times are seconds since the Unix epoch by the store's clock (Redis ``TIME``). The name of a
+duration contains its unit.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import Field, PlainValidator, Strict
 
 from monitor.lib import decoding
 
-# The types that the decoders of the store validate. Constructors validate nothing.
+# The store's decoders validate these types. The constructors of the classes below validate nothing.
 Text = Annotated[str, Field(max_length=decoding.TEXT_BYTES)]
 CheckName = Annotated[str, Field(pattern=rf"^{decoding.CHECK_NAME}$")]
 Moment = Annotated[float, Strict(), Field(ge=0, le=decoding.LATEST)]
@@ -29,8 +29,9 @@ Label = Annotated[str, PlainValidator(decoding.label)]
 class Status(StrEnum):
     """The status of a check.
 
-    A result is ok, warning or error, or ``UNKNOWN`` when its kind ran but could not decide. ``UNKNOWN`` is also the
-    status of a check that was never observed. ``STALE`` is the status of a check whose last result has expired.
+    - ``OK``, ``WARNING``, ``ERROR``: the outcome of the check's last run.
+    - ``UNKNOWN``: the check was never run, or its last run could not determine a status.
+    - ``STALE``: the check's last result has expired.
     """
 
     OK = "ok"
@@ -41,12 +42,12 @@ class Status(StrEnum):
 
     @property
     def severity(self) -> int:
-        """Return 0 for ok, 1 for warning, and 2 for every status that fails a critical check."""
+        """Return 0 for ok, 1 for warning, and 2 for error, stale and unknown."""
         return {"ok": 0, "warning": 1}.get(self.value, 2)
 
 
 class Reason(StrEnum):
-    """Reason codes that several modules set or compare. Codes of a single kind are listed in that kind."""
+    """Reason codes that several modules use. A code that only one kind uses is defined in the module of that kind."""
 
     ABOVE_THRESHOLD = "above_threshold"
     STALE = "stale"
@@ -66,14 +67,15 @@ class Overall(StrEnum):
 class Outcome:
     """The outcome of one run of a kind, before it is dated and timed.
 
-    - ``data`` is public: it holds only numbers, and names of counted things.
-    - ``message`` and ``detail`` may contain hosts, versions and texts; only authorised clients see them.
+    - ``data`` is public. It contains numbers, and names of the counted things.
+    - ``message`` and ``detail`` may contain hosts, versions and texts, which only authorised clients may read.
     - ``reason`` is a short code in snake_case (``timeout``, ``refused``, ``above_threshold``).
-    - ``grace`` marks an ``unknown`` outcome that is too early to judge. It fails nothing and sends no notification.
-    - ``held`` marks numbers that are kept from an earlier run. A held ``unknown`` outcome fails nothing, either.
-    - ``children`` are the outcomes of child checks by name; None for a child check that no longer exists.
-    - ``memory`` is passed unchanged to the kind's next run; None keeps the stored memory.
-    - ``series`` names the fields of ``data`` that history keeps, if they are numbers.
+    - ``grace`` is True for an ``unknown`` outcome in a grace period, when it is too early for a judgement. Such an
+      outcome fails no group and sends no notification.
+    - ``held`` is True when the numbers are those of an earlier run. A held ``unknown`` outcome fails no group either.
+    - ``children`` maps the names of child checks to their outcomes; None for a child check that no longer exists.
+    - ``memory`` is passed unchanged to the kind's next run. None keeps the stored memory.
+    - ``series`` are the names of the fields of ``data`` that history keeps. Values that are not numbers are skipped.
     """
 
     status: Status
@@ -90,7 +92,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """The time by which a run is dated, and the memory that the kind's previous run left."""
+    """The time of a run, and the memory that the previous run of the same check left."""
 
     now: float
     memory: str | None = field(default=None, repr=False)
@@ -104,8 +106,8 @@ NO_PAST = Past(0.0)
 class Result:
     """The dated result of one run of a check, valid until ``valid_until``.
 
-    ``late_ms`` is the time from the due time to the start of the run; None when no due time is known. ``series`` names
-    the fields of ``data`` that history keeps, besides the response time. ``grace`` and ``held`` are as in `Outcome`.
+    ``late_ms`` is the time from the due time to the start of the run; None for a run without a due time. History keeps
+    the response time and the fields of ``data`` that ``series`` names. For ``grace`` and ``held`` see `Outcome`.
     """
 
     run_id: Text
@@ -124,22 +126,22 @@ class Result:
 
     @property
     def numbers_at(self) -> float:
-        """Return the time at which the numbers were measured: before the observation if they are held or recorded."""
-        ages = (self.data.get(name) for name in AGES)
-        known = (float(age) for age in ages if isinstance(age, int | float) and not isinstance(age, bool))
-        return self.observed_at - max(0.0, next(known, 0.0))
+        """Return the time at which the numbers were measured: ``observed_at`` minus the age that ``data`` contains."""
+        ages = (self.data.get(name) for name in AGE_FIELDS)
+        numbers = (float(age) for age in ages if isinstance(age, int | float) and not isinstance(age, bool))
+        return self.observed_at - max(0.0, next(numbers, 0.0))
 
 
-AGES = ("numbers_age_seconds", "held_seconds")
-"""The fields of ``data`` that hold the age of the numbers, in seconds, at the time of the run."""
+AGE_FIELDS = ("numbers_age_seconds", "held_seconds")
+"""Fields of ``data`` with the age of the numbers in seconds, at the time of the run. The first that exists is used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """Consecutive results that disagree with the state in one direction, while a threshold delays the change.
+    """Consecutive results that are all worse, or all better, than the state, while a threshold delays the change.
 
-    ``status`` is what the state would become: the status nearest to the current one that every result of the streak
-    justifies (the mildest when the check gets worse, the worst when it gets better).
+    ``status`` is the status that the state gets when the threshold is reached. While the check gets worse, it is the
+    mildest status of the streak's results. While the check gets better, it is the worst one.
     """
 
     status: Status
@@ -151,9 +153,12 @@ class Streak:
 class State:
     """The judged status of a check after hysteresis, with its last result.
 
-    ``stale_since`` is the time at which a sweep found that the last result had expired; ``status`` keeps the last
-    judged status. ``sequence`` and ``turned_by`` are the sequence and the run id of the last transition. ``turned_by``
-    is empty in states of earlier versions.
+    - ``since`` is the time of the last change of ``status``.
+    - ``retry_at`` is the time of an additional run after a worse result (``retry_interval``); None when none is due.
+    - ``stale_since`` is the time at which a sweep found that the last result had expired. ``status`` does not change
+      then.
+    - ``sequence`` and ``turned_by`` are the sequence and the run id of the last transition. ``turned_by`` is empty in
+      states of earlier versions.
     """
 
     check: CheckName
@@ -168,7 +173,7 @@ class State:
 
     @property
     def is_judged(self) -> bool:
-        """Return False while all that is known is an ``unknown`` result in its grace period."""
+        """Return False while the status is ``unknown`` and the last result is in a grace period."""
         return not (self.status is Status.UNKNOWN and self.result.grace)
 
 
@@ -176,8 +181,8 @@ class State:
 class Transition:
     """A change of a state's status. It is stored once; events and alerts are made from it.
 
-    ``sequence`` orders the transitions of a check as long as the store keeps its data. ``run_id`` is the id of the run
-    or sweep that made the transition.
+    ``sequence`` grows with each transition of a check, unless the store loses data. ``run_id`` is the id of the run or
+    sweep that made the transition.
     """
 
     check: CheckName
@@ -195,20 +200,20 @@ class Transition:
 
 
 def transition_id(check: str, sequence: int, run_id: str) -> str:
-    """Return ``CHECK:SEQUENCE:RUN``, where RUN is the first eight characters of the run's or sweep's id.
+    """Return ``CHECK:SEQUENCE:RUN``, where RUN is the first eight characters of ``run_id``.
 
-    A run that is applied again has the same id. Two incidents have different ids even when the store has lost data: a
-    sequence may repeat after a fail-over, a restored dump or a step of the clock, the id of a run does not.
-    Return ``CHECK:SEQUENCE`` for an empty ``run_id``, as earlier versions wrote it.
+    A run that is applied twice makes the same id twice. Different incidents have different ids even if the store has
+    lost data: after a fail-over, a restored dump or a step of the clock a sequence may repeat, but no run id repeats.
+    For an empty ``run_id``, return ``CHECK:SEQUENCE``, the format of earlier versions.
     """
     return f"{check}:{sequence}:{run_id[:8]}" if run_id else f"{check}:{sequence}"
 
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """The right to run a check once, held under a lease.
+    """The right of one process to run a check once. It ends with its lease.
 
-    ``token`` is higher for every later flight. ``memory`` is the memory that the check's last run left.
+    Every flight has a higher ``token`` than all earlier ones. ``memory`` is the memory that the check's last run left.
     """
 
     check: str
@@ -220,10 +225,12 @@ class Flight:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The time that one dispatch covers: checks due in ``(since, until]``, and checks whose retry is due.
+    """The input of one dispatch: it sends the checks that became due after ``since``, up to and including ``until``.
 
-    ``since`` is None for the first dispatch of a store. ``observed`` holds the names of the checks that have a state;
-    it is None unless the roster's fingerprint is new.
+    - ``since`` is None for the first dispatch of a store.
+    - ``retries`` are the checks whose retry is due.
+    - ``observed`` are the names of the checks that have a state. It is None if ``since`` is set and the roster has not
+      changed since the last dispatch.
     """
 
     since: float | None
@@ -242,10 +249,11 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The states written since a reader's cursor was made.
+    """The states that were written after the cursor of a reader.
 
-    ``cursor`` is the cursor for the next read. With ``full``, ``states`` are all states and replace what the reader
-    has: on the first read, and after the store was flushed or failed over. ``read_at`` is the store's time.
+    ``cursor`` is the cursor for the next read. If ``full`` is True, ``states`` contains all states, and the reader
+    drops the states that it has: on its first read, and after the store was flushed or failed over. ``read_at`` is the
+    store's time.
     """
 
     states: Mapping[str, State]
@@ -278,7 +286,7 @@ class QueueVerdict(StrEnum):
 
 
 class NoticeKind(StrEnum):
-    """The occasion of a notification."""
+    """The kind of a notice."""
 
     FIRING = "firing"
     REMINDER = "reminder"
@@ -290,9 +298,10 @@ class NoticeKind(StrEnum):
 class Notice:
     """One notification for one alert channel.
 
-    ``id`` is the idempotency key: the id of the transition that caused the notice. A notice without a transition of its
-    own (a reminder, a deferred alert) has that id with a suffix. ``message`` contains no credentials, but may contain
-    hosts.
+    - ``id`` is the idempotency key of the notice: the id of the transition that caused it. The id of a reminder or of a
+      deferred notice has a suffix, because an earlier notice may have the id of the same transition.
+    - ``at`` is the time at which the notice was decided.
+    - ``message`` contains no credentials, but may contain hosts.
     """
 
     id: str

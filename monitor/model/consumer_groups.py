@@ -1,7 +1,4 @@
-"""Values of Kafka consumer groups: what one request to a cluster returned about each group.
-
-An offset counts records from the beginning of a partition. Terms are those of the Kafka protocol.
-"""
+"""Values of Kafka consumer groups, as one observation of a cluster returned them. The terms are those of Kafka."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ class TopicPartition(NamedTuple):
 
 
 class WaitingRecord(NamedTuple):
-    """A record that waits to be consumed: its partition, and when it was written, in seconds since the epoch."""
+    """A record that waits to be consumed: its partition, and the time at which it was written."""
 
     at: TopicPartition
     written_at: float
@@ -26,7 +23,7 @@ class WaitingRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class GroupMember:
-    """A consumer that is currently in a group, and the partitions that are assigned to it."""
+    """A current member of a group, and the partitions that are assigned to this member."""
 
     member_id: str
     client_id: str
@@ -38,13 +35,13 @@ class GroupMember:
 class PartitionObservation:
     """The observed offsets of a partition for one group.
 
-    - ``end`` is the offset of the next record to be written; None when the leader returned none (``problem`` is then
-      the reason).
-    - ``committed`` is the group's committed offset; None when there is none, or it has expired.
+    - ``end`` is the offset of the next record to be written; None when the leader returned no offset.
+    - ``committed`` is the group's committed offset; None when the group has none, or when it has expired.
     - ``beginning`` is the first offset that still exists; None when it was not requested.
-    - ``problem`` is also ``unsubscribed``, for a topic that the group has committed in but no longer consumes.
-    - ``next_record`` is set when the records after the committed offset were read: before it there are only aborted
-      records and transaction markers, no committed record.
+    - ``problem`` is the reason why ``end`` is None; or ``unsubscribed``, when the group has a committed offset but no
+      longer consumes the topic.
+    - ``next_record`` is the offset of the first record after the committed offset that a consumer would get. The
+      offsets before it are aborted records and transaction markers. None when the records were not read.
     """
 
     end: int | None
@@ -58,16 +55,18 @@ class PartitionObservation:
 class GroupObservation:
     """The observed state of a consumer group.
 
-    - ``known`` is False when the cluster has no group of that name.
-    - ``state`` is the broker's term (``Stable``, ``Empty``, ``PreparingRebalance``, ``CompletingRebalance``, ``Dead``;
-      ``Assigning`` and ``Reconciling`` for groups of KIP-848), empty when the broker returned none.
-    - ``problem`` is a reason code when only this group could not be read (``authorization``, ``coordinator``,
-      ``share_group``).
-    - ``unreached`` are the brokers needed for this group (its coordinator, leaders of its partitions) that did not
-      answer, with the reason.
-    - ``unmatched`` are the topic patterns that match no topic that the group consumes.
-    - ``unread`` are partitions with records but without a commit of this group, in topics that it commits in while it
-      has no members (``assign()`` has none).
+    - ``known`` is False when the cluster has no group of this name.
+    - ``state`` is the state that the broker returned; empty when it returned none. Its values are ``Stable``,
+      ``Empty``, ``PreparingRebalance``, ``CompletingRebalance``, ``Dead``, and for groups of KIP-848 ``Assigning`` and
+      ``Reconciling``.
+    - ``problem`` is the reason why this group could not be read, although other groups could: ``authorization``,
+      ``coordinator`` or ``share_group``.
+    - ``unreached`` are the brokers that did not answer, each with the reason. Only brokers that this group needs are
+      listed: its coordinator and the leaders of its partitions.
+    - ``unmatched`` are the configured topic patterns that match no topic of the group.
+    - ``unread`` are partitions that have records but no committed offset of this group. They are determined only for a
+      group without members (consumers that use ``assign()`` are no members), in topics where the group has committed
+      other partitions.
     - ``oldest`` is the oldest waiting record of the partition with the most lag; None when it could not be determined.
     """
 

@@ -1,4 +1,7 @@
-"""Outbox of alerts: each transition is decided once, each notice is delivered at least once."""
+"""Outbox of alerts. Each transition is decided once: a decision writes the changed alerts and the new notices.
+
+Each notice is delivered at least once.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,17 @@ from monitor.model.checks import Notice, Transition
 
 @dataclass(frozen=True, slots=True)
 class PendingDecisions:
-    """The transitions that no process has decided about yet, and the data that the decision needs.
+    """The transitions that no process has decided about yet, and the data that a decision about them needs.
 
-    - ``version`` changes with every decision.
-    - ``cursor`` is the place in the stream after ``transitions``.
-    - ``transitions`` are the oldest undecided ones.
-    - ``alerts`` are the alerts of their checks, or all alerts. ``silences`` are the active ones.
-    - ``broken`` is True when transitions may have been lost since the last decision, or when no decision was ever made.
-      In the first case ``transitions`` are all that are stored, in the second those of the last minute. In both cases
-      the states have to be compared with the alerts.
-    - ``moved`` is True when the stream has entries after the last decision.
+    - ``version`` is the number of the last decision. The store accepts a new decision only if this number is unchanged.
+    - ``cursor`` is the stream id up to which transitions were read. The next decision starts after this id.
+    - ``transitions`` are the undecided transitions, the oldest first.
+    - ``alerts`` are the alerts of the checks in ``transitions``, or of all checks (see :meth:`Outbox.undecided`).
+    - ``silences`` are the silences that have not ended.
+    - ``broken`` is True when ``transitions`` may be incomplete, so that the states have to be compared with the alerts.
+      There are two cases. (1) Transitions were deleted before a decision: ``transitions`` are then all stored ones.
+      (2) No decision was ever made: ``transitions`` are then those of the last minute.
+    - ``moved`` is True when ``broken`` is, or when entries were added to the stream since the last decision.
     """
 
     version: str
@@ -36,9 +40,10 @@ class PendingDecisions:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A notice that this process may deliver until its lease ends.
+    """A notice that this process may deliver until its lease on the channel ends.
 
-    ``failures`` counts the failed attempts of the channel in a row before this one.
+    ``attempts`` counts the failed deliveries of this notice. ``failures`` counts the failed deliveries to the channel
+    since its last successful one. ``raw`` is the stored notice.
     """
 
     channel: str
@@ -51,7 +56,10 @@ class Delivery:
 
 
 class DeliveryFailure(NamedTuple):
-    """The reason for a failed delivery, without secrets. ``permanent``: another attempt would fail in the same way."""
+    """The reason for a failed delivery, without secrets.
+
+    ``permanent`` is True when another attempt would fail in the same way.
+    """
 
     reason: str
     permanent: bool = False
@@ -62,43 +70,46 @@ class Outbox(Protocol):
     """Store of alerts and of the notices that wait for delivery. Every method may raise StoreUnavailable."""
 
     def undecided(self, token: str = "", *, everything: bool = True, limit: int = 500) -> PendingDecisions | None:
-        """Return what has to be decided now, with the alerts of all checks if ``everything``.
+        """Return the oldest ``limit`` undecided transitions, and the alerts of their checks.
 
-        With a token, the caller gets the turn to decide. It keeps the turn until nothing is left, or until it has not
-        called for some seconds; meanwhile other tokens get None. Without a token the method only reads.
+        With ``everything``, the alerts of all checks are returned. With a token, the caller also gets the turn to
+        decide. While one token has the turn, calls with other tokens return None. The turn ends when no undecided
+        transition is left, or five seconds after the token's last call. Without a token the method only reads.
         """
         ...
 
     def decide(
         self, pending: PendingDecisions, alerts: Mapping[str, Alert | None], notices: Sequence[tuple[str, Notice]]
     ) -> bool:
-        """Write a decision: the changed alerts (None deletes one), and notices with the names of their channels.
+        """Write a decision: the changed alerts, and the new notices as (channel, notice).
 
-        Write all of it, or nothing and return False when another process has decided since ``pending`` was read.
+        An alert of None deletes the alert of the check. When another process has decided since ``pending`` was read,
+        write nothing and return False.
         """
         ...
 
     def due(self, channels: Iterable[str]) -> list[str]:
-        """Return those of ``channels`` that have a notice to deliver now and that no process is delivering to."""
+        """Return the ``channels`` that have a notice to deliver now and that no process holds."""
         ...
 
     def take(self, channel: str, token: str, *, lease_seconds: float) -> Delivery | None:
-        """Return the channel's next notice under a lease; None when none is due or another token holds the channel.
+        """Take the lease on the channel and return its next notice; None when no notice is due.
 
-        Notices of one check are delivered in order. The lease is on the channel, and the next ``take`` prolongs it.
+        Return None also while another token holds the lease. The next ``take`` with the same token renews the lease.
+        The notices of a check are returned in order.
         """
         ...
 
     def leave(self, channel: str, token: str) -> None:
-        """Release a channel, so that another process can continue."""
+        """Release the lease on a channel, so that another process can take it."""
         ...
 
     def ack(self, delivery: Delivery) -> bool:
-        """Remove a delivered notice. Return False when another process has removed it before."""
+        """Delete a delivered notice. Return False when another process has already deleted it."""
         ...
 
     def retry(self, delivery: Delivery, *, after_seconds: float, hold_seconds: float, reason: str) -> None:
-        """Schedule a failed notice for a later attempt, and hold all notices of the channel for ``hold_seconds``."""
+        """Try a failed notice again after ``after_seconds``. Deliver nothing to its channel for ``hold_seconds``."""
         ...
 
     def bury(self, delivery: Delivery, reason: str) -> None:
@@ -106,7 +117,10 @@ class Outbox(Protocol):
         ...
 
     def retire(self, channels: Iterable[str], *, before: float) -> int:
-        """Move notices of other channels that have waited since ``before`` to the dead letters. Return their number."""
+        """Move the notices of all channels that are not in ``channels`` to the dead letters, if older than ``before``.
+
+        Return the number of moved notices.
+        """
         ...
 
     def silence(self, checks: str, *, for_seconds: float, why: str, by: str = "") -> Silence:
@@ -118,5 +132,5 @@ class Outbox(Protocol):
         ...
 
     def overview(self) -> AlertsOverview:
-        """Return the complete state of alerting."""
+        """Return all alerts, silences and delivery queues, and the newest dead letters."""
         ...

@@ -13,16 +13,17 @@ class ExecutorUnavailable(Exception):
 
 
 class Executor(Protocol):
-    """Runner of checks that can end a check whatever it is doing."""
+    """Runner of checks that can end a check at any time."""
 
     def start(self) -> None:
-        """Start the processes, so that the first check does not wait. Raise :class:`ExecutorUnavailable`."""
+        """Start the processes, so that the first check does not wait for them. Raise :class:`ExecutorUnavailable`."""
         ...
 
     def run(self, check: CheckSpec, past: Past = NO_PAST) -> tuple[Outcome, float]:
-        """Return the outcome and the response time in milliseconds. Raise nothing but :class:`ExecutorUnavailable`.
+        """Run the check. Return its outcome and its response time in milliseconds.
 
-        A check that is not done after ``check.timeout_seconds`` is ended: status ``error``, reason ``timeout``.
+        A check that takes longer than ``check.timeout_seconds`` is ended: its outcome is ``error`` with the reason
+        ``timeout``. Raise :class:`ExecutorUnavailable` and no other exception.
         """
         ...
 

@@ -11,7 +11,7 @@ from monitor.history.uptime import Uptimes
 
 
 class HistoryBounds(NamedTuple):
-    """The times at which samples and roll-ups begin, in epoch seconds; None when there are none."""
+    """The times at which the samples (``raw``) and the roll-ups begin; None when there are none."""
 
     raw: float | None = None
     rollups: float | None = None
@@ -20,8 +20,8 @@ class HistoryBounds(NamedTuple):
 class CompactionResult(NamedTuple):
     """The outcome of one compaction.
 
-    ``hours`` counts the hours that were closed or added to, ``evicted`` the blocks that were removed to keep the memory
-    budget. ``kept_bytes`` is the size of history after it.
+    ``hours`` counts the hours of checks whose waiting samples were packed. ``evicted`` counts the blocks that were
+    deleted to stay within the memory budget. ``kept_bytes`` is the size of history after the compaction.
     """
 
     hours: int = 0
@@ -30,46 +30,48 @@ class CompactionResult(NamedTuple):
 
 
 class History(Protocol):
-    """Reader of past results. :class:`StateStore` writes samples, together with the state that they belong to.
+    """Reader of past results, and their compaction. :class:`StateStore` writes a sample together with its state.
 
-    Every method may raise :class:`StoreUnavailable`. Stored values that cannot be decoded are treated as absent.
+    Every method may raise :class:`StoreUnavailable`. Stored values that cannot be decoded are ignored.
     """
 
     def samples(
         self, check: str, since: float, until: float | None = None, names: Collection[str] | None = None
     ) -> Samples:
-        """Return the check's samples in [since, until), preceded by the one that is still valid at ``since``, if any.
+        """Return the check's samples in [since, until). When ``until`` is None, it is the current time.
 
-        Only the series in ``names`` are included, all when None. ``until`` None means now.
+        An earlier sample that is still valid at ``since`` is returned first. Only the series in ``names`` are included;
+        all series when None.
         """
         ...
 
     def rollups(self, checks: Iterable[str], since: float, until: float | None = None) -> dict[str, Buckets]:
-        """Return each check's buckets, from the one of ``since`` to the one that ends at ``until`` (None means now).
+        """Return each check's buckets from ``since`` to ``until``. When ``until`` is None, it is the current time.
 
-        They include samples that are not rolled up yet. A check without history has empty buckets.
+        The first bucket contains ``since``. Samples that are not rolled up yet are included. A check without history
+        has empty buckets.
         """
         ...
 
     def uptimes(self, checks: Iterable[str], spans: Mapping[str, float], day_count: int) -> dict[str, Uptimes]:
         """Return each check's uptime figures for windows that end now, and for the last ``day_count`` UTC days.
 
-        ``spans`` are the windows' lengths in seconds by name. The result equals that of `monitor.history.uptime` over
-        roll-ups, at a lower cost for many checks and days.
+        ``spans`` maps a window's name to its length in seconds. The figures are the same as those that
+        `monitor.history.uptime` computes from :meth:`rollups`, but cost less for many checks and days.
         """
         ...
 
     def latest(self, checks: Iterable[str], at: float) -> dict[str, Sample]:
-        """Return each check's last sample at or before ``at``. Checks whose last sample has expired are left out."""
+        """Return each check's last sample in the two days before ``at``. Checks without such a sample are left out."""
         ...
 
     def reaches(self) -> HistoryBounds:
-        """Return how far back samples and roll-ups reach."""
+        """Return the times at which samples and roll-ups begin."""
         ...
 
     def compact(self, now: float) -> CompactionResult:
-        """Pack and roll up waiting samples, then delete expired blocks, then the oldest ones until the budget is kept.
+        """Pack and roll up waiting samples. Delete expired blocks, then the oldest blocks above the memory budget.
 
-        Idempotent: it may be interrupted anywhere, repeated, and run by several processes at once.
+        A compaction may be interrupted and repeated, and several processes may compact at the same time.
         """
         ...

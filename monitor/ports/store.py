@@ -1,4 +1,4 @@
-"""Store: states, history, alerts, workers and the record of the store's project."""
+"""Protocols of the store: states, history, alerts, workers, and the project that owns the store."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Reducer = Callable[[State | None], tuple[State, tuple[Transition, ...]]]
 
 
 class StoreUnavailable(Exception):
-    """Error: the store did not answer in time, or answered with an error. The text contains no credentials.
+    """Error: the store did not answer in time, or returned an error. The text contains no credentials.
 
-    ``reason`` is the code of the error that it returned; None when it did not answer.
+    ``reason`` is the code of the returned error; None when the store did not answer.
     """
 
     def __init__(self, text: str = "", reason: str | None = None) -> None:
@@ -26,7 +26,10 @@ class StoreUnavailable(Exception):
 
 
 class FlightRefused(Exception):
-    """Error: the flight cannot be taken. ``reason`` is ``busy`` (another run holds it) or ``overdue``."""
+    """Error: the flight cannot be taken.
+
+    ``reason`` is ``busy`` (another run holds the flight) or ``overdue`` (the run should have started long before).
+    """
 
     def __init__(self, check: str, reason: str) -> None:
         super().__init__(f"{check}: {reason}")
@@ -35,13 +38,13 @@ class FlightRefused(Exception):
 
 
 class FlightLost(Exception):
-    """Error: the flight's lease has ended, or another run holds the flight. Nothing was written."""
+    """Error: the lease of the flight has ended, or another run holds the flight. The update was not written."""
 
 
 class StateStore(Protocol):
-    """Store of the checks' states, and of the flights and dispatch windows that control the writing.
+    """Store of the checks' states, of flights, and of dispatch windows.
 
-    Every method may raise :class:`StoreUnavailable`. None blocks longer than its timeouts.
+    Every method may raise :class:`StoreUnavailable`, and ends within the timeouts of the store.
     """
 
     def now(self) -> float:
@@ -49,53 +52,56 @@ class StateStore(Protocol):
         ...
 
     def take(self, check: str, run_id: str, *, lease_seconds: float, overdue_at: float | None = None) -> Flight:
-        """Take the check's flight, or raise :class:`FlightRefused`.
+        """Take the check's flight. It contains the memory of the check's last run.
 
-        Idempotent for each ``run_id``. Refused as ``overdue`` once the store's clock has passed ``overdue_at``. The
-        flight contains the memory of the check's last run.
+        A repeated call with the same ``run_id`` returns the same flight. Raise :class:`FlightRefused` with ``busy``
+        while another run holds the flight, and with ``overdue`` when the store's time is after ``overdue_at``.
         """
         ...
 
     def update(self, flight: Flight, reducer: Reducer, *, memory: str | None = None) -> tuple[Transition, ...]:
-        """Replace the state of ``flight.check`` by ``reducer(state)`` and release the flight.
+        """Replace the state of ``flight.check`` by ``reducer(state)``, release the flight, and return the transitions.
 
-        State, history, transitions and ``memory`` (unless None) are written together or not at all, in one optimistic
-        transaction. It is applied once for each ``flight.run_id``, even when a reply is lost. Return the transitions.
-        Raise :class:`FlightLost` when the flight is no longer the current one.
+        The state, its sample, the transitions and ``memory`` (unless None) are written together or not at all. If
+        another process has changed the state meanwhile, ``reducer`` is called again with the new state. A repeated call
+        with the same ``flight.run_id`` changes nothing and returns the same transitions. Raise :class:`FlightLost` when
+        the flight is no longer the current one.
         """
         ...
 
     def update_many(
-        self, flight: Flight, reducers: Mapping[str, Reducer], *, history: Container[str] = ()
+        self, flight: Flight, reducers: Mapping[str, Reducer], *, sampled_checks: Container[str] = ()
     ) -> dict[str, tuple[Transition, ...]]:
         """Replace the states of several checks that one flight observed. Return the transitions of each check.
 
-        Each check is written as in :meth:`update`, but the flight is kept, and its own check is not among ``reducers``.
-        Several calls may follow one another, then :meth:`release`. Only the checks in ``history`` get a sample.
+        Each check is written as in :meth:`update`. ``flight.check`` must not be among ``reducers``. The flight is not
+        released: further calls may follow, and :meth:`release` ends it. Only the checks in ``sampled_checks`` get a
+        sample.
         """
         ...
 
     def release(self, flight: Flight) -> None:
-        """Release a flight without a result. Do nothing when another run holds it."""
+        """Release a flight without a result. Do nothing when another run holds the flight."""
         ...
 
-    def claim_window(self, fingerprint: str, *, at_least_seconds: float = 0.0) -> Window | None:
-        """Claim the time since the last claim, so that each moment is dispatched by one process only.
+    def claim_window(self, roster_fingerprint: str, *, at_least_seconds: float = 0.0) -> Window | None:
+        """Claim the window from the last claim until now. The caller dispatches the checks that became due in it.
 
-        Return None when the last claim is younger than ``at_least_seconds``.
+        Windows of two claims never overlap, so each run is dispatched once. Return None when the last claim was made
+        less than ``at_least_seconds`` ago.
         """
         ...
 
     def dispatched_at(self) -> float | None:
-        """Return the store's time of the last claimed window; None when there is none."""
+        """Return the end of the last claimed window; None when no window was claimed."""
         ...
 
     def read(self, checks: Iterable[str] | None = None) -> Snapshot:
-        """Return the states of ``checks``, of all checks when None. States that cannot be decoded are left out."""
+        """Return the states of ``checks``; of all checks when None. States that cannot be decoded are left out."""
         ...
 
     def changes(self, cursor: str | None) -> Changes:
-        """Return the states written since ``cursor``; all of them when it is None or no longer valid."""
+        """Return the states written after ``cursor``; all states when the cursor is None or no longer valid."""
         ...
 
     def transitions(self, *, after: str | None = None, limit: int = 100) -> list[tuple[str, Transition]]:
@@ -103,7 +109,7 @@ class StateStore(Protocol):
         ...
 
     def forget(self, checks: Iterable[str]) -> None:
-        """Delete everything about ``checks`` except their past transitions."""
+        """Delete the states, memories and history of ``checks``, but not their transitions."""
         ...
 
 
@@ -112,23 +118,23 @@ Send = Callable[[Notice], DeliveryFailure | None]
 
 
 class Ownership(Protocol):
-    """The record of the project that a store belongs to. Every method may raise :class:`StoreUnavailable`."""
+    """Record of the project that owns the store. Every method may raise :class:`StoreUnavailable`."""
 
     def read(self) -> Identity | None:
-        """Return the project that owns the store; None when none does."""
+        """Return the project that owns the store; None when the store has no owner."""
         ...
 
     def claim(self, project: Identity) -> Identity | None:
-        """Make ``project`` the owner if the store has no owner or this one. Return the owner."""
+        """Make ``project`` the owner if the store has no owner, or renew its record. Return the owner."""
         ...
 
     def take_over(self, project: Identity) -> Identity | None:
-        """Make ``project`` the owner. Return the previous one."""
+        """Make ``project`` the owner. Return the previous owner."""
         ...
 
 
 class Store(Protocol):
-    """The complete store. Each user takes the store that it needs; the methods here concern all of them."""
+    """The complete store. Each property is one of its stores. The methods concern all of these stores."""
 
     @property
     def states(self) -> StateStore:
@@ -137,7 +143,7 @@ class Store(Protocol):
 
     @property
     def history(self) -> History:
-        """Return the reader of past results."""
+        """Return the history of past results."""
         ...
 
     @property
@@ -152,18 +158,18 @@ class Store(Protocol):
 
     @property
     def ownership(self) -> Ownership:
-        """Return the record of the project that the store belongs to."""
+        """Return the record of the project that owns the store."""
         ...
 
-    def set_aside(self) -> Mapping[str, int]:
-        """Return the number of rejected values so far, by kind: values that another program stored, or damaged ones.
+    def rejected_counts(self) -> Mapping[str, int]:
+        """Return the number of rejected values so far, by kind. A rejected value cannot be decoded or is too large.
 
-        Delete what exceeds all limits. Raise :class:`StoreUnavailable`.
+        Delete values that are too large or too many. Raise :class:`StoreUnavailable`.
         """
         ...
 
     def refusal(self) -> str | None:
-        """Return the reason code for which the store refuses writes; None for none. Raise StoreUnavailable."""
+        """Return the reason code if the store refuses writes, else None. Raise :class:`StoreUnavailable`."""
         ...
 
     def close(self) -> None:

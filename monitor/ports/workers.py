@@ -1,4 +1,4 @@
-"""Registry of the project's workers, and the watched broker with its queues."""
+"""Protocols of the registry of workers, and of the watched broker."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from monitor.agent.protocol import Beacon
 
 
 class BrokerUnavailable(Exception):
-    """Error: the watched broker did not answer in time, or refused. The text contains no credentials."""
+    """Error: the watched broker did not answer in time, or refused a request. The text contains no credentials."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutedHeartbeat:
-    """The newest executed heartbeat of a worker or queue: when it was sent and executed, and by which node.
+    """The newest executed heartbeat of a worker or queue: when it was sent, and when and on which node it was executed.
 
-    ``instance`` is the :attr:`Beacon.instance` of the worker; empty when its agent does not write it.
+    ``instance`` is the :attr:`Beacon.instance` of the executing worker; empty when an older agent did not write it.
     """
 
     sent_at: float
@@ -28,7 +28,7 @@ class ExecutedHeartbeat:
 
 @dataclass(frozen=True, slots=True)
 class StoredBeacon:
-    """A worker's newest beacon, and the time at which it was written."""
+    """The newest beacon of an instance, and the time ``at`` which it was written."""
 
     beacon: Beacon
     at: float
@@ -36,11 +36,14 @@ class StoredBeacon:
 
 @dataclass(frozen=True, slots=True)
 class WorkerReport:
-    """Everything that workers have written into the store, and the state that the last round stored.
+    """The beacons and executed heartbeats that workers have stored, and the state that the last round has stored.
 
-    ``now`` is the store's time. ``beacons`` is by :attr:`Beacon.target`: each start of a worker is an entry.
-    ``executed`` is by `monitor.agent.protocol.target_field`. ``server`` changes when the store moves to another server
-    or its server is restarted; None when the server does not report it.
+    - ``now`` is the store's time.
+    - ``beacons`` maps :attr:`Beacon.target` to a beacon. Each instance of a worker has its own target.
+    - ``executed`` maps `monitor.agent.protocol.target_field` to a heartbeat.
+    - ``server`` is an id that changes when the store's server restarts or is replaced; None when the server reports
+      none.
+    - ``up_seconds`` is the time since the start of this server.
     """
 
     now: float
@@ -52,30 +55,34 @@ class WorkerReport:
 
 
 class WorkerRegistry(Protocol):
-    """Store of what workers write, and of the state between rounds. May raise :class:`StoreUnavailable`."""
+    """Store of beacons, heartbeats and the round state. Every method may raise :class:`StoreUnavailable`."""
 
     def report(self) -> WorkerReport:
-        """Return everything that workers have written. Values that cannot be decoded are left out and deleted."""
+        """Return all stored beacons and heartbeats, and the round state. Delete values that cannot be decoded."""
         ...
 
-    def set_aside(self, kind: str, number: int = 1) -> None:
-        """Count rejected values that the caller found in the report. Never raise."""
+    def count_rejected(self, kind: str, number: int = 1) -> None:
+        """Count rejected values that the caller found in the report. Raise nothing."""
         ...
 
     def connected(self, workers: Iterable[Beacon]) -> Mapping[str, bool] | None:
-        """Return by target which workers are connected to the store; None when the server does not report it."""
+        """Return for each worker's target whether the worker is connected to the store.
+
+        Return None when the server does not report its connections.
+        """
         ...
 
     def store_round(self, round_state: bytes, *, emitted: Mapping[str, float], removed: Iterable[Beacon] = ()) -> None:
-        """Store the round state and the times of sent heartbeats (by target field), and delete the given workers."""
+        """Store the round state, and in ``emitted`` when heartbeats were sent (by target field). Delete ``removed``."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """The number of messages that wait in a queue, and the id of the next one.
+    """The number of messages that wait in a queue, and the id of the next message.
 
-    ``head`` is the id of the next message, if it was requested and is known. ``consumers`` is None when it is unknown.
+    ``head`` is the id of the next message; None when the caller did not request it, or when the broker did not return
+    it. ``consumers`` is the number of the queue's consumers; None when it is unknown.
     """
 
     pending: int
@@ -83,7 +90,7 @@ class QueueDepth:
     consumers: int | None = None
 
     def without(self, number: int) -> QueueDepth:
-        """Return the depth after ``number`` messages were removed."""
+        """Return the depth that the queue has after ``number`` messages were removed."""
         left = max(0, self.pending - number)
         return QueueDepth(left, self.head if left else None, self.consumers)
 
@@ -92,8 +99,8 @@ class QueueDepth:
 class BrokerSnapshot:
     """Queues and nodes of the watched broker at one moment.
 
-    ``nodes`` are the workers that the broker knows. ``content_types`` are those in which heartbeats can be sent, the
-    preferred one first.
+    ``nodes`` are the node names of the workers that the broker knows. ``content_types`` are the serializations in which
+    heartbeats can be sent, the preferred one first. ``server`` identifies the broker's server.
     """
 
     queues: Mapping[str, QueueDepth]
@@ -106,17 +113,23 @@ class Broker(Protocol):
     """The watched broker. Every method may raise :class:`BrokerUnavailable`."""
 
     def snapshot(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSnapshot:
-        """Return the depths of ``queues``, with the id of the next message for the queues in ``heads``."""
+        """Return the depths of ``queues``. For the queues in ``heads``, include the id of the next message."""
         ...
 
     def send(self, heartbeats: Iterable[tuple[str, tuple[Any, ...], str]]) -> None:
-        """Send heartbeats, each as queue, arguments and content type. Take the next one after the last was sent."""
+        """Send heartbeats, given as (queue, arguments, content type).
+
+        Each heartbeat is taken from the iterator only after the one before it was sent, so it contains its own time.
+        """
         ...
 
     def remove(self, queues: Iterable[str]) -> None:
-        """Delete workers' own queues."""
+        """Delete these queues, which are the own queues of workers that no longer exist."""
         ...
 
     def take_back(self, queues: Iterable[str]) -> Mapping[str, int]:
-        """Remove our heartbeats from short queues. Return the removed number by queue, where the broker supports it."""
+        """Remove the monitor's heartbeats among the newest 100 messages of each queue. Return their number by queue.
+
+        Return an empty mapping for a broker that cannot remove single messages.
+        """
         ...

@@ -1,4 +1,4 @@
-"""History queries and their documents: the bodies of history/, uptime/ and events/ as plain data.
+"""History queries, and the bodies of the endpoints history/, uptime/ and events/ as plain data.
 
 Times are seconds since the Unix epoch by the store's clock.
 """
@@ -30,27 +30,28 @@ from monitor.ports.history import History, HistoryBounds
 from monitor.ports.store import StateStore
 
 CHECKS_AT_A_TIME = 50
-"""Limit for roll-ups that are in memory at once."""
+"""Number of checks that one query reads. This limits the roll-ups that are in memory at the same time."""
 EVENTS_AT_A_TIME = 1000
 EVENTS_READ = 10_000
 EVENTS_SECONDS = 0.3
-"""Limits of one request for the events of one check. The next request continues from the returned cursor."""
-_WORDS = {status: status.value for status in Status}
+"""A request for the events of one check ends after this time, or after ``EVENTS_READ`` entries. It returns a cursor,
+from which the next request continues."""
+_STATUS_VALUES = {status: status.value for status in Status}
 
 
 class EventPage(NamedTuple):
     """Transitions with their cursors, oldest first.
 
-    ``cursor`` is the place to continue from. ``more`` is True when there may be further ones.
+    ``cursor`` is the cursor for the next page. ``more`` is True when the stream may have further transitions.
     """
 
-    found: Sequence[tuple[str, Transition]]
+    events: Sequence[tuple[str, Transition]]
     cursor: str | None
     more: bool
 
 
 def earliest_at(reaches: HistoryBounds) -> float | None:
-    """Return the earliest time of which history knows anything; None when history is empty."""
+    """Return the time at which history begins; None when history is empty."""
     return min((at for at in reaches if at is not None), default=None)
 
 
@@ -64,8 +65,9 @@ def read_curves(
 ) -> tuple[Curves, HistoryBounds]:
     """Return a check's past in steps of full seconds, and the bounds of history. Raise StoreUnavailable.
 
-    The curves begin no earlier than history. They have no points when history begins after ``span``. ``names`` limits
-    the series, None means all. ``reaches`` are the bounds of history, if the caller has read them.
+    The curves begin no earlier than history. They have no points when history begins after ``span``. Only the series in
+    ``names`` are included; all series when None. A caller that has read the bounds of history passes them as
+    ``reaches``, which saves a read.
     """
     reaches = history.reaches() if reaches is None else reaches
     series = None if names is None else list(names)
@@ -90,13 +92,13 @@ def curves_document(check: str, curves: Curves, reaches: HistoryBounds) -> dict[
         "step_seconds": without_fraction(at.step),
         "resolution": at.resolution,
         "times": [without_fraction(time) for time in at.times],
-        "status": _words(curves.status),
+        "status": _status_values(curves.status),
         "series": {
             name: {
                 "unit": curve.unit,
-                "min": _numbers(curve.low),
-                "mean": _rounded(curve.mean, 10) if at.raw else _numbers(curve.mean),
-                "max": _numbers(curve.high),
+                "min": _with_integers(curve.low),
+                "mean": _to_digits(curve.mean, 10) if at.raw else _with_integers(curve.mean),
+                "max": _with_integers(curve.high),
             }
             for name, curve in curves.series.items()
         },
@@ -109,15 +111,15 @@ def overview_document(
 ) -> dict[str, Any]:
     """Return the body of ``/api/health/history/overview/``: one series of each check, for a sparkline.
 
-    ``checks`` gives the preferred series of each check: the first one that exists is shown, else the response time.
-    Raise StoreUnavailable.
+    ``checks`` maps each check to its preferred series. The first preferred series that has samples is included; without
+    any, the response time. Raise StoreUnavailable.
     """
     at = _in_full_steps(sparkline_scale(count, since, until))
     return {
         "since": without_fraction(at.since),
         "step_seconds": without_fraction(at.step),
         "checks": {
-            check: _spark(buckets, at, checks[check])
+            check: _sparkline_document(buckets, at, checks[check])
             for batch in _batches(checks)
             for check, buckets in history.rollups(batch, at.since, until).items()
         },
@@ -129,25 +131,26 @@ def uptime_document(
 ) -> dict[str, Any]:
     """Return the body of ``/api/health/uptime/``: each check's figures for windows that end now, and for UTC days.
 
-    ``spans`` are the windows' lengths in seconds by name. A window begins with a bucket. Raise StoreUnavailable.
+    ``spans`` maps a window's name to its length in seconds. A window begins at the start of a bucket. Raise
+    StoreUnavailable.
     """
-    until, found = now, dict[str, Any]()
+    until, documents = now, dict[str, Any]()
     for batch in _batches(checks):
         for check, uptimes in history.uptimes(batch, spans, day_count).items():
             until = max((window.until for window in uptimes.windows.values()), default=now)
-            found[check] = {
+            documents[check] = {
                 "windows": {name: window_document(window) for name, window in uptimes.windows.items()},
-                "days": [{"date": date, **_seconds(day)} for date, day in uptimes.days],
+                "days": [{"date": date, **_seconds_by_status(day)} for date, day in uptimes.days],
             }
-    return {"until": without_fraction(until), "checks": found}
+    return {"until": without_fraction(until), "checks": documents}
 
 
 def window_document(window: UptimeSeconds) -> dict[str, Any]:
-    """Return the figures of one window."""
+    """Return the uptime figures of one window."""
     return {
         "since": without_fraction(window.since),
         "availability": window.availability,
-        "seconds": _seconds(window),
+        "seconds": _seconds_by_status(window),
         "incidents": window.incidents,
         "mttr_seconds": window.mttr_seconds,
         "mtbf_seconds": window.mtbf_seconds,
@@ -157,34 +160,34 @@ def window_document(window: UptimeSeconds) -> dict[str, Any]:
 def read_events(states: StateStore, *, after: str | None, limit: int, check: str | None = None) -> EventPage:
     """Return up to ``limit`` events after the cursor, of one check or of all. Raise StoreUnavailable.
 
-    Read at most ``EVENTS_READ`` entries, and begin no page after ``EVENTS_SECONDS``. For a check with few events in a
-    long stream the page may have fewer than ``limit`` events, or none, and ``more`` is True.
+    The stream is read in pages: no page begins after ``EVENTS_READ`` entries or ``EVENTS_SECONDS``. So for a check with
+    few events in a long stream, the result may have fewer than ``limit`` events, or none, although ``more`` is True.
     """
-    found: list[tuple[str, Transition]] = []
+    events: list[tuple[str, Transition]] = []
     cursor, page_size = after, limit + 1 if check is None else EVENTS_AT_A_TIME
-    read, until = 0, time.monotonic() + EVENTS_SECONDS
+    read_count, ends_at = 0, time.monotonic() + EVENTS_SECONDS
     while True:
         page = states.transitions(after=cursor, limit=page_size)
-        for at, transition in page:
+        for event_cursor, transition in page:
             if check is None or transition.check == check:
-                if len(found) == limit:
-                    return EventPage(found, cursor, more=True)
-                found.append((at, transition))
-            cursor = at
-        read += len(page)
+                if len(events) == limit:
+                    return EventPage(events, cursor, more=True)
+                events.append((event_cursor, transition))
+            cursor = event_cursor
+        read_count += len(page)
         if len(page) < page_size:
-            return EventPage(found, cursor, more=False)
-        if read >= EVENTS_READ or time.monotonic() > until:
-            return EventPage(found, cursor, more=True)
+            return EventPage(events, cursor, more=False)
+        if read_count >= EVENTS_READ or time.monotonic() > ends_at:
+            return EventPage(events, cursor, more=True)
 
 
 def events_document(page: EventPage) -> dict[str, Any]:
     """Return the body of ``/api/health/events/``."""
-    return {"events": [event_document(*each) for each in page.found], "cursor": page.cursor, "more": page.more}
+    return {"events": [event_document(*event) for event in page.events], "cursor": page.cursor, "more": page.more}
 
 
 def event_document(cursor: str, transition: Transition) -> dict[str, Any]:
-    """Return the document of one event."""
+    """Return one event of the body."""
     return {
         "cursor": cursor,
         "id": transition.id,
@@ -197,16 +200,17 @@ def event_document(cursor: str, transition: Transition) -> dict[str, Any]:
 
 
 def states_at(history: History, checks: Iterable[str], at: float) -> dict[str, State]:
-    """Return the states of checks at a moment. Raise StoreUnavailable.
+    """Return the states that checks had at the time ``at``. Raise StoreUnavailable.
 
-    Judged status, reason, series and times are those of that moment. All other fields are empty, and ``since`` is the
-    time of the observation. Checks without an observation are left out.
+    Each state is built from the check's last sample: status, reason, series, ``observed_at`` and ``valid_until``.
+    ``since`` is ``observed_at``, because a sample does not contain it. All other fields are empty. Checks without a
+    sample in the two days before ``at`` are left out.
     """
-    return {check: _state(check, sample) for check, sample in history.latest(checks, at).items()}
+    return {check: _state_of_sample(check, sample) for check, sample in history.latest(checks, at).items()}
 
 
 def reaches_document(reaches: HistoryBounds) -> dict[str, float | None]:
-    """Return the times back to which history reaches."""
+    """Return the times at which samples and roll-ups begin."""
     return {"raw": reaches.raw, "rollups": reaches.rollups}
 
 
@@ -217,11 +221,11 @@ def without_fraction(value: float) -> float | int:
 
 
 def _in_full_steps(at: TimeScale) -> TimeScale:
-    """Extend a scale to the end of its last point: the response is then the same until there is a new observation."""
+    """Extend a scale to the end of its last step, so that the response stays the same until there is a new sample."""
     return dataclasses.replace(at, until=at.since + ceil((at.until - at.since) / at.step) * at.step)
 
 
-def _state(check: str, sample: Sample) -> State:
+def _state_of_sample(check: str, sample: Sample) -> State:
     data = {name: without_fraction(value) for name, value in sample.series.items() if name != RESPONSE_TIME}
     response_time_ms = sample.series.get(RESPONSE_TIME, 0.0)
     result = Result(
@@ -230,28 +234,28 @@ def _state(check: str, sample: Sample) -> State:
     return State(check, sample.status, sample.at, 0, result)
 
 
-def _spark(buckets: Buckets, at: TimeScale, names: Sequence[str]) -> dict[str, Any]:
+def _sparkline_document(buckets: Buckets, at: TimeScale, names: Sequence[str]) -> dict[str, Any]:
     name = next((name for name in names if name in buckets.series), RESPONSE_TIME)
     status, values = sparkline_values(buckets, at, name)
-    return {"status": _words(status), "series": name, "unit": unit_of(name), "values": _rounded(values, 4)}
+    return {"status": _status_values(status), "series": name, "unit": unit_of(name), "values": _to_digits(values, 4)}
 
 
-def _seconds(window: UptimeSeconds) -> dict[str, float]:
+def _seconds_by_status(window: UptimeSeconds) -> dict[str, float]:
     return {
         name: without_fraction(getattr(window, name)) for name in ("ok", "warning", "error", "unknown", "unobserved")
     }
 
 
-def _words(statuses: Iterable[Status | None]) -> list[str | None]:
-    return [None if status is None else _WORDS[status] for status in statuses]
+def _status_values(statuses: Iterable[Status | None]) -> list[str | None]:
+    return [None if status is None else _STATUS_VALUES[status] for status in statuses]
 
 
-def _numbers(values: Iterable[float | None]) -> list[float | None]:
+def _with_integers(values: Iterable[float | None]) -> list[float | None]:
     return [int(value) if value is not None and value.is_integer() else value for value in values]
 
 
-def _rounded(values: Iterable[float | None], digits: int) -> list[float | None]:
-    return _numbers([None if value is None else float(f"{value:.{digits}g}") for value in values])
+def _to_digits(values: Iterable[float | None], digits: int) -> list[float | None]:
+    return _with_integers([None if value is None else float(f"{value:.{digits}g}") for value in values])
 
 
 def _batches(checks: Iterable[str]) -> Iterator[list[str]]:

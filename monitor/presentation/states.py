@@ -34,8 +34,9 @@ _LEADING_FIELDS = frozenset(
 def workers_document(states: Mapping[str, State], now: float) -> dict[str, Any]:
     """Return all workers and queues with their verdicts: the body of ``/api/health/workers/``.
 
-    ``status`` and ``reason`` are those of the summary, ``unknown`` before the first round. An expired entry keeps its
-    last verdict and is marked ``stale``. ``suspended`` means that nothing can be judged now.
+    ``status`` and ``reason`` are taken from the check ``workers``. Before the first round, ``status`` is ``unknown``.
+    An entry whose result has expired keeps its last verdict and has ``stale`` set. ``suspended`` is True while the
+    monitor cannot observe the workers and therefore keeps the old verdicts.
     """
     summary = states.get(SUMMARY)
     reading = read_status(summary, now)
@@ -45,24 +46,26 @@ def workers_document(states: Mapping[str, State], now: float) -> dict[str, Any]:
         "suspended": bool(summary and summary.result.data.get("suspended")),
         "workers": _entries("worker:", _WORKER_FIELDS, states, now),
         "queues": _entries("queue:", _QUEUE_FIELDS, states, now),
-        "timestamp": timestamp(now),
+        "timestamp": iso_seconds(now),
     }
 
 
 def alerts_document(overview: AlertsOverview) -> dict[str, Any]:
     """Return the state of alerting: the body of ``/api/health/alerts/``.
 
-    It contains the checks that fail, flap or have an open notification, the silences, the queue of each channel, and
-    the dead letters.
+    It contains the silences, the queue of each channel, the dead letters, and three kinds of checks: failing checks,
+    flapping checks, and checks whose failure was notified but whose recovery was not.
     """
-    shown = (each for each in overview.alerts if each.status.severity or each.flapping_since is not None or each.told)
+    shown = (
+        alert for alert in overview.alerts if alert.status.severity or alert.flapping_since is not None or alert.told
+    )
     return {
-        "alerts": [_alert(each) for each in shown],
-        "silences": [_times(asdict(each), "since", "until") for each in overview.silences],
-        "channels": [_times(asdict(each), "oldest_at", "held_until") for each in overview.queues],
-        "dead_letters": [_dead_letter(each) for each in overview.dead_letters],
+        "alerts": [_alert_document(alert) for alert in shown],
+        "silences": [_with_iso_times(asdict(silence), "since", "until") for silence in overview.silences],
+        "channels": [_with_iso_times(asdict(queue), "oldest_at", "held_until") for queue in overview.queues],
+        "dead_letters": [_dead_letter_document(letter) for letter in overview.dead_letters],
         "dead_letter_count": overview.dead_letter_count,
-        "timestamp": timestamp(overview.read_at),
+        "timestamp": iso_seconds(overview.read_at),
     }
 
 
@@ -72,50 +75,50 @@ def hosts_document(states: Iterable[State], now: float) -> dict[str, Any]:
         host_name(state): {
             **state.result.data,
             **({"stale": True} if read_status(state, now).status is Status.STALE else {}),
-            "observed_at": exact(state.result.observed_at),
+            "observed_at": iso_milliseconds(state.result.observed_at),
         }
         for state in states
     }
 
 
-def timestamp(at: float) -> str:
-    """Return an ISO 8601 time in UTC, to the second."""
+def iso_seconds(at: float) -> str:
+    """Return the time in ISO 8601, in UTC, with seconds."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def exact(at: float) -> str | None:
-    """Return an ISO 8601 time in UTC, to the millisecond; None for a number outside the range of dates."""
+def iso_milliseconds(at: float) -> str | None:
+    """Return the time in ISO 8601, in UTC, with milliseconds; None if ``at`` is outside the range of `datetime`."""
     try:
         return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     except (ValueError, OverflowError, OSError):
         return None
 
 
-def number(value: float) -> float | int:
-    """Return a number rounded to hundredths, as an integer if it is integral."""
-    rounded = round(value, 2)
-    return int(rounded) if rounded == int(rounded) else rounded
+def rounded(value: float) -> float | int:
+    """Return the number rounded to two decimals; an integer if the decimals are zero."""
+    hundredths = round(value, 2)
+    return int(hundredths) if hundredths == int(hundredths) else hundredths
 
 
-def _alert(alert: Alert) -> dict[str, Any]:
+def _alert_document(alert: Alert) -> dict[str, Any]:
     return {
         "check": alert.check,
         "status": alert.status.value,
         "reason": alert.reason,
-        "since": exact(alert.since),
+        "since": iso_milliseconds(alert.since),
         "transition": alert.transition,
         "flapping": alert.flapping_since is not None,
         "held": alert.held,
         "held_by": alert.held_by,
         "deferred": list(alert.deferred),
         "told": {
-            channel: {"status": last.status.value, "at": exact(last.at), "reminders": last.reminders}
+            channel: {"status": last.status.value, "at": iso_milliseconds(last.at), "reminders": last.reminders}
             for channel, last in alert.told.items()
         },
     }
 
 
-def _dead_letter(letter: DeadLetter) -> dict[str, Any]:
+def _dead_letter_document(letter: DeadLetter) -> dict[str, Any]:
     notice = letter.notice
     return {
         "channel": letter.channel,
@@ -123,15 +126,15 @@ def _dead_letter(letter: DeadLetter) -> dict[str, Any]:
         "kind": notice.kind.value,
         "check": notice.check,
         "status": notice.status.value,
-        "decided_at": exact(notice.at),
-        "given_up_at": exact(letter.at),
+        "decided_at": iso_milliseconds(notice.at),
+        "given_up_at": iso_milliseconds(letter.at),
         "attempts": letter.attempts,
         "reason": letter.reason,
     }
 
 
-def _times(value: dict[str, Any], *names: str) -> dict[str, Any]:
-    return value | {name: None if value[name] is None else exact(value[name]) for name in names}
+def _with_iso_times(value: dict[str, Any], *names: str) -> dict[str, Any]:
+    return value | {name: None if value[name] is None else iso_milliseconds(value[name]) for name in names}
 
 
 def _entries(prefix: str, fields: tuple[str, ...], states: Mapping[str, State], now: float) -> list[dict[str, Any]]:
@@ -148,8 +151,8 @@ def _entry(state: State, reading: Reading, fields: tuple[str, ...], target: str)
         "verdict": values.get("verdict") or result.reason,
         "status": reading.status.value,
         "reason": reading.reason,
-        "since": exact(state.since),
-        "observed_at": exact(result.observed_at),
+        "since": iso_milliseconds(state.since),
+        "observed_at": iso_milliseconds(result.observed_at),
     }
     if reading.status in (Status.STALE, Status.UNKNOWN):
         entry["stale"] = True

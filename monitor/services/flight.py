@@ -71,5 +71,5 @@ def store_outcomes(
     for check, outcome in outcomes:
         result = policy.as_result(check, flight, outcome, response_time_ms)
         all_reducers[check.name] = partial(policy.advance, result=result, check=check)
-    made = store.update_many(flight, all_reducers, history=history)
+    made = store.update_many(flight, all_reducers, sampled_checks=history)
     return tuple(transition for some in made.values() for transition in some)

@@ -52,7 +52,7 @@ def _run(
     interval_seconds: float,
     outcomes: Mapping[str, Outcome],
 ) -> SelfCheck:
-    set_aside = store.set_aside()  # first: it removes values beyond all limits
+    set_aside = store.rejected_counts()  # first: it removes values beyond all limits
     states, now = store.states.read().states, flight.taken_at
     since = ticking_since(states.get(BEAT), now, interval_seconds)
     late = overdue((state for name, state in states.items() if is_expected(name, checks)), now, since)

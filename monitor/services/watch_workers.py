@@ -107,7 +107,7 @@ class _Round:
         before, rejected = decode(report.round_state)
         if before is not None and self._owner and before.project not in ("", self._owner):
             before = None  # its queues and workers belong to the previous owner of the store
-        self._fleet.set_aside("round_state", rejected)
+        self._fleet.count_rejected("round_state", rejected)
         if before is not None and 0 <= report.now - before.round_at < interval / 4:
             return WorkerRound("dropped", "early")
         inputs = self._inputs(report, before)

@@ -18,7 +18,7 @@ from monitor.config.probe_environment import KIND
 from monitor.model.checks import Overall, Reason, State, Status
 from monitor.policy.consumer_groups.reasons import GroupProblem, GroupReason
 from monitor.policy.runtime_checks import parent_checks
-from monitor.presentation.states import exact
+from monitor.presentation.states import iso_milliseconds
 
 HEALTHY = "System healthy"
 CHECK_TYPES: Mapping[str | None, str] = {
@@ -179,7 +179,7 @@ def _missing_result_sentence(verdict: CheckVerdict) -> str:
         return f"No data from the source ({verdict.reason})"
     if verdict.state is None:
         return "Not observed yet"
-    return f"Last result is out of date (observed {exact(verdict.state.result.observed_at)})"
+    return f"Last result is out of date (observed {iso_milliseconds(verdict.state.result.observed_at)})"
 
 
 def _child_states(check: CheckSpec, snapshot: CachedSnapshot) -> tuple[State, ...]:

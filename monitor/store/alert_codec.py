@@ -1,4 +1,4 @@
-"""Codec for alerts, notices, silences and dead letters. Decoding trusts no stored value, as in `codec`."""
+"""Codec for alerts, notices, silences and dead letters. Like `codec`, it decodes invalid values to None."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from monitor.store.codec import MESSAGE_CHARACTERS, dump, storable
 
 T = TypeVar("T", Alert, DeadLetter, Notice, Silence)
 
-LIMIT_BYTES = 64 * 1024  # longer values are rejected; written ones are shorter, even with every letter escaped
+LIMIT_BYTES = 64 * 1024  # Longer values are rejected. Encoded values are shorter, even if JSON escapes each character.
 DATA_LIMIT_BYTES = 8 * 1024
 
 
@@ -35,11 +35,11 @@ def decode(kind: type[T], raw: bytes | None) -> T | None:
 
 
 def slim(notice: Notice) -> Notice:
-    """Return the notice with its message and data cut to a size that may be stored."""
+    """Return the notice with a shorter message, and without its data if they are too large to be stored."""
     data = storable(notice.data)
-    small = len(dump(data)) <= DATA_LIMIT_BYTES
+    is_small = len(dump(data)) <= DATA_LIMIT_BYTES
     message = notice.message and notice.message[:MESSAGE_CHARACTERS]
-    return dataclasses.replace(notice, message=message, data=data if small else {})
+    return dataclasses.replace(notice, message=message, data=data if is_small else {})
 
 
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (Alert, DeadLetter, Notice, Silence)}

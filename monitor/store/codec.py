@@ -1,7 +1,7 @@
 """Codec for states, transitions and memories.
 
-Encoding never fails because of what a check reported. Decoding trusts no stored value: anything that the encoder would
-not have written decodes to None and is treated as absent.
+Every outcome of a check can be encoded. A stored value that the encoder would not have written is decoded to None, and
+callers treat it as absent.
 """
 
 from __future__ import annotations
@@ -19,17 +19,19 @@ from monitor.lib import decoding
 from monitor.model.checks import State, Text, Transition
 from monitor.policy import FUTURE_TOLERANCE_SECONDS
 
-LIMIT_BYTES = 64 * 1024  # limit for states, when written and when read
-MEMORY_LIMIT_BYTES = 2 * 1024 * 1024
-MEMORY_TEXT_LIMIT_BYTES = 8 * 1024 * 1024  # 8,000 consumer groups of ten partitions
+LIMIT_BYTES = 64 * 1024  # limit for an encoded state or transition
+MEMORY_LIMIT_BYTES = 2 * 1024 * 1024  # limit for a compressed memory
+MEMORY_TEXT_LIMIT_BYTES = (
+    8 * 1024 * 1024
+)  # limit before compression: enough for 8,000 consumer groups of ten partitions
 MESSAGE_CHARACTERS = 2000
 REASON_CHARACTERS = 100
 
 
 class StoredCheck(NamedTuple):
-    """The record that is stored for a check: its state, and the run that wrote it with that run's transitions.
+    """The stored record of a check: its state, the id of the run that wrote the state, and that run's transitions.
 
-    The run and its transitions answer a repeated request of a run whose first reply was lost.
+    If a run repeats an update because the reply was lost, the store returns these transitions and writes nothing.
     """
 
     state: State
@@ -38,7 +40,7 @@ class StoredCheck(NamedTuple):
 
 
 def encode(record: StoredCheck) -> bytes:
-    """Return a record of at most ``LIMIT_BYTES``. Detail and data of a longer one are left out."""
+    """Return the record as JSON. If this is longer than ``LIMIT_BYTES``, leave out the result's detail and data."""
     raw = dump(_record_to_json(record))
     if len(raw) <= LIMIT_BYTES:
         return raw
@@ -64,7 +66,7 @@ def decode(check: str, raw: bytes | None) -> StoredCheck | None:
 
 
 def trusted_state(record: StoredCheck | None, now: float) -> State | None:
-    """Return the record's state; None for no record, or one from further in the future than clocks may differ."""
+    """Return the record's state; None without a record, or if it was observed more than the tolerance after ``now``."""
     if record is None or record.state.result.observed_at > now + FUTURE_TOLERANCE_SECONDS:
         return None
     return record.state
@@ -88,7 +90,7 @@ def decode_transition(raw: bytes | None) -> Transition | None:
 
 
 def encode_memory(memory: str) -> bytes:
-    """Return a kind's memory, compressed; empty when it is larger than :func:`decode_memory` accepts."""
+    """Return a kind's memory, compressed; empty if the memory is larger than :func:`decode_memory` accepts."""
     raw = zlib.compress(memory.encode(), level=1)
     return raw if len(memory) <= MEMORY_TEXT_LIMIT_BYTES and len(raw) <= MEMORY_LIMIT_BYTES else b""
 
@@ -102,18 +104,18 @@ def decode_memory(raw: bytes) -> str | None:
 
 
 def dump(value: Any) -> bytes:
-    """Return a value as JSON that can be decoded again, with the nearest JSON value for what JSON cannot express."""
+    """Return a value as JSON that can be decoded. Values that JSON has no form for, such as NaN, are replaced."""
     try:
         text = _encode(value)
     except (ValueError, TypeError, RecursionError):  # NaN, a reference cycle, a key that is not a string
         text = _encode(_nearest_json(value))
-    if _SURROGATE in text:  # perhaps half of a surrogate pair
+    if _SURROGATE in text:  # The text may contain half of a surrogate pair, which cannot be decoded.
         text = _encode(_nearest_json(value))
     return text.encode()
 
 
 def storable(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a mapping that can be stored and decoded again. Values that are too large or too deep are replaced."""
+    """Return a mapping that can be encoded and decoded. Values that are too large or too deeply nested are replaced."""
     try:
         return decoding.mapping(dict(value))
     except decoding.BROKEN:

@@ -1,7 +1,7 @@
-"""Rejected values: stored by another program, or damaged, and therefore ignored without an error.
+"""Counter of rejected values. A rejected value cannot be decoded or is too large: the store ignores it.
 
-They are counted by kind in a hash of the store (``PREFIX`` + ``aside``), which the self check ``monitor:store`` shows.
-A value that stays is counted each time it is read.
+Rejected values are counted by kind in the hash ``PREFIX`` + ``aside`` of the store. The check ``monitor:store`` reports
+these counts. A value that is not deleted is counted each time it is read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = structlog.get_logger("monitor.store")
 
 
 class RejectedValues:
-    """Counter of rejected values: in this process, and with ``writes`` also in the store."""
+    """Counter of rejected values in this process and, with ``writes``, in the store."""
 
     def __init__(self, connection: RedisConnection, prefix: str, *, writes: bool) -> None:
         self._connection, self._key, self.writes = connection, f"{prefix}aside", writes
@@ -34,24 +34,24 @@ class RejectedValues:
         self._logged: dict[str, tuple[float, int]] = {}
 
     def count(self, kind: str, number: int = 1) -> None:
-        """Count ``number`` values of a kind, and log the kind at most once in a minute. Never raise."""
+        """Add ``number`` to the count of a kind. Log each kind at most once a minute. Raise nothing."""
         if number <= 0:
             return
         number = int(number)  # callers may pass a bool
         self._counts[kind] += number
-        logged_at, before = self._logged.get(kind, (float("-inf"), 0))
+        logged_at, logged_count = self._logged.get(kind, (float("-inf"), 0))
         if time.monotonic() - logged_at >= LOG_EVERY_SECONDS:
             self._logged[kind] = time.monotonic(), self._counts[kind]
-            log.warning("store.values_set_aside", kind=kind, count=self._counts[kind] - before)
+            log.warning("store.values_set_aside", kind=kind, count=self._counts[kind] - logged_count)
         if self.writes:
-            with contextlib.suppress(StoreUnavailable):  # the log has it
+            with contextlib.suppress(StoreUnavailable):  # the count was logged
                 self._connection.ask("HINCRBY", self._key, kind, number)
 
     def total(self) -> Mapping[str, int]:
-        """Return the number counted in the store so far, by kind. Raise StoreUnavailable."""
-        found = self._connection.ask("HMGET", self._key, *KINDS)
-        if not isinstance(found, list):
-            self._connection.ask("DEL", self._key)  # another type, not a hash
+        """Return the counts that are stored, by kind. Raise StoreUnavailable."""
+        values = self._connection.ask("HMGET", self._key, *KINDS)
+        if not isinstance(values, list):
+            self._connection.ask("DEL", self._key)  # The key is no hash.
             return {}
-        counts = {kind: raw for kind, raw in zip(KINDS, found, strict=True) if isinstance(raw, bytes)}
+        counts = {kind: raw for kind, raw in zip(KINDS, values, strict=True) if isinstance(raw, bytes)}
         return {kind: int(raw) for kind, raw in counts.items() if raw.isdigit() and len(raw) < 16}

@@ -1,17 +1,17 @@
-"""Keys of history in Redis, its retention, and the codec for samples that wait to be packed. See docs/decisions/0012.
+"""Keys and retention of history in Redis, and the codec for samples that are not packed yet. See docs/decisions/0012.
 
 =============================== ========================================================================================
 key                             value
 =============================== ========================================================================================
 ``open:CHECK:HOUR``             list of samples as written with the check's state, one JSON line each
-``open``                        sorted set of these lists: ``CHECK|HOUR``, by the end of the hour
+``open``                        sorted set of these lists: ``CHECK|HOUR``, sorted by the end of the hour
 ``raw:CHECK:HOUR``              an hour's samples, packed (`monitor.history.blocks`)
 ``roll:CHECK:DAY``              a UTC day's hours in five-minute buckets, packed
-``blocks:raw``, ``blocks:roll`` sorted sets of these blocks: ``CHECK|HOUR``, ``CHECK|DAY``, by HOUR or DAY, then size
-``blocks``                      hash: the size of all blocks, and the hour and day before which blocks were evicted
+``blocks:raw``, ``blocks:roll`` sorted sets of these blocks: ``CHECK|HOUR``, ``CHECK|DAY``, sorted by time, then size
+``blocks``                      hash: size of all blocks; hour and day before which blocks were deleted for the budget
 =============================== ========================================================================================
 
-HOUR and DAY count from the Unix epoch.
+HOUR and DAY are the numbers of hours and days since the Unix epoch.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ TRANSITIONS_KEPT = 10_000
 LINE_LIMIT_BYTES = 1024
 LINE_READ_BYTES = 2000
 LINE_BYTES = 100
-"""Approximate memory of one line, with its share of the list."""
+"""Approximate memory that a line needs in its list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Retention of samples and roll-ups, and the memory budget for both. ``enabled`` is False when none are written."""
+    """Retention of samples and roll-ups, and their common memory budget. ``enabled`` is False if none are written."""
 
     raw_seconds: float = float(DAY_SECONDS)
     rollup_seconds: float = 90.0 * DAY_SECONDS
@@ -42,12 +42,12 @@ class Retention:
 
     @property
     def line_seconds(self) -> int:
-        """Return the expiry in seconds of samples that no process packs."""
+        """Return the time after which a list of samples expires if no process packs it, in seconds."""
         return int(self.raw_seconds) + 2 * HOUR_SECONDS
 
 
 class HistoryKeys(NamedTuple):
-    """The history keys that do not depend on a check, and methods for those that do."""
+    """The keys of history. Keys without a check's name are fields, the others are methods."""
 
     prefix: str
     open: str
@@ -74,9 +74,9 @@ class HistoryKeys(NamedTuple):
 
 
 def encode_line(sample: Sample) -> bytes:
-    """Return a sample as it is first written, about 80 bytes of JSON.
+    """Return a sample as a JSON line of about 80 bytes.
 
-    The format is [microseconds, status code, microseconds of validity, reason, {series}].
+    The format is [time in microseconds, status code, duration of validity in microseconds, reason, {series}].
     """
     at = micros(sample.at)
     reason = sample.reason and sample.reason[: codec.REASON_CHARACTERS]
@@ -86,7 +86,7 @@ def encode_line(sample: Sample) -> bytes:
 
 
 def decode_lines(lines: Iterable[bytes]) -> Iterator[Sample]:
-    """Yield the decoded samples, without lines that :func:`encode_line` does not produce."""
+    """Yield the decoded samples. Skip lines that :func:`encode_line` does not produce."""
     for line in lines:
         try:
             at, code, valid, reason, series = decoding.load(line, most_bytes=LINE_READ_BYTES)

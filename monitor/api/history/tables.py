@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from monitor.presentation.states import exact
+from monitor.presentation.states import iso_milliseconds
 
 MEDIA_TYPE = "text/csv; charset=utf-8"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -22,7 +22,7 @@ def history(document: Mapping[str, Any]) -> str:
     series = document["series"]
     heads = [f"{name}_{figure}" for name in series for figure in ("min", "mean", "max")]
     columns = [series[name][figure] for name in series for figure in ("min", "mean", "max")]
-    rows = zip(document["times"], map(exact, document["times"]), document["status"], *columns, strict=True)
+    rows = zip(document["times"], map(iso_milliseconds, document["times"]), document["status"], *columns, strict=True)
     return _text(["at", "time", "status", *heads], rows)
 
 
@@ -47,7 +47,8 @@ def events(document: Mapping[str, Any]) -> str:
     """Return events as CSV."""
     heads = ["cursor", "id", "check", "old", "new", "at", "time", "reason"]
     return _text(
-        heads, ([({**each, "time": exact(each["at"])})[head] for head in heads] for each in document["events"])
+        heads,
+        ([({**each, "time": iso_milliseconds(each["at"])})[head] for head in heads] for each in document["events"]),
     )
 
 

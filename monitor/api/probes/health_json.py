@@ -10,7 +10,7 @@ from monitor.api.refresher import CachedSnapshot
 from monitor.api.roster import UNREADABLE, Group, RosterReader
 from monitor.config import CheckSpec
 from monitor.model.checks import Overall, State, Status
-from monitor.presentation.states import exact, number
+from monitor.presentation.states import iso_milliseconds, rounded
 
 MEDIA_TYPE = "application/health+json"
 _WORDS = {Overall.HEALTHY: "pass", Overall.DEGRADED: "warn", Overall.UNHEALTHY: "fail"}
@@ -60,8 +60,8 @@ def _component(check: CheckSpec, reading: policy.Reading, state: State | None) -
     component = check.name.replace(":", "%3A")
     if state is None:
         return {component: [common]}
-    common["time"] = exact(state.result.observed_at)
-    measured = {"responseTime": ("ms", number(state.result.response_time_ms))}
+    common["time"] = iso_milliseconds(state.result.observed_at)
+    measured = {"responseTime": ("ms", rounded(state.result.response_time_ms))}
     for field, (name, unit) in _MEASURES.items():
         if field in state.result.data:
             measured[name] = (unit, state.result.data[field])

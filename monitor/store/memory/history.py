@@ -1,4 +1,4 @@
-"""History in memory. It keeps the samples and computes everything else on request."""
+"""History in memory. It stores only samples, and computes buckets and uptimes for each request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from monitor.ports.history import CompactionResult, HistoryBounds
 
 
 class MemoryHistory:
-    """A :class:`monitor.ports.history.History` in this process. It keeps samples for ``seconds`` by ``clock``."""
+    """A :class:`monitor.ports.history.History` in this process, which keeps samples for ``seconds``."""
 
     def __init__(self, clock: Callable[[], float], seconds: float = 90 * DAY_SECONDS) -> None:
         self._clock, self._seconds = clock, seconds
@@ -25,14 +25,14 @@ class MemoryHistory:
         self._kept.setdefault(check, []).extend(samples)
 
     def forget(self, checks: Iterable[str]) -> None:
-        """Remove all samples of these checks."""
+        """Delete all samples of these checks."""
         for check in checks:
             self._kept.pop(check, None)
 
     def samples(
         self, check: str, since: float, until: float | None = None, names: Collection[str] | None = None
     ) -> Samples:
-        """Return the check's samples in [since, until), preceded by the one that is still valid at ``since``."""
+        """Return the check's samples in [since, until). An earlier one that is valid at ``since`` is returned first."""
         return self._samples(check).only(names).holding(since, self._clock() if until is None else until)
 
     def rollups(self, checks: Iterable[str], since: float, until: float | None = None) -> dict[str, Buckets]:
@@ -47,7 +47,7 @@ class MemoryHistory:
         return {name: uptimes(each, spans, day_count) for name, each in self.rollups(checks, since, now).items()}
 
     def latest(self, checks: Iterable[str], at: float) -> dict[str, Sample]:
-        """Return each check's last sample at or before ``at``, unless it has expired."""
+        """Return each check's last sample in the two days before ``at``."""
         found = {}
         for check in checks:
             samples = self._samples(check)
@@ -57,12 +57,12 @@ class MemoryHistory:
         return found
 
     def reaches(self) -> HistoryBounds:
-        """Return the time of the oldest sample for both."""
+        """Return the time of the oldest sample as the beginning of samples and of roll-ups."""
         oldest = min((sample.at for samples in self._kept.values() for sample in samples), default=None)
         return HistoryBounds(oldest, oldest)
 
     def compact(self, now: float) -> CompactionResult:
-        """Drop the samples that have expired."""
+        """Delete the samples that are older than the retention."""
         for check, samples in self._kept.items():
             self._kept[check] = [sample for sample in samples if sample.at >= now - self._seconds]
         return CompactionResult()
@@ -76,7 +76,7 @@ def _rolled_up(samples: Samples, since: float, until: float) -> Buckets:
     place = 0
     while place < len(samples):
         start = int(samples[place].at // DAY_SECONDS) * DAY_SECONDS
-        some = samples.within(start, start + DAY_SECONDS)
-        days.append(replace_hours(empty_day(start), some))
-        place += len(some)
+        samples_of_day = samples.within(start, start + DAY_SECONDS)
+        days.append(replace_hours(empty_day(start), samples_of_day))
+        place += len(samples_of_day)
     return join_days(days, None, since, until)

@@ -1,4 +1,4 @@
-"""Alerts in memory, for users' tests and for processes without Redis."""
+"""Outbox of alerts in memory, for users' tests and for processes without Redis."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ FIRST_SECONDS = 60.0
 
 @dataclass(slots=True)
 class _Lane:
+    """The notices of one check for one channel, in order."""
+
     due_at: float
     notices: deque[bytes] = field(default_factory=deque)
     attempts: int = 0
@@ -38,7 +40,7 @@ class _Channel:
 class MemoryOutbox:
     """A :class:`monitor.ports.alerts.Outbox` in this process. Threads may share it.
 
-    Transitions are read from ``states``. Notices are encoded as in Redis.
+    It reads the transitions from ``states``, and encodes notices as in Redis.
     """
 
     def __init__(self, clock: Callable[[], float], states: StateStore) -> None:
@@ -52,7 +54,7 @@ class MemoryOutbox:
         self._dead: deque[DeadLetter] = deque(maxlen=DEAD_LETTERS_KEPT)
 
     def undecided(self, token: str = "", *, everything: bool = True, limit: int = 500) -> PendingDecisions | None:  # noqa: ARG002
-        """Return what has to be decided now. There are no turns: every caller gets an answer."""
+        """Return the undecided transitions and the alerts of their checks. ``token`` is ignored: there are no turns."""
         with self._lock:
             broken = not self._cursor
             fresh = self._states.transitions(after=self._cursor or None, limit=TRANSITIONS_KEPT)
@@ -97,16 +99,20 @@ class MemoryOutbox:
             return True
 
     def due(self, channels: Iterable[str]) -> list[str]:
-        """Return those of ``channels`` that have a notice to deliver now and that no process is delivering to."""
+        """Return the ``channels`` that have a notice to deliver now and that no token holds."""
         with self._lock:
-            return [name for name in channels if self._holder(name) is None and self._next(name) is not None]
+            return [
+                name
+                for name in channels
+                if self._holding_token(name) is None and self._next_due_check(name) is not None
+            ]
 
     def take(self, channel: str, token: str, *, lease_seconds: float) -> Delivery | None:
-        """Return the channel's next notice under a lease; None when none is due or another token holds the channel."""
+        """Take the lease on the channel and return its next notice; None when none is due or another token holds it."""
         with self._lock:
-            if self._holder(channel) not in (None, token):
+            if self._holding_token(channel) not in (None, token):
                 return None
-            check = self._next(channel)
+            check = self._next_due_check(channel)
             if check is None:
                 self.leave(channel, token)
                 return None
@@ -114,17 +120,17 @@ class MemoryOutbox:
             known.holder = token, now + lease_seconds
             lane = known.lanes[check]
             notice = alert_codec.decode(Notice, lane.notices[0])
-            assert notice is not None  # noqa: S101  (only this class writes here)
+            assert notice is not None  # noqa: S101  (only this class encodes notices)
             return Delivery(channel, token, notice, lane.attempts, known.failures, now, lane.notices[0])
 
     def leave(self, channel: str, token: str) -> None:
-        """Release a channel, so that another process can continue."""
+        """Release the lease on a channel."""
         with self._lock:
-            if self._holder(channel) == token:
+            if self._holding_token(channel) == token:
                 self._channels[channel].holder = None
 
     def ack(self, delivery: Delivery) -> bool:
-        """Remove a delivered notice. Return False when it was removed before."""
+        """Delete a delivered notice. Return False when it was already deleted."""
         with self._lock:
             if not self._remove(delivery):
                 return False
@@ -133,9 +139,9 @@ class MemoryOutbox:
             return True
 
     def retry(self, delivery: Delivery, *, after_seconds: float, hold_seconds: float, reason: str) -> None:
-        """Schedule a failed notice for a later attempt, and hold all notices of the channel for ``hold_seconds``."""
+        """Try a failed notice again after ``after_seconds``. Deliver nothing to its channel for ``hold_seconds``."""
         with self._lock:
-            lane = self._lane(delivery)
+            lane = self._lane_of(delivery)
             if lane is None:
                 return
             known, now = self._channels[delivery.channel], self._clock()
@@ -153,10 +159,10 @@ class MemoryOutbox:
                 self._dead.appendleft(letter)
 
     def retire(self, channels: Iterable[str], *, before: float) -> int:
-        """Move notices of other channels that have waited since ``before`` to the dead letters. Return their number."""
-        known, buried = set(channels), 0
+        """Move older notices of channels that are not in ``channels`` to the dead letters. Return their number."""
+        configured, buried_count = set(channels), 0
         with self._lock:
-            for name in [name for name in self._channels if name not in known]:
+            for name in [name for name in self._channels if name not in configured]:
                 for lane in self._channels[name].lanes.values():
                     while lane.notices and (notice := alert_codec.decode(Notice, lane.notices[0])):
                         if notice.at > before:
@@ -164,18 +170,18 @@ class MemoryOutbox:
                         lane.notices.popleft()
                         reason = "its channel is not configured any more"
                         self._dead.appendleft(DeadLetter(name, notice, reason, self._clock(), 0))
-                        buried += 1
+                        buried_count += 1
                 if not any(lane.notices for lane in self._channels[name].lanes.values()):
                     del self._channels[name]
-        return buried
+        return buried_count
 
     def silence(self, checks: str, *, for_seconds: float, why: str, by: str = "") -> Silence:
         """Silence the checks whose names match the pattern ``checks``."""
         now = self._clock()
-        made = Silence(uuid.uuid4().hex[:8], checks, now, now + for_seconds, why, by)
+        silence = Silence(uuid.uuid4().hex[:8], checks, now, now + for_seconds, why, by)
         with self._lock:
-            self._silences[made.id] = made
-        return made
+            self._silences[silence.id] = silence
+        return silence
 
     def unsilence(self, silence_id: str) -> bool:
         """End a silence. Return False when no silence has this id."""
@@ -183,7 +189,7 @@ class MemoryOutbox:
             return self._silences.pop(silence_id, None) is not None
 
     def overview(self) -> AlertsOverview:
-        """Return the complete state of alerting."""
+        """Return all alerts, silences and delivery queues, and the newest dead letters."""
         with self._lock:
             alerts = tuple(sorted(self._alerts.values(), key=lambda alert: alert.check))
             queues = tuple(_delivery_queue(name, known) for name, known in sorted(self._channels.items()))
@@ -192,26 +198,28 @@ class MemoryOutbox:
 
     def _active_silences(self) -> tuple[Silence, ...]:
         now = self._clock()
-        return tuple(sorted((one for one in self._silences.values() if one.until > now), key=lambda one: one.until))
+        return tuple(
+            sorted((each for each in self._silences.values() if each.until > now), key=lambda each: each.until)
+        )
 
-    def _holder(self, channel: str) -> str | None:
+    def _holding_token(self, channel: str) -> str | None:
         known = self._channels.get(channel)
         return known.holder[0] if known and known.holder and known.holder[1] > self._clock() else None
 
-    def _next(self, channel: str) -> str | None:
+    def _next_due_check(self, channel: str) -> str | None:
         known, now = self._channels.get(channel), self._clock()
         if known is None or known.held_until > now:
             return None
         due = [(lane.due_at, check) for check, lane in known.lanes.items() if lane.notices and lane.due_at <= now]
         return min(due)[1] if due else None
 
-    def _lane(self, delivery: Delivery) -> _Lane | None:
+    def _lane_of(self, delivery: Delivery) -> _Lane | None:
         known = self._channels.get(delivery.channel)
         lane = known.lanes.get(delivery.notice.check) if known else None
         return lane if lane and lane.notices and lane.notices[0] == delivery.raw else None
 
     def _remove(self, delivery: Delivery) -> bool:
-        lane = self._lane(delivery)
+        lane = self._lane_of(delivery)
         if lane is None:
             return False
         lane.notices.popleft()

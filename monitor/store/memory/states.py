@@ -28,15 +28,15 @@ class _Kept:
 @dataclass(slots=True)
 class _Dispatch:
     cursor: float | None = None
-    fingerprint: str | None = None
+    roster_fingerprint: str | None = None
     retries: dict[str, float] = field(default_factory=dict)
 
 
 class MemoryStateStore:
-    """A :class:`monitor.ports.store.StateStore` in this process, by ``clock``. Threads may share it.
+    """A :class:`monitor.ports.store.StateStore` in this process, with the time of ``clock``. Threads may share it.
 
-    States are encoded as in Redis, so that a test reads what production would read. Samples are added to ``history`` if
-    ``keeps_history``.
+    States are encoded as in Redis, so that a test reads the same values as from Redis. With ``keeps_history``, samples
+    are added to ``history``.
     """
 
     def __init__(self, clock: Callable[[], float], history: MemoryHistory, *, keeps_history: bool) -> None:
@@ -71,7 +71,7 @@ class MemoryStateStore:
             return flight
 
     def update(self, flight: Flight, reducer: Reducer, *, memory: str | None = None) -> tuple[Transition, ...]:
-        """Replace the state by ``reducer(state)`` and the memory, and release the flight. Raise FlightLost."""
+        """Store ``reducer(state)`` and ``memory``, and release the flight. Raise FlightLost."""
         with self._lock:
             transitions = self._replace(flight, flight.check, reducer, sampled=True)
             if memory is not None and self._is_current(flight):
@@ -84,12 +84,12 @@ class MemoryStateStore:
         flight: Flight,
         reducers: Mapping[str, Reducer],
         *,
-        history: Container[str] = (),
+        sampled_checks: Container[str] = (),
     ) -> dict[str, tuple[Transition, ...]]:
         """Replace the states of several checks of one flight. Return the transitions of each. Raise FlightLost."""
         with self._lock:
             return {
-                name: self._replace(flight, name, reducer, sampled=name in history)
+                name: self._replace(flight, name, reducer, sampled=name in sampled_checks)
                 for name, reducer in reducers.items()
             }
 
@@ -99,8 +99,8 @@ class MemoryStateStore:
             if self._is_current(flight):
                 del self._flights[flight.check]
 
-    def claim_window(self, fingerprint: str, *, at_least_seconds: float = 0.0) -> Window | None:
-        """Claim the time since the last claim. Return None when that is younger than ``at_least_seconds``."""
+    def claim_window(self, roster_fingerprint: str, *, at_least_seconds: float = 0.0) -> Window | None:
+        """Claim the time from the last claim until now. Return None when that is less than ``at_least_seconds``."""
         with self._lock:
             now, last = self._clock(), self._dispatch
             since = last.cursor
@@ -112,23 +112,23 @@ class MemoryStateStore:
                 return None
             retries = tuple(name for name, at in sorted(last.retries.items(), key=lambda item: item[1]) if at <= now)
             waiting = {name: at for name, at in last.retries.items() if at > now}
-            is_new = since is None or last.fingerprint != fingerprint
-            self._dispatch = _Dispatch(now, fingerprint, waiting)
+            is_new = since is None or last.roster_fingerprint != roster_fingerprint
+            self._dispatch = _Dispatch(now, roster_fingerprint, waiting)
             return Window(since, now, retries, frozenset(self._kept) if is_new else None)
 
     def dispatched_at(self) -> float | None:
-        """Return the time of the last claimed window; None when there is none."""
+        """Return the end of the last claimed window; None when no window was claimed."""
         return self._dispatch.cursor
 
     def read(self, checks: Iterable[str] | None = None) -> Snapshot:
-        """Return the states of ``checks``, of all checks when None."""
+        """Return the states of ``checks``; of all checks when None."""
         with self._lock:
             now = self._clock()
             names = list(self._kept) if checks is None else [name for name in checks if name in self._kept]
             return Snapshot(self._decoded_states(names, now), now)
 
     def changes(self, cursor: str | None) -> Changes:
-        """Return the states written since ``cursor``; all of them when it is not a cursor of this store."""
+        """Return the states written after ``cursor``; all states when it is not a cursor of this store."""
         with self._lock:
             now, known = self._clock(), self._change_of(cursor)
             names = [name for name, kept in self._kept.items() if known is None or kept.change > known]
@@ -142,7 +142,7 @@ class MemoryStateStore:
             return [(str(number), transition) for number, transition in kept[start : start + limit]]
 
     def forget(self, checks: Iterable[str]) -> None:
-        """Delete everything about ``checks`` except their past transitions."""
+        """Delete the states, memories and history of ``checks``, but not their transitions."""
         with self._lock:
             names = list(checks)
             self._history.forget(names)
@@ -159,7 +159,7 @@ class MemoryStateStore:
             return {"states": states, "memories": dict(self._memories)}
 
     def restore(self, exported: Mapping[str, Any]) -> None:
-        """Restore exported states and memories, without undecodable states. Raise ValueError for a malformed export."""
+        """Add the states and memories of an export, without invalid ones. Raise ValueError for a malformed export."""
         states, memories = exported.get("states"), exported.get("memories")
         if not (_is_text_mapping(states) and _is_text_mapping(memories)):
             raise ValueError("an export contains states and memories, both as text by check")

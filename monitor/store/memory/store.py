@@ -15,9 +15,9 @@ from monitor.store.memory.states import MemoryStateStore
 
 
 class MemoryStore:
-    """A :class:`monitor.ports.store.Store` in this process, by ``clock``. Threads may share it.
+    """A :class:`monitor.ports.store.Store` in this process, with the time of ``clock``. Threads may share it.
 
-    With ``keeps_history``, all samples are kept until history is compacted; without it, none.
+    With ``keeps_history``, all samples are kept until history is compacted. Otherwise no samples are kept.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time, *, keeps_history: bool = True) -> None:
@@ -27,12 +27,12 @@ class MemoryStore:
         self.workers = MemoryWorkers(clock)
         self.ownership = MemoryOwnership()
 
-    def set_aside(self) -> Mapping[str, int]:
+    def rejected_counts(self) -> Mapping[str, int]:
         """Return the number of rejected values so far, by kind."""
         return dict(self.workers.counts)
 
     def refusal(self) -> str | None:
-        """Return None: memory accepts all writes."""
+        """Return None: this store never refuses writes."""
         return None
 
     def close(self) -> None:
@@ -40,7 +40,7 @@ class MemoryStore:
 
 
 class MemoryWorkers:
-    """Registry of workers in this process. Tests put what workers write into ``beacons`` and ``executed``."""
+    """Registry of workers in this process. Tests add entries to ``beacons`` and ``executed`` in place of workers."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -50,19 +50,19 @@ class MemoryWorkers:
         self.counts = Counter[str]()
 
     def report(self) -> WorkerReport:
-        """Return everything that workers have written, and the state of the last round."""
+        """Return all beacons and executed heartbeats, and the round state."""
         return WorkerReport(self._clock(), dict(self.beacons), dict(self.executed), self._round_state)
 
-    def set_aside(self, kind: str, number: int = 1) -> None:
+    def count_rejected(self, kind: str, number: int = 1) -> None:
         """Count rejected values that the caller found in the report."""
         self.counts += Counter({kind: number})
 
     def connected(self, workers: Iterable[Beacon]) -> Mapping[str, bool] | None:  # noqa: ARG002
-        """Return None: no worker has a connection."""
+        """Return None: there is no server that could report connections."""
         return None
 
     def store_round(self, round_state: bytes, *, emitted: Mapping[str, float], removed: Iterable[Beacon] = ()) -> None:  # noqa: ARG002
-        """Store the state for the next round, and delete workers."""
+        """Store the round state, and delete the workers in ``removed``."""
         self._round_state = round_state
         for beacon in removed:
             self.beacons.pop(beacon.target, None)
@@ -76,16 +76,16 @@ class MemoryOwnership:
         self._owner: Identity | None = None
 
     def read(self) -> Identity | None:
-        """Return the project that owns the store; None when none does."""
+        """Return the project that owns the store; None when the store has no owner."""
         return self._owner
 
     def claim(self, project: Identity) -> Identity | None:
-        """Make ``project`` the owner if the store has no owner or this one. Return the owner."""
+        """Make ``project`` the owner if the store has no owner. Return the owner."""
         if self._owner is None:
             self._owner = project
         return self._owner
 
     def take_over(self, project: Identity) -> Identity | None:
-        """Make ``project`` the owner. Return the previous one."""
+        """Make ``project`` the owner. Return the previous owner."""
         before, self._owner = self._owner, project
         return before

@@ -1,7 +1,8 @@
 """Compaction of history: packs waiting lines into blocks, rolls them up, and trims history to its limits.
 
-Each step reads, computes in this process, and writes with one script that does nothing unless the values are still the
-ones that were read. So it may be interrupted anywhere and repeated, and two processes at once do the work only once.
+Each step reads values, computes new blocks in this process, and writes them with one script. The script writes nothing
+if a value has changed since it was read. So a step may be interrupted and repeated, and if two processes do the same
+step, only one of them writes.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from monitor.store.rejected import RejectedValues
 from monitor.store.retention import LINE_BYTES, HistoryKeys, Retention, decode_lines
 
 ENOUGH_LINES = 32
-"""A list of this length is packed before its hour is over: reads are then short, and packed samples take a tenth of
-the memory."""
+"""A list of this length is packed before its hour is over. Packed samples need a tenth of the memory, and short lists
+are read faster."""
 LISTS_PER_FETCH = 20
 LISTS_PER_PASS = 500
 PASSES = 200
@@ -32,6 +33,8 @@ BLOCK_OVERHEAD_BYTES = 250  # for a key, its expiry and its index entry, measure
 
 
 class _WaitingList(NamedTuple):
+    """The list of a check's samples of one hour that are not packed yet. ``hour`` counts from the Unix epoch."""
+
     check: str
     hour: int
 
@@ -41,14 +44,14 @@ class _WaitingList(NamedTuple):
 
 
 class _NewBlocks(NamedTuple):
-    """The new blocks of an hour and of its day; an empty one is not written."""
+    """The new block of samples (``raw``) and the new block of roll-ups (``roll``). An empty block is not written."""
 
     raw: bytes = b""
     roll: bytes = b""
 
 
 class Compactor:
-    """The writing side of :class:`monitor.store.redis.history.RedisHistory`, over the store's connection."""
+    """Base class of :class:`monitor.store.redis.history.RedisHistory` with the methods that write and delete."""
 
     def __init__(
         self, connection: RedisConnection, prefix: str, retention: Retention, rejected: RejectedValues
@@ -58,15 +61,18 @@ class Compactor:
         self._other_keys = (f"{prefix}transitions", Keys.of(prefix).beacons, Keys.of(prefix).heartbeats)
 
     def compact(self, now: float) -> CompactionResult:
-        """Pack the lists that are long enough or whose hour is over, and trim history. Raise StoreUnavailable."""
+        """Pack the lists that are long enough and the lists whose hour is over. Delete expired and surplus blocks.
+
+        Raise StoreUnavailable.
+        """
         hours = lines = 0
         for _ in range(PASSES):
             lines, members = self._waiting_lists(now)
             packed = self._pack([_parse_member(member) for member in members], now)
             hours += packed
-            if not packed:  # nothing to do, or another process does it
+            if not packed:  # no list is left, or another process packs the lists
                 break
-        evicted, kept_bytes = self._trim(now, lines * LINE_BYTES + self._bytes_of_others())
+        evicted, kept_bytes = self._trim(now, lines * LINE_BYTES + self._other_bytes())
         return CompactionResult(hours, evicted, kept_bytes + lines * LINE_BYTES)
 
     def forget(self, checks: Iterable[str], now: float) -> None:
@@ -80,7 +86,7 @@ class Compactor:
             self._connection.run("history_forget", keys, [self._names.prefix, *hours, *days, *batch])
 
     def _waiting_lists(self, now: float) -> tuple[int, list[bytes]]:
-        """Return the number of all waiting lines, and some of the lists to pack."""
+        """Return the number of all unpacked lines, and at most ``LISTS_PER_PASS`` lists to pack."""
         lines, members, start = 0, list[bytes](), 0
         for _ in range(PASSES):
             count, start, refused, *found = self._connection.run(
@@ -97,46 +103,49 @@ class Compactor:
     def _pack(self, waiting: Sequence[_WaitingList], now: float) -> int:
         packed = 0
         for batch in _batches(waiting):
-            wanted: list[Argument] = [value for each in batch for value in (each.check, each.hour, each.day)]
-            found = self._connection.run("history_fetch", [], [self._names.prefix, LIMIT_BYTES, *wanted])
+            arguments: list[Argument] = [value for each in batch for value in (each.check, each.hour, each.day)]
+            found = self._connection.run("history_fetch", [], [self._names.prefix, LIMIT_BYTES, *arguments])
             for each, (raw, roll, lines) in zip(batch, found, strict=True):
                 packed += bool(lines) and self._write_blocks(each, raw, roll, lines, now)
         return packed
 
-    def _write_blocks(self, at: _WaitingList, raw: bytes, roll: bytes, lines: Sequence[bytes], now: float) -> bool:
-        new, names, kept = self._new_blocks(at, raw, roll, lines, now), self._names, self._retention
+    def _write_blocks(self, waiting: _WaitingList, raw: bytes, roll: bytes, lines: Sequence[bytes], now: float) -> bool:
+        new, names, kept = self._new_blocks(waiting, raw, roll, lines, now), self._names, self._retention
         answer = self._connection.run(
             "history_pack",
             [
-                names.open_list(at.check, at.hour),
+                names.open_list(waiting.check, waiting.hour),
                 names.open,
-                names.raw_block(at.check, at.hour),
-                names.roll_block(at.check, at.day),
+                names.raw_block(waiting.check, waiting.hour),
+                names.roll_block(waiting.check, waiting.day),
                 names.raw,
                 names.roll,
                 names.blocks,
             ],
             [
-                *(at.check, at.hour, at.day, LIMIT_BYTES, BLOCK_OVERHEAD_BYTES, len(lines), lines[0], lines[-1]),
-                *(raw, roll, new.raw, int((at.hour + 1) * HOUR_SECONDS + kept.raw_seconds)),
-                *(new.roll, int((at.day + 1) * DAY_SECONDS + kept.rollup_seconds)),
+                *(waiting.check, waiting.hour, waiting.day, LIMIT_BYTES, BLOCK_OVERHEAD_BYTES),
+                *(len(lines), lines[0], lines[-1]),
+                *(raw, roll, new.raw, int((waiting.hour + 1) * HOUR_SECONDS + kept.raw_seconds)),
+                *(new.roll, int((waiting.day + 1) * DAY_SECONDS + kept.rollup_seconds)),
             ],
         )
         return bool(answer)
 
-    def _new_blocks(self, at: _WaitingList, raw: bytes, roll: bytes, lines: Sequence[bytes], now: float) -> _NewBlocks:
-        began, kept = at.hour * HOUR_SECONDS, self._retention
+    def _new_blocks(
+        self, waiting: _WaitingList, raw: bytes, roll: bytes, lines: Sequence[bytes], now: float
+    ) -> _NewBlocks:
+        began, kept = waiting.hour * HOUR_SECONDS, self._retention
         decoded = list(decode_lines(lines))
         known, fresh = decode_samples(raw), gather(decoded).within(began, began + HOUR_SECONDS)
         self._rejected.count("sample", len(lines) - len(decoded))
         if not fresh:
             return _NewBlocks()
-        known_day = decode_day(roll, at.day * DAY_SECONDS)
+        known_day = decode_day(roll, waiting.day * DAY_SECONDS)
         self._rejected.count("block", bool(raw and known is None) + bool(roll and known_day is None))
-        day = known_day or empty_day(at.day * DAY_SECONDS)
+        day = known_day or empty_day(waiting.day * DAY_SECONDS)
         rolled, samples = add_waiting_samples(day, known, fresh), merge([known, fresh]) if known else fresh
         is_raw = now < began + HOUR_SECONDS + kept.raw_seconds
-        is_rolled = rolled is not None and now < (at.day + 1) * DAY_SECONDS + kept.rollup_seconds
+        is_rolled = rolled is not None and now < (waiting.day + 1) * DAY_SECONDS + kept.rollup_seconds
         return _NewBlocks(
             encode_samples(samples) if is_raw else b"", encode_day(rolled) if rolled and is_rolled else b""
         )
@@ -159,13 +168,19 @@ class Compactor:
             evicted += count
         return evicted, total
 
-    def _bytes_of_others(self) -> int:
-        """Return the size of events and heartbeats, which share the budget; 0 when the server does not report it."""
+    def _other_bytes(self) -> int:
+        """Return the bytes of transitions, beacons and heartbeats, which count against the budget of history.
+
+        A size that the server does not report counts as 0.
+        """
         return sum(int(self._connection.ask("MEMORY", "USAGE", key) or 0) for key in self._other_keys)
 
 
 def _batches(waiting: Iterable[_WaitingList]) -> Iterator[Sequence[_WaitingList]]:
-    """Yield lists to fetch together: no two hours of one check's day, as packing the first changes the day's block."""
+    """Yield batches of lists that can be packed from one read. Packing a list changes the block of its check's day.
+
+    So a batch never contains two lists of the same check and day.
+    """
     rounds: list[list[_WaitingList]] = []
     counts = Counter[tuple[str, int]]()
     for each in waiting:

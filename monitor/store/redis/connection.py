@@ -1,4 +1,4 @@
-"""Connection to a Redis server. Every call is bounded in time. Threads may share it, processes may not."""
+"""Connection to a Redis server. Every call has a time limit. Threads may share a connection, processes may not."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Argument = str | bytes | int | float
 
 
 class RedisConnection:
-    """Runner of scripts and commands on one server. Every failure is a :class:`StoreUnavailable`.
+    """Connection that runs scripts and commands on one server. Every error is raised as :class:`StoreUnavailable`.
 
-    One attempt takes at most ``timeout_seconds`` for each of connecting, sending and receiving. With ``retries``, a
-    lost call is repeated until twice ``timeout_seconds`` have passed, so every call must be repeatable. The time to
-    resolve a host name depends on the system's resolver and cannot be bounded.
+    ``timeout_seconds`` is the time limit for connecting, for sending and for receiving. With ``retries``, a call
+    without a reply is sent again until 2 x ``timeout_seconds`` have passed. So every call must be repeatable. The time
+    in which the system resolves a host name has no limit.
     """
 
     def __init__(self, url: str, *, timeout_seconds: float, retries: bool) -> None:
@@ -37,7 +37,7 @@ class RedisConnection:
         self._execute: Callable[..., Any] = redis.Redis(connection_pool=pool).execute_command
 
     def run(self, script: str, keys: Sequence[str | bytes], arguments: Sequence[Argument]) -> Any:
-        """Return the reply of the script ``script``, in one round trip once the server has it."""
+        """Run a script and return its reply. This takes one round trip if the server knows the script, else two."""
         text, sha = scripts.load(script)
 
         def evaluate() -> Any:
@@ -49,13 +49,13 @@ class RedisConnection:
         return self._attempt(evaluate)
 
     def call(self, *command: Argument) -> Any:
-        """Return the reply of a command."""
+        """Send a command and return its reply."""
         return self._attempt(lambda: self._execute(*command))
 
     def ask(self, *command: Argument) -> Any:
-        """Return the reply of a command; None when the server refuses it.
+        """Send a command and return its reply; None when the server returns an error.
 
-        A server refuses a command that is not permitted, renamed, or unknown to its version.
+        Use this for commands that may be forbidden, renamed, or unknown to the server's version.
         """
 
         def attempt() -> Any:
@@ -72,7 +72,7 @@ class RedisConnection:
         return int(seconds) + int(microseconds) / 1e6
 
     def close(self) -> None:
-        """Close the idle connections. The next call opens one again."""
+        """Close the idle connections. The next call opens a new one."""
         self._pool.disconnect(inuse_connections=False)
 
     def _attempt(self, action: Callable[[], T]) -> T:
@@ -89,7 +89,7 @@ class RedisConnection:
         try:
             return action()
         except (RedisError, OSError) as error:
-            # Not chained: a server without AUTH echoes the password in its error, and tracebacks get logged.
+            # Not chained: the error of a server without AUTH contains the password, and tracebacks are logged.
             raise self._unavailable(error) from None
 
     def _unavailable(self, error: Exception) -> StoreUnavailable:

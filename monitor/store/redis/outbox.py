@@ -1,4 +1,4 @@
-"""Alerts in Redis: decided once, and delivered at least once. Each script documents the invariant that it keeps."""
+"""Outbox of alerts in Redis. The comment of each script describes the invariant that the script keeps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from monitor.model.checks import Notice
 from monitor.ports.alerts import Delivery, PendingDecisions
 from monitor.store import alert_codec, codec
 from monitor.store.redis.connection import Argument, RedisConnection
-from monitor.store.redis.sweeping import sweep
+from monitor.store.redis.surplus_fields import delete_surplus_fields
 from monitor.store.rejected import RejectedValues
 
 DEAD_LETTERS_KEPT = 1000
@@ -19,8 +19,8 @@ PENDING_KEPT = 10_000
 DISCARDS_PER_SCRIPT = 500
 TURN_SECONDS = 5.0
 FIRST_SECONDS = 60
-"""The very first decision covers transitions that are at most this much older than the newest. After a flush these are
-all; when the first channel is configured, older ones are too old to notify of."""
+"""The first decision in a store ignores transitions that are older than the newest one by more than this time. After a
+flush there are none. After the first channel was configured, they are too old for a notification."""
 
 
 class RedisOutbox:
@@ -35,7 +35,7 @@ class RedisOutbox:
         self._channels = f"{self._prefix}channels"
 
     def undecided(self, token: str = "", *, everything: bool = True, limit: int = 500) -> PendingDecisions | None:
-        """Return what has to be decided now; None while another token has the turn."""
+        """Return the undecided transitions and the alerts of their checks; None while another token has the turn."""
         keys = [self._meta, self._transitions, self._alerts, self._silences, f"{self._prefix}turn"]
         answer = self._connection.run(
             "alert_read",
@@ -74,16 +74,16 @@ class RedisOutbox:
         return bool(self._connection.run("alert_decide", keys, arguments))
 
     def due(self, channels: Iterable[str]) -> list[str]:
-        """Return those of ``channels`` that have a notice to deliver now and that no process is delivering to."""
+        """Return the ``channels`` that have a notice to deliver now and that no process holds."""
         return [name.decode() for name in self._connection.run("alert_due", [], [self._prefix, *channels])]
 
     def take(self, channel: str, token: str, *, lease_seconds: float) -> Delivery | None:
-        """Return the channel's next notice under a lease; None when none is due or another token holds the channel."""
-        lanes, lease_ms = self._lane_key(channel, b""), max(1, round(lease_seconds * 1e3))
-        arguments: list[Argument] = [token, lease_ms, lanes, alert_codec.LIMIT_BYTES, PENDING_KEPT]
+        """Take the lease on the channel and return its next notice; None when none is due or another token holds it."""
+        lane_prefix, lease_ms = self._lane_key(channel, b""), max(1, round(lease_seconds * 1e3))
+        arguments: list[Argument] = [token, lease_ms, lane_prefix, alert_codec.LIMIT_BYTES, PENDING_KEPT]
         while True:
-            answer, removed, *rest = self._connection.run("alert_take", self._keys(channel), arguments)
-            self._rejected.count("notice", removed)
+            answer, deleted, *rest = self._connection.run("alert_take", self._keys(channel), arguments)
+            self._rejected.count("notice", deleted)
             if answer == b"again":
                 continue
             if answer != b"notice":
@@ -93,18 +93,18 @@ class RedisOutbox:
             if notice is not None and notice.check.encode() == check:
                 return Delivery(channel, token, notice, _count(attempts), _count(failures), int(now) / 1e6, raw)
             self._rejected.count("notice")
-            self._remove(channel, token, check, raw, b"")  # stored by another program
+            self._remove(channel, token, check, raw, b"")  # Another program has stored this notice.
 
     def leave(self, channel: str, token: str) -> None:
-        """Release a channel, so that another process can continue."""
+        """Release the lease on a channel, so that another process can take it."""
         self._connection.run("alert_leave", self._keys(channel)[:1], [token])
 
     def ack(self, delivery: Delivery) -> bool:
-        """Remove a delivered notice. Return False when another process has removed it before."""
+        """Delete a delivered notice. Return False when another process has already deleted it."""
         return self._remove(delivery.channel, delivery.token, delivery.notice.check.encode(), delivery.raw, b"")
 
     def retry(self, delivery: Delivery, *, after_seconds: float, hold_seconds: float, reason: str) -> None:
-        """Schedule a failed notice for a later attempt, and hold all notices of the channel for ``hold_seconds``."""
+        """Try a failed notice again after ``after_seconds``. Deliver nothing to its channel for ``hold_seconds``."""
         channel, check = delivery.channel, delivery.notice.check
         self._connection.run(
             "alert_retry",
@@ -120,28 +120,28 @@ class RedisOutbox:
         self._remove(delivery.channel, delivery.token, name, raw, alert_codec.encode(letter))
 
     def retire(self, channels: Iterable[str], *, before: float) -> int:
-        """Move notices of other channels that have waited since ``before`` to the dead letters. Return their number."""
+        """Move older notices of channels that are not in ``channels`` to the dead letters. Return their number."""
         arguments: list[Argument] = [self._prefix, DEAD_LETTERS_KEPT, round(before * 1e6), *channels]
         return int(self._connection.run("alert_retire", [self._channels, self._dead], arguments))
 
     def silence(self, checks: str, *, for_seconds: float, why: str, by: str = "") -> Silence:
         """Silence the checks whose names match the pattern ``checks``."""
         now = self._connection.now()
-        made = Silence(uuid.uuid4().hex[:8], checks, now, now + for_seconds, why[:500], by[:100])
+        silence = Silence(uuid.uuid4().hex[:8], checks, now, now + for_seconds, why[:500], by[:100])
         names, raws = self._connection.run("fields", [self._silences], [alert_codec.LIMIT_BYTES])
         for name, raw in zip(names, raws, strict=True):
-            known = alert_codec.decode(Silence, raw)
-            if known is None or known.until <= now:
+            stored = alert_codec.decode(Silence, raw)
+            if stored is None or stored.until <= now:
                 self._connection.call("HDEL", self._silences, name)
-        self._connection.call("HSET", self._silences, made.id, alert_codec.encode(made))
-        return made
+        self._connection.call("HSET", self._silences, silence.id, alert_codec.encode(silence))
+        return silence
 
     def unsilence(self, silence_id: str) -> bool:
         """End a silence. Return False when no silence has this id."""
         return bool(self._connection.call("HDEL", self._silences, silence_id))
 
     def overview(self) -> AlertsOverview:
-        """Return the complete state of alerting."""
+        """Return all alerts, silences and delivery queues, and the newest dead letters."""
         keys = [self._alerts, self._silences, self._dead, self._channels]
         clock, alerts, silences, dead, count, queues = self._connection.run(
             "alert_overview", keys, [self._prefix, DEAD_LETTERS_SHOWN, alert_codec.LIMIT_BYTES]
@@ -158,10 +158,12 @@ class RedisOutbox:
             dead_letter_count=int(count),
         )
 
-    def sweep(self) -> None:
-        """Delete alerts and silences beyond all limits, whichever program wrote them."""
+    def delete_oversized(self) -> None:
+        """Delete alerts and silences above the maximum number. Only another program can have stored so many."""
         for key, kind in ((self._alerts, "alert"), (self._silences, "silence")):
-            self._rejected.count(kind, sweep(self._connection, key, least=20, limit=alert_codec.LIMIT_BYTES))
+            self._rejected.count(
+                kind, delete_surplus_fields(self._connection, key, least=20, limit=alert_codec.LIMIT_BYTES)
+            )
 
     def _alerts_of(self, raws: Sequence[bytes]) -> list[Alert]:
         known = [alert for raw in raws if (alert := alert_codec.decode(Alert, raw))]
@@ -178,7 +180,7 @@ class RedisOutbox:
         return tuple(sorted((silence for silence in known if silence.until > now), key=lambda s: s.until))
 
     def _remove_broken(self, key: str, kind: type[Alert] | type[Silence]) -> None:
-        """Delete the undecodable fields of a hash. This reads it again, because the script returned no field names."""
+        """Delete the undecodable fields of a hash. Read the hash again, because the scripts return no field names."""
         if not self._rejected.writes:
             return
         fields, values = self._connection.run("fields", [key], [alert_codec.LIMIT_BYTES])
@@ -197,19 +199,19 @@ class RedisOutbox:
         return [f"{self._prefix}flight:{channel}", f"{self._prefix}channel:{channel}", f"{self._prefix}due:{channel}"]
 
     def _lane_key(self, channel: str, check: bytes) -> bytes:
-        """Return the key of a check's lane as bytes, since the name of a foreign check may not be valid UTF-8."""
+        """Return the key of a lane: the list of a check's notices for one channel. The name may be invalid UTF-8."""
         return f"{self._prefix}lane:{channel}|".encode() + check
 
 
 def _delivery_queue(raw: Sequence[bytes]) -> DeliveryQueue:
     channel, pending, oldest, failures, hold, reason = raw
-    held = _count(hold) / 1e6 if _count(failures) else 0
+    held_until = _count(hold) / 1e6 if _count(failures) else 0
     return DeliveryQueue(
         channel.decode(errors="replace"),
         _count(pending),
         _count(oldest) / 1e6 if oldest else None,
         _count(failures),
-        held or None,
+        held_until or None,
         reason.decode(errors="replace") or None,
     )
 

@@ -1,4 +1,4 @@
-"""Record of the project that a store belongs to, in Redis: one key, ``PREFIX`` + ``project``."""
+"""Record of the project that owns the store: the key ``PREFIX`` + ``project``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from monitor.store.redis.connection import RedisConnection
 
 ATTEMPTS = 16
 LEASE_SECONDS = 30.0
-"""The record of a random project name expires after this time unless it is claimed again: its process may be gone."""
+"""The record of a project with a random name expires after this time, unless a process claims it again before."""
 
 
 class RedisOwnership:
@@ -18,30 +18,33 @@ class RedisOwnership:
         self._connection, self._key = connection, f"{prefix}project"
 
     def read(self) -> Identity | None:
-        """Return the project that owns the store; None when none does. Raise StoreUnavailable."""
-        return decode(self._raw())
+        """Return the project that owns the store; None when the store has no owner. Raise StoreUnavailable."""
+        return decode(self._read_record())
 
     def claim(self, project: Identity) -> Identity | None:
-        """Make ``project`` the owner if there is no other one. Return the owner. Raise StoreUnavailable."""
-        stored = self._raw()
+        """Make ``project`` the owner if the store has no owner, or renew its record. Return the owner.
+
+        Raise StoreUnavailable.
+        """
+        stored = self._read_record()
         found = decode(stored)
         return found if found not in (None, project) else decode(self._write(stored, project))
 
     def take_over(self, project: Identity) -> Identity | None:
-        """Make ``project`` the owner. Return the previous one. Raise StoreUnavailable."""
+        """Make ``project`` the owner. Return the previous owner. Raise StoreUnavailable."""
         for _ in range(ATTEMPTS):
-            stored = self._raw()
+            stored = self._read_record()
             if decode(self._write(stored, project)) == project:
                 return decode(stored)
         raise StoreUnavailable("another process keeps changing the project of the store")
 
-    def _raw(self) -> bytes:
-        return self._own(b"", "", 0)
+    def _read_record(self) -> bytes:
+        return self._run_script(b"", "", 0)
 
     def _write(self, stored: bytes, project: Identity) -> bytes:
-        return self._own(stored, encode(project), LEASE_SECONDS if project.random else 0)
+        return self._run_script(stored, encode(project), LEASE_SECONDS if project.random else 0)
 
-    def _own(self, stored: bytes, value: str, lease_seconds: float) -> bytes:
+    def _run_script(self, stored: bytes, value: str, lease_seconds: float) -> bytes:
         return bytes(
             self._connection.run(
                 "project_claim", [self._key], [stored, value, round(lease_seconds * 1e3), RECORD_BYTES]

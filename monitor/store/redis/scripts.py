@@ -1,6 +1,6 @@
-"""Lua scripts that read and write everything in Redis, one file each in ``lua/``.
+"""Lua scripts of the store. Each is a file in ``lua/``.
 
-Each begins with a comment on its keys, its arguments and the invariant that it keeps.
+A script begins with a comment that describes its keys, its arguments, its reply and the invariant that it keeps.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Script(NamedTuple):
-    """A script's text, and the digest under which a server caches it."""
+    """A script's text, and its SHA-1 digest, by which a server finds the script in its cache."""
 
     text: str
     sha: str
@@ -20,7 +20,7 @@ class Script(NamedTuple):
 
 @cache
 def load(name: str) -> Script:
-    """Return the script ``name``, preceded by the functions that all scripts share."""
+    """Return the script ``name`` with the functions that all scripts share, from ``prelude.lua``."""
     text = f"{_read('prelude')}\n{_read(name)}"
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 

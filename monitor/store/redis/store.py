@@ -1,4 +1,4 @@
-"""The store in Redis or Valkey: its five stores, which share one connection pool."""
+"""The store in Redis or Valkey. All its stores share one connection pool."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ from monitor.store.retention import Retention
 class RedisStore:
     """A :class:`monitor.ports.store.Store` on a Redis server, 6.2 or newer, or Valkey.
 
-    ``url`` is ``redis://``, ``rediss://`` or ``unix://``. All keys begin with ``prefix``. The first call connects. A
-    call takes at most about three times ``timeout_seconds``. Threads may share the store, and it may be used after a
-    fork. ``history`` of all ``roster_size`` checks together stays within ``retention``. Pass ``retries=False`` for a
-    process that only reads: it prefers an early failure to a late answer, and deletes nothing.
+    - ``url`` is ``redis://``, ``rediss://`` or ``unix://``. The first call connects.
+    - All keys begin with ``prefix``.
+    - A call takes at most about three times ``timeout_seconds``.
+    - The history of ``roster_size`` checks stays within the memory budget of ``retention``.
+    - Pass ``retries=False`` for a process that only reads. Failed calls are then not repeated, and rejected values are
+      neither counted in the store nor deleted.
+
+    Threads may share the store, and it may be used after a fork.
     """
 
     def __init__(
@@ -43,17 +47,17 @@ class RedisStore:
         self.workers = RedisWorkers(connection, prefix, rejected)
         self.ownership = RedisOwnership(connection, prefix)
 
-    def set_aside(self) -> Mapping[str, int]:
+    def rejected_counts(self) -> Mapping[str, int]:
         """Return the number of rejected values so far, by kind. Raise StoreUnavailable.
 
-        Delete what exceeds all limits.
+        Delete values that are too large or too many.
         """
-        self.states.sweep()
-        self.alerts.sweep()
+        self.states.delete_oversized()
+        self.alerts.delete_oversized()
         return self._rejected.total()
 
     def refusal(self) -> str | None:
-        """Return the reason code for which the server refuses writes; None for none. Raise StoreUnavailable."""
+        """Return the reason code if the server refuses writes, else None. Raise StoreUnavailable."""
         info = self._connection.ask("INFO")
         if not isinstance(info, dict):
             return None

@@ -1,4 +1,4 @@
-"""Registry of workers in Redis: what workers write, and the state between rounds."""
+"""Registry of workers in Redis: beacons, heartbeats and the round state."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from monitor.agent.protocol import Beacon, Keys, client_name, target_field
 from monitor.lib import decoding
 from monitor.ports.workers import ExecutedHeartbeat, StoredBeacon, WorkerReport
 from monitor.store.redis.connection import Argument, RedisConnection
-from monitor.store.redis.sweeping import sweep
+from monitor.store.redis.surplus_fields import delete_surplus_fields
 from monitor.store.rejected import RejectedValues
 
 LIMIT_BYTES = 64 * 1024
@@ -20,7 +20,8 @@ BEACON_LEAST_BYTES = 100
 SHORT_BYTES = 1000
 FUTURE_SECONDS = 5.0
 ORPHAN_SECONDS = 3600.0
-"""A heartbeat of a worker without a beacon is deleted after this time. It was executed while the worker was deleted."""
+"""An executed heartbeat of a worker without a beacon is deleted after this time. It was recorded while the worker's
+beacon was deleted."""
 
 
 class RedisWorkers:
@@ -31,45 +32,48 @@ class RedisWorkers:
         self._keys, self._round_state_key = Keys.of(prefix), f"{prefix}fleet"
 
     def report(self) -> WorkerReport:
-        """Return everything that workers have written. Raise StoreUnavailable.
+        """Return all beacons and executed heartbeats, and the round state. Raise StoreUnavailable.
 
-        Delete invalid beacons and heartbeats.
+        Delete and count invalid beacons and heartbeats.
         """
         self._rejected.count(
-            "beacon", sweep(self._connection, self._keys.beacons, least=BEACON_LEAST_BYTES, limit=LIMIT_BYTES)
+            "beacon",
+            delete_surplus_fields(self._connection, self._keys.beacons, least=BEACON_LEAST_BYTES, limit=LIMIT_BYTES),
         )
         for key in (self._keys.heartbeats, self._keys.emitted):
-            self._rejected.count("heartbeat", sweep(self._connection, key, least=1, limit=SHORT_BYTES))
+            self._rejected.count("heartbeat", delete_surplus_fields(self._connection, key, least=1, limit=SHORT_BYTES))
         keys = [self._keys.beacons, self._keys.heartbeats, self._round_state_key]
         clock, round_state, *hashes = self._connection.run("workers_read", keys, [LIMIT_BYTES, ROUND_STATE_LIMIT_BYTES])
         now = int(clock) / 1e6
         (nodes, beacons, oversized), (targets, heartbeats, too_long) = hashes
         decoded = {field: _stored_beacon(field, value, now) for field, value in zip(nodes, beacons, strict=True)}
         executed = {field: _executed(value, now) for field, value in zip(targets, heartbeats, strict=True)}
-        known = _newest(decoded.values())
-        done = {
+        newest = _newest(decoded.values())
+        kept = {
             field.decode(errors="replace"): entry
             for field, entry in executed.items()
-            if entry is not None and not _is_orphan(field, entry, known, now)
+            if entry is not None and not _is_orphan(field, entry, newest, now)
         }
-        if garbage := [node for node, entry in decoded.items() if entry is None or known[entry.beacon.target] != entry]:
-            self._connection.call("HDEL", self._keys.beacons, *garbage)
+        if invalid := [
+            node for node, entry in decoded.items() if entry is None or newest[entry.beacon.target] != entry
+        ]:
+            self._connection.call("HDEL", self._keys.beacons, *invalid)
         self._rejected.count("beacon", sum(entry is None for entry in decoded.values()) + oversized)
-        if garbage := [field for field in executed if field.decode(errors="replace") not in done]:
-            self._connection.call("HDEL", self._keys.heartbeats, *garbage)
-            self._connection.call("HDEL", self._keys.emitted, *garbage)
+        if invalid := [field for field in executed if field.decode(errors="replace") not in kept]:
+            self._connection.call("HDEL", self._keys.heartbeats, *invalid)
+            self._connection.call("HDEL", self._keys.emitted, *invalid)
         self._rejected.count("heartbeat", sum(entry is None for entry in executed.values()) + too_long)
-        server, up_seconds = _server(self._connection.ask("INFO", "server"))
-        return WorkerReport(now, known, done, bytes(round_state), server, up_seconds)
+        server, up_seconds = _server_id_and_uptime(self._connection.ask("INFO", "server"))
+        return WorkerReport(now, newest, kept, bytes(round_state), server, up_seconds)
 
-    def set_aside(self, kind: str, number: int = 1) -> None:
-        """Count rejected values that the caller found in the report."""
+    def count_rejected(self, kind: str, number: int = 1) -> None:
+        """Count rejected values that the caller found in the report. Raise nothing."""
         self._rejected.count(kind, number)
 
     def connected(self, workers: Iterable[Beacon]) -> Mapping[str, bool] | None:
-        """Return by target which workers' connections are open; None when the server does not report it.
+        """Return for each worker's target whether the worker is connected to the store.
 
-        Raise StoreUnavailable.
+        Return None when the server does not report its connections. Raise StoreUnavailable.
         """
         requested = list(workers)
         ids = [str(beacon.client_id) for beacon in requested if beacon.client_id is not None]
@@ -81,7 +85,10 @@ class RedisWorkers:
         return {beacon.target: _is_connected(beacon, clients, names) for beacon in requested}
 
     def store_round(self, round_state: bytes, *, emitted: Mapping[str, float], removed: Iterable[Beacon] = ()) -> None:
-        """Store the round state and the times of sent heartbeats, and delete workers. Raise StoreUnavailable."""
+        """Store the round state and the send times of heartbeats. Delete the workers in ``removed``.
+
+        Raise StoreUnavailable.
+        """
         workers = list(removed)
         arguments: list[Argument] = [round_state, len(emitted)]
         for field, sent_at in emitted.items():
@@ -93,16 +100,16 @@ class RedisWorkers:
 
 
 def _newest(entries: Iterable[StoredBeacon | None]) -> dict[str, StoredBeacon]:
-    """Return the beacons by target. An agent that may not delete its older one leaves two."""
-    known: dict[str, StoredBeacon] = {}
+    """Return the newest beacon of each target. An agent without permission to delete leaves an old beacon."""
+    newest: dict[str, StoredBeacon] = {}
     for entry in entries:
-        if entry is not None and (entry.beacon.target not in known or known[entry.beacon.target].at < entry.at):
-            known[entry.beacon.target] = entry
-    return known
+        if entry is not None and (entry.beacon.target not in newest or newest[entry.beacon.target].at < entry.at):
+            newest[entry.beacon.target] = entry
+    return newest
 
 
 def _stored_beacon(field: bytes, raw: bytes, now: float) -> StoredBeacon | None:
-    """Return the decoded beacon; None if no agent wrote it, or if a fail-over left it with a time in the future."""
+    """Return the decoded beacon; None if no agent wrote it, or if its time is in the future (after a fail-over)."""
     stamp, _, text = raw.partition(b"|")
     try:
         at, beacon = decoding.digits(stamp) / 1e6, protocol.decode(text)
@@ -125,23 +132,23 @@ def _executed(raw: bytes, now: float) -> ExecutedHeartbeat | None:
     return ExecutedHeartbeat(sent_at, done_at, fields[3].decode(errors="replace"), (fields[4] or b"").decode())
 
 
-def _is_orphan(field: bytes, executed: ExecutedHeartbeat, known: Mapping[str, StoredBeacon], now: float) -> bool:
+def _is_orphan(field: bytes, executed: ExecutedHeartbeat, beacons: Mapping[str, StoredBeacon], now: float) -> bool:
     kind, _, target = field.decode(errors="replace").partition(":")
     if kind == "queue":
         return False
-    return kind != "worker" or (target not in known and now - executed.done_at > ORPHAN_SECONDS)
+    return kind != "worker" or (target not in beacons and now - executed.done_at > ORPHAN_SECONDS)
 
 
 def _is_connected(beacon: Beacon, clients: Mapping[bytes, bytes], names: set[bytes]) -> bool:
     name = client_name(beacon.target).encode()
     if beacon.client_id is None:
         return name in names
-    # Client ids restart with the server, so another client may have this one.
+    # After a restart the server counts client ids from 1 again, so another client may have the id of this worker.
     return clients.get(str(beacon.client_id).encode()) == name
 
 
-def _server(info: Any) -> tuple[str | None, float | None]:
-    # Redis-py parses this reply into a dict.
+def _server_id_and_uptime(info: Any) -> tuple[str | None, float | None]:
+    # Redis-py converts the reply of INFO to a dict.
     if not isinstance(info, dict):
         return None, None
     run_id, seconds = info.get("run_id"), info.get("uptime_in_seconds")

@@ -50,7 +50,7 @@ def test_a_name_of_300_characters(redis_server: RedisServer, client: redis.Redis
     assert made.event == "completed"
     assert {"worker:w@h", "worker:q@h", "workers", "queue:celery"} <= set(store.states.read().states)
     assert not [name for name in store.states.read().states if "xxx" in name]
-    counted = store.set_aside()
+    counted = store.rejected_counts()
     assert counted["beacon"] == 3
     assert counted["round_state"] >= 1
     store.close()

@@ -227,7 +227,7 @@ def test_many_leave_samples_where_they_are_wanted(past: Past) -> None:
     flight = past.store.states.take("workers", "round-1", lease_seconds=5)
     sample = Sample(past.store.states.now(), Status.OK, past.store.states.now() + 30)
     reducers = {name: lambda _, name=name: (state_of(name, flight, sample), ()) for name in ("worker:a", "queue:q")}
-    past.store.states.update_many(flight, reducers, history={"queue:q"})
+    past.store.states.update_many(flight, reducers, sampled_checks={"queue:q"})
     assert len(past.history.samples("queue:q", sample.at - 60)) == 1
     assert len(past.history.samples("worker:a", sample.at - 60)) == 0
 

@@ -23,10 +23,10 @@ def test_the_notes_of_a_round_are_there_in_the_next(store: Store) -> None:
 
 def test_what_is_set_aside_is_counted(store: Store) -> None:
     """By kind, and over all of the store."""
-    store.workers.set_aside("round_state", 2)
-    store.workers.set_aside("round_state")
-    store.workers.set_aside("beacon", 0)
-    assert store.set_aside() == {"round_state": 3}
+    store.workers.count_rejected("round_state", 2)
+    store.workers.count_rejected("round_state")
+    store.workers.count_rejected("beacon", 0)
+    assert store.rejected_counts() == {"round_state": 3}
 
 
 def test_a_worker_that_is_gone_is_forgotten() -> None:

@@ -205,7 +205,7 @@ class World:
             raise StoreUnavailable("away")
         return WorkerReport(self.now, dict(self.beacons), dict(self.executed), self.notes, self.store_run, 1e6)
 
-    def set_aside(self, kind: str, number: int = 1) -> None:
+    def count_rejected(self, kind: str, number: int = 1) -> None:
         self.left_out[kind] += number
 
     def connected(self, workers: Iterable[Beacon]) -> Mapping[str, bool] | None:

@@ -42,7 +42,7 @@ def test_the_cursor_leads_to_all_of_them() -> None:
     stream, found, cursor, more, requests = LongStream(), list[str](), None, True, 0
     while more:
         page = history.read_events(stream, after=cursor, limit=2, check="rare")
-        found += [at for at, _ in page.found]
+        found += [at for at, _ in page.events]
         cursor, more, requests = page.cursor, page.more, requests + 1
     assert found == [str(number) for number in RARE]
     assert stream.read <= STREAM + history.EVENTS_AT_A_TIME * requests
@@ -51,5 +51,5 @@ def test_the_cursor_leads_to_all_of_them() -> None:
 def test_all_events_are_read_as_far_as_asked() -> None:
     """Without a check there is nothing to look for."""
     stream = LongStream()
-    assert len(history.read_events(stream, after=None, limit=1000).found) == 1000
+    assert len(history.read_events(stream, after=None, limit=1000).events) == 1000
     assert stream.read == 1001

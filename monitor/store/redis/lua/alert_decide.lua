@@ -1,9 +1,9 @@
 -- alert_decide: KEYS meta alerts dead channels; ARGV prefix version cursor dead_letters_kept pending_kept changed
 --               (check alert|'')*changed (channel check notice)*
--- Invariant: a decision is written only by a process that has read the last one. Version, cursor, alerts and notices
--- are written together or not at all, so each transition is decided once, however many processes decide. The first
--- write is one that a full server refuses.
--- A lane is a list of notices, one for each channel and check. Its key is made from the prefix and is not in KEYS.
+-- Writes a decision if the stored version is still the given one. Returns 1, or 0 if it is not.
+-- Invariant: version, cursor, alerts and notices are written together or not at all. So each transition is decided
+-- once, however many processes decide. A full server refuses the first write, so no script stops halfway.
+-- A lane is the list of the notices of one check for one channel. The script makes the keys of lanes from the prefix.
 
 ensure_type(KEYS[1], 'hash')
 local version = short_field(KEYS[1], 'version') or ''
@@ -12,7 +12,7 @@ if version ~= ARGV[2] then return 0 end
 
 local now = clock()
 local following = tonumber(version)
--- Counting starts at the clock, so that a version does not repeat after a flush.
+-- The first version is the clock's time, so that no version repeats after a flush.
 if not following or following < 1e15 or following > 9e15 then following = now end
 redis.call('HSET', KEYS[1], 'version', format_integer(following + 1), 'cursor', ARGV[3])
 
@@ -29,8 +29,8 @@ for i = 7, 6 + 2 * changed, 2 do
   end
 end
 
--- Returns the number of notices that wait for a channel. Called at most once for each channel, and only when the stored
--- counter exceeds the limit.
+-- Returns the number of notices that wait for a channel. This is expensive: it is called only when the stored counter
+-- exceeds the limit, and at most once for each channel.
 local is_counted = {}
 local function waiting(channel)
   local total = 0

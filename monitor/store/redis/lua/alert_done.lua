@@ -1,5 +1,7 @@
 -- alert_done: KEYS flight channel due lane dead; ARGV token check notice letter|'' dead_letters_kept
--- Invariant: a notice leaves its lane once, delivered or as a dead letter, however many processes report it.
+-- Removes a delivered notice from its lane, or with `letter` moves it to the dead letters. Returns 1, or 0 if the
+-- notice is no longer the first of its lane.
+-- Invariant: a notice is removed once, however many processes report its delivery.
 
 if redis.pcall('LINDEX', KEYS[4], 0) ~= ARGV[3] then return 0 end
 redis.call('LPOP', KEYS[4])

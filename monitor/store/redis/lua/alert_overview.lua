@@ -1,6 +1,6 @@
 -- alert_overview: KEYS alerts silences dead channels; ARGV prefix letters limit
--- Writes nothing. Returns the clock, alerts, silences, dead letters, the number of all dead letters, and for each
--- channel with pending notices: name, pending, time of the oldest notice, failures, hold, reason.
+-- Writes nothing. Returns the clock, the alerts, the silences, the first `letters` dead letters, the number of all dead
+-- letters, and for each channel {name, number of pending notices, time of the oldest notice, failures, hold, reason}.
 
 local function values(key)
   local _, found = read_fields(key, names_of(key), tonumber(ARGV[3]))

@@ -1,18 +1,23 @@
 -- alert_read: KEYS meta transitions alerts silences turn; ARGV count limit everything token|'' lease_ms first_seconds
--- Returns clock, version, cursor, broken, transitions after the last decision, alerts, silences; an empty reply while
--- another token has the turn.
--- Broken is 1 in two cases. (1) Transitions may be lost: the stream was trimmed beyond the last decision, deleted or
--- replaced. Then all transitions in the stream are undecided. (2) There was no decision yet: after a flush, or for the
--- first channel. Then transitions much older than the newest are left out. The cursor is the end of the stream.
--- Alerts are those of the checks with a transition, or all alerts (with everything, or when broken).
--- An entry that is too large is deleted. The cursor then stays at an entry that exists, because a trimmed stream is
--- recognized by a first entry after the cursor.
--- The turn only saves work in other processes. Reading and releasing the turn is one step, so a process that adds a
--- transition while another has the turn can rely on that one to read it.
+-- Returns {clock, version, cursor, broken, transitions, alerts, silences}, or {} while another token has the turn.
+-- Transitions: those after the cursor of the last decision.
+-- Broken is 1 in two cases, else 0. In both cases the returned cursor is the end of the stream.
+--   1. Transitions may be lost: the stream was deleted or replaced, or entries after the cursor were trimmed. All
+--      transitions in the stream are returned.
+--   2. No decision was made yet: the store was flushed, or the first channel was configured. Transitions that are
+--      older than the newest by more than first_seconds are not returned.
+-- Alerts: those of the checks with a returned transition. All alerts if everything or broken is 1.
+-- Silences: all.
+-- Entries that are too large are deleted. The returned cursor is never the id of a deleted entry: if the first entry of
+-- the stream is after the cursor, the stream counts as trimmed.
+-- The turn prevents that several processes do the same work. A call that finds no transition releases the turn in the
+-- same step. So a process that adds a transition while another process has the turn does not have to decide about it:
+-- the holder of the turn reads it.
 
 local limit = tonumber(ARGV[2])
 
--- The time and the number of an entry's id, as text: they have up to 20 digits, more than a Lua number can express.
+-- Returns the time and the number of an entry's id, as text: both have up to 20 digits, too many for a Lua number.
+-- Returns nil if the text is no id.
 local function id(text)
   local time, number = string.match(text or '', '^(%d+)-(%d+)$')
   local function valid(digits)
@@ -33,7 +38,8 @@ local function is_before(a, b)
   return is_less(time, other) or (time == other and is_less(number, others))
 end
 
--- The first entry, and the last generated id, even when its entry was deleted; nil without a stream.
+-- Returns the first entry of the stream, and the last id that the stream has generated, even if that entry was deleted.
+-- Returns nil if there is no stream.
 local function stream_ends()
   local first, last
   local found = redis.pcall('XINFO', 'STREAM', KEYS[2])
@@ -50,7 +56,7 @@ local function is_large(entry)
   return bytes > limit + SHORT_BYTES
 end
 
--- Deletes an entry, unless the script only reads. Returns true when it was deleted.
+-- Deletes an entry if the caller has a token. Returns true when the entry was deleted.
 local function remove_entry(entry)
   return ARGV[4] ~= '' and type(redis.pcall('XDEL', KEYS[2], entry[1])) == 'number'
 end
@@ -77,7 +83,8 @@ if broken == 1 then
   cursor, count = last or '0-0', MAX_ITEMS -- twice the length of the stream
 end
 
--- The size of an entry is known only after reading it. So the pages grow as long as the entries are small.
+-- The size of an entry is known only after it was read. So the first page has one entry, and each page is twice as long
+-- as the one before, until an entry is too large.
 local fresh, names, transitions, bytes, step, more = {}, {}, 0, 0, 1, true
 while more and transitions < count and #fresh < MAX_ITEMS and bytes < MAX_BYTES do
   local size = math.min(step, count - transitions, MAX_ITEMS - #fresh)
@@ -86,7 +93,7 @@ while more and transitions < count and #fresh < MAX_ITEMS and bytes < MAX_BYTES 
   more, step = #page == size, math.min(2 * step, 1000)
   for _, entry in ipairs(page) do
     from = '(' .. entry[1]
-    fresh[#fresh + 1] = '' -- counts an entry of another program, too
+    fresh[#fresh + 1] = '' -- '' stands for an entry that has no transition, from another program
     local removed = false
     if is_large(entry) then
       step, removed = 1, remove_entry(entry)
@@ -101,8 +108,8 @@ while more and transitions < count and #fresh < MAX_ITEMS and bytes < MAX_BYTES 
         transitions, bytes = transitions + 1, bytes + #value
       end
       if value and name and #name <= SHORT_BYTES then
-        -- The id is CHECK:SEQUENCE:RUN, or CHECK:SEQUENCE of an earlier version. A check's name may contain colons and
-        -- digits.
+        -- The id is CHECK:SEQUENCE:RUN, or CHECK:SEQUENCE in earlier versions. The check's name may contain colons and
+        -- digits, so both formats are tried.
         names[#names + 1] = string.match(name, '^(.*):%d+:[^:]*$')
         names[#names + 1] = string.match(name, '^(.*):%d+$')
       end
@@ -119,7 +126,7 @@ else
   alerts = values
 end
 
--- Delete a large first entry before the cursor: XINFO would copy it each time.
+-- Delete the first entry if it is large and before the cursor: each XINFO would copy it.
 if first and is_large(first) and is_before(first[1], cursor) then remove_entry(first) end
 
 if ARGV[4] ~= '' then

@@ -1,11 +1,12 @@
 -- alert_retire: KEYS channels dead; ARGV prefix dead_letters_kept before channel*
--- Moves notices that have waited since `before` for other channels to the dead letters, at most 1,000 in one call.
+-- Moves notices from before the time `before` to the dead letters, for all channels that are not given. Moves at most
+-- 1,000 notices. Returns their number.
 
 ensure_type(KEYS[1], 'set')
 ensure_type(KEYS[2], 'list')
 local known, buried = {}, 0
 for i = 4, #ARGV do known[ARGV[i]] = true end
--- Another program has filled the set. The next decision adds our channels again.
+-- If another program has filled the set, delete members. The next decision adds the channels of the store again.
 if redis.call('SCARD', KEYS[1]) > MAX_CHANNELS then redis.call('SPOP', KEYS[1], MAX_ITEMS) end
 for _, channel in ipairs(redis.call('SRANDMEMBER', KEYS[1], MAX_CHANNELS)) do
   if not known[channel] then

@@ -1,5 +1,7 @@
 -- alert_retry: KEYS flight channel due lane; ARGV token check notice after_us hold_us reason
--- Invariant: only the first notice of a lane is postponed, and with it all notices behind it.
+-- Postpones the notice by after_us, and all notices of the channel by hold_us. Returns 1, or 0 if the notice is no
+-- longer the first of its lane.
+-- Invariant: the notices of a lane stay in order, because the notices behind the first one wait for it.
 
 if redis.pcall('LINDEX', KEYS[4], 0) ~= ARGV[3] then return 0 end
 local now = clock()

@@ -1,6 +1,8 @@
 -- claim: KEYS dispatch retries states; ARGV fingerprint at_least claim_id
--- Invariant: the claimed windows are disjoint and have no gap between them.
--- A repeated claim with the same claim_id (its reply was lost) gets the same window, extended to the present.
+-- Claims the window from the last claim until now. Returns {until, since|'', names with a due retry, names of all
+-- states or false}, or false if the last claim was made less than at_least microseconds ago.
+-- Invariant: windows do not overlap, and there is no gap between two windows.
+-- A claim whose reply was lost is repeated with the same claim_id. It gets a window with the same start that ends now.
 
 local now = clock()
 ensure_type(KEYS[1], 'hash')

@@ -1,14 +1,18 @@
 -- commit: KEYS flight states meta changed retries transitions memory open list+
 --         ARGV token release|'' transitions_kept limit check memory|'' lines_kept lines_seconds
 --              (check stored state retry_at|'' sample|'' hour n (id transition)*n)+
--- There is one entry for each list, which holds the samples of the entry's hour and is registered in open. The memory,
--- if any, is that of the flight's check.
--- Invariant: only the holder of the flight writes, and it replaces a state only if that is still the value that the
--- reducer got. Then state, history, transitions, retry and change log of the entry change together, or none of them
--- does. The flight is released, if requested, when no entry is in conflict.
--- Repairs come first, because Redis does not roll back a script that fails halfway. The first write in the usual case
--- is one that a full server refuses, so a script is refused at its first write or not at all.
--- Returns {'done', (place current)*} with the entries in conflict, or {'lost', current*}.
+-- Writes the new state of one or more checks. The last group of arguments is an entry; there is one for each check.
+-- Entry and list have the same position: the list contains the check's samples of the entry's hour. `open` is the index
+-- of the lists. `check` is the check of the flight, and `memory` its new memory.
+-- Invariants:
+--   1. Only the holder of the flight writes.
+--   2. An entry is in conflict if the stored state is not `stored`, the value that the reducer got. It is not written.
+--   3. State, sample, transitions, retry and change number of an entry are written together or not at all.
+--   4. The memory is written, and with `release` the flight is released, only if no entry is in conflict.
+-- Redis does not roll back a script that fails halfway. So keys of a wrong type are deleted before the first write, and
+-- the first write is one that a full server refuses.
+-- Returns {'done', (place current)*}, with the place and the stored state of each entry in conflict. Returns {'lost',
+-- current*}, with the stored state of each entry, if another run holds the flight.
 
 local limit = tonumber(ARGV[4])
 local entries = {}
@@ -25,7 +29,7 @@ if holder(KEYS[1]) ~= ARGV[1] then
 end
 
 local answer = {'done'}
-local sane = false
+local is_repaired = false
 for place, entry in ipairs(entries) do
   local name, history = ARGV[entry], KEYS[8 + place]
   local current = value_of(KEYS[2], name, limit)
@@ -33,15 +37,16 @@ for place, entry in ipairs(entries) do
     answer[#answer + 1] = place
     answer[#answer + 1] = current
   else
-    if not sane then
+    if not is_repaired then
       for i, kind in ipairs({'hash', 'hash', 'zset', 'zset', 'stream'}) do ensure_type(KEYS[i + 1], kind) end
-      sane = true
+      is_repaired = true
     end
     local sample = ARGV[entry + 4]
 
     redis.call('HSET', KEYS[2], name, ARGV[entry + 2])
 
-    -- The epoch identifies one life of the change log. Readers with a cursor of another epoch read everything again.
+    -- The change numbers start again when they were lost. Then the epoch changes too, and readers read all states
+    -- again.
     local change = redis.pcall('HINCRBY', KEYS[3], 'change', 1)
     if redis.call('EXISTS', KEYS[4]) == 0 or type(change) ~= 'number' or change < 1 or change > 9e15 then
       change = 1
@@ -58,13 +63,13 @@ for place, entry in ipairs(entries) do
     end
 
     if sample ~= '' then
-      if is_bloated(history) then redis.call('DEL', history) end -- each read would copy its content
+      if is_bloated(history) then redis.call('DEL', history) end -- each read would copy its values
       local length = redis.pcall('RPUSH', history, sample)
       if type(length) ~= 'number' then
-        redis.call('DEL', history) -- another type
+        redis.call('DEL', history) -- the key was no list
         length = redis.call('RPUSH', history, sample)
       end
-      if length % 60 == 1 then -- repeated every 60 lines, in case open was lost
+      if length % 60 == 1 then -- every 60 lines, in case the index was lost
         ensure_type(KEYS[8], 'zset')
         redis.call('ZADD', KEYS[8], (ARGV[entry + 5] + 1) * 3600, name .. '|' .. ARGV[entry + 5])
         redis.call('EXPIRE', history, ARGV[8])
@@ -75,7 +80,7 @@ for place, entry in ipairs(entries) do
     for i = entry + 7, entry + 5 + 2 * tonumber(ARGV[entry + 6]), 2 do
       local add = {'XADD', KEYS[6], 'MAXLEN', '~', ARGV[3], '*', 'id', ARGV[i], 'transition', ARGV[i + 1]}
       if type(redis.pcall(unpack(add))) ~= 'string' then
-        redis.call('DEL', KEYS[6]) -- another program has used up its ids
+        redis.call('DEL', KEYS[6]) -- another program has written the highest id, so that no entry can follow
         redis.call(unpack(add))
       end
     end

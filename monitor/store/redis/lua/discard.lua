@@ -1,5 +1,6 @@
 -- discard: KEYS hash; ARGV (field value)*
--- Deletes the fields that still have the given undecodable value. Returns their number.
+-- Deletes each field whose value is still the given one, which could not be decoded. Returns the number of deleted
+-- fields.
 
 local removed = 0
 for i = 1, #ARGV, 2 do

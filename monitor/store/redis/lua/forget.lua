@@ -1,5 +1,6 @@
 -- forget: KEYS meta states changed retries memory; ARGV name*
--- Deletes the checks. A new epoch makes every reader read everything again, so readers forget them as well.
+-- Deletes the states, retries and memories of checks. The new epoch makes all readers read all states again, and
+-- thereby drop the deleted ones.
 
 local kinds = {'hash', 'hash', 'zset', 'zset', 'hash'}
 for i, kind in ipairs(kinds) do ensure_type(KEYS[i], kind) end

@@ -1,5 +1,6 @@
 -- history_fetch: ARGV prefix limit (check hour day)*
--- Writes nothing. Returns for each {block of the hour|'', block of the day|'', {line*}}, which history_pack compares.
+-- Writes nothing. Returns for each list {block of the hour|'', block of the day|'', {line*}}. The caller computes new
+-- blocks from these values, and history_pack verifies that they are unchanged.
 
 local answers = {}
 for i = 3, #ARGV, 3 do

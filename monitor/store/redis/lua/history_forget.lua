@@ -1,5 +1,5 @@
 -- history_forget: KEYS open blocks:raw blocks:roll blocks; ARGV prefix first_hour last_hour first_day last_day check*
--- Deletes the history of these checks between the given hours and days.
+-- Deletes the samples of these checks from first_hour to last_hour, and their roll-ups from first_day to last_day.
 
 for i, kind in ipairs({'zset', 'zset', 'zset', 'hash'}) do ensure_type(KEYS[i], kind) end
 local freed = 0

@@ -1,10 +1,11 @@
 -- history_pack: KEYS list open raw roll blocks:raw blocks:roll blocks
 --               ARGV check hour day limit overhead count first last stored_raw stored_roll
---                    raw raw_expires_at roll roll_expires_at ('' and 0: do not write the block)
--- Invariant: lines leave the list in the step that writes the blocks they were merged into, and only if the blocks are
--- still the ones they were merged with. Repeated, or run by two processes at once, it has an effect once. Lines that
--- were added meanwhile stay.
--- Returns 1, or 0 when a value is no longer the one that was read.
+--                    raw raw_expires_at roll roll_expires_at
+-- Writes the new blocks `raw` and `roll` ('' for a block that is not written), and deletes the first `count` lines of
+-- the list, which these blocks contain. Lines that were added meanwhile stay in the list.
+-- Invariant: the script writes only if the stored blocks and the lines are the ones that were read. So if it is
+-- repeated, or called by two processes, it writes once.
+-- Returns 1, or 0 if a value has changed since it was read.
 
 local function line_at(place)
   local line = redis.pcall('LINDEX', KEYS[1], place)
@@ -18,7 +19,7 @@ if line_at(0) ~= ARGV[7] or line_at(count - 1) ~= ARGV[8]
 end
 for i, kind in ipairs({'zset', 'zset', 'zset', 'hash'}) do ensure_type(KEYS[({2, 5, 6, 7})[i]], kind) end
 
--- The first write is one that a full server refuses, so a refused script has written nothing.
+-- A full server refuses the first write, so it refuses the script before anything was written.
 redis.call('HSETNX', KEYS[7], 'bytes', 0)
 local grown = 0
 local function put(key, index, member, at, block, expires_at)

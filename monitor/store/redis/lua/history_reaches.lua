@@ -1,7 +1,13 @@
 -- history_reaches: KEYS open blocks:raw blocks:roll blocks; ARGV prefix digest_bytes
--- Writes nothing. Returns the first complete hour, the first complete day and the first hour with waiting samples (''
--- for none), the size of all blocks, and the values from which the begin of history follows: the digests of up to 100
--- checks' first days (none when older blocks were evicted), and the first lines of up to 100 checks' first lists.
+-- Writes nothing. Returns
+--   1. the first hour with a block of samples, not before the hour up to which blocks were deleted; '' for none
+--   2. the first day with a block of roll-ups, not before the day up to which blocks were deleted; '' for none
+--   3. the first hour with a list of unpacked samples; '' for none
+--   4. the size of all blocks
+--   5. the digests of day 2, of at most 100 checks; none if blocks of the day with the first block were deleted
+--   6. the first lines of the lists of hour 3, of at most 100 checks
+-- Here "deleted" means deleted for the budget. Digests and lines contain times of samples, so the caller can compute
+-- the time of the first sample.
 
 local kinds = {'raw', 'roll'}
 local answer = {}
@@ -16,7 +22,7 @@ for i = 1, 2 do
   local first = ''
   for _, member in ipairs(at_most_a_hundred(KEYS[1 + i])) do
     local check, at = split_member(member)
-    -- The server may have evicted it by itself.
+    -- A server with an eviction policy may have deleted the block.
     local key = check and ARGV[1] .. kinds[i] .. ':' .. check .. ':' .. at
     if key and (first == '' or first == at) and redis.call('EXISTS', key) == 1 then
       first = at

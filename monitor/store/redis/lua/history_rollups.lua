@@ -1,16 +1,20 @@
 -- history_rollups: KEYS open blocks:roll; ARGV prefix limit digest_bytes first_day last_day|'' days_back days|'' check*
--- Writes nothing. last_day '' means up to tomorrow. For a day that is not among `days` (',1,2,', '' for all), only the
--- digest is returned, with which its block begins. Returns the clock, then for each check {day|'', digest, {day,
--- block}*, {hour, 1 if it has a block too, {line*}}*}: the digest of the last day before first_day, the blocks from
--- first_day on, and the samples that are not yet in a block, from days_back before first_day on.
+-- Writes nothing. Reads the days from first_day to last_day; '' for last_day means tomorrow. `days` is a list such as
+-- ',1,2,'. For a day that is in this list, the block is returned. For other days only the first digest_bytes of the
+-- block are returned, which are its digest. '' for `days` means all days.
+-- Returns the clock, and for each check {day|'', digest, {day block}*, {hour has_block {line*}}*}:
+--   1. the last day with a block before first_day, at most days_back days before, and the digest of this block
+--   2. the blocks or digests from first_day on
+--   3. the unpacked samples by hour, from days_back days before first_day on, with 1 for an hour that has a block, else
+--      0
 
-local DAYS = 3700 -- limit for days read, whatever was requested
+local DAYS = 3700 -- largest number of days that are read
 local limit, now = tonumber(ARGV[2]), clock()
 local present = math.floor(now / 8.64e10) + 1
 local first, last = tonumber(ARGV[4]), math.min(tonumber(ARGV[5]) or present, present)
 local back = first - tonumber(ARGV[6])
 local known = redis.pcall('ZRANGE', KEYS[2], 0, 0)
--- Days before the first stored block are not read, whatever was requested.
+-- Days before the first stored block are not read.
 local oldest = last + 1
 if not known.err and known[1] then
   local check, day = split_member(known[1])

@@ -1,17 +1,17 @@
 -- history_samples: KEYS open blocks:raw; ARGV prefix limit first_hour last_hour|'' hours_back check*
--- Writes nothing. last_hour '' means up to the next hour. Reads for each check the hours from first_hour to last_hour
--- that have samples, and the last such hour before first_hour, at most hours_back hours earlier.
--- Returns the clock, and then for each check a list of hour, block|'', {line*} in turn. Like all history scripts it
--- makes its keys itself, because they are too many for KEYS.
+-- Writes nothing. Reads for each check the hours with samples from first_hour to last_hour; '' for last_hour means the
+-- next hour. Also reads the last hour with samples before first_hour, at most hours_back hours before.
+-- Returns the clock, and for each check {(hour block|'' {line*})*}.
+-- Like all history scripts it makes the keys of lists and blocks from the prefix, because they are too many for KEYS.
 
-local HOURS = 9600 -- limit for hours read, whatever was requested
+local HOURS = 9600 -- largest number of hours that are read
 local limit = tonumber(ARGV[2])
 local now = clock()
 local present = math.floor(now / 3.6e9) + 1
 local first, last = tonumber(ARGV[3]), math.min(tonumber(ARGV[4]) or present, present)
 local back = first - tonumber(ARGV[5])
 
--- Hours before the first stored samples are not read, whatever was requested.
+-- Hours before the first stored samples are not read.
 local oldest = last + 1
 for i = 1, 2 do
   local found = redis.pcall('ZRANGE', KEYS[i], 0, 0)

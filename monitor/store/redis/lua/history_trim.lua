@@ -1,7 +1,8 @@
 -- history_trim: KEYS blocks:raw blocks:roll blocks; ARGV prefix raw_hour roll_day budget limit
--- Deletes the expired blocks, which began before raw_hour and roll_day. Then deletes the oldest blocks, samples and
--- roll-ups alike, while their size exceeds the budget: at most `limit` blocks in all.
--- Returns the number of blocks deleted for the budget, the remaining size, and 1 when there is more to do.
+-- First deletes the expired blocks: samples from before raw_hour, roll-ups from before roll_day. Then deletes the
+-- oldest blocks of both kinds until the size of all blocks is within the budget. Deletes at most `limit` blocks.
+-- Returns the number of blocks deleted for the budget, the size of the remaining blocks, and 1 if more blocks have to
+-- be deleted, else 0.
 
 ensure_type(KEYS[1], 'zset')
 ensure_type(KEYS[2], 'zset')
@@ -13,7 +14,7 @@ for index = 1, 2 do
   redis.call('ZREMRANGEBYSCORE', KEYS[index], '9007199254740992', '+inf')
 end
 local bytes = to_integer(short_field(KEYS[3], 'bytes'))
-if not bytes then -- The counter is missing or invalid: add up the sizes.
+if not bytes then -- The stored size is missing or invalid: add up the sizes in the index.
   bytes = 0
   for index = 1, 2 do
     for first = 0, redis.call('ZCARD', KEYS[index]) - 1, 1000 do
@@ -63,7 +64,7 @@ while bytes > tonumber(ARGV[4]) do
   if left == 0 then more = 1 break end
   drop(index, member, size)
   evicted = evicted + 1
-  -- Other blocks of this hour or day may be left; it no longer counts as complete.
+  -- Other checks may have blocks of this hour or day, but history is now complete only after it.
   redis.call('HSET', KEYS[3], kinds[index], at + 1)
 end
 if bytes < 0 then bytes = 0 end

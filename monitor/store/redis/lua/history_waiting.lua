@@ -1,8 +1,9 @@
 -- history_waiting: KEYS open; ARGV prefix now enough limit start
--- Selects the lists to pack: those whose hour is over, and those with enough lines. A long block needs more lines,
--- because all of it is written anew. Members without a list are deleted. Reads the members from position `start`
--- on, as many as a script may. Returns the number of lines in their lists, the position to continue from (-1 for none),
--- the number of invalid members, and at most `limit` members to pack.
+-- Selects the lists to pack: lists whose hour is over, and lists with at least `enough` lines. If the hour has a long
+-- block, more lines are needed, because packing writes the entire block again.
+-- Reads at most MAX_ITEMS / 2 members of the index, from position `start` on. Deletes members that have no list.
+-- Returns the number of lines in the lists of these members, the position to continue from (-1 at the end), the number
+-- of invalid members, and at most `limit` members whose lists are to be packed.
 
 ensure_type(KEYS[1], 'zset')
 local lines, refused, removed, members = 0, 0, 0, {}

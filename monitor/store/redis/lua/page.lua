@@ -1,5 +1,5 @@
 -- page: KEYS transitions; ARGV start count limit
--- Writes nothing. Returns id and encoded transition in turn; '' for an entry that the store would not have written.
+-- Writes nothing. Returns (id transition)*; '' in place of a transition that is absent or longer than `limit` bytes.
 
 local page = redis.pcall('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])
 if page.err then return {} end

@@ -1,6 +1,7 @@
 -- project_claim: KEYS project; ARGV stored value lease_ms limit
--- Writes `value`, unless it is empty, if the key still has the value `stored` ('' for none). The key expires after
--- `lease_ms`, or never for 0. Returns the current value. A value longer than `limit` counts as absent.
+-- Writes `value` if the key still has the value `stored` ('' for an absent key). Only reads if `value` is empty. The
+-- key expires after lease_ms; never if that is 0. A stored value longer than `limit` bytes counts as absent. Returns
+-- the value that the key has after the call.
 
 ensure_type(KEYS[1], 'string')
 local found = redis.call('STRLEN', KEYS[1]) <= tonumber(ARGV[4]) and redis.call('GET', KEYS[1]) or ''

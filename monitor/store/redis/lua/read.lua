@@ -1,8 +1,9 @@
 -- read: KEYS meta states changed; ARGV limit 'since' epoch change | limit 'names' name* | limit 'all'
--- Writes nothing, so that it works on a full server and on a replica. The cost of 'since' depends on the number of
--- changed states, not of all. It becomes 'all' when the cursor has another epoch or is ahead of the change log (a
--- fail-over).
--- Returns clock, epoch, change, full, the number of values that are too long, and then name and raw state in turn.
+-- Reads the states that were written after a change number, the states of given checks, or all states. Writes nothing,
+-- so it works on a full server and on a replica. The cost of 'since' depends on the number of changed states only.
+-- 'since' is treated as 'all' if the epoch is not the stored one, or if `change` is higher than the stored one, after a
+-- fail-over.
+-- Returns clock, epoch, change, full (1 for all states, else 0), the number of values that are too long, (name state)*.
 
 local epoch, change = short_field(KEYS[1], 'epoch') or '0', to_integer(short_field(KEYS[1], 'change')) or 0
 if not to_integer(epoch) then epoch = '0' end
@@ -20,7 +21,7 @@ if not names or names.err then
   mode = 'all'
   local size = redis.pcall('HLEN', KEYS[2])
   if type(size) == 'number' and size > MAX_ITEMS then
-    names = redis.pcall('ZREVRANGE', KEYS[3], 0, MAX_ITEMS - 1) -- the names that commit has written last
+    names = redis.pcall('ZREVRANGE', KEYS[3], 0, MAX_ITEMS - 1) -- names that commit has written, the last one first
   end
   if not names or names.err or (#names == 0 and mode == 'all') then names = names_of(KEYS[2]) end
 end

@@ -1,6 +1,6 @@
 -- workers_read: KEYS beacons heartbeats round_state; ARGV limit round_state_limit
--- Deletes values that are too long. Returns clock, round state, and then the hashes of beacons and of heartbeats:
--- fields, values, and the number of deleted values.
+-- Returns the clock, the round state, and for beacons and for heartbeats {fields, values, number of deleted values}.
+-- Deletes values that are too long or empty.
 
 ensure_type(KEYS[1], 'hash')
 ensure_type(KEYS[2], 'hash')

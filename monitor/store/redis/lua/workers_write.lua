@@ -1,8 +1,8 @@
 -- workers_write: KEYS beacons heartbeats emitted round_state; ARGV round_state count (field sent)* count
 --                (node instance field)*
--- Stores the round state, and sets the first `count` pairs in emitted. Then deletes starts of workers: the beacon,
--- which is the field `node` unless another start has written there since, and otherwise `node.instance`; and the field
--- in heartbeats and emitted.
+-- Stores the round state. Stores for each (field sent) the time `sent` at which a heartbeat was sent.
+-- Then deletes instances of workers: for each (node instance field) the beacon, and `field` in heartbeats and in
+-- emitted. A beacon is in the field `node`, or in the field `node.instance` if a newer instance writes to `node`.
 
 for i, kind in ipairs({'hash', 'hash', 'hash', 'string'}) do ensure_type(KEYS[i], kind) end
 redis.call('SET', KEYS[4], ARGV[1])

@@ -19,7 +19,7 @@ from monitor.policy import self_check
 from monitor.services import alerting
 from monitor.services.self_check import run_self_check
 from monitor.store.redis.store import RedisStore
-from monitor.store.redis.sweeping import FIELDS_AT_A_TIME
+from monitor.store.redis.surplus_fields import FIELDS_AT_A_TIME
 from tests.support.builders.alerting import channel
 from tests.support.builders.values import check, run, state_of
 from tests.support.redis_server import RedisServer
@@ -51,7 +51,7 @@ def test_a_transition_with_a_lone_surrogate(redis_store: RedisStore, client: red
     client.xadd(f"{key_prefix}transitions", {"id": "db:1"})
     run(redis_store, "web", "error")
     assert decide(redis_store) == ["web"]
-    assert redis_store.set_aside()["transition"] == 9
+    assert redis_store.rejected_counts()["transition"] == 9
     assert decide(redis_store) == []
 
 
@@ -82,7 +82,7 @@ def test_a_notice_of_an_impossible_time(
     delivery = redis_store.alerts.take("ops", "token", lease_seconds=5)
     assert delivery is not None
     assert 1e9 < delivery.notice.at < 1e10
-    assert redis_store.set_aside()["notice"] == 1
+    assert redis_store.rejected_counts()["notice"] == 1
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_state_of_a_crafted_name(
     reader.close()
     assert set(redis_store.states.read().states) == {"db"}
     assert client.hkeys(f"{key_prefix}states") == [b"db"]
-    assert redis_store.set_aside()["state"] == 1
+    assert redis_store.rejected_counts()["state"] == 1
 
 
 def redis_store_url(client: redis.Redis) -> str:
@@ -179,7 +179,7 @@ def test_broken_alerts_and_silences_are_removed(redis_store: RedisStore, client:
     assert [alert.check for alert in redis_store.alerts.overview().alerts] == ["db"]
     assert client.hkeys(f"{key_prefix}alerting:alerts") == [b"db"]
     assert client.hlen(f"{key_prefix}alerting:silences") == 0
-    assert dict(redis_store.set_aside()) == {"alert": 3, "silence": 1}
+    assert dict(redis_store.rejected_counts()) == {"alert": 3, "silence": 1}
 
 
 @pytest.mark.parametrize("digits", ["9" * 5000, "9" * 20, "x"])
@@ -200,7 +200,7 @@ def test_an_index_entry_of_5000_digits(
     history.compact(now + 7200)
     assert client.zcard(f"{key_prefix}open") == 0
     assert len(history.samples("db", now - 60)) == 1
-    assert redis_store.set_aside()["index_entry"] == 2
+    assert redis_store.rejected_counts()["index_entry"] == 2
 
 
 @pytest.mark.parametrize("score", [float("inf"), -float("inf"), 2.0**60, -5.0])
@@ -235,7 +235,7 @@ def test_lines_that_are_no_samples(redis_store: RedisStore, client: redis.Redis,
     redis_store.history.compact(now + 7200)
     assert client.exists(key) == 0
     assert len(redis_store.history.samples("db", now - 60)) == 1
-    assert redis_store.set_aside()["sample"] == 10
+    assert redis_store.rejected_counts()["sample"] == 10
 
 
 def test_dead_letters_that_fill_the_server(redis_store: RedisStore, client: redis.Redis, key_prefix: str) -> None:
@@ -263,7 +263,7 @@ def test_a_memory_that_unpacks_to_300_megabytes(redis_store: RedisStore, client:
     bomb = b"".join(packing.compress(bytes(10**6)) for _ in range(300)) + packing.flush()
     client.hset(f"{key_prefix}memory", "db", bomb)
     assert redis_store.states.take("db", "run-1", lease_seconds=5).memory is None
-    assert redis_store.set_aside()["memory"] == 1
+    assert redis_store.rejected_counts()["memory"] == 1
     assert not client.hexists(f"{key_prefix}memory", "db")
 
 
@@ -315,7 +315,7 @@ def test_300000_fields_of_junk_are_removed_by_short_scripts(
     client.config_resetstat()
     assert state_of(redis_store, "db") is not None
     assert {"db", "web"} <= set(redis_store.states.changes(None).states)
-    redis_store.set_aside()
+    redis_store.rejected_counts()
     assert set(redis_store.states.read().states) == {"db", "web"}
     assert "w@h" in fleet.report().beacons
     redis_store.alerts.overview()
@@ -326,7 +326,7 @@ def test_300000_fields_of_junk_are_removed_by_short_scripts(
     redis_store.states.read()
     redis_store.alerts.overview()
     assert client.hlen(f"{key_prefix}states") == 2
-    assert sum(redis_store.set_aside().values()) >= 4 * (MANY - 20_000)
+    assert sum(redis_store.rejected_counts().values()) >= 4 * (MANY - 20_000)
 
 
 def test_junk_in_the_index_of_history(redis_store: RedisStore, client: redis.Redis, key_prefix: str) -> None:

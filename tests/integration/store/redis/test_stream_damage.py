@@ -166,7 +166,7 @@ def test_a_lane_of_junk(client: Any, key_prefix: str, redis_store: RedisStore, j
     put(redis_store, "a", "b")
     assert delivered(redis_store, lambda _: None, for_seconds=60.0) == ["delivered a", "delivered b"]
     assert not client.exists(lane)
-    assert redis_store.set_aside()["notice"] == 100_000
+    assert redis_store.rejected_counts()["notice"] == 100_000
 
 
 def test_a_lane_of_more_than_may_wait(client: Any, key_prefix: str, redis_store: RedisStore) -> None:

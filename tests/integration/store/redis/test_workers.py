@@ -312,7 +312,7 @@ def test_an_agent_that_may_not_remove(start_redis: StartRedis) -> None:
     assert {target: seen.beacon.done for target, seen in beacons.items()} == {f"w@h.{ONE}": 5, f"w@h.{OTHER}": 2}
     with server.client() as admin:
         assert admin.hlen("monitor:beacons") == 2
-    assert store.set_aside() == {}
+    assert store.rejected_counts() == {}
     for link in links:
         link.close()
     store.close()

@@ -1,5 +1,5 @@
--- remove_oversized: KEYS hash; ARGV limit
--- Deletes fields with values longer than limit, or with names longer than the store writes. Returns their number.
+-- delete_oversized: KEYS hash; ARGV limit
+-- Deletes fields with a value longer than `limit` bytes or a name longer than SHORT_BYTES. Returns their number.
 
 local removed = 0
 for _, name in ipairs(names_of(KEYS[1])) do

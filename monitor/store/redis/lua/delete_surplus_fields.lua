@@ -1,8 +1,9 @@
--- sweep: KEYS hash changed (or hash again); ARGV count least limit
--- A hash with more fields than a script may read was filled by another program. Of `count` fields, deletes those whose
--- length no value of the store has or, with `changed`, which are not in that set. When all of them could be the
--- store's, deletes them as well, until the hash is within the limit.
--- Returns the number of deleted fields, and 1 when there are still too many.
+-- delete_surplus_fields: KEYS hash changed (or hash again); ARGV count least limit
+-- Does nothing for a hash of at most MAX_ITEMS fields. A larger hash was filled by another program.
+-- Reads `count` fields. Deletes those that the store did not write: the value is shorter than `least` bytes or longer
+-- than `limit` bytes, the name is too long, or, with `changed`, the name is not in that sorted set. If there are none
+-- of these, deletes some of the fields read, until the hash has MAX_ITEMS fields.
+-- Returns the number of deleted fields, and 1 when the hash still has too many.
 
 local size = redis.pcall('HLEN', KEYS[1])
 if type(size) ~= 'number' or size <= MAX_ITEMS then return {0, 0} end
