@@ -72,8 +72,8 @@ class MemoryOutbox:
                 transitions=transitions,
                 alerts=wanted,
                 silences=self._active_silences(),
-                broken=broken,
-                moved=bool(fresh) or broken,
+                must_reconcile=broken,
+                has_new_entries=bool(fresh) or broken,
             )
 
     def decide(
