@@ -56,21 +56,21 @@ def judge(inputs: RoundInput) -> RoundResult:
     forgotten: list[str] = []
     ended: list[str] = []
     for node, known in _by_node(inputs).items():
-        expired = {each.target for each in instances.expired_instances(known, inputs.settings)}
-        forgotten += expired
-        present = [each for each in known if each.target not in expired]
+        to_forget = {each.target for each in instances.instances_to_forget(known, inputs.settings)}
+        forgotten += to_forget
+        present = [each for each in known if each.target not in to_forget]
         if not present:
             continue
         for each in present:
             verdicts[each.target] = each.verdict
             if _has_ended(each.worker, each.verdict, inputs.settings) and each.target not in inputs.state.removed:
                 ended.append(each.target)
-        counted = instances.counted_instances(present, inputs.settings)
+        deciding = instances.deciding_instances(present, inputs.settings)
         name = check_name("worker", node)
-        outcomes[name] = instances.node_outcome(counted, instances.duplicate_instances(counted, inputs.settings))
-        if any(each.suspended for each in counted):
+        outcomes[name] = instances.node_outcome(deciding, instances.duplicate_instances(deciding, inputs.settings))
+        if any(each.suspended for each in deciding):
             suspended.add(name)
-        for each in counted:
+        for each in deciding:
             if each.verdict is not WorkerVerdict.RETIRED:
                 served_at = None if each.suspended else served_until(each.worker, each.verdict, inputs.now)
                 for queue in each.worker.beacon.queues:
