@@ -14,7 +14,7 @@ from monitor.agent.formats import JSON
 from monitor.agent.lasting_queues import FANOUT
 from monitor.agent.protocol import EXPIRES_SECONDS, Beacon, direct_queue, is_direct_queue, target_field
 from monitor.config.settings import WorkerSettings
-from monitor.policy.workers.round_state import AWAITED_KEPT, RoundState
+from monitor.policy.workers.round_state import UNANSWERED_KEPT, RoundState
 from monitor.ports.workers import BrokerSnapshot, QueueDepth, StoredBeacon, WorkerReport
 
 SEND_INTERVALS = 0.75
@@ -131,14 +131,14 @@ def queues_to_clear(
         for queue, queue_state in state.queues.items()
         if queue in waiting
         and not (queue in consumed or _may_have_unknown_workers(state, settings, queue))
-        and (waiting[queue].head != queue_state.head or target_field("queue", queue) in state.awaited)
+        and (waiting[queue].head != queue_state.head or target_field("queue", queue) in state.unanswered)
     ]
 
 
 def no_longer_expected(state: RoundState) -> list[str]:
     """Return the queues with unanswered heartbeats that are not expected any more."""
-    awaited = [target.removeprefix("queue:") for target in state.awaited if target.startswith("queue:")]
-    return [queue for queue in awaited if queue not in state.queues]
+    unanswered = [target.removeprefix("queue:") for target in state.unanswered if target.startswith("queue:")]
+    return [queue for queue in unanswered if queue not in state.queues]
 
 
 def overdue_beacons(report: WorkerReport, state: RoundState, settings: WorkerSettings) -> list[StoredBeacon]:
@@ -155,7 +155,7 @@ def overdue_beacons(report: WorkerReport, state: RoundState, settings: WorkerSet
 def plan_heartbeats(inputs: RoundInput) -> list[Heartbeat]:
     """Return the heartbeats to send now.
 
-    A worker or queue with :data:`AWAITED_KEPT` unanswered heartbeats gets no more, until some of these were lost.
+    A worker or queue with :data:`UNANSWERED_KEPT` unanswered heartbeats gets no more, until some of these were lost.
     """
     state, settings, broker = inputs.state, inputs.settings, inputs.broker
     if broker is None or inputs.now - state.emitted_at < SEND_INTERVALS * settings.interval_seconds:
@@ -166,8 +166,8 @@ def plan_heartbeats(inputs: RoundInput) -> list[Heartbeat]:
         queue = direct_queue(target)
         takes_heartbeats = is_fresh and stored.beacon.direct and not stored.beacon.leaving
         if takes_heartbeats and _is_worth_its_cost(inputs, broker, target, stored):
-            awaited = state.awaited.get(target_field("worker", target), ())
-            if len(awaited) < AWAITED_KEPT or _some_were_lost(broker.queues.get(queue), awaited):
+            unanswered = state.unanswered.get(target_field("worker", target), ())
+            if len(unanswered) < UNANSWERED_KEPT or _some_were_lost(broker.queues.get(queue), unanswered):
                 plan.append(Heartbeat("worker", target, queue))
     for queue in sorted(state.queues):
         can_send = _can_send_to_known if queue in inputs.consumed else _can_send_to_unknown
@@ -245,16 +245,16 @@ def _is_worth_its_cost(inputs: RoundInput, broker: BrokerSnapshot, target: str, 
     field = target_field("worker", target)
     executed, started = inputs.report.executed.get(field), stored.at - beacon.up_seconds
     latest = max(
-        inputs.state.awaited.get(field, (0.0,))[-1],
+        inputs.state.unanswered.get(field, (0.0,))[-1],
         inputs.state.worked.get(target, (0, 0.0))[1],
         executed.done_at if executed is not None and executed.done_at >= started else 0.0,
     )
     return inputs.now - latest > pause
 
 
-def _some_were_lost(depth: QueueDepth | None, awaited: tuple[float, ...]) -> bool:
+def _some_were_lost(depth: QueueDepth | None, unanswered: tuple[float, ...]) -> bool:
     """Return whether fewer messages wait than heartbeats are unanswered: some were purged, or taken and lost."""
-    return depth is not None and depth.pending < len(awaited)
+    return depth is not None and depth.pending < len(unanswered)
 
 
 def _may_have_unknown_workers(state: RoundState, settings: WorkerSettings, queue: str) -> bool:
@@ -269,18 +269,18 @@ def _can_send_to_unknown(inputs: RoundInput, broker: BrokerSnapshot, queue: str)
     """Return whether a queue that no known worker consumes gets a heartbeat now: one at a time."""
     depth = broker.queues.get(queue)
     is_empty = depth is not None and depth.pending == 0
-    none_waits = is_empty or target_field("queue", queue) not in inputs.state.awaited
+    none_waits = is_empty or target_field("queue", queue) not in inputs.state.unanswered
     return none_waits and _may_have_unknown_workers(inputs.state, inputs.settings, queue)
 
 
 def _can_send_to_known(inputs: RoundInput, broker: BrokerSnapshot, queue: str) -> bool:
     """Return whether a queue that known workers consume gets a heartbeat now."""
-    awaited = inputs.state.awaited.get(target_field("queue", queue), ())
+    unanswered = inputs.state.unanswered.get(target_field("queue", queue), ())
     depth = broker.queues.get(queue)
-    if len(awaited) < AWAITED_KEPT or _some_were_lost(depth, awaited):
+    if len(unanswered) < UNANSWERED_KEPT or _some_were_lost(depth, unanswered):
         return True
     # Heartbeats wait for a long time in a long backlog, or were purged with an earlier one. While the head of the queue
     # changes, one more is sent now and then.
     is_moving = depth is not None and depth.head is not None and depth.head != inputs.state.queues[queue].head
     pause = min(EXPIRES_SECONDS, SPARSE_INTERVALS * inputs.settings.interval_seconds)
-    return is_moving and inputs.now - awaited[-1] > pause
+    return is_moving and inputs.now - unanswered[-1] > pause

@@ -143,7 +143,7 @@ def _was_just_replaced(old: WorkerInstance, instances: Collection[WorkerInstance
     The beacon of the old instance is not overdue yet. Its last verdict, such as `stuck`, no longer describes the node.
     """
     worker = old.worker
-    is_quiet = worker.unseen_seconds > QUIET_INTERVALS * settings.interval_seconds
+    is_quiet = worker.beacon_age_seconds > QUIET_INTERVALS * settings.interval_seconds
     return (
         is_quiet
         and has_fresh_beacon(worker, settings)

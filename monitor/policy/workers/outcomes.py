@@ -198,7 +198,7 @@ def _worker_message(observation: WorkerObservation, verdict: WorkerVerdict, reas
         return _how_judged(observation) if verdict is WorkerVerdict.CONSUMING else None
     if verdict is WorkerVerdict.STUCK:
         return f"all {beacon.slots} slots hold a task for longer than stuck_after; the oldest is {_oldest(observation)}"
-    no_beacon = f"no beacon for {observation.unseen_seconds:.0f} s"
+    no_beacon = f"no beacon for {observation.beacon_age_seconds:.0f} s"
     texts = {
         WorkerVerdict.LOST: f"{no_beacon}, and it is no longer connected: killed, or out of memory",
         WorkerVerdict.SILENT: f"{no_beacon}, and the store does not report whether it is still connected",
@@ -206,7 +206,7 @@ def _worker_message(observation: WorkerObservation, verdict: WorkerVerdict, reas
         WorkerVerdict.WEDGED: f"{_unanswered(observation)}; {beacon.active_count} of {beacon.slots} slots taken, "
         f"{beacon.reserved} tasks reserved",
     }
-    if verdict is WorkerVerdict.FROZEN and observation.unseen_seconds < (beacon.loop_lag_seconds or 0.0):
+    if verdict is WorkerVerdict.FROZEN and observation.beacon_age_seconds < (beacon.loop_lag_seconds or 0.0):
         return f"its event loop has been blocked for {beacon.loop_lag_seconds:.0f} s"
     return texts[verdict]
 
@@ -218,7 +218,7 @@ def _how_judged(observation: WorkerObservation) -> str | None:
 
 
 def _unanswered(observation: WorkerObservation) -> str:
-    return f"executes nothing: a heartbeat has waited for {observation.waiting_seconds or 0.0:.0f} s"
+    return f"executes nothing: a heartbeat has waited for {observation.unanswered_seconds or 0.0:.0f} s"
 
 
 def _oldest(observation: WorkerObservation) -> str:
