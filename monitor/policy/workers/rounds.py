@@ -183,7 +183,7 @@ def _queue_state(inputs: RoundInput, queue: str, served_at: float, has_capacity:
     """Return the state of a queue after this round. ``served_at`` is the last time at which its workers served it."""
     state = inputs.state.queues[queue]
     depth = inputs.broker.queues.get(queue) if inputs.broker else None
-    if depth and depth.pending > UNANSWERED_KEPT:  # tasks wait as well, so tasks are still sent to the queue
+    if depth and depth.pending > UNANSWERED_KEPT:  # tasks wait too: the queue is in use
         state = dataclasses.replace(state, declared_at=inputs.now)
     executed = inputs.report.executed.get(target_field("queue", queue))
     if executed and state.instance is None:  # executed by a worker that writes no beacons
@@ -193,7 +193,7 @@ def _queue_state(inputs: RoundInput, queue: str, served_at: float, has_capacity:
 
 
 def _has_capacity(workers: Sequence[tuple[Beacon, WorkerVerdict]]) -> bool:
-    """Return whether a worker that serves a queue can take a message now and execute it. True if no worker serves it."""
+    """Return whether a worker of a queue can take a message now and execute it. True if no worker serves the queue."""
     serving = [(beacon, verdict) for beacon, verdict in workers if verdict in SERVING]
     return not serving or any(
         verdict is WorkerVerdict.CONSUMING and has_free_capacity(beacon) for beacon, verdict in serving
