@@ -48,7 +48,7 @@ class RuntimeStates:
 
 
 def overlay(
-    check: CheckSpec, reading: Reading, state: State | None, known: RuntimeStates, now: float
+    check: CheckSpec, reading: Reading, state: State | None, runtime_states: RuntimeStates, now: float
 ) -> tuple[Reading, State | None]:
     """Return the effective reading and state of a check of the roster. ``reading`` and ``state`` are its own.
 
@@ -58,10 +58,10 @@ def overlay(
     """
     if state is None:
         return reading, state
-    if check.kind == "celery" and known.summary is not None and not check.options.get("broker_url"):
-        return with_workers(reading, state, known.summary, now)
-    if check.kind == check.name and check.kind in HOST_METRICS and known.hosts:
-        return worst_host(check.kind, reading, state, known.hosts, now)
+    if check.kind == "celery" and runtime_states.summary is not None and not check.options.get("broker_url"):
+        return with_workers(reading, state, runtime_states.summary, now)
+    if check.kind == check.name and check.kind in HOST_METRICS and runtime_states.hosts:
+        return worst_host(check.kind, reading, state, runtime_states.hosts, now)
     return reading, state
 
 

@@ -73,25 +73,25 @@ class Dependencies:
         A ``stale`` check also depends on the monitor's own checks. If it is a child check, it also depends on its
         parent check: when the parent check cannot observe a cluster, none of the cluster's groups is observed.
         """
-        found: dict[str, None] = {}
-        waiting = [check]
-        while waiting:
-            for name in self.direct_dependencies(waiting.pop(0)):
-                if name != check and name not in found:
-                    found[name] = None
-                    waiting.append(name)
+        names: dict[str, None] = {}
+        to_visit = [check]
+        while to_visit:
+            for name in self.direct_dependencies(to_visit.pop(0)):
+                if name != check and name not in names:
+                    names[name] = None
+                    to_visit.append(name)
         if stale and not check.startswith("monitor:"):
-            found |= dict.fromkeys((*parent_checks(check, self._checks), *_MONITOR_CHECKS))
-        return tuple(found)
+            names |= dict.fromkeys((*parent_checks(check, self._checks), *_MONITOR_CHECKS))
+        return tuple(names)
 
     def _explicit_dependencies(self, check: str) -> set[str]:
-        found: set[str] = set()
-        waiting = [check]
-        while waiting:
-            spec = self._checks.get(waiting.pop())
-            waiting += [name for name in (spec.depends_on if spec is not None else ()) if name not in found]
-            found.update(waiting)
-        return found
+        names: set[str] = set()
+        to_visit = [check]
+        while to_visit:
+            spec = self._checks.get(to_visit.pop())
+            to_visit += [name for name in (spec.depends_on if spec is not None else ()) if name not in names]
+            names.update(to_visit)
+        return names
 
 
 def hold(

@@ -31,19 +31,19 @@ def check_ownership(before: OwnershipState, project: Identity, ownership: Owners
 
     With ``claims``, also write the name of the project into a store without an owner. Raises StoreUnavailable.
     """
-    found = ownership.read()
-    state = judge_ownership(before, project, found)
-    if claims and project.name and state.owner is None and found in (None, project):
+    owner = ownership.read()
+    state = judge_ownership(before, project, owner)
+    if claims and project.name and state.owner is None and owner in (None, project):
         # The name is written again even if it is there already, because a generated name expires.
         return judge_ownership(state, project, ownership.claim(project))
     return state
 
 
-def judge_ownership(before: OwnershipState, project: Identity, found: Identity | None) -> OwnershipState:
-    """Return the ownership after a read that found the owner ``found`` (None: no owner), for this project."""
-    if project.differs_from(found):
-        return OwnershipState(found)
-    if found is None and before.owner is not None and before.absences + 1 < ABSENCES:
+def judge_ownership(before: OwnershipState, project: Identity, owner: Identity | None) -> OwnershipState:
+    """Return the ownership, for this project, after a read of the store's ``owner`` (None: no owner)."""
+    if project.differs_from(owner):
+        return OwnershipState(owner)
+    if owner is None and before.owner is not None and before.absences + 1 < ABSENCES:
         return OwnershipState(before.owner, before.absences + 1)
     return OwnershipState()
 

@@ -109,10 +109,10 @@ class _Round:
     _project: Identity
     _owner: str
     _broker_message: str | None = None
-    _others: dict[str, StoredBeacon] = field(default_factory=dict)
+    _foreign_beacons: dict[str, StoredBeacon] = field(default_factory=dict)
 
     def run(self) -> WorkerRound:
-        report, interval = self._own(self._registry.report()), self._settings.interval_seconds
+        report, interval = self._without_other_projects(self._registry.report()), self._settings.interval_seconds
         started_at = time.monotonic()
         before, rejected = decode(report.round_state)
         if before is not None and self._owner and before.project not in ("", self._owner):
@@ -127,7 +127,7 @@ class _Round:
         if self._broker_message:
             state = after_failed_send(state, interval)
         judged = rounds.judge(dataclasses.replace(inputs, state=state))
-        kept = self._kept(judged.suspended)
+        kept = self._kept_outcomes(judged.suspended)
         is_suspended = bool(judged.suspended) or self._broker_message is not None
         outcomes = rounds.with_summary(judged.outcomes, kept, inputs, is_suspended)
         outcomes, state, checks_to_forget = rounds.with_last_outcomes(outcomes, judged.state)
@@ -139,30 +139,33 @@ class _Round:
         removable = [
             stored.beacon for stored in forgotten if queues_deleted or report.now - stored.at > REMOVAL_TRIES_SECONDS
         ]
-        self._registry.store_round(encode(state), emitted=sent, removed=[*removable, *self._ended_others(report.now)])
-        transitions = self._write(outcomes, sampled=bool(sent))
+        self._registry.store_round(
+            encode(state), emitted=sent, removed=[*removable, *self._expired_foreign_beacons(report.now)]
+        )
+        transitions = self._store_outcomes(outcomes, sampled=bool(sent))
         if checks_to_forget:
             self._store.forget(checks_to_forget)
-        ignored = tuple(sorted({stored.beacon.project for stored in self._others.values()}))
+        ignored = tuple(sorted({stored.beacon.project for stored in self._foreign_beacons.values()}))
         return WorkerRound(
             "completed", None, outcomes, transitions, len(sent), len(judged.suspended), self._broker_message, ignored
         )
 
-    def _own(self, report: WorkerReport) -> WorkerReport:
-        """Return the report without the workers of other projects. ``_others`` holds these by target."""
+    def _without_other_projects(self, report: WorkerReport) -> WorkerReport:
+        """Return the report without the workers of other projects. ``_foreign_beacons`` holds these by target."""
         beacons = report.beacons.items()
-        self._others = {
+        self._foreign_beacons = {
             target: stored for target, stored in beacons if self._project.ignores(identity_of(stored.beacon))
         }
-        own = {target: stored for target, stored in beacons if target not in self._others}
+        own = {target: stored for target, stored in beacons if target not in self._foreign_beacons}
         return dataclasses.replace(report, beacons=own)
 
-    def _ended_others(self, now: float) -> list[Beacon]:
+    def _expired_foreign_beacons(self, now: float) -> list[Beacon]:
         """Return the expired beacons of other projects' workers. No other monitor deletes beacons from this store."""
-        limit = self._settings.forget_lost_after_seconds
-        return [stored.beacon for stored in self._others.values() if now - stored.at > limit]
+        max_age_seconds = self._settings.forget_lost_after_seconds
+        return [stored.beacon for stored in self._foreign_beacons.values() if now - stored.at > max_age_seconds]
 
     def _inputs(self, report: WorkerReport, before: RoundState | None) -> RoundInput:
+        """Return the input of the rules. ``before`` is the state that the last round stored."""
         settings = self._settings
         started_at = {
             target_field("worker", target): stored.at - stored.beacon.up_seconds
@@ -174,7 +177,7 @@ class _Round:
         consumed = heartbeats.consumed_queues(report, settings)
         snapshot = self._broker_snapshot(before, declared, consumed)
         state = resume(before, report, snapshot, settings.interval_seconds)
-        if before is None:
+        if before is None:  # the round state is missing, so the names of the written checks come from the states
             states = self._store.read().states
             state = dataclasses.replace(
                 state,
@@ -184,7 +187,7 @@ class _Round:
         short_lived = heartbeats.short_lived_queues(report, state)
         state = with_expected_queues(state, declared, short_lived, settings.queues, rounds.QUEUE_FORGOTTEN_SECONDS)
         if snapshot is not None:
-            snapshot, state = self._take_back(snapshot, state, consumed)
+            snapshot, state = self._remove_heartbeats(snapshot, state, consumed)
         overdue = heartbeats.overdue_beacons(report, state, settings)
         connected = self._registry.connected([stored.beacon for stored in overdue]) if overdue else {}
         return RoundInput(settings, report, snapshot, state, connected)
@@ -194,25 +197,27 @@ class _Round:
     ) -> BrokerSnapshot | None:
         unanswered = state.unanswered if state else {}
         expected = {*declared, *self._settings.queues, *(state.queues if state else ())}
-        # A worker's own queue is read only if all the unanswered heartbeats that the round state keeps wait in it.
+        # When `UNANSWERED_KEPT` heartbeats to a worker are unanswered, the length of its own queue is read: it shows
+        # whether some of these heartbeats were lost.
         direct_queues = [
             direct_queue(target.removeprefix("worker:"))
             for target, sent in unanswered.items()
-            if _has_most_unanswered(target, sent)
+            if target.startswith("worker:") and len(sent) >= UNANSWERED_KEPT
         ]
-        # The head of a queue is needed only if a heartbeat is unanswered in it or no worker consumes it.
+        # The head of a queue is read only if a heartbeat to it is unanswered, or if no worker consumes it.
         queues_with_head = {target.removeprefix("queue:") for target in unanswered if target.startswith("queue:")}
         queues_with_head |= expected - consumed
         try:
             snapshot = self._broker.snapshot([*sorted(expected), *direct_queues], heads=queues_with_head)
-            # Workers of other projects on this broker have an agent, so they are no workers without an agent.
-            others = {stored.beacon.node for stored in self._others.values()}
-            return dataclasses.replace(snapshot, nodes=snapshot.nodes - others)
+            # A node without a beacon counts as a worker without an agent. Workers of other projects have an agent, so
+            # their nodes are left out.
+            foreign_nodes = {stored.beacon.node for stored in self._foreign_beacons.values()}
+            return dataclasses.replace(snapshot, nodes=snapshot.nodes - foreign_nodes)
         except BrokerUnavailable as error:
             self._broker_message = str(error)
             return None
 
-    def _take_back(
+    def _remove_heartbeats(
         self, snapshot: BrokerSnapshot, state: RoundState, consumed: frozenset[str]
     ) -> tuple[BrokerSnapshot, RoundState]:
         """Remove heartbeats from queues that no worker consumes, and from queues that are no longer expected.
@@ -256,7 +261,7 @@ class _Round:
                 self._broker_message = str(error)
         return sent
 
-    def _kept(self, suspended: frozenset[str]) -> dict[str, Outcome]:
+    def _kept_outcomes(self, suspended: frozenset[str]) -> dict[str, Outcome]:
         """Return the stored outcomes of suspended checks."""
         if not suspended:
             return {}
@@ -273,17 +278,13 @@ class _Round:
             return state, False
         return dataclasses.replace(state, removed=state.removed | set(ended)), True
 
-    def _write(self, outcomes: Mapping[str, Outcome], *, sampled: bool) -> tuple[Transition, ...]:
+    def _store_outcomes(self, outcomes: Mapping[str, Outcome], *, sampled: bool) -> tuple[Transition, ...]:
         interval = self._settings.interval_seconds
         # History gets one sample in an interval, so only rounds that send heartbeats write samples. History keeps the
         # summary and the queues. It keeps no workers, because they exist for too short a time.
         history = {name for name in outcomes if name == SUMMARY or name.startswith("queue:")} if sampled else ()
         checks = [(check_spec(name, interval), outcome) for name, outcome in outcomes.items()]
         return store_outcomes(self._store, self._flight, checks, history=history)
-
-
-def _has_most_unanswered(target: str, sent: tuple[float, ...]) -> bool:
-    return target.startswith("worker:") and len(sent) >= UNANSWERED_KEPT
 
 
 def _as_suspended(state: State) -> Outcome:

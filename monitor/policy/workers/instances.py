@@ -155,10 +155,10 @@ def _is_later(new: WorkerInstance, old: WorkerInstance) -> bool:
     return new.worker.started_at > old.worker.started_at
 
 
-def _overlap_seconds(one: WorkerInstance, other: WorkerInstance) -> float:
+def _overlap_seconds(instance: WorkerInstance, other: WorkerInstance) -> float:
     """Return the time for which both instances were up. It is negative when one ended before the other started."""
-    first_end = min(one.worker.beacon_at, other.worker.beacon_at)
-    return first_end - max(one.worker.started_at, other.worker.started_at)
+    first_end = min(instance.worker.beacon_at, other.worker.beacon_at)
+    return first_end - max(instance.worker.started_at, other.worker.started_at)
 
 
 def _side_by_side_seconds(settings: WorkerSettings) -> float:

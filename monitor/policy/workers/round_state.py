@@ -288,9 +288,9 @@ def with_expected_queues(
     queues = {name: queue for name, queue in state.queues.items() if name in present or name not in short_lived}
     for name in present:
         stored = declared.get(name)
-        known = queues.get(name) or QueueRoundState(now, min(now, stored.at) if stored else now)
-        instance = stored.beacon.instance if stored else known.instance
-        queues[name] = dataclasses.replace(known, declared_at=now, instance=instance)
+        queue = queues.get(name) or QueueRoundState(now, min(now, stored.at) if stored else now)
+        instance = stored.beacon.instance if stored else queue.instance
+        queues[name] = dataclasses.replace(queue, declared_at=now, instance=instance)
     expected = {name: queue for name, queue in queues.items() if now - queue.declared_at < forget_seconds}
     if len(expected) > QUEUES_KEPT:
         newest = sorted(expected, key=lambda name: (name in present, expected[name].declared_at), reverse=True)
