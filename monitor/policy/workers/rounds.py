@@ -55,10 +55,11 @@ def judge(inputs: RoundInput) -> RoundResult:
     outcomes: dict[str, Outcome] = {}
     verdicts: dict[str, WorkerVerdict] = {}
     suspended: set[str] = set()
+    # By queue, the workers that declare it, each with the last time at which the worker served its queues.
     declarations: dict[str, list[tuple[WorkerInstance, float | None]]] = defaultdict(list)
     forgotten: list[str] = []
     ended: list[str] = []
-    for node, node_instances in _by_node(inputs).items():
+    for node, node_instances in _judge_instances(inputs).items():
         to_forget = {each.target for each in instances.instances_to_forget(node_instances, inputs.settings)}
         forgotten += to_forget
         present = [each for each in node_instances if each.target not in to_forget]
@@ -94,8 +95,9 @@ def judge(inputs: RoundInput) -> RoundResult:
         if _is_queue_suspended(inputs, observation, state):
             suspended.add(name)
     outcomes |= _host_outcomes(inputs)
+    # A worker whose own queue was deleted may run again and declare the queue again.
     running = {
-        each for each, verdict in verdicts.items() if verdict in (WorkerVerdict.STARTING, WorkerVerdict.CONSUMING)
+        target for target, verdict in verdicts.items() if verdict in (WorkerVerdict.STARTING, WorkerVerdict.CONSUMING)
     }
     removed = (inputs.state.removed & verdicts.keys()) - running
     departed = {inputs.report.beacons[target].beacon.node for target in forgotten}
@@ -111,10 +113,10 @@ def with_summary(
 
     There is no summary if there are no outcomes.
     """
-    outcomes = {**outcomes, **kept}
-    if outcomes:
-        outcomes[SUMMARY] = summary_outcome(outcomes, suspended=suspended, critical=inputs.settings.critical)
-    return outcomes
+    all_outcomes = {**outcomes, **kept}
+    if all_outcomes:
+        all_outcomes[SUMMARY] = summary_outcome(all_outcomes, suspended=suspended, critical=inputs.settings.critical)
+    return all_outcomes
 
 
 def with_last_outcomes(
@@ -132,8 +134,8 @@ def with_last_outcomes(
     return {**outcomes, **dict.fromkeys(to_close, FORGOTTEN)}, state, to_forget
 
 
-def _by_node(inputs: RoundInput) -> dict[str, list[WorkerInstance]]:
-    """Judge every instance of every worker; return the instances by node name."""
+def _judge_instances(inputs: RoundInput) -> dict[str, list[WorkerInstance]]:
+    """Judge every instance of every worker. Return the instances by node name."""
     by_node: dict[str, list[WorkerInstance]] = defaultdict(list)
     for target, stored in inputs.report.beacons.items():
         worker = _worker_observation(inputs, target, stored)
