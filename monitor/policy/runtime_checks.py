@@ -95,5 +95,5 @@ def parent_checks(name: str, checks: Iterable[str]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=20_000)
 def _parent_prefix(check: str) -> str:
-    """Return the name of a parent check as it is in the names of its child checks: colons are replaced."""
+    """Return the parent's name within a child's name: without colons, since a colon separates the two."""
     return safe_name(check, _FORBIDDEN_IN_PARENT, most_characters=PARENT_LENGTH)

@@ -18,10 +18,10 @@ class PendingDecisions:
     - ``cursor`` is the place in the stream after ``transitions``.
     - ``transitions`` are the oldest undecided ones.
     - ``alerts`` are the alerts of their checks, or all alerts. ``silences`` are the active ones.
-    - ``must_reconcile``: the states have to be compared with the alerts, because transitions may be missing. This is so
-      when transitions may have been lost since the last decision: then ``transitions`` holds all that are stored. It is
-      also so when no decision was ever made: then ``transitions`` holds those of the last minute.
-    - ``has_new_entries``: the stream has entries after the last decision.
+    - ``broken`` is True when transitions may have been lost since the last decision, or when no decision was ever made.
+      In the first case ``transitions`` are all that are stored, in the second those of the last minute. In both cases
+      the states have to be compared with the alerts.
+    - ``moved`` is True when the stream has entries after the last decision.
     """
 
     version: str
@@ -30,8 +30,8 @@ class PendingDecisions:
     transitions: tuple[Transition, ...]
     alerts: Mapping[str, Alert]
     silences: tuple[Silence, ...]
-    must_reconcile: bool = False
-    has_new_entries: bool = False
+    broken: bool = False
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)

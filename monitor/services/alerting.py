@@ -56,10 +56,10 @@ def decide(
     token = uuid.uuid4().hex
     decided: list[tuple[str, Notice]] = []
     while pending := outbox.undecided(token, everything=also_due_alerts):
-        if not (pending.has_new_entries or also_due_alerts):
+        if not (pending.moved or also_due_alerts):  # no new transitions
             break
         alerts, notices = _evaluate_all(pending, config, store, dependencies)
-        if not (pending.has_new_entries or alerts) or outbox.decide(pending, alerts, notices):
+        if not (pending.moved or alerts) or outbox.decide(pending, alerts, notices):
             decided += notices
             also_due_alerts = False
     return decided
@@ -133,7 +133,7 @@ def _evaluate_all(
     transitions: dict[str, list[Transition]] = {}
     for transition in pending.transitions:
         transitions.setdefault(transition.check, []).append(transition)
-    if pending.must_reconcile:
+    if pending.broken:  # transitions may be missing
         snapshot = store.read()
         for transition in _lost_transitions(snapshot, pending.alerts, transitions):
             transitions.setdefault(transition.check, []).append(transition)

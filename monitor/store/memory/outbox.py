@@ -72,8 +72,8 @@ class MemoryOutbox:
                 transitions=transitions,
                 alerts=wanted,
                 silences=self._active_silences(),
-                must_reconcile=broken,
-                has_new_entries=bool(fresh) or broken,
+                broken=broken,
+                moved=bool(fresh) or broken,
             )
 
     def decide(

@@ -55,8 +55,8 @@ class RedisOutbox:
             transitions=transitions,
             alerts={alert.check: alert for alert in known},
             silences=self._active_silences(silences, int(now) / 1e6),
-            must_reconcile=bool(broken),
-            has_new_entries=bool(fresh) or bool(broken),
+            broken=bool(broken),
+            moved=bool(fresh) or bool(broken),
         )
 
     def decide(
