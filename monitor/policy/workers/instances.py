@@ -19,7 +19,7 @@ SIDE_BY_SIDE_INTERVALS = 6.0
 """For this time, the old and the new worker of a deployment may both be up without being duplicates."""
 
 QUIET_INTERVALS = 0.75
-"""If an instance has written no beacon for this time and a newer instance has started, the instance was restarted.
+"""If an instance has written no beacon for this time and a newer instance has started, the instance was replaced.
 
 An agent writes a beacon every half interval.
 """
