@@ -81,8 +81,8 @@ def deciding_instances(instances: Sequence[WorkerInstance], settings: WorkerSett
     if len(instances) < 2:
         return tuple(instances)
     present = [each for each in instances if not _was_just_replaced(each, instances, settings)] or instances
-    serving = [each for each in present if each.verdict is not WorkerVerdict.RETIRED]
-    return tuple(sorted(serving, key=_rank)) or (max(present, key=lambda each: each.worker.beacon_at),)
+    not_retired = [each for each in present if each.verdict is not WorkerVerdict.RETIRED]
+    return tuple(sorted(not_retired, key=_rank)) or (max(present, key=lambda each: each.worker.beacon_at),)
 
 
 def duplicate_instances(instances: Sequence[WorkerInstance], settings: WorkerSettings) -> tuple[WorkerInstance, ...]:
