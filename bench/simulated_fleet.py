@@ -112,7 +112,7 @@ def main() -> None:
 
     def judge() -> watch_workers.WorkerRound:
         made = watch_workers.run_round(
-            config.workers, store=runtime.store.states, fleet=runtime.store.workers, broker=broker
+            config.workers, store=runtime.store.states, registry=runtime.store.workers, broker=broker
         )
         if made.event != "completed":
             raise RuntimeError(f"the round was {made.event}: {made.reason}")

@@ -1,4 +1,4 @@
-"""Judgement: pure rules over values, without IO and without a clock. ``now`` is an argument."""
+"""Rules that judge values. They are pure: no IO, no clock; ``now`` is an argument."""
 
 from monitor.policy.states import (
     FUTURE_TOLERANCE_SECONDS,

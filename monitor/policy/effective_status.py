@@ -1,4 +1,4 @@
-"""Effective status of the roster's checks when they are read: workers and hosts may make a check worse."""
+"""Effective status of the roster's checks: when a check is read, the states of workers and hosts may make it worse."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ HOST_METRICS: Mapping[str, str] = {
     "disk": "percent",
     "connections": "active_connections",
 }
-"""Checks for which hosts have metrics, each with the number that ranks hosts of the same status."""
+"""Kinds of checks of which each host has metrics. By kind, the number that compares hosts with the same status."""
 
 
 class RuntimeStates:
-    """States of runtime checks that affect the effective status of the roster's checks."""
+    """States of the runtime checks, which the effective status of the roster's checks depends on."""
 
     def __init__(self, states: Mapping[str, State]) -> None:
         self.states = states
 
     @property
     def summary(self) -> State | None:
-        """Summary of all workers and queues."""
+        """State of the check ``workers``, the summary of all workers and queues."""
         return self.states.get(SUMMARY)
 
     @cached_property
@@ -48,57 +48,59 @@ class RuntimeStates:
 
 
 def overlay(
-    check: CheckSpec, reading: Reading, state: State | None, known: RuntimeStates, now: float
+    check: CheckSpec, reading: Reading, state: State | None, runtime_states: RuntimeStates, now: float
 ) -> tuple[Reading, State | None]:
-    """Return the effective reading and state of a check of the roster, given its own.
+    """Return the effective reading and state of a check of the roster. ``reading`` and ``state`` are its own.
 
-    A check of the workers' broker includes the summary of the workers. The checks ``cpu``, ``memory``, ``disk`` and
-    ``connections`` show the worst host. All other checks are unchanged.
+    - The check of the workers' broker gets the status of the check ``workers`` if this is worse.
+    - The checks ``cpu``, ``memory``, ``disk`` and ``connections`` get the status and the numbers of the worst host.
+    - All other checks are unchanged.
     """
     if state is None:
         return reading, state
-    if check.kind == "celery" and known.summary is not None and not check.options.get("broker_url"):
-        return with_workers(reading, state, known.summary, now)
-    if check.kind == check.name and check.kind in HOST_METRICS and known.hosts:
-        return worst_host(check.kind, reading, state, known.hosts, now)
+    if check.kind == "celery" and runtime_states.summary is not None and not check.options.get("broker_url"):
+        return with_workers(reading, state, runtime_states.summary, now)
+    if check.kind == check.name and check.kind in HOST_METRICS and runtime_states.hosts:
+        return worst_host(check.kind, reading, state, runtime_states.hosts, now)
     return reading, state
 
 
 def with_workers(reading: Reading, state: State, summary: State, now: float) -> tuple[Reading, State]:
-    """Return a broker's check with the workers' summary: the worse status with its reason.
+    """Return the reading and state of the check of a broker, with the workers' summary: the worse status of both.
 
-    A summary that is out of date does not make the check fail: if the monitor has stopped, the check itself is stale.
+    A stale summary does not make the check fail. If the monitor has stopped, the check of the broker is stale itself.
     """
-    found, other = state.result, read_status(summary, now)
-    if other.status in (Status.STALE, Status.UNKNOWN):
-        data = {**found.data, "workers_stale": True}
-        return reading, dataclasses.replace(state, result=dataclasses.replace(found, data=data))
-    numbers = summary.result.data
-    counts = {"workers": numbers.get("workers"), "queue_verdicts": numbers.get("queues")}
-    if numbers.get("suspended"):
-        counts["workers_suspended"] = numbers["suspended"]
-    data = {**found.data, **{name: value for name, value in counts.items() if value is not None}}
-    if other.status.severity <= reading.status.severity:
-        return reading, dataclasses.replace(state, result=dataclasses.replace(found, data=data))
+    result, summary_reading = state.result, read_status(summary, now)
+    if summary_reading.status in (Status.STALE, Status.UNKNOWN):
+        data = {**result.data, "workers_stale": True}
+        return reading, dataclasses.replace(state, result=dataclasses.replace(result, data=data))
+    summary_data = summary.result.data
+    counts = {"workers": summary_data.get("workers"), "queue_verdicts": summary_data.get("queues")}
+    if summary_data.get("suspended"):
+        counts["workers_suspended"] = summary_data["suspended"]
+    data = {**result.data, **{name: value for name, value in counts.items() if value is not None}}
+    if summary_reading.status.severity <= reading.status.severity:
+        return reading, dataclasses.replace(state, result=dataclasses.replace(result, data=data))
     worse = dataclasses.replace(
-        found, status=other.status, reason=other.reason, message=summary.result.message, data=data
+        result, status=summary_reading.status, reason=summary_reading.reason, message=summary.result.message, data=data
     )
-    shown = dataclasses.replace(state, status=other.status, since=summary.since, result=worse)
-    return Reading(other.status, other.reason, reading.held), shown
+    effective_state = dataclasses.replace(state, status=summary_reading.status, since=summary.since, result=worse)
+    return Reading(summary_reading.status, summary_reading.reason, reading.held), effective_state
 
 
 def worst_host(kind: str, reading: Reading, state: State, hosts: Iterable[State], now: float) -> tuple[Reading, State]:
-    """Return the reading and state of the worst host: the monitor's own, or a worker's host.
+    """Return the reading and state of the worst host. The hosts are the monitor's own host and those of the workers.
 
-    Hosts are compared by status, then by number. The detail, which only authorised clients get, names the ``host``.
+    Hosts are compared by status, then by the number in `HOST_METRICS`. ``detail`` names the worst host. Only authorised
+    clients get ``detail``.
     """
     is_known = reading.status not in (Status.STALE, Status.UNKNOWN)
     worst, rank = None, _rank(reading.status, state.result.data.get(HOST_METRICS[kind]) if is_known else None)
     for host, metrics in _host_metrics(kind, hosts, now):
-        other = _rank(_status(metrics), metrics.get(HOST_METRICS[kind]))
-        if other > rank:
-            worst, rank = (host, metrics), other
-    return (reading, state) if worst is None else _shown(state, *worst)
+        host_rank = _rank(_status(metrics), metrics.get(HOST_METRICS[kind]))
+        if host_rank > rank:
+            worst, rank = (host, metrics), host_rank
+    return (reading, state) if worst is None else _with_metrics_of_host(state, *worst)
 
 
 def host_name(state: State) -> str:
@@ -113,7 +115,7 @@ def _host_metrics(kind: str, hosts: Iterable[State], now: float) -> Iterator[tup
             yield host, metrics
 
 
-def _shown(state: State, host: State, metrics: Mapping[str, Any]) -> tuple[Reading, State]:
+def _with_metrics_of_host(state: State, host: State, metrics: Mapping[str, Any]) -> tuple[Reading, State]:
     status = _status(metrics)
     reason = metrics.get("reason") or (None if status is Status.OK else Reason.ABOVE_THRESHOLD)
     result = dataclasses.replace(

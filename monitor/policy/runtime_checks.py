@@ -1,6 +1,6 @@
 """Runtime checks: checks of workers, queues, hosts, consumer groups and the monitor, which no configuration contains.
 
-They are created and deleted with the things that they observe. This module derives their names and their fields.
+A runtime check exists as long as the thing that it observes. This module derives the names and fields of these checks.
 """
 
 from __future__ import annotations
@@ -16,14 +16,18 @@ SUMMARY = "workers"
 """Name of the check that sums up all workers and queues."""
 
 CHILD = "group"
-"""Prefix of the names of child checks. All child checks are consumer groups so far."""
+"""Prefix of the names of child checks. At present all child checks observe consumer groups."""
 
 HOST_INTERVALS = 6.0
-"""A host's numbers must be high for this long, because each beacon shows only one moment."""
+"""The status of a host changes to warning after its numbers were high for this time.
+
+Each beacon has only the numbers of one moment.
+"""
 
 NAME_LENGTH = 200
+"""Most characters of the name of a runtime check."""
 PARENT_LENGTH = 150
-"""Most characters of the parent's name within the name of a child check."""
+"""Most characters of the name of the parent check within the name of a child check."""
 
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_.@:-]")
 _FORBIDDEN_IN_PARENT = re.compile(r"[^A-Za-z0-9_.@-]")
@@ -31,27 +35,29 @@ _RUNTIME_CHECK = re.compile(rf"{SUMMARY}|(worker|queue|host|monitor|{CHILD}):[A-
 
 
 def is_runtime_check(check: str) -> bool:
-    """Return whether this is the name of a runtime check."""
+    """Return whether ``check`` is the name of a runtime check."""
     return _RUNTIME_CHECK.fullmatch(check) is not None
 
 
 def runtime_spec(check: str) -> CheckSpec:
-    """Return the spec of a runtime check as far as its name alone determines it: name and kind."""
+    """Return the spec of a runtime check with the fields that follow from its name alone: name and kind."""
     return CheckSpec.model_construct(name=check, kind=check.partition(":")[0], critical=False, groups=(), options={})
 
 
 def check_name(kind: str, target: str) -> str:
     """Return the name of the check of a worker, a queue or another target.
 
-    Characters that a check name cannot have are replaced. A short digest keeps changed names apart.
+    Characters that the name of a check cannot have are replaced. A changed name gets a short digest of the original, so
+    that different targets have different names.
     """
     return f"{kind}:{safe_name(target, _FORBIDDEN, most_characters=NAME_LENGTH - len(kind) - 1)}"
 
 
 def check_names(name: str, checks: Iterable[str]) -> Iterator[str]:
-    """Yield the names of the checks that ``name``, a kind and an unchanged target (``KIND:TARGET``), may refer to.
+    """Yield the names of the runtime checks that a client may mean by ``name``.
 
-    A child check is ``group:CHECK:CHILD``, where CHECK is one of ``checks``, the names of the roster.
+    ``name`` is ``KIND:TARGET`` with the original name of the target, or ``group:CHECK:CHILD`` for a child check.
+    ``checks`` holds the names of the roster's checks. CHECK is one of these.
     """
     kind, _, target = name.partition(":")
     if kind == CHILD:
@@ -64,13 +70,13 @@ def check_names(name: str, checks: Iterable[str]) -> Iterator[str]:
 def check_spec(name: str, interval_seconds: float) -> CheckSpec:
     """Return the spec of a runtime check: never critical, in no group, with results valid for three intervals."""
     kind = name.partition(":")[0]
-    lasting = HOST_INTERVALS * interval_seconds if kind == "host" else 0.0
-    fields = {"interval": interval_seconds, "valid_for": 3 * interval_seconds, "for": lasting}
+    for_seconds = HOST_INTERVALS * interval_seconds if kind == "host" else 0.0
+    fields = {"interval": interval_seconds, "valid_for": 3 * interval_seconds, "for": for_seconds}
     return CheckSpec.model_validate({"name": name, "kind": kind, "critical": False, **fields})
 
 
 def child_spec(check: CheckSpec, child: str) -> CheckSpec:
-    """Return the spec of a child check: that of its parent ``check``, but never critical and in no group."""
+    """Return the spec of a child check: the spec of its parent check, but never critical and in no group."""
     name = child_name(check.name, child)
     return check.model_copy(update={"name": name, "kind": CHILD, "critical": False, "groups": (), "options": {}})
 
@@ -81,7 +87,7 @@ def child_name(check: str, child: str) -> str:
 
 
 def parent_checks(name: str, checks: Iterable[str]) -> tuple[str, ...]:
-    """Return the parent among ``checks`` of the check of this name: one name, or none."""
+    """Return the parent check of ``name`` among ``checks``: one name, or no name."""
     if not name.startswith(f"{CHILD}:"):
         return ()
     return tuple(check for check in checks if name.startswith(f"{CHILD}:{_parent_prefix(check)}:"))

@@ -1,8 +1,8 @@
-"""Schedule of the checks: each is due once in its interval, always at its own phase.
+"""Schedule of the checks: each check is due once in its interval, always at its own phase.
 
-A check with interval ``i`` is due at every time ``t`` with ``t % i == phase(name) * i``. The phase is a stable hash of
-the name, so that checks are spread over the interval and keep their phase when the roster changes or a process
-restarts. The rules are pure: a plan can be computed for any window of time.
+A check with interval ``i`` is due at every time ``t`` with ``t % i == phase(name) * i``. The phase is a hash of the
+name. So checks are spread over the interval, and a check keeps its phase when the roster changes or a process restarts.
+The rules are pure: no IO, no clock.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Choose = Callable[[Sequence["DueCheck"], int], list["DueCheck"]]
 
 
 class DueCheck(NamedTuple):
-    """A check to run, and the time at which it was due, by the store's clock."""
+    """A check to run. ``due_at`` is the time at which it was due, by the store's clock."""
 
     check: str
     due_at: float
@@ -34,39 +34,42 @@ def phase(name: str) -> float:
 
 
 class Plan:
-    """The roster, sorted by interval and phase, so that finding the due checks costs in proportion to their number."""
+    """The roster, sorted by interval and phase, so that due checks are found without reading the other checks."""
 
     def __init__(self, checks: Iterable[CheckSpec]) -> None:
-        slots: dict[float, list[tuple[float, str]]] = defaultdict(list)
+        entries_by_interval: dict[float, list[tuple[float, str]]] = defaultdict(list)
         for check in checks:
-            slots[check.interval_seconds].append((phase(check.name) * check.interval_seconds, check.name))
-        self._slots = {interval: sorted(entries) for interval, entries in slots.items()}
-        self._names = frozenset(name for entries in self._slots.values() for _, name in entries)
+            entries_by_interval[check.interval_seconds].append((phase(check.name) * check.interval_seconds, check.name))
+        self._entries = {interval: sorted(entries) for interval, entries in entries_by_interval.items()}
+        self._names = frozenset(name for entries in self._entries.values() for _, name in entries)
 
     def due(self, window: Window) -> list[DueCheck]:
-        """Return the checks to run in ``window``, the earliest first. Each occurs at most once, even in a long window.
+        """Return the checks to run in ``window``, the earliest first. Each check occurs at most once.
 
-        All checks are due in the first window of a store. Checks that were never observed, and retries whose time
-        has passed, are due at once.
+        In the first window of a store, all checks are due. In later windows, these checks are due:
+
+        - Checks with a due time in the window.
+        - Checks whose retry is due.
+        - Checks that were never observed.
         """
         if window.since is None:
             return [DueCheck(name, window.until) for name in sorted(self._names)]
-        found: dict[str, float] = {}
-        for interval, entries in self._slots.items():
-            found.update(_latest(entries, interval, window.since, window.until))
+        due_at: dict[str, float] = {}
+        for interval, entries in self._entries.items():
+            due_at.update(_last_due_times(entries, interval, window.since, window.until))
         at_once = set(window.retries) & self._names
         if window.observed is not None:
             at_once |= self._names - window.observed
-        found.update((name, window.until) for name in at_once - found.keys())
-        return sorted((DueCheck(name, at) for name, at in found.items()), key=lambda due: due.due_at)
+        due_at.update((name, window.until) for name in at_once - due_at.keys())
+        return sorted((DueCheck(name, at) for name, at in due_at.items()), key=lambda due: due.due_at)
 
 
 def admit(due: Sequence[DueCheck], waiting: int, *, at_least: int, choose: Choose = random.sample) -> list[DueCheck]:
-    """Return the checks of ``due`` to send, while ``waiting`` earlier runs have not been taken by any worker.
+    """Return those of the due checks that are to be sent. ``waiting`` is the number of runs that wait in the queue.
 
-    If a queue holds more runs than workers can take within an interval, all runs are overdue when they are taken and
-    all work is wasted. So at most half the due checks, or ``at_least``, may wait. When not all fit, ``choose`` picks
-    among them at random, so that a check that is left out now is as likely as any other to be sent next time.
+    If more runs wait than workers can take within an interval, each run is overdue when a worker takes it, and is
+    dropped. So at most half as many runs as there are due checks may wait, or ``at_least`` runs if that is more. If not
+    all due checks can be sent, ``choose`` selects some at random, so that no check is always left out.
     """
     if waiting == 0:
         return list(due)
@@ -76,13 +79,13 @@ def admit(due: Sequence[DueCheck], waiting: int, *, at_least: int, choose: Choos
     return sorted(choose(due, max(0, free)), key=lambda due: due.due_at)
 
 
-def _latest(entries: list[tuple[float, str]], interval: float, since: float, until: float) -> dict[str, float]:
-    """Return the last due time in (since, until] of each entry that has one, by name."""
-    current = math.floor(until / interval)
-    found: dict[str, float] = {}
-    for start in (current * interval, (current - 1) * interval):  # the interval with `until` in it, and the one before
+def _last_due_times(entries: list[tuple[float, str]], interval: float, since: float, until: float) -> dict[str, float]:
+    """Return, by name, the last due time in (since, until] of each entry that has a due time there."""
+    number = math.floor(until / interval)
+    due_at: dict[str, float] = {}
+    for start in (number * interval, (number - 1) * interval):  # the interval that contains `until`, and the one before
         low = bisect_right(entries, (since - start, "\U0010ffff"))
         high = bisect_right(entries, (until - start, "\U0010ffff"))
         for offset, name in entries[low:high]:
-            found.setdefault(name, start + offset)
-    return found
+            due_at.setdefault(name, start + offset)
+    return due_at

@@ -1,6 +1,6 @@
-"""Judgement of the monitor itself: overdue results, the monitor's own checks, and the ping of the dead man's switch.
+"""Rules for the monitor's own checks, such as ``monitor:beat``, and for the ping of the dead man's switch.
 
-The monitor's own state consists of checks like any other: ``monitor:beat`` and so on. The rules are pure.
+The rules are pure: no IO, no clock; ``now`` is an argument.
 """
 
 from __future__ import annotations
@@ -19,22 +19,25 @@ BEAT, SCHEDULE, RESULTS, QUEUE, ALERTS, STORE = (
 OWN = (BEAT, SCHEDULE, RESULTS, QUEUE, ALERTS, STORE)
 
 GAP_SECONDS = 2.0
-"""Two self-checks further apart than this, and than two intervals, have a gap between them."""
+"""A time between two self-checks is a gap if it is longer than this and longer than two intervals."""
 
 GRACE_SECONDS = 2.0
-"""Tolerance for the next result of a check."""
+"""Time that a check gets for its next result, in addition to the validity of the last one."""
 
-SILENT_SECONDS = 5.0
-"""Time without a dispatch that is an error. One is expected every half second; the worker may be busy for a while."""
+NOT_DISPATCHING_SECONDS = 5.0
+"""After this time without a dispatch, ``monitor:beat`` is an error.
 
-UNDELIVERABLE_SECONDS = 300.0
-"""Age of the oldest waiting notice that is an error."""
+Beat sends a dispatch every half second. The limit is longer, because the worker may be busy for a while.
+"""
 
-SET_ASIDE_SECONDS = 300.0
-"""Time for which values that were set aside are a warning."""
+UNDELIVERED_SECONDS = 300.0
+"""After a notice has waited this long for its delivery, ``monitor:alerts`` is an error."""
 
-DEAD_SECONDS = 86_400.0
-"""Time for which a dead letter is a warning."""
+REJECTED_SECONDS = 300.0
+"""For this time after the store rejected a value, ``monitor:store`` is a warning."""
+
+DEAD_LETTER_SECONDS = 86_400.0
+"""For this time after a notice became a dead letter, ``monitor:alerts`` is a warning."""
 
 SERIES: Mapping[str, tuple[str, ...]] = {
     BEAT: ("tick_age_ms",),
@@ -44,7 +47,7 @@ SERIES: Mapping[str, tuple[str, ...]] = {
     ALERTS: ("pending", "oldest_pending_seconds"),
     STORE: ("values_set_aside",),
 }
-"""Numbers of each check that history keeps."""
+"""By check, the numbers in its ``data`` that history keeps."""
 
 
 def specs(interval_seconds: float) -> dict[str, CheckSpec]:
@@ -56,9 +59,9 @@ def specs(interval_seconds: float) -> dict[str, CheckSpec]:
 
 
 def ticking_since(last: State | None, now: float, interval_seconds: float) -> float:
-    """Return the time since which self-checks have run without a gap. Older observations prove nothing.
+    """Return the time since which self-checks have run without a gap.
 
-    ``last`` is the state of ``monitor:beat``, which keeps that time.
+    ``last`` is the last state of ``monitor:beat``: its ``data`` keeps this time for the next self-check.
     """
     since = last.result.data.get("ticking_since") if last is not None else None
     if last is None or not isinstance(since, int | float):
@@ -70,10 +73,11 @@ def ticking_since(last: State | None, now: float, interval_seconds: float) -> fl
 def is_expected(check: str, checks: Collection[str]) -> bool:
     """Return whether new results of a check are expected.
 
-    Results are expected of configured checks, of their child checks, and of the checks that the workers' rounds create
-    and delete. They are not expected of a check that was removed from the configuration, so that its last state raises
-    no alarm. They are not expected of the monitor's own checks: the self-check, which would find them overdue, writes
-    them itself.
+    New results are expected of configured checks, of their child checks, and of the checks of workers, queues and
+    hosts. Two other kinds of states may be in the store. No new results of these are expected:
+
+    - The state of a check that was removed from the configuration. It must raise no alarm.
+    - The states of the monitor's own checks. The self-check writes them itself.
     """
     if check.startswith(f"{CHILD}:"):
         return check in checks or bool(parent_checks(check, checks))
@@ -83,10 +87,10 @@ def is_expected(check: str, checks: Collection[str]) -> bool:
 def overdue(states: Iterable[State], now: float, since: float) -> list[State]:
     """Return the states whose next result is overdue.
 
-    After a gap, in which no checks were dispatched or the store was not available, each check first gets the time of
-    one more run. ``since`` is the end of the last gap.
+    ``since`` is the end of the last gap. In a gap no checks were dispatched, or the store was not available. So a check
+    is overdue only if it has also had the time for one run since the gap.
     """
-    return [state for state in states if now > max(state.result.valid_until, since + _round_seconds(state))]
+    return [state for state in states if now > max(state.result.valid_until, since + _next_result_seconds(state))]
 
 
 def judge(
@@ -95,27 +99,30 @@ def judge(
     *,
     now: float,
     since: float,
-    late: Iterable[State],
+    overdue_states: Iterable[State],
     dispatched_at: float | None,
     set_aside: Mapping[str, int],
 ) -> dict[str, Outcome]:
-    """Return the outcomes of the monitor's own checks that follow from the store.
+    """Return the outcomes of those of the monitor's own checks that are judged by the content of the store.
 
-    ``late`` are the states that `overdue` returns.
+    ``overdue_states`` is the return value of `overdue`. ``set_aside`` counts the rejected values, by kind of value.
     """
     return {
         BEAT: judge_beat(dispatched_at, now, since),
         SCHEDULE: judge_schedule(checks, states),
-        RESULTS: judge_results(checks, states, late),
+        RESULTS: judge_results(checks, states, overdue_states),
         STORE: judge_store(set_aside, states.get(STORE), now),
     }
 
 
 def judge_beat(dispatched_at: float | None, now: float, since: float) -> Outcome:
-    """Return the outcome of ``monitor:beat``. A tick of beat shows in the store as a claimed window."""
+    """Return the outcome of ``monitor:beat``: an error when checks have not been dispatched for some seconds.
+
+    ``dispatched_at`` is the time of the last dispatch. ``since`` is the end of the last gap.
+    """
     age = 0.0 if dispatched_at is None else max(0.0, now - dispatched_at)
     data = {"tick_age_ms": round(age * 1000), "ticking_since": since}
-    if age > SILENT_SECONDS and now - since > SILENT_SECONDS:
+    if age > NOT_DISPATCHING_SECONDS and now - since > NOT_DISPATCHING_SECONDS:
         return Outcome(
             Status.ERROR, data, "not_dispatching", "checks are not dispatched although beat's messages arrive"
         )
@@ -123,22 +130,24 @@ def judge_beat(dispatched_at: float | None, now: float, since: float) -> Outcome
 
 
 def judge_schedule(checks: Mapping[str, CheckSpec], states: Mapping[str, State]) -> Outcome:
-    """Return the outcome of ``monitor:schedule``: a warning when a run began more than half an interval late."""
-    late = {name: states[name].result.late_ms or 0.0 for name in checks if name in states}
-    worst = max(late, key=lambda name: late[name] / checks[name].interval_seconds, default=None)
-    data = {"delay_ms": max(late.values(), default=0.0)}
-    if worst is not None and late[worst] > 500 * checks[worst].interval_seconds:
-        return Outcome(Status.WARNING, data, "late", f"{worst} began {late[worst] / 1000:.1f} s after it was due")
+    """Return the outcome of ``monitor:schedule``: a warning when a run began late by half an interval."""
+    delays_ms = {name: states[name].result.late_ms or 0.0 for name in checks if name in states}
+    worst = max(delays_ms, key=lambda name: delays_ms[name] / checks[name].interval_seconds, default=None)
+    data = {"delay_ms": max(delays_ms.values(), default=0.0)}
+    if worst is not None and delays_ms[worst] > 500 * checks[worst].interval_seconds:
+        return Outcome(Status.WARNING, data, "late", f"{worst} began {delays_ms[worst] / 1000:.1f} s after it was due")
     return Outcome(Status.OK, data)
 
 
-def judge_results(checks: Mapping[str, CheckSpec], states: Mapping[str, State], late: Iterable[State]) -> Outcome:
+def judge_results(
+    checks: Mapping[str, CheckSpec], states: Mapping[str, State], overdue_states: Iterable[State]
+) -> Outcome:
     """Return the outcome of ``monitor:results``: a warning when the result of a check is overdue."""
-    missing = [name for name in checks if name not in states]
-    old = [state.check for state in late]
-    data = {"checks": len(checks), "overdue": len(old), "not_observed": len(missing)}
-    if old:
-        return Outcome(Status.WARNING, data, "overdue", f"no new result of {_some(old)}")
+    not_observed = [name for name in checks if name not in states]
+    names = [state.check for state in overdue_states]
+    data = {"checks": len(checks), "overdue": len(names), "not_observed": len(not_observed)}
+    if names:
+        return Outcome(Status.WARNING, data, "overdue", f"no new result of {_first_names(names)}")
     return Outcome(Status.OK, data)
 
 
@@ -155,41 +164,45 @@ def judge_alerts(overview: AlertsOverview) -> Outcome:
     """Return the outcome of ``monitor:alerts``: an error when notices wait too long, a warning for dead letters."""
     oldest_at = overview.oldest_pending_at
     oldest_seconds = 0.0 if oldest_at is None else max(0.0, overview.read_at - oldest_at)
-    dead = sum(letter.at > overview.read_at - DEAD_SECONDS for letter in overview.dead_letters)
-    pending = sum(lane.pending for lane in overview.queues)
+    dead = sum(letter.at > overview.read_at - DEAD_LETTER_SECONDS for letter in overview.dead_letters)
+    pending = sum(queue.pending for queue in overview.queues)
     data = {"pending": pending, "oldest_pending_seconds": round(oldest_seconds, 1), "dead": dead}
-    if oldest_seconds > UNDELIVERABLE_SECONDS:
+    if oldest_seconds > UNDELIVERED_SECONDS:
         return Outcome(Status.ERROR, data, "undelivered", "alerts have waited for minutes; see `monitor status`")
     if dead:
         return Outcome(Status.WARNING, data, "dead_letters", "alerts were given up; see `monitor status`")
     return Outcome(Status.OK, data)
 
 
-def judge_store(total: Mapping[str, int], last: State | None, now: float) -> Outcome:
-    """Return the outcome of ``monitor:store``: a warning for a while after values in the store were set aside.
+def judge_store(counts: Mapping[str, int], last: State | None, now: float) -> Outcome:
+    """Return the outcome of ``monitor:store``: a warning for a while after the store rejected a value.
 
-    ``total`` counts these values by kind, ``last`` is the previous state of the check.
+    ``counts`` is the number of values rejected so far, by kind of value. ``last`` is the last state of this check.
     """
-    known = last.result.data if last is not None else {}
-    count, before, at = sum(total.values()), known.get("values_set_aside"), known.get("set_aside_at")
-    if count and count != (before if isinstance(before, int) else 0):
-        at = now
-    data = {"values_set_aside": count, "set_aside_at": at}
-    if isinstance(at, int | float) and now - SET_ASIDE_SECONDS < at <= now:
-        kinds = ", ".join(f"{kind} {total[kind]}" for kind in sorted(total) if total[kind])
+    last_data = last.result.data if last is not None else {}
+    total, total_before, rejected_at = (
+        sum(counts.values()),
+        last_data.get("values_set_aside"),
+        last_data.get("set_aside_at"),
+    )
+    if total and total != (total_before if isinstance(total_before, int) else 0):
+        rejected_at = now
+    data = {"values_set_aside": total, "set_aside_at": rejected_at}
+    if isinstance(rejected_at, int | float) and now - REJECTED_SECONDS < rejected_at <= now:
+        kinds = ", ".join(f"{kind} {counts[kind]}" for kind in sorted(counts) if counts[kind])
         message = f"values in the store that are damaged or from another program were set aside, so far: {kinds}"
-        return Outcome(Status.WARNING, data, "values_set_aside", message, dict(total))
-    return Outcome(Status.OK, data, detail=dict(total))
+        return Outcome(Status.WARNING, data, "values_set_aside", message, dict(counts))
+    return Outcome(Status.OK, data, detail=dict(counts))
 
 
 def may_ping(own: Mapping[str, Outcome]) -> bool:
-    """Return whether to ping the dead man's switch: checks are dispatched, results arrive, alerts are delivered."""
+    """Return whether to ping the dead man's switch: checks are dispatched, results arrive, notices are delivered."""
     return own[BEAT].status is Status.OK and own[RESULTS].status is Status.OK and own[ALERTS].status is not Status.ERROR
 
 
-def _round_seconds(state: State) -> float:
+def _next_result_seconds(state: State) -> float:
     return state.result.valid_until - state.result.observed_at + GRACE_SECONDS
 
 
-def _some(names: list[str]) -> str:
+def _first_names(names: list[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,4 +1,4 @@
-"""Rules for states: hysteresis when a result is written, staleness and group verdicts when states are read.
+"""Rules for states: the new state when a result is written, the readings and the group status when states are read.
 
 The rules are pure: no IO, no clock; ``now`` is an argument.
 """
@@ -13,14 +13,13 @@ from monitor.config import CheckSpec
 from monitor.model.checks import Flight, Outcome, Overall, Reason, Result, State, Status, Streak, Transition
 
 FUTURE_TOLERANCE_SECONDS = 5.0
-"""Clocks may differ by this much. A result from later than this is rejected."""
+"""Clocks may differ by this time. A result that is further in the future is ignored."""
 
 
 class GroupHold(NamedTuple):
-    """Handling of stale results in a group.
+    """Option of a group: a stale check keeps its last status for ``seconds``.
 
-    The last status of a stale check counts for ``seconds``. With ``forever``, a stale check does not fail the group
-    after that.
+    After that it fails the group, unless ``forever`` is true.
     """
 
     seconds: float
@@ -28,10 +27,15 @@ class GroupHold(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """The status of a state at one moment.
+    """The status of a state at the moment of a read.
 
-    ``held`` is true when the result is out of date but the group or the check keeps the last verdict, and when it is
-    too early for a verdict. A held reading that is ``stale`` or ``unknown`` does not fail a group.
+    ``held`` is true in three cases:
+
+    - The result has expired or is missing, and the group holds (see `GroupHold`).
+    - The check has no new numbers and keeps the numbers of an earlier run.
+    - It is too early to judge the check.
+
+    A held reading with the status ``stale`` or ``unknown`` does not fail a group.
     """
 
     status: Status
@@ -42,7 +46,7 @@ class Reading(NamedTuple):
 def as_result(
     check: CheckSpec, flight: Flight, outcome: Outcome, response_time_ms: float, *, due_at: float | None = None
 ) -> Result:
-    """Return the result of a run: its outcome, dated by the taking of its flight, not by the time of writing."""
+    """Return the result of a run: its outcome with the time at which the run took its flight."""
     return Result(
         run_id=flight.run_id,
         status=outcome.status,
@@ -61,16 +65,17 @@ def as_result(
 
 
 def advance(state: State | None, result: Result, check: CheckSpec) -> tuple[State, tuple[Transition, ...]]:
-    """Return the state after one more result, and the transition that this makes, if any.
+    """Return the state after one more result, and the transitions (one or none).
 
-    The first result determines the status at once. After it, a worse status needs ``failure_threshold`` consecutive
-    worse results that span ``for_seconds``; a better status needs ``success_threshold`` consecutive better results.
-    A state that was marked as stale always leaves that by a transition. A result with ``grace`` (too early for a
-    verdict) does not change the status.
+    - The first result gives the status at once.
+    - The status gets worse after ``failure_threshold`` consecutive worse results that span at least ``for_seconds``.
+    - The status gets better after ``success_threshold`` consecutive better results.
+    - A result with ``grace`` (too early to judge) does not change the status.
+    - After a state was marked as stale, the next result always makes a transition.
     """
     if state is None:
-        unknown = State(check.name, Status.UNKNOWN, result.observed_at, 0, result)
-        return (unknown, ()) if result.grace else _change_status(unknown, result)
+        first_state = State(check.name, Status.UNKNOWN, result.observed_at, 0, result)
+        return (first_state, ()) if result.grace else _change_status(first_state, result)
     after, transitions = _advance(state, result, check)
     if state.stale_since is None:
         return after, transitions
@@ -81,9 +86,9 @@ def advance(state: State | None, result: Result, check: CheckSpec) -> tuple[Stat
 
 
 def expire(state: State, now: float, sweep_id: str) -> tuple[State, tuple[Transition, ...]]:
-    """Return the state marked as out of date at ``now`` by a sweep, and the transition this makes.
+    """Return the state marked as stale at ``now`` by a sweep, and the transition to ``stale``.
 
-    Nothing changes when the result is still valid, or when an earlier sweep has marked the state.
+    If the result is still valid, or an earlier sweep has marked the state, return it unchanged and no transition.
     """
     if now <= state.result.valid_until or state.stale_since is not None:
         return state, ()
@@ -93,23 +98,25 @@ def expire(state: State, now: float, sweep_id: str) -> tuple[State, tuple[Transi
 
 def _advance(state: State, result: Result, check: CheckSpec) -> tuple[State, tuple[Transition, ...]]:
     if result.grace:
-        return _evolve(state, result, state.streak, state.retry_at), ()
+        return _with_result(state, result, state.streak, state.retry_at), ()
     if not state.is_judged:
         return _change_status(state, result)
     streak = _continue_streak(state, result)
     if streak is None:
-        return _evolve(state, result), ()
+        return _with_result(state, result), ()
     if _is_confirmed(state, streak, result, check):
         return _change_status(state, result, streak.status)
-    return _evolve(state, result, streak, _retry_at(state, streak, result, check)), ()
+    return _with_result(state, result, streak, _retry_at(state, streak, result, check)), ()
 
 
 def read_status(state: State | None, now: float, *, hold: GroupHold | None = None) -> Reading:
-    """Return the status of a stored state at ``now`` by the store's clock.
+    """Return the reading of a stored state at ``now`` by the store's clock.
 
-    A state whose result has expired is ``stale``. With ``hold`` it keeps its last status, marked as ``held``, while its
-    numbers are not older than ``hold.seconds``. A missing state is ``unknown``, and so is one with a result from
-    further in the future than `FUTURE_TOLERANCE_SECONDS`.
+    - If the result is still valid, the reading has the status of the state.
+    - If the result has expired, the reading is ``stale``. With ``hold``, while the numbers are not older than
+      ``hold.seconds``, it has the status of the state and is held.
+    - If there is no state, or its result is further in the future than `FUTURE_TOLERANCE_SECONDS`, the reading is
+      ``unknown``.
     """
     forever = hold is not None and hold.forever
     if state is None:
@@ -127,14 +134,14 @@ def read_status(state: State | None, now: float, *, hold: GroupHold | None = Non
 def fails(reading: Reading) -> bool:
     """Return whether a critical check with this reading fails its group.
 
-    A warning does not, and neither does a held reading that is ``stale`` or ``unknown``.
+    The statuses ``error``, ``stale`` and ``unknown`` fail the group. A held ``stale`` or ``unknown`` does not.
     """
     is_unknown = reading.status in (Status.STALE, Status.UNKNOWN)
     return reading.status.severity == 2 and not (is_unknown and reading.held)
 
 
 def group_passes(readings: Mapping[str, Reading], critical: Container[str]) -> bool:
-    """Return whether a group passes: none of its critical checks fails."""
+    """Return whether a group passes: none of its critical checks fails it."""
     return not any(fails(reading) for name, reading in readings.items() if name in critical)
 
 
@@ -148,27 +155,28 @@ def overall(readings: Mapping[str, Reading], critical: Container[str]) -> Overal
 
 
 def _with_next_sequence(state: State, before: State, at: float, run_id: str, **changes: Any) -> State:
-    """Return ``state`` with the next sequence after ``before``, changed by this run or sweep."""
-    # Sequences are at least the clock's milliseconds, so that after a flush of the store they are above earlier ones.
+    """Return ``state`` with ``changes``, and with the sequence that follows the sequence of ``before``."""
+    # A sequence is at least the time in milliseconds. So after a flush of the store, sequences do not start again at 0.
     sequence = max(before.sequence + 1, int(at * 1000))
     return dataclasses.replace(state, sequence=sequence, turned_by=run_id, **changes)
 
 
 def _rank(status: Status) -> int:
-    """Return how bad a status is: its severity, but a known error is worse than ``stale`` and ``unknown``."""
+    """Return the severity of a status, but 3 for ``error``, so that it is worse than ``stale`` and ``unknown`` (2)."""
     return status.severity + (status is Status.ERROR)
 
 
 def _continue_streak(state: State, result: Result) -> Streak | None:
-    before, after = _rank(state.status), _rank(result.status)
-    if after == before:
+    """Return the streak after a result; None when the result has the status of the state."""
+    state_rank, result_rank = _rank(state.status), _rank(result.status)
+    if result_rank == state_rank:
         return None
-    running = state.streak
-    if running is None or (_rank(running.status) > before) != (after > before):
+    streak = state.streak
+    if streak is None or (_rank(streak.status) > state_rank) != (result_rank > state_rank):
         return Streak(result.status, 1, result.observed_at)
-    nearest = min if after > before else max
-    status = nearest(running.status, result.status, key=_rank)
-    return Streak(status, running.count + 1, running.since)
+    nearest_to_state = min if result_rank > state_rank else max
+    status = nearest_to_state(streak.status, result.status, key=_rank)
+    return Streak(status, streak.count + 1, streak.since)
 
 
 def _is_worse(state: State, streak: Streak) -> bool:
@@ -177,8 +185,8 @@ def _is_worse(state: State, streak: Streak) -> bool:
 
 def _is_confirmed(state: State, streak: Streak, result: Result, check: CheckSpec) -> bool:
     if _is_worse(state, streak):
-        lasted = result.observed_at - streak.since
-        return streak.count >= check.failure_threshold and lasted >= check.for_seconds
+        streak_seconds = result.observed_at - streak.since
+        return streak.count >= check.failure_threshold and streak_seconds >= check.for_seconds
     return streak.count >= check.success_threshold
 
 
@@ -188,17 +196,19 @@ def _retry_at(state: State, streak: Streak, result: Result, check: CheckSpec) ->
     return result.observed_at + check.retry_interval_seconds
 
 
-def _evolve(state: State, result: Result, streak: Streak | None = None, retry_at: float | None = None) -> State:
+def _with_result(state: State, result: Result, streak: Streak | None = None, retry_at: float | None = None) -> State:
     return dataclasses.replace(state, result=result, streak=streak, retry_at=retry_at, stale_since=None)
 
 
 def _change_status(state: State, result: Result, status: Status | None = None) -> tuple[State, tuple[Transition, ...]]:
-    new = status or result.status
-    # A confirmed streak may have a milder status than its last result. That result then begins the next streak.
-    rest = None if new is result.status else Streak(result.status, 1, result.observed_at)
-    base = State(state.check, new, result.observed_at, state.sequence, result, rest)
+    """Return the state with a new status (by default that of the result), and the transition to this status."""
+    new_status = status or result.status
+    # The streak that caused the change may have a less severe status than its last result. Then this result begins the
+    # next streak.
+    next_streak = None if new_status is result.status else Streak(result.status, 1, result.observed_at)
+    base = State(state.check, new_status, result.observed_at, state.sequence, result, next_streak)
     changed = _with_next_sequence(base, state, result.observed_at, result.run_id)
-    return changed, (_transition(changed, state.status, new, result.observed_at, result.reason),)
+    return changed, (_transition(changed, state.status, new_status, result.observed_at, result.reason),)
 
 
 def _transition(state: State, old: Status, new: Status, at: float, reason: str | None) -> Transition:

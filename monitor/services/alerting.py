@@ -1,4 +1,4 @@
-"""Use cases of alerting: decide once about notices, and deliver them until they have been accepted."""
+"""Use cases of alerting: decide which notices to send, and deliver notices to their channels."""
 
 from __future__ import annotations
 
@@ -18,15 +18,22 @@ from monitor.ports.alerts import Delivery, Outbox, PendingDecisions
 from monitor.ports.store import Send, StateStore
 
 LEASE_MARGIN_SECONDS = 5.0
-"""Time by which the lease on a channel exceeds the channel's timeout."""
+"""The lease on a channel is the channel's timeout plus this time."""
 
 SINGLE_NOTICE_FAILURES = 1
-"""Up to this many failures in a row concern a single notice. More concern the channel and hold all its notices."""
+"""After more failures in a row than this, the cause is probably the channel and not one notice.
+
+Then no notice is sent to the channel until the pause after the last failure has ended.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryAttempt:
-    """Result of one attempt to deliver a notice. ``event`` is ``delivered``, ``failed`` (to be retried) or ``dead``."""
+    """Result of one attempt to deliver a notice.
+
+    ``event`` is ``delivered``, ``failed`` (the notice will be retried after ``retry_seconds``) or ``dead`` (the notice
+    is now a dead letter). ``attempts`` counts all attempts for this notice.
+    """
 
     event: str
     channel: str
@@ -36,23 +43,25 @@ class DeliveryAttempt:
     retry_seconds: float | None = None
 
 
-def decide(config: Config, *, store: StateStore, outbox: Outbox, everything: bool = True) -> list[tuple[str, Notice]]:
-    """Decide about all transitions without a decision; return the new notices, each with the name of its channel.
+def decide(
+    config: Config, *, store: StateStore, outbox: Outbox, also_due_alerts: bool = True
+) -> list[tuple[str, Notice]]:
+    """Decide about the transitions that no process has decided about; return the new notices with their channel names.
 
-    With ``everything``, decide also about the passing of time for all other alerts, such as reminders. Every transition
-    is decided once, however many processes decide at the same time. Return no notices while another process has the
-    turn to decide. Raises StoreUnavailable.
+    With ``also_due_alerts``, also decide about alerts without a new transition: a reminder may be due, or a silence may
+    have ended. Several processes may call this at the same time: one of them decides, the others return no notices.
+    Raises StoreUnavailable.
     """
     dependencies = Dependencies(config)
     token = uuid.uuid4().hex
     decided: list[tuple[str, Notice]] = []
-    while pending := outbox.undecided(token, everything=everything):
-        if not (pending.moved or everything):
+    while pending := outbox.undecided(token, everything=also_due_alerts):
+        if not (pending.moved or also_due_alerts):  # no new transitions
             break
         alerts, notices = _evaluate_all(pending, config, store, dependencies)
         if not (pending.moved or alerts) or outbox.decide(pending, alerts, notices):
             decided += notices
-            everything = False
+            also_due_alerts = False
     return decided
 
 
@@ -68,8 +77,8 @@ def deliver(
 ) -> Generator[DeliveryAttempt, None, None]:
     """Deliver the waiting notices of a channel until none is due, or until ``for_seconds`` have passed.
 
-    Deliver none while another process holds the channel's lease. Raises StoreUnavailable; a notice that was delivered
-    just before is then delivered again, with the same id.
+    While another process holds the channel's lease, this delivers no notice. If it raises StoreUnavailable just after a
+    delivery, the notice will be delivered again, with the same id.
     """
     token = uuid.uuid4().hex
     ends_at = time.monotonic() + for_seconds
@@ -84,7 +93,11 @@ def deliver(
 
 
 def retire(config: Config, *, store: StateStore, outbox: Outbox) -> int:
-    """Give up notices for channels that are not configured any more; return their number. Raises StoreUnavailable."""
+    """Move old notices for channels that are no longer configured to the dead letters; return the number of notices.
+
+    A notice is old when it has waited for `ROLL_OUT_SECONDS`. Until then another process may still have a configuration
+    with the channel. Raises StoreUnavailable.
+    """
     return outbox.retire(config.channels, before=store.now() - ROLL_OUT_SECONDS)
 
 
@@ -100,28 +113,29 @@ def _attempt(
         outbox.bury(delivery, failure.reason)
         return DeliveryAttempt("dead", delivery.channel, notice, attempts, failure.reason)
     jitter = random.uniform(0.5, 1.5)  # noqa: S311  (spreads load, keeps no secret)
-    after = backoff_seconds(attempts, first_retry_seconds) * jitter
-    hold_seconds = 0.0
+    after_seconds = backoff_seconds(attempts, first_retry_seconds) * jitter
+    hold_seconds = 0.0  # pause for all notices of the channel
     if delivery.failures >= SINGLE_NOTICE_FAILURES:
         hold_seconds = backoff_seconds(delivery.failures, first_retry_seconds) * jitter
     if failure.retry_after_seconds is not None:
         hold_seconds = max(hold_seconds, min(failure.retry_after_seconds, retry_for_seconds))
-        after = max(after, hold_seconds)
-    outbox.retry(delivery, after_seconds=after, hold_seconds=hold_seconds, reason=failure.reason)
+        after_seconds = max(after_seconds, hold_seconds)
+    outbox.retry(delivery, after_seconds=after_seconds, hold_seconds=hold_seconds, reason=failure.reason)
     return DeliveryAttempt(
-        "failed", delivery.channel, notice, attempts, failure.reason, round(max(after, hold_seconds), 3)
+        "failed", delivery.channel, notice, attempts, failure.reason, round(max(after_seconds, hold_seconds), 3)
     )
 
 
 def _evaluate_all(
     pending: PendingDecisions, config: Config, store: StateStore, dependencies: Dependencies
 ) -> tuple[dict[str, Alert | None], list[tuple[str, Notice]]]:
+    """Return the changed alerts by check (None for an alert to delete), and the notices with their channel names."""
     transitions: dict[str, list[Transition]] = {}
     for transition in pending.transitions:
         transitions.setdefault(transition.check, []).append(transition)
-    if pending.broken:
+    if pending.broken:  # transitions may be missing
         snapshot = store.read()
-        for transition in _reconciled(snapshot, pending.alerts, transitions):
+        for transition in _lost_transitions(snapshot, pending.alerts, transitions):
             transitions.setdefault(transition.check, []).append(transition)
     else:
         snapshot = _read_states(transitions, pending, store, dependencies)
@@ -131,11 +145,11 @@ def _evaluate_all(
     for check in {**pending.alerts, **transitions}:
         alert = pending.alerts.get(check)
         for transition in transitions.get(check, ()):
-            alert, some = evaluate(alert, transition, contexts.of(_alert_after(transition)))
-            notices += some
+            alert, new_notices = evaluate(alert, transition, contexts.of(_alert_after(transition)))
+            notices += new_notices
         if alert is not None:
-            alert, some = evaluate(alert, None, contexts.of(alert))
-            notices += some
+            alert, new_notices = evaluate(alert, None, contexts.of(alert))
+            notices += new_notices
         if alert != pending.alerts.get(check):
             changed[check] = alert
     return changed, notices
@@ -145,29 +159,29 @@ def _read_states(
     transitions: Mapping[str, object], pending: PendingDecisions, store: StateStore, dependencies: Dependencies
 ) -> Snapshot:
     checks = {*transitions, *pending.alerts}
-    ancestors = {parent for check in checks for parent in dependencies.ancestors(check, stale=True)}
-    return store.read(checks | ancestors)
+    dependency_names = {name for check in checks for name in dependencies.all_dependencies(check, stale=True)}
+    return store.read(checks | dependency_names)
 
 
-def _reconciled(
+def _lost_transitions(
     snapshot: Snapshot, alerts: Mapping[str, Alert], transitions: Mapping[str, Sequence[Transition]]
 ) -> Iterable[Transition]:
-    """Yield the last transitions of states that neither an alert nor the stream contains."""
+    """Yield the last transition of each state, unless the stream or the state's alert has this transition."""
     for state in snapshot.states.values():
-        alert, made = alerts.get(state.check), _last_transition(state)
+        alert, last = alerts.get(state.check), _last_transition(state)
         if transitions.get(state.check):
-            last = transitions[state.check][-1]
-            if last.id != made.id:
-                yield replace(made, old=last.new)
+            newest_in_stream = transitions[state.check][-1]
+            if newest_in_stream.id != last.id:
+                yield replace(last, old=newest_in_stream.new)
         elif alert is not None:
-            if alert.transition != made.id:
-                yield replace(made, old=alert.status)
-        elif made.new is not Status.OK and (made.new is not Status.UNKNOWN or state.is_judged):
-            yield made
+            if alert.transition != last.id:
+                yield replace(last, old=alert.status)
+        elif last.new is not Status.OK and (last.new is not Status.UNKNOWN or state.is_judged):
+            yield last
 
 
 def _last_transition(state: State) -> Transition:
-    """Return the last transition of a state. Its old status is not known, so it is ``unknown``."""
+    """Return the last transition of a state. A state does not store its previous status, so ``old`` is ``unknown``."""
     status, at, reason = state.status, state.since, state.result.reason
     if state.stale_since is not None:
         status, at, reason = Status.STALE, state.stale_since, Reason.STALE
@@ -188,38 +202,44 @@ def _alert_after(transition: Transition) -> Alert:
 class _Contexts:
     """Decision contexts of checks, from the configuration, the silences and the states."""
 
-    def __init__(self, config: Config, dependencies: Dependencies, pending: PendingDecisions, states: Snapshot) -> None:
+    def __init__(
+        self, config: Config, dependencies: Dependencies, pending: PendingDecisions, snapshot: Snapshot
+    ) -> None:
         self._config = config
         self._dependencies = dependencies
         self._silences = pending.silences
-        self._states = states
+        self._snapshot = snapshot
 
     def of(self, alert: Alert) -> DecisionContext:
         """Return the context of the check of this alert."""
-        config, states = self._config, self._states
-        spec, state = config.checks.get(alert.check), states.states.get(alert.check)
+        config, snapshot = self._config, self._snapshot
+        spec, state = config.checks.get(alert.check), snapshot.states.get(alert.check)
         labels = dict(spec.labels) if spec else {}
-        newest = state.result if state is not None and _last_transition(state).id == alert.transition else None
+        # The state's last result belongs to the alert only if no other transition followed.
+        result = state.result if state is not None and _last_transition(state).id == alert.transition else None
         return DecisionContext(
-            now=states.read_at,
+            now=snapshot.read_at,
             channels=channels_for(alert.check, labels, config.groups_of(alert.check), config.channels),
             configured=config.channels,
             flap_changes=config.alerting.flap_changes,
             flap_window_seconds=config.alerting.flap_window_seconds,
-            hold=hold(alert, config=config, dependencies=self._dependencies, silences=self._silences, states=states),
-            message=scrub(newest.message) if newest and newest.message else None,
+            hold=hold(
+                alert, config=config, dependencies=self._dependencies, silences=self._silences, snapshot=snapshot
+            ),
+            message=scrub(result.message) if result and result.message else None,
             labels=labels,
-            data=newest.data if newest else {},
+            data=result.data if result else {},
             is_deleted=self._is_deleted(alert.check, state),
         )
 
     def _is_deleted(self, check: str, state: State | None) -> bool:
-        """Return whether a check was forgotten, or is not configured any more.
+        """Return whether a check no longer exists: it has no state, or nothing has run it since its result expired.
 
-        During a roll-out another configuration may still contain the check. Then its result does not expire.
+        During a roll-out the configuration of another process may still contain the check. That process then runs the
+        check, so its result does not expire.
         """
         if check in self._config.checks:
             return False
         if state is None:
             return True
-        return not is_runtime_check(check) and self._states.read_at > state.result.valid_until
+        return not is_runtime_check(check) and self._snapshot.read_at > state.result.valid_until

@@ -1,4 +1,4 @@
-"""Flights: the right of one process, over all replicas, to do a piece of work and to store its outcomes."""
+"""Flights: a flight is the right of one process, over all replicas, to do a piece of work and to store its outcomes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from monitor.ports.store import FlightLost, FlightRefused, Reducer, StateStore, 
 
 
 class NotCompleted(Exception):
-    """Error of work that was not done, or not stored.
+    """Error: the work was not done, or its outcomes were not stored.
 
-    ``event`` is ``dropped`` (``reason``: ``busy``, ``overdue``) or ``lost`` (``lease_expired``).
+    ``event`` is ``dropped`` (``reason`` is ``busy`` or ``overdue``) or ``lost`` (``reason`` is ``lease_expired``).
     """
 
     def __init__(self, event: str, reason: str) -> None:
@@ -29,11 +29,12 @@ class NotCompleted(Exception):
 def in_flight(
     store: StateStore, name: str, *, lease_seconds: float, overdue_at: float | None = None, keep: bool = False
 ) -> Iterator[Flight]:
-    """Take a flight for the work in the ``with`` block, and release it afterwards.
+    """Take a flight for the work in the ``with`` block, and release the flight afterwards.
 
-    With ``keep`` it is released only if the work fails and the store answers. Otherwise the work releases it (see
-    :meth:`monitor.ports.store.StateStore.update`), or its lease ends. Raises StoreUnavailable, and NotCompleted
-    when the flight cannot be taken or is lost.
+    With ``keep``, the flight is not released after the work: the work releases it itself (see
+    :meth:`monitor.ports.store.StateStore.update`), or it lasts until its lease ends. Only if the work fails while the
+    store answers, the flight is released here. Raises StoreUnavailable, and NotCompleted when the flight cannot be
+    taken or is lost.
     """
     try:
         flight = store.take(name, uuid.uuid4().hex, lease_seconds=lease_seconds, overdue_at=overdue_at)
@@ -63,13 +64,14 @@ def store_outcomes(
     history: Container[str] = (),
     reducers: Mapping[str, Reducer] | None = None,
 ) -> tuple[Transition, ...]:
-    """Store the outcomes of checks that one flight observed, after those of ``reducers``; return the transitions.
+    """Store the outcomes of several checks under one flight, and return the transitions.
 
-    Only checks in ``history`` leave a sample there. Raises FlightLost and StoreUnavailable.
+    ``reducers`` are changes of other checks' states, which are stored first. A history sample is stored for the checks
+    in ``history``. Raises FlightLost and StoreUnavailable.
     """
     all_reducers = dict(reducers or {})
     for check, outcome in outcomes:
         result = policy.as_result(check, flight, outcome, response_time_ms)
         all_reducers[check.name] = partial(policy.advance, result=result, check=check)
-    made = store.update_many(flight, all_reducers, sampled_checks=history)
-    return tuple(transition for some in made.values() for transition in some)
+    by_check = store.update_many(flight, all_reducers, sampled_checks=history)
+    return tuple(transition for transitions in by_check.values() for transition in transitions)

@@ -1,4 +1,4 @@
-"""Ownership of a store: a role works in a store only if the store does not belong to another project."""
+"""Ownership of a store: the monitor does not work in a store that belongs to another project."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from monitor.agent.identity import Identity
 from monitor.ports.store import Ownership
 
 ABSENCES = 2
-"""Number of reads in a row without an owner after which a refused role may work.
+"""After this number of reads in a row that find no owner, a refused project may work in the store.
 
-After a flush, this gives the previous owner time to write its name again.
+A flush of the store deletes the owner. The time of these reads lets the working project write its name again first.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class OwnershipState:
-    """Ownership of the store as last read.
+    """Ownership of the store, as last read by this project.
 
-    ``owner`` is the other project that the store belongs to; None when this project may work. ``absences`` counts the
-    reads without an owner since this project was refused.
+    ``owner`` is the other project that the store belongs to. It is None when this project may work. ``absences`` counts
+    the reads in a row that found no owner, since this project was refused.
     """
 
     owner: Identity | None = None
@@ -27,29 +27,29 @@ class OwnershipState:
 
 
 def check_ownership(before: OwnershipState, project: Identity, ownership: Ownership, *, claims: bool) -> OwnershipState:
-    """Read the ownership of a store for a project; with ``claims``, write its name into a store without an owner.
+    """Read the owner of a store, and return whether this project may work there.
 
-    Raises StoreUnavailable.
+    With ``claims``, also write the name of the project into a store without an owner. Raises StoreUnavailable.
     """
-    found = ownership.read()
-    state = judge_ownership(before, project, found)
-    if claims and project.name and state.owner is None and found in (None, project):
-        # A name that is already there is claimed again, because a generated name expires otherwise.
+    owner = ownership.read()
+    state = judge_ownership(before, project, owner)
+    if claims and project.name and state.owner is None and owner in (None, project):
+        # The name is written again even if it is there already, because a generated name expires.
         return judge_ownership(state, project, ownership.claim(project))
     return state
 
 
-def judge_ownership(before: OwnershipState, project: Identity, found: Identity | None) -> OwnershipState:
-    """Return the ownership, for a project, of a store in which the owner ``found`` was read (None: no owner)."""
-    if project.differs_from(found):
-        return OwnershipState(found)
-    if found is None and before.owner is not None and before.absences + 1 < ABSENCES:
+def judge_ownership(before: OwnershipState, project: Identity, owner: Identity | None) -> OwnershipState:
+    """Return the ownership, for this project, after a read of the store's ``owner`` (None: no owner)."""
+    if project.differs_from(owner):
+        return OwnershipState(owner)
+    if owner is None and before.owner is not None and before.absences + 1 < ABSENCES:
         return OwnershipState(before.owner, before.absences + 1)
     return OwnershipState()
 
 
 def explanation(project: Identity, owner: Identity) -> str:
-    """Return a text on why a project does not work in the store of another, and on the settings to change."""
+    """Return a message: why a project does not work in the store of another one, and which settings to change."""
     return (
         f"the store belongs to the project {owner.name!r} and this is the project {project.name!r}, so nothing is "
         "dispatched or run here: set another `key_prefix` or `redis_url`, or the same `project` if both are one "

@@ -1,4 +1,4 @@
-"""Self-check of the monitor: mark stale checks, judge the monitor itself, forget removed checks."""
+"""Self-check of the monitor: marks stale checks, judges the monitor's own checks, forgets removed checks."""
 
 from __future__ import annotations
 
@@ -15,15 +15,24 @@ from monitor.services.flight import NotCompleted, in_flight, store_outcomes
 LEASE_SECONDS = 15.0
 FLIGHT = "monitor"
 PING = "monitor:ping"
-"""Flight of the ping of the dead man's switch. Its lease is the time between two pings, over all replicas."""
+"""Name of the flight of the ping of the dead man's switch.
+
+The flight is not released. So its lease is the time between two pings, over all replicas.
+"""
 
 REMOVED_SECONDS = 86_400.0
-"""Time for which a check that is not configured keeps its state. Another configuration may contain it in a roll-out."""
+"""Time for which the state of a check is kept that this process has no configuration for.
+
+During a roll-out, the configuration of another process may still contain the check.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class SelfCheck:
-    """Result of one self-check: ``own`` are the outcomes of the monitor's own checks."""
+    """Result of one self-check.
+
+    ``own`` holds the outcomes of the monitor's own checks. ``forgotten`` names the checks whose states were deleted.
+    """
 
     transitions: tuple[Transition, ...]
     own: Mapping[str, Outcome]
@@ -35,8 +44,9 @@ def run_self_check(
 ) -> SelfCheck | None:
     """Mark stale checks, store the monitor's own checks, forget checks that are no longer configured.
 
-    ``outcomes`` are those of the monitor's own checks that do not follow from the store (``QUEUE``, ``ALERTS``). Return
-    None when another process is running a self-check. Raises StoreUnavailable.
+    ``outcomes`` holds the outcomes of the two own checks that the caller has judged: ``monitor:queue`` and
+    ``monitor:alerts``. The other own checks are judged here. Return None when another process is running a self-check.
+    Raises StoreUnavailable.
     """
     try:
         with in_flight(store.states, FLIGHT, lease_seconds=LEASE_SECONDS) as flight:
@@ -52,19 +62,27 @@ def _run(
     interval_seconds: float,
     outcomes: Mapping[str, Outcome],
 ) -> SelfCheck:
-    set_aside = store.rejected_counts()  # first: it removes values beyond all limits
+    set_aside = store.rejected_counts()  # before the states are read, because this deletes values that are too large
     states, now = store.states.read().states, flight.taken_at
     since = ticking_since(states.get(BEAT), now, interval_seconds)
-    late = overdue((state for name, state in states.items() if is_expected(name, checks)), now, since)
-    dispatched_at, own_checks = store.states.dispatched_at(), specs(interval_seconds)
-    judged = judge(checks, states, now=now, since=since, late=late, dispatched_at=dispatched_at, set_aside=set_aside)
+    overdue_states = overdue((state for name, state in states.items() if is_expected(name, checks)), now, since)
+    own_checks = specs(interval_seconds)
+    judged = judge(
+        checks,
+        states,
+        now=now,
+        since=since,
+        overdue_states=overdue_states,
+        dispatched_at=store.states.dispatched_at(),
+        set_aside=set_aside,
+    )
     own = {name: replace(outcome, series=SERIES[name]) for name, outcome in {**judged, **outcomes}.items()}
     transitions = store_outcomes(
         store.states,
         flight,
         [(own_checks[name], outcome) for name, outcome in own.items()],
         history=own_checks,
-        reducers={state.check: _expire(state, flight) for state in late if state.stale_since is None},
+        reducers={state.check: _expire(state, flight) for state in overdue_states if state.stale_since is None},
     )
     removed = tuple(name for name, state in states.items() if _is_removed(state, checks, now))
     if removed:
@@ -76,5 +94,5 @@ def _is_removed(state: State, checks: Mapping[str, CheckSpec], now: float) -> bo
     return not is_expected(state.check, checks) and now - state.result.valid_until > REMOVED_SECONDS
 
 
-def _expire(known: State, flight: Flight) -> Reducer:
-    return lambda state: policy.expire(state or known, flight.taken_at, flight.run_id)
+def _expire(state_before: State, flight: Flight) -> Reducer:
+    return lambda state: policy.expire(state or state_before, flight.taken_at, flight.run_id)

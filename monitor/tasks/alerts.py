@@ -38,7 +38,7 @@ def alert(app: Celery, runtime: Runtime, everything: bool = True) -> None:
         return
     with log_unavailable("alert"):
         for channel, notice in alerting.decide(
-            config, store=runtime.store.states, outbox=outbox, everything=everything
+            config, store=runtime.store.states, outbox=outbox, also_due_alerts=everything
         ):
             log.info("alert.decided", channel=channel, notice=notice.id, kind=notice.kind.value, check=notice.check)
         if everything and (retired := alerting.retire(config, store=runtime.store.states, outbox=outbox)):

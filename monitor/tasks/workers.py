@@ -29,7 +29,7 @@ def _workers(publisher: Publisher, broker: Broker, runtime: Runtime) -> None:
         done = run_round(
             runtime.config.workers,
             store=runtime.store.states,
-            fleet=runtime.store.workers,
+            registry=runtime.store.workers,
             broker=broker,
             project=runtime.project,
             owner=runtime.store.ownership.read(),

@@ -1,4 +1,4 @@
-"""Selection of the workers and queues that get a heartbeat in a round, and of the queues that must not get one."""
+"""Rules that select the workers and queues to which a round sends heartbeats."""
 
 from __future__ import annotations
 
@@ -14,45 +14,50 @@ from monitor.agent.formats import JSON
 from monitor.agent.lasting_queues import FANOUT
 from monitor.agent.protocol import EXPIRES_SECONDS, Beacon, direct_queue, is_direct_queue, target_field
 from monitor.config.settings import WorkerSettings
-from monitor.policy.workers.round_state import AWAITED_KEPT, RoundState
+from monitor.policy.workers.round_state import UNANSWERED_KEPT, RoundState
 from monitor.ports.workers import BrokerSnapshot, QueueDepth, StoredBeacon, WorkerReport
 
 SEND_INTERVALS = 0.75
-"""Least time between two sendings. Rounds are half an interval apart, and none is exactly on time."""
+"""Least time between two rounds that send heartbeats.
+
+Rounds are about half an interval apart, so heartbeats are sent once in an interval.
+"""
 
 SPARSE_INTERVALS = 5.0
+"""While tasks wait: least time between two heartbeats to a worker whose pool processes are expensive."""
 RARE_INTERVALS = 30.0
-"""Least time between two heartbeats to a worker whose pool processes are expensive: while tasks wait, and otherwise."""
+"""While no tasks wait: least time between two heartbeats to a worker whose pool processes are expensive."""
 
 CLEARED_BACKLOG_LIMIT = 20
-"""Heartbeats are removed only from queues with at most this many messages."""
+"""Heartbeats are not removed from queues with more messages than this."""
 
 BEAT_NODE_PREFIX = "celerybeat@"
-"""Prefix of the node name of a beat that listens to remote control (Celery 5.7). It consumes no queue of tasks."""
+"""Prefix of the node names of beats. Beat of Celery 5.7 answers remote control like a worker, but consumes no queue."""
 
 _SINGLE_CONSUMER_NAME = re.compile(r"(.*\.)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|.+@.+\.dq2")
-"""Names of queues for one process: those of kombu's `Broadcast` and of Celery's `worker_direct`."""
+"""Pattern of the names of queues that only one process consumes: kombu's `Broadcast` and Celery's `worker_direct`."""
 
 
 class Heartbeat(NamedTuple):
-    """Heartbeat to send.
+    """A heartbeat to send.
 
-    ``kind`` is ``worker`` or ``queue``, ``target`` the tested worker or queue, ``queue`` the queue that it is sent to.
+    ``kind`` is ``worker`` or ``queue``. ``target`` is the tested worker or queue. The heartbeat is sent to ``queue``.
     """
 
     kind: str
     target: str
     queue: str
     content_type: str = JSON
-    """The agent reads the worker's own queue itself and understands JSON there, whatever the application accepts."""
+    """Direct heartbeats are JSON: the agent reads a worker's own queue itself, whatever the application accepts."""
 
 
 @dataclass(frozen=True)
 class RoundInput:
     """Input of one round.
 
-    ``broker`` is None when the broker did not answer. ``connected`` holds, by target, whether a worker with an overdue
-    beacon is still connected to the store; it is None when the server does not report that.
+    ``report`` is what the workers have written into the store, and ``state`` the round state. ``broker`` is None when
+    the broker did not answer. ``connected`` holds, by target, whether a worker with an overdue beacon is still
+    connected to the store. It is None when the store does not report that.
     """
 
     settings: WorkerSettings
@@ -78,15 +83,15 @@ class RoundInput:
 
     @cached_property
     def fanout(self) -> frozenset[str]:
-        """Queues of fanout exchanges, according to the beacons. On Redis these are not lists."""
+        """Queues of fanout exchanges, according to the beacons. They get no heartbeats: on Redis they are not lists."""
         declared = [stored.beacon.short_lived or {} for stored in self.report.beacons.values()]
         return frozenset(queue for each in declared for queue, reason in each.items() if reason == FANOUT)
 
 
 def declared_queues(report: WorkerReport) -> dict[str, StoredBeacon]:
-    """Return the lasting queues that workers declare, each with the newest beacon that declares it.
+    """Return the lasting queues in the beacons, each with the newest beacon that declares it as lasting.
 
-    A queue is lasting when at least one worker declares it as lasting. Workers' own queues are left out.
+    Workers' own queues, which get direct heartbeats, are left out.
     """
     declared: dict[str, StoredBeacon] = {}
     for stored in sorted(report.beacons.values(), key=lambda stored: stored.at):
@@ -96,13 +101,14 @@ def declared_queues(report: WorkerReport) -> dict[str, StoredBeacon]:
 
 
 def short_lived_queues(report: WorkerReport, state: RoundState) -> set[str]:
-    """Return the queues that are not lasting: declared as short-lived, or recognised by name.
+    """Return the queues that are not lasting.
 
-    Names are used for queues in the round state of an earlier version, which did not store whether a queue is lasting.
+    A queue is not lasting if a beacon declares it as short-lived. A queue in the round state that no beacon has
+    declared may be from an earlier version, which did not distinguish them. Such a queue is recognised by its name.
     """
     declared = {queue for stored in report.beacons.values() for queue in _short_lived(stored.beacon)}
-    unknown = {queue for queue, queue_state in state.queues.items() if queue_state.instance is None}
-    return declared | {queue for queue in unknown if _SINGLE_CONSUMER_NAME.fullmatch(queue)}
+    undeclared = {queue for queue, queue_state in state.queues.items() if queue_state.instance is None}
+    return declared | {queue for queue in undeclared if _SINGLE_CONSUMER_NAME.fullmatch(queue)}
 
 
 def consumed_queues(report: WorkerReport, settings: WorkerSettings) -> frozenset[str]:
@@ -120,29 +126,30 @@ def may_rest(settings: WorkerSettings, queue: str) -> bool:
 def queues_to_clear(
     state: RoundState, broker: BrokerSnapshot, settings: WorkerSettings, consumed: frozenset[str]
 ) -> list[str]:
-    """Return the queues that get no heartbeats now, but may still contain some.
+    """Return the queues from which heartbeats have to be removed.
 
-    These are queues with unanswered heartbeats, and queues whose head has changed: a worker that shuts down returns
-    the messages that it has prefetched, which may be heartbeats.
+    No worker consumes such a queue, so it gets no heartbeats now. It may still contain heartbeats in two cases: some of
+    its heartbeats are unanswered, or its head has changed. The head changes when a worker that shuts down returns its
+    prefetched messages, which may be heartbeats.
     """
-    waiting = {queue: depth for queue, depth in broker.queues.items() if 0 < depth.pending <= CLEARED_BACKLOG_LIMIT}
+    clearable = {queue: depth for queue, depth in broker.queues.items() if 0 < depth.pending <= CLEARED_BACKLOG_LIMIT}
     return [
         queue
         for queue, queue_state in state.queues.items()
-        if queue in waiting
+        if queue in clearable
         and not (queue in consumed or _may_have_unknown_workers(state, settings, queue))
-        and (waiting[queue].head != queue_state.head or target_field("queue", queue) in state.awaited)
+        and (clearable[queue].head != queue_state.head or target_field("queue", queue) in state.unanswered)
     ]
 
 
 def no_longer_expected(state: RoundState) -> list[str]:
-    """Return the queues with unanswered heartbeats that are not expected any more."""
-    awaited = [target.removeprefix("queue:") for target in state.awaited if target.startswith("queue:")]
-    return [queue for queue in awaited if queue not in state.queues]
+    """Return the queues with unanswered heartbeats that are no longer expected."""
+    with_unanswered = [target.removeprefix("queue:") for target in state.unanswered if target.startswith("queue:")]
+    return [queue for queue in with_unanswered if queue not in state.queues]
 
 
 def overdue_beacons(report: WorkerReport, state: RoundState, settings: WorkerSettings) -> list[StoredBeacon]:
-    """Return the beacons that are overdue. The caller reads whether their workers are still connected."""
+    """Return the beacons that are overdue."""
     limit = 2 * settings.interval_seconds
     since = state.store.since
     return [
@@ -155,7 +162,7 @@ def overdue_beacons(report: WorkerReport, state: RoundState, settings: WorkerSet
 def plan_heartbeats(inputs: RoundInput) -> list[Heartbeat]:
     """Return the heartbeats to send now.
 
-    A worker or queue with :data:`AWAITED_KEPT` unanswered heartbeats gets no more, until some of these were lost.
+    A worker or queue that has `UNANSWERED_KEPT` unanswered heartbeats gets no more, unless some of these were lost.
     """
     state, settings, broker = inputs.state, inputs.settings, inputs.broker
     if broker is None or inputs.now - state.emitted_at < SEND_INTERVALS * settings.interval_seconds:
@@ -166,8 +173,8 @@ def plan_heartbeats(inputs: RoundInput) -> list[Heartbeat]:
         queue = direct_queue(target)
         takes_heartbeats = is_fresh and stored.beacon.direct and not stored.beacon.leaving
         if takes_heartbeats and _is_worth_its_cost(inputs, broker, target, stored):
-            awaited = state.awaited.get(target_field("worker", target), ())
-            if len(awaited) < AWAITED_KEPT or _some_were_lost(broker.queues.get(queue), awaited):
+            unanswered = state.unanswered.get(target_field("worker", target), ())
+            if len(unanswered) < UNANSWERED_KEPT or _some_were_lost(broker.queues.get(queue), unanswered):
                 plan.append(Heartbeat("worker", target, queue))
     for queue in sorted(state.queues):
         can_send = _can_send_to_known if queue in inputs.consumed else _can_send_to_unknown
@@ -180,11 +187,11 @@ def is_withheld(inputs: RoundInput, queue: str) -> bool:
     """Return whether a queue gets no heartbeats. There are four reasons:
 
     - The queue belongs to a fanout exchange.
-    - A worker of the queue has expensive pool processes. Its direct heartbeats then count for its queues, too.
-    - No content type that the monitor can write is accepted by all workers of the queue. A worker that does not accept
-      it would log an error for each heartbeat.
-    - A worker without ``monitor.install(app)`` may consume the queue, and would log an error for each heartbeat. Queues
-      in ``workers.queues`` get heartbeats all the same.
+    - A worker of the queue has expensive pool processes. The direct heartbeats of the worker then count for its queues.
+    - The workers of the queue accept no common content type in which the monitor can send. A worker logs an error for a
+      heartbeat in a content type that it does not accept.
+    - A worker without ``monitor.install(app)`` may consume the queue. Such a worker logs an error for each heartbeat.
+      This reason does not apply to queues in ``workers.queues``.
     """
     if inputs.broker is None:
         return False
@@ -202,12 +209,13 @@ def is_withheld(inputs: RoundInput, queue: str) -> bool:
 
 
 def _is_unknown_worker(inputs: RoundInput, node: str) -> bool:
+    """Return whether a node that the broker reports is a worker without an agent."""
     is_known = node in inputs.nodes or node in inputs.state.departed
     return not is_known and not node.startswith(BEAT_NODE_PREFIX)
 
 
 def _short_lived(beacon: Beacon) -> frozenset[str]:
-    """Return the queues in a beacon that are not lasting. Beacons of earlier agents do not list them."""
+    """Return the queues in a beacon that are not lasting. Earlier agents did not list them: use the names then."""
     if beacon.short_lived is not None:
         return frozenset(beacon.short_lived)
     return frozenset(queue for queue in beacon.queues if _SINGLE_CONSUMER_NAME.fullmatch(queue))
@@ -227,60 +235,61 @@ def _content_type(inputs: RoundInput, queue: str) -> str | None:
         for stored in inputs.report.beacons.values()
         if queue in stored.beacon.queues and not stored.beacon.leaving
     ]
-    return next((one for one in supported if all(one in content_types for content_types in accepted)), None)
+    return next((each for each in supported if all(each in content_types for content_types in accepted)), None)
 
 
 def _is_worth_its_cost(inputs: RoundInput, broker: BrokerSnapshot, target: str, stored: StoredBeacon) -> bool:
-    """Return whether a direct heartbeat is worth its cost for a worker.
+    """Return whether to send a direct heartbeat to a worker, given what a heartbeat costs it.
 
-    It always is, unless the worker's pool processes are expensive. Then finished tasks in the beacon are enough proof,
-    and without them a heartbeat is sent after `SPARSE_INTERVALS` while tasks wait, or after `RARE_INTERVALS`.
+    If the worker's pool processes are cheap, always. If they are expensive, only after a pause in which the worker got
+    no heartbeat, executed none and finished no task. The pause is `SPARSE_INTERVALS` while tasks wait, and else
+    `RARE_INTERVALS`.
     """
     beacon = stored.beacon
     if not is_costly(beacon):
         return True
     depths = (broker.queues.get(queue) for queue in beacon.queues)
     tasks_wait = beacon.reserved > beacon.held_back or any(depth is not None and depth.pending > 0 for depth in depths)
-    pause = (SPARSE_INTERVALS if tasks_wait else RARE_INTERVALS) * inputs.settings.interval_seconds
+    pause_seconds = (SPARSE_INTERVALS if tasks_wait else RARE_INTERVALS) * inputs.settings.interval_seconds
     field = target_field("worker", target)
-    executed, started = inputs.report.executed.get(field), stored.at - beacon.up_seconds
-    latest = max(
-        inputs.state.awaited.get(field, (0.0,))[-1],
+    executed, started_at = inputs.report.executed.get(field), stored.at - beacon.up_seconds
+    last_at = max(
+        inputs.state.unanswered.get(field, (0.0,))[-1],
         inputs.state.worked.get(target, (0, 0.0))[1],
-        executed.done_at if executed is not None and executed.done_at >= started else 0.0,
+        executed.done_at if executed is not None and executed.done_at >= started_at else 0.0,
     )
-    return inputs.now - latest > pause
+    return inputs.now - last_at > pause_seconds
 
 
-def _some_were_lost(depth: QueueDepth | None, awaited: tuple[float, ...]) -> bool:
-    """Return whether fewer messages wait than heartbeats are unanswered: some were purged, or taken and lost."""
-    return depth is not None and depth.pending < len(awaited)
+def _some_were_lost(depth: QueueDepth | None, unanswered: tuple[float, ...]) -> bool:
+    """Return whether some unanswered heartbeats were lost: fewer messages wait than heartbeats are unanswered."""
+    return depth is not None and depth.pending < len(unanswered)
 
 
 def _may_have_unknown_workers(state: RoundState, settings: WorkerSettings, queue: str) -> bool:
-    """Return whether workers that are not known may consume a queue and execute its heartbeats.
+    """Return whether workers that write no beacons may consume a queue and execute its heartbeats.
 
-    This is assumed of configured queues that no worker with an agent ever consumed.
+    This is assumed if the queue is in ``workers.queues`` and no beacon ever declared it.
     """
     return state.queues[queue].instance is None and queue in settings.queues and not may_rest(settings, queue)
 
 
 def _can_send_to_unknown(inputs: RoundInput, broker: BrokerSnapshot, queue: str) -> bool:
-    """Return whether a queue that no known worker consumes gets a heartbeat now: one at a time."""
+    """Return whether a queue that no worker with a beacon consumes gets a heartbeat now: only one waits at a time."""
     depth = broker.queues.get(queue)
     is_empty = depth is not None and depth.pending == 0
-    none_waits = is_empty or target_field("queue", queue) not in inputs.state.awaited
+    none_waits = is_empty or target_field("queue", queue) not in inputs.state.unanswered
     return none_waits and _may_have_unknown_workers(inputs.state, inputs.settings, queue)
 
 
 def _can_send_to_known(inputs: RoundInput, broker: BrokerSnapshot, queue: str) -> bool:
-    """Return whether a queue that known workers consume gets a heartbeat now."""
-    awaited = inputs.state.awaited.get(target_field("queue", queue), ())
+    """Return whether a queue that workers with beacons consume gets a heartbeat now."""
+    unanswered = inputs.state.unanswered.get(target_field("queue", queue), ())
     depth = broker.queues.get(queue)
-    if len(awaited) < AWAITED_KEPT or _some_were_lost(depth, awaited):
+    if len(unanswered) < UNANSWERED_KEPT or _some_were_lost(depth, unanswered):
         return True
-    # Heartbeats wait for a long time in a long backlog, or were purged with an earlier one. While the head of the queue
-    # changes, one more is sent now and then.
+    # In a long queue heartbeats wait for a long time. They may also have been purged, without a sign of that in the
+    # length. So while the head of the queue changes, one more heartbeat is sent now and then.
     is_moving = depth is not None and depth.head is not None and depth.head != inputs.state.queues[queue].head
-    pause = min(EXPIRES_SECONDS, SPARSE_INTERVALS * inputs.settings.interval_seconds)
-    return is_moving and inputs.now - awaited[-1] > pause
+    pause_seconds = min(EXPIRES_SECONDS, SPARSE_INTERVALS * inputs.settings.interval_seconds)
+    return is_moving and inputs.now - unanswered[-1] > pause_seconds

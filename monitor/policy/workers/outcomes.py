@@ -4,18 +4,27 @@
 state                 keys of ``data``
 ===================== =========================================================================================
 ``worker:NODE``       name, verdict, queues, latency_ms, slots, slots_stuck, active, oldest_task_seconds, reserved,
-                      loop_lag_seconds, pool, up_seconds, done, rss_mb, withheld (judged without heartbeats)
-``queue:QUEUE``       name, verdict, latency_ms, pending_tasks, workers (number that consume it or are busy), withheld
-``host:HOST``         cpu, memory, disk, connections: each the beacon's numbers, ``status`` and maybe ``reason``
-``workers``           workers, queues (numbers by verdict), slots_stuck (workers with stuck slots), suspended
+                      loop_lag_seconds, pool, up_seconds, done, rss_mb, withheld (whether judged without heartbeats)
+``queue:QUEUE``       name, verdict, latency_ms, pending_tasks, workers (number of its workers with the verdict
+                      ``consuming`` or ``busy``), withheld
+``host:HOST``         cpu, memory, disk, connections: each has the numbers of the beacon, ``status`` and ``reason``
+                      (only when the status is not ok)
+``workers``           workers and queues (by verdict, their number), slots_stuck (number of workers with stuck slots),
+                      suspended
 ===================== =========================================================================================
 
-``detail`` of a worker: host, pid, versions and tasks (name and age of the oldest ten) of its worst instance; instances
-(instance, host, pid, verdict and up_seconds of each counted instance, the worst first). ``detail`` of a queue: nodes
-(verdict by node). Of a host: its name and nodes. Of the summary: names by each reason that is not ok.
+===================== =========================================================================================
+state                 keys of ``detail``
+===================== =========================================================================================
+``worker:NODE``       host, pid, versions, tasks (name and age of the ten oldest tasks) of the worst instance;
+                      instances (instance, host, pid, verdict, up_seconds of each deciding instance, the worst first)
+``queue:QUEUE``       nodes (by node, its verdict)
+``host:HOST``         host, nodes
+``workers``           by each reason that is not ok, the names of the workers and queues with this reason
+===================== =========================================================================================
 
-While a verdict is suspended, the state keeps its last result, with ``suspended: true`` in ``data``. ``reason`` is the
-verdict, ``slots_stuck``, ``duplicate`` or ``forgotten``.
+``reason`` of a worker is its verdict, ``slots_stuck``, ``duplicate`` or ``forgotten``. While a verdict is suspended,
+the state keeps its last result, with ``suspended: true`` in ``data``.
 """
 
 from __future__ import annotations
@@ -31,7 +40,7 @@ from monitor.policy.workers.verdicts import QueueObservation, WorkerObservation,
 from monitor.ports.workers import ExecutedHeartbeat
 
 FORGOTTEN = Outcome(Status.OK, {"verdict": WorkerVerdict.RETIRED}, WorkerReason.FORGOTTEN, "no longer observed")
-"""Last outcome of a worker, queue or host that no longer exists. It resolves the alert."""
+"""Last outcome of a worker, queue or host that no longer exists. It resolves the alert of the check."""
 
 QUEUE_SERIES = ("latency_ms", "pending_tasks", "workers")
 SUMMARY_SERIES = ("slots_stuck",)
@@ -43,6 +52,7 @@ HOST_METRIC_LIMITS: Mapping[str, float] = {"cpu": 90.0, "memory": 85.0, "disk": 
 """Percentages above which a host has a warning."""
 
 NAMES_LISTED = 20
+"""Most names in a list of ``detail``."""
 
 _OK_VERDICTS = {WorkerVerdict.RETIRED, WorkerVerdict.STARTING, WorkerVerdict.CONSUMING, WorkerVerdict.BUSY}
 _QUEUE_STATUS = {
@@ -121,31 +131,31 @@ def host_outcome(name: str, metrics: Mapping[str, Mapping[str, float]], nodes: I
 
 
 def summary_outcome(outcomes: Mapping[str, Outcome], *, suspended: bool, critical: bool) -> Outcome:
-    """Return the outcome of the check ``workers``, which sums up ``outcomes`` (by check name).
+    """Return the outcome of the check ``workers``: the summary of ``outcomes``, which are by check name.
 
-    With ``critical`` a queue that is not consumed makes it an error. Everything else that is not ok is a warning.
+    It is an error if ``critical`` is true and a queue is not consumed. If anything else is not ok, it is a warning.
     """
     workers = {name: outcome for name, outcome in outcomes.items() if name.startswith("worker:")}
     queues = {name: outcome for name, outcome in outcomes.items() if name.startswith("queue:")}
     data = {
-        "workers": _counts(workers.values()),
-        "queues": _counts(queues.values()),
+        "workers": _counts_by_verdict(workers.values()),
+        "queues": _counts_by_verdict(queues.values()),
         "slots_stuck": sum(_has_stuck_slots(outcome) for outcome in workers.values()),
         "suspended": suspended,
     }
-    alarming: dict[str, list[str]] = {}
+    not_ok: dict[str, list[str]] = {}
     for name, outcome in {**queues, **workers}.items():
         if outcome.status is not Status.OK:
-            alarming.setdefault(str(outcome.reason), []).append(name.partition(":")[2])
-    detail = {reason: sorted(names)[:NAMES_LISTED] for reason, names in alarming.items()}
-    if not alarming:
+            not_ok.setdefault(str(outcome.reason), []).append(name.partition(":")[2])
+    detail = {reason: sorted(names)[:NAMES_LISTED] for reason, names in not_ok.items()}
+    if not not_ok:
         return Outcome(Status.OK, data, series=SUMMARY_SERIES)
-    reason = min(alarming, key=_rank)
+    reason = min(not_ok, key=_rank)
     status = Status.ERROR if reason == QueueVerdict.UNCONSUMED and critical else Status.WARNING
     return Outcome(status, data, reason, _all_listed(detail), detail, series=SUMMARY_SERIES)
 
 
-def _counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
+def _counts_by_verdict(outcomes: Iterable[Outcome]) -> dict[str, int]:
     return dict(Counter(str(outcome.data.get("verdict")) for outcome in outcomes))
 
 
@@ -154,7 +164,7 @@ def _has_stuck_slots(outcome: Outcome) -> bool:
     return outcome.reason == WorkerReason.SLOTS_STUCK or (is_duplicate and bool(outcome.data.get("slots_stuck")))
 
 
-_RANKS: tuple[str, ...] = (
+_WORST_REASONS_FIRST: tuple[str, ...] = (
     QueueVerdict.UNCONSUMED,
     *(verdict for verdict in WORST_FIRST if verdict not in _OK_VERDICTS),
     QueueVerdict.SLOW,
@@ -164,7 +174,7 @@ _RANKS: tuple[str, ...] = (
 
 
 def _rank(reason: str) -> int:
-    return _RANKS.index(reason) if reason in _RANKS else len(_RANKS)
+    return _WORST_REASONS_FIRST.index(reason) if reason in _WORST_REASONS_FIRST else len(_WORST_REASONS_FIRST)
 
 
 def _all_listed(names: Mapping[str, list[str]]) -> str:
@@ -198,7 +208,7 @@ def _worker_message(observation: WorkerObservation, verdict: WorkerVerdict, reas
         return _how_judged(observation) if verdict is WorkerVerdict.CONSUMING else None
     if verdict is WorkerVerdict.STUCK:
         return f"all {beacon.slots} slots hold a task for longer than stuck_after; the oldest is {_oldest(observation)}"
-    no_beacon = f"no beacon for {observation.unseen_seconds:.0f} s"
+    no_beacon = f"no beacon for {observation.beacon_age_seconds:.0f} s"
     texts = {
         WorkerVerdict.LOST: f"{no_beacon}, and it is no longer connected: killed, or out of memory",
         WorkerVerdict.SILENT: f"{no_beacon}, and the store does not report whether it is still connected",
@@ -206,7 +216,7 @@ def _worker_message(observation: WorkerObservation, verdict: WorkerVerdict, reas
         WorkerVerdict.WEDGED: f"{_unanswered(observation)}; {beacon.active_count} of {beacon.slots} slots taken, "
         f"{beacon.reserved} tasks reserved",
     }
-    if verdict is WorkerVerdict.FROZEN and observation.unseen_seconds < (beacon.loop_lag_seconds or 0.0):
+    if verdict is WorkerVerdict.FROZEN and observation.beacon_age_seconds < (beacon.loop_lag_seconds or 0.0):
         return f"its event loop has been blocked for {beacon.loop_lag_seconds:.0f} s"
     return texts[verdict]
 
@@ -218,7 +228,7 @@ def _how_judged(observation: WorkerObservation) -> str | None:
 
 
 def _unanswered(observation: WorkerObservation) -> str:
-    return f"executes nothing: a heartbeat has waited for {observation.waiting_seconds or 0.0:.0f} s"
+    return f"executes nothing: a heartbeat has waited for {observation.unanswered_seconds or 0.0:.0f} s"
 
 
 def _oldest(observation: WorkerObservation) -> str:

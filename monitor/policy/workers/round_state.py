@@ -1,8 +1,9 @@
-"""State that one round over the workers stores for the next: sent heartbeats, expected queues, grace periods.
+"""State that a round over the workers stores for the next round: sent heartbeats, expected queues, grace periods.
 
-While the store or the broker is down, or no rounds take place, the monitor cannot observe workers and must not blame
-them. So after a restart of the store or the broker, and after a gap between rounds, all ages are counted anew. Until
-the grace period ends, a worker or queue that has not been observed again keeps its last verdict.
+While the store or the broker is down, or while no rounds take place, the monitor cannot observe workers. So a grace
+period begins in three cases: the store restarts, the broker restarts, or there is a gap between two rounds. All ages
+are then counted from the start of the grace period. During the grace period, a worker or queue that was not observed
+since its start keeps its last verdict.
 """
 
 from __future__ import annotations
@@ -20,44 +21,52 @@ from monitor.policy.runtime_checks import SUMMARY
 from monitor.ports.workers import BrokerSnapshot, ExecutedHeartbeat, QueueDepth, StoredBeacon, WorkerReport
 
 GAP_INTERVALS = 1.25
-"""Rounds are half an interval apart. A longer pause is a gap: beacons may be missing for the same reason."""
+"""A time between two rounds is a gap if it is longer than this, in intervals.
+
+Rounds are half an interval apart. The cause of a gap may also have prevented beacons.
+"""
 
 GRACE_INTERVALS = 2.5
-"""Length of a grace period. After it, a dead worker's beacon is overdue, and an idle worker's heartbeat is overdue."""
+"""Length of a grace period, in intervals.
+
+In this time the beacon of a dead worker becomes overdue, and so does the heartbeat of a worker that consumes nothing.
+"""
 
 RECONNECT_SECONDS = 10.0
-"""Celery's workers may need this long to reconnect to a restarted broker."""
+"""Time that Celery's workers may need to reconnect to a restarted broker."""
 
 CLOCK_TOLERANCE_SECONDS = 5.0
-"""The store's clock may step back by this much in a fail-over."""
+"""In a fail-over the store's clock may go back by this time."""
 
-AWAITED_KEPT = 5
-"""Unanswered heartbeats stored for each worker and queue."""
+UNANSWERED_KEPT = 5
+"""Most unanswered heartbeats in the round state for each worker and each queue."""
 
 QUEUES_KEPT = 1000
 """Most expected queues in the round state."""
 
 DEPARTED_KEPT = 2000
+"""Most forgotten workers in the round state."""
 DEPARTED_SECONDS = 7 * 86_400.0
-"""Number and age of forgotten workers in the round state."""
+"""Time for which the round state keeps a forgotten worker."""
 
 ROUND_STATE_BYTES = 8 * 1024 * 1024
+"""Most bytes of a round state. A longer one is rejected."""
 ENTRIES_KEPT = 20_000
-"""Most bytes of the round state, and most entries of each of its fields, that are read."""
+"""Most entries that are read of each field of the round state. Further entries are rejected."""
 
-_STORED_NAMES = {"awaited": "asked"}
-"""Fields whose key in the stored round state differs from their name, because all versions write that key."""
+_STORED_NAMES = {"unanswered": "asked"}
+"""By name of a field, its key in the stored round state. Earlier versions wrote this key."""
 
 CHECK_PREFIXES = ("worker:", "queue:", "host:")
-"""Prefixes of the checks that a round writes, besides the summary."""
+"""Prefixes of the names of the checks that a round writes. It also writes the check ``workers``."""
 
 
 @dataclass(frozen=True, slots=True)
 class GracePeriod:
-    """Time after a fault of the store, the broker or the monitor.
+    """Grace period from ``since`` to ``until``, after a fault of the store, the broker or the monitor.
 
-    Failures before ``since`` are ignored. Verdicts on workers and queues not observed after ``since`` are suspended
-    until ``until``.
+    Failures before ``since`` are ignored. Until ``until``, the verdict of a worker or queue that was not observed after
+    ``since`` is suspended.
     """
 
     since: float = 0.0
@@ -68,12 +77,13 @@ class GracePeriod:
 class QueueRoundState:
     """Round state of one expected queue.
 
-    - ``declared_at``: last time at which a worker or the configuration declared it, or other messages than heartbeats
-      waited in it.
-    - ``served_at``: last time at which a worker is known to have served it.
-    - ``head``: identity of the message at its head; ``head_since``: time since which it is the same.
-    - ``left_at``: time at which the last worker that served it left with a goodbye.
-    - ``instance``: instance of the worker whose beacon declared it last. None when no worker with an agent ever did.
+    - ``declared_at``: last time at which one of these was true: a beacon declares the queue, the configuration names
+      it, or messages other than heartbeats wait in it.
+    - ``served_at``: last time at which a worker is known to have served the queue.
+    - ``head``: id of the message at the head of the queue.
+    - ``head_since``: time since which this message has been at the head.
+    - ``left_at``: time of the goodbye of the last worker that served the queue.
+    - ``instance``: instance of the worker whose beacon declared the queue last. None when no beacon ever declared it.
     """
 
     declared_at: float
@@ -86,18 +96,22 @@ class QueueRoundState:
 
 @dataclass(frozen=True, slots=True)
 class RoundState:
-    """State that a round leaves for the next one.
+    """State that a round stores for the next round.
 
-    - ``round_at``: time of the round; ``emitted_at``: time of the last round that sent heartbeats.
-    - ``store``, ``broker``: their grace periods; ``servers``: identities of the store's and the broker's server.
-    - ``awaited``: times at which unanswered heartbeats were sent, by target field: the oldest, and the newest others.
-    - ``queues``: the expected queues, by name.
-    - ``worked``: by worker, the number of finished tasks (heartbeats included), and the time at which it last changed
-      (0 for never).
-    - ``departed``: instrumented workers that were forgotten, with the time of that.
-    - ``written``: checks that have a state; ``closed``: those of them that got their last outcome.
-    - ``removed``: workers whose own queue has been removed.
-    - ``project``: name of the project that owned the store.
+    - ``round_at``: time of the round.
+    - ``emitted_at``: time of the last round that sent heartbeats.
+    - ``store``, ``broker``: grace periods of the store and of the broker.
+    - ``servers``: ids of the server of the store and of the server of the broker.
+    - ``unanswered``: by target field, the times at which the unanswered heartbeats were sent. If there are more than
+      `UNANSWERED_KEPT`, the oldest time and the newest times are kept.
+    - ``queues``: by name, the expected queues.
+    - ``worked``: by target of a worker, its number of finished tasks (heartbeats included), and the time at which this
+      number last changed (0: never).
+    - ``departed``: by node name of a forgotten worker with an agent, the time at which it was forgotten.
+    - ``written``: names of the checks that rounds have written and that have a state in the store.
+    - ``closed``: names of the checks in ``written`` that got their last outcome (see `rounds.with_last_outcomes`).
+    - ``removed``: targets of the workers whose own queue was deleted.
+    - ``project``: name of the project that the store belonged to.
     """
 
     round_at: float
@@ -105,7 +119,7 @@ class RoundState:
     store: GracePeriod = GracePeriod()
     broker: GracePeriod = GracePeriod()
     servers: tuple[str | None, str | None] = (None, None)
-    awaited: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    unanswered: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     queues: Mapping[str, QueueRoundState] = field(default_factory=dict)
     worked: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     departed: Mapping[str, float] = field(default_factory=dict)
@@ -116,7 +130,7 @@ class RoundState:
 
     @property
     def since(self) -> float:
-        """Time before which failures are ignored."""
+        """Start of the newest grace period. Failures before it are ignored."""
         return max(self.store.since, self.broker.since)
 
 
@@ -130,34 +144,36 @@ def encode(state: RoundState) -> bytes:
 
 
 def decode(raw: bytes) -> tuple[RoundState | None, int]:
-    """Return the round state and the number of rejected entries; None for bytes that are not a round state.
+    """Return the round state, or None for bytes that are no round state, and the number of rejected entries.
 
-    An entry with a time later than the round's is rejected: a round would wait for it without end.
+    An entry whose time is later than the time of the round is rejected: its age would never reach a limit.
     """
     try:
         value = decoding.load(raw, most_bytes=ROUND_STATE_BYTES)
         round_at = decoding.moment(value["round_at"])
-        at = partial(_moment_until, round_at + CLOCK_TOLERANCE_SECONDS)
+        moment = partial(_moment_until, round_at + CLOCK_TOLERANCE_SECONDS)
         state = RoundState(
             round_at=round_at,
-            emitted_at=at(value["emitted_at"]),
-            store=GracePeriod(at(value["store"]["since"]), decoding.moment(value["store"]["until"])),
-            broker=GracePeriod(at(value["broker"]["since"]), decoding.moment(value["broker"]["until"])),
-            servers=(_name(value["servers"][0]), _name(value["servers"][1])),
-            project=_name(value.get("project")) or "",
+            emitted_at=moment(value["emitted_at"]),
+            store=GracePeriod(moment(value["store"]["since"]), decoding.moment(value["store"]["until"])),
+            broker=GracePeriod(moment(value["broker"]["since"]), decoding.moment(value["broker"]["until"])),
+            servers=(_decode_name(value["servers"][0]), _decode_name(value["servers"][1])),
+            project=_decode_name(value.get("project")) or "",
         )
     except decoding.BROKEN:
         return None, 1 if raw else 0
     entries = {
-        "awaited": _entries(
-            value.get(_STORED_NAMES["awaited"]), _target, lambda sent: tuple(map(at, sent))[:AWAITED_KEPT]
+        "unanswered": _decode_entries(
+            value.get(_STORED_NAMES["unanswered"]),
+            _decode_target,
+            lambda sent: tuple(map(moment, sent))[:UNANSWERED_KEPT],
         ),
-        "queues": _entries(value.get("queues"), decoding.label, lambda queue: _queue(at, queue)),
-        "worked": _entries(value.get("worked"), decoding.label, lambda each: _worked(at, *each)),
-        "departed": _entries(value.get("departed"), decoding.label, at),
-        "written": _names(value.get("written"), _check),
-        "closed": _names(value.get("closed"), _check),
-        "removed": _names(value.get("removed"), decoding.label),
+        "queues": _decode_entries(value.get("queues"), decoding.label, lambda queue: _decode_queue(moment, queue)),
+        "worked": _decode_entries(value.get("worked"), decoding.label, lambda each: _decode_worked(moment, *each)),
+        "departed": _decode_entries(value.get("departed"), decoding.label, moment),
+        "written": _decode_names(value.get("written"), _decode_check),
+        "closed": _decode_names(value.get("closed"), _decode_check),
+        "removed": _decode_names(value.get("removed"), decoding.label),
     }
     fields: dict[str, Any] = {name: valid for name, (valid, _) in entries.items()}
     return dataclasses.replace(state, **fields), sum(rejected for _, rejected in entries.values())
@@ -166,82 +182,92 @@ def decode(raw: bytes) -> tuple[RoundState | None, int]:
 def resume(
     before: RoundState | None, report: WorkerReport, broker: BrokerSnapshot | None, interval_seconds: float
 ) -> RoundState:
-    """Return the round state that this round begins with.
+    """Return the round state with which this round begins.
 
-    A gap between rounds, and a restart of the store or the broker, begin grace periods. Unanswered heartbeats are
-    dropped when the broker's grace period begins.
+    After a gap between rounds, both grace periods begin: that of the store and that of the broker. They also begin
+    after a restart of the store. After a restart of the broker, and while it does not answer, only its own begins. When
+    the grace period of the broker begins, the unanswered heartbeats are removed from the round state.
     """
     now = report.now
-    grace = GracePeriod(now, now + GRACE_INTERVALS * interval_seconds)
-    restart = GracePeriod(now, now + max(GRACE_INTERVALS * interval_seconds, RECONNECT_SECONDS))
+    after_gap = GracePeriod(now, now + GRACE_INTERVALS * interval_seconds)
+    after_restart = GracePeriod(now, now + max(GRACE_INTERVALS * interval_seconds, RECONNECT_SECONDS))
     servers = (report.server, broker.server if broker else None)
     if before is None or before.round_at > now:
-        # The round state may be missing because the server has just restarted without it.
+        # If the server has just started, it has probably restarted and lost the round state.
         just_started = report.up_seconds is not None and report.up_seconds < 2 * RECONNECT_SECONDS
-        start = restart if just_started else grace
-        return RoundState(now, store=start, broker=start, servers=servers)
-    latest = max(grace.until, restart.until)
+        grace = after_restart if just_started else after_gap
+        return RoundState(now, store=grace, broker=grace, servers=servers)
+    latest = after_restart.until
     before = dataclasses.replace(
         before, store=_at_most_until(before.store, latest), broker=_at_most_until(before.broker, latest)
     )
     store_grace, broker_grace = before.store, before.broker
     if now - before.round_at > GAP_INTERVALS * interval_seconds:
-        store_grace, broker_grace = _extended(store_grace, grace), _extended(broker_grace, grace)
+        store_grace, broker_grace = _extended(store_grace, after_gap), _extended(broker_grace, after_gap)
     if _differ(before.servers[0], servers[0]):
-        store_grace, broker_grace = restart, restart
+        store_grace, broker_grace = after_restart, after_restart
     if broker is None or _differ(before.servers[1], servers[1]):
-        broker_grace = restart
-    awaited = before.awaited if broker_grace is before.broker else {}
-    kept = tuple(new or old for new, old in zip(servers, before.servers, strict=True))
+        broker_grace = after_restart
+    unanswered = before.unanswered if broker_grace is before.broker else {}
+    known_servers = tuple(new or old for new, old in zip(servers, before.servers, strict=True))
     return dataclasses.replace(
-        before, round_at=now, store=store_grace, broker=broker_grace, servers=(kept[0], kept[1]), awaited=awaited
+        before,
+        round_at=now,
+        store=store_grace,
+        broker=broker_grace,
+        servers=(known_servers[0], known_servers[1]),
+        unanswered=unanswered,
     )
 
 
 def after_failed_send(state: RoundState, interval_seconds: float) -> RoundState:
-    """Return the round state after heartbeats could not be sent: no answer is awaited, and a grace period begins."""
+    """Return the round state after heartbeats could not be sent: a grace period of the broker begins.
+
+    The unanswered heartbeats are removed from the round state.
+    """
     until = state.round_at + max(GRACE_INTERVALS * interval_seconds, RECONNECT_SECONDS)
-    return dataclasses.replace(state, broker=GracePeriod(state.round_at, until), awaited={})
+    return dataclasses.replace(state, broker=GracePeriod(state.round_at, until), unanswered={})
 
 
 def without_answered(
-    state: RoundState, executed: Mapping[str, ExecutedHeartbeat], started: Mapping[str, float]
+    state: RoundState, executed: Mapping[str, ExecutedHeartbeat], started_at: Mapping[str, float]
 ) -> RoundState:
-    """Return the round state without heartbeats that no longer await an answer.
+    """Return the round state without the heartbeats that are no longer counted as unanswered.
 
-    An answer is not awaited once a newer heartbeat was executed, the worker has restarted, or the worker is not known
-    any more. ``started`` holds the start times of the known workers, by target field.
+    There are three cases: this heartbeat or a newer one was executed, the worker has started since, or the worker has
+    no beacon any more. ``started_at`` holds the start times of the workers, by target field.
     """
-    awaited = {}
-    for target, sent in state.awaited.items():
-        if target.startswith("worker:") and target not in started:
+    unanswered = {}
+    for target, sent in state.unanswered.items():
+        if target.startswith("worker:") and target not in started_at:
             continue
-        done = executed[target].sent_at if target in executed else 0.0
-        # Times may differ in the last microsecond after they were stored as text.
-        newest = max(done, started.get(target, 0.0)) + 1e-6
-        if left := tuple(at for at in sent if at > newest):
-            awaited[target] = left
-    return dataclasses.replace(state, awaited=awaited)
+        executed_at = executed[target].sent_at if target in executed else 0.0
+        # Storing a time as text may change its last microsecond.
+        answered_until = max(executed_at, started_at.get(target, 0.0)) + 1e-6
+        if left := tuple(at for at in sent if at > answered_until):
+            unanswered[target] = left
+    return dataclasses.replace(state, unanswered=unanswered)
 
 
 def with_sent_heartbeats(state: RoundState, sent: Mapping[str, float], emitted_at: float | None) -> RoundState:
-    """Return the round state with heartbeats that were just sent. Of many, the oldest and the newest ones are kept."""
-    merged = dict(state.awaited)
+    """Return the round state with the heartbeats that were just sent."""
+    merged = dict(state.unanswered)
     for target, at in sent.items():
-        waiting = (*merged.get(target, ()), at)
-        merged[target] = waiting if len(waiting) <= AWAITED_KEPT else (waiting[0], *waiting[2:])
-    return dataclasses.replace(state, awaited=merged, emitted_at=emitted_at or state.emitted_at)
+        times = (*merged.get(target, ()), at)
+        # The oldest time is always kept, because it gives the age.
+        merged[target] = times if len(times) <= UNANSWERED_KEPT else (times[0], *times[2:])
+    return dataclasses.replace(state, unanswered=merged, emitted_at=emitted_at or state.emitted_at)
 
 
 def with_finished_tasks(state: RoundState, report: WorkerReport) -> RoundState:
     """Return the round state with the number of tasks and heartbeats that each worker has finished."""
     worked = {}
-    for node, stored in report.beacons.items():
+    for target, stored in report.beacons.items():
         finished = stored.beacon.done + stored.beacon.heartbeats
-        before, at = state.worked.get(node, (finished, 0.0))
-        if finished < before:  # it has restarted
-            at = 0.0
-        worked[node] = (finished, stored.at if finished > before else at)
+        finished_before, changed_at = state.worked.get(target, (finished, 0.0))
+        if finished < finished_before:  # the worker has restarted
+            changed_at = 0.0
+        worked[target] = (finished, stored.at if finished > finished_before else changed_at)
     return dataclasses.replace(state, worked=worked)
 
 
@@ -254,17 +280,17 @@ def with_expected_queues(
 ) -> RoundState:
     """Return the round state with the expected queues: configured, or declared within ``forget_seconds``.
 
-    ``declared`` holds the lasting queues in the workers' beacons, each with the newest of these beacons. A new
-    queue was served when that beacon was written. ``short_lived`` holds the queues that are known not to be lasting.
+    ``declared`` holds the lasting queues in the beacons, each with the newest beacon that declares it. A new
+    queue counts as served at the time of this beacon. ``short_lived`` holds the names of queues that are not lasting.
     """
     now = state.round_at
     present = {*declared, *configured}
     queues = {name: queue for name, queue in state.queues.items() if name in present or name not in short_lived}
     for name in present:
         stored = declared.get(name)
-        known = queues.get(name) or QueueRoundState(now, min(now, stored.at) if stored else now)
-        instance = stored.beacon.instance if stored else known.instance
-        queues[name] = dataclasses.replace(known, declared_at=now, instance=instance)
+        queue = queues.get(name) or QueueRoundState(now, min(now, stored.at) if stored else now)
+        instance = stored.beacon.instance if stored else queue.instance
+        queues[name] = dataclasses.replace(queue, declared_at=now, instance=instance)
     expected = {name: queue for name, queue in queues.items() if now - queue.declared_at < forget_seconds}
     if len(expected) > QUEUES_KEPT:
         newest = sorted(expected, key=lambda name: (name in present, expected[name].declared_at), reverse=True)
@@ -277,7 +303,8 @@ def with_queue_head(
 ) -> QueueRoundState:
     """Return the state of a queue after its head was read.
 
-    The age of the head counts only while ``has_capacity``: while some worker can take a message and execute it.
+    ``has_capacity`` is whether a worker can take a message now and execute it. While no worker can, ``head_since`` is
+    the current time: that the head does not change proves nothing then.
     """
     head = depth.head if depth else None
     if head is None:
@@ -286,15 +313,17 @@ def with_queue_head(
 
 
 def without_removed(state: RoundState, queues: Iterable[str]) -> RoundState:
-    """Return the round state without unanswered heartbeats of queues from which the heartbeats were removed."""
+    """Return the round state after the heartbeats in ``queues`` were removed: these are no longer unanswered."""
     removed = {target_field("queue", queue) for queue in queues}
-    return dataclasses.replace(state, awaited={key: sent for key, sent in state.awaited.items() if key not in removed})
+    return dataclasses.replace(
+        state, unanswered={key: sent for key, sent in state.unanswered.items() if key not in removed}
+    )
 
 
 def with_departed(state: RoundState, nodes: Iterable[str]) -> RoundState:
-    """Return the round state with workers that are forgotten now.
+    """Return the round state with the nodes that are forgotten now.
 
-    The broker may still report such a worker. It must not count as one without an agent.
+    The broker may still report a forgotten worker. It must not be taken for a worker without an agent.
     """
     now = state.round_at
     departed = {node: at for node, at in state.departed.items() if now - at < DEPARTED_SECONDS}
@@ -304,12 +333,12 @@ def with_departed(state: RoundState, nodes: Iterable[str]) -> RoundState:
 
 
 def _extended(old: GracePeriod, new: GracePeriod) -> GracePeriod:
-    """Return a grace period that begins with the new one and ends with the later of both."""
+    """Return a grace period that begins with the new one and ends with the one that ends later."""
     return GracePeriod(new.since, max(old.until, new.until))
 
 
 def _at_most_until(grace: GracePeriod, latest: float) -> GracePeriod:
-    """Return the grace period, which ends no later than one that begins now."""
+    """Return the grace period with its end at ``latest`` at the latest."""
     return grace if grace.until <= latest else GracePeriod(grace.since, latest)
 
 
@@ -318,53 +347,59 @@ def _differ(old: str | None, new: str | None) -> bool:
 
 
 def _moment_until(latest: float, value: Any) -> float:
-    at = decoding.moment(value)
-    if at > latest:
+    moment = decoding.moment(value)
+    if moment > latest:
         raise ValueError("later than the round")
-    return at
+    return moment
 
 
-def _entries(value: Any, name: Callable[[Any], str], entry: Callable[[Any], Any]) -> tuple[dict[str, Any], int]:
-    """Return the valid entries of a JSON object, and the number of invalid ones."""
+def _decode_entries(
+    value: Any, decode_key: Callable[[Any], str], decode_value: Callable[[Any], Any]
+) -> tuple[dict[str, Any], int]:
+    """Return the valid entries of a JSON object, and the number of rejected entries."""
     if not isinstance(value, dict):
         return {}, 1
-    found, rejected = {}, max(0, len(value) - ENTRIES_KEPT)
+    valid, rejected = {}, max(0, len(value) - ENTRIES_KEPT)
     for key in [*value][:ENTRIES_KEPT]:
         try:
-            found[name(key)] = entry(value[key])
+            valid[decode_key(key)] = decode_value(value[key])
         except decoding.BROKEN:
             rejected += 1
-    return found, rejected
+    return valid, rejected
 
 
-def _names(value: Any, name: Callable[[Any], str]) -> tuple[frozenset[str], int]:
+def _decode_names(value: Any, decode_name: Callable[[Any], str]) -> tuple[frozenset[str], int]:
+    """Return the valid names of a JSON list, and the number of rejected entries."""
     if not isinstance(value, list):
         return frozenset(), 1
-    found, rejected = _entries(dict.fromkeys(each for each in value if isinstance(each, str)), name, bool)
-    return frozenset(found), rejected + sum(not isinstance(each, str) for each in value)
+    texts = [each for each in value if isinstance(each, str)]
+    valid, rejected = _decode_entries(dict.fromkeys(texts), decode_name, bool)
+    return frozenset(valid), rejected + len(value) - len(texts)
 
 
-def _check(value: Any) -> str:
+def _decode_check(value: Any) -> str:
     name = decoding.check_name(value)
     if name != SUMMARY and not name.startswith(CHECK_PREFIXES):
         raise ValueError("not a check that a round writes")
     return name
 
 
-def _target(value: Any) -> str:
+def _decode_target(value: Any) -> str:
     return decoding.label(value, most_bytes=decoding.LABEL_BYTES + len("worker:"))
 
 
-def _queue(at: Callable[[Any], float], values: Any) -> QueueRoundState:
+def _decode_queue(moment: Callable[[Any], float], values: Any) -> QueueRoundState:
     # Earlier versions wrote only the first four values.
     declared_at, served_at, head, head_since, left_at, instance = [*values, None, None][:6]
-    head_since, left_at = (None if each is None else at(each) for each in (head_since, left_at))
-    return QueueRoundState(at(declared_at), at(served_at), _name(head), head_since, left_at, _name(instance))
+    head_since, left_at = (None if each is None else moment(each) for each in (head_since, left_at))
+    return QueueRoundState(
+        moment(declared_at), moment(served_at), _decode_name(head), head_since, left_at, _decode_name(instance)
+    )
 
 
-def _worked(at: Callable[[Any], float], done: Any, since: Any) -> tuple[int, float]:
-    return decoding.count(done), at(since)
+def _decode_worked(moment: Callable[[Any], float], finished: Any, changed_at: Any) -> tuple[int, float]:
+    return decoding.count(finished), moment(changed_at)
 
 
-def _name(value: Any) -> str | None:
+def _decode_name(value: Any) -> str | None:
     return None if value is None else decoding.text(value, most_bytes=decoding.LABEL_BYTES)

@@ -1,7 +1,7 @@
-"""Verdicts of workers and queues: ordered rules, of which the first that holds decides. The last one always holds.
+"""Rules for the verdicts of workers and queues. The rules are in order: the first rule that holds gives the verdict.
 
-A worker that shuts down properly writes a last beacon with ``leaving``, which is its goodbye.
-`monitor.policy.workers.outcomes` makes outcomes from verdicts.
+`monitor.policy.workers.outcomes` makes outcomes from verdicts. The names of constants end in ``INTERVALS`` when their
+unit is the setting ``workers.interval``.
 """
 
 from __future__ import annotations
@@ -17,25 +17,34 @@ from monitor.model.checks import QueueVerdict, WorkerVerdict
 from monitor.ports.workers import ExecutedHeartbeat
 
 OVERDUE_INTERVALS = 1.25
-"""Age, in intervals, at which an unanswered heartbeat is overdue: at most 2.25 intervals after a fault."""
+"""At this age an unanswered heartbeat is overdue.
+
+Heartbeats are sent once in an interval. So a fault is noticed at most 2.25 intervals after it began.
+"""
 
 ALIVE_INTERVALS = 0.5
-"""The newest beacon must also be this much younger than the heartbeat. Otherwise the worker may have ended."""
+"""An unanswered heartbeat is overdue only if the worker wrote a beacon at least this long after the sending.
+
+Without such a beacon, the worker may have ended before it received the heartbeat.
+"""
 
 EXPENSIVE_OVERDUE_INTERVALS = 5.0
-"""The same age for pools in which a heartbeat uses up a process: the next process has to start first."""
+"""As `OVERDUE_INTERVALS`, for pools in which each heartbeat uses up a process: the next process has to start first."""
 
 FRESH_INTERVALS = 2.0
-"""An older beacon is overdue."""
+"""A beacon that is older than this is overdue."""
 
 START_INTERVALS = 3.0
-"""A younger worker may not have executed a heartbeat yet."""
+"""For this time after its start, a worker may have executed no heartbeat yet."""
 
 PROGRESS_INTERVALS = 2.0
-"""A worker that executed a direct heartbeat within this time is consuming."""
+"""For this time after it executed a direct heartbeat, a worker is consuming."""
 
 WORK_INTERVALS = 1.5
-"""The same for tasks that beacons count as finished. Beacons are half an interval apart, or a little more."""
+"""For this time after a beacon that counts more finished tasks than the last one, a worker is consuming.
+
+Beacons are half an interval apart, or a little more.
+"""
 
 SERVING = frozenset({WorkerVerdict.STARTING, WorkerVerdict.CONSUMING, WorkerVerdict.BUSY})
 """Verdicts of workers that serve their queues."""
@@ -56,23 +65,24 @@ class WorkerReason(StrEnum):
 class WorkerObservation:
     """Facts about one worker at one moment. Times and ages are in seconds, by the store's clock.
 
+    - ``silence_seconds``: age of the newest beacon. After a later failure of the store: the time since the failure.
+    - ``beacon_age_seconds``: age of the newest beacon.
     - ``beacon_at``: time of the newest beacon.
-    - ``unseen_seconds``: age of the newest beacon.
-    - ``beacon_age``: the same, but counted from the last failure of the store if that is later than the beacon.
-    - ``waiting_seconds``: age of the oldest unanswered direct heartbeat. It was sent after the newest executed one and
-      after the worker's start, and neither the store nor the broker failed since. None when none is unanswered, or
-      when the worker does not consume its own queue and is judged without heartbeats.
-    - ``worked_seconds``: age of the newest beacon that counted more finished tasks (heartbeats included) than the one
-      before it. None when no beacon did.
-    - ``connected``: whether the worker is connected to the store. None when the server does not report that.
+    - ``executed``: the newest executed direct heartbeat.
+    - ``unanswered_seconds``: age of the oldest unanswered direct heartbeat. Heartbeats from before the worker's start,
+      and from before a failure of the store or the broker, are not counted. None when no heartbeat is unanswered, or
+      when the worker is judged without heartbeats because it does not consume its own queue.
+    - ``connected``: whether the worker is connected to the store. None when the store does not report that.
+    - ``worked_seconds``: age of the newest beacon that counted more finished tasks (heartbeats included) than the
+      beacon before. None when there is no such beacon.
     """
 
     beacon: Beacon
-    beacon_age: float
-    unseen_seconds: float
+    silence_seconds: float
+    beacon_age_seconds: float
     beacon_at: float
     executed: ExecutedHeartbeat | None = None
-    waiting_seconds: float | None = None
+    unanswered_seconds: float | None = None
     connected: bool | None = None
     worked_seconds: float | None = None
 
@@ -88,41 +98,42 @@ class WorkerObservation:
 
     @property
     def is_judged_by_heartbeats(self) -> bool:
-        """True unless the worker gets no heartbeats, or its pool may be unable to execute any."""
+        """True if the worker gets direct heartbeats, and its pool is known to execute heartbeats."""
         return self.beacon.direct and (is_known_pool(self.beacon) or self.has_executed)
 
     @property
     def executed_seconds(self) -> float | None:
-        """Time since the newest executed direct heartbeat; None when none was executed since the start."""
+        """Time since the worker last executed a direct heartbeat. None when it has executed none since its start."""
         if self.executed is None or not self.has_executed:
             return None
-        return max(0.0, self.beacon_at + self.unseen_seconds - self.executed.done_at)
+        return max(0.0, self.beacon_at + self.beacon_age_seconds - self.executed.done_at)
 
 
 @dataclass(frozen=True, slots=True)
 class QueueObservation:
     """Facts about one expected queue at one moment. Ages are in seconds, by the store's clock.
 
-    - ``unserved_seconds``: time since a worker that declares the queue was last consuming, busy or starting.
+    - ``unserved_seconds``: time since a worker last served the queue. A worker serves its queues when its verdict is
+      ``consuming``, ``busy`` or ``starting``.
     - ``workers``: the verdicts of the workers that declare the queue.
     - ``executed``: the newest heartbeat that was executed from the queue.
-    - ``waiting_seconds``: age of the oldest unanswered heartbeat in the queue.
+    - ``unanswered_seconds``: age of the oldest unanswered heartbeat in the queue.
     - ``head_seconds``: time for which the same message has been at the head of the queue. None when no message waits,
       or when the head is not known.
-    - ``pending``: number of waiting messages; None when the broker did not answer.
-    - ``withheld``: the queue gets no heartbeats.
-    - ``left_seconds``: time since the last worker that served the queue left with a goodbye. None when its service did
-      not end with a goodbye.
-    - ``may_rest``: the queue matches ``workers.may_rest``.
-    - ``untaken_seconds``: time for which a message other than a heartbeat has waited while none was taken. None when
-      no such message waits, or when that is not known.
+    - ``pending``: number of waiting messages. None when the broker did not answer.
+    - ``withheld``: whether the queue gets no heartbeats.
+    - ``left_seconds``: time since the goodbye of the last worker that served the queue. None when a worker serves the
+      queue, or when the last one ended without a goodbye.
+    - ``may_rest``: whether the name of the queue matches ``workers.may_rest``.
+    - ``untaken_seconds``: time for which a message other than a heartbeat has waited while no message was taken from
+      the queue. None when no such message waits, or when this is not known.
     """
 
     name: str
     unserved_seconds: float
     workers: tuple[WorkerVerdict, ...] = ()
     executed: ExecutedHeartbeat | None = None
-    waiting_seconds: float | None = None
+    unanswered_seconds: float | None = None
     head_seconds: float | None = None
     pending: int | None = None
     withheld: bool = False
@@ -132,45 +143,49 @@ class QueueObservation:
 
 
 def worker_verdict(worker: WorkerObservation, settings: WorkerSettings) -> WorkerVerdict:
-    """Return the verdict of the first rule for workers that holds."""
+    """Return the verdict of a worker: that of the first rule that holds."""
     return next(verdict for verdict, holds in _WORKER_RULES if holds(worker, settings))
 
 
 def queue_verdict(queue: QueueObservation, settings: WorkerSettings) -> QueueVerdict:
-    """Return the verdict of the first rule for queues that holds."""
+    """Return the verdict of a queue: that of the first rule that holds."""
     return next(verdict for verdict, holds in _QUEUE_RULES if holds(queue, settings))
 
 
 def slots_stuck(beacon: Beacon, settings: WorkerSettings) -> int:
-    """Return the number of slots that execute nothing, or a task that has exceeded ``stuck_after``."""
+    """Return the number of stuck slots: slots that execute nothing, or a task for longer than ``stuck_after``."""
     return min(beacon.slots, beacon.stalled + overlong(beacon, settings))
 
 
 def is_forgotten(worker: WorkerObservation, settings: WorkerSettings) -> bool:
-    """Return whether the beacon is so old that the lost worker is no longer an alarm (``forget_lost_after``)."""
-    return worker.unseen_seconds > settings.forget_lost_after_seconds
+    """Return whether the beacon is older than ``forget_lost_after``: a lost worker is no error after that."""
+    return worker.beacon_age_seconds > settings.forget_lost_after_seconds
 
 
 def is_expired(worker: WorkerObservation, settings: WorkerSettings) -> bool:
-    """Return whether the beacon is so old that the worker is not shown any more (``forget_after`` later)."""
-    lost = 0.0 if worker.beacon.leaving else settings.forget_lost_after_seconds
-    return worker.unseen_seconds > lost + settings.forget_after_seconds
+    """Return whether the worker is to be forgotten.
+
+    This is ``forget_after`` after its goodbye, or after it was lost for ``forget_lost_after``.
+    """
+    error_seconds = 0.0 if worker.beacon.leaving else settings.forget_lost_after_seconds
+    return worker.beacon_age_seconds > error_seconds + settings.forget_after_seconds
 
 
 def has_fresh_beacon(worker: WorkerObservation, settings: WorkerSettings) -> bool:
     """Return whether the newest beacon is not overdue."""
-    return worker.beacon_age <= FRESH_INTERVALS * settings.interval_seconds
+    return worker.silence_seconds <= FRESH_INTERVALS * settings.interval_seconds
 
 
 def served_until(worker: WorkerObservation, verdict: WorkerVerdict, now: float) -> float | None:
-    """Return the last time at which the worker is known to have served its queues; None when it does not serve them.
+    """Return the last time at which the worker is known to have served its queues. None when it does not serve them.
 
-    This is the time of its newest beacon. While a heartbeat of a consuming worker is unanswered, it is not later than
-    the sending of that heartbeat or the last task or heartbeat that the worker finished. A heartbeat that uses up a
-    process of the pool may wait for the next process, so it is not counted as unanswered here.
+    Usually this is the time of the newest beacon. If the worker is consuming and a direct heartbeat is unanswered, it
+    is the latest of three times, but not later than the beacon: the heartbeat was sent, the last heartbeat was
+    executed, the last task was finished. This does not apply to pools in which a heartbeat uses up a process, because
+    there a heartbeat may wait for the next process.
     """
-    if verdict is WorkerVerdict.CONSUMING and worker.waiting_seconds is not None and not is_costly(worker.beacon):
-        ages = (worker.waiting_seconds, worker.executed_seconds, worker.worked_seconds)
+    if verdict is WorkerVerdict.CONSUMING and worker.unanswered_seconds is not None and not is_costly(worker.beacon):
+        ages = (worker.unanswered_seconds, worker.executed_seconds, worker.worked_seconds)
         return min(worker.beacon_at, now - min(age for age in ages if age is not None))
     return worker.beacon_at if verdict in SERVING else None
 
@@ -206,7 +221,7 @@ def _is_consuming(worker: WorkerObservation, settings: WorkerSettings) -> bool:
 
 
 def _is_progressing(worker: WorkerObservation, settings: WorkerSettings) -> bool:
-    """Return whether the worker finished a heartbeat or a task lately, even one that was overdue."""
+    """Return whether the worker has just finished a heartbeat or a task, even if that was overdue."""
     ages = ((worker.executed_seconds, PROGRESS_INTERVALS), (worker.worked_seconds, WORK_INTERVALS))
     return any(age is not None and age <= intervals * settings.interval_seconds for age, intervals in ages)
 
@@ -214,14 +229,14 @@ def _is_progressing(worker: WorkerObservation, settings: WorkerSettings) -> bool
 def _is_loop_blocked(worker: WorkerObservation, settings: WorkerSettings) -> bool:
     beacon = worker.beacon
     is_occupied = not executes_beside_loop(beacon) and beacon.active_count > 0  # its tasks run in the loop
-    # A worker that searches for its broker blocks its loop, too. Its verdict is `wedged`.
-    is_excused = is_occupied or not beacon.connected
-    # The loop ticks every second. Heartbeats are overdue already, so a lag below their two intervals is enough.
-    return not is_excused and (beacon.loop_lag_seconds or 0.0) > max(2.0, settings.interval_seconds)
+    # A worker that searches for its broker also blocks its loop. The verdict of such a worker is `wedged`.
+    may_block = is_occupied or not beacon.connected
+    # The loop ticks every second. When this rule is reached, heartbeats are overdue already: a short lag is enough.
+    return not may_block and (beacon.loop_lag_seconds or 0.0) > max(2.0, settings.interval_seconds)
 
 
 def _is_stuck(worker: WorkerObservation, settings: WorkerSettings) -> bool:
-    # A beacon lists only the oldest tasks. The rule assumes that the others exceed their limits, too.
+    # A beacon lists only the oldest tasks. The rule assumes that the tasks that are not listed exceed their limits too.
     listed = worker.beacon.active
     return is_full(worker.beacon) and bool(listed) and overlong(worker.beacon, settings) == len(listed)
 
@@ -232,11 +247,11 @@ def _is_busy(worker: WorkerObservation, settings: WorkerSettings) -> bool:  # no
 
 def _is_overdue(worker: WorkerObservation, settings: WorkerSettings) -> bool:
     interval = settings.interval_seconds
-    if worker.waiting_seconds is None:
+    if worker.unanswered_seconds is None:
         return False
     limit = EXPENSIVE_OVERDUE_INTERVALS if is_costly(worker.beacon) else OVERDUE_INTERVALS
-    alive_seconds = worker.waiting_seconds - worker.unseen_seconds  # from the heartbeat to the newest beacon
-    return worker.waiting_seconds >= limit * interval and alive_seconds >= ALIVE_INTERVALS * interval
+    alive_seconds = worker.unanswered_seconds - worker.beacon_age_seconds  # from the heartbeat to the newest beacon
+    return worker.unanswered_seconds >= limit * interval and alive_seconds >= ALIVE_INTERVALS * interval
 
 
 def _always(*_: object) -> bool:
@@ -259,10 +274,10 @@ _WORKER_RULES: tuple[tuple[WorkerVerdict, Callable[[WorkerObservation, WorkerSet
 
 def _is_resting(queue: QueueObservation, settings: WorkerSettings) -> bool:
     if queue.may_rest:
-        needed = queue.untaken_seconds is not None and queue.untaken_seconds >= settings.return_within_seconds
-        return ABSENT.issuperset(queue.workers) and not needed
-    left = queue.left_seconds
-    return not queue.workers and left is not None and left <= settings.return_within_seconds
+        has_work = queue.untaken_seconds is not None and queue.untaken_seconds >= settings.return_within_seconds
+        return ABSENT.issuperset(queue.workers) and not has_work
+    left_seconds = queue.left_seconds
+    return not queue.workers and left_seconds is not None and left_seconds <= settings.return_within_seconds
 
 
 def _is_unserved(queue: QueueObservation, settings: WorkerSettings) -> bool:
@@ -274,18 +289,19 @@ def _is_standing_still(queue: QueueObservation, settings: WorkerSettings) -> boo
     interval = settings.interval_seconds
     if set(queue.workers) == {WorkerVerdict.BUSY}:
         return False
-    # The head is read only while a heartbeat is unanswered: from the next round on, half an interval after sending.
-    is_overdue = (queue.waiting_seconds or 0.0) >= OVERDUE_INTERVALS * interval
+    # The head is read only while a heartbeat is unanswered. The first read is in the round after the sending, half an
+    # interval later. So `head_seconds` is smaller than the age of the heartbeat.
+    is_overdue = (queue.unanswered_seconds or 0.0) >= OVERDUE_INTERVALS * interval
     return is_overdue and (queue.head_seconds or 0.0) >= 1.5 * interval
 
 
 def _is_slow(queue: QueueObservation, settings: WorkerSettings) -> bool:
     if queue.withheld:
-        return False  # its newest executed heartbeat is old
-    # A heartbeat that is neither in the queue nor executed was lost: an empty queue is not slow because of it.
-    waiting = queue.waiting_seconds or 0.0 if queue.pending else 0.0
-    took = queue.executed.done_at - queue.executed.sent_at if queue.executed else 0.0
-    return max(waiting, took) > settings.slow_after_seconds
+        return False  # it gets no heartbeats, so the newest executed one is old
+    # If the queue is empty, an unanswered heartbeat does not wait in it: it was lost.
+    waiting_seconds = queue.unanswered_seconds or 0.0 if queue.pending else 0.0
+    latency_seconds = queue.executed.done_at - queue.executed.sent_at if queue.executed else 0.0
+    return max(waiting_seconds, latency_seconds) > settings.slow_after_seconds
 
 
 _QUEUE_RULES: tuple[tuple[QueueVerdict, Callable[[QueueObservation, WorkerSettings], bool]], ...] = (

@@ -46,7 +46,7 @@ def test_a_name_of_300_characters(redis_server: RedisServer, client: redis.Redis
     state = {"s": "ok", "a": 1e308}
     client.hset(f"{key_prefix}states", f"worker:{long}", json.dumps(state))
     world = World()
-    made = run_round(WorkerSettings(), store=store.states, fleet=fleet, broker=world)
+    made = run_round(WorkerSettings(), store=store.states, registry=fleet, broker=world)
     assert made.event == "completed"
     assert {"worker:w@h", "worker:q@h", "workers", "queue:celery"} <= set(store.states.read().states)
     assert not [name for name in store.states.read().states if "xxx" in name]
@@ -65,7 +65,7 @@ def test_a_worker_s_state_without_a_verdict(redis_server: RedisServer, key_prefi
     with redis_server.client() as client:
         beacon = Beacon("w@h", "h", 1, "prefork", 2, 10.0, 100.0)
         client.hset(keys.beacons, "w@h", f"{round(store.states.now() * 1e6)}|{encode(beacon)}")
-    made = run_round(WorkerSettings(), store=store.states, fleet=fleet, broker=World())
+    made = run_round(WorkerSettings(), store=store.states, registry=fleet, broker=World())
     assert made.suspended
     assert made.outcomes["workers"].status is Status.OK
     store.close()

@@ -120,7 +120,12 @@ class World:
         """Run one round of the monitor."""
         try:
             made = watch_workers.run_round(
-                self.settings, store=self.store.states, fleet=self, broker=self, project=self.project, owner=self.owner
+                self.settings,
+                store=self.store.states,
+                registry=self,
+                broker=self,
+                project=self.project,
+                owner=self.owner,
             )
         except StoreUnavailable:
             return watch_workers.WorkerRound("unavailable")

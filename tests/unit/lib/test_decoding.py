@@ -104,7 +104,7 @@ def test_one_bad_entry_of_the_round_state_takes_nothing_with_it() -> None:
     """It is left out and counted; a time that is to come is none, for it would never be over."""
     good = round_state.RoundState(
         1000.0,
-        awaited={"worker:w@h": (990.0,)},
+        unanswered={"worker:w@h": (990.0,)},
         worked={"w@h": (5, 990.0)},
         departed={"v@h": 5.0},
         queues={

@@ -110,7 +110,7 @@ def held(
         config=known,
         dependencies=Dependencies(known),
         silences=silences,
-        states=Snapshot({one.check: one for one in states}, NOW),
+        snapshot=Snapshot({one.check: one for one in states}, NOW),
     )
 
 
@@ -147,8 +147,13 @@ def test_workers_and_queues_need_the_broker_and_the_store():
         spec("celery", kind="celery"),
     )
     known = Dependencies(ground)
-    assert known.parents("worker:a@h") == known.parents("queue:mail") == known.parents("workers") == ("redis", "celery")
-    assert known.parents("host:h") == ()
+    assert (
+        known.direct_dependencies("worker:a@h")
+        == known.direct_dependencies("queue:mail")
+        == known.direct_dependencies("workers")
+        == ("redis", "celery")
+    )
+    assert known.direct_dependencies("host:h") == ()
 
 
 def test_a_backlog_is_no_reason_to_hide_the_queue_that_nobody_consumes():
@@ -165,8 +170,8 @@ def test_the_broker_needs_the_store_when_they_are_one_server():
     checks = (spec("redis", kind="redis"), spec("celery", kind="celery"))
     one = config(*checks, redis_url="redis://h/0")
     two = config(*checks, redis_url="redis://h/0", broker_url="redis://b/0")
-    assert Dependencies(one).ancestors("celery") == ("redis",)
-    assert Dependencies(two).ancestors("celery") == ()
+    assert Dependencies(one).all_dependencies("celery") == ("redis",)
+    assert Dependencies(two).all_dependencies("celery") == ()
 
 
 def test_what_somebody_says_wins_over_what_is_implied():
@@ -178,10 +183,10 @@ def test_what_somebody_says_wins_over_what_is_implied():
             redis_url="redis://h/0",
         )
     )
-    assert known.ancestors("redis") == ("celery", "queue:mail")
-    assert known.ancestors("celery") == ("queue:mail",)
-    assert known.ancestors("queue:mail") == ()
-    assert known.ancestors("queue:other") == ("redis", "celery", "queue:mail")
+    assert known.all_dependencies("redis") == ("celery", "queue:mail")
+    assert known.all_dependencies("celery") == ("queue:mail",)
+    assert known.all_dependencies("queue:mail") == ()
+    assert known.all_dependencies("queue:other") == ("redis", "celery", "queue:mail")
 
 
 def test_what_is_stale_depends_on_the_monitor_itself():

@@ -361,7 +361,7 @@ def test_what_was_set_aside_is_shown(redis_store: RedisStore, client: redis.Redi
     assert state.result.data["values_set_aside"] == 1
     assert state.result.detail == {"state": 1}
     later = self_check.judge_store(
-        state.result.detail, state, state.result.observed_at + self_check.SET_ASIDE_SECONDS + 10
+        state.result.detail, state, state.result.observed_at + self_check.REJECTED_SECONDS + 10
     )
     assert (later.status, later.data["values_set_aside"]) == (Status.OK, 1)
 

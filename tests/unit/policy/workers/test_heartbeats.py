@@ -10,7 +10,7 @@ from monitor.agent.formats import JSON
 from monitor.agent.protocol import Beacon
 from monitor.config.settings import WorkerSettings
 from monitor.policy.workers import heartbeats
-from monitor.policy.workers.round_state import AWAITED_KEPT, QueueRoundState, RoundState
+from monitor.policy.workers.round_state import UNANSWERED_KEPT, QueueRoundState, RoundState
 from monitor.ports.workers import BrokerSnapshot, QueueDepth, StoredBeacon, WorkerReport
 from tests.support.builders import NOW
 
@@ -23,14 +23,19 @@ def consumer(place: int = 0, **fields: Any) -> StoredBeacon:
 T = 10.0
 
 CROWDED = {
-    "few are waited for": (AWAITED_KEPT - 1, QueueDepth(500, "a"), 1.0, True),
-    "all of them still wait": (AWAITED_KEPT, QueueDepth(AWAITED_KEPT, "a"), 1000.0, False),
-    "somebody purged the queue": (AWAITED_KEPT, QueueDepth(0), 1.0, True),
-    "somebody purged it, and tasks come all the time": (AWAITED_KEPT, QueueDepth(AWAITED_KEPT - 1, "b"), 1.0, True),
-    "a long backlog that moves": (AWAITED_KEPT, QueueDepth(500, "b"), 5 * T + 1, True),
-    "a long backlog that moves, asked a moment ago": (AWAITED_KEPT, QueueDepth(500, "b"), 5 * T - 1, False),
-    "a long backlog that does not move": (AWAITED_KEPT, QueueDepth(500, "a"), 1000.0, False),
-    "a queue that is not seen": (AWAITED_KEPT, None, 1000.0, False),
+    "few are waited for": (UNANSWERED_KEPT - 1, QueueDepth(500, "a"), 1.0, True),
+    "all of them still wait": (UNANSWERED_KEPT, QueueDepth(UNANSWERED_KEPT, "a"), 1000.0, False),
+    "somebody purged the queue": (UNANSWERED_KEPT, QueueDepth(0), 1.0, True),
+    "somebody purged it, and tasks come all the time": (
+        UNANSWERED_KEPT,
+        QueueDepth(UNANSWERED_KEPT - 1, "b"),
+        1.0,
+        True,
+    ),
+    "a long backlog that moves": (UNANSWERED_KEPT, QueueDepth(500, "b"), 5 * T + 1, True),
+    "a long backlog that moves, asked a moment ago": (UNANSWERED_KEPT, QueueDepth(500, "b"), 5 * T - 1, False),
+    "a long backlog that does not move": (UNANSWERED_KEPT, QueueDepth(500, "a"), 1000.0, False),
+    "a queue that is not seen": (UNANSWERED_KEPT, None, 1000.0, False),
 }
 
 
@@ -41,7 +46,7 @@ def test_a_queue_that_does_not_answer(waiting: int, depth: QueueDepth | None, as
     notes = RoundState(
         round_at=NOW - T / 2,
         emitted_at=NOW - T,
-        awaited={"queue:mail": asked},
+        unanswered={"queue:mail": asked},
         queues={"mail": QueueRoundState(NOW, NOW, head="a", head_since=NOW - 100)},
     )
     broker = BrokerSnapshot({"mail": depth} if depth else {})
