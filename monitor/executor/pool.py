@@ -53,9 +53,8 @@ class ProcessExecutor:
         self._idle: deque[_CheckProcess] = deque()
         self._processes: set[_CheckProcess] = set()
         self._fork_server: subprocess.Popen[bytes] | None = None
-        self._sockets: ForkServerSockets | None = (
-            ForkServerSockets()
-        )  # made before any fork: all forked processes share it
+        # Made before any fork, so that all forked processes share it.
+        self._sockets: ForkServerSockets | None = ForkServerSockets()
         self._has_responded = False
         self._starting = threading.Lock()
         os.register_at_fork(after_in_child=self._drop_parents_processes)
@@ -193,7 +192,7 @@ class ProcessExecutor:
     def _end_fork_server(self) -> None:
         fork_server, self._fork_server = self._fork_server, None
         if fork_server is not None:
-            fork_server.kill()  # not SIGTERM: it needs no clean-up, and may be frozen
+            fork_server.kill()  # not terminate(): it needs no clean-up, and may be frozen
             fork_server.wait()
 
     def _forget_sockets(self) -> None:

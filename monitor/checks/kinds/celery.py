@@ -22,7 +22,7 @@ from monitor.checks.levels import REASONS, ErrorCount, WarningCount, level
 from monitor.checks.redis_failures import SERVER_REASONS, failure
 from monitor.checks.registry import register
 from monitor.config.urls import celery_broker_url, celery_transport_options
-from monitor.lib.attempts import addresses, narrow, share
+from monitor.lib.attempts import address_count, limit_timeout, share
 from monitor.lib.kombu_redis import queue_keys, raw_client
 from monitor.lib.redaction import scrub
 from monitor.model.checks import Outcome
@@ -104,10 +104,10 @@ class Celery(Kind):
             driver, alternatives = connection.get_transport_cls().driver_type, len(connection.alt)
             chosen = {**celery_transport_options(self.broker_url), **self.transport_options}
             options = with_time_limits(chosen, driver, alternatives, timeout_seconds)
-            shares = max(1, alternatives) * addresses(connection.hostname, connection.port)
+            shares = max(1, alternatives) * address_count(connection.hostname, connection.port)
             connection.connect_timeout = share(timeout_seconds, shares)
             if driver == "redis":
-                narrow(options, "socket_connect_timeout", connection.connect_timeout)
+                limit_timeout(options, "socket_connect_timeout", connection.connect_timeout)
             connection.transport_options = options
             with connection:
                 yield connection
@@ -145,7 +145,7 @@ def with_time_limits(
 def _sockets(options: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     limits = {name: options.get(name) for name in ("socket_timeout", "socket_connect_timeout")}
     for name in limits:
-        narrow(limits, name, seconds)
+        limit_timeout(limits, name, seconds)
     return limits
 
 
