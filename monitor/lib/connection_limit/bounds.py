@@ -13,7 +13,7 @@ MIN_CONNECTIONS = 8
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Two limits on connections. The guard closes connections above ``connections``. The server has at most ``accepted``.
+    """Limits on connections. The guard closes connections above ``connections``; the server accepts up to ``accepted``.
 
     ``accepted`` is a third higher than ``connections``. So the guard has time to close connections while clients open
     more. The guard closes the connections that are idle for longest. So a new connection stays open until about

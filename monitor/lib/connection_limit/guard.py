@@ -30,7 +30,7 @@ A review reads all connections, and closes those whose request has got no respon
 """
 
 MAX_CPU_SHARE = 0.2
-"""Highest share of one processor that the guard uses: after using CPU time, it pauses for at least five times as long."""
+"""Highest share of one processor that the guard uses: it pauses for five times as long as it has used the processor."""
 
 LOG_SECONDS = 60.0
 """Shortest interval between two events ``connections.closed``."""
