@@ -1,4 +1,4 @@
-"""Data directory of `monitor up`, and the embedded server that runs over it."""
+"""Data directory of `monitor up`, and the embedded server that has its data there."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ DEFAULT = Path(".monitor")
 data_dir_option = click.option(
     "--data-dir",
     type=click.Path(path_type=Path, file_okay=False),
-    help=f"Directory in which `monitor up` stores its data (default: data_dir, {DEFAULT}).",
+    help=f"Directory in which `monitor up` stores its data (default: the setting data_dir, else {DEFAULT}).",
 )
 
 
 def data_dir_of(config: Config, given: Path | None) -> Path:
-    """Return the directory as given, or else as configured, or else `.monitor` in the working directory."""
+    """Return the first of these that is set: ``given``, the setting `data_dir`, `.monitor` in the working directory."""
     return (given or config.data_dir or DEFAULT).resolve()
 
 
 def running_url(config: Config, given: Path | None) -> str | None:
-    """Return the URL of the embedded server of a `monitor up` that runs over the data directory, or None.
+    """Return the URL of the embedded server of a `monitor up` that uses the data directory, or None if none runs.
 
-    Return None also if another user owns the directory: the responses of a server there cannot be trusted.
+    Return None if another user owns the directory, because the responses of a server there cannot be trusted.
     """
     directory = data_dir_of(config, given)
     if not directory.is_dir() or belongs_to_another(directory):

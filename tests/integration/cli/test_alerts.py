@@ -97,7 +97,7 @@ def test_silence(store: RedisStore) -> None:
         (["a b", "--for", "1h", "--why", "x"], "should be the name of a check"),
         (["a", "--for", "soon", "--why", "x"], "a duration such as"),
         (["a", "--for", "0", "--why", "x"], "more than 0 seconds"),
-        (["a", "--for", "9999d", "--why", "x"], "a year at most"),
+        (["a", "--for", "9999d", "--why", "x"], "at most a year"),
         (["a", "--for", "1h"], "Missing option '--why'"),
         (["a", "--why", "x"], "Missing option '--for'"),
     ],
