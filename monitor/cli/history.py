@@ -162,7 +162,7 @@ def _min_mean_max(curve: Curve) -> list[str]:
 
 
 def _summary(uptime_seconds: UptimeSeconds) -> str:
-    """Return availability, incidents and times in one line. Availability is rounded down, so that outages are visible."""
+    """Return availability, incidents and times in one line. Availability is rounded down: 100% means no outage."""
     if uptime_seconds.availability is None:
         return "never observed up or down"
     percent = int(uptime_seconds.availability * 100_000) / 1000

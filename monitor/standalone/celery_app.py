@@ -56,7 +56,7 @@ def settings() -> dict[str, Any]:
             "socket_timeout": 2,
             "socket_connect_timeout": 2,
             "socket_keepalive": True,
-            # socket_timeout does not limit BRPOP. With this interval, kombu drops a half-open connection after 11 s: two
+            # socket_timeout does not limit BRPOP. With this interval, kombu drops a half-open connection after two
             # intervals and a second.
             "health_check_interval": 5,
             "on_blocked": report_blocked,  # used by AMQP only
