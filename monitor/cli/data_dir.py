@@ -32,4 +32,4 @@ def running_url(config: Config, given: Path | None) -> str | None:
     directory = data_dir_of(config, given)
     if not directory.is_dir() or belongs_to_another(directory):
         return None
-    return embedded.url(directory) if embedded.answers(embedded.socket_path(directory)) else None
+    return embedded.server_url(directory) if embedded.responds(embedded.socket_path(directory)) else None

@@ -22,7 +22,7 @@ from monitor.config import Config
 from monitor.lib import logs
 from monitor.lib.connection_limit import Bounds, ConnectionGuard, raise_open_file_limit
 from monitor.lib.parent_process import end_with_parent
-from monitor.supervisor.preflight import CannotStart, check_port
+from monitor.supervisor.preflight import CannotStart, listen_address
 from monitor.supervisor.readiness import base_url
 
 CONNECTIONS = 512
@@ -50,7 +50,7 @@ def web(host: str | None, port: int | None, config: Path | None) -> None:
     # Broker and store URLs from the project's Celery application. The server processes do not import Celery.
     os.environ.update(wiring.store_environment(loaded))
     try:
-        address, port = check_port(host or loaded.web.host, loaded.web.port if port is None else port)
+        address, port = listen_address(host or loaded.web.host, loaded.web.port if port is None else port)
     except CannotStart as error:
         raise click.ClickException(str(error)) from error
     directory = data_dir_of(loaded, None)

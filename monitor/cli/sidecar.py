@@ -86,10 +86,10 @@ def _run_single_process(settings: Config, host: str, port: int, data_dir: Path |
 
 def _port_problem(host: str, port: int) -> str | None:
     """Return why the server cannot listen on the address, or None if it can now."""
-    from monitor.supervisor.preflight import CannotStart, check_port  # noqa: PLC0415 - takes 4 MB, and is needed after a failure only
+    from monitor.supervisor.preflight import CannotStart, listen_address  # noqa: PLC0415 - takes 4 MB
 
     try:
-        check_port(host, port)
+        listen_address(host, port)
     except CannotStart as error:
         return str(error)
     return None
@@ -107,7 +107,7 @@ def _run_roles(settings: Config, host: str, port: int) -> None:
     logs.configure(settings.log_format, settings.log_level)
     output = Output()
     try:
-        address, port = preflight.check_port(host, port)
+        address, port = preflight.listen_address(host, port)
         environment = {"PYTHONUNBUFFERED": "1"} | ({"MONITOR_LOG_FORMAT": "console"} if output.terminal else {})
         commands = [("monitor.sidecar", address, str(port)), ("monitor", "worker"), ("monitor", "beat")]
         roles = [Role(_role_name(words), (sys.executable, "-m", *words), environment) for words in commands]

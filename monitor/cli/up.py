@@ -47,7 +47,7 @@ def up(host: str | None, port: int | None, data_dir: Path | None, redis_url: str
 
     def use_embedded(settings: Config) -> str:
         embedded_directories.append(data_dir_of(settings, data_dir))
-        return embedded.url(embedded_directories[0])
+        return embedded.server_url(embedded_directories[0])
 
     settings = load_or_exit(config, fallback_url=use_embedded).config
     directory = data_dir_of(settings, data_dir)
@@ -57,12 +57,12 @@ def up(host: str | None, port: int | None, data_dir: Path | None, redis_url: str
     output = Output()
     try:
         host = host or settings.web.host
-        address, port = preflight.check_port(host, settings.web.port if port is None else port)
+        address, port = preflight.listen_address(host, settings.web.port if port is None else port)
         with preflight.lock(directory, mark):
             (directory / OWN_DATABASE).touch(0o600)
             if settings.project is None:
                 standalone.name_in(directory)  # now, so that all roles read the same project name
-            server = embedded.role(directory) if embedded_directories else None
+            server = embedded.server_role(directory) if embedded_directories else None
             supervisor = Supervisor(server, _roles(host, port, terminal=output.terminal), mark, output)
             token = provide_token(settings, directory)
             first_snapshot = FirstSnapshot(address, port, supervisor, output, started_at=started_at, token=token)
@@ -73,7 +73,7 @@ def up(host: str | None, port: int | None, data_dir: Path | None, redis_url: str
                 if storage is not None:
                     storage.tick()
 
-            supervisor.run(lambda: embedded.answers(embedded.socket_path(directory)), tick)
+            supervisor.run(lambda: embedded.responds(embedded.socket_path(directory)), tick)
     except CannotStart as error:
         raise click.ClickException(str(error)) from error
 

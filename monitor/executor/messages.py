@@ -42,10 +42,11 @@ def encode_outcome(outcome: Outcome, response_time_ms: float) -> bytes:
     if outcome.memory is not None and len(outcome.memory) > MAX_MEMORY_BYTES:
         raise ValueError(f"a memory of {len(outcome.memory)} characters is longer than {MAX_MEMORY_BYTES}")
     children = ",".join(
-        f"{json.dumps(name)}:{'null' if child is None else _encode(child)}" for name, child in outcome.children.items()
+        f"{json.dumps(name)}:{'null' if child is None else _encode_one(child)}"
+        for name, child in outcome.children.items()
     )
-    # Joined as text, because `_encode` has encoded each outcome already to measure its length.
-    return f"[{response_time_ms!r},{_encode(outcome)},{{{children}}},{json.dumps(outcome.memory)}]".encode()
+    # Joined as text, because `_encode_one` has encoded each outcome already to measure its length.
+    return f"[{response_time_ms!r},{_encode_one(outcome)},{{{children}}},{json.dumps(outcome.memory)}]".encode()
 
 
 def decode_outcome(raw: bytes) -> tuple[Outcome, float]:
@@ -55,7 +56,7 @@ def decode_outcome(raw: bytes) -> tuple[Outcome, float]:
     return _decode(outcome, children=child_outcomes, memory=memory), response_time_ms
 
 
-def _encode(outcome: Outcome) -> str:
+def _encode_one(outcome: Outcome) -> str:
     values: list[Any] = [outcome.status, outcome.data, outcome.reason, outcome.message, outcome.detail]
     values += [outcome.grace, outcome.held, outcome.series]
     text = json.dumps(values, allow_nan=False)

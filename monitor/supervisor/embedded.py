@@ -21,7 +21,7 @@ _FREE_BYTES = 64 * 1024 * 1024
 _MAX_SOCKET_PATH_BYTES = 100  # the kernel's limit is 107 on Linux and 103 on macOS
 
 
-def role(data_dir: Path) -> Role:
+def server_role(data_dir: Path) -> Role:
     """Return the role that runs the server with its data in ``data_dir``.
 
     Raise :class:`CannotStart` if the server is not installed or a directory cannot be used.
@@ -67,7 +67,7 @@ def socket_path(data_dir: Path) -> Path:
     return next(path for path in candidates if not os.path.lexists(path) or is_private(path)) / "redis.sock"
 
 
-def url(data_dir: Path) -> str:
+def server_url(data_dir: Path) -> str:
     """Return the server's URL for redis-py.
 
     If the socket is below the temporary directory, create its directory now, before another user can create it.
@@ -83,7 +83,7 @@ def url(data_dir: Path) -> str:
     return f"unix://{quote(str(path))}?db=0"
 
 
-def answers(path: Path) -> bool:
+def responds(path: Path) -> bool:
     """Return whether a server responds to PING on the socket ``path``, and has loaded its data."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(0.5)

@@ -20,7 +20,7 @@ class CannotStart(Exception):
     """Error whose text explains to the operator why no process was started."""
 
 
-def check_port(host: str, port: int) -> tuple[str, int]:
+def listen_address(host: str, port: int) -> tuple[str, int]:
     """Return the numeric address and the port to listen on. For port 0, return a free port.
 
     Raise :class:`CannotStart` if the port is in use or forbidden, or if the address does not belong to this machine.

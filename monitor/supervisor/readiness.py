@@ -29,7 +29,7 @@ class ReadinessView:
 
 def fetch_readiness(address: str, port: int, timeout_seconds: float = 0.5) -> ReadinessView | None:
     """Request the endpoints, and return what they report, or None if the web process does not respond."""
-    connection = http.client.HTTPConnection(reachable(address), port, timeout=timeout_seconds)
+    connection = http.client.HTTPConnection(reachable_address(address), port, timeout=timeout_seconds)
     try:
         _, body = _get(connection, "/api/health/detailed/")
         status, _ = _get(connection, "/api/health/ready/")
@@ -41,7 +41,7 @@ def fetch_readiness(address: str, port: int, timeout_seconds: float = 0.5) -> Re
         connection.close()
 
 
-def reachable(address: str) -> str:
+def reachable_address(address: str) -> str:
     """Return an address at which this machine reaches a server that listens on ``address``.
 
     If the server listens on all addresses, this is the loopback address.
@@ -54,7 +54,7 @@ def reachable(address: str) -> str:
 
 def base_url(address: str, port: int) -> str:
     """Return the base URL at which this machine reaches a server that listens on ``address`` and ``port``."""
-    host = reachable(address)
+    host = reachable_address(address)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
