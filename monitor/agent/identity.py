@@ -97,7 +97,7 @@ def encode(identity: Identity) -> str:
 def decode(raw: bytes | None) -> Identity | None:
     """Return the identity; None for invalid input. Unknown fields, as from a newer version, are ignored."""
     try:
-        value: dict[str, Any] = decoding.load(raw or b"", most_bytes=RECORD_BYTES)
+        value: dict[str, Any] = decoding.load(raw or b"", max_bytes=RECORD_BYTES)
         applications = tuple(_name(each) for each in value.get("applications", ()))[:APPLICATIONS_KEPT]
         module = value.get("module")
         return Identity(_name(value["name"]), applications, _name(module) if module else "", bool(value.get("random")))

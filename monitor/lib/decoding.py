@@ -13,10 +13,10 @@ import zlib
 from typing import Any
 
 CHECK_NAME = "[A-Za-z0-9_.@:-]{1,200}"
-LABEL_BYTES = 255
+OBJECT_NAME_BYTES = 255
 """Limit on the name of a queue, a task, a worker, a consumer group or a topic. AMQP and Kafka have the same limit."""
 TEXT_BYTES = 64 * 1024
-LATEST = 7_258_118_400.0
+LATEST_MOMENT = 7_258_118_400.0
 """Limit on times: the beginning of the year 2200, in seconds since the Unix epoch."""
 INTEGER_LIMIT = 2**53
 """Limit on the magnitude of numbers. Every JSON parser reads integers below it exactly."""
@@ -34,19 +34,19 @@ def check_name(value: Any) -> str:
     return value
 
 
-def label(value: Any, *, most_bytes: int = LABEL_BYTES) -> str:
-    """Return the name of an object other than a check, such as a queue: a string of 1 to ``most_bytes`` bytes."""
-    if not text(value, most_bytes=most_bytes):
+def object_name(value: Any, *, max_bytes: int = OBJECT_NAME_BYTES) -> str:
+    """Return the name of an object other than a check, such as a queue: a string of 1 to ``max_bytes`` bytes."""
+    if not text(value, max_bytes=max_bytes):
         raise ValueError("empty")
     return str(value)
 
 
-def text(value: Any, *, most_bytes: int = TEXT_BYTES) -> str:
-    """Return a string that has at most ``most_bytes`` bytes in UTF-8."""
+def text(value: Any, *, max_bytes: int = TEXT_BYTES) -> str:
+    """Return a string that has at most ``max_bytes`` bytes in UTF-8."""
     if not isinstance(value, str):
         raise TypeError("not a string")
     # JSON can contain a lone surrogate, which UTF-8 cannot encode.
-    if (len(value) if value.isascii() else len(value.encode())) > most_bytes:
+    if (len(value) if value.isascii() else len(value.encode())) > max_bytes:
         raise ValueError("too long")
     return value
 
@@ -58,7 +58,7 @@ def optional_text(value: Any) -> str | None:
 
 def moment(value: Any) -> float:
     """Return a time in seconds since the Unix epoch, before the year 2200."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LATEST:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LATEST_MOMENT:
         raise ValueError("not a time")
     return float(value)
 
@@ -106,24 +106,24 @@ def mapping(value: Any) -> dict[str, Any]:
     return value
 
 
-def load(raw: str | bytes, *, most_bytes: int) -> Any:
+def load(raw: str | bytes, *, max_bytes: int) -> Any:
     """Return the JSON value of ``raw``, without NaN and infinities.
 
-    ``raw`` has at most ``most_bytes`` bytes, or characters if it is a string.
+    ``raw`` has at most ``max_bytes`` bytes, or characters if it is a string.
     """
-    if len(raw) > most_bytes:
+    if len(raw) > max_bytes:
         raise ValueError("too long")
     return _load(raw if isinstance(raw, str) else raw.decode())
 
 
-def inflate(raw: bytes, *, most_bytes: int) -> bytes:
-    """Return the content of the zlib stream ``raw``. The content has at most ``most_bytes`` bytes."""
+def inflate(raw: bytes, *, max_bytes: int) -> bytes:
+    """Return the content of the zlib stream ``raw``. The content has at most ``max_bytes`` bytes."""
     decompressor = zlib.decompressobj()
     try:
-        content = decompressor.decompress(raw, most_bytes + 1)
+        content = decompressor.decompress(raw, max_bytes + 1)
     except zlib.error as error:
         raise ValueError("not a zlib stream") from error
-    if len(content) > most_bytes or not decompressor.eof:
+    if len(content) > max_bytes or not decompressor.eof:
         raise ValueError("too long, or cut short")
     return content
 

@@ -15,16 +15,16 @@ _ENDING = re.compile(r"\.[0-9a-f]{8}")
 _ENDING_CHARACTERS = 9
 
 
-def safe_name(name: str, forbidden: re.Pattern[str], *, most_characters: int) -> str:
+def safe_name(name: str, forbidden: re.Pattern[str], *, max_characters: int) -> str:
     """Return ``name`` if it is safe, else a similar text that ends with a dot and a digest of 8 hexadecimal digits.
 
-    A name is safe if it has no ``forbidden`` characters, has at most ``most_characters``, and does not end with a dot
+    A name is safe if it has no ``forbidden`` characters, has at most ``max_characters``, and does not end with a dot
     and 8 hexadecimal digits. Because of the last condition, no result equals another safe name.
     """
     permitted = forbidden.sub("_", name)
-    if permitted == name and len(name) <= most_characters and not _ENDING.fullmatch(name[-_ENDING_CHARACTERS:]):
+    if permitted == name and len(name) <= max_characters and not _ENDING.fullmatch(name[-_ENDING_CHARACTERS:]):
         return name
-    return f"{permitted[: most_characters - _ENDING_CHARACTERS]}.{digest(name)}"
+    return f"{permitted[: max_characters - _ENDING_CHARACTERS]}.{digest(name)}"
 
 
 def digest(name: str) -> str:

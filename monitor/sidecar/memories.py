@@ -50,7 +50,7 @@ class MemoryFile:
         """Load the file into the store. If it does not exist or cannot be read, the store stays empty."""
         try:
             with self._path.open("rb") as file:
-                kept = decoding.load(file.read(LIMIT_BYTES + 1), most_bytes=LIMIT_BYTES)
+                kept = decoding.load(file.read(LIMIT_BYTES + 1), max_bytes=LIMIT_BYTES)
             if kept.get("version") != VERSION:
                 raise ValueError(f"version {kept.get('version')}")
             self._store.restore(kept)

@@ -74,7 +74,7 @@ def decode(text: str | None, now: float) -> GroupMemories:
     known: dict[str, GroupMemory] = {}
     for name, fields in groups.items():
         try:
-            known[decoding.label(name, most_bytes=GROUP_BYTES)] = _memory(fields, reader)
+            known[decoding.object_name(name, max_bytes=GROUP_BYTES)] = _memory(fields, reader)
         except decoding.BROKEN:
             continue
     return GroupMemories(first, known)
@@ -83,7 +83,7 @@ def decode(text: str | None, now: float) -> GroupMemories:
 def _load(text: str) -> Any:
     if text.count("[") + text.count("{") > CONTAINERS:
         raise ValueError("too many lists and objects")
-    return decoding.load(text, most_bytes=TEXT_CHARACTERS)
+    return decoding.load(text, max_bytes=TEXT_CHARACTERS)
 
 
 class _Clock:
@@ -142,9 +142,9 @@ def _memory(fields: list[Any], clock: _Clock) -> GroupMemory:
         deleted_at=clock.moment(deleted),
         rewound=RememberedRewind(*_event(rewound, clock)) if rewound else None,
         lost=RememberedLoss(*_event(lost, clock)) if lost else None,
-        condition_since={decoding.label(name): clock.time(since) for name, since in condition_since.items()},
+        condition_since={decoding.object_name(name): clock.time(since) for name, since in condition_since.items()},
         partitions={
-            TopicPartition(decoding.label(topic), _integer(mark[0])): _mark(mark, clock)
+            TopicPartition(decoding.object_name(topic), _integer(mark[0])): _mark(mark, clock)
             for topic, some in marks.items()
             for mark in some
         },
@@ -230,7 +230,7 @@ def _read_bucket(row: list[Any], clock: _Clock) -> WindowBucket:
 
 def _event(row: list[Any], clock: _Clock) -> tuple[float, TopicPartition, int]:
     age, topic, partition, records = row
-    return clock.time(age), TopicPartition(decoding.label(topic), _integer(partition)), _integer(records)
+    return clock.time(age), TopicPartition(decoding.object_name(topic), _integer(partition)), _integer(records)
 
 
 def _verdict(row: list[Any]) -> GroupVerdict:

@@ -135,7 +135,7 @@ def decode(raw: bytes) -> tuple[RoundState | None, int]:
     An entry with a time later than the round's is rejected: a round would wait for it without end.
     """
     try:
-        value = decoding.load(raw, most_bytes=ROUND_STATE_BYTES)
+        value = decoding.load(raw, max_bytes=ROUND_STATE_BYTES)
         round_at = decoding.moment(value["round_at"])
         at = partial(_moment_until, round_at + CLOCK_TOLERANCE_SECONDS)
         state = RoundState(
@@ -152,12 +152,12 @@ def decode(raw: bytes) -> tuple[RoundState | None, int]:
         "awaited": _entries(
             value.get(_STORED_NAMES["awaited"]), _target, lambda sent: tuple(map(at, sent))[:AWAITED_KEPT]
         ),
-        "queues": _entries(value.get("queues"), decoding.label, lambda queue: _queue(at, queue)),
-        "worked": _entries(value.get("worked"), decoding.label, lambda each: _worked(at, *each)),
-        "departed": _entries(value.get("departed"), decoding.label, at),
+        "queues": _entries(value.get("queues"), decoding.object_name, lambda queue: _queue(at, queue)),
+        "worked": _entries(value.get("worked"), decoding.object_name, lambda each: _worked(at, *each)),
+        "departed": _entries(value.get("departed"), decoding.object_name, at),
         "written": _names(value.get("written"), _check),
         "closed": _names(value.get("closed"), _check),
-        "removed": _names(value.get("removed"), decoding.label),
+        "removed": _names(value.get("removed"), decoding.object_name),
     }
     fields: dict[str, Any] = {name: valid for name, (valid, _) in entries.items()}
     return dataclasses.replace(state, **fields), sum(rejected for _, rejected in entries.values())
@@ -352,7 +352,7 @@ def _check(value: Any) -> str:
 
 
 def _target(value: Any) -> str:
-    return decoding.label(value, most_bytes=decoding.LABEL_BYTES + len("worker:"))
+    return decoding.object_name(value, max_bytes=decoding.OBJECT_NAME_BYTES + len("worker:"))
 
 
 def _queue(at: Callable[[Any], float], values: Any) -> QueueRoundState:
@@ -367,4 +367,4 @@ def _worked(at: Callable[[Any], float], done: Any, since: Any) -> tuple[int, flo
 
 
 def _name(value: Any) -> str | None:
-    return None if value is None else decoding.text(value, most_bytes=decoding.LABEL_BYTES)
+    return None if value is None else decoding.text(value, max_bytes=decoding.OBJECT_NAME_BYTES)
