@@ -176,7 +176,7 @@ class ProcessExecutor:
         except (OSError, EOFError, TimeoutError) as error:
             status = self._fork_server.poll() if self._fork_server is not None else None
             self._end_fork_server()
-            self._forget_sockets()  # with the request in them, which no fork server has received
+            self._forget_sockets()  # the request is still in them, and a later fork server must not receive it
             if status:
                 raise ExecutorUnavailable(f"the fork server exited with status {status}") from None
             if isinstance(error, TimeoutError):

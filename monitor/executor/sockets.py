@@ -40,7 +40,7 @@ class ProcessHandle:
         self._descriptor = descriptor
 
     def kill(self) -> None:
-        """Kill the process and close the handle. If the handle is a leash, closing it makes the fork server kill."""
+        """Kill the process and close the handle. If the handle is a leash, closing it makes the fork server kill it."""
         if self._descriptor >= 0 and self._is_pidfd:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
