@@ -65,10 +65,10 @@ def silence(
     """
     with _store(config, data_dir) as store:
         created = store.alerts.silence(checks, for_seconds=for_seconds, why=why, by=by or _user())
-        known = [*store.states.read().states]
+        check_names = [*store.states.read().states]
     click.echo(f"silence {created.id} of {created.checks}, for {duration(for_seconds)}")
-    if not any(matches(name, (checks,)) for name in known):
-        click.echo("there is no such check at present", err=True)
+    if not any(matches(name, (checks,)) for name in check_names):
+        click.echo(f"no check matches {checks} at present", err=True)
 
 
 @click.command()
@@ -132,12 +132,12 @@ def _alert_row(alert: Alert, overview: AlertsOverview) -> list[str | Text]:
 
 
 def _dead_letter_rows(overview: AlertsOverview) -> Iterator[list[str]]:
-    shown = overview.dead_letters[:DEAD_LETTERS_SHOWN]
-    for letter in shown:
+    letters = overview.dead_letters[:DEAD_LETTERS_SHOWN]
+    for letter in letters:
         given_up = _ago(overview, letter.at)
         yield [letter.notice.id, letter.channel, given_up, str(letter.attempts), letter.reason]
-    if overview.dead_letter_count > len(shown):
-        yield [f"and {overview.dead_letter_count - len(shown)} more", "", "", "", ""]
+    if overview.dead_letter_count > len(letters):
+        yield [f"and {overview.dead_letter_count - len(letters)} more", "", "", "", ""]
 
 
 def _print_silences(overview: AlertsOverview, console: Console) -> None:

@@ -19,17 +19,17 @@ data_dir_option = click.option(
 )
 
 
-def data_dir_of(config: Config, given: Path | None) -> Path:
-    """Return the first of these that is set: ``given``, the setting `data_dir`, `.monitor` in the working directory."""
-    return (given or config.data_dir or DEFAULT).resolve()
+def data_dir_of(config: Config, option: Path | None) -> Path:
+    """Return ``option``, or else the setting `data_dir`, or else `.monitor` in the working directory."""
+    return (option or config.data_dir or DEFAULT).resolve()
 
 
-def running_url(config: Config, given: Path | None) -> str | None:
+def running_url(config: Config, option: Path | None) -> str | None:
     """Return the URL of the embedded server of a `monitor up` that uses the data directory, or None if none runs.
 
     Return None if another user owns the directory, because the responses of a server there cannot be trusted.
     """
-    directory = data_dir_of(config, given)
+    directory = data_dir_of(config, option)
     if not directory.is_dir() or belongs_to_another(directory):
         return None
     return embedded.server_url(directory) if embedded.responds(embedded.socket_path(directory)) else None

@@ -83,11 +83,11 @@ def sparkline(values: Sequence[float | None]) -> str:
 
     The lowest value has the lowest bar, the highest value the highest bar.
     """
-    known = [value for value in values if value is not None]
-    if not known:
+    numbers = [value for value in values if value is not None]
+    if not numbers:
         return " " * len(values)
-    low, extent = min(known), max(known) - min(known)
-    height = (lambda value: round((value - low) / extent * (len(BARS) - 1))) if extent else (lambda _: 0)
+    low, range_length = min(numbers), max(numbers) - min(numbers)
+    height = (lambda value: round((value - low) / range_length * (len(BARS) - 1))) if range_length else (lambda _: 0)
     return "".join(" " if value is None else BARS[height(value)] for value in values)
 
 

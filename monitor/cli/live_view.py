@@ -35,11 +35,11 @@ def show_live(show: Callable[[Console], None]) -> NoReturn:
                     output = _captured(console, show)
                 except StoreUnavailable as error:
                     problem = f"\nthe store does not answer: {error}"
-                shown = Text.assemble(output, (problem, "bold red"))
+                output_and_problem = Text.assemble(output, (problem, "bold red"))
                 if in_place:
-                    in_place.update(shown, refresh=True)
+                    in_place.update(output_and_problem, refresh=True)
                 else:
-                    console.print(shown)
+                    console.print(output_and_problem)
                     console.file.flush()
                 time.sleep(INTERVAL_SECONDS)
     except KeyboardInterrupt:

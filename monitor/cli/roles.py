@@ -130,7 +130,6 @@ def _load_guarded(load: Callable[[], Callable[..., Any]], port: int, bounds: Bou
 
 def _celery_app(loaded: Config) -> Any:
     """Return the monitor's Celery application, for use without Celery's commands, which would take 7 MB more memory."""
-    logs.configure(
-        loaded.log_format, loaded.log_level
-    )  # now, because Celery logs warnings before it configures logging
+    # Before the import, because Celery logs warnings before it configures logging.
+    logs.configure(loaded.log_format, loaded.log_level)
     return importlib.import_module("monitor.celery_app").app

@@ -41,9 +41,10 @@ def take_over(config: Path | None, data_dir: Path | None) -> None:
             )
         )
     try:
-        before = wiring.store(loaded).ownership.take_over(project)
+        previous_owner = wiring.store(loaded).ownership.take_over(project)
     except StoreUnavailable as error:
         click.echo(f"the store does not answer: {error}", err=True)
         sys.exit(1)
-    was = f" (before: {before.name!r})" if before is not None and before.name != project.name else ""
-    click.echo(f"the store belongs to the project {project.name!r}{was}")
+    has_changed = previous_owner is not None and previous_owner.name != project.name
+    previous_text = f" (before: {previous_owner.name!r})" if previous_owner is not None and has_changed else ""
+    click.echo(f"the store belongs to the project {project.name!r}{previous_text}")

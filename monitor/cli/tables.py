@@ -91,5 +91,5 @@ def _quantity(value: float | None, unit: str) -> str:
 
 
 def _numbers(data: Mapping[str, Any]) -> str:
-    shown = {key: value for key, value in data.items() if not isinstance(value, Mapping | list | tuple | NoneType)}
-    return ", ".join(f"{key}={field(key, value)}" for key, value in shown.items())
+    numbers = {key: value for key, value in data.items() if not isinstance(value, Mapping | list | tuple | NoneType)}
+    return ", ".join(f"{key}={field(key, value)}" for key, value in numbers.items())

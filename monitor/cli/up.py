@@ -92,7 +92,11 @@ class StorageGuard:
             return
         self._next_at = time.monotonic() + STORAGE_SECONDS
         if (changed := embedded.keep_writable(self._path)) is not None:
-            text = "cannot write its file: data is in memory only" if changed == "off" else "writes its file again"
+            text = (
+                "cannot write its file: it keeps its data in memory only"
+                if changed == "off"
+                else "writes its file again"
+            )
             self._output.event("up.storage", f"the embedded Redis {text}", file=changed)
 
 

@@ -66,7 +66,7 @@ def _print_document(document: Mapping[str, Any], now: float) -> None:
     if document["status"] == Status.UNKNOWN:
         click.echo("no worker has been judged yet: do they have `monitor.install(app)`, and is `monitor beat` running?")
     if document["suspended"]:
-        click.echo("suspended: while the store or the broker recovers, every worker keeps its last verdict")
+        click.echo("suspended: while the store or the broker recovers, each worker and queue keeps its last verdict")
     if document["workers"]:
         same, different = _versions(document["workers"])
         _print((*_WORKERS, *different), (_worker_row(entry, now, different) for entry in document["workers"]))
@@ -84,8 +84,8 @@ def _print(headings: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Non
     console, lines = Console(), list(rows)
     table = Table(box=None, pad_edge=False, header_style="bold")
     is_wide = console.width >= _WIDE_CHARACTERS
-    shown = [index for index, name in enumerate(headings) if is_wide or name not in _OMITTED_IF_NARROW]
-    for index in shown:
+    columns = [index for index, name in enumerate(headings) if is_wide or name not in _OMITTED_IF_NARROW]
+    for index in columns:
         name = headings[index]
         words = [word for line in lines for word in str(line[index]).split(", ")]
         table.add_column(
@@ -96,7 +96,7 @@ def _print(headings: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Non
             overflow="fold",
         )
     for line in lines:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in (line[index] for index in shown)))
+        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in (line[index] for index in columns)))
     console.print(table)
 
 

@@ -40,7 +40,7 @@ def encode_outcome(outcome: Outcome, response_time_ms: float) -> bytes:
     larger than ``MAX_OUTCOME_BYTES``, or its memory is larger than ``MAX_MEMORY_BYTES``.
     """
     if outcome.memory is not None and len(outcome.memory) > MAX_MEMORY_BYTES:
-        raise ValueError(f"a memory of {len(outcome.memory)} characters is longer than {MAX_MEMORY_BYTES}")
+        raise ValueError(f"the memory has {len(outcome.memory)} characters, more than {MAX_MEMORY_BYTES}")
     children = ",".join(
         f"{json.dumps(name)}:{'null' if child is None else _encode_one(child)}"
         for name, child in outcome.children.items()
@@ -61,7 +61,7 @@ def _encode_one(outcome: Outcome) -> str:
     values += [outcome.grace, outcome.held, outcome.series]
     text = json.dumps(values, allow_nan=False)
     if len(text) > MAX_OUTCOME_BYTES:
-        raise ValueError(f"{len(text)} bytes are more than {MAX_OUTCOME_BYTES}")
+        raise ValueError(f"the outcome has {len(text)} bytes, more than {MAX_OUTCOME_BYTES}")
     return text
 
 

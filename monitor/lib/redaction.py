@@ -84,26 +84,26 @@ def mask(value: Any, name: str = "", scrub_text: Callable[[str], str] = scrub_va
 
     Pass :func:`scrub` as ``scrub_text`` if the texts are sentences. The default is for texts that are one value each.
     """
-    shown = value
+    masked = value
     match value:
         case None | bool():
             pass
         case _ if is_secret(name):
-            shown = MASK
+            masked = MASK
         case SecretStr():
             secret = value.get_secret_value()
-            shown = scrub_value(secret) if "://" in secret else MASK
+            masked = scrub_value(secret) if "://" in secret else MASK
         case str() if "://" not in value and name.lower().endswith(("url", "dsn")):
-            shown = re.sub(r"(?s)^.*@", f"{MASK}@", scrub_text(value))  # a URL without a scheme
+            masked = re.sub(r"(?s)^.*@", f"{MASK}@", scrub_text(value))  # a URL without a scheme
         case str():
-            shown = scrub_text(value)
+            masked = scrub_text(value)
         case bytes():
-            shown = scrub_text(value.decode(errors="replace"))
+            masked = scrub_text(value.decode(errors="replace"))
         case Mapping():
-            shown = {key: mask(item, str(key), scrub_text) for key, item in value.items()}
+            masked = {key: mask(item, str(key), scrub_text) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
-            shown = [mask(item, "", scrub_text) for item in value]
-    return shown
+            masked = [mask(item, "", scrub_text) for item in value]
+    return masked
 
 
 def hide_check_option(value: Any, name: str = "") -> Any:
@@ -139,8 +139,8 @@ def _only_schemes(text: str) -> str:
 def _without_user_info(urls: str) -> str:
     # A password may contain an unescaped "/" or "@". So all text up to the last "@" of a URL is hidden. If the path of
     # the URL contains an "@", this hides the host.
-    shown = []
+    masked = []
     for url in _NEXT_URL.split(urls):
         scheme, separator, rest = url.partition("://")
-        shown.append(f"{scheme}://{MASK}@{rest.rpartition('@')[2]}" if separator and "@" in rest else url)
-    return "".join(shown)
+        masked.append(f"{scheme}://{MASK}@{rest.rpartition('@')[2]}" if separator and "@" in rest else url)
+    return "".join(masked)

@@ -84,7 +84,7 @@ def parse(text: str, *, needs_master: bool = True) -> RedisUrl:
     if scheme == "sentinel":
         return _sentinels(text, needs_master)
     if re.search(r";[a-z+]+://", text):
-        raise ValueError("names several servers; for a server with replicas, give the URLs of its Sentinels")
+        raise ValueError("names several servers; for a server with replicas, use a URL of its Sentinels")
     try:
         parts = urlsplit(text)
         address = parts.hostname or "", parts.port

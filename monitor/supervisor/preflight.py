@@ -62,7 +62,8 @@ def lock(data_dir: Path, mark: str) -> Iterator[None]:
         except OSError:
             pid = file.read().partition(" ")[0]
             raise CannotStart(
-                f"another `monitor up` (pid {pid or 'unknown'}) is using {data_dir}; end it, or give another --data-dir"
+                f"another `monitor up` (pid {pid or 'unknown'}) is using {data_dir}; end that process, "
+                "or choose another --data-dir"
             ) from None
         _, _, earlier_mark = file.read().strip().partition(" ")
         if earlier_mark:
@@ -81,7 +82,7 @@ def _bind_problem(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"port {port} on {host} is already in use{_by_process(port)}; choose another with --port"
     if error.errno == errno.EACCES:
-        return f"port {port} needs privileges; choose one above 1023 with --port"
+        return f"port {port} needs privileges; choose a port above 1023 with --port"
     return f"cannot listen on {host}:{port}: {error.strerror}"
 
 

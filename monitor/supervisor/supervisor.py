@@ -37,7 +37,7 @@ class Supervisor:
 
     @property
     def exited_children(self) -> dict[str, str]:
-        """Children that have ended after a short run, with a text about their exits."""
+        """Children that have ended and have not run for half a minute since, with a text about their exits."""
         children = [*([self._server] if self._server else []), *self._roles]
         return {
             c.role.name: f"ended {c.restarts.in_a_row} times, last with {_exit_text(c.exit_code)}"

@@ -81,7 +81,7 @@ def test_silence(store: RedisStore) -> None:
     done = monitor("silence", "queue:*", "--for", "90m", "--why", "moving", "--by", "ada")
     assert done.exit_code == 0
     assert "for 1 h 30 min" in done.output
-    assert "no such check at present" in done.output
+    assert "no check matches" in done.output
     [silence] = store.alerts.overview().silences
     assert (silence.checks, silence.why, silence.by) == ("queue:*", "moving", "ada")
     assert round(silence.until - silence.since) == 5400
