@@ -27,8 +27,8 @@ log = structlog.get_logger("monitor.web")
 def provide_token(config: Config, directory: Path) -> str | None:
     """Return the configured token, or else the token in the data directory, which is created if it is missing.
 
-    Set the data directory and the token from it in the environment, for child processes. If no token can be read or
-    created, log one event and return None. Then every request that needs a token is refused.
+    Set the data directory, and the token if it was read from there, in the environment for child processes. If no token
+    can be read or created, log one event and return None. Every request that needs a token is then refused.
     """
     os.environ["MONITOR_DATA_DIR"] = str(directory)
     if config.token is not None:

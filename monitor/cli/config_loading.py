@@ -1,4 +1,4 @@
-"""Functions that load the configuration for commands. If it is invalid, they print every problem and exit."""
+"""Loading of the configuration. If the configuration is invalid, all problems are printed and the process ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Fallback = Callable[[Config], str | None]
 def load_or_exit(
     file: Path | None = None, *, exit_code: int = WRONG_CONFIGURATION, fallback_url: Fallback | None = None
 ) -> Loaded:
-    """Return the configuration. If it has problems, print them to standard error and exit with ``exit_code``.
+    """Return the configuration. If it is invalid, print all problems to standard error and exit with ``exit_code``.
 
     If no Redis URL is configured, the URL that ``fallback_url`` returns is set in the environment, for this process and
     its child processes.

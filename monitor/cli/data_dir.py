@@ -1,4 +1,4 @@
-"""Data directory of `monitor up`, and the embedded server that has its data there."""
+"""Data directory of `monitor up`, and the URL of the embedded server that stores its data in this directory."""
 
 from __future__ import annotations
 

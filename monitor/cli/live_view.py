@@ -21,8 +21,8 @@ INTERVAL_SECONDS = 1.0
 def show_live(show: Callable[[Console], None]) -> NoReturn:
     """Call ``show`` every second until Ctrl-C, then exit with 0.
 
-    On a terminal, each output replaces the previous one. Without a terminal, it is printed below the previous one.
-    While the store does not answer, the last output is printed again, with the error of the store below it.
+    On a terminal, each output replaces the previous one. Without a terminal, each output is printed below the previous
+    one. While the store does not answer, the last output is printed again, with the error of the store below it.
     """
     console = Console()
     in_place = Live(console=console, auto_refresh=False, vertical_overflow="crop") if console.is_terminal else None

@@ -1,7 +1,7 @@
-"""``monitor probe worker``: a liveness probe of the Celery workers in this container. It reads files that they write.
+"""``monitor probe worker``: liveness probe of the Celery workers in this container, from files that the workers write.
 
-An exec probe runs it every few seconds in the container of every worker. So that it starts fast, it does not import
-Django, Celery, redis, click, `argparse` or `pathlib`.
+An exec probe runs the command every few seconds in the container of every worker. So that the command starts fast, the
+module does not import Django, Celery, redis, click, `argparse` or `pathlib`.
 """
 
 import sys

@@ -33,7 +33,7 @@ class ExitCode(IntEnum):
 
 
 class CheckRow(NamedTuple):
-    """Row for a check in a table. ``age_seconds`` is the age of its result, or None if it has none or is new."""
+    """Row for a check in a table. ``age_seconds`` is the age of the result, or None if there is no result or no age."""
 
     check: str
     status: Status

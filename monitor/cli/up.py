@@ -103,7 +103,7 @@ class StorageGuard:
 class FirstSnapshot:
     """Reporter of the first snapshot in which every check has a result.
 
-    If there is no such snapshot after ``FIRST_SNAPSHOT_SECONDS``, it reports once what is missing.
+    If there is no such snapshot after ``FIRST_SNAPSHOT_SECONDS``, the reporter names the missing results, once.
     """
 
     def __init__(

@@ -65,8 +65,8 @@ def main(requests: int, lock: int, target: str, kinds: list[str]) -> int:
 class _ForkServer:
     """Loop that forks check processes and reaps them.
 
-    A client that cannot get a pidfd holds a leash: one end of a socket pair. When it closes the leash, the fork server
-    kills the client's check process.
+    If the system has no pidfds, a client gets a leash instead: one end of a socket pair. When the client closes the
+    leash, the fork server kills the client's check process.
     """
 
     def __init__(self, requests: socket.socket, module: Any) -> None:

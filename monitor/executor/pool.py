@@ -149,8 +149,8 @@ class ProcessExecutor:
     def _process_of_new_server(self) -> _CheckProcess:
         """Return a check process of a new fork server.
 
-        If another thread or process has just started a fork server, return a check process of that one. Called by one
-        thread at a time.
+        If another thread or process has just started a fork server, return a check process of that fork server. Called
+        by one thread at a time.
         """
         if self._sockets is not None and self._sockets.has_fork_server():
             with contextlib.suppress(OSError, EOFError, TimeoutError):

@@ -1,4 +1,4 @@
-"""Socket pair and lock between a worker and its fork server. They have no names, so no other user can open them.
+"""Socket pair and lock between a worker and its fork server. Neither has a name, so no other user can open it.
 
 The fork server inherits one end of the socket pair, from which it reads requests, and the lock. Every process that the
 worker forks inherits both ends and the lock, so all these processes share one fork server. A response can be trusted,

@@ -31,7 +31,8 @@ class Response(NamedTuple):
 class HttpClient:
     """HTTP client for the requests of one run.
 
-    If a host has several addresses, a connection tries them one after another. Each gets a share of the time limit.
+    If a host has several addresses, a connection tries the addresses one after another, each with a share of
+    the time limit.
     """
 
     def __init__(self, *, verify_tls: bool = True, ca_file: str | None = None) -> None:

@@ -19,7 +19,7 @@ def raw_client(channel: Any) -> Any:
 def queue_keys(channel: Any, queue: str) -> list[str]:
     """Return the keys of a queue's lists, one for each priority, in the order in which kombu reads the lists.
 
-    The key is the queue's name for priority 0. For priority N it is the name, a separator and N (kombu's
+    For priority 0 the key is the name of the queue. For priority N the key is the name, a separator and N (kombu's
     ``Channel._q_for_pri``).
     """
     priorities = sorted(set(channel.priority_steps))

@@ -125,7 +125,7 @@ def _close(sender: Any, **_: Any) -> None:
 
 
 def _attach_to_beat(sender: Any, **_: Any) -> None:
-    """Make another scheduler (``celery -A monitor beat -S ...``) send the tasks at its ticks, without its schedule."""
+    """Make another scheduler than the monitor's (``celery -A monitor beat -S ...``) send the tasks at its ticks."""
     if sender.app is app and not isinstance(sender.scheduler, DispatchScheduler):
         former_entries.remove_at_first_tick(sender.scheduler)
         send_at_each_tick(sender.scheduler, app, beat_schedule(_config()))

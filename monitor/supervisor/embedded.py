@@ -53,9 +53,9 @@ def server_role(data_dir: Path) -> Role:
 def socket_path(data_dir: Path) -> Path:
     """Return the path of the server's socket.
 
-    The socket is in the data directory. If that path is too long, it is in a directory below the temporary directory.
-    Another user may have created a directory with the same name. So the first name is used that does not exist or
-    belongs to this user.
+    The socket is in the data directory. If its path would be too long, the socket is in a directory below the temporary
+    directory. There another user may have created a directory with the same name. So several names are tried, and the
+    first that does not exist or belongs to this user is used.
     """
     path = data_dir / "redis" / "redis.sock"
     if len(os.fsencode(path)) <= _MAX_SOCKET_PATH_BYTES:
@@ -99,8 +99,8 @@ def keep_writable(path: Path) -> str | None:
     """Switch the append-only file off if the disk is full, and on again if there is enough free space.
 
     Return ``off`` or ``on`` after a change, else None. A server that cannot append to its file refuses every write
-    (MISCONF), and the monitor could store no results. Called every few seconds. A response of the server is awaited for
-    at most half a second.
+    (MISCONF), and the monitor could store no results. Called every few seconds. The function waits at most half a
+    second for a response of the server.
     """
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(0.5)

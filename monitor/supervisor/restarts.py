@@ -17,7 +17,7 @@ class Restarts:
     in_a_row: int = 0
 
     def after_exit(self, ran_seconds: float) -> Restarts:
-        """Return the number after one more exit: 1 if the process ran for ``SETTLED_SECONDS``, else one more."""
+        """Return the number after an exit: 1 if the process ran for ``SETTLED_SECONDS``, else the number plus 1."""
         return Restarts(1 if ran_seconds >= SETTLED_SECONDS else self.in_a_row + 1)
 
     @property

@@ -1,8 +1,8 @@
 """Idle times of connections, and the selection of the connections to close. Pure: the time is an argument.
 
-The idle time of a connection begins with its last response, or, while it has a request, with the first byte of this
-request. More bytes of the request do not restart the idle time. Otherwise a client could keep all its connections open
-by sending one byte a second on each.
+While a connection has a request without a response, its idle time begins with the first byte of the request. Otherwise
+it begins with the last response. Further bytes of the request do not restart the idle time: with a restart, a client
+could keep all its connections open by sending one byte a second on each.
 """
 
 from __future__ import annotations
