@@ -46,8 +46,10 @@ def lock(data_dir: Path, mark: str) -> Iterator[None]:
     """Lock the data directory.
 
     If an earlier `monitor up` and its watcher were both killed, their child processes may still run. These are ended
-    first. Raise :class:`CannotStart` if another `monitor up` has locked the directory, if another user owns the directory,
-    or if it cannot be used.
+    first.
+
+    Raise :class:`CannotStart` if another `monitor up` has locked the directory, if another user owns the directory, or
+    if it cannot be used.
     """
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
