@@ -84,7 +84,7 @@ def _worker(way: str, *, stays: bool) -> None:
 
 
 def _ours() -> Callable[[float], Any]:
-    executor = ProcessExecutor(TARGET, needed=KINDS)
+    executor = ProcessExecutor(TARGET, required=KINDS)
     return lambda seconds: executor.run(_check(seconds))
 
 

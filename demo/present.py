@@ -105,7 +105,7 @@ def run(config: Config, home: Path) -> None:
 
 def ensure_ours(url: str, home: Path, link: RedisConnection) -> None:
     """Raises :class:`NotOurs` unless this is the server that a demo started over ``home``, with nobody's data in it."""
-    if url != embedded.url(home) or not (home / MARK).exists():
+    if url != embedded.server_url(home) or not (home / MARK).exists():
         raise NotOurs(f"{url} is not the embedded server of a demo in {home}")
     _, directory = link.call("CONFIG", "GET", "dir")
     if Path(os.fsdecode(directory)).resolve() != (home / "redis").resolve():

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from monitor.supervisor.preflight import check_port
+from monitor.supervisor.preflight import listen_address
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -106,7 +106,7 @@ def shoot(opened: Page, name: str) -> None:
 @contextmanager
 def demo(incident_in: float) -> Iterator[Served]:
     """A demo whose whole past is there; the page's address, and what proves that we may see it."""
-    _, port = check_port("127.0.0.1", 0)
+    _, port = listen_address("127.0.0.1", 0)
     command = [sys.executable, "-m", "demo", "--port", str(port), "--incident-in", str(incident_in)]
     with (
         tempfile.TemporaryDirectory() as directory,

@@ -31,20 +31,22 @@ def run(port: int | None, *, seed: int, incident_in: float) -> None:
     """Start everything in a directory that is thrown away afterwards; returns after Ctrl-C. Raises CannotStart."""
     with tempfile.TemporaryDirectory(prefix="monitor-demo-") as directory:
         home = Path(directory).resolve()
-        host, port = free_port() if port is None else preflight.check_port(HOST, port)
+        host, port = free_port() if port is None else preflight.listen_address(HOST, port)
         prepare(home, seed=seed, incident_in=incident_in)
         with environment(home):
             logs.configure("auto", "info")
             output, mark = Output(), secrets.token_hex(16)
             with preflight.lock(home, mark):
-                supervisor = Supervisor(embedded.role(home), _roles(port, terminal=output.terminal), mark, output)
+                supervisor = Supervisor(
+                    embedded.server_role(home), _roles(port, terminal=output.terminal), mark, output
+                )
                 welcome = Welcome(host, port, output, incident_in, token_file.ensure(home))
-                supervisor.run(lambda: embedded.answers(embedded.socket_path(home)), welcome.look)
+                supervisor.run(lambda: embedded.responds(embedded.socket_path(home)), welcome.look)
 
 
 def prepare(home: Path, *, seed: int, incident_in: float) -> None:
     """The configuration, and the mark of a demo, without which nothing is written."""
-    (home / "monitor.toml").write_text(TOML.format(url=embedded.url(home), prefix=PREFIX))
+    (home / "monitor.toml").write_text(TOML.format(url=embedded.server_url(home), prefix=PREFIX))
     (home / MARK).write_text(json.dumps({"seed": seed, "incident_in": incident_in}))
 
 
@@ -70,9 +72,9 @@ def environment(home: Path) -> Iterator[None]:
 def free_port() -> tuple[str, int]:
     """Where to listen: at the usual port, or at any that is free."""
     try:
-        return preflight.check_port(HOST, PORT)
+        return preflight.listen_address(HOST, PORT)
     except preflight.CannotStart:
-        return preflight.check_port(HOST, 0)
+        return preflight.listen_address(HOST, 0)
 
 
 class Welcome:

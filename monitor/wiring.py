@@ -135,7 +135,7 @@ def executor(config: Config) -> ProcessExecutor:
     kinds = {check.kind for check in config.checks.values()}
     built = [KINDS.build(check.kind, resolve(config, check).options) for check in config.checks.values()]
     modules = {f"{MODULE}{module}" for kind in built for module in kind.modules()}
-    return ProcessExecutor(CHECK_PROCESS, needed=kinds, wanted=modules)
+    return ProcessExecutor(CHECK_PROCESS, required=kinds, optional=modules)
 
 
 def sender(spec: ChannelSpec) -> Send:

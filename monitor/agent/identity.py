@@ -108,7 +108,7 @@ def encode(identity: Identity) -> str:
 def decode(raw: bytes | None) -> Identity | None:
     """Return the identity in a JSON text; None if it is invalid. Unknown fields of newer versions are ignored."""
     try:
-        value: dict[str, Any] = decoding.load(raw or b"", most_bytes=RECORD_BYTES)
+        value: dict[str, Any] = decoding.load(raw or b"", max_bytes=RECORD_BYTES)
         applications = tuple(_valid_name(application) for application in value.get("applications", ()))[
             :APPLICATIONS_KEPT
         ]

@@ -33,7 +33,7 @@ QUEUES_KEPT, ACTIVE_KEPT, VERSIONS_KEPT = 1000, 200, 20
 """Limits of a beacon: queues, active tasks, and versions or content types. Entries beyond a limit are dropped."""
 
 _DIRECT_QUEUE_PREFIX = "monitor.worker."
-NODE_BYTES = decoding.LABEL_BYTES - len(_DIRECT_QUEUE_PREFIX)
+NODE_BYTES = decoding.OBJECT_NAME_BYTES - len(_DIRECT_QUEUE_PREFIX)
 """Limit on a node name in bytes, so that the name of the direct queue stays within the limit for queue names."""
 _FORBIDDEN = re.compile(r"[^!-~]")
 
@@ -56,7 +56,7 @@ def is_direct_queue(queue: str) -> bool:
 
 def client_name(node: str) -> str:
     """Return the name of an agent's connection, for CLIENT SETNAME: printable ASCII characters without spaces."""
-    return f"monitor-agent:{safe_name(node, _FORBIDDEN, most_characters=2 * NODE_BYTES)}"
+    return f"monitor-agent:{safe_name(node, _FORBIDDEN, max_characters=2 * NODE_BYTES)}"
 
 
 def target_field(kind: str, target: str) -> str:
@@ -202,7 +202,7 @@ def encode(beacon: Beacon) -> str:
 def decode(text: str | bytes) -> Beacon | None:
     """Return the beacon in a JSON text; None if it is invalid. Unknown fields, as from a newer agent, are ignored."""
     try:
-        value: dict[str, Any] = decoding.load(text, most_bytes=BEACON_BYTES)
+        value: dict[str, Any] = decoding.load(text, max_bytes=BEACON_BYTES)
         values = {entry.name: value[entry.name] for entry in fields(Beacon) if entry.name in value}
         values["queues"] = tuple(map(str, values.get("queues", ())))
         if values.get("direct_queue"):
@@ -218,13 +218,13 @@ def decode(text: str | bytes) -> Beacon | None:
 
 
 def _within_limits(beacon: Beacon) -> Beacon:
-    label, text, amount, count = decoding.label, decoding.text, decoding.amount, decoding.count
+    object_name, text, amount, count = decoding.object_name, decoding.text, decoding.amount, decoding.count
     return replace(
         beacon,
-        node=label(beacon.node, most_bytes=NODE_BYTES),
-        host=label(beacon.host),
+        node=object_name(beacon.node, max_bytes=NODE_BYTES),
+        host=object_name(beacon.host),
         pid=count(beacon.pid),
-        pool=decoding.text(beacon.pool, most_bytes=decoding.LABEL_BYTES),
+        pool=decoding.text(beacon.pool, max_bytes=decoding.OBJECT_NAME_BYTES),
         slots=max(1, count(beacon.slots)),
         interval_seconds=amount(beacon.interval_seconds),
         up_seconds=max(0.0, amount(beacon.up_seconds)),
@@ -250,22 +250,24 @@ def _within_limits(beacon: Beacon) -> Beacon:
         client_id=None if beacon.client_id is None else max(1, count(beacon.client_id)),
         rss_mb=decoding.optional_amount(beacon.rss_mb),
         vitals={kind: _vitals(beacon.vitals[kind]) for kind in _HOST_KINDS if kind in beacon.vitals},
-        project=text(beacon.project, most_bytes=NAME_BYTES),
-        application=text(beacon.application, most_bytes=NAME_BYTES),
-        settings_module=text(beacon.settings_module, most_bytes=NAME_BYTES),
-        versions={label(name): label(version) for name, version in [*beacon.versions.items()][:VERSIONS_KEPT]},
-        accept=tuple(label(content_type) for content_type in beacon.accept[:VERSIONS_KEPT]),
+        project=text(beacon.project, max_bytes=NAME_BYTES),
+        application=text(beacon.application, max_bytes=NAME_BYTES),
+        settings_module=text(beacon.settings_module, max_bytes=NAME_BYTES),
+        versions={
+            object_name(name): object_name(version) for name, version in [*beacon.versions.items()][:VERSIONS_KEPT]
+        },
+        accept=tuple(object_name(content_type) for content_type in beacon.accept[:VERSIONS_KEPT]),
         short_lived=None if beacon.short_lived is None else _reasons(beacon.short_lived, beacon.queues),
     )
 
 
 def _has_valid_length(name: str) -> bool:
     """Return whether the name of a queue has a valid length. Heartbeats contain the name."""
-    return 0 < len(name.encode()) <= decoding.LABEL_BYTES
+    return 0 < len(name.encode()) <= decoding.OBJECT_NAME_BYTES
 
 
 def _reasons(short_lived: Mapping[str, str], queues: tuple[str, ...]) -> dict[str, str]:
-    return {name: decoding.label(short_lived[name]) for name in queues[:QUEUES_KEPT] if name in short_lived}
+    return {name: decoding.object_name(short_lived[name]) for name in queues[:QUEUES_KEPT] if name in short_lived}
 
 
 def _valid_instance(value: Any) -> str:
@@ -273,7 +275,7 @@ def _valid_instance(value: Any) -> str:
 
     Names of queues contain the id, and the Lua scripts search for it in the JSON.
     """
-    instance = decoding.text(value, most_bytes=_INSTANCE_BYTES)
+    instance = decoding.text(value, max_bytes=_INSTANCE_BYTES)
     if instance and not (instance.isascii() and instance.isalnum()):
         raise ValueError("not an instance id")
     return instance
@@ -281,18 +283,18 @@ def _valid_instance(value: Any) -> str:
 
 def _valid_direct_queue(value: Any) -> str:
     """Return the name of a direct queue, or raise ValueError: the monitor sends to the queue and deletes it later."""
-    queue = decoding.text(value, most_bytes=decoding.LABEL_BYTES)
+    queue = decoding.text(value, max_bytes=decoding.OBJECT_NAME_BYTES)
     if queue and (queue == _DIRECT_QUEUE_PREFIX or not is_direct_queue(queue)):
         raise ValueError("not a direct queue")
     return queue
 
 
 def _truncated(task: str) -> str:
-    return decoding.text(task).encode()[: decoding.LABEL_BYTES].decode(errors="ignore")
+    return decoding.text(task).encode()[: decoding.OBJECT_NAME_BYTES].decode(errors="ignore")
 
 
 def _vitals(numbers: Mapping[str, float]) -> dict[str, float]:
-    return {decoding.label(name): decoding.number(value) for name, value in [*numbers.items()][:VERSIONS_KEPT]}
+    return {decoding.object_name(name): decoding.number(value) for name, value in [*numbers.items()][:VERSIONS_KEPT]}
 
 
 _CONSUMES_DIRECT = "consumes_direct_queue"

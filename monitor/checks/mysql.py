@@ -11,7 +11,7 @@ import math
 from collections.abc import MutableMapping
 from typing import Any
 
-from monitor.lib.attempts import addresses, narrow, share
+from monitor.lib.attempts import address_count, limit_timeout, share
 
 
 def limit(options: MutableMapping[str, Any], driver: Any, host: str, timeout_seconds: float) -> None:
@@ -19,10 +19,10 @@ def limit(options: MutableMapping[str, Any], driver: Any, host: str, timeout_sec
 
     The addresses of ``host`` share ``timeout_seconds`` for connecting. Each answer may take ``timeout_seconds``.
     """
-    has_several_addresses = (attempts := addresses(host)) > 1
-    narrow(options, "connect_timeout", share(timeout_seconds, attempts))
-    narrow(options, "read_timeout", timeout_seconds)
-    narrow(options, "write_timeout", timeout_seconds)
+    has_several_addresses = (attempts := address_count(host)) > 1
+    limit_timeout(options, "connect_timeout", share(timeout_seconds, attempts))
+    limit_timeout(options, "read_timeout", timeout_seconds)
+    limit_timeout(options, "write_timeout", timeout_seconds)
     if driver.__name__ != "pymysql":  # mysqlclient accepts only integer seconds
         for name in ("connect_timeout", "read_timeout", "write_timeout"):
             # Rounded up, the attempts to connect to several addresses would take longer than the timeout.

@@ -1,4 +1,4 @@
-"""``monitor token`` and ``monitor open``, and the token and address that a server stores for them."""
+"""``monitor token`` and ``monitor open``, and the files with token and address that a server writes for them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ log = structlog.get_logger("monitor.web")
 def provide_token(config: Config, directory: Path) -> str | None:
     """Return the configured token, or else the token in the data directory, which is created if it is missing.
 
-    The data directory and a token read from it are set in the environment, for child processes. Return None and log one
-    line if there is no token and none can be created: then every endpoint that needs authorisation refuses requests.
+    Set the data directory, and the token if it was read from there, in the environment for child processes. If no token
+    can be read or created, log one event and return None. Every request that needs a token is then refused.
     """
     os.environ["MONITOR_DATA_DIR"] = str(directory)
     if config.token is not None:
-        with contextlib.suppress(TokenUnusable):  # without a data directory the token works, and one-time links do not
+        with contextlib.suppress(TokenUnusable):  # then the token works, but one-time links do not
             token_file.prepare(directory)
         return config.token.get_secret_value()
     try:
@@ -44,8 +44,12 @@ def provide_token(config: Config, directory: Path) -> str | None:
 
 
 def store_address(directory: Path, base: str) -> None:
-    """Store the server's base URL in the data directory, for `monitor open`, if no other user owns the directory."""
-    with contextlib.suppress(OSError):  # such as a read-only directory: `monitor open` then uses the configured port
+    """Store the server's base URL in the data directory, for `monitor open`.
+
+    Do nothing if another user owns the directory or if it is not writable. `monitor open` then uses the configured
+    port of this machine.
+    """
+    with contextlib.suppress(OSError):
         if belongs_to_another(directory):
             return
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -54,7 +58,7 @@ def store_address(directory: Path, base: str) -> None:
 
 
 def link(base: str, token: str) -> str:
-    """Return a link to the dashboard that opens one session and expires after ten minutes."""
+    """Return a link to the dashboard. It works once, and expires after ten minutes."""
     return f"{base}/{PAGE}#{signed.sign(token, signed.CODE, signed.CODE_SECONDS)}"
 
 
@@ -72,7 +76,7 @@ def token(data_dir: Path | None, config: Path | None) -> None:
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="Port of the server (default: the port of the running server)."
 )
-@click.option("--browser", is_flag=True, help="Also open the link in a browser.")
+@click.option("--browser", is_flag=True, help="Print the link and open it in a browser.")
 @config_option
 def open_page(data_dir: Path | None, port: int | None, browser: bool, config: Path | None) -> None:
     """Print a new link to the dashboard. It works once and expires after ten minutes."""
@@ -100,10 +104,10 @@ def _token(settings: Config, directory: Path) -> str:
 
 
 def _address(directory: Path) -> str | None:
-    """Return the server's base URL that `store_address` stored, or None.
+    """Return the base URL that `store_address` stored, or None.
 
-    A directory of another user is ignored: its owner could store the URL of any server, which would then receive the
-    one-time code of the link.
+    Return None if another user owns the directory. This user could have stored the URL of another server, and that
+    server would receive the one-time code of the link.
     """
     try:
         if belongs_to_another(directory):

@@ -24,7 +24,7 @@ from monitor.config.units import Pattern, matches, seconds
 from monitor.model.alerts import Alert, AlertsOverview, Silence
 from monitor.ports.store import Store
 
-LETTERS_SHOWN = 10
+DEAD_LETTERS_SHOWN = 10
 
 
 def _duration_seconds(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
@@ -33,7 +33,7 @@ def _duration_seconds(_context: click.Context, _parameter: click.Parameter, valu
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     if not 0 < duration_seconds <= 366 * 86_400:
-        raise click.BadParameter("should be more than 0 seconds, and a year at most")
+        raise click.BadParameter("should be more than 0 seconds, and at most a year")
     return duration_seconds
 
 
@@ -41,7 +41,9 @@ def _pattern(_context: click.Context, _parameter: click.Parameter, value: str) -
     try:
         pattern: str = TypeAdapter(Pattern).validate_python(value)
     except ValidationError as error:
-        raise click.BadParameter("should be the name of a check; * stands for any text") from error
+        raise click.BadParameter(
+            "should be the name of a check, or a pattern in which * stands for any text"
+        ) from error
     return pattern
 
 
@@ -55,24 +57,25 @@ def _pattern(_context: click.Context, _parameter: click.Parameter, value: str) -
 def silence(
     *, checks: str, for_seconds: float, why: str, by: str | None, config: Path | None, data_dir: Path | None
 ) -> None:
-    """Send no notification of failures of CHECK for a while.
+    """Send no notices of new failures of CHECK for a while.
 
-    CHECK is a name, or a pattern such as 'queue:*'. Silenced checks still run and are still shown, and the end of a
-    failure that was notified before is notified. A failure that outlasts the silence is notified when the silence ends.
+    CHECK is the name of a check, or a pattern such as 'queue:*'. Silenced checks still run, and their results are still
+    shown. If a notice of a failure was sent before the silence, the notice of its end is sent too. If a failure has not
+    ended when the silence ends, its notice is sent then.
     """
     with _store(config, data_dir) as store:
         created = store.alerts.silence(checks, for_seconds=for_seconds, why=why, by=by or _user())
-        known = [*store.states.read().states]
+        check_names = [*store.states.read().states]
     click.echo(f"silence {created.id} of {created.checks}, for {duration(for_seconds)}")
-    if not any(matches(name, (checks,)) for name in known):
-        click.echo("there is no such check at present", err=True)
+    if not any(matches(name, (checks,)) for name in check_names):
+        click.echo(f"no check matches {checks} at present", err=True)
 
 
 @click.command()
 @config_option
 @data_dir_option
 def silences(config: Path | None, data_dir: Path | None) -> None:
-    """List the silences in force."""
+    """List the silences that have not ended."""
     with _store(config, data_dir) as store:
         overview = store.alerts.overview()
     if overview.silences:
@@ -86,7 +89,7 @@ def silences(config: Path | None, data_dir: Path | None) -> None:
 @config_option
 @data_dir_option
 def unsilence(silence_id: str, config: Path | None, data_dir: Path | None) -> None:
-    """End a silence. Failures that continue are notified now."""
+    """End a silence now. Notices of failures that have not ended are sent."""
     with _store(config, data_dir) as store:
         ended = store.alerts.unsilence(silence_id)
     if not ended:
@@ -96,39 +99,45 @@ def unsilence(silence_id: str, config: Path | None, data_dir: Path | None) -> No
 
 
 def show_alerts(overview: AlertsOverview, console: Console | None = None) -> None:
-    """Print tables of alerts, silences, waiting notices and dead letters. An empty table is left out."""
+    """Print tables of alerts, silences, waiting notices and dead letters. A table without rows is not printed."""
     console = console or Console()
     alerts = [alert for alert in overview.alerts if alert.told or alert.held or alert.flapping_since is not None]
     if alerts:
         headings = ("alert", "status", "since", "notified", "held back")
-        _print(headings, (_alert(alert, overview) for alert in alerts), console)
+        _print(headings, (_alert_row(alert, overview) for alert in alerts), console)
     if overview.silences:
         _print_silences(overview, console)
-    waiting = [lane for lane in overview.queues if lane.pending or lane.failures]
+    waiting = [queue for queue in overview.queues if queue.pending or queue.failures]
     if waiting:
         rows = (
-            [lane.channel, str(lane.pending), _ago(overview, lane.oldest_at), str(lane.failures), lane.reason or ""]
-            for lane in waiting
+            [
+                queue.channel,
+                str(queue.pending),
+                _ago(overview, queue.oldest_at),
+                str(queue.failures),
+                queue.reason or "",
+            ]
+            for queue in waiting
         )
         _print(("channel", "waiting", "oldest", "failures", "last failure"), rows, console)
     if overview.dead_letter_count:
-        _print(("dead letter", "channel", "given up", "attempts", "reason"), _letters(overview), console)
+        _print(("dead letter", "channel", "given up", "attempts", "reason"), _dead_letter_rows(overview), console)
 
 
-def _alert(alert: Alert, overview: AlertsOverview) -> list[str | Text]:
+def _alert_row(alert: Alert, overview: AlertsOverview) -> list[str | Text]:
     status = coloured("flapping" if alert.flapping_since is not None else alert.status, alert.status)
     notified = ", ".join(f"{channel} ({last.status})" for channel, last in alert.told.items())
     held = f"{alert.held} ({alert.held_by})" if alert.held else ""
     return [alert.check, status, _ago(overview, alert.since), notified, held]
 
 
-def _letters(overview: AlertsOverview) -> Iterator[list[str]]:
-    shown = overview.dead_letters[:LETTERS_SHOWN]
-    for letter in shown:
+def _dead_letter_rows(overview: AlertsOverview) -> Iterator[list[str]]:
+    letters = overview.dead_letters[:DEAD_LETTERS_SHOWN]
+    for letter in letters:
         given_up = _ago(overview, letter.at)
         yield [letter.notice.id, letter.channel, given_up, str(letter.attempts), letter.reason]
-    if overview.dead_letter_count > len(shown):
-        yield [f"and {overview.dead_letter_count - len(shown)} more", "", "", "", ""]
+    if overview.dead_letter_count > len(letters):
+        yield [f"and {overview.dead_letter_count - len(letters)} more", "", "", "", ""]
 
 
 def _print_silences(overview: AlertsOverview, console: Console) -> None:
@@ -161,5 +170,5 @@ def _store(config: Path | None, data_dir: Path | None) -> Iterator[Store]:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # the user of a container may have no name
+    except (OSError, KeyError):  # the user id of a container may have no user name
         return ""

@@ -1,4 +1,4 @@
-"""``monitor check``: runs checks in this process tree, without a store and without a worker."""
+"""``monitor check``: runs checks in child processes of the command, without a store and without a worker."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ _MAX_PARALLEL_CHECKS = 8
 def check(names: tuple[str, ...], config: Path | None) -> None:
     """Run checks once on this machine, without a store, and print their outcomes.
 
-    Without NAME, all configured checks run. Exit code: 0 ok, 1 warning, 2 critical, 3 unknown (the Nagios convention).
+    Without NAME, all configured checks run. Exit code (the Nagios convention): 2 if a critical check is in error,
+    else 3 if a critical check could not be run, else 1 if a check is not ok, else 0.
     """
     loaded = load_or_exit(config, exit_code=ExitCode.UNKNOWN, fallback_url=_nearest_redis).config
     unknown = [name for name in names if name not in loaded.checks]
@@ -42,7 +43,7 @@ def check(names: tuple[str, ...], config: Path | None) -> None:
             contextlib.closing(wiring.executor(loaded)) as executor,
             ThreadPoolExecutor(_MAX_PARALLEL_CHECKS) as threads,
         ):
-            executor.start()  # first: if no check process can be started, no check can run
+            executor.start()  # now, so that the command ends here if no check process can be started
             rows = [row for rows in threads.map(lambda spec: _run(executor, spec), chosen) for row in rows]
     except (ExecutorUnavailable, OSError) as error:
         click.echo(f"no check can be run: {scrub(str(error))}", err=True)
@@ -52,18 +53,18 @@ def check(names: tuple[str, ...], config: Path | None) -> None:
 
 
 def _nearest_redis(config: Config) -> str:
-    """Return the URL of the Redis of a running `monitor up`, or else of a Redis on this machine's default port."""
+    """Return the URL of the embedded Redis of a running `monitor up`, or else of port 6379 on this machine."""
     return running_url(config, None) or "redis://127.0.0.1:6379/0"
 
 
 def _run(executor: Executor, spec: CheckSpec) -> list[CheckRow]:
-    """Run a check, and return its row and one for each of its child checks."""
+    """Run a check. Return its row and the rows of its child checks."""
     try:
         outcome, response_time_ms = executor.run(spec)
     except ExecutorUnavailable as error:
         return [CheckRow(spec.name, Status.UNKNOWN, "not_run", scrub(str(error)), critical=spec.critical)]
-    parts = ((child_spec(spec, part), found) for part, found in outcome.children.items() if found is not None)
-    return [_row(each, found, response_time_ms) for each, found in ((spec, outcome), *parts)]
+    children = ((child_spec(spec, name), child) for name, child in outcome.children.items() if child is not None)
+    return [_row(*spec_and_outcome, response_time_ms) for spec_and_outcome in ((spec, outcome), *children)]
 
 
 def _row(spec: CheckSpec, outcome: Outcome, response_time_ms: float) -> CheckRow:

@@ -11,14 +11,14 @@ COMMANDS = {
     "web": ("monitor.cli.roles", "Serve the probe endpoints."),
     "worker": ("monitor.cli.roles", "Run the checks that beat dispatches."),
     "beat": ("monitor.cli.roles", "Dispatch each check when it is due."),
-    "sidecar": ("monitor.cli.sidecar", "Run the Kafka consumer probe, as one light process tree."),
+    "sidecar": ("monitor.cli.sidecar", "Run the Kafka consumer probe beside a consumer."),
     "check": ("monitor.cli.check", "Run checks once on this machine, without a store."),
     "status": ("monitor.cli.status", "Show the latest snapshot."),
     "workers": ("monitor.cli.workers", "Show the workers and queues, each with its verdict."),
-    "history": ("monitor.cli.history", "Show the past of a check: its status and its numbers."),
-    "events": ("monitor.cli.events", "Show changes of status, and follow them."),
-    "silence": ("monitor.cli.alerts", "Send no notification of a check's failures for a while."),
-    "silences": ("monitor.cli.alerts", "List the silences in force."),
+    "history": ("monitor.cli.history", "Show the history of a check: its status and its numbers."),
+    "events": ("monitor.cli.events", "Show the last changes of status, and new ones as they occur."),
+    "silence": ("monitor.cli.alerts", "Send no notices of a check's failures for a while."),
+    "silences": ("monitor.cli.alerts", "List the silences that have not ended."),
     "unsilence": ("monitor.cli.alerts", "End a silence."),
     "open": ("monitor.cli.access", "Print a one-time link to the dashboard."),
     "token": ("monitor.cli.access", "Print the bearer token, for curl."),
@@ -31,7 +31,7 @@ _ATTRIBUTES = {"open": "open_page"}
 
 
 class Commands(click.Group):
-    """Group of commands whose names and summaries are available without importing their modules."""
+    """Group of commands. Names and summaries come from ``COMMANDS``, so the help imports no module of a command."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
         return list(COMMANDS)
@@ -41,7 +41,7 @@ class Commands(click.Group):
             return None
         module, _ = COMMANDS[cmd_name]
         command = getattr(importlib.import_module(module), _ATTRIBUTES.get(cmd_name, cmd_name))
-        assert isinstance(command, click.Command)  # noqa: S101  (narrows the type; a table row that is wrong fails its test)
+        assert isinstance(command, click.Command)  # noqa: S101  (narrows the type; a test covers every row of the table)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

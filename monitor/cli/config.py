@@ -23,15 +23,15 @@ _ALWAYS_SHOWN = ("kind", "interval", "timeout", "groups", "stale")
 @click.command()
 @config_option
 def config(config: Path | None) -> None:
-    """Show the effective configuration: each value and its source. Secrets are masked.
+    """Show the effective configuration: each value and its source. Secrets are shown as ***.
 
-    If the configuration is invalid, all problems are printed, and the exit code is 2.
+    If the configuration is invalid, print all problems instead. The exit code is then 2.
     """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("key", "value", "from"):
         table.add_column(heading, overflow="fold")
     configured = os.environ.get("MONITOR_REDIS_URL")
-    # `monitor up` needs no configured Redis, so its absence is no error here either.
+    # Validated with a made-up Redis URL: `monitor up` needs no configured URL, so a missing URL is not reported here.
     load_or_exit(config, fallback_url=lambda _: "redis://127.0.0.1:6379/0")
     if not configured:
         os.environ.pop("MONITOR_REDIS_URL", None)
@@ -42,6 +42,9 @@ def config(config: Path | None) -> None:
 
 
 def _is_shown(row: SettingRow) -> bool:
-    """Return whether to show a row: any setting, but in ``_TABLES`` a default only if it is in ``_ALWAYS_SHOWN``."""
+    """Return whether to show a row.
+
+    Each row is shown, except for defaults in ``_TABLES``. Of these, only the rows in ``_ALWAYS_SHOWN`` are shown.
+    """
     is_configured = row.origin != DEFAULT_ORIGIN
     return is_configured or not row.key.startswith(_TABLES) or row.key.rpartition(".")[2] in _ALWAYS_SHOWN

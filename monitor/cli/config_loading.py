@@ -1,4 +1,4 @@
-"""Configuration loading for commands: prints every problem and exits if the configuration is invalid."""
+"""Loading of the configuration. If the configuration is invalid, all problems are printed and the process ends."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ Fallback = Callable[[Config], str | None]
 def load_or_exit(
     file: Path | None = None, *, exit_code: int = WRONG_CONFIGURATION, fallback_url: Fallback | None = None
 ) -> Loaded:
-    """Return the configuration; print all problems to standard error and exit with ``exit_code`` if there are any.
+    """Return the configuration. If it is invalid, print all problems to standard error and exit with ``exit_code``.
 
-    If no Redis URL is configured, the URL that ``fallback_url`` returns is set for this process and its children.
+    If no Redis URL is configured, the URL that ``fallback_url`` returns is set in the environment, for this process and
+    its child processes.
     """
     try:
         if fallback_url is not None:
@@ -34,7 +35,7 @@ def load_or_exit(
 
 
 def load_for_role_or_exit(file: Path | None = None) -> Loaded:
-    """Return the configuration like `load_or_exit`, and exit if no Redis URL is configured: a role needs the store."""
+    """Return the configuration for a role. Exit if it has problems or no Redis URL, because a role needs the store."""
     loaded = load_or_exit(file)
     try:
         wiring.required_url(loaded.config, "redis_url")
@@ -44,7 +45,7 @@ def load_for_role_or_exit(file: Path | None = None) -> Loaded:
 
 
 def read_or_exit(file: Path | None = None) -> Config:
-    """Return the settings without validating the options of checks, for a command that needs only the settings."""
+    """Return the settings without validating the options of checks, for a command that runs no checks."""
     try:
         return wiring.read(file).config
     except ConfigError as error:
@@ -52,14 +53,14 @@ def read_or_exit(file: Path | None = None) -> Config:
 
 
 def problems_text(error: ConfigError) -> str:
-    """Return one line for each problem, below a heading with their number."""
+    """Return a heading with the number of problems, and a line for each problem."""
     count = len(error.problems)
     heading = f"the configuration has {count} error{'' if count == 1 else 's'}; nothing was started"
     return "\n".join([heading, *(f"  {problem}" for problem in error.problems)])
 
 
 def exit_with(problem: ConfigProblem) -> NoReturn:
-    """Print one problem that was found after loading, and exit as for a problem found while loading."""
+    """Print a problem that was found after the configuration was loaded, and exit with 2."""
     _exit(ConfigError([problem]), WRONG_CONFIGURATION)
 
 

@@ -1,4 +1,4 @@
-"""``monitor events``: the last changes of status, and new ones as they occur."""
+"""``monitor events``: the last changes of status, and with ``--follow`` new changes as they occur."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ PAGE_SIZE = 1000
 @click.command()
 @click.option("--check", help="Name of a check: show only its events.")
 @click.option("--limit", "-n", type=click.IntRange(0), default=20, show_default=True, help="Number of past events.")
-@click.option("--follow", "-f", is_flag=True, help="Then print new events as they occur, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each, as in /api/health/events/.")
+@click.option("--follow", "-f", is_flag=True, help="After the past events, print new ones as they occur, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print each event as a line of JSON, as in /api/health/events/.")
 @config_option
 @data_dir_option
 def events(
@@ -38,11 +38,12 @@ def events(
 ) -> None:
     """Show the last changes of status, oldest first.
 
-    Exit code: 0, or 3 when the store does not answer. With --follow, the command waits until the store answers again.
+    Exit code: 0, or 3 if the store does not answer. With --follow, if the store stops answering, the command waits
+    until it answers again.
     """
     loaded = load_with_store(config, data_dir)
     states = wiring.store(loaded).states
-    # Without folding, so that each event is one line. Rich uses colours on a terminal only.
+    # soft_wrap: each event is one line, however long. Rich prints colours on a terminal only.
     console = Console(soft_wrap=True, highlight=False)
     try:
         with exit_if_store_unavailable():
@@ -54,13 +55,13 @@ def events(
 
 
 def _print_last(states: StateStore, console: Console, check: str | None, limit: int, as_json: bool) -> str | None:
-    """Print the last ``limit`` events, and return the cursor behind the last event of all checks."""
+    """Print the last ``limit`` events. Return the cursor after the newest event of all checks, from which to go on."""
     last: deque[tuple[str, Transition]] = deque(maxlen=limit)
     cursor, more = None, True
     while more:
         found = history.read_events(states, after=cursor, limit=PAGE_SIZE, check=check)
-        last.extend(found.events)
-        cursor, more = found.cursor, found.more
+        last.extend(page.events)
+        cursor, more = page.cursor, page.more
     for event in last:
         _print(console, *event, as_json)
     return cursor
@@ -70,7 +71,7 @@ def _follow(states: StateStore, console: Console, check: str | None, cursor: str
     is_answering = True
     while True:
         try:
-            found = history.read_events(states, after=cursor, limit=PAGE_SIZE, check=check)
+            page = history.read_events(states, after=cursor, limit=PAGE_SIZE, check=check)
         except StoreUnavailable as error:
             if is_answering:
                 click.echo(f"the store does not answer: {error}; waiting", err=True)
@@ -78,8 +79,8 @@ def _follow(states: StateStore, console: Console, check: str | None, cursor: str
         else:
             if not is_answering:
                 click.echo("the store answers again", err=True)
-            is_answering, cursor = True, found.cursor
-            for event in found.events:
+            is_answering, cursor = True, page.cursor
+            for event in page.events:
                 _print(console, *event, as_json)
         time.sleep(POLL_SECONDS)
 

@@ -1,4 +1,4 @@
-"""Live view: output of a command that is refreshed in place every second."""
+"""Live view: output of a command that is replaced every second."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ INTERVAL_SECONDS = 1.0
 
 
 def show_live(show: Callable[[Console], None]) -> NoReturn:
-    """Call ``show`` every second and replace its previous output on the terminal, until Ctrl-C; then exit with 0.
+    """Call ``show`` every second until Ctrl-C, then exit with 0.
 
-    While the store does not answer, its error is printed below the last output. Without a terminal, each output is
-    printed below the previous one.
+    On a terminal, each output replaces the previous one. Without a terminal, each output is printed below the previous
+    one. While the store does not answer, the last output is printed again, with the error of the store below it.
     """
     console = Console()
     in_place = Live(console=console, auto_refresh=False, vertical_overflow="crop") if console.is_terminal else None
@@ -35,11 +35,11 @@ def show_live(show: Callable[[Console], None]) -> NoReturn:
                     output = _captured(console, show)
                 except StoreUnavailable as error:
                     problem = f"\nthe store does not answer: {error}"
-                shown = Text.assemble(output, (problem, "bold red"))
+                output_and_problem = Text.assemble(output, (problem, "bold red"))
                 if in_place:
-                    in_place.update(shown, refresh=True)
+                    in_place.update(output_and_problem, refresh=True)
                 else:
-                    console.print(shown)
+                    console.print(output_and_problem)
                     console.file.flush()
                 time.sleep(INTERVAL_SECONDS)
     except KeyboardInterrupt:

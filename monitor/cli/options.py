@@ -1,4 +1,4 @@
-"""Options of several commands."""
+"""Options that several commands have."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 
 def set_config_file(file: Path | None) -> Path | None:
-    """Set the configuration file of the command line in the environment, for this process and its children."""
+    """Set the configuration file in the environment, for this process and its child processes."""
     if file is not None:
         os.environ["MONITOR_CONFIG"] = str(file.resolve())
     return file
@@ -18,6 +18,6 @@ def set_config_file(file: Path | None) -> Path | None:
 config_option = click.option(
     "--config",
     type=click.Path(path_type=Path),
-    help="Configuration file (default: $MONITOR_CONFIG).",
+    help="Path of the configuration file (default: $MONITOR_CONFIG).",
     callback=lambda _context, _option, value: set_config_file(value),
 )

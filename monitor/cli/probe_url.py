@@ -1,6 +1,7 @@
-"""``monitor probe URL``: one HTTP request as an exit code, for images without curl.
+"""``monitor probe URL``: sends one HTTP request and exits with a code, for images without curl.
 
-It imports little, and only from the standard library: a HEALTHCHECK or an exec probe starts it every few seconds.
+The module imports few modules, all of the standard library, so that it starts fast: a HEALTHCHECK or an exec probe runs
+it every few seconds.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     """
     url, timeout_seconds = _parse(arguments)
     results: list[tuple[bool, str]] = []
-    # A socket's timeout bounds neither name resolution nor a slowly sent response; waiting for a thread bounds both.
+    # In a thread, because the timeout of a socket limits neither name resolution nor a response that is sent slowly.
     thread = threading.Thread(target=lambda: results.append(request_endpoint(url, timeout_seconds)), daemon=True)
     thread.start()
     thread.join(timeout_seconds)
@@ -33,12 +34,12 @@ def main(arguments: Sequence[str]) -> int:
     print(f"{'ok' if passed else 'failed'}: {line} ({url})")  # noqa: T201
     if not results:
         sys.stdout.flush()
-        os._exit(1)  # the thread may be in a C call, for which the interpreter's shutdown would wait
+        os._exit(1)  # the interpreter's shutdown would wait for a thread that is in a C call
     return 0 if passed else 1
 
 
 def request_endpoint(url: str, timeout_seconds: float) -> tuple[bool, str]:
-    """Request the endpoint, and return whether it passes, with the reason. A redirect does not pass."""
+    """Request the endpoint. Return whether it responded with 2xx, and the status or the error in one line."""
     parts = urlsplit(url)
     connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     try:
@@ -54,7 +55,10 @@ def request_endpoint(url: str, timeout_seconds: float) -> tuple[bool, str]:
 
 
 def _summary(body: bytes) -> list[str]:
-    """Return the status and the failing checks of a response of the monitor; nothing for any other response."""
+    """Return the words for the status and the failing checks in a response of the monitor.
+
+    Return no words for the response of another server.
+    """
     try:
         document = json.loads(body)
         failing = [
@@ -69,9 +73,11 @@ def _parse(arguments: Sequence[str]) -> tuple[str, float]:
     parser = argparse.ArgumentParser(
         prog="monitor probe",
         description="Request a probe endpoint: exit 0 if it responds with 2xx in time, else 1.",
-        epilog="`monitor probe worker` probes the Celery workers of this machine instead, without a connection.",
+        epilog="`monitor probe worker` probes the Celery workers on this machine instead. It needs no network.",
     )
-    parser.add_argument("url", metavar="URL", help="for example http://127.0.0.1:8000/api/health/live/")
+    parser.add_argument(
+        "url", metavar="URL", help="URL of the endpoint, such as http://127.0.0.1:8000/api/health/live/"
+    )
     parser.add_argument(
         "--timeout",
         type=float,
@@ -82,9 +88,9 @@ def _parse(arguments: Sequence[str]) -> tuple[str, float]:
     options = parser.parse_args(arguments)
     try:
         parts = urlsplit(options.url)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
-        usable = False
-    if not usable:
+        is_valid = False
+    if not is_valid:
         parser.error(f"not an http:// or https:// URL: {options.url!r}")
     return options.url, options.timeout

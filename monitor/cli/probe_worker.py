@@ -1,7 +1,7 @@
-"""``monitor probe worker``: a liveness probe of the workers in this container, from the files that they write.
+"""``monitor probe worker``: liveness probe of the Celery workers in this container, from files that the workers write.
 
-To start fast, it does not import Django, Celery, redis or click, nor even `argparse` or `pathlib`: an exec probe starts
-it every few seconds in the container of every worker.
+An exec probe runs the command every few seconds in the container of every worker. So that the command starts fast, the
+module does not import Django, Celery, redis, click, `argparse` or `pathlib`.
 """
 
 import sys
@@ -15,19 +15,20 @@ if TYPE_CHECKING:
 USAGE = "usage: monitor probe worker [--name NODE]"
 HELP = f"""{USAGE}
 
-Check that the Celery workers on this machine (in this container) are alive: exit 0 if they are, 1 if a restart would
-help or there is no worker. For exec probes in worker pods and Docker health checks; needs `monitor.install(app)`.
+Check that the Celery workers on this machine (in this container) are alive. Exit 0 if all are alive, 1 if a worker is
+not alive (a restart would help) or if there is no worker. For exec probes of worker pods and for Docker health checks.
+The workers need `monitor.install(app)`.
 
-  --name NODE  check only this worker: celery@host, or the name before the @ (default: all; one failure is enough)
+  --name NODE  check only the worker NODE: celery@host, or the name before the @ (default: all workers)
 
-It reads the files that each worker writes into ${beacon_file.VARIABLE}, or {beacon_file.directory()}.
+The probe reads the files that each worker writes into ${beacon_file.VARIABLE}, or {beacon_file.directory()}.
 """
 
 
 def main(arguments: "Sequence[str]") -> int:
-    """Print one line about the worker in the worst state, and return the exit code.
+    """Print one line about the workers, and return the exit code.
 
-    0 if that worker is alive, 1 if it is not or there is no worker, 2 if the arguments are invalid.
+    Return 0 if all are alive, 1 if a worker is not alive or if there is no worker, 2 if the arguments are invalid.
     """
     if "-h" in arguments or "--help" in arguments:
         sys.stdout.write(HELP)
@@ -43,9 +44,10 @@ def main(arguments: "Sequence[str]") -> int:
 
 
 def judge_workers(directory: str, name: str | None) -> tuple[bool, str]:
-    """Return whether all workers (or those with this name) are alive, and the reason in one line.
+    """Return whether all workers are alive, and the reason in one line.
 
-    ``directory`` holds the files of the workers.
+    With ``name``, only the workers with this name are judged. ``directory`` contains the files of the workers. If no
+    worker can write a file there, such as on a full disk, return True: a restart would not help.
     """
     try:
         workers = beacon_places.read(directory)
@@ -59,10 +61,10 @@ def judge_workers(directory: str, name: str | None) -> tuple[bool, str]:
         return True, f"no worker is judged: none can write into {directory} ({reason})"
     if not workers:
         return False, _no_worker_text(directory, name)
-    found = [(*_judge(worker, directory), worker.node) for worker in workers]
-    alive, why, node = min(found, key=lambda judged: judged[0])
-    more = f" (and {len(found) - 1} more)" if alive and len(found) > 1 else ""
-    return alive, f"{node} {why}{more}"
+    judged = [(*_judge(worker, directory), worker.node) for worker in workers]
+    alive, reason, node = min(judged, key=lambda worker: worker[0])  # a worker that is not alive, if there is one
+    more = f" (and {len(judged) - 1} more)" if alive and len(judged) > 1 else ""
+    return alive, f"{node} {reason}{more}"
 
 
 def _judge(worker: beacon_file.LocalWorker, directory: str) -> tuple[bool, str]:

@@ -1,4 +1,4 @@
-"""Commands of the roles, one process tree each: ``monitor web``, ``monitor worker``, ``monitor beat``."""
+"""Commands that run a role: ``monitor web``, ``monitor worker``, ``monitor beat``."""
 
 from __future__ import annotations
 
@@ -22,17 +22,22 @@ from monitor.config import Config
 from monitor.lib import logs
 from monitor.lib.connection_limit import Bounds, ConnectionGuard, raise_open_file_limit
 from monitor.lib.parent_process import end_with_parent
-from monitor.supervisor.preflight import CannotStart, check_port
+from monitor.supervisor.preflight import CannotStart, listen_address
 from monitor.supervisor.readiness import base_url
 
 CONNECTIONS = 512
-"""Limit on the open connections of `monitor web`: each probe, scraper and open page needs a few."""
+"""Limit on the open connections of a server process of `monitor web`. A probe or an open page needs a few."""
 
 BACKLOG = 4096
-"""Limit on connections that wait to be accepted; the system may allow fewer. Other clients retry after a second."""
+"""Limit on connections that wait to be accepted. The system may have a lower limit.
 
-host_option = click.option("--host", help="Address to listen on (default: web.host, 127.0.0.1).")
-port_option = click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default: web.port, 8000).")
+Above the limit, the system of the client tries to connect again after a second.
+"""
+
+host_option = click.option("--host", help="Address to listen on (default: the setting web.host, else 127.0.0.1).")
+port_option = click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port to listen on (default: the setting web.port, else 8000)."
+)
 
 
 @click.command()
@@ -40,12 +45,12 @@ port_option = click.option("--port", type=click.IntRange(0, 65535), help="Port t
 @port_option
 @config_option
 def web(host: str | None, port: int | None, config: Path | None) -> None:
-    """Serve the probe endpoints."""
+    """Serve the probe endpoints, the API and the dashboard."""
     loaded = load_for_role_or_exit(config).config
-    # URLs that this process has read from the project's Celery application; server processes do not import Celery.
+    # Broker and store URLs from the project's Celery application. The server processes do not import Celery.
     os.environ.update(wiring.store_environment(loaded))
     try:
-        address, port = check_port(host or loaded.web.host, loaded.web.port if port is None else port)
+        address, port = listen_address(host or loaded.web.host, loaded.web.port if port is None else port)
     except CannotStart as error:
         raise click.ClickException(str(error)) from error
     directory = data_dir_of(loaded, None)
@@ -71,7 +76,12 @@ def web(host: str | None, port: int | None, config: Path | None) -> None:
 
 
 @click.command()
-@click.option("--concurrency", "-c", type=click.IntRange(1), help="Number of parallel checks (default: worker_slots).")
+@click.option(
+    "--concurrency",
+    "-c",
+    type=click.IntRange(1),
+    help="Number of checks that run at the same time (default: the setting worker_slots).",
+)
 @config_option
 def worker(concurrency: int | None, config: Path | None) -> None:
     """Run the checks that beat dispatches."""
@@ -83,7 +93,7 @@ def worker(concurrency: int | None, config: Path | None) -> None:
         pool_cls="threads",
         concurrency=concurrency or loaded.worker_slots,
         queues=list(queues),
-        # No process reads the messages of these three, and each is a broadcast on a broker that others may share.
+        # These three send broadcasts to all workers on the broker, which may be shared. The monitor reads none of them.
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,
@@ -98,27 +108,28 @@ def worker(concurrency: int | None, config: Path | None) -> None:
 def beat(config: Path | None) -> None:
     """Dispatch each check when it is due."""
     app = _celery_app(load_for_role_or_exit(config).config)
-    # The store keeps the times at which checks are due, so this scheduler needs no file.
+    # This scheduler needs no schedule file, because the store keeps the times at which checks are due.
     app.Beat(scheduler="monitor.tasks.beat:DispatchScheduler", quiet=True).run()
 
 
 def load_application() -> Callable[..., Any]:
-    """Return the WSGI application. The calling server process will end when its supervisor is killed (on Linux)."""
-    end = end_with_parent()
-    if end is not None:
-        end()
+    """Return the WSGI application. Make the calling server process end if its parent is killed (Linux only)."""
+    end_this_process_with_parent = end_with_parent()
+    if end_this_process_with_parent is not None:
+        end_this_process_with_parent()
     application: Callable[..., Any] = importlib.import_module("monitor.wsgi").application
     return application
 
 
 def _load_guarded(load: Callable[[], Callable[..., Any]], port: int, bounds: Bounds) -> Callable[..., Any]:
-    """Return the application, and start to limit the connections of this server process."""
+    """Return the WSGI application. Start the thread that limits the connections of this server process."""
     application = load()
     ConnectionGuard(port, bounds).start()
     return application
 
 
 def _celery_app(loaded: Config) -> Any:
-    """Return the monitor's Celery application. Celery's own commands (`celery.bin`) would take 7 MB more memory."""
-    logs.configure(loaded.log_format, loaded.log_level)  # first, because Celery logs warnings before it sets up logging
+    """Return the monitor's Celery application, for use without Celery's commands, which would take 7 MB more memory."""
+    # Before the import, because Celery logs warnings before it configures logging.
+    logs.configure(loaded.log_format, loaded.log_level)
     return importlib.import_module("monitor.celery_app").app

@@ -1,4 +1,4 @@
-"""``monitor sidecar``: the Kafka consumer probe, as one process without Redis, or as the usual roles with Redis."""
+"""``monitor sidecar``: the Kafka consumer probe. Without Redis it is one process; with Redis it runs three roles."""
 
 from __future__ import annotations
 
@@ -23,27 +23,31 @@ WRONG_CONFIGURATION = 2
 
 
 @click.command()
-@click.option("--host", help="Address to listen on (default: sidecar.host, $BIND_HOST, 0.0.0.0).")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default: sidecar.port, 9011).")
+@click.option("--host", help="Address to listen on (default: the setting sidecar.host, else $BIND_HOST, else 0.0.0.0).")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port to listen on (default: the setting sidecar.port, else 9011)."
+)
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Without Redis: directory that keeps the memories of checks over a restart (default: they are lost).",
+    help="Without Redis: directory in which the memories of checks are stored, so that they survive a restart "
+    "(default: data_dir; if that is not set, a restart loses them).",
 )
 @config_option
 def sidecar(host: str | None, port: int | None, data_dir: Path | None, config: Path | None) -> None:
-    """Run the Kafka consumer probe, as one light process tree.
+    """Run the Kafka consumer probe beside a consumer.
 
-    KAFKA_GROUP, KAFKA_BROKERS, PROMETHEUS_URL, ... are read besides the usual configuration. Without a Redis URL,
-    everything runs in one process and in memory; with one, worker and beat run the checks.
+    In addition to the usual configuration, the variables KAFKA_GROUP, KAFKA_BROKERS, PROMETHEUS_URL, ... are read.
+    Without a Redis URL, one process runs the checks and keeps their results in memory. With a Redis URL, a worker and
+    beat run the checks, and Redis stores the results.
     """
     probe_environment.mark_as_sidecar(os.environ)
-    os.environ.pop(DJANGO, None)  # may be set for the consumer beside this process, whose project is not installed here
+    os.environ.pop(DJANGO, None)  # may be set for the consumer in the same pod; its project is not installed here
     loaded = load_or_exit(config)
     settings = loaded.config
     if not settings.members(READY):
-        # Without checks nothing can fail, and the probe would pass for ever.
-        hint = 'has no checks, so /ready could never fail; set KAFKA_GROUP, or give checks groups = ["ready"]'
+        # Without checks the probe would always pass.
+        hint = 'has no checks, so /ready could never fail; set KAFKA_GROUP, or set groups = ["ready"] in a check'
         problem = ConfigProblem("groups.ready", None, hint)
         click.echo(problems_text(ConfigError([problem])), err=True)
         sys.exit(WRONG_CONFIGURATION)
@@ -62,14 +66,15 @@ def sidecar(host: str | None, port: int | None, data_dir: Path | None, config: P
 def _log_defaults(settings: Config) -> None:
     logs = _module("monitor.lib.logs")
     logs.configure(settings.log_format, settings.log_level)
-    hint = "no group is configured: set KAFKA_GROUP and KAFKA_BROKERS, or PROMETHEUS_URL, to watch another group"
+    hint = "no group is configured, so defaults are used; to watch another group, set KAFKA_GROUP and its source: "
+    hint += "KAFKA_BROKERS or PROMETHEUS_URL"
     structlog.get_logger("monitor.sidecar").warning(
         "sidecar.defaults_taken", **probe_environment.NOTHING_GIVEN, hint=hint
     )
 
 
 def _run_single_process(settings: Config, host: str, port: int, data_dir: Path | None) -> None:
-    # Imported by name: in the layers, `monitor.sidecar` is above `monitor.cli`.
+    # Imported by name, because the import contracts forbid `monitor.cli` to import `monitor.sidecar`.
     server, memories = _module("monitor.sidecar.server"), _module("monitor.sidecar.memories")
     try:
         _module("monitor.sidecar.single_process").run(settings, host, port, data_dir)
@@ -80,18 +85,18 @@ def _run_single_process(settings: Config, host: str, port: int, data_dir: Path |
 
 
 def _port_problem(host: str, port: int) -> str | None:
-    """Return why the server cannot listen on the address; None if the port has become free in the meantime."""
-    from monitor.supervisor.preflight import CannotStart, check_port  # noqa: PLC0415 - 4 MB, and only in trouble
+    """Return why the server cannot listen on the address, or None if it can now."""
+    from monitor.supervisor.preflight import CannotStart, listen_address  # noqa: PLC0415 - takes 4 MB
 
     try:
-        check_port(host, port)
+        listen_address(host, port)
     except CannotStart as error:
         return str(error)
     return None
 
 
 def _run_roles(settings: Config, host: str, port: int) -> None:
-    from monitor.lib import logs  # noqa: PLC0415 - these modules are needed in this case only
+    from monitor.lib import logs  # noqa: PLC0415 - this and the next three are needed with Redis only
     from monitor.supervisor import preflight  # noqa: PLC0415
     from monitor.supervisor.children import Role  # noqa: PLC0415
     from monitor.supervisor.output import Output  # noqa: PLC0415
@@ -102,17 +107,17 @@ def _run_roles(settings: Config, host: str, port: int) -> None:
     logs.configure(settings.log_format, settings.log_level)
     output = Output()
     try:
-        address, port = preflight.check_port(host, port)
+        address, port = preflight.listen_address(host, port)
         environment = {"PYTHONUNBUFFERED": "1"} | ({"MONITOR_LOG_FORMAT": "console"} if output.terminal else {})
         commands = [("monitor.sidecar", address, str(port)), ("monitor", "worker"), ("monitor", "beat")]
-        roles = [Role(_name(words), (sys.executable, "-m", *words), environment) for words in commands]
+        roles = [Role(_role_name(words), (sys.executable, "-m", *words), environment) for words in commands]
         Supervisor(None, roles, secrets.token_hex(16), output).run(lambda: True, lambda: None)
     except preflight.CannotStart as error:
         raise click.ClickException(str(error)) from error
 
 
-def _name(words: tuple[str, ...]) -> str:
-    """Return the name of a role: its command, or the last word of its module."""
+def _role_name(words: tuple[str, ...]) -> str:
+    """Return the name of a role: its `monitor` command, or the last name in the path of its module."""
     return words[1] if words[0] == "monitor" else words[0].rpartition(".")[2]
 
 

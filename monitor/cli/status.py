@@ -38,10 +38,10 @@ from monitor.services.ownership import explanation
 @config_option
 @data_dir_option
 def status(*, as_json: bool, watch: bool, config: Path | None, data_dir: Path | None) -> None:
-    """Show the latest snapshot, its alerts and silences, and how far back history reaches.
+    """Show all checks with their status, the alerts and silences, and the age of the oldest history.
 
-    Without a configured Redis URL, the store of a `monitor up` over the same data directory is read.
-    Exit code: 0 ok, 1 warning, 2 critical, 3 unknown (the Nagios convention); 0 after --watch.
+    If no Redis URL is configured, the store of a running `monitor up` with the same data directory is read.
+    Exit code (the Nagios convention): 0 ok, 1 warning, 2 critical, 3 unknown; with --watch always 0.
     """
     if as_json and watch:
         raise click.UsageError("--json and --watch cannot be combined")
@@ -62,7 +62,7 @@ def status(*, as_json: bool, watch: bool, config: Path | None, data_dir: Path | 
 
 
 class _Ownership(NamedTuple):
-    """This project, and the project that owns the store."""
+    """Name of this project, and of the project that owns the store, if any."""
 
     project: Identity
     owner: Identity | None
@@ -78,7 +78,7 @@ class _Ownership(NamedTuple):
         return {"name": self.project.name or None, "store": owner, "refused": self.text()}
 
     def text(self) -> str | None:
-        """Return why nothing runs here; None when it does."""
+        """Return why this project runs no checks in the store, or None if it may run them."""
         return explanation(self.project, self.owner) if self.owner and self.is_another else None
 
 
@@ -114,7 +114,7 @@ def _show(report: _Report, console: Console) -> None:
 
 
 def _history(report: _Report) -> str:
-    """Return a line about how far back history reaches."""
+    """Return a line with the age of the oldest history."""
     now = report.snapshot.read_at
     raw, rollups = report.reaches
     sources = ((raw, "in single observations"), (None if rollups == raw else rollups, "in roll-ups of five minutes"))
@@ -124,7 +124,7 @@ def _history(report: _Report) -> str:
 
 
 def _monitor_checks(config: Config, snapshot: Snapshot) -> list[CheckSpec]:
-    """Return the checks of the monitor itself, which are not configured."""
+    """Return the checks that the self-check makes. They are in the snapshot but not in the configuration."""
     return [
         runtime_spec(state.check)
         for state in RuntimeStates(snapshot.states).monitor
@@ -133,9 +133,10 @@ def _monitor_checks(config: Config, snapshot: Snapshot) -> list[CheckSpec]:
 
 
 def _summary_row(runtime_states: RuntimeStates, snapshot: Snapshot) -> list[CheckRow]:
-    """Return a row that counts all workers and queues by verdict; `monitor workers` shows each of them.
+    """Return a row with the number of workers and of queues for each verdict, or no row if none was judged.
 
-    The row does not count for the exit code: the check of the broker includes it.
+    `monitor workers` shows each worker and queue. The row does not decide about the exit code, because the check of the
+    broker includes the workers and queues.
     """
     summary = runtime_states.summary
     if summary is None:

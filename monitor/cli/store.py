@@ -24,21 +24,27 @@ def store() -> None:
 @config_option
 @data_dir_option
 def take_over(config: Path | None, data_dir: Path | None) -> None:
-    """Make this project the owner of the store, whichever project owns it now.
+    """Make this project the owner of the store, even if another project owns it now.
 
-    For a project that was renamed or takes over the store of another one. The roles of the previous owner stop within
-    5 seconds; the roles of this project start within 10. Exit code: 0, or 1 when the store does not answer.
+    Use this after a project was renamed, or to use the store of another project. The roles of the previous owner stop
+    work within 5 seconds. The roles of this project start work within 10 seconds. Exit code: 0, or 1 if the store does
+    not answer.
     """
     loaded = load_or_exit(config, fallback_url=lambda settings: running_url(settings, data_dir)).config
     project = wiring.identity(loaded, data_dir=data_dir)
     if not project.name:
         exit_with(
-            ConfigProblem("project", None, "is required here; set MONITOR_PROJECT to the project name of the roles")
+            ConfigProblem(
+                "project",
+                None,
+                "is required by this command; set MONITOR_PROJECT to the project name that the roles have",
+            )
         )
     try:
-        before = wiring.store(loaded).ownership.take_over(project)
+        previous_owner = wiring.store(loaded).ownership.take_over(project)
     except StoreUnavailable as error:
         click.echo(f"the store does not answer: {error}", err=True)
         sys.exit(1)
-    was = f" (before: {before.name!r})" if before is not None and before.name != project.name else ""
-    click.echo(f"the store belongs to the project {project.name!r}{was}")
+    has_changed = previous_owner is not None and previous_owner.name != project.name
+    previous_text = f" (before: {previous_owner.name!r})" if previous_owner is not None and has_changed else ""
+    click.echo(f"the store belongs to the project {project.name!r}{previous_text}")

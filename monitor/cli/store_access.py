@@ -1,4 +1,4 @@
-"""Access to the store for commands: finds its URL, and exits with a message when the store does not answer."""
+"""Access to the store for commands. If the store does not answer, a command prints a message and exits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from monitor.ports.store import StoreUnavailable
 def load_with_store(config: Path | None, data_dir: Path | None) -> Config:
     """Return the configuration, or exit with 3 if it is invalid.
 
-    Without a configured Redis URL, it has the URL of a running `monitor up` over the same data directory.
+    If no Redis URL is configured, use the embedded Redis of a running `monitor up` with the same data directory.
     """
     return load_or_exit(
         config, exit_code=ExitCode.UNKNOWN, fallback_url=lambda settings: running_url(settings, data_dir)
@@ -28,7 +28,7 @@ def load_with_store(config: Path | None, data_dir: Path | None) -> Config:
 
 @contextmanager
 def exit_if_store_unavailable() -> Iterator[None]:
-    """Print that the store does not answer and exit with 3 if the block raises StoreUnavailable."""
+    """Exit with 3 and a message if the ``with`` block raises StoreUnavailable."""
     try:
         yield
     except StoreUnavailable as error:

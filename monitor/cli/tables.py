@@ -1,4 +1,4 @@
-"""Tables of checks for the terminal, and exit codes of the Nagios convention."""
+"""Tables of checks for the terminal, and the exit codes of commands."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ExitCode(IntEnum):
 
 
 class CheckRow(NamedTuple):
-    """One check in a table. ``age_seconds`` is None if it was observed just now or never."""
+    """Row for a check in a table. ``age_seconds`` is the age of the result, or None if there is no result or no age."""
 
     check: str
     status: Status
@@ -46,9 +46,12 @@ class CheckRow(NamedTuple):
 
 
 def exit_code(rows: Iterable[CheckRow]) -> ExitCode:
-    """Return the exit code of the first condition that is true.
+    """Return the exit code of the first of these conditions that is true.
 
-    2: a critical check is in error or stale; 3: a critical check was never observed; 1: a check is not ok; 0: else.
+    1. A critical check is in error or stale: 2.
+    2. A critical check is unknown: 3.
+    3. A check is not ok: 1.
+    4. All checks are ok: 0.
     """
     statuses = [(row.status, row.critical) for row in rows]
     if any(critical and status in (Status.ERROR, Status.STALE) for status, critical in statuses):
@@ -59,7 +62,7 @@ def exit_code(rows: Iterable[CheckRow]) -> ExitCode:
 
 
 def print_checks(rows: Iterable[CheckRow], *, with_age: bool, console: Console | None = None) -> None:
-    """Print a table of checks to ``console``, or else to standard output."""
+    """Print a table of checks to ``console`` (default: standard output)."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("check", "status", "reason", "time"):
         table.add_column(heading, justify="right" if heading == "time" else "left")
@@ -88,5 +91,5 @@ def _quantity(value: float | None, unit: str) -> str:
 
 
 def _numbers(data: Mapping[str, Any]) -> str:
-    shown = {key: value for key, value in data.items() if not isinstance(value, Mapping | list | tuple | NoneType)}
-    return ", ".join(f"{key}={field(key, value)}" for key, value in shown.items())
+    numbers = {key: value for key, value in data.items() if not isinstance(value, Mapping | list | tuple | NoneType)}
+    return ", ".join(f"{key}={field(key, value)}" for key, value in numbers.items())

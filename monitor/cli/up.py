@@ -1,4 +1,4 @@
-"""``monitor up``: checks the preconditions, starts the process tree, and reports the first complete snapshot."""
+"""``monitor up``: runs the embedded Redis and the roles, and prints a line when all checks have a result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from monitor.supervisor.supervisor import Supervisor
 
 FIRST_SNAPSHOT_SECONDS = 30.0
 STORAGE_SECONDS = 3.0
-OWN_DATABASE = "monitor.sqlite3"  # `monitor.settings` watches it if no database is configured; it may be empty
+OWN_DATABASE = "monitor.sqlite3"  # empty file; `monitor.settings` watches it if no database is configured
 
 
 @click.command()
@@ -35,11 +35,11 @@ OWN_DATABASE = "monitor.sqlite3"  # `monitor.settings` watches it if no database
 @data_dir_option
 @click.option(
     "--redis-url",
-    help="URL of a Redis to use instead of the embedded one (default: $MONITOR_REDIS_URL, or redis_url).",
+    help="URL of a Redis to use instead of the embedded Redis (default: $MONITOR_REDIS_URL, else redis_url).",
 )
 @config_option
 def up(host: str | None, port: int | None, data_dir: Path | None, redis_url: str | None, config: Path | None) -> None:
-    """Run everything on this machine: embedded Redis, worker, beat and web, until Ctrl-C."""
+    """Run the embedded Redis, a worker, beat and web on this machine, until Ctrl-C."""
     started_at = time.monotonic()
     if redis_url:
         os.environ["MONITOR_REDIS_URL"] = redis_url
@@ -47,7 +47,7 @@ def up(host: str | None, port: int | None, data_dir: Path | None, redis_url: str
 
     def use_embedded(settings: Config) -> str:
         embedded_directories.append(data_dir_of(settings, data_dir))
-        return embedded.url(embedded_directories[0])
+        return embedded.server_url(embedded_directories[0])
 
     settings = load_or_exit(config, fallback_url=use_embedded).config
     directory = data_dir_of(settings, data_dir)
@@ -57,12 +57,12 @@ def up(host: str | None, port: int | None, data_dir: Path | None, redis_url: str
     output = Output()
     try:
         host = host or settings.web.host
-        address, port = preflight.check_port(host, settings.web.port if port is None else port)
+        address, port = preflight.listen_address(host, settings.web.port if port is None else port)
         with preflight.lock(directory, mark):
             (directory / OWN_DATABASE).touch(0o600)
             if settings.project is None:
-                standalone.name_in(directory)  # before the roles start, so that all of them have the same project name
-            server = embedded.role(directory) if embedded_directories else None
+                standalone.name_in(directory)  # now, so that all roles read the same project name
+            server = embedded.server_role(directory) if embedded_directories else None
             supervisor = Supervisor(server, _roles(host, port, terminal=output.terminal), mark, output)
             token = provide_token(settings, directory)
             first_snapshot = FirstSnapshot(address, port, supervisor, output, started_at=started_at, token=token)
@@ -73,13 +73,13 @@ def up(host: str | None, port: int | None, data_dir: Path | None, redis_url: str
                 if storage is not None:
                     storage.tick()
 
-            supervisor.run(lambda: embedded.answers(embedded.socket_path(directory)), tick)
+            supervisor.run(lambda: embedded.responds(embedded.socket_path(directory)), tick)
     except CannotStart as error:
         raise click.ClickException(str(error)) from error
 
 
 class StorageGuard:
-    """Guard that lets the embedded server accept writes while its disk is full."""
+    """Guard that keeps the embedded server accepting writes while its disk is full."""
 
     def __init__(self, path: Path, output: Output) -> None:
         self._path = path
@@ -87,17 +87,24 @@ class StorageGuard:
         self._next_at = 0.0
 
     def tick(self) -> None:
-        """Check the server, at most once in ``STORAGE_SECONDS``. Called several times a second."""
+        """Check the server, at most once every ``STORAGE_SECONDS``. Called several times a second."""
         if time.monotonic() < self._next_at:
             return
         self._next_at = time.monotonic() + STORAGE_SECONDS
         if (changed := embedded.keep_writable(self._path)) is not None:
-            text = "cannot write its file: data is in memory only" if changed == "off" else "writes its file again"
+            text = (
+                "cannot write its file: it keeps its data in memory only"
+                if changed == "off"
+                else "writes its file again"
+            )
             self._output.event("up.storage", f"the embedded Redis {text}", file=changed)
 
 
 class FirstSnapshot:
-    """Reporter of the first snapshot that includes every check, or of the problem when that takes too long."""
+    """Reporter of the first snapshot in which every check has a result.
+
+    If there is no such snapshot after ``FIRST_SNAPSHOT_SECONDS``, the reporter names the missing results, once.
+    """
 
     def __init__(
         self,
@@ -119,7 +126,7 @@ class FirstSnapshot:
         self._has_warned = False
 
     def tick(self) -> None:
-        """Request the status of all checks, until all are observed. Called several times a second."""
+        """Request the status of all checks, until each check has a result. Called several times a second."""
         if self._is_complete:
             return
         view = readiness.fetch_readiness(self._address, self._port)
@@ -133,8 +140,8 @@ class FirstSnapshot:
 
     def _report(self, view: readiness.ReadinessView, took_seconds: float) -> None:
         base = readiness.base_url(self._address, self._port)
-        verdict = "ready" if view.ready else "running, but not ready"
-        text = [f"{verdict} after {took_seconds} s: {len(view.checks)} checks observed"]
+        readiness_text = "ready" if view.ready else "running, but not ready"
+        text = [f"{readiness_text} after {took_seconds} s: {len(view.checks)} checks observed"]
         text += [f"  {name}: {status}" for name, status in view.not_ok.items()]
         text += [f"open {self._page(base)}", f"     {base}/api/health/ready/", "Ctrl-C ends everything"]
         for line in text if self._output.terminal else ["; ".join(text[:1])]:
@@ -163,15 +170,15 @@ class FirstSnapshot:
 
 
 def _roles(host: str, port: int, *, terminal: bool) -> list[Role]:
-    monitor = (sys.executable, "-m", "monitor")
+    monitor_command = (sys.executable, "-m", "monitor")
     environment = {"PYTHONUNBUFFERED": "1", "MONITOR_LOG_FORMAT": "console"} if terminal else {"PYTHONUNBUFFERED": "1"}
     commands = {
         "worker": ("worker",),
         "beat": ("beat",),
         "web": ("web", "--host", host, "--port", str(port)),
     }
-    extra = {"worker": {OBSERVED_VARIABLE: "1"}}
+    worker_environment = {"worker": {OBSERVED_VARIABLE: "1"}}
     return [
-        Role(name, (*monitor, *arguments), {**environment, **extra.get(name, {})})
+        Role(name, (*monitor_command, *arguments), {**environment, **worker_environment.get(name, {})})
         for name, arguments in commands.items()
     ]

@@ -1,4 +1,4 @@
-"""``monitor workers``: tables of the workers and of the queues, each with its verdict."""
+"""``monitor workers``: a table of the workers and a table of the queues, with their verdicts."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from monitor.presentation import states
 
 _WORKERS = ("worker", "verdict", "since", "queues", "slots", "oldest", "reserved", "lag", "latency", "pool")
 _QUEUES = ("queue", "verdict", "since", "pending", "latency", "workers")
-_TEXTS = frozenset({"worker", "queue", "verdict", "queues", "pool"})
-_FOLDED = frozenset({"worker", "queue", "queues"})
-_LEFT_OUT, _WIDE = frozenset({"reserved", "lag", "pool"}), 100
+_LEFT_ALIGNED = frozenset({"worker", "queue", "verdict", "queues", "pool"})
+_MAY_FOLD = frozenset({"worker", "queue", "queues"})
+_OMITTED_IF_NARROW, _WIDE_CHARACTERS = frozenset({"reserved", "lag", "pool"}), 100
 
 
 @click.command()
@@ -36,8 +36,8 @@ _LEFT_OUT, _WIDE = frozenset({"reserved", "lag", "pool"}), 100
 def workers(as_json: bool, config: Path | None, data_dir: Path | None) -> None:
     """Show the workers and the queues, each with its verdict.
 
-    Exit code: 0 ok, 1 warning, 2 a worker or a queue is in error or its verdict is out of date, 3 no worker has been
-    judged yet (the Nagios convention).
+    Exit code (the Nagios convention): 0 ok, 1 warning, 2 a worker or a queue is in error or has an expired verdict, 3
+    no worker has been judged yet.
     """
     loaded = load_with_store(config, data_dir)
     with exit_if_store_unavailable():
@@ -46,81 +46,84 @@ def workers(as_json: bool, config: Path | None, data_dir: Path | None) -> None:
     if as_json:
         click.echo(json.dumps(document, indent=2))
     else:
-        _show(document, snapshot.read_at)
-    sys.exit(exit_code(_rows(document)))
+        _print_document(document, snapshot.read_at)
+    sys.exit(exit_code(_exit_code_rows(document)))
 
 
-def _rows(document: Mapping[str, Any]) -> Iterator[CheckRow]:
-    """Yield the rows that decide about the exit code.
+def _exit_code_rows(document: Mapping[str, Any]) -> Iterator[CheckRow]:
+    """Yield the rows that decide about the exit code: the summary, and each worker and queue.
 
-    The summary decides only if nothing is known or its verdict is out of date. Errors are counted by their own rows.
+    An error of the summary does not decide, because each worker and queue in error has its own row. An unknown or
+    expired summary decides.
     """
-    known = Status(document["status"])
-    yield CheckRow("workers", known, critical=known is not Status.ERROR)
+    summary_status = Status(document["status"])
+    yield CheckRow("workers", summary_status, critical=summary_status is not Status.ERROR)
     for entry in (*document["workers"], *document["queues"]):
         yield CheckRow(entry["check"], Status(entry["status"]))
 
 
-def _show(document: Mapping[str, Any], now: float) -> None:
+def _print_document(document: Mapping[str, Any], now: float) -> None:
     if document["status"] == Status.UNKNOWN:
         click.echo("no worker has been judged yet: do they have `monitor.install(app)`, and is `monitor beat` running?")
     if document["suspended"]:
-        click.echo("suspended: while the store or the broker recovers, every worker keeps its last verdict")
+        click.echo("suspended: while the store or the broker recovers, each worker and queue keeps its last verdict")
     if document["workers"]:
         same, different = _versions(document["workers"])
-        _print((*_WORKERS, *different), (_worker(entry, now, different) for entry in document["workers"]))
+        _print((*_WORKERS, *different), (_worker_row(entry, now, different) for entry in document["workers"]))
         if same:
-            click.echo(f"everywhere: {', '.join(same)}\n")  # versions that all workers have in common
+            click.echo(f"everywhere: {', '.join(same)}\n")  # versions that are the same in all workers
         for entry in document["workers"]:
             if len(entry.get("instances") or ()) > 1:
                 click.echo(f"{entry['name']} runs more than once: {_instances(entry)}\n")
     if document["queues"]:
-        _print(_QUEUES, (_queue(entry, now) for entry in document["queues"]))
+        _print(_QUEUES, (_queue_row(entry, now) for entry in document["queues"]))
 
 
 def _print(headings: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
-    """Print a table. A narrow console folds names between words and omits the columns in ``_LEFT_OUT``."""
+    """Print a table. On a narrow console, fold long names and omit the columns in ``_OMITTED_IF_NARROW``."""
     console, lines = Console(), list(rows)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    is_wide = console.width >= _WIDE
-    shown = [index for index, name in enumerate(headings) if is_wide or name not in _LEFT_OUT]
-    for index in shown:
+    is_wide = console.width >= _WIDE_CHARACTERS
+    columns = [index for index, name in enumerate(headings) if is_wide or name not in _OMITTED_IF_NARROW]
+    for index in columns:
         name = headings[index]
         words = [word for line in lines for word in str(line[index]).split(", ")]
         table.add_column(
             name,
-            justify="left" if name in _TEXTS else "right",
-            no_wrap=name not in _FOLDED,
+            justify="left" if name in _LEFT_ALIGNED else "right",
+            no_wrap=name not in _MAY_FOLD,
             min_width=min(max(map(len, [name, *words])), 20 if is_wide else 14),
             overflow="fold",
         )
     for line in lines:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in (line[index] for index in shown)))
+        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in (line[index] for index in columns)))
     console.print(table)
 
 
-def _worker(entry: Mapping[str, Any], now: float, packages: Iterable[str]) -> list[str | Text]:
+def _worker_row(entry: Mapping[str, Any], now: float, packages: Iterable[str]) -> list[str | Text]:
     versions = entry["versions"] or {}
     return [
         str(entry["name"]),
         _verdict(entry),
         _since(entry, now),
         ", ".join(entry["queues"] or ()),
-        "" if entry["slots"] is None else f"{_plain(entry['active'])}/{entry['slots']}",
+        "" if entry["slots"] is None else f"{_text_or_blank(entry['active'])}/{entry['slots']}",
         _seconds(entry["oldest_task_seconds"]),
-        _plain(entry["reserved"]),
+        _text_or_blank(entry["reserved"]),
         _seconds(entry["loop_lag_seconds"]),
         _milliseconds(entry["latency_ms"]),
-        _plain(entry["pool"]),
-        *(_plain(versions.get(name)) for name in packages),
+        _text_or_blank(entry["pool"]),
+        *(_text_or_blank(versions.get(name)) for name in packages),
     ]
 
 
 def _instances(entry: Mapping[str, Any]) -> str:
-    return ", ".join(f"host {one['host']} pid {one['pid']} {one['verdict']}" for one in entry["instances"])
+    return ", ".join(
+        f"host {instance['host']} pid {instance['pid']} {instance['verdict']}" for instance in entry["instances"]
+    )
 
 
-def _queue(entry: Mapping[str, Any], now: float) -> list[str | Text]:
+def _queue_row(entry: Mapping[str, Any], now: float) -> list[str | Text]:
     workers = entry["workers"]
     count = len(workers) if isinstance(workers, Sequence) and not isinstance(workers, str) else workers
     latency = _milliseconds(entry["latency_ms"])
@@ -128,20 +131,26 @@ def _queue(entry: Mapping[str, Any], now: float) -> list[str | Text]:
         str(entry["name"]),
         _verdict(entry),
         _since(entry, now),
-        _plain(entry["pending_tasks"]),
+        _text_or_blank(entry["pending_tasks"]),
         latency,
-        _plain(count),
+        _text_or_blank(count),
     ]
 
 
 def _versions(entries: Iterable[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
-    """Return the packages that have one version in all workers, with it, and the names of those that have several."""
-    found: dict[str, set[str]] = {}
+    """Return two lists of packages.
+
+    The first has the packages with the same version in all workers, as name and version. The second has the names of
+    the packages with several versions.
+    """
+    versions_by_package: dict[str, set[str]] = {}
     for entry in entries:
         for name, version in (entry["versions"] or {}).items():
-            found.setdefault(name, set()).add(str(version))
-    same = [f"{name} {next(iter(versions))}" for name, versions in sorted(found.items()) if len(versions) == 1]
-    return same, sorted(name for name, versions in found.items() if len(versions) > 1)
+            versions_by_package.setdefault(name, set()).add(str(version))
+    same = [
+        f"{name} {next(iter(versions))}" for name, versions in sorted(versions_by_package.items()) if len(versions) == 1
+    ]
+    return same, sorted(name for name, versions in versions_by_package.items() if len(versions) > 1)
 
 
 def _verdict(entry: Mapping[str, Any]) -> Text:
@@ -170,5 +179,5 @@ def _milliseconds(value: float | None) -> str:
     return f"{value:.1f} ms" if value < 1000 else _seconds(value / 1000)
 
 
-def _plain(value: Any) -> str:
+def _text_or_blank(value: Any) -> str:
     return "" if value is None else str(value)

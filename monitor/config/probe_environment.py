@@ -86,7 +86,7 @@ def read(environ: Mapping[str, str], file: Mapping[str, Any]) -> Layer:
 
 def namespace(group: str | None) -> str:
     """Return a name that separates the sidecars of a group from others and from a monitor in the same Redis."""
-    return safe_name(group or "", _FORBIDDEN, most_characters=60)
+    return safe_name(group or "", _FORBIDDEN, max_characters=60)
 
 
 def _put_defaults(layer: Layer, group: str | None) -> None:

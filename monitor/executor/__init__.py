@@ -1,7 +1,7 @@
-"""Executor of checks in processes of their own, which can be killed whatever they are doing.
+"""Executor that runs each check in a check process, a process that can be killed at any point of the check.
 
-`fork_server` imports everything once and forks a check process for each request. `child` is that process. `sockets`
-connects a worker to its fork server. `pool` is the worker's side and enforces the time limits.
+`fork_server` is the process that has all imports done and forks check processes. `child` is the code of a check
+process. `sockets` connects a worker to its fork server. `pool` is the code in the worker; it enforces the time limits.
 """
 
 from monitor.executor.pool import ProcessExecutor

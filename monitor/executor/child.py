@@ -1,4 +1,4 @@
-"""Check process: runs one check at a time for one client until the client closes the connection."""
+"""Check process: runs checks for one client, one at a time, until the client closes the connection."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ logger = logging.getLogger(__name__)
 
 Run = Callable[[str, Mapping[str, Any], float, Past], Outcome]
 
-# The client kills this process at the time limit. If the client itself has died, the kernel does so this much later:
-# an itimer with the default action needs neither the GIL nor the interpreter.
+# The client kills this process at the time limit of the check. If the client has died, the kernel kills this process
+# at the time limit plus BACKSTOP_SECONDS: an itimer with the default action needs neither the GIL nor the interpreter.
 BACKSTOP_SECONDS = 0.5
 
 
 def serve(connection: Connection, run: Run) -> None:
-    """Respond to requests (see `messages`) with an outcome and its response time until the connection is closed."""
+    """Run the check of each request, and send its outcome and response time, until the connection is closed.
+
+    `monitor.executor.messages` defines the requests and responses.
+    """
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     while True:
         try:
@@ -30,15 +33,15 @@ def serve(connection: Connection, run: Run) -> None:
         except (EOFError, OSError):
             return
         signal.setitimer(signal.ITIMER_REAL, request.timeout_seconds + BACKSTOP_SECONDS)
-        reply = _answer(request, run)
+        response = _run(request, run)
         signal.setitimer(signal.ITIMER_REAL, 0)
         try:
-            connection.send_bytes(reply)
+            connection.send_bytes(response)
         except OSError:
             return
 
 
-def _answer(request: Request, run: Run) -> bytes:
+def _run(request: Request, run: Run) -> bytes:
     started = time.perf_counter()
     try:
         outcome = run(request.kind, request.options, request.timeout_seconds, request.past)

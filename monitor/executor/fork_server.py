@@ -1,10 +1,14 @@
 """Fork server: the process that imports everything once and forks check processes in milliseconds.
 
-``python -m monitor.executor.fork_server SOCKET LOCK TARGET [KIND...]`` reads requests from the socket whose descriptor
-it has inherited (see `sockets`) and forks a check process for each. TARGET is a module with ``prepare(kinds)`` and
-``run(kind, options, timeout_seconds, past)``. A fork server exits at once if another one holds the lock, so several
-processes may start one at the same time. A fork server ends, and kills its check processes, when every process that
-could send a request has ended: a killed worker leaves no process behind.
+The command line is ``python -m monitor.executor.fork_server SOCKET LOCK TARGET [KIND...]``. SOCKET and LOCK are
+descriptors that the fork server inherits (see `sockets`). TARGET is a module with ``prepare(kinds)`` and
+``run(kind, options, timeout_seconds, past)``. For each request that arrives on SOCKET, the fork server forks a check
+process.
+
+A fork server exits at once if another fork server holds LOCK. So several processes may start one at the same time.
+
+When all processes that could send a request have ended, the fork server kills its check processes and ends. So a
+killed worker leaves no process behind.
 """
 
 from __future__ import annotations
@@ -27,25 +31,27 @@ from typing import Any
 from monitor.executor.sockets import CLOSE_ON_EXEC, LEASH, PIDFD
 from monitor.lib.redaction import scrub
 
-LOCK_SECONDS = 1.0  # longer than a process that only tests the lock holds it
+# Time limit for acquiring the lock. `ForkServerSockets.has_fork_server` in another process may hold it for a moment.
+LOCK_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
 
 
 def main(requests: int, lock: int, target: str, kinds: list[str]) -> int:
-    """Serve until no client is left, and return the exit status.
+    """Fork check processes until no client is left, and return the exit status.
 
-    0 after serving, or if another fork server serves already; 1 if TARGET cannot be prepared.
+    The status is 0 at the end, and if another fork server holds the lock. It is 1 if ``prepare`` of the target fails.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the group; the worker decides
+    # Ctrl-C sends SIGINT to every process of the group. Only the worker reacts, and ends the fork server.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     for inherited in (requests, lock):
-        os.set_inheritable(inherited, False)  # a program that a check starts must not keep the fork server alive
+        os.set_inheritable(inherited, False)  # a program that a check starts must not hold these open
     if not _acquire(lock):
         return 0
     module: Any = importlib.import_module(target)
     try:
         module.prepare(kinds)
-    except Exception as error:  # noqa: BLE001 - a project's settings and applications are imported there
+    except Exception as error:  # noqa: BLE001 - `prepare` imports a project's code, which may raise anything
         logger.error("no check process can be started: %s", _description(error))
         return 1
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # the id of a child is not reused until this process reaps it
@@ -57,7 +63,11 @@ def main(requests: int, lock: int, target: str, kinds: list[str]) -> int:
 
 
 class _ForkServer:
-    """Loop that forks check processes, reaps them, and kills those whose client has closed the leash."""
+    """Loop that forks check processes and reaps them.
+
+    If the system has no pidfds, a client gets a leash instead: one end of a socket pair. When the client closes the
+    leash, the fork server kills the client's check process.
+    """
 
     def __init__(self, requests: socket.socket, module: Any) -> None:
         self._requests = requests
@@ -67,7 +77,7 @@ class _ForkServer:
         self._selector.register(requests, selectors.EVENT_READ)
 
     def serve(self) -> None:
-        """Respond to requests until no process can send one; then kill the remaining check processes."""
+        """Fork a check process for each request until no process can send one; then kill all check processes."""
         while True:
             for key, _ in self._selector.select(timeout=1.0):
                 if key.fileobj is not self._requests:
@@ -79,16 +89,16 @@ class _ForkServer:
             self._reap()
 
     def _respond(self) -> bool:
-        """Fork a process for one request. Return False when no client is left."""
+        """Receive one request and fork a check process for it. Return False when no client is left."""
         data, descriptors, _, _ = socket.recv_fds(self._requests, 1, 1, CLOSE_ON_EXEC)
         for descriptor in descriptors:
             with socket.socket(fileno=descriptor) as client:
                 client.set_inheritable(False)
                 try:
                     self._send_handle(client, self._fork(client))
-                except ConnectionError:  # the client no longer waits; the new process finds its connection closed, too
+                except ConnectionError:  # the client no longer waits; the new process ends at the closed connection
                     pass
-                except OSError as error:  # too many processes or descriptors; the client finds its connection closed
+                except OSError as error:  # too many processes or descriptors; the client reads a closed connection
                     logger.error("no check process: %s", error)
         return bool(data)
 
@@ -107,14 +117,14 @@ class _ForkServer:
             serve(Connection(client.detach()), self._module.run)
             status = 0
         finally:
-            os._exit(status)  # never return to the fork server's loop, and never run its exit handlers
+            os._exit(status)  # the child must neither return to the fork server's loop nor run its exit handlers
 
     def _send_handle(self, client: socket.socket, pid: int) -> None:
-        """Send the client a handle to kill the process.
+        """Send the client a pidfd of the process, or else a leash.
 
-        The process is a child that is not reaped yet, so its id cannot belong to another process.
+        The process is a child that is not reaped yet, so the id ``pid`` cannot belong to another process.
         """
-        # pidfd_open is missing on other systems and old kernels, and a container's seccomp filter may forbid it.
+        # macOS and old kernels have no pidfd_open, and the seccomp filter of a container may forbid it.
         with contextlib.suppress(AttributeError, OSError):
             pidfd = os.pidfd_open(pid)
             try:
@@ -122,10 +132,10 @@ class _ForkServer:
             finally:
                 os.close(pidfd)
             return
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._selector.register(ours, selectors.EVENT_READ, pid)
-            socket.send_fds(client, [LEASH], [theirs.fileno()])
+        own_end, client_end = socket.socketpair()
+        with client_end:
+            self._selector.register(own_end, selectors.EVENT_READ, pid)
+            socket.send_fds(client, [LEASH], [client_end.fileno()])
 
     def _on_leash_closed(self, key: selectors.SelectorKey) -> None:
         self._selector.unregister(key.fileobj)
@@ -142,9 +152,9 @@ class _ForkServer:
 
 
 def _description(error: Exception) -> str:
-    """Return the exception and the place that raised it, in one line without credentials."""
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    return scrub(f"{type(error).__name__}: {error} ({where.filename}, line {where.lineno})")
+    """Return the exception and the file and line that raised it, without credentials."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return scrub(f"{type(error).__name__}: {error} ({frame.filename}, line {frame.lineno})")
 
 
 def _acquire(lock: int) -> bool:

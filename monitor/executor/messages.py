@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from monitor.config import CheckSpec
 from monitor.model.checks import Outcome, Past, Status
 
-MAX_OUTCOME_BYTES = 32 * 1024  # every web process reads the state of every check
-MAX_MEMORY_BYTES = 8 * 1024 * 1024  # read and written with every run
+MAX_OUTCOME_BYTES = 32 * 1024  # small, because every web process reads the outcome of every check
+MAX_MEMORY_BYTES = 8 * 1024 * 1024  # the store reads and writes a memory with every run
 
 
 class Request(NamedTuple):
@@ -28,42 +28,43 @@ def encode_request(check: CheckSpec, past: Past) -> bytes:
 
 
 def decode_request(raw: bytes) -> Request:
-    """Return the request of a message from `encode_request`."""
+    """Return the request in a message that `encode_request` returned."""
     kind, options, timeout_seconds, now, memory = json.loads(raw)
     return Request(kind, options, timeout_seconds, Past(now, memory))
 
 
 def encode_outcome(outcome: Outcome, response_time_ms: float) -> bytes:
-    """Return the message that responds to a request.
+    """Return the response message with an outcome.
 
-    Raise TypeError or ValueError if the outcome cannot be stored: it is not JSON, or it is larger than
-    ``MAX_OUTCOME_BYTES`` or its memory than ``MAX_MEMORY_BYTES``.
+    Raise TypeError or ValueError if the outcome cannot be stored, for one of three reasons: it is not JSON, it is
+    larger than ``MAX_OUTCOME_BYTES``, or its memory is larger than ``MAX_MEMORY_BYTES``.
     """
     if outcome.memory is not None and len(outcome.memory) > MAX_MEMORY_BYTES:
-        raise ValueError(f"a memory of {len(outcome.memory)} characters is longer than {MAX_MEMORY_BYTES}")
+        raise ValueError(f"the memory has {len(outcome.memory)} characters, more than {MAX_MEMORY_BYTES}")
     children = ",".join(
-        f"{json.dumps(name)}:{'null' if child is None else _encode(child)}" for name, child in outcome.children.items()
+        f"{json.dumps(name)}:{'null' if child is None else _encode_one(child)}"
+        for name, child in outcome.children.items()
     )
-    # Joined by hand: each outcome is encoded once, to measure its length, and that text is used here.
-    return f"[{response_time_ms!r},{_encode(outcome)},{{{children}}},{json.dumps(outcome.memory)}]".encode()
+    # Joined as text, because `_encode_one` has encoded each outcome already to measure its length.
+    return f"[{response_time_ms!r},{_encode_one(outcome)},{{{children}}},{json.dumps(outcome.memory)}]".encode()
 
 
 def decode_outcome(raw: bytes) -> tuple[Outcome, float]:
-    """Return the outcome and the response time in milliseconds."""
+    """Return the outcome and the response time in milliseconds from a message that `encode_outcome` returned."""
     response_time_ms, outcome, children, memory = json.loads(raw)
     child_outcomes = {name: None if child is None else _decode(child) for name, child in children.items()}
     return _decode(outcome, children=child_outcomes, memory=memory), response_time_ms
 
 
-def _encode(outcome: Outcome) -> str:
+def _encode_one(outcome: Outcome) -> str:
     values: list[Any] = [outcome.status, outcome.data, outcome.reason, outcome.message, outcome.detail]
     values += [outcome.grace, outcome.held, outcome.series]
     text = json.dumps(values, allow_nan=False)
     if len(text) > MAX_OUTCOME_BYTES:
-        raise ValueError(f"{len(text)} bytes are more than {MAX_OUTCOME_BYTES}")
+        raise ValueError(f"the outcome has {len(text)} bytes, more than {MAX_OUTCOME_BYTES}")
     return text
 
 
-def _decode(values: list[Any], **more: Any) -> Outcome:
+def _decode(values: list[Any], **more_fields: Any) -> Outcome:
     status, data, reason, message, detail, grace, held, series = values
-    return Outcome(Status(status), data, reason, message, detail, grace, held, series=tuple(series), **more)
+    return Outcome(Status(status), data, reason, message, detail, grace, held, series=tuple(series), **more_fields)

@@ -1,4 +1,4 @@
-"""Pool of check processes in the worker: assigns them to runs, measures time, and kills those that are late."""
+"""Pool of check processes in the worker: gives each run a process, and kills a process at the run's time limit."""
 
 from __future__ import annotations
 
@@ -19,37 +19,48 @@ from monitor.executor.sockets import ForkServerSockets, ProcessHandle
 from monitor.model.checks import NO_PAST, Outcome, Past, Status
 from monitor.ports.executor import ExecutorUnavailable
 
-START_SECONDS = 30.0  # longest start of a fork server, which imports Django and every kind; slow on a busy machine
-FORK_SECONDS = 5.0  # longest response time of a fork server that has responded before; it forks in milliseconds
-BLOCKED_SECONDS = 2  # longest time in which a check process may send or receive nothing within a message
-MAX_RUNS = 1000  # runs after which a process is replaced, which releases all that a user's function has leaked
+START_SECONDS = 30.0
+"""Time limit for the first response of a fork server. Before it, the fork server imports Django and every kind."""
+
+FORK_SECONDS = 5.0
+"""Time limit for a later response of a fork server. A fork takes milliseconds."""
+
+BLOCKED_SECONDS = 2
+"""Limit on a pause within a message: after this time without a byte, sending or receiving fails."""
+
+MAX_RUNS = 1000
+"""Number of runs after which a check process is replaced. This frees memory that a user's check has leaked."""
+
 MAX_IDLE_SECONDS = 60.0
+"""Time without a run after which a check process is ended."""
 
 
 class ProcessExecutor:
-    """Executor that runs each check in a process, one process for each run at the same time.
+    """Executor that runs each check in a check process. A check process does one run at a time.
 
-    It may be used from several threads, and the process that holds it may fork.
+    Several threads may use one executor. The process that has the executor may fork. The first run, or `start`, starts
+    the fork server.
 
-    ``target`` is the module that the processes run (see `fork_server`). The fork server first imports ``needed``, names
-    of kinds, and ``wanted``, names of the users' modules. After a start with ``wanted`` has failed, only ``needed`` is
-    imported. Nothing is started before the first use.
+    ``target`` is the TARGET of the fork server (see `fork_server`). ``required`` and ``optional`` are the names that
+    the fork server passes to ``prepare``: kinds, and modules of the project. If a fork server cannot prepare all of
+    them, a second one is started with ``required`` only.
     """
 
-    def __init__(self, target: str, needed: Iterable[str] = (), wanted: Iterable[str] = ()) -> None:
+    def __init__(self, target: str, required: Iterable[str] = (), optional: Iterable[str] = ()) -> None:
         self._target = target
-        self._needed = sorted(set(needed))
-        self._wanted = sorted(set(wanted))
+        self._required = sorted(set(required))
+        self._optional = sorted(set(optional))
         self._idle: deque[_CheckProcess] = deque()
         self._processes: set[_CheckProcess] = set()
         self._fork_server: subprocess.Popen[bytes] | None = None
-        self._sockets: ForkServerSockets | None = ForkServerSockets()  # made before any fork: all processes share it
+        # Made before any fork, so that all forked processes share it.
+        self._sockets: ForkServerSockets | None = ForkServerSockets()
         self._has_responded = False
         self._starting = threading.Lock()
-        os.register_at_fork(after_in_child=self._reset)
+        os.register_at_fork(after_in_child=self._drop_parents_processes)
 
     def start(self) -> None:
-        """Start one process, so that the first check does not wait for it. Raise ExecutorUnavailable if it fails."""
+        """Start a check process, so that the first run does not wait for one. Raise ExecutorUnavailable on failure."""
         if not self._idle:
             self._release(self._acquire())
 
@@ -57,13 +68,13 @@ class ProcessExecutor:
         """Run a check once. Return the outcome and the response time in milliseconds.
 
         After ``check.timeout_seconds`` the process is killed, even in a blocked call, in a C function that keeps the
-        GIL, or in a loop that catches every exception. Raise ExecutorUnavailable, and no other exception, if there is
-        no process to run it.
+        GIL, or in a loop that catches every exception. Then the outcome is the error ``timeout``. Raise
+        ExecutorUnavailable, and no other exception, if no check process can be started.
         """
         process = self._acquire()
         started = time.perf_counter()
         try:
-            reply = process.run(check, past)
+            response = process.run(check, past)
         except TimeoutError:
             self._end(process)
             outcome = Outcome(
@@ -75,28 +86,28 @@ class ProcessExecutor:
             outcome = Outcome(Status.ERROR, reason="crashed", message="the check's process ended without an outcome")
             return outcome, (time.perf_counter() - started) * 1000
         try:
-            result = decode_outcome(reply)
+            outcome_and_time = decode_outcome(response)
         except (ValueError, TypeError, AttributeError):  # the check wrote to the descriptor of the connection
             self._end(process)
             outcome = Outcome(Status.ERROR, reason="bad_data", message="the check's process sent no valid outcome")
             return outcome, (time.perf_counter() - started) * 1000
         self._release(process)
-        return result
+        return outcome_and_time
 
     def close(self) -> None:
         """End every idle process and the fork server."""
         while self._idle:
             self._end(self._idle.pop())
         self._end_fork_server()
-        self._drop_sockets()
+        self._forget_sockets()
 
-    def _reset(self) -> None:
-        """Forget the parent's check processes and its fork server process, in a process that was just forked.
+    def _drop_parents_processes(self) -> None:
+        """Drop the check processes of the parent. Called in each process that is forked from this one.
 
-        The sockets stay shared, so this process sends its requests to the same fork server.
+        The sockets stay shared, so the forked process sends its requests to the same fork server.
         """
         for process in list(self._processes):
-            with contextlib.suppress(OSError):  # another thread of the parent was closing it during the fork
+            with contextlib.suppress(OSError):  # a thread of the parent was closing it during the fork
                 process.close()
         self._idle.clear()
         self._processes.clear()
@@ -136,24 +147,25 @@ class ProcessExecutor:
             return self._process_of_new_server()
 
     def _process_of_new_server(self) -> _CheckProcess:
-        """Return a process of a new fork server, or of one that another thread or process has just started.
+        """Return a check process of a new fork server.
 
-        Called by one thread at a time.
+        If another thread or process has just started a fork server, return a check process of that fork server. Called
+        by one thread at a time.
         """
         if self._sockets is not None and self._sockets.has_fork_server():
             with contextlib.suppress(OSError, EOFError, TimeoutError):
                 return self._request(self._sockets, FORK_SECONDS if self._has_responded else START_SECONDS)
-            self._end_fork_server()  # it is frozen: it does not respond
-            if self._sockets.has_fork_server():  # another process has started it and may wait longer for it
-                self._drop_sockets()
+            self._end_fork_server()  # it does not respond
+            if self._sockets.has_fork_server():  # another process has started it: this process cannot end it
+                self._forget_sockets()
         try:
-            return self._launch([*self._needed, *self._wanted])
+            return self._launch([*self._required, *self._optional])
         except ExecutorUnavailable:
-            if not self._wanted:
+            if not self._optional:
                 raise
-            # A user's module that hangs or crashes during its import must not stop the other checks.
-            self._wanted = []
-            return self._launch(self._needed)
+            # A module of the project that hangs or crashes during its import must not stop the other checks.
+            self._optional = []
+            return self._launch(self._required)
 
     def _launch(self, names: list[str]) -> _CheckProcess:
         self._end_fork_server()
@@ -164,7 +176,7 @@ class ProcessExecutor:
         except (OSError, EOFError, TimeoutError) as error:
             status = self._fork_server.poll() if self._fork_server is not None else None
             self._end_fork_server()
-            self._drop_sockets()  # drops the request, which no fork server has received
+            self._forget_sockets()  # the request is still in them, and a later fork server must not receive it
             if status:
                 raise ExecutorUnavailable(f"the fork server exited with status {status}") from None
             if isinstance(error, TimeoutError):
@@ -180,11 +192,11 @@ class ProcessExecutor:
     def _end_fork_server(self) -> None:
         fork_server, self._fork_server = self._fork_server, None
         if fork_server is not None:
-            fork_server.kill()  # it needs no clean-up, and may be frozen
+            fork_server.kill()  # not terminate(): it needs no clean-up, and may be frozen
             fork_server.wait()
 
-    def _drop_sockets(self) -> None:
-        # Not closed here: another thread may wait for a response on it. It is closed with the last reference.
+    def _forget_sockets(self) -> None:
+        # Not closed here, because another thread may wait for a response. `ForkServerSockets.__del__` closes them.
         self._sockets, self._has_responded = None, False
 
 
@@ -192,8 +204,8 @@ class _CheckProcess:
     """Client of one check process."""
 
     def __init__(self, connection: socket.socket, handle: ProcessHandle) -> None:
-        # A memory can be larger than the socket's buffer. Without these limits, a process that freezes within a message
-        # would block its client for ever.
+        # A message with a memory can be larger than the socket's buffer. Without these limits, a check process that
+        # freezes within a message would block the worker's thread for ever.
         for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
             connection.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", BLOCKED_SECONDS, 0))
         self._connection = Connection(connection.detach())
@@ -202,9 +214,9 @@ class _CheckProcess:
         self.idle_since = 0.0
 
     def run(self, check: CheckSpec, past: Past) -> bytes:
-        """Request a run of a check and return the encoded outcome.
+        """Run a check in the process and return the encoded outcome.
 
-        Raise TimeoutError after the check's time limit, and EOFError or OSError when the process ends.
+        Raise TimeoutError after the check's time limit, and EOFError or OSError if the process ends before.
         """
         self.runs += 1
         self._connection.send_bytes(encode_request(check, past))
@@ -213,18 +225,21 @@ class _CheckProcess:
         return self._connection.recv_bytes()
 
     def is_alive(self) -> bool:
-        """Return whether an idle process lives. It sends nothing, so a readable connection has been closed."""
+        """Return whether an idle process is alive.
+
+        An idle process sends nothing. So if the connection is readable, the process has closed it.
+        """
         try:
             return not self._connection.poll()
         except OSError:
             return False
 
     def end(self) -> None:
-        """Kill the process. Do not wait for its end, which an uninterruptible system call can delay for long."""
+        """Kill the process. Do not wait for its end: an uninterruptible system call can delay the end for minutes."""
         self._handle.kill()
         self._connection.close()
 
     def close(self) -> None:
-        """Close this process's copies of the descriptors, and leave the check process to the parent."""
+        """Close the descriptors in this process without killing the check process, which the parent still uses."""
         self._handle.close()
         self._connection.close()

@@ -1,8 +1,8 @@
-"""Sockets between a worker and its fork server. They have no name that another user could find.
+"""Socket pair and lock between a worker and its fork server. Neither has a name, so no other user can open it.
 
-Every process that a worker forks inherits both ends of the socket pair and the lock, so these processes share one fork
-server. The fork server inherits the end that it reads from, and the lock. A response can be trusted because only
-processes that inherited the sockets can send one.
+The fork server inherits one end of the socket pair, from which it reads requests, and the lock. Every process that the
+worker forks inherits both ends and the lock, so all these processes share one fork server. A response can be trusted,
+because only processes that inherited the socket pair can send one.
 """
 
 from __future__ import annotations
@@ -21,23 +21,26 @@ from collections.abc import Iterable
 from typing import IO
 
 PIDFD, LEASH = b"p", b"l"
-"""Descriptor in the response to a request: a pidfd of the new process, or a socket whose closing ends the process."""
+"""Kinds of the descriptor in a response.
+
+PIDFD is a pidfd of the new check process. LEASH is a socket: when it is closed, the fork server kills the process.
+"""
 
 REQUEST = b"+"
 CLOSE_ON_EXEC: int = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
-SEND_SECONDS = 5.0  # longest wait to send a request while a frozen fork server has not received earlier ones
-_POLL_SECONDS = 0.1  # interval at which a process that waits for a response checks that a fork server still lives
+SEND_SECONDS = 5.0  # time limit for sending a request; a frozen fork server receives none, and the buffer can be full
+_POLL_SECONDS = 0.1  # while a process waits for a response, it checks at this interval that a fork server is alive
 
 
 class ProcessHandle:
-    """Handle that kills one process, even if its process id has been reused: the kernel made it, not a message."""
+    """Handle to kill one check process: a pidfd or a leash. Unlike a process id, it never refers to a later process."""
 
     def __init__(self, kind: bytes, descriptor: int) -> None:
         self._is_pidfd = kind == PIDFD
         self._descriptor = descriptor
 
     def kill(self) -> None:
-        """Kill the process and close the handle. With a leash, the fork server kills it, as its parent."""
+        """Kill the process and close the handle. If the handle is a leash, closing it makes the fork server kill it."""
         if self._descriptor >= 0 and self._is_pidfd:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
@@ -51,7 +54,7 @@ class ProcessHandle:
 
 
 class ForkServerSockets:
-    """Socket pair for requests for check processes, and the lock that a fork server holds while it lives."""
+    """Socket pair for requests, and the lock that a fork server holds as long as it lives."""
 
     def __init__(self) -> None:
         """Create the socket pair and the lock. Raise OSError if that fails."""
@@ -60,7 +63,7 @@ class ForkServerSockets:
         self._lock = _unnamed_file()
 
     def start_fork_server(self, target: str, names: Iterable[str]) -> subprocess.Popen[bytes]:
-        """Start a fork server. It exits at once if another one holds the lock. Raise OSError if it cannot start."""
+        """Start a fork server, which exits at once if another one holds the lock. Raise OSError on failure."""
         if not sys.executable:
             raise OSError("the path of the Python interpreter is unknown (sys.executable is empty)")
         inherited = (self._server_end.fileno(), self._lock.fileno())
@@ -68,9 +71,9 @@ class ForkServerSockets:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=inherited)  # noqa: S603
 
     def has_fork_server(self) -> bool:
-        """Return whether a fork server lives, started by this process or by another one that shares these sockets."""
+        """Return whether a fork server is alive, no matter which of the processes with these sockets started it."""
         try:
-            # A shared lock, so that several processes can test at the same time.
+            # LOCK_SH, so that several processes can test at the same time. A fork server holds LOCK_EX.
             fcntl.lockf(self._lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
             return True
@@ -80,32 +83,33 @@ class ForkServerSockets:
     def request(
         self, seconds: float, fork_server: subprocess.Popen[bytes] | None
     ) -> tuple[socket.socket, ProcessHandle]:
-        """Return the connection to a new check process, and the handle to kill it.
+        """Request a check process. Return the connection to it and the handle to kill it.
 
-        ``fork_server`` is the process that this process has started, or None. Raise TimeoutError after ``seconds``,
-        EOFError when there is no fork server or it cannot fork, and OSError when the socket fails.
+        ``fork_server`` is the fork server that this process has started, or None if another process has started it.
+        Raise TimeoutError after ``seconds``. Raise EOFError if there is no fork server or it cannot fork. Raise OSError
+        if the socket fails.
         """
         deadline = time.monotonic() + seconds
-        ours, theirs = socket.socketpair()
+        own_end, process_end = socket.socketpair()
         try:
-            with theirs:
-                socket.send_fds(self._requests, [REQUEST], [theirs.fileno()])
-            while not _is_readable(ours, min(_POLL_SECONDS, max(0.0, deadline - time.monotonic()))):
+            with process_end:
+                socket.send_fds(self._requests, [REQUEST], [process_end.fileno()])
+            while not _is_readable(own_end, min(_POLL_SECONDS, max(0.0, deadline - time.monotonic()))):
                 if time.monotonic() >= deadline:
                     raise TimeoutError
                 if (fork_server is None or fork_server.poll() is not None) and not self.has_fork_server():
                     raise EOFError
-            kind, descriptors, _, _ = socket.recv_fds(ours, 1, 1, CLOSE_ON_EXEC)
+            kind, descriptors, _, _ = socket.recv_fds(own_end, 1, 1, CLOSE_ON_EXEC)
             if not descriptors:
                 raise EOFError
             os.set_inheritable(descriptors[0], False)
         except BaseException:
-            ours.close()
+            own_end.close()
             raise
-        return ours, ProcessHandle(kind, descriptors[0])
+        return own_end, ProcessHandle(kind, descriptors[0])
 
     def __del__(self) -> None:
-        """Close this process's copies. The fork server ends once no process holds one."""
+        """Close the descriptors in this process. The fork server ends when all processes have closed them."""
         for name in ("_requests", "_server_end", "_lock"):
             if hasattr(self, name):  # some are missing if __init__ failed
                 getattr(self, name).close()

@@ -45,11 +45,11 @@ class Packed:
     """
 
     def __init__(self, raw: bytes) -> None:
-        self._bytes = decoding.inflate(raw, most_bytes=LIMIT_BYTES)
+        self._bytes = decoding.inflate(raw, max_bytes=LIMIT_BYTES)
         self._left = COLUMNS_LIMIT_BYTES
         (length,) = _LENGTH.unpack_from(self._bytes)
         self._place = _LENGTH.size + length
-        self.header: Any = decoding.load(self._bytes[_LENGTH.size : self._place], most_bytes=HEAD_LIMIT_BYTES)
+        self.header: Any = decoding.load(self._bytes[_LENGTH.size : self._place], max_bytes=HEAD_LIMIT_BYTES)
 
     def take(self, typecode: str, count: int) -> array[Any]:
         """Return the next column: ``count`` numbers of an array's ``typecode``."""

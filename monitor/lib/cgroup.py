@@ -1,8 +1,9 @@
-"""CPU and memory limits of the control group of this process, and the usage of each; cgroup v1 and v2.
+"""CPU and memory limits of the control group (cgroup v1 or v2) of this process, and the CPU time and memory in use.
 
-A limit can be set on the process's own group or on any group above it (a pod's, a slice's). The smallest limit of all
-visible groups applies. It is compared with the usage of the group that has the limit.
-Files: https://docs.kernel.org/admin-guide/cgroup-v2.html and cgroup-v1/memory.html, cpuacct.html; sched-bwc.html.
+A limit can be set on the group of the process or on any group above it (of a pod, of a slice). The smallest limit of
+all visible groups applies. Its usage is the usage of the group that has this limit.
+Formats of the files: https://docs.kernel.org/admin-guide/ has cgroup-v2.html and cgroup-v1/memory.html, cpuacct.html;
+https://docs.kernel.org/scheduler/sched-bwc.html has the CPU quota of v1.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ MEMBERSHIP = Path("/proc/self/cgroup")
 
 @dataclass(frozen=True, slots=True)
 class MemoryLimit:
-    """Memory limit in bytes, and the usage of the group that has it, without page cache that can be dropped."""
+    """Memory limit of a group in bytes, and the memory that the group uses, without page cache that can be dropped."""
 
     limit_bytes: int
     used_bytes: int
@@ -25,7 +26,7 @@ class MemoryLimit:
 
 @dataclass(frozen=True, slots=True)
 class CpuLimit:
-    """CPU limit in cores, and the CPU time in seconds that the group with this limit has used so far."""
+    """CPU limit of a group in cores, and the CPU time in seconds that the group has used since its creation."""
 
     cores: float
     used_seconds: float
@@ -54,12 +55,16 @@ def cpu_limit(root: Path = ROOT, membership: Path = MEMBERSHIP) -> CpuLimit | No
 
 
 def _groups(root: Path, membership: Path, controller: str) -> Iterator[Path]:
-    """Yield the directories of this process's group and of the groups above it, for a v1 controller ("" for v2)."""
+    """Yield the directories of this process's group and of the groups above it.
+
+    ``controller`` is the v1 controller, such as ``memory``; ``""`` stands for v2.
+    """
     path = _membership(membership, controller)
     top = _mount(root, controller)
     if path is None or not top.is_dir():
         return
-    # Without a cgroup namespace (Docker on v1) the path is the host's, but the top of the mount is the process's group.
+    # Without a cgroup namespace (Docker on v1), the path is the one on the host and does not exist here. Then the top
+    # of the mount is the group of the process.
     group = top.joinpath(*(name for name in path.split("/") if name not in ("", "..")))
     if not group.is_dir():
         group = top
@@ -98,7 +103,7 @@ def _memory_v1(group: Path) -> MemoryLimit | None:
 
 
 def _memory(limit: int | None, usage: int | None, inactive_file: int | None) -> MemoryLimit | None:
-    # v1 has a number near 2**63 if there is no limit.
+    # In v1, a limit near 2**63 means no limit.
     if limit is None or usage is None or limit >= 1 << 60:
         return None
     return MemoryLimit(limit, max(0, usage - (inactive_file or 0)))
@@ -121,7 +126,7 @@ def _cpu_v1(cpu: Path, cpuacct: Path) -> CpuLimit | None:
 
 
 def _number(path: Path) -> int | None:
-    """Return the number in a file, or None if there is no file or it contains a word (``max``)."""
+    """Return the number in a file, or None if the file is missing or contains a word such as ``max``."""
     try:
         return int(_read(path) or "")
     except ValueError:
@@ -129,7 +134,7 @@ def _number(path: Path) -> int | None:
 
 
 def _field(path: Path, name: str) -> int | None:
-    """Return the number of ``name`` in a file of lines such as ``inactive_file 4096``, or None."""
+    """Return the number after ``name`` in a file with lines such as ``inactive_file 4096``, or None."""
     for line in (_read(path) or "").splitlines():
         key, _, value = line.partition(" ")
         if key == name:

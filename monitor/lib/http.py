@@ -1,4 +1,4 @@
-"""Bounded HTTP requests: no redirects, no proxies, no retries, a time limit, and a body of limited size."""
+"""HTTP requests with a time limit and a size limit on the body, without redirects, proxies and retries."""
 
 from __future__ import annotations
 
@@ -15,21 +15,25 @@ from urllib3.exceptions import HTTPError, InsecureRequestWarning, NewConnectionE
 from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 from urllib3.util import Url, parse_url
 
-from monitor.lib.attempts import addresses, share
+from monitor.lib.attempts import address_count, share
 
 USUAL_HEADERS = {"User-Agent": "celery-health-monitor", "Accept-Encoding": "identity"}
 CHUNK_BYTES = 64 * 1024
 
 
 class Response(NamedTuple):
-    """HTTP response: its status, and its body or the beginning of it."""
+    """HTTP response: the status, and the body or its beginning."""
 
     status: int
     body: bytes
 
 
 class HttpClient:
-    """HTTP client for the requests of one run. The addresses of a host share the time limit of a connection."""
+    """HTTP client for the requests of one run.
+
+    If a host has several addresses, a connection tries the addresses one after another, each with a share of
+    the time limit.
+    """
 
     def __init__(self, *, verify_tls: bool = True, ca_file: str | None = None) -> None:
         self._pool = urllib3.PoolManager(
@@ -60,10 +64,11 @@ class HttpClient:
         headers: Mapping[str, str],
         fields: Mapping[str, str] | None = None,
     ) -> Response:
-        """Send one request and return its response. The body is cut off once ``max_bytes`` or more were read.
+        """Send one request and return the response.
 
-        ``deadline`` is a time of ``time.monotonic()`` in the future. Raise TimeoutError at that time, even if the body
-        is still being received. Other failures raise the exceptions of urllib3 and the network: HTTPError, OSError.
+        ``deadline`` is a time of ``time.monotonic()`` in the future. Reading the body stops once at least ``max_bytes``
+        were read. Raise TimeoutError at the deadline, even while the body is being received. Raise urllib3's HTTPError
+        or OSError on any other failure.
         """
         try:
             with warnings.catch_warnings():
@@ -80,9 +85,8 @@ class HttpClient:
                 )
                 return Response(response.status, _read(response, deadline, max_bytes))
         except HTTPTimeoutError as error:
-            if isinstance(
-                error, NewConnectionError
-            ):  # the connection was refused: not a timeout, in spite of its class
+            # A refused connection is no timeout, although the class of its error is a subclass of TimeoutError.
+            if isinstance(error, NewConnectionError):
                 raise
             raise TimeoutError("no answer in time") from error
 
@@ -91,13 +95,13 @@ def http_url(text: str) -> Url | None:
     """Return a parsed http or https URL, or None for any other text."""
     try:
         url = parse_url(text)
-    except HTTPError:  # not raised again: its text contains the URL
+    except HTTPError:  # not raised again, because its text contains the URL
         return None
     return url if url.scheme in ("http", "https") and url.host else None
 
 
 def _read(response: urllib3.BaseHTTPResponse, deadline: float, max_bytes: int) -> bytes:
-    """Return the body. Check the deadline after each chunk, because each byte restarts the timeout of a socket."""
+    """Return the body. Check the deadline after each chunk, because the timeout of a socket restarts with each byte."""
     body = bytearray()
     try:
         while len(body) < max_bytes:
@@ -111,7 +115,7 @@ def _read(response: urllib3.BaseHTTPResponse, deadline: float, max_bytes: int) -
     except BaseException:
         response.close()
         raise
-    response.close()  # the rest of the body must not be read as the next response
+    response.close()  # otherwise the rest of the body would be read as the next response
     return bytes(body)
 
 
@@ -119,7 +123,7 @@ class _SharedTimeConnection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         timeout = self.timeout
         if isinstance(timeout, int | float):
-            self.timeout = share(timeout, addresses(self.host.strip("[]"), self.port))
+            self.timeout = share(timeout, address_count(self.host.strip("[]"), self.port))
         try:
             return super()._new_conn()
         finally:

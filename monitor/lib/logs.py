@@ -1,7 +1,7 @@
-"""Logging: one event per outcome, as JSON or in a readable form on a terminal, without secrets.
+"""Logging: JSON, or readable text on a terminal, without secrets.
 
-The handler receives the records of all libraries, too. Bind the context of a task with
-``structlog.contextvars.bound_contextvars(check=..., task_id=...)``.
+The monitor logs with structlog. Records that libraries log with the standard library have the same handler and format.
+A task adds its fields with ``structlog.contextvars.bound_contextvars(check=..., task_id=...)``.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from monitor.lib.redaction import mask, scrub
 
 Format = Literal["auto", "json", "console"]
 
-# Loggers with handlers of their own, which would write every line a second time in another format.
-_FOREIGN = ("celery", "celery.task", "django", "django.server", "_granian", "granian.access")
-# Loggers that write two lines for each task and one for each tick of beat at level info. The outcomes are logged, too.
+# Loggers of libraries that add their own handlers, which would write every record a second time in another format.
+_LIBRARIES_WITH_HANDLERS = ("celery", "celery.task", "django", "django.server", "_granian", "granian.access")
+# Loggers that write two lines for each task and one line for each tick of beat at level info.
 _VERBOSE = ("celery.app.trace", "celery.worker.strategy", "celery.beat")
 
 
 def configure(format: Format = "auto", level: str = "info") -> None:
-    """Send the logs of structlog and of the standard library to standard error. A later call replaces the settings."""
+    """Write the logs of structlog and of the standard library to standard error. A later call replaces the settings."""
     logging.config.dictConfig(dict_config(format, level))
     logging.captureWarnings(True)
     structlog.configure(
@@ -42,8 +42,8 @@ def configure(format: Format = "auto", level: str = "info") -> None:
 
 
 def dict_config(format: Format = "auto", level: str = "info") -> dict[str, Any]:
-    """Return the dictConfig of :func:`configure`, also for granian's ``log_dictconfig`` and Django's ``LOGGING``."""
-    foreign: dict[str, Any] = {name: {"handlers": [], "propagate": True} for name in _FOREIGN}
+    """Return the settings for ``logging.config.dictConfig``, granian's ``log_dictconfig`` and Django's ``LOGGING``."""
+    without_handlers: dict[str, Any] = {name: {"handlers": [], "propagate": True} for name in _LIBRARIES_WITH_HANDLERS}
     verbose = {name: {"level": "WARNING" if level == "info" else level.upper()} for name in _VERBOSE}
     return {
         "version": 1,
@@ -58,7 +58,7 @@ def dict_config(format: Format = "auto", level: str = "info") -> dict[str, Any]:
                 "stream": "ext://sys.stderr",
             }
         },
-        "loggers": foreign | verbose,
+        "loggers": without_handlers | verbose,
         "root": {"handlers": ["stderr"], "level": level.upper()},
     }
 
@@ -68,7 +68,7 @@ def formatter(format: Format = "auto") -> logging.Formatter:
     colors = sys.stderr.isatty()
     renderer: Processor
     if format == "console" or (format == "auto" and colors):
-        # The default formatter of exceptions shows local variables, which may contain passwords.
+        # Not the default formatter of exceptions: it prints local variables, which may contain passwords.
         renderer = structlog.dev.ConsoleRenderer(
             colors=colors, exception_formatter=structlog.dev.plain_traceback, pad_event_to=24
         )
@@ -81,14 +81,17 @@ def formatter(format: Format = "auto") -> logging.Formatter:
 
 
 def redact_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Replace credentials in texts, and values with a secret's name, by ``***``. A processor of structlog."""
+    """Replace secrets in an event by ``***``: credentials in texts, and values whose key names a secret.
+
+    This is a processor of structlog.
+    """
     return {key: _redacted(value, key) for key, value in event.items()}
 
 
 def _redacted(value: Any, name: str = "") -> Any:
     match mask(value, name, scrub):
-        case None | bool() | int() | str() as plain:
-            return plain
+        case None | bool() | int() | str() as unchanged:
+            return unchanged
         case float() as number:
             return number if math.isfinite(number) else repr(number)  # JSON has no NaN and no infinity
         case Mapping() as table:
@@ -100,35 +103,39 @@ def _redacted(value: Any, name: str = "") -> Any:
 
 
 class OutageFilter(logging.Filter):
-    """Filter that passes the reason why a broker or the store is unavailable once, not at each attempt.
+    """Filter that drops repeated records about the same outage of a broker or the store.
 
-    The reason passes again after it has not occurred for ``FORGOTTEN_SECONDS``. All other records pass.
+    A record about an outage passes if no record with the same server and reason was received in the last
+    ``FORGOTTEN_SECONDS``. All other records pass.
     """
 
     FORGOTTEN_SECONDS = 30.0
 
     def __init__(self) -> None:
         super().__init__()
-        self._last: dict[str, float] = {}
+        self._last_received_at: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether to log the record."""
         if record.name == _CONSUMER and record.getMessage().startswith(_LOST):
-            return False  # the monitor's own record has the reason
+            return False  # the monitor logs the same event, with its reason
         outage = _outage(record)
         if outage is None:
             return True
         now = time.monotonic()
-        last, self._last[outage] = self._last.get(outage), now
-        if len(self._last) > _OUTAGES_KEPT:
-            self._last = {}
+        last, self._last_received_at[outage] = self._last_received_at.get(outage), now
+        if len(self._last_received_at) > _OUTAGES_KEPT:
+            self._last_received_at = {}
         return last is None or now - last > self.FORGOTTEN_SECONDS
 
 
 def _outage(record: logging.LogRecord) -> str | None:
-    """Return the server and reason of the outage that a record reports, without numbers; None for other records."""
+    """Return the server and the reason of the outage that a record reports, or None if it reports no outage.
+
+    Numbers are replaced, so that records with different ports or ids have the same text.
+    """
     if isinstance(record.msg, dict):  # from structlog
-        server = str(record.msg.get("event")).rpartition(".")[2]  # the same in the events of all tasks
+        server = str(record.msg.get("event")).rpartition(".")[2]  # such as store_unavailable
         reason = record.msg.get("reason")
         cause = record.msg.get("message") if reason in (None, "server_error") else reason
         outage = f"{server} {cause}" if server.endswith("_unavailable") else None

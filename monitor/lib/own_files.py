@@ -1,4 +1,4 @@
-"""Files of the current user on a shared machine: trusted directories, and the creation of private files."""
+"""Directories and files that other users of the machine can neither replace nor read."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 
 
 def belongs_to_another(directory: Path) -> bool:
-    """Return whether another user owns an existing directory, and so could replace the files in it.
+    """Return whether an untrusted user owns an existing directory, and so could replace the files in it.
 
-    A directory of root is trusted, because volumes are often mounted with that owner. Root itself trusts a directory of
-    any user unless every user can write to its parent, as in ``/tmp``. Raise OSError if it cannot be read.
+    The current user and root are trusted. Root is trusted because volumes are often mounted with the owner root. If the
+    current user is root, every owner is trusted, unless every user can write to the parent directory, as in ``/tmp``.
+    Raise OSError if the directory cannot be read.
     """
     owner, user = directory.stat().st_uid, os.geteuid()
     if owner in (user, 0):
@@ -30,9 +31,10 @@ def is_private(directory: Path) -> bool:
 
 
 def create(path: Path, text: str) -> None:
-    """Create a file that only this user can read, atomically, unless it exists. Raise OSError if that fails.
+    """Create a file with this text that only this user can read. Do nothing if the file exists.
 
-    If several processes create the file at the same time, the first one succeeds, and the others leave it unchanged.
+    The file appears with its complete text. If several processes create it at the same time, the text of the first
+    process is kept. Raise OSError if the file cannot be created.
     """
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

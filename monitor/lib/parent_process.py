@@ -1,4 +1,4 @@
-"""End of a process together with its parent process (Linux only)."""
+"""Signal to a process when its parent process ends (Linux only)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent() -> Callable[[], None] | None:
-    """Return a function that makes the calling process get SIGTERM when its parent ends; None on other systems.
+    """Return a function, or None on systems other than Linux.
 
-    It uses prctl(2), which only Linux has. If this function was called before a fork, the returned one is safe to call
-    between fork and exec.
+    After a process has called the returned function, the kernel sends SIGTERM to the process when its parent ends. The
+    function may be called between fork and exec, because the library is loaded here, before the fork.
     """
     if sys.platform != "linux":
         return None

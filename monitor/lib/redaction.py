@@ -20,15 +20,16 @@ _ASSIGNMENT = re.compile(
 _AUTHORIZATION = re.compile(
     r"""(?i)\b(authorization["']?\s*[:=]\s*["']?)(?:(?:basic|bearer|token|digest)\s+)?[^\s"',]+"""
 )
-_TABLE_OF_SECRETS = re.compile(r"(?:^|_)headers$|^environment$")
-_LEAST_TO_HIDE_ANYWHERE = 4
+_SECRET_TABLE_NAME = re.compile(r"(?:^|_)headers$|^environment$")
+_MIN_LENGTH_TO_HIDE_ANYWHERE = 4
 _SECRET_NAME = re.compile(rf"(?i)(?:{_SECRETS}|signature|authorization|cookie)|(?:^|_)(?:auth|sig)(?:$|_)")
 
 
 def scrub(text: str) -> str:
-    """Return the text with ``***`` for secrets: user and password of URLs, ``password=...``, ``Authorization: ...``.
+    """Return the text with ``***`` in place of secrets.
 
-    A second call changes nothing. A text without credentials is returned unchanged.
+    Secrets are the user and password of URLs, and the values in ``password=...``, ``Authorization: ...`` and the like.
+    A second call with the result changes nothing. A text without secrets is returned unchanged.
     """
     if "://" in text and "@" in text:
         text = _WORD.sub(lambda word: _without_user_info(word[0]), text)
@@ -39,33 +40,39 @@ def scrub(text: str) -> str:
 
 
 def scrub_value(value: str) -> str:
-    """Return a single value without credentials, like :func:`scrub`; its blanks and quotes may be in a password."""
+    """Return a text that is one value, such as a URL, without secrets.
+
+    Unlike in :func:`scrub`, the password of a URL may contain blanks and quotes.
+    """
     return scrub(_without_user_info(value))
 
 
 def is_secret(name: str) -> bool:
-    """Return whether a key's name denotes a secret, such as ``password``, ``api_key``, ``SLACK_TOKEN``, ``Cookie``."""
+    """Return whether the value of a key is a secret, by the key's name: ``password``, ``SLACK_TOKEN``, ``Cookie``."""
     return _SECRET_NAME.search(name) is not None
 
 
 def is_secret_path(path: Sequence[str]) -> bool:
-    """Return whether the key at ``path`` is, or lies in, a table whose every value is a secret, such as ``headers``."""
-    below_name = path[1:] if "." in path[0] else path[2:]  # without the check's name, which may be ``headers``, too
-    return any(map(is_table_of_secrets, below_name))
+    """Return whether the key at ``path``, or a table that contains this key, is a table of secrets like ``headers``."""
+    path_below_name = (
+        path[1:] if "." in path[0] else path[2:]
+    )  # without the name of the check, which may be ``headers``
+    return any(map(is_table_of_secrets, path_below_name))
 
 
 def is_table_of_secrets(name: str) -> bool:
-    """Return whether every value in a table of that name is a secret."""
-    return _TABLE_OF_SECRETS.search(name) is not None
+    """Return whether every value in the table ``name`` is a secret."""
+    return _SECRET_TABLE_NAME.search(name) is not None
 
 
 def hide_secrets(text: str, secrets: Iterable[str]) -> str:
-    """Return the text with ``***`` for these secrets. A short secret is hidden only where it is an entire word.
+    """Return the text with ``***`` in place of these secrets.
 
-    Otherwise, a secret such as ``a`` would make the text unreadable.
+    A secret of fewer than four characters is replaced only where it is an entire word. Otherwise a secret such as ``a``
+    would make the text unreadable.
     """
     for secret in sorted(filter(None, (secret.strip() for secret in secrets)), key=len, reverse=True):
-        if len(secret) >= _LEAST_TO_HIDE_ANYWHERE:
+        if len(secret) >= _MIN_LENGTH_TO_HIDE_ANYWHERE:
             text = text.replace(secret, MASK)
         else:
             text = re.sub(rf"(?<![\w*]){re.escape(secret)}(?![\w*])", MASK, text)
@@ -73,55 +80,56 @@ def hide_secrets(text: str, secrets: Iterable[str]) -> str:
 
 
 def mask(value: Any, name: str = "", scrub_text: Callable[[str], str] = scrub_value) -> Any:
-    """Return the value of the key ``name`` with the same structure and ``***`` for secrets.
+    """Return the value of the key ``name`` with ``***`` in place of secrets. Tables and lists keep their structure.
 
-    Pass :func:`scrub` as ``scrub_text`` if texts are sentences and not single values.
+    Pass :func:`scrub` as ``scrub_text`` if the texts are sentences. The default is for texts that are one value each.
     """
-    shown = value
+    masked = value
     match value:
         case None | bool():
             pass
         case _ if is_secret(name):
-            shown = MASK
+            masked = MASK
         case SecretStr():
             secret = value.get_secret_value()
-            shown = scrub_value(secret) if "://" in secret else MASK
+            masked = scrub_value(secret) if "://" in secret else MASK
         case str() if "://" not in value and name.lower().endswith(("url", "dsn")):
-            shown = re.sub(r"(?s)^.*@", f"{MASK}@", scrub_text(value))  # a URL without its scheme
+            masked = re.sub(r"(?s)^.*@", f"{MASK}@", scrub_text(value))  # a URL without a scheme
         case str():
-            shown = scrub_text(value)
+            masked = scrub_text(value)
         case bytes():
-            shown = scrub_text(value.decode(errors="replace"))
+            masked = scrub_text(value.decode(errors="replace"))
         case Mapping():
-            shown = {key: mask(item, str(key), scrub_text) for key, item in value.items()}
+            masked = {key: mask(item, str(key), scrub_text) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
-            shown = [mask(item, "", scrub_text) for item in value]
-    return shown
+            masked = [mask(item, "", scrub_text) for item in value]
+    return masked
 
 
 def hide_check_option(value: Any, name: str = "") -> Any:
-    """Return an option of a check with ``***`` for secrets. All values of its request headers are secrets."""
-    return mask(_without_tables(value, name), name)
+    """Return an option of a check with ``***`` in place of secrets. All values in a table of headers are secrets."""
+    return mask(_mask_secret_tables(value, name), name)
 
 
 def hide_option(value: Any, name: str = "") -> Any:
-    """Return an option of an alert channel with ``***`` for secrets. Of a URL only the scheme is shown.
+    """Return an option of an alert channel with ``***`` in place of secrets.
 
-    Its path may be the credential: ``https://hooks.slack.com/services/T00/B00/XXX``, ``tgram://TOKEN/CHAT``.
+    A URL is replaced except for its scheme, because the path of the URL may be the credential, as in
+    ``https://hooks.slack.com/services/T00/B00/XXX`` and ``tgram://TOKEN/CHAT``.
     """
     if name.lower().endswith("key") and not isinstance(value, bool | None):
         return MASK
     if isinstance(value, Mapping):
-        are_secrets = is_table_of_secrets(name)
-        return {key: MASK if are_secrets else hide_option(item, str(key)) for key, item in value.items()}
+        is_secret_table = is_table_of_secrets(name)
+        return {key: MASK if is_secret_table else hide_option(item, str(key)) for key, item in value.items()}
     return mask(value, name, _only_schemes)
 
 
-def _without_tables(value: Any, name: str) -> Any:
+def _mask_secret_tables(value: Any, name: str) -> Any:
     if isinstance(value, Mapping):
-        are_secrets = is_table_of_secrets(name)
-        return {key: MASK if are_secrets else _without_tables(item, str(key)) for key, item in value.items()}
-    return [_without_tables(item, "") for item in value] if isinstance(value, list | tuple) else value
+        is_secret_table = is_table_of_secrets(name)
+        return {key: MASK if is_secret_table else _mask_secret_tables(item, str(key)) for key, item in value.items()}
+    return [_mask_secret_tables(item, "") for item in value] if isinstance(value, list | tuple) else value
 
 
 def _only_schemes(text: str) -> str:
@@ -129,10 +137,10 @@ def _only_schemes(text: str) -> str:
 
 
 def _without_user_info(urls: str) -> str:
-    # A password may contain an unescaped "/" or "@". So everything up to the last "@" of a URL is hidden, even if that
-    # hides a host, too.
-    shown = []
+    # A password may contain an unescaped "/" or "@". So all text up to the last "@" of a URL is hidden. If the path of
+    # the URL contains an "@", this hides the host.
+    masked = []
     for url in _NEXT_URL.split(urls):
         scheme, separator, rest = url.partition("://")
-        shown.append(f"{scheme}://{MASK}@{rest.rpartition('@')[2]}" if separator and "@" in rest else url)
-    return "".join(shown)
+        masked.append(f"{scheme}://{MASK}@{rest.rpartition('@')[2]}" if separator and "@" in rest else url)
+    return "".join(masked)

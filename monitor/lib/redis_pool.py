@@ -1,7 +1,7 @@
-"""Connection pools for Redis with a time limit on every step, shared by the store, the checks and the agent.
+"""Connection pools for Redis with a time limit on every step. The store, the checks and the agent use this module.
 
-redis-py's own retries are switched off. With its default of 10 retries, one unanswered command takes many seconds. A
-reliable time limit needs attempts and delays counted in one place.
+The retries of redis-py are switched off, because with its default of 10 retries a command that gets no response takes
+many seconds. Code that needs a retry does it itself, within its own time limit.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from monitor.lib.redis_urls import RedisUrl, for_redis_py, parse
 
 
 def connection_pool(url: str, *, timeout_seconds: float, set_client_info: bool = False) -> ConnectionPool:
-    """Return a connection pool for a URL of `monitor.lib.redis_urls`, without connecting.
+    """Return a connection pool for a URL that `monitor.lib.redis_urls` accepts, without connecting.
 
-    A URL of Sentinels gives a pool for their current master:
-    ``sentinel://[user:password@]host:port[;sentinel://host:port...]/db?master_name=NAME``, with ``sentinel_password``
-    and ``sentinel_username`` in the query if the Sentinels require them, and ``ssl=true`` for TLS.
+    If the URL names Sentinels, the pool connects to their current master. The form of such a URL is
+    ``sentinel://[user:password@]host:port[;sentinel://host:port...]/db?master_name=NAME``. The query may also contain
+    ``sentinel_username`` and ``sentinel_password``, the login of the Sentinels, and ``ssl=true`` for TLS.
 
-    One attempt takes at most ``timeout_seconds`` for each of connecting, sending and receiving; timeouts in the URL are
-    ignored. The query for the master is an attempt of its own, and each Sentinel that does not respond costs one more.
-    With ``set_client_info`` a new connection reports the name and version of redis-py, which takes two round trips.
+    Connecting, sending and receiving take at most ``timeout_seconds`` each. Timeouts in the URL are ignored. With
+    Sentinels, a connection to each Sentinel is tried until one of them names the master, with the same time limits.
+
+    With ``set_client_info``, each new connection reports the name and version of redis-py, which takes two round trips.
     Raise ValueError, without the URL's text, if the URL is invalid.
     """
     limits: dict[str, Any] = {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds}
@@ -41,7 +42,7 @@ def connection_pool(url: str, *, timeout_seconds: float, set_client_info: bool =
 
 
 def server_reason(error: BaseException) -> str | None:
-    """Return the reason code of an error that the server reported; None for errors of the network and others."""
+    """Return the reason code of an error that a Redis server reported or caused, or None for another error."""
     for types, reason in _BY_CLASS:
         if isinstance(error, types):
             return reason
@@ -60,13 +61,13 @@ _BY_CLASS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((redis.TimeoutError,), "timeout"),
     ((redis.sentinel.MasterNotFoundError, redis.sentinel.SlaveNotFoundError), "no_master"),
 )
-# Errors without a class in redis-py.
+# Texts of errors that have no class of their own in redis-py.
 _BY_TEXT = (("MISCONF", "not_persisting"), ("UNBLOCKED", "read_only"), ("max number of clients", "too_many_clients"))
 
 
 def _sentinel_pool(url: RedisUrl, limits: dict[str, Any], set_client_info: bool) -> ConnectionPool:
     query = {name: value for name, value in url.options.items() if name != "ssl"}
-    # All options are parsed from the URL of a single server; the addresses are replaced below.
+    # redis-py parses the options from a URL with the made-up host localhost, which is removed from the options below.
     scheme, login = "rediss" if url.encrypted else "redis", f"{url.login}@" if url.login else ""
     server = f"{scheme}://{login}localhost/{url.database}"
     options = _options(f"{server}?{urlencode(query)}" if query else server, set_client_info)
@@ -88,10 +89,10 @@ def _options(url: str, set_client_info: bool) -> dict[str, Any]:
     try:
         options: dict[str, Any] = dict(parse_url(url))  # type: ignore[no-untyped-call]
     except ValueError:
-        # Not chained: if a password contains a slash, the error quotes a piece of it as the "port".
+        # Not chained: if the password contains a slash, the error quotes a piece of the password as the "port".
         raise ValueError("not a Redis URL; redis://, rediss:// or unix:// and no unquoted password is needed") from None
     options["protocol"] = 2  # with 3, redis-py would send HELLO and subscribe to maintenance notifications
-    if str(options.get("ssl_cert_reqs", "")).startswith("CERT_"):  # the spelling in Celery's URLs
+    if str(options.get("ssl_cert_reqs", "")).startswith("CERT_"):  # as in Celery's URLs
         options["ssl_cert_reqs"] = options["ssl_cert_reqs"].removeprefix("CERT_").lower()
     for retries in ("retry_on_timeout", "retry_on_error"):
         options.pop(retries, None)
@@ -99,8 +100,8 @@ def _options(url: str, set_client_info: bool) -> dict[str, Any]:
     if connection_class is not UnixDomainSocketConnection:
         options["socket_keepalive"] = True
     if issubclass(connection_class, SSLConnection):
-        # TLS 1.3 sends session tickets after connecting. redis-py's hiredis parser takes them for an unexpected
-        # response, and the pool then sometimes refuses the connection: "Connection not ready".
+        # With TLS 1.3 the server sends session tickets after connecting. With its hiredis parser, redis-py takes them
+        # for an unexpected response, and its pool then sometimes raises "Connection not ready".
         options["parser_class"] = _RESP2Parser
     if not set_client_info:
         options |= _without_client_info(connection_class)

@@ -1,4 +1,4 @@
-"""URLs of Redis servers: parses every form that a setting may have, and writes the form that each client needs.
+"""URLs of Redis servers. This module parses every accepted form, and converts a URL for redis-py and for Celery.
 
 Errors never quote the URL, because it may contain a password.
 """
@@ -20,7 +20,7 @@ SCHEMES = {
     "redis+socket": "unix",
     "sentinel": "sentinel",
 }
-"""Accepted schemes, and the scheme that redis-py uses for each; URLs of Sentinels have Celery's form."""
+"""Accepted schemes, each with its scheme in redis-py. redis-py has no URLs of Sentinels: ``sentinel`` is Celery's."""
 
 FORMS = "redis://, rediss://, valkey://, valkeys://, unix://, redis+socket:// or sentinel://"
 
@@ -29,33 +29,37 @@ SENTINELS = "sentinel://host:26379;sentinel://host:26379/0?master_name=NAME"
 _QUOTING = "are '/', '@', '#' in the password written as %2F, %40, %23?"
 _TRUE = {"true", "1", "yes"}
 _SECONDS = ("socket_timeout", "socket_connect_timeout", "health_check_interval")
-"""Options of redis-py that Celery also has, as transport options."""
+"""Options of redis-py for which Celery has transport options with the same names."""
 
 
 @dataclass(frozen=True, slots=True)
 class RedisUrl:
-    """Parsed URL of one Redis server, or of Sentinels and the name of their master."""
+    """Parsed URL of one Redis server, or of several Sentinels with the name of their master."""
 
     scheme: str
     """``redis``, ``rediss``, ``unix`` or ``sentinel``."""
     login: str = field(default="", repr=False)
-    """User and password with their percent signs, as in ``user:password@``; empty when there are none."""
+    """User and password as in the URL (``user:password``, percent-encoded), or empty."""
     addresses: tuple[tuple[str, int | None], ...] = ()
-    """Host and port of the server or of each Sentinel; empty for a socket."""
+    """Host and port of the server, or of each Sentinel. Empty if ``path`` is used."""
     path: str = ""
-    """Path of the socket."""
+    """Path of the unix socket, or empty."""
     database: int = 0
     master_name: str = ""
     sentinel_login: Mapping[str, str] = field(default_factory=dict, repr=False)
     """``username`` and ``password`` of the Sentinels themselves."""
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Other parameters of the query, with redis-py's names."""
+    """Remaining parameters of the query, with the names that redis-py uses."""
 
     @property
     def encrypted(self) -> bool:
-        """True if TLS is used. As in Celery, any TLS option in a URL switches TLS on."""
-        tls = self.options.get("ssl", "true" if self.tls_options else "")
-        return self.scheme == "rediss" or (self.scheme == "sentinel" and tls.lower() in _TRUE)
+        """True if TLS is used.
+
+        TLS is used for the scheme ``rediss``. For Sentinels it is used if ``ssl`` is true. If ``ssl`` is missing, any
+        TLS option switches TLS on, as in Celery.
+        """
+        ssl = self.options.get("ssl", "true" if self.tls_options else "")
+        return self.scheme == "rediss" or (self.scheme == "sentinel" and ssl.lower() in _TRUE)
 
     @property
     def tls_options(self) -> dict[str, str]:
@@ -69,10 +73,10 @@ def is_redis(text: str) -> bool:
 
 
 def parse(text: str, *, needs_master: bool = True) -> RedisUrl:
-    """Return the parsed URL. Raise ValueError with a hint, without the URL's text, if it has no accepted form.
+    """Return the parsed URL. Raise ValueError with a hint, without the URL's text, if the URL is not accepted.
 
-    With ``needs_master``, a URL of Sentinels must contain ``master_name``. Celery's transport options may have it
-    instead.
+    With ``needs_master``, a URL of Sentinels must contain ``master_name``. Without it, the name may be missing, because
+    Celery's transport options may contain the name.
     """
     if not is_redis(text):
         raise ValueError(f"should begin with {FORMS}")
@@ -80,23 +84,23 @@ def parse(text: str, *, needs_master: bool = True) -> RedisUrl:
     if scheme == "sentinel":
         return _sentinels(text, needs_master)
     if re.search(r";[a-z+]+://", text):
-        raise ValueError("names several servers; for a server with replicas, give the URLs of its Sentinels")
+        raise ValueError("names several servers; for a server with replicas, use a URL of its Sentinels")
     try:
         parts = urlsplit(text)
         address = parts.hostname or "", parts.port
-    except ValueError:  # not chained: its text quotes the supposed port, which may be half of a password
+    except ValueError:  # not chained: its text quotes the "port", which may be a piece of the password
         raise ValueError(f"should be a Redis URL; is the port a number, and {_QUOTING}") from None
     login, query = parts.netloc.rpartition("@")[0], dict(parse_qsl(parts.query))
     if scheme == "unix":
         return _socket(parts.scheme, parts.path, login, query)
     if not address[0]:
         raise ValueError(f"has no host; write {parts.scheme}://host:6379/0")
-    database = _number(query.pop("db", parts.path), f"write {parts.scheme}://host:6379/0")
+    database = _database_number(query.pop("db", parts.path), f"write {parts.scheme}://host:6379/0")
     return RedisUrl(scheme, _login(login, query), (address,), database=database, options=query)
 
 
 def for_redis_py(text: str) -> str:
-    """Return the URL with redis-py's scheme; a URL of Sentinels is returned unchanged. Raise ValueError."""
+    """Return the URL with the scheme that redis-py uses, or a URL of Sentinels unchanged. Raise ValueError."""
     url = parse(text)
     scheme, _, rest = text.partition("://")
     if scheme == "redis+socket":
@@ -106,7 +110,10 @@ def for_redis_py(text: str) -> str:
 
 
 def for_celery(text: str) -> str:
-    """Return the URL for Celery, without redis-py's options: kombu accepts only those of TLS. Raise ValueError."""
+    """Return the URL for Celery, without all options except those of TLS, the only ones that kombu accepts.
+
+    Raise ValueError.
+    """
     url = parse(text, needs_master=False)
     if url.scheme in {"redis", "rediss"} and "?" not in text:
         return for_redis_py(text)
@@ -117,12 +124,13 @@ def for_celery(text: str) -> str:
     if url.scheme == "sentinel" and url.encrypted:
         tls = {"ssl_cert_reqs": "required", **tls}
     query = f"?{urlencode(tls)}" if tls and url.encrypted else ""
-    # Each address needs login, database and TLS options: kombu reads them from the address that it tries.
+    # The login, the database and the TLS options are repeated for each address, because kombu reads them from the
+    # address that it tries.
     return ";".join(f"{url.scheme}://{login}{_host(address)}/{url.database}{query}" for address in url.addresses)
 
 
 def celery_options(text: str) -> dict[str, Any]:
-    """Return Celery's transport options for the server, which its URL cannot contain. Raise ValueError."""
+    """Return Celery's transport options for a URL: values that a URL for Celery cannot contain. Raise ValueError."""
     url = parse(text, needs_master=False)
     options: dict[str, Any] = {name: _seconds(url.options[name]) for name in _SECONDS if name in url.options}
     if url.scheme != "sentinel":
@@ -137,8 +145,8 @@ def _socket(scheme: str, path: str, login: str, query: dict[str, str]) -> RedisU
     example = {"unix": "unix:///path/to/redis.sock?db=0"}.get(scheme, f"{scheme}:///path/to/redis.sock?virtual_host=0")
     if path in {"", "/"}:
         raise ValueError(f"has no path; write {example}")
-    given = [query.pop(name) for name in ("db", "virtual_host") if name in query]
-    database = _number(given[0] if given else "", f"write {example}")
+    numbers = [query.pop(name) for name in ("db", "virtual_host") if name in query]
+    database = _database_number(numbers[0] if numbers else "", f"write {example}")
     return RedisUrl("unix", _login(login, query), path=path, database=database, options=query)
 
 
@@ -154,7 +162,7 @@ def _sentinels(text: str, needs_master: bool) -> RedisUrl:
         raise ValueError(f"should be {SENTINELS}; {_QUOTING}")
     query = dict(parse_qsl(query_text))
     paths = {query.pop("db", ""), *(url.path for url in urls)} - {"", "/"}
-    databases = {_number(path, "write the number after the last address") for path in paths}
+    databases = {_database_number(path, "write the number after the last address") for path in paths}
     if len(databases) > 1:
         raise ValueError("names several databases; write the number after the last address")
     master_name = query.pop("master_name", "")
@@ -167,14 +175,14 @@ def _sentinels(text: str, needs_master: bool) -> RedisUrl:
 
 
 def _login(login: str, query: dict[str, str]) -> str:
-    """Return the login before the host, or else the one in the query, where redis-py also accepts it."""
+    """Return ``login``, or if it is empty, the user and password in the query, where redis-py also accepts them."""
     user, password = query.pop("username", ""), query.pop("password", "")
     if login or not (user or password):
         return login
     return f"{quote(user, safe='')}:{quote(password, safe='')}"
 
 
-def _number(text: str, hint: str) -> int:
+def _database_number(text: str, hint: str) -> int:
     digits = unquote(text).strip("/")
     if re.fullmatch(r"[0-9]{0,9}", digits) is None:
         raise ValueError(f"has a path that is not a database number; {hint}")

@@ -1,6 +1,6 @@
-"""Names for use in keys and URLs: unchanged if they are safe, else changed and with a digest, so that they stay unique.
+"""Conversion of names to safe names for keys and URLs. Different names get different safe names.
 
-Standard library only: the agent uses it, too.
+The module imports only the standard library, because the agent uses it.
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ import hashlib
 import re
 
 KINDS = ("group", "worker", "queue", "host")
-"""Prefixes of the names of checks that contain the name of another object, such as ``queue:NAME``."""
+"""Prefixes in the names of checks that are named after another object, such as ``queue:NAME``."""
 
-_DIGEST = re.compile(r"\.[0-9a-f]{8}")
-_DIGEST_CHARACTERS = 9
+_ENDING = re.compile(r"\.[0-9a-f]{8}")
+_ENDING_CHARACTERS = 9
 
 
-def safe_name(name: str, forbidden: re.Pattern[str], *, most_characters: int) -> str:
-    """Return ``name``, or if it contains ``forbidden`` characters or is too long, a similar text with a digest.
+def safe_name(name: str, forbidden: re.Pattern[str], *, max_characters: int) -> str:
+    """Return ``name`` if it is safe, else a similar text that ends with a dot and a digest of 8 hexadecimal digits.
 
-    The digest is a dot and 8 hexadecimal digits. A name that ends like this gets a digest, too, so that the result for
-    one name never equals another name.
+    A name is safe if it has no ``forbidden`` characters, has at most ``max_characters``, and does not end with a dot
+    and 8 hexadecimal digits. Because of the last condition, no result equals another safe name.
     """
-    plain = forbidden.sub("_", name)
-    if plain == name and len(name) <= most_characters and not _DIGEST.fullmatch(name[-_DIGEST_CHARACTERS:]):
+    permitted = forbidden.sub("_", name)
+    if permitted == name and len(name) <= max_characters and not _ENDING.fullmatch(name[-_ENDING_CHARACTERS:]):
         return name
-    return f"{plain[: most_characters - _DIGEST_CHARACTERS]}.{digest(name)}"
+    return f"{permitted[: max_characters - _ENDING_CHARACTERS]}.{digest(name)}"
 
 
 def digest(name: str) -> str:

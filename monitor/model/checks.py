@@ -18,12 +18,12 @@ from monitor.lib import decoding
 # The store's decoders validate these types. The constructors of the classes below validate nothing.
 Text = Annotated[str, Field(max_length=decoding.TEXT_BYTES)]
 CheckName = Annotated[str, Field(pattern=rf"^{decoding.CHECK_NAME}$")]
-Moment = Annotated[float, Strict(), Field(ge=0, le=decoding.LATEST)]
+Moment = Annotated[float, Strict(), Field(ge=0, le=decoding.LATEST_MOMENT)]
 Amount = Annotated[float, Strict(), Field(gt=-decoding.INTEGER_LIMIT, lt=decoding.INTEGER_LIMIT)]
 Flag = Annotated[bool, Strict()]
 Count = Annotated[int, Strict(), Field(ge=0, lt=decoding.INTEGER_LIMIT)]
 Document = Annotated[Mapping[str, Any], PlainValidator(decoding.mapping)]
-Label = Annotated[str, PlainValidator(decoding.label)]
+Label = Annotated[str, PlainValidator(decoding.object_name)]
 
 
 class Status(StrEnum):

@@ -50,7 +50,7 @@ def check_name(kind: str, target: str) -> str:
     Characters that the name of a check cannot have are replaced. A changed name gets a short digest of the original, so
     that different targets have different names.
     """
-    return f"{kind}:{safe_name(target, _FORBIDDEN, most_characters=NAME_LENGTH - len(kind) - 1)}"
+    return f"{kind}:{safe_name(target, _FORBIDDEN, max_characters=NAME_LENGTH - len(kind) - 1)}"
 
 
 def check_names(name: str, checks: Iterable[str]) -> Iterator[str]:
@@ -96,4 +96,4 @@ def parent_checks(name: str, checks: Iterable[str]) -> tuple[str, ...]:
 @lru_cache(maxsize=20_000)
 def _parent_prefix(check: str) -> str:
     """Return the parent's name within a child's name: without colons, since a colon separates the two."""
-    return safe_name(check, _FORBIDDEN_IN_PARENT, most_characters=PARENT_LENGTH)
+    return safe_name(check, _FORBIDDEN_IN_PARENT, max_characters=PARENT_LENGTH)

@@ -50,7 +50,7 @@ class MemoryFile:
         """Load the file into the store. If the file does not exist or is invalid, the store stays empty."""
         try:
             with self._path.open("rb") as file:
-                stored = decoding.load(file.read(LIMIT_BYTES + 1), most_bytes=LIMIT_BYTES)
+                stored = decoding.load(file.read(LIMIT_BYTES + 1), max_bytes=LIMIT_BYTES)
             if stored.get("version") != VERSION:
                 raise ValueError(f"version {stored.get('version')}")
             self._store.restore(stored)

@@ -1,4 +1,4 @@
-"""Celery application of the monitor, for the roles ``worker`` and ``beat`` (and ``celery -A monitor ...``)."""
+"""Celery application of the monitor. ``monitor worker``, ``monitor beat`` and ``celery -A monitor ...`` use it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _AMQP(AMQP):  # type: ignore[misc]
 
 def build() -> Celery:
     """Return the configured application, without connecting to anything. Raise ConfigError."""
-    # No fixups: the Django fixup sets Django up and closes database connections around every task. No task needs that.
+    # No task needs the Django fixup, which sets Django up and closes database connections around every task.
     app = Celery("monitor", amqp=_AMQP, task_cls=gate.GatedTask, fixups=[])
     if os.environ.get(discovery.OBSERVED_VARIABLE):
         attach.instrument(app)
@@ -45,20 +45,21 @@ def build() -> Celery:
 
 
 def settings() -> dict[str, Any]:
-    """Return every Celery setting that is not left at its default. `celeryconfig.py` shows them, too."""
+    """Return the Celery settings that differ from their defaults. `celeryconfig.py` contains the same settings."""
     config = _config()
     return {
         "broker_url": wiring.required_url(config, "broker_url"),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        # The transport has no timeout by default: a half-open connection would block the monitor for ever.
+        # By default the transport has no timeout, so a half-open connection would block the monitor for ever.
         "broker_transport_options": {
             "socket_timeout": 2,
             "socket_connect_timeout": 2,
             "socket_keepalive": True,
-            # socket_timeout does not bound BRPOP. Kombu drops a half-open connection after twice this and a second.
+            # socket_timeout does not limit BRPOP. With this interval, kombu drops a half-open connection after two
+            # intervals and a second.
             "health_check_interval": 5,
-            "on_blocked": report_blocked,  # for AMQP
+            "on_blocked": report_blocked,  # used by AMQP only
             **RECONNECT,
             **config.broker_transport_options,
         },
@@ -87,7 +88,10 @@ def _setup_logging(**_: Any) -> None:
 
 
 def _compare_project(sender: Any, signal: Any, **_: Any) -> None:
-    """Start the gate that stops all work in the store of another project. A worker claims a store without an owner."""
+    """Start the gate: it lets no task run while the store belongs to another project.
+
+    The gate of a worker makes this project the owner of a store that has no owner.
+    """
     if sender.app is app:
         ownership = wiring.store(_config(), timeout_seconds=1.0).ownership
         identity = wiring.identity(_config(), makes_name=True)
@@ -95,14 +99,14 @@ def _compare_project(sender: Any, signal: Any, **_: Any) -> None:
 
 
 def _warm_up(sender: Any, **_: Any) -> None:
-    """Start the fork server while the worker connects, so that the first checks need not wait for its imports."""
+    """Start the fork server while the worker connects, so that the first runs do not wait for the imports."""
     if sender.app is app:
-        runtime = wiring.runtime()  # before there are threads, each of which would build its own
+        runtime = wiring.runtime()  # built now, because several threads at once would build several
         warm_up = threading.Thread(target=_start, args=(runtime.executor,), name="monitor-warm-up", daemon=True)
         try:
             warm_up.start()
         except (RuntimeError, MemoryError) as error:
-            # The worker cannot run without threads. SystemExit, because Celery only logs a receiver's exception.
+            # A worker without threads cannot work. If a signal receiver raises another exception, Celery only logs it.
             log.error("worker.exhausted", message=str(error))
             raise SystemExit(1) from error
 
@@ -115,13 +119,13 @@ def _start(executor: Executor) -> None:
 
 
 def _close(sender: Any, **_: Any) -> None:
-    """End the check processes at once. On their own they end seconds later, when they notice the worker's end."""
+    """End the check processes now. Otherwise they would end seconds after the worker."""
     if sender.app is app:
         wiring.runtime().executor.close()
 
 
 def _attach_to_beat(sender: Any, **_: Any) -> None:
-    """Send the tasks at the ticks of a foreign scheduler (``celery -A monitor beat -S ...``), not by its schedule."""
+    """Make another scheduler than the monitor's (``celery -A monitor beat -S ...``) send the tasks at its ticks."""
     if sender.app is app and not isinstance(sender.scheduler, DispatchScheduler):
         former_entries.remove_at_first_tick(sender.scheduler)
         send_at_each_tick(sender.scheduler, app, beat_schedule(_config()))

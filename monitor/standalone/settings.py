@@ -1,6 +1,7 @@
-"""Django settings of the monitor, for use without a Django project: no tables, and one database to watch.
+"""Django settings of the monitor, for use without a Django project. The monitor has no tables of its own.
 
-The module reads the configuration. It writes nothing and connects to nothing.
+The only database is the one that the check of kind ``database`` watches. The module reads the configuration. It writes
+nothing and connects to nothing.
 """
 
 from __future__ import annotations
@@ -18,25 +19,29 @@ def _configuration() -> Config:
     try:
         return load().config
     except ConfigError:
-        # The code that starts a role or responds to a probe loads the configuration again and reports all errors.
+        # The errors are not reported here: each role loads the configuration again and reports them.
         return Config()
 
 
 def _database(config: Config) -> dict[str, Any]:
-    """Return the database to watch: ``database_url``, or else SQLite in the data directory (in memory without one)."""
+    """Return the database to watch: ``database_url``, or else an SQLite file in the data directory.
+
+    If the data directory does not exist, the SQLite database is in memory.
+    """
     if config.database_url is None:
         data_dir = config.data_dir or Path(".monitor")
         name = str(data_dir / "monitor.sqlite3") if data_dir.is_dir() else ":memory:"
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": name}
     try:
         return dict(dj_database_url.parse(config.database_url.get_secret_value()))
-    except ValueError as error:  # not chained: it may quote the URL
+    except ValueError as error:  # not chained: its traceback may quote the URL
         raise ConfigError([ConfigProblem("database_url", None, str(error))]) from None
 
 
 _config = _configuration()
 
-# A new key for each process is enough: without Django sessions, nothing signed outlives the process.
+# Each process has a new key. This is enough, because there are no Django sessions: nothing that is signed with the key
+# is used after the process has ended.
 SECRET_KEY = get_random_secret_key()
 ALLOWED_HOSTS = list(_config.web.allowed_hosts)
 DATABASES = {"default": _database(_config)}

@@ -1,4 +1,4 @@
-"""WSGI application of the monitor's web server: only its own URLs, with the Django settings of the project, if any."""
+"""WSGI application of the monitor's web server, with the Django settings of the project but without its URLs."""
 
 from __future__ import annotations
 
@@ -16,18 +16,24 @@ from monitor.api.pages import CONFINED
 from monitor.api.service import service
 from monitor.lib import logs
 
-BODIES = 2
-"""Limit on simultaneous requests with a body. Reading a body waits for its client; probes need the other threads."""
+MAX_BODIES = 2
+"""Limit on simultaneous requests with a body.
+
+A thread that reads a body waits for the client. The other threads must stay free for probes.
+"""
 
 
 class Handler(WSGIHandler):  # type: ignore[misc]
-    """Django's WSGI handler with the monitor's URLconf."""
+    """Django's WSGI handler with the URLconf of the monitor instead of the project's."""
 
     urlconf = "monitor.standalone.urls"
-    _bodies = threading.BoundedSemaphore(BODIES)
+    _bodies = threading.BoundedSemaphore(MAX_BODIES)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Respond to a request; with 503 at once if it may have a body and ``BODIES`` such requests are in progress."""
+        """Respond to a request.
+
+        If the request may have a body and ``MAX_BODIES`` such requests are in progress, respond with 503 at once.
+        """
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             return super().__call__(environ, start_response)  # type: ignore[no-any-return]
         if not self._bodies.acquire(blocking=False):
@@ -39,12 +45,12 @@ class Handler(WSGIHandler):  # type: ignore[misc]
             self._bodies.release()
 
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:
-        """Return the view of a request, from the monitor's URLconf and not from the project's. Called by Django."""
+        """Return the view for a request from the URLconf of the monitor. Called by Django."""
         request.urlconf = self.urlconf
         return super().resolve_request(request)
 
     def get_response(self, request: HttpRequest) -> HttpResponse:
-        """Return the response to a request. Responses of Django itself get the same headers as those of the monitor."""
+        """Return the response to a request. Add the monitor's headers to responses that Django itself makes."""
         response = super().get_response(request)
         for name, value in CONFINED.items():
             response.setdefault(name, value)
@@ -52,10 +58,10 @@ class Handler(WSGIHandler):  # type: ignore[misc]
 
 
 def get_application() -> Handler:
-    """Return a handler for the monitor's URLs, even in a project without this app in its INSTALLED_APPS."""
+    """Return a handler for the monitor's URLs. The project need not have this app in its INSTALLED_APPS."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "monitor.settings")
     django.setup(set_prefix=False)
-    from monitor.api import refusals, wrapper  # noqa: PLC0415 - Django's handlers need the apps
+    from monitor.api import refusals, wrapper  # noqa: PLC0415 - must be imported after django.setup
 
     config = service().config
     logs.configure(config.log_format, config.log_level)

@@ -60,7 +60,7 @@ def decode(check: str, raw: bytes | None) -> StoredCheck | None:
     if not raw:
         return None
     try:
-        return _record_from_json(check, decoding.load(raw, most_bytes=LIMIT_BYTES))
+        return _record_from_json(check, decoding.load(raw, max_bytes=LIMIT_BYTES))
     except decoding.BROKEN:
         return None
 
@@ -82,7 +82,7 @@ def decode_transition(raw: bytes | None) -> Transition | None:
     if not raw:
         return None
     try:
-        check, *rest = decoding.load(raw, most_bytes=LIMIT_BYTES)
+        check, *rest = decoding.load(raw, max_bytes=LIMIT_BYTES)
         transition: Transition = _TRANSITION_ADAPTER.validate_python(_transition_from_json(check, rest))
     except decoding.BROKEN:
         return None
@@ -98,7 +98,7 @@ def encode_memory(memory: str) -> bytes:
 def decode_memory(raw: bytes) -> str | None:
     """Return the decoded memory; None for anything that :func:`encode_memory` does not produce."""
     try:
-        return decoding.inflate(raw, most_bytes=MEMORY_TEXT_LIMIT_BYTES).decode() if raw else None
+        return decoding.inflate(raw, max_bytes=MEMORY_TEXT_LIMIT_BYTES).decode() if raw else None
     except ValueError:
         return None
 
@@ -143,7 +143,11 @@ def _encodable(text: str) -> str:
 def _record_to_json(record: StoredCheck) -> dict[str, Any]:
     state, result, streak = record.state, record.state.result, record.state.streak
     stored = dict(zip(_RESULT, _result_values(result), strict=True))
-    stored |= {"u": min(result.valid_until, decoding.LATEST), "d": storable(result.data), "x": storable(result.detail)}
+    stored |= {
+        "u": min(result.valid_until, decoding.LATEST_MOMENT),
+        "d": storable(result.data),
+        "x": storable(result.detail),
+    }
     if result.held:
         stored["h"] = True
     return {

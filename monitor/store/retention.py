@@ -89,7 +89,7 @@ def decode_lines(lines: Iterable[bytes]) -> Iterator[Sample]:
     """Yield the decoded samples. Skip lines that :func:`encode_line` does not produce."""
     for line in lines:
         try:
-            at, code, valid, reason, series = decoding.load(line, most_bytes=LINE_READ_BYTES)
+            at, code, valid, reason, series = decoding.load(line, max_bytes=LINE_READ_BYTES)
             numbers = {decoding.text(name): float(value) for name, value in series.items()}
             if type(at) is not int or type(valid) is not int or type(code) is not int:
                 continue

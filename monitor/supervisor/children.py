@@ -1,4 +1,4 @@
-"""One supervised child: its start, its signals, the clean-up after its end, and the time of its next start."""
+"""One child process of the supervisor: its start, its signals, the clean-up after its end, and its next start."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from monitor.supervisor.restarts import Restarts
 
 @dataclass(frozen=True)
 class Role:
-    """Definition of a child: name, command line, additions to the environment, and its own log file, if it has one."""
+    """Definition of a child process: name, command line, additional environment variables, and log file if any."""
 
     name: str
     argv: tuple[str, ...]
@@ -29,7 +29,7 @@ class Role:
 
 
 class Child:
-    """Role, and the process that currently runs it."""
+    """Child process of the supervisor: a role and the process that currently runs it, if any."""
 
     def __init__(self, role: Role, mark: str) -> None:
         self.role = role
@@ -46,9 +46,10 @@ class Child:
         return self._process.pid if self._process else None
 
     def start(self, *, piped: bool) -> int | None:
-        """Start the process in a session of its own.
+        """Start the process in its own session.
 
-        With ``piped``, return the descriptor from which to read its output, unless the role has a log file.
+        With ``piped``, and if the role has no log file, return the descriptor from which to read the output of the
+        process. Otherwise return None.
         """
         environment = {**os.environ, **self.role.environment, marks.VARIABLE: self._mark}
         reader, output = os.pipe() if piped and not self.role.log else (None, None)
@@ -62,7 +63,7 @@ class Child:
                 stdout=output,
                 stderr=None if output is None else subprocess.STDOUT,
                 start_new_session=True,
-                # In case the supervisor and the watcher are killed at the same time (Linux only).
+                # Ends the process if the supervisor and the watcher are killed at the same time (Linux only).
                 preexec_fn=end_with_parent(),  # noqa: PLW1509  (safe: the supervisor has no threads)
             )
         finally:
@@ -74,7 +75,8 @@ class Child:
     def has_ended(self) -> bool:
         """Return whether the process has ended since the last call.
 
-        If so, set ``exit_code`` and ``start_at``, and kill the processes that it left behind.
+        If it has ended, set ``exit_code`` and ``start_at`` (the time of the next start), and kill the processes that it
+        left behind.
         """
         if self._process is None or self._process.poll() is None:
             return False
@@ -86,12 +88,12 @@ class Child:
         return True
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal to the process only, and not to its own children, which it has to end itself."""
+        """Send a signal to the process. The process itself has to end its own children."""
         if self._process:
             self._process.send_signal(number)
 
     def kill_leftovers(self) -> None:
-        """Kill processes that the ended process left behind, such as a server's forks, which could hold the port."""
+        """Kill processes that the ended process left behind, such as forks of a server that still use its port."""
         for process in marks.marked_processes(self._mark):
             with contextlib.suppress(psutil.Error):
                 process.kill()

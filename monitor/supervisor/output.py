@@ -1,7 +1,8 @@
-"""Output of `monitor up`: its own messages, and on a terminal the lines of its children behind the child's name.
+"""Output of `monitor up`: its own messages and the output of its child processes.
 
-Without a terminal the children log to the same standard error themselves, and the supervisor logs its events in the
-same format (JSON, unless configured otherwise).
+On a terminal, the supervisor reads the output of the children from pipes and prints each line after the name of the
+child. Without a terminal, the children write to the standard error of the supervisor, and the supervisor logs its
+messages as events, like its children.
 """
 
 from __future__ import annotations
@@ -21,21 +22,21 @@ _COLOURS = {"redis": "red", "worker": "green", "beat": "yellow", "web": "cyan", 
 
 
 class Output:
-    """Output for a terminal or for a log collector."""
+    """Output to a terminal or to a log."""
 
     def __init__(self, *, terminal: bool | None = None) -> None:
         self.terminal = sys.stdout.isatty() and sys.stderr.isatty() if terminal is None else terminal
 
     def event(self, name: str, text: str, **context: Any) -> None:
-        """Report an event: print ``text`` on a terminal, else log ``name`` with ``text`` and ``context``."""
+        """Print ``text`` on a terminal; without a terminal, log the event ``name`` with ``text`` and ``context``."""
         if self.terminal:
             self.line("monitor", text)
         else:
             log.info(name, message=text, **context)
 
     def line(self, source: str, text: str) -> None:
-        """Print one line behind the name of its source."""
-        # A closed terminal must not stop the monitor here; SIGHUP does so in order.
+        """Print one line after the name of its source."""
+        # A closed terminal raises OSError. The monitor does not stop here, but at the SIGHUP that it gets.
         with contextlib.suppress(OSError):
             sys.stdout.write(click.style(f"{source:>7} | ", fg=_COLOURS.get(source)) + f"{text}\n")
             sys.stdout.flush()
@@ -50,21 +51,21 @@ class LineSplitter:
         self._pending: dict[int, bytes] = {}
 
     def follow(self, source: str, descriptor: int) -> None:
-        """Register a pipe for reading. It is closed at its end."""
+        """Register a pipe for reading. `read` closes it at end of file."""
         os.set_blocking(descriptor, False)
         self._pending[descriptor] = b""
         self._selector.register(descriptor, selectors.EVENT_READ, source)
 
     def read(self, descriptor: int, source: str) -> None:
-        """Read the data that a pipe holds now, and print its complete lines."""
+        """Read the data that is in a pipe now, and print the complete lines."""
         with contextlib.suppress(BlockingIOError):
             data = os.read(descriptor, 65536)
-            *lines, rest = (self._pending[descriptor] + data).split(b"\n")
-            if not data and rest:
-                lines.append(rest)
+            *lines, incomplete_line = (self._pending[descriptor] + data).split(b"\n")
+            if not data and incomplete_line:
+                lines.append(incomplete_line)
             for line in lines:
                 self._output.line(source, line.decode(errors="replace"))
-            self._pending[descriptor] = rest
+            self._pending[descriptor] = incomplete_line
             if not data:
                 self._selector.unregister(descriptor)
                 os.close(descriptor)

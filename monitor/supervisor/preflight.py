@@ -1,4 +1,4 @@
-"""Preconditions of a process tree, checked first, so that a problem is one message and not four crashing children."""
+"""Checks before `monitor up` starts its processes, so that a problem gives one message and not a crash of each."""
 
 from __future__ import annotations
 
@@ -17,36 +17,39 @@ from monitor.supervisor.marks import end_marked
 
 
 class CannotStart(Exception):
-    """Error whose text explains to the operator why nothing was started."""
+    """Error whose text explains to the operator why no process was started."""
 
 
-def check_port(host: str, port: int) -> tuple[str, int]:
-    """Return the numeric address to listen on, and the port (a free one for 0).
+def listen_address(host: str, port: int) -> tuple[str, int]:
+    """Return the numeric address and the port to listen on. For port 0, return a free port.
 
-    Raise :class:`CannotStart` if the port is in use or forbidden, or the address does not belong to this machine.
+    Raise :class:`CannotStart` if the port is in use or forbidden, or if the address does not belong to this machine.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
+        family, socket_type, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except OSError as error:
         raise CannotStart(f"cannot listen on {host}: {error.strerror}") from error
-    with socket.socket(family, kind, protocol) as probe:
-        # The web server sets SO_REUSEPORT. It is not set here: otherwise two servers would silently share the port.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket(family, socket_type, protocol) as test_socket:
+        # The web server sets SO_REUSEPORT. This socket does not: with it, bind would succeed beside a running server.
+        test_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(address)
+            test_socket.bind(address)
         except OSError as error:
             raise CannotStart(_bind_problem(error, host, port)) from error
-        return str(address[0]), int(probe.getsockname()[1])
+        return str(address[0]), int(test_socket.getsockname()[1])
 
 
 @contextlib.contextmanager
 def lock(data_dir: Path, mark: str) -> Iterator[None]:
     """Lock the data directory.
 
-    Processes of an earlier holder whose watcher was also killed are ended first. Raise :class:`CannotStart` if another
-    `monitor up` holds the lock, if another user owns the directory, or if it cannot be used.
+    If an earlier `monitor up` and its watcher were both killed, their child processes may still run. These are ended
+    first.
+
+    Raise :class:`CannotStart` if another `monitor up` has locked the directory, if another user owns the directory, or
+    if it cannot be used.
     """
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -61,17 +64,18 @@ def lock(data_dir: Path, mark: str) -> Iterator[None]:
         except OSError:
             pid = file.read().partition(" ")[0]
             raise CannotStart(
-                f"another `monitor up` (pid {pid or 'unknown'}) is using {data_dir}; end it, or give another --data-dir"
+                f"another `monitor up` (pid {pid or 'unknown'}) is using {data_dir}; end that process, "
+                "or choose another --data-dir"
             ) from None
-        _, _, leftover = file.read().strip().partition(" ")
-        if leftover:
-            end_marked(leftover, grace_seconds=1.0)
-        _rewrite(file.fileno(), f"{os.getpid()} {mark}\n")
+        _, _, earlier_mark = file.read().strip().partition(" ")
+        if earlier_mark:
+            end_marked(earlier_mark, grace_seconds=1.0)
+        _replace_content(file.fileno(), f"{os.getpid()} {mark}\n")
         yield
-        _rewrite(file.fileno(), "")
+        _replace_content(file.fileno(), "")
 
 
-def _rewrite(descriptor: int, text: str) -> None:
+def _replace_content(descriptor: int, text: str) -> None:
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, text.encode(), 0)
 
@@ -80,7 +84,7 @@ def _bind_problem(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"port {port} on {host} is already in use{_by_process(port)}; choose another with --port"
     if error.errno == errno.EACCES:
-        return f"port {port} needs privileges; choose one above 1023 with --port"
+        return f"port {port} needs privileges; choose a port above 1023 with --port"
     return f"cannot listen on {host}:{port}: {error.strerror}"
 
 

@@ -1,4 +1,4 @@
-"""Readiness of the process tree, read from the probe endpoints of its web process like any other client does."""
+"""Readiness of the process tree, requested from the endpoints of its web process."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ReadinessView:
-    """Responses of the endpoints: the readiness, and the status of every check, with its reason if it has one."""
+    """Result of the readiness probe, and a text for each check: its status, and its reason if it is not ok."""
 
     ready: bool
     checks: Mapping[str, str]
 
     @property
     def unobserved(self) -> tuple[str, ...]:
-        """Checks without a result of this start; results that an earlier start left in the store are stale."""
+        """Checks without a result since this start. The results of an earlier start in the store are stale."""
         return tuple(name for name, status in self.checks.items() if status.startswith(("unknown", "stale")))
 
     @property
     def not_ok(self) -> Mapping[str, str]:
-        """Checks that are not ok, with their status."""
+        """Checks that are not ok, each with its text."""
         return {name: status for name, status in self.checks.items() if status != "ok"}
 
 
 def fetch_readiness(address: str, port: int, timeout_seconds: float = 0.5) -> ReadinessView | None:
-    """Return the current responses of the endpoints, or None if the server does not respond."""
-    connection = http.client.HTTPConnection(reachable(address), port, timeout=timeout_seconds)
+    """Request the endpoints, and return what they report, or None if the web process does not respond."""
+    connection = http.client.HTTPConnection(reachable_address(address), port, timeout=timeout_seconds)
     try:
         _, body = _get(connection, "/api/health/detailed/")
         status, _ = _get(connection, "/api/health/ready/")
@@ -41,17 +41,20 @@ def fetch_readiness(address: str, port: int, timeout_seconds: float = 0.5) -> Re
         connection.close()
 
 
-def reachable(address: str) -> str:
-    """Return an address at which to reach a listener: loopback if it listens on all addresses."""
-    found = ipaddress.ip_address(address)
-    if not found.is_unspecified:
+def reachable_address(address: str) -> str:
+    """Return an address at which this machine reaches a server that listens on ``address``.
+
+    If the server listens on all addresses, this is the loopback address.
+    """
+    listening = ipaddress.ip_address(address)
+    if not listening.is_unspecified:
         return address
-    return "127.0.0.1" if found.version == 4 else "::1"
+    return "127.0.0.1" if listening.version == 4 else "::1"
 
 
 def base_url(address: str, port: int) -> str:
-    """Return the URL at which this machine reaches a server that listens on an address and port."""
-    host = reachable(address)
+    """Return the base URL at which this machine reaches a server that listens on ``address`` and ``port``."""
+    host = reachable_address(address)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 

@@ -1,4 +1,4 @@
-"""Loop of `monitor up`: one thread that waits for signals, for the children's output, and for the next restart."""
+"""Loop of `monitor up`. One thread waits for signals, for the output of child processes, and for the next restart."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _SERVER_START_SECONDS = 10.0
 
 
 class Supervisor:
-    """Supervisor that keeps a server (the embedded Redis, if any) and the roles that need it running until a stop."""
+    """Supervisor that keeps child processes running until it gets a signal.
+
+    The children are the roles and, if ``server`` is given, the embedded Redis, which is started before the roles.
+    """
 
     def __init__(self, server: Role | None, roles: Sequence[Role], mark: str, output: Output) -> None:
         self._server = Child(server, mark) if server else None
@@ -34,7 +37,7 @@ class Supervisor:
 
     @property
     def exited_children(self) -> dict[str, str]:
-        """Children that have ended since they last ran for a while, with the number of exits and the last exit code."""
+        """Children that have ended and have not run for half a minute since, with a text about their exits."""
         children = [*([self._server] if self._server else []), *self._roles]
         return {
             c.role.name: f"ended {c.restarts.in_a_row} times, last with {_exit_text(c.exit_code)}"
@@ -43,14 +46,14 @@ class Supervisor:
         }
 
     def run(self, server_answers: Callable[[], bool], on_tick: Callable[[], None]) -> None:
-        """Start all children and keep them running. Return when all have ended after SIGINT, SIGTERM or SIGHUP.
+        """Start all children and restart each child that ends. After SIGINT, SIGTERM or SIGHUP, end all and return.
 
-        ``server_answers`` returns whether the server has started. ``on_tick`` is called about five times a second after
-        the start of the roles. Raise :class:`CannotStart`, with no process left running, if the server does not start
-        or the system refuses to start a process.
+        ``server_answers`` returns whether the embedded Redis responds. ``on_tick`` is called about five times a second
+        once the roles are started. Raise :class:`CannotStart` if the embedded Redis does not start or the system
+        refuses to start a process. Then all processes are ended first.
         """
         try:
-            guard = watcher.start(self._mark)
+            watcher_process = watcher.start(self._mark)
         except OSError as error:
             raise CannotStart(f"no process can be started: {error}") from error
         with self._signals():
@@ -65,12 +68,12 @@ class Supervisor:
                 self._stop()
             finally:
                 end_marked(self._mark, grace_seconds=0.0)
-                if guard.stdin:
-                    guard.stdin.close()
-                guard.wait()
+                if watcher_process.stdin:
+                    watcher_process.stdin.close()
+                watcher_process.wait()
 
     def stop(self) -> None:
-        """Request the end of all children, as a signal does."""
+        """Request the end of all children. A second request kills them. Called for each signal."""
         self._stop_requests += 1
 
     def _start_server(self, answers: Callable[[], bool]) -> None:
@@ -106,7 +109,7 @@ class Supervisor:
                 self._start(child)
 
     def _stop(self) -> None:
-        """End the roles first and the server last, so that a running check can store its result."""
+        """End the roles first and the embedded Redis last, so that a running check can store its result."""
         self._output.event("up.stopping", "stopping")
         self._end(self._roles)
         if self._server:
@@ -118,7 +121,7 @@ class Supervisor:
             child.send(signal.SIGTERM)
         deadline = time.monotonic() + GRACE_SECONDS
         while any(child.pid and not child.has_ended() for child in children):
-            # A second Ctrl-C kills at once.
+            # A second Ctrl-C kills the children at once.
             if time.monotonic() > deadline or self._stop_requests > 1:
                 for child in children:
                     child.send(signal.SIGKILL)
@@ -133,7 +136,10 @@ class Supervisor:
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        """Let signals and ended children wake the loop through a socket, so that none is missed before it sleeps."""
+        """Handle signals within the block. Each signal writes to a socket that the loop waits for.
+
+        So a signal that arrives just before the loop waits is not missed. The end of a child is the signal SIGCHLD.
+        """
 
         stop_signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         handlers = dict.fromkeys(stop_signals, lambda *_: self.stop()) | {signal.SIGCHLD: lambda *_: None}
@@ -142,13 +148,13 @@ class Supervisor:
             receiver.setblocking(False)
             sender.setblocking(False)
             self._selector.register(receiver, selectors.EVENT_READ)
-            before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-            wakeup = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+            previous_handlers = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+            previous_descriptor = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
             try:
                 yield
             finally:
-                signal.set_wakeup_fd(wakeup)
-                for number, handler in before.items():
+                signal.set_wakeup_fd(previous_descriptor)
+                for number, handler in previous_handlers.items():
                     signal.signal(number, handler)
                 self._selector.unregister(receiver)
 

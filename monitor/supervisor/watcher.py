@@ -1,7 +1,7 @@
-"""Watcher: the process that ends the processes of a killed supervisor.
+"""Watcher: the process that ends the child processes of a supervisor that was killed.
 
-Its standard input is a pipe whose other end only the supervisor holds: end of file means that the supervisor has ended,
-for whatever reason. Then the watcher ends every process with the supervisor's mark.
+The standard input of the watcher is a pipe whose other end only the supervisor has. So at end of file the supervisor
+has ended. Then the watcher ends every process with the supervisor's mark.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ GRACE_SECONDS = 3.0
 
 
 def start(mark: str) -> subprocess.Popen[bytes]:
-    """Start a watcher for the processes with ``mark``. It ends them when its ``stdin`` is closed."""
+    """Start a watcher for the processes with ``mark``. Close ``stdin`` of the returned process to end them."""
     return subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", "monitor.supervisor.watcher", mark],
         stdin=subprocess.PIPE,

@@ -22,7 +22,7 @@ from monitor.checks.levels import REASONS, ErrorCount, WarningCount, level
 from monitor.checks.redis_failures import SERVER_REASONS, failure
 from monitor.checks.registry import register
 from monitor.config.urls import celery_broker_url, celery_transport_options
-from monitor.lib.attempts import addresses, narrow, share
+from monitor.lib.attempts import address_count, limit_timeout, share
 from monitor.lib.kombu_redis import queue_keys, raw_client
 from monitor.lib.redaction import scrub
 from monitor.model.checks import Outcome
@@ -107,10 +107,10 @@ class Celery(Kind):
             driver, host_count = connection.get_transport_cls().driver_type, len(connection.alt)
             configured = {**celery_transport_options(self.broker_url), **self.transport_options}
             options = with_time_limits(configured, driver, host_count, timeout_seconds)
-            attempt_count = max(1, host_count) * addresses(connection.hostname, connection.port)
+            attempt_count = max(1, host_count) * address_count(connection.hostname, connection.port)
             connection.connect_timeout = share(timeout_seconds, attempt_count)
             if driver == "redis":
-                narrow(options, "socket_connect_timeout", connection.connect_timeout)
+                limit_timeout(options, "socket_connect_timeout", connection.connect_timeout)
             connection.transport_options = options
             with connection:
                 yield connection
@@ -150,7 +150,7 @@ def with_time_limits(
 def _socket_limits(options: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     limits = {name: options.get(name) for name in ("socket_timeout", "socket_connect_timeout")}
     for name in limits:
-        narrow(limits, name, seconds)
+        limit_timeout(limits, name, seconds)
     return limits
 
 

@@ -20,7 +20,7 @@ from monitor.checks import mysql
 from monitor.checks.base import CheckFailed, Kind, Observation
 from monitor.checks.failures import NETWORK_REASONS, io_timeout, network_reason
 from monitor.checks.registry import register
-from monitor.lib.attempts import narrow
+from monitor.lib.attempts import limit_timeout
 from monitor.lib.redaction import scrub
 
 
@@ -118,17 +118,17 @@ def _set_time_limits(connection: Any, timeout_seconds: float, failures: list[str
     options = settings["OPTIONS"]
     if connection.vendor == "postgresql":
         # libpq has no timeout for the answer to a query: such a wait ends with the check's timeout.
-        narrow(options, "tcp_user_timeout", int(timeout_seconds * 1000))
+        limit_timeout(options, "tcp_user_timeout", int(timeout_seconds * 1000))
         if driver.__name__ == "psycopg":
             from monitor.checks import postgresql  # noqa: PLC0415 - psycopg is optional
 
             connection.Database = postgresql.driver_with_deadline(driver, time.monotonic() + timeout_seconds, failures)
         else:
-            narrow(options, "connect_timeout", max(1, math.ceil(timeout_seconds)))
+            limit_timeout(options, "connect_timeout", max(1, math.ceil(timeout_seconds)))
     elif connection.vendor == "mysql":
         mysql.limit(options, driver, str(settings["HOST"]), timeout_seconds)
     elif connection.vendor == "sqlite":
-        narrow(options, "timeout", timeout_seconds)
+        limit_timeout(options, "timeout", timeout_seconds)
         _refuse_missing_file(settings["NAME"])
 
 

@@ -16,7 +16,7 @@ from monitor.checks.levels import REASONS, level
 from monitor.checks.redis_failures import SERVER_REASONS, failure
 from monitor.checks.registry import register
 from monitor.config.urls import redis_url
-from monitor.lib.attempts import addresses, share
+from monitor.lib.attempts import address_count, share
 from monitor.lib.redis_pool import connection_pool
 from monitor.lib.redis_urls import FORMS
 from monitor.model.checks import Outcome
@@ -102,7 +102,7 @@ def client(url: str, timeout_seconds: float) -> redis.Redis:
             limit = share(timeout_seconds, len(sentinels) + 1)
             sentinel.connection_pool.connection_kwargs.update(socket_timeout=limit, socket_connect_timeout=limit)
     elif host := pool.connection_kwargs.get("host"):
-        limit = share(timeout_seconds, addresses(host, pool.connection_kwargs.get("port")))
+        limit = share(timeout_seconds, address_count(host, pool.connection_kwargs.get("port")))
         pool.connection_kwargs["socket_connect_timeout"] = limit
     return redis.Redis.from_pool(pool)
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from monitor.checks.base import Kind, Observation
 from monitor.checks.failures import NETWORK_REASONS, io_timeout, network_failure
 from monitor.checks.registry import register
-from monitor.lib.attempts import addresses, share
+from monitor.lib.attempts import address_count, share
 
 
 @register("tcp")
@@ -37,7 +37,7 @@ class Tcp(Kind):
     def observe(self, timeout_seconds: float) -> Observation:
         """Connect and disconnect. If the host has several addresses, each gets an equal share of the timeout."""
         started = time.perf_counter()
-        attempt_seconds = share(io_timeout(timeout_seconds), addresses(self.host, self.port))
+        attempt_seconds = share(io_timeout(timeout_seconds), address_count(self.host, self.port))
         try:
             with socket.create_connection((self.host, self.port), timeout=attempt_seconds):
                 elapsed_ms = (time.perf_counter() - started) * 1000

@@ -1,8 +1,8 @@
-"""Limit on the TCP connections of a server process; it works with any server.
+"""Limit on the TCP connections of a server process, for any server.
 
-Without a limit, idle clients use up all connections of the server, and no probe gets a response. ``bounds`` derives the
-limit from the limit on open files. ``idle`` selects the connections to close (pure). ``sockets`` reads the connections
-from the kernel. ``guard`` is the thread that closes them.
+Without a limit, idle clients can use up all connections that the server accepts. Then no probe gets a response.
+``bounds`` computes the limit from the limit on open files. ``sockets`` reads the connections from the kernel. ``idle``
+selects the connections to close, as a pure function. ``guard`` is the thread that closes these connections.
 """
 
 from monitor.lib.connection_limit.bounds import Bounds, raise_open_file_limit

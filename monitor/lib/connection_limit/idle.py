@@ -1,7 +1,8 @@
-"""Idle times of connections, and the selection of those to close. Pure: the time is an argument.
+"""Idle times of connections, and the selection of the connections to close. Pure: the time is an argument.
 
-The idle time begins with the last response, or with the start of the current request. Single bytes do not count as
-progress: otherwise a client that sends one byte a second on each of its connections could keep all of them.
+While a connection has a request without a response, its idle time begins with the first byte of the request. Otherwise
+it begins with the last response. Further bytes of the request do not restart the idle time: with a restart, a client
+could keep all its connections open by sending one byte a second on each.
 """
 
 from __future__ import annotations
@@ -11,21 +12,22 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 REQUEST_SECONDS = 30.0
-"""Age at which a request without a response is closed, even below the limit: all responses take milliseconds."""
+"""Idle time after which a connection with a request is closed, even below the limit. A response takes milliseconds."""
 
-ANSWER_SECONDS = 1.0
-"""Age up to which a request probably gets its response soon: such connections are closed last."""
+RESPONSE_SECONDS = 1.0
+"""Idle time up to which a connection with a request is closed last, because it probably gets its response soon."""
 
 NEW_SECONDS = 0.05
-"""Time for which a connection is observed before it may be closed: enough for the response to a probe."""
+"""Shortest time between the first observation of a connection and its closing. A response to a probe takes less."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackedConnection:
-    """Open connection: its descriptor, its unique identity, and the seconds since either side last sent data.
+    """Open connection. ``identity`` is unique; a later connection may have the same descriptor.
 
-    If a side has sent nothing yet, its time begins when the connection was established. Both times are infinite on
-    systems that do not report them.
+    ``client_silent_seconds`` and ``server_silent_seconds`` are the times since the client and the server last sent
+    data, or since the connection was established if they have sent nothing. On systems that do not report these times,
+    both are infinite.
     """
 
     descriptor: int
@@ -35,14 +37,14 @@ class TrackedConnection:
 
     @property
     def has_request(self) -> bool:
-        """True if the client has sent data since the last response."""
+        """True if the client has sent data after the server's last response."""
         # The kernel sets both times when a connection is established, but not always to the same millisecond.
         return self.client_silent_seconds < self.server_silent_seconds - 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class _Past:
-    """Times at which a connection and its current request were first observed."""
+class _Times:
+    """Time at which a connection was first observed, and the time at which its current request began."""
 
     observed_at: float
     request_at: float | None = None
@@ -52,41 +54,45 @@ class IdleTimes:
     """Idle times of the open connections, derived from repeated observations."""
 
     def __init__(self) -> None:
-        self._pasts: dict[Hashable, _Past] = {}
+        self._observed: dict[Hashable, _Times] = {}
 
     def observe(self, connections: Iterable[TrackedConnection], now: float) -> list[tuple[float, TrackedConnection]]:
         """Return the connections with their idle seconds, in the order in which to close them.
 
-        The longest idle connection is first; those with a request of less than ``ANSWER_SECONDS`` are last. ``now``
-        never decreases.
+        Connections with a request and an idle time below ``RESPONSE_SECONDS`` are last. Otherwise the connection that
+        has been idle for longest is first. ``now`` must not be lower than in the previous call.
         """
-        pasts: dict[Hashable, _Past] = {}
+        observed: dict[Hashable, _Times] = {}
         idle = []
         for connection in connections:
-            past = _advance(self._pasts.get(connection.identity, _Past(now)), connection, now)
-            pasts[connection.identity] = past
-            idle_since = now - connection.server_silent_seconds if past.request_at is None else past.request_at
-            # The time before the server accepted the connection does not count: it may be a probe that had to wait.
-            seconds = now - max(idle_since, past.observed_at)
-            is_waiting = connection.has_request and seconds < ANSWER_SECONDS
+            times = _advance(self._observed.get(connection.identity, _Times(now)), connection, now)
+            observed[connection.identity] = times
+            idle_since = now - connection.server_silent_seconds if times.request_at is None else times.request_at
+            # The time before the first observation does not count: a probe may have waited to be accepted.
+            seconds = now - max(idle_since, times.observed_at)
+            is_waiting = connection.has_request and seconds < RESPONSE_SECONDS
             idle.append((is_waiting, -seconds, idle_since, connection))
-        self._pasts = pasts
+        self._observed = observed
         idle.sort(key=lambda entry: entry[:3])
         return [(-negative, connection) for _, negative, _, connection in idle]
 
 
 def surplus(idle: Sequence[tuple[float, TrackedConnection]], bound: int) -> list[TrackedConnection]:
-    """Return the connections to close: the first ones, as many as exceed ``bound``, and those with a stuck request."""
+    """Return the connections to close.
+
+    These are the first connections of ``idle``, as many as there are above ``bound``, and all connections whose request
+    is older than ``REQUEST_SECONDS``. A connection that was first observed less than ``NEW_SECONDS`` ago is not closed.
+    """
     old = [(seconds, connection) for seconds, connection in idle if seconds >= NEW_SECONDS]
-    over = max(0, len(idle) - bound)
-    stuck = (connection for seconds, connection in old[over:] if connection.has_request and seconds > REQUEST_SECONDS)
-    return [*(connection for _, connection in old[:over]), *stuck]
+    excess = max(0, len(idle) - bound)
+    stuck = (connection for seconds, connection in old[excess:] if connection.has_request and seconds > REQUEST_SECONDS)
+    return [*(connection for _, connection in old[:excess]), *stuck]
 
 
-def _advance(past: _Past, connection: TrackedConnection, now: float) -> _Past:
+def _advance(times: _Times, connection: TrackedConnection, now: float) -> _Times:
     if not connection.has_request:
-        return _Past(past.observed_at)
-    is_new_request = past.request_at is None or past.request_at < now - connection.server_silent_seconds
+        return _Times(times.observed_at)
+    is_new_request = times.request_at is None or times.request_at < now - connection.server_silent_seconds
     if is_new_request:  # the server has responded to the previous request
-        return _Past(past.observed_at, now - connection.client_silent_seconds)
-    return past
+        return _Times(times.observed_at, now - connection.client_silent_seconds)
+    return times

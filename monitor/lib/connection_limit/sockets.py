@@ -1,4 +1,4 @@
-"""Connections of this process as the kernel reports them, whichever library has accepted them."""
+"""Connections of this process, read from the kernel. So it does not matter which library has accepted them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from monitor.lib.connection_limit.idle import TrackedConnection
 
 _LINUX = sys.platform == "linux"
 _DESCRIPTORS = "/proc/self/fd" if _LINUX else "/dev/fd"
-_OPEN_STATES = {1, 8}  # ESTABLISHED and CLOSE_WAIT; all others are being closed
-_SILENCES = struct.Struct("=B43xI4xI")
+_OPEN_STATES = {1, 8}  # ESTABLISHED and CLOSE_WAIT; in all other states the connection is being closed
+_TCP_INFO = struct.Struct("=B43xI4xI")
 """Fields of ``struct tcp_info`` (linux/tcp.h): ``tcpi_state``, and in ms ``tcpi_last_data_sent``, ``..._recv``."""
 _SO_COOKIE = 57
 _COOKIE = struct.Struct("=Q")
@@ -25,31 +25,32 @@ class Sockets:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._is_ours: dict[Hashable, bool] = {}
+        self._is_on_port: dict[Hashable, bool] = {}
 
     def descriptors(self) -> list[int]:
-        """Return all open descriptors of the process, files included. Connections cannot be more than these."""
+        """Return all open descriptors of the process, which include the connections."""
         return [int(name) for name in os.listdir(_DESCRIPTORS)]  # noqa: PTH208 - called up to 100 times a second
 
     def connections(self, descriptors: list[int]) -> list[TrackedConnection]:
         """Return the open connections on the port among the descriptors."""
-        found = []
-        is_ours = {}
+        on_port = []
+        is_on_port = {}
         for descriptor in descriptors:
             identity = _identity(descriptor)
             if identity is None:
                 continue
-            ours = self._is_ours.get(identity)
-            is_ours[identity] = self._has_port(descriptor) if ours is None else ours
-            if is_ours[identity] and (connection := _connection(descriptor, identity)):
-                found.append(connection)
-        self._is_ours = is_ours
-        return found
+            known = self._is_on_port.get(identity)
+            is_on_port[identity] = self._has_port(descriptor) if known is None else known
+            if is_on_port[identity] and (connection := _connection(descriptor, identity)):
+                on_port.append(connection)
+        self._is_on_port = is_on_port
+        return on_port
 
     def close(self, connection: TrackedConnection) -> bool:
-        """Shut a connection down in both directions, so that the server reads its end and closes it.
+        """Shut a connection down in both directions. The server then reads the end of the connection and closes it.
 
-        Do nothing and return False if the descriptor now belongs to another connection.
+        Return False if the connection has ended. Its descriptor may then belong to another connection, which is left
+        open.
         """
         duplicate = _duplicate(connection.descriptor)
         if duplicate is None:
@@ -73,14 +74,14 @@ class Sockets:
             try:
                 duplicate.getpeername()
                 return bool(duplicate.getsockname()[1] == self._port)
-            except OSError:  # the listener, or a connection that has just ended
+            except OSError:  # the listening socket, or a connection that has just ended
                 return False
 
 
 def _connection(descriptor: int, identity: Hashable) -> TrackedConnection | None:
     if not _LINUX:
         return TrackedConnection(descriptor, identity)
-    info = _option(descriptor, socket.IPPROTO_TCP, socket.TCP_INFO, _SILENCES)
+    info = _option(descriptor, socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO)
     if info is None or info[0] not in _OPEN_STATES:
         return None
     _, sent_ms, received_ms = info
@@ -88,7 +89,10 @@ def _connection(descriptor: int, identity: Hashable) -> TrackedConnection | None
 
 
 def _identity(descriptor: int) -> Hashable:
-    """Return a unique value of a socket: its cookie, or on systems without cookies the client's address; else None."""
+    """Return a unique value of a socket, or None if the descriptor has none.
+
+    On Linux the value is the cookie of the socket. On other systems it is the address of the client.
+    """
     if _LINUX:
         return _option(descriptor, socket.SOL_SOCKET, _SO_COOKIE, _COOKIE)
     duplicate = _duplicate(descriptor)
@@ -101,7 +105,8 @@ def _identity(descriptor: int) -> Hashable:
             return None
 
 
-# A PyDLL keeps the GIL. Python's own getsockopt releases it, and busy threads then hold it for a millisecond or more.
+# A function of a PyDLL keeps the GIL. socket.getsockopt releases the GIL, and a busy thread then keeps it for a
+# millisecond or more.
 _getsockopt = ctypes.PyDLL(None).getsockopt
 
 

@@ -75,7 +75,7 @@ def decode(text: str | None, now: float) -> GroupMemories:
     known: dict[str, GroupMemory] = {}
     for name, fields in groups.items():
         try:
-            known[decoding.label(name, most_bytes=GROUP_BYTES)] = _decode_group(fields, converter)
+            known[decoding.object_name(name, max_bytes=GROUP_BYTES)] = _decode_group(fields, converter)
         except decoding.BROKEN:
             continue
     return GroupMemories(first, known)
@@ -84,7 +84,7 @@ def decode(text: str | None, now: float) -> GroupMemories:
 def _load(text: str) -> Any:
     if text.count("[") + text.count("{") > CONTAINERS:
         raise ValueError("too many lists and objects")
-    return decoding.load(text, most_bytes=TEXT_CHARACTERS)
+    return decoding.load(text, max_bytes=TEXT_CHARACTERS)
 
 
 class _AgeConverter:
@@ -143,9 +143,9 @@ def _decode_group(fields: list[Any], converter: _AgeConverter) -> GroupMemory:
         deleted_at=converter.optional_time(deleted),
         rewound=RememberedRewind(*_decode_event(rewound, converter)) if rewound else None,
         lost=RememberedLoss(*_decode_event(lost, converter)) if lost else None,
-        condition_since={decoding.label(name): converter.time(since) for name, since in condition_since.items()},
+        condition_since={decoding.object_name(name): converter.time(since) for name, since in condition_since.items()},
         partitions={
-            TopicPartition(decoding.label(topic), _integer(mark[0])): _decode_mark(mark, converter)
+            TopicPartition(decoding.object_name(topic), _integer(mark[0])): _decode_mark(mark, converter)
             for topic, rows in marks.items()
             for mark in rows
         },
@@ -237,7 +237,7 @@ def _decode_bucket(row: list[Any], converter: _AgeConverter) -> WindowBucket:
 
 def _decode_event(row: list[Any], converter: _AgeConverter) -> tuple[float, TopicPartition, int]:
     age, topic, partition, records = row
-    return converter.time(age), TopicPartition(decoding.label(topic), _integer(partition)), _integer(records)
+    return converter.time(age), TopicPartition(decoding.object_name(topic), _integer(partition)), _integer(records)
 
 
 def _decode_verdict(row: list[Any]) -> GroupVerdict:

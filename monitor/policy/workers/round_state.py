@@ -149,7 +149,7 @@ def decode(raw: bytes) -> tuple[RoundState | None, int]:
     An entry whose time is later than the time of the round is rejected: its age would never reach a limit.
     """
     try:
-        value = decoding.load(raw, most_bytes=ROUND_STATE_BYTES)
+        value = decoding.load(raw, max_bytes=ROUND_STATE_BYTES)
         round_at = decoding.moment(value["round_at"])
         moment = partial(_moment_until, round_at + CLOCK_TOLERANCE_SECONDS)
         state = RoundState(
@@ -168,12 +168,16 @@ def decode(raw: bytes) -> tuple[RoundState | None, int]:
             _decode_target,
             lambda sent: tuple(map(moment, sent))[:UNANSWERED_KEPT],
         ),
-        "queues": _decode_entries(value.get("queues"), decoding.label, lambda queue: _decode_queue(moment, queue)),
-        "worked": _decode_entries(value.get("worked"), decoding.label, lambda each: _decode_worked(moment, *each)),
-        "departed": _decode_entries(value.get("departed"), decoding.label, moment),
+        "queues": _decode_entries(
+            value.get("queues"), decoding.object_name, lambda queue: _decode_queue(moment, queue)
+        ),
+        "worked": _decode_entries(
+            value.get("worked"), decoding.object_name, lambda each: _decode_worked(moment, *each)
+        ),
+        "departed": _decode_entries(value.get("departed"), decoding.object_name, moment),
         "written": _decode_names(value.get("written"), _decode_check),
         "closed": _decode_names(value.get("closed"), _decode_check),
-        "removed": _decode_names(value.get("removed"), decoding.label),
+        "removed": _decode_names(value.get("removed"), decoding.object_name),
     }
     fields: dict[str, Any] = {name: valid for name, (valid, _) in entries.items()}
     return dataclasses.replace(state, **fields), sum(rejected for _, rejected in entries.values())
@@ -385,7 +389,7 @@ def _decode_check(value: Any) -> str:
 
 
 def _decode_target(value: Any) -> str:
-    return decoding.label(value, most_bytes=decoding.LABEL_BYTES + len("worker:"))
+    return decoding.object_name(value, max_bytes=decoding.OBJECT_NAME_BYTES + len("worker:"))
 
 
 def _decode_queue(moment: Callable[[Any], float], values: Any) -> QueueRoundState:
@@ -402,4 +406,4 @@ def _decode_worked(moment: Callable[[Any], float], finished: Any, changed_at: An
 
 
 def _decode_name(value: Any) -> str | None:
-    return None if value is None else decoding.text(value, most_bytes=decoding.LABEL_BYTES)
+    return None if value is None else decoding.text(value, max_bytes=decoding.OBJECT_NAME_BYTES)

@@ -216,7 +216,7 @@ class MemoryStateStore:
 
 def _is_valid_memory(name: str, memory: str) -> bool:
     try:
-        return bool(decoding.check_name(name) and decoding.text(memory, most_bytes=codec.MEMORY_TEXT_LIMIT_BYTES))
+        return bool(decoding.check_name(name) and decoding.text(memory, max_bytes=codec.MEMORY_TEXT_LIMIT_BYTES))
     except ValueError:
         return False
 

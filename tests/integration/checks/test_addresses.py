@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from monitor.checks.registry import KINDS
-from monitor.lib.attempts import addresses
+from monitor.lib.attempts import address_count
 from monitor.model.checks import Status
 from tests.support.faults import FaultProxy
 from tests.support.names import SilentPort, with_own_files
@@ -63,7 +63,7 @@ def test_a_broker_list_whose_first_host_is_silent(
 
 def test_a_host_that_is_no_name() -> None:
     """A socket's path, as kombu has it, and a label that is too long: one attempt."""
-    assert addresses("tmp/" + "x" * 70 + "/redis.sock") == addresses("/tmp/redis.sock") == 1
-    assert addresses("x" * 70 + ".example", 80) == 1
+    assert address_count("tmp/" + "x" * 70 + "/redis.sock") == address_count("/tmp/redis.sock") == 1
+    assert address_count("x" * 70 + ".example", 80) == 1
     outcome = KINDS.build("tcp", {"host": "x" * 70 + ".example", "port": 80}).run(2.0)
     assert (outcome.status, outcome.reason) == (Status.ERROR, "name_resolution")

@@ -124,7 +124,7 @@ def test_nothing_is_known(command: Command) -> None:
         cwd=command.directory, env=environment(**command.variables), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == ExitCode.UNKNOWN
-    assert "nothing is known of nope" in done.stderr and "nothing is kept of any check" in done.stderr
+    assert "no observation of nope" in done.stderr and "no observation of any check" in done.stderr
 
 
 @pytest.mark.parametrize("since", ["yesterday", "0h", "-1", "2999-01-01"])

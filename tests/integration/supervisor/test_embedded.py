@@ -21,11 +21,11 @@ FSYNC_SECONDS = 1.0
 @contextmanager
 def running(home: Path) -> Iterator[tuple[redis.Redis, subprocess.Popen[bytes]]]:
     """A server as `monitor up` starts it, and a client; killed afterwards, not stopped."""
-    role = embedded.role(home)
+    role = embedded.server_role(home)
     path = embedded.socket_path(home)
     with subprocess.Popen(role.argv, stdout=subprocess.DEVNULL) as process:
         try:
-            wait_for(lambda: embedded.answers(path), seconds=20, what=f"the server answers, see {role.log}")
+            wait_for(lambda: embedded.responds(path), seconds=20, what=f"the server answers, see {role.log}")
             with redis.Redis(unix_socket_path=str(path), socket_timeout=10) as client:
                 yield client, process
         finally:

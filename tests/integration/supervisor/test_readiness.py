@@ -119,4 +119,4 @@ def test_a_child_that_keeps_ending_is_blamed() -> None:
 )
 def test_where_to_ask_a_listener(listens: str, reached: str) -> None:
     """Who listens everywhere is asked on loopback."""
-    assert readiness.reachable(listens) == reached
+    assert readiness.reachable_address(listens) == reached

@@ -47,7 +47,7 @@ def test_a_long_name_is_cut_in_the_queue_s_name_alone(node: str) -> None:
     assert targets[0] != targets[1]
     for target in targets:
         queue = direct_queue(target)
-        assert len(queue.encode()) <= decoding.LABEL_BYTES
+        assert len(queue.encode()) <= decoding.OBJECT_NAME_BYTES
         assert queue.encode().decode() == queue
     found = decode(encode(replace(NEW, node=node, direct_queue=direct_queue(targets[0]))))
     assert found is not None

@@ -20,9 +20,9 @@ WRONG = [
     pytest.param(decoding.check_name, "x" * 201, id="a long name"),
     pytest.param(decoding.check_name, "", id="no name"),
     pytest.param(decoding.check_name, "db\n", id="a line"),
-    pytest.param(decoding.label, "", id="an empty label"),
-    pytest.param(decoding.label, "ä" * 128, id="256 bytes"),
-    pytest.param(decoding.label, "\ud800", id="a lone surrogate"),
+    pytest.param(decoding.object_name, "", id="an empty label"),
+    pytest.param(decoding.object_name, "ä" * 128, id="256 bytes"),
+    pytest.param(decoding.object_name, "\ud800", id="a lone surrogate"),
     pytest.param(decoding.text, 5, id="no text"),
     pytest.param(decoding.moment, 1e308, id="a late time"),
     pytest.param(decoding.moment, -1, id="an early time"),
@@ -51,7 +51,7 @@ def test_what_is_not_ours_is_refused(decode: Any, value: Any) -> None:
 def test_what_is_ours_is_returned() -> None:
     """Up to the very limits."""
     assert decoding.check_name("A" * 200) == "A" * 200
-    assert decoding.label("ä" * 127) == "ä" * 127
+    assert decoding.object_name("ä" * 127) == "ä" * 127
     assert decoding.moment(0) == 0.0
     assert decoding.count(2**53 - 1) == 2**53 - 1
     assert decoding.digits(b"1763608320123456") == 1763608320123456
@@ -71,14 +71,14 @@ def test_nothing_is_nested_without_end() -> None:
     with pytest.raises(ValueError, match="deep"):
         decoding.mapping(nested(decoding.DEPTH_LIMIT + 1))
     with pytest.raises(decoding.BROKEN):
-        decoding.load(b"[" * 60_000, most_bytes=65_536)
+        decoding.load(b"[" * 60_000, max_bytes=65_536)
 
 
 @pytest.mark.parametrize("raw", [b"NaN", b"[1e999]", b'{"a":-Infinity}', b"\xff", b"1" * 5000, b'"' + b"x" * 100])
 def test_json_that_is_refused(raw: bytes) -> None:
     """No NaN, no infinity, no bytes that are no text, no number without end, nothing longer than it may be."""
     with pytest.raises(decoding.BROKEN):
-        decoding.load(raw, most_bytes=90)
+        decoding.load(raw, max_bytes=90)
         decoding.count(int(raw))
 
 
@@ -88,10 +88,10 @@ def test_a_small_stream_that_unpacks_to_much_is_refused() -> None:
     bomb = b"".join(packing.compress(bytes(10**6)) for _ in range(300)) + packing.flush()
     assert len(bomb) < 310_000
     with pytest.raises(ValueError, match="too long"):
-        decoding.inflate(bomb, most_bytes=10**6)
+        decoding.inflate(bomb, max_bytes=10**6)
     assert codec.decode_memory(bomb) is None
     with pytest.raises(ValueError, match="cut short"):
-        decoding.inflate(zlib.compress(b"x" * 1000)[:-4], most_bytes=10**6)
+        decoding.inflate(zlib.compress(b"x" * 1000)[:-4], max_bytes=10**6)
     assert codec.decode_memory(codec.encode_memory("what it remembers")) == "what it remembers"
 
 

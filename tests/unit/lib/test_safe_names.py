@@ -29,7 +29,7 @@ SIMILAR = [
     "a:b",
     "a:b:c",
 ]
-NAMES = [*SIMILAR, *(f"{safe_name(name, re.compile('[^a-z_]'), most_characters=60)}" for name in SIMILAR[:4])]
+NAMES = [*SIMILAR, *(f"{safe_name(name, re.compile('[^a-z_]'), max_characters=60)}" for name in SIMILAR[:4])]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 from monitor.cli.data_dir import running_url
 from monitor.config import Config
 from monitor.supervisor import embedded, marks
-from monitor.supervisor.preflight import CannotStart, check_port, lock
+from monitor.supervisor.preflight import CannotStart, listen_address, lock
 from tests.support.processes import alive, wait_for
 
 NOBODY = 65534
@@ -53,21 +53,21 @@ def test_a_taken_port_is_said_with_its_owner() -> None:
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(CannotStart, match=rf"port {port} on 127.0.0.1 is already in use .*pid {os.getpid()}"):
-            check_port("127.0.0.1", port)
+            listen_address("127.0.0.1", port)
 
 
 def test_port_zero_chooses_a_free_one() -> None:
     """The number is known before anything starts, so that the supervisor can ask there."""
-    address, port = check_port("localhost", 0)
+    address, port = listen_address("localhost", 0)
     assert port > 0
-    assert check_port(address, port) == (address, port)
+    assert listen_address(address, port) == (address, port)
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
 def test_an_address_of_another_machine_is_refused(host: str) -> None:
     """In words, not as a crash of the web role."""
     with pytest.raises(CannotStart, match="cannot listen on"):
-        check_port(host, 0)
+        listen_address(host, 0)
 
 
 def test_one_data_directory_serves_one_at_a_time(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_long_data_directory_gets_its_socket_elsewhere(tmp_path: Path) -> None
     deep = tmp_path / ("d" * 60) / ("e" * 60)
     deep.mkdir(parents=True)
     path = embedded.socket_path(deep)
-    role = embedded.role(deep)
+    role = embedded.server_role(deep)
     try:
         assert str(path) in role.argv
         assert len(os.fsencode(path)) < 104
@@ -128,14 +128,14 @@ def test_somebody_elses_directory_is_not_used(tmp_path: Path) -> None:
     """A link or a file where the private directory should be is refused."""
     (tmp_path / "redis").symlink_to("/tmp")
     with pytest.raises(CannotStart, match="is not a directory owned by this user"):
-        embedded.role(tmp_path)
+        embedded.server_role(tmp_path)
 
 
 def test_the_socket_stays_where_the_url_says(tmp_path: Path) -> None:
     """The URL is told to the roles before the server starts: in between nobody else can take its place."""
     deep = tmp_path / ("d" * 60) / ("e" * 60)
     deep.mkdir(parents=True)
-    url = embedded.url(deep)
+    url = embedded.server_url(deep)
     path = embedded.socket_path(deep)
     try:
         assert url == f"unix://{path}?db=0"
@@ -155,7 +155,7 @@ def test_another_users_directory_in_the_temporary_one_is_passed_over(tmp_path: P
         os.chown(taken, NOBODY, -1)
         path = embedded.socket_path(deep)
         assert path.parent != taken
-        assert str(path) in embedded.role(deep).argv
+        assert str(path) in embedded.server_role(deep).argv
         path.parent.rmdir()
         taken.rmdir()
         taken.symlink_to(tmp_path)
