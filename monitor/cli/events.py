@@ -59,7 +59,7 @@ def _print_last(states: StateStore, console: Console, check: str | None, limit: 
     last: deque[tuple[str, Transition]] = deque(maxlen=limit)
     cursor, more = None, True
     while more:
-        found = history.read_events(states, after=cursor, limit=PAGE_SIZE, check=check)
+        page = history.read_events(states, after=cursor, limit=PAGE_SIZE, check=check)
         last.extend(page.events)
         cursor, more = page.cursor, page.more
     for event in last:
