@@ -70,7 +70,7 @@ def load(file: Path | None = None) -> Loaded:
     Raises ConfigError with all problems.
     """
     try:
-        loaded, problems = read(file), []
+        loaded, problems = load_unvalidated(file), []
     except ConfigError as error:
         if error.rest is None:
             raise
@@ -83,7 +83,7 @@ def load(file: Path | None = None) -> Loaded:
     return loaded
 
 
-def read(file: Path | None = None) -> Loaded:
+def load_unvalidated(file: Path | None = None) -> Loaded:
     """Return the configuration without validation of URLs and options, for a caller that starts the store itself.
 
     Raises ConfigError.
@@ -104,12 +104,14 @@ def read(file: Path | None = None) -> Loaded:
 def runtime() -> Runtime:
     """Return the runtime of this process. The first call builds it, and connects to nothing. Raises ConfigError."""
     config = with_reminders(load().config)
-    checks = {name: resolve(config, check) for name, check in config.checks.items()}
-    senders = {name: sender(channel) for name, channel in config.channels.items()}
-    return Runtime(config, checks, Plan(checks.values()), store(config), executor(config), senders, identity(config))
+    checks = {name: with_configured_options(config, check) for name, check in config.checks.items()}
+    senders = {name: build_sender(channel) for name, channel in config.channels.items()}
+    return Runtime(
+        config, checks, Plan(checks.values()), build_store(config), build_executor(config), senders, identity(config)
+    )
 
 
-def store(config: Config, *, timeout_seconds: float = 2.0) -> Store:
+def build_store(config: Config, *, timeout_seconds: float = 2.0) -> Store:
     """Return the Redis store of the worker side. Raises ConfigError when none is configured."""
     history = config.history
     return RedisStore(
@@ -130,15 +132,17 @@ def identity(config: Config, *, data_dir: Path | None = None, makes_name: bool =
     return found if found.name else standalone.identity(data_dir or config.data_dir, makes=makes_name)
 
 
-def executor(config: Config) -> ProcessExecutor:
+def build_executor(config: Config) -> ProcessExecutor:
     """Return an executor whose processes have imported the roster's kinds and the users' modules that checks name."""
     kinds = {check.kind for check in config.checks.values()}
-    built = [KINDS.build(check.kind, resolve(config, check).options) for check in config.checks.values()]
+    built = [
+        KINDS.build(check.kind, with_configured_options(config, check).options) for check in config.checks.values()
+    ]
     modules = {f"{MODULE}{module}" for kind in built for module in kind.modules()}
     return ProcessExecutor(CHECK_PROCESS, needed=kinds, wanted=modules)
 
 
-def sender(spec: ChannelSpec) -> Send:
+def build_sender(spec: ChannelSpec) -> Send:
     """Return the function that renders a notice with the channel's templates and sends it."""
     channel = CHANNELS.build(spec.kind, spec.options)
     title, body = spec.title or text.DEFAULT_TITLE, spec.body or text.DEFAULT_BODY
@@ -185,7 +189,7 @@ def store_environment(config: Config) -> dict[str, str]:
     return {"MONITOR_REDIS_URL": required_url(config, "redis_url"), "MONITOR_KEY_PREFIX": config.key_prefix}
 
 
-def resolve(config: Config, check: CheckSpec) -> CheckSpec:
+def with_configured_options(config: Config, check: CheckSpec) -> CheckSpec:
     """Return the check with its missing options filled in from the configuration (`checks.base.from_config`)."""
     given = dict(check.options)
     for option, key in configured_options(check.kind).items():
@@ -238,7 +242,7 @@ def _url_problems(loaded: Loaded) -> list[ConfigProblem]:
 def _option_problems(check: CheckSpec, loaded: Loaded) -> list[ConfigProblem]:
     prefix = f"checks.{check.name}"
     try:
-        resolved = resolve(loaded.config, check)
+        resolved = with_configured_options(loaded.config, check)
         missing = {
             key
             for option, key in configured_options(check.kind).items()

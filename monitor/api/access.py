@@ -18,7 +18,7 @@ _SAME_SITE = ("same-origin", "none")
 """A browser's values for requests of pages of the same server, and for an address that was typed."""
 
 
-class Refused(StrEnum):
+class RefusalReason(StrEnum):
     """Reason why a code opens no session."""
 
     NO_CODE = "no_code"
@@ -49,19 +49,19 @@ class Access:
         # Another scheme is not for the monitor: a proxy that requires a password forwards the header to it.
         return self._has_session(origin)
 
-    def open_session(self, code: str) -> str | Refused:
+    def open_session(self, code: str) -> str | RefusalReason:
         """Return a new session for the code of a link, which is valid once; or the reason for the refusal."""
         if self._token is None or self._used_codes is None:
-            return Refused.UNAVAILABLE
+            return RefusalReason.UNAVAILABLE
         if not signed.verify(self._token, signed.CODE, code):
-            return Refused.NO_CODE
+            return RefusalReason.NO_CODE
         if signed.is_over(code):
-            return Refused.OVER
+            return RefusalReason.OVER
         try:
             if not self._used_codes.claim(code):
-                return Refused.USED
+                return RefusalReason.USED
         except OSError:
-            return Refused.UNAVAILABLE
+            return RefusalReason.UNAVAILABLE
         return signed.sign(self._token, signed.SESSION, signed.SESSION_SECONDS)
 
     def _has_session(self, origin: Mapping[str, Any]) -> bool:

@@ -53,12 +53,12 @@ def member(name: str, encoded: str) -> str:
     return f"{_encode(name)}:{encoded}"
 
 
-def joined(members: Iterable[str]) -> str:
+def json_object(members: Iterable[str]) -> str:
     """Return a JSON object that consists of members (:func:`member`)."""
     return "{" + ",".join(members) + "}"
 
 
-def extended(encoded: str, *members: str) -> str:
+def with_members(encoded: str, *members: str) -> str:
     """Return an encoded JSON object with more members. The object must not be empty."""
     return ",".join((encoded[:-1], *members)) + "}"
 

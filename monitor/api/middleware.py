@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from monitor.api import mounts
-from monitor.api.targets import is_past
+from monitor.api.targets import is_for_past
 from monitor.api.views import respond
 
 
@@ -45,7 +45,7 @@ class ProbeMiddleware:
             # Not in the constructor, because a URLconf may import modules that are still being set up.
             self._mounts = mounts.discover(settings.ROOT_URLCONF)
         target = mounts.find(self._mounts, request.path_info)
-        if target is None or is_past(target, request.META.get("QUERY_STRING", "")):
+        if target is None or is_for_past(target, request.META.get("QUERY_STRING", "")):
             return None
         response = respond(request, target)
         if response.status_code == 401:

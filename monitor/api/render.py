@@ -49,7 +49,7 @@ class Renderer:
         passes = self._roster.overall(group, readings) is not Overall.UNHEALTHY
         held = {"held": True} if any(reading.held for reading in readings.values()) else {}
         head = self._head("ready" if passes else "not_ready", snapshot, **held)
-        return passes, entries.extended(head, entries.member("checks", checks))
+        return passes, entries.with_members(head, entries.member("checks", checks))
 
     def detailed(self, snapshot: CachedSnapshot, *, full: bool) -> str:
         """Return the body with the overall verdict and all checks; with ``full``, also messages, details and hosts."""
@@ -58,13 +58,13 @@ class Renderer:
         head = self._head(self._roster.overall(everything, readings), snapshot)
         known = self._roster.fleet(snapshot).hosts if full else ()
         hosts = [entries.member("hosts", entries.encode(hosts_document(known, snapshot.now)))] if known else []
-        return entries.extended(head, entries.member("checks", checks), *hosts)
+        return entries.with_members(head, entries.member("checks", checks), *hosts)
 
     def check(self, check: CheckSpec, snapshot: CachedSnapshot, *, full: bool) -> tuple[bool, str]:
         """Return whether a check passes, and its body."""
         reading, entry = self._entry(check, snapshot, hold=None, full=full)
         head = entries.encode({"name": check.name, "timestamp": timestamp(snapshot.now)})
-        return not policy.fails(reading), entries.extended(head, entry[1:-1])
+        return not policy.fails(reading), entries.with_members(head, entry[1:-1])
 
     def startup(self, snapshot: CachedSnapshot) -> tuple[bool, str]:
         """Return whether the process has its roster and has tried to read the store, and the body."""
@@ -91,10 +91,10 @@ class Renderer:
             "version": _version(),
         } | ({"reason": self._roster.problem} if self._roster.problem else {})
         members = (
-            entries.member(key, entries.joined(entries.member(name, each.entry) for name, each in rendered))
+            entries.member(key, entries.json_object(entries.member(name, each.entry) for name, each in rendered))
             for key, rendered in (("checks", checks.items()), ("groups", children))
         )
-        return entries.extended(entries.encode(head), *members)
+        return entries.with_members(entries.encode(head), *members)
 
     def past(self, states: Mapping[str, State], at: float, now: CachedSnapshot, reaches: HistoryBounds) -> str:
         """Return the body of ``/api/health/detailed/?at=``. ``absent`` names the fields that history does not keep."""
@@ -133,7 +133,7 @@ class Renderer:
             rendered.append(entries.member(check.name, entry))
             if number % YIELD_EVERY == 0:
                 time.sleep(0)  # releases the interpreter lock, so that other probes do not wait for a long roster
-        return readings, entries.joined(rendered)
+        return readings, entries.json_object(rendered)
 
     def _entry(
         self, check: CheckSpec, snapshot: CachedSnapshot, *, hold: policy.GroupHold | None, full: bool
@@ -142,7 +142,7 @@ class Renderer:
             reading, state, entry = self._rendered(check, snapshot, "full" if full else "public", hold)
             if state is None:
                 return reading, entry
-            return reading, entries.extended(entry, f'"age_ms":{entries.age_ms(state, snapshot.now)}')
+            return reading, entries.with_members(entry, f'"age_ms":{entries.age_ms(state, snapshot.now)}')
         except Exception:  # noqa: BLE001 - a probe must answer, even when stored values are damaged
             return UNREADABLE, entries.encode(entries.fields(UNREADABLE, None))
 

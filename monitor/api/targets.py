@@ -84,14 +84,14 @@ class Target(NamedTuple):
 _GUARDED_NAMES = frozenset(name for name, endpoint in ENDPOINTS.items() if endpoint.is_guarded)
 _GRADED_NAMES = frozenset(name for name, endpoint in ENDPOINTS.items() if endpoint.is_graded)
 PROBES = {name: Target(name) for name, endpoint in ENDPOINTS.items() if not endpoint.is_named}
-PARENTS = tuple(name for name, endpoint in ENDPOINTS.items() if endpoint.is_named)
+NAMED_ENDPOINTS = tuple(name for name, endpoint in ENDPOINTS.items() if endpoint.is_named)
 ROOT_PROBES = {name: Target(name) for name in KUBERNETES} | {"api/health-check": Target("ready")}
-ROOT_PARENTS = tuple(KUBERNETES)
-NAMED = "|".join(KINDS)
+ROOT_NAMED_ENDPOINTS = tuple(KUBERNETES)
+RUNTIME_KINDS = "|".join(KINDS)
 """Kinds of checks that can be requested by the names of their targets, which may contain slashes."""
 
 
-def is_past(target: Target, query: str) -> bool:
+def is_for_past(target: Target, query: str) -> bool:
     """Return whether the request is for a past moment. Its response needs the store, so a view answers it."""
     return bool(query) and target.endpoint == "detailed" and "at" in parse_qs(query, keep_blank_values=True)
 
@@ -104,12 +104,12 @@ def path_info(environ: Mapping[str, Any]) -> str:
 
 def find(path: str) -> Target | None:
     """Return the probe at a path below the mount of ``monitor.api.urls``, with or without the trailing slash."""
-    return _find(path, PROBES, PARENTS)
+    return _find(path, PROBES, NAMED_ENDPOINTS)
 
 
 def find_at_root(path: str) -> Target | None:
     """Return the probe at a path below the mount of ``monitor.api.root_urls``, with or without the trailing slash."""
-    return _find(path, ROOT_PROBES, ROOT_PARENTS)
+    return _find(path, ROOT_PROBES, ROOT_NAMED_ENDPOINTS)
 
 
 def _find(path: str, probes: Mapping[str, Target], parents: tuple[str, ...]) -> Target | None:

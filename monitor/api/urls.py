@@ -13,7 +13,7 @@ from django.urls import path, re_path
 from monitor.api import docs
 from monitor.api.guard import guarded
 from monitor.api.openapi import views
-from monitor.api.targets import NAMED, PARENTS, PROBES
+from monitor.api.targets import NAMED_ENDPOINTS, PROBES, RUNTIME_KINDS
 from monitor.api.views import probe
 
 app_name = "monitor"
@@ -33,10 +33,10 @@ detailed.__dict__.update(probe.__dict__)
 urlpatterns = [
     re_path(r"^detailed/?$", detailed, name="detailed"),
     *(re_path(rf"^{each}/?$", probe, {"endpoint": each}, name=each) for each in PROBES if each != "detailed"),
-    re_path(rf"^checks/(?P<name>(?:{NAMED}):.*?[^/])/?$", probe, {"endpoint": "checks"}, name="check"),
+    re_path(rf"^checks/(?P<name>(?:{RUNTIME_KINDS}):.*?[^/])/?$", probe, {"endpoint": "checks"}, name="check"),
     *(
         re_path(rf"^{each}/(?P<name>[^/]+)/?$", probe, {"endpoint": each}, name=each.removesuffix("s"))
-        for each in PARENTS
+        for each in NAMED_ENDPOINTS
     ),
     *(re_path(rf"^{route}/?$", view, name=name) for name, (route, view) in _VIEWS.items()),
     re_path(r"^openapi\.json/?$", guarded(docs.description), name="openapi"),

@@ -18,7 +18,7 @@ from django.core.handlers.wsgi import WSGIHandler
 
 from monitor.api import mounts, refusals
 from monitor.api.pages import Page, ProbeResponse
-from monitor.api.targets import is_past, path_info
+from monitor.api.targets import is_for_past, path_info
 
 RETRY_SECONDS = 1.0
 _ANY = (None, "", "*/*")
@@ -48,7 +48,7 @@ class ProbeRouter:
         authorise, because that needs the project's database.
         """
         target = mounts.find(self._mounts, path)
-        if target is None or is_past(target, environ.get("QUERY_STRING", "")):
+        if target is None or is_for_past(target, environ.get("QUERY_STRING", "")):
             return None
         probes = self._service.probes
         response = probes.answer_environ(target, environ)

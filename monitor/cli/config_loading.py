@@ -46,7 +46,7 @@ def load_for_role_or_exit(file: Path | None = None) -> Loaded:
 def read_or_exit(file: Path | None = None) -> Config:
     """Return the settings without validating the options of checks, for a command that needs only the settings."""
     try:
-        return wiring.read(file).config
+        return wiring.load_unvalidated(file).config
     except ConfigError as error:
         _exit(error, WRONG_CONFIGURATION)
 
@@ -70,7 +70,7 @@ def _exit(error: ConfigError, exit_code: int) -> NoReturn:
 
 def _set_fallback_url(file: Path | None, fallback_url: Fallback) -> None:
     try:
-        config = wiring.read(file).config
+        config = wiring.load_unvalidated(file).config
     except ConfigError as error:
         if error.rest is None:
             return  # `wiring.load` reports the error

@@ -41,7 +41,7 @@ def events(
     Exit code: 0, or 3 when the store does not answer. With --follow, the command waits until the store answers again.
     """
     loaded = load_with_store(config, data_dir)
-    states = wiring.store(loaded).states
+    states = wiring.build_store(loaded).states
     # Without folding, so that each event is one line. Rich uses colours on a terminal only.
     console = Console(soft_wrap=True, highlight=False)
     try:

@@ -36,7 +36,7 @@ def take_over(config: Path | None, data_dir: Path | None) -> None:
             ConfigProblem("project", None, "is required here; set MONITOR_PROJECT to the project name of the roles")
         )
     try:
-        before = wiring.store(loaded).ownership.take_over(project)
+        before = wiring.build_store(loaded).ownership.take_over(project)
     except StoreUnavailable as error:
         click.echo(f"the store does not answer: {error}", err=True)
         sys.exit(1)

@@ -14,7 +14,7 @@ from django.urls import NoReverseMatch, reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from monitor.api.access import Refused, cookie_name
+from monitor.api.access import RefusalReason, cookie_name
 from monitor.api.assets import policy, serve
 from monitor.api.guard import is_authorised
 from monitor.api.pages import CONFINED
@@ -53,8 +53,8 @@ def session(request: HttpRequest) -> HttpResponse:
     """
     is_same_origin = request.headers.get("Sec-Fetch-Site") == "same-origin"
     code = request.read(2 * signed.CHARACTERS).decode("ascii", errors="replace")
-    opened = service().access.open_session(code) if is_same_origin else Refused.NO_CODE
-    if isinstance(opened, Refused):
+    opened = service().access.open_session(code) if is_same_origin else RefusalReason.NO_CODE
+    if isinstance(opened, RefusalReason):
         return failure(403, opened.value)
     response = _respond("", 204)
     response.set_cookie(

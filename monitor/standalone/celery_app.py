@@ -89,7 +89,7 @@ def _setup_logging(**_: Any) -> None:
 def _compare_project(sender: Any, signal: Any, **_: Any) -> None:
     """Start the gate that stops all work in the store of another project. A worker claims a store without an owner."""
     if sender.app is app:
-        ownership = wiring.store(_config(), timeout_seconds=1.0).ownership
+        ownership = wiring.build_store(_config(), timeout_seconds=1.0).ownership
         identity = wiring.identity(_config(), makes_name=True)
         gate.start(gate.Gate(identity, ownership, claims=signal is signals.worker_init))
 

@@ -9,7 +9,7 @@ import structlog
 
 from monitor.config import Config
 from monitor.ports.store import StoreUnavailable
-from monitor.tasks.broker_errors import describe
+from monitor.tasks.broker_errors import log_fields
 from monitor.tasks.publish import Publisher
 
 log = structlog.get_logger("monitor.tasks")
@@ -46,4 +46,4 @@ def log_unavailable(event: str, publisher: Publisher | None = None) -> Iterator[
     except Exception as error:
         if publisher is None or not isinstance(error, publisher.errors):
             raise
-        log.warning(f"{event}.broker_unavailable", **describe(error))
+        log.warning(f"{event}.broker_unavailable", **log_fields(error))

@@ -9,8 +9,8 @@ import structlog
 from celery.beat import Scheduler
 
 from monitor.tasks import gate
-from monitor.tasks.broker_errors import describe, is_exhausted
-from monitor.tasks.publish import messages_waiting
+from monitor.tasks.broker_errors import is_exhausted, log_fields
+from monitor.tasks.publish import count_waiting
 from monitor.tasks.recovery import PAUSE_SECONDS
 
 MAX_WAITING = 5
@@ -43,7 +43,7 @@ class DispatchScheduler(Scheduler):  # type: ignore[misc]  # celery has no types
         except Exception as error:
             if is_exhausted(error):
                 raise
-            log.warning("beat.broker_unavailable", **describe(error))
+            log.warning("beat.broker_unavailable", **log_fields(error))
             self._disconnect()
             self.populate_heap()  # Celery has removed the failed entry from the heap
             return PAUSE_SECONDS
@@ -74,7 +74,7 @@ class DispatchScheduler(Scheduler):  # type: ignore[misc]  # celery has no types
         """
         if not entry.task.startswith("monitor.tasks."):
             super().apply_entry(entry, producer)
-        elif messages_waiting(self.connection, entry.options["queue"]) < MAX_WAITING:
+        elif count_waiting(self.connection, entry.options["queue"]) < MAX_WAITING:
             # The worker would compare the expiry with its own clock, which may be wrong by hours. The condition
             # above bounds the backlog, and a flight drops a run that is overdue by the store's clock.
             entry.options.pop("expires", None)

@@ -20,7 +20,7 @@ _REASONS = {403: "permission", 404: "no_queue", 405: "locked", 406: "preconditio
 _PIPELINE = "of pipeline caused error: "
 
 
-def describe(error: BaseException) -> dict[str, str | None]:
+def log_fields(error: BaseException) -> dict[str, str | None]:
     """Return the fields for the log: ``reason``, a code or None for an unknown error, and ``message`` without secrets.
 
     The message is the server's reply without the position and name of the command, so that one cause has one text.

@@ -17,10 +17,10 @@ from monitor.agent.identity import Identity
 from monitor.ports.store import Ownership, StoreUnavailable
 from monitor.services.ownership import OwnershipState, check_ownership, explanation
 
-REFUSED_SECONDS = 10.0
+CLOSED_INTERVAL_SECONDS = 10.0
 """Interval of reading the owner while the gate is closed."""
 
-HELD_SECONDS = 5.0
+OPEN_INTERVAL_SECONDS = 5.0
 """Interval while the gate is open. It is shorter, so that after a flush of the store the working project writes its
 name before a project that waits."""
 
@@ -68,7 +68,7 @@ class Gate(threading.Thread):
         pause = threading.Event()
         while True:
             self.check()
-            pause.wait(HELD_SECONDS if self.is_open else REFUSED_SECONDS)
+            pause.wait(OPEN_INTERVAL_SECONDS if self.is_open else CLOSED_INTERVAL_SECONDS)
 
     def check(self) -> None:
         """Check the owner of the store once, and log a change."""

@@ -71,7 +71,7 @@ class Publisher:
     def waiting(self, queue: str) -> int:
         """Return the number of messages that wait in a queue, without those that a worker has prefetched."""
         with self._producer() as producer:  # the connection that sends the next message, too
-            return messages_waiting(producer.connection, queue)
+            return count_waiting(producer.connection, queue)
 
     def purge(self, queue: str) -> None:
         """Delete all waiting messages of a queue."""
@@ -93,7 +93,7 @@ class Publisher:
                 raise
 
 
-def messages_waiting(connection: Any, queue: str) -> int:
+def count_waiting(connection: Any, queue: str) -> int:
     """Return the number of messages that wait in a queue, on any transport; 0 when the queue does not exist.
 
     Raises the broker's other errors. An AMQP broker closes the channel of a request for a queue that does not exist, so

@@ -20,7 +20,7 @@ from celery.worker.consumer import Consumer
 from kombu.connection import Connection
 
 from monitor.tasks import gate
-from monitor.tasks.broker_errors import BROKER_ERRORS, describe, is_exhausted
+from monitor.tasks.broker_errors import BROKER_ERRORS, is_exhausted, log_fields
 
 RECONNECT = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
 PAUSE_SECONDS = 0.5
@@ -117,7 +117,7 @@ class RecoveringConsumer(Consumer):  # type: ignore[misc]  # celery has no types
             return
         if is_exhausted(error):
             raise error  # Celery's worker logs it and exits with 1
-        log.warning("worker.broker_unavailable", **describe(error))
+        log.warning("worker.broker_unavailable", **log_fields(error))
         time.sleep(PAUSE_SECONDS)
 
 
@@ -127,4 +127,4 @@ def report_blocked(text: str) -> None:
 
 
 def _report_attempt(error: Exception, _seconds: float) -> None:
-    log.warning("connection.broker_unavailable", **describe(error))
+    log.warning("connection.broker_unavailable", **log_fields(error))

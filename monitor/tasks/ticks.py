@@ -18,7 +18,7 @@ from celery import Celery
 
 from monitor.checks.kinds.celery import SingleAttemptConnection, with_time_limits
 from monitor.tasks.beat import MAX_WAITING
-from monitor.tasks.broker_errors import describe
+from monitor.tasks.broker_errors import log_fields
 from monitor.tasks.publish import Publisher
 
 LONGEST_DELAY_SECONDS = 0.5
@@ -38,7 +38,7 @@ def send_at_each_tick(scheduler: Any, app: Celery, entries: Mapping[str, Mapping
     if scheduler in _wrapped:
         return
     _wrapped.add(scheduler)
-    tick, sender = scheduler.tick, TickSender(entries, BoundedPublisher(app))
+    tick, sender = scheduler.tick, TickSender(entries, TimeLimitedPublisher(app))
 
     @functools.wraps(tick)
     def tick_and_send(*args: Any, **kwargs: Any) -> Any:
@@ -91,14 +91,14 @@ class TickSender:
 
     def _pause(self, error: Exception) -> None:
         if not self._failed:
-            fields = describe(error)
+            fields = log_fields(error)
             logger.warning("the broker accepts no checks: %s", fields["message"] or fields["reason"])
         self._failed = True
         resume_at = self._clock() + PAUSE_SECONDS
         self._due_at = {name: max(resume_at, due_at) for name, due_at in self._due_at.items()}
 
 
-class BoundedPublisher(Publisher):
+class TimeLimitedPublisher(Publisher):
     """Publisher with a connection of its own that has time limits.
 
     The connection of the project's beat may wait for the broker forever.

@@ -13,7 +13,7 @@ from monitor.api import responses
 from monitor.api.entries import encode
 from monitor.api.history import tables
 from monitor.api.render import child_checks, own_series
-from monitor.api.schema.bodies import CSV, ERRORS, Described, Numbers, ReachBody, StatusWord
+from monitor.api.schema.bodies import CSV, ERRORS, Described, NumbersWithGaps, ReachBody, StatusWord
 from monitor.api.schema.parameters import (
     MAX_DAYS,
     MOMENT_DESCRIPTION,
@@ -65,9 +65,9 @@ class SeriesBody(Described, public_name="Series"):
     """The values of a series at each point; null where nothing was measured."""
 
     unit: str = Field(..., description="`ms`, `s`, `%`, `MiB`, `x`, `/s`, ...; empty for a plain number.")
-    min: Numbers
-    mean: Numbers
-    max: Numbers
+    min: NumbersWithGaps
+    mean: NumbersWithGaps
+    max: NumbersWithGaps
 
 
 class HistoryBody(Described, public_name="HistoryAnswer"):
@@ -107,7 +107,7 @@ class SparkBody(Described, public_name="Spark"):
     status: list[StatusWord | None]
     series: str
     unit: str
-    values: Numbers
+    values: NumbersWithGaps
 
 
 class OverviewBody(Described, public_name="OverviewAnswer"):

@@ -142,19 +142,21 @@ class Probes:
     def _health_json(self, target: Target) -> ProbeResponse:
         if target.endpoint in ("live", "startup"):
             passes = all(line.passed for line in self._lines(target))
-            body = health_json.plain(passes)
+            body = health_json.status_document(passes)
         else:
             snapshot = self._snapshot()
-            passes, body = health_json.group(self._roster, self._group(target, snapshot), snapshot)
+            passes, body = health_json.group_document(self._roster, self._group(target, snapshot), snapshot)
         return ProbeResponse(200 if passes else 503, body.encode(), health_json.MEDIA_TYPE)
 
     def _kubernetes(self, target: Target, query: str) -> ProbeResponse:
         lines, parameters = self._lines(target), parse_qs(query, keep_blank_values=True)
         if target.name:
-            status, text = kubernetes.single(lines, target.name)
+            status, text = kubernetes.check_response(lines, target.name)
         else:
             exclude = parameters.get("exclude", ())
-            status, text = kubernetes.endpoint(target.endpoint, lines, verbose="verbose" in parameters, exclude=exclude)
+            status, text = kubernetes.endpoint_response(
+                target.endpoint, lines, verbose="verbose" in parameters, exclude=exclude
+            )
         return ProbeResponse(status, text.encode(), TEXT)
 
     def _lines(self, target: Target) -> list[Line]:
@@ -162,8 +164,8 @@ class Probes:
             return [Line(kubernetes.PING, True)]
         if target.plain.endpoint == "startup":
             tried = Line("first-read", self._snapshot().tried, "not_tried")
-            return [Line(kubernetes.PING, True), tried, *kubernetes.problem(self._roster)]
-        return kubernetes.lines(self._roster, self._roster.ready, self._snapshot())
+            return [Line(kubernetes.PING, True), tried, *kubernetes.configuration_lines(self._roster)]
+        return kubernetes.check_lines(self._roster, self._roster.ready, self._snapshot())
 
     def _group(self, target: Target, snapshot: CachedSnapshot) -> Group:
         if target.endpoint == "groups":

@@ -24,7 +24,7 @@ _MEASURES = {
 """Fields that become measurements of their own, with name (the draft's, if it has one) and unit."""
 
 
-def group(roster: RosterReader, members: Group, snapshot: CachedSnapshot) -> tuple[bool, str]:
+def group_document(roster: RosterReader, members: Group, snapshot: CachedSnapshot) -> tuple[bool, str]:
     """Return whether a group passes, and its JSON document."""
     checks: dict[str, list[dict[str, Any]]] = {}
     readings = {}
@@ -36,7 +36,7 @@ def group(roster: RosterReader, members: Group, snapshot: CachedSnapshot) -> tup
     return verdict is not Overall.UNHEALTHY, encode({"status": _WORDS[verdict], "checks": checks})
 
 
-def plain(passes: bool) -> str:
+def status_document(passes: bool) -> str:
     """Return a JSON document without checks."""
     return encode({"status": "pass" if passes else "fail"})
 

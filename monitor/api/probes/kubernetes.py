@@ -24,21 +24,21 @@ class Line(NamedTuple):
     reason: str | None = None
 
 
-def lines(roster: RosterReader, group: Group, snapshot: CachedSnapshot) -> list[Line]:
+def check_lines(roster: RosterReader, group: Group, snapshot: CachedSnapshot) -> list[Line]:
     """Return ``ping``, which always passes, and the checks of a group. A check that is not critical always passes."""
     found = [] if PING in group.names else [Line(PING, True)]
     for check in group.checks:
         reading, _ = roster.read(check, snapshot, hold=group.hold)
         found.append(Line(check.name, not (check.critical and policy.fails(reading)), reading.reason))
-    return found + problem(roster)
+    return found + configuration_lines(roster)
 
 
-def problem(roster: RosterReader) -> list[Line]:
+def configuration_lines(roster: RosterReader) -> list[Line]:
     """Return one failed line if the configuration cannot be used, otherwise none."""
     return [Line("configuration", False, roster.problem)] if roster.problem else []
 
 
-def endpoint(name: str, found: Sequence[Line], *, verbose: bool, exclude: Iterable[str]) -> tuple[int, str]:
+def endpoint_response(name: str, found: Sequence[Line], *, verbose: bool, exclude: Iterable[str]) -> tuple[int, str]:
     """Return the status code and the text of an endpoint such as ``readyz``."""
     left_out = frozenset(exclude)
     text = "".join(_line(line, left_out) for line in found)
@@ -51,7 +51,7 @@ def endpoint(name: str, found: Sequence[Line], *, verbose: bool, exclude: Iterab
     return 200, f"{text}{name} check passed\n" if verbose else "ok"
 
 
-def single(found: Iterable[Line], name: str) -> tuple[int, str]:
+def check_response(found: Iterable[Line], name: str) -> tuple[int, str]:
     """Return the status code and the text of one check, such as ``readyz/database``. Raises KeyError."""
     for line in found:
         if line.name == name:

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field
 StatusWord = Literal["ok", "warning", "error", "unknown"]
 ShownStatus = Literal["ok", "warning", "error", "stale", "unknown"]
 OverallWord = Literal["healthy", "degraded", "unhealthy"]
-Numbers = list[float | None]
+NumbersWithGaps = list[float | None]
 
 
 class Described(Schema):
@@ -31,7 +31,7 @@ class Open(Described):
     model_config = ConfigDict(extra="allow")
 
 
-class Probed(Open):
+class ProbeBody(Open, public_name="Probed"):
     """The body of a probe."""
 
     status: str

@@ -10,7 +10,7 @@ from ninja.utils import normalize_path
 from pydantic import TypeAdapter
 
 from monitor.api.pages import JSON
-from monitor.api.schema.bodies import ErrorBody, Open, Probed
+from monitor.api.schema.bodies import ErrorBody, Open, ProbeBody
 from monitor.api.targets import ENDPOINTS, Endpoint
 from monitor.config.units import Name
 
@@ -26,7 +26,7 @@ def paths(base: str) -> dict[str, Any]:
 
 def components() -> dict[str, Any]:
     """Return the schemas of the bodies of probes."""
-    return {body.__name__: body.model_json_schema(ref_template=REF_TEMPLATE) for body in (ErrorBody, Probed, Open)}
+    return {body.__name__: body.model_json_schema(ref_template=REF_TEMPLATE) for body in (ErrorBody, ProbeBody, Open)}
 
 
 def _item(path: str, endpoint: Endpoint) -> dict[str, Any]:
