@@ -1,4 +1,4 @@
-"""Task ``compact``, which beat sends every minute: packs stored samples, and keeps history within its limits."""
+"""Task ``compact``, which beat sends every minute: packs stored samples, and deletes those beyond history's limits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COMPACT_SECONDS = 60.0
 
 
 def compact(_app: Celery, runtime: Runtime) -> None:
-    """Compact history, unless it is off. Samples of a history that was switched off expire by themselves."""
+    """Compact history, unless history is off. After history was switched off, its samples expire in the store."""
     if not runtime.config.history.enabled:
         return
     with log_unavailable("history"):

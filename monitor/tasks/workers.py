@@ -46,7 +46,7 @@ def _workers(publisher: Publisher, broker: Broker, runtime: Runtime) -> None:
 
 
 def _report_ignored(project: str, names: tuple[str, ...]) -> None:
-    """Log each other project whose workers write into this store, once for each."""
+    """Log the other projects whose workers write into this store. A project is logged when it is new in ``names``."""
     new = [name for name in names if name not in _ignored]
     _ignored.clear()
     _ignored.update(names)
