@@ -56,7 +56,7 @@ class Renderer:
         everything = self._roster.everything(snapshot)
         readings, checks = self._entries(everything, snapshot, full=full)
         head = self._head(self._roster.overall(everything, readings), snapshot)
-        known = self._roster.fleet(snapshot).hosts if full else ()
+        known = self._roster.runtime_states(snapshot).hosts if full else ()
         hosts = [entries.member("hosts", entries.encode(hosts_document(known, snapshot.now)))] if known else []
         return entries.with_members(head, entries.member("checks", checks), *hosts)
 
@@ -85,7 +85,7 @@ class Renderer:
             "status": self._roster.overall(everything, readings).value,
             "workers": fleet["workers"],
             "queues": fleet["queues"],
-            "hosts": hosts_document(self._roster.fleet(snapshot).hosts, snapshot.now),
+            "hosts": hosts_document(self._roster.runtime_states(snapshot).hosts, snapshot.now),
             "reaches": reaches_document(reaches),
             "answering": snapshot.answering is not False,
             "version": _version(),

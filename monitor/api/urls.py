@@ -1,7 +1,4 @@
-"""URLs of the API: ``path("api/health/", include("monitor.api.urls"))`` includes them in a project.
-
-The endpoints after the probes need authorisation.
-"""
+"""URLs of the API. A project includes them with ``path("api/health/", include("monitor.api.urls"))``."""
 
 from __future__ import annotations
 
@@ -23,11 +20,11 @@ _, _past = _VIEWS.pop("detailed")
 
 
 def detailed(request: HttpRequest, **of_the_mount: Any) -> HttpResponse:
-    """Return the state of everything now, or at a past moment."""
+    """Return the state of all checks now, or at a past moment."""
     return _past(request) if "at" in request.GET else probe(request, "detailed", **of_the_mount)
 
 
-# The attributes that decorators have set on `probe`: Django reads them from the outermost view.
+# Django reads the attributes that decorators have set on `probe` from the view in the URLconf, which is `detailed`.
 detailed.__dict__.update(probe.__dict__)
 
 urlpatterns = [

@@ -54,11 +54,11 @@ def events(document: Mapping[str, Any]) -> str:
 def _text(heads: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(map(_plain, heads))
-    writer.writerows(map(_plain, row) for row in rows)
+    writer.writerow(map(_escaped, heads))
+    writer.writerows(map(_escaped, row) for row in rows)
     return out.getvalue()
 
 
-def _plain(cell: Any) -> Any:
-    """Return a cell that no spreadsheet interprets as a formula. Numbers do not change, negative ones included."""
+def _escaped(cell: Any) -> Any:
+    """Return the cell; a text that a spreadsheet would interpret as a formula gets an apostrophe in front."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

@@ -17,7 +17,7 @@ PING = "ping"
 
 
 class Line(NamedTuple):
-    """Check in this format: its name, whether it passed, and the reason if not."""
+    """Line of a verbose response: the name of a check, whether it passes, and the reason if it does not."""
 
     name: str
     passed: bool
@@ -25,16 +25,19 @@ class Line(NamedTuple):
 
 
 def check_lines(roster: RosterReader, group: Group, snapshot: CachedSnapshot) -> list[Line]:
-    """Return ``ping``, which always passes, and the checks of a group. A check that is not critical always passes."""
-    found = [] if PING in group.names else [Line(PING, True)]
+    """Return the line ``ping``, which always passes, and a line for each check of a group.
+
+    A check that is not critical always passes. If the configuration cannot be used, a failed line is added.
+    """
+    lines = [] if PING in group.names else [Line(PING, True)]
     for check in group.checks:
         reading, _ = roster.read(check, snapshot, hold=group.hold)
-        found.append(Line(check.name, not (check.critical and policy.fails(reading)), reading.reason))
-    return found + configuration_lines(roster)
+        lines.append(Line(check.name, not (check.critical and policy.fails(reading)), reading.reason))
+    return lines + configuration_lines(roster)
 
 
 def configuration_lines(roster: RosterReader) -> list[Line]:
-    """Return one failed line if the configuration cannot be used, otherwise none."""
+    """Return one failed line if the configuration cannot be used, otherwise no line."""
     return [Line("configuration", False, roster.problem)] if roster.problem else []
 
 

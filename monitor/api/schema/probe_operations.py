@@ -1,4 +1,4 @@
-"""Descriptions of the probe endpoints for the OpenAPI document, generated from their table."""
+"""Descriptions of the probe endpoints for the OpenAPI document, generated from the table `ENDPOINTS`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from monitor.config.units import Name
 
 
 def paths(base: str) -> dict[str, Any]:
-    """Return the path items of all endpoints with responses in the table, below ``base``."""
+    """Return the path items of the endpoints whose responses the table has. ``base`` is the prefix of the paths."""
     return {
-        normalize_path(f"/{base}/{path}/{{name}}/" if endpoint.is_named else f"/{base}/{path}/"): _item(path, endpoint)
+        normalize_path(f"/{base}/{path}/{{name}}/" if endpoint.has_name else f"/{base}/{path}/"): _item(path, endpoint)
         for path, endpoint in ENDPOINTS.items()
         if endpoint.responses
     }
@@ -30,13 +30,13 @@ def components() -> dict[str, Any]:
 
 
 def _item(path: str, endpoint: Endpoint) -> dict[str, Any]:
-    operation = path.removesuffix("s") if endpoint.is_named else path
+    operation = path.removesuffix("s") if endpoint.has_name else path
     name = {"in": "path", "name": "name", "schema": _name_schema(), "required": True}
     return {
         "get": {
             "operationId": operation,
             "summary": operation.title(),
-            "parameters": [name] if endpoint.is_named else [],
+            "parameters": [name] if endpoint.has_name else [],
             "responses": {status: _response(status, body) for status, body in endpoint.responses.items()},
             "description": endpoint.description,
             "tags": ["the present"],

@@ -124,7 +124,7 @@ def service(request: pytest.FixtureRequest) -> Iterator[Service]:
 
 def ask(service: Service, what: str, **request: Any) -> ProbeResponse:
     """Ask from this machine, as a browser does."""
-    return service.probes.answer(Target(what, "database" if what == "checks" else ""), origin=LOCAL, **request)
+    return service.probes.answer(Target(what, "database" if what == "checks" else ""), environ=LOCAL, **request)
 
 
 def proofs(service: Service) -> list[dict[str, Any]]:
