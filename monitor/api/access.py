@@ -14,7 +14,7 @@ from typing import Any
 from monitor.credentials import signed
 from monitor.credentials.used_codes import UsedCodes
 
-_SAME_SITE = ("same-environ", "none")
+_SAME_SITE = ("same-origin", "none")
 """Values of ``Sec-Fetch-Site`` for a request from a page of the same server, and for an address that the user typed."""
 
 
