@@ -1,4 +1,4 @@
-"""URLs of the probes at root paths, for projects that include them: ``path("", include("monitor.api.root_urls"))``."""
+"""URLs of the probes at root paths. A project includes them with ``path("", include("monitor.api.root_urls"))``."""
 
 from __future__ import annotations
 
