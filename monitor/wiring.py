@@ -77,7 +77,9 @@ def load(file: Path | None = None) -> Loaded:
         loaded, problems = error.rest, list(error.problems)
     problems += _url_problems(loaded)
     problems += [problem for check in loaded.config.checks.values() for problem in _option_problems(check, loaded)]
-    problems += [found for channel in loaded.config.channels.values() for found in _channel_problems(channel, loaded)]
+    problems += [
+        problem for channel in loaded.config.channels.values() for problem in _channel_problems(channel, loaded)
+    ]
     if problems:
         raise ConfigError(dict.fromkeys(problems))
     return loaded

@@ -28,7 +28,7 @@ class Asset(NamedTuple):
 
 
 class Assets(NamedTuple):
-    """Files of a page by path. ``version`` is a digest of the contents of all files, and part of each file's address.
+    """Files of a page by path. ``version`` is a digest of all contents, and is in the address of each file.
 
     A change of one file changes the addresses of all files. Because all have the same version, modules can import each
     other by relative paths. A build step is not needed, and neither is an import map (which would be an inline script).

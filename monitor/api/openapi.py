@@ -36,8 +36,8 @@ api = NinjaAPI(
     docs_url=None,
     urls_namespace="monitor_api",
 )
-for each in (series, uptime, events, detailed, snapshot):
-    api.add_router("", each.router)
+for endpoint in (series, uptime, events, detailed, snapshot):
+    api.add_router("", endpoint.router)
 
 
 def views() -> Iterable[tuple[str, View, str]]:
@@ -48,11 +48,11 @@ def views() -> Iterable[tuple[str, View, str]]:
 
 
 @api.exception_handler(ValidationError)
-def wrong_parameters(request: HttpRequest, found: ValidationError) -> HttpResponse:
+def wrong_parameters(request: HttpRequest, error: ValidationError) -> HttpResponse:
     """Return all errors in the parameters with 400; with 404 if the only error is a check that does not exist."""
-    problems = [_problem(request, error) for error in found.errors if error["type"] != UNKNOWN_PARAMETERS]
+    problems = [_problem(request, each) for each in error.errors if each["type"] != UNKNOWN_PARAMETERS]
     problems += request.unknown_parameters
-    not_found = len(problems) == 1 and found.errors[0]["type"] == NO_SUCH_CHECK
+    not_found = len(problems) == 1 and error.errors[0]["type"] == NO_SUCH_CHECK
     return failure(404 if not_found else 400, "not_found" if not_found else "wrong_parameters", problems=problems)
 
 

@@ -50,7 +50,7 @@ class ReaderConnection:
 class Resync:
     """Search for known states that no longer exist, because another client has deleted keys of the store.
 
-    The store reports only changes that the monitor makes. Each call of :meth:`without_missing` reads a part of the
+    The store reports only changes that the monitor makes. Each call of :meth:`without_missing` reads some of the
     known states.
     """
 
@@ -59,7 +59,7 @@ class Resync:
         self._next_at = time.monotonic() + RESYNC_SECONDS
 
     def without_missing(self, reader: StateStore, states: Mapping[str, State]) -> Mapping[str, State]:
-        """Read a part of the states again if that is due. Return all states without the missing ones of this part."""
+        """Read some of the states again, if that is due. Return all states except those that no longer exist."""
         if not states or time.monotonic() < self._next_at:
             return states
         self._next_at = time.monotonic() + RESYNC_SECONDS

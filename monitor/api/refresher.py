@@ -72,7 +72,7 @@ class Refresher:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
-        self._known = _ReadResults(time.monotonic())
+        self._results = _ReadResults(time.monotonic())
         self.alerts = RequestedAlerts()
         self.reaches = PeriodicValue(
             "history.reach_not_read",
@@ -89,8 +89,8 @@ class Refresher:
             return
         try:
             if not self.is_running and not self._stop.is_set():
-                self._known = _ReadResults(
-                    time.monotonic(), self._known.states, ahead_seconds=self._known.ahead_seconds
+                self._results = _ReadResults(
+                    time.monotonic(), self._results.states, ahead_seconds=self._results.ahead_seconds
                 )
                 self._thread = threading.Thread(target=self._run, name="monitor-refresher", daemon=True)
                 self._thread.start()
@@ -110,18 +110,18 @@ class Refresher:
 
     def snapshot(self) -> CachedSnapshot:
         """Return the current snapshot. Reads memory only."""
-        known, clock = self._known, time.monotonic()
-        last_success_at = known.started_at if known.succeeded_at is None else known.succeeded_at
+        results, clock = self._results, time.monotonic()
+        last_success_at = results.started_at if results.succeeded_at is None else results.succeeded_at
         is_silent = clock - last_success_at > self._interval_seconds + SILENCE_SECONDS
         answering: bool | None = None
-        if is_silent or known.failures:
+        if is_silent or results.failures:
             answering = False
-        elif known.succeeded_at is not None:
+        elif results.succeeded_at is not None:
             answering = True
-        now = time.time() if known.ahead_seconds is None else clock + known.ahead_seconds
+        now = time.time() if results.ahead_seconds is None else clock + results.ahead_seconds
         # The reason for refused writes is out of date when reads fail.
-        refusal = known.refusal if answering is False else self.refusal.value
-        return CachedSnapshot(known.states, now, answering, answering is not None, refusal)
+        refusal = results.refusal if answering is False else self.refusal.value
+        return CachedSnapshot(results.states, now, answering, answering is not None, refusal)
 
     def read_once(self) -> CachedSnapshot:
         """Read once in the calling thread, and return the snapshot. For processes that do not start the thread."""
@@ -148,15 +148,15 @@ class Refresher:
         connection.close()
 
     def _attempt(self, connection: ReaderConnection, resync: Resync) -> bool:
-        known, requested_at, was_open = self._known, time.monotonic(), connection.is_open
+        results, requested_at, was_open = self._results, time.monotonic(), connection.is_open
         try:
             reader = connection.get().states
-            changes = reader.changes(known.cursor)
+            changes = reader.changes(results.cursor)
             states = changes.states
             if not changes.full:
-                states = {**known.states, **states} if states else known.states
-            self._known = _ReadResults(
-                known.started_at,
+                states = {**results.states, **states} if states else results.states
+            self._results = _ReadResults(
+                results.started_at,
                 resync.without_missing(reader, states),
                 changes.cursor,
                 # Computed with the time before the request, so that no result appears younger than it is.
@@ -166,20 +166,20 @@ class Refresher:
         except Exception as error:  # noqa: BLE001 - if this thread ended, all states would become stale
             connection.close()
             if not was_open:
-                self._record_failure(known, error)
+                self._record_failure(results, error)
             return False
-        if known.failures:
-            log.info("store.answers", after_failures=known.failures)
+        if results.failures:
+            log.info("store.answers", after_failures=results.failures)
         return True
 
-    def _record_failure(self, known: _ReadResults, error: Exception) -> None:
-        if not known.failures:
+    def _record_failure(self, results: _ReadResults, error: Exception) -> None:
+        if not results.failures:
             log.warning("store.unreachable", error=f"{type(error).__name__}: {error}")
         # If the store did not answer, the cursor stays valid. After any other error, such as a reply that could not be
         # decoded, all states are read again.
-        cursor = known.cursor if isinstance(error, StoreUnavailable) else None
+        cursor = results.cursor if isinstance(error, StoreUnavailable) else None
         refusal = getattr(error, "reason", None)
-        self._known = dataclasses.replace(known, cursor=cursor, failures=known.failures + 1, refusal=refusal)
+        self._results = dataclasses.replace(results, cursor=cursor, failures=results.failures + 1, refusal=refusal)
 
 
 def _restart_after_fork(refresher: Refresher) -> None:

@@ -42,7 +42,7 @@ class Renderer:
 
     def __init__(self, roster: RosterReader) -> None:
         self._roster = roster
-        self._kept: dict[tuple[str, _Form], _Rendered] = {}
+        self._cache: dict[tuple[str, _Form], _Rendered] = {}
 
     def group(self, group: Group, snapshot: CachedSnapshot) -> tuple[bool, str]:
         """Return whether a group passes, and its body. The body has ``held`` if a check of the group is held."""
@@ -93,7 +93,7 @@ class Renderer:
             "version": _version(),
         } | ({"reason": self._roster.problem} if self._roster.problem else {})
         members = (
-            entries.member(key, entries.json_object(entries.member(name, each.entry) for name, each in rendered))
+            entries.member(key, entries.json_object(entries.member(name, check.entry) for name, check in rendered))
             for key, rendered in (("checks", checks.items()), ("groups", children))
         )
         return entries.with_members(entries.encode(head), *members)
@@ -155,16 +155,16 @@ class Renderer:
         self, check: CheckSpec, snapshot: CachedSnapshot, form: _Form, hold: policy.GroupHold | None = None
     ) -> _Rendered:
         reading, state = self._roster.read(check, snapshot, hold=hold)
-        kept = self._kept.get((check.name, form))
-        if kept is None or kept.state is not state or kept.reading != reading:
+        cached = self._cache.get((check.name, form))
+        if cached is None or cached.state is not state or cached.reading != reading:
             if form == "snapshot":
                 entry = self._snapshot_entry(check, reading, state, snapshot)
             else:
                 entry = entries.encode(entries.fields(reading, state, full=form == "full"))
-            kept = _Rendered(reading, state, entry)
+            cached = _Rendered(reading, state, entry)
             if check.name in self._roster.checks:  # entries of checks created at run time would never be deleted
-                self._kept[check.name, form] = kept
-        return kept
+                self._cache[check.name, form] = cached
+        return cached
 
     def _snapshot_entry(
         self, check: CheckSpec, reading: policy.Reading, state: State | None, snapshot: CachedSnapshot

@@ -11,5 +11,5 @@ app_name = "monitor_root"
 
 urlpatterns = [
     *(re_path(rf"^{path}/?$", probe, {"endpoint": target.endpoint}) for path, target in ROOT_PROBES.items()),
-    *(re_path(rf"^{each}/(?P<name>[^/]+)/?$", probe, {"endpoint": each}) for each in ROOT_NAMED_ENDPOINTS),
+    *(re_path(rf"^{endpoint}/(?P<name>[^/]+)/?$", probe, {"endpoint": endpoint}) for endpoint in ROOT_NAMED_ENDPOINTS),
 ]

@@ -29,11 +29,15 @@ detailed.__dict__.update(probe.__dict__)
 
 urlpatterns = [
     re_path(r"^detailed/?$", detailed, name="detailed"),
-    *(re_path(rf"^{each}/?$", probe, {"endpoint": each}, name=each) for each in PROBES if each != "detailed"),
+    *(
+        re_path(rf"^{endpoint}/?$", probe, {"endpoint": endpoint}, name=endpoint)
+        for endpoint in PROBES
+        if endpoint != "detailed"
+    ),
     re_path(rf"^checks/(?P<name>(?:{RUNTIME_KINDS}):.*?[^/])/?$", probe, {"endpoint": "checks"}, name="check"),
     *(
-        re_path(rf"^{each}/(?P<name>[^/]+)/?$", probe, {"endpoint": each}, name=each.removesuffix("s"))
-        for each in NAMED_ENDPOINTS
+        re_path(rf"^{endpoint}/(?P<name>[^/]+)/?$", probe, {"endpoint": endpoint}, name=endpoint.removesuffix("s"))
+        for endpoint in NAMED_ENDPOINTS
     ),
     *(re_path(rf"^{route}/?$", view, name=name) for name, (route, view) in _VIEWS.items()),
     re_path(r"^openapi\.json/?$", guarded(docs.description), name="openapi"),

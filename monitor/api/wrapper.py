@@ -29,13 +29,13 @@ _REFUSALS = (401, 404, 405)
 class ProbeRouter:
     """Router that answers the requests for probes, by path. Django gets all other requests."""
 
-    def __init__(self, found: tuple[mounts.Mount, ...], *, retry_at: float | None = None) -> None:
+    def __init__(self, project_mounts: tuple[mounts.Mount, ...], *, retry_at: float | None = None) -> None:
         self.pages: dict[str, Page] = {}
         """Cached responses by path, for GET requests without query, cookies and authorisation."""
         self.retry_at = retry_at
         """Monotonic time of the next search for mounts, if the URLconf could not be imported."""
-        self._mounts = found
-        if found:
+        self._mounts = project_mounts
+        if project_mounts:
             # Imported here, because a project's workers have this app too, and should not load the service.
             from monitor.api.service import service  # noqa: PLC0415
 

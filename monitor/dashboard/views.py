@@ -48,7 +48,7 @@ def page(request: HttpRequest, **_of_the_mount: Any) -> HttpResponse:
 def session(request: HttpRequest) -> HttpResponse:
     """Open a session. The body of the request is the code of a link.
 
-    Return 204 with a cookie, or 403 with ``{"error": REASON}``. A request that comes from a page of another server
+    Return 204 with a cookie, or 403 with ``{"error": REASON}``. A request from a page of another server
     (``Sec-Fetch-Site``) gets 403.
     """
     is_same_origin = request.headers.get("Sec-Fetch-Site") == "same-origin"

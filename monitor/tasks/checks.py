@@ -28,12 +28,12 @@ def run(app: Celery, runtime: Runtime, name: str, due_at: float | None = None) -
             log.warning("check.unknown", hint="beat and worker have different configurations")
             return
         try:
-            done = run_check(check, due_at, store=runtime.store.states, executor=runtime.executor)
+            result = run_check(check, due_at, store=runtime.store.states, executor=runtime.executor)
         except ExecutorUnavailable as error:
             log.error("check.not_run", message=str(error))
             return
-        log_run(log, done)
-        wake(Publisher(app), runtime.config, done.transitions)
+        log_run(log, result)
+        wake(Publisher(app), runtime.config, result.transitions)
 
 
 def dispatch(app: Celery, runtime: Runtime) -> None:

@@ -19,8 +19,8 @@ def compact(_app: Celery, runtime: Runtime) -> None:
         return
     with log_unavailable("history"):
         started = time.perf_counter()
-        done = runtime.store.history.compact(runtime.store.states.now())
+        result = runtime.store.history.compact(runtime.store.states.now())
         duration_ms = round((time.perf_counter() - started) * 1000, 1)
-        log.debug("history.compacted", hours=done.hours, kept_bytes=done.kept_bytes, duration_ms=duration_ms)
-        if done.evicted:
-            log.info("history.evicted", blocks=done.evicted, kept_bytes=done.kept_bytes)
+        log.debug("history.compacted", hours=result.hours, kept_bytes=result.kept_bytes, duration_ms=duration_ms)
+        if result.evicted:
+            log.info("history.evicted", blocks=result.evicted, kept_bytes=result.kept_bytes)

@@ -28,13 +28,15 @@ def pulse(app: Celery, runtime: Runtime) -> None:
             ALERTS: judge_alerts(runtime.store.alerts.overview()),
         }
         interval_seconds = config.alerting.sweep_interval_seconds
-        done = run_self_check(runtime.checks, store=runtime.store, interval_seconds=interval_seconds, outcomes=outcomes)
-        if done is None:
+        result = run_self_check(
+            runtime.checks, store=runtime.store, interval_seconds=interval_seconds, outcomes=outcomes
+        )
+        if result is None:
             return
-        if done.forgotten:
-            log.info("check.forgotten", checks=done.forgotten)
-        announce(publisher, config, done.transitions, done.own)
-        if may_ping(done.own):
+        if result.forgotten:
+            log.info("check.forgotten", checks=result.forgotten)
+        announce(publisher, config, result.transitions, result.own)
+        if may_ping(result.own):
             _ping(runtime)
 
 

@@ -34,11 +34,11 @@ def uptime(document: Mapping[str, Any]) -> str:
     return _text(
         heads,
         (
-            [check, name, each["since"], document["until"]]
-            + [each["seconds"][word] for word in words]
-            + [each[key] for key in figures]
-            for check, found in document["checks"].items()
-            for name, each in found["windows"].items()
+            [check, name, window["since"], document["until"]]
+            + [window["seconds"][word] for word in words]
+            + [window[key] for key in figures]
+            for check, entry in document["checks"].items()
+            for name, window in entry["windows"].items()
         ),
     )
 
@@ -47,7 +47,7 @@ def events(document: Mapping[str, Any]) -> str:
     """Return events as CSV."""
     heads = ["cursor", "id", "check", "old", "new", "at", "time", "reason"]
     return _text(
-        heads, ([({**each, "time": exact(each["at"])})[head] for head in heads] for each in document["events"])
+        heads, ([({**event, "time": exact(event["at"])})[head] for head in heads] for event in document["events"])
     )
 
 

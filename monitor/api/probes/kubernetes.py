@@ -41,22 +41,22 @@ def configuration_lines(roster: RosterReader) -> list[Line]:
     return [Line("configuration", False, roster.problem)] if roster.problem else []
 
 
-def endpoint_response(name: str, found: Sequence[Line], *, verbose: bool, exclude: Iterable[str]) -> tuple[int, str]:
+def endpoint_response(name: str, lines: Sequence[Line], *, verbose: bool, exclude: Iterable[str]) -> tuple[int, str]:
     """Return the status code and the text of an endpoint such as ``readyz``."""
     left_out = frozenset(exclude)
-    text = "".join(_line(line, left_out) for line in found)
-    unmatched = left_out - {line.name for line in found}
+    text = "".join(_line(line, left_out) for line in lines)
+    unmatched = left_out - {line.name for line in lines}
     if unmatched:
         names = ",".join(f'"{_printable(name)}"' for name in sorted(unmatched))
         text += f"warn: some health checks cannot be excluded: no matches for {names}\n"
-    if any(not line.passed and line.name not in left_out for line in found):
+    if any(not line.passed and line.name not in left_out for line in lines):
         return 500, f"{text}{name} check failed\n"
     return 200, f"{text}{name} check passed\n" if verbose else "ok"
 
 
-def check_response(found: Iterable[Line], name: str) -> tuple[int, str]:
+def check_response(lines: Iterable[Line], name: str) -> tuple[int, str]:
     """Return the status code and the text of one check, such as ``readyz/database``. Raises KeyError."""
-    for line in found:
+    for line in lines:
         if line.name == name:
             return (200, "ok") if line.passed else (500, f"internal server error: {line.reason or 'failed'}\n")
     raise KeyError(name)

@@ -84,7 +84,7 @@ class Row {
   }
 }
 
-/** Return the part up to the @ that all names have in common; empty if it differs. Only the head of the column shows it. */
+/** Return the prefix up to the @ that all names have in common; empty if the prefixes differ. Only the head of the column shows it. */
 function commonPrefix(workers) {
   const prefix = workers[0]?.name.slice(0, workers[0].name.indexOf("@") + 1) ?? "";
   return workers.every((each) => each.name.startsWith(prefix)) ? prefix : "";
