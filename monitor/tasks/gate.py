@@ -47,21 +47,21 @@ class Gate(threading.Thread):
     def __init__(self, project: Identity, ownership: Ownership, *, claims: bool) -> None:
         super().__init__(name="monitor-project", daemon=True)
         self._project, self._ownership, self._claims = project, ownership, claims
-        self._standing = OwnershipState()
-        self._has_checked = threading.Event()
+        self._state = OwnershipState()
+        self._has_read = threading.Event()
         self._on_refusal: Callable[[], Any] = lambda: None
 
     @property
     def is_open(self) -> bool:
         """True if the store belonged to no other project at the last read; False before the first read."""
-        return self._has_checked.is_set() and self._standing.owner is None
+        return self._has_read.is_set() and self._state.owner is None
 
     def wait(self, on_poll: Callable[[], Any]) -> None:
         """Return once the gate is open; call ``on_poll`` twice a second until then."""
         while not self.is_open:
             on_poll()
-            self._has_checked.wait(POLL_SECONDS)
-            if self._standing.owner is not None:
+            self._has_read.wait(POLL_SECONDS)
+            if self._state.owner is not None:
                 threading.Event().wait(POLL_SECONDS)
 
     def when_refused(self, action: Callable[[], Any]) -> None:
@@ -77,16 +77,16 @@ class Gate(threading.Thread):
 
     def check(self) -> None:
         """Read the owner of the store once, open or close the gate, and log a change."""
-        before = self._standing
+        before = self._state
         try:
-            self._standing = check_ownership(before, self._project, self._ownership, claims=self._claims)
+            self._state = check_ownership(before, self._project, self._ownership, claims=self._claims)
         except StoreUnavailable as error:
             log.debug("project.not_compared", reason=error.reason, message=str(error))
         except Exception:
             # A programming error here must not make a role wait forever for the first read.
             log.exception("project.look_failed")
-        owner = self._standing.owner
-        self._has_checked.set()
+        owner = self._state.owner
+        self._has_read.set()
         if owner is not None and (before.owner is None or before.owner.name != owner.name):
             message = explanation(self._project, owner)
             log.error("project.refused", project=self._project.name, owner=owner.name, message=message)
