@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=100, help="states renewed each second (100)")
     rate = parser.parse_args().rate
     config = wiring.load().config
-    store, executor = wiring.store(config), InventedOutcomes()
+    store, executor = wiring.build_store(config), InventedOutcomes()
     checks = list(config.checks.values())
     for check in checks:
         run_check.run_check(check, None, store=store.states, executor=executor)

@@ -81,7 +81,7 @@ class Present:
 def run(config: Config, home: Path) -> None:
     """Write until SIGTERM. Raises :class:`NotOurs`."""
     url = wiring.required_url(config, "redis_url")
-    store, link = wiring.store(config), RedisConnection(url, timeout_seconds=2.0, retries=True)
+    store, link = wiring.build_store(config), RedisConnection(url, timeout_seconds=2.0, retries=True)
     ensure_ours(url, home, link)
     story, is_new = _story(link, json.loads((home / MARK).read_text()))
     if is_new:

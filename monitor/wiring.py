@@ -1,4 +1,4 @@
-"""Composition root of the worker side: builds the store, the executor and the channels from the configuration."""
+"""Composition root of worker, beat and command line: builds store, executor and channels from the configuration."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ log = structlog.get_logger("monitor.alerts")
 
 @dataclass(frozen=True)
 class Runtime:
-    """Configuration and services that the tasks of one process use."""
+    """Configuration, and the objects built from it, that the tasks of one process use."""
 
     config: Config
     checks: Mapping[str, CheckSpec]
@@ -65,28 +65,30 @@ class Runtime:
 
 
 def load(file: Path | None = None) -> Loaded:
-    """Return the configuration after validation of all URLs and of all options of checks and channels.
+    """Return the configuration. Its URLs and the options of its checks and channels are valid.
 
     Raises ConfigError with all problems.
     """
     try:
-        loaded, problems = read(file), []
+        loaded, problems = load_unvalidated(file), []
     except ConfigError as error:
         if error.rest is None:
             raise
         loaded, problems = error.rest, list(error.problems)
     problems += _url_problems(loaded)
     problems += [problem for check in loaded.config.checks.values() for problem in _option_problems(check, loaded)]
-    problems += [found for channel in loaded.config.channels.values() for found in _channel_problems(channel, loaded)]
+    problems += [
+        problem for channel in loaded.config.channels.values() for problem in _channel_problems(channel, loaded)
+    ]
     if problems:
         raise ConfigError(dict.fromkeys(problems))
     return loaded
 
 
-def read(file: Path | None = None) -> Loaded:
-    """Return the configuration without validation of URLs and options, for a caller that starts the store itself.
+def load_unvalidated(file: Path | None = None) -> Loaded:
+    """Return the configuration without validation of its URLs and options. Raises ConfigError.
 
-    Raises ConfigError.
+    Used before the store is started, when its URL is not known yet.
     """
     if not os.environ.get(discovery.VARIABLE):
         os.environ.pop(discovery.VARIABLE, None)  # an empty variable counts as not set
@@ -96,21 +98,23 @@ def read(file: Path | None = None) -> Loaded:
             loaded = _load(file)
         return loaded
     finally:
-        # After the import: the module of a Django project's Celery application sets this default, too.
+        # Set after the import, because the module of a Django project's Celery application may set this default first.
         os.environ.setdefault(discovery.VARIABLE, "monitor.settings")
 
 
 @functools.cache
 def runtime() -> Runtime:
-    """Return the runtime of this process. The first call builds it, and connects to nothing. Raises ConfigError."""
+    """Return the runtime of this process, which the first call builds. Opens no connection. Raises ConfigError."""
     config = with_reminders(load().config)
-    checks = {name: resolve(config, check) for name, check in config.checks.items()}
-    senders = {name: sender(channel) for name, channel in config.channels.items()}
-    return Runtime(config, checks, Plan(checks.values()), store(config), executor(config), senders, identity(config))
+    checks = {name: with_configured_options(config, check) for name, check in config.checks.items()}
+    senders = {name: build_sender(channel) for name, channel in config.channels.items()}
+    return Runtime(
+        config, checks, Plan(checks.values()), build_store(config), build_executor(config), senders, identity(config)
+    )
 
 
-def store(config: Config, *, timeout_seconds: float = 2.0) -> Store:
-    """Return the Redis store of the worker side. Raises ConfigError when none is configured."""
+def build_store(config: Config, *, timeout_seconds: float = 2.0) -> Store:
+    """Return the configured Redis store. Raises ConfigError when ``redis_url`` is not set."""
     history = config.history
     return RedisStore(
         required_url(config, "redis_url"),
@@ -122,23 +126,25 @@ def store(config: Config, *, timeout_seconds: float = 2.0) -> Store:
 
 
 def identity(config: Config, *, data_dir: Path | None = None, makes_name: bool = False) -> Identity:
-    """Return this project's identity.
+    """Return this project's identity. Without a project, it is the name that is stored in the data directory.
 
-    With ``makes_name``, a monitor without a project gets a generated name, which is kept in its data directory.
+    With ``makes_name``, a name is generated and stored there if there is none.
     """
-    found = discovery.identity(config.project)
-    return found if found.name else standalone.identity(data_dir or config.data_dir, makes=makes_name)
+    configured = discovery.identity(config.project)
+    return configured if configured.name else standalone.identity(data_dir or config.data_dir, makes=makes_name)
 
 
-def executor(config: Config) -> ProcessExecutor:
-    """Return an executor whose processes have imported the roster's kinds and the users' modules that checks name."""
+def build_executor(config: Config) -> ProcessExecutor:
+    """Return an executor whose processes import, at their start, the kinds of the roster and the modules of users."""
     kinds = {check.kind for check in config.checks.values()}
-    built = [KINDS.build(check.kind, resolve(config, check).options) for check in config.checks.values()]
+    built = [
+        KINDS.build(check.kind, with_configured_options(config, check).options) for check in config.checks.values()
+    ]
     modules = {f"{MODULE}{module}" for kind in built for module in kind.modules()}
     return ProcessExecutor(CHECK_PROCESS, required=kinds, optional=modules)
 
 
-def sender(spec: ChannelSpec) -> Send:
+def build_sender(spec: ChannelSpec) -> Send:
     """Return the function that renders a notice with the channel's templates and sends it."""
     channel = CHANNELS.build(spec.kind, spec.options)
     title, body = spec.title or text.DEFAULT_TITLE, spec.body or text.DEFAULT_BODY
@@ -151,7 +157,7 @@ def sender(spec: ChannelSpec) -> Send:
         except Temporary as failure:
             return DeliveryFailure(failure.reason, retry_after_seconds=failure.retry_after_seconds)
         except Exception:
-            # A notice that a channel cannot render must not block the next ones.
+            # A notice that cannot be rendered or sent must not block the next notices of the channel.
             log.exception("alert.channel_failed", channel=spec.name, notice=notice.id)
             return DeliveryFailure("internal_error")
         return None
@@ -160,7 +166,7 @@ def sender(spec: ChannelSpec) -> Send:
 
 
 def with_reminders(config: Config) -> Config:
-    """Return the configuration in which a channel without a ``reminder`` has the default of its kind."""
+    """Return the configuration with the kind's default ``reminder`` for each channel that sets none."""
     defaults = {
         name: spec.model_copy(update={"reminder_seconds": CHANNELS.find(spec.kind).reminder_seconds})
         for name, spec in config.channels.items()
@@ -170,7 +176,7 @@ def with_reminders(config: Config) -> Config:
 
 
 def required_url(config: Config, key: str) -> str:
-    """Return a URL that the role requires. Raises ConfigError if it is not set."""
+    """Return the URL of the setting ``key``. Raises ConfigError if it is not set."""
     value: SecretStr | None = getattr(config, key)
     if value is None:
         raise ConfigError([ConfigProblem(key, None, _missing_url_hint(config, key))])
@@ -178,21 +184,21 @@ def required_url(config: Config, key: str) -> str:
 
 
 def store_environment(config: Config) -> dict[str, str]:
-    """Return the environment variables for a process that does not import the project's Celery application.
+    """Return the environment variables from which a process finds the store without the project's Celery application.
 
-    They locate the store. Raises ConfigError when no store is configured.
+    Raises ConfigError when no store is configured.
     """
     return {"MONITOR_REDIS_URL": required_url(config, "redis_url"), "MONITOR_KEY_PREFIX": config.key_prefix}
 
 
-def resolve(config: Config, check: CheckSpec) -> CheckSpec:
-    """Return the check with its missing options filled in from the configuration (`checks.base.from_config`)."""
-    given = dict(check.options)
+def with_configured_options(config: Config, check: CheckSpec) -> CheckSpec:
+    """Return the check with the options that default to a setting, such as its URL (`checks.base.from_config`)."""
+    options = dict(check.options)
     for option, key in configured_options(check.kind).items():
         value = getattr(config, key)
-        if option not in given and value is not None:
-            given[option] = value.get_secret_value() if isinstance(value, SecretStr) else value
-    return check.model_copy(update={"options": given})
+        if option not in options and value is not None:
+            options[option] = value.get_secret_value() if isinstance(value, SecretStr) else value
+    return check.model_copy(update={"options": options})
 
 
 def _load(file: Path | None) -> Loaded:
@@ -200,9 +206,9 @@ def _load(file: Path | None) -> Loaded:
 
 
 def _import_celery_app(loaded: Loaded) -> bool:
-    """Import the project's Celery application. Return whether the import added settings of the project.
+    """Import the project's Celery application. Return whether the import may have changed the project's settings.
 
-    Its module may call ``monitor.install(app)``, and may set ``DJANGO_SETTINGS_MODULE``.
+    The imported module may call ``monitor.install(app)``, and may set ``DJANGO_SETTINGS_MODULE``.
     """
     dotted = loaded.config.celery_app or ""
     before = discovery.applications(), os.environ.get(discovery.VARIABLE)
@@ -218,7 +224,7 @@ def _import_celery_app(loaded: Loaded) -> bool:
 
 
 def _url_problems(loaded: Loaded) -> list[ConfigProblem]:
-    """Return the problems that the client libraries report for the URLs of store and broker. Connects to nothing."""
+    """Return the problems that the client libraries report for the URLs of store and broker. Opens no connection."""
     problems, config = [], loaded.config
     try:
         if config.redis_url is not None:
@@ -238,7 +244,7 @@ def _url_problems(loaded: Loaded) -> list[ConfigProblem]:
 def _option_problems(check: CheckSpec, loaded: Loaded) -> list[ConfigProblem]:
     prefix = f"checks.{check.name}"
     try:
-        resolved = resolve(loaded.config, check)
+        resolved = with_configured_options(loaded.config, check)
         missing = {
             key
             for option, key in configured_options(check.kind).items()
@@ -285,7 +291,7 @@ _URLS_WITH_APPLICATION = {
 
 
 def _missing_url_hint(config: Config, key: str) -> str:
-    """Return the hint about a missing URL. It names only variables that are not set and would help."""
+    """Return the hint about a missing URL, with the settings that would supply it."""
     if config.celery_app is None:
         return f"is required; {_URLS[key]}"
     return f"is required; {_URLS_WITH_APPLICATION[key].format(app=config.celery_app)}"

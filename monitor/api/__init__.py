@@ -1,1 +1,1 @@
-"""HTTP endpoints. They only read: they know the roster and the states, never a check's code."""
+"""HTTP endpoints. They read the roster and the stored states. They run no checks and import no kind."""

@@ -1,7 +1,7 @@
-"""Files of a page, which are read and compressed once, and the page's Content-Security-Policy.
+"""Scripts and stylesheets of a page, and its Content-Security-Policy.
 
-The address of a file depends on the content of all files. A project needs no static files, and no other server is
-used.
+The files are read and compressed once, and served by a view. They do not use Django's static files, and come from no
+other server.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FOREVER = "public, max-age=31536000, immutable"
 
 
 class Asset(NamedTuple):
-    """File as it is, and compressed with gzip."""
+    """Content of a file, plain and compressed with gzip."""
 
     body: bytes
     compressed: bytes
@@ -28,10 +28,10 @@ class Asset(NamedTuple):
 
 
 class Assets(NamedTuple):
-    """Files of a page by path. ``version`` is a digest of all contents, so a change of one file changes all addresses.
+    """Files of a page by path. ``version`` is a digest of all contents, and is in the address of each file.
 
-    Therefore modules can import each other by relative paths, without a build step and without an import map (which
-    would be an inline script).
+    A change of one file changes the addresses of all files. Because all have the same version, modules can import each
+    other by relative paths. A build step is not needed, and neither is an import map (which would be an inline script).
     """
 
     version: str
@@ -39,12 +39,12 @@ class Assets(NamedTuple):
 
 
 def pack(files: Mapping[str, tuple[bytes, str]]) -> Assets:
-    """Return the files of a page from their contents and content types by path."""
-    digest, found = hashlib.blake2b(digest_size=8), {}
+    """Return the files of a page. ``files`` has the content and the content type of each, by path."""
+    digest, assets = hashlib.blake2b(digest_size=8), {}
     for path, (body, content_type) in files.items():
         digest.update(f"{path} {len(body)} ".encode() + body)
-        found[path] = Asset(body, gzip.compress(body, mtime=0), content_type)
-    return Assets(digest.hexdigest(), found)
+        assets[path] = Asset(body, gzip.compress(body, mtime=0), content_type)
+    return Assets(digest.hexdigest(), assets)
 
 
 def serve(request: HttpRequest, assets: Assets, version: str, path: str) -> HttpResponse:
@@ -52,10 +52,10 @@ def serve(request: HttpRequest, assets: Assets, version: str, path: str) -> Http
     if version != assets.version or path not in assets.files:
         raise Http404
     file = assets.files[path]
-    takes_gzip = "gzip" in request.headers.get("Accept-Encoding", "")
-    body = file.compressed if takes_gzip else file.body
+    accepts_gzip = "gzip" in request.headers.get("Accept-Encoding", "")
+    body = file.compressed if accepts_gzip else file.body
     response = HttpResponse(body, content_type=file.content_type, headers=CONFINED)
-    if takes_gzip:
+    if accepts_gzip:
         response["Content-Encoding"] = "gzip"
     patch_vary_headers(response, ("Accept-Encoding",))
     response["Cache-Control"] = _FOREVER
@@ -63,9 +63,9 @@ def serve(request: HttpRequest, assets: Assets, version: str, path: str) -> Http
 
 
 def policy(*, forms: str) -> str:
-    """Return the Content-Security-Policy of a page: own files only, nothing inline, no frames.
+    """Return the Content-Security-Policy of a page: files of its own server only, nothing inline, no frames around it.
 
-    ``forms`` is the permitted target of forms.
+    ``forms`` is the directive ``form-action``.
     """
     return "; ".join(
         (

@@ -1,4 +1,4 @@
-"""Views of the OpenAPI document and of a page that shows it with Swagger UI (from the package of django-ninja).
+"""Views of the OpenAPI document and of a page with Swagger UI, which the package of django-ninja contains.
 
 The page loads nothing from other hosts, and has no inline script or style.
 """
@@ -38,10 +38,10 @@ _PAGE = """<!doctype html>
 </html>
 """
 _START = b"""\
-const where = document.getElementById("docs");
+const container = document.getElementById("docs");
 SwaggerUIBundle({
-  url: where.dataset.description,
-  domNode: where,
+  url: container.dataset.description,
+  domNode: container,
   presets: [SwaggerUIBundle.presets.apis],
   layout: "BaseLayout",
   deepLinking: true,
@@ -58,7 +58,7 @@ _TYPES = {
 
 
 def description(request: HttpRequest, **_of_the_mount: Any) -> HttpResponse:
-    """Return the OpenAPI document, with the paths below this mount."""
+    """Return the OpenAPI document. Its paths begin with the prefix at which the project includes the API."""
     base = request.path.rstrip("/").removesuffix("openapi.json")
     return success(_description(base))
 
@@ -74,7 +74,7 @@ def page(request: HttpRequest, **_of_the_mount: Any) -> HttpResponse:
 
 @require_safe  # type: ignore[untyped-decorator]
 def asset(request: HttpRequest, version: str, file: str, **_of_the_mount: Any) -> HttpResponse:
-    """Return a file of the page. Its address depends on its content, so it never changes."""
+    """Return a file of the page."""
     return assets.serve(request, _assets(), version, file)
 
 
@@ -88,7 +88,7 @@ def _description(base: str) -> str:
 
 @lru_cache(maxsize=1)
 def _assets() -> Assets:
-    """Return the page's files, read on first use."""
+    """Return the page's files, which the first call reads."""
     folder = resources.files("ninja") / "static" / "ninja"
     bodies = {name: _START if name == "start.js" else (folder / name).read_bytes() for name in _TYPES}
     return assets.pack({name: (body, _TYPES[name]) for name, body in bodies.items()})

@@ -1,4 +1,4 @@
-"""Decorator of the views that need authorisation: methods, access, service, 304, gzip and the store's clock."""
+"""Decorator of the Django views that need authorisation."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from monitor.api.views import is_staff
 
 View = Callable[..., HttpResponse]
 NOW = "X-Monitor-Now"
-"""Header with the store's clock in epoch seconds, from which clients compute ages."""
+"""Header with the time of the store's clock in epoch seconds. Clients compute ages from it."""
 
 
 def guarded(view: View) -> View:
-    """Return the view restricted to authorised requests, with the same rules as workers/ and alerts/.
+    """Return a view that calls ``view`` for authorised GET and HEAD requests, and otherwise returns 401 or 405.
 
-    A HEAD request gets the response to GET without its body. The view finds the service in ``request.service``, and
-    one snapshot for the entire request in ``request.snapshot``.
+    ``view`` gets the service as ``request.service`` and the current snapshot as ``request.snapshot``. Its response gets
+    an ETag, is compressed if the client accepts gzip, and gets the header ``NOW``. HEAD gets the response without body.
     """
     compressed = gzip_page(conditional_page(view))
 

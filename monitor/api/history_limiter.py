@@ -1,4 +1,7 @@
-"""Limiter of the requests that read the stored history: few at a time, and none while the store does not answer."""
+"""Limiter of the requests that read the stored history.
+
+It permits two requests at a time, and refuses all requests while the store does not answer.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +18,19 @@ from monitor.ports.store import Store, StoreUnavailable
 TIMEOUT_SECONDS = 0.5
 """Time limit of one reply of the store."""
 SLOTS = 2
-"""Number of requests that read at the same time in a process. The server's other threads remain free for probes."""
+"""Number of requests that read at the same time in a process, so that other threads of the server answer probes."""
 QUEUE_SECONDS = 0.5
-"""Time that one more request waits for a slot. All further requests are refused at once."""
+"""Time for which one request waits while all slots are taken. While it waits, other requests are refused at once."""
 
 log = structlog.get_logger("monitor.api")
 
 
 class Busy(Exception):
-    """Error for a request that gets no slot, because other requests hold all."""
+    """Error for a request that gets no slot, because other requests hold all slots."""
 
 
 class HistoryReadLimiter:
-    """Slots for the history requests of a process. ``connect`` opens the store, which all of them share."""
+    """Slots for the history requests of a process. ``connect`` opens the store that all these requests share."""
 
     def __init__(self, connect: Callable[[], Store], refresher: Refresher) -> None:
         self._connect = connect
@@ -39,10 +42,10 @@ class HistoryReadLimiter:
     def slot(self) -> Iterator[Store]:
         """Hold a slot and yield the store. Raises Busy and StoreUnavailable.
 
-        Raises StoreUnavailable at once if the refresher knows that the store does not answer.
+        If the refresher knows that the store does not answer, StoreUnavailable is raised at once.
         """
-        if self._process != os.getpid():
-            self._reset()  # after a fork: the parent may have held a slot
+        if self._process_id != os.getpid():
+            self._reset()  # this process was forked, and its parent may have held a slot
         self._refresher.start()
         self._require_store()
         slots = self._slots
@@ -73,5 +76,5 @@ class HistoryReadLimiter:
             raise StoreUnavailable("the store does not answer")
 
     def _reset(self) -> None:
-        self._process = os.getpid()
+        self._process_id = os.getpid()
         self._slots, self._queue = threading.Semaphore(SLOTS), threading.Semaphore(1)

@@ -1,4 +1,4 @@
-"""Middleware that answers probes in projects whose handler is not Django's own. It goes first in MIDDLEWARE."""
+"""Middleware that answers probes in projects whose handler is not Django's own. Put it first in MIDDLEWARE."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from monitor.api import mounts
-from monitor.api.targets import is_past
+from monitor.api.targets import is_for_past
 from monitor.api.views import respond
 
 
 class ProbeMiddleware:
     """Middleware that answers probes ahead of all other middleware, under WSGI and ASGI.
 
-    It runs after the signal ``request_started``, so its response may wait for a hanging database. The wrapper's
-    response does not.
+    Django sends the signal ``request_started`` before any middleware runs, and then checks its database connections. So
+    a response may wait for a hanging database. `monitor.api.wrapper` has no such wait.
     """
 
     sync_capable = True
@@ -31,7 +31,7 @@ class ProbeMiddleware:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> Any:
-        """Return the probe's response or the project's; awaitable when the project's handler is."""
+        """Return the response of the probe or of the project. It is awaitable if the project's handler is async."""
         response = self._answer(request)
         if iscoroutinefunction(self):
             return self._awaited(request, response)
@@ -42,12 +42,12 @@ class ProbeMiddleware:
 
     def _answer(self, request: HttpRequest) -> HttpResponse | None:
         if self._mounts is None:
-            # Not in the constructor, because a URLconf may import modules that are still being set up.
+            # At the first request: a URLconf may import modules that are not set up yet when Django calls __init__.
             self._mounts = mounts.discover(settings.ROOT_URLCONF)
         target = mounts.find(self._mounts, request.path_info)
-        if target is None or is_past(target, request.META.get("QUERY_STRING", "")):
+        if target is None or is_for_past(target, request.META.get("QUERY_STRING", "")):
             return None
         response = respond(request, target)
         if response.status_code == 401:
-            return None  # the middleware of sessions runs later, so the view decides
+            return None  # the view decides, because the middleware of sessions has not run yet
         return response

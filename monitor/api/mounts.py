@@ -1,4 +1,4 @@
-"""Mounts of the probes in a Django project: the prefixes at which its URLconf includes the monitor's."""
+"""Mounts of the probes in a Django project: the prefixes at which its URLconf includes the monitor's URLconfs."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Mount(NamedTuple):
 
 
 def discover(urlconf: str) -> tuple[Mount, ...]:
-    """Return the mounts of a URLconf. Imports it, and raises the errors of the import.
+    """Return the mounts of a URLconf. Imports the URLconf, and raises the errors of the import.
 
-    Only prefixes that are the same for every request are found. Below a converter or a language prefix, Django's own
-    routing finds the views.
+    A prefix with a converter or a language prefix differs between requests and is left out. There, Django's routing
+    calls the views of the probes.
     """
     return tuple(_walk(get_resolver(urlconf).url_patterns, "/"))
 
@@ -43,7 +43,7 @@ def find(mounts: tuple[Mount, ...], path: str) -> Target | None:
 
 
 def covers(mounts: tuple[Mount, ...], path: str) -> bool:
-    """Return whether a path belongs to the monitor: a probe, or any path below the API's prefix, existing or not."""
+    """Return whether a path is a probe or is below the prefix of the API. Below the prefix it need not exist."""
     return any(
         path.startswith(prefix) and (find_below is targets.find or find_below(path[len(prefix) :]) is not None)
         for prefix, find_below in mounts
@@ -65,7 +65,7 @@ def _walk(patterns: Any, above: str) -> Iterator[Mount]:
 
 
 def _static(pattern: Any) -> str | None:
-    """Return the text that a pattern matches; None when it matches several."""
+    """Return the only text that a pattern matches; None if the pattern matches several texts."""
     text = str(pattern)
     if isinstance(pattern, RoutePattern):
         return None if pattern.converters else text

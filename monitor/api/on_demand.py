@@ -1,4 +1,4 @@
-"""Values that the refresher's thread reads less often than states, and some of them only while clients request them."""
+"""Values that the refresher's thread reads less often than states: alerts, bounds of history, refusal of writes."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from monitor.model.alerts import AlertsOverview
 from monitor.ports.store import Store
 
 WANTED_SECONDS = 60.0
-"""Time after a request for which the thread continues to read the value."""
+"""Time for which the thread reads the state of alerting after a request for it."""
 
 EVERY_SECONDS = 1.0
+"""Interval at which a value is read, unless another interval is given."""
+
 FRESH_SECONDS = 5.0
-"""Maximum age of a value that a request gets."""
+"""Age of the state of alerting above which a request does not get it."""
 
 log = structlog.get_logger("monitor.api")
 T = TypeVar("T")
 
 
 class PeriodicValue(Generic[T]):
-    """Value that the thread reads periodically. Requests and the thread share it without a lock."""
+    """Value that the thread reads periodically. Requests read ``value`` without a lock."""
 
     def __init__(
         self, failure_event: str, read: Callable[[Store], T], initial: T, *, every_seconds: float = EVERY_SECONDS
     ) -> None:
-        self.known = initial
+        self.value = initial
         self._failure_event = failure_event
         self._read = read
         self._every_seconds = every_seconds
@@ -42,7 +44,7 @@ class PeriodicValue(Generic[T]):
             return
         self._tried_at = now
         try:
-            self.known = self._read(connection.get())
+            self.value = self._read(connection.get())
             self._read_at = now
         except Exception:
             connection.close()
@@ -57,12 +59,16 @@ class RequestedAlerts(PeriodicValue[AlertsOverview | None]):
         self._wanted_until = 0.0
 
     def request(self) -> AlertsOverview | None:
-        """Return the last value; None until it is read after the first request, and while the store does not answer."""
+        """Return the last value, and let the thread read it for the next minute.
+
+        Returns None if the last read is too old: at the first request, at the first one after a longer pause, and while
+        the store does not answer.
+        """
         self._wanted_until = time.monotonic() + WANTED_SECONDS
-        known = self.known
-        return known if time.monotonic() - self._read_at < FRESH_SECONDS else None
+        value = self.value
+        return value if time.monotonic() - self._read_at < FRESH_SECONDS else None
 
     def refresh(self, connection: ReaderConnection) -> None:
-        """Read the value if it was requested lately and is due."""
+        """Read the value if it is due and was requested within the last minute."""
         if time.monotonic() <= self._wanted_until:
             super().refresh(connection)

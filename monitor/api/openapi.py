@@ -32,12 +32,12 @@ api = NinjaAPI(
     description="The current state and the history of every check. Times use the store's clock: numbers are epoch "
     "seconds, texts are ISO 8601. Requests need authorisation: the bearer token, a session, or a staff login. An empty "
     "parameter counts as absent.",
-    openapi_url=None,  # `monitor.api.docs` serves both, with a strict policy and at any prefix
+    openapi_url=None,  # `monitor.api.docs` serves the document and the page, at any prefix
     docs_url=None,
     urls_namespace="monitor_api",
 )
-for each in (series, uptime, events, detailed, snapshot):
-    api.add_router("", each.router)
+for endpoint in (series, uptime, events, detailed, snapshot):
+    api.add_router("", endpoint.router)
 
 
 def views() -> Iterable[tuple[str, View, str]]:
@@ -48,12 +48,12 @@ def views() -> Iterable[tuple[str, View, str]]:
 
 
 @api.exception_handler(ValidationError)
-def wrong_parameters(request: HttpRequest, found: ValidationError) -> HttpResponse:
+def wrong_parameters(request: HttpRequest, error: ValidationError) -> HttpResponse:
     """Return all errors in the parameters with 400; with 404 if the only error is a check that does not exist."""
-    problems = [_problem(request, error) for error in found.errors if error["type"] != UNKNOWN_PARAMETERS]
+    problems = [_problem(request, each) for each in error.errors if each["type"] != UNKNOWN_PARAMETERS]
     problems += request.unknown_parameters
-    only_absent = len(problems) == 1 and found.errors[0]["type"] == NO_SUCH_CHECK
-    return failure(404 if only_absent else 400, "not_found" if only_absent else "wrong_parameters", problems=problems)
+    not_found = len(problems) == 1 and error.errors[0]["type"] == NO_SUCH_CHECK
+    return failure(404 if not_found else 400, "not_found" if not_found else "wrong_parameters", problems=problems)
 
 
 @api.exception_handler(StoreUnavailable)
@@ -64,7 +64,7 @@ def unavailable(_request: HttpRequest, _error: StoreUnavailable) -> HttpResponse
 
 @api.exception_handler(Busy)
 def busy(_request: HttpRequest, _error: Busy) -> HttpResponse:
-    """Return 503, because other requests hold all slots."""
+    """Return 503, because no slot is free."""
     return failure(503, "busy", headers=RETRY_AFTER)
 
 

@@ -1,4 +1,4 @@
-"""Pages of probes: responses that are kept for a tenth of a second."""
+"""Cached responses of probes, each for a tenth of a second or longer."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from time import monotonic
 
 METHODS = ("GET", "HEAD")
 JSON = "application/json"
-KEEP_SECONDS = 0.1
-KEEP_AT_MOST_SECONDS = 1.0
-COST_SHARE = 10
-"""Factor between the time that a page is kept and its rendering time.
+MIN_KEEP_SECONDS = 0.1
+"""Time for which a response is kept, unless its rendering is slow (``KEEP_FACTOR``)."""
 
-So a costly page (10,000 checks) uses at most about a tenth of a core.
+MAX_KEEP_SECONDS = 1.0
+KEEP_FACTOR = 10
+"""A response is kept at least this many times as long as its rendering took.
+
+So the rendering of a large response (10,000 checks) uses about a tenth of a core at most.
 """
 
 CONFINED = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
@@ -41,7 +43,7 @@ class ProbeResponse:
 
 
 class Page:
-    """Response and the function that renders it. Uses no lock, because a forked process could inherit a held one."""
+    """Cached response, and the function that renders it. Uses no lock, because a fork could copy a locked lock."""
 
     __slots__ = ("_expires_at", "_render", "_renewing_until", "_response")
 
@@ -52,9 +54,9 @@ class Page:
         self._renewing_until = 0.0
 
     def current(self) -> ProbeResponse:
-        """Return a response that is at most ``KEEP_SECONDS`` or ``COST_SHARE`` times its rendering time old.
+        """Return the kept response, or render a new response if the kept one has expired.
 
-        While one thread renders a new response, other threads get the old one.
+        While one thread renders, other threads get the expired response.
         """
         response = self._response
         if response is not None and monotonic() < self._expires_at:
@@ -65,12 +67,13 @@ class Page:
         now = monotonic()
         if response is not None and now < self._renewing_until:
             return response
-        self._renewing_until = now + KEEP_AT_MOST_SECONDS
+        self._renewing_until = now + MAX_KEEP_SECONDS
         try:
-            began = time.thread_time()
+            started_at = time.thread_time()
             response = self._render()
-            keep = min(max(KEEP_SECONDS, COST_SHARE * (time.thread_time() - began)), KEEP_AT_MOST_SECONDS)
-            self._response, self._expires_at = response, monotonic() + keep
+            rendering_seconds = time.thread_time() - started_at
+            keep_seconds = min(max(MIN_KEEP_SECONDS, KEEP_FACTOR * rendering_seconds), MAX_KEEP_SECONDS)
+            self._response, self._expires_at = response, monotonic() + keep_seconds
             return response
         finally:
             self._renewing_until = 0.0

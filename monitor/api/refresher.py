@@ -1,4 +1,4 @@
-"""Thread that reads the store for all requests of a process."""
+"""Refresher: a thread that reads the store for all probes of a process."""
 
 from __future__ import annotations
 
@@ -19,8 +19,12 @@ from monitor.ports.history import HistoryBounds
 from monitor.ports.store import Store, StoreUnavailable
 
 SILENCE_SECONDS = 1.0
-"""Silence after which the store counts as down, even if the thread waits for something else, such as a name server."""
+"""If the thread has read nothing for this time longer than its interval, the store counts as not answering.
+
+The thread may wait for something else, such as a name server.
+"""
 REACHES_EVERY_SECONDS = 5.0
+"""Interval at which the bounds of the history are read."""
 
 log = structlog.get_logger("monitor.api")
 
@@ -29,9 +33,10 @@ log = structlog.get_logger("monitor.api")
 class CachedSnapshot:
     """States that a process has read, and the condition of the store.
 
-    ``now`` is the store's clock. ``answering`` is whether the store answers this process; None before the first
-    attempt has ended. ``tried`` is whether an attempt has ended, successful or not. ``refusal`` is the reason why the
-    store accepts no writes, or its error reply to the last read.
+    - ``now`` is the time of the store's clock.
+    - ``answering`` is whether the store answers this process; None before the first attempt to read has ended.
+    - ``tried`` is whether an attempt to read has ended, with or without success.
+    - ``refusal`` is the reason code of the store's error reply: to the last read if that failed, otherwise to writes.
     """
 
     states: Mapping[str, State]
@@ -42,8 +47,8 @@ class CachedSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """Results of the thread, replaced as one value, so that readers need no lock. Times are monotonic."""
+class _ReadResults:
+    """Results of the thread's reads. Times are monotonic. The thread replaces the object, so requests need no lock."""
 
     started_at: float
     states: Mapping[str, State] = field(default_factory=dict)
@@ -51,14 +56,14 @@ class _Known:
     ahead_seconds: float | None = None  # the store's clock minus the monotonic clock
     succeeded_at: float | None = None
     failures: int = 0
-    refusal: str | None = None  # the store's reply to the last read that failed
+    refusal: str | None = None  # the reason code of the last failed read
 
 
 class Refresher:
     """Daemon thread, one per process, that reads the changes of the store every ``interval_seconds``.
 
-    ``connect`` opens the store. The thread calls it again after every error and after a fork, so that names are
-    resolved again and a dead connection is replaced.
+    ``connect`` opens the store. After every error and after a fork, the thread closes the store and calls ``connect``
+    again, which resolves host names again.
     """
 
     def __init__(self, connect: Callable[[], Store], *, interval_seconds: float = 0.25) -> None:
@@ -67,7 +72,7 @@ class Refresher:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
-        self._known = _Known(time.monotonic())
+        self._results = _ReadResults(time.monotonic())
         self.alerts = RequestedAlerts()
         self.reaches = PeriodicValue(
             "history.reach_not_read",
@@ -79,12 +84,14 @@ class Refresher:
         _restart_after_fork(self)
 
     def start(self) -> None:
-        """Start the thread, also after a fork, where it is lost. Never blocks, and is cheap to call often."""
+        """Start the thread if it is not running. Never blocks, and is cheap to call for each request."""
         if self.is_running or not self._starting.acquire(blocking=False):
             return
         try:
             if not self.is_running and not self._stop.is_set():
-                self._known = _Known(time.monotonic(), self._known.states, ahead_seconds=self._known.ahead_seconds)
+                self._results = _ReadResults(
+                    time.monotonic(), self._results.states, ahead_seconds=self._results.ahead_seconds
+                )
                 self._thread = threading.Thread(target=self._run, name="monitor-refresher", daemon=True)
                 self._thread.start()
         finally:
@@ -96,28 +103,28 @@ class Refresher:
         return self._thread is not None and self._thread.is_alive()
 
     def stop(self) -> None:
-        """End the thread for good, after its current attempt, which may last longer than this call."""
+        """End the thread for ever. An attempt to read may still run when this method returns."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(SILENCE_SECONDS)
 
     def snapshot(self) -> CachedSnapshot:
         """Return the current snapshot. Reads memory only."""
-        known, clock = self._known, time.monotonic()
-        last_success_at = known.started_at if known.succeeded_at is None else known.succeeded_at
-        silent = clock - last_success_at > self._interval_seconds + SILENCE_SECONDS
+        results, clock = self._results, time.monotonic()
+        last_success_at = results.started_at if results.succeeded_at is None else results.succeeded_at
+        is_silent = clock - last_success_at > self._interval_seconds + SILENCE_SECONDS
         answering: bool | None = None
-        if silent or known.failures:
+        if is_silent or results.failures:
             answering = False
-        elif known.succeeded_at is not None:
+        elif results.succeeded_at is not None:
             answering = True
-        now = time.time() if known.ahead_seconds is None else clock + known.ahead_seconds
-        # When reads fail, the known reason for refused writes is out of date, so the reason of the failed read is used.
-        refusal = known.refusal if answering is False else self.refusal.known
-        return CachedSnapshot(known.states, now, answering, answering is not None, refusal)
+        now = time.time() if results.ahead_seconds is None else clock + results.ahead_seconds
+        # The reason for refused writes is out of date when reads fail.
+        refusal = results.refusal if answering is False else self.refusal.value
+        return CachedSnapshot(results.states, now, answering, answering is not None, refusal)
 
     def read_once(self) -> CachedSnapshot:
-        """Read once in the calling thread, for a process that needs no thread, and return the snapshot."""
+        """Read once in the calling thread, and return the snapshot. For processes that do not start the thread."""
         connection = ReaderConnection(self._connect)
         try:
             self._attempt(connection, Resync())
@@ -131,7 +138,7 @@ class Refresher:
             was_open = connection.is_open
             answered = self._attempt(connection, resync)
             if not answered and was_open:
-                # A server may close an idle connection at any time; only a new connection shows whether it answers.
+                # The server may have closed an idle connection. Only a new connection shows whether the server answers.
                 answered = self._attempt(connection, resync)
             if answered:
                 self.alerts.refresh(connection)
@@ -141,47 +148,48 @@ class Refresher:
         connection.close()
 
     def _attempt(self, connection: ReaderConnection, resync: Resync) -> bool:
-        known, requested_at, was_open = self._known, time.monotonic(), connection.is_open
+        results, requested_at, was_open = self._results, time.monotonic(), connection.is_open
         try:
             reader = connection.get().states
-            changes = reader.changes(known.cursor)
+            changes = reader.changes(results.cursor)
             states = changes.states
             if not changes.full:
-                states = {**known.states, **states} if states else known.states
-            self._known = _Known(
-                known.started_at,
-                resync.without_lost(reader, states),
+                states = {**results.states, **states} if states else results.states
+            self._results = _ReadResults(
+                results.started_at,
+                resync.without_missing(reader, states),
                 changes.cursor,
-                # Measured from before the request, so that no result appears younger than it is.
+                # Computed with the time before the request, so that no result appears younger than it is.
                 ahead_seconds=changes.read_at - requested_at,
                 succeeded_at=time.monotonic(),
             )
-        except Exception as error:  # noqa: BLE001 - without this thread, every response would become stale
+        except Exception as error:  # noqa: BLE001 - if this thread ended, all states would become stale
             connection.close()
             if not was_open:
-                self._record_failure(known, error)
+                self._record_failure(results, error)
             return False
-        if known.failures:
-            log.info("store.answers", after_failures=known.failures)
+        if results.failures:
+            log.info("store.answers", after_failures=results.failures)
         return True
 
-    def _record_failure(self, known: _Known, error: Exception) -> None:
-        if not known.failures:
+    def _record_failure(self, results: _ReadResults, error: Exception) -> None:
+        if not results.failures:
             log.warning("store.unreachable", error=f"{type(error).__name__}: {error}")
-        # The cursor stays valid when the store did not answer, but not after a reply that could not be decoded.
-        cursor = known.cursor if isinstance(error, StoreUnavailable) else None
+        # If the store did not answer, the cursor stays valid. After any other error, such as a reply that could not be
+        # decoded, all states are read again.
+        cursor = results.cursor if isinstance(error, StoreUnavailable) else None
         refusal = getattr(error, "reason", None)
-        self._known = dataclasses.replace(known, cursor=cursor, failures=known.failures + 1, refusal=refusal)
+        self._results = dataclasses.replace(results, cursor=cursor, failures=results.failures + 1, refusal=refusal)
 
 
 def _restart_after_fork(refresher: Refresher) -> None:
-    """Restart the thread with a new connection in a forked child (gunicorn --preload), where the thread is lost."""
+    """Start the thread in each forked child (gunicorn --preload), because a fork does not copy threads."""
     reference = weakref.ref(refresher)
 
     def restart() -> None:
-        survivor = reference()
-        if survivor is not None and survivor._thread is not None:
-            survivor._starting = threading.Lock()
-            survivor.start()
+        inherited = reference()
+        if inherited is not None and inherited._thread is not None:
+            inherited._starting = threading.Lock()
+            inherited.start()
 
     os.register_at_fork(after_in_child=restart)

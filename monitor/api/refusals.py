@@ -1,7 +1,7 @@
-"""Log filter that removes the traceback from records of requests that Django refuses, such as for a foreign Host.
+"""Log filter that removes the traceback from records of requests that Django refuses, for example for a wrong Host.
 
-Django logs a traceback for each, so any client that sends such requests could fill the log. The filter is added to
-Django's loggers, and applies to the monitor's paths only: records of a project's own pages do not change.
+Django logs a traceback for each refused request, so any client could fill the log. The filter is added to Django's
+loggers. It changes only records of requests for the monitor's paths.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class WithoutTraceback(logging.Filter):
         self.everywhere = False
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Remove the traceback, and return True: every record is logged."""
+        """Remove the traceback, and return True, so that the record is logged."""
         request = getattr(record, "request", None)
         if record.exc_info and request is not None and (self.everywhere or _is_ours(request.path_info)):
             record.exc_info = record.exc_text = None
@@ -38,7 +38,7 @@ _filter = WithoutTraceback()
 
 
 def install(*, everywhere: bool = False) -> None:
-    """Add the filter to the loggers of refused requests. Once set, ``everywhere`` stays set."""
+    """Add the filter to the loggers of refused requests. A later call without ``everywhere`` does not unset it."""
     _filter.everywhere = _filter.everywhere or everywhere
     for refusal in _kinds(SuspiciousOperation):
         logging.getLogger(f"django.security.{refusal.__name__}").addFilter(_filter)
@@ -55,6 +55,6 @@ def _is_ours(path: str) -> bool:
         if mounts.covers(mounts.discover(settings.ROOT_URLCONF), path):
             return True
         match = resolve(path)
-    except Exception:  # noqa: BLE001 - no such path, or a URLconf that cannot be imported
+    except Exception:  # noqa: BLE001 - the path is unknown, or the URLconf cannot be imported
         return False
     return not _OWN_APPS.isdisjoint(match.app_names) or match.url_name == _PAGE_IN_ADMIN

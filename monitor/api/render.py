@@ -21,11 +21,12 @@ from monitor.presentation.history import reaches_document
 from monitor.presentation.states import hosts_document, iso_seconds, workers_document
 
 YIELD_EVERY = 256
+"""Number of checks after which the rendering thread lets other threads run."""
 _Form = Literal["public", "full", "snapshot"]
 
 
 class _Rendered(NamedTuple):
-    """Reading of a check, its state, and the encoded entry of both, without an age."""
+    """Reading of a check, its state, and the JSON entry that shows both, without the age."""
 
     reading: policy.Reading
     state: State | None
@@ -35,80 +36,84 @@ class _Rendered(NamedTuple):
 class Renderer:
     """Renderer of bodies for a roster.
 
-    The entry of a check is encoded once and kept while its state and reading stay the same. Otherwise only the age is
-    added, which makes a body of ten thousand checks cheap.
+    The JSON entry of a check is kept while its state and reading stay the same. A new body consists of kept entries, to
+    which only the age is added. So a body of ten thousand checks is cheap.
     """
 
     def __init__(self, roster: RosterReader) -> None:
         self._roster = roster
-        self._kept: dict[tuple[str, _Form], _Rendered] = {}
+        self._cache: dict[tuple[str, _Form], _Rendered] = {}
 
     def group(self, group: Group, snapshot: CachedSnapshot) -> tuple[bool, str]:
-        """Return whether a group is ready, and its body, which has ``held`` if the group holds stale verdicts."""
+        """Return whether a group passes, and its body. The body has ``held`` if a check of the group is held."""
         readings, checks = self._entries(group, snapshot, full=False)
         passes = self._roster.overall(group, readings) is not Overall.UNHEALTHY
         held = {"held": True} if any(reading.held for reading in readings.values()) else {}
         head = self._head("ready" if passes else "not_ready", snapshot, **held)
-        return passes, entries.extended(head, entries.member("checks", checks))
+        return passes, entries.with_members(head, entries.member("checks", checks))
 
     def detailed(self, snapshot: CachedSnapshot, *, full: bool) -> str:
         """Return the body with the overall verdict and all checks; with ``full``, also messages, details and hosts."""
         everything = self._roster.everything(snapshot)
         readings, checks = self._entries(everything, snapshot, full=full)
         head = self._head(self._roster.overall(everything, readings), snapshot)
-        known = self._roster.fleet(snapshot).hosts if full else ()
-        hosts = [entries.member("hosts", entries.encode(hosts_document(known, snapshot.now)))] if known else []
-        return entries.extended(head, entries.member("checks", checks), *hosts)
+        members = [entries.member("checks", checks)]
+        if full and (hosts := self._roster.runtime_states(snapshot).hosts):
+            members.append(entries.member("hosts", entries.encode(hosts_document(hosts, snapshot.now))))
+        return entries.with_members(head, *members)
 
     def check(self, check: CheckSpec, snapshot: CachedSnapshot, *, full: bool) -> tuple[bool, str]:
         """Return whether a check passes, and its body."""
         reading, entry = self._entry(check, snapshot, hold=None, full=full)
         head = entries.encode({"name": check.name, "timestamp": iso_seconds(snapshot.now)})
-        return not policy.fails(reading), entries.extended(head, entry[1:-1])
+        return not policy.fails(reading), entries.with_members(head, entry[1:-1])
 
     def startup(self, snapshot: CachedSnapshot) -> tuple[bool, str]:
-        """Return whether the process has its roster and has tried to read the store, and the body."""
+        """Return whether the process has its configuration and has tried to read the store, and the body."""
         started = snapshot.tried and not self._roster.problem
         return started, self._head("started" if started else "starting", snapshot)
 
     def snapshot(self, snapshot: CachedSnapshot, reaches: HistoryBounds) -> str:
         """Return the body of ``/api/health/snapshot/``.
 
-        It contains no ages, so that the body and its ETag stay the same while nothing changes.
+        The body contains no ages, so that its ETag stays the same while nothing changes.
         """
         everything = self._roster.everything(snapshot)
         checks = {check.name: self._rendered(check, snapshot, "snapshot") for check in everything.checks}
         children = [(check.name, self._rendered(check, snapshot, "snapshot")) for check in child_checks(snapshot)]
         readings = {name: rendered.reading for name, rendered in checks.items()}
-        fleet = workers_document(snapshot.states, snapshot.now)
+        watched = workers_document(snapshot.states, snapshot.now)
         head = {
             "status": self._roster.overall(everything, readings).value,
-            "workers": fleet["workers"],
-            "queues": fleet["queues"],
-            "hosts": hosts_document(self._roster.fleet(snapshot).hosts, snapshot.now),
+            "workers": watched["workers"],
+            "queues": watched["queues"],
+            "hosts": hosts_document(self._roster.runtime_states(snapshot).hosts, snapshot.now),
             "reaches": reaches_document(reaches),
             "answering": snapshot.answering is not False,
             "version": _version(),
         } | ({"reason": self._roster.problem} if self._roster.problem else {})
         members = (
-            entries.member(key, entries.joined(entries.member(name, each.entry) for name, each in rendered))
+            entries.member(key, entries.json_object(entries.member(name, check.entry) for name, check in rendered))
             for key, rendered in (("checks", checks.items()), ("groups", children))
         )
-        return entries.extended(entries.encode(head), *members)
+        return entries.with_members(entries.encode(head), *members)
 
-    def past(self, states: Mapping[str, State], at: float, now: CachedSnapshot, reaches: HistoryBounds) -> str:
-        """Return the body of ``/api/health/detailed/?at=``. ``absent`` names the fields that history does not keep."""
+    def past(self, states: Mapping[str, State], at: float, current: CachedSnapshot, reaches: HistoryBounds) -> str:
+        """Return the body of ``/api/health/detailed/?at=`` from the ``states`` at that moment.
+
+        ``absent`` names the fields that a check has in the ``current`` snapshot and that history does not keep.
+        """
         snapshot = CachedSnapshot(states, at, answering=True, tried=True)
         checks: dict[str, Any] = {}
         readings = {}
         others = sorted(states.keys() - self._roster.checks.keys())
         for check in (*self._roster.checks.values(), *map(runtime_spec, others)):
             reading, state = self._roster.read(check, snapshot)
-            if not _is_of_fleet(check.name):
+            if _affects_overall(check.name):
                 readings[check.name] = reading
             fields = entries.fields(reading, state)
             fields.pop("since", None)
-            absent = _absent(now.states.get(check.name), fields)
+            absent = _absent(current.states.get(check.name), fields)
             checks[check.name] = fields | self._about(check) | {"absent": absent}
         document = {
             "status": policy.overall(readings, self._roster.all.critical).value,
@@ -132,8 +137,8 @@ class Renderer:
             readings[check.name], entry = self._entry(check, snapshot, hold=group.hold, full=full)
             rendered.append(entries.member(check.name, entry))
             if number % YIELD_EVERY == 0:
-                time.sleep(0)  # releases the interpreter lock, so that other probes do not wait for a long roster
-        return readings, entries.joined(rendered)
+                time.sleep(0)  # releases the interpreter lock, so that other threads need not wait for a long roster
+        return readings, entries.json_object(rendered)
 
     def _entry(
         self, check: CheckSpec, snapshot: CachedSnapshot, *, hold: policy.GroupHold | None, full: bool
@@ -142,7 +147,7 @@ class Renderer:
             reading, state, entry = self._rendered(check, snapshot, "full" if full else "public", hold)
             if state is None:
                 return reading, entry
-            return reading, entries.extended(entry, f'"age_ms":{entries.age_ms(state, snapshot.now)}')
+            return reading, entries.with_members(entry, f'"age_ms":{entries.age_ms(state, snapshot.now)}')
         except Exception:  # noqa: BLE001 - a probe must answer, even when stored values are damaged
             return UNREADABLE, entries.encode(entries.fields(UNREADABLE, None))
 
@@ -150,16 +155,16 @@ class Renderer:
         self, check: CheckSpec, snapshot: CachedSnapshot, form: _Form, hold: policy.GroupHold | None = None
     ) -> _Rendered:
         reading, state = self._roster.read(check, snapshot, hold=hold)
-        kept = self._kept.get((check.name, form))
-        if kept is None or kept.state is not state or kept.reading != reading:
+        cached = self._cache.get((check.name, form))
+        if cached is None or cached.state is not state or cached.reading != reading:
             if form == "snapshot":
                 entry = self._snapshot_entry(check, reading, state, snapshot)
             else:
                 entry = entries.encode(entries.fields(reading, state, full=form == "full"))
-            kept = _Rendered(reading, state, entry)
-            if check.name in self._roster.checks:  # a check created at run time expires, but its entry would not
-                self._kept[check.name, form] = kept
-        return kept
+            cached = _Rendered(reading, state, entry)
+            if check.name in self._roster.checks:  # entries of checks created at run time would never be deleted
+                self._cache[check.name, form] = cached
+        return cached
 
     def _snapshot_entry(
         self, check: CheckSpec, reading: policy.Reading, state: State | None, snapshot: CachedSnapshot
@@ -168,7 +173,7 @@ class Renderer:
         try:
             fields = entries.fields(reading, state, full=True)
             return entries.encode(fields | self._about(check) | {"series": series})
-        except Exception:  # noqa: BLE001 - the page must get a response, even when stored values are damaged
+        except Exception:  # noqa: BLE001 - the dashboard must get a response, even when stored values are damaged
             return entries.encode(entries.fields(UNREADABLE, None) | self._about(check) | {"series": []})
 
     def _about(self, check: CheckSpec) -> dict[str, Any]:
@@ -176,12 +181,12 @@ class Renderer:
 
 
 def live(now: float) -> str:
-    """Return the body for a process that is alive."""
+    """Return the body of ``/api/health/live/``."""
     return _head("alive", now)
 
 
 def child_checks(snapshot: CachedSnapshot) -> list[CheckSpec]:
-    """Return the checks that runs of other checks created, by name: consumer groups."""
+    """Return the child checks in a snapshot, sorted by name. These are consumer groups."""
     return [
         runtime_spec(name)
         for name in sorted(snapshot.states)
@@ -190,7 +195,7 @@ def child_checks(snapshot: CachedSnapshot) -> list[CheckSpec]:
 
 
 def own_series(state: State | None) -> list[str]:
-    """Return the names of the series of a state, without the response time that every check has."""
+    """Return the names of the series of a state, without the response time, which every check has."""
     return [name for name in state.result.series if name != RESPONSE_TIME] if state else []
 
 
@@ -198,13 +203,13 @@ def _head(status: str, now: float, **more: Any) -> str:
     return entries.encode({"status": status, "timestamp": iso_seconds(now), **more})
 
 
-def _is_of_fleet(name: str) -> bool:
-    return name.startswith(("worker:", "queue:", "host:", f"{CHILD}:")) or name == "workers"
+def _affects_overall(name: str) -> bool:
+    return not name.startswith(("worker:", "queue:", "host:", f"{CHILD}:")) and name != "workers"
 
 
-def _absent(now: State | None, kept: Mapping[str, Any]) -> list[str]:
-    """Return the names of the fields that the check has now and that history does not keep."""
-    data = [] if now is None else [name for name in now.result.data if name not in kept]
+def _absent(current: State | None, kept: Mapping[str, Any]) -> list[str]:
+    """Return the names of the fields that the ``current`` state has and that are not ``kept`` in history."""
+    data = [] if current is None else [name for name in current.result.data if name not in kept]
     return ["since", "message", "detail", *data]
 
 

@@ -12,12 +12,9 @@ from monitor.api.pages import CONFINED, JSON
 
 
 def success(body: str, content_type: str = JSON, headers: Mapping[str, str] | None = None) -> HttpResponse:
-    """Return a response that the client may cache, if it revalidates it with each request."""
-    defaults = {
-        "Cache-Control": "private, no-cache",
-        "Vary": "Accept-Encoding",
-        **CONFINED,
-    }  # with no-store, Django sets no ETag
+    """Return a response that the client may keep, but must revalidate with its ETag before each use."""
+    # With `no-store`, Django would set no ETag.
+    defaults = {"Cache-Control": "private, no-cache", "Vary": "Accept-Encoding", **CONFINED}
     return HttpResponse(body, content_type=content_type, headers=defaults | dict(headers or {}))
 
 
@@ -28,8 +25,8 @@ def attachment(text: str, content_type: str, filename: str, headers: Mapping[str
 
 
 def failure(status: int, error: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> HttpResponse:
-    """Return a response with an error code and more fields."""
+    """Return a JSON response with the code ``error`` and the fields ``more``."""
     headers = {"Cache-Control": "no-store", **CONFINED, **(headers or {})}
     response = HttpResponse(encode({"error": error, **more}), status=status, content_type=JSON, headers=headers)
-    response._has_been_logged = True  # otherwise Django mails a project's admins about every 503
+    response._has_been_logged = True  # otherwise Django mails every 503 to the project's admins
     return response

@@ -1,4 +1,4 @@
-"""Configured checks and groups, and their readings in a snapshot."""
+"""Configured checks and groups, and the reading of a check in a snapshot: its status and reason at that time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _OVERLAID = frozenset({"celery", *HOST_METRICS})
 
 
 class Group:
-    """Group of checks behind one probe, in roster order."""
+    """Group of checks behind one probe, in the order of the configuration.
+
+    With ``all_critical``, checks count as critical in this group even if they are not.
+    """
 
     def __init__(
         self, checks: Iterable[CheckSpec], *, hold: policy.GroupHold | None = None, all_critical: bool = False
@@ -34,9 +37,9 @@ class Group:
 
 
 class RosterReader:
-    """Reader of the configured checks and groups in a snapshot. Uses their common fields, never a kind's code.
+    """Reader of the configured checks and groups in a snapshot. It imports no kind.
 
-    ``problem`` is the reason why the configuration cannot be used: then the process is alive, but not started or ready.
+    ``problem`` is the reason why the configuration cannot be used. If it is set, ``startup`` and ``ready`` return 503.
     """
 
     def __init__(self, config: Config, *, problem: str | None = None) -> None:
@@ -46,19 +49,19 @@ class RosterReader:
         self.ready = self.groups[READY]
         self.groups_of = config.groups_of
         self.problem = problem
-        self._watching_store = frozenset(
+        self._store_checks = frozenset(
             check.name for check in self.checks.values() if check.kind == "redis" and not check.options.get("url")
         )
 
         self._watches_workers = config.workers.enabled
-        self._runtime_states = RuntimeStates({})
+        self._cached_runtime_states = RuntimeStates({})
         self._everything: tuple[tuple[str, ...], Group] = (), self.all
 
     def find(self, check: str, snapshot: CachedSnapshot) -> CheckSpec | None:
-        """Return a check of the roster, or one that was created at run time and still exists; None for any other.
+        """Return a check of the roster, or a check that was created at run time and still exists; otherwise None.
 
-        A check created at run time is also found by the name of its target, such as ``group:orders:a/b``. The name of
-        such a check contains a digest.
+        A check created at run time is found by its own name, and by the original name of its target, such as
+        ``group:orders:a/b``, for which the name of the check contains a digest.
         """
         if check in self.checks:
             return self.checks[check]
@@ -67,35 +70,35 @@ class RosterReader:
         return next((runtime_spec(name) for name in check_names(check, self.checks) if name in snapshot.states), None)
 
     def single(self, check: CheckSpec) -> Group:
-        """Return a group of one check, which is critical there."""
+        """Return a group of one check, which counts as critical."""
         return Group([check], all_critical=True)
 
-    def fleet(self, snapshot: CachedSnapshot) -> RuntimeStates:
-        """Return the states of workers' hosts and of the monitor itself in the snapshot."""
-        known = self._runtime_states
-        if known.states is not snapshot.states:
-            known = self._runtime_states = RuntimeStates(snapshot.states)
-        return known
+    def runtime_states(self, snapshot: CachedSnapshot) -> RuntimeStates:
+        """Return the states of checks that were created at run time."""
+        cached = self._cached_runtime_states
+        if cached.states is not snapshot.states:
+            cached = self._cached_runtime_states = RuntimeStates(snapshot.states)
+        return cached
 
     def everything(self, snapshot: CachedSnapshot) -> Group:
-        """Return all checks of the roster, and the checks of the monitor itself, which are never critical."""
-        own = tuple(state.check for state in self.fleet(snapshot).monitor if state.check not in self.checks)
-        kept = self._everything
-        if own != kept[0]:
-            kept = self._everything = own, Group((*self.all.checks, *map(runtime_spec, own)))
-        return kept[1]
+        """Return all checks of the roster, and the checks ``monitor:WHAT``, which are never critical."""
+        names = tuple(state.check for state in self.runtime_states(snapshot).monitor if state.check not in self.checks)
+        cached = self._everything
+        if names != cached[0]:
+            cached = self._everything = names, Group((*self.all.checks, *map(runtime_spec, names)))
+        return cached[1]
 
     def read(
         self, check: CheckSpec, snapshot: CachedSnapshot, *, hold: policy.GroupHold | None = None
     ) -> tuple[policy.Reading, State | None]:
-        """Return the reading of a check, and its state (None if it has none, or if the reading does not come from it).
+        """Return the reading of a check and its state. The state is None if the reading does not come from a state.
 
-        - A check that watches the store is an error as soon as the store does not answer this process, with the store's
-          reason, and while the store's memory is full.
-        - A store that refuses writes may be a replica that is read on purpose. So the refusal becomes the reason only
-          when results are old.
+        - The check of the store is an error while the store does not answer this process, with the reason of the error
+          reply if there is one. It is an error while the store's memory is full, too.
+        - While the store refuses writes for another reason, this refusal is the reason of a stale or unknown check of
+          the store. The refusal alone is no error, because a replica that is read on purpose refuses writes.
         - Results of other checks are valid until they expire.
-        - The broker's check also shows the workers' verdicts, and the checks of a host show the worst host.
+        - A check of the kind ``celery`` includes the summary of the workers. Checks of a host show the worst host.
         - A state that cannot be judged is ``unreadable``: a probe must answer even when stored values are damaged.
         """
         try:
@@ -106,7 +109,7 @@ class RosterReader:
     def _read(
         self, check: CheckSpec, snapshot: CachedSnapshot, *, hold: policy.GroupHold | None
     ) -> tuple[policy.Reading, State | None]:
-        if check.name in self._watching_store:
+        if check.name in self._store_checks:
             if snapshot.answering is False:
                 return (
                     UNREACHABLE if snapshot.refusal is None else UNREACHABLE._replace(reason=snapshot.refusal)
@@ -118,14 +121,14 @@ class RosterReader:
         if snapshot.refusal is not None and self._shows_refusal(check) and reading.status in _NOT_KNOWN:
             return reading._replace(reason=snapshot.refusal), state
         if check.kind in _OVERLAID and self._watches_workers:
-            return overlay(check, reading, state, self.fleet(snapshot), snapshot.now)
+            return overlay(check, reading, state, self.runtime_states(snapshot), snapshot.now)
         return reading, state
 
     def _shows_refusal(self, check: CheckSpec) -> bool:
-        return check.name in self._watching_store or check.name == SCHEDULE
+        return check.name in self._store_checks or check.name == SCHEDULE
 
     def overall(self, group: Group, readings: Mapping[str, policy.Reading]) -> Overall:
-        """Return the verdict over the readings of a group."""
+        """Return the overall verdict of a group: unhealthy, degraded or healthy."""
         return Overall.UNHEALTHY if self.problem else policy.overall(readings, group.critical)
 
 

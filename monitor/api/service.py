@@ -22,7 +22,7 @@ from monitor.project import discovery
 from monitor.store.redis.store import RedisStore
 
 TIMEOUT_SECONDS = 1.0
-"""Time limit of one read of the refresher. No request waits for it. A busy machine needs this much."""
+"""Time limit of one read of the refresher, for which no probe waits. On a busy machine a read may need this time."""
 
 log = structlog.get_logger("monitor.api")
 _building = threading.Lock()
@@ -47,7 +47,7 @@ class Service:
 
 
 def service() -> Service:
-    """Return the service of this process. The first call builds it; it does not connect or start the refresher."""
+    """Return the service of this process, which the first call builds. Opens no connection and starts no thread."""
     if not _services:
         with _building:
             if not _services:
@@ -64,8 +64,8 @@ def build(
 ) -> Service:
     """Return a service for a configuration.
 
-    ``connect`` and ``history_source`` open another store than the configured one. ``problem`` is the reason why the
-    configuration cannot be used.
+    ``connect`` (for the refresher) and ``history_source`` (for history) open the store; by default the configured one.
+    ``problem`` is the reason why the configuration cannot be used.
     """
     roster = RosterReader(config, problem=problem)
     refresher = Refresher(connect or (lambda: _reader(config)), interval_seconds=config.refresh_interval_seconds)
@@ -81,7 +81,7 @@ def _load() -> Service:
     try:
         loaded = loading.load(django_settings=discovery.explicit_settings(), project=discovery.derived_settings())
     except ConfigError as error:
-        # The project's site continues to work; the probes report that the monitor is not configured.
+        # The project's site must continue to work. The probes return the reason `configuration`.
         log.error("configuration.wrong", problems=str(error))
         return build(Config(), problem="configuration")
     return build(loaded.config)

@@ -1,4 +1,4 @@
-"""Endpoint snapshot/: the current state of everything, from the memory of this process."""
+"""Endpoint snapshot/: the current state of all checks, from the memory of this process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ router = Router(tags=["the present"])
 
 
 class SnapshotCheckBody(CheckBody, public_name="Present"):
-    """A check in a snapshot: the fields that it has in detailed/, without its age."""
+    """A check in a snapshot: the fields that the check has in detailed/, without its age."""
 
     kind: str
     critical: bool
@@ -24,7 +24,7 @@ class SnapshotCheckBody(CheckBody, public_name="Present"):
 
 
 class SnapshotBody(Open, public_name="SnapshotAnswer"):
-    """The current state of everything. Ages are relative to the header `X-Monitor-Now`, the store's clock."""
+    """The current state of all checks. To compute an age, subtract a time from the header `X-Monitor-Now`."""
 
     status: OverallWord
     checks: dict[str, SnapshotCheckBody]
@@ -39,6 +39,6 @@ class SnapshotBody(Open, public_name="SnapshotAnswer"):
 
 @router.get("snapshot/", response={200: SnapshotBody, 401: ErrorBody}, operation_id="snapshot")
 def snapshot(request: Any) -> HttpResponse:
-    """Return the current state of everything. Dashboards request it every two seconds, with the last ETag."""
+    """Return the current state of all checks. The dashboard requests it every two seconds, with the last ETag."""
     service = request.service
-    return responses.success(service.renderer.snapshot(request.snapshot, service.refresher.reaches.known))
+    return responses.success(service.renderer.snapshot(request.snapshot, service.refresher.reaches.value))

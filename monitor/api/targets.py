@@ -17,82 +17,88 @@ PROBED, OPEN, REFUSAL = "Probed", "Open", "Refusal"
 class Endpoint:
     """Row of the table: the description in the OpenAPI document, and the name of the body of each status code.
 
-    ``is_named``: the name of a group or of a check follows in the path. ``is_guarded``: only authorised requests get a
-    response. ``is_graded``: authorised requests get more fields.
+    - ``has_name``: the path ends with the name of a group or of a check.
+    - ``needs_authorisation``: a request that is not authorised gets 401.
+    - ``has_authorised_fields``: authorised requests get more fields than others.
     """
 
     description: str
     responses: Mapping[int, str]
-    is_named: bool = False
-    is_guarded: bool = False
-    is_graded: bool = False
+    has_name: bool = False
+    needs_authorisation: bool = False
+    has_authorised_fields: bool = False
 
 
-_EITHER = {200: PROBED, 503: PROBED}
-_NAMED = {**_EITHER, 404: REFUSAL}
-_GUARDED = {200: OPEN, 401: REFUSAL}
+_PASS_OR_FAIL = {200: PROBED, 503: PROBED}
+_PASS_OR_FAIL_BY_NAME = {**_PASS_OR_FAIL, 404: REFUSAL}
+_AUTHORISED = {200: OPEN, 401: REFUSAL}
 
 ENDPOINTS: Mapping[str, Endpoint] = {
     "live": Endpoint("200 while this process is alive.", {200: PROBED}),
-    "ready": Endpoint("200 while no critical check of the group `ready` fails.", _EITHER),
-    "startup": Endpoint("200 once this process has its configuration and has tried to read the store.", _EITHER),
-    "groups": Endpoint("200 while no critical check of a group fails.", _NAMED, is_named=True),
+    "ready": Endpoint("200 while no critical check of the group `ready` fails.", _PASS_OR_FAIL),
+    "startup": Endpoint("200 once this process has its configuration and has tried to read the store.", _PASS_OR_FAIL),
+    "groups": Endpoint("200 while no critical check of a group fails.", _PASS_OR_FAIL_BY_NAME, has_name=True),
     "checks": Endpoint(
-        "One check: 503 while its status is error, stale or unknown.", _NAMED, is_named=True, is_graded=True
+        "One check: 503 while its status is error, stale or unknown.",
+        _PASS_OR_FAIL_BY_NAME,
+        has_name=True,
+        has_authorised_fields=True,
     ),
-    "workers": Endpoint("All workers and queues, each with its verdict.", _GUARDED, is_guarded=True),
+    "workers": Endpoint("All workers and queues, each with its verdict.", _AUTHORISED, needs_authorisation=True),
     "alerts": Endpoint(
-        "The state of alerting: 503 for the first request, and while the store does not answer.",
-        {**_GUARDED, 503: REFUSAL},
-        is_guarded=True,
+        "The state of alerting. 503 until it is read: for the first request, for the first one after a minute without "
+        "requests, and while the store does not answer.",
+        {**_AUTHORISED, 503: REFUSAL},
+        needs_authorisation=True,
     ),
-    "detailed": Endpoint("Described with its parameters in `monitor.api.history.detailed`.", {}, is_graded=True),
+    # `monitor.api.history.detailed` describes this endpoint, because it has parameters.
+    "detailed": Endpoint("", {}, has_authorised_fields=True),
 }
 """The endpoints below the mount of ``monitor.api.urls``."""
 
 KUBERNETES: Mapping[str, str] = {"livez": "live", "healthz": "live", "readyz": "ready", "startupz": "startup"}
-"""Endpoints with the names of the Kubernetes API server, and the endpoint in the table of each."""
+"""Names of the Kubernetes API server for endpoints of the table: each endpoint has two response formats."""
 
 
 class Target(NamedTuple):
-    """Endpoint of a path, and the name of the group or check in it."""
+    """Name of an endpoint, and of the group or check in the path of the request (empty if the path has none)."""
 
     endpoint: str
     name: str = ""
 
     @property
     def is_kubernetes(self) -> bool:
-        """Return whether the endpoint follows the convention of the Kubernetes API server."""
+        """Return whether the endpoint uses the response format of the Kubernetes API server."""
         return self.endpoint in KUBERNETES
 
     @property
-    def is_guarded(self) -> bool:
-        """Return whether only authorised requests get a response."""
-        return self.endpoint in _GUARDED_NAMES
+    def needs_authorisation(self) -> bool:
+        """Return whether a request that is not authorised gets 401."""
+        return self.endpoint in _AUTHORISED_ONLY
 
     @property
-    def is_graded(self) -> bool:
-        """Return whether authorised requests get more fields."""
-        return self.endpoint in _GRADED_NAMES
+    def has_authorised_fields(self) -> bool:
+        """Return whether authorised requests get more fields than others."""
+        return self.endpoint in _WITH_AUTHORISED_FIELDS
 
     @property
-    def plain(self) -> Target:
-        """Return the target with the endpoint's name in the table."""
+    def as_in_table(self) -> Target:
+        """Return the target with the name that the endpoint has in the table, such as ``ready`` for ``readyz``."""
         return Target(KUBERNETES.get(self.endpoint, self.endpoint), self.name)
 
 
-_GUARDED_NAMES = frozenset(name for name, endpoint in ENDPOINTS.items() if endpoint.is_guarded)
-_GRADED_NAMES = frozenset(name for name, endpoint in ENDPOINTS.items() if endpoint.is_graded)
-PROBES = {name: Target(name) for name, endpoint in ENDPOINTS.items() if not endpoint.is_named}
-PARENTS = tuple(name for name, endpoint in ENDPOINTS.items() if endpoint.is_named)
+_AUTHORISED_ONLY = frozenset(name for name, endpoint in ENDPOINTS.items() if endpoint.needs_authorisation)
+_WITH_AUTHORISED_FIELDS = frozenset(name for name, endpoint in ENDPOINTS.items() if endpoint.has_authorised_fields)
+PROBES = {name: Target(name) for name, endpoint in ENDPOINTS.items() if not endpoint.has_name}
+NAMED_ENDPOINTS = tuple(name for name, endpoint in ENDPOINTS.items() if endpoint.has_name)
 ROOT_PROBES = {name: Target(name) for name in KUBERNETES} | {"api/health-check": Target("ready")}
-ROOT_PARENTS = tuple(KUBERNETES)
-NAMED = "|".join(KINDS)
-"""Kinds of checks that can be requested by the names of their targets, which may contain slashes."""
+ROOT_NAMED_ENDPOINTS = tuple(KUBERNETES)
+RUNTIME_KINDS = "|".join(KINDS)
+"""Pattern for the prefixes of checks that are created at run time. After the prefix, a path may contain slashes."""
 
 
-def is_past(target: Target, query: str) -> bool:
-    """Return whether the request is for a past moment. Its response needs the store, so a view answers it."""
+def is_for_past(target: Target, query: str) -> bool:
+    """Return whether the request is for a past moment. A Django view answers it, because it must read the store."""
     return bool(query) and target.endpoint == "detailed" and "at" in parse_qs(query, keep_blank_values=True)
 
 
@@ -104,12 +110,12 @@ def path_info(environ: Mapping[str, Any]) -> str:
 
 def find(path: str) -> Target | None:
     """Return the probe at a path below the mount of ``monitor.api.urls``, with or without the trailing slash."""
-    return _find(path, PROBES, PARENTS)
+    return _find(path, PROBES, NAMED_ENDPOINTS)
 
 
 def find_at_root(path: str) -> Target | None:
     """Return the probe at a path below the mount of ``monitor.api.root_urls``, with or without the trailing slash."""
-    return _find(path, ROOT_PROBES, ROOT_PARENTS)
+    return _find(path, ROOT_PROBES, ROOT_NAMED_ENDPOINTS)
 
 
 def _find(path: str, probes: Mapping[str, Target], parents: tuple[str, ...]) -> Target | None:
@@ -119,5 +125,5 @@ def _find(path: str, probes: Mapping[str, Target], parents: tuple[str, ...]) -> 
     parent, _, name = path.partition("/")
     if parent not in parents or not name:
         return None
-    is_target = parent == "checks" and name.partition(":")[0] in KINDS
-    return Target(parent, name) if is_target or "/" not in name else None
+    may_have_slash = parent == "checks" and name.partition(":")[0] in KINDS
+    return Target(parent, name) if may_have_slash or "/" not in name else None

@@ -1,7 +1,4 @@
-"""URLs of the API: ``path("api/health/", include("monitor.api.urls"))`` includes them in a project.
-
-The endpoints after the probes need authorisation.
-"""
+"""URLs of the API. A project includes them with ``path("api/health/", include("monitor.api.urls"))``."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from django.urls import path, re_path
 from monitor.api import docs
 from monitor.api.guard import guarded
 from monitor.api.openapi import views
-from monitor.api.targets import NAMED, PARENTS, PROBES
+from monitor.api.targets import NAMED_ENDPOINTS, PROBES, RUNTIME_KINDS
 from monitor.api.views import probe
 
 app_name = "monitor"
@@ -23,20 +20,24 @@ _, _past = _VIEWS.pop("detailed")
 
 
 def detailed(request: HttpRequest, **of_the_mount: Any) -> HttpResponse:
-    """Return the state of everything now, or at a past moment."""
+    """Return the state of all checks now, or at a past moment."""
     return _past(request) if "at" in request.GET else probe(request, "detailed", **of_the_mount)
 
 
-# The attributes that decorators have set on `probe`: Django reads them from the outermost view.
+# Django reads the attributes that decorators have set on `probe` from the view in the URLconf, which is `detailed`.
 detailed.__dict__.update(probe.__dict__)
 
 urlpatterns = [
     re_path(r"^detailed/?$", detailed, name="detailed"),
-    *(re_path(rf"^{each}/?$", probe, {"endpoint": each}, name=each) for each in PROBES if each != "detailed"),
-    re_path(rf"^checks/(?P<name>(?:{NAMED}):.*?[^/])/?$", probe, {"endpoint": "checks"}, name="check"),
     *(
-        re_path(rf"^{each}/(?P<name>[^/]+)/?$", probe, {"endpoint": each}, name=each.removesuffix("s"))
-        for each in PARENTS
+        re_path(rf"^{endpoint}/?$", probe, {"endpoint": endpoint}, name=endpoint)
+        for endpoint in PROBES
+        if endpoint != "detailed"
+    ),
+    re_path(rf"^checks/(?P<name>(?:{RUNTIME_KINDS}):.*?[^/])/?$", probe, {"endpoint": "checks"}, name="check"),
+    *(
+        re_path(rf"^{endpoint}/(?P<name>[^/]+)/?$", probe, {"endpoint": endpoint}, name=endpoint.removesuffix("s"))
+        for endpoint in NAMED_ENDPOINTS
     ),
     *(re_path(rf"^{route}/?$", view, name=name) for name, (route, view) in _VIEWS.items()),
     re_path(r"^openapi\.json/?$", guarded(docs.description), name="openapi"),

@@ -1,4 +1,4 @@
-"""Django views of the probes, for test clients and for mounts that the wrapper does not find."""
+"""Django views of the probes, for test clients and for prefixes that `monitor.api.mounts` does not find."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def probe(request: HttpRequest, endpoint: str, name: str = "", **_of_the_mount: 
 
 
 def respond(request: HttpRequest, target: Target) -> HttpResponse:
-    """Return the response of a probe as a Django response. Staff who are logged in are authorised."""
+    """Return the response of a probe as a Django response. A login with ``is_staff`` authorises the request."""
     probes, environ = service().probes, {**request.META, "REQUEST_METHOD": request.method}
     response = probes.answer_environ(target, environ)
     if response.status == 401 and is_staff(request):
@@ -33,7 +33,10 @@ def respond(request: HttpRequest, target: Target) -> HttpResponse:
 
 
 def is_staff(request: HttpRequest) -> bool:
-    """Return whether a member of staff is logged in. Reads the database, so it is called only after a refusal."""
+    """Return whether a user with ``is_staff`` is logged in.
+
+    May read the project's database. So call this only for requests that no other proof authorises.
+    """
     try:
         user = getattr(request, "user", None)
         return bool(user is not None and user.is_active and user.is_staff)

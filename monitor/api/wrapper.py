@@ -1,8 +1,9 @@
-"""Wrapper that answers probes in front of Django's handlers, for WSGI and ASGI.
+"""Wrapper of Django's WSGI and ASGI handlers that answers probes before the handler runs.
 
-It is not a middleware, because even the outermost middleware runs too late: ALLOWED_HOSTS and SECURE_SSL_REDIRECT
-would refuse kubelet, which sends the pod's address as Host; and on ``request_started`` Django checks its database
-connections, which may hang as long as the database does.
+A middleware would run too late, for two reasons:
+
+- ``ALLOWED_HOSTS`` and ``SECURE_SSL_REDIRECT`` would refuse kubelet, which sends the pod's address as Host.
+- On the signal ``request_started``, Django checks its database connections, which may hang while the database hangs.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from django.core.handlers.wsgi import WSGIHandler
 
 from monitor.api import mounts, refusals
 from monitor.api.pages import Page, ProbeResponse
-from monitor.api.targets import is_past, path_info
+from monitor.api.targets import is_for_past, path_info
 
 RETRY_SECONDS = 1.0
 _ANY = (None, "", "*/*")
@@ -26,16 +27,16 @@ _REFUSALS = (401, 404, 405)
 
 
 class ProbeRouter:
-    """Router of a project's requests to the probes, by path. Without mounts, Django gets every request."""
+    """Router that answers the requests for probes, by path. Django gets all other requests."""
 
-    def __init__(self, found: tuple[mounts.Mount, ...], *, retry_at: float | None = None) -> None:
+    def __init__(self, project_mounts: tuple[mounts.Mount, ...], *, retry_at: float | None = None) -> None:
         self.pages: dict[str, Page] = {}
-        """Pages by path, for requests without special headers or query. The first request for a page adds it."""
+        """Cached responses by path, for GET requests without query, cookies and authorisation."""
         self.retry_at = retry_at
         """Monotonic time of the next search for mounts, if the URLconf could not be imported."""
-        self._mounts = found
-        if found:
-            # A local import: a project's workers have this app too, and need no configuration.
+        self._mounts = project_mounts
+        if project_mounts:
+            # Imported here, because a project's workers have this app too, and should not load the service.
             from monitor.api.service import service  # noqa: PLC0415
 
             self._service = service()
@@ -44,11 +45,12 @@ class ProbeRouter:
     def answer(self, path: str, environ: Mapping[str, Any]) -> ProbeResponse | None:
         """Return the response to a request with these CGI variables; None for a request that Django gets.
 
-        Django gets requests that are not for a probe or are for a past moment, and requests that a session may
-        authorise, because that needs the project's database.
+        Django gets requests that are not for a probe, and requests for a past moment. It gets requests that need
+        authorisation and have the project's session cookie, too, because only the project's database shows whether the
+        session is a staff login.
         """
         target = mounts.find(self._mounts, path)
-        if target is None or is_past(target, environ.get("QUERY_STRING", "")):
+        if target is None or is_for_past(target, environ.get("QUERY_STRING", "")):
             return None
         probes = self._service.probes
         response = probes.answer_environ(target, environ)
@@ -61,7 +63,7 @@ class ProbeRouter:
 
 
 def install() -> None:
-    """Put the probes in front of Django's handlers. Further calls do nothing."""
+    """Wrap Django's handlers, so that they answer probes. Further calls do nothing."""
     refusals.install()
     if not hasattr(WSGIHandler, "_monitor_router"):
         _patch(WSGIHandler, _wsgi(WSGIHandler.__call__))
@@ -82,7 +84,7 @@ def _patch(handler: Any, call: Any) -> None:
 
 
 def _attach(handler: Any) -> ProbeRouter:
-    """Create the router of a handler, whose project is set up now."""
+    """Create the router of a handler after Django has set up the project."""
     try:
         router = ProbeRouter(mounts.discover(getattr(handler, "urlconf", settings.ROOT_URLCONF)))
     except Exception as error:  # noqa: BLE001 - a URLconf may raise anything; Django reports it with the first page
@@ -143,7 +145,7 @@ def _asgi(original: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[N
 def _environ(scope: dict[str, Any]) -> dict[str, str]:
     """Return the CGI variables that probes need.
 
-    Those of sessions are left out: only the monitor's own servers have sessions, and these use WSGI.
+    The variables for the monitor's own sessions are left out: only its own servers have them, and these use WSGI.
     """
     headers = {
         name: value.decode("latin-1") for name, value in scope["headers"] if name in (b"accept", b"authorization")

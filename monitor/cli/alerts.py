@@ -163,7 +163,10 @@ def _ago(overview: AlertsOverview, at: float | None) -> str:
 
 @contextlib.contextmanager
 def _store(config: Path | None, data_dir: Path | None) -> Iterator[Store]:
-    with exit_if_store_unavailable(), contextlib.closing(wiring.store(load_with_store(config, data_dir))) as store:
+    with (
+        exit_if_store_unavailable(),
+        contextlib.closing(wiring.build_store(load_with_store(config, data_dir))) as store,
+    ):
         yield store
 
 

@@ -37,10 +37,10 @@ def check(names: tuple[str, ...], config: Path | None) -> None:
     if unknown:
         click.echo(f"no such check: {', '.join(unknown)}; there are: {', '.join(loaded.checks)}", err=True)
         sys.exit(ExitCode.UNKNOWN)
-    chosen = [wiring.resolve(loaded, loaded.checks[name]) for name in names or loaded.checks]
+    chosen = [wiring.with_configured_options(loaded, loaded.checks[name]) for name in names or loaded.checks]
     try:
         with (
-            contextlib.closing(wiring.executor(loaded)) as executor,
+            contextlib.closing(wiring.build_executor(loaded)) as executor,
             ThreadPoolExecutor(_MAX_PARALLEL_CHECKS) as threads,
         ):
             executor.start()  # now, so that the command ends here if no check process can be started

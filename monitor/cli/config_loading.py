@@ -47,7 +47,7 @@ def load_for_role_or_exit(file: Path | None = None) -> Loaded:
 def read_or_exit(file: Path | None = None) -> Config:
     """Return the settings without validating the options of checks, for a command that runs no checks."""
     try:
-        return wiring.read(file).config
+        return wiring.load_unvalidated(file).config
     except ConfigError as error:
         _exit(error, WRONG_CONFIGURATION)
 
@@ -71,7 +71,7 @@ def _exit(error: ConfigError, exit_code: int) -> NoReturn:
 
 def _set_fallback_url(file: Path | None, fallback_url: Fallback) -> None:
     try:
-        config = wiring.read(file).config
+        config = wiring.load_unvalidated(file).config
     except ConfigError as error:
         if error.rest is None:
             return  # `wiring.load` reports the error

@@ -42,7 +42,7 @@ def events(
     until it answers again.
     """
     loaded = load_with_store(config, data_dir)
-    states = wiring.store(loaded).states
+    states = wiring.build_store(loaded).states
     # soft_wrap: each event is one line, however long. Rich prints colours on a terminal only.
     console = Console(soft_wrap=True, highlight=False)
     try:

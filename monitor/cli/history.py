@@ -58,7 +58,7 @@ def history(
     names = tuple(part.strip() for part in series.split(",") if part.strip()) if series else None
     console = Console()
     with exit_if_store_unavailable():
-        store = wiring.store(loaded)
+        store = wiring.build_store(loaded)
         source, now = store.history, store.states.now()
         begin = _begin(since, now)
         sparkline_span = Span(begin, now, _step(begin, now, console, as_json))

@@ -46,7 +46,7 @@ def status(*, as_json: bool, watch: bool, config: Path | None, data_dir: Path | 
     if as_json and watch:
         raise click.UsageError("--json and --watch cannot be combined")
     loaded = load_with_store(config, data_dir)
-    store, project = wiring.store(loaded), wiring.identity(loaded, data_dir=data_dir)
+    store, project = wiring.build_store(loaded), wiring.identity(loaded, data_dir=data_dir)
     if watch:
         show_live(lambda console: _show(_read(loaded, store, project), console))
     with exit_if_store_unavailable():

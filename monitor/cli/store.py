@@ -41,7 +41,7 @@ def take_over(config: Path | None, data_dir: Path | None) -> None:
             )
         )
     try:
-        previous_owner = wiring.store(loaded).ownership.take_over(project)
+        previous_owner = wiring.build_store(loaded).ownership.take_over(project)
     except StoreUnavailable as error:
         click.echo(f"the store does not answer: {error}", err=True)
         sys.exit(1)

@@ -41,7 +41,7 @@ def workers(as_json: bool, config: Path | None, data_dir: Path | None) -> None:
     """
     loaded = load_with_store(config, data_dir)
     with exit_if_store_unavailable():
-        snapshot = wiring.store(loaded).states.read()
+        snapshot = wiring.build_store(loaded).states.read()
     document = states.workers_document(snapshot.states, snapshot.read_at)
     if as_json:
         click.echo(json.dumps(document, indent=2))

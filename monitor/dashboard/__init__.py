@@ -1,1 +1,1 @@
-"""Dashboard: one HTML page with ES modules and a stylesheet, which request ``/api/health/`` and nothing else."""
+"""Dashboard: one HTML page with ES modules and a stylesheet. The modules send requests only to ``/api/health/``."""

@@ -1,4 +1,4 @@
-"""Installation of the page at ``monitoring/`` of each admin site of a project, at any path and of any class."""
+"""Patch of Django's ``AdminSite`` that adds the page at ``monitoring/`` to each admin site of a project."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 
 def install() -> None:
-    """Add the page to the URLs of admin sites, before their own, whose last pattern matches every path.
+    """Add the page to the URLs of all admin sites. Further calls do nothing.
 
-    Patches the class, because a project's URLconf may create admin sites of its own. Further calls do nothing.
+    The page's URLs are first, because the last pattern of an admin site matches every path. The class is patched and
+    not an instance, because a project's URLconf may create admin sites later.
     """
     from django.contrib.admin.sites import AdminSite  # noqa: PLC0415 - it cannot be imported before the apps are loaded
 
@@ -26,7 +27,7 @@ def install() -> None:
 
 
 def _patterns(site: Any) -> list[Any]:
-    from django.urls import include, path  # noqa: PLC0415 - a project's workers have this app too, and serve no pages
+    from django.urls import include, path  # noqa: PLC0415 - not needed in a project's workers, which have this app too
 
     from monitor.dashboard import urls, views  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Scripts and stylesheets of the page."""
+"""Files of the page: scripts, stylesheets and the icon."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TYPES = {
 
 @lru_cache(maxsize=1)
 def load() -> Assets:
-    """Return all files (0.3 MB), which the first call reads. Raises OSError."""
+    """Return all files of the page (0.3 MB). The first call reads them. Raises OSError."""
     files = sorted(path for path in _ROOT.rglob("*") if path.is_file() and path.suffix in _TYPES)
     return pack(
         {PurePosixPath(file.relative_to(_ROOT)).as_posix(): (file.read_bytes(), _TYPES[file.suffix]) for file in files}
@@ -26,5 +26,5 @@ def load() -> Assets:
 
 
 def modules(assets: Assets) -> list[str]:
-    """Return the paths of the ES modules, which the page preloads so that they are not loaded one after another."""
+    """Return the paths of the ES modules. The page preloads them; otherwise browsers load them one after another."""
     return sorted(path for path in assets.files if path.startswith("modules/"))

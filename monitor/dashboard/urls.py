@@ -1,6 +1,6 @@
-"""URLs of the page, for the monitor's server or a project: ``path("monitoring/", include("monitor.dashboard.urls"))``.
+"""URLs of the page. A project includes them with ``path("monitoring/", include("monitor.dashboard.urls"))``.
 
-Admin sites need no entry in a URLconf: see `monitor.dashboard.admin_site`.
+For admin sites, this is not needed: see `monitor.dashboard.admin_site`.
 """
 
 from __future__ import annotations

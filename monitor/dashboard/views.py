@@ -1,4 +1,4 @@
-"""Django views of the page and its files. They need no templates and no static files in a project's settings."""
+"""Django views of the page and its files. They do not use the project's settings for templates and static files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.urls import NoReverseMatch, reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from monitor.api.access import Refused, cookie_name
+from monitor.api.access import RefusalReason, cookie_name
 from monitor.api.assets import policy, serve
 from monitor.api.guard import is_authorised
 from monitor.api.pages import CONFINED
@@ -36,7 +36,7 @@ _HEADERS = {
 @login_not_required  # type: ignore[untyped-decorator]  # the view checks access itself
 @require_safe  # type: ignore[untyped-decorator]
 def page(request: HttpRequest, **_of_the_mount: Any) -> HttpResponse:
-    """Return the page for an authorised request, otherwise 401 with instructions for access."""
+    """Return the page for an authorised request, otherwise 401 and a page that explains how to get access."""
     if is_authorised(request):
         return _page(request)
     return _respond(_template("refused.html").render(_context()), status=401)
@@ -46,15 +46,15 @@ def page(request: HttpRequest, **_of_the_mount: Any) -> HttpResponse:
 @login_not_required  # type: ignore[untyped-decorator]
 @require_POST  # type: ignore[untyped-decorator]
 def session(request: HttpRequest) -> HttpResponse:
-    """Open a session with the code of a link, which is the body of the request.
+    """Open a session. The body of the request is the code of a link.
 
-    Return 204 with a cookie, or 403 with ``{"error": REASON}``. The request must come from a page of this server, which
-    browsers state in ``Sec-Fetch-Site``.
+    Return 204 with a cookie, or 403 with ``{"error": REASON}``. A request from a page of another server
+    (``Sec-Fetch-Site``) gets 403.
     """
     is_same_origin = request.headers.get("Sec-Fetch-Site") == "same-origin"
     code = request.read(2 * signed.CHARACTERS).decode("ascii", errors="replace")
-    opened = service().access.open_session(code) if is_same_origin else Refused.NO_CODE
-    if isinstance(opened, Refused):
+    opened = service().access.open_session(code) if is_same_origin else RefusalReason.NO_CODE
+    if isinstance(opened, RefusalReason):
         return failure(403, opened.value)
     response = _respond("", 204)
     response.set_cookie(
@@ -69,14 +69,14 @@ def session(request: HttpRequest) -> HttpResponse:
 
 
 def page_in(site: Any) -> Callable[..., HttpResponse]:
-    """Return the view of the page in an admin site, which redirects everyone but its staff to its login."""
+    """Return the view of the page in an admin site. It redirects users who are not staff of the site to its login."""
     return site.admin_view(require_safe(partial(_page, site=site)))  # type: ignore[no-any-return]
 
 
 @login_not_required  # type: ignore[untyped-decorator]
 @require_safe  # type: ignore[untyped-decorator]
 def asset(request: HttpRequest, version: str, path: str, **_of_the_mount: Any) -> HttpResponse:
-    """Return a file of the page; 404 for another version."""
+    """Return a file of the page; 404 if ``version`` is not the version of the current files."""
     return serve(request, assets.load(), version, path)
 
 
@@ -99,7 +99,10 @@ def _context(**more: Any) -> Context:
 
 
 def _api() -> str | None:
-    """Return the path of the API with a slash at the end; None if it is not included, or below a parameter."""
+    """Return the path of the API, with a slash at the end.
+
+    None if the project does not include the API, or if the prefix has parameters.
+    """
     try:
         return str(reverse("monitor:live")).rstrip("/").removesuffix("live")
     except NoReverseMatch:
@@ -108,5 +111,5 @@ def _api() -> str | None:
 
 @lru_cache(maxsize=4)
 def _template(name: str) -> Template:
-    """Return a template from an engine of its own, because a project may have none or another."""
+    """Return a template. Uses its own engine, because a project may have no template engine or another one."""
     return Engine(dirs=[str(Path(__file__).parent / "templates")]).get_template(name)

@@ -43,8 +43,8 @@ def run(config: Config, host: str, port: int, data_dir: Path | None = None) -> N
     server = SidecarServer(Application(service), host, port)
     if memories is not None:
         memories.load()
-    checks = {name: wiring.resolve(config, check) for name, check in config.checks.items()}
-    executor = wiring.executor(config)
+    checks = {name: wiring.with_configured_options(config, check) for name, check in config.checks.items()}
+    executor = wiring.build_executor(config)
     loop = CheckLoop(config, checks, store.states, executor, memories.save if memories is not None else lambda: None)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _exit)

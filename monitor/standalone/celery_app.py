@@ -93,7 +93,7 @@ def _compare_project(sender: Any, signal: Any, **_: Any) -> None:
     The gate of a worker makes this project the owner of a store that has no owner.
     """
     if sender.app is app:
-        ownership = wiring.store(_config(), timeout_seconds=1.0).ownership
+        ownership = wiring.build_store(_config(), timeout_seconds=1.0).ownership
         identity = wiring.identity(_config(), makes_name=True)
         gate.start(gate.Gate(identity, ownership, claims=signal is signals.worker_init))
 

@@ -1,7 +1,7 @@
-"""Celery tasks of the monitor. They are thin: the work is in `monitor.services`.
+"""Celery tasks of the monitor, which call functions of `monitor.services`.
 
-A project's workers import this package too (``INSTALLED_APPS`` and autodiscovery), and the import instruments them.
-Therefore it imports nothing that a project's worker does not need.
+A project's workers import this package too (``INSTALLED_APPS`` and autodiscovery). The import adds the agent to the
+worker. Therefore this package imports nothing that a project's worker does not need.
 """
 
 from monitor.agent import attach

@@ -1,7 +1,7 @@
-"""Tasks ``alert``, which decides about notices, and ``deliver``, which sends the notices of one channel.
+"""Tasks ``alert``, which stores the notices that are due, and ``deliver``, which sends the notices of one channel.
 
-A task that stores a transition calls :func:`wake`. Beat also sends ``alert`` every few seconds, for transitions without
-a decision and for decisions that depend on time (reminders, retries, the ends of silences).
+A task that stores a transition calls :func:`wake`, which sends ``alert``. Beat sends ``alert`` every few seconds too:
+for transitions for which no ``alert`` has run, and for reminders, retries and the ends of silences.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ALERT = "monitor.tasks.alert"
 DELIVER = "monitor.tasks.deliver"
 
 DELIVERY_SECONDS = 20.0
-"""Time after which one run of ``deliver`` leaves the rest to the next, so that other tasks get its slot."""
+"""Time after which a run of ``deliver`` ends. The next run sends the other notices, so other tasks can run between."""
 
 
 def alert(app: Celery, runtime: Runtime, everything: bool = True) -> None:
@@ -70,7 +70,7 @@ def deliver(app: Celery, runtime: Runtime, channel: str) -> None:
 
 
 def wake(publisher: Publisher, config: Config, transitions: Collection[Transition]) -> None:
-    """Send ``alert``, so that new transitions are decided about before the next sweep. Never raises."""
+    """Send ``alert`` at once if there are transitions, without waiting for beat to send it. Never raises."""
     if config.channels and transitions:
         _send(publisher, config, ALERT, [(False,)])
 
@@ -78,9 +78,9 @@ def wake(publisher: Publisher, config: Config, transitions: Collection[Transitio
 def announce(
     publisher: Publisher, config: Config, transitions: Collection[Transition], outcomes: Mapping[str, Outcome]
 ) -> None:
-    """Log the transitions of a round or a self-check with the messages of their outcomes, then call :func:`wake`.
+    """Log the transitions of a round or a self-check, then call :func:`wake`. Never raises.
 
-    Never raises.
+    ``outcomes`` has the messages for the log, by check.
     """
     for transition in transitions:
         outcome = outcomes.get(transition.check)

@@ -1,4 +1,4 @@
-"""Helpers that all tasks share: the log, the names of the queues, and the report of an unavailable store or broker."""
+"""Helpers of all tasks: the log, the names of the queues, and a context manager that logs store and broker errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import structlog
 
 from monitor.config import Config
 from monitor.ports.store import StoreUnavailable
-from monitor.tasks.broker_errors import describe
+from monitor.tasks.broker_errors import log_fields
 from monitor.tasks.publish import Publisher
 
 log = structlog.get_logger("monitor.tasks")
@@ -18,7 +18,7 @@ log = structlog.get_logger("monitor.tasks")
 def dispatch_queue(config: Config) -> str:
     """Return the queue of ``dispatch``.
 
-    It is separate, so that waiting checks do not delay the schedule, and so that it can be purged.
+    ``dispatch`` has its own queue, so that it does not wait behind checks, and so that its queue can be purged.
     """
     return f"{config.queue}.dispatch"
 
@@ -26,7 +26,7 @@ def dispatch_queue(config: Config) -> str:
 def rounds_queue(config: Config) -> str:
     """Return the queue of all tasks except ``dispatch`` and ``run_check``.
 
-    It is separate, because it must not be purged, and its tasks must not wait behind checks.
+    These tasks have their own queue, because they must not be purged and must not wait behind checks.
     """
     return f"{config.queue}.rounds"
 
@@ -38,7 +38,7 @@ def all_queues(config: Config) -> tuple[str, ...]:
 
 @contextmanager
 def log_unavailable(event: str, publisher: Publisher | None = None) -> Iterator[None]:
-    """Log ``EVENT.store_unavailable``, or for a publisher's broker ``EVENT.broker_unavailable``, instead of raising."""
+    """Log ``EVENT.store_unavailable`` instead of raising; for a publisher's errors, ``EVENT.broker_unavailable``."""
     try:
         yield
     except StoreUnavailable as error:
@@ -46,4 +46,4 @@ def log_unavailable(event: str, publisher: Publisher | None = None) -> Iterator[
     except Exception as error:
         if publisher is None or not isinstance(error, publisher.errors):
             raise
-        log.warning(f"{event}.broker_unavailable", **describe(error))
+        log.warning(f"{event}.broker_unavailable", **log_fields(error))

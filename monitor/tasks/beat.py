@@ -9,21 +9,24 @@ import structlog
 from celery.beat import Scheduler
 
 from monitor.tasks import gate
-from monitor.tasks.broker_errors import describe, is_exhausted
-from monitor.tasks.publish import messages_waiting
+from monitor.tasks.broker_errors import is_exhausted, log_fields
+from monitor.tasks.publish import count_waiting
 from monitor.tasks.recovery import PAUSE_SECONDS
 
 MAX_WAITING = 5
+"""While this many messages wait in the queue of a task of the monitor, beat does not send the task."""
+
 CLOCK_STEP_SECONDS = 2.0
+"""A larger jump of the system's clock restarts the schedule."""
 
 log = structlog.get_logger("monitor.beat")
 
 
 class DispatchScheduler(Scheduler):  # type: ignore[misc]  # celery has no types
-    """In-memory scheduler of Celery that sends no task of the monitor while ``MAX_WAITING`` messages wait in its queue.
+    """In-memory scheduler of Celery that limits the waiting messages of each task of the monitor (``MAX_WAITING``).
 
-    Redis does not expire messages: without a worker, two messages a second would pile up.
-    A project's own beat works too. There, the first dispatch that runs purges the backlog.
+    Redis does not expire messages, so without a worker two messages a second would pile up. If an unlimited scheduler
+    sends the tasks, the first ``dispatch`` that runs purges its queue.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -43,13 +46,13 @@ class DispatchScheduler(Scheduler):  # type: ignore[misc]  # celery has no types
         except Exception as error:
             if is_exhausted(error):
                 raise
-            log.warning("beat.broker_unavailable", **describe(error))
+            log.warning("beat.broker_unavailable", **log_fields(error))
             self._disconnect()
             self.populate_heap()  # Celery has removed the failed entry from the heap
             return PAUSE_SECONDS
 
     def _disconnect(self) -> None:
-        """Close the connection. The next use opens a new one."""
+        """Close the connection. The next use opens a new connection."""
         self.__dict__.pop("producer", None)
         connection = self.__dict__.pop("connection", None)
         if connection is not None:
@@ -58,7 +61,7 @@ class DispatchScheduler(Scheduler):  # type: ignore[misc]  # celery has no types
     def _follow_clock(self) -> None:
         """Restart the schedule after the system's clock was set.
 
-        If the clock was set back, Celery would send nothing until it reaches its former time.
+        Celery would send nothing after the clock was set back, until the clock reaches its former time.
         """
         ahead_seconds = time.time() - time.monotonic()
         if abs(ahead_seconds - self._ahead_seconds) > CLOCK_STEP_SECONDS:
@@ -68,15 +71,12 @@ class DispatchScheduler(Scheduler):  # type: ignore[misc]  # celery has no types
         self._ahead_seconds = ahead_seconds
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
-        """Send one due entry. Raises the errors of the broker.
-
-        For the monitor's own entries, Celery's log line is left out.
-        """
+        """Send one due entry. Raises the errors of the broker. Entries of the monitor are not logged."""
         if not entry.task.startswith("monitor.tasks."):
             super().apply_entry(entry, producer)
-        elif messages_waiting(self.connection, entry.options["queue"]) < MAX_WAITING:
-            # The worker would compare the expiry with its own clock, which may be wrong by hours. The condition
-            # above bounds the backlog, and a flight drops a run that is overdue by the store's clock.
+        elif count_waiting(self.connection, entry.options["queue"]) < MAX_WAITING:
+            # The worker would compare `expires` with its own clock, which may be wrong by hours. The messages need no
+            # `expires`: MAX_WAITING limits them, and `run_check` drops a run that is overdue by the store's clock.
             entry.options.pop("expires", None)
-            entry.options["retry"] = False  # the next tick sends it again
+            entry.options["retry"] = False  # the next tick sends the entry again
             self.apply_async(entry, producer=producer, advance=False)

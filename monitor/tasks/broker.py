@@ -1,4 +1,4 @@
-"""Access of the rounds to the watched broker, through the connection of the monitor's own Celery application."""
+"""Broker of the watched workers, for rounds. It uses the connections of the monitor's own Celery application."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ CONTROL = "celery.pidbox"
 """Exchange for remote control. Each Celery worker binds one queue to it."""
 
 MAX_SEARCHED = 100
-"""Maximum number of messages in a queue that are searched for heartbeats."""
+"""Number of newest messages of a queue that are searched for heartbeats."""
 
 
 class CeleryBroker:
-    """:class:`monitor.ports.workers.Broker` that uses the broker of a Celery application.
+    """:class:`monitor.ports.workers.Broker` for the broker of a Celery application.
 
-    On Redis, one round trip reads all lengths and heads. On other brokers (AMQP) each queue is declared passively,
-    which returns its numbers of messages and of consumers. A queue with messages and without a consumer gets a constant
-    head, so it counts as a queue that does not move.
+    The head of a queue is a digest of its oldest messages: if the head stays the same, the queue does not move. On
+    Redis, one round trip reads the lengths and heads of all queues. On other brokers (AMQP) each queue is declared
+    passively, which returns the number of its messages and of its consumers, but no message. There, a queue with
+    messages and without a consumer gets a constant head, and other queues get none.
     """
 
     def __init__(self, app: Celery) -> None:
         self._app = app
         self._publisher = Publisher(app)
-        self._bound = 0
+        self._bound_count = 0
         self._content_types = formats.available()
 
     def snapshot(self, queues: Iterable[str], *, heads: Container[str]) -> BrokerSnapshot:
@@ -49,16 +50,17 @@ class CeleryBroker:
         with self._failures(), self._app.producer_or_acquire() as producer:
             channel = producer.channel
             if isinstance(channel, RedisChannel):
-                snapshot, self._bound = _redis_snapshot(channel, list(queues), heads)
+                snapshot, self._bound_count = _redis_snapshot(channel, list(queues), heads)
             else:
-                found = {queue: _declare(producer.connection, queue) for queue in queues}
-                snapshot = BrokerSnapshot({queue: depth for queue, depth in found.items() if depth is not None})
+                depths = {queue: _declare(producer.connection, queue) for queue in queues}
+                snapshot = BrokerSnapshot({queue: depth for queue, depth in depths.items() if depth is not None})
         return dataclasses.replace(snapshot, content_types=self._content_types)
 
     def send(self, heartbeats: Iterable[tuple[str, tuple[Any, ...], str]]) -> None:
-        """Send heartbeats, each given as queue, arguments and content type. The first argument is its target's kind.
+        """Send heartbeats, each given as queue, arguments and content type.
 
-        When another worker has joined since the snapshot, no more heartbeats to queues are sent: the worker may lack
+        The first argument is ``worker`` for a direct heartbeat and ``queue`` for a heartbeat to a project's queue. If a
+        worker has joined since the snapshot, the remaining heartbeats to queues are not sent. This worker may lack
         ``monitor.install(app)``, and would log each heartbeat as an unknown task.
         """
         with self._failures():
@@ -71,7 +73,7 @@ class CeleryBroker:
             )
 
     def remove(self, queues: Iterable[str]) -> None:
-        """Delete queues that have no consumer any more."""
+        """Delete queues. On AMQP, a queue that has a consumer is kept."""
         with self._failures(), self._app.producer_or_acquire() as producer:
             channel = producer.channel
             if isinstance(channel, RedisChannel):
@@ -85,8 +87,8 @@ class CeleryBroker:
     def take_back(self, queues: Iterable[str]) -> Mapping[str, int]:
         """Remove the heartbeats among the newest 100 messages of each queue, and return their number by queue.
 
-        Only on Redis, where a message is a value in a list. On AMQP, the search would take and return the project's
-        messages.
+        Does nothing on AMQP, where a search would consume and requeue the project's messages. On Redis, a message is a
+        value in a list.
         """
         with self._failures(), self._app.producer_or_acquire() as producer:
             channel = producer.channel
@@ -108,7 +110,7 @@ class CeleryBroker:
             channel = producer.channel
             if not isinstance(channel, RedisChannel):
                 return False
-            return bool(raw_client(channel).scard(bindings_key(channel, CONTROL)) > self._bound)
+            return bool(raw_client(channel).scard(bindings_key(channel, CONTROL)) > self._bound_count)
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -143,9 +145,9 @@ def _redis_snapshot(channel: Any, queues: list[str], heads: Container[str]) -> t
     return BrokerSnapshot(depths, frozenset(_nodes(members, channel.sep)), server), len(members)
 
 
-def _depth(replies: Iterator[Any], priorities: int, has_head: bool) -> QueueDepth:
+def _depth(replies: Iterator[Any], key_count: int, has_head: bool) -> QueueDepth:
     pending, heads = 0, []
-    for _ in range(priorities):
+    for _ in range(key_count):
         length = next(replies)
         if isinstance(length, Exception):
             raise length  # the key is not a list, or the command is not permitted
@@ -165,10 +167,9 @@ def _nodes(members: Iterable[Any], separator: str) -> Iterator[str]:
 
 
 def _take_back(client: Any, key: str) -> int:
-    found = [value for value in client.lrange(key, 0, MAX_SEARCHED - 1) if _is_heartbeat(value)]
-    return sum(
-        client.lrem(key, 1, value) for value in found
-    )  # 0 for a heartbeat that a worker has taken in the meantime
+    heartbeats = [value for value in client.lrange(key, 0, MAX_SEARCHED - 1) if _is_heartbeat(value)]
+    # LREM returns 0 for a heartbeat that a worker has received in the meantime.
+    return sum(client.lrem(key, 1, value) for value in heartbeats)
 
 
 def _is_heartbeat(value: bytes | str) -> bool:
@@ -181,22 +182,22 @@ def _is_heartbeat(value: bytes | str) -> bool:
 def _declare(connection: Any, queue: str) -> QueueDepth | None:
     """Declare a queue passively and return its depth; None for an exclusive queue of another connection.
 
-    It uses a channel of its own, because the broker closes the channel of a refused declaration.
+    The declaration uses its own channel, because the broker closes the channel if it refuses the declaration.
     """
     with closing(connection.channel()) as channel:
         try:
-            found = channel.queue_declare(queue=queue, passive=True)
+            declared = channel.queue_declare(queue=queue, passive=True)
         except connection.channel_errors as error:
             if isinstance(error, amqp.ResourceLocked):
                 return None
             if not is_missing_queue(error):
                 raise
             return QueueDepth(0, None, 0)
-    pending, consumers = int(found.message_count), getattr(found, "consumer_count", None)
+    pending, consumers = int(declared.message_count), getattr(declared, "consumer_count", None)
     return QueueDepth(pending, "no consumer" if pending and consumers == 0 else None, consumers)
 
 
 def _delete(connection: Any, queue: str) -> None:
-    # The broker refuses to delete a queue that has a consumer again, or that was deleted.
+    # The broker refuses to delete a queue that has a consumer, or that does not exist.
     with closing(connection.channel()) as channel, suppress(*connection.channel_errors):
         channel.queue_delete(queue, if_unused=True)

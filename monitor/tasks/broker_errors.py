@@ -1,4 +1,4 @@
-"""Classification of broker errors, and their reason and message for the log."""
+"""Kinds of broker errors, and the reason and message of an error for the log."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from monitor.lib.redaction import scrub
 from monitor.lib.redis_pool import server_reason
 
 BROKER_ERRORS: tuple[type[Exception], ...] = (redis.RedisError, amqp.exceptions.AMQPError, KombuError, OSError)
-"""Exceptions for the error replies of brokers. No transport lists all of them as its own errors."""
+"""Exceptions that brokers' error replies raise. No transport lists all of these as its connection or channel errors."""
 
 _WRAPPERS = (SchedulingError, OperationalError)
 _REASONS = {403: "permission", 404: "no_queue", 405: "locked", 406: "precondition_failed", 530: "permission"}
 _PIPELINE = "of pipeline caused error: "
 
 
-def describe(error: BaseException) -> dict[str, str | None]:
-    """Return the fields for the log: ``reason``, a code or None for an unknown error, and ``message`` without secrets.
+def log_fields(error: BaseException) -> dict[str, str | None]:
+    """Return the fields for the log: ``reason`` (a code; None for an unknown error) and ``message`` (without secrets).
 
-    The message is the server's reply without the position and name of the command, so that one cause has one text.
+    The message is the server's reply. In a pipeline, redis-py adds the position and name of the command, which are
+    removed, so that the same cause always has the same text.
     """
     original = _unwrap(error)
     text = str(original)
@@ -33,9 +34,9 @@ def describe(error: BaseException) -> dict[str, str | None]:
 
 
 def is_exhausted(error: BaseException) -> bool:
-    """Return whether this process has no memory or no threads left, and must end with exit code 1.
+    """Return whether the error means that this process has no memory or no threads left.
 
-    hiredis reports missing memory as a response that it cannot parse.
+    hiredis reports missing memory as a response that it cannot parse (``InvalidResponse``).
     """
     return any(
         isinstance(cause, MemoryError)

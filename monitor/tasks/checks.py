@@ -1,4 +1,4 @@
-"""Tasks ``dispatch``, which beat sends several times a second, and ``run_check``, which it sends for each due check."""
+"""Tasks ``dispatch`` and ``run_check``. Beat sends ``dispatch``, which sends ``run_check`` for each due check."""
 
 from __future__ import annotations
 
@@ -17,34 +17,36 @@ RUN_CHECK = "monitor.tasks.run_check"
 DISPATCH = "monitor.tasks.dispatch"
 
 WAITING_PER_SLOT = 4
+"""Messages of ``run_check`` that may always wait, for each slot of the monitor's workers."""
 
 
 def run(app: Celery, runtime: Runtime, name: str, due_at: float | None = None) -> None:
-    """Run one check. If its status changes, start a decision about alerts."""
+    """Run one check. If its status changes, send the task ``alert``."""
     with bound_contextvars(check=name), log_unavailable("check"):
         check = runtime.checks.get(name)
         if check is None:
             log.warning("check.unknown", hint="beat and worker have different configurations")
             return
         try:
-            done = run_check(check, due_at, store=runtime.store.states, executor=runtime.executor)
+            result = run_check(check, due_at, store=runtime.store.states, executor=runtime.executor)
         except ExecutorUnavailable as error:
             log.error("check.not_run", message=str(error))
             return
-        log_run(log, done)
-        wake(Publisher(app), runtime.config, done.transitions)
+        log_run(log, result)
+        wake(Publisher(app), runtime.config, result.transitions)
 
 
 def dispatch(app: Celery, runtime: Runtime) -> None:
     """Send ``run_check`` for each check that is due."""
     publisher, config = Publisher(app), runtime.config
     with log_unavailable("dispatch", publisher):
-        # Before the claim of a window: the checks of a claimed window would be skipped if the broker did not answer.
+        # `due_now` claims the time since the last dispatch, and no other dispatch sends the checks that became due in
+        # it. So the broker must answer first.
         waiting = publisher.waiting(config.queue)
         at_least_seconds = config.dispatch_interval_seconds / 4
         due = due_now(runtime.plan, config.fingerprint, store=runtime.store.states, at_least_seconds=at_least_seconds)
         if due is None:
-            # Another dispatch ran a moment ago, so messages have piled up while no worker consumed them.
+            # Another dispatch ran a moment ago, so several messages of `dispatch` were waiting. They are not needed.
             publisher.purge(dispatch_queue(config))
             return
         admitted = admit(due, waiting, at_least=WAITING_PER_SLOT * config.worker_slots)

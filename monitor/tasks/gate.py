@@ -1,7 +1,8 @@
-"""Gate that keeps the monitor's worker and beat from working in a store that belongs to another project.
+"""Gate that stops the monitor's worker and beat while the store belongs to another project.
 
-A thread reads the owner of the store periodically. While the gate is closed, a worker consumes nothing (the queues may
-belong to the other project too), and a beat sends nothing. While the store does not answer, the gate keeps its state.
+A thread periodically reads the name of the project that owns the store. If it is another project's name, the gate is
+closed: the worker consumes no queue, because the queues may belong to the other project too, and beat sends no tasks.
+While the store does not answer, the gate does not change.
 """
 
 from __future__ import annotations
@@ -17,46 +18,50 @@ from monitor.agent.identity import Identity
 from monitor.ports.store import Ownership, StoreUnavailable
 from monitor.services.ownership import OwnershipState, check_ownership, explanation
 
-REFUSED_SECONDS = 10.0
-"""Interval of reading the owner while the gate is closed."""
+CLOSED_INTERVAL_SECONDS = 10.0
+"""Interval at which the owner is read while the gate is closed."""
 
-HELD_SECONDS = 5.0
-"""Interval while the gate is open. It is shorter, so that after a flush of the store the working project writes its
-name before a project that waits."""
+OPEN_INTERVAL_SECONDS = 5.0
+"""Interval at which the owner is read while the gate is open.
+
+It is shorter than ``CLOSED_INTERVAL_SECONDS``. So after a flush of the store, the project that owned the store writes
+its name before a project that waits.
+"""
 
 POLL_SECONDS = 0.5
+"""Interval of the callback while a role waits for the gate to open."""
 
 log = structlog.get_logger("monitor.project")
 
 
 class OtherProject(Exception):
-    """Error with which a worker gives up its connection to the broker when the store belongs to another project."""
+    """Error that closes a worker's connection to the broker, because the store belongs to another project."""
 
 
 class Gate(threading.Thread):
-    """Thread that decides whether the roles of this process may work in the store.
+    """Thread that opens and closes the gate for the worker and beat of this process.
 
-    With ``claims`` (in workers) it also writes the project's name into a store without an owner.
+    If ``claims`` is set (in workers), the thread writes the project's name into a store that has no owner.
     """
 
     def __init__(self, project: Identity, ownership: Ownership, *, claims: bool) -> None:
         super().__init__(name="monitor-project", daemon=True)
         self._project, self._ownership, self._claims = project, ownership, claims
-        self._standing = OwnershipState()
-        self._has_checked = threading.Event()
+        self._state = OwnershipState()
+        self._has_read = threading.Event()
         self._on_refusal: Callable[[], Any] = lambda: None
 
     @property
     def is_open(self) -> bool:
-        """True if the last check permits this project to work in the store; False before the first check."""
-        return self._has_checked.is_set() and self._standing.owner is None
+        """True if the store belonged to no other project at the last read; False before the first read."""
+        return self._has_read.is_set() and self._state.owner is None
 
     def wait(self, on_poll: Callable[[], Any]) -> None:
         """Return once the gate is open; call ``on_poll`` twice a second until then."""
         while not self.is_open:
             on_poll()
-            self._has_checked.wait(POLL_SECONDS)
-            if self._standing.owner is not None:
+            self._has_read.wait(POLL_SECONDS)
+            if self._state.owner is not None:
                 threading.Event().wait(POLL_SECONDS)
 
     def when_refused(self, action: Callable[[], Any]) -> None:
@@ -64,24 +69,24 @@ class Gate(threading.Thread):
         self._on_refusal = action
 
     def run(self) -> None:
-        """Check the owner of the store periodically. Never return."""
+        """Read the owner of the store periodically. Never return."""
         pause = threading.Event()
         while True:
             self.check()
-            pause.wait(HELD_SECONDS if self.is_open else REFUSED_SECONDS)
+            pause.wait(OPEN_INTERVAL_SECONDS if self.is_open else CLOSED_INTERVAL_SECONDS)
 
     def check(self) -> None:
-        """Check the owner of the store once, and log a change."""
-        before = self._standing
+        """Read the owner of the store once, open or close the gate, and log a change."""
+        before = self._state
         try:
-            self._standing = check_ownership(before, self._project, self._ownership, claims=self._claims)
+            self._state = check_ownership(before, self._project, self._ownership, claims=self._claims)
         except StoreUnavailable as error:
             log.debug("project.not_compared", reason=error.reason, message=str(error))
         except Exception:
-            # A programming error must not keep a role waiting for the first check.
+            # A programming error here must not make a role wait forever for the first read.
             log.exception("project.look_failed")
-        owner = self._standing.owner
-        self._has_checked.set()
+        owner = self._state.owner
+        self._has_read.set()
         if owner is not None and (before.owner is None or before.owner.name != owner.name):
             message = explanation(self._project, owner)
             log.error("project.refused", project=self._project.name, owner=owner.name, message=message)
@@ -91,7 +96,7 @@ class Gate(threading.Thread):
 
 
 class GatedTask(Task):  # type: ignore[misc]  # celery has no types
-    """Task that does nothing while the gate is closed: the worker may have taken its message before."""
+    """Task that does nothing while the gate is closed. The worker may have received its message before that."""
 
     abstract = True
 
@@ -111,12 +116,12 @@ def start(gate: Gate) -> None:
 
 
 def is_open() -> bool:
-    """Return whether the roles of this process may work. True in a process without a gate."""
+    """Return whether the gate of this process is open. True in a process without a gate."""
     return all(gate.is_open for gate in _gates)
 
 
 def wait(on_poll: Callable[[], Any]) -> None:
-    """Return once the roles of this process may work; call ``on_poll`` twice a second until then."""
+    """Return once the gate of this process is open; call ``on_poll`` twice a second until then."""
     for gate in _gates:
         gate.wait(on_poll)
 

@@ -1,4 +1,4 @@
-"""Module that instruments a worker without a change of code: ``celery -A proj worker -I monitor.tasks.heartbeat``.
+"""Module that adds the agent to a worker without changed code: ``celery -A proj worker -I monitor.tasks.heartbeat``.
 
-It is empty: its import imports `monitor.tasks`, which instruments the worker.
+It is empty, because importing it imports `monitor.tasks`, which adds the agent.
 """

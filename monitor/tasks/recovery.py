@@ -1,12 +1,12 @@
-"""Connection and consumer with which the monitor's worker and beat recover from every broker error.
+"""Connection and consumer with which the monitor's worker and beat reconnect after every broker error.
 
-Celery recovers from errors that the transport lists as connection errors. Any other error reply (OOM, NOPERM, READONLY,
-UNBLOCKED, ACCESS_REFUSED, ...) ends its worker and its beat. Here every error reply, and every error while a role uses
-the broker, closes the connection, and the role reconnects until a connection works. The exception is a process that
-has no memory or no threads left: it cannot recover by itself, and ends.
+A worker or beat of Celery reconnects after errors that the transport lists as connection errors, and ends after any
+other error reply (OOM, NOPERM, READONLY, UNBLOCKED, ACCESS_REFUSED, ...). The monitor's worker and beat close the
+connection after every error, and reconnect until a connection works. They end only if the process has no memory or no
+threads left, because a reconnect cannot help then.
 
-Only the monitor's own Celery application uses them. A project's application keeps its connections, consumer and
-scheduler.
+Only the monitor's own Celery application uses these classes. A project's application keeps Celery's connection,
+consumer and scheduler.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from celery.worker.consumer import Consumer
 from kombu.connection import Connection
 
 from monitor.tasks import gate
-from monitor.tasks.broker_errors import BROKER_ERRORS, describe, is_exhausted
+from monitor.tasks.broker_errors import BROKER_ERRORS, is_exhausted, log_fields
 
 RECONNECT = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
 PAUSE_SECONDS = 0.5
-"""Pause before the next attempt, for a broker that accepts connections and refuses commands."""
+"""Pause after an error. Without it, a broker that accepts connections and refuses commands would cause a busy loop."""
 
 WATCH_SECONDS = 1.0
-"""Interval at which the consumer checks that its connection is open. A check costs no round trip."""
+"""Interval at which the consumer verifies that its connection is open, without a request to the broker."""
 
 log = structlog.get_logger("monitor.worker")
 
@@ -44,8 +44,8 @@ class RecoveringConnection(Connection):
         return self
 
     def _ensure_connection(self, errback: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Connect, and log the reason of each failed attempt. Kombu logs nothing when it connects by itself."""
-        del errback  # Celery's callback, which would log each attempt a second time
+        """Connect, and log the reason of each failed attempt, because kombu logs none without a callback."""
+        del errback  # Celery's callback would log each attempt a second time
         return super()._ensure_connection(_report_attempt, *args, **kwargs)  # type: ignore[no-untyped-call]
 
     @property
@@ -57,29 +57,29 @@ class RecoveringConnection(Connection):
 
     @property
     def connection_errors(self) -> tuple[type[Exception], ...]:
-        """Errors that end the consumer's event loop, and so its connection."""
+        """Errors after which the consumer leaves its event loop and reconnects."""
         return self.recoverable_connection_errors
 
 
 class RecoveringConsumer(Consumer):  # type: ignore[misc]  # celery has no types
-    """Celery consumer that restarts after any error, and consumes only while the gate is open."""
+    """Celery consumer that reconnects after any error, and consumes only while `monitor.tasks.gate` is open."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.connection_errors = (Exception,)
         self._watch_timer: Any = None
-        gate.when_refused(lambda: self.call_soon(self._stop_if_refused))
+        gate.when_refused(lambda: self.call_soon(self._stop_if_gate_closed))
 
     def connect(self) -> Any:
-        """Wait until this worker may work in the store, then connect to the broker."""
+        """Wait until the gate is open, then connect to the broker."""
         gate.wait(state.maybe_shutdown)
         return super().connect()
 
     def on_ready(self) -> None:
-        """Check from now on, once a second, that the connection is open.
+        """Start a timer that verifies once a second that the connection is open.
 
         If the broker closes the connection while the consumer starts, Celery ignores the error
-        (``loops._quick_drain``) and then consumes nothing.
+        (``loops._quick_drain``), and the consumer would receive nothing.
         """
         super().on_ready()
         if self._watch_timer is not None:
@@ -87,13 +87,13 @@ class RecoveringConsumer(Consumer):  # type: ignore[misc]  # celery has no types
         self._watch_timer = self.hub.call_repeatedly(WATCH_SECONDS, self._check_connection) if self.hub else None
 
     def perform_pending_operations(self) -> None:
-        """Run the callbacks of `call_soon` in a pool without an event loop.
+        """Run the callbacks of `call_soon`. Celery calls this in pools without an event loop.
 
-        Celery only logs what these callbacks raise, so a closed gate is checked again here.
+        Celery only logs the errors of these callbacks, so this method reads the gate again and raises.
         """
         super().perform_pending_operations()
         if not self.hub:
-            self._stop_if_refused()
+            self._stop_if_gate_closed()
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
         """Log the reason of a failed connection attempt, and pause."""
@@ -108,7 +108,7 @@ class RecoveringConsumer(Consumer):  # type: ignore[misc]  # celery has no types
         if self.connection and not self.connection.connected:
             raise ConnectionResetError("the broker has closed the connection")
 
-    def _stop_if_refused(self) -> None:
+    def _stop_if_gate_closed(self) -> None:
         if not gate.is_open() and self.connection:
             raise gate.OtherProject
 
@@ -117,14 +117,14 @@ class RecoveringConsumer(Consumer):  # type: ignore[misc]  # celery has no types
             return
         if is_exhausted(error):
             raise error  # Celery's worker logs it and exits with 1
-        log.warning("worker.broker_unavailable", **describe(error))
+        log.warning("worker.broker_unavailable", **log_fields(error))
         time.sleep(PAUSE_SECONDS)
 
 
 def report_blocked(text: str) -> None:
-    """Log that RabbitMQ accepts no messages because it lacks memory or disk. py-amqp calls this with a text."""
+    """Log that RabbitMQ accepts no messages because it lacks memory or disk. py-amqp calls this with the reason."""
     log.warning("connection.broker_unavailable", reason="blocked", message=text)
 
 
 def _report_attempt(error: Exception, _seconds: float) -> None:
-    log.warning("connection.broker_unavailable", **describe(error))
+    log.warning("connection.broker_unavailable", **log_fields(error))

@@ -29,7 +29,7 @@ TASKS: Mapping[str, Callable[..., None]] = {
 }
 """Tasks by name. Each function receives the application, the runtime and the arguments of the message."""
 
-# All explicit, because the defaults of a project's application would apply to our tasks otherwise.
+# Each option is set, because otherwise the defaults of a project's application would apply to the monitor's tasks.
 TASK_OPTIONS: dict[str, Any] = {
     "bind": True,
     "ignore_result": True,
@@ -39,19 +39,19 @@ TASK_OPTIONS: dict[str, Any] = {
     "serializer": "json",
 }
 
-# For a project's own beat; the monitor's beat sends without expiry. The worker compares it with its own clock, which
-# may be an hour ahead.
+# Expiry of the messages that a project's beat sends; the monitor's beat sends messages without expiry. It is long,
+# because a worker compares it with its own clock, which may be an hour ahead.
 EXPIRES_SECONDS = 7200
 
 
 def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
-    """Add the tasks to ``app``. Each run of a task calls ``runtime``, in the process that runs it."""
+    """Add the tasks to ``app``. Each run of a task calls ``runtime`` in the worker's process."""
     for name, function in TASKS.items():
         app.task(_task(function, app, runtime), name=name, **TASK_OPTIONS)
 
 
 def beat_schedule(config: Config) -> dict[str, Any]:
-    """Return the beat entries by name. Features that are switched off have none."""
+    """Return the beat entries by name. A feature that is switched off has no entry."""
     rounds, sweep_seconds = rounds_queue(config), config.alerting.sweep_interval_seconds
     entries = {
         "celery-health-monitor": beat_entry(DISPATCH, config.dispatch_interval_seconds, dispatch_queue(config)),

@@ -1,4 +1,4 @@
-"""Task ``pulse``, which beat sends every few seconds: checks the monitor itself, and pings a dead man's switch."""
+"""Task ``pulse``, which beat sends every few seconds: one self-check, and a ping of the dead man's switch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PING_TIMEOUT_SECONDS = 5.0
 
 
 def pulse(app: Celery, runtime: Runtime) -> None:
-    """Run one self-check, and ping the dead man's switch if it finds no failure."""
+    """Run one self-check. If no self-check fails, ping the dead man's switch."""
     publisher, config = Publisher(app), runtime.config
     with log_unavailable("pulse", publisher):
         waiting = sum(publisher.waiting(name) for name in all_queues(config))
@@ -28,13 +28,15 @@ def pulse(app: Celery, runtime: Runtime) -> None:
             ALERTS: judge_alerts(runtime.store.alerts.overview()),
         }
         interval_seconds = config.alerting.sweep_interval_seconds
-        done = run_self_check(runtime.checks, store=runtime.store, interval_seconds=interval_seconds, outcomes=outcomes)
-        if done is None:
+        result = run_self_check(
+            runtime.checks, store=runtime.store, interval_seconds=interval_seconds, outcomes=outcomes
+        )
+        if result is None:
             return
-        if done.forgotten:
-            log.info("check.forgotten", checks=done.forgotten)
-        announce(publisher, config, done.transitions, done.own)
-        if may_ping(done.own):
+        if result.forgotten:
+            log.info("check.forgotten", checks=result.forgotten)
+        announce(publisher, config, result.transitions, result.own)
+        if may_ping(result.own):
             _ping(runtime)
 
 
@@ -46,6 +48,6 @@ def _ping(runtime: Runtime) -> None:
         with in_flight(runtime.store.states, PING, lease_seconds=alerting.ping_interval_seconds, keep=True):
             dead_mans_switch.ping(alerting.ping_url, timeout_seconds=PING_TIMEOUT_SECONDS)
     except NotCompleted:
-        return  # another process has sent the ping of this interval
+        return  # another process has sent a ping in this interval
     except dead_mans_switch.SwitchNotReached as error:
         log.warning("ping.not_reached", message=str(error))

@@ -1,7 +1,8 @@
-"""Sending of the monitor's periodic tasks from a project's beat, after each tick of its scheduler.
+"""Sender of the monitor's periodic tasks in a project's beat. It sends after each tick of the project's scheduler.
 
-The tasks are not entries of the schedule, because some schedulers would store them, round half a second to 0
-(django-celery-beat) or keep them forever. A beat that does not tick, such as a redbeat without its lock, sends none.
+The monitor adds no entries to the project's schedule. Some schedulers would store these entries, keep them forever, or
+round the interval of half a second to 0 (django-celery-beat). A beat that does not tick, such as a redbeat without its
+lock, sends no tasks of the monitor.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from celery import Celery
 
 from monitor.checks.kinds.celery import SingleAttemptConnection, with_time_limits
 from monitor.tasks.beat import MAX_WAITING
-from monitor.tasks.broker_errors import describe
+from monitor.tasks.broker_errors import log_fields
 from monitor.tasks.publish import Publisher
 
 LONGEST_DELAY_SECONDS = 0.5
@@ -26,31 +27,31 @@ LONGEST_DELAY_SECONDS = 0.5
 
 TIMEOUT_SECONDS = 1.0
 PAUSE_SECONDS = 3.0
-"""Pause after a failure of the broker, so that the project's own entries are not delayed by more attempts."""
+"""Time without attempts after a failure of the broker, because each attempt delays the project's own entries."""
 
-logger = logging.getLogger("monitor.beat")  # in the log of the project's beat, which is not structured: plain sentences
+logger = logging.getLogger("monitor.beat")  # not structlog: these lines are in the log of the project's beat
 
 _wrapped: WeakSet[Any] = WeakSet()
 
 
 def send_at_each_tick(scheduler: Any, app: Celery, entries: Mapping[str, Mapping[str, Any]]) -> None:
-    """Send the due ``entries`` after each tick of ``scheduler``. Replaces the method ``tick`` of the instance, once."""
+    """Replace ``scheduler.tick`` by a method that also sends the due ``entries``. A second call does nothing."""
     if scheduler in _wrapped:
         return
     _wrapped.add(scheduler)
-    tick, sender = scheduler.tick, TickSender(entries, BoundedPublisher(app))
+    tick, sender = scheduler.tick, TickSender(entries, TimeLimitedPublisher(app))
 
     @functools.wraps(tick)
     def tick_and_send(*args: Any, **kwargs: Any) -> Any:
-        delay = tick(*args, **kwargs)  # raises when the beat must end, such as without its lock
-        longest = sender.send_due()
-        return min(delay, longest) if delay else delay
+        seconds_to_next = tick(*args, **kwargs)  # raises if the beat must end, for example because it lost its lock
+        seconds_to_due = sender.send_due()
+        return min(seconds_to_next, seconds_to_due) if seconds_to_next else seconds_to_next
 
     scheduler.tick = tick_and_send
 
 
 class TickSender:
-    """Sender of each entry at its interval. It sends only when :meth:`send_due` is called."""
+    """Sender of the entries whose interval has passed. Only a call of :meth:`send_due` sends."""
 
     def __init__(
         self,
@@ -67,8 +68,8 @@ class TickSender:
     def send_due(self) -> float:
         """Send each due entry once, even if several intervals have passed since the last call. Never raises.
 
-        Return the seconds until the next call, at most ``LONGEST_DELAY_SECONDS``. While ``MAX_WAITING`` messages wait
-        in an entry's queue, nothing is sent there.
+        Return the seconds until the next call, at most ``LONGEST_DELAY_SECONDS``. An entry is left out while
+        ``MAX_WAITING`` messages wait in its queue.
         """
         now = self._clock()
         for name in [name for name, due_at in self._due_at.items() if due_at <= now]:
@@ -77,7 +78,7 @@ class TickSender:
             self._due_at[name] = next_due_at if next_due_at > now else now + interval
             try:
                 self._send(self._entries[name])
-            except Exception as error:  # noqa: BLE001 - from any transport; the project's beat goes on
+            except Exception as error:  # noqa: BLE001 - any transport; the project's beat must continue
                 self._pause(error)
                 break
             self._failed = False
@@ -91,15 +92,16 @@ class TickSender:
 
     def _pause(self, error: Exception) -> None:
         if not self._failed:
-            fields = describe(error)
-            logger.warning("the broker accepts no checks: %s", fields["message"] or fields["reason"])
+            fields = log_fields(error)
+            cause = fields["message"] or fields["reason"]
+            logger.warning("the health monitor cannot send its periodic tasks to the broker: %s", cause)
         self._failed = True
         resume_at = self._clock() + PAUSE_SECONDS
         self._due_at = {name: max(resume_at, due_at) for name, due_at in self._due_at.items()}
 
 
-class BoundedPublisher(Publisher):
-    """Publisher with a connection of its own that has time limits.
+class TimeLimitedPublisher(Publisher):
+    """Publisher with its own connection, which has time limits.
 
     The connection of the project's beat may wait for the broker forever.
     """
@@ -122,10 +124,11 @@ class BoundedPublisher(Publisher):
 
 
 def _connection(app: Celery) -> Any:
-    """Return a connection with the application's parameters and with time limits. It is not opened yet."""
-    usual = app.connection_for_write()
-    connection: Any = SingleAttemptConnection(**dict(usual._info(resolve=False)))  # type: ignore[no-untyped-call]
+    """Return a connection with the application's parameters and with time limits. The first use opens it."""
+    template = app.connection_for_write()
+    connection: Any = SingleAttemptConnection(**dict(template._info(resolve=False)))  # type: ignore[no-untyped-call]
     driver = connection.get_transport_cls().driver_type
     connection.connect_timeout = TIMEOUT_SECONDS
-    connection.transport_options = with_time_limits(usual.transport_options, driver, len(usual.alt), TIMEOUT_SECONDS)
+    options, url_count = template.transport_options, len(template.alt)
+    connection.transport_options = with_time_limits(options, driver, url_count, TIMEOUT_SECONDS)
     return connection

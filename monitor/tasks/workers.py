@@ -26,7 +26,7 @@ def _workers(publisher: Publisher, broker: Broker, runtime: Runtime) -> None:
     if not runtime.config.workers.enabled:
         return
     with log_unavailable("workers"):
-        done = run_round(
+        result = run_round(
             runtime.config.workers,
             store=runtime.store.states,
             registry=runtime.store.workers,
@@ -34,19 +34,19 @@ def _workers(publisher: Publisher, broker: Broker, runtime: Runtime) -> None:
             project=runtime.project,
             owner=runtime.store.ownership.read(),
         )
-        if done.event == "completed":
-            _report_ignored(runtime.project.name, done.ignored)
-        if done.broker_message is not None:
-            log.warning("workers.broker_unavailable", message=done.broker_message)
-        if done.event == "completed":
-            log.debug("workers.judged", checks=len(done.outcomes), sent=done.sent, suspended=done.suspended)
+        if result.event == "completed":
+            _report_ignored(runtime.project.name, result.ignored)
+        if result.broker_message is not None:
+            log.warning("workers.broker_unavailable", message=result.broker_message)
+        if result.event == "completed":
+            log.debug("workers.judged", checks=len(result.outcomes), sent=result.sent, suspended=result.suspended)
         else:
-            log.debug("workers.not_judged", reason=done.reason)
-        announce(publisher, runtime.config, done.transitions, done.outcomes)
+            log.debug("workers.not_judged", reason=result.reason)
+        announce(publisher, runtime.config, result.transitions, result.outcomes)
 
 
 def _report_ignored(project: str, names: tuple[str, ...]) -> None:
-    """Log each other project whose workers write into this store, once for each."""
+    """Log the other projects whose workers write into this store. A project is logged when it is new in ``names``."""
     new = [name for name in names if name not in _ignored]
     _ignored.clear()
     _ignored.update(names)

@@ -21,7 +21,7 @@ def main(redis_url: str, prefix: str, hook_url: str, name: str) -> None:
     """Run for ever."""
     hook = channel("hook", kind="webhook", timeout=2.0, options={"url": hook_url, "headers": {"X-Sender": name}})
     config = Config(channels={"hook": hook}, alerting={"flap_changes": 1000})
-    store, send = RedisStore(redis_url, prefix=prefix), wiring.sender(hook)
+    store, send = RedisStore(redis_url, prefix=prefix), wiring.build_sender(hook)
     while True:
         try:
             alerting.decide(config, store=store.states, outbox=store.alerts)

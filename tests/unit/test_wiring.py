@@ -43,7 +43,7 @@ def test_options_come_from_the_configuration_unless_given(tmp_path: Path) -> Non
         'redis_url = "redis://store/0"\n[checks.cache]\nkind = "redis"\nurl = "redis://cache/0"\n'
     )
     config = wiring.load().config
-    resolved = {name: wiring.resolve(config, check).options for name, check in config.checks.items()}
+    resolved = {name: wiring.with_configured_options(config, check).options for name, check in config.checks.items()}
     assert resolved["redis"]["url"] == "redis://store/0"
     assert resolved["cache"]["url"] == "redis://cache/0"
     assert resolved["celery"]["broker_url"] == "redis://store/0"
@@ -108,7 +108,7 @@ def test_the_projects_own_broker_is_watched_and_may_be_the_store() -> None:
         )
     )
     config = wiring.load().config
-    options = wiring.resolve(config, config.checks["celery"]).options
+    options = wiring.with_configured_options(config, config.checks["celery"]).options
     assert options["broker_url"] == "redis://broker/3"
     assert options["transport_options"] == {"global_keyprefix": "shop:"}
     assert list(options["queues"]) == ["mail", "orders"]

@@ -1,1 +1,1 @@
-"""History endpoints: status, series, uptime and events. Only they wait for the store."""
+"""History endpoints: status, series, uptime and events. No other endpoint waits for the store."""

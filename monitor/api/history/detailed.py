@@ -15,7 +15,7 @@ from monitor.api.schema.parameters import MOMENT_DESCRIPTION, Moment, Parameters
 from monitor.presentation import history
 
 AHEAD_SECONDS = 60.0
-"""Moments up to this far ahead of the store's clock count as now."""
+"""A requested moment that is at most this far ahead of the store's clock counts as now."""
 
 router = Router(tags=["the past"])
 
@@ -24,12 +24,14 @@ class DetailedParameters(Parameters, public_name="MomentQuestion"):
     """Parameters of detailed/. Without a moment, the current state is returned."""
 
     at: Moment | None = Field(
-        None, description=f"For authorised requests: a past moment whose state is returned. {MOMENT_DESCRIPTION}"
+        None, description=f"For authorised requests: return the state at this past moment. {MOMENT_DESCRIPTION}"
     )
-    full: str | None = Field(None, description="Without `at`: adds messages and details. 401 without authorisation.")
+    full: str | None = Field(
+        None, description="Without `at`: add messages and details. A request that is not authorised gets 401."
+    )
 
     @model_validator(mode="after")
-    def _not_ahead(self, info: ValidationInfo) -> DetailedParameters:
+    def _check_moment(self, info: ValidationInfo) -> DetailedParameters:
         if self.at is not None and self.at > request_of(info).snapshot.now + AHEAD_SECONDS:
             raise PydanticCustomError("future", "should be in the past", {"key": "at"})
         return self
@@ -47,17 +49,17 @@ class DetailedBody(Open, public_name="Detailed"):
 def detailed(request: Any, parameters: Query[DetailedParameters]) -> HttpResponse:
     """Return every check now, or at a past moment for which single observations are still kept.
 
-    For a past moment, status, reason, series and times are exact; `absent` names the fields that are not kept.
+    For a past moment, status, reason, series and times are exact; `absent` names the fields that history does not keep.
     """
-    service, now = request.service, request.snapshot
-    at = now.now if parameters.at is None else min(parameters.at, now.now)
-    names = [*service.roster.checks, *(name for name in now.states if name not in service.roster.checks)]
+    service, current = request.service, request.snapshot
+    at = current.now if parameters.at is None else min(parameters.at, current.now)
+    names = [*service.roster.checks, *(name for name in current.states if name not in service.roster.checks)]
     with service.history.slot() as source:
         reaches = source.history.reaches()
         if reaches.raw is None or at < reaches.raw:
             return _not_kept(request.GET.get("at"), reaches.raw)
         states = history.states_at(source.history, names, at)
-    return responses.success(service.renderer.past(states, at, now, reaches))
+    return responses.success(service.renderer.past(states, at, current, reaches))
 
 
 def _not_kept(at: str | None, reach: float | None) -> HttpResponse:

@@ -13,7 +13,7 @@ from monitor.api import responses
 from monitor.api.entries import encode
 from monitor.api.history import tables
 from monitor.api.render import child_checks, own_series
-from monitor.api.schema.bodies import CSV, ERRORS, Described, Numbers, ReachBody, StatusWord
+from monitor.api.schema.bodies import CSV, ERRORS, Described, NumbersWithGaps, ReachBody, StatusWord
 from monitor.api.schema.parameters import (
     MAX_DAYS,
     MOMENT_DESCRIPTION,
@@ -31,20 +31,20 @@ router = Router(tags=["the past"])
 
 
 class HistoryParameters(Parameters, public_name="HistoryQuestion"):
-    """Parameters of history/: the check, the series, the period, and the step of the points."""
+    """Parameters of history/."""
 
     check: CheckName = Field(..., description="The name of a check.")
     series: str | None = Field(
         None,
         pattern=r"^[a-z][a-z0-9_]{0,63}(,[a-z][a-z0-9_]{0,63}){0,49}$",
-        description="Names of series, separated by commas; all when absent. Unknown names are left out.",
+        description="Names of series, separated by commas. Default: all of the check. Unknown names are ignored.",
     )
     since: Moment = Field("-24h", validate_default=True, description=f"Start of the period. {MOMENT_DESCRIPTION}")
     until: Moment = Field("now", validate_default=True, description=f"End of the period. {MOMENT_DESCRIPTION}")
     step: Duration | None = Field(
         None,
-        description="Time between two points, in seconds or as a duration (`60`, `5m`). When it is absent, the server "
-        f"chooses it. When there would be more than {MAX_POINTS} points, the server uses a longer one.",
+        description="Time between two points, in seconds or as a duration (`60`, `5m`). Default: chosen by the server. "
+        f"If the step would give more than {MAX_POINTS} points, the server uses a longer step.",
     )
     format: Literal["json", "csv"] = Field("json", description="Format of the response.")
 
@@ -62,12 +62,12 @@ class HistoryParameters(Parameters, public_name="HistoryQuestion"):
 
 
 class SeriesBody(Described, public_name="Series"):
-    """The values of a series at each point; null where nothing was measured."""
+    """The values of a series at each point; null at a point where nothing was measured."""
 
     unit: str = Field(..., description="`ms`, `s`, `%`, `MiB`, `x`, `/s`, ...; empty for a plain number.")
-    min: Numbers
-    mean: Numbers
-    max: Numbers
+    min: NumbersWithGaps
+    mean: NumbersWithGaps
+    max: NumbersWithGaps
 
 
 class HistoryBody(Described, public_name="HistoryAnswer"):
@@ -77,7 +77,7 @@ class HistoryBody(Described, public_name="HistoryAnswer"):
     since: float = Field(..., description="The start of the first point: history may begin after the requested time.")
     until: float = Field(..., description="The end of the last point.")
     step_seconds: float = Field(
-        ..., description="The step that was used. The server widens it to return at most 2,000 points."
+        ..., description="Time between two points. It is longer than the requested step if that gave over 2,000 points."
     )
     resolution: Literal["raw", "5m"] = Field(
         ..., description="Source of the points: single observations, or five-minute roll-ups."
@@ -89,7 +89,7 @@ class HistoryBody(Described, public_name="HistoryAnswer"):
 
 
 class OverviewParameters(Parameters, public_name="OverviewQuestion"):
-    """Parameters of history/overview/: the period and the number of points."""
+    """Parameters of history/overview/."""
 
     window: Duration = Field("24h", validate_default=True, description="Length of the period, such as `24h` or `7d`.")
     points: int = Field(48, ge=2, le=500, description="Maximum number of points. A point covers at least five minutes.")
@@ -102,16 +102,16 @@ class OverviewParameters(Parameters, public_name="OverviewQuestion"):
 
 
 class SparkBody(Described, public_name="Spark"):
-    """A check in the overview: its status, and the mean of one of its series, at each point."""
+    """A check in the overview: at each point, its status and the mean of one of its series."""
 
     status: list[StatusWord | None]
     series: str
     unit: str
-    values: Numbers
+    values: NumbersWithGaps
 
 
 class OverviewBody(Described, public_name="OverviewAnswer"):
-    """All checks, for sparklines. The first point begins at `since`; each covers `step_seconds`."""
+    """All checks, for sparklines. The first point begins at `since`; each point covers `step_seconds`."""
 
     since: float
     step_seconds: float
@@ -124,8 +124,8 @@ def history(request: Any, parameters: Query[HistoryParameters]) -> HttpResponse:
     """Return the status and the series of a check over time."""
     names = None if parameters.series is None else tuple(listed(parameters.series))
     with request.service.history.slot() as source:
-        found = read_curves(source.history, parameters.check, parameters.span(request.snapshot.now), names=names)
-    document = curves_document(parameters.check, *found)
+        curves = read_curves(source.history, parameters.check, parameters.span(request.snapshot.now), names=names)
+    document = curves_document(parameters.check, *curves)
     if parameters.format == "csv":
         return responses.attachment(tables.history(document), tables.MEDIA_TYPE, f"history-{parameters.check}.csv")
     return responses.success(encode(document))

@@ -34,11 +34,11 @@ def uptime(document: Mapping[str, Any]) -> str:
     return _text(
         heads,
         (
-            [check, name, each["since"], document["until"]]
-            + [each["seconds"][word] for word in words]
-            + [each[key] for key in figures]
-            for check, found in document["checks"].items()
-            for name, each in found["windows"].items()
+            [check, name, window["since"], document["until"]]
+            + [window["seconds"][word] for word in words]
+            + [window[key] for key in figures]
+            for check, entry in document["checks"].items()
+            for name, window in entry["windows"].items()
         ),
     )
 
@@ -48,18 +48,18 @@ def events(document: Mapping[str, Any]) -> str:
     heads = ["cursor", "id", "check", "old", "new", "at", "time", "reason"]
     return _text(
         heads,
-        ([({**each, "time": iso_milliseconds(each["at"])})[head] for head in heads] for each in document["events"]),
+        ([({**event, "time": iso_milliseconds(event["at"])})[head] for head in heads] for event in document["events"]),
     )
 
 
 def _text(heads: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(map(_plain, heads))
-    writer.writerows(map(_plain, row) for row in rows)
+    writer.writerow(map(_escaped, heads))
+    writer.writerows(map(_escaped, row) for row in rows)
     return out.getvalue()
 
 
-def _plain(cell: Any) -> Any:
-    """Return a cell that no spreadsheet interprets as a formula. Numbers do not change, negative ones included."""
+def _escaped(cell: Any) -> Any:
+    """Return the cell; a text that a spreadsheet would interpret as a formula gets an apostrophe in front."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

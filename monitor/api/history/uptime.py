@@ -1,4 +1,4 @@
-"""Endpoint uptime/: availability in windows that end now, and on each day."""
+"""Endpoint uptime/: the availability of checks in windows that end now, and their seconds in each status by day."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ router = Router(tags=["the past"])
 
 
 class UptimeParameters(Parameters, public_name="UptimeQuestion"):
-    """Parameters of uptime/: the check, the windows, and the number of days."""
+    """Parameters of uptime/."""
 
-    check: CheckName | None = Field(None, description="The name of a check; all checks when absent.")
+    check: CheckName | None = Field(None, description="The name of a check. Default: all checks.")
     window: Windows = Field(
         WINDOWS, validate_default=True, description="Lengths of windows that end now, separated by commas."
     )
-    days: int = Field(90, ge=0, le=MAX_DAYS, description="Number of UTC days, of which today is the last.")
-    format: Literal["json", "csv"] = Field("json", description="Format of the response. CSV contains only the windows.")
+    days: int = Field(90, ge=0, le=MAX_DAYS, description="Number of UTC days. The last day is today.")
+    format: Literal["json", "csv"] = Field("json", description="Format of the response. CSV contains no days.")
 
 
 class SecondsBody(Described, public_name="Seconds"):
@@ -51,7 +51,7 @@ class WindowBody(Described, public_name="Figures"):
     )
     seconds: SecondsBody
     incidents: int = Field(
-        ..., ge=0, description="Number of periods of error. A gap in the observations does not end one."
+        ..., ge=0, description="Number of periods of error. Time without observations does not end a period."
     )
     mttr_seconds: float | None = Field(..., description="Mean time to repair: error / incidents.")
     mtbf_seconds: float | None = Field(..., description="Mean time between failures: (ok + warning) / incidents.")
@@ -64,14 +64,14 @@ class DayBody(SecondsBody, public_name="Day"):
 
 
 class CheckUptimeBody(Described, public_name="Uptime"):
-    """Windows by their names in the request, and days, oldest first."""
+    """Uptime of a check. `windows` has the names of the request as keys; `days` begins with the oldest."""
 
     windows: dict[str, WindowBody]
     days: list[DayBody]
 
 
 class UptimeBody(Described, public_name="UptimeAnswer"):
-    """The share of time in which each check was up. `until` is now, in epoch seconds."""
+    """The uptime of checks. `until` is the end of all windows (now), in epoch seconds."""
 
     until: float
     checks: dict[str, CheckUptimeBody]
@@ -80,7 +80,7 @@ class UptimeBody(Described, public_name="UptimeAnswer"):
 
 @router.get("uptime/", response={200: UptimeBody, **ERRORS}, operation_id="uptime", openapi_extra=CSV)
 def uptime(request: Any, parameters: Query[UptimeParameters]) -> HttpResponse:
-    """Return the share of time in which checks were up, in windows that end now and on each day."""
+    """Return the availability of checks in windows that end now, and their seconds in each status on each day."""
     service, snapshot = request.service, request.snapshot
     all_names = [*service.roster.checks, *(child.name for child in child_checks(snapshot))]
     names = [parameters.check] if parameters.check else all_names

@@ -1,1 +1,1 @@
-"""Probes: status code and body of each, in each response format."""
+"""Responses of the probes, in three formats: JSON, health+json and the format of the Kubernetes API server."""

@@ -1,4 +1,4 @@
-"""Responses of the probe endpoints in each response format."""
+"""Responses of the probe endpoints: status code, format and body of a request."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from monitor.presentation import states
 
 TEXT = "text/plain; charset=utf-8"
 FULL, HEALTH_JSON = "full", "health+json"
-NO_ORIGIN: Mapping[str, Any] = {}
+EMPTY_ENVIRON: Mapping[str, Any] = {}
 
 
 class Probes:
-    """Responses of all probes, made from a roster and the refresher's snapshot only."""
+    """Responses of all probes, made from the roster and the refresher's snapshot in memory."""
 
     def __init__(self, roster: RosterReader, refresher: Refresher, renderer: render.Renderer, access: Access) -> None:
         self.access = access
@@ -42,25 +42,29 @@ class Probes:
         query: str = "",
         accept: str = "",
         authorization: str = "",
-        origin: Mapping[str, Any] = NO_ORIGIN,
+        environ: Mapping[str, Any] = EMPTY_ENVIRON,
         is_staff: bool = False,
     ) -> ProbeResponse:
         """Return the response to a request with these properties. For HEAD, the caller leaves out the body.
 
-        ``origin`` has the request's CGI variables, if they are known. The response is 401 if the request needs
-        authorisation and has none.
+        ``environ`` has the CGI variables of the request, if known; they contain the session cookie. The response is 401
+        if the target or the parameter ``full`` needs authorisation and the request is not authorised.
         """
         if method not in METHODS:
             return ProbeResponse(405, b'{"error":"method_not_allowed"}', JSON, ("Allow", ", ".join(METHODS)))
         if not self._exists(target):
             return ProbeResponse(404, b'{"error":"not_found"}', JSON)
         variant = ""
-        if target.is_guarded or target.is_graded:
-            if self.access.allows(authorization, origin, is_staff=is_staff):
+        if target.needs_authorisation or target.has_authorised_fields:
+            if self.access.allows(authorization, environ, is_staff=is_staff):
                 variant = FULL
-            elif target.is_guarded or (query and FULL in parse_qs(query, keep_blank_values=True)):
+            elif target.needs_authorisation or (query and FULL in parse_qs(query, keep_blank_values=True)):
                 return ProbeResponse(401, b'{"error":"unauthorized"}', JSON, ("WWW-Authenticate", "Bearer"))
-        if health_json.MEDIA_TYPE in accept and not target.is_guarded and not (target.is_kubernetes and target.name):
+        if (
+            health_json.MEDIA_TYPE in accept
+            and not target.needs_authorisation
+            and not (target.is_kubernetes and target.name)
+        ):
             variant = HEALTH_JSON
         elif query and target.is_kubernetes:
             return self._kubernetes(target, query)
@@ -76,20 +80,26 @@ class Probes:
             query=environ.get("QUERY_STRING", ""),
             accept=environ.get("HTTP_ACCEPT", ""),
             authorization=environ.get("HTTP_AUTHORIZATION", ""),
-            origin=environ,
+            environ=environ,
             is_staff=is_staff,
         )
 
     def page(self, target: Target, variant: str = "") -> Page:
-        """Return the page of a permanent target: public, ``FULL`` (if authorised) or ``HEALTH_JSON``."""
+        """Return the cached response of a permanent target.
+
+        ``variant`` is empty for the public body, ``FULL`` for authorised requests, or ``HEALTH_JSON``.
+        """
         page = self._pages.get((target, variant))
         if page is None:
             page = self._pages.setdefault((target, variant), Page(lambda: self._render(target, variant)))
         return page
 
     def public_page(self, target: Target) -> Page | None:
-        """Return the page for all GET requests without special headers or query; None if the target has none."""
-        if target.is_guarded or not self._is_permanent(target):
+        """Return the cached response to GET requests without query, cookies and authorisation.
+
+        None if the target needs authorisation, or is a check that was created at run time.
+        """
+        if target.needs_authorisation or not self._is_permanent(target):
             return None
         return self.page(target)
 
@@ -107,7 +117,7 @@ class Probes:
 
     def _render(self, target: Target, variant: str) -> ProbeResponse:
         if variant == HEALTH_JSON:
-            return self._health_json(target.plain)
+            return self._health_json(target.as_in_table)
         if target.is_kubernetes:
             return self._kubernetes(target, "")
         return self._json(target, full=variant == FULL)
@@ -135,35 +145,37 @@ class Probes:
 
     def _alerts(self) -> ProbeResponse:
         overview = self._refresher.alerts.request()
-        if overview is None:  # not read yet, or the store does not answer
+        if overview is None:
             return ProbeResponse(503, b'{"error":"not_read_yet"}', JSON, ("Retry-After", "1"))
         return ProbeResponse(200, encode(states.alerts_document(overview)).encode(), JSON)
 
     def _health_json(self, target: Target) -> ProbeResponse:
         if target.endpoint in ("live", "startup"):
             passes = all(line.passed for line in self._lines(target))
-            body = health_json.plain(passes)
+            body = health_json.status_document(passes)
         else:
             snapshot = self._snapshot()
-            passes, body = health_json.group(self._roster, self._group(target, snapshot), snapshot)
+            passes, body = health_json.group_document(self._roster, self._group(target, snapshot), snapshot)
         return ProbeResponse(200 if passes else 503, body.encode(), health_json.MEDIA_TYPE)
 
     def _kubernetes(self, target: Target, query: str) -> ProbeResponse:
         lines, parameters = self._lines(target), parse_qs(query, keep_blank_values=True)
         if target.name:
-            status, text = kubernetes.single(lines, target.name)
+            status, text = kubernetes.check_response(lines, target.name)
         else:
             exclude = parameters.get("exclude", ())
-            status, text = kubernetes.endpoint(target.endpoint, lines, verbose="verbose" in parameters, exclude=exclude)
+            status, text = kubernetes.endpoint_response(
+                target.endpoint, lines, verbose="verbose" in parameters, exclude=exclude
+            )
         return ProbeResponse(status, text.encode(), TEXT)
 
     def _lines(self, target: Target) -> list[Line]:
-        if target.plain.endpoint == "live":
+        if target.as_in_table.endpoint == "live":
             return [Line(kubernetes.PING, True)]
-        if target.plain.endpoint == "startup":
+        if target.as_in_table.endpoint == "startup":
             tried = Line("first-read", self._snapshot().tried, "not_tried")
-            return [Line(kubernetes.PING, True), tried, *kubernetes.problem(self._roster)]
-        return kubernetes.lines(self._roster, self._roster.ready, self._snapshot())
+            return [Line(kubernetes.PING, True), tried, *kubernetes.configuration_lines(self._roster)]
+        return kubernetes.check_lines(self._roster, self._roster.ready, self._snapshot())
 
     def _group(self, target: Target, snapshot: CachedSnapshot) -> Group:
         if target.endpoint == "groups":

@@ -21,10 +21,10 @@ _MEASURES = {
     "active_connections": ("connections", "count"),
     "pending_tasks": ("pendingTasks", "count"),
 }
-"""Fields that become measurements of their own, with name (the draft's, if it has one) and unit."""
+"""Fields of checks that are measurements in this format, with the name (the draft's, if it has one) and the unit."""
 
 
-def group(roster: RosterReader, members: Group, snapshot: CachedSnapshot) -> tuple[bool, str]:
+def group_document(roster: RosterReader, members: Group, snapshot: CachedSnapshot) -> tuple[bool, str]:
     """Return whether a group passes, and its JSON document."""
     checks: dict[str, list[dict[str, Any]]] = {}
     readings = {}
@@ -32,12 +32,12 @@ def group(roster: RosterReader, members: Group, snapshot: CachedSnapshot) -> tup
         reading, state = roster.read(check, snapshot, hold=members.hold)
         readings[check.name] = reading
         checks |= _readable_component(check, reading, state)
-    verdict = roster.overall(members, readings)
-    return verdict is not Overall.UNHEALTHY, encode({"status": _WORDS[verdict], "checks": checks})
+    overall = roster.overall(members, readings)
+    return overall is not Overall.UNHEALTHY, encode({"status": _WORDS[overall], "checks": checks})
 
 
-def plain(passes: bool) -> str:
-    """Return a JSON document without checks."""
+def status_document(passes: bool) -> str:
+    """Return a JSON document that contains only the status."""
     return encode({"status": "pass" if passes else "fail"})
 
 
@@ -45,28 +45,28 @@ def _readable_component(
     check: CheckSpec, reading: policy.Reading, state: State | None
 ) -> dict[str, list[dict[str, Any]]]:
     try:
-        found = _component(check, reading, state)
-        encode(found)
+        component = _component(check, reading, state)
+        encode(component)  # raises for values that are no JSON
     except Exception:  # noqa: BLE001 - a probe must answer, even when stored values are damaged
         return _component(check, UNREADABLE, None)
-    return found
+    return component
 
 
 def _component(check: CheckSpec, reading: policy.Reading, state: State | None) -> dict[str, list[dict[str, Any]]]:
     common: dict[str, Any] = {"componentId": check.name, "componentType": _type(check.kind), "status": _word(reading)}
     if common["status"] != "pass" and reading.reason:
         common["output"] = reading.reason
-    # In a key, the colon separates the component from the measurement.
-    component = check.name.replace(":", "%3A")
+    # In a key, a colon separates the name of the component from the name of the measurement.
+    escaped_name = check.name.replace(":", "%3A")
     if state is None:
-        return {component: [common]}
+        return {escaped_name: [common]}
     common["time"] = iso_milliseconds(state.result.observed_at)
     measured = {"responseTime": ("ms", rounded(state.result.response_time_ms))}
     for field, (name, unit) in _MEASURES.items():
         if field in state.result.data:
             measured[name] = (unit, state.result.data[field])
     return {
-        f"{component}:{name}": [common | {"observedValue": value, "observedUnit": unit}]
+        f"{escaped_name}:{name}": [common | {"observedValue": value, "observedUnit": unit}]
         for name, (unit, value) in measured.items()
     }
 

@@ -13,14 +13,14 @@ from pydantic import ConfigDict, Field
 StatusWord = Literal["ok", "warning", "error", "unknown"]
 ShownStatus = Literal["ok", "warning", "error", "stale", "unknown"]
 OverallWord = Literal["healthy", "degraded", "unhealthy"]
-Numbers = list[float | None]
+NumbersWithGaps = list[float | None]
 
 
 class Described(Schema):
-    """Base of the classes in the OpenAPI document. ``public_name`` is the name there, if it differs."""
+    """Base of the classes in the OpenAPI document. ``public_name`` is the name of the schema, if it is another one."""
 
     def __init_subclass__(cls, *, public_name: str | None = None, **options: Any) -> None:
-        """Give the class its name in the document, from which Pydantic derives the name of the schema."""
+        """Rename the class to ``public_name``, from which Pydantic derives the name of the schema."""
         super().__init_subclass__(**options)
         cls.__name__ = cls.__qualname__ = public_name or cls.__name__
 
@@ -31,14 +31,14 @@ class Open(Described):
     model_config = ConfigDict(extra="allow")
 
 
-class Probed(Open):
+class ProbeBody(Open, public_name="Probed"):
     """The body of a probe."""
 
     status: str
 
 
 class ReachBody(Described, public_name="Reach"):
-    """The start of the kept history, in epoch seconds; null without history."""
+    """The start of the kept history, in epoch seconds; null if nothing is kept."""
 
     raw: float | None = Field(..., description="Single observations.")
     rollups: float | None = Field(..., description="Five-minute roll-ups.")
@@ -61,18 +61,18 @@ class ParameterProblem(Described, public_name="Problem"):
 
 
 class ErrorBody(Described, public_name="Refusal"):
-    """An error code."""
+    """The code of an error."""
 
     error: str
 
 
 class ParameterErrors(ErrorBody, public_name="Wrong"):
-    """All errors in the parameters."""
+    """All errors in the parameters of a request."""
 
     problems: list[ParameterProblem]
 
 
 ERRORS: dict[int, Any] = {400: ParameterErrors, 401: ErrorBody, 404: ParameterErrors, 503: ErrorBody}
-"""Bodies of a failed history request by status code."""
+"""Bodies of error responses to requests for history, by status code."""
 CSV: dict[str, Any] = {"responses": {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}}
-"""Addition to the description of an endpoint that also supports ``format=csv``."""
+"""Addition to the description of an endpoint that supports ``format=csv``."""

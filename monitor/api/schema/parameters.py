@@ -1,4 +1,4 @@
-"""Types of query parameters, each with its grammar and the function that parses it."""
+"""Types of query parameters. Each type has a regular expression for its texts, and a function that parses them."""
 
 from __future__ import annotations
 
@@ -33,13 +33,16 @@ _SPAN = rf"^{_QUANTITY}(ms|s|m|h|d)?$"
 _SPANS = rf"^{_QUANTITY}(ms|s|m|h|d)?(,{_QUANTITY}(ms|s|m|h|d)?){{0,{MAX_WINDOWS - 1}}}$"
 
 MOMENT_DESCRIPTION = (
-    "A duration before now (`-24h`, `-30m`), a time (`2026-11-20T03:12:00Z`; UTC unless it has an offset), `now`, or "
-    "epoch seconds."
+    "Format: a duration before now (`-24h`, `-30m`), a time (`2026-11-20T03:12:00Z`; UTC unless it has an offset), "
+    "`now`, or epoch seconds."
 )
 
 
 def _parsed(grammar: str, max_length: int, hint: str, parse: Callable[[str, float], Any]) -> tuple[Any, Any]:
-    """Return the annotations of a text that ``parse`` converts. It receives the text and the time of the request."""
+    """Return the annotations of a parameter whose text must match ``grammar``, and is converted by ``parse``.
+
+    ``parse`` gets the text and the time of the request. ``hint`` is the error for a text that does not match.
+    """
     pattern = re.compile(grammar)
 
     def convert(text: str, info: ValidationInfo) -> Any:
@@ -52,14 +55,14 @@ def _parsed(grammar: str, max_length: int, hint: str, parse: Callable[[str, floa
 
 
 def _windows(text: str) -> dict[str, float]:
-    found = {name: parse_span(name) for name in text.split(",")}
-    if max(found.values()) > MAX_DAYS * 86_400:
+    windows = {name: parse_span(name) for name in text.split(",")}
+    if max(windows.values()) > MAX_DAYS * 86_400:
         raise ValueError(f"a window should be no longer than {MAX_DAYS}d")
-    return found
+    return windows
 
 
 def _existing_check(name: str, info: ValidationInfo) -> str:
-    """Return the name. Raises an error if this process knows that the check does not exist."""
+    """Return the name. Raises an error if the snapshot is current and does not contain the check."""
     request = request_of(info)
     snapshot = request.snapshot
     if snapshot.tried and snapshot.answering and request.service.roster.find(name, snapshot) is None:
@@ -78,19 +81,19 @@ Moment = Annotated[float, *_parsed(_MOMENT, 64, HINT, parse_moment)]
 Duration = Annotated[float, *_parsed(_SPAN, 32, SPAN_HINT, lambda text, _: parse_span(text))]
 """Seconds."""
 Windows = Annotated[dict[str, float], *_parsed(_SPANS, 200, SPAN_HINT, lambda text, _: _windows(text))]
-"""Lengths of windows in seconds, by their texts in the request."""
+"""Lengths of windows in seconds, by the text of the window, such as ``24h``."""
 
 
 def _never_null(schema: dict[str, Any]) -> None:
-    """Remove null from the description of each parameter, because a query cannot contain it."""
-    for found in schema["properties"].values():
-        for each in found.pop("anyOf", ()):
-            if each != {"type": "null"}:
-                found.update(each)
+    """Remove null from the description of each parameter, because a query string cannot contain null."""
+    for parameter in schema["properties"].values():
+        for alternative in parameter.pop("anyOf", ()):
+            if alternative != {"type": "null"}:
+                parameter.update(alternative)
 
 
 class Parameters(Described):
-    """Base of an endpoint's query parameters. Other parameters are errors."""
+    """Base of an endpoint's query parameters. A parameter that is not a field of the class is an error."""
 
     model_config = ConfigDict(json_schema_extra=_never_null)
 
@@ -99,10 +102,10 @@ class Parameters(Described):
     def _refuse_unknown(cls, values: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         request = request_of(info)
         request.unknown_parameters = [*_unknown(request.GET, cls.model_fields)]
-        found = handler(values)
+        parameters = handler(values)
         if request.unknown_parameters:
             raise PydanticCustomError(UNKNOWN_PARAMETERS, "is not a parameter")
-        return found
+        return parameters
 
 
 def _unknown(query: QueryDict, known: Iterable[str]) -> Iterable[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Descriptions of the probe endpoints for the OpenAPI document, generated from their table."""
+"""Descriptions of the probe endpoints for the OpenAPI document, generated from the table `ENDPOINTS`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ninja.utils import normalize_path
 from pydantic import TypeAdapter
 
 from monitor.api.pages import JSON
-from monitor.api.schema.bodies import ErrorBody, Open, Probed
+from monitor.api.schema.bodies import ErrorBody, Open, ProbeBody
 from monitor.api.targets import ENDPOINTS, Endpoint
 from monitor.config.units import Name
 
 
 def paths(base: str) -> dict[str, Any]:
-    """Return the path items of all endpoints with responses in the table, below ``base``."""
+    """Return the path items of the endpoints whose responses the table has. ``base`` is the prefix of the paths."""
     return {
-        normalize_path(f"/{base}/{path}/{{name}}/" if endpoint.is_named else f"/{base}/{path}/"): _item(path, endpoint)
+        normalize_path(f"/{base}/{path}/{{name}}/" if endpoint.has_name else f"/{base}/{path}/"): _item(path, endpoint)
         for path, endpoint in ENDPOINTS.items()
         if endpoint.responses
     }
@@ -26,17 +26,17 @@ def paths(base: str) -> dict[str, Any]:
 
 def components() -> dict[str, Any]:
     """Return the schemas of the bodies of probes."""
-    return {body.__name__: body.model_json_schema(ref_template=REF_TEMPLATE) for body in (ErrorBody, Probed, Open)}
+    return {body.__name__: body.model_json_schema(ref_template=REF_TEMPLATE) for body in (ErrorBody, ProbeBody, Open)}
 
 
 def _item(path: str, endpoint: Endpoint) -> dict[str, Any]:
-    operation = path.removesuffix("s") if endpoint.is_named else path
+    operation = path.removesuffix("s") if endpoint.has_name else path
     name = {"in": "path", "name": "name", "schema": _name_schema(), "required": True}
     return {
         "get": {
             "operationId": operation,
             "summary": operation.title(),
-            "parameters": [name] if endpoint.is_named else [],
+            "parameters": [name] if endpoint.has_name else [],
             "responses": {status: _response(status, body) for status, body in endpoint.responses.items()},
             "description": endpoint.description,
             "tags": ["the present"],

@@ -1,11 +1,11 @@
-// Work that must not wait for the modules, which run only after the page is parsed. Therefore a classic script.
+// Theme and first requests. A classic script, because modules run only after the page is parsed.
 {
   const root = document.documentElement, base = root.dataset.api;
   try {
-    // Set the theme before the first paint, so that the other one does not flash.
+    // Set the theme before the first paint. Otherwise the page would flash in the theme of the system.
     const chosen = localStorage.getItem("monitor-theme");
     if (chosen === "light" || chosen === "dark") root.dataset.theme = chosen;
-  } catch { /* no storage: the theme of the system */ }
+  } catch { /* The browser permits no storage: the theme of the system is used. */ }
   // Send the first two requests. modules/api.js uses their responses.
   globalThis.earlyResponses = new Map();
   for (const path of base ? ["snapshot/", "history/overview/?window=24h&points=48"] : []) {

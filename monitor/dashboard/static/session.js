@@ -1,4 +1,4 @@
-// Exchange of a link's code for a session. Removes the code from the address. A classic script that runs before all others.
+// Exchange of the code in a link for a session. Removes the code from the address before any other script runs.
 {
   const OUTCOMES = {
     over: "The link is older than ten minutes.",
@@ -20,5 +20,5 @@
       .catch(() => { outcome.textContent = "The server does not answer. Reload this page."; });
   };
   exchange();
-  addEventListener("hashchange", exchange);  // a new link in the same tab does not load the page again
+  addEventListener("hashchange", exchange);  // the browser does not load the page again for a new link in the same tab
 }

@@ -14,7 +14,7 @@ from redbeat import RedBeatScheduler
 from monitor.agent import former_entries
 from monitor.tasks.publish import Publisher
 from monitor.tasks.registration import beat_entry
-from monitor.tasks.ticks import BoundedPublisher, TickSender, send_at_each_tick
+from monitor.tasks.ticks import TickSender, TimeLimitedPublisher, send_at_each_tick
 from tests.support.processes import free_port, wait_for
 from tests.support.redis_server import RedisServer, StartRedis
 
@@ -84,7 +84,7 @@ def test_no_more_than_five_wait() -> None:
 def test_a_broker_that_comes_back_gets_its_messages(start_redis: StartRedis) -> None:
     """While it is away a call takes no longer than its limits and raises nothing; afterwards all goes on."""
     server, clock, often = start_redis(), Clock(), entry()
-    sender = TickSender({"often": often}, BoundedPublisher(build_app(server.url)), clock)
+    sender = TickSender({"often": often}, TimeLimitedPublisher(build_app(server.url)), clock)
     sender.send_due()
     server.kill()
     for _ in range(3):
@@ -100,7 +100,9 @@ def test_a_broker_that_comes_back_gets_its_messages(start_redis: StartRedis) -> 
 def test_a_broker_that_was_never_there_stops_nothing() -> None:
     """The project's beat waits for its own broker as it likes: not for our sends."""
     clock = Clock()
-    sender = TickSender({"often": entry()}, BoundedPublisher(build_app(f"redis://127.0.0.1:{free_port()}/0")), clock)
+    sender = TickSender(
+        {"often": entry()}, TimeLimitedPublisher(build_app(f"redis://127.0.0.1:{free_port()}/0")), clock
+    )
     assert sender.send_due() <= 0.5
     clock.now += 1
     assert sender.send_due() <= 0.5

@@ -10,7 +10,7 @@ from monitor.config import CheckSpec
 from monitor.config.model import Config
 from monitor.executor import ProcessExecutor
 from monitor.model.checks import Outcome, Status
-from monitor.wiring import executor
+from monitor.wiring import build_executor
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def run() -> Iterator[Callable[[str], Outcome]]:
     def run(path: str) -> Outcome:
         options = {"path": path}
         check = CheckSpec(name="mine", kind="python", interval_seconds=1, timeout_seconds=0.4, options=options)
-        executors.append(executor(Config(checks={"mine": check})))
+        executors.append(build_executor(Config(checks={"mine": check})))
         return executors[-1].run(check)[0]
 
     yield run

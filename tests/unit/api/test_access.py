@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from monitor.api.access import Access, Refused, cookie_name
+from monitor.api.access import Access, RefusalReason, cookie_name
 from monitor.api.pages import ProbeResponse
 from monitor.api.service import Service, build
 from monitor.api.targets import Target
@@ -90,25 +90,25 @@ def test_a_code_opens_one_session(tmp_path: Path) -> None:
     code = signed.sign(TOKEN, signed.CODE, 60)
     processes = [Access(TOKEN, used_codes=UsedCodes(tmp_path)) for _ in range(2)]
     session = processes[0].open_session(code)
-    assert not isinstance(session, Refused)
+    assert not isinstance(session, RefusalReason)
     assert TOKEN not in session
     assert processes[1].allows("", OWN_PAGE | {"HTTP_COOKIE": f"monitor_session_8000={session}"})
-    assert [each.open_session(code) for each in processes] == [Refused.USED] * 2
-    assert Access(TOKEN, used_codes=UsedCodes(tmp_path)).open_session(code) is Refused.USED
+    assert [each.open_session(code) for each in processes] == [RefusalReason.USED] * 2
+    assert Access(TOKEN, used_codes=UsedCodes(tmp_path)).open_session(code) is RefusalReason.USED
 
 
 def test_codes_that_open_nothing(tmp_path: Path) -> None:
     """Each with its reason; none of them is used up."""
     access = Access(TOKEN, used_codes=UsedCodes(tmp_path))
-    assert access.open_session(signed.sign(TOKEN, signed.CODE, -1)) is Refused.OVER
+    assert access.open_session(signed.sign(TOKEN, signed.CODE, -1)) is RefusalReason.OVER
     others = [signed.sign("x" * 16, signed.CODE, 60), signed.sign(TOKEN, signed.SESSION, 60)]
     for code in ["", "x", "\u00fc" * 51, "A" * 51, "A" * 5000, *others]:
-        assert access.open_session(code) is Refused.NO_CODE
+        assert access.open_session(code) is RefusalReason.NO_CODE
     good = signed.sign(TOKEN, signed.CODE, 60)
-    assert Access(None, used_codes=UsedCodes(tmp_path)).open_session(good) is Refused.UNAVAILABLE
-    assert Access(TOKEN).open_session(good) is Refused.UNAVAILABLE
-    assert Access(TOKEN, used_codes=UsedCodes(tmp_path / "nowhere")).open_session(good) is Refused.UNAVAILABLE
-    assert not isinstance(access.open_session(good), Refused)
+    assert Access(None, used_codes=UsedCodes(tmp_path)).open_session(good) is RefusalReason.UNAVAILABLE
+    assert Access(TOKEN).open_session(good) is RefusalReason.UNAVAILABLE
+    assert Access(TOKEN, used_codes=UsedCodes(tmp_path / "nowhere")).open_session(good) is RefusalReason.UNAVAILABLE
+    assert not isinstance(access.open_session(good), RefusalReason)
 
 
 @pytest.fixture(params=[None, TOKEN], ids=["no token", "token"])
@@ -124,7 +124,7 @@ def service(request: pytest.FixtureRequest) -> Iterator[Service]:
 
 def ask(service: Service, what: str, **request: Any) -> ProbeResponse:
     """Ask from this machine, as a browser does."""
-    return service.probes.answer(Target(what, "database" if what == "checks" else ""), origin=LOCAL, **request)
+    return service.probes.answer(Target(what, "database" if what == "checks" else ""), environ=LOCAL, **request)
 
 
 def proofs(service: Service) -> list[dict[str, Any]]:

@@ -93,7 +93,7 @@ def test_a_number_that_json_has_no_word_for(name: str, data: dict[str, Any]) -> 
             continue
         assert parsed(body)["checks"]["database"]["status"] == "ok"
     roster = RosterReader(CONFIG)
-    _, body = health_json.group(roster, roster.everything(known), known)
+    _, body = health_json.group_document(roster, roster.everything(known), known)
     checks = parsed(body)["checks"]
     assert checks["database:responseTime"][0]["status"] == "pass"
 
@@ -105,7 +105,7 @@ def test_a_moment_without_sense() -> None:
     known: CachedSnapshot = moment(state("database"))
     known = CachedSnapshot({**known.states, "cpu": broken}, known.now, True, True)
     roster = RosterReader(CONFIG)
-    passes, body = health_json.group(roster, roster.ready, known)
+    passes, body = health_json.group_document(roster, roster.ready, known)
     assert not passes
     assert parsed(body)["checks"]["cpu"][0]["output"] == "unreadable"
     assert parsed(render.Renderer(roster).group(roster.ready, known)[1])["checks"]["cpu"]["reason"] == "unreadable"

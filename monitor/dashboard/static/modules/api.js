@@ -1,8 +1,13 @@
-// Requests to the API. A 304 response is not parsed.
+// Requests to the API.
 
 /**
- * Error of a failed request. `kind`: unreachable (no valid response), refused (login needed), unavailable (the store does not answer),
- * absent (not in the history), wrong (bad parameters), or aborted (a newer request replaces it).
+ * Error of a failed request. `kind` is one of:
+ * - unreachable: the server did not answer, or its response is not valid
+ * - refused: the request is not authorised
+ * - unavailable: the store does not answer
+ * - absent: history does not contain the requested time or check
+ * - wrong: the parameters are wrong
+ * - aborted: a newer request has replaced this request
  */
 export class Failure extends Error {
   constructor(kind, detail = "", status = 0) {
@@ -29,12 +34,12 @@ export class Api {
   }
 
   /**
-   * Return `{body, etag, now}`. The body is null if it has not changed since `etag`. `now` is the store's clock, or null.
-   * Throws Failure.
+   * Return `{body, etag, now}`. `body` is null if the response still has the ETag `options.etag`. `now` is the time of the
+   * store's clock; null if the response does not have it. Throws Failure.
    */
   async get(path, parameters = {}, options = {}) {
     if (path === "snapshot/") return this.send(path, parameters, options);
-    // The server grants few history requests at a time, so this page sends one after the other, and retries when it is refused.
+    // The server reads history for few requests at a time. So the page sends them one after the other, and retries after `busy`.
     const previous = this.last;
     let done;
     this.last = new Promise((resolve) => (done = resolve));
@@ -84,7 +89,7 @@ function failureOf(response, body) {
   return new Failure(kind, problems || body?.hint || body?.error || `HTTP ${response.status}`, response.status);
 }
 
-/** Request that is repeated. A newer one replaces the pending one. Keeps the last response, to revalidate it by its ETag. */
+/** Request that is repeated. A new request aborts a pending request with other parameters. The last response is kept with its ETag. */
 export class RepeatedRequest {
   constructor(api, path) {
     this.api = api;
@@ -96,7 +101,7 @@ export class RepeatedRequest {
     this.pending = null;
   }
 
-  /** Return the body, or null if it has not changed. Throws Failure; of kind "aborted" if a newer request replaced it. */
+  /** Return the body; null if it has not changed since the last response. Throws Failure. */
   async load(parameters = {}) {
     const key = JSON.stringify(parameters);
     if (this.pending?.key === key) return this.pending.body;

@@ -1,4 +1,4 @@
-// Chart of a number over time: its mean as a line, its extremes as a band, and the status as the background.
+// Chart of a series: the mean as a line, minimum and maximum as a band, and the status as the background.
 
 import { h, setAttribute, setText } from "./dom.js";
 import { clock, day, label, moment, quantity, unitOf } from "./format.js";
@@ -8,7 +8,10 @@ const CLICK_PIXELS = 4, SPARSE = 60;
 const WORDS = { error: "error", warning: "warning", ok: "ok", unknown: "unknown", stale: "not observed", unobserved: "not observed" };
 
 export class Chart {
-  /** `actions.pick(time)` is called after a click, `actions.zoom(since, until)` after a drag; `actions.now()` is the store's clock. */
+  /**
+   * `actions.pick(time)` is called after a click, and `actions.zoom(since, until)` after a drag. `actions.now()` returns the time of the
+   * store's clock. Charts with the same `sync` share the cursor.
+   */
   constructor(name, actions, sync, height) {
     this.name = name;
     this.height = height;
@@ -38,14 +41,14 @@ export class Chart {
     this.showReadout(this.plot.cursor.idx);
   }
 
-  /** Mark the past moment that the page shows; null for none. */
+  /** Mark the past moment that the page shows; null removes the mark. */
   mark(at) {
     if (at === this.at) return;
     this.at = at;
     this.plot?.redraw(false);
   }
 
-  /** Draw again with the colours of the theme. */
+  /** Draw again after a change of the theme. */
   restyle() {
     if (!this.plot) return;
     this.plot.destroy();
@@ -94,7 +97,7 @@ export class Chart {
     });
   }
 
-  /** Fill and hatch errors, fill warnings, and dot unobserved time, so that they differ without colours. */
+  /** Draw the background: errors filled and hatched, warnings filled, other time than ok dotted. They differ without colours. */
   shade(plot) {
     const { ctx, bbox } = plot, step = this.history.step_seconds;
     ctx.save();
@@ -126,13 +129,13 @@ export class Chart {
   }
 
   showReadout(index) {
-    const { times, status, series } = this.history, mine = series[this.name];
+    const { times, status, series } = this.history, own = series[this.name];
     let at = index ?? times.length - 1;
-    while (mine && at > 0 && mine.mean[at] === null && status[at] && status[at - 1]) at -= 1; // the last measured point
-    if (at < 0 || !mine || times[at] === undefined) return setText(this.readout, "nothing was observed in this period");
+    while (own && at > 0 && own.mean[at] === null && status[at] && status[at - 1]) at -= 1; // go back to a measured point
+    if (at < 0 || !own || times[at] === undefined) return setText(this.readout, "nothing was observed in this period");
     const time = moment(times[at], this.actions.now());
-    const texts = [time, mine.mean[at] === null ? "no value" : quantity(mine.mean[at], this.unit)];
-    if (mine.max[at] !== null && mine.max[at] !== mine.min[at]) texts.push(`${quantity(mine.min[at], this.unit)} to ${quantity(mine.max[at], this.unit)}`);
+    const texts = [time, own.mean[at] === null ? "no value" : quantity(own.mean[at], this.unit)];
+    if (own.max[at] !== null && own.max[at] !== own.min[at]) texts.push(`${quantity(own.min[at], this.unit)} to ${quantity(own.max[at], this.unit)}`);
     texts.push(WORDS[status[at] ?? "unobserved"]);
     const text = texts.join(" · ");
     setText(this.readout, text);
@@ -164,7 +167,7 @@ export class Chart {
   }
 }
 
-/** Return values for uPlot: null is a gap in the line, undefined is bridged. Only unobserved points are gaps. */
+/** Return values for uPlot, which draws a gap for null and a line across undefined. Only points without observations are gaps. */
 function withGaps(values, statuses) {
   return values.map((value, index) => (value === null && statuses[index] ? undefined : value));
 }

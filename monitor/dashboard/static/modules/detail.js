@@ -30,8 +30,8 @@ export class Detail {
     this.title = h("h2", { id: "detail-title", tabindex: "-1" });
     this.state = h("p", { class: "detail-state" });
     this.message = h("p", { class: "detail-message" });
-    this.ranges = RANGES.map((range) => h("button", { type: "button", class: "range", on: { click: () => this.choose(range) } }, range));
-    this.back = h("button", { type: "button", class: "range", on: { click: () => this.zoomTo(null, null) } }, "Zoom out");
+    this.ranges = RANGES.map((range) => h("button", { type: "button", class: "range", on: { click: () => this.chooseRange(range) } }, range));
+    this.zoomOutButton = h("button", { type: "button", class: "range", on: { click: () => this.zoomTo(null, null) } }, "Zoom out");
     this.note = h("p", { class: "note" });
     this.plots = h("div", { class: "charts" });
     this.windows = new Keyed(h("div", { class: "windows" }), (each) => each.window, makeWindow);
@@ -47,7 +47,7 @@ export class Detail {
       h("div", { class: "detail-head" }, this.icon, this.title,
         h("button", { type: "button", class: "close", "aria-label": "Close", on: { click: () => this.actions.close() } }, "×")),
       this.state, this.message,
-      h("div", { class: "ranges", role: "group", "aria-label": "Period of the charts" }, this.ranges, this.back,
+      h("div", { class: "ranges", role: "group", "aria-label": "Period of the charts" }, this.ranges, this.zoomOutButton,
         h("span", { class: "links" }, this.csv, " ", this.json)),
       this.note, this.plots,
       h("p", { class: "hint" }, "Drag to zoom. Click or press Enter to show the state of everything at that moment."),
@@ -55,7 +55,7 @@ export class Detail {
       h("h3", {}, "All fields"), h("table", { class: "fields" }, h("caption", { class: "visually-hidden" }, "All fields of the check"), this.fields.parent));
   }
 
-  /** Show the check of the route in a view, or hide the detail if the route has none. */
+  /** Show the check that the route selects; hide the detail if the route selects no check. */
   update(view, now, past, events) {
     const name = this.route.check, check = view?.checks.get(name) ?? view?.others.get(name) ?? null;
     if (name !== this.check) this.open(name);
@@ -70,7 +70,7 @@ export class Detail {
     setText(this.message, check?.message ?? "");
     show(this.message, Boolean(check?.message));
     this.ranges.forEach((each) => setAttribute(each, "aria-pressed", String(!this.zoom && each.textContent === this.route.range)));
-    show(this.back, Boolean(this.zoom));
+    show(this.zoomOutButton, Boolean(this.zoom));
     for (const each of this.charts.values()) each.mark(this.route.at);
     const changes = events.filter((each) => each.check === name && (!past || each.at <= this.route.at)).slice(-MAX_CHANGES).reverse();
     this.changes.update(changes.map((each) => ({ key: each.id ?? each.cursor, ...each })), this.actions.now());
@@ -101,7 +101,7 @@ export class Detail {
     this.node.scrollTop = 0;
   }
 
-  choose(range) {
+  chooseRange(range) {
     this.zoom = null;
     this.route.go({ range });
     void this.refresh();
@@ -109,20 +109,21 @@ export class Detail {
 
   zoomTo(since, until) {
     this.zoom = since === null ? null : { since, until: Math.min(until, this.actions.now()) };
-    show(this.back, Boolean(this.zoom));
+    show(this.zoomOutButton, Boolean(this.zoom));
     void this.refresh();
   }
 
   parameters() {
     const name = this.check;
     if (this.zoom) return { check: name, since: this.zoom.since.toFixed(3), until: this.zoom.until.toFixed(3) };
-    // If single observations begin within a short range, only they are requested: they are finer than roll-ups.
+    // If single observations begin within a short range, request the range from there on. The server would use the coarser
+    // roll-ups for a range that begins earlier.
     const raw = this.actions.reach(), seconds = RANGE_SECONDS[this.route.range];
     const since = raw && seconds <= RAW_SECONDS && raw > this.actions.now() - seconds ? String(raw) : `-${this.route.range}`;
     return { check: name, since };
   }
 
-  /** Request history and uptime again. Unchanged responses cost little. */
+  /** Request history and uptime again. The server answers 304 if they have not changed. */
   async refresh() {
     if (!this.check) return;
     await Promise.all([this.refreshHistory(), this.refreshUptime()]);
@@ -186,10 +187,10 @@ export class Detail {
   }
 }
 
-/** Return why a request has failed, in words. */
+/** Return the text for a failed request. */
 export function failureText(failure) {
   if (failure.kind === "unavailable") return "History cannot be read now: the store does not answer. The page tries again.";
-  if (failure.kind === "absent") return "There is no history: it is off, or nothing was observed.";
+  if (failure.kind === "absent") return "There is no history: history is off, or nothing was observed.";
   if (failure.kind === "refused") return "You are no longer logged in.";
   if (failure.kind === "wrong") return `The server refused the request: ${failure.message}`;
   return "The server does not answer.";
@@ -217,7 +218,7 @@ function fieldsOf(check, now) {
   return [...rows, ...detail, ...times];
 }
 
-/** Return a value as text. `special` returns the text of fields with a format of their own, or null. */
+/** Return a value as text. `special(name, value)` returns the text of a field that is a time; null for other fields. */
 function valueText(value, special) {
   if (value === null || value === undefined) return "–";
   if (Array.isArray(value)) return value.map((each) => valueText(each, special)).join(", ");

@@ -1,4 +1,4 @@
-// Creation and changes of nodes. Unchanged nodes are not touched, so that focus, selection and scroll position stay.
+// Creation and changes of nodes. A node changes only if its content differs, so that focus, selection and scroll position stay.
 
 const SVG = "http://www.w3.org/2000/svg";
 const IN_SVG = new Set(["svg", "use", "path", "rect", "g", "line", "title"]);
@@ -16,7 +16,7 @@ export function h(tag, properties = {}, ...children) {
   return node;
 }
 
-/** Create one of the page's symbols. It is decoration: there is always a word beside it. */
+/** Create a symbol. Screen readers ignore it, so the same must be shown in words. */
 export function icon(name) {
   return h("svg", { class: "icon", "aria-hidden": "true", focusable: "false" }, h("use", { href: `#i-${name}` }));
 }
@@ -31,7 +31,7 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Set an attribute if it differs; null removes it. */
+/** Set an attribute, if its value differs; null removes the attribute. */
 export function setAttribute(node, name, value) {
   if (value === null) {
     if (node.hasAttribute(name)) node.removeAttribute(name);
@@ -43,7 +43,10 @@ export function setStatus(node, status) {
   if (node.dataset.status !== status) node.dataset.status = status;
 }
 
-/** Children of `parent`, one for each item, identified by `key`. `update` creates, updates, moves and removes them. */
+/**
+ * Children of `parent`, one for each item. `key(item)` identifies the child of an item, and `make(item)` creates it.
+ * `update` creates, updates, moves and removes children.
+ */
 export class Keyed {
   constructor(parent, key, make) {
     this.parent = parent;
@@ -71,7 +74,7 @@ export class Keyed {
   }
 }
 
-/** Create a link to a check. Its address shows only the check; a click keeps the other state of the page (see main.js). */
+/** Create a link to a check. A click keeps the filter and the time of the page (see main.js); in a new tab, only the check is shown. */
 export function checkLink(name, properties = {}, text = name) {
   return h("a", { href: `#check=${encodeURIComponent(name)}`, dataset: { check: name }, ...properties }, ...[text].flat());
 }

@@ -6,9 +6,9 @@ import { age, clock, day, seconds, words } from "./format.js";
 const MAX_KEPT = 200, MAX_SHOWN = 60, ENOUGH = 30, PAGES = 20;
 const DAYS = [1, 7, 30];
 
-/** The newest events. They are requested from a cursor on, so that each is read once. */
+/** The newest events. A request returns the events after the cursor, so that each event is transferred once. */
 export class EventLog {
-  /** `now()` returns the store's clock. */
+  /** `now()` returns the time of the store's clock. */
   constructor(api, now) {
     this.api = api;
     this.now = now;
@@ -16,14 +16,17 @@ export class EventLog {
     this.events = [];
   }
 
-  /** Read new events. The first call goes back 1, 7 or 30 days, or to the start, until it has enough. Throws Failure. */
+  /**
+   * Read new events. The first call reads those of the last day. If they are fewer than ENOUGH, it reads the last 7 days, then the
+   * last 30 days, then all events. Throws Failure.
+   */
   async read() {
     if (this.cursor !== null) return this.readAfter(this.cursor);
     for (const days of DAYS) {
-      // A cursor is the id of an entry in a Redis stream, which begins with its time in milliseconds.
+      // A cursor is the id of an entry in a Redis stream. It begins with the time of the entry in milliseconds.
       await this.readAfter(`${Math.floor((this.now() - days * 86_400) * 1000)}-0`);
       if (this.events.length >= ENOUGH) return;
-      this.forget();
+      this.reset();
     }
     await this.readAfter(null);
     this.cursor ??= "0-0";
@@ -39,7 +42,7 @@ export class EventLog {
   }
 
   /** Start again, because the store has lost the entry of the cursor. */
-  forget() {
+  reset() {
     [this.cursor, this.events] = [null, []];
   }
 }
@@ -49,7 +52,7 @@ export class Events {
     this.keyed = new Keyed(byId("events-list"), (each) => each.key, makeRow);
   }
 
-  /** Show the events; without those after the past moment `at`, if it is set. `problem` is the text of a failure. */
+  /** Show the events; if `at` is set, only the events until then. `problem` is the text of a failed request, or null. */
   update(events, now, at, problem) {
     const until = at ?? Infinity;
     const shown = events.filter((each) => seconds(each.at) <= until).slice(-MAX_SHOWN).reverse();

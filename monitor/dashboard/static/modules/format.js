@@ -1,10 +1,10 @@
-// Numbers, ages and times as text. Pure: no document, no clock.
+// Numbers, ages and times as text. These functions do not use the document or a clock.
 
 const UNITS = { x: "×" };
 const SUFFIXES = [["_ms", "ms"], ["_seconds", "s"], ["_mb", "MiB"], ["_kb", "KiB"], ["_bytes", "B"],
   ["_ratio_max", "×"], ["_ratio", "×"], ["percent", "%"], ["_per_second", "/s"], ["_rate", "/s"]];
 
-/** Return the unit of a number as it is shown. `apiUnit` is the unit in the API's response, if it has one. */
+/** Return the unit of a number as text. `apiUnit` is the unit in the API's response, if the response has a unit. */
 export function unitOf(name, apiUnit) {
   if (apiUnit !== undefined && apiUnit !== null) return UNITS[apiUnit] ?? apiUnit;
   return SUFFIXES.find(([suffix]) => name.endsWith(suffix))?.[1] ?? "";
@@ -25,7 +25,7 @@ export function words(code) {
   return code ? String(code).replaceAll("_", " ") : "";
 }
 
-/** Return a number with about three digits and its unit. Large numbers get a prefix, durations a suitable unit. */
+/** Return a number with its unit and about three digits: large numbers with k, M or G, durations in a suitable unit. */
 export function quantity(value, unit = "") {
   if (typeof value !== "number" || !Number.isFinite(value)) return "–";
   if (unit === "ms" && Math.abs(value) >= 10_000) return duration(value / 1000);
@@ -72,7 +72,7 @@ export function age(seconds) {
   return duration(seconds).split(" ").slice(0, 2).join(" ");
 }
 
-/** Return a share as a percentage. It is never rounded up, so that an outage stays visible. */
+/** Return a share as a percentage, rounded down so that an outage stays visible. */
 export function percentage(share) {
   if (typeof share !== "number") return "–";
   return share >= 1 ? "100%" : `${(Math.floor(share * 10_000 + 1e-6) / 100).toFixed(2)}%`;

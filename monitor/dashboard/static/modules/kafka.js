@@ -1,4 +1,4 @@
-// Consumer groups: lag, skew, and the partitions with the most lag with their owners.
+// Panel of the consumer groups: lag, skew, and the partitions with the most lag, each with its owner.
 
 import { byId, checkLink, h, icon, Keyed, setAttribute, setIcon, setStatus, setText, show } from "./dom.js";
 import { plural, quantity, words } from "./format.js";
@@ -66,7 +66,7 @@ class Group {
   }
 }
 
-/** Return the rows of a group's table of partitions, which the API sends as rows or as columns. */
+/** Return the partitions of a group as rows. The API sends them as rows or as columns. */
 export function partitions(check) {
   const table = check.detail?.partition_table;
   if (Array.isArray(table)) return table;

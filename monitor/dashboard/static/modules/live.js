@@ -1,4 +1,4 @@
-// Requests for the snapshot every two seconds while the page is visible, and the state of the connection.
+// Request for the snapshot, sent every two seconds while the page is visible, and the state of the connection.
 
 export const EVERY_MS = 2000;
 const LATE_SECONDS = 6;
@@ -20,17 +20,17 @@ export class Live {
     addEventListener("pageshow", (event) => event.persisted && this.wake());
   }
 
-  /** Return the store's clock in epoch seconds; the browser's clock before the first response. */
+  /** Return the time of the store's clock in epoch seconds; before the first response, of the browser's clock. */
   now() {
     return this.clockOffset === null ? Date.now() / 1000 : this.clockOffset + performance.now() / 1000;
   }
 
-  /** Seconds since the last response of the server; infinite before the first one. */
+  /** Seconds since the last response of the server; infinite before the first response. */
   get silence() {
     return this.respondedAt === null ? Infinity : (performance.now() - this.respondedAt) / 1000;
   }
 
-  /** starting, live, late (the last attempt failed), unreachable, refused or paused. */
+  /** State of the connection: starting, live, late (the last attempt failed), unreachable, refused, or paused (the page is hidden). */
   get state() {
     if (this.failure?.kind === "refused") return "refused";
     if (document.hidden) return "paused";
@@ -70,7 +70,7 @@ export class Live {
         this.onSnapshot(response.body);
       }
     } catch (failure) {
-      if (!failure.kind) throw failure; // an error in this code
+      if (!failure.kind) throw failure; // not a Failure, but an error in this code
       this.failure = failure;
     }
   }

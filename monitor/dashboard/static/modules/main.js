@@ -27,7 +27,7 @@ class Page {
     this.overview = null;
     this.figures = null;
     this.problems = { events: null, uptime: null };
-    this.loaded = null;
+    this.loadedVersion = null;
     this.observer = null;
     this.route = new Route((before) => this.onRouteChange(before));
     this.live = new Live(api, (snapshot) => this.onSnapshot(snapshot), () => this.draw());
@@ -61,12 +61,12 @@ class Page {
   onSnapshot(snapshot) {
     const changed = JSON.stringify(statusesOf(snapshot)) !== JSON.stringify(statusesOf(this.snapshot ?? {}));
     this.snapshot = snapshot;
-    this.loaded ??= snapshot.version ?? null;
+    this.loadedVersion ??= snapshot.version ?? null;
     this.watchUptime();
     if (changed) this.due.events = 0;
   }
 
-  /** Request uptime of all checks only when the reader scrolls to it. The page must be drawn before, so that it can scroll. */
+  /** Request the uptime of all checks when the reader scrolls to this panel. Before that, draw the page, so that it has its height. */
   watchUptime() {
     if (this.observer) return;
     this.draw();
@@ -121,7 +121,7 @@ class Page {
       await this.log.read();
       this.problems.events = null;
     } catch (failure) {
-      if (failure.kind === "wrong") this.log.forget(); // the store has lost the cursor's entry
+      if (failure.kind === "wrong") this.log.reset(); // the store has lost the cursor's entry
       this.problems.events = failureText(failure);
       this.retryLater("events", failure);
     }
@@ -166,7 +166,7 @@ class Page {
     const now = this.live.now(), at = this.route.at;
     if (this.snapshot) this.view = { ...viewOf(this.snapshot, now), reportedStatus: this.snapshot.status };
     const shown = at ? this.past.view : this.view;
-    this.notices.update(this.live, this.snapshot, this.route, this.past, { loaded: this.loaded, served: this.snapshot?.version });
+    this.notices.update(this.live, this.snapshot, this.route, this.past, { loaded: this.loadedVersion, served: this.snapshot?.version });
     this.verdict.update(shown, this.live, at);
     document.documentElement.classList.toggle("past", Boolean(at));
     document.documentElement.classList.toggle("old", !at && ["unreachable", "refused"].includes(this.live.state));
@@ -217,7 +217,7 @@ class Page {
   }
 }
 
-/** Return a past snapshot without expiry times, so that no check appears stale. */
+/** Return a past snapshot without the times at which results expire, so that no check appears stale. */
 function pastOf(body) {
   const checks = Object.fromEntries(Object.entries(body.checks ?? {}).map(([name, entry]) => [name, { ...entry, valid_until: null }]));
   return { ...body, checks };

@@ -1,4 +1,4 @@
-// Views: the API's responses as plain values for the panels. Pure: `now` is an argument.
+// Views: the values that the panels show, computed from the API's responses.
 
 import { plural, seconds, unitOf, words } from "./format.js";
 
@@ -14,8 +14,8 @@ const COMMON_FIELDS = new Set(["status", "reason", "held", "last_status", "last_
 export const fails = (status) => FAILING.has(status);
 
 /**
- * Return the view of a snapshot. A check whose result has expired at `now` is stale.
- * `others` are the checks without a tile, because another panel shows them: workers, queues and hosts.
+ * Return the view of a snapshot at the time `now`. A check whose result has expired is stale.
+ * `checks` are the checks with a tile. `others` are the checks without a tile: workers, queues and hosts.
  */
 export function viewOf(snapshot, now) {
   const checks = new Map(), others = new Map();
@@ -86,7 +86,7 @@ function overall(checks, reported) {
   return reported ?? (found.length ? "healthy" : "unknown");
 }
 
-/** Return the reasons of the verdict: the checks that are not ok, in groups `{status, text, checks}`, the worst first. */
+/** Return the checks that are not ok as groups `{status, text, checks}`, the worst first. They are the reasons of the verdict. */
 export function reasonsOf(view) {
   const found = [...view.checks.values()];
   const categories = [
@@ -104,10 +104,10 @@ export function reasonsOf(view) {
   });
 }
 
-/** Return the status whose colour and symbol an overall verdict has. */
+/** Return the status whose colour and symbol the page uses for an overall verdict. */
 export const verdictStatus = (verdict) => ({ healthy: "ok", degraded: "warning", unhealthy: "error" })[verdict] ?? "unknown";
 
-/** Return whether a check matches the words and the statuses of the filter. */
+/** Return whether a check matches the filter: all words of `query`, and one of `statuses` unless they are empty. */
 export function matches(check, query, statuses) {
   if (statuses.size && !statuses.has(check.status)) return false;
   if (!query) return true;
@@ -115,7 +115,7 @@ export function matches(check, query, statuses) {
   return query.toLowerCase().split(/\s+/).every((word) => text.includes(word));
 }
 
-/** Return the runs of equal status in a history: `[{status, from, to}]`, as indexes, `to` exclusive. */
+/** Return the runs of equal status: `[{status, from, to}]`, where `from` is the first index and `to` the index after the last. */
 export function runs(statuses) {
   const found = [];
   for (let index = 0; index < statuses.length; index += 1) {

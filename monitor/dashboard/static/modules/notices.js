@@ -1,4 +1,4 @@
-// Notices above everything: the page shows a past moment, or cannot show the current state.
+// Messages at the top of the page, such as: the page shows a past moment, or the store does not answer.
 
 import { byId, h, Keyed, setText } from "./dom.js";
 import { duration, moment } from "./format.js";
@@ -20,7 +20,7 @@ export class Notices {
       found.push({ kind: "version", title: "The server has been updated.", text: "This page belongs to an older version." });
     }
     if (snapshot && snapshot.answering !== false && !snapshot.reaches?.raw && !snapshot.reaches?.rollups) {
-      found.push({ kind: "history", title: "There is no history.", text: "It is off, was lost, or has just begun. Charts, uptime and time travel have nothing to show." });
+      found.push({ kind: "history", title: "There is no history.", text: "History is off, was lost, or has just begun. Charts, uptime and time travel have nothing to show." });
     }
     this.list.update(found);
   }

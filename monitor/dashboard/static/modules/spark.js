@@ -1,4 +1,4 @@
-// Sparkline of the last day in a tile: values as a line, and the status below it. Decoration: the same is shown in words beside it.
+// Sparkline of a tile: the values of the last 24 hours as a line, and the status as a strip below the line. Screen readers ignore it.
 
 import { h, setAttribute } from "./dom.js";
 import { runs } from "./model.js";
@@ -24,7 +24,7 @@ export class Spark {
     const paths = Object.fromEntries(SHOWN.map((status) => [status, ""]));
     const step = WIDTH / Math.max(1, statuses.length);
     for (const { status, from, to } of runs(statuses)) {
-      // An error is taller, so that it is visible without colours; unobserved time is a gap.
+      // An error is taller, so that it is visible without colours. Time without observations is a gap.
       const top = HEIGHT - (status === "error" ? 2 * STRIP : STRIP);
       if (status in paths) paths[status] += `M${round(from * step)} ${top}H${round(to * step)}V${HEIGHT}H${round(from * step)}z`;
     }

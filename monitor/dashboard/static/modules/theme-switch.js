@@ -4,7 +4,7 @@ import { byId, setAttribute, setText } from "./dom.js";
 
 const NEXT = { auto: "light", light: "dark", dark: "auto" };
 
-/** Connect the switch. `onChange()` is called after each change of the colours. */
+/** Connect the switch to its button. `onChange()` is called after each change of the theme. */
 export function connectThemeSwitch(onChange) {
   const button = byId("theme"), root = document.documentElement;
   const showChoice = () => {
@@ -18,7 +18,7 @@ export function connectThemeSwitch(onChange) {
     else root.dataset.theme = chosen;
     try {
       localStorage.setItem("monitor-theme", chosen);
-    } catch { /* no storage: the choice lasts until the page is closed */ }
+    } catch { /* The browser permits no storage: the choice is lost when the page is closed. */ }
     showChoice();
     onChange();
   });

@@ -1,4 +1,4 @@
-// Tiles of the checks, in the order of the configuration, so that each keeps its place.
+// Tiles of the checks, in the order of the configuration, so that a tile keeps its place.
 
 import { byId, checkLink, h, icon, Keyed, setAttribute, setIcon, setStatus, setText, show } from "./dom.js";
 import { age, label, plural, quantity, words } from "./format.js";
@@ -8,7 +8,7 @@ import { Spark } from "./spark.js";
 const WORDS = { error: "Error", stale: "Stale", unknown: "Unknown", warning: "Warning", ok: "OK" };
 
 export class Tiles {
-  /** `route` has the selected check and the filter. The tiles change its filter. */
+  /** `route` has the selected check and the filter. The search field and the buttons above the tiles change the filter. */
   constructor(route) {
     this.route = route;
     this.list = byId("tiles");

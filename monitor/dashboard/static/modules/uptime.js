@@ -1,4 +1,4 @@
-// Uptime of every check: a bar for each of ninety days, and the share of time in which it was up.
+// Uptime panel: for each check, a bar for each of ninety days, and the share of the observed time in which the check was up.
 
 import { byId, checkLink, h, icon, Keyed, setAttribute, setIcon, setStatus, setText, show } from "./dom.js";
 import { date, duration, percentage } from "./format.js";
@@ -22,9 +22,9 @@ export class Uptime {
     show(this.table, false);
   }
 
-  /** Show the API's figures, null before the first response. `problem` is the text of a failure. */
+  /** Show `figures`, the API's response; null before the first response. `problem` is the text of a failed request, or null. */
   update(view, figures, problem) {
-    setText(byId("uptime-note"), problem && figures ? problem : "up: ok or warning; unobserved time counts as neither up nor down");
+    setText(byId("uptime-note"), problem && figures ? problem : "Up means ok or warning. Time without observations counts neither as up nor as down.");
     show(this.empty, !figures);
     show(this.table, Boolean(figures));
     if (!figures) return void (problem && setText(this.empty, problem));
@@ -55,10 +55,10 @@ class Row {
   }
 }
 
-/** Return the time for which a check was observed. A share of five minutes means less than one of ninety days. */
+/** Return the time for which a check was observed, so that a reader can judge how much its shares mean. */
 const observedTime = (spent) => (spent ? duration(spent.ok + spent.warning + spent.error + spent.unknown) : "–");
 
-/** Bars of the last days. Their shapes show as much as the colours: an outage has a foot, an unobserved day is a stub. */
+/** Bars of the last days. Shapes differ as colours do: a day with an outage has a foot, a day without observations is a stub. */
 export class Bars {
   constructor() {
     this.paths = Object.fromEntries(Object.keys(WORDS).map((word) => [word, h("path", { "data-status": word })]));
@@ -101,7 +101,7 @@ export class Bars {
 
 const bar = (x, top, bottom) => `M${x} ${top}h${BAR}V${bottom}h-${BAR}z`;
 
-/** Return the status that a day is shown with. Any outage counts, because short outages must be visible. */
+/** Return the status that the bar of a day shows: error for any outage, because short outages must be visible. */
 export function worstStatus(day) {
   if (day.error > 0) return "error";
   if (day.ok + day.warning + day.unknown <= 0) return "unobserved";

@@ -1,4 +1,4 @@
-// The overall verdict and its reasons. The title and the icon of the tab show it, too.
+// The overall verdict and its reasons. The title and the icon of the browser tab show the verdict too.
 
 import { byId, checkLink, h, icon, Keyed, setAttribute, setIcon, setStatus, setText } from "./dom.js";
 import { duration, moment, plural, words } from "./format.js";

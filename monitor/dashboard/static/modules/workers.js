@@ -24,7 +24,7 @@ export class Workers {
     this.keyed = null;
   }
 
-  /** Show a view. With `past` it is the view of a past moment, which has only statuses and latencies. */
+  /** Show a view. `past` is true for a past moment, whose view has only statuses, latencies and numbers of messages. */
   update(view, past) {
     const workers = view.workers.toSorted((a, b) => (RANK[a.status] ?? 2) - (RANK[b.status] ?? 2) || (a.name < b.name ? -1 : 1));
     show(this.table, workers.length + view.queues.length > 0);
@@ -84,7 +84,7 @@ class Row {
   }
 }
 
-/** Return the prefix of all names up to the @, which the head of the column shows instead; empty if they differ. */
+/** Return the prefix up to the @ that all names have in common; empty if the prefixes differ. Only the head of the column shows it. */
 function commonPrefix(workers) {
   const prefix = workers[0]?.name.slice(0, workers[0].name.indexOf("@") + 1) ?? "";
   return workers.every((each) => each.name.startsWith(prefix)) ? prefix : "";
@@ -127,7 +127,7 @@ function verdict(entry) {
   return entry.stale || entry.status === "stale" ? `${text}, out of date` : text;
 }
 
-/** Return the workers and queues of a past snapshot, which has them among all other checks. */
+/** Return the workers and queues of a past snapshot, in which they are checks. */
 export function workersOf(snapshot) {
   const withPrefix = (prefix) => Object.entries(snapshot.checks ?? {}).filter(([name]) => name.startsWith(prefix)).map(([name, entry]) => ({
     name: entry.name ?? name.slice(prefix.length), check: name, status: entry.status, reason: entry.reason, verdict: entry.reason,

@@ -69,7 +69,7 @@ def service(store: MemoryStore, django_is_set_up: None) -> Iterator[Service]:
     service = build(config(*checks, token="hushhushhushhush"), connect=lambda: store, history_source=lambda: store)
     kept, composition._services[:] = composition._services[:], [service]
     service.refresher.start()
-    wait_for(lambda: service.refresher.reaches.known.raw, what="the first read")
+    wait_for(lambda: service.refresher.reaches.value.raw, what="the first read")
     yield service
     composition._services[:] = kept
     service.refresher.stop()
@@ -88,7 +88,7 @@ def described(application: Any) -> dict[str, Any]:
     return found
 
 
-PROBES = [f"{path}/{{name}}" if each.is_named else path for path, each in ENDPOINTS.items() if each.responses]
+PROBES = [f"{path}/{{name}}" if each.has_name else path for path, each in ENDPOINTS.items() if each.responses]
 OPERATIONS = ("history", "history/overview", "uptime", "events", "snapshot", "detailed", *PROBES)
 NOT_DESCRIBED = {"openapi", "docs", "docs-asset"}
 

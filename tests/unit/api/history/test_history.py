@@ -41,7 +41,7 @@ def service(store: MemoryStore, django_is_set_up: None, monkeypatch: pytest.Monk
     service = build(config(*checks, token="hushhushhushhush"), connect=lambda: store, history_source=lambda: store)
     monkeypatch.setattr(composition, "_services", [service])
     service.refresher.start()
-    wait_for(lambda: service.refresher.reaches.known.raw, what="the first read")
+    wait_for(lambda: service.refresher.reaches.value.raw, what="the first read")
     yield service
     service.refresher.stop()
 
@@ -305,7 +305,7 @@ def test_the_snapshot(ask: Client, service: Service) -> None:
     assert [each["name"] for each in said["workers"]] == ["celery@web-1"]
     assert said["reaches"]["raw"] == pytest.approx(READ_AT - 2 * HOUR + 5)
     assert float(reply.headers["x-monitor-now"]) == pytest.approx(READ_AT, abs=5)
-    assert isinstance(service.refresher.reaches.known, HistoryBounds)
+    assert isinstance(service.refresher.reaches.value, HistoryBounds)
 
 
 def test_what_did_not_change_is_not_sent_again(ask: Client, store: MemoryStore, service: Service) -> None:

@@ -43,28 +43,28 @@ FAILING = [Line("ping", True), Line("db", False, "timeout")]
 def test_kubernetes_texts(caption: str, lines: list[Line], asked: dict[str, Any], status: int, text: str) -> None:
     """Texts and status codes of k8s.io/apiserver/pkg/server/healthz."""
     asked = {"verbose": False, "exclude": (), **asked}
-    assert kubernetes.endpoint("readyz", lines, **asked) == (status, text), caption
+    assert kubernetes.endpoint_response("readyz", lines, **asked) == (status, text), caption
 
 
 def test_a_name_to_exclude_cannot_write_lines_of_its_own() -> None:
     """It comes from whoever asks."""
-    _, text = kubernetes.endpoint("readyz", PASSING, verbose=True, exclude=['x"\n[-]db failed'])
+    _, text = kubernetes.endpoint_response("readyz", PASSING, verbose=True, exclude=['x"\n[-]db failed'])
     assert text.splitlines()[2].startswith("warn: ")
     assert len(text.splitlines()) == 4
 
 
 def test_a_single_kubernetes_check() -> None:
     """Terse when it passes, its reason code when it fails, KeyError when it is not there."""
-    assert kubernetes.single(FAILING, "ping") == (200, "ok")
-    assert kubernetes.single(FAILING, "db") == (500, "internal server error: timeout\n")
+    assert kubernetes.check_response(FAILING, "ping") == (200, "ok")
+    assert kubernetes.check_response(FAILING, "db") == (500, "internal server error: timeout\n")
     with pytest.raises(KeyError):
-        kubernetes.single(FAILING, "other")
+        kubernetes.check_response(FAILING, "other")
 
 
 def test_an_optional_check_passes_in_the_kubernetes_dialect() -> None:
     """There is no word for a warning there, and it must not fail the probe."""
     known = roster(check("db"), check("cache", critical=False))
-    lines = kubernetes.lines(known, known.ready, moment(state("db"), state("cache", "error")))
+    lines = kubernetes.check_lines(known, known.ready, moment(state("db"), state("cache", "error")))
     assert lines == [Line("ping", True), Line("db", True), Line("cache", True)]
 
 
@@ -80,7 +80,7 @@ def test_an_optional_check_passes_in_the_kubernetes_dialect() -> None:
 def test_health_json_words(caption: str, status: str, critical: bool, passes: bool, word: str, component: str) -> None:
     """`healthy`, `degraded` and `unhealthy` in the words of the draft."""
     known = roster(check("db:main", kind="database", critical=critical))
-    verdict, body = health_json.group(known, known.ready, moment(state("db:main", status, reason="slow")))
+    verdict, body = health_json.group_document(known, known.ready, moment(state("db:main", status, reason="slow")))
     said = json.loads(body)
     (key, (found,)) = next(iter(said["checks"].items()))
     assert (verdict, said["status"], found["status"]) == (passes, word, component), caption
@@ -92,7 +92,7 @@ def test_health_json_words(caption: str, status: str, critical: bool, passes: bo
 def test_health_json_measurements() -> None:
     """Numbers that have a name in the draft get it, each with its unit and its time."""
     known = roster(check("cpu"))
-    _, body = health_json.group(known, known.ready, moment(state("cpu", data={"percent": 25.5, "count": 4})))
+    _, body = health_json.group_document(known, known.ready, moment(state("cpu", data={"percent": 25.5, "count": 4})))
     checks = json.loads(body)["checks"]
     assert list(checks) == ["cpu:responseTime", "cpu:utilization"]
     assert checks["cpu:utilization"] == [
@@ -110,5 +110,5 @@ def test_health_json_measurements() -> None:
 def test_health_json_of_what_was_never_observed() -> None:
     """A component without a measurement."""
     known = roster(check("cpu"))
-    _, body = health_json.group(known, known.ready, moment())
+    _, body = health_json.group_document(known, known.ready, moment())
     assert json.loads(body)["checks"]["cpu"][0]["output"] == "not_observed"

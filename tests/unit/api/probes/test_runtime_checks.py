@@ -84,7 +84,7 @@ def test_nothing_is_kept_of_what_comes_and_goes(service: Service, store: MemoryS
             answer = service.probes.answer(Target("checks", f"worker:celery@{number}"), **request)
             assert answer.status == (200 if number < 200 else 404)
             assert service.probes.public_page(Target("checks", f"worker:celery@{number}")) is None
-    assert len(service.probes._pages) + len(service.renderer._kept) == 0
+    assert len(service.probes._pages) + len(service.renderer._cache) == 0
 
 
 def test_the_monitors_own_state_is_shown_in_detailed(service: Service, store: MemoryStore) -> None:
