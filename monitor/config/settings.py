@@ -88,7 +88,7 @@ class CheckDefaults(HysteresisSettings):
         default=10.0,
         alias="interval",
         gt=0,
-        description="time between two runs of a check. A shorter interval finds failures sooner and needs more CPU",
+        description="time between two runs of a check. A shorter interval finds failures sooner and causes more runs",
     )
     timeout_seconds: Seconds = Field(
         default=5.0,
