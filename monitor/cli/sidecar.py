@@ -47,7 +47,7 @@ def sidecar(host: str | None, port: int | None, data_dir: Path | None, config: P
         problem = ConfigProblem("groups.ready", None, hint)
         click.echo(problems_text(ConfigError([problem])), err=True)
         sys.exit(WRONG_CONFIGURATION)
-    if loaded.origin(f"checks.{probe_environment.CHECK}.prometheus_url") == probe_environment.NOTHING_GIVEN_LABEL:
+    if loaded.origin(f"checks.{probe_environment.CHECK}.prometheus_url") == probe_environment.OLDER_PROBE_LABEL:
         _log_defaults(settings)
     host, port = host or settings.sidecar.host, settings.sidecar.port if port is None else port
     try:
@@ -64,7 +64,7 @@ def _log_defaults(settings: Config) -> None:
     logs.configure(settings.log_format, settings.log_level)
     hint = "no group is configured: set KAFKA_GROUP and KAFKA_BROKERS, or PROMETHEUS_URL, to watch another group"
     structlog.get_logger("monitor.sidecar").warning(
-        "sidecar.defaults_taken", **probe_environment.NOTHING_GIVEN, hint=hint
+        "sidecar.defaults_taken", **probe_environment.OLDER_PROBE_DEFAULTS, hint=hint
     )
 
 
