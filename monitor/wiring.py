@@ -127,7 +127,7 @@ def identity(config: Config, *, data_dir: Path | None = None, makes_name: bool =
     With ``makes_name``, a monitor without a project gets a generated name, which is kept in its data directory.
     """
     found = discovery.identity(config.project)
-    return found if found.name else standalone.identity(data_dir or config.data_dir, makes=makes_name)
+    return found if found.name else standalone.identity(data_dir or config.data_dir, creates_name=makes_name)
 
 
 def executor(config: Config) -> ProcessExecutor:
