@@ -61,9 +61,8 @@ def up(host: str | None, port: int | None, data_dir: Path | None, redis_url: str
         with preflight.lock(directory, mark):
             (directory / OWN_DATABASE).touch(0o600)
             if settings.project is None:
-                standalone.read_or_create(
-                    directory
-                )  # before the roles start, so that all of them have the same project name
+                # Before the roles start, so that all of them have the same project name.
+                standalone.read_or_create(directory)
             server = embedded.role(directory) if embedded_directories else None
             supervisor = Supervisor(server, _roles(host, port, terminal=output.terminal), mark, output)
             token = provide_token(settings, directory)
