@@ -21,8 +21,8 @@ which notifications are sent.
 If a delivery takes longer than the channel's `timeout`, it has failed and is repeated. The receiver may have accepted
 the notification nevertheless, and then gets the notification twice. Both have the same id.
 
-The value of an option of type "text (secret)" appears neither in logs, nor in the store, nor in the output of `monitor
-config`, nor in the process list. Such options are passwords, tokens, and URLs that may contain them.
+An option of type "text (secret)" is a password, a token, or a URL that may contain one. Its value appears neither in
+logs, nor in the store, nor in the output of `monitor config`, nor in the process list.
 """
 
 _TEMPLATES = f"""\
