@@ -22,7 +22,8 @@ NAMES: Mapping[str, str] = {
     "status": "status of the check after the change",
     "reason": "reason code, such as `timeout`. `-` if there is none",
     "message": "message of the check, which may contain host names. `-` if there is none",
-    "since": "time of the change of the status (ISO 8601, UTC)",
+    "since": "time of the last change of the status. In `reminder` and `resolved`: time at which the failure began "
+    "(ISO 8601, UTC)",
     "at": "time of the decision to send the notification (ISO 8601, UTC)",
     "duration": "time from `$since` to `$at`, such as `1 h 5 min`",
     "labels": "labels of the check, such as `team=shop, tier=1`. `-` if there are none",
