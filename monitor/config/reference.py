@@ -133,7 +133,7 @@ def _settings() -> str:
             f"`{key.dotted}`",
             ", ".join(f"`{name}`" for name in variables),
             _type(key.field),
-            _code(values[key.dotted]),
+            _as_code(values[key.dotted]),
         )
         rows.append((*cells, key.field.description or ""))
     return "## Settings\n\n" + _markdown(("key", "environment", "type", "default", "meaning"), rows)
@@ -153,7 +153,7 @@ def _table_of(name: str) -> str:
         elif field.is_required():
             default = "required"
         else:
-            default = _code(_plain(field.get_default(call_default_factory=True, validated_data={})))
+            default = _as_code(_default_text(field.get_default(call_default_factory=True, validated_data={})))
         rows.append((f"`{key}`", _type(field), default, field.description or ""))
     if name == "checks":
         rows.append(("`enabled`", "true or false", "`true`", "with false, the check does not run and is not shown"))
@@ -206,7 +206,7 @@ def _type_name(annotation: Any) -> str:
     return names[annotation]
 
 
-def _plain(value: Any) -> str:
+def _default_text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple) and value:
@@ -216,7 +216,7 @@ def _plain(value: Any) -> str:
     return str(value) if value or value == 0 else "(none)"
 
 
-def _code(value: str) -> str:
+def _as_code(value: str) -> str:
     return value.strip("()") if value.startswith("(") else f"`{value}`"
 
 

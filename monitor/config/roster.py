@@ -27,11 +27,11 @@ DEFAULT_ROSTER: Mapping[str, Table] = {
 }
 """Tables of the checks that run without any configuration."""
 
-DYNAMIC_PREFIXES = ("worker:", "queue:", "host:", "monitor:", "group:")
+RUNTIME_PREFIXES = ("worker:", "queue:", "host:", "monitor:", "group:")
 """Prefixes of the names of checks that are created and deleted at run time."""
 
-DYNAMIC = frozenset({"workers"})
-"""Names without such a prefix of checks that are created at run time."""
+RUNTIME_NAMES = frozenset({"workers"})
+"""Names of the checks that are created at run time and have no such prefix."""
 
 _ENABLED = TypeAdapter(bool)
 F = TypeVar("F", bound=FrozenModel)
@@ -67,7 +67,7 @@ class RosterParser:
                 self.checks[name] = check
         for check in self.checks.values():
             configured_parents = [
-                name for name in check.depends_on if name not in DYNAMIC and not name.startswith(DYNAMIC_PREFIXES)
+                name for name in check.depends_on if name not in RUNTIME_NAMES and not name.startswith(RUNTIME_PREFIXES)
             ]
             self._report_missing(configured_parents, self._names, ("checks", check.name, "depends_on"), "check")
             if cycle := self._cycle(check.name):
