@@ -131,7 +131,7 @@ def identity(config: Config, *, data_dir: Path | None = None, makes_name: bool =
     With ``makes_name``, a name is generated and stored there if there is none.
     """
     configured = discovery.identity(config.project)
-    return configured if configured.name else standalone.identity(data_dir or config.data_dir, makes=makes_name)
+    return configured if configured.name else standalone.identity(data_dir or config.data_dir, creates_name=makes_name)
 
 
 def build_executor(config: Config) -> ProcessExecutor:

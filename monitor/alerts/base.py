@@ -1,4 +1,4 @@
-"""Base class of alert channels: a frozen dataclass of options, with a method that delivers a notice."""
+"""Base class of alert channels, the errors of a delivery, and its time limit."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ from monitor.model.checks import Notice
 log = structlog.get_logger(__name__)
 
 _WEB_SCHEMES = ("http", "https")
-_MIN_SECRET_CHARACTERS = 4  # to mask each occurrence of a shorter one would garble a text and hide nothing
+# A shorter secret is not masked: it may occur in a text by chance, so that masking would only make the text unreadable.
+_MIN_SECRET_CHARACTERS = 4
 
 
 class Undelivered(Exception):
-    """A notice was not delivered. ``reason`` describes the failure without secrets."""
+    """A notice was not delivered. ``reason`` describes the failure."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -34,7 +35,7 @@ class Undelivered(Exception):
 
 
 class Temporary(Undelivered):
-    """A failure after which the delivery is repeated, not before ``retry_after_seconds`` if that is given."""
+    """Failed delivery that is to be repeated. With ``retry_after_seconds``, it is repeated after at least this time."""
 
     def __init__(self, reason: str, retry_after_seconds: float | None = None) -> None:
         super().__init__(reason)
@@ -42,11 +43,11 @@ class Temporary(Undelivered):
 
 
 class Permanent(Undelivered):
-    """A failure that a repetition cannot mend, such as a wrong address."""
+    """Failed delivery that is not to be repeated. It would fail again, for example because of a wrong address."""
 
 
 class Attempt:
-    """Time limit of one delivery. At its end the sender stops waiting, and everything that is registered is ended."""
+    """Time limit of one delivery, with callbacks that end the delivery when the time is over."""
 
     def __init__(self, timeout_seconds: float) -> None:
         self._ends_at = time.monotonic() + timeout_seconds
@@ -56,33 +57,36 @@ class Attempt:
 
     @property
     def remaining_seconds(self) -> float:
-        """Return the remaining time for the timeout of a socket: never 0, which would mean no timeout."""
+        """Return the remaining time, for the timeout of a socket. It is never 0, which would mean no timeout."""
         return max(self._ends_at - time.monotonic(), 0.05)
 
-    def when_over(self, end: Callable[[], None]) -> None:
-        """Call ``end`` when the time is over, such as to close a socket on which a response arrives byte by byte."""
+    def when_over(self, callback: Callable[[], None]) -> None:
+        """Register a function to be called when the time is over. Call it at once if the time is over already.
+
+        For example, it closes a socket on which a response arrives so slowly that no timeout of the socket ends it.
+        """
         with self._lock:
             if not self._is_over:
-                self._callbacks.append(end)
+                self._callbacks.append(callback)
                 return
-        end()
+        callback()
 
     def finish(self) -> None:
-        """Call the registered functions, because the time is over."""
+        """Mark the time as over, and call the registered functions."""
         with self._lock:
             self._is_over, callbacks = True, self._callbacks
-        for end in callbacks:
+        for callback in callbacks:
             with contextlib.suppress(Exception):
-                end()
+                callback()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Channel:
     """Base of all channels. A subclass adds its options as annotated fields and overrides ``deliver``.
 
-    Options with passwords, tokens, or URLs that may contain them are ``SecretStr``. ``example`` is a valid set of
-    options; ``docs/channels.md`` and the contract test of all channels use it. ``reminder_seconds`` is the default
-    interval of reminders; None sends none.
+    An option that is a password, a token, or a URL that may contain one must be a ``SecretStr``. ``example`` is a valid
+    set of options, for ``docs/channels.md`` and the contract test of all channels. ``reminder_seconds`` is the default
+    of the key ``reminder``. With None, no reminders are sent by default.
     """
 
     name: ClassVar[str] = ""
@@ -96,11 +100,11 @@ class Channel:
         raise NotImplementedError
 
     def send(self, notice: Notice, text: Text, timeout_seconds: float) -> None:
-        """Deliver within ``timeout_seconds``, whatever the receiver does.
+        """Deliver the notice. Return or raise within ``timeout_seconds``, whatever the receiver does.
 
-        Raise only :class:`Temporary` or :class:`Permanent`, without a secret of the options in the reason. A delivery
-        that takes longer is Temporary. The receiver may have accepted it nevertheless, and then receives the same
-        ``notice.id`` again.
+        Raise only :class:`Temporary` or :class:`Permanent`, with the secrets of the options masked in the reason. If
+        the delivery takes longer than ``timeout_seconds``, raise Temporary. The receiver may have accepted the notice
+        nevertheless. Then the receiver gets it twice, with the same ``notice.id``.
         """
         attempt = Attempt(timeout_seconds)
         failures: list[BaseException] = []
@@ -111,7 +115,7 @@ class Channel:
             except BaseException as failure:  # noqa: BLE001  (raised below, in the thread that waits)
                 failures.append(failure)
 
-        # A thread, because not every step has a timeout: name resolution, a library's retries, a response byte by byte.
+        # In a thread, because some steps have no timeout: name resolution, retries of a library, a slow response.
         context = contextvars.copy_context()
         thread = threading.Thread(target=context.run, args=(run,), name=f"alert-{self.name}", daemon=True)
         thread.start()
@@ -123,7 +127,7 @@ class Channel:
             raise self._undelivered(failures[0]) from None
 
     def hide(self, text: str) -> str:
-        """Return the text without credentials and without the secrets of the options."""
+        """Return the text with masked credentials and masked secrets of the options."""
         for secret in sorted(_secrets(self), key=len, reverse=True):
             text = text.replace(secret, MASK)
         return scrub(text)
@@ -142,7 +146,7 @@ class Channel:
 
 
 def _secrets(value: Any) -> Iterator[str]:
-    """Yield each secret of the options, complete, and in the pieces that a library's error may repeat."""
+    """Yield each secret of the options. For a URL, also yield each component that an error of a library may contain."""
     match value:
         case SecretStr():
             secret = value.get_secret_value()
@@ -160,9 +164,9 @@ def _secrets(value: Any) -> Iterator[str]:
 
 
 def _secret_pieces(url: str) -> Iterator[str]:
-    """Yield the pieces of a URL that may be credentials: all but scheme, host and port.
+    """Yield the components of a URL that may be credentials: all except scheme, host and port.
 
-    The host is one as well if the URL is not a web address, as in ``slack://TOKEN/...``.
+    The host is yielded too if the URL is not http or https, because it may be a token, as in ``slack://TOKEN/...``.
     """
     scheme, _, rest = url.partition("://")
     authority, slash, target = rest.partition("/")

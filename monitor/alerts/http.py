@@ -1,4 +1,4 @@
-"""HTTP requests of channels, each bounded in time and judged by the status of its response."""
+"""HTTP requests of channels. Each has a time limit. The status of the response decides whether it is repeated."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from monitor.alerts.base import Attempt, Permanent, Temporary
 from monitor.lib.http import USUAL_HEADERS, http_url
 
 MAX_RETRY_AFTER_SECONDS = 21_600.0
-_RETRIED = {408, 425, 429}
+_TEMPORARY_STATUSES = {408, 425, 429}
 _MOVED_PERMANENTLY = {301, 308}
 
 
-def _http_url(value: SecretStr) -> SecretStr:
+def _validated(value: SecretStr) -> SecretStr:
     if http_url(value.get_secret_value()) is None:
         raise ValueError("should be an http or https URL, such as https://host/path")
     return value
 
 
-SecretUrl = Annotated[SecretStr, AfterValidator(_http_url)]
-"""URL whose path, query or user info may contain a credential, as in the URLs of chats and webhooks."""
+SecretUrl = Annotated[SecretStr, AfterValidator(_validated)]
+"""http or https URL whose path, query or user info may contain a credential, such as the URL of a webhook."""
 
 
 def host_of(url: SecretStr) -> str:
-    """Return host and port, the only components of the URL that a message may contain."""
+    """Return host and port of a URL. A message must not contain any other component of the URL."""
     return parse_url(url.get_secret_value()).netloc or "?"
 
 
 def post(url: SecretStr, body: bytes, headers: Mapping[str, str], attempt: Attempt, ca_file: str | None = None) -> None:
-    """Send JSON by POST. Raise as :func:`ask`."""
+    """Send JSON by POST. Raise the same exceptions as :func:`send_request`."""
     send_request(
         "POST", url, attempt, body=body, headers={"Content-Type": "application/json", **headers}, ca_file=ca_file
     )
@@ -55,10 +55,10 @@ def send_request(
     headers: Mapping[str, str] | None = None,
     ca_file: str | None = None,
 ) -> None:
-    """Send a request, and return if the status of the response is 2xx. Redirects and proxies are not followed.
+    """Send a request. Return if the status of the response is 2xx. Redirects are not followed, and no proxy is used.
 
-    Raise Temporary without a response and for the statuses 408, 425, 429 (with ``Retry-After``), 5xx and temporary
-    redirects. Raise Permanent for all other statuses.
+    Raise Temporary without a response, and for the statuses 408, 425, 429, 5xx, and 3xx except 301 and 308. For 408,
+    425, 429 and 5xx it has the time of the header ``Retry-After``. Raise Permanent for all other statuses.
     """
     target = parse_url(url.get_secret_value())
     all_headers = {"User-Agent": USUAL_HEADERS["User-Agent"], **(headers or {})}
@@ -72,12 +72,12 @@ def send_request(
         excerpt = _excerpt(response.read1(2000)) if response.status >= 400 else ""
         status, retry_after = response.status, response.headers.get("Retry-After")
     except OSError as error:  # an invalid certificate is both an OSError and a ValueError
-        raise Temporary(f"{target.netloc}: {_text(error)}") from None
+        raise Temporary(f"{target.netloc}: {_error_text(error)}") from None
     except (InvalidURL, ValueError):
-        # Their texts repeat the value, which may be a secret.
+        # The texts of these exceptions contain the invalid value, which may be a secret.
         raise Permanent(f"{target.netloc}: the configured URL or a header contains invalid characters") from None
     except HTTPException as error:
-        raise Temporary(f"{target.netloc}: {_text(error)}") from None
+        raise Temporary(f"{target.netloc}: {_error_text(error)}") from None
     finally:
         if connection is not None:
             connection.close()
@@ -85,12 +85,12 @@ def send_request(
 
 
 def to_json(value: Any) -> bytes:
-    """Return a value as JSON. Values that JSON does not have become texts."""
+    """Return a value as JSON. A value of a type that JSON does not have is converted by ``str``."""
     return json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def _connection(target: Url, attempt: Attempt, ca_file: str | None) -> HTTPConnection:
-    # Neither requests nor urllib3: their logs contain the complete URL.
+    # requests and urllib3 are not used here, because their log lines contain the complete URL.
     host, timeout = (target.host or "").strip("[]"), attempt.remaining_seconds
     if target.scheme == "https":
         context = ssl.create_default_context(cafile=ca_file)
@@ -110,14 +110,14 @@ def _raise_for_status(host: str, status: int, retry_after: str | None, excerpt: 
     if 200 <= status < 300:
         return
     reason = f"{host} answered {status}{excerpt}"
-    if status in _RETRIED or status >= 500:
-        raise Temporary(reason, _seconds(retry_after))
+    if status in _TEMPORARY_STATUSES or status >= 500:
+        raise Temporary(reason, _retry_after_seconds(retry_after))
     if 300 <= status < 400 and status not in _MOVED_PERMANENTLY:
         raise Temporary(f"{reason}: redirects are not followed")
     raise Permanent(f"{reason}: redirects are not followed" if status in _MOVED_PERMANENTLY else reason)
 
 
-def _seconds(retry_after: str | None) -> float | None:
+def _retry_after_seconds(retry_after: str | None) -> float | None:
     if retry_after is None:
         return None
     try:
@@ -131,5 +131,5 @@ def _excerpt(body: bytes) -> str:
     return f" ({words})" if words else ""
 
 
-def _text(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,4 +1,4 @@
-"""Registry of alert channels: the files of `channels`, and entry points ``monitor.channels`` of other packages."""
+"""Registry of alert channels: the modules in `channels`, and entry points ``monitor.channels`` of other packages."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from monitor.plugins.registry import Registry
 CHANNELS: Registry[Channel] = Registry("channel", "monitor.alerts.channels", "monitor.channels")
 
 register = CHANNELS.register
-"""Decorator that registers a channel, also for channels of other distributions."""
+"""Decorator that registers a class of channels. Other distributions may use it."""

@@ -1,4 +1,7 @@
-"""Texts of a notice (title and body from templates with ``$names``), and its JSON."""
+"""Title and body of a notice, from templates with ``$names``, and the notice as JSON.
+
+A notice is one notification for one channel.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +14,28 @@ from typing import Any
 from monitor.model.checks import Notice, NoticeKind, Status
 
 NAMES: Mapping[str, str] = {
-    "headline": "summary: the check, its status, the reason and, in a reminder, the time for which it lasts",
-    "id": "id of the notification; the same if it is delivered again",
+    "headline": "summary, such as `db: error (timeout)`. In a reminder it contains how long the failure lasts",
+    "id": "id of the notification. A notification that is delivered again has the same id",
     "kind": "`firing`, `reminder`, `resolved` or `flapping`",
     "check": "name of the check",
     "was": "status of the check before the change",
     "status": "status of the check after the change",
-    "reason": "reason code; `-` without one",
-    "message": "message of the check, which may contain host names; `-` without one",
-    "since": "time of the change (ISO 8601, UTC)",
+    "reason": "reason code, such as `timeout`. `-` if there is none",
+    "message": "message of the check, which may contain host names. `-` if there is none",
+    "since": "time of the last change of the status. In `reminder` and `resolved`: time at which the failure began "
+    "(ISO 8601, UTC)",
     "at": "time of the decision to send the notification (ISO 8601, UTC)",
     "duration": "time from `$since` to `$at`, such as `1 h 5 min`",
-    "labels": "labels of the check, such as `team=shop, tier=1`; `-` without labels",
-    "data": "data of the check, such as `pending_tasks=10`; `-` without data",
+    "labels": "labels of the check, such as `team=shop, tier=1`. `-` if there are none",
+    "data": "data of the check, such as `pending_tasks=10`. `-` if there are none",
 }
+"""Names in templates, each with its description in ``docs/channels.md``."""
+
 LABEL = "label_"
+"""Prefix of further names in templates: ``$label_team`` is the value of the check's label ``team``."""
+
 _FIRST_MOMENT, _LAST_MOMENT = 1e9, 1e11
-"""Range of epoch seconds. Numbers outside of it are not shown as times, whatever their name is."""
+"""Range of epoch seconds. A number outside of the range is never shown as a time."""
 
 DEFAULT_TITLE = "[$kind] $headline"
 
@@ -43,22 +51,28 @@ notice: $id
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Text of a notice for people. The title is one line."""
+    """Title and body of a notice. The title is one line."""
 
     title: str
     body: str
 
 
 def render(notice: Notice, title: str | None = None, body: str | None = None) -> Text:
-    """Return the text of a notice from templates without a :func:`problem`. None selects the default template."""
-    values = _Values(_values(notice), notice.labels)
-    headline = Template(title or DEFAULT_TITLE).substitute(values)
-    # The title becomes the subject of a mail: a line break in it would begin another header.
-    return Text(" ".join(headline.split()), Template(body or DEFAULT_BODY).substitute(values))
+    """Return the text of a notice. ``title`` and ``body`` are templates, by default the default templates.
+
+    The templates must be valid: :func:`template_problem` must return None for them.
+    """
+    values = _TemplateValues(_field_values(notice), notice.labels)
+    rendered_title = Template(title or DEFAULT_TITLE).substitute(values)
+    # The title becomes the subject of a mail. A line break in it would begin another header.
+    return Text(" ".join(rendered_title.split()), Template(body or DEFAULT_BODY).substitute(values))
 
 
 def as_json(notice: Notice, text: Text) -> dict[str, Any]:
-    """Return all fields of a notice for a webhook's body or a program's input. Times are ISO 8601 in UTC."""
+    """Return the notice as the JSON object that the channels `webhook`, `exec` and `log` send.
+
+    Times are ISO 8601 in UTC.
+    """
     return {
         "id": notice.id,
         "kind": notice.kind.value,
@@ -78,12 +92,12 @@ def as_json(notice: Notice, text: Text) -> dict[str, Any]:
 
 
 def severity(status: Status) -> str:
-    """Return ``ok``, ``warning`` or ``critical``."""
+    """Return the severity of a status: ``ok``, ``warning`` or ``critical``."""
     return ("ok", "warning", "critical")[status.severity]
 
 
 def template_problem(template: str) -> str | None:
-    """Return a hint about an invalid template; None for a valid one."""
+    """Return what is wrong with an invalid template, or None for a valid one."""
     parsed = Template(template)
     if not parsed.is_valid():
         return "a $ without a name; write $$ for a dollar sign"
@@ -94,12 +108,15 @@ def template_problem(template: str) -> str | None:
 
 
 def iso(seconds: float) -> str:
-    """Return a time in ISO 8601 and RFC 3339, in UTC, with milliseconds."""
+    """Return epoch seconds as text in UTC, in the format of ISO 8601 and RFC 3339, with milliseconds."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def field(name: str, value: object) -> str:
-    """Return a field of a check's data as text. A field that is named as a moment (``..._at``) becomes a time."""
+def field_text(name: str, value: object) -> str:
+    """Return the value of a field of a check's data as text.
+
+    If the name of the field is or ends in ``at`` or ``since``, epoch seconds are shown as a time.
+    """
     is_moment = name.rpartition("_")[2] in ("at", "since") and type(value) in (int, float)
     if is_moment and isinstance(value, int | float) and _FIRST_MOMENT <= value < _LAST_MOMENT:
         return iso(value)
@@ -108,17 +125,17 @@ def field(name: str, value: object) -> str:
 
 def duration(seconds: float) -> str:
     """Return a duration in its two largest units, such as ``1 h 5 min``."""
-    left = round(max(seconds, 0))
+    remaining_seconds = round(max(seconds, 0))
     amounts = []
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
-        count, left = divmod(left, size)
+    for unit_seconds, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
+        count, remaining_seconds = divmod(remaining_seconds, unit_seconds)
         amounts.append(f"{count} {unit}" if count else "")
     first = next((index for index, amount in enumerate(amounts) if amount), len(amounts) - 1)
     return " ".join(amount for amount in amounts[first : first + 2] if amount) or "0 s"
 
 
-class _Values(Mapping[str, str]):
-    """Values of all names in templates. A label that the check does not have is empty."""
+class _TemplateValues(Mapping[str, str]):
+    """Values of all names in templates. The value of a label that the check does not have is an empty text."""
 
     def __init__(self, values: Mapping[str, str], labels: Mapping[str, str]) -> None:
         self._values = values
@@ -136,7 +153,7 @@ class _Values(Mapping[str, str]):
         return len(self._values)
 
 
-def _values(notice: Notice) -> dict[str, str]:
+def _field_values(notice: Notice) -> dict[str, str]:
     values = {
         "headline": _headline(notice),
         "id": notice.id,
@@ -152,17 +169,17 @@ def _values(notice: Notice) -> dict[str, str]:
         "labels": _pairs(notice.labels),
         "data": _pairs(notice.data),
     }
-    # An error of a server may contain half of a surrogate pair, which neither JSON nor a mail can encode.
+    # The message of a server may contain half of a surrogate pair, which cannot be encoded as UTF-8.
     return {name: value.encode("utf-8", "replace").decode() for name, value in values.items()}
 
 
 def _headline(notice: Notice) -> str:
-    why = f" ({notice.reason})" if notice.reason else ""
+    reason = f" ({notice.reason})" if notice.reason else ""
     match notice.kind:
         case NoticeKind.FIRING:
-            summary = f"{notice.status.value}{why}"
+            summary = f"{notice.status.value}{reason}"
         case NoticeKind.REMINDER:
-            summary = f"still {notice.status.value} after {duration(notice.at - notice.since)}{why}"
+            summary = f"still {notice.status.value} after {duration(notice.at - notice.since)}{reason}"
         case NoticeKind.RESOLVED:
             summary = f"{notice.status.value} again"
         case NoticeKind.FLAPPING:
@@ -171,4 +188,4 @@ def _headline(notice: Notice) -> str:
 
 
 def _pairs(values: Mapping[str, object]) -> str:
-    return ", ".join(f"{name}={field(name, value)}" for name, value in values.items()) or "-"
+    return ", ".join(f"{name}={field_text(name, value)}" for name, value in values.items()) or "-"

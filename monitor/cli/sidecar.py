@@ -51,7 +51,7 @@ def sidecar(host: str | None, port: int | None, data_dir: Path | None, config: P
         problem = ConfigProblem("groups.ready", None, hint)
         click.echo(problems_text(ConfigError([problem])), err=True)
         sys.exit(WRONG_CONFIGURATION)
-    if loaded.origin(f"checks.{probe_environment.CHECK}.prometheus_url") == probe_environment.NOTHING_GIVEN_LABEL:
+    if loaded.origin(f"checks.{probe_environment.CHECK}.prometheus_url") == probe_environment.OLDER_PROBE_LABEL:
         _log_defaults(settings)
     host, port = host or settings.sidecar.host, settings.sidecar.port if port is None else port
     try:
@@ -69,7 +69,7 @@ def _log_defaults(settings: Config) -> None:
     hint = "no group is configured, so defaults are used; to watch another group, set KAFKA_GROUP and its source: "
     hint += "KAFKA_BROKERS or PROMETHEUS_URL"
     structlog.get_logger("monitor.sidecar").warning(
-        "sidecar.defaults_taken", **probe_environment.NOTHING_GIVEN, hint=hint
+        "sidecar.defaults_taken", **probe_environment.OLDER_PROBE_DEFAULTS, hint=hint
     )
 
 

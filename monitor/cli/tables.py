@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from monitor.alerts.text import field
+from monitor.alerts.text import field_text
 from monitor.model.checks import Status
 
 _COLOURS = {
@@ -92,4 +92,4 @@ def _quantity(value: float | None, unit: str) -> str:
 
 def _numbers(data: Mapping[str, Any]) -> str:
     numbers = {key: value for key, value in data.items() if not isinstance(value, Mapping | list | tuple | NoneType)}
-    return ", ".join(f"{key}={field(key, value)}" for key, value in numbers.items())
+    return ", ".join(f"{key}={field_text(key, value)}" for key, value in numbers.items())

@@ -61,7 +61,7 @@ def up(host: str | None, port: int | None, data_dir: Path | None, redis_url: str
         with preflight.lock(directory, mark):
             (directory / OWN_DATABASE).touch(0o600)
             if settings.project is None:
-                standalone.name_in(directory)  # now, so that all roles read the same project name
+                standalone.read_or_create(directory)  # now, so that all roles read the same project name
             server = embedded.server_role(directory) if embedded_directories else None
             supervisor = Supervisor(server, _roles(host, port, terminal=output.terminal), mark, output)
             token = provide_token(settings, directory)

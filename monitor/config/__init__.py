@@ -1,7 +1,9 @@
 """Configuration of the monitor.
 
-Its sources are in `layers`, `environment` and `loading`, its models in `settings`, `model` and `alerts`, its problems
-in `errors`, and its display without secrets in `describe`.
+- `layers`, `environment` and `probe_environment` read the sources, and `loading` merges them.
+- `settings`, `model` and `alerts` contain the models.
+- `errors` contains the problems of a configuration.
+- `describe` returns the effective values, with secrets masked.
 """
 
 from monitor.config.alerts import ChannelSpec, MaintenanceSpec

@@ -18,61 +18,68 @@ WEEKDAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class ChannelSpec(FrozenModel):
-    """One channel: the fields that all channels have, and the options of its kind."""
+    """Configuration of one channel: the fields that all channels have, and the options of the channel's kind."""
 
     name: Name
     kind: str = Field(
         pattern=r"^[A-Za-z0-9_.@:-]+$",
-        description="name of the kind of channel, such as `webhook`, which decides how a notification is sent",
+        description="name of the kind of channel, such as `webhook`. The kind decides how a notification is sent",
     )
     checks: Patterns = Field(
         default=("*",),
-        description="names or patterns, such as `queue:*`, of the checks to notify about; one of them must match. A "
-        "pattern that matches no check has no effect",
+        description="names or patterns of checks, such as `queue:*`. The channel is notified only about checks that "
+        "one of them matches. A pattern that matches no check is not an error",
     )
     labels: Mapping[str, str] = Field(
-        default_factory=dict, description="notify only about checks that have all of these labels with these values"
+        default_factory=dict,
+        description="labels with values. The channel is notified only about checks that have all of these labels with "
+        "these values",
     )
     groups: Names = Field(
         default=(),
-        description="notify only about checks in one of these groups; empty selects checks of any group and of none",
+        description="names of groups. The channel is notified only about checks in at least one of these groups. An "
+        "empty list also selects checks that are in no group",
     )
     severity: Literal["warning", "error"] = Field(
         default="error",
-        description="least severe status to notify about; stale and unknown count as error. A warning fails no probe, "
-        "so by default it causes no notification either",
+        description="least severe status that the channel is notified about. `stale` and `unknown` count as `error`. "
+        "With the default, the channel is not notified about warnings",
     )
     reminder_seconds: Seconds | None = Field(
         default=None,
         alias="reminder",
         ge=1,
-        description="time between two reminders while a failure lasts; without it none is sent, except by kinds that "
-        "have a default of their own",
+        description="time between two reminders while a failure lasts. If it is not set, no reminders are sent, except "
+        "by a kind of channel with a default of its own, such as `alertmanager`",
     )
-    resolved: bool = Field(default=True, description="notify also about the end of a failure that was reported")
+    resolved: bool = Field(
+        default=True,
+        description="with true, the channel is also notified when a failure ends that it was notified about",
+    )
     title: str | None = Field(
         default=None,
         min_length=1,
-        description="template of the title, such as `$check is $status`; without it the default of the kind "
-        "([templates](channels.md#templates)). An unknown name is an error",
+        description="template of the title, such as `$check is $status`. Default: the template in "
+        "[templates](channels.md#templates), which also lists the names that a template may contain. Any other name "
+        "is an error",
     )
     body: str | None = Field(
         default=None,
         min_length=1,
-        description="template of the text below the title; without it the default of the kind",
+        description="template of the text below the title, by the same rules as `title`",
     )
     timeout_seconds: Seconds = Field(
         default=10.0,
         alias="timeout",
         gt=0,
         le=300,
-        description="time limit of one attempt to deliver; an attempt that takes longer has failed and is repeated, so "
-        "with too short a limit a notification may arrive twice",
+        description="time limit of one attempt to deliver a notification. An attempt that takes longer has failed, and "
+        "the delivery is repeated. If the limit is too short, the receiver may get a notification twice",
     )
     options: Mapping[str, Any] = Field(default_factory=dict, repr=False, description="options of the kind")
 
     def wants(self, check: str, labels: Mapping[str, str], groups: Collection[str]) -> bool:
-        """Return whether the channel is notified about a check with this name, these labels and these groups."""
+        """Return whether the channel is to be notified about a check with this name, these labels and these groups."""
         return (
             matches(check, self.checks)
             and all(labels.get(name) == value for name, value in self.labels.items())
@@ -81,17 +88,21 @@ class ChannelSpec(FrozenModel):
 
 
 class MaintenanceSpec(FrozenModel):
-    """Planned time without notifications about failures: once from ``start`` to ``end``, or recurring on days."""
+    """Planned time without notifications about failures.
+
+    A single maintenance lasts from ``start`` to ``end``. A recurring one lasts from ``from`` until ``until`` on each of
+    the ``days``.
+    """
 
     name: Name
     checks: Patterns = Field(
         default=("*",),
-        description="names or patterns, such as `shop*`, of the checks under maintenance; the default is all checks",
+        description="names or patterns, such as `shop*`, of the checks under maintenance. `*` selects all checks",
     )
     timezone: str = Field(
         default="UTC",
-        description="IANA name of the time zone of its times without an offset, such as `Europe/Berlin`; with a wrong "
-        "one it begins hours too early or too late",
+        description="IANA name of a time zone, such as `Europe/Berlin`. It applies to `from` and `until`, and to "
+        "`start` and `end` if they contain no offset from UTC",
     )
     start: datetime | None = Field(
         default=None, description="begin of a single maintenance, such as `2026-12-24T22:00:00`"
@@ -99,7 +110,7 @@ class MaintenanceSpec(FrozenModel):
     end: datetime | None = Field(default=None, description="end of a single maintenance, after `start`")
     days: tuple[Day, ...] = Field(
         default=WEEKDAYS,
-        description='days on which a recurring maintenance begins, such as `["sat", "sun"]`',
+        description='days of the week on which a recurring maintenance begins, such as `["sat", "sun"]`',
     )
     from_time: time | None = Field(
         default=None, alias="from", description="time of day at which a recurring maintenance begins, such as `22:00`"
@@ -107,7 +118,8 @@ class MaintenanceSpec(FrozenModel):
     until_time: time | None = Field(
         default=None,
         alias="until",
-        description="time of day at which it ends, on the next day if this is not later than `from`",
+        description="time of day at which a recurring maintenance ends. If `until` is not later than `from`, the "
+        "maintenance ends on the next day",
     )
 
     @field_validator("timezone")
@@ -129,30 +141,32 @@ class MaintenanceSpec(FrozenModel):
     @classmethod
     def _end_after_start(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
         start, zone = info.data.get("start"), info.data.get("timezone")
-        if value is not None and start is not None and zone is not None and _aware(value, zone) <= _aware(start, zone):
+        if value is None or start is None or zone is None:  # a missing or invalid field has its own problem
+            return value
+        if _with_zone(value, zone) <= _with_zone(start, zone):
             raise ValueError("should be after `start`")
         return value
 
     @model_validator(mode="after")
-    def _once_or_recurring(self) -> MaintenanceSpec:
-        once = (self.start is not None, self.end is not None)
-        daily = (self.from_time is not None, self.until_time is not None)
-        if not ((all(once) and not any(daily)) or (all(daily) and not any(once))):
+    def _single_or_recurring(self) -> MaintenanceSpec:
+        single = (self.start is not None, self.end is not None)
+        recurring = (self.from_time is not None, self.until_time is not None)
+        if not ((all(single) and not any(recurring)) or (all(recurring) and not any(single))):
             raise ValueError("needs either `start` and `end`, or `from` and `until`")
         return self
 
     @property
     def zone(self) -> ZoneInfo:
-        """Return the time zone of its times."""
+        """Return the time zone that ``timezone`` names."""
         return ZoneInfo(self.timezone)
 
     @property
-    def once(self) -> tuple[datetime, datetime] | None:
-        """Return begin and end, with a time zone; None for a recurring maintenance."""
+    def single_period(self) -> tuple[datetime, datetime] | None:
+        """Return ``start`` and ``end`` of a single maintenance, with a time zone. None for a recurring maintenance."""
         if self.start is None or self.end is None:
             return None
-        return _aware(self.start, self.timezone), _aware(self.end, self.timezone)
+        return _with_zone(self.start, self.timezone), _with_zone(self.end, self.timezone)
 
 
-def _aware(value: datetime, zone: str) -> datetime:
+def _with_zone(value: datetime, zone: str) -> datetime:
     return value if value.tzinfo is not None else value.replace(tzinfo=ZoneInfo(zone))

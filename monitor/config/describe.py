@@ -13,7 +13,7 @@ from monitor.config.units import FOREVER
 from monitor.lib.redaction import hide_check_option, hide_option, mask
 
 NOT_SET = "(not set)"
-NONE = "(none)"
+EMPTY = "(none)"
 
 
 class SettingRow(NamedTuple):
@@ -25,30 +25,30 @@ class SettingRow(NamedTuple):
 
 
 def describe(loaded: Loaded) -> list[SettingRow]:
-    """Return all settings, then groups, checks in roster order, channels and maintenance."""
-    tables = (row for table in ("groups", "checks", "channels", "maintenance") for row in _table(loaded, table))
-    return [*_settings(loaded), *tables]
+    """Return a row for each setting, then the rows of the tables of groups, checks, channels and maintenance."""
+    table_rows = (row for table in ("groups", "checks", "channels", "maintenance") for row in _rows_of(loaded, table))
+    return [*_setting_rows(loaded), *table_rows]
 
 
-def _settings(loaded: Loaded) -> Iterator[SettingRow]:
+def _setting_rows(loaded: Loaded) -> Iterator[SettingRow]:
     for key in setting_keys():
         value: Any = reduce(getattr, key.attributes, loaded.config)
         yield SettingRow(key.dotted, _text(key.attributes[-1], value), loaded.origin(key.dotted))
 
 
-def _table(loaded: Loaded, table: str) -> Iterator[SettingRow]:
+def _rows_of(loaded: Loaded, table: str) -> Iterator[SettingRow]:
     entries: Mapping[str, Any] = getattr(loaded.config, table)
     for name, entry in entries.items():
         prefix = f"{table}.{name}"
         for key in table_keys(table):
             origin = loaded.origin(f"{prefix}.{key}")
-            if origin == DEFAULT_ORIGIN and table == "checks":  # the configured default may apply
+            if origin == DEFAULT_ORIGIN and table == "checks":  # the value may be from the table `defaults`
                 origin = loaded.origin(f"defaults.{key}")
             field_name = attribute(table, key)
             yield SettingRow(f"{prefix}.{key}", _text(field_name, getattr(entry, field_name)), origin)
-        hide = hide_option if table == "channels" else hide_check_option
+        mask_option = hide_option if table == "channels" else hide_check_option
         for key, value in entry.options.items() if has_options(table) else ():
-            yield SettingRow(f"{prefix}.{key}", _text(key, hide(value, key)), loaded.origin(f"{prefix}.{key}"))
+            yield SettingRow(f"{prefix}.{key}", _text(key, mask_option(value, key)), loaded.origin(f"{prefix}.{key}"))
 
 
 def _text(name: str, value: Any) -> str:
@@ -60,9 +60,9 @@ def _text(name: str, value: Any) -> str:
         case float() as number:
             text = FOREVER if number == math.inf else f"{number:.10g}s" if name.endswith("_seconds") else f"{number:g}"
         case list() as items:
-            text = ", ".join(map(str, items)) or NONE
+            text = ", ".join(map(str, items)) or EMPTY
         case dict() as table:
-            text = ", ".join(f"{key} = {item}" for key, item in table.items()) or NONE
-        case plain:
-            text = str(plain)
+            text = ", ".join(f"{key} = {item}" for key, item in table.items()) or EMPTY
+        case other:
+            text = str(other)
     return text

@@ -1,4 +1,4 @@
-"""Settings from environment variables: ``MONITOR_WEB__PORT=8000`` is ``port`` in the table ``web``."""
+"""Layer of the environment variables: ``MONITOR_WEB__PORT=8000`` sets the key ``port`` of the table ``web``."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from monitor.config.keys import PREFIX, SHORT_NAMES, Path, environment_name, kno
 from monitor.config.layers import Layer
 
 CONFIG_VARIABLE = "MONITOR_CONFIG"
-Spellings = Mapping[str, Mapping[str, list[str]]]
+NamesBySpelling = Mapping[str, Mapping[str, list[str]]]
+"""Names of entries, by table and by the spelling of the name in a variable, such as ``orders_api``."""
 
-# Kubernetes sets variables in every pod for every Service of the namespace. A Service called `monitor` or `monitor-web`
-# sets MONITOR_PORT=tcp://10.0.0.1:80, MONITOR_WEB_SERVICE_HOST and so on. These are not settings.
+# Kubernetes sets variables in every pod for every Service of the namespace. For a Service called `monitor` or
+# `monitor-web` it sets MONITOR_PORT=tcp://10.0.0.1:80, MONITOR_WEB_SERVICE_HOST and so on. These are not settings.
 _SERVICE_LINK = re.compile(
     r"MONITOR_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_\w+)?)"
 )
@@ -23,30 +24,34 @@ _SERVICE_ADDRESS = re.compile(r"(?:tcp|udp|sctp)://")
 
 
 def read_environment(environ: Mapping[str, str], names: Mapping[str, Iterable[str]]) -> Layer:
-    """Return the layer of the environment. ``names`` are the names of the other layers, by table.
+    """Return the layer of the environment.
 
-    A variable cannot contain every character of a name. So ``MONITOR_CHECKS__ORDERS_KAFKA__INTERVAL`` sets the interval
-    of ``orders-kafka`` if there is such a check. An empty variable counts as not set.
+    ``names`` contains, for each table, the names of the entries in the other layers. They are needed because a variable
+    cannot contain every character of a name: ``MONITOR_CHECKS__ORDERS_KAFKA__INTERVAL`` sets the interval of the check
+    ``orders-kafka`` if ``names`` contains this check. An empty variable counts as not set.
     """
     layer = Layer()
-    spellings = {table: _spellings(known) for table, known in names.items()}
+    spellings = {table: _by_spelling(table_names) for table, table_names in names.items()}
     for variable, path in _variables(environ):
         label = f"environment {variable}"
         value = _decode(environ[variable], path)
-        meanings = _meanings(path, spellings)
-        if len(meanings) > 1:
-            entries = " or ".join(sorted(meaning[1] for meaning in meanings))
+        possible_paths = _possible_paths(path, spellings)
+        if len(possible_paths) > 1:
+            entries = " or ".join(sorted(possible_path[1] for possible_path in possible_paths))
             hint = f"is ambiguous: {entries}; set it in the configuration file"
             layer.problems.append(problem([variable], value, hint, label))
         elif _is_unknown(path):
             layer.problems.append(_unknown_variable(variable, path, value))
         else:
-            layer.put(meanings[0], value, label)
+            layer.put(possible_paths[0], value, label)
     return layer
 
 
 def _variables(environ: Mapping[str, str]) -> list[tuple[str, Path]]:
-    """Return our variables with their keys. A variable that overrides another one is after it."""
+    """Return the variables that are settings, each with its key.
+
+    If two variables set the same key, the later one in the list overrides the earlier one.
+    """
     short = [(variable, path) for variable, path in SHORT_NAMES.items() if variable in environ]
     long = [
         (variable, tuple(variable.removeprefix(PREFIX).lower().split("__")))
@@ -69,9 +74,13 @@ def _is_service_link(variable: str, value: str) -> bool:
 
 
 def _decode(value: str, path: Path) -> Any:
-    """Return a value that begins with a bracket as decoded JSON, unless the setting is a scalar."""
-    scalars = {key.path for key in setting_keys()} - {("broker_transport_options",), ("workers", "stuck_after_by_task")}
-    if value[0] in "[{" and path not in scalars:
+    """Decode the value of a variable as JSON if the value begins with a bracket. Otherwise return it unchanged.
+
+    Among the settings outside of `TABLES`, only `json_settings` are decoded.
+    """
+    json_settings = {("broker_transport_options",), ("workers", "stuck_after_by_task")}
+    plain_settings = {key.path for key in setting_keys()} - json_settings
+    if value[0] in "[{" and path not in plain_settings:
         try:
             return json.loads(value)
         except ValueError:
@@ -79,8 +88,11 @@ def _decode(value: str, path: Path) -> Any:
     return value
 
 
-def _meanings(path: Path, spellings: Spellings) -> list[Path]:
-    """Return the keys that ``path`` may mean; several if the names of several entries give the same variable."""
+def _possible_paths(path: Path, spellings: NamesBySpelling) -> list[Path]:
+    """Return the keys that a variable may mean. ``path`` is the key with the entry's name as the variable spells it.
+
+    The result has more than one key if several entries have names with the same spelling, such as ``a-b`` and ``a.b``.
+    """
     if len(path) < 2 or path[0] not in spellings:
         return [path]
     names = spellings[path[0]].get(_spelling(path[1]), [path[1]])
@@ -104,8 +116,8 @@ def _spelling(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "_", name.lower())
 
 
-def _spellings(names: Iterable[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+def _by_spelling(names: Iterable[str]) -> dict[str, list[str]]:
+    by_spelling: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
-        found.setdefault(_spelling(name), []).append(name)
-    return found
+        by_spelling.setdefault(_spelling(name), []).append(name)
+    return by_spelling

@@ -1,4 +1,4 @@
-"""Problems of a configuration, which are reported together, each with key, value, origin and hint."""
+"""Problems of a configuration. All problems are reported at once, each with key, value, origin and hint."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 NO_VALUE = object()
 """Placeholder for the value of a key that is missing."""
 
-_VALUE_LENGTH = 100
-_UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument", "unexpected_positional_argument"}
+_MAX_VALUE_CHARACTERS = 100
+_UNKNOWN_KEY_TYPES = {"extra_forbidden", "unexpected_keyword_argument", "unexpected_positional_argument"}
 _HINTS = {
     "missing": "is required",
     "missing_argument": "is required",
@@ -40,12 +40,14 @@ _HINTS = {
     "list_type": "should be a list",
     "path_type": "should be a path",
 }
-_SILENT = {"default_factory_not_called"}  # a consequence of another field's error, which has its own problem
+# pydantic adds an error of these types to a field whose default depends on an invalid field. The invalid field has an
+# error of its own, which is reported.
+_NOT_REPORTED_TYPES = {"default_factory_not_called"}
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
-    """One problem of a configuration. ``value`` is None if there is none; its secrets are masked."""
+    """One problem of a configuration. ``value`` is the wrong value with secrets masked, or None without a value."""
 
     key: str
     value: str | None
@@ -60,9 +62,10 @@ class ConfigProblem:
 
 
 class ConfigError(Exception):
-    """A configuration that cannot be used, with all its ``problems``. The text has one line for each.
+    """The configuration cannot be used. ``problems`` contains all problems. The text has one line for each of them.
 
-    ``rest`` is the valid remainder, in which the caller may search for further problems; None if a file was unreadable.
+    ``rest`` is the configuration without the invalid values, so that the caller can search it for more problems. It is
+    None if a file could not be read.
     """
 
     def __init__(self, problems: Iterable[ConfigProblem], rest: Loaded | None = None) -> None:
@@ -72,23 +75,24 @@ class ConfigError(Exception):
 
 
 def problem(path: Sequence[str], value: Any, hint: str, origin: str | None = None) -> ConfigProblem:
-    """Return a problem of the key at ``path``, with the value masked, or without a value for ``NO_VALUE``."""
+    """Return a problem of the key at ``path``. Secrets in ``value`` are masked. For ``NO_VALUE`` its value is None."""
     name = next((part for part in reversed(path) if not part.isdecimal()), "")  # skips the index in a list
-    hide = hide_option if path[0].partition(".")[0] == "channels" else hide_check_option
+    mask_option = hide_option if path[0].partition(".")[0] == "channels" else hide_check_option
     if is_secret_path(path) and value is not NO_VALUE and not isinstance(value, Mapping):
         value = MASK
-    return ConfigProblem(".".join(path), None if value is NO_VALUE else _shown(hide(value, name)), hint, origin)
+    text = None if value is NO_VALUE else _shortened_repr(mask_option(value, name))
+    return ConfigProblem(".".join(path), text, hint, origin)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is most similar to ``name``; None if no name is similar."""
-    folded = {candidate.lower(): candidate for candidate in known}
-    close = difflib.get_close_matches(name.lower(), folded, n=1)
-    return folded[close[0]] if close else None
+    """Return the name in ``known`` that is most similar to ``name``, or None if none is similar."""
+    by_lowercase = {candidate.lower(): candidate for candidate in known}
+    matches = difflib.get_close_matches(name.lower(), by_lowercase, n=1)
+    return by_lowercase[matches[0]] if matches else None
 
 
 def unknown_hint(name: str, known: Iterable[str], noun: str = "key") -> str:
-    """Return the hint for an unknown name: the most similar known name, or all names if none is similar."""
+    """Return the hint for an unknown name. It names the most similar known name, or all names if none is similar."""
     known = sorted(known)
     close = nearest(name, known)
     if close is not None:
@@ -100,12 +104,15 @@ def unknown_hint(name: str, known: Iterable[str], noun: str = "key") -> str:
 def unknown_key(
     path: Sequence[str], value: Any, known: Iterable[str], origin: str | None = None, suggestion: str | None = None
 ) -> ConfigProblem:
-    """Return the problem of an unknown key. The value of a misspelt secret (``toekn``) is masked as well."""
+    """Return the problem of an unknown key.
+
+    The value is masked if the key resembles the name of a secret, such as ``toekn``.
+    """
     known = tuple(known)
     close = suggestion or nearest(path[-1], known)
     words = path[-1].lower().split("_")
-    hides = close is not None and (is_secret(close) or is_table_of_secrets(close))
-    if hides or any(nearest(word, _SECRET_EXAMPLES) for word in words):
+    resembles_secret_key = close is not None and (is_secret(close) or is_table_of_secrets(close))
+    if resembles_secret_key or any(nearest(word, _SECRET_EXAMPLES) for word in words):
         value = MASK
     hint = f"unknown key; did you mean {suggestion!r}?" if suggestion else unknown_hint(path[-1], known)
     return problem(path, value, hint, origin)
@@ -114,28 +121,28 @@ def unknown_key(
 def problems_from_validation(
     prefix: str, error: ValidationError, known_names: Iterable[str], origins: Mapping[str, str] | None = None
 ) -> list[ConfigProblem]:
-    """Return the problems in pydantic's error for the table at the dotted key ``prefix`` (``checks.NAME``).
+    """Return the problems in pydantic's error about the table at the dotted key ``prefix``, such as ``checks.NAME``.
 
-    ``known_names`` are the keys that the table may have, for hints about unknown keys. ``origins`` has the origin of
-    each dotted key.
+    ``known_names`` contains the keys that the table may have, for hints about unknown keys. ``origins`` maps each
+    dotted key to its origin.
     """
     known = tuple(known_names)
     found = []
     for detail in error.errors(include_url=False, include_context=False):
-        if detail["type"] in _SILENT:
+        if detail["type"] in _NOT_REPORTED_TYPES:
             continue
         path = [*filter(None, [prefix]), *(str(part) for part in detail["loc"])]
         origin = _origin(path, origins or {})
-        if detail["type"] in _UNKNOWN:
+        if detail["type"] in _UNKNOWN_KEY_TYPES:
             found.append(unknown_key(path, detail["input"], known, origin))
         else:
             found.append(problem(path, _value(detail), _hint(detail), origin))
     return found
 
 
-def _shown(masked: Any) -> str:
+def _shortened_repr(masked: Any) -> str:
     text = repr(masked)
-    return text if len(text) <= _VALUE_LENGTH else f"{text[:_VALUE_LENGTH]}..."
+    return text if len(text) <= _MAX_VALUE_CHARACTERS else f"{text[:_MAX_VALUE_CHARACTERS]}..."
 
 
 def _value(detail: ErrorDetails) -> Any:

@@ -1,4 +1,4 @@
-"""HTTP request headers as an option of kinds and channels. All values are secrets."""
+"""Type of the option ``headers`` of kinds and channels: HTTP request headers. All values are secrets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.1
 _VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 
 
-def _sendable(headers: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
+def _validated(headers: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
     for name, value in headers.items():
         if _NAME.fullmatch(name) is None:
             raise ValueError("contains a name that an HTTP header cannot have; write letters, digits and hyphens")
@@ -21,11 +21,11 @@ def _sendable(headers: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
     return headers
 
 
-Headers = Annotated[Mapping[str, SecretStr], AfterValidator(_sendable)]
+Headers = Annotated[Mapping[str, SecretStr], AfterValidator(_validated)]
 
 
 def merged_headers(defaults: Mapping[str, str], headers: Mapping[str, SecretStr]) -> dict[str, str]:
-    """Return `defaults`, replaced and extended by `headers`. The case of names does not matter."""
-    given = {name.lower() for name in headers}
-    kept = {name: value for name, value in defaults.items() if name.lower() not in given}
-    return kept | {name: value.get_secret_value() for name, value in headers.items()}
+    """Return both together. A header in `headers` replaces the one in `defaults`. The case of names does not matter."""
+    replaced = {name.lower() for name in headers}
+    kept_defaults = {name: value for name, value in defaults.items() if name.lower() not in replaced}
+    return kept_defaults | {name: value.get_secret_value() for name, value in headers.items()}

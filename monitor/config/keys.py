@@ -22,7 +22,7 @@ SHORT_NAMES = {
     "MONITOR_ALLOWED_HOSTS": ("web", "allowed_hosts"),
     "DATABASE_URL": ("database_url",),
 }
-"""Additional environment variables. The systematic names override them."""
+"""Additional environment variables. ``MONITOR_WEB__PORT``, for example, overrides ``MONITOR_PORT``."""
 
 TABLES: Mapping[str, type[BaseModel]] = {
     "checks": CheckSpec,
@@ -30,14 +30,14 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "channels": ChannelSpec,
     "maintenance": MaintenanceSpec,
 }
-"""Tables of named entries, each with one table ``[TABLE.NAME]``."""
+"""Tables with named entries. Each entry is a table ``[TABLE.NAME]``, which the model validates."""
 
 Path = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class SettingKey:
-    """A setting: its path in a file, its path of attributes in a Config, and its field."""
+    """A setting outside of ``TABLES``: its path of keys in a file, its path of attributes in a Config, its field."""
 
     path: Path
     attributes: Path
@@ -45,49 +45,49 @@ class SettingKey:
 
     @property
     def dotted(self) -> str:
-        """Return the key as in files and messages, such as ``web.port``."""
+        """Return the key as messages show it, such as ``web.port``."""
         return ".".join(self.path)
 
 
 @cache
 def setting_keys() -> tuple[SettingKey, ...]:
-    """Return all settings outside of the roster, in the order of their declaration."""
+    """Return all settings outside of ``TABLES``, in the order of their declaration."""
     return tuple(_keys_of(Settings, (), ()))
 
 
 @cache
 def table_keys(table: str) -> dict[str, FieldInfo]:
-    """Return the keys of a table ``[TABLE.NAME]``, without options of kinds and without a check's ``enabled``."""
-    return {key: field for key, (_, field) in _table(table).items()}
+    """Return the keys of a table ``[TABLE.NAME]``, except options of a kind and the key ``enabled`` of a check."""
+    return {key: field for key, (_, field) in _named_fields(table).items()}
 
 
 def attribute(table: str, key: str) -> str:
-    """Return the field name that the key of a table has in the table's model."""
-    return _table(table)[key][0]
+    """Return the attribute for a key in the model of the table, such as ``interval_seconds`` for ``interval``."""
+    return _named_fields(table)[key][0]
 
 
 def has_options(table: str) -> bool:
-    """Return whether unknown keys of the table are options of a kind."""
+    """Return whether all keys of the table that are not in :func:`table_keys` are options of a kind."""
     return "options" in TABLES[table].model_fields
 
 
 @cache
-def _table(table: str) -> dict[str, tuple[str, FieldInfo]]:
+def _named_fields(table: str) -> dict[str, tuple[str, FieldInfo]]:
     fields = {field.alias or name: (name, field) for name, field in _fields(TABLES[table])}
     return {key: field for key, field in fields.items() if key not in {"name", "options"}}
 
 
 def _fields(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
-    """Return a model's own fields and then its inherited ones, so that the specific keys of a table are first."""
-    own = inspect.get_annotations(model)
-    return sorted(model.model_fields.items(), key=lambda field: field[0] not in own)
+    """Return the fields that a model declares, followed by the fields that it inherits."""
+    declared = inspect.get_annotations(model)
+    return sorted(model.model_fields.items(), key=lambda field: field[0] not in declared)
 
 
 COMMON_CHECK_KEYS = frozenset({*table_keys("checks"), "enabled"})
-"""Keys of all ``[checks.NAME]`` tables; any other key is an option of the kind."""
+"""Keys that all ``[checks.NAME]`` tables may have. Any other key is an option of the kind of check."""
 
 COMMON_CHANNEL_KEYS = frozenset(table_keys("channels"))
-"""Keys of all ``[channels.NAME]`` tables; any other key is an option of the kind."""
+"""Keys that all ``[channels.NAME]`` tables may have. Any other key is an option of the kind of channel."""
 
 
 def environment_name(path: Sequence[str]) -> str:
@@ -96,40 +96,40 @@ def environment_name(path: Sequence[str]) -> str:
 
 
 def known_children(path: Path) -> frozenset[str] | None:
-    """Return the keys that are permitted below ``path``; None if keys below it are not validated."""
+    """Return the keys that are permitted below ``path``, or None if any key is permitted there."""
     if path and path[0] in TABLES:
         return frozenset(table_keys(path[0])) if len(path) == 2 and not has_options(path[0]) else None
-    below = {
+    children = {
         key.path[len(path)] for key in setting_keys() if len(key.path) > len(path) and key.path[: len(path)] == path
     }
     if not path:
-        below |= set(TABLES)
-    return frozenset(below) or None
+        children |= set(TABLES)
+    return frozenset(children) or None
 
 
 def suggest_path(path: Path) -> Path | None:
-    """Return the setting that the unknown key ``path`` most likely means, or None."""
+    """Return the key of the setting that is most similar to the unknown key ``path``, or None if none is similar."""
     keys = [key.path for key in setting_keys()]
-    for key in keys:  # in the wrong table, or with one underscore instead of two
+    for key in keys:  # a known key in the wrong table, or a variable with one underscore instead of two
         if key[-1] == path[-1] or "_".join(key) == "_".join(path):
             return key
-    last = {key[-1]: key for key in reversed(keys)}
+    by_last_part = {key[-1]: key for key in reversed(keys)}
     siblings = known_children(path[:-1]) or frozenset()
     if difflib.get_close_matches(path[-1], siblings, n=1):
-        [closest] = difflib.get_close_matches(path[-1], {*siblings, *last}, n=1)
-        return (*path[:-1], closest) if closest in siblings else last[closest]
-    dotted = {".".join(key): key for key in keys}
-    close = difflib.get_close_matches(".".join(path), dotted, n=1)
-    if close:
-        return dotted[close[0]]
-    close = difflib.get_close_matches(path[-1], last, n=1)
-    return last[close[0]] if close else None
+        [closest] = difflib.get_close_matches(path[-1], {*siblings, *by_last_part}, n=1)
+        return (*path[:-1], closest) if closest in siblings else by_last_part[closest]
+    by_dotted_key = {".".join(key): key for key in keys}
+    matches = difflib.get_close_matches(".".join(path), by_dotted_key, n=1)
+    if matches:
+        return by_dotted_key[matches[0]]
+    matches = difflib.get_close_matches(path[-1], by_last_part, n=1)
+    return by_last_part[matches[0]] if matches else None
 
 
 def _keys_of(model: type[BaseModel], path: Path, attributes: Path) -> Iterator[SettingKey]:
     for name, field in _fields(model):
-        here, attribute = (*path, field.alias or name), (*attributes, name)
+        field_path, field_attributes = (*path, field.alias or name), (*attributes, name)
         if inspect.isclass(field.annotation) and issubclass(field.annotation, BaseModel):
-            yield from _keys_of(field.annotation, here, attribute)
+            yield from _keys_of(field.annotation, field_path, field_attributes)
         else:
-            yield SettingKey(here, attribute, field)
+            yield SettingKey(field_path, field_attributes, field)

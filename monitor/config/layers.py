@@ -1,6 +1,6 @@
-"""Layers of a configuration: the values of one source, a file or a dict in the project's settings.
+"""Layers of a configuration. A layer has the values of one source: a file, or a dict in the project's settings.
 
-The layer of environment variables is in `environment`.
+The module `environment` reads the layer of the environment variables.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ PROJECT_LABEL = "the project's Celery settings"
 
 @dataclass
 class Layer:
-    """Values of one source, with the ``origins`` of their dotted keys (tables included), and the problems found."""
+    """Values of one source, and the problems of this source.
+
+    ``origins`` maps the dotted key of each value and of each table to the name of the source. ``readable`` is False if
+    a file exists and cannot be read, or if a required file is missing.
+    """
 
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
@@ -29,7 +33,7 @@ class Layer:
     readable: bool = True
 
     def put(self, path: tuple[str, ...], value: Any, label: str) -> None:
-        """Set ``value`` at ``path``. Tables on the path are created."""
+        """Set ``value`` at ``path``. ``label`` is the origin. Create the tables on the path if they are missing."""
         table = self.values
         for end, part in enumerate(path[:-1], 1):
             if not isinstance(table.get(part), dict):
@@ -39,11 +43,15 @@ class Layer:
         table[path[-1]] = value
         self.origins[".".join(path)] = label
         if isinstance(value, dict):
-            self.origins.update(dict.fromkeys(_dotted(value, ".".join(path) + "."), label))
+            self.origins.update(dict.fromkeys(_dotted_keys(value, ".".join(path) + "."), label))
 
 
 def read_file(path: Path, label: str, named_by: str | None) -> Layer:
-    """Return the layer of a TOML file. A missing file is a problem unless ``named_by`` is None."""
+    """Return the layer of a TOML file. ``label`` is the origin of its values.
+
+    ``named_by`` describes what named the file, such as an environment variable. A missing file is a problem unless
+    ``named_by`` is None.
+    """
     try:
         text = path.read_bytes().decode()
         return _layer(tomllib.loads(text), label)
@@ -57,15 +65,15 @@ def read_file(path: Path, label: str, named_by: str | None) -> Layer:
         hint = f"is not UTF-8 (byte {error.start})"
     except tomllib.TOMLDecodeError as error:
         match = re.search(r"^(.*) \(at (.*)\)$", str(error))
-        last = text.rstrip("\n").rpartition("\n")
-        end = f"line {last[0].count(chr(10)) + 1 + bool(last[1])}, column {len(last[2]) + 1}"
+        *_, last_line = lines = text.rstrip("\n").split("\n")
+        end = f"line {len(lines)}, column {len(last_line) + 1}"
         hint = f"{match[2].replace('end of document', end)}: {match[1]}" if match else str(error)
         return Layer(readable=False, problems=[problem([str(path)], NO_VALUE, f"is not TOML: {hint}", label)])
     return Layer(readable=False, problems=[problem([named_by or label], str(path), hint, named_by)])
 
 
 def read_mapping(values: Any, label: str = DJANGO_LABEL) -> Layer:
-    """Return the layer of a dict, such as ``settings.MONITOR``."""
+    """Return the layer of a dict, such as ``settings.MONITOR``. ``label`` is the origin of its values."""
     if not isinstance(values, Mapping):
         return Layer(problems=[problem([label], values, "should be a dict", label)])
     return _layer(values, label)
@@ -74,14 +82,14 @@ def read_mapping(values: Any, label: str = DJANGO_LABEL) -> Layer:
 def _layer(values: Mapping[Any, Any], label: str) -> Layer:
     layer = Layer()
     layer.values = _keep_known(values, (), label, layer.problems)
-    layer.origins = dict.fromkeys(_dotted(layer.values), label)
+    layer.origins = dict.fromkeys(_dotted_keys(layer.values), label)
     return layer
 
 
 def _keep_known(
     table: Mapping[Any, Any], path: tuple[str, ...], label: str, problems: list[ConfigProblem]
 ) -> dict[str, Any]:
-    """Return a copy with the known keys. The other keys become problems."""
+    """Return a copy of ``table`` with the known keys only. Add a problem to ``problems`` for each unknown key."""
     known, kept = known_children(path), {}
     for key, value in table.items():
         key_path = (*path, str(key))
@@ -95,8 +103,8 @@ def _keep_known(
     return kept
 
 
-def _dotted(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+def _dotted_keys(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for key, value in table.items():
         yield f"{prefix}{key}"
         if isinstance(value, dict):
-            yield from _dotted(value, f"{prefix}{key}.")
+            yield from _dotted_keys(value, f"{prefix}{key}.")

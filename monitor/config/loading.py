@@ -1,4 +1,7 @@
-"""Loading of a configuration from its sources: defaults, file, ``settings.MONITOR``, environment; the later wins."""
+"""Loading of a configuration from its sources: defaults, file, ``settings.MONITOR``, environment.
+
+A value in a later source overrides the value in an earlier one.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +32,15 @@ def load(
     project: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Loaded:
-    """Return the effective configuration.
+    """Return the effective configuration. Options of kinds are not validated. Raise ConfigError with all problems.
 
-    The file is ``file``, else the one in ``MONITOR_CONFIG``, else ``monitor.toml`` in the working directory if it
-    exists. ``project`` has the values derived from the project, which all other sources override. In a sidecar, the
-    variables of `probe_environment` follow. ``environ`` is by default the environment of the process. Options of
-    kinds are not validated. Raise :class:`ConfigError` with all problems.
+    The sources, lowest precedence first:
+
+    1. ``project``: values derived from the project, such as the URL of its broker.
+    2. In a sidecar only: the variables of `probe_environment`.
+    3. The file ``file``, else the file that ``MONITOR_CONFIG`` names, else ``monitor.toml`` in the working directory.
+    4. ``django_settings``: the dict ``settings.MONITOR``.
+    5. ``environ``: the environment variables, by default those of the process.
     """
     environ = os.environ if environ is None else environ
     layers = [_file_layer(file, environ)]
@@ -44,23 +50,22 @@ def load(
         layers.insert(0, read_mapping(project, PROJECT_LABEL))
     if django_settings is not None:
         layers.append(read_mapping(django_settings))
-    layers.append(read_environment(environ, {table: _names(layers, table) for table in TABLES}))
+    layers.append(read_environment(environ, {table: _entry_names(layers, table) for table in TABLES}))
     if project and any("redis_url" in layer.values for layer in layers[1:]):
         _drop_key_prefix(layers[0])
     origins = {key: origin for layer in layers for key, origin in layer.origins.items()}
-    problems = [found for layer in layers for found in layer.problems]
+    problems = [layer_problem for layer in layers for layer_problem in layer.problems]
 
-    document, wrong = _document(layers, origins)
-    problems += wrong
-    if all(layer.readable for layer in layers):  # else checks of the unreadable file would be reported as missing
-        roster = _roster(document, origins)
-        problems += roster.problems
-    else:
+    document, document_problems = _document(layers, origins)
+    problems += document_problems
+    if not all(layer.readable for layer in layers):  # the checks of an unreadable file would be reported as missing
         raise ConfigError(problems)
+    roster = _roster(document, origins)
+    problems += roster.problems
     values = {name: getattr(document, name) for name in Settings.model_fields if name in document.model_fields_set}
     if document.broker_url is not None:
-        options, found = _transport_options(document, origins)
-        problems += found
+        options, transport_problems = _transport_options(document, origins)
+        problems += transport_problems
         values |= {"broker_url": celery_broker_url(document.broker_url), "broker_transport_options": options}
     config = Config(**values, **{table: getattr(roster, table) for table in TABLES})
     loaded = Loaded(config, {key.dotted: DEFAULT_ORIGIN for key in setting_keys()} | origins)
@@ -70,7 +75,7 @@ def load(
 
 
 class _Document(Settings):
-    """The merged layers. Settings are validated; of ``TABLES`` only that they are tables of tables."""
+    """Model of the merged layers. It validates the settings, and only that ``TABLES`` are tables of tables."""
 
     model_config = ConfigDict(validate_default=True)
 
@@ -84,13 +89,16 @@ def _file_layer(file: Path | None, environ: Mapping[str, str]) -> Layer:
     if file is not None:
         return read_file(file, f"file {file}", "the file to read")
     if environ.get(CONFIG_VARIABLE):
-        named = environ[CONFIG_VARIABLE]
-        return read_file(Path(named).expanduser(), f"file {named}", f"environment {CONFIG_VARIABLE}")
+        name = environ[CONFIG_VARIABLE]
+        return read_file(Path(name).expanduser(), f"file {name}", f"environment {CONFIG_VARIABLE}")
     return read_file(Path(DEFAULT_FILE), f"file {DEFAULT_FILE}", None)
 
 
 def _transport_options(document: _Document, origins: Mapping[str, str]) -> tuple[dict[str, Any], list[ConfigProblem]]:
-    """Return the broker's transport options, with those in its URL. Sentinels without a master are a problem."""
+    """Return the broker's transport options: those in its URL, overridden by the setting.
+
+    There is a problem if the broker is behind Sentinels and no option names the master.
+    """
     broker = document.broker_url
     options = {**({} if broker is None else celery_transport_options(broker)), **document.broker_transport_options}
     if broker is None or not broker.get_secret_value().startswith("sentinel://") or options.get("master_name"):
@@ -100,12 +108,15 @@ def _transport_options(document: _Document, origins: Mapping[str, str]) -> tuple
 
 
 def _drop_key_prefix(derived: Layer) -> None:
-    """Remove the derived key prefix. It belongs to the store that was derived from the broker, and to no other."""
+    """Remove the derived key prefix, because another source sets the store.
+
+    The derived prefix is valid only for the store that was derived from the broker.
+    """
     derived.values.pop("key_prefix", None)
     derived.origins.pop("key_prefix", None)
 
 
-def _names(layers: Iterable[Layer], table: str) -> list[str]:
+def _entry_names(layers: Iterable[Layer], table: str) -> list[str]:
     names = list(DEFAULT_ROSTER) if table == "checks" else []
     for layer in layers:
         if isinstance(layer.values.get(table), dict):
@@ -114,40 +125,43 @@ def _names(layers: Iterable[Layer], table: str) -> list[str]:
 
 
 def _document(layers: list[Layer], origins: Mapping[str, str]) -> tuple[_Document, list[ConfigProblem]]:
-    """Return the merged layers, without their invalid values, and the problems of these."""
+    """Return the merged layers without invalid values, and the problems of the invalid values."""
     try:
-        return _overlay([layer.values for layer in layers]), []
+        return _merged_document([layer.values for layer in layers]), []
     except ValidationError as error:
         problems = problems_from_validation("", error, (), origins)
-        wrong = [[str(part) for part in detail["loc"]] for detail in error.errors(include_url=False)]
-        return _overlay([_remove(layer.values, wrong) for layer in layers]), problems
+        invalid_paths = [[str(part) for part in detail["loc"]] for detail in error.errors(include_url=False)]
+        return _merged_document([_without(layer.values, invalid_paths) for layer in layers]), problems
 
 
-def _overlay(values: list[dict[str, Any]]) -> _Document:
+def _merged_document(values: list[dict[str, Any]]) -> _Document:
     merged: dict[str, Any] = {}
     for layer in reversed(values):
         merged = _merged(layer, merged)
     return _Document.model_validate(merged)
 
 
-def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Return both tables merged. Tables in both are merged key by key; other values are those of ``above``."""
-    merged = {**below, **above}
-    for key in below.keys() & above.keys():
-        if isinstance(below[key], dict) and isinstance(above[key], dict):
-            merged[key] = _merged(below[key], above[key])
+def _merged(lower: dict[str, Any], higher: dict[str, Any]) -> dict[str, Any]:
+    """Return both tables merged. If both contain a key, two tables are merged, and otherwise ``higher`` decides."""
+    merged = {**lower, **higher}
+    for key in lower.keys() & higher.keys():
+        if isinstance(lower[key], dict) and isinstance(higher[key], dict):
+            merged[key] = _merged(lower[key], higher[key])
     return merged
 
 
-def _remove(values: dict[str, Any], paths: list[list[str]]) -> dict[str, Any]:
-    """Return the values without those at these paths, or without the innermost value on the way to a path."""
+def _without(values: dict[str, Any], paths: list[list[str]]) -> dict[str, Any]:
+    """Return a copy of the values without the value at each path.
+
+    If a path leads into a value that is no table, such as a list, this value is removed.
+    """
     kept = dict(values)
-    for head in {path[0] for path in paths} & kept.keys():
-        below = [path[1:] for path in paths if path[0] == head]
-        if isinstance(kept[head], dict) and all(below):
-            kept[head] = _remove(kept[head], below)
+    for key in {path[0] for path in paths} & kept.keys():
+        inner_paths = [path[1:] for path in paths if path[0] == key]
+        if isinstance(kept[key], dict) and all(inner_paths):
+            kept[key] = _without(kept[key], inner_paths)
         else:
-            del kept[head]
+            del kept[key]
     return kept
 
 

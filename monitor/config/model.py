@@ -1,4 +1,4 @@
-"""The validated configuration: checks, groups and all settings."""
+"""Models of the complete configuration and of the tables ``[checks.NAME]`` and ``[groups.NAME]``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ READY = "ready"
 """Name of the group that always exists."""
 
 DEFAULT_HOLD_SECONDS = 300.0
-"""Default of a group's `hold_for`."""
+"""Default of a group's ``hold_for``."""
 
 DEFAULT_ORIGIN = "default"
 
@@ -26,59 +26,63 @@ _DEFAULTS = CheckDefaults()
 
 
 class CheckSpec(HysteresisSettings):
-    """One check of the roster: the fields that all checks have, and the options of its kind.
+    """Configuration of one check: the fields that all checks have, and the options of the check's kind.
 
-    In a file it is one table, ``[checks.NAME]``. Keys that are not common fields are options of the kind.
+    In a file it is the table ``[checks.NAME]``. Keys of the table that are not fields of this class are options of the
+    kind.
     """
 
     name: Name
     kind: str = Field(
         pattern=r"^[A-Za-z0-9_.@:-]+$",
-        description="name of the kind of check, such as `http`, which decides what is measured and which options there "
-        "are ([checks](checks.md))",
+        description="name of the kind of check, such as `http`. The kind decides what is measured and which options "
+        "the table may have ([checks](checks.md))",
     )
     interval_seconds: Seconds = Field(
         default=10.0,
         alias="interval",
         gt=0,
-        description="time between two runs; shorter finds failures sooner and costs more runs",
+        description="time between two runs. A shorter interval finds failures sooner and causes more runs",
     )
     timeout_seconds: Seconds = Field(
         default_factory=lambda data: default_timeout_seconds(data["interval_seconds"], _DEFAULTS),
         alias="timeout",
         gt=0,
-        description="time limit of a run, below the interval; a run that takes longer is killed, and its result is "
-        "error with the reason `timeout`",
+        description="time limit of a run, less than the interval. A run that takes longer is killed, and its result is "
+        "`error` with the reason `timeout`",
     )
     valid_seconds: Seconds = Field(
         default_factory=lambda data: data["interval_seconds"] * _DEFAULTS.stale_after,
         alias="valid_for",
         gt=0,
-        description="time for which a result is valid, at least the interval; after that the check is `stale`",
+        description="time for which a result is valid, at least the interval. If there is no new result by then, the "
+        "check is `stale`",
     )
     critical: bool = Field(
         default=True,
-        description="make the check's groups fail while it is error, stale or unknown; with false it is only shown",
+        description="with true, the check makes its groups fail while it is `error`, `stale` or `unknown`. With false, "
+        "the check is shown and makes no group fail",
     )
     groups: Names = Field(
         default=(),
-        description="names of the groups that the check belongs to, such as `ready`; a group that does not exist yet "
-        "is created. Without a group it is shown in `detailed` only",
+        description="names of the groups that the check belongs to, such as `ready`. A group that is not configured is "
+        "created. A check that belongs to no group is shown, and affects no probe of a group",
     )
     labels: Mapping[str, str] = Field(
-        default_factory=dict, description="labels, by which channels select checks: a table from names to texts"
+        default_factory=dict,
+        description="labels of the check: a table from names to texts. Channels can select checks by their labels",
     )
     depends_on: Names = Field(
         default=(),
-        description="names of checks that this one needs; while one of them fails, no notification is sent about this "
-        "one. A check that does not exist is an error, except names such as `queue:orders`, which are "
-        "created at run time",
+        description="names of the checks that this check depends on. While one of them fails, no notification is sent "
+        "about this check. The name of a check that is not configured is an error, unless the check is created at run "
+        "time, such as `queue:orders`",
     )
     options: Mapping[str, Any] = Field(default_factory=dict, repr=False, description="options of the kind")
 
     @property
     def lease_seconds(self) -> float:
-        """Return the lease of a flight: the time limit, and one second to store the result."""
+        """Return the lease of the check's flights: the time limit of a run, and one second to store the result."""
         return self.timeout_seconds + 1.0
 
     @field_validator("timeout_seconds")
@@ -101,30 +105,37 @@ class CheckSpec(HysteresisSettings):
 
 
 class GroupSpec(FrozenModel):
-    """A named set of checks behind one probe: the checks that name it in their ``groups``, and its own ``checks``."""
+    """Configuration of one group: a set of checks behind one probe.
+
+    The checks of the group are those in its ``checks``, and those that name the group in their ``groups``.
+    """
 
     name: Name
     checks: Names = Field(
         default=(),
-        description="names of checks in the group, in addition to those that name it in their `groups`; a name that "
-        "does not exist is an error",
+        description="names of checks in the group, in addition to the checks that name the group in their `groups`. "
+        "The name of a check that is not configured is an error",
     )
     stale: Literal["fail", "hold"] = Field(
         default="fail",
-        description="effect of a stale check: `fail` makes the group fail, `hold` keeps the last verdict for "
-        "`hold_for`",
+        description="effect of a critical check that is `stale`. `fail`: the group fails. `hold`: the last status of "
+        "the check counts instead, for the time `hold_for`",
     )
     hold_for_seconds: HoldTime = Field(
         default=DEFAULT_HOLD_SECONDS,
         alias="hold_for",
-        description="with `hold`, the age of a verdict's numbers up to which it is kept. After that the check is "
-        "`stale`, before its first verdict `unknown`, and the group fails. With `forever` a verdict is kept for 300 "
-        "s, and the group does not fail after that or before the first verdict",
+        description="for a group whose `stale` is `hold`: time after an observation for which the last status of a "
+        "`stale` check counts. After this time the group fails. A critical check that has not been observed yet makes "
+        "the group fail too. With `forever`, the last status counts for 300 s. After that, and before the first "
+        "observation, the check does not make the group fail",
     )
 
 
 class Config(Settings):
-    """The complete configuration. Each group that a check names exists, and so does ``ready``."""
+    """Complete configuration. ``groups`` contains ``ready``, the configured groups and each group that a check names.
+
+    A group that is not configured has the defaults of :class:`GroupSpec`.
+    """
 
     checks: Mapping[str, CheckSpec] = Field(default_factory=dict)
     groups: Mapping[str, GroupSpec] = Field(default_factory=dict, validate_default=True)
@@ -138,16 +149,16 @@ class Config(Settings):
         return {name: value.get(name) or GroupSpec(name=name) for name in dict.fromkeys((READY, *value, *named))}
 
     def members(self, group: str) -> tuple[CheckSpec, ...]:
-        """Return the checks of a group, in roster order. Raise KeyError for an unknown group."""
+        """Return the checks of a group, in the order of ``checks``. Raise KeyError for an unknown group."""
         return self._members[group]
 
     def groups_of(self, check: str) -> tuple[str, ...]:
-        """Return the names of the groups of a check; none for a check that is not on the roster."""
+        """Return the names of the groups of a check. Empty for a check that is not configured."""
         return self._groups_of.get(check, ())
 
     @cached_property
     def fingerprint(self) -> str:
-        """Return a digest that changes when a check is added or removed, or when its interval changes."""
+        """Return a digest that changes when a check is added or removed, or when the interval of a check changes."""
         text = "\n".join(f"{c.name} {c.interval_seconds}" for c in sorted(self.checks.values(), key=lambda c: c.name))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -173,17 +184,19 @@ class Config(Settings):
 
 @dataclass(frozen=True)
 class Loaded:
-    """A configuration, and the origins of the dotted keys that were set. All other keys have defaults."""
+    """Configuration, and the origin of each dotted key that was set. All other keys have their defaults."""
 
     config: Config
     origins: Mapping[str, str]
 
     def origin(self, key: str) -> str:
-        """Return the origin of the value of a dotted key: ``default``, ``file monitor.toml``, ``settings.MONITOR`` or
-        ``environment MONITOR_X``."""
+        """Return the source of the value of a dotted key.
+
+        It is ``default``, ``file monitor.toml``, ``settings.MONITOR`` or ``environment MONITOR_X``.
+        """
         return self.origins.get(key, DEFAULT_ORIGIN)
 
 
 def default_timeout_seconds(interval_seconds: float, defaults: CheckDefaults) -> float:
-    """Return the time limit of a check that sets none: the default one, but at most half of the check's interval."""
+    """Return the time limit of a check without ``timeout``: ``defaults.timeout``, or half of the interval if less."""
     return min(defaults.timeout_seconds, interval_seconds / 2)

@@ -1,7 +1,7 @@
-"""Environment variables of a sidecar: ``KAFKA_GROUP``, ``SKEW_THRESHOLD``, ... They configure the check ``kafka``.
+"""Environment variables of a sidecar, such as ``KAFKA_GROUP``. They configure the check ``kafka``.
 
-They are the names of the older Kafka consumer probe, which the sidecar replaces. A consumer's environment may contain
-them for other purposes, so only a sidecar reads them.
+An older program, the Kafka consumer probe, used the same variables. The sidecar replaces this program. In other
+processes the variables may have other purposes, so only a sidecar reads them.
 """
 
 from __future__ import annotations
@@ -16,24 +16,27 @@ from monitor.config.layers import Layer
 from monitor.config.units import FOREVER, hold_time
 from monitor.lib.safe_names import safe_name
 
-VARIABLE = "CELERY_HEALTH_MONITOR_SIDECAR"
-"""Variable that a sidecar sets for itself and its child processes. An unknown MONITOR_* variable would be an error."""
+SIDECAR_VARIABLE = "CELERY_HEALTH_MONITOR_SIDECAR"
+"""Variable that a sidecar sets for itself and its child processes.
+
+Its name does not begin with MONITOR_, because an unknown variable with this prefix is an error.
+"""
 
 CHECK = "kafka"
 KIND = "kafka_group"
 GROUPS_OPTION = "consumer_groups"
-"""Option of the kind for the consumer groups. (``groups`` of a check are its groups of checks.)"""
+"""Option of the kind that names the consumer groups. The key ``groups`` of a check names groups of checks."""
 
 DEFAULT_LABEL = "default of the sidecar"
-NOTHING_GIVEN: Mapping[str, str] = {"KAFKA_GROUP": "crm-events-sse", "PROMETHEUS_URL": "http://prometheus:9090"}
-"""Defaults of the older probe, which apply if nothing to watch is configured."""
-NOTHING_GIVEN_LABEL = "default of the probe, because nothing is configured"
+OLDER_PROBE_DEFAULTS: Mapping[str, str] = {"KAFKA_GROUP": "crm-events-sse", "PROMETHEUS_URL": "http://prometheus:9090"}
+"""Defaults of the older program. They apply if no consumer group and no check is configured."""
+OLDER_PROBE_LABEL = "default of the probe, because nothing is configured"
 _PREFIX = "monitor:sidecar:"
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_.@-]")
 
 
 class _Variable(NamedTuple):
-    """A variable: the path of its setting, its parser, its default, and a valid example."""
+    """Environment variable: the key that it sets, its parser, its default, and a valid example of a parsed value."""
 
     path: tuple[str, ...]
     parse: Callable[[str], Any]
@@ -42,44 +45,46 @@ class _Variable(NamedTuple):
 
 
 def is_sidecar(environ: Mapping[str, str]) -> bool:
-    """Return whether this is the environment of a sidecar's process."""
-    return bool(environ.get(VARIABLE))
+    """Return whether this is the environment of a process of a sidecar."""
+    return bool(environ.get(SIDECAR_VARIABLE))
 
 
 def mark_as_sidecar(environ: MutableMapping[str, str]) -> None:
-    """Mark the environment as that of a sidecar's process."""
-    environ[VARIABLE] = "1"
+    """Mark the environment, so that :func:`is_sidecar` returns true for it."""
+    environ[SIDECAR_VARIABLE] = "1"
 
 
 def read(environ: Mapping[str, str], file: Mapping[str, Any]) -> Layer:
-    """Return the layer of these variables: a sidecar's defaults and, if ``KAFKA_GROUP`` is set, the check ``kafka``.
+    """Return the layer of a sidecar: its defaults and, if ``KAFKA_GROUP`` is set, the check ``kafka``.
 
-    Without ``KAFKA_GROUP``, other checks must be configured in ``file`` or in the environment. If nothing to watch is
-    configured, ``NOTHING_GIVEN`` applies. If both ``KAFKA_BROKERS`` and ``PROMETHEUS_URL`` are set, Prometheus is the
-    source, as in the older probe.
+    - Without ``KAFKA_GROUP``, checks must be configured in ``file`` or in the environment.
+    - If neither the group, nor a source, nor a check is configured, ``OLDER_PROBE_DEFAULTS`` apply.
+    - If both ``KAFKA_BROKERS`` and ``PROMETHEUS_URL`` are set, the check reads from Prometheus, as the older program.
     """
     layer = Layer()
-    given = {name: environ[name] for name in NAMES if environ.get(name)}
-    assumed = NOTHING_GIVEN if _is_nothing_given(given, environ, file) else {}
+    given = {name: environ[name] for name in PROBE_VARIABLES if environ.get(name)}
+    assumed = OLDER_PROBE_DEFAULTS if _is_nothing_configured(given, environ, file) else {}
     given |= assumed
-    values = {name: _value(layer, name, text) for name, text in given.items()}
+    values = {name: _parsed(layer, name, text) for name, text in given.items()}
     group = given.get("KAFKA_GROUP")
     _put_defaults(layer, group)
     if group is not None:
         source = "prometheus" if "PROMETHEUS_URL" in given else "kafka"
         _put_check(layer, source)
-    for name, entry in NAMES.items():
-        if entry.path[0] == "checks" and group is None:
+    for name, variable in PROBE_VARIABLES.items():
+        if variable.path[0] == "checks" and group is None:
             continue
         if values.get(name) is not None:
-            layer.put(entry.path, values[name], NOTHING_GIVEN_LABEL if name in assumed else f"environment {name}")
-        elif entry.default is not None:
-            layer.put(entry.path, entry.default, DEFAULT_LABEL)
+            layer.put(variable.path, values[name], OLDER_PROBE_LABEL if name in assumed else f"environment {name}")
+        elif variable.default is not None:
+            layer.put(variable.path, variable.default, DEFAULT_LABEL)
         elif name in given:
-            # The value is invalid and reported. With the example, the other keys can be validated.
-            layer.put(entry.path, entry.example, DEFAULT_LABEL)
+            # The value is invalid, and its problem is reported. With the example, the other keys can be validated.
+            layer.put(variable.path, variable.example, DEFAULT_LABEL)
     if group is not None and "PROMETHEUS_URL" in given:
-        _put_hold(layer, values.get("HOLD_FOR") or values.get("WINDOW_MINUTES") or NAMES["WINDOW_MINUTES"].default)
+        _put_hold(
+            layer, values.get("HOLD_FOR") or values.get("WINDOW_MINUTES") or PROBE_VARIABLES["WINDOW_MINUTES"].default
+        )
     _report_missing(layer, given, environ, file)
     return layer
 
@@ -112,7 +117,7 @@ def _put_hold(layer: Layer, hold_for: float | str) -> None:
 def _report_missing(
     layer: Layer, given: Mapping[str, str], environ: Mapping[str, str], file: Mapping[str, Any]
 ) -> None:
-    """Report missing variables, unless checks are configured elsewhere, where their kind reports missing options."""
+    """Report missing variables, unless checks are configured in the file or in ``MONITOR_CHECKS__*`` variables."""
     if _has_checks_elsewhere(environ, file):
         return
     if "KAFKA_GROUP" not in given:
@@ -122,42 +127,43 @@ def _report_missing(
         hint = "is required, unless PROMETHEUS_URL is set; list the brokers, such as kafka-1:9092,kafka-2:9092"
         layer.problems.append(problem(["KAFKA_BROKERS"], NO_VALUE, hint))
         if "KAFKA_GROUP" in given:
-            layer.put(NAMES["KAFKA_BROKERS"].path, NAMES["KAFKA_BROKERS"].example, DEFAULT_LABEL)
+            layer.put(PROBE_VARIABLES["KAFKA_BROKERS"].path, PROBE_VARIABLES["KAFKA_BROKERS"].example, DEFAULT_LABEL)
 
 
 def _has_checks_elsewhere(environ: Mapping[str, str], file: Mapping[str, Any]) -> bool:
     return bool(file.get("checks")) or any(name.startswith("MONITOR_CHECKS__") for name in environ)
 
 
-def _is_nothing_given(given: Mapping[str, str], environ: Mapping[str, str], file: Mapping[str, Any]) -> bool:
+def _is_nothing_configured(given: Mapping[str, str], environ: Mapping[str, str], file: Mapping[str, Any]) -> bool:
     sources = [name for name in given if name.startswith("KAFKA_") or name == "PROMETHEUS_URL"]
     return not sources and not _has_checks_elsewhere(environ, file)
 
 
-def _value(layer: Layer, name: str, text: str) -> Any:
+def _parsed(layer: Layer, name: str, text: str) -> Any:
+    """Return the parsed value of a variable. Report a problem and return None if the value is invalid."""
     try:
-        return NAMES[name].parse(text.strip())
+        return PROBE_VARIABLES[name].parse(text.strip())
     except ValueError as error:
         layer.problems.append(problem([name], text, str(error), "environment"))
         return None
 
 
-def _text(text: str) -> str:
+def _unchanged(text: str) -> str:
     return text
 
 
 def _names(text: str) -> list[str]:
-    found = [part.strip() for part in text.split(",") if part.strip()]
-    if not found:
+    names = [part.strip() for part in text.split(",") if part.strip()]
+    if not names:
         raise ValueError("should list at least one name")
-    return found
+    return names
 
 
 def _brokers(text: str) -> list[str]:
-    found = [part.strip() for part in text.split(",") if part.strip()]
-    if not found or not all(re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:[0-9]{1,5})?", part) for part in found):
+    brokers = [part.strip() for part in text.split(",") if part.strip()]
+    if not brokers or not all(re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:[0-9]{1,5})?", part) for part in brokers):
         raise ValueError("should list brokers as host:port, such as kafka-1:9092,kafka-2:9092")
-    return found
+    return brokers
 
 
 def _url(text: str) -> str:
@@ -198,29 +204,29 @@ def _count(hint: str) -> Callable[[str], int]:
     return count
 
 
-_OPTION = ("checks", CHECK)
+_CHECK_PATH = ("checks", CHECK)
 
-NAMES: Mapping[str, _Variable] = {
-    "KAFKA_BROKERS": _Variable((*_OPTION, "brokers"), _brokers, example=["kafka:9092"]),
-    "KAFKA_GROUP": _Variable((*_OPTION, GROUPS_OPTION), _names, example=["*"]),
-    "KAFKA_TOPIC": _Variable((*_OPTION, "topics"), _names, example=["*"]),
-    "PROMETHEUS_URL": _Variable((*_OPTION, "prometheus_url"), _url, example="http://prometheus:9090"),
+PROBE_VARIABLES: Mapping[str, _Variable] = {
+    "KAFKA_BROKERS": _Variable((*_CHECK_PATH, "brokers"), _brokers, example=["kafka:9092"]),
+    "KAFKA_GROUP": _Variable((*_CHECK_PATH, GROUPS_OPTION), _names, example=["*"]),
+    "KAFKA_TOPIC": _Variable((*_CHECK_PATH, "topics"), _names, example=["*"]),
+    "PROMETHEUS_URL": _Variable((*_CHECK_PATH, "prometheus_url"), _url, example="http://prometheus:9090"),
     "SKEW_THRESHOLD": _Variable(
-        (*_OPTION, "skew_threshold"),
+        (*_CHECK_PATH, "skew_threshold"),
         _number("should be a number of at least 1, such as 4.0 (max / mean of the lags)", least=1.0),
         4.0,
     ),
-    "MIN_CONSUMERS": _Variable((*_OPTION, "min_consumers"), _count("should be a whole number, such as 2"), 2),
+    "MIN_CONSUMERS": _Variable((*_CHECK_PATH, "min_consumers"), _count("should be a whole number, such as 2"), 2),
     "WINDOW_MINUTES": _Variable(
-        (*_OPTION, "window"), _number("should be a number of minutes above 0, such as 5", divisor=1 / 60), 300.0
+        (*_CHECK_PATH, "window"), _number("should be a number of minutes above 0, such as 5", divisor=1 / 60), 300.0
     ),
-    "HOLD_FOR": _Variable((*_OPTION, "hold_for"), _hold_time, example="5m"),
+    "HOLD_FOR": _Variable((*_CHECK_PATH, "hold_for"), _hold_time, example="5m"),
     "PROM_TIMEOUT_MS": _Variable(
-        (*_OPTION, "prometheus_timeout"),
+        (*_CHECK_PATH, "prometheus_timeout"),
         _number("should be a number of milliseconds above 0, such as 1500", divisor=1000),
         1.5,
     ),
-    "PROM_RETRIES": _Variable((*_OPTION, "prometheus_retries"), _count("should be a whole number, such as 2"), 2),
-    "BIND_HOST": _Variable(("sidecar", "host"), _text),
+    "PROM_RETRIES": _Variable((*_CHECK_PATH, "prometheus_retries"), _count("should be a whole number, such as 2"), 2),
+    "BIND_HOST": _Variable(("sidecar", "host"), _unchanged),
 }
-"""The variables, in the order of the documentation."""
+"""Variables of a sidecar by name, in the order in which the documentation lists them."""

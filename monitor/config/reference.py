@@ -23,17 +23,18 @@ _INTRODUCTION = """\
 
 This page is generated from the code: `python -m monitor.config.reference > docs/configuration.md`.
 
-Without any configuration the default roster runs (below). Values are read from these sources; a later source overrides
-an earlier one:
+Without any configuration, the checks of the [default roster](#default-roster) run. Values are read from these sources.
+A later source overrides an earlier one:
 
 1. the built-in defaults;
-2. a TOML file: `monitor.toml` in the working directory, or the file in `MONITOR_CONFIG`, which must then exist;
-3. `settings.MONITOR` of a Django project, a dict of the same shape;
-4. the environment.
+2. a TOML file: the file that the variable `MONITOR_CONFIG` names, otherwise `monitor.toml` in the working directory. A
+   missing `monitor.toml` is not an error, a missing file of `MONITOR_CONFIG` is;
+3. `settings.MONITOR` of a Django project: a dict with the keys and tables of the file;
+4. environment variables.
 
-Tables are merged key by key; lists are replaced. `monitor config` shows the effective values with their origins, and
-masks secrets. A wrong value is an error: all problems are reported together, with key, value, origin and hint, and no
-role starts.
+If a table is in several sources, its keys are merged. A list replaces the list of an earlier source. `monitor config`
+shows the effective values with their origins, and masks secrets. A wrong value is an error, and no role starts. All
+errors are reported at once, each with key, value, origin and hint.
 
 ```toml
 redis_url = "redis://:password@redis:6379/0"
@@ -59,52 +60,57 @@ checks = ["orders-api", "database"]
 ```
 
 **Environment.** Two underscores separate a table from its key: `MONITOR_DEFAULTS__INTERVAL=5s`,
-`MONITOR_CHECKS__CPU__ENABLED=false`. Other characters of a name become underscores:
-`MONITOR_CHECKS__ORDERS_API__INTERVAL` sets a key of the check `orders-api`. Lists of names are separated by commas;
-other lists and tables are JSON. An empty variable counts as not set. The variables that Kubernetes sets for a Service
-called `monitor` (`MONITOR_PORT=tcp://...`, `MONITOR_SERVICE_HOST`, ...) are ignored.
+`MONITOR_CHECKS__CPU__ENABLED=false`. In the name of a check, group, channel or maintenance, each character that is
+neither a letter nor a digit becomes an underscore: `MONITOR_CHECKS__ORDERS_API__INTERVAL` sets the interval of the
+check `orders-api`. In a list of names, commas separate the names. Write other lists and tables as JSON. An empty
+variable counts as not set. Kubernetes sets variables such as `MONITOR_PORT=tcp://...` and `MONITOR_SERVICE_HOST` for a
+Service called `monitor`. These variables are ignored.
 
 **Units.** A duration is a number of seconds, or a text such as `500ms`, `10s`, `5m`, `1h`, `1d`. A size is a number of
-bytes, or a text such as `64MB` (1000 x 1000) or `64MiB` (1024 x 1024).
+bytes, or a text such as `64MB` (64 million bytes) or `64MiB` (64 x 1024 x 1024 bytes).
 """
 
 _CHECKS = """\
 ## Checks
 
-Each check has one table `[checks.NAME]`. A name has at most 200 characters: letters, digits and `_ . @ : -`. The keys
-below are common to all checks; any other key is an option of the kind ([checks](checks.md)). In the environment:
-`MONITOR_CHECKS__NAME__KEY`.
+Each check has one table `[checks.NAME]`. The name of a check has at most 200 characters: letters, digits and
+`_ . @ : -`. The keys below are common to all checks. Any other key is an option of the kind ([checks](checks.md)). The
+environment variable of a key is `MONITOR_CHECKS__NAME__KEY`.
 """
 
 _GROUPS = """\
 ## Groups
 
-A group is a set of checks behind one probe. It has the checks that name it in their `groups`, and those in its own
-`checks`. The group `ready` always exists, and so does each group that a check names. A group needs a table
-`[groups.NAME]` only for the keys below. In the environment: `MONITOR_GROUPS__NAME__KEY`.
+A group is a set of checks behind one probe. A check belongs to a group if the check names the group in its `groups`, or
+if the group names the check in its `checks`. The group `ready` always exists. Any other group exists if a check names
+it or if it has a table `[groups.NAME]`. A table is needed only to set one of the keys below. The environment variable
+of a key is `MONITOR_GROUPS__NAME__KEY`.
 """
 
 _CHANNELS = """\
 ## Channels
 
-A channel sends notifications when checks change their status. Each has one table `[channels.NAME]`. The keys below are
-common to all channels; any other key is an option of the kind ([channels](channels.md)). [Alerting](alerting.md)
-describes which notifications are sent. In the environment: `MONITOR_CHANNELS__NAME__KEY`.
+A channel sends notifications when checks change their status. Each channel has one table `[channels.NAME]`. The keys
+below are common to all channels. Any other key is an option of the kind ([channels](channels.md)).
+[Alerting](alerting.md) describes which notifications are sent. The environment variable of a key is
+`MONITOR_CHANNELS__NAME__KEY`.
 """
 
 _MAINTENANCE = """\
 ## Maintenance
 
 During maintenance no notification is sent about failures of the selected checks. Each maintenance has one table
-`[maintenance.NAME]`, with either `start` and `end`, or `from`, `until` and optionally `days`. Other combinations are an
-error. In the environment: `MONITOR_MAINTENANCE__NAME__KEY`.
+`[maintenance.NAME]`. A single maintenance has the keys `start` and `end`. A recurring one has the keys `from` and
+`until`, and may have `days`. Any other combination is an error. The environment variable of a key is
+`MONITOR_MAINTENANCE__NAME__KEY`.
 """
 
 _ROSTER = """\
 ## Default roster
 
-These checks run unless `default_checks = false`. A table `[checks.NAME]` of the same name changes one, and
-`enabled = false` in it removes it. Checks of your own are in the group `ready` only if their `groups` contain it.
+These checks run unless `default_checks` is false. A table `[checks.NAME]` with the name of one of these checks changes
+the check. `enabled = false` in this table removes the check. A check that is not in this list belongs to the group
+`ready` only if its `groups` contain `ready`.
 """
 
 
@@ -127,7 +133,7 @@ def _settings() -> str:
             f"`{key.dotted}`",
             ", ".join(f"`{name}`" for name in variables),
             _type(key.field),
-            _code(values[key.dotted]),
+            _as_code(values[key.dotted]),
         )
         rows.append((*cells, key.field.description or ""))
     return "## Settings\n\n" + _markdown(("key", "environment", "type", "default", "meaning"), rows)
@@ -147,10 +153,10 @@ def _table_of(name: str) -> str:
         elif field.is_required():
             default = "required"
         else:
-            default = _code(_plain(field.get_default(call_default_factory=True, validated_data={})))
+            default = _as_code(_default_text(field.get_default(call_default_factory=True, validated_data={})))
         rows.append((f"`{key}`", _type(field), default, field.description or ""))
     if name == "checks":
-        rows.append(("`enabled`", "true or false", "`true`", "with false the check is removed from the roster"))
+        rows.append(("`enabled`", "true or false", "`true`", "with false, the check does not run and is not shown"))
     return _markdown(("key", "type", "default", "meaning"), rows)
 
 
@@ -200,7 +206,7 @@ def _type_name(annotation: Any) -> str:
     return names[annotation]
 
 
-def _plain(value: Any) -> str:
+def _default_text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple) and value:
@@ -210,7 +216,7 @@ def _plain(value: Any) -> str:
     return str(value) if value or value == 0 else "(none)"
 
 
-def _code(value: str) -> str:
+def _as_code(value: str) -> str:
     return value.strip("()") if value.startswith("(") else f"`{value}`"
 
 

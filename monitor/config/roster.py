@@ -1,4 +1,4 @@
-"""Parser of the tables of checks, groups, channels and maintenance."""
+"""Parser of the tables of checks, groups, channels and maintenance, and the default roster."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ DEFAULT_ROSTER: Mapping[str, Table] = {
     "disk": {"kind": "disk", "critical": False},
     "connections": {"kind": "connections", "critical": False},
 }
-"""Checks that run without any configuration."""
+"""Tables of the checks that run without any configuration."""
 
-DYNAMIC_PREFIXES = ("worker:", "queue:", "host:", "monitor:", "group:")
-"""Prefixes of the names of checks that are not configured, but created and deleted at run time."""
+RUNTIME_PREFIXES = ("worker:", "queue:", "host:", "monitor:", "group:")
+"""Prefixes of the names of checks that are created and deleted at run time."""
 
-DYNAMIC = frozenset({"workers"})
-"""Checks created at run time whose names are fixed."""
+RUNTIME_NAMES = frozenset({"workers"})
+"""Names of the checks that are created at run time and have no such prefix."""
 
 _ENABLED = TypeAdapter(bool)
 F = TypeVar("F", bound=FrozenModel)
 
 
 class RosterParser:
-    """Checks, groups, channels and maintenance, made of their tables, and all problems of these."""
+    """Parser of tables. After the ``add_`` methods, it has the valid entries, and the ``problems`` of the others."""
 
     def __init__(self, defaults: CheckDefaults, origins: Mapping[str, str]) -> None:
         self.checks: dict[str, CheckSpec] = {}
@@ -49,14 +49,14 @@ class RosterParser:
         self._names: set[str] = set()
         self._defaults = defaults
         self._origins = origins
-        self._fields = {
+        self._default_fields = {
             field.alias or name: getattr(defaults, name)
             for name, field in CheckDefaults.model_fields.items()
-            if (field.alias or name) in COMMON_CHECK_KEYS and field.alias != "timeout"  # which depends on the interval
+            if (field.alias or name) in COMMON_CHECK_KEYS and field.alias != "timeout"  # it depends on the interval
         }
 
     def add_checks(self, tables: Mapping[str, Table]) -> None:
-        """Add the checks. Disabled checks are validated and left out."""
+        """Add the checks. A disabled check is validated but not added."""
         self._names |= {name for name, table in tables.items() if "kind" in table} | set(DEFAULT_ROSTER)
         for name, table in tables.items():
             enabled = self._parse_enabled(name, table)
@@ -66,10 +66,10 @@ class RosterParser:
             if check is not None and enabled:
                 self.checks[name] = check
         for check in self.checks.values():
-            needed = [
-                name for name in check.depends_on if name not in DYNAMIC and not name.startswith(DYNAMIC_PREFIXES)
+            configured_parents = [
+                name for name in check.depends_on if name not in RUNTIME_NAMES and not name.startswith(RUNTIME_PREFIXES)
             ]
-            self._report_missing(needed, self._names, ("checks", check.name, "depends_on"), "check")
+            self._report_missing(configured_parents, self._names, ("checks", check.name, "depends_on"), "check")
             if cycle := self._cycle(check.name):
                 hint = f"is circular: {' -> '.join(cycle)}; remove one of these dependencies"
                 self._report(("checks", check.name, "depends_on"), ", ".join(check.depends_on), hint)
@@ -82,27 +82,27 @@ class RosterParser:
 
     def add_channels(self, tables: Mapping[str, Table]) -> None:
         """Add the channels. All checks and groups must have been added."""
-        split = {}
+        specs = {}
         for name, table in tables.items():
             common = {key: value for key, value in table.items() if key in COMMON_CHANNEL_KEYS}
-            split[name] = {**common, "options": {key: value for key, value in table.items() if key not in common}}
-        self.channels |= self._build(ChannelSpec, "channels", split)
+            specs[name] = {**common, "options": {key: value for key, value in table.items() if key not in common}}
+        self.channels |= self._build(ChannelSpec, "channels", specs)
         groups = {READY, *self.groups, *(group for check in self.checks.values() for group in check.groups)}
         for channel in self.channels.values():
             self._report_missing(channel.groups, groups, ("channels", channel.name, "groups"), "group")
 
     def add_maintenance(self, tables: Mapping[str, Table]) -> None:
-        """Add the maintenance tables."""
+        """Add the entries of the table ``maintenance``."""
         self.maintenance |= self._build(MaintenanceSpec, "maintenance", tables)
 
     def _build(self, model: type[F], table: str, tables: Mapping[str, Table]) -> dict[str, F]:
-        made = {}
+        valid = {}
         for name, values in tables.items():
             try:
-                made[name] = model.model_validate({**values, "name": name})
+                valid[name] = model.model_validate({**values, "name": name})
             except ValidationError as error:
                 self._report_invalid(table, name, error)
-        return made
+        return valid
 
     def _report_missing(self, names: Iterable[str], known: set[str], path: tuple[str, ...], noun: str) -> None:
         for name in names:
@@ -110,7 +110,7 @@ class RosterParser:
                 self._report(path, name, f"there is no such {noun}" + _did_you_mean(name, known))
 
     def _cycle(self, name: str) -> list[str]:
-        """Return the path of dependencies from a check back to itself; empty if there is none."""
+        """Return a path of dependencies from a check back to itself. Empty if there is no such path."""
         paths = [[name]]
         visited: set[str] = set()
         while paths:
@@ -125,7 +125,8 @@ class RosterParser:
         return []
 
     def _parse_check(self, name: str, table: Table) -> CheckSpec | None:
-        fields: dict[str, Any] = {"kind": "missing", **self._fields, "name": name}
+        # A missing kind has its own problem. With a placeholder the other fields can be validated.
+        fields: dict[str, Any] = {"kind": "missing", **self._default_fields, "name": name}
         options: dict[str, Any] = {}
         for key, value in table.items():
             (fields if key in COMMON_CHECK_KEYS else options)[key] = value
@@ -148,9 +149,9 @@ class RosterParser:
             return None
 
     def _report_missing_kind(self, name: str, enabled: bool | None) -> None:
-        known = DEFAULT_ROSTER.get(name)
-        if known is not None:
-            hint = f"is required, because default_checks is false; write kind = {known['kind']!r}"
+        default_table = DEFAULT_ROSTER.get(name)
+        if default_table is not None:
+            hint = f"is required, because default_checks is false; write kind = {default_table['kind']!r}"
         elif enabled is False:
             self._report(("checks", name), NO_VALUE, "there is no such check" + _did_you_mean(name, self._names))
             return
@@ -160,13 +161,13 @@ class RosterParser:
         self._report(("checks", name, "kind"), NO_VALUE, hint)
 
     def _report_invalid(self, table: str, name: str, error: ValidationError) -> None:
-        for found in problems_from_validation(f"{table}.{name}", error, table_keys(table), self._origins):
-            if found.key == f"{table}.{name}.name":
+        for validation_problem in problems_from_validation(f"{table}.{name}", error, table_keys(table), self._origins):
+            if validation_problem.key == f"{table}.{name}.name":
                 self._report(
                     (table, name), NO_VALUE, "a name has at most 200 characters: letters, digits and _ . @ : -"
                 )
             else:
-                self.problems.append(found)
+                self.problems.append(validation_problem)
 
     def _report(self, path: tuple[str, ...], value: Any, hint: str) -> None:
         keys = (".".join(path[:end]) for end in range(len(path), 0, -1))

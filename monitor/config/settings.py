@@ -1,4 +1,4 @@
-"""Settings outside of the roster.
+"""Models of all settings except the tables of checks, groups, channels and maintenance.
 
 A field's alias is its key in the configuration file. A field's description is its text in ``docs/configuration.md``.
 """
@@ -13,18 +13,21 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from monitor.agent.identity import NAME as PROJECT_NAME
 from monitor.config.units import Bytes, CommaSeparated, Seconds
-from monitor.config.urls import broker_url, celery_transport_options, celery_url, redis_url, url
+from monitor.config.urls import celery_transport_options, celery_url, redis_py_url, validated_broker_url, validated_url
 from monitor.credentials.token_file import LEAST_CHARACTERS, is_sound
 from monitor.lib import redis_urls
 
 
 class FrozenModel(BaseModel):
-    """Base of all configuration models: immutable, with known keys only, and without input values in error texts."""
+    """Base of all configuration models.
+
+    Instances are immutable. An unknown key is an error. Error texts do not contain the input, which may be a secret.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
 
 
-def _lower(value: Any) -> Any:
+def _lowercase(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
@@ -32,7 +35,7 @@ def _expanded(path: Path) -> Path:
     return path.expanduser()
 
 
-def _sound_token(token: SecretStr) -> SecretStr:
+def _validated_token(token: SecretStr) -> SecretStr:
     if not is_sound(token.get_secret_value()):
         raise ValueError(
             f"should have at least {LEAST_CHARACTERS} printable ASCII characters, and no space at its ends"
@@ -40,11 +43,11 @@ def _sound_token(token: SecretStr) -> SecretStr:
     return token
 
 
-Url = Annotated[SecretStr, AfterValidator(url)]
-BrokerUrl = Annotated[SecretStr, AfterValidator(broker_url)]
-RedisUrl = Annotated[SecretStr, AfterValidator(redis_url)]
-LogFormat = Annotated[Literal["auto", "json", "console"], BeforeValidator(_lower)]
-LogLevel = Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)]
+Url = Annotated[SecretStr, AfterValidator(validated_url)]
+BrokerUrl = Annotated[SecretStr, AfterValidator(validated_broker_url)]
+RedisUrl = Annotated[SecretStr, AfterValidator(redis_py_url)]
+LogFormat = Annotated[Literal["auto", "json", "console"], BeforeValidator(_lowercase)]
+LogLevel = Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lowercase)]
 
 
 class HysteresisSettings(FrozenModel):
@@ -53,28 +56,28 @@ class HysteresisSettings(FrozenModel):
     failure_threshold: int = Field(
         default=1,
         ge=1,
-        description="number of consecutive worse results after which the status gets worse; with more than 1 a "
-        "single failure is not reported, and a lasting one is reported later",
+        description="number of consecutive worse results after which the status gets worse. With a value above 1, a "
+        "single failed run does not change the status, and a lasting failure is reported later",
     )
     success_threshold: int = Field(
         default=1,
         ge=1,
-        description="number of consecutive better results after which the status gets better; more than 1 avoids an "
-        "early all-clear",
+        description="number of consecutive better results after which the status gets better. With a value above 1, a "
+        "single good run during a failure does not change the status",
     )
     for_seconds: Seconds = Field(
         default=0.0,
         alias="for",
         ge=0,
-        description="minimum time between the first and the last of the worse results, in addition to "
-        "`failure_threshold`, before the status gets worse; 0 adds no delay",
+        description="time that the consecutive worse results must span before the status gets worse. "
+        "`failure_threshold` applies too: both must be reached. 0 adds no delay",
     )
     retry_interval_seconds: Seconds | None = Field(
         default=None,
         alias="retry_interval",
         gt=0,
-        description="time until the next run while worse results do not reach `failure_threshold` and `for` yet; "
-        "without it the next run is at the usual interval",
+        description="time until the next run while there are worse results, but `failure_threshold` or `for` is not "
+        "reached. If it is not set, the next run is at the usual interval",
     )
 
 
@@ -85,21 +88,21 @@ class CheckDefaults(HysteresisSettings):
         default=10.0,
         alias="interval",
         gt=0,
-        description="time between two runs of a check; shorter finds failures sooner and costs more runs",
+        description="time between two runs of a check. A shorter interval finds failures sooner and causes more runs",
     )
     timeout_seconds: Seconds = Field(
         default=5.0,
         alias="timeout",
         gt=0,
-        description="time limit of a run, at most half of the check's interval; a run that takes longer is killed, "
-        "and its result is error with the reason `timeout`",
+        description="time limit of a run. For a check with a short interval it is half of the interval, if that is "
+        "less. A run that takes longer is killed, and its result is `error` with the reason `timeout`",
     )
     stale_after: float = Field(
         default=3.0,
         ge=1,
         allow_inf_nan=False,
-        description="number of intervals for which a result is valid; after that the check is `stale`. Near 1, a run "
-        "that is a little late makes it stale",
+        description="number of intervals for which a result is valid. If there is no new result by then, the check is "
+        "`stale`. With a value near 1, the check is `stale` as soon as one run is a little late",
     )
 
 
@@ -109,20 +112,20 @@ class WebSettings(FrozenModel):
     host: str = Field(
         default="127.0.0.1",
         min_length=1,
-        description="IP address or host name to listen on; `0.0.0.0` for all addresses of the machine. With the "
-        "default only this machine reaches the server",
+        description="IP address or host name to listen on. `0.0.0.0` listens on all addresses of the machine. With the "
+        "default, only programs on this machine can connect",
     )
     port: int = Field(default=8000, ge=0, le=65535, description="TCP port to listen on; 0 selects a free port")
     allowed_hosts: Annotated[tuple[str, ...], CommaSeparated] = Field(
         default=("localhost", "127.0.0.1", "[::1]"),
-        description="values of the Host header for which pages are served, as in Django's `ALLOWED_HOSTS`; other "
-        "hosts get 400. Probes are answered for any Host header",
+        description="accepted values of the Host header, as in Django's `ALLOWED_HOSTS`. A request with another "
+        "value gets 400. Probes accept any Host header",
     )
     banner: str | None = Field(
         default=None,
         min_length=1,
         max_length=200,
-        description="line at the top of the dashboard, such as the name of the system; without it there is no line",
+        description="text at the top of the dashboard, such as the name of the system. If it is not set, there is none",
     )
 
 
@@ -132,77 +135,82 @@ class SidecarSettings(FrozenModel):
     host: str = Field(
         default="0.0.0.0",  # noqa: S104 - the kubelet connects from outside of the pod
         min_length=1,
-        description="IP address or host name to listen on; a kubelet does not reach `127.0.0.1`",
+        description="IP address or host name to listen on. Do not use `127.0.0.1` in a pod: the kubelet connects from "
+        "outside of the pod",
     )
     port: int = Field(default=9011, ge=0, le=65535, description="TCP port to listen on; 0 selects a free port")
 
 
 class WorkerSettings(FrozenModel):
-    """Observation of the project's Celery workers, which need ``monitor.install(app)`` for it."""
+    """Observation of the project's Celery workers. Each worker needs the agent: ``monitor.install(app)``."""
 
     enabled: bool = Field(
         default=True,
-        description="send heartbeats and judge workers and queues; with false there are no checks of workers, queues "
-        "and hosts",
+        description="send heartbeats, and create a check for each worker, queue and host. With false there are no such "
+        "checks",
     )
     interval_seconds: Seconds = Field(
         default=10.0,
         alias="interval",
         ge=0.5,
-        description="time between two heartbeats; a beacon is written twice in it. A failing worker is reported within "
-        "three intervals. Use the same value for the monitor and for the project's workers",
+        description="time between two heartbeats to a worker or queue. Each worker writes two beacons in this time. A "
+        "failing worker is reported within three intervals. Use the same value for the monitor and for the project's "
+        "workers",
     )
     queues: Annotated[tuple[str, ...], CommaSeparated] = Field(
         default=(),
-        description="names of queues that must be consumed, in addition to the lasting queues that an instrumented "
-        "worker has declared. Every worker that consumes one of them needs `monitor.install(app)`: others log an "
-        "unregistered task for each heartbeat",
+        description="names of queues that must be consumed, in addition to the lasting queues that workers with the "
+        "agent report. Each worker that consumes one of these queues needs `monitor.install(app)`: a worker without "
+        "the agent logs an unregistered task for each heartbeat",
     )
     return_within_seconds: Seconds = Field(
         default=120.0,
         alias="return_within",
         ge=0,
-        description="time for which a queue may have no worker after the last one wrote a goodbye: until then the "
-        "queue is `resting`, then `unconsumed`. Longer than a deployment takes; 0 reports each one",
+        description="time for which a queue may have no worker after its last worker was shut down and wrote a "
+        "goodbye. Until then the queue is `resting`, then `unconsumed`. Set it to more than the time that a "
+        "deployment takes. With 0, each deployment is reported",
     )
     may_rest: Annotated[tuple[str, ...], CommaSeparated] = Field(
         default=(),
-        description="names or patterns, such as `video-*`, of queues that may have no worker for any time: such a "
+        description="names or patterns, such as `video-*`, of queues that may be without a worker for any time. Such a "
         "queue is `unconsumed` only after a message has waited for `return_within`",
     )
     stuck_after_seconds: Seconds = Field(
         default=900.0,
         alias="stuck_after",
         gt=0,
-        description="run time after which a task counts as stuck; a worker whose slots all hold stuck tasks is an "
-        "error. Longer than the longest normal task",
+        description="run time after which a task counts as stuck. A worker is an error if all of its slots hold stuck "
+        "tasks. Set it to more than the longest normal run time of a task",
     )
     stuck_after_by_task: Mapping[str, Seconds] = Field(
-        default_factory=dict, description="`stuck_after` of single tasks: a table from the name of a task to a duration"
+        default_factory=dict,
+        description="`stuck_after` for single tasks: a table from the name of a task to a duration",
     )
     slow_after_seconds: Seconds = Field(
         default=60.0,
         alias="slow_after",
         gt=0,
-        description="time that a heartbeat may wait in a queue; after it the queue is `slow`, a warning",
+        description="time that a heartbeat may wait in a queue. After this time the queue is `slow`, a warning",
     )
     forget_after_seconds: Seconds = Field(
         default=600.0,
         alias="forget_after",
         gt=0,
-        description="time for which a worker is shown after its goodbye, or after `forget_lost_after`; then its check "
-        "is deleted",
+        description="time for which a worker is still shown after its goodbye, or after `forget_lost_after` has "
+        "passed. Then its check is deleted",
     )
     forget_lost_after_seconds: Seconds = Field(
         default=3600.0,
         alias="forget_lost_after",
         gt=0,
-        description="time for which a worker that vanished without a goodbye is an error; after it the worker counts "
-        "as retired, and its alert is resolved",
+        description="time for which a worker that disappeared without a goodbye is an error. After this time the "
+        "worker counts as retired, and a notification reports the end of its failure",
     )
     critical: bool = Field(
         default=True,
-        description="make the checks `workers` and `celery` an error if a queue is `unconsumed`; with false, a warning",
+        description="with true, the checks `workers` and `celery` are an error if a queue is `unconsumed`. With false, "
+        "they are a warning",
     )
 
 
@@ -212,62 +220,66 @@ class AlertingSettings(FrozenModel):
     flap_changes: int = Field(
         default=6,
         ge=3,
-        description="number of changes of a check's severity within `flap_window` at which it is flapping: one "
-        "notification reports that, and then none is sent until it settles",
+        description="number of changes of a check's severity within `flap_window` at which the check is flapping. One "
+        "notification reports that the check is flapping. The next one is sent when the check has settled",
     )
     flap_window_seconds: Seconds = Field(
         default=600.0,
         alias="flap_window",
         gt=0,
-        description="time in which `flap_changes` are counted, and the time without a change after which a flapping "
-        "check has settled",
+        description="time in which the changes for `flap_changes` are counted. A flapping check has settled when its "
+        "severity has not changed for this time",
     )
     retry_for_seconds: Seconds = Field(
         default=86_400.0,
         alias="retry_for",
         gt=0,
-        description="time for which a failed delivery is repeated; after it the notification becomes a dead letter",
+        description="time for which a failed delivery is repeated. After this time the notification becomes a dead "
+        "letter",
     )
     sweep_interval_seconds: Seconds = Field(
         default=5.0,
         alias="sweep_interval",
         ge=0.5,
-        description="time between two sweeps, which find expired results, due reminders and retries, and ends of "
-        "silences; longer delays these",
+        description="time between two sweeps. A sweep finds expired results, due reminders and retries, and silences "
+        "that have ended. With a longer interval all of these are found later",
     )
     ping_url: Url | None = Field(
         default=None,
-        description="http or https URL of a dead man's switch, such as Healthchecks.io; gets a GET request while the "
-        "monitor itself works. Without it no ping is sent",
+        description="http or https URL of a dead man's switch, such as Healthchecks.io. The monitor sends a GET "
+        "request (a ping) to the URL as long as the monitor itself works. If the URL is not set, no ping is sent",
     )
     ping_interval_seconds: Seconds = Field(
         default=60.0,
         alias="ping_interval",
         ge=1,
-        description="time between two pings of `ping_url`; the switch must wait for longer than this",
+        description="time between two pings of `ping_url`. Configure the switch to expect a ping within a longer time",
     )
 
 
 class HistorySettings(FrozenModel):
-    """Retention of observations. The setting ``history_memory`` limits the memory for all of them."""
+    """Retention of observations. The setting ``history_memory`` limits the memory that they may use in the store."""
 
     enabled: bool = Field(
         default=True,
-        description="keep history; with false only current states are kept, and history requests are empty",
+        description="keep the history of the checks. With false, only current states are kept, and responses about "
+        "history are empty",
     )
     raw_seconds: Seconds = Field(
         default=86_400.0,
         alias="raw",
         ge=3600,
         le=31 * 86_400,
-        description="time for which single observations are kept; less if `history_memory` does not suffice",
+        description="time for which single observations are kept. They are deleted earlier if they need more than "
+        "`history_memory`",
     )
     rollups_seconds: Seconds = Field(
         default=90 * 86_400.0,
         alias="rollups",
         ge=86_400,
         le=3660 * 86_400,
-        description="time for which five-minute roll-ups are kept; less if `history_memory` does not suffice",
+        description="time for which five-minute roll-ups are kept. They are deleted earlier if they need more than "
+        "`history_memory`",
     )
 
 
@@ -276,110 +288,116 @@ class Settings(FrozenModel):
 
     redis_url: RedisUrl | None = Field(
         default=None,
-        description=f"URL of the Redis that is the store: {redis_urls.FORMS}, such as {redis_urls.SENTINELS}. Without "
-        "it, the project's broker if that is Redis. `REDIS_URL` is not read, so that the monitor writes into no Redis "
-        "that was not named for it",
+        description=f"URL of the Redis that is the store: {redis_urls.FORMS}, such as {redis_urls.SENTINELS}. Default: "
+        "the project's broker, if the broker is Redis. The variable `REDIS_URL` is not read: the monitor writes only "
+        "into a Redis that was configured for it",
     )
     celery_app: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z_][\w.]*(:[A-Za-z_][\w.]*)?$",
-        description="import path of the Celery application to watch, such as `project.celery:app`; broker and queues "
-        "are read from it unless they are set here. A role does not start if it cannot be imported",
+        description="import path of the Celery application to watch, such as `project.celery:app`. Its broker and "
+        "queues are used unless `broker_url` and `broker_queues` are set. If the application cannot be imported, no "
+        "role starts",
     )
     broker_url: BrokerUrl | None = Field(
         default_factory=lambda data: _default_broker(data.get("redis_url"), data.get("celery_app")),
-        description="URL of the broker that is watched and that carries the monitor's own tasks: in Celery's form, or "
-        "a Redis in any form of `redis_url`. Without it and `celery_app`, the store's Redis is the broker",
+        description="URL of the broker that is watched and that carries the monitor's own tasks. Any URL that Celery "
+        "accepts, or any URL of a Redis that `redis_url` accepts. If neither this nor `celery_app` is set, the broker "
+        "is the Redis of the store",
     )
     broker_transport_options: Mapping[str, Any] = Field(
         default_factory=lambda data: _default_transport_options(data.get("redis_url"), data.get("broker_url")),
         repr=False,
-        description="options of the broker's transport, as in Celery's setting of the same name",
+        description="options of the broker's transport, as in Celery's setting `broker_transport_options`",
     )
     broker_queues: Annotated[tuple[str, ...], CommaSeparated] = Field(
         default=("celery",),
-        description="names of the queues whose waiting tasks the check `celery` counts; those of the project's Celery "
-        "application if it is known",
+        description="names of the queues whose waiting tasks the check `celery` counts. In a project with a Celery "
+        "application, the default is the queues of the application",
     )
     database_url: Url | None = Field(
         default=None,
-        description="URL of the database that the check `database` watches if there is no Django project, such as "
-        "`postgresql://user:password@host/name`; `DATABASE_URL` is read as well",
+        description="URL of the database that the check `database` watches, such as "
+        "`postgresql://user:password@host/name`. Not used in a Django project. `MONITOR_DATABASE_URL` overrides "
+        "`DATABASE_URL`. If it is not set, the check uses a SQLite database of its own",
     )
     key_prefix: str = Field(
         default="monitor:",
         pattern=r"^[^\s*?\[\]\\]{1,100}$",
-        description="prefix of all keys in the store; two monitors with the same Redis database need different ones, "
-        "and the project's workers need the monitor's",
+        description="prefix of all keys in the store. Two monitors in one Redis database need different prefixes. The "
+        "project's workers need the same prefix as their monitor",
     )
     project: str | None = Field(
         default=None,
         pattern=PROJECT_NAME,
-        description="name of the project, by which two projects in one store are detected. Without it: the name of the "
-        "Celery application, else the first component of the settings module, else a random name in `data_dir`",
+        description="name of the project. The monitor stores it, to detect that two projects use one store. Default: "
+        "the name of the Celery application, else the first component of the name of the settings module, else a "
+        "random name, which is kept in `data_dir`",
     )
     queue: str = Field(
         default="monitor",
         pattern=r"^\S+$",
-        description="name of the queue of the monitor's own tasks, and prefix of its queues `.dispatch` and "
-        "`.rounds`; a queue of the project would mix them with its tasks",
+        description="name of the queue of the monitor's own tasks. Two more queues have this name with the suffix "
+        "`.dispatch` or `.rounds`. Do not use the name of a queue of the project: its workers would receive the "
+        "monitor's tasks",
     )
     history_memory_bytes: Bytes = Field(
         default=64 * 10**6,
         alias="history_memory",
         ge=10**6,
-        description="most memory of the store that history, events and heartbeats may use; above it the oldest "
-        "history is deleted first",
+        description="upper limit of the memory that history, events and heartbeats use in the store. Above the limit, "
+        "the oldest history is deleted first",
     )
     history: HistorySettings = Field(default_factory=HistorySettings)
     default_checks: bool = Field(
         default=True,
-        description="run the default roster in addition to the configured checks; with false, only the configured "
-        "checks",
+        description="with true, the default roster runs in addition to the configured checks. With false, only the "
+        "configured checks run",
     )
     defaults: CheckDefaults = Field(default_factory=CheckDefaults)
     worker_slots: int = Field(
         default=16,
         ge=1,
         le=1000,
-        description="number of checks that one monitor worker runs at the same time; with too few, checks that hang "
-        "make others late and `stale`",
+        description="number of checks that one worker of the monitor runs at the same time. If it is too low, checks "
+        "that hang delay other checks until these are `stale`",
     )
     dispatch_interval_seconds: Seconds = Field(
         default=0.5,
         alias="dispatch_interval",
         ge=0.1,
         le=60,
-        description="time between two dispatches of due checks; a run is late by up to this time. Not longer than the "
-        "shortest interval of a check",
+        description="time between two dispatches of due checks. A run may start late by up to this time. A value above "
+        "the shortest interval of a check is an error",
     )
     refresh_interval_seconds: Seconds = Field(
         default=0.25,
         alias="refresh_interval",
         ge=0.05,
         le=60,
-        description="time between two reads of the store by a web process; responses are out of date by up to this "
-        "time",
+        description="time between two reads of the store by a web process. A response may be out of date by up to "
+        "this time",
     )
     workers: WorkerSettings = Field(default_factory=WorkerSettings)
     alerting: AlertingSettings = Field(default_factory=AlertingSettings)
     web: WebSettings = Field(default_factory=WebSettings)
     sidecar: SidecarSettings = Field(default_factory=SidecarSettings)
-    token: Annotated[SecretStr, AfterValidator(_sound_token)] | None = Field(
+    token: Annotated[SecretStr, AfterValidator(_validated_token)] | None = Field(
         default=None,
         description=(
-            "bearer token for all requests that show more than status, names, times and numbers: at least 16 printable "
-            "ASCII characters. Without it, `monitor up` and `monitor web` create one in `data_dir`"
+            "bearer token with at least 16 printable ASCII characters. It is required for all requests whose response "
+            "contains more than status, names, times and numbers. If it is not set, `monitor up` and `monitor web` "
+            "create a token in `data_dir`"
         ),
     )
     log_format: LogFormat = Field(
-        default="auto", description="format of the log lines; `auto` is `console` on a terminal, else `json`"
+        default="auto", description="format of the log lines. `auto` selects `console` on a terminal, otherwise `json`"
     )
-    log_level: LogLevel = Field(default="info", description="lowest level that is logged")
+    log_level: LogLevel = Field(default="info", description="lowest level of the log events that are logged")
     data_dir: Annotated[Path, AfterValidator(_expanded)] | None = Field(
         default=None,
-        description="directory of the token, of a standalone project's name and of the embedded Redis of `monitor up`; "
-        "without it `monitor up` uses `.monitor` in the working directory",
+        description="directory for three things: the token, the random name of a monitor without a project, and the "
+        "embedded Redis of `monitor up`. If it is not set, `monitor up` uses `.monitor` in the working directory",
     )
 
 
@@ -388,5 +406,5 @@ def _default_broker(store: SecretStr | None, celery_app: str | None) -> SecretSt
 
 
 def _default_transport_options(store: SecretStr | None, broker: SecretStr | None) -> dict[str, Any]:
-    """Return the transport options of a broker URL that was derived from the store's; otherwise none."""
+    """Return the transport options of the store's URL if the broker is the store, otherwise an empty dict."""
     return celery_transport_options(store) if store is not None and broker == celery_url(store) else {}

@@ -20,10 +20,10 @@ _SIZE_HINT = "write a number of bytes or a size such as '500kB', '64MB', '1GB', 
 
 
 def seconds(value: Any) -> Any:
-    """Return the seconds of a number of seconds, a timedelta or a text with a unit (ms, s, m, h, d).
+    """Return a duration in seconds. It is given in seconds, as a timedelta, or as a text with a unit (ms, s, m, h, d).
 
-    Any other value is returned unchanged, so that the next validator refuses it. Raise ValueError for a text that is
-    not a duration, and for a boolean.
+    Raise ValueError for a text that is not a duration, and for a boolean. A value of any other type is returned
+    unchanged, and pydantic refuses it.
     """
     if isinstance(value, timedelta):
         return value.total_seconds()
@@ -35,7 +35,7 @@ def seconds(value: Any) -> Any:
 
 
 def size_bytes(value: Any) -> Any:
-    """Return the bytes of a number of bytes or a text with a unit: kB, MB, GB (1000), KiB, MiB, GiB (1024).
+    """Return a size in bytes. It is given in bytes, or as a text with a unit: kB, MB, GB (1000), KiB, MiB, GiB (1024).
 
     Raise ValueError for a text that is not a size, and for a boolean.
     """
@@ -47,12 +47,12 @@ def size_bytes(value: Any) -> Any:
 
 
 def hold_time(value: Any) -> Any:
-    """Return the result of :func:`seconds`; infinity for the word ``forever``."""
+    """Return infinity for the text ``forever``, and the result of :func:`seconds` for any other value."""
     return math.inf if value == FOREVER else seconds(value)
 
 
 def names(value: Any) -> Any:
-    """Return the names in a text, which commas separate. Any other value is returned unchanged."""
+    """Return the names in a text in which commas separate them. Return a value of any other type unchanged."""
     if isinstance(value, str):
         return tuple(name for name in (part.strip() for part in value.split(",")) if name)
     return value
@@ -75,7 +75,7 @@ def _quantity(text: str, units: dict[str, Any], hint: str) -> float:
 
 Seconds = Annotated[float, BeforeValidator(seconds), Field(allow_inf_nan=False)]
 HoldTime = Annotated[float, BeforeValidator(hold_time), Field(gt=0)]
-"""Time for which a verdict is kept without new numbers. With infinity, missing numbers never make a check fail."""
+"""Time for which a status is kept without new numbers. With infinity, missing numbers are no failure."""
 
 Bytes = Annotated[int, BeforeValidator(size_bytes)]
 CommaSeparated = BeforeValidator(names)

@@ -1,1 +1,1 @@
-"""Registries of check kinds and alert channels, and reference pages generated from their fields."""
+"""Registries of check kinds and alert channels, and reference pages that are generated from the registered classes."""

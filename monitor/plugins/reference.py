@@ -1,4 +1,4 @@
-"""Generator of reference pages in Markdown: a section for each class of a registry, and tables."""
+"""Generator of reference pages in Markdown, with a section for each class of a registry."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ from monitor.plugins.registry import Registry, json_schema
 def page(
     head: str,
     registry: Registry[Any],
-    heading: str,
+    config_table: str,
     more: Callable[[Any], Iterable[str]] = lambda _: (),
     *,
     links: Iterable[str] = (),
     end: Iterable[str] = (),
 ) -> str:
-    """Return a page with a section for each class of this package. Classes of other packages depend on the machine.
+    """Return a page: ``head``, a table of contents, and a section for each class of the registry.
 
-    ``heading`` is the table of the configuration for the examples. ``more`` returns the last lines of a section.
-    ``links`` are the last entries of the table of contents, and ``end`` the last lines of the page.
+    Classes of other packages are left out, so that the page does not depend on the installed packages. ``config_table``
+    is the table of the configuration for the examples. ``more`` returns the last lines of a section. ``links`` contains
+    the last entries of the table of contents, and ``end`` the last lines of the page.
     """
     classes = [cls for cls in map(registry.find, registry.names()) if cls.__module__.startswith("monitor.")]
     contents = " · ".join([*(f"[`{cls.name}`](#{cls.name})" for cls in classes), *links])
-    sections = ["\n".join([*section(cls, heading), *more(cls)]) for cls in classes]
+    sections = ["\n".join([*section(cls, config_table), *more(cls)]) for cls in classes]
     return "\n".join([head, contents + "\n", *sections, *end])
 
 
-def section(cls: Any, heading: str) -> Iterator[str]:
-    """Yield the lines of a class: its docstring, its example and its options."""
+def section(cls: Any, config_table: str) -> Iterator[str]:
+    """Yield the lines of the section about a class: its docstring, its example and its options."""
     yield f"## {cls.name}\n"
     yield inspect.cleandoc(cls.__doc__ or "").replace("``", "`") + "\n"
-    yield from toml(f"{heading}.my-{cls.name.replace('_', '-')}", {"kind": cls.name, **cls.example})
+    yield from toml(f"{config_table}.my-{cls.name.replace('_', '-')}", {"kind": cls.name, **cls.example})
     if rows := list(options(cls)):
-        yield from table(("option", "value", "default", ""), rows)
+        yield from table(("option", "value", "default", "meaning"), rows)
 
 
 def options(cls: type[Any]) -> Iterator[tuple[str, str, str, str]]:
@@ -48,19 +49,19 @@ def options(cls: type[Any]) -> Iterator[tuple[str, str, str, str]]:
         yield f"`{field.name}`", _type(option), _default(field), option.get("description", "")
 
 
-def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    """Yield the lines of a table, and an empty line."""
-    yield f"| {' | '.join(head)} |"
-    yield f"| {' | '.join('---' for _ in head)} |"
+def table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """Yield the lines of a table in Markdown, and an empty line."""
+    yield f"| {' | '.join(columns)} |"
+    yield f"| {' | '.join('---' for _ in columns)} |"
     for row in rows:
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
     yield ""
 
 
-def toml(heading: str, values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines of a table of a configuration file, as a block of code."""
+def toml(config_table: str, values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines of a table of a configuration file, as a block of code in Markdown."""
     yield "```toml"
-    yield f"[{heading}]"
+    yield f"[{config_table}]"
     for option, value in values.items():
         yield f"{option} = {_toml_value(value)}"
     yield "```\n"
@@ -94,8 +95,8 @@ def _limits(schema: Mapping[str, Any]) -> str:
 
 def _default(field: dataclasses.Field[Any]) -> str:
     if key := field.metadata.get("config"):
-        otherwise = f", else `{json.dumps(field.default)}`" if field.default is not dataclasses.MISSING else ""
-        return f"`{key}` of the configuration{otherwise}"
+        fallback = f", else `{json.dumps(field.default)}`" if field.default is not dataclasses.MISSING else ""
+        return f"`{key}` of the configuration{fallback}"
     if field.default_factory is not dataclasses.MISSING:
         return "none"
     if field.default is dataclasses.MISSING:

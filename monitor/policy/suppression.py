@@ -124,8 +124,8 @@ def hold(
 
 def in_maintenance(window: MaintenanceSpec, now: float) -> bool:
     """Return whether a maintenance window is open at ``now``."""
-    if window.once is not None:
-        start, end = window.once
+    if window.single_period is not None:
+        start, end = window.single_period
         return start.timestamp() <= now < end.timestamp()
     if window.from_time is None or window.until_time is None:
         return False

@@ -27,7 +27,9 @@ PROBE = ("monitor.health_probe",)
 def clean(environ: Mapping[str, str]) -> dict[str, str]:
     """Return an environment without variables that configure a sidecar, plus ``environ``."""
     ours = ("MONITOR_", "DJANGO_", "DATABASE_", "CELERY_HEALTH_")
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours) and k not in probe_environment.NAMES}
+    kept = {
+        k: v for k, v in os.environ.items() if not k.startswith(ours) and k not in probe_environment.PROBE_VARIABLES
+    }
     return {**kept, **environ}
 
 

@@ -1,4 +1,4 @@
-"""Channel `apprise`: the services of the library Apprise."""
+"""Channel `apprise`: messages to the services that the library Apprise supports."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from monitor.model.checks import Notice, NoticeKind
 _LOGGERS = ("apprise", "requests", "urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
 
 
-def _apprise_url(value: SecretStr) -> SecretStr:
+def _validated_url(value: SecretStr) -> SecretStr:
     if "://" not in value.get_secret_value():
         raise ValueError("should be a URL of Apprise, such as slack://TOKEN_A/TOKEN_B/TOKEN_C")
     return value
@@ -29,19 +29,19 @@ def _apprise_url(value: SecretStr) -> SecretStr:
 @register("apprise")
 @dataclass(frozen=True, kw_only=True)
 class Apprise(Channel):
-    """Message to one of the [services of Apprise](https://appriseit.com/services/) (Slack, Teams, Telegram, PagerDuty,
-    ntfy, ...) by its URL. Needs `pip install celery-health-monitor[alerts]`. Write one channel for each service: then
-    each has its own retries, and the failure of one does not repeat the messages of others.
+    """Message to one of the [services of Apprise](https://appriseit.com/services/), such as Slack, Teams, Telegram,
+    PagerDuty or ntfy. Needs `pip install celery-health-monitor[alerts]`. Each service needs a channel of its own: then
+    a failed delivery to one service does not repeat the messages to the others.
 
-    Apprise does not report why a service refused a message, so the delivery is repeated after every failure, except for
-    a URL that Apprise cannot parse. The parameters `rto` and `cto` of its URLs are its read and connect timeouts, in
-    seconds.
+    Apprise does not report why a service refused a message, so the delivery is repeated after every failure. The
+    delivery is given up only if Apprise cannot parse the URL. In the URL, the parameters `rto` and `cto` set the read
+    timeout and the connect timeout of Apprise, in seconds.
     """
 
     url: Annotated[
         SecretStr,
-        AfterValidator(_apprise_url),
-        Field(description="URL of the service in Apprise's form, with its tokens"),
+        AfterValidator(_validated_url),
+        Field(description="URL of the service in the form that Apprise documents, with the tokens for the service"),
     ]
 
     example: ClassVar[Mapping[str, Any]] = {"url": "ntfys://TOKEN@ntfy.example.com/oncall"}
@@ -52,7 +52,7 @@ class Apprise(Channel):
 
     def deliver(self, notice: Notice, text: Text, attempt: Attempt) -> None:  # noqa: ARG002
         """Send one message."""
-        # The import takes 0.4 s and 22 MB (measured), which a monitor without this channel saves.
+        # The import takes 0.4 s and 22 MB (measured). A monitor without this channel does not need it.
         import apprise  # noqa: PLC0415
 
         with _captured_log() as messages:
@@ -75,14 +75,14 @@ def _type(notice: Notice) -> str:
 
 @contextlib.contextmanager
 def _captured_log() -> Iterator[list[str]]:
-    """Collect the warnings that Apprise logs in this thread, and keep them out of the log.
+    """Collect the warnings that Apprise logs in this thread. Nothing that it logs in this thread reaches the log.
 
-    They are its only report of a failure, and they contain URLs.
+    The warnings are the only report of Apprise about a failure. They must not reach the log, because they contain URLs.
     """
     messages: list[str] = []
     thread = threading.get_ident()
 
-    def keep(record: logging.LogRecord) -> bool:
+    def collect(record: logging.LogRecord) -> bool:
         if record.thread != thread:
             return True
         if record.levelno >= logging.WARNING:
@@ -91,9 +91,9 @@ def _captured_log() -> Iterator[list[str]]:
 
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     for logger in loggers:
-        logger.addFilter(keep)
+        logger.addFilter(collect)
     try:
         yield messages
     finally:
         for logger in loggers:
-            logger.removeFilter(keep)
+            logger.removeFilter(collect)

@@ -27,53 +27,61 @@ log = structlog.get_logger(__name__)
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
 
-def _mail_address(value: str) -> str:
+def _validated_address(value: str) -> str:
     name, _, domain = parseaddr(value)[1].rpartition("@")
     if not name or not domain or any(character in value for character in "\r\n,;"):
         raise ValueError("should be one address, such as 'monitor@example.com' or 'Monitor <monitor@example.com>'")
     return value
 
 
-Address = Annotated[str, AfterValidator(_mail_address)]
+Address = Annotated[str, AfterValidator(_validated_address)]
 
 
 @register("email")
 @dataclass(frozen=True, kw_only=True)
 class Email(Channel):
-    """Mail of plain text. Its `Message-ID` consists of the id and the time of the notification, so that a mail server
-    or client may recognise a mail that is delivered again. `Auto-Submitted: auto-generated` (RFC 3834) prevents
-    out-of-office replies.
+    """Mail of plain text by SMTP. Its `Message-ID` consists of the id and the time of the notification. A mail that is
+    delivered again has the same `Message-ID`, so that a mail server or client may recognise it. The header
+    `Auto-Submitted: auto-generated` (RFC 3834) prevents out-of-office replies.
 
-    The delivery is repeated without a connection, without a reply, and after a reply of 4xx. It is given up after a
-    reply of 5xx (refused login, sender, or all recipients). If the server refuses only some of the recipients, the
-    others have received the mail, and the log event `channel.recipients_refused` names the refused ones.
+    The delivery is repeated if there is no connection or no reply, and after a reply of 4xx. It is given up after a
+    reply of 5xx, such as a refused login, a refused sender, or the refusal of all recipients. If the server refuses
+    only some of the recipients, the mail is delivered to the others, and the log event `channel.recipients_refused`
+    names the refused recipients.
     """
 
     host: Annotated[str, Field(pattern=r"^[^\s/@]+$", description="host name or IP address of the mail server")]
     sender: Annotated[
-        Address, Field(description="address of the sender; many servers refuse one that they do not know")
+        Address, Field(description="address of the sender. Many servers refuse a sender that they do not know")
     ]
     recipients: Annotated[
         tuple[Address, ...],
-        Field(min_length=1, description="addresses of the recipients, who receive one mail together"),
+        Field(min_length=1, description="addresses of the recipients. One mail is sent to all of them"),
     ]
     port: Annotated[
         int | None,
-        Field(ge=1, le=65535, description="TCP port; without it 587 with `starttls`, 465 with `tls`, 25 with `none`"),
+        Field(
+            ge=1,
+            le=65535,
+            description="TCP port. Default by `security`: 587 for `starttls`, 465 for `tls`, 25 for `none`",
+        ),
     ] = None
     security: Annotated[
         Literal["starttls", "tls", "none"],
         Field(
-            description="encryption of the connection; with `starttls` the delivery is given up if the server does not "
-            "offer it"
+            description="encryption of the connection. With `starttls`, the delivery is given up if the server does "
+            "not offer STARTTLS"
         ),
     ] = "starttls"
-    username: Annotated[str | None, Field(description="user name for the login; needs `password`")] = None
+    username: Annotated[
+        str | None, Field(description="user name for the login. `username` and `password` must be set together")
+    ] = None
     password: Annotated[
-        SecretStr | None, Field(description="password for the login; not permitted with security `none`")
+        SecretStr | None, Field(description="password for the login. Not permitted if `security` is `none`")
     ] = None
     ca_file: Annotated[
-        str | None, Field(description="path of a PEM file with the CA certificates to trust; without it the system's")
+        str | None,
+        Field(description="path of a PEM file with the CA certificates to trust. Default: those of the system"),
     ] = None
 
     example: ClassVar[Mapping[str, Any]] = {
@@ -106,7 +114,7 @@ class Email(Channel):
                 max(codes) if min(codes) >= 500 else min(codes), f"all recipients refused: {codes}"
             ) from None
         except smtplib.SMTPAuthenticationError as error:
-            # Its text may repeat the password.
+            # The text of this exception may contain the password.
             raise _failure(error.smtp_code, f"the login was refused: {error.smtp_code}") from None
         except smtplib.SMTPResponseException as error:
             raise _failure(error.smtp_code, f"{error.smtp_code} {_decoded(error.smtp_error)}") from None
@@ -118,17 +126,17 @@ class Email(Channel):
             log.warning("channel.recipients_refused", channel_kind=self.name, recipients=sorted(refused))
 
     def message(self, notice: Notice, text: Text) -> EmailMessage:
-        """Return the mail."""
+        """Return the mail for a notice."""
         domain = parseaddr(self.sender)[1].rpartition("@")[2]
         message = EmailMessage()
         message["Subject"] = text.title
         message["From"] = self.sender
         message["To"] = ", ".join(self.recipients)
         message["Date"] = format_datetime(datetime.now(UTC))
-        # With the time, because ids may repeat after a flush of the store, and clients drop a mail with a known id.
+        # Clients drop a mail with a known Message-ID. The id of a notice alone could repeat after a flush of the store.
         message["Message-ID"] = f"<{quote(notice.id, safe='')}.{notice.at * 1000:.0f}@{domain}>"
         message["Auto-Submitted"] = "auto-generated"
-        message["X-Auto-Response-Suppress"] = "All"  # the same for Exchange
+        message["X-Auto-Response-Suppress"] = "All"  # the equivalent of Auto-Submitted for Exchange
         message.set_content(text.body)
         return message
 
@@ -158,7 +166,7 @@ def _decoded(text: bytes | str) -> str:
 
 
 def _quit(server: smtplib.SMTP) -> None:
-    # The mail is accepted already, so a failure here does not matter.
+    # The delivery has succeeded or failed before, so a failure here does not matter.
     with contextlib.suppress(smtplib.SMTPException, OSError):
         server.quit()
     server.close()

@@ -1,4 +1,4 @@
-"""Channel `exec`: a program of the user."""
+"""Channel `exec`: runs of a program of the operator."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from monitor.model.checks import Notice
 
 _INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR")
 _INHERITED_PREFIX = "LC_"
-_LONGEST_VALUE = 8_000  # characters: a single variable of more than 128 KiB cannot be passed at all
-_GIVE_UP = {
+_MAX_VALUE_CHARACTERS = 8_000  # Linux starts no program with a variable of more than 128 KiB
+_PERMANENT_STATUSES = {
     os.EX_USAGE, os.EX_DATAERR, os.EX_NOUSER, os.EX_NOHOST, os.EX_NOPERM, os.EX_CONFIG, 126, 127,
 }  # fmt: skip
 
@@ -29,26 +29,33 @@ _GIVE_UP = {
 @register("exec")
 @dataclass(frozen=True, kw_only=True)
 class Exec(Channel):
-    """Run of a program, without a shell. The program reads the notification as JSON (the body of `webhook`) from its
-    standard input, and has the same data in its environment: `ALERT_ID`, `ALERT_KIND`, `ALERT_CHECK`, `ALERT_STATUS`,
-    `ALERT_WAS`, `ALERT_SEVERITY`, `ALERT_REASON`, `ALERT_MESSAGE`, `ALERT_SINCE`, `ALERT_AT`, `ALERT_TITLE`,
-    `ALERT_BODY` (at most 8,000 characters each). It inherits `PATH`, `HOME`, the user's names, `SHELL`, `TZ`, `TMPDIR`
-    and the locale from the monitor, but no settings. Pass other variables in `environment`. Write no secrets into
-    `command`: every user of the machine can read it in the process list. The program may run twice for one
-    notification, with the same `ALERT_ID`.
+    """Run of a program, without a shell.
 
-    The exit status 0 means delivered. The delivery is given up after 64, 65, 67, 68, 77, 78 (`sysexits.h`: usage,
-    data, user, host, permission, configuration), 126 and 127 (program not found). It is repeated after 75
-    (`EX_TEMPFAIL`), after any other status (tools such as curl report failures of the network in this way), and after a
-    signal. If the program takes longer than `timeout`, its process group is killed. The end of its standard error is
-    shown as the reason.
+    The standard input of the program is the JSON that `webhook` sends. Environment variables of the program contain
+    the same data, at most 8,000 characters each: `ALERT_ID`, `ALERT_KIND`, `ALERT_CHECK`, `ALERT_STATUS`, `ALERT_WAS`,
+    `ALERT_SEVERITY`, `ALERT_REASON`, `ALERT_MESSAGE`, `ALERT_SINCE`, `ALERT_AT`, `ALERT_TITLE`, `ALERT_BODY`. The
+    program inherits `PATH`, `HOME`, `USER`, `LOGNAME`, `SHELL`, `TZ`, `TMPDIR` and the locale from the monitor, and no
+    other variables. Add variables with `environment`. Write no secrets into `command`: every user of the machine can
+    read the command in the process list. The program may run twice for one notification, with the same `ALERT_ID`.
+
+    The exit status decides what follows:
+
+    - 0: the notification is delivered.
+    - 64, 65, 67, 68, 77, 78 (in `sysexits.h`: usage, data, user, host, permission, configuration), 126 and 127 (program
+      not found): the delivery is given up.
+    - Any other status, or a signal: the delivery is repeated. Tools such as curl use other statuses for failures of the
+      network.
+
+    If the program takes longer than `timeout`, its process group is killed, and the delivery is repeated. The last
+    characters of the standard error of the program are the reason that is shown.
     """
 
     command: Annotated[
-        tuple[str, ...], Field(min_length=1, description="path of the program and its arguments; without secrets")
+        tuple[str, ...], Field(min_length=1, description="path of the program, and its arguments, without secrets")
     ]
     environment: Annotated[
-        Mapping[str, SecretStr], Field(description="environment variables of the program; their values are secrets")
+        Mapping[str, SecretStr],
+        Field(description="additional environment variables of the program. Their values are secrets"),
     ] = field(default_factory=dict)
 
     example: ClassVar[Mapping[str, Any]] = {
@@ -59,7 +66,7 @@ class Exec(Channel):
     def deliver(self, notice: Notice, text: Text, attempt: Attempt) -> None:
         """Run the program once."""
         document = as_json(notice, text)
-        # Files, not pipes: a program that reads nothing, or that leaves a daemon behind, does not block the delivery.
+        # With pipes, the delivery would hang if the program reads nothing or starts a daemon that keeps a pipe open.
         with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
             stdin.write(to_json(document))
             stdin.seek(0)
@@ -86,24 +93,26 @@ class Exec(Channel):
             for name, value in os.environ.items()
             if name in _INHERITED or name.startswith(_INHERITED_PREFIX)
         }
-        ours = {
-            f"ALERT_{name.upper()}": ("" if value is None else str(value)).replace("\0", "")[:_LONGEST_VALUE]
+        alert_variables = {
+            f"ALERT_{name.upper()}": ("" if value is None else str(value)).replace("\0", "")[:_MAX_VALUE_CHARACTERS]
             for name, value in document.items()
             if not isinstance(value, Mapping)
         }
-        return inherited | {name: value.get_secret_value() for name, value in self.environment.items()} | ours
+        return (
+            inherited | {name: value.get_secret_value() for name, value in self.environment.items()} | alert_variables
+        )
 
 
 def _not_started(error: Exception, program: str) -> Permanent | Temporary:
     reason = f"{program} cannot be started: {getattr(error, 'strerror', None) or error}"
-    missing = isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError | ValueError)
-    return Permanent(reason) if missing else Temporary(reason)
+    is_permanent = isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError | ValueError)
+    return Permanent(reason) if is_permanent else Temporary(reason)
 
 
 def _failure(status: int, excerpt: str) -> Permanent | Temporary:
     if status < 0:
         return Temporary(f"killed by {signal.Signals(-status).name}{excerpt}")
-    return (Permanent if status in _GIVE_UP else Temporary)(f"ended with {status}{excerpt}")
+    return (Permanent if status in _PERMANENT_STATUSES else Temporary)(f"ended with {status}{excerpt}")
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""Channel `log`: the monitor's own log."""
+"""Channel `log`: events in the monitor's own log."""
 
 from __future__ import annotations
 
@@ -22,17 +22,19 @@ _LEVELS = ("info", "warning", "error")
 @register("log")
 @dataclass(frozen=True, kw_only=True)
 class Log(Channel):
-    """Log event `alert.notice` with the fields of a webhook's body, for alerting systems that read logs."""
+    """Log event `alert.notice` with the fields that `webhook` sends, for alerting systems that read logs. The field
+    `id` has the name `notice_id`.
+    """
 
     level: Annotated[
         Literal["info", "warning", "error"] | None,
-        Field(description="log level of the event; without it `error`, `warning` or `info`, by the check's status"),
+        Field(description="log level of the event. Default by the status of the check: `error`, `warning` or `info`"),
     ] = None
 
     example: ClassVar[Mapping[str, Any]] = {"level": "warning"}
 
     def deliver(self, notice: Notice, text: Text, attempt: Attempt) -> None:  # noqa: ARG002
-        """Write one log event. This cannot fail."""
+        """Write one log event. Nothing is raised."""
         fields = {f"notice_{name}" if name == "id" else name: value for name, value in as_json(notice, text).items()}
         match self.level or _LEVELS[notice.status.severity]:
             case "info":

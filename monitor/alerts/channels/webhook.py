@@ -23,7 +23,7 @@ from monitor.model.checks import Notice
 PREFIX = "whsec_"
 
 
-def _signing_key(value: SecretStr) -> SecretStr:
+def _validated_secret(value: SecretStr) -> SecretStr:
     if not key_of(value):
         raise ValueError(f"should be base64 after {PREFIX}, or a text without this prefix")
     return value
@@ -37,26 +37,31 @@ class Webhook(Channel):
 
     The signature follows [Standard
     Webhooks](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md), whose
-    libraries verify it: `webhook-signature` is `v1,` and the base64 of HMAC-SHA256 over `webhook-id`, `.`,
-    `webhook-timestamp` (Unix seconds at sending), `.` and the body. `webhook-id` and `Idempotency-Key` are the id of
-    the notification, which is the same if it is delivered again. In `webhook-id` a dot is written as `%2E`, because
-    the dot is the separator.
+    libraries can verify it. The header `webhook-signature` is `v1,` and the base64 of HMAC-SHA256 over `webhook-id`,
+    `.`, `webhook-timestamp` (Unix seconds at sending), `.` and the body. The headers `webhook-id` and `Idempotency-Key`
+    contain the id of the notification. A notification that is delivered again has the same id. In `webhook-id` a dot of
+    the id is written as `%2E`, because the dot is the separator.
 
-    The delivery is repeated without a response in time, and after 408, 425, 429 (after `Retry-After`), 5xx, 302, 303
-    and 307. It is given up after any other status that is not 2xx. Redirects and proxies are not followed.
+    The delivery is repeated if no response arrives within `timeout`, after the statuses 408, 425, 429 and 5xx, and
+    after redirects except 301 and 308. It is given up after any other status that is not 2xx. A header `Retry-After` is
+    obeyed. Redirects are not followed, and no proxy is used.
     """
 
-    url: Annotated[SecretUrl, Field(description="http or https URL of the receiver; the complete URL is a secret")]
+    url: Annotated[SecretUrl, Field(description="http or https URL of the receiver. The complete URL is a secret")]
     secret: Annotated[
         SecretStr | None,
-        AfterValidator(lambda value: value and _signing_key(value)),
-        Field(description="key of the signature: `whsec_` and base64, or any text; without it requests are not signed"),
+        AfterValidator(lambda value: value and _validated_secret(value)),
+        Field(
+            description="key of the signature: `whsec_` and base64, or any other text. If it is not set, requests are "
+            "not signed"
+        ),
     ] = None
     headers: Annotated[
-        Mapping[str, SecretStr], Field(description="additional request headers; their values are secrets")
+        Mapping[str, SecretStr], Field(description="additional request headers. Their values are secrets")
     ] = field(default_factory=dict)
     ca_file: Annotated[
-        str | None, Field(description="path of a PEM file with the CA certificates to trust; without it the system's")
+        str | None,
+        Field(description="path of a PEM file with the CA certificates to trust. Default: those of the system"),
     ] = None
 
     example: ClassVar[Mapping[str, Any]] = {
@@ -74,7 +79,7 @@ class Webhook(Channel):
 
 
 def signature(notice_id: str, timestamp: int, body: bytes, secret: SecretStr | None) -> dict[str, str]:
-    """Return the headers of Standard Webhooks, without a secret only those that need no signature."""
+    """Return the headers of Standard Webhooks. Without a secret, `webhook-signature` is missing."""
     webhook_id = quote(notice_id, safe=":@").replace(".", "%2E")
     headers = {"webhook-id": webhook_id, "webhook-timestamp": str(timestamp)}
     if secret is not None:
@@ -85,7 +90,7 @@ def signature(notice_id: str, timestamp: int, body: bytes, secret: SecretStr | N
 
 
 def key_of(secret: SecretStr) -> bytes:
-    """Return the key of the signature; empty if it is not valid base64."""
+    """Return the key of the signature. Empty if the text after the prefix is not valid base64."""
     value = secret.get_secret_value()
     if not value.startswith(PREFIX):
         return value.encode()

@@ -15,7 +15,7 @@ from monitor.checks.failures import NETWORK_REASONS, io_timeout
 from monitor.checks.levels import REASONS, level
 from monitor.checks.redis_failures import SERVER_REASONS, failure
 from monitor.checks.registry import register
-from monitor.config.urls import redis_url
+from monitor.config.urls import redis_py_url
 from monitor.lib.attempts import address_count, share
 from monitor.lib.redis_pool import connection_pool
 from monitor.lib.redis_urls import FORMS
@@ -26,7 +26,7 @@ MB = 1024 * 1024
 
 
 def _checked_url(value: SecretStr) -> SecretStr:
-    url = redis_url(value)
+    url = redis_py_url(value)
     connection_pool(url.get_secret_value(), timeout_seconds=1.0)
     return url
 

@@ -218,7 +218,7 @@ def test_the_probes_are_told_names_that_they_know(services: dict[str, dict[str, 
     told += [each["data"] for each in resources() if each["kind"] == "ConfigMap"]
     assert told
     for environment in told:
-        assert environment.keys() <= probe_environment.NAMES.keys()
+        assert environment.keys() <= probe_environment.PROBE_VARIABLES.keys()
 
 
 def test_the_drill_can_reach_the_threshold(services: dict[str, dict[str, Any]]) -> None:

@@ -57,7 +57,7 @@ class Stack:
     def __init__(self, server: PrometheusServer, **environ: str) -> None:
         service = stack_services("autoheal")["consumer-a"]
         told = {name: str(value) for name, value in service["environment"].items()}
-        told |= {"PROMETHEUS_URL": server.url, "PROM_RETRIES": "0", probe_environment.VARIABLE: "1", **environ}
+        told |= {"PROMETHEUS_URL": server.url, "PROM_RETRIES": "0", probe_environment.SIDECAR_VARIABLE: "1", **environ}
         self.probe = Probe(load(environ=told).config)
         self.docker = Consumer(health(service), up_at=NOW - HOUR, next_check=NOW)
         self.now, self.restarts = NOW, 0

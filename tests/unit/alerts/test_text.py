@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from monitor.alerts.text import DEFAULT_BODY, DEFAULT_TITLE, NAMES, duration, field, iso, render, template_problem
+from monitor.alerts.text import DEFAULT_BODY, DEFAULT_TITLE, NAMES, duration, field_text, iso, render, template_problem
 from monitor.model.checks import NoticeKind, Status
 from tests.support.builders.notices import FIRING
 
@@ -101,5 +101,5 @@ def test_times_are_rfc_3339() -> None:
 )
 def test_a_moment_is_a_time(name: str, value: object, shown: str) -> None:
     """What is named as one and can be one; in an alert as in a table."""
-    assert field(name, value) == shown
+    assert field_text(name, value) == shown
     assert f"{name}={shown}" in render(dataclasses.replace(FIRING, data={name: value})).body

@@ -75,12 +75,12 @@ def test_maintenance():
             "nightly": {"from": "22:00", "until": "02:00", "days": "Sat, sunday"},
         }
     )
-    once = config.maintenance["move"].once
+    once = config.maintenance["move"].single_period
     assert once is not None
     assert [at.astimezone(UTC).hour for at in once] == [21, 6]
     nightly = config.maintenance["nightly"]
     assert (nightly.from_time, nightly.until_time, nightly.days) == (time(22), time(2), ("sat", "sun"))
-    assert nightly.once is None
+    assert nightly.single_period is None
 
 
 @pytest.mark.parametrize(

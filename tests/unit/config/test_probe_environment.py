@@ -14,7 +14,7 @@ GIVEN = {"KAFKA_GROUP": "orders", "KAFKA_BROKERS": "kafka-1:9092, kafka-2:9092"}
 
 def loaded(file: Path | None = None, **environ: str) -> Loaded:
     """The configuration of a sidecar with this environment."""
-    return load(file=file, environ={probe_environment.VARIABLE: "1", **environ})
+    return load(file=file, environ={probe_environment.SIDECAR_VARIABLE: "1", **environ})
 
 
 def problems(file: Path | None = None, **environ: str) -> list[str]:
@@ -172,7 +172,7 @@ def test_nothing_says_what_to_watch(environ: dict[str, str]) -> None:
     assert options["skew_threshold"] == float(environ.get("SKEW_THRESHOLD", 4.0))
     assert (found.config.groups["ready"].stale, found.config.queue) == ("hold", "monitor:sidecar:crm-events-sse")
     for key in ("consumer_groups", "prometheus_url"):
-        assert found.origin(f"checks.kafka.{key}") == probe_environment.NOTHING_GIVEN_LABEL
+        assert found.origin(f"checks.kafka.{key}") == probe_environment.OLDER_PROBE_LABEL
 
 
 @pytest.mark.parametrize("of_environment", [False, True])
