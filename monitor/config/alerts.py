@@ -27,8 +27,8 @@ class ChannelSpec(FrozenModel):
     )
     checks: Patterns = Field(
         default=("*",),
-        description="names or patterns of checks, such as `queue:*`. The channel is notified only about checks that "
-        "one of them matches. A pattern that matches no check is not an error",
+        description="names of checks, or patterns such as `queue:*`. The channel is notified only about checks whose "
+        "name matches a name or pattern of the list. A pattern that matches no check is not an error",
     )
     labels: Mapping[str, str] = Field(
         default_factory=dict,
@@ -90,8 +90,8 @@ class ChannelSpec(FrozenModel):
 class MaintenanceSpec(FrozenModel):
     """Planned time without notifications about failures.
 
-    A single maintenance lasts from ``start`` to ``end``. A recurring one lasts from ``from`` until ``until`` on each of
-    the ``days``.
+    A single maintenance lasts from ``start`` to ``end``. A recurring maintenance begins on each of the ``days`` at the
+    time ``from``, and ends at the time ``until``.
     """
 
     name: Name

@@ -89,9 +89,9 @@ def _decode(value: str, path: Path) -> Any:
 
 
 def _possible_paths(path: Path, spellings: NamesBySpelling) -> list[Path]:
-    """Return the keys that a variable may mean. ``path`` is the key with the entry's name as the variable spells it.
+    """Return the keys that a variable may set. ``path`` is the key in the spelling of the variable.
 
-    The result has more than one key if several entries have names with the same spelling, such as ``a-b`` and ``a.b``.
+    There is more than one key if two entries have the same spelling in a variable, such as ``a-b`` and ``a.b``.
     """
     if len(path) < 2 or path[0] not in spellings:
         return [path]

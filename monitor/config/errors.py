@@ -75,7 +75,10 @@ class ConfigError(Exception):
 
 
 def problem(path: Sequence[str], value: Any, hint: str, origin: str | None = None) -> ConfigProblem:
-    """Return a problem of the key at ``path``. Secrets in ``value`` are masked. For ``NO_VALUE`` its value is None."""
+    """Return a problem of the key at ``path``. Secrets in ``value`` are masked.
+
+    If ``value`` is ``NO_VALUE``, the problem has no value.
+    """
     name = next((part for part in reversed(path) if not part.isdecimal()), "")  # skips the index in a list
     mask_option = hide_option if path[0].partition(".")[0] == "channels" else hide_check_option
     if is_secret_path(path) and value is not NO_VALUE and not isinstance(value, Mapping):
@@ -127,17 +130,17 @@ def problems_from_validation(
     dotted key to its origin.
     """
     known = tuple(known_names)
-    found = []
+    problems = []
     for detail in error.errors(include_url=False, include_context=False):
         if detail["type"] in _NOT_REPORTED_TYPES:
             continue
         path = [*filter(None, [prefix]), *(str(part) for part in detail["loc"])]
         origin = _origin(path, origins or {})
         if detail["type"] in _UNKNOWN_KEY_TYPES:
-            found.append(unknown_key(path, detail["input"], known, origin))
+            problems.append(unknown_key(path, detail["input"], known, origin))
         else:
-            found.append(problem(path, _value(detail), _hint(detail), origin))
-    return found
+            problems.append(problem(path, _value(detail), _hint(detail), origin))
+    return problems
 
 
 def _shortened_repr(masked: Any) -> str:

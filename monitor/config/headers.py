@@ -25,7 +25,7 @@ Headers = Annotated[Mapping[str, SecretStr], AfterValidator(_validated)]
 
 
 def merged_headers(defaults: Mapping[str, str], headers: Mapping[str, SecretStr]) -> dict[str, str]:
-    """Return both together. A header in `headers` replaces the one in `defaults`. The case of names does not matter."""
+    """Return all headers. A header in `headers` replaces the header in `defaults` with the same name, in any case."""
     replaced = {name.lower() for name in headers}
     kept_defaults = {name: value for name, value in defaults.items() if name.lower() not in replaced}
     return kept_defaults | {name: value.get_secret_value() for name, value in headers.items()}

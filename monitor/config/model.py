@@ -164,22 +164,25 @@ class Config(Settings):
 
     @cached_property
     def _groups_of(self) -> Mapping[str, tuple[str, ...]]:
-        found: dict[str, list[str]] = {}
+        by_check: dict[str, list[str]] = {}
         for group, checks in self._members.items():
             for check in checks:
-                found.setdefault(check.name, []).append(group)
-        return {check: tuple(groups) for check, groups in found.items()}
+                by_check.setdefault(check.name, []).append(group)
+        return {check: tuple(groups) for check, groups in by_check.items()}
 
     @cached_property
     def _members(self) -> Mapping[str, tuple[CheckSpec, ...]]:
-        found: dict[str, dict[str, CheckSpec]] = {name: {} for name in self.groups}
+        by_group: dict[str, dict[str, CheckSpec]] = {name: {} for name in self.groups}
         order = {name: index for index, name in enumerate(self.checks)}
         for check in self.checks.values():
             for group in check.groups:
-                found[group][check.name] = check
+                by_group[group][check.name] = check
         for spec in self.groups.values():
-            found[spec.name].update((name, self.checks[name]) for name in spec.checks if name in self.checks)
-        return {group: tuple(sorted(checks.values(), key=lambda c: order[c.name])) for group, checks in found.items()}
+            by_group[spec.name].update((name, self.checks[name]) for name in spec.checks if name in self.checks)
+        return {
+            group: tuple(sorted(checks.values(), key=lambda check: order[check.name]))
+            for group, checks in by_group.items()
+        }
 
 
 @dataclass(frozen=True)

@@ -94,8 +94,8 @@ class CheckDefaults(HysteresisSettings):
         default=5.0,
         alias="timeout",
         gt=0,
-        description="time limit of a run. For a check with a short interval it is half of the interval, if that is "
-        "less. A run that takes longer is killed, and its result is `error` with the reason `timeout`",
+        description="time limit of a run. If half of the interval of a check is less than this, the limit is half of "
+        "the interval. A run that takes longer is killed, and its result is `error` with the reason `timeout`",
     )
     stale_after: float = Field(
         default=3.0,
@@ -125,7 +125,7 @@ class WebSettings(FrozenModel):
         default=None,
         min_length=1,
         max_length=200,
-        description="text at the top of the dashboard, such as the name of the system. If it is not set, there is none",
+        description="text at the top of the dashboard, such as the name of the system. Default: no text",
     )
 
 
@@ -168,8 +168,8 @@ class WorkerSettings(FrozenModel):
         alias="return_within",
         ge=0,
         description="time for which a queue may have no worker after its last worker was shut down and wrote a "
-        "goodbye. Until then the queue is `resting`, then `unconsumed`. Set it to more than the time that a "
-        "deployment takes. With 0, each deployment is reported",
+        "goodbye. During this time the queue is `resting`, after it `unconsumed`. Set this to more than the time that "
+        "a deployment takes. With 0, each deployment is reported",
     )
     may_rest: Annotated[tuple[str, ...], CommaSeparated] = Field(
         default=(),
@@ -197,8 +197,8 @@ class WorkerSettings(FrozenModel):
         default=600.0,
         alias="forget_after",
         gt=0,
-        description="time for which a worker is still shown after its goodbye, or after `forget_lost_after` has "
-        "passed. Then its check is deleted",
+        description="time for which a worker is still shown after its goodbye. For a worker without a goodbye, this "
+        "time begins when `forget_lost_after` has passed. After this time the check of the worker is deleted",
     )
     forget_lost_after_seconds: Seconds = Field(
         default=3600.0,

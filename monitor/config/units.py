@@ -20,7 +20,9 @@ _SIZE_HINT = "write a number of bytes or a size such as '500kB', '64MB', '1GB', 
 
 
 def seconds(value: Any) -> Any:
-    """Return a duration in seconds. It is given in seconds, as a timedelta, or as a text with a unit (ms, s, m, h, d).
+    """Return a duration in seconds. ``value`` is a number of seconds, a timedelta, or a text such as ``5m`` or ``1h``.
+
+    The units of a text are ms, s, m, h and d; without a unit it is a number of seconds.
 
     Raise ValueError for a text that is not a duration, and for a boolean. A value of any other type is returned
     unchanged, and pydantic refuses it.
@@ -35,7 +37,9 @@ def seconds(value: Any) -> Any:
 
 
 def size_bytes(value: Any) -> Any:
-    """Return a size in bytes. It is given in bytes, or as a text with a unit: kB, MB, GB (1000), KiB, MiB, GiB (1024).
+    """Return a size in bytes. ``value`` is a number of bytes, or a text such as ``64MB``.
+
+    The units of a text are B, kB, MB, GB (powers of 1000), KiB, MiB and GiB (powers of 1024).
 
     Raise ValueError for a text that is not a size, and for a boolean.
     """
