@@ -43,7 +43,7 @@ sign. Any other name is an error of the configuration. The default of `title`, t
 def render() -> str:
     """Return the page, in Markdown."""
     meanings = {**NAMES, f"{LABEL}NAME": "value of the check's label NAME. Empty if the check has no such label"}
-    names = table(("name", "value"), ((f"`${name}`", meaning) for name, meaning in meanings.items()))
+    names = table(("name", "meaning"), ((f"`${name}`", meaning) for name, meaning in meanings.items()))
     return page(_HEAD, CHANNELS, "channels", links=["[templates](#templates)"], end=[_TEMPLATES, *names])
 
 
