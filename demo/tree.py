@@ -92,7 +92,7 @@ class Welcome:
         if self._said:
             return
         view = readiness.fetch_readiness(self._host, self._port)
-        if view is None or view.unseen:
+        if view is None or view.unobserved:
             return
         self._said = True
         base = readiness.base_url(self._host, self._port)

@@ -260,8 +260,8 @@ def test_a_group_that_is_not_known(world: World) -> None:
     measured = world.measure("unknown")
     assert measured.skew == measured.consumers == WindowedValue()
     assert set(measured.missing) == {"skew", "consumers"}
-    assert "of other groups, but not of this one" in measured.missing["skew"]
-    assert "of other groups, but not of this one" in measured.missing["consumers"]
+    assert "of other groups, but not of this group" in measured.missing["skew"]
+    assert "of other groups, but not of this group" in measured.missing["consumers"]
 
 
 def test_without_the_rules(without_rules: World) -> None:
