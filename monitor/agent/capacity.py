@@ -43,7 +43,7 @@ def is_full(beacon: Beacon) -> bool:
 
 
 def is_holding_back(beacon: Beacon) -> bool:
-    """Return whether tasks that wait for a rate limit or an ETA use up the whole prefetch limit."""
+    """Return whether tasks that wait for a rate limit or an ETA use up the prefetch limit."""
     return beacon.prefetch_full and beacon.reserved == beacon.held_back > 0
 
 
