@@ -37,7 +37,7 @@ class HistoryParameters(Parameters, public_name="HistoryQuestion"):
     series: str | None = Field(
         None,
         pattern=r"^[a-z][a-z0-9_]{0,63}(,[a-z][a-z0-9_]{0,63}){0,49}$",
-        description="Names of series, separated by commas. Default: all series of the check. Unknown ones are ignored.",
+        description="Names of series, separated by commas. Default: all series of the check. Other names are ignored.",
     )
     since: Moment = Field("-24h", validate_default=True, description=f"Start of the period. {MOMENT_DESCRIPTION}")
     until: Moment = Field("now", validate_default=True, description=f"End of the period. {MOMENT_DESCRIPTION}")
