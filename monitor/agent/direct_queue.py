@@ -7,10 +7,10 @@ of Celery's consumer, so that heartbeats test the BRPOP with which the worker re
 this channel as soon as Redis refuses this BRPOP.
 
 Heartbeats are acknowledged on arrival. One heartbeat at a time is passed to Celery. Of the heartbeats that arrive
-meanwhile, only the newest is kept. If a heartbeat stays in a slot, as in the slot of a stopped process, the next heartbeat is passed to
-Celery after `BLOCKING_INTERVALS`, since another slot may execute it. Heartbeats count neither towards the prefetch
-limit nor towards RabbitMQ's acknowledgement timeout. Celery does not decode them, so the application's setting
-`accept_content` does not affect them.
+meanwhile, only the newest is kept. If a heartbeat stays in a slot, as in the slot of a stopped process, the next
+heartbeat is passed to Celery after `BLOCKING_INTERVALS`, since another slot may execute it. Heartbeats count neither
+towards the prefetch limit nor towards RabbitMQ's acknowledgement timeout. Celery does not decode them, so the
+application's setting `accept_content` does not affect them.
 """
 
 from __future__ import annotations

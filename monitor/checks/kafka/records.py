@@ -49,7 +49,8 @@ async def next_records(
     """Return, for each partition, the offset of the next committed record at or after its start offset.
 
     If the records that were read contain no committed record, the offset is the end of these records. The offset is
-    never beyond the first open transaction. Partitions are absent if they could not be read, or if the offset is the start offset.
+    never beyond the first open transaction. Partitions are absent if they could not be read, or if the offset is the
+    start offset.
     """
     offsets = await client.gather(
         _next_record(client, partition, start, topics, until) for partition, start in starts.items()
