@@ -25,8 +25,9 @@ class BoundedCalls:
     def run(self, function: Callable[[], T], *, seconds: float) -> T:
         """Return the result of ``function``, or raise its exception.
 
-        Raises TimeoutError if ``function`` takes longer than ``seconds``. It then keeps running, and its result is
-        dropped. Until it has returned, every call of this method raises TimeoutError at once.
+        Raises TimeoutError if ``function`` takes longer than ``seconds``. The helper thread then continues to run
+        ``function``, and drops the result. Until ``function`` has returned, every call of this method raises
+        TimeoutError at once.
         """
         if self._latest is None:
             threading.Thread(target=self._serve, name=self._name, daemon=True).start()

@@ -1,4 +1,4 @@
-"""A connection to the store that limits the time for which the beacon thread waits."""
+"""Connection to the store with a time limit for each call of the beacon thread."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ WAIT_AT_LEAST_SECONDS = 2.0
 class BoundedConnection:
     """An agent's connection, used by a helper thread. A method that takes too long raises TimeoutError.
 
-    The helper thread continues with that call. Until it has returned, every method raises TimeoutError at once.
+    The helper thread continues with the call that takes too long. Until this call has returned, every method raises
+    TimeoutError at once.
     """
 
     def __init__(self, connection: AgentConnection, *, wait_seconds: float) -> None:

@@ -28,8 +28,8 @@ def connection_settings(conf: Any) -> tuple[str | None, dict[str, Any], Any]:
 def store_url(broker: str | None, options: Mapping[str, Any], tls: Any = None) -> str | None:
     """Return the URL of the broker's Redis as a value of ``redis_url``. Raises ValueError if the URL is invalid.
 
-    None if the broker is not Redis, or is a list of several Redis servers: after a failover these do not contain the
-    same data.
+    Return None if the broker is not Redis. Return None also for a list of several Redis servers, because these servers
+    do not contain the same data after a failover.
     """
     urls = [urlsplit(url) for url in _urls(broker)]
     if not urls:
@@ -44,7 +44,7 @@ def store_url(broker: str | None, options: Mapping[str, Any], tls: Any = None) -
 
 
 def key_prefix(options: Mapping[str, Any]) -> str | None:
-    """Return the monitor's key prefix in a broker's Redis with ``global_keyprefix``; None without this option."""
+    """Return the monitor's key prefix: it begins with the broker's ``global_keyprefix``; None without this option."""
     prefix = options.get("global_keyprefix")
     return f"{prefix}monitor:" if prefix and isinstance(prefix, str) else None
 

@@ -30,17 +30,20 @@ def is_known_pool(beacon: Beacon) -> bool:
 
 
 def executes_beside_loop(beacon: Beacon) -> bool:
-    """Return whether the worker's event loop turns while a task runs. False for solo and for unknown pools."""
+    """Return whether the worker's event loop keeps running during a task. False for solo and for unknown pools."""
     return beacon.pool in CONCURRENT_POOLS
 
 
 def is_full(beacon: Beacon) -> bool:
-    """Return whether all slots that are not stalled are occupied. In solo and unknown pools one task occupies all."""
+    """Return whether no slot is free: each slot is occupied or stalled.
+
+    In the pool solo and in unknown pools, one task occupies all slots.
+    """
     return beacon.active_count >= max(1, beacon.slots - beacon.stalled if executes_beside_loop(beacon) else 1)
 
 
 def is_holding_back(beacon: Beacon) -> bool:
-    """Return whether the prefetch limit is used up by tasks that may not start yet (rate limit, ETA)."""
+    """Return whether tasks that wait for a rate limit or an ETA use up the prefetch limit."""
     return beacon.prefetch_full and beacon.reserved == beacon.held_back > 0
 
 

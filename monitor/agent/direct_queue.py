@@ -1,16 +1,16 @@
 """Consumer of the worker's direct queue, separate from Celery's own consumer.
 
 Celery declares the queues of `app.amqp.queues` in a bootstep, and the worker ends if the broker refuses one of them. So
-the direct queue is not added to `app.amqp.queues`. On AMQP it has its own channel on the worker's connection: if the
-broker closes this channel, Celery's channels stay open. On Redis it shares the channel of Celery's consumer, so that
-heartbeats test the BRPOP with which the worker reads its tasks. It leaves this channel as soon as Redis refuses that
-command.
+the direct queue is not added to `app.amqp.queues`. On AMQP the direct queue has its own channel on the worker's
+connection: if the broker closes this channel, Celery's channels stay open. On Redis the direct queue shares the channel
+of Celery's consumer, so that heartbeats test the BRPOP with which the worker reads its tasks. The direct queue leaves
+this channel as soon as Redis refuses this BRPOP.
 
-Heartbeats are acknowledged on arrival. One heartbeat at a time is passed to Celery. If several arrive meanwhile, only
-the newest is kept. If a heartbeat stays in a slot, as in the slot of a stopped process, the next heartbeat is passed to
-Celery after `BLOCKING_INTERVALS`, since another slot may execute it. Heartbeats count neither towards the prefetch
-limit nor towards RabbitMQ's acknowledgement timeout. Celery does not decode them, so the application's setting
-`accept_content` does not affect them.
+Heartbeats are acknowledged on arrival. One heartbeat at a time is passed to Celery. Of the heartbeats that arrive
+meanwhile, only the newest is kept. If a heartbeat stays in a slot, as in the slot of a stopped process, the next
+heartbeat is passed to Celery after `BLOCKING_INTERVALS`, since another slot may execute it. Heartbeats count neither
+towards the prefetch limit nor towards RabbitMQ's acknowledgement timeout. Celery does not decode them, so the
+application's setting `accept_content` does not affect them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = logging.getLogger("monitor.agent")
 RETRY_INTERVALS = 3
 RETRY_AT_LEAST_SECONDS = 10.0
 BLOCKING_INTERVALS, BLOCKING_AT_LEAST_SECONDS = 0.5, 2.0
-"""After this time in a slot, a heartbeat no longer keeps the next one from being passed to Celery."""
+"""After this time in a slot, a heartbeat no longer keeps the next heartbeat from being passed to Celery."""
 
 _CONSUMER_TAG = "monitor"
 
@@ -46,7 +46,7 @@ class DirectQueue:
     def __init__(self, consumer: Any, target: str, *, interval_seconds: float) -> None:
         self.target, self.name = target, direct_queue(target)
         self.is_consumed = False
-        """True from a successful subscription until the broker refuses the queue, also while the worker reconnects."""
+        """True from a successful subscription until the broker refuses the queue. Reconnecting does not change this."""
         self._consumer = consumer
         self._retry_seconds = max(RETRY_INTERVALS * interval_seconds, RETRY_AT_LEAST_SECONDS)
         self._retry_at = 0.0
@@ -83,12 +83,12 @@ class DirectQueue:
                 on_cancel=self._cancelled,
             )
         except Exception as error:
-            # A broker that closes the connection because of the attempt (a limit of channels) would do so each time.
+            # A broker that closes the connection because of a limit of channels would do so at each attempt.
             lost = isinstance(error, connection.connection_errors)
             self._has_given_up = lost and not isinstance(error, connection.recoverable_connection_errors)
             self._leave_channel(channel, error)
             if lost:
-                raise  # so that Celery's loop reconnects: it does not notice otherwise that the connection is lost
+                raise  # so that Celery's loop reconnects: otherwise the loop does not notice the loss
             return
         self.is_consumed = True
         if self._is_refused:
@@ -144,8 +144,8 @@ class DirectQueue:
     def _may_submit(self) -> bool:
         """Return whether a heartbeat may be passed to Celery now.
 
-        True if no earlier heartbeat is unfinished. Also True if each unfinished heartbeat has been in a slot for longer
-        than the limit, and another slot exists.
+        This is True in two cases: (1) no earlier heartbeat is unfinished; (2) each unfinished heartbeat has been in a
+        slot for longer than the limit, and another slot exists.
         """
         now, before = time.monotonic(), self._unfinished
         self._unfinished = {

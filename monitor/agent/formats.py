@@ -1,4 +1,4 @@
-"""Content types of heartbeats in shared queues, which Celery's own consumer reads and decodes."""
+"""Content types of heartbeats in shared queues. Celery's own consumer decodes these heartbeats."""
 
 from __future__ import annotations
 

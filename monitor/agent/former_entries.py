@@ -64,7 +64,7 @@ def remove(scheduler: Any) -> None:
 
 
 def _remove_rows(scheduler: Any) -> None:
-    """Remove the entries' rows from django-celery-beat's table, and the rows of intervals that only they used."""
+    """Remove the entries' rows from django-celery-beat's table, and the rows of intervals that nothing else uses."""
     rows = scheduler.Model._default_manager.filter(name__in=NAMES, task__startswith="monitor.tasks.")
     intervals = {row.interval for row in rows if row.interval is not None}
     removed, _ = rows.delete()
@@ -72,11 +72,11 @@ def _remove_rows(scheduler: Any) -> None:
         if not _is_used(interval):
             interval.delete()
     if removed:
-        scheduler.Changes.update_changed()  # else the scheduler does not notice that a row which has run was deleted
+        scheduler.Changes.update_changed()  # otherwise the scheduler ignores the deletion of rows that have run
 
 
 def _is_used(row: Any) -> bool:
-    """Return whether a row of any model refers to this row. Deleting this row would delete the other, too (cascade)."""
+    """Return whether another row refers to ``row``. Deleting ``row`` would then delete the other row (cascade)."""
     return any(
         relation.related_model._base_manager.filter(**{relation.field.name: row}).exists()
         for relation in row._meta.get_fields(include_hidden=True)

@@ -1,4 +1,7 @@
-"""The heartbeat task. It does nothing: its request in the worker's main process records that it was executed."""
+"""The heartbeat task. The task does nothing.
+
+The request object in the worker's main process records that the task was executed.
+"""
 
 from __future__ import annotations
 

@@ -13,7 +13,10 @@ from monitor.agent.protocol import target_field
 
 
 class HeartbeatRecorder:
-    """Heartbeats that one worker has executed. Any thread may add heartbeats; the beacon thread takes them."""
+    """Buffer of the heartbeats that one worker has executed.
+
+    Any thread may add heartbeats. The beacon thread takes them.
+    """
 
     def __init__(self, target: str, wake: Callable[[], None]) -> None:
         """Create an empty buffer. ``target`` is the worker's :attr:`Beacon.target`. Each addition calls ``wake``."""
@@ -37,7 +40,7 @@ class HeartbeatRecorder:
         self._wake()
 
     def take(self) -> dict[str, int]:
-        """Return the send time of the newest heartbeat since the last call, by target field."""
+        """Remove the heartbeats. Return the send time of the newest heartbeat of each target field."""
         with self._lock:
             taken, self._not_taken = self._not_taken, {}
         return taken

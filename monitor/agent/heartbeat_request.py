@@ -1,4 +1,4 @@
-"""The request class of heartbeats. The worker's main process passes the results of its pool to it.
+"""The request class of heartbeats. The worker's main process passes the results of its pool to this class.
 
 Only workers import this module, since it imports `celery.worker`.
 """
@@ -21,7 +21,10 @@ class HeartbeatRequest(Request):  # type: ignore[misc]
     """A request that records its heartbeat as executed when the pool reports success."""
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Wrap `on_success` of the subclass that Celery creates for a task: it does not call the inherited method."""
+        """Wrap `on_success` of the subclass that Celery creates for a task.
+
+        This `on_success` does not call the inherited method.
+        """
         super().__init_subclass__(**options)
         if "on_success" in cls.__dict__:
             cls.on_success = _recording(cls.on_success)

@@ -1,7 +1,8 @@
 """Metrics of the host: CPU, memory, disk and connections. Linux only.
 
-The metrics have the same names as the data of the check kinds ``cpu``, ``memory``, ``disk`` and ``connections``. They
-are read from ``/proc`` and control groups, since a worker may lack psutil. Metrics that cannot be read are omitted.
+The metrics have the same names as the data of the check kinds ``cpu``, ``memory``, ``disk`` and ``connections``. All
+metrics are read from ``/proc`` and control groups, since a worker may lack psutil. Metrics that cannot be read are
+omitted.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ Values = dict[str, float]
 
 
 class HostMetrics:
-    """Reader of the host's metrics. CPU use is measured since the previous reading, so the first reading has none."""
+    """Reader of the host's metrics.
+
+    CPU use is measured since the previous call of ``read``. So the first call returns no CPU use.
+    """
 
     def __init__(self, proc: Path = Path("/proc"), cgroup_root: Path = cgroup.ROOT) -> None:
         self._proc = proc

@@ -55,12 +55,12 @@ def instance_of(node: str) -> str:
 
 
 def settings_of(app: Any) -> AgentSettings | None:
-    """Return the agent's settings for the workers of this application; None if these have no agent."""
+    """Return the agent's settings for the workers of this application; None if these workers have no agent."""
     return _settings.get(app)
 
 
 def add_thread(thread: BeaconThread) -> None:
-    """Add the running beacon thread of a worker, so that it writes a goodbye when the worker ends."""
+    """Add the running beacon thread of a worker, so that the thread writes a goodbye when the worker ends."""
     _threads.append(thread)
     if len(_threads) == 1:
         atexit.register(_finish_process, os.getpid())

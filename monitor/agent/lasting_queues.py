@@ -1,4 +1,4 @@
-"""Rules that find the queues of a worker that are not lasting, with a reason for each such queue."""
+"""Rules that decide which queues of a worker are not lasting, and why."""
 
 from __future__ import annotations
 

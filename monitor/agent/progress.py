@@ -11,9 +11,9 @@ class HeartbeatProgress:
     - ``executed_age_seconds``: time since the newest executed direct heartbeat was sent; None before the first.
     - ``recovered_seconds``: time since an outage of the store or the broker ended; None if there was no outage.
 
-    The time between two observations is limited to twice the usual time. So a pause (SIGSTOP, a suspended machine) does
-    not count as a long wait. Heartbeats that were sent before the first observation or before the end of an outage
-    are ignored: they may be lost, and without a running monitor no newer heartbeat would replace them.
+    The time between two observations counts as at most twice the usual time. So a pause (SIGSTOP, a suspended machine)
+    does not count as a long wait. Heartbeats that were sent before the first observation or before the end of an outage
+    are ignored: such heartbeats may be lost, and without a running monitor no newer heartbeat would replace them.
     """
 
     def __init__(self, now: float, *, interval_seconds: float) -> None:

@@ -1,7 +1,7 @@
 """Test whether a restarted worker could reach its broker and the monitor's store.
 
-The test opens a new connection to each. The open connections of the worker and its agent prove nothing: they work
-even if no name server answers, or if the broker accepts no more connections.
+The test opens a new connection to the broker and to the store. The open connections of the worker and its agent prove
+nothing: open connections work even if no name server answers, or if the broker accepts no more connections.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Reachability:
     def __init__(self, conf: Any, store: str | None) -> None:
         """Prepare the tests. ``conf`` is the application's configuration, ``store`` the URL of the store.
 
-        If ``conf`` has no usable URL of the broker, the store is tested in its place.
+        If ``conf`` has no usable URL of the broker, the store is tested instead of the broker.
         """
         self._store = store
         self._was_connected = True
@@ -67,7 +67,10 @@ class Reachability:
         return self._store is not None and self._answers(self._store)
 
     def is_broker_reachable(self) -> bool:
-        """Return whether the broker answers on a new connection. A broker other than Redis only has to accept it."""
+        """Return whether the broker answers on a new connection.
+
+        For a broker other than Redis, it is enough that the broker accepts the connection.
+        """
         if self._url is not None:
             return self._answers(self._url)
         return any(map(self._accepts, self._addresses))

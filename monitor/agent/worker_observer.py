@@ -1,4 +1,4 @@
-"""Observation of a worker. The beacon thread reads the worker's state and never waits for it."""
+"""Observation of a worker. The beacon thread reads the worker's state and never waits for the worker."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _POOLS = {
 
 
 class WorkerObserver:
-    """Observer of one worker. The agent creates it when the consumer connects to the broker for the first time."""
+    """Observer of one worker. The agent creates the observer when the consumer first connects to the broker."""
 
     def __init__(self, consumer: Any, direct: DirectQueue, *, interval_seconds: float) -> None:
         self.node, self.target = str(consumer.hostname), direct.target
@@ -76,7 +76,8 @@ class WorkerObserver:
         """Handle a new connection of the consumer to the broker. The worker's main thread calls this."""
         self._cancel_timer()
         self._tick()
-        # Celery up to 5.6 clears the timer when a connection is lost; later versions drop entries added since then.
+        # When a connection is lost, Celery up to 5.6 clears the timer. Later versions remove the entries that were
+        # added for this connection.
         self._timer_entry = self._consumer.timer.call_repeatedly(TICK_SECONDS, self._tick)
         self._direct_queue.connect()
 
@@ -141,7 +142,10 @@ class WorkerObserver:
             self._consumer.timer.cancel(entry)
 
     def _consumed_queues(self) -> tuple[Any, ...]:
-        """Return the queues that the worker consumes, without its direct queue. At its end: the last ones."""
+        """Return the queues that the worker consumes, without its direct queue.
+
+        When the worker ends, return the queues that it consumed last.
+        """
         # While the consumer reconnects, `task_consumer` is unchanged. It is None only when the worker ends.
         task_consumer = self._consumer.task_consumer
         if task_consumer is not None:
@@ -149,11 +153,14 @@ class WorkerObserver:
         return self._last_queues
 
     def _held_back_count(self) -> int:
-        """Return the number of tasks that wait for a rate limit or an ETA. Celery does not count them as reserved."""
+        """Return the number of tasks that wait for a rate limit or an ETA.
+
+        Celery does not count these tasks as reserved.
+        """
         consumer = self._consumer
         rate_limited = sum(len(bucket.contents) for bucket in _copy(consumer.task_buckets.values()) if bucket)
         eta_callbacks = (consumer.apply_eta_task, consumer._limit_post_eta)
-        # The private `_queue`, because the property `queue` sorts it.
+        # The private list `_queue` is read, because the property `queue` sorts a copy of the list on each access.
         timers = getattr(getattr(consumer.timer, "schedule", None), "_queue", ())
         entries = (getattr(timer, "entry", None) for timer in _copy(timers))
         return rate_limited + sum(
@@ -163,7 +170,7 @@ class WorkerObserver:
     def _is_prefetch_full(self) -> bool:
         """Return whether the prefetch limit keeps kombu from reading any queue.
 
-        False on AMQP: there the broker applies the limit, and not to the direct queue.
+        Return False on AMQP, where the broker applies the limit. The broker does not apply it to the direct queue.
         """
         task_consumer = self._consumer.task_consumer
         qos = getattr(task_consumer.channel, "qos", None) if task_consumer is not None else None
@@ -171,7 +178,7 @@ class WorkerObserver:
 
 
 def _pool_name(pool: Any) -> str:
-    # A subclass is looked up by its own module, so it counts as unknown: it may execute tasks in another way.
+    # A subclass of a pool is in another module, and so counts as unknown: a subclass may execute tasks in another way.
     return _POOLS.get(type(pool).__module__, type(pool).__name__)
 
 

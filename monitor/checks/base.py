@@ -12,11 +12,11 @@ from pydantic import ConfigDict
 from monitor.model.checks import NO_PAST, Outcome, Past, Status
 
 SERIES_OF_USERS = 8
-"""Maximum number of series in the data that a user's code returns without declaring series."""
+"""Maximum number of fields of the data that history keeps, if a user's code does not name the fields to keep."""
 
 
 class CheckFailed(Exception):
-    """Expected failure of a check. The status becomes ``error``, with this reason, message and data.
+    """Expected failure of a check. The outcome has the status ``error``, and the reason, message and data given here.
 
     Raise it in ``observe``. The reason is a word in snake_case, such as ``refused``, ``timeout`` or ``authentication``.
     """
@@ -71,7 +71,7 @@ class Kind:
         return tuple(itertools.islice(numbers, SERIES_OF_USERS))
 
     def modules(self) -> tuple[str, ...]:
-        """Return the modules to import before the first run, because the check's timeout does not limit that import."""
+        """Return the modules to import before the first run. The check's timeout does not limit this import."""
         return ()
 
     def observe(self, timeout_seconds: float) -> Observation:
@@ -82,7 +82,7 @@ class Kind:
         raise NotImplementedError
 
     def judge(self, observation: Observation) -> Outcome:
-        """Return the outcome for an observation. Pure. The default implementation returns ok."""
+        """Return the outcome for an observation, without IO. The default implementation returns ok."""
         return Outcome(Status.OK, observation.data, detail=observation.detail)
 
     def run(self, timeout_seconds: float, past: Past = NO_PAST) -> Outcome:  # noqa: ARG002

@@ -37,7 +37,7 @@ def network_failure(error: BaseException, what: str) -> CheckFailed:
 
 
 def network_reason(error: BaseException) -> str | None:
-    """Return the reason of the first exception with a reason, from ``error`` through its causes; None if there is none.
+    """Return the reason of ``error``, or of the first of its causes that has a reason. Return None if none has one.
 
     A reason is a key of ``NETWORK_REASONS``.
     """

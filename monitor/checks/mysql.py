@@ -25,6 +25,6 @@ def limit(options: MutableMapping[str, Any], driver: Any, host: str, timeout_sec
     limit_timeout(options, "write_timeout", timeout_seconds)
     if driver.__name__ != "pymysql":  # mysqlclient accepts only integer seconds
         for name in ("connect_timeout", "read_timeout", "write_timeout"):
-            # Rounded up, the attempts to connect to several addresses would take longer than the timeout.
+            # If this limit were rounded up, attempts to connect to several addresses would exceed the timeout.
             to_integer = math.floor if has_several_addresses and name == "connect_timeout" else math.ceil
             options[name] = max(1, to_integer(options[name]))

@@ -1,7 +1,8 @@
 """Connections to PostgreSQL with one time limit for all attempts.
 
-psycopg tries the hosts of a connection, and the addresses of each host, one after another. It uses the full
-``connect_timeout``, at least 2 s, for every attempt. Here an attempt ends when its share of the time has passed.
+psycopg tries the hosts of a connection, and the addresses of each host, one after another. Each attempt of
+psycopg may take the full ``connect_timeout``, at least 2 s. With this module, each attempt gets only a share of the
+time limit.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def _connect_once(parameters: Any, deadline: float) -> pq.abc.PGconn:
 
 
 def _wait_until_ready(socket: int, events: int, seconds: float) -> bool:
-    # A new selector for each step: libpq may use another socket after each step.
+    # Each step needs a new selector, because libpq may use another socket after each step.
     with selectors.DefaultSelector() as selector:
         selector.register(socket, events)
         return bool(selector.select(max(0.0, seconds)))

@@ -14,7 +14,9 @@ from monitor.checks.registry import KINDS, warm_up
 from monitor.model.checks import NO_PAST, Outcome, Past
 
 MODULE = "module="
+"""Prefix of a module's name in the argument of `prepare`. Names without this prefix are kinds."""
 IMPORT_SECONDS = 10.0
+"""Time limit for the import of one module in `prepare`."""
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +24,9 @@ logger = logging.getLogger(__name__)
 def prepare(names: Iterable[str]) -> None:
     """Import the kinds and modules that checks need, once, before check processes are forked.
 
-    Each name is the name of a kind, or ``module=NAME`` for a module. Without this, each check process would import a
-    user's modules within the timeout of its check. If the import takes longer than the timeout, the check never runs.
+    Each name is the name of a kind, or ``module=NAME`` for a module. Without this function, each check process would
+    import the user's modules within the timeout of its check. An import that takes longer than the timeout would then
+    keep the check from ever running.
     """
     if os.environ.get("DJANGO_SETTINGS_MODULE"):
         import django  # noqa: PLC0415
@@ -37,7 +40,11 @@ def prepare(names: Iterable[str]) -> None:
 
 
 def run(kind: str, options: Mapping[str, Any], timeout_seconds: float, past: Past = NO_PAST) -> Outcome:
-    """Run one check and return its outcome. Does not catch exceptions: the check process handles them."""
+    """Run one check. Return its outcome, with the names of the fields that history keeps in ``series``.
+
+    ``past`` contains the memory that the previous run of the check left. Exceptions are not caught: the check process
+    handles them.
+    """
     check = KINDS.build(kind, options)
     outcome = check.run(timeout_seconds, past)
     children = {

@@ -21,7 +21,7 @@ SERVER_REASONS = {
 
 
 def failure(error: Exception) -> CheckFailed:
-    """Return the CheckFailed for an error of redis-py, or for an error whose cause is one of redis-py."""
+    """Return the CheckFailed for an error of redis-py, or for an error that an error of redis-py caused."""
     return CheckFailed(failure_reason(error), scrub(str(error)))
 
 

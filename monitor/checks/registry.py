@@ -14,7 +14,7 @@ register = KINDS.register
 
 
 def configured_options(name: str) -> Mapping[str, str]:
-    """Return the options of a kind whose default is a value of the configuration, as option -> key of that value.
+    """Return the options of a kind that default to a setting, each with the key of this setting.
 
     Raises :class:`monitor.plugins.registry.UnknownPlugin`.
     """

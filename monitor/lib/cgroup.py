@@ -1,9 +1,10 @@
 """CPU and memory limits of the control group (cgroup v1 or v2) of this process, and the CPU time and memory in use.
 
 A limit can be set on the group of the process or on any group above it (of a pod, of a slice). The smallest limit of
-all visible groups applies. Its usage is the usage of the group that has this limit.
-Formats of the files: https://docs.kernel.org/admin-guide/ has cgroup-v2.html and cgroup-v1/memory.html, cpuacct.html;
-https://docs.kernel.org/scheduler/sched-bwc.html has the CPU quota of v1.
+all visible groups applies. The functions return this limit with the usage of the group that has it.
+
+The formats of the files are described in cgroup-v2.html, cgroup-v1/memory.html and cgroup-v1/cpuacct.html at
+https://docs.kernel.org/admin-guide/, and for the CPU quota of v1 at https://docs.kernel.org/scheduler/sched-bwc.html.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ def _groups(root: Path, membership: Path, controller: str) -> Iterator[Path]:
     top = _mount(root, controller)
     if path is None or not top.is_dir():
         return
-    # Without a cgroup namespace (Docker on v1), the path is the one on the host and does not exist here. Then the top
-    # of the mount is the group of the process.
+    # Without a cgroup namespace (Docker on v1), the path is the path on the host and does not exist in the container.
+    # In this case the top of the mount is the group of the process.
     group = top.joinpath(*(name for name in path.split("/") if name not in ("", "..")))
     if not group.is_dir():
         group = top

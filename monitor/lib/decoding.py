@@ -19,7 +19,7 @@ TEXT_BYTES = 64 * 1024
 LATEST_MOMENT = 7_258_118_400.0
 """Limit on times: the beginning of the year 2200, in seconds since the Unix epoch."""
 INTEGER_LIMIT = 2**53
-"""Limit on the magnitude of numbers. Every JSON parser reads integers below it exactly."""
+"""Limit on the magnitude of numbers. Every JSON parser reads integers below this limit exactly."""
 DEPTH_LIMIT = 16
 """Limit on the nesting of JSON values."""
 

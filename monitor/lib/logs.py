@@ -37,7 +37,7 @@ def configure(format: Format = "auto", level: str = "info") -> None:
         processors=[structlog.stdlib.filter_by_level, *_ENRICH, ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,  # a cached logger would ignore a later call, and `capture_logs`
+        cache_logger_on_first_use=False,  # a cached logger would ignore later calls and `capture_logs`
     )
 
 
@@ -68,7 +68,7 @@ def formatter(format: Format = "auto") -> logging.Formatter:
     colors = sys.stderr.isatty()
     renderer: Processor
     if format == "console" or (format == "auto" and colors):
-        # Not the default formatter of exceptions: it prints local variables, which may contain passwords.
+        # The default formatter of exceptions would print local variables, which may contain passwords.
         renderer = structlog.dev.ConsoleRenderer(
             colors=colors, exception_formatter=structlog.dev.plain_traceback, pad_event_to=24
         )

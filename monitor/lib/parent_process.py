@@ -11,10 +11,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent() -> Callable[[], None] | None:
-    """Return a function, or None on systems other than Linux.
+    """Return a function for a child process to call, or None on systems other than Linux.
 
     After a process has called the returned function, the kernel sends SIGTERM to the process when its parent ends. The
-    function may be called between fork and exec, because the library is loaded here, before the fork.
+    returned function may be called between fork and exec, because it loads no library.
     """
     if sys.platform != "linux":
         return None

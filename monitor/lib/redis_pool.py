@@ -23,12 +23,12 @@ from monitor.lib.redis_urls import RedisUrl, for_redis_py, parse
 def connection_pool(url: str, *, timeout_seconds: float, set_client_info: bool = False) -> ConnectionPool:
     """Return a connection pool for a URL that `monitor.lib.redis_urls` accepts, without connecting.
 
-    If the URL names Sentinels, the pool connects to their current master. The form of such a URL is
+    If the URL names Sentinels, the pool connects to their current master. Such a URL has the form
     ``sentinel://[user:password@]host:port[;sentinel://host:port...]/db?master_name=NAME``. The query may also contain
     ``sentinel_username`` and ``sentinel_password``, the login of the Sentinels, and ``ssl=true`` for TLS.
 
-    Connecting, sending and receiving take at most ``timeout_seconds`` each. Timeouts in the URL are ignored. With
-    Sentinels, a connection to each Sentinel is tried until one of them names the master, with the same time limits.
+    Connecting, sending and receiving take at most ``timeout_seconds`` each. Timeouts in the URL are ignored. The pool
+    connects to one Sentinel after another until one of them names the master. The limits apply to each Sentinel.
 
     With ``set_client_info``, each new connection reports the name and version of redis-py, which takes two round trips.
     Raise ValueError, without the URL's text, if the URL is invalid.
@@ -42,7 +42,7 @@ def connection_pool(url: str, *, timeout_seconds: float, set_client_info: bool =
 
 
 def server_reason(error: BaseException) -> str | None:
-    """Return the reason code of an error that a Redis server reported or caused, or None for another error."""
+    """Return the reason code of an error reply, of a timeout or of a missing master. Return None for other errors."""
     for types, reason in _BY_CLASS:
         if isinstance(error, types):
             return reason
@@ -67,7 +67,8 @@ _BY_TEXT = (("MISCONF", "not_persisting"), ("UNBLOCKED", "read_only"), ("max num
 
 def _sentinel_pool(url: RedisUrl, limits: dict[str, Any], set_client_info: bool) -> ConnectionPool:
     query = {name: value for name, value in url.options.items() if name != "ssl"}
-    # redis-py parses the options from a URL with the made-up host localhost, which is removed from the options below.
+    # Only redis-py can convert the options, and only those in the URL of one server. So redis-py gets a URL with the
+    # host localhost. The host and the port are removed from the options below.
     scheme, login = "rediss" if url.encrypted else "redis", f"{url.login}@" if url.login else ""
     server = f"{scheme}://{login}localhost/{url.database}"
     options = _options(f"{server}?{urlencode(query)}" if query else server, set_client_info)
@@ -90,7 +91,10 @@ def _options(url: str, set_client_info: bool) -> dict[str, Any]:
         options: dict[str, Any] = dict(parse_url(url))  # type: ignore[no-untyped-call]
     except ValueError:
         # Not chained: if the password contains a slash, the error quotes a piece of the password as the "port".
-        raise ValueError("not a Redis URL; redis://, rediss:// or unix:// and no unquoted password is needed") from None
+        raise ValueError(
+            "not a Redis URL: it must begin with redis://, rediss:// or unix://, the values of its options must "
+            "be valid, and special characters in the password must be percent-encoded"
+        ) from None
     options["protocol"] = 2  # with 3, redis-py would send HELLO and subscribe to maintenance notifications
     if str(options.get("ssl_cert_reqs", "")).startswith("CERT_"):  # as in Celery's URLs
         options["ssl_cert_reqs"] = options["ssl_cert_reqs"].removeprefix("CERT_").lower()

@@ -17,7 +17,7 @@ log = structlog.get_logger("monitor.sidecar")
 
 
 def main(host: str, port: int) -> int:
-    """Serve until SIGTERM, SIGINT or SIGHUP. Return 1 if the server cannot listen."""
+    """Answer HTTP requests until SIGTERM, SIGINT or SIGHUP. Return 1 if the server cannot listen."""
     api_service = service()
     logs.configure(api_service.config.log_format, api_service.config.log_level)
     try:

@@ -1,4 +1,4 @@
-"""WSGI application with all endpoints of the sidecar. All data is in memory, so no request waits for IO."""
+"""WSGI application with all endpoints of the sidecar. All data is in RAM, so no request waits for IO."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = structlog.get_logger("monitor.sidecar")
 
 
 class _Reply(NamedTuple):
-    """Response, and the labels with which the metrics count it. If ``endpoint`` is empty, they do not count it."""
+    """Response, and its labels in the metrics. If ``endpoint`` is empty, the metrics do not count the response."""
 
     response: ProbeResponse
     endpoint: str = ""

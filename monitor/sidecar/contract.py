@@ -1,4 +1,4 @@
-"""Bodies of ``/ready`` and ``/status``, made from a verdict. They are compatible with the older Kafka probe."""
+"""Bodies of ``/ready`` and ``/status``, made from a verdict. The bodies are compatible with the older Kafka probe."""
 
 from __future__ import annotations
 
@@ -68,8 +68,9 @@ def service_name(roster: RosterReader) -> str:
 def _is_healthy(verdict: SidecarVerdict, reason: str) -> bool:
     """Return ``healthy`` for ``skew_ratio`` or ``consumer_count``. ``reason`` is the reason code of its rule.
 
-    It is false if the rule has a finding, if the check fails for a reason that is not a rule's, and if the check lacks
-    data. Without a check of the kind ``kafka_group`` it is the overall verdict.
+    The result is false in three cases: (1) the rule has a finding; (2) the check fails for a reason that is not the
+    reason of a rule; (3) the check lacks data. Without a check of the kind ``kafka_group``, the result is the overall
+    verdict.
     """
     main_check = verdict.main_check
     if main_check is not None and main_check.lacks_data:
@@ -80,7 +81,7 @@ def _is_healthy(verdict: SidecarVerdict, reason: str) -> bool:
 
 
 def _threshold(verdict: CheckVerdict | None, name: str) -> float | None:
-    """Return a threshold: from the check's result, or from the configuration if the result does not contain it."""
+    """Return a threshold: from the check's result, or from the configuration if the result has none."""
     stored = verdict.number(name) if verdict else None
     if verdict is None or stored is not None:
         return stored

@@ -1,4 +1,4 @@
-"""Scheduler that runs all checks in one process, without Celery and Redis. It replaces beat and worker."""
+"""Scheduler that runs all checks in one process, without Celery and Redis. The scheduler replaces beat and worker."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ log = structlog.get_logger("monitor.sidecar")
 class CheckLoop:
     """Loop in a thread that starts each due check in another thread.
 
-    That thread waits for the check, which runs in a child process. After the result was stored, it calls ``after_run``.
+    The other thread waits for the check, which runs in a child process. After the result was stored, the other thread
+    calls ``after_run``.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class CheckLoop:
                 for due in due_now(self._plan, self._config.fingerprint, store=self._store) or ():
                     threading.Thread(target=self._run, args=(due,), name=f"monitor-{due.check}", daemon=True).start()
             except Exception:
-                log.exception("sidecar.dispatch_failed")  # the loop must go on, else all results become stale
+                log.exception("sidecar.dispatch_failed")  # the loop must continue, otherwise all results become stale
             self._stopping.wait(self._config.dispatch_interval_seconds)
 
     def _run(self, due: DueCheck) -> None:

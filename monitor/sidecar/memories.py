@@ -27,7 +27,7 @@ class UnusableDirectory(Exception):
 
 
 class MemoryFile:
-    """Copy of a store in memory, in a file. Thread-safe."""
+    """File with a copy of a store in RAM. Thread-safe."""
 
     def __init__(self, directory: Path, store: MemoryStateStore) -> None:
         """Create ``directory`` if it does not exist. Raise :class:`UnusableDirectory` if it cannot be used."""

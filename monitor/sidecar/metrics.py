@@ -1,4 +1,4 @@
-"""Prometheus metrics of the sidecar: its responses and its current verdict. Their names must not change."""
+"""Prometheus metrics of the sidecar: its responses and its current verdict. The names of metrics must not change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from monitor.sidecar.verdict import SidecarVerdict, consumer_count, failures, hottest_value, skew_ratio
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
-"""Buckets of the duration of a response, in seconds. It should be at most 0.1 s."""
+"""Buckets of the duration of a response, in seconds. A response should take at most 0.1 s."""
 
 
 class ProbeMetrics:

@@ -22,13 +22,16 @@ THREADS = 4
 """No response waits for IO, so few threads are enough."""
 
 CONNECTIONS = 128
-"""Maximum number of open connections. For each new connection, waitress polls all open ones."""
+"""Maximum number of open connections. For each new connection, waitress polls all open connections."""
 
 IDLE_SECONDS = 30
 BACKLOG = 4096
 REQUEST_BYTES = 64 * 1024
 IN_MEMORY_BYTES = 64 * 1024 * 1024
-"""Size of a buffer above which waitress uses a temporary file. It is large because no directory may be writable."""
+"""Size of a buffer above which waitress uses a temporary file.
+
+The size is large, because the sidecar may have no writable directory.
+"""
 
 RECEIVED_BYTES = 1024
 """Bytes to read from a connection at once. It is small so that pipelined requests do not delay other clients."""
@@ -42,7 +45,7 @@ class CannotListen(Exception):
 
 
 class SidecarServer:
-    """HTTP server. It listens when it is created, and responds to requests in :meth:`run`."""
+    """HTTP server. The constructor listens on the address. :meth:`run` responds to requests."""
 
     def __init__(self, application: Callable[..., Any], host: str, port: int) -> None:
         """Listen on the address. Raise :class:`CannotListen` if that fails."""
@@ -60,7 +63,7 @@ class SidecarServer:
         return f"http://{f'[{self.address}]' if ':' in self.address else self.address}:{self.port}"
 
     def run(self) -> None:
-        """Serve until a signal handler raises SystemExit or KeyboardInterrupt in this thread."""
+        """Respond to requests until a signal handler raises SystemExit or KeyboardInterrupt in this thread."""
         assert threading.current_thread() is threading.main_thread()  # noqa: S101 - handlers run there
         self._guard.start()
         sys.setswitchinterval(SWITCH_SECONDS)
@@ -86,7 +89,7 @@ class _Waitress(TcpWSGIServer):  # type: ignore[misc]
         settings = Adjustments(
             sockets=[listener],
             threads=THREADS,
-            connection_limit=sys.maxsize,  # `readable` limits connections; waitress would also log each time
+            connection_limit=sys.maxsize,  # `readable` limits the connections, without the log messages of waitress
             channel_timeout=IDLE_SECONDS,
             cleanup_interval=5,
             backlog=BACKLOG,

@@ -1,4 +1,7 @@
-"""Sidecar without Redis: one process that schedules the checks and serves. The checks run in child processes."""
+"""Sidecar without Redis: the same process schedules the checks and answers HTTP requests.
+
+Each check runs in a child process.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from monitor.api.service import build
 from monitor.config import Config
 from monitor.config.model import READY
 from monitor.lib import logs
-from monitor.project.discovery import VARIABLE
+from monitor.project.discovery import VARIABLE as DJANGO_SETTINGS_VARIABLE
 from monitor.sidecar.application import Application
 from monitor.sidecar.loop import CheckLoop
 from monitor.sidecar.memories import MemoryFile
@@ -23,29 +26,32 @@ from monitor.sidecar.server import SidecarServer
 from monitor.store.memory.store import MemoryStore
 
 NEED_DJANGO = frozenset({"database", "django_health_check"})
-"""Kinds that need Django's settings. Without such a check, Django is not loaded. This saves 20 MB in each process."""
+"""Kinds that need Django's settings. Django takes 20 MB per process and is loaded only for these kinds."""
 
 log = structlog.get_logger("monitor.sidecar")
 
 
 def run(config: Config, host: str, port: int, data_dir: Path | None = None) -> None:
-    """Run the checks and serve until SIGTERM, SIGINT or SIGHUP.
+    """Run the checks and answer HTTP requests until SIGTERM, SIGINT or SIGHUP.
 
     Raise CannotListen if the address cannot be used, and UnusableDirectory if ``data_dir`` cannot be used.
     """
     logs.configure(config.log_format, config.log_level)
     if NEED_DJANGO.isdisjoint(check.kind for check in config.checks.values()):
-        os.environ.pop(VARIABLE, None)
+        os.environ.pop(DJANGO_SETTINGS_VARIABLE, None)
     # History would grow while the process runs, and no endpoint of the sidecar reads it.
     store = MemoryStore(keeps_history=False)
-    memories = MemoryFile(data_dir, store.states) if data_dir is not None else None
+    # `MemoryStore` is a store in RAM. `MemoryFile` copies its states and the memories of the checks to a file.
+    state_file = MemoryFile(data_dir, store.states) if data_dir is not None else None
     service = build(config, connect=lambda: store)
     server = SidecarServer(Application(service), host, port)
-    if memories is not None:
-        memories.load()
+    if state_file is not None:
+        state_file.load()
+    # Options that a check does not set itself, such as its URL, come from the settings.
     checks = {name: wiring.with_configured_options(config, check) for name, check in config.checks.items()}
     executor = wiring.build_executor(config)
-    loop = CheckLoop(config, checks, store.states, executor, memories.save if memories is not None else lambda: None)
+    save = state_file.save if state_file is not None else lambda: None
+    loop = CheckLoop(config, checks, store.states, executor, save)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _exit)
     if config.channels:

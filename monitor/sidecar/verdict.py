@@ -1,7 +1,7 @@
 """Verdict of the sidecar: the overall status of the group of checks ``ready``, and its main check.
 
-The main check supplies the numbers. It is the first check of the kind ``kafka_group`` that fails. If none fails, it is
-the first that lacks data. If none lacks data, it is the first.
+The numbers are those of the main check. The main check is the first check of the kind ``kafka_group`` that fails. If no
+check of this kind fails, the main check is the first that lacks data. If none lacks data, it is the first of this kind.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CHECK_TYPES: Mapping[str | None, str] = {
     GroupReason.SKEW: "skew_ratio",
     GroupReason.UNDER_REPLICATED: "consumer_count",
 }
-"""Names of these two rules in the body of ``/ready`` and in the metrics. The key is the reason code of the rule."""
+"""Names of two rules in the body of ``/ready`` and in the metrics. The key is the reason code of the rule."""
 
 _NO_RESULT_REASONS = (Reason.STALE, Reason.NOT_OBSERVED, Reason.FROM_THE_FUTURE)
 
@@ -55,7 +55,11 @@ class CheckVerdict:
 
     @property
     def lacks_data(self) -> bool:
-        """Return whether verdicts are held but no number is recent enough to hold one."""
+        """Return whether the last verdict cannot be held, because the numbers are too old.
+
+        This is true in two cases: (1) the reason is ``no_data``; (2) the group holds verdicts, and the check has no
+        result whose verdict can be held.
+        """
         unknown = self.reading.status in (Status.STALE, Status.UNKNOWN)
         return self.reason == GroupReason.NO_DATA or (self.has_hold and unknown and self.reason in _NO_RESULT_REASONS)
 
@@ -79,7 +83,7 @@ class CheckVerdict:
         return [number for number in numbers if number is not None]
 
     def has_finding(self, reason: str) -> bool:
-        """Return whether this is the reason or a finding of the check or of one of its child checks."""
+        """Return whether ``reason`` is the reason or a finding of the check, or of one of its child checks."""
         return any(_has_reason(state, reason) for state in (self.state, *self.children) if state is not None)
 
 
@@ -157,7 +161,7 @@ def hottest_value(verdict: CheckVerdict | None, name: str) -> float | None:
 
 def failures(verdict: SidecarVerdict) -> list[tuple[str, str]]:
     """Return (check_type, reason) of each failing check. The check type is a name in `CHECK_TYPES` or the kind."""
-    pairs = [(CHECK_TYPES.get(each.reason, each.check.kind), each.reason or "failed") for each in verdict.failing]
+    pairs = [(CHECK_TYPES.get(check.reason, check.check.kind), check.reason or "failed") for check in verdict.failing]
     return pairs or ([] if verdict.healthy else [("configuration", verdict.problem or "failed")])
 
 

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from monitor.api import responses
 from monitor.api.schema.bodies import ERRORS, CheckBody, Open, OverallWord
 from monitor.api.schema.parameters import MOMENT_DESCRIPTION, Moment, Parameters, request_of
-from monitor.presentation import history
+from monitor.presentation.history import states_at
 
 AHEAD_SECONDS = 60.0
 """A requested moment that is at most this far ahead of the store's clock counts as now."""
@@ -38,7 +38,7 @@ class DetailedParameters(Parameters, public_name="MomentQuestion"):
 
 
 class DetailedBody(Open, public_name="Detailed"):
-    """The overall verdict and all checks, now or at the past moment `at` (epoch seconds)."""
+    """The overall status and all checks, now or at the past moment `at` (epoch seconds)."""
 
     status: OverallWord
     timestamp: str
@@ -55,13 +55,13 @@ def detailed(request: Any, parameters: Query[DetailedParameters]) -> HttpRespons
     at = current.now if parameters.at is None else min(parameters.at, current.now)
     names = [*service.roster.checks, *(name for name in current.states if name not in service.roster.checks)]
     with service.history.slot() as source:
-        reaches = source.history.reaches()
-        if reaches.raw is None or at < reaches.raw:
-            return _not_kept(request.GET.get("at"), reaches.raw)
-        states = history.states_at(source.history, names, at)
-    return responses.success(service.renderer.past(states, at, current, reaches))
+        bounds = source.history.reaches()
+        if bounds.raw is None or at < bounds.raw:
+            return _not_kept(request.GET.get("at"), bounds.raw)
+        states = states_at(source.history, names, at)
+    return responses.success(service.renderer.past(states, at, current, bounds))
 
 
-def _not_kept(at: str | None, reach: float | None) -> HttpResponse:
-    hint = "no observation is kept" if reach is None else f"observations are kept from {reach:.0f} on"
+def _not_kept(at: str | None, kept_from: float | None) -> HttpResponse:
+    hint = "no observation is kept" if kept_from is None else f"observations are kept from {kept_from:.0f} on"
     return responses.failure(404, "not_kept", problems=[{"key": "at", "value": at, "hint": hint}])

@@ -37,7 +37,7 @@ class HistoryParameters(Parameters, public_name="HistoryQuestion"):
     series: str | None = Field(
         None,
         pattern=r"^[a-z][a-z0-9_]{0,63}(,[a-z][a-z0-9_]{0,63}){0,49}$",
-        description="Names of series, separated by commas. Default: all of the check. Unknown names are ignored.",
+        description="Names of series, separated by commas. Default: all series of the check. Other names are ignored.",
     )
     since: Moment = Field("-24h", validate_default=True, description=f"Start of the period. {MOMENT_DESCRIPTION}")
     until: Moment = Field("now", validate_default=True, description=f"End of the period. {MOMENT_DESCRIPTION}")
@@ -57,7 +57,7 @@ class HistoryParameters(Parameters, public_name="HistoryQuestion"):
         return self
 
     def span(self, now: float) -> Span:
-        """Return the period. It ends now at the latest."""
+        """Return the period. The period ends now at the latest."""
         return Span(self.since, min(self.until, now), self.step)
 
 
@@ -77,7 +77,7 @@ class HistoryBody(Described, public_name="HistoryAnswer"):
     since: float = Field(..., description="The start of the first point: history may begin after the requested time.")
     until: float = Field(..., description="The end of the last point.")
     step_seconds: float = Field(
-        ..., description="Time between two points. It is longer than the requested step if that gave over 2,000 points."
+        ..., description="Time between two points. If the requested step gives over 2,000 points, this step is longer."
     )
     resolution: Literal["raw", "5m"] = Field(
         ..., description="Source of the points: single observations, or five-minute roll-ups."
@@ -140,5 +140,5 @@ def overview(request: Any, parameters: Query[OverviewParameters]) -> HttpRespons
     since = snapshot.now - parameters.window
     with request.service.history.slot() as source:
         document = overview_document(source.history, checks, since, snapshot.now, count=parameters.points)
-        reaches = source.history.reaches()
-    return responses.success(encode({**document, "reaches": reaches_document(reaches)}))
+        bounds = source.history.reaches()
+    return responses.success(encode({**document, "reaches": reaches_document(bounds)}))

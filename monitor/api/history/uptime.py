@@ -1,4 +1,8 @@
-"""Endpoint uptime/: the availability of checks in windows that end now, and their seconds in each status by day."""
+"""Endpoint uptime/.
+
+For each check, it returns the availability in windows that end now, and how many seconds of each day the check spent in
+each status.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from monitor.api.history import tables
 from monitor.api.render import child_checks
 from monitor.api.schema.bodies import CSV, ERRORS, Described, ReachBody
 from monitor.api.schema.parameters import MAX_DAYS, CheckName, Parameters, Windows
-from monitor.presentation import history
+from monitor.presentation.history import reaches_document, uptime_document
 
 WINDOWS = "24h,7d,30d,90d"
 
@@ -43,9 +47,9 @@ class SecondsBody(Described, public_name="Seconds"):
 
 
 class WindowBody(Described, public_name="Figures"):
-    """A window that ends now."""
+    """Uptime of a check in one window that ends now."""
 
-    since: float = Field(..., description="Start in epoch seconds. It is the start of a five-minute bucket.")
+    since: float = Field(..., description="Start in epoch seconds, rounded down to five minutes.")
     availability: float | None = Field(
         ..., ge=0, le=1, description="(ok + warning) / (ok + warning + error); null when nothing was observed."
     )
@@ -64,14 +68,20 @@ class DayBody(SecondsBody, public_name="Day"):
 
 
 class CheckUptimeBody(Described, public_name="Uptime"):
-    """Uptime of a check. `windows` has the names of the request as keys; `days` begins with the oldest."""
+    """Uptime of a check.
+
+    The keys of `windows` are the lengths as the request gives them, such as `24h`. `days` begins with the oldest day.
+    """
 
     windows: dict[str, WindowBody]
     days: list[DayBody]
 
 
 class UptimeBody(Described, public_name="UptimeAnswer"):
-    """The uptime of checks. `until` is the end of all windows (now), in epoch seconds."""
+    """The uptime of checks. `until` is the end of all windows (now), in epoch seconds.
+
+    `reaches` is the start of the kept history.
+    """
 
     until: float
     checks: dict[str, CheckUptimeBody]
@@ -80,15 +90,13 @@ class UptimeBody(Described, public_name="UptimeAnswer"):
 
 @router.get("uptime/", response={200: UptimeBody, **ERRORS}, operation_id="uptime", openapi_extra=CSV)
 def uptime(request: Any, parameters: Query[UptimeParameters]) -> HttpResponse:
-    """Return the availability of checks in windows that end now, and their seconds in each status on each day."""
+    """Return the availability of each check in windows that end now, and its seconds in each status on each day."""
     service, snapshot = request.service, request.snapshot
     all_names = [*service.roster.checks, *(child.name for child in child_checks(snapshot))]
     names = [parameters.check] if parameters.check else all_names
     with service.history.slot() as source:
-        document = history.uptime_document(
-            source.history, names, parameters.window, snapshot.now, day_count=parameters.days
-        )
-        reaches = source.history.reaches()
+        document = uptime_document(source.history, names, parameters.window, snapshot.now, day_count=parameters.days)
+        bounds = source.history.reaches()
     if parameters.format == "csv":
         return responses.attachment(tables.uptime(document), tables.MEDIA_TYPE, "uptime.csv")
-    return responses.success(encode({**document, "reaches": history.reaches_document(reaches)}))
+    return responses.success(encode({**document, "reaches": reaches_document(bounds)}))

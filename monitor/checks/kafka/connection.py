@@ -1,4 +1,4 @@
-"""Connection settings of a Kafka cluster and their validation. Does not need kafka-python."""
+"""Connection settings of a Kafka cluster and their validation. This module does not import kafka-python."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+)(:\d{1,5})?")
 
 @dataclass(frozen=True, kw_only=True)
 class KafkaConnection:
-    """Connection settings of a Kafka cluster. Raises ValueError with all problems if they are invalid.
+    """Connection settings of a Kafka cluster. Raises ValueError with all problems if the settings are invalid.
 
-    - ``brokers`` are one or more brokers as ``host`` or ``host:port`` (default port 9092). They return the addresses of
-      the other brokers.
+    - ``brokers`` are one or more brokers as ``host`` or ``host:port`` (default port 9092). These
+      brokers return the addresses of the other brokers.
     - ``api_version`` is None for brokers that support the request ApiVersions (0.10 and newer).
     - ``tls_cafile``, ``tls_certfile`` and ``tls_keyfile`` are paths of PEM files.
     - ``sasl_token_provider`` is the dotted path of a callable without arguments that returns a token for OAUTHBEARER.

@@ -23,9 +23,11 @@ STABLE = "Stable"
 class GroupDescription:
     """Description of a group by its coordinator.
 
-    ``known`` is False if the cluster has no such group. ``committed`` is None if the broker is too old (0.9)
-    to return offsets without a list of partitions. ``subscribed`` are the topics to which members subscribe by name.
-    ``lists_all_topics`` is False if a member subscribes by pattern, or if its subscription is not known.
+    - ``known`` is False if the cluster has no such group.
+    - ``committed`` is None if the broker is older than 0.10.2. Such a broker returns offsets only for partitions that
+      the request names.
+    - ``subscribed`` are the topics to which members subscribe by name.
+    - ``lists_all_topics`` is False if a member subscribes by pattern, or if the subscription of a member is not known.
     """
 
     coordinator: Node | None = None

@@ -36,10 +36,10 @@ CONSUMER_TYPES = ("consumer", "")
 
 
 class GroupListing(NamedTuple):
-    """Names of consumer groups, and the brokers that did not answer the request for their groups.
+    """Names of consumer groups, and the brokers that did not list the groups that they coordinate.
 
-    ``may_omit_groups`` is True if a broker is older than 0.10.2: it may not list a group without members, although it
-    stores the group's offsets.
+    ``may_omit_groups`` is True if a broker is older than 0.10.2. Such a broker may not list a group without members,
+    although it stores the group's offsets.
     """
 
     names: set[str]
@@ -52,7 +52,7 @@ async def list_groups(client: ClusterClient, nodes: Collection[Node], until: flo
     names: set[str] = set()
     missing, attempt, may_omit_groups = set(nodes), 0, False
     while missing:
-        answers = await client.gather(_list(client, node, until) for node in missing)
+        answers = await client.gather(_list_groups(client, node, until) for node in missing)
         for node, listed in zip(list(missing), answers, strict=True):
             if listed is not None:
                 names |= listed.names
@@ -65,7 +65,11 @@ async def list_groups(client: ClusterClient, nodes: Collection[Node], until: flo
 
 
 async def read_groups(client: ClusterClient, names: Collection[str], until: float) -> dict[str, GroupDescription]:
-    """Return the descriptions of groups. Repeats requests while a coordinator is moving. Raises CheckFailed."""
+    """Return the descriptions of groups. Repeats the requests for groups whose coordinator is moving.
+
+    Raises CheckFailed if no broker answers the first request for the coordinators. If no broker answers a repeated
+    request, returns the descriptions of the earlier attempts.
+    """
     descriptions: dict[str, GroupDescription] = {}
     pending, attempt = sorted(names), 0
     while pending:
@@ -101,8 +105,8 @@ async def read_committed(
 ) -> dict[str, GroupDescription]:
     """Return the descriptions, with committed offsets for groups whose ``committed`` is None.
 
-    Brokers of version 0.9 return offsets only for partitions in the request. ``partitions`` are the partitions to
-    request, by group.
+    ``committed`` is None for groups of brokers before 0.10.2: they return offsets only for partitions that the request
+    names. ``partitions`` has the partitions to name, by group.
     """
 
     async def with_offsets(name: str, group: GroupDescription) -> tuple[str, GroupDescription]:
@@ -115,7 +119,8 @@ async def read_committed(
             answer = await client.send(group.coordinator, request, until)
         except KafkaError:
             return name, replace(group, committed={}, problem=GroupProblem.COORDINATOR)
-        # Each partition contains the error code of the group. An unknown partition is no error of the group.
+        # An error code of the group is repeated in each partition. Error codes of a single partition, such as for an
+        # unknown partition, are ignored.
         problems = {group_problem(p.error_code) for topic in answer.topics for p in topic.partitions}
         problem = next(iter(problems & {GroupProblem.COORDINATOR, GroupProblem.AUTHORIZATION}), None)
         return name, merged(group, committed_offsets(answer), problem, describes_all_types=False)
@@ -137,11 +142,11 @@ def by_topic(partitions: Iterable[TopicPartition], build: Any) -> list[Any]:
     return [build(topic, sorted(topic_numbers)) for topic, topic_numbers in numbers.items()]
 
 
-async def _list(client: ClusterClient, node: Node, until: float) -> GroupListing | None:
+async def _list_groups(client: ClusterClient, node: Node, until: float) -> GroupListing | None:
     try:
-        versions = await client.versions(node, until)
-        newest = versions(ListGroupsRequest) or 0
-        # Without these filters, brokers also list groups of Kafka Streams and share groups, which cannot be judged.
+        newest_version = await client.versions(node, until)
+        newest = newest_version(ListGroupsRequest) or 0
+        # Without these types, brokers also list streams groups (KIP-1071) and share groups, which cannot be judged.
         filters = {"types_filter": ["classic", "consumer"], "min_version": 5} if newest >= 5 else {}
         answer = await client.send(node, ListGroupsRequest(**filters), until)
     except KafkaError:
@@ -149,12 +154,12 @@ async def _list(client: ClusterClient, node: Node, until: float) -> GroupListing
     if answer.error_code:
         return None
     names = {group.group_id for group in answer.groups if group.protocol_type in CONSUMER_TYPES}
-    return GroupListing(names, set(), _needs_partitions_in_request(versions))
+    return GroupListing(names, set(), _is_older_than_0_10_2(newest_version))
 
 
 async def _find_coordinators(client: ClusterClient, names: Sequence[str], until: float) -> dict[str, GroupDescription]:
-    def build(versions: Versions) -> Any:
-        if (versions(FindCoordinatorRequest) or 0) >= 4:
+    def build(newest_version: Versions) -> Any:
+        if (newest_version(FindCoordinatorRequest) or 0) >= 4:
             return FindCoordinatorRequest(coordinator_keys=list(names), min_version=4)
         return FindCoordinatorRequest(key=names[0], max_version=3)
 
@@ -177,27 +182,28 @@ async def _find_coordinators(client: ClusterClient, names: Sequence[str], until:
 async def _read_from_coordinator(
     client: ClusterClient, node: Node, names: Sequence[str], until: float
 ) -> dict[str, GroupDescription]:
-    """Return the descriptions of groups. Requests members and offsets from their coordinator concurrently."""
+    """Return the descriptions of groups. Requests their members and offsets concurrently from their coordinator."""
     try:
-        versions = await client.versions(node, until)
+        newest_version = await client.versions(node, until)
         requests: list[Any] = [
-            _describe(client, node, names, versions, until),
-            _fetch(client, node, names, versions, until),
+            _describe_groups(client, node, names, newest_version, until),
+            _fetch_offsets(client, node, names, newest_version, until),
         ]
         described, committed = await client.gather(requests)
     except KafkaError:
         return {name: GroupDescription(node, problem=GroupProblem.COORDINATOR) for name in names}
-    describes_all_types = (versions(DescribeGroupsRequest) or 0) >= 6
+    # Brokers with version 6 of DescribeGroups (4.0 and newer) describe every classic and every consumer group.
+    describes_all_types = (newest_version(DescribeGroupsRequest) or 0) >= 6
     return {name: merged(described[name], *committed[name], describes_all_types=describes_all_types) for name in names}
 
 
-async def _describe(
-    client: ClusterClient, node: Node, names: Sequence[str], versions: Versions, until: float
+async def _describe_groups(
+    client: ClusterClient, node: Node, names: Sequence[str], newest_version: Versions, until: float
 ) -> dict[str, GroupDescription]:
     answer = await client.send(node, DescribeGroupsRequest(groups=list(names)), until)
     descriptions = {group.group_id: from_describe_groups(node, group) for group in answer.groups}
     missing = [name for name in names if not descriptions[name].known and descriptions[name].problem is None]
-    if missing and versions(ConsumerGroupDescribeRequest) is not None:
+    if missing and newest_version(ConsumerGroupDescribeRequest) is not None:
         answer = await client.send(node, ConsumerGroupDescribeRequest(group_ids=missing), until)
         descriptions |= {
             group.group_id: from_consumer_group_describe(node, group)
@@ -205,7 +211,7 @@ async def _describe(
             if group.error_code != NOT_FOUND
         }
     missing = [name for name in missing if not descriptions[name].known and descriptions[name].problem is None]
-    if missing and (versions(ListGroupsRequest) or 0) >= 5:
+    if missing and (newest_version(ListGroupsRequest) or 0) >= 5:
         answer = await client.send(node, ListGroupsRequest(types_filter=["share"], min_version=5), until)
         shared = {group.group_id for group in answer.groups}
         descriptions |= {
@@ -214,11 +220,12 @@ async def _describe(
     return descriptions
 
 
-async def _fetch(
-    client: ClusterClient, node: Node, names: Sequence[str], versions: Versions, until: float
+async def _fetch_offsets(
+    client: ClusterClient, node: Node, names: Sequence[str], newest_version: Versions, until: float
 ) -> dict[str, tuple[Committed | None, str | None]]:
-    newest = versions(OffsetFetchRequest) or 0
-    if _needs_partitions_in_request(versions):
+    """Return the committed offsets and the problem of each group. The offsets are None if the broker is too old."""
+    newest = newest_version(OffsetFetchRequest) or 0
+    if _is_older_than_0_10_2(newest_version):
         return dict.fromkeys(names, (None, None))
     if newest >= 8:
         groups = [OffsetFetchRequest.OffsetFetchRequestGroup(group_id=name, topics=None) for name in names]
@@ -235,8 +242,8 @@ async def _fetch(
     }
 
 
-def _needs_partitions_in_request(versions: Versions) -> bool:
-    return (versions(OffsetFetchRequest) or 0) < 2
+def _is_older_than_0_10_2(newest_version: Versions) -> bool:
+    return (newest_version(OffsetFetchRequest) or 0) < 2
 
 
 def _offset_fetch_topic(topic: str, partitions: list[int]) -> Any:

@@ -23,7 +23,7 @@ REPORTS: Mapping[str, str] = {
     "lasted that long",
     "partitions": "number of partitions in which the group has committed, or which are assigned to its members or "
     "belong to subscribed topics",
-    "unassigned_partitions": "number of these partitions that are assigned to no member",
+    "unassigned_partitions": "number of partitions, of those counted in `partitions`, that are assigned to no member",
     "consume_rate": "consumed messages per second over the window; absent before half of the window was observed",
     "produce_rate": "produced messages per second over the window; absent before half of the window was observed",
     "drain_eta_seconds": "lag / consume rate while records waited, in seconds; absent if nothing is consumed",
@@ -45,11 +45,11 @@ REASONS: Mapping[str, str] = {
     GroupReason.UNDER_REPLICATED: "the number of members was below `min_consumers`",
     GroupReason.STOPPED: "records wait, and for `stalled_after` the group had no member and made no commit",
     GroupReason.STALLED: "records wait in a partition, and its committed offset has not moved for `stalled_after`",
-    GroupReason.UNOWNED_PARTITIONS: "members own some partitions of a topic, and other partitions of it have no owner",
+    GroupReason.UNOWNED_PARTITIONS: "members own some partitions of a topic; its other partitions have no owner",
     GroupReason.REBALANCING: "more than half of the observations within `rebalancing_after` found a rebalance",
     GroupReason.LAG: "the lag was above `max_lag`",
     GroupReason.LAG_AGE: "the age of the oldest waiting record was above `max_lag_age`",
-    GroupReason.RETENTION_SHARE: "the share of the stored records of a partition that wait was above "
+    GroupReason.RETENTION_SHARE: "the share of waiting records among the stored records of a partition was above "
     "`max_retention_share`",
     GroupReason.DRAIN_ETA: "lag / consume rate was above `max_drain_eta`",
     GroupReason.REWOUND: "a committed offset went back within the window (a warning)",

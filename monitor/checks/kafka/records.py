@@ -21,7 +21,7 @@ WITH_TRANSACTIONS = 4  # first version of Fetch with transactions (Kafka 0.11); 
 NEWEST = 12  # last version of Fetch that identifies topics by name
 FIRST_BYTES, MORE_BYTES = 4_096, 1_048_576  # size of the first and of each later response
 REQUESTS = 8
-"""Maximum for a partition in one run. The check stores the position, and the next run continues from it."""
+"""Maximum number of requests for a partition in one run. The next run of the check continues at the last position."""
 
 _HEAD = struct.Struct(">qiibIhiqqqhii")
 _HEAD_TO_MAGIC = struct.Struct(">qiib")
@@ -48,8 +48,9 @@ async def next_records(
 ) -> dict[TopicPartition, int]:
     """Return, for each partition, the offset of the next committed record at or after its start offset.
 
-    If the records that were read contain none, the offset is the end of these records. It is never beyond the first
-    open transaction. Partitions are absent if they could not be read, or if the offset is the start offset.
+    If the records that were read contain no committed record, the offset is the end of these records. The offset is
+    never beyond the first open transaction. Partitions are absent if they could not be read, or if the offset is the
+    start offset.
     """
     offsets = await client.gather(
         _next_record(client, partition, start, topics, until) for partition, start in starts.items()
