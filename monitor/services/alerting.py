@@ -55,11 +55,11 @@ def decide(
     dependencies = Dependencies(config)
     token = uuid.uuid4().hex
     decided: list[tuple[str, Notice]] = []
-    while pending := outbox.undecided(token, everything=also_due_alerts):
-        if not (pending.moved or also_due_alerts):  # no new transitions
+    while pending := outbox.undecided(token, all_alerts=also_due_alerts):
+        if not (pending.needs_decision or also_due_alerts):  # no new transitions
             break
         alerts, notices = _evaluate_all(pending, config, store, dependencies)
-        if not (pending.moved or alerts) or outbox.decide(pending, alerts, notices):
+        if not (pending.needs_decision or alerts) or outbox.decide(pending, alerts, notices):
             decided += notices
             also_due_alerts = False
     return decided
@@ -98,7 +98,7 @@ def retire(config: Config, *, store: StateStore, outbox: Outbox) -> int:
     A notice is old when it has waited for `ROLL_OUT_SECONDS`. Until then another process may still have a configuration
     with the channel. Raises StoreUnavailable.
     """
-    return outbox.retire(config.channels, before=store.now() - ROLL_OUT_SECONDS)
+    return outbox.retire(configured_channels=config.channels, before=store.now() - ROLL_OUT_SECONDS)
 
 
 def _attempt(
@@ -114,15 +114,22 @@ def _attempt(
         return DeliveryAttempt("dead", delivery.channel, notice, attempts, failure.reason)
     jitter = random.uniform(0.5, 1.5)  # noqa: S311  (spreads load, keeps no secret)
     after_seconds = backoff_seconds(attempts, first_retry_seconds) * jitter
-    hold_seconds = 0.0  # pause for all notices of the channel
+    pause_channel_seconds = 0.0  # pause for all notices of the channel
     if delivery.failures >= SINGLE_NOTICE_FAILURES:
-        hold_seconds = backoff_seconds(delivery.failures, first_retry_seconds) * jitter
+        pause_channel_seconds = backoff_seconds(delivery.failures, first_retry_seconds) * jitter
     if failure.retry_after_seconds is not None:
-        hold_seconds = max(hold_seconds, min(failure.retry_after_seconds, retry_for_seconds))
-        after_seconds = max(after_seconds, hold_seconds)
-    outbox.retry(delivery, after_seconds=after_seconds, hold_seconds=hold_seconds, reason=failure.reason)
+        pause_channel_seconds = max(pause_channel_seconds, min(failure.retry_after_seconds, retry_for_seconds))
+        after_seconds = max(after_seconds, pause_channel_seconds)
+    outbox.retry(
+        delivery, after_seconds=after_seconds, pause_channel_seconds=pause_channel_seconds, reason=failure.reason
+    )
     return DeliveryAttempt(
-        "failed", delivery.channel, notice, attempts, failure.reason, round(max(after_seconds, hold_seconds), 3)
+        "failed",
+        delivery.channel,
+        notice,
+        attempts,
+        failure.reason,
+        round(max(after_seconds, pause_channel_seconds), 3),
     )
 
 
@@ -133,7 +140,7 @@ def _evaluate_all(
     transitions: dict[str, list[Transition]] = {}
     for transition in pending.transitions:
         transitions.setdefault(transition.check, []).append(transition)
-    if pending.broken:  # transitions may be missing
+    if pending.may_be_incomplete:  # transitions may be missing
         snapshot = store.read()
         for transition in _lost_transitions(snapshot, pending.alerts, transitions):
             transitions.setdefault(transition.check, []).append(transition)
