@@ -23,9 +23,9 @@ class PendingDecisions:
     - ``transitions`` are the undecided transitions, the oldest first.
     - ``alerts`` are the alerts of the checks in ``transitions``, or of all checks (see :meth:`Outbox.undecided`).
     - ``silences`` are the silences that have not ended.
-    - ``may_be_incomplete`` is True when undecided transitions may be missing in ``transitions``. The states then have to
-      be compared with the alerts. There are two cases. (1) Transitions were deleted from the stream before any process
-      decided about them: ``transitions`` are then all that the stream still has. (2) No decision was ever made:
+    - ``may_be_incomplete`` is True when undecided transitions may be missing in ``transitions``. The states then have
+      to be compared with the alerts. There are two cases. (1) Transitions were deleted from the stream before any
+      process decided about them: ``transitions`` are then all that the stream still has. (2) No decision was ever made:
       ``transitions`` are then those of the last minute.
     - ``needs_decision`` is True when a decision has to be written even if no alert changes: entries were added to the
       stream since the last decision, or ``may_be_incomplete`` is True.
