@@ -68,7 +68,7 @@ def consume_outbox() -> None:
         elif attempt(client, delivery.notice.id):
             outbox.ack(delivery)
         else:
-            outbox.retry(delivery, after_seconds=RETRY_SECONDS, hold_seconds=0, reason="down")
+            outbox.retry(delivery, after_seconds=RETRY_SECONDS, pause_channel_seconds=0, reason="down")
 
 
 def put(way: str, check: int, kind: str) -> None:

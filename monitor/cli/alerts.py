@@ -57,16 +57,17 @@ def _pattern(_context: click.Context, _parameter: click.Parameter, value: str) -
 def silence(
     *, checks: str, for_seconds: float, why: str, by: str | None, config: Path | None, data_dir: Path | None
 ) -> None:
-    """Send no notices of new failures of CHECK for a while.
+    """Send no notices about failures of CHECK for a while, and no reminders.
 
     CHECK is the name of a check, or a pattern such as 'queue:*'. Silenced checks still run, and their results are still
-    shown. If a notice of a failure was sent before the silence, the notice of its end is sent too. If a failure has not
-    ended when the silence ends, its notice is sent then.
+    shown. If a notice of a failure was sent before the silence, and the failure ends during the silence, the notice
+    `resolved` is sent. If a failure begins during the silence, and still lasts when the silence ends, a notice of it is
+    sent then.
     """
     with _store(config, data_dir) as store:
         created = store.alerts.silence(checks, for_seconds=for_seconds, why=why, by=by or _user())
         check_names = [*store.states.read().states]
-    click.echo(f"silence {created.id} of {created.checks}, for {duration(for_seconds)}")
+    click.echo(f"silence {created.id}: {created.checks} is silenced for {duration(for_seconds)}")
     if not any(matches(name, (checks,)) for name in check_names):
         click.echo(f"no check matches {checks} at present", err=True)
 
@@ -89,7 +90,7 @@ def silences(config: Path | None, data_dir: Path | None) -> None:
 @config_option
 @data_dir_option
 def unsilence(silence_id: str, config: Path | None, data_dir: Path | None) -> None:
-    """End a silence now. Notices of failures that have not ended are sent."""
+    """End a silence now. Notices of failures that began during the silence and still last are sent."""
     with _store(config, data_dir) as store:
         ended = store.alerts.unsilence(silence_id)
     if not ended:
@@ -103,7 +104,7 @@ def show_alerts(overview: AlertsOverview, console: Console | None = None) -> Non
     console = console or Console()
     alerts = [alert for alert in overview.alerts if alert.told or alert.held or alert.flapping_since is not None]
     if alerts:
-        headings = ("alert", "status", "since", "notified", "held back")
+        headings = ("alert", "status", "for", "notified", "held back")
         _print(headings, (_alert_row(alert, overview) for alert in alerts), console)
     if overview.silences:
         _print_silences(overview, console)
@@ -113,7 +114,7 @@ def show_alerts(overview: AlertsOverview, console: Console | None = None) -> Non
             [
                 queue.channel,
                 str(queue.pending),
-                _ago(overview, queue.oldest_at),
+                _time_since(overview, queue.oldest_at),
                 str(queue.failures),
                 queue.reason or "",
             ]
@@ -121,20 +122,21 @@ def show_alerts(overview: AlertsOverview, console: Console | None = None) -> Non
         )
         _print(("channel", "waiting", "oldest", "failures", "last failure"), rows, console)
     if overview.dead_letter_count:
-        _print(("dead letter", "channel", "given up", "attempts", "reason"), _dead_letter_rows(overview), console)
+        _print(("dead letter", "channel", "given up (ago)", "attempts", "reason"), _dead_letter_rows(overview), console)
 
 
 def _alert_row(alert: Alert, overview: AlertsOverview) -> list[str | Text]:
     status = coloured("flapping" if alert.flapping_since is not None else alert.status, alert.status)
-    notified = ", ".join(f"{channel} ({last.status})" for channel, last in alert.told.items())
+    last_notices = alert.told.items()  # by channel
+    notified = ", ".join(f"{channel} ({last_notice.status})" for channel, last_notice in last_notices)
     held = f"{alert.held} ({alert.held_by})" if alert.held else ""
-    return [alert.check, status, _ago(overview, alert.since), notified, held]
+    return [alert.check, status, _time_since(overview, alert.since), notified, held]
 
 
 def _dead_letter_rows(overview: AlertsOverview) -> Iterator[list[str]]:
     letters = overview.dead_letters[:DEAD_LETTERS_SHOWN]
     for letter in letters:
-        given_up = _ago(overview, letter.at)
+        given_up = _time_since(overview, letter.at)
         yield [letter.notice.id, letter.channel, given_up, str(letter.attempts), letter.reason]
     if overview.dead_letter_count > len(letters):
         yield [f"and {overview.dead_letter_count - len(letters)} more", "", "", "", ""]
@@ -157,7 +159,7 @@ def _print(headings: tuple[str, ...], rows: Iterable[Sequence[str | Text]], cons
     console.print(table)
 
 
-def _ago(overview: AlertsOverview, at: float | None) -> str:
+def _time_since(overview: AlertsOverview, at: float | None) -> str:
     return "" if at is None else duration(overview.read_at - at)
 
 

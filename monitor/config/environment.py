@@ -33,17 +33,17 @@ def read_environment(environ: Mapping[str, str], names: Mapping[str, Iterable[st
     layer = Layer()
     spellings = {table: _by_spelling(table_names) for table, table_names in names.items()}
     for variable, path in _variables(environ):
-        label = f"environment {variable}"
+        origin = f"environment {variable}"
         value = _decode(environ[variable], path)
         possible_paths = _possible_paths(path, spellings)
         if len(possible_paths) > 1:
             entries = " or ".join(sorted(possible_path[1] for possible_path in possible_paths))
             hint = f"is ambiguous: {entries}; set it in the configuration file"
-            layer.problems.append(problem([variable], value, hint, label))
+            layer.problems.append(problem([variable], value, hint, origin))
         elif _is_unknown(path):
             layer.problems.append(_unknown_variable(variable, path, value))
         else:
-            layer.put(possible_paths[0], value, label)
+            layer.put(possible_paths[0], value, origin)
     return layer
 
 

@@ -22,7 +22,10 @@ SHORT_NAMES = {
     "MONITOR_ALLOWED_HOSTS": ("web", "allowed_hosts"),
     "DATABASE_URL": ("database_url",),
 }
-"""Additional environment variables. ``MONITOR_WEB__PORT``, for example, overrides ``MONITOR_PORT``."""
+"""Second, shorter names of the environment variables of some settings.
+
+If both are set, the long name is used: ``MONITOR_WEB__PORT`` overrides ``MONITOR_PORT``.
+"""
 
 TABLES: Mapping[str, type[BaseModel]] = {
     "checks": CheckSpec,
@@ -57,22 +60,25 @@ def setting_keys() -> tuple[SettingKey, ...]:
 
 @cache
 def table_keys(table: str) -> dict[str, FieldInfo]:
-    """Return the keys of a table ``[TABLE.NAME]``, except options of a kind and the key ``enabled`` of a check."""
-    return {key: field for key, (_, field) in _named_fields(table).items()}
+    """Return the keys that every table ``[TABLE.NAME]`` may have, each with its field in the model.
+
+    Options of a kind are not included. The key ``enabled`` of a check is not included, because it is no field.
+    """
+    return {key: field for key, (_, field) in _fields_by_key(table).items()}
 
 
 def attribute(table: str, key: str) -> str:
-    """Return the attribute for a key in the model of the table, such as ``interval_seconds`` for ``interval``."""
-    return _named_fields(table)[key][0]
+    """Return the name of the model's attribute that a key sets, such as ``interval_seconds`` for ``interval``."""
+    return _fields_by_key(table)[key][0]
 
 
 def has_options(table: str) -> bool:
-    """Return whether all keys of the table that are not in :func:`table_keys` are options of a kind."""
+    """Return whether a table ``[TABLE.NAME]`` may have further keys: the options of its kind."""
     return "options" in TABLES[table].model_fields
 
 
 @cache
-def _named_fields(table: str) -> dict[str, tuple[str, FieldInfo]]:
+def _fields_by_key(table: str) -> dict[str, tuple[str, FieldInfo]]:
     fields = {field.alias or name: (name, field) for name, field in _fields(TABLES[table])}
     return {key: field for key, field in fields.items() if key not in {"name", "options"}}
 

@@ -15,16 +15,17 @@ from typing import Any
 from monitor.config.errors import NO_VALUE, ConfigProblem, problem, unknown_key
 from monitor.config.keys import known_children, suggest_path
 
-DJANGO_LABEL = "settings.MONITOR"
-PROJECT_LABEL = "the project's Celery settings"
+DJANGO_ORIGIN = "settings.MONITOR"
+CELERY_ORIGIN = "the project's Celery settings"
 
 
 @dataclass
 class Layer:
     """Values of one source, and the problems of this source.
 
-    ``origins`` maps the dotted key of each value and of each table to the name of the source. ``readable`` is False if
-    a file exists and cannot be read, or if a required file is missing.
+    ``origins`` maps the dotted key of each value and of each table to its origin: the name of the source, as messages
+    show it. In the layer of the environment, each variable is an origin of its own. ``readable`` is False if a file
+    exists and cannot be read, or if a required file is missing.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -32,29 +33,29 @@ class Layer:
     problems: list[ConfigProblem] = field(default_factory=list)
     readable: bool = True
 
-    def put(self, path: tuple[str, ...], value: Any, label: str) -> None:
-        """Set ``value`` at ``path``. ``label`` is the origin. Create the tables on the path if they are missing."""
+    def put(self, path: tuple[str, ...], value: Any, origin: str) -> None:
+        """Set ``value`` at ``path``, and store its origin. Create the tables on the path if they are missing."""
         table = self.values
         for end, part in enumerate(path[:-1], 1):
             if not isinstance(table.get(part), dict):
                 table[part] = {}
             table = table[part]
-            self.origins[".".join(path[:end])] = label
+            self.origins[".".join(path[:end])] = origin
         table[path[-1]] = value
-        self.origins[".".join(path)] = label
+        self.origins[".".join(path)] = origin
         if isinstance(value, dict):
-            self.origins.update(dict.fromkeys(_dotted_keys(value, ".".join(path) + "."), label))
+            self.origins.update(dict.fromkeys(_dotted_keys(value, ".".join(path) + "."), origin))
 
 
-def read_file(path: Path, label: str, named_by: str | None) -> Layer:
-    """Return the layer of a TOML file. ``label`` is the origin of its values.
+def read_file(path: Path, origin: str, named_by: str | None) -> Layer:
+    """Return the layer of a TOML file.
 
-    ``named_by`` describes what named the file, such as an environment variable. A missing file is a problem unless
-    ``named_by`` is None.
+    ``named_by`` is the source of the path, such as an environment variable. It is None for the default path, where the
+    file may be missing.
     """
     try:
         text = path.read_bytes().decode()
-        return _layer(tomllib.loads(text), label)
+        return _layer(tomllib.loads(text), origin)
     except FileNotFoundError:
         if named_by is None:
             return Layer()
@@ -68,38 +69,38 @@ def read_file(path: Path, label: str, named_by: str | None) -> Layer:
         *_, last_line = lines = text.rstrip("\n").split("\n")
         end = f"line {len(lines)}, column {len(last_line) + 1}"
         hint = f"{match[2].replace('end of document', end)}: {match[1]}" if match else str(error)
-        return Layer(readable=False, problems=[problem([str(path)], NO_VALUE, f"is not TOML: {hint}", label)])
-    return Layer(readable=False, problems=[problem([named_by or label], str(path), hint, named_by)])
+        return Layer(readable=False, problems=[problem([str(path)], NO_VALUE, f"is not TOML: {hint}", origin)])
+    return Layer(readable=False, problems=[problem([named_by or origin], str(path), hint, named_by)])
 
 
-def read_mapping(values: Any, label: str = DJANGO_LABEL) -> Layer:
-    """Return the layer of a dict, such as ``settings.MONITOR``. ``label`` is the origin of its values."""
+def read_mapping(values: Any, origin: str = DJANGO_ORIGIN) -> Layer:
+    """Return the layer of a dict, such as ``settings.MONITOR``."""
     if not isinstance(values, Mapping):
-        return Layer(problems=[problem([label], values, "should be a dict", label)])
-    return _layer(values, label)
+        return Layer(problems=[problem([origin], values, "should be a dict", origin)])
+    return _layer(values, origin)
 
 
-def _layer(values: Mapping[Any, Any], label: str) -> Layer:
+def _layer(values: Mapping[Any, Any], origin: str) -> Layer:
     layer = Layer()
-    layer.values = _keep_known(values, (), label, layer.problems)
-    layer.origins = dict.fromkeys(_dotted_keys(layer.values), label)
+    layer.values = _keep_known(values, (), origin, layer.problems)
+    layer.origins = dict.fromkeys(_dotted_keys(layer.values), origin)
     return layer
 
 
 def _keep_known(
-    table: Mapping[Any, Any], path: tuple[str, ...], label: str, problems: list[ConfigProblem]
+    table: Mapping[Any, Any], path: tuple[str, ...], origin: str, problems: list[ConfigProblem]
 ) -> dict[str, Any]:
     """Return a copy of ``table`` with the known keys only. Add a problem to ``problems`` for each unknown key."""
     known, kept = known_children(path), {}
     for key, value in table.items():
         key_path = (*path, str(key))
         if not isinstance(key, str):
-            problems.append(problem(key_path, value, "the key should be a text", label))
+            problems.append(problem(key_path, value, "the key should be a text", origin))
         elif known is not None and key not in known:
             suggestion = suggest_path(key_path)
-            problems.append(unknown_key(key_path, value, known, label, ".".join(suggestion) if suggestion else None))
+            problems.append(unknown_key(key_path, value, known, origin, ".".join(suggestion) if suggestion else None))
         else:
-            kept[key] = _keep_known(value, key_path, label, problems) if isinstance(value, Mapping) else value
+            kept[key] = _keep_known(value, key_path, origin, problems) if isinstance(value, Mapping) else value
     return kept
 
 

@@ -16,7 +16,7 @@ from monitor.config import probe_environment
 from monitor.config.environment import CONFIG_VARIABLE, read_environment
 from monitor.config.errors import ConfigError, ConfigProblem, problem, problems_from_validation
 from monitor.config.keys import TABLES, setting_keys
-from monitor.config.layers import PROJECT_LABEL, Layer, read_file, read_mapping
+from monitor.config.layers import CELERY_ORIGIN, Layer, read_file, read_mapping
 from monitor.config.model import DEFAULT_ORIGIN, Config, Loaded
 from monitor.config.roster import DEFAULT_ROSTER, RosterParser
 from monitor.config.settings import Settings
@@ -47,7 +47,7 @@ def load(
     if probe_environment.is_sidecar(environ):
         layers.insert(0, probe_environment.read(environ, layers[0].values))
     if project:
-        layers.insert(0, read_mapping(project, PROJECT_LABEL))
+        layers.insert(0, read_mapping(project, CELERY_ORIGIN))
     if django_settings is not None:
         layers.append(read_mapping(django_settings))
     layers.append(read_environment(environ, {table: _entry_names(layers, table) for table in TABLES}))

@@ -157,8 +157,8 @@ class State:
     - ``retry_at`` is the time of an additional run after a worse result (``retry_interval``); None when none is due.
     - ``stale_since`` is the time at which a sweep found that the last result had expired. ``status`` does not change
       then.
-    - ``sequence`` and ``turned_by`` are the sequence and the run id of the last transition. ``turned_by`` is empty in
-      states of earlier versions.
+    - ``sequence`` and ``transition_run_id`` are the sequence and the run id of the last transition. States of earlier
+      versions have no ``transition_run_id``: it is empty.
     """
 
     check: CheckName
@@ -169,7 +169,7 @@ class State:
     streak: Streak | None = None
     retry_at: Moment | None = None
     stale_since: Moment | None = None
-    turned_by: Text = ""
+    transition_run_id: Text = ""
 
     @property
     def is_judged(self) -> bool:

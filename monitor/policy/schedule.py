@@ -2,7 +2,7 @@
 
 A check with interval ``i`` is due at every time ``t`` with ``t % i == phase(name) * i``. The phase is a hash of the
 name. So checks are spread over the interval, and a check keeps its phase when the roster changes or a process restarts.
-The rules are pure: no IO, no clock.
+There is no IO and no clock here. Only the default of ``choose`` is random.
 """
 
 from __future__ import annotations
@@ -64,16 +64,20 @@ class Plan:
         return sorted((DueCheck(name, at) for name, at in due_at.items()), key=lambda due: due.due_at)
 
 
-def admit(due: Sequence[DueCheck], waiting: int, *, at_least: int, choose: Choose = random.sample) -> list[DueCheck]:
-    """Return those of the due checks that are to be sent. ``waiting`` is the number of runs that wait in the queue.
+def admit(
+    due: Sequence[DueCheck], waiting: int, *, min_queue_limit: int, choose: Choose = random.sample
+) -> list[DueCheck]:
+    """Return the due checks for which a task is to be sent now. ``waiting`` is the number of runs in the queue.
 
-    If more runs wait than workers can take within an interval, each run is overdue when a worker takes it, and is
-    dropped. So at most half as many runs as there are due checks may wait, or ``at_least`` runs if that is more. If not
-    all due checks can be sent, ``choose`` selects some at random, so that no check is always left out.
+    If runs wait in the queue for longer than the interval of their check, workers drop each run as overdue, and no
+    check runs at all. So the length of the queue is limited to half the number of due checks, or to ``min_queue_limit``
+    if that is more. If the queue is empty, all due checks are sent.
+
+    If not all due checks can be sent, ``choose`` selects some at random, so that no check is always left out.
     """
     if waiting == 0:
         return list(due)
-    free = max(len(due) // 2, at_least) - waiting
+    free = max(len(due) // 2, min_queue_limit) - waiting
     if free >= len(due):
         return list(due)
     return sorted(choose(due, max(0, free)), key=lambda due: due.due_at)

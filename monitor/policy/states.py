@@ -158,7 +158,7 @@ def _with_next_sequence(state: State, before: State, at: float, run_id: str, **c
     """Return ``state`` with ``changes``, and with the sequence that follows the sequence of ``before``."""
     # A sequence is at least the time in milliseconds. So after a flush of the store, sequences do not start again at 0.
     sequence = max(before.sequence + 1, int(at * 1000))
-    return dataclasses.replace(state, sequence=sequence, turned_by=run_id, **changes)
+    return dataclasses.replace(state, sequence=sequence, transition_run_id=run_id, **changes)
 
 
 def _rank(status: Status) -> int:
@@ -212,4 +212,4 @@ def _change_status(state: State, result: Result, status: Status | None = None) -
 
 
 def _transition(state: State, old: Status, new: Status, at: float, reason: str | None) -> Transition:
-    return Transition(state.check, state.sequence, old, new, at, state.turned_by, reason)
+    return Transition(state.check, state.sequence, old, new, at, state.transition_run_id, reason)

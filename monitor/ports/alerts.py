@@ -1,5 +1,6 @@
-"""Outbox of alerts. Each transition is decided once: a decision writes the changed alerts and the new notices.
+"""Store of alerts, and outbox of their notices.
 
+For each transition it is decided once which notices to send. A decision writes the changed alerts and the new notices.
 Each notice is delivered at least once.
 """
 
@@ -22,10 +23,12 @@ class PendingDecisions:
     - ``transitions`` are the undecided transitions, the oldest first.
     - ``alerts`` are the alerts of the checks in ``transitions``, or of all checks (see :meth:`Outbox.undecided`).
     - ``silences`` are the silences that have not ended.
-    - ``broken`` is True when ``transitions`` may be incomplete, so that the states have to be compared with the alerts.
-      There are two cases. (1) Transitions were deleted before a decision: ``transitions`` are then all stored ones.
-      (2) No decision was ever made: ``transitions`` are then those of the last minute.
-    - ``moved`` is True when ``broken`` is, or when entries were added to the stream since the last decision.
+    - ``may_be_incomplete`` is True when undecided transitions may be missing in ``transitions``. The states then have
+      to be compared with the alerts. There are two cases. (1) Transitions were deleted from the stream before any
+      process decided about them: ``transitions`` are then all that the stream still has. (2) No decision was ever made:
+      ``transitions`` are then those of the last minute.
+    - ``needs_decision`` is True when a decision has to be written even if no alert changes: entries were added to the
+      stream since the last decision, or ``may_be_incomplete`` is True.
     """
 
     version: str
@@ -34,8 +37,8 @@ class PendingDecisions:
     transitions: tuple[Transition, ...]
     alerts: Mapping[str, Alert]
     silences: tuple[Silence, ...]
-    broken: bool = False
-    moved: bool = False
+    may_be_incomplete: bool = False
+    needs_decision: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +72,13 @@ class DeliveryFailure(NamedTuple):
 class Outbox(Protocol):
     """Store of alerts and of the notices that wait for delivery. Every method may raise StoreUnavailable."""
 
-    def undecided(self, token: str = "", *, everything: bool = True, limit: int = 500) -> PendingDecisions | None:
+    def undecided(self, token: str = "", *, all_alerts: bool = True, limit: int = 500) -> PendingDecisions | None:
         """Return the oldest ``limit`` undecided transitions, and the alerts of their checks.
 
-        With ``everything``, the alerts of all checks are returned. With a token, the caller also gets the turn to
-        decide. While one token has the turn, calls with other tokens return None. The turn ends when no undecided
-        transition is left, or five seconds after the token's last call. Without a token the method only reads.
+        With ``all_alerts``, the alerts of all checks are returned. With a token, the caller also gets the turn to
+        decide. While one token has the turn, calls with other tokens return None. The turn ends when a call without
+        ``all_alerts`` finds no undecided transition, or five seconds after the token's last call. Without a token the
+        method only reads.
         """
         ...
 
@@ -89,13 +93,13 @@ class Outbox(Protocol):
         ...
 
     def due(self, channels: Iterable[str]) -> list[str]:
-        """Return the ``channels`` that have a notice to deliver now and that no process holds."""
+        """Return the ``channels`` that have a notice to deliver now and on which no process has the lease."""
         ...
 
     def take(self, channel: str, token: str, *, lease_seconds: float) -> Delivery | None:
         """Take the lease on the channel and return its next notice; None when no notice is due.
 
-        Return None also while another token holds the lease. The next ``take`` with the same token renews the lease.
+        Return None also while another token has the lease. The next ``take`` with the same token renews the lease.
         The notices of a check are returned in order.
         """
         ...
@@ -108,18 +112,21 @@ class Outbox(Protocol):
         """Delete a delivered notice. Return False when another process has already deleted it."""
         ...
 
-    def retry(self, delivery: Delivery, *, after_seconds: float, hold_seconds: float, reason: str) -> None:
-        """Try a failed notice again after ``after_seconds``. Deliver nothing to its channel for ``hold_seconds``."""
+    def retry(self, delivery: Delivery, *, after_seconds: float, pause_channel_seconds: float, reason: str) -> None:
+        """Try a failed notice again after ``after_seconds``.
+
+        For ``pause_channel_seconds``, no notice at all is delivered to its channel.
+        """
         ...
 
     def bury(self, delivery: Delivery, reason: str) -> None:
         """Move a notice that will not be tried again to the dead letters."""
         ...
 
-    def retire(self, channels: Iterable[str], *, before: float) -> int:
-        """Move the notices of all channels that are not in ``channels`` to the dead letters, if older than ``before``.
+    def retire(self, *, configured_channels: Iterable[str], before: float) -> int:
+        """Move notices of channels that are not configured to the dead letters. Return the number of these notices.
 
-        Return the number of moved notices.
+        Only notices that were created at the time ``before`` or earlier are moved.
         """
         ...
 

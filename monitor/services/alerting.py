@@ -20,10 +20,10 @@ from monitor.ports.store import Send, StateStore
 LEASE_MARGIN_SECONDS = 5.0
 """The lease on a channel is the channel's timeout plus this time."""
 
-SINGLE_NOTICE_FAILURES = 1
-"""After more failures in a row than this, the cause is probably the channel and not one notice.
+FAILURES_BEFORE_CHANNEL_PAUSES = 1
+"""Number of failed deliveries in a row that may be due to the notice. After one more, the channel is probably down.
 
-Then no notice is sent to the channel until the pause after the last failure has ended.
+Then no notice is sent to the channel during the backoff.
 """
 
 
@@ -46,20 +46,21 @@ class DeliveryAttempt:
 def decide(
     config: Config, *, store: StateStore, outbox: Outbox, also_due_alerts: bool = True
 ) -> list[tuple[str, Notice]]:
-    """Decide about the transitions that no process has decided about; return the new notices with their channel names.
+    """Decide which notices to send for the undecided transitions; return these notices with their channel names.
 
-    With ``also_due_alerts``, also decide about alerts without a new transition: a reminder may be due, or a silence may
-    have ended. Several processes may call this at the same time: one of them decides, the others return no notices.
-    Raises StoreUnavailable.
+    With ``also_due_alerts``, also decide which notices to send for alerts without a new transition: a reminder may be
+    due, or a silence may have ended. Several processes may call this at the same time: one of them decides, the others
+    return no notices. Raises StoreUnavailable.
     """
     dependencies = Dependencies(config)
     token = uuid.uuid4().hex
     decided: list[tuple[str, Notice]] = []
-    while pending := outbox.undecided(token, everything=also_due_alerts):
-        if not (pending.moved or also_due_alerts):  # no new transitions
+    while pending := outbox.undecided(token, all_alerts=also_due_alerts):
+        if not (pending.needs_decision or also_due_alerts):  # no new transitions
             break
         alerts, notices = _evaluate_all(pending, config, store, dependencies)
-        if not (pending.moved or alerts) or outbox.decide(pending, alerts, notices):
+        # If there is nothing to write, it counts as decided. If another process has decided first, read again.
+        if not (pending.needs_decision or alerts) or outbox.decide(pending, alerts, notices):
             decided += notices
             also_due_alerts = False
     return decided
@@ -77,8 +78,8 @@ def deliver(
 ) -> Generator[DeliveryAttempt, None, None]:
     """Deliver the waiting notices of a channel until none is due, or until ``for_seconds`` have passed.
 
-    While another process holds the channel's lease, this delivers no notice. If it raises StoreUnavailable just after a
-    delivery, the notice will be delivered again, with the same id.
+    While another process has the lease on the channel, this delivers no notice. If it raises StoreUnavailable just
+    after a delivery, the notice will be delivered again, with the same id.
     """
     token = uuid.uuid4().hex
     ends_at = time.monotonic() + for_seconds
@@ -98,7 +99,7 @@ def retire(config: Config, *, store: StateStore, outbox: Outbox) -> int:
     A notice is old when it has waited for `ROLL_OUT_SECONDS`. Until then another process may still have a configuration
     with the channel. Raises StoreUnavailable.
     """
-    return outbox.retire(config.channels, before=store.now() - ROLL_OUT_SECONDS)
+    return outbox.retire(configured_channels=config.channels, before=store.now() - ROLL_OUT_SECONDS)
 
 
 def _attempt(
@@ -114,15 +115,22 @@ def _attempt(
         return DeliveryAttempt("dead", delivery.channel, notice, attempts, failure.reason)
     jitter = random.uniform(0.5, 1.5)  # noqa: S311  (spreads load, keeps no secret)
     after_seconds = backoff_seconds(attempts, first_retry_seconds) * jitter
-    hold_seconds = 0.0  # pause for all notices of the channel
-    if delivery.failures >= SINGLE_NOTICE_FAILURES:
-        hold_seconds = backoff_seconds(delivery.failures, first_retry_seconds) * jitter
+    pause_channel_seconds = 0.0
+    if delivery.failures >= FAILURES_BEFORE_CHANNEL_PAUSES:
+        pause_channel_seconds = backoff_seconds(delivery.failures, first_retry_seconds) * jitter
     if failure.retry_after_seconds is not None:
-        hold_seconds = max(hold_seconds, min(failure.retry_after_seconds, retry_for_seconds))
-        after_seconds = max(after_seconds, hold_seconds)
-    outbox.retry(delivery, after_seconds=after_seconds, hold_seconds=hold_seconds, reason=failure.reason)
+        pause_channel_seconds = max(pause_channel_seconds, min(failure.retry_after_seconds, retry_for_seconds))
+        after_seconds = max(after_seconds, pause_channel_seconds)
+    outbox.retry(
+        delivery, after_seconds=after_seconds, pause_channel_seconds=pause_channel_seconds, reason=failure.reason
+    )
     return DeliveryAttempt(
-        "failed", delivery.channel, notice, attempts, failure.reason, round(max(after_seconds, hold_seconds), 3)
+        "failed",
+        delivery.channel,
+        notice,
+        attempts,
+        failure.reason,
+        round(max(after_seconds, pause_channel_seconds), 3),
     )
 
 
@@ -133,7 +141,7 @@ def _evaluate_all(
     transitions: dict[str, list[Transition]] = {}
     for transition in pending.transitions:
         transitions.setdefault(transition.check, []).append(transition)
-    if pending.broken:  # transitions may be missing
+    if pending.may_be_incomplete:  # transitions may be missing
         snapshot = store.read()
         for transition in _lost_transitions(snapshot, pending.alerts, transitions):
             transitions.setdefault(transition.check, []).append(transition)
@@ -145,7 +153,7 @@ def _evaluate_all(
     for check in {**pending.alerts, **transitions}:
         alert = pending.alerts.get(check)
         for transition in transitions.get(check, ()):
-            alert, new_notices = evaluate(alert, transition, contexts.of(_alert_after(transition)))
+            alert, new_notices = evaluate(alert, transition, contexts.of(_as_alert(transition)))
             notices += new_notices
         if alert is not None:
             alert, new_notices = evaluate(alert, None, contexts.of(alert))
@@ -166,7 +174,11 @@ def _read_states(
 def _lost_transitions(
     snapshot: Snapshot, alerts: Mapping[str, Alert], transitions: Mapping[str, Sequence[Transition]]
 ) -> Iterable[Transition]:
-    """Yield the last transition of each state, unless the stream or the state's alert has this transition."""
+    """Yield the last transition of each state if it is missing in the stream and in the alert.
+
+    It is compared with the newest transition of the check in the stream. If the stream has none, it is compared with
+    the alert of the check. A check that has neither has lost nothing if it is ok or was never judged.
+    """
     for state in snapshot.states.values():
         alert, last = alerts.get(state.check), _last_transition(state)
         if transitions.get(state.check):
@@ -181,14 +193,18 @@ def _lost_transitions(
 
 
 def _last_transition(state: State) -> Transition:
-    """Return the last transition of a state. A state does not store its previous status, so ``old`` is ``unknown``."""
+    """Return the last transition of a state. If the state is stale, this is the transition to ``stale``.
+
+    A state does not store its previous status, so ``old`` is ``unknown``.
+    """
     status, at, reason = state.status, state.since, state.result.reason
     if state.stale_since is not None:
         status, at, reason = Status.STALE, state.stale_since, Reason.STALE
-    return Transition(state.check, state.sequence, Status.UNKNOWN, status, at, state.turned_by, reason)
+    return Transition(state.check, state.sequence, Status.UNKNOWN, status, at, state.transition_run_id, reason)
 
 
-def _alert_after(transition: Transition) -> Alert:
+def _as_alert(transition: Transition) -> Alert:
+    """Return an alert with the values of a transition. It is not stored: it is only the argument of `_Contexts.of`."""
     return Alert(
         transition.check,
         transition.new,
@@ -233,7 +249,9 @@ class _Contexts:
         )
 
     def _is_deleted(self, check: str, state: State | None) -> bool:
-        """Return whether a check no longer exists: it has no state, or nothing has run it since its result expired.
+        """Return whether a check no longer exists: it is not configured, and has no state or only an expired result.
+
+        A runtime check exists as long as it has a state, even if its result has expired.
 
         During a roll-out the configuration of another process may still contain the check. That process then runs the
         check, so its result does not expire.

@@ -158,7 +158,7 @@ def _record_to_json(record: StoredCheck) -> dict[str, Any]:
         "i": record.run_id,
         "y": state.retry_at,
         "z": state.stale_since,
-        "b": state.turned_by,
+        "b": state.transition_run_id,
         "k": streak and [streak.status, streak.count, streak.since],
         "t": [_transition_to_json(transition) for transition in record.transitions],
     }
@@ -187,7 +187,7 @@ _RECORD = TypeAdapter(tuple[State, Text, tuple[Transition, ...]])
 _TRANSITION_ADAPTER = TypeAdapter(Transition)
 
 # Short JSON keys and the fields they store, in the order in which they are written.
-_STATE = {"s": "status", "a": "since", "n": "sequence", "y": "retry_at", "z": "stale_since", "b": "turned_by"}
+_STATE = {"s": "status", "a": "since", "n": "sequence", "y": "retry_at", "z": "stale_since", "b": "transition_run_id"}
 _RESULT = {
     "i": "run_id",
     "s": "status",

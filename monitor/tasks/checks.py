@@ -49,7 +49,7 @@ def dispatch(app: Celery, runtime: Runtime) -> None:
             # Another dispatch ran a moment ago, so several messages of `dispatch` were waiting. They are not needed.
             publisher.purge(dispatch_queue(config))
             return
-        admitted = admit(due, waiting, at_least=WAITING_PER_SLOT * config.worker_slots)
+        admitted = admit(due, waiting, min_queue_limit=WAITING_PER_SLOT * config.worker_slots)
         if len(admitted) < len(due):
             log.warning("dispatch.overloaded", left_out=len(due) - len(admitted), waiting=waiting)
         publisher.send_all(RUN_CHECK, admitted, queue=config.queue)

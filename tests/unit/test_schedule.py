@@ -79,7 +79,7 @@ def test_checks_spread_over_their_interval_and_keep_their_place() -> None:
 def test_no_more_is_sent_than_workers_take(caption: str, due: int, waiting: int, admitted: int) -> None:
     """A queue longer than an interval would hold overdue runs only."""
     window = [DueCheck(f"c{i}", NOW + i / 1000) for i in range(due)]
-    sent = admit(window, waiting, at_least=64)
+    sent = admit(window, waiting, min_queue_limit=64)
     assert len(sent) == admitted, caption
     assert sent == sorted(set(sent) & set(window), key=lambda d: d.due_at)
 
@@ -87,5 +87,5 @@ def test_no_more_is_sent_than_workers_take(caption: str, due: int, waiting: int,
 def test_who_is_left_out_changes() -> None:
     """By chance, so that overload makes every check rarer, and none of them stale for ever."""
     window = [DueCheck(f"c{i}", NOW) for i in range(100)]
-    ever = {due.check for _ in range(200) for due in admit(window, 40, at_least=0)}
+    ever = {due.check for _ in range(200) for due in admit(window, 40, min_queue_limit=0)}
     assert len(ever) == 100

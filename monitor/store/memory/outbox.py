@@ -53,20 +53,22 @@ class MemoryOutbox:
         self._channels: dict[str, _Channel] = {}
         self._dead: deque[DeadLetter] = deque(maxlen=DEAD_LETTERS_KEPT)
 
-    def undecided(self, token: str = "", *, everything: bool = True, limit: int = 500) -> PendingDecisions | None:  # noqa: ARG002
+    def undecided(self, token: str = "", *, all_alerts: bool = True, limit: int = 500) -> PendingDecisions | None:  # noqa: ARG002
         """Return the undecided transitions and the alerts of their checks. ``token`` is ignored: there are no turns."""
         with self._lock:
-            broken = not self._cursor
+            may_be_incomplete = not self._cursor
             fresh = self._states.transitions(after=self._cursor or None, limit=TRANSITIONS_KEPT)
-            cursor = fresh[-1][0] if broken and fresh else self._cursor or "0"
-            if broken and fresh:
+            cursor = fresh[-1][0] if may_be_incomplete and fresh else self._cursor or "0"
+            if may_be_incomplete and fresh:
                 newest = fresh[-1][1].at
                 fresh = [entry for entry in fresh if entry[1].at >= newest - FIRST_SECONDS]
             else:
                 fresh = fresh[:limit]
             transitions = tuple(transition for _, transition in fresh)
             names = {transition.check for transition in transitions}
-            wanted = {name: alert for name, alert in self._alerts.items() if everything or broken or name in names}
+            wanted = {
+                name: alert for name, alert in self._alerts.items() if all_alerts or may_be_incomplete or name in names
+            }
             return PendingDecisions(
                 version=str(self._version),
                 cursor=fresh[-1][0] if fresh else cursor,
@@ -74,8 +76,8 @@ class MemoryOutbox:
                 transitions=transitions,
                 alerts=wanted,
                 silences=self._active_silences(),
-                broken=broken,
-                moved=bool(fresh) or broken,
+                may_be_incomplete=may_be_incomplete,
+                needs_decision=bool(fresh) or may_be_incomplete,
             )
 
     def decide(
@@ -99,7 +101,7 @@ class MemoryOutbox:
             return True
 
     def due(self, channels: Iterable[str]) -> list[str]:
-        """Return the ``channels`` that have a notice to deliver now and that no token holds."""
+        """Return the ``channels`` that have a notice to deliver now and on which no token has the lease."""
         with self._lock:
             return [
                 name
@@ -108,7 +110,7 @@ class MemoryOutbox:
             ]
 
     def take(self, channel: str, token: str, *, lease_seconds: float) -> Delivery | None:
-        """Take the lease on the channel and return its next notice; None when none is due or another token holds it."""
+        """Take the lease on the channel and return its next notice; None when none is due or another token has it."""
         with self._lock:
             if self._holding_token(channel) not in (None, token):
                 return None
@@ -138,8 +140,8 @@ class MemoryOutbox:
             known.failures, known.held_until, known.reason = 0, 0.0, None
             return True
 
-    def retry(self, delivery: Delivery, *, after_seconds: float, hold_seconds: float, reason: str) -> None:
-        """Try a failed notice again after ``after_seconds``. Deliver nothing to its channel for ``hold_seconds``."""
+    def retry(self, delivery: Delivery, *, after_seconds: float, pause_channel_seconds: float, reason: str) -> None:
+        """Try a failed notice again after ``after_seconds``. Pause its channel for ``pause_channel_seconds``."""
         with self._lock:
             lane = self._lane_of(delivery)
             if lane is None:
@@ -147,8 +149,8 @@ class MemoryOutbox:
             known, now = self._channels[delivery.channel], self._clock()
             lane.attempts, lane.due_at = lane.attempts + 1, now + after_seconds
             known.failures, known.reason = known.failures + 1, reason
-            if hold_seconds:
-                known.held_until = now + hold_seconds
+            if pause_channel_seconds:
+                known.held_until = now + pause_channel_seconds
 
     def bury(self, delivery: Delivery, reason: str) -> None:
         """Move a notice that will not be tried again to the dead letters."""
@@ -158,9 +160,9 @@ class MemoryOutbox:
                 letter = DeadLetter(delivery.channel, delivery.notice, reason, delivery.taken_at, attempts)
                 self._dead.appendleft(letter)
 
-    def retire(self, channels: Iterable[str], *, before: float) -> int:
-        """Move older notices of channels that are not in ``channels`` to the dead letters. Return their number."""
-        configured, buried_count = set(channels), 0
+    def retire(self, *, configured_channels: Iterable[str], before: float) -> int:
+        """Move the older notices of channels that are not configured to the dead letters. Return their number."""
+        configured, buried_count = set(configured_channels), 0
         with self._lock:
             for name in [name for name in self._channels if name not in configured]:
                 for lane in self._channels[name].lanes.values():

@@ -34,17 +34,17 @@ class RedisOutbox:
         self._silences, self._dead = f"{self._prefix}silences", f"{self._prefix}dead"
         self._channels = f"{self._prefix}channels"
 
-    def undecided(self, token: str = "", *, everything: bool = True, limit: int = 500) -> PendingDecisions | None:
+    def undecided(self, token: str = "", *, all_alerts: bool = True, limit: int = 500) -> PendingDecisions | None:
         """Return the undecided transitions and the alerts of their checks; None while another token has the turn."""
         keys = [self._meta, self._transitions, self._alerts, self._silences, f"{self._prefix}turn"]
         answer = self._connection.run(
             "alert_read",
             keys,
-            [limit, codec.LIMIT_BYTES, int(everything), token, round(TURN_SECONDS * 1e3), FIRST_SECONDS],
+            [limit, codec.LIMIT_BYTES, int(all_alerts), token, round(TURN_SECONDS * 1e3), FIRST_SECONDS],
         )
         if not answer:
             return None
-        now, version, cursor, broken, fresh, alerts, silences = answer
+        now, version, cursor, may_be_incomplete, fresh, alerts, silences = answer
         known = self._alerts_of(alerts)
         transitions = tuple(found for raw in fresh if (found := codec.decode_transition(raw)))
         self._rejected.count("transition", len(fresh) - len(transitions))
@@ -55,8 +55,8 @@ class RedisOutbox:
             transitions=transitions,
             alerts={alert.check: alert for alert in known},
             silences=self._active_silences(silences, int(now) / 1e6),
-            broken=bool(broken),
-            moved=bool(fresh) or bool(broken),
+            may_be_incomplete=bool(may_be_incomplete),
+            needs_decision=bool(fresh) or bool(may_be_incomplete),
         )
 
     def decide(
@@ -74,11 +74,11 @@ class RedisOutbox:
         return bool(self._connection.run("alert_decide", keys, arguments))
 
     def due(self, channels: Iterable[str]) -> list[str]:
-        """Return the ``channels`` that have a notice to deliver now and that no process holds."""
+        """Return the ``channels`` that have a notice to deliver now and on which no process has the lease."""
         return [name.decode() for name in self._connection.run("alert_due", [], [self._prefix, *channels])]
 
     def take(self, channel: str, token: str, *, lease_seconds: float) -> Delivery | None:
-        """Take the lease on the channel and return its next notice; None when none is due or another token holds it."""
+        """Take the lease on the channel and return its next notice; None when none is due or another token has it."""
         lane_prefix, lease_ms = self._lane_key(channel, b""), max(1, round(lease_seconds * 1e3))
         arguments: list[Argument] = [token, lease_ms, lane_prefix, alert_codec.LIMIT_BYTES, PENDING_KEPT]
         while True:
@@ -103,13 +103,20 @@ class RedisOutbox:
         """Delete a delivered notice. Return False when another process has already deleted it."""
         return self._remove(delivery.channel, delivery.token, delivery.notice.check.encode(), delivery.raw, b"")
 
-    def retry(self, delivery: Delivery, *, after_seconds: float, hold_seconds: float, reason: str) -> None:
-        """Try a failed notice again after ``after_seconds``. Deliver nothing to its channel for ``hold_seconds``."""
+    def retry(self, delivery: Delivery, *, after_seconds: float, pause_channel_seconds: float, reason: str) -> None:
+        """Try a failed notice again after ``after_seconds``. Pause its channel for ``pause_channel_seconds``."""
         channel, check = delivery.channel, delivery.notice.check
         self._connection.run(
             "alert_retry",
             [*self._keys(channel), self._lane_key(channel, check.encode())],
-            [delivery.token, check, delivery.raw, round(after_seconds * 1e6), round(hold_seconds * 1e6), reason[:500]],
+            [
+                delivery.token,
+                check,
+                delivery.raw,
+                round(after_seconds * 1e6),
+                round(pause_channel_seconds * 1e6),
+                reason[:500],
+            ],
         )
 
     def bury(self, delivery: Delivery, reason: str) -> None:
@@ -119,9 +126,9 @@ class RedisOutbox:
         name, raw = delivery.notice.check.encode(), delivery.raw
         self._remove(delivery.channel, delivery.token, name, raw, alert_codec.encode(letter))
 
-    def retire(self, channels: Iterable[str], *, before: float) -> int:
-        """Move older notices of channels that are not in ``channels`` to the dead letters. Return their number."""
-        arguments: list[Argument] = [self._prefix, DEAD_LETTERS_KEPT, round(before * 1e6), *channels]
+    def retire(self, *, configured_channels: Iterable[str], before: float) -> int:
+        """Move the older notices of channels that are not configured to the dead letters. Return their number."""
+        arguments: list[Argument] = [self._prefix, DEAD_LETTERS_KEPT, round(before * 1e6), *configured_channels]
         return int(self._connection.run("alert_retire", [self._channels, self._dead], arguments))
 
     def silence(self, checks: str, *, for_seconds: float, why: str, by: str = "") -> Silence:

@@ -211,7 +211,7 @@ def test_notices_of_a_check_leave_in_order(store: RedisStore) -> None:
     put(store, "a", "a", "b")
     first = take(store)
     assert first is not None
-    store.alerts.retry(first, after_seconds=60, hold_seconds=0, reason="no")
+    store.alerts.retry(first, after_seconds=60, pause_channel_seconds=0, reason="no")
     second = take(store)
     assert second is not None
     assert (first.notice.check, second.notice.check) == ("a", "b")
@@ -296,9 +296,10 @@ def test_what_cannot_be_told_is_a_dead_letter(store: RedisStore) -> None:
 def test_what_waits_for_a_channel_that_is_no_more_is_given_up(store: RedisStore) -> None:
     """And shown as such; the channels there are keep theirs."""
     put(store, "a", "b")
-    assert store.alerts.retire(["ops"], before=store.states.now()) == 0
-    assert store.alerts.retire(["other"], before=store.states.now() - 60) == 0  # it may be of a configuration to come
-    assert store.alerts.retire(["other"], before=store.states.now()) == 2
+    assert store.alerts.retire(configured_channels=["ops"], before=store.states.now()) == 0
+    # It may be of a configuration to come.
+    assert store.alerts.retire(configured_channels=["other"], before=store.states.now() - 60) == 0
+    assert store.alerts.retire(configured_channels=["other"], before=store.states.now()) == 2
     overview = store.alerts.overview()
     assert overview.queues == ()
     assert {letter.reason for letter in overview.dead_letters} == {"its channel is not configured any more"}
@@ -353,7 +354,7 @@ def test_garbage_costs_no_more_than_what_it_replaced(
     assert "ops b firing" in decide(store)
     assert store.alerts.due(["ops"]) == ["ops"]
     assert "delivered b" in delivered(store, lambda _: None)
-    assert store.alerts.retire([], before=store.states.now()) == 0
+    assert store.alerts.retire(configured_channels=[], before=store.states.now()) == 0
 
 
 def _date_back(client: Any, stream: str, *, minutes: int) -> None:

@@ -39,7 +39,7 @@ def test_expire(before: State, changes: bool) -> None:
     if changes:
         assert (transitions[0].old, transitions[0].new, transitions[0].reason) == (Status.OK, Status.STALE, "stale")
         assert transitions[0].sequence == after.sequence == max(before.sequence + 1, int(NOW * 1000))
-        assert transitions[0].run_id == after.turned_by == "sweep"
+        assert transitions[0].run_id == after.transition_run_id == "sweep"
         assert after.stale_since == NOW
 
 

@@ -1,12 +1,12 @@
--- alert_read: KEYS meta transitions alerts silences turn; ARGV count limit everything token|'' lease_ms first_seconds
--- Returns {clock, version, cursor, broken, transitions, alerts, silences}, or {} while another token has the turn.
+-- alert_read: KEYS meta transitions alerts silences turn; ARGV count limit all_alerts token|'' lease_ms first_seconds
+-- Returns {clock, version, cursor, incomplete, transitions, alerts, silences}, or {} while another token has the turn.
 -- Transitions: those after the cursor of the last decision.
--- Broken is 1 in two cases, else 0. In both cases the returned cursor is the end of the stream.
+-- Incomplete is 1 in two cases, else 0. In both cases the returned cursor is the end of the stream.
 --   1. Transitions may be lost: the stream was deleted or replaced, or entries after the cursor were trimmed. All
 --      transitions in the stream are returned.
 --   2. No decision was made yet: the store was flushed, or the first channel was configured. Transitions that are
 --      older than the newest by more than first_seconds are not returned.
--- Alerts: those of the checks with a returned transition. All alerts if everything or broken is 1.
+-- Alerts: those of the checks with a returned transition. All alerts if all_alerts or incomplete is 1.
 -- Silences: all.
 -- Entries that are too large are deleted. The returned cursor is never the id of a deleted entry: if the first entry of
 -- the stream is after the cursor, the stream counts as trimmed.
@@ -73,13 +73,13 @@ if ARGV[4] ~= '' and turn and turn ~= ARGV[4] and left ~= -1 and left <= 2 * ton
 local version, cursor = short_field(KEYS[1], 'version') or '', short_field(KEYS[1], 'cursor') or ''
 if not to_integer(version) then version = '' end
 local first, last = stream_ends()
-local broken, from, count = 0, '(' .. cursor, tonumber(ARGV[1])
+local incomplete, from, count = 0, '(' .. cursor, tonumber(ARGV[1])
 if not id(cursor) then
-  broken, from = 1, last and format_integer(math.max(0, id(last) - ARGV[6] * 1000)) or '-'
+  incomplete, from = 1, last and format_integer(math.max(0, id(last) - ARGV[6] * 1000)) or '-'
 elseif cursor ~= '0-0' and (not last or is_before(last, cursor) or is_before(cursor, first and first[1] or last)) then
-  broken, from = 1, '-'
+  incomplete, from = 1, '-'
 end
-if broken == 1 then
+if incomplete == 1 then
   cursor, count = last or '0-0', MAX_ITEMS -- twice the length of the stream
 end
 
@@ -119,7 +119,7 @@ while more and transitions < count and #fresh < MAX_ITEMS and bytes < MAX_BYTES 
 end
 
 local alerts = {}
-if broken == 1 or ARGV[3] == '1' then
+if incomplete == 1 or ARGV[3] == '1' then
   alerts = values_of(KEYS[3])
 else
   local _, values = read_fields(KEYS[3], names, limit)
@@ -130,10 +130,10 @@ end
 if first and is_large(first) and is_before(first[1], cursor) then remove_entry(first) end
 
 if ARGV[4] ~= '' then
-  if #fresh > 0 or broken == 1 or ARGV[3] == '1' then
+  if #fresh > 0 or incomplete == 1 or ARGV[3] == '1' then
     redis.call('SET', KEYS[5], ARGV[4], 'PX', ARGV[5])
   elseif turn then
     redis.call('DEL', KEYS[5])
   end
 end
-return {format_integer(clock()), version, cursor, broken, fresh, alerts, values_of(KEYS[4])}
+return {format_integer(clock()), version, cursor, incomplete, fresh, alerts, values_of(KEYS[4])}

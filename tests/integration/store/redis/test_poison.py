@@ -150,7 +150,7 @@ def test_a_version_that_is_none_does_not_stop_decisions(
     assert redis_store.alerts.due(["ops"]) == ["ops"]
     delivery = redis_store.alerts.take("ops", "token", lease_seconds=5)
     assert delivery is not None
-    redis_store.alerts.retry(delivery, after_seconds=0, hold_seconds=0, reason="why")
+    redis_store.alerts.retry(delivery, after_seconds=0, pause_channel_seconds=0, reason="why")
     redis_store.alerts.overview()
 
 
@@ -163,7 +163,7 @@ def test_a_channel_of_a_crafted_name(redis_store: RedisStore, client: redis.Redi
     client.copy(f"{lane}ops|db", f"{lane}{name}|db")
     client.zadd(f"{key_prefix}alerting:due:{name}", {"db": 1})
     client.sadd(f"{key_prefix}alerting:channels", name)
-    assert redis_store.alerts.retire(["ops"], before=time.time() + 60) == 1
+    assert redis_store.alerts.retire(configured_channels=["ops"], before=time.time() + 60) == 1
     assert [letter.channel for letter in redis_store.alerts.overview().dead_letters] == [name]
 
 

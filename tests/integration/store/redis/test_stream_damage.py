@@ -56,8 +56,8 @@ def test_pages_of_junk_are_passed_by(
     assert scripts_run(client) - before < most_scripts
     assert decide(redis_store) == []
     seen = look(redis_store)
-    assert not seen.moved
-    assert not seen.broken
+    assert not seen.needs_decision
+    assert not seen.may_be_incomplete
 
 
 @pytest.mark.parametrize("behind", [0, 1])
@@ -72,10 +72,10 @@ def test_an_entry_that_is_too_large(client: Any, stream: str, redis_store: Redis
         change(redis_store, f"b{number}", Status.ERROR)
     assert decide(redis_store) == [f"ops b{number} firing" for number in range(behind)]
     assert client.xlen(stream) == ahead + behind
-    assert not look(redis_store).moved
+    assert not look(redis_store).needs_decision
     change(redis_store, "c", Status.ERROR)
     seen = look(redis_store)
-    assert not seen.broken
+    assert not seen.may_be_incomplete
     assert [transition.check for transition in seen.transitions] == ["c"]
     assert decide(redis_store) == ["ops c firing"]
 
@@ -90,7 +90,7 @@ def test_a_decision_that_failed_after_the_removal(client: Any, stream: str, redi
     assert redis_store.alerts.undecided("another") is not None
     client.delete(f"{stream.removesuffix('transitions')}alerting:turn")
     assert client.xlen(stream) == 2
-    assert not look(redis_store).broken
+    assert not look(redis_store).may_be_incomplete
     assert decide(redis_store) == ["ops b firing"]
 
 
@@ -101,7 +101,7 @@ def test_an_entry_that_is_too_large_and_long_decided(client: Any, stream: str, r
     change(redis_store, "a", Status.ERROR)
     assert decide(redis_store) == ["ops a firing"]
     assert client.xlen(stream) == 1
-    assert not look(redis_store).broken
+    assert not look(redis_store).may_be_incomplete
     assert decide(redis_store) == []
 
 
@@ -127,7 +127,7 @@ def test_a_broken_stream_is_read_up_to_a_limit(client: Any, stream: str, redis_s
     change(redis_store, "a", Status.ERROR)
     client.hset(f"{stream.removesuffix('transitions')}alerting", "cursor", "x")
     seen = look(redis_store)
-    assert seen.broken
+    assert seen.may_be_incomplete
     assert seen.cursor == client.xrange(stream, count=READ_AT_MOST)[-1][0].decode()
     assert decide(redis_store) == ["ops a firing"]
     assert decide(redis_store) == []
@@ -155,7 +155,7 @@ def test_ids_of_twenty_digits(client: Any, stream: str, redis_store: RedisStore)
     for check in ("a", "b"):
         change(redis_store, check, Status.ERROR)
         assert decide(redis_store) == [f"ops {check} firing"]
-    assert not look(redis_store).moved
+    assert not look(redis_store).needs_decision
 
 
 @pytest.mark.parametrize("junk", ["junk", b"\xff", "x|{}", "1|junk"])
