@@ -22,8 +22,8 @@ from monitor.cli.tables import CheckRow, coloured, exit_code
 from monitor.model.checks import Status
 from monitor.presentation import states
 
-_WORKERS = ("worker", "verdict", "since", "queues", "slots", "oldest", "reserved", "lag", "latency", "pool")
-_QUEUES = ("queue", "verdict", "since", "pending", "latency", "workers")
+_WORKERS = ("worker", "verdict", "for", "queues", "slots", "oldest", "reserved", "lag", "latency", "pool")
+_QUEUES = ("queue", "verdict", "for", "pending", "latency", "workers")
 _LEFT_ALIGNED = frozenset({"worker", "queue", "verdict", "queues", "pool"})
 _MAY_FOLD = frozenset({"worker", "queue", "queues"})
 _OMITTED_IF_NARROW, _WIDE_CHARACTERS = frozenset({"reserved", "lag", "pool"}), 100

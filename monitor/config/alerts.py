@@ -54,7 +54,7 @@ class ChannelSpec(FrozenModel):
     )
     resolved: bool = Field(
         default=True,
-        description="with true, the channel is also notified when a failure ends that it was notified about",
+        description="with true, a channel that was notified of a failure is also notified of its end",
     )
     title: str | None = Field(
         default=None,

@@ -125,9 +125,9 @@ class GroupSpec(FrozenModel):
         default=DEFAULT_HOLD_SECONDS,
         alias="hold_for",
         description="for a group whose `stale` is `hold`: time after an observation for which the last status of a "
-        "`stale` check counts. After this time the group fails. A critical check that has not been observed yet makes "
-        "the group fail too. With `forever`, the last status counts for 300 s. After that, and before the first "
-        "observation, the check does not make the group fail",
+        "`stale` check counts. After this time, and before the first observation of a check, a critical check makes "
+        "the group fail. With `forever`, the last status counts for 300 s. After this time, and before the first "
+        "observation of a check, the check does not make the group fail",
     )
 
 

@@ -28,7 +28,7 @@ A later source overrides an earlier one:
 
 1. the built-in defaults;
 2. a TOML file: the file that the variable `MONITOR_CONFIG` names, otherwise `monitor.toml` in the working directory. A
-   missing `monitor.toml` is not an error, a missing file of `MONITOR_CONFIG` is;
+   missing `monitor.toml` is no error. If `MONITOR_CONFIG` names a missing file, this is an error;
 3. `settings.MONITOR` of a Django project: a dict with the keys and tables of the file;
 4. environment variables.
 
@@ -100,8 +100,8 @@ _MAINTENANCE = """\
 ## Maintenance
 
 During maintenance no notification is sent about failures of the selected checks. Each maintenance has one table
-`[maintenance.NAME]`. A single maintenance has the keys `start` and `end`. A recurring one has the keys `from` and
-`until`, and may have `days`. Any other combination is an error. The environment variable of a key is
+`[maintenance.NAME]`. A single maintenance has the keys `start` and `end`. A recurring maintenance has the keys
+`from` and `until`, and may have `days`. Any other combination is an error. The environment variable of a key is
 `MONITOR_MAINTENANCE__NAME__KEY`.
 """
 

@@ -56,28 +56,29 @@ class HysteresisSettings(FrozenModel):
     failure_threshold: int = Field(
         default=1,
         ge=1,
-        description="number of consecutive worse results after which the status gets worse. With a value above 1, a "
-        "single failed run does not change the status, and a lasting failure is reported later",
+        description="number of consecutive results, all worse than the status, after which the status gets worse. With "
+        "a value above 1, a single failed run does not change the status, and a lasting failure is reported later",
     )
     success_threshold: int = Field(
         default=1,
         ge=1,
-        description="number of consecutive better results after which the status gets better. With a value above 1, a "
-        "single good run during a failure does not change the status",
+        description="number of consecutive results, all better than the status, after which the status gets better. "
+        "With a value above 1, a single good run during a failure does not change the status",
     )
     for_seconds: Seconds = Field(
         default=0.0,
         alias="for",
         ge=0,
-        description="time that the consecutive worse results must span before the status gets worse. "
-        "`failure_threshold` applies too: both must be reached. 0 adds no delay",
+        description="time from the first to the last of the consecutive worse results that must pass before the status "
+        "gets worse. The status gets worse only when both this time and `failure_threshold` are reached. With 0, only "
+        "`failure_threshold` counts",
     )
     retry_interval_seconds: Seconds | None = Field(
         default=None,
         alias="retry_interval",
         gt=0,
-        description="time until the next run while there are worse results, but `failure_threshold` or `for` is not "
-        "reached. If it is not set, the next run is at the usual interval",
+        description="time until the next run after a worse result that has not changed the status yet, because "
+        "`failure_threshold` or `for` is not reached. If it is not set, the next run is at the usual interval",
     )
 
 
@@ -94,15 +95,16 @@ class CheckDefaults(HysteresisSettings):
         default=5.0,
         alias="timeout",
         gt=0,
-        description="time limit of a run. If half of the interval of a check is less than this, the limit is half of "
-        "the interval. A run that takes longer is killed, and its result is `error` with the reason `timeout`",
+        description="time limit of a run, for checks that set no `timeout`. If half of the interval of such a check is "
+        "shorter, the limit is half of the interval. A run that takes longer is killed, and its result is `error` with "
+        "the reason `timeout`",
     )
     stale_after: float = Field(
         default=3.0,
         ge=1,
         allow_inf_nan=False,
-        description="number of intervals for which a result is valid. If there is no new result by then, the check is "
-        "`stale`. With a value near 1, the check is `stale` as soon as one run is a little late",
+        description="number of intervals for which a result is valid. If there is no new result within this time, the "
+        "check is `stale`. With a value near 1, the check is `stale` as soon as one run is a little late",
     )
 
 
@@ -168,24 +170,25 @@ class WorkerSettings(FrozenModel):
         alias="return_within",
         ge=0,
         description="time for which a queue may have no worker after its last worker was shut down and wrote a "
-        "goodbye. During this time the queue is `resting`, after it `unconsumed`. Set this to more than the time that "
-        "a deployment takes. With 0, each deployment is reported",
+        "goodbye. During this time the queue is `resting`, afterwards it is `unconsumed`. Set this to more than the "
+        "time that a deployment takes. With 0, a queue is an error in each deployment that leaves it without a worker",
     )
     may_rest: Annotated[tuple[str, ...], CommaSeparated] = Field(
         default=(),
-        description="names or patterns, such as `video-*`, of queues that may be without a worker for any time. Such a "
-        "queue is `unconsumed` only after a message has waited for `return_within`",
+        description="names or patterns, such as `video-*`, of queues that may be without a worker for any time. "
+        "Without a worker, such a queue is `unconsumed` only after a message has waited in it for `return_within`",
     )
     stuck_after_seconds: Seconds = Field(
         default=900.0,
         alias="stuck_after",
         gt=0,
         description="run time after which a task counts as stuck. A worker is an error if all of its slots hold stuck "
-        "tasks. Set it to more than the longest normal run time of a task",
+        "tasks. Set `stuck_after` to more than the longest normal run time of a task",
     )
     stuck_after_by_task: Mapping[str, Seconds] = Field(
         default_factory=dict,
-        description="`stuck_after` for single tasks: a table from the name of a task to a duration",
+        description="table from the name of a task to a duration. For a task in this table, the duration replaces "
+        "`stuck_after`",
     )
     slow_after_seconds: Seconds = Field(
         default=60.0,
@@ -197,8 +200,8 @@ class WorkerSettings(FrozenModel):
         default=600.0,
         alias="forget_after",
         gt=0,
-        description="time for which a worker is still shown after its goodbye. For a worker without a goodbye, this "
-        "time begins when `forget_lost_after` has passed. After this time the check of the worker is deleted",
+        description="time for which a worker is still shown after its goodbye. Then the check of the worker is "
+        "deleted. For a worker without a goodbye, this time begins when `forget_lost_after` has passed",
     )
     forget_lost_after_seconds: Seconds = Field(
         default=3600.0,
@@ -220,15 +223,16 @@ class AlertingSettings(FrozenModel):
     flap_changes: int = Field(
         default=6,
         ge=3,
-        description="number of changes of a check's severity within `flap_window` at which the check is flapping. One "
-        "notification reports that the check is flapping. The next one is sent when the check has settled",
+        description="number of changes of a check's status between ok, warning and error within `flap_window` at which "
+        "the check is flapping. One notification reports that the check is flapping. The next notification is sent "
+        "when the check has settled",
     )
     flap_window_seconds: Seconds = Field(
         default=600.0,
         alias="flap_window",
         gt=0,
         description="time in which the changes for `flap_changes` are counted. A flapping check has settled when its "
-        "severity has not changed for this time",
+        "status has not changed between ok, warning and error for this time",
     )
     retry_for_seconds: Seconds = Field(
         default=86_400.0,
@@ -242,7 +246,7 @@ class AlertingSettings(FrozenModel):
         alias="sweep_interval",
         ge=0.5,
         description="time between two sweeps. A sweep finds expired results, due reminders and retries, and silences "
-        "that have ended. With a longer interval all of these are found later",
+        "that have ended. A longer interval delays the notifications about them",
     )
     ping_url: Url | None = Field(
         default=None,
@@ -253,7 +257,7 @@ class AlertingSettings(FrozenModel):
         default=60.0,
         alias="ping_interval",
         ge=1,
-        description="time between two pings of `ping_url`. Configure the switch to expect a ping within a longer time",
+        description="time between two pings of `ping_url`. In the dead man's switch, set a longer time until its alarm",
     )
 
 
@@ -295,15 +299,15 @@ class Settings(FrozenModel):
     celery_app: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z_][\w.]*(:[A-Za-z_][\w.]*)?$",
-        description="import path of the Celery application to watch, such as `project.celery:app`. Its broker and "
-        "queues are used unless `broker_url` and `broker_queues` are set. If the application cannot be imported, no "
-        "role starts",
+        description="import path of the Celery application to watch, such as `project.celery:app`. The monitor uses "
+        "the broker and the queues of the application, unless `broker_url` and `broker_queues` are set. If the "
+        "application cannot be imported, no role starts",
     )
     broker_url: BrokerUrl | None = Field(
         default_factory=lambda data: _default_broker(data.get("redis_url"), data.get("celery_app")),
-        description="URL of the broker that is watched and that carries the monitor's own tasks. Any URL that Celery "
-        "accepts, or any URL of a Redis that `redis_url` accepts. If neither this nor `celery_app` is set, the broker "
-        "is the Redis of the store",
+        description="URL of the broker that the monitor watches and to which it sends its own tasks: any URL that "
+        "Celery accepts, or any URL of a Redis that `redis_url` accepts. If neither `broker_url` nor `celery_app` is "
+        "set, the broker is the Redis of the store",
     )
     broker_transport_options: Mapping[str, Any] = Field(
         default_factory=lambda data: _default_transport_options(data.get("redis_url"), data.get("broker_url")),
@@ -318,8 +322,8 @@ class Settings(FrozenModel):
     database_url: Url | None = Field(
         default=None,
         description="URL of the database that the check `database` watches, such as "
-        "`postgresql://user:password@host/name`. Not used in a Django project. `MONITOR_DATABASE_URL` overrides "
-        "`DATABASE_URL`. If it is not set, the check uses a SQLite database of its own",
+        "`postgresql://user:password@host/name`. Not used in a Django project. The variable `MONITOR_DATABASE_URL` "
+        "overrides `DATABASE_URL`. If no URL is set, the check uses a SQLite database of its own",
     )
     key_prefix: str = Field(
         default="monitor:",
@@ -331,15 +335,15 @@ class Settings(FrozenModel):
         default=None,
         pattern=PROJECT_NAME,
         description="name of the project. The monitor stores it, to detect that two projects use one store. Default: "
-        "the name of the Celery application, else the first component of the name of the settings module, else a "
-        "random name, which is kept in `data_dir`",
+        "the name of the Celery application. Without an application: the first component of the name of the settings "
+        "module. Without both: a random name, which is stored in `data_dir`",
     )
     queue: str = Field(
         default="monitor",
         pattern=r"^\S+$",
         description="name of the queue of the monitor's own tasks. Two more queues have this name with the suffix "
-        "`.dispatch` or `.rounds`. Do not use the name of a queue of the project: its workers would receive the "
-        "monitor's tasks",
+        "`.dispatch` or `.rounds`. Do not use the name of a queue of the project: the workers of this queue would "
+        "receive the monitor's tasks",
     )
     history_memory_bytes: Bytes = Field(
         default=64 * 10**6,
@@ -359,16 +363,16 @@ class Settings(FrozenModel):
         default=16,
         ge=1,
         le=1000,
-        description="number of checks that one worker of the monitor runs at the same time. If it is too low, checks "
-        "that hang delay other checks until these are `stale`",
+        description="number of checks that one worker of the monitor runs at the same time. If the number is too low, "
+        "checks that hang delay other checks, and the delayed checks turn `stale`",
     )
     dispatch_interval_seconds: Seconds = Field(
         default=0.5,
         alias="dispatch_interval",
         ge=0.1,
         le=60,
-        description="time between two dispatches of due checks. A run may start late by up to this time. A value above "
-        "the shortest interval of a check is an error",
+        description="time between two dispatches of due checks. A run may start late by up to this time. It is an "
+        "error if this time is longer than the interval of a check",
     )
     refresh_interval_seconds: Seconds = Field(
         default=0.25,
@@ -396,8 +400,9 @@ class Settings(FrozenModel):
     log_level: LogLevel = Field(default="info", description="lowest level of the log events that are logged")
     data_dir: Annotated[Path, AfterValidator(_expanded)] | None = Field(
         default=None,
-        description="directory for three things: the token, the random name of a monitor without a project, and the "
-        "embedded Redis of `monitor up`. If it is not set, `monitor up` uses `.monitor` in the working directory",
+        description="directory in which the monitor stores its token, the random name of a monitor without a project, "
+        "and the data of the embedded Redis of `monitor up`. If `data_dir` is not set, `monitor up` uses `.monitor` in "
+        "the working directory",
     )
 
 
