@@ -60,7 +60,7 @@ def consume_stream() -> None:
 
 def consume_outbox() -> None:
     """Deliver what the outbox holds."""
-    client, outbox = redis.Redis.from_url(URL), RedisStore(URL).outbox
+    client, outbox = redis.Redis.from_url(URL), RedisStore(URL).alerts
     while True:
         delivery = outbox.take("hook", str(os.getpid()), lease_seconds=LEASE_SECONDS)
         if delivery is None:
@@ -84,7 +84,7 @@ def put(way: str, check: int, kind: str) -> None:
         now = time.time()
         status = Status.ERROR if kind == "firing" else Status.OK
         notice = Notice(name, NoticeKind(kind), f"check-{check}", Status.OK, status, now, now)
-        while not store.outbox.decide(store.outbox.undecided(), {}, [("hook", notice)]):
+        while not store.alerts.decide(store.outbox.undecided(), {}, [("hook", notice)]):
             pass
         store.close()
 
