@@ -17,7 +17,7 @@ KAFKAS := $(VENV)/.kafka-4 $(VENV)/.kafka-0.9
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS ?=
 # Most tests wait for other processes most of the time. JOBS=0 runs one after the other.
-JOBS ?= 4
+JOBS ?= 5
 # These hold real workers to a second: without neighbours, and first.
 ALONE := tests/system/faults
 MINUTES ?= 30

@@ -84,7 +84,7 @@ def put(way: str, check: int, kind: str) -> None:
         now = time.time()
         status = Status.ERROR if kind == "firing" else Status.OK
         notice = Notice(name, NoticeKind(kind), f"check-{check}", Status.OK, status, now, now)
-        while not store.alerts.decide(store.outbox.undecided(), {}, [("hook", notice)]):
+        while not store.alerts.decide(store.alerts.undecided(), {}, [("hook", notice)]):
             pass
         store.close()
 
