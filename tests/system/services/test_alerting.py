@@ -99,7 +99,7 @@ def test_a_silence_holds_back_until_it_ends(start_monitor: StartMonitor) -> None
         monitor.beat()
         monitor.wait_for_results("base", "shop", seconds=60)
         said = command(monitor, "silence", "sh*", "--for", "1h", "--why", "we know", "--by", "ada")
-        silence_id = said.split()[1]
+        silence_id = said.split()[1].rstrip(":")
         say(monitor, "shop", "error")
         wait_for(lambda: _held(monitor) == {"shop": "silenced"}, seconds=30, every=0.5, what="shop is held back")
         listed = command(monitor, "silences")
