@@ -13,7 +13,7 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ from monitor.agent import broker
 from monitor.agent.identity import is_name
 from monitor.lib.redis_pool import connection_pool
 from monitor.lib.redis_urls import for_redis_py
+from monitor.lib.tables import merged
 
 _PREFIX = "MONITOR_"
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -51,7 +52,8 @@ def load(conf: Any = None, environ: Mapping[str, str] | None = None) -> AgentSet
     """Return the settings for a Celery application with the configuration ``conf``. Never raises."""
     environ = os.environ if environ is None else environ
     problems: list[str] = []
-    configured = _merged([_from_file(environ, problems), _from_django(environ, problems), _from_environment(environ)])
+    configured = merged(_from_file(environ, problems), _from_django(environ, problems))
+    configured = merged(configured, _from_environment(environ))
     derived = _from_broker(conf, problems) if "redis_url" not in configured else {}
     workers = configured.get("workers")
     tables = {"": configured, "workers": workers if isinstance(workers, Mapping) else {}}
@@ -117,19 +119,6 @@ def _from_file(environ: Mapping[str, str], problems: list[str]) -> dict[str, Any
     except ValueError:  # not UTF-8, or not TOML. The error is not reported: it quotes the text of the file
         problems.append(f"{path.name}: is not TOML")
     return {}
-
-
-def _merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Merge the layers. A later layer has precedence. Tables are merged key by key."""
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        for key, value in layer.items():
-            earlier = merged.get(key)
-            if isinstance(earlier, Mapping) and isinstance(value, Mapping):
-                merged[key] = _merged([earlier, value])
-            else:
-                merged[key] = value
-    return merged
 
 
 def _from_broker(conf: Any, problems: list[str]) -> dict[str, str]:

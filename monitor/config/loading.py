@@ -21,6 +21,7 @@ from monitor.config.model import DEFAULT_ORIGIN, Config, Loaded
 from monitor.config.roster import DEFAULT_ROSTER, RosterParser
 from monitor.config.settings import Settings
 from monitor.config.urls import celery_broker_url, celery_transport_options
+from monitor.lib.tables import merged
 
 DEFAULT_FILE = "monitor.toml"
 
@@ -135,19 +136,10 @@ def _document(layers: list[Layer], origins: Mapping[str, str]) -> tuple[_Documen
 
 
 def _merged_document(values: list[dict[str, Any]]) -> _Document:
-    merged: dict[str, Any] = {}
+    document: dict[str, Any] = {}
     for layer in reversed(values):
-        merged = _merged(layer, merged)
-    return _Document.model_validate(merged)
-
-
-def _merged(lower: dict[str, Any], higher: dict[str, Any]) -> dict[str, Any]:
-    """Return both tables merged. If both contain a key, two tables are merged, and otherwise ``higher`` decides."""
-    merged = {**lower, **higher}
-    for key in lower.keys() & higher.keys():
-        if isinstance(lower[key], dict) and isinstance(higher[key], dict):
-            merged[key] = _merged(lower[key], higher[key])
-    return merged
+        document = merged(layer, document)
+    return _Document.model_validate(document)
 
 
 def _without(values: dict[str, Any], paths: list[list[str]]) -> dict[str, Any]:
