@@ -109,14 +109,19 @@ def consumer(way: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
+def fire_while_down(client: redis.Redis, way: str) -> None:
+    """Send an alarm of each check once the consumer runs, and wait for its first attempts, which fail."""
+    time.sleep(4)
+    client.set("down", 1)
+    for check in range(CHECKS):
+        put(way, check, "firing")
+    time.sleep(1)
+
+
 def inversions(client: redis.Redis, way: str) -> tuple[int, int]:
     """Return how many resolutions came before their alarms, and how many notices were delivered."""
     with consumer(way):
-        time.sleep(4)
-        client.set("down", 1)
-        for check in range(CHECKS):
-            put(way, check, "firing")
-        time.sleep(1)
+        fire_while_down(client, way)
         client.delete("down")
         for check in range(CHECKS):
             put(way, check, "resolved")
@@ -130,11 +135,7 @@ def inversions(client: redis.Redis, way: str) -> tuple[int, int]:
 def after_a_kill(client: redis.Redis, way: str) -> int:
     """Return how many of the notices are delivered within 20 s after their consumer was killed between two attempts."""
     with consumer(way):
-        time.sleep(4)
-        client.set("down", 1)
-        for check in range(CHECKS):
-            put(way, check, "firing")
-        time.sleep(1)
+        fire_while_down(client, way)
     client.delete("down")
     with consumer(way):
         time.sleep(20)

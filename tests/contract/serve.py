@@ -6,7 +6,6 @@ prints a list of ``{"status", "headers", "body"}`` with each body as Latin-1 tex
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 import time
@@ -14,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.contract import names
+from tests.support.wsgi_client import wsgi_environ
 
 _sleep, _monotonic = time.sleep, time.monotonic
 
@@ -62,22 +62,7 @@ AUTHORIZED = {"HTTP_AUTHORIZATION": "Bearer token-of-the-contract-0123"}
 
 
 def _ask(application: Callable[..., Any], method: str, path: str, headers: dict[str, str]) -> dict[str, Any]:
-    path, _, query = path.partition("?")
-    environ = {
-        "REQUEST_METHOD": method,
-        "PATH_INFO": path,
-        "QUERY_STRING": query,
-        "SCRIPT_NAME": "",
-        "HTTP_HOST": "localhost",
-        "SERVER_NAME": "localhost",
-        "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": "127.0.0.1",
-        "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(),
-        "wsgi.errors": sys.stderr,
-        **headers,
-    }
+    environ = wsgi_environ(method, path, {"SCRIPT_NAME": "", "wsgi.errors": sys.stderr, **headers})
     answered: list[Any] = []
     body = b"".join(application(environ, lambda status, fields, *_: answered.extend((status, fields))))
     return {"status": answered[0], "headers": sorted(map(list, answered[1])), "body": body.decode("latin-1")}

@@ -25,6 +25,24 @@ class Reply(NamedTuple):
         return json.loads(gzip.decompress(self.body) if is_gzip else self.body)
 
 
+def wsgi_environ(method: str, path: str, more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the environ of a request from this machine for a path (and query), with the variables ``more``."""
+    path, _, query = path.partition("?")
+    return {
+        "REQUEST_METHOD": method,
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "HTTP_HOST": "localhost",
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1",
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(),
+        **more,
+    }
+
+
 class Client:
     """Client of a WSGI application on this machine. ``headers`` are CGI variables."""
 
@@ -35,21 +53,7 @@ class Client:
 
     def __call__(self, path: str, method: str = "GET", **headers: str) -> Reply:
         """Return the response to a request for a path (and query) below the prefix."""
-        path, _, query = f"{self._prefix}{path}".partition("?")
         said: list[Any] = []
-        environ: Mapping[str, Any] = {
-            "REQUEST_METHOD": method,
-            "PATH_INFO": path,
-            "QUERY_STRING": query,
-            "HTTP_HOST": "localhost",
-            "SERVER_NAME": "localhost",
-            "SERVER_PORT": "80",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "REMOTE_ADDR": "127.0.0.1",
-            "wsgi.url_scheme": "http",
-            "wsgi.input": io.BytesIO(),
-            **self._headers,
-            **headers,
-        }
-        chunks = self._application(dict(environ), lambda status, fields: said.extend((status, fields)))
+        environ = wsgi_environ(method, f"{self._prefix}{path}", {**self._headers, **headers})
+        chunks = self._application(environ, lambda status, fields: said.extend((status, fields)))
         return Reply(int(said[0][:3]), {name.lower(): value for name, value in said[1]}, b"".join(chunks))
