@@ -287,7 +287,9 @@ def _is_unserved(queue: QueueObservation, settings: WorkerSettings) -> bool:
 
 def _is_standing_still(queue: QueueObservation, settings: WorkerSettings) -> bool:
     interval = settings.interval_seconds
-    if set(queue.workers) == {WorkerVerdict.BUSY}:
+    # All slots of a busy worker are taken, and a worker that starts consumes nothing yet. So no message can move.
+    # Workers that only start do not excuse the queue: a worker that crashes at each start is always starting.
+    if WorkerVerdict.BUSY in queue.workers and WorkerVerdict.CONSUMING not in queue.workers:
         return False
     # The head is read only while a heartbeat is unanswered. The first read is in the round after the sending, half an
     # interval later. So `head_seconds` is smaller than the age of the heartbeat.
