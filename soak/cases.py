@@ -334,6 +334,16 @@ CASES: tuple[Case, ...] = (
         proxied=True,
     ),
     Case(
+        "late-packets",
+        "one packet in ten takes 0.3 intervals longer",
+        faults.late_packets(0.3, share=0.1),
+        pool="threads",
+        allowed=LATE,
+        lasts=20.0,
+        heal=faults.reachable,
+        proxied=True,
+    ),
+    Case(
         "clock",
         "worker clock 10 min ahead",
         faults.nothing,

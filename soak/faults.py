@@ -129,11 +129,16 @@ def unreachable(stage: Stage, case: str) -> None:
 
 def slow_link(round_trip: float) -> Action:
     """Each packet takes half of so many intervals."""
+    return late_packets(round_trip / 2, share=1.0)
+
+
+def late_packets(delay: float, *, share: float) -> Action:
+    """A share of the packets takes so many intervals, as packets that are lost and sent again."""
 
     def act(stage: Stage, case: str) -> None:
         proxy = _victim(stage, case).proxy
         assert proxy is not None
-        proxy.set("latency", seconds=round_trip * stage.interval / 2)
+        proxy.set("latency", seconds=delay * stage.interval, share=share)
 
     return act
 

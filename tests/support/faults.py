@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import signal
 import socket
 import struct
@@ -21,8 +22,8 @@ Mode = Literal["ok", "latency", "slow", "blackhole", "reset", "refuse"]
 class FaultProxy:
     """A TCP proxy on a free port of 127.0.0.1, in front of a server, whose faults are switched while it runs.
 
-    `latency` delays every piece, `slow` lets bytes through at a rate, `blackhole` accepts and swallows on old
-    and new connections, `reset` accepts and resets, `refuse` closes the port.
+    `latency` delays every piece, or a share of the pieces chosen at random, `slow` lets bytes through at a rate,
+    `blackhole` accepts and swallows on old and new connections, `reset` accepts and resets, `refuse` closes the port.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -31,6 +32,8 @@ class FaultProxy:
         self._upstream = (host, port)
         self._mode: Mode = "ok"
         self._seconds = 0.0
+        self._share = 1.0
+        self._random = random.Random(1)
         self._bytes_per_second = 0.0
         self._changed = asyncio.Event()
         self._open: set[asyncio.StreamWriter] = set()
@@ -42,8 +45,20 @@ class FaultProxy:
         self._thread.start()
         self._call(self._listen())
 
-    def set(self, mode: Mode, *, seconds: float = 0.0, bytes_per_second: float = 100.0, cut: bool = False) -> None:
-        """Switch to a mode, also for open connections. `cut` resets the open ones."""
+    def set(
+        self,
+        mode: Mode,
+        *,
+        seconds: float = 0.0,
+        share: float = 1.0,
+        bytes_per_second: float = 100.0,
+        cut: bool = False,
+    ) -> None:
+        """Switch to a mode, also for open connections. `cut` resets the open ones.
+
+        With `latency`, a ``share`` of the pieces takes so many ``seconds``, and what follows waits for them, as in TCP.
+        """
+        self._share = share
         self._call(self._set(mode, seconds, bytes_per_second, cut))
 
     @property
@@ -142,7 +157,7 @@ class FaultProxy:
             writer.close()
 
     async def _pass(self, data: bytes, writer: asyncio.StreamWriter) -> None:
-        if self._mode == "latency":
+        if self._mode == "latency" and self._random.random() < self._share:
             await asyncio.sleep(self._seconds)
         size = 1 if self._mode == "slow" else len(data)
         for start in range(0, len(data), size):
