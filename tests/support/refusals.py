@@ -118,17 +118,17 @@ class Refusing:
 
     def permit(self, pattern: str) -> None:
         """Set the permissions of the roles' user in RabbitMQ, and end its connections, which cache permissions."""
-        self.rabbitmq().control("set_permissions", "-p", "/", USER, pattern, pattern, pattern)
+        self.rabbitmq().permit(USER, configure=pattern, write=pattern, read=pattern)
         self.disconnect()
 
     def change_password(self, password: str) -> None:
         """Change the password of the roles' user in RabbitMQ, and end its connections."""
-        self.rabbitmq().control("change_password", USER, password)
+        self.rabbitmq().add_user(USER, password)
         self.disconnect()
 
     def disconnect(self) -> None:
         """End the connections of the roles' user to RabbitMQ."""
-        self.rabbitmq().control("close_all_user_connections", USER, "rotated")
+        self.rabbitmq().close_connections(USER)
 
     def stop(self) -> None:
         """Stop the server."""
@@ -240,7 +240,7 @@ REFUSALS: tuple[Refusal, ...] = (
         "login refused",
         "ACCESS_REFUSED",
         lambda rig: rig.change_password("other"),
-        lambda rig: rig.rabbitmq().control("change_password", USER, PASSWORD),
+        lambda rig: rig.rabbitmq().add_user(USER, PASSWORD),
         ("ACCESS_REFUSED", "Login was refused"),
         broker="rabbitmq",
     ),
@@ -255,15 +255,15 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal(
         "no memory for messages",
         "resource alarm",
-        lambda rig: rig.rabbitmq().control("set_vm_memory_high_watermark", "0.00001"),
-        lambda rig: rig.rabbitmq().control("set_vm_memory_high_watermark", "0.4"),
+        lambda rig: rig.rabbitmq().set_memory_limit(0.00001),
+        lambda rig: rig.rabbitmq().set_memory_limit(0.4),
         ("blocked",),
         broker="rabbitmq",
     ),
     Refusal(
         "queues deleted",
         "NOT_FOUND, cancelled",
-        lambda rig: [rig.rabbitmq().control("delete_queue", name) for name in queues(rig)],
+        lambda rig: [rig.rabbitmq().delete_queue(name) for name in queues(rig)],
         lambda rig: None,
         ("Cancel", "NOT_FOUND"),
         broker="rabbitmq",
@@ -273,8 +273,7 @@ REFUSALS: tuple[Refusal, ...] = (
 
 def queues(rig: Refusing) -> list[str]:
     """Return the queues of the monitor in RabbitMQ."""
-    listed = rig.rabbitmq().control("-q", "list_queues", "--no-table-headers", "name")
-    return [name for name in listed.split() if name.startswith("monitor")]
+    return [name for name in rig.rabbitmq().queues() if name.startswith("monitor")]
 
 
 @contextmanager
@@ -287,8 +286,8 @@ def refusing(
     env = {"MONITOR_REDIS_URL": url, **refusal.env}
     if refusal.broker == "rabbitmq":
         rig.rabbit = rabbit()
-        rig.rabbit.control("add_user", USER, PASSWORD)
-        rig.rabbit.control("set_permissions", "-p", "/", USER, ".*", ".*", ".*")
+        rig.rabbit.add_user(USER, PASSWORD)
+        rig.rabbit.permit(USER)
         env["MONITOR_BROKER_URL"] = f"amqp://{USER}:{PASSWORD}@127.0.0.1:{rig.rabbit.port}//"
     monitor = Monitor(directory, rig.server, ROSTER, env)
     monitor.store.close()
@@ -299,9 +298,10 @@ def refusing(
         monitor.stop()
         if rig.rabbit is not None:
             for name in queues(rig):
-                rig.rabbit.control("delete_queue", name)
-            rig.rabbit.control("delete_user", USER)
-            rig.rabbit.control("set_vm_memory_high_watermark", "0.4")
+                rig.rabbit.delete_queue(name)
+            rig.rabbit.delete_user(USER)
+            if refusal.answer == "resource alarm":
+                rig.rabbit.set_memory_limit(0.4)
         rig.stop()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -24,25 +24,25 @@ class Shop:
     def __init__(self, server: RabbitServer) -> None:
         self._server = server
         self.url = f"amqp://shop:secret@127.0.0.1:{server.port}//"
-        server.control("add_user", "shop", "secret")
+        server.add_user("shop", "secret")
         self.permit(".*")
 
     def permit(self, configure: str) -> None:
         """Let it configure and read resources of these names, and write to all."""
-        self._server.control("set_permissions", "-p", "/", "shop", configure, ".*", configure)
+        self._server.permit("shop", configure=configure, read=configure)
 
-    def limit(self, definition: str) -> None:
-        """Set its limits, as JSON."""
-        self._server.control("set_user_limits", "shop", definition)
+    def limit(self, limits: Mapping[str, int]) -> None:
+        """Set its limits."""
+        self._server.limit("shop", limits)
 
 
 @pytest.fixture
 def shop(rabbitmq_server: RabbitServer) -> Iterator[Shop]:
     """The user, for one test. What an earlier test's worker had not acknowledged when it was killed is dropped."""
-    for queue in rabbitmq_server.control("--quiet", "list_queues", "--no-table-headers", "name").split():
-        rabbitmq_server.control("purge_queue", queue)
+    for queue in rabbitmq_server.queues():
+        rabbitmq_server.purge_queue(queue)
     yield Shop(rabbitmq_server)
-    rabbitmq_server.control("delete_user", "shop")
+    rabbitmq_server.delete_user("shop")
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_a_reconnect_without_permissions(
     worker.beacon(lambda beacon: beacon.direct)
     worker.prove()
     shop.permit(CELERYS_OWN)
-    rabbitmq_server.control("close_all_connections", "--vhost", "/", "test")
+    rabbitmq_server.close_connections()
     worker.beacon(lambda beacon: beacon.restarts > 0 and not beacon.direct, what="a reconnect without the queue")
     executes(worker, redis, "done")
     assert worker.logs().count(REFUSED) == 1
@@ -123,7 +123,7 @@ def test_heartbeats_that_wait_when_a_worker_connects(
     worker = start_agent_worker(store, "-c", "1", *ORDERS, node=node, broker=rabbitmq_server.url, env=env)
     worker.beacon(lambda beacon: beacon.direct, what="a beacon with the queue")
     freezer.freeze(worker.pid)
-    rabbitmq_server.control("close_all_connections", "--vhost", "/", "test")
+    rabbitmq_server.close_connections()
     for _ in range(5):
         worker.heartbeat()
     freezer.thaw(worker.pid)
@@ -174,7 +174,7 @@ def test_a_limit_of_channels(
     shop: Shop, rabbitmq_server: RabbitServer, redis: RedisServer, start_agent_worker: StartAgentWorker
 ) -> None:
     """RabbitMQ ends the whole connection of who opens one too many: that is not tried again."""
-    shop.limit('{"max-channels": 1}')
+    shop.limit({"max-channels": 1})
     env = {"MONITOR_REDIS_URL": redis.url}
     options = (*ORDERS, "--without-heartbeat")
     variables = {**env, "TEST_CONF": "{'worker_enable_remote_control': False, 'worker_send_task_events': False}"}
