@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import click
+from click_didyoumean import DYMGroup
 
 from monitor import wiring
 from monitor.cli.config_loading import exit_with, load_or_exit
@@ -15,7 +16,7 @@ from monitor.config import ConfigProblem
 from monitor.ports.store import StoreUnavailable
 
 
-@click.group()
+@click.group(cls=DYMGroup)
 def store() -> None:
     """Change the project that owns the store."""
 
