@@ -93,7 +93,7 @@ def _parse(arguments: Sequence[str]) -> tuple[str, float]:
 
 
 def _is_url(text: str) -> bool:
-    """Return whether a request can be sent to this URL. Its path has ASCII characters only: others are written as %XX."""
+    """Return whether a request can be sent to this URL. In its path, characters beyond ASCII are written as %XX."""
     try:
         parts = urlsplit(text)
         target = parts.path + parts.query

@@ -122,7 +122,7 @@ def render() -> str:
 
 
 def _settings() -> str:
-    values = {row.key: row.value for row in describe(Loaded(Config(), {}))}
+    values = {row.key: row.value for row in describe(Loaded(Config(), {}), lambda *_: ())}
     short: dict[tuple[str, ...], list[str]] = {}
     for name, path in SHORT_NAMES.items():
         short.setdefault(path, []).append(name)

@@ -22,6 +22,11 @@ _AUTHORIZATION = re.compile(
 )
 _SECRET_TABLE_NAME = re.compile(r"(?:^|_)headers$|^environment$")
 _WEB_TARGET = re.compile(r"(?is)^(\s*https?://[^/?#\s]*)[/?#\s].+$")
+# The host is a name with a dot, or it has a port, or it is behind an "@". A single word may be a password.
+_URL_WITHOUT_SCHEME = re.compile(
+    r"""(?xs)^ (?: (?P<user_info>.*@) (?P<host>[\w.-]+(?::\d+)?) | (?P<name>[\w-]*(?:\.[\w-]+)+(?::\d+)? | [\w-]+:\d+) )
+    (?P<target>[/?#\s].*)? $"""
+)
 _NAMES_OF_URLS = ("url", "urls", "dsn")
 _PLAIN_TRANSPORT_OPTIONS = frozenset(
     {
@@ -167,8 +172,14 @@ def _address(secret: str, name: str, scrub_text: Callable[[str], str]) -> str:
         return _WEB_TARGET.sub(rf"\1/{MASK}", scrub_text(scrub_value(secret)))
     if not name.lower().endswith(_NAMES_OF_URLS):
         return MASK
-    address = re.sub(r"(?s)^.*@", f"{MASK}@", scrub_text(secret))  # a URL without a scheme
-    return re.sub(r"(?s)[/?#\s].*$", f"/{MASK}", address)
+    match = _URL_WITHOUT_SCHEME.search(scrub_text(secret))
+    if match is None:
+        return MASK
+    return (
+        (f"{MASK}@" if match["user_info"] else "")
+        + (match["host"] or match["name"])
+        + (f"/{MASK}" if match["target"] else "")
+    )
 
 
 def hide_check_option(value: Any, name: str = "") -> Any:
