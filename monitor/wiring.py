@@ -227,7 +227,8 @@ def _import_celery_app(loaded: Loaded) -> bool:
         discovery.from_celery(app)  # reads its configuration, which Celery loads lazily
     except Exception as error:
         hint = f"should be an importable Celery application, module:attribute ({type(error).__name__}: {error})"
-        raise ConfigError([ConfigProblem("celery_app", dotted, hint, loaded.origin("celery_app"))]) from error
+        problem = ConfigProblem("celery_app", dotted, hint, loaded.origin("celery_app"))
+        raise ConfigError([problem], loaded) from error  # with the rest, whose problems are reported too
     discovery.prefer(app)
     return before != (discovery.applications(), os.environ.get(discovery.VARIABLE))
 
@@ -292,8 +293,12 @@ def _channel_problems(channel: ChannelSpec, loaded: Loaded) -> list[ConfigProble
 
 
 def _causes(key: str) -> tuple[str, ...]:
-    """Return the keys whose own problem explains a problem of the key. A wrong URL of the store leaves no broker."""
-    return ("broker_url", "redis_url", "celery_app") if key == "broker_url" else (key,)
+    """Return the keys whose own problem explains a problem of the key.
+
+    For example, the broker is missing because the URL of the store is wrong.
+    """
+    causes = {"broker_url": ("broker_url", "redis_url", "celery_app"), "redis_url": ("redis_url", "celery_app")}
+    return causes.get(key, (key,))
 
 
 _URLS = {
