@@ -216,7 +216,7 @@ EVERY_KEY = {
 
 
 def test_every_problem_is_reported_in_one_run(tmp_path: Path) -> None:
-    """Of settings, fields and options, also in an entry with several of them, and beside an unknown kind; each once."""
+    """Settings, fields and options, also several of one entry, and beside an unknown kind; each once."""
     (tmp_path / "monitor.toml").write_text(EVERYTHING_WRONG)
     with pytest.raises(ConfigError) as caught:
         wiring.load()

@@ -60,7 +60,7 @@ def test_the_wheel_has_every_file_of_the_package(wheel: zipfile.ZipFile) -> None
 
 
 def test_the_sdist_has_no_tests_and_no_pictures(built: Path) -> None:
-    """What is needed to build and to read: the package, its documentation and its licence."""
+    """The sdist has what is needed to build and to read: the package, its documentation and its licence."""
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         names = [member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()]
     folders = {name.partition("/")[0] for name in names}

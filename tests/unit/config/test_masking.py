@@ -98,7 +98,7 @@ def test_a_key_with_the_name_of_a_secret_has_the_type_of_one(key: Key) -> None:
 
 
 def shown(key: Key, value: Any) -> str:
-    """What `monitor config` shows of a value, without the validation of the value."""
+    """Return what `monitor config` shows of a value, without the validation of the value."""
     if not key.table:
         return str(mask(as_secret(value), key.name.rpartition(".")[2]))
     assert key.name in wiring.secret_options(key.table, key.kind)
