@@ -31,7 +31,7 @@ COMMANDS = {
 _ATTRIBUTES = {"open": "open_page"}
 
 
-class Commands(DYMGroup):
+class Commands(DYMGroup):  # type: ignore[misc]
     """Group of commands. Names and summaries come from ``COMMANDS``, so the help imports no module of a command.
 
     For an unknown command, the error names similar commands.

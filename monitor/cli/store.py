@@ -15,8 +15,11 @@ from monitor.cli.options import config_option
 from monitor.config import ConfigProblem
 from monitor.ports.store import StoreUnavailable
 
+GROUP: type[click.Group] = DYMGroup
+"""Class of a group that names similar commands for an unknown one. It has no types of its own."""
 
-@click.group(cls=DYMGroup)
+
+@click.group(cls=GROUP)
 def store() -> None:
     """Change the project that owns the store."""
 
