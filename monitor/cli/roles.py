@@ -81,7 +81,7 @@ def web(host: str | None, port: int | None, config: Path | None) -> None:
 @click.option(
     "--concurrency",
     "-c",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1000),
     help="Number of checks that run at the same time (default: the setting worker_slots).",
 )
 @config_option
