@@ -14,7 +14,7 @@ TESTS = Path(__file__).parents[1]
 PACKAGE = TESTS.parent / "monitor"
 PLACES = ("unit", "integration", "system")
 BESIDES_THE_PACKAGE = {"demo", "deployment", "docs", "faults", "package", "soak", "support"}
-"""Folders of tests for what is not in `monitor`: documents, manifests, tools, the distribution, servers of the tests."""
+"""Folders of tests for what is not in `monitor`: documents, manifests, tools, distribution, servers of the tests."""
 
 
 def test_every_test_says_by_its_folder_what_it_needs() -> None:
