@@ -12,7 +12,7 @@ ARG PIP_EXTRA_INDEX_URL
 ARG EXTRAS=alerts,kafka
 RUN python3 -m venv /opt/monitor
 WORKDIR /src
-COPY pyproject.toml README.md constraints.txt ./
+COPY LICENSE pyproject.toml README.md constraints.txt ./
 COPY monitor monitor
 RUN /opt/monitor/bin/pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt ".[${EXTRAS}]"
 

@@ -8,6 +8,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from monitor.celery_app import app
+    from monitor.health_checker import HealthChecker
+    from monitor.installation import install
+
 __version__ = "0.1.0"
 
 _LAZY = {

@@ -37,7 +37,7 @@ from monitor.lib.redaction import scrub
 from monitor.lib.redis_pool import connection_pool
 from monitor.lib.redis_urls import is_redis
 from monitor.model.checks import Notice
-from monitor.plugins.registry import UnknownPlugin
+from monitor.plugins.registry import Registry, UnknownPlugin
 from monitor.policy.schedule import Plan
 from monitor.ports.alerts import DeliveryFailure
 from monitor.ports.executor import Executor
@@ -75,11 +75,11 @@ def load(file: Path | None = None) -> Loaded:
         if error.rest is None:
             raise
         loaded, problems = error.rest, list(error.problems)
+    reported_keys = {problem.key for problem in problems}
     problems += _url_problems(loaded)
-    problems += [problem for check in loaded.config.checks.values() for problem in _option_problems(check, loaded)]
-    problems += [
-        problem for channel in loaded.config.channels.values() for problem in _channel_problems(channel, loaded)
-    ]
+    for spec in (*loaded.config.checks.values(), *loaded.config.channels.values(), *loaded.invalid):
+        found = _option_problems(spec, loaded) if isinstance(spec, CheckSpec) else _channel_problems(spec, loaded)
+        problems += [problem for problem in found if reported_keys.isdisjoint(_causes(problem.key))]
     if problems:
         raise ConfigError(dict.fromkeys(problems))
     return loaded
@@ -183,6 +183,15 @@ def required_url(config: Config, key: str) -> str:
     return value.get_secret_value()
 
 
+def secret_options(table: str, kind: str) -> frozenset[str]:
+    """Return the options of a kind of checks or channels whose type is a secret. Empty for an unknown kind."""
+    registry: Registry[Any] = CHANNELS if table == "channels" else KINDS
+    try:
+        return registry.secret_options(kind)
+    except UnknownPlugin:
+        return frozenset()
+
+
 def store_environment(config: Config) -> dict[str, str]:
     """Return the environment variables from which a process finds the store without the project's Celery application.
 
@@ -218,7 +227,8 @@ def _import_celery_app(loaded: Loaded) -> bool:
         discovery.from_celery(app)  # reads its configuration, which Celery loads lazily
     except Exception as error:
         hint = f"should be an importable Celery application, module:attribute ({type(error).__name__}: {error})"
-        raise ConfigError([ConfigProblem("celery_app", dotted, hint, loaded.origin("celery_app"))]) from error
+        problem = ConfigProblem("celery_app", dotted, hint, loaded.origin("celery_app"))
+        raise ConfigError([problem], loaded) from error  # with the rest, whose problems are reported too
     discovery.prefer(app)
     return before != (discovery.applications(), os.environ.get(discovery.VARIABLE))
 
@@ -243,23 +253,24 @@ def _url_problems(loaded: Loaded) -> list[ConfigProblem]:
 
 def _option_problems(check: CheckSpec, loaded: Loaded) -> list[ConfigProblem]:
     prefix = f"checks.{check.name}"
+    problems = []
+    missing: dict[str, str] = {}
     try:
         resolved = with_configured_options(loaded.config, check)
-        missing = {
-            key
-            for option, key in configured_options(check.kind).items()
-            if key in _URLS and option not in resolved.options
-        }
-        if missing:
-            return [ConfigProblem(key, None, _missing_url_hint(loaded.config, key)) for key in sorted(missing)]
+        configured = configured_options(check.kind).items()
+        missing = {option: key for option, key in configured if key in _URLS and option not in resolved.options}
+        problems += [ConfigProblem(key, None, _missing_url_hint(loaded.config, key)) for key in missing.values()]
         KINDS.build(check.kind, resolved.options)
     except UnknownPlugin as error:
         hint = unknown_hint(error.name, error.known, "kind")
         return [ConfigProblem(f"{prefix}.kind", error.name, hint, loaded.origin(f"{prefix}.kind"))]
     except ValidationError as error:
         known = {*KINDS.option_names(check.kind), *COMMON_CHECK_KEYS}
-        return problems_from_validation(prefix, error, known, loaded.origins)
-    return []
+        secrets = KINDS.secret_options(check.kind)
+        found = problems_from_validation(prefix, error, known, loaded.origins, secrets)
+        reported = {f"{prefix}.{option}" for option in missing}
+        problems += [problem for problem in found if problem.key not in reported]
+    return problems
 
 
 def _channel_problems(channel: ChannelSpec, loaded: Loaded) -> list[ConfigProblem]:
@@ -276,8 +287,18 @@ def _channel_problems(channel: ChannelSpec, loaded: Loaded) -> list[ConfigProble
         problems.append(ConfigProblem(f"{prefix}.kind", error.name, hint, loaded.origin(f"{prefix}.kind")))
     except ValidationError as error:
         known = {*CHANNELS.option_names(channel.kind), *COMMON_CHANNEL_KEYS}
-        problems += problems_from_validation(prefix, error, known, loaded.origins)
+        secrets = CHANNELS.secret_options(channel.kind)
+        problems += problems_from_validation(prefix, error, known, loaded.origins, secrets)
     return problems
+
+
+def _causes(key: str) -> tuple[str, ...]:
+    """Return the keys whose own problem explains a problem of the key.
+
+    For example, the broker is missing because the URL of the store is wrong.
+    """
+    causes = {"broker_url": ("broker_url", "redis_url", "celery_app"), "redis_url": ("redis_url", "celery_app")}
+    return causes.get(key, (key,))
 
 
 _URLS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 
 import click
+from click_didyoumean import DYMGroup
 
 COMMANDS = {
     "up": ("monitor.cli.up", "Run everything on this machine: embedded Redis, worker, beat and web."),
@@ -30,8 +31,11 @@ COMMANDS = {
 _ATTRIBUTES = {"open": "open_page"}
 
 
-class Commands(click.Group):
-    """Group of commands. Names and summaries come from ``COMMANDS``, so the help imports no module of a command."""
+class Commands(DYMGroup):  # type: ignore[misc]
+    """Group of commands. Names and summaries come from ``COMMANDS``, so the help imports no module of a command.
+
+    For an unknown command, the error names similar commands.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
         return list(COMMANDS)

@@ -35,7 +35,7 @@ def config(config: Path | None) -> None:
     load_or_exit(config, fallback_url=lambda _: "redis://127.0.0.1:6379/0")
     if not configured:
         os.environ.pop("MONITOR_REDIS_URL", None)
-    for row in filter(_is_shown, describe(wiring.load_unvalidated(config))):
+    for row in filter(_is_shown, describe(wiring.load_unvalidated(config), wiring.secret_options)):
         style = "dim" if row.origin == DEFAULT_ORIGIN else ""
         table.add_row(Text(row.key), Text(row.value), Text(row.origin), style=style)
     Console().print(table)

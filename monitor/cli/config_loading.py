@@ -73,8 +73,8 @@ def _set_fallback_url(file: Path | None, fallback_url: Fallback) -> None:
     try:
         config = wiring.load_unvalidated(file).config
     except ConfigError as error:
-        if error.rest is None:
-            return  # `wiring.load` reports the error
+        if error.rest is None or any(problem.key == "redis_url" for problem in error.problems):
+            return  # `wiring.load` reports the error. A wrong URL is no missing URL
         config = error.rest.config
     url = fallback_url(config) if config.redis_url is None else None
     if url is not None:

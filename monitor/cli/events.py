@@ -28,7 +28,9 @@ PAGE_SIZE = 1000
 
 @click.command()
 @click.option("--check", help="Name of a check: show only its events.")
-@click.option("--limit", "-n", type=click.IntRange(0), default=20, show_default=True, help="Number of past events.")
+@click.option(
+    "--limit", "-n", type=click.IntRange(0, 1_000_000), default=20, show_default=True, help="Number of past events."
+)
 @click.option("--follow", "-f", is_flag=True, help="After the past events, print new ones as they occur, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print each event as a line of JSON, as in /api/health/events/.")
 @config_option

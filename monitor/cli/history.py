@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -54,6 +55,7 @@ def history(
 
     Exit code: 0, or 3 if there are no observations of the check in that time or the store does not answer.
     """
+    _begin(since, time.time())  # a wrong time is reported before the configuration and the store are read
     loaded = load_with_store(config, data_dir)
     names = tuple(part.strip() for part in series.split(",") if part.strip()) if series else None
     console = Console()

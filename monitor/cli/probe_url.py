@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 DEFAULT_TIMEOUT_SECONDS = 2.0
+MAX_TIMEOUT_SECONDS = 86_400.0
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -80,17 +81,31 @@ def _parse(arguments: Sequence[str]) -> tuple[str, float]:
     )
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=_seconds,
         default=DEFAULT_TIMEOUT_SECONDS,
         metavar="SECONDS",
         help="time limit for the entire request (default: %(default)s)",
     )
     options = parser.parse_args(arguments)
-    try:
-        parts = urlsplit(options.url)
-        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        is_valid = False
-    if not is_valid:
+    if not _is_url(options.url):
         parser.error(f"not an http:// or https:// URL: {options.url!r}")
     return options.url, options.timeout
+
+
+def _is_url(text: str) -> bool:
+    """Return whether a request can be sent to this URL. In its path, characters beyond ASCII are written as %XX."""
+    try:
+        parts = urlsplit(text)
+        target = parts.path + parts.query
+        has_host = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        (parts.hostname or "").encode("idna")  # as the resolver of the system does
+    except ValueError:
+        return False
+    return has_host and target.isascii() and target.isprintable() and " " not in target
+
+
+def _seconds(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) <= MAX_TIMEOUT_SECONDS:  # False for nan
+            return float(text)
+    raise argparse.ArgumentTypeError(f"should be a number of seconds above 0, at most {MAX_TIMEOUT_SECONDS:g}")

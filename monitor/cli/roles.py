@@ -17,7 +17,7 @@ from monitor import wiring
 from monitor.cli.access import provide_token, store_address
 from monitor.cli.config_loading import load_for_role_or_exit
 from monitor.cli.data_dir import data_dir_of
-from monitor.cli.options import config_option
+from monitor.cli.options import config_option, valid_host
 from monitor.config import Config
 from monitor.lib import logs
 from monitor.lib.connection_limit import Bounds, ConnectionGuard, raise_open_file_limit
@@ -34,7 +34,9 @@ BACKLOG = 4096
 Above the limit, the system of the client tries to connect again after a second.
 """
 
-host_option = click.option("--host", help="Address to listen on (default: the setting web.host, else 127.0.0.1).")
+host_option = click.option(
+    "--host", callback=valid_host, help="Address to listen on (default: the setting web.host, else 127.0.0.1)."
+)
 port_option = click.option(
     "--port", type=click.IntRange(0, 65535), help="Port to listen on (default: the setting web.port, else 8000)."
 )
@@ -79,7 +81,7 @@ def web(host: str | None, port: int | None, config: Path | None) -> None:
 @click.option(
     "--concurrency",
     "-c",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1000),
     help="Number of checks that run at the same time (default: the setting worker_slots).",
 )
 @config_option

@@ -14,7 +14,7 @@ import structlog
 
 from monitor import wiring
 from monitor.cli.config_loading import load_or_exit, problems_text
-from monitor.cli.options import config_option
+from monitor.cli.options import config_option, valid_host
 from monitor.config import Config, ConfigError, ConfigProblem, probe_environment
 from monitor.config.model import READY
 from monitor.project.discovery import VARIABLE as DJANGO
@@ -23,7 +23,11 @@ WRONG_CONFIGURATION = 2
 
 
 @click.command()
-@click.option("--host", help="Address to listen on (default: the setting sidecar.host, else $BIND_HOST, else 0.0.0.0).")
+@click.option(
+    "--host",
+    callback=valid_host,
+    help="Address to listen on (default: the setting sidecar.host, else $BIND_HOST, else 0.0.0.0).",
+)
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Port to listen on (default: the setting sidecar.port, else 9011)."
 )

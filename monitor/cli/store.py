@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import click
+from click_didyoumean import DYMGroup
 
 from monitor import wiring
 from monitor.cli.config_loading import exit_with, load_or_exit
@@ -14,8 +15,11 @@ from monitor.cli.options import config_option
 from monitor.config import ConfigProblem
 from monitor.ports.store import StoreUnavailable
 
+GROUP: type[click.Group] = DYMGroup
+"""Class of a group that names similar commands for an unknown one. It has no types of its own."""
 
-@click.group()
+
+@click.group(cls=GROUP)
 def store() -> None:
     """Change the project that owns the store."""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import reduce
 from typing import Any, NamedTuple
 
 from monitor.config.keys import attribute, has_options, setting_keys, table_keys
 from monitor.config.model import DEFAULT_ORIGIN, Loaded
 from monitor.config.units import FOREVER
-from monitor.lib.redaction import hide_check_option, hide_option, mask
+from monitor.lib.redaction import as_secret, hide_check_option, hide_option, mask
 
 NOT_SET = "(not set)"
 EMPTY = "(none)"
@@ -24,9 +24,14 @@ class SettingRow(NamedTuple):
     origin: str
 
 
-def describe(loaded: Loaded) -> list[SettingRow]:
+SecretOptions = Callable[[str, str], Collection[str]]
+"""Function from a table and a kind, such as ``checks`` and ``redis``, to the options whose type is a secret."""
+
+
+def describe(loaded: Loaded, secret_options: SecretOptions) -> list[SettingRow]:
     """Return a row for each setting, then the rows of the tables of groups, checks, channels and maintenance."""
-    table_rows = (row for table in ("groups", "checks", "channels", "maintenance") for row in _rows_of(loaded, table))
+    tables = ("groups", "checks", "channels", "maintenance")
+    table_rows = (row for table in tables for row in _rows_of(loaded, table, secret_options))
     return [*_setting_rows(loaded), *table_rows]
 
 
@@ -36,7 +41,7 @@ def _setting_rows(loaded: Loaded) -> Iterator[SettingRow]:
         yield SettingRow(key.dotted, _text(key.attributes[-1], value), loaded.origin(key.dotted))
 
 
-def _rows_of(loaded: Loaded, table: str) -> Iterator[SettingRow]:
+def _rows_of(loaded: Loaded, table: str, secret_options: SecretOptions) -> Iterator[SettingRow]:
     entries: Mapping[str, Any] = getattr(loaded.config, table)
     for name, entry in entries.items():
         prefix = f"{table}.{name}"
@@ -47,8 +52,12 @@ def _rows_of(loaded: Loaded, table: str) -> Iterator[SettingRow]:
             field_name = attribute(table, key)
             yield SettingRow(f"{prefix}.{key}", _text(field_name, getattr(entry, field_name)), origin)
         mask_option = hide_option if table == "channels" else hide_check_option
-        for key, value in entry.options.items() if has_options(table) else ():
-            yield SettingRow(f"{prefix}.{key}", _text(key, mask_option(value, key)), loaded.origin(f"{prefix}.{key}"))
+        if not has_options(table):
+            continue
+        secrets = secret_options(table, entry.kind)
+        for key, value in entry.options.items():
+            masked = mask_option(as_secret(value) if key in secrets else value, key)
+            yield SettingRow(f"{prefix}.{key}", _text(key, masked), loaded.origin(f"{prefix}.{key}"))
 
 
 def _text(name: str, value: Any) -> str:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from monitor.lib.redaction import MASK, hide_check_option, hide_option, is_secret, is_secret_path, is_table_of_secrets
+from monitor.config.keys import is_secret_setting
+from monitor.lib.redaction import (
+    MASK,
+    as_secret,
+    hide_check_option,
+    hide_option,
+    is_secret,
+    is_secret_path,
+    is_table_of_secrets,
+)
 
 if TYPE_CHECKING:
     from monitor.config.model import Loaded
@@ -74,15 +83,20 @@ class ConfigError(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def problem(path: Sequence[str], value: Any, hint: str, origin: str | None = None) -> ConfigProblem:
+def problem(
+    path: Sequence[str], value: Any, hint: str, origin: str | None = None, *, secret: bool = False
+) -> ConfigProblem:
     """Return a problem of the key at ``path``. Secrets in ``value`` are masked.
 
-    If ``value`` is ``NO_VALUE``, the problem has no value.
+    If ``value`` is ``NO_VALUE``, the problem has no value. With ``secret``, the type of the key is a secret. The types
+    of settings are known here, the types of options are not.
     """
     name = next((part for part in reversed(path) if not part.isdecimal()), "")  # skips the index in a list
     mask_option = hide_option if path[0].partition(".")[0] == "channels" else hide_check_option
     if is_secret_path(path) and value is not NO_VALUE and not isinstance(value, Mapping):
         value = MASK
+    elif (secret or is_secret_setting(path)) and value is not NO_VALUE:
+        value = as_secret(value)
     text = None if value is NO_VALUE else _shortened_repr(mask_option(value, name))
     return ConfigProblem(".".join(path), text, hint, origin)
 
@@ -122,12 +136,16 @@ def unknown_key(
 
 
 def problems_from_validation(
-    prefix: str, error: ValidationError, known_names: Iterable[str], origins: Mapping[str, str] | None = None
+    prefix: str,
+    error: ValidationError,
+    known_names: Iterable[str],
+    origins: Mapping[str, str] | None = None,
+    secret_names: Collection[str] = (),
 ) -> list[ConfigProblem]:
     """Return the problems in pydantic's error about the table at the dotted key ``prefix``, such as ``checks.NAME``.
 
     ``known_names`` contains the keys that the table may have, for hints about unknown keys. ``origins`` maps each
-    dotted key to its origin.
+    dotted key to its origin. ``secret_names`` contains the keys of the table whose type is a secret.
     """
     known = tuple(known_names)
     problems = []
@@ -139,7 +157,8 @@ def problems_from_validation(
         if detail["type"] in _UNKNOWN_KEY_TYPES:
             problems.append(unknown_key(path, detail["input"], known, origin))
         else:
-            problems.append(problem(path, _value(detail), _hint(detail), origin))
+            secret = bool(detail["loc"]) and detail["loc"][0] in secret_names
+            problems.append(problem(path, _value(detail), _hint(detail), origin, secret=secret))
     return problems
 
 

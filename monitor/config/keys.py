@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from monitor.config.alerts import ChannelSpec, MaintenanceSpec
 from monitor.config.model import CheckSpec, GroupSpec
 from monitor.config.settings import Settings
+from monitor.lib.redaction import is_secret_type
 
 PREFIX = "MONITOR_"
 SHORT_NAMES = {
@@ -56,6 +57,16 @@ class SettingKey:
 def setting_keys() -> tuple[SettingKey, ...]:
     """Return all settings outside of ``TABLES``, in the order of their declaration."""
     return tuple(_keys_of(Settings, (), ()))
+
+
+@cache
+def _secret_settings() -> frozenset[Path]:
+    return frozenset(key.path for key in setting_keys() if is_secret_type(key.field.annotation))
+
+
+def is_secret_setting(path: Sequence[str]) -> bool:
+    """Return whether the type of the setting at ``path`` is a secret, such as a token or a URL with a password."""
+    return tuple(path) in _secret_settings()
 
 
 @cache

@@ -69,7 +69,8 @@ def load(
         problems += transport_problems
         values |= {"broker_url": celery_broker_url(document.broker_url), "broker_transport_options": options}
     config = Config(**values, **{table: getattr(roster, table) for table in TABLES})
-    loaded = Loaded(config, {key.dotted: DEFAULT_ORIGIN for key in setting_keys()} | origins)
+    all_origins = {key.dotted: DEFAULT_ORIGIN for key in setting_keys()} | origins
+    loaded = Loaded(config, all_origins, tuple(roster.invalid))
     if problems:
         raise ConfigError(problems, loaded)
     return loaded

@@ -187,10 +187,15 @@ class Config(Settings):
 
 @dataclass(frozen=True)
 class Loaded:
-    """Configuration, and the origin of each dotted key that was set. All other keys have their defaults."""
+    """Configuration, and the origin of each dotted key that was set. All other keys have their defaults.
+
+    ``invalid`` contains the checks and channels that are not in the configuration, because one of their fields is
+    invalid. In them, invalid fields have their defaults. So the problems of their options can be reported too.
+    """
 
     config: Config
     origins: Mapping[str, str]
+    invalid: tuple[CheckSpec | ChannelSpec, ...] = ()
 
     def origin(self, key: str) -> str:
         """Return the source of the value of a dotted key.

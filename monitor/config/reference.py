@@ -66,6 +66,11 @@ check `orders-api`. In a list of names, commas separate the names. Write other l
 variable counts as not set. Kubernetes sets variables such as `MONITOR_PORT=tcp://...` and `MONITOR_SERVICE_HOST` for a
 Service called `monitor`. These variables are ignored.
 
+**Secrets.** `monitor config` and error messages show `***` in place of a token, a password, the value of a header, and
+the user and password of a URL. Of an http or https URL that is a secret, such as `alerting.ping_url`, they show only
+scheme, host and port. Of the transport options of a broker, they show numbers and the options that never hold a secret,
+such as `master_name`.
+
 **Units.** A duration is a number of seconds, or a text such as `500ms`, `10s`, `5m`, `1h`, `1d`. A size is a number of
 bytes, or a text such as `64MB` (64 million bytes) or `64MiB` (64 x 1024 x 1024 bytes).
 """
@@ -122,7 +127,7 @@ def render() -> str:
 
 
 def _settings() -> str:
-    values = {row.key: row.value for row in describe(Loaded(Config(), {}))}
+    values = {row.key: row.value for row in describe(Loaded(Config(), {}), lambda *_: ())}
     short: dict[tuple[str, ...], list[str]] = {}
     for name, path in SHORT_NAMES.items():
         short.setdefault(path, []).append(name)

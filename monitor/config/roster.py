@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -34,11 +35,15 @@ RUNTIME_NAMES = frozenset({"workers"})
 """Names of the checks that are created at run time and have no such prefix."""
 
 _ENABLED = TypeAdapter(bool)
+_TIMES = frozenset({"interval", "timeout", "valid_for"})  # each is validated by the others
 F = TypeVar("F", bound=FrozenModel)
 
 
 class RosterParser:
-    """Parser of tables. After the ``add_`` methods, it has the valid entries, and the ``problems`` of the others."""
+    """Parser of tables. After the ``add_`` methods, it has the valid entries, and the ``problems`` of the others.
+
+    ``invalid`` contains checks and channels with invalid fields. These fields have their defaults there.
+    """
 
     def __init__(self, defaults: CheckDefaults, origins: Mapping[str, str]) -> None:
         self.checks: dict[str, CheckSpec] = {}
@@ -46,6 +51,7 @@ class RosterParser:
         self.channels: dict[str, ChannelSpec] = {}
         self.maintenance: dict[str, MaintenanceSpec] = {}
         self.problems: list[ConfigProblem] = []
+        self.invalid: list[CheckSpec | ChannelSpec] = []
         self._names: set[str] = set()
         self._defaults = defaults
         self._origins = origins
@@ -62,7 +68,7 @@ class RosterParser:
             enabled = self._parse_enabled(name, table)
             if "kind" not in table and not (enabled is False and name in DEFAULT_ROSTER):
                 self._report_missing_kind(name, enabled)
-            check = self._parse_check(name, table)
+            check = self._parse_check(name, table, is_enabled=enabled is not False)
             if check is not None and enabled:
                 self.checks[name] = check
         for check in self.checks.values():
@@ -102,7 +108,16 @@ class RosterParser:
                 valid[name] = model.model_validate({**values, "name": name})
             except ValidationError as error:
                 self._report_invalid(table, name, error)
+                if model is ChannelSpec:
+                    self._add_invalid(ChannelSpec, {**values, "name": name}, error)
         return valid
+
+    def _add_invalid(self, model: type[CheckSpec | ChannelSpec], values: Table, error: ValidationError) -> None:
+        """Add the entry without its invalid fields to ``invalid``. Do nothing if its name or its kind is invalid."""
+        invalid_keys = {str(detail["loc"][0]) for detail in error.errors(include_url=False) if detail["loc"]}
+        with contextlib.suppress(ValidationError):
+            kept = {key: value for key, value in values.items() if key not in invalid_keys}
+            self.invalid.append(model.model_validate(kept))
 
     def _report_missing(self, names: Iterable[str], known: set[str], path: tuple[str, ...], noun: str) -> None:
         for name in names:
@@ -124,7 +139,7 @@ class RosterParser:
                     paths.append([*path, parent])
         return []
 
-    def _parse_check(self, name: str, table: Table) -> CheckSpec | None:
+    def _parse_check(self, name: str, table: Table, *, is_enabled: bool) -> CheckSpec | None:
         # A missing kind has its own problem. With a placeholder the other fields can be validated.
         fields: dict[str, Any] = {"kind": "missing", **self._default_fields, "name": name}
         options: dict[str, Any] = {}
@@ -139,6 +154,9 @@ class RosterParser:
             return CheckSpec.model_validate({**fields, "options": options})
         except ValidationError as error:
             self._report_invalid("checks", name, error)
+            if "kind" in table and is_enabled:
+                kept = {key: value for key, value in fields.items() if key not in _TIMES}
+                self._add_invalid(CheckSpec, {**kept, "options": options}, error)
             return None
 
     def _parse_enabled(self, name: str, table: Table) -> bool | None:

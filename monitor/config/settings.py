@@ -13,7 +13,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from monitor.agent.identity import NAME as PROJECT_NAME
 from monitor.config.units import Bytes, CommaSeparated, Seconds
-from monitor.config.urls import celery_transport_options, celery_url, redis_py_url, validated_broker_url, validated_url
+from monitor.config.urls import (
+    celery_transport_options,
+    celery_url,
+    redis_py_url,
+    validated_broker_url,
+    validated_http_url,
+    validated_url,
+)
 from monitor.credentials.token_file import LEAST_CHARACTERS, is_sound
 from monitor.lib import redis_urls
 
@@ -44,6 +51,7 @@ def _validated_token(token: SecretStr) -> SecretStr:
 
 
 Url = Annotated[SecretStr, AfterValidator(validated_url)]
+HttpUrl = Annotated[SecretStr, AfterValidator(validated_http_url)]
 BrokerUrl = Annotated[SecretStr, AfterValidator(validated_broker_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(redis_py_url)]
 LogFormat = Annotated[Literal["auto", "json", "console"], BeforeValidator(_lowercase)]
@@ -248,7 +256,7 @@ class AlertingSettings(FrozenModel):
         description="time between two sweeps. A sweep finds expired results, due reminders and retries, and silences "
         "that have ended. A longer interval delays the notifications about them",
     )
-    ping_url: Url | None = Field(
+    ping_url: HttpUrl | None = Field(
         default=None,
         description="http or https URL of a dead man's switch, such as Healthchecks.io. The monitor sends a GET "
         "request (a ping) to the URL as long as the monitor itself works. If the URL is not set, no ping is sent",

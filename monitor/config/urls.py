@@ -18,6 +18,13 @@ def validated_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def validated_http_url(value: SecretStr) -> SecretStr:
+    """Return the URL unchanged. Raise ValueError if the URL is not http or https, or has no host."""
+    if re.match(r"(?i)https?://[^/?#\s]", value.get_secret_value()) is None:
+        raise ValueError("should be an http or https URL, such as https://host/path")
+    return value
+
+
 def redis_py_url(value: SecretStr) -> SecretStr:
     """Return the URL of a Redis in the form that redis-py accepts. Raise ValueError for a URL of any other server."""
     return SecretStr(redis_urls.for_redis_py(value.get_secret_value()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import SecretStr
 
@@ -21,6 +21,25 @@ _AUTHORIZATION = re.compile(
     r"""(?i)\b(authorization["']?\s*[:=]\s*["']?)(?:(?:basic|bearer|token|digest)\s+)?[^\s"',]+"""
 )
 _SECRET_TABLE_NAME = re.compile(r"(?:^|_)headers$|^environment$")
+_WEB_TARGET = re.compile(r"(?is)^(\s*https?://[^/?#\s]*)[/?#\s].+$")
+# The host is a name with a dot, or it has a port, or it is behind an "@". A single word may be a password.
+_URL_WITHOUT_SCHEME = re.compile(
+    r"""(?xs)^ (?: (?P<user_info>.*@) (?P<host>[\w.-]+(?::\d+)?) | (?P<name>[\w-]*(?:\.[\w-]+)+(?::\d+)? | [\w-]+:\d+) )
+    (?P<target>[/?#\s].*)? $"""
+)
+_NAMES_OF_URLS = ("url", "urls", "dsn")
+_PLAIN_TRANSPORT_OPTIONS = frozenset(
+    {
+        "fanout_patterns",
+        "fanout_prefix",
+        "global_keyprefix",
+        "master_name",
+        "queue_name_prefix",
+        "queue_order_strategy",
+        "region",
+        "sep",
+    }
+)
 _MIN_LENGTH_TO_HIDE_ANYWHERE = 4
 _SECRET_NAME = re.compile(rf"(?i)(?:{_SECRETS}|signature|authorization|cookie)|(?:^|_)(?:auth|sig)(?:$|_)")
 
@@ -79,6 +98,27 @@ def hide_secrets(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+def is_secret_type(annotation: Any) -> bool:
+    """Return whether values of a type are or contain secrets: ``SecretStr``, or a table or list of it."""
+    return annotation is SecretStr or any(map(is_secret_type, get_args(annotation)))
+
+
+def as_secret(value: Any) -> Any:
+    """Return the value with a ``SecretStr`` in place of each text, for a key whose type is a secret."""
+    match value:
+        case str():
+            return SecretStr(value)
+        case bytes():
+            return SecretStr(value.decode(errors="replace"))
+        case Mapping():
+            return {key: as_secret(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [as_secret(item) for item in value]
+        case None | bool() | SecretStr():
+            return value
+    return SecretStr(str(value))  # a number, such as a PIN
+
+
 def mask(value: Any, name: str = "", scrub_text: Callable[[str], str] = scrub_value) -> Any:
     """Return the value of the key ``name`` with ``***`` in place of secrets. Tables and lists keep their structure.
 
@@ -91,19 +131,55 @@ def mask(value: Any, name: str = "", scrub_text: Callable[[str], str] = scrub_va
         case _ if is_secret(name):
             masked = MASK
         case SecretStr():
-            secret = value.get_secret_value()
-            masked = scrub_value(secret) if "://" in secret else MASK
-        case str() if "://" not in value and name.lower().endswith(("url", "dsn")):
+            masked = _address(value.get_secret_value(), name, scrub_text)
+        case str() if "://" not in value and name.lower().endswith(_NAMES_OF_URLS):
             masked = re.sub(r"(?s)^.*@", f"{MASK}@", scrub_text(value))  # a URL without a scheme
         case str():
             masked = scrub_text(value)
         case bytes():
             masked = scrub_text(value.decode(errors="replace"))
         case Mapping():
-            masked = {key: mask(item, str(key), scrub_text) for key, item in value.items()}
+            shown = {key: _hide_texts(item) if _is_hidden(name, str(key)) else item for key, item in value.items()}
+            masked = {key: mask(item, str(key), scrub_text) for key, item in shown.items()}
         case list() | tuple() | set() | frozenset():
-            masked = [mask(item, "", scrub_text) for item in value]
+            masked = [mask(item, name if isinstance(item, SecretStr) else "", scrub_text) for item in value]
     return masked
+
+
+def _is_hidden(table: str, key: str) -> bool:
+    """Return whether texts below a key are secrets. Transports of brokers have options of any name."""
+    return table.endswith("transport_options") and key not in _PLAIN_TRANSPORT_OPTIONS
+
+
+def _hide_texts(value: Any) -> Any:
+    match value:
+        case str() | bytes() | SecretStr():
+            return MASK
+        case Mapping():
+            return {key: _hide_texts(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_hide_texts(item) for item in value]
+    return value
+
+
+def _address(secret: str, name: str, scrub_text: Callable[[str], str]) -> str:
+    """Return the part of a secret that is none: scheme, host and port of a URL, else only ``***``.
+
+    The path and the query of an http or https URL may be a credential. In the URL of another server, such as a Redis,
+    they name a database.
+    """
+    if "://" in secret:
+        return _WEB_TARGET.sub(rf"\1/{MASK}", scrub_text(scrub_value(secret)))
+    if not name.lower().endswith(_NAMES_OF_URLS):
+        return MASK
+    match = _URL_WITHOUT_SCHEME.search(scrub_text(secret))
+    if match is None:
+        return MASK
+    return (
+        (f"{MASK}@" if match["user_info"] else "")
+        + (match["host"] or match["name"])
+        + (f"/{MASK}" if match["target"] else "")
+    )
 
 
 def hide_check_option(value: Any, name: str = "") -> Any:
@@ -122,6 +198,11 @@ def hide_option(value: Any, name: str = "") -> Any:
     if isinstance(value, Mapping):
         is_secret_table = is_table_of_secrets(name)
         return {key: MASK if is_secret_table else hide_option(item, str(key)) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [hide_option(item, name) for item in value]
+    if isinstance(value, SecretStr):  # without a scheme, the text may be the path of a URL
+        scheme, separator, _ = value.get_secret_value().partition("://")
+        return f"{scheme}{separator}{MASK}" if separator else MASK
     return mask(value, name, _only_schemes)
 
 

@@ -12,10 +12,12 @@ import logging
 import pkgutil
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter
 from pydantic_core import CoreConfig, SchemaValidator
+
+from monitor.lib.redaction import is_secret_type
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +89,11 @@ class Registry(Generic[P]):
     def option_names(self, name: str) -> tuple[str, ...]:
         """Return the names of the options of the class of that name. Raise :class:`UnknownPlugin`."""
         return tuple(field.name for field in self.fields(name))
+
+    def secret_options(self, name: str) -> frozenset[str]:
+        """Return the names of the options whose type is a secret. Raise :class:`UnknownPlugin`."""
+        hints = get_type_hints(self.find(name), include_extras=True)
+        return frozenset(option for option in self.option_names(name) if is_secret_type(hints[option]))
 
     def validated(self, cls: type[P], options: Mapping[str, Any]) -> P:
         """Return an instance of a class with these options. The class need not be registered.

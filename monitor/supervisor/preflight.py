@@ -31,6 +31,8 @@ def listen_address(host: str, port: int) -> tuple[str, int]:
         )[0]
     except OSError as error:
         raise CannotStart(f"cannot listen on {host}: {error.strerror}") from error
+    except ValueError as error:  # a label that is too long, or a null character
+        raise CannotStart(f"cannot listen on {host!r}: it is no host name and no IP address") from error
     with socket.socket(family, socket_type, protocol) as test_socket:
         # The web server sets SO_REUSEPORT. This socket does not: with it, bind would succeed beside a running server.
         test_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

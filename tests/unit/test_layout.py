@@ -13,8 +13,8 @@ from pathlib import Path
 TESTS = Path(__file__).parents[1]
 PACKAGE = TESTS.parent / "monitor"
 PLACES = ("unit", "integration", "system")
-BESIDES_THE_PACKAGE = {"demo", "deployment", "docs", "faults", "soak", "support"}
-"""Folders of tests for what is not in the package: its documents, manifests and tools, and the servers of the tests."""
+BESIDES_THE_PACKAGE = {"demo", "deployment", "docs", "faults", "package", "soak", "support"}
+"""Folders of tests for what is not in `monitor`: documents, manifests, tools, distribution, servers of the tests."""
 
 
 def test_every_test_says_by_its_folder_what_it_needs() -> None:

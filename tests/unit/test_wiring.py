@@ -161,3 +161,73 @@ def test_a_channel_reminds_as_its_kind_does_unless_configured(tmp_path: Path) ->
         "slow-am": 3600.0,
         "log": None,
     }
+
+
+EVERYTHING_WRONG = """
+redis_url = "bla"
+worker_slots = "many"
+[alerting]
+ping_url = "hc-ping.com"
+[checks.kind]
+kind = "disc"
+interval = "often"
+[checks.fields-and-options]
+kind = "http"
+timeout = "99s"
+colour = "red"
+url = "ftp://host"
+[checks.store]
+kind = "redis"
+warning_memory_percent = "lots"
+[checks.disabled]
+kind = "pigeon"
+enabled = false
+[channels.kind]
+kind = "pigeon"
+severity = "bad"
+[channels.fields-and-options]
+kind = "webhook"
+severity = "bad"
+url = "ftp://host"
+title = "$nonsense"
+[channels.options]
+kind = "email"
+host = "a b"
+"""
+EVERY_KEY = {
+    "redis_url",
+    "worker_slots",
+    "alerting.ping_url",
+    "checks.kind.kind",
+    "checks.kind.interval",
+    "checks.fields-and-options.timeout",
+    "checks.fields-and-options.colour",
+    "checks.fields-and-options.url",
+    "checks.store.warning_memory_percent",
+    "channels.kind.kind",
+    "channels.kind.severity",
+    "channels.fields-and-options.severity",
+    "channels.fields-and-options.url",
+    "channels.fields-and-options.title",
+    "channels.options.host",
+    "channels.options.sender",
+    "channels.options.recipients",
+}
+
+
+def test_every_problem_is_reported_in_one_run(tmp_path: Path) -> None:
+    """Settings, fields and options, also several of one entry, and beside an unknown kind; each once."""
+    (tmp_path / "monitor.toml").write_text(EVERYTHING_WRONG)
+    with pytest.raises(ConfigError) as caught:
+        wiring.load()
+    keys = [problem.key for problem in caught.value.problems]
+    assert sorted(keys) == sorted(EVERY_KEY)
+
+
+def test_a_wrong_application_hides_no_other_problem(tmp_path: Path) -> None:
+    """It cannot be imported, and there is an unknown kind."""
+    text = 'celery_app = "nowhere:app"\nredis_url = "redis://h/0"\n[checks.a]\nkind = "disc"\n'
+    (tmp_path / "monitor.toml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        wiring.load()
+    assert {problem.key for problem in caught.value.problems} == {"celery_app", "checks.a.kind"}

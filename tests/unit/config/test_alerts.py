@@ -142,7 +142,7 @@ def test_a_check_may_depend_on_what_comes_and_goes():
 def test_a_channels_secrets_are_not_shown():
     """Not even the path of a URL, which may be all that lets one in; nor in errors."""
     loaded = load(django_settings={"channels": {"ops": SECRETS}}, environ={})
-    rows = {row.key: row.value for row in describe(loaded)}
+    rows = {row.key: row.value for row in describe(loaded, wiring.secret_options)}
     assert rows["channels.ops.url"] == "https://***"
     assert rows["channels.ops.severity"] == "error"
     assert "hunter2" not in str(rows) + repr(loaded)

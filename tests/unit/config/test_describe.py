@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor import wiring
 from monitor.config import load
 from monitor.config.describe import SettingRow, describe
 from monitor.config.reference import render
@@ -19,7 +20,7 @@ def test_every_value_with_its_origin():
         django_settings={"defaults": {"interval": "30s"}, "checks": {"disk": {"paths": ["/", "/data"]}}},
         environ={"MONITOR_CHECKS__CPU__INTERVAL": "5"},
     )
-    rows = {row.key: row for row in describe(loaded)}
+    rows = {row.key: row for row in describe(loaded, wiring.secret_options)}
     assert [rows[key] for key in ("token", "worker_slots", "refresh_interval", "groups.ready.stale")] == [
         SettingRow("token", "(not set)", "default"),
         SettingRow("worker_slots", "16", "default"),
@@ -46,7 +47,7 @@ def test_secrets_are_not_printed():
         },
         environ={},
     )
-    rows = describe(loaded)
+    rows = describe(loaded, wiring.secret_options)
     assert "hunter2" not in str(rows)
     assert "hunter2" not in repr(loaded)
     assert {row.key: row.value for row in rows}["redis_url"] == "unix://***@/x?db=1"
@@ -67,6 +68,9 @@ def test_every_setting_says_what_it_means():
 def test_values_of_headers_are_not_printed(option):
     """Whatever the headers are called."""
     check = {"kind": "prometheus", "url": "http://m", "query": "up", option: {"X-Scope-OrgID": "shop-eu"}}
-    rows = {row.key: row.value for row in describe(load(django_settings={"checks": {"mimir": check}}, environ={}))}
+    rows = {
+        row.key: row.value
+        for row in describe(load(django_settings={"checks": {"mimir": check}}, environ={}), wiring.secret_options)
+    }
     assert rows[f"checks.mimir.{option}"] == "X-Scope-OrgID = ***"
     assert "shop-eu" not in str(rows)

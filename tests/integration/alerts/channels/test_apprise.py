@@ -7,10 +7,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from monitor.alerts.base import Permanent, Temporary
+from monitor import wiring
+from monitor.alerts.base import Temporary
+from monitor.config import ConfigError
 from tests.integration.alerts.conftest import Receiver
 from tests.support.builders.notices import FIRING, channel, refusal, resolved, send
 
@@ -54,11 +57,27 @@ def test_an_answer_that_is_half_nonsense(serve: Callable[..., int], caplog: pyte
     assert "T0KEN" not in caplog.text
 
 
-def test_an_address_it_cannot_read_is_given_up() -> None:
-    """A typing error in the scheme."""
-    failure = refusal(lambda: send(channel("apprise", url="slakc://T0KEN/T0KEN")))
-    assert isinstance(failure, Permanent)
-    assert "T0KEN" not in failure.reason
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("slakc://hunter2/hunter2/hunter2", id="a misspelt service"),
+        pytest.param("slack://hunter2", id="a token is missing"),
+        pytest.param("json://[::1/hunter2", id="no host"),
+        pytest.param("hunter2/hunter2", id="no scheme"),
+    ],
+)
+def test_an_address_it_cannot_use_is_a_configuration_error(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Found when the configuration is loaded. The key is named, and nothing of the URL but its scheme."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "monitor.toml").write_text(f'[channels.on-call]\nkind = "apprise"\nurl = "{url}"\n')
+    with pytest.raises(ConfigError) as caught, caplog.at_level(logging.DEBUG):
+        wiring.load()
+    [found] = [problem for problem in caught.value.problems if problem.key.startswith("channels.")]
+    assert found.key == "channels.on-call.url"
+    assert "Apprise" in found.hint
+    assert "hunter2" not in str(caught.value) + caplog.text
 
 
 def test_without_apprise_it_is_a_configuration_error() -> None:
@@ -76,10 +95,10 @@ def test_without_apprise_it_is_a_configuration_error() -> None:
 
 
 def test_it_is_imported_when_it_is_needed() -> None:
-    """Not by the processes that only look a channel's options up."""
+    """Not by a monitor whose channels are of other kinds."""
     code = (
         "import sys; from monitor.alerts.registry import CHANNELS\n"
-        "CHANNELS.build('apprise', {'url': 'json://host'}); print('apprise' in sys.modules)"
+        "CHANNELS.names(), CHANNELS.build('log', {}); print('apprise' in sys.modules)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "False\n"
