@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import structlog
 
 from monitor import wiring
 from monitor.cli.config_loading import load_or_exit, problems_text
@@ -68,7 +67,7 @@ def _log_defaults(settings: Config) -> None:
     logs.configure(settings.log_format, settings.log_level)
     hint = "no group is configured, so defaults are used; to watch another group, set KAFKA_GROUP and its source: "
     hint += "KAFKA_BROKERS or PROMETHEUS_URL"
-    structlog.get_logger("monitor.sidecar").warning(
+    logs.get_logger("monitor.sidecar").warning(
         "sidecar.defaults_taken", **probe_environment.OLDER_PROBE_DEFAULTS, hint=hint
     )
 

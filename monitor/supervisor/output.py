@@ -14,9 +14,10 @@ import sys
 from typing import Any
 
 import click
-import structlog
 
-log = structlog.get_logger("monitor.up")
+from monitor.lib import logs
+
+log = logs.get_logger("monitor.up")
 
 _COLOURS = {"redis": "red", "worker": "green", "beat": "yellow", "web": "cyan", "monitor": "white"}
 
