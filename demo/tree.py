@@ -37,9 +37,11 @@ def run(port: int | None, *, seed: int, incident_in: float) -> None:
             logs.configure("auto", "info")
             output, mark = Output(), secrets.token_hex(16)
             with preflight.lock(home, mark):
-                supervisor = Supervisor(
-                    embedded.server_role(home), _roles(port, terminal=output.terminal), mark, output
-                )
+                supervisor = Supervisor(embedded.server_role(home), _roles(port, output), mark, output)
+                if output.terminal:
+                    output.line(
+                        "monitor", "starting Redis, an invented shop and web; the page follows in a few seconds"
+                    )
                 welcome = Welcome(host, port, output, incident_in, token_file.ensure(home))
                 supervisor.run(lambda: embedded.responds(embedded.socket_path(home)), welcome.look)
 
@@ -108,8 +110,8 @@ class Welcome:
             self._output.event("demo.ready", line, url=url, seconds=round(time.monotonic() - self._started_at, 1))
 
 
-def _roles(port: int, *, terminal: bool) -> list[Role]:
-    said: Mapping[str, str] = {"PYTHONUNBUFFERED": "1", **({"MONITOR_LOG_FORMAT": "console"} if terminal else {})}
+def _roles(port: int, output: Output) -> list[Role]:
+    said: Mapping[str, str] = {"PYTHONUNBUFFERED": "1", **output.environment}
     return [
         Role("demo", (sys.executable, "-m", "demo.present"), said),
         Role("web", (sys.executable, "-m", "monitor", "web", "--host", HOST, "--port", str(port)), said),

@@ -107,7 +107,7 @@ def _run_roles(settings: Config, host: str, port: int) -> None:
     output = Output()
     try:
         address, port = preflight.listen_address(host, port)
-        environment = {"PYTHONUNBUFFERED": "1"} | ({"MONITOR_LOG_FORMAT": "console"} if output.terminal else {})
+        environment = {"PYTHONUNBUFFERED": "1", **output.environment}
         commands = [("monitor.sidecar", address, str(port)), ("monitor", "worker"), ("monitor", "beat")]
         roles = [Role(_role_name(words), (sys.executable, "-m", *words), environment) for words in commands]
         Supervisor(None, roles, secrets.token_hex(16), output).run(lambda: True, lambda: None)

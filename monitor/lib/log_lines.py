@@ -6,6 +6,7 @@ out. A line that is longer than the terminal is wide is cut; a warning or an err
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -16,6 +17,8 @@ from datetime import datetime
 from typing import Any
 
 _HIDDEN = frozenset({"event", "level", "logger", "timestamp", "exception", "stack"})
+_FIRST = ("check", "channel", "was", "now")
+_OWN = ("monitor", "demo", "")
 _IDS = frozenset({"task_id", "transition", "notice", "run_id"})
 _LEVELS = {"warning": "warn", "critical": "crit"}
 _COLOURS = {"debug": "2", "warning": "33", "error": "31", "critical": "31;1"}
@@ -35,18 +38,32 @@ class Renderer:
         level = str(event.get("level", "info"))
         head = f"{_clock(event.get('timestamp'))} {_LEVELS.get(level, level):<5} "
         fields = {key: value for key, value in event.items() if key not in _IDS}
-        message = " ".join(text(fields, with_exception=False).split("\n"))
-        if not _is_own(event):
-            message = f"{str(event.get('logger', '')).partition('.')[0]}: {message}"
-        line = fit(head + message, columns(), continues=level not in ("debug", "info"))
+        message = " ".join(text(fields, with_exception=False).split())
+        logger = str(event.get("logger", ""))
+        if logger == "py.warnings":
+            message = re.sub(r"^\S+:\d+: ", "", message)  # the place in the code
+        elif logger.partition(".")[0] not in _OWN:
+            message = f"{logger.partition('.')[0]}: {message}"
+        line = fit(head + message, columns(), continues=level not in ("debug", "info") and logger != "py.warnings")
         if self._colours and level in _COLOURS:
             line = f"\x1b[{_COLOURS[level]}m{line}\x1b[0m"
         return "\n".join([line, *_attached(event)])
 
 
+class FirstResultFilter(logging.Filter):
+    """Filter that drops the events about first results that are ok: at the start there is one for each check."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether to log the record."""
+        fields = record.msg
+        return not (isinstance(fields, dict) and fields.get("was") == "unknown" and fields.get("now") == "ok")
+
+
 def text(event: Mapping[str, Any], *, with_exception: bool = True) -> str:
     """Return an event as text: its name and its fields, ``key=value``. A traceback follows on its own lines."""
-    fields = [_field(key, value) for key, value in event.items() if key not in _HIDDEN]
+    shown = {key: value for key, value in event.items() if key not in _HIDDEN}
+    first = {key: shown.pop(key) for key in _FIRST if key in shown}
+    fields = [_field(key, value) for key, value in {**first, **shown}.items()]
     line = " ".join([str(event.get("event", "")), *fields])
     return "\n".join([line, *_attached(event)]) if with_exception else line
 
@@ -62,8 +79,13 @@ def columns() -> int:
 
 
 def fit(line: str, width: int, *, continues: bool, indent: str = _INDENT) -> str:
-    """Return a line that is at most ``width`` columns wide, or several such lines if it ``continues``."""
+    """Return a line that is at most ``width`` columns wide, or several such lines if it ``continues``.
+
+    A line with a longer word, such as a URL, is unchanged: the terminal wraps it, and the URL can be copied.
+    """
     if width < MIN_COLUMNS or len(line) <= width:
+        return line
+    if continues and max(map(len, line.split())) > width - len(indent):
         return line
     if not continues:
         return line[: width - 1].rstrip() + "…"
@@ -112,10 +134,6 @@ def _clock(timestamp: Any) -> str:
         return datetime.fromisoformat(str(timestamp)).astimezone().strftime("%H:%M:%S")
     except ValueError:
         return "--:--:--"
-
-
-def _is_own(event: Mapping[str, Any]) -> bool:
-    return str(event.get("logger", "")).partition(".")[0] in ("monitor", "demo", "")
 
 
 def _attached(event: Mapping[str, Any]) -> list[str]:

@@ -85,12 +85,15 @@ def dict_config(format: Format = "auto", level: str = "info") -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"monitor": {"()": "monitor.lib.logs.formatter", "format": format}},
-        "filters": {"outages": {"()": "monitor.lib.logs.OutageFilter"}},
+        "filters": {
+            "outages": {"()": "monitor.lib.logs.OutageFilter"},
+            "first results": {"()": "monitor.lib.log_lines.FirstResultFilter"},
+        },
         "handlers": {
             "stderr": {
                 "class": "logging.StreamHandler",
                 "formatter": "monitor",
-                "filters": ["outages"],
+                "filters": ["outages", *(["first results"] if _is_console(format) else [])],
                 "level": level.upper(),
                 "stream": "ext://sys.stderr",
             }
@@ -116,13 +119,13 @@ def _without_settings(level: int) -> dict[str, Any]:
 
 def formatter(format: Format = "auto") -> logging.Formatter:
     """Return a formatter for any log record. ``auto`` means ``console`` if standard error is a terminal, else JSON."""
-    is_terminal = sys.stderr.isatty()
-    renderer: Processor
-    if format == "console" or (format == "auto" and is_terminal):
-        renderer = log_lines.Renderer(colours=is_terminal)
-    else:
-        renderer = structlog.processors.JSONRenderer()
-    return Formatter(renderer)
+    if _is_console(format):
+        return Formatter(log_lines.Renderer(colours=sys.stderr.isatty()))
+    return Formatter(structlog.processors.JSONRenderer())
+
+
+def _is_console(format: Format) -> bool:
+    return format == "console" or (format == "auto" and sys.stderr.isatty())
 
 
 class Formatter(logging.Formatter):

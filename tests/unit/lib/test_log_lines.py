@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
 
 import pytest
 
-from monitor.lib.log_lines import Renderer, fit, text
+from monitor.lib.log_lines import FirstResultFilter, Renderer, fit, text
 
 AT = "2026-11-27T16:40:01.123456Z"
 
@@ -86,3 +87,25 @@ def test_without_a_terminal_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delenv("COLUMNS")
     assert len(line({"event": "e", "message": "x" * 500})) > 500
     assert fit("x" * 500, 0, continues=False) == "x" * 500
+
+
+def test_a_warning_of_python_is_one_line() -> None:
+    """Without the place in the code, and without the empty lines of its text."""
+    event = "/usr/lib/python3/x.py:893: SecurityWarning: Do not run\nthis as root\n\n  warn()\n"
+    shown = line({"event": event, "level": "warning", "logger": "py.warnings"})
+    assert shown.endswith(" warn  SecurityWarning: Do not run this as root warn()")
+
+
+def test_first_results_that_are_ok_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """At the start of `monitor up` they would move the link to the dashboard out of the terminal."""
+    kept = FirstResultFilter().filter
+    assert not kept(logging.makeLogRecord({"msg": {"event": "check.changed", "was": "unknown", "now": "ok"}}))
+    assert kept(logging.makeLogRecord({"msg": {"event": "check.changed", "was": "unknown", "now": "error"}}))
+    assert kept(logging.makeLogRecord({"msg": {"event": "check.changed", "was": "error", "now": "ok"}}))
+    assert kept(logging.makeLogRecord({"msg": "was unknown"}))
+
+
+def test_a_url_is_not_broken() -> None:
+    """It can be copied from the terminal."""
+    url = "http://127.0.0.1:8000/" + "x" * 80
+    assert fit(f"open {url}", 70, continues=True) == f"open {url}"
