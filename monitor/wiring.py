@@ -147,11 +147,10 @@ def build_executor(config: Config) -> ProcessExecutor:
 def build_sender(spec: ChannelSpec) -> Send:
     """Return the function that renders a notice with the channel's templates and sends it."""
     channel = CHANNELS.build(spec.kind, spec.options)
-    title, body = spec.title or text.DEFAULT_TITLE, spec.body or text.DEFAULT_BODY
 
     def send(notice: Notice) -> DeliveryFailure | None:
         try:
-            channel.send(notice, text.render(notice, title, body), spec.timeout_seconds)
+            channel.send(notice, text.render(notice, spec.title, spec.body), spec.timeout_seconds)
         except Permanent as failure:
             return DeliveryFailure(failure.reason, permanent=True)
         except Temporary as failure:

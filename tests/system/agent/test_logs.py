@@ -52,9 +52,10 @@ def test_heartbeats_leave_no_line(
     for _ in range(3):
         worker.prove()
     worker.send("shop.nap", (0,))
-    texts = ("received", "succeeded") if settings == "settings in each pool process" else ("received", "accepted")
     wait_for(
-        lambda: all(any(text in line for line in lines_about(worker, "shop.nap")) for text in texts),
+        lambda: all(
+            any(text in line for line in lines_about(worker, "shop.nap")) for text in ("received", "succeeded")
+        ),
         seconds=20,
         what=FailureText(worker, "lines about the project's task"),
     )
