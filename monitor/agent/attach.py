@@ -68,6 +68,12 @@ def _should_log(record: logging.LogRecord) -> bool:
     return not any(each.lstrip("[(\"'").startswith(_OWN_TASKS) for each in arguments[:2] if isinstance(each, str))
 
 
+def _filter_logs(**_: Any) -> None:
+    """Add the filter to Celery's loggers. A process of a prefork pool that is spawned needs it too."""
+    for name in _TASK_LOGGERS:
+        logging.getLogger(name).addFilter(_should_log)
+
+
 def _should_instrument(app: Any) -> bool:
     return app not in _excluded and (_state["any_app"] or app in _instrumented)
 
@@ -76,6 +82,7 @@ def _connect_signals() -> None:
     if not _state["connected"]:
         _state["connected"] = True
         signals.worker_init.connect(_worker_init, weak=False)
+        signals.worker_process_init.connect(_filter_logs, weak=False)
         signals.celeryd_after_setup.connect(_after_setup, weak=False)
         signals.worker_shutting_down.connect(_shutting_down, weak=False)
         signals.worker_shutdown.connect(_shutdown, weak=False)
@@ -122,8 +129,7 @@ def _worker_init(sender: Any, **_: Any) -> None:
     instrumentation.use_settings(app, agent_settings)
     instrumentation.begin_instance(str(sender.hostname))
     _register(app)
-    for name in _TASK_LOGGERS:
-        logging.getLogger(name).addFilter(_should_log)
+    _filter_logs()
     app.steps["consumer"].add(AgentStep)
 
 

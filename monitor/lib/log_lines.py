@@ -27,7 +27,7 @@ MIN_COLUMNS = 40
 """Width below which lines are neither cut nor continued."""
 
 
-class Renderer:
+class LineRenderer:
     """Processor of structlog that returns an event as text for a terminal."""
 
     def __init__(self, *, colours: bool) -> None:

@@ -120,7 +120,7 @@ def _without_settings(level: int) -> dict[str, Any]:
 def formatter(format: Format = "auto") -> logging.Formatter:
     """Return a formatter for any log record. ``auto`` means ``console`` if standard error is a terminal, else JSON."""
     if _is_console(format):
-        return Formatter(log_lines.Renderer(colours=sys.stderr.isatty()))
+        return Formatter(log_lines.LineRenderer(colours=sys.stderr.isatty()))
     return Formatter(structlog.processors.JSONRenderer())
 
 

@@ -24,9 +24,9 @@ app.conf.update(
 app.conf.update(eval(os.environ.get("TEST_CONF", "{}")))
 LOGGING = {
     "version": 1,
-    "disable_existing_loggers": True,
+    "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "own %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"own": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "handlers": {"own": {"class": "logging.StreamHandler", "formatter": "plain", "stream": "ext://sys.__stderr__"}},
     "loggers": {"celery": {"level": "DEBUG", "handlers": ["own"], "propagate": False}},
     "root": {"level": "INFO", "handlers": ["own"]},
 }

@@ -19,7 +19,6 @@ SETTINGS = {
     "debug": {},
     "debug on the root logger": HIJACKED,
     "own settings at import": {"TEST_LOGGING": "module"},
-    "own settings, hijacked": {"TEST_LOGGING": "module", **HIJACKED},
     "setup_logging": {"TEST_LOGGING": "setup_logging"},
     "after_setup_logger": {"TEST_LOGGING": "after_setup_logger"},
     "settings after the start": {"TEST_LOGGING": "worker_ready"},

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from monitor.lib.log_lines import FirstResultFilter, Renderer, fit, text
+from monitor.lib.log_lines import FirstResultFilter, LineRenderer, fit, text
 
 AT = "2026-11-27T16:40:01.123456Z"
 
@@ -15,7 +15,7 @@ AT = "2026-11-27T16:40:01.123456Z"
 def line(event: dict[str, object]) -> str:
     """Return the line of an event of the monitor, without colours."""
     fields = {"level": "info", "logger": "monitor.tasks", "timestamp": AT, **event}
-    return Renderer(colours=False)(None, "", fields)
+    return LineRenderer(colours=False)(None, "", fields)
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +70,7 @@ def test_a_long_warning_is_complete() -> None:
 
 
 def test_a_library_s_line_begins_with_its_name() -> None:
-    """Of the name of the logger, the first component is enough."""
+    """The first component of the name of the logger is enough."""
     assert line({"event": "mingle: all alone", "logger": "celery.worker.consumer"}).endswith(
         " info  celery: mingle: all alone"
     )
