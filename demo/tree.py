@@ -39,9 +39,7 @@ def run(port: int | None, *, seed: int, incident_in: float) -> None:
             with preflight.lock(home, mark):
                 supervisor = Supervisor(embedded.server_role(home), _roles(port, output), mark, output)
                 if output.terminal:
-                    output.line(
-                        "monitor", "starting Redis, an invented shop and web; the page follows in a few seconds"
-                    )
+                    output.line("monitor", "starting Redis, an invented shop and web: a few seconds")
                 welcome = Welcome(host, port, output, incident_in, token_file.ensure(home))
                 supervisor.run(lambda: embedded.responds(embedded.socket_path(home)), welcome.look)
 
@@ -100,10 +98,10 @@ class Welcome:
         base = readiness.base_url(self._host, self._port)
         url = f"{base}/{PAGE}"
         lines = [
-            "DEMO DATA: a made-up shop, in a Redis of its own that ends with it. Nothing is being watched.",
+            "DEMO DATA of an invented shop. Nothing is being watched.",
             f"open {link(base, self._token)}",
-            "     (for one use within 10 minutes)",
-            f"an incident begins {self._incident_in:g} s after the start; ninety days of the past come meanwhile",
+            "     (works once, within 10 minutes)",
+            f"in {self._incident_in:g} s an incident begins; until then the past is written",
             "Ctrl-C ends everything",
         ]
         for line in lines if self._output.terminal else lines[:1]:
