@@ -61,7 +61,7 @@ class FirstResultFilter(logging.Filter):
 
 def text(event: Mapping[str, Any], *, with_exception: bool = True) -> str:
     """Return an event as text: its name and its fields, ``key=value``. A traceback follows on its own lines."""
-    shown = {key: value for key, value in event.items() if key not in _HIDDEN}
+    shown = {key: value for key, value in event.items() if key not in _HIDDEN and value is not None}
     first = {key: shown.pop(key) for key in _FIRST if key in shown}
     fields = [_field(key, value) for key, value in {**first, **shown}.items()]
     line = " ".join([str(event.get("event", "")), *fields])

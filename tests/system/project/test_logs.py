@@ -29,13 +29,16 @@ def test_the_roles_log_in_their_own_format_and_level(start_monitor: StartMonitor
     events = [json.loads(line) for role in roles for line in role.logs().splitlines() if line.startswith("{")]
     assert {"celery", "monitor"} <= {str(event["logger"]).partition(".")[0] for event in events}
     assert [event for event in events if event["level"] == "debug"] == []
-    assert [line for role in roles for line in role.logs().splitlines() if line.startswith("own ")] == []
+    assert "beat: Waking up" not in roles[1].logs()
+    _, _, started = roles[0].logs().partition("\n{")  # before that, the import of the project logs
+    assert [line for line in started.splitlines() if line.startswith("own ")] == []
 
 
 def test_a_project_that_runs_the_checks(start_monitor: StartMonitor) -> None:
     """Its log has the events of the monitor from level info on, in its format, and no line for each task."""
     monitor = start_monitor(TOML)
     env = {"TEST_BROKER": monitor.redis.url, "TEST_INSTALL": "run_checks", "TEST_LOGGING": "setup_logging"}
+    env["TEST_CONF"] = "{'task_annotations': None, 'task_default_rate_limit': None}"
     celery = [sys.executable, "-m", "celery", "-A", "tests.support.user_app"]
     worker = monitor.start([*celery, "worker", "-l", "INFO", "-c", "2"], **env)
     monitor.start([*celery, "beat", "-s", str(monitor.redis.directory / "schedule")], **env)

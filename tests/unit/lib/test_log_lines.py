@@ -26,7 +26,14 @@ def _eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_line_has_the_time_the_level_the_event_and_its_fields() -> None:
     """Without the date, the logger and ids, which nobody reads on a terminal."""
     shown = line(
-        {"event": "check.completed", "check": "orders", "status": "ok", "task_id": "5f0c", "transition": "x:1"}
+        {
+            "event": "check.completed",
+            "check": "orders",
+            "status": "ok",
+            "reason": None,
+            "task_id": "5f0c",
+            "transition": "x:1",
+        }
     )
     assert re.fullmatch(r"\d\d:40:01 info  check\.completed check=orders status=ok", shown)
 
